@@ -1,0 +1,14 @@
+/* digest.h - a 64-bit digest (XXH3) of named arrays, for comparing runs at a glance. */
+#ifndef WL_BASE_DIGEST_H
+#define WL_BASE_DIGEST_H
+
+#include "base/status.h"
+
+typedef struct wl_digest { uint64_t value; } wl_digest; /* zeroed: empty */
+
+/* Mixes in a name and `bytes` of data: order matters. */
+void wl_digest_add(wl_digest *digest, const char *name, const void *data, size_t bytes);
+/* 16 lower-case hex digits and a terminating zero. */
+void wl_digest_hex(wl_digest digest, char out[17]);
+
+#endif

@@ -1,0 +1,33 @@
+/* field.h - state registered once: the one list that drives save, load and digest. */
+#ifndef WL_BASE_FIELD_H
+#define WL_BASE_FIELD_H
+
+#include <stdbool.h>
+
+#include "base/layout.h"
+
+typedef enum wl_type { WL_FLOAT32, WL_FLOAT64, WL_INT64, WL_UINT64, WL_UINT8 } wl_type;
+#ifdef WL_DOUBLE
+#define WL_REAL_TYPE WL_FLOAT64
+#else
+#define WL_REAL_TYPE WL_FLOAT32
+#endif
+
+/* One named array in memory. Names are paths ("outer/first_moment"); io turns them into
+ * HDF5 groups. `data` is borrowed. */
+typedef struct wl_field {
+  char name[128];
+  wl_type type;
+  int ndim;
+  int64_t shape[WL_MAX_DIMS];
+  void *data;
+  bool in_digest;         /* part of the meta-state digest */
+  char units[32];         /* "1" when dimensionless */
+  char long_name[160];    /* one phrase, stored with the data */
+  char dims[WL_MAX_DIMS][32]; /* names of the dimensions, for dimension scales */
+} wl_field;
+
+size_t wl_type_size(wl_type type);
+int64_t wl_field_count(const wl_field *field); /* elements */
+
+#endif

@@ -1,0 +1,36 @@
+/* layout.h - named tensors laid end to end in one flat vector.
+ *
+ * Used for the inner parameters theta of a task and for the meta-parameters phi. */
+#ifndef WL_BASE_LAYOUT_H
+#define WL_BASE_LAYOUT_H
+
+#include "base/status.h"
+
+enum { WL_MAX_DIMS = 4, WL_NAME_SIZE = 64 };
+
+typedef struct wl_block {
+  char name[WL_NAME_SIZE];  /* e.g. "lstm1.weight", unique in its layout */
+  char group[WL_NAME_SIZE]; /* "rule", "precondition", "warp", "initialisation"; "" for theta */
+  int ndim;
+  int64_t shape[WL_MAX_DIMS];
+  int64_t offset; /* first element in the flat vector */
+  int64_t size;   /* number of elements */
+} wl_block;
+
+typedef struct wl_layout {
+  int count, capacity;
+  wl_block *blocks; /* [count], by ascending offset */
+  int64_t size;     /* elements in all, unpadded */
+} wl_layout;
+
+/* Appends a block; *offset receives its first element (NULL: not wanted).
+ * WL_ERR_SOFTWARE for a duplicate name or an impossible shape. A zeroed wl_layout is empty. */
+wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
+                        const int64_t *shape, int64_t *offset);
+/* The block of that name, NULL if there is none. Borrowed until the next add. */
+const wl_block *wl_layout_find(const wl_layout *layout, const char *name);
+/* Appends copies of all blocks of `from`, offsets shifted; *offset as above. */
+wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *offset);
+void wl_layout_clear(wl_layout *layout);
+
+#endif

@@ -1,0 +1,46 @@
+/* status.h - status codes and the text of the last error.
+ *
+ * Every function that can fail returns a wl_status. The codes are the exit codes
+ * of sysexits.h, so that main returns what it was given. WL_FAIL records a message
+ * for the calling thread; WL_TRY passes a failure up unchanged. Nothing below
+ * src/cli ends the process. */
+#ifndef WL_BASE_STATUS_H
+#define WL_BASE_STATUS_H
+
+#include "warploom/status.h"
+
+/* Records "message (file:line)" as this thread's last error and yields `code`.
+ * The message says what is wrong, where (file, line, key, rank) and the fix. */
+#define WL_FAIL(code, ...) wl_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
+
+/* Returns from the calling function when `call` fails. */
+#define WL_TRY(call)                            \
+  do {                                          \
+    const wl_status wl_try_ = (call);           \
+    if (wl_try_ != WL_OK) return wl_try_;       \
+  } while (0)
+
+/* As WL_TRY, but jumps to a clean-up label with `status` set. */
+#define WL_TRY_GOTO(status, call, label)        \
+  do {                                          \
+    (status) = (call);                          \
+    if ((status) != WL_OK) goto label;          \
+  } while (0)
+
+/* A check that stays on in every build: a broken promise inside Warploom. */
+#define WL_CHECK(condition)                                                        \
+  do {                                                                             \
+    if (!(condition)) return WL_FAIL(WL_ERR_SOFTWARE, "internal check failed: %s", #condition); \
+  } while (0)
+
+wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS when there is none.
+ * Free with wl_free. Honours WL_FAIL_ALLOC=k in the environment (tests: the k-th
+ * allocation fails). */
+wl_status wl_alloc(void **out, size_t count, size_t size);
+#define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
+void wl_free(void *pointer);
+
+#endif

@@ -1,0 +1,64 @@
+/* comm.h - the only user of MPI. A communicator duplicated once from the world; without
+ * mpirun it holds one rank.
+ *
+ * "Collective" means every rank calls it, in the same order. Errors of MPI itself are
+ * WL_ERR_OS. No count is narrowed without a check; larger messages are split. */
+#ifndef WL_COMM_COMM_H
+#define WL_COMM_COMM_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+typedef struct wl_comm wl_comm;
+
+/* MPI_Init_thread (FUNNELED) and MPI_Finalize. Collective. */
+wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
+void wl_comm_finish(wl_comm **comm);
+/* Ends every rank at once with this exit code. Not collective; does not return. Only main calls it. */
+void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
+int wl_comm_rank(const wl_comm *comm);
+int wl_comm_size(const wl_comm *comm);
+/* Ranks on this node, for layout advice. */
+int wl_comm_node_size(const wl_comm *comm);
+const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
+
+/* Collective. Ranks agree on a status: all get WL_OK, or all the code of the lowest failing
+ * rank, whose message becomes everyone's last error (rank named). Call before any collective that
+ * a failed rank would miss. */
+wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
+/* Collective. WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value; `what` is named. */
+wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
+wl_status wl_comm_barrier(wl_comm *comm);
+wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* collective */
+
+/* Collective, in place, exact and order-free. */
+wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
+wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
+/* As wl_comm_sum_int64, started now and finished by wait; `values` must not be touched between. */
+wl_status wl_comm_sum_int64_start(wl_comm *comm, int64_t *values, size_t count);
+wl_status wl_comm_sum_int64_wait(wl_comm *comm);
+
+/* Point to point, for unit state on its way to rank 0 and files. Matched by order. */
+wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
+wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
+
+/* Exact sum of double vectors over units on all ranks (DESIGN 2). Collective.
+ * Each unit's vector is rounded once to integers on a quantum that all ranks derive from the
+ * largest magnitude of each block, and the integers are summed: the result is the same bits for
+ * any number of ranks and any order of units.
+ *   units     vectors of this rank, [units][count]; may be 0
+ *   counted   [units] false: leave this one out (non-finite); its values are not read
+ *   blocks    [n_blocks + 1] ascending offsets into the vector: one quantum for each block
+ *   total     in: units over all ranks, an upper bound; fixes the head room
+ *   sum       [count] out, on every rank
+ *   n_counted out: units counted over all ranks
+ * flags [n_flags]: small non-negative integers; out: their maximum over ranks (signals, failure). */
+wl_status wl_comm_exact_sum(wl_comm *comm, const double *vectors, int64_t units, const bool *counted,
+                            int64_t count, const int64_t *blocks, int64_t n_blocks, int64_t total,
+                            double *sum, int64_t *n_counted, double *flags, int n_flags);
+
+/* Seconds on a monotonic clock. */
+double wl_comm_time(void);
+
+#endif

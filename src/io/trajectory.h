@@ -1,0 +1,58 @@
+/* trajectory.h - what inner runs looked like, appended while training goes on.
+ *
+ * RUN/trajectory/segment-NNNNNNNN.h5 files are written like checkpoints (temporary name,
+ * rename); RUN/trajectory.h5 is one virtual file over all of them for the reader, renamed into
+ * place after each segment. Segments are keyed by the last meta-step they hold, so that a resume
+ * drops what lies beyond its checkpoint. Rank 0 only. Schema: docs/hdf5-schema.md. */
+#ifndef WL_IO_TRAJECTORY_H
+#define WL_IO_TRAJECTORY_H
+
+#include "base/field.h"
+#include "base/real.h"
+#include "io/checkpoint.h"
+
+/* One window of one unit, as the engine recorded it. Arrays hold K steps (row k is the step
+ * that leads from theta_k to theta_{k+1}; loss is L_out at theta_k). Sampled coordinates are the
+ * same for every record of a run and task family. */
+typedef struct wl_record {
+  int64_t meta_step, unit, episode, t0, steps; /* t0: first inner step of the window */
+  int32_t family;                              /* index of the task in the configuration */
+  const double *loss;          /* [steps] inner loss */
+  const double *outer_loss;    /* [steps] NaN where not evaluated */
+  const double *gradient_norm; /* [steps] */
+  const double *update_norm;   /* [steps] */
+  const wl_real *gradient;     /* [steps][coordinates] sampled */
+  const wl_real *update;       /* [steps][coordinates] */
+  const wl_real *hidden;       /* [steps][coordinates][hidden] */
+  const wl_real *theta;        /* [snapshots][n] */
+  const int64_t *snapshot_step;/* [snapshots] inner step of each */
+  int64_t snapshots, n;
+} wl_record;
+
+typedef struct wl_trajectory_setting {
+  int64_t steps;        /* largest window K: rows are padded with NaN */
+  int64_t coordinates;  /* sampled coordinates, 0: none */
+  int64_t hidden;       /* recorded state reals of each sampled coordinate, 0: none */
+  int64_t n;            /* largest number of inner parameters of a snapshot, 0: none */
+  int64_t snapshots;    /* largest number of snapshots of a window */
+  int compression;      /* deflate level, 0..9; shuffle is added when > 0 */
+  bool half;            /* store sampled arrays and snapshots as IEEE half precision */
+} wl_trajectory_setting;
+
+typedef struct wl_trajectory wl_trajectory;
+
+/* Opens RUN's trajectory for appending: removes temporaries and segments beyond `resume_step`
+ * (0: all). `coordinate_index` [coordinates] is stored. */
+wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
+                             const int64_t *coordinate_index, int64_t resume_step,
+                             const wl_attribute *attributes, int n_attributes, wl_trajectory **out);
+/* Copies the record into memory. */
+wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
+/* Metrics of one meta-step, one value for each registered name, kept with the trajectory. */
+wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char *const *names,
+                                const double *values, int count);
+/* Writes what was appended since the last flush as one segment and renews the virtual file. */
+wl_status wl_trajectory_flush(wl_trajectory *t);
+wl_status wl_trajectory_close(wl_trajectory **t); /* flushes */
+
+#endif

@@ -1,0 +1,96 @@
+/* tape.h - networks as a static list of tensor operators, each with its forward, reverse
+ * and tangent rule, so that gradients and exact Hessian-vector products need no code per task.
+ *
+ * A tape is built once, then const. Everything that changes lives in a workspace, so one
+ * tape serves many threads. All tensors are row-major wl_real; labels are int32.
+ *
+ *   forward   L(theta, phi)
+ *   reverse   dL/dtheta, dL/dphi
+ *   tangent   along v = (v_theta, v_phi):  dL.v  and  d/de [dL/d(theta, phi)] (. + e v)
+ *             = the Hessian-vector product on the joint vector, forward over reverse
+ *             (Pearlmutter 1994). Exact wherever the operators are twice differentiable.
+ *
+ * Builders never fail one by one: the first error (bad shape, no memory) is kept and
+ * returned by wl_tape_finish. Adding an operator: one entry in tape_ops.def and one
+ * static function set in ops_*.c. */
+#ifndef WL_TENSOR_TAPE_H
+#define WL_TENSOR_TAPE_H
+
+#include "base/layout.h"
+#include "base/real.h"
+
+typedef struct wl_tape wl_tape;
+typedef struct wl_tape_ws wl_tape_ws;
+typedef int32_t wl_node; /* index of a tensor on its tape */
+
+wl_status wl_tape_create(wl_tape **out);
+void wl_tape_destroy(wl_tape **tape);
+
+/* Leaves. Parameters are appended to the tape's theta or phi layout in order of creation. */
+wl_node wl_tape_theta(wl_tape *t, const char *name, int ndim, const int64_t *shape);
+wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim, const int64_t *shape);
+wl_node wl_tape_input(wl_tape *t, const char *name, int ndim, const int64_t *shape);  /* wl_real data */
+wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count);                   /* int32 data */
+
+/* Operators. Shapes after the arrow; B is the batch. */
+wl_node wl_op_matmul(wl_tape *t, wl_node a, wl_node b);            /* (m,k)(k,n) -> (m,n) */
+wl_node wl_op_matmul_bt(wl_tape *t, wl_node a, wl_node b);         /* (m,k)(n,k) -> (m,n) */
+wl_node wl_op_batched_matvec(wl_tape *t, wl_node w, wl_node x);    /* (B,m,k)(B,k) -> (B,m) */
+wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b);          /* (..., n)(n) -> (..., n) */
+wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b);       /* (B,C,H,W)(C) */
+wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s);       /* (B,C,H,W)(C); or (B,n)(n) */
+wl_node wl_op_add(wl_tape *t, wl_node a, wl_node b);               /* same shape */
+wl_node wl_op_sub(wl_tape *t, wl_node a, wl_node b);
+wl_node wl_op_mul(wl_tape *t, wl_node a, wl_node b);
+wl_node wl_op_scale(wl_tape *t, wl_node a, double factor);
+wl_node wl_op_shift(wl_tape *t, wl_node a, double term);
+wl_node wl_op_square(wl_tape *t, wl_node a);
+wl_node wl_op_exp(wl_tape *t, wl_node a);
+wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
+wl_node wl_op_tanh(wl_tape *t, wl_node a);
+wl_node wl_op_relu(wl_tape *t, wl_node a);                         /* derivative 0 at 0 */
+wl_node wl_op_elu(wl_tape *t, wl_node a);                          /* alpha = 1 */
+wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
+wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column);       /* (B,n) -> (B): a[:, column] */
+wl_node wl_op_sum(wl_tape *t, wl_node a);                          /* -> () */
+wl_node wl_op_mean(wl_tape *t, wl_node a);                         /* -> () */
+wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits, wl_node labels); /* (B,C) -> (), mean over B */
+wl_node wl_op_sigmoid_cross_entropy(wl_tape *t, wl_node logits, wl_node targets); /* (B)(B) -> (), mean; targets in [0,1] */
+wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad); /* (B,C,H,W)(O,C,kh,kw) -> (B,O,H',W') */
+wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size, int stride); /* (B,C,H,W), no padding, floor */
+wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
+/* Batch normalisation per channel over (B,H,W) (or per column over B) with the batch's own
+ * statistics, eps 1e-5; scale and shift are separate operators. */
+wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps);
+
+/* Ends building: `loss` must be a scalar. `logits` (-1: none) marks the (B,C) tensor whose
+ * arg-max is compared with `labels` by wl_tape_accuracy. */
+wl_status wl_tape_finish(wl_tape *t, wl_node loss, wl_node logits, wl_node labels);
+
+const wl_layout *wl_tape_theta_layout(const wl_tape *t);
+const wl_layout *wl_tape_phi_layout(const wl_tape *t);
+/* Rough cost of one forward and reverse pass in FLOP, for balancing work over ranks. */
+double wl_tape_cost(const wl_tape *t);
+
+/* with_tangent: also allocates what wl_tape_tangent needs. */
+wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out);
+void wl_tape_ws_destroy(wl_tape_ws **ws);
+size_t wl_tape_ws_bytes(const wl_tape *t, int with_tangent);
+
+/* The storage of an input or label leaf, to be filled before forward. */
+wl_real *wl_tape_input_data(wl_tape_ws *ws, wl_node input);
+int32_t *wl_tape_label_data(wl_tape_ws *ws, wl_node labels);
+/* A node's value after forward. */
+const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
+
+/* The passes. None allocates. phi may be NULL when the tape has no phi leaves. The loss is
+ * accumulated in double. reverse follows forward, tangent follows reverse, each at the same
+ * inputs; outputs are overwritten; NULL outputs are not computed. */
+void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi, double *loss);
+void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
+void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
+                     double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
+/* Share of rows whose arg-max equals the label, after forward; NaN where finish named no logits. */
+double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
+
+#endif

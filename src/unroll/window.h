@@ -1,0 +1,98 @@
+/* window.h - the one engine: K consecutive steps of an episode, their meta-loss and its gradient.
+ *
+ *   g_t = grad L_in(theta_t; phi);  g~_t = P(phi) g_t;  (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi)
+ *   theta_{t+1} = theta_t + u_t;    F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
+ *
+ * Backward (lam for theta, mu for s), k = K-1 .. 0, from lam = w_K T'(L_K) grad L_out(theta_K), mu = 0:
+ *   (gbar, thetabar, mu, phibar) = rule^T(u: lam, s: mu);   gbar <- P^T gbar (+ dP term)
+ *   lam <- lam + thetabar + w_k T'(L_k) grad L_out(theta_k) [+ H_k gbar]
+ *   phi-gradient += phibar + w_k T'(L_k) dL_out/dphi [+ (d grad L_in/dphi)^T gbar]
+ * The bracketed terms are those of second order.
+ *
+ * This module knows neither MPI nor HDF5. */
+#ifndef WL_UNROLL_WINDOW_H
+#define WL_UNROLL_WINDOW_H
+
+#include "precondition/precondition.h"
+#include "rule/rule.h"
+#include "task/task.h"
+
+typedef enum wl_weights { WL_WEIGHTS_SUM, WL_WEIGHTS_MEAN, WL_WEIGHTS_LAST, WL_WEIGHTS_LIST } wl_weights;
+typedef enum wl_transform { WL_LOSS_PLAIN, WL_LOSS_LOG, WL_LOSS_LOG_RATIO, WL_LOSS_CLIPPED } wl_transform;
+
+/* The window policy, from the configuration's `window` section. */
+typedef struct wl_window_spec {
+  int64_t steps;          /* K */
+  wl_weights weights;
+  const double *list;     /* [K+1] for WL_WEIGHTS_LIST, borrowed; w_0 .. w_K */
+  wl_transform transform; /* T */
+  double clip;            /* WL_LOSS_CLIPPED: T(L) = min(L, clip) */
+  bool fresh;             /* outer loss on its own minibatches, else on the inner ones */
+  wl_split outer_split;
+  bool second_order;
+  int64_t memory;         /* bytes that traces and snapshots may take; 0: no bound */
+} wl_window_spec;
+
+/* All that is fixed: which rule, preconditioner, learned initialisation, and where the parts lie in phi. */
+typedef struct wl_model {
+  const wl_rule *rule;
+  const wl_precondition *precondition; /* NULL: none */
+  bool learned_theta0;
+  wl_layout phi;              /* all meta-parameters */
+  int64_t rule_at, precondition_at, warp_at, theta0_at; /* offsets of the parts in phi */
+} wl_model;
+
+/* One unit of work: an episode in progress. Arrays are owned by the unit. */
+typedef struct wl_unit {
+  const wl_task *task;
+  wl_episode episode;
+  int64_t t;          /* inner steps done */
+  double start_loss;  /* L_out(theta_0) */
+  wl_real *theta;     /* [pad(n)] */
+  wl_real *state;     /* [blocks][width][16] */
+  bool stopped;       /* non-finite: the rest of the episode is not run */
+} wl_unit;
+
+wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
+void wl_unit_destroy(wl_unit **unit);
+
+typedef struct wl_unroll_ws wl_unroll_ws;
+/* Buffers for windows of this model, task and policy; `with_gradient` false: forward only. */
+wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
+                              bool with_gradient, int threads, wl_unroll_ws **out);
+void wl_unroll_ws_destroy(wl_unroll_ws **ws);
+/* Bytes that ws_create will take: the estimate printed before a run. */
+int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
+                           bool with_gradient, int threads);
+/* Casts and packs phi [model->phi.size]; call after every change of it. */
+void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
+wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
+
+/* Starts the episode: draws the task, sets theta_0 (learned or drawn) and a zero state. */
+wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode);
+
+/* Called after each inner step of a window with what it did. All arrays padded, borrowed. */
+typedef struct wl_step_view {
+  int64_t t;
+  double loss;            /* inner loss at theta_t */
+  const wl_real *theta;   /* theta_t, before the step */
+  const wl_real *g, *u;   /* raw gradient, update */
+  const wl_real *state;   /* s_{t+1} */
+} wl_step_view;
+typedef void (*wl_step_observer)(void *context, const wl_step_view *step);
+
+typedef struct wl_window_result {
+  double meta_loss;       /* F */
+  double first_loss, last_loss; /* L_out at theta_0 and theta_K of the window */
+  double mean_loss;       /* plain mean of L_out over k = 0 .. K where evaluated */
+  int64_t steps;          /* steps done: K, fewer when non-finite */
+  bool finite;            /* losses, parameters and gradient all finite */
+} wl_window_result;
+
+/* Runs `steps` <= K steps from the unit's (theta, s, t), which advance, and adds the meta-gradient
+ * into phi_grad [model->phi.size] (NULL: forward only). `losses` [steps+1], outer losses, may be NULL.
+ * A non-finite run is data: result->finite is false and phi_grad is to be left out. */
+void wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
+                   wl_step_observer observer, void *observer_context, wl_window_result *result);
+
+#endif
