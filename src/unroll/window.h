@@ -13,9 +13,7 @@
 #ifndef WL_UNROLL_WINDOW_H
 #define WL_UNROLL_WINDOW_H
 
-#include "precondition/precondition.h"
-#include "rule/rule.h"
-#include "task/task.h"
+#include "unroll/model.h"
 
 typedef enum wl_weights { WL_WEIGHTS_SUM, WL_WEIGHTS_MEAN, WL_WEIGHTS_LAST, WL_WEIGHTS_LIST } wl_weights;
 typedef enum wl_transform { WL_LOSS_PLAIN, WL_LOSS_LOG, WL_LOSS_LOG_RATIO, WL_LOSS_CLIPPED } wl_transform;
@@ -32,15 +30,6 @@ typedef struct wl_window_spec {
   bool second_order;
   int64_t memory;         /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;
-
-/* All that is fixed: which rule, preconditioner, learned initialisation, and where the parts lie in phi. */
-typedef struct wl_model {
-  const wl_rule *rule;
-  const wl_precondition *precondition; /* NULL: none */
-  bool learned_theta0;
-  wl_layout phi;              /* all meta-parameters */
-  int64_t rule_at, precondition_at, warp_at, theta0_at; /* offsets of the parts in phi */
-} wl_model;
 
 /* One unit of work: an episode in progress. Arrays are owned by the unit. */
 typedef struct wl_unit {

@@ -1,0 +1,118 @@
+/* model.c - assembles phi from the parts that are learned. */
+#include "unroll/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const wl_variant wl_initialisation_variants[] = {
+    {"none", "theta_0 is drawn afresh for each episode, as the task family says", NULL},
+    {"maml", "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
+             "first-order MAML, by window.order)", NULL},
+    {NULL, NULL, NULL}};
+
+/* Parts tied to one network's shape cannot be shared by networks of different shapes. */
+static wl_status check_mixture(const wl_config *config, wl_task *const *tasks, int count) {
+  if (count == 1) return WL_OK;
+  if (strcmp(wl_map_variant(wl_config_map(config, "precondition", 0)), "none") != 0)
+    return WL_FAIL(WL_ERR_CONFIG, "key 'precondition': a preconditioner belongs to one network; "
+                                  "use it with a single task, not with a mixture of %d", count);
+  if (strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0)
+    return WL_FAIL(WL_ERR_CONFIG, "key 'initialisation': a learned initialisation belongs to one "
+                                  "network; use it with a single task, not with a mixture of %d", count);
+  for (int i = 0; i < count; i++)
+    if (wl_tape_phi_layout(tasks[i]->tape)->size > 0)
+      return WL_FAIL(WL_ERR_CONFIG, "key 'task': task %d has warp layers, which belong to one "
+                                    "network; use it alone, not in a mixture of %d", i, count);
+  return WL_OK;
+}
+
+static wl_status create_parts(const wl_config *config, wl_task *const *tasks, int count, wl_model *m) {
+  const wl_layout *theta = wl_task_theta(tasks[0]);
+  int n_steps = 0;
+  const int64_t *steps = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &n_steps);
+  const wl_rule_setting setting = {theta, steps[n_steps - 1], count > 1};
+  WL_TRY(check_mixture(config, tasks, count));
+  WL_TRY(wl_rule_create(wl_config_map(config, "rule", 0), &setting, &m->rule));
+  WL_TRY(wl_precondition_create(wl_config_map(config, "precondition", 0), theta, &m->precondition));
+  m->learned_theta0 = strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0;
+  return WL_OK;
+}
+
+/* Lays theta_0 out as blocks "theta0.<tensor>" of group "initialisation". */
+static wl_status append_theta0(wl_model *m, const wl_layout *theta) {
+  m->theta0_at = m->phi.size;
+  for (int i = 0; m->learned_theta0 && i < theta->count; i++) {
+    const wl_block *b = &theta->blocks[i];
+    char name[WL_NAME_SIZE];
+    if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
+      return WL_FAIL(WL_ERR_SOFTWARE, "the tensor name '%s' is too long", b->name);
+    WL_TRY(wl_layout_add(&m->phi, "initialisation", name, b->ndim, b->shape, NULL));
+  }
+  return WL_OK;
+}
+
+static wl_status lay_out(wl_model *m, const wl_task *task) {
+  const wl_layout none = {0};
+  const wl_layout *warp = task ? wl_tape_phi_layout(task->tape) : &none;
+  WL_TRY(wl_layout_append(&m->phi, &m->rule->phi, &m->rule_at));
+  WL_TRY(wl_layout_append(&m->phi, m->precondition ? &m->precondition->phi : &none, &m->precondition_at));
+  WL_TRY(wl_layout_append(&m->phi, warp, &m->warp_at));
+  m->warp_size = warp->size;
+  return append_theta0(m, task ? wl_task_theta(task) : &none);
+}
+
+wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count, wl_model **out) {
+  wl_model *m = NULL;
+  WL_TRY(WL_NEW(m, 1));
+  wl_status status = create_parts(config, tasks, count, m);
+  if (status == WL_OK) status = lay_out(m, tasks[0]);
+  if (status != WL_OK) wl_model_destroy(&m);
+  *out = m;
+  return status;
+}
+
+wl_status wl_model_create_fixed(wl_rule *rule, wl_model **out) {
+  wl_model *m = NULL;
+  WL_TRY(WL_NEW(m, 1));
+  m->rule = rule;
+  const wl_status status = lay_out(m, NULL);
+  if (status != WL_OK) wl_model_destroy(&m);
+  *out = m;
+  return status;
+}
+
+void wl_model_destroy(wl_model **model) {
+  if (!*model) return;
+  wl_rule_destroy(&(*model)->rule);
+  wl_precondition_destroy(&(*model)->precondition);
+  wl_layout_clear(&(*model)->phi);
+  wl_free(*model);
+  *model = NULL;
+}
+
+/* theta_0 starts as one draw of the family's own initialisation. */
+static wl_status init_theta0(const wl_task *task, uint64_t seed, wl_real *theta0) {
+  const wl_episode first = {seed, WL_SPACE_TRAIN, INT64_MAX, 0};
+  wl_task_ws *ws = NULL;
+  WL_TRY(wl_task_ws_create(task, 0, &ws));
+  wl_status status = wl_task_bind(task, ws, &first);
+  if (status == WL_OK) status = wl_task_theta0(task, ws, theta0);
+  wl_task_ws_destroy(&ws);
+  return status;
+}
+
+static wl_status init_parts(const wl_model *m, const wl_task *task, uint64_t seed, wl_real *phi) {
+  if (m->rule->phi.size > 0) m->rule->ops->init(m->rule, seed, phi + m->rule_at);
+  if (m->precondition) m->precondition->ops->init(m->precondition, seed, phi + m->precondition_at);
+  if (m->warp_size > 0 && task->family->phi0) WL_TRY(task->family->phi0(task, seed, phi + m->warp_at));
+  return m->learned_theta0 ? init_theta0(task, seed, phi + m->theta0_at) : WL_OK;
+}
+
+wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi) {
+  wl_real *draft = NULL;
+  WL_TRY(WL_NEW(draft, model->phi.size + 1));
+  const wl_status status = init_parts(model, task, seed, draft);
+  for (int64_t i = 0; i < model->phi.size; i++) phi[i] = draft[i];
+  wl_free(draft);
+  return status;
+}

@@ -1,0 +1,33 @@
+/* model.h - what is being meta-trained: update rule, preconditioner, warp layers, initialisation,
+ * and where each lies in the one flat vector phi. */
+#ifndef WL_UNROLL_MODEL_H
+#define WL_UNROLL_MODEL_H
+
+#include "precondition/precondition.h"
+#include "rule/rule.h"
+#include "task/task.h"
+
+typedef struct wl_model {
+  wl_rule *rule;
+  wl_precondition *precondition; /* NULL: none */
+  bool learned_theta0;
+  wl_layout phi; /* all meta-parameters, in the order rule, precondition, warp, theta_0 */
+  int64_t rule_at, precondition_at, warp_at, theta0_at; /* offsets of the parts in phi */
+  int64_t warp_size;
+} wl_model;
+
+/* Builds the model for tasks [count] from the configuration's sections `rule`, `precondition` and
+ * `initialisation`. Parts that belong to one network (preconditioner, warp layers, theta_0) are a
+ * configuration error with a mixture. `tasks` are borrowed for the model's life. */
+wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count, wl_model **out);
+/* The same around a rule made by the caller, which the model takes over: baselines. */
+wl_status wl_model_create_fixed(wl_rule *rule, wl_model **out);
+void wl_model_destroy(wl_model **model);
+
+/* Initial meta-parameters [phi.size], a pure function of the seed. */
+wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi);
+
+/* The configuration's `initialisation` section. */
+extern const wl_variant wl_initialisation_variants[];
+
+#endif
