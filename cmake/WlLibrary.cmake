@@ -1,0 +1,88 @@
+# wl_add_library and wl_add_program: a folder of src, built in float32 and in float64.
+
+# wl_add_library(<folder> [DEPS <folders>...] [LINK <targets>...])
+#
+# Compiles src/<folder>/*.c into wl_<folder> and, with WL_DOUBLE, wl_<folder>64. A folder without
+# sources yields no library, and whoever depends on it goes without.
+#
+# Every src/<folder>/*.cmake is included first. It may edit `sources` (absolute paths), and call
+# wl_add_variant for a source that is compiled several times.
+function(wl_add_library folder)
+  cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
+  wl_folder_sources(${folder})
+  if(NOT sources)
+    return()
+  endif()
+  foreach(suffix "" "64")
+    set(library wl_${folder}${suffix})
+    add_library(${library} STATIC ${sources} ${variant_objects${suffix}})
+    wl_configure_target(${library} "${suffix}" "${ARG_DEPS}" "${ARG_LINK}")
+  endforeach()
+endfunction()
+
+# wl_add_program(<name> FOLDER <folder> [DEPS ...] [LINK ...]): the executables <name> and <name>64
+# of src/<folder>/*.c. The float64 twin is for `check`; it is installed out of sight.
+function(wl_add_program name)
+  cmake_parse_arguments(ARG "" "FOLDER" "DEPS;LINK" ${ARGN})
+  wl_folder_sources(${ARG_FOLDER})
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${ARG_FOLDER}/main.c OR NOT TARGET wl_comm)
+    return()
+  endif()
+  foreach(suffix "" "64")
+    add_executable(${name}${suffix} ${sources} ${variant_objects${suffix}})
+    wl_configure_target(${name}${suffix} "${suffix}" "${ARG_DEPS}" "${ARG_LINK}")
+    set_target_properties(${name}${suffix} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  endforeach()
+  target_compile_definitions(${name} PRIVATE
+    WL_LIBEXEC_FROM_BIN="../${CMAKE_INSTALL_LIBEXECDIR}/${PROJECT_NAME}")
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS ${name}64 RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/${PROJECT_NAME})
+endfunction()
+
+# wl_add_variant(<source> <variant> FLAGS <flags>... [DEFINES <definitions>...])
+#
+# For use in src/<folder>/*.cmake: takes <source> (relative to the folder) out of the folder's plain
+# sources and compiles it with FLAGS and WL_VARIANT=<variant>, in both precisions, into the
+# folder's libraries. Call it once for each instruction set; DEFINES are further definitions.
+macro(wl_add_variant source variant)
+  cmake_parse_arguments(VARIANT "" "" "FLAGS;DEFINES" ${ARGN})
+  get_filename_component(variant_stem ${source} NAME_WE)
+  list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/src/${folder}/${source})
+  foreach(variant_suffix "" "64")
+    set(variant_target wl_${folder}_${variant_stem}_${variant}${variant_suffix})
+    add_library(${variant_target} OBJECT ${CMAKE_SOURCE_DIR}/src/${folder}/${source})
+    wl_configure_target(${variant_target} "${variant_suffix}" "" "")
+    target_compile_options(${variant_target} PRIVATE ${VARIANT_FLAGS})
+    target_compile_definitions(${variant_target} PRIVATE WL_VARIANT=${variant} ${VARIANT_DEFINES})
+    list(APPEND variant_objects${variant_suffix} $<TARGET_OBJECTS:${variant_target}>)
+  endforeach()
+endmacro()
+
+# Sets `sources` (and through included files variant_objects, variant_objects64) in the caller.
+macro(wl_folder_sources folder_name)
+  set(folder ${folder_name})
+  set(variant_objects)
+  set(variant_objects64)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.c)
+  file(GLOB folder_rules CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cmake)
+  foreach(rules ${folder_rules})
+    include(${rules})
+  endforeach()
+endmacro()
+
+# Flags, precision, and what to link: the folders' libraries of the same precision, in order.
+function(wl_configure_target target suffix folders link)
+  target_link_libraries(${target} PUBLIC wl_flags ${link})
+  foreach(dependency ${folders})
+    if(TARGET wl_${dependency}${suffix})
+      target_link_libraries(${target} PUBLIC wl_${dependency}${suffix})
+    endif()
+  endforeach()
+  if(suffix STREQUAL "64")
+    target_compile_definitions(${target} PRIVATE WL_DOUBLE)
+  endif()
+  if(target MATCHES "^wl_base")
+    add_dependencies(${target} wl_build_header)
+    target_include_directories(${target} PRIVATE ${WL_GENERATED})
+  endif()
+endfunction()

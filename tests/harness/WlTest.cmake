@@ -1,0 +1,109 @@
+# Functions that add tests. Every test runs through run_test.sh in an empty scratch directory of
+# its own, WL_TEST_SCRATCH, with the environment below. Exit code 77 means skipped.
+#
+#   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
+#     a cmocka program; DOUBLE: against the float64 libraries, with WL_DOUBLE
+#   wl_add_mpi_test(<name> RANKS <n>... SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
+#     one program, one test <name>_n<ranks> for each rank count
+#   wl_add_script_test(<name> SCRIPT <file> [ARGS <arguments>...] [common])
+#     a shell or Python script; WL_BIN is the warploom under test, WL_SOURCE the source tree
+#
+#   common: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
+#           [ENVIRONMENT <name=value>...]
+#
+# LIBS names folders of src ("base", "task"); what they depend on comes along.
+# The folder's name (unit, mpi, ...) is always among the labels.
+
+set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
+set(WL_TEST_ENVIRONMENT
+  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+  OMPI_MCA_hwloc_base_binding_policy=none
+  OPENBLAS_NUM_THREADS=1
+  "WL_MPIEXEC=${MPIEXEC_EXECUTABLE}" "WL_PYTHON=${WL_PYTHON}" "WL_SOURCE=${CMAKE_SOURCE_DIR}"
+  "WL_BIN=${CMAKE_BINARY_DIR}/warploom")
+
+function(wl_add_unit_test name)
+  cmake_parse_arguments(ARG "DOUBLE" "PROCESSORS;TIMEOUT" "SOURCES;LIBS;LABELS;LINK;ENVIRONMENT" ${ARGN})
+  wl_missing_libraries(missing ${ARG_LIBS})
+  if(missing)
+    message(WARNING "${name} is left out: no sources in src/${missing}")
+    return()
+  endif()
+  wl_add_test_program(${name})
+  add_test(NAME ${name} COMMAND ${WL_TEST_RUNNER} $<TARGET_FILE:${name}>)
+  wl_set_test_properties(${name})
+endfunction()
+
+function(wl_add_mpi_test name)
+  cmake_parse_arguments(ARG "DOUBLE" "PROCESSORS;TIMEOUT" "RANKS;SOURCES;LIBS;LABELS;LINK;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_RANKS)
+    message(FATAL_ERROR "wl_add_mpi_test(${name}): give RANKS")
+  endif()
+  wl_missing_libraries(missing ${ARG_LIBS})
+  if(missing)
+    message(WARNING "${name} is left out: no sources in src/${missing}")
+    return()
+  endif()
+  wl_add_test_program(${name})
+  foreach(ranks ${ARG_RANKS})
+    set(ARG_PROCESSORS ${ranks})
+    add_test(NAME ${name}_n${ranks} COMMAND ${WL_TEST_RUNNER}
+      ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
+    wl_set_test_properties(${name}_n${ranks})
+  endforeach()
+endfunction()
+
+function(wl_add_script_test name)
+  cmake_parse_arguments(ARG "" "SCRIPT;PROCESSORS;TIMEOUT" "ARGS;LABELS;ENVIRONMENT" ${ARGN})
+  get_filename_component(script ${ARG_SCRIPT} ABSOLUTE)
+  if(NOT EXISTS ${script})
+    message(FATAL_ERROR "wl_add_script_test(${name}): no ${script}")
+  endif()
+  set(interpreter bash)
+  if(script MATCHES "[.]py$")
+    set(interpreter ${WL_PYTHON})
+  endif()
+  add_test(NAME ${name} COMMAND ${WL_TEST_RUNNER} ${interpreter} ${script} ${ARG_ARGS})
+  wl_set_test_properties(${name})
+endfunction()
+
+# Those of the named folders of src that have no library.
+function(wl_missing_libraries result)
+  set(missing)
+  foreach(folder ${ARGN})
+    if(NOT TARGET wl_${folder})
+      list(APPEND missing ${folder})
+    endif()
+  endforeach()
+  set(${result} ${missing} PARENT_SCOPE)
+endfunction()
+
+# The program of a unit or MPI test; reads ARG_* of its caller.
+function(wl_add_test_program name)
+  set(suffix "")
+  if(ARG_DOUBLE)
+    set(suffix "64")
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_include_directories(${name} SYSTEM PRIVATE ${WL_CMOCKA_INCLUDE})
+  wl_configure_target(${name} "${suffix}" "${ARG_LIBS}" "${ARG_LINK}")
+  target_link_libraries(${name} PRIVATE ${WL_CMOCKA_LIBRARY})
+endfunction()
+
+function(wl_set_test_properties name)
+  if(NOT ARG_PROCESSORS)
+    set(ARG_PROCESSORS 1)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(labels ${folder} ${ARG_LABELS})
+  list(REMOVE_DUPLICATES labels)
+  set_tests_properties(${name} PROPERTIES
+    PROCESSORS ${ARG_PROCESSORS} TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${labels}")
+  set_property(TEST ${name} PROPERTY ENVIRONMENT ${WL_TEST_ENVIRONMENT} ${ARG_ENVIRONMENT}
+    "WL_TEST_SCRATCH=${CMAKE_BINARY_DIR}/scratch/${name}")
+endfunction()
