@@ -55,7 +55,12 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
                            bool with_gradient, int threads);
 /* Casts and packs phi [model->phi.size]; call after every change of it. */
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
+/* The workspace's task buffers and the network's part of phi (NULL: none), for losses taken outside
+ * a window. Borrowed. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
+const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
+/* Steps that are stored at once; shorter than K when a budget made the window recompute. */
+int64_t wl_unroll_segment(const wl_unroll_ws *ws);
 
 /* Starts the episode: draws the task, sets theta_0 (learned or drawn) and a zero state. */
 wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode);
@@ -64,8 +69,9 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
 typedef struct wl_step_view {
   int64_t t;
   double loss;            /* inner loss at theta_t */
-  const wl_real *theta;   /* theta_t, before the step */
-  const wl_real *g, *u;   /* raw gradient, update */
+  double outer_loss;      /* NaN where not evaluated */
+  const wl_real *theta;   /* theta_{t+1}; theta_t = theta - u up to rounding */
+  const wl_real *g, *u;   /* raw gradient at theta_t, update */
   const wl_real *state;   /* s_{t+1} */
 } wl_step_view;
 typedef void (*wl_step_observer)(void *context, const wl_step_view *step);
@@ -81,7 +87,7 @@ typedef struct wl_window_result {
 /* Runs `steps` <= K steps from the unit's (theta, s, t), which advance, and adds the meta-gradient
  * into phi_grad [model->phi.size] (NULL: forward only). `losses` [steps+1], outer losses, may be NULL.
  * A non-finite run is data: result->finite is false and phi_grad is to be left out. */
-void wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
-                   wl_step_observer observer, void *observer_context, wl_window_result *result);
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
+                        wl_step_observer observer, void *observer_context, wl_window_result *result);
 
 #endif

@@ -1,0 +1,229 @@
+/* window.c - the forward pass of a window, live and retraced (the recursion stands in window.h).
+ *
+ * One function takes a step for both, so that a retraced segment holds the same bits as the live
+ * one did. Losses, weights and direct terms are the live pass's alone. */
+#include <math.h>
+#include <string.h>
+
+#include "unroll/window_impl.h"
+
+/* w_k of a window of `steps` steps; a list is aligned to its end in a shortened last window. */
+static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
+  switch (spec->weights) {
+    case WL_WEIGHTS_SUM: return 1.0;
+    case WL_WEIGHTS_MEAN: return 1.0 / (double)(steps + 1);
+    case WL_WEIGHTS_LAST: return k == steps ? 1.0 : 0.0;
+    case WL_WEIGHTS_LIST: return spec->list[spec->steps - steps + k];
+  }
+  return 0.0;
+}
+
+static double transform(const wl_window_spec *spec, double loss, double start) {
+  switch (spec->transform) {
+    case WL_LOSS_PLAIN: return loss;
+    case WL_LOSS_LOG: return log(loss);
+    case WL_LOSS_LOG_RATIO: return log(loss / start);
+    case WL_LOSS_CLIPPED: return fmin(loss, spec->clip);
+  }
+  return loss;
+}
+
+static double transform_slope(const wl_window_spec *spec, double loss) {
+  switch (spec->transform) {
+    case WL_LOSS_PLAIN: return 1.0;
+    case WL_LOSS_LOG:
+    case WL_LOSS_LOG_RATIO: return 1.0 / loss;
+    case WL_LOSS_CLIPPED: return loss < spec->clip ? 1.0 : 0.0;
+  }
+  return 1.0;
+}
+
+/* Whether the window's first loss is the episode's, which the log ratio divides by. */
+static bool holds_start(const wl_window_run_state *run, int64_t k) { return k == 0 && run->t0 == 0; }
+
+static bool needs_outer(const wl_window_run_state *run, int64_t k) {
+  const wl_window_spec *spec = &run->ws->spec;
+  return raw_weight(spec, k, run->steps) != 0.0 ||
+         (holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO);
+}
+
+/* w_k T'(L_k), and at theta_0 also the log ratio's own dependence on its denominator. */
+static double effective_weight(const wl_window_run_state *run, int64_t k, double loss) {
+  const wl_window_spec *spec = &run->ws->spec;
+  const double weight = raw_weight(spec, k, run->steps) * transform_slope(spec, loss);
+  const bool denominator = holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO;
+  return denominator ? weight - run->weight_sum / loss : weight;
+}
+
+/* Books the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
+static void book_outer(wl_window_run_state *run, int64_t k, double loss, wl_window_result *result) {
+  wl_unroll_ws *ws = run->ws;
+  if (holds_start(run, k)) run->unit->start_loss = loss;
+  ws->outer_loss[k] = loss;
+  ws->weight[k] = effective_weight(run, k, loss);
+  const double w = raw_weight(&ws->spec, k, run->steps);
+  if (w != 0.0) result->meta_loss += w * transform(&ws->spec, loss, run->unit->start_loss);
+  if (!run->phi_grad) return;
+  double *direct = run->phi_grad + ws->model->warp_at;
+  for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += ws->weight[k] * ws->warp_grad[i];
+}
+
+static void skip_outer(wl_unroll_ws *ws, int64_t k) {
+  ws->outer_loss[k] = NAN;
+  ws->weight[k] = 0.0;
+}
+
+/* Where step `slot` of a segment keeps its traces; everything shares slot 0 without a gradient. */
+static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) { return ws->with_gradient ? slot : 0; }
+
+/* Outer gradient at theta_k on a batch of its own into the trace; zeros where it has no weight. */
+static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *theta, bool *booked) {
+  wl_unroll_ws *ws = run->ws;
+  wl_real *out = ws->outer_g + trace_slot(ws, slot) * ws->plan.pad;
+  *booked = needs_outer(run, k);
+  if (!*booked) {
+    memset(out, 0, (size_t)ws->plan.pad * sizeof *out);
+    return NAN;
+  }
+  const bool last_inner = !ws->spec.fresh;
+  const wl_batch batch = last_inner ? wl_inner_batch(run->t0 + k)
+                                    : (wl_batch){WL_FOR_OUTER_BATCH, ws->spec.outer_split, run->t0 + k};
+  wl_real *gradient = ws->with_gradient ? out : NULL;
+  return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws), gradient,
+                      ws->with_gradient ? ws->warp_grad : NULL);
+}
+
+static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *theta, const wl_real *state) {
+  const wl_window_plan *p = &ws->plan;
+  if (!ws->with_gradient) return;
+  if (p->keep_theta) memcpy(ws->theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
+  if (slot % WL_CHUNK_STEPS == 0)
+    memcpy(ws->chunk_state + slot / WL_CHUNK_STEPS * p->state, state, (size_t)p->state * sizeof *state);
+}
+
+/* u from the raw gradient of this step, and theta += u. */
+static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *theta, wl_real *state) {
+  const wl_model *m = ws->model;
+  const wl_real *input = g;
+  if (m->precondition) {
+    m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at, g, ws->pg, ws->scratch);
+    input = ws->pg;
+  }
+  wl_rule_step(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, state, state, ws->u);
+  for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
+}
+
+/* Inner gradient at theta_k into the trace; returns the inner loss. */
+static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *theta) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_batch batch = wl_inner_batch(run->t0 + k);
+  const bool shared = ws->with_gradient && !ws->spec.fresh;
+  return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
+                      ws->g + trace_slot(ws, slot) * ws->plan.pad, shared ? ws->warp_grad : NULL);
+}
+
+void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta, wl_real *state) {
+  wl_unroll_ws *ws = run->ws;
+  for (int64_t slot = 0; slot < count; slot++) {
+    bool booked;
+    keep_start_of_step(ws, slot, theta, state);
+    inner_gradient(run, first + slot, slot, theta);
+    if (ws->spec.fresh) outer_gradient(run, first + slot, slot, theta, &booked);
+    apply_rule(ws, run->t0 + first + slot, ws->g + slot * ws->plan.pad, theta, state);
+  }
+}
+
+/* The outer loss at theta_k for k < K: the inner one again, or one of its own. */
+static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss, wl_window_result *result) {
+  wl_unroll_ws *ws = run->ws;
+  bool booked = needs_outer(run, k);
+  double loss = inner_loss;
+  if (ws->spec.fresh) loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
+  if (booked) book_outer(run, k, loss, result);
+  else skip_outer(ws, k);
+}
+
+/* Step k of the live pass; false when the inner loss is not finite. */
+static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer observer, void *context,
+                      wl_window_result *result) {
+  wl_unroll_ws *ws = run->ws;
+  wl_unit *unit = run->unit;
+  const int64_t slot = ws->with_gradient ? k % ws->plan.segment : 0;
+  keep_start_of_step(ws, slot, unit->theta, unit->state);
+  const double loss = inner_gradient(run, k, slot, unit->theta);
+  live_outer(run, k, slot, loss, result);
+  if (!isfinite(loss)) return false;
+  const wl_real *g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
+  const wl_step_view view = {run->t0 + k, loss, ws->outer_loss[k], unit->theta, g, ws->u, unit->state};
+  apply_rule(ws, run->t0 + k, g, unit->theta, unit->state);
+  if (observer) observer(context, &view);
+  unit->t++;
+  return true;
+}
+
+/* (theta, state) at the start of each segment, where the window has more than one. */
+static void keep_snapshot(wl_window_run_state *run, int64_t k) {
+  const wl_window_plan *p = &run->ws->plan;
+  if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
+  const int64_t s = k / p->segment;
+  memcpy(run->ws->snap_theta + s * p->pad, run->unit->theta, (size_t)p->pad * sizeof(wl_real));
+  memcpy(run->ws->snap_state + s * p->state, run->unit->state, (size_t)p->state * sizeof(wl_real));
+}
+
+/* The outer loss at theta_K, after the last step. */
+static void live_end(wl_window_run_state *run, wl_window_result *result) {
+  wl_unroll_ws *ws = run->ws;
+  const int64_t k = run->steps;
+  const int64_t slot = ws->with_gradient ? (k - 1) % ws->plan.segment + 1 : 0;
+  bool booked;
+  const double loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
+  if (booked) book_outer(run, k, loss, result);
+  else skip_outer(ws, k);
+}
+
+static bool all_finite(const wl_real *values, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(values[i])) return false;
+  return true;
+}
+
+static void summarise(const wl_window_run_state *run, wl_window_result *result) {
+  const double *loss = run->ws->outer_loss;
+  double sum = 0.0;
+  int64_t counted = 0;
+  for (int64_t k = 0; k <= result->steps; k++) {
+    if (isnan(loss[k])) continue;
+    if (counted++ == 0) result->first_loss = loss[k];
+    result->last_loss = loss[k];
+    sum += loss[k];
+  }
+  result->mean_loss = counted > 0 ? sum / (double)counted : NAN;
+}
+
+static double sum_of_weights(const wl_window_spec *spec, int64_t steps) {
+  double sum = 0.0;
+  for (int64_t k = 0; k <= steps; k++) sum += raw_weight(spec, k, steps);
+  return sum;
+}
+
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
+                        wl_step_observer observer, void *observer_context, wl_window_result *result) {
+  WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
+  wl_window_run_state run = {ws, unit, unit->t, steps, sum_of_weights(&ws->spec, steps), phi_grad};
+  *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN};
+  bool going = !unit->stopped;
+  for (int64_t k = 0; going && k < steps; k++) {
+    keep_snapshot(&run, k);
+    going = live_step(&run, k, observer, observer_context, result);
+    if (going) result->steps++;
+  }
+  if (going) live_end(&run, result);
+  summarise(&run, result);
+  result->finite = going && isfinite(result->meta_loss) && all_finite(unit->theta, ws->plan.n);
+  unit->stopped = !result->finite;
+  if (losses) memcpy(losses, ws->outer_loss, (size_t)(result->steps + (going ? 1 : 0)) * sizeof *losses);
+  if (!result->finite || !phi_grad) return WL_OK;
+  wl_window_backward(&run);
+  for (int64_t i = 0; result->finite && i < ws->model->phi.size; i++) result->finite = isfinite(phi_grad[i]);
+  return WL_OK;
+}

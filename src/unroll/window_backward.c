@@ -1,0 +1,126 @@
+/* window_backward.c - the adjoint recursion of window.h, segment by segment, chunk by chunk.
+ *
+ * First order: no term couples coordinates, so the rule gets a whole chunk of steps at once and
+ * keeps it in cache. Second order: each step's Hessian couples all coordinates, so time is
+ * outermost and the rule gets one step at a time. */
+#include <string.h>
+
+#include "unroll/window_impl.h"
+
+/* A chunk of `count` steps whose traces start at `slot` of the segment; `first` is its first step
+ * in the window. */
+typedef struct chunk_place { int64_t first, slot, count; } chunk_place;
+
+static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_plan *p) {
+  return trace ? trace + slot * p->pad : NULL;
+}
+
+/* The chunk's preconditioned gradients: the raw ones where there is no preconditioner. */
+static const wl_real *preconditioned(wl_unroll_ws *ws, chunk_place c) {
+  const wl_model *m = ws->model;
+  if (!m->precondition) return at(ws->g, c.slot, &ws->plan);
+  for (int64_t j = 0; j < c.count; j++)
+    m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at,
+                                at(ws->g, c.slot + j, &ws->plan), ws->pg + j * ws->plan.pad, ws->scratch);
+  return ws->pg;
+}
+
+/* phi-gradient of P at one step; gbar becomes the adjoint of the raw gradient. */
+static void precondition_adjoint(wl_window_run_state *run, int64_t slot, wl_real *gbar, bool want_raw) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_model *m = ws->model;
+  if (!m->precondition) return;
+  m->precondition->ops->adjoint(m->precondition, ws->phi + m->precondition_at, at(ws->g, slot, &ws->plan), gbar,
+                                want_raw ? gbar : NULL, run->phi_grad + m->precondition_at, ws->scratch);
+}
+
+/* `count` steps from step j of the chunk, for the rule. */
+static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t j, int64_t count,
+                                const wl_real *pg, const wl_real *state) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_window_plan *p = &ws->plan;
+  return (wl_rule_chunk){.t0 = run->t0 + c.first + j, .steps = count, .blocks = p->blocks,
+                         .g = pg + j * p->pad, .theta = at(ws->theta, c.slot + j, p), .state = state,
+                         .loss_grad = at(ws->outer_g, c.slot + j, p),
+                         .loss_weight = ws->weight + c.first + j, .lam = ws->lam, .mu = ws->mu,
+                         .gbar = ws->gbar};
+}
+
+static void first_order_chunk(wl_window_run_state *run, chunk_place c) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_real *state = ws->chunk_state + c.slot / WL_CHUNK_STEPS * ws->plan.state;
+  const wl_rule_chunk chunk = rule_chunk(run, c, 0, c.count, preconditioned(ws, c), state);
+  wl_rule_backward(ws->model->rule, ws->rule_ws, &chunk, run->phi_grad + ws->model->rule_at);
+  for (int64_t j = c.count - 1; ws->model->precondition && j >= 0; j--)
+    precondition_adjoint(run, c.slot + j, ws->gbar + j * ws->plan.pad, false);
+}
+
+/* States s_0 .. s_{count-1} of the chunk, one by one, from the one kept at its start. */
+static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_window_plan *p = &ws->plan;
+  memcpy(ws->states, ws->chunk_state + c.slot / WL_CHUNK_STEPS * p->state, (size_t)p->state * sizeof(wl_real));
+  for (int64_t j = 0; j + 1 < c.count; j++)
+    wl_rule_step(ws->model->rule, ws->rule_ws, run->t0 + c.first + j, p->blocks, pg + j * p->pad,
+                 at(ws->theta, c.slot + j, p), ws->states + j * p->state, ws->states + (j + 1) * p->state, ws->u);
+}
+
+/* lam += H gbar and phi-gradient += (d grad L_in / dphi)^T gbar at one step. */
+static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_batch batch = wl_inner_batch(run->t0 + k);
+  wl_task_hvp(ws->task, ws->task_ws, &batch, at(ws->theta, slot, &ws->plan), wl_ws_warp(ws), gbar, ws->hv,
+              ws->model->warp_size > 0 ? ws->warp_grad : NULL);
+  for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += ws->hv[i];
+  double *mixed = run->phi_grad + ws->model->warp_at;
+  for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->warp_grad[i];
+}
+
+static void second_order_chunk(wl_window_run_state *run, chunk_place c) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_real *pg = preconditioned(ws, c);
+  replay_states(run, c, pg);
+  for (int64_t j = c.count - 1; j >= 0; j--) {
+    const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, ws->states + j * ws->plan.state);
+    wl_rule_backward(ws->model->rule, ws->rule_ws, &step, run->phi_grad + ws->model->rule_at);
+    precondition_adjoint(run, c.slot + j, ws->gbar, true);
+    hessian_term(run, c.first + j, c.slot + j, ws->gbar);
+  }
+}
+
+static void segment_backward(wl_window_run_state *run, int64_t first, int64_t count) {
+  const int64_t chunks = (count + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS;
+  for (int64_t i = chunks - 1; i >= 0; i--) {
+    const int64_t slot = i * WL_CHUNK_STEPS;
+    const chunk_place c = {first + slot, slot, count - slot < WL_CHUNK_STEPS ? count - slot : WL_CHUNK_STEPS};
+    if (run->ws->spec.second_order) second_order_chunk(run, c);
+    else first_order_chunk(run, c);
+  }
+}
+
+/* lam_K = w_K T'(L_K) grad L_out(theta_K), mu_K = 0. */
+static void start_adjoint(wl_window_run_state *run) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_window_plan *p = &ws->plan;
+  const wl_real *last = at(ws->outer_g, (run->steps - 1) % p->segment + 1, p);
+  const wl_real weight = (wl_real)ws->weight[run->steps];
+  for (int64_t i = 0; i < p->pad; i++) ws->lam[i] = weight != 0 ? weight * last[i] : 0;
+  if (p->state > 0) memset(ws->mu, 0, (size_t)p->state * sizeof *ws->mu);
+}
+
+void wl_window_backward(wl_window_run_state *run) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_window_plan *p = &ws->plan;
+  const int64_t segments = (run->steps + p->segment - 1) / p->segment;
+  start_adjoint(run);
+  for (int64_t s = segments - 1; s >= 0; s--) {
+    const int64_t first = s * p->segment;
+    const int64_t count = run->steps - first < p->segment ? run->steps - first : p->segment;
+    if (s < segments - 1)
+      wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad, ws->snap_state + s * p->state);
+    segment_backward(run, first, count);
+  }
+  if (!ws->model->learned_theta0 || run->t0 != 0) return;
+  double *theta0 = run->phi_grad + ws->model->theta0_at;
+  for (int64_t i = 0; i < p->n; i++) theta0[i] += ws->lam[i];
+}

@@ -1,0 +1,72 @@
+/* window_impl.h - the engine's workspace, shared by window_ws.c, window.c and window_backward.c. */
+#ifndef WL_UNROLL_WINDOW_IMPL_H
+#define WL_UNROLL_WINDOW_IMPL_H
+
+#include "unroll/window.h"
+
+/* Sizes that follow from model, task and policy. A window of K steps is cut into segments; the
+ * state at each segment's start is kept, and a segment's traces are recomputed from it when the
+ * backward pass reaches it. One segment (the whole window) when memory allows. */
+typedef struct wl_window_plan {
+  int64_t n, pad, blocks; /* coordinates, padded, blocks of WL_LANES */
+  int64_t state;          /* reals of rule state of all blocks */
+  int64_t segment;        /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
+  int64_t segments;       /* ceil(K / segment) */
+  int64_t chunks;         /* chunks of WL_CHUNK_STEPS in a segment */
+  bool keep_theta;        /* theta is traced: the rule reads it, or second order does */
+  bool history;           /* second order: states of one chunk, step by step */
+} wl_window_plan;
+
+struct wl_unroll_ws {
+  const wl_model *model;
+  const wl_task *task;
+  wl_window_spec spec;
+  wl_window_plan plan;
+  bool with_gradient;
+  wl_task_ws *task_ws;
+  wl_rule_ws *rule_ws;
+  wl_real *phi;          /* [phi.size] phi in working precision */
+  wl_real *u, *scratch;  /* [pad] update; preconditioner scratch */
+  wl_real *pg;           /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
+  double *weight;        /* [K+1] w_k T'(L_k), filled as the window runs forward */
+  double *outer_loss;    /* [K+1] */
+  /* traces of the segment at hand */
+  wl_real *g;            /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
+  wl_real *outer_g;      /* [segment+1][pad] outer gradients; == g when batches are the same */
+  wl_real *theta;        /* [segment][pad] */
+  wl_real *chunk_state;  /* [chunks][state] state at each chunk's start */
+  /* at segment starts */
+  wl_real *snap_theta;   /* [segments][pad] */
+  wl_real *snap_state;   /* [segments][state] */
+  /* backward */
+  wl_real *lam;          /* [pad] */
+  wl_real *mu;           /* [state] */
+  wl_real *gbar;         /* [WL_CHUNK_STEPS][pad] */
+  wl_real *hv;           /* [pad] */
+  wl_real *warp_grad;    /* [warp_size] */
+  wl_real *states;       /* [WL_CHUNK_STEPS][state] second order */
+};
+
+/* One window on its way: what forward and backward share beside the workspace. */
+typedef struct wl_window_run_state {
+  wl_unroll_ws *ws;
+  wl_unit *unit;
+  int64_t t0, steps;  /* first step in the episode, number of steps */
+  double weight_sum;  /* sum of w_k, for the log ratio's normaliser */
+  double *phi_grad;   /* NULL: forward only */
+} wl_window_run_state;
+
+static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
+  return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
+}
+static inline wl_batch wl_inner_batch(int64_t t) {
+  return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t};
+}
+
+/* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),
+ * which advance, and fills the traces exactly as the live pass did. */
+void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta, wl_real *state);
+/* Adds the meta-gradient of a window whose last segment is traced. */
+void wl_window_backward(wl_window_run_state *run);
+
+#endif

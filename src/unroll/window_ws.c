@@ -1,0 +1,165 @@
+/* window_ws.c - the engine's buffers, and how a memory budget cuts a window into segments.
+ *
+ * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
+ *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n where kept,
+ *              chunk states ceil(S / C) n w
+ *   snapshots  ceil(K / S) n (1 + w), none when S = K
+ * so the least memory is taken near S = sqrt(K C). */
+#include <math.h>
+
+#include "unroll/window_impl.h"
+
+static int64_t chunks_of(int64_t steps) { return (steps + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS; }
+
+static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
+  const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
+  return gradients + (p->keep_theta ? segment * p->pad : 0) + chunks_of(segment) * p->state;
+}
+
+static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
+  const int64_t segments = (spec->steps + segment - 1) / segment;
+  return segments > 1 ? segments * (p->pad + p->state) : 0;
+}
+
+static void set_segment(wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
+  p->segment = segment;
+  p->segments = (spec->steps + segment - 1) / segment;
+  p->chunks = chunks_of(segment);
+}
+
+static int64_t variable_bytes(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
+  return (int64_t)sizeof(wl_real) * (trace_reals(p, spec, segment) + snapshot_reals(p, spec, segment));
+}
+
+/* The longest segment within the budget; the leanest one where none fits. */
+static void choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
+  set_segment(p, spec, spec->steps);
+  if (spec->memory <= 0 || variable_bytes(p, spec, spec->steps) <= spec->memory) return;
+  int64_t fitting = 0, leanest = WL_CHUNK_STEPS;
+  for (int64_t s = WL_CHUNK_STEPS; s < spec->steps; s += WL_CHUNK_STEPS) {
+    if (variable_bytes(p, spec, s) <= spec->memory) fitting = s;
+    if (variable_bytes(p, spec, s) < variable_bytes(p, spec, leanest)) leanest = s;
+  }
+  set_segment(p, spec, fitting > 0 ? fitting : leanest);
+}
+
+static wl_window_plan make_plan(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
+                                bool with_gradient) {
+  wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
+  p.state = p.pad * model->rule->state_width;
+  p.history = with_gradient && spec->second_order;
+  p.keep_theta = with_gradient && (model->rule->reads_theta || spec->second_order);
+  if (with_gradient) choose_segment(&p, spec);
+  else p.segments = 1;
+  return p;
+}
+
+/* Every buffer with its length in reals; 0: not needed. The one list that allocation and the
+ * estimate share. */
+typedef struct buffer { wl_real **at; int64_t reals; } buffer;
+enum { N_BUFFERS = 15 };
+
+static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
+  const wl_window_plan *p = &ws->plan;
+  const wl_model *m = ws->model;
+  const bool grad = ws->with_gradient, cut = p->segments > 1;
+  const bool conditioned = m->precondition != NULL;
+  const int64_t traced = grad ? p->segment + 1 : 1;
+  const buffer all[N_BUFFERS] = {
+      {&ws->phi, m->phi.size},
+      {&ws->u, p->pad},
+      {&ws->scratch, conditioned ? m->precondition->scratch : 0},
+      {&ws->pg, conditioned ? p->pad * (grad ? WL_CHUNK_STEPS : 1) : 0},
+      {&ws->g, traced * p->pad},
+      {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
+      {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
+      {&ws->chunk_state, grad ? p->chunks * p->state : 0},
+      {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
+      {&ws->snap_state, grad && cut ? p->segments * p->state : 0},
+      {&ws->lam, grad ? p->pad : 0},
+      {&ws->mu, grad ? p->state : 0},
+      {&ws->gbar, grad && (conditioned || p->history) ? WL_CHUNK_STEPS * p->pad : 0},
+      {&ws->hv, p->history ? p->pad : 0},
+      {&ws->states, p->history ? WL_CHUNK_STEPS * p->state : 0},
+  };
+  for (int i = 0; i < N_BUFFERS; i++) list[i] = all[i];
+}
+
+static wl_status allocate(wl_unroll_ws *ws, int threads) {
+  buffer list[N_BUFFERS];
+  list_buffers(ws, list);
+  for (int i = 0; i < N_BUFFERS; i++)
+    if (list[i].reals > 0) WL_TRY(WL_NEW(*list[i].at, list[i].reals));
+  if (!ws->spec.fresh) ws->outer_g = ws->g;
+  if (ws->model->warp_size > 0) WL_TRY(WL_NEW(ws->warp_grad, ws->model->warp_size));
+  WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
+  WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
+  WL_TRY(wl_task_ws_create(ws->task, ws->plan.history, &ws->task_ws));
+  return wl_rule_ws_create(ws->model->rule, ws->plan.blocks, threads, &ws->rule_ws);
+}
+
+/* A budget that even the leanest cut exceeds is the user's to raise. */
+static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
+  const int64_t needed = variable_bytes(p, spec, p->segment);
+  if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
+  return WL_FAIL(WL_ERR_CONFIG,
+                 "key 'window.memory': %.1f MiB is too little for a window of %lld steps over %lld "
+                 "coordinates; the leanest storage takes %.1f MiB",
+                 (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
+                 ceil((double)needed / 104857.6) / 10.0);
+}
+
+wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
+                              bool with_gradient, int threads, wl_unroll_ws **out) {
+  wl_unroll_ws *ws = NULL;
+  WL_TRY(WL_NEW(ws, 1));
+  ws->model = model;
+  ws->task = task;
+  ws->spec = *spec;
+  ws->with_gradient = with_gradient;
+  ws->plan = make_plan(model, task, spec, with_gradient);
+  wl_status status = with_gradient ? check_budget(&ws->plan, spec) : WL_OK;
+  if (status == WL_OK) status = allocate(ws, threads);
+  if (status != WL_OK) wl_unroll_ws_destroy(&ws);
+  *out = ws;
+  return status;
+}
+
+void wl_unroll_ws_destroy(wl_unroll_ws **at) {
+  wl_unroll_ws *ws = *at;
+  if (!ws) return;
+  buffer list[N_BUFFERS];
+  if (ws->outer_g == ws->g) ws->outer_g = NULL;
+  list_buffers(ws, list);
+  for (int i = 0; i < N_BUFFERS; i++) wl_free(*list[i].at);
+  wl_free(ws->warp_grad);
+  wl_free(ws->weight);
+  wl_free(ws->outer_loss);
+  wl_task_ws_destroy(&ws->task_ws);
+  wl_rule_ws_destroy(&ws->rule_ws);
+  wl_free(ws);
+  *at = NULL;
+}
+
+int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
+                           bool with_gradient, int threads) {
+  wl_unroll_ws ws = {.model = model, .task = task, .spec = *spec, .with_gradient = with_gradient};
+  ws.plan = make_plan(model, task, spec, with_gradient);
+  buffer list[N_BUFFERS];
+  list_buffers(&ws, list);
+  int64_t reals = model->warp_size;
+  for (int i = 0; i < N_BUFFERS; i++) reals += list[i].reals;
+  return reals * (int64_t)sizeof(wl_real) + 2 * (spec->steps + 1) * (int64_t)sizeof(double) +
+         (int64_t)wl_task_ws_bytes(task, ws.plan.history) +
+         (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
+}
+
+int64_t wl_unroll_segment(const wl_unroll_ws *ws) { return ws->with_gradient ? ws->plan.segment : 0; }
+
+void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {
+  for (int64_t i = 0; i < ws->model->phi.size; i++) ws->phi[i] = (wl_real)phi[i];
+  wl_rule_pack(ws->model->rule, ws->rule_ws, ws->phi + ws->model->rule_at);
+}
+
+wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws) { return ws->task_ws; }
+const wl_real *wl_unroll_warp(const wl_unroll_ws *ws) { return wl_ws_warp(ws); }
