@@ -1,0 +1,112 @@
+#!/bin/bash
+# Installs the Debian packages that Warploom needs: the one place that knows their names.
+#
+#   tools/install-dependencies.sh [SET...]      install what is missing of these sets (default: build)
+#   tools/install-dependencies.sh --list SET... print the package names and install nothing
+#
+#   build   compiler, CMake, Open MPI, HDF5, OpenBLAS, Python for the pictures, Fashion-MNIST
+#   test    what the tests start or read with besides: SLURM, munge, network tools, xarray
+#   docs    checkers for man pages and pages in HTML
+#
+# Asks nothing, says what it installs, needs root or sudo only when something is missing.
+# Where another system or a cluster's modules provide these, skip this script.
+set -euo pipefail
+
+BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools
+  libopenblas-dev libyaml-dev libcmocka-dev zlib1g-dev librandom123-dev libjansson-dev libxxhash-dev
+  python3 python3-h5py python3-numpy python3-matplotlib dataset-fashion-mnist"
+TEST_PACKAGES="python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck"
+DOCS_PACKAGES="mandoc chromium"
+# Missing from a release or a mirror, these cost one data set or one test, never the build.
+OPTIONAL_PACKAGES="dataset-fashion-mnist chromium mandoc shellcheck"
+
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
+die() { echo "install-dependencies: $*" >&2; exit 1; }
+
+packages_of() { # SET...
+  local set
+  for set in "$@"; do
+    case $set in
+      build) echo $BUILD_PACKAGES ;;
+      test) echo $TEST_PACKAGES ;;
+      docs) echo $DOCS_PACKAGES ;;
+      *) die "unknown set '$set': give build, test or docs" ;;
+    esac
+  done | tr ' ' '\n' | sort -u
+}
+
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+is_optional() { case " $OPTIONAL_PACKAGES " in *" $1 "*) true ;; *) false ;; esac; }
+is_known() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@"; }
+
+# Daemons of packages (slurmctld, munged) must not start on the user's machine: Debian's
+# policy hook says so for the time of the installation, then goes away again.
+without_daemons() { # COMMAND...
+  local policy=/usr/sbin/policy-rc.d made=0 status=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    made=1
+  fi
+  "$@" || status=$?
+  if [ "$made" = 1 ]; then as_root rm -f "$policy"; fi
+  return "$status"
+}
+
+# The names that can be installed; an optional package that no source offers is left out with a word.
+obtainable() { # PACKAGE...
+  local package
+  for package in "$@"; do
+    if is_optional "$package" && ! is_known "$package"; then
+      echo "install-dependencies: no source offers $package; going on without it" >&2
+    else
+      echo "$package"
+    fi
+  done
+}
+
+install_missing() { # PACKAGE...
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+    die "missing packages, and neither root nor sudo: ask the administrator for: $*"
+  local log packages
+  log=$(mktemp "${TMPDIR:-/tmp}/warploom-packages.XXXXXX")
+  echo "install-dependencies: updating the package lists"
+  apt update >"$log" 2>&1 || { tail -n 5 "$log" >&2; die "apt-get update failed (full log: $log); check the network and /etc/apt"; }
+  packages=$(obtainable "$@")
+  if [ -n "$packages" ]; then
+    echo "install-dependencies: installing" $packages
+    without_daemons apt install -y --no-install-recommends $packages >"$log" 2>&1 ||
+      { tail -n 15 "$log" >&2; die "apt-get install failed (full log: $log)"; }
+  fi
+  rm -f "$log"
+}
+
+main() {
+  local list=0
+  case ${1:-} in
+    -h | --help) usage; return 0 ;;
+    --list) list=1; shift ;;
+  esac
+  [ $# -gt 0 ] || set -- build
+  local wanted package missing=""
+  wanted=$(packages_of "$@")
+  if [ "$list" = 1 ]; then echo "$wanted"; return 0; fi
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    die "this is no Debian or Ubuntu system. Install the equivalents of these packages, or load your site's
+modules, and go on with CMake:" $wanted
+  fi
+  for package in $wanted; do is_installed "$package" || missing="$missing $package"; done
+  if [ -z "$missing" ]; then
+    echo "install-dependencies: everything is there ($*)"
+  else
+    install_missing $missing
+  fi
+}
+
+main "$@"
