@@ -9,8 +9,9 @@
 
 #include "warploom/status.h"
 
-/* Records "message (file:line)" as this thread's last error and yields `code`.
- * The message says what is wrong, where (file, line, key, rank) and the fix. */
+/* Records the message as this thread's last error and yields `code`. The message says what is
+ * wrong, where (file, line, key, rank) and the fix. WL_ERR_SOFTWARE, a defect of ours, gets
+ * " (source file:line)" appended; for other codes that place would tell a user nothing. */
 #define WL_FAIL(code, ...) wl_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns from the calling function when `call` fails. */

@@ -1,0 +1,77 @@
+/* build_info.c - version, revision and compiler from the generated header; processor and BLAS
+ * as this process finds them. */
+#include "base/build_info.h"
+
+#include <cblas.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "wl_build.h"
+
+enum { TEXT_SIZE = 256 };
+
+static char processor[TEXT_SIZE];
+static char blas[TEXT_SIZE];
+
+const char *wl_build_version(void) { return WL_BUILD_VERSION; }
+const char *wl_build_revision(void) { return WL_BUILD_REVISION; }
+const char *wl_build_compiler(void) { return WL_BUILD_COMPILER; }
+
+/* The widest instruction set of this processor that Warploom has kernels for. */
+static const char *instruction_set(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return "avx512";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
+  return "x86-64";
+#elif defined(__aarch64__)
+  return "aarch64";
+#else
+  return "generic";
+#endif
+}
+
+/* The value of the first "model name" line of /proc/cpuinfo, "" if there is none. */
+static void read_model_name(char *out, size_t size) {
+  out[0] = '\0';
+  FILE *const file = fopen("/proc/cpuinfo", "r");
+  if (!file) return;
+  char line[TEXT_SIZE];
+  while (fgets(line, sizeof line, file)) {
+    const char *const colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+    snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " \t"));
+    out[strcspn(out, "\n")] = '\0';
+    break;
+  }
+  fclose(file);
+}
+
+static void describe_processor(void) {
+  char model[TEXT_SIZE - 32];
+  read_model_name(model, sizeof model);
+  snprintf(processor, sizeof processor, "%s (%s)", model[0] ? model : "unknown processor", instruction_set());
+}
+
+/* The configuration ends in the core name of the build; the core in use is added where it differs. */
+static void describe_blas(void) {
+  const char *const config = openblas_get_config();
+  const char *const core = openblas_get_corename();
+  const int length = snprintf(blas, sizeof blas, "%s", config);
+  if (!strstr(config, core) && length >= 0 && (size_t)length < sizeof blas)
+    snprintf(blas + length, sizeof blas - (size_t)length, " (core %s)", core);
+}
+
+const char *wl_build_processor(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, describe_processor);
+  return processor;
+}
+
+const char *wl_build_blas(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, describe_blas);
+  return blas;
+}

@@ -1,0 +1,21 @@
+/* digest.c - a chained XXH3: each name and each array is hashed with what came before as the seed.
+ *
+ *   d <- XXH3(data, XXH3(name, d))
+ *
+ * XXH3 takes in the length too, so neither the border between name and data nor that between
+ * two arrays can move without a change of the digest. */
+#include "base/digest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+void wl_digest_add(wl_digest *digest, const char *name, const void *data, size_t bytes) {
+  const uint64_t named = XXH3_64bits_withSeed(name, strlen(name), digest->value);
+  digest->value = XXH3_64bits_withSeed(data, bytes, named);
+}
+
+void wl_digest_hex(wl_digest digest, char out[17]) { snprintf(out, 17, "%016" PRIx64, digest.value); }

@@ -1,0 +1,76 @@
+/* layout.c - named tensors laid end to end: the flat vectors theta and phi. */
+#include "base/layout.h"
+
+#include <string.h>
+
+/* Product of the shape, or -1 when a size is not positive or the product overflows. */
+static int64_t shape_size(int ndim, const int64_t *shape) {
+  int64_t size = 1;
+  for (int d = 0; d < ndim; ++d)
+    if (shape[d] <= 0 || __builtin_mul_overflow(size, shape[d], &size)) return -1;
+  return size;
+}
+
+/* Makes room for one more block. */
+static wl_status layout_grow(wl_layout *layout) {
+  if (layout->count < layout->capacity) return WL_OK;
+  const int capacity = layout->capacity > 0 ? 2 * layout->capacity : 16;
+  wl_block *blocks = NULL;
+  WL_TRY(WL_NEW(blocks, capacity));
+  if (layout->count > 0) memcpy(blocks, layout->blocks, (size_t)layout->count * sizeof *blocks);
+  wl_free(layout->blocks);
+  layout->blocks = blocks;
+  layout->capacity = capacity;
+  return WL_OK;
+}
+
+wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
+                        const int64_t *shape, int64_t *offset) {
+  if (strlen(name) >= WL_NAME_SIZE || strlen(group) >= WL_NAME_SIZE || name[0] == '\0')
+    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' of group '%s': names have 1 to %d characters", name, group,
+                   WL_NAME_SIZE - 1);
+  if (wl_layout_find(layout, name)) return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' is already in the layout", name);
+  if (ndim < 0 || ndim > WL_MAX_DIMS)
+    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': %d dimensions, at most %d are possible", name, ndim, WL_MAX_DIMS);
+  const int64_t size = shape_size(ndim, shape);
+  int64_t end = 0;
+  if (size < 0 || __builtin_add_overflow(layout->size, size, &end))
+    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': its shape is empty, negative or too large", name);
+
+  WL_TRY(layout_grow(layout));
+  wl_block *const block = &layout->blocks[layout->count++];
+  *block = (wl_block){.ndim = ndim, .offset = layout->size, .size = size};
+  memcpy(block->name, name, strlen(name) + 1);
+  memcpy(block->group, group, strlen(group) + 1);
+  for (int d = 0; d < ndim; ++d) block->shape[d] = shape[d];
+  if (offset) *offset = layout->size;
+  layout->size = end;
+  return WL_OK;
+}
+
+const wl_block *wl_layout_find(const wl_layout *layout, const char *name) {
+  for (int i = 0; i < layout->count; ++i)
+    if (strcmp(layout->blocks[i].name, name) == 0) return &layout->blocks[i];
+  return NULL;
+}
+
+wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *offset) {
+  const int count = layout->count;
+  const int64_t size = layout->size;
+  for (int i = 0; i < from->count; ++i) {
+    const wl_block *const block = &from->blocks[i];
+    const wl_status status = wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
+    if (status != WL_OK) { /* all blocks or none */
+      layout->count = count;
+      layout->size = size;
+      return status;
+    }
+  }
+  if (offset) *offset = size;
+  return WL_OK;
+}
+
+void wl_layout_clear(wl_layout *layout) {
+  wl_free(layout->blocks);
+  *layout = (wl_layout){0};
+}

@@ -1,0 +1,133 @@
+/* log.c - messages and progress on stderr.
+ *
+ * On a terminal progress is one line that redraws at most five times a second; a message clears
+ * it and the next call draws it again. Elsewhere (a batch log) a plain line is printed when
+ * progress starts, then at most one each PLAIN_SECONDS, and a last one at the end. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REDRAW_SECONDS 0.2
+#define PLAIN_SECONDS 30.0
+
+enum { LINE_SIZE = 512 };
+
+static struct {
+  int rank;
+  bool quiet;
+} setup;
+
+/* The progress under way. */
+static struct {
+  bool active, terminal, drawn;
+  long first;          /* `done` of the first call: what a resumed run has not done now */
+  long done, shown;    /* of the last call; of the last line printed */
+  double start, printed; /* times of the first call and of the last line */
+  char line[LINE_SIZE];
+} progress;
+
+void wl_log_setup(int rank, bool quiet) {
+  setup.rank = rank;
+  setup.quiet = quiet;
+}
+
+static double now_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* One write for each line, so that lines of several ranks do not mix. */
+static void print_line(const char *prefix, const char *format, va_list arguments) {
+  char line[8192];
+  const int used = snprintf(line, sizeof line - 1, "%s%s", progress.drawn ? "\r\033[K" : "", prefix);
+  vsnprintf(line + used, sizeof line - 1 - (size_t)used, format, arguments);
+  progress.drawn = false;
+  const size_t length = strlen(line);
+  line[length] = '\n';
+  fwrite(line, 1, length + 1, stderr);
+  fflush(stderr);
+}
+
+void wl_log_info(const char *format, ...) {
+  if (setup.rank != 0 || setup.quiet) return;
+  va_list arguments;
+  va_start(arguments, format);
+  print_line("", format, arguments);
+  va_end(arguments);
+}
+
+void wl_log_warning(const char *format, ...) {
+  if (setup.rank != 0) return;
+  va_list arguments;
+  va_start(arguments, format);
+  print_line("warploom: warning: ", format, arguments);
+  va_end(arguments);
+}
+
+void wl_log_error(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  print_line("warploom: error: ", format, arguments);
+  va_end(arguments);
+}
+
+/* "1:02:03" or "4:05". */
+static void format_duration(double seconds, char *out, size_t size) {
+  const long s = seconds < 0 ? 0 : seconds > 3.6e9 ? (long)3.6e9 : (long)(seconds + 0.5);
+  if (s >= 3600)
+    snprintf(out, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else
+    snprintf(out, size, "%ld:%02ld", s / 60, s % 60);
+}
+
+/* "train 120/10000  35.1/s  4:41 left  text" into progress.line. */
+static void compose_line(const char *what, long done, long total, const char *text, double now) {
+  char speed[96] = "";
+  const double elapsed = now - progress.start;
+  const long advanced = done - progress.first;
+  if (advanced > 0 && elapsed > 0) {
+    const double rate = (double)advanced / elapsed;
+    char left[32];
+    format_duration((double)(total - done) / rate, left, sizeof left);
+    snprintf(speed, sizeof speed, "  %.4g/s  %s left", rate, left);
+  }
+  snprintf(progress.line, sizeof progress.line, "%s %ld/%ld%s%s%s", what, done, total, speed, text && *text ? "  " : "",
+           text ? text : "");
+}
+
+static void show_line(double now) {
+  fprintf(stderr, progress.terminal ? "\r\033[K%s" : "%s\n", progress.line);
+  fflush(stderr);
+  progress.drawn = progress.terminal;
+  progress.printed = now;
+  progress.shown = progress.done;
+}
+
+void wl_log_progress(const char *what, long done, long total, const char *text) {
+  if (setup.rank != 0 || setup.quiet) return;
+  const double now = now_seconds();
+  const bool first = !progress.active;
+  if (first) {
+    memset(&progress, 0, sizeof progress);
+    progress.active = true;
+    progress.terminal = isatty(STDERR_FILENO) == 1;
+    progress.first = done;
+    progress.start = now;
+  }
+  progress.done = done;
+  compose_line(what, done, total, text, now);
+  const double interval = progress.terminal ? REDRAW_SECONDS : PLAIN_SECONDS;
+  if (first || now - progress.printed >= interval) show_line(now);
+}
+
+void wl_log_progress_end(void) {
+  if (!progress.active) return;
+  if (progress.shown != progress.done || (progress.terminal && !progress.drawn)) show_line(now_seconds());
+  if (progress.terminal) fputc('\n', stderr);
+  memset(&progress, 0, sizeof progress);
+}

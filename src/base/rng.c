@@ -1,0 +1,165 @@
+/* rng.c - counter-based random numbers, Philox4x64-10 of Random123.
+ *
+ *   block b of a stream = Philox( counter (b, step, task, index), key (seed, purpose | space << 32) )
+ *   bits of element e   = word e mod 4 of block e / 4
+ *
+ * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
+ *
+ * Where a number may be rejected (truncated normals, bounded integers), attempt a of element e
+ * takes the bits of element e + a 2^56, so that no element ever shifts another. Elements are
+ * below 2^56, attempts below 2^7. */
+#include "base/rng.h"
+
+#include <Random123/philox.h>
+#include <math.h>
+
+enum { WORDS = 4, CHUNK = 256, ATTEMPT_SHIFT = 56, ATTEMPTS = 64 };
+
+__extension__ typedef unsigned __int128 uint128;
+
+static philox4x64_ctr_t stream_block(const wl_stream *s, uint64_t block) {
+  const philox4x64_ctr_t counter = {{block, s->step, s->task, s->index}};
+  const philox4x64_key_t key = {{s->seed, (uint64_t)s->purpose | (uint64_t)s->space << 32}};
+  return philox4x64_R(10, counter, key);
+}
+
+void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out) {
+  int64_t i = 0;
+  while (i < n) {
+    const uint64_t element = first + (uint64_t)i;
+    const philox4x64_ctr_t words = stream_block(&s, element / WORDS);
+    for (uint64_t w = element % WORDS; w < WORDS && i < n; ++w) out[i++] = words.v[w];
+  }
+}
+
+/* The bits of one element at a later attempt. */
+static uint64_t element_bits(const wl_stream *s, uint64_t element, uint64_t attempt) {
+  const uint64_t shifted = element + (attempt << ATTEMPT_SHIFT);
+  return stream_block(s, shifted / WORDS).v[shifted % WORDS];
+}
+
+/* 53 bits as a multiple of 2^-53 in [0, 1). */
+static double unit_double(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
+
+/* The largest number below hi, towards lo: rounding must not reach the open end of [lo, hi). */
+static double below(double x, double lo, double hi) { return x < hi || !(lo < hi) ? x : nextafter(hi, lo); }
+
+void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, double hi, double *out) {
+  uint64_t bits[CHUNK];
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    const int64_t count = n - at < CHUNK ? n - at : CHUNK;
+    wl_rng_bits(s, first + (uint64_t)at, count, bits);
+    for (int64_t i = 0; i < count; ++i) out[at + i] = below(lo + (hi - lo) * unit_double(bits[i]), lo, hi);
+  }
+}
+
+/* x in working precision, still below hi. */
+static wl_real round_below(double x, double lo, double hi) {
+  const wl_real rounded = (wl_real)x;
+  if ((double)rounded < hi || !(lo < hi)) return rounded;
+#ifdef WL_DOUBLE
+  return nextafter(hi, lo);
+#else
+  return nextafterf((float)hi, (float)lo);
+#endif
+}
+
+void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi, wl_real *out) {
+  double x[CHUNK];
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    const int64_t count = n - at < CHUNK ? n - at : CHUNK;
+    wl_rng_uniform_double(s, first + (uint64_t)at, count, lo, hi, x);
+    for (int64_t i = 0; i < count; ++i) out[at + i] = round_below(x[i], lo, hi);
+  }
+}
+
+/* Box and Muller: elements 2j and 2j+1 are r cos a and r sin a of the same pair of words,
+ * r = sqrt(-2 log u), u in (0, 1]. */
+static void normal_pair(const uint64_t words[2], double pair[2]) {
+  const double u = ((double)(words[0] >> 11) + 1.0) * 0x1p-53;
+  const double angle = 0x1.921fb54442d18p+2 * unit_double(words[1]); /* 2 pi */
+  const double radius = sqrt(-2.0 * log(u));
+  pair[0] = radius * cos(angle);
+  pair[1] = radius * sin(angle);
+}
+
+/* Standard normal of one element at one attempt. */
+static double normal_element(const wl_stream *s, uint64_t element, uint64_t attempt) {
+  const uint64_t even = element & ~UINT64_C(1);
+  const uint64_t words[2] = {element_bits(s, even, attempt), element_bits(s, even + 1, attempt)};
+  double pair[2];
+  normal_pair(words, pair);
+  return pair[element & 1];
+}
+
+/* Standard normals of `count` <= CHUNK elements. */
+static void normal_chunk(const wl_stream *s, uint64_t first, int64_t count, double *out) {
+  uint64_t bits[CHUNK + 2];
+  const uint64_t even = first & ~UINT64_C(1);
+  const int64_t skip = (int64_t)(first - even);
+  const int64_t words = (skip + count + 1) / 2 * 2;
+  wl_rng_bits(*s, even, words, bits);
+  for (int64_t w = 0; w < words; w += 2) {
+    double pair[2];
+    normal_pair(bits + w, pair);
+    for (int64_t k = 0; k < 2; ++k) {
+      const int64_t i = w + k - skip;
+      if (i >= 0 && i < count) out[i] = pair[k];
+    }
+  }
+}
+
+void wl_rng_normal(wl_stream s, uint64_t first, int64_t n, double sd, wl_real *out) {
+  double x[CHUNK];
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    const int64_t count = n - at < CHUNK ? n - at : CHUNK;
+    normal_chunk(&s, first + (uint64_t)at, count, x);
+    for (int64_t i = 0; i < count; ++i) out[at + i] = (wl_real)(sd * x[i]);
+  }
+}
+
+void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, wl_real *out) {
+  double x[CHUNK];
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    const int64_t count = n - at < CHUNK ? n - at : CHUNK;
+    normal_chunk(&s, first + (uint64_t)at, count, x);
+    for (int64_t i = 0; i < count; ++i) {
+      /* one in 22 is redrawn; that 64 attempts all fail has probability 1e-86 */
+      for (uint64_t attempt = 1; fabs(x[i]) > 2.0 && attempt < ATTEMPTS; ++attempt)
+        x[i] = normal_element(&s, first + (uint64_t)(at + i), attempt);
+      out[at + i] = (wl_real)(sd * x[i]);
+    }
+  }
+}
+
+/* A uniform integer below `bound` without bias, from 64 bits each attempt.
+ * D. Lemire: Fast random integer generation in an interval. ACM TOMACS 29, 2019. */
+static uint64_t bounded(const wl_stream *s, uint64_t element, uint64_t bits, uint64_t bound) {
+  const uint64_t threshold = -bound % bound; /* 2^64 mod bound */
+  uint128 product = (uint128)bits * bound;
+  for (uint64_t attempt = 1; (uint64_t)product < threshold && attempt < ATTEMPTS; ++attempt)
+    product = (uint128)element_bits(s, element, attempt) * bound;
+  return (uint64_t)(product >> 64);
+}
+
+void wl_rng_index(wl_stream s, uint64_t first, int64_t n, uint64_t bound, int64_t *out) {
+  uint64_t bits[CHUNK];
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    const int64_t count = n - at < CHUNK ? n - at : CHUNK;
+    const uint64_t element = first + (uint64_t)at;
+    wl_rng_bits(s, element, count, bits);
+    for (int64_t i = 0; i < count; ++i)
+      out[at + i] = bound > 0 ? (int64_t)bounded(&s, element + (uint64_t)i, bits[i], bound) : 0;
+  }
+}
+
+void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out) {
+  uint64_t bits[CHUNK];
+  for (int64_t i = 0; i < n; ++i) {
+    if (i % CHUNK == 0) wl_rng_bits(s, (uint64_t)i, n - i < CHUNK ? n - i : CHUNK, bits);
+    /* inside out: i goes to a uniform place among the first i + 1, whose number moves up to i */
+    const uint64_t j = bounded(&s, (uint64_t)i, bits[i % CHUNK], (uint64_t)i + 1);
+    if (j < (uint64_t)i) out[i] = out[j];
+    out[j] = i;
+  }
+}
