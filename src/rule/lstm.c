@@ -1,0 +1,256 @@
+/* lstm.c - the coordinatewise LSTM rule: options, meta-parameters, threads.
+ *
+ * phi holds lstm<l>.weight (4H, in + H), lstm<l>.bias (4H) for l = 1, 2, ..., then output.weight
+ * (1, H) and output.bias (1). Initial values as google-deepmind/learning-to-learn: weights and
+ * biases of a layer truncated normal with sd 1/sqrt(in + H), head weights 1/sqrt(H), head bias 0.
+ *
+ * Weight gradients are summed in one fixed order whatever the number of threads: over groups of
+ * WL_LSTM_GROUP blocks in working precision, then group by group in double. */
+#include "rule/lstm.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rule/lstm_net.h"
+
+typedef struct lstm_ws {
+  const wl_lstm_kernel *kernel;
+  int threads;
+  size_t scratch_bytes;  /* per thread, a multiple of WL_ALIGN */
+  unsigned char *packed; /* weights as the kernel wants them */
+  unsigned char *scratch;/* [threads][scratch_bytes] */
+  wl_real *partial;      /* [threads][padded parameters] weight gradient of one group */
+} lstm_ws;
+
+static const wl_option lstm_options[] = {
+  {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
+   "units of each LSTM layer, one to four layers"},
+  {"preprocessing", WL_OPT_CHOICE, "none", "none|log|paper", 0, 0, NULL,
+   "input of the LSTM: the gradient; log: max(log(|g|+eps)/k, -1) and clip(g e^k, -1, 1); "
+   "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)"},
+  {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
+   "k of log or p of paper; 0 takes the published 5 or 10"},
+  {"gradient_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1", "multiplies gradients before preprocessing"},
+  {"output_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
+   "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks"},
+  {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1", "added to the forget gate's pre-activation"},
+  {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+
+static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN; }
+
+/* ---- Creation ------------------------------------------------------------------------------- */
+
+static wl_status set_net(const wl_map *options, wl_lstm_net *net)
+{
+  int layers = 0;
+  const int64_t *hidden = wl_map_ints(options, "hidden", &layers);
+  if (layers < 1 || layers > WL_LSTM_MAX_LAYERS)
+    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers", layers,
+                       WL_LSTM_MAX_LAYERS);
+  const char *kind = wl_map_string(options, "preprocessing");
+  const wl_lstm_input input = strcmp(kind, "log") == 0     ? WL_LSTM_LOG
+                              : strcmp(kind, "paper") == 0 ? WL_LSTM_PAPER
+                                                           : WL_LSTM_RAW;
+  wl_lstm_net_shape(net, input, layers, hidden);
+  wl_lstm_net_scales(net, wl_map_real(options, "preprocessing_strength"),
+                     wl_map_real(options, "gradient_scale"), wl_map_real(options, "output_scale"),
+                     wl_map_real(options, "forget_bias"));
+  return WL_OK;
+}
+
+/* The blocks of phi, in the order of the net's offsets. */
+static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi)
+{
+  char name[WL_NAME_SIZE];
+  for (int l = 0; l < net->layers; l++) {
+    const wl_lstm_layer *const layer = &net->layer[l];
+    const int64_t rows = 4 * layer->hidden;
+    snprintf(name, sizeof name, "lstm%d.weight", l + 1);
+    WL_TRY(wl_layout_add(phi, "rule", name, 2, (int64_t[]){rows, layer->in + layer->hidden}, NULL));
+    snprintf(name, sizeof name, "lstm%d.bias", l + 1);
+    WL_TRY(wl_layout_add(phi, "rule", name, 1, &rows, NULL));
+  }
+  const int64_t last = net->layer[net->layers - 1].hidden;
+  WL_TRY(wl_layout_add(phi, "rule", "output.weight", 2, (int64_t[]){1, last}, NULL));
+  WL_TRY(wl_layout_add(phi, "rule", "output.bias", 1, (int64_t[]){1}, NULL));
+  WL_CHECK(phi->size == net->parameters);
+  return WL_OK;
+}
+
+/* FLOP of a coordinate-step: live forward, replayed forward, sweep and weight gradient. */
+static double step_cost(const wl_lstm_net *net)
+{
+  double mac = 0;
+  for (int l = 0; l < net->layers; l++) {
+    const double gates = 4.0 * (double)net->layer[l].hidden;
+    const double all = gates * (double)(net->layer[l].in + net->layer[l].hidden);
+    const double sweep = l > 0 ? all : gates * (double)net->layer[l].hidden;
+    mac += 3 * all + sweep;
+  }
+  return 2 * (mac + 4.0 * (double)net->layer[net->layers - 1].hidden);
+}
+
+static void lstm_destroy(wl_rule *rule)
+{
+  wl_free(rule->impl);
+  rule->impl = NULL;
+  wl_layout_clear(&rule->phi);
+}
+
+static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setting, wl_rule *rule)
+{
+  (void)setting;
+  wl_lstm_net *net = NULL;
+  WL_TRY(WL_NEW(net, 1));
+  rule->impl = net;
+  wl_status status = WL_OK;
+  WL_TRY_GOTO(status, set_net(options, net), fail);
+  WL_TRY_GOTO(status, add_blocks(net, &rule->phi), fail);
+  rule->state_width = net->width;
+  rule->reads_theta = false;
+  rule->cost = step_cost(net);
+  return WL_OK;
+fail:
+  lstm_destroy(rule);
+  return status;
+}
+
+/* One stream per block of phi, so that a layer's values do not depend on the other layers. */
+static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out)
+{
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
+  wl_rng_truncated_normal(stream, 0, n, 1 / sqrt((double)fan), out);
+}
+
+static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
+{
+  const wl_lstm_net *net = rule->impl;
+  uint64_t block = 0;
+  for (int l = 0; l < net->layers; l++) {
+    const wl_lstm_layer *layer = &net->layer[l];
+    const int64_t fan = layer->in + layer->hidden;
+    draw(seed, block++, 4 * layer->hidden * fan, fan, phi + layer->weight);
+    draw(seed, block++, 4 * layer->hidden, fan, phi + layer->bias);
+  }
+  const int64_t last = net->layer[net->layers - 1].hidden;
+  draw(seed, block, last, last, phi + net->head_weight);
+  phi[net->head_bias] = 0;
+}
+
+/* ---- Workspace ------------------------------------------------------------------------------ */
+
+static size_t partial_count(const wl_lstm_net *net) { return (size_t)wl_pad(net->parameters); }
+
+static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads)
+{
+  (void)max_blocks;
+  const wl_lstm_net *net = rule->impl;
+  const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
+  const size_t per_thread = round_up(kernel->scratch_bytes(net)) + partial_count(net) * sizeof(wl_real);
+  return sizeof(lstm_ws) + round_up(kernel->packed_bytes(net)) + (size_t)threads * per_thread;
+}
+
+static void lstm_ws_destroy(void *impl)
+{
+  lstm_ws *ws = impl;
+  if (!ws) return;
+  wl_free(ws->packed);
+  wl_free(ws->scratch);
+  wl_free(ws->partial);
+  wl_free(ws);
+}
+
+static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out)
+{
+  (void)max_blocks;
+  const wl_lstm_net *net = rule->impl;
+  lstm_ws *ws = NULL;
+  WL_TRY(WL_NEW(ws, 1));
+  ws->kernel = wl_lstm_kernel_select();
+  ws->threads = threads < 1 ? 1 : threads;
+  ws->scratch_bytes = round_up(ws->kernel->scratch_bytes(net));
+  wl_status status = WL_OK;
+  WL_TRY_GOTO(status, WL_NEW(ws->packed, round_up(ws->kernel->packed_bytes(net))), fail);
+  WL_TRY_GOTO(status, WL_NEW(ws->scratch, (size_t)ws->threads * ws->scratch_bytes), fail);
+  WL_TRY_GOTO(status, WL_NEW(ws->partial, (size_t)ws->threads * partial_count(net)), fail);
+  *out = ws;
+  return WL_OK;
+fail:
+  lstm_ws_destroy(ws);
+  return status;
+}
+
+static void lstm_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi)
+{
+  lstm_ws *ws = rule_ws->impl;
+  ws->kernel->pack(rule->impl, phi, ws->packed);
+}
+
+/* ---- The hot loop, split over threads ------------------------------------------------------- */
+
+#ifdef _OPENMP
+#include <omp.h>
+static int thread_index(void) { return omp_get_thread_num(); }
+#else
+static int thread_index(void) { return 0; }
+#endif
+
+/* Blocks of group `group` when there are `blocks` in all. */
+static int64_t group_count(int64_t group, int64_t blocks)
+{
+  const int64_t left = blocks - group * WL_LSTM_GROUP;
+  return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
+}
+
+static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1) / WL_LSTM_GROUP; }
+
+static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t, int64_t blocks,
+                      const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
+                      wl_real *u)
+{
+  (void)t;
+  (void)theta;
+  const wl_lstm_net *const net = rule->impl;
+  lstm_ws *const ws = rule_ws->impl;
+  const int64_t groups = group_total(blocks);
+#pragma omp parallel for schedule(static) num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
+  for (int64_t group = 0; group < groups; group++) {
+    const int64_t row = group * WL_LSTM_GROUP * WL_LANES;
+    ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
+                     group_count(group, blocks), g + row, s_in + row * net->width,
+                     s_out + row * net->width, u + row);
+  }
+}
+
+static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
+                          double *phi_grad)
+{
+  const wl_lstm_net *const net = rule->impl;
+  lstm_ws *const ws = rule_ws->impl;
+  const int64_t groups = group_total(chunk->blocks);
+#pragma omp parallel for ordered schedule(static, 1) num_threads(ws->threads) \
+    if (ws->threads > 1 && groups > 1)
+  for (int64_t group = 0; group < groups; group++) {
+    const size_t thread = (size_t)thread_index();
+    wl_real *const partial = ws->partial + thread * partial_count(net);
+    ws->kernel->backward(net, ws->packed, ws->scratch + thread * ws->scratch_bytes, chunk,
+                         group * WL_LSTM_GROUP, group_count(group, chunk->blocks), partial);
+#pragma omp ordered
+    for (int64_t p = 0; p < net->parameters; p++) phi_grad[p] += (double)partial[p];
+  }
+}
+
+const wl_rule_ops wl_rule_lstm = {
+  .name = "lstm",
+  .summary = "coordinatewise LSTM (learning to learn by gradient descent, 2016)",
+  .options = lstm_options,
+  .create = lstm_create,
+  .destroy = lstm_destroy,
+  .init = lstm_init,
+  .pack = lstm_pack,
+  .step = lstm_step,
+  .backward = lstm_backward,
+  .ws_create = lstm_ws_create,
+  .ws_destroy = lstm_ws_destroy,
+  .ws_bytes = lstm_ws_bytes};

@@ -1,0 +1,16 @@
+/* lstm.h - the coordinatewise LSTM as an update rule (Andrychowicz et al. 2016).
+ *
+ *   x_t = preprocess(gradient_scale g_t)                          1 or 2 inputs per coordinate
+ *   [i, j, f, o] = W [x; h] + b                                   gate order as DeepMind's code
+ *   c' = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j);   h' = sigmoid(o) tanh(c')
+ *   u_t = output_scale (w h'_last + b_out)
+ *
+ * Every coordinate has a state of its own; the weights are shared by all. */
+#ifndef WL_RULE_LSTM_H
+#define WL_RULE_LSTM_H
+
+#include "rule/rule.h"
+
+extern const wl_rule_ops wl_rule_lstm;
+
+#endif

@@ -1,0 +1,34 @@
+/* lstm_net.c - offsets of an LSTM's weights in phi and of its rows in a block of state. */
+#include "rule/lstm_net.h"
+
+#include <math.h>
+
+void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, int layers, const int64_t *hidden)
+{
+  net->input = input;
+  net->layers = layers;
+  net->parameters = net->width = 0;
+  int64_t in = input == WL_LSTM_RAW ? 1 : 2;
+  for (int i = 0; i < layers; i++) {
+    const int64_t H = hidden[i], weight = net->parameters, h = net->width;
+    const int64_t bias = weight + 4 * H * (in + H);
+    net->layer[i] = (wl_lstm_layer){.in = in, .hidden = H, .weight = weight, .bias = bias, .h = h, .c = h + H};
+    net->parameters = bias + 4 * H;
+    net->width += 2 * H;
+    in = H;
+  }
+  net->head_weight = net->parameters;
+  net->head_bias = net->head_weight + in;
+  net->parameters = net->head_bias + 1;
+}
+
+void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale, double output_scale,
+                        double forget_bias)
+{
+  if (strength == 0) strength = net->input == WL_LSTM_PAPER ? 10 : 5;
+  net->strength = (wl_real)strength;
+  net->strength_exp = (wl_real)exp(strength);
+  net->gradient_scale = (wl_real)gradient_scale;
+  net->output_scale = (wl_real)output_scale;
+  net->forget_bias = (wl_real)forget_bias;
+}

@@ -1,0 +1,67 @@
+/* lstm_net.h - the shape of a coordinatewise LSTM, and the table of one kernel for it.
+ *
+ * lstm.c turns options into a wl_lstm_net and splits blocks over threads; a kernel does the
+ * arithmetic of a run of blocks on one thread. There is one kernel for each instruction set
+ * (lstm_kernel.c compiled several times), and the tests have a plain one to compare with. */
+#ifndef WL_RULE_LSTM_NET_H
+#define WL_RULE_LSTM_NET_H
+
+#include <stddef.h>
+
+#include "rule/rule.h"
+
+enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
+
+/* Blocks whose weight gradients are summed in working precision before they are added in double.
+ * Part of the result: changing it changes the last bits of every meta-gradient. */
+enum { WL_LSTM_GROUP = 8 };
+
+typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER } wl_lstm_input;
+
+typedef struct wl_lstm_layer {
+  int64_t in, hidden;    /* inputs from below, units */
+  int64_t weight, bias;  /* offsets in phi: (4 hidden, in + hidden), (4 hidden) */
+  int64_t h, c;          /* first row in a block of state, each [hidden][16] */
+} wl_lstm_layer;
+
+typedef struct wl_lstm_net {
+  int layers;
+  wl_lstm_layer layer[WL_LSTM_MAX_LAYERS];
+  int64_t head_weight, head_bias; /* offsets in phi: (1, hidden of the last layer), (1) */
+  int64_t parameters;             /* size of phi */
+  int64_t width;                  /* rows of state: 2 x the sum of hidden */
+  wl_lstm_input input;
+  wl_real strength;               /* k of LOG, p of PAPER */
+  wl_real strength_exp;           /* e^strength */
+  wl_real gradient_scale, output_scale, forget_bias;
+} wl_lstm_net;
+
+/* Sets layers, offsets and sizes: 1 <= layers <= WL_LSTM_MAX_LAYERS, hidden [layers]. */
+void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, int layers, const int64_t *hidden);
+/* Sets the scales, after the shape; strength 0 takes the published k = 5 or p = 10. */
+void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale, double output_scale,
+                        double forget_bias);
+
+/* Smallest magnitude told apart from zero by the logarithm of WL_LSTM_LOG: the float32 epsilon
+ * in both precisions, so that both builds compute the same function. */
+#define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
+
+typedef struct wl_lstm_kernel {
+  const char *name; /* instruction set */
+  /* Bytes of packed weights (one copy for all threads), of scratch per thread. */
+  size_t (*packed_bytes)(const wl_lstm_net *net);
+  size_t (*scratch_bytes)(const wl_lstm_net *net);
+  void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
+  /* One step of `blocks` blocks; the pointers stand at the first. s_in may be s_out. */
+  void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
+               const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u);
+  /* Adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes their
+   * weight gradient to partial [parameters], in the order of phi. */
+  void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
+                   const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
+} wl_lstm_kernel;
+
+/* The kernel for this processor; WARPLOOM_ISA=avx512|avx2|baseline asks for a lesser one. */
+const wl_lstm_kernel *wl_lstm_kernel_select(void);
+
+#endif

@@ -1,0 +1,245 @@
+/* lstm_reference.c - the coordinatewise LSTM one coordinate at a time, to be read and compared with.
+ *
+ * Forward of a layer (x inputs, h and c state, z pre-activations in gate order i, j, f, o):
+ *   z = W [x; h] + b;  c' = sigmoid(z_f + forget_bias) c + sigmoid(z_i) tanh(z_j);  h' = sigmoid(z_o) tanh(c')
+ * Backward of a layer, given dh and dc of its outputs (i, j, f, o now the gates):
+ *   dc += dh o (1 - tanh(c')^2)
+ *   dz_i = dc j i (1-i);  dz_j = dc i (1-j^2);  dz_f = dc c f (1-f);  dz_o = dh tanh(c') o (1-o)
+ *   dW += dz [x; h]^T;  db += dz;  [dx; dh] = W^T dz;  dc = dc f
+ *
+ * All arithmetic in double, whatever the working precision. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rule/lstm_net.h"
+
+enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
+
+/* What one step of one coordinate leaves for its backward. Units of all layers end to end. */
+typedef struct step_tape {
+  double x[2];
+  double gate[4][MAX_UNITS];         /* i, j, f, o */
+  double h[MAX_UNITS], c[MAX_UNITS]; /* after the step */
+} step_tape;
+
+typedef struct reference_scratch {
+  step_tape tape[WL_CHUNK_STEPS + 1]; /* [0] holds the state at the start */
+  double dh[MAX_UNITS], dc[MAX_UNITS];
+  double dz[4 * WL_LSTM_MAX_HIDDEN];
+} reference_scratch;
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+/* Inputs x [in] of the first layer for gradient g, and their derivatives dx/dg. */
+static void preprocess(const wl_lstm_net *net, double g, double x[2], double slope[2])
+{
+  const double k = (double)net->strength, grow = exp(k), s = (double)net->gradient_scale;
+  const double v = s * g, magnitude = fabs(v), sign = v < 0 ? -1 : 1;
+  if (net->input == WL_LSTM_RAW) {
+    x[0] = v;
+    slope[0] = s;
+  } else if (net->input == WL_LSTM_LOG) {
+    const double raw = log(magnitude + WL_LSTM_LOG_EPSILON) / k;
+    x[0] = raw > -1 ? raw : -1;
+    slope[0] = raw > -1 ? s * sign / (k * (magnitude + WL_LSTM_LOG_EPSILON)) : 0;
+    x[1] = clamp(v * grow, -1, 1);
+    slope[1] = fabs(v * grow) < 1 ? s * grow : 0;
+  } else {
+    const int large = magnitude >= exp(-k);
+    x[0] = large ? log(magnitude) / k : -1;
+    slope[0] = large ? s / (k * v) : 0;
+    x[1] = large ? sign : grow * v;
+    slope[1] = large ? 0 : s * grow;
+  }
+}
+
+static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t row, const double *x,
+                            const double *h)
+{
+  const wl_real *w = phi + l->weight + row * (l->in + l->hidden);
+  double z = (double)phi[l->bias + row];
+  for (int64_t k = 0; k < l->in; k++) z += (double)w[k] * x[k];
+  for (int64_t k = 0; k < l->hidden; k++) z += (double)w[l->in + k] * h[k];
+  return z;
+}
+
+/* One step of one coordinate: from prev (h, c) to next, with next->x given. Returns u. */
+static double forward(const wl_lstm_net *net, const wl_real *phi, const step_tape *prev, step_tape *next)
+{
+  const double *x = next->x;
+  int64_t at = 0;
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    const double *h = prev->h + at;
+    for (int64_t j = 0; j < l->hidden; j++) {
+      const int64_t H = l->hidden, unit = at + j;
+      const double in = sigmoid(preactivation(l, phi, j, x, h));
+      const double candidate = tanh(preactivation(l, phi, H + j, x, h));
+      const double forget = sigmoid(preactivation(l, phi, 2 * H + j, x, h) + (double)net->forget_bias);
+      const double out = sigmoid(preactivation(l, phi, 3 * H + j, x, h));
+      next->c[unit] = forget * prev->c[unit] + in * candidate;
+      next->h[unit] = out * tanh(next->c[unit]);
+      const double gate[4] = {in, candidate, forget, out};
+      for (int q = 0; q < 4; q++) next->gate[q][unit] = gate[q];
+    }
+    x = next->h + at;
+    at += l->hidden;
+  }
+  double u = (double)phi[net->head_bias];
+  for (int64_t j = 0; j < net->layer[net->layers - 1].hidden; j++) u += (double)phi[net->head_weight + j] * x[j];
+  return (double)net->output_scale * u;
+}
+
+static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, double *c)
+{
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    for (int64_t j = 0; j < l->hidden; j++) {
+      *h++ = (double)rows[(l->h + j) * WL_LANES];
+      *c++ = (double)rows[(l->c + j) * WL_LANES];
+    }
+  }
+}
+
+static void store_state(const wl_lstm_net *net, const double *h, const double *c, wl_real *rows)
+{
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    for (int64_t j = 0; j < l->hidden; j++) {
+      rows[(l->h + j) * WL_LANES] = (wl_real)*h++;
+      rows[(l->c + j) * WL_LANES] = (wl_real)*c++;
+    }
+  }
+}
+
+/* dz of one layer from dh, dc of its outputs; dc becomes that of its input cell. */
+static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev, const step_tape *next,
+                     reference_scratch *s)
+{
+  const int64_t H = l->hidden;
+  for (int64_t j = 0; j < H; j++) {
+    const int64_t unit = at + j;
+    const double i = next->gate[0][unit], g = next->gate[1][unit];
+    const double f = next->gate[2][unit], o = next->gate[3][unit];
+    const double tc = tanh(next->c[unit]), dh = s->dh[unit];
+    const double dc = s->dc[unit] + dh * o * (1 - tc * tc);
+    s->dz[j] = dc * g * i * (1 - i);
+    s->dz[H + j] = dc * i * (1 - g * g);
+    s->dz[2 * H + j] = dc * prev->c[unit] * f * (1 - f);
+    s->dz[3 * H + j] = dh * tc * o * (1 - o);
+    s->dc[unit] = dc * f;
+  }
+}
+
+/* Adds dz [x; h]^T into grad; dx += W_x^T dz; dh = W_h^T dz. */
+static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const double *x, const double *h,
+                           const double *dz, double *dx, double *dh, double *grad)
+{
+  const int64_t columns = l->in + l->hidden;
+  memset(dh, 0, (size_t)l->hidden * sizeof *dh);
+  for (int64_t r = 0; r < 4 * l->hidden; r++) {
+    const wl_real *w = phi + l->weight + r * columns;
+    double *dw = grad + l->weight + r * columns;
+    for (int64_t k = 0; k < l->in; k++) {
+      dw[k] += dz[r] * x[k];
+      dx[k] += (double)w[k] * dz[r];
+    }
+    for (int64_t k = 0; k < l->hidden; k++) {
+      dw[l->in + k] += dz[r] * h[k];
+      dh[k] += (double)w[l->in + k] * dz[r];
+    }
+    grad[l->bias + r] += dz[r];
+  }
+}
+
+/* Adjoint of one step: s->dh, s->dc from after to before the step; dx [2] of the inputs. */
+static void reverse(const wl_lstm_net *net, const wl_real *phi, const step_tape *prev,
+                    const step_tape *next, double du, reference_scratch *s, double dx[2], double *grad)
+{
+  int64_t at = 0;
+  for (int i = 0; i < net->layers - 1; i++) at += net->layer[i].hidden;
+  const double head = (double)net->output_scale * du;
+  for (int64_t j = 0; j < net->layer[net->layers - 1].hidden; j++) {
+    s->dh[at + j] += head * (double)phi[net->head_weight + j];
+    grad[net->head_weight + j] += head * next->h[at + j];
+  }
+  grad[net->head_bias] += head;
+  dx[0] = dx[1] = 0;
+  for (int i = net->layers - 1; i >= 0; i--) {
+    const wl_lstm_layer *l = &net->layer[i];
+    const int64_t below = i > 0 ? at - net->layer[i - 1].hidden : 0;
+    layer_dz(l, at, prev, next, s);
+    layer_products(l, phi, i > 0 ? next->h + below : next->x, prev->h + at, s->dz,
+                   i > 0 ? s->dh + below : dx, s->dh + at, grad);
+    at = below;
+  }
+}
+
+/* Replays and sweeps one coordinate of a chunk; `at` is its position among all lanes. */
+static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
+                                const wl_rule_chunk *k, int64_t at, double *grad)
+{
+  const int64_t n = WL_LANES * k->blocks, row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
+  double slope[2] = {0, 0}, dx[2];
+  load_state(net, k->state + row, s->tape[0].h, s->tape[0].c);
+  load_state(net, k->mu + row, s->dh, s->dc);
+  for (int64_t t = 0; t < k->steps; t++) {
+    preprocess(net, (double)k->g[t * n + at], s->tape[t + 1].x, slope);
+    forward(net, phi, &s->tape[t], &s->tape[t + 1]);
+  }
+  double lam = (double)k->lam[at];
+  for (int64_t t = k->steps - 1; t >= 0; t--) {
+    double x[2];
+    reverse(net, phi, &s->tape[t], &s->tape[t + 1], lam, s, dx, grad);
+    preprocess(net, (double)k->g[t * n + at], x, slope);
+    if (k->gbar) k->gbar[t * n + at] = (wl_real)(slope[0] * dx[0] + slope[1] * dx[1]);
+    if (k->loss_grad) lam += k->loss_weight[t] * (double)k->loss_grad[t * n + at];
+  }
+  k->lam[at] = (wl_real)lam;
+  store_state(net, s->dh, s->dc, k->mu + row);
+}
+
+/* ---- The table ------------------------------------------------------------------------------ */
+
+static size_t packed_bytes(const wl_lstm_net *net) { return (size_t)net->parameters * sizeof(wl_real); }
+
+static size_t scratch_bytes(const wl_lstm_net *net)
+{
+  return sizeof(reference_scratch) + (size_t)net->parameters * sizeof(double);
+}
+
+static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
+{
+  memcpy(packed, phi, packed_bytes(net));
+}
+
+static void step(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
+                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u)
+{
+  reference_scratch *s = scratch;
+  double slope[2];
+  for (int64_t at = 0; at < blocks * WL_LANES; at++) {
+    const int64_t row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
+    load_state(net, s_in + row, s->tape[0].h, s->tape[0].c);
+    preprocess(net, (double)g[at], s->tape[1].x, slope);
+    u[at] = (wl_real)forward(net, packed, &s->tape[0], &s->tape[1]);
+    store_state(net, s->tape[1].h, s->tape[1].c, s_out + row);
+  }
+}
+
+static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
+                     const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial)
+{
+  reference_scratch *s = scratch;
+  double *grad = (double *)(s + 1);
+  memset(grad, 0, (size_t)net->parameters * sizeof *grad);
+  for (int64_t at = first * WL_LANES; at < (first + count) * WL_LANES; at++)
+    coordinate_backward(net, packed, s, chunk, at, grad);
+  for (int64_t p = 0; p < net->parameters; p++) partial[p] = (wl_real)grad[p];
+}
+
+const wl_lstm_kernel wl_lstm_kernel_reference = {"reference", packed_bytes, scratch_bytes, pack, step, backward};
+
+const wl_lstm_kernel *wl_lstm_kernel_select(void) { return &wl_lstm_kernel_reference; }
