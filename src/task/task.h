@@ -83,6 +83,10 @@ size_t wl_task_ws_bytes(const wl_task *task, int with_tangent);
 
 /* Draws the episode into the workspace unless it already holds that episode. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);
+/* The tape's workspace with its inputs, and filling it with a batch of the bound episode: for
+ * those who write out what a loss was taken on. Borrowed. */
+wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws);
+void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 /* theta_0 of the bound episode, n elements; padding is the caller's. */
 wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta);
 

@@ -1,0 +1,28 @@
+/* family.h - what the families share: random streams of an episode, dense layers, activations.
+ * Private to src/task. */
+#ifndef WL_TASK_FAMILY_H
+#define WL_TASK_FAMILY_H
+
+#include "task/task.h"
+
+/* The stream of an episode for one purpose; `step` tells apart batches or drawn arrays. */
+static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose, uint64_t step) {
+  return (wl_stream){.seed = episode->seed,
+                     .purpose = (uint32_t)purpose,
+                     .space = (uint32_t)episode->space,
+                     .index = (uint64_t)episode->index,
+                     .task = (uint64_t)episode->unit,
+                     .step = step};
+}
+
+/* Choices of the option `activation`, for the options table. */
+#define WL_ACTIVATIONS "sigmoid|tanh|relu|elu"
+/* Applies one of WL_ACTIVATIONS by name. */
+wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name);
+/* Dense layer number `number`: x (B,in) -> x W + b (B,out), parameters "dense<number>.weight"
+ * (in,out) and "dense<number>.bias" (out) in theta. */
+wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out);
+/* loss * scale, the node itself where scale is 1. */
+wl_node wl_net_scaled_loss(wl_tape *tape, wl_node loss, double scale);
+
+#endif

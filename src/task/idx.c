@@ -1,0 +1,124 @@
+/* idx.c - images and labels in the IDX format of MNIST, plain or gzipped.
+ *
+ *   byte 0   0 0 type dims      type 8: unsigned bytes; 3 dims for images, 1 for labels
+ *   byte 4   dims sizes, 32-bit big-endian: count (, rows, columns)
+ *   then     the bytes, last dimension fastest
+ *
+ * Four files, by the names they have carried since 1998. Format: http://yann.lecun.com/exdb/mnist */
+#include <string.h>
+
+#include "task/dataset_impl.h"
+
+enum { MAX_SIDE = 4096 };
+
+static const char *const image_names[2] = {"train-images-idx3-ubyte", "t10k-images-idx3-ubyte"};
+static const char *const label_names[2] = {"train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"};
+
+static int64_t big_endian(const uint8_t b[4]) {
+  return (int64_t)b[0] << 24 | (int64_t)b[1] << 16 | (int64_t)b[2] << 8 | (int64_t)b[3];
+}
+
+/* Reads and checks the header; sizes [ndim]. */
+static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
+  uint8_t word[4];
+  const int64_t expected = 0x0800 + ndim;
+  WL_TRY(wl_byte_file_read(file, word, 4, "the IDX header"));
+  if (big_endian(word) != expected)
+    return WL_FAIL(WL_ERR_DATA, "%s: byte 0: expected the IDX magic number 0x%08llx (unsigned bytes, %d dimension%s), found 0x%08llx",
+                   file->path, (long long)expected, ndim, ndim == 1 ? "" : "s", (long long)big_endian(word));
+  for (int i = 0; i < ndim; i++) {
+    WL_TRY(wl_byte_file_read(file, word, 4, "the IDX header"));
+    sizes[i] = big_endian(word);
+    const bool side = i > 0;
+    if (sizes[i] < 1 || (side && sizes[i] > MAX_SIDE))
+      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: size of dimension %d is %lld, expected 1 to %lld", file->path,
+                     (long long)(file->offset - 4), i, (long long)sizes[i], side ? (long long)MAX_SIDE : 0xffffffffLL);
+  }
+  return WL_OK;
+}
+
+/* A damaged header must not make us allocate what the file cannot hold. */
+static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
+  if (file->offset + bytes > file->limit)
+    return WL_FAIL(WL_ERR_DATA, "%s: truncated: its header promises %lld bytes of data, more than the file can hold; fetch the file again",
+                   file->path, (long long)bytes);
+  return WL_OK;
+}
+
+static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset *dataset) {
+  int64_t sizes[3];
+  WL_TRY(read_header(file, 3, sizes));
+  if (split == WL_SPLIT_TRAIN) {
+    dataset->channels = 1;
+    dataset->rows = sizes[1];
+    dataset->columns = sizes[2];
+    dataset->pixels = sizes[1] * sizes[2];
+  } else if (sizes[1] != dataset->rows || sizes[2] != dataset->columns) {
+    return WL_FAIL(WL_ERR_DATA, "%s: byte 8: images are %lld x %lld, expected %lld x %lld as in the training file",
+                   file->path, (long long)sizes[1], (long long)sizes[2], (long long)dataset->rows,
+                   (long long)dataset->columns);
+  }
+  const int64_t bytes = sizes[0] * dataset->pixels;
+  WL_TRY(check_promise(file, bytes));
+  WL_TRY(wl_images_alloc(&dataset->split[split], sizes[0], dataset->pixels));
+  WL_TRY(wl_byte_file_read(file, dataset->split[split].pixels, bytes, "the images"));
+  return wl_byte_file_expect_end(file);
+}
+
+/* The first label that is `bound` or more, or -1. */
+static int64_t find_label(const wl_images *images, int64_t bound) {
+  for (int64_t i = 0; i < images->count; i++)
+    if (images->labels[i] >= bound) return i;
+  return -1;
+}
+
+/* Number of classes of the training labels. Between the smallest and the largest every label
+ * occurs; a gap means damage, unless the user says how many classes there are. */
+static wl_status count_classes(const wl_byte_file *file, const wl_images *images, int64_t *classes) {
+  int64_t seen[256] = {0};
+  for (int64_t i = 0; i < images->count; i++) seen[images->labels[i]]++;
+  int first = 0, last = 255;
+  while (!seen[first]) first++;
+  while (!seen[last]) last--;
+  for (int c = first; c < last; c++) {
+    if (seen[c]) continue;
+    const int64_t at = find_label(images, c);
+    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d, but no image has label %d; if that is meant, set the key 'classes'",
+                   file->path, (long long)(at + 8), images->labels[at], c);
+  }
+  *classes = last + 1;
+  return WL_OK;
+}
+
+static wl_status read_label_file(wl_byte_file *file, wl_split split, wl_dataset *dataset) {
+  wl_images *images = &dataset->split[split];
+  int64_t count;
+  WL_TRY(read_header(file, 1, &count));
+  if (count != images->count)
+    return WL_FAIL(WL_ERR_DATA, "%s: byte 4: %lld labels, expected %lld, one for each image of %s", file->path,
+                   (long long)count, (long long)images->count, image_names[split]);
+  WL_TRY(wl_byte_file_read(file, images->labels, count, "the labels"));
+  WL_TRY(wl_byte_file_expect_end(file));
+  if (split == WL_SPLIT_TRAIN && dataset->classes == 0) WL_TRY(count_classes(file, images, &dataset->classes));
+  const int64_t bad = find_label(images, dataset->classes);
+  if (bad >= 0)
+    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %lld", file->path,
+                   (long long)(bad + 8), images->labels[bad], (long long)dataset->classes - 1);
+  return WL_OK;
+}
+
+wl_status wl_dataset_read_idx(const char *directory, int64_t classes, wl_dataset *dataset) {
+  dataset->classes = classes;
+  for (wl_split split = WL_SPLIT_TRAIN; split <= WL_SPLIT_HELDOUT; split++) {
+    wl_byte_file file;
+    WL_TRY(wl_byte_file_open(directory, image_names[split], &file));
+    wl_status status = read_image_file(&file, split, dataset);
+    wl_byte_file_close(&file);
+    if (status != WL_OK) return status;
+    WL_TRY(wl_byte_file_open(directory, label_names[split], &file));
+    status = read_label_file(&file, split, dataset);
+    wl_byte_file_close(&file);
+    if (status != WL_OK) return status;
+  }
+  return WL_OK;
+}

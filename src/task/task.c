@@ -1,0 +1,189 @@
+/* task.c - the table of families, and what holds for all of them: a drawn episode in a
+ * workspace, losses, gradients, Hessian-vector products and evaluation.
+ *
+ *   loss       L(theta, phi; batch)                       forward (and reverse)
+ *   hvp        d/de grad L(theta + e v, phi; batch)       forward, reverse, tangent along (v, 0)
+ *   evaluate   mean of L over the fixed sample            one forward per batch
+ *
+ * A workspace remembers which episode it holds and which batch the tape's inputs hold, so
+ * that the three can be called in any order without drawing or gathering twice. */
+#include "task/task.h"
+
+#include <math.h>
+#include <string.h>
+#include <threads.h>
+
+#define WL_TASK_FAMILY(name) extern const wl_task_family wl_task_##name;
+#include "task/families.def"
+#undef WL_TASK_FAMILY
+
+const wl_task_family *const wl_task_families[] = {
+#define WL_TASK_FAMILY(name) &wl_task_##name,
+#include "task/families.def"
+#undef WL_TASK_FAMILY
+    NULL};
+
+enum { FAMILY_COUNT = sizeof wl_task_families / sizeof *wl_task_families - 1 };
+
+const wl_option wl_task_common_options[] = {
+    {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
+     "Share of this family in a mixture of tasks, relative to the others."},
+    {0}};
+
+struct wl_task_ws {
+  const wl_task *task; /* borrowed */
+  wl_tape_ws *tape;
+  void *draw; /* [task->draw_bytes] */
+  wl_episode episode;
+  bool bound; /* draw and tape hold `episode` */
+  wl_batch batch;
+  bool loaded;       /* the tape's inputs hold `batch` of the bound episode */
+  wl_real *zero_phi; /* [tape's phi], the phi part of the direction (v, 0) */
+};
+
+/* The table of variants, made once from the families. */
+static wl_variant variants[FAMILY_COUNT + 1];
+static once_flag variants_once = ONCE_FLAG_INIT;
+
+static void fill_variants(void) {
+  for (int i = 0; i < FAMILY_COUNT; i++) {
+    const wl_task_family *family = wl_task_families[i];
+    variants[i] = (wl_variant){family->name, family->summary, family->options};
+  }
+}
+
+const wl_variant *wl_task_variants(void) {
+  call_once(&variants_once, fill_variants);
+  return variants;
+}
+
+static const wl_task_family *find_family(const char *name) {
+  for (int i = 0; i < FAMILY_COUNT; i++)
+    if (strcmp(wl_task_families[i]->name, name) == 0) return wl_task_families[i];
+  return NULL;
+}
+
+wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out) {
+  const char *name = wl_map_variant(options);
+  const wl_task_family *family = find_family(name);
+  if (!family)
+    return WL_FAIL(WL_ERR_CONFIG, "task family '%s' is unknown; `warploom train --list tasks` names them", name);
+  wl_task *task = NULL;
+  WL_TRY(WL_NEW(task, 1));
+  task->family = family;
+  task->proportion = wl_map_real(options, "proportion");
+  task->eval_batches = 1;
+  const wl_status status = family->create(options, seed, task);
+  if (status != WL_OK) {
+    wl_task_destroy(&task);
+    return status;
+  }
+  *out = task;
+  return WL_OK;
+}
+
+void wl_task_destroy(wl_task **task) {
+  if (!task || !*task) return;
+  if ((*task)->impl) (*task)->family->destroy(*task);
+  wl_tape_destroy(&(*task)->tape);
+  wl_free(*task);
+  *task = NULL;
+}
+
+double wl_task_cost(const wl_task *task) { return wl_tape_cost(task->tape); }
+
+wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **out) {
+  wl_task_ws *ws = NULL;
+  wl_status status = WL_NEW(ws, 1);
+  if (status != WL_OK) return status;
+  ws->task = task;
+  WL_TRY_GOTO(status, wl_tape_ws_create(task->tape, with_tangent, &ws->tape), fail);
+  if (task->draw_bytes) WL_TRY_GOTO(status, wl_alloc(&ws->draw, task->draw_bytes, 1), fail);
+  const int64_t n_phi = wl_tape_phi_layout(task->tape)->size;
+  if (with_tangent && n_phi) WL_TRY_GOTO(status, WL_NEW(ws->zero_phi, n_phi), fail);
+  *out = ws;
+  return WL_OK;
+fail:
+  wl_task_ws_destroy(&ws);
+  return status;
+}
+
+void wl_task_ws_destroy(wl_task_ws **ws) {
+  if (!ws || !*ws) return;
+  wl_tape_ws_destroy(&(*ws)->tape);
+  wl_free((*ws)->draw);
+  wl_free((*ws)->zero_phi);
+  wl_free(*ws);
+  *ws = NULL;
+}
+
+size_t wl_task_ws_bytes(const wl_task *task, int with_tangent) {
+  const size_t phi = with_tangent ? (size_t)wl_tape_phi_layout(task->tape)->size * sizeof(wl_real) : 0;
+  return sizeof(wl_task_ws) + wl_tape_ws_bytes(task->tape, with_tangent) + task->draw_bytes + phi;
+}
+
+wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws) { return ws->tape; }
+
+static bool same_episode(const wl_episode *a, const wl_episode *b) {
+  return a->seed == b->seed && a->space == b->space && a->index == b->index && a->unit == b->unit;
+}
+
+static bool same_batch(const wl_batch *a, const wl_batch *b) {
+  return a->purpose == b->purpose && a->split == b->split && a->step == b->step;
+}
+
+wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode) {
+  WL_CHECK(ws->task == task);
+  if (ws->bound && same_episode(&ws->episode, episode)) return WL_OK;
+  ws->bound = ws->loaded = false;
+  if (task->family->sample) {
+    memset(ws->draw, 0, task->draw_bytes);
+    WL_TRY(task->family->sample(task, episode, ws->draw));
+  }
+  if (task->family->bind) task->family->bind(task, episode, ws->draw, ws->tape);
+  ws->episode = *episode;
+  ws->bound = true;
+  return WL_OK;
+}
+
+wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta) {
+  WL_CHECK(ws->bound);
+  return task->family->theta0(task, &ws->episode, theta);
+}
+
+void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch) {
+  if (!task->family->load || (ws->loaded && same_batch(&ws->batch, batch))) return;
+  task->family->load(task, &ws->episode, ws->draw, batch, ws->tape);
+  ws->batch = *batch;
+  ws->loaded = true;
+}
+
+double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
+                    const wl_real *phi, wl_real *grad_theta, wl_real *grad_phi) {
+  wl_task_load(task, ws, batch);
+  double loss = NAN;
+  wl_tape_forward(task->tape, ws->tape, theta, phi, &loss);
+  if (grad_theta || grad_phi) wl_tape_reverse(task->tape, ws->tape, grad_theta, grad_phi);
+  return loss;
+}
+
+void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
+                 const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
+  wl_task_load(task, ws, batch);
+  double loss;
+  wl_tape_forward(task->tape, ws->tape, theta, phi, &loss);
+  wl_tape_reverse(task->tape, ws->tape, NULL, NULL);
+  wl_tape_tangent(task->tape, ws->tape, v, ws->zero_phi, NULL, hv_theta, hv_phi);
+}
+
+double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
+                        const wl_real *phi, double *accuracy) {
+  double loss = 0.0, hits = 0.0;
+  for (int64_t b = 0; b < task->eval_batches; b++) {
+    const wl_batch batch = {WL_FOR_EVAL_BATCH, split, b};
+    loss += wl_task_loss(task, ws, &batch, theta, phi, NULL, NULL);
+    if (accuracy) hits += wl_tape_accuracy(task->tape, ws->tape);
+  }
+  if (accuracy) *accuracy = hits / (double)task->eval_batches;
+  return loss / (double)task->eval_batches;
+}
