@@ -74,7 +74,7 @@ struct wl_rule {
   double cost;          /* FLOP per coordinate-step, forward and backward */
 };
 
-struct wl_rule_ws { void *impl; int64_t max_blocks; int threads; };
+struct wl_rule_ws { void *impl; int64_t max_blocks; int threads; const wl_rule_ops *ops; };
 
 extern const wl_rule_ops *const wl_rules[]; /* ends with NULL */
 const wl_variant *wl_rule_variants(void);

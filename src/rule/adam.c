@@ -1,0 +1,129 @@
+/* adam.c - Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
+ *
+ *   m' = b1 m + (1 - b1) g            q1 = 1 / (1 - b1^(t+1))
+ *   v' = b2 v + (1 - b2) g^2          q2 = 1 / (1 - b2^(t+1))
+ *   x  = q1 m' / (sqrt(q2 v') + e)
+ *   u  = -a x                         Adam
+ *   u  = -a (x + w theta)             AdamW: the decay is outside the adaptive part
+ *
+ * a: rate, e: epsilon, w: weight_decay; state (m, v) from zero. As torch.optim.Adam and AdamW.
+ * Betas learned per step: the power is the product of the betas so far. */
+#include <math.h>
+
+#include "rule/elementwise.h"
+
+#ifdef WL_DOUBLE
+#define REAL_SQRT sqrt
+#else
+#define REAL_SQRT sqrtf
+#endif
+
+enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };
+
+static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict g,
+                      const wl_real *restrict theta, const wl_real *restrict s,
+                      wl_real *restrict s_next, wl_real *restrict u)
+{
+  (void)theta;
+  for (int l = 0; l < WL_LANES; l++) {
+    const wl_real m = c[BETA1].value[l] * s[l] + c[BETA1].complement[l] * g[l];
+    const wl_real v = c[BETA2].value[l] * s[WL_LANES + l] + c[BETA2].complement[l] * (g[l] * g[l]);
+    s_next[l] = m;
+    s_next[WL_LANES + l] = v;
+    const wl_real root = REAL_SQRT(c[BETA2].correction[l] * v);
+    u[l] = -c[RATE].value[l] * (c[BETA1].correction[l] * m / (root + c[EPSILON].value[l]));
+  }
+}
+
+/* Where v' is zero every g so far was, and the path through v' carries nothing: its factor is
+ * set to 0. */
+static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
+                     const wl_real *restrict theta, const wl_real *restrict s,
+                     const wl_real *restrict s_next, const wl_real *restrict lam,
+                     wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
+                     wl_coefficient_bar *restrict bar)
+{
+  (void)theta, (void)thetabar;
+  for (int l = 0; l < WL_LANES; l++) {
+    const wl_real m = s_next[l], v = s_next[WL_LANES + l];
+    const wl_real q1 = c[BETA1].correction[l], q2 = c[BETA2].correction[l];
+    const wl_real root = REAL_SQRT(q2 * v);
+    const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
+    const wl_real x = q1 * m * inverse;
+    const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse; /* adjoint of q1 m' */
+    const wl_real half = v > 0 ? (wl_real)0.5 / root : 0;
+    const wl_real squarebar = -hatbar * x * half;                /* adjoint of q2 v' */
+    const wl_real mbar = mu[l] + hatbar * q1;
+    const wl_real vbar = mu[WL_LANES + l] + squarebar * q2;
+    gbar[l] = c[BETA1].complement[l] * mbar + 2 * c[BETA2].complement[l] * g[l] * vbar;
+    mu[l] = c[BETA1].value[l] * mbar;
+    mu[WL_LANES + l] = c[BETA2].value[l] * vbar;
+    bar[RATE].value[l] = -lam[l] * x;
+    bar[BETA1].value[l] = mbar * (s[l] - g[l]);
+    bar[BETA1].correction[l] = hatbar * m;
+    bar[BETA2].value[l] = vbar * (s[WL_LANES + l] - g[l] * g[l]);
+    bar[BETA2].correction[l] = squarebar * v;
+  }
+}
+
+static void adamw_step(const wl_coefficient *restrict c, const wl_real *restrict g,
+                       const wl_real *restrict theta, const wl_real *restrict s,
+                       wl_real *restrict s_next, wl_real *restrict u)
+{
+  adam_step(c, g, NULL, s, s_next, u);
+  for (int l = 0; l < WL_LANES; l++)
+    u[l] -= c[RATE].value[l] * c[WEIGHT_DECAY].value[l] * theta[l];
+}
+
+static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
+                      const wl_real *restrict theta, const wl_real *restrict s,
+                      const wl_real *restrict s_next, const wl_real *restrict lam,
+                      wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
+                      wl_coefficient_bar *restrict bar)
+{
+  adam_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);
+  for (int l = 0; l < WL_LANES; l++) {
+    const wl_real a = c[RATE].value[l], w = c[WEIGHT_DECAY].value[l];
+    thetabar[l] = -a * w * lam[l];
+    bar[RATE].value[l] -= lam[l] * w * theta[l];
+    bar[WEIGHT_DECAY].value[l] = -a * lam[l] * theta[l];
+  }
+}
+
+/* AdamW's scalars; Adam has all but the last. */
+static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
+                                                 {"beta1", WL_SCALAR_UNIT},
+                                                 {"beta2", WL_SCALAR_UNIT},
+                                                 {"epsilon", WL_SCALAR_CONSTANT},
+                                                 {"weight_decay", WL_SCALAR_FREE}};
+
+#define ADAM_OPTIONS                                                                               \
+  WL_ELEMENTWISE_OPTIONS("0.001"),                                                                 \
+  {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "share of the mean that each step keeps"},        \
+  {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1", "share of the mean square that each step keeps"},\
+  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square"}
+
+static const wl_option adam_options[] = {ADAM_OPTIONS, {0}};
+
+static const wl_option adamw_options[] = {
+    ADAM_OPTIONS,
+    {"weight_decay", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate"},
+    {0}};
+
+static const wl_elementwise adam_rule = {.state_width = 2,
+                                         .cost = 55,
+                                         .scalars = ADAM_SCALARS,
+                                         .scalar = scalars,
+                                         .step = adam_step,
+                                         .vjp = adam_vjp};
+
+static const wl_elementwise adamw_rule = {.state_width = 2,
+                                          .reads_theta = true,
+                                          .cost = 65,
+                                          .scalars = ADAMW_SCALARS,
+                                          .scalar = scalars,
+                                          .step = adamw_step,
+                                          .vjp = adamw_vjp};
+
+WL_ELEMENTWISE_RULE(adam, "adaptive moments, bias corrected");
+WL_ELEMENTWISE_RULE(adamw, "Adam with decoupled weight decay");

@@ -1,0 +1,469 @@
+/* elementwise.c - what all hand-designed rules share: options, learned scalars, replay, adjoint.
+ *
+ * A scalar x (rate, momentum, ...) has a value x_t,j at step t for the coordinates of slot j:
+ *   learned per run     one number, one slot
+ *   learned per tensor  one number for each slot, a slot being a tensor of theta
+ *   learned per step    one number for each t < T (beyond T the last one), one slot
+ * In phi stands x itself (WL_SCALAR_FREE) or its logit (WL_SCALAR_UNIT), block "rule.<key>".
+ * The coefficients that the elementwise functions see come from it:
+ *   value = x_t (the rate times the schedule),  complement = 1 - x_t,  P_t = x_0 ... x_t,
+ *   correction q_t = 1 / (1 - P_t)
+ * and back, with x = sigmoid(phi):  dx/dphi = x (1 - x),  dq_t/dphi_i = q_t^2 P_t (1 - x_i), i <= t.
+ *
+ * Backward of a chunk: for each block replay s_{t0+1} .. s_{t0+K} by the very function that made
+ * them, then walk back through the vjp. Adjoints of scalars are summed in double over lanes and
+ * blocks, in that order, so that nothing depends on threads. */
+#include "rule/elementwise.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef enum learn_per { PER_RUN, PER_TENSOR, PER_STEP } learn_per;
+
+typedef struct elementwise {
+  const wl_elementwise *definition;
+  wl_schedule schedule;
+  learn_per per;
+  int64_t count;   /* numbers for each learned scalar: 1, tensors or T */
+  int64_t slots;   /* different values at one step: tensors, else 1 */
+  int32_t *slot;   /* [pad(n)] slot of each coordinate; NULL: one slot */
+  int64_t blocks;  /* that `slot` covers */
+  double configured[WL_ELEMENTWISE_MAX_SCALARS];
+  bool learned[WL_ELEMENTWISE_MAX_SCALARS];
+  int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* in phi, where learned */
+} elementwise;
+
+typedef struct point { double value, complement, power, correction; } point;
+typedef struct point_bar { double value, correction; } point_bar;
+
+typedef struct workspace {
+  double *value, *complement, *power; /* [scalars][count] decoded phi; power: per step only */
+  point *points;                      /* [WL_CHUNK_STEPS][slots][scalars] */
+  point_bar *bars;                    /* [WL_CHUNK_STEPS][slots][scalars] */
+  wl_coefficient *lanes;              /* [WL_CHUNK_STEPS][scalars] of the block at hand */
+} workspace;
+
+/* ---- creation ---- */
+
+/* Index of a learnable scalar by its key, -1 if there is none. */
+static int learnable(const wl_elementwise *definition, const char *key)
+{
+  for (int i = 0; i < definition->scalars; i++)
+    if (definition->scalar[i].range != WL_SCALAR_CONSTANT && strcmp(definition->scalar[i].key, key) == 0)
+      return i;
+  return -1;
+}
+
+static wl_status fail_learn(const elementwise *e, const wl_map *options, const char *key, const char *rule)
+{
+  char known[256] = "";
+  for (int i = 0; i < e->definition->scalars; i++) {
+    if (e->definition->scalar[i].range == WL_SCALAR_CONSTANT) continue;
+    const size_t used = strlen(known);
+    snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", e->definition->scalar[i].key);
+  }
+  return wl_map_fail(options, "learn", "'%s' is no scalar of %s that can be learned; choose from %s",
+                     key, rule, known);
+}
+
+static wl_status read_learn(elementwise *e, const wl_map *options, const char *rule)
+{
+  int count = 0;
+  const char *const *keys = wl_map_strings(options, "learn", &count);
+  for (int k = 0; k < count; k++) {
+    const int i = learnable(e->definition, keys[k]);
+    if (i < 0) return fail_learn(e, options, keys[k], rule);
+    if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->configured[i] > 0))
+      return wl_map_fail(options, keys[k],
+                         "a learned %s starts between 0 and 1, both excluded; give e.g. 0.5", keys[k]);
+    e->learned[i] = true;
+  }
+  return WL_OK;
+}
+
+/* Slots are the tensors of theta: marks which coordinate belongs to which. */
+static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule_setting *setting)
+{
+  const wl_layout *theta = setting->theta;
+  if (setting->mixture || theta == NULL || theta->count == 0)
+    return wl_map_fail(options, "learn_per", "'tensor' needs one task, not a mixture; choose run or step");
+  e->count = e->slots = theta->count;
+  e->blocks = wl_blocks(theta->size);
+  WL_TRY(WL_NEW(e->slot, wl_pad(theta->size)));
+  for (int j = 0; j < theta->count; j++)
+    for (int64_t i = 0; i < theta->blocks[j].size; i++) e->slot[theta->blocks[j].offset + i] = j;
+  for (int64_t i = theta->size; i < wl_pad(theta->size); i++) e->slot[i] = theta->count - 1;
+  return WL_OK;
+}
+
+static wl_status read_learn_per(elementwise *e, const wl_map *options, const wl_rule_setting *setting)
+{
+  bool any = false;
+  for (int i = 0; i < e->definition->scalars; i++) any = any || e->learned[i];
+  const char *per = wl_map_string(options, "learn_per");
+  e->count = e->slots = 1;
+  if (!any || strcmp(per, "run") == 0) return WL_OK;
+  if (strcmp(per, "tensor") == 0) {
+    e->per = PER_TENSOR;
+    return make_slots(e, options, setting);
+  }
+  e->per = PER_STEP;
+  e->count = setting->episode_steps;
+  return WL_OK;
+}
+
+static wl_status add_blocks(elementwise *e, wl_layout *phi)
+{
+  for (int i = 0; i < e->definition->scalars; i++) {
+    if (!e->learned[i]) continue;
+    char name[WL_NAME_SIZE];
+    snprintf(name, sizeof name, "rule.%s", e->definition->scalar[i].key);
+    WL_TRY(wl_layout_add(phi, "rule", name, 1, &e->count, &e->offset[i]));
+  }
+  return WL_OK;
+}
+
+wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
+                                const wl_rule_setting *setting, wl_rule *rule)
+{
+  WL_CHECK(definition->scalars <= WL_ELEMENTWISE_MAX_SCALARS);
+  WL_CHECK(definition->state_width <= WL_ELEMENTWISE_MAX_WIDTH);
+  WL_CHECK(setting->episode_steps >= 1);
+  elementwise *e = NULL;
+  WL_TRY(WL_NEW(e, 1));
+  rule->impl = e; /* freed by destroy, also after a failure below */
+  e->definition = definition;
+  rule->state_width = definition->state_width;
+  rule->reads_theta = definition->reads_theta;
+  rule->cost = definition->cost;
+  for (int i = 0; i < definition->scalars; i++)
+    e->configured[i] = wl_map_real(options, definition->scalar[i].key);
+  WL_TRY(wl_schedule_read(options, setting->episode_steps, &e->schedule));
+  WL_TRY(read_learn(e, options, rule->ops->name));
+  WL_TRY(read_learn_per(e, options, setting));
+  return add_blocks(e, &rule->phi);
+}
+
+void wl_elementwise_destroy(wl_rule *rule)
+{
+  elementwise *e = rule->impl;
+  if (e == NULL) return;
+  wl_free(e->slot);
+  wl_free(e);
+  rule->impl = NULL;
+}
+
+/* Every number of a learned scalar starts at the configured value; nothing is drawn. */
+void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
+{
+  (void)seed;
+  const elementwise *e = rule->impl;
+  for (int i = 0; i < e->definition->scalars; i++) {
+    if (!e->learned[i]) continue;
+    const double x = e->configured[i];
+    const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
+    for (int64_t j = 0; j < e->count; j++)
+      phi[e->offset[i] + j] = (wl_real)(unit ? log(x / (1 - x)) : x);
+  }
+}
+
+/* ---- workspace ---- */
+
+static int64_t point_count(const elementwise *e)
+{
+  return WL_CHUNK_STEPS * e->slots * e->definition->scalars;
+}
+
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads)
+{
+  (void)max_blocks, (void)threads;
+  const elementwise *e = rule->impl;
+  const size_t scalars = (size_t)e->definition->scalars;
+  return sizeof(workspace) + 3 * scalars * (size_t)e->count * sizeof(double) +
+         (size_t)point_count(e) * (sizeof(point) + sizeof(point_bar)) +
+         WL_CHUNK_STEPS * scalars * sizeof(wl_coefficient);
+}
+
+/* Numbers of scalar i from phi, or (phi NULL, or not learned) from the configuration. */
+static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi)
+{
+  const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
+  double *value = w->value + i * e->count, *complement = w->complement + i * e->count;
+  double *power = w->power + i * e->count;
+  const bool from_phi = phi != NULL && e->learned[i];
+  double product = 1;
+  for (int64_t j = 0; j < e->count; j++) {
+    const double x = from_phi ? (double)phi[e->offset[i] + j] : 0;
+    value[j] = !from_phi ? e->configured[i] : unit ? 1 / (1 + exp(-x)) : x;
+    complement[j] = !unit ? 0 : from_phi ? 1 / (1 + exp(x)) : 1 - value[j];
+    product *= value[j];
+    power[j] = product;
+  }
+}
+
+void wl_elementwise_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi)
+{
+  const elementwise *e = rule->impl;
+  for (int i = 0; i < e->definition->scalars; i++) decode(e, ws->impl, i, phi);
+}
+
+static wl_status allocate(const elementwise *e, workspace *w)
+{
+  const int64_t numbers = e->definition->scalars * e->count;
+  WL_TRY(WL_NEW(w->value, numbers));
+  WL_TRY(WL_NEW(w->complement, numbers));
+  WL_TRY(WL_NEW(w->power, numbers));
+  WL_TRY(WL_NEW(w->points, point_count(e)));
+  WL_TRY(WL_NEW(w->bars, point_count(e)));
+  return WL_NEW(w->lanes, WL_CHUNK_STEPS * e->definition->scalars);
+}
+
+/* Ready to step at once: a rule without learned scalars needs no pack. */
+wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out)
+{
+  (void)threads;
+  const elementwise *e = rule->impl;
+  WL_CHECK(e->slot == NULL || max_blocks <= e->blocks);
+  workspace *w = NULL;
+  WL_TRY(WL_NEW(w, 1));
+  const wl_status status = allocate(e, w);
+  if (status != WL_OK) {
+    wl_elementwise_ws_destroy(w);
+    return status;
+  }
+  for (int i = 0; i < e->definition->scalars; i++) decode(e, w, i, NULL);
+  *out = w;
+  return WL_OK;
+}
+
+void wl_elementwise_ws_destroy(void *impl)
+{
+  workspace *w = impl;
+  if (w == NULL) return;
+  wl_free(w->value);
+  wl_free(w->complement);
+  wl_free(w->power);
+  wl_free(w->points);
+  wl_free(w->bars);
+  wl_free(w->lanes);
+  wl_free(w);
+}
+
+/* ---- coefficients ---- */
+
+/* Which number of a scalar rules at step t in a slot. */
+static int64_t number_at(const elementwise *e, int64_t t, int64_t slot)
+{
+  if (e->per == PER_STEP) return t < e->count ? t : e->count - 1;
+  return slot;
+}
+
+/* P_t = x_0 x_1 ... x_t. */
+static double power_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot)
+{
+  const double *value = w->value + i * e->count;
+  if (e->per != PER_STEP) return pow(value[slot], (double)(t + 1));
+  const int64_t last = e->count - 1;
+  const double *power = w->power + i * e->count;
+  return t <= last ? power[t] : power[last] * pow(value[last], (double)(t - last));
+}
+
+static point point_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot)
+{
+  const int64_t j = i * e->count + number_at(e, t, slot);
+  point p = {.value = w->value[j], .complement = w->complement[j]};
+  if (i == 0) p.value *= wl_schedule_factor(&e->schedule, t);
+  if (e->definition->scalar[i].range == WL_SCALAR_UNIT) {
+    p.power = power_at(e, w, i, t, slot);
+    p.correction = 1 / (1 - p.power);
+  }
+  return p;
+}
+
+static void tabulate(const elementwise *e, workspace *w, int64_t t0, int64_t steps)
+{
+  point *p = w->points;
+  for (int64_t k = 0; k < steps; k++)
+    for (int64_t slot = 0; slot < e->slots; slot++)
+      for (int i = 0; i < e->definition->scalars; i++) *p++ = point_at(e, w, i, t0 + k, slot);
+}
+
+static int64_t slot_of(const elementwise *e, int64_t coordinate)
+{
+  return e->slot != NULL ? e->slot[coordinate] : 0;
+}
+
+/* Spreads the coefficients of a block's coordinates over its lanes, for `steps` steps. `loaded`
+ * is the slot that all lanes hold already, -1 if none; it is kept up to date. */
+static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps, int64_t *loaded)
+{
+  const int64_t first = slot_of(e, block * WL_LANES), last = slot_of(e, block * WL_LANES + WL_LANES - 1);
+  if (first == last && first == *loaded) return;
+  const int scalars = e->definition->scalars;
+  for (int64_t k = 0; k < steps; k++) {
+    for (int l = 0; l < WL_LANES; l++) {
+      const point *p = w->points + (k * e->slots + slot_of(e, block * WL_LANES + l)) * scalars;
+      for (int i = 0; i < scalars; i++) {
+        wl_coefficient *c = w->lanes + k * scalars + i;
+        c->value[l] = (wl_real)p[i].value;
+        c->complement[l] = (wl_real)p[i].complement;
+        c->correction[l] = (wl_real)p[i].correction;
+      }
+    }
+  }
+  *loaded = first == last ? first : -1;
+}
+
+/* ---- one step, and the adjoint of a chunk ---- */
+
+void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
+                         const wl_real *g, const wl_real *theta, const wl_real *s_in,
+                         wl_real *s_out, wl_real *u)
+{
+  const elementwise *e = rule->impl;
+  workspace *w = ws->impl;
+  const int64_t size = e->definition->state_width * WL_LANES;
+  _Alignas(WL_ALIGN) wl_real next[WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
+  int64_t loaded = -1;
+  tabulate(e, w, t, 1);
+  for (int64_t b = 0; b < blocks; b++) {
+    load_lanes(e, w, b, 1, &loaded);
+    const int64_t at = b * WL_LANES;
+    e->definition->step(w->lanes, g + at, e->definition->reads_theta ? theta + at : NULL,
+                        size ? s_in + b * size : NULL, next, u + at);
+    if (size) memcpy(s_out + b * size, next, (size_t)size * sizeof *next);
+  }
+}
+
+/* s [steps+1][width][16]: the block's states through the chunk. */
+static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int64_t block,
+                   wl_real *s)
+{
+  const int64_t size = e->definition->state_width * WL_LANES;
+  _Alignas(WL_ALIGN) wl_real u[WL_LANES];
+  memcpy(s, chunk->state + block * size, (size_t)size * sizeof *s);
+  for (int64_t k = 0; k < chunk->steps; k++) {
+    const int64_t at = (k * chunk->blocks + block) * WL_LANES;
+    e->definition->step(w->lanes + k * e->definition->scalars, chunk->g + at,
+                        e->definition->reads_theta ? chunk->theta + at : NULL, s + k * size,
+                        s + (k + 1) * size, u);
+  }
+}
+
+/* Adds one block's adjoints of the learned scalars at step k, lanes in ascending order. */
+static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
+                   const wl_coefficient_bar *bar)
+{
+  const int scalars = e->definition->scalars;
+  for (int i = 0; i < scalars; i++) {
+    if (!e->learned[i]) continue;
+    for (int l = 0; l < WL_LANES; l++) {
+      point_bar *sum = w->bars + (k * e->slots + slot_of(e, block * WL_LANES + l)) * scalars + i;
+      sum->value += (double)bar[i].value[l];
+      sum->correction += (double)bar[i].correction[l];
+    }
+  }
+}
+
+/* lam <- lam + thetabar + w_k grad L_out(theta_k). A weight of zero skips the gradient, which
+ * need not be there. */
+static void advance_lam(const wl_rule_chunk *chunk, int64_t k, int64_t at, const wl_real *thetabar,
+                        wl_real *lam)
+{
+  for (int l = 0; l < WL_LANES; l++) lam[l] += thetabar[l];
+  if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
+  const wl_real weight = (wl_real)chunk->loss_weight[k];
+  const wl_real *grad = chunk->loss_grad + at;
+  for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
+}
+
+static void block_backward(const elementwise *e, workspace *w, const wl_rule_chunk *chunk,
+                           int64_t block, bool learns)
+{
+  const wl_elementwise *rule = e->definition;
+  const int64_t size = rule->state_width * WL_LANES;
+  _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
+  _Alignas(WL_ALIGN) wl_real gbar[WL_LANES];
+  _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
+  wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS];
+  wl_real *lam = chunk->lam + block * WL_LANES;
+  wl_real *mu = size ? chunk->mu + block * size : NULL;
+  if (size) replay(e, w, chunk, block, s);
+  memset(bar, 0, sizeof bar);
+  for (int64_t k = chunk->steps - 1; k >= 0; k--) {
+    const int64_t at = (k * chunk->blocks + block) * WL_LANES;
+    rule->vjp(w->lanes + k * rule->scalars, chunk->g + at, rule->reads_theta ? chunk->theta + at : NULL,
+              s + k * size, s + (k + 1) * size, lam, mu, gbar, thetabar, bar);
+    if (learns) gather(e, w, k, block, bar);
+    if (chunk->gbar != NULL) memcpy(chunk->gbar + at, gbar, sizeof gbar);
+    advance_lam(chunk, k, at, thetabar, lam);
+  }
+}
+
+/* d value / d phi of one number: the path past the running product. */
+static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t, int64_t number)
+{
+  const int64_t at = i * e->count + number;
+  if (e->definition->scalar[i].range == WL_SCALAR_UNIT) return w->value[at] * w->complement[at];
+  return i == 0 ? wl_schedule_factor(&e->schedule, t) : 1;
+}
+
+/* From adjoints of x_t and q_t to phi, for one scalar that is learned per run or tensor. */
+static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
+                          double *phi_grad)
+{
+  const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
+  for (int64_t slot = 0; slot < e->slots; slot++) {
+    const double complement = w->complement[i * e->count + slot];
+    double sum = 0;
+    for (int64_t k = 0; k < chunk->steps; k++) {
+      const int64_t t = chunk->t0 + k, at = (k * e->slots + slot) * e->definition->scalars + i;
+      const point *p = w->points + at;
+      const point_bar *bar = w->bars + at;
+      sum += direct_slope(e, w, i, t, slot) * bar->value;
+      if (unit)
+        sum += bar->correction * p->correction * p->correction * p->power * (double)(t + 1) * complement;
+    }
+    phi_grad[e->offset[i] + slot] += sum;
+  }
+}
+
+/* The same for one that is learned per step: q_t leads back to every step up to t. */
+static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
+                       double *phi_grad)
+{
+  const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
+  double tail = 0; /* sum over the later steps of qbar_t q_t^2 P_t */
+  for (int64_t t = chunk->t0 + chunk->steps - 1; t >= (unit ? 0 : chunk->t0); t--) {
+    const int64_t j = number_at(e, t, 0), k = t - chunk->t0;
+    double sum = 0;
+    if (k >= 0) {
+      const point *p = w->points + k * e->definition->scalars + i;
+      const point_bar *bar = w->bars + k * e->definition->scalars + i;
+      sum = direct_slope(e, w, i, t, j) * bar->value;
+      tail += bar->correction * p->correction * p->correction * p->power;
+    }
+    phi_grad[e->offset[i] + j] += unit ? sum + tail * w->complement[i * e->count + j] : sum;
+  }
+}
+
+void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
+                             double *phi_grad)
+{
+  const elementwise *e = rule->impl;
+  workspace *w = ws->impl;
+  const bool learns = rule->phi.size > 0 && phi_grad != NULL;
+  int64_t loaded = -1;
+  tabulate(e, w, chunk->t0, chunk->steps);
+  if (learns) memset(w->bars, 0, (size_t)point_count(e) * sizeof *w->bars);
+  for (int64_t b = 0; b < chunk->blocks; b++) {
+    load_lanes(e, w, b, chunk->steps, &loaded);
+    block_backward(e, w, chunk, b, learns);
+  }
+  for (int i = 0; learns && i < e->definition->scalars; i++) {
+    if (!e->learned[i]) continue;
+    if (e->per == PER_STEP) fold_steps(e, w, chunk, i, phi_grad);
+    else fold_constant(e, w, chunk, i, phi_grad);
+  }
+}

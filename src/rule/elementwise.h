@@ -1,0 +1,108 @@
+/* elementwise.h - hand-designed rules: what one file has to say to be one.
+ *
+ * Such a rule treats each coordinate alike and by itself and is steered by a few scalars:
+ *
+ *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
+ *
+ * A file states the scalars (key, range), f for the 16 lanes of a block, and f's
+ * vector-Jacobian product. Everything else is shared and lives in elementwise.c: options,
+ * schedules, scalars learned per run, per tensor or per step, the replay of a chunk and its
+ * adjoint. See sgd.c for the smallest one, adam.c for the largest. */
+#ifndef WL_RULE_ELEMENTWISE_H
+#define WL_RULE_ELEMENTWISE_H
+
+#include "rule/rule.h"
+#include "rule/schedule.h"
+
+enum { WL_ELEMENTWISE_MAX_SCALARS = 8, WL_ELEMENTWISE_MAX_WIDTH = 4 };
+
+typedef enum wl_scalar_range {
+  WL_SCALAR_FREE,     /* learnable, phi holds the value itself, any sign */
+  WL_SCALAR_UNIT,     /* learnable, in (0, 1): phi holds its logit */
+  WL_SCALAR_CONSTANT  /* not learnable */
+} wl_scalar_range;
+
+/* One scalar of a rule. `key` names a REAL option of the rule and its block "rule.<key>" in phi. */
+typedef struct wl_scalar {
+  const char *key;
+  wl_scalar_range range;
+} wl_scalar;
+
+/* One scalar x at one step, for the lanes of one block. */
+typedef struct wl_coefficient {
+  wl_real value[WL_LANES];      /* x_t; for scalar 0, the rate, times the schedule's factor */
+  wl_real complement[WL_LANES]; /* 1 - x_t, for WL_SCALAR_UNIT, without cancellation */
+  wl_real correction[WL_LANES]; /* 1 / (1 - x_0 x_1 ... x_t), for WL_SCALAR_UNIT: what takes the
+                                   bias from a running mean that started at zero */
+} wl_coefficient;
+
+/* Adjoints of the same; `value` includes what goes through `complement`. Zeroed before vjp. */
+typedef struct wl_coefficient_bar {
+  wl_real value[WL_LANES], correction[WL_LANES];
+} wl_coefficient_bar;
+
+typedef struct wl_elementwise {
+  int64_t state_width; /* reals of state per coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
+  bool reads_theta;
+  double cost;         /* FLOP per coordinate-step, forward and backward */
+  int scalars;         /* at most WL_ELEMENTWISE_MAX_SCALARS; [0] is the rate */
+  const wl_scalar *scalar;
+  /* c [scalars]; g, theta, u [16]; s, s_next [width][16], never the same array. theta is NULL
+   * unless read. */
+  void (*step)(const wl_coefficient *restrict c, const wl_real *restrict g,
+               const wl_real *restrict theta, const wl_real *restrict s,
+               wl_real *restrict s_next, wl_real *restrict u);
+  /* lam [16]: adjoint of u; mu [width][16] in: adjoint of s_next, out: of s. gbar, thetabar [16]
+   * out (thetabar only where theta is read); bar [scalars] out. */
+  void (*vjp)(const wl_coefficient *restrict c, const wl_real *restrict g,
+              const wl_real *restrict theta, const wl_real *restrict s,
+              const wl_real *restrict s_next, const wl_real *restrict lam, wl_real *restrict mu,
+              wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
+} wl_elementwise;
+
+/* The keys that all these rules share, for the head of each one's table of options. */
+#define WL_ELEMENTWISE_OPTIONS(default_rate)                                                       \
+  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate"},                         \
+  WL_SCHEDULE_OPTIONS,                                                                             \
+  {"learn", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",                                                 \
+   "scalars of the rule that become meta-parameters, e.g. [rate, momentum]"},                      \
+  {"learn_per", WL_OPT_CHOICE, "run", "run|tensor|step", 0, 0, "1",                                \
+   "one learned scalar for the run, for each inner tensor, or for each step of the episode"}
+
+/* Defines wl_rule_<id> from the static `<id>_rule` (wl_elementwise) and `<id>_options`. */
+#define WL_ELEMENTWISE_RULE(id, text)                                                              \
+  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting,              \
+                               wl_rule *rule)                                                      \
+  {                                                                                                \
+    return wl_elementwise_create(&id##_rule, options, setting, rule);                              \
+  }                                                                                                \
+  extern const wl_rule_ops wl_rule_##id;                                                           \
+  const wl_rule_ops wl_rule_##id = {.name = #id,                                                   \
+                                    .summary = text,                                               \
+                                    .options = id##_options,                                       \
+                                    .create = id##_create,                                         \
+                                    .destroy = wl_elementwise_destroy,                             \
+                                    .init = wl_elementwise_init,                                   \
+                                    .pack = wl_elementwise_pack,                                   \
+                                    .step = wl_elementwise_step,                                   \
+                                    .backward = wl_elementwise_backward,                           \
+                                    .ws_create = wl_elementwise_ws_create,                         \
+                                    .ws_destroy = wl_elementwise_ws_destroy,                       \
+                                    .ws_bytes = wl_elementwise_ws_bytes}
+
+/* The members of wl_rule_ops, as documented there. `definition` is borrowed for good. */
+wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
+                                const wl_rule_setting *setting, wl_rule *rule);
+void wl_elementwise_destroy(wl_rule *rule);
+void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi);
+void wl_elementwise_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
+void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
+                         const wl_real *g, const wl_real *theta, const wl_real *s_in,
+                         wl_real *s_out, wl_real *u);
+void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
+                             double *phi_grad);
+wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out);
+void wl_elementwise_ws_destroy(void *impl);
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads);
+
+#endif

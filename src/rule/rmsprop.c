@@ -1,0 +1,70 @@
+/* rmsprop.c - RMSprop (Tieleman and Hinton 2012, lecture 6.5).
+ *
+ *   v' = d v + (1 - d) g^2,   u = -a g / (sqrt(v') + e)        a: rate, d: decay, e: epsilon
+ *
+ * State v, starting at zero. Of the variants in use this is that of torch.optim.RMSprop with
+ * alpha = d: epsilon outside the root, no centring, no momentum, no bias correction. (The one
+ * of TensorFlow 1 starts v at one and keeps epsilon inside the root.) */
+#include <math.h>
+
+#include "rule/elementwise.h"
+
+#ifdef WL_DOUBLE
+#define REAL_SQRT sqrt
+#else
+#define REAL_SQRT sqrtf
+#endif
+
+enum { RATE, DECAY, EPSILON, SCALARS };
+
+static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restrict g,
+                         const wl_real *restrict theta, const wl_real *restrict s,
+                         wl_real *restrict s_next, wl_real *restrict u)
+{
+  (void)theta;
+  for (int l = 0; l < WL_LANES; l++) {
+    const wl_real v = c[DECAY].value[l] * s[l] + c[DECAY].complement[l] * (g[l] * g[l]);
+    s_next[l] = v;
+    u[l] = -c[RATE].value[l] * (g[l] / (REAL_SQRT(v) + c[EPSILON].value[l]));
+  }
+}
+
+/* Where v' is zero g is too, and the path through v' carries nothing: its factor is set to 0. */
+static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
+                        const wl_real *restrict theta, const wl_real *restrict s,
+                        const wl_real *restrict s_next, const wl_real *restrict lam,
+                        wl_real *restrict mu, wl_real *restrict gbar,
+                        wl_real *restrict thetabar, wl_coefficient_bar *restrict bar)
+{
+  (void)theta, (void)thetabar;
+  for (int l = 0; l < WL_LANES; l++) {
+    const wl_real root = REAL_SQRT(s_next[l]);
+    const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
+    const wl_real x = g[l] * inverse;                   /* u = -a x */
+    const wl_real direct = -c[RATE].value[l] * lam[l] * inverse; /* through the numerator */
+    const wl_real half = s_next[l] > 0 ? (wl_real)0.5 / root : 0;
+    const wl_real vbar = mu[l] - direct * x * half;
+    gbar[l] = direct + 2 * c[DECAY].complement[l] * g[l] * vbar;
+    mu[l] = c[DECAY].value[l] * vbar;
+    bar[RATE].value[l] = -lam[l] * x;
+    bar[DECAY].value[l] = vbar * (s[l] - g[l] * g[l]);
+  }
+}
+
+static const wl_scalar scalars[SCALARS] = {
+    {"rate", WL_SCALAR_FREE}, {"decay", WL_SCALAR_UNIT}, {"epsilon", WL_SCALAR_CONSTANT}};
+
+static const wl_option rmsprop_options[] = {
+    WL_ELEMENTWISE_OPTIONS("0.001"),
+    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "share of the mean square that each step keeps"},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square"},
+    {0}};
+
+static const wl_elementwise rmsprop_rule = {.state_width = 1,
+                                            .cost = 30,
+                                            .scalars = SCALARS,
+                                            .scalar = scalars,
+                                            .step = rmsprop_step,
+                                            .vjp = rmsprop_vjp};
+
+WL_ELEMENTWISE_RULE(rmsprop, "gradient over its running root mean square");
