@@ -1,0 +1,138 @@
+/* meta_step.c - one meta-step: windows of this rank's units, the exact sum, the outer update. */
+#include <math.h>
+#include <string.h>
+
+#include "train/recorder.h"
+#include "train/trainer.h"
+
+static bool mine(const wl_trainer *tr, int64_t u) { return tr->plan->owner[u] == wl_comm_rank(tr->comm); }
+
+/* A unit object and a workspace for its family, where this rank has none that fits. */
+static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
+  const int family = tr->plan->task[u];
+  wl_task *task = tr->tasks[family];
+  if (tr->unit[u] && tr->unit[u]->task != task) wl_unit_destroy(&tr->unit[u]);
+  if (!tr->unit[u]) WL_TRY(wl_unit_create(tr->model, task, &tr->unit[u]));
+  if (tr->ws[family]) return WL_OK;
+  return wl_unroll_ws_create(tr->model, task, &tr->spec, true, tr->threads, &tr->ws[family]);
+}
+
+wl_status wl_trainer_open_episode(wl_trainer *tr) {
+  tr->length = wl_plan_horizon(tr->horizon, tr->n_horizon, tr->seed, tr->episode);
+  wl_plan_episode(tr->plan, tr->seed, tr->episode);
+  for (int64_t u = 0; u < tr->plan->units; u++) {
+    if (mine(tr, u)) WL_TRY(prepare_unit(tr, u));
+    else wl_unit_destroy(&tr->unit[u]);
+  }
+  return WL_OK;
+}
+
+static void set_phi(wl_trainer *tr) {
+  for (int i = 0; i < tr->n_tasks; i++)
+    if (tr->ws[i]) wl_unroll_set_phi(tr->ws[i], tr->phi);
+}
+
+static wl_status start_units(wl_trainer *tr) {
+  for (int64_t u = 0; u < tr->plan->units; u++) {
+    if (!tr->unit[u]) continue;
+    const wl_episode episode = {tr->seed, WL_SPACE_TRAIN, tr->episode, u};
+    WL_TRY(wl_unit_start(tr->ws[tr->plan->task[u]], tr->unit[u], &episode));
+  }
+  return WL_OK;
+}
+
+/* One window of one unit into its vector: gradient and losses; false: not finite. */
+static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, int64_t steps, double *vector,
+                            bool *finite) {
+  wl_unroll_ws *ws = tr->ws[tr->plan->task[u]];
+  wl_window_result result;
+  wl_step_observer observer = NULL;
+  void *context = NULL;
+  if (recorder) wl_recorder_begin(recorder, tr, u, &observer, &context);
+  WL_TRY(wl_window_run(ws, tr->unit[u], steps, vector, NULL, observer, context, &result));
+  if (context) wl_recorder_end(recorder);
+  double *losses = vector + tr->model->phi.size;
+  losses[0] += result.meta_loss;
+  if (!tr->per_episode || tr->unit[u]->t == result.steps) losses[1] = result.first_loss;
+  losses[2] = result.last_loss;
+  losses[3] = result.mean_loss;
+  *finite = result.finite;
+  return WL_OK;
+}
+
+/* The unit's windows of this meta-step: one, or all that the episode still has. */
+static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, double *vector, bool *counted) {
+  int64_t t = tr->t;
+  *counted = true;
+  memset(vector, 0, (size_t)tr->vector * sizeof *vector);
+  do {
+    const int64_t left = tr->length - t, steps = left < tr->spec.steps ? left : tr->spec.steps;
+    WL_TRY(run_window(tr, recorder, u, steps, vector, counted));
+    t += steps;
+  } while (*counted && tr->per_episode && t < tr->length);
+  return WL_OK;
+}
+
+static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) {
+  *own = 0;
+  if (tr->t == 0) WL_TRY(wl_trainer_open_episode(tr));
+  set_phi(tr);
+  if (tr->t == 0) WL_TRY(start_units(tr));
+  for (int64_t u = 0; u < tr->plan->units; u++) {
+    if (!tr->unit[u]) continue;
+    WL_TRY(run_unit(tr, recorder, u, tr->vectors + *own * tr->vector, &tr->counted[*own]));
+    (*own)++;
+  }
+  return WL_OK;
+}
+
+static void advance(wl_trainer *tr) {
+  const int64_t left = tr->length - tr->t;
+  tr->t += tr->per_episode || left < tr->spec.steps ? left : tr->spec.steps;
+  if (tr->t >= tr->length) {
+    tr->t = 0;
+    tr->episode++;
+  }
+  tr->meta_step++;
+}
+
+static void fill_report(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
+  const double *loss = tr->sum + tr->model->phi.size, scale = counted > 0 ? 1.0 / (double)counted : NAN;
+  report->meta_loss = loss[0] * scale;
+  report->first_loss = loss[1] * scale;
+  report->last_loss = loss[2] * scale;
+  report->mean_loss = loss[3] * scale;
+  report->units = tr->plan->units;
+  report->skipped = tr->plan->units - counted;
+  report->inner_steps = tr->length;
+  report->compute_seconds = tr->flags[WL_FLAG_BUSY];
+  report->compute_seconds_least = -tr->flags[WL_FLAG_IDLE];
+}
+
+/* The mean of the counted units' meta-gradients moves phi; none counted, none moved. */
+static void update(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
+  report->rate = wl_outer_rate(tr->outer, tr->meta_step);
+  report->gradient_norm = NAN;
+  tr->skipped += tr->plan->units - counted;
+  if (counted == 0) return;
+  for (int64_t i = 0; i < tr->model->phi.size; i++) tr->sum[i] /= (double)counted;
+  report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, tr->sum, tr->phi);
+}
+
+wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, bool stop, bool out_of_time,
+                               wl_meta_report *report) {
+  const double start = wl_comm_time();
+  int64_t own = 0, counted = 0;
+  const wl_status status = run_units(tr, recorder, &own);
+  const double computed = wl_comm_time();
+  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop, out_of_time, computed - start, start - computed};
+  memcpy(tr->flags, flags, sizeof flags);
+  WL_TRY(wl_comm_exact_sum(tr->comm, tr->vectors, status == WL_OK ? own : 0, tr->counted, tr->vector, tr->quanta,
+                           tr->n_quanta, tr->plan->units, tr->sum, &counted, tr->flags, WL_FLAG_COUNT));
+  if (tr->flags[WL_FLAG_FAILED] > 0) return wl_comm_agree(tr->comm, status);
+  report->reduce_seconds = wl_comm_time() - computed;
+  fill_report(tr, counted, report);
+  update(tr, counted, report);
+  advance(tr);
+  return WL_OK;
+}

@@ -1,0 +1,218 @@
+/* recorder.c - windows as fixed-size slots of bytes: filled by an observer, shipped to rank 0.
+ *
+ * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
+#include "train/recorder.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct slot_header {
+  int64_t meta_step, unit, episode, t0, steps, snapshots, n, family;
+} slot_header;
+
+struct wl_recorder {
+  wl_trajectory_setting setting;
+  int64_t every, units, stride;
+  int64_t *index;      /* [coordinates] of the first family */
+  int64_t *here;       /* [coordinates] of the family at hand */
+  size_t slot_bytes;
+  unsigned char *slots;/* [capacity] slots */
+  int64_t used, capacity;
+  const wl_trainer *trainer;
+};
+
+/* Arrays of a slot in order. Everything is 8-byte aligned: wl_real arrays are rounded up. */
+typedef struct slot_view {
+  slot_header *header;
+  double *loss, *outer_loss, *gradient_norm, *update_norm;
+  int64_t *snapshot_step;
+  wl_real *gradient, *update, *hidden, *theta;
+} slot_view;
+
+static size_t reals(int64_t count) { return ((size_t)count * sizeof(wl_real) + 7) / 8 * 8; }
+
+/* The view at `base`, and through *bytes the slot's size. */
+static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base, size_t *bytes) {
+  slot_view v = {(slot_header *)(void *)base, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  const size_t column = (size_t)s->steps * sizeof(double);
+  size_t at = sizeof(slot_header);
+  double **const columns[] = {&v.loss, &v.outer_loss, &v.gradient_norm, &v.update_norm};
+  for (int i = 0; i < 4; i++, at += column) *columns[i] = (double *)(void *)(base + at);
+  v.snapshot_step = (int64_t *)(void *)(base + at);
+  at += (size_t)s->snapshots * sizeof(int64_t);
+  const struct { wl_real **array; int64_t count; } tail[] = {
+      {&v.gradient, s->steps * s->coordinates},
+      {&v.update, s->steps * s->coordinates},
+      {&v.hidden, s->steps * s->coordinates * s->hidden},
+      {&v.theta, s->snapshots * s->n}};
+  for (int i = 0; i < 4; at += reals(tail[i].count), i++) *tail[i].array = (wl_real *)(void *)(base + at);
+  *bytes = at;
+  return v;
+}
+
+/* Evenly spread: coordinate i of C is number floor(i n / C). */
+static void spread(int64_t *index, int64_t count, int64_t n) {
+  for (int64_t i = 0; i < count; i++) index[i] = i * n / count;
+}
+
+static wl_trajectory_setting read_setting(const wl_trainer *tr, const wl_map *map, int64_t stride) {
+  wl_trajectory_setting s = {.steps = tr->spec.steps, .coordinates = wl_map_int(map, "coordinates"),
+                             .compression = (int)wl_map_int(map, "compression"),
+                             .half = strcmp(wl_map_string(map, "precision"), "half") == 0};
+  int64_t least = INT64_MAX, most = 0;
+  for (int i = 0; i < tr->n_tasks; i++) {
+    if (tr->tasks[i]->n < least) least = tr->tasks[i]->n;
+    if (tr->tasks[i]->n > most) most = tr->tasks[i]->n;
+  }
+  if (s.coordinates > least) s.coordinates = least;
+  s.hidden = wl_map_bool(map, "hidden") && s.coordinates > 0 ? tr->model->rule->state_width : 0;
+  s.snapshots = stride > 0 ? (s.steps + stride - 1) / stride : 0;
+  s.n = stride > 0 ? most : 0;
+  return s;
+}
+
+wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
+  const wl_map *map = wl_config_map(tr->config, "trajectory", 0);
+  wl_recorder *r = NULL;
+  *out = NULL;
+  if (wl_map_int(map, "every") == 0) return WL_OK;
+  WL_TRY(WL_NEW(r, 1));
+  r->every = wl_map_int(map, "every");
+  r->units = wl_map_int(map, "units");
+  r->stride = wl_map_int(map, "snapshot_stride");
+  r->setting = read_setting(tr, map, r->stride);
+  view_slot(&r->setting, NULL, &r->slot_bytes);
+  wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
+  if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
+  if (status == WL_OK) spread(r->index, r->setting.coordinates, tr->tasks[0]->n);
+  if (status != WL_OK) wl_recorder_destroy(&r);
+  *out = r;
+  return status;
+}
+
+void wl_recorder_destroy(wl_recorder **recorder) {
+  if (!*recorder) return;
+  wl_free((*recorder)->index);
+  wl_free((*recorder)->here);
+  wl_free((*recorder)->slots);
+  wl_free(*recorder);
+  *recorder = NULL;
+}
+
+wl_trajectory_setting wl_recorder_setting(const wl_recorder *r, const int64_t **index) {
+  *index = r->index;
+  return r->setting;
+}
+
+bool wl_recorder_wants(const wl_recorder *r, int64_t meta_step) { return r && meta_step % r->every == 0; }
+
+static double norm(const wl_real *x, int64_t n) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
+  return sqrt(sum);
+}
+
+static void sample_row(wl_recorder *r, const slot_view *v, int64_t row, const wl_step_view *step) {
+  const wl_trajectory_setting *s = &r->setting;
+  for (int64_t i = 0; i < s->coordinates; i++) {
+    const int64_t c = r->here[i], width = r->trainer->model->rule->state_width;
+    v->gradient[row * s->coordinates + i] = step->g[c];
+    v->update[row * s->coordinates + i] = step->u[c];
+    for (int64_t h = 0; h < s->hidden; h++)
+      v->hidden[(row * s->coordinates + i) * s->hidden + h] =
+          step->state[(c / WL_LANES * width + h) * WL_LANES + c % WL_LANES];
+  }
+}
+
+static void observe(void *context, const wl_step_view *step) {
+  wl_recorder *r = context;
+  size_t bytes;
+  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
+  const int64_t row = v.header->steps++, n = v.header->n;
+  v.loss[row] = step->loss;
+  v.outer_loss[row] = step->outer_loss;
+  v.gradient_norm[row] = norm(step->g, n);
+  v.update_norm[row] = norm(step->u, n);
+  sample_row(r, &v, row, step);
+  if (r->stride == 0 || (step->t + 1) % r->stride != 0 || v.header->snapshots >= r->setting.snapshots) return;
+  const int64_t snapshot = v.header->snapshots++;
+  v.snapshot_step[snapshot] = step->t + 1;
+  memcpy(v.theta + snapshot * r->setting.n, step->theta, (size_t)n * sizeof *v.theta);
+}
+
+/* Room for one slot more; what it holds is undefined. */
+static bool grow(wl_recorder *r) {
+  if (r->used < r->capacity) return true;
+  unsigned char *bigger = NULL;
+  const int64_t capacity = 2 * r->capacity + 4;
+  if (wl_alloc((void **)&bigger, (size_t)capacity, r->slot_bytes) != WL_OK) return false;
+  if (r->used > 0) memcpy(bigger, r->slots, (size_t)r->used * r->slot_bytes);
+  wl_free(r->slots);
+  r->slots = bigger;
+  r->capacity = capacity;
+  return true;
+}
+
+void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer, void **context) {
+  if (u >= r->units || !grow(r)) return;
+  size_t bytes;
+  const wl_unit *unit = tr->unit[u];
+  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
+  memset(v.header, 0, r->slot_bytes);
+  *v.header = (slot_header){tr->meta_step, u, tr->episode, unit->t, 0, 0, unit->task->n, tr->plan->task[u]};
+  spread(r->here, r->setting.coordinates, unit->task->n);
+  r->trainer = tr;
+  *observer = observe;
+  *context = r;
+}
+
+void wl_recorder_end(wl_recorder *r) { r->used++; }
+
+static wl_status append(const wl_recorder *r, unsigned char *slot, wl_trajectory *file) {
+  size_t bytes;
+  const slot_view v = view_slot(&r->setting, slot, &bytes);
+  const slot_header *h = v.header;
+  const wl_record record = {h->meta_step, h->unit, h->episode, h->t0, h->steps, (int32_t)h->family,
+                            v.loss, v.outer_loss, v.gradient_norm, v.update_norm, v.gradient, v.update,
+                            r->setting.hidden > 0 ? v.hidden : NULL, v.theta, v.snapshot_step, h->snapshots, h->n};
+  return wl_trajectory_append(file, &record);
+}
+
+/* Slots of one unit, in order, to the file. */
+static wl_status append_unit(const wl_recorder *r, unsigned char *slots, int64_t count, int64_t unit, wl_trajectory *file) {
+  for (int64_t i = 0; i < count; i++) {
+    unsigned char *slot = slots + (size_t)i * r->slot_bytes;
+    if (((const slot_header *)(void *)slot)->unit == unit) WL_TRY(append(r, slot, file));
+  }
+  return WL_OK;
+}
+
+/* Rank 0: all ranks' slots behind its own. */
+static wl_status collect(wl_recorder *r, wl_comm *comm) {
+  for (int rank = 1; rank < wl_comm_size(comm); rank++) {
+    int64_t count = 0;
+    WL_TRY(wl_comm_receive(comm, &count, sizeof count, rank));
+    for (int64_t i = 0; i < count; i++) {
+      if (!grow(r)) return WL_ERR_OS;
+      WL_TRY(wl_comm_receive(comm, r->slots + (size_t)r->used++ * r->slot_bytes, r->slot_bytes, rank));
+    }
+  }
+  return WL_OK;
+}
+
+static wl_status deliver(const wl_recorder *r, wl_comm *comm) {
+  WL_TRY(wl_comm_send(comm, &r->used, sizeof r->used, 0));
+  for (int64_t i = 0; i < r->used; i++)
+    WL_TRY(wl_comm_send(comm, r->slots + (size_t)i * r->slot_bytes, r->slot_bytes, 0));
+  return WL_OK;
+}
+
+wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, wl_trajectory *file) {
+  const bool root = wl_comm_rank(tr->comm) == 0;
+  const wl_status moved = root ? collect(r, tr->comm) : deliver(r, tr->comm);
+  wl_status status = moved;
+  for (int64_t u = 0; root && status == WL_OK && u < r->units; u++)
+    status = append_unit(r, r->slots, r->used, u, file);
+  r->used = 0;
+  return wl_comm_agree(tr->comm, status);
+}

@@ -1,0 +1,28 @@
+/* recorder.h - records chosen windows for the trajectory file.
+ *
+ * The rank that runs a unit observes its steps; after the meta-step the records travel to rank 0,
+ * which hands them to the file in order of unit and window, so that the file does not depend on the
+ * number of ranks. */
+#ifndef WL_TRAIN_RECORDER_H
+#define WL_TRAIN_RECORDER_H
+
+#include "io/trajectory.h"
+#include "train/trainer.h"
+
+/* Reads the `trajectory` section; *out is NULL when it records nothing. */
+wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
+void wl_recorder_destroy(wl_recorder **recorder);
+/* What rank 0 opens the file with; `index` [setting.coordinates] is borrowed. */
+wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder, const int64_t **index);
+/* Whether this meta-step (0-based) is recorded. */
+bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
+
+/* Around one window of unit u: *observer is left NULL when this unit is not recorded. */
+void wl_recorder_begin(wl_recorder *recorder, const wl_trainer *trainer, int64_t u, wl_step_observer *observer, void **context);
+void wl_recorder_end(wl_recorder *recorder);
+
+/* Sends what was recorded since the last call to rank 0, which appends it to `file` (NULL
+ * elsewhere). Collective. */
+wl_status wl_recorder_ship(wl_recorder *recorder, const wl_trainer *trainer, wl_trajectory *file);
+
+#endif

@@ -1,0 +1,126 @@
+/* trainer.c - building and freeing the outer loop's state. */
+#include "train/trainer.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "train/schema.h"
+
+enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean loss */
+
+static int choose_threads(const wl_config *config, const wl_comm *comm) {
+  const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
+  if (asked > 0) return (int)asked;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN) / wl_comm_node_size(comm);
+  return cores > 1 ? (int)cores : 1;
+}
+
+static wl_status create_tasks(wl_trainer *tr) {
+  tr->n_tasks = wl_config_count(tr->config, "task");
+  WL_TRY(WL_NEW(tr->tasks, tr->n_tasks));
+  WL_TRY(WL_NEW(tr->ws, tr->n_tasks));
+  for (int i = 0; i < tr->n_tasks; i++)
+    WL_TRY(wl_task_create(wl_config_map(tr->config, "task", i), tr->seed, &tr->tasks[i]));
+  return WL_OK;
+}
+
+/* Cost of a unit: task gradients and the rule on every coordinate. */
+static wl_status create_plan(wl_trainer *tr) {
+  double *proportion = NULL, *cost = NULL;
+  wl_status status = WL_NEW(proportion, tr->n_tasks);
+  if (status == WL_OK) status = WL_NEW(cost, tr->n_tasks);
+  for (int i = 0; status == WL_OK && i < tr->n_tasks; i++) {
+    proportion[i] = tr->tasks[i]->proportion;
+    cost[i] = wl_task_cost(tr->tasks[i]) * (tr->spec.fresh ? 2.0 : 1.0) * (tr->spec.second_order ? 3.0 : 1.0) +
+              tr->model->rule->cost * (double)tr->tasks[i]->n;
+  }
+  const int64_t units = wl_map_int(wl_config_map(tr->config, "outer", 0), "units");
+  if (status == WL_OK) status = wl_plan_create(units, wl_comm_size(tr->comm), tr->n_tasks, proportion, cost, &tr->plan);
+  wl_free(proportion);
+  wl_free(cost);
+  return status;
+}
+
+/* One quantum for each block of phi and for each of the losses behind it. */
+static wl_status create_reduction(wl_trainer *tr) {
+  const wl_layout *phi = &tr->model->phi;
+  tr->vector = phi->size + N_LOSSES;
+  tr->n_quanta = phi->count + N_LOSSES;
+  WL_TRY(WL_NEW(tr->vectors, tr->plan->units * tr->vector));
+  WL_TRY(WL_NEW(tr->counted, tr->plan->units));
+  WL_TRY(WL_NEW(tr->sum, tr->vector));
+  WL_TRY(WL_NEW(tr->quanta, tr->n_quanta + 1));
+  for (int i = 0; i < phi->count; i++) tr->quanta[i] = phi->blocks[i].offset;
+  for (int i = 0; i <= N_LOSSES; i++) tr->quanta[phi->count + i] = phi->size + i;
+  return WL_OK;
+}
+
+static wl_status build(wl_trainer *tr) {
+  const wl_map *outer = wl_config_map(tr->config, "outer", 0);
+  WL_TRY(create_tasks(tr));
+  WL_TRY(wl_schema_window(tr->config, &tr->spec));
+  WL_TRY(wl_model_create(tr->config, tr->tasks, tr->n_tasks, &tr->model));
+  if (tr->model->phi.size == 0)
+    return WL_FAIL(WL_ERR_CONFIG, "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
+                                  "or learn some (`learn:`), a preconditioner or the initialisation", tr->model->rule->ops->name);
+  tr->horizon = wl_map_ints(wl_config_map(tr->config, "episode", 0), "steps", &tr->n_horizon);
+  if (tr->n_horizon > 2 || (tr->n_horizon == 2 && tr->horizon[1] < tr->horizon[0]))
+    return wl_map_fail(wl_config_map(tr->config, "episode", 0), "steps", "give one number or [low, high]");
+  tr->per_episode = strcmp(wl_map_string(outer, "every"), "episode") == 0;
+  tr->steps = wl_map_int(outer, "steps");
+  WL_TRY(create_plan(tr));
+  WL_TRY(WL_NEW(tr->unit, tr->plan->units));
+  WL_TRY(create_reduction(tr));
+  WL_TRY(WL_NEW(tr->phi, tr->model->phi.size));
+  WL_TRY(wl_outer_create(outer, tr->model->phi.size, &tr->outer));
+  return wl_model_init(tr->model, tr->tasks[0], tr->seed, tr->phi);
+}
+
+wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out) {
+  wl_trainer *tr = NULL;
+  WL_TRY(WL_NEW(tr, 1));
+  tr->config = config;
+  tr->comm = comm;
+  tr->seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed");
+  tr->threads = choose_threads(config, comm);
+  const wl_status status = build(tr);
+  if (status != WL_OK) wl_trainer_destroy(&tr);
+  *out = tr;
+  return status;
+}
+
+void wl_trainer_destroy(wl_trainer **trainer) {
+  wl_trainer *tr = *trainer;
+  if (!tr) return;
+  for (int64_t u = 0; tr->unit && u < tr->plan->units; u++) wl_unit_destroy(&tr->unit[u]);
+  for (int i = 0; tr->ws && i < tr->n_tasks; i++) wl_unroll_ws_destroy(&tr->ws[i]);
+  wl_model_destroy(&tr->model);
+  for (int i = 0; tr->tasks && i < tr->n_tasks; i++) wl_task_destroy(&tr->tasks[i]);
+  wl_plan_destroy(&tr->plan);
+  wl_outer_destroy(&tr->outer);
+  void *const owned[] = {tr->unit, tr->ws, tr->tasks, tr->phi, tr->vectors, tr->counted, tr->sum, tr->quanta};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  wl_free(tr);
+  *trainer = NULL;
+}
+
+int64_t wl_trainer_workspace_bytes(const wl_trainer *tr) {
+  int64_t most = 0;
+  for (int i = 0; i < tr->n_tasks; i++) {
+    const int64_t bytes = wl_unroll_ws_bytes(tr->model, tr->tasks[i], &tr->spec, true, tr->threads);
+    if (tr->ws[i] && bytes > most) most = bytes;
+  }
+  return most;
+}
+
+uint64_t wl_trainer_digest(const wl_trainer *tr) {
+  wl_digest d = {0};
+  const size_t bytes = (size_t)tr->model->phi.size * sizeof(double);
+  wl_digest_add(&d, "phi", tr->phi, bytes);
+  wl_digest_add(&d, "first_moment", tr->outer->first, bytes);
+  wl_digest_add(&d, "second_moment", tr->outer->second, bytes);
+  const int64_t counters[] = {tr->outer->updates, tr->meta_step, tr->episode, tr->t, tr->skipped};
+  wl_digest_add(&d, "counters", counters, sizeof counters);
+  return d.value;
+}

@@ -1,0 +1,75 @@
+/* trainer.h - the outer loop's state: everything a meta-step reads and changes. */
+#ifndef WL_TRAIN_TRAINER_H
+#define WL_TRAIN_TRAINER_H
+
+#include "comm/comm.h"
+#include "train/outer.h"
+#include "train/plan.h"
+#include "unroll/window.h"
+
+/* What a meta-step yields, the same on every rank. Means are over the counted units. */
+typedef struct wl_meta_report {
+  double meta_loss, first_loss, last_loss, mean_loss;
+  double gradient_norm, rate;
+  int64_t units, skipped;  /* units in all, left out as non-finite */
+  int64_t inner_steps;     /* longest */
+  double compute_seconds, compute_seconds_least, reduce_seconds; /* slowest and fastest rank; rank 0 */
+} wl_meta_report;
+
+/* Reasons to stop that any rank may raise; all ranks learn of them in the same reduction. */
+enum { WL_FLAG_FAILED, WL_FLAG_STOP, WL_FLAG_TIME, WL_FLAG_BUSY, WL_FLAG_IDLE, WL_FLAG_COUNT };
+
+typedef struct wl_trainer {
+  wl_comm *comm;
+  const wl_config *config; /* borrowed */
+  uint64_t seed;
+  int threads;
+  wl_task **tasks;
+  int n_tasks;
+  wl_model *model;
+  wl_window_spec spec;
+  const int64_t *horizon; /* episode.steps, borrowed */
+  int n_horizon;
+  bool per_episode;       /* outer.every: episode */
+  int64_t steps;          /* outer.steps */
+  wl_plan *plan;
+  wl_unroll_ws **ws;      /* [n_tasks], made when a unit of the task first comes to this rank */
+  wl_unit **unit;         /* [units] this rank's, NULL elsewhere */
+  double *phi;            /* [phi.size]: state */
+  wl_outer *outer;        /* state */
+  int64_t meta_step;      /* done: state */
+  int64_t episode;        /* number: state */
+  int64_t t;              /* inner steps done in it: state */
+  int64_t skipped;        /* units left out so far: state */
+  int64_t length;         /* T of this episode */
+  /* reduction */
+  double *vectors;        /* [own units][vector] meta-gradient and the four losses of each */
+  bool *counted;          /* [own units] */
+  double *sum;            /* [vector] */
+  int64_t *quanta;        /* [n_quanta+1] block bounds for the exact sum */
+  int64_t n_quanta, vector;
+  double flags[WL_FLAG_COUNT];
+} wl_trainer;
+
+/* Records what a window did; called on the rank that runs the unit (see recorder.h). */
+typedef struct wl_recorder wl_recorder;
+
+/* Builds tasks, model, plan and outer optimizer; phi has its initial values. Not collective, but
+ * every rank must call it with the same configuration. `config` and `comm` are borrowed. */
+wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out);
+void wl_trainer_destroy(wl_trainer **trainer);
+
+/* One meta-step: windows of all units, exact sum, outer update. Collective. `recorder` may be NULL.
+ * `stop` and `out_of_time` are this rank's wishes; flags[] holds everyone's afterwards. */
+wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder, bool stop, bool out_of_time,
+                               wl_meta_report *report);
+
+/* At the start of an episode: draws its length and plan and prepares this rank's units (not
+ * started). Used by meta_step and by a resume in the middle of an episode. */
+wl_status wl_trainer_open_episode(wl_trainer *trainer);
+/* Bytes that this rank's largest workspace takes; valid once an episode is open. */
+int64_t wl_trainer_workspace_bytes(const wl_trainer *trainer);
+/* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
+uint64_t wl_trainer_digest(const wl_trainer *trainer);
+
+#endif
