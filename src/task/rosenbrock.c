@@ -1,0 +1,99 @@
+/* rosenbrock.c - Rosenbrock's valley in n dimensions (Rosenbrock 1960).
+ *
+ *   chained   f = sum_{i=1}^{n-1} c (x_{i+1} - x_i^2)^2 + (1 - x_i)^2
+ *   pairs     f = sum_{i=1}^{n/2} c (x_{2i} - x_{2i-1}^2)^2 + (1 - x_{2i-1})^2
+ *
+ * c = 100 classically; the minimum is f = 0 at x = (1, .., 1). The head x_i and the tail x_{i+1}
+ * of each term are convolutions of x (1,1,1,n) with the kernels (1,0) and (0,1): stride 1 chains
+ * the terms, stride 2 leaves pairs. */
+#include <string.h>
+
+#include "task/family.h"
+
+typedef enum start { START_UNIFORM, START_NORMAL, START_CLASSIC } start;
+
+typedef struct rosenbrock {
+  int64_t dimension; /* n */
+  start start;
+  double spread;
+  wl_node pick_head, pick_tail; /* (1,1,1,2), constants */
+} rosenbrock;
+
+static const wl_option options[] = {
+    {"dimension", WL_OPT_INT, "2", NULL, 2, 1e6, "1", "Number of variables; even for `coupling: pairs`."},
+    {"coupling", WL_OPT_CHOICE, "chained", "chained|pairs", 0, 0, "1",
+     "Neighbours overlap in a chain, or the variables come in independent pairs."},
+    {"curvature", WL_OPT_REAL, "100.0", NULL, 0, 1e9, "1", "Factor c of the valley's walls."},
+    {"start", WL_OPT_CHOICE, "uniform", "uniform|normal|classic", 0, 0, "1",
+     "Starting points: uniform in [-spread, spread], N(0, spread^2), or (-1.2, 1, -1.2, 1, ..)."},
+    {"spread", WL_OPT_REAL, "2.0", NULL, 0, 1e6, "1", "Width of the distribution of starting points."},
+    {0}};
+
+static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *task) {
+  WL_TRY(wl_tape_create(&task->tape));
+  wl_tape *t = task->tape;
+  const int64_t row[] = {1, 1, 1, r->dimension}, kernel[] = {1, 1, 1, 2};
+  const int stride = pairs ? 2 : 1;
+  const wl_node x = wl_op_reshape(t, wl_tape_theta(t, "x", 1, &r->dimension), 4, row);
+  r->pick_head = wl_tape_input(t, "pick_head", 4, kernel);
+  r->pick_tail = wl_tape_input(t, "pick_tail", 4, kernel);
+  const wl_node head = wl_op_conv2d(t, x, r->pick_head, stride, 0);
+  const wl_node tail = wl_op_conv2d(t, x, r->pick_tail, stride, 0);
+  const wl_node wall = wl_op_square(t, wl_op_sub(t, tail, wl_op_square(t, head)));
+  const wl_node floor = wl_op_square(t, wl_op_shift(t, head, -1.0));
+  return wl_tape_finish(t, wl_op_sum(t, wl_op_add(t, wl_op_scale(t, wall, curvature), floor)), -1, -1);
+}
+
+static start parse_start(const char *name) {
+  if (strcmp(name, "classic") == 0) return START_CLASSIC;
+  return strcmp(name, "normal") == 0 ? START_NORMAL : START_UNIFORM;
+}
+
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)seed; /* all that is random belongs to the episode */
+  rosenbrock *r = NULL;
+  WL_TRY(WL_NEW(r, 1));
+  task->impl = r;
+  r->dimension = wl_map_int(map, "dimension");
+  r->start = parse_start(wl_map_string(map, "start"));
+  r->spread = wl_map_real(map, "spread");
+  const bool pairs = strcmp(wl_map_string(map, "coupling"), "pairs") == 0;
+  if (pairs && r->dimension % 2)
+    return wl_map_fail(map, "dimension", "%lld is odd, `coupling: pairs` needs an even number", (long long)r->dimension);
+  WL_TRY(build(r, pairs, wl_map_real(map, "curvature"), task));
+  task->n = r->dimension;
+  return WL_OK;
+}
+
+static void destroy(wl_task *task) { wl_free(task->impl); }
+
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *tape_ws) {
+  (void)episode, (void)draw;
+  const rosenbrock *r = task->impl;
+  wl_real *head = wl_tape_input_data(tape_ws, r->pick_head), *tail = wl_tape_input_data(tape_ws, r->pick_tail);
+  head[0] = tail[1] = 1;
+  head[1] = tail[0] = 0;
+}
+
+static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  const rosenbrock *r = task->impl;
+  const wl_stream stream = wl_episode_stream(episode, WL_FOR_THETA0, 0);
+  switch (r->start) {
+    case START_UNIFORM: wl_rng_uniform(stream, 0, task->n, -r->spread, r->spread, theta); break;
+    case START_NORMAL: wl_rng_normal(stream, 0, task->n, r->spread, theta); break;
+    case START_CLASSIC:
+      for (int64_t i = 0; i < task->n; i++) theta[i] = (wl_real)(i % 2 ? 1.0 : -1.2);
+      break;
+  }
+  return WL_OK;
+}
+
+const wl_task_family wl_task_rosenbrock = {
+    .name = "rosenbrock",
+    .summary = "Rosenbrock's curved valley in any dimension, from random starting points",
+    .options = options,
+    .create = create,
+    .destroy = destroy,
+    .bind = bind,
+    .theta0 = theta0,
+};

@@ -1,0 +1,126 @@
+/* sinusoid.c - few-shot regression of a sine wave, in two protocols.
+ *
+ *   fixed     y = A sin(x - p),      A in [0.1, 5], p in [0, pi], x in [-5, 5]   (Finn et al. 2017)
+ *   varying   y = A sin(w x + p),    the same, w in [0.8, 1.2]                   (Li et al. 2017)
+ *
+ * Network 1-40-40-1, ReLU; weights truncated normal with sd 0.01, biases zero, as in the code of
+ * Finn et al. L = 1/K sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set (shots points),
+ * every other purpose the query set (query points). Both are drawn once for a task, so all steps
+ * of its adaptation see the same support. The tape's batch is the larger of the two; rows that a
+ * set does not have carry weight 0. */
+#include <math.h>
+#include <string.h>
+
+#include "task/family.h"
+
+static const double PI = 3.14159265358979323846;
+
+typedef struct sinusoid {
+  int64_t shots, query, rows; /* support, query, the larger */
+  bool varying;
+  wl_node x, y, weight; /* (rows,1) each; weight 1/K, 0 in rows beyond the set */
+} sinusoid;
+
+/* A drawn task. */
+typedef struct wave {
+  double amplitude, frequency, phase;
+} wave;
+
+/* Drawn arrays, told apart by the stream's step. */
+enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
+
+static const wl_option options[] = {
+    {"frequency", WL_OPT_CHOICE, "fixed", "fixed|varying", 0, 0, "1",
+     "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2]."},
+    {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1", "Points of the support set, on which a task adapts."},
+    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1", "Points of the query set; 0: as many as `shots`."},
+    {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer."},
+    {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1", "Non-linearity of the hidden layers."},
+    {0}};
+
+static wl_status build(const wl_map *map, sinusoid *s, wl_task *task) {
+  WL_TRY(wl_tape_create(&task->tape));
+  wl_tape *t = task->tape;
+  const int64_t column[] = {s->rows, 1};
+  s->x = wl_tape_input(t, "x", 2, column);
+  s->y = wl_tape_input(t, "y", 2, column);
+  s->weight = wl_tape_input(t, "weight", 2, column);
+  int layers;
+  const int64_t *widths = wl_map_ints(map, "widths", &layers);
+  wl_node h = s->x;
+  int64_t width = 1;
+  for (int i = 0; i < layers; i++) {
+    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]), wl_map_string(map, "activation"));
+    width = widths[i];
+  }
+  const wl_node error = wl_op_square(t, wl_op_sub(t, wl_net_dense(t, h, layers + 1, width, 1), s->y));
+  return wl_tape_finish(t, wl_op_sum(t, wl_op_mul(t, s->weight, error)), -1, -1);
+}
+
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)seed; /* all that is random belongs to the episode */
+  sinusoid *s = NULL;
+  WL_TRY(WL_NEW(s, 1));
+  task->impl = s;
+  s->varying = strcmp(wl_map_string(map, "frequency"), "varying") == 0;
+  s->shots = wl_map_int(map, "shots");
+  s->query = wl_map_int(map, "query");
+  if (s->query == 0) s->query = s->shots;
+  s->rows = s->shots > s->query ? s->shots : s->query;
+  WL_TRY(build(map, s, task));
+  task->n = wl_task_theta(task)->size;
+  task->draw_bytes = sizeof(wave);
+  return WL_OK;
+}
+
+static void destroy(wl_task *task) { wl_free(task->impl); }
+
+static wl_status sample(const wl_task *task, const wl_episode *episode, void *draw) {
+  const sinusoid *s = task->impl;
+  double u[3];
+  wl_rng_uniform_double(wl_episode_stream(episode, WL_FOR_TASK, DRAW_WAVE), 0, 3, 0.0, 1.0, u);
+  *(wave *)draw = (wave){.amplitude = 0.1 + 4.9 * u[0],
+                         .phase = PI * u[1],
+                         .frequency = s->varying ? 0.8 + 0.4 * u[2] : 1.0};
+  return WL_OK;
+}
+
+static void load(const wl_task *task, const wl_episode *episode, const void *draw, const wl_batch *batch,
+                 wl_tape_ws *tape_ws) {
+  const sinusoid *s = task->impl;
+  const wave *w = draw;
+  const bool support = batch->purpose == WL_FOR_INNER_BATCH;
+  const int64_t count = support ? s->shots : s->query;
+  const double phase = s->varying ? w->phase : -w->phase;
+  wl_real *x = wl_tape_input_data(tape_ws, s->x), *y = wl_tape_input_data(tape_ws, s->y);
+  wl_real *weight = wl_tape_input_data(tape_ws, s->weight);
+  const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, support ? DRAW_SUPPORT : DRAW_QUERY);
+  wl_rng_uniform(stream, 0, s->rows, -5.0, 5.0, x);
+  for (int64_t i = 0; i < s->rows; i++) {
+    y[i] = (wl_real)(w->amplitude * sin(w->frequency * (double)x[i] + phase));
+    weight[i] = i < count ? (wl_real)(1.0 / (double)count) : 0;
+  }
+}
+
+static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  const wl_layout *layout = wl_task_theta(task);
+  const wl_stream stream = wl_episode_stream(episode, WL_FOR_THETA0, 0);
+  memset(theta, 0, (size_t)task->n * sizeof *theta);
+  for (int i = 0; i < layout->count; i++) {
+    const wl_block *block = &layout->blocks[i];
+    if (block->ndim == 2)
+      wl_rng_truncated_normal(stream, (uint64_t)block->offset, block->size, 0.01, theta + block->offset);
+  }
+  return WL_OK;
+}
+
+const wl_task_family wl_task_sinusoid = {
+    .name = "sinusoid",
+    .summary = "few-shot regression of a sine wave: inner batch = support set, outer batch = query set",
+    .options = options,
+    .create = create,
+    .destroy = destroy,
+    .sample = sample,
+    .load = load,
+    .theta0 = theta0,
+};
