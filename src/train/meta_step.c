@@ -75,6 +75,7 @@ static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, doub
 
 static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) {
   *own = 0;
+  WL_TRY(tr->pending);
   if (tr->t == 0) WL_TRY(wl_trainer_open_episode(tr));
   set_phi(tr);
   if (tr->t == 0) WL_TRY(start_units(tr));

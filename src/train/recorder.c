@@ -81,7 +81,7 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
   r->units = wl_map_int(map, "units");
   r->stride = wl_map_int(map, "snapshot_stride");
   r->setting = read_setting(tr, map, r->stride);
-  view_slot(&r->setting, NULL, &r->slot_bytes);
+  view_slot(&r->setting, (unsigned char *)r, &r->slot_bytes);
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
   if (status == WL_OK) spread(r->index, r->setting.coordinates, tr->tasks[0]->n);

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/digest.h"
 #include "train/schema.h"
 
 enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean loss */
@@ -112,15 +111,4 @@ int64_t wl_trainer_workspace_bytes(const wl_trainer *tr) {
     if (tr->ws[i] && bytes > most) most = bytes;
   }
   return most;
-}
-
-uint64_t wl_trainer_digest(const wl_trainer *tr) {
-  wl_digest d = {0};
-  const size_t bytes = (size_t)tr->model->phi.size * sizeof(double);
-  wl_digest_add(&d, "phi", tr->phi, bytes);
-  wl_digest_add(&d, "first_moment", tr->outer->first, bytes);
-  wl_digest_add(&d, "second_moment", tr->outer->second, bytes);
-  const int64_t counters[] = {tr->outer->updates, tr->meta_step, tr->episode, tr->t, tr->skipped};
-  wl_digest_add(&d, "counters", counters, sizeof counters);
-  return d.value;
 }

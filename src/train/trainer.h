@@ -13,7 +13,8 @@ typedef struct wl_meta_report {
   double gradient_norm, rate;
   int64_t units, skipped;  /* units in all, left out as non-finite */
   int64_t inner_steps;     /* longest */
-  double compute_seconds, compute_seconds_least, reduce_seconds; /* slowest and fastest rank; rank 0 */
+  double compute_seconds, compute_seconds_least; /* slowest and fastest rank */
+  double reduce_seconds, io_seconds;             /* of rank 0 */
 } wl_meta_report;
 
 /* Reasons to stop that any rank may raise; all ranks learn of them in the same reduction. */
@@ -49,6 +50,7 @@ typedef struct wl_trainer {
   int64_t *quanta;        /* [n_quanta+1] block bounds for the exact sum */
   int64_t n_quanta, vector;
   double flags[WL_FLAG_COUNT];
+  wl_status pending;      /* a failure of this rank since the last reduction, raised in the next */
 } wl_trainer;
 
 /* Records what a window did; called on the rank that runs the unit (see recorder.h). */
@@ -70,6 +72,6 @@ wl_status wl_trainer_open_episode(wl_trainer *trainer);
 /* Bytes that this rank's largest workspace takes; valid once an episode is open. */
 int64_t wl_trainer_workspace_bytes(const wl_trainer *trainer);
 /* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
-uint64_t wl_trainer_digest(const wl_trainer *trainer);
+uint64_t wl_trainer_digest(wl_trainer *trainer);
 
 #endif

@@ -1,0 +1,283 @@
+/* state.c - saving and loading the outer loop's state. */
+#include "train/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+
+typedef struct field_list {
+  wl_field *at;
+  int count, capacity;
+} field_list;
+
+static wl_field *add(field_list *list, const char *name, wl_type type, int64_t length, void *data, const char *meaning) {
+  wl_field *f = &list->at[list->count++];
+  *f = (wl_field){.type = type, .ndim = 1, .shape = {length}, .data = data, .in_digest = true, .units = "1"};
+  snprintf(f->name, sizeof f->name, "%s", name);
+  snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
+  return f;
+}
+
+/* One field for each block of a flat vector over phi. */
+static void add_blocks(field_list *list, const wl_layout *phi, const char *prefix, double *vector, const char *meaning) {
+  for (int i = 0; i < phi->count; i++) {
+    const wl_block *b = &phi->blocks[i];
+    wl_field *f = add(list, "", WL_FLOAT64, b->size, vector + b->offset, meaning);
+    snprintf(f->name, sizeof f->name, "%s/%s", prefix, b->name);
+    f->ndim = b->ndim;
+    memcpy(f->shape, b->shape, sizeof f->shape);
+  }
+}
+
+/* The list: what is the same on every rank. */
+static wl_status list_state(wl_trainer *tr, field_list *list) {
+  const wl_layout *phi = &tr->model->phi;
+  list->capacity = 3 * phi->count + 16;
+  WL_TRY(WL_NEW(list->at, list->capacity));
+  add_blocks(list, phi, "phi", tr->phi, "meta-parameters");
+  add_blocks(list, phi, "outer/first_moment", tr->outer->first, "outer optimizer: decayed mean of the meta-gradient");
+  add_blocks(list, phi, "outer/second_moment", tr->outer->second, "outer optimizer: decayed mean of its square");
+  add(list, "outer/updates", WL_INT64, 1, &tr->outer->updates, "updates that the outer optimizer has applied");
+  add(list, "progress/meta_step", WL_INT64, 1, &tr->meta_step, "meta-steps done");
+  add(list, "progress/episode", WL_INT64, 1, &tr->episode, "number of the episode under way");
+  add(list, "progress/inner_step", WL_INT64, 1, &tr->t, "inner steps done in that episode");
+  add(list, "progress/skipped", WL_INT64, 1, &tr->skipped, "units left out so far as non-finite");
+  return WL_OK;
+}
+
+uint64_t wl_trainer_digest(wl_trainer *tr) {
+  wl_digest digest = {0};
+  field_list list = {0};
+  if (list_state(tr, &list) != WL_OK) return 0;
+  for (int i = 0; i < list.count; i++)
+    if (list.at[i].in_digest)
+      wl_digest_add(&digest, list.at[i].name, list.at[i].data,
+                    (size_t)wl_field_count(&list.at[i]) * wl_type_size(list.at[i].type));
+  wl_free(list.at);
+  return digest.value;
+}
+
+/* Units in the middle of an episode: ragged over units, `offset` in padded coordinates. */
+typedef struct unit_arrays {
+  int64_t *offset;     /* [units + 1] */
+  int64_t *family;     /* [units] */
+  double *start_loss;  /* [units] */
+  uint8_t *stopped;    /* [units] */
+  wl_real *theta, *state; /* rank 0, when saving: of all units */
+} unit_arrays;
+
+static wl_status size_units(const wl_trainer *tr, unit_arrays *a) {
+  const int64_t units = tr->plan->units;
+  WL_TRY(WL_NEW(a->offset, units + 1));
+  WL_TRY(WL_NEW(a->family, units));
+  WL_TRY(WL_NEW(a->start_loss, units));
+  WL_TRY(WL_NEW(a->stopped, units));
+  for (int64_t u = 0; u < units; u++) {
+    a->family[u] = tr->plan->task[u];
+    a->offset[u + 1] = a->offset[u] + wl_pad(tr->tasks[a->family[u]]->n);
+  }
+  return WL_OK;
+}
+
+static void free_units(unit_arrays *a) {
+  void *const owned[] = {a->offset, a->family, a->start_loss, a->stopped, a->theta, a->state};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+}
+
+/* A unit's numbers on their way to rank 0. */
+static wl_status send_unit(wl_comm *comm, const wl_unit *unit, int64_t pad, int64_t width) {
+  const double flags[] = {unit->start_loss, unit->stopped};
+  WL_TRY(wl_comm_send(comm, flags, sizeof flags, 0));
+  WL_TRY(wl_comm_send(comm, unit->theta, (size_t)pad * sizeof(wl_real), 0));
+  return width > 0 ? wl_comm_send(comm, unit->state, (size_t)(pad * width) * sizeof(wl_real), 0) : WL_OK;
+}
+
+static wl_status receive_unit(wl_comm *comm, int from, unit_arrays *a, int64_t u, int64_t width) {
+  const int64_t pad = a->offset[u + 1] - a->offset[u];
+  double flags[2];
+  WL_TRY(wl_comm_receive(comm, flags, sizeof flags, from));
+  a->start_loss[u] = flags[0];
+  a->stopped[u] = flags[1] != 0.0;
+  WL_TRY(wl_comm_receive(comm, a->theta + a->offset[u], (size_t)pad * sizeof(wl_real), from));
+  return width > 0 ? wl_comm_receive(comm, a->state + a->offset[u] * width, (size_t)(pad * width) * sizeof(wl_real), from)
+                   : WL_OK;
+}
+
+static void copy_unit(const wl_unit *unit, unit_arrays *a, int64_t u, int64_t width) {
+  const size_t pad = (size_t)(a->offset[u + 1] - a->offset[u]);
+  a->start_loss[u] = unit->start_loss;
+  a->stopped[u] = unit->stopped;
+  memcpy(a->theta + a->offset[u], unit->theta, pad * sizeof(wl_real));
+  if (width > 0) memcpy(a->state + a->offset[u] * width, unit->state, pad * (size_t)width * sizeof(wl_real));
+}
+
+static wl_status gather_units(wl_trainer *tr, unit_arrays *a) {
+  const int64_t width = tr->model->rule->state_width, units = tr->plan->units;
+  const int rank = wl_comm_rank(tr->comm);
+  wl_status room = size_units(tr, a);
+  if (room == WL_OK && rank == 0) room = WL_NEW(a->theta, a->offset[units]);
+  if (room == WL_OK && rank == 0) room = WL_NEW(a->state, a->offset[units] * width + 1);
+  WL_TRY(wl_comm_agree(tr->comm, room));
+  for (int64_t u = 0; u < units; u++) {
+    const int owner = tr->plan->owner[u];
+    if (rank == 0 && owner == 0) copy_unit(tr->unit[u], a, u, width);
+    else if (rank == 0) WL_TRY(receive_unit(tr->comm, owner, a, u, width));
+    else if (rank == owner) WL_TRY(send_unit(tr->comm, tr->unit[u], a->offset[u + 1] - a->offset[u], width));
+  }
+  return WL_OK;
+}
+
+static void list_units(const wl_trainer *tr, unit_arrays *a, field_list *list) {
+  const int64_t units = tr->plan->units, width = tr->model->rule->state_width;
+  add(list, "units/offset", WL_INT64, units + 1, a->offset, "where each unit's padded coordinates begin in theta")->in_digest = false;
+  add(list, "units/family", WL_INT64, units, a->family, "index of the unit's task in the configuration")->in_digest = false;
+  add(list, "units/start_loss", WL_FLOAT64, units, a->start_loss, "outer loss at the episode's start")->in_digest = false;
+  add(list, "units/stopped", WL_UINT8, units, a->stopped, "1: the episode became non-finite and is not run on")->in_digest = false;
+  add(list, "units/theta", WL_REAL_TYPE, a->offset[units], a->theta, "inner parameters of each unit, padded to blocks")->in_digest = false;
+  if (width > 0)
+    add(list, "units/state", WL_REAL_TYPE, a->offset[units] * width, a->state,
+        "rule state of each unit, blocks of [width][16 coordinates]")->in_digest = false;
+}
+
+/* Attributes that say what the numbers belong to. */
+typedef struct provenance { char digest[17], steps[32], ranks[32]; char *configuration; wl_attribute at[5]; int count; } provenance;
+
+static wl_status describe(wl_trainer *tr, provenance *p) {
+  WL_TRY(wl_config_to_yaml(tr->config, &p->configuration));
+  wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, p->digest);
+  snprintf(p->steps, sizeof p->steps, "%lld", (long long)tr->meta_step);
+  snprintf(p->ranks, sizeof p->ranks, "%d ranks x %d threads", wl_comm_size(tr->comm), tr->threads);
+  const wl_attribute all[] = {{"configuration", p->configuration}, {"digest", p->digest}, {"meta_steps", p->steps},
+                              {"rank_layout", p->ranks}, {"precision", WL_REAL_NAME}};
+  memcpy(p->at, all, sizeof all);
+  p->count = 5;
+  return WL_OK;
+}
+
+static wl_status write_checkpoint(wl_trainer *tr, const char *run, int keep, unit_arrays *units) {
+  field_list list = {0};
+  provenance p = {0};
+  wl_status status = list_state(tr, &list);
+  if (status == WL_OK && tr->t > 0) list_units(tr, units, &list);
+  if (status == WL_OK) status = describe(tr, &p);
+  if (status == WL_OK) status = wl_checkpoint_save(run, tr->meta_step, keep, list.at, list.count, p.at, p.count);
+  free(p.configuration);
+  wl_free(list.at);
+  return status;
+}
+
+wl_status wl_state_save(wl_trainer *tr, const char *run, int keep) {
+  unit_arrays units = {0};
+  wl_status status = tr->t > 0 ? gather_units(tr, &units) : WL_OK;
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = write_checkpoint(tr, run, keep, &units);
+  free_units(&units);
+  return wl_comm_agree(tr->comm, status);
+}
+
+static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_arrays *a, int64_t u) {
+  const int64_t width = tr->model->rule->state_width, pad = a->offset[u + 1] - a->offset[u];
+  wl_unit *unit = tr->unit[u];
+  unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, tr->episode, u};
+  unit->t = tr->t;
+  unit->start_loss = a->start_loss[u];
+  unit->stopped = a->stopped[u];
+  WL_TRY(wl_file_read_range(file, "units/theta", WL_REAL_TYPE, a->offset[u], pad, unit->theta));
+  return width > 0 ? wl_file_read_range(file, "units/state", WL_REAL_TYPE, a->offset[u] * width, pad * width, unit->state) : WL_OK;
+}
+
+/* This rank's share of the units of an unfinished episode, whichever rank wrote them. */
+static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_arrays *a) {
+  const int64_t units = tr->plan->units;
+  WL_TRY(wl_trainer_open_episode(tr));
+  WL_TRY(size_units(tr, a));
+  WL_TRY(wl_file_read_range(file, "units/start_loss", WL_FLOAT64, 0, units, a->start_loss));
+  WL_TRY(wl_file_read_range(file, "units/stopped", WL_UINT8, 0, units, a->stopped));
+  for (int64_t u = 0; u < units; u++)
+    if (tr->unit[u]) WL_TRY(read_unit(tr, file, a, u));
+  return WL_OK;
+}
+
+/* Keys that a resumed run may change: they do not touch what is computed. */
+static bool may_change(const char *line) {
+  static const char *const free_keys[] = {"output:", "threads:", "checkpoint.", "trajectory.", "outer.steps:", "window.memory:", NULL};
+  for (int i = 0; free_keys[i]; i++)
+    if (strncmp(line, free_keys[i], strlen(free_keys[i])) == 0) return true;
+  return false;
+}
+
+/* WL_ERR_CONFIG when the checkpoint belongs to another configuration. */
+static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema, const char *path) {
+  char *text = NULL, *diff = NULL, *line, *rest;
+  wl_config *saved = NULL;
+  wl_status status = wl_file_attribute(file, "configuration", &text);
+  if (status == WL_OK) status = wl_config_parse(text, path, schema, NULL, 0, &saved);
+  if (status == WL_OK) status = wl_config_diff(saved, tr->config, &diff);
+  for (line = status == WL_OK ? strtok_r(diff, "\n", &rest) : NULL; line && status == WL_OK; line = strtok_r(NULL, "\n", &rest))
+    if (!may_change(line))
+      status = WL_FAIL(WL_ERR_CONFIG, "%s belongs to another configuration (checkpoint | now): %s; resume with the "
+                                      "configuration it was started with, or choose another output", path, line);
+  wl_config_destroy(&saved);
+  free(text);
+  free(diff);
+  return status;
+}
+
+static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *path) {
+  char *saved = NULL, now[17];
+  WL_TRY(wl_file_attribute(file, "digest", &saved));
+  wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, now);
+  const bool same = strcmp(saved, now) == 0;
+  free(saved);
+  return same ? WL_OK : WL_FAIL(WL_ERR_DATA, "%s: the digest of its state does not match the one it carries", path);
+}
+
+static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *path) {
+  field_list list = {0};
+  unit_arrays units = {0};
+  wl_status status = list_state(tr, &list);
+  for (int i = 0; status == WL_OK && i < list.count; i++) status = wl_file_read(file, &list.at[i]);
+  wl_free(list.at);
+  if (status == WL_OK) status = check_digest(tr, file, path);
+  if (status == WL_OK && tr->t > 0) status = read_units(tr, file, &units);
+  free_units(&units);
+  return status;
+}
+
+wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schema, bool *found) {
+  wl_file *file = NULL;
+  int64_t step = -1;
+  char path[4096] = "";
+  wl_status status = wl_checkpoint_open_newest(run, &file, &step, path, sizeof path);
+  *found = status == WL_OK;
+  const bool none = status == WL_ERR_NO_INPUT;
+  if (none) status = WL_OK;
+  WL_TRY(wl_comm_agree(tr->comm, status));
+  WL_TRY(wl_comm_same(tr->comm, "the newest valid checkpoint", (uint64_t)step));
+  if (none) return WL_OK;
+  status = same_run(tr, file, schema, path);
+  if (status == WL_OK) status = load_fields(tr, file, path);
+  wl_file_close(&file);
+  WL_TRY(wl_comm_agree(tr->comm, status));
+  wl_log_info("resuming from %s: meta-step %lld", path, (long long)step);
+  return WL_OK;
+}
+
+static wl_status write_export(wl_trainer *tr, const char *path) {
+  field_list list = {0};
+  provenance p = {0};
+  WL_TRY(WL_NEW(list.at, tr->model->phi.count + 1));
+  add_blocks(&list, &tr->model->phi, "phi", tr->phi, "meta-parameters");
+  wl_status status = describe(tr, &p);
+  if (status == WL_OK) status = wl_file_write(path, "optimizer", list.at, list.count, p.at, p.count);
+  free(p.configuration);
+  wl_free(list.at);
+  return status;
+}
+
+wl_status wl_state_export(wl_trainer *tr, const char *path) {
+  const wl_status status = wl_comm_rank(tr->comm) == 0 ? write_export(tr, path) : WL_OK;
+  return wl_comm_agree(tr->comm, status);
+}

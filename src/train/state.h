@@ -1,0 +1,20 @@
+/* state.h - everything a later meta-step depends on, registered once.
+ *
+ * One list of fields drives save, load and digest. Units in the middle of an episode are gathered
+ * on rank 0, numbered by unit and not by rank, so that a checkpoint loads on any number of ranks. */
+#ifndef WL_TRAIN_STATE_H
+#define WL_TRAIN_STATE_H
+
+#include "io/checkpoint.h"
+#include "train/trainer.h"
+
+/* Writes RUN's checkpoint of the present meta-step. Collective; the outcome is agreed on. */
+wl_status wl_state_save(wl_trainer *trainer, const char *run, int keep);
+/* Loads the newest valid checkpoint of RUN; *found is false when there is none. WL_ERR_CONFIG when it
+ * belongs to another configuration (keys that do not touch what is computed may differ); `schema`
+ * parses the one it carries. Collective. */
+wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema, bool *found);
+/* Writes the trained meta-parameters alone, with the configuration. Rank 0 writes; collective. */
+wl_status wl_state_export(wl_trainer *trainer, const char *path);
+
+#endif

@@ -1,0 +1,220 @@
+/* train.c - the course of a run: open or resume, meta-steps, files, stop. */
+#include "train/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "io/run_directory.h"
+#include "io/trajectory.h"
+#include "train/metrics.h"
+#include "train/recorder.h"
+#include "train/schema.h"
+#include "train/state.h"
+
+/* What a run holds beside the trainer. Files belong to rank 0. */
+typedef struct run {
+  const wl_config *config;
+  const wl_train_request *request;
+  wl_comm *comm;
+  const char *path;
+  wl_trainer *trainer;
+  wl_recorder *recorder;
+  wl_run_directory *directory; /* rank 0, else NULL */
+  wl_trajectory *trajectory;   /* rank 0 and only when recording */
+  int64_t every, keep;         /* checkpoints */
+  int64_t saved;               /* meta-step of the last checkpoint, -1: none */
+  bool resumed;
+  double started;
+  double loss_shown;           /* smoothed, for the progress line */
+} run;
+
+void wl_train_run_directory(const wl_config *config, const char *config_path, char *path, size_t size) {
+  const char *given = wl_map_string(wl_config_map(config, "", 0), "output");
+  const char *slash = strrchr(config_path, '/'), *name = slash ? slash + 1 : config_path, *dot = strrchr(name, '.');
+  const int length = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
+  if (*given) snprintf(path, size, "%s", given);
+  else snprintf(path, size, "runs/%.*s", length, name);
+}
+
+/* Ranks that were started with different files or overrides must not average their gradients. */
+static wl_status same_configuration(const run *r) {
+  char *text = NULL;
+  wl_digest digest = {0};
+  const wl_status mine = wl_config_to_yaml(r->config, &text);
+  if (mine == WL_OK) wl_digest_add(&digest, "configuration", text, strlen(text));
+  free(text);
+  WL_TRY(wl_comm_agree(r->comm, mine));
+  return wl_comm_same(r->comm, "the configuration", digest.value);
+}
+
+static wl_status open_directory(run *r) {
+  wl_status status = WL_OK;
+  char *text = NULL;
+  if (wl_comm_rank(r->comm) == 0) {
+    status = wl_run_directory_open(r->path, r->request->resume, &r->directory);
+    if (status == WL_OK) status = wl_config_to_yaml(r->config, &text);
+    if (status == WL_OK) status = wl_run_directory_write(r->directory, "config.yaml", text);
+  }
+  free(text);
+  return wl_comm_agree(r->comm, status);
+}
+
+static wl_status open_trajectory(run *r) {
+  const int64_t *index;
+  char *text = NULL;
+  WL_TRY(wl_config_to_yaml(r->config, &text));
+  const wl_trajectory_setting setting = wl_recorder_setting(r->recorder, &index);
+  const wl_attribute attributes[] = {{"configuration", text}, {"precision", WL_REAL_NAME}};
+  const wl_status status = wl_trajectory_open(r->path, &setting, index, r->trainer->meta_step, attributes, 2, &r->trajectory);
+  free(text);
+  return status;
+}
+
+/* What was logged beyond the checkpoint is computed again: drop it. */
+static wl_status open_logs(run *r) {
+  wl_status status = WL_OK;
+  if (wl_comm_rank(r->comm) == 0) {
+    status = wl_run_directory_trim_metrics(r->directory, r->trainer->meta_step);
+    if (status == WL_OK && r->recorder) status = open_trajectory(r);
+  }
+  return wl_comm_agree(r->comm, status);
+}
+
+static wl_status open_run(run *r) {
+  WL_TRY(same_configuration(r));
+  WL_TRY(wl_comm_agree(r->comm, wl_trainer_create(r->config, r->comm, &r->trainer)));
+  WL_TRY(open_directory(r));
+  const wl_map *map = wl_config_map(r->config, "checkpoint", 0);
+  r->every = wl_map_int(map, "every");
+  r->keep = wl_map_int(map, "keep");
+  r->saved = -1;
+  if (r->request->resume) {
+    WL_TRY(wl_state_load(r->trainer, r->path, wl_schema(), &r->resumed));
+    if (r->resumed) r->saved = r->trainer->meta_step;
+    else wl_log_info("nothing to resume in %s: starting anew", r->path);
+  }
+  WL_TRY(wl_comm_agree(r->comm, wl_recorder_create(r->trainer, &r->recorder)));
+  return open_logs(r);
+}
+
+static void close_run(run *r) {
+  wl_trajectory_close(&r->trajectory);
+  wl_recorder_destroy(&r->recorder);
+  wl_trainer_destroy(&r->trainer);
+  wl_run_directory_close(&r->directory);
+}
+
+static void announce(const run *r) {
+  const wl_trainer *tr = r->trainer;
+  int64_t n = 0;
+  for (int i = 0; i < tr->n_tasks; i++) n = tr->tasks[i]->n > n ? tr->tasks[i]->n : n;
+  wl_log_info("%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads",
+              (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)n, (long long)tr->plan->units,
+              wl_comm_size(r->comm), tr->threads);
+  wl_log_info("window storage and workspace %.1f MiB a rank; results in %s",
+              (double)wl_unroll_ws_bytes(tr->model, tr->tasks[0], &tr->spec, true, tr->threads) / 1048576.0, r->path);
+}
+
+static wl_status save(run *r) {
+  wl_status status = wl_state_save(r->trainer, r->path, (int)r->keep);
+  if (status == WL_OK && r->trajectory) status = wl_trajectory_flush(r->trajectory);
+  if (status == WL_OK) r->saved = r->trainer->meta_step;
+  return wl_comm_agree(r->comm, status);
+}
+
+static wl_status log_metrics(run *r, const wl_meta_report *report) {
+  const int64_t step = r->trainer->meta_step;
+  char *line = wl_metrics_json(step, report, r->resumed);
+  double values[WL_METRICS];
+  wl_metrics_values(report, values);
+  wl_status status = line ? wl_run_directory_append_metrics(r->directory, line) : WL_ERR_OS;
+  free(line);
+  if (status == WL_OK && r->trajectory)
+    status = wl_trajectory_metrics(r->trajectory, step, wl_metric_names, values, WL_METRICS);
+  return status;
+}
+
+static void show_progress(run *r, const wl_meta_report *report) {
+  char text[128];
+  const double loss = report->last_loss;
+  if (isnan(r->loss_shown)) r->loss_shown = loss;
+  if (isfinite(loss)) r->loss_shown += 0.05 * (loss - r->loss_shown);
+  snprintf(text, sizeof text, "meta-loss %.4g  window's last loss %.4g  skipped %lld", report->meta_loss, r->loss_shown,
+           (long long)r->trainer->skipped);
+  wl_log_progress("meta-step", (long)r->trainer->meta_step, (long)r->trainer->steps, text);
+}
+
+/* The files of a meta-step: recorded windows, metrics, the checkpoint when it is due. */
+static wl_status write_step(run *r, bool recorded, wl_meta_report *report, bool stopping) {
+  const double start = wl_comm_time();
+  wl_status status = WL_OK;
+  if (recorded) WL_TRY(wl_recorder_ship(r->recorder, r->trainer, r->trajectory));
+  const int64_t step = r->trainer->meta_step;
+  const bool due = (r->every > 0 && step % r->every == 0) || stopping || step == r->trainer->steps;
+  if (wl_comm_rank(r->comm) == 0) {
+    report->io_seconds = wl_comm_time() - start;
+    status = log_metrics(r, report);
+    show_progress(r, report);
+  }
+  if (due) {
+    WL_TRY(wl_comm_agree(r->comm, status));
+    return save(r);
+  }
+  r->trainer->pending = status; /* the others learn of it in the next reduction */
+  return WL_OK;
+}
+
+static bool out_of_time(const run *r) {
+  return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
+         wl_comm_time() - r->started > r->request->time_limit;
+}
+
+/* One meta-step and its files; *stopping is set on all ranks alike. */
+static wl_status step(run *r, bool *stopping) {
+  wl_meta_report report = {0};
+  wl_trainer *tr = r->trainer;
+  const bool recorded = wl_recorder_wants(r->recorder, tr->meta_step);
+  const bool asked = r->request->stop && *r->request->stop;
+  WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, asked, out_of_time(r), &report));
+  *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || tr->meta_step == r->request->stop_after;
+  return write_step(r, recorded, &report, *stopping);
+}
+
+static wl_status loop(run *r, bool *stopped) {
+  wl_trainer *tr = r->trainer;
+  *stopped = false;
+  while (tr->meta_step < tr->steps && !*stopped) WL_TRY(step(r, stopped));
+  wl_log_progress_end();
+  if (r->saved != tr->meta_step) WL_TRY(save(r));
+  *stopped = tr->meta_step < tr->steps;
+  return WL_OK;
+}
+
+static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
+  char path[4160];
+  snprintf(path, sizeof path, "%s/optimizer.h5", r->path);
+  outcome->digest = wl_trainer_digest(r->trainer);
+  outcome->meta_steps = r->trainer->meta_step;
+  WL_TRY(wl_state_export(r->trainer, path));
+  if (!stopped) return WL_OK;
+  return WL_FAIL(WL_TRY_AGAIN, "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to go on",
+                 (long long)r->trainer->meta_step, (long long)r->trainer->steps, r->path);
+}
+
+wl_status wl_train(const wl_config *config, const char *config_path, const wl_train_request *request, wl_comm *comm,
+                   wl_train_outcome *outcome) {
+  run r = {.config = config, .request = request, .comm = comm, .path = outcome->run, .started = wl_comm_time(),
+           .loss_shown = NAN};
+  bool stopped = false;
+  wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run);
+  wl_status status = open_run(&r);
+  if (status == WL_OK) announce(&r);
+  if (status == WL_OK) status = loop(&r, &stopped);
+  if (status == WL_OK) status = finish(&r, stopped, outcome);
+  close_run(&r);
+  return status;
+}

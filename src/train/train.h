@@ -1,0 +1,31 @@
+/* train.h - `warploom train`: a whole meta-training run, from configuration to files. */
+#ifndef WL_TRAIN_TRAIN_H
+#define WL_TRAIN_TRAIN_H
+
+#include <signal.h>
+
+#include "base/options.h"
+#include "comm/comm.h"
+
+typedef struct wl_train_request {
+  bool resume;              /* continue the newest valid checkpoint, if there is one */
+  int64_t stop_after;       /* stop with a checkpoint after this meta-step; 0: never */
+  double time_limit;        /* seconds from the start of the process; 0: none */
+  const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
+} wl_train_request;
+
+typedef struct wl_train_outcome {
+  uint64_t digest;
+  int64_t meta_steps;
+  char run[4096]; /* the run directory */
+} wl_train_outcome;
+
+/* The configuration's `output`, or runs/NAME for a configuration NAME.yaml. */
+void wl_train_run_directory(const wl_config *config, const char *config_path, char *run, size_t size);
+
+/* Trains. Collective. WL_OK when outer.steps are done, WL_TRY_AGAIN when it stopped early with a
+ * checkpoint; `outcome` is filled in both cases. */
+wl_status wl_train(const wl_config *config, const char *config_path, const wl_train_request *request, wl_comm *comm,
+                   wl_train_outcome *outcome);
+
+#endif
