@@ -1,0 +1,85 @@
+/* diagonal.c - one learned factor for each coordinate: Meta-SGD (Li et al. 2017).
+ *
+ *   g~ = alpha o g,   graw = alpha o gbar,   alphabar = gbar o g       all of theta's shape
+ *
+ * Signs are free, as in the paper. Before rule sgd with rate 1 alpha is its vector of rates. */
+#include <stdio.h>
+
+#include "base/rng.h"
+#include "precondition/precondition.h"
+
+typedef struct diagonal { double lo, hi; } diagonal; /* equal: a constant */
+
+/* Keeps these draws apart from those of other meta-parameters. */
+enum { STREAM = 0x70726563 };
+
+static wl_status read_initial(const wl_map *options, diagonal *impl)
+{
+  int count = 0;
+  const double *range = wl_map_reals(options, "initial_range", &count);
+  impl->lo = impl->hi = wl_map_real(options, "initial");
+  if (count == 0) return WL_OK;
+  if (count != 2 || !(range[0] < range[1]))
+    return wl_map_fail(options, "initial_range", "give two numbers [lo, hi] with lo < hi, or [] for a constant");
+  impl->lo = range[0];
+  impl->hi = range[1];
+  return WL_OK;
+}
+
+static wl_status diagonal_create(const wl_map *options, const wl_layout *theta, wl_precondition *p)
+{
+  diagonal *impl = NULL;
+  WL_TRY(WL_NEW(impl, 1));
+  p->impl = impl;
+  WL_TRY(read_initial(options, impl));
+  for (int j = 0; j < theta->count; j++) {
+    const wl_block *b = &theta->blocks[j];
+    char name[WL_NAME_SIZE];
+    const int length = snprintf(name, sizeof name, "precondition.%s", b->name);
+    WL_CHECK(length < (int)sizeof name);
+    int64_t offset = 0;
+    WL_TRY(wl_layout_add(&p->phi, "precondition", name, b->ndim, b->shape, &offset));
+    WL_CHECK(offset == b->offset); /* apply and adjoint count on it */
+  }
+  return WL_OK;
+}
+
+static void diagonal_destroy(wl_precondition *p) { wl_free(p->impl); }
+
+static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
+{
+  const diagonal *impl = p->impl;
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
+  if (impl->lo < impl->hi) wl_rng_uniform(stream, 0, p->phi.size, impl->lo, impl->hi, phi);
+  else for (int64_t i = 0; i < p->phi.size; i++) phi[i] = (wl_real)impl->lo;
+}
+
+static void diagonal_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
+                           wl_real *scratch)
+{
+  (void)scratch;
+  for (int64_t i = 0; i < p->theta->size; i++) out[i] = phi[i] * g[i];
+}
+
+static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+                             const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
+{
+  for (int64_t i = 0; i < p->theta->size; i++) phi_grad[i] += (double)gbar[i] * (double)g[i];
+  if (raw != NULL) diagonal_apply(p, phi, gbar, raw, scratch); /* P^T = P */
+}
+
+static const wl_option diagonal_options[] = {
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "every factor at the start"},
+    {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
+     "[lo, hi]: factors are drawn uniformly from it instead; [] for `initial`"},
+    {0}};
+
+extern const wl_precondition_ops wl_precondition_diagonal;
+const wl_precondition_ops wl_precondition_diagonal = {.name = "diagonal",
+                                                      .summary = "one learned factor per coordinate (Meta-SGD)",
+                                                      .options = diagonal_options,
+                                                      .create = diagonal_create,
+                                                      .destroy = diagonal_destroy,
+                                                      .init = diagonal_init,
+                                                      .apply = diagonal_apply,
+                                                      .adjoint = diagonal_adjoint};

@@ -1,0 +1,210 @@
+/* kronecker.c - one learned square matrix for each axis of each tensor: Meta-Curvature (Park and
+ * Oliva 2019).
+ *
+ *   (n)             g~ = M0 g                                M0 (n, n)
+ *   (a, b)          G~ = M0 G M1                             M0 (a, a), M1 (b, b)
+ *   (a, b, c)       G~_{pqr} = M0_{pi} M1_{jq} M2_{kr} G_{ijk}
+ *   (o, i, kh, kw)  as (o, i, kh kw)                         M2 over the kernel's positions
+ *
+ * The last two in summed indices. All matrices start as the identity. With K0 = M0, K1 = M1^T,
+ * K2 = M2^T each is a product along its axis, z_{d+1} = K_d z_d, z_0 = G, and the adjoint is
+ *
+ *   Kbar_d = zbar_{d+1} z_d^T (summed over the other axes),   zbar_d = K_d^T zbar_{d+1}
+ *
+ * A tensor is seen from an axis as [before][size][after], row-major. */
+#include <cblas.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "precondition/precondition.h"
+
+#ifdef WL_DOUBLE
+#define REAL_GEMM cblas_dgemm
+#else
+#define REAL_GEMM cblas_sgemm
+#endif
+
+enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
+
+typedef struct axis {
+  int64_t before, size, after;
+  int64_t at; /* of its matrix in phi */
+} axis;
+
+typedef struct tensor {
+  int64_t offset, size;
+  int axes;
+  axis axis[MAX_AXES];
+} tensor;
+
+typedef struct kronecker {
+  int count;
+  tensor *tensors;
+  int64_t largest; /* elements of the largest tensor */
+} kronecker;
+
+/* ---- creation ---- */
+
+static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size)
+{
+  if (size <= AXIS_LIMIT) return WL_OK;
+  return wl_map_fail(options, "name",
+                     "kronecker needs a square matrix for each axis, and inner tensor '%s' has one of "
+                     "%lld (limit %d); use diagonal or a smaller network",
+                     b->name, (long long)size, AXIS_LIMIT);
+}
+
+static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int64_t before, int64_t size)
+{
+  char name[WL_NAME_SIZE];
+  const int length = snprintf(name, sizeof name, "precondition.%s.axis%d", b->name, t->axes);
+  WL_CHECK(length < (int)sizeof name);
+  axis *a = &t->axis[t->axes++];
+  *a = (axis){.before = before, .size = size, .after = b->size / (before * size)};
+  return wl_layout_add(&p->phi, "precondition", name, 2, (int64_t[]){size, size}, &a->at);
+}
+
+static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_block *b, tensor *t)
+{
+  *t = (tensor){.offset = b->offset, .size = b->size};
+  int64_t before = 1;
+  for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
+    /* the last axis takes in what a fourth one would hold: positions of a kernel */
+    const int64_t size = t->axes == MAX_AXES - 1 ? b->size / before : b->shape[d];
+    WL_TRY(check_axis(options, b, size));
+    WL_TRY(add_axis(p, b, t, before, size));
+    before *= size;
+  }
+  if (t->axes == 0) WL_TRY(add_axis(p, b, t, 1, 1)); /* a tensor without axes: one number */
+  return WL_OK;
+}
+
+static wl_status kronecker_create(const wl_map *options, const wl_layout *theta, wl_precondition *p)
+{
+  kronecker *impl = NULL;
+  WL_TRY(WL_NEW(impl, 1));
+  p->impl = impl;
+  WL_TRY(WL_NEW(impl->tensors, theta->count));
+  impl->count = theta->count;
+  int64_t widest = 0;
+  for (int j = 0; j < theta->count; j++) {
+    tensor *t = &impl->tensors[j];
+    WL_TRY(add_tensor(options, p, &theta->blocks[j], t));
+    if (t->size > impl->largest) impl->largest = t->size;
+    for (int d = 0; d < t->axes; d++)
+      if (t->axis[d].size > widest) widest = t->axis[d].size;
+  }
+  p->scratch = (MAX_AXES + 1) * impl->largest + widest * widest;
+  return WL_OK;
+}
+
+static void kronecker_destroy(wl_precondition *p)
+{
+  kronecker *impl = p->impl;
+  if (impl == NULL) return;
+  wl_free(impl->tensors);
+  wl_free(impl);
+}
+
+static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
+{
+  (void)seed;
+  memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
+  for (int j = 0; j < p->phi.count; j++) {
+    const wl_block *m = &p->phi.blocks[j];
+    for (int64_t i = 0; i < m->shape[0]; i++) phi[m->offset + i * (m->shape[0] + 1)] = 1;
+  }
+}
+
+/* ---- products along an axis ---- */
+
+/* out = K in (forward) or K^T in along axis d; in and out [before][size][after], not the same. */
+static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in, wl_real *out)
+{
+  const axis *a = &t->axis[d];
+  const int n = (int)a->size, after = (int)a->after;
+  const wl_real *m = phi + a->at;
+  const bool as_is = (d == 0) == forward; /* the matrix to apply is M itself, else M^T */
+  if (after == 1 && d > 0) {              /* all rows at once: out = in (K or K^T)^T */
+    REAL_GEMM(CblasRowMajor, CblasNoTrans, as_is ? CblasTrans : CblasNoTrans, (int)a->before, n, n, 1,
+              in, n, m, n, 0, out, n);
+    return;
+  }
+  for (int64_t b = 0; b < a->before; b++)
+    REAL_GEMM(CblasRowMajor, as_is ? CblasNoTrans : CblasTrans, CblasNoTrans, n, after, n, 1, m, n,
+              in + b * n * after, after, 0, out + b * n * after, after);
+}
+
+/* phi_grad += derivative of <zbar, K z> with respect to M; mbar [size][size] scratch. */
+static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar, wl_real *mbar,
+                                double *phi_grad)
+{
+  const axis *a = &t->axis[d];
+  const int n = (int)a->size, after = (int)a->after;
+  /* Mbar = zbar z^T for K = M, and z zbar^T for K = M^T */
+  const wl_real *left = d == 0 ? zbar : z, *right = d == 0 ? z : zbar;
+  if (after == 1 && d > 0)
+    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, n, n, (int)a->before, 1, left, n, right, n, 0, mbar, n);
+  else
+    for (int64_t b = 0; b < a->before; b++)
+      REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, after, 1, left + b * n * after, after,
+                right + b * n * after, after, b == 0 ? 0 : 1, mbar, n);
+  for (int64_t i = 0; i < a->size * a->size; i++) phi_grad[a->at + i] += (double)mbar[i];
+}
+
+static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
+                            wl_real *scratch)
+{
+  const kronecker *impl = p->impl;
+  for (int j = 0; j < impl->count; j++) {
+    const tensor *t = &impl->tensors[j];
+    const wl_real *z = g + t->offset;
+    for (int d = 0; d < t->axes; d++) {
+      wl_real *next = d == t->axes - 1 ? out + t->offset : scratch + d * impl->largest;
+      multiply(t, d, true, phi, z, next);
+      z = next;
+    }
+  }
+}
+
+/* One tensor: g, gbar, raw point at its first element. z_1, z_2 are computed again. */
+static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi, const wl_real *g,
+                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
+{
+  wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest, scratch + MAX_AXES * impl->largest};
+  wl_real *mbar = scratch + (MAX_AXES + 1) * impl->largest;
+  const wl_real *z[MAX_AXES] = {g};
+  for (int d = 0; d + 1 < t->axes; d++) {
+    wl_real *next = scratch + d * impl->largest;
+    multiply(t, d, true, phi, z[d], next);
+    z[d + 1] = next;
+  }
+  memcpy(spare[0], gbar, (size_t)t->size * sizeof *gbar); /* raw may be gbar */
+  const wl_real *zbar = spare[0];
+  for (int d = t->axes - 1; d >= 0; d--) {
+    add_matrix_gradient(t, d, z[d], zbar, mbar, phi_grad);
+    wl_real *next = d > 0 ? (zbar == spare[0] ? spare[1] : spare[0]) : raw;
+    if (next != NULL) multiply(t, d, false, phi, zbar, next);
+    zbar = next;
+  }
+}
+
+static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+                              const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
+{
+  const kronecker *impl = p->impl;
+  for (int j = 0; j < impl->count; j++) {
+    const tensor *t = &impl->tensors[j];
+    tensor_adjoint(impl, t, phi, g + t->offset, gbar + t->offset, raw ? raw + t->offset : NULL, phi_grad, scratch);
+  }
+}
+
+extern const wl_precondition_ops wl_precondition_kronecker;
+const wl_precondition_ops wl_precondition_kronecker = {
+    .name = "kronecker",
+    .summary = "a learned matrix for each axis of each tensor (Meta-Curvature)",
+    .create = kronecker_create,
+    .destroy = kronecker_destroy,
+    .init = kronecker_init,
+    .apply = kronecker_apply,
+    .adjoint = kronecker_adjoint};
