@@ -1,0 +1,78 @@
+/* options_get.c - typed access to a validated configuration. */
+#include <assert.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/options_impl.h"
+
+static const wl_group *find_group(const wl_config *config, const char *section) {
+  for (int i = 0; i < config->count; ++i)
+    if (strcmp(config->groups[i].section->name, section) == 0) return &config->groups[i];
+  assert(!"a section that is not in the table");
+  return NULL;
+}
+
+int wl_config_count(const wl_config *config, const char *section) {
+  const wl_group *const group = find_group(config, section);
+  return group ? group->count : 0;
+}
+
+const wl_map *wl_config_map(const wl_config *config, const char *section, int i) {
+  const wl_group *const group = find_group(config, section);
+  return group && i >= 0 && i < group->count ? &group->maps[i] : NULL;
+}
+
+const char *wl_map_variant(const wl_map *map) { return map->variant ? map->variant->name : ""; }
+
+static const wl_value *find_value(const wl_map *map, const char *key) {
+  for (int i = 0; i < map->count; ++i)
+    if (strcmp(map->values[i].option->key, key) == 0) return &map->values[i];
+  return NULL;
+}
+
+/* The value of a key that the table must have; zeros otherwise. */
+static const wl_value *value_of(const wl_map *map, const char *key) {
+  static const wl_value zero = {.string = ""};
+  const wl_value *const value = find_value(map, key);
+  assert(value && "a key that is not in the table");
+  return value ? value : &zero;
+}
+
+int64_t wl_map_int(const wl_map *map, const char *key) { return value_of(map, key)->integer; }
+bool wl_map_bool(const wl_map *map, const char *key) { return value_of(map, key)->boolean; }
+bool wl_map_given(const wl_map *map, const char *key) { return value_of(map, key)->given; }
+const char *wl_map_string(const wl_map *map, const char *key) { return value_of(map, key)->string; }
+
+double wl_map_real(const wl_map *map, const char *key) {
+  const wl_value *const value = value_of(map, key);
+  const bool integer = value->option && value->option->type == WL_OPT_INT;
+  return integer ? (double)value->integer : value->real;
+}
+
+const int64_t *wl_map_ints(const wl_map *map, const char *key, int *count) {
+  const wl_value *const value = value_of(map, key);
+  *count = value->ints ? value->count : 0;
+  return value->ints;
+}
+
+const double *wl_map_reals(const wl_map *map, const char *key, int *count) {
+  const wl_value *const value = value_of(map, key);
+  *count = value->reals ? value->count : 0;
+  return value->reals;
+}
+
+const char *const *wl_map_strings(const wl_map *map, const char *key, int *count) {
+  const wl_value *const value = value_of(map, key);
+  *count = value->strings ? value->count : 0;
+  return value->strings;
+}
+
+wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...) {
+  char text[2048], path[WL_PATH_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  const wl_value *const value = find_value(map, key);
+  return wl_place_fail(value ? value->place : map->place, wl_map_path(map, key, false, path), "%s", text);
+}

@@ -1,0 +1,93 @@
+/* options_help.c - the table of keys for people: --help and the man page. */
+#include <string.h>
+
+#include "base/options_impl.h"
+
+static const char *type_name(wl_option_type type) {
+  switch (type) {
+    case WL_OPT_INT: return "integer";
+    case WL_OPT_REAL: return "number";
+    case WL_OPT_BOOL: return "true or false";
+    case WL_OPT_STRING: return "text";
+    case WL_OPT_CHOICE: return "";
+    case WL_OPT_INTS: return "list of integers";
+    case WL_OPT_REALS: return "list of numbers";
+    case WL_OPT_STRINGS: return "list of texts";
+    case WL_OPT_CHOICE_OR_REALS: return "list of numbers";
+  }
+  return "";
+}
+
+/* "sum | mean | last, or list of numbers", "integer, at least 1, steps". */
+static void print_accepted(const wl_option *option, FILE *out) {
+  char storage[512], range[96];
+  const char *words[32];
+  const int count = wl_choices_split(option->choices, storage, sizeof storage, words, 32);
+  for (int i = 0; i < count; ++i) fprintf(out, "%s%s", i == 0 ? "" : " | ", words[i]);
+  if (option->type == WL_OPT_CHOICE_OR_REALS) fputs(", or ", out);
+  fputs(type_name(option->type), out);
+  if (wl_range_text(option, range, sizeof range)[0]) fprintf(out, ", %s", range);
+  if (option->units && option->units[0] && strcmp(option->units, "1") != 0) fprintf(out, ", %s", option->units);
+}
+
+/* Text in roff: a dash or dot would otherwise be taken for something else. */
+static void print_roff(const char *text, FILE *out) {
+  if (text[0] == '.' || text[0] == '\'') fputs("\\&", out);
+  for (; *text; ++text) {
+    if (*text == '\\') fputs("\\e", out);
+    else if (*text == '-') fputs("\\-", out);
+    else fputc(*text, out);
+  }
+}
+
+static void print_option(const char *section, const wl_option *option, bool roff, FILE *out) {
+  const char *const dot = section[0] ? "." : "";
+  fprintf(out, roff ? ".TP\n.B " : "  ");
+  fprintf(out, "%s%s%s%s", section, dot, option->key, roff ? "\n" : "\n      ");
+  if (roff) print_roff(option->doc ? option->doc : "", out);
+  else fputs(option->doc ? option->doc : "", out);
+  fputs(roff ? "\n(" : "\n      (", out);
+  print_accepted(option, out);
+  if (!option->fallback) fputs("; required", out);
+  else fprintf(out, "; default %s", option->fallback[0] ? option->fallback : "\"\"");
+  fputs(")\n", out);
+}
+
+static void print_heading(const wl_section *section, bool roff, FILE *out) {
+  const char *const name = section->name[0] ? section->name : "top level";
+  fprintf(out, roff ? ".SS %s\n" : "%s:\n", name);
+  if (!section->doc || !section->doc[0]) return;
+  if (roff) print_roff(section->doc, out);
+  else fprintf(out, "  %s", section->doc);
+  fputc('\n', out);
+}
+
+static void print_variant(const wl_section *section, const wl_variant *variant, bool roff, FILE *out) {
+  fprintf(out, roff ? ".TP\n.B %s: %s\n" : "\n  with %s: %s\n", section->selector, variant->name);
+  if (roff) print_roff(variant->summary, out);
+  else fprintf(out, "    %s", variant->summary);
+  fputc('\n', out);
+  for (const wl_option *o = variant->options; o && o->key; ++o) print_option(section->name, o, roff, out);
+}
+
+static void print_selector(const wl_section *section, bool roff, FILE *out) {
+  fprintf(out, roff ? ".TP\n.B %s.%s\n(" : "  %s.%s\n      (", section->name, section->selector);
+  for (const wl_variant *v = section->variants; v && v->name; ++v)
+    fprintf(out, "%s%s", v == section->variants ? "" : " | ", v->name);
+  if (section->fallback_variant) fprintf(out, "; default %s)\n", section->fallback_variant);
+  else fputs("; required)\n", out);
+}
+
+void wl_sections_help(const wl_section *sections, bool roff, FILE *out) {
+  for (const wl_section *section = sections; section->name; ++section) {
+    if (section != sections && !roff) fputc('\n', out);
+    print_heading(section, roff, out);
+    if (section->selector) print_selector(section, roff, out);
+    for (const wl_option *o = section->options; o && o->key; ++o) print_option(section->name, o, roff, out);
+    for (const wl_variant *v = section->variants; v && v->name; ++v) print_variant(section, v, roff, out);
+  }
+}
+
+void wl_section_list(const wl_section *section, FILE *out) {
+  for (const wl_variant *v = section->variants; v && v->name; ++v) fprintf(out, "%-20s %s\n", v->name, v->summary);
+}

@@ -1,0 +1,89 @@
+/* options_message.c - the words of configuration errors: place, range, suggestions. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options_impl.h"
+#include "base/suggest.h"
+
+/* Bounds beyond these stand for none: tables write 1e-300 for "greater than 0" and INFINITY or
+ * 1e300 for "no upper bound". */
+#define TINY 1e-99
+#define HUGE_BOUND 1e99
+
+wl_status wl_place_fail(wl_place place, const char *path, const char *format, ...) {
+  char text[3072];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  char line[16] = "";
+  if (place.line > 0) snprintf(line, sizeof line, ":%d", place.line);
+  if (path[0] == '\0') return WL_FAIL(WL_ERR_CONFIG, "%s%s: %s", place.origin, line, text);
+  return WL_FAIL(WL_ERR_CONFIG, "%s%s: key '%s': %s", place.origin, line, path, text);
+}
+
+void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer, size_t size) {
+  const char *const near = wl_suggest(word, words, count);
+  size_t used = 0;
+  buffer[0] = '\0';
+  if (near) used = (size_t)snprintf(buffer, size, "; did you mean '%s'?", near);
+  for (int i = 0; i < count && used < size; ++i)
+    used += (size_t)snprintf(buffer + used, size - used, "%s%s", i == 0 ? " (accepted: " : ", ", words[i]);
+  if (count > 0 && used < size) snprintf(buffer + used, size - used, ")");
+}
+
+int wl_choices_split(const char *choices, char *storage, size_t size, const char **words, int capacity) {
+  snprintf(storage, size, "%s", choices ? choices : "");
+  int count = 0;
+  char *rest = NULL;
+  for (char *word = strtok_r(storage, "|", &rest); word && count < capacity; word = strtok_r(NULL, "|", &rest))
+    words[count++] = word;
+  return count;
+}
+
+const char *wl_range_text(const wl_option *option, char *buffer, size_t size) {
+  const double lo = option->min, hi = option->max;
+  buffer[0] = '\0';
+  if (lo == 0 && hi == 0) return buffer;
+  const bool positive = lo > 0 && lo < TINY;
+  const bool bounded = hi < HUGE_BOUND;
+  if (lo <= -HUGE_BOUND && bounded) snprintf(buffer, size, "at most %.10g", hi);
+  if (lo <= -HUGE_BOUND) return buffer;
+  if (positive && bounded)
+    snprintf(buffer, size, "greater than 0, at most %.10g", hi);
+  else if (positive)
+    snprintf(buffer, size, "greater than 0");
+  else if (bounded)
+    snprintf(buffer, size, "from %.10g to %.10g", lo, hi);
+  else
+    snprintf(buffer, size, "at least %.10g", lo);
+  return buffer;
+}
+
+const char *wl_real_text(double x, char buffer[40]) {
+  if (isinf(x)) return strcpy(buffer, x > 0 ? ".inf" : "-.inf");
+  for (int digits = 1; digits <= 17; ++digits) {
+    snprintf(buffer, 40, "%.*g", digits, x);
+    if (strtod(buffer, NULL) == x) break;
+  }
+  /* YAML 1.1 readers take "1e-05" for a text and "2" for an integer: give it a decimal point */
+  char *const exponent = buffer + strcspn(buffer, "e");
+  if (!strchr(buffer, '.')) {
+    memmove(exponent + 2, exponent, strlen(exponent) + 1);
+    memcpy(exponent, ".0", 2);
+  }
+  return buffer;
+}
+
+const char *wl_map_path(const wl_map *map, const char *key, bool with_index, char path[WL_PATH_SIZE]) {
+  if (map->section->name[0] == '\0')
+    snprintf(path, WL_PATH_SIZE, "%s", key);
+  else if (map->section->list && (with_index || map->siblings > 1))
+    snprintf(path, WL_PATH_SIZE, "%s.%d.%s", map->section->name, map->index, key);
+  else
+    snprintf(path, WL_PATH_SIZE, "%s.%s", map->section->name, key);
+  return path;
+}

@@ -1,0 +1,197 @@
+/* options_print.c - the resolved configuration as YAML, and the difference of two. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <yaml.h>
+
+#include "base/options_impl.h"
+
+/* ---- YAML, through libyaml's emitter; each step yields 1, or 0 when out of memory ---- */
+
+/* A text that every YAML reader takes for the same text needs no quotes. */
+static bool is_plain_word(const char *text) {
+  static const char *const reserved[] = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"};
+  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; ++i)
+    if (strcasecmp(text, reserved[i]) == 0) return false;
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/";
+  static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+  return text[0] && strchr(letters, text[0]) && text[strspn(text, rest)] == '\0';
+}
+
+static int emit_text(yaml_emitter_t *emitter, const char *text, bool quoted) {
+  yaml_event_t event;
+  return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), !quoted, quoted,
+                                      quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
+         yaml_emitter_emit(emitter, &event);
+}
+
+static int emit_map_start(yaml_emitter_t *emitter) {
+  yaml_event_t event;
+  return yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE) &&
+         yaml_emitter_emit(emitter, &event);
+}
+
+static int emit_map_end(yaml_emitter_t *emitter) {
+  yaml_event_t event;
+  return yaml_mapping_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
+}
+
+static int emit_list_start(yaml_emitter_t *emitter, bool flow) {
+  yaml_event_t event;
+  return yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
+                                              flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE) &&
+         yaml_emitter_emit(emitter, &event);
+}
+
+static int emit_list_end(yaml_emitter_t *emitter) {
+  yaml_event_t event;
+  return yaml_sequence_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
+}
+
+static bool holds_text(const wl_value *value) {
+  if (value->is_list) return value->strings != NULL;
+  return value->option->type != WL_OPT_INT && value->option->type != WL_OPT_REAL && value->option->type != WL_OPT_BOOL;
+}
+
+static int emit_value(yaml_emitter_t *emitter, const wl_value *value) {
+  char buffer[40];
+  int ok = emit_text(emitter, value->option->key, false);
+  if (ok && value->is_list) ok = emit_list_start(emitter, true);
+  for (int i = 0; ok && i < (value->is_list ? value->count : 1); ++i) {
+    const char *const text = wl_value_text(value, i, buffer);
+    ok = emit_text(emitter, text, holds_text(value) && !is_plain_word(text));
+  }
+  if (ok && value->is_list) ok = emit_list_end(emitter);
+  return ok;
+}
+
+static int emit_values(yaml_emitter_t *emitter, const wl_map *map) {
+  int ok = 1;
+  for (int i = 0; ok && i < map->count; ++i) ok = emit_value(emitter, &map->values[i]);
+  return ok;
+}
+
+/* A section; one map of a list section is written as that map. */
+static int emit_group(yaml_emitter_t *emitter, const wl_group *group) {
+  if (group->section->name[0] == '\0') return emit_values(emitter, &group->maps[0]);
+  int ok = emit_text(emitter, group->section->name, false);
+  if (ok && group->count > 1) ok = emit_list_start(emitter, false);
+  for (int i = 0; ok && i < group->count; ++i)
+    ok = emit_map_start(emitter) && emit_values(emitter, &group->maps[i]) && emit_map_end(emitter);
+  if (ok && group->count > 1) ok = emit_list_end(emitter);
+  return ok;
+}
+
+static int emit_config(yaml_emitter_t *emitter, const wl_config *config) {
+  yaml_event_t event;
+  int ok = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) && yaml_emitter_emit(emitter, &event);
+  ok = ok && yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) && yaml_emitter_emit(emitter, &event);
+  ok = ok && emit_map_start(emitter);
+  for (int i = 0; ok && i < config->count; ++i) ok = emit_group(emitter, &config->groups[i]);
+  ok = ok && emit_map_end(emitter);
+  ok = ok && yaml_document_end_event_initialize(&event, 1) && yaml_emitter_emit(emitter, &event);
+  return ok && yaml_stream_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
+}
+
+static int write_to_stream(void *stream, unsigned char *data, size_t size) {
+  return fwrite(data, 1, size, (FILE *)stream) == size;
+}
+
+/* Runs the emitter into an open stream. */
+static int write_yaml(const wl_config *config, FILE *stream) {
+  yaml_emitter_t emitter;
+  if (!yaml_emitter_initialize(&emitter)) return 0;
+  yaml_emitter_set_output(&emitter, write_to_stream, stream);
+  yaml_emitter_set_unicode(&emitter, 1);
+  yaml_emitter_set_width(&emitter, -1);
+  const int ok = emit_config(&emitter, config);
+  yaml_emitter_delete(&emitter);
+  return ok;
+}
+
+wl_status wl_config_to_yaml(const wl_config *config, char **text) {
+  *text = NULL;
+  size_t size = 0;
+  FILE *const stream = open_memstream(text, &size);
+  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory while printing the configuration");
+  const int ok = write_yaml(config, stream);
+  if (fclose(stream) == 0 && ok) return WL_OK;
+  free(*text);
+  *text = NULL;
+  return WL_FAIL(WL_ERR_OS, "out of memory while printing the configuration");
+}
+
+/* ---- differences ---- */
+
+static void print_value(const wl_value *value, FILE *out) {
+  char buffer[40];
+  if (!value->is_list) {
+    fputs(wl_value_text(value, 0, buffer), out);
+    return;
+  }
+  for (int i = 0; i < value->count; ++i) fprintf(out, "%s%s", i == 0 ? "[" : ", ", wl_value_text(value, i, buffer));
+  fputs(value->count == 0 ? "[]" : "]", out);
+}
+
+static bool same_value(const wl_value *a, const wl_value *b) {
+  const int count_a = a->is_list ? a->count : 1, count_b = b->is_list ? b->count : 1;
+  if (a->is_list != b->is_list || count_a != count_b) return false;
+  char text_a[40], text_b[40];
+  for (int i = 0; i < count_a; ++i)
+    if (strcmp(wl_value_text(a, i, text_a), wl_value_text(b, i, text_b)) != 0) return false;
+  return true;
+}
+
+static const wl_value *find_key(const wl_map *map, const char *key) {
+  for (int i = 0; map && i < map->count; ++i)
+    if (strcmp(map->values[i].option->key, key) == 0) return &map->values[i];
+  return NULL;
+}
+
+/* Lines for the keys of `map` that differ in `other` (NULL: there is no such map). With
+ * `only_missing`, map is of b and only keys that a lacks are printed. */
+static void diff_map(const wl_map *map, const wl_map *other, bool with_index, bool only_missing, FILE *out) {
+  for (int i = 0; i < map->count; ++i) {
+    const wl_value *const value = &map->values[i];
+    const wl_value *const theirs = find_key(other, value->option->key);
+    if (theirs && (only_missing || same_value(value, theirs))) continue;
+    char path[WL_PATH_SIZE];
+    fprintf(out, "%s: ", wl_map_path(map, value->option->key, with_index, path));
+    if (only_missing) fputs("(absent) | ", out);
+    print_value(value, out);
+    if (!only_missing) fputs(" | ", out);
+    if (theirs) print_value(theirs, out);
+    else if (!only_missing) fputs("(absent)", out);
+    fputc('\n', out);
+  }
+}
+
+static const wl_group *same_group(const wl_config *config, const wl_section *section) {
+  for (int i = 0; config && i < config->count; ++i)
+    if (strcmp(config->groups[i].section->name, section->name) == 0) return &config->groups[i];
+  return NULL;
+}
+
+static void diff_groups(const wl_config *a, const wl_config *b, bool only_missing, FILE *out) {
+  for (int g = 0; g < a->count; ++g) {
+    const wl_group *const group = &a->groups[g];
+    const wl_group *const other = same_group(b, group->section);
+    const int others = other ? other->count : 0;
+    const bool with_index = group->count > 1 || others > 1;
+    for (int i = 0; i < group->count; ++i)
+      diff_map(&group->maps[i], i < others ? &other->maps[i] : NULL, with_index, only_missing, out);
+  }
+}
+
+wl_status wl_config_diff(const wl_config *a, const wl_config *b, char **text) {
+  *text = NULL;
+  size_t size = 0;
+  FILE *const stream = open_memstream(text, &size);
+  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory while comparing configurations");
+  diff_groups(a, b, false, stream);
+  diff_groups(b, a, true, stream);
+  if (fclose(stream) == 0) return WL_OK;
+  free(*text);
+  *text = NULL;
+  return WL_FAIL(WL_ERR_OS, "out of memory while comparing configurations");
+}

@@ -1,0 +1,205 @@
+/* options_validate.c - a node tree against the table of sections: every key known, every required
+ * one present, every default filled in. */
+#include <string.h>
+
+#include "base/options_impl.h"
+
+enum { MAX_KEYS = 128, ACCEPTED_SIZE = 2048 };
+
+/* The keys of one map, in table order. */
+typedef struct key_table {
+  const wl_option *options[MAX_KEYS];
+  const char *names[MAX_KEYS];
+  int count;
+} key_table;
+
+static bool table_has(const key_table *table, const char *key) {
+  for (int i = 0; i < table->count; ++i)
+    if (strcmp(table->names[i], key) == 0) return true;
+  return false;
+}
+
+static void table_add(key_table *table, const wl_option *options) {
+  for (; options && options->key && table->count < MAX_KEYS; ++options) {
+    if (table_has(table, options->key)) continue;
+    table->options[table->count] = options;
+    table->names[table->count++] = options->key;
+  }
+}
+
+static const wl_variant *find_variant(const wl_section *section, const char *name) {
+  for (const wl_variant *v = section->variants; v && v->name; ++v)
+    if (strcmp(v->name, name) == 0) return v;
+  return NULL;
+}
+
+static int variant_names(const wl_section *section, const char *names[MAX_KEYS]) {
+  int count = 0;
+  for (const wl_variant *v = section->variants; v && v->name && count < MAX_KEYS; ++v) names[count++] = v->name;
+  return count;
+}
+
+/* The variant that the selector names; the section's fallback where it is not given. */
+static wl_status choose_variant(const wl_section *section, const wl_node *node, wl_map *map) {
+  const wl_entry *const entry = wl_node_find(node, section->selector);
+  const char *const name = entry ? entry->node->text : section->fallback_variant;
+  char path[WL_PATH_SIZE], accepted[ACCEPTED_SIZE];
+  wl_map_path(map, section->selector, false, path);
+  const char *names[MAX_KEYS];
+  const int count = variant_names(section, names);
+  map->variant = name ? find_variant(section, name) : NULL;
+  if (map->variant && (!entry || entry->node->kind == WL_NODE_SCALAR)) return WL_OK;
+  wl_accepted_text(name ? name : "", names, count, accepted, sizeof accepted);
+  if (!entry) return wl_place_fail(map->place, path, "missing: it has no default%s", accepted);
+  char found[160];
+  return wl_place_fail(entry->node->place, path, "unknown %s %s%s", section->selector,
+                       wl_node_describe(entry->node, found, sizeof found), accepted);
+}
+
+/* The selector as an option like any other. */
+static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_option **out) {
+  wl_option *option = NULL;
+  WL_TRY(WL_POOL_NEW(pool, option, 1));
+  *option = (wl_option){.key = section->selector,
+                        .type = WL_OPT_STRING,
+                        .fallback = section->fallback_variant,
+                        .units = "1",
+                        .doc = section->doc};
+  *out = option;
+  return WL_OK;
+}
+
+/* Another variant of the section that has this key; NULL if none has. */
+static const wl_variant *owner_of(const wl_section *section, const char *key) {
+  for (const wl_variant *v = section->variants; v && v->name; ++v)
+    for (const wl_option *o = v->options; o && o->key; ++o)
+      if (strcmp(o->key, key) == 0) return v;
+  return NULL;
+}
+
+static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key_table *table) {
+  char path[WL_PATH_SIZE], accepted[ACCEPTED_SIZE];
+  wl_map_path(map, entry->key, false, path);
+  const wl_variant *const owner = owner_of(map->section, entry->key);
+  if (owner && map->variant) {
+    wl_accepted_text("", table->names, table->count, accepted, sizeof accepted);
+    return wl_place_fail(entry->place, path, "unknown key for %s '%s': it belongs to '%s'%s", map->section->selector,
+                         map->variant->name, owner->name, accepted);
+  }
+  wl_accepted_text(entry->key, table->names, table->count, accepted, sizeof accepted);
+  return wl_place_fail(entry->place, path, "unknown key%s", accepted);
+}
+
+/* The value of one key: as given, or its default. */
+static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node *node, wl_value *value) {
+  const wl_option *const option = value->option;
+  const wl_entry *const entry = wl_node_find(node, option->key);
+  char path[WL_PATH_SIZE];
+  wl_map_path(map, option->key, false, path);
+  value->given = entry != NULL;
+  value->place = entry ? entry->node->place : map->place;
+  if (entry) return wl_value_read(&config->pool, entry->node, path, value);
+  if (!option->fallback)
+    return wl_place_fail(map->place, path, "missing: it has no default (%s)", option->doc ? option->doc : "required");
+  wl_node *fallback = NULL;
+  WL_TRY(wl_tree_parse(&config->pool, option->fallback, "default value", false, &fallback));
+  if (option->fallback[0] == '\0') fallback->plain = false; /* the empty text, not nothing */
+  return wl_value_read(&config->pool, fallback, path, value);
+}
+
+/* Checks the keys of a map and fills its values. Keys of the root are checked by check_root. */
+static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
+  const wl_section *const section = map->section;
+  key_table table = {.count = 0};
+  if (section->selector) {
+    WL_TRY(choose_variant(section, node, map));
+    wl_option *selector = NULL;
+    WL_TRY(selector_option(&config->pool, section, &selector));
+    table.options[0] = selector;
+    table.names[0] = selector->key;
+    table.count = 1;
+  }
+  table_add(&table, section->options);
+  if (map->variant) table_add(&table, map->variant->options);
+  for (const wl_entry *entry = node->first; entry && section->name[0]; entry = entry->next)
+    if (!table_has(&table, entry->key)) return unknown_key(map, entry, &table);
+
+  WL_TRY(WL_POOL_NEW(&config->pool, map->values, table.count));
+  map->count = table.count;
+  for (int i = 0; i < table.count; ++i) {
+    map->values[i].option = table.options[i];
+    WL_TRY(fill_value(config, map, node, &map->values[i]));
+  }
+  return WL_OK;
+}
+
+/* Fills one map of a group from a node, which must be a map or nothing. */
+static wl_status fill_from(wl_config *config, wl_group *group, int index, const wl_node *node) {
+  const wl_node empty = {.kind = WL_NODE_MAP, .place = node->place, .text = ""};
+  wl_map *const map = &group->maps[index];
+  *map = (wl_map){.section = group->section, .index = index, .siblings = group->count, .place = node->place};
+  if (wl_node_is_null(node)) return fill_map(config, &empty, map);
+  if (node->kind == WL_NODE_MAP) return fill_map(config, node, map);
+  char found[160];
+  return wl_place_fail(node->place, group->section->name, "expected keys and values%s, got %s",
+                       group->section->list ? " (or a list of such maps)" : "",
+                       wl_node_describe(node, found, sizeof found));
+}
+
+/* A required section that is not there is reported through its missing selector or keys. */
+static wl_status fill_group(wl_config *config, const wl_node *root, const char *source, wl_group *group) {
+  const wl_section *const section = group->section;
+  const wl_node absent = {.kind = WL_NODE_MAP, .place = {source, 0}, .text = ""};
+  const wl_entry *const entry = section->name[0] ? wl_node_find(root, section->name) : NULL;
+  const wl_node *const node = section->name[0] == '\0' ? root : entry ? entry->node : &absent;
+  const bool list = section->list && node->kind == WL_NODE_LIST;
+  if (list && node->count == 0)
+    return wl_place_fail(node->place, section->name, "an empty list: give at least one map");
+  group->count = list ? node->count : 1;
+  WL_TRY(WL_POOL_NEW(&config->pool, group->maps, group->count));
+  for (int i = 0; i < group->count; ++i)
+    WL_TRY(fill_from(config, group, i, list ? wl_node_at(node, i)->node : node));
+  return WL_OK;
+}
+
+/* The section that has a key of this name, for a hint to who forgot the section. */
+static const char *section_of(const wl_section *sections, const char *key) {
+  for (const wl_section *s = sections; s->name; ++s)
+    for (const wl_option *o = s->name[0] ? s->options : NULL; o && o->key; ++o)
+      if (strcmp(o->key, key) == 0) return s->name;
+  return NULL;
+}
+
+/* Every key of the root is a section or a top-level scalar. */
+static wl_status check_root(const wl_section *sections, const wl_node *root) {
+  key_table table = {.count = 0};
+  for (const wl_section *s = sections; s->name; ++s) {
+    if (s->name[0] == '\0')
+      table_add(&table, s->options);
+    else if (table.count < MAX_KEYS)
+      table.names[table.count++] = s->name;
+  }
+  for (const wl_entry *entry = root->first; entry; entry = entry->next) {
+    if (table_has(&table, entry->key)) continue;
+    char accepted[ACCEPTED_SIZE];
+    const char *const section = section_of(sections, entry->key);
+    wl_accepted_text(section ? "" : entry->key, table.names, table.count, accepted, sizeof accepted);
+    if (section)
+      return wl_place_fail(entry->place, entry->key, "unknown key at the top level; did you mean '%s.%s'?%s", section,
+                           entry->key, accepted);
+    return wl_place_fail(entry->place, entry->key, "unknown key%s", accepted);
+  }
+  return WL_OK;
+}
+
+wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source) {
+  const wl_section *const sections = config->sections;
+  WL_TRY(check_root(sections, root));
+  while (sections[config->count].name) config->count++;
+  WL_TRY(WL_POOL_NEW(&config->pool, config->groups, config->count));
+  for (int i = 0; i < config->count; ++i) {
+    config->groups[i].section = &sections[i];
+    WL_TRY(fill_group(config, root, source, &config->groups[i]));
+  }
+  return WL_OK;
+}
