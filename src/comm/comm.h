@@ -24,8 +24,8 @@ int wl_comm_node_size(const wl_comm *comm);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
 /* Collective. Ranks agree on a status: all get WL_OK, or all the code of the lowest failing
- * rank, whose message becomes everyone's last error (rank named). Call before any collective that
- * a failed rank would miss. */
+ * rank, whose message becomes everyone's last error ("rank 3: ..." where there are several). Call
+ * before any collective that a failed rank would miss. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Collective. WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value; `what` is named. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
@@ -53,7 +53,9 @@ wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
  *   total     in: units over all ranks, an upper bound; fixes the head room
  *   sum       [count] out, on every rank
  *   n_counted out: units counted over all ranks
- * flags [n_flags]: small non-negative integers; out: their maximum over ranks (signals, failure). */
+ * flags [n_flags]: any finite numbers; out: their maximum over ranks (signals, failure, times).
+ * A block in which a counted unit has a value that is not finite is NaN in `sum`; the other blocks
+ * are not touched by it. Sums beyond the largest double are infinite. */
 wl_status wl_comm_exact_sum(wl_comm *comm, const double *vectors, int64_t units, const bool *counted,
                             int64_t count, const int64_t *blocks, int64_t n_blocks, int64_t total,
                             double *sum, int64_t *n_counted, double *flags, int n_flags);

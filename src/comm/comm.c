@@ -1,0 +1,244 @@
+/* comm.c - the communicator: start and finish, agreement, and collectives that split large counts.
+ *
+ * Every operation here is exact (maximum, integer sum, copy), so that no result depends on the
+ * number of ranks or on the order in which the library combines them. */
+#include "comm/comm.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "comm/comm_impl.h"
+
+enum { CHUNK = 1 << 30, TAG = 1, MESSAGE_SIZE = 4096 };
+_Static_assert(CHUNK < INT_MAX, "MPI counts are int");
+
+/* WL_OK, or what the library says about `code`. */
+static wl_status check_mpi(int code, const char *what) {
+  if (code == MPI_SUCCESS) return WL_OK;
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length = 0;
+  if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) snprintf(text, sizeof text, "error %d", code);
+  return WL_FAIL(WL_ERR_OS, "%s failed: %s; a rank may have ended, see its own messages", what, text);
+}
+
+#define WL_TRY_MPI(call, what) WL_TRY(check_mpi((call), (what)))
+
+/* ---- start and finish ---- */
+
+static wl_status init_mpi(int *argc, char ***argv, bool *owns) {
+  int running = 0, level = 0;
+  WL_TRY_MPI(MPI_Initialized(&running), "MPI_Initialized");
+  *owns = !running;
+  if (running) WL_TRY_MPI(MPI_Query_thread(&level), "MPI_Query_thread");
+  else WL_TRY_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level), "MPI_Init_thread");
+  if (level < MPI_THREAD_FUNNELED)
+    return WL_FAIL(WL_ERR_OS, "this MPI library has no threads (MPI_THREAD_FUNNELED): use one built with them");
+  return WL_OK;
+}
+
+static wl_status count_node(wl_comm *comm) {
+  MPI_Comm node = MPI_COMM_NULL;
+  WL_TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  WL_TRY_MPI(MPI_Comm_size(node, &comm->node_size), "MPI_Comm_size");
+  WL_TRY_MPI(MPI_Comm_free(&node), "MPI_Comm_free");
+  return WL_OK;
+}
+
+static wl_status build(wl_comm *comm) {
+  comm->chunk = CHUNK;
+  WL_TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm->world), "MPI_Comm_dup");
+  WL_TRY_MPI(MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  WL_TRY_MPI(MPI_Comm_rank(comm->world, &comm->rank), "MPI_Comm_rank");
+  WL_TRY_MPI(MPI_Comm_size(comm->world, &comm->size), "MPI_Comm_size");
+  return count_node(comm);
+}
+
+wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out) {
+  wl_comm *comm = NULL;
+  *out = NULL;
+  bool owns = false;
+  WL_TRY(init_mpi(argc, argv, &owns));
+  wl_status status = WL_NEW(comm, 1);
+  if (status != WL_OK) {
+    if (owns) MPI_Finalize();
+    return status;
+  }
+  comm->owns_mpi = owns;
+  comm->world = MPI_COMM_NULL;
+  status = build(comm);
+  if (status != WL_OK) wl_comm_finish(&comm);
+  *out = comm;
+  return status;
+}
+
+void wl_comm_finish(wl_comm **comm) {
+  wl_comm *const c = *comm;
+  if (!c) return;
+  if (c->world != MPI_COMM_NULL) MPI_Comm_free(&c->world);
+  if (c->owns_mpi) MPI_Finalize();
+  wl_free(c->maxima);
+  wl_free(c->integers);
+  wl_free(c);
+  *comm = NULL;
+}
+
+void wl_comm_abort(wl_comm *comm, int code) {
+  MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
+  _Exit(code); /* should the library return */
+}
+
+int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
+int wl_comm_size(const wl_comm *comm) { return comm->size; }
+int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
+
+const char *wl_comm_library(void) {
+  static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+  int length = 0;
+  if (MPI_Get_library_version(text, &length) != MPI_SUCCESS) return "unknown MPI library";
+  text[strcspn(text, "\n")] = '\0';
+  return text;
+}
+
+double wl_comm_time(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- agreement ---- */
+
+/* "rank 3: ..." was put there by an earlier agreement on the same failure. */
+static bool names_a_rank(const char *message) {
+  if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
+  return message[5 + strspn(message + 5, "0123456789")] == ':';
+}
+
+static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
+  struct { int32_t code; char message[MESSAGE_SIZE]; } failure = {.code = mine};
+  if (comm->rank == from) snprintf(failure.message, sizeof failure.message, "%s", wl_last_error());
+  WL_TRY(wl_comm_bcast(comm, &failure, sizeof failure, from));
+  if (names_a_rank(failure.message) || comm->size == 1)
+    return wl_status_fail((wl_status)failure.code, __FILE__, 0, "%s", failure.message);
+  /* a defect's message already ends in its source line */
+  char named[MESSAGE_SIZE + 32];
+  snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
+  return wl_status_fail((wl_status)failure.code, __FILE__, 0, "%s", named);
+}
+
+wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
+  int lowest = mine == WL_OK ? comm->size : comm->rank;
+  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm->world), "MPI_Allreduce");
+  if (lowest == comm->size) return WL_OK;
+  return adopt_failure(comm, mine, lowest);
+}
+
+wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
+  uint64_t bounds[2] = {value, ~value}; /* the largest, and the complement of the smallest */
+  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world), "MPI_Allreduce");
+  if (bounds[0] == ~bounds[1]) return WL_OK;
+  return WL_FAIL(WL_ERR_PROTOCOL,
+                 "%s differs between ranks (%016" PRIx64 " to %016" PRIx64 ", here on rank %d %016" PRIx64
+                 "): start the same program with the same files on every node",
+                 what, ~bounds[1], bounds[0], comm->rank, value);
+}
+
+/* ---- collectives ---- */
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+wl_status wl_comm_barrier(wl_comm *comm) {
+  WL_TRY_MPI(MPI_Barrier(comm->world), "MPI_Barrier");
+  return WL_OK;
+}
+
+wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root) {
+  char *at = data;
+  for (size_t left = bytes; left > 0;) {
+    const size_t part = least(left, comm->chunk);
+    WL_TRY_MPI(MPI_Bcast(at, (int)part, MPI_BYTE, root, comm->world), "MPI_Bcast");
+    at += part;
+    left -= part;
+  }
+  return WL_OK;
+}
+
+wl_status wl_comm_max(wl_comm *comm, double *values, size_t count) {
+  for (size_t done = 0; done < count;) {
+    const size_t part = least(count - done, comm->chunk);
+    WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX, comm->world),
+               "MPI_Allreduce");
+    done += part;
+  }
+  return WL_OK;
+}
+
+wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
+  for (size_t done = 0; done < count;) {
+    const size_t part = least(count - done, comm->chunk);
+    WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, comm->world),
+               "MPI_Allreduce");
+    done += part;
+  }
+  return WL_OK;
+}
+
+wl_status wl_comm_sum_int64_start(wl_comm *comm, int64_t *values, size_t count) {
+  WL_CHECK(comm->pending == 0);
+  WL_CHECK(count / comm->chunk < WL_COMM_MESSAGES);
+  for (size_t done = 0; done < count;) {
+    const size_t part = least(count - done, comm->chunk);
+    WL_TRY_MPI(MPI_Iallreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, comm->world,
+                              &comm->requests[comm->pending]),
+               "MPI_Iallreduce");
+    comm->pending++;
+    done += part;
+  }
+  return WL_OK;
+}
+
+wl_status wl_comm_sum_int64_wait(wl_comm *comm) {
+  const size_t pending = comm->pending;
+  comm->pending = 0;
+  WL_TRY_MPI(MPI_Waitall((int)pending, comm->requests, MPI_STATUSES_IGNORE), "MPI_Waitall");
+  return WL_OK;
+}
+
+/* ---- point to point ---- */
+
+wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
+  const char *at = data;
+  for (size_t left = bytes; left > 0;) {
+    const size_t part = least(left, comm->chunk);
+    WL_TRY_MPI(MPI_Send(at, (int)part, MPI_BYTE, to, TAG, comm->world), "MPI_Send");
+    at += part;
+    left -= part;
+  }
+  return WL_OK;
+}
+
+/* One part, which must be as long as announced: sender and receiver agree on sizes beforehand. */
+static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
+  MPI_Status got;
+  int length = 0;
+  WL_TRY_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, TAG, comm->world, &got), "MPI_Recv");
+  WL_TRY_MPI(MPI_Get_count(&got, MPI_BYTE, &length), "MPI_Get_count");
+  if ((size_t)length != bytes)
+    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes where rank %d expected %zu", from, length, comm->rank, bytes);
+  return WL_OK;
+}
+
+wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from) {
+  char *at = data;
+  for (size_t left = bytes; left > 0;) {
+    const size_t part = least(left, comm->chunk);
+    WL_TRY(receive_part(comm, at, part, from));
+    at += part;
+    left -= part;
+  }
+  return WL_OK;
+}

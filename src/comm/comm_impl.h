@@ -1,0 +1,26 @@
+/* comm_impl.h - inside the communicator: what comm.c and exact_sum.c share. */
+#ifndef WL_COMM_COMM_IMPL_H
+#define WL_COMM_COMM_IMPL_H
+
+#include <mpi.h>
+
+#include "comm/comm.h"
+
+/* Most messages of one nonblocking sum: 64 of 2^30 elements. */
+enum { WL_COMM_MESSAGES = 64 };
+
+struct wl_comm {
+  MPI_Comm world;   /* duplicate of MPI_COMM_WORLD, errors returned */
+  int rank, size, node_size;
+  bool owns_mpi;    /* this communicator initialised MPI and finalises it */
+  size_t chunk;     /* most elements of one message; tests make it small */
+  /* sum in progress: one request for each message */
+  MPI_Request requests[WL_COMM_MESSAGES];
+  size_t pending;
+  /* scratch of the exact sum, grown when a call needs more */
+  double *maxima;   /* [maxima_room] largest magnitude of each block, then flags */
+  int64_t *integers;/* [integers_room] rounded sums, then the number counted */
+  size_t maxima_room, integers_room;
+};
+
+#endif
