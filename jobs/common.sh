@@ -1,0 +1,188 @@
+# What the batch scripts in this folder share; they source it, nobody runs it.
+#
+# Set by the user, in the environment of sbatch or by editing a script:
+#   WARPLOOM_SETUP   shell code run first on the node, such as
+#                      'module load openmpi hdf5 openblas'  or
+#                      '. /apps/spack/share/spack/setup-env.sh; spack env activate warploom'
+#   WARPLOOM         the program (default: build/warploom below the folder of submission, then PATH)
+#   WARPLOOM_LAUNCH  the launcher with its options, in place of the choice made below
+#   WARPLOOM_PYTHON  a Python 3 with h5py, numpy and matplotlib (default: python3)
+#   RUN              the run directory (default: runs/<job name>-<job id>); give that of an earlier
+#                    job and its newest checkpoint is continued, on any number of nodes and ranks
+#
+# Signals. SLURM sends USR1 to the script ahead of the time limit and on preemption, TERM on
+# scancel and requeue. Both are passed on as USR1 to the launcher, which hands it to every rank:
+# they finish the meta-step, write a checkpoint and return 75. (mpirun would kill its ranks one
+# second after a TERM; it forwards USR1.) A job ended without notice continues from its last
+# periodic checkpoint, with the same bits.
+
+set -o pipefail
+WL_STOPPED_EARLY=75 # exit code of warploom: stopped with a checkpoint, try again
+WL_MAX_STALLS=5     # a chain ends after so many starts in a row that added no meta-step
+WL_CHILD=           # process id of the launcher while it runs
+WL_STOP=0           # 1: a signal asked this job to stop
+WL_TERMINATED=0     # 1: the signal was TERM, so SLURM ends the job by itself
+WL_SIGNALLED=0      # 1: a signal came since the last wait
+
+wl_say() { printf '%s\n' "$*"; }
+wl_die() { # CODE MESSAGE
+  printf '%s: %s\n' "${SLURM_JOB_NAME:-warploom}" "$2" >&2
+  exit "$1"
+}
+
+# Finds the program and the launcher, and sets the environment of the ranks.
+wl_begin() {
+  cd "${SLURM_SUBMIT_DIR:-$PWD}" || wl_die 66 "no folder ${SLURM_SUBMIT_DIR:-}"
+  if [ -n "${WARPLOOM_SETUP:-}" ]; then
+    eval "$WARPLOOM_SETUP" || wl_die 78 "WARPLOOM_SETUP failed: $WARPLOOM_SETUP"
+  fi
+  wl_find_program
+  wl_rank_environment
+  wl_choose_launcher
+  RUN=${RUN:-runs/${SLURM_JOB_NAME:-job}-${SLURM_JOB_ID:-$$}}
+  wl_say "job ${SLURM_JOB_ID:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, ${SLURM_NTASKS:-2} ranks, restart" \
+    "${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')"
+  wl_say "program: $WARPLOOM   launcher: $WARPLOOM_LAUNCH"
+  trap 'wl_on_signal USR1' USR1
+  trap 'wl_on_signal TERM' TERM INT
+}
+
+wl_find_program() {
+  if [ -z "${WARPLOOM:-}" ]; then
+    if [ -x build/warploom ]; then WARPLOOM=$PWD/build/warploom; else WARPLOOM=$(command -v warploom); fi
+  fi
+  [ -n "$WARPLOOM" ] && [ -x "$WARPLOOM" ] ||
+    wl_die 69 "no warploom program: build it (README), load its module by WARPLOOM_SETUP, or set WARPLOOM"
+}
+
+wl_rank_environment() {
+  # one rank is one core: a BLAS that starts threads of its own costs up to a factor of 30
+  export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
+  export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
+  # mpirun: a host that is cut off ends the job after 20 + 3 x 5 s (Open MPI's default: 8 minutes)
+  export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-20}
+  export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-5}
+  export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes:-3}
+  if [ "$(id -u)" = 0 ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  fi
+}
+
+# srun where SLURM was built with PMIx, else mpirun. The ranks return 75 one after the other: where
+# the site kills a step on the first non-zero code, that has to be off for the code to survive.
+wl_choose_launcher() {
+  [ -z "${WARPLOOM_LAUNCH:-}" ] || return 0
+  if [ -n "${SLURM_JOB_ID:-}" ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw pmix; then
+    WARPLOOM_LAUNCH="srun --mpi=pmix --kill-on-bad-exit=0"
+  elif command -v mpirun >/dev/null; then
+    WARPLOOM_LAUNCH="mpirun"
+    [ -n "${SLURM_JOB_ID:-}" ] || WARPLOOM_LAUNCH="mpirun -n 2"
+  else
+    wl_die 69 "neither srun with PMIx nor mpirun here: load an MPI by WARPLOOM_SETUP"
+  fi
+}
+
+wl_on_signal() { # NAME
+  WL_SIGNALLED=1 WL_STOP=1
+  [ "$1" = USR1 ] || WL_TERMINATED=1
+  wl_say "signal $1 at $(date '+%F %T'): asking the ranks for a checkpoint"
+  if [ -n "$WL_CHILD" ]; then kill -USR1 "$WL_CHILD" 2>/dev/null || true; fi
+}
+
+# Runs `warploom ARGS` on all ranks in the background, since bash runs a trap only between
+# commands, and waits for its end, however many signals interrupt the wait. Ranks that USR1 caught
+# before they could handle it have done nothing yet: that is a stop, not a failure.
+wl_launch() { # ARGS...
+  local code=0 last killed_by_usr1=$((128 + $(kill -l USR1)))
+  [ "$WL_STOP" = 0 ] || return "$WL_STOPPED_EARLY"
+  $WARPLOOM_LAUNCH "$WARPLOOM" "$@" &
+  WL_CHILD=$!
+  if [ "$WL_STOP" = 1 ]; then kill -USR1 "$WL_CHILD" 2>/dev/null || true; fi
+  while :; do
+    WL_SIGNALLED=0 last=$code code=0
+    wait "$WL_CHILD" || code=$?
+    if [ "$code" = 127 ] && [ "$last" != 0 ]; then code=$last; fi # ended while the trap ran
+    [ "$WL_SIGNALLED" = 1 ] || break
+  done
+  WL_CHILD=
+  if [ "$WL_STOP" = 1 ] && [ "$code" = "$killed_by_usr1" ]; then code=$WL_STOPPED_EARLY; fi
+  return "$code"
+}
+
+# The step of the newest checkpoint in $RUN, -1 without one.
+wl_checkpoint_step() {
+  local newest
+  newest=$(cd "$RUN/checkpoints" 2>/dev/null && printf '%s\n' step-*.h5 | sort | tail -n 1)
+  newest=${newest#step-}
+  newest=${newest%.h5}
+  case $newest in
+    '' | *[!0-9]*) echo -1 ;;
+    *) echo $((10#$newest)) ;;
+  esac
+}
+
+# Seconds to give to --time-limit: what SLURM has left for this job, less two minutes (or a
+# quarter, if that is less) to stop in. Empty without a limit.
+wl_seconds_left() {
+  local left days=0 hours=0 minutes seconds
+  left=$(squeue -h -j "${SLURM_JOB_ID:-0}" -o %L 2>/dev/null | head -n 1)
+  case $left in *[!0-9:-]* | '' | *--*) return 0 ;; esac
+  case $left in *-*) days=${left%%-*} left=${left#*-} ;; esac
+  seconds=${left##*:} left=${left%:*}
+  minutes=${left##*:}
+  case $left in *:*) hours=${left%%:*} ;; esac
+  seconds=$((((10#$days * 24 + 10#$hours) * 60 + 10#$minutes) * 60 + 10#$seconds))
+  if [ "$seconds" -gt 480 ]; then echo $((seconds - 120)); else echo $((seconds * 3 / 4)); fi
+}
+
+# Trains into $RUN, from its newest checkpoint if it has one.
+wl_train() { # CONFIG ARGS...
+  local left resume=()
+  [ -r "$1" ] || wl_die 66 "no configuration '$1' (seen from $PWD)"
+  mkdir -p "$RUN" || wl_die 73 "cannot create the run directory $RUN"
+  if [ "$(wl_checkpoint_step)" -ge 0 ]; then
+    resume=(--resume)
+    wl_say "continuing $RUN from step $(wl_checkpoint_step)"
+  fi
+  left=$(wl_seconds_left)
+  if [ -n "$left" ]; then set -- "$@" --time-limit "${left}s"; fi
+  wl_launch train "$@" --set "output=$RUN" "${resume[@]}"
+}
+
+# Counts the starts of a chain that added no meta-step to $RUN; fails when they are too many.
+wl_made_progress() { # STEP_AT_START
+  local stalls=0 file=$RUN/stalled-starts
+  if [ "$(wl_checkpoint_step)" -gt "$1" ]; then
+    rm -f "$file"
+    return 0
+  fi
+  [ ! -r "$file" ] || read -r stalls <"$file"
+  stalls=$((stalls + 1))
+  echo "$stalls" >"$file"
+  [ "$stalls" -lt "$WL_MAX_STALLS" ]
+}
+
+# Puts this job back into the queue; SLURM then ends the script. Returns 75 where that is not to
+# be done: after a TERM (scancel, or a requeue of SLURM's own), and in a chain that stands still.
+wl_requeue() { # STEP_AT_START
+  if [ "$WL_TERMINATED" = 1 ] || [ "$(squeue -h -j "$SLURM_JOB_ID" -o %T 2>/dev/null)" != RUNNING ]; then
+    wl_say "ended from outside: not requeued by this script"
+    return "$WL_STOPPED_EARLY"
+  fi
+  wl_made_progress "$1" ||
+    wl_die 1 "$WL_MAX_STALLS starts without a finished meta-step: give the job more time (--time)"
+  wl_say "step $(wl_checkpoint_step) is safe; requeueing job $SLURM_JOB_ID"
+  scontrol requeue "$SLURM_JOB_ID" || return "$WL_STOPPED_EARLY"
+  exec sleep 600
+}
+
+wl_show_results() { # CODE
+  wl_say "" "results: $(cd "$RUN" 2>/dev/null && pwd)"
+  wl_say "  look at them:   $WARPLOOM info $RUN"
+  wl_say "  evaluate:       sbatch jobs/evaluate.sbatch $RUN"
+  wl_say "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
+  if [ "$1" = "$WL_STOPPED_EARLY" ]; then
+    wl_say "stopped early at step $(wl_checkpoint_step); continue with" \
+      "  RUN=$RUN sbatch ${SLURM_JOB_NUM_NODES:+--nodes=$SLURM_JOB_NUM_NODES }<this script and its arguments>"
+  fi
+}

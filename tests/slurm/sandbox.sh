@@ -1,0 +1,158 @@
+#!/bin/bash
+# A SLURM cluster that lives as long as one command: munge, slurmctld and several slurmd on this
+# machine, in namespaces of their own.
+#
+#   sandbox.sh COMMAND [ARGS...]   start the cluster, run COMMAND with SLURM_CONF set, end it all
+#   sandbox.sh bash                look around in it: sinfo, sbatch, squeue
+#
+# Exit status: that of COMMAND; 77 with a reason where such a cluster cannot run; 124 when COMMAND
+# took longer than LIMIT. Environment: NODES (3), CPUS per node (2), GRACE seconds on preemption
+# (10), LIMIT seconds for everything (300).
+#
+# Needs root with CAP_SYS_ADMIN, and slurm-wlm, munge, iproute2, util-linux.
+#
+#   process namespace   whatever happens, nothing is left running
+#   network namespace   ports cannot collide, nothing is reachable from outside
+#   host name, /dev/shm, PMIx folder per node
+#                       else Open MPI takes the nodes for one and their files collide
+#
+# Two partitions: `batch`, and `urgent`, whose jobs requeue those in batch. No cgroups, no accounting.
+set -euo pipefail
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+NODES=${NODES:-3} CPUS=${CPUS:-2} GRACE=${GRACE:-10} LIMIT=${LIMIT:-300}
+
+die() { echo "slurm sandbox: $*" >&2; exit 1; }
+skip() { echo "skipped: $*"; exit 77; }
+
+require() {
+  [ "$(id -u)" = 0 ] || skip "a SLURM cluster of namespaces needs root"
+  local program
+  for program in munged mungekey slurmctld slurmd sbatch ip unshare; do
+    command -v $program >/dev/null || skip "$program is missing: tools/install-dependencies.sh test"
+  done
+  unshare --mount --uts --net --pid --fork true 2>/dev/null || skip "no right to make namespaces (CAP_SYS_ADMIN)"
+}
+
+wait_until() { # SECONDS COMMAND...
+  local deadline=$((SECONDS + $1))
+  shift
+  while ! "$@" 2>/dev/null; do
+    [ $SECONDS -lt $deadline ] || return 1
+    sleep 0.1
+  done
+}
+
+start_munge() {
+  mkdir -m 700 "$DIR/munge"
+  mkdir -m 755 "$DIR/run" # the socket's folder is open to all, the key's is not
+  mungekey --create --keyfile="$DIR/munge/key" >"$DIR/log/mungekey" 2>&1
+  munged --foreground --force --key-file="$DIR/munge/key" --socket="$DIR/run/munge.socket" \
+    --pid-file="$DIR/munge/pid" --log-file="$DIR/munge/log" --seed-file="$DIR/munge/seed" \
+    >"$DIR/log/munged" 2>&1 &
+  wait_until 10 test -S "$DIR/run/munge.socket" || die "munged did not start: $(tail -n 3 "$DIR/log/munged")"
+}
+
+write_hosts() {
+  local i
+  echo "127.0.0.1 localhost control"
+  for i in $(seq "$NODES"); do echo "127.0.0.1 node$i"; done
+}
+
+write_configuration() {
+  cat <<C
+ClusterName=sandbox
+SlurmctldHost=control(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=socket=$DIR/run/munge.socket
+StateSaveLocation=$DIR/state
+SlurmdSpoolDir=$DIR/spool/%n
+SlurmctldPidFile=$DIR/slurmctld.pid
+SlurmdPidFile=$DIR/slurmd.%n.pid
+SlurmctldLogFile=$DIR/log/slurmctld
+SlurmdLogFile=$DIR/log/slurmd.%n
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+MpiDefault=pmix
+SwitchType=switch/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+ReturnToService=2
+# reactions quick enough for tests
+KillWait=5
+SlurmdTimeout=30
+CompleteWait=0
+MinJobAge=3600
+InactiveLimit=0
+JobRequeue=1
+SchedulerParameters=sched_interval=2,sched_min_interval=100000,bf_interval=2,batch_sched_delay=0
+# a job's --signal is also sent when it is preempted
+SlurmctldParameters=preempt_send_user_signal
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+C
+  local i
+  for i in $(seq "$NODES"); do
+    echo "NodeName=node$i NodeHostname=control NodeAddr=127.0.0.1 Port=$((7000 + i)) CPUs=$CPUS RealMemory=1000"
+  done
+  echo "PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=$GRACE"
+  echo "PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF"
+}
+
+start_node() { # NAME
+  mkdir -p "$DIR/spool/$1"
+  mkdir -m 1777 "$DIR/pmix.$1"
+  unshare --uts --mount --propagation private sh -c '
+    hostname "$1" && mount --bind "$2/pmix.$1" "$2/pmix" && mount -t tmpfs -o size=25% none /dev/shm &&
+    exec slurmd -D -N "$1"' sh "$1" "$DIR" >"$DIR/log/slurmd.$1.out" 2>&1 &
+}
+
+nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" = "$NODES" ]; }
+
+# The first process of the namespaces: when it ends, all others in them are killed.
+inside() { # COMMAND...
+  # SLURM looks names up with AI_ADDRCONFIG, which knows none where 127.0.0.0/8 is all there is
+  ip link set lo up
+  ip address add 10.77.1.1/32 dev lo
+  hostname control
+  mkdir -p "$DIR"/{state,spool,log}
+  mkdir -m 1777 "$DIR/pmix" "$DIR/tmp"
+  write_hosts >"$DIR/hosts"
+  mount --bind "$DIR/hosts" /etc/hosts
+  mount -t tmpfs -o size=25% none /dev/shm
+  export SLURM_CONF=$DIR/slurm.conf TMPDIR=$DIR/tmp
+  start_munge
+  write_configuration >"$SLURM_CONF"
+  echo "PMIxCliTmpDirBase=$DIR/pmix" >"$DIR/mpi.conf"
+  slurmctld -D -c -i >"$DIR/log/slurmctld.out" 2>&1 &
+  local i
+  for i in $(seq "$NODES"); do start_node "node$i"; done
+  wait_until 30 nodes_are_idle || { tail -n 5 "$DIR"/log/slurm* >&2; die "the nodes did not come up"; }
+  # traffic between the 'nodes' runs over the loopback, which Open MPI would leave out
+  export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
+  "$@"
+}
+
+outside() { # COMMAND...
+  [ $# -gt 0 ] || { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64; }
+  require
+  export DIR
+  DIR=$(mktemp -d /tmp/wl-slurm.XXXXXX) # a short path: sockets allow 107 characters
+  chmod 755 "$DIR"
+  trap 'rm -rf --one-file-system "$DIR"' EXIT
+  trap 'exit 143' TERM INT HUP
+  local status=0
+  timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --kill-child --mount --mount-proc --uts --net \
+    --propagation private bash "$0" --inside "$@" || status=$?
+  # TERM does not end a shell that is a namespace's first process: past LIMIT it takes the KILL
+  if [ "$status" = 137 ]; then echo "slurm sandbox: ended after $LIMIT s" >&2; status=124; fi
+  exit "$status"
+}
+
+if [ "${1:-}" = --inside ]; then shift; inside "$@"; else outside "$@"; fi
