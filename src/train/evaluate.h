@@ -1,0 +1,90 @@
+/* evaluate.h - a trained optimizer beside tuned hand-designed ones, on fresh tasks.
+ *
+ * Protocol (google/learned_optimization, and the tables of docs): each hand-designed rule's rate is
+ * tuned for the very horizon, on tasks of WL_SPACE_TUNE, on half-decades 1e-7 .. 1 (extended while the
+ * best lies at an end), then refined by quarter-decades. All are then run on tasks of WL_SPACE_EVAL,
+ * the same for every rule: `seeds` sets of `units` tasks. Intervals are over seeds (Student's t, 95 %).
+ * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean. */
+#ifndef WL_TRAIN_EVALUATE_H
+#define WL_TRAIN_EVALUATE_H
+
+#include "comm/comm.h"
+#include "unroll/window.h"
+
+/* A trained optimizer with the configuration it came with. */
+typedef struct wl_trained {
+  wl_config *config;
+  double *phi;   /* flat, in the model's layout */
+  int64_t phi_size, meta_steps;
+  char digest[17];
+  char source[4096]; /* the file it was read from */
+} wl_trained;
+
+/* Reads RUN's newest valid checkpoint, or an optimizer or checkpoint file. Not collective.
+ * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
+wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out);
+void wl_trained_destroy(wl_trained **trained);
+
+enum { WL_MAX_SEEDS = 1000 };
+
+typedef struct wl_eval_setting {
+  int64_t steps;       /* horizon */
+  int64_t seeds, units;/* sets (2 .. WL_MAX_SEEDS), tasks in each */
+  int64_t tune_units;  /* tasks for tuning a rate */
+  uint64_t seed;
+  int threads;
+} wl_eval_setting;
+
+/* One rule's outcome. Arrays are owned by the case. */
+typedef struct wl_eval_entry {
+  char rule[32];
+  double rate;         /* NaN for a learned rule */
+  double *final;       /* [seeds] mean loss on the fixed sample after the last step, over units */
+  double *heldout;     /* [seeds] the same on the held-out split */
+  double *accuracy;    /* [seeds] held-out accuracy, NaN where there is none */
+  double *curve;       /* [seeds][steps] mean minibatch loss at theta_t */
+  int64_t diverged;    /* runs */
+  double mean, half_width;         /* of final */
+  double log10_mean, log10_half;   /* of log10(final) */
+} wl_eval_entry;
+
+typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
+
+/* One setting: the trained one, or one that differs in one thing. Entry 0 is the learned rule. */
+typedef struct wl_eval_case {
+  char name[64];       /* "trained", "horizon x 5", "activation relu" */
+  char note[160];      /* why it could not be run; "" otherwise */
+  int64_t steps, seeds;
+  double start;        /* mean loss at theta_0 */
+  int entries;
+  wl_eval_entry *entry;/* [entries]; none when there is a note */
+  int best;            /* the best hand-designed entry */
+  double difference, difference_half; /* log10(learned) - log10(best), paired over seeds */
+  wl_verdict verdict;
+} wl_eval_case;
+
+/* Runs the trained optimizer and the hand-designed rules. Collective. */
+wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *setting, wl_comm *comm,
+                      wl_eval_case *out);
+void wl_eval_case_clear(wl_eval_case *eval);
+
+/* The settings that `axis` ("horizon", "width", "depth", "activation", "data", "scale") adds beside the
+ * trained one, as overrides of the configuration. */
+typedef struct wl_variation {
+  char name[64];
+  char override[128];  /* "" when only the horizon changes */
+  int64_t steps_factor;/* horizon = factor x trained */
+} wl_variation;
+enum { WL_MAX_VARIATIONS = 8 };
+/* Returns how many; 0 with a message in `note` when the axis does not apply to this family. WL_ERR_USAGE for an
+ * unknown axis. */
+wl_status wl_variations(const wl_config *config, const char *axis, wl_variation out[WL_MAX_VARIATIONS], int *count,
+                        char *note, size_t note_size);
+
+/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". */
+wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases, int count);
+
+/* Mean and half width of the 95 % interval (Student's t) of n values; NaN when one is not finite. */
+void wl_interval(const double *values, int64_t n, double *mean, double *half_width);
+
+#endif

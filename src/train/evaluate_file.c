@@ -1,0 +1,110 @@
+/* evaluate_file.c - an evaluation as an HDF5 file: one group for each case. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/checkpoint.h"
+#include "train/evaluate.h"
+
+enum { FIELDS_OF_CASE = 10, NAME_LENGTH = 32 };
+
+/* Tables of one case, gathered from its entries. */
+typedef struct tables {
+  double *curve, *final, *heldout, *accuracy; /* [rules][seeds](...[steps]) */
+  double *rate;                               /* [rules] */
+  int64_t *diverged;                          /* [rules] */
+  uint8_t *names;                             /* [rules][NAME_LENGTH] */
+  double summary[4];                          /* start, log10 difference, its half width, verdict */
+} tables;
+
+static wl_status fill(const wl_eval_case *c, tables *t) {
+  const size_t seeds = (size_t)c->seeds, steps = (size_t)c->steps, rules = (size_t)c->entries;
+  WL_TRY(WL_NEW(t->curve, rules * seeds * steps));
+  WL_TRY(WL_NEW(t->final, rules * seeds));
+  WL_TRY(WL_NEW(t->heldout, rules * seeds));
+  WL_TRY(WL_NEW(t->accuracy, rules * seeds));
+  WL_TRY(WL_NEW(t->rate, rules));
+  WL_TRY(WL_NEW(t->diverged, rules));
+  WL_TRY(WL_NEW(t->names, rules * NAME_LENGTH));
+  for (size_t i = 0; i < rules; i++) {
+    const wl_eval_entry *e = &c->entry[i];
+    memcpy(t->curve + i * seeds * steps, e->curve, seeds * steps * sizeof(double));
+    memcpy(t->final + i * seeds, e->final, seeds * sizeof(double));
+    memcpy(t->heldout + i * seeds, e->heldout, seeds * sizeof(double));
+    memcpy(t->accuracy + i * seeds, e->accuracy, seeds * sizeof(double));
+    memcpy(t->names + i * NAME_LENGTH, e->rule, strlen(e->rule) < NAME_LENGTH ? strlen(e->rule) : NAME_LENGTH - 1);
+    t->rate[i] = e->rate;
+    t->diverged[i] = e->diverged;
+  }
+  const double summary[] = {c->start, c->difference, c->difference_half, c->verdict};
+  memcpy(t->summary, summary, sizeof summary);
+  return WL_OK;
+}
+
+static void clear(tables *t) {
+  void *const owned[] = {t->curve, t->final, t->heldout, t->accuracy, t->rate, t->diverged, t->names};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+}
+
+/* A field "case-NN/name" over (rule, seed, inner_step), as many of them as ndim says. */
+static wl_field field(int number, const char *name, wl_type type, int ndim, const int64_t *shape, const char *const *dims,
+                      void *data, const char *meaning) {
+  wl_field f = {.type = type, .ndim = ndim, .data = data, .units = "1"};
+  snprintf(f.name, sizeof f.name, "case-%02d/%s", number, name);
+  snprintf(f.long_name, sizeof f.long_name, "%s", meaning);
+  for (int i = 0; i < ndim; i++) {
+    f.shape[i] = shape[i];
+    snprintf(f.dims[i], sizeof f.dims[i], "%s", dims[i]);
+  }
+  return f;
+}
+
+static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
+  const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH}, summary[] = {4},
+                length[] = {(int64_t)strlen(c->name)};
+  static const char *const dims[] = {"rule", "seed", "inner_step"}, *const text[] = {"rule", "character"},
+                           *const quantity[] = {"quantity"}, *const characters[] = {"character"};
+  const wl_field all[] = {
+      field(i, "name", WL_UINT8, 1, length, characters, (void *)c->name, "what differs from the trained setting, ASCII"),
+      field(i, "rule_name", WL_UINT8, 2, names, text, t->names, "name of each rule, ASCII padded with zeros"),
+      field(i, "curve", WL_FLOAT64, 3, shape, dims, t->curve, "minibatch loss at theta_t, mean over the tasks of a set"),
+      field(i, "final_loss", WL_FLOAT64, 2, shape, dims, t->final, "loss on the fixed sample after the last step"),
+      field(i, "heldout_loss", WL_FLOAT64, 2, shape, dims, t->heldout, "the same on the held-out split"),
+      field(i, "heldout_accuracy", WL_FLOAT64, 2, shape, dims, t->accuracy, "share of held-out samples classified right"),
+      field(i, "learning_rate", WL_FLOAT64, 1, shape, dims, t->rate, "tuned rate; NaN for the learned rule"),
+      field(i, "diverged", WL_INT64, 1, shape, dims, t->diverged, "runs that became non-finite"),
+      field(i, "summary", WL_FLOAT64, 1, summary, quantity, t->summary,
+            "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails")};
+  const int count = (int)(sizeof all / sizeof *all);
+  memcpy(out, all, sizeof all);
+  return count;
+}
+
+static wl_status write(const char *path, const wl_trained *trained, const wl_field *fields, int count) {
+  char *text = NULL, steps[32];
+  snprintf(steps, sizeof steps, "%lld", (long long)trained->meta_steps);
+  wl_status status = wl_config_to_yaml(trained->config, &text);
+  const wl_attribute attributes[] = {{"configuration", text}, {"digest", trained->digest}, {"meta_steps", steps},
+                                     {"source", trained->source}, {"precision", WL_REAL_NAME}};
+  if (status == WL_OK) status = wl_file_write(path, "evaluation", fields, count, attributes, 5);
+  free(text);
+  return status;
+}
+
+wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases, int count) {
+  tables *t = NULL;
+  wl_field *fields = NULL;
+  int n = 0;
+  wl_status status = WL_NEW(t, count);
+  if (status == WL_OK) status = WL_NEW(fields, count * FIELDS_OF_CASE);
+  for (int i = 0; status == WL_OK && i < count; i++) {
+    if (cases[i].entries == 0) continue;
+    status = fill(&cases[i], &t[i]);
+    if (status == WL_OK) n += list_case(i, &cases[i], &t[i], fields + n);
+  }
+  if (status == WL_OK) status = write(path, trained, fields, n);
+  for (int i = 0; t && i < count; i++) clear(&t[i]);
+  wl_free(t);
+  wl_free(fields);
+  return status;
+}

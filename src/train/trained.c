@@ -1,0 +1,84 @@
+/* trained.c - reads a trained optimizer from a run directory or a file. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/schema.h"
+
+static bool is_directory(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static wl_status open_source(const char *path, wl_trained *t, wl_file **file) {
+  int64_t step;
+  if (is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, t->source, sizeof t->source);
+  snprintf(t->source, sizeof t->source, "%s", path);
+  return wl_file_open(path, NULL, file);
+}
+
+static wl_status read_attributes(const wl_file *file, const char *const *overrides, int n_overrides, wl_trained *t) {
+  char *text = NULL, *digest = NULL, *steps = NULL;
+  wl_status status = wl_file_attribute(file, "configuration", &text);
+  if (status == WL_OK) status = wl_file_attribute(file, "digest", &digest);
+  if (status == WL_OK) status = wl_file_attribute(file, "meta_steps", &steps);
+  if (status == WL_OK) {
+    snprintf(t->digest, sizeof t->digest, "%s", digest);
+    t->meta_steps = strtoll(steps, NULL, 10);
+    status = wl_config_parse(text, t->source, wl_schema(), overrides, n_overrides, &t->config);
+  }
+  free(text);
+  free(digest);
+  free(steps);
+  return status;
+}
+
+/* phi by block names: the model that the configuration describes says which there must be. */
+static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_trained *t) {
+  t->phi_size = layout->size;
+  WL_TRY(WL_NEW(t->phi, layout->size + 1));
+  for (int i = 0; i < layout->count; i++) {
+    const wl_block *b = &layout->blocks[i];
+    wl_field field = {.type = WL_FLOAT64, .ndim = b->ndim, .data = t->phi + b->offset};
+    snprintf(field.name, sizeof field.name, "phi/%s", b->name);
+    memcpy(field.shape, b->shape, sizeof field.shape);
+    WL_TRY(wl_file_read(file, &field));
+  }
+  return WL_OK;
+}
+
+static wl_status read_phi(const wl_file *file, wl_trained *t) {
+  wl_task *task = NULL;
+  wl_model *model = NULL;
+  const uint64_t seed = (uint64_t)wl_map_int(wl_config_map(t->config, "", 0), "seed");
+  wl_status status = wl_task_create(wl_config_map(t->config, "task", 0), seed, &task);
+  if (status == WL_OK) status = wl_model_create(t->config, &task, 1, &model);
+  if (status == WL_OK) status = read_blocks(file, &model->phi, t);
+  wl_model_destroy(&model);
+  wl_task_destroy(&task);
+  return status;
+}
+
+wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out) {
+  wl_trained *t = NULL;
+  wl_file *file = NULL;
+  WL_TRY(WL_NEW(t, 1));
+  wl_status status = open_source(path, t, &file);
+  if (status == WL_OK) status = read_attributes(file, overrides, n_overrides, t);
+  if (status == WL_OK) status = read_phi(file, t);
+  wl_file_close(&file);
+  if (status != WL_OK) wl_trained_destroy(&t);
+  *out = t;
+  return status;
+}
+
+void wl_trained_destroy(wl_trained **trained) {
+  if (!*trained) return;
+  wl_config_destroy(&(*trained)->config);
+  wl_free((*trained)->phi);
+  wl_free(*trained);
+  *trained = NULL;
+}
