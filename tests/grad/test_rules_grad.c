@@ -1,0 +1,191 @@
+/* test_rules_grad.c - backward of every hand-designed rule against central differences of the
+ * rollout it is the adjoint of, with respect to gradients, theta, state and learned scalars.
+ *
+ *   F = sum_{k=0..K} w_k L_k(theta_k) + <r, s_K>,   L_k(theta) = sum_i sin(c_i theta_i + k)
+ *
+ * with a fixed trace of gradients, entered at t0 > 0 with a state that is not zero. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "grad/directional.h"
+#include "harness/rule_fixture.h"
+
+enum { N = 48, K = 7, T0 = 3 };
+
+/* x = [g: K N][theta_0: N][s_0: width N][phi] */
+typedef struct rollout {
+  rule_fixture f;
+  int64_t width, theta_at, state_at, phi_at, size;
+  double weight[K + 1];
+  wl_real r[4 * N]; /* weights of the final state */
+} rollout;
+
+static double scale_of(int64_t i) { return 1 + 0.1 * (double)(i % 7); }
+
+static double loss(const wl_real *theta, int64_t k)
+{
+  double sum = 0;
+  for (int64_t i = 0; i < N; i++) sum += sin(scale_of(i) * theta[i] + (double)k);
+  return sum;
+}
+
+static void loss_gradient(const wl_real *theta, int64_t k, wl_real *out)
+{
+  for (int64_t i = 0; i < N; i++) out[i] = scale_of(i) * cos(scale_of(i) * theta[i] + (double)k);
+}
+
+/* Runs forward; theta_trace [K+1][N] and `state` (out: s_K) are the caller's. */
+static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl_real *state)
+{
+  wl_real u[N];
+  wl_rule_pack(r->f.rule, r->f.ws, x + r->phi_at);
+  memcpy(theta_trace, x + r->theta_at, N * sizeof *x);
+  memcpy(state, x + r->state_at, (size_t)(r->width * N) * sizeof *x);
+  for (int64_t k = 0; k < K; k++) {
+    const wl_real *theta = theta_trace + k * N;
+    wl_rule_step(r->f.rule, r->f.ws, T0 + k, r->f.blocks, x + k * N, theta, state, state, u);
+    for (int64_t i = 0; i < N; i++) theta_trace[(k + 1) * N + i] = theta[i] + u[i];
+  }
+}
+
+static double objective(void *context, const double *x)
+{
+  const rollout *r = context;
+  wl_real theta[(K + 1) * N], state[4 * N];
+  forward(r, x, theta, state);
+  double sum = 0;
+  for (int64_t k = 0; k <= K; k++) sum += r->weight[k] * loss(theta + k * N, k);
+  for (int64_t i = 0; i < r->width * N; i++) sum += r->r[i] * state[i];
+  return sum;
+}
+
+/* gradient [size], laid out as x. */
+static void adjoint(rollout *r, const wl_real *x, double *gradient)
+{
+  wl_real theta[(K + 1) * N], state[4 * N], loss_grad[(K + 1) * N];
+  forward(r, x, theta, state);
+  for (int64_t k = 0; k <= K; k++) loss_gradient(theta + k * N, k, loss_grad + k * N);
+  memset(gradient, 0, (size_t)r->size * sizeof *gradient);
+  wl_real *lam = gradient + r->theta_at, *mu = gradient + r->state_at;
+  for (int64_t i = 0; i < N; i++) lam[i] = r->weight[K] * loss_grad[K * N + i];
+  memcpy(mu, r->r, (size_t)(r->width * N) * sizeof *mu);
+  const wl_rule_chunk chunk = {.t0 = T0, .steps = K, .blocks = r->f.blocks, .g = x, .theta = theta,
+                               .state = x + r->state_at, .loss_grad = loss_grad, .loss_weight = r->weight,
+                               .lam = lam, .mu = mu, .gbar = gradient};
+  wl_rule_backward(r->f.rule, r->f.ws, &chunk, gradient + r->phi_at);
+}
+
+static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episode_steps)
+{
+  *r = (rollout){.weight = {0.3, -0.7, 1.1, 0, 0.9, 0.4, -0.2, 1.3}};
+  rule_fixture_open(&r->f, text, N, episode_steps);
+  r->width = r->f.rule->state_width;
+  r->theta_at = K * N;
+  r->state_at = r->theta_at + N;
+  r->phi_at = r->state_at + r->width * N;
+  r->size = r->phi_at + r->f.rule->phi.size;
+  fixture_normal(1, r->state_at, 1, x);
+  /* second moments must be positive; the others may be */
+  wl_rng_uniform((wl_stream){.seed = 3}, 0, r->width * N, 0.4, 1.2, x + r->state_at);
+  fixture_normal(2, r->f.rule->phi.size, 0.03, x + r->phi_at);
+  for (int64_t i = 0; i < r->f.rule->phi.size; i++) x[r->phi_at + i] += r->f.phi[i];
+  fixture_normal(3, r->width * N, 1, r->r);
+}
+
+static void check_rule(const char *text, int64_t episode_steps)
+{
+  static rollout r;
+  static wl_real x[(K + 5) * N + 1000], gradient[(K + 5) * N + 1000];
+  rollout_open(&r, x, text, episode_steps);
+  adjoint(&r, x, gradient);
+  const struct { const char *what; int64_t first, count; } parts[] = {
+      {"g", 0, r.theta_at},
+      {"theta", r.theta_at, N},
+      {"state", r.state_at, r.width * N},
+      {"all", 0, r.size}};
+  for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+    if (parts[p].count == 0) continue;
+    char name[256];
+    snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
+    directional_check(&(directional){.name = name, .f = objective, .context = &r, .x = x, .gradient = gradient,
+                                     .first = parts[p].first, .count = parts[p].count, .h = 4e-3,
+                                     .tolerance = 1e-9});
+  }
+  for (int j = 0; j < r.f.rule->phi.count; j++) {
+    const wl_block *b = &r.f.rule->phi.blocks[j];
+    char name[256];
+    snprintf(name, sizeof name, "%s: %s", text, b->name);
+    directional_check(&(directional){.name = name, .f = objective, .context = &r, .x = x, .gradient = gradient,
+                                     .first = r.phi_at + b->offset, .count = b->size, .h = 4e-3,
+                                     .tolerance = 1e-9});
+  }
+  rule_fixture_close(&r.f);
+}
+
+static const char *const rules[] = {
+    "name: sgd, rate: 0.1, learn: [rate]",
+    "name: momentum, rate: 0.1, momentum: 0.8, learn: [rate, momentum]",
+    "name: nesterov, rate: 0.1, momentum: 0.8, learn: [momentum, rate]",
+    "name: rmsprop, rate: 0.1, decay: 0.85, learn: [rate, decay]",
+    "name: adam, rate: 0.1, beta1: 0.8, beta2: 0.95, learn: [rate, beta1, beta2]",
+    "name: adamw, rate: 0.1, beta1: 0.8, beta2: 0.95, weight_decay: 0.3, "
+    "learn: [rate, beta1, beta2, weight_decay]"};
+
+static void check_all(const char *more, int64_t episode_steps)
+{
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    char text[256];
+    snprintf(text, sizeof text, "%s, %s", rules[i], more);
+    check_rule(text, episode_steps);
+  }
+}
+
+static void test_per_run(void **state)
+{
+  (void)state;
+  check_all("learn_per: run", 20);
+}
+
+static void test_per_tensor(void **state)
+{
+  (void)state;
+  check_all("learn_per: tensor, schedule: cosine, final_fraction: 0.1", 20);
+}
+
+/* K = 7 steps from t0 = 3 in an episode of 10: every step has its number. */
+static void test_per_step(void **state)
+{
+  (void)state;
+  check_all("learn_per: step", T0 + K);
+}
+
+/* The episode is longer than the numbers learned: the last one rules on. */
+static void test_beyond_the_episode(void **state)
+{
+  (void)state;
+  check_all("learn_per: step, schedule: step, decay_every: 2, decay_factor: 0.8", T0 + 3);
+}
+
+static void test_nothing_learned(void **state)
+{
+  (void)state;
+  check_rule("name: adamw, rate: 0.1, beta2: 0.95, weight_decay: 0.3", 20);
+  check_rule("name: nesterov, rate: 0.1, schedule: warmup_cosine, warmup_steps: 5", 20);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_per_run),
+      cmocka_unit_test(test_per_tensor),
+      cmocka_unit_test(test_per_step),
+      cmocka_unit_test(test_beyond_the_episode),
+      cmocka_unit_test(test_nothing_learned),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,29 @@
+/* rule_fixture.h - a rule or preconditioner from one line of configuration, for tests. */
+#ifndef WL_TESTS_RULE_FIXTURE_H
+#define WL_TESTS_RULE_FIXTURE_H
+
+#include "precondition/precondition.h"
+#include "rule/rule.h"
+
+/* Validated `<section>: {<text>}` against the rules or preconditioners. */
+wl_status fixture_config(const char *section, const wl_variant *variants, const char *text, wl_config **out);
+
+/* Three tensors of 5, 18 and n - 23 coordinates: their bounds lie inside blocks. */
+wl_status fixture_theta(int64_t n, wl_layout *theta);
+
+typedef struct rule_fixture {
+  wl_layout theta;
+  int64_t n, blocks;
+  wl_rule *rule;
+  wl_rule_ws *ws;
+  wl_real *phi; /* initial meta-parameters, packed */
+} rule_fixture;
+
+/* `text` as in "name: adam, rate: 0.1". Asserts that it works. */
+void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
+void rule_fixture_close(rule_fixture *f);
+
+/* out[0..count) ~ N(0, sd^2), a function of `stream` alone. */
+void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out);
+
+#endif

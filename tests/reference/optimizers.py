@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Reference values of the hand-designed update rules, from torch.optim in float64.
+
+Writes optimizers_values.h: for each rule the parameters after each of STEPS steps along a fixed
+trace of gradients, which does not depend on the parameters. Rerun with
+    /usr/bin/python3 tests/reference/optimizers.py > tests/reference/optimizers_values.h
+"""
+import math
+
+import torch
+
+STEPS, SIZE = 12, 5
+
+
+def gradient(t, i):
+    """Changes sign and size; coordinate 4 has none for the first six steps."""
+    if i == 4 and t < 6:
+        return 0.0
+    return math.sin(1.3 * t + 0.7 * i) * 10.0 ** (i - 2)
+
+
+START = [0.5, -1.25, 2.0, -0.03125, 0.75]
+
+CASES = [
+    ("sgd", "rate: 0.1", lambda p: torch.optim.SGD(p, lr=0.1), None),
+    ("momentum", "rate: 0.05", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), None),
+    ("nesterov", "rate: 0.05", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True), None),
+    ("rmsprop", "rate: 0.02", lambda p: torch.optim.RMSprop(p, lr=0.02, alpha=0.9, eps=1e-8), None),
+    ("adam", "rate: 0.03", lambda p: torch.optim.Adam(p, lr=0.03), None),
+    ("adamw", "rate: 0.03, weight_decay: 0.2", lambda p: torch.optim.AdamW(p, lr=0.03, weight_decay=0.2), None),
+    ("adam", "rate: 0.03, beta1: 0.8, beta2: 0.95, epsilon: 0.001, schedule: cosine, final_fraction: 0.25",
+     lambda p: torch.optim.Adam(p, lr=0.03, betas=(0.8, 0.95), eps=1e-3),
+     lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=STEPS, eta_min=0.03 * 0.25)),
+    ("nesterov", "rate: 0.05, momentum: 0.7, schedule: step, decay_every: 4, decay_factor: 0.5",
+     lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.7, nesterov=True),
+     lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=4, gamma=0.5)),
+]
+
+
+def run(make, schedule):
+    theta = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    optimizer = make([theta])
+    scheduler = schedule(optimizer) if schedule else None
+    rows = []
+    for t in range(STEPS):
+        theta.grad = torch.tensor([gradient(t, i) for i in range(SIZE)], dtype=torch.float64)
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+        rows.append(theta.detach().tolist())
+    return rows
+
+
+def braces(row):
+    return "{" + ", ".join(f"{x:.17g}" for x in row) + "}"
+
+
+def main():
+    print(f"/* Made by optimizers.py with PyTorch {torch.__version__}, float64. Do not edit. */")
+    print(f"enum {{ REFERENCE_STEPS = {STEPS}, REFERENCE_SIZE = {SIZE}, REFERENCE_CASES = {len(CASES)} }};")
+    print(f"static const double reference_start[REFERENCE_SIZE] = {braces(START)};")
+    print("static const double reference_gradient[REFERENCE_STEPS][REFERENCE_SIZE] = {")
+    for t in range(STEPS):
+        print("    " + braces([gradient(t, i) for i in range(SIZE)]) + ",")
+    print("};")
+    print("static const struct reference_case {")
+    print("  const char *rule, *options;")
+    print("  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* after each step */")
+    print("} reference_cases[REFERENCE_CASES] = {")
+    for name, options, make, schedule in CASES:
+        print(f'    {{"{name}", "{options}",\n     {{')
+        for row in run(make, schedule):
+            print("         " + braces(row) + ",")
+        print("     }},")
+    print("};")
+
+
+if __name__ == "__main__":
+    main()
