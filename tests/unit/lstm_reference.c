@@ -240,6 +240,5 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
   for (int64_t p = 0; p < net->parameters; p++) partial[p] = (wl_real)grad[p];
 }
 
+extern const wl_lstm_kernel wl_lstm_kernel_reference;
 const wl_lstm_kernel wl_lstm_kernel_reference = {"reference", packed_bytes, scratch_bytes, pack, step, backward};
-
-const wl_lstm_kernel *wl_lstm_kernel_select(void) { return &wl_lstm_kernel_reference; }

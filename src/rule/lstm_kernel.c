@@ -1,0 +1,589 @@
+/* lstm_kernel.c - the coordinatewise LSTM, blocks of 16 coordinates in lanes; one table per instruction set.
+ *
+ * Compiled once for each instruction set, WL_VARIANT naming it (see CMakeRules.cmake). Formulas are
+ * those of lstm.h; weights stay in L1, a row is the 16 lanes of one quantity.
+ *
+ * Forward: tiles of FWD_UNITS units x 4 gates accumulate W [h; x] in registers and become gates at
+ * once. Their weights are packed per tile, pre-scaled by -log2 e (gates) or -2 log2 e (candidate),
+ * so that sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z').
+ * Backward of a few blocks at a time, so that all of it stays in L2:
+ *   replay  the same step function as the live step writes a tape (so both give the same bits)
+ *   sweep   K-1 .. 0: dz overwrites the gates of the tape, W^T dz in tiles of SWEEP_ROWS rows
+ *   weights dW = sum over steps and lanes of dz [x; h]^T in register tiles, reduced over lanes
+ *
+ * A tape slot is one step of one block, in rows:
+ *   state [width] (as in rule.h: h1 c1 h2 c2 ...), x [2], per layer gates [hidden][4] (i, j, f, o,
+ *   later dz) and tanh c [hidden], last the adjoint of the head. Slot 0 of a run holds its start. */
+#include <string.h>
+
+#include "rule/lstm_net.h"
+#include "rule/lstm_vector.h"
+
+#if VECTOR_BYTES == 64
+enum { COLS = 1, FWD_UNITS = 4, SWEEP_ROWS = 10, GRAD_INPUTS = 5 };
+#else
+enum { COLS = 2, FWD_UNITS = 1, SWEEP_ROWS = 5, GRAD_INPUTS = 3 };
+#endif
+enum { FWD_ROWS = 4 * FWD_UNITS, TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP };
+#define LOG2_E 1.442695040888963407359924681
+
+/* ---- Shapes of packed weights, tape and scratch ---------------------------------------------- */
+
+static int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+typedef struct slot_layout {
+  int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head; /* rows */
+  int64_t size; /* reals in a slot; an odd number of rows, so that slots do not alias in L1 */
+} slot_layout;
+
+static slot_layout slot_of(const wl_lstm_net *net)
+{
+  slot_layout s = {.x = net->width};
+  int64_t row = s.x + 2;
+  for (int i = 0; i < net->layers; i++) {
+    s.gates[i] = row;
+    s.tanh_c[i] = row + 4 * net->layer[i].hidden;
+    row += 5 * net->layer[i].hidden;
+  }
+  s.head = row;
+  s.size = (row + 1 + row % 2) * WL_LANES;
+  return s;
+}
+
+/* Packed weights of a layer, in reals from the start of the packed array. */
+typedef struct packed_layer {
+  int64_t forward; /* [tiles][bias, h columns, x columns][FWD_ROWS] */
+  int64_t back_h;  /* [tiles][4 hidden][SWEEP_ROWS], rows of h */
+  int64_t back_x;  /* the same, rows of x */
+} packed_layer;
+
+typedef struct packed_layout {
+  packed_layer layer[WL_LSTM_MAX_LAYERS];
+  int64_t head; /* weights [hidden], then the bias */
+  int64_t size;
+} packed_layout;
+
+static packed_layout packed_of(const wl_lstm_net *net)
+{
+  packed_layout p = {.size = 0};
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    p.layer[i].forward = p.size;
+    p.layer[i].back_h = p.size + tiles(l->hidden, FWD_UNITS) * (1 + l->hidden + l->in) * FWD_ROWS;
+    p.layer[i].back_x = p.layer[i].back_h + tiles(l->hidden, SWEEP_ROWS) * 4 * l->hidden * SWEEP_ROWS;
+    p.size = p.layer[i].back_x + tiles(l->in, SWEEP_ROWS) * 4 * l->hidden * SWEEP_ROWS;
+  }
+  p.head = p.size;
+  p.size += net->layer[net->layers - 1].hidden + 1;
+  return p;
+}
+
+/* Sums of the weight gradient of a group: per layer [hidden][x columns, h columns, bias][4 gates],
+ * then the head's weights and bias. */
+typedef struct sums_layout {
+  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size;
+} sums_layout;
+
+static sums_layout sums_of(const wl_lstm_net *net)
+{
+  sums_layout s = {.size = 0};
+  for (int i = 0; i < net->layers; i++) {
+    s.layer[i] = s.size;
+    s.size += net->layer[i].hidden * (net->layer[i].in + net->layer[i].hidden + 1) * 4;
+  }
+  s.head = s.size;
+  s.bias = s.head + (net->layer[net->layers - 1].hidden + 3) / 4 * 4;
+  s.size = s.bias + 4;
+  return s;
+}
+
+/* What one thread works on, carved out of the scratch it is given. */
+typedef struct work {
+  const wl_lstm_net *net;
+  const wl_real *packed;
+  slot_layout slot;
+  packed_layout at;
+  sums_layout sum;
+  wl_real *tape;                     /* [TAPE_SLOTS][slot.size] */
+  wl_real *dx;                       /* [SWEEP_ROWS][16] adjoint of x */
+  wl_real *dh[WL_LSTM_MAX_LAYERS];   /* [hidden, padded to SWEEP_ROWS][16] */
+  wl_real *dc[WL_LSTM_MAX_LAYERS];   /* [hidden][16] */
+  wl_real *sums;                     /* [sum.size] */
+} work;
+
+/* Sets the pointers of w; with scratch NULL only counts. Returns the reals taken. */
+static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch)
+{
+  *w = (work){.net = net, .packed = packed, .slot = slot_of(net), .at = packed_of(net), .sum = sums_of(net)};
+  int64_t used = TAPE_SLOTS * w->slot.size;
+  const int64_t dx = used;
+  used += SWEEP_ROWS * WL_LANES;
+  int64_t dh[WL_LSTM_MAX_LAYERS], dc[WL_LSTM_MAX_LAYERS];
+  for (int i = 0; i < net->layers; i++) {
+    dh[i] = used;
+    used += tiles(net->layer[i].hidden, SWEEP_ROWS) * SWEEP_ROWS * WL_LANES;
+    dc[i] = used;
+    used += net->layer[i].hidden * WL_LANES;
+  }
+  if (scratch) {
+    w->tape = scratch;
+    w->dx = scratch + dx;
+    w->sums = scratch + used;
+    for (int i = 0; i < net->layers; i++) {
+      w->dh[i] = scratch + dh[i];
+      w->dc[i] = scratch + dc[i];
+    }
+  }
+  return used + wl_pad(w->sum.size);
+}
+
+static size_t packed_bytes(const wl_lstm_net *net) { return (size_t)packed_of(net).size * sizeof(wl_real); }
+
+static size_t scratch_bytes(const wl_lstm_net *net)
+{
+  work w;
+  return (size_t)carve(&w, net, NULL, NULL) * sizeof(wl_real);
+}
+
+/* ---- Packing -------------------------------------------------------------------------------- */
+
+/* One tile of forward weights: the bias, then each column of [h; x], of FWD_ROWS pre-scaled rows. */
+static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, const wl_real *phi,
+                              int64_t first_unit, wl_real *out)
+{
+  const int64_t H = l->hidden, columns = l->in + H;
+  for (int r = 0; r < FWD_ROWS; r++) {
+    const int64_t unit = first_unit + r / 4, gate = r % 4, row = gate * H + unit;
+    const double scale = gate == 1 ? -2 * LOG2_E : -LOG2_E;
+    if (unit >= H) continue; /* rows of padding stay zero */
+    const double bias = (double)phi[l->bias + row] + (gate == 2 ? (double)net->forget_bias : 0);
+    out[r] = (wl_real)(scale * bias);
+    for (int64_t k = 0; k < columns; k++) {
+      const int64_t source = k < H ? l->in + k : k - H; /* h first */
+      out[(1 + k) * FWD_ROWS + r] = (wl_real)(scale * (double)phi[l->weight + row * columns + source]);
+    }
+  }
+}
+
+/* Columns [first, first + count) of W, transposed in tiles; rows of dz in the tape's order. */
+static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count, wl_real *out)
+{
+  const int64_t H = l->hidden, columns = l->in + H;
+  for (int64_t column = 0; column < count; column++) {
+    wl_real *tile = out + column / SWEEP_ROWS * 4 * H * SWEEP_ROWS + column % SWEEP_ROWS;
+    for (int64_t r = 0; r < 4 * H; r++)
+      tile[r * SWEEP_ROWS] = phi[l->weight + (r % 4 * H + r / 4) * columns + first + column];
+  }
+}
+
+static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
+{
+  const packed_layout at = packed_of(net);
+  wl_real *out = packed;
+  memset(out, 0, packed_bytes(net));
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    for (int64_t q = 0; q < tiles(l->hidden, FWD_UNITS); q++)
+      pack_forward_tile(net, l, phi, q * FWD_UNITS,
+                        out + at.layer[i].forward + q * (1 + l->hidden + l->in) * FWD_ROWS);
+    pack_back(l, phi, l->in, l->hidden, out + at.layer[i].back_h);
+    pack_back(l, phi, 0, l->in, out + at.layer[i].back_x);
+  }
+  memcpy(out + at.head, phi + net->head_weight,
+         (size_t)(net->layer[net->layers - 1].hidden + 1) * sizeof *out);
+}
+
+/* ---- Forward -------------------------------------------------------------------------------- */
+
+/* acc += W in over n rows of input, FWD_ROWS x COLS vectors. */
+INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n, vec acc[FWD_ROWS][COLS])
+{
+  for (int64_t k = 0; k < n; k++) {
+    vec v[COLS];
+    UNROLL for (int c = 0; c < COLS; c++) v[c] = load(in + k * WL_LANES + c * VECTOR_LANES);
+    UNROLL for (int r = 0; r < FWD_ROWS; r++)
+      UNROLL for (int c = 0; c < COLS; c++) acc[r][c] += w[k * FWD_ROWS + r] * v[c];
+  }
+}
+
+/* Gates and new state of one vector from z' = (i, j, f, o); one division serves all four. */
+INLINE void cell(vec zi, vec zj, vec zf, vec zo, vec c, wl_real *gates, wl_real *tanh_c, wl_real *h_out,
+                 wl_real *c_out)
+{
+  const vec ej = exp2_clipped(zj);
+  const vec di = 1 + exp2_clipped(zi), dj = 1 + ej, df = 1 + exp2_clipped(zf), d_o = 1 + exp2_clipped(zo);
+  const vec ij = di * dj, fo = df * d_o, inverse = 1 / (ij * fo);
+  const vec per_ij = inverse * fo, per_fo = inverse * ij;
+  const vec i = per_ij * dj, j = (1 - ej) * (per_ij * di), f = per_fo * d_o, o = per_fo * df;
+  const vec c_new = f * c + i * j;
+  const vec e = exp2_clipped(c_new * (wl_real)(-2 * LOG2_E));
+  const vec t = (1 - e) / (1 + e);
+  store(gates, i);
+  store(gates + WL_LANES, j);
+  store(gates + 2 * WL_LANES, f);
+  store(gates + 3 * WL_LANES, o);
+  store(tanh_c, t);
+  store(c_out, c_new);
+  store(h_out, o * t);
+}
+
+/* One layer of one block: h and c are the state before, x [in] the inputs. */
+NOINLINE void forward_layer(const wl_lstm_layer *l, const wl_real *w, const wl_real *x, const wl_real *h,
+                            const wl_real *c, wl_real *gates, wl_real *tanh_c, wl_real *h_out, wl_real *c_out)
+{
+  const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;
+  for (int64_t first = 0; first < H; first += FWD_UNITS, w += tile)
+    for (int64_t lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
+      vec acc[FWD_ROWS][COLS];
+      UNROLL for (int r = 0; r < FWD_ROWS; r++)
+        UNROLL for (int v = 0; v < COLS; v++) acc[r][v] = splat(w[r]);
+      forward_products(w + FWD_ROWS, h + lane, H, acc);
+      forward_products(w + (1 + H) * FWD_ROWS, x + lane, l->in, acc);
+      UNROLL for (int u = 0; u < FWD_UNITS; u++) {
+        if (first + u >= H) break;
+        UNROLL for (int v = 0; v < COLS; v++) {
+          const int64_t at = (first + u) * WL_LANES + lane + v * VECTOR_LANES;
+          cell(acc[4 * u][v], acc[4 * u + 1][v], acc[4 * u + 2][v], acc[4 * u + 3][v], load(c + at),
+               gates + 3 * (first + u) * WL_LANES + at, tanh_c + at, h_out + at, c_out + at);
+        }
+      }
+    }
+}
+
+/* Magnitude, and a value with the sign of v and magnitude 1. */
+INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
+INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
+
+/* Inputs x of one vector of gradients; v - v spoils them when v is not finite. */
+INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x)
+{
+  const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
+  const wl_real per_k = 1 / net->strength;
+  if (net->input == WL_LSTM_RAW) {
+    store(x, v);
+  } else if (net->input == WL_LSTM_LOG) {
+    store(x, maximum(splat(-1), logarithm(size + (wl_real)WL_LSTM_LOG_EPSILON) * per_k) + (v - v));
+    store(x + WL_LANES, maximum(splat(-1), minimum(splat(1), grown)));
+  } else {
+    const mask large = (mask)(size * net->strength_exp >= splat(1));
+    store(x, choose(large, logarithm(size) * per_k, splat(-1)) + (v - v));
+    store(x + WL_LANES, choose(large, sign_of(v), grown));
+  }
+}
+
+/* Adjoint of g from those of x. */
+INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx)
+{
+  const vec v = g * net->gradient_scale, size = magnitude_of(v), zero = {0};
+  const wl_real per_k = 1 / net->strength;
+  if (net->input == WL_LSTM_RAW) return load(dx) * net->gradient_scale;
+  const vec grown = load(dx + WL_LANES) * net->strength_exp;
+  vec dv;
+  if (net->input == WL_LSTM_LOG) {
+    const vec shifted = size + (wl_real)WL_LSTM_LOG_EPSILON;
+    const mask above = (mask)(logarithm(shifted) * per_k > splat(-1));
+    const mask inside = (mask)(size * net->strength_exp < splat(1));
+    dv = choose(above, load(dx) * sign_of(v) * per_k / shifted, zero) + choose(inside, grown, zero);
+  } else {
+    const mask large = (mask)(size * net->strength_exp >= splat(1));
+    dv = choose(large, load(dx) * per_k / v, grown);
+  }
+  return dv * net->gradient_scale;
+}
+
+/* u = output_scale (w h + b). */
+INLINE void head(const work *w, const wl_real *h, wl_real *u)
+{
+  const wl_real *weight = w->packed + w->at.head;
+  const int64_t H = w->net->layer[w->net->layers - 1].hidden;
+  for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+    vec even = splat(weight[H]), odd = {0};
+    int64_t j = 0;
+    for (; j + 1 < H; j += 2) {
+      even += weight[j] * load(h + j * WL_LANES + lane);
+      odd += weight[j + 1] * load(h + (j + 1) * WL_LANES + lane);
+    }
+    if (j < H) even += weight[j] * load(h + j * WL_LANES + lane);
+    store(u + lane, (even + odd) * w->net->output_scale);
+  }
+}
+
+/* One step of one block from state `before` to `after` (not the same), its tape into `slot`. The
+ * live step and the replay both call this one copy, hence give the same bits. */
+NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
+                         wl_real *slot, wl_real *u)
+{
+  const wl_lstm_net *net = w->net;
+  wl_real *x = slot + w->slot.x * WL_LANES;
+  for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) preprocess(net, load(g + lane), x + lane);
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    wl_real *h_out = after + l->h * WL_LANES;
+    forward_layer(l, w->packed + w->at.layer[i].forward, x, before + l->h * WL_LANES,
+                  before + l->c * WL_LANES, slot + w->slot.gates[i] * WL_LANES,
+                  slot + w->slot.tanh_c[i] * WL_LANES, h_out, after + l->c * WL_LANES);
+    x = h_out;
+  }
+  if (u) head(w, x, u);
+}
+
+static void step(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
+                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u)
+{
+  work w;
+  carve(&w, net, packed, scratch);
+  const size_t state = (size_t)(net->width * WL_LANES);
+  for (int64_t b = 0; b < blocks; b++) {
+    wl_real *out = s_out + (size_t)b * state;
+    wl_real *after = s_in == s_out ? w.tape + w.slot.size : out;
+    step_block(&w, g + b * WL_LANES, s_in + (size_t)b * state, after, w.tape, u + b * WL_LANES);
+    if (after != out) memcpy(out, after, state * sizeof *out);
+  }
+}
+
+/* ---- Backward: sweep ------------------------------------------------------------------------ */
+
+/* dz over the gates, dc over the cell's adjoint, of one layer at one step. */
+NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c, const wl_real *dh,
+                           wl_real *dc, wl_real *gates)
+{
+  for (int64_t j = 0; j < H; j++)
+    UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+      const int64_t at = j * WL_LANES + lane;
+      wl_real *z = gates + 4 * j * WL_LANES + lane;
+      const vec i = load(z), g = load(z + WL_LANES), f = load(z + 2 * WL_LANES), o = load(z + 3 * WL_LANES);
+      const vec t = load(tanh_c + at), dh_o = load(dh + at) * o;
+      const vec d = load(dc + at) + dh_o * (1 - t * t), df = d * f, di = d * i;
+      store(z, di * (g * (1 - i)));
+      store(z + WL_LANES, di * (1 - g * g));
+      store(z + 2 * WL_LANES, df * (load(c_before + at) * (1 - f)));
+      store(z + 3 * WL_LANES, dh_o * (t * (1 - o)));
+      store(dc + at, df);
+    }
+}
+
+/* out (+)= W^T dz: `n` rows in tiles of SWEEP_ROWS, each over 4 H rows of dz. */
+NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add, wl_real *out)
+{
+  for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)
+    for (int64_t lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
+      vec acc[SWEEP_ROWS][COLS];
+      wl_real *to = out + row * WL_LANES + lane;
+      UNROLL for (int r = 0; r < SWEEP_ROWS; r++)
+        UNROLL for (int c = 0; c < COLS; c++) {
+          const vec old = load(to + r * WL_LANES + c * VECTOR_LANES);
+          acc[r][c] = add ? old : (vec){0};
+        }
+      for (int64_t k = 0; k < 4 * H; k++) {
+        vec v[COLS];
+        UNROLL for (int c = 0; c < COLS; c++) v[c] = load(dz + k * WL_LANES + lane + c * VECTOR_LANES);
+        UNROLL for (int r = 0; r < SWEEP_ROWS; r++)
+          UNROLL for (int c = 0; c < COLS; c++) acc[r][c] += w[k * SWEEP_ROWS + r] * v[c];
+      }
+      UNROLL for (int r = 0; r < SWEEP_ROWS; r++)
+        UNROLL for (int c = 0; c < COLS; c++) store(to + r * WL_LANES + c * VECTOR_LANES, acc[r][c]);
+    }
+}
+
+/* The adjoint of u enters: head row of the tape = output_scale lam; dh of the last layer grows. */
+static void head_adjoint(const work *w, const wl_real *lam, wl_real *slot)
+{
+  const int last = w->net->layers - 1;
+  const wl_real *weight = w->packed + w->at.head;
+  wl_real *row = slot + w->slot.head * WL_LANES;
+  for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+    const vec du = load(lam + lane) * w->net->output_scale;
+    store(row + lane, du);
+    for (int64_t j = 0; j < w->net->layer[last].hidden; j++) {
+      wl_real *dh = w->dh[last] + j * WL_LANES + lane;
+      store(dh, load(dh) + weight[j] * du);
+    }
+  }
+}
+
+/* Adjoint of one step whose tape is `slot`, the state before it at the start of `before`. */
+static void sweep_step(const work *w, const wl_real *before, wl_real *slot, int want_x)
+{
+  for (int i = w->net->layers - 1; i >= 0; i--) {
+    const wl_lstm_layer *l = &w->net->layer[i];
+    wl_real *dz = slot + w->slot.gates[i] * WL_LANES;
+    cell_adjoint(l->hidden, before + l->c * WL_LANES, slot + w->slot.tanh_c[i] * WL_LANES, w->dh[i], w->dc[i], dz);
+    sweep_products(w->packed + w->at.layer[i].back_h, dz, l->hidden, l->hidden, 0, w->dh[i]);
+    if (i > 0) sweep_products(w->packed + w->at.layer[i].back_x, dz, l->in, l->hidden, 1, w->dh[i - 1]);
+    else if (want_x) sweep_products(w->packed + w->at.layer[i].back_x, dz, l->in, l->hidden, 0, w->dx);
+  }
+}
+
+/* Moves the adjoint of a block's state between the rule's layout and the padded scratch. */
+static void move_adjoint(const work *w, wl_real *mu, int out)
+{
+  for (int i = 0; i < w->net->layers; i++) {
+    const wl_lstm_layer *l = &w->net->layer[i];
+    const size_t bytes = (size_t)(l->hidden * WL_LANES) * sizeof *mu;
+    wl_real *h = mu + l->h * WL_LANES, *c = mu + l->c * WL_LANES;
+    memcpy(out ? h : w->dh[i], out ? w->dh[i] : h, bytes);
+    memcpy(out ? c : w->dc[i], out ? w->dc[i] : c, bytes);
+  }
+}
+
+/* lam of a block across step k: + loss_weight loss_grad. */
+static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam)
+{
+  const wl_real weight = (wl_real)chunk->loss_weight[k];
+  const wl_real *grad = chunk->loss_grad + k * WL_LANES * chunk->blocks + at;
+  for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
+}
+
+/* Replays block b of the chunk into tape [steps + 1] slots and sweeps it back. */
+static void replay_and_sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape)
+{
+  const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES, state = w->net->width * WL_LANES;
+  memcpy(tape, chunk->state + b * state, (size_t)state * sizeof *tape);
+  for (int64_t k = 0; k < chunk->steps; k++) {
+    wl_real *slot = tape + (k + 1) * w->slot.size;
+    step_block(w, chunk->g + k * stride + at, slot - w->slot.size, slot, slot, NULL);
+  }
+  move_adjoint(w, chunk->mu + b * state, 0);
+  for (int64_t k = chunk->steps - 1; k >= 0; k--) {
+    wl_real *slot = tape + (k + 1) * w->slot.size;
+    head_adjoint(w, chunk->lam + at, slot);
+    sweep_step(w, slot - w->slot.size, slot, chunk->gbar != NULL);
+    for (int64_t l = 0; chunk->gbar && l < WL_LANES; l += VECTOR_LANES)
+      store(chunk->gbar + k * stride + at + l,
+            preprocess_adjoint(w->net, load(chunk->g + k * stride + at + l), w->dx + l));
+    if (chunk->loss_grad) add_loss(chunk, k, at, chunk->lam + at);
+  }
+  move_adjoint(w, chunk->mu + b * state, 1);
+}
+
+/* ---- Backward: weight gradient --------------------------------------------------------------- */
+
+/* A run of tape: `blocks` blocks of `steps` steps, each preceded by its starting slot. */
+typedef struct tape_run {
+  int64_t blocks, steps, slot; /* slot: reals */
+} tape_run;
+
+/* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit.
+ * `in` and `dz` point into the first slot that takes part. */
+INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real *dz, const int inputs,
+                          const int bias, wl_real *out)
+{
+  vec acc[GRAD_INPUTS + 1][4] = {{{0}}};
+  for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
+    for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot)
+      UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+        vec v[GRAD_INPUTS + 1];
+        UNROLL for (int r = 0; r < inputs; r++) v[r] = load(in + r * WL_LANES + lane);
+        UNROLL for (int q = 0; q < 4; q++) {
+          const vec d = load(dz + q * WL_LANES + lane);
+          UNROLL for (int r = 0; r < inputs; r++) acc[r][q] += v[r] * d;
+          if (bias) acc[inputs][q] += d;
+        }
+      }
+  UNROLL for (int r = 0; r < inputs + bias; r++)
+    add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+}
+
+/* The tile's body for each number of inputs, so that accumulators stay in registers. */
+#define GRADIENT_CASE(n, bias)                                                            \
+  for (int64_t j = 0; j < H; j++)                                                         \
+    gradient_tile(run, in, dz + 4 * j * WL_LANES, (n), (bias), out + 4 * j * columns)
+NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_real *dz, int64_t H,
+                               int64_t columns, int64_t inputs, wl_real *out)
+{
+  switch (inputs) {
+  case 0: GRADIENT_CASE(0, 1); break;
+  case 1: GRADIENT_CASE(1, 0); break;
+  case 2: GRADIENT_CASE(2, 0); break;
+  case 3: GRADIENT_CASE(3, 0); break;
+#if VECTOR_BYTES == 64
+  case 4: GRADIENT_CASE(4, 0); break;
+  default: GRADIENT_CASE(5, 0); break;
+#endif
+  }
+}
+
+/* dW of one layer: columns of x, then of h, in tiles of nearly equal width; then the bias. */
+static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums)
+{
+  const wl_lstm_layer *l = &w->net->layer[layer];
+  const int64_t H = l->hidden, columns = l->in + H + 1;
+  const wl_real *next = w->tape + run->slot, *dz = next + w->slot.gates[layer] * WL_LANES;
+  const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
+  const wl_real *h = w->tape + l->h * WL_LANES; /* h before the step: one slot earlier */
+  for (int part = 0; part < 2; part++) {
+    const int64_t n = part ? H : l->in, count = tiles(n, GRAD_INPUTS);
+    for (int64_t q = 0; q < count; q++) {
+      const int64_t from = q * n / count, to = (q + 1) * n / count;
+      gradient_columns(run, (part ? h : x) + from * WL_LANES, dz, H, columns, to - from,
+                       sums + 4 * ((part ? l->in : 0) + from));
+    }
+  }
+  gradient_columns(run, x, dz, H, columns, 0, sums + 4 * (columns - 1));
+}
+
+/* Head: dw = sum du h, db = sum du. */
+NOINLINE void head_gradient(const work *w, const tape_run *run, wl_real *sums)
+{
+  const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
+  for (int64_t j = 0; j < l->hidden; j += 4) {
+    vec acc[4] = {{0}}, bias = {0};
+    for (int64_t b = 0; b < run->blocks; b++)
+      for (int64_t k = 1; k <= run->steps; k++) {
+        const wl_real *slot = w->tape + (b * (run->steps + 1) + k) * run->slot;
+        UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+          const vec du = load(slot + w->slot.head * WL_LANES + lane);
+          UNROLL for (int q = 0; q < 4; q++) acc[q] += du * load(slot + (l->h + j + q) * WL_LANES + lane);
+          bias += du;
+        }
+      }
+    add_sums(sums + w->sum.head + j, acc[0], acc[1], acc[2], acc[3]);
+    if (j == 0) add_sums(sums + w->sum.bias, bias, (vec){0}, (vec){0}, (vec){0});
+  }
+}
+
+/* From the order of the sums to that of phi. */
+static void unpack_sums(const work *w, wl_real *partial)
+{
+  const wl_lstm_net *net = w->net;
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    const int64_t H = l->hidden, columns = l->in + H;
+    for (int64_t r = 0; r < 4 * H; r++) {
+      const wl_real *from = w->sums + w->sum.layer[i] + r % H * (columns + 1) * 4 + r / H;
+      for (int64_t k = 0; k < columns; k++) partial[l->weight + r * columns + k] = from[4 * k];
+      partial[l->bias + r] = from[4 * columns];
+    }
+  }
+  memcpy(partial + net->head_weight, w->sums + w->sum.head,
+         (size_t)(net->head_bias - net->head_weight) * sizeof *partial);
+  partial[net->head_bias] = w->sums[w->sum.bias];
+}
+
+/* Blocks taken together: several when the chunk is short, so that the weight gradient has enough
+ * terms to work on, yet the tape stays as short as that of a full chunk. */
+static void backward(const wl_lstm_net *net, const void *packed, void *scratch, const wl_rule_chunk *chunk,
+                     int64_t first, int64_t count, wl_real *partial)
+{
+  work w;
+  carve(&w, net, packed, scratch);
+  memset(w.sums, 0, (size_t)w.sum.size * sizeof *w.sums);
+  const int64_t together = WL_CHUNK_STEPS / chunk->steps;
+  for (int64_t done = 0; done < count;) {
+    const int64_t blocks = count - done < together ? count - done : together;
+    const tape_run run = {.blocks = blocks, .steps = chunk->steps, .slot = w.slot.size};
+    for (int64_t b = 0; b < blocks; b++)
+      replay_and_sweep(&w, chunk, first + done + b, w.tape + b * (chunk->steps + 1) * w.slot.size);
+    for (int i = 0; i < net->layers; i++) layer_gradient(&w, &run, i, w.sums + w.sum.layer[i]);
+    head_gradient(&w, &run, w.sums);
+    done += blocks;
+  }
+  unpack_sums(&w, partial);
+}
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define TEXT_(a) #a
+#define TEXT(a) TEXT_(a)
+extern const wl_lstm_kernel JOIN(wl_lstm_kernel_, WL_VARIANT);
+const wl_lstm_kernel JOIN(wl_lstm_kernel_, WL_VARIANT) = {TEXT(WL_VARIANT), packed_bytes, scratch_bytes, pack, step, backward};

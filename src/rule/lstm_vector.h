@@ -1,0 +1,153 @@
+/* lstm_vector.h - vectors of coordinates for lstm_kernel.c, as wide as the instruction set allows.
+ *
+ * GNU vector types only: the same lines compile to 64, 32 and 16 byte registers, in float and in
+ * double. A row is the WL_LANES coordinates of a block, ROW_VECS vectors. Everything is static:
+ * each compilation of the kernel has a copy of its own.
+ *
+ * Arguments of minimum and maximum are ordered so that a NaN in the second passes through. */
+#ifndef WL_RULE_LSTM_VECTOR_H
+#define WL_RULE_LSTM_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+
+#include "base/real.h"
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#if defined(__AVX__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#ifdef WL_DOUBLE
+typedef int64_t wl_bits;
+#else
+typedef int32_t wl_bits;
+#endif
+typedef wl_real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef wl_bits mask __attribute__((vector_size(VECTOR_BYTES)));
+typedef wl_real vec_memory __attribute__((vector_size(VECTOR_BYTES), may_alias));
+
+enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real), ROW_VECS = WL_LANES / VECTOR_LANES };
+
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
+#define UNROLL _Pragma("GCC unroll 64")
+
+INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
+INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
+INLINE vec splat(wl_real x) { return x - (vec){0}; }
+/* a where m is all ones, b where it is zero. */
+INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+
+/* The intrinsics below say in one instruction what comparison and choice say in three. */
+#if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
+INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif VECTOR_BYTES == 32 && !defined(WL_DOUBLE)
+INLINE vec minimum(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE vec maximum(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
+#elif defined(__SSE2__) && VECTOR_BYTES == 16 && !defined(WL_DOUBLE)
+INLINE vec minimum(vec a, vec b) { return (vec)_mm_min_ps((__m128)a, (__m128)b); }
+INLINE vec maximum(vec a, vec b) { return (vec)_mm_max_ps((__m128)a, (__m128)b); }
+#else
+INLINE vec minimum(vec a, vec b) { return choose(a < b, a, b); }
+INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
+#endif
+
+/* Clips an exponent of two so that a product of four of 1 + 2^x is finite and 2^x is normal. */
+#ifdef WL_DOUBLE
+INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255), x)); }
+#else
+INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
+#endif
+
+/* 2^x. In float: x = n + f, n nearest integer, minimax polynomial of degree 5 on |f| <= 1/2
+ * (relative error 2e-7 with rounding), n added to the exponent bits. */
+#ifdef WL_DOUBLE
+INLINE vec exp2_clipped(vec x)
+{
+  x = clip_exponent(x);
+  for (int l = 0; l < VECTOR_LANES; l++) x[l] = exp2(x[l]);
+  return x;
+}
+#else
+INLINE vec exp2_clipped(vec x)
+{
+  const wl_real magic = 12582912; /* 1.5 x 2^23: adding it rounds to an integer in the low bits */
+  x = clip_exponent(x);
+  const vec shifted = x + magic;
+  const vec f = x - (shifted - magic);
+  vec p = f * 1.32764720e-3f + 9.67554121e-3f;
+  p = p * f + 5.55071327e-2f;
+  p = p * f + 2.40221197e-1f;
+  p = p * f + 6.93146967e-1f;
+  p = p * f + 1.0f;
+  return (vec)((mask)p + ((mask)shifted << 23));
+}
+#endif
+
+/* log x for positive normal x. In float: x = m 2^e, m in [sqrt 1/2, sqrt 2),
+ * log m = 2 s (1 + s^2/3 + s^4/5 + ...), s = (m - 1)/(m + 1). */
+#ifdef WL_DOUBLE
+INLINE vec logarithm(vec x)
+{
+  for (int l = 0; l < VECTOR_LANES; l++) x[l] = log(x[l]);
+  return x;
+}
+#else
+INLINE vec logarithm(vec x)
+{
+  const mask bits = (mask)x;
+  const vec m1 = (vec)((bits & 0x7fffff) | 0x3f800000);
+  const mask high = (mask)(m1 > splat(1.41421356f));
+  const vec m = choose(high, m1 * 0.5f, m1);
+  const vec e = __builtin_convertvector(((bits >> 23) & 0xff) - 127 - high, vec);
+  const vec s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
+  const vec series = 1.0f + s2 * (0.333333333f + s2 * (0.2f + s2 * (0.142857143f + s2 * 0.111111111f)));
+  return e * 0.693147181f + 2.0f * s * series;
+}
+#endif
+
+/* p[0..4) += sums over lanes of a, b, c, d, always in the same order. */
+#if VECTOR_BYTES > 16 && !defined(WL_DOUBLE)
+INLINE __m128 fold(vec a)
+{
+#if VECTOR_BYTES == 64
+  const __m256 low = _mm512_castps512_ps256((__m512)a);
+  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)a), 1));
+  const __m256 half = _mm256_add_ps(low, high);
+#else
+  const __m256 half = (__m256)a;
+#endif
+  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d)
+{
+  const __m128 ab = _mm_hadd_ps(fold(a), fold(b)), cd = _mm_hadd_ps(fold(c), fold(d));
+  _mm_storeu_ps(p, _mm_add_ps(_mm_loadu_ps(p), _mm_hadd_ps(ab, cd)));
+}
+#else
+INLINE wl_real sum_lanes(vec a)
+{
+  for (int half = VECTOR_LANES / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; l++) a[l] += a[l + half];
+  return a[0];
+}
+INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d)
+{
+  p[0] += sum_lanes(a);
+  p[1] += sum_lanes(b);
+  p[2] += sum_lanes(c);
+  p[3] += sum_lanes(d);
+}
+#endif
+
+#endif

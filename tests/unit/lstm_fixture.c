@@ -1,0 +1,159 @@
+/* lstm_fixture.c - builds and runs the chunks that the LSTM's tests compare. */
+#include "unit/lstm_fixture.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void fill(uint64_t step, int64_t n, double spread, wl_real *out)
+{
+  const wl_stream s = {.seed = 7, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = step};
+  wl_rng_uniform(s, 0, n, -spread, spread, out);
+}
+
+static wl_real *reals(int64_t n)
+{
+  wl_real *p = NULL;
+  assert_int_equal(wl_alloc((void **)&p, (size_t)n, sizeof *p), WL_OK);
+  return p;
+}
+
+/* Zero in the lanes of padding of `rows` rows per block. */
+static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p)
+{
+  for (int64_t at = f->n; at < f->lanes; at++)
+    for (int64_t r = 0; r < rows; r++) p[(at / WL_LANES * rows + r) * WL_LANES + at % WL_LANES] = 0;
+}
+
+static void fill_gradients(lstm_fixture *f)
+{
+  const int64_t all = f->steps * f->lanes;
+  fill(1, all, 1, f->g);
+  wl_real *exponent = f->u; /* free until the forward run */
+  fill(2, all, 1, exponent);
+  for (int64_t i = 0; i < all; i++) f->g[i] *= (wl_real)pow(10, 3 * ((double)exponent[i] - 1));
+  fill(3, all, 1, f->loss_grad);
+  for (int64_t k = 0; k < f->steps; k++) {
+    f->weight[k] = 0.5 + 0.05 * (double)k;
+    clear_padding(f, 1, f->g + k * f->lanes);
+    clear_padding(f, 1, f->loss_grad + k * f->lanes);
+  }
+}
+
+void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread)
+{
+  memset(f, 0, sizeof *f);
+  wl_lstm_net_shape(&f->net, c->input, c->layers, c->hidden);
+  wl_lstm_net_scales(&f->net, 0, 1.5, 0.7, 1);
+  f->rule = (wl_rule){.ops = &wl_rule_lstm, .impl = &f->net, .state_width = f->net.width};
+  f->rule.phi.size = f->net.parameters;
+  f->n = c->n;
+  f->blocks = wl_blocks(c->n);
+  f->lanes = wl_pad(c->n);
+  f->steps = c->steps;
+  const int64_t all = f->steps * f->lanes, state = f->lanes * f->net.width;
+  f->phi = reals(f->net.parameters);
+  f->g = reals(all);
+  f->loss_grad = reals(all);
+  f->gbar = reals(all);
+  f->u = reals(all);
+  f->state = reals(state);
+  f->after = reals(state);
+  f->lam0 = reals(f->lanes);
+  f->lam = reals(f->lanes);
+  f->mu0 = reals(state);
+  f->mu = reals(state);
+  assert_int_equal(WL_NEW(f->phi_grad, f->net.parameters), WL_OK);
+  fill(4, f->net.parameters, spread, f->phi);
+  fill(5, state, 0.5, f->state);
+  fill(6, f->lanes, 1, f->lam0);
+  fill(7, state, 0.5, f->mu0);
+  fill_gradients(f);
+  clear_padding(f, 1, f->lam0);
+  clear_padding(f, f->net.width, f->mu0);
+}
+
+void lstm_fixture_destroy(lstm_fixture *f)
+{
+  wl_real *all[] = {f->phi, f->g, f->loss_grad, f->gbar, f->u, f->state, f->after, f->lam0, f->lam, f->mu0, f->mu};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) wl_free(all[i]);
+  wl_free(f->phi_grad);
+}
+
+/* Packed weights and scratch of the reference, or a workspace of the rule. */
+typedef struct runner {
+  wl_rule_ws ws;
+  void *packed, *scratch;
+} runner;
+
+static void runner_create(const lstm_fixture *f, int threads, runner *r)
+{
+  memset(r, 0, sizeof *r);
+  if (threads == 0) {
+    assert_int_equal(wl_alloc(&r->packed, 1, wl_lstm_kernel_reference.packed_bytes(&f->net)), WL_OK);
+    assert_int_equal(wl_alloc(&r->scratch, 1, wl_lstm_kernel_reference.scratch_bytes(&f->net)), WL_OK);
+    wl_lstm_kernel_reference.pack(&f->net, f->phi, r->packed);
+  } else {
+    r->ws = (wl_rule_ws){.max_blocks = f->blocks, .threads = threads};
+    assert_int_equal(wl_rule_lstm.ws_create(&f->rule, f->blocks, threads, &r->ws.impl), WL_OK);
+    wl_rule_lstm.pack(&f->rule, &r->ws, f->phi);
+  }
+}
+
+static void runner_destroy(runner *r)
+{
+  wl_rule_lstm.ws_destroy(r->ws.impl);
+  wl_free(r->packed);
+  wl_free(r->scratch);
+}
+
+void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place)
+{
+  runner r;
+  runner_create(f, threads, &r);
+  const size_t bytes = (size_t)(f->lanes * f->net.width) * sizeof *f->after;
+  wl_real *const before = in_place ? f->after : reals(f->lanes * f->net.width);
+  memcpy(f->after, f->state, bytes);
+  for (int64_t k = 0; k < f->steps; k++) {
+    const wl_real *g = f->g + k * f->lanes;
+    wl_real *u = f->u + k * f->lanes;
+    if (!in_place) memcpy(before, f->after, bytes);
+    if (threads == 0)
+      wl_lstm_kernel_reference.step(&f->net, r.packed, r.scratch, f->blocks, g, before, f->after, u);
+    else
+      wl_rule_lstm.step(&f->rule, &r.ws, k, f->blocks, g, NULL, before, f->after, u);
+  }
+  if (!in_place) wl_free(before);
+  runner_destroy(&r);
+}
+
+/* The reference's gradient is rounded once to working precision for each run of blocks. */
+static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *chunk)
+{
+  wl_real *partial = reals(f->net.parameters);
+  wl_lstm_kernel_reference.backward(&f->net, r->packed, r->scratch, chunk, 0, f->blocks, partial);
+  for (int64_t p = 0; p < f->net.parameters; p++) f->phi_grad[p] += (double)partial[p];
+  wl_free(partial);
+}
+
+void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar)
+{
+  runner r;
+  runner_create(f, threads, &r);
+  memcpy(f->lam, f->lam0, (size_t)f->lanes * sizeof *f->lam);
+  memcpy(f->mu, f->mu0, (size_t)(f->lanes * f->net.width) * sizeof *f->mu);
+  memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
+  const wl_rule_chunk chunk = {.steps = f->steps, .blocks = f->blocks, .g = f->g, .state = f->state,
+    .loss_grad = f->loss_grad, .loss_weight = f->weight, .lam = f->lam, .mu = f->mu,
+    .gbar = want_gbar ? f->gbar : NULL};
+  if (threads == 0)
+    reference_backward(f, &r, &chunk);
+  else
+    wl_rule_lstm.backward(&f->rule, &r.ws, &chunk, f->phi_grad);
+  runner_destroy(&r);
+}

@@ -1,0 +1,39 @@
+/* lstm_fixture.h - a made-up chunk of an LSTM rule: weights, state, gradients and adjoints. */
+#ifndef WL_TEST_LSTM_FIXTURE_H
+#define WL_TEST_LSTM_FIXTURE_H
+
+#include "rule/lstm.h"
+#include "rule/lstm_net.h"
+
+extern const wl_lstm_kernel wl_lstm_kernel_reference;
+
+typedef struct lstm_case {
+  wl_lstm_input input;
+  int layers;
+  int64_t hidden[WL_LSTM_MAX_LAYERS];
+  int64_t n, steps;
+} lstm_case;
+
+/* Everything a chunk reads, and room for what it writes. n lanes are in use, padding is zero. */
+typedef struct lstm_fixture {
+  wl_lstm_net net;
+  wl_rule rule;       /* of `net`, without options */
+  int64_t n, blocks, lanes, steps;
+  wl_real *phi;
+  wl_real *g, *loss_grad, *gbar, *u; /* [steps][lanes] */
+  wl_real *state, *after;            /* [blocks][width][16] at the start, after the steps */
+  wl_real *lam0, *mu0, *lam, *mu;    /* given, and worked on */
+  double weight[WL_CHUNK_STEPS];
+  double *phi_grad;
+} lstm_fixture;
+
+/* Weights ~ U(-spread, spread); gradients of magnitudes 1e-6 to 1 around zero. */
+void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread);
+void lstm_fixture_destroy(lstm_fixture *f);
+/* Runs the steps with the rule's kernel of `threads` threads, or with the reference for 0:
+ * fills u and after. In place when `in_place`. */
+void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place);
+/* The adjoint of the chunk: fills lam, mu, gbar (when `want_gbar`), phi_grad. */
+void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
+
+#endif

@@ -1,0 +1,261 @@
+/* test_lstm.c - the fast LSTM kernel against the reference, itself (threads, in place, replay) and
+ * central differences. Runs in both precisions and, with WARPLOOM_ISA, for each instruction set. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "unit/lstm_fixture.h"
+
+#ifdef WL_DOUBLE
+static const double tolerance = 1e-12;
+#else
+static const double tolerance = 5e-6;
+#endif
+
+static const lstm_case cases[] = {
+  {WL_LSTM_RAW, 2, {20, 20}, 1000, 20},  {WL_LSTM_LOG, 2, {20, 20}, 1000, 20},
+  {WL_LSTM_PAPER, 2, {20, 20}, 1000, 20}, {WL_LSTM_RAW, 2, {20, 20}, 1, 20},
+  {WL_LSTM_LOG, 1, {7}, 15, 3},          {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 7},
+  {WL_LSTM_RAW, 1, {32}, 17, 20},        {WL_LSTM_LOG, 4, {1, 2, 6, 11}, 1000, 1},
+  {WL_LSTM_PAPER, 2, {20, 20}, 300, 1},  {WL_LSTM_RAW, 3, {3, 5, 4}, 300, 6},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* |a - b| / |b| in the Euclidean norm. */
+static double distance(const wl_real *a, const wl_real *b, int64_t n)
+{
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < n; i++) {
+    difference += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    norm += (double)b[i] * (double)b[i];
+  }
+  return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+}
+
+static double distance_double(const double *a, const double *b, int64_t n)
+{
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < n; i++) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+}
+
+#define CHECK_CLOSE(value, limit)                                                        \
+  do {                                                                                   \
+    const double d_ = (value);                                                           \
+    if (!(d_ <= (limit))) fail_msg("case %d: %s = %.3g > %.3g", i, #value, d_, (limit)); \
+  } while (0)
+
+/* The largest distance over the tensors of phi. */
+static double worst_tensor(const lstm_fixture *f, const double *a, const double *b)
+{
+  const wl_lstm_net *net = &f->net;
+  double worst = distance_double(a + net->head_bias, b + net->head_bias, 1);
+  const int64_t last = net->layer[net->layers - 1].hidden;
+  worst = fmax(worst, distance_double(a + net->head_weight, b + net->head_weight, last));
+  for (int l = 0; l < net->layers; l++) {
+    const int64_t w = net->layer[l].weight, bias = net->layer[l].bias, H = net->layer[l].hidden;
+    worst = fmax(worst, distance_double(a + w, b + w, bias - w));
+    worst = fmax(worst, distance_double(a + bias, b + bias, 4 * H));
+  }
+  return worst;
+}
+
+static void forward_equals_reference(void **context)
+{
+  (void)context;
+  for (int i = 0; i < CASES; i++) {
+    lstm_fixture fast, slow;
+    lstm_fixture_create(&fast, &cases[i], 0.5);
+    lstm_fixture_create(&slow, &cases[i], 0.5);
+    lstm_fixture_forward(&fast, 1, true);
+    lstm_fixture_forward(&slow, 0, true);
+    CHECK_CLOSE(distance(fast.u, slow.u, fast.steps * fast.lanes), tolerance);
+    CHECK_CLOSE(distance(fast.after, slow.after, fast.lanes * fast.net.width), tolerance);
+    lstm_fixture_destroy(&fast);
+    lstm_fixture_destroy(&slow);
+  }
+}
+
+static void backward_equals_reference(void **context)
+{
+  (void)context;
+  for (int i = 0; i < CASES; i++) {
+    lstm_fixture fast, slow;
+    lstm_fixture_create(&fast, &cases[i], 0.5);
+    lstm_fixture_create(&slow, &cases[i], 0.5);
+    lstm_fixture_backward(&fast, 1, true);
+    lstm_fixture_backward(&slow, 0, true);
+    CHECK_CLOSE(worst_tensor(&fast, fast.phi_grad, slow.phi_grad), tolerance);
+    CHECK_CLOSE(distance(fast.lam, slow.lam, fast.lanes), tolerance);
+    CHECK_CLOSE(distance(fast.mu, slow.mu, fast.lanes * fast.net.width), tolerance);
+    CHECK_CLOSE(distance(fast.gbar, slow.gbar, fast.steps * fast.lanes), tolerance);
+    lstm_fixture_destroy(&fast);
+    lstm_fixture_destroy(&slow);
+  }
+}
+
+/* Threads, being in place, and asking for gbar must not change a bit. */
+static void bits_do_not_depend_on_how(void **context)
+{
+  (void)context;
+  for (int i = 0; i < CASES; i++) {
+    lstm_fixture a, b;
+    lstm_fixture_create(&a, &cases[i], 0.5);
+    lstm_fixture_create(&b, &cases[i], 0.5);
+    lstm_fixture_forward(&a, 1, true);
+    lstm_fixture_forward(&b, 2, false);
+    const size_t state = (size_t)(a.lanes * a.net.width) * sizeof(wl_real);
+    assert_memory_equal(a.u, b.u, (size_t)(a.steps * a.lanes) * sizeof(wl_real));
+    assert_memory_equal(a.after, b.after, state);
+    lstm_fixture_backward(&a, 1, true);
+    lstm_fixture_backward(&b, 3, false);
+    assert_memory_equal(a.phi_grad, b.phi_grad, (size_t)a.net.parameters * sizeof(double));
+    assert_memory_equal(a.lam, b.lam, (size_t)a.lanes * sizeof(wl_real));
+    assert_memory_equal(a.mu, b.mu, state);
+    lstm_fixture_destroy(&a);
+    lstm_fixture_destroy(&b);
+  }
+}
+
+/* Unused lanes with zero adjoints add nothing: the gradient of n lanes is that of padded n. */
+static void padding_adds_nothing(void **context)
+{
+  (void)context;
+  lstm_fixture f;
+  lstm_fixture_create(&f, &cases[3], 0.5);
+  lstm_fixture_backward(&f, 1, true);
+  for (int64_t at = f.n; at < f.lanes; at++) {
+    assert_true(f.lam[at] == 0);
+    for (int64_t k = 0; k < f.steps; k++) assert_true(f.gbar[k * f.lanes + at] == 0);
+  }
+  lstm_fixture_destroy(&f);
+}
+
+/* A non-finite gradient must not come out as a finite update. */
+static void nan_passes_through(void **context)
+{
+  (void)context;
+  for (int i = 0; i < 3; i++) {
+    lstm_fixture f;
+    lstm_fixture_create(&f, &cases[i], 0.5);
+    f.g[5] = (wl_real)NAN;
+    lstm_fixture_forward(&f, 1, true);
+    assert_true(isnan((double)f.u[5]));
+    assert_true(isfinite((double)f.u[4]));
+    lstm_fixture_destroy(&f);
+  }
+}
+
+/* Extreme inputs saturate the gates and stay finite. */
+static void extremes_stay_finite(void **context)
+{
+  (void)context;
+  for (int i = 0; i < 3; i++) {
+    lstm_fixture f;
+    lstm_fixture_create(&f, &cases[i], 3);
+    for (int64_t k = 0; k < f.steps; k++) {
+      f.g[k * f.lanes] = (wl_real)1e30;
+      f.g[k * f.lanes + 1] = (wl_real)-1e30;
+      f.g[k * f.lanes + 2] = 0;
+    }
+    lstm_fixture_forward(&f, 1, true);
+    lstm_fixture_backward(&f, 1, true);
+    for (int64_t at = 0; at < f.steps * f.lanes; at++)
+      assert_true(isfinite((double)f.u[at]) && isfinite((double)f.gbar[at]));
+    for (int64_t p = 0; p < f.net.parameters; p++) assert_true(isfinite(f.phi_grad[p]));
+    lstm_fixture_destroy(&f);
+  }
+}
+
+#ifdef WL_DOUBLE
+/* F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K, whose adjoint the chunk computes; lam_{k+1} are
+ * constants: lam0 plus the loss terms of the steps after. */
+static double objective(lstm_fixture *f)
+{
+  lstm_fixture_forward(f, 1, true);
+  double value = 0;
+  for (int64_t at = 0; at < f->lanes * f->net.width; at++) value += f->mu0[at] * f->after[at];
+  for (int64_t at = 0; at < f->lanes; at++) {
+    double lam = f->lam0[at];
+    for (int64_t k = f->steps - 1; k >= 0; k--) {
+      value += lam * f->u[k * f->lanes + at];
+      lam += f->weight[k] * f->loss_grad[k * f->lanes + at];
+    }
+  }
+  return value;
+}
+
+/* (F(x + h d) - F(x - h d)) / 2h for x [n] of the fixture. */
+static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t n, double h)
+{
+  for (int64_t i = 0; i < n; i++) x[i] += h * d[i];
+  const double above = objective(f);
+  for (int64_t i = 0; i < n; i++) x[i] -= 2 * h * d[i];
+  const double below = objective(f);
+  for (int64_t i = 0; i < n; i++) x[i] += h * d[i];
+  return (above - below) / (2 * h);
+}
+
+/* Signed comparison along one direction; the error must fall as h^2 until rounding takes over. */
+static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner, double scale, const wl_real *d)
+{
+  const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);
+  const double fine = fabs(difference(f, x, d, n, 1e-4 * scale) - inner);
+  const double size = fmax(fabs(inner), 1);
+  if (!(fine <= 1e-6 * size)) fail_msg("case %d: error %.3g of %.3g", i, fine, inner);
+  if (!(fine <= 0.02 * coarse || fine <= 1e-9 * size)) fail_msg("case %d: error %.3g to %.3g", i, coarse, fine);
+}
+
+static void backward_equals_differences(void **context)
+{
+  (void)context;
+  static const lstm_case small[] = {{WL_LSTM_RAW, 2, {5, 6}, 17, 4}, {WL_LSTM_LOG, 1, {7}, 5, 5},
+                                    {WL_LSTM_PAPER, 3, {3, 5, 4}, 9, 3}};
+  for (int i = 0; i < 3; i++) {
+    lstm_fixture f;
+    lstm_fixture_create(&f, &small[i], 0.7);
+    const int64_t all = f.steps * f.lanes, state = f.lanes * f.net.width;
+    lstm_fixture_backward(&f, 1, true);
+    for (uint64_t probe = 0; probe < 3; probe++) {
+      wl_real *d = NULL;
+      assert_int_equal(WL_NEW(d, state + all + f.net.parameters), WL_OK);
+      const wl_stream s = {.seed = 11, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = probe};
+      wl_rng_normal(s, 0, state + all + f.net.parameters, 1, d);
+      double inner = 0;
+      for (int64_t p = 0; p < f.net.parameters; p++) inner += d[p] * f.phi_grad[p];
+      check_direction(&f, i, f.phi, f.net.parameters, inner, 1, d);
+      inner = 0;
+      for (int64_t p = 0; p < state; p++) inner += d[p] * f.mu[p];
+      check_direction(&f, i, f.state, state, inner, 1, d);
+      inner = 0; /* gradients move in proportion, so that none crosses a kink of the preprocessing */
+      for (int64_t p = 0; p < all; p++) inner += (d[p] *= f.g[p]) * f.gbar[p];
+      check_direction(&f, i, f.g, all, inner, 0.1, d);
+      wl_free(d);
+    }
+    lstm_fixture_destroy(&f);
+  }
+}
+#endif
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(forward_equals_reference), cmocka_unit_test(backward_equals_reference),
+    cmocka_unit_test(bits_do_not_depend_on_how), cmocka_unit_test(padding_adds_nothing),
+    cmocka_unit_test(nan_passes_through), cmocka_unit_test(extremes_stay_finite),
+#ifdef WL_DOUBLE
+    cmocka_unit_test(backward_equals_differences),
+#endif
+  };
+  printf("kernel: %s\n", wl_lstm_kernel_select()->name);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
