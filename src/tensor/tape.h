@@ -16,6 +16,8 @@
 #ifndef WL_TENSOR_TAPE_H
 #define WL_TENSOR_TAPE_H
 
+#include <stdbool.h>
+
 #include "base/layout.h"
 #include "base/real.h"
 
@@ -76,6 +78,19 @@ double wl_tape_cost(const wl_tape *t);
 wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out);
 void wl_tape_ws_destroy(wl_tape_ws **ws);
 size_t wl_tape_ws_bytes(const wl_tape *t, int with_tangent);
+
+/* The input and label leaves, in order of creation: what a loss was taken on, for whoever writes it
+ * out. Borrowed for the tape's life. */
+typedef struct wl_tape_leaf {
+  wl_node node;
+  const char *name;
+  bool labels; /* int32, else wl_real */
+  int ndim;
+  const int64_t *shape; /* [ndim] */
+  int64_t size;
+} wl_tape_leaf;
+int wl_tape_leaf_count(const wl_tape *t);
+wl_tape_leaf wl_tape_leaf_at(const wl_tape *t, int i); /* 0 <= i < count */
 
 /* The storage of an input or label leaf, to be filled before forward. */
 wl_real *wl_tape_input_data(wl_tape_ws *ws, wl_node input);
