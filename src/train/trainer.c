@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "train/schema.h"
+#include "train/problem.h"
 
 enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean loss */
 
@@ -15,13 +15,18 @@ static int choose_threads(const wl_config *config, const wl_comm *comm) {
   return cores > 1 ? (int)cores : 1;
 }
 
-static wl_status create_tasks(wl_trainer *tr) {
-  tr->n_tasks = wl_config_count(tr->config, "task");
-  WL_TRY(WL_NEW(tr->tasks, tr->n_tasks));
-  WL_TRY(WL_NEW(tr->ws, tr->n_tasks));
-  for (int i = 0; i < tr->n_tasks; i++)
-    WL_TRY(wl_task_create(wl_config_map(tr->config, "task", i), tr->seed, &tr->tasks[i]));
-  return WL_OK;
+/* Takes over tasks, policy and model of the configuration's problem. */
+static wl_status adopt_problem(wl_trainer *tr) {
+  wl_problem p;
+  WL_TRY(wl_problem_create(tr->config, &p));
+  tr->seed = p.seed;
+  tr->tasks = p.tasks;
+  tr->n_tasks = p.n_tasks;
+  tr->spec = p.spec;
+  tr->model = p.model;
+  tr->horizon = p.horizon;
+  tr->n_horizon = p.n_horizon;
+  return WL_NEW(tr->ws, tr->n_tasks);
 }
 
 /* Cost of a unit: task gradients and the rule on every coordinate. */
@@ -57,15 +62,7 @@ static wl_status create_reduction(wl_trainer *tr) {
 
 static wl_status build(wl_trainer *tr) {
   const wl_map *outer = wl_config_map(tr->config, "outer", 0);
-  WL_TRY(create_tasks(tr));
-  WL_TRY(wl_schema_window(tr->config, &tr->spec));
-  WL_TRY(wl_model_create(tr->config, tr->tasks, tr->n_tasks, &tr->model));
-  if (tr->model->phi.size == 0)
-    return WL_FAIL(WL_ERR_CONFIG, "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
-                                  "or learn some (`learn:`), a preconditioner or the initialisation", tr->model->rule->ops->name);
-  tr->horizon = wl_map_ints(wl_config_map(tr->config, "episode", 0), "steps", &tr->n_horizon);
-  if (tr->n_horizon > 2 || (tr->n_horizon == 2 && tr->horizon[1] < tr->horizon[0]))
-    return wl_map_fail(wl_config_map(tr->config, "episode", 0), "steps", "give one number or [low, high]");
+  WL_TRY(adopt_problem(tr));
   tr->per_episode = strcmp(wl_map_string(outer, "every"), "episode") == 0;
   tr->steps = wl_map_int(outer, "steps");
   WL_TRY(create_plan(tr));
@@ -81,7 +78,6 @@ wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer *
   WL_TRY(WL_NEW(tr, 1));
   tr->config = config;
   tr->comm = comm;
-  tr->seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed");
   tr->threads = choose_threads(config, comm);
   const wl_status status = build(tr);
   if (status != WL_OK) wl_trainer_destroy(&tr);

@@ -1,0 +1,46 @@
+/* problem.c - tasks, window policy and model from a configuration. */
+#include "train/problem.h"
+
+#include "train/schema.h"
+
+static wl_status create_tasks(const wl_config *config, wl_problem *p) {
+  p->n_tasks = wl_config_count(config, "task");
+  WL_TRY(WL_NEW(p->tasks, p->n_tasks));
+  for (int i = 0; i < p->n_tasks; i++)
+    WL_TRY(wl_task_create(wl_config_map(config, "task", i), p->seed, &p->tasks[i]));
+  return WL_OK;
+}
+
+static wl_status read_horizon(const wl_config *config, wl_problem *p) {
+  const wl_map *map = wl_config_map(config, "episode", 0);
+  p->horizon = wl_map_ints(map, "steps", &p->n_horizon);
+  if (p->n_horizon == 1 || (p->n_horizon == 2 && p->horizon[0] <= p->horizon[1])) return WL_OK;
+  return wl_map_fail(map, "steps", "give one number or [low, high]");
+}
+
+static wl_status build(const wl_config *config, wl_problem *p) {
+  p->seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed");
+  WL_TRY(read_horizon(config, p)); /* the model is made for the longest episode */
+  WL_TRY(wl_schema_window(config, &p->spec));
+  WL_TRY(create_tasks(config, p));
+  WL_TRY(wl_model_create(config, p->tasks, p->n_tasks, &p->model));
+  if (p->model->phi.size > 0) return WL_OK;
+  return WL_FAIL(WL_ERR_CONFIG,
+                 "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
+                 "or learn some (`learn:`), a preconditioner or the initialisation",
+                 p->model->rule->ops->name);
+}
+
+wl_status wl_problem_create(const wl_config *config, wl_problem *out) {
+  *out = (wl_problem){0};
+  const wl_status status = build(config, out);
+  if (status != WL_OK) wl_problem_destroy(out);
+  return status;
+}
+
+void wl_problem_destroy(wl_problem *p) {
+  wl_model_destroy(&p->model);
+  for (int i = 0; p->tasks && i < p->n_tasks; i++) wl_task_destroy(&p->tasks[i]);
+  wl_free(p->tasks);
+  *p = (wl_problem){0};
+}
