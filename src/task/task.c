@@ -37,8 +37,7 @@ struct wl_task_ws {
   wl_episode episode;
   bool bound; /* draw and tape hold `episode` */
   wl_batch batch;
-  bool loaded;       /* the tape's inputs hold `batch` of the bound episode */
-  wl_real *zero_phi; /* [tape's phi], the phi part of the direction (v, 0) */
+  bool loaded; /* the tape's inputs hold `batch` of the bound episode */
 };
 
 /* The table of variants, made once from the families. */
@@ -99,8 +98,6 @@ wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **
   ws->task = task;
   WL_TRY_GOTO(status, wl_tape_ws_create(task->tape, with_tangent, &ws->tape), fail);
   if (task->draw_bytes) WL_TRY_GOTO(status, wl_alloc(&ws->draw, task->draw_bytes, 1), fail);
-  const int64_t n_phi = wl_tape_phi_layout(task->tape)->size;
-  if (with_tangent && n_phi) WL_TRY_GOTO(status, WL_NEW(ws->zero_phi, n_phi), fail);
   *out = ws;
   return WL_OK;
 fail:
@@ -112,14 +109,12 @@ void wl_task_ws_destroy(wl_task_ws **ws) {
   if (!ws || !*ws) return;
   wl_tape_ws_destroy(&(*ws)->tape);
   wl_free((*ws)->draw);
-  wl_free((*ws)->zero_phi);
   wl_free(*ws);
   *ws = NULL;
 }
 
 size_t wl_task_ws_bytes(const wl_task *task, int with_tangent) {
-  const size_t phi = with_tangent ? (size_t)wl_tape_phi_layout(task->tape)->size * sizeof(wl_real) : 0;
-  return sizeof(wl_task_ws) + wl_tape_ws_bytes(task->tape, with_tangent) + task->draw_bytes + phi;
+  return sizeof(wl_task_ws) + wl_tape_ws_bytes(task->tape, with_tangent) + task->draw_bytes;
 }
 
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws) { return ws->tape; }
@@ -170,10 +165,9 @@ double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, 
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
                  const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
   wl_task_load(task, ws, batch);
-  double loss;
-  wl_tape_forward(task->tape, ws->tape, theta, phi, &loss);
+  wl_tape_forward(task->tape, ws->tape, theta, phi, NULL);
   wl_tape_reverse(task->tape, ws->tape, NULL, NULL);
-  wl_tape_tangent(task->tape, ws->tape, v, ws->zero_phi, NULL, hv_theta, hv_phi);
+  wl_tape_tangent(task->tape, ws->tape, v, NULL, NULL, hv_theta, hv_phi);
 }
 
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,

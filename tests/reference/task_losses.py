@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""Losses and gradients of every task family, by numpy and nothing of Warploom.
+
+    python3 tests/reference/task_losses.py > tests/unit/task_reference.inc
+
+Draws come from numpy's own Philox4x64-10, keyed as src/base/rng.h says; losses are written
+from their formulas; gradients are complex-step derivatives, exact to rounding (Squire and
+Trapp 1998). theta_i = sin(1 + i) / 2. Of each gradient three projections are kept, on
+cos(1 + k i), k = 1, 2, 3. Episode: seed 7, space "tune", index 5, unit 2.
+"""
+import numpy as np
+
+SEED, SPACE, INDEX, UNIT = 7, 1, 5, 2
+FOR_TASK, INNER, OUTER, EVAL = 3, 5, 6, 7
+TRAIN, HELDOUT = 0, 1
+
+
+# ---- random numbers ----
+
+def bits(purpose, step, n):
+    """Words 0 .. n-1 of a stream: blocks (b, step, unit, index) under (seed, purpose | space << 32)."""
+    words = []
+    for block in range((n + 3) // 4):
+        counter = block | step << 64 | UNIT << 128 | INDEX << 192
+        # numpy adds one to the counter before it makes the first block
+        generator = np.random.Philox(counter=(counter - 1) % 2**256, key=SEED | (purpose | SPACE << 32) << 64)
+        words += [int(w) for w in generator.random_raw(4)]
+    return words[:n]
+
+
+def uniform(purpose, step, n, low=0.0, high=1.0):
+    return np.array([low + (high - low) * ((w >> 11) * 2.0**-53) for w in bits(purpose, step, n)])
+
+
+def normal(purpose, step, n, sd=1.0):
+    words = bits(purpose, step, n + n % 2)
+    u = np.array([((w >> 11) + 1) * 2.0**-53 for w in words[0::2]])
+    angle = 2 * np.pi * np.array([(w >> 11) * 2.0**-53 for w in words[1::2]])
+    radius = np.sqrt(-2 * np.log(u))
+    return sd * np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()[:n]
+
+
+def index(purpose, step, n, bound):
+    return np.array([w * bound >> 64 for w in bits(purpose, step, n)])
+
+
+# ---- the tiny images of tests/unit/task_fixture.h ----
+
+SIDE, CLASSES, COUNT = 8, 3, (40, 24)
+
+
+def tiny(split):
+    i, p = np.arange(COUNT[split])[:, None], np.arange(SIDE * SIDE)[None, :]
+    pixels = (i * i * 37 + p * p * 11 + i * p + 50 * split) % 256
+    labels = (i[:, 0] + i[:, 0] // 5 + split) % CLASSES
+    return pixels / 255.0, labels
+
+
+def images_of(purpose, split, step, batch):
+    """A minibatch, or for EVAL the whole split (its order does not matter to a mean)."""
+    x, labels = tiny(split)
+    if purpose == EVAL:
+        assert batch == len(x)
+        return x, labels
+    chosen = index(purpose, step, batch, len(x))
+    return x[chosen], labels[chosen]
+
+
+# ---- layers, for complex numbers ----
+
+ACTIVATION = {
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "relu": lambda z: np.where(z.real > 0, z, 0),
+    "elu": lambda z: np.where(z.real > 0, z, np.exp(z) - 1),
+}
+
+
+class Parameters:
+    """Hands out the tensors of a flat vector in order."""
+
+    def __init__(self, theta):
+        self.theta, self.at = theta, 0
+
+    def take(self, *shape):
+        size = int(np.prod(shape))
+        self.at += size
+        return self.theta[self.at - size:self.at].reshape(shape)
+
+
+def cross_entropy(logits, labels):
+    peak = logits.real.max(1, keepdims=True)
+    log_sum = np.log(np.exp(logits - peak).sum(1)) + peak[:, 0]
+    return (log_sum - logits[np.arange(len(labels)), labels]).mean()
+
+
+def dense(p, x, out):
+    weight = p.take(x.shape[1], out)
+    return x @ weight + p.take(out)
+
+
+def convolve(x, weight):
+    pad = weight.shape[2] // 2
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    rows, columns = x.shape[2] - 2 * pad, x.shape[3] - 2 * pad
+    out = 0
+    for i in range(weight.shape[2]):
+        for j in range(weight.shape[3]):
+            out = out + np.einsum("bchw,oc->bohw", x[:, :, i:i + rows, j:j + columns], weight[:, :, i, j])
+    return out
+
+
+def pool(x):
+    b, c, h, w = x.shape
+    x = x.reshape(b, c, h // 2, 2, w // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(b, c, h // 2, w // 2, 4)
+    return np.take_along_axis(x, x.real.argmax(-1)[..., None], -1)[..., 0]
+
+
+def normalise(x):
+    centred = x - x.mean((0, 2, 3), keepdims=True)
+    return centred / np.sqrt((centred * centred).mean((0, 2, 3), keepdims=True) + 1e-5)
+
+
+def per_channel(v):
+    return v[None, :, None, None]
+
+
+# ---- the families ----
+
+def quadratic(distribution, batch, d):
+    draw = uniform if distribution == "uniform" else normal
+    w = draw(FOR_TASK, 0, batch * d * d).reshape(batch, d, d)
+    y = draw(FOR_TASK, 1, batch * d).reshape(batch, d)
+
+    def loss(theta):
+        r = np.einsum("bij,bj->bi", w, theta.reshape(batch, d)) - y
+        return (r * r).sum() / batch
+    return loss, batch * d
+
+
+def mlp(widths, activation, batch, purpose, split, step, scale):
+    x, labels = images_of(purpose, split, step, batch)
+    sizes = [SIDE * SIDE] + widths + [CLASSES]
+
+    def loss(theta):
+        p, h = Parameters(theta), x
+        for width in widths:
+            h = ACTIVATION[activation](dense(p, h, width))
+        return scale * cross_entropy(dense(p, h, CLASSES), labels)
+    return loss, sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
+
+
+def conv(order, batch, purpose, split, step, filters=2, kernel=3):
+    x, labels = images_of(purpose, split, step, batch)
+    x = x.reshape(batch, 1, SIDE, SIDE)
+
+    def loss(theta):
+        p = Parameters(theta)
+        h = convolve(x, p.take(filters, 1, kernel, kernel)) + per_channel(p.take(filters))
+        for stage in order.split("-"):
+            if stage == "norm":
+                h = normalise(h) * per_channel(p.take(filters)) + per_channel(p.take(filters))
+            elif stage == "act":
+                h = np.tanh(h)
+            else:
+                h = pool(h)
+        return cross_entropy(dense(p, h.reshape(batch, -1), CLASSES), labels)
+    return loss, filters * kernel * kernel + 3 * filters + (filters * SIDE * SIDE // 4 + 1) * CLASSES
+
+
+def logistic(classes, d, samples, separation, l2, split):
+    means = normal(FOR_TASK, 0, classes * d, separation / np.sqrt(d)).reshape(classes, d)
+    labels = index(FOR_TASK, 2, 2 * samples, classes)
+    points = normal(FOR_TASK, 1, 2 * samples * d).reshape(-1, d) + means[labels]
+    part = slice(split * samples, (split + 1) * samples)
+
+    def loss(theta):
+        p = Parameters(theta)
+        weight = p.take(d, classes - 1)
+        z = points[part] @ weight + p.take(classes - 1)
+        logits = np.concatenate([np.zeros((samples, 1)), z], 1)
+        return cross_entropy(logits, labels[part]) + l2 / 2 * (weight * weight).sum()
+    return loss, (d + 1) * (classes - 1)
+
+
+def rosenbrock(n, pairs, curvature):
+    step = 2 if pairs else 1
+
+    def loss(x):
+        head, tail = x[:-1:step], x[1::step]
+        return (curvature * (tail - head * head)**2 + (1 - head)**2).sum()
+    return loss, n
+
+
+def sinusoid(varying, shots, query, widths, purpose):
+    u = uniform(FOR_TASK, 0, 3)
+    amplitude, phase = 0.1 + 4.9 * u[0], np.pi * u[1]
+    count = shots if purpose == INNER else query
+    x = uniform(FOR_TASK, 1 if purpose == INNER else 2, count, -5, 5)
+    y = amplitude * (np.sin((0.8 + 0.4 * u[2]) * x + phase) if varying else np.sin(x - phase))
+
+    def loss(theta):
+        p, h = Parameters(theta), x[:, None]
+        for width in widths:
+            h = ACTIVATION["relu"](dense(p, h, width))
+        return ((dense(p, h, 1)[:, 0] - y)**2).mean()
+    sizes = [1] + widths + [1]
+    return loss, sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
+
+
+def mountain():
+    words = bits(FOR_TASK, 0, 7)
+    draw = [(w * m >> 64) + low for w, m, low in zip(words, [3, 3, 3, 11, 11, 11, 10], [-1, -1, -1, -5, -5, -5, 1])]
+    a1, a2, a3, b1, b2, b3, s = draw
+
+    def loss(theta):
+        x1, x2 = theta
+        return (b1 * (a1 - x1)**2 * np.exp(-x1**2 - (x2 + a2)**2)
+                - b2 * (x1 / s - x1**3 - x2**5) * np.exp(-x1**2 - x2**2) - b3 * np.exp(-(x1 + a3)**2 - x2**2))
+    return loss, 2
+
+
+def cases():
+    """(configuration, purpose, split, step, (loss, size))"""
+    for distribution in "gaussian", "uniform":
+        yield (f"{{family: quadratic, dimension: 3, batch: 4, distribution: {distribution}}}", INNER, TRAIN, 0,
+               quadratic(distribution, 4, 3))
+    for activation in ACTIVATION:
+        yield (f"{{family: mlp, data: tiny, widths: [4, 5], activation: {activation}, batch: 40}}", EVAL, TRAIN, 0,
+               mlp([4, 5], activation, 40, EVAL, TRAIN, 0, 1))
+    yield ("{family: mlp, data: tiny, widths: [4], batch: 9, loss_scale: 2.5}", INNER, TRAIN, 3,
+           mlp([4], "sigmoid", 9, INNER, TRAIN, 3, 2.5))
+    yield ("{family: mlp, data: tiny, widths: [], batch: 9}", OUTER, HELDOUT, 4,
+           mlp([], "sigmoid", 9, OUTER, HELDOUT, 4, 1))
+    for order in "norm-act-pool", "pool-norm-act", "act-pool-norm":
+        yield (f"{{family: conv, data: tiny, filters: [2], activation: tanh, order: {order}, batch: 9}}", INNER,
+               TRAIN, 3, conv(order, 9, INNER, TRAIN, 3))
+    for split in TRAIN, HELDOUT:
+        yield ("{family: logistic, dimension: 4, classes: 3, samples: 16, batch: 16, separation: 1.5, l2: 0.2}", EVAL,
+               split, 0, logistic(3, 4, 16, 1.5, 0.2, split))
+    yield ("{family: logistic, dimension: 4, samples: 16, batch: 16}", EVAL, TRAIN, 0,
+           logistic(2, 4, 16, 2.0, 0.0, TRAIN))
+    yield "{family: rosenbrock, dimension: 5}", INNER, TRAIN, 0, rosenbrock(5, False, 100.0)
+    yield ("{family: rosenbrock, dimension: 6, coupling: pairs, curvature: 10}", INNER, TRAIN, 0,
+           rosenbrock(6, True, 10.0))
+    for purpose in INNER, OUTER:
+        yield ("{family: sinusoid, shots: 5, query: 7, widths: [6, 5]}", purpose, TRAIN, 0,
+               sinusoid(False, 5, 7, [6, 5], purpose))
+        yield ("{family: sinusoid, frequency: varying, shots: 10, widths: [6, 5]}", purpose, TRAIN, 0,
+               sinusoid(True, 10, 10, [6, 5], purpose))
+    yield "{family: mountain}", INNER, TRAIN, 0, mountain()
+
+
+def complex_step(loss, theta):
+    gradient = np.empty(len(theta))
+    for i in range(len(theta)):
+        moved = theta.astype(complex)
+        moved[i] += 1e-30j
+        gradient[i] = loss(moved).imag / 1e-30
+    return gradient
+
+
+def main():
+    names = {INNER: "WL_FOR_INNER_BATCH", OUTER: "WL_FOR_OUTER_BATCH", EVAL: "WL_FOR_EVAL_BATCH"}
+    splits = ["WL_SPLIT_TRAIN", "WL_SPLIT_HELDOUT"]
+    print("/* Made by tests/reference/task_losses.py: configuration, batch, size, loss, projections. */")
+    for yaml, purpose, split, step, (loss, n) in cases():
+        i = np.arange(n)
+        theta = 0.5 * np.sin(1.0 + i)
+        gradient = complex_step(loss, theta)
+        projections = ", ".join(f"{gradient @ np.cos(1.0 + k * i):.17g}" for k in (1, 2, 3))
+        print(f'{{"{yaml}",\n {{{names[purpose]}, {splits[split]}, {step}}}, {n}, '
+              f"{loss(theta.astype(complex)).real:.17g}, {{{projections}}}}},")
+
+
+if __name__ == "__main__":
+    main()

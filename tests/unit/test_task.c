@@ -1,0 +1,128 @@
+/* test_task.c - what holds for every task family: the registry, and episodes that are a pure
+ * function of their identity. Runs in both precisions. */
+#include "task_fixture.h"
+
+static const char *const cases[] = {
+    "{family: quadratic, dimension: 4, batch: 3}",
+    "{family: mlp, widths: [5], batch: 6}",
+    "{family: logistic, dimension: 6, samples: 32, batch: 8}",
+    "{family: rosenbrock, dimension: 5}",
+    "{family: sinusoid, shots: 5, query: 7}",
+    "{family: mountain}",
+    "{family: conv, filters: [2], batch: 5}",
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* Loss and gradient at theta_0 of an episode, after drawing it. */
+static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode, const wl_batch *batch) {
+  assert_ok(wl_task_bind(f->task, ws, episode));
+  assert_ok(wl_task_theta0(f->task, ws, f->theta));
+  return wl_task_loss(f->task, ws, batch, f->theta, NULL, f->grad, NULL);
+}
+
+static void test_pure_function(void **state) {
+  fixture f = open_fixture(*state);
+  const wl_episode a = episode_number(1), b = episode_number(2);
+  const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3}, other = {WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 9};
+  wl_real *first = f.v;
+  const double loss = drawn_loss(&f, f.ws, &a, &batch);
+  memcpy(first, f.grad, (size_t)f.n * sizeof *first);
+  const double loss_b = drawn_loss(&f, f.ws, &b, &batch);
+  assert_true(loss_b != loss);
+  drawn_loss(&f, f.ws, &b, &other);
+  /* the same episode again, after another one and another batch: the same bits */
+  assert_true(drawn_loss(&f, f.ws, &a, &batch) == loss);
+  assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
+  /* and in a fresh workspace without room for tangents */
+  wl_task_ws *fresh = NULL;
+  assert_ok(wl_task_ws_create(f.task, 0, &fresh));
+  assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
+  assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
+  wl_task_ws_destroy(&fresh);
+  close_fixture(&f);
+}
+
+/* Each part of an episode's identity matters. */
+static void test_identity(void **state) {
+  fixture f = open_fixture(*state);
+  const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
+  const wl_episode base = episode_number(1);
+  const double loss = drawn_loss(&f, f.ws, &base, &batch);
+  for (int part = 0; part < 4; part++) {
+    wl_episode changed = base;
+    if (part == 0) changed.seed++;
+    if (part == 1) changed.space = WL_SPACE_EVAL;
+    if (part == 2) changed.index++;
+    if (part == 3) changed.unit++;
+    assert_true(drawn_loss(&f, f.ws, &changed, &batch) != loss);
+  }
+  close_fixture(&f);
+}
+
+/* An evaluation is the mean over its batches, and does not disturb the inner loss. */
+static void test_evaluate(void **state) {
+  fixture f = open_fixture(*state);
+  for (wl_split split = WL_SPLIT_TRAIN; split <= WL_SPLIT_HELDOUT; split++) {
+    double sum = 0.0, accuracy;
+    for (int64_t b = 0; b < f.task->eval_batches; b++) {
+      const wl_batch batch = {WL_FOR_EVAL_BATCH, split, b};
+      sum += wl_task_loss(f.task, f.ws, &batch, f.theta, NULL, NULL, NULL);
+    }
+    const double mean = wl_task_evaluate(f.task, f.ws, split, f.theta, NULL, &accuracy);
+    assert_close(mean, sum / (double)f.task->eval_batches, 0.0);
+    assert_true(isnan(accuracy) || (accuracy >= 0.0 && accuracy <= 1.0));
+  }
+  close_fixture(&f);
+}
+
+static void test_registry(void **state) {
+  (void)state;
+  const wl_variant *variants = wl_task_variants();
+  int count = 0;
+  for (; wl_task_families[count]; count++) {
+    assert_string_equal(variants[count].name, wl_task_families[count]->name);
+    assert_true(strlen(variants[count].summary) > 10);
+    for (int i = 0; i < count; i++) assert_string_not_equal(variants[i].name, variants[count].name);
+  }
+  assert_null(variants[count].name);
+  assert_int_equal(count, CASES);
+  wl_task *task = NULL;
+  assert_ok(task_from("{family: quadratic, proportion: 2.5}", &task));
+  assert_close(task->proportion, 2.5, 0.0);
+  assert_true(wl_task_cost(task) > 0.0);
+  assert_true(wl_task_ws_bytes(task, 1) >= wl_task_ws_bytes(task, 0));
+  wl_task_destroy(&task);
+  assert_null(task);
+}
+
+/* Values that the options tables let pass but the families cannot use. */
+static void test_impossible_options(void **state) {
+  (void)state;
+  static const char *const bad[][2] = {
+      {"{family: rosenbrock, dimension: 3, coupling: pairs}", "dimension"},
+      {"{family: conv, kernel: 4}", "kernel"},
+      {"{family: conv, filters: [2, 2, 2, 2, 2]}", "filters"},
+      {"{family: quadratic, dimension: 0}", "dimension"},
+      {"{family: mlp, activation: softplus}", "activation"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    wl_task *task = NULL;
+    assert_int_equal(task_from(bad[i][0], &task), WL_ERR_CONFIG);
+    assert_null(task);
+    assert_non_null(strstr(wl_last_error(), bad[i][1]));
+  }
+}
+
+int main(void) {
+  struct CMUnitTest tests[3 * CASES + 2];
+  int n = 0;
+  for (int i = 0; i < CASES; i++) {
+    void *yaml = (void *)cases[i];
+    tests[n++] = (struct CMUnitTest){.name = "pure function", .test_func = test_pure_function, .initial_state = yaml};
+    tests[n++] = (struct CMUnitTest){.name = "identity", .test_func = test_identity, .initial_state = yaml};
+    tests[n++] = (struct CMUnitTest){.name = "evaluate", .test_func = test_evaluate, .initial_state = yaml};
+  }
+  tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_registry);
+  tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_impossible_options);
+  return _cmocka_run_group_tests("task", tests, (size_t)n, NULL, NULL);
+}

@@ -1,0 +1,268 @@
+/* test_task_data.c - image data: plain and gzipped files give the same task, damaged ones are
+ * named with file and byte, the built-in set is what it says. */
+#include "task/dataset.h"
+
+#include "task_fixture.h"
+
+/* A family that opens images, with `data` set. */
+static wl_status task_on(const char *data, const char *more, wl_task **out) {
+  char yaml[512];
+  snprintf(yaml, sizeof yaml, "{family: mlp, widths: [4], batch: 8, data: '%s'%s}", data, more);
+  return task_from(yaml, out);
+}
+
+static void expect_failure(const char *data, const char *more, wl_status code, const char *const *words) {
+  wl_task *task = NULL;
+  const wl_status status = task_on(data, more, &task);
+  if (status != code) fail_msg("%s: status %d, expected %d: %s", data, status, code, wl_last_error());
+  assert_null(task);
+  for (; *words; words++)
+    if (!strstr(wl_last_error(), *words)) fail_msg("'%s' is not in: %s", *words, wl_last_error());
+}
+
+#define EXPECT_DATA_ERROR(directory, ...) \
+  expect_failure((directory), "", WL_ERR_DATA, (const char *const[]){(directory), __VA_ARGS__, NULL})
+
+/* ---- whole sets ---- */
+
+static void test_plain_equals_gzipped(void **state) {
+  (void)state;
+  write_tiny("plain", false);
+  write_tiny("zipped", true);
+  const char *const directories[] = {"plain", "zipped"};
+  double loss[2][2];
+  for (int i = 0; i < 2; i++) {
+    char yaml[256];
+    snprintf(yaml, sizeof yaml, "{family: mlp, widths: [4], batch: 8, data: %s}", directories[i]);
+    fixture f = open_fixture(yaml);
+    const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3};
+    loss[i][0] = wl_task_loss(f.task, f.ws, &batch, f.theta, NULL, NULL, NULL);
+    loss[i][1] = wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, NULL);
+    close_fixture(&f);
+  }
+  assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
+}
+
+/* Opens a data set through its own options. */
+static const wl_dataset *open_data(const char *data) {
+  static const wl_option options[] = {WL_DATASET_OPTIONS, {0}};
+  const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
+  char text[256];
+  snprintf(text, sizeof text, "task: {data: '%s'}\n", data);
+  wl_config *config = NULL;
+  assert_ok(wl_config_parse(text, "test", sections, NULL, 0, &config));
+  const wl_dataset *dataset = NULL;
+  assert_ok(wl_dataset_open(wl_config_map(config, "task", 0), &dataset));
+  wl_config_destroy(&config);
+  return dataset;
+}
+
+static void test_contents(void **state) {
+  (void)state;
+  write_tiny("contents", true);
+  const wl_dataset *d = open_data("contents"), *again = open_data("contents");
+  assert_ptr_equal(d, again); /* shared */
+  assert_int_equal(d->rows, TINY_SIDE);
+  assert_int_equal(d->classes, TINY_CLASSES);
+  for (int s = 0; s < 2; s++) {
+    const wl_images *images = &d->split[s];
+    int seen[TINY_TRAIN] = {0};
+    assert_int_equal(images->count, tiny_count(s));
+    for (int64_t i = 0; i < images->count; i++) {
+      assert_int_equal(images->labels[i], tiny_label(s, i));
+      for (int64_t p = 0; p < d->pixels; p++) assert_int_equal(images->pixels[i * d->pixels + p], tiny_pixel(s, i, p));
+      assert_int_equal(seen[images->sample[i]]++, 0); /* a permutation */
+    }
+  }
+  wl_dataset_close(&again);
+  assert_int_equal(d->split[0].labels[1], tiny_label(0, 1)); /* still open */
+  wl_dataset_close(&d);
+  assert_null(d);
+}
+
+/* A minibatch holds whole images of the split, each about equally often, labels beside them. */
+static void test_gather(void **state) {
+  (void)state;
+  enum { BATCH = 300, STEPS = 40 };
+  write_tiny("gather", false);
+  const wl_dataset *d = open_data("gather");
+  const wl_episode episode = episode_number(1);
+  static wl_real x[BATCH * TINY_SIDE * TINY_SIDE];
+  int32_t labels[BATCH];
+  int64_t hits[TINY_HELDOUT] = {0};
+  for (int64_t step = 0; step < STEPS; step++) {
+    const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_HELDOUT, step};
+    wl_dataset_gather(d, &episode, &batch, BATCH, x, labels);
+    for (int64_t i = 0; i < BATCH; i++) {
+      int64_t which = 0;
+      while (which < TINY_HELDOUT && x[i * d->pixels + 1] * 255 != (wl_real)tiny_pixel(1, which, 1)) which++;
+      assert_true(which < TINY_HELDOUT);
+      for (int64_t p = 0; p < d->pixels; p++)
+        assert_true(x[i * d->pixels + p] == (wl_real)tiny_pixel(1, which, p) / (wl_real)255);
+      assert_int_equal(labels[i], tiny_label(1, which));
+      hits[which]++;
+    }
+  }
+  const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
+  for (int i = 0; i < TINY_HELDOUT; i++) assert_close((double)hits[i], expected, 5.0 * sqrt(expected));
+  wl_dataset_close(&d);
+}
+
+static void test_synthetic(void **state) {
+  (void)state;
+  const wl_dataset *d = open_data("synthetic");
+  assert_int_equal(d->classes, 10);
+  assert_int_equal(d->split[WL_SPLIT_TRAIN].count, 4096);
+  assert_int_equal(d->split[WL_SPLIT_HELDOUT].count, 1024);
+  for (int s = 0; s < 2; s++) {
+    int64_t members[10] = {0};
+    double sum = 0.0, square = 0.0;
+    const wl_images *images = &d->split[s];
+    for (int64_t i = 0; i < images->count; i++) members[images->labels[i]]++;
+    for (int64_t i = 0; i < images->count * d->pixels; i++) {
+      const double value = images->pixels[i] / 255.0;
+      sum += value;
+      square += value * value;
+    }
+    const double n = (double)(images->count * d->pixels), mean = sum / n;
+    assert_close(mean, 0.4, 0.2);                       /* neither dark nor bright */
+    assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* with contrast */
+    for (int c = 0; c < 10; c++) assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
+  }
+  wl_dataset_close(&d);
+}
+
+/* ---- missing and damaged files ---- */
+
+static void test_missing(void **state) {
+  (void)state;
+  expect_failure("nowhere", "", WL_ERR_NO_INPUT, (const char *const[]){"nowhere", "fashion-mnist", NULL});
+  write_tiny("missing", true);
+  assert_int_equal(remove("missing/t10k-labels-idx1-ubyte.gz"), 0);
+  expect_failure("missing", "", WL_ERR_NO_INPUT, (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
+}
+
+static void test_named_data_gives_a_hint(void **state) {
+  (void)state;
+  mkdir("empty", 0777);
+  setenv("WARPLOOM_DATA", "empty", 1);
+  if (access("/usr/share/datasets/mnist", F_OK) != 0)
+    expect_failure("mnist", "", WL_ERR_NO_INPUT, (const char *const[]){"train-images-idx3-ubyte", "WARPLOOM_DATA", NULL});
+  if (access("/usr/share/datasets/cifar-10", F_OK) != 0)
+    expect_failure("cifar-10", "", WL_ERR_NO_INPUT, (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
+  /* named data below WARPLOOM_DATA is found, and its number of classes known */
+  mkdir("shelf", 0777);
+  write_tiny("shelf/mnist", true);
+  setenv("WARPLOOM_DATA", "shelf", 1);
+  const wl_dataset *d = open_data("mnist");
+  assert_int_equal(d->classes, 10);
+  wl_dataset_close(&d);
+  unsetenv("WARPLOOM_DATA");
+}
+
+/* Writes the set, then one of its files anew with `bytes`. */
+static void spoil(const char *directory, const char *name, const uint8_t *bytes, int64_t n) {
+  write_tiny(directory, false);
+  write_file(directory, name, false, bytes, n);
+}
+
+static void test_bad_headers(void **state) {
+  (void)state;
+  uint8_t bytes[TINY_BYTES + 1];
+  const int64_t n = tiny_images(0, bytes);
+  put_word(bytes, 0x801);
+  spoil("magic", tiny_image_names[0], bytes, n);
+  EXPECT_DATA_ERROR("magic", "train-images-idx3-ubyte", "byte 0", "0x00000803", "0x00000801");
+  tiny_images(0, bytes);
+  put_word(bytes + 12, 0);
+  spoil("empty-rows", tiny_image_names[0], bytes, n);
+  EXPECT_DATA_ERROR("empty-rows", "byte 12", "expected 1 to");
+  tiny_images(0, bytes);
+  put_word(bytes + 4, 0x7fffffff);
+  spoil("promise", tiny_image_names[0], bytes, n);
+  EXPECT_DATA_ERROR("promise", "truncated", "promises");
+  write_file("promise", tiny_image_names[0], true, bytes, n);
+  assert_int_equal(remove("promise/train-images-idx3-ubyte"), 0);
+  EXPECT_DATA_ERROR("promise", "train-images-idx3-ubyte.gz", "truncated");
+  tiny_images(1, bytes);
+  put_word(bytes + 8, TINY_SIDE / 2);
+  spoil("shape", tiny_image_names[1], bytes, n);
+  EXPECT_DATA_ERROR("shape", "t10k-images-idx3-ubyte", "byte 8", "4 x 8", "8 x 8");
+}
+
+static void test_bad_lengths(void **state) {
+  (void)state;
+  uint8_t bytes[TINY_BYTES + 1] = {0};
+  const int64_t n = tiny_images(0, bytes);
+  bytes[n] = 0;
+  spoil("longer", tiny_image_names[0], bytes, n + 1);
+  EXPECT_DATA_ERROR("longer", "byte 2576", "expected the end");
+  spoil("short-header", tiny_image_names[0], bytes, 9);
+  EXPECT_DATA_ERROR("short-header", "truncated", "byte 9", "header");
+  const int64_t labels = tiny_labels(0, bytes);
+  spoil("short-labels", tiny_label_names[0], bytes, labels - 3);
+  EXPECT_DATA_ERROR("short-labels", "train-labels-idx1-ubyte", "truncated", "byte 45", "3 more");
+  put_word(bytes + 4, TINY_TRAIN - 1);
+  spoil("count", tiny_label_names[0], bytes, labels - 1);
+  EXPECT_DATA_ERROR("count", "train-labels-idx1-ubyte", "byte 4", "39 labels", "40");
+}
+
+static void test_bad_labels(void **state) {
+  (void)state;
+  uint8_t bytes[TINY_BYTES];
+  int64_t n = tiny_labels(1, bytes);
+  bytes[8 + 6] = TINY_CLASSES;
+  spoil("range", tiny_label_names[1], bytes, n);
+  EXPECT_DATA_ERROR("range", "t10k-labels-idx1-ubyte", "byte 14", "label 3", "0 to 2");
+  n = tiny_labels(0, bytes);
+  bytes[8 + 7] = 200;
+  spoil("gap", tiny_label_names[0], bytes, n);
+  EXPECT_DATA_ERROR("gap", "train-labels-idx1-ubyte", "byte 15", "label 200", "classes");
+  wl_task *task = NULL;
+  assert_ok(task_on("gap", ", classes: 201", &task));
+  wl_task_destroy(&task);
+  expect_failure("gap", ", classes: 3", WL_ERR_DATA, (const char *const[]){"byte 15", "0 to 2", NULL});
+}
+
+/* Rewrites a file with its byte `at` flipped, or cut off there. */
+static void damage(const char *path, long at, bool cut) {
+  FILE *file = fopen(path, "rb");
+  assert_non_null(file);
+  uint8_t bytes[1 << 16];
+  size_t n = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  if (at < 0) at += (long)n;
+  if (cut)
+    n = (size_t)at;
+  else
+    bytes[at] ^= 0x55;
+  file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, n, file), n);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void test_damaged_gzip(void **state) {
+  (void)state;
+  const char *const path = "gzip/train-images-idx3-ubyte.gz";
+  write_tiny("gzip", true);
+  damage(path, -6, false); /* inside the checksum */
+  EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz", "damaged");
+  write_tiny("gzip", true);
+  damage(path, 60, false); /* inside the data */
+  EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
+  write_tiny("gzip", true);
+  damage(path, -100, true);
+  EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_plain_equals_gzipped), cmocka_unit_test(test_contents),
+      cmocka_unit_test(test_gather),               cmocka_unit_test(test_synthetic),
+      cmocka_unit_test(test_missing),              cmocka_unit_test(test_named_data_gives_a_hint),
+      cmocka_unit_test(test_bad_headers),          cmocka_unit_test(test_bad_lengths),
+      cmocka_unit_test(test_bad_labels),           cmocka_unit_test(test_damaged_gzip),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
