@@ -1,0 +1,48 @@
+/* arguments.h - command-line options from a table, over getopt_long. */
+#ifndef WL_CLI_ARGUMENTS_H
+#define WL_CLI_ARGUMENTS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+typedef struct wl_argument {
+  const char *name;  /* "stop-after": the option is --stop-after */
+  const char *value; /* name of its value in --help, "N"; NULL: a flag */
+  const char *doc;   /* one sentence */
+} wl_argument;
+
+enum { WL_ARGUMENTS_MAX = 256 };
+
+/* The options of one command line, in the order given. Texts point into argv. */
+typedef struct wl_arguments {
+  const wl_argument *table;
+  int count;
+  struct {
+    const char *name, *value;
+  } given[WL_ARGUMENTS_MAX];
+} wl_arguments;
+
+/* Parses argv[1 .. argc); argv[0] is the subcommand. Operands are moved to the end, and
+ * *operands is the index of the first. WL_ERR_USAGE for an unknown option (the nearest is
+ * suggested), a missing or superfluous value. */
+wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl_arguments *out,
+                             int *operands);
+
+bool wl_argument_given(const wl_arguments *arguments, const char *name);
+/* The last value given, else `fallback`. */
+const char *wl_argument_text(const wl_arguments *arguments, const char *name, const char *fallback);
+/* All values of a repeated option ("--set"), in order; returns their number. */
+int wl_argument_all(const wl_arguments *arguments, const char *name,
+                    const char *values[WL_ARGUMENTS_MAX]);
+/* The last value as a number from min to max; *out stays as it is when the option is not given. */
+wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
+                          int64_t *out);
+wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,
+                           double *out);
+
+/* Prints the table for --help, or as man-page source. */
+void wl_arguments_help(const wl_argument *table, bool roff, FILE *out);
+
+#endif

@@ -1,0 +1,56 @@
+/* commands.c - the table of subcommands and their help pages. */
+#include "cli/commands.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/build_info.h"
+
+const wl_command *const wl_commands[] = {
+#define WL_COMMAND(name) &wl_command_##name,
+#include "cli/commands.def"
+#undef WL_COMMAND
+    NULL};
+
+wl_status wl_cli_agree(wl_cli *cli, wl_status mine) {
+  const wl_status agreed = wl_comm_agree(cli->comm, mine);
+  cli->in_step = true;
+  return agreed;
+}
+
+static void help_text(const wl_command *command, FILE *out) {
+  fprintf(out, "Usage: warploom %s [OPTIONS]%s%s\n\nThis command %s.\n\nOptions:\n", command->name,
+          command->operands[0] ? " " : "", command->operands, command->summary);
+  wl_arguments_help(command->arguments, false, out);
+  fputs(
+      "  --quiet                only warnings and errors on standard error\n"
+      "  --help                 this page (--help=man: as man-page source)\n",
+      out);
+}
+
+static void help_roff(const wl_command *command, FILE *out) {
+  char title[32];
+  size_t i = 0;
+  for (; command->name[i] && i + 1 < sizeof title; ++i)
+    title[i] = (char)toupper((unsigned char)command->name[i]);
+  title[i] = '\0';
+  fprintf(out, ".TH WARPLOOM-%s 1 \"\" \"Warploom %s\"\n.SH NAME\nwarploom\\-%s \\- %s\n", title,
+          wl_build_version(), command->name, command->summary);
+  fprintf(out, ".SH SYNOPSIS\n.B warploom %s\n[OPTIONS] %s\n.SH OPTIONS\n", command->name,
+          command->operands);
+  wl_arguments_help(command->arguments, true, out);
+  fputs(
+      ".TP\n.B \\-\\-quiet\nonly warnings and errors on standard error\n.TP\n.B \\-\\-help\nthe "
+      "help page\n",
+      out);
+}
+
+void wl_command_help(const wl_command *command, bool roff, FILE *out) {
+  if (roff) help_roff(command, out);
+  else help_text(command, out);
+  if (!command->more_help) return;
+  fputs(
+      roff ? ".SH CONFIGURATION\n" : "\nConfiguration keys (YAML; --set KEY=VALUE overrides):\n\n",
+      out);
+  command->more_help(roff, out);
+}

@@ -1,0 +1,59 @@
+/* commands.h - what a subcommand is, and what main hands to it.
+ *
+ * One file for each, src/cli/<name>.c, defines wl_command_<name>; a line in commands.def lists it.
+ * main has parsed the options and started MPI before run is called. */
+#ifndef WL_CLI_COMMANDS_H
+#define WL_CLI_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "cli/arguments.h"
+#include "comm/comm.h"
+
+typedef struct wl_command wl_command;
+
+/* One run of a subcommand. */
+typedef struct wl_cli {
+  const wl_command *command;
+  wl_comm *comm;
+  wl_arguments arguments; /* the options given */
+  bool quiet;
+  /* Set by the subcommand when the status that it returns is known to be the same on all ranks
+   * (wl_cli_agree sets it). A failure out of step ends all ranks by wl_comm_abort, because the
+   * others may be waiting in a collective for this one. */
+  bool in_step;
+} wl_cli;
+
+struct wl_command {
+  const char *name;
+  const char *operands; /* "CONFIG", "[FILE]"; "" for none */
+  const char *summary;  /* one phrase, no full stop: "meta-trains an optimizer" */
+  int min_operands, max_operands;
+  const wl_argument
+      *arguments; /* ends with name NULL; NULL: none. --help and --quiet are everyone's */
+  /* What --help prints after the options: the keys of the configuration. roff: as man-page source.
+   * NULL: nothing. */
+  void (*more_help)(bool roff, FILE *out);
+  bool
+      in_double; /* belongs to the float64 build: the float32 one hands over to it before MPI starts */
+  /* argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. */
+  wl_status (*run)(wl_cli *cli, int argc, char **argv);
+};
+
+/* All subcommands, ends with NULL. */
+extern const wl_command *const wl_commands[];
+
+/* wl_comm_agree, after which the ranks are in step. Collective. */
+wl_status wl_cli_agree(wl_cli *cli, wl_status mine);
+/* The help page of a subcommand. */
+void wl_command_help(const wl_command *command, bool roff, FILE *out);
+
+/* The run functions, wl_cmd_<name>. */
+#define WL_COMMAND(name)                     \
+  extern const wl_command wl_command_##name; \
+  wl_status wl_cmd_##name(wl_cli *cli, int argc, char **argv);
+#include "cli/commands.def"
+#undef WL_COMMAND
+
+#endif

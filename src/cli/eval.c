@@ -1,0 +1,142 @@
+/* eval.c - `warploom eval RUN`: the table, the words, the file. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/eval_print.h"
+#include "cli/picture.h"
+#include "train/evaluate.h"
+
+enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
+
+static const wl_argument arguments[] = {
+    {"set", "KEY=VALUE", "override a key of the run's configuration, e.g. --set task.widths=[40]; may be repeated"},
+    {"steps", "T", "horizon in inner steps; by default the longest episode of the training"},
+    {"seeds", "N", "sets of fresh tasks, over which intervals are taken; default 10"},
+    {"units", "N", "tasks in each set, over which losses are averaged; default 1"},
+    {"tune-units", "N", "tasks on which each rate is tuned; default 5"},
+    {"seed", "N", "seed of the fresh tasks; default 1"},
+    {"vary", "LIST", "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
+    {"output", "FILE", "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 for a file NAME.h5"},
+    {"no-picture", NULL, "do not draw the curves beside the HDF5 file"},
+    {"json", "FILE", "also write the table as JSON; - for standard output"},
+    {0}};
+
+/* What the command line asks for. */
+typedef struct request {
+  const char *path;
+  wl_eval_setting setting;
+  const char *overrides[MAX_OVERRIDES];
+  int n_overrides;
+  char output[4200];
+} request;
+
+static void default_output(request *q) {
+  struct stat st;
+  if (stat(q->path, &st) == 0 && S_ISDIR(st.st_mode)) snprintf(q->output, sizeof q->output, "%s/evaluation.h5", q->path);
+  else {
+    const size_t n = strlen(q->path);
+    const int stem = n > 3 && strcmp(q->path + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
+    snprintf(q->output, sizeof q->output, "%.*s-evaluation.h5", stem, q->path);
+  }
+}
+
+static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
+  const wl_arguments *a = &cli->arguments;
+  int64_t seed = 1;
+  *q = (request){.path = path, .setting = {.seeds = 10, .units = 1, .tune_units = 5, .threads = 1}};
+  q->n_overrides = wl_argument_all(a, "set", q->overrides);
+  WL_TRY(wl_argument_int(a, "steps", 1, 100000000, &q->setting.steps));
+  WL_TRY(wl_argument_int(a, "seeds", 2, WL_MAX_SEEDS, &q->setting.seeds));
+  WL_TRY(wl_argument_int(a, "units", 1, 1000000, &q->setting.units));
+  WL_TRY(wl_argument_int(a, "tune-units", 1, 1000000, &q->setting.tune_units));
+  WL_TRY(wl_argument_int(a, "seed", 0, INT64_MAX, &seed));
+  q->setting.seed = (uint64_t)seed;
+  default_output(q);
+  const char *given = wl_argument_text(a, "output", NULL);
+  if (given) snprintf(q->output, sizeof q->output, "%s", given);
+  return WL_OK;
+}
+
+static int64_t trained_horizon(const wl_config *config) {
+  int count;
+  const int64_t *steps = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &count);
+  return steps[count - 1];
+}
+
+/* One case: the configuration with one override more (NULL: none) at `factor` times the horizon. */
+static wl_status run_one(wl_cli *cli, request *q, const char *name, const char *override, int64_t factor, wl_eval_case *out) {
+  wl_trained *trained = NULL;
+  q->overrides[q->n_overrides] = override;
+  WL_TRY(wl_cli_agree(cli, wl_trained_read(q->path, q->overrides, q->n_overrides + (override != NULL), &trained)));
+  wl_eval_setting setting = q->setting;
+  if (setting.steps == 0) setting.steps = trained_horizon(trained->config);
+  setting.steps *= factor;
+  const wl_status status = wl_evaluate(trained, name, &setting, cli->comm, out);
+  wl_trained_destroy(&trained);
+  return status;
+}
+
+static void note_case(wl_eval_case *c, const char *name, const char *note) {
+  *c = (wl_eval_case){0};
+  snprintf(c->name, sizeof c->name, "%s", name);
+  snprintf(c->note, sizeof c->note, "%s", note);
+}
+
+/* The cases of one axis. A setting that cannot take the trained parts is noted, not an error. */
+static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis, wl_eval_case *cases, int *count) {
+  wl_variation v[WL_MAX_VARIATIONS];
+  int n;
+  char note[160];
+  WL_TRY(wl_variations(config, axis, v, &n, note, sizeof note));
+  if (n == 0 && *count < MAX_CASES) note_case(&cases[(*count)++], axis, note);
+  for (int i = 0; i < n && *count < MAX_CASES; i++) {
+    wl_eval_case *c = &cases[*count];
+    const wl_status status = run_one(cli, q, v[i].name, v[i].override[0] ? v[i].override : NULL, v[i].steps_factor, c);
+    if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA) note_case(c, v[i].name, wl_last_error());
+    else WL_TRY(status);
+    (*count)++;
+  }
+  return WL_OK;
+}
+
+static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, wl_eval_case *cases, int *count) {
+  char axes[256], *rest, *axis;
+  snprintf(axes, sizeof axes, "%s", wl_argument_text(&cli->arguments, "vary", ""));
+  WL_TRY(run_one(cli, q, "trained", NULL, 1, &cases[(*count)++]));
+  for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest))
+    WL_TRY(run_axis(cli, q, trained->config, axis, cases, count));
+  return WL_OK;
+}
+
+/* Rank 0: the table, the JSON, the file, the picture. */
+static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained, const wl_eval_case *cases, int count) {
+  const char *json = wl_argument_text(&cli->arguments, "json", NULL);
+  wl_eval_print(trained, cases, count, json && strcmp(json, "-") == 0 ? stderr : stdout);
+  WL_TRY(wl_eval_write(q->output, trained, cases, count));
+  wl_log_info("curves in %s", q->output);
+  if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
+  if (!wl_argument_given(&cli->arguments, "no-picture")) wl_picture_draw("plot_evaluation.py", q->output);
+  return WL_OK;
+}
+
+static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
+  (void)argc;
+  request q;
+  wl_trained *trained = NULL;
+  wl_eval_case cases[MAX_CASES] = {0};
+  int count = 0;
+  wl_status status = read_request(cli, argv[0], &q);
+  if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
+  status = wl_cli_agree(cli, status);
+  if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
+  if (status == WL_OK) status = wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? report(cli, &q, trained, cases, count) : WL_OK);
+  for (int i = 0; i < count; i++) wl_eval_case_clear(&cases[i]);
+  wl_trained_destroy(&trained);
+  return status;
+}
+
+const wl_command wl_command_eval = {"eval", "RUN", "compares a trained optimizer with tuned hand-designed ones on fresh tasks",
+                                    1, 1, arguments, NULL, false, run_eval};

@@ -1,0 +1,149 @@
+/* eval_print.c - tables of an evaluation, and in words where the learned rule wins, ties and fails. */
+#include "cli/eval_print.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+static const char *const verdicts[] = {"wins", "ties", "loses", "fails"};
+
+static void print_pair(FILE *out, double mean, double half, int digits) {
+  char text[48];
+  if (isnan(mean)) snprintf(text, sizeof text, "-");
+  else snprintf(text, sizeof text, "%.*f +- %.*f", digits, mean, digits, half);
+  fprintf(out, "  %20s", text);
+}
+
+static void print_entry(const wl_eval_entry *e, int64_t seeds, bool best, bool accuracy, FILE *out) {
+  double mean, half;
+  char rate[32] = "-";
+  if (!isnan(e->rate)) snprintf(rate, sizeof rate, "%.3g", e->rate);
+  fprintf(out, "  %-18s %9s", e->rule, rate);
+  print_pair(out, e->mean, e->half_width, 4);
+  print_pair(out, e->log10_mean, e->log10_half, 3);
+  wl_interval(e->heldout, seeds, &mean, &half);
+  print_pair(out, mean, half, 4);
+  wl_interval(e->accuracy, seeds, &mean, &half);
+  if (accuracy) print_pair(out, mean, half, 4);
+  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "", best ? "<- best hand-designed" : "");
+  if (e->diverged > 0) fprintf(out, "  %-18s   %lld runs became non-finite\n", "", (long long)e->diverged);
+}
+
+static bool has_accuracy(const wl_eval_case *c) {
+  for (int i = 0; i < c->entries; i++)
+    if (!isnan(c->entry[i].accuracy[0])) return true;
+  return false;
+}
+
+static void print_verdict(const wl_eval_case *c, FILE *out) {
+  const char *against = c->entry[c->best].rule;
+  const double ratio = pow(10.0, c->difference), times = pow(10.0, c->difference_half);
+  switch (c->verdict) {
+    case WL_WINS:
+      fprintf(out, "  The learned rule wins: its final loss is %.2f times that of tuned %s (95 %%: %.2f to %.2f).\n", ratio,
+              against, ratio / times, ratio * times);
+      return;
+    case WL_TIES:
+      fprintf(out, "  The learned rule ties with tuned %s: ratio of final losses %.2f (95 %%: %.2f to %.2f).\n", against, ratio,
+              ratio / times, ratio * times);
+      return;
+    case WL_LOSES:
+      fprintf(out, "  The learned rule loses to tuned %s: its final loss is %.2f times as high (95 %%: %.2f to %.2f).\n",
+              against, ratio, ratio / times, ratio * times);
+      return;
+    case WL_FAILS:
+      fprintf(out, "  The learned rule fails here: %s.\n",
+              c->entry[0].diverged > 0 ? "it diverges" : "it ends no lower than it started");
+      return;
+  }
+}
+
+static void print_case(const wl_eval_case *c, FILE *out) {
+  fprintf(out, "\n%s", c->name);
+  if (c->note[0] || c->entries == 0) {
+    fprintf(out, ": not run, %s\n", c->note);
+    return;
+  }
+  const bool accuracy = has_accuracy(c);
+  fprintf(out, ": %lld steps, %lld sets of fresh tasks, loss at theta_0 %.4g\n", (long long)c->steps, (long long)c->seeds,
+          c->start);
+  fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of it", "held-out loss",
+          accuracy ? "     held-out accuracy" : "");
+  for (int i = 0; i < c->entries; i++) print_entry(&c->entry[i], c->seeds, i == c->best, accuracy, out);
+  print_verdict(c, out);
+}
+
+/* One sentence for each verdict, with the settings it holds in. */
+static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
+  static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
+  fprintf(out, "\nIn short\n");
+  for (int v = WL_WINS; v <= WL_FAILS; v++) {
+    int named = 0;
+    for (int i = 0; i < count; i++) {
+      if (cases[i].entries == 0 || (int)cases[i].verdict != v) continue;
+      if (named++ == 0) fprintf(out, "  %s: %s", heads[v], cases[i].name);
+      else fprintf(out, ", %s", cases[i].name);
+    }
+    if (named > 0) fprintf(out, "\n");
+  }
+}
+
+void wl_eval_print(const wl_trained *t, const wl_eval_case *cases, int count, FILE *out) {
+  fprintf(out, "%s: %lld meta-steps, digest %s\n", t->source, (long long)t->meta_steps, t->digest);
+  fprintf(out, "Rates of hand-designed rules are tuned for each horizon on other tasks; +- is a 95 %% interval over sets.\n");
+  for (int i = 0; i < count; i++) print_case(&cases[i], out);
+  if (count > 1) print_summary(cases, count, out);
+}
+
+static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+static json_t *numbers(const double *values, int64_t n) {
+  json_t *list = json_array();
+  for (int64_t i = 0; i < n; i++) json_array_append_new(list, number(values[i]));
+  return list;
+}
+
+static json_t *entry_json(const wl_eval_entry *e, int64_t seeds) {
+  json_t *o = json_object();
+  json_object_set_new(o, "rule", json_string(e->rule));
+  json_object_set_new(o, "learning_rate", number(e->rate));
+  json_object_set_new(o, "final_loss", number(e->mean));
+  json_object_set_new(o, "final_loss_half_width", number(e->half_width));
+  json_object_set_new(o, "log10_final_loss", number(e->log10_mean));
+  json_object_set_new(o, "log10_final_loss_half_width", number(e->log10_half));
+  json_object_set_new(o, "final_loss_of_set", numbers(e->final, seeds));
+  json_object_set_new(o, "heldout_loss_of_set", numbers(e->heldout, seeds));
+  json_object_set_new(o, "heldout_accuracy_of_set", numbers(e->accuracy, seeds));
+  json_object_set_new(o, "diverged", json_integer(e->diverged));
+  return o;
+}
+
+static json_t *case_json(const wl_eval_case *c) {
+  json_t *o = json_object(), *rules = json_array();
+  json_object_set_new(o, "name", json_string(c->name));
+  if (c->entries == 0) json_object_set_new(o, "note", json_string(c->note));
+  else {
+    json_object_set_new(o, "steps", json_integer(c->steps));
+    json_object_set_new(o, "start_loss", number(c->start));
+    json_object_set_new(o, "best_hand_designed", json_string(c->entry[c->best].rule));
+    json_object_set_new(o, "log10_ratio", number(c->difference));
+    json_object_set_new(o, "log10_ratio_half_width", number(c->difference_half));
+    json_object_set_new(o, "verdict", json_string(verdicts[c->verdict]));
+  }
+  for (int i = 0; i < c->entries; i++) json_array_append_new(rules, entry_json(&c->entry[i], c->seeds));
+  json_object_set_new(o, "rules", rules);
+  return o;
+}
+
+wl_status wl_eval_print_json(const wl_trained *t, const wl_eval_case *cases, int count, const char *path) {
+  json_t *root = json_object(), *list = json_array();
+  json_object_set_new(root, "source", json_string(t->source));
+  json_object_set_new(root, "meta_steps", json_integer(t->meta_steps));
+  json_object_set_new(root, "digest", json_string(t->digest));
+  for (int i = 0; i < count; i++) json_array_append_new(list, case_json(&cases[i]));
+  json_object_set_new(root, "cases", list);
+  const int failed = strcmp(path, "-") == 0 ? json_dumpf(root, stdout, JSON_INDENT(2)) : json_dump_file(root, path, JSON_INDENT(2));
+  json_decref(root);
+  if (failed) return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: the JSON could not be written; is its directory there and writable?", path);
+  return WL_OK;
+}

@@ -1,0 +1,13 @@
+/* eval_print.h - an evaluation for people, and as JSON for scripts. */
+#ifndef WL_CLI_EVAL_PRINT_H
+#define WL_CLI_EVAL_PRINT_H
+
+#include <stdio.h>
+
+#include "train/evaluate.h"
+
+void wl_eval_print(const wl_trained *trained, const wl_eval_case *cases, int count, FILE *out);
+/* `path` "-": standard output. */
+wl_status wl_eval_print_json(const wl_trained *trained, const wl_eval_case *cases, int count, const char *path);
+
+#endif

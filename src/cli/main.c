@@ -1,0 +1,155 @@
+/* main.c - the program: finds the subcommand, parses its options, starts MPI, maps the status
+ * to the exit code (sysexits.h), and is the only place that ends the process. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/build_info.h"
+#include "base/log.h"
+#include "base/suggest.h"
+#include "cli/commands.h"
+#include "cli/twin.h"
+
+enum { COMMANDS_MAX = 32, TABLE_MAX = 64 };
+
+/* The rank that the launcher gave this process, for the time before MPI starts; 0 without one. */
+static int launched_rank(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                      "SLURM_PROCID"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
+    const char *const text = getenv(names[i]);
+    if (text) return atoi(text);
+  }
+  return 0;
+}
+
+/* A failure before MPI: every rank has the same command line, so one speaks for all. */
+static int fail_early(wl_status status) {
+  if (launched_rank() == 0) wl_log_error("%s", wl_last_error());
+  return (int)status;
+}
+
+static void print_usage(FILE *out) {
+  fputs(
+      "Usage: warploom COMMAND [OPTIONS] [OPERANDS]\n"
+      "       mpirun -n RANKS warploom COMMAND ...\n\n"
+      "Meta-training of learned optimizers on clusters.\n\nCommands:\n",
+      out);
+  for (const wl_command *const *c = wl_commands; *c; ++c)
+    fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
+  fputs(
+      "\n'warploom COMMAND --help' explains a command; 'warploom --version' tells what this is "
+      "made of.\n",
+      out);
+}
+
+static void print_version(void) {
+  printf(
+      "warploom %s\nrevision   %s\ncompiler   %s\nprocessor  %s\nMPI        %s\nHDF5       "
+      "%s\nBLAS       %s\n",
+      wl_build_version(), wl_build_revision(), wl_build_compiler(), wl_build_processor(),
+      wl_comm_library(), wl_build_hdf5(), wl_build_blas());
+}
+
+/* --help, --version and the like, which need no subcommand; false when it is something else. */
+static bool handled_globally(int argc, char **argv) {
+  const bool help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+  const bool version = strcmp(argv[1], "--version") == 0;
+  if ((!help && !version) || argc > 2) return false;
+  if (launched_rank() != 0) return true;
+  if (help) print_usage(stdout);
+  else print_version();
+  return true;
+}
+
+static wl_status find_command(const char *name, const wl_command **out) {
+  const char *names[COMMANDS_MAX];
+  int count = 0;
+  for (; wl_commands[count] && count < COMMANDS_MAX; ++count) {
+    names[count] = wl_commands[count]->name;
+    if (strcmp(name, names[count]) != 0) continue;
+    *out = wl_commands[count];
+    return WL_OK;
+  }
+  const char *const near = wl_suggest(name, names, count);
+  return WL_FAIL(WL_ERR_USAGE, "unknown %s '%s'%s%s%s; 'warploom --help' lists them all",
+                 name[0] == '-' ? "option" : "command", name, near ? "; did you mean '" : "",
+                 near ? near : "", near ? "'?" : "");
+}
+
+/* The subcommand's table and the options of every subcommand. */
+static void full_table(const wl_command *command, wl_argument table[TABLE_MAX]) {
+  int count = 0;
+  for (const wl_argument *a = command->arguments; a && a->name && count < TABLE_MAX - 3; ++a)
+    table[count++] = *a;
+  table[count++] = (wl_argument){"quiet", NULL, ""};
+  table[count++] = (wl_argument){"help", NULL, ""};
+  table[count] = (wl_argument){0};
+}
+
+static wl_status check_operands(const wl_command *command, int given) {
+  if (given >= command->min_operands && given <= command->max_operands) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "%s operands: 'warploom %s [OPTIONS]%s%s'; see 'warploom %s --help'",
+                 given < command->min_operands ? "missing" : "too many", command->name,
+                 command->operands[0] ? " " : "", command->operands, command->name);
+}
+
+/* The exit code of a finished subcommand. A failure that other ranks may not know of ends them all. */
+static int conclude(wl_cli *cli, wl_status status) {
+  const bool together = cli->in_step || wl_comm_size(cli->comm) == 1;
+  const bool failed = status != WL_OK && status != WL_TRY_AGAIN;
+  if (status != WL_OK && !together) {
+    wl_log_error("rank %d: %s", wl_comm_rank(cli->comm), wl_last_error());
+    wl_comm_abort(cli->comm, (int)status);
+  }
+  const bool speaks = wl_comm_rank(cli->comm) == 0;
+  if (failed && speaks) wl_log_error("%s", wl_last_error());
+  if (status == WL_TRY_AGAIN && wl_last_error()[0]) wl_log_info("%s", wl_last_error());
+  wl_comm_finish(&cli->comm);
+  if ((fflush(stdout) != 0 || ferror(stdout)) && status == WL_OK) {
+    wl_log_error(
+        "standard output could not be written in full: is the disk full or the pipe closed?");
+    return WL_ERR_IO;
+  }
+  return (int)status;
+}
+
+/* argv[0] is the subcommand; `all` the whole command line, which getopt permutes in place. */
+static int run_command(const wl_command *command, int argc, char **argv, char **all) {
+  wl_argument table[TABLE_MAX];
+  full_table(command, table);
+  wl_cli cli = {.command = command};
+  int operands = argc;
+  const bool man = argc == 2 && strcmp(argv[1], "--help=man") == 0;
+  const wl_status parsed =
+      man ? WL_OK : wl_arguments_parse(table, argc, argv, &cli.arguments, &operands);
+  if (parsed != WL_OK) return fail_early(parsed);
+  if (man || wl_argument_given(&cli.arguments, "help")) {
+    if (launched_rank() == 0) wl_command_help(command, man, stdout);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
+  }
+  const wl_status operands_ok = check_operands(command, argc - operands);
+  if (operands_ok != WL_OK) return fail_early(operands_ok);
+#ifndef WL_DOUBLE
+  if (command->in_double) return fail_early(wl_twin_execute(all));
+#else
+  (void)all;
+#endif
+
+  cli.quiet = wl_argument_given(&cli.arguments, "quiet");
+  const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
+  if (started != WL_OK) return fail_early(started);
+  wl_log_setup(wl_comm_rank(cli.comm), cli.quiet);
+  return conclude(&cli, command->run(&cli, argc - operands, argv + operands));
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    if (launched_rank() == 0) print_usage(stderr);
+    return WL_ERR_USAGE;
+  }
+  if (handled_globally(argc, argv)) return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
+  const wl_command *command = NULL;
+  const wl_status status = find_command(argv[1], &command);
+  if (status != WL_OK) return fail_early(status);
+  return run_command(command, argc - 1, argv + 1, argv);
+}

@@ -1,0 +1,11 @@
+/* twin.h - the float64 build of this program. */
+#ifndef WL_CLI_TWIN_H
+#define WL_CLI_TWIN_H
+
+#include "base/status.h"
+
+/* Replaces this process by warploom64, found beside this binary or in libexec, with the same
+ * arguments. Returns only when that fails. Before MPI starts. */
+wl_status wl_twin_execute(char **argv);
+
+#endif
