@@ -9,17 +9,20 @@
 /* Deflate cannot shrink by more than this factor: bounds what a damaged header may promise. */
 enum { DEFLATE_LIMIT = 1032, READ_CHUNK = 1 << 24 };
 
-static wl_status make_path(const char *directory, const char *name, const char *suffix, char path[WL_DATA_PATH]) {
+static wl_status make_path(const char *directory, const char *name, const char *suffix,
+                           char path[WL_DATA_PATH]) {
   const int length = snprintf(path, WL_DATA_PATH, "%s/%s%s", directory, name, suffix);
   if (length < 0 || length >= WL_DATA_PATH)
     return WL_FAIL(WL_ERR_NO_INPUT, "%.200s...: the path is too long", directory);
   return WL_OK;
 }
 
-static bool readable_path(const char *directory, const char *name, char path[WL_DATA_PATH], struct stat *info) {
+static bool readable_path(const char *directory, const char *name, char path[WL_DATA_PATH],
+                          struct stat *info) {
   static const char *const suffixes[] = {"", ".gz"};
   for (int i = 0; i < 2; i++)
-    if (make_path(directory, name, suffixes[i], path) == WL_OK && stat(path, info) == 0) return true;
+    if (make_path(directory, name, suffixes[i], path) == WL_OK && stat(path, info) == 0)
+      return true;
   return false;
 }
 
@@ -36,7 +39,9 @@ wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_fil
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: neither %s nor %s.gz is there", directory, name, name);
   gzFile file = gzopen(out->path, "rb");
   if (!file) {
-    const wl_status code = errno == EACCES ? WL_ERR_PERMISSION : errno == ENOMEM ? WL_ERR_OS : WL_ERR_NO_INPUT;
+    const wl_status code = errno == EACCES   ? WL_ERR_PERMISSION
+                           : errno == ENOMEM ? WL_ERR_OS
+                                             : WL_ERR_NO_INPUT;
     return WL_FAIL(code, "%s: cannot be opened: %s", out->path, strerror(errno));
   }
   gzbuffer(file, 1 << 17);
@@ -55,19 +60,24 @@ static wl_status read_failure(const wl_byte_file *file) {
   int code = Z_OK;
   const char *text = gzerror(file->handle, &code);
   if (code == Z_ERRNO)
-    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", file->path, (long long)file->offset, strerror(errno));
-  return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: the compressed data is damaged (%s); fetch the file again", file->path,
-                 (long long)file->offset, text);
+    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", file->path,
+                   (long long)file->offset, strerror(errno));
+  return WL_FAIL(WL_ERR_DATA,
+                 "%s: byte %lld: the compressed data is damaged (%s); fetch the file again",
+                 file->path, (long long)file->offset, text);
 }
 
 wl_status wl_byte_file_read(wl_byte_file *file, uint8_t *to, int64_t count, const char *what) {
   for (int64_t done = 0; done < count;) {
     const int64_t left = count - done;
-    const int got = gzread(file->handle, to + done, (unsigned)(left < READ_CHUNK ? left : READ_CHUNK));
+    const int got =
+        gzread(file->handle, to + done, (unsigned)(left < READ_CHUNK ? left : READ_CHUNK));
     if (got < 0) return read_failure(file);
     if (got == 0)
-      return WL_FAIL(WL_ERR_DATA, "%s: truncated: ends at byte %lld, expected %lld more of %s; fetch the file again",
-                     file->path, (long long)file->offset, (long long)left, what);
+      return WL_FAIL(
+          WL_ERR_DATA,
+          "%s: truncated: ends at byte %lld, expected %lld more of %s; fetch the file again",
+          file->path, (long long)file->offset, (long long)left, what);
     done += got;
     file->offset += got;
   }
@@ -79,7 +89,7 @@ wl_status wl_byte_file_expect_end(wl_byte_file *file) {
   const int got = gzread(file->handle, &extra, 1);
   if (got < 0) return read_failure(file);
   if (got > 0)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: expected the end of the file, but there is more", file->path,
-                   (long long)file->offset);
+    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: expected the end of the file, but there is more",
+                   file->path, (long long)file->offset);
   return WL_OK;
 }

@@ -8,21 +8,23 @@
 enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE, PER_FILE = 10000, CLASSES = 10, TRAIN_FILES = 5 };
 
 bool wl_dataset_is_cifar(const char *directory) {
-  return wl_byte_file_exists(directory, "data_batch_1.bin") || wl_byte_file_exists(directory, "test_batch.bin");
+  return wl_byte_file_exists(directory, "data_batch_1.bin") ||
+         wl_byte_file_exists(directory, "test_batch.bin");
 }
 
 static wl_status read_records(wl_byte_file *file, wl_images *images, int64_t first) {
   for (int64_t i = first; i < first + PER_FILE; i++) {
     WL_TRY(wl_byte_file_read(file, &images->labels[i], 1, "a label"));
     if (images->labels[i] >= CLASSES)
-      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %d", file->path,
-                     (long long)file->offset - 1, images->labels[i], CLASSES - 1);
+      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %d",
+                     file->path, (long long)file->offset - 1, images->labels[i], CLASSES - 1);
     WL_TRY(wl_byte_file_read(file, images->pixels + i * PIXELS, PIXELS, "an image"));
   }
   return wl_byte_file_expect_end(file);
 }
 
-static wl_status read_batch(const char *directory, const char *name, wl_images *images, int64_t first) {
+static wl_status read_batch(const char *directory, const char *name, wl_images *images,
+                            int64_t first) {
   wl_byte_file file;
   WL_TRY(wl_byte_file_open(directory, name, &file));
   const wl_status status = read_records(&file, images, first);

@@ -33,21 +33,28 @@ static const wl_option options[] = {
     WL_DATASET_OPTIONS,
     {"filters", WL_OPT_INTS, "[16, 16, 16]", NULL, 1, 4096, "1", "Channels of each convolution."},
     {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd."},
-    {"order", WL_OPT_CHOICE, "norm-act-pool", "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",
-     "What follows each convolution: batch norm, activation and 2x2 max-pool in this order."},
-    {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1", "Normalise by the batch's own statistics."},
-    {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1", "Units of dense layers between the last convolution and the output."},
-    {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1", "Non-linearity after each layer but the last."},
-    {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1", "Images in a minibatch, drawn with replacement."},
+    {"order", WL_OPT_CHOICE, "norm-act-pool", "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0,
+     "1", "What follows each convolution: batch norm, activation and 2x2 max-pool in this order."},
+    {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
+     "Normalise by the batch's own statistics."},
+    {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",
+     "Units of dense layers between the last convolution and the output."},
+    {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",
+     "Non-linearity after each layer but the last."},
+    {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",
+     "Images in a minibatch, drawn with replacement."},
     {"initialisation", WL_OPT_CHOICE, "he", "he|normal", 0, 0, "1",
      "Weights N(0, 2 / fan-in) and biases 0, or both N(0, initial_scale^2)."},
-    {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1", "Standard deviation for `initialisation: normal`."},
+    {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",
+     "Standard deviation for `initialisation: normal`."},
     {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",
-     "Images of the fixed sample that evaluations use, in whole batches, no more than the data has."},
+     "Images of the fixed sample that evaluations use, in whole batches, no more than the data "
+     "has."},
     {0}};
 
 /* A per-channel parameter "<what><layer>.<part>" (channels). */
-static wl_node channel_parameter(wl_tape *t, const char *what, int layer, const char *part, int64_t channels) {
+static wl_node channel_parameter(wl_tape *t, const char *what, int layer, const char *part,
+                                 int64_t channels) {
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "%s%d.%s", what, layer, part);
   return wl_tape_theta(t, name, 1, &channels);
@@ -56,7 +63,8 @@ static wl_node channel_parameter(wl_tape *t, const char *what, int layer, const 
 static feature convolve(wl_tape *t, feature in, int layer, int64_t filters, int64_t kernel) {
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "conv%d.weight", layer);
-  const wl_node weight = wl_tape_theta(t, name, 4, (const int64_t[]){filters, in.channels, kernel, kernel});
+  const wl_node weight =
+      wl_tape_theta(t, name, 4, (const int64_t[]){filters, in.channels, kernel, kernel});
   const wl_node sum = wl_op_conv2d(t, in.node, weight, 1, (int)(kernel / 2));
   in.node = wl_op_add_channel(t, sum, channel_parameter(t, "conv", layer, "bias", filters));
   in.channels = filters;
@@ -65,7 +73,8 @@ static feature convolve(wl_tape *t, feature in, int layer, int64_t filters, int6
 
 static wl_node normalise(wl_tape *t, feature in, int layer) {
   const wl_node unit = wl_op_batch_norm(t, in.node, 1e-5);
-  const wl_node scaled = wl_op_mul_channel(t, unit, channel_parameter(t, "norm", layer, "scale", in.channels));
+  const wl_node scaled =
+      wl_op_mul_channel(t, unit, channel_parameter(t, "norm", layer, "scale", in.channels));
   return wl_op_add_channel(t, scaled, channel_parameter(t, "norm", layer, "shift", in.channels));
 }
 
@@ -87,12 +96,14 @@ static feature apply_stages(const wl_map *map, wl_tape *t, feature f, int layer)
 /* The options table cannot say that kernels are odd and that each pooling needs something to halve. */
 static wl_status check_options(const wl_map *map, const wl_dataset *data) {
   if (wl_map_int(map, "kernel") % 2 == 0)
-    return wl_map_fail(map, "kernel", "%lld is even, expected an odd side", (long long)wl_map_int(map, "kernel"));
+    return wl_map_fail(map, "kernel", "%lld is even, expected an odd side",
+                       (long long)wl_map_int(map, "kernel"));
   int layers;
   wl_map_ints(map, "filters", &layers);
   const int64_t side = data->rows < data->columns ? data->rows : data->columns;
   if (layers > 30 || side >> layers < 1)
-    return wl_map_fail(map, "filters", "%d layers, each halving the image, are too many for images of %lld x %lld",
+    return wl_map_fail(map, "filters",
+                       "%d layers, each halving the image, are too many for images of %lld x %lld",
                        layers, (long long)data->rows, (long long)data->columns);
   return WL_OK;
 }
@@ -118,7 +129,8 @@ static wl_status build(const wl_map *map, conv *m, wl_task *task) {
   int layers;
   const int64_t *widths = wl_map_ints(map, "widths", &layers);
   for (int i = 0; i < layers; i++) {
-    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]), wl_map_string(map, "activation"));
+    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]),
+                          wl_map_string(map, "activation"));
     width = widths[i];
   }
   const wl_node logits = wl_net_dense(t, h, layers + 1, width, d->classes);
@@ -162,7 +174,8 @@ static void start_block(const conv *m, wl_stream stream, const wl_block *block, 
   if (is_norm_scale(block))
     for (int64_t i = 0; i < block->size; i++) out[i] = 1;
   else if (m->he && weight)
-    wl_rng_normal(stream, (uint64_t)block->offset, block->size, sqrt(2.0 / (double)fan_in(block)), out);
+    wl_rng_normal(stream, (uint64_t)block->offset, block->size, sqrt(2.0 / (double)fan_in(block)),
+                  out);
   else if (!m->he && !norm)
     wl_rng_normal(stream, (uint64_t)block->offset, block->size, m->initial_scale, out);
 }
@@ -176,8 +189,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
   return WL_OK;
 }
 
-static void load(const wl_task *task, const wl_episode *episode, const void *draw, const wl_batch *batch,
-                 wl_tape_ws *tape_ws) {
+static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+                 const wl_batch *batch, wl_tape_ws *tape_ws) {
   (void)draw;
   const conv *m = task->impl;
   wl_dataset_gather(m->data, episode, batch, m->batch, wl_tape_input_data(tape_ws, m->x),
@@ -186,7 +199,8 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
 
 const wl_task_family wl_task_conv = {
     .name = "conv",
-    .summary = "small convolutional network on images: convolutions, batch norm, max-pool, dense layers",
+    .summary =
+        "small convolutional network on images: convolutions, batch norm, max-pool, dense layers",
     .options = options,
     .create = create,
     .destroy = destroy,

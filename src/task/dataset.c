@@ -19,12 +19,15 @@ typedef struct named_data {
 } named_data;
 
 static const named_data known[] = {
-    {"fashion-mnist", 10, "`apt-get install dataset-fashion-mnist` puts it under /usr/share/datasets"},
+    {"fashion-mnist", 10,
+     "`apt-get install dataset-fashion-mnist` puts it under /usr/share/datasets"},
     {"mnist", 10,
-     "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (or "
+     "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+     "t10k-labels-idx1-ubyte (or "
      "these with .gz) into a directory mnist and name the directory above it in WARPLOOM_DATA"},
     {"cifar-10", 10,
-     "put data_batch_1.bin .. data_batch_5.bin and test_batch.bin (of cifar-10-binary.tar.gz) into a directory "
+     "put data_batch_1.bin .. data_batch_5.bin and test_batch.bin (of cifar-10-binary.tar.gz) into "
+     "a directory "
      "cifar-10 and name the directory above it in WARPLOOM_DATA"},
 };
 
@@ -73,7 +76,9 @@ static wl_status locate(const char *data, const named_data *named, char director
     snprintf(directory, WL_DATA_PATH, "%s", data);
     if (is_directory(directory)) return WL_OK;
     return WL_FAIL(WL_ERR_NO_INPUT,
-                   "task.data: '%s' is neither a directory nor one of synthetic, fashion-mnist, mnist, cifar-10", data);
+                   "task.data: '%s' is neither a directory nor one of synthetic, fashion-mnist, "
+                   "mnist, cifar-10",
+                   data);
   }
   const char *base = getenv("WARPLOOM_DATA");
   const char *const bases[] = {base && *base ? base : "/usr/share/datasets", "/usr/share/datasets"};
@@ -89,19 +94,16 @@ static wl_status draw_samples(wl_dataset *dataset) {
   for (int s = 0; s < 2; s++) {
     wl_images *images = &dataset->split[s];
     WL_TRY(WL_NEW(images->sample, images->count));
-    wl_rng_permutation((wl_stream){.seed = 1, .purpose = WL_FOR_EVAL_BATCH, .step = (uint64_t)s}, images->count,
-                       images->sample);
+    wl_rng_permutation((wl_stream){.seed = 1, .purpose = WL_FOR_EVAL_BATCH, .step = (uint64_t)s},
+                       images->count, images->sample);
   }
   return WL_OK;
 }
 
 static wl_status fill(const char *directory, int64_t classes, wl_dataset *dataset) {
-  if (!*directory)
-    WL_TRY(wl_dataset_make_synthetic(dataset));
-  else if (wl_dataset_is_cifar(directory))
-    WL_TRY(wl_dataset_read_cifar(directory, dataset));
-  else
-    WL_TRY(wl_dataset_read_idx(directory, classes, dataset));
+  if (!*directory) WL_TRY(wl_dataset_make_synthetic(dataset));
+  else if (wl_dataset_is_cifar(directory)) WL_TRY(wl_dataset_read_cifar(directory, dataset));
+  else WL_TRY(wl_dataset_read_idx(directory, classes, dataset));
   return draw_samples(dataset);
 }
 
@@ -168,8 +170,8 @@ static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict t
   for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
 }
 
-static void copy_images(const wl_dataset *dataset, const wl_images *images, const int64_t *chosen, int64_t count,
-                        wl_real *x, int32_t *labels) {
+static void copy_images(const wl_dataset *dataset, const wl_images *images, const int64_t *chosen,
+                        int64_t count, wl_real *x, int32_t *labels) {
   for (int64_t i = 0; i < count; i++) {
     to_real(images->pixels + chosen[i] * dataset->pixels, dataset->pixels, x + i * dataset->pixels);
     labels[i] = images->labels[chosen[i]];
@@ -177,18 +179,19 @@ static void copy_images(const wl_dataset *dataset, const wl_images *images, cons
 }
 
 /* Images first .. first + count - 1 of a batch of `size`. */
-static void choose(const wl_images *images, const wl_episode *episode, const wl_batch *batch, int64_t size,
-                   int64_t first, int64_t count, int64_t *chosen) {
+static void choose(const wl_images *images, const wl_episode *episode, const wl_batch *batch,
+                   int64_t size, int64_t first, int64_t count, int64_t *chosen) {
   if (batch->purpose == WL_FOR_EVAL_BATCH) {
-    for (int64_t i = 0; i < count; i++) chosen[i] = images->sample[(batch->step * size + first + i) % images->count];
+    for (int64_t i = 0; i < count; i++)
+      chosen[i] = images->sample[(batch->step * size + first + i) % images->count];
     return;
   }
   const wl_stream stream = wl_episode_stream(episode, batch->purpose, (uint64_t)batch->step);
   wl_rng_index(stream, (uint64_t)first, count, (uint64_t)images->count, chosen);
 }
 
-void wl_dataset_gather(const wl_dataset *dataset, const wl_episode *episode, const wl_batch *batch, int64_t count,
-                       wl_real *x, int32_t *labels) {
+void wl_dataset_gather(const wl_dataset *dataset, const wl_episode *episode, const wl_batch *batch,
+                       int64_t count, wl_real *x, int32_t *labels) {
   enum { CHUNK = 128 };
   const wl_images *images = &dataset->split[batch->split];
   for (int64_t first = 0; first < count; first += CHUNK) {

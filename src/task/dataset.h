@@ -22,13 +22,20 @@ typedef struct wl_dataset {
 } wl_dataset;
 
 /* The options `data` and `classes` of a family that trains on images, for its options table. */
-#define WL_DATASET_OPTIONS                                                                          \
-  {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                              \
-   "Images: synthetic (built in), fashion-mnist, mnist, cifar-10, or the path of a directory with " \
-   "IDX files (plain or gzipped) or CIFAR-10's binary files."},                                      \
-  {                                                                                                  \
-    "classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                                   \
-        "Number of classes; 0: known for named data, else the largest training label plus one."      \
+#define WL_DATASET_OPTIONS                                                                      \
+  {"data",                                                                                      \
+   WL_OPT_STRING,                                                                               \
+   "synthetic",                                                                                 \
+   NULL,                                                                                        \
+   0,                                                                                           \
+   0,                                                                                           \
+   "1",                                                                                         \
+   "Images: synthetic (built in), fashion-mnist, mnist, cifar-10, or the path of a directory "  \
+   "with "                                                                                      \
+   "IDX files (plain or gzipped) or CIFAR-10's binary files."},                                 \
+  {                                                                                             \
+    "classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
+        "Number of classes; 0: known for named data, else the largest training label plus one." \
   }
 
 /* Opens what the map's `data` names. The same data opened again is shared. Thread-safe.
@@ -40,8 +47,8 @@ void wl_dataset_close(const wl_dataset **dataset);
 /* Fills x [count][pixels] (values in [0,1]) and labels [count] with the images of a batch of
  * `count`: drawn with replacement, by (seed, space, episode, unit, step); for WL_FOR_EVAL_BATCH
  * images count * step onwards of the split's fixed sample, whatever the episode. */
-void wl_dataset_gather(const wl_dataset *dataset, const wl_episode *episode, const wl_batch *batch, int64_t count,
-                       wl_real *x, int32_t *labels);
+void wl_dataset_gather(const wl_dataset *dataset, const wl_episode *episode, const wl_batch *batch,
+                       int64_t count, wl_real *x, int32_t *labels);
 /* Whole batches of `count` in about `samples` evaluation images, as many as both splits have; at least 1. */
 int64_t wl_dataset_eval_batches(const wl_dataset *dataset, int64_t samples, int64_t count);
 

@@ -6,7 +6,8 @@
 #include "task/task.h"
 
 /* The stream of an episode for one purpose; `step` tells apart batches or drawn arrays. */
-static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose, uint64_t step) {
+static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose,
+                                          uint64_t step) {
   return (wl_stream){.seed = episode->seed,
                      .purpose = (uint32_t)purpose,
                      .space = (uint32_t)episode->space,

@@ -24,15 +24,19 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   const int64_t expected = 0x0800 + ndim;
   WL_TRY(wl_byte_file_read(file, word, 4, "the IDX header"));
   if (big_endian(word) != expected)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte 0: expected the IDX magic number 0x%08llx (unsigned bytes, %d dimension%s), found 0x%08llx",
-                   file->path, (long long)expected, ndim, ndim == 1 ? "" : "s", (long long)big_endian(word));
+    return WL_FAIL(WL_ERR_DATA,
+                   "%s: byte 0: expected the IDX magic number 0x%08llx (unsigned bytes, %d "
+                   "dimension%s), found 0x%08llx",
+                   file->path, (long long)expected, ndim, ndim == 1 ? "" : "s",
+                   (long long)big_endian(word));
   for (int i = 0; i < ndim; i++) {
     WL_TRY(wl_byte_file_read(file, word, 4, "the IDX header"));
     sizes[i] = big_endian(word);
     const bool side = i > 0;
     if (sizes[i] < 1 || (side && sizes[i] > MAX_SIDE))
-      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: size of dimension %d is %lld, expected 1 to %lld", file->path,
-                     (long long)(file->offset - 4), i, (long long)sizes[i], side ? (long long)MAX_SIDE : 0xffffffffLL);
+      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: size of dimension %d is %lld, expected 1 to %lld",
+                     file->path, (long long)(file->offset - 4), i, (long long)sizes[i],
+                     side ? (long long)MAX_SIDE : 0xffffffffLL);
   }
   return WL_OK;
 }
@@ -40,7 +44,9 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
 /* A damaged header must not make us allocate what the file cannot hold. */
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
-    return WL_FAIL(WL_ERR_DATA, "%s: truncated: its header promises %lld bytes of data, more than the file can hold; fetch the file again",
+    return WL_FAIL(WL_ERR_DATA,
+                   "%s: truncated: its header promises %lld bytes of data, more than the file can "
+                   "hold; fetch the file again",
                    file->path, (long long)bytes);
   return WL_OK;
 }
@@ -54,9 +60,11 @@ static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset 
     dataset->columns = sizes[2];
     dataset->pixels = sizes[1] * sizes[2];
   } else if (sizes[1] != dataset->rows || sizes[2] != dataset->columns) {
-    return WL_FAIL(WL_ERR_DATA, "%s: byte 8: images are %lld x %lld, expected %lld x %lld as in the training file",
-                   file->path, (long long)sizes[1], (long long)sizes[2], (long long)dataset->rows,
-                   (long long)dataset->columns);
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "%s: byte 8: images are %lld x %lld, expected %lld x %lld as in the training file",
+        file->path, (long long)sizes[1], (long long)sizes[2], (long long)dataset->rows,
+        (long long)dataset->columns);
   }
   const int64_t bytes = sizes[0] * dataset->pixels;
   WL_TRY(check_promise(file, bytes));
@@ -74,7 +82,8 @@ static int64_t find_label(const wl_images *images, int64_t bound) {
 
 /* Number of classes of the training labels. Between the smallest and the largest every label
  * occurs; a gap means damage, unless the user says how many classes there are. */
-static wl_status count_classes(const wl_byte_file *file, const wl_images *images, int64_t *classes) {
+static wl_status count_classes(const wl_byte_file *file, const wl_images *images,
+                               int64_t *classes) {
   int64_t seen[256] = {0};
   for (int64_t i = 0; i < images->count; i++) seen[images->labels[i]]++;
   int first = 0, last = 255;
@@ -83,7 +92,9 @@ static wl_status count_classes(const wl_byte_file *file, const wl_images *images
   for (int c = first; c < last; c++) {
     if (seen[c]) continue;
     const int64_t at = find_label(images, c);
-    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d, but no image has label %d; if that is meant, set the key 'classes'",
+    return WL_FAIL(WL_ERR_DATA,
+                   "%s: byte %lld: label %d, but no image has label %d; if that is meant, set the "
+                   "key 'classes'",
                    file->path, (long long)(at + 8), images->labels[at], c);
   }
   *classes = last + 1;
@@ -95,15 +106,17 @@ static wl_status read_label_file(wl_byte_file *file, wl_split split, wl_dataset 
   int64_t count;
   WL_TRY(read_header(file, 1, &count));
   if (count != images->count)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte 4: %lld labels, expected %lld, one for each image of %s", file->path,
-                   (long long)count, (long long)images->count, image_names[split]);
+    return WL_FAIL(WL_ERR_DATA, "%s: byte 4: %lld labels, expected %lld, one for each image of %s",
+                   file->path, (long long)count, (long long)images->count, image_names[split]);
   WL_TRY(wl_byte_file_read(file, images->labels, count, "the labels"));
   WL_TRY(wl_byte_file_expect_end(file));
-  if (split == WL_SPLIT_TRAIN && dataset->classes == 0) WL_TRY(count_classes(file, images, &dataset->classes));
+  if (split == WL_SPLIT_TRAIN && dataset->classes == 0)
+    WL_TRY(count_classes(file, images, &dataset->classes));
   const int64_t bad = find_label(images, dataset->classes);
   if (bad >= 0)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %lld", file->path,
-                   (long long)(bad + 8), images->labels[bad], (long long)dataset->classes - 1);
+    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %lld",
+                   file->path, (long long)(bad + 8), images->labels[bad],
+                   (long long)dataset->classes - 1);
   return WL_OK;
 }
 

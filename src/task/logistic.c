@@ -39,9 +39,12 @@ static size_t mixture_bytes(const logistic *m) {
 
 static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "20", NULL, 1, 1e5, "1", "Number of features d."},
-    {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1", "Number of classes, each one Gaussian; 2 is the binary case."},
-    {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1", "Training points of a task; as many are held out."},
-    {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement."},
+    {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1",
+     "Number of classes, each one Gaussian; 2 is the binary case."},
+    {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1",
+     "Training points of a task; as many are held out."},
+    {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1",
+     "Points in a minibatch, drawn with replacement."},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
      "Typical distance of a class mean from the origin, in standard deviations of a class."},
     {"l2", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1", "Weight of the penalty ||W||^2 / 2."},
@@ -61,7 +64,8 @@ static wl_status build(logistic *m, double l2, wl_task *task) {
   const wl_node z = wl_op_add_bias(t, wl_op_matmul(t, m->x, weight), bias);
   const wl_node logits = wl_op_matmul(t, z, m->reference);
   wl_node loss = wl_op_softmax_cross_entropy(t, logits, m->labels);
-  if (l2 > 0.0) loss = wl_op_add(t, loss, wl_op_scale(t, wl_op_sum(t, wl_op_square(t, weight)), 0.5 * l2));
+  if (l2 > 0.0)
+    loss = wl_op_add(t, loss, wl_op_scale(t, wl_op_sum(t, wl_op_square(t, weight)), 0.5 * l2));
   return wl_tape_finish(t, loss, logits, m->labels);
 }
 
@@ -92,15 +96,18 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
   const mixture mix = mixture_in(m, draw);
   wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_MEANS), 0, m->classes * d,
                 m->separation / sqrt((double)d), mix.means);
-  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_POINTS), 0, total * d, 1.0, mix.points);
-  wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, DRAW_LABELS), 0, total, (uint64_t)m->classes, mix.labels);
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_POINTS), 0, total * d, 1.0,
+                mix.points);
+  wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, DRAW_LABELS), 0, total, (uint64_t)m->classes,
+               mix.labels);
   for (int64_t i = 0; i < total; i++)
     for (int64_t j = 0; j < d; j++) mix.points[i * d + j] += mix.means[mix.labels[i] * d + j];
   return WL_OK;
 }
 
 /* The constant E. */
-static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *tape_ws) {
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
+                 wl_tape_ws *tape_ws) {
   (void)episode, (void)draw;
   const logistic *m = task->impl;
   wl_real *e = wl_tape_input_data(tape_ws, m->reference);
@@ -109,7 +116,8 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
 }
 
 /* Point i of a batch: its number among the N of the split. */
-static int64_t chosen_point(const logistic *m, const wl_episode *episode, const wl_batch *batch, int64_t i) {
+static int64_t chosen_point(const logistic *m, const wl_episode *episode, const wl_batch *batch,
+                            int64_t i) {
   if (batch->purpose == WL_FOR_EVAL_BATCH) return (batch->step * m->batch + i) % m->samples;
   int64_t at;
   wl_rng_index(wl_episode_stream(episode, batch->purpose, (uint64_t)batch->step), (uint64_t)i, 1,
@@ -117,8 +125,8 @@ static int64_t chosen_point(const logistic *m, const wl_episode *episode, const 
   return at;
 }
 
-static void load(const wl_task *task, const wl_episode *episode, const void *draw, const wl_batch *batch,
-                 wl_tape_ws *tape_ws) {
+static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+                 const wl_batch *batch, wl_tape_ws *tape_ws) {
   const logistic *m = task->impl;
   const int64_t d = m->dimension, first = batch->split == WL_SPLIT_HELDOUT ? m->samples : 0;
   const mixture mix = mixture_in(m, (void *)draw); /* read only */
@@ -139,7 +147,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 
 const wl_task_family wl_task_logistic = {
     .name = "logistic",
-    .summary = "logistic regression (two or more classes) on a Gaussian mixture drawn for each task",
+    .summary =
+        "logistic regression (two or more classes) on a Gaussian mixture drawn for each task",
     .options = options,
     .create = create,
     .destroy = destroy,

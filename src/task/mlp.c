@@ -16,15 +16,19 @@ typedef struct mlp {
 
 static const wl_option options[] = {
     WL_DATASET_OPTIONS,
-    {"widths", WL_OPT_INTS, "[20]", NULL, 1, 1e6, "1", "Units of each hidden layer; [] is softmax regression."},
-    {"activation", WL_OPT_CHOICE, "sigmoid", WL_ACTIVATIONS, 0, 0, "1", "Non-linearity of the hidden layers."},
-    {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1", "Images in a minibatch, drawn with replacement."},
+    {"widths", WL_OPT_INTS, "[20]", NULL, 1, 1e6, "1",
+     "Units of each hidden layer; [] is softmax regression."},
+    {"activation", WL_OPT_CHOICE, "sigmoid", WL_ACTIVATIONS, 0, 0, "1",
+     "Non-linearity of the hidden layers."},
+    {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",
+     "Images in a minibatch, drawn with replacement."},
     {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",
      "Standard deviation of the initial weights and biases."},
     {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",
      "Factor on the loss, and so on every gradient; used to test how a rule takes other scales."},
     {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",
-     "Images of the fixed sample that evaluations use, in whole batches, no more than the data has."},
+     "Images of the fixed sample that evaluations use, in whole batches, no more than the data "
+     "has."},
     {0}};
 
 static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
@@ -37,12 +41,14 @@ static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
   m->labels = wl_tape_labels(t, "labels", m->batch);
   wl_node h = m->x;
   for (int i = 0; i < layers; i++) {
-    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]), wl_map_string(map, "activation"));
+    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]),
+                          wl_map_string(map, "activation"));
     width = widths[i];
   }
   const wl_node logits = wl_net_dense(t, h, layers + 1, width, m->data->classes);
   const wl_node loss = wl_op_softmax_cross_entropy(t, logits, m->labels);
-  return wl_tape_finish(t, wl_net_scaled_loss(t, loss, wl_map_real(map, "loss_scale")), logits, m->labels);
+  return wl_tape_finish(t, wl_net_scaled_loss(t, loss, wl_map_real(map, "loss_scale")), logits,
+                        m->labels);
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
@@ -71,8 +77,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
   return WL_OK;
 }
 
-static void load(const wl_task *task, const wl_episode *episode, const void *draw, const wl_batch *batch,
-                 wl_tape_ws *tape_ws) {
+static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+                 const wl_batch *batch, wl_tape_ws *tape_ws) {
   (void)draw;
   const mlp *m = task->impl;
   wl_dataset_gather(m->data, episode, batch, m->batch, wl_tape_input_data(tape_ws, m->x),
@@ -81,7 +87,8 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
 
 const wl_task_family wl_task_mlp = {
     .name = "mlp",
-    .summary = "multi-layer perceptron on images: any widths, sigmoid, tanh, ReLU or ELU, cross-entropy",
+    .summary =
+        "multi-layer perceptron on images: any widths, sigmoid, tanh, ReLU or ELU, cross-entropy",
     .options = options,
     .create = create,
     .destroy = destroy,

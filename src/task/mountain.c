@@ -38,8 +38,10 @@ static wl_status build(mountain *m, wl_task *task) {
   const wl_node x = wl_tape_theta(t, "x", 2, (const int64_t[]){1, 2});
   const wl_node x1 = wl_op_column(t, x, 0), x2 = wl_op_column(t, x, 1);
   const wl_node bowl = wl_op_square(t, wl_op_sub(t, c[A1], x1));
-  const wl_node first = wl_op_mul(t, wl_op_mul(t, c[B1], bowl), bell(t, x1, wl_op_add(t, x2, c[A2])));
-  const wl_node second = wl_op_mul(t, wl_op_mul(t, c[B2], ripple(t, x1, x2, c[INVERSE_S])), bell(t, x1, x2));
+  const wl_node first =
+      wl_op_mul(t, wl_op_mul(t, c[B1], bowl), bell(t, x1, wl_op_add(t, x2, c[A2])));
+  const wl_node second =
+      wl_op_mul(t, wl_op_mul(t, c[B2], ripple(t, x1, x2, c[INVERSE_S])), bell(t, x1, x2));
   const wl_node third = wl_op_mul(t, c[B3], bell(t, wl_op_add(t, x1, c[A3]), x2));
   const wl_node f = wl_op_sub(t, wl_op_sub(t, first, second), third);
   return wl_tape_finish(t, wl_op_sum(t, f), -1, -1);
@@ -60,18 +62,21 @@ static void destroy(wl_task *task) { wl_free(task->impl); }
 /* One integer in {low .. high}; element `which` of the task's stream. */
 static double integer(const wl_episode *episode, int which, int low, int high) {
   int64_t value;
-  wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, 0), (uint64_t)which, 1, (uint64_t)(high - low + 1), &value);
+  wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, 0), (uint64_t)which, 1,
+               (uint64_t)(high - low + 1), &value);
   return (double)(low + value);
 }
 
-static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *tape_ws) {
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
+                 wl_tape_ws *tape_ws) {
   (void)draw;
   const mountain *m = task->impl;
   double value[COEFFICIENTS];
   for (int i = A1; i <= A3; i++) value[i] = integer(episode, i, -1, 1);
   for (int i = B1; i <= B3; i++) value[i] = integer(episode, i, -5, 5);
   value[INVERSE_S] = 1.0 / integer(episode, INVERSE_S, 1, 10);
-  for (int i = 0; i < COEFFICIENTS; i++) *wl_tape_input_data(tape_ws, m->coefficient[i]) = (wl_real)value[i];
+  for (int i = 0; i < COEFFICIENTS; i++)
+    *wl_tape_input_data(tape_ws, m->coefficient[i]) = (wl_real)value[i];
 }
 
 static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {

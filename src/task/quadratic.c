@@ -55,17 +55,16 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
 static void draw_array(const quadratic *q, wl_stream stream, int64_t n, wl_real *out) {
-  if (q->uniform)
-    wl_rng_uniform(stream, 0, n, 0.0, 1.0, out);
-  else
-    wl_rng_normal(stream, 0, n, 1.0, out);
+  if (q->uniform) wl_rng_uniform(stream, 0, n, 0.0, 1.0, out);
+  else wl_rng_normal(stream, 0, n, 1.0, out);
 }
 
-static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *tape_ws) {
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
+                 wl_tape_ws *tape_ws) {
   (void)draw;
   const quadratic *q = task->impl;
-  draw_array(q, wl_episode_stream(episode, WL_FOR_TASK, DRAW_W), q->batch * q->dimension * q->dimension,
-             wl_tape_input_data(tape_ws, q->w));
+  draw_array(q, wl_episode_stream(episode, WL_FOR_TASK, DRAW_W),
+             q->batch * q->dimension * q->dimension, wl_tape_input_data(tape_ws, q->w));
   draw_array(q, wl_episode_stream(episode, WL_FOR_TASK, DRAW_Y), q->batch * q->dimension,
              wl_tape_input_data(tape_ws, q->y));
 }

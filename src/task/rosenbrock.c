@@ -20,13 +20,15 @@ typedef struct rosenbrock {
 } rosenbrock;
 
 static const wl_option options[] = {
-    {"dimension", WL_OPT_INT, "2", NULL, 2, 1e6, "1", "Number of variables; even for `coupling: pairs`."},
+    {"dimension", WL_OPT_INT, "2", NULL, 2, 1e6, "1",
+     "Number of variables; even for `coupling: pairs`."},
     {"coupling", WL_OPT_CHOICE, "chained", "chained|pairs", 0, 0, "1",
      "Neighbours overlap in a chain, or the variables come in independent pairs."},
     {"curvature", WL_OPT_REAL, "100.0", NULL, 0, 1e9, "1", "Factor c of the valley's walls."},
     {"start", WL_OPT_CHOICE, "uniform", "uniform|normal|classic", 0, 0, "1",
      "Starting points: uniform in [-spread, spread], N(0, spread^2), or (-1.2, 1, -1.2, 1, ..)."},
-    {"spread", WL_OPT_REAL, "2.0", NULL, 0, 1e6, "1", "Width of the distribution of starting points."},
+    {"spread", WL_OPT_REAL, "2.0", NULL, 0, 1e6, "1",
+     "Width of the distribution of starting points."},
     {0}};
 
 static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *task) {
@@ -41,7 +43,8 @@ static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *tas
   const wl_node tail = wl_op_conv2d(t, x, r->pick_tail, stride, 0);
   const wl_node wall = wl_op_square(t, wl_op_sub(t, tail, wl_op_square(t, head)));
   const wl_node floor = wl_op_square(t, wl_op_shift(t, head, -1.0));
-  return wl_tape_finish(t, wl_op_sum(t, wl_op_add(t, wl_op_scale(t, wall, curvature), floor)), -1, -1);
+  return wl_tape_finish(t, wl_op_sum(t, wl_op_add(t, wl_op_scale(t, wall, curvature), floor)), -1,
+                        -1);
 }
 
 static start parse_start(const char *name) {
@@ -59,7 +62,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   r->spread = wl_map_real(map, "spread");
   const bool pairs = strcmp(wl_map_string(map, "coupling"), "pairs") == 0;
   if (pairs && r->dimension % 2)
-    return wl_map_fail(map, "dimension", "%lld is odd, `coupling: pairs` needs an even number", (long long)r->dimension);
+    return wl_map_fail(map, "dimension", "%lld is odd, `coupling: pairs` needs an even number",
+                       (long long)r->dimension);
   WL_TRY(build(r, pairs, wl_map_real(map, "curvature"), task));
   task->n = r->dimension;
   return WL_OK;
@@ -67,10 +71,12 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *tape_ws) {
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
+                 wl_tape_ws *tape_ws) {
   (void)episode, (void)draw;
   const rosenbrock *r = task->impl;
-  wl_real *head = wl_tape_input_data(tape_ws, r->pick_head), *tail = wl_tape_input_data(tape_ws, r->pick_tail);
+  wl_real *head = wl_tape_input_data(tape_ws, r->pick_head),
+          *tail = wl_tape_input_data(tape_ws, r->pick_tail);
   head[0] = tail[1] = 1;
   head[1] = tail[0] = 0;
 }

@@ -32,10 +32,13 @@ enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
 static const wl_option options[] = {
     {"frequency", WL_OPT_CHOICE, "fixed", "fixed|varying", 0, 0, "1",
      "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2]."},
-    {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1", "Points of the support set, on which a task adapts."},
-    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1", "Points of the query set; 0: as many as `shots`."},
+    {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1",
+     "Points of the support set, on which a task adapts."},
+    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1",
+     "Points of the query set; 0: as many as `shots`."},
     {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer."},
-    {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1", "Non-linearity of the hidden layers."},
+    {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",
+     "Non-linearity of the hidden layers."},
     {0}};
 
 static wl_status build(const wl_map *map, sinusoid *s, wl_task *task) {
@@ -50,10 +53,12 @@ static wl_status build(const wl_map *map, sinusoid *s, wl_task *task) {
   wl_node h = s->x;
   int64_t width = 1;
   for (int i = 0; i < layers; i++) {
-    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]), wl_map_string(map, "activation"));
+    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]),
+                          wl_map_string(map, "activation"));
     width = widths[i];
   }
-  const wl_node error = wl_op_square(t, wl_op_sub(t, wl_net_dense(t, h, layers + 1, width, 1), s->y));
+  const wl_node error =
+      wl_op_square(t, wl_op_sub(t, wl_net_dense(t, h, layers + 1, width, 1), s->y));
   return wl_tape_finish(t, wl_op_sum(t, wl_op_mul(t, s->weight, error)), -1, -1);
 }
 
@@ -85,8 +90,8 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
   return WL_OK;
 }
 
-static void load(const wl_task *task, const wl_episode *episode, const void *draw, const wl_batch *batch,
-                 wl_tape_ws *tape_ws) {
+static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+                 const wl_batch *batch, wl_tape_ws *tape_ws) {
   const sinusoid *s = task->impl;
   const wave *w = draw;
   const bool support = batch->purpose == WL_FOR_INNER_BATCH;
@@ -94,7 +99,8 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
   const double phase = s->varying ? w->phase : -w->phase;
   wl_real *x = wl_tape_input_data(tape_ws, s->x), *y = wl_tape_input_data(tape_ws, s->y);
   wl_real *weight = wl_tape_input_data(tape_ws, s->weight);
-  const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, support ? DRAW_SUPPORT : DRAW_QUERY);
+  const wl_stream stream =
+      wl_episode_stream(episode, WL_FOR_TASK, support ? DRAW_SUPPORT : DRAW_QUERY);
   wl_rng_uniform(stream, 0, s->rows, -5.0, 5.0, x);
   for (int64_t i = 0; i < s->rows; i++) {
     y[i] = (wl_real)(w->amplitude * sin(w->frequency * (double)x[i] + phase));
@@ -109,14 +115,16 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
   for (int i = 0; i < layout->count; i++) {
     const wl_block *block = &layout->blocks[i];
     if (block->ndim == 2)
-      wl_rng_truncated_normal(stream, (uint64_t)block->offset, block->size, 0.01, theta + block->offset);
+      wl_rng_truncated_normal(stream, (uint64_t)block->offset, block->size, 0.01,
+                              theta + block->offset);
   }
   return WL_OK;
 }
 
 const wl_task_family wl_task_sinusoid = {
     .name = "sinusoid",
-    .summary = "few-shot regression of a sine wave: inner batch = support set, outer batch = query set",
+    .summary =
+        "few-shot regression of a sine wave: inner batch = support set, outer batch = query set",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -14,7 +14,14 @@
 
 enum { SIDE = 14, CLASSES = 10, MODES = 2, BUMPS = 5, TRAIN = 4096, HELDOUT = 1024 };
 /* Random numbers of an image: class, mode, contrast, affine map (6), noise (2 each pixel). */
-enum { AT_CLASS, AT_MODE, AT_CONTRAST, AT_MAP, AT_NOISE = AT_MAP + 6, PER_IMAGE = AT_NOISE + 2 * SIDE * SIDE };
+enum {
+  AT_CLASS,
+  AT_MODE,
+  AT_CONTRAST,
+  AT_MAP,
+  AT_NOISE = AT_MAP + 6,
+  PER_IMAGE = AT_NOISE + 2 * SIDE * SIDE
+};
 /* Streams, by step. */
 enum { STEP_PROTOTYPES, STEP_TRAIN, STEP_HELDOUT };
 
@@ -29,7 +36,8 @@ static wl_stream stream_of(uint64_t step, uint64_t image) {
 /* bumps [CLASSES][MODES][BUMPS]: centres in the middle of the square, both signs of height. */
 static void draw_prototypes(bump (*bumps)[MODES][BUMPS]) {
   double u[CLASSES][MODES][BUMPS][4];
-  wl_rng_uniform_double(stream_of(STEP_PROTOTYPES, 0), 0, sizeof u / sizeof(double), 0.0, 1.0, &u[0][0][0][0]);
+  wl_rng_uniform_double(stream_of(STEP_PROTOTYPES, 0), 0, sizeof u / sizeof(double), 0.0, 1.0,
+                        &u[0][0][0][0]);
   for (int c = 0; c < CLASSES; c++)
     for (int m = 0; m < MODES; m++)
       for (int j = 0; j < BUMPS; j++) {
@@ -77,7 +85,7 @@ static void draw_split(bump (*bumps)[MODES][BUMPS], uint64_t step, wl_images *im
     double u[PER_IMAGE];
     wl_rng_uniform_double(stream_of(step, (uint64_t)i), 0, PER_IMAGE, 0.0, 1.0, u);
     const int class = (int)(u[AT_CLASS] * CLASSES), mode = (int)(u[AT_MODE] * MODES);
-    images->labels[i] = (uint8_t)class;
+    images->labels[i] = (uint8_t) class;
     draw_image(u, bumps[class][mode], images->pixels + i * SIDE * SIDE);
   }
 }

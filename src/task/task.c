@@ -66,7 +66,8 @@ wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out) {
   const char *name = wl_map_variant(options);
   const wl_task_family *family = find_family(name);
   if (!family)
-    return WL_FAIL(WL_ERR_CONFIG, "task family '%s' is unknown; `warploom train --list tasks` names them", name);
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "task family '%s' is unknown; `warploom train --list tasks` names them", name);
   wl_task *task = NULL;
   WL_TRY(WL_NEW(task, 1));
   task->family = family;
@@ -153,8 +154,9 @@ void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch) {
   ws->loaded = true;
 }
 
-double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
-                    const wl_real *phi, wl_real *grad_theta, wl_real *grad_phi) {
+double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
+                    const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
+                    wl_real *grad_phi) {
   wl_task_load(task, ws, batch);
   double loss = NAN;
   wl_tape_forward(task->tape, ws->tape, theta, phi, &loss);

@@ -30,18 +30,18 @@ typedef enum wl_split { WL_SPLIT_TRAIN, WL_SPLIT_HELDOUT } wl_split;
 typedef struct wl_batch {
   wl_purpose purpose; /* WL_FOR_INNER_BATCH, WL_FOR_OUTER_BATCH, WL_FOR_EVAL_BATCH */
   wl_split split;
-  int64_t step;       /* inner step; for WL_FOR_EVAL_BATCH the number of the batch */
+  int64_t step; /* inner step; for WL_FOR_EVAL_BATCH the number of the batch */
 } wl_batch;
 
 /* What the functions of a family see. `impl` and `draw_bytes` are set by create. */
 struct wl_task {
   const struct wl_task_family *family;
-  void *impl;            /* the family's own constants; freed by family->destroy */
-  wl_tape *tape;         /* built by family->create, finished; owned */
-  int64_t n;             /* inner parameters */
-  size_t draw_bytes;     /* size of one drawn task's data in the workspace */
-  double proportion;     /* share in a mixture */
-  int64_t eval_batches;  /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
+  void *impl;           /* the family's own constants; freed by family->destroy */
+  wl_tape *tape;        /* built by family->create, finished; owned */
+  int64_t n;            /* inner parameters */
+  size_t draw_bytes;    /* size of one drawn task's data in the workspace */
+  double proportion;    /* share in a mixture */
+  int64_t eval_batches; /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
 };
 
 typedef struct wl_task_family {
@@ -56,10 +56,11 @@ typedef struct wl_task_family {
   /* theta_0, n elements (unlearned initialisation). */
   wl_status (*theta0)(const wl_task *task, const wl_episode *episode, wl_real *theta);
   /* Fills the tape's inputs for this batch. NULL: inputs are filled by `bind`. */
-  void (*load)(const wl_task *task, const wl_episode *episode, const void *draw, const wl_batch *batch,
-               wl_tape_ws *tape_ws);
+  void (*load)(const wl_task *task, const wl_episode *episode, const void *draw,
+               const wl_batch *batch, wl_tape_ws *tape_ws);
   /* Called once per drawn episode, for inputs that all its batches share; may be NULL. */
-  void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *tape_ws);
+  void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
+               wl_tape_ws *tape_ws);
   /* Initial values of the tape's phi leaves (warp layers), phi layout of the tape; NULL: zeros. */
   wl_status (*phi0)(const wl_task *task, uint64_t seed, wl_real *phi);
 } wl_task_family;
@@ -73,7 +74,9 @@ extern const wl_option wl_task_common_options[];
 /* Configures the family that the map's selector names. Data files are read here. */
 wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out);
 void wl_task_destroy(wl_task **task);
-static inline const wl_layout *wl_task_theta(const wl_task *task) { return wl_tape_theta_layout(task->tape); }
+static inline const wl_layout *wl_task_theta(const wl_task *task) {
+  return wl_tape_theta_layout(task->tape);
+}
 /* FLOP of one gradient, for balancing. */
 double wl_task_cost(const wl_task *task);
 
@@ -91,8 +94,9 @@ void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta);
 
 /* Loss of a batch; grad_theta [n] and grad_phi [tape's phi] where not NULL. Allocates nothing. */
-double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
-                    const wl_real *phi, wl_real *grad_theta, wl_real *grad_phi);
+double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
+                    const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
+                    wl_real *grad_phi);
 /* Hessian-vector product of the batch's loss at theta along (v, 0): hv_theta = H v [n],
  * hv_phi = (d grad_theta / d phi)^T v. Runs forward and reverse first. Allocates nothing. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,

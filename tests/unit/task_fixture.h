@@ -18,16 +18,16 @@
 #include "task/task.h"
 
 /* Fails the test unless |a - b| <= tol; NaN fails. */
-#define assert_close(a, b, tol)                                                                        \
-  do {                                                                                                 \
-    const double close_a = (a), close_b = (b), close_tol = (tol);                                      \
-    if (!(fabs(close_a - close_b) <= close_tol))                                                       \
-      fail_msg("%s = %.17g, expected %.17g within %.3g", #a, close_a, close_b, close_tol);              \
+#define assert_close(a, b, tol)                                                            \
+  do {                                                                                     \
+    const double close_a = (a), close_b = (b), close_tol = (tol);                          \
+    if (!(fabs(close_a - close_b) <= close_tol))                                           \
+      fail_msg("%s = %.17g, expected %.17g within %.3g", #a, close_a, close_b, close_tol); \
   } while (0)
 
-#define assert_ok(call)                                               \
-  do {                                                                \
-    if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error());  \
+#define assert_ok(call)                                              \
+  do {                                                               \
+    if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
 /* Creates the task that "{family: quadratic, ...}" describes. */
@@ -93,7 +93,9 @@ static inline int64_t tiny_count(int split) { return split ? TINY_HELDOUT : TINY
 static inline uint8_t tiny_pixel(int split, int64_t i, int64_t p) {
   return (uint8_t)((i * i * 37 + p * p * 11 + i * p + 50 * split) % 256);
 }
-static inline uint8_t tiny_label(int split, int64_t i) { return (uint8_t)((i + i / 5 + split) % TINY_CLASSES); }
+static inline uint8_t tiny_label(int split, int64_t i) {
+  return (uint8_t)((i + i / 5 + split) % TINY_CLASSES);
+}
 
 static inline int64_t put_word(uint8_t *at, int64_t value) {
   for (int b = 0; b < 4; b++) at[b] = (uint8_t)(value >> (24 - 8 * b));
@@ -120,7 +122,8 @@ static inline int64_t tiny_labels(int split, uint8_t *to) {
 
 enum { TINY_BYTES = 16 + TINY_TRAIN * TINY_SIDE * TINY_SIDE };
 
-static inline void write_file(const char *directory, const char *name, bool gzipped, const uint8_t *bytes, int64_t n) {
+static inline void write_file(const char *directory, const char *name, bool gzipped,
+                              const uint8_t *bytes, int64_t n) {
   char path[512];
   snprintf(path, sizeof path, "%s/%s%s", directory, name, gzipped ? ".gz" : "");
   gzFile file = gzopen(path, gzipped ? "wb" : "wbT");
@@ -129,8 +132,10 @@ static inline void write_file(const char *directory, const char *name, bool gzip
   assert_int_equal(gzclose(file), Z_OK);
 }
 
-static const char *const tiny_image_names[2] = {"train-images-idx3-ubyte", "t10k-images-idx3-ubyte"};
-static const char *const tiny_label_names[2] = {"train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"};
+static const char *const tiny_image_names[2] = {"train-images-idx3-ubyte",
+                                                "t10k-images-idx3-ubyte"};
+static const char *const tiny_label_names[2] = {"train-labels-idx1-ubyte",
+                                                "t10k-labels-idx1-ubyte"};
 
 /* Writes the whole set into a new directory below the current one. */
 static inline void write_tiny(const char *directory, bool gzipped) {

@@ -14,7 +14,8 @@ static const char *const cases[] = {
 enum { CASES = sizeof cases / sizeof *cases };
 
 /* Loss and gradient at theta_0 of an episode, after drawing it. */
-static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode, const wl_batch *batch) {
+static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode,
+                         const wl_batch *batch) {
   assert_ok(wl_task_bind(f->task, ws, episode));
   assert_ok(wl_task_theta0(f->task, ws, f->theta));
   return wl_task_loss(f->task, ws, batch, f->theta, NULL, f->grad, NULL);
@@ -23,7 +24,8 @@ static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode, 
 static void test_pure_function(void **state) {
   fixture f = open_fixture(*state);
   const wl_episode a = episode_number(1), b = episode_number(2);
-  const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3}, other = {WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 9};
+  const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3},
+                 other = {WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 9};
   wl_real *first = f.v;
   const double loss = drawn_loss(&f, f.ws, &a, &batch);
   memcpy(first, f.grad, (size_t)f.n * sizeof *first);
@@ -118,9 +120,12 @@ int main(void) {
   int n = 0;
   for (int i = 0; i < CASES; i++) {
     void *yaml = (void *)cases[i];
-    tests[n++] = (struct CMUnitTest){.name = "pure function", .test_func = test_pure_function, .initial_state = yaml};
-    tests[n++] = (struct CMUnitTest){.name = "identity", .test_func = test_identity, .initial_state = yaml};
-    tests[n++] = (struct CMUnitTest){.name = "evaluate", .test_func = test_evaluate, .initial_state = yaml};
+    tests[n++] = (struct CMUnitTest){
+        .name = "pure function", .test_func = test_pure_function, .initial_state = yaml};
+    tests[n++] =
+        (struct CMUnitTest){.name = "identity", .test_func = test_identity, .initial_state = yaml};
+    tests[n++] =
+        (struct CMUnitTest){.name = "evaluate", .test_func = test_evaluate, .initial_state = yaml};
   }
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_registry);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_impossible_options);

@@ -11,17 +11,20 @@ static wl_status task_on(const char *data, const char *more, wl_task **out) {
   return task_from(yaml, out);
 }
 
-static void expect_failure(const char *data, const char *more, wl_status code, const char *const *words) {
+static void expect_failure(const char *data, const char *more, wl_status code,
+                           const char *const *words) {
   wl_task *task = NULL;
   const wl_status status = task_on(data, more, &task);
-  if (status != code) fail_msg("%s: status %d, expected %d: %s", data, status, code, wl_last_error());
+  if (status != code)
+    fail_msg("%s: status %d, expected %d: %s", data, status, code, wl_last_error());
   assert_null(task);
   for (; *words; words++)
     if (!strstr(wl_last_error(), *words)) fail_msg("'%s' is not in: %s", *words, wl_last_error());
 }
 
-#define EXPECT_DATA_ERROR(directory, ...) \
-  expect_failure((directory), "", WL_ERR_DATA, (const char *const[]){(directory), __VA_ARGS__, NULL})
+#define EXPECT_DATA_ERROR(directory, ...)      \
+  expect_failure((directory), "", WL_ERR_DATA, \
+                 (const char *const[]){(directory), __VA_ARGS__, NULL})
 
 /* ---- whole sets ---- */
 
@@ -70,7 +73,8 @@ static void test_contents(void **state) {
     assert_int_equal(images->count, tiny_count(s));
     for (int64_t i = 0; i < images->count; i++) {
       assert_int_equal(images->labels[i], tiny_label(s, i));
-      for (int64_t p = 0; p < d->pixels; p++) assert_int_equal(images->pixels[i * d->pixels + p], tiny_pixel(s, i, p));
+      for (int64_t p = 0; p < d->pixels; p++)
+        assert_int_equal(images->pixels[i * d->pixels + p], tiny_pixel(s, i, p));
       assert_int_equal(seen[images->sample[i]]++, 0); /* a permutation */
     }
   }
@@ -95,7 +99,8 @@ static void test_gather(void **state) {
     wl_dataset_gather(d, &episode, &batch, BATCH, x, labels);
     for (int64_t i = 0; i < BATCH; i++) {
       int64_t which = 0;
-      while (which < TINY_HELDOUT && x[i * d->pixels + 1] * 255 != (wl_real)tiny_pixel(1, which, 1)) which++;
+      while (which < TINY_HELDOUT && x[i * d->pixels + 1] * 255 != (wl_real)tiny_pixel(1, which, 1))
+        which++;
       assert_true(which < TINY_HELDOUT);
       for (int64_t p = 0; p < d->pixels; p++)
         assert_true(x[i * d->pixels + p] == (wl_real)tiny_pixel(1, which, p) / (wl_real)255);
@@ -104,7 +109,8 @@ static void test_gather(void **state) {
     }
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
-  for (int i = 0; i < TINY_HELDOUT; i++) assert_close((double)hits[i], expected, 5.0 * sqrt(expected));
+  for (int i = 0; i < TINY_HELDOUT; i++)
+    assert_close((double)hits[i], expected, 5.0 * sqrt(expected));
   wl_dataset_close(&d);
 }
 
@@ -125,9 +131,10 @@ static void test_synthetic(void **state) {
       square += value * value;
     }
     const double n = (double)(images->count * d->pixels), mean = sum / n;
-    assert_close(mean, 0.4, 0.2);                       /* neither dark nor bright */
+    assert_close(mean, 0.4, 0.2);                            /* neither dark nor bright */
     assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* with contrast */
-    for (int c = 0; c < 10; c++) assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
+    for (int c = 0; c < 10; c++)
+      assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
   }
   wl_dataset_close(&d);
 }
@@ -136,10 +143,12 @@ static void test_synthetic(void **state) {
 
 static void test_missing(void **state) {
   (void)state;
-  expect_failure("nowhere", "", WL_ERR_NO_INPUT, (const char *const[]){"nowhere", "fashion-mnist", NULL});
+  expect_failure("nowhere", "", WL_ERR_NO_INPUT,
+                 (const char *const[]){"nowhere", "fashion-mnist", NULL});
   write_tiny("missing", true);
   assert_int_equal(remove("missing/t10k-labels-idx1-ubyte.gz"), 0);
-  expect_failure("missing", "", WL_ERR_NO_INPUT, (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
+  expect_failure("missing", "", WL_ERR_NO_INPUT,
+                 (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
 }
 
 static void test_named_data_gives_a_hint(void **state) {
@@ -147,9 +156,11 @@ static void test_named_data_gives_a_hint(void **state) {
   mkdir("empty", 0777);
   setenv("WARPLOOM_DATA", "empty", 1);
   if (access("/usr/share/datasets/mnist", F_OK) != 0)
-    expect_failure("mnist", "", WL_ERR_NO_INPUT, (const char *const[]){"train-images-idx3-ubyte", "WARPLOOM_DATA", NULL});
+    expect_failure("mnist", "", WL_ERR_NO_INPUT,
+                   (const char *const[]){"train-images-idx3-ubyte", "WARPLOOM_DATA", NULL});
   if (access("/usr/share/datasets/cifar-10", F_OK) != 0)
-    expect_failure("cifar-10", "", WL_ERR_NO_INPUT, (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
+    expect_failure("cifar-10", "", WL_ERR_NO_INPUT,
+                   (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
   /* named data below WARPLOOM_DATA is found, and its number of classes known */
   mkdir("shelf", 0777);
   write_tiny("shelf/mnist", true);
@@ -221,7 +232,8 @@ static void test_bad_labels(void **state) {
   wl_task *task = NULL;
   assert_ok(task_on("gap", ", classes: 201", &task));
   wl_task_destroy(&task);
-  expect_failure("gap", ", classes: 3", WL_ERR_DATA, (const char *const[]){"byte 15", "0 to 2", NULL});
+  expect_failure("gap", ", classes: 3", WL_ERR_DATA,
+                 (const char *const[]){"byte 15", "0 to 2", NULL});
 }
 
 /* Rewrites a file with its byte `at` flipped, or cut off there. */
@@ -232,10 +244,8 @@ static void damage(const char *path, long at, bool cut) {
   size_t n = fread(bytes, 1, sizeof bytes, file);
   fclose(file);
   if (at < 0) at += (long)n;
-  if (cut)
-    n = (size_t)at;
-  else
-    bytes[at] ^= 0x55;
+  if (cut) n = (size_t)at;
+  else bytes[at] ^= 0x55;
   file = fopen(path, "wb");
   assert_non_null(file);
   assert_int_equal(fwrite(bytes, 1, n, file), n);
@@ -258,11 +268,16 @@ static void test_damaged_gzip(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_plain_equals_gzipped), cmocka_unit_test(test_contents),
-      cmocka_unit_test(test_gather),               cmocka_unit_test(test_synthetic),
-      cmocka_unit_test(test_missing),              cmocka_unit_test(test_named_data_gives_a_hint),
-      cmocka_unit_test(test_bad_headers),          cmocka_unit_test(test_bad_lengths),
-      cmocka_unit_test(test_bad_labels),           cmocka_unit_test(test_damaged_gzip),
+      cmocka_unit_test(test_plain_equals_gzipped),
+      cmocka_unit_test(test_contents),
+      cmocka_unit_test(test_gather),
+      cmocka_unit_test(test_synthetic),
+      cmocka_unit_test(test_missing),
+      cmocka_unit_test(test_named_data_gives_a_hint),
+      cmocka_unit_test(test_bad_headers),
+      cmocka_unit_test(test_bad_lengths),
+      cmocka_unit_test(test_bad_labels),
+      cmocka_unit_test(test_damaged_gzip),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,8 @@ static const char *const cases[] = {
     "{family: mountain}",
     "{family: conv, filters: [2, 3], batch: 5, activation: tanh}",
     "{family: conv, filters: [2], batch: 5, activation: elu, order: pool-norm-act, widths: [4]}",
-    "{family: conv, filters: [2], batch: 5, activation: sigmoid, order: act-pool-norm, initialisation: normal}",
+    "{family: conv, filters: [2], batch: 5, activation: sigmoid, order: act-pool-norm, "
+    "initialisation: normal}",
     "{family: conv, filters: [3, 2], batch: 5, batch_norm: false, activation: tanh, kernel: 5}",
 };
 enum { CASES = sizeof cases / sizeof *cases, DIRECTIONS = 6 };
@@ -37,7 +38,9 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
 
 /* A unit vector, number k; `which` tells u from v. */
 static void direction(int k, uint64_t which, int64_t n, wl_real *v) {
-  wl_rng_normal((wl_stream){.seed = 3, .purpose = WL_FOR_PROBE, .index = (uint64_t)k, .step = which}, 0, n, 1.0, v);
+  wl_rng_normal(
+      (wl_stream){.seed = 3, .purpose = WL_FOR_PROBE, .index = (uint64_t)k, .step = which}, 0, n,
+      1.0, v);
   const double norm = sqrt(dot(v, v, n));
   for (int64_t i = 0; i < n; i++) v[i] /= (wl_real)norm;
 }
@@ -99,7 +102,8 @@ static void check_symmetry(fixture *f, const wl_batch *batch) {
 
 static void test_derivatives(void **state) {
   fixture f = open_fixture(*state);
-  const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3}, outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 4};
+  const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3},
+                 outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 4};
   check_gradient(&f, &inner);
   check_gradient(&f, &outer);
   check_hvp(&f, &inner);
@@ -110,6 +114,7 @@ static void test_derivatives(void **state) {
 int main(void) {
   struct CMUnitTest tests[CASES];
   for (int i = 0; i < CASES; i++)
-    tests[i] = (struct CMUnitTest){.name = cases[i], .test_func = test_derivatives, .initial_state = (void *)cases[i]};
+    tests[i] = (struct CMUnitTest){
+        .name = cases[i], .test_func = test_derivatives, .initial_state = (void *)cases[i]};
   return _cmocka_run_group_tests("task derivatives", tests, CASES, NULL, NULL);
 }

@@ -126,7 +126,8 @@ static void test_sinusoid_draws(void **state) {
   (void)state;
   enum { EPISODES = 3000 };
   fixture f = open_fixture("{family: sinusoid, shots: 20}");
-  const wl_batch support = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0}, query = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 0};
+  const wl_batch support = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0},
+                 query = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 0};
   for (int64_t i = 0; i < f.n; i++) f.theta[i] = 0;
   double sum = 0.0;
   for (int e = 0; e < EPISODES; e++) {
@@ -147,8 +148,9 @@ int main(void) {
   struct CMUnitTest tests[REFERENCES + 4];
   size_t n = 0;
   for (; n < REFERENCES; n++)
-    tests[n] = (struct CMUnitTest){
-        .name = references[n].yaml, .test_func = test_reference, .initial_state = (void *)&references[n]};
+    tests[n] = (struct CMUnitTest){.name = references[n].yaml,
+                                   .test_func = test_reference,
+                                   .initial_state = (void *)&references[n]};
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_theta0);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_sinusoid_theta0);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_quadratic_draws);
