@@ -1,4 +1,4 @@
-# Run at build time by the target wl_build_header: SOURCE, OUTPUT, VERSION, COMPILER, FLAGS are set.
+# Run at build time by the target wl_build_header: SOURCE, OUTPUT, VERSION, COMPILER, FLAGS, HDF5 are set.
 execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=12 --exclude=*
   OUTPUT_VARIABLE revision ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
 if(failed OR NOT revision)
@@ -9,4 +9,5 @@ file(CONFIGURE OUTPUT ${OUTPUT} @ONLY CONTENT [[
 #define WL_BUILD_VERSION "@VERSION@"
 #define WL_BUILD_REVISION "@revision@"
 #define WL_BUILD_COMPILER "@COMPILER@ @FLAGS@"
+#define WL_BUILD_HDF5 "@HDF5@"
 ]])

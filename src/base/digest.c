@@ -18,4 +18,6 @@ void wl_digest_add(wl_digest *digest, const char *name, const void *data, size_t
   digest->value = XXH3_64bits_withSeed(data, bytes, named);
 }
 
-void wl_digest_hex(wl_digest digest, char out[17]) { snprintf(out, 17, "%016" PRIx64, digest.value); }
+void wl_digest_hex(wl_digest digest, char out[17]) {
+  snprintf(out, 17, "%016" PRIx64, digest.value);
+}

@@ -4,7 +4,9 @@
 
 #include "base/status.h"
 
-typedef struct wl_digest { uint64_t value; } wl_digest; /* zeroed: empty */
+typedef struct wl_digest {
+  uint64_t value;
+} wl_digest; /* zeroed: empty */
 
 /* Mixes in a name and `bytes` of data: order matters. */
 void wl_digest_add(wl_digest *digest, const char *name, const void *data, size_t bytes);

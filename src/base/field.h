@@ -21,9 +21,9 @@ typedef struct wl_field {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   void *data;
-  bool in_digest;         /* part of the meta-state digest */
-  char units[32];         /* "1" when dimensionless */
-  char long_name[160];    /* one phrase, stored with the data */
+  bool in_digest;             /* part of the meta-state digest */
+  char units[32];             /* "1" when dimensionless */
+  char long_name[160];        /* one phrase, stored with the data */
   char dims[WL_MAX_DIMS][32]; /* names of the dimensions, for dimension scales */
 } wl_field;
 

@@ -27,11 +27,13 @@ static wl_status layout_grow(wl_layout *layout) {
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset) {
   if (strlen(name) >= WL_NAME_SIZE || strlen(group) >= WL_NAME_SIZE || name[0] == '\0')
-    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' of group '%s': names have 1 to %d characters", name, group,
-                   WL_NAME_SIZE - 1);
-  if (wl_layout_find(layout, name)) return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' is already in the layout", name);
+    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' of group '%s': names have 1 to %d characters", name,
+                   group, WL_NAME_SIZE - 1);
+  if (wl_layout_find(layout, name))
+    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' is already in the layout", name);
   if (ndim < 0 || ndim > WL_MAX_DIMS)
-    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': %d dimensions, at most %d are possible", name, ndim, WL_MAX_DIMS);
+    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': %d dimensions, at most %d are possible", name,
+                   ndim, WL_MAX_DIMS);
   const int64_t size = shape_size(ndim, shape);
   int64_t end = 0;
   if (size < 0 || __builtin_add_overflow(layout->size, size, &end))
@@ -59,7 +61,8 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
   const int64_t size = layout->size;
   for (int i = 0; i < from->count; ++i) {
     const wl_block *const block = &from->blocks[i];
-    const wl_status status = wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
+    const wl_status status =
+        wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
     if (status != WL_OK) { /* all blocks or none */
       layout->count = count;
       layout->size = size;

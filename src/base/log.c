@@ -24,8 +24,8 @@ static struct {
 /* The progress under way. */
 static struct {
   bool active, terminal, drawn;
-  long first;          /* `done` of the first call: what a resumed run has not done now */
-  long done, shown;    /* of the last call; of the last line printed */
+  long first;            /* `done` of the first call: what a resumed run has not done now */
+  long done, shown;      /* of the last call; of the last line printed */
   double start, printed; /* times of the first call and of the last line */
   char line[LINE_SIZE];
 } progress;
@@ -44,7 +44,8 @@ static double now_seconds(void) {
 /* One write for each line, so that lines of several ranks do not mix. */
 static void print_line(const char *prefix, const char *format, va_list arguments) {
   char line[8192];
-  const int used = snprintf(line, sizeof line - 1, "%s%s", progress.drawn ? "\r\033[K" : "", prefix);
+  const int used =
+      snprintf(line, sizeof line - 1, "%s%s", progress.drawn ? "\r\033[K" : "", prefix);
   vsnprintf(line + used, sizeof line - 1 - (size_t)used, format, arguments);
   progress.drawn = false;
   const size_t length = strlen(line);
@@ -79,10 +80,8 @@ void wl_log_error(const char *format, ...) {
 /* "1:02:03" or "4:05". */
 static void format_duration(double seconds, char *out, size_t size) {
   const long s = seconds < 0 ? 0 : seconds > 3.6e9 ? (long)3.6e9 : (long)(seconds + 0.5);
-  if (s >= 3600)
-    snprintf(out, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-  else
-    snprintf(out, size, "%ld:%02ld", s / 60, s % 60);
+  if (s >= 3600) snprintf(out, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else snprintf(out, size, "%ld:%02ld", s / 60, s % 60);
 }
 
 /* "train 120/10000  35.1/s  4:41 left  text" into progress.line. */
@@ -96,8 +95,8 @@ static void compose_line(const char *what, long done, long total, const char *te
     format_duration((double)(total - done) / rate, left, sizeof left);
     snprintf(speed, sizeof speed, "  %.4g/s  %s left", rate, left);
   }
-  snprintf(progress.line, sizeof progress.line, "%s %ld/%ld%s%s%s", what, done, total, speed, text && *text ? "  " : "",
-           text ? text : "");
+  snprintf(progress.line, sizeof progress.line, "%s %ld/%ld%s%s%s", what, done, total, speed,
+           text && *text ? "  " : "", text ? text : "");
 }
 
 static void show_line(double now) {
@@ -127,7 +126,8 @@ void wl_log_progress(const char *what, long done, long total, const char *text) 
 
 void wl_log_progress_end(void) {
   if (!progress.active) return;
-  if (progress.shown != progress.done || (progress.terminal && !progress.drawn)) show_line(now_seconds());
+  if (progress.shown != progress.done || (progress.terminal && !progress.drawn))
+    show_line(now_seconds());
   if (progress.terminal) fputc('\n', stderr);
   memset(&progress, 0, sizeof progress);
 }

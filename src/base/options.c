@@ -11,8 +11,9 @@
 enum { LARGEST_FILE = 4 << 20 };
 
 /* The root of the tree: what the text holds, a map, with the overrides applied. */
-static wl_status build_tree(wl_config *config, const char *text, const char *source, const char *const *overrides,
-                            int n_overrides, const char **name, wl_node **root) {
+static wl_status build_tree(wl_config *config, const char *text, const char *source,
+                            const char *const *overrides, int n_overrides, const char **name,
+                            wl_node **root) {
   WL_TRY(wl_pool_text(&config->pool, source, strlen(source), name));
   WL_TRY(wl_tree_parse(&config->pool, text, *name, true, root));
   if (wl_node_is_null(*root)) (*root)->kind = WL_NODE_MAP;
@@ -21,7 +22,8 @@ static wl_status build_tree(wl_config *config, const char *text, const char *sou
     return wl_place_fail((*root)->place, "", "expected keys and values, got %s",
                          wl_node_describe(*root, found, sizeof found));
   (*root)->place.line = 0; /* what is missing at the top level has no line */
-  for (int i = 0; i < n_overrides; ++i) WL_TRY(wl_tree_override(&config->pool, *root, overrides[i]));
+  for (int i = 0; i < n_overrides; ++i)
+    WL_TRY(wl_tree_override(&config->pool, *root, overrides[i]));
   return WL_OK;
 }
 
@@ -59,8 +61,10 @@ static wl_status read_stream(FILE *file, const char *path, char **text) {
   const size_t length = fread(*text, 1, LARGEST_FILE + 1, file);
   wl_status status = WL_OK;
   if (ferror(file)) status = WL_FAIL(WL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
-  else if (length > LARGEST_FILE) status = WL_FAIL(WL_ERR_CONFIG, "%s: larger than 4 MiB: not a configuration", path);
-  else if (strlen(*text) != length) status = WL_FAIL(WL_ERR_CONFIG, "%s: holds zero bytes: not a text file", path);
+  else if (length > LARGEST_FILE)
+    status = WL_FAIL(WL_ERR_CONFIG, "%s: larger than 4 MiB: not a configuration", path);
+  else if (strlen(*text) != length)
+    status = WL_FAIL(WL_ERR_CONFIG, "%s: holds zero bytes: not a text file", path);
   if (status == WL_OK) return WL_OK;
   wl_free(*text);
   *text = NULL;

@@ -13,25 +13,25 @@
 #include "base/status.h"
 
 typedef enum wl_option_type {
-  WL_OPT_INT,       /* 64-bit integer; 1e4 and 10_000 accepted when integral */
+  WL_OPT_INT, /* 64-bit integer; 1e4 and 10_000 accepted when integral */
   WL_OPT_REAL,
-  WL_OPT_BOOL,      /* true, false, yes, no, on, off */
-  WL_OPT_STRING,    /* "" allowed unless `required` */
-  WL_OPT_CHOICE,    /* one of `choices` */
-  WL_OPT_INTS,      /* list of integers; a scalar is a list of one */
-  WL_OPT_REALS,     /* list of reals; a scalar is a list of one */
-  WL_OPT_STRINGS,   /* list of strings; a scalar is a list of one; [] is empty */
+  WL_OPT_BOOL,           /* true, false, yes, no, on, off */
+  WL_OPT_STRING,         /* "" allowed unless `required` */
+  WL_OPT_CHOICE,         /* one of `choices` */
+  WL_OPT_INTS,           /* list of integers; a scalar is a list of one */
+  WL_OPT_REALS,          /* list of reals; a scalar is a list of one */
+  WL_OPT_STRINGS,        /* list of strings; a scalar is a list of one; [] is empty */
   WL_OPT_CHOICE_OR_REALS /* one of `choices`, or a list of reals */
 } wl_option_type;
 
 typedef struct wl_option {
-  const char *key;          /* "learning_rate"; the section prefixes "outer." */
+  const char *key; /* "learning_rate"; the section prefixes "outer." */
   wl_option_type type;
-  const char *fallback;     /* default as YAML text; NULL: the key is required */
-  const char *choices;      /* "sum|mean|last" for choices, else NULL */
-  double min, max;          /* inclusive range of each number; both 0: any */
-  const char *units;        /* "1", "steps", "seconds", ... */
-  const char *doc;          /* one sentence, shown by --help and the man page */
+  const char *fallback; /* default as YAML text; NULL: the key is required */
+  const char *choices;  /* "sum|mean|last" for choices, else NULL */
+  double min, max;      /* inclusive range of each number; both 0: any */
+  const char *units;    /* "1", "steps", "seconds", ... */
+  const char *doc;      /* one sentence, shown by --help and the man page */
 } wl_option;
 
 /* One member of a section whose keys depend on a choice: a task family, a rule. */
@@ -45,10 +45,10 @@ typedef struct wl_variant {
  * that the selector's value names. With `list` the section may also be a sequence of maps. */
 typedef struct wl_section {
   const char *name, *doc;
-  const wl_option *options;      /* ends with key NULL; NULL: none */
-  const char *selector;          /* NULL: plain section */
-  const wl_variant *variants;    /* ends with name NULL */
-  const char *fallback_variant;  /* used when the section is absent; NULL: the section is required */
+  const wl_option *options;     /* ends with key NULL; NULL: none */
+  const char *selector;         /* NULL: plain section */
+  const wl_variant *variants;   /* ends with name NULL */
+  const char *fallback_variant; /* used when the section is absent; NULL: the section is required */
   bool list;
 } wl_section;
 
@@ -76,7 +76,8 @@ const char *wl_map_variant(const wl_map *map);
 int64_t wl_map_int(const wl_map *map, const char *key);
 double wl_map_real(const wl_map *map, const char *key);
 bool wl_map_bool(const wl_map *map, const char *key);
-const char *wl_map_string(const wl_map *map, const char *key); /* STRING, CHOICE; CHOICE_OR_REALS: "" when a list */
+const char *wl_map_string(const wl_map *map,
+                          const char *key); /* STRING, CHOICE; CHOICE_OR_REALS: "" when a list */
 const int64_t *wl_map_ints(const wl_map *map, const char *key, int *count);
 const double *wl_map_reals(const wl_map *map, const char *key, int *count);
 const char *const *wl_map_strings(const wl_map *map, const char *key, int *count);

@@ -27,7 +27,8 @@ static void print_accepted(const wl_option *option, FILE *out) {
   if (option->type == WL_OPT_CHOICE_OR_REALS) fputs(", or ", out);
   fputs(type_name(option->type), out);
   if (wl_range_text(option, range, sizeof range)[0]) fprintf(out, ", %s", range);
-  if (option->units && option->units[0] && strcmp(option->units, "1") != 0) fprintf(out, ", %s", option->units);
+  if (option->units && option->units[0] && strcmp(option->units, "1") != 0)
+    fprintf(out, ", %s", option->units);
 }
 
 /* Text in roff: a dash or dot would otherwise be taken for something else. */
@@ -62,12 +63,14 @@ static void print_heading(const wl_section *section, bool roff, FILE *out) {
   fputc('\n', out);
 }
 
-static void print_variant(const wl_section *section, const wl_variant *variant, bool roff, FILE *out) {
+static void print_variant(const wl_section *section, const wl_variant *variant, bool roff,
+                          FILE *out) {
   fprintf(out, roff ? ".TP\n.B %s: %s\n" : "\n  with %s: %s\n", section->selector, variant->name);
   if (roff) print_roff(variant->summary, out);
   else fprintf(out, "    %s", variant->summary);
   fputc('\n', out);
-  for (const wl_option *o = variant->options; o && o->key; ++o) print_option(section->name, o, roff, out);
+  for (const wl_option *o = variant->options; o && o->key; ++o)
+    print_option(section->name, o, roff, out);
 }
 
 static void print_selector(const wl_section *section, bool roff, FILE *out) {
@@ -83,11 +86,14 @@ void wl_sections_help(const wl_section *sections, bool roff, FILE *out) {
     if (section != sections && !roff) fputc('\n', out);
     print_heading(section, roff, out);
     if (section->selector) print_selector(section, roff, out);
-    for (const wl_option *o = section->options; o && o->key; ++o) print_option(section->name, o, roff, out);
-    for (const wl_variant *v = section->variants; v && v->name; ++v) print_variant(section, v, roff, out);
+    for (const wl_option *o = section->options; o && o->key; ++o)
+      print_option(section->name, o, roff, out);
+    for (const wl_variant *v = section->variants; v && v->name; ++v)
+      print_variant(section, v, roff, out);
   }
 }
 
 void wl_section_list(const wl_section *section, FILE *out) {
-  for (const wl_variant *v = section->variants; v && v->name; ++v) fprintf(out, "%-20s %s\n", v->name, v->summary);
+  for (const wl_variant *v = section->variants; v && v->name; ++v)
+    fprintf(out, "%-20s %s\n", v->name, v->summary);
 }

@@ -14,7 +14,9 @@ enum { WL_PATH_SIZE = 192 };
 /* ---- pool: allocations freed together ---- */
 
 typedef struct wl_pool_item wl_pool_item;
-typedef struct wl_pool { wl_pool_item *last; } wl_pool; /* zeroed: empty */
+typedef struct wl_pool {
+  wl_pool_item *last;
+} wl_pool; /* zeroed: empty */
 
 wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size);
 #define WL_POOL_NEW(pool, pointer, count) \
@@ -39,10 +41,10 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_place place;
-  const char *text;  /* scalars; "" otherwise */
-  bool plain;        /* scalars: written without quotes */
-  int count;         /* entries of a list or map */
-  wl_entry *first;   /* in the order written */
+  const char *text; /* scalars; "" otherwise */
+  bool plain;       /* scalars: written without quotes */
+  int count;        /* entries of a list or map */
+  wl_entry *first;  /* in the order written */
 };
 
 struct wl_entry {
@@ -53,11 +55,13 @@ struct wl_entry {
 };
 
 /* Parses one YAML document. An empty one is a null scalar. */
-wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines, wl_node **root);
+wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
+                        wl_node **root);
 wl_entry *wl_node_find(const wl_node *map, const char *key);
 wl_entry *wl_node_at(const wl_node *list, int index);
 /* Appends an entry to a list or map. */
-wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place, wl_node *child);
+wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place,
+                         wl_node *child);
 /* A plain null: nothing, ~ or null. */
 bool wl_node_is_null(const wl_node *node);
 /* "a list", "a map", "nothing" or the quoted text, for messages. */
@@ -70,13 +74,13 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const char *override);
 typedef struct wl_value {
   const wl_option *option;
   bool given;
-  wl_place place;     /* of the value when given */
-  bool is_list;       /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
+  wl_place place; /* of the value when given */
+  bool is_list;   /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
   int64_t integer;
   double real;
   bool boolean;
   const char *string;
-  int count;          /* of the list in use */
+  int count; /* of the list in use */
   const int64_t *ints;
   const double *reals;
   const char *const *strings;
@@ -88,7 +92,7 @@ struct wl_map {
   const wl_variant *variant; /* NULL: the section has no selector */
   wl_place place;
   int count;
-  wl_value *values;          /* [count] in table order, the selector first */
+  wl_value *values; /* [count] in table order, the selector first */
 };
 
 typedef struct wl_group {
@@ -112,15 +116,18 @@ wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
 
 /* "outer.steps", "task.1.dimension" (where the section has several maps or `with_index`), "seed". */
-const char *wl_map_path(const wl_map *map, const char *key, bool with_index, char path[WL_PATH_SIZE]);
+const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
+                        char path[WL_PATH_SIZE]);
 
 /* WL_ERR_CONFIG "origin:line: key 'path': ...". */
 wl_status wl_place_fail(wl_place place, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
-void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer, size_t size);
+void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
+                      size_t size);
 /* Splits "a|b|c": pointers into storage, which must hold the text; returns their number. */
-int wl_choices_split(const char *choices, char *storage, size_t size, const char **words, int capacity);
+int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
+                     int capacity);
 /* "", "at least 1", "from 0 to 1", "greater than 0": the accepted range of an option. */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
 /* The shortest decimal text with a point that reads back as x; YAML's .inf for infinities. */

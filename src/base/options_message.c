@@ -25,21 +25,25 @@ wl_status wl_place_fail(wl_place place, const char *path, const char *format, ..
   return WL_FAIL(WL_ERR_CONFIG, "%s%s: key '%s': %s", place.origin, line, path, text);
 }
 
-void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer, size_t size) {
+void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
+                      size_t size) {
   const char *const near = wl_suggest(word, words, count);
   size_t used = 0;
   buffer[0] = '\0';
   if (near) used = (size_t)snprintf(buffer, size, "; did you mean '%s'?", near);
   for (int i = 0; i < count && used < size; ++i)
-    used += (size_t)snprintf(buffer + used, size - used, "%s%s", i == 0 ? " (accepted: " : ", ", words[i]);
+    used += (size_t)snprintf(buffer + used, size - used, "%s%s", i == 0 ? " (accepted: " : ", ",
+                             words[i]);
   if (count > 0 && used < size) snprintf(buffer + used, size - used, ")");
 }
 
-int wl_choices_split(const char *choices, char *storage, size_t size, const char **words, int capacity) {
+int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
+                     int capacity) {
   snprintf(storage, size, "%s", choices ? choices : "");
   int count = 0;
   char *rest = NULL;
-  for (char *word = strtok_r(storage, "|", &rest); word && count < capacity; word = strtok_r(NULL, "|", &rest))
+  for (char *word = strtok_r(storage, "|", &rest); word && count < capacity;
+       word = strtok_r(NULL, "|", &rest))
     words[count++] = word;
   return count;
 }
@@ -52,14 +56,10 @@ const char *wl_range_text(const wl_option *option, char *buffer, size_t size) {
   const bool bounded = hi < HUGE_BOUND;
   if (lo <= -HUGE_BOUND && bounded) snprintf(buffer, size, "at most %.10g", hi);
   if (lo <= -HUGE_BOUND) return buffer;
-  if (positive && bounded)
-    snprintf(buffer, size, "greater than 0, at most %.10g", hi);
-  else if (positive)
-    snprintf(buffer, size, "greater than 0");
-  else if (bounded)
-    snprintf(buffer, size, "from %.10g to %.10g", lo, hi);
-  else
-    snprintf(buffer, size, "at least %.10g", lo);
+  if (positive && bounded) snprintf(buffer, size, "greater than 0, at most %.10g", hi);
+  else if (positive) snprintf(buffer, size, "greater than 0");
+  else if (bounded) snprintf(buffer, size, "from %.10g to %.10g", lo, hi);
+  else snprintf(buffer, size, "at least %.10g", lo);
   return buffer;
 }
 
@@ -78,12 +78,11 @@ const char *wl_real_text(double x, char buffer[40]) {
   return buffer;
 }
 
-const char *wl_map_path(const wl_map *map, const char *key, bool with_index, char path[WL_PATH_SIZE]) {
-  if (map->section->name[0] == '\0')
-    snprintf(path, WL_PATH_SIZE, "%s", key);
+const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
+                        char path[WL_PATH_SIZE]) {
+  if (map->section->name[0] == '\0') snprintf(path, WL_PATH_SIZE, "%s", key);
   else if (map->section->list && (with_index || map->siblings > 1))
     snprintf(path, WL_PATH_SIZE, "%s.%d.%s", map->section->name, map->index, key);
-  else
-    snprintf(path, WL_PATH_SIZE, "%s.%s", map->section->name, key);
+  else snprintf(path, WL_PATH_SIZE, "%s.%s", map->section->name, key);
   return path;
 }

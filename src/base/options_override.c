@@ -16,21 +16,26 @@ typedef struct edit {
 
 /* The index that a path component spells; -1 when it is a key. */
 static int component_index(const char *component) {
-  if (component[0] == '\0' || strlen(component) > 6 || component[strspn(component, "0123456789")] != '\0') return -1;
+  if (component[0] == '\0' || strlen(component) > 6 ||
+      component[strspn(component, "0123456789")] != '\0')
+    return -1;
   return atoi(component);
 }
 
 /* The item of a list that a component names or, in a list of one, goes without saying; *used tells
  * whether the component was the item's number. */
-static wl_status list_item(const edit *e, const wl_node *list, const char *component, wl_node **out, bool *used) {
+static wl_status list_item(const edit *e, const wl_node *list, const char *component, wl_node **out,
+                           bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
   if (index < 0 && list->count != 1)
-    return wl_place_fail(e->place, e->path, "a list of %d maps: say which, with its number (from 0) before '%s'",
+    return wl_place_fail(e->place, e->path,
+                         "a list of %d maps: say which, with its number (from 0) before '%s'",
                          list->count, component);
   const wl_entry *const entry = wl_node_at(list, index < 0 ? 0 : index);
   if (!entry)
-    return wl_place_fail(e->place, e->path, "no item %d: the list has %d, counted from 0", index, list->count);
+    return wl_place_fail(e->place, e->path, "no item %d: the list has %d, counted from 0", index,
+                         list->count);
   *out = entry->node;
   return WL_OK;
 }
@@ -44,8 +49,8 @@ static wl_status want_map(const edit *e, wl_node *node, const char *component) {
   }
   if (node->kind == WL_NODE_MAP) return WL_OK;
   char found[160];
-  return wl_place_fail(e->place, e->path, "there is no '%s' to set: the value above it is %s", component,
-                       wl_node_describe(node, found, sizeof found));
+  return wl_place_fail(e->place, e->path, "there is no '%s' to set: the value above it is %s",
+                       component, wl_node_describe(node, found, sizeof found));
 }
 
 /* The entry of a map for a key, created empty where absent. */
@@ -68,7 +73,8 @@ static wl_status descend(const edit *e, wl_node **node, const char *component, w
     if (used) return WL_OK;
   }
   WL_TRY(want_map(e, *node, component));
-  if (component_index(component) == 0 && !wl_node_find(*node, component)) return WL_OK; /* a list of one */
+  if (component_index(component) == 0 && !wl_node_find(*node, component))
+    return WL_OK; /* a list of one */
   wl_entry *entry = NULL;
   WL_TRY(map_entry(e, *node, component, &entry));
   *slot = entry;
@@ -88,7 +94,8 @@ static wl_status open_edit(wl_pool *pool, const char *override, edit *e, const c
   const char *const equals = strchr(override, '=');
   const wl_place bare = {"--set", 0};
   if (!equals || equals == override || equals - override >= WL_PATH_SIZE)
-    return wl_place_fail(bare, "", "'%s' is not of the form key=value, such as outer.steps=100", override);
+    return wl_place_fail(bare, "", "'%s' is not of the form key=value, such as outer.steps=100",
+                         override);
   char origin[512];
   const int length = snprintf(origin, sizeof origin, "--set %s", override);
   const size_t kept = length < (int)sizeof origin ? (size_t)length : sizeof origin - 1;
@@ -111,13 +118,16 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const char *override) {
   while (component) {
     const char *const dot = strchr(component, '.');
     const char *key = NULL;
-    WL_TRY(wl_pool_text(pool, component, dot ? (size_t)(dot - component) : strlen(component), &key));
-    if (key[0] == '\0') return wl_place_fail(e.place, "", "'%s' has an empty part between its dots", e.path);
+    WL_TRY(
+        wl_pool_text(pool, component, dot ? (size_t)(dot - component) : strlen(component), &key));
+    if (key[0] == '\0')
+      return wl_place_fail(e.place, "", "'%s' has an empty part between its dots", e.path);
     WL_TRY(descend(&e, &node, key, &slot));
     component = dot ? dot + 1 : NULL;
   }
   if (!slot || slot->node != node)
-    return wl_place_fail(e.place, e.path, "set the keys of one item, not the item: %s.key=value", e.path);
+    return wl_place_fail(e.place, e.path, "set the keys of one item, not the item: %s.key=value",
+                         e.path);
   slot->node = value;
   slot->place = e.place;
   return WL_OK;

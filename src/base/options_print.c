@@ -10,7 +10,8 @@
 
 /* A text that every YAML reader takes for the same text needs no quotes. */
 static bool is_plain_word(const char *text) {
-  static const char *const reserved[] = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"};
+  static const char *const reserved[] = {"true", "false", "yes", "no", "on",
+                                         "off",  "null",  "y",   "n"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; ++i)
     if (strcasecmp(text, reserved[i]) == 0) return false;
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/";
@@ -20,8 +21,9 @@ static bool is_plain_word(const char *text) {
 
 static int emit_text(yaml_emitter_t *emitter, const char *text, bool quoted) {
   yaml_event_t event;
-  return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), !quoted, quoted,
-                                      quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
+  return yaml_scalar_event_initialize(
+             &event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), !quoted, quoted,
+             quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
          yaml_emitter_emit(emitter, &event);
 }
 
@@ -38,8 +40,8 @@ static int emit_map_end(yaml_emitter_t *emitter) {
 
 static int emit_list_start(yaml_emitter_t *emitter, bool flow) {
   yaml_event_t event;
-  return yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
-                                              flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE) &&
+  return yaml_sequence_start_event_initialize(
+             &event, NULL, NULL, 1, flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE) &&
          yaml_emitter_emit(emitter, &event);
 }
 
@@ -50,7 +52,8 @@ static int emit_list_end(yaml_emitter_t *emitter) {
 
 static bool holds_text(const wl_value *value) {
   if (value->is_list) return value->strings != NULL;
-  return value->option->type != WL_OPT_INT && value->option->type != WL_OPT_REAL && value->option->type != WL_OPT_BOOL;
+  return value->option->type != WL_OPT_INT && value->option->type != WL_OPT_REAL &&
+         value->option->type != WL_OPT_BOOL;
 }
 
 static int emit_value(yaml_emitter_t *emitter, const wl_value *value) {
@@ -84,8 +87,10 @@ static int emit_group(yaml_emitter_t *emitter, const wl_group *group) {
 
 static int emit_config(yaml_emitter_t *emitter, const wl_config *config) {
   yaml_event_t event;
-  int ok = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) && yaml_emitter_emit(emitter, &event);
-  ok = ok && yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) && yaml_emitter_emit(emitter, &event);
+  int ok = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
+           yaml_emitter_emit(emitter, &event);
+  ok = ok && yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) &&
+       yaml_emitter_emit(emitter, &event);
   ok = ok && emit_map_start(emitter);
   for (int i = 0; ok && i < config->count; ++i) ok = emit_group(emitter, &config->groups[i]);
   ok = ok && emit_map_end(emitter);
@@ -129,7 +134,8 @@ static void print_value(const wl_value *value, FILE *out) {
     fputs(wl_value_text(value, 0, buffer), out);
     return;
   }
-  for (int i = 0; i < value->count; ++i) fprintf(out, "%s%s", i == 0 ? "[" : ", ", wl_value_text(value, i, buffer));
+  for (int i = 0; i < value->count; ++i)
+    fprintf(out, "%s%s", i == 0 ? "[" : ", ", wl_value_text(value, i, buffer));
   fputs(value->count == 0 ? "[]" : "]", out);
 }
 
@@ -150,7 +156,8 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
 
 /* Lines for the keys of `map` that differ in `other` (NULL: there is no such map). With
  * `only_missing`, map is of b and only keys that a lacks are printed. */
-static void diff_map(const wl_map *map, const wl_map *other, bool with_index, bool only_missing, FILE *out) {
+static void diff_map(const wl_map *map, const wl_map *other, bool with_index, bool only_missing,
+                     FILE *out) {
   for (int i = 0; i < map->count; ++i) {
     const wl_value *const value = &map->values[i];
     const wl_value *const theirs = find_key(other, value->option->key);

@@ -1,11 +1,11 @@
-/* options_tree.c - YAML text to a tree of nodes that know their lines, through libyaml's documents. */
+/* options_tree.c - YAML text to a tree of nodes that know their lines, by libyaml's documents. */
 #include <string.h>
 #include <yaml.h>
 
 #include "base/options_impl.h"
 
 enum {
-  MAX_DEPTH = 16,  /* of nesting; a configuration needs four */
+  MAX_DEPTH = 16,    /* of nesting; a configuration needs four */
   MAX_NODES = 100000 /* aliases could otherwise multiply without bound */
 };
 
@@ -57,7 +57,8 @@ wl_entry *wl_node_at(const wl_node *list, int index) {
   return entry;
 }
 
-wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place, wl_node *child) {
+wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place,
+                         wl_node *child) {
   wl_entry *entry = NULL;
   WL_TRY(WL_POOL_NEW(pool, entry, 1));
   *entry = (wl_entry){.key = key, .place = place, .node = child};
@@ -110,7 +111,8 @@ static wl_status convert_scalar(converter *c, const yaml_node_t *from, wl_node *
 
 static wl_status convert_list(converter *c, const yaml_node_t *from, int depth, wl_node *node) {
   node->kind = WL_NODE_LIST;
-  for (const yaml_node_item_t *item = from->data.sequence.items.start; item < from->data.sequence.items.top; ++item) {
+  for (const yaml_node_item_t *item = from->data.sequence.items.start;
+       item < from->data.sequence.items.top; ++item) {
     wl_node *child = NULL;
     WL_TRY(convert(c, *item, depth + 1, &child));
     WL_TRY(wl_node_append(c->pool, node, "", child->place, child));
@@ -120,14 +122,17 @@ static wl_status convert_list(converter *c, const yaml_node_t *from, int depth, 
 
 static wl_status convert_map(converter *c, const yaml_node_t *from, int depth, wl_node *node) {
   node->kind = WL_NODE_MAP;
-  for (const yaml_node_pair_t *pair = from->data.mapping.pairs.start; pair < from->data.mapping.pairs.top; ++pair) {
+  for (const yaml_node_pair_t *pair = from->data.mapping.pairs.start;
+       pair < from->data.mapping.pairs.top; ++pair) {
     wl_node *key = NULL, *child = NULL;
     WL_TRY(convert(c, pair->key, depth + 1, &key));
     if (key->kind != WL_NODE_SCALAR)
-      return wl_place_fail(key->place, "", "a key must be a word, not %s", wl_node_describe(key, (char[8]){0}, 8));
+      return wl_place_fail(key->place, "", "a key must be a word, not %s",
+                           wl_node_describe(key, (char[8]){0}, 8));
     const wl_entry *const earlier = wl_node_find(node, key->text);
     if (earlier)
-      return wl_place_fail(key->place, key->text, "given twice; the first is on line %d", earlier->place.line);
+      return wl_place_fail(key->place, key->text, "given twice; the first is on line %d",
+                           earlier->place.line);
     WL_TRY(convert(c, pair->value, depth + 1, &child));
     WL_TRY(wl_node_append(c->pool, node, key->text, key->place, child));
   }
@@ -138,7 +143,8 @@ static wl_status convert(converter *c, int id, int depth, wl_node **out) {
   const yaml_node_t *const from = yaml_document_get_node(c->document, id);
   const wl_place place = node_place(c, from);
   if (depth > MAX_DEPTH) return wl_place_fail(place, "", "nested more than %d deep", MAX_DEPTH);
-  if (++c->nodes > MAX_NODES) return wl_place_fail(place, "", "more than %d values (aliases included)", MAX_NODES);
+  if (++c->nodes > MAX_NODES)
+    return wl_place_fail(place, "", "more than %d values (aliases included)", MAX_NODES);
   wl_node *node = NULL;
   WL_TRY(WL_POOL_NEW(c->pool, node, 1));
   *node = (wl_node){.place = place, .text = ""};
@@ -152,7 +158,8 @@ static wl_status convert(converter *c, int id, int depth, wl_node **out) {
 static wl_status parser_failure(const yaml_parser_t *parser, const char *origin, bool lines) {
   if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", origin);
   const wl_place place = {origin, lines ? (int)parser->problem_mark.line + 1 : 0};
-  return wl_place_fail(place, "", "not valid YAML: %s%s%s (column %zu)", parser->problem ? parser->problem : "unreadable",
+  return wl_place_fail(place, "", "not valid YAML: %s%s%s (column %zu)",
+                       parser->problem ? parser->problem : "unreadable",
                        parser->context ? ", " : "", parser->context ? parser->context : "",
                        parser->problem_mark.column + 1);
 }
@@ -167,8 +174,8 @@ static wl_status expect_end(yaml_parser_t *parser, const char *origin, bool line
   return root ? wl_place_fail(place, "", "a second YAML document; give one") : WL_OK;
 }
 
-static wl_status convert_document(wl_pool *pool, yaml_document_t *document, const char *origin, bool lines,
-                                  wl_node **root) {
+static wl_status convert_document(wl_pool *pool, yaml_document_t *document, const char *origin,
+                                  bool lines, wl_node **root) {
   converter c = {.pool = pool, .document = document, .origin = origin, .lines = lines};
   if (yaml_document_get_root_node(document)) return convert(&c, 1, 0, root);
   wl_node *node = NULL;
@@ -178,7 +185,8 @@ static wl_status convert_document(wl_pool *pool, yaml_document_t *document, cons
   return WL_OK;
 }
 
-wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines, wl_node **root) {
+wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
+                        wl_node **root) {
   yaml_parser_t parser;
   if (!yaml_parser_initialize(&parser)) return WL_FAIL(WL_ERR_OS, "%s: out of memory", origin);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));

@@ -35,7 +35,8 @@ static const wl_variant *find_variant(const wl_section *section, const char *nam
 
 static int variant_names(const wl_section *section, const char *names[MAX_KEYS]) {
   int count = 0;
-  for (const wl_variant *v = section->variants; v && v->name && count < MAX_KEYS; ++v) names[count++] = v->name;
+  for (const wl_variant *v = section->variants; v && v->name && count < MAX_KEYS; ++v)
+    names[count++] = v->name;
   return count;
 }
 
@@ -83,15 +84,16 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
   const wl_variant *const owner = owner_of(map->section, entry->key);
   if (owner && map->variant) {
     wl_accepted_text("", table->names, table->count, accepted, sizeof accepted);
-    return wl_place_fail(entry->place, path, "unknown key for %s '%s': it belongs to '%s'%s", map->section->selector,
-                         map->variant->name, owner->name, accepted);
+    return wl_place_fail(entry->place, path, "unknown key for %s '%s': it belongs to '%s'%s",
+                         map->section->selector, map->variant->name, owner->name, accepted);
   }
   wl_accepted_text(entry->key, table->names, table->count, accepted, sizeof accepted);
   return wl_place_fail(entry->place, path, "unknown key%s", accepted);
 }
 
 /* The value of one key: as given, or its default. */
-static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node *node, wl_value *value) {
+static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node *node,
+                            wl_value *value) {
   const wl_option *const option = value->option;
   const wl_entry *const entry = wl_node_find(node, option->key);
   char path[WL_PATH_SIZE];
@@ -100,7 +102,8 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   value->place = entry ? entry->node->place : map->place;
   if (entry) return wl_value_read(&config->pool, entry->node, path, value);
   if (!option->fallback)
-    return wl_place_fail(map->place, path, "missing: it has no default (%s)", option->doc ? option->doc : "required");
+    return wl_place_fail(map->place, path, "missing: it has no default (%s)",
+                         option->doc ? option->doc : "required");
   wl_node *fallback = NULL;
   WL_TRY(wl_tree_parse(&config->pool, option->fallback, "default value", false, &fallback));
   if (option->fallback[0] == '\0') fallback->plain = false; /* the empty text, not nothing */
@@ -137,7 +140,8 @@ static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
 static wl_status fill_from(wl_config *config, wl_group *group, int index, const wl_node *node) {
   const wl_node empty = {.kind = WL_NODE_MAP, .place = node->place, .text = ""};
   wl_map *const map = &group->maps[index];
-  *map = (wl_map){.section = group->section, .index = index, .siblings = group->count, .place = node->place};
+  *map = (wl_map){
+      .section = group->section, .index = index, .siblings = group->count, .place = node->place};
   if (wl_node_is_null(node)) return fill_map(config, &empty, map);
   if (node->kind == WL_NODE_MAP) return fill_map(config, node, map);
   char found[160];
@@ -147,7 +151,8 @@ static wl_status fill_from(wl_config *config, wl_group *group, int index, const 
 }
 
 /* A required section that is not there is reported through its missing selector or keys. */
-static wl_status fill_group(wl_config *config, const wl_node *root, const char *source, wl_group *group) {
+static wl_status fill_group(wl_config *config, const wl_node *root, const char *source,
+                            wl_group *group) {
   const wl_section *const section = group->section;
   const wl_node absent = {.kind = WL_NODE_MAP, .place = {source, 0}, .text = ""};
   const wl_entry *const entry = section->name[0] ? wl_node_find(root, section->name) : NULL;
@@ -174,18 +179,18 @@ static const char *section_of(const wl_section *sections, const char *key) {
 static wl_status check_root(const wl_section *sections, const wl_node *root) {
   key_table table = {.count = 0};
   for (const wl_section *s = sections; s->name; ++s) {
-    if (s->name[0] == '\0')
-      table_add(&table, s->options);
-    else if (table.count < MAX_KEYS)
-      table.names[table.count++] = s->name;
+    if (s->name[0] == '\0') table_add(&table, s->options);
+    else if (table.count < MAX_KEYS) table.names[table.count++] = s->name;
   }
   for (const wl_entry *entry = root->first; entry; entry = entry->next) {
     if (table_has(&table, entry->key)) continue;
     char accepted[ACCEPTED_SIZE];
     const char *const section = section_of(sections, entry->key);
-    wl_accepted_text(section ? "" : entry->key, table.names, table.count, accepted, sizeof accepted);
+    wl_accepted_text(section ? "" : entry->key, table.names, table.count, accepted,
+                     sizeof accepted);
     if (section)
-      return wl_place_fail(entry->place, entry->key, "unknown key at the top level; did you mean '%s.%s'?%s", section,
+      return wl_place_fail(entry->place, entry->key,
+                           "unknown key at the top level; did you mean '%s.%s'?%s", section,
                            entry->key, accepted);
     return wl_place_fail(entry->place, entry->key, "unknown key%s", accepted);
   }

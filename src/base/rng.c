@@ -1,6 +1,6 @@
 /* rng.c - counter-based random numbers, Philox4x64-10 of Random123.
  *
- *   block b of a stream = Philox( counter (b, step, task, index), key (seed, purpose | space << 32) )
+ *   block b of a stream = Philox(counter (b, step, task, index), key (seed, purpose | space << 32))
  *   bits of element e   = word e mod 4 of block e / 4
  *
  * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
@@ -42,14 +42,18 @@ static uint64_t element_bits(const wl_stream *s, uint64_t element, uint64_t atte
 static double unit_double(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 
 /* The largest number below hi, towards lo: rounding must not reach the open end of [lo, hi). */
-static double below(double x, double lo, double hi) { return x < hi || !(lo < hi) ? x : nextafter(hi, lo); }
+static double below(double x, double lo, double hi) {
+  return x < hi || !(lo < hi) ? x : nextafter(hi, lo);
+}
 
-void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, double hi, double *out) {
+void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, double hi,
+                           double *out) {
   uint64_t bits[CHUNK];
   for (int64_t at = 0; at < n; at += CHUNK) {
     const int64_t count = n - at < CHUNK ? n - at : CHUNK;
     wl_rng_bits(s, first + (uint64_t)at, count, bits);
-    for (int64_t i = 0; i < count; ++i) out[at + i] = below(lo + (hi - lo) * unit_double(bits[i]), lo, hi);
+    for (int64_t i = 0; i < count; ++i)
+      out[at + i] = below(lo + (hi - lo) * unit_double(bits[i]), lo, hi);
   }
 }
 

@@ -10,19 +10,19 @@
 
 /* What a number is for. Consecutive, never reused, never reordered: files depend on it. */
 typedef enum wl_purpose {
-  WL_FOR_META_INIT,     /* initial meta-parameters */
-  WL_FOR_FAMILY,        /* which family of a mixture */
-  WL_FOR_HORIZON,       /* random episode length */
-  WL_FOR_TASK,          /* the drawn task: matrices, targets, classes */
-  WL_FOR_THETA0,        /* initial inner parameters */
-  WL_FOR_INNER_BATCH,   /* minibatch of the inner loss */
-  WL_FOR_OUTER_BATCH,   /* minibatch of the outer loss */
-  WL_FOR_EVAL_BATCH,    /* fixed sample of an evaluation */
-  WL_FOR_DATASET,       /* synthetic data sets */
-  WL_FOR_AUGMENT,       /* augmentation of images */
-  WL_FOR_PERTURB,       /* ES, PES */
-  WL_FOR_REPLAY,        /* draws from the trajectory buffer */
-  WL_FOR_PROBE,         /* directions of gradient checks */
+  WL_FOR_META_INIT,   /* initial meta-parameters */
+  WL_FOR_FAMILY,      /* which family of a mixture */
+  WL_FOR_HORIZON,     /* random episode length */
+  WL_FOR_TASK,        /* the drawn task: matrices, targets, classes */
+  WL_FOR_THETA0,      /* initial inner parameters */
+  WL_FOR_INNER_BATCH, /* minibatch of the inner loss */
+  WL_FOR_OUTER_BATCH, /* minibatch of the outer loss */
+  WL_FOR_EVAL_BATCH,  /* fixed sample of an evaluation */
+  WL_FOR_DATASET,     /* synthetic data sets */
+  WL_FOR_AUGMENT,     /* augmentation of images */
+  WL_FOR_PERTURB,     /* ES, PES */
+  WL_FOR_REPLAY,      /* draws from the trajectory buffer */
+  WL_FOR_PROBE,       /* directions of gradient checks */
   WL_FOR_COUNT
 } wl_purpose;
 
@@ -41,11 +41,15 @@ typedef struct wl_stream {
 /* Each fills out[0..n) with elements first .. first+n-1 of the stream; element e never
  * depends on `first` or `n`. */
 void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out);
-void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi, wl_real *out); /* [lo, hi) */
-void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, double hi, double *out);
+void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi,
+                    wl_real *out); /* [lo, hi) */
+void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, double hi,
+                           double *out);
 void wl_rng_normal(wl_stream s, uint64_t first, int64_t n, double sd, wl_real *out);
-void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, wl_real *out); /* |x| <= 2 sd, redrawn */
-void wl_rng_index(wl_stream s, uint64_t first, int64_t n, uint64_t bound, int64_t *out);         /* [0, bound) */
+void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd,
+                             wl_real *out); /* |x| <= 2 sd, redrawn */
+void wl_rng_index(wl_stream s, uint64_t first, int64_t n, uint64_t bound,
+                  int64_t *out); /* [0, bound) */
 /* A uniformly random permutation of 0..n-1 (Fisher-Yates on elements 0..n-1). */
 void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out);
 

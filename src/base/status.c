@@ -46,12 +46,15 @@ wl_status wl_alloc(void **out, size_t count, size_t size) {
   *out = NULL;
   size_t bytes = 0;
   if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - WL_ALIGN)
-    return WL_FAIL(WL_ERR_OS, "cannot allocate %zu items of %zu bytes: the product is too large", count, size);
+    return WL_FAIL(WL_ERR_OS, "cannot allocate %zu items of %zu bytes: the product is too large",
+                   count, size);
   /* aligned_alloc wants a multiple of the alignment; zero bytes still yield a pointer to free */
   const size_t padded = bytes == 0 ? WL_ALIGN : (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
   void *const memory = wl_alloc_is_to_fail() ? NULL : aligned_alloc(WL_ALIGN, padded);
   if (!memory)
-    return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted; run fewer ranks on a node or a smaller job", bytes);
+    return WL_FAIL(WL_ERR_OS,
+                   "out of memory: %zu bytes wanted; run fewer ranks on a node or a smaller job",
+                   bytes);
   *out = memset(memory, 0, padded);
   return WL_OK;
 }

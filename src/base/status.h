@@ -15,22 +15,22 @@
 #define WL_FAIL(code, ...) wl_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns from the calling function when `call` fails. */
-#define WL_TRY(call)                            \
-  do {                                          \
-    const wl_status wl_try_ = (call);           \
-    if (wl_try_ != WL_OK) return wl_try_;       \
+#define WL_TRY(call)                      \
+  do {                                    \
+    const wl_status wl_try_ = (call);     \
+    if (wl_try_ != WL_OK) return wl_try_; \
   } while (0)
 
 /* As WL_TRY, but jumps to a clean-up label with `status` set. */
-#define WL_TRY_GOTO(status, call, label)        \
-  do {                                          \
-    (status) = (call);                          \
-    if ((status) != WL_OK) goto label;          \
+#define WL_TRY_GOTO(status, call, label) \
+  do {                                   \
+    (status) = (call);                   \
+    if ((status) != WL_OK) goto label;   \
   } while (0)
 
 /* A check that stays on in every build: a broken promise inside Warploom. */
-#define WL_CHECK(condition)                                                        \
-  do {                                                                             \
+#define WL_CHECK(condition)                                                                     \
+  do {                                                                                          \
     if (!(condition)) return WL_FAIL(WL_ERR_SOFTWARE, "internal check failed: %s", #condition); \
   } while (0)
 

@@ -21,7 +21,8 @@ static int edit_distance(const char *a, int length_a, const char *b, int length_
     row[0] = i;
     for (int j = 1; j <= length_b; ++j) {
       row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = least(row[j], above2[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = least(row[j], above2[j - 2] + 1);
     }
   }
   return rows[length_a % 3][length_b];

@@ -93,7 +93,7 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* The exit code of a finished subcommand. A failure that other ranks may not know of ends them all. */
+/* The exit code of a finished subcommand. A failure that others may not know of ends all ranks. */
 static int conclude(wl_cli *cli, wl_status status) {
   const bool together = cli->in_step || wl_comm_size(cli->comm) == 1;
   const bool failed = status != WL_OK && status != WL_TRY_AGAIN;
