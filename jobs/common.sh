@@ -24,7 +24,7 @@ WL_STOP=0           # 1: a signal asked this job to stop
 WL_TERMINATED=0     # 1: the signal was TERM, so SLURM ends the job by itself
 WL_SIGNALLED=0      # 1: a signal came since the last wait
 
-wl_say() { printf '%s\n' "$*"; }
+wl_say() { printf '%s\n' "$@"; } # each argument is a line
 wl_die() { # CODE MESSAGE
   printf '%s: %s\n' "${SLURM_JOB_NAME:-warploom}" "$2" >&2
   exit "$1"
@@ -40,9 +40,8 @@ wl_begin() {
   wl_rank_environment
   wl_choose_launcher
   RUN=${RUN:-runs/${SLURM_JOB_NAME:-job}-${SLURM_JOB_ID:-$$}}
-  wl_say "job ${SLURM_JOB_ID:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, ${SLURM_NTASKS:-2} ranks, restart" \
-    "${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')"
-  wl_say "program: $WARPLOOM   launcher: $WARPLOOM_LAUNCH"
+  wl_say "job ${SLURM_JOB_ID:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')" \
+    "launcher: $WARPLOOM_LAUNCH" "program:  $WARPLOOM"
   trap 'wl_on_signal USR1' USR1
   trap 'wl_on_signal TERM' TERM INT
 }
@@ -137,16 +136,14 @@ wl_seconds_left() {
 
 # Trains into $RUN, from its newest checkpoint if it has one.
 wl_train() { # CONFIG ARGS...
-  local left resume=()
+  local left step
   [ -r "$1" ] || wl_die 66 "no configuration '$1' (seen from $PWD)"
-  mkdir -p "$RUN" || wl_die 73 "cannot create the run directory $RUN"
-  if [ "$(wl_checkpoint_step)" -ge 0 ]; then
-    resume=(--resume)
-    wl_say "continuing $RUN from step $(wl_checkpoint_step)"
-  fi
+  mkdir -p "$(dirname "$RUN")" || wl_die 73 "cannot create the folder of $RUN"
+  step=$(wl_checkpoint_step)
+  if [ "$step" -ge 0 ]; then wl_say "continuing $RUN from step $step"; fi
   left=$(wl_seconds_left)
   if [ -n "$left" ]; then set -- "$@" --time-limit "${left}s"; fi
-  wl_launch train "$@" --set "output=$RUN" "${resume[@]}"
+  wl_launch train "$@" --set "output=$RUN" --resume
 }
 
 # Counts the starts of a chain that added no meta-step to $RUN; fails when they are too many.
@@ -177,12 +174,12 @@ wl_requeue() { # STEP_AT_START
 }
 
 wl_show_results() { # CODE
-  wl_say "" "results: $(cd "$RUN" 2>/dev/null && pwd)"
-  wl_say "  look at them:   $WARPLOOM info $RUN"
-  wl_say "  evaluate:       sbatch jobs/evaluate.sbatch $RUN"
-  wl_say "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
+  wl_say "" "results: $(cd "$RUN" 2>/dev/null && pwd)" \
+    "  look at them:   $WARPLOOM info $RUN" \
+    "  evaluate:       sbatch jobs/evaluate.sbatch $RUN" \
+    "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
   if [ "$1" = "$WL_STOPPED_EARLY" ]; then
-    wl_say "stopped early at step $(wl_checkpoint_step); continue with" \
-      "  RUN=$RUN sbatch ${SLURM_JOB_NUM_NODES:+--nodes=$SLURM_JOB_NUM_NODES }<this script and its arguments>"
+    wl_say "stopped early, step $(wl_checkpoint_step) is safe; continue with" \
+      "  RUN=$RUN sbatch <the same script and arguments>"
   fi
 }

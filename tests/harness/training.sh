@@ -1,0 +1,85 @@
+# For test scripts that run trainings: a small configuration, digests, and steps for a given time.
+# Sourced, under wl_add_script_test: WL_BIN, WL_MPIEXEC, WL_SOURCE are set, the current folder is scratch.
+set -euo pipefail
+
+EXIT_STOPPED=75
+: "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}" "${WL_SOURCE:?}"
+
+skip() { echo "skipped: $*"; exit 77; }
+fail() { echo "FAILED: $*" >&2; exit 1; }
+# Not from arguments that may be empty: two missing digests are no agreement.
+expect_same() { # WHAT EXPECTED GOT
+  [ -n "$2" ] && [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+  echo "ok: $1: $2"
+}
+seconds_now() { date +%s.%N; }
+seconds_since() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
+expect_below() { # WHAT LIMIT GOT
+  awk -v a="$3" -v b="$2" 'BEGIN { exit !(a <= b) }' || fail "$1: $3, more than $2"
+  echo "ok: $1: $3 (at most $2)"
+}
+
+[ -x "$WL_BIN" ] || fail "no program $WL_BIN"
+
+write_config() { # FILE
+  cat >"$1" <<'C'
+seed: 7
+threads: 1
+task: {family: quadratic, dimension: 10, batch: 128}
+rule: {name: lstm, hidden: [20, 20]}
+episode: {steps: 100}
+window: {steps: 20, weights: sum}
+outer: {steps: 1000000, units: 6, optimizer: adam, learning_rate: 1e-3}
+C
+}
+
+# The digest line of a training's standard output: "digest <16 hex digits> step <n>"
+digest_line() { # FILE
+  grep -E '^digest [0-9a-f]{16} step [0-9]+$' "$1" | tail -n 1
+}
+digest_step() { digest_line "$1" | awk '{ print $4 }'; }
+
+# The step of the newest checkpoint of a run; -1 without one.
+checkpoint_step() { # RUN
+  local newest
+  newest=$(cd "$1/checkpoints" 2>/dev/null && printf '%s\n' step-*.h5 | sort | tail -n 1)
+  newest=${newest#step-} newest=${newest%.h5}
+  case $newest in '' | *[!0-9]*) echo -1 ;; *) echo $((10#$newest)) ;; esac
+}
+
+# Meta-steps that a stopped run had reported beyond its newest checkpoint: what is computed twice.
+steps_beyond_checkpoint() { # RUN
+  local last
+  last=$(tail -q -n 1 "$1"/*.jsonl | grep -o '"meta_step":[0-9]*' | grep -o '[0-9]*$' | tail -n 1)
+  echo $((${last:-0} - $(checkpoint_step "$1")))
+}
+
+# How many meta-steps of FILE two ranks on this machine do in about so many seconds.
+steps_in() { # SECONDS CONFIG
+  local code=0 done_steps
+  "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$2" --set output=calibration --time-limit 3s >calibration.out 2>calibration.err ||
+    code=$?
+  [ "$code" = "$EXIT_STOPPED" ] || { cat calibration.err >&2; fail "--time-limit 3s ended with $code"; }
+  done_steps=$(digest_step calibration.out)
+  rm -rf calibration
+  [ "${done_steps:-0}" -ge 3 ] || fail "only ${done_steps:-0} meta-steps in 3 s"
+  echo $((done_steps * $1 / 3))
+}
+
+# The digest line of an uninterrupted run on two ranks.
+straight_digest() { # CONFIG STEPS NAME [OPTIONS...]
+  local config=$1 steps=$2 name=$3
+  shift 3
+  "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$config" --set outer.steps="$steps" --set output="$name" "$@" \
+    >"$name.out" 2>"$name.err" || { cat "$name.err" >&2; fail "the uninterrupted run failed"; }
+  digest_line "$name.out"
+}
+
+wait_for() { # SECONDS WHAT COMMAND...
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@"; do
+    [ $SECONDS -lt $deadline ] || fail "waited in vain for: $what"
+    sleep 0.1
+  done
+}

@@ -1,0 +1,28 @@
+# What the SLURM tests share: they source it first, and from then on run inside the sandbox.
+[ -n "${SLURM_CONF:-}" ] || exec "$WL_SOURCE/tests/slurm/sandbox.sh" bash "$0"
+. "$WL_SOURCE/tests/harness/training.sh"
+
+export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
+write_config train.yaml
+
+submit() { sbatch --parsable "$@"; }
+job_state() { squeue -h -t all -j "$1" -o %T 2>/dev/null | head -n 1; }
+is_state() { [ "$(job_state "$1")" = "$2" ]; }
+job_ended() { case $(job_state "$1") in PENDING | RUNNING | COMPLETING | CONFIGURING | SUSPENDED) false ;; esac }
+has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; }
+
+show_job() { # ID OUTPUT
+  scontrol show job "$1" | grep -E 'JobState|RunTime|Restarts|ExitCode' >&2 || true
+  cat "$2" >&2 || true
+}
+
+wait_completed() { # ID OUTPUT SECONDS
+  wait_for "$3" "the end of job $1" job_ended "$1"
+  is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
+}
+
+# A requeued job waits two minutes by SLURM's own rule; this one goes on at once.
+start_now() { # ID
+  wait_for 30 "job $1 to be pending" is_state "$1" PENDING
+  scontrol update JobId="$1" StartTime=now
+}

@@ -1,0 +1,29 @@
+#!/bin/bash
+# scancel loses nothing: the run goes on in another job on more nodes and ranks, by another launcher,
+# with the digest of an uninterrupted run. A cancelled chain stays cancelled.
+. "$WL_SOURCE/tests/slurm/job.sh"
+
+steps=$(steps_in 8 train.yaml)
+every=$((steps / 6 + 1))
+expected=$(straight_digest train.yaml "$steps" straight)
+set -- train.yaml --set outer.steps="$steps" --set checkpoint.every="$every"
+export RUN=$PWD/cancelled
+
+job=$(submit --nodes=1 --ntasks-per-node=2 --output=first.out "$WARPLOOM_JOBS/chain.sbatch" "$@")
+wait_for 90 "a checkpoint" has_checkpoint_after "$RUN" -1
+start=$(seconds_now)
+scancel "$job"
+wait_for 30 "the end of job $job" job_ended "$job"
+echo "scancel: ended after $(seconds_since "$start") s at step $(checkpoint_step "$RUN")," \
+  "$(steps_beyond_checkpoint "$RUN") meta-steps to repeat"
+expect_same "state of the cancelled job" CANCELLED "$(job_state "$job")"
+expect_below "meta-steps to repeat" "$every" "$(steps_beyond_checkpoint "$RUN")"
+
+job=$(submit --nodes=3 --ntasks-per-node=2 --output=second.out "$WARPLOOM_JOBS/multi-node.sbatch" "$@")
+wait_for 90 "a further checkpoint" has_checkpoint_after "$RUN" "$(checkpoint_step "$RUN")"
+scancel "$job"
+wait_for 30 "the end of job $job" job_ended "$job"
+
+job=$(WARPLOOM_LAUNCH=mpirun submit --nodes=2 --ntasks-per-node=2 --output=third.out "$WARPLOOM_JOBS/multi-node.sbatch" "$@")
+wait_completed "$job" third.out 120
+expect_same "digest after two cancelled jobs, on 2, 6 and 4 ranks" "$expected" "$(digest_line third.out)"

@@ -1,0 +1,27 @@
+#!/bin/bash
+# jobs/smoke.sbatch as a user submits it, on two nodes by srun and by mpirun; what WARPLOOM_SETUP
+# sets reaches the job, and what goes wrong is said.
+. "$WL_SOURCE/tests/slurm/job.sh"
+set -- train.yaml --set episode.steps=40 --set outer.units=4
+
+export WARPLOOM_SETUP='echo "setup ran on $(hostname)"'
+sbatch --wait --nodes=2 --ntasks-per-node=2 --output=srun.out "$WARPLOOM_JOBS/smoke.sbatch" "$@" >/dev/null ||
+  { cat srun.out >&2; fail "smoke.sbatch under srun"; }
+grep -q 'launcher: srun --mpi=pmix' srun.out || fail "srun --mpi=pmix was not chosen"
+grep -q 'setup ran on node' srun.out || fail "WARPLOOM_SETUP was not run on the node"
+expect_same "last line under srun" "smoke: ok" "$(tail -n 1 srun.out)"
+
+WARPLOOM_LAUNCH=mpirun sbatch --wait --nodes=2 --ntasks-per-node=2 --output=mpirun.out \
+  "$WARPLOOM_JOBS/smoke.sbatch" "$@" >/dev/null || { cat mpirun.out >&2; fail "smoke.sbatch under mpirun"; }
+expect_same "last line under mpirun" "smoke: ok" "$(tail -n 1 mpirun.out)"
+expect_same "digest under both launchers" "$(grep '^straight' srun.out)" "$(grep '^straight' mpirun.out)"
+
+# a setup that fails, and a configuration that is not there, end the job with a word
+code=0
+WARPLOOM_SETUP=false sbatch --wait --ntasks-per-node=2 --output=setup.out "$WARPLOOM_JOBS/smoke.sbatch" "$@" >/dev/null || code=$?
+expect_same "exit code after a failed setup" 78 "$code"
+grep -q 'WARPLOOM_SETUP failed' setup.out || fail "a failed setup was not named"
+code=0
+sbatch --wait --ntasks-per-node=2 --output=absent.out "$WARPLOOM_JOBS/single.sbatch" absent.yaml >/dev/null || code=$?
+expect_same "exit code without a configuration" 66 "$code"
+grep -q "no configuration 'absent.yaml'" absent.out || fail "the absent configuration was not named"
