@@ -1,0 +1,54 @@
+/* options_fixture.c - a small table of sections that has one of everything. */
+#include "unit/options_fixture.h"
+
+#include <math.h>
+
+static const wl_option top[] = {
+    {"seed", WL_OPT_INT, "1", NULL, 0, 0, "1", "seed of every random stream"},
+    {"output", WL_OPT_STRING, "", NULL, 0, 0, "1", "run directory"},
+    {0}};
+
+static const wl_option task_common[] = {
+    {"proportion", WL_OPT_REAL, "1.0", NULL, 1e-300, 1e300, "1", "share in a mixture"}, {0}};
+
+static const wl_option quadratic[] = {
+    {"dimension", WL_OPT_INT, NULL, NULL, 1, 1e6, "1", "number of parameters"},
+    {"distribution", WL_OPT_CHOICE, "gaussian", "gaussian|uniform", 0, 0, "1", "of the matrix"},
+    {0}};
+
+static const wl_option mlp[] = {
+    {"hidden", WL_OPT_INTS, "[20]", NULL, 1, 1e6, "1", "units of each hidden layer"},
+    {"files", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "data files"},
+    {0}};
+
+static const wl_variant families[] = {
+    {"quadratic", "random quadratic functions", quadratic}, {"mlp", "small networks", mlp}, {0}};
+
+static const wl_option adam[] = {
+    {"betas", WL_OPT_REALS, "[0.9, 0.999]", NULL, 0, 1, "1", "decay of the moments"}, {0}};
+
+static const wl_variant rules[] = {
+    {"lstm", "coordinatewise LSTM", NULL}, {"adam", "Kingma and Ba 2015", adam}, {0}};
+
+static const wl_option outer[] = {
+    {"steps", WL_OPT_INT, "10000", NULL, 1, 1e15, "steps", "meta-steps"},
+    {"learning_rate", WL_OPT_REAL, "1e-3", NULL, 1e-300, INFINITY, "1", "of the outer optimizer"},
+    {"clip", WL_OPT_REAL, ".inf", NULL, 0, INFINITY, "1", "bound of the gradient norm"},
+    {"nesterov", WL_OPT_BOOL, "false", NULL, 0, 0, "1", "look ahead"},
+    {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last", 0, 0, "1", "of the losses"},
+    {0}};
+
+const wl_section fixture_sections[] = {{.name = "", .doc = "", .options = top},
+                                       {.name = "task",
+                                        .doc = "what is learned on",
+                                        .options = task_common,
+                                        .selector = "family",
+                                        .variants = families,
+                                        .list = true},
+                                       {.name = "rule",
+                                        .doc = "the update rule",
+                                        .selector = "name",
+                                        .variants = rules,
+                                        .fallback_variant = "adam"},
+                                       {.name = "outer", .doc = "the outer loop", .options = outer},
+                                       {0}};

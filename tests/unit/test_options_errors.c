@@ -1,0 +1,173 @@
+/* test_options_errors.c - configurations that are wrong, and what is said about them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit/cmocka_all.h"
+#include "unit/options_fixture.h"
+
+/* A text, an override or NULL, and up to three parts that the message must have. */
+typedef struct bad_case {
+  const char *text, *override;
+  const char *parts[3];
+} bad_case;
+
+#define TASK "task: {family: quadratic, dimension: 10}\n"
+
+static const bad_case cases[] = {
+    /* keys */
+    {TASK "outer:\n  stepps: 5\n",
+     NULL,
+     {"job.yaml:3: key 'outer.stepps': unknown key; did you mean 'steps'? (accepted: steps, "
+      "learning_rate"}},
+    {TASK "outter: {steps: 5}\n",
+     NULL,
+     {"job.yaml:2: key 'outter': unknown key; did you mean 'outer'?",
+      "accepted: seed, output, task"}},
+    {TASK "steps: 5\n", NULL, {"job.yaml:2: key 'steps'", "did you mean 'outer.steps'?"}},
+    {TASK "outer: {steps: 5, steps: 6}\n",
+     NULL,
+     {"job.yaml:2: key 'steps': given twice", "line 2"}},
+    {TASK "seed: 1\n\nseed: 2\n", NULL, {"job.yaml:4: key 'seed': given twice", "line 2"}},
+    {"task: {family: mlp, dimension: 10}\n",
+     NULL,
+     {"key 'task.dimension': unknown key for family 'mlp': it belongs to 'quadratic'"}},
+    {"task: [{family: mlp}, {family: mlp, hiden: 3}]\n",
+     NULL,
+     {"job.yaml:1: key 'task.1.hiden': unknown key; did you mean 'hidden'?"}},
+    {TASK "? [a, b]\n: 1\n", NULL, {"job.yaml:2: a key must be a word, not a list"}},
+    /* variants */
+    {"task: {family: quadratc, dimension: 10}\n",
+     NULL,
+     {"job.yaml:1: key 'task.family': unknown family 'quadratc'; did you mean 'quadratic'?",
+      "(accepted: quadratic, mlp)"}},
+    {"task: {family: [mlp]}\n", NULL, {"key 'task.family': unknown family a list"}},
+    {"task:\n  dimension: 10\n",
+     NULL,
+     {"job.yaml:2: key 'task.family': missing", "(accepted: quadratic, mlp)"}},
+    {"seed: 1\n", NULL, {"job.yaml: key 'task.family': missing"}},
+    {"task:\n  family: quadratic\n",
+     NULL,
+     {"job.yaml:2: key 'task.dimension': missing: it has no default (number of parameters)"}},
+    /* types */
+    {TASK "outer: {steps: many}\n",
+     NULL,
+     {"job.yaml:2: key 'outer.steps': expected an integer, got 'many'"}},
+    {TASK "outer: {steps: 1.5}\n", NULL, {"expected an integer, got '1.5'"}},
+    {TASK "outer: {steps: \"5\"}\n", NULL, {"expected an integer, got the text \"5\""}},
+    {TASK "outer: {steps: [5]}\n", NULL, {"expected an integer, got a list"}},
+    {TASK "outer: {steps: }\n", NULL, {"expected an integer, got nothing"}},
+    {TASK "outer: {steps: 99999999999999999999}\n", NULL, {"expected an integer"}},
+    {TASK "outer: {learning_rate: fast}\n", NULL, {"expected a number, got 'fast'"}},
+    {TASK "outer: {learning_rate: nan}\n", NULL, {"expected a number, got 'nan'"}},
+    {TASK "outer: {learning_rate: 0x1p-3}\n", NULL, {"expected a number"}},
+    {TASK "outer: {nesterov: 1}\n", NULL, {"expected true or false, got '1'"}},
+    {TASK "output: [a]\n", NULL, {"key 'output': expected a text, got a list"}},
+    {TASK "output: ~\n", NULL, {"key 'output': expected a text, got nothing"}},
+    {"task: {family: mlp, hidden: {a: 1}}\n", NULL, {"expected a list of integers, got a map"}},
+    {"task: {family: mlp, hidden: [3, x]}\n", NULL, {"expected an integer, got 'x'"}},
+    {TASK "outer: 5\n", NULL, {"key 'outer': expected keys and values, got '5'"}},
+    {TASK "outer: [{steps: 5}]\n", NULL, {"key 'outer': expected keys and values, got a list"}},
+    {"task: []\n", NULL, {"key 'task': an empty list"}},
+    {"task: quadratic\n", NULL, {"key 'task': expected keys and values (or a list of such maps)"}},
+    {"[1, 2]\n", NULL, {"job.yaml:1: expected keys and values, got a list"}},
+    /* ranges and choices */
+    {TASK "outer: {steps: 0}\n",
+     NULL,
+     {"key 'outer.steps': 0 is out of range; accepted: ", "1 to 1e+15 steps"}},
+    {TASK "outer: {learning_rate: 0}\n", NULL, {"0 is out of range; accepted: greater than 0"}},
+    {TASK "outer: {learning_rate: .inf}\n", NULL, {"'outer.learning_rate': .inf is out of range"}},
+    {TASK "rule: {name: adam, betas: [0.9, 1.5]}\n",
+     NULL,
+     {"key 'rule.betas': 1.5 is out of range; accepted: from 0 to 1"}},
+    {"task: {family: quadratic, dimension: 1, distribution: gausian}\n",
+     NULL,
+     {"unknown choice 'gausian'; did you mean 'gaussian'? (accepted: gaussian, uniform)"}},
+    {TASK "outer: {weights: some}\n", NULL, {"unknown choice 'some'", "or a list of numbers"}},
+    /* YAML itself */
+    {TASK "outer: {steps: 5\n", NULL, {"job.yaml:3: not valid YAML"}},
+    {TASK "\toutput: x\n", NULL, {"job.yaml:2: not valid YAML"}},
+    {TASK "---\n" TASK, NULL, {"job.yaml:2: a second YAML document"}},
+    {"task: &t\n  family: *t\n", NULL, {"nested more than 16 deep"}},
+    /* overrides */
+    {TASK,
+     "outer.stepps=5",
+     {"--set outer.stepps=5: key 'outer.stepps': unknown key; did you mean 'steps'?"}},
+    {TASK,
+     "outer.steps=x",
+     {"--set outer.steps=x: key 'outer.steps': expected an integer, got 'x'"}},
+    {TASK, "outer.steps=", {"expected an integer"}},
+    {TASK, "outer.steps", {"--set: 'outer.steps' is not of the form key=value"}},
+    {TASK, "=5", {"is not of the form key=value"}},
+    {TASK, "outer..steps=5", {"empty part"}},
+    {TASK, "outer.steps.more=5", {"--set outer.steps.more=5"}},
+    {TASK, "seed.more=5", {"--set seed.more=5"}},
+    {TASK, "task.1.dimension=5", {"--set task.1.dimension=5"}},
+    {"task: [{family: mlp}, {family: mlp}]\n",
+     "task.hidden=5",
+     {"key 'task.hidden': a list of 2 maps: say which"}},
+    {"task: [{family: mlp}, {family: mlp}]\n", "task.2.hidden=5", {"no item 2: the list has 2"}},
+    {"task: [{family: mlp}, {family: mlp}]\n", "task.1=5", {"task.1.key=value"}},
+    {TASK, "outer={steps: [}", {"--set outer={steps: [}: not valid YAML"}},
+};
+
+static void every_message(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    wl_config *config = NULL;
+    const wl_status status =
+        wl_config_parse(cases[i].text, "job.yaml", fixture_sections, &cases[i].override,
+                        cases[i].override != NULL, &config);
+    if (status != WL_ERR_CONFIG)
+      fail_msg("status %d for:\n%s%s", status, cases[i].text,
+               cases[i].override ? cases[i].override : "");
+    assert_null(config);
+    for (int p = 0; p < 3 && cases[i].parts[p]; ++p)
+      if (!strstr(wl_last_error(), cases[i].parts[p]))
+        fail_msg("no '%s' in '%s'", cases[i].parts[p], wl_last_error());
+  }
+}
+
+static void modules_name_the_place(void **state) {
+  (void)state;
+  wl_config *config = NULL;
+  const char *const override = "outer.clip=3";
+  assert_int_equal(wl_config_parse(TASK "outer:\n  steps: 5\n", "job.yaml", fixture_sections,
+                                   &override, 1, &config),
+                   WL_OK);
+  const wl_map *const outer = wl_config_map(config, "outer", 0);
+  assert_int_equal(wl_map_fail(outer, "steps", "%d is odd", 5), WL_ERR_CONFIG);
+  assert_string_equal(wl_last_error(), "job.yaml:3: key 'outer.steps': 5 is odd");
+  wl_map_fail(outer, "clip", "no");
+  assert_string_equal(wl_last_error(), "--set outer.clip=3: key 'outer.clip': no");
+  wl_config_destroy(&config);
+}
+
+/* Allocation k of a parse fails, for every k: it is reported, and nothing leaks or breaks. The count
+ * of WL_FAIL_ALLOC runs on over the process; `before` is what earlier rounds took. */
+static void allocations_may_fail(void **state) {
+  (void)state;
+  wl_status status = WL_ERR_OS;
+  long long before = 0, k = 1;
+  for (; status == WL_ERR_OS && k < 2000; ++k) {
+    char wanted[24];
+    wl_config *config = NULL;
+    snprintf(wanted, sizeof wanted, "%lld", before + k);
+    setenv("WL_FAIL_ALLOC", wanted, 1);
+    status = wl_config_parse(TASK, "job.yaml", fixture_sections, NULL, 0, &config);
+    unsetenv("WL_FAIL_ALLOC");
+    before += k; /* a failing round stops at its k-th allocation */
+    if (status != WL_OK) assert_null(config);
+    wl_config_destroy(&config);
+  }
+  assert_int_equal(status, WL_OK);
+  assert_true(k > 50);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(allocations_may_fail), /* first: counts allocations from the start */
+      cmocka_unit_test(every_message),
+      cmocka_unit_test(modules_name_the_place),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
