@@ -100,7 +100,9 @@ const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
 
 /* The passes. None allocates. phi may be NULL when the tape has no phi leaves. The loss is
  * accumulated in double. reverse follows forward, tangent follows reverse, each at the same
- * inputs; outputs are overwritten; NULL outputs are not computed. */
+ * inputs; outputs are overwritten; NULL outputs are not computed. theta and phi are read in place
+ * by all three passes, so they stay as they are from forward to the last pass after it; a NULL v
+ * stands for zeros. */
 void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi, double *loss);
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,

@@ -1,0 +1,145 @@
+/* kernels.c - exponentials over arrays and small matrix products, compiled per instruction set.
+ *
+ * float32: exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 in two parts
+ * (Cody and Waite), p = e^r - 1 by its Taylor polynomial of degree 7, |r| <= 0.347, so that
+ * neither exp nor exp - 1 loses digits. The polynomial's error is 2e-8 of p. Then
+ *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
+ * No branches, so that the compiler puts elements in SIMD lanes. float64 calls libm. */
+#include "tensor/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifndef WL_VARIANT
+#define WL_VARIANT base
+#endif
+#define WL_JOIN_(a, b) a##b
+#define WL_JOIN(a, b) WL_JOIN_(a, b)
+#define TABLE WL_JOIN(wl_kernels_, WL_VARIANT)
+
+#ifdef WL_DOUBLE
+
+static inline double exp_of(double x) { return exp(x); }
+static inline double expm1_of(double x) { return expm1(x); }
+static inline double tanh_of(double x) { return tanh(x); }
+
+#else
+
+/* e^x - 1 = (scale p + (scale - 1/2)) 2 with scale = 2^(n-1), which is finite for n = 128. */
+typedef struct exp_parts {
+  float p, scale;
+} exp_parts;
+
+/* x in [-87, 88.8] or NaN. */
+static inline exp_parts split_exp(float x) {
+  const float round_magic = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer in the low bits */
+  const float shifted = x * 1.44269504f + round_magic;
+  const float n = shifted - round_magic;
+  const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
+  float q = 1.98412698e-4f;
+  q = q * r + 1.38888889e-3f;
+  q = q * r + 8.33333333e-3f;
+  q = q * r + 4.16666667e-2f;
+  q = q * r + 1.66666667e-1f;
+  q = q * r + 0.5f;
+  uint32_t bits;
+  memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 126u) << 23; /* n - 1, biased; the magic number's own bits fall out at the top */
+  float scale;
+  memcpy(&scale, &bits, sizeof scale);
+  return (exp_parts){q * r * r + r, scale};
+}
+
+/* Keeps NaN. */
+static inline float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+
+static inline float exp_of(float x) {
+  const exp_parts e = split_exp(clamp(x, -87.0f, 88.8f));
+  const float y = (e.p * e.scale + e.scale) * 2.0f;
+  return x < -87.0f ? 0.0f : y;
+}
+
+static inline float expm1_of(float x) {
+  const exp_parts e = split_exp(clamp(x, -87.0f, 88.8f));
+  return (e.p * e.scale + (e.scale - 0.5f)) * 2.0f;
+}
+
+static inline float tanh_of(float x) {
+  const float u = expm1_of(2.0f * clamp(x, -10.0f, 10.0f)); /* 1 - tanh 10 is 4e-9 */
+  return u / (u + 2.0f);
+}
+
+#endif
+
+static void map_exp(int64_t n, const wl_real *restrict x, wl_real *restrict y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = exp_of(x[i]);
+}
+
+static void map_sigmoid(int64_t n, const wl_real *restrict x, wl_real *restrict y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = 1 / (1 + exp_of(-x[i]));
+}
+
+static void map_tanh(int64_t n, const wl_real *restrict x, wl_real *restrict y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = tanh_of(x[i]);
+}
+
+static void map_elu(int64_t n, const wl_real *restrict x, wl_real *restrict y) {
+  for (int64_t i = 0; i < n; ++i) {
+    const wl_real below = expm1_of(x[i] > 0 ? 0 : x[i]);
+    y[i] = x[i] > 0 ? x[i] : below;
+  }
+}
+
+static void clear(int64_t count, wl_real *c, bool keep) {
+  if (!keep) memset(c, 0, (size_t)count * sizeof *c);
+}
+
+static void gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *restrict c,
+                    bool keep) {
+  clear(m * n, c, keep);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t p = 0; p < k; ++p) {
+      const wl_real x = a[i * k + p];
+      for (int64_t j = 0; j < n; ++j) c[i * n + j] += x * b[p * n + j];
+    }
+}
+
+static void gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *restrict c,
+                    bool keep) {
+  clear(m * n, c, keep);
+  for (int64_t p = 0; p < k; ++p)
+    for (int64_t i = 0; i < m; ++i) {
+      const wl_real x = a[p * m + i];
+      for (int64_t j = 0; j < n; ++j) c[i * n + j] += x * b[p * n + j];
+    }
+}
+
+/* Sum of x[i] y[i] in eight fixed lanes, so that it vectorises and always rounds alike. */
+static wl_real dot(int64_t n, const wl_real *restrict x, const wl_real *restrict y) {
+  enum { LANES = 8 };
+  wl_real lane[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int l = 0; l < LANES; ++l) lane[l] += x[i + l] * y[i + l];
+  wl_real sum = ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+  for (; i < n; ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+static void gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *restrict c,
+                    bool keep) {
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      const wl_real sum = dot(k, a + i * k, b + j * k);
+      c[i * n + j] = keep ? c[i * n + j] + sum : sum;
+    }
+}
+
+extern const wl_kernel_table TABLE;
+const wl_kernel_table TABLE = {.exp = map_exp,
+                               .sigmoid = map_sigmoid,
+                               .tanh = map_tanh,
+                               .elu = map_elu,
+                               .nn = gemm_nn,
+                               .nt = gemm_nt,
+                               .tn = gemm_tn};

@@ -1,0 +1,27 @@
+/* kernels.h - the loops worth compiling for each instruction set. Private to tensor.
+ *
+ * One source, kernels.c, becomes one table for each instruction set; wl_kernels picks at run
+ * time. Results depend on the kind of processor, never on addresses or threads. */
+#ifndef WL_TENSOR_KERNELS_H
+#define WL_TENSOR_KERNELS_H
+
+#include <stdbool.h>
+
+#include "base/real.h"
+
+typedef void (*wl_map_kernel)(int64_t n, const wl_real *x, wl_real *y);
+/* C (m,n) = op(A) op(B), or C += with keep; row-major, dense. */
+typedef void (*wl_gemm_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                               bool keep);
+
+typedef struct wl_kernel_table {
+  wl_map_kernel exp, sigmoid, tanh, elu;
+  wl_gemm_kernel nn; /* A (m,k), B (k,n) */
+  wl_gemm_kernel nt; /* A (m,k), B (n,k) */
+  wl_gemm_kernel tn; /* A (k,m), B (k,n) */
+} wl_kernel_table;
+
+/* The table for this processor. */
+const wl_kernel_table *wl_kernels(void);
+
+#endif

@@ -1,0 +1,165 @@
+/* ops_elementwise.c - y_i = f(x_i), and sums and products of two tensors of the same shape.
+ *
+ * A unary operator is its function, first and second derivative; WL_UNARY makes the passes:
+ *
+ *   reverse          xbar  += f'(x) ybar
+ *   tangent          x.    -> y. = f'(x) x.
+ *   tangent reverse  x.bar += f'(x) y.bar + f''(x) x. ybar
+ *
+ * Derivatives are written in x, y = f(x) and the node's factor, whichever is cheapest. */
+#include <string.h>
+
+#include "tensor/kernels.h"
+#include "tensor/tape_impl.h"
+
+/* FIRST and SECOND are expressions in x, y and factor. */
+#define WL_UNARY(op_name, forward_pass, FIRST, SECOND, cost)                                             \
+  static void op_name##_reverse(const wl_op_call *c) {                                                   \
+    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad;        \
+    const wl_real factor = (wl_real)c->node->factor;                                                     \
+    wl_real *restrict out = c->in[0].grad;                                                               \
+    if (!out) return;                                                                                    \
+    WL_UNARY_LOOP(c->in[0].keep, (FIRST) * gy[i]);                                                       \
+  }                                                                                                      \
+  static void op_name##_tangent(const wl_op_call *c) {                                                   \
+    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict dx = c->in[0].dot;   \
+    const wl_real factor = (wl_real)c->node->factor;                                                     \
+    wl_real *restrict out = c->dot;                                                                      \
+    WL_UNARY_LOOP(false, (FIRST) * dx[i]);                                                               \
+  }                                                                                                      \
+  static void op_name##_tangent_reverse(const wl_op_call *c) {                                           \
+    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad,        \
+                            *restrict hy = c->graddot, *restrict dx = c->in[0].dot;                      \
+    const wl_real factor = (wl_real)c->node->factor;                                                     \
+    wl_real *restrict out = c->in[0].graddot;                                                            \
+    if (!out) return;                                                                                    \
+    if (dx)                                                                                              \
+      WL_UNARY_LOOP(c->in[0].keep, (FIRST) * hy[i] + (SECOND) * dx[i] * gy[i]);                          \
+    else                                                                                                 \
+      WL_UNARY_LOOP(c->in[0].keep, (FIRST) * hy[i]);                                                     \
+  }                                                                                                      \
+  static double op_name##_flops(const wl_tape_node *node, const wl_tape_node *a, const wl_tape_node *b) { \
+    (void)a, (void)b;                                                                                    \
+    return (cost) * (double)node->size;                                                                  \
+  }                                                                                                      \
+  const wl_tape_op wl_tape_op_##op_name = {.name = #op_name,                                             \
+                                           .signature = "(...) -> (...)",                                \
+                                           .arity = 1,                                                   \
+                                           .forward = forward_pass,                                      \
+                                           .reverse = op_name##_reverse,                                 \
+                                           .tangent = op_name##_tangent,                                 \
+                                           .tangent_reverse = op_name##_tangent_reverse,                 \
+                                           .flops = op_name##_flops};
+
+/* One loop of a unary pass; FIRST and SECOND see x, y and factor. */
+#define WL_UNARY_LOOP(keep_flag, expr)                                          \
+  do {                                                                          \
+    const bool keep = (keep_flag);                                              \
+    for (int64_t i = 0; i < c->node->size; ++i) {                               \
+      const wl_real x = xs[i], y = ys[i];                                       \
+      (void)x, (void)y, (void)factor;                                           \
+      out[i] = keep ? out[i] + (expr) : (expr);                                 \
+    }                                                                           \
+  } while (0)
+
+static void scale_forward(const wl_op_call *c) {
+  const wl_real factor = (wl_real)c->node->factor;
+  for (int64_t i = 0; i < c->node->size; ++i) c->value[i] = factor * c->in[0].value[i];
+}
+
+static void shift_forward(const wl_op_call *c) {
+  const wl_real term = (wl_real)c->node->factor;
+  for (int64_t i = 0; i < c->node->size; ++i) c->value[i] = c->in[0].value[i] + term;
+}
+
+static void square_forward(const wl_op_call *c) {
+  for (int64_t i = 0; i < c->node->size; ++i) c->value[i] = c->in[0].value[i] * c->in[0].value[i];
+}
+
+static void relu_forward(const wl_op_call *c) {
+  for (int64_t i = 0; i < c->node->size; ++i) /* keeps NaN */
+    c->value[i] = c->in[0].value[i] <= 0 ? 0 : c->in[0].value[i];
+}
+
+static void exp_forward(const wl_op_call *c) { wl_kernels()->exp(c->node->size, c->in[0].value, c->value); }
+
+static void sigmoid_forward(const wl_op_call *c) { wl_kernels()->sigmoid(c->node->size, c->in[0].value, c->value); }
+
+static void tanh_forward(const wl_op_call *c) { wl_kernels()->tanh(c->node->size, c->in[0].value, c->value); }
+
+static void elu_forward(const wl_op_call *c) { wl_kernels()->elu(c->node->size, c->in[0].value, c->value); }
+
+WL_UNARY(scale, scale_forward, factor, (wl_real)0, 1.0)
+WL_UNARY(shift, shift_forward, (wl_real)1, (wl_real)0, 1.0)
+WL_UNARY(square, square_forward, 2 * x, (wl_real)2, 1.0)
+WL_UNARY(exp, exp_forward, y, y, 20.0)
+WL_UNARY(sigmoid, sigmoid_forward, y * (1 - y), y * (1 - y) * (1 - 2 * y), 20.0)
+WL_UNARY(tanh, tanh_forward, 1 - y * y, -2 * y * (1 - y * y), 20.0)
+WL_UNARY(relu, relu_forward, (wl_real)(x > 0), (wl_real)0, 1.0)
+WL_UNARY(elu, elu_forward, x > 0 ? 1 : y + 1, x > 0 ? 0 : y + 1, 20.0)
+
+/* add, sub */
+
+static void same(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
+  WL_FOR_EACH_PUT(i, c->node->size, out, keep, x[i]);
+}
+
+static void negated(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
+  WL_FOR_EACH_PUT(i, c->node->size, out, keep, -x[i]);
+}
+
+const wl_tape_op wl_tape_op_add = {.name = "add",
+                                   .signature = "two tensors of the same shape",
+                                   .arity = 2,
+                                   WL_OP_PASSES(linear),
+                                   .apply = {same, same},
+                                   .pull = {same, same}};
+
+const wl_tape_op wl_tape_op_sub = {.name = "sub",
+                                   .signature = "two tensors of the same shape",
+                                   .arity = 2,
+                                   WL_OP_PASSES(linear),
+                                   .apply = {same, negated},
+                                   .pull = {same, negated}};
+
+/* mul: its own transpose in either operand */
+
+static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out, bool keep) {
+  WL_FOR_EACH_PUT(i, c->node->size, out, keep, p[i] * q[i]);
+}
+
+const wl_tape_op wl_tape_op_mul = {.name = "mul",
+                                   .signature = "two tensors of the same shape",
+                                   .arity = 2,
+                                   WL_OP_PASSES(bilinear),
+                                   .product = times,
+                                   .pull_a = times,
+                                   .pull_b = times};
+
+/* Builders. */
+
+static wl_node unary(wl_tape *t, const wl_tape_op *op, wl_node a, double factor) {
+  if (!wl_tape_operands(t, op, a, -1)) return -1;
+  wl_tape_node draft = wl_tape_draft(op, a, -1, t->nodes[a].ndim, t->nodes[a].shape);
+  draft.factor = factor;
+  return wl_tape_push(t, &draft);
+}
+
+static wl_node binary(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b) {
+  if (!wl_tape_operands(t, op, a, b)) return -1;
+  const wl_tape_node *x = &t->nodes[a], *y = &t->nodes[b];
+  if (x->ndim != y->ndim || memcmp(x->shape, y->shape, sizeof x->shape) != 0) return wl_tape_misfit(t, op, a, b);
+  return wl_tape_push_like(t, op, a, b);
+}
+
+wl_node wl_op_add(wl_tape *t, wl_node a, wl_node b) { return binary(t, &wl_tape_op_add, a, b); }
+wl_node wl_op_sub(wl_tape *t, wl_node a, wl_node b) { return binary(t, &wl_tape_op_sub, a, b); }
+wl_node wl_op_mul(wl_tape *t, wl_node a, wl_node b) { return binary(t, &wl_tape_op_mul, a, b); }
+wl_node wl_op_scale(wl_tape *t, wl_node a, double factor) { return unary(t, &wl_tape_op_scale, a, factor); }
+wl_node wl_op_shift(wl_tape *t, wl_node a, double term) { return unary(t, &wl_tape_op_shift, a, term); }
+wl_node wl_op_square(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_square, a, 0); }
+wl_node wl_op_exp(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_exp, a, 0); }
+wl_node wl_op_sigmoid(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_sigmoid, a, 0); }
+wl_node wl_op_tanh(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_tanh, a, 0); }
+wl_node wl_op_relu(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_relu, a, 0); }
+wl_node wl_op_elu(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_elu, a, 0); }

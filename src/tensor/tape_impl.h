@@ -1,0 +1,139 @@
+/* tape_impl.h - the structs behind tape.h, and what an operator is made of. Private to tensor.
+ *
+ * An operator y = f(a, b) fills one wl_tape_op with four passes. Most are one of three kinds, for
+ * which ops.c has the passes once and for all (bar: gradient, dot: derivative along v):
+ *
+ *   pass              unary y = f(x)              linear y = A a + B b   bilinear y = f(a, b)
+ *   reverse           xbar += f' ybar             abar += A^T ybar       abar += f_a^T(ybar, b)
+ *   tangent           y. = f' x.                  y. = A a. + B b.       y. = f(a., b) + f(a, b.)
+ *   tangent reverse   x.bar += f' y.bar           a.bar += A^T y.bar     a.bar += f_a^T(y.bar, b)
+ *                            + f'' x. ybar                                      + f_a^T(ybar, b.)
+ *
+ * A gradient is written by the first consumer that the reverse pass meets and added to by the
+ * others; which is which is known when the tape is finished (`keep`), so nothing is cleared. */
+#ifndef WL_TENSOR_TAPE_IMPL_H
+#define WL_TENSOR_TAPE_IMPL_H
+
+#include <stdbool.h>
+
+#include "tensor/tape.h"
+
+enum { WL_TAPE_THETA = 1, WL_TAPE_PHI = 2 }; /* bits of wl_tape_node.depends */
+
+typedef enum wl_leaf { WL_LEAF_NONE, WL_LEAF_THETA, WL_LEAF_PHI, WL_LEAF_INPUT, WL_LEAF_LABELS } wl_leaf;
+
+typedef struct wl_tape_op wl_tape_op;
+
+typedef struct wl_tape_node {
+  const wl_tape_op *op; /* NULL: a leaf */
+  wl_leaf leaf;
+  char name[WL_NAME_SIZE]; /* input and label leaves */
+  wl_node in[2]; /* operands, -1: none */
+  int ndim;
+  int64_t shape[WL_MAX_DIMS];
+  int64_t size;       /* elements */
+  int64_t offset;     /* theta and phi leaves: first element in the flat vector */
+  unsigned depends;   /* WL_TAPE_THETA, WL_TAPE_PHI: what it is a function of */
+  bool on_path;       /* the loss is a function of it */
+  bool keep[2];       /* the operand's gradient is added to, not written */
+  size_t saved_bytes; /* what forward keeps for the other passes: arg-max, probabilities */
+  size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
+  /* settings of the operator */
+  double factor; /* scale: factor; shift: term; batch_norm: eps */
+  int64_t column;
+  int window, stride, pad;
+} wl_tape_node;
+
+struct wl_tape {
+  int count, capacity;
+  wl_tape_node *nodes; /* [count], operands before their consumers */
+  wl_layout theta, phi;
+  size_t temp_bytes; /* largest of the nodes' */
+  wl_node loss, logits, labels;
+  double cost;
+  wl_status status; /* first error of a builder, with its text */
+  char message[512];
+};
+
+/* A tensor during a pass. */
+typedef struct wl_operand {
+  const wl_tape_node *node;
+  const wl_real *value;  /* [node->size] */
+  const int32_t *labels; /* label leaves: instead of value */
+  wl_real *grad;         /* reverse; NULL: not wanted */
+  const wl_real *dot;    /* tangent; NULL: zero */
+  wl_real *graddot;      /* tangent reverse; NULL: not wanted */
+  bool keep;             /* grad and graddot are added to, not written */
+} wl_operand;
+
+/* One operator during a pass. */
+typedef struct wl_op_call {
+  const wl_tape_node *node;
+  wl_operand in[2];
+  wl_real *value;      /* of y, written by forward */
+  const wl_real *grad; /* of y */
+  wl_real *dot;        /* of y, written by tangent */
+  const wl_real *graddot;
+  void *saved; /* [node->saved_bytes] */
+  void *temp;  /* [node->temp_bytes] */
+} wl_op_call;
+
+typedef void (*wl_op_pass)(const wl_op_call *call);
+/* out = M x, or out += M x with keep */
+typedef void (*wl_op_map)(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
+/* out = p * q in the operator's sense, or out += p * q with keep */
+typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl_real *q, wl_real *out, bool keep);
+
+struct wl_tape_op {
+  const char *name;
+  const char *signature; /* shapes, for messages */
+  int arity;
+  bool takes_labels; /* the second operand is a label leaf */
+  wl_op_pass forward, reverse, tangent, tangent_reverse;
+  /* FLOP of forward; each gradient costs about as much again. NULL: one for each element. */
+  double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
+  wl_op_map apply[2], pull[2];           /* linear: A, B and their transposes */
+  wl_op_product product, pull_a, pull_b; /* bilinear: f(a, b); f_a^T(ybar, b); f_b^T(a, ybar) */
+};
+
+#define WL_TAPE_OP(name) extern const wl_tape_op wl_tape_op_##name;
+#include "tensor/tape_ops.def"
+#undef WL_TAPE_OP
+/* All operators, NULL at the end. */
+extern const wl_tape_op *const wl_tape_op_table[];
+
+void wl_linear_forward(const wl_op_call *call);
+void wl_linear_reverse(const wl_op_call *call);
+void wl_linear_tangent(const wl_op_call *call);
+void wl_linear_tangent_reverse(const wl_op_call *call);
+void wl_bilinear_forward(const wl_op_call *call);
+void wl_bilinear_reverse(const wl_op_call *call);
+void wl_bilinear_tangent(const wl_op_call *call);
+void wl_bilinear_tangent_reverse(const wl_op_call *call);
+
+/* The passes of an operator whose kind ops.c knows: kind is linear or bilinear. */
+#define WL_OP_PASSES(kind)                                                                            \
+  .forward = wl_##kind##_forward, .reverse = wl_##kind##_reverse, .tangent = wl_##kind##_tangent, \
+  .tangent_reverse = wl_##kind##_tangent_reverse
+
+/* out[i] = expr or, with keep, out[i] += expr, for i in [0, n). */
+#define WL_FOR_EACH_PUT(i, n, out, keep, expr)                 \
+  do {                                                         \
+    if (keep)                                                  \
+      for (int64_t i = 0; i < (n); ++i) (out)[i] += (expr);    \
+    else                                                       \
+      for (int64_t i = 0; i < (n); ++i) (out)[i] = (expr);     \
+  } while (0)
+
+/* Building. A builder checks its operands, drafts the node and pushes it:
+ * wl_tape_operands is false, with the error kept, unless a and b suit the operator;
+ * wl_tape_misfit keeps the error "shapes do not fit" and yields -1. */
+bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
+wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
+wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim, const int64_t *shape);
+wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft);
+/* y = op(a) or op(a, b) of the shape of a, with no further settings. */
+wl_node wl_tape_push_like(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
+
+#endif

@@ -1,0 +1,78 @@
+/* tape_ws.c - the workspace: one aligned arena for values, gradients and tangents of all nodes.
+ *
+ * The arena is laid out twice by the same function: once to count bytes, once to hand out. */
+#include "tensor/tape_ws.h"
+
+#include <string.h>
+
+/* Hands out `bytes` of the arena at *used, aligned; NULL while only counting. */
+static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
+  void *const at = arena ? arena + *used : NULL;
+  *used += (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
+  return at;
+}
+
+static wl_cell carve_cell(const wl_tape_node *node, int with_tangent, unsigned char *arena, size_t *used) {
+  const size_t bytes = (size_t)node->size * sizeof(wl_real);
+  wl_cell cell = {0};
+  if (node->leaf == WL_LEAF_LABELS) cell.labels = carve(arena, used, (size_t)node->size * sizeof *cell.labels);
+  if (node->op || node->leaf == WL_LEAF_INPUT) cell.value = carve(arena, used, bytes);
+  if (node->saved_bytes) cell.saved = carve(arena, used, node->saved_bytes);
+  if (!wl_node_flows(node)) return cell;
+  cell.grad = carve(arena, used, bytes);
+  if (!with_tangent) return cell;
+  cell.dot = carve(arena, used, bytes);
+  cell.graddot = carve(arena, used, bytes);
+  return cell;
+}
+
+/* Bytes of the arena; with an arena, fills ws->cells and ws->temp. */
+static size_t lay_out(const wl_tape *t, int with_tangent, unsigned char *arena, wl_tape_ws *ws) {
+  size_t used = 0;
+  for (int i = 0; i < t->count; ++i) {
+    const wl_cell cell = carve_cell(&t->nodes[i], with_tangent, arena, &used);
+    if (arena) ws->cells[i] = cell;
+  }
+  void *const temp = carve(arena, &used, t->temp_bytes);
+  if (arena) ws->temp = temp;
+  return used;
+}
+
+wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out) {
+  WL_CHECK(t->loss >= 0);
+  wl_tape_ws *ws = NULL;
+  WL_TRY(WL_NEW(ws, 1));
+  ws->tape = t;
+  wl_status status = WL_OK;
+  WL_TRY_GOTO(status, WL_NEW(ws->cells, t->count), fail);
+  WL_TRY_GOTO(status, WL_NEW(ws->arena, lay_out(t, with_tangent, NULL, NULL)), fail);
+  lay_out(t, with_tangent, ws->arena, ws);
+  *out = ws;
+  return WL_OK;
+fail:
+  wl_tape_ws_destroy(&ws);
+  return status;
+}
+
+void wl_tape_ws_destroy(wl_tape_ws **ws) {
+  if (!ws || !*ws) return;
+  wl_free((*ws)->cells);
+  wl_free((*ws)->arena);
+  wl_free(*ws);
+  *ws = NULL;
+}
+
+size_t wl_tape_ws_bytes(const wl_tape *t, int with_tangent) {
+  return sizeof(wl_tape_ws) + (size_t)t->count * sizeof(wl_cell) + lay_out(t, with_tangent, NULL, NULL);
+}
+
+wl_real *wl_tape_input_data(wl_tape_ws *ws, wl_node input) { return ws->cells[input].value; }
+
+int32_t *wl_tape_label_data(wl_tape_ws *ws, wl_node labels) { return ws->cells[labels].labels; }
+
+const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node) {
+  const wl_tape_node *const n = &ws->tape->nodes[node];
+  if (n->leaf == WL_LEAF_THETA) return ws->theta ? ws->theta + n->offset : NULL;
+  if (n->leaf == WL_LEAF_PHI) return ws->phi ? ws->phi + n->offset : NULL;
+  return ws->cells[node].value;
+}
