@@ -20,9 +20,9 @@ wl_status fixture_config(const char *section, const wl_variant *variants, const 
 wl_status fixture_theta(int64_t n, wl_layout *theta)
 {
   *theta = (wl_layout){0};
-  WL_TRY(wl_layout_add(theta, "", "a", 1, (int64_t[]){5}, NULL));
-  WL_TRY(wl_layout_add(theta, "", "b", 2, (int64_t[]){3, 6}, NULL));
-  return wl_layout_add(theta, "", "c", 1, (int64_t[]){n - 23}, NULL);
+  WL_TRY(wl_layout_add(theta, "", "a", 1, (int64_t[]){20}, NULL));
+  WL_TRY(wl_layout_add(theta, "", "b", 2, (int64_t[]){2, 3}, NULL));
+  return wl_layout_add(theta, "", "c", 1, (int64_t[]){n - 26}, NULL);
 }
 
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps)

@@ -8,7 +8,7 @@
 /* Validated `<section>: {<text>}` against the rules or preconditioners. */
 wl_status fixture_config(const char *section, const wl_variant *variants, const char *text, wl_config **out);
 
-/* Three tensors of 5, 18 and n - 23 coordinates: their bounds lie inside blocks. */
+/* Three tensors of 20, 6 and n - 26 coordinates: block 0 lies in one, block 1 in all three. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);
 
 typedef struct rule_fixture {

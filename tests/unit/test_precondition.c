@@ -159,6 +159,24 @@ static void test_kronecker_against_plain_sums(void **state)
   close_fixture(&f);
 }
 
+static void test_scalar_per_tensor(void **state)
+{
+  (void)state;
+  static fixture f;
+  open_fixture(&f, "name: scalar, initial: 0.5, per: tensor");
+  assert_int_equal(f.p->phi.size, 3);
+  const wl_real factors[] = {2, -3, (wl_real)0.25};
+  for (int j = 0; j < 3; j++) {
+    assert_true(f.phi[j] == (wl_real)0.5);
+    f.phi[j] = factors[j];
+  }
+  wl_real g[LIMIT], out[LIMIT];
+  fixture_normal(1, f.theta.size, 1, g);
+  f.p->ops->apply(f.p, f.phi, g, out, f.scratch);
+  for (int i = 0; i < f.theta.size; i++) assert_true(out[i] == factors[i < 7 ? 0 : i < 31 ? 1 : 2] * g[i]);
+  close_fixture(&f);
+}
+
 static void test_diagonal_draws(void **state)
 {
   (void)state;
@@ -223,6 +241,7 @@ int main(void)
       cmocka_unit_test(test_identity_at_the_start),
       cmocka_unit_test(test_adjoint_identity),
       cmocka_unit_test(test_kronecker_against_plain_sums),
+      cmocka_unit_test(test_scalar_per_tensor),
       cmocka_unit_test(test_diagonal_draws),
       cmocka_unit_test(test_wrong_configurations),
       cmocka_unit_test(test_none),
