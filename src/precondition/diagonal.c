@@ -13,8 +13,7 @@ typedef struct diagonal { double lo, hi; } diagonal; /* equal: a constant */
 /* Keeps these draws apart from those of other meta-parameters. */
 enum { STREAM = 0x70726563 };
 
-static wl_status read_initial(const wl_map *options, diagonal *impl)
-{
+static wl_status read_initial(const wl_map *options, diagonal *impl) {
   int count = 0;
   const double *range = wl_map_reals(options, "initial_range", &count);
   impl->lo = impl->hi = wl_map_real(options, "initial");
@@ -26,8 +25,7 @@ static wl_status read_initial(const wl_map *options, diagonal *impl)
   return WL_OK;
 }
 
-static wl_status diagonal_create(const wl_map *options, const wl_layout *theta, wl_precondition *p)
-{
+static wl_status diagonal_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
   diagonal *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
@@ -46,8 +44,7 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta, 
 
 static void diagonal_destroy(wl_precondition *p) { wl_free(p->impl); }
 
-static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
-{
+static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   const diagonal *impl = p->impl;
   const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
   if (impl->lo < impl->hi) wl_rng_uniform(stream, 0, p->phi.size, impl->lo, impl->hi, phi);
@@ -55,15 +52,13 @@ static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
 }
 
 static void diagonal_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
-                           wl_real *scratch)
-{
+                           wl_real *scratch) {
   (void)scratch;
   for (int64_t i = 0; i < p->theta->size; i++) out[i] = phi[i] * g[i];
 }
 
 static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                             const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
-{
+                             const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
   for (int64_t i = 0; i < p->theta->size; i++) phi_grad[i] += (double)gbar[i] * (double)g[i];
   if (raw != NULL) diagonal_apply(p, phi, gbar, raw, scratch); /* P^T = P */
 }

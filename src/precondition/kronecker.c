@@ -45,8 +45,7 @@ typedef struct kronecker {
 
 /* ---- creation ---- */
 
-static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size)
-{
+static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size) {
   if (size <= AXIS_LIMIT) return WL_OK;
   return wl_map_fail(options, "name",
                      "kronecker needs a square matrix for each axis, and inner tensor '%s' has one of "
@@ -54,8 +53,7 @@ static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t si
                      b->name, (long long)size, AXIS_LIMIT);
 }
 
-static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int64_t before, int64_t size)
-{
+static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int64_t before, int64_t size) {
   char name[WL_NAME_SIZE];
   const int length = snprintf(name, sizeof name, "precondition.%s.axis%d", b->name, t->axes);
   WL_CHECK(length < (int)sizeof name);
@@ -64,8 +62,7 @@ static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int6
   return wl_layout_add(&p->phi, "precondition", name, 2, (int64_t[]){size, size}, &a->at);
 }
 
-static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_block *b, tensor *t)
-{
+static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_block *b, tensor *t) {
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
   for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
@@ -79,8 +76,7 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
   return WL_OK;
 }
 
-static wl_status kronecker_create(const wl_map *options, const wl_layout *theta, wl_precondition *p)
-{
+static wl_status kronecker_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
   kronecker *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
@@ -98,16 +94,14 @@ static wl_status kronecker_create(const wl_map *options, const wl_layout *theta,
   return WL_OK;
 }
 
-static void kronecker_destroy(wl_precondition *p)
-{
+static void kronecker_destroy(wl_precondition *p) {
   kronecker *impl = p->impl;
   if (impl == NULL) return;
   wl_free(impl->tensors);
   wl_free(impl);
 }
 
-static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
-{
+static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   (void)seed;
   memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
   for (int j = 0; j < p->phi.count; j++) {
@@ -119,8 +113,7 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 /* ---- products along an axis ---- */
 
 /* out = K in (forward) or K^T in along axis d; in and out [before][size][after], not the same. */
-static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in, wl_real *out)
-{
+static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in, wl_real *out) {
   const axis *a = &t->axis[d];
   const int n = (int)a->size, after = (int)a->after;
   const wl_real *m = phi + a->at;
@@ -137,8 +130,7 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
 
 /* phi_grad += derivative of <zbar, K z> with respect to M; mbar [size][size] scratch. */
 static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar, wl_real *mbar,
-                                double *phi_grad)
-{
+                                double *phi_grad) {
   const axis *a = &t->axis[d];
   const int n = (int)a->size, after = (int)a->after;
   /* Mbar = zbar z^T for K = M, and z zbar^T for K = M^T */
@@ -153,8 +145,7 @@ static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const 
 }
 
 static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
-                            wl_real *scratch)
-{
+                            wl_real *scratch) {
   const kronecker *impl = p->impl;
   for (int j = 0; j < impl->count; j++) {
     const tensor *t = &impl->tensors[j];
@@ -169,8 +160,7 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
 
 /* One tensor: g, gbar, raw point at its first element. z_1, z_2 are computed again. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi, const wl_real *g,
-                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
-{
+                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
   wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest, scratch + MAX_AXES * impl->largest};
   wl_real *mbar = scratch + (MAX_AXES + 1) * impl->largest;
   const wl_real *z[MAX_AXES] = {g};
@@ -190,8 +180,7 @@ static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real
 }
 
 static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                              const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
-{
+                              const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
   const kronecker *impl = p->impl;
   for (int j = 0; j < impl->count; j++) {
     const tensor *t = &impl->tensors[j];

@@ -19,8 +19,7 @@ const wl_precondition_ops *const wl_preconditions[] = {
 
 enum { PRECONDITIONS = sizeof wl_preconditions / sizeof *wl_preconditions - 1 };
 
-const wl_variant *wl_precondition_variants(void)
-{
+const wl_variant *wl_precondition_variants(void) {
   /* Filled from constants alone, so that two threads at once write the same values. */
   static wl_variant variants[PRECONDITIONS + 1];
   for (int i = 0; i < PRECONDITIONS; i++) {
@@ -30,15 +29,13 @@ const wl_variant *wl_precondition_variants(void)
   return variants;
 }
 
-static const wl_precondition_ops *find(const char *name)
-{
+static const wl_precondition_ops *find(const char *name) {
   for (int i = 0; i < PRECONDITIONS; i++)
     if (strcmp(wl_preconditions[i]->name, name) == 0) return wl_preconditions[i];
   return NULL;
 }
 
-wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta, wl_precondition **out)
-{
+wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta, wl_precondition **out) {
   *out = NULL;
   const char *name = wl_map_variant(options);
   const wl_precondition_ops *ops = find(name);
@@ -58,8 +55,7 @@ wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta, 
   return WL_OK;
 }
 
-void wl_precondition_destroy(wl_precondition **p)
-{
+void wl_precondition_destroy(wl_precondition **p) {
   if (p == NULL || *p == NULL) return;
   if ((*p)->ops->destroy != NULL) (*p)->ops->destroy(*p);
   wl_layout_clear(&(*p)->phi);

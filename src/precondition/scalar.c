@@ -10,8 +10,7 @@
 
 typedef struct scalar { double initial; bool per_tensor; } scalar;
 
-static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl_precondition *p)
-{
+static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
   scalar *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
@@ -23,23 +22,20 @@ static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl
 
 static void scalar_destroy(wl_precondition *p) { wl_free(p->impl); }
 
-static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
-{
+static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   (void)seed;
   const scalar *impl = p->impl;
   for (int64_t j = 0; j < p->phi.size; j++) phi[j] = (wl_real)impl->initial;
 }
 
 /* Index in phi of a tensor's factor. */
-static int factor_of(const wl_precondition *p, int tensor)
-{
+static int factor_of(const wl_precondition *p, int tensor) {
   const scalar *impl = p->impl;
   return impl->per_tensor ? tensor : 0;
 }
 
 static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
-                         wl_real *scratch)
-{
+                         wl_real *scratch) {
   (void)scratch;
   for (int j = 0; j < p->theta->count; j++) {
     const wl_block *b = &p->theta->blocks[j];
@@ -49,8 +45,7 @@ static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_
 }
 
 static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch)
-{
+                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
   for (int j = 0; j < p->theta->count; j++) {
     const wl_block *b = &p->theta->blocks[j];
     double sum = 0;

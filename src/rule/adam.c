@@ -22,8 +22,7 @@ enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, A
 
 static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict g,
                       const wl_real *restrict theta, const wl_real *restrict s,
-                      wl_real *restrict s_next, wl_real *restrict u)
-{
+                      wl_real *restrict s_next, wl_real *restrict u) {
   (void)theta;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real m = c[BETA1].value[l] * s[l] + c[BETA1].complement[l] * g[l];
@@ -41,8 +40,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
                      const wl_real *restrict theta, const wl_real *restrict s,
                      const wl_real *restrict s_next, const wl_real *restrict lam,
                      wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
-                     wl_coefficient_bar *restrict bar)
-{
+                     wl_coefficient_bar *restrict bar) {
   (void)theta, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real m = s_next[l], v = s_next[WL_LANES + l];
@@ -68,8 +66,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
 
 static void adamw_step(const wl_coefficient *restrict c, const wl_real *restrict g,
                        const wl_real *restrict theta, const wl_real *restrict s,
-                       wl_real *restrict s_next, wl_real *restrict u)
-{
+                       wl_real *restrict s_next, wl_real *restrict u) {
   adam_step(c, g, NULL, s, s_next, u);
   for (int l = 0; l < WL_LANES; l++)
     u[l] -= c[RATE].value[l] * c[WEIGHT_DECAY].value[l] * theta[l];
@@ -79,8 +76,7 @@ static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
                       const wl_real *restrict theta, const wl_real *restrict s,
                       const wl_real *restrict s_next, const wl_real *restrict lam,
                       wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
-                      wl_coefficient_bar *restrict bar)
-{
+                      wl_coefficient_bar *restrict bar) {
   adam_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real a = c[RATE].value[l], w = c[WEIGHT_DECAY].value[l];

@@ -47,16 +47,14 @@ typedef struct workspace {
 /* ---- creation ---- */
 
 /* Index of a learnable scalar by its key, -1 if there is none. */
-static int learnable(const wl_elementwise *definition, const char *key)
-{
+static int learnable(const wl_elementwise *definition, const char *key) {
   for (int i = 0; i < definition->scalars; i++)
     if (definition->scalar[i].range != WL_SCALAR_CONSTANT && strcmp(definition->scalar[i].key, key) == 0)
       return i;
   return -1;
 }
 
-static wl_status fail_learn(const elementwise *e, const wl_map *options, const char *key, const char *rule)
-{
+static wl_status fail_learn(const elementwise *e, const wl_map *options, const char *key, const char *rule) {
   char known[256] = "";
   for (int i = 0; i < e->definition->scalars; i++) {
     if (e->definition->scalar[i].range == WL_SCALAR_CONSTANT) continue;
@@ -67,8 +65,7 @@ static wl_status fail_learn(const elementwise *e, const wl_map *options, const c
                      key, rule, known);
 }
 
-static wl_status read_learn(elementwise *e, const wl_map *options, const char *rule)
-{
+static wl_status read_learn(elementwise *e, const wl_map *options, const char *rule) {
   int count = 0;
   const char *const *keys = wl_map_strings(options, "learn", &count);
   for (int k = 0; k < count; k++) {
@@ -83,8 +80,7 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
 }
 
 /* Slots are the tensors of theta: marks which coordinate belongs to which. */
-static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule_setting *setting)
-{
+static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule_setting *setting) {
   const wl_layout *theta = setting->theta;
   if (setting->mixture || theta == NULL || theta->count == 0)
     return wl_map_fail(options, "learn_per", "'tensor' needs one task, not a mixture; choose run or step");
@@ -97,8 +93,7 @@ static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule
   return WL_OK;
 }
 
-static wl_status read_learn_per(elementwise *e, const wl_map *options, const wl_rule_setting *setting)
-{
+static wl_status read_learn_per(elementwise *e, const wl_map *options, const wl_rule_setting *setting) {
   bool any = false;
   for (int i = 0; i < e->definition->scalars; i++) any = any || e->learned[i];
   const char *per = wl_map_string(options, "learn_per");
@@ -113,8 +108,7 @@ static wl_status read_learn_per(elementwise *e, const wl_map *options, const wl_
   return WL_OK;
 }
 
-static wl_status add_blocks(elementwise *e, wl_layout *phi)
-{
+static wl_status add_blocks(elementwise *e, wl_layout *phi) {
   for (int i = 0; i < e->definition->scalars; i++) {
     if (!e->learned[i]) continue;
     char name[WL_NAME_SIZE];
@@ -125,8 +119,7 @@ static wl_status add_blocks(elementwise *e, wl_layout *phi)
 }
 
 wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
-                                const wl_rule_setting *setting, wl_rule *rule)
-{
+                                const wl_rule_setting *setting, wl_rule *rule) {
   WL_CHECK(definition->scalars <= WL_ELEMENTWISE_MAX_SCALARS);
   WL_CHECK(definition->state_width <= WL_ELEMENTWISE_MAX_WIDTH);
   WL_CHECK(setting->episode_steps >= 1);
@@ -145,8 +138,7 @@ wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *
   return add_blocks(e, &rule->phi);
 }
 
-void wl_elementwise_destroy(wl_rule *rule)
-{
+void wl_elementwise_destroy(wl_rule *rule) {
   elementwise *e = rule->impl;
   if (e == NULL) return;
   wl_free(e->slot);
@@ -155,8 +147,7 @@ void wl_elementwise_destroy(wl_rule *rule)
 }
 
 /* Every number of a learned scalar starts at the configured value; nothing is drawn. */
-void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
-{
+void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   (void)seed;
   const elementwise *e = rule->impl;
   for (int i = 0; i < e->definition->scalars; i++) {
@@ -170,13 +161,11 @@ void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
 
 /* ---- workspace ---- */
 
-static int64_t point_count(const elementwise *e)
-{
+static int64_t point_count(const elementwise *e) {
   return WL_CHUNK_STEPS * e->slots * e->definition->scalars;
 }
 
-size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads)
-{
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
   (void)max_blocks, (void)threads;
   const elementwise *e = rule->impl;
   const size_t scalars = (size_t)e->definition->scalars;
@@ -186,8 +175,7 @@ size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int thre
 }
 
 /* Numbers of scalar i from phi, or (phi NULL, or not learned) from the configuration. */
-static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi)
-{
+static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   double *value = w->value + i * e->count, *complement = w->complement + i * e->count;
   double *power = w->power + i * e->count;
@@ -202,14 +190,12 @@ static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi
   }
 }
 
-void wl_elementwise_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi)
-{
+void wl_elementwise_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi) {
   const elementwise *e = rule->impl;
   for (int i = 0; i < e->definition->scalars; i++) decode(e, ws->impl, i, phi);
 }
 
-static wl_status allocate(const elementwise *e, workspace *w)
-{
+static wl_status allocate(const elementwise *e, workspace *w) {
   const int64_t numbers = e->definition->scalars * e->count;
   WL_TRY(WL_NEW(w->value, numbers));
   WL_TRY(WL_NEW(w->complement, numbers));
@@ -220,8 +206,7 @@ static wl_status allocate(const elementwise *e, workspace *w)
 }
 
 /* Ready to step at once: a rule without learned scalars needs no pack. */
-wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out)
-{
+wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out) {
   (void)threads;
   const elementwise *e = rule->impl;
   WL_CHECK(e->slot == NULL || max_blocks <= e->blocks);
@@ -237,8 +222,7 @@ wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int 
   return WL_OK;
 }
 
-void wl_elementwise_ws_destroy(void *impl)
-{
+void wl_elementwise_ws_destroy(void *impl) {
   workspace *w = impl;
   if (w == NULL) return;
   wl_free(w->value);
@@ -253,15 +237,13 @@ void wl_elementwise_ws_destroy(void *impl)
 /* ---- coefficients ---- */
 
 /* Which number of a scalar rules at step t in a slot. */
-static int64_t number_at(const elementwise *e, int64_t t, int64_t slot)
-{
+static int64_t number_at(const elementwise *e, int64_t t, int64_t slot) {
   if (e->per == PER_STEP) return t < e->count ? t : e->count - 1;
   return slot;
 }
 
 /* P_t = x_0 x_1 ... x_t. */
-static double power_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot)
-{
+static double power_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const double *value = w->value + i * e->count;
   if (e->per != PER_STEP) return pow(value[slot], (double)(t + 1));
   const int64_t last = e->count - 1;
@@ -269,8 +251,7 @@ static double power_at(const elementwise *e, const workspace *w, int i, int64_t 
   return t <= last ? power[t] : power[last] * pow(value[last], (double)(t - last));
 }
 
-static point point_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot)
-{
+static point point_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const int64_t j = i * e->count + number_at(e, t, slot);
   point p = {.value = w->value[j], .complement = w->complement[j]};
   if (i == 0) p.value *= wl_schedule_factor(&e->schedule, t);
@@ -281,23 +262,20 @@ static point point_at(const elementwise *e, const workspace *w, int i, int64_t t
   return p;
 }
 
-static void tabulate(const elementwise *e, workspace *w, int64_t t0, int64_t steps)
-{
+static void tabulate(const elementwise *e, workspace *w, int64_t t0, int64_t steps) {
   point *p = w->points;
   for (int64_t k = 0; k < steps; k++)
     for (int64_t slot = 0; slot < e->slots; slot++)
       for (int i = 0; i < e->definition->scalars; i++) *p++ = point_at(e, w, i, t0 + k, slot);
 }
 
-static int64_t slot_of(const elementwise *e, int64_t coordinate)
-{
+static int64_t slot_of(const elementwise *e, int64_t coordinate) {
   return e->slot != NULL ? e->slot[coordinate] : 0;
 }
 
 /* Spreads the coefficients of a block's coordinates over its lanes, for `steps` steps. `loaded`
  * is the slot that all lanes hold already, -1 if none; it is kept up to date. */
-static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps, int64_t *loaded)
-{
+static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps, int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES), last = slot_of(e, block * WL_LANES + WL_LANES - 1);
   if (first == last && first == *loaded) return;
   const int scalars = e->definition->scalars;
@@ -319,8 +297,7 @@ static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_
 
 void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
                          const wl_real *g, const wl_real *theta, const wl_real *s_in,
-                         wl_real *s_out, wl_real *u)
-{
+                         wl_real *s_out, wl_real *u) {
   const elementwise *e = rule->impl;
   workspace *w = ws->impl;
   const int64_t size = e->definition->state_width * WL_LANES;
@@ -338,8 +315,7 @@ void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t
 
 /* s [steps+1][width][16]: the block's states through the chunk. */
 static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int64_t block,
-                   wl_real *s)
-{
+                   wl_real *s) {
   const int64_t size = e->definition->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real u[WL_LANES];
   memcpy(s, chunk->state + block * size, (size_t)size * sizeof *s);
@@ -353,8 +329,7 @@ static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk
 
 /* Adds one block's adjoints of the learned scalars at step k, lanes in ascending order. */
 static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
-                   const wl_coefficient_bar *bar)
-{
+                   const wl_coefficient_bar *bar) {
   const int scalars = e->definition->scalars;
   for (int i = 0; i < scalars; i++) {
     if (!e->learned[i]) continue;
@@ -369,8 +344,7 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
 /* lam <- lam + thetabar + w_k grad L_out(theta_k). A weight of zero skips the gradient, which
  * need not be there. */
 static void advance_lam(const wl_rule_chunk *chunk, int64_t k, int64_t at, const wl_real *thetabar,
-                        wl_real *lam)
-{
+                        wl_real *lam) {
   for (int l = 0; l < WL_LANES; l++) lam[l] += thetabar[l];
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -379,8 +353,7 @@ static void advance_lam(const wl_rule_chunk *chunk, int64_t k, int64_t at, const
 }
 
 static void block_backward(const elementwise *e, workspace *w, const wl_rule_chunk *chunk,
-                           int64_t block, bool learns)
-{
+                           int64_t block, bool learns) {
   const wl_elementwise *rule = e->definition;
   const int64_t size = rule->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
@@ -402,8 +375,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
 }
 
 /* d value / d phi of one number: the path past the running product. */
-static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t, int64_t number)
-{
+static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t, int64_t number) {
   const int64_t at = i * e->count + number;
   if (e->definition->scalar[i].range == WL_SCALAR_UNIT) return w->value[at] * w->complement[at];
   return i == 0 ? wl_schedule_factor(&e->schedule, t) : 1;
@@ -411,8 +383,7 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
 
 /* From adjoints of x_t and q_t to phi, for one scalar that is learned per run or tensor. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
-                          double *phi_grad)
-{
+                          double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   for (int64_t slot = 0; slot < e->slots; slot++) {
     const double complement = w->complement[i * e->count + slot];
@@ -431,8 +402,7 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
 
 /* The same for one that is learned per step: q_t leads back to every step up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
-                       double *phi_grad)
-{
+                       double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   double tail = 0; /* sum over the later steps of qbar_t q_t^2 P_t */
   for (int64_t t = chunk->t0 + chunk->steps - 1; t >= (unit ? 0 : chunk->t0); t--) {
@@ -449,8 +419,7 @@ static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_c
 }
 
 void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
-                             double *phi_grad)
-{
+                             double *phi_grad) {
   const elementwise *e = rule->impl;
   workspace *w = ws->impl;
   const bool learns = rule->phi.size > 0 && phi_grad != NULL;

@@ -9,8 +9,7 @@ enum { RATE, MOMENTUM, SCALARS };
 
 static void nesterov_step(const wl_coefficient *restrict c, const wl_real *restrict g,
                           const wl_real *restrict theta, const wl_real *restrict s,
-                          wl_real *restrict s_next, wl_real *restrict u)
-{
+                          wl_real *restrict s_next, wl_real *restrict u) {
   (void)theta;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real b = c[MOMENTUM].value[l];
@@ -24,8 +23,7 @@ static void nesterov_vjp(const wl_coefficient *restrict c, const wl_real *restri
                          const wl_real *restrict theta, const wl_real *restrict s,
                          const wl_real *restrict s_next, const wl_real *restrict lam,
                          wl_real *restrict mu, wl_real *restrict gbar,
-                         wl_real *restrict thetabar, wl_coefficient_bar *restrict bar)
-{
+                         wl_real *restrict thetabar, wl_coefficient_bar *restrict bar) {
   (void)theta, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real b = c[MOMENTUM].value[l];

@@ -19,8 +19,7 @@ enum { RATE, DECAY, EPSILON, SCALARS };
 
 static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restrict g,
                          const wl_real *restrict theta, const wl_real *restrict s,
-                         wl_real *restrict s_next, wl_real *restrict u)
-{
+                         wl_real *restrict s_next, wl_real *restrict u) {
   (void)theta;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real v = c[DECAY].value[l] * s[l] + c[DECAY].complement[l] * (g[l] * g[l]);
@@ -34,8 +33,7 @@ static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restric
                         const wl_real *restrict theta, const wl_real *restrict s,
                         const wl_real *restrict s_next, const wl_real *restrict lam,
                         wl_real *restrict mu, wl_real *restrict gbar,
-                        wl_real *restrict thetabar, wl_coefficient_bar *restrict bar)
-{
+                        wl_real *restrict thetabar, wl_coefficient_bar *restrict bar) {
   (void)theta, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real root = REAL_SQRT(s_next[l]);

@@ -16,8 +16,7 @@ const wl_rule_ops *const wl_rules[] = {
 
 enum { RULES = sizeof wl_rules / sizeof *wl_rules - 1 };
 
-const wl_variant *wl_rule_variants(void)
-{
+const wl_variant *wl_rule_variants(void) {
   /* Filled from constants alone, so that two threads at once write the same values. */
   static wl_variant variants[RULES + 1];
   for (int i = 0; i < RULES; i++)
@@ -25,15 +24,13 @@ const wl_variant *wl_rule_variants(void)
   return variants;
 }
 
-static const wl_rule_ops *find(const char *name)
-{
+static const wl_rule_ops *find(const char *name) {
   for (int i = 0; i < RULES; i++)
     if (strcmp(wl_rules[i]->name, name) == 0) return wl_rules[i];
   return NULL;
 }
 
-wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, wl_rule **out)
-{
+wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, wl_rule **out) {
   *out = NULL;
   const char *name = wl_map_variant(options);
   const wl_rule_ops *ops = find(name);
@@ -52,8 +49,7 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
 }
 
 /* Goes through the configuration, so that the defaults are those of the table of options. */
-wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out)
-{
+wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out) {
   *out = NULL;
   const wl_section sections[] = {{.name = "rule",
                                   .doc = "update rule",
@@ -73,8 +69,7 @@ wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out)
   return status;
 }
 
-void wl_rule_destroy(wl_rule **rule)
-{
+void wl_rule_destroy(wl_rule **rule) {
   if (rule == NULL || *rule == NULL) return;
   if ((*rule)->ops->destroy != NULL) (*rule)->ops->destroy(*rule);
   wl_layout_clear(&(*rule)->phi);
@@ -82,8 +77,7 @@ void wl_rule_destroy(wl_rule **rule)
   *rule = NULL;
 }
 
-wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, wl_rule_ws **out)
-{
+wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, wl_rule_ws **out) {
   *out = NULL;
   WL_CHECK(max_blocks >= 0 && threads >= 1);
   wl_rule_ws *ws = NULL;
@@ -98,31 +92,26 @@ wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads
   return WL_OK;
 }
 
-void wl_rule_ws_destroy(wl_rule_ws **ws)
-{
+void wl_rule_ws_destroy(wl_rule_ws **ws) {
   if (ws == NULL || *ws == NULL) return;
   (*ws)->ops->ws_destroy((*ws)->impl);
   wl_free(*ws);
   *ws = NULL;
 }
 
-size_t wl_rule_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads)
-{
+size_t wl_rule_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
   return sizeof(wl_rule_ws) + rule->ops->ws_bytes(rule, max_blocks, threads);
 }
 
-void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi)
-{
+void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi) {
   rule->ops->pack(rule, ws, phi);
 }
 
 void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
-                  const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u)
-{
+                  const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u) {
   rule->ops->step(rule, ws, t, blocks, g, theta, s_in, s_out, u);
 }
 
-void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk, double *phi_grad)
-{
+void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk, double *phi_grad) {
   rule->ops->backward(rule, ws, chunk, phi_grad);
 }

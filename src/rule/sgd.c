@@ -9,8 +9,7 @@ enum { RATE, SCALARS };
 
 static void sgd_step(const wl_coefficient *restrict c, const wl_real *restrict g,
                      const wl_real *restrict theta, const wl_real *restrict s,
-                     wl_real *restrict s_next, wl_real *restrict u)
-{
+                     wl_real *restrict s_next, wl_real *restrict u) {
   (void)theta, (void)s, (void)s_next;
   for (int l = 0; l < WL_LANES; l++) u[l] = -c[RATE].value[l] * g[l];
 }
@@ -19,8 +18,7 @@ static void sgd_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                     const wl_real *restrict theta, const wl_real *restrict s,
                     const wl_real *restrict s_next, const wl_real *restrict lam,
                     wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
-                    wl_coefficient_bar *restrict bar)
-{
+                    wl_coefficient_bar *restrict bar) {
   (void)theta, (void)s, (void)s_next, (void)mu, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     gbar[l] = -c[RATE].value[l] * lam[l];

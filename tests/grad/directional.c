@@ -13,8 +13,7 @@
 
 enum { DIRECTIONS = 4 };
 
-static double central(const directional *d, const double *origin, const double *v, double h)
-{
+static double central(const directional *d, const double *origin, const double *v, double h) {
   double value[2];
   for (int side = 0; side < 2; side++) {
     const double step = side == 0 ? h : -h;
@@ -25,16 +24,14 @@ static double central(const directional *d, const double *origin, const double *
   return (value[0] - value[1]) / (2 * h);
 }
 
-static double norm(const double *v, int64_t n)
-{
+static double norm(const double *v, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += v[i] * v[i];
   return sqrt(sum);
 }
 
 /* One direction; *falls counts those whose error was large enough to see how it falls. */
-static double check_direction(const directional *d, const double *origin, const double *v, int *falls)
-{
+static double check_direction(const directional *d, const double *origin, const double *v, int *falls) {
   const double *gradient = d->gradient + d->first;
   double exact = 0;
   for (int64_t i = 0; i < d->count; i++) exact += gradient[i] * v[i];
@@ -54,8 +51,7 @@ static double check_direction(const directional *d, const double *origin, const 
   return error;
 }
 
-double directional_check(const directional *d)
-{
+double directional_check(const directional *d) {
   double *v = malloc((size_t)d->count * sizeof *v), *origin = malloc((size_t)d->count * sizeof *origin);
   assert_true(v != NULL && origin != NULL && d->count > 0);
   memcpy(origin, d->x + d->first, (size_t)d->count * sizeof *origin);

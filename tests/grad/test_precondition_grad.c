@@ -23,8 +23,7 @@ typedef struct problem {
 
 static double weight_of(int64_t i) { return 1 + 0.1 * (double)(i % 5); }
 
-static double objective(void *context, const double *x)
-{
+static double objective(void *context, const double *x) {
   problem *q = context;
   wl_real out[SIZE_LIMIT];
   q->p->ops->apply(q->p, x + q->theta.size, x, out, q->scratch);
@@ -34,8 +33,7 @@ static double objective(void *context, const double *x)
 }
 
 /* A tensor of each rank, with axes of different sizes, and a 1x1 kernel. */
-static void open_problem(problem *q, const char *text)
-{
+static void open_problem(problem *q, const char *text) {
   memset(q, 0, sizeof *q);
   assert_int_equal(wl_layout_add(&q->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "dense", 2, (int64_t[]){4, 6}, NULL), WL_OK);
@@ -49,8 +47,7 @@ static void open_problem(problem *q, const char *text)
   assert_true(q->theta.size + q->p->phi.size <= SIZE_LIMIT && q->p->scratch <= SIZE_LIMIT);
 }
 
-static void check(const char *text)
-{
+static void check(const char *text) {
   static problem q;
   static double x[SIZE_LIMIT], gradient[SIZE_LIMIT];
   open_problem(&q, text);
@@ -76,28 +73,24 @@ static void check(const char *text)
   wl_layout_clear(&q.theta);
 }
 
-static void test_scalar(void **state)
-{
+static void test_scalar(void **state) {
   (void)state;
   check("name: scalar, initial: 0.5");
   check("name: scalar, initial: -0.5, per: tensor");
 }
 
-static void test_diagonal(void **state)
-{
+static void test_diagonal(void **state) {
   (void)state;
   check("name: diagonal, initial: 0.7");
   check("name: diagonal, initial_range: [-1, 1]");
 }
 
-static void test_kronecker(void **state)
-{
+static void test_kronecker(void **state) {
   (void)state;
   check("name: kronecker");
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scalar),
       cmocka_unit_test(test_diagonal),

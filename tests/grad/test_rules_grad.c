@@ -27,21 +27,18 @@ typedef struct rollout {
 
 static double scale_of(int64_t i) { return 1 + 0.1 * (double)(i % 7); }
 
-static double loss(const wl_real *theta, int64_t k)
-{
+static double loss(const wl_real *theta, int64_t k) {
   double sum = 0;
   for (int64_t i = 0; i < N; i++) sum += sin(scale_of(i) * theta[i] + (double)k);
   return sum;
 }
 
-static void loss_gradient(const wl_real *theta, int64_t k, wl_real *out)
-{
+static void loss_gradient(const wl_real *theta, int64_t k, wl_real *out) {
   for (int64_t i = 0; i < N; i++) out[i] = scale_of(i) * cos(scale_of(i) * theta[i] + (double)k);
 }
 
 /* Runs forward; theta_trace [K+1][N] and `state` (out: s_K) are the caller's. */
-static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl_real *state)
-{
+static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl_real *state) {
   wl_real u[N];
   wl_rule_pack(r->f.rule, r->f.ws, x + r->phi_at);
   memcpy(theta_trace, x + r->theta_at, N * sizeof *x);
@@ -53,8 +50,7 @@ static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl
   }
 }
 
-static double objective(void *context, const double *x)
-{
+static double objective(void *context, const double *x) {
   const rollout *r = context;
   wl_real theta[(K + 1) * N], state[4 * N];
   forward(r, x, theta, state);
@@ -65,8 +61,7 @@ static double objective(void *context, const double *x)
 }
 
 /* gradient [size], laid out as x. */
-static void adjoint(rollout *r, const wl_real *x, double *gradient)
-{
+static void adjoint(rollout *r, const wl_real *x, double *gradient) {
   wl_real theta[(K + 1) * N], state[4 * N], loss_grad[(K + 1) * N];
   forward(r, x, theta, state);
   for (int64_t k = 0; k <= K; k++) loss_gradient(theta + k * N, k, loss_grad + k * N);
@@ -80,8 +75,7 @@ static void adjoint(rollout *r, const wl_real *x, double *gradient)
   wl_rule_backward(r->f.rule, r->f.ws, &chunk, gradient + r->phi_at);
 }
 
-static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episode_steps)
-{
+static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episode_steps) {
   *r = (rollout){.weight = {0.3, -0.7, 1.1, 0, 0.9, 0.4, -0.2, 1.3}};
   rule_fixture_open(&r->f, text, N, episode_steps);
   r->width = r->f.rule->state_width;
@@ -97,8 +91,7 @@ static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episo
   fixture_normal(3, r->width * N, 1, r->r);
 }
 
-static void check_rule(const char *text, int64_t episode_steps)
-{
+static void check_rule(const char *text, int64_t episode_steps) {
   static rollout r;
   static wl_real x[(K + 5) * N + 1000], gradient[(K + 5) * N + 1000];
   rollout_open(&r, x, text, episode_steps);
@@ -136,8 +129,7 @@ static const char *const rules[] = {
     "name: adamw, rate: 0.1, beta1: 0.8, beta2: 0.95, weight_decay: 0.3, "
     "learn: [rate, beta1, beta2, weight_decay]"};
 
-static void check_all(const char *more, int64_t episode_steps)
-{
+static void check_all(const char *more, int64_t episode_steps) {
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
     char text[256];
     snprintf(text, sizeof text, "%s, %s", rules[i], more);
@@ -145,41 +137,35 @@ static void check_all(const char *more, int64_t episode_steps)
   }
 }
 
-static void test_per_run(void **state)
-{
+static void test_per_run(void **state) {
   (void)state;
   check_all("learn_per: run", 20);
 }
 
-static void test_per_tensor(void **state)
-{
+static void test_per_tensor(void **state) {
   (void)state;
   check_all("learn_per: tensor, schedule: cosine, final_fraction: 0.1", 20);
 }
 
 /* K = 7 steps from t0 = 3 in an episode of 10: every step has its number. */
-static void test_per_step(void **state)
-{
+static void test_per_step(void **state) {
   (void)state;
   check_all("learn_per: step", T0 + K);
 }
 
 /* The episode is longer than the numbers learned: the last one rules on. */
-static void test_beyond_the_episode(void **state)
-{
+static void test_beyond_the_episode(void **state) {
   (void)state;
   check_all("learn_per: step, schedule: step, decay_every: 2, decay_factor: 0.8", T0 + 3);
 }
 
-static void test_nothing_learned(void **state)
-{
+static void test_nothing_learned(void **state) {
   (void)state;
   check_rule("name: adamw, rate: 0.1, beta2: 0.95, weight_decay: 0.3", 20);
   check_rule("name: nesterov, rate: 0.1, schedule: warmup_cosine, warmup_steps: 5", 20);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_per_run),
       cmocka_unit_test(test_per_tensor),

@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-wl_status fixture_config(const char *section, const wl_variant *variants, const char *text, wl_config **out)
-{
+wl_status fixture_config(const char *section, const wl_variant *variants, const char *text, wl_config **out) {
   static wl_section sections[2]; /* borrowed by the configuration */
   sections[0] = (wl_section){.name = section, .doc = "under test", .selector = "name", .variants = variants};
   char yaml[512];
@@ -17,16 +16,14 @@ wl_status fixture_config(const char *section, const wl_variant *variants, const 
   return wl_config_parse(yaml, "test.yaml", sections, NULL, 0, out);
 }
 
-wl_status fixture_theta(int64_t n, wl_layout *theta)
-{
+wl_status fixture_theta(int64_t n, wl_layout *theta) {
   *theta = (wl_layout){0};
   WL_TRY(wl_layout_add(theta, "", "a", 1, (int64_t[]){20}, NULL));
   WL_TRY(wl_layout_add(theta, "", "b", 2, (int64_t[]){2, 3}, NULL));
   return wl_layout_add(theta, "", "c", 1, (int64_t[]){n - 26}, NULL);
 }
 
-void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps)
-{
+void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps) {
   *f = (rule_fixture){.n = n, .blocks = wl_blocks(n)};
   assert_int_equal(fixture_theta(n, &f->theta), WL_OK);
   wl_config *config = NULL;
@@ -41,15 +38,13 @@ void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t epi
   wl_rule_pack(f->rule, f->ws, f->phi);
 }
 
-void rule_fixture_close(rule_fixture *f)
-{
+void rule_fixture_close(rule_fixture *f) {
   wl_rule_ws_destroy(&f->ws);
   wl_rule_destroy(&f->rule);
   wl_layout_clear(&f->theta);
   wl_free(f->phi);
 }
 
-void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out)
-{
+void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out) {
   wl_rng_normal((wl_stream){.seed = 7, .purpose = WL_FOR_PROBE, .index = stream}, 0, count, sd, out);
 }

@@ -24,8 +24,7 @@ typedef struct fixture {
   wl_real phi[LIMIT], scratch[LIMIT];
 } fixture;
 
-static void open_fixture(fixture *f, const char *text)
-{
+static void open_fixture(fixture *f, const char *text) {
   memset(f, 0, sizeof *f);
   assert_int_equal(wl_layout_add(&f->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&f->theta, "", "dense", 2, (int64_t[]){4, 6}, NULL), WL_OK);
@@ -38,15 +37,13 @@ static void open_fixture(fixture *f, const char *text)
   f->p->ops->init(f->p, 3, f->phi);
 }
 
-static void close_fixture(fixture *f)
-{
+static void close_fixture(fixture *f) {
   wl_precondition_destroy(&f->p);
   assert_null(f->p);
   wl_layout_clear(&f->theta);
 }
 
-static void randomise_phi(fixture *f)
-{
+static void randomise_phi(fixture *f) {
   wl_real noise[LIMIT];
   fixture_normal(9, f->p->phi.size, 0.5, noise);
   for (int64_t i = 0; i < f->p->phi.size; i++) f->phi[i] += noise[i];
@@ -56,8 +53,7 @@ static const char *const texts[] = {"name: scalar", "name: scalar, per: tensor",
 enum { TEXTS = sizeof texts / sizeof *texts };
 
 /* All leave the gradient as it is, to the bit, and the padding alone. */
-static void test_identity_at_the_start(void **state)
-{
+static void test_identity_at_the_start(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
     static fixture f;
@@ -72,16 +68,14 @@ static void test_identity_at_the_start(void **state)
   }
 }
 
-static double dot(const wl_real *a, const wl_real *b, int64_t n)
-{
+static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
   return sum;
 }
 
 /* Also: in place and without `raw` give the same gradient. */
-static void test_adjoint_identity(void **state)
-{
+static void test_adjoint_identity(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
     static fixture f;
@@ -108,8 +102,7 @@ static void test_adjoint_identity(void **state)
 
 /* Indices summed one by one: M0 (o, p), M1 (q, i), M2 (s, r) as kronecker.c writes them. */
 static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g, int o, int i,
-                         int r)
-{
+                         int r) {
   double sum = 0;
   for (int p = 0; p < 3; p++)
     for (int q = 0; q < 2; q++)
@@ -118,21 +111,18 @@ static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2
   return sum;
 }
 
-static const wl_real *matrix(const fixture *f, const char *name)
-{
+static const wl_real *matrix(const fixture *f, const char *name) {
   const wl_block *b = wl_layout_find(&f->p->phi, name);
   assert_non_null(b);
   return f->phi + b->offset;
 }
 
-static void expect_near(const char *what, double value, double expected)
-{
+static void expect_near(const char *what, double value, double expected) {
   if (!(fabs(value - expected) <= 10 * tolerance * (1 + fabs(expected))))
     fail_msg("%s: %.17g, not %.17g", what, value, expected);
 }
 
-static void test_kronecker_against_plain_sums(void **state)
-{
+static void test_kronecker_against_plain_sums(void **state) {
   (void)state;
   static fixture f;
   open_fixture(&f, "name: kronecker");
@@ -159,8 +149,7 @@ static void test_kronecker_against_plain_sums(void **state)
   close_fixture(&f);
 }
 
-static void test_scalar_per_tensor(void **state)
-{
+static void test_scalar_per_tensor(void **state) {
   (void)state;
   static fixture f;
   open_fixture(&f, "name: scalar, initial: 0.5, per: tensor");
@@ -177,8 +166,7 @@ static void test_scalar_per_tensor(void **state)
   close_fixture(&f);
 }
 
-static void test_diagonal_draws(void **state)
-{
+static void test_diagonal_draws(void **state) {
   (void)state;
   static fixture f;
   open_fixture(&f, "name: diagonal, initial_range: [-0.5, 0.25]");
@@ -198,8 +186,7 @@ static void test_diagonal_draws(void **state)
   close_fixture(&f);
 }
 
-static void expect_config_error(const char *text, int64_t axis, const char *says)
-{
+static void expect_config_error(const char *text, int64_t axis, const char *says) {
   wl_layout theta = {0};
   assert_int_equal(wl_layout_add(&theta, "", "wide", 1, &axis, NULL), WL_OK);
   wl_config *config = NULL;
@@ -213,8 +200,7 @@ static void expect_config_error(const char *text, int64_t axis, const char *says
   wl_layout_clear(&theta);
 }
 
-static void test_wrong_configurations(void **state)
-{
+static void test_wrong_configurations(void **state) {
   (void)state;
   expect_config_error("name: kronecker", 4097, "'wide'");
   expect_config_error("name: diagonal, initial_range: [1, 0]", 5, "initial_range");
@@ -222,8 +208,7 @@ static void test_wrong_configurations(void **state)
   expect_config_error("name: scalar, per: layer", 5, "per");
 }
 
-static void test_none(void **state)
-{
+static void test_none(void **state) {
   (void)state;
   static const wl_layout theta;
   wl_config *config = NULL;
@@ -235,8 +220,7 @@ static void test_none(void **state)
   wl_config_destroy(&config);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_identity_at_the_start),
       cmocka_unit_test(test_adjoint_identity),

@@ -30,8 +30,7 @@ enum { LEARNERS = sizeof learners / sizeof *learners };
 
 /* ---- values ---- */
 
-static void check_case(const struct reference_case *c)
-{
+static void check_case(const struct reference_case *c) {
   char text[256];
   snprintf(text, sizeof text, "name: %s, %s", c->rule, c->options);
   rule_fixture f;
@@ -52,15 +51,13 @@ static void check_case(const struct reference_case *c)
   rule_fixture_close(&f);
 }
 
-static void test_torch_values(void **state)
-{
+static void test_torch_values(void **state) {
   (void)state;
   for (int i = 0; i < REFERENCE_CASES; i++) check_case(&reference_cases[i]);
 }
 
 /* The rate may be learned, with its default value the run must stay the same to the bit. */
-static void test_learned_scalars_start_at_the_configured(void **state)
-{
+static void test_learned_scalars_start_at_the_configured(void **state) {
   (void)state;
   rule_fixture fixed, learned;
   rule_fixture_open(&fixed, "name: adamw, rate: 0.25, weight_decay: 0.5", 40, 10);
@@ -92,8 +89,7 @@ typedef struct result {
   double phi[200];
 } result;
 
-static void run_forward(const rule_fixture *f, trace *r)
-{
+static void run_forward(const rule_fixture *f, trace *r) {
   const int64_t size = f->rule->state_width * N;
   wl_real u[N];
   fixture_normal(1, STEPS * N, 1, r->g);
@@ -108,8 +104,7 @@ static void run_forward(const rule_fixture *f, trace *r)
 }
 
 /* Backward in chunks of `length` steps. */
-static void run_backward(const rule_fixture *f, const trace *r, int length, result *out)
-{
+static void run_backward(const rule_fixture *f, const trace *r, int length, result *out) {
   memset(out, 0, sizeof *out);
   fixture_normal(4, N, 1, out->lam);
   fixture_normal(5, f->rule->state_width * N, 1, out->mu);
@@ -123,8 +118,7 @@ static void run_backward(const rule_fixture *f, const trace *r, int length, resu
   }
 }
 
-static void check_split(const rule_fixture *f, const char *text)
-{
+static void check_split(const rule_fixture *f, const char *text) {
   static trace r;
   static result whole, parts;
   memset(&r, 0, sizeof r);
@@ -142,8 +136,7 @@ static void check_split(const rule_fixture *f, const char *text)
 }
 
 /* A chunk of 20 steps gives what 2 of 10 and 20 of 1 give. */
-static void test_chunks_may_be_split(void **state)
-{
+static void test_chunks_may_be_split(void **state) {
   (void)state;
   static const char *const per[] = {"run", "tensor", "step"};
   for (int i = 0; i < 3 * LEARNERS; i++) {
@@ -157,8 +150,7 @@ static void test_chunks_may_be_split(void **state)
 }
 
 /* A block's results are the same bits beside other blocks and alone. */
-static void test_blocks_may_be_split(void **state)
-{
+static void test_blocks_may_be_split(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
     rule_fixture f;
@@ -179,8 +171,7 @@ static void test_blocks_may_be_split(void **state)
 }
 
 /* Coordinates that never see a gradient: zero update, finite adjoints, zero where they must be. */
-static void test_no_gradient_at_all(void **state)
-{
+static void test_no_gradient_at_all(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
     rule_fixture f;
@@ -198,14 +189,12 @@ static void test_no_gradient_at_all(void **state)
 
 /* ---- schedules ---- */
 
-static void check_factor(const wl_schedule *s, int64_t t, double expected)
-{
+static void check_factor(const wl_schedule *s, int64_t t, double expected) {
   const double factor = wl_schedule_factor(s, t);
   if (!(fabs(factor - expected) <= 1e-15)) fail_msg("step %d: %.17g, not %.17g", (int)t, factor, expected);
 }
 
-static void test_schedules(void **state)
-{
+static void test_schedules(void **state) {
   (void)state;
   wl_schedule s = {.kind = WL_SCHEDULE_CONSTANT, .steps = 10, .warmup_steps = 4, .decay_every = 3,
                    .decay_factor = 0.5, .final_fraction = 0.2};
@@ -229,8 +218,7 @@ static void test_schedules(void **state)
 
 /* ---- creation ---- */
 
-static void expect_config_error(const char *text, bool mixture, const char *says)
-{
+static void expect_config_error(const char *text, bool mixture, const char *says) {
   wl_layout theta;
   assert_int_equal(fixture_theta(N, &theta), WL_OK);
   wl_config *config = NULL;
@@ -247,8 +235,7 @@ static void expect_config_error(const char *text, bool mixture, const char *says
   wl_layout_clear(&theta);
 }
 
-static void test_wrong_configurations(void **state)
-{
+static void test_wrong_configurations(void **state) {
   (void)state;
   expect_config_error("name: adam, learn: [momentum]", false, "choose from rate, beta1, beta2");
   expect_config_error("name: adam, learn: [epsilon]", false, "epsilon");
@@ -260,8 +247,7 @@ static void test_wrong_configurations(void **state)
   expect_config_error("name: sgd, schedule: warmup_cosine, warmup_steps: 11", false, "warmup_steps");
 }
 
-static void test_fixed_rules(void **state)
-{
+static void test_fixed_rules(void **state) {
   (void)state;
   static const char *const names[] = {"sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"};
   for (int i = 0; i < 6; i++) {
@@ -284,8 +270,7 @@ static void test_fixed_rules(void **state)
 }
 
 /* Every allocation fails once: an error, no leak, no half-made rule. */
-static void test_out_of_memory(void **state)
-{
+static void test_out_of_memory(void **state) {
   (void)state;
   wl_layout theta;
   wl_config *config = NULL;
@@ -314,8 +299,7 @@ static void test_out_of_memory(void **state)
   wl_layout_clear(&theta);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_torch_values),
       cmocka_unit_test(test_learned_scalars_start_at_the_configured),
