@@ -20,11 +20,11 @@
 #include "rule/lstm_vector.h"
 
 #if VECTOR_BYTES == 64
-enum { COLS = 1, FWD_UNITS = 4, SWEEP_ROWS = 10, GRAD_INPUTS = 5 };
+enum { COLS = 1, FWD_ROWS = 16, SWEEP_ROWS = 10, GRAD_INPUTS = 5 };
 #else
-enum { COLS = 2, FWD_UNITS = 1, SWEEP_ROWS = 5, GRAD_INPUTS = 3 };
+enum { COLS = 2, FWD_ROWS = 5, SWEEP_ROWS = 5, GRAD_INPUTS = 3 };
 #endif
-enum { FWD_ROWS = 4 * FWD_UNITS, TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP };
+enum { TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP };
 #define LOG2_E 1.442695040888963407359924681
 
 /* ---- Shapes of packed weights, tape and scratch ---------------------------------------------- */
@@ -42,8 +42,8 @@ static slot_layout slot_of(const wl_lstm_net *net)
   int64_t row = s.x + 2;
   for (int i = 0; i < net->layers; i++) {
     s.gates[i] = row;
-    s.tanh_c[i] = row + 4 * net->layer[i].hidden;
-    row += 5 * net->layer[i].hidden;
+    s.tanh_c[i] = row + tiles(4 * net->layer[i].hidden, FWD_ROWS) * FWD_ROWS;
+    row = s.tanh_c[i] + net->layer[i].hidden;
   }
   s.head = row;
   s.size = (row + 1 + row % 2) * WL_LANES;
@@ -69,7 +69,7 @@ static packed_layout packed_of(const wl_lstm_net *net)
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
     p.layer[i].forward = p.size;
-    p.layer[i].back_h = p.size + tiles(l->hidden, FWD_UNITS) * (1 + l->hidden + l->in) * FWD_ROWS;
+    p.layer[i].back_h = p.size + tiles(4 * l->hidden, FWD_ROWS) * (1 + l->hidden + l->in) * FWD_ROWS;
     p.layer[i].back_x = p.layer[i].back_h + tiles(l->hidden, SWEEP_ROWS) * 4 * l->hidden * SWEEP_ROWS;
     p.size = p.layer[i].back_x + tiles(l->in, SWEEP_ROWS) * 4 * l->hidden * SWEEP_ROWS;
   }
@@ -149,13 +149,12 @@ static size_t scratch_bytes(const wl_lstm_net *net)
 
 /* One tile of forward weights: the bias, then each column of [h; x], of FWD_ROWS pre-scaled rows. */
 static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, const wl_real *phi,
-                              int64_t first_unit, wl_real *out)
+                              int64_t first, wl_real *out)
 {
   const int64_t H = l->hidden, columns = l->in + H;
-  for (int r = 0; r < FWD_ROWS; r++) {
-    const int64_t unit = first_unit + r / 4, gate = r % 4, row = gate * H + unit;
+  for (int64_t r = 0; r < FWD_ROWS && first + r < 4 * H; r++) { /* rows of padding stay zero */
+    const int64_t unit = (first + r) / 4, gate = (first + r) % 4, row = gate * H + unit;
     const double scale = gate == 1 ? -2 * LOG2_E : -LOG2_E;
-    if (unit >= H) continue; /* rows of padding stay zero */
     const double bias = (double)phi[l->bias + row] + (gate == 2 ? (double)net->forget_bias : 0);
     out[r] = (wl_real)(scale * bias);
     for (int64_t k = 0; k < columns; k++) {
@@ -183,8 +182,8 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
   memset(out, 0, packed_bytes(net));
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
-    for (int64_t q = 0; q < tiles(l->hidden, FWD_UNITS); q++)
-      pack_forward_tile(net, l, phi, q * FWD_UNITS,
+    for (int64_t q = 0; q < tiles(4 * l->hidden, FWD_ROWS); q++)
+      pack_forward_tile(net, l, phi, q * FWD_ROWS,
                         out + at.layer[i].forward + q * (1 + l->hidden + l->in) * FWD_ROWS);
     pack_back(l, phi, l->in, l->hidden, out + at.layer[i].back_h);
     pack_back(l, phi, 0, l->in, out + at.layer[i].back_x);
@@ -206,47 +205,60 @@ INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n, vec
   }
 }
 
-/* Gates and new state of one vector from z' = (i, j, f, o); one division serves all four. */
-INLINE void cell(vec zi, vec zj, vec zf, vec zo, vec c, wl_real *gates, wl_real *tanh_c, wl_real *h_out,
-                 wl_real *c_out)
-{
-  const vec ej = exp2_clipped(zj);
-  const vec di = 1 + exp2_clipped(zi), dj = 1 + ej, df = 1 + exp2_clipped(zf), d_o = 1 + exp2_clipped(zo);
-  const vec ij = di * dj, fo = df * d_o, inverse = 1 / (ij * fo);
-  const vec per_ij = inverse * fo, per_fo = inverse * ij;
-  const vec i = per_ij * dj, j = (1 - ej) * (per_ij * di), f = per_fo * d_o, o = per_fo * df;
-  const vec c_new = f * c + i * j;
-  const vec e = exp2_clipped(c_new * (wl_real)(-2 * LOG2_E));
-  const vec t = (1 - e) / (1 + e);
-  store(gates, i);
-  store(gates + WL_LANES, j);
-  store(gates + 2 * WL_LANES, f);
-  store(gates + 3 * WL_LANES, o);
-  store(tanh_c, t);
-  store(c_out, c_new);
-  store(h_out, o * t);
-}
-
-/* One layer of one block: h and c are the state before, x [in] the inputs. */
-NOINLINE void forward_layer(const wl_lstm_layer *l, const wl_real *w, const wl_real *x, const wl_real *h,
-                            const wl_real *c, wl_real *gates, wl_real *tanh_c, wl_real *h_out, wl_real *c_out)
+/* Rows 2^z', z' = W [h; x] + b pre-scaled, of one layer of one block: e [4 hidden, padded][16]. */
+NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_real *x, const wl_real *h,
+                           wl_real *e)
 {
   const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;
-  for (int64_t first = 0; first < H; first += FWD_UNITS, w += tile)
+  for (int64_t row = 0; row < 4 * H; row += FWD_ROWS, w += tile)
     for (int64_t lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
       vec acc[FWD_ROWS][COLS];
       UNROLL for (int r = 0; r < FWD_ROWS; r++)
         UNROLL for (int v = 0; v < COLS; v++) acc[r][v] = splat(w[r]);
       forward_products(w + FWD_ROWS, h + lane, H, acc);
       forward_products(w + (1 + H) * FWD_ROWS, x + lane, l->in, acc);
-      UNROLL for (int u = 0; u < FWD_UNITS; u++) {
-        if (first + u >= H) break;
-        UNROLL for (int v = 0; v < COLS; v++) {
-          const int64_t at = (first + u) * WL_LANES + lane + v * VECTOR_LANES;
-          cell(acc[4 * u][v], acc[4 * u + 1][v], acc[4 * u + 2][v], acc[4 * u + 3][v], load(c + at),
-               gates + 3 * (first + u) * WL_LANES + at, tanh_c + at, h_out + at, c_out + at);
-        }
-      }
+      UNROLL for (int r = 0; r < FWD_ROWS; r++)
+        UNROLL for (int v = 0; v < COLS; v++)
+          store(e + (row + r) * WL_LANES + lane + v * VECTOR_LANES, exp2_clipped(acc[r][v]));
+    }
+}
+
+/* From the exponentials of one vector to gates and new cell, in place; one division serves all. */
+INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out)
+{
+  const vec ej = load(gates + WL_LANES), di = 1 + load(gates), dj = 1 + ej;
+  const vec df = 1 + load(gates + 2 * WL_LANES), d_o = 1 + load(gates + 3 * WL_LANES);
+  const vec ij = di * dj, fo = df * d_o, inverse = 1 / (ij * fo);
+  const vec per_ij = inverse * fo, per_fo = inverse * ij;
+  const vec i = per_ij * dj, j = (1 - ej) * (per_ij * di), f = per_fo * d_o;
+  store(gates, i);
+  store(gates + WL_LANES, j);
+  store(gates + 2 * WL_LANES, f);
+  store(gates + 3 * WL_LANES, per_fo * df);
+  store(c_out, f * load(c) + i * j);
+}
+
+/* tanh of the new cell, and the output. */
+INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, wl_real *h_out)
+{
+  const vec e = exp2_clipped(load(c_out) * (wl_real)(-2 * LOG2_E)), t = (1 - e) / (1 + e);
+  store(tanh_c, t);
+  store(h_out, load(gates + 3 * WL_LANES) * t);
+}
+
+/* Gates, tanh c, new c and h of one layer of one block. Short dependency chains apart from each
+ * other, so that the processor overlaps those of many units. */
+NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *tanh_c, wl_real *h_out, wl_real *c_out)
+{
+  for (int64_t j = 0; j < H; j++)
+    UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+      const int64_t at = j * WL_LANES + lane;
+      cell(gates + 4 * j * WL_LANES + lane, c + at, c_out + at);
+    }
+  for (int64_t j = 0; j < H; j++)
+    UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+      const int64_t at = j * WL_LANES + lane;
+      output(gates + 4 * j * WL_LANES + lane, c_out + at, tanh_c + at, h_out + at);
     }
 }
 
@@ -319,9 +331,10 @@ NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before,
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
     wl_real *h_out = after + l->h * WL_LANES;
-    forward_layer(l, w->packed + w->at.layer[i].forward, x, before + l->h * WL_LANES,
-                  before + l->c * WL_LANES, slot + w->slot.gates[i] * WL_LANES,
-                  slot + w->slot.tanh_c[i] * WL_LANES, h_out, after + l->c * WL_LANES);
+    wl_real *gates = slot + w->slot.gates[i] * WL_LANES;
+    exponentials(l, w->packed + w->at.layer[i].forward, x, before + l->h * WL_LANES, gates);
+    cells(l->hidden, before + l->c * WL_LANES, gates, slot + w->slot.tanh_c[i] * WL_LANES, h_out,
+          after + l->c * WL_LANES);
     x = h_out;
   }
   if (u) head(w, x, u);
