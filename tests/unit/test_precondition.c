@@ -137,7 +137,8 @@ static void test_kronecker_against_plain_sums(void **state) {
     for (int b = 0; b < 6; b++) {
       double sum = 0;
       for (int p = 0; p < 4; p++)
-        for (int q = 0; q < 6; q++) sum += (double)left[a * 4 + p] * (double)g[7 + p * 6 + q] * (double)right[q * 6 + b];
+        for (int q = 0; q < 6; q++)
+          sum += (double)left[a * 4 + p] * (double)g[7 + p * 6 + q] * (double)right[q * 6 + b];
       expect_near("dense", (double)out[7 + a * 6 + b], sum);
     }
   for (int o = 0; o < 3; o++)
