@@ -1,0 +1,48 @@
+/* tape_fixture.h - a tape with random leaves, and the checks that every tape must pass, in float64.
+ *
+ * With x = (theta, phi), g = dL/dx and H = d2L/dx2:
+ *   g    against central differences of L, along several directions
+ *   H u  against central differences of <u, g>
+ *   <u, H v> = <v, H u>;   loss_dot = <g, v>;   H (0, v_phi) also from NULL for v_theta;
+ *   passes with NULL outputs and repeated passes yield the same bits. */
+#ifndef WL_TESTS_TAPE_FIXTURE_H
+#define WL_TESTS_TAPE_FIXTURE_H
+
+#include "tensor/tape.h"
+
+enum { MAX_LEAVES = 16 };
+
+/* Kinds of leaf that an operand may be. */
+typedef enum leaf_kind { LEAF_THETA, LEAF_PHI, LEAF_INPUT, LEAF_KINDS } leaf_kind;
+
+typedef struct tape_case tape_case;
+
+typedef struct tape_builder {
+  wl_tape *tape;
+  const tape_case *test;
+  leaf_kind kind[2]; /* of the operands of an operator under test */
+  int leaves;        /* named so far */
+  int inputs, labels;
+  wl_node input[MAX_LEAVES], label[MAX_LEAVES];
+  int64_t input_size[MAX_LEAVES], label_size[MAX_LEAVES];
+  int classes;
+} tape_builder;
+
+struct tape_case {
+  const char *name;
+  wl_node (*build)(tape_builder *b); /* the tensor that the loss is made of */
+  int operands;    /* whose kinds are varied: 0, 1, 2 */
+  int spaced;      /* leaf values keep apart from each other and from 0: for kinks */
+  double h, scale; /* step; size of the leaves' values. 0: 1e-2 and 1 */
+};
+
+/* A leaf of the kind asked for; operand(b, k, ...) of the kind of operand k. */
+wl_node leaf(tape_builder *b, leaf_kind kind, int ndim, const int64_t *shape);
+wl_node operand(tape_builder *b, int k, int ndim, const int64_t *shape);
+/* Random labels in [0, classes). */
+wl_node label_leaf(tape_builder *b, int64_t count, int classes);
+
+/* Builds the case for every combination of operand kinds and checks each. */
+void check_tape_case(const tape_case *test);
+
+#endif

@@ -1,0 +1,157 @@
+/* test_tape_grad.c - every operator alone, at odd sizes, with every kind of operand: gradient and
+ * Hessian-vector product against central differences, and the identities of tape_fixture.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "grad/tape_fixture.h"
+#include "tensor/tape_impl.h"
+#include "unit/cmocka_all.h"
+
+#define SHAPE(...) (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+
+static wl_node matmul(tape_builder *b) {
+  return wl_op_matmul(b->tape, operand(b, 0, SHAPE(5, 3)), operand(b, 1, SHAPE(3, 7)));
+}
+
+static wl_node matmul_bt(tape_builder *b) {
+  return wl_op_matmul_bt(b->tape, operand(b, 0, SHAPE(5, 11)), operand(b, 1, SHAPE(3, 11)));
+}
+
+static wl_node matmul_blas(tape_builder *b) { /* large enough for BLAS */
+  return wl_op_matmul(b->tape, operand(b, 0, SHAPE(29, 31)), operand(b, 1, SHAPE(31, 27)));
+}
+
+static wl_node matmul_bt_blas(tape_builder *b) {
+  return wl_op_matmul_bt(b->tape, operand(b, 0, SHAPE(29, 31)), operand(b, 1, SHAPE(27, 31)));
+}
+
+static wl_node batched_matvec(tape_builder *b) {
+  return wl_op_batched_matvec(b->tape, operand(b, 0, SHAPE(4, 3, 5)), operand(b, 1, SHAPE(4, 5)));
+}
+
+static wl_node add_bias(tape_builder *b) {
+  return wl_op_add_bias(b->tape, operand(b, 0, SHAPE(2, 3, 5)), operand(b, 1, SHAPE(5)));
+}
+
+static wl_node add(tape_builder *b) {
+  return wl_op_add(b->tape, operand(b, 0, SHAPE(3, 5)), operand(b, 1, SHAPE(3, 5)));
+}
+
+static wl_node sub(tape_builder *b) {
+  return wl_op_sub(b->tape, operand(b, 0, SHAPE(3, 5)), operand(b, 1, SHAPE(3, 5)));
+}
+
+static wl_node mul(tape_builder *b) {
+  return wl_op_mul(b->tape, operand(b, 0, SHAPE(3, 5)), operand(b, 1, SHAPE(3, 5)));
+}
+
+static wl_node scale(tape_builder *b) { return wl_op_scale(b->tape, operand(b, 0, SHAPE(7)), -1.7); }
+static wl_node shift(tape_builder *b) { return wl_op_shift(b->tape, operand(b, 0, SHAPE(7)), 0.6); }
+static wl_node square(tape_builder *b) { return wl_op_square(b->tape, operand(b, 0, SHAPE(7))); }
+static wl_node exponential(tape_builder *b) { return wl_op_exp(b->tape, operand(b, 0, SHAPE(7))); }
+static wl_node sigmoid(tape_builder *b) { return wl_op_sigmoid(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node hyperbolic(tape_builder *b) { return wl_op_tanh(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node relu(tape_builder *b) { return wl_op_relu(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node elu(tape_builder *b) { return wl_op_elu(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node reshape(tape_builder *b) { return wl_op_reshape(b->tape, operand(b, 0, SHAPE(3, 7)), SHAPE(7, 3)); }
+static wl_node column(tape_builder *b) { return wl_op_column(b->tape, operand(b, 0, SHAPE(5, 3)), 1); }
+static wl_node sum(tape_builder *b) { return wl_op_sum(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node mean(tape_builder *b) { return wl_op_mean(b->tape, operand(b, 0, SHAPE(3, 7))); }
+
+static wl_node softmax_cross_entropy(tape_builder *b) {
+  const wl_node logits = operand(b, 0, SHAPE(7, 5));
+  return wl_op_softmax_cross_entropy(b->tape, logits, label_leaf(b, 7, 5));
+}
+
+static wl_node sigmoid_cross_entropy(tape_builder *b) {
+  return wl_op_sigmoid_cross_entropy(b->tape, operand(b, 0, SHAPE(7)), operand(b, 1, SHAPE(7)));
+}
+
+/* The same node as both operands, and a node with many consumers. */
+
+static wl_node mul_self(tape_builder *b) {
+  const wl_node a = operand(b, 0, SHAPE(3, 5));
+  return wl_op_mul(b->tape, a, a);
+}
+
+static wl_node sub_self(tape_builder *b) {
+  const wl_node a = operand(b, 0, SHAPE(3, 5));
+  return wl_op_sub(b->tape, wl_op_mul(b->tape, wl_op_add(b->tape, a, a), a), wl_op_tanh(b->tape, a));
+}
+
+static wl_node matmul_self(tape_builder *b) {
+  const wl_node a = wl_op_tanh(b->tape, operand(b, 0, SHAPE(5, 5)));
+  return wl_op_matmul_bt(b->tape, wl_op_matmul(b->tape, a, a), a);
+}
+
+static wl_node cross_entropy_self(tape_builder *b) {
+  const wl_node a = operand(b, 0, SHAPE(7));
+  return wl_op_sigmoid_cross_entropy(b->tape, a, a);
+}
+
+static wl_node column_twice(tape_builder *b) {
+  const wl_node a = operand(b, 0, SHAPE(5, 3));
+  return wl_op_mul(b->tape, wl_op_column(b->tape, a, 2), wl_op_column(b->tape, a, 0));
+}
+
+/* A branch that does not reach the loss must not disturb it. */
+static wl_node dead_branch(tape_builder *b) {
+  const wl_node a = operand(b, 0, SHAPE(3, 5));
+  wl_op_square(b->tape, a);
+  leaf(b, LEAF_THETA, SHAPE(2, 2));
+  const wl_node y = wl_op_tanh(b->tape, a);
+  wl_op_exp(b->tape, y);
+  return y;
+}
+
+static const tape_case cases[] = {
+    {"matmul", matmul, 2, 0, 0, 0},
+    {"matmul_bt", matmul_bt, 2, 0, 0, 0.5},
+    {"matmul blas", matmul_blas, 2, 0, 0, 0.3},
+    {"matmul_bt blas", matmul_bt_blas, 2, 0, 0, 0.3},
+    {"batched_matvec", batched_matvec, 2, 0, 0, 0},
+    {"add_bias", add_bias, 2, 0, 0, 0},
+    {"add", add, 2, 0, 0, 0},
+    {"sub", sub, 2, 0, 0, 0},
+    {"mul", mul, 2, 0, 0, 0},
+    {"scale", scale, 1, 0, 0, 0},
+    {"shift", shift, 1, 0, 0, 0},
+    {"square", square, 1, 0, 0, 0},
+    {"exp", exponential, 1, 0, 0, 0.5},
+    {"sigmoid", sigmoid, 1, 0, 0, 0},
+    {"tanh", hyperbolic, 1, 0, 0, 0},
+    {"relu", relu, 1, 1, 1e-3, 0},
+    {"elu", elu, 1, 1, 1e-3, 0},
+    {"reshape", reshape, 1, 0, 0, 0},
+    {"column", column, 1, 0, 0, 0},
+    {"sum", sum, 1, 0, 0, 0.3},
+    {"mean", mean, 1, 0, 0, 0},
+    {"softmax_cross_entropy", softmax_cross_entropy, 1, 0, 0, 0},
+    {"sigmoid_cross_entropy", sigmoid_cross_entropy, 2, 0, 0, 0},
+    {"mul with itself", mul_self, 1, 0, 0, 0},
+    {"add and sub with itself", sub_self, 1, 0, 0, 0},
+    {"matmul with itself", matmul_self, 1, 0, 0, 0.5},
+    {"cross-entropy with itself", cross_entropy_self, 1, 0, 0, 0},
+    {"two columns", column_twice, 1, 0, 0, 0},
+    {"dead branch", dead_branch, 1, 0, 0, 0},
+};
+
+static void test_case(void **state) { check_tape_case(*state); }
+
+/* Each operator of the table has a case of its name. */
+static void test_complete(void **state) {
+  (void)state;
+  for (int i = 0; wl_tape_op_table[i]; i++) {
+    int found = 0;
+    for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) found |= strcmp(cases[j].name, wl_tape_op_table[i]->name) == 0;
+    if (!found) fail_msg("operator %s has no gradient test", wl_tape_op_table[i]->name);
+  }
+}
+
+int main(void) {
+  enum { CASES = sizeof cases / sizeof *cases };
+  struct CMUnitTest tests[CASES + 1] = {{"every operator has a case", test_complete, NULL, NULL, NULL}};
+  for (int i = 0; i < CASES; i++)
+    tests[i + 1] = (struct CMUnitTest){cases[i].name, test_case, NULL, NULL, (void *)&cases[i]};
+  return _cmocka_run_group_tests("tape operators", tests, CASES + 1, NULL, NULL);
+}
