@@ -1,35 +1,63 @@
-/* check.h - `warploom check`: every meta-gradient block against central differences. */
+/* check.h - `warploom check`: every meta-gradient block against central differences.
+ *
+ *   D(h) = (F(phi + h v) - F(phi - h v)) / 2h   against   a = <dF/dphi, v>,   v ~ N(0,1) on one block
+ *   error(h) = |D(h) - a| / max(|a|, 0.1 ||block of dF/dphi||)
+ *
+ * signed, over several directions v and a geometric ladder of h. F comes from a rollout of its own
+ * (check_rollout.c), not from the window engine. Second order: F is the real function. First order
+ * is no gradient of it; there the inner gradients are frozen at the base point, which makes it one.
+ * Two things are asked of a block: the error at the best h is within the tolerance, and where
+ * truncation rules it falls as h^2. */
 #ifndef WL_TRAIN_CHECK_H
 #define WL_TRAIN_CHECK_H
 
-#include "base/options.h"
-#include "base/layout.h"
+#include <stdbool.h>
 
-/* One block's verdict. Directional derivatives are signed: `analytic` = <gradient, v>. */
+#include "base/layout.h"
+#include "base/options.h"
+
+/* One block's verdict. */
 typedef struct wl_check_block {
   char name[WL_NAME_SIZE];
-  double norm;          /* of the block's gradient */
-  double error;         /* largest relative error over directions, at the best h */
-  double slope;         /* observed order of the error in h: near 2 where truncation rules */
+  int task; /* index in the configuration */
+  int ndim;
+  int64_t shape[WL_MAX_DIMS];
+  double norm;  /* of the block's gradient */
+  double error; /* at the best h, the largest over directions */
+  double slope; /* median order of the error in h; NaN where fewer than two pairs show one */
+  bool zero;    /* gradient and differences are all exactly 0 */
   bool passed;
 } wl_check_block;
 
+/* One task's window. */
+typedef struct wl_check_task {
+  char family[WL_NAME_SIZE];
+  int64_t n, t0, steps; /* inner parameters, first step, number of steps */
+  double meta_loss;
+  double disagreement; /* relative, of engine and rollout: meta-loss and theta at the end */
+  bool passed;         /* they agree */
+} wl_check_task;
+
 typedef struct wl_check_request {
-  int directions;       /* random directions for each block */
-  double tolerance;     /* relative */
-  int64_t windows;      /* windows run before the one that is checked: state is then not zero */
-  const char *dump;     /* file to write for an outsider, NULL: none */
+  int directions;   /* random directions for each block */
+  double tolerance; /* relative */
+  int64_t windows;  /* windows run before the one that is checked, so that its state is not zero;
+                       -1: one where the episode has room and theta_0 is not learned, else none */
+  const char *dump; /* file to write for an outsider, NULL: none */
 } wl_check_request;
 
 typedef struct wl_check_report {
-  wl_check_block *blocks; /* [count], owned by the caller (wl_free) */
-  int count;
-  bool passed;
+  wl_check_task *tasks;   /* [n_tasks] */
+  wl_check_block *blocks; /* [count], task by task */
+  int n_tasks, count;
+  bool second_order, passed;
 } wl_check_report;
 
-/* Checks the meta-gradient of one window of unit 0 of every task in the configuration. First order is
- * compared with differences of the function whose inner gradients are frozen at the base point.
- * Needs the float64 build: WL_ERR_USAGE otherwise. Not collective. */
-wl_status wl_check(const wl_config *config, const wl_check_request *request, wl_check_report *report);
+/* Checks the meta-gradient of one window of unit 0 of every task in the configuration. Needs the
+ * float64 build: WL_ERR_USAGE otherwise. A wrong gradient is no failure but report->passed false.
+ * WL_ERR_DATA when an inner run is not finite. Not collective. The caller clears the report. */
+wl_status wl_check(const wl_config *config, const wl_check_request *request,
+                   wl_check_report *report);
+void wl_check_report_clear(wl_check_report *report);
 
 #endif

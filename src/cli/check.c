@@ -1,0 +1,165 @@
+/* check.c - `warploom check CONFIG`: meta-gradients against central differences, as a table. */
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "train/check.h"
+#include "train/schema.h"
+
+static const wl_argument arguments[] = {
+    {"set", "KEY=VALUE",
+     "override a key of the configuration, e.g. --set window.order=second; may be repeated"},
+    {"directions", "N", "random directions for each block; default 3"},
+    {"tolerance", "X", "largest relative error; default 1e-7"},
+    {"windows", "N",
+     "windows run before the checked one, so that the rule's state is not zero; by default 1 where "
+     "the episode has room and theta_0 is not learned"},
+    {"dump", "FILE",
+     "also write an HDF5 file from which anyone can recompute the meta-gradients without this "
+     "program"},
+    {"json", "FILE", "also write the table as JSON; - for standard output"},
+    {0}};
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+static void shape_text(const wl_check_block *b, char *text, size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int d = 0; d < b->ndim && used < size; d++)
+    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? " x " : "", (long long)b->shape[d]);
+}
+
+static const char *verdict(const wl_check_block *b) {
+  if (b->zero) return "zero";
+  return b->passed ? "ok" : "WRONG";
+}
+
+static void print_block(const wl_check_block *b, FILE *out) {
+  char shape[64], slope[16] = "-";
+  shape_text(b, shape, sizeof shape);
+  if (!isnan(b->slope)) snprintf(slope, sizeof slope, "%.2f", b->slope);
+  fprintf(out, "  %-28s %16s %12.5g %10.1e %6s  %s\n", b->name, shape, b->norm, b->error, slope,
+          verdict(b));
+}
+
+static void print_task(const wl_check_task *t, int number, FILE *out) {
+  fprintf(out, "task %d: %s, %lld inner parameters, steps %lld to %lld, meta-loss %.10g\n", number,
+          t->family, (long long)t->n, (long long)t->t0, (long long)(t->t0 + t->steps), t->meta_loss);
+  fprintf(out, "  engine and step-by-step rollout differ by %.1e: %s\n", t->disagreement,
+          t->passed ? "ok" : "WRONG");
+  fprintf(out, "  %-28s %16s %12s %10s %6s\n", "block", "shape", "|gradient|", "error", "slope");
+}
+
+static void print_report(const wl_check_report *r, double tolerance, FILE *out) {
+  fprintf(out, "Meta-gradients against central differences, %s order%s\n",
+          r->second_order ? "second" : "first",
+          r->second_order ? "" : " (of the function with frozen inner gradients)");
+  for (int i = 0, b = 0; i < r->n_tasks; i++) {
+    print_task(&r->tasks[i], i, out);
+    for (; b < r->count && r->blocks[b].task == i; b++) print_block(&r->blocks[b], out);
+  }
+  fprintf(out,
+          "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where it can "
+          "be seen\n",
+          r->passed ? "All passed" : "FAILED", tolerance);
+}
+
+/* ---- For scripts ---------------------------------------------------------------------------- */
+
+static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+static json_t *block_json(const wl_check_block *b) {
+  json_t *o = json_object(), *shape = json_array();
+  for (int d = 0; d < b->ndim; d++) json_array_append_new(shape, json_integer(b->shape[d]));
+  json_object_set_new(o, "name", json_string(b->name));
+  json_object_set_new(o, "shape", shape);
+  json_object_set_new(o, "gradient_norm", number(b->norm));
+  json_object_set_new(o, "relative_error", number(b->error));
+  json_object_set_new(o, "slope", number(b->slope));
+  json_object_set_new(o, "zero", json_boolean(b->zero));
+  json_object_set_new(o, "passed", json_boolean(b->passed));
+  return o;
+}
+
+static json_t *task_json(const wl_check_report *r, int number_of_task) {
+  const wl_check_task *t = &r->tasks[number_of_task];
+  json_t *o = json_object(), *blocks = json_array();
+  json_object_set_new(o, "family", json_string(t->family));
+  json_object_set_new(o, "inner_parameters", json_integer(t->n));
+  json_object_set_new(o, "first_step", json_integer(t->t0));
+  json_object_set_new(o, "steps", json_integer(t->steps));
+  json_object_set_new(o, "meta_loss", number(t->meta_loss));
+  json_object_set_new(o, "disagreement", number(t->disagreement));
+  for (int b = 0; b < r->count; b++)
+    if (r->blocks[b].task == number_of_task) json_array_append_new(blocks, block_json(&r->blocks[b]));
+  json_object_set_new(o, "blocks", blocks);
+  return o;
+}
+
+static wl_status write_json(const wl_check_report *r, double tolerance, const char *path) {
+  json_t *root = json_object(), *tasks = json_array();
+  json_object_set_new(root, "order", json_string(r->second_order ? "second" : "first"));
+  json_object_set_new(root, "tolerance", json_real(tolerance));
+  json_object_set_new(root, "passed", json_boolean(r->passed));
+  for (int i = 0; i < r->n_tasks; i++) json_array_append_new(tasks, task_json(r, i));
+  json_object_set_new(root, "tasks", tasks);
+  const bool standard = strcmp(path, "-") == 0;
+  const int failed = standard ? json_dumpf(root, stdout, JSON_INDENT(2))
+                              : json_dump_file(root, path, JSON_INDENT(2));
+  if (standard) putchar('\n');
+  json_decref(root);
+  if (!failed) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "%s: the JSON could not be written; is its directory there and writable?", path);
+}
+
+/* ---- The command ---------------------------------------------------------------------------- */
+
+static wl_status read_request(const wl_arguments *a, wl_check_request *q) {
+  int64_t directions = 3;
+  *q = (wl_check_request){.tolerance = 1e-7, .windows = -1};
+  WL_TRY(wl_argument_int(a, "directions", 1, 100, &directions));
+  WL_TRY(wl_argument_real(a, "tolerance", 0.0, 1.0, &q->tolerance));
+  WL_TRY(wl_argument_int(a, "windows", 0, INT64_MAX, &q->windows));
+  q->directions = (int)directions;
+  q->dump = wl_argument_text(a, "dump", NULL);
+  return WL_OK;
+}
+
+static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_check_request *q) {
+  const char *json = wl_argument_text(a, "json", NULL);
+  print_report(r, q->tolerance, json && strcmp(json, "-") == 0 ? stderr : stdout);
+  if (json) WL_TRY(write_json(r, q->tolerance, json));
+  if (q->dump) wl_log_info("everything needed to recompute this is in %s", q->dump);
+  if (r->passed) return WL_OK;
+  return WL_FAIL(WL_ERR_SOFTWARE, "a meta-gradient differs from its central differences; the table says which");
+}
+
+/* One window is one process's work: rank 0 does it, the others wait for the verdict. */
+static wl_status check(wl_cli *cli, const char *path) {
+  const char *overrides[WL_ARGUMENTS_MAX];
+  const int n = wl_argument_all(&cli->arguments, "set", overrides);
+  wl_config *config = NULL;
+  wl_check_request request;
+  wl_check_report report = {0};
+  WL_TRY(read_request(&cli->arguments, &request));
+  WL_TRY(wl_config_read(path, wl_schema(), overrides, n, &config));
+  wl_status status = wl_check(config, &request, &report);
+  if (status == WL_OK) status = show(&cli->arguments, &report, &request);
+  wl_check_report_clear(&report);
+  wl_config_destroy(&config);
+  return status;
+}
+
+static wl_status run_check(wl_cli *cli, int argc, char **argv) {
+  (void)argc;
+  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? check(cli, argv[0]) : WL_OK);
+}
+
+static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
+
+const wl_command wl_command_check = {
+    "check", "CONFIG", "compares every meta-gradient block with central differences, in float64",
+    1, 1, arguments, help_keys, true, run_check};

@@ -1,0 +1,292 @@
+/* check.c - windows to check, directions, the ladder of h, verdicts (the criterion: check.h). */
+#include "train/check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/check_impl.h"
+
+enum { LADDER = 12, MAX_PAIRS = 4096 };
+static const double LADDER_TOP = 0.316227766016837933;  /* 10^-0.5 */
+static const double LADDER_RATIO = 0.316227766016837933;
+static const double AGREEMENT = 1e-12;      /* of engine and rollout */
+static const double ASYMPTOTIC = 0.05;      /* errors above it say nothing about the order */
+static const double ROUNDING_MARGIN = 30.0; /* errors within it of the rounding of F neither */
+static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
+
+/* ---- The window under test ------------------------------------------------------------------ */
+
+static wl_status allocate_window(wl_check_window *w) {
+  WL_TRY(WL_NEW(w->theta_start, w->pad));
+  WL_TRY(WL_NEW(w->state_start, w->state + 1));
+  WL_TRY(WL_NEW(w->theta_end, w->pad));
+  return WL_NEW(w->gradient, w->problem->model->phi.size);
+}
+
+static void free_window(wl_check_window *w) {
+  wl_free(w->theta_start);
+  wl_free(w->state_start);
+  wl_free(w->theta_end);
+  wl_free(w->gradient);
+}
+
+static wl_status diverged(const wl_check_window *w, int64_t step) {
+  return WL_FAIL(WL_ERR_DATA,
+                 "task %d (%s): the inner run is not finite at step %lld, so there is no gradient "
+                 "to check; choose a smaller rate or rule.output_scale",
+                 w->number, w->task->family->name, (long long)step);
+}
+
+/* Windows before the checked one. */
+static wl_status choose_start(wl_check_window *w, int64_t windows) {
+  const wl_problem *p = w->problem;
+  const int64_t length = p->horizon[p->n_horizon - 1], K = p->spec.steps;
+  if (windows < 0) windows = length > K && !p->model->learned_theta0;
+  if (windows > (length - 1) / K)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "--windows %lld: an episode of %lld steps has no window after %lld of %lld steps; "
+                   "give at most %lld",
+                   (long long)windows, (long long)length, (long long)windows, (long long)K,
+                   (long long)((length - 1) / K));
+  w->t0 = windows * K;
+  w->steps = length - w->t0 < K ? length - w->t0 : K;
+  return WL_OK;
+}
+
+/* The engine's run: windows up to t0, then the one whose gradient is wanted. */
+static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit) {
+  wl_window_result result;
+  WL_TRY(wl_unit_start(ws, unit, &w->episode));
+  while (unit->t < w->t0) {
+    WL_TRY(wl_window_run(ws, unit, w->problem->spec.steps, NULL, NULL, NULL, NULL, &result));
+    if (!result.finite) return diverged(w, unit->t);
+  }
+  memcpy(w->theta_start, unit->theta, (size_t)w->pad * sizeof(wl_real));
+  memcpy(w->state_start, unit->state, (size_t)w->state * sizeof(wl_real));
+  w->start_loss = unit->start_loss;
+  WL_TRY(wl_window_run(ws, unit, w->steps, w->gradient, NULL, NULL, NULL, &result));
+  if (!result.finite) return diverged(w, unit->t);
+  memcpy(w->theta_end, unit->theta, (size_t)w->pad * sizeof(wl_real));
+  w->meta_loss = result.meta_loss;
+  return WL_OK;
+}
+
+static wl_status open_window(const wl_problem *p, int number, const double *phi, int64_t windows,
+                             wl_check_window *w) {
+  *w = (wl_check_window){.problem = p, .number = number, .task = p->tasks[number], .phi = phi};
+  w->episode = (wl_episode){p->seed, WL_SPACE_CHECK, 0, 0};
+  w->n = w->task->n;
+  w->pad = wl_pad(w->n);
+  w->state = w->pad * p->model->rule->state_width;
+  WL_TRY(choose_start(w, windows));
+  wl_unroll_ws *ws = NULL;
+  wl_unit *unit = NULL;
+  wl_status status = allocate_window(w);
+  if (status == WL_OK) status = wl_unit_create(p->model, w->task, &unit);
+  if (status == WL_OK) status = wl_unroll_ws_create(p->model, w->task, &p->spec, true, 1, &ws);
+  if (status == WL_OK) {
+    wl_unroll_set_phi(ws, phi);
+    status = run_engine(w, ws, unit);
+  }
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  return status;
+}
+
+/* ---- Differences ---------------------------------------------------------------------------- */
+
+/* What the probes of one block share. */
+typedef struct probe {
+  const wl_check_window *window;
+  wl_rollout *rollout;
+  const wl_block *block;
+  wl_rollout_mode mode;
+  double norm;         /* of the block's gradient */
+  double *phi;         /* [phi.size] scratch: the base point outside the block */
+  wl_real *v;          /* [largest block] direction */
+  double *order;       /* [MAX_PAIRS] observed orders */
+  int pairs;
+  bool any_difference; /* some D(h) is not exactly 0 */
+} probe;
+
+static double shifted(probe *p, double h) {
+  const wl_block *b = p->block;
+  const double *base = p->window->phi + b->offset;
+  for (int64_t i = 0; i < b->size; i++) p->phi[b->offset + i] = base[i] + h * (double)p->v[i];
+  const double loss = wl_rollout_run(p->rollout, p->phi, p->mode);
+  memcpy(p->phi + b->offset, base, (size_t)b->size * sizeof *base);
+  return loss;
+}
+
+/* The order between two neighbours on the ladder, where both are ruled by truncation. */
+static void book_order(probe *p, double coarse, double fine, double floor) {
+  const bool measurable = coarse <= ASYMPTOTIC && fine >= ROUNDING_MARGIN * floor;
+  if (!measurable || !(fine > 0.0) || p->pairs == MAX_PAIRS) return;
+  p->order[p->pairs++] = log(coarse / fine) / -log(LADDER_RATIO);
+}
+
+/* The least relative error on the ladder along v. Stops when rounding has clearly taken over. */
+static double probe_direction(probe *p) {
+  const double *gradient = p->window->gradient + p->block->offset;
+  double a = 0.0, best = INFINITY, previous = INFINITY, h = LADDER_TOP;
+  for (int64_t i = 0; i < p->block->size; i++) a += gradient[i] * (double)p->v[i];
+  const double scale = fmax(fabs(a), 0.1 * p->norm);
+  for (int j = 0, rises = 0; j < LADDER && rises < 2; j++, h *= LADDER_RATIO) {
+    const double difference = (shifted(p, h) - shifted(p, -h)) / (2.0 * h);
+    const double error = fabs(difference - a) / scale;
+    if (difference != 0.0) p->any_difference = true;
+    book_order(p, previous, error, 2.3e-16 * p->rollout->magnitude / (h * scale));
+    rises = best < ASYMPTOTIC && !(error <= best) ? rises + 1 : 0;
+    if (error < best) best = error;
+    previous = error;
+  }
+  return best;
+}
+
+static int ascending(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values, int count) {
+  if (count < 2) return NAN;
+  qsort(values, (size_t)count, sizeof *values, ascending);
+  return 0.5 * (values[count / 2] + values[(count - 1) / 2]);
+}
+
+static void judge(const probe *p, double tolerance, wl_check_block *out) {
+  out->zero = p->norm == 0.0 && !p->any_difference;
+  if (out->zero) out->error = 0.0;
+  const bool ordered = isnan(out->slope) || (out->slope >= ORDER_LEAST && out->slope <= ORDER_MOST);
+  out->passed = out->zero || (out->error <= tolerance && ordered);
+}
+
+static void check_block(probe *p, int index, const wl_check_request *request, wl_check_block *out) {
+  const wl_block *b = p->block;
+  const wl_check_window *w = p->window;
+  *out = (wl_check_block){.task = w->number, .ndim = b->ndim};
+  memcpy(out->name, b->name, sizeof out->name);
+  memcpy(out->shape, b->shape, sizeof out->shape);
+  double sum = 0.0;
+  for (int64_t i = 0; i < b->size; i++) sum += w->gradient[b->offset + i] * w->gradient[b->offset + i];
+  out->norm = p->norm = sqrt(sum);
+  p->pairs = 0;
+  p->any_difference = false;
+  for (int d = 0; d < request->directions; d++) {
+    const wl_stream stream = {w->problem->seed, WL_FOR_PROBE, WL_SPACE_CHECK, (uint64_t)index,
+                              (uint64_t)w->number, (uint64_t)d};
+    wl_rng_normal(stream, 0, b->size, 1.0, p->v);
+    const double error = probe_direction(p);
+    if (!(error <= out->error)) out->error = error;
+  }
+  out->slope = median(p->order, p->pairs);
+  judge(p, request->tolerance, out);
+}
+
+/* ---- One task, all tasks -------------------------------------------------------------------- */
+
+/* Engine and rollout must tell the same story before their derivatives are compared. */
+static void compare_runs(const wl_check_window *w, double meta_loss, const wl_rollout *r,
+                         wl_check_task *out) {
+  *out = (wl_check_task){.n = w->n, .t0 = w->t0, .steps = w->steps, .meta_loss = w->meta_loss};
+  strncpy(out->family, w->task->family->name, sizeof out->family - 1);
+  double worst = fabs(meta_loss - w->meta_loss) / fmax(fabs(w->meta_loss), 1.0), size = 1.0;
+  for (int64_t i = 0; i < w->n; i++) size = fmax(size, fabs((double)w->theta_end[i]));
+  const wl_real *end = r->thetas + w->steps * w->pad;
+  for (int64_t i = 0; i < w->n; i++) worst = fmax(worst, fabs((double)(end[i] - w->theta_end[i])) / size);
+  out->disagreement = worst;
+  out->passed = worst <= AGREEMENT;
+}
+
+static wl_status allocate_probe(probe *p, const wl_layout *phi) {
+  int64_t largest = 1;
+  for (int i = 0; i < phi->count; i++)
+    if (phi->blocks[i].size > largest) largest = phi->blocks[i].size;
+  WL_TRY(WL_NEW(p->phi, phi->size));
+  WL_TRY(WL_NEW(p->v, largest));
+  return WL_NEW(p->order, MAX_PAIRS);
+}
+
+static wl_status check_blocks(probe *p, const wl_check_request *request, wl_check_report *report) {
+  const wl_layout *phi = &p->window->problem->model->phi;
+  WL_TRY(allocate_probe(p, phi));
+  memcpy(p->phi, p->window->phi, (size_t)phi->size * sizeof *p->phi);
+  for (int i = 0; i < phi->count; i++) {
+    p->block = &phi->blocks[i];
+    check_block(p, i, request, &report->blocks[report->count]);
+    report->passed = report->passed && report->blocks[report->count++].passed;
+    wl_log_progress("block", report->count, (long)report->n_tasks * phi->count, p->block->name);
+  }
+  return WL_OK;
+}
+
+static wl_status check_window(const wl_check_window *w, const wl_check_request *request,
+                              wl_dump *dump, wl_check_report *report) {
+  wl_rollout *rollout = NULL;
+  WL_TRY(wl_rollout_create(w, &rollout));
+  const double meta_loss = wl_rollout_run(rollout, w->phi, WL_ROLLOUT_TRACE);
+  wl_check_task *task = &report->tasks[w->number];
+  compare_runs(w, meta_loss, rollout, task);
+  report->passed = report->passed && task->passed;
+  wl_status status = dump ? wl_dump_add(dump, w, rollout) : WL_OK;
+  probe p = {.window = w, .rollout = rollout};
+  p.mode = w->problem->spec.second_order ? WL_ROLLOUT_REAL : WL_ROLLOUT_FROZEN;
+  if (status == WL_OK) status = check_blocks(&p, request, report);
+  wl_free(p.phi);
+  wl_free(p.v);
+  wl_free(p.order);
+  wl_rollout_destroy(&rollout);
+  return status;
+}
+
+static wl_status check_tasks(const wl_problem *p, const double *phi, const wl_config *config,
+                             const wl_check_request *request, wl_dump *dump, wl_check_report *report) {
+  for (int i = 0; i < p->n_tasks; i++) {
+    wl_check_window window;
+    wl_status status = open_window(p, i, phi, request->windows, &window);
+    if (status == WL_OK) status = check_window(&window, request, dump, report);
+    free_window(&window);
+    WL_TRY(status);
+  }
+  wl_log_progress_end();
+  return dump ? wl_dump_write(dump, config, request->dump) : WL_OK;
+}
+
+static wl_status check_problem(const wl_problem *p, const wl_config *config,
+                               const wl_check_request *request, wl_check_report *report) {
+  double *phi = NULL;
+  wl_dump *dump = NULL;
+  WL_TRY(WL_NEW(report->tasks, p->n_tasks));
+  WL_TRY(WL_NEW(report->blocks, p->n_tasks * p->model->phi.count));
+  WL_TRY(WL_NEW(phi, p->model->phi.size));
+  report->n_tasks = p->n_tasks;
+  report->second_order = p->spec.second_order;
+  report->passed = true;
+  wl_status status = wl_model_init(p->model, p->tasks[0], p->seed, phi);
+  if (status == WL_OK && request->dump) status = wl_dump_create(p, phi, &dump);
+  if (status == WL_OK) status = check_tasks(p, phi, config, request, dump, report);
+  wl_dump_destroy(&dump);
+  wl_free(phi);
+  return status;
+}
+
+wl_status wl_check(const wl_config *config, const wl_check_request *request, wl_check_report *report) {
+  wl_problem problem;
+  *report = (wl_check_report){0};
+  if (sizeof(wl_real) != sizeof(double))
+    return WL_FAIL(WL_ERR_USAGE, "gradients are checked in float64, and this build computes in %s; "
+                                 "run `warploom check`, which starts the float64 build", WL_REAL_NAME);
+  WL_TRY(wl_problem_create(config, &problem));
+  const wl_status status = check_problem(&problem, config, request, report);
+  wl_problem_destroy(&problem);
+  if (status != WL_OK) wl_check_report_clear(report);
+  return status;
+}
+
+void wl_check_report_clear(wl_check_report *report) {
+  wl_free(report->tasks);
+  wl_free(report->blocks);
+  *report = (wl_check_report){0};
+}

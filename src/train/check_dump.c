@@ -1,0 +1,213 @@
+/* check_dump.c - all that an outsider needs to recompute a meta-gradient, as one HDF5 file.
+ *
+ *   phi/BLOCK                      meta-parameters, each in its shape
+ *   task<i>/t0, steps, start_loss  first inner step, K, outer loss at the episode's start
+ *   task<i>/theta_start/TENSOR     inner parameters at the window's start
+ *   task<i>/state_start            (n, width) the rule's state of each coordinate
+ *   task<i>/input/inner/LEAF       (K+1, ...) inputs of the inner loss at theta_0 .. theta_K;
+ *                                  (1, ...) where all steps share them
+ *   task<i>/input/outer/LEAF       the same of the outer loss, where it has batches of its own
+ *   task<i>/inner_loss (K), outer_loss (K+1; NaN without weight), gradient (K, n),
+ *   task<i>/theta (K+1, n), update (K, n), meta_loss, meta_gradient/BLOCK
+ *
+ * Everything is float64, labels and counts int64; settings are the attribute `configuration`.
+ * Docs: docs/hdf5-schema.md. tests/reference/check_window.py recomputes it with PyTorch. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/checkpoint.h"
+#include "train/check_impl.h"
+
+struct wl_dump {
+  const wl_problem *problem;
+  wl_field *fields; /* [count], each with data of its own */
+  int count, capacity;
+};
+
+/* Room for a field of `size` elements; *data is to be filled. */
+static wl_status add(wl_dump *d, const char *name, wl_type type, int ndim, const int64_t *shape,
+                     const char *meaning, void **data) {
+  if (d->count == d->capacity) return WL_FAIL(WL_ERR_SOFTWARE, "more than %d fields in a dump", d->capacity);
+  wl_field *f = &d->fields[d->count];
+  *f = (wl_field){.type = type, .ndim = ndim, .units = "1"};
+  memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
+  if (snprintf(f->name, sizeof f->name, "%s", name) >= (int)sizeof f->name)
+    return WL_FAIL(WL_ERR_SOFTWARE, "the name '%s' is too long for a dump", name);
+  snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
+  WL_TRY(wl_alloc(data, (size_t)wl_field_count(f), wl_type_size(type)));
+  f->data = *data;
+  d->count++;
+  return WL_OK;
+}
+
+static wl_status add_count(wl_dump *d, int task, const char *key, int64_t value, const char *meaning) {
+  char name[128];
+  int64_t *data = NULL;
+  snprintf(name, sizeof name, "task%d/%s", task, key);
+  WL_TRY(add(d, name, WL_INT64, 1, (const int64_t[]){1}, meaning, (void **)&data));
+  *data = value;
+  return WL_OK;
+}
+
+static wl_status add_number(wl_dump *d, int task, const char *key, double value, const char *meaning) {
+  char name[128];
+  double *data = NULL;
+  snprintf(name, sizeof name, "task%d/%s", task, key);
+  WL_TRY(add(d, name, WL_FLOAT64, 1, (const int64_t[]){1}, meaning, (void **)&data));
+  *data = value;
+  return WL_OK;
+}
+
+/* The first `n` of each row of `from` (rows, stride). */
+static wl_status add_rows(wl_dump *d, int task, const char *key, int64_t rows, int64_t n,
+                          int64_t stride, const wl_real *from, const char *meaning) {
+  char name[128];
+  double *data = NULL;
+  snprintf(name, sizeof name, "task%d/%s", task, key);
+  WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){rows, n}, meaning, (void **)&data));
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < n; i++) data[r * n + i] = (double)from[r * stride + i];
+  return WL_OK;
+}
+
+static wl_status add_vector(wl_dump *d, int task, const char *key, int64_t n, const double *from,
+                            const char *meaning) {
+  char name[128];
+  double *data = NULL;
+  snprintf(name, sizeof name, "task%d/%s", task, key);
+  WL_TRY(add(d, name, WL_FLOAT64, 1, &n, meaning, (void **)&data));
+  memcpy(data, from, (size_t)n * sizeof *from);
+  return WL_OK;
+}
+
+static wl_status add_blocks(wl_dump *d, const char *prefix, const wl_layout *layout,
+                            const double *vector, const char *meaning) {
+  for (int i = 0; i < layout->count; i++) {
+    const wl_block *b = &layout->blocks[i];
+    char name[128];
+    double *data = NULL;
+    snprintf(name, sizeof name, "%s/%s", prefix, b->name);
+    WL_TRY(add(d, name, WL_FLOAT64, b->ndim, b->shape, meaning, (void **)&data));
+    memcpy(data, vector + b->offset, (size_t)b->size * sizeof *data);
+  }
+  return WL_OK;
+}
+
+/* theta_start by tensor. */
+static wl_status add_theta_start(wl_dump *d, const wl_check_window *w) {
+  double *flat = NULL;
+  char prefix[64];
+  WL_TRY(WL_NEW(flat, w->n));
+  for (int64_t i = 0; i < w->n; i++) flat[i] = (double)w->theta_start[i];
+  snprintf(prefix, sizeof prefix, "task%d/theta_start", w->number);
+  const wl_status status = add_blocks(d, prefix, wl_task_theta(w->task), flat,
+                                      "inner parameters at the window's start");
+  wl_free(flat);
+  return status;
+}
+
+/* State [blocks][width][16] as (n, width). */
+static wl_status add_state(wl_dump *d, const wl_check_window *w) {
+  const int64_t width = w->problem->model->rule->state_width;
+  char name[64];
+  double *data = NULL;
+  if (width == 0) return WL_OK;
+  snprintf(name, sizeof name, "task%d/state_start", w->number);
+  WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){w->n, width},
+             "state of the rule at the window's start, by coordinate", (void **)&data));
+  for (int64_t i = 0; i < w->n; i++)
+    for (int64_t j = 0; j < width; j++)
+      data[i * width + j] =
+          (double)w->state_start[(i / WL_LANES * width + j) * WL_LANES + i % WL_LANES];
+  return WL_OK;
+}
+
+/* One leaf's values as the workspace holds them, after those of `row` batches. */
+static void copy_leaf(wl_tape_ws *ws, const wl_tape_leaf *leaf, int64_t row, void *data) {
+  for (int64_t i = 0; i < leaf->size; i++) {
+    if (leaf->labels) ((int64_t *)data)[row * leaf->size + i] = wl_tape_label_data(ws, leaf->node)[i];
+    else ((double *)data)[row * leaf->size + i] = (double)wl_tape_input_data(ws, leaf->node)[i];
+  }
+}
+
+/* Inputs of all steps; a shape of four dimensions is merged to make room for the steps. */
+static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws, bool outer) {
+  const int64_t rows = w->task->family->load ? w->steps + 1 : 1;
+  for (int i = 0; i < wl_tape_leaf_count(w->task->tape); i++) {
+    const wl_tape_leaf leaf = wl_tape_leaf_at(w->task->tape, i);
+    int64_t shape[WL_MAX_DIMS] = {rows, leaf.size};
+    const bool fits = leaf.ndim < WL_MAX_DIMS;
+    for (int k = 0; fits && k < leaf.ndim; k++) shape[k + 1] = leaf.shape[k];
+    char name[128];
+    void *data = NULL;
+    snprintf(name, sizeof name, "task%d/input/%s/%s", w->number, outer ? "outer" : "inner", leaf.name);
+    WL_TRY(add(d, name, leaf.labels ? WL_INT64 : WL_FLOAT64, fits ? leaf.ndim + 1 : 2, shape,
+               "what the loss is taken on at each step", &data));
+    for (int64_t k = 0; k < rows; k++) {
+      const wl_batch batch = outer ? wl_rollout_outer_batch(w, k) : wl_rollout_inner_batch(w, k);
+      wl_task_load(w->task, ws, &batch);
+      copy_leaf(wl_task_ws_tape(ws), &leaf, k, data);
+    }
+  }
+  return WL_OK;
+}
+
+static wl_status add_run(wl_dump *d, const wl_check_window *w, const wl_rollout *r) {
+  const int i = w->number;
+  WL_TRY(add_vector(d, i, "inner_loss", w->steps, r->inner_loss, "inner loss at each step"));
+  WL_TRY(add_vector(d, i, "outer_loss", w->steps + 1, r->outer_loss,
+                    "outer loss at theta_0 .. theta_K, NaN where it has no weight"));
+  WL_TRY(add_rows(d, i, "gradient", w->steps, w->n, w->pad, r->g, "gradient of the inner loss at each step"));
+  WL_TRY(add_rows(d, i, "update", w->steps, w->n, w->pad, r->updates, "what the rule added at each step"));
+  return add_rows(d, i, "theta", w->steps + 1, w->n, w->pad, r->thetas, "inner parameters theta_0 .. theta_K");
+}
+
+wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
+  const int i = w->number;
+  char prefix[64];
+  WL_TRY(add_count(d, i, "t0", w->t0, "inner step of the episode at which the window starts"));
+  WL_TRY(add_count(d, i, "steps", w->steps, "inner steps of the window, K"));
+  WL_TRY(add_number(d, i, "start_loss", w->start_loss, "outer loss at the episode's start, where t0 > 0"));
+  WL_TRY(add_theta_start(d, w));
+  WL_TRY(add_state(d, w));
+  WL_TRY(add_inputs(d, w, r->task_ws, false));
+  if (w->problem->spec.fresh) WL_TRY(add_inputs(d, w, r->task_ws, true));
+  WL_TRY(add_run(d, w, r));
+  WL_TRY(add_number(d, i, "meta_loss", w->meta_loss, "meta-loss of the window"));
+  snprintf(prefix, sizeof prefix, "task%d/meta_gradient", i);
+  return add_blocks(d, prefix, &w->problem->model->phi, w->gradient, "gradient of the meta-loss");
+}
+
+wl_status wl_dump_create(const wl_problem *problem, const double *phi, wl_dump **out) {
+  wl_dump *d = NULL;
+  WL_TRY(WL_NEW(d, 1));
+  d->problem = problem;
+  d->capacity = problem->model->phi.count;
+  for (int i = 0; i < problem->n_tasks; i++)
+    d->capacity += problem->model->phi.count + wl_task_theta(problem->tasks[i])->count +
+                   2 * wl_tape_leaf_count(problem->tasks[i]->tape) + 16;
+  wl_status status = WL_NEW(d->fields, d->capacity);
+  if (status == WL_OK) status = add_blocks(d, "phi", &problem->model->phi, phi, "meta-parameters");
+  if (status != WL_OK) wl_dump_destroy(&d);
+  *out = d;
+  return status;
+}
+
+void wl_dump_destroy(wl_dump **dump) {
+  wl_dump *d = *dump;
+  if (!d) return;
+  for (int i = 0; i < d->count; i++) wl_free(d->fields[i].data);
+  wl_free(d->fields);
+  wl_free(d);
+  *dump = NULL;
+}
+
+wl_status wl_dump_write(const wl_dump *d, const wl_config *config, const char *path) {
+  char *text = NULL;
+  WL_TRY(wl_config_to_yaml(config, &text));
+  const wl_attribute attributes[] = {{"configuration", text}, {"precision", WL_REAL_NAME}};
+  const wl_status status = wl_file_write(path, "dump", d->fields, d->count, attributes, 2);
+  free(text);
+  return status;
+}

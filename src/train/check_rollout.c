@@ -1,0 +1,146 @@
+/* check_rollout.c - a window in the plainest way, to difference against.
+ *
+ *   g_t = grad L_in(theta_t; phi)  or frozen;   g~_t = P(phi) g_t
+ *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
+ *   F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
+ *
+ * Weights, transforms and batches are written out a second time on purpose: what they share with
+ * the engine in src/unroll is the task, the rule's step and the preconditioner's product. */
+#include <math.h>
+#include <string.h>
+
+#include "train/check_impl.h"
+
+static wl_status allocate(wl_rollout *r) {
+  const wl_check_window *w = r->window;
+  const wl_model *m = w->problem->model;
+  WL_TRY(WL_NEW(r->phi, m->phi.size));
+  WL_TRY(WL_NEW(r->theta, w->pad));
+  WL_TRY(WL_NEW(r->pg, w->pad));
+  WL_TRY(WL_NEW(r->u, w->pad));
+  WL_TRY(WL_NEW(r->state, w->state + 1));
+  WL_TRY(WL_NEW(r->scratch, (m->precondition ? m->precondition->scratch : 0) + 1));
+  WL_TRY(WL_NEW(r->live, w->pad));
+  WL_TRY(WL_NEW(r->g, w->steps * w->pad));
+  WL_TRY(WL_NEW(r->thetas, (w->steps + 1) * w->pad));
+  WL_TRY(WL_NEW(r->updates, w->steps * w->pad));
+  WL_TRY(WL_NEW(r->inner_loss, w->steps));
+  return WL_NEW(r->outer_loss, w->steps + 1);
+}
+
+wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
+  wl_rollout *r = NULL;
+  WL_TRY(WL_NEW(r, 1));
+  r->window = w;
+  wl_status status = allocate(r);
+  if (status == WL_OK) status = wl_task_ws_create(w->task, 0, &r->task_ws);
+  if (status == WL_OK) status = wl_task_bind(w->task, r->task_ws, &w->episode);
+  if (status == WL_OK)
+    status = wl_rule_ws_create(w->problem->model->rule, w->pad / WL_LANES, 1, &r->rule_ws);
+  if (status != WL_OK) wl_rollout_destroy(&r);
+  *out = r;
+  return status;
+}
+
+void wl_rollout_destroy(wl_rollout **rollout) {
+  wl_rollout *r = *rollout;
+  if (!r) return;
+  void *const owned[] = {r->phi,     r->theta, r->pg,     r->u,       r->state,     r->scratch,
+                         r->live, r->g,       r->thetas, r->updates, r->inner_loss, r->outer_loss};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  wl_task_ws_destroy(&r->task_ws);
+  wl_rule_ws_destroy(&r->rule_ws);
+  wl_free(r);
+  *rollout = NULL;
+}
+
+wl_batch wl_rollout_inner_batch(const wl_check_window *w, int64_t k) {
+  return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, w->t0 + k};
+}
+
+wl_batch wl_rollout_outer_batch(const wl_check_window *w, int64_t k) {
+  if (!w->problem->spec.fresh) return wl_rollout_inner_batch(w, k);
+  return (wl_batch){WL_FOR_OUTER_BATCH, w->problem->spec.outer_split, w->t0 + k};
+}
+
+/* w_k; the list of a window cut short by the episode's end is aligned to its end. */
+static double weight_of(const wl_check_window *w, int64_t k) {
+  const wl_window_spec *spec = &w->problem->spec;
+  if (spec->weights == WL_WEIGHTS_LIST) return spec->list[k + spec->steps - w->steps];
+  if (spec->weights == WL_WEIGHTS_LAST) return k < w->steps ? 0.0 : 1.0;
+  return spec->weights == WL_WEIGHTS_MEAN ? 1.0 / (double)(1 + w->steps) : 1.0;
+}
+
+static double transformed(const wl_window_spec *spec, double loss, double start) {
+  if (spec->transform == WL_LOSS_LOG) return log(loss);
+  if (spec->transform == WL_LOSS_LOG_RATIO) return log(loss) - log(start);
+  if (spec->transform == WL_LOSS_CLIPPED) return loss < spec->clip ? loss : spec->clip;
+  return loss;
+}
+
+static const wl_real *warp_of(const wl_rollout *r) {
+  const wl_model *m = r->window->problem->model;
+  return m->warp_size > 0 ? r->phi + m->warp_at : NULL;
+}
+
+static double loss_at(wl_rollout *r, wl_batch batch, wl_real *gradient) {
+  return wl_task_loss(r->window->task, r->task_ws, &batch, r->theta, warp_of(r), gradient, NULL);
+}
+
+static void start(wl_rollout *r, const double *phi) {
+  const wl_check_window *w = r->window;
+  const wl_model *m = w->problem->model;
+  for (int64_t i = 0; i < m->phi.size; i++) r->phi[i] = (wl_real)phi[i];
+  wl_rule_pack(m->rule, r->rule_ws, r->phi + m->rule_at);
+  memcpy(r->theta, w->theta_start, (size_t)w->pad * sizeof *r->theta);
+  memcpy(r->state, w->state_start, (size_t)(w->state + 1) * sizeof *r->state);
+  if (m->learned_theta0 && w->t0 == 0)
+    memcpy(r->theta, r->phi + m->theta0_at, (size_t)w->n * sizeof *r->theta);
+}
+
+/* theta_k -> theta_{k+1}; the raw gradient is read from g, or put there first. */
+static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
+  const wl_check_window *w = r->window;
+  const wl_model *m = w->problem->model;
+  wl_real *g = mode == WL_ROLLOUT_REAL ? r->live : r->g + k * w->pad, *input = g;
+  double loss = NAN;
+  if (mode != WL_ROLLOUT_FROZEN) loss = loss_at(r, wl_rollout_inner_batch(w, k), g);
+  if (m->precondition) {
+    m->precondition->ops->apply(m->precondition, r->phi + m->precondition_at, g, r->pg, r->scratch);
+    input = r->pg;
+  }
+  wl_rule_step(m->rule, r->rule_ws, w->t0 + k, w->pad / WL_LANES, input, r->theta, r->state,
+               r->state, r->u);
+  for (int64_t i = 0; i < w->n; i++) r->theta[i] += r->u[i];
+  if (mode != WL_ROLLOUT_TRACE) return;
+  r->inner_loss[k] = loss;
+  memcpy(r->updates + k * w->pad, r->u, (size_t)w->pad * sizeof *r->u);
+}
+
+/* w_k T(L_out(theta_k)); at the episode's start also the log ratio's denominator. */
+static double outer_term(wl_rollout *r, int64_t k, double *start_loss, wl_rollout_mode mode) {
+  const wl_check_window *w = r->window;
+  const bool first = k == 0 && w->t0 == 0;
+  const double weight = weight_of(w, k);
+  const bool wanted = weight != 0.0 || first;
+  const double loss = wanted ? loss_at(r, wl_rollout_outer_batch(w, k), NULL) : NAN;
+  if (first) *start_loss = loss;
+  const double term = weight != 0.0 ? weight * transformed(&w->problem->spec, loss, *start_loss) : 0.0;
+  if (mode != WL_ROLLOUT_TRACE) return term;
+  memcpy(r->thetas + k * w->pad, r->theta, (size_t)w->pad * sizeof *r->theta);
+  r->outer_loss[k] = loss;
+  r->magnitude += fabs(term);
+  return term;
+}
+
+double wl_rollout_run(wl_rollout *r, const double *phi, wl_rollout_mode mode) {
+  const int64_t steps = r->window->steps;
+  double total = 0.0, start_loss = r->window->start_loss;
+  start(r, phi);
+  if (mode == WL_ROLLOUT_TRACE) r->magnitude = 0.0;
+  for (int64_t k = 0; k < steps; k++) {
+    total += outer_term(r, k, &start_loss, mode);
+    step(r, k, mode);
+  }
+  return total + outer_term(r, steps, &start_loss, mode);
+}
