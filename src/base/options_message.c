@@ -65,16 +65,15 @@ const char *wl_range_text(const wl_option *option, char *buffer, size_t size) {
 
 const char *wl_real_text(double x, char buffer[40]) {
   if (isinf(x)) return strcpy(buffer, x > 0 ? ".inf" : "-.inf");
+  char shortest[32];
   for (int digits = 1; digits <= 17; ++digits) {
-    snprintf(buffer, 40, "%.*g", digits, x);
-    if (strtod(buffer, NULL) == x) break;
+    snprintf(shortest, sizeof shortest, "%.*g", digits, x);
+    if (strtod(shortest, NULL) == x) break;
   }
   /* YAML 1.1 readers take "1e-05" for a text and "2" for an integer: give it a decimal point */
-  char *const exponent = buffer + strcspn(buffer, "e");
-  if (!strchr(buffer, '.')) {
-    memmove(exponent + 2, exponent, strlen(exponent) + 1);
-    memcpy(exponent, ".0", 2);
-  }
+  const int mantissa = (int)strcspn(shortest, "e");
+  snprintf(buffer, 40, "%.*s%s%s", mantissa, shortest, strchr(shortest, '.') ? "" : ".0",
+           shortest + mantissa);
   return buffer;
 }
 

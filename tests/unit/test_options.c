@@ -173,6 +173,23 @@ static void yaml_round_trips(void **state) {
   }
 }
 
+/* Other YAML readers must take these texts for texts, too. */
+static void doubtful_texts_are_quoted(void **state) {
+  (void)state;
+  static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "~", ".inf", "y"};
+  for (size_t i = 0; i < sizeof doubtful / sizeof *doubtful; ++i) {
+    char text[160], expected[64];
+    snprintf(text, sizeof text, "output: '%s'\n%s", doubtful[i], quadratic);
+    snprintf(expected, sizeof expected, "output: \"%s\"\n", doubtful[i]);
+    wl_config *config = parse(text, 0, NULL);
+    char *yaml = NULL;
+    assert_int_equal(wl_config_to_yaml(config, &yaml), WL_OK);
+    if (!strstr(yaml, expected)) fail_msg("no %s in:\n%s", expected, yaml);
+    free(yaml);
+    wl_config_destroy(&config);
+  }
+}
+
 static void yaml_has_every_key(void **state) {
   (void)state;
   wl_config *config = parse(quadratic, 0, NULL);
@@ -251,6 +268,7 @@ int main(void) {
       cmocka_unit_test(overrides_edit_the_tree),
       cmocka_unit_test(overrides_reach_lists_and_sections),
       cmocka_unit_test(yaml_round_trips),
+      cmocka_unit_test(doubtful_texts_are_quoted),
       cmocka_unit_test(yaml_has_every_key),
       cmocka_unit_test(differences_are_listed),
       cmocka_unit_test(help_lists_every_key),
