@@ -1,0 +1,107 @@
+# Bad input: one clear error on standard error from one rank, the right exit code (sysexits.h), no hang
+# on any rank, nothing under a final name.
+. "$WL_SOURCE/tests/harness/training.sh"
+
+cat >good.yaml <<'C'
+seed: 1
+threads: 1
+task: {family: quadratic, dimension: 3, batch: 4}
+rule: {name: lstm, hidden: [4]}
+episode: {steps: 10}
+window: {steps: 5}
+outer: {steps: 4, units: 2}
+C
+
+cases=0
+# Runs `warploom ARGS` on RANKS ranks; expects exit code CODE and one error line that holds every WORD.
+expect() { # RANKS CODE WORDS(|-separated) ARGS...
+  local ranks=$1 code=$2 words=$3 got=0 word lines
+  shift 3
+  cases=$((cases + 1))
+  timeout -k 5 60 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" "$@" >out.txt 2>err.txt || got=$?
+  [ $got = "$code" ] || { cat err.txt >&2; fail "warploom $*: exit $got, expected $code"; }
+  lines=$(grep -c 'warploom: error' err.txt || true)
+  [ "$lines" = 1 ] || { cat err.txt >&2; fail "warploom $*: $lines error lines, expected one"; }
+  IFS='|' read -ra wanted <<<"$words"
+  for word in "${wanted[@]}"; do
+    grep -qF -- "$word" err.txt || { cat err.txt >&2; fail "warploom $*: the error does not say '$word'"; }
+  done
+}
+# As expect, for a change to the good configuration.
+expect_key() { # WORDS OVERRIDES...
+  local words=$1 options=() o
+  shift
+  for o in "$@"; do options+=(--set "$o"); done
+  expect 2 78 "$words" train good.yaml "${options[@]}"
+}
+
+# the command line
+expect 1 64 "trian|train" trian good.yaml
+expect 1 64 "stop-aftr|stop-after" train good.yaml --stop-aftr 3
+expect 1 64 "--stop-after|x" train good.yaml --stop-after x
+expect 1 64 "--time-limit|soon" train good.yaml --time-limit soon
+expect 2 64 "CONFIG" train
+expect 1 64 "planets" train --list planets
+
+# keys, types, values
+expect_key "outer.stepps|steps" outer.stepps=3
+expect_key "outer.steps" outer.steps=many
+expect_key "window.steps" window.steps=0
+expect_key "rule.name|lstm" rule.name=lstn
+expect_key "task.family|quadratic" task.family=quadratics
+expect_key "window.weights|6" "window.weights=[1, 2]"
+expect_key "window.split|fresh" window.split=heldout
+expect_key "outer.units" outer.units=-1
+expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
+printf 'seed: 1\ntask: {family: quadratic}\nouter:\n  units: 2\n  unitss: 3\n' >typo.yaml
+expect 2 78 "typo.yaml:5|unitss|units" train typo.yaml
+printf 'seed: 1\ntask: {family: quadratic\nouter: 3\n' >broken.yaml
+expect 2 78 "broken.yaml" train broken.yaml
+printf 'seed: 1\n' >empty.yaml
+expect 2 78 "task" train empty.yaml
+printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
+expect 2 78 "nothing to learn" train nothing.yaml
+
+# files
+expect 2 66 "missing.yaml" train missing.yaml
+expect 2 66 "nowhere" train good.yaml --set "task={family: mlp, data: nowhere}"
+mkdir -p bits && head -c 100 /dev/urandom >bits/train-images-idx3-ubyte && cp bits/train-images-idx3-ubyte bits/train-labels-idx1-ubyte
+cp bits/train-images-idx3-ubyte bits/t10k-images-idx3-ubyte && cp bits/train-images-idx3-ubyte bits/t10k-labels-idx1-ubyte
+expect 2 65 "bits/train-" train good.yaml --set "task={family: mlp, data: bits}"
+expect 1 66 "no-such-run" eval no-such-run
+expect 1 66 "no-such-file" info no-such-file
+head -c 3000 /dev/urandom >noise.h5
+expect 1 65 "noise.h5" eval noise.h5
+
+# a run directory that holds a run; one of another configuration; a damaged checkpoint
+"$WL_MPIEXEC" -n 2 "$WL_BIN" train good.yaml --quiet --set output=run >/dev/null
+expect 2 73 "run|--resume" train good.yaml --set output=run
+expect 2 78 "outer.units" train good.yaml --set output=run --set outer.units=3 --resume
+for file in run/checkpoints/step-*.h5; do
+  size=$(stat -c %s "$file")
+  truncate -s $((size / 2)) "$file"
+done
+expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
+
+# ranks that disagree about the configuration
+cat >disagree.sh <<'S'
+#!/bin/sh
+exec "$WL_BIN" train good.yaml --set output=split --set seed="$((1 + OMPI_COMM_WORLD_RANK))"
+S
+chmod +x disagree.sh
+got=0
+timeout -k 5 60 "$WL_MPIEXEC" -n 2 ./disagree.sh >out.txt 2>err.txt || got=$?
+expect_same "exit code when ranks disagree" 76 $got
+grep -q "configuration" err.txt || fail "disagreement: no word of the configuration"
+[ ! -e split/checkpoints ] || fail "disagreement left checkpoints"
+
+# no permission (root may write anywhere), no room
+if [ "$(id -u)" != 0 ]; then
+  mkdir locked && chmod 555 locked
+  expect 2 77 "locked" train good.yaml --set output=locked/run
+fi
+echo file >plain
+expect 2 73 "plain" train good.yaml --set output=plain/run
+
+[ -z "$(find . -name '*.tmp*')" ] || fail "temporary files are left: $(find . -name '*.tmp*')"
+echo "ok: $cases cases"

@@ -1,0 +1,38 @@
+# What a run leaves behind and prints: the digest line, the resolved configuration that reproduces it,
+# one metrics line for each meta-step also after a resume, the trained optimizer.
+. "$WL_SOURCE/tests/harness/training.sh"
+. "$WL_SOURCE/tests/fault/mlp_job.sh"
+
+write_mlp_config mlp.yaml
+code=0
+"$WL_MPIEXEC" -n 2 "$WL_BIN" train mlp.yaml --set output=run --stop-after 6 >first.out 2>first.err || code=$?
+expect_same "exit code of a stopped run" 75 $code
+expect_same "its step" 6 "$(digest_step first.out)"
+digest=$(train_on 2 mlp.yaml run --resume)
+expect_same "steps of the ended run" 20 "$(digest_step run.out)"
+expect_same "last line of standard output" "$(tail -n 1 run.out)" "$digest"
+
+steps=$(grep -o '"meta_step":[0-9]*' run/metrics.jsonl | grep -o '[0-9]*$' | tr '\n' ' ')
+expect_same "metrics" "$(seq -s ' ' 1 20) " "$steps"
+
+"$WL_PYTHON" - <<'P' || fail "files cannot be read"
+import json, math, h5py
+for line in open("run/metrics.jsonl"):
+    m = json.loads(line)
+    assert m["units"] == 7 and m["skipped_units"] == 0 and math.isfinite(m["meta_loss"]), m
+with h5py.File("run/optimizer.h5") as f:
+    shapes = {k: v.shape for k, v in f["phi"].items()}
+    assert sum(math.prod(s) for s in shapes.values()) == 5141, shapes
+with h5py.File("run/trajectory.h5") as f:
+    assert f.attrs["kind"] is not None
+P
+
+# The resolved configuration gives the same run again.
+expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/config.yaml again)"
+# --dry-run prints just that.
+"$WL_BIN" train mlp.yaml --set output=run --dry-run >dry.yaml
+cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved configuration"
+for list in tasks rules preconditioners initialisations; do
+  [ "$("$WL_BIN" train --list $list | wc -l)" -ge 2 ] || fail "--list $list is empty"
+done
+echo "ok"

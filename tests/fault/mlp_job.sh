@@ -1,0 +1,39 @@
+# A perceptron job small enough to run many times: sourced after harness/training.sh.
+write_mlp_config() { # FILE
+  cat >"$1" <<'C'
+seed: 3
+threads: 1
+task: {family: mlp, data: synthetic, widths: [8], batch: 32}
+rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}
+episode: {steps: 50}
+window: {steps: 20, weights: sum, loss: log}
+outer: {steps: 20, units: 7, optimizer: adam, learning_rate: 3e-3, schedule: cosine, clip_norm: 1}
+checkpoint: {every: 4}
+trajectory: {every: 3, units: 2}
+C
+}
+
+# Tasks of different sizes, second order, meta-steps after whole episodes.
+write_mixture_config() { # FILE
+  cat >"$1" <<'C'
+seed: 5
+threads: 1
+task:
+  - {family: mlp, data: synthetic, widths: [4], batch: 16, proportion: 0.4}
+  - {family: quadratic, dimension: 6, batch: 11, proportion: 0.6}
+rule: {name: lstm, hidden: [12, 7], preprocessing: paper, output_scale: 0.1}
+episode: {steps: [20, 60]}
+window: {steps: 15, weights: mean, order: second, batch: fresh, split: heldout}
+outer: {steps: 12, units: 5, every: episode, optimizer: adamw, learning_rate: 1e-2, weight_decay: 0.01}
+checkpoint: {every: 3}
+C
+}
+
+# Trains CONFIG on RANKS ranks into RUN; prints the digest line.
+train_on() { # RANKS CONFIG RUN [OPTIONS...]
+  local ranks=$1 config=$2 run=$3 code=0
+  shift 3
+  "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train "$config" --quiet --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
+  [ $code = 0 ] || [ $code = $EXIT_STOPPED ] || { cat "$run.err" >&2; fail "training on $ranks ranks ended with $code"; }
+  digest_line "$run.out"
+}

@@ -1,0 +1,24 @@
+# The same bits after n meta-steps: on 1, 2, 3, 4 and 7 ranks, with 1 and 2 threads, straight through
+# and stopped in the middle of an episode and resumed on another number of ranks.
+. "$WL_SOURCE/tests/harness/training.sh"
+. "$WL_SOURCE/tests/fault/mlp_job.sh"
+
+write_mlp_config mlp.yaml
+write_mixture_config mixture.yaml
+
+for job in mlp mixture; do
+  expected=$(train_on 1 $job.yaml $job-1)
+  for ranks in 2 3 4 7; do
+    expect_same "$job on $ranks ranks" "$expected" "$(train_on $ranks $job.yaml $job-$ranks)"
+  done
+  expect_same "$job with 2 threads" "$expected" "$(train_on 1 $job.yaml $job-threads --set threads=2)"
+  expect_same "$job with 2 threads on 2 ranks" "$expected" "$(train_on 2 $job.yaml $job-both --set threads=2)"
+  train_on 3 $job.yaml $job-split --stop-after 5 >/dev/null
+  train_on 2 $job.yaml $job-split --resume --stop-after 7 >/dev/null
+  expect_same "$job stopped on 3 ranks, on 2, ended on 4" "$expected" "$(train_on 4 $job.yaml $job-split --resume)"
+done
+
+# Storage is not arithmetic: a window that is recomputed from snapshots gives the same meta-gradient.
+long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
+expected=$(train_on 1 mlp.yaml whole $long)
+expect_same "window of 100 steps within 2 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=2)"
