@@ -2,6 +2,7 @@
  * to the exit code (sysexits.h), and is the only place that ends the process. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/build_info.h"
 #include "base/log.h"
@@ -22,9 +23,14 @@ static int launched_rank(void) {
   return 0;
 }
 
-/* A failure before MPI: every rank has the same command line, so one speaks for all. */
+/* A failure before MPI: every rank has the same command line, so one speaks for all. The others
+ * leave a little later, because a launcher ends the whole job at the first exit. */
 static int fail_early(wl_status status) {
-  if (launched_rank() == 0) wl_log_error("%s", wl_last_error());
+  const struct timespec pause = {.tv_nsec = 300000000};
+  if (launched_rank() == 0)
+    wl_log_error("%s", wl_last_error());
+  else
+    nanosleep(&pause, NULL);
   return (int)status;
 }
 
