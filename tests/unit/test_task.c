@@ -41,6 +41,10 @@ static void test_pure_function(void **state) {
   assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
   wl_task_ws_destroy(&fresh);
+  /* the other episode, when nothing came before it */
+  assert_ok(wl_task_ws_create(f.task, 0, &fresh));
+  assert_true(drawn_loss(&f, fresh, &b, &batch) == loss_b);
+  wl_task_ws_destroy(&fresh);
   close_fixture(&f);
 }
 

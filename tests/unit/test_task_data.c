@@ -96,6 +96,7 @@ static void test_gather(void **state) {
   int64_t hits[TINY_HELDOUT] = {0};
   for (int64_t step = 0; step < STEPS; step++) {
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_HELDOUT, step};
+    int64_t drawn[BATCH];
     wl_dataset_gather(d, &episode, &batch, BATCH, x, labels);
     for (int64_t i = 0; i < BATCH; i++) {
       int64_t which = 0;
@@ -106,7 +107,10 @@ static void test_gather(void **state) {
         assert_true(x[i * d->pixels + p] == (wl_real)tiny_pixel(1, which, p) / (wl_real)255);
       assert_int_equal(labels[i], tiny_label(1, which));
       hits[which]++;
+      drawn[i] = which;
     }
+    /* the parts that it is gathered in are not copies of each other */
+    assert_memory_not_equal(drawn, drawn + 128, 128 * sizeof *drawn);
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
   for (int i = 0; i < TINY_HELDOUT; i++)
@@ -211,6 +215,9 @@ static void test_bad_lengths(void **state) {
   spoil("short-header", tiny_image_names[0], bytes, 9);
   EXPECT_DATA_ERROR("short-header", "truncated", "byte 9", "header");
   const int64_t labels = tiny_labels(0, bytes);
+  bytes[labels] = 0;
+  spoil("more-labels", tiny_label_names[0], bytes, labels + 1);
+  EXPECT_DATA_ERROR("more-labels", "train-labels-idx1-ubyte", "byte 48", "expected the end");
   spoil("short-labels", tiny_label_names[0], bytes, labels - 3);
   EXPECT_DATA_ERROR("short-labels", "train-labels-idx1-ubyte", "truncated", "byte 45", "3 more");
   put_word(bytes + 4, TINY_TRAIN - 1);
