@@ -1,13 +1,18 @@
-/* ops_broadcast.c - a vector added along the last dimension.
+/* ops_broadcast.c - a vector along the last dimension or along the channels.
  *
- *   add_bias  y_{r,j} = x_{r,j} + b_j    xbar += ybar    bbar_j += sum_r ybar_{r,j} */
+ *   add_bias     y_{r,j}   = x_{r,j} + b_j        xbar += ybar        bbar_j += sum_r ybar_{r,j}
+ *   add_channel  y_{b,c,i} = x_{b,c,i} + b_c      xbar += ybar        bbar_c += sum_{b,i} ybar
+ *   mul_channel  y_{b,c,i} = x_{b,c,i} s_c        xbar += ybar s_c    sbar_c += sum_{b,i} ybar x */
 #include <string.h>
 
+#include "tensor/channels.h"
 #include "tensor/tape_impl.h"
 
 static void same(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
   WL_FOR_EACH_PUT(i, c->node->size, out, keep, x[i]);
 }
+
+/* add_bias */
 
 static void bias_apply(const wl_op_call *c, const wl_real *restrict b, wl_real *restrict y, bool keep) {
   const int64_t n = c->in[1].node->size, rows = c->node->size / n;
@@ -28,6 +33,59 @@ const wl_tape_op wl_tape_op_add_bias = {.name = "add_bias",
                                         .apply = {same, bias_apply},
                                         .pull = {same, bias_pull}};
 
+/* add_channel */
+
+static void channel_apply(const wl_op_call *call, const wl_real *restrict b, wl_real *restrict y, bool keep) {
+  const wl_channels s = wl_channels_of(call->node);
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const wl_real term = b[r % s.channels];
+    WL_FOR_EACH_PUT(i, s.inner, y + r * s.inner, keep, term);
+  }
+}
+
+static void channel_pull(const wl_op_call *call, const wl_real *restrict gy, wl_real *restrict gb, bool keep) {
+  const wl_channels s = wl_channels_of(call->node);
+  double *const sums = call->temp;
+  wl_channel_sums(s, gy, 1.0, sums);
+  WL_FOR_EACH_PUT(c, s.channels, gb, keep, (wl_real)sums[c]);
+}
+
+const wl_tape_op wl_tape_op_add_channel = {.name = "add_channel",
+                                           .signature = "(B,C,H,W)(C) or (B,C)(C)",
+                                           .arity = 2,
+                                           WL_OP_PASSES(linear),
+                                           .apply = {same, channel_apply},
+                                           .pull = {same, channel_pull}};
+
+/* mul_channel */
+
+static void channel_product(const wl_op_call *call, const wl_real *restrict x, const wl_real *restrict factors,
+                            wl_real *restrict y, bool keep) {
+  const wl_channels s = wl_channels_of(call->node);
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const wl_real factor = factors[r % s.channels], *const from = x + r * s.inner;
+    WL_FOR_EACH_PUT(i, s.inner, y + r * s.inner, keep, factor * from[i]);
+  }
+}
+
+static void channel_pull_factors(const wl_op_call *call, const wl_real *restrict x, const wl_real *restrict gy,
+                                 wl_real *restrict gs, bool keep) {
+  const wl_channels s = wl_channels_of(call->node);
+  double *const sums = call->temp;
+  wl_channel_products(s, x, gy, 1.0, sums);
+  WL_FOR_EACH_PUT(c, s.channels, gs, keep, (wl_real)sums[c]);
+}
+
+const wl_tape_op wl_tape_op_mul_channel = {.name = "mul_channel",
+                                           .signature = "(B,C,H,W)(C) or (B,C)(C)",
+                                           .arity = 2,
+                                           WL_OP_PASSES(bilinear),
+                                           .product = channel_product,
+                                           .pull_a = channel_product,
+                                           .pull_b = channel_pull_factors};
+
+/* Builders. */
+
 wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b) {
   const wl_tape_op *op = &wl_tape_op_add_bias;
   if (!wl_tape_operands(t, op, x, b)) return -1;
@@ -35,3 +93,15 @@ wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b) {
   if (a->ndim < 1 || bias->ndim != 1 || a->shape[a->ndim - 1] != bias->shape[0]) return wl_tape_misfit(t, op, x, b);
   return wl_tape_push_like(t, op, x, b);
 }
+
+static wl_node along_channels(wl_tape *t, const wl_tape_op *op, wl_node x, wl_node b) {
+  if (!wl_tape_operands(t, op, x, b)) return -1;
+  const wl_tape_node *a = &t->nodes[x], *vector = &t->nodes[b];
+  if (!wl_has_channels(a) || vector->ndim != 1 || a->shape[1] != vector->shape[0]) return wl_tape_misfit(t, op, x, b);
+  wl_tape_node draft = wl_tape_draft(op, x, b, a->ndim, a->shape);
+  draft.temp_bytes = (size_t)a->shape[1] * sizeof(double);
+  return wl_tape_push(t, &draft);
+}
+
+wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b) { return along_channels(t, &wl_tape_op_add_channel, x, b); }
+wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s) { return along_channels(t, &wl_tape_op_mul_channel, x, s); }

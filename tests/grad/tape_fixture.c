@@ -158,7 +158,7 @@ static void check_bench(const char *name, const tape_case *test, bench *w) {
   const double h = test->h > 0 ? test->h : 1e-2;
   for (int64_t i = 0; i < w->n; i++) w->g[i] = NAN;
   gradient(w, w->x, w->g);
-  directional check = {name, loss, w, w->x, w->g, 0, w->n, h, 1e-5 * h * h};
+  directional check = {name, loss, w, w->x, w->g, 0, w->n, h, fmax(1e-5 * h * h, 1e-10)};
   directional_check(&check);
   hessian_vector(w, w->u, w->hu);
   char second[160];

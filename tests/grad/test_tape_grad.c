@@ -67,6 +67,41 @@ static wl_node sigmoid_cross_entropy(tape_builder *b) {
   return wl_op_sigmoid_cross_entropy(b->tape, operand(b, 0, SHAPE(7)), operand(b, 1, SHAPE(7)));
 }
 
+static wl_node conv2d(tape_builder *b) {
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), operand(b, 1, SHAPE(4, 3, 3, 3)), 1, 1);
+}
+
+static wl_node conv2d_strided(tape_builder *b) { /* a rest at the edge, uneven filter */
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)), 3, 1);
+}
+
+static wl_node conv2d_wide_pad(tape_builder *b) { /* windows that lie wholly in the padding */
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 1, 3, 2)), operand(b, 1, SHAPE(2, 1, 2, 3)), 2, 4);
+}
+
+static wl_node conv2d_point(tape_builder *b) { /* 1 x 1: the image is the matrix */
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 3, 5)), operand(b, 1, SHAPE(4, 3, 1, 1)), 1, 0);
+}
+
+static wl_node max_pool(tape_builder *b) { return wl_op_max_pool(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), 2, 2); }
+static wl_node max_pool_overlap(tape_builder *b) { return wl_op_max_pool(b->tape, operand(b, 0, SHAPE(1, 2, 7, 8)), 3, 2); }
+static wl_node avg_pool(tape_builder *b) { return wl_op_avg_pool(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), 2, 2); }
+static wl_node avg_pool_overlap(tape_builder *b) { return wl_op_avg_pool(b->tape, operand(b, 0, SHAPE(1, 2, 7, 8)), 3, 2); }
+static wl_node batch_norm(tape_builder *b) { return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(5, 3, 2, 3)), 1e-5); }
+static wl_node batch_norm_columns(tape_builder *b) { return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(7, 5)), 1e-5); }
+
+static wl_node add_channel(tape_builder *b) {
+  return wl_op_add_channel(b->tape, operand(b, 0, SHAPE(2, 3, 5, 3)), operand(b, 1, SHAPE(3)));
+}
+
+static wl_node mul_channel(tape_builder *b) {
+  return wl_op_mul_channel(b->tape, operand(b, 0, SHAPE(2, 3, 5, 3)), operand(b, 1, SHAPE(3)));
+}
+
+static wl_node mul_columns(tape_builder *b) {
+  return wl_op_mul_channel(b->tape, operand(b, 0, SHAPE(5, 7)), operand(b, 1, SHAPE(7)));
+}
+
 /* The same node as both operands, and a node with many consumers. */
 
 static wl_node mul_self(tape_builder *b) {
@@ -128,6 +163,19 @@ static const tape_case cases[] = {
     {"mean", mean, 1, 0, 0, 0},
     {"softmax_cross_entropy", softmax_cross_entropy, 1, 0, 0, 0},
     {"sigmoid_cross_entropy", sigmoid_cross_entropy, 2, 0, 0, 0},
+    {"conv2d", conv2d, 2, 0, 0, 0.4},
+    {"conv2d, stride and rest", conv2d_strided, 2, 0, 0, 0.5},
+    {"conv2d, wide padding", conv2d_wide_pad, 2, 0, 0, 0},
+    {"conv2d, 1 x 1", conv2d_point, 2, 0, 0, 0},
+    {"max_pool", max_pool, 1, 1, 1e-3, 0},
+    {"max_pool, overlapping", max_pool_overlap, 1, 1, 1e-3, 0},
+    {"avg_pool", avg_pool, 1, 0, 0, 0},
+    {"avg_pool, overlapping", avg_pool_overlap, 1, 0, 0, 0},
+    {"batch_norm", batch_norm, 1, 0, 0, 0},
+    {"batch_norm of columns", batch_norm_columns, 1, 0, 0, 0},
+    {"add_channel", add_channel, 2, 0, 0, 0},
+    {"mul_channel", mul_channel, 2, 0, 0, 0},
+    {"mul_channel of columns", mul_columns, 2, 0, 0, 0},
     {"mul with itself", mul_self, 1, 0, 0, 0},
     {"add and sub with itself", sub_self, 1, 0, 0, 0},
     {"matmul with itself", matmul_self, 1, 0, 0, 0.5},

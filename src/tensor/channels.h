@@ -1,0 +1,37 @@
+/* channels.h - a tensor seen as (batch, channels, inner), and sums per channel. Private to tensor. */
+#ifndef WL_TENSOR_CHANNELS_H
+#define WL_TENSOR_CHANNELS_H
+
+#include "tensor/sums.h"
+#include "tensor/tape_impl.h"
+
+typedef struct wl_channels {
+  int64_t batch, channels, inner; /* (B,C,H,W): inner = H W; (B,n): channels = n, inner = 1 */
+} wl_channels;
+
+static inline wl_channels wl_channels_of(const wl_tape_node *node) {
+  return (wl_channels){node->shape[0], node->shape[1], node->size / (node->shape[0] * node->shape[1])};
+}
+
+static inline bool wl_has_channels(const wl_tape_node *node) { return node->ndim == 2 || node->ndim == 4; }
+
+/* out[c] = factor sum over batch and inner of x */
+static inline void wl_channel_sums(wl_channels s, const wl_real *x, double factor, double *out) {
+  for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
+  for (int64_t b = 0; b < s.batch; ++b)
+    for (int64_t c = 0; c < s.channels; ++c) out[c] += wl_sum(s.inner, x + (b * s.channels + c) * s.inner);
+  for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
+}
+
+/* out[c] = factor sum over batch and inner of x y */
+static inline void wl_channel_products(wl_channels s, const wl_real *x, const wl_real *y, double factor, double *out) {
+  for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
+  for (int64_t b = 0; b < s.batch; ++b)
+    for (int64_t c = 0; c < s.channels; ++c) {
+      const int64_t at = (b * s.channels + c) * s.inner;
+      out[c] += wl_sum_product(s.inner, x + at, y + at);
+    }
+  for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* ops_norm.c - batch normalisation per channel with the batch's own statistics
+ * (Ioffe and Szegedy 2015), over the M = B H W (or B) elements of a channel.
+ *
+ *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
+ *
+ * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). Hence
+ *   reverse          xbar  += J ybar
+ *   tangent          y.     = J x.
+ *   tangent reverse  x.bar += J y.bar + J. ybar,  r. = -r^2 mean(x. y),
+ *     J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
+#include <math.h>
+
+#include "tensor/channels.h"
+#include "tensor/tape_impl.h"
+
+/* saved: r (C) in double; temp: up to four vectors (C) in double */
+
+static void center(wl_channels s, const wl_real *x, const double *mean, wl_real *y) {
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const wl_real m = (wl_real)mean[r % s.channels];
+    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) y[i] = x[i] - m;
+  }
+}
+
+static void batch_norm_forward(const wl_op_call *call) {
+  const wl_channels s = wl_channels_of(call->node);
+  const double share = 1.0 / (double)(s.batch * s.inner);
+  double *const rate = call->saved, *const moment = call->temp;
+  wl_channel_sums(s, call->in[0].value, share, moment);
+  center(s, call->in[0].value, moment, call->value);
+  wl_channel_products(s, call->value, call->value, share, moment);
+  for (int64_t c = 0; c < s.channels; ++c) rate[c] = 1.0 / sqrt(moment[c] + call->node->factor);
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const wl_real factor = (wl_real)rate[r % s.channels];
+    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) call->value[i] *= factor;
+  }
+}
+
+/* out = or += J z */
+static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out, bool keep) {
+  const wl_channels s = wl_channels_of(call->node);
+  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = call->saved;
+  const wl_real *restrict y = call->value;
+  double *const mean_z = call->temp, *const mean_zy = mean_z + s.channels;
+  wl_channel_sums(s, z, share, mean_z);
+  wl_channel_products(s, z, y, share, mean_zy);
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const int64_t c = r % s.channels, at = r * s.inner;
+    const wl_real factor = (wl_real)rate[c], m = (wl_real)mean_z[c], p = (wl_real)mean_zy[c];
+    WL_FOR_EACH_PUT(i, s.inner, out + at, keep, factor * (z[at + i] - m - y[at + i] * p));
+  }
+}
+
+/* out += J. z with z = ybar */
+static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
+  const wl_channels s = wl_channels_of(call->node);
+  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = call->saved;
+  const wl_real *restrict y = call->value, *restrict dy = call->dot, *restrict z = call->grad;
+  double *const mean_z = call->temp, *const mean_zy = mean_z + s.channels;
+  double *const mean_zdy = mean_zy + s.channels, *const mean_dxy = mean_zdy + s.channels;
+  wl_channel_sums(s, z, share, mean_z);
+  wl_channel_products(s, z, y, share, mean_zy);
+  wl_channel_products(s, z, dy, share, mean_zdy);
+  wl_channel_products(s, call->in[0].dot, y, share, mean_dxy);
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const int64_t c = r % s.channels, at = r * s.inner;
+    const wl_real factor = (wl_real)rate[c], factor_dot = (wl_real)(-rate[c] * rate[c] * mean_dxy[c]);
+    const wl_real m = (wl_real)mean_z[c], p = (wl_real)mean_zy[c], q = (wl_real)mean_zdy[c];
+    for (int64_t i = at; i < at + s.inner; ++i)
+      out[i] += factor_dot * (z[i] - m - y[i] * p) - factor * (dy[i] * p + y[i] * q);
+  }
+}
+
+static void batch_norm_reverse(const wl_op_call *call) {
+  if (call->in[0].grad) jacobian(call, call->grad, call->in[0].grad, call->in[0].keep);
+}
+
+static void batch_norm_tangent(const wl_op_call *call) { jacobian(call, call->in[0].dot, call->dot, false); }
+
+static void batch_norm_tangent_reverse(const wl_op_call *call) {
+  if (!call->in[0].graddot) return;
+  jacobian(call, call->graddot, call->in[0].graddot, call->in[0].keep);
+  if (call->in[0].dot) add_jacobian_dot(call, call->in[0].graddot);
+}
+
+static double batch_norm_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_tape_node *none) {
+  (void)x, (void)none;
+  return 8.0 * (double)y->size;
+}
+
+const wl_tape_op wl_tape_op_batch_norm = {.name = "batch_norm",
+                                          .signature = "(B,C,H,W) or (B,C)",
+                                          .arity = 1,
+                                          .forward = batch_norm_forward,
+                                          .reverse = batch_norm_reverse,
+                                          .tangent = batch_norm_tangent,
+                                          .tangent_reverse = batch_norm_tangent_reverse,
+                                          .flops = batch_norm_flops};
+
+wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps) {
+  const wl_tape_op *op = &wl_tape_op_batch_norm;
+  if (!wl_tape_operands(t, op, x, -1)) return -1;
+  if (!wl_has_channels(&t->nodes[x])) return wl_tape_misfit(t, op, x, -1);
+  if (!(eps > 0)) return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator batch_norm: eps %g must be positive", eps);
+  wl_tape_node draft = wl_tape_draft(op, x, -1, t->nodes[x].ndim, t->nodes[x].shape);
+  draft.factor = eps;
+  draft.saved_bytes = (size_t)draft.shape[1] * sizeof(double);
+  draft.temp_bytes = 4 * draft.saved_bytes;
+  return wl_tape_push(t, &draft);
+}
