@@ -15,7 +15,7 @@ wait_for 60 "a checkpoint of seed 2" has_checkpoint_after "$RUN/seed-2" -1
 scancel --signal=USR1 --batch "${array}_2"
 wait_for 30 "task 2 to be requeued" is_state "${array}_2" PENDING
 expect_same "the aggregate while a seed is unfinished" PENDING "$(job_state "$aggregate")"
-scontrol update JobId="${array}_2" StartTime=now
+start_now "${array}_2"
 wait_completed "$aggregate" "aggregate-$aggregate.out" 120
 
 for seed in 1 2 3; do
