@@ -1,0 +1,239 @@
+/* atomic_file.c - temporary, sync, check, rename, sync of the directory.
+ *
+ * A process killed at any point leaves `path` as it was, or whole and new, and at worst a stale
+ * temporary, which the next writer removes. */
+#define _GNU_SOURCE
+#include "io/atomic_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define TEMPORARY_MARK ".tmp-"
+
+enum { PART = 1 << 26 }; /* bytes of one write call */
+
+static atomic_llong steps_taken;
+
+/* True when this step is the one that WL_FAIL_IO asks to fail. */
+static bool is_to_fail(void) {
+  const char *const wanted = getenv("WL_FAIL_IO");
+  return wanted && atomic_fetch_add(&steps_taken, 1) + 1 == strtoll(wanted, NULL, 10);
+}
+
+/* ---- paths and errors ---- */
+
+wl_status wl_join(char out[WL_PATH_MAX], const char *folder, const char *name) {
+  const int length = snprintf(out, WL_PATH_MAX, "%s/%s", folder, name);
+  if (length < 0 || length >= WL_PATH_MAX)
+    return WL_FAIL(WL_ERR_CONFIG, "the path '%s/%s' is longer than %d bytes: choose a shorter output folder", folder, name,
+                   WL_PATH_MAX - 1);
+  return WL_OK;
+}
+
+/* The folder part of a path, "." without one. */
+static void folder_of(const char *path, char out[WL_PATH_MAX]) {
+  const char *const slash = strrchr(path, '/');
+  if (!slash) snprintf(out, WL_PATH_MAX, ".");
+  else snprintf(out, WL_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+static wl_status full_disk(const char *doing, const char *path, int error) {
+  char folder[WL_PATH_MAX];
+  struct statvfs disk;
+  folder_of(path, folder);
+  if (statvfs(folder, &disk) != 0)
+    return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
+  return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s; %llu bytes are free in '%s': free some, raise the quota or the file size "
+                 "limit, or choose another output folder", doing, path, strerror(error),
+                 (unsigned long long)disk.f_bavail * disk.f_frsize, folder);
+}
+
+wl_status wl_os_fail(const char *doing, const char *path, int error) {
+  switch (error) {
+    case ENOSPC: case EDQUOT: case EFBIG: return full_disk(doing, path, error);
+    case EACCES: case EPERM: case EROFS:
+      return WL_FAIL(WL_ERR_PERMISSION, "cannot %s '%s': %s; check the rights of the file and its folder", doing, path,
+                     strerror(error));
+    case ENOENT: case ENOTDIR: case EISDIR: case ENAMETOOLONG: case ELOOP: case EEXIST:
+      return WL_FAIL(WL_ERR_CANNOT_CREATE, "cannot %s '%s': %s; check that its folder exists and the name is free", doing,
+                     path, strerror(error));
+    default: return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
+  }
+}
+
+/* ---- writing ---- */
+
+static wl_status begin_step(const char *doing, const char *path) {
+  if (!is_to_fail()) return WL_OK;
+  return WL_FAIL(WL_ERR_IO, "cannot %s '%s': failure asked for by WL_FAIL_IO", doing, path);
+}
+
+static wl_status write_part(int fd, const char *path, const char *data, size_t bytes) {
+  WL_TRY(begin_step("write", path));
+  while (bytes > 0) {
+    const ssize_t done = write(fd, data, bytes);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return wl_os_fail("write", path, errno);
+    if (done == 0) return wl_os_fail("write", path, ENOSPC);
+    data += done;
+    bytes -= (size_t)done;
+  }
+  return WL_OK;
+}
+
+static wl_status write_pieces(int fd, const char *path, const wl_piece *pieces, int n_pieces) {
+  for (int i = 0; i < n_pieces; i++) {
+    const char *const data = pieces[i].data;
+    for (size_t at = 0; at < pieces[i].bytes; at += PART) {
+      const size_t left = pieces[i].bytes - at;
+      WL_TRY(write_part(fd, path, data + at, left < PART ? left : PART));
+    }
+  }
+  WL_TRY(begin_step("sync", path));
+  if (fsync(fd) != 0) return wl_os_fail("sync", path, errno);
+  return WL_OK;
+}
+
+static wl_status create(const char *temporary, const char *path, const wl_piece *pieces, int n_pieces) {
+  WL_TRY(begin_step("create", path));
+  const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) return wl_os_fail("create", path, errno);
+  const wl_status status = write_pieces(fd, path, pieces, n_pieces);
+  if (close(fd) != 0 && status == WL_OK) return wl_os_fail("close", path, errno);
+  return status;
+}
+
+/* Some file systems have no sync of directories (EINVAL): nothing more can be done there. */
+static wl_status sync_folder(const char *path) {
+  char folder[WL_PATH_MAX];
+  folder_of(path, folder);
+  const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return wl_os_fail("open the folder of", path, errno);
+  const int error = fsync(fd) != 0 ? errno : 0;
+  close(fd);
+  return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
+}
+
+static wl_status place(const char *temporary, const char *path) {
+  WL_TRY(begin_step("rename to", path));
+  if (rename(temporary, path) != 0) return wl_os_fail("rename to", path, errno);
+  return sync_folder(path);
+}
+
+wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces, wl_file_check check) {
+  char temporary[WL_PATH_MAX];
+  const int length = snprintf(temporary, sizeof temporary, "%s" TEMPORARY_MARK "%ld", path, (long)getpid());
+  if (length < 0 || length >= WL_PATH_MAX)
+    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder", path);
+
+  wl_status status = create(temporary, path, pieces, n_pieces);
+  if (status == WL_OK && check) status = begin_step("verify", path);
+  if (status == WL_OK && check) status = check(temporary);
+  if (status == WL_OK) status = place(temporary, path);
+  if (status != WL_OK) unlink(temporary);
+  return status;
+}
+
+/* ---- folders ---- */
+
+bool wl_is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
+
+void wl_remove_temporaries(const char *folder) {
+  char **names = NULL, path[WL_PATH_MAX];
+  int count = 0;
+  if (wl_list_folder(folder, wl_is_temporary, &names, &count) != WL_OK) return;
+  for (int i = 0; i < count; i++)
+    if (wl_join(path, folder, names[i]) == WL_OK) unlink(path);
+  wl_free_names(names, count);
+}
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+void wl_free_names(char **names, int count) {
+  for (int i = 0; i < count; i++) free(names[i]);
+  free(names);
+}
+
+static wl_status collect_names(DIR *folder, bool (*wanted)(const char *name), char ***names, int *count) {
+  int room = 0;
+  for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+    if (!wanted(entry->d_name)) continue;
+    if (*count == room) {
+      room = 2 * room + 16;
+      char **const more = realloc(*names, (size_t)room * sizeof **names);
+      if (!more) return WL_FAIL(WL_ERR_OS, "out of memory while listing a folder of %d files", *count);
+      *names = more;
+    }
+    char *const copy = strdup(entry->d_name);
+    if (!copy) return WL_FAIL(WL_ERR_OS, "out of memory while listing a folder of %d files", *count);
+    (*names)[(*count)++] = copy;
+  }
+  return WL_OK;
+}
+
+wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), char ***names, int *count) {
+  *names = NULL;
+  *count = 0;
+  DIR *const handle = opendir(folder);
+  if (!handle && errno == ENOENT) return WL_OK;
+  if (!handle) return wl_os_fail("list", folder, errno);
+  const wl_status status = collect_names(handle, wanted, names, count);
+  closedir(handle);
+  if (status != WL_OK) {
+    wl_free_names(*names, *count);
+    *names = NULL;
+    *count = 0;
+    return status;
+  }
+  if (*count > 1) qsort(*names, (size_t)*count, sizeof **names, compare_names);
+  return WL_OK;
+}
+
+/* ---- reading ---- */
+
+static wl_status read_all(int fd, const char *path, char *data, size_t bytes) {
+  for (size_t at = 0; at < bytes;) {
+    const size_t left = bytes - at;
+    const ssize_t got = read(fd, data + at, left < PART ? left : PART);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (got == 0) return WL_FAIL(WL_ERR_IO, "'%s' became shorter while it was read", path);
+    at += (size_t)got;
+  }
+  return WL_OK;
+}
+
+static wl_status read_open_file(int fd, const char *path, char **data, size_t *bytes) {
+  struct stat file;
+  if (fstat(fd, &file) != 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+  if (!S_ISREG(file.st_mode)) return WL_FAIL(WL_ERR_NO_INPUT, "'%s' is not a regular file", path);
+  *bytes = (size_t)file.st_size;
+  *data = malloc(*bytes + 1);
+  if (!*data) return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted to read '%s'", *bytes, path);
+  (*data)[*bytes] = '\0';
+  const wl_status status = read_all(fd, path, *data, *bytes);
+  if (status == WL_OK) return WL_OK;
+  free(*data);
+  *data = NULL;
+  return status;
+}
+
+wl_status wl_read_whole(const char *path, char **data, size_t *bytes) {
+  *data = NULL;
+  *bytes = 0;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && (errno == EACCES || errno == EPERM)) return wl_os_fail("read", path, errno);
+  if (fd < 0) return WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': %s", path, strerror(errno));
+  const wl_status status = read_open_file(fd, path, data, bytes);
+  close(fd);
+  return status;
+}

@@ -1,0 +1,10 @@
+/* checkpoint_list.h - the checkpoints of a run, for those that open, prune and describe them. */
+#ifndef WL_IO_CHECKPOINT_LIST_H
+#define WL_IO_CHECKPOINT_LIST_H
+
+#include "io/atomic_file.h"
+
+/* File names, newest first, and their folder. Freed with wl_free_names. */
+wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], char ***names, int *count);
+
+#endif

@@ -1,0 +1,37 @@
+/* file_impl.h - inside the files: stored items with their layout, and open files. */
+#ifndef WL_IO_FILE_IMPL_H
+#define WL_IO_FILE_IMPL_H
+
+#include "io/atomic_file.h"
+#include "io/checkpoint.h"
+#include "io/h5_support.h"
+
+struct wl_file {
+  hid_t id;
+  char path[WL_PATH_MAX];
+};
+
+/* Rows of a virtual dataset that lie in another file. `shape` is that of the source; where it is
+ * smaller than the virtual one beyond the first dimension, the rest reads as the fill value. */
+typedef struct wl_source {
+  const char *file;  /* relative to the virtual file's folder, borrowed */
+  int64_t at;        /* first row in the virtual dataset */
+  int64_t shape[WL_MAX_DIMS];
+} wl_source;
+
+/* A field and how it is stored. */
+typedef struct wl_item {
+  wl_field field;           /* data NULL for a virtual dataset */
+  bool half;                /* floats as IEEE binary16 */
+  int compression;          /* deflate level with shuffle; 0: contiguous */
+  const wl_source *sources; /* [n_sources] of a virtual dataset, borrowed */
+  int n_sources;
+} wl_item;
+
+/* As wl_file_write, with the layout of each item. */
+wl_status wl_items_write(const char *path, const char *kind, const wl_item *items, int n_items,
+                         const wl_attribute *attributes, int n_attributes);
+/* Re-reads every dataset through HDF5 and compares it with its checksum; WL_ERR_DATA names it. */
+wl_status wl_file_check_datasets(const wl_file *file);
+
+#endif

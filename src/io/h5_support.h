@@ -1,0 +1,53 @@
+/* h5_support.h - what every user of HDF5 in this folder needs: quiet errors, types, attributes, names. */
+#ifndef WL_IO_H5_SUPPORT_H
+#define WL_IO_H5_SUPPORT_H
+
+#include <hdf5.h>
+#include <hdf5_hl.h>
+
+#include "base/field.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "checksums are those of little-endian data");
+
+enum { WL_SCHEMA_VERSION = 1 };
+
+/* How the netCDF-4 convention begins the name of a scale without coordinates. */
+#define WL_BARE_SCALE "This is a netCDF dimension but not a netCDF variable."
+
+/* An id that is released when it goes out of scope. */
+#define WL_H5_SCOPED __attribute__((cleanup(wl_h5_release))) hid_t
+void wl_h5_release(const hid_t *id);
+
+/* HDF5 keeps its errors for us and prints none. Call at each entry from outside. */
+void wl_h5_quiet(void);
+/* WL_FAIL with HDF5's own description behind ours: "cannot write dataset 'x' of 'file': ...". */
+wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define WL_TRY_H5(call, code, path, ...)                                   \
+  do {                                                                     \
+    if ((call) < 0) return wl_h5_fail((code), (path), __VA_ARGS__);        \
+  } while (0)
+
+/* The stored type; the caller releases it. `half`: IEEE binary16 for the floats. */
+hid_t wl_h5_type(wl_type type, bool half);
+/* The type of a dataset; false when it is none of ours. Half precision counts as float32. */
+bool wl_h5_known_type(hid_t stored, wl_type *type, bool *half);
+
+/* Attributes. Text has a fixed length, UTF-8, a zero at its end. */
+wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const char *value);
+wl_status wl_h5_put_uint64(const char *path, hid_t object, const char *name, uint64_t value);
+wl_status wl_h5_put_int64(const char *path, hid_t object, const char *name, int64_t value);
+/* malloc'ed; WL_ERR_DATA when absent or no text. */
+wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value);
+wl_status wl_h5_get_uint64(const char *path, hid_t object, const char *name, uint64_t *value);
+
+/* Access properties without file locks: no file is ever changed in place. Released by the caller. */
+hid_t wl_h5_access(void);
+/* Paths of all datasets below a group in alphabetical order, without leading "/"; scales that only
+ * name a dimension are left out. Freed with wl_free_names. */
+wl_status wl_h5_list(const char *path, hid_t file, char ***names, int *count);
+/* Whether a dataset only names a dimension. */
+bool wl_h5_is_bare_scale(hid_t dataset);
+/* XXH3 of all elements of a dataset as they are stored, decompressed. */
+wl_status wl_h5_checksum(const char *path, const char *name, hid_t dataset, uint64_t *checksum);
+
+#endif
