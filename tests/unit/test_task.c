@@ -119,18 +119,25 @@ static void test_impossible_options(void **state) {
   }
 }
 
+/* The properties, each tested on every family. */
+static const struct {
+  const char *name;
+  CMUnitTestFunction test;
+} properties[] = {{"pure function", test_pure_function},
+                  {"identity", test_identity},
+                  {"evaluate", test_evaluate}};
+enum { PROPERTIES = sizeof properties / sizeof *properties };
+
 int main(void) {
-  struct CMUnitTest tests[3 * CASES + 2];
+  static char names[PROPERTIES * CASES][96];
+  struct CMUnitTest tests[PROPERTIES * CASES + 2];
   int n = 0;
-  for (int i = 0; i < CASES; i++) {
-    void *yaml = (void *)cases[i];
-    tests[n++] = (struct CMUnitTest){
-        .name = "pure function", .test_func = test_pure_function, .initial_state = yaml};
-    tests[n++] =
-        (struct CMUnitTest){.name = "identity", .test_func = test_identity, .initial_state = yaml};
-    tests[n++] =
-        (struct CMUnitTest){.name = "evaluate", .test_func = test_evaluate, .initial_state = yaml};
-  }
+  for (int p = 0; p < PROPERTIES; p++)
+    for (int c = 0; c < CASES; c++, n++) {
+      snprintf(names[n], sizeof names[n], "%s %s", properties[p].name, cases[c]);
+      tests[n] = (struct CMUnitTest){
+          .name = names[n], .test_func = properties[p].test, .initial_state = (void *)cases[c]};
+    }
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_registry);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_impossible_options);
   return _cmocka_run_group_tests("task", tests, (size_t)n, NULL, NULL);
