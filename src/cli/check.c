@@ -28,7 +28,8 @@ static void shape_text(const wl_check_block *b, char *text, size_t size) {
   size_t used = 0;
   text[0] = '\0';
   for (int d = 0; d < b->ndim && used < size; d++)
-    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? " x " : "", (long long)b->shape[d]);
+    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? " x " : "",
+                             (long long)b->shape[d]);
 }
 
 static const char *verdict(const wl_check_block *b) {
@@ -46,7 +47,8 @@ static void print_block(const wl_check_block *b, FILE *out) {
 
 static void print_task(const wl_check_task *t, int number, FILE *out) {
   fprintf(out, "task %d: %s, %lld inner parameters, steps %lld to %lld, meta-loss %.10g\n", number,
-          t->family, (long long)t->n, (long long)t->t0, (long long)(t->t0 + t->steps), t->meta_loss);
+          t->family, (long long)t->n, (long long)t->t0, (long long)(t->t0 + t->steps),
+          t->meta_loss);
   fprintf(out, "  engine and step-by-step rollout differ by %.1e: %s\n", t->disagreement,
           t->passed ? "ok" : "WRONG");
   fprintf(out, "  %-28s %16s %12s %10s %6s\n", "block", "shape", "|gradient|", "error", "slope");
@@ -60,10 +62,11 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
     print_task(&r->tasks[i], i, out);
     for (; b < r->count && r->blocks[b].task == i; b++) print_block(&r->blocks[b], out);
   }
-  fprintf(out,
-          "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where it can "
-          "be seen\n",
-          r->passed ? "All passed" : "FAILED", tolerance);
+  fprintf(
+      out,
+      "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where it can "
+      "be seen\n",
+      r->passed ? "All passed" : "FAILED", tolerance);
 }
 
 /* ---- For scripts ---------------------------------------------------------------------------- */
@@ -93,7 +96,8 @@ static json_t *task_json(const wl_check_report *r, int number_of_task) {
   json_object_set_new(o, "meta_loss", number(t->meta_loss));
   json_object_set_new(o, "disagreement", number(t->disagreement));
   for (int b = 0; b < r->count; b++)
-    if (r->blocks[b].task == number_of_task) json_array_append_new(blocks, block_json(&r->blocks[b]));
+    if (r->blocks[b].task == number_of_task)
+      json_array_append_new(blocks, block_json(&r->blocks[b]));
   json_object_set_new(o, "blocks", blocks);
   return o;
 }
@@ -134,7 +138,8 @@ static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump) wl_log_info("everything needed to recompute this is in %s", q->dump);
   if (r->passed) return WL_OK;
-  return WL_FAIL(WL_ERR_SOFTWARE, "a meta-gradient differs from its central differences; the table says which");
+  return WL_FAIL(WL_ERR_SOFTWARE,
+                 "a meta-gradient differs from its central differences; the table says which");
 }
 
 /* One window is one process's work: rank 0 does it, the others wait for the verdict. */
@@ -161,5 +166,6 @@ static wl_status run_check(wl_cli *cli, int argc, char **argv) {
 static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
 const wl_command wl_command_check = {
-    "check", "CONFIG", "compares every meta-gradient block with central differences, in float64",
-    1, 1, arguments, help_keys, true, run_check};
+    "check",   "CONFIG", "compares every meta-gradient block with central differences, in float64",
+    1,         1,        arguments,
+    help_keys, true,     run_check};

@@ -6,8 +6,8 @@
  * signed, over several directions v and a geometric ladder of h. F comes from a rollout of its own
  * (check_rollout.c), not from the window engine. Second order: F is the real function. First order
  * is no gradient of it; there the inner gradients are frozen at the base point, which makes it one.
- * Two things are asked of a block: the error at the best h is within the tolerance, and where
- * truncation rules it falls as h^2. */
+ * Two things are asked of a block: the error at the best h is within the tolerance, D(h) itself or
+ * with its h^2 term extrapolated away, and where truncation rules the error of D(h) falls as h^2. */
 #ifndef WL_TRAIN_CHECK_H
 #define WL_TRAIN_CHECK_H
 
@@ -23,7 +23,7 @@ typedef struct wl_check_block {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   double norm;  /* of the block's gradient */
-  double error; /* at the best h, the largest over directions */
+  double error; /* relative, at the best h; the largest over directions */
   double slope; /* median order of the error in h; NaN where fewer than two pairs show one */
   bool zero;    /* gradient and differences are all exactly 0 */
   bool passed;

@@ -28,7 +28,8 @@ struct wl_dump {
 /* Room for a field of `size` elements; *data is to be filled. */
 static wl_status add(wl_dump *d, const char *name, wl_type type, int ndim, const int64_t *shape,
                      const char *meaning, void **data) {
-  if (d->count == d->capacity) return WL_FAIL(WL_ERR_SOFTWARE, "more than %d fields in a dump", d->capacity);
+  if (d->count == d->capacity)
+    return WL_FAIL(WL_ERR_SOFTWARE, "more than %d fields in a dump", d->capacity);
   wl_field *f = &d->fields[d->count];
   *f = (wl_field){.type = type, .ndim = ndim, .units = "1"};
   memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
@@ -41,7 +42,8 @@ static wl_status add(wl_dump *d, const char *name, wl_type type, int ndim, const
   return WL_OK;
 }
 
-static wl_status add_count(wl_dump *d, int task, const char *key, int64_t value, const char *meaning) {
+static wl_status add_count(wl_dump *d, int task, const char *key, int64_t value,
+                           const char *meaning) {
   char name[128];
   int64_t *data = NULL;
   snprintf(name, sizeof name, "task%d/%s", task, key);
@@ -50,7 +52,8 @@ static wl_status add_count(wl_dump *d, int task, const char *key, int64_t value,
   return WL_OK;
 }
 
-static wl_status add_number(wl_dump *d, int task, const char *key, double value, const char *meaning) {
+static wl_status add_number(wl_dump *d, int task, const char *key, double value,
+                            const char *meaning) {
   char name[128];
   double *data = NULL;
   snprintf(name, sizeof name, "task%d/%s", task, key);
@@ -101,8 +104,8 @@ static wl_status add_theta_start(wl_dump *d, const wl_check_window *w) {
   WL_TRY(WL_NEW(flat, w->n));
   for (int64_t i = 0; i < w->n; i++) flat[i] = (double)w->theta_start[i];
   snprintf(prefix, sizeof prefix, "task%d/theta_start", w->number);
-  const wl_status status = add_blocks(d, prefix, wl_task_theta(w->task), flat,
-                                      "inner parameters at the window's start");
+  const wl_status status =
+      add_blocks(d, prefix, wl_task_theta(w->task), flat, "inner parameters at the window's start");
   wl_free(flat);
   return status;
 }
@@ -126,7 +129,8 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
 /* One leaf's values as the workspace holds them, after those of `row` batches. */
 static void copy_leaf(wl_tape_ws *ws, const wl_tape_leaf *leaf, int64_t row, void *data) {
   for (int64_t i = 0; i < leaf->size; i++) {
-    if (leaf->labels) ((int64_t *)data)[row * leaf->size + i] = wl_tape_label_data(ws, leaf->node)[i];
+    if (leaf->labels)
+      ((int64_t *)data)[row * leaf->size + i] = wl_tape_label_data(ws, leaf->node)[i];
     else ((double *)data)[row * leaf->size + i] = (double)wl_tape_input_data(ws, leaf->node)[i];
   }
 }
@@ -141,7 +145,8 @@ static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws
     for (int k = 0; fits && k < leaf.ndim; k++) shape[k + 1] = leaf.shape[k];
     char name[128];
     void *data = NULL;
-    snprintf(name, sizeof name, "task%d/input/%s/%s", w->number, outer ? "outer" : "inner", leaf.name);
+    snprintf(name, sizeof name, "task%d/input/%s/%s", w->number, outer ? "outer" : "inner",
+             leaf.name);
     WL_TRY(add(d, name, leaf.labels ? WL_INT64 : WL_FLOAT64, fits ? leaf.ndim + 1 : 2, shape,
                "what the loss is taken on at each step", &data));
     for (int64_t k = 0; k < rows; k++) {
@@ -158,9 +163,12 @@ static wl_status add_run(wl_dump *d, const wl_check_window *w, const wl_rollout 
   WL_TRY(add_vector(d, i, "inner_loss", w->steps, r->inner_loss, "inner loss at each step"));
   WL_TRY(add_vector(d, i, "outer_loss", w->steps + 1, r->outer_loss,
                     "outer loss at theta_0 .. theta_K, NaN where it has no weight"));
-  WL_TRY(add_rows(d, i, "gradient", w->steps, w->n, w->pad, r->g, "gradient of the inner loss at each step"));
-  WL_TRY(add_rows(d, i, "update", w->steps, w->n, w->pad, r->updates, "what the rule added at each step"));
-  return add_rows(d, i, "theta", w->steps + 1, w->n, w->pad, r->thetas, "inner parameters theta_0 .. theta_K");
+  WL_TRY(add_rows(d, i, "gradient", w->steps, w->n, w->pad, r->g,
+                  "gradient of the inner loss at each step"));
+  WL_TRY(add_rows(d, i, "update", w->steps, w->n, w->pad, r->updates,
+                  "what the rule added at each step"));
+  return add_rows(d, i, "theta", w->steps + 1, w->n, w->pad, r->thetas,
+                  "inner parameters theta_0 .. theta_K");
 }
 
 wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
@@ -168,7 +176,8 @@ wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
   char prefix[64];
   WL_TRY(add_count(d, i, "t0", w->t0, "inner step of the episode at which the window starts"));
   WL_TRY(add_count(d, i, "steps", w->steps, "inner steps of the window, K"));
-  WL_TRY(add_number(d, i, "start_loss", w->start_loss, "outer loss at the episode's start, where t0 > 0"));
+  WL_TRY(add_number(d, i, "start_loss", w->start_loss,
+                    "outer loss at the episode's start, where t0 > 0"));
   WL_TRY(add_theta_start(d, w));
   WL_TRY(add_state(d, w));
   WL_TRY(add_inputs(d, w, r->task_ws, false));

@@ -12,15 +12,15 @@ typedef struct wl_check_window {
   int number;                /* of the task */
   const wl_task *task;       /* borrowed */
   wl_episode episode;
-  int64_t t0, steps;        /* first inner step, number of steps */
-  int64_t n, pad, state;    /* coordinates, padded, reals of rule state */
-  const double *phi;        /* [phi.size] base point, borrowed */
-  wl_real *theta_start;     /* [pad] */
-  wl_real *state_start;     /* [blocks][width][16] */
-  wl_real *theta_end;       /* [pad] */
-  double start_loss;        /* L_out at the episode's theta_0, for t0 > 0 */
+  int64_t t0, steps;     /* first inner step, number of steps */
+  int64_t n, pad, state; /* coordinates, padded, reals of rule state */
+  const double *phi;     /* [phi.size] base point, borrowed */
+  wl_real *theta_start;  /* [pad] */
+  wl_real *state_start;  /* [blocks][width][16] */
+  wl_real *theta_end;    /* [pad] */
+  double start_loss;     /* L_out at the episode's theta_0, for t0 > 0 */
   double meta_loss;
-  double *gradient;         /* [phi.size] dF/dphi */
+  double *gradient; /* [phi.size] dF/dphi */
 } wl_check_window;
 
 typedef enum wl_rollout_mode {
@@ -34,17 +34,17 @@ typedef struct wl_rollout {
   const wl_check_window *window;
   wl_task_ws *task_ws;
   wl_rule_ws *rule_ws;
-  wl_real *phi;                /* [phi.size] */
+  wl_real *phi;                   /* [phi.size] */
   wl_real *theta, *live, *pg, *u; /* [pad] parameters; gradient, raw and preconditioned; update */
-  wl_real *state;              /* [blocks][width][16] */
-  wl_real *scratch;            /* the preconditioner's */
+  wl_real *state;                 /* [blocks][width][16] */
+  wl_real *scratch;               /* the preconditioner's */
   /* of the last traced rollout */
-  wl_real *g;                  /* [steps][pad] raw inner gradients */
-  wl_real *thetas;             /* [steps+1][pad] */
-  wl_real *updates;            /* [steps][pad] */
-  double *inner_loss;          /* [steps] */
-  double *outer_loss;          /* [steps+1] NaN where it has no weight */
-  double magnitude;            /* sum of |w_k T(L_k)|: what rounding of F is relative to */
+  wl_real *g;         /* [steps][pad] raw inner gradients */
+  wl_real *thetas;    /* [steps+1][pad] */
+  wl_real *updates;   /* [steps][pad] */
+  double *inner_loss; /* [steps] */
+  double *outer_loss; /* [steps+1] NaN where it has no weight */
+  double magnitude;   /* sum of |w_k T(L_k)|: what rounding of F is relative to */
 } wl_rollout;
 
 wl_status wl_rollout_create(const wl_check_window *window, wl_rollout **out);

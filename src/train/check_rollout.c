@@ -45,8 +45,8 @@ wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
 void wl_rollout_destroy(wl_rollout **rollout) {
   wl_rollout *r = *rollout;
   if (!r) return;
-  void *const owned[] = {r->phi,     r->theta, r->pg,     r->u,       r->state,     r->scratch,
-                         r->live, r->g,       r->thetas, r->updates, r->inner_loss, r->outer_loss};
+  void *const owned[] = {r->phi,  r->theta, r->pg,     r->u,       r->state,      r->scratch,
+                         r->live, r->g,     r->thetas, r->updates, r->inner_loss, r->outer_loss};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_task_ws_destroy(&r->task_ws);
   wl_rule_ws_destroy(&r->rule_ws);
@@ -125,7 +125,8 @@ static double outer_term(wl_rollout *r, int64_t k, double *start_loss, wl_rollou
   const bool wanted = weight != 0.0 || first;
   const double loss = wanted ? loss_at(r, wl_rollout_outer_batch(w, k), NULL) : NAN;
   if (first) *start_loss = loss;
-  const double term = weight != 0.0 ? weight * transformed(&w->problem->spec, loss, *start_loss) : 0.0;
+  const double term =
+      weight != 0.0 ? weight * transformed(&w->problem->spec, loss, *start_loss) : 0.0;
   if (mode != WL_ROLLOUT_TRACE) return term;
   memcpy(r->thetas + k * w->pad, r->theta, (size_t)w->pad * sizeof *r->theta);
   r->outer_loss[k] = loss;

@@ -25,10 +25,11 @@ static wl_status build(const wl_config *config, wl_problem *p) {
   WL_TRY(create_tasks(config, p));
   WL_TRY(wl_model_create(config, p->tasks, p->n_tasks, &p->model));
   if (p->model->phi.size > 0) return WL_OK;
-  return WL_FAIL(WL_ERR_CONFIG,
-                 "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
-                 "or learn some (`learn:`), a preconditioner or the initialisation",
-                 p->model->rule->ops->name);
+  return WL_FAIL(
+      WL_ERR_CONFIG,
+      "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
+      "or learn some (`learn:`), a preconditioner or the initialisation",
+      p->model->rule->ops->name);
 }
 
 wl_status wl_problem_create(const wl_config *config, wl_problem *out) {
