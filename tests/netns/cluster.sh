@@ -1,0 +1,131 @@
+#!/bin/bash
+# Several hosts on this machine for mpirun, which live as long as one command: network namespaces on
+# a bridge, each with its own host name, address 10.77.0.N and /dev/shm.
+#
+#   cluster.sh COMMAND [ARGS...]    make the hosts, run COMMAND, end it all
+#   cluster.sh bash                 look around: cluster on h2 ip address
+#
+# Exit status: that of COMMAND; 77 with a reason where namespaces cannot be made; 124 when COMMAND
+# took longer than LIMIT. COMMAND finds $CLUSTER, this script, for what follows, and the variables
+# that make mpirun start ranks on the hosts and talk over their network only:
+#
+#   $CLUSTER on hN COMMAND...       run COMMAND on a host
+#   $CLUSTER cut hN, heal hN        take the host's link down or up: packets vanish, processes live on
+#   $CLUSTER kill hN                kill every process of the host
+#
+# Environment: HOSTS (3), LIMIT seconds for everything (300), RATE (a limit for tc's tbf, as 100mbit).
+# Needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN, iproute2, util-linux. The machine's own network
+# has no part in it; whatever happens, nothing is left running.
+set -euo pipefail
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+HOSTS=${HOSTS:-3} LIMIT=${LIMIT:-300} RATE=${RATE:-}
+
+die() { echo "netns cluster: $*" >&2; exit 1; }
+skip() { echo "skipped: $*"; exit 77; }
+
+require() {
+  [ "$(id -u)" = 0 ] || skip "hosts made of namespaces need root"
+  local program
+  for program in ip unshare nsenter mpirun; do
+    command -v $program >/dev/null || skip "$program is missing: tools/install-dependencies.sh build test"
+  done
+  unshare --mount --uts --net --pid --fork ip link add br0 type bridge 2>/dev/null ||
+    skip "no right to make namespaces and bridges (CAP_SYS_ADMIN, CAP_NET_ADMIN)"
+}
+
+holder() { cat "$DIR/holder.$1" 2>/dev/null || die "no host '$1'"; }
+on() { # HOST COMMAND...
+  local pid
+  pid=$(holder "$1")
+  shift
+  nsenter -t "$pid" --net --uts --mount --wd="$PWD" "$@"
+}
+
+# A host is a process that holds its namespaces; commands enter them.
+make_host() { # NUMBER
+  local host=h$1 pid deadline=$((SECONDS + 10))
+  unshare --net --uts --mount --propagation private sh -c '
+    hostname "$1" && mount --bind "$2/hosts" /etc/hosts && mount -t tmpfs -o size=25% none /dev/shm &&
+    : >"$2/ready.$1" && exec sleep infinity' sh "$host" "$DIR" &
+  pid=$!
+  echo "$pid" >"$DIR/holder.$host"
+  until [ -e "$DIR/ready.$host" ]; do
+    [ $SECONDS -lt $deadline ] || die "$host did not start"
+    sleep 0.05
+  done
+  ip link add "port$1" type veth peer name eth0 netns "$pid"
+  ip link set "port$1" master br0 up
+  on "$host" ip link set lo up
+  on "$host" ip address add "10.77.0.$1/24" dev eth0
+  on "$host" ip link set eth0 up
+  [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
+}
+
+# What mpirun calls as `rsh HOST COMMAND`.
+write_rsh() {
+  cat <<R
+#!/bin/bash
+host=\$1
+shift
+exec "$CLUSTER" on "\$host" /bin/sh -c "\$*"
+R
+}
+
+# Open MPI over the bridge alone.
+export_mpi_settings() {
+  export OMPI_MCA_plm_rsh_agent=$DIR/rsh OMPI_MCA_pml=ob1 OMPI_MCA_btl=tcp,vader,self
+  export OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24
+  export OMPI_MCA_orte_tmpdir_base=$DIR/tmp
+}
+
+kill_host() { # HOST
+  local hold network process
+  hold=$(holder "$1")
+  network=$(readlink "/proc/$hold/ns/net")
+  for process in /proc/[0-9]*; do
+    [ "$(readlink "$process/ns/net" 2>/dev/null)" = "$network" ] || continue
+    [ "${process#/proc/}" = "$hold" ] || kill -KILL "${process#/proc/}" 2>/dev/null || true
+  done
+}
+
+# The first process of the namespaces: when it ends, all others in them are killed.
+inside() { # COMMAND...
+  local i
+  export CLUSTER=$DIR/cluster # a path of its own, so that no space in this script's can hurt
+  cp "$0" "$CLUSTER"
+  ip link set lo up
+  ip link add br0 type bridge
+  ip link set br0 up
+  { echo "127.0.0.1 localhost"; for i in $(seq "$HOSTS"); do echo "10.77.0.$i h$i"; done; } >"$DIR/hosts"
+  mkdir -m 1777 "$DIR/tmp"
+  for i in $(seq "$HOSTS"); do make_host "$i"; done
+  write_rsh >"$DIR/rsh"
+  chmod 755 "$DIR/rsh" "$CLUSTER"
+  export_mpi_settings
+  "$@"
+}
+
+outside() { # COMMAND...
+  [ $# -gt 0 ] || { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64; }
+  require
+  export DIR
+  DIR=$(mktemp -d /tmp/wl-netns.XXXXXX) # a short path: sockets allow 107 characters
+  chmod 755 "$DIR"
+  trap 'rm -rf --one-file-system "$DIR"' EXIT
+  trap 'exit 143' TERM INT HUP
+  local status=0
+  timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --kill-child --mount --mount-proc --uts --net \
+    --propagation private bash "$0" --inside "$@" || status=$?
+  # TERM does not end a shell that is a namespace's first process: past LIMIT it takes the KILL
+  if [ "$status" = 137 ]; then echo "netns cluster: ended after $LIMIT s" >&2; status=124; fi
+  exit "$status"
+}
+
+case ${CLUSTER:+within}:${1:-} in
+  within:on) shift; on "$@" ;;
+  within:cut) ip link set "port${2#h}" down ;;
+  within:heal) ip link set "port${2#h}" up ;;
+  within:kill) kill_host "$2" ;;
+  *:--inside) shift; inside "$@" ;;
+  *) outside "$@" ;;
+esac

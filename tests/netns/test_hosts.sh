@@ -1,0 +1,57 @@
+#!/bin/bash
+# A training over three hosts by TCP has the digest of one host. A host that is cut off, and one
+# whose processes are all killed, end the job within a stated time and with a message; the hosts
+# that remain take it up and reach the same digest.
+[ -n "${CLUSTER:-}" ] || exec "$WL_SOURCE/tests/netns/cluster.sh" bash "$0"
+. "$WL_SOURCE/tests/harness/training.sh"
+
+# Open MPI looks for a lost host after TIME s and gives it up after PROBES tries, INTERVAL s apart.
+TIME=5 INTERVAL=2 PROBES=3
+export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
+export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
+END_OF_CUT_HOST=$((TIME + PROBES * INTERVAL + 9)) # and some seconds to take the job down
+END_OF_KILLED_HOST=10
+
+write_config train.yaml
+steps=$(steps_in 8 train.yaml)
+every=$((steps / 10 + 1))
+expected=$(straight_digest train.yaml "$steps" straight)
+echo "$steps meta-steps, a checkpoint every $every"
+
+train_on() { # HOSTS RUN OUTPUT
+  "$CLUSTER" on "${1:0:2}" timeout -k 2 100 "$WL_MPIEXEC" --host "$1" "$WL_BIN" train train.yaml --resume \
+    --set outer.steps="$steps" --set checkpoint.every="$every" --set output="$2" >"$3" 2>&1
+}
+has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; }
+no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
+
+# lose NAME LIMIT COMMAND...: a run over three hosts that COMMAND interrupts after its first checkpoint
+lose() {
+  local name=$1 limit=$2 code=0 start took
+  shift 2
+  train_on h1:2,h2:2,h3:2 "$name" "$name.out" &
+  local job=$!
+  wait_for 60 "a checkpoint of $name" has_checkpoint_after "$name" 0
+  start=$(seconds_now)
+  "$@"
+  wait "$job" || code=$?
+  took=$(seconds_since "$start")
+  [ "$code" != 0 ] || { cat "$name.out" >&2; fail "$name: the job ended as if nothing had happened"; }
+  expect_below "$name: seconds until the job ended" "$limit" "$took"
+  grep -qiE 'lost (communication|connection)|unable to reliably start|failed' "$name.out" || { cat "$name.out" >&2; fail "$name: no message"; }
+  wait_for 15 "the far ranks to be gone" no_rank_left
+  expect_below "$name: meta-steps to repeat" "$((2 * every))" "$(steps_beyond_checkpoint "$name")"
+  [ "$(checkpoint_step "$name")" -lt "$steps" ] || fail "$name: nothing was left to do"
+}
+
+train_on h1:2,h2:2,h3:2 three three.out || { cat three.out >&2; fail "the run over three hosts failed"; }
+expect_same "digest on three hosts" "$expected" "$(digest_line three.out)"
+
+lose cut "$END_OF_CUT_HOST" "$CLUSTER" cut h3
+train_on h1:2,h2:2 cut resumed.out || { cat resumed.out >&2; fail "resume on two hosts failed"; }
+expect_same "digest after h3 was cut off, on h1 and h2" "$expected" "$(digest_line resumed.out)"
+"$CLUSTER" heal h3
+
+lose killed "$END_OF_KILLED_HOST" "$CLUSTER" kill h2
+train_on h3:3 killed resumed.out || { cat resumed.out >&2; fail "resume on one host failed"; }
+expect_same "digest after h2 died, on h3" "$expected" "$(digest_line resumed.out)"
