@@ -11,7 +11,7 @@
 #include <string.h>
 
 #ifndef WL_VARIANT
-#define WL_VARIANT base
+#define WL_VARIANT baseline
 #endif
 #define WL_JOIN_(a, b) a##b
 #define WL_JOIN(a, b) WL_JOIN_(a, b)
