@@ -1,6 +1,6 @@
-# The LSTM kernels: both precisions, and each instruction set that this processor has.
-set(lstm_sources test_lstm.c lstm_fixture.c lstm_reference.c)
-foreach(isa avx512 avx2 baseline)
-  wl_add_unit_test(lstm_${isa} SOURCES ${lstm_sources} LIBS rule base ENVIRONMENT WARPLOOM_ISA=${isa})
-  wl_add_unit_test(lstm64_${isa} SOURCES ${lstm_sources} LIBS rule base DOUBLE ENVIRONMENT WARPLOOM_ISA=${isa})
+# The LSTM kernels in both precisions; each program goes through the instruction sets by itself.
+foreach(test lstm lstm_torch)
+  set(lstm_sources test_${test}.c lstm_fixture.c lstm_reference.c)
+  wl_add_unit_test(${test} SOURCES ${lstm_sources} LIBS rule base PROCESSORS 2)
+  wl_add_unit_test(${test}64 SOURCES ${lstm_sources} LIBS rule base DOUBLE PROCESSORS 2)
 endforeach()

@@ -10,6 +10,20 @@
 
 #include <cmocka.h>
 
+int lstm_fixture_each_isa(int (*tests)(const char *isa))
+{
+  static const char *const names[] = {"avx512", "avx2", "baseline"};
+  int failed = 0, run = 0;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    setenv("WARPLOOM_ISA", names[i], 1);
+    const bool available = strcmp(wl_lstm_kernel_select()->name, names[i]) == 0;
+    if (available) failed += tests(names[i]);
+    else print_message("%s: not on this processor, left out\n", names[i]);
+    run += available;
+  }
+  return run > 0 ? failed : 1;
+}
+
 static void fill(uint64_t step, int64_t n, double spread, wl_real *out)
 {
   const wl_stream s = {.seed = 7, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = step};
@@ -141,19 +155,43 @@ static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *
   wl_free(partial);
 }
 
-void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar)
+static void reset_adjoints(lstm_fixture *f)
 {
-  runner r;
-  runner_create(f, threads, &r);
   memcpy(f->lam, f->lam0, (size_t)f->lanes * sizeof *f->lam);
   memcpy(f->mu, f->mu0, (size_t)(f->lanes * f->net.width) * sizeof *f->mu);
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
-  const wl_rule_chunk chunk = {.steps = f->steps, .blocks = f->blocks, .g = f->g, .state = f->state,
-    .loss_grad = f->loss_grad, .loss_weight = f->weight, .lam = f->lam, .mu = f->mu,
-    .gbar = want_gbar ? f->gbar : NULL};
+}
+
+/* Steps first .. first + steps - 1, entered with `state`. */
+static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first, int64_t steps,
+                          const wl_real *state)
+{
+  runner r;
+  runner_create(f, threads, &r);
+  const wl_rule_chunk chunk = {.t0 = first, .steps = steps, .blocks = f->blocks, .state = state,
+    .g = f->g + first * f->lanes, .loss_grad = f->loss_grad + first * f->lanes,
+    .loss_weight = f->weight + first, .lam = f->lam, .mu = f->mu,
+    .gbar = want_gbar ? f->gbar + first * f->lanes : NULL};
   if (threads == 0)
     reference_backward(f, &r, &chunk);
   else
     wl_rule_lstm.backward(&f->rule, &r.ws, &chunk, f->phi_grad);
   runner_destroy(&r);
+}
+
+void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar)
+{
+  reset_adjoints(f);
+  backward_part(f, threads, want_gbar, 0, f->steps, f->state);
+}
+
+void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut)
+{
+  const int64_t steps = f->steps;
+  f->steps = cut;
+  lstm_fixture_forward(f, threads, true);
+  f->steps = steps;
+  reset_adjoints(f);
+  backward_part(f, threads, true, cut, steps - cut, f->after);
+  backward_part(f, threads, true, 0, cut, f->state);
 }

@@ -27,6 +27,9 @@ typedef struct lstm_fixture {
   double *phi_grad;
 } lstm_fixture;
 
+/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn. Returns the
+ * number of failed tests. */
+int lstm_fixture_each_isa(int (*tests)(const char *isa));
 /* Weights ~ U(-spread, spread); gradients of magnitudes 1e-6 to 1 around zero. */
 void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread);
 void lstm_fixture_destroy(lstm_fixture *f);
@@ -35,5 +38,7 @@ void lstm_fixture_destroy(lstm_fixture *f);
 void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place);
 /* The adjoint of the chunk: fills lam, mu, gbar (when `want_gbar`), phi_grad. */
 void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
+/* The same in two chunks that meet at step `cut`, whose state is that of the live run. */
+void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut);
 
 #endif
