@@ -3,7 +3,9 @@
  *   phi/BLOCK                      meta-parameters, each in its shape
  *   task<i>/t0, steps, start_loss  first inner step, K, outer loss at the episode's start
  *   task<i>/theta_start/TENSOR     inner parameters at the window's start
- *   task<i>/state_start            (n, width) the rule's state of each coordinate
+ *   task<i>/theta_offset/TENSOR    where it begins in rows over the n coordinates
+ *   task<i>/state_start            (n, width) the rule's state of each coordinate; for the LSTM
+ *                                  h and c of layer 1, h and c of layer 2, ...
  *   task<i>/input/inner/LEAF       (K+1, ...) inputs of the inner loss at theta_0 .. theta_K;
  *                                  (1, ...) where all steps share them
  *   task<i>/input/outer/LEAF       the same of the outer loss, where it has batches of its own
@@ -62,25 +64,39 @@ static wl_status add_number(wl_dump *d, int task, const char *key, double value,
   return WL_OK;
 }
 
-/* The first `n` of each row of `from` (rows, stride). */
-static wl_status add_rows(wl_dump *d, int task, const char *key, int64_t rows, int64_t n,
-                          int64_t stride, const wl_real *from, const char *meaning) {
+/* Names the dimensions of the field added last: what rows run along, and what lies in a row. */
+static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
+  wl_field *f = &d->fields[d->count - 1];
+  snprintf(f->dims[0], sizeof f->dims[0], "%s", rows);
+  if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
+}
+
+/* Over the window's steps (rows K) or its points theta_0 .. theta_K (rows K+1). */
+static const char *along(const wl_check_window *w, int64_t rows) {
+  return rows == w->steps ? "step" : "point";
+}
+
+/* The first n of each row of `from` (rows, pad). */
+static wl_status add_rows(wl_dump *d, const wl_check_window *w, const char *key, int64_t rows,
+                          const wl_real *from, const char *meaning) {
   char name[128];
   double *data = NULL;
-  snprintf(name, sizeof name, "task%d/%s", task, key);
-  WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){rows, n}, meaning, (void **)&data));
+  snprintf(name, sizeof name, "task%d/%s", w->number, key);
+  WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){rows, w->n}, meaning, (void **)&data));
+  name_dimensions(d, along(w, rows), "coordinate");
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t i = 0; i < n; i++) data[r * n + i] = (double)from[r * stride + i];
+    for (int64_t i = 0; i < w->n; i++) data[r * w->n + i] = (double)from[r * w->pad + i];
   return WL_OK;
 }
 
-static wl_status add_vector(wl_dump *d, int task, const char *key, int64_t n, const double *from,
-                            const char *meaning) {
+static wl_status add_vector(wl_dump *d, const wl_check_window *w, const char *key, int64_t rows,
+                            const double *from, const char *meaning) {
   char name[128];
   double *data = NULL;
-  snprintf(name, sizeof name, "task%d/%s", task, key);
-  WL_TRY(add(d, name, WL_FLOAT64, 1, &n, meaning, (void **)&data));
-  memcpy(data, from, (size_t)n * sizeof *from);
+  snprintf(name, sizeof name, "task%d/%s", w->number, key);
+  WL_TRY(add(d, name, WL_FLOAT64, 1, &rows, meaning, (void **)&data));
+  name_dimensions(d, along(w, rows), NULL);
+  memcpy(data, from, (size_t)rows * sizeof *from);
   return WL_OK;
 }
 
@@ -93,6 +109,18 @@ static wl_status add_blocks(wl_dump *d, const char *prefix, const wl_layout *lay
     snprintf(name, sizeof name, "%s/%s", prefix, b->name);
     WL_TRY(add(d, name, WL_FLOAT64, b->ndim, b->shape, meaning, (void **)&data));
     memcpy(data, vector + b->offset, (size_t)b->size * sizeof *data);
+  }
+  return WL_OK;
+}
+
+/* Where each tensor begins in the rows of theta, gradient and update. */
+static wl_status add_offsets(wl_dump *d, const wl_check_window *w) {
+  const wl_layout *theta = wl_task_theta(w->task);
+  for (int i = 0; i < theta->count; i++) {
+    char key[WL_NAME_SIZE + 16];
+    snprintf(key, sizeof key, "theta_offset/%s", theta->blocks[i].name);
+    WL_TRY(add_count(d, w->number, key, theta->blocks[i].offset,
+                     "first element of the tensor in a row over coordinates"));
   }
   return WL_OK;
 }
@@ -119,6 +147,7 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   snprintf(name, sizeof name, "task%d/state_start", w->number);
   WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){w->n, width},
              "state of the rule at the window's start, by coordinate", (void **)&data));
+  name_dimensions(d, "coordinate", "state");
   for (int64_t i = 0; i < w->n; i++)
     for (int64_t j = 0; j < width; j++)
       data[i * width + j] =
@@ -149,6 +178,7 @@ static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws
              leaf.name);
     WL_TRY(add(d, name, leaf.labels ? WL_INT64 : WL_FLOAT64, fits ? leaf.ndim + 1 : 2, shape,
                "what the loss is taken on at each step", &data));
+    if (rows > 1) name_dimensions(d, "point", NULL);
     for (int64_t k = 0; k < rows; k++) {
       const wl_batch batch = outer ? wl_rollout_outer_batch(w, k) : wl_rollout_inner_batch(w, k);
       wl_task_load(w->task, ws, &batch);
@@ -159,16 +189,13 @@ static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws
 }
 
 static wl_status add_run(wl_dump *d, const wl_check_window *w, const wl_rollout *r) {
-  const int i = w->number;
-  WL_TRY(add_vector(d, i, "inner_loss", w->steps, r->inner_loss, "inner loss at each step"));
-  WL_TRY(add_vector(d, i, "outer_loss", w->steps + 1, r->outer_loss,
+  const int64_t steps = w->steps, points = w->steps + 1;
+  WL_TRY(add_vector(d, w, "inner_loss", steps, r->inner_loss, "inner loss at each step"));
+  WL_TRY(add_vector(d, w, "outer_loss", points, r->outer_loss,
                     "outer loss at theta_0 .. theta_K, NaN where it has no weight"));
-  WL_TRY(add_rows(d, i, "gradient", w->steps, w->n, w->pad, r->g,
-                  "gradient of the inner loss at each step"));
-  WL_TRY(add_rows(d, i, "update", w->steps, w->n, w->pad, r->updates,
-                  "what the rule added at each step"));
-  return add_rows(d, i, "theta", w->steps + 1, w->n, w->pad, r->thetas,
-                  "inner parameters theta_0 .. theta_K");
+  WL_TRY(add_rows(d, w, "gradient", steps, r->g, "gradient of the inner loss at each step"));
+  WL_TRY(add_rows(d, w, "update", steps, r->updates, "what the rule added at each step"));
+  return add_rows(d, w, "theta", points, r->thetas, "inner parameters theta_0 .. theta_K");
 }
 
 wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
@@ -178,6 +205,7 @@ wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
   WL_TRY(add_count(d, i, "steps", w->steps, "inner steps of the window, K"));
   WL_TRY(add_number(d, i, "start_loss", w->start_loss,
                     "outer loss at the episode's start, where t0 > 0"));
+  WL_TRY(add_offsets(d, w));
   WL_TRY(add_theta_start(d, w));
   WL_TRY(add_state(d, w));
   WL_TRY(add_inputs(d, w, r->task_ws, false));
@@ -194,7 +222,7 @@ wl_status wl_dump_create(const wl_problem *problem, const double *phi, wl_dump *
   d->problem = problem;
   d->capacity = problem->model->phi.count;
   for (int i = 0; i < problem->n_tasks; i++)
-    d->capacity += problem->model->phi.count + wl_task_theta(problem->tasks[i])->count +
+    d->capacity += problem->model->phi.count + 2 * wl_task_theta(problem->tasks[i])->count +
                    2 * wl_tape_leaf_count(problem->tasks[i]->tape) + 16;
   wl_status status = WL_NEW(d->fields, d->capacity);
   if (status == WL_OK) status = add_blocks(d, "phi", &problem->model->phi, phi, "meta-parameters");

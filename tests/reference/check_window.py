@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Recomputes with PyTorch, in float64, the windows that `warploom check CONFIG --dump FILE` wrote.
+
+    check_window.py DUMP ...                    compares losses, theta and meta-gradients, at 1e-9
+    check_window.py --make-values WARPLOOM      writes values/*.h5 for all cases of window_cases.py
+
+Nothing here comes from Warploom's sources: the LSTM is written after Andrychowicz et al. 2016 and
+the numerics of google-deepmind/learning-to-learn, and derivatives are autograd's. First order: the
+inner gradient is detached. Second order: it keeps its graph.
+
+    g_t = grad L_in(theta_t);  (u_t, s_{t+1}) = rule(P g_t, s_t);  theta_{t+1} = theta_t + u_t
+    F   = sum_k w_k T(L_out(theta_k))
+"""
+
+import argparse
+import math
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+import torch
+import yaml
+
+import window_cases
+
+FLOAT32_EPSILON = 2.0 ** -23  # told apart from zero by the logarithm of preprocessing `log`
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
+               "elu": torch.nn.functional.elu}
+
+
+def unknown(what, name):
+    return SystemExit(f"check_window.py: {what} '{name}' is not among those recomputed here")
+
+
+# ---- Inner losses: tensors by name, inputs by name -> scalar ------------------------------------
+
+def quadratic_loss(setting, theta, inputs):
+    """Mean over the functions of ||W x - y||^2."""
+    residual = torch.einsum("bij,bj->bi", inputs["w"], theta["x"]) - inputs["y"]
+    return (residual ** 2).sum() / setting["batch"]
+
+
+def mlp_loss(setting, theta, inputs):
+    """Cross-entropy of a perceptron, mean over the batch."""
+    layers = len(setting["widths"]) + 1
+    hidden = inputs["x"]
+    for layer in range(1, layers + 1):
+        hidden = hidden @ theta[f"dense{layer}.weight"] + theta[f"dense{layer}.bias"]
+        if layer < layers:
+            hidden = ACTIVATIONS[setting["activation"]](hidden)
+    return setting["loss_scale"] * torch.nn.functional.cross_entropy(hidden, inputs["labels"])
+
+
+LOSSES = {"quadratic": quadratic_loss, "mlp": mlp_loss}
+
+
+# ---- Update rules: raw or preconditioned gradient (n), state -> update (n), state ---------------
+
+def lstm_inputs(setting, gradient):
+    """(n, 1) or (n, 2) inputs of the network."""
+    gradient = setting["gradient_scale"] * gradient
+    kind = setting["preprocessing"]
+    if kind == "none":
+        return gradient[:, None]
+    strength = setting["preprocessing_strength"] or {"log": 5.0, "paper": 10.0}[kind]
+    if kind == "log":
+        size = torch.log(gradient.abs() + FLOAT32_EPSILON) / strength
+        value = (gradient * math.exp(strength)).clamp(-1.0, 1.0)
+        return torch.stack([size.clamp(min=-1.0), value], dim=1)
+    large = gradient.abs() >= math.exp(-strength)
+    magnitude = torch.where(large, gradient.abs(), torch.ones_like(gradient))
+    size = torch.where(large, torch.log(magnitude) / strength, -torch.ones_like(gradient))
+    value = torch.where(large, torch.sign(gradient), math.exp(strength) * gradient)
+    return torch.stack([size, value], dim=1)
+
+
+def lstm_rule(setting, phi, gradient, state):
+    """Coordinatewise LSTM; state is (n, width): h and c of each layer in turn."""
+    below, after, column = lstm_inputs(setting, gradient), [], 0
+    for layer, units in enumerate(setting["hidden"], start=1):
+        h, c = state[:, column:column + units], state[:, column + units:column + 2 * units]
+        column += 2 * units
+        gates = torch.cat([below, h], dim=1) @ phi[f"lstm{layer}.weight"].T + phi[f"lstm{layer}.bias"]
+        enter, candidate, forget, leave = gates.split(units, dim=1)
+        c = torch.sigmoid(forget + setting["forget_bias"]) * c \
+            + torch.sigmoid(enter) * torch.tanh(candidate)
+        below = torch.sigmoid(leave) * torch.tanh(c)
+        after += [below, c]
+    output = below @ phi["output.weight"].T + phi["output.bias"]
+    return setting["output_scale"] * output[:, 0], torch.cat(after, dim=1)
+
+
+def sgd_rule(setting, phi, gradient, state):
+    if setting["schedule"] != "constant" or setting["learn_per"] != "run":
+        raise unknown("schedule", setting["schedule"])
+    return -phi.get("rule.rate", torch.tensor(setting["rate"])) * gradient, state
+
+
+RULES = {"lstm": lstm_rule, "sgd": sgd_rule}
+
+
+# ---- The window ---------------------------------------------------------------------------------
+
+class Window:
+    """One task of a dump and its settings."""
+
+    def __init__(self, file, number=0):
+        self.setting = yaml.safe_load(file.attrs["configuration"])
+        task = self.setting["task"]
+        self.task = task[number] if isinstance(task, list) else task
+        group = file[f"task{number}"]
+        self.dump = window_cases.read_group(group)
+        self.phi = {name: torch.tensor(array, requires_grad=True)
+                    for name, array in window_cases.read_group(file["phi"]).items()}
+        self.steps, self.t0 = int(self.dump["steps"][0]), int(self.dump["t0"][0])
+        offsets = window_cases.read_group(group["theta_offset"])
+        shapes = window_cases.read_group(group["theta_start"])
+        self.tensors = [(name, shapes[name].shape) for name in sorted(offsets, key=offsets.get)]
+        for what, table, name in (("task", LOSSES, self.task["family"]),
+                                  ("rule", RULES, self.setting["rule"]["name"])):
+            if name not in table:
+                raise unknown(what, name)
+
+    def inputs(self, which, k):
+        """Inputs of step k; a leading length of 1 serves all steps."""
+        prefix = f"input/{which}/"
+        if not any(name.startswith(prefix) for name in self.dump):
+            prefix = "input/inner/"
+        return {name[len(prefix):]: torch.tensor(array[k if len(array) > 1 else 0])
+                for name, array in self.dump.items() if name.startswith(prefix)}
+
+    def loss(self, which, k, theta):
+        named, at = {}, 0
+        for name, shape in self.tensors:
+            size = math.prod(shape)
+            named[name] = theta[at:at + size].reshape(shape)
+            at += size
+        return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k))
+
+    def start(self):
+        """theta at the window's start: phi's where it is learned and the episode starts here."""
+        if self.t0 == 0 and self.setting["initialisation"]["name"] != "none":
+            return torch.cat([self.phi["theta0." + name].reshape(-1) for name, _ in self.tensors])
+        return torch.tensor(self.dump["theta"][0], requires_grad=True)
+
+    def precondition(self, gradient):
+        name = self.setting["precondition"]["name"]
+        if name == "none":
+            return gradient
+        if name != "diagonal":
+            raise unknown("preconditioner", name)
+        return gradient * torch.cat([self.phi["precondition." + tensor].reshape(-1)
+                                     for tensor, _ in self.tensors])
+
+    def weights(self):
+        kind = self.setting["window"]["weights"]
+        table = {"sum": [1.0] * (self.steps + 1), "last": [0.0] * self.steps + [1.0],
+                 "mean": [1.0 / (self.steps + 1)] * (self.steps + 1)}
+        return table[kind] if isinstance(kind, str) else kind[-(self.steps + 1):]
+
+    def transform(self, loss, start):
+        kind = self.setting["window"]["loss"]
+        if kind == "log":
+            return torch.log(loss)
+        if kind == "log_ratio":
+            return torch.log(loss / start)
+        return loss.clamp(max=self.setting["window"]["clip"]) if kind == "clipped" else loss
+
+    def inner_gradient(self, k, theta):
+        """Raw gradient at theta_k: with its graph in second order, else a constant."""
+        second = self.setting["window"]["order"] == "second"
+        point = theta if second else theta.detach().requires_grad_()
+        loss = self.loss("inner", k, point)
+        gradient, = torch.autograd.grad(loss, point, create_graph=second)
+        return loss.item(), gradient if second else gradient.detach()
+
+    def step(self, k, theta, state):
+        loss, gradient = self.inner_gradient(k, theta)
+        rule = self.setting["rule"]
+        update, state = RULES[rule["name"]](rule, self.phi, self.precondition(gradient), state)
+        return loss, gradient, update, state
+
+    def run(self):
+        """Everything that the dump also holds, by the same names."""
+        theta = self.start()
+        state = torch.tensor(self.dump["state_start"]) if "state_start" in self.dump else None
+        rows = {"theta": [theta], "update": [], "gradient": [], "inner_loss": []}
+        outer = [self.loss("outer", 0, theta)]
+        for k in range(self.steps):
+            loss, gradient, update, state = self.step(k, theta, state)
+            theta = theta + update
+            outer.append(self.loss("outer", k + 1, theta))
+            for name, row in (("theta", theta), ("update", update), ("gradient", gradient),
+                              ("inner_loss", torch.tensor(loss))):
+                rows[name].append(row)
+        start = outer[0] if self.t0 == 0 else torch.tensor(self.dump["start_loss"][0])
+        total = sum(weight * self.transform(loss, start)
+                    for weight, loss in zip(self.weights(), outer) if weight != 0.0)
+        total.backward()
+        found = {name: torch.stack(list_).detach().numpy() for name, list_ in rows.items()}
+        found["outer_loss"] = torch.stack(outer).detach().numpy()
+        found["meta_loss"] = np.array([total.item()])
+        found["meta_gradient"] = {name: (p.grad if p.grad is not None else torch.zeros_like(p)).numpy()
+                                  for name, p in self.phi.items()}
+        return found
+
+
+def recompute(dump):
+    """(what PyTorch finds for task 0, largest relative difference to the dump by name)."""
+    with h5py.File(dump, "r") as file:
+        window = Window(file)
+    found = window.run()
+    worst = {}
+    for name in ("inner_loss", "outer_loss", "gradient", "update", "theta", "meta_loss"):
+        told = window.dump[name]
+        known = ~np.isnan(told) if name == "outer_loss" else np.ones(told.shape, dtype=bool)
+        worst[name] = window_cases.difference(told[known], found[name][known])
+    for name, block in found["meta_gradient"].items():
+        worst["meta_gradient/" + name] = window_cases.difference(
+            window.dump.get("meta_gradient/" + name), block)
+    return found, worst
+
+
+def report(name, worst):
+    """One line for a dump; True when all is within the tolerance."""
+    largest = max(worst, key=worst.get)
+    good = all(value <= window_cases.TOLERANCE for value in worst.values())
+    print(f"{name}: {'ok' if good else 'WRONG'}, {len(worst)} arrays, "
+          f"largest relative difference {worst[largest]:.1e} ({largest})")
+    return good
+
+
+def make_values(program):
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        for case in window_cases.CASES:
+            dump = window_cases.make_dump(program, case, folder)
+            found, worst = recompute(dump)
+            good = report(case, worst) and good
+            window_cases.write_values(case, dump, found["meta_gradient"])
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("dumps", nargs="*", metavar="DUMP", help="files of warploom check --dump")
+    parser.add_argument("--make-values", metavar="WARPLOOM", help="write the reference values anew")
+    arguments = parser.parse_args()
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    good = make_values(arguments.make_values) if arguments.make_values else True
+    for dump in arguments.dumps:
+        good = report(dump, recompute(dump)[1]) and good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Meta-gradients that are compared with PyTorch: the cases, their dumps and their reference values.
+
+A case is a configuration. `warploom check CONFIG --dump FILE` writes its problem and what the engine
+made of it; values/CASE.h5 holds the meta-gradient that check_window.py computed with PyTorch, by
+block, and checksums of the problem, so that a changed problem is told from a wrong gradient.
+
+Shared by check_window.py, which makes the values, and tests/grad/check_reference.py, which compares.
+Needs h5py and numpy alone.
+"""
+
+import os
+import subprocess
+
+import h5py
+import numpy as np
+
+TOLERANCE = 1e-9  # relative to the largest entry of a block
+VALUES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "values")
+
+LSTM = "name: lstm, hidden: [20, 20]"
+GAUSSIAN = "family: quadratic, dimension: 5, batch: 3"
+UNIFORM = GAUSSIAN + ", distribution: uniform"
+MLP = "family: mlp, data: synthetic, widths: [7], batch: 8"
+HELDOUT = "batch: fresh, split: heldout"
+
+
+def configuration(task, rule, window, steps, more=""):
+    return (f"task: {{{task}}}\nrule: {{{rule}}}\nwindow: {{{window}}}\n"
+            f"episode: {{steps: {steps}}}\n{more}")
+
+
+CASES = {
+    "quadratic-first": configuration(GAUSSIAN, f"{LSTM}, output_scale: 0.1", "steps: 20", 40),
+    "quadratic-second": configuration(
+        GAUSSIAN, f"{LSTM}, output_scale: 0.1", "steps: 20, order: second", 40),
+    "uniform-log-second": configuration(
+        UNIFORM, f"{LSTM}, output_scale: 0.1, preprocessing: log",
+        "steps: 20, order: second, loss: log", 40),
+    "uniform-paper-last": configuration(
+        UNIFORM, f"{LSTM}, output_scale: 0.1, preprocessing: paper", "steps: 20, weights: last", 40),
+    "mlp-first": configuration(MLP, f"{LSTM}, output_scale: 0.1", "steps: 10", 20),
+    "mlp-log-second-last": configuration(
+        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log",
+        f"steps: 10, order: second, loss: log, weights: last, {HELDOUT}", 20),
+    "mlp-paper-second": configuration(
+        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: paper", "steps: 10, order: second", 20),
+    "mlp-ratio-mean": configuration(
+        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log, gradient_scale: 3.0",
+        "steps: 10, weights: mean, loss: log_ratio", 20),
+    "maml-first": configuration(
+        MLP, "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, weights: last, {HELDOUT}", 3,
+        "initialisation: {name: maml}\n"),
+    "meta-sgd": configuration(
+        MLP, "name: sgd, rate: 1.0", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
+        "initialisation: {name: maml}\n"
+        "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"),
+}
+
+
+def make_dump(program, case, folder):
+    """Runs `warploom check` on a case; the path of its dump. Raises when the check fails."""
+    config, dump = (os.path.join(folder, case + suffix) for suffix in (".yaml", ".h5"))
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(CASES[case])
+    command = [program, "check", config, "--directions", "1", "--quiet", "--dump", dump]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with code {done.returncode}:\n{done.stdout}")
+    return dump
+
+
+def read_group(group):
+    """The datasets below a group by path, as arrays; scales that only name a dimension left out."""
+    arrays = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and item.dtype != np.dtype(">f4"):
+            arrays[name] = item[()]
+    group.visititems(visit)
+    return arrays
+
+
+def checksums(file):
+    """Two numbers for each array of the problem: its norm, and a sum that heeds the order."""
+    sums = {}
+    problem = {"phi/" + name: array for name, array in read_group(file["phi"]).items()}
+    for part in ("theta_start", "state_start", "input"):
+        if part not in file["task0"]:
+            continue
+        item = file["task0"][part]
+        arrays = read_group(item) if isinstance(item, h5py.Group) else {"": item[()]}
+        problem.update({f"{part}/{name}".rstrip("/"): array for name, array in arrays.items()})
+    for name, array in problem.items():
+        flat = np.asarray(array, dtype=np.float64).ravel()
+        sums[name] = np.array([np.linalg.norm(flat), flat @ np.cos(1.0 + np.arange(flat.size))])
+    return sums
+
+
+def difference(actual, wanted):
+    """Largest difference relative to the largest entry; inf for another shape or a NaN."""
+    if actual is None or actual.shape != wanted.shape:
+        return np.inf
+    scale = np.max(np.abs(wanted), initial=0.0)
+    worst = np.max(np.abs(actual - wanted), initial=0.0)
+    if worst == 0.0:
+        return 0.0
+    return worst / scale if np.isfinite(worst) and scale > 0.0 else np.inf
+
+
+def write_values(case, dump, gradient):
+    with h5py.File(os.path.join(VALUES, case + ".h5"), "w") as out, h5py.File(dump, "r") as file:
+        for name, array in gradient.items():
+            out.create_dataset("meta_gradient/" + name, data=array)
+        for name, pair in checksums(file).items():
+            out["checksum/" + name.replace("/", ":")] = pair
+        out.attrs["configuration"] = CASES[case]
+        out.attrs["made_by"] = "tests/reference/check_window.py with PyTorch in float64"
+
+
+def compare_with_values(case, dump):
+    """(largest difference over the blocks, names of problem arrays that are not the reference's)."""
+    with h5py.File(os.path.join(VALUES, case + ".h5"), "r") as want, h5py.File(dump, "r") as file:
+        sums = checksums(file)
+        changed = [name for name in want["checksum"]
+                   if not difference(sums.get(name.replace(":", "/")), want["checksum"][name][()])
+                   <= TOLERANCE]
+        gradient = read_group(file["task0/meta_gradient"])
+        blocks = read_group(want["meta_gradient"])
+        if set(blocks) != set(gradient) or len(sums) != len(want["checksum"]):
+            return np.inf, changed or ["the list of blocks"]
+        return max(difference(gradient[name], blocks[name]) for name in blocks), changed
