@@ -25,10 +25,10 @@ write_config() { # FILE
   cat >"$1" <<'C'
 seed: 7
 threads: 1
-task: {family: quadratic, dimension: 10, batch: 128}
+task: {family: quadratic, dimension: 10, batch: 16}
 rule: {name: lstm, hidden: [20, 20]}
 episode: {steps: 100}
-window: {steps: 20, weights: sum}
+window: {steps: 10, weights: sum}
 outer: {steps: 1000000, units: 6, optimizer: adam, learning_rate: 1e-3}
 C
 }

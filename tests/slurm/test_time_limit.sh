@@ -3,18 +3,22 @@
 # with a checkpoint, requeues itself, goes on and ends with the digest of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
-# longer than the first warning can take on one third of this machine, and not much longer
-steps=$(steps_in 50 train.yaml)
+# The configuration has no end in sight; it gets one, some steps further on, after the warning.
 export RUN=$PWD/limited
 job=$(submit --nodes=1 --ntasks-per-node=2 --time=1 --signal=B:USR1@45 --output=limited.out \
-  "$WARPLOOM_JOBS/chain.sbatch" train.yaml --set outer.steps="$steps" --set checkpoint.every=0)
+  "$WARPLOOM_JOBS/chain.sbatch" train.yaml --set checkpoint.every=0)
 wait_for 20 "job $job to run" is_state "$job" RUNNING
+start=$(seconds_now)
 wait_for 75 "SLURM's warning ahead of the time limit" is_state "$job" PENDING
 grep -q '^signal USR1' limited.out || { cat limited.out >&2; fail "the job ended without a warning"; }
+stopped=$(checkpoint_step "$RUN")
+echo "warned and requeued after $(seconds_since "$start") s at step $stopped"
 expect_same "meta-steps to repeat" 0 "$(steps_beyond_checkpoint "$RUN")"
-echo "warned and requeued at step $(checkpoint_step "$RUN") of $steps"
 
+steps=$((stopped + stopped / 8 + 1))
+sed -i "s/steps: 1000000,/steps: $steps,/" train.yaml
 start_now "$job" TimeLimit=10
-wait_completed "$job" limited.out 150
+wait_completed "$job" limited.out 120
+expect_same "restarts" 1 "$(scontrol show job "$job" | grep -o 'Restarts=[0-9]*' | cut -d= -f2)"
 expected=$(straight_digest train.yaml "$steps" straight)
 expect_same "digest across the time limit" "$expected" "$(digest_line limited.out)"
