@@ -31,6 +31,12 @@ typedef struct wl_item {
 /* As wl_file_write, with the layout of each item. */
 wl_status wl_items_write(const char *path, const char *kind, const wl_item *items, int n_items,
                          const wl_attribute *attributes, int n_attributes);
+/* As wl_file_query, and whether floats are stored in half precision; units, long_name and the names of
+ * the dimensions too. */
+wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half);
+/* Reads a dataset into rows [row, row + its rows) of `field`, whose shape is the whole target's and in no
+ * further dimension smaller; converts between floats. */
+wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t row);
 /* Re-reads every dataset through HDF5 and compares it with its checksum; WL_ERR_DATA names it. */
 wl_status wl_file_check_datasets(const wl_file *file);
 

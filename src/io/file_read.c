@@ -82,12 +82,11 @@ static wl_status open_dataset(const wl_file *file, const char *name, hid_t *data
   return WL_OK;
 }
 
-static wl_status query_dataset(const wl_file *file, const char *name, hid_t dataset, wl_field *field) {
+static wl_status query_dataset(const wl_file *file, const char *name, hid_t dataset, wl_field *field, bool *half) {
   const WL_H5_SCOPED type = H5Dget_type(dataset);
   const WL_H5_SCOPED space = H5Dget_space(dataset);
   hsize_t size[H5S_MAX_RANK] = {0};
-  bool half = false;
-  if (!wl_h5_known_type(type, &field->type, &half))
+  if (!wl_h5_known_type(type, &field->type, half))
     return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has a type that Warploom does not write", name, file->path);
   field->ndim = H5Sget_simple_extent_dims(space, size, NULL);
   if (field->ndim < 0 || field->ndim > WL_MAX_DIMS)
@@ -99,10 +98,49 @@ static wl_status query_dataset(const wl_file *file, const char *name, hid_t data
 
 wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
   hid_t opened = H5I_INVALID_HID;
+  bool half = false;
   const wl_status status = open_dataset(file, name, &opened);
   const WL_H5_SCOPED dataset = opened;
   WL_TRY(status);
-  return query_dataset(file, name, dataset, field);
+  return query_dataset(file, name, dataset, field, &half);
+}
+
+static void copy_text(const wl_file *file, hid_t dataset, const char *name, char *out, size_t size) {
+  char *text = NULL;
+  if (wl_h5_get_text(file->path, dataset, name, &text) == WL_OK) snprintf(out, size, "%s", text);
+  free(text);
+}
+
+/* H5DSiterate_scales: the last part of the scale's path is the dimension's name. */
+static herr_t take_scale_name(hid_t dataset, unsigned dimension, hid_t scale, void *out) {
+  char path[256] = "";
+  (void)dataset;
+  (void)dimension;
+  if (H5Iget_name(scale, path, sizeof path) <= 0) return -1;
+  const char *const slash = strrchr(path, '/');
+  snprintf(out, 32, "%.31s", slash ? slash + 1 : path);
+  return 1;
+}
+
+static void name_dimensions(hid_t dataset, wl_field *field) {
+  for (int d = 0; d < field->ndim; d++) {
+    field->dims[d][0] = '\0';
+    if (H5DSis_scale(dataset) > 0) take_scale_name(dataset, 0, dataset, field->dims[d]);
+    else H5DSiterate_scales(dataset, (unsigned)d, NULL, take_scale_name, field->dims[d]);
+  }
+}
+
+wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half) {
+  hid_t opened = H5I_INVALID_HID;
+  const wl_status status = open_dataset(file, name, &opened);
+  const WL_H5_SCOPED dataset = opened;
+  WL_TRY(status);
+  WL_TRY(query_dataset(file, name, dataset, field, half));
+  snprintf(field->name, sizeof field->name, "%s", name);
+  copy_text(file, dataset, "units", field->units, sizeof field->units);
+  copy_text(file, dataset, "long_name", field->long_name, sizeof field->long_name);
+  name_dimensions(dataset, field);
+  return WL_OK;
 }
 
 static void print_shape(const wl_field *field, char out[128]) {
@@ -130,7 +168,8 @@ wl_status wl_file_read(const wl_file *file, wl_field *field) {
   const WL_H5_SCOPED dataset = opened;
   WL_TRY(status);
   wl_field stored = {0};
-  WL_TRY(query_dataset(file, field->name, dataset, &stored));
+  bool half = false;
+  WL_TRY(query_dataset(file, field->name, dataset, &stored, &half));
   WL_TRY(match(file, field, &stored));
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   WL_TRY_H5(H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA, file->path,
@@ -157,12 +196,34 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
   const WL_H5_SCOPED dataset = opened;
   WL_TRY(status);
   wl_field stored = {0};
-  WL_TRY(query_dataset(file, name, dataset, &stored));
+  bool half = false;
+  WL_TRY(query_dataset(file, name, dataset, &stored, &half));
   if (stored.ndim != 1 || stored.type != type || first < 0 || count < 0 || first > stored.shape[0] - count)
     return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has no elements [%lld, %lld) of the expected type: the file belongs to "
                                 "another configuration or precision", name, file->path, (long long)first,
                    (long long)(first + count));
   return count > 0 ? read_stretch(file, name, dataset, type, first, count, data) : WL_OK;
+}
+
+wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t row) {
+  wl_field stored = {0};
+  hsize_t whole[WL_MAX_DIMS], start[WL_MAX_DIMS] = {(hsize_t)row}, count[WL_MAX_DIMS];
+  WL_TRY(wl_file_query(file, field->name, &stored));
+  WL_CHECK(stored.ndim == field->ndim && field->ndim > 0 && row + stored.shape[0] <= field->shape[0]);
+  if (wl_field_count(&stored) == 0) return WL_OK;
+  for (int d = 0; d < field->ndim; d++) {
+    whole[d] = (hsize_t)field->shape[d];
+    count[d] = (hsize_t)stored.shape[d];
+    WL_CHECK(count[d] <= whole[d]);
+  }
+  const WL_H5_SCOPED dataset = H5Dopen2(file->id, field->name, H5P_DEFAULT);
+  const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
+  const WL_H5_SCOPED to = H5Screate_simple(field->ndim, whole, NULL);
+  WL_TRY_H5(H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, count, NULL), WL_ERR_DATA, file->path,
+            "select rows for '%s'", field->name);
+  WL_TRY_H5(H5Dread(dataset, memory, to, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA, file->path, "read dataset '%s'",
+            field->name);
+  return WL_OK;
 }
 
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value) {

@@ -15,7 +15,7 @@
 #include "io/file_impl.h"
 #include "io/seal.h"
 
-enum { IMAGE_STEP = 1 << 20, CHUNK_BYTES = 1 << 19, NAME = 256 };
+enum { IMAGE_STEP = 1 << 20, CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, NAME = 256 };
 
 /* A file on its way: what is to be stored, and where the bytes of the datasets came to lie. */
 typedef struct writer {
@@ -91,8 +91,9 @@ static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const 
   H5Pset_obj_track_times(creation, false);
   if (item->n_sources > 0 || !item->field.data) set_fill(creation, item->field.type);
   for (int i = 0; i < item->n_sources; i++) WL_TRY(map_source(w, creation, space, item, &item->sources[i]));
+  const size_t bytes = (size_t)wl_field_count(&item->field) * element;
   if (item->n_sources > 0) H5Sselect_all(space);
-  else if (item->compression > 0 && item->field.ndim > 0 && wl_field_count(&item->field) > 0) set_chunks(creation, item, element);
+  else if (item->compression > 0 && item->field.ndim > 0 && bytes >= COMPRESS_FROM) set_chunks(creation, item, element);
   return WL_OK;
 }
 
@@ -212,10 +213,12 @@ static wl_status fill_file(writer *w) {
   return WL_OK;
 }
 
-static bool has_virtual(const writer *w) {
+/* Virtual datasets need the format of HDF5 1.10, whose index of chunks is small and has checksums.
+ * Everything else keeps that of 1.8, which more readers know. */
+static H5F_libver_t oldest_format(const writer *w) {
   for (int i = 0; i < w->n_items; i++)
-    if (w->items[i].n_sources > 0) return true;
-  return false;
+    if (w->items[i].n_sources > 0 || w->items[i].compression > 0) return H5F_LIBVER_V110;
+  return H5F_LIBVER_V18;
 }
 
 /* HDF5 hands out the image of an open file, but with a superblock that says so: only a closed file is
@@ -250,8 +253,7 @@ static wl_status create_file(writer *w, void **image) {
   const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fapl_core(access, IMAGE_STEP, false);
   H5Pset_file_image_callbacks(access, &memory);
-  /* the format of HDF5 1.8, which checksums its structures; virtual datasets need that of 1.10 */
-  H5Pset_libver_bounds(access, H5F_LIBVER_V18, has_virtual(w) ? H5F_LIBVER_V110 : H5F_LIBVER_V18);
+  H5Pset_libver_bounds(access, oldest_format(w), oldest_format(w));
   H5Pset_obj_track_times(creation, false);
   w->file = H5Fcreate("warploom-image", H5F_ACC_TRUNC, creation, access);
   WL_TRY_H5(w->file, WL_ERR_IO, w->path, "build the image");

@@ -1,9 +1,11 @@
 /* trajectory.h - what inner runs looked like, appended while training goes on.
  *
- * RUN/trajectory/segment-NNNNNNNN.h5 files are written like checkpoints (temporary name,
- * rename); RUN/trajectory.h5 is one virtual file over all of them for the reader, renamed into
- * place after each segment. Segments are keyed by the last meta-step they hold, so that a resume
- * drops what lies beyond its checkpoint. Rank 0 only. Schema: docs/hdf5-schema.md. */
+ * RUN/trajectory/segment-NNNNNNNN.h5 files, numbered in the order of writing, are written like
+ * checkpoints (temporary name, rename); RUN/trajectory.h5 is one virtual file over all of them for the
+ * reader, renamed into place after each segment. A resume drops the rows that lie beyond its
+ * checkpoint. Many small segments are merged into bigger ones now and then; the replaced files stay
+ * until the next merge, for a reader who opened the virtual file before. Rank 0 only. Schema:
+ * docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -15,7 +17,8 @@
  * that leads from theta_k to theta_{k+1}; loss is L_out at theta_k). Sampled coordinates are the
  * same for every record of a run and task family. */
 typedef struct wl_record {
-  int64_t meta_step, unit, episode, t0, steps; /* t0: first inner step of the window */
+  int64_t meta_step; /* meta-steps done when the window ran: 0 for the first */
+  int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
   int32_t family;                              /* index of the task in the configuration */
   const double *loss;          /* [steps] inner loss */
   const double *outer_loss;    /* [steps] NaN where not evaluated */
@@ -41,18 +44,21 @@ typedef struct wl_trajectory_setting {
 
 typedef struct wl_trajectory wl_trajectory;
 
-/* Opens RUN's trajectory for appending: removes temporaries and segments beyond `resume_step`
- * (0: all). `coordinate_index` [coordinates] is stored. */
+/* Opens RUN's trajectory for appending: removes temporaries, and what lies beyond `resume_step`
+ * meta-steps (0: everything): records whose meta_step is not below it, metrics whose meta_step is
+ * above it. `coordinate_index` [coordinates] is stored. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              const int64_t *coordinate_index, int64_t resume_step,
                              const wl_attribute *attributes, int n_attributes, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
-/* Metrics of one meta-step, one value for each registered name, kept with the trajectory. */
+/* Metrics of one meta-step, kept with the trajectory; `meta_step` counts those done, this one
+ * included. The first call registers the names, later ones must pass the same. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char *const *names,
                                 const double *values, int count);
-/* Writes what was appended since the last flush as one segment and renews the virtual file. */
+/* Writes what was appended since the last flush as one segment and renews the virtual file. After a
+ * failure nothing is lost: the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-wl_status wl_trajectory_close(wl_trajectory **t); /* flushes */
+wl_status wl_trajectory_close(wl_trajectory **t); /* flushes; accepts NULL */
 
 #endif

@@ -1,0 +1,33 @@
+/* table.h - rows that grow in memory, column by column, before they go to a file.
+ *
+ * A column is a field whose first dimension is the row. Floats that a row leaves open are NaN, integers -1. */
+#ifndef WL_IO_TABLE_H
+#define WL_IO_TABLE_H
+
+#include "io/file_impl.h"
+
+typedef struct wl_column {
+  wl_field field;  /* shape[0] is not kept up to date: see wl_table_items */
+  bool half;
+  int64_t width;   /* elements of a row */
+} wl_column;
+
+typedef struct wl_table { /* zeroed: empty */
+  wl_column *columns; /* [count] */
+  int count, capacity;
+  int64_t rows, room;
+} wl_table;
+
+/* Appends a column; `like` gives name, type, dimensions (the first is the row's) and texts. Before any row. */
+wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
+/* The column of that name, NULL if there is none. */
+wl_column *wl_table_find(wl_table *table, const char *name);
+/* Appends `rows` rows of NaN and -1; all or none. */
+wl_status wl_table_extend(wl_table *table, int64_t rows);
+/* The start of a row of a column. */
+void *wl_table_cell(const wl_column *column, int64_t row);
+/* One item for each column, appended to `items`; returns their number. Data is borrowed. */
+int wl_table_items(const wl_table *table, int compression, wl_item *items);
+void wl_table_clear(wl_table *table);
+
+#endif
