@@ -14,8 +14,9 @@
 /* A trained optimizer with the configuration it came with. */
 typedef struct wl_trained {
   wl_config *config;
-  double *phi;   /* flat, in the model's layout */
-  int64_t phi_size, meta_steps;
+  wl_layout layout; /* of phi: the model that the configuration describes */
+  double *phi;      /* [layout.size] */
+  int64_t meta_steps;
   char digest[17];
   char source[4096]; /* the file it was read from */
 } wl_trained;
@@ -24,6 +25,9 @@ typedef struct wl_trained {
  * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
 wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
+/* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
+wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout, double *phi,
+                           const char *digest, int64_t meta_steps);
 
 enum { WL_MAX_SEEDS = 1000 };
 

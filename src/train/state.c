@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "train/evaluate.h"
 
 typedef struct field_list {
   wl_field *at;
@@ -265,19 +266,11 @@ wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schem
   return WL_OK;
 }
 
-static wl_status write_export(wl_trainer *tr, const char *path) {
-  field_list list = {0};
-  provenance p = {0};
-  WL_TRY(WL_NEW(list.at, tr->model->phi.count + 1));
-  add_blocks(&list, &tr->model->phi, "phi", tr->phi, "meta-parameters");
-  wl_status status = describe(tr, &p);
-  if (status == WL_OK) status = wl_file_write(path, "optimizer", list.at, list.count, p.at, p.count);
-  free(p.configuration);
-  wl_free(list.at);
-  return status;
-}
-
 wl_status wl_state_export(wl_trainer *tr, const char *path) {
-  const wl_status status = wl_comm_rank(tr->comm) == 0 ? write_export(tr, path) : WL_OK;
+  char digest[17];
+  wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, digest);
+  const wl_status status = wl_comm_rank(tr->comm) == 0
+                               ? wl_trained_write(path, tr->config, &tr->model->phi, tr->phi, digest, tr->meta_step)
+                               : WL_OK;
   return wl_comm_agree(tr->comm, status);
 }

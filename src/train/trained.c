@@ -36,18 +36,46 @@ static wl_status read_attributes(const wl_file *file, const char *const *overrid
   return status;
 }
 
+/* A block of phi as a dataset "phi/<name>" of the file. */
+static wl_field block_field(const wl_block *b, double *phi) {
+  wl_field field = {.type = WL_FLOAT64, .ndim = b->ndim, .data = phi + b->offset, .units = "1",
+                    .long_name = "meta-parameters"};
+  snprintf(field.name, sizeof field.name, "phi/%s", b->name);
+  memcpy(field.shape, b->shape, sizeof field.shape);
+  return field;
+}
+
 /* phi by block names: the model that the configuration describes says which there must be. */
 static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_trained *t) {
-  t->phi_size = layout->size;
+  WL_TRY(wl_layout_append(&t->layout, layout, NULL));
   WL_TRY(WL_NEW(t->phi, layout->size + 1));
   for (int i = 0; i < layout->count; i++) {
-    const wl_block *b = &layout->blocks[i];
-    wl_field field = {.type = WL_FLOAT64, .ndim = b->ndim, .data = t->phi + b->offset};
-    snprintf(field.name, sizeof field.name, "phi/%s", b->name);
-    memcpy(field.shape, b->shape, sizeof field.shape);
+    wl_field field = block_field(&layout->blocks[i], t->phi);
     WL_TRY(wl_file_read(file, &field));
   }
   return WL_OK;
+}
+
+static wl_status write_blocks(const char *path, const wl_layout *layout, double *phi, const wl_attribute *attributes,
+                              int count) {
+  wl_field *fields = NULL;
+  WL_TRY(WL_NEW(fields, layout->count + 1));
+  for (int i = 0; i < layout->count; i++) fields[i] = block_field(&layout->blocks[i], phi);
+  const wl_status status = wl_file_write(path, "optimizer", fields, layout->count, attributes, count);
+  wl_free(fields);
+  return status;
+}
+
+wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout, double *phi,
+                           const char *digest, int64_t meta_steps) {
+  char *text = NULL, steps[32];
+  snprintf(steps, sizeof steps, "%lld", (long long)meta_steps);
+  WL_TRY(wl_config_to_yaml(config, &text));
+  const wl_attribute attributes[] = {{"configuration", text}, {"digest", digest}, {"meta_steps", steps},
+                                     {"precision", WL_REAL_NAME}};
+  const wl_status status = write_blocks(path, layout, phi, attributes, 4);
+  free(text);
+  return status;
 }
 
 static wl_status read_phi(const wl_file *file, wl_trained *t) {
@@ -79,6 +107,7 @@ void wl_trained_destroy(wl_trained **trained) {
   if (!*trained) return;
   wl_config_destroy(&(*trained)->config);
   wl_free((*trained)->phi);
+  wl_layout_clear(&(*trained)->layout);
   wl_free(*trained);
   *trained = NULL;
 }

@@ -1,0 +1,41 @@
+/* export.c - `warploom export RUN`: the trained optimizer alone. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "train/evaluate.h"
+
+static const wl_argument arguments[] = {
+    {"output", "FILE", "where to; default RUN/optimizer.h5 for a run directory, optimizer.h5 for a checkpoint file"},
+    {0}};
+
+static void default_output(const char *path, char *output, size_t size) {
+  struct stat st;
+  const bool directory = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+  if (directory) snprintf(output, size, "%s/optimizer.h5", path);
+  else snprintf(output, size, "optimizer.h5");
+}
+
+static wl_status export(const char *path, const char *output) {
+  wl_trained *t = NULL;
+  WL_TRY(wl_trained_read(path, NULL, 0, &t));
+  const wl_status status = wl_trained_write(output, t->config, &t->layout, t->phi, t->digest, t->meta_steps);
+  if (status == WL_OK)
+    wl_log_info("%s: %lld meta-parameters after %lld meta-steps, digest %s", output, (long long)t->layout.size,
+                (long long)t->meta_steps, t->digest);
+  wl_trained_destroy(&t);
+  return status;
+}
+
+static wl_status run_export(wl_cli *cli, int argc, char **argv) {
+  (void)argc;
+  char output[4200];
+  default_output(argv[0], output, sizeof output);
+  const char *given = wl_argument_text(&cli->arguments, "output", output);
+  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? export(argv[0], given) : WL_OK);
+}
+
+const wl_command wl_command_export = {"export", "RUN", "writes the trained optimizer alone to a small HDF5 file",
+                                      1, 1, arguments, NULL, false, run_export};
