@@ -166,7 +166,7 @@ void wl_free_names(char **names, int count) {
 static wl_status collect_names(DIR *folder, bool (*wanted)(const char *name), char ***names, int *count) {
   int room = 0;
   for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-    if (!wanted(entry->d_name)) continue;
+    if (wanted && !wanted(entry->d_name)) continue;
     if (*count == room) {
       room = 2 * room + 16;
       char **const more = realloc(*names, (size_t)room * sizeof **names);

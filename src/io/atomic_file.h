@@ -31,7 +31,7 @@ wl_status wl_os_fail(const char *doing, const char *path, int error);
 
 /* The whole file, malloc'ed with a zero byte after it. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_IO. */
 wl_status wl_read_whole(const char *path, char **data, size_t *bytes);
-/* Names (without folder) of the entries that `wanted` accepts, sorted; each and the list malloc'ed.
+/* Names (without folder) of the entries that `wanted` accepts (NULL: all), sorted; each and the list malloc'ed.
  * A folder that does not exist has none. */
 wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), char ***names, int *count);
 void wl_free_names(char **names, int count);
