@@ -108,14 +108,28 @@ static wl_status check_options(const wl_map *map, const wl_dataset *data) {
   return WL_OK;
 }
 
-static wl_node build_features(const wl_map *map, const conv *m, wl_tape *t, int64_t *width) {
+/* The convolution with all that follows it, and the warp that the options place there: right after
+ * the convolution, or after all its stages. */
+static feature convolutional_layer(const wl_map *map, wl_task *task, feature f, int layer, int64_t filters) {
+  char name[WL_NAME_SIZE];
+  snprintf(name, sizeof name, "conv%d", layer);
+  wl_warp_site site = {.layer = name, .side = WL_WARP_BEFORE, .ndim = 4, .channels = filters};
+  f = convolve(task->tape, f, layer, filters, wl_map_int(map, "kernel"));
+  f.node = wl_warp_insert(task->warp, task->tape, f.node, &site);
+  f = apply_stages(map, task->tape, f, layer);
+  site.side = WL_WARP_AFTER;
+  f.node = wl_warp_insert(task->warp, task->tape, f.node, &site);
+  return f;
+}
+
+static wl_node build_features(const wl_map *map, const conv *m, wl_task *task, int64_t *width) {
   feature f = {m->x, m->data->channels, m->data->rows, m->data->columns};
   int layers;
   const int64_t *filters = wl_map_ints(map, "filters", &layers);
   for (int i = 0; i < layers; i++)
-    f = apply_stages(map, t, convolve(t, f, i + 1, filters[i], wl_map_int(map, "kernel")), i + 1);
+    f = convolutional_layer(map, task, f, i + 1, filters[i]);
   *width = f.channels * f.rows * f.columns;
-  return wl_op_reshape(t, f.node, 2, (const int64_t[]){m->batch, *width});
+  return wl_op_reshape(task->tape, f.node, 2, (const int64_t[]){m->batch, *width});
 }
 
 static wl_status build(const wl_map *map, conv *m, wl_task *task) {
@@ -125,15 +139,8 @@ static wl_status build(const wl_map *map, conv *m, wl_task *task) {
   m->x = wl_tape_input(t, "x", 4, (const int64_t[]){m->batch, d->channels, d->rows, d->columns});
   m->labels = wl_tape_labels(t, "labels", m->batch);
   int64_t width;
-  wl_node h = build_features(map, m, t, &width);
-  int layers;
-  const int64_t *widths = wl_map_ints(map, "widths", &layers);
-  for (int i = 0; i < layers; i++) {
-    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]),
-                          wl_map_string(map, "activation"));
-    width = widths[i];
-  }
-  const wl_node logits = wl_net_dense(t, h, layers + 1, width, d->classes);
+  const wl_node h = build_features(map, m, task, &width);
+  const wl_node logits = wl_net_perceptron(task, map, h, width, d->classes);
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, logits, m->labels), logits, m->labels);
 }
 

@@ -4,6 +4,7 @@
 #define WL_TASK_FAMILY_H
 
 #include "task/task.h"
+#include "task/warp.h"
 
 /* The stream of an episode for one purpose; `step` tells apart batches or drawn arrays. */
 static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose,
@@ -23,6 +24,12 @@ wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name);
 /* Dense layer number `number`: x (B,in) -> x W + b (B,out), parameters "dense<number>.weight"
  * (in,out) and "dense<number>.bias" (out) in theta. */
 wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out);
+/* Hidden dense layer: activation(x W + b), with the warp that the task's options place there. */
+wl_node wl_net_hidden(wl_task *task, wl_node x, int number, int64_t in, int64_t out,
+                      const char *activation);
+/* Hidden layers as the options `widths` and `activation` say, then the output layer: x (B,in) ->
+ * (B,out). */
+wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out);
 /* loss * scale, the node itself where scale is 1. */
 wl_node wl_net_scaled_loss(wl_tape *tape, wl_node loss, double scale);
 

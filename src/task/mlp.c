@@ -34,18 +34,10 @@ static const wl_option options[] = {
 static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
-  int layers;
-  const int64_t *widths = wl_map_ints(map, "widths", &layers);
-  int64_t width = m->data->pixels;
-  m->x = wl_tape_input(t, "x", 2, (const int64_t[]){m->batch, width});
+  const int64_t pixels = m->data->pixels;
+  m->x = wl_tape_input(t, "x", 2, (const int64_t[]){m->batch, pixels});
   m->labels = wl_tape_labels(t, "labels", m->batch);
-  wl_node h = m->x;
-  for (int i = 0; i < layers; i++) {
-    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]),
-                          wl_map_string(map, "activation"));
-    width = widths[i];
-  }
-  const wl_node logits = wl_net_dense(t, h, layers + 1, width, m->data->classes);
+  const wl_node logits = wl_net_perceptron(task, map, m->x, pixels, m->data->classes);
   const wl_node loss = wl_op_softmax_cross_entropy(t, logits, m->labels);
   return wl_tape_finish(t, wl_net_scaled_loss(t, loss, wl_map_real(map, "loss_scale")), logits,
                         m->labels);

@@ -5,6 +5,7 @@
  *     - b3 exp(-(x1 + a3)^2 - x2^2)
  *
  * s in {1 .. 10}, a_i in {-1, 0, 1}, b_i in {-5 .. 5}, all uniform; start uniform in [-3, 3]^2.
+ * A warp layer after "x" is the paper's explicit warp, f(omega(x)): `warp: residual, warp_width: 30`.
  * On the tape every scalar is a tensor of shape (1). */
 #include "task/family.h"
 
@@ -35,7 +36,8 @@ static wl_status build(mountain *m, wl_task *task) {
   wl_tape *t = task->tape;
   wl_node *c = m->coefficient;
   for (int i = 0; i < COEFFICIENTS; i++) c[i] = wl_tape_input(t, names[i], 1, (const int64_t[]){1});
-  const wl_node x = wl_tape_theta(t, "x", 2, (const int64_t[]){1, 2});
+  const wl_warp_site site = {.layer = "x", .side = WL_WARP_ONLY, .ndim = 2, .channels = 2};
+  const wl_node x = wl_warp_insert(task->warp, t, wl_tape_theta(t, "x", 2, (const int64_t[]){1, 2}), &site);
   const wl_node x1 = wl_op_column(t, x, 0), x2 = wl_op_column(t, x, 1);
   const wl_node bowl = wl_op_square(t, wl_op_sub(t, c[A1], x1));
   const wl_node first =

@@ -27,6 +27,32 @@ wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t o
   return wl_op_add_bias(tape, wl_op_matmul(tape, x, weight), bias);
 }
 
+wl_node wl_net_hidden(wl_task *task, wl_node x, int number, int64_t in, int64_t out,
+                      const char *activation) {
+  char layer[WL_NAME_SIZE];
+  snprintf(layer, sizeof layer, "dense%d", number);
+  wl_warp_site site = {.layer = layer, .side = WL_WARP_BEFORE, .ndim = 2, .channels = out};
+  wl_node h = wl_net_dense(task->tape, x, number, in, out);
+  h = wl_warp_insert(task->warp, task->tape, h, &site);
+  h = wl_net_activation(task->tape, h, activation);
+  site.side = WL_WARP_AFTER;
+  return wl_warp_insert(task->warp, task->tape, h, &site);
+}
+
+wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out) {
+  int layers;
+  const int64_t *widths = wl_map_ints(map, "widths", &layers);
+  for (int i = 0; i < layers; i++) {
+    x = wl_net_hidden(task, x, i + 1, in, widths[i], wl_map_string(map, "activation"));
+    in = widths[i];
+  }
+  char layer[WL_NAME_SIZE];
+  snprintf(layer, sizeof layer, "dense%d", layers + 1);
+  const wl_warp_site site = {
+      .layer = layer, .side = WL_WARP_ONLY, .output = true, .ndim = 2, .channels = out};
+  return wl_warp_insert(task->warp, task->tape, wl_net_dense(task->tape, x, layers + 1, in, out), &site);
+}
+
 wl_node wl_net_scaled_loss(wl_tape *tape, wl_node loss, double scale) {
   return scale == 1.0 ? loss : wl_op_scale(tape, loss, scale);
 }

@@ -48,17 +48,8 @@ static wl_status build(const wl_map *map, sinusoid *s, wl_task *task) {
   s->x = wl_tape_input(t, "x", 2, column);
   s->y = wl_tape_input(t, "y", 2, column);
   s->weight = wl_tape_input(t, "weight", 2, column);
-  int layers;
-  const int64_t *widths = wl_map_ints(map, "widths", &layers);
-  wl_node h = s->x;
-  int64_t width = 1;
-  for (int i = 0; i < layers; i++) {
-    h = wl_net_activation(t, wl_net_dense(t, h, i + 1, width, widths[i]),
-                          wl_map_string(map, "activation"));
-    width = widths[i];
-  }
-  const wl_node error =
-      wl_op_square(t, wl_op_sub(t, wl_net_dense(t, h, layers + 1, width, 1), s->y));
+  const wl_node f = wl_net_perceptron(task, map, s->x, 1, 1);
+  const wl_node error = wl_op_square(t, wl_op_sub(t, f, s->y));
   return wl_tape_finish(t, wl_op_sum(t, wl_op_mul(t, s->weight, error)), -1, -1);
 }
 

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <threads.h>
 
+#include "task/warp.h"
+
 #define WL_TASK_FAMILY(name) extern const wl_task_family wl_task_##name;
 #include "task/families.def"
 #undef WL_TASK_FAMILY
@@ -28,6 +30,7 @@ enum { FAMILY_COUNT = sizeof wl_task_families / sizeof *wl_task_families - 1 };
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
      "Share of this family in a mixture of tasks, relative to the others."},
+    WL_WARP_OPTIONS,
     {0}};
 
 struct wl_task_ws {
@@ -62,7 +65,14 @@ static const wl_task_family *find_family(const char *name) {
   return NULL;
 }
 
-wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out) {
+/* Reads the warp, lets the family build its network around it, and sees that all of it was placed. */
+static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
+  if (warped) WL_TRY(wl_warp_create(options, &task->warp));
+  WL_TRY(task->family->create(options, seed, task));
+  return wl_warp_placed(task->warp, options);
+}
+
+static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, wl_task **out) {
   const char *name = wl_map_variant(options);
   const wl_task_family *family = find_family(name);
   if (!family)
@@ -73,7 +83,7 @@ wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out) {
   task->family = family;
   task->proportion = wl_map_real(options, "proportion");
   task->eval_batches = 1;
-  const wl_status status = family->create(options, seed, task);
+  const wl_status status = build_task(options, seed, warped, task);
   if (status != WL_OK) {
     wl_task_destroy(&task);
     return status;
@@ -82,12 +92,25 @@ wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out) {
   return WL_OK;
 }
 
+wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out) {
+  return create_task(options, seed, true, out);
+}
+
+wl_status wl_task_create_unwarped(const wl_map *options, uint64_t seed, wl_task **out) {
+  return create_task(options, seed, false, out);
+}
+
 void wl_task_destroy(wl_task **task) {
   if (!task || !*task) return;
+  wl_warp_destroy(&(*task)->warp);
   if ((*task)->impl) (*task)->family->destroy(*task);
   wl_tape_destroy(&(*task)->tape);
   wl_free(*task);
   *task = NULL;
+}
+
+void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi) {
+  wl_warp_init(task->warp, wl_tape_phi_layout(task->tape), seed, phi);
 }
 
 double wl_task_cost(const wl_task *task) { return wl_tape_cost(task->tape); }

@@ -41,6 +41,7 @@ struct wl_task {
   int64_t n;            /* inner parameters */
   size_t draw_bytes;    /* size of one drawn task's data in the workspace */
   double proportion;    /* share in a mixture */
+  struct wl_warp *warp; /* warp layers, placed by family->create; NULL: none; owned */
   int64_t eval_batches; /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
 };
 
@@ -61,22 +62,24 @@ typedef struct wl_task_family {
   /* Called once per drawn episode, for inputs that all its batches share; may be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
-  /* Initial values of the tape's phi leaves (warp layers), phi layout of the tape; NULL: zeros. */
-  wl_status (*phi0)(const wl_task *task, uint64_t seed, wl_real *phi);
 } wl_task_family;
 
 /* All families, ends with NULL; and the same as variants for the configuration's `task` section. */
 extern const wl_task_family *const wl_task_families[];
 const wl_variant *wl_task_variants(void);
-/* Options that every family has beside its own: proportion. Ends with key NULL. */
+/* Options that every family has beside its own: proportion, warp layers. Ends with key NULL. */
 extern const wl_option wl_task_common_options[];
 
 /* Configures the family that the map's selector names. Data files are read here. */
 wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out);
+/* The same network without warp layers, for rules that know none. */
+wl_status wl_task_create_unwarped(const wl_map *options, uint64_t seed, wl_task **out);
 void wl_task_destroy(wl_task **task);
 static inline const wl_layout *wl_task_theta(const wl_task *task) {
   return wl_tape_theta_layout(task->tape);
 }
+/* Initial values of the tape's phi leaves, the warp layers' parameters: a pure function of the seed. */
+void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
 /* FLOP of one gradient, for balancing. */
 double wl_task_cost(const wl_task *task);
 

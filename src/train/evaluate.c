@@ -21,14 +21,16 @@ typedef struct outcome {
 } outcome;
 enum { OUTCOME_VALUES = sizeof(outcome) / sizeof(double) };
 
-/* Who runs: a model with its phi, on a task. */
+/* Who runs: a model with its phi, on a network. */
 typedef struct contender {
   const wl_model *model;
   const double *phi;
+  const wl_task *task;
 } contender;
 
 typedef struct runner {
-  const wl_task *task;
+  const wl_task *task;  /* with the trained warp layers */
+  const wl_task *plain; /* without: what hand-designed rules run on */
   const wl_eval_setting *setting;
   wl_comm *comm;
 } runner;
@@ -42,18 +44,19 @@ static void keep_loss(void *context, const wl_step_view *step) {
 /* One episode; `curve` [steps] minibatch losses, NULL: not wanted. */
 static wl_status run_episode(const runner *r, wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode, bool all,
                              outcome *o, double *curve) {
+  const wl_task *task = unit->task;
   curve_context context = {curve, 0};
   wl_window_result result;
   wl_task_ws *task_ws = wl_unroll_task_ws(ws);
   WL_TRY(wl_unit_start(ws, unit, episode));
-  o->start = all ? wl_task_evaluate(r->task, task_ws, WL_SPLIT_TRAIN, unit->theta, wl_unroll_warp(ws), NULL) : NAN;
+  o->start = all ? wl_task_evaluate(task, task_ws, WL_SPLIT_TRAIN, unit->theta, wl_unroll_warp(ws), NULL) : NAN;
   WL_TRY(wl_window_run(ws, unit, r->setting->steps, NULL, NULL, curve ? keep_loss : NULL, &context, &result));
   for (int64_t t = result.steps; curve && t < r->setting->steps; t++) curve[t] = NAN;
   o->diverged = !result.finite;
   o->final = o->heldout = o->accuracy = NAN;
   if (!result.finite) return WL_OK;
-  o->final = wl_task_evaluate(r->task, task_ws, WL_SPLIT_TRAIN, unit->theta, wl_unroll_warp(ws), NULL);
-  if (all) o->heldout = wl_task_evaluate(r->task, task_ws, WL_SPLIT_HELDOUT, unit->theta, wl_unroll_warp(ws), &o->accuracy);
+  o->final = wl_task_evaluate(task, task_ws, WL_SPLIT_TRAIN, unit->theta, wl_unroll_warp(ws), NULL);
+  if (all) o->heldout = wl_task_evaluate(task, task_ws, WL_SPLIT_HELDOUT, unit->theta, wl_unroll_warp(ws), &o->accuracy);
   o->diverged = !isfinite(o->final);
   return WL_OK;
 }
@@ -74,8 +77,8 @@ static wl_status run_sets(const runner *r, contender c, wl_space space, int64_t 
   wl_unit *unit = NULL;
   memset(outcomes, 0, (size_t)jobs * sizeof *outcomes);
   if (curves) memset(curves, 0, (size_t)(jobs * steps) * sizeof *curves);
-  wl_status status = wl_unroll_ws_create(c.model, r->task, &spec, false, r->setting->threads, &ws);
-  if (status == WL_OK) status = wl_unit_create(c.model, r->task, &unit);
+  wl_status status = wl_unroll_ws_create(c.model, c.task, &spec, false, r->setting->threads, &ws);
+  if (status == WL_OK) status = wl_unit_create(c.model, c.task, &unit);
   if (status == WL_OK) wl_unroll_set_phi(ws, c.phi);
   for (int64_t j = wl_comm_rank(r->comm); status == WL_OK && j < jobs; j += wl_comm_size(r->comm)) {
     const wl_episode episode = {r->setting->seed, space, j / units, j % units};
@@ -94,7 +97,7 @@ static wl_status try_rate(const runner *r, const char *name, double rate, outcom
   wl_status status = wl_rule_create_fixed(name, rate, &rule);
   if (status == WL_OK) status = wl_model_create_fixed(rule, &model);
   WL_TRY(wl_comm_agree(r->comm, status));
-  status = run_sets(r, (contender){model, NULL}, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
+  status = run_sets(r, (contender){model, NULL, r->plain}, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
   wl_model_destroy(&model);
   double sum = 0.0;
   for (int64_t i = 0; i < r->setting->tune_units; i++) sum += scratch[i].diverged > 0 ? INFINITY : scratch[i].final;
@@ -189,7 +192,7 @@ static wl_status enter_learned(const runner *r, const wl_trained *t, wl_eval_cas
   wl_eval_entry *e = &out->entry[0];
   snprintf(e->rule, sizeof e->rule, "learned (%s)", model->rule->ops->name);
   e->rate = NAN;
-  const wl_status status = enter(r, (contender){model, t->phi}, e, o, curves, &out->start);
+  const wl_status status = enter(r, (contender){model, t->phi, r->task}, e, o, curves, &out->start);
   wl_model_destroy(&model);
   return status;
 }
@@ -203,7 +206,7 @@ static wl_status enter_baseline(const runner *r, const char *name, wl_eval_entry
   wl_status status = wl_rule_create_fixed(name, e->rate, &rule);
   if (status == WL_OK) status = wl_model_create_fixed(rule, &model);
   WL_TRY(wl_comm_agree(r->comm, status));
-  status = enter(r, (contender){model, NULL}, e, o, curves, &start);
+  status = enter(r, (contender){model, NULL, r->plain}, e, o, curves, &start);
   wl_model_destroy(&model);
   return status;
 }
@@ -227,7 +230,7 @@ static void judge(wl_eval_case *c) {
 static wl_status run_case(const runner *r, const wl_trained *t, wl_eval_case *out, outcome *o, double *curves) {
   WL_TRY(enter_learned(r, t, out, o, curves));
   for (int i = 0; i < N_BASELINES; i++) {
-    char text[64];
+    char text[96];
     snprintf(text, sizeof text, "%s: tuning %s", out->name, baselines[i]);
     wl_log_progress("evaluation", i, N_BASELINES, text);
     WL_TRY(enter_baseline(r, baselines[i], &out->entry[i + 1], o, curves));
@@ -239,14 +242,16 @@ static wl_status run_case(const runner *r, const wl_trained *t, wl_eval_case *ou
 
 wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *setting, wl_comm *comm,
                       wl_eval_case *out) {
-  wl_task *task = NULL;
+  wl_task *task = NULL, *plain = NULL;
   outcome *outcomes = NULL;
   double *curves = NULL;
   const int64_t jobs = setting->seeds * setting->units;
   *out = (wl_eval_case){.steps = setting->steps, .seeds = setting->seeds, .entries = N_BASELINES + 1};
   snprintf(out->name, sizeof out->name, "%s", name);
   wl_status status = wl_task_create(wl_config_map(trained->config, "task", 0), setting->seed, &task);
-  const runner r = {task, setting, comm};
+  if (status == WL_OK)
+    status = wl_task_create_unwarped(wl_config_map(trained->config, "task", 0), setting->seed, &plain);
+  const runner r = {task, plain, setting, comm};
   if (status == WL_OK) status = WL_NEW(out->entry, out->entries);
   if (status == WL_OK) status = WL_NEW(outcomes, jobs > setting->tune_units ? jobs : setting->tune_units);
   if (status == WL_OK) status = WL_NEW(curves, jobs * setting->steps);
@@ -255,6 +260,7 @@ wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval
   wl_free(outcomes);
   wl_free(curves);
   wl_task_destroy(&task);
+  wl_task_destroy(&plain);
   if (status != WL_OK) wl_eval_case_clear(out);
   return status;
 }

@@ -104,7 +104,7 @@ static wl_status init_theta0(const wl_task *task, uint64_t seed, wl_real *theta0
 static wl_status init_parts(const wl_model *m, const wl_task *task, uint64_t seed, wl_real *phi) {
   if (m->rule->phi.size > 0) m->rule->ops->init(m->rule, seed, phi + m->rule_at);
   if (m->precondition) m->precondition->ops->init(m->precondition, seed, phi + m->precondition_at);
-  if (m->warp_size > 0 && task->family->phi0) WL_TRY(task->family->phi0(task, seed, phi + m->warp_at));
+  if (m->warp_size > 0) wl_task_phi0(task, seed, phi + m->warp_at);
   return m->learned_theta0 ? init_theta0(task, seed, phi + m->theta0_at) : WL_OK;
 }
 

@@ -1,0 +1,258 @@
+/* warp.c - the stages of warp layers, their placement and their initial values (table: warp.h). */
+#include "task/warp.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "task/family.h"
+
+/* How a parameter starts. */
+typedef enum role { ROLE_IDENTITY, ROLE_ONES, ROLE_ZEROS, ROLE_FAN_IN } role;
+
+enum { MAX_STAGES = 8, MAX_LAYERS = 32, MAX_PARAMETERS = 512 };
+/* Keeps these draws apart from those of other meta-parameters: "warp", and its noise. */
+enum { STREAM = 0x77617270, STREAM_NOISE };
+
+typedef struct stage {
+  const char *name;
+  bool dense, image; /* fits (B,n), (B,C,H,W) */
+  wl_node (*apply)(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
+} stage;
+
+struct wl_warp {
+  const stage *stages[MAX_STAGES];
+  bool stage_used[MAX_STAGES];
+  int n_stages;
+  char layers[MAX_LAYERS][WL_NAME_SIZE]; /* names of `warp_after` */
+  bool layer_used[MAX_LAYERS];
+  int n_layers;
+  bool all; /* `warp_after` holds "all" */
+  wl_warp_side side;
+  int64_t width;
+  double noise;
+  char met[512];             /* layers of the network, for messages */
+  char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */
+  role roles[MAX_PARAMETERS];
+  int n_parameters; /* in the order of the tape's phi layout */
+};
+
+/* A parameter of the stage under construction; too many make a node that the tape refuses. */
+static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, int ndim, const int64_t *shape) {
+  char name[2 * WL_NAME_SIZE];
+  if (w->n_parameters == MAX_PARAMETERS) return -1;
+  w->roles[w->n_parameters++] = start;
+  snprintf(name, sizeof name, "%s.%s", w->prefix, part);
+  return wl_tape_phi(t, "warp", name, ndim, shape);
+}
+
+/* ---- Stages ---------------------------------------------------------------------------------- */
+
+static wl_node kernel(wl_warp *w, wl_tape *t, const char *part, role start, int64_t out, int64_t in, int64_t side) {
+  return parameter(w, t, part, start, 4, (const int64_t[]){out, in, side, side});
+}
+
+static wl_node apply_linear(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  const int64_t n = site->channels;
+  return wl_op_matmul(t, h, parameter(w, t, "weight", ROLE_IDENTITY, 2, (const int64_t[]){n, n}));
+}
+
+static wl_node apply_scale(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  return wl_op_mul_channel(t, h, parameter(w, t, "scale", ROLE_ONES, 1, &site->channels));
+}
+
+static wl_node apply_conv3x3(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  return wl_op_conv2d(t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 3), 1, 1);
+}
+
+static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  return wl_op_conv2d(t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 1), 1, 0);
+}
+
+/* One affine map of `residual`: x W + b, or x * K + b. */
+static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number, role start, int64_t in,
+                      int64_t out) {
+  char weight[16], bias[16];
+  snprintf(weight, sizeof weight, "weight%d", number);
+  snprintf(bias, sizeof bias, "bias%d", number);
+  if (site->ndim == 2) {
+    const wl_node y = wl_op_matmul(t, x, parameter(w, t, weight, start, 2, (const int64_t[]){in, out}));
+    return wl_op_add_bias(t, y, parameter(w, t, bias, ROLE_ZEROS, 1, &out));
+  }
+  const wl_node y = wl_op_conv2d(t, x, kernel(w, t, weight, start, out, in, 3), 1, 1);
+  return wl_op_add_channel(t, y, parameter(w, t, bias, ROLE_ZEROS, 1, &out));
+}
+
+static wl_node apply_residual(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  const int64_t n = site->channels, width = w->width > 0 ? w->width : n;
+  const wl_node hidden = wl_op_tanh(t, affine(w, t, h, site, 1, ROLE_FAN_IN, n, width));
+  return wl_op_add(t, h, affine(w, t, hidden, site, 2, ROLE_ZEROS, width, n));
+}
+
+static wl_node apply_batch_norm(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  const wl_node unit = wl_op_batch_norm(t, h, 1e-5);
+  const wl_node scaled = wl_op_mul_channel(t, unit, parameter(w, t, "scale", ROLE_ONES, 1, &site->channels));
+  return wl_op_add_channel(t, scaled, parameter(w, t, "shift", ROLE_ZEROS, 1, &site->channels));
+}
+
+#define ACTIVATION(id)                                                                             \
+  static wl_node apply_##id(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {         \
+    (void)w, (void)site;                                                                           \
+    return wl_op_##id(t, h);                                                                       \
+  }
+ACTIVATION(sigmoid)
+ACTIVATION(tanh)
+ACTIVATION(relu)
+ACTIVATION(elu)
+
+static const stage table[] = {
+    {"linear", true, false, apply_linear},    {"scale", true, true, apply_scale},
+    {"residual", true, true, apply_residual}, {"conv3x3", false, true, apply_conv3x3},
+    {"conv1x1", false, true, apply_conv1x1},  {"batch_norm", true, true, apply_batch_norm},
+    {"sigmoid", true, true, apply_sigmoid},   {"tanh", true, true, apply_tanh},
+    {"relu", true, true, apply_relu},         {"elu", true, true, apply_elu},
+};
+enum { STAGES = sizeof table / sizeof *table };
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static wl_status read_stages(const wl_map *options, wl_warp *w) {
+  int count;
+  const char *const *names = wl_map_strings(options, "warp", &count);
+  if (count > MAX_STAGES)
+    return wl_map_fail(options, "warp", "%d stages, at most %d are possible", count, MAX_STAGES);
+  for (int i = 0; i < count; i++) {
+    for (int k = 0; k < STAGES; k++)
+      if (strcmp(names[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
+    if (!w->stages[w->n_stages])
+      return wl_map_fail(options, "warp", "'%s' is no warp layer; choose from linear, scale, residual, conv3x3, "
+                                          "conv1x1, batch_norm, sigmoid, tanh, relu, elu, or give none", names[i]);
+    w->n_stages++;
+  }
+  return WL_OK;
+}
+
+static wl_status read_layers(const wl_map *options, wl_warp *w) {
+  int count;
+  const char *const *names = wl_map_strings(options, "warp_after", &count);
+  for (int i = 0; i < count; i++) {
+    if (strcmp(names[i], "all") == 0) w->all = true;
+    else if (w->n_layers == MAX_LAYERS || strlen(names[i]) >= WL_NAME_SIZE)
+      return wl_map_fail(options, "warp_after", "at most %d names of fewer than %d characters", MAX_LAYERS, WL_NAME_SIZE);
+    else snprintf(w->layers[w->n_layers++], WL_NAME_SIZE, "%s", names[i]);
+  }
+  if (w->all || w->n_layers > 0) return WL_OK;
+  return wl_map_fail(options, "warp_after", "an empty list places no warp; give all, names of layers, or `warp: none`");
+}
+
+static wl_status read_options(const wl_map *options, wl_warp *w) {
+  w->side = strcmp(wl_map_string(options, "warp_side"), "before") == 0 ? WL_WARP_BEFORE : WL_WARP_AFTER;
+  w->width = wl_map_int(options, "warp_width");
+  w->noise = wl_map_real(options, "warp_noise");
+  WL_TRY(read_stages(options, w));
+  return read_layers(options, w);
+}
+
+wl_status wl_warp_create(const wl_map *options, wl_warp **out) {
+  int count;
+  const char *const *names = wl_map_strings(options, "warp", &count);
+  *out = NULL;
+  if (count == 0 || (count == 1 && strcmp(names[0], "none") == 0)) return WL_OK;
+  wl_warp *w = NULL;
+  WL_TRY(WL_NEW(w, 1));
+  const wl_status status = read_options(options, w);
+  if (status != WL_OK) wl_warp_destroy(&w);
+  *out = w;
+  return status;
+}
+
+void wl_warp_destroy(wl_warp **warp) {
+  wl_free(*warp);
+  *warp = NULL;
+}
+
+/* ---- Placement ------------------------------------------------------------------------------- */
+
+static void note_layer(wl_warp *w, const wl_warp_site *site) {
+  const size_t used = strlen(w->met);
+  if (site->side == WL_WARP_AFTER) return; /* met before */
+  snprintf(w->met + used, sizeof w->met - used, "%s%s", used ? ", " : "", site->layer);
+}
+
+/* Whether a warp goes here. */
+static bool selects(wl_warp *w, const wl_warp_site *site) {
+  if (site->side != w->side && site->side != WL_WARP_ONLY) return false;
+  for (int i = 0; i < w->n_layers; i++)
+    if (strcmp(w->layers[i], site->layer) == 0) return w->layer_used[i] = true;
+  return w->all && !site->output;
+}
+
+/* "warp.<layer>.<stage>", with a number from the second of its kind. */
+static void name_stage(wl_warp *w, int s, const char *layer) {
+  int same = 1;
+  for (int i = 0; i < s; i++) same += w->stages[i] == w->stages[s];
+  const int used = snprintf(w->prefix, sizeof w->prefix, "warp.%s.%s", layer, w->stages[s]->name);
+  if (same > 1) snprintf(w->prefix + used, sizeof w->prefix - (size_t)used, "%d", same);
+}
+
+wl_node wl_warp_insert(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  if (!w) return h;
+  note_layer(w, site);
+  if (!selects(w, site)) return h;
+  for (int s = 0; s < w->n_stages; s++) {
+    if (!(site->ndim == 2 ? w->stages[s]->dense : w->stages[s]->image)) continue;
+    w->stage_used[s] = true;
+    name_stage(w, s, site->layer);
+    h = w->stages[s]->apply(w, t, h, site);
+  }
+  return h;
+}
+
+wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
+  if (!w) return WL_OK;
+  for (int i = 0; i < w->n_layers; i++)
+    if (!w->layer_used[i])
+      return wl_map_fail(options, "warp_after", "'%s' is no layer of this network that takes a warp; it has: %s",
+                         w->layers[i], w->met[0] ? w->met : "none");
+  for (int s = 0; s < w->n_stages; s++)
+    if (!w->stage_used[s])
+      return wl_map_fail(options, "warp", "'%s' fits none of the layers chosen; conv3x3 and conv1x1 go between "
+                                          "convolutions, linear between dense layers (layers: %s)",
+                         w->stages[s]->name, w->met[0] ? w->met : "none");
+  return WL_OK;
+}
+
+/* ---- Initial values -------------------------------------------------------------------------- */
+
+/* (n,n) or (C,C,k,k): ones where input and output agree, at the kernel's centre. */
+static void set_identity(const wl_block *b, wl_real *out) {
+  const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
+  for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;
+}
+
+/* Inputs of one output: (in,out) dense, (out,in,k,k) convolution. */
+static double fan_in(const wl_block *b) {
+  return (double)(b->ndim == 2 ? b->shape[0] : b->shape[1] * b->shape[2] * b->shape[3]);
+}
+
+static void add_noise(uint64_t seed, const wl_block *b, double sd, wl_real *out) {
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM_NOISE};
+  wl_real draw;
+  for (int64_t i = 0; i < b->size; i++) {
+    wl_rng_normal(stream, (uint64_t)(b->offset + i), 1, sd, &draw);
+    out[i] += draw;
+  }
+}
+
+void wl_warp_init(const wl_warp *w, const wl_layout *phi, uint64_t seed, wl_real *out) {
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
+  memset(out, 0, (size_t)phi->size * sizeof *out);
+  for (int j = 0; w && j < phi->count; j++) {
+    const wl_block *b = &phi->blocks[j];
+    wl_real *at = out + b->offset;
+    if (w->roles[j] == ROLE_IDENTITY) set_identity(b, at);
+    for (int64_t i = 0; w->roles[j] == ROLE_ONES && i < b->size; i++) at[i] = 1;
+    if (w->roles[j] == ROLE_FAN_IN) wl_rng_normal(stream, (uint64_t)b->offset, b->size, 1.0 / sqrt(fan_in(b)), at);
+    if (w->noise > 0.0) add_noise(seed, b, w->noise, at);
+  }
+}

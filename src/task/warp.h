@@ -1,0 +1,62 @@
+/* warp.h - warp layers: meta-parameters between the layers of a task's network.
+ *
+ *   h <- omega(h; phi)       phi learned over all tasks, frozen while a task adapts theta
+ *
+ * They bend the task's loss surface, and so precondition its descent (Flennerhag et al. 2020;
+ * linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of
+ * stages that are applied one after the other wherever `warp_after` places them, each where its
+ * shape fits:
+ *
+ *   stage        h (B,n)                                h (B,C,H,W)                          starts as
+ *   linear       h T, T (n,n)                                                                identity
+ *   scale        h o s, s (n)                           s per channel (C)                    identity
+ *   residual     h + tanh(h W1 + b1) W2 + b2            the same with 3x3 convolutions       W2, b2 = 0
+ *   conv3x3                                             h * K, K (C,C,3,3)                   identity
+ *   conv1x1                                             h * K, K (C,C,1,1)                   identity
+ *   batch_norm   normalised by the batch's statistics, then o s + b                          s = 1, b = 0
+ *   sigmoid, tanh, relu, elu                            elementwise
+ *
+ * Private to src/task. */
+#ifndef WL_TASK_WARP_H
+#define WL_TASK_WARP_H
+
+#include "base/options.h"
+#include "tensor/tape.h"
+
+typedef struct wl_warp wl_warp;
+
+/* Where in a network a tensor stands: after which layer, and on which side of its activation. */
+typedef enum wl_warp_side { WL_WARP_BEFORE, WL_WARP_AFTER, WL_WARP_ONLY } wl_warp_side;
+typedef struct wl_warp_site {
+  const char *layer; /* "dense1", "conv2" */
+  wl_warp_side side; /* of the activation; ONLY: there is none, and `warp_side` says nothing */
+  bool output;       /* the last layer: taken by its name, not by "all" */
+  int ndim;          /* 2: (B,n), 4: (B,C,H,W) */
+  int64_t channels;  /* n or C */
+} wl_warp_site;
+
+/* Options of every family. */
+#define WL_WARP_OPTIONS                                                                            \
+  {"warp", WL_OPT_STRINGS, "none", NULL, 0, 0, "1",                                                \
+   "Warp layers, stage by stage: linear, scale, residual, conv3x3, conv1x1, batch_norm, sigmoid, " \
+   "tanh, relu, elu; none for an unwarped network."},                                              \
+  {"warp_after", WL_OPT_STRINGS, "all", NULL, 0, 0, "1",                                           \
+   "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last."},            \
+  {"warp_side", WL_OPT_CHOICE, "after", "before|after", 0, 0, "1",                                 \
+   "Side of the layer's activation: before makes T-Nets, after warps what the next layer sees."},  \
+  {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                               \
+   "Hidden units (channels) of `residual`; 0: as many as the layer has."},                         \
+  {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                              \
+   "Standard deviation of what is added to each warp parameter at the start; 0: the identity."}
+
+/* Reads the options; *out is NULL for `warp: none`. WL_ERR_CONFIG for an unknown stage. */
+wl_status wl_warp_create(const wl_map *options, wl_warp **out);
+void wl_warp_destroy(wl_warp **warp);
+/* omega(h) where the options place a warp, else h. `warp` may be NULL. */
+wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
+/* WL_ERR_CONFIG when a stage or a layer of the options found no place in the network that was built. */
+wl_status wl_warp_placed(const wl_warp *warp, const wl_map *options);
+/* Initial values of the tape's phi leaves, all of which are the warp's. */
+void wl_warp_init(const wl_warp *warp, const wl_layout *phi, uint64_t seed, wl_real *out);
+
+#endif
