@@ -230,12 +230,12 @@ INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out)
   const vec df = 1 + load(gates + 2 * WL_LANES), d_o = 1 + load(gates + 3 * WL_LANES);
   const vec ij = di * dj, fo = df * d_o, inverse = 1 / (ij * fo);
   const vec per_ij = inverse * fo, per_fo = inverse * ij;
-  const vec i = per_ij * dj, j = (1 - ej) * (per_ij * di), f = per_fo * d_o;
-  store(gates, i);
-  store(gates + WL_LANES, j);
+  const vec f = per_fo * d_o, product = per_ij * (1 - ej); /* i j */
+  store(gates, per_ij * dj);
+  store(gates + WL_LANES, product * di);
   store(gates + 2 * WL_LANES, f);
   store(gates + 3 * WL_LANES, per_fo * df);
-  store(c_out, f * load(c) + i * j);
+  store(c_out, f * load(c) + product);
 }
 
 /* tanh of the new cell, and the output. */
@@ -483,7 +483,9 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
 {
   vec acc[GRAD_INPUTS + 1][4] = {{{0}}};
   for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
-    for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot)
+    for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot) {
+      /* The next unit's rows come from L2 meanwhile. */
+      UNROLL for (int q = 4; q < 8; q++) __builtin_prefetch(dz + q * WL_LANES);
       UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
         vec v[GRAD_INPUTS + 1];
         UNROLL for (int r = 0; r < inputs; r++) v[r] = load(in + r * WL_LANES + lane);
@@ -493,6 +495,7 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
           if (bias) acc[inputs][q] += d;
         }
       }
+    }
   UNROLL for (int r = 0; r < inputs + bias; r++)
     add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
