@@ -13,7 +13,7 @@ END_OF_CUT_HOST=$((TIME + PROBES * INTERVAL + 9)) # and some seconds to take the
 END_OF_KILLED_HOST=10
 
 write_config train.yaml
-steps=$(steps_in 8 train.yaml)
+steps=$(steps_in 4 train.yaml)
 every=$((steps / 10 + 1))
 expected=$(straight_digest train.yaml "$steps" straight)
 echo "$steps meta-steps, a checkpoint every $every"
