@@ -25,6 +25,8 @@ typedef struct wl_trained {
  * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
 wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
+/* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape. */
+wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
 /* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout, double *phi,
                            const char *digest, int64_t meta_steps);

@@ -14,6 +14,8 @@
 static const wl_option top_options[] = {
     {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "Seed of every random number: tasks, batches, initial values."},
     {"output", WL_OPT_STRING, "", NULL, ANY, "1", "Run directory; by default runs/ and the configuration's name."},
+    {"start", WL_OPT_STRING, "", NULL, ANY, "1",
+     "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning."},
     {"threads", WL_OPT_INT, "0", NULL, AT_LEAST(0), "1",
      "Threads of each rank; 0: the cores of a node shared out among its ranks."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};

@@ -13,10 +13,11 @@ static bool is_directory(const char *path) {
   return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static wl_status open_source(const char *path, wl_trained *t, wl_file **file) {
+/* The newest checkpoint of a run directory, or the file itself; `source` receives its name. */
+static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
   int64_t step;
-  if (is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, t->source, sizeof t->source);
-  snprintf(t->source, sizeof t->source, "%s", path);
+  if (is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
+  snprintf(source, size, "%s", path);
   return wl_file_open(path, NULL, file);
 }
 
@@ -46,14 +47,21 @@ static wl_field block_field(const wl_block *b, double *phi) {
 }
 
 /* phi by block names: the model that the configuration describes says which there must be. */
-static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_trained *t) {
-  WL_TRY(wl_layout_append(&t->layout, layout, NULL));
-  WL_TRY(WL_NEW(t->phi, layout->size + 1));
+static wl_status read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   for (int i = 0; i < layout->count; i++) {
-    wl_field field = block_field(&layout->blocks[i], t->phi);
+    wl_field field = block_field(&layout->blocks[i], phi);
     WL_TRY(wl_file_read(file, &field));
   }
   return WL_OK;
+}
+
+wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi) {
+  char source[4096];
+  wl_file *file = NULL;
+  WL_TRY(open_source(path, source, sizeof source, &file));
+  const wl_status status = read_blocks(file, layout, phi);
+  wl_file_close(&file);
+  return status;
 }
 
 static wl_status write_blocks(const char *path, const wl_layout *layout, double *phi, const wl_attribute *attributes,
@@ -84,7 +92,9 @@ static wl_status read_phi(const wl_file *file, wl_trained *t) {
   const uint64_t seed = (uint64_t)wl_map_int(wl_config_map(t->config, "", 0), "seed");
   wl_status status = wl_task_create(wl_config_map(t->config, "task", 0), seed, &task);
   if (status == WL_OK) status = wl_model_create(t->config, &task, 1, &model);
-  if (status == WL_OK) status = read_blocks(file, &model->phi, t);
+  if (status == WL_OK) status = wl_layout_append(&t->layout, &model->phi, NULL);
+  if (status == WL_OK) status = WL_NEW(t->phi, t->layout.size + 1);
+  if (status == WL_OK) status = read_blocks(file, &t->layout, t->phi);
   wl_model_destroy(&model);
   wl_task_destroy(&task);
   return status;
@@ -94,7 +104,7 @@ wl_status wl_trained_read(const char *path, const char *const *overrides, int n_
   wl_trained *t = NULL;
   wl_file *file = NULL;
   WL_TRY(WL_NEW(t, 1));
-  wl_status status = open_source(path, t, &file);
+  wl_status status = open_source(path, t->source, sizeof t->source, &file);
   if (status == WL_OK) status = read_attributes(file, overrides, n_overrides, t);
   if (status == WL_OK) status = read_phi(file, t);
   wl_file_close(&file);

@@ -60,6 +60,13 @@ static wl_status create_reduction(wl_trainer *tr) {
   return WL_OK;
 }
 
+/* Initial meta-parameters: drawn by the seed, or those of a trained optimizer. */
+static wl_status init_phi(wl_trainer *tr) {
+  const char *start = wl_map_string(wl_config_map(tr->config, "", 0), "start");
+  if (*start) return wl_trained_read_phi(start, &tr->model->phi, tr->phi);
+  return wl_model_init(tr->model, tr->tasks[0], tr->seed, tr->phi);
+}
+
 static wl_status build(wl_trainer *tr) {
   const wl_map *outer = wl_config_map(tr->config, "outer", 0);
   WL_TRY(adopt_problem(tr));
@@ -70,7 +77,7 @@ static wl_status build(wl_trainer *tr) {
   WL_TRY(create_reduction(tr));
   WL_TRY(WL_NEW(tr->phi, tr->model->phi.size));
   WL_TRY(wl_outer_create(outer, tr->model->phi.size, &tr->outer));
-  return wl_model_init(tr->model, tr->tasks[0], tr->seed, tr->phi);
+  return init_phi(tr);
 }
 
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out) {
