@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "train/evaluate.h"
 #include "train/problem.h"
 
 enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean loss */
