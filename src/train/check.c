@@ -45,7 +45,7 @@ static wl_status diverged(const wl_check_window *w, int64_t step) {
 static wl_status choose_start(wl_check_window *w, int64_t windows) {
   const wl_problem *p = w->problem;
   const int64_t length = p->horizon[p->n_horizon - 1], K = p->spec.steps;
-  if (windows < 0) windows = length > K && !p->model->learned_theta0;
+  if (windows < 0) windows = length > K && !p->model->initialisation;
   if (windows > (length - 1) / K)
     return WL_FAIL(
         WL_ERR_USAGE,
@@ -231,12 +231,18 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
   return WL_NEW(p->order, MAX_PAIRS);
 }
 
+/* Leap and Reptile learn theta_0 from the path: their gradient is none of the meta-loss's. */
+static bool follows_meta_loss(const wl_model *m, const wl_block *block) {
+  return block->offset < m->theta0_at || m->initialisation->ops->adjoint;
+}
+
 static wl_status check_blocks(probe *p, const wl_check_request *request, wl_check_report *report) {
   const wl_layout *phi = &p->window->problem->model->phi;
   WL_TRY(allocate_probe(p, phi));
   memcpy(p->phi, p->window->phi, (size_t)phi->size * sizeof *p->phi);
   for (int i = 0; i < phi->count; i++) {
     p->block = &phi->blocks[i];
+    if (!follows_meta_loss(p->window->problem->model, p->block)) continue;
     wl_check_block *out = &report->blocks[report->count++];
     check_block(p, i, request, out);
     report->passed = report->passed && out->passed;

@@ -94,8 +94,8 @@ static void start(wl_rollout *r, const double *phi) {
   wl_rule_pack(m->rule, r->rule_ws, r->phi + m->rule_at);
   memcpy(r->theta, w->theta_start, (size_t)w->pad * sizeof *r->theta);
   memcpy(r->state, w->state_start, (size_t)(w->state + 1) * sizeof *r->state);
-  if (m->learned_theta0 && w->t0 == 0)
-    memcpy(r->theta, r->phi + m->theta0_at, (size_t)w->n * sizeof *r->theta);
+  if (m->initialisation && w->t0 == 0)
+    wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
 
 /* theta_k -> theta_{k+1}; the raw gradient is read from g, or put there first. */

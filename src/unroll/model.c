@@ -1,14 +1,7 @@
 /* model.c - assembles phi from the parts that are learned. */
 #include "unroll/model.h"
 
-#include <stdio.h>
 #include <string.h>
-
-const wl_variant wl_initialisation_variants[] = {
-    {"none", "theta_0 is drawn afresh for each episode, as the task family says", NULL},
-    {"maml", "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
-             "first-order MAML, by window.order)", NULL},
-    {NULL, NULL, NULL}};
 
 /* Parts tied to one network's shape cannot be shared by networks of different shapes. */
 static wl_status check_mixture(const wl_config *config, wl_task *const *tasks, int count) {
@@ -34,21 +27,7 @@ static wl_status create_parts(const wl_config *config, wl_task *const *tasks, in
   WL_TRY(check_mixture(config, tasks, count));
   WL_TRY(wl_rule_create(wl_config_map(config, "rule", 0), &setting, &m->rule));
   WL_TRY(wl_precondition_create(wl_config_map(config, "precondition", 0), theta, &m->precondition));
-  m->learned_theta0 = strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0;
-  return WL_OK;
-}
-
-/* Lays theta_0 out as blocks "theta0.<tensor>" of group "initialisation". */
-static wl_status append_theta0(wl_model *m, const wl_layout *theta) {
-  m->theta0_at = m->phi.size;
-  for (int i = 0; m->learned_theta0 && i < theta->count; i++) {
-    const wl_block *b = &theta->blocks[i];
-    char name[WL_NAME_SIZE];
-    if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
-      return WL_FAIL(WL_ERR_SOFTWARE, "the tensor name '%s' is too long", b->name);
-    WL_TRY(wl_layout_add(&m->phi, "initialisation", name, b->ndim, b->shape, NULL));
-  }
-  return WL_OK;
+  return wl_initialisation_create(wl_config_map(config, "initialisation", 0), theta, &m->initialisation);
 }
 
 static wl_status lay_out(wl_model *m, const wl_task *task) {
@@ -58,7 +37,7 @@ static wl_status lay_out(wl_model *m, const wl_task *task) {
   WL_TRY(wl_layout_append(&m->phi, m->precondition ? &m->precondition->phi : &none, &m->precondition_at));
   WL_TRY(wl_layout_append(&m->phi, warp, &m->warp_at));
   m->warp_size = warp->size;
-  return append_theta0(m, task ? wl_task_theta(task) : &none);
+  return wl_layout_append(&m->phi, m->initialisation ? &m->initialisation->phi : &none, &m->theta0_at);
 }
 
 wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count, wl_model **out) {
@@ -69,6 +48,11 @@ wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int co
   if (status != WL_OK) wl_model_destroy(&m);
   *out = m;
   return status;
+}
+
+bool wl_model_needs_adjoint(const wl_model *m) {
+  return m->rule->phi.size > 0 || m->precondition || m->warp_size > 0 ||
+         (m->initialisation && m->initialisation->ops->adjoint);
 }
 
 wl_status wl_model_create_fixed(wl_rule *rule, wl_model **out) {
@@ -85,18 +69,23 @@ void wl_model_destroy(wl_model **model) {
   if (!*model) return;
   wl_rule_destroy(&(*model)->rule);
   wl_precondition_destroy(&(*model)->precondition);
+  wl_initialisation_destroy(&(*model)->initialisation);
   wl_layout_clear(&(*model)->phi);
   wl_free(*model);
   *model = NULL;
 }
 
 /* theta_0 starts as one draw of the family's own initialisation. */
-static wl_status init_theta0(const wl_task *task, uint64_t seed, wl_real *theta0) {
+static wl_status init_theta0(const wl_initialisation *init, const wl_task *task, uint64_t seed, wl_real *theta0) {
   const wl_episode first = {seed, WL_SPACE_TRAIN, INT64_MAX, 0};
   wl_task_ws *ws = NULL;
-  WL_TRY(wl_task_ws_create(task, 0, &ws));
-  wl_status status = wl_task_bind(task, ws, &first);
-  if (status == WL_OK) status = wl_task_theta0(task, ws, theta0);
+  wl_real *theta = NULL;
+  WL_TRY(WL_NEW(theta, task->n));
+  wl_status status = wl_task_ws_create(task, 0, &ws);
+  if (status == WL_OK) status = wl_task_bind(task, ws, &first);
+  if (status == WL_OK) status = wl_task_theta0(task, ws, theta);
+  if (status == WL_OK) wl_initialisation_extract(init, theta, theta0);
+  wl_free(theta);
   wl_task_ws_destroy(&ws);
   return status;
 }
@@ -105,7 +94,7 @@ static wl_status init_parts(const wl_model *m, const wl_task *task, uint64_t see
   if (m->rule->phi.size > 0) m->rule->ops->init(m->rule, seed, phi + m->rule_at);
   if (m->precondition) m->precondition->ops->init(m->precondition, seed, phi + m->precondition_at);
   if (m->warp_size > 0) wl_task_phi0(task, seed, phi + m->warp_at);
-  return m->learned_theta0 ? init_theta0(task, seed, phi + m->theta0_at) : WL_OK;
+  return m->initialisation ? init_theta0(m->initialisation, task, seed, phi + m->theta0_at) : WL_OK;
 }
 
 wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi) {

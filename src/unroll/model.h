@@ -6,11 +6,12 @@
 #include "precondition/precondition.h"
 #include "rule/rule.h"
 #include "task/task.h"
+#include "unroll/initialisation.h"
 
 typedef struct wl_model {
   wl_rule *rule;
   wl_precondition *precondition; /* NULL: none */
-  bool learned_theta0;
+  wl_initialisation *initialisation; /* NULL: theta_0 is drawn, not learned */
   wl_layout phi; /* all meta-parameters, in the order rule, precondition, warp, theta_0 */
   int64_t rule_at, precondition_at, warp_at, theta0_at; /* offsets of the parts in phi */
   int64_t warp_size;
@@ -27,7 +28,7 @@ void wl_model_destroy(wl_model **model);
 /* Initial meta-parameters [phi.size], a pure function of the seed. */
 wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi);
 
-/* The configuration's `initialisation` section. */
-extern const wl_variant wl_initialisation_variants[];
+/* Whether some meta-parameter is learned by back-propagation, not from the path alone. */
+bool wl_model_needs_adjoint(const wl_model *model);
 
 #endif

@@ -28,12 +28,14 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
   const wl_window_plan *p = &ws->plan;
   unit->episode = *episode;
   unit->t = 0;
+  unit->draw = 0;
   unit->stopped = false;
   unit->start_loss = 0.0;
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, episode));
   memset(unit->theta, 0, (size_t)p->pad * sizeof(wl_real));
   memset(unit->state, 0, (size_t)p->state * sizeof(wl_real));
-  if (!m->learned_theta0) return wl_task_theta0(unit->task, ws->task_ws, unit->theta);
-  memcpy(unit->theta, ws->phi + m->theta0_at, (size_t)p->n * sizeof(wl_real));
+  if (!m->initialisation || m->initialisation->any_fresh)
+    WL_TRY(wl_task_theta0(unit->task, ws->task_ws, unit->theta));
+  if (m->initialisation) wl_initialisation_start(m->initialisation, ws->phi + m->theta0_at, unit->theta);
   return WL_OK;
 }

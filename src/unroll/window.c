@@ -63,13 +63,14 @@ static void book_outer(wl_window_run_state *run, int64_t k, double loss, wl_wind
   ws->weight[k] = effective_weight(run, k, loss);
   const double w = raw_weight(&ws->spec, k, run->steps);
   if (w != 0.0) result->meta_loss += w * transform(&ws->spec, loss, run->unit->start_loss);
-  if (!run->phi_grad) return;
+  if (!run->phi_grad || !ws->with_gradient) return;
   double *direct = run->phi_grad + ws->model->warp_at;
   for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += ws->weight[k] * ws->warp_grad[i];
 }
 
-static void skip_outer(wl_unroll_ws *ws, int64_t k) {
-  ws->outer_loss[k] = NAN;
+/* A loss without weight: known where the inner batch gave it, else NaN. */
+static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
+  ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
 }
 
@@ -86,8 +87,9 @@ static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot, 
     return NAN;
   }
   const bool last_inner = !ws->spec.fresh;
-  const wl_batch batch = last_inner ? wl_inner_batch(run->t0 + k)
-                                    : (wl_batch){WL_FOR_OUTER_BATCH, ws->spec.outer_split, run->t0 + k};
+  const int64_t drawn = run->unit->draw + run->t0 + k;
+  const wl_batch batch = last_inner ? wl_inner_batch(run->unit, run->t0 + k)
+                                    : (wl_batch){WL_FOR_OUTER_BATCH, ws->spec.outer_split, drawn};
   wl_real *gradient = ws->with_gradient ? out : NULL;
   return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws), gradient,
                       ws->with_gradient ? ws->warp_grad : NULL);
@@ -97,7 +99,7 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
   const wl_window_plan *p = &ws->plan;
   if (!ws->with_gradient) return;
   if (p->keep_theta) memcpy(ws->theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
-  if (slot % WL_CHUNK_STEPS == 0)
+  if (slot % WL_CHUNK_STEPS == 0 && p->state > 0)
     memcpy(ws->chunk_state + slot / WL_CHUNK_STEPS * p->state, state, (size_t)p->state * sizeof *state);
 }
 
@@ -116,7 +118,7 @@ static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *t
 /* Inner gradient at theta_k into the trace; returns the inner loss. */
 static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *theta) {
   wl_unroll_ws *ws = run->ws;
-  const wl_batch batch = wl_inner_batch(run->t0 + k);
+  const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
   return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
                       ws->g + trace_slot(ws, slot) * ws->plan.pad, shared ? ws->warp_grad : NULL);
@@ -140,7 +142,39 @@ static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double
   double loss = inner_loss;
   if (ws->spec.fresh) loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
   if (booked) book_outer(run, k, loss, result);
-  else skip_outer(ws, k);
+  else skip_outer(ws, k, loss);
+}
+
+static const wl_initialisation *path_learner(const wl_window_run_state *run) {
+  const wl_initialisation *init = run->ws->model->initialisation;
+  return run->phi_grad && init && init->ops->segment ? init : NULL;
+}
+
+/* Keeps what is needed of a step until the loss at its end is known. */
+static void open_segment(wl_window_run_state *run, double loss, const wl_real *g) {
+  if (!path_learner(run)) return;
+  run->path_loss = loss;
+  memcpy(run->ws->path_g, g, (size_t)run->ws->plan.pad * sizeof *g);
+}
+
+/* Books the last step's share of theta_0's gradient; `next_loss` at its end. */
+static void close_segment(wl_window_run_state *run, double next_loss) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_initialisation *init = path_learner(run);
+  if (!init) return;
+  const wl_path_segment segment = {ws->path_g, ws->u, run->path_loss, next_loss};
+  init->ops->segment(init, &segment, run->phi_grad + ws->model->theta0_at);
+}
+
+/* The last segment ends at theta_K, whose inner loss no step has taken. */
+static void close_path(wl_window_run_state *run) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_initialisation *init = path_learner(run);
+  if (!init) return;
+  const wl_batch batch = wl_inner_batch(run->unit, run->t0 + run->steps);
+  close_segment(run, init->ops->losses ? wl_task_loss(ws->task, ws->task_ws, &batch, run->unit->theta, wl_ws_warp(ws),
+                                                      NULL, NULL)
+                                       : NAN);
 }
 
 /* Step k of the live pass; false when the inner loss is not finite. */
@@ -153,8 +187,10 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   const double loss = inner_gradient(run, k, slot, unit->theta);
   live_outer(run, k, slot, loss, result);
   if (!isfinite(loss)) return false;
+  if (k > 0) close_segment(run, loss);
   const wl_real *g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
   const wl_step_view view = {run->t0 + k, loss, ws->outer_loss[k], unit->theta, g, ws->u, unit->state};
+  open_segment(run, loss, g);
   apply_rule(ws, run->t0 + k, g, unit->theta, unit->state);
   if (observer) observer(context, &view);
   unit->t++;
@@ -167,7 +203,7 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
   const int64_t s = k / p->segment;
   memcpy(run->ws->snap_theta + s * p->pad, run->unit->theta, (size_t)p->pad * sizeof(wl_real));
-  memcpy(run->ws->snap_state + s * p->state, run->unit->state, (size_t)p->state * sizeof(wl_real));
+  if (p->state > 0) memcpy(run->ws->snap_state + s * p->state, run->unit->state, (size_t)p->state * sizeof(wl_real));
 }
 
 /* The outer loss at theta_K, after the last step. */
@@ -178,7 +214,7 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   bool booked;
   const double loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
   if (booked) book_outer(run, k, loss, result);
-  else skip_outer(ws, k);
+  else skip_outer(ws, k, loss);
 }
 
 static bool all_finite(const wl_real *values, int64_t n) {
@@ -187,6 +223,7 @@ static bool all_finite(const wl_real *values, int64_t n) {
   return true;
 }
 
+/* Over the losses at theta_0 .. theta_steps, the last of which may be the non-finite one. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -209,21 +246,24 @@ static double sum_of_weights(const wl_window_spec *spec, int64_t steps) {
 wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
                         wl_step_observer observer, void *observer_context, wl_window_result *result) {
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
-  wl_window_run_state run = {ws, unit, unit->t, steps, sum_of_weights(&ws->spec, steps), phi_grad};
-  *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN};
-  bool going = !unit->stopped;
+  wl_window_run_state run = {.ws = ws, .unit = unit, .t0 = unit->t, .steps = steps, .phi_grad = phi_grad};
+  run.weight_sum = sum_of_weights(&ws->spec, steps);
+  *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
+  const bool started = !unit->stopped;
+  bool going = started;
   for (int64_t k = 0; going && k < steps; k++) {
     keep_snapshot(&run, k);
     going = live_step(&run, k, observer, observer_context, result);
     if (going) result->steps++;
   }
   if (going) live_end(&run, result);
-  summarise(&run, result);
+  if (going) close_path(&run);
+  if (started) summarise(&run, result);
   result->finite = going && isfinite(result->meta_loss) && all_finite(unit->theta, ws->plan.n);
   unit->stopped = !result->finite;
   if (losses) memcpy(losses, ws->outer_loss, (size_t)(result->steps + (going ? 1 : 0)) * sizeof *losses);
   if (!result->finite || !phi_grad) return WL_OK;
-  wl_window_backward(&run);
+  if (ws->with_gradient && wl_model_needs_adjoint(ws->model)) wl_window_backward(&run);
   for (int64_t i = 0; result->finite && i < ws->model->phi.size; i++) result->finite = isfinite(phi_grad[i]);
   return WL_OK;
 }

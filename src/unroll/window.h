@@ -36,6 +36,7 @@ typedef struct wl_unit {
   const wl_task *task;
   wl_episode episode;
   int64_t t;          /* inner steps done */
+  int64_t draw;       /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
   double start_loss;  /* L_out(theta_0) */
   wl_real *theta;     /* [pad(n)] */
   wl_real *state;     /* [blocks][width][16] */
@@ -46,7 +47,8 @@ wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **o
 void wl_unit_destroy(wl_unit **unit);
 
 typedef struct wl_unroll_ws wl_unroll_ws;
-/* Buffers for windows of this model, task and policy; `with_gradient` false: forward only. */
+/* Buffers for windows of this model, task and policy; `with_gradient` false: forward only, and of
+ * phi's gradient only what an initialisation learns from the path. */
 wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
                               bool with_gradient, int threads, wl_unroll_ws **out);
 void wl_unroll_ws_destroy(wl_unroll_ws **ws);
@@ -69,7 +71,7 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
 typedef struct wl_step_view {
   int64_t t;
   double loss;            /* inner loss at theta_t */
-  double outer_loss;      /* NaN where not evaluated */
+  double outer_loss;      /* NaN where not evaluated: no weight, and batches of its own */
   const wl_real *theta;   /* theta_{t+1}; theta_t = theta - u up to rounding */
   const wl_real *g, *u;   /* raw gradient at theta_t, update */
   const wl_real *state;   /* s_{t+1} */

@@ -59,6 +59,7 @@ static void first_order_chunk(wl_window_run_state *run, chunk_place c) {
 static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
+  if (p->state == 0) return;
   memcpy(ws->states, ws->chunk_state + c.slot / WL_CHUNK_STEPS * p->state, (size_t)p->state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
     wl_rule_step(ws->model->rule, ws->rule_ws, run->t0 + c.first + j, p->blocks, pg + j * p->pad,
@@ -68,7 +69,7 @@ static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real
 /* lam += H gbar and phi-gradient += (d grad L_in / dphi)^T gbar at one step. */
 static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
   wl_unroll_ws *ws = run->ws;
-  const wl_batch batch = wl_inner_batch(run->t0 + k);
+  const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   wl_task_hvp(ws->task, ws->task_ws, &batch, at(ws->theta, slot, &ws->plan), wl_ws_warp(ws), gbar, ws->hv,
               ws->model->warp_size > 0 ? ws->warp_grad : NULL);
   for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += ws->hv[i];
@@ -120,7 +121,7 @@ void wl_window_backward(wl_window_run_state *run) {
       wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad, ws->snap_state + s * p->state);
     segment_backward(run, first, count);
   }
-  if (!ws->model->learned_theta0 || run->t0 != 0) return;
-  double *theta0 = run->phi_grad + ws->model->theta0_at;
-  for (int64_t i = 0; i < p->n; i++) theta0[i] += ws->lam[i];
+  const wl_initialisation *init = ws->model->initialisation;
+  if (init && init->ops->adjoint && run->t0 == 0)
+    wl_initialisation_adjoint(init, ws->lam, run->phi_grad + ws->model->theta0_at);
 }

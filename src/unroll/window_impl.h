@@ -27,6 +27,7 @@ struct wl_unroll_ws {
   wl_rule_ws *rule_ws;
   wl_real *phi;          /* [phi.size] phi in working precision */
   wl_real *u, *scratch;  /* [pad] update; preconditioner scratch */
+  wl_real *path_g;       /* [pad] gradient of the last step, where theta_0 is learned from the path */
   wl_real *pg;           /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
   double *weight;        /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss;    /* [K+1] */
@@ -54,13 +55,14 @@ typedef struct wl_window_run_state {
   int64_t t0, steps;  /* first step in the episode, number of steps */
   double weight_sum;  /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;   /* NULL: forward only */
+  double path_loss;   /* inner loss at the last step's start, where theta_0 is learned from the path */
 } wl_window_run_state;
 
 static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
 }
-static inline wl_batch wl_inner_batch(int64_t t) {
-  return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t};
+static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
+  return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, unit->draw + t};
 }
 
 /* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),

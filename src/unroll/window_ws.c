@@ -57,18 +57,20 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task, cons
 /* Every buffer with its length in reals; 0: not needed. The one list that allocation and the
  * estimate share. */
 typedef struct buffer { wl_real **at; int64_t reals; } buffer;
-enum { N_BUFFERS = 15 };
+enum { N_BUFFERS = 16 };
 
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const wl_window_plan *p = &ws->plan;
   const wl_model *m = ws->model;
   const bool grad = ws->with_gradient, cut = p->segments > 1;
   const bool conditioned = m->precondition != NULL;
+  const bool path = m->initialisation && m->initialisation->ops->segment;
   const int64_t traced = grad ? p->segment + 1 : 1;
   const buffer all[N_BUFFERS] = {
       {&ws->phi, m->phi.size},
       {&ws->u, p->pad},
       {&ws->scratch, conditioned ? m->precondition->scratch : 0},
+      {&ws->path_g, path ? p->pad : 0},
       {&ws->pg, conditioned ? p->pad * (grad ? WL_CHUNK_STEPS : 1) : 0},
       {&ws->g, traced * p->pad},
       {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},

@@ -1,0 +1,56 @@
+/* initialisation.h - learned initial parameters theta_0, and where their gradient comes from.
+ *
+ *   maml      the adjoint of theta_0 in the episode's first window (Finn et al. 2017)
+ *   leap      the length of the path, segment by segment (Flennerhag et al. 2019):
+ *             d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),  dL = L_{i+1} - L_i
+ *             grad += ((theta_i - theta_{i+1}) - dL grad L_i) / d_i,  dL taken as -|dL|
+ *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
+ *
+ * Leap and Reptile need the forward pass alone; their sums run over all windows of an episode.
+ * Tensors named `fresh` are drawn anew for each episode, the others are learned and kept. */
+#ifndef WL_UNROLL_INITIALISATION_H
+#define WL_UNROLL_INITIALISATION_H
+
+#include "base/layout.h"
+#include "base/options.h"
+#include "base/real.h"
+
+typedef struct wl_initialisation wl_initialisation;
+
+/* One inner step theta_i -> theta_{i+1}. Arrays over all coordinates, borrowed. */
+typedef struct wl_path_segment {
+  const wl_real *g;       /* grad L_in(theta_i) */
+  const wl_real *u;       /* theta_{i+1} - theta_i */
+  double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss NaN unless ops->losses */
+} wl_path_segment;
+
+typedef struct wl_initialisation_ops {
+  const char *name;
+  bool adjoint; /* learned through the adjoint of theta_0 */
+  bool losses;  /* `segment` reads next_loss */
+  /* Adds one step's share of the gradient, [phi.size]; NULL: the path says nothing. */
+  void (*segment)(const wl_initialisation *init, const wl_path_segment *segment, double *grad);
+} wl_initialisation_ops;
+
+struct wl_initialisation {
+  const wl_initialisation_ops *ops;
+  wl_layout phi;   /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
+  int64_t *from;   /* [phi.count] where the tensor begins in theta */
+  bool any_fresh;  /* some tensors are not learned */
+  bool loss_term;  /* leap: dL is part of the length */
+  bool stabilise;  /* leap: dL > 0 changes its sign */
+};
+
+/* The configuration's `initialisation` section. */
+extern const wl_variant wl_initialisation_variants[];
+/* *out is NULL for "none". WL_ERR_CONFIG when `fresh` names no tensor of theta, or all of them. */
+wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta, wl_initialisation **out);
+void wl_initialisation_destroy(wl_initialisation **init);
+
+/* Learned tensors of theta from theta0 [phi.size], and back. */
+void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
+void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta, wl_real *theta0);
+/* grad [phi.size] += the learned tensors' part of lam, the adjoint of theta_0. */
+void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
+
+#endif
