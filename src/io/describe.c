@@ -98,20 +98,23 @@ static wl_status describe_datasets(const wl_file *file, json_t *description) {
 
 /* ---- files ---- */
 
-/* Every segment in a trajectory's folder, each dataset of it. */
+/* Every byte and dataset of a file that belongs to what is described. */
+static void verify_part(const char *folder, const char *name, json_t *description) {
+  char path[WL_PATH_MAX];
+  wl_file *file = NULL;
+  wl_status status = wl_join(path, folder, name);
+  if (status == WL_OK) status = wl_file_open(path, NULL, &file);
+  if (status == WL_OK) status = wl_file_check_datasets(file);
+  if (status != WL_OK && status != WL_ERR_NO_INPUT) add_problem(description, wl_last_error());
+  wl_file_close(&file);
+}
+
 static void verify_segments(const char *folder, json_t *description) {
-  char **names = NULL, path[WL_PATH_MAX];
+  char **names = NULL;
   int count = 0;
   if (wl_list_folder(folder, NULL, &names, &count) != WL_OK) add_problem(description, wl_last_error());
-  for (int i = 0; i < count; i++) {
-    wl_file *file = NULL;
-    if (wl_segment_number(names[i]) < 0) continue;
-    wl_status status = wl_join(path, folder, names[i]);
-    if (status == WL_OK) status = wl_file_open(path, "trajectory segment", &file);
-    if (status == WL_OK) status = wl_file_check_datasets(file);
-    if (status != WL_OK) add_problem(description, wl_last_error());
-    wl_file_close(&file);
-  }
+  for (int i = 0; i < count; i++)
+    if (wl_segment_number(names[i]) >= 0) verify_part(folder, names[i], description);
   wl_free_names(names, count);
 }
 
@@ -212,6 +215,8 @@ static wl_status describe_run(const char *path, bool verify, json_t *run) {
   json_object_set_new(run, "kind", json_string("run"));
   WL_TRY(describe_checkpoints(path, verify, run));
   describe_trajectory(path, verify, run);
+  if (verify) verify_part(path, WL_TRAJECTORY_MASTER, run);
+  if (verify) verify_part(path, "optimizer.h5", run);
   WL_TRY(wl_join(optimizer, path, "optimizer.h5"));
   json_object_set_new(run, "optimizer", json_boolean(file_bytes(optimizer) > 0));
   if (json_array_size(json_object_get(run, "checkpoints")) == 0 && !json_object_get(run, "trajectory") && file_bytes(optimizer) == 0)

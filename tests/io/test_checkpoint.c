@@ -1,0 +1,118 @@
+/* test_checkpoint.c - numbering, the newest whole one, falling back, and what is kept. */
+#include "io_test.h"
+
+static void save(const char *run, int64_t step, int keep) {
+  sample s;
+  sample_make(&s, step);
+  mkdir(run, 0777);
+  assert_ok(wl_checkpoint_save(run, step, keep, s.fields, SAMPLE_FIELDS, NULL, 0));
+}
+
+static void assert_newest(const char *run, int64_t expected) {
+  wl_file *file = NULL;
+  int64_t step = -1;
+  char path[4096] = "", name[64];
+  int different = -1;
+  assert_ok(wl_checkpoint_open_newest(run, &file, &step, path, sizeof path));
+  assert_int_equal(step, expected);
+  snprintf(name, sizeof name, "/checkpoints/step-%08d.h5", (int)expected);
+  assert_non_null(strstr(path, name));
+  assert_ok(sample_compare(file, expected, &different));
+  assert_int_equal(different, 0);
+  wl_file_close(&file);
+}
+
+/* Changes a byte in the middle of a checkpoint. */
+static void damage(const char *path) {
+  size_t bytes = 0;
+  unsigned char *const data = slurp(path, &bytes);
+  data[bytes / 2] ^= 0x10;
+  spill(path, data, bytes);
+  free(data);
+}
+
+static void none_at_all(void **state) {
+  (void)state;
+  wl_file *file = NULL;
+  int64_t step = 7;
+  char path[64];
+  assert_fails(wl_checkpoint_open_newest("nowhere", &file, &step, path, sizeof path), WL_ERR_NO_INPUT, "no checkpoint");
+  assert_null(file);
+}
+
+static void newest_is_kept_and_pointed_to(void **state) {
+  (void)state;
+  for (int64_t step = 100; step <= 500; step += 100) save("kept", step, 2);
+  assert_newest("kept", 500);
+  assert_int_equal(count_files("kept/checkpoints", "step-"), 2);
+  assert_true(file_exists("kept/checkpoints/step-00000400.h5"));
+  size_t bytes = 0;
+  unsigned char *const text = slurp("kept/checkpoints/latest", &bytes);
+  assert_string_equal((char *)text, "step-00000500.h5\n");
+  free(text);
+}
+
+static void order_is_by_number(void **state) {
+  (void)state;
+  save("order", 99999999, 5);
+  save("order", 100000000, 5); /* nine digits sort before eight as text */
+  save("order", 2, 5);
+  assert_newest("order", 100000000);
+}
+
+static void damaged_newest_is_passed_over(void **state) {
+  (void)state;
+  for (int64_t step = 1; step <= 3; step++) save("fallback", step, 3);
+  damage("fallback/checkpoints/step-00000003.h5");
+  assert_newest("fallback", 2);
+  assert_int_equal(truncate("fallback/checkpoints/step-00000002.h5", 100), 0);
+  assert_newest("fallback", 1);
+  damage("fallback/checkpoints/step-00000001.h5");
+  wl_file *file = NULL;
+  int64_t step = 0;
+  char path[64];
+  assert_fails(wl_checkpoint_open_newest("fallback", &file, &step, path, sizeof path), WL_ERR_DATA, "all 3 checkpoints");
+  assert_null(file);
+}
+
+/* A damaged checkpoint does not count among those that are kept. */
+static void two_whole_ones_stay(void **state) {
+  (void)state;
+  save("whole", 1, 2);
+  save("whole", 2, 2);
+  damage("whole/checkpoints/step-00000002.h5");
+  save("whole", 3, 2);
+  assert_true(file_exists("whole/checkpoints/step-00000001.h5"));
+  damage("whole/checkpoints/step-00000003.h5");
+  assert_newest("whole", 1);
+}
+
+static void strangers_and_temporaries(void **state) {
+  (void)state;
+  save("strange", 1, 2);
+  spill("strange/checkpoints/step-00000009.h5.tmp-123", "x", 1);
+  spill("strange/checkpoints/step-9.h5", "x", 1);
+  spill("strange/checkpoints/notes.txt", "x", 1);
+  assert_newest("strange", 1);
+  save("strange", 2, 2);
+  assert_false(file_exists("strange/checkpoints/step-00000009.h5.tmp-123"));
+  assert_true(file_exists("strange/checkpoints/notes.txt"));
+}
+
+/* Written again after a resume: the new one takes its place. */
+static void same_step_again(void **state) {
+  (void)state;
+  save("again", 5, 2);
+  damage("again/checkpoints/step-00000005.h5");
+  save("again", 5, 2);
+  assert_newest("again", 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(none_at_all), cmocka_unit_test(newest_is_kept_and_pointed_to),
+      cmocka_unit_test(order_is_by_number), cmocka_unit_test(damaged_newest_is_passed_over),
+      cmocka_unit_test(two_whole_ones_stay), cmocka_unit_test(strangers_and_temporaries),
+      cmocka_unit_test(same_step_again)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

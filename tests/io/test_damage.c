@@ -1,0 +1,134 @@
+/* test_damage.c - a truncated or changed file is found damaged, and the dataset is named; it is never
+ * read as something else. */
+#include "io_test.h"
+
+static unsigned char *image;
+static size_t image_bytes;
+
+enum { SEED = 9, MOST = 64 };
+
+/* Stretches of the datasets, as the seal lists them. */
+typedef struct stretch { size_t offset, bytes; char name[128]; } stretch;
+static stretch stretches[MOST];
+static int n_stretches;
+
+static void read_seal(void) {
+  const char *at = NULL;
+  for (size_t i = 0; i + 17 < image_bytes; i++)
+    if (memcmp(image + i, "\nwarploom seal 1\n", 17) == 0) at = (const char *)image + i + 17;
+  assert_non_null(at);
+  n_stretches = 0;
+  while (n_stretches < MOST) {
+    stretch *const s = &stretches[n_stretches];
+    if (sscanf(at, "%zu %zu %*x %127s", &s->offset, &s->bytes, s->name) != 3) break;
+    at = strchr(at, '\n') + 1;
+    n_stretches++;
+  }
+}
+
+static int make_image(void **state) {
+  (void)state;
+  sample s;
+  sample_make(&s, SEED);
+  const wl_attribute attribute = {"configuration", "seed: 9\n"};
+  if (wl_file_write("whole.h5", "dump", s.fields, SAMPLE_FIELDS, &attribute, 1) != WL_OK) return -1;
+  image = slurp("whole.h5", &image_bytes);
+  read_seal();
+  return 0;
+}
+
+static int free_image(void **state) {
+  (void)state;
+  free(image);
+  return 0;
+}
+
+/* Damaged, or as written: both are right; anything else is not. Returns whether it was noticed. */
+static int noticed(const char *path) {
+  wl_file *file = NULL;
+  int different = -1;
+  const wl_status status = wl_file_open(path, NULL, &file);
+  if (status != WL_OK) {
+    assert_int_equal(status, WL_ERR_DATA);
+    assert_null(file);
+    return 1;
+  }
+  assert_ok(sample_compare(file, SEED, &different));
+  assert_int_equal(different, 0);
+  wl_file_close(&file);
+  return 0;
+}
+
+static void all_datasets_are_sealed(void **state) {
+  (void)state;
+  assert_int_equal(n_stretches, SAMPLE_FIELDS);
+  assert_int_equal(noticed("whole.h5"), 0);
+}
+
+static void assert_truncation_noticed(size_t length) {
+  spill("short.h5", image, length);
+  if (!noticed("short.h5")) fail_msg("cut to %zu of %zu bytes: not noticed", length, image_bytes);
+}
+
+static void truncations(void **state) {
+  (void)state;
+  for (int i = 0; i < n_stretches; i++) {
+    const size_t edges[] = {stretches[i].offset, stretches[i].offset + 1, stretches[i].offset + stretches[i].bytes - 1,
+                            stretches[i].offset + stretches[i].bytes};
+    for (int k = 0; k < 4; k++) assert_truncation_noticed(edges[k]);
+  }
+  for (size_t length = 0; length < image_bytes; length += length / 16 + 1) assert_truncation_noticed(length);
+  for (size_t cut = 1; cut < 300; cut++) assert_truncation_noticed(image_bytes - cut); /* through the seal */
+}
+
+static void longer_files(void **state) {
+  (void)state;
+  unsigned char *const longer = malloc(image_bytes + 8);
+  memcpy(longer, image, image_bytes);
+  memset(longer + image_bytes, 0, 8);
+  spill("longer.h5", longer, image_bytes + 8);
+  assert_int_equal(noticed("longer.h5"), 1);
+  free(longer);
+}
+
+static void flip(size_t byte, int bit) { image[byte] = (unsigned char)(image[byte] ^ (1 << bit)); }
+
+/* Every bit of every dataset, and the message names it. */
+static void flips_in_datasets_are_named(void **state) {
+  (void)state;
+  for (int i = 0; i < n_stretches; i++) {
+    char quoted[160];
+    snprintf(quoted, sizeof quoted, "'%s'", stretches[i].name);
+    for (size_t b = 0; b < stretches[i].bytes; b += 3) {
+      wl_file *file = NULL;
+      flip(stretches[i].offset + b, (int)(b % 8));
+      spill("flip.h5", image, image_bytes);
+      flip(stretches[i].offset + b, (int)(b % 8));
+      assert_fails(wl_file_open("flip.h5", NULL, &file), WL_ERR_DATA, quoted);
+    }
+  }
+}
+
+/* Anywhere in the file: structures of HDF5, attributes, gaps, the seal. */
+static void flips_anywhere(void **state) {
+  (void)state;
+  unsigned seed = 12345;
+  int unnoticed = 0;
+  for (int i = 0; i < 600; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    const size_t byte = (size_t)(seed >> 4) % image_bytes;
+    const int bit = i % 8;
+    flip(byte, bit);
+    spill("flip.h5", image, image_bytes);
+    flip(byte, bit);
+    unnoticed += !noticed("flip.h5");
+  }
+  assert_int_equal(unnoticed, 0); /* the seal covers every byte, itself included */
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(all_datasets_are_sealed), cmocka_unit_test(truncations),
+                                     cmocka_unit_test(longer_files), cmocka_unit_test(flips_in_datasets_are_named),
+                                     cmocka_unit_test(flips_anywhere)};
+  return cmocka_run_group_tests(tests, make_image, free_image);
+}

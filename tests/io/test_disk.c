@@ -1,0 +1,118 @@
+/* test_disk.c - disks that fill up, folders without permission, and each step failing in turn: the old
+ * file stays, no temporary is left. */
+#define _GNU_SOURCE
+#include "io_test.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static void write_ok(const char *path, int64_t seed) {
+  sample s;
+  sample_make(&s, seed);
+  assert_ok(wl_file_write(path, "dump", s.fields, SAMPLE_FIELDS, NULL, 0));
+}
+
+static wl_status try_write(const char *path, int64_t seed) {
+  sample s;
+  sample_make(&s, seed);
+  return wl_file_write(path, "dump", s.fields, SAMPLE_FIELDS, NULL, 0);
+}
+
+static void assert_holds(const char *path, int64_t seed) {
+  wl_file *file = NULL;
+  int different = -1;
+  assert_ok(wl_file_open(path, NULL, &file));
+  assert_ok(sample_compare(file, seed, &different));
+  assert_int_equal(different, 0);
+  wl_file_close(&file);
+}
+
+/* A child whose k-th step fails; its exit code says what it saw. */
+static int child_with_failure(int k) {
+  char text[16];
+  snprintf(text, sizeof text, "%d", k);
+  fflush(NULL);
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("WL_FAIL_IO", text, 1);
+    const wl_status status = try_write("steps.h5", 2);
+    _exit(status == WL_OK ? 0 : status == WL_ERR_IO && strstr(wl_last_error(), "steps.h5") ? 1 : 2);
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+static void each_step_failing(void **state) {
+  (void)state;
+  int k = 1, outcome = 1;
+  write_ok("steps.h5", 1);
+  for (; outcome != 0; k++) {
+    outcome = child_with_failure(k);
+    assert_true(outcome != 2 && k < 50);
+    assert_holds("steps.h5", outcome == 0 ? 2 : 1);
+    assert_int_equal(count_files(".", "tmp-"), 0);
+  }
+  assert_true(k > 5); /* create, write, write, sync, verify, rename were all met */
+}
+
+static void file_size_limit(void **state) {
+  (void)state;
+  struct rlimit before, small;
+  write_ok("limit.h5", 1);
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  small = before;
+  small.rlim_cur = 2000;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const wl_status status = try_write("limit.h5", 2);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_fails(status, WL_ERR_IO, "bytes are free");
+  assert_non_null(strstr(wl_last_error(), "limit.h5"));
+  assert_int_equal(count_files(".", "tmp-"), 0);
+  assert_holds("limit.h5", 1);
+}
+
+/* A real full disk: needs the right to mount. */
+static void full_disk(void **state) {
+  (void)state;
+  mkdir("full", 0777);
+  if (mount("tmpfs", "full", "tmpfs", 0, "size=8k") != 0) skip();
+  const wl_status status = try_write("full/x.h5", 1);
+  char message[1024];
+  snprintf(message, sizeof message, "%s", wl_last_error());
+  const int left = count_files("full", "x.h5");
+  umount2("full", MNT_DETACH);
+  assert_int_equal(status, WL_ERR_IO);
+  assert_non_null(strstr(message, "full/x.h5"));
+  assert_non_null(strstr(message, "bytes are free"));
+  assert_int_equal(left, 0);
+}
+
+static void no_permission(void **state) {
+  (void)state;
+  mkdir("locked", 0500);
+  const uid_t user = geteuid();
+  if (user == 0 && seteuid(65534) != 0) skip(); /* root may write anywhere */
+  const wl_status status = try_write("locked/x.h5", 1);
+  if (user == 0) assert_int_equal(seteuid(0), 0);
+  assert_fails(status, WL_ERR_PERMISSION, "locked/x.h5");
+}
+
+static void no_folder(void **state) {
+  (void)state;
+  assert_fails(try_write("nowhere/x.h5", 1), WL_ERR_CANNOT_CREATE, "nowhere/x.h5");
+  mkdir("taken.h5", 0777);
+  assert_fails(try_write("taken.h5", 1), WL_ERR_CANNOT_CREATE, "taken.h5");
+  assert_int_equal(count_files(".", "tmp-"), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_failing), cmocka_unit_test(file_size_limit),
+                                     cmocka_unit_test(full_disk), cmocka_unit_test(no_permission),
+                                     cmocka_unit_test(no_folder)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

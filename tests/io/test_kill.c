@@ -1,0 +1,72 @@
+/* test_kill.c - a process killed while it writes checkpoint after checkpoint never damages the newest. */
+#include "io_test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { KILLS = 20 };
+
+/* Saves steps first, first + 1, ... and reports each on the pipe once it is saved. */
+static void write_forever(int64_t first, int report) {
+  for (int64_t step = first;; step++) {
+    sample s;
+    sample_make(&s, step);
+    if (wl_checkpoint_save("run", step, 2, s.fields, SAMPLE_FIELDS, NULL, 0) != WL_OK) _exit(1);
+    if (write(report, &step, sizeof step) != sizeof step) _exit(1);
+  }
+}
+
+/* Waits for the first report, then some more, and kills; returns the last step reported. */
+static int64_t run_and_kill(int64_t first, long extra_microseconds) {
+  int ends[2];
+  int64_t last = -1, step = -1;
+  assert_int_equal(pipe(ends), 0);
+  fflush(NULL);
+  const pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) write_forever(first, ends[1]);
+  close(ends[1]);
+  if (read(ends[0], &step, sizeof step) == sizeof step) last = step;
+  const struct timespec pause = {0, extra_microseconds * 1000};
+  nanosleep(&pause, NULL);
+  kill(child, SIGKILL);
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status));
+  while (read(ends[0], &step, sizeof step) == sizeof step) last = step;
+  close(ends[0]);
+  return last;
+}
+
+static int64_t newest_step(void) {
+  wl_file *file = NULL;
+  int64_t step = -1;
+  char path[4096];
+  int different = -1;
+  assert_ok(wl_checkpoint_open_newest("run", &file, &step, path, sizeof path));
+  assert_ok(sample_compare(file, step, &different));
+  assert_int_equal(different, 0);
+  wl_file_close(&file);
+  return step;
+}
+
+static void newest_survives(void **state) {
+  (void)state;
+  int64_t first = 1;
+  int stale = 0;
+  mkdir("run", 0777);
+  for (int i = 0; i < KILLS; i++) {
+    const int64_t last = run_and_kill(first, (i * 7919) % 30000);
+    stale += count_files("run/checkpoints", "tmp-") > 0;
+    const int64_t newest = newest_step();
+    assert_true(newest == last || newest == last + 1); /* killed between rename and report */
+    first = newest + 1;
+  }
+  print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale, (int)first - 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(newest_survives)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
