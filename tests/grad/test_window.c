@@ -1,0 +1,396 @@
+/* test_window.c - the window engine: what must not change a bit (storage, threads, company), what a
+ * meta-loss is (weights, transforms, batches), divergence. In both precisions. */
+#include "window_fixture.h"
+
+#define QUADRATIC "task: {family: quadratic, dimension: 5, batch: 3}\n"
+#define LSTM "rule: {name: lstm, output_scale: 0.1}\n"
+#define MLP "task: {family: mlp, widths: [5], batch: 6}\n"
+
+/* ---- Storage -------------------------------------------------------------------------------- */
+
+typedef struct storage_case {
+  const char *yaml;
+  int64_t segments[6]; /* that some budget leads to, ascending, 0 at the end */
+} storage_case;
+
+/* Long state: the leanest cut lies in the middle. Short state: every cut is some budget's best. */
+static storage_case storage_cases[] = {
+    {QUADRATIC LSTM "window: {steps: 100}\n", {40, 60, 100}},
+    {QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n", {40, 60, 100}},
+    {QUADRATIC "rule: {name: adam, rate: 0.02, learn: [rate, beta1]}\nwindow: {steps: 100}\n",
+     {20, 40, 60, 80, 100}},
+    {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\nprecondition: {name: diagonal}\n"
+         "window: {steps: 90, order: second, batch: fresh}\n",
+     {20, 40, 60, 80, 90}},
+};
+
+/* The segment that a budget leads to, 0 when it is too small. */
+static int64_t segment_of(problem *p, int64_t memory, wl_unroll_ws **ws) {
+  p->of.spec.memory = memory;
+  const wl_status status =
+      wl_unroll_ws_create(p->of.model, p->of.tasks[0], &p->of.spec, true, 1, ws);
+  if (status == WL_OK) return wl_unroll_segment(*ws);
+  assert_int_equal(status, WL_ERR_CONFIG);
+  assert_non_null(strstr(wl_last_error(), "window.memory"));
+  return 0;
+}
+
+/* Budgets from too small upwards: each new segment gives the same bits as the whole window at once. */
+static void test_storage(void **state) {
+  const storage_case *c = *state;
+  problem p = open_problem(c->yaml);
+  outcome whole = run_request(&p, (request){.unit = 1});
+  int found = 0;
+  int64_t last = 0;
+  for (int64_t memory = 64; last < p.of.spec.steps; memory += memory / 100 + 64) {
+    wl_unroll_ws *ws = NULL;
+    const int64_t segment = segment_of(&p, memory, &ws);
+    wl_unroll_ws_destroy(&ws);
+    if (segment == last) continue;
+    assert_int_equal(segment, c->segments[found++]);
+    outcome cut = run_request(&p, (request){.unit = 1});
+    assert_same(&cut, &whole);
+    free_outcome(&cut);
+    last = segment;
+  }
+  assert_int_equal(c->segments[found], 0);
+  free_outcome(&whole);
+  close_problem(&p);
+}
+
+/* A window that the episode's end cuts short, in a workspace that cuts it into segments. */
+static void test_short_window(void **state) {
+  (void)state;
+  problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
+  outcome at_once[2], in_pieces[2];
+  for (int64_t memory = 0; memory <= 1; memory++) {
+    p.of.spec.memory = memory * (int64_t)sizeof(wl_real) * 9000; /* segments of 60 */
+    wl_unroll_ws *ws = open_workspace(&p, true, 1);
+    assert_int_equal(wl_unroll_segment(ws), memory ? 60 : 100);
+    wl_unit *unit = start_unit(&p, ws, 0);
+    outcome *to = memory ? in_pieces : at_once;
+    to[0] = run_window(&p, ws, unit, 30, false);
+    to[1] = run_window(&p, ws, unit, 73, false);
+    assert_int_equal(unit->t, 103);
+    wl_unit_destroy(&unit);
+    wl_unroll_ws_destroy(&ws);
+  }
+  for (int i = 0; i < 2; i++) {
+    assert_same(&in_pieces[i], &at_once[i]);
+    free_outcome(&in_pieces[i]);
+    free_outcome(&at_once[i]);
+  }
+  close_problem(&p);
+}
+
+/* ---- Threads and company -------------------------------------------------------------------- */
+
+static void test_threads(void **state) {
+  problem p = open_problem(*state);
+  outcome one = run_request(&p, (request){.threads = 1, .before = 1});
+  outcome two = run_request(&p, (request){.threads = 2, .before = 1});
+  outcome three = run_request(&p, (request){.threads = 3, .before = 1});
+  assert_same(&two, &one);
+  assert_same(&three, &one);
+  free_outcome(&one);
+  free_outcome(&two);
+  free_outcome(&three);
+  close_problem(&p);
+}
+
+/* Two units that take turns on one workspace get what each gets alone. */
+static void test_interleaved(void **state) {
+  problem p = open_problem(*state);
+  wl_unroll_ws *ws = open_workspace(&p, true, 1);
+  wl_unit *units[2] = {start_unit(&p, ws, 0), start_unit(&p, ws, 1)};
+  for (int64_t window = 0; window < 3; window++)
+    for (int u = 0; u < 2; u++) {
+      outcome here = run_window(&p, ws, units[u], p.of.spec.steps, false);
+      outcome alone = run_request(&p, (request){.unit = u, .before = window});
+      assert_same(&here, &alone);
+      free_outcome(&here);
+      free_outcome(&alone);
+    }
+  wl_unit_destroy(&units[0]);
+  wl_unit_destroy(&units[1]);
+  wl_unroll_ws_destroy(&ws);
+  close_problem(&p);
+}
+
+/* Without a gradient the losses and parameters are the same bits. */
+static void test_forward_only(void **state) {
+  problem p = open_problem(*state);
+  outcome full = run_request(&p, (request){.before = 1});
+  outcome bare = run_request(&p, (request){.before = 1, .forward = true});
+  assert_memory_equal(bare.theta, full.theta, (size_t)full.n * sizeof *full.theta);
+  assert_memory_equal(bare.losses, full.losses, (size_t)(full.steps + 1) * sizeof *full.losses);
+  assert_true(bare.result.meta_loss == full.result.meta_loss);
+  free_outcome(&full);
+  free_outcome(&bare);
+  close_problem(&p);
+}
+
+/* A meta-gradient is added to what is there. */
+static void test_accumulates(void **state) {
+  (void)state;
+  problem p = open_problem(QUADRATIC LSTM "window: {steps: 10, order: second}\n");
+  outcome once = run_request(&p, (request){0});
+  wl_unroll_ws *ws = open_workspace(&p, true, 1);
+  wl_unit *unit = start_unit(&p, ws, 0);
+  double *sum = NULL;
+  wl_window_result result;
+  assert_ok(WL_NEW(sum, once.n_phi));
+  for (int64_t i = 0; i < once.n_phi; i++) sum[i] = 1.0 + (double)i;
+  assert_ok(wl_window_run(ws, unit, 10, sum, NULL, NULL, NULL, &result));
+  for (int64_t i = 0; i < once.n_phi; i++) sum[i] -= 1.0 + (double)i;
+  double largest = 0.0;
+  for (int64_t i = 0; i < once.n_phi; i++) largest = fmax(largest, fabs(once.gradient[i]));
+  for (int64_t i = 0; i < once.n_phi; i++)
+    assert_true(fabs(sum[i] - once.gradient[i]) <= 1e-9 * (1.0 + largest));
+  wl_free(sum);
+  free_outcome(&once);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  close_problem(&p);
+}
+
+/* ---- The meta-loss -------------------------------------------------------------------------- */
+
+enum { K = 4 };
+
+/* Losses L_0 .. L_K of a window and their gradients, one by one: what all meta-losses are made of. */
+typedef struct parts {
+  problem p;
+  double loss[K + 1], start; /* start: outer loss at the episode's start */
+  double *gradient[K + 1];   /* dL_k/dphi */
+} parts;
+
+static outcome run_weighted(problem *p, const double *list, wl_transform transform, double clip,
+                            int64_t before) {
+  p->of.spec.weights = WL_WEIGHTS_LIST;
+  p->of.spec.list = list;
+  p->of.spec.transform = transform;
+  p->of.spec.clip = clip;
+  return run_request(p, (request){.before = before});
+}
+
+static parts open_parts(int64_t before) {
+  parts a = {.p = open_problem(QUADRATIC LSTM "window: {steps: 4, order: second}\n")};
+  const double all[K + 1] = {1, 1, 1, 1, 1};
+  for (int k = 0; k <= K; k++) {
+    double one[K + 1] = {0};
+    one[k] = 1.0;
+    outcome o = run_weighted(&a.p, one, WL_LOSS_PLAIN, 0, before);
+    a.gradient[k] = o.gradient;
+    a.loss[k] = o.losses[k];
+    assert_true(o.result.meta_loss == a.loss[k]);
+    o.gradient = NULL;
+    free_outcome(&o);
+  }
+  outcome first = run_weighted(&a.p, all, WL_LOSS_PLAIN, 0, 0);
+  a.start = first.losses[0];
+  free_outcome(&first);
+  return a;
+}
+
+static void close_parts(parts *a) {
+  for (int k = 0; k <= K; k++) wl_free(a->gradient[k]);
+  close_problem(&a->p);
+}
+
+static double by_hand(wl_transform transform, double loss, double start, double clip,
+                      double *slope) {
+  *slope = transform == WL_LOSS_PLAIN     ? 1.0
+           : transform == WL_LOSS_CLIPPED ? (double)(loss < clip)
+                                          : 1.0 / loss;
+  if (transform == WL_LOSS_LOG) return log(loss);
+  if (transform == WL_LOSS_LOG_RATIO) return log(loss / start);
+  return transform == WL_LOSS_CLIPPED && loss > clip ? clip : loss;
+}
+
+/* Meta-loss and gradient for weights and transform against the sum over the parts. */
+static void compare_parts(parts *a, const outcome *o, const double *weights, wl_transform transform,
+                          double clip) {
+  double total = 0.0, *gradient = NULL;
+  assert_ok(WL_NEW(gradient, o->n_phi));
+  for (int k = 0; k <= K; k++) {
+    double slope;
+    total += weights[k] * by_hand(transform, a->loss[k], a->start, clip, &slope);
+    for (int64_t i = 0; i < o->n_phi; i++) gradient[i] += weights[k] * slope * a->gradient[k][i];
+  }
+  assert_near(&o->result.meta_loss, &total, 1, 1e-12, "meta-loss");
+  assert_near(o->gradient, gradient, o->n_phi, CLOSE, "meta-gradient");
+  wl_free(gradient);
+}
+
+static void test_meta_loss(void **state) {
+  const int64_t before = *(const int64_t *)*state;
+  static const double table[][K + 1] = {
+      {1, 1, 1, 1, 1}, {0.2, 0.2, 0.2, 0.2, 0.2}, {0, 0, 0, 0, 1}, {0.5, 0, -1, 0, 3}};
+  static const wl_weights names[] = {WL_WEIGHTS_SUM, WL_WEIGHTS_MEAN, WL_WEIGHTS_LAST,
+                                     WL_WEIGHTS_LIST};
+  parts a = open_parts(before);
+  const double clip = 0.5 * (a.loss[1] + a.loss[3]);
+  for (int w = 0; w < 4; w++)
+    for (wl_transform t = WL_LOSS_PLAIN; t <= WL_LOSS_CLIPPED; t++) {
+      a.p.of.spec.weights = names[w];
+      a.p.of.spec.list = table[3];
+      a.p.of.spec.transform = t;
+      a.p.of.spec.clip = clip;
+      outcome o = run_request(&a.p, (request){.before = before});
+      compare_parts(&a, &o, table[w], t, clip);
+      free_outcome(&o);
+    }
+  close_parts(&a);
+}
+
+/* The last window of an episode is short: a list's end weighs its end. */
+static void test_short_list(void **state) {
+  (void)state;
+  problem p = open_problem(QUADRATIC LSTM "window: {steps: 4, weights: [16, 8, 4, 2, 1]}\n");
+  wl_unroll_ws *ws = open_workspace(&p, true, 1);
+  wl_unit *unit = start_unit(&p, ws, 0);
+  outcome o = run_window(&p, ws, unit, 2, false);
+  const double expected = 4 * o.losses[0] + 2 * o.losses[1] + o.losses[2];
+  assert_near(&o.result.meta_loss, &expected, 1, 1e-13, "meta-loss");
+  free_outcome(&o);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  close_problem(&p);
+}
+
+/* ---- Batches -------------------------------------------------------------------------------- */
+
+/* What an observer keeps: theta after each step, and the previous one's end. */
+typedef struct witness {
+  wl_real *theta; /* [steps][n] */
+  int64_t n, steps, first;
+} witness;
+
+static void keep_step(void *context, const wl_step_view *view) {
+  witness *w = context;
+  assert_int_equal(view->t, w->first + w->steps);
+  assert_true(isfinite(view->loss));
+  memcpy(w->theta + w->steps++ * w->n, view->theta, (size_t)w->n * sizeof *w->theta);
+}
+
+/* The losses of a window are those of the documented batches at the thetas that it passed. */
+static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) {
+  problem p = open_problem(yaml);
+  const wl_task *task = p.of.tasks[0];
+  wl_unroll_ws *ws = open_workspace(&p, true, 1);
+  wl_unit *unit = start_unit(&p, ws, 0);
+  witness w = {.n = task->n};
+  double losses[K + 1];
+  wl_window_result result;
+  assert_ok(WL_NEW(w.theta, K * w.n));
+  for (int window = 0; window < 2; window++) { /* the second starts at step K */
+    w.first = window * K;
+    w.steps = 0;
+    assert_ok(wl_window_run(ws, unit, K, NULL, losses, keep_step, &w, &result));
+  }
+  assert_int_equal(w.steps, K);
+  for (int64_t k = 1; k <= K; k++) {
+    const wl_batch batch = {purpose, split, K + k};
+    assert_true(losses[k] == wl_task_loss(task, wl_unroll_task_ws(ws), &batch,
+                                          w.theta + (k - 1) * w.n, NULL, NULL, NULL));
+  }
+  wl_free(w.theta);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  close_problem(&p);
+}
+
+static void test_batches(void **state) {
+  (void)state;
+  check_batches(MLP LSTM "window: {steps: 4}\n", WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN);
+  check_batches(MLP LSTM "window: {steps: 4, batch: fresh}\n", WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN);
+  check_batches(MLP LSTM "window: {steps: 4, batch: fresh, split: heldout}\n", WL_FOR_OUTER_BATCH,
+                WL_SPLIT_HELDOUT);
+}
+
+/* The order changes the gradient and nothing else. */
+static void test_orders(void **state) {
+  (void)state;
+  problem p = open_problem(MLP LSTM "window: {steps: 10}\n");
+  outcome first = run_request(&p, (request){0});
+  p.of.spec.second_order = true;
+  outcome second = run_request(&p, (request){0});
+  assert_memory_equal(first.theta, second.theta, (size_t)first.n * sizeof *first.theta);
+  assert_true(first.result.meta_loss == second.result.meta_loss);
+  assert_false(all_equal(first.gradient, second.gradient, first.n_phi));
+  double norm = 0.0;
+  for (int64_t i = 0; i < first.n_phi; i++) norm += first.gradient[i] * first.gradient[i];
+  assert_true(norm > 0.0);
+  free_outcome(&first);
+  free_outcome(&second);
+  close_problem(&p);
+}
+
+/* ---- Divergence ----------------------------------------------------------------------------- */
+
+/* A run that explodes is reported, stops, and leaves no trace in the next episode. */
+static void test_divergence(void **state) {
+  problem p = open_problem(*state);
+  const double sane = p.phi[0];
+  wl_unroll_ws *ws = open_workspace(&p, true, 1);
+  p.phi[0] = sizeof(wl_real) == sizeof(double) ? 1e300 : 1e30;
+  wl_unroll_set_phi(ws, p.phi);
+  wl_unit *unit = start_unit(&p, ws, 0);
+  for (int window = 0; window < 2; window++) {
+    outcome o = run_window(&p, ws, unit, p.of.spec.steps, false);
+    assert_false(o.result.finite);
+    assert_true(unit->stopped);
+    assert_true(window == 0 ||
+                (o.result.steps == 0 && isnan(o.result.first_loss) && isnan(o.result.last_loss)));
+    free_outcome(&o);
+  }
+  p.phi[0] = sane;
+  wl_unroll_set_phi(ws, p.phi);
+  wl_unit_destroy(&unit);
+  unit = start_unit(&p, ws, 7);
+  outcome after = run_window(&p, ws, unit, p.of.spec.steps, false);
+  outcome alone = run_request(&p, (request){.unit = 7});
+  assert_same(&after, &alone);
+  free_outcome(&after);
+  free_outcome(&alone);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  close_problem(&p);
+}
+
+#define SGD "rule: {name: sgd, rate: 0.05, learn: [rate]}\n"
+#define ADAM "rule: {name: adam, rate: 0.05, learn: [rate]}\n"
+#define WIDE "task: {family: quadratic, dimension: 10, batch: 40}\n"
+
+static int64_t none_before = 0, two_before = 2;
+
+#define WITH(function, state_) \
+  { #function " " #state_, function, NULL, NULL, (void *)(state_) }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      WITH(test_storage, &storage_cases[0]),
+      WITH(test_storage, &storage_cases[1]),
+      WITH(test_storage, &storage_cases[2]),
+      WITH(test_storage, &storage_cases[3]),
+      cmocka_unit_test(test_short_window),
+      WITH(test_threads, WIDE LSTM "window: {steps: 10}\n"),
+      WITH(test_threads, WIDE LSTM "window: {steps: 10, order: second}\n"),
+      WITH(test_interleaved,
+           QUADRATIC LSTM "window: {steps: 10, order: second, loss: log_ratio}\n"),
+      WITH(test_interleaved, MLP ADAM "window: {steps: 5, batch: fresh}\n"),
+      WITH(test_forward_only, MLP LSTM "window: {steps: 5, batch: fresh}\n"),
+      WITH(test_forward_only, QUADRATIC LSTM "window: {steps: 5}\n"),
+      cmocka_unit_test(test_accumulates),
+      WITH(test_meta_loss, &none_before),
+      WITH(test_meta_loss, &two_before),
+      cmocka_unit_test(test_short_list),
+      cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_orders),
+      WITH(test_divergence, QUADRATIC SGD "window: {steps: 30}\n"),
+      WITH(test_divergence,
+           QUADRATIC SGD "window: {steps: 30, order: second, batch: fresh, weights: last}\n"),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,11 @@
+# The window engine: the tests run in both precisions; check_reference.py compares with PyTorch.
+foreach(precision "" DOUBLE)
+  set(suffix "")
+  if(precision)
+    set(suffix "64")
+  endif()
+  wl_add_unit_test(window${suffix} ${precision} PROCESSORS 2 SOURCES test_window.c window_fixture.c LIBS train base)
+  wl_add_unit_test(window_closed_form${suffix} ${precision} SOURCES test_window_closed_form.c window_fixture.c
+    LIBS train base)
+endforeach()
+wl_add_script_test(check_reference SCRIPT check_reference.py TIMEOUT 900)
