@@ -67,6 +67,18 @@ static double worst_tensor(const lstm_fixture *f, const double *a, const double 
   return worst;
 }
 
+/* The published counts of meta-parameters of the 20-20 LSTM. */
+static void counts_are_those_published(void **context)
+{
+  (void)context;
+  wl_lstm_net net;
+  wl_lstm_net_shape(&net, WL_LSTM_RAW, 2, (int64_t[]){20, 20});
+  assert_int_equal(net.parameters, 5061);
+  wl_lstm_net_shape(&net, WL_LSTM_LOG, 2, (int64_t[]){20, 20});
+  assert_int_equal(net.parameters, 5141);
+  assert_int_equal(net.width, 80);
+}
+
 static void forward_equals_reference(void **context)
 {
   (void)context;
@@ -267,7 +279,8 @@ static void backward_equals_differences(void **context)
 static int run(const char *isa)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(forward_equals_reference), cmocka_unit_test(backward_equals_reference),
+    cmocka_unit_test(counts_are_those_published), cmocka_unit_test(forward_equals_reference),
+    cmocka_unit_test(backward_equals_reference),
     cmocka_unit_test(bits_do_not_depend_on_how), cmocka_unit_test(replay_equals_live),
     cmocka_unit_test(padding_adds_nothing),
     cmocka_unit_test(nan_passes_through), cmocka_unit_test(extremes_stay_finite),
