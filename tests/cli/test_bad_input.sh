@@ -1,5 +1,6 @@
 # Bad input: one clear error on standard error from one rank, the right exit code (sysexits.h), no hang
 # on any rank, nothing under a final name.
+set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 cat >good.yaml <<'C'

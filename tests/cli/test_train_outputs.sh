@@ -1,5 +1,6 @@
 # What a run leaves behind and prints: the digest line, the resolved configuration that reproduces it,
 # one metrics line for each meta-step also after a resume, the trained optimizer.
+set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 

@@ -1,6 +1,7 @@
 # test_random_kills.sh KILLS - SIGKILL of a random rank at a random time, resume on a random number of
 # ranks, until the run is done; again and again, until there were KILLS. Every run must end with the
 # digest of the undisturbed one, and every kill must leave a checkpoint that loads.
+set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 

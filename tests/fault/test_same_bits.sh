@@ -1,5 +1,6 @@
 # The same bits after n meta-steps: on 1, 2, 3, 4 and 7 ranks, with 1 and 2 threads, straight through
 # and stopped in the middle of an episode and resumed on another number of ranks.
+set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
