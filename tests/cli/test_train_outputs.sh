@@ -22,7 +22,7 @@ for line in open("run/metrics.jsonl"):
     m = json.loads(line)
     assert m["units"] == 7 and m["skipped_units"] == 0 and math.isfinite(m["meta_loss"]), m
 with h5py.File("run/optimizer.h5") as f:
-    shapes = {k: v.shape for k, v in f["phi"].items() if not v.is_scale}
+    shapes = {k: v.shape for k, v in f["phi"].items() if v.attrs.get("CLASS") != b"DIMENSION_SCALE"}
     assert sum(math.prod(s) for s in shapes.values()) == 5141, shapes
 with h5py.File("run/trajectory.h5") as f:
     assert f.attrs["kind"] is not None
