@@ -227,7 +227,7 @@ def figure_of_many(evaluation, cases, width):
     columns = min(3, len(cases))
     rows = -(-len(cases) // columns)
     ratios, panel, top, gap = 0.15 + 0.2 * len(cases), 1.75, 0.98, 0.72
-    height = top + ratios + gap + rows * panel + 0.1
+    height = top + ratios + gap + rows * panel + 0.25
     figure = plt.figure(figsize=(ws.WIDTH, height))
     ax = figure.add_axes([0.21, 1 - (top + ratios) / height, 0.5, ratios / height])
     draw_ratios(ax, cases)

@@ -262,10 +262,15 @@ def dimension_names(dataset):
     """Names of a dataset's dimensions, from its scales."""
     names = []
     for d in range(dataset.ndim):
-        scales = dataset.dims[d].values() if not dataset.is_scale else []
-        names.append(scales[0].name.rsplit("/", 1)[-1] if len(scales) else
-                     dataset.name.rsplit("/", 1)[-1] if dataset.ndim == 1 and dataset.is_scale else f"dim_{d}")
+        scales = scales_of(dataset, d)
+        names.append(scales[0].name.rsplit("/", 1)[-1] if scales else
+                     dataset.name.rsplit("/", 1)[-1] if h5py.h5ds.is_scale(dataset.id) else f"dim_{d}")
     return names
+
+
+def scales_of(dataset, d):
+    """Dimension scales of dimension d; a scale has none itself."""
+    return [] if h5py.h5ds.is_scale(dataset.id) else list(dataset.dims[d].values())
 
 
 # ---- evaluations ---------------------------------------------------------------------------

@@ -103,7 +103,11 @@ def plain(value, digits=3):
 
 
 def _log_label(value, _):
-    return plain(value, 1) if 1e-3 <= value < 1e4 else f"$10^{{{int(round(np.log10(value)))}}}$"
+    if 1e-3 <= value < 1e4:
+        return plain(value, 1)
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    factor = int(round(value / 10.0**exponent))
+    return f"$10^{{{exponent}}}$" if factor == 1 else f"${factor}{{\\times}}10^{{{exponent}}}$"
 
 
 def log_axis(axis):

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Follows a training in the terminal: step, rate, loss, time left; redraws until the run ends.
+
+Reads RUN/metrics.jsonl, which grows while the run goes on, so it may run on another machine than the
+job, over a shared file system. It only looks: Ctrl-C stops the watching, never the training.
+
+Examples:
+  watch.py runs/quickstart                 redraws every two seconds
+  watch.py runs/seed-* --every 10          several runs, a block for each
+  watch.py runs/quickstart --once          prints the state and ends, for scripts
+  watch.py runs/quickstart --once --json -
+"""
+import json
+import math
+import os
+import shutil
+import sys
+import time
+
+import numpy as np
+
+import warploom_files as wf
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+RAMP = "_.-=*#"  # where the terminal has no Unicode
+QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # silent for longer than this: nobody is writing
+
+
+def duration(seconds):
+    if not math.isfinite(seconds):
+        return "?"
+    seconds = int(round(seconds))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours:02d} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds % 60:02d} s" if minutes else f"{seconds} s"
+
+
+def unicode_output():
+    return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def buckets(values, width):
+    """At most `width` means of consecutive stretches."""
+    values = np.asarray(values, dtype=float)
+    edges = np.linspace(0, len(values), min(width, len(values)) + 1).astype(int)
+    parts = [values[a:b][np.isfinite(values[a:b])] for a, b in zip(edges[:-1], edges[1:])]
+    return np.array([part.mean() if part.size else np.nan for part in parts])
+
+
+def sparkline(values, width):
+    """Heights between the least and the greatest mean; the first bucket's transient is cut at the 98th percentile."""
+    means = buckets(values, width)
+    finite = means[np.isfinite(means)]
+    if not finite.size:
+        return ""
+    low, high = finite.min(), np.percentile(finite, 98)
+    marks = BLOCKS if unicode_output() else RAMP
+    span = high - low or 1
+    return "".join(" " if not np.isfinite(v) else marks[min(len(marks) - 1, int((v - low) / span * len(marks)))]
+                   for v in np.minimum(means, high))
+
+
+def bar(share, width):
+    full, empty = ("━", "─") if unicode_output() else ("=", "-")
+    return full * round(share * width) + empty * (width - round(share * width))
+
+
+class State:
+    """What is known of a run at this moment."""
+
+    def __init__(self, path):
+        self.run = wf.Run(path)
+        m = self.metrics = self.run.metrics
+        self.step = int(m["meta_step"][-1])
+        self.total = int(self.run.configuration.get("outer.steps", self.step))
+        recent = wf.step_seconds(m)[-max(50, 5 * self.run.windows):]
+        self.seconds = float(np.mean(recent))
+        self.age = max(0.0, time.time() - os.path.getmtime(self.run.path / "metrics.jsonl"))
+        self.skipped = int(np.nansum(m["skipped_units"]))
+        self.checkpoint = max((step for step, _ in self.run.checkpoints()), default=None)
+
+    @property
+    def state(self):
+        if self.step >= self.total:
+            return "finished"
+        return "running" if self.age < max(QUIET_LEAST, QUIET_FACTOR * self.seconds) else "quiet"
+
+    @property
+    def left(self):
+        return (self.total - self.step) * self.seconds
+
+    def smoothed(self, name):
+        """Mean over the last whole episodes, now and a tenth of the run earlier."""
+        values = self.metrics[name]
+        width = self.run.windows * max(1, round(20 / self.run.windows))
+        back = max(width, len(values) // 10)
+        now, before = values[-width:], values[-width - back:-back]
+        return float(np.nanmean(now)), float(np.nanmean(before)) if len(before) else math.nan
+
+    def as_dict(self):
+        loss, _ = self.smoothed("meta_loss")
+        return {"run": str(self.run.path), "state": self.state, "meta_step": self.step, "of": self.total,
+                "steps_a_second": 1 / self.seconds, "seconds_left": 0 if self.state == "finished" else self.left,
+                "meta_loss": None if math.isnan(loss) else loss, "skipped_units": self.skipped,
+                "last_checkpoint": self.checkpoint, "seconds_since_last_line": self.age}
+
+
+def loss_line(state, name, label, width):
+    now, before = state.smoothed(name)
+    trend = "" if not math.isfinite(before) else f"  ({now - before:+.3g} over the last tenth)"
+    line = sparkline(state.metrics[name], max(10, width - 34 - len(trend)))
+    return f"  {label:<10} {now:>10.4g}  {line}{trend}"
+
+
+def describe(path, width):
+    """Lines on one run; one that has not begun is told, not an error."""
+    try:
+        s = State(path)
+    except wf.ToolError as error:
+        if error.code == wf.NO_INPUT and os.path.isdir(path):
+            return [f"{path}: waiting for the first meta-step"], False
+        raise
+    share = min(1.0, s.step / max(1, s.total))
+    left = {"finished": "finished", "running": f"{duration(s.left)} left",
+            "quiet": "stopped? (--resume goes on)"}[s.state]
+    lines = [f"{s.run.path}: {s.run.title}",
+             f"  {bar(share, 24)} {100 * share:3.0f} %  meta-step {s.step:,} of {s.total:,}  {1 / s.seconds:.3g}/s  {left}",
+             loss_line(s, "meta_loss", "meta-loss", width), loss_line(s, "last_loss", "last loss", width)]
+    kept = "none yet" if s.checkpoint is None else f"{s.checkpoint:,}"
+    lines.append(f"  checkpoint {kept}; skipped units {s.skipped}; last line {duration(s.age)} ago")
+    return [line[:width] for line in lines], s.state == "finished"
+
+
+def follow(paths, every):
+    shown = 0
+    while True:
+        width = shutil.get_terminal_size((100, 24)).columns - 1
+        blocks = [describe(path, width) for path in paths]
+        lines = [line for block, _ in blocks for line in block]
+        if sys.stdout.isatty() and shown:
+            sys.stdout.write(f"\x1b[{shown}A")
+        clear = "\x1b[K" if sys.stdout.isatty() else ""
+        sys.stdout.write("".join(f"{line}{clear}\n" for line in lines) + ("\x1b[J" if clear else ""))
+        sys.stdout.flush()
+        shown = len(lines)
+        if all(done for _, done in blocks):
+            return
+        time.sleep(every)
+
+
+def main():
+    parser = wf.Parser(__doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory")
+    parser.add_argument("--once", action="store_true", help="print the state once and end")
+    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="time between two looks (default: 2)")
+    parser.add_argument("--json", metavar="FILE", help="with --once: the state as JSON; - for standard output")
+    a = parser.parse_args()
+    if a.json and not a.once:
+        parser.error("--json needs --once")
+    if not a.every > 0:
+        parser.error("--every needs a positive number of seconds")
+    for path in a.runs:
+        wf.require_path(path)
+    if a.json:
+        with wf.open_output(a.json) as out:
+            json.dump([State(path).as_dict() for path in a.runs], out, indent=2)
+            out.write("\n")
+    elif a.once:
+        width = shutil.get_terminal_size((100, 24)).columns
+        for path in a.runs:
+            print("\n".join(describe(path, width)[0]))
+    else:
+        follow(a.runs, a.every)
+
+
+if __name__ == "__main__":
+    wf.run_tool(main)
