@@ -3,9 +3,18 @@
 #include <string.h>
 
 #include "train/recorder.h"
+#include "train/replay.h"
 #include "train/trainer.h"
 
 static bool mine(const wl_trainer *tr, int64_t u) { return tr->plan->owner[u] == wl_comm_rank(tr->comm); }
+
+/* With replay, episodes are run for their points, and back-propagated only where theta_0 asks for it. */
+static bool back_propagates(const wl_trainer *tr) {
+  return !tr->replay || (tr->model->initialisation && tr->model->initialisation->ops->adjoint);
+}
+
+/* What the windows of the episodes teach; the rest is left to replay. */
+static unsigned taught_groups(const wl_trainer *tr) { return tr->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL; }
 
 /* A unit object and a workspace for its family, where this rank has none that fits. */
 static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
@@ -14,7 +23,7 @@ static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
   if (tr->unit[u] && tr->unit[u]->task != task) wl_unit_destroy(&tr->unit[u]);
   if (!tr->unit[u]) WL_TRY(wl_unit_create(tr->model, task, &tr->unit[u]));
   if (tr->ws[family]) return WL_OK;
-  return wl_unroll_ws_create(tr->model, task, &tr->spec, true, tr->threads, &tr->ws[family]);
+  return wl_unroll_ws_create(tr->model, task, &tr->spec, back_propagates(tr), tr->threads, &tr->ws[family]);
 }
 
 wl_status wl_trainer_open_episode(wl_trainer *tr) {
@@ -37,8 +46,26 @@ static wl_status start_units(wl_trainer *tr) {
     if (!tr->unit[u]) continue;
     const wl_episode episode = {tr->seed, WL_SPACE_TRAIN, tr->episode, u};
     WL_TRY(wl_unit_start(tr->ws[tr->plan->task[u]], tr->unit[u], &episode));
+    if (tr->replay) wl_replay_keep(tr->replay, tr, u, tr->unit[u]);
   }
   return WL_OK;
+}
+
+/* Sees each step of a window: keeps the point it leads to for replay, then tells the recorder. */
+typedef struct witness {
+  wl_trainer *trainer;
+  int64_t unit;
+  wl_step_observer next; /* NULL: nobody else watches */
+  void *context;
+} witness;
+
+static void watch(void *context, const wl_step_view *step) {
+  const witness *w = context;
+  wl_trainer *tr = w->trainer;
+  wl_unit after = *tr->unit[w->unit];
+  after.t = step->t + 1;
+  wl_replay_keep(tr->replay, tr, w->unit, &after);
+  if (w->next) w->next(w->context, step);
 }
 
 /* One window of one unit into its vector: gradient and losses; false: not finite. */
@@ -49,7 +76,9 @@ static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, in
   wl_step_observer observer = NULL;
   void *context = NULL;
   if (recorder) wl_recorder_begin(recorder, tr, u, &observer, &context);
-  WL_TRY(wl_window_run(ws, tr->unit[u], steps, vector, NULL, observer, context, &result));
+  witness all = {tr, u, observer, context};
+  WL_TRY(wl_window_run(ws, tr->unit[u], steps, vector, NULL, tr->replay ? watch : observer,
+                       tr->replay ? &all : context, &result));
   if (context) wl_recorder_end(recorder);
   double *losses = vector + tr->model->phi.size;
   losses[0] += result.meta_loss;
@@ -78,6 +107,7 @@ static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) 
   WL_TRY(tr->pending);
   if (tr->t == 0) WL_TRY(wl_trainer_open_episode(tr));
   set_phi(tr);
+  if (tr->t == 0 && tr->replay) WL_TRY(wl_replay_open(tr->replay, tr));
   if (tr->t == 0) WL_TRY(start_units(tr));
   for (int64_t u = 0; u < tr->plan->units; u++) {
     if (!tr->unit[u]) continue;
@@ -117,7 +147,7 @@ static void update(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
   tr->skipped += tr->plan->units - counted;
   if (counted == 0) return;
   for (int64_t i = 0; i < tr->model->phi.size; i++) tr->sum[i] /= (double)counted;
-  report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, tr->sum, tr->phi);
+  report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, taught_groups(tr), tr->sum, tr->phi);
 }
 
 wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, bool stop, bool out_of_time,
@@ -134,6 +164,8 @@ wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, bool stop,
   report->reduce_seconds = wl_comm_time() - computed;
   fill_report(tr, counted, report);
   update(tr, counted, report);
+  if (tr->replay) WL_TRY(wl_replay_share(tr->replay, tr));
+  if (tr->replay) WL_TRY(wl_replay_run(tr->replay, tr, report));
   advance(tr);
   return WL_OK;
 }

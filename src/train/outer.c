@@ -1,4 +1,4 @@
-/* outer.c - outer Adam and AdamW with schedule and clipping. */
+/* outer.c - outer Adam, AdamW and SGD by group, with schedule, clipping and freezing. */
 #include "train/outer.h"
 
 #include <float.h>
@@ -13,11 +13,12 @@ const wl_option wl_outer_options[] = {
     {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units", "Tasks unrolled for each meta-step, over all ranks."},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
      "A meta-step after each window, or after each meta-batch of whole episodes (gradients of their windows added)."},
-    {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw", ANY, "1", "The optimizer of the meta-parameters."},
+    {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1", "The optimizer of the meta-parameters."},
     {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1", "Its rate, before the schedule."},
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 1, "1", "Decay of the first moment."},
     {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 1, "1", "Decay of the second moment."},
     {"epsilon", WL_OPT_REAL, "1e-8", NULL, AT_LEAST(0), "1", "Added to the root of the second moment."},
+    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd."},
     {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Decoupled decay of adamw, times the rate."},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Bound on each element of the meta-gradient; 0: none."},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Bound on the meta-gradient's norm; 0: none."},
@@ -28,19 +29,93 @@ const wl_option wl_outer_options[] = {
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1", "Factor of each drop of `step`."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-wl_status wl_outer_create(const wl_map *map, int64_t count, wl_outer **out) {
+static const wl_option group_options[] = {
+    {"learning_rate", WL_OPT_REAL, "-1", NULL, -1, DBL_MAX, "1",
+     "The group's rate, before the schedule; -1: that of `outer`."},
+    {"optimizer", WL_OPT_CHOICE, "outer", "outer|adam|adamw|sgd", ANY, "1",
+     "The group's optimizer; outer: that of `outer`."},
+    {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
+     "Bound on the norm of the group's part of the meta-gradient; 0: none."},
+    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "Frozen before this meta-step."},
+    {"until_step", WL_OPT_INT, "-1", NULL, -1, DBL_MAX, "meta-steps", "Frozen from this meta-step on; -1: never."},
+    {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
+static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition", "warp", "initialisation"};
+
+const wl_variant wl_outer_group_variants[] = {
+    {"none", "no group has settings of its own", NULL},
+    {"rule", "the update rule's meta-parameters", group_options},
+    {"precondition", "the preconditioner's", group_options},
+    {"warp", "the warp layers'", group_options},
+    {"initialisation", "the learned theta_0", group_options},
+    {NULL, NULL, NULL}};
+
+static wl_outer_kind kind_of(const char *name) {
+  if (strcmp(name, "sgd") == 0) return WL_OUTER_SGD;
+  return strcmp(name, "adamw") == 0 ? WL_OUTER_ADAMW : WL_OUTER_ADAM;
+}
+
+static int group_of(const char *name) {
+  int i = 0;
+  while (i < WL_OUTER_GROUPS && strcmp(group_names[i], name) != 0) i++;
+  return i;
+}
+
+/* The parts of phi by group; the groups lie one after the other in it. */
+static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
+  for (int i = 0; i < phi->count; i++) {
+    const wl_block *b = &phi->blocks[i];
+    const int g = group_of(b->group);
+    WL_CHECK(g < WL_OUTER_GROUPS);
+    if (o->group[g].size == 0) o->group[g].offset = b->offset;
+    WL_CHECK(b->offset == o->group[g].offset + o->group[g].size);
+    o->group[g].size += b->size;
+  }
+  return WL_OK;
+}
+
+/* One map of the `groups` section. */
+static wl_status read_group(wl_outer *o, const wl_map *map) {
+  if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
+  wl_outer_group *g = &o->group[group_of(wl_map_variant(map))];
+  const double rate = wl_map_real(map, "learning_rate");
+  const char *optimizer = wl_map_string(map, "optimizer");
+  if (g->size == 0) return wl_map_fail(map, "group", "nothing of this group is learned in this configuration");
+  if (g->configured) return wl_map_fail(map, "group", "'%s' is given twice", wl_map_variant(map));
+  if (rate < 0 && rate != -1) return wl_map_fail(map, "learning_rate", "give a rate of at least 0, or -1 for that of `outer`");
+  g->configured = true;
+  if (rate >= 0) g->rate = rate;
+  if (strcmp(optimizer, "outer") != 0) g->kind = kind_of(optimizer);
+  g->clip_norm = wl_map_real(map, "clip_norm");
+  g->from_step = wl_map_int(map, "from_step");
+  g->until_step = wl_map_int(map, "until_step");
+  return WL_OK;
+}
+
+static wl_status read_groups(wl_outer *o, const wl_config *config, const wl_layout *phi) {
+  const wl_map *map = wl_config_map(config, "outer", 0);
+  const wl_outer_group start = {.kind = kind_of(wl_map_string(map, "optimizer")),
+                                .rate = wl_map_real(map, "learning_rate"), .until_step = -1};
+  for (int g = 0; g < WL_OUTER_GROUPS; g++) o->group[g] = start;
+  WL_TRY(find_ranges(o, phi));
+  for (int i = 0; i < wl_config_count(config, "groups"); i++) WL_TRY(read_group(o, wl_config_map(config, "groups", i)));
+  return WL_OK;
+}
+
+wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out) {
+  const wl_map *map = wl_config_map(config, "outer", 0);
   wl_outer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
-  *o = (wl_outer){.adamw = strcmp(wl_map_string(map, "optimizer"), "adamw") == 0,
-                  .rate = wl_map_real(map, "learning_rate"), .beta1 = wl_map_real(map, "beta1"),
+  *o = (wl_outer){.rate = wl_map_real(map, "learning_rate"), .beta1 = wl_map_real(map, "beta1"),
                   .beta2 = wl_map_real(map, "beta2"), .epsilon = wl_map_real(map, "epsilon"),
+                  .momentum = wl_map_real(map, "momentum"),
                   .weight_decay = wl_map_real(map, "weight_decay"), .clip_value = wl_map_real(map, "clip_value"),
                   .clip_norm = wl_map_real(map, "clip_norm"), .schedule = wl_map_string(map, "schedule"),
                   .steps = wl_map_int(map, "steps"), .warmup_steps = wl_map_int(map, "warmup_steps"),
                   .decay_every = wl_map_int(map, "decay_every"), .decay_factor = wl_map_real(map, "decay_factor"),
-                  .final_fraction = wl_map_real(map, "final_fraction"), .count = count};
-  wl_status status = WL_NEW(o->first, count + 1);
-  if (status == WL_OK) status = WL_NEW(o->second, count + 1);
+                  .final_fraction = wl_map_real(map, "final_fraction"), .count = phi->size};
+  wl_status status = read_groups(o, config, phi);
+  if (status == WL_OK) status = WL_NEW(o->first, phi->size + 1);
+  if (status == WL_OK) status = WL_NEW(o->second, phi->size + 1);
   if (status != WL_OK) wl_outer_destroy(&o);
   *out = o;
   return status;
@@ -54,16 +129,18 @@ void wl_outer_destroy(wl_outer **outer) {
   *outer = NULL;
 }
 
-double wl_outer_rate(const wl_outer *o, int64_t step) {
-  if (step < o->warmup_steps) return o->rate * (double)(step + 1) / (double)o->warmup_steps;
+static double scheduled(const wl_outer *o, double rate, int64_t step) {
+  if (step < o->warmup_steps) return rate * (double)(step + 1) / (double)o->warmup_steps;
   if (strcmp(o->schedule, "cosine") == 0) {
     const double pi = 3.14159265358979323846, span = (double)(o->steps - o->warmup_steps);
     const double done = span > 0 ? fmin((double)(step - o->warmup_steps) / span, 1.0) : 1.0;
-    return o->rate * (o->final_fraction + (1.0 - o->final_fraction) * 0.5 * (1.0 + cos(pi * done)));
+    return rate * (o->final_fraction + (1.0 - o->final_fraction) * 0.5 * (1.0 + cos(pi * done)));
   }
-  if (strcmp(o->schedule, "step") == 0) return o->rate * pow(o->decay_factor, (double)(step / o->decay_every));
-  return o->rate;
+  if (strcmp(o->schedule, "step") == 0) return rate * pow(o->decay_factor, (double)(step / o->decay_every));
+  return rate;
 }
+
+double wl_outer_rate(const wl_outer *o, int64_t step) { return scheduled(o, o->rate, step); }
 
 static double norm(const double *x, int64_t n) {
   double sum = 0.0;
@@ -78,16 +155,50 @@ static void clip(const wl_outer *o, double *g, double total) {
   for (int64_t i = 0; i < o->count; i++) g[i] *= o->clip_norm / clipped;
 }
 
-double wl_outer_update(wl_outer *o, int64_t step, double *g, double *phi) {
-  const double total = norm(g, o->count), rate = wl_outer_rate(o, step);
-  clip(o, g, total);
-  o->updates++;
-  const double correct1 = 1.0 - pow(o->beta1, (double)o->updates), correct2 = 1.0 - pow(o->beta2, (double)o->updates);
-  const double decay = o->adamw ? rate * o->weight_decay : 0.0;
-  for (int64_t i = 0; i < o->count; i++) {
-    o->first[i] = o->beta1 * o->first[i] + (1.0 - o->beta1) * g[i];
-    o->second[i] = o->beta2 * o->second[i] + (1.0 - o->beta2) * g[i] * g[i];
+static bool is_active(const wl_outer_group *g, int64_t step) {
+  return g->size > 0 && step >= g->from_step && (g->until_step < 0 || step < g->until_step);
+}
+
+static void clip_group(const wl_outer_group *g, double *part) {
+  const double size = g->clip_norm > 0 ? norm(part, g->size) : 0.0;
+  for (int64_t i = 0; size > g->clip_norm && i < g->size; i++) part[i] *= g->clip_norm / size;
+}
+
+static void descend(wl_outer *o, const wl_outer_group *g, double rate, const double *gradient, double *phi) {
+  for (int64_t i = g->offset; i < g->offset + g->size; i++) {
+    o->first[i] = o->momentum * o->first[i] + gradient[i];
+    phi[i] -= rate * o->first[i];
+  }
+}
+
+static void adapt(wl_outer *o, int number, double rate, const double *gradient, double *phi) {
+  const wl_outer_group *g = &o->group[number];
+  const double updates = (double)o->updates[number];
+  const double correct1 = 1.0 - pow(o->beta1, updates), correct2 = 1.0 - pow(o->beta2, updates);
+  const double decay = g->kind == WL_OUTER_ADAMW ? rate * o->weight_decay : 0.0;
+  for (int64_t i = g->offset; i < g->offset + g->size; i++) {
+    o->first[i] = o->beta1 * o->first[i] + (1.0 - o->beta1) * gradient[i];
+    o->second[i] = o->beta2 * o->second[i] + (1.0 - o->beta2) * gradient[i] * gradient[i];
     phi[i] -= decay * phi[i] + rate * (o->first[i] / correct1) / (sqrt(o->second[i] / correct2) + o->epsilon);
+  }
+}
+
+double wl_outer_update(wl_outer *o, int64_t step, unsigned groups, double *gradient, double *phi) {
+  bool active[WL_OUTER_GROUPS];
+  for (int n = 0; n < WL_OUTER_GROUPS; n++) {
+    const wl_outer_group *g = &o->group[n];
+    active[n] = (groups >> n & 1) && is_active(g, step);
+    if (!active[n] && g->size > 0) memset(gradient + g->offset, 0, (size_t)g->size * sizeof *gradient);
+    if (active[n]) clip_group(g, gradient + g->offset);
+  }
+  const double total = norm(gradient, o->count);
+  clip(o, gradient, total);
+  for (int n = 0; n < WL_OUTER_GROUPS; n++) {
+    if (!active[n]) continue;
+    const double rate = scheduled(o, o->group[n].rate, step);
+    o->updates[n]++;
+    if (o->group[n].kind == WL_OUTER_SGD) descend(o, &o->group[n], rate, gradient, phi);
+    else adapt(o, n, rate, gradient, phi);
   }
   return total;
 }

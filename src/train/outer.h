@@ -1,32 +1,53 @@
-/* outer.h - the outer optimizer: Adam or AdamW on the meta-parameters, in double.
+/* outer.h - the outer optimizer: Adam, AdamW or SGD on the meta-parameters, in double.
  *
  * Adam (Kingma and Ba 2015, Algorithm 1), AdamW (Loshchilov and Hutter 2019): decay decoupled and
- * scaled by the scheduled rate. The gradient is clipped by value, then by global norm. */
+ * scaled by the scheduled rate; SGD with heavy-ball momentum. Each group of meta-parameters may have
+ * a rate, an optimizer, a bound and a span of meta-steps of its own; outside the span it is frozen,
+ * its moments included. The gradient is clipped by the groups' norms, by value, by global norm. */
 #ifndef WL_TRAIN_OUTER_H
 #define WL_TRAIN_OUTER_H
 
+#include "base/layout.h"
 #include "base/options.h"
 
 /* The configuration's `outer` section: all of the outer loop's keys. */
 extern const wl_option wl_outer_options[];
 
+/* The configuration's `groups` section. */
+extern const wl_variant wl_outer_group_variants[];
+
+/* The groups of phi's layout, by bit in a set of them. */
+enum { WL_OUTER_RULE, WL_OUTER_PRECONDITION, WL_OUTER_WARP, WL_OUTER_INITIALISATION, WL_OUTER_GROUPS };
+enum { WL_OUTER_ALL = (1u << WL_OUTER_GROUPS) - 1 };
+
+typedef enum wl_outer_kind { WL_OUTER_ADAM, WL_OUTER_ADAMW, WL_OUTER_SGD } wl_outer_kind;
+
+typedef struct wl_outer_group {
+  int64_t offset, size; /* its part of phi; size 0: nothing of it is learned */
+  wl_outer_kind kind;
+  double rate, clip_norm;
+  int64_t from_step, until_step; /* meta-steps [from, until); until -1: no end */
+  bool configured;
+} wl_outer_group;
+
 typedef struct wl_outer {
-  bool adamw;
-  double rate, beta1, beta2, epsilon, weight_decay, clip_value, clip_norm;
+  double rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   const char *schedule; /* borrowed from the configuration */
   int64_t steps, warmup_steps, decay_every;
   double decay_factor, final_fraction;
   int64_t count;        /* meta-parameters */
   double *first, *second; /* [count] moments: state */
-  int64_t updates;        /* updates applied, for bias correction: state */
+  wl_outer_group group[WL_OUTER_GROUPS];
+  int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction: state */
 } wl_outer;
 
-/* `map` is the `outer` section, borrowed for the optimizer's life. */
-wl_status wl_outer_create(const wl_map *map, int64_t count, wl_outer **out);
+/* From the sections `outer` and `groups`; `config` is borrowed for the optimizer's life. */
+wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out);
 void wl_outer_destroy(wl_outer **outer);
 /* The scheduled rate of meta-step `step` (0-based). */
 double wl_outer_rate(const wl_outer *outer, int64_t step);
-/* Clips `gradient` in place and updates phi; returns the gradient's norm before clipping. */
-double wl_outer_update(wl_outer *outer, int64_t step, double *gradient, double *phi);
+/* Updates those of `groups` (a set of bits) that are not frozen at this step. `gradient` is clipped in
+ * place, and zeroed for the others; returns its norm before the global clipping. */
+double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient, double *phi);
 
 #endif

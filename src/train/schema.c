@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "train/outer.h"
+#include "train/replay.h"
 
 #define ANY 0, 0
 #define POSITIVE DBL_MIN, DBL_MAX
@@ -57,7 +58,7 @@ static const wl_option trajectory_options[] = {
     {"precision", WL_OPT_CHOICE, "single", "single|half", ANY, "1", "Stored precision of sampled arrays and snapshots."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-enum { N_SECTIONS = 11 };
+enum { N_SECTIONS = 13 };
 
 /* Filled once: the variants come from the registries of tasks, rules and preconditioners. */
 const wl_section *wl_schema(void) {
@@ -74,6 +75,10 @@ const wl_section *wl_schema(void) {
       {"episode", "One run of the inner loop", episode_options, NULL, NULL, NULL, false},
       {"window", "The stretch of an episode that is differentiated", window_options, NULL, NULL, NULL, false},
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
+      {"groups", "Settings of one group of meta-parameters; a list of maps for several", NULL, "group",
+       wl_outer_group_variants, "none", true},
+      {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories", wl_replay_options, NULL, NULL,
+       NULL, false},
       {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false},
       {"trajectory", "Recordings of inner runs", trajectory_options, NULL, NULL, NULL, false},
       {NULL, NULL, NULL, NULL, NULL, NULL, false}};

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "train/replay.h"
 #include "train/evaluate.h"
 
 typedef struct field_list {
@@ -33,19 +34,29 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
   }
 }
 
+/* What the replay buffer holds, but for the points themselves. */
+static void add_replay(field_list *list, wl_replay *replay) {
+  const wl_replay_tables t = wl_replay_state(replay);
+  add(list, "replay/episode", WL_INT64, t.batches, t.episode, "number of each kept meta-batch of episodes, -1: none");
+  add(list, "replay/count", WL_INT64, t.places, t.count, "points kept of each unit of each meta-batch");
+  add(list, "replay/start_loss", WL_FLOAT64, t.places, t.start_loss, "outer loss at the episode's start");
+}
+
 /* The list: what is the same on every rank. */
 static wl_status list_state(wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &tr->model->phi;
-  list->capacity = 3 * phi->count + 16;
+  list->capacity = 3 * phi->count + 24;
   WL_TRY(WL_NEW(list->at, list->capacity));
   add_blocks(list, phi, "phi", tr->phi, "meta-parameters");
   add_blocks(list, phi, "outer/first_moment", tr->outer->first, "outer optimizer: decayed mean of the meta-gradient");
   add_blocks(list, phi, "outer/second_moment", tr->outer->second, "outer optimizer: decayed mean of its square");
-  add(list, "outer/updates", WL_INT64, 1, &tr->outer->updates, "updates that the outer optimizer has applied");
+  add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, tr->outer->updates,
+      "updates applied to rule, precondition, warp, initialisation");
   add(list, "progress/meta_step", WL_INT64, 1, &tr->meta_step, "meta-steps done");
   add(list, "progress/episode", WL_INT64, 1, &tr->episode, "number of the episode under way");
   add(list, "progress/inner_step", WL_INT64, 1, &tr->t, "inner steps done in that episode");
   add(list, "progress/skipped", WL_INT64, 1, &tr->skipped, "units left out so far as non-finite");
+  if (wl_replay_lasts(tr->replay)) add_replay(list, tr->replay);
   return WL_OK;
 }
 
@@ -143,6 +154,41 @@ static void list_units(const wl_trainer *tr, unit_arrays *a, field_list *list) {
         "rule state of each unit, blocks of [width][16 coordinates]")->in_digest = false;
 }
 
+/* The kept points of all units, one after the other, at rank 0. */
+static wl_status gather_points(wl_trainer *tr, wl_real **points) {
+  if (!wl_replay_lasts(tr->replay)) return WL_OK;
+  wl_status room = WL_OK;
+  if (wl_comm_rank(tr->comm) == 0)
+    room = WL_NEW(*points, wl_replay_points(tr->replay) * wl_replay_state(tr->replay).width + 1);
+  WL_TRY(wl_comm_agree(tr->comm, room));
+  return wl_replay_gather(tr->replay, tr, *points);
+}
+
+static void list_points(const wl_trainer *tr, wl_real *points, field_list *list) {
+  const int64_t count = wl_replay_points(tr->replay);
+  if (count == 0) return;
+  add(list, "replay/points", WL_REAL_TYPE, count * wl_replay_state(tr->replay).width, points,
+      "theta and rule state at the kept points, one after the other")->in_digest = false;
+}
+
+/* This rank's share of the buffer, whichever rank wrote it. */
+static wl_status read_points(wl_trainer *tr, const wl_file *file) {
+  const wl_replay_tables t = wl_replay_state(tr->replay);
+  wl_real *points = NULL;
+  int64_t first = 0, largest = 1;
+  for (int64_t p = 0; p < t.places; p++) largest = t.count[p] > largest ? t.count[p] : largest;
+  WL_TRY(WL_NEW(points, largest * t.width));
+  wl_status status = WL_OK;
+  for (int64_t p = 0; status == WL_OK && p < t.places; p++) {
+    const bool mine = wl_replay_new_owner(tr, p) == wl_comm_rank(tr->comm) && t.count[p] > 0;
+    if (mine) status = wl_file_read_range(file, "replay/points", WL_REAL_TYPE, first * t.width, t.count[p] * t.width, points);
+    if (status == WL_OK) status = wl_replay_restore(tr->replay, tr, p, points);
+    first += t.count[p];
+  }
+  wl_free(points);
+  return status;
+}
+
 /* Attributes that say what the numbers belong to. */
 typedef struct provenance { char digest[17], steps[32], ranks[32]; char *configuration; wl_attribute at[5]; int count; } provenance;
 
@@ -158,11 +204,12 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
   return WL_OK;
 }
 
-static wl_status write_checkpoint(wl_trainer *tr, const char *run, int keep, unit_arrays *units) {
+static wl_status write_checkpoint(wl_trainer *tr, const char *run, int keep, unit_arrays *units, wl_real *points) {
   field_list list = {0};
   provenance p = {0};
   wl_status status = list_state(tr, &list);
   if (status == WL_OK && tr->t > 0) list_units(tr, units, &list);
+  if (status == WL_OK && wl_replay_lasts(tr->replay)) list_points(tr, points, &list);
   if (status == WL_OK) status = describe(tr, &p);
   if (status == WL_OK) status = wl_checkpoint_save(run, tr->meta_step, keep, list.at, list.count, p.at, p.count);
   free(p.configuration);
@@ -172,8 +219,11 @@ static wl_status write_checkpoint(wl_trainer *tr, const char *run, int keep, uni
 
 wl_status wl_state_save(wl_trainer *tr, const char *run, int keep) {
   unit_arrays units = {0};
+  wl_real *points = NULL;
   wl_status status = tr->t > 0 ? gather_units(tr, &units) : WL_OK;
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = write_checkpoint(tr, run, keep, &units);
+  if (status == WL_OK) status = gather_points(tr, &points);
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = write_checkpoint(tr, run, keep, &units, points);
+  wl_free(points);
   free_units(&units);
   return wl_comm_agree(tr->comm, status);
 }
@@ -243,6 +293,7 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
   if (status == WL_OK && tr->t > 0) status = read_units(tr, file, &units);
+  if (status == WL_OK && wl_replay_lasts(tr->replay)) status = read_points(tr, file);
   free_units(&units);
   return status;
 }

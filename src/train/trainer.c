@@ -6,6 +6,7 @@
 
 #include "train/evaluate.h"
 #include "train/problem.h"
+#include "train/replay.h"
 
 enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean loss */
 
@@ -65,6 +66,7 @@ static wl_status create_reduction(wl_trainer *tr) {
 static wl_status init_phi(wl_trainer *tr) {
   const char *start = wl_map_string(wl_config_map(tr->config, "", 0), "start");
   if (*start) return wl_trained_read_phi(start, &tr->model->phi, tr->phi);
+  WL_TRY(wl_replay_create(tr, &tr->replay));
   return wl_model_init(tr->model, tr->tasks[0], tr->seed, tr->phi);
 }
 
@@ -77,7 +79,7 @@ static wl_status build(wl_trainer *tr) {
   WL_TRY(WL_NEW(tr->unit, tr->plan->units));
   WL_TRY(create_reduction(tr));
   WL_TRY(WL_NEW(tr->phi, tr->model->phi.size));
-  WL_TRY(wl_outer_create(outer, tr->model->phi.size, &tr->outer));
+  WL_TRY(wl_outer_create(tr->config, &tr->model->phi, &tr->outer));
   return init_phi(tr);
 }
 
@@ -98,6 +100,7 @@ void wl_trainer_destroy(wl_trainer **trainer) {
   if (!tr) return;
   for (int64_t u = 0; tr->unit && u < tr->plan->units; u++) wl_unit_destroy(&tr->unit[u]);
   for (int i = 0; tr->ws && i < tr->n_tasks; i++) wl_unroll_ws_destroy(&tr->ws[i]);
+  wl_replay_destroy(&tr->replay);
   wl_model_destroy(&tr->model);
   for (int i = 0; tr->tasks && i < tr->n_tasks; i++) wl_task_destroy(&tr->tasks[i]);
   wl_plan_destroy(&tr->plan);

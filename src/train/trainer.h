@@ -20,6 +20,8 @@ typedef struct wl_meta_report {
 /* Reasons to stop that any rank may raise; all ranks learn of them in the same reduction. */
 enum { WL_FLAG_FAILED, WL_FLAG_STOP, WL_FLAG_TIME, WL_FLAG_BUSY, WL_FLAG_IDLE, WL_FLAG_COUNT };
 
+typedef struct wl_replay wl_replay; /* replay.h */
+
 typedef struct wl_trainer {
   wl_comm *comm;
   const wl_config *config; /* borrowed */
@@ -34,6 +36,7 @@ typedef struct wl_trainer {
   bool per_episode;       /* outer.every: episode */
   int64_t steps;          /* outer.steps */
   wl_plan *plan;
+  wl_replay *replay;      /* NULL: the windows that are run are the windows that teach */
   wl_unroll_ws **ws;      /* [n_tasks], made when a unit of the task first comes to this rank */
   wl_unit **unit;         /* [units] this rank's, NULL elsewhere */
   double *phi;            /* [phi.size]: state */

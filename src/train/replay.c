@@ -1,0 +1,328 @@
+/* replay.c - the trajectory buffer and its replay (the algorithm: replay.h).
+ *
+ * The buffer is a ring of `batches` meta-batches of `units` units each; a place is (batch, unit) and
+ * holds up to `capacity` points of `width` reals, point j being (theta, s) at step j * stride. */
+#include "train/replay.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define ANY 0, 0
+#define AT_LEAST(n) (n), DBL_MAX
+
+const wl_option wl_replay_options[] = {
+    {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
+     "Memory that the buffer of trajectories may take, over all ranks; 0: no replay."},
+    {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps", "Inner steps between the points that are kept."},
+    {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1", "Stored precision of the points."},
+    {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches", "Meta-batches of episodes that stay in the buffer."},
+    {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes", "Passes over the buffer for each meta-batch of episodes."},
+    {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows", "Replayed windows of one step of the outer optimizer."},
+    {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps", "K of the replayed windows; 1 is Warp-Grad's look-ahead."},
+    {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
+
+__extension__ typedef _Float16 half;
+
+typedef enum precision { PRECISION_WORKING, PRECISION_SINGLE, PRECISION_HALF } precision;
+
+struct wl_replay {
+  int64_t stride, epochs, batch;
+  precision precision;
+  wl_window_spec spec;   /* of the replayed windows */
+  int64_t batches, units, capacity;
+  int64_t n, state;      /* reals of theta and of the rule's state in a point */
+  size_t point_bytes;
+  int64_t *episode;      /* [batches] -1: none */
+  int64_t *count;        /* [batches][units] points, the same on every rank once shared */
+  double *start_loss;    /* [batches][units] */
+  int64_t *owner;        /* [batches][units] rank */
+  unsigned char **points; /* [batches][units] [capacity][point_bytes], NULL on other ranks */
+  int64_t current;       /* batch that is being collected */
+  wl_unroll_ws *ws;
+  wl_unit *unit;
+  double *vectors;       /* [batch][vector] */
+  bool *counted;         /* [batch] */
+  double *sum;           /* [vector] */
+};
+
+/* ---- Creation -------------------------------------------------------------------------------- */
+
+static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
+  const char *name = wl_map_string(map, "precision");
+  r->stride = wl_map_int(map, "stride");
+  r->epochs = wl_map_int(map, "epochs");
+  r->batch = wl_map_int(map, "batch");
+  r->batches = wl_map_int(map, "keep");
+  r->units = tr->plan->units;
+  r->capacity = (tr->horizon[tr->n_horizon - 1] + r->stride - 1) / r->stride;
+  r->precision = strcmp(name, "half") == 0 ? PRECISION_HALF : strcmp(name, "single") == 0 ? PRECISION_SINGLE : PRECISION_WORKING;
+  r->n = tr->tasks[0]->n;
+  r->state = wl_pad(r->n) * tr->model->rule->state_width;
+  const size_t element = r->precision == PRECISION_HALF ? sizeof(half) : r->precision == PRECISION_SINGLE ? sizeof(float) : sizeof(wl_real);
+  r->point_bytes = (size_t)(r->n + r->state) * element;
+  r->spec = tr->spec;
+  r->spec.steps = wl_map_int(map, "steps");
+  r->spec.weights = WL_WEIGHTS_LAST;
+  r->spec.fresh = true;
+}
+
+/* What the options table cannot say. */
+static wl_status check_options(const wl_trainer *tr, const wl_map *map, const wl_replay *r) {
+  const double place = (double)(r->batches * r->units) * (double)r->point_bytes, budget = wl_map_real(map, "capacity") * 1048576.0;
+  const double needed = place * (double)r->capacity;
+  if (!tr->per_episode)
+    return wl_map_fail(map, "capacity", "replay follows whole episodes: set `outer.every: episode`");
+  if (tr->n_tasks > 1) return wl_map_fail(map, "capacity", "replay needs a single task, not a mixture of %d", tr->n_tasks);
+  if (needed <= budget) return WL_OK;
+  const double fitting = floor(budget / place), horizon = (double)tr->horizon[tr->n_horizon - 1];
+  if (fitting < 1)
+    return wl_map_fail(map, "capacity", "too little for one point of each unit; at least %.3f MiB are needed", place / 1048576.0);
+  return wl_map_fail(map, "capacity", "the buffer takes %.1f MiB; raise it, or set replay.stride to at least %.0f",
+                     ceil(needed / 104857.6) / 10.0, ceil(horizon / fitting));
+}
+
+static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
+  const int64_t places = r->batches * r->units;
+  WL_TRY(WL_NEW(r->episode, r->batches));
+  WL_TRY(WL_NEW(r->count, places));
+  WL_TRY(WL_NEW(r->start_loss, places));
+  WL_TRY(WL_NEW(r->owner, places));
+  WL_TRY(WL_NEW(r->points, places));
+  WL_TRY(WL_NEW(r->vectors, r->batch * tr->vector));
+  WL_TRY(WL_NEW(r->counted, r->batch));
+  WL_TRY(WL_NEW(r->sum, tr->vector));
+  for (int64_t b = 0; b < r->batches; b++) r->episode[b] = -1;
+  WL_TRY(wl_unit_create(tr->model, tr->tasks[0], &r->unit));
+  return wl_unroll_ws_create(tr->model, tr->tasks[0], &r->spec, true, tr->threads, &r->ws);
+}
+
+wl_status wl_replay_create(const wl_trainer *tr, wl_replay **out) {
+  const wl_map *map = wl_config_map(tr->config, "replay", 0);
+  wl_replay *r = NULL;
+  *out = NULL;
+  if (!(wl_map_real(map, "capacity") > 0)) return WL_OK;
+  WL_TRY(WL_NEW(r, 1));
+  read_options(tr, map, r);
+  wl_status status = check_options(tr, map, r);
+  if (status == WL_OK) status = allocate(tr, r);
+  if (status != WL_OK) wl_replay_destroy(&r);
+  *out = r;
+  return status;
+}
+
+void wl_replay_destroy(wl_replay **replay) {
+  wl_replay *r = *replay;
+  if (!r) return;
+  for (int64_t p = 0; r->points && p < r->batches * r->units; p++) wl_free(r->points[p]);
+  void *const owned[] = {r->episode, r->count, r->start_loss, r->owner, r->points, r->vectors, r->counted, r->sum};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  wl_unit_destroy(&r->unit);
+  wl_unroll_ws_destroy(&r->ws);
+  wl_free(r);
+  *replay = NULL;
+}
+
+/* ---- Points ---------------------------------------------------------------------------------- */
+
+static void store(const wl_replay *r, unsigned char *at, int64_t first, int64_t n, const wl_real *x) {
+  switch (r->precision) {
+    case PRECISION_WORKING: memcpy((wl_real *)(void *)at + first, x, (size_t)n * sizeof *x); break;
+    case PRECISION_SINGLE:
+      for (int64_t i = 0; i < n; i++) ((float *)(void *)at)[first + i] = (float)x[i];
+      break;
+    case PRECISION_HALF:
+      for (int64_t i = 0; i < n; i++) ((half *)(void *)at)[first + i] = (half)x[i];
+      break;
+  }
+}
+
+static void fetch(const wl_replay *r, const unsigned char *at, int64_t first, int64_t n, wl_real *x) {
+  switch (r->precision) {
+    case PRECISION_WORKING: memcpy(x, (const wl_real *)(const void *)at + first, (size_t)n * sizeof *x); break;
+    case PRECISION_SINGLE:
+      for (int64_t i = 0; i < n; i++) x[i] = (wl_real)((const float *)(const void *)at)[first + i];
+      break;
+    case PRECISION_HALF:
+      for (int64_t i = 0; i < n; i++) x[i] = (wl_real)((const half *)(const void *)at)[first + i];
+      break;
+  }
+}
+
+/* Room for the points of a place on the rank that owns it, none elsewhere. */
+static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
+  r->owner[place] = owner;
+  if (owner != rank) {
+    wl_free(r->points[place]);
+    r->points[place] = NULL;
+    return WL_OK;
+  }
+  return r->points[place] ? WL_OK : wl_alloc((void **)&r->points[place], (size_t)r->capacity, r->point_bytes);
+}
+
+wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
+  r->current = tr->episode % r->batches;
+  r->episode[r->current] = tr->episode;
+  for (int64_t u = 0; u < r->units; u++) {
+    const int64_t place = r->current * r->units + u;
+    r->count[place] = 0;
+    r->start_loss[place] = 0.0;
+    WL_TRY(own_place(r, place, tr->plan->owner[u], wl_comm_rank(tr->comm)));
+  }
+  return WL_OK;
+}
+
+void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit *unit) {
+  const int64_t place = r->current * r->units + u;
+  if (unit->t % r->stride != 0 || unit->t >= tr->length) return;
+  unsigned char *at = r->points[place] + (size_t)(unit->t / r->stride) * r->point_bytes;
+  store(r, at, 0, r->n, unit->theta);
+  store(r, at, r->n, r->state, unit->state);
+  r->count[place] = unit->t / r->stride + 1;
+}
+
+/* Disjoint tables are added: an element is written by one rank and zero bits on the others. */
+wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
+  const int64_t first = r->current * r->units;
+  for (int64_t u = 0; u < r->units; u++) {
+    const wl_unit *unit = tr->unit[u];
+    if (!unit) continue;
+    if (unit->stopped) r->count[first + u] = 0;
+    else r->start_loss[first + u] = unit->start_loss;
+  }
+  WL_TRY(wl_comm_sum_int64(tr->comm, r->count + first, (size_t)r->units));
+  return wl_comm_sum_int64(tr->comm, (int64_t *)(void *)(r->start_loss + first), (size_t)r->units);
+}
+
+/* ---- Passes ---------------------------------------------------------------------------------- */
+
+/* Where point number `index` of the whole buffer lies. */
+static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
+  *place = 0;
+  while (index >= r->count[*place]) index -= r->count[(*place)++];
+  *point = index;
+}
+
+/* The window that starts at a point, with minibatches that no other pass has drawn. */
+static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t point, int64_t pass, double *vector,
+                           bool *finite) {
+  const int64_t episode = r->episode[place / r->units];
+  const int64_t length = wl_plan_horizon(tr->horizon, tr->n_horizon, tr->seed, episode);
+  wl_unit *unit = r->unit;
+  wl_window_result result;
+  unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, episode, place % r->units};
+  unit->t = point * r->stride;
+  unit->draw = (pass + 1) << 32;
+  unit->start_loss = r->start_loss[place];
+  unit->stopped = false;
+  const unsigned char *at = r->points[place] + (size_t)point * r->point_bytes;
+  fetch(r, at, 0, r->n, unit->theta);
+  fetch(r, at, r->n, r->state, unit->state);
+  const int64_t left = length - unit->t, steps = left < r->spec.steps ? left : r->spec.steps;
+  memset(vector, 0, (size_t)tr->vector * sizeof *vector);
+  WL_TRY(wl_window_run(r->ws, unit, steps, vector, NULL, NULL, NULL, &result));
+  *finite = result.finite;
+  vector[tr->model->phi.size] = result.meta_loss;
+  return WL_OK;
+}
+
+static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count, int64_t pass, int64_t *own) {
+  *own = 0;
+  wl_unroll_set_phi(r->ws, tr->phi);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t place, point;
+    locate(r, order[i], &place, &point);
+    if (!r->points[place]) continue;
+    WL_TRY(run_point(r, tr, place, point, pass, r->vectors + *own * tr->vector, &r->counted[*own]));
+    (*own)++;
+  }
+  return WL_OK;
+}
+
+/* One mini-batch of windows and the step of all groups but the initialisation. */
+static wl_status run_batch(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count, int64_t pass,
+                           wl_meta_report *report) {
+  int64_t own = 0, counted = 0;
+  const wl_status status = run_points(r, tr, order, count, pass, &own);
+  double failed = status != WL_OK;
+  WL_TRY(wl_comm_exact_sum(tr->comm, r->vectors, status == WL_OK ? own : 0, r->counted, tr->vector, tr->quanta,
+                           tr->n_quanta, count, r->sum, &counted, &failed, 1));
+  if (failed > 0) return wl_comm_agree(tr->comm, status);
+  tr->skipped += count - counted;
+  if (counted == 0) return WL_OK;
+  for (int64_t i = 0; i < tr->model->phi.size; i++) r->sum[i] /= (double)counted;
+  report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, WL_OUTER_ALL & ~(1u << WL_OUTER_INITIALISATION), r->sum, tr->phi);
+  report->meta_loss = r->sum[tr->model->phi.size] / (double)counted;
+  return WL_OK;
+}
+
+/* One pass over the buffer in an order of its own. */
+static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t total, int64_t *order, wl_meta_report *report) {
+  const wl_stream stream = {tr->seed, WL_FOR_REPLAY, WL_SPACE_TRAIN, (uint64_t)tr->meta_step, (uint64_t)epoch, 0};
+  wl_rng_permutation(stream, total, order);
+  for (int64_t i = 0; i < total; i += r->batch) {
+    const int64_t count = total - i < r->batch ? total - i : r->batch;
+    WL_TRY(run_batch(r, tr, order + i, count, tr->meta_step * r->epochs + epoch, report));
+  }
+  return WL_OK;
+}
+
+wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report) {
+  const int64_t total = wl_replay_points(r);
+  int64_t *order = NULL;
+  WL_TRY(wl_comm_agree(tr->comm, WL_NEW(order, total + 1)));
+  wl_status status = WL_OK;
+  for (int64_t e = 0; status == WL_OK && e < r->epochs; e++) status = run_pass(r, tr, e, total, order, report);
+  wl_free(order);
+  return status;
+}
+
+/* ---- Checkpoints ----------------------------------------------------------------------------- */
+
+bool wl_replay_lasts(const wl_replay *r) { return r && r->batches > 1; }
+
+wl_replay_tables wl_replay_state(wl_replay *r) {
+  return (wl_replay_tables){.places = r->batches * r->units, .batches = r->batches, .width = r->n + r->state,
+                            .episode = r->episode, .count = r->count, .start_loss = r->start_loss};
+}
+
+int64_t wl_replay_points(const wl_replay *r) {
+  int64_t total = 0;
+  for (int64_t p = 0; p < r->batches * r->units; p++) total += r->count[p];
+  return total;
+}
+
+static void fetch_place(const wl_replay *r, int64_t place, wl_real *points) {
+  const int64_t width = r->n + r->state;
+  for (int64_t j = 0; j < r->count[place]; j++)
+    fetch(r, r->points[place] + (size_t)j * r->point_bytes, 0, width, points + j * width);
+}
+
+wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
+  const int rank = wl_comm_rank(tr->comm);
+  const int64_t width = r->n + r->state;
+  wl_real *parcel = NULL;
+  WL_TRY(wl_comm_agree(tr->comm, WL_NEW(parcel, rank == 0 ? 1 : r->capacity * width)));
+  wl_status status = WL_OK;
+  for (int64_t p = 0; status == WL_OK && p < r->batches * r->units; p++) {
+    const size_t bytes = (size_t)(r->count[p] * width) * sizeof(wl_real);
+    const bool mine = r->points[p] != NULL;
+    if (mine && bytes > 0) fetch_place(r, p, rank == 0 ? points : parcel);
+    if (mine && rank != 0 && bytes > 0) status = wl_comm_send(tr->comm, parcel, bytes, 0);
+    if (!mine && rank == 0 && bytes > 0) status = wl_comm_receive(tr->comm, points, bytes, (int)r->owner[p]);
+    if (rank == 0) points += r->count[p] * width;
+  }
+  wl_free(parcel);
+  return status;
+}
+
+int wl_replay_new_owner(const wl_trainer *tr, int64_t place) { return (int)(place % wl_comm_size(tr->comm)); }
+
+wl_status wl_replay_restore(wl_replay *r, const wl_trainer *tr, int64_t place, const wl_real *points) {
+  const int64_t width = r->n + r->state;
+  WL_CHECK(r->count[place] <= r->capacity);
+  WL_TRY(own_place(r, place, wl_replay_new_owner(tr, place), wl_comm_rank(tr->comm)));
+  for (int64_t j = 0; r->points[place] && j < r->count[place]; j++)
+    store(r, r->points[place] + (size_t)j * r->point_bytes, 0, width, points + j * width);
+  return WL_OK;
+}
