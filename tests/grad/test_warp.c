@@ -1,0 +1,325 @@
+/* test_warp.c - what ties warp layers, preconditioners and learned initialisations together.
+ *
+ *   identity warps change no bit of a run at its start
+ *   d/dalpha of Meta-SGD's look-ahead is -G_q o G_s, bit for bit
+ *   descent under a scale warp s = 2^k is descent with the diagonal preconditioner s^2, bit for bit
+ *   a warped step is the preconditioned step, P = J J^T, up to O(a^2)
+ *   online Warp-Grad over an episode is the sum of its look-ahead gradients, and truncated
+ *   back-propagation with K = 1
+ *   Leap and Reptile follow their formulas however windows cut the episode */
+#include "window_fixture.h"
+
+#define SINUSOID "task: {family: sinusoid, widths: [6, 5], activation: tanh, shots: 4"
+#define LOOK_AHEAD "window: {steps: 1, weights: last, batch: fresh, order: second}\n"
+
+/* ---- Identity at the start ------------------------------------------------------------------- */
+
+typedef struct identity_case {
+  const char *task, *warp;
+} identity_case;
+
+#define CONV "task: {family: conv, filters: [3, 2], batch: 4, activation: tanh, widths: [4]"
+static identity_case identity_cases[] = {
+    {SINUSOID, ", warp: [linear]"},
+    {SINUSOID, ", warp: [scale, residual], warp_width: 3, warp_side: before"},
+    {SINUSOID, ", warp: [linear, residual, scale], warp_after: [all, dense3]"},
+    {CONV, ", warp: [conv3x3, conv1x1, scale]"},
+    {CONV, ", warp: [residual, linear], warp_side: before"},
+};
+enum { IDENTITY_CASES = sizeof identity_cases / sizeof *identity_cases };
+
+static problem open_variant(const char *task, const char *warp, const char *rest) {
+  char yaml[1024];
+  snprintf(yaml, sizeof yaml, "%s%s}\n%s", task, warp, rest);
+  return open_problem(yaml);
+}
+
+static void test_identity(void **state) {
+  const identity_case *c = *state;
+  const char *rest = "rule: {name: sgd, rate: 0.1}\ninitialisation: {name: maml}\n"
+                     "window: {steps: 4, weights: sum, batch: fresh, order: second}\n";
+  problem plain = open_variant(c->task, "", rest), warped = open_variant(c->task, c->warp, rest);
+  outcome a = run_request(&plain, (request){.unit = 1}), b = run_request(&warped, (request){.unit = 1});
+  assert_true(warped.of.model->warp_size > 0 && a.result.finite);
+  assert_true(all_equal(a.losses, b.losses, a.steps + 1));
+  for (int64_t i = 0; i < a.n; i++) assert_true(a.theta[i] == b.theta[i]);
+  assert_int_equal(plain.of.model->theta0_at, 0);
+  assert_true(all_equal(a.gradient, b.gradient + warped.of.model->theta0_at, a.n_phi));
+  free_outcome(&a);
+  free_outcome(&b);
+  close_problem(&plain);
+  close_problem(&warped);
+}
+
+/* ---- Meta-SGD -------------------------------------------------------------------------------- */
+
+enum { MOST = 512 };
+
+static void test_meta_sgd(void **state) {
+  (void)state;
+  problem p = open_problem(SINUSOID "}\nrule: {name: sgd, rate: 1}\n"
+                           "precondition: {name: diagonal, initial_range: [-0.1, 0.2]}\n" LOOK_AHEAD);
+  const wl_task *task = p.of.tasks[0];
+  wl_real theta[MOST], support[MOST], query[MOST];
+  wl_unroll_ws *ws = open_workspace(&p, true, 1);
+  wl_unit *unit = start_unit(&p, ws, 0);
+  memcpy(theta, unit->theta, (size_t)task->n * sizeof *theta);
+  wl_task_ws *task_ws = wl_unroll_task_ws(ws);
+  const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0}, outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 1};
+  wl_task_loss(task, task_ws, &inner, theta, NULL, support, NULL);
+  outcome o = run_window(&p, ws, unit, 1, false);
+  for (int64_t i = 0; i < task->n; i++) theta[i] += -((wl_real)p.phi[i] * support[i]);
+  wl_task_loss(task, task_ws, &outer, theta, NULL, query, NULL);
+  for (int64_t i = 0; i < task->n; i++) {
+    assert_true(o.theta[i] == theta[i]);
+    assert_true(o.gradient[i] == -((double)query[i] * (double)support[i]));
+  }
+  free_outcome(&o);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  close_problem(&p);
+}
+
+/* w = s o x: the step x - a (s o grad L(w)) moves w by -a s^2 o grad L(w); powers of two round nothing. */
+static void test_scale_is_diagonal(void **state) {
+  (void)state;
+  enum { D = 6, B = 3 };
+  const char *task = "task: {family: quadratic, dimension: 6, batch: 3", *rule = "rule: {name: sgd, rate: 0.02}\n";
+  char yaml[512];
+  snprintf(yaml, sizeof yaml, "%sprecondition: {name: diagonal}\nwindow: {steps: 5}\n", rule);
+  problem diagonal = open_variant(task, "", yaml);
+  snprintf(yaml, sizeof yaml, "%swindow: {steps: 5}\n", rule);
+  problem warped = open_variant(task, ", warp: scale", yaml);
+  for (int64_t i = 0; i < D; i++) warped.phi[i] = ldexp(1.0, (int)(i % 4) - 2);
+  for (int64_t i = 0; i < B * D; i++) diagonal.phi[i] = warped.phi[i % D] * warped.phi[i % D];
+  wl_unroll_ws *ws[2] = {open_workspace(&diagonal, true, 1), open_workspace(&warped, true, 1)};
+  wl_unit *unit[2] = {start_unit(&diagonal, ws[0], 0), start_unit(&warped, ws[1], 0)};
+  for (int64_t i = 0; i < B * D; i++) unit[1]->theta[i] /= (wl_real)warped.phi[i % D];
+  outcome a = run_window(&diagonal, ws[0], unit[0], 5, false), b = run_window(&warped, ws[1], unit[1], 5, false);
+  assert_true(all_equal(a.losses, b.losses, 6));
+  for (int64_t i = 0; i < B * D; i++) assert_true(a.theta[i] == b.theta[i] * (wl_real)warped.phi[i % D]);
+  free_outcome(&a);
+  free_outcome(&b);
+  for (int i = 0; i < 2; i++) {
+    wl_unit_destroy(&unit[i]);
+    wl_unroll_ws_destroy(&ws[i]);
+  }
+  close_problem(&diagonal);
+  close_problem(&warped);
+}
+
+/* ---- A warped step and the preconditioned one ------------------------------------------------- */
+
+enum { WIDTH = 30 };
+/* The residual warp's parameters in the order of its blocks. */
+typedef struct omega {
+  const double *w1, *b1, *w2, *b2;
+} omega;
+
+/* y = x + tanh(x W1 + b1) W2 + b2 and J v. */
+static void apply_omega(omega o, const double x[2], const double v[2], double y[2], double jv[2]) {
+  for (int j = 0; j < 2; j++) {
+    y[j] = x[j] + o.b2[j];
+    jv[j] = v[j];
+  }
+  for (int h = 0; h < WIDTH; h++) {
+    const double t = tanh(x[0] * o.w1[h] + x[1] * o.w1[WIDTH + h] + o.b1[h]);
+    const double dt = (1 - t * t) * (v[0] * o.w1[h] + v[1] * o.w1[WIDTH + h]);
+    for (int j = 0; j < 2; j++) {
+      y[j] += t * o.w2[2 * h + j];
+      jv[j] += dt * o.w2[2 * h + j];
+    }
+  }
+}
+
+static void mountain_gradient(const problem *p, const double x[2], double g[2]) {
+  wl_unroll_ws *ws = open_workspace(p, true, 1);
+  wl_unit *unit = start_unit(p, ws, 0);
+  const wl_real at[2] = {(wl_real)x[0], (wl_real)x[1]};
+  wl_real out[2];
+  const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
+  wl_task_loss(p->of.tasks[0], wl_unroll_task_ws(ws), &batch, at, wl_unroll_warp(ws), out, NULL);
+  for (int i = 0; i < 2; i++) g[i] = (double)out[i];
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+}
+
+static void test_step_gap(void **state) {
+  (void)state;
+  const char *task = "task: {family: mountain", *rest = "rule: {name: sgd, rate: 0.1, learn: [rate]}\nwindow: {steps: 1}\n";
+  problem plain = open_variant(task, "", rest);
+  problem warped = open_variant(task, ", warp: residual, warp_width: 30, warp_noise: 0.3", rest);
+  const double *phi = warped.phi + warped.of.model->warp_at;
+  const omega o = {phi, phi + 2 * WIDTH, phi + 3 * WIDTH, phi + 5 * WIDTH};
+  const double x[2] = {0.4, -0.3};
+  double g[2], y[2], jg[2], f[2], gap[2];
+  mountain_gradient(&warped, x, g);
+  apply_omega(o, x, g, y, jg); /* J g = J J^T grad f(y) */
+  mountain_gradient(&plain, y, f);
+  for (int j = 0; j < 2; j++) { /* g = J^T grad f(y) */
+    const double unit[2] = {j == 0, j == 1};
+    double ignored[2], column[2];
+    apply_omega(o, x, unit, ignored, column);
+    assert_near(&g[j], (const double[]){column[0] * f[0] + column[1] * f[1]}, 1, CLOSE, "gradient");
+  }
+  for (int i = 0; i < 2; i++) {
+    const double a = i == 0 ? 2e-3 : 1e-3;
+    const double moved[2] = {x[0] - a * g[0], x[1] - a * g[1]};
+    double to[2], ignored[2];
+    apply_omega(o, moved, g, to, ignored);
+    gap[i] = hypot(to[0] - (y[0] - a * jg[0]), to[1] - (y[1] - a * jg[1]));
+  }
+  const double slope = log2(gap[0] / gap[1]);
+  assert_true(gap[1] > 0 && fabs(slope - 2) <= 0.1);
+  close_problem(&plain);
+  close_problem(&warped);
+}
+
+/* ---- Online Warp-Grad ------------------------------------------------------------------------- */
+
+enum { STEPS = 5 };
+static const double RATE = 0.0625; /* a power of two: -a v rounds nothing */
+
+/* d_phi L_out(theta') - a d_phi <grad L_in, v>, summed over the steps of an episode. */
+static void look_ahead_by_hand(const problem *p, bool second, double *gradient) {
+  const wl_model *m = p->of.model;
+  const wl_task *task = p->of.tasks[0];
+  wl_unroll_ws *ws = open_workspace(p, true, 1);
+  wl_unit *unit = start_unit(p, ws, 0);
+  wl_task_ws *task_ws = NULL;
+  wl_real theta[MOST], g[MOST], v[MOST], hv[MOST], warp[MOST], before[MOST];
+  assert_ok(wl_task_ws_create(task, 1, &task_ws));
+  assert_ok(wl_task_bind(task, task_ws, &unit->episode));
+  memcpy(theta, unit->theta, (size_t)task->n * sizeof *theta);
+  memset(gradient, 0, (size_t)m->phi.size * sizeof *gradient);
+  for (int64_t t = 0; t < STEPS; t++) {
+    const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t}, outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, t + 1};
+    memcpy(before, theta, sizeof before);
+    wl_task_loss(task, task_ws, &inner, theta, wl_unroll_warp(ws), g, NULL);
+    for (int64_t i = 0; i < task->n; i++) theta[i] += -(wl_real)RATE * g[i];
+    wl_task_loss(task, task_ws, &outer, theta, wl_unroll_warp(ws), v, warp);
+    for (int64_t i = 0; i < m->warp_size; i++) gradient[m->warp_at + i] += warp[i];
+    for (int64_t i = 0; i < task->n; i++) v[i] = -(wl_real)RATE * v[i];
+    wl_task_hvp(task, task_ws, &inner, before, wl_unroll_warp(ws), v, hv, warp);
+    for (int64_t i = 0; second && i < m->warp_size; i++) gradient[m->warp_at + i] += warp[i];
+  }
+  wl_task_ws_destroy(&task_ws);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+}
+
+/* The same by windows of one step. */
+static void look_ahead_by_windows(const problem *p, double *gradient) {
+  wl_unroll_ws *ws = open_workspace(p, true, 1);
+  wl_unit *unit = start_unit(p, ws, 0);
+  wl_window_result result;
+  memset(gradient, 0, (size_t)p->of.model->phi.size * sizeof *gradient);
+  for (int64_t t = 0; t < STEPS; t++) {
+    assert_ok(wl_window_run(ws, unit, 1, gradient, NULL, NULL, NULL, &result));
+    assert_true(result.finite);
+  }
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+}
+
+static void test_online(void **state) {
+  (void)state;
+  const char *task = SINUSOID ", warp: [linear, residual], warp_noise: 0.1", *rule = "rule: {name: sgd, rate: 0.0625}\n";
+  char yaml[512];
+  double hand[MOST], windows[MOST];
+  for (int second = 0; second < 2; second++) {
+    snprintf(yaml, sizeof yaml, "%swindow: {steps: 1, weights: last, batch: fresh, order: %s}\n", rule, second ? "second" : "first");
+    problem p = open_variant(task, "", yaml);
+    assert_true(p.of.model->phi.size <= MOST);
+    look_ahead_by_hand(&p, second, hand);
+    look_ahead_by_windows(&p, windows);
+    assert_true(all_equal(windows, hand, p.of.model->phi.size));
+    close_problem(&p);
+    if (second) continue;
+    /* first order: one long window with a loss after each step has the same direct terms */
+    snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n", rule);
+    problem whole = open_variant(task, "", yaml);
+    outcome o = run_request(&whole, (request){.unit = 0});
+    assert_near(windows, o.gradient, o.n_phi, CLOSE, "truncated");
+    free_outcome(&o);
+    close_problem(&whole);
+  }
+}
+
+/* ---- Leap and Reptile ------------------------------------------------------------------------- */
+
+typedef struct path {
+  int64_t steps, n, first; /* coordinates [first, n) are learned */
+  wl_real g[STEPS][MOST], u[STEPS][MOST];
+  double loss[STEPS + 1];
+} path;
+
+static void keep_start(void *context, const wl_step_view *step) {
+  path *q = context;
+  memcpy(q->g[q->steps], step->g, (size_t)q->n * sizeof *step->g);
+  memcpy(q->u[q->steps], step->u, (size_t)q->n * sizeof *step->u);
+  q->loss[q->steps++] = step->loss;
+}
+
+static double share_by_hand(const path *q, bool leap, int64_t step, int64_t i) {
+  if (!leap) return -(double)q->u[step][i];
+  double sum = 0.0, rise = q->loss[step + 1] - q->loss[step];
+  for (int64_t j = q->first; j < q->n; j++) sum += (double)q->u[step][j] * (double)q->u[step][j];
+  const double length = sqrt(sum + rise * rise);
+  if (rise > 0) rise = -rise;
+  return (-(double)q->u[step][i] - rise * (double)q->g[step][i]) / length;
+}
+
+/* The path of an episode, and what the windows of `cut` steps made of it; the first two tensors fresh. */
+static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q, double *gradient) {
+  wl_unroll_ws *ws = open_workspace(p, gradient_ws, 1);
+  wl_unit *unit = start_unit(p, ws, 0);
+  const wl_task *task = p->of.tasks[0];
+  wl_window_result result;
+  *q = (path){.n = task->n, .first = wl_task_theta(task)->blocks[2].offset};
+  memset(gradient, 0, (size_t)p->of.model->phi.size * sizeof *gradient);
+  while (unit->t < STEPS) {
+    const int64_t left = STEPS - unit->t;
+    assert_ok(wl_window_run(ws, unit, left < cut ? left : cut, gradient, NULL, keep_start, q, &result));
+    assert_true(result.finite);
+  }
+  const wl_batch next = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, STEPS};
+  q->loss[STEPS] = wl_task_loss(task, wl_unroll_task_ws(ws), &next, unit->theta, NULL, NULL, NULL);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+}
+
+static void test_path(void **state) {
+  (void)state;
+  static path q;
+  double whole[MOST], gradient[MOST];
+  for (int leap = 0; leap < 2; leap++) {
+    char yaml[512];
+    snprintf(yaml, sizeof yaml, SINUSOID "}\nrule: {name: sgd, rate: 0.5}\n"
+             "initialisation: {name: %s, fresh: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n", leap ? "leap" : "reptile");
+    problem p = open_problem(yaml);
+    follow_path(&p, STEPS, true, &q, whole);
+    for (int64_t i = q.first; i < q.n; i++) {
+      double sum = 0.0;
+      for (int64_t t = 0; t < STEPS; t++) sum += share_by_hand(&q, leap, t, i);
+      assert_near(&whole[i - q.first], &sum, 1, CLOSE, "path");
+    }
+    for (int64_t cut = 1; cut < STEPS; cut++) {
+      follow_path(&p, cut, cut % 2 == 0, &q, gradient);
+      assert_true(all_equal(gradient, whole, p.of.model->phi.size));
+    }
+    close_problem(&p);
+  }
+}
+
+int main(void) {
+  struct CMUnitTest tests[IDENTITY_CASES + 5];
+  int n = 0;
+  for (int i = 0; i < IDENTITY_CASES; i++)
+    tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp, .test_func = test_identity, .initial_state = &identity_cases[i]};
+  const struct CMUnitTest others[] = {cmocka_unit_test(test_meta_sgd), cmocka_unit_test(test_scale_is_diagonal),
+                                      cmocka_unit_test(test_step_gap), cmocka_unit_test(test_online),
+                                      cmocka_unit_test(test_path)};
+  for (int i = 0; i < 5; i++) tests[n++] = others[i];
+  return _cmocka_run_group_tests("warp", tests, (size_t)n, NULL, NULL);
+}
