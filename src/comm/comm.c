@@ -119,15 +119,16 @@ static bool names_a_rank(const char *message) {
 }
 
 static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
+  if (comm->size == 1) return mine; /* its message is the last error already */
   struct { int32_t code; char message[MESSAGE_SIZE]; } failure = {.code = mine};
   if (comm->rank == from) snprintf(failure.message, sizeof failure.message, "%s", wl_last_error());
   WL_TRY(wl_comm_bcast(comm, &failure, sizeof failure, from));
-  if (names_a_rank(failure.message) || comm->size == 1)
-    return wl_status_fail((wl_status)failure.code, __FILE__, 0, "%s", failure.message);
-  /* a defect's message already ends in its source line */
   char named[MESSAGE_SIZE + 32];
-  snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
-  return wl_status_fail((wl_status)failure.code, __FILE__, 0, "%s", named);
+  if (names_a_rank(failure.message)) snprintf(named, sizeof named, "%s", failure.message);
+  else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
+  /* recorded under a code that adds no source line: where the failure arose has added its own */
+  WL_FAIL(WL_ERR_OS, "%s", named);
+  return (wl_status)failure.code;
 }
 
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {

@@ -23,7 +23,7 @@ struct wl_run_directory {
 /* What belongs to a run, in the order in which it is moved aside: checkpoints first, so that an
  * interrupted move leaves nothing that a later resume would take for the new run's. */
 static const char *const parts[] = {"checkpoints", "trajectory.h5", "trajectory", "metrics.jsonl", "config.yaml",
-                                    "optimizer.h5", NULL};
+                                    "optimizer.h5", "evaluation.h5", NULL};
 
 /* ---- making ---- */
 

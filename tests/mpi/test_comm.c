@@ -36,6 +36,14 @@ static void agree_on_lowest(void **state) {
   assert_string_equal(wl_last_error(), expected);
 }
 
+/* A defect's message ends in the source line where it arose, and in no other. */
+static void defect_keeps_its_place(void **state) {
+  wl_comm *comm = *state;
+  const wl_status mine = wl_comm_rank(comm) == 0 ? wl_status_fail(WL_ERR_SOFTWARE, "here.c", 7, "broken") : WL_OK;
+  assert_int_equal(wl_comm_agree(comm, mine), WL_ERR_SOFTWARE);
+  assert_string_equal(wl_last_error(), wl_comm_size(comm) == 1 ? "broken (here.c:7)" : "rank 0: broken (here.c:7)");
+}
+
 static void same_or_protocol(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);
@@ -132,7 +140,8 @@ static void large_counts_are_split(void **state) {
 
 static struct CMUnitTest tests[] = {
     cmocka_unit_test(ranks_are_numbered), cmocka_unit_test(agree_on_success),
-    cmocka_unit_test(agree_on_lowest),    cmocka_unit_test(same_or_protocol),
+    cmocka_unit_test(agree_on_lowest),    cmocka_unit_test(defect_keeps_its_place),
+    cmocka_unit_test(same_or_protocol),
     cmocka_unit_test(broadcast_from_any), cmocka_unit_test(maximum),
     cmocka_unit_test(sums_block_and_not), cmocka_unit_test(send_and_receive),
     cmocka_unit_test(wrong_length_is_told), cmocka_unit_test(large_counts_are_split)};
