@@ -17,8 +17,8 @@ static const double tolerance = 5e-6;
 #endif
 
 static const lstm_case cases[] = {
-  {WL_LSTM_RAW, 2, {20, 20}, 1000, 20},  {WL_LSTM_LOG, 2, {20, 20}, 1000, 20},
-  {WL_LSTM_PAPER, 2, {20, 20}, 1000, 20}, {WL_LSTM_RAW, 2, {20, 20}, 1, 20},
+  {WL_LSTM_RAW, 2, {20, 20}, 1000, 20},  {WL_LSTM_LOG, 2, {20, 20}, 200, 20},
+  {WL_LSTM_PAPER, 2, {20, 20}, 200, 20}, {WL_LSTM_RAW, 2, {20, 20}, 1, 20},
   {WL_LSTM_LOG, 1, {7}, 15, 3},          {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 7},
   {WL_LSTM_RAW, 1, {32}, 17, 20},        {WL_LSTM_LOG, 4, {1, 2, 6, 11}, 1000, 1},
   {WL_LSTM_PAPER, 2, {20, 20}, 300, 1},  {WL_LSTM_RAW, 3, {3, 5, 4}, 300, 6},
