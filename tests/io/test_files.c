@@ -144,7 +144,8 @@ static void wrong_files(void **state) {
   assert_fails(wl_file_open("kind.h5", "checkpoint", &file), WL_ERR_DATA, "kind 'dump', not 'checkpoint'");
   assert_null(file);
   assert_fails(wl_file_open("missing.h5", NULL, &file), WL_ERR_NO_INPUT, "missing.h5");
-  spill("text.h5", "hello, this is no HDF5 file at all, but it is long enough to hold a seal, is it not? Yes, it is.", 98);
+  const char text[] = "hello, this is no HDF5 file at all, but it is long enough to hold a seal, is it not? Yes, it is.";
+  spill("text.h5", text, sizeof text - 1);
   assert_fails(wl_file_open("text.h5", NULL, &file), WL_ERR_DATA, "no Warploom file");
   spill("empty.h5", "", 0);
   assert_fails(wl_file_open("empty.h5", NULL, &file), WL_ERR_DATA, "too short");
