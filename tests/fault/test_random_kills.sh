@@ -5,6 +5,7 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
+LAUNCH_LIMIT=60 # seconds, many times what the whole run takes
 kills=${1:-8}
 RANDOM=${2:-20161} # the seed of the random choices
 write_mlp_config mlp.yaml
@@ -14,10 +15,12 @@ expected=$(train_on 2 mlp.yaml undisturbed)
 # Starts mpirun in the background and kills one of its ranks after a while; 0: the run was done before.
 kill_one() { # RANKS RUN
   local ranks=$1 run=$2 victims victim
-  "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train mlp.yaml --resume --quiet --set output="$run" >"$run.out" 2>"$run.err" &
+  # Open MPI's launcher itself may hang when a rank dies while it starts: it gets a bound
+  timeout -k 2 "$LAUNCH_LIMIT" "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train mlp.yaml --resume --quiet \
+    --set output="$run" >"$run.out" 2>"$run.err" &
   local launcher=$!
   sleep "$(awk -v r=$RANDOM 'BEGIN { printf "%.3f", 0.25 + r / 32768 * 1.5 }')"
-  mapfile -t victims < <(pgrep -P $launcher -f "output=$run" || true)
+  mapfile -t victims < <(pgrep -f "^$WL_BIN train .*output=$run\$" || true)
   if [ ${#victims[@]} -gt 0 ]; then
     victim=${victims[RANDOM % ${#victims[@]}]}
     kill -KILL "$victim" 2>/dev/null || true
