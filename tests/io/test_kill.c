@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "io/checkpoint_list.h"
+
 enum { KILLS = 20 };
 
 /* Saves steps first, first + 1, ... and reports each on the pipe once it is saved. */
@@ -51,6 +53,21 @@ static int64_t newest_step(void) {
   return step;
 }
 
+/* Not only can a run fall back: no file of a checkpoint's name is ever less than whole. */
+static void assert_all_whole(void) {
+  char folder[WL_PATH_MAX], path[WL_PATH_MAX], **names = NULL;
+  int count = 0;
+  assert_ok(wl_checkpoint_list("run", folder, &names, &count));
+  assert_true(count > 0);
+  for (int i = 0; i < count; i++) {
+    wl_file *file = NULL;
+    assert_ok(wl_join(path, folder, names[i]));
+    assert_ok(wl_file_open(path, "checkpoint", &file));
+    wl_file_close(&file);
+  }
+  wl_free_names(names, count);
+}
+
 static void newest_survives(void **state) {
   (void)state;
   int64_t first = 1;
@@ -59,6 +76,7 @@ static void newest_survives(void **state) {
   for (int i = 0; i < KILLS; i++) {
     const int64_t last = run_and_kill(first, (i * 7919) % 30000);
     stale += count_files("run/checkpoints", "tmp-") > 0;
+    assert_all_whole();
     const int64_t newest = newest_step();
     assert_true(newest == last || newest == last + 1); /* killed between rename and report */
     first = newest + 1;
