@@ -7,14 +7,18 @@
 
 #include "io/checkpoint_list.h"
 
-enum { KILLS = 20 };
+/* Large enough that writing the file takes a good part of the time. */
+enum { KILLS = 20, BALLAST = 2 << 20 };
+static double ballast[BALLAST];
 
 /* Saves steps first, first + 1, ... and reports each on the pipe once it is saved. */
 static void write_forever(int64_t first, int report) {
   for (int64_t step = first;; step++) {
     sample s;
+    wl_field fields[SAMPLE_FIELDS + 1] = {{.name = "ballast", .type = WL_FLOAT64, .ndim = 1, .shape = {BALLAST}, .data = ballast}};
     sample_make(&s, step);
-    if (wl_checkpoint_save("run", step, 2, s.fields, SAMPLE_FIELDS, NULL, 0) != WL_OK) _exit(1);
+    memcpy(fields + 1, s.fields, sizeof s.fields);
+    if (wl_checkpoint_save("run", step, 2, fields, SAMPLE_FIELDS + 1, NULL, 0) != WL_OK) _exit(1);
     if (write(report, &step, sizeof step) != sizeof step) _exit(1);
   }
 }
@@ -74,7 +78,7 @@ static void newest_survives(void **state) {
   int stale = 0;
   mkdir("run", 0777);
   for (int i = 0; i < KILLS; i++) {
-    const int64_t last = run_and_kill(first, (i * 7919) % 30000);
+    const int64_t last = run_and_kill(first, (i * 7919) % 60000);
     stale += count_files("run/checkpoints", "tmp-") > 0;
     assert_all_whole();
     const int64_t newest = newest_step();
