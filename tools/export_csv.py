@@ -67,7 +67,7 @@ def names_along(file, dataset, d, dimension):
 
 
 def is_text(dataset):
-    return dataset.dtype == np.uint8 and wf.dimension_names(dataset)[-1:] == ["character"]
+    return dataset.dtype == np.uint8 and wf.dimension_names(dataset)[-1].startswith("character")
 
 
 def write_datasets(file, names, wide, out):

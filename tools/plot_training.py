@@ -43,9 +43,8 @@ class Group:
 
     def phases(self):
         """Seconds of each phase, mean over runs: (phase, meta-step)."""
-        busy, least = self.column("compute_seconds"), self.column("compute_seconds_least")
-        parts = [least, busy - least, self.column("reduce_seconds"), self.column("io_seconds")]
-        return np.stack([np.mean(np.maximum(part, 0), axis=0) for part in parts])
+        parts = [wf.step_phases(run.metrics)[:, rows] for run, rows in zip(self.runs, self.rows)]
+        return np.mean(parts, axis=0)
 
 
 def group_runs(runs):
@@ -131,7 +130,8 @@ def panel_window(ax, groups, width):
         draw_series(ax, g, "first_loss", width or default_width(g), log, line=(0, (1, 1.3)))
         draw_series(ax, g, "last_loss", width or default_width(g), log)
     fit_view(ax, groups, ["first_loss", "last_loss"], log)
-    ax.set(title="Loss in the window", ylabel="first (dotted), last (solid)")
+    ax.set(title="Loss in the window")
+    ax.set_ylabel("dotted: first, solid: last", fontsize=7.5)
 
 
 def panel_gradient(ax, groups, width):
@@ -146,7 +146,8 @@ def panel_gradient(ax, groups, width):
             continue
         ax.axhline(clip, color="#555555", lw=0.8, ls="--", zorder=1)
         if len(clips) == 1:
-            ax.text(0.99, clip, "clipped above", transform=ax.get_yaxis_transform(), fontsize=6.5, ha="right", va="top",
+            high_up = ax.transLimits.transform(ax.transScale.transform((0, clip)))[1] > 0.5
+            ax.text(0.99, clip, "clipped above", transform=ax.get_yaxis_transform(), fontsize=6.5, ha="right", va="top" if high_up else "bottom",
                     color="#555555", zorder=6, bbox={"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 0.8})
     ax.set(title="Meta-gradient", ylabel="Euclidean norm")
 
@@ -160,7 +161,7 @@ def panel_rate(ax, groups, _):
         ws.log_axis(ax.yaxis)
     else:
         ax.set_ylim(0, 1.08 * values.max() or 1)
-    ax.set(title="Outer learning rate", ylabel="rate")
+    ax.set(title="Outer learning rate")
 
 
 def panel_skipped(ax, groups, _):
@@ -231,7 +232,7 @@ def draw(runs, width=None):
     figure = plt.figure(figsize=(ws.WIDTH, 4.5 if len(groups) == 1 else 4.8))
     height = figure.get_size_inches()[1]
     top = 0.92 if len(groups) == 1 else 1.2
-    grid = figure.add_gridspec(2, 3, left=0.085, right=0.985, bottom=0.42 / height, top=1 - top / height, wspace=0.42,
+    grid = figure.add_gridspec(2, 3, left=0.085, right=0.98, bottom=0.42 / height, top=1 - top / height, wspace=0.42,
                                hspace=0.55)
     for i, panel in enumerate(PANELS):
         ax = figure.add_subplot(grid[i // 3, i % 3])

@@ -470,6 +470,16 @@ def read_metrics(path, offset=0):
     return {name: np.array([np.nan if row.get(name) is None else row[name] for row in rows]) for name in names}
 
 
+def step_phases(metrics):
+    """Seconds of computing on the fastest rank, waiting for the slowest, summing, files: (phase, meta-step).
+
+    reduce_seconds is rank 0's and holds its own waiting, which is taken out again.
+    """
+    busy, least = metrics["compute_seconds"], metrics["compute_seconds_least"]
+    waiting = np.maximum(busy - least, 0)
+    return np.stack([least, waiting, np.maximum(metrics["reduce_seconds"] - waiting, 0), metrics["io_seconds"]])
+
+
 def step_seconds(metrics):
-    """Wall time of each meta-step."""
-    return metrics["compute_seconds"] + metrics["reduce_seconds"] + metrics["io_seconds"]
+    """Wall time of each meta-step, checkpoints left out."""
+    return step_phases(metrics).sum(axis=0)

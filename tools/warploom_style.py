@@ -155,6 +155,7 @@ def label_ends(ax, ends, size=7.5):
     inches = ax.get_position().height * ax.figure.get_size_inches()[1]
     placed = spread_labels(np.clip(heights, 0.02, 0.98), size * 1.25 / 72 / inches)
     placed -= min(0, placed.min() - 0.02)
+    placed -= max(0, placed.max() - 1.0)
     for (x, y, text, colour, bold), at, height in zip(ends, placed, heights):
         ax.annotate(text, xy=(1.0, np.clip(height, 0, 1)), xytext=(1.045, at), xycoords="axes fraction",
                     textcoords="axes fraction", fontsize=size, color=colour, va="center", annotation_clip=False,

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""Puts runs side by side: what differs in their configurations, their digests, their figures.
+
+Runs of the same configuration, build and processor type have the same digest after the same
+meta-step, whatever the ranks, threads and restarts: the table says whether they do. Keys that only
+say where and how files are written, or how many threads run, do not count as differences.
+
+Examples:
+  compare_runs.py runs/one-rank runs/eight-ranks
+  compare_runs.py runs/seed-* --json comparison.json
+  compare_runs.py runs/adam runs/adamw --all       also keys of book-keeping, and all figures
+"""
+import json
+import math
+import sys
+
+import numpy as np
+
+import warploom_files as wf
+
+TAIL = 0.1  # figures of the end are means over this last share of a run, and over whole episodes
+
+
+def tail(run, name):
+    values = run.metrics[name]
+    width = max(run.windows, int(TAIL * len(values)) // run.windows * run.windows)
+    with np.errstate(all="ignore"):
+        finite = values[-width:][np.isfinite(values[-width:])]
+    return float(finite.mean()) if finite.size else math.nan
+
+
+def figures_of(run):
+    """The figures of one run, from its metrics: {name: number}."""
+    m = run.metrics
+    phases = wf.step_phases(m)
+    seconds = phases.sum(axis=0)
+    return {
+        "meta-steps": int(m["meta_step"][-1]),
+        "meta-loss, first tenth": float(np.nanmean(m["meta_loss"][:max(run.windows, len(seconds) // 10)])),
+        "meta-loss, last tenth": tail(run, "meta_loss"),
+        "last loss, last tenth": tail(run, "last_loss"),
+        "meta-gradient norm": tail(run, "gradient_norm"),
+        "skipped units": int(np.nansum(m["skipped_units"])),
+        "units": int(np.nansum(m["units"])),
+        "restarts seen": int(np.nanmax(m.get("restart", np.zeros(1)))),
+        "seconds": float(seconds.sum()),
+        "ms a meta-step": float(1e3 * np.median(seconds)),
+        "computing, %": float(100 * phases[0].sum() / seconds.sum()),
+        "waiting, %": float(100 * phases[1].sum() / seconds.sum()),
+        "summing, %": float(100 * phases[2].sum() / seconds.sum()),
+        "files, %": float(100 * phases[3].sum() / seconds.sum()),
+    }
+
+
+BRIEF = ("meta-steps", "meta-loss, last tenth", "last loss, last tenth", "meta-gradient norm", "skipped units",
+         "ms a meta-step")
+
+
+def provenance(run):
+    """Digest and origin, from the newest checkpoint."""
+    file = run.newest()
+    if file is None:
+        return {"digest": None}
+    with file:
+        a = file.attributes
+        keys = ("digest", "meta_steps", "rank_layout", "version", "revision", "compiler", "precision", "date")
+        return {k: a.get(k) for k in keys}
+
+
+def evaluation_of(run):
+    """Final losses of the trained setting: {rule: loss}, and the verdict."""
+    try:
+        evaluation = run.evaluation()
+    except wf.ToolError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return None
+    if evaluation is None:
+        return None
+    case = evaluation.cases[0]
+    losses = {rule: float(np.mean(case.final[r])) for r, rule in enumerate(case.rules)}
+    return {"case": case.name, "steps": case.steps, "verdict": case.verdict, "best_hand_designed": case.rules[case.best],
+            "ratio": float(10**case.difference), "final_loss": losses}
+
+
+class Comparison:
+    """Everything that is known of the runs, ready for text and JSON."""
+
+    def __init__(self, paths, everything):
+        self.runs = [wf.Run(p) for p in paths]
+        self.labels = short_labels([str(r.path) for r in self.runs])
+        differ = wf.differences([r.configuration for r in self.runs])
+        self.differences = {k: v for k, v in differ.items() if everything or not wf.is_bookkeeping(k)}
+        self.provenance = [provenance(r) for r in self.runs]
+        self.figures = [figures_of(r) for r in self.runs]
+        self.evaluations = [evaluation_of(r) for r in self.runs]
+
+    def essential(self):
+        """Keys that differ and change what is computed."""
+        return {k for k in self.differences if not wf.is_bookkeeping(k)}
+
+    def digests(self):
+        """One sentence: what the digests say."""
+        known = [(p.get("digest"), p.get("meta_steps")) for p in self.provenance]
+        if any(d is None for d, _ in known):
+            return "No digest for " + ", ".join(l for l, (d, _) in zip(self.labels, known) if d is None) + ": no checkpoint yet."
+        if len({d for d, _ in known}) == 1:
+            return f"All digests are {known[0][0]}: the same bits."
+        if len({s for _, s in known}) > 1:
+            return "The digests belong to different meta-steps and cannot be compared."
+        if self.essential() - {"seed"}:
+            return "The digests differ, as the configurations do."
+        if self.essential():
+            return "The digests differ, as the seeds do."
+        other = [k for k in ("revision", "compiler", "precision") if len({p.get(k) for p in self.provenance}) > 1]
+        if other:
+            return f"The digests differ although the configurations do not; so do {' and '.join(other)} of the program."
+        return "The digests differ although the configurations do not: was another processor type used, or a run changed?"
+
+    def as_dict(self):
+        runs = [{"run": str(r.path), "task": r.title, **p, "figures": f, "evaluation": e}
+                for r, p, f, e in zip(self.runs, self.provenance, self.figures, self.evaluations)]
+        return {"runs": runs, "differences": self.differences, "digests": self.digests()}
+
+
+def short_labels(paths):
+    """The parts of the paths that tell them apart."""
+    parts = [p.rstrip("/").split("/") for p in paths]
+    while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[0] for p in parts}) == 1:
+        parts = [p[1:] for p in parts]
+    return ["/".join(p) for p in parts]
+
+
+# ---- text ----------------------------------------------------------------------------------
+
+def number(value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(head, rows):
+    """Columns as wide as they need; the first is text, the others stand right."""
+    cells = [head] + rows
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]).rstrip() for row in cells]
+    lines.insert(1, "-" * len(lines[0]) if not rows else "-" * max(map(len, lines)))
+    return "\n".join("  " + line for line in lines)
+
+
+def by_run(labels, rows):
+    """One line for each quantity while runs fit side by side, else the longer way down."""
+    if len(labels) <= max(4, min(len(rows), 8)):
+        return table([""] + labels, [[name] + [number(v) for v in values] for name, values in rows])
+    heads = [name for name, _ in rows]
+    return table(["run"] + heads, [[label] + [number(values[i]) for _, values in rows] for i, label in enumerate(labels)])
+
+
+def print_seeds(c):
+    """Runs that differ in the seed alone: means and their intervals."""
+    if c.essential() != {"seed"}:
+        return
+    print(f"\nOver {len(c.runs)} seeds (mean and 95 % interval)")
+    rows = []
+    for name in BRIEF[1:]:
+        mean, half = wf.interval([f[name] for f in c.figures])
+        rows.append([name, number(float(mean)), "+-", number(float(half))])
+    print(table(["", "mean", "", ""], rows))
+
+
+def print_text(c, everything):
+    print("Differences in the configurations")
+    if c.differences:
+        print(by_run(c.labels, [(k, [wf.show(v) for v in row]) for k, row in c.differences.items()]))
+    else:
+        print("  none that matter" + ("" if everything else " (--all: also where and how files are written)"))
+    print("\nDigests")
+    keys = ["digest", "meta_steps", "rank_layout"] + (["revision", "precision", "date"] if everything else [])
+    print(by_run(c.labels, [(k.replace("_", " "), [p.get(k) for p in c.provenance]) for k in keys]))
+    print("  " + c.digests())
+    print("\nFigures")
+    names = list(c.figures[0]) if everything else list(BRIEF)
+    print(by_run(c.labels, [(n, [f[n] for f in c.figures]) for n in names]))
+    print_seeds(c)
+    if any(c.evaluations):
+        print("\nFinal losses on fresh tasks")
+        rules = dict.fromkeys(r for e in c.evaluations if e for r in e["final_loss"])
+        rows = [(r, [e and e["final_loss"].get(r) for e in c.evaluations]) for r in rules]
+        rows.append(("learned / best hand-designed", [e and e["ratio"] for e in c.evaluations]))
+        rows.append(("the learned rule", [e and e["verdict"] for e in c.evaluations]))
+        print(by_run(c.labels, rows))
+
+
+def finite(value):
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def main():
+    parser = wf.Parser(__doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="two run directories or more")
+    parser.add_argument("--json", metavar="FILE", help="write everything as JSON; - for standard output, in place of the text")
+    parser.add_argument("--all", action="store_true", help="all differences and figures")
+    a = parser.parse_args()
+    if len(a.runs) < 2:
+        parser.error("give two runs or more")
+    c = Comparison(a.runs, a.all)
+    if a.json != "-":
+        print_text(c, a.all)
+    if a.json:
+        with wf.open_output(a.json) as out:
+            json.dump(finite(c.as_dict()), out, indent=2, allow_nan=False)
+            out.write("\n")
+
+
+if __name__ == "__main__":
+    wf.run_tool(main)
