@@ -137,7 +137,7 @@ static void observe(void *context, const wl_step_view *step) {
   if (r->stride == 0 || (step->t + 1) % r->stride != 0 || v.header->snapshots >= r->setting.snapshots) return;
   const int64_t snapshot = v.header->snapshots++;
   v.snapshot_step[snapshot] = step->t + 1;
-  memcpy(v.theta + snapshot * r->setting.n, step->theta, (size_t)n * sizeof *v.theta);
+  memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
 }
 
 /* Room for one slot more; what it holds is undefined. */
