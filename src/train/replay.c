@@ -4,23 +4,8 @@
  * holds up to `capacity` points of `width` reals, point j being (theta, s) at step j * stride. */
 #include "train/replay.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
-
-#define ANY 0, 0
-#define AT_LEAST(n) (n), DBL_MAX
-
-const wl_option wl_replay_options[] = {
-    {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Memory that the buffer of trajectories may take, over all ranks; 0: no replay."},
-    {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps", "Inner steps between the points that are kept."},
-    {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1", "Stored precision of the points."},
-    {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches", "Meta-batches of episodes that stay in the buffer."},
-    {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes", "Passes over the buffer for each meta-batch of episodes."},
-    {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows", "Replayed windows of one step of the outer optimizer."},
-    {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps", "K of the replayed windows; 1 is Warp-Grad's look-ahead."},
-    {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 __extension__ typedef _Float16 half;
 

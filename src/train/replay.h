@@ -14,9 +14,6 @@
 
 #include "train/trainer.h"
 
-/* The configuration's `replay` section. */
-extern const wl_option wl_replay_options[];
-
 /* *out is NULL without replay. WL_ERR_CONFIG when the buffer does not fit the stated capacity, with a
  * mixture of tasks, or with a meta-step after each window. `trainer` has model, plan and spec. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);

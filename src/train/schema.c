@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "train/outer.h"
-#include "train/replay.h"
 
 #define ANY 0, 0
 #define POSITIVE DBL_MIN, DBL_MAX
@@ -40,6 +39,17 @@ static const wl_option window_options[] = {
      "first drops the gradient's own dependence on the parameters (as the 2016 paper does); second is exact."},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on a window's stored traces; longer windows are recomputed from snapshots. 0: none."},
+    {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
+
+static const wl_option replay_options[] = {
+    {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
+     "Memory that the buffer of trajectories may take, over all ranks; 0: no replay."},
+    {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps", "Inner steps between the points that are kept."},
+    {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1", "Stored precision of the points."},
+    {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches", "Meta-batches of episodes that stay in the buffer."},
+    {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes", "Passes over the buffer for each meta-batch of episodes."},
+    {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows", "Replayed windows of one step of the outer optimizer."},
+    {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps", "K of the replayed windows; 1 is Warp-Grad's look-ahead."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option checkpoint_options[] = {
@@ -77,7 +87,7 @@ const wl_section *wl_schema(void) {
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
       {"groups", "Settings of one group of meta-parameters; a list of maps for several", NULL, "group",
        wl_outer_group_variants, "none", true},
-      {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories", wl_replay_options, NULL, NULL,
+      {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories", replay_options, NULL, NULL,
        NULL, false},
       {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false},
       {"trajectory", "Recordings of inner runs", trajectory_options, NULL, NULL, NULL, false},

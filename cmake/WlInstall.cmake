@@ -1,0 +1,39 @@
+# The shared library libwarploom and all that `cmake --install` adds to the program: headers, CMake
+# package, pkg-config file, tools, job files, documentation.
+#
+# The library holds the objects of src/api and what they need of the other folders' archives, MPI
+# not among it. src/api/exports.map lists its public names; all others stay inside.
+include(CMakePackageConfigHelpers)
+
+set(WL_EXPORTS ${CMAKE_SOURCE_DIR}/src/api/exports.map)
+add_library(warploom_library SHARED $<TARGET_OBJECTS:wl_api>)
+add_library(warploom::warploom ALIAS warploom_library)
+set_target_properties(warploom_library PROPERTIES
+  OUTPUT_NAME warploom EXPORT_NAME warploom
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${WL_EXPORTS})
+target_include_directories(warploom_library INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_link_options(warploom_library PRIVATE
+  -Wl,--as-needed -Wl,--no-undefined -Wl,--version-script=${WL_EXPORTS})
+target_link_libraries(warploom_library PRIVATE wl_api)
+
+set(WL_CMAKE_PACKAGE ${CMAKE_INSTALL_LIBDIR}/cmake/warploom)
+install(TARGETS warploom_library EXPORT warploomTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT warploomTargets NAMESPACE warploom:: DESTINATION ${WL_CMAKE_PACKAGE})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/warploomConfig.cmake.in
+  ${CMAKE_BINARY_DIR}/package/warploomConfig.cmake INSTALL_DESTINATION ${WL_CMAKE_PACKAGE}
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/warploomConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/package/warploomConfig.cmake
+  ${CMAKE_BINARY_DIR}/package/warploomConfigVersion.cmake DESTINATION ${WL_CMAKE_PACKAGE})
+
+# Paths are relative to the file itself, so that an installed tree can be moved.
+file(RELATIVE_PATH WL_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/warploom.pc.in ${CMAKE_BINARY_DIR}/package/warploom.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/package/warploom.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(DIRECTORY include/warploom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY tools jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom USE_SOURCE_PERMISSIONS
+  PATTERN "__pycache__" EXCLUDE)
+install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,0 +1,85 @@
+/* optimizer.h - a trained optimizer in a program of your own.
+ *
+ *   wl_optimizer *opt = NULL;
+ *   if (wl_optimizer_load("optimizer.h5", &opt) != WL_OK) puts(wl_last_error());
+ *   wl_optimizer_start(opt, n);
+ *   for (int t = 0; t < steps; t++) {
+ *     my_gradient(theta, gradient);                       gradient, theta: float [n]
+ *     wl_optimizer_step(opt, n, gradient, theta);         theta <- theta + u_t
+ *   }
+ *   wl_optimizer_destroy(&opt);
+ *
+ * What is computed is what was trained: g~ = P g where a preconditioner was learned, then
+ * (u, s) = rule(g~, theta, s, t). The rule's state s is kept inside the handle, float32.
+ *
+ * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). Neither MPI nor
+ * its headers are needed. No function here is collective. A handle serves one thread and one run at
+ * a time; programs that train several things at once load one handle for each. Loading uses HDF5,
+ * so load from one thread at a time. Functions that fail return a code other than WL_OK and leave a
+ * message in wl_last_error(). */
+#ifndef WARPLOOM_OPTIMIZER_H
+#define WARPLOOM_OPTIMIZER_H
+
+#include <stdint.h>
+
+#include "warploom/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wl_optimizer wl_optimizer;
+
+/* Reads a trained optimizer: a file that `warploom export` wrote, a checkpoint, or a run directory
+ * (its newest valid checkpoint). The caller owns *optimizer; it is NULL after a failure.
+ * WL_ERR_NO_INPUT   no such file; or the optimizer belongs to the network of a task whose data are
+ *                   not on this machine
+ * WL_ERR_DATA       damaged, not a trained optimizer, or trained with warp layers, which are part of
+ *                   the task's network and cannot act on a gradient alone */
+wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
+
+/* Frees the handle and sets it to NULL; NULL is accepted. */
+void wl_optimizer_destroy(wl_optimizer **optimizer);
+
+/* Number of parameters that the optimizer is for: 0 for any (a coordinatewise rule alone), else that
+ * of the one network that its preconditioner, its learned initial parameters or its scalars for
+ * each tensor belong to, flat in the order of the network's tensors. */
+int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
+
+/* Name of the update rule ("lstm") and digest of the meta-state it was written with (16 hex digits).
+ * Valid until the handle is destroyed. */
+const char *wl_optimizer_rule(const wl_optimizer *optimizer);
+const char *wl_optimizer_digest(const wl_optimizer *optimizer);
+/* Meta-parameters, meta-steps of training behind them, and inner steps of the longest episode in
+ * that training: beyond this horizon the optimizer is on ground that it has not seen. */
+int64_t wl_optimizer_meta_parameters(const wl_optimizer *optimizer);
+int64_t wl_optimizer_meta_steps(const wl_optimizer *optimizer);
+int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
+
+/* Threads of the steps that follow the next start; 1 unless set. The results are the same bits for
+ * any number. WL_ERR_USAGE below 1. */
+wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
+
+/* Begins a run over n parameters at step 0 with a zero state, in place of any run before. Allocates
+ * all that the run needs: for an LSTM of 2 x 20 units 328 bytes for each parameter.
+ * WL_ERR_USAGE when n < 1 or not wl_optimizer_parameters(), WL_ERR_OS without memory; the handle
+ * then has no run. */
+wl_status wl_optimizer_start(wl_optimizer *optimizer, int64_t n);
+
+/* Copies the learned initial parameters into theta [n]; tensors that the configuration names as
+ * `initialisation.fresh` were not learned and stay as they are. WL_ERR_USAGE when none were learned,
+ * or n is not wl_optimizer_parameters(). */
+wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
+
+/* One step: theta [n] <- theta + u, from gradient [n], the gradient of the loss at theta in the
+ * units of the loss by those of theta. Both are borrowed for the call, need no alignment, and must
+ * not overlap. Allocates nothing.
+ * WL_ERR_USAGE   no run was started, or not with this n
+ * WL_ERR_DATA    a gradient is not finite: theta and the state are as before; or the update is not
+ *                finite: theta is as before, the state is lost, and the run has ended */
+wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient, float *theta);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,118 @@
+/* optimizer.c - a run with a trained optimizer: g~ = P g, (u, s) = rule(g~, theta, s, t), theta += u. */
+#include "warploom/optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "api/optimizer_impl.h"
+
+int64_t wl_optimizer_parameters(const wl_optimizer *o) { return o->task ? o->task->n : 0; }
+const char *wl_optimizer_rule(const wl_optimizer *o) { return o->rule->ops->name; }
+const char *wl_optimizer_digest(const wl_optimizer *o) { return o->digest; }
+int64_t wl_optimizer_meta_parameters(const wl_optimizer *o) { return o->meta_parameters; }
+int64_t wl_optimizer_meta_steps(const wl_optimizer *o) { return o->meta_steps; }
+int64_t wl_optimizer_horizon(const wl_optimizer *o) { return o->horizon; }
+
+wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
+  if (threads < 1) return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give at least 1", threads);
+  o->threads = threads;
+  return WL_OK;
+}
+
+void wl_optimizer_run_clear(wl_optimizer_run *run) {
+  wl_rule_ws_destroy(&run->rule_ws);
+  void *const owned[] = {run->g, run->pg, run->u, run->theta, run->state, run->scratch};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  *run = (wl_optimizer_run){0};
+}
+
+static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *run) {
+  const int64_t pad = wl_pad(n);
+  run->blocks = wl_blocks(n);
+  WL_TRY(WL_NEW(run->g, pad));
+  WL_TRY(WL_NEW(run->u, pad));
+  if (o->rule->reads_theta) WL_TRY(WL_NEW(run->theta, pad));
+  WL_TRY(WL_NEW(run->state, pad * o->rule->state_width + 1));
+  if (o->precondition) {
+    WL_TRY(WL_NEW(run->pg, pad));
+    WL_TRY(WL_NEW(run->scratch, o->precondition->scratch + 1));
+  }
+  WL_TRY(wl_rule_ws_create(o->rule, run->blocks, o->threads, &run->rule_ws));
+  wl_rule_pack(o->rule, run->rule_ws, o->rule_phi);
+  return WL_OK;
+}
+
+static wl_status check_size(const wl_optimizer *o, const char *function, int64_t n) {
+  const int64_t expected = wl_optimizer_parameters(o);
+  if (n < 1) return WL_FAIL(WL_ERR_USAGE, "%s: n is %lld; give at least one parameter", function, (long long)n);
+  if (expected == 0 || n == expected) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "%s: n is %lld, but this optimizer belongs to a network of %lld parameters", function,
+                 (long long)n, (long long)expected);
+}
+
+wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
+  wl_optimizer_run_clear(&o->run);
+  WL_TRY(check_size(o, "wl_optimizer_start", n));
+  const wl_status status = allocate(o, n, &o->run);
+  if (status != WL_OK) wl_optimizer_run_clear(&o->run);
+  else o->run.n = n;
+  return status;
+}
+
+wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
+  if (!o->initialisation)
+    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_initial: no initial parameters were learned with this optimizer; start "
+                                 "from your own");
+  WL_TRY(check_size(o, "wl_optimizer_initial", n));
+  const wl_initialisation *init = o->initialisation;
+  for (int j = 0; j < init->phi.count; j++) {
+    const wl_block *b = &init->phi.blocks[j];
+    for (int64_t i = 0; i < b->size; i++) theta[init->from[j] + i] = (float)o->theta0[b->offset + i];
+  }
+  return WL_OK;
+}
+
+/* The padding of g stays zero from its allocation on. */
+static wl_status take_gradient(wl_optimizer_run *run, const float *gradient) {
+  for (int64_t i = 0; i < run->n; i++) {
+    if (!isfinite(gradient[i]))
+      return WL_FAIL(WL_ERR_DATA, "wl_optimizer_step: gradient[%lld] is not finite at step %lld; nothing was changed",
+                     (long long)i, (long long)run->t);
+    run->g[i] = gradient[i];
+  }
+  return WL_OK;
+}
+
+static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
+  const wl_real *input = run->g;
+  if (o->precondition) {
+    o->precondition->ops->apply(o->precondition, o->precondition_phi, run->g, run->pg, run->scratch);
+    input = run->pg;
+  }
+  wl_rule_step(o->rule, run->rule_ws, run->t, run->blocks, input, run->theta, run->state, run->state, run->u);
+}
+
+static wl_status check_update(wl_optimizer_run *run) {
+  for (int64_t i = 0; i < run->n; i++) {
+    if (isfinite(run->u[i])) continue;
+    const long long t = (long long)run->t;
+    wl_optimizer_run_clear(run);
+    return WL_FAIL(WL_ERR_DATA, "wl_optimizer_step: the update of parameter %lld is not finite at step %lld; theta was "
+                                "not changed, and the run has ended", (long long)i, t);
+  }
+  return WL_OK;
+}
+
+wl_status wl_optimizer_step(wl_optimizer *o, int64_t n, const float *gradient, float *theta) {
+  wl_optimizer_run *run = &o->run;
+  if (run->n == 0 || n != run->n)
+    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0: no run); "
+                                 "call wl_optimizer_start first", (long long)n, (long long)run->n);
+  WL_TRY(take_gradient(run, gradient));
+  for (int64_t i = 0; run->theta && i < n; i++) run->theta[i] = theta[i];
+  compute_update(o, run);
+  WL_TRY(check_update(run));
+  for (int64_t i = 0; i < n; i++) theta[i] += (float)run->u[i];
+  run->t++;
+  return WL_OK;
+}

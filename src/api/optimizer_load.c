@@ -1,0 +1,156 @@
+/* optimizer_load.c - a handle from an optimizer file, a checkpoint or a run directory.
+ *
+ * The file carries the configuration it was trained with; the update rule and the preconditioner
+ * are made from it as training makes them, and read their blocks of phi by name. A task, and so its
+ * data, is needed only where a part belongs to the task's network. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/optimizer_impl.h"
+#include "io/checkpoint.h"
+#include "train/schema.h"
+
+static bool is_directory(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
+  int64_t step = 0;
+  if (is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
+  snprintf(source, size, "%s", path);
+  return wl_file_open(path, NULL, file);
+}
+
+static wl_status read_attributes(const wl_file *file, const char *source, wl_optimizer *o) {
+  char *text = NULL, *digest = NULL, *steps = NULL;
+  wl_status status = wl_file_attribute(file, "configuration", &text);
+  if (status == WL_OK) status = wl_file_attribute(file, "digest", &digest);
+  if (status == WL_OK) status = wl_file_attribute(file, "meta_steps", &steps);
+  if (status == WL_OK) {
+    snprintf(o->digest, sizeof o->digest, "%s", digest);
+    o->meta_steps = strtoll(steps, NULL, 10);
+    status = wl_config_parse(text, source, wl_schema(), NULL, 0, &o->config);
+  }
+  free(text);
+  free(digest);
+  free(steps);
+  return status;
+}
+
+static bool chosen(const wl_optimizer *o, const char *section) {
+  return strcmp(wl_map_variant(wl_config_map(o->config, section, 0)), "none") != 0;
+}
+
+static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
+  int stages = 0;
+  const char *const *warp = wl_map_strings(wl_config_map(o->config, "task", 0), "warp", &stages);
+  if (stages == 0 || (stages == 1 && strcmp(warp[0], "none") == 0)) return WL_OK;
+  return WL_FAIL(WL_ERR_DATA,
+                 "%s was trained with warp layers, which are part of the task's network and cannot "
+                 "act on a gradient alone; train one with `task.warp: none`", source);
+}
+
+/* The network that a part belongs to. */
+static wl_status need_network(wl_optimizer *o) {
+  if (o->task) return WL_OK;
+  const uint64_t seed = (uint64_t)wl_map_int(wl_config_map(o->config, "", 0), "seed");
+  return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
+}
+
+/* Made as for a mixture, which a coordinatewise rule does not mind; one with scalars for each tensor
+ * refuses, and is made for its network. */
+static wl_status create_rule(wl_optimizer *o) {
+  static const wl_layout no_tensors;
+  const wl_map *options = wl_config_map(o->config, "rule", 0);
+  const wl_rule_setting any = {&no_tensors, o->horizon, true};
+  const wl_status status = wl_rule_create(options, &any, &o->rule);
+  if (status != WL_ERR_CONFIG || wl_config_count(o->config, "task") > 1) return status;
+  WL_TRY(need_network(o));
+  const wl_rule_setting one = {wl_task_theta(o->task), o->horizon, false};
+  return wl_rule_create(options, &one, &o->rule);
+}
+
+static wl_status create_parts(wl_optimizer *o) {
+  int count = 0;
+  const int64_t *steps = wl_map_ints(wl_config_map(o->config, "episode", 0), "steps", &count);
+  WL_CHECK(count > 0);
+  o->horizon = steps[count - 1];
+  WL_TRY(create_rule(o));
+  if (!chosen(o, "precondition") && !chosen(o, "initialisation")) return WL_OK;
+  WL_TRY(need_network(o));
+  const wl_layout *theta = wl_task_theta(o->task);
+  WL_TRY(wl_precondition_create(wl_config_map(o->config, "precondition", 0), theta, &o->precondition));
+  return wl_initialisation_create(wl_config_map(o->config, "initialisation", 0), theta, &o->initialisation);
+}
+
+/* Dataset "phi/<name>" of the file, which is float64, into `to` [block->size]. */
+static wl_status read_block(const wl_file *file, const wl_block *block, wl_real *to) {
+  double *values = NULL;
+  WL_TRY(WL_NEW(values, block->size + 1));
+  wl_field field = {.type = WL_FLOAT64, .ndim = block->ndim, .data = values};
+  snprintf(field.name, sizeof field.name, "phi/%s", block->name);
+  memcpy(field.shape, block->shape, sizeof field.shape);
+  const wl_status status = wl_file_read(file, &field);
+  for (int64_t i = 0; status == WL_OK && i < block->size; i++) to[i] = (wl_real)values[i];
+  wl_free(values);
+  return status;
+}
+
+static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o, wl_real **out) {
+  WL_TRY(WL_NEW(*out, layout->size + 1));
+  for (int i = 0; i < layout->count; i++)
+    WL_TRY(read_block(file, &layout->blocks[i], *out + layout->blocks[i].offset));
+  o->meta_parameters += layout->size;
+  return WL_OK;
+}
+
+static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
+  WL_TRY(read_blocks(file, &o->rule->phi, o, &o->rule_phi));
+  if (o->precondition) WL_TRY(read_blocks(file, &o->precondition->phi, o, &o->precondition_phi));
+  if (o->initialisation) WL_TRY(read_blocks(file, &o->initialisation->phi, o, &o->theta0));
+  return WL_OK;
+}
+
+static wl_status load(const char *path, wl_optimizer *o) {
+  char source[4096] = "";
+  wl_file *file = NULL;
+  wl_status status = open_source(path, source, sizeof source, &file);
+  if (status == WL_OK) status = read_attributes(file, source, o);
+  if (status == WL_OK) status = refuse_warp(o, source);
+  if (status == WL_OK) status = create_parts(o);
+  if (status == WL_OK) status = read_phi(file, o);
+  wl_file_close(&file);
+  return status;
+}
+
+wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer) {
+  if (!optimizer) return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_load: `optimizer` is NULL; give the address of a handle");
+  *optimizer = NULL;
+  if (!path) return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_load: `path` is NULL; name a file or a run directory");
+  wl_optimizer *o = NULL;
+  WL_TRY(WL_NEW(o, 1));
+  o->threads = 1;
+  const wl_status status = load(path, o);
+  if (status != WL_OK) wl_optimizer_destroy(&o);
+  *optimizer = o;
+  return status;
+}
+
+void wl_optimizer_destroy(wl_optimizer **optimizer) {
+  if (!optimizer || !*optimizer) return;
+  wl_optimizer *o = *optimizer;
+  wl_optimizer_run_clear(&o->run);
+  wl_initialisation_destroy(&o->initialisation);
+  wl_precondition_destroy(&o->precondition);
+  wl_rule_destroy(&o->rule);
+  wl_task_destroy(&o->task);
+  wl_config_destroy(&o->config);
+  wl_free(o->rule_phi);
+  wl_free(o->precondition_phi);
+  wl_free(o->theta0);
+  wl_free(o);
+  *optimizer = NULL;
+}

@@ -1,0 +1,90 @@
+/* welsch.c - linear regression that shrugs off outliers (Welsch's loss, 1978).
+ *
+ *   L(theta) = mean_i 1 - exp(-r_i^2 / 2),   r = X theta - y          X (B,d), y (B), theta (d,1)
+ *
+ * X and the true parameters are N(0,1). y is exact up to noise, except for the first outliers * B
+ * points, where it is N(0, 10^2). Far from the fit the loss is flat: a hard case for any optimizer.
+ *
+ * The worked example of CONTRIBUTING.md: one file, one line in families.def, nothing else. */
+#include "task/family.h"
+
+typedef struct welsch {
+  int64_t points, dimension; /* B, d */
+  double outliers, noise;
+  wl_node x, y;
+} welsch;
+
+/* Drawn arrays, told apart by the stream's step. */
+enum { DRAW_X, DRAW_TRUE, DRAW_NOISE, DRAW_OUTLIERS };
+static const double OUTLIER = 10.0;
+
+static const wl_option options[] = {
+    {"dimension", WL_OPT_INT, "8", NULL, 1, 4096, "1", "Number of parameters d."},
+    {"points", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Number of points B."},
+    {"outliers", WL_OPT_REAL, "0.1", NULL, 0, 1, "1", "Share of points that have nothing to do with the line."},
+    {"noise", WL_OPT_REAL, "0.1", NULL, 0, 1e6, "1", "Standard deviation of the others' errors."},
+    {0}};
+
+/* The loss as operators; gradients and Hessian-vector products follow from it. */
+static wl_status build(welsch *w, wl_task *task) {
+  WL_TRY(wl_tape_create(&task->tape));
+  wl_tape *t = task->tape;
+  const int64_t theta[] = {w->dimension, 1}, x[] = {w->points, w->dimension}, y[] = {w->points, 1};
+  const wl_node parameters = wl_tape_theta(t, "theta", 2, theta);
+  w->x = wl_tape_input(t, "x", 2, x);
+  w->y = wl_tape_input(t, "y", 2, y);
+  const wl_node r = wl_op_sub(t, wl_op_matmul(t, w->x, parameters), w->y);
+  const wl_node fit = wl_op_mean(t, wl_op_exp(t, wl_op_scale(t, wl_op_square(t, r), -0.5)));
+  return wl_tape_finish(t, wl_op_shift(t, wl_op_scale(t, fit, -1.0), 1.0), -1, -1);
+}
+
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)seed; /* all that is random belongs to the episode */
+  welsch *w = NULL;
+  WL_TRY(WL_NEW(w, 1));
+  task->impl = w;
+  w->points = wl_map_int(map, "points");
+  w->dimension = wl_map_int(map, "dimension");
+  w->outliers = wl_map_real(map, "outliers");
+  w->noise = wl_map_real(map, "noise");
+  task->n = w->dimension;
+  task->draw_bytes = (size_t)w->dimension * sizeof(wl_real);
+  return build(w, task);
+}
+
+static void destroy(wl_task *task) { wl_free(task->impl); }
+
+/* The true parameters are the drawn task. */
+static wl_status sample(const wl_task *task, const wl_episode *episode, void *draw) {
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_TRUE), 0, task->n, 1.0, draw);
+  return WL_OK;
+}
+
+/* Its data, which all batches share. */
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *ws) {
+  const welsch *w = task->impl;
+  const wl_real *truth = draw;
+  wl_real *x = wl_tape_input_data(ws, w->x), *y = wl_tape_input_data(ws, w->y);
+  const int64_t outliers = (int64_t)(w->outliers * (double)w->points);
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_X), 0, w->points * w->dimension, 1.0, x);
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_NOISE), 0, w->points, w->noise, y);
+  for (int64_t i = 0; i < w->points; i++)
+    for (int64_t j = 0; j < w->dimension; j++) y[i] += x[i * w->dimension + j] * truth[j];
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_OUTLIERS), 0, outliers, OUTLIER, y);
+}
+
+static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, 0.1, theta);
+  return WL_OK;
+}
+
+const wl_task_family wl_task_welsch = {
+    .name = "welsch",
+    .summary = "linear regression with outliers, Welsch's loss",
+    .options = options,
+    .create = create,
+    .destroy = destroy,
+    .sample = sample,
+    .bind = bind,
+    .theta0 = theta0,
+};

@@ -1,0 +1,230 @@
+/* test_optimizer.c - optimizer.h: a run through the public interface is the engine's run to the bit,
+ * for rules, preconditioners and learned initial parameters; and what its functions refuse.
+ *
+ * Trained parameters are stood in for by initial ones, shifted so that nothing is at its default. */
+#include "cmocka_all.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "train/evaluate.h"
+#include "train/problem.h"
+#include "train/schema.h"
+#include "warploom/optimizer.h"
+
+enum { STEPS = 30 };
+static const char *const path = "optimizer.h5";
+
+/* A problem, its shifted phi, and the file that holds it. */
+typedef struct fixture {
+  wl_config *config;
+  wl_problem problem;
+  double *phi;
+} fixture;
+
+static const char *const plain = "rule: {name: lstm, preprocessing: log}";
+static const char *const cases[] = {
+    "rule: {name: lstm, preprocessing: log, output_scale: 0.1}",
+    "rule: {name: lstm, hidden: [7], gradient_scale: 3}\nprecondition: {name: diagonal}",
+    "rule: {name: lstm, hidden: [5, 4]}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}",
+    "rule: {name: adam, rate: 0.01, learn: [rate, beta1], learn_per: tensor}",
+    "rule: {name: adamw, rate: 0.01, weight_decay: 0.1, learn: [weight_decay]}",
+    "rule: {name: sgd, rate: 1}\nprecondition: {name: scalar, per: tensor, initial: 0.1}",
+};
+
+static void open_fixture(fixture *f, const char *parts, const char *task) {
+  char text[1024];
+  snprintf(text, sizeof text, "seed: 4\ntask: %s\n%s\nepisode: {steps: %d}\nwindow: {steps: %d}\n", task, parts,
+           STEPS, STEPS);
+  *f = (fixture){0};
+  assert_int_equal(wl_config_parse(text, "test", wl_schema(), NULL, 0, &f->config), WL_OK);
+  assert_int_equal(wl_problem_create(f->config, &f->problem), WL_OK);
+  const wl_layout *layout = &f->problem.model->phi;
+  assert_int_equal(WL_NEW(f->phi, layout->size), WL_OK);
+  assert_int_equal(wl_model_init(f->problem.model, f->problem.tasks[0], 4, f->phi), WL_OK);
+  for (int64_t i = 0; i < layout->size; i++) f->phi[i] += 0.003 * sin((double)i);
+  assert_int_equal(wl_trained_write(path, f->config, layout, f->phi, "0123456789abcdef", 77), WL_OK);
+}
+
+static void close_fixture(fixture *f) {
+  wl_problem_destroy(&f->problem);
+  wl_config_destroy(&f->config);
+  wl_free(f->phi);
+  unlink(path);
+}
+
+static const char *const network = "{family: logistic, dimension: 5, classes: 3, samples: 32, batch: 8}";
+
+/* ---- The engine's run ------------------------------------------------------------------------ */
+
+typedef struct trace {
+  int64_t n;
+  float g[STEPS][64], theta[STEPS + 1][64];
+} trace;
+
+static void observe(void *context, const wl_step_view *step) {
+  trace *t = context;
+  for (int64_t i = 0; i < t->n; i++) {
+    t->g[step->t][i] = (float)step->g[i];
+    t->theta[step->t + 1][i] = (float)step->theta[i];
+  }
+}
+
+static void run_engine(fixture *f, trace *t) {
+  const wl_task *task = f->problem.tasks[0];
+  wl_unroll_ws *ws = NULL;
+  wl_unit *unit = NULL;
+  wl_window_result result;
+  t->n = task->n;
+  assert_true(t->n <= 64);
+  assert_int_equal(wl_unroll_ws_create(f->problem.model, task, &f->problem.spec, false, 1, &ws), WL_OK);
+  assert_int_equal(wl_unit_create(f->problem.model, task, &unit), WL_OK);
+  wl_unroll_set_phi(ws, f->phi);
+  assert_int_equal(wl_unit_start(ws, unit, &(wl_episode){9, WL_SPACE_EVAL, 1, 0}), WL_OK);
+  for (int64_t i = 0; i < t->n; i++) t->theta[0][i] = (float)unit->theta[i];
+  assert_int_equal(wl_window_run(ws, unit, STEPS, NULL, NULL, observe, t, &result), WL_OK);
+  assert_true(result.finite);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+}
+
+/* ---- The same by the public interface --------------------------------------------------------- */
+
+static void same_run(wl_optimizer *optimizer, const trace *t) {
+  float theta[64];
+  memcpy(theta, t->theta[0], sizeof theta);
+  assert_int_equal(wl_optimizer_start(optimizer, t->n), WL_OK);
+  for (int k = 0; k < STEPS; k++) {
+    assert_int_equal(wl_optimizer_step(optimizer, t->n, t->g[k], theta), WL_OK);
+    for (int64_t i = 0; i < t->n; i++)
+      if (memcmp(&theta[i], &t->theta[k + 1][i], sizeof *theta) != 0)
+        fail_msg("step %d, parameter %lld: %.9g, the engine has %.9g", k, (long long)i, theta[i], t->theta[k + 1][i]);
+  }
+}
+
+static void test_runs_are_the_engines(void **state) {
+  (void)state;
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    fixture f;
+    trace t = {0};
+    wl_optimizer *optimizer = NULL;
+    open_fixture(&f, cases[c], network);
+    run_engine(&f, &t);
+    assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+    assert_int_equal(wl_optimizer_meta_parameters(optimizer), f.problem.model->phi.size);
+    assert_true(memcmp(t.theta[0], t.theta[STEPS], sizeof t.theta[0]) != 0);
+    same_run(optimizer, &t);
+    assert_int_equal(wl_optimizer_set_threads(optimizer, 2), WL_OK); /* a second run, in two threads */
+    same_run(optimizer, &t);
+    wl_optimizer_destroy(&optimizer);
+    close_fixture(&f);
+  }
+}
+
+static void test_what_it_says_of_itself(void **state) {
+  (void)state;
+  fixture f;
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, plain, network);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_string_equal(wl_optimizer_rule(optimizer), "lstm");
+  assert_string_equal(wl_optimizer_digest(optimizer), "0123456789abcdef");
+  assert_int_equal(wl_optimizer_meta_steps(optimizer), 77);
+  assert_int_equal(wl_optimizer_horizon(optimizer), STEPS);
+  assert_int_equal(wl_optimizer_parameters(optimizer), 0); /* any number */
+  wl_optimizer_destroy(&optimizer);
+  assert_null(optimizer);
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
+static void test_learned_start(void **state) {
+  (void)state;
+  fixture f;
+  trace t = {0};
+  float theta[64] = {0};
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, "rule: {name: lstm}\ninitialisation: {name: maml}", network);
+  run_engine(&f, &t);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_parameters(optimizer), t.n);
+  assert_int_equal(wl_optimizer_initial(optimizer, t.n, theta), WL_OK);
+  assert_memory_equal(theta, t.theta[0], sizeof theta);
+  assert_int_equal(wl_optimizer_start(optimizer, t.n + 1), WL_ERR_USAGE);
+  char expected[64];
+  snprintf(expected, sizeof expected, "belongs to a network of %lld parameters", (long long)t.n);
+  assert_non_null(strstr(wl_last_error(), expected));
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
+/* ---- What is refused -------------------------------------------------------------------------- */
+
+static void test_non_finite_gradients_change_nothing(void **state) {
+  (void)state;
+  fixture f;
+  trace t = {0};
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, plain, network);
+  run_engine(&f, &t);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_start(optimizer, t.n), WL_OK);
+  float theta[64], bad[64] = {0};
+  memcpy(theta, t.theta[0], sizeof theta);
+  for (int k = 0; k < 3; k++) {
+    bad[1] = k == 1 ? NAN : INFINITY;
+    assert_int_equal(wl_optimizer_step(optimizer, t.n, bad, theta), WL_ERR_DATA);
+    assert_non_null(strstr(wl_last_error(), "gradient[1]"));
+    assert_int_equal(wl_optimizer_step(optimizer, t.n, t.g[k], theta), WL_OK);
+    assert_memory_equal(theta, t.theta[k + 1], (size_t)t.n * sizeof *theta);
+  }
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
+static void test_misuse(void **state) {
+  (void)state;
+  fixture f;
+  float x[4] = {0};
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, plain, network);
+  assert_int_equal(wl_optimizer_load("absent.h5", &optimizer), WL_ERR_NO_INPUT);
+  assert_null(optimizer);
+  assert_int_equal(wl_optimizer_load(NULL, &optimizer), WL_ERR_USAGE);
+  assert_int_equal(wl_optimizer_load(path, NULL), WL_ERR_USAGE);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_step(optimizer, 4, x, x), WL_ERR_USAGE); /* no run */
+  assert_int_equal(wl_optimizer_start(optimizer, 0), WL_ERR_USAGE);
+  assert_int_equal(wl_optimizer_start(optimizer, 3), WL_OK);
+  assert_int_equal(wl_optimizer_step(optimizer, 4, x, x), WL_ERR_USAGE); /* another n */
+  assert_int_equal(wl_optimizer_initial(optimizer, 3, x), WL_ERR_USAGE);
+  assert_int_equal(wl_optimizer_set_threads(optimizer, 0), WL_ERR_USAGE);
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
+static void test_warp_layers_are_refused(void **state) {
+  (void)state;
+  fixture f;
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, plain, "{family: quadratic, dimension: 4, batch: 2, warp: [linear]}");
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_ERR_DATA);
+  assert_non_null(strstr(wl_last_error(), "warp layers"));
+  assert_null(optimizer);
+  close_fixture(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_runs_are_the_engines),
+      cmocka_unit_test(test_what_it_says_of_itself),
+      cmocka_unit_test(test_learned_start),
+      cmocka_unit_test(test_non_finite_gradients_change_nothing),
+      cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_warp_layers_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
