@@ -7,7 +7,9 @@
  * (check_rollout.c), not from the window engine. Second order: F is the real function. First order
  * is no gradient of it; there the inner gradients are frozen at the base point, which makes it one.
  * Two things are asked of a block: the error at the best h is within the tolerance, D(h) itself or
- * with its h^2 term extrapolated away, and where truncation rules the error of D(h) falls as h^2. */
+ * with its h^2 term extrapolated away; and where truncation rules, the error of D(h) falls as h^2.
+ * It is taken to rule where D(h) by itself converges in that order, with no kink (ReLU, a clip)
+ * within reach of h. */
 #ifndef WL_TRAIN_CHECK_H
 #define WL_TRAIN_CHECK_H
 

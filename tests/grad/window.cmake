@@ -1,4 +1,5 @@
-# The window engine: the tests run in both precisions; check_reference.py compares with PyTorch.
+# The window engine: the unit tests run in both precisions; check_reference.py compares `check --dump`
+# with PyTorch, check_grid.py runs `check` over configurations.
 foreach(precision "" DOUBLE)
   set(suffix "")
   if(precision)
@@ -9,3 +10,4 @@ foreach(precision "" DOUBLE)
     LIBS train base)
 endforeach()
 wl_add_script_test(check_reference SCRIPT check_reference.py TIMEOUT 900)
+wl_add_script_test(check_grid SCRIPT check_grid.py TIMEOUT 900)

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""`warploom check` over rules, tasks, orders, preconditioners, initialisations and window policies.
+
+Every block within 1e-7 of central differences, and the command itself: exit codes, blocks that are
+zero, JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+QUADRATIC = "family: quadratic, dimension: 3, batch: 2"
+LOGISTIC = "family: logistic, dimension: 4, samples: 16, batch: 4"
+MLP = "family: mlp, widths: [3], batch: 4"
+LSTM = "name: lstm, output_scale: 0.1"
+SMALL = LSTM + ", hidden: [4]"
+
+# task, rule, window, what else
+GRID = [
+    # the LSTM as published, both orders, on quadratics and the MLP
+    *[(task, f"{LSTM}, preprocessing: {input_}", f"steps: 6, order: {order}", "episode: {steps: 12}")
+      for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
+    # hand-designed rules with learned scalars
+    (QUADRATIC, "name: sgd, rate: 0.05, learn: [rate], learn_per: step", "steps: 4, order: second", ""),
+    (QUADRATIC, "name: momentum, rate: 0.05, learn: [rate, momentum]", "steps: 4, order: second", ""),
+    (QUADRATIC, "name: nesterov, rate: 0.05, learn: [rate, momentum]", "steps: 4, order: second", ""),
+    (LOGISTIC, "name: rmsprop, rate: 0.05, learn: [rate]", "steps: 4, order: second", ""),
+    (LOGISTIC, "name: adam, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 4, order: second", ""),
+    (LOGISTIC, "name: adam, rate: 0.05, learn: [rate], learn_per: tensor", "steps: 4", ""),
+    # preconditioners and initialisations, with and without the LSTM
+    (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
+    (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
+    (LOGISTIC, SMALL, "steps: 4, order: second",
+     "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
+    (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
+    # window policies; the last window of an episode is short
+    *[(LOGISTIC, SMALL, f"steps: 4, order: second, loss: {loss}, weights: {weights}", "episode: {steps: 7}")
+      for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
+    (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
+    (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
+    (QUADRATIC, SMALL, "steps: 30, memory: 0.02, order: second", "episode: {steps: 60}"),
+]
+
+
+def configuration(task, rule, window, more):
+    return f"task: {{{task}}}\nrule: {{{rule}}}\nwindow: {{{window}}}\n{more}\n"
+
+
+def check(text, *options):
+    """(exit code, report or None, what was said)."""
+    with open("config.yaml", "w", encoding="utf-8") as file:
+        file.write(text)
+    if os.path.exists("report.json"):
+        os.remove("report.json")
+    done = subprocess.run([os.environ["WL_BIN"], "check", "config.yaml", "--quiet", "--json", "report.json", *options],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    report = None
+    if os.path.exists("report.json"):
+        with open("report.json", encoding="utf-8") as file:
+            report = json.load(file)
+    return done.returncode, report, done.stdout
+
+
+def grid_passes(case):
+    code, report, said = check(configuration(*case), "--directions", "1")
+    blocks = [block for task in (report or {"tasks": []})["tasks"] for block in task["blocks"]]
+    good = code == 0 and len(blocks) > 0 and report["passed"] and all(
+        block["passed"] and not block["zero"] and block["relative_error"] <= 1e-7
+        and (block["slope"] is None or 1.7 <= block["slope"] <= 2.3) for block in blocks)
+    if not good:
+        print(f"WRONG, code {code}:\n{configuration(*case)}{said}")
+    return good
+
+
+def slopes_seen():
+    """The order of the error is measured, not only not refuted."""
+    _, report, _ = check(configuration(QUADRATIC, LSTM, "steps: 6, order: second", ""))
+    return all(1.9 <= block["slope"] <= 2.1 for block in report["tasks"][0]["blocks"])
+
+
+def a_failure_is_told():
+    code, report, said = check(configuration(LOGISTIC, SMALL, "steps: 4", ""), "--tolerance", "1e-30")
+    return code == 70 and not report["passed"] and "WRONG" in said and "FAILED" in said
+
+
+def zero_is_named():
+    """theta_0 has no part in a later window."""
+    text = configuration(LOGISTIC, SMALL, "steps: 4", "initialisation: {name: maml}")
+    code, report, said = check(text, "--windows", "1")
+    zero = [block["name"] for block in report["tasks"][0]["blocks"] if block["zero"]]
+    return code == 0 and " zero" in said and bool(zero) and all(name.startswith("theta0.") for name in zero)
+
+
+def bad_requests_are_refused():
+    text = configuration(LOGISTIC, SMALL, "steps: 4", "episode: {steps: 8}")
+    late, _, said = check(text, "--windows", "2")
+    diverged, _, why = check(configuration(QUADRATIC, "name: sgd, rate: 1e9, learn: [rate]", "steps: 10", ""))
+    nothing, _, hint = check(configuration(QUADRATIC, "name: sgd", "steps: 4", ""))
+    return (late, diverged, nothing) == (64, 65, 78) and "at most 1" in said and "not finite" in why and "learn" in hint
+
+
+def main():
+    checks = [slopes_seen, a_failure_is_told, zero_is_named, bad_requests_are_refused]
+    failed = [function.__name__ for function in checks if not function()]
+    failed += [str(case) for case in GRID if not grid_passes(case)]
+    print(f"{len(GRID)} configurations, {len(checks)} checks of the command; failed: {failed or 'none'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
