@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "train/check_impl.h"
 
-enum { LADDER = 16, MAX_PAIRS = 4096 };
+enum { LADDER = 16, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
 static const double LADDER_TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double LADDER_RATIO = 0.316227766016837933;
 static const double AGREEMENT = 1e-12;      /* of engine and rollout */
@@ -80,11 +81,20 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   return WL_OK;
 }
 
-static wl_status open_window(const wl_problem *p, int number, const double *phi, int64_t windows,
-                             wl_check_window *w) {
+/* The run's `threads`, or all cores, as check is one process; a small task is faster on one. */
+static int choose_threads(const wl_config *config, int64_t n) {
+  const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  if (asked > 0) return (int)asked;
+  return n >= WORTH_THREADS && cores > 1 ? (int)cores : 1;
+}
+
+static wl_status open_window(const wl_problem *p, const wl_config *config, int number,
+                             const double *phi, int64_t windows, wl_check_window *w) {
   *w = (wl_check_window){.problem = p, .number = number, .task = p->tasks[number], .phi = phi};
   w->episode = (wl_episode){p->seed, WL_SPACE_CHECK, 0, 0};
   w->n = w->task->n;
+  w->threads = choose_threads(config, w->n);
   w->pad = wl_pad(w->n);
   w->state = w->pad * p->model->rule->state_width;
   WL_TRY(choose_start(w, windows));
@@ -92,7 +102,8 @@ static wl_status open_window(const wl_problem *p, int number, const double *phi,
   wl_unit *unit = NULL;
   wl_status status = allocate_window(w);
   if (status == WL_OK) status = wl_unit_create(p->model, w->task, &unit);
-  if (status == WL_OK) status = wl_unroll_ws_create(p->model, w->task, &p->spec, true, 1, &ws);
+  if (status == WL_OK)
+    status = wl_unroll_ws_create(p->model, w->task, &p->spec, true, w->threads, &ws);
   if (status == WL_OK) {
     wl_unroll_set_phi(ws, phi);
     status = run_engine(w, ws, unit);
@@ -310,7 +321,7 @@ static wl_status check_tasks(const wl_problem *p, const double *phi, const wl_co
                              wl_check_report *report) {
   for (int i = 0; i < p->n_tasks; i++) {
     wl_check_window window;
-    wl_status status = open_window(p, i, phi, request->windows, &window);
+    wl_status status = open_window(p, config, i, phi, request->windows, &window);
     if (status == WL_OK) status = check_window(&window, request, dump, report);
     free_window(&window);
     WL_TRY(status);

@@ -146,7 +146,8 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   if (width == 0) return WL_OK;
   snprintf(name, sizeof name, "task%d/state_start", w->number);
   WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){w->n, width},
-             "state of the rule at the window's start, by coordinate", (void **)&data));
+             "state of the rule at the window's start; of an LSTM: h and c of each layer in turn",
+             (void **)&data));
   name_dimensions(d, "coordinate", "state");
   for (int64_t i = 0; i < w->n; i++)
     for (int64_t j = 0; j < width; j++)

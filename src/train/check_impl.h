@@ -14,6 +14,7 @@ typedef struct wl_check_window {
   wl_episode episode;
   int64_t t0, steps;     /* first inner step, number of steps */
   int64_t n, pad, state; /* coordinates, padded, reals of rule state */
+  int threads;           /* bits do not depend on them */
   const double *phi;     /* [phi.size] base point, borrowed */
   wl_real *theta_start;  /* [pad] */
   wl_real *state_start;  /* [blocks][width][16] */

@@ -118,9 +118,14 @@ class Window:
         shapes = window_cases.read_group(group["theta_start"])
         self.tensors = [(name, shapes[name].shape) for name in sorted(offsets, key=offsets.get)]
         for what, table, name in (("task", LOSSES, self.task["family"]),
-                                  ("rule", RULES, self.setting["rule"]["name"])):
+                                  ("rule", RULES, self.setting["rule"]["name"]),
+                                  ("initialisation", ("none", "maml"),
+                                   self.setting["initialisation"]["name"])):
             if name not in table:
                 raise unknown(what, name)
+        for name in self.phi:
+            if not name.startswith(("lstm", "output.", "rule.", "precondition.", "theta0.")):
+                raise unknown("meta-parameter", name)
 
     def inputs(self, which, k):
         """Inputs of step k; a leading length of 1 serves all steps."""
@@ -140,9 +145,9 @@ class Window:
 
     def start(self):
         """theta at the window's start: phi's where it is learned and the episode starts here."""
-        if self.t0 == 0 and self.setting["initialisation"]["name"] != "none":
-            return torch.cat([self.phi["theta0." + name].reshape(-1) for name, _ in self.tensors])
-        return torch.tensor(self.dump["theta"][0], requires_grad=True)
+        learned = self.phi if self.t0 == 0 else {}
+        return torch.cat([learned.get("theta0." + name, torch.tensor(
+            self.dump["theta_start/" + name])).reshape(-1) for name, _ in self.tensors])
 
     def precondition(self, gradient):
         name = self.setting["precondition"]["name"]
@@ -170,7 +175,7 @@ class Window:
     def inner_gradient(self, k, theta):
         """Raw gradient at theta_k: with its graph in second order, else a constant."""
         second = self.setting["window"]["order"] == "second"
-        point = theta if second else theta.detach().requires_grad_()
+        point = theta if second and theta.requires_grad else theta.detach().requires_grad_()
         loss = self.loss("inner", k, point)
         gradient, = torch.autograd.grad(loss, point, create_graph=second)
         return loss.item(), gradient if second else gradient.detach()
