@@ -25,13 +25,13 @@ train_on() { # HOSTS RUN OUTPUT
 has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
-# lose NAME LIMIT COMMAND...: a run over three hosts that COMMAND interrupts after its first checkpoint
+# lose NAME HOSTS LIMIT COMMAND...: a run over HOSTS that COMMAND interrupts after its first checkpoint
 lose() {
-  local name=$1 limit=$2 code=0 start took
-  shift 2
-  train_on h1:2,h2:2,h3:2 "$name" "$name.out" &
+  local name=$1 hosts=$2 limit=$3 code=0 start took
+  shift 3
+  train_on "$hosts" "$name" "$name.out" &
   local job=$!
-  wait_for 60 "a checkpoint of $name" has_checkpoint_after "$name" 0
+  wait_for 90 "a checkpoint of $name" has_checkpoint_after "$name" 0
   start=$(seconds_now)
   "$@"
   wait "$job" || code=$?
@@ -47,11 +47,11 @@ lose() {
 train_on h1:2,h2:2,h3:2 three three.out || { cat three.out >&2; fail "the run over three hosts failed"; }
 expect_same "digest on three hosts" "$expected" "$(digest_line three.out)"
 
-lose cut "$END_OF_CUT_HOST" "$CLUSTER" cut h3
+lose cut h1:2,h2:2,h3:2 "$END_OF_CUT_HOST" "$CLUSTER" cut h3
 train_on h1:2,h2:2 cut resumed.out || { cat resumed.out >&2; fail "resume on two hosts failed"; }
 expect_same "digest after h3 was cut off, on h1 and h2" "$expected" "$(digest_line resumed.out)"
-"$CLUSTER" heal h3
 
-lose killed "$END_OF_KILLED_HOST" "$CLUSTER" kill h2
-train_on h3:3 killed resumed.out || { cat resumed.out >&2; fail "resume on one host failed"; }
-expect_same "digest after h2 died, on h3" "$expected" "$(digest_line resumed.out)"
+# h3 stays cut off: what a healed link needs before it carries a job again is not the question here
+lose killed h1:3,h2:3 "$END_OF_KILLED_HOST" "$CLUSTER" kill h2
+train_on h1:3 killed resumed.out || { cat resumed.out >&2; fail "resume on one host failed"; }
+expect_same "digest after h2 died, on h1" "$expected" "$(digest_line resumed.out)"
