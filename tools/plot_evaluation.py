@@ -117,7 +117,7 @@ def draw_final(ax, case):
     if case.positive and np.isfinite(centre).any():
         ax.set_xscale("log")
         ax.margins(x=0.12)
-        ws.log_axis(ax.xaxis)
+        ws.log_axis(ax.xaxis, most=4)
     ax.set_ylim(len(rows) - 0.45, -0.6)
     ax.set_yticks(range(len(rows)), [ws.rule_name(case.rules[r]) for r in rows])
     for tick, r in zip(ax.get_yticklabels(), rows):
@@ -154,8 +154,8 @@ def verdict_text(case):
         return f"The learned rule fails: {why}."
     ratio, low, high = (10 ** (case.difference + d * case.half) for d in (0, -1, 1))
     sense = {"wins": "wins", "ties": "ties with the best hand-designed one", "loses": "loses"}[case.verdict]
-    return (f"The learned rule {sense}: its final loss is {ws.plain(ratio, 2)} times that of tuned {best} "
-            f"(95 %: {ws.plain(low, 2)} to {ws.plain(high, 2)}).")
+    return (f"The learned rule {sense}: its final loss is {ws.plain(ratio)} times that of tuned {best} "
+            f"(95 %: {ws.plain(low)} to {ws.plain(high)}).")
 
 
 def band_note(cases):
@@ -196,11 +196,11 @@ def draw_ratios(ax, cases):
             low, mid, high = (10 ** (case.difference + d * case.half) for d in (-1, 0, 1))
             ax.plot([low, high], [y, y], color=colour, lw=2)
             ax.plot(mid, y, "D", ms=5.5, color=colour, mec="white", mew=0.7)
-            words = f"{ws.plain(mid, 2)} × {ws.rule_name(case.rules[case.best])}"
+            words = f"{ws.plain(mid)} × {ws.rule_name(case.rules[case.best])}"
         else:
             words = "diverges"
         ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5)
-        ax.text(1.29, y, case.verdict, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=colour,
+        ax.text(1.33, y, case.verdict, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=colour,
                 fontweight="bold")
     ax.set_xscale("log")
     low, high = ax.get_xlim()

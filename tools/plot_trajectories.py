@@ -279,9 +279,8 @@ def draw_rule(sheet, source):
         ax.set_xlabel("gradient")
         if k == 0:
             ax.set_ylabel("update")
-    sheet.title("The rule: update against gradient", f"{t.gradient.shape[-1]} sampled coordinates"
-                + ("" if shared else ", each with factors of its own")
-                + f"; dashed: gradient descent with the rate {ws.plain(slope, 2)}")
+    note = f"{t.gradient.shape[-1]} coordinates" + ("" if shared else ", each with its own factor")
+    sheet.title("The rule: update against gradient", f"{note}; dashed: gradient descent, rate {ws.plain(slope, 2)}")
     bar = sheet.axes(6.87, 0.75, 0.07, 1.4)
     handle = plt.colorbar(cloud, cax=bar)
     handle.solids.set(alpha=1)

@@ -9,6 +9,7 @@ yours may import it too:
     wf.Evaluation("runs/quickstart/evaluation.h5").cases[0].curve    # (rule, seed, inner_step)
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -78,7 +79,7 @@ def require_path(path):
 def open_output(path):
     """A text stream: standard output for "-"."""
     if path == "-":
-        return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="")
+        return contextlib.nullcontext(sys.stdout)
     try:
         return open(path, "w", encoding="utf-8", newline="")
     except OSError as error:

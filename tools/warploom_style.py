@@ -3,6 +3,7 @@
 Colours are those of Okabe and Ito (2008). The learned rule has the one warm, saturated colour and the
 heaviest line; hand-designed rules keep their colour in every picture.
 """
+import os
 import warnings
 
 import matplotlib
@@ -59,9 +60,13 @@ def add_output(parser, default):
 
 
 def check_output(path):
-    """Before the work: an ending that is known."""
+    """Before the work: an ending that is known, in a folder that is there."""
     if path.rsplit(".", 1)[-1].lower() not in FORMATS:
         raise wf.ToolError(wf.USAGE, f"{path}: the ending says what to draw: use .png, .svg or .pdf")
+    folder = os.path.dirname(path) or "."
+    if not os.access(folder, os.W_OK):
+        why = "cannot write there" if os.path.isdir(folder) else "no such directory"
+        raise wf.ToolError(wf.CANNOT_CREATE, f"{path}: cannot be written: {why}: {folder}")
 
 
 def save(figure, path):
@@ -110,18 +115,24 @@ def _log_label(value, _):
     return f"$10^{{{exponent}}}$" if factor == 1 else f"${factor}{{\\times}}10^{{{exponent}}}$"
 
 
-def log_axis(axis):
-    """A logarithmic axis with plain numbers, and marks between decades where decades are few."""
+def _log_ticks(low, high, subs, stride):
+    """Positions sub x 10^k in view, every stride-th decade."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [sub * 10.0**k for k in decades if k % stride == 0 for sub in subs]
+    return [t for t in ticks if low * 0.999 <= t <= high * 1.001]
+
+
+def log_axis(axis, most=6):
+    """Plain numbers on a logarithmic axis whose limits are final: at most so many, at least two."""
     low, high = sorted(axis.get_view_interval())
-    decades = np.log10(high / low) if low > 0 else 9
-    subs = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0) if decades > 0.5 else None
-    if subs is None:
-        axis.set_major_locator(ticker.MaxNLocator(5))
+    choices = [((1, 2, 5), 1), ((1, 3), 1), ((1,), 1)] + [((1,), k) for k in (2, 3, 4, 5, 10, 20)]
+    ticks = next((t for t in (_log_ticks(low, high, *c) for c in choices) if len(t) <= most), [])
+    if len(ticks) < 2:
+        ticks = [t for t in ticker.MaxNLocator(most - 1).tick_values(low, high) if low <= t <= high]
         axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:.6g}"))
-        axis.set_minor_locator(ticker.NullLocator())
-        return
-    axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=8 if decades > 2.5 else 20))
-    axis.set_major_formatter(ticker.FuncFormatter(_log_label))
+    else:
+        axis.set_major_formatter(ticker.FuncFormatter(_log_label))
+    axis.set_major_locator(ticker.FixedLocator(ticks))
     axis.set_minor_formatter(ticker.NullFormatter())
 
 

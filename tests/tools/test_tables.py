@@ -1,0 +1,105 @@
+"""Tables: comparisons tell equal runs from others; CSV gives back every number of the files."""
+import csv
+import io
+import json
+import shutil
+
+from fixture import QUADRATIC, evaluate, expect, expect_equal, tool, train
+
+import h5py
+import numpy as np
+
+import warploom_files as wf
+
+
+def rows_of(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+def check_comparison():
+    train(QUADRATIC, "one")
+    train(QUADRATIC, "two", ranks=2)
+    train(QUADRATIC, "other", "seed=2")
+    train(QUADRATIC, "slow", "outer.learning_rate=1e-4", "rule.hidden=[5]")
+    evaluate("one")
+    expect("the same bits" in tool("compare_runs.py", "one", "two"), "1 and 2 ranks are not found to be equal")
+    seeds = tool("compare_runs.py", "one", "other")
+    expect("differ, as the seeds do" in seeds and "Over 2 seeds" in seeds, seeds)
+    text = tool("compare_runs.py", "one", "slow")
+    for word in ("outer.learning_rate", "0.01", "0.0001", "rule.hidden", "[5]", "as the configurations do", "learned (lstm)"):
+        expect(word in text, f"'{word}' is missing in\n{text}")
+    expect("output" not in text, f"book-keeping counts as a difference in\n{text}")
+    data = json.loads(tool("compare_runs.py", "one", "slow", "other", "--json", "-"))
+    expect_equal("differences", {"seed", "outer.learning_rate", "rule.hidden"}, set(data["differences"]))
+    with h5py.File("one/optimizer.h5") as file:
+        expect_equal("digest", wf.text_of(file.attrs["digest"]), data["runs"][0]["digest"])
+    with open("one/metrics.jsonl") as file:
+        last = [json.loads(line)["meta_loss"] for line in file][-6:]
+    got = data["runs"][0]["figures"]["meta-loss, last tenth"]
+    expect(abs(got - sum(last) / 6) <= 1e-9 * abs(got), f"mean of the last tenth: {got}, expected {sum(last) / 6}")
+    check_tampered()
+
+
+def check_tampered():
+    """The same configuration with another digest is said aloud."""
+    shutil.copytree("one", "changed")
+    for path in (wf.Run("changed").checkpoints()):
+        with h5py.File(path[1], "r+") as file:
+            file.attrs["digest"] = "0123456789abcdef"
+    expect("although the configurations do not" in tool("compare_runs.py", "one", "changed"), "another digest goes unnoticed")
+
+
+def check_metrics():
+    rows = rows_of(tool("export_csv.py", "one"))
+    with open("one/metrics.jsonl") as file:
+        wanted = [json.loads(line) for line in file]
+    expect_equal("columns", list(wanted[0]), rows[0])
+    expect_equal("rows", len(wanted), len(rows) - 1)
+    for row, line in zip(rows[1:], wanted):
+        for name, text in zip(rows[0], row):
+            expect(text == "" and line[name] is None or float(text) == line[name], f"{name}: {text}, expected {line[name]}")
+
+
+def check_datasets():
+    listed = rows_of(tool("export_csv.py", "one/evaluation.h5"))
+    expect("case-00/curve" in [r[0] for r in listed] and "rule seed inner_step" in [r[3] for r in listed], f"{listed}")
+    rows = rows_of(tool("export_csv.py", "one/evaluation.h5", "case-00/final_loss", "case-00/heldout_loss"))
+    expect_equal("head", ["rule", "seed", "final_loss", "heldout_loss"], rows[0])
+    with h5py.File("one/evaluation.h5") as file:
+        final, heldout = (file[f"case-00/{n}"][()] for n in ("final_loss", "heldout_loss"))
+    expect_equal("rows", final.size, len(rows) - 1)
+    names = [r[0] for r in rows[1:]]
+    expect_equal("names", ["learned (lstm)"] * 4 + ["sgd"] * 4, names[:8])
+    same = lambda text, value: text == "" and np.isnan(value) or text != "" and float(text) == value
+    expect(all(same(r[2], a) and same(r[3], b) for r, a, b in zip(rows[1:], final.ravel(), heldout.ravel())), "values differ")
+    wide = rows_of(tool("export_csv.py", "one/trajectory.h5", "gradient", "--wide"))
+    with h5py.File("one/trajectory.h5") as file:
+        gradient = file["gradient"][()]
+    expect_equal("wide shape", (gradient.shape[0] * gradient.shape[1], gradient.shape[2] + 2), (len(wide) - 1, len(wide[0])))
+    got = np.array([[x or "nan" for x in r[2:]] for r in wide[1:]], dtype=np.float32)
+    expect(np.array_equal(got, gradient.reshape(got.shape), equal_nan=True), "wide values differ")
+    expect_equal("text", [["case-00/rule_name"], ["learned (lstm)"], ["sgd"]],
+                 rows_of(tool("export_csv.py", "one/evaluation.h5", "case-00/rule_name"))[:3])
+    tool("export_csv.py", "one/trajectory.h5", "metrics/meta_loss", "-o", "loss.csv")
+    with open("loss.csv") as file:
+        expect_equal("coordinates of a scale", ["1", "2", "3"], [r[0] for r in csv.reader(file)][1:4])
+
+
+def check_configuration():
+    """The configuration that the tools understand is the one that the program resolved."""
+    c = wf.Run("one").configuration
+    wanted = {"seed": 1, "output": "one", "task.family": "quadratic", "task.dimension": 5, "rule.hidden": [4], "episode.steps": [12],
+              "outer.learning_rate": 0.01, "trajectory.hidden": False, "precondition.name": "none"}
+    for key, value in wanted.items():
+        expect_equal(key, value, c.get(key))
+    mixture = wf.parse_configuration('seed: 1\noutput: "a, \\"b\\""\ntask:\n- family: quadratic\n  dimension: 5\n'
+                                     '- family: mlp\n  widths: [3, 4]\nrule:\n  name: lstm\n')
+    expect_equal("mixture", {"seed": 1, "output": 'a, "b"', "task[0].family": "quadratic", "task[0].dimension": 5,
+                             "task[1].family": "mlp", "task[1].widths": [3, 4], "rule.name": "lstm"}, mixture)
+
+
+check_comparison()
+check_metrics()
+check_datasets()
+check_configuration()
+print("ok")

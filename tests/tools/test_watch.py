@@ -1,0 +1,65 @@
+"""Following a run: states told apart, redrawing on a terminal, an end when the run ends."""
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+
+from fixture import PROGRAM, QUADRATIC, TOOLS, expect, expect_equal, tool, train
+
+
+def state_of(run):
+    return json.loads(tool("watch.py", run, "--once", "--json", "-"))[0]
+
+
+def check_states():
+    train(QUADRATIC, "stopped", code=75, options=["--stop-after", "25"])
+    s = state_of("stopped")
+    expect_equal("step", (25, 60, "running", 25), (s["meta_step"], s["of"], s["state"], s["last_checkpoint"]))
+    expect(s["steps_a_second"] > 0 and abs(s["seconds_left"] * s["steps_a_second"] - 35) < 1e-6, f"time left: {s}")
+    long_ago = time.time() - 10000
+    os.utime("stopped/metrics.jsonl", (long_ago, long_ago))
+    expect_equal("state of one that is silent", "quiet", state_of("stopped")["state"])
+    expect("--resume" in tool("watch.py", "stopped", "--once"), "no word on how to go on")
+    train(QUADRATIC, "stopped", options=["--resume"])
+    expect_equal("state at the end", ("finished", 60), tuple(state_of("stopped")[k] for k in ("state", "meta_step")))
+    text = tool("watch.py", "stopped", "--once")
+    expect("100 %" in text and "finished" in text and "quadratic" in text, text)
+    with open("stopped/metrics.jsonl", "a") as file:
+        file.write('{"meta_step":61,"meta_lo')
+    expect_equal("a line half written", 60, state_of("stopped")["meta_step"])
+    os.makedirs("empty")
+    with open("stopped/config.yaml") as config, open("empty/config.yaml", "w") as copy:
+        copy.write(config.read())
+    expect("waiting for the first meta-step" in tool("watch.py", "empty", "--once"), "a run that has not begun")
+
+
+def check_follow():
+    """On a terminal it redraws in place, and ends with the run by itself."""
+    with open("live.yaml", "w") as file:
+        file.write(QUADRATIC)
+    os.makedirs("live")
+    with open("stopped/config.yaml") as config, open("live/config.yaml", "w") as copy:
+        copy.write(config.read())
+    master, slave = pty.openpty()
+    watching = subprocess.Popen([sys.executable, TOOLS / "watch.py", "live", "--every", "0.2"], stdout=slave, stderr=slave)
+    os.close(slave)
+    subprocess.run([PROGRAM, "train", "live.yaml", "--quiet", "--set", "output=live", "--set", "outer.steps=300"], check=True,
+                   stdout=subprocess.DEVNULL, timeout=100)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    expect_equal("exit code of watch.py", 0, watching.wait(timeout=30))
+    expect(b"\x1b[" in shown and b"waiting for the first" in shown and b"100 %" in shown, f"{shown[-400:]!r}")
+
+
+check_states()
+check_follow()
+print("ok")
