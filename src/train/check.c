@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "train/check_impl.h"
 
-enum { LADDER = 16, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
+enum { LADDER = 20, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
 static const double LADDER_TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double LADDER_RATIO = 0.316227766016837933;
 static const double AGREEMENT = 1e-12;      /* of engine and rollout */
@@ -340,7 +340,7 @@ static wl_status check_problem(const wl_problem *p, const wl_config *config,
   report->n_tasks = p->n_tasks;
   report->second_order = p->spec.second_order;
   report->passed = true;
-  wl_status status = wl_model_init(p->model, p->tasks[0], p->seed, phi);
+  wl_status status = wl_problem_start(config, p->model, p->tasks[0], p->seed, phi);
   if (status == WL_OK && request->dump) status = wl_dump_create(p, phi, &dump);
   if (status == WL_OK) status = check_tasks(p, phi, config, request, dump, report);
   wl_dump_destroy(&dump);

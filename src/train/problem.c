@@ -1,6 +1,7 @@
 /* problem.c - tasks, window policy and model from a configuration. */
 #include "train/problem.h"
 
+#include "train/evaluate.h"
 #include "train/schema.h"
 
 static wl_status create_tasks(const wl_config *config, wl_problem *p) {
@@ -44,4 +45,11 @@ void wl_problem_destroy(wl_problem *p) {
   for (int i = 0; p->tasks && i < p->n_tasks; i++) wl_task_destroy(&p->tasks[i]);
   wl_free(p->tasks);
   *p = (wl_problem){0};
+}
+
+wl_status wl_problem_start(const wl_config *config, const wl_model *model, const wl_task *task,
+                           uint64_t seed, double *phi) {
+  const char *trained = wl_map_string(wl_config_map(config, "", 0), "start");
+  if (*trained) return wl_trained_read_phi(trained, &model->phi, phi);
+  return wl_model_init(model, task, seed, phi);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "train/evaluate.h"
 #include "train/problem.h"
 #include "train/replay.h"
 
@@ -62,14 +61,6 @@ static wl_status create_reduction(wl_trainer *tr) {
   return WL_OK;
 }
 
-/* Initial meta-parameters: drawn by the seed, or those of a trained optimizer. */
-static wl_status init_phi(wl_trainer *tr) {
-  const char *start = wl_map_string(wl_config_map(tr->config, "", 0), "start");
-  if (*start) return wl_trained_read_phi(start, &tr->model->phi, tr->phi);
-  WL_TRY(wl_replay_create(tr, &tr->replay));
-  return wl_model_init(tr->model, tr->tasks[0], tr->seed, tr->phi);
-}
-
 static wl_status build(wl_trainer *tr) {
   const wl_map *outer = wl_config_map(tr->config, "outer", 0);
   WL_TRY(adopt_problem(tr));
@@ -80,7 +71,8 @@ static wl_status build(wl_trainer *tr) {
   WL_TRY(create_reduction(tr));
   WL_TRY(WL_NEW(tr->phi, tr->model->phi.size));
   WL_TRY(wl_outer_create(tr->config, &tr->model->phi, &tr->outer));
-  return init_phi(tr);
+  WL_TRY(wl_replay_create(tr, &tr->replay));
+  return wl_problem_start(tr->config, tr->model, tr->tasks[0], tr->seed, tr->phi);
 }
 
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out) {
