@@ -1,0 +1,104 @@
+#!/bin/bash
+# Repeats the tables of docs/mathematics.md: docs/experiments/run.sh [TABLE...]
+#
+#   cost         seconds of a meta-step, the fastest of 11, against the number of inner parameters
+#   truncation   the rate that windows of 1, 20, 100 and all 400 steps learn
+#   order        the same by first order; size of the meta-gradient by either order
+#   containment  Meta-SGD's factors beside those of a scale warp
+#   failures     a trained optimizer away from where it was trained (needs Fashion-MNIST)
+#
+#   WARPLOOM     the program (default: build/warploom)
+#   OUTPUT       folder of the runs (default: runs/experiments)
+#
+# Without a name: all but failures, in about a minute on an idle core.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+warploom=${WARPLOOM:-$here/../../build/warploom}
+output=${OUTPUT:-runs/experiments}
+export OPENBLAS_NUM_THREADS=1
+
+case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+[ -x "$warploom" ] || { echo "run.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
+
+train() { # CONFIG RUN OPTIONS...
+  local config=$here/$1.yaml run=$output/$2
+  shift 2
+  "$warploom" train "$config" --quiet --set output="$run" "$@" >/dev/null
+}
+# Values of meta-parameters as "a b c"; h5dump prints them as "   (0): a, b, c".
+parameters() { # RUN BLOCK
+  h5dump -d "/phi/$2" "$output/$1/optimizer.h5" | awk '/DATA \{/ { on = 1; next } on && /\}/ { exit } on' |
+    sed 's/^ *([0-9,]*)://; s/,/ /g' | xargs
+}
+# The final loss of a rule in eval's first table.
+final_loss() { # TABLE RULE
+  sed -n "s/^ *$2 *[^ ]* *\([0-9.]* +- [0-9.]*\).*/\1/p" "$1" | head -n 1
+}
+rate_row() { # LABEL RUN
+  "$warploom" eval "$output/$2" --quiet --no-picture --units 4 >"$output/$2/table.txt"
+  printf '| %s | %.4f | %s |\n' "$1" "$(parameters "$2" rule.rate)" \
+    "$(final_loss "$output/$2/table.txt" 'learned (sgd)')"
+}
+
+cost() {
+  printf '\n| n | seconds of a meta-step | microseconds for each coordinate-step |\n| --- | --- | --- |\n'
+  local batch
+  for batch in 10 100 1000; do
+    train cost cost-$batch --set task.batch=$batch
+    grep -o '"compute_seconds":[0-9.e+-]*' "$output/cost-$batch/metrics.jsonl" | cut -d: -f2 | sort -g | head -n 1 |
+      awk -v n=$((10 * batch)) '{ printf "| %d | %.4f | %.3f |\n", n, $1, 1e6 * $1 / n / 20 }'
+  done
+}
+
+truncation() {
+  printf '\n| K | learned rate | final loss after 400 steps |\n| --- | --- | --- |\n'
+  local row
+  for row in "1 1600" "20 1600" "100 800" "400 200"; do
+    set -- $row
+    train truncation truncation-$1 --set window.steps=$1 --set outer.steps=$2
+    rate_row "$1" truncation-$1
+  done
+  sed -n 's/^ *sgd *\([0-9.]*\) *\([0-9.]* +- [0-9.]*\).*/| tuned for 400 steps | \1 | \2 |/p' \
+    "$output/truncation-400/table.txt"
+}
+
+gradient_norm() { # K ORDER
+  "$warploom" check "$here/truncation.yaml" --quiet --windows 0 --set window.steps=$1 --set window.order=$2 |
+    awk '$1 == "rule.rate" { print $3 }'
+}
+
+order() {
+  printf '\n| order, K = 400 | learned rate | final loss after 400 steps |\n| --- | --- | --- |\n'
+  local K
+  for order in first second; do
+    train truncation order-$order --set window.order=$order
+    rate_row "$order" order-$order
+  done
+  printf '\n| K | first order, absolute dF/drate | second order |\n| --- | --- | --- |\n'
+  for K in 1 5 20 100; do
+    printf '| %d | %s | %s |\n' $K "$(gradient_norm $K first)" "$(gradient_norm $K second)"
+  done
+}
+
+containment() {
+  train containment meta-sgd --set precondition.name=diagonal
+  train containment warp-scale --set task.warp=scale
+  printf '\n| coordinate | Meta-SGD, alpha | scale warp, s^2 |\n| --- | --- | --- |\n'
+  paste <(parameters meta-sgd precondition.x | tr ' ' '\n') \
+    <(parameters warp-scale warp.x.scale.scale | tr ' ' '\n') |
+    awk '{ printf "| %d | %.3f | %.3f |\n", NR, $1, $2 * $2; a += $1; b += $2 * $2 }
+         END { printf "| mean | %.3f | %.3f |\n", a / NR, b / NR }'
+}
+
+failures() {
+  "$warploom" eval "$here/../../jobs/trained/fashion-mlp.h5" --vary horizon,width,depth,activation,scale --seeds 3 \
+    --no-picture --output "$output/failures.h5"
+}
+
+mkdir -p "$output"
+for table in ${*:-cost truncation order containment}; do
+  case $table in
+    cost | truncation | order | containment | failures) $table ;;
+    *) echo "run.sh: no table '$table'; see --help" >&2; exit 64 ;;
+  esac
+done
