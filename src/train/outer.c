@@ -7,6 +7,7 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
+#define BELOW_ONE 0.999999 /* a decay of 1 has no bias correction */
 
 const wl_option wl_outer_options[] = {
     {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run."},
@@ -15,9 +16,9 @@ const wl_option wl_outer_options[] = {
      "A meta-step after each window, or after each meta-batch of whole episodes (gradients of their windows added)."},
     {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1", "The optimizer of the meta-parameters."},
     {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1", "Its rate, before the schedule."},
-    {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 1, "1", "Decay of the first moment."},
-    {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 1, "1", "Decay of the second moment."},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, AT_LEAST(0), "1", "Added to the root of the second moment."},
+    {"beta1", WL_OPT_REAL, "0.9", NULL, 0, BELOW_ONE, "1", "Decay of the first moment."},
+    {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the second moment."},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, DBL_MIN, DBL_MAX, "1", "Added to the root of the second moment."},
     {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd."},
     {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Decoupled decay of adamw, times the rate."},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Bound on each element of the meta-gradient; 0: none."},
