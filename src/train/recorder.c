@@ -140,21 +140,21 @@ static void observe(void *context, const wl_step_view *step) {
   memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
 }
 
-/* Room for one slot more; what it holds is undefined. */
-static bool grow(wl_recorder *r) {
-  if (r->used < r->capacity) return true;
+/* Room for `more` slots; what they hold is undefined. */
+static wl_status grow(wl_recorder *r, int64_t more) {
+  if (r->used + more <= r->capacity) return WL_OK;
   unsigned char *bigger = NULL;
-  const int64_t capacity = 2 * r->capacity + 4;
-  if (wl_alloc((void **)&bigger, (size_t)capacity, r->slot_bytes) != WL_OK) return false;
+  const int64_t capacity = 2 * r->capacity + 3 + more;
+  WL_TRY(wl_alloc((void **)&bigger, (size_t)capacity, r->slot_bytes));
   if (r->used > 0) memcpy(bigger, r->slots, (size_t)r->used * r->slot_bytes);
   wl_free(r->slots);
   r->slots = bigger;
   r->capacity = capacity;
-  return true;
+  return WL_OK;
 }
 
 void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer, void **context) {
-  if (u >= r->units || !grow(r)) return;
+  if (u >= r->units || grow(r, 1) != WL_OK) return;
   size_t bytes;
   const wl_unit *unit = tr->unit[u];
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
@@ -187,13 +187,19 @@ static wl_status append_unit(const wl_recorder *r, unsigned char *slots, int64_t
   return WL_OK;
 }
 
+/* Rank 0 makes room for all slots before one is sent: afterwards senders would wait for ever. */
+static wl_status reserve(wl_recorder *r, wl_comm *comm) {
+  int64_t others = wl_comm_rank(comm) == 0 ? 0 : r->used;
+  WL_TRY(wl_comm_sum_int64(comm, &others, 1));
+  return wl_comm_agree(comm, wl_comm_rank(comm) == 0 ? grow(r, others) : WL_OK);
+}
+
 /* Rank 0: all ranks' slots behind its own. */
 static wl_status collect(wl_recorder *r, wl_comm *comm) {
   for (int rank = 1; rank < wl_comm_size(comm); rank++) {
     int64_t count = 0;
     WL_TRY(wl_comm_receive(comm, &count, sizeof count, rank));
     for (int64_t i = 0; i < count; i++) {
-      if (!grow(r)) return WL_ERR_OS;
       WL_TRY(wl_comm_receive(comm, r->slots + (size_t)r->used++ * r->slot_bytes, r->slot_bytes, rank));
     }
   }
@@ -209,6 +215,7 @@ static wl_status deliver(const wl_recorder *r, wl_comm *comm) {
 
 wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, wl_trajectory *file) {
   const bool root = wl_comm_rank(tr->comm) == 0;
+  WL_TRY(reserve(r, tr->comm));
   const wl_status moved = root ? collect(r, tr->comm) : deliver(r, tr->comm);
   wl_status status = moved;
   for (int64_t u = 0; root && status == WL_OK && u < r->units; u++)
