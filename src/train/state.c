@@ -251,7 +251,8 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_arrays *a)
   return WL_OK;
 }
 
-/* Keys that a resumed run may change: they do not touch what is computed. */
+/* Keys that a resumed run may change: they do not touch what is computed, but that the end of a
+ * cosine schedule moves with outer.steps. */
 static bool may_change(const char *line) {
   static const char *const free_keys[] = {"output:", "threads:", "checkpoint.", "trajectory.", "outer.steps:", "window.memory:", NULL};
   for (int i = 0; free_keys[i]; i++)
@@ -306,9 +307,12 @@ wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schem
   *found = status == WL_OK;
   const bool none = status == WL_ERR_NO_INPUT;
   if (none) status = WL_OK;
-  WL_TRY(wl_comm_agree(tr->comm, status));
-  WL_TRY(wl_comm_same(tr->comm, "the newest valid checkpoint", (uint64_t)step));
-  if (none) return WL_OK;
+  status = wl_comm_agree(tr->comm, status);
+  if (status == WL_OK) status = wl_comm_same(tr->comm, "the newest valid checkpoint", (uint64_t)step);
+  if (none || status != WL_OK) {
+    wl_file_close(&file);
+    return status;
+  }
   status = same_run(tr, file, schema, path);
   if (status == WL_OK) status = load_fields(tr, file, path);
   wl_file_close(&file);
