@@ -95,20 +95,61 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   for (int i = 0; i < n && *count < MAX_CASES; i++) {
     wl_eval_case *c = &cases[*count];
     const wl_status status = run_one(cli, q, v[i].name, v[i].override[0] ? v[i].override : NULL, v[i].steps_factor, c);
-    if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA) note_case(c, v[i].name, wl_last_error());
+    if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA || status == WL_ERR_CONFIG) note_case(c, v[i].name, wl_last_error());
     else WL_TRY(status);
     (*count)++;
   }
   return WL_OK;
 }
 
-static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, wl_eval_case *cases, int *count) {
+/* The trained setting: a case for each family of a mixture. */
+static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases, int *count) {
+  const int families = wl_config_count(config, "task");
+  if (families == 1) return run_one(cli, q, "trained", NULL, 1, &cases[(*count)++]);
+  for (int i = 0; i < families && *count < MAX_CASES; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "task %d, %s", i, wl_map_variant(wl_config_map(config, "task", i)));
+    q->setting.task = i;
+    WL_TRY(run_one(cli, q, name, NULL, 1, &cases[(*count)++]));
+  }
+  q->setting.task = 0; /* what is varied is the first */
+  return WL_OK;
+}
+
+/* Does `visit` with each axis that --vary names; the first failure ends it. */
+static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis), void *context) {
   char axes[256], *rest, *axis;
   snprintf(axes, sizeof axes, "%s", wl_argument_text(&cli->arguments, "vary", ""));
-  WL_TRY(run_one(cli, q, "trained", NULL, 1, &cases[(*count)++]));
-  for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest))
-    WL_TRY(run_axis(cli, q, trained->config, axis, cases, count));
+  for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest)) WL_TRY(visit(context, axis));
   return WL_OK;
+}
+
+/* A misspelt axis is told before minutes are spent on the others. */
+static wl_status check_axis(void *context, const char *axis) {
+  const wl_trained *trained = context;
+  wl_variation v[WL_MAX_VARIATIONS];
+  int n;
+  char note[160];
+  return wl_variations(trained->config, axis, v, &n, note, sizeof note);
+}
+
+typedef struct axis_run {
+  wl_cli *cli;
+  request *q;
+  const wl_config *config;
+  wl_eval_case *cases;
+  int *count;
+} axis_run;
+
+static wl_status visit_axis(void *context, const char *axis) {
+  const axis_run *run = context;
+  return run_axis(run->cli, run->q, run->config, axis, run->cases, run->count);
+}
+
+static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, wl_eval_case *cases, int *count) {
+  axis_run run = {cli, q, trained->config, cases, count};
+  WL_TRY(run_trained(cli, q, trained->config, cases, count));
+  return for_axes(cli, visit_axis, &run);
 }
 
 /* Rank 0: the table, the JSON, the file, the picture. */
@@ -130,6 +171,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   int count = 0;
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
+  if (status == WL_OK) status = for_axes(cli, check_axis, trained);
   status = wl_cli_agree(cli, status);
   if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
   if (status == WL_OK) status = wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? report(cli, &q, trained, cases, count) : WL_OK);

@@ -35,7 +35,20 @@ static bool has_accuracy(const wl_eval_case *c) {
   return false;
 }
 
+/* Where a ratio of losses says nothing: one is not positive, or every hand-designed rule diverged. */
+static void print_gap(const wl_eval_case *c, FILE *out) {
+  static const char *const words[] = {"wins against", "ties with", "loses to"};
+  if (isnan(c->gap)) fprintf(out, "  The learned rule wins: every hand-designed rule diverges on one of these tasks.\n");
+  else
+    fprintf(out, "  The learned rule %s tuned %s: difference of final losses %.4g (95 %%: %.4g to %.4g).\n",
+            words[c->verdict], c->entry[c->best].rule, c->gap, c->gap - c->gap_half, c->gap + c->gap_half);
+}
+
 static void print_verdict(const wl_eval_case *c, FILE *out) {
+  if (isnan(c->difference) && c->verdict != WL_FAILS) {
+    print_gap(c, out);
+    return;
+  }
   const char *against = c->entry[c->best].rule;
   const double ratio = pow(10.0, c->difference), times = pow(10.0, c->difference_half);
   switch (c->verdict) {
@@ -128,6 +141,8 @@ static json_t *case_json(const wl_eval_case *c) {
     json_object_set_new(o, "best_hand_designed", json_string(c->entry[c->best].rule));
     json_object_set_new(o, "log10_ratio", number(c->difference));
     json_object_set_new(o, "log10_ratio_half_width", number(c->difference_half));
+    json_object_set_new(o, "difference", number(c->gap));
+    json_object_set_new(o, "difference_half_width", number(c->gap_half));
     json_object_set_new(o, "verdict", json_string(verdicts[c->verdict]));
   }
   for (int i = 0; i < c->entries; i++) json_array_append_new(rules, entry_json(&c->entry[i], c->seeds));

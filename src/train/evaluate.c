@@ -211,19 +211,32 @@ static wl_status enter_baseline(const runner *r, const char *name, wl_eval_entry
   return status;
 }
 
-/* The learned rule against the best hand-designed one, paired over sets. */
-static void judge(wl_eval_case *c) {
-  double difference[WL_MAX_SEEDS];
-  const wl_eval_entry *learned = &c->entry[0];
-  c->best = 1;
+/* The hand-designed entry of lowest mean; one whose runs diverged only where all did. */
+static int best_entry(const wl_eval_case *c) {
+  int best = 1;
   for (int i = 2; i < c->entries; i++)
-    if (!(c->entry[i].mean >= c->entry[c->best].mean) || isnan(c->entry[c->best].mean)) c->best = i;
-  for (int64_t s = 0; s < c->seeds; s++)
-    difference[s] = log10(learned->final[s]) - log10(c->entry[c->best].final[s]);
-  wl_interval(difference, c->seeds, &c->difference, &c->difference_half);
+    if (c->entry[i].mean < c->entry[best].mean || isnan(c->entry[best].mean)) best = i;
+  return best;
+}
+
+/* The learned rule against the best hand-designed one, paired over sets: by the ratio of losses, and
+ * where they are not positive by their difference. */
+static void judge(wl_eval_case *c) {
+  double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
+  const wl_eval_entry *learned = &c->entry[0];
+  c->best = best_entry(c);
+  const wl_eval_entry *best = &c->entry[c->best];
+  for (int64_t s = 0; s < c->seeds; s++) {
+    ratio[s] = log10(learned->final[s]) - log10(best->final[s]);
+    gap[s] = learned->final[s] - best->final[s];
+  }
+  wl_interval(ratio, c->seeds, &c->difference, &c->difference_half);
+  wl_interval(gap, c->seeds, &c->gap, &c->gap_half);
+  const double middle = isnan(c->difference) ? c->gap : c->difference;
+  const double half = isnan(c->difference) ? c->gap_half : c->difference_half;
   if (learned->diverged > 0 || !(learned->mean < c->start)) c->verdict = WL_FAILS;
-  else if (c->difference + c->difference_half < 0) c->verdict = WL_WINS;
-  else if (c->difference - c->difference_half > 0) c->verdict = WL_LOSES;
+  else if (isnan(best->mean) || middle + half < 0) c->verdict = WL_WINS;
+  else if (middle - half > 0) c->verdict = WL_LOSES;
   else c->verdict = WL_TIES;
 }
 
@@ -248,9 +261,9 @@ wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval
   const int64_t jobs = setting->seeds * setting->units;
   *out = (wl_eval_case){.steps = setting->steps, .seeds = setting->seeds, .entries = N_BASELINES + 1};
   snprintf(out->name, sizeof out->name, "%s", name);
-  wl_status status = wl_task_create(wl_config_map(trained->config, "task", 0), setting->seed, &task);
-  if (status == WL_OK)
-    status = wl_task_create_unwarped(wl_config_map(trained->config, "task", 0), setting->seed, &plain);
+  const wl_map *map = wl_config_map(trained->config, "task", setting->task);
+  wl_status status = wl_task_create(map, setting->seed, &task);
+  if (status == WL_OK) status = wl_task_create_unwarped(map, setting->seed, &plain);
   const runner r = {task, plain, setting, comm};
   if (status == WL_OK) status = WL_NEW(out->entry, out->entries);
   if (status == WL_OK) status = WL_NEW(outcomes, jobs > setting->tune_units ? jobs : setting->tune_units);

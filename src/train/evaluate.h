@@ -2,7 +2,7 @@
  *
  * Protocol (google/learned_optimization, and the tables of docs): each hand-designed rule's rate is
  * tuned for the very horizon, on tasks of WL_SPACE_TUNE, on half-decades 1e-7 .. 1 (extended while the
- * best lies at an end), then refined by quarter-decades. All are then run on tasks of WL_SPACE_EVAL,
+ * best lies at the upper end), then refined by quarter-decades. All are then run on tasks of WL_SPACE_EVAL,
  * the same for every rule: `seeds` sets of `units` tasks. Intervals are over seeds (Student's t, 95 %).
  * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean. */
 #ifndef WL_TRAIN_EVALUATE_H
@@ -39,6 +39,7 @@ typedef struct wl_eval_setting {
   int64_t tune_units;  /* tasks for tuning a rate */
   uint64_t seed;
   int threads;
+  int task;            /* of the configuration's, where it is a mixture */
 } wl_eval_setting;
 
 /* One rule's outcome. Arrays are owned by the case. */
@@ -65,7 +66,8 @@ typedef struct wl_eval_case {
   int entries;
   wl_eval_entry *entry;/* [entries]; none when there is a note */
   int best;            /* the best hand-designed entry */
-  double difference, difference_half; /* log10(learned) - log10(best), paired over seeds */
+  double difference, difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
+  double gap, gap_half;               /* learned - best, paired likewise */
   wl_verdict verdict;
 } wl_eval_case;
 

@@ -85,6 +85,16 @@ static bool vary_scale(const wl_map *task, wl_variation *out, int *count) {
   return true;
 }
 
+/* Of a mixture the first family is varied: "task.widths=.." is "task.0.widths=.." there. */
+static void name_first(wl_variation *v, int count) {
+  for (int i = 0; i < count; i++) {
+    char key[sizeof v->override];
+    if (strncmp(v[i].override, "task.", 5) != 0) continue;
+    snprintf(key, sizeof key, "%s", v[i].override + 5);
+    snprintf(v[i].override, sizeof v[i].override, "task.0.%.*s", (int)(sizeof v->override - 8), key);
+  }
+}
+
 wl_status wl_variations(const wl_config *config, const char *axis, wl_variation out[WL_MAX_VARIATIONS], int *count,
                         char *note, size_t note_size) {
   static const char *const activations[] = {"sigmoid", "tanh", "relu", "elu", NULL};
@@ -100,6 +110,7 @@ wl_status wl_variations(const wl_config *config, const char *axis, wl_variation 
   else if (strcmp(axis, "scale") == 0) applies = vary_scale(task, out, count);
   else
     return WL_FAIL(WL_ERR_USAGE, "--vary %s: unknown; accepted are horizon, width, depth, activation, data, scale", axis);
+  if (wl_config_count(config, "task") > 1) name_first(out, *count);
   if (!applies) snprintf(note, note_size, "the task family '%s' has no %s to vary", wl_map_variant(task), axis);
   return WL_OK;
 }
