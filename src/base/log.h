@@ -13,7 +13,7 @@ void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)
 void wl_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Progress: on a terminal one line that redraws, elsewhere a plain line now and then
- * (at most one each `interval` seconds). Call as often as you like. `text` is shown after
+ * (at most one in half a minute). Call as often as you like. `text` is shown after
  * "done/total  rate  time left". */
 void wl_log_progress(const char *what, long done, long total, const char *text);
 void wl_log_progress_end(void);

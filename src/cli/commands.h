@@ -48,10 +48,8 @@ wl_status wl_cli_agree(wl_cli *cli, wl_status mine);
 /* The help page of a subcommand. */
 void wl_command_help(const wl_command *command, bool roff, FILE *out);
 
-/* The run functions, wl_cmd_<name>. */
-#define WL_COMMAND(name)                     \
-  extern const wl_command wl_command_##name; \
-  wl_status wl_cmd_##name(wl_cli *cli, int argc, char **argv);
+/* Each command's own. */
+#define WL_COMMAND(name) extern const wl_command wl_command_##name;
 #include "cli/commands.def"
 #undef WL_COMMAND
 
