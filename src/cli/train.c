@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
+#include "train/problem.h"
 #include "train/schema.h"
 #include "train/train.h"
 
@@ -65,8 +66,12 @@ static wl_status make_request(const wl_cli *cli, wl_train_request *request) {
   return time_limit(&cli->arguments, &request->time_limit);
 }
 
+/* Tasks and model are built too: much of what can be wrong shows only there. */
 static wl_status print_configuration(const wl_config *config) {
   char *text = NULL;
+  wl_problem problem;
+  WL_TRY(wl_problem_create(config, &problem));
+  wl_problem_destroy(&problem);
   WL_TRY(wl_config_to_yaml(config, &text));
   fputs(text, stdout);
   free(text);
@@ -96,6 +101,7 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   status = wl_cli_agree(cli, status);
   if (status == WL_OK && wl_argument_given(&cli->arguments, "dry-run")) {
     if (wl_comm_rank(cli->comm) == 0) status = print_configuration(config);
+    status = wl_cli_agree(cli, status);
   } else if (status == WL_OK) {
     status = train(cli, config, argv[0], &request);
   }

@@ -10,10 +10,13 @@
 #include "base/log.h"
 #include "io/run_directory.h"
 #include "io/trajectory.h"
+#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/recorder.h"
 #include "train/schema.h"
 #include "train/state.h"
+
+static const double MIB = 1048576.0;
 
 /* What a run holds beside the trainer. Files belong to rank 0. */
 typedef struct run {
@@ -29,6 +32,8 @@ typedef struct run {
   int64_t saved;               /* meta-step of the last checkpoint, -1: none */
   bool resumed;
   double started;
+  double longest;              /* seconds of the longest meta-step with its files */
+  double memory;               /* bytes estimated for the rank that takes most */
   double loss_shown;           /* smoothed, for the progress line */
 } run;
 
@@ -53,13 +58,7 @@ static wl_status same_configuration(const run *r) {
 
 static wl_status open_directory(run *r) {
   wl_status status = WL_OK;
-  char *text = NULL;
-  if (wl_comm_rank(r->comm) == 0) {
-    status = wl_run_directory_open(r->path, r->request->resume, &r->directory);
-    if (status == WL_OK) status = wl_config_to_yaml(r->config, &text);
-    if (status == WL_OK) status = wl_run_directory_write(r->directory, "config.yaml", text);
-  }
-  free(text);
+  if (wl_comm_rank(r->comm) == 0) status = wl_run_directory_open(r->path, r->request->resume, &r->directory);
   return wl_comm_agree(r->comm, status);
 }
 
@@ -74,11 +73,21 @@ static wl_status open_trajectory(run *r) {
   return status;
 }
 
-/* What was logged beyond the checkpoint is computed again: drop it. */
+static wl_status write_configuration(const run *r) {
+  char *text = NULL;
+  wl_status status = wl_config_to_yaml(r->config, &text);
+  if (status == WL_OK) status = wl_run_directory_write(r->directory, "config.yaml", text);
+  free(text);
+  return status;
+}
+
+/* What was logged beyond the checkpoint is computed again: drop it. The configuration is written only
+ * now that a resumed run is known to have it. */
 static wl_status open_logs(run *r) {
   wl_status status = WL_OK;
   if (wl_comm_rank(r->comm) == 0) {
-    status = wl_run_directory_trim_metrics(r->directory, r->trainer->meta_step);
+    status = write_configuration(r);
+    if (status == WL_OK) status = wl_run_directory_trim_metrics(r->directory, r->trainer->meta_step);
     if (status == WL_OK && r->recorder) status = open_trajectory(r);
   }
   return wl_comm_agree(r->comm, status);
@@ -108,15 +117,31 @@ static void close_run(run *r) {
   wl_run_directory_close(&r->directory);
 }
 
-static void announce(const run *r) {
+/* The memory line is the estimate that the closing line is held against. */
+static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
+  r->memory = wl_memory_estimate(tr);
+  WL_TRY(wl_comm_max(r->comm, &r->memory, 1));
   int64_t n = 0;
   for (int i = 0; i < tr->n_tasks; i++) n = tr->tasks[i]->n > n ? tr->tasks[i]->n : n;
   wl_log_info("%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads",
               (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)n, (long long)tr->plan->units,
               wl_comm_size(r->comm), tr->threads);
-  wl_log_info("window storage and workspace %.1f MiB a rank; results in %s",
-              (double)wl_unroll_ws_bytes(tr->model, tr->tasks[0], &tr->spec, true, tr->threads) / 1048576.0, r->path);
+  wl_log_info("memory %.1f MiB a rank, estimated; results in %s", r->memory / MIB, r->path);
+  return WL_OK;
+}
+
+/* What the run took and what it left out. */
+static wl_status take_leave(const run *r) {
+  const wl_trainer *tr = r->trainer;
+  double peak = wl_memory_peak();
+  WL_TRY(wl_comm_max(r->comm, &peak, 1));
+  wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off", peak / MIB, r->memory / MIB,
+              100.0 * (r->memory / peak - 1.0));
+  if (tr->skipped > 0)
+    wl_log_warning("%lld units were left out because they became non-finite; lower rule.output_scale or "
+                   "outer.learning_rate if they are many", (long long)tr->skipped);
+  return WL_OK;
 }
 
 static wl_status save(run *r) {
@@ -168,30 +193,38 @@ static wl_status write_step(run *r, bool recorded, wl_meta_report *report, bool 
   return WL_OK;
 }
 
+/* Whether this meta-step must be the last: the one after it might end beyond the limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
-         wl_comm_time() - r->started > r->request->time_limit;
+         wl_comm_time() - r->started + 2.0 * r->longest > r->request->time_limit;
+}
+
+static bool is_asked_for(const run *r) {
+  return r->request->stop_after > 0 && r->trainer->meta_step >= r->request->stop_after;
 }
 
 /* One meta-step and its files; *stopping is set on all ranks alike. */
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
   wl_trainer *tr = r->trainer;
+  const double start = wl_comm_time();
   const bool recorded = wl_recorder_wants(r->recorder, tr->meta_step);
   const bool asked = r->request->stop && *r->request->stop;
   WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, asked, out_of_time(r), &report));
-  *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || tr->meta_step == r->request->stop_after;
-  return write_step(r, recorded, &report, *stopping);
+  *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
+  WL_TRY(write_step(r, recorded, &report, *stopping));
+  r->longest = fmax(r->longest, wl_comm_time() - start);
+  return WL_OK;
 }
 
 static wl_status loop(run *r, bool *stopped) {
   wl_trainer *tr = r->trainer;
-  *stopped = false;
+  *stopped = is_asked_for(r); /* a resumed run may be there already */
   while (tr->meta_step < tr->steps && !*stopped) WL_TRY(step(r, stopped));
   wl_log_progress_end();
   if (r->saved != tr->meta_step) WL_TRY(save(r));
   *stopped = tr->meta_step < tr->steps;
-  return WL_OK;
+  return take_leave(r);
 }
 
 static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
@@ -212,7 +245,7 @@ wl_status wl_train(const wl_config *config, const char *config_path, const wl_tr
   bool stopped = false;
   wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run);
   wl_status status = open_run(&r);
-  if (status == WL_OK) announce(&r);
+  if (status == WL_OK) status = announce(&r);
   if (status == WL_OK) status = loop(&r, &stopped);
   if (status == WL_OK) status = finish(&r, stopped, outcome);
   close_run(&r);

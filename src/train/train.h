@@ -9,8 +9,8 @@
 
 typedef struct wl_train_request {
   bool resume;              /* continue the newest valid checkpoint, if there is one */
-  int64_t stop_after;       /* stop with a checkpoint after this meta-step; 0: never */
-  double time_limit;        /* seconds from the start of the process; 0: none */
+  int64_t stop_after;       /* stop with a checkpoint once this meta-step is done; 0: never */
+  double time_limit;        /* seconds from the call within which to stop with a checkpoint; 0: none */
   const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
 } wl_train_request;
 

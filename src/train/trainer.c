@@ -102,12 +102,3 @@ void wl_trainer_destroy(wl_trainer **trainer) {
   wl_free(tr);
   *trainer = NULL;
 }
-
-int64_t wl_trainer_workspace_bytes(const wl_trainer *tr) {
-  int64_t most = 0;
-  for (int i = 0; i < tr->n_tasks; i++) {
-    const int64_t bytes = wl_unroll_ws_bytes(tr->model, tr->tasks[i], &tr->spec, true, tr->threads);
-    if (tr->ws[i] && bytes > most) most = bytes;
-  }
-  return most;
-}

@@ -72,8 +72,6 @@ wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder, bool 
 /* At the start of an episode: draws its length and plan and prepares this rank's units (not
  * started). Used by meta_step and by a resume in the middle of an episode. */
 wl_status wl_trainer_open_episode(wl_trainer *trainer);
-/* Bytes that this rank's largest workspace takes; valid once an episode is open. */
-int64_t wl_trainer_workspace_bytes(const wl_trainer *trainer);
 /* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
 uint64_t wl_trainer_digest(wl_trainer *trainer);
 

@@ -1,0 +1,68 @@
+/* memory.c - the memory of a rank, in bytes.
+ *
+ *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + checkpoint)
+ *
+ * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
+ * 0, takes its fields three times: gathered, laid out by HDF5, and read back for verification. */
+#include "train/memory.h"
+
+#include <stdio.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { CHECKPOINT_COPIES = 3 };
+static const double LIBRARIES = 3 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
+
+double wl_memory_peak(void) {
+  struct rusage used;
+  return getrusage(RUSAGE_SELF, &used) == 0 ? 1024.0 * (double)used.ru_maxrss : 0.0;
+}
+
+/* What is resident now; the peak where the system does not tell. What reading the data has left free is
+ * given back first: it would be counted here and again for what takes its place. */
+static double resident(void) {
+  long all = 0, here = 0;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  FILE *const file = fopen("/proc/self/statm", "r");
+  const int got = file ? fscanf(file, "%ld %ld", &all, &here) : 0;
+  if (file) fclose(file);
+  return got == 2 ? (double)here * (double)sysconf(_SC_PAGESIZE) : wl_memory_peak();
+}
+
+/* theta and the rule's state of one unit, of the largest family. */
+static double unit_bytes(const wl_trainer *tr) {
+  int64_t most = 0;
+  for (int i = 0; i < tr->n_tasks; i++) {
+    const int64_t reals = wl_pad(tr->tasks[i]->n) * (1 + tr->model->rule->state_width);
+    if (reals > most) most = reals;
+  }
+  return (double)most * sizeof(wl_real);
+}
+
+static double workspace_bytes(const wl_trainer *tr) {
+  double sum = 0.0;
+  for (int i = 0; i < tr->n_tasks; i++)
+    if (!tr->ws[i]) sum += (double)wl_unroll_ws_bytes(tr->model, tr->tasks[i], &tr->spec, true, tr->threads);
+  return sum;
+}
+
+static double checkpoint_bytes(const wl_trainer *tr) {
+  const bool unfinished = !tr->per_episode; /* units are kept in the middle of their episodes */
+  return CHECKPOINT_COPIES * (3.0 * (double)tr->model->phi.size * sizeof(double) +
+                              (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0));
+}
+
+double wl_memory_estimate(const wl_trainer *tr) {
+  const int size = wl_comm_size(tr->comm), rank = wl_comm_rank(tr->comm);
+  const int64_t own = tr->plan->units / size + (rank < tr->plan->units % size);
+  double bytes = resident() + LIBRARIES + (double)tr->vector * sizeof(int64_t); /* the exact sum's integers */
+  if (own > 0) bytes += workspace_bytes(tr) + (double)own * unit_bytes(tr);
+  if (rank == 0) bytes += checkpoint_bytes(tr);
+  const double peak = wl_memory_peak();
+  return bytes > peak ? bytes : peak;
+}
