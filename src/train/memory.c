@@ -52,7 +52,8 @@ static double workspace_bytes(const wl_trainer *tr) {
 }
 
 static double checkpoint_bytes(const wl_trainer *tr) {
-  const bool unfinished = !tr->per_episode; /* units are kept in the middle of their episodes */
+  /* units are kept where a meta-step can end in the middle of their episodes */
+  const bool unfinished = !tr->per_episode && tr->spec.steps < tr->horizon[tr->n_horizon - 1];
   return CHECKPOINT_COPIES * (3.0 * (double)tr->model->phi.size * sizeof(double) +
                               (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0));
 }
