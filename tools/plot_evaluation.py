@@ -53,7 +53,7 @@ def draw_curve(ax, case, r, width, weight):
     centre, low, high = (ws.smooth(v, width, case.positive) for v in middle(case, case.curve[r], 0))
     steps = np.arange(case.steps)
     order_z = 5 if learned else 3
-    ax.fill_between(steps, low, high, color=colour, alpha=0.22 if learned else 0.13, lw=0, zorder=order_z - 1)
+    ax.fill_between(steps, low, high, color=colour, alpha=0.24 if learned else 0.1, lw=0, zorder=order_z - 1)
     whole = np.isfinite(case.curve[r]).all(axis=0)
     first_gap = int(np.argmin(whole)) if not whole.all() else case.steps
     style = {"color": colour, "lw": weight * (2.1 if learned else 1.0), "zorder": order_z}
@@ -152,6 +152,9 @@ def verdict_text(case):
     if case.verdict == "fails":
         why = f"{case.diverged[0]} of its runs diverge" if case.diverged[0] else "it ends no lower than it started"
         return f"The learned rule fails: {why}."
+    if not np.isfinite(case.difference):  # a loss that is not positive has no logarithm
+        learned, other = (ws.plain(np.mean(case.final[r])) for r in (0, case.best))
+        return f"Final losses, means: learned {learned}, tuned {best} {other}; a ratio needs positive losses."
     ratio, low, high = (10 ** (case.difference + d * case.half) for d in (0, -1, 1))
     sense = {"wins": "wins", "ties": "ties with the best hand-designed one", "loses": "loses"}[case.verdict]
     return (f"The learned rule {sense}: its final loss is {ws.plain(ratio)} times that of tuned {best} "
@@ -198,7 +201,7 @@ def draw_ratios(ax, cases):
             ax.plot(mid, y, "D", ms=5.5, color=colour, mec="white", mew=0.7)
             words = f"{ws.plain(mid)} × {ws.rule_name(case.rules[case.best])}"
         else:
-            words = "diverges"
+            words = "diverges" if case.diverged[0] else "no ratio"
         ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5)
         ax.text(1.33, y, case.verdict, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=colour,
                 fontweight="bold")

@@ -228,7 +228,7 @@ def symmetric_scale(ax, axis, values):
     if top / inner > 30:
         scale("symlog", linthresh=inner, linscale=0.6)
         decades = np.arange(np.ceil(np.log10(inner)), np.floor(np.log10(limit)) + 1)
-        decades = decades[[0, -1]] if len(decades) > 2 else decades[-1:]
+        decades = decades[[len(decades) // 2, -1]] if len(decades) > 3 else decades[-1:]
         axis.set_major_locator(ticker.FixedLocator(sorted([0, *10.0**decades, *-(10.0**decades)])))
         axis.set_minor_locator(ticker.NullLocator())
         axis.set_major_formatter(ticker.FuncFormatter(power_label))
@@ -403,6 +403,11 @@ def interesting(values):
     return sorted(names, key=lambda n: ([n.startswith(k) for k in KINDS].index(True), -values[n][0].size))
 
 
+def short(name):
+    """P is the preconditioner, as in the mathematics."""
+    return name.replace("precondition.", "P ")
+
+
 def cells_of(names):
     """Three columns: a cell for each block, two for the distances; (row, column) of each and of the last."""
     cells = [divmod(k, 3) for k in range(len(names))]
@@ -436,7 +441,8 @@ def draw_matrix(ax, steps, block):
     draw_fan(ax, steps, np.einsum("kii->ki", block))
     size = np.sqrt((rest**2).sum(axis=(1, 2)) / max(1, n * (n - 1)))
     ax.plot(steps, size, color=ws.LEARNED, lw=1.3, ls=(0, (1, 1.2)))
-    ax.text(0.98, 0.04, "dotted: r.m.s. off the diagonal", transform=ax.transAxes, fontsize=6.3, ha="right", color="#555555")
+    ax.text(0.98, 0.5, "solid: diagonal\ndotted: r.m.s. of the rest", transform=ax.transAxes, fontsize=6.3, ha="right",
+            va="center", color="#555555")
 
 
 def draw_change(ax, steps, values):
@@ -446,7 +452,7 @@ def draw_change(ax, steps, values):
     largest = sorted(sizes, key=lambda n: -sizes[n][-1])[:6]
     for k, name in enumerate(largest):
         ax.plot(steps, sizes[name], color=ws.SERIES[k], lw=1.3)
-        ends.append((steps[-1], sizes[name][-1], name, ws.SERIES[k], False))
+        ends.append((steps[-1], sizes[name][-1], short(name), ws.SERIES[k], False))
     ax.set_ylim(bottom=0)
     ax.set_title("Distance of each block from its first value", fontsize=8, pad=4)
     ws.label_ends(ax, ends, 6.3)
@@ -461,7 +467,7 @@ def draw_parameters(sheet, source):
         block = values[name]
         square = ".axis" in name and block.ndim == 3 and block.shape[1] == block.shape[2] > 1
         draw_matrix(ax, steps, block) if square else draw_fan(ax, steps, block)
-        ax.set_title(name, fontsize=8, pad=4)
+        ax.set_title(short(name), fontsize=8, pad=4)
         finish_axis(ax, steps)
     ax = sheet.axes(0.72 + 2.3 * last[1], 0.6 + 2.1 * last[0], 2.6 if names else 4.0, 1.3)
     draw_change(ax, steps, values)

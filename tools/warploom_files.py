@@ -293,6 +293,8 @@ class Case:
         self.diverged = group["diverged"][()]                  # (rule), runs
         self.start, self.difference, self.half, verdict = group["summary"][()]
         self.verdict = VERDICTS[int(verdict)]
+        if self.verdict != "fails" and not np.isfinite(self.difference):
+            self.verdict = "undecided"  # losses that are not positive have no ratio
 
     @property
     def seeds(self):

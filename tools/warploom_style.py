@@ -21,7 +21,7 @@ NAMES = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "rmsprop"
 # For groups of runs and other series without a fixed meaning.
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444"]
 INK, FAINT = "#222222", "#8A8A8A"
-VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000"}
+VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000", "undecided": "#8A8A8A"}
 # From early (pale) to late (dark), readable on white throughout.
 PROGRESS = colors.LinearSegmentedColormap.from_list("progress", ["#F0C9A0", "#E08A3C", "#C04A0E", "#6B1E0A", "#2A0A08"])
 
@@ -102,9 +102,9 @@ def plain(value, digits=3):
     if not np.isfinite(value):
         return "–"
     if value != 0 and not 1e-4 <= abs(value) < 1e5:
-        return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
+        return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
     decimals = max(0, digits - 1 - int(np.floor(np.log10(abs(value))))) if value else 0
-    return f"{value:.{decimals}f}"
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def _log_label(value, _):
@@ -171,7 +171,7 @@ def label_ends(ax, ends, size=7.5):
         ax.annotate(text, xy=(1.0, np.clip(height, 0, 1)), xytext=(1.045, at), xycoords="axes fraction",
                     textcoords="axes fraction", fontsize=size, color=colour, va="center", annotation_clip=False,
                     fontweight="bold" if bold else "normal",
-                    arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 0})
+                    arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)})
 
 
 def smooth(values, width, positive=False):
