@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/twin.h"
+#include "tensor/gemm.h"
 
 enum { COMMANDS_MAX = 32, TABLE_MAX = 64 };
 
@@ -145,6 +146,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
   if (started != WL_OK) return fail_early(started);
   wl_log_setup(wl_comm_rank(cli.comm), cli.quiet);
+  wl_gemm_use_one_thread();
   return conclude(&cli, command->run(&cli, argc - operands, argv + operands));
 }
 

@@ -1,7 +1,7 @@
 /* gemm.c - matrix products: BLAS, and plain loops where a call of BLAS costs more than the product.
  *
- * The choice depends on the sizes alone, and BLAS runs with one thread (the program sees to
- * that), so equal calls yield equal bits. Products with a vector always take a plain loop,
+ * The choice depends on the sizes alone, and BLAS runs with one thread (wl_gemm_use_one_thread),
+ * so equal calls yield equal bits. Products with a vector always take a plain loop,
  * whichever of the three forms suits it. */
 #include "tensor/gemm.h"
 
@@ -17,6 +17,8 @@ enum { SMALL_NN = 4000, SMALL_NT = 400, SMALL_TN = 2000 };
 #else
 #define WL_BLAS_GEMM cblas_sgemm
 #endif
+
+void wl_gemm_use_one_thread(void) { openblas_set_num_threads(1); }
 
 static bool is_below(int64_t limit, int64_t m, int64_t n, int64_t k) {
   return (double)m * (double)n * (double)k < (double)limit;

@@ -6,6 +6,11 @@
 
 #include "base/real.h"
 
+/* Tells BLAS to use one thread for the rest of the process, whatever its environment says: its results
+ * depend on the number of threads, and ranks and OpenMP fill the cores already. For programs; a library
+ * leaves its host's setting alone. */
+void wl_gemm_use_one_thread(void);
+
 /* C (m,n) = ..., or C += ... with keep. */
 void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep); /* A (m,k) B (k,n) */
 void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep); /* A (m,k) B (n,k) */

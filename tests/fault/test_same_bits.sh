@@ -23,3 +23,8 @@ done
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
 expected=$(train_on 1 mlp.yaml whole $long)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
+
+# Products large enough for BLAS to split them over threads where its environment allows: it may not.
+large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"
+expected=$(OPENBLAS_NUM_THREADS=1 train_on 1 mlp.yaml blas-1 $large)
+expect_same "two threads offered to BLAS" "$expected" "$(OPENBLAS_NUM_THREADS=2 train_on 1 mlp.yaml blas-2 $large)"
