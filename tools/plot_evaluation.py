@@ -72,7 +72,7 @@ def set_limits(ax, case, curves):
     if case.positive:
         high = min(high, 10 * max(case.start, values.min()))
         ax.set_yscale("log")
-        margin = (high / low) ** 0.05
+        margin = max(high / low, 1.1) ** 0.05
         ax.set_ylim(low / margin, high * margin)
         ws.log_axis(ax.yaxis)
     else:

@@ -14,9 +14,9 @@ enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE", "override a key of the run's configuration, e.g. --set task.widths=[40]; may be repeated"},
     {"steps", "T", "horizon in inner steps; by default the longest episode of the training"},
-    {"seeds", "N", "sets of fresh tasks, over which intervals are taken; default 10"},
+    {"seeds", "N", "sets of fresh tasks, over which intervals are taken; default 10, or 600 where a task is few-shot"},
     {"units", "N", "tasks in each set, over which losses are averaged; default 1"},
-    {"tune-units", "N", "tasks on which each rate is tuned; default 5"},
+    {"tune-units", "N", "tasks on which each rate is tuned; default 5, or 25 where a task is few-shot"},
     {"seed", "N", "seed of the fresh tasks; default 1"},
     {"vary", "LIST", "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
     {"output", "FILE", "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 for a file NAME.h5"},
@@ -46,7 +46,7 @@ static void default_output(request *q) {
 static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   const wl_arguments *a = &cli->arguments;
   int64_t seed = 1;
-  *q = (request){.path = path, .setting = {.seeds = 10, .units = 1, .tune_units = 5, .threads = 1}};
+  *q = (request){.path = path, .setting = {.units = 1, .threads = 1}};
   q->n_overrides = wl_argument_all(a, "set", q->overrides);
   WL_TRY(wl_argument_int(a, "steps", 1, 100000000, &q->setting.steps));
   WL_TRY(wl_argument_int(a, "seeds", 2, WL_MAX_SEEDS, &q->setting.seeds));

@@ -14,18 +14,20 @@ static void print_pair(FILE *out, double mean, double half, int digits) {
   fprintf(out, "  %20s", text);
 }
 
-static void print_entry(const wl_eval_entry *e, int64_t seeds, bool best, bool accuracy, FILE *out) {
+/* Few-shot: loss and accuracy of the query set. Else: final loss, its logarithm, the held-out split. */
+static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) {
+  const wl_eval_entry *e = &c->entry[i];
   double mean, half;
   char rate[32] = "-";
   if (!isnan(e->rate)) snprintf(rate, sizeof rate, "%.3g", e->rate);
   fprintf(out, "  %-18s %9s", e->rule, rate);
   print_pair(out, e->mean, e->half_width, 4);
-  print_pair(out, e->log10_mean, e->log10_half, 3);
-  wl_interval(e->heldout, seeds, &mean, &half);
-  print_pair(out, mean, half, 4);
-  wl_interval(e->accuracy, seeds, &mean, &half);
+  if (!c->few_shot) print_pair(out, e->log10_mean, e->log10_half, 3);
+  wl_interval(e->heldout, c->seeds, &mean, &half);
+  if (!c->few_shot) print_pair(out, mean, half, 4);
+  wl_interval(e->accuracy, c->seeds, &mean, &half);
   if (accuracy) print_pair(out, mean, half, 4);
-  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "", best ? "<- best hand-designed" : "");
+  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "", i == c->best ? "<- best hand-designed" : "");
   if (e->diverged > 0) fprintf(out, "  %-18s   %lld runs became non-finite\n", "", (long long)e->diverged);
 }
 
@@ -71,19 +73,39 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
   }
 }
 
+static void print_table(const wl_eval_case *c, FILE *out) {
+  const bool accuracy = has_accuracy(c);
+  if (c->few_shot) {
+    fprintf(out, ": %lld fresh tasks, loss on the query set before adaptation %.4g, after %lld steps:\n", (long long)c->seeds,
+            c->start, (long long)c->steps);
+    fprintf(out, "  %-18s %9s  %20s%s\n", "rule", "rate", "query loss", accuracy ? "        query accuracy" : "");
+  } else {
+    fprintf(out, ": %lld steps, %lld sets of fresh tasks, loss at theta_0 %.4g\n", (long long)c->steps, (long long)c->seeds,
+            c->start);
+    fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of it", "held-out loss",
+            accuracy ? "     held-out accuracy" : "");
+  }
+  for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
+}
+
+/* What an explicit warp reaches, and what it is worth. */
+static void print_warp(const wl_eval_case *c, FILE *out) {
+  if (isnan(c->coverage)) return;
+  fprintf(out,
+          "  The warp reaches %.1f %% of the square that starts are drawn from; from the same points of\n"
+          "  the surface the same rule ends lower with it than without by %.4g +- %.2g.\n",
+          100.0 * c->coverage, c->advantage, c->advantage_half);
+}
+
 static void print_case(const wl_eval_case *c, FILE *out) {
   fprintf(out, "\n%s", c->name);
   if (c->note[0] || c->entries == 0) {
     fprintf(out, ": not run, %s\n", c->note);
     return;
   }
-  const bool accuracy = has_accuracy(c);
-  fprintf(out, ": %lld steps, %lld sets of fresh tasks, loss at theta_0 %.4g\n", (long long)c->steps, (long long)c->seeds,
-          c->start);
-  fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of it", "held-out loss",
-          accuracy ? "     held-out accuracy" : "");
-  for (int i = 0; i < c->entries; i++) print_entry(&c->entry[i], c->seeds, i == c->best, accuracy, out);
+  print_table(c, out);
   print_verdict(c, out);
+  print_warp(c, out);
 }
 
 /* One sentence for each verdict, with the settings it holds in. */
@@ -103,7 +125,8 @@ static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
 
 void wl_eval_print(const wl_trained *t, const wl_eval_case *cases, int count, FILE *out) {
   fprintf(out, "%s: %lld meta-steps, digest %s\n", t->source, (long long)t->meta_steps, t->digest);
-  fprintf(out, "Rates of hand-designed rules are tuned for each horizon on other tasks; +- is a 95 %% interval over sets.\n");
+  fprintf(out, "Rates of hand-designed rules are tuned for each horizon on other tasks; +- is a 95 %% interval over sets"
+          " (few-shot: over tasks).\n");
   for (int i = 0; i < count; i++) print_case(&cases[i], out);
   if (count > 1) print_summary(cases, count, out);
 }
@@ -118,6 +141,7 @@ static json_t *numbers(const double *values, int64_t n) {
 
 static json_t *entry_json(const wl_eval_entry *e, int64_t seeds) {
   json_t *o = json_object();
+  double mean, half;
   json_object_set_new(o, "rule", json_string(e->rule));
   json_object_set_new(o, "learning_rate", number(e->rate));
   json_object_set_new(o, "final_loss", number(e->mean));
@@ -127,6 +151,9 @@ static json_t *entry_json(const wl_eval_entry *e, int64_t seeds) {
   json_object_set_new(o, "final_loss_of_set", numbers(e->final, seeds));
   json_object_set_new(o, "heldout_loss_of_set", numbers(e->heldout, seeds));
   json_object_set_new(o, "heldout_accuracy_of_set", numbers(e->accuracy, seeds));
+  wl_interval(e->accuracy, seeds, &mean, &half);
+  json_object_set_new(o, "heldout_accuracy", number(mean));
+  json_object_set_new(o, "heldout_accuracy_half_width", number(half));
   json_object_set_new(o, "diverged", json_integer(e->diverged));
   return o;
 }
@@ -137,6 +164,7 @@ static json_t *case_json(const wl_eval_case *c) {
   if (c->entries == 0) json_object_set_new(o, "note", json_string(c->note));
   else {
     json_object_set_new(o, "steps", json_integer(c->steps));
+    json_object_set_new(o, "few_shot", json_boolean(c->few_shot));
     json_object_set_new(o, "start_loss", number(c->start));
     json_object_set_new(o, "best_hand_designed", json_string(c->entry[c->best].rule));
     json_object_set_new(o, "log10_ratio", number(c->difference));
@@ -144,6 +172,11 @@ static json_t *case_json(const wl_eval_case *c) {
     json_object_set_new(o, "difference", number(c->gap));
     json_object_set_new(o, "difference_half_width", number(c->gap_half));
     json_object_set_new(o, "verdict", json_string(verdicts[c->verdict]));
+    if (!isnan(c->coverage)) {
+      json_object_set_new(o, "warp_coverage", number(c->coverage));
+      json_object_set_new(o, "warp_advantage", number(c->advantage));
+      json_object_set_new(o, "warp_advantage_half_width", number(c->advantage_half));
+    }
   }
   for (int i = 0; i < c->entries; i++) json_array_append_new(rules, entry_json(&c->entry[i], c->seeds));
   json_object_set_new(o, "rules", rules);

@@ -7,15 +7,24 @@
  * s in {1 .. 10}, a_i in {-1, 0, 1}, b_i in {-5 .. 5}, all uniform; start uniform in [-3, 3]^2.
  * A warp layer after "x" is the paper's explicit warp, f(omega(x)): `warp: residual, warp_width: 30`.
  * On the tape every scalar is a tensor of shape (1). */
+#include <string.h>
+
 #include "task/family.h"
 
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
 
 typedef struct mountain {
+  bool shared; /* units of a meta-step share the surface */
   wl_node coefficient[COEFFICIENTS]; /* (1) each */
+  wl_node point;                     /* (1,2) omega(x) */
 } mountain;
 
-static const wl_option options[] = {{0}};
+#define DOMAIN_HALF 3.0 /* starts are drawn from [-3, 3]^2 */
+
+static const wl_option options[] = {
+    {"surface", WL_OPT_CHOICE, "own", "own|shared", 0, 0, "1",
+     "own: a surface for each unit; shared: the units of an episode (of a set, in eval) start on one."},
+    {0}};
 
 /* exp(-u^2 - v^2) */
 static wl_node bell(wl_tape *t, wl_node u, wl_node v) {
@@ -37,7 +46,8 @@ static wl_status build(mountain *m, wl_task *task) {
   wl_node *c = m->coefficient;
   for (int i = 0; i < COEFFICIENTS; i++) c[i] = wl_tape_input(t, names[i], 1, (const int64_t[]){1});
   const wl_warp_site site = {.layer = "x", .side = WL_WARP_ONLY, .ndim = 2, .channels = 2};
-  const wl_node x = wl_warp_insert(task->warp, t, wl_tape_theta(t, "x", 2, (const int64_t[]){1, 2}), &site);
+  const wl_node leaf = wl_tape_theta(t, "x", 2, (const int64_t[]){1, 2});
+  const wl_node x = m->point = wl_warp_insert(task->warp, t, leaf, &site);
   const wl_node x1 = wl_op_column(t, x, 0), x2 = wl_op_column(t, x, 1);
   const wl_node bowl = wl_op_square(t, wl_op_sub(t, c[A1], x1));
   const wl_node first =
@@ -50,10 +60,11 @@ static wl_status build(mountain *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)map, (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all that is random belongs to the episode */
   mountain *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
+  m->shared = strcmp(wl_map_string(map, "surface"), "shared") == 0;
   WL_TRY(build(m, task));
   task->n = 2;
   return WL_OK;
@@ -74,17 +85,22 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
   (void)draw;
   const mountain *m = task->impl;
   double value[COEFFICIENTS];
-  for (int i = A1; i <= A3; i++) value[i] = integer(episode, i, -1, 1);
-  for (int i = B1; i <= B3; i++) value[i] = integer(episode, i, -5, 5);
-  value[INVERSE_S] = 1.0 / integer(episode, INVERSE_S, 1, 10);
+  wl_episode surface = *episode;
+  if (m->shared) surface.unit = 0;
+  for (int i = A1; i <= A3; i++) value[i] = integer(&surface, i, -1, 1);
+  for (int i = B1; i <= B3; i++) value[i] = integer(&surface, i, -5, 5);
+  value[INVERSE_S] = 1.0 / integer(&surface, INVERSE_S, 1, 10);
   for (int i = 0; i < COEFFICIENTS; i++)
     *wl_tape_input_data(tape_ws, m->coefficient[i]) = (wl_real)value[i];
 }
 
 static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
-  wl_rng_uniform(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, -3.0, 3.0, theta);
+  wl_rng_uniform(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, -DOMAIN_HALF, DOMAIN_HALF,
+                 theta);
   return WL_OK;
 }
+
+static wl_node image(const wl_task *task) { return ((const mountain *)task->impl)->point; }
 
 const wl_task_family wl_task_mountain = {
     .name = "mountain",
@@ -94,4 +110,6 @@ const wl_task_family wl_task_mountain = {
     .destroy = destroy,
     .bind = bind,
     .theta0 = theta0,
+    .warp_domain = DOMAIN_HALF,
+    .image = image,
 };

@@ -117,6 +117,7 @@ const wl_task_family wl_task_sinusoid = {
     .summary =
         "few-shot regression of a sine wave: inner batch = support set, outer batch = query set",
     .options = options,
+    .few_shot = true,
     .create = create,
     .destroy = destroy,
     .sample = sample,

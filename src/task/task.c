@@ -195,6 +195,12 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, con
   wl_tape_tangent(task->tape, ws->tape, v, NULL, NULL, hv_theta, hv_phi);
 }
 
+void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
+                   wl_real *image) {
+  wl_tape_forward(task->tape, ws->tape, theta, phi, NULL);
+  memcpy(image, wl_tape_value(ws->tape, task->family->image(task)), 2 * sizeof *image);
+}
+
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy) {
   double loss = 0.0, hits = 0.0;

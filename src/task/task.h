@@ -62,6 +62,13 @@ typedef struct wl_task_family {
   /* Called once per drawn episode, for inputs that all its batches share; may be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
+  /* Tasks have a support set and a query set; the latter is what WL_FOR_EVAL_BATCH loads for the
+   * held-out split. */
+  bool few_shot;
+  /* Two parameters, drawn from [-warp_domain, warp_domain]^2 and warped themselves: `image` is the
+   * node omega(theta), (1,2). 0: not such a family. */
+  double warp_domain;
+  wl_node (*image)(const wl_task *task);
 } wl_task_family;
 
 /* All families, ends with NULL; and the same as variants for the configuration's `task` section. */
@@ -104,6 +111,9 @@ double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
  * hv_phi = (d grad_theta / d phi)^T v. Runs forward and reverse first. Allocates nothing. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
                  const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
+/* omega(theta) [2] of the bound episode, for families with a warp_domain. */
+void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
+                   wl_real *image);
 /* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy);

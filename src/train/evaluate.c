@@ -1,9 +1,5 @@
-/* evaluate.c - runs rules on tasks, spread over the ranks, and tunes the hand-designed ones.
- *
- * The unit of work is one episode of one rule on one task. Every rank holds the whole table of
- * results, fills in its own rows, and the tables are added: rows of others are zero bits, so the sum
- * is exact. */
-#include "train/evaluate.h"
+/* evaluate.c - tunes the hand-designed rules, runs all of them, judges. */
+#include "train/evaluate_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,91 +10,26 @@
 static const char *const baselines[] = {"sgd", "momentum", "nesterov", "rmsprop", "adam"};
 enum { N_BASELINES = 5, MAX_RATES = 40 };
 
-/* What one episode yields. */
-typedef struct outcome {
-  double start, final, heldout, accuracy;
-  double diverged; /* 1 when it did */
-} outcome;
-enum { OUTCOME_VALUES = sizeof(outcome) / sizeof(double) };
-
-/* Who runs: a model with its phi, on a network. */
-typedef struct contender {
-  const wl_model *model;
-  const double *phi;
-  const wl_task *task;
-} contender;
-
-typedef struct runner {
-  const wl_task *task;  /* with the trained warp layers */
-  const wl_task *plain; /* without: what hand-designed rules run on */
-  const wl_eval_setting *setting;
-  wl_comm *comm;
-} runner;
-
-typedef struct curve_context { double *loss; int64_t t; } curve_context;
-
-static void keep_loss(void *context, const wl_step_view *step) {
-  ((curve_context *)context)->loss[step->t] = step->loss;
-}
-
-/* One episode; `curve` [steps] minibatch losses, NULL: not wanted. */
-static wl_status run_episode(const runner *r, wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode, bool all,
-                             outcome *o, double *curve) {
-  const wl_task *task = unit->task;
-  curve_context context = {curve, 0};
-  wl_window_result result;
-  wl_task_ws *task_ws = wl_unroll_task_ws(ws);
-  WL_TRY(wl_unit_start(ws, unit, episode));
-  o->start = all ? wl_task_evaluate(task, task_ws, WL_SPLIT_TRAIN, unit->theta, wl_unroll_warp(ws), NULL) : NAN;
-  WL_TRY(wl_window_run(ws, unit, r->setting->steps, NULL, NULL, curve ? keep_loss : NULL, &context, &result));
-  for (int64_t t = result.steps; curve && t < r->setting->steps; t++) curve[t] = NAN;
-  o->diverged = !result.finite;
-  o->final = o->heldout = o->accuracy = NAN;
-  if (!result.finite) return WL_OK;
-  o->final = wl_task_evaluate(task, task_ws, WL_SPLIT_TRAIN, unit->theta, wl_unroll_warp(ws), NULL);
-  if (all) o->heldout = wl_task_evaluate(task, task_ws, WL_SPLIT_HELDOUT, unit->theta, wl_unroll_warp(ws), &o->accuracy);
-  o->diverged = !isfinite(o->final);
-  return WL_OK;
-}
-
-/* Adds disjoint tables: an element is written by one rank and zero bits on the others. */
-static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t count) {
-  WL_TRY(wl_comm_agree(comm, mine));
-  return wl_comm_sum_int64(comm, (int64_t *)(void *)values, (size_t)count);
-}
-
-/* The contender on `sets` sets of `units` tasks of a space. outcomes [sets*units]; curves
- * [sets*units][steps] or NULL. Collective. */
-static wl_status run_sets(const runner *r, contender c, wl_space space, int64_t sets, int64_t units, outcome *outcomes,
-                          double *curves) {
-  const wl_window_spec spec = {.steps = r->setting->steps, .weights = WL_WEIGHTS_LAST, .memory = 0};
-  const int64_t jobs = sets * units, steps = r->setting->steps;
-  wl_unroll_ws *ws = NULL;
-  wl_unit *unit = NULL;
-  memset(outcomes, 0, (size_t)jobs * sizeof *outcomes);
-  if (curves) memset(curves, 0, (size_t)(jobs * steps) * sizeof *curves);
-  wl_status status = wl_unroll_ws_create(c.model, c.task, &spec, false, r->setting->threads, &ws);
-  if (status == WL_OK) status = wl_unit_create(c.model, c.task, &unit);
-  if (status == WL_OK) wl_unroll_set_phi(ws, c.phi);
-  for (int64_t j = wl_comm_rank(r->comm); status == WL_OK && j < jobs; j += wl_comm_size(r->comm)) {
-    const wl_episode episode = {r->setting->seed, space, j / units, j % units};
-    status = run_episode(r, ws, unit, &episode, space == WL_SPACE_EVAL, &outcomes[j], curves ? curves + j * steps : NULL);
-  }
-  wl_unit_destroy(&unit);
-  wl_unroll_ws_destroy(&ws);
-  WL_TRY(share(r->comm, status, (double *)(void *)outcomes, jobs * OUTCOME_VALUES));
-  return curves ? wl_comm_sum_int64(r->comm, (int64_t *)(void *)curves, (size_t)(jobs * steps)) : WL_OK;
+/* Few-shot tasks: plain descent from the learned theta_0 under the trained warp layers, so that what is
+ * compared is how a task adapts. Else the rule as it comes, on the network without warp layers. */
+static wl_status create_baseline(const wl_eval_runner *r, const char *name, double rate, wl_contender *c) {
+  wl_rule *rule = NULL;
+  wl_model *model = NULL;
+  const bool kept = r->few_shot;
+  wl_status status = wl_rule_create_fixed(name, rate, &rule);
+  if (status == WL_OK) status = wl_model_create_fixed(rule, kept ? r->trained->config : NULL, r->task, &model);
+  if (status == WL_OK && kept) c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
+  c->model = model;
+  c->task = kept ? r->task : r->plain;
+  return wl_comm_agree(r->comm, status);
 }
 
 /* Mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity when one diverges. */
-static wl_status try_rate(const runner *r, const char *name, double rate, outcome *scratch, double *loss) {
-  wl_rule *rule = NULL;
-  wl_model *model = NULL;
-  wl_status status = wl_rule_create_fixed(name, rate, &rule);
-  if (status == WL_OK) status = wl_model_create_fixed(rule, &model);
-  WL_TRY(wl_comm_agree(r->comm, status));
-  status = run_sets(r, (contender){model, NULL, r->plain}, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
-  wl_model_destroy(&model);
+static wl_status try_rate(const wl_eval_runner *r, const char *name, double rate, wl_outcome *scratch, double *loss) {
+  wl_contender c = {0};
+  wl_status status = create_baseline(r, name, rate, &c);
+  if (status == WL_OK) status = wl_eval_run_sets(r, &c, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
+  wl_model_destroy(&c.model);
   double sum = 0.0;
   for (int64_t i = 0; i < r->setting->tune_units; i++) sum += scratch[i].diverged > 0 ? INFINITY : scratch[i].final;
   *loss = sum / (double)r->setting->tune_units;
@@ -108,7 +39,7 @@ static wl_status try_rate(const runner *r, const char *name, double rate, outcom
 /* Rates tried so far, in quarter-decades q: rate = 10^(q/4). */
 typedef struct rate_search { int q[MAX_RATES]; double loss[MAX_RATES]; int count, best; } rate_search;
 
-static wl_status try_quarter(const runner *r, const char *name, int q, outcome *scratch, rate_search *s) {
+static wl_status try_quarter(const wl_eval_runner *r, const char *name, int q, wl_outcome *scratch, rate_search *s) {
   for (int i = 0; i < s->count; i++)
     if (s->q[i] == q) return WL_OK;
   if (s->count == MAX_RATES) return WL_OK;
@@ -120,7 +51,7 @@ static wl_status try_quarter(const runner *r, const char *name, int q, outcome *
 }
 
 /* Half-decades 1e-7 .. 1, on while the best lies at the upper end, then its quarter-decade neighbours. */
-static wl_status tune(const runner *r, const char *name, outcome *scratch, double *rate) {
+static wl_status tune(const wl_eval_runner *r, const char *name, wl_outcome *scratch, double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
   rate_search s = {.count = 0};
   int top = HIGH;
@@ -159,7 +90,8 @@ static wl_status allocate_entry(wl_eval_entry *e, int64_t seeds, int64_t steps) 
 }
 
 /* Means over the units of each set, then the interval over sets. */
-static wl_status summarise(wl_eval_entry *e, const runner *r, const outcome *o, const double *curves, double *start) {
+static wl_status summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o, const double *curves,
+                           double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
   double logs[WL_MAX_SEEDS];
   WL_TRY(allocate_entry(e, seeds, steps));
@@ -180,34 +112,40 @@ static wl_status summarise(wl_eval_entry *e, const runner *r, const outcome *o, 
   return WL_OK;
 }
 
-static wl_status enter(const runner *r, contender c, wl_eval_entry *e, outcome *outcomes, double *curves, double *start) {
-  WL_TRY(run_sets(r, c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, outcomes, curves));
+static wl_status enter(const wl_eval_runner *r, const wl_contender *c, wl_eval_entry *e, wl_outcome *outcomes,
+                       double *curves, double *start) {
+  WL_TRY(wl_eval_run_sets(r, c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, outcomes, curves));
   return summarise(e, r, outcomes, curves, start);
 }
 
-static wl_status enter_learned(const runner *r, const wl_trained *t, wl_eval_case *out, outcome *o, double *curves) {
-  wl_model *model = NULL;
+static wl_status enter_learned(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o, double *curves) {
+  const wl_trained *t = r->trained;
+  wl_contender c = {.phi = t->phi, .task = r->task};
   wl_task *const task = (wl_task *)r->task; /* borrowed; model_create takes a list of tasks */
-  WL_TRY(wl_comm_agree(r->comm, wl_model_create(t->config, &task, 1, &model)));
+  WL_TRY(wl_comm_agree(r->comm, wl_model_create(t->config, &task, 1, &c.model)));
   wl_eval_entry *e = &out->entry[0];
-  snprintf(e->rule, sizeof e->rule, "learned (%s)", model->rule->ops->name);
+  snprintf(e->rule, sizeof e->rule, "learned (%s)", c.model->rule->ops->name);
   e->rate = NAN;
-  const wl_status status = enter(r, (contender){model, t->phi, r->task}, e, o, curves, &out->start);
-  wl_model_destroy(&model);
+  wl_status status = enter(r, &c, e, o, curves, &out->start);
+  if (status == WL_OK) status = wl_eval_warp(r, &c, o, out);
+  wl_model_destroy(&c.model);
   return status;
 }
 
-static wl_status enter_baseline(const runner *r, const char *name, wl_eval_entry *e, outcome *o, double *curves) {
-  wl_rule *rule = NULL;
-  wl_model *model = NULL;
+static bool learns_theta0(const wl_config *config) {
+  return strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0;
+}
+
+static wl_status enter_baseline(const wl_eval_runner *r, const char *name, wl_eval_entry *e, wl_outcome *o,
+                                double *curves) {
+  wl_contender c = {0};
   double start;
-  snprintf(e->rule, sizeof e->rule, "%s", name);
+  const bool kept = r->few_shot && learns_theta0(r->trained->config);
+  snprintf(e->rule, sizeof e->rule, "%s%s", name, kept ? " from theta_0" : "");
   WL_TRY(tune(r, name, o, &e->rate));
-  wl_status status = wl_rule_create_fixed(name, e->rate, &rule);
-  if (status == WL_OK) status = wl_model_create_fixed(rule, &model);
-  WL_TRY(wl_comm_agree(r->comm, status));
-  status = enter(r, (contender){model, NULL, r->plain}, e, o, curves, &start);
-  wl_model_destroy(&model);
+  wl_status status = create_baseline(r, name, e->rate, &c);
+  if (status == WL_OK) status = enter(r, &c, e, o, curves, &start);
+  wl_model_destroy(&c.model);
   return status;
 }
 
@@ -220,7 +158,7 @@ static int best_entry(const wl_eval_case *c) {
 }
 
 /* The learned rule against the best hand-designed one, paired over sets: by the ratio of losses, and
- * where they are not positive by their difference. */
+ * on few-shot tasks, or where they are not positive, by their difference. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];
@@ -231,6 +169,7 @@ static void judge(wl_eval_case *c) {
     gap[s] = learned->final[s] - best->final[s];
   }
   wl_interval(ratio, c->seeds, &c->difference, &c->difference_half);
+  if (c->few_shot) c->difference = c->difference_half = NAN; /* the mean loss over tasks is what few-shot tables hold */
   wl_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
   const double half = isnan(c->difference) ? c->gap_half : c->difference_half;
@@ -240,12 +179,12 @@ static void judge(wl_eval_case *c) {
   else c->verdict = WL_TIES;
 }
 
-static wl_status run_case(const runner *r, const wl_trained *t, wl_eval_case *out, outcome *o, double *curves) {
-  WL_TRY(enter_learned(r, t, out, o, curves));
-  for (int i = 0; i < N_BASELINES; i++) {
+static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o, double *curves) {
+  WL_TRY(enter_learned(r, out, o, curves));
+  for (int i = 0; i + 1 < out->entries; i++) {
     char text[96];
     snprintf(text, sizeof text, "%s: tuning %s", out->name, baselines[i]);
-    wl_log_progress("evaluation", i, N_BASELINES, text);
+    wl_log_progress("evaluation", i, out->entries - 1, text);
     WL_TRY(enter_baseline(r, baselines[i], &out->entry[i + 1], o, curves));
   }
   wl_log_progress_end();
@@ -253,25 +192,48 @@ static wl_status run_case(const runner *r, const wl_trained *t, wl_eval_case *ou
   return WL_OK;
 }
 
-wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *setting, wl_comm *comm,
-                      wl_eval_case *out) {
-  wl_task *task = NULL, *plain = NULL;
-  outcome *outcomes = NULL;
+/* Allocates the tables of a case and fills them. */
+static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
+  const wl_eval_setting *s = r->setting;
+  const int64_t jobs = s->seeds * s->units;
+  wl_outcome *outcomes = NULL;
   double *curves = NULL;
-  const int64_t jobs = setting->seeds * setting->units;
-  *out = (wl_eval_case){.steps = setting->steps, .seeds = setting->seeds, .entries = N_BASELINES + 1};
-  snprintf(out->name, sizeof out->name, "%s", name);
-  const wl_map *map = wl_config_map(trained->config, "task", setting->task);
-  wl_status status = wl_task_create(map, setting->seed, &task);
-  if (status == WL_OK) status = wl_task_create_unwarped(map, setting->seed, &plain);
-  const runner r = {task, plain, setting, comm};
-  if (status == WL_OK) status = WL_NEW(out->entry, out->entries);
-  if (status == WL_OK) status = WL_NEW(outcomes, jobs > setting->tune_units ? jobs : setting->tune_units);
-  if (status == WL_OK) status = WL_NEW(curves, jobs * setting->steps);
-  status = wl_comm_agree(comm, status);
-  if (status == WL_OK) status = run_case(&r, trained, out, outcomes, curves);
+  out->steps = s->steps;
+  out->seeds = s->seeds;
+  out->few_shot = r->few_shot;
+  out->entries = r->few_shot ? 2 : N_BASELINES + 1;
+  wl_status status = WL_NEW(out->entry, out->entries);
+  if (status == WL_OK) status = WL_NEW(outcomes, jobs > s->tune_units ? jobs : s->tune_units);
+  if (status == WL_OK) status = WL_NEW(curves, jobs * s->steps);
+  status = wl_comm_agree(r->comm, status);
+  if (status == WL_OK) status = run_case(r, out, outcomes, curves);
   wl_free(outcomes);
   wl_free(curves);
+  return status;
+}
+
+/* What the setting leaves open: few-shot tasks are small, and their interval is over tasks. */
+static wl_eval_setting resolve(const wl_eval_setting *given, bool few_shot) {
+  wl_eval_setting s = *given;
+  if (s.seeds == 0) s.seeds = few_shot ? WL_FEW_SHOT_TASKS : 10;
+  if (s.tune_units == 0) s.tune_units = few_shot ? 25 : 5;
+  return s;
+}
+
+wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *given, wl_comm *comm,
+                      wl_eval_case *out) {
+  wl_task *task = NULL, *plain = NULL;
+  *out = (wl_eval_case){.coverage = NAN, .advantage = NAN, .advantage_half = NAN};
+  snprintf(out->name, sizeof out->name, "%s", name);
+  const wl_map *map = wl_config_map(trained->config, "task", given->task);
+  wl_status status = wl_task_create(map, given->seed, &task);
+  if (status == WL_OK) status = wl_task_create_unwarped(map, given->seed, &plain);
+  status = wl_comm_agree(comm, status);
+  if (status == WL_OK) {
+    const bool few_shot = task->family->few_shot;
+    const wl_eval_setting setting = resolve(given, few_shot);
+    status = create_case(&(wl_eval_runner){trained, task, plain, &setting, few_shot, comm}, out);
+  }
   wl_task_destroy(&task);
   wl_task_destroy(&plain);
   if (status != WL_OK) wl_eval_case_clear(out);

@@ -4,7 +4,11 @@
  * tuned for the very horizon, on tasks of WL_SPACE_TUNE, on half-decades 1e-7 .. 1 (extended while the
  * best lies at the upper end), then refined by quarter-decades. All are then run on tasks of WL_SPACE_EVAL,
  * the same for every rule: `seeds` sets of `units` tasks. Intervals are over seeds (Student's t, 95 %).
- * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean. */
+ * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean.
+ *
+ * Few-shot families (support and query set): a set is one task, 600 of them by default; losses and accuracy
+ * are those of the query set after adaptation; and the one hand-designed rule is plain descent, tuned
+ * likewise, from the learned theta_0 under the trained warp layers. */
 #ifndef WL_TRAIN_EVALUATE_H
 #define WL_TRAIN_EVALUATE_H
 
@@ -31,12 +35,12 @@ wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double 
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout, double *phi,
                            const char *digest, int64_t meta_steps);
 
-enum { WL_MAX_SEEDS = 1000 };
+enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 
 typedef struct wl_eval_setting {
   int64_t steps;       /* horizon */
-  int64_t seeds, units;/* sets (2 .. WL_MAX_SEEDS), tasks in each */
-  int64_t tune_units;  /* tasks for tuning a rate */
+  int64_t seeds, units;/* sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 of few-shot tasks), tasks in each */
+  int64_t tune_units;  /* tasks for tuning a rate; 0: 5, or 25 few-shot tasks */
   uint64_t seed;
   int threads;
   int task;            /* of the configuration's, where it is a mixture */
@@ -62,12 +66,15 @@ typedef struct wl_eval_case {
   char name[64];       /* "trained", "horizon x 5", "activation relu" */
   char note[160];      /* why it could not be run; "" otherwise */
   int64_t steps, seeds;
+  bool few_shot;       /* a set is a task, losses are those of its query set */
   double start;        /* mean loss at theta_0 */
   int entries;
   wl_eval_entry *entry;/* [entries]; none when there is a note */
   int best;            /* the best hand-designed entry */
   double difference, difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
   double gap, gap_half;               /* learned - best, paired likewise */
+  double coverage;                    /* of a warp of the parameters themselves (evaluate_warp.c); NaN: none */
+  double advantage, advantage_half;   /* of the warp, over the same rule without it */
   wl_verdict verdict;
 } wl_eval_case;
 

@@ -1,4 +1,5 @@
 /* evaluate_file.c - an evaluation as an HDF5 file: one group for each case. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "io/checkpoint.h"
 #include "train/evaluate.h"
 
-enum { FIELDS_OF_CASE = 10, NAME_LENGTH = 32 };
+enum { FIELDS_OF_CASE = 11, NAME_LENGTH = 32 };
 
 /* Tables of one case, gathered from its entries. */
 typedef struct tables {
@@ -15,6 +16,7 @@ typedef struct tables {
   int64_t *diverged;                          /* [rules] */
   uint8_t *names;                             /* [rules][NAME_LENGTH] */
   double summary[4];                          /* start, log10 difference, its half width, verdict */
+  double warp[3];                             /* coverage, advantage, its half width */
 } tables;
 
 static wl_status fill(const wl_eval_case *c, tables *t) {
@@ -38,6 +40,8 @@ static wl_status fill(const wl_eval_case *c, tables *t) {
   }
   const double summary[] = {c->start, c->difference, c->difference_half, c->verdict};
   memcpy(t->summary, summary, sizeof summary);
+  const double warp[] = {c->coverage, c->advantage, c->advantage_half};
+  memcpy(t->warp, warp, sizeof warp);
   return WL_OK;
 }
 
@@ -60,7 +64,7 @@ static wl_field field(int number, const char *name, wl_type type, int ndim, cons
 }
 
 static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
-  const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH}, summary[] = {4},
+  const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH}, summary[] = {4}, warp[] = {3},
                 length[] = {(int64_t)strlen(c->name)};
   static const char *const dims[] = {"rule", "seed", "inner_step"}, *const text[] = {"rule", "character"},
                            *const quantity[] = {"quantity"}, *const characters[] = {"character"};
@@ -74,9 +78,12 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
       field(i, "learning_rate", WL_FLOAT64, 1, shape, dims, t->rate, "tuned rate; NaN for the learned rule"),
       field(i, "diverged", WL_INT64, 1, shape, dims, t->diverged, "runs that became non-finite"),
       field(i, "summary", WL_FLOAT64, 1, summary, quantity, t->summary,
-            "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails")};
-  const int count = (int)(sizeof all / sizeof *all);
-  memcpy(out, all, sizeof all);
+            "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails"),
+      field(i, "warp", WL_FLOAT64, 1, warp, quantity, t->warp,
+            "share of the starts' square that the warp reaches; loss without less with it; its half width")};
+  const bool warped = !isnan(c->coverage); /* the last field is there only for such a warp */
+  const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
+  memcpy(out, all, (size_t)count * sizeof *all);
   return count;
 }
 

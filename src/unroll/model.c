@@ -55,11 +55,18 @@ bool wl_model_needs_adjoint(const wl_model *m) {
          (m->initialisation && m->initialisation->ops->adjoint);
 }
 
-wl_status wl_model_create_fixed(wl_rule *rule, wl_model **out) {
+wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task, wl_model **out) {
   wl_model *m = NULL;
-  WL_TRY(WL_NEW(m, 1));
+  *out = NULL;
+  wl_status status = WL_NEW(m, 1);
+  if (status != WL_OK) {
+    wl_rule_destroy(&rule);
+    return status;
+  }
   m->rule = rule;
-  const wl_status status = lay_out(m, NULL);
+  if (config)
+    status = wl_initialisation_create(wl_config_map(config, "initialisation", 0), wl_task_theta(task), &m->initialisation);
+  if (status == WL_OK) status = lay_out(m, config ? task : NULL);
   if (status != WL_OK) wl_model_destroy(&m);
   *out = m;
   return status;

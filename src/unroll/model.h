@@ -21,8 +21,10 @@ typedef struct wl_model {
  * `initialisation`. Parts that belong to one network (preconditioner, warp layers, theta_0) are a
  * configuration error with a mixture. `tasks` are borrowed for the model's life. */
 wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count, wl_model **out);
-/* The same around a rule made by the caller, which the model takes over: baselines. */
-wl_status wl_model_create_fixed(wl_rule *rule, wl_model **out);
+/* A hand-designed rule made by the caller, which the model takes over, also on failure: baselines. With a
+ * `config` phi holds the warp layers of `task` and the initialisation that the configuration names, laid
+ * out as at the end of the trained model's phi; NULL: phi is empty. */
+wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task, wl_model **out);
 void wl_model_destroy(wl_model **model);
 
 /* Initial meta-parameters [phi.size], a pure function of the seed. */

@@ -205,6 +205,7 @@ def make_files():
     run("train", "job.yaml", "--resume")
     pathlib.Path("replay.yaml").write_text(REPLAY)
     run("train", "replay.yaml")
+    run("eval", "replayed", "--steps", "2", "--seeds", "2", "--tune-units", "1", "--no-picture")
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")
     # whether gradients are right is for the tests of `check`; here only its file matters
     run("check", "job.yaml", "--dump", "dump.h5", "--windows", "1", "--tolerance", "1e-5")

@@ -1,0 +1,49 @@
+/* evaluate_impl.h - between the parts of an evaluation: who runs, on what, and what an episode yields. */
+#ifndef WL_TRAIN_EVALUATE_IMPL_H
+#define WL_TRAIN_EVALUATE_IMPL_H
+
+#include "train/evaluate.h"
+
+/* What one episode yields. Losses of few-shot tasks are those of the query set. */
+typedef struct wl_outcome {
+  double start, final, heldout, accuracy;
+  double diverged; /* 1 when it did */
+} wl_outcome;
+
+/* Who runs: a model with its phi, on a network. */
+typedef struct wl_contender {
+  wl_model *model;
+  const double *phi;
+  const wl_task *task;
+  const wl_real *from; /* [jobs][n] where each episode starts instead of theta_0; NULL: theta_0 */
+} wl_contender;
+
+typedef struct wl_eval_runner {
+  const wl_trained *trained;
+  const wl_task *task;  /* with the trained warp layers */
+  const wl_task *plain; /* without: what hand-designed rules run on */
+  const wl_eval_setting *setting;
+  bool few_shot;
+  wl_comm *comm;
+} wl_eval_runner;
+
+/* The contender on `sets` sets of `units` tasks of a space. outcomes [sets*units]; curves
+ * [sets*units][steps] or NULL. Collective. */
+wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *contender,
+                           wl_space space, int64_t sets, int64_t units, wl_outcome *outcomes,
+                           double *curves);
+/* The job numbers of this rank: first, first + stride, ... */
+static inline int64_t wl_eval_first_job(const wl_eval_runner *r) { return wl_comm_rank(r->comm); }
+static inline int64_t wl_eval_job_stride(const wl_eval_runner *r) { return wl_comm_size(r->comm); }
+/* The identity of job `job` of `units` tasks per set. */
+static inline wl_episode wl_eval_episode(const wl_eval_runner *r, wl_space space, int64_t job,
+                                         int64_t units) {
+  return (wl_episode){r->setting->seed, space, job / units, job % units};
+}
+
+/* Where the family's warp bends the parameters themselves: what the warp reaches, and how much further the
+ * learned contender, whose outcomes are given, gets than the same rule without it. Else nothing. Collective. */
+wl_status wl_eval_warp(const wl_eval_runner *runner, const wl_contender *learned,
+                       const wl_outcome *outcomes, wl_eval_case *out);
+
+#endif

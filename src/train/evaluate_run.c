@@ -1,0 +1,83 @@
+/* evaluate_run.c - runs rules on tasks, spread over the ranks.
+ *
+ * The unit of work is one episode of one rule on one task. Every rank holds the whole table of
+ * results, fills in its own rows, and the tables are added: rows of others are zero bits, so the sum
+ * is exact. */
+#include <math.h>
+#include <string.h>
+
+#include "train/evaluate_impl.h"
+
+enum { OUTCOME_VALUES = sizeof(wl_outcome) / sizeof(double) };
+
+typedef struct curve_context {
+  double *loss;
+  int64_t t;
+} curve_context;
+
+static void keep_loss(void *context, const wl_step_view *step) {
+  ((curve_context *)context)->loss[step->t] = step->loss;
+}
+
+/* One episode of a contender. */
+typedef struct episode_job {
+  wl_episode episode;
+  bool all;            /* more than the final loss is wanted */
+  const wl_real *from; /* [n] start instead of theta_0; NULL: theta_0 */
+  double *curve;       /* [steps] minibatch losses; NULL: not wanted */
+} episode_job;
+
+/* Loss on a split's fixed sample, or on a few-shot task's query set, which is its held-out split. */
+static double measure(const wl_eval_runner *r, wl_unroll_ws *ws, const wl_unit *unit,
+                      wl_split split, double *accuracy) {
+  return wl_task_evaluate(unit->task, wl_unroll_task_ws(ws), r->few_shot ? WL_SPLIT_HELDOUT : split,
+                          unit->theta, wl_unroll_warp(ws), accuracy);
+}
+
+static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit *unit,
+                             const episode_job *job, wl_outcome *o) {
+  curve_context context = {job->curve, 0};
+  wl_window_result result;
+  WL_TRY(wl_unit_start(ws, unit, &job->episode));
+  if (job->from) memcpy(unit->theta, job->from, (size_t)unit->task->n * sizeof *job->from);
+  o->start = job->all ? measure(r, ws, unit, WL_SPLIT_TRAIN, NULL) : NAN;
+  WL_TRY(wl_window_run(ws, unit, r->setting->steps, NULL, NULL, job->curve ? keep_loss : NULL,
+                       &context, &result));
+  for (int64_t t = result.steps; job->curve && t < r->setting->steps; t++) job->curve[t] = NAN;
+  o->diverged = !result.finite;
+  o->final = o->heldout = o->accuracy = NAN;
+  if (!result.finite) return WL_OK;
+  o->final = measure(r, ws, unit, WL_SPLIT_TRAIN, NULL);
+  if (job->all) o->heldout = measure(r, ws, unit, WL_SPLIT_HELDOUT, &o->accuracy);
+  o->diverged = !isfinite(o->final);
+  return WL_OK;
+}
+
+/* Adds disjoint tables: an element is written by one rank and zero bits on the others. */
+static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t count) {
+  WL_TRY(wl_comm_agree(comm, mine));
+  return wl_comm_sum_int64(comm, (int64_t *)(void *)values, (size_t)count);
+}
+
+wl_status wl_eval_run_sets(const wl_eval_runner *r, const wl_contender *c, wl_space space,
+                           int64_t sets, int64_t units, wl_outcome *outcomes, double *curves) {
+  const wl_window_spec spec = {.steps = r->setting->steps, .weights = WL_WEIGHTS_LAST, .memory = 0};
+  const int64_t jobs = sets * units, steps = r->setting->steps;
+  wl_unroll_ws *ws = NULL;
+  wl_unit *unit = NULL;
+  memset(outcomes, 0, (size_t)jobs * sizeof *outcomes);
+  if (curves) memset(curves, 0, (size_t)(jobs * steps) * sizeof *curves);
+  wl_status status = wl_unroll_ws_create(c->model, c->task, &spec, false, r->setting->threads, &ws);
+  if (status == WL_OK) status = wl_unit_create(c->model, c->task, &unit);
+  if (status == WL_OK) wl_unroll_set_phi(ws, c->phi);
+  for (int64_t j = wl_eval_first_job(r); status == WL_OK && j < jobs; j += wl_eval_job_stride(r)) {
+    const episode_job job = {wl_eval_episode(r, space, j, units), space == WL_SPACE_EVAL,
+                             c->from ? c->from + j * c->task->n : NULL,
+                             curves ? curves + j * steps : NULL};
+    status = run_episode(r, ws, unit, &job, &outcomes[j]);
+  }
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  WL_TRY(share(r->comm, status, (double *)(void *)outcomes, jobs * OUTCOME_VALUES));
+  return curves ? share(r->comm, WL_OK, curves, jobs * steps) : WL_OK;
+}

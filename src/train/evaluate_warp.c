@@ -1,0 +1,110 @@
+/* evaluate_warp.c - what an explicit warp does to the plane (Flennerhag et al. 2020, appendix D).
+ *
+ *   y = omega(x)            the point of the task's own surface that theta = x stands for
+ *   coverage                share of the square that starts are drawn from which omega reaches: cells of a
+ *                           grid on it that hold omega(x) for some x of a square twice as wide
+ *   advantage               f(y~_T) - f(omega(x_T)): the same rule from the same point y_0 = omega(x_0) of
+ *                           the surface without the warp, less with it; mean over sets of tasks
+ *
+ * A warp that starts as the identity has coverage 1 and an advantage of exactly 0. */
+#include <math.h>
+#include <string.h>
+
+#include "train/evaluate_impl.h"
+
+enum { CELLS = 30, POINTS_OF_CELL = 4, REACH = 2, SIDE = REACH * CELLS * POINTS_OF_CELL };
+
+/* Marks the cell of [-half, half]^2 that y lies in. */
+static void mark(const wl_real y[2], double half, bool *cell) {
+  const double i = floor(((double)y[0] + half) / (2 * half) * CELLS),
+               j = floor(((double)y[1] + half) / (2 * half) * CELLS);
+  if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
+}
+
+/* Every rank for itself: the figure needs no message, and takes well under a second. */
+static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
+  const double half = r->task->family->warp_domain;
+  bool *cell = NULL;
+  int64_t reached = 0;
+  WL_TRY(WL_NEW(cell, CELLS * CELLS));
+  for (int i = 0; i < SIDE; i++)
+    for (int j = 0; j < SIDE; j++) {
+      const wl_real x[2] = {(wl_real)(REACH * half * ((2 * i + 1.0) / SIDE - 1)),
+                            (wl_real)(REACH * half * ((2 * j + 1.0) / SIDE - 1))};
+      wl_real y[2];
+      wl_task_image(r->task, wl_unroll_task_ws(ws), x, wl_unroll_warp(ws), y);
+      mark(y, half, cell);
+    }
+  for (int i = 0; i < CELLS * CELLS; i++) reached += cell[i];
+  wl_free(cell);
+  *coverage = (double)reached / (CELLS * CELLS);
+  return WL_OK;
+}
+
+/* omega(theta_0) of this rank's jobs. */
+static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit *unit,
+                             wl_real *starts) {
+  const int64_t units = r->setting->units, jobs = r->setting->seeds * units;
+  for (int64_t j = wl_eval_first_job(r); j < jobs; j += wl_eval_job_stride(r)) {
+    const wl_episode episode = wl_eval_episode(r, WL_SPACE_EVAL, j, units);
+    WL_TRY(wl_unit_start(ws, unit, &episode));
+    wl_task_image(r->task, wl_unroll_task_ws(ws), unit->theta, wl_unroll_warp(ws),
+                  starts + j * r->task->n);
+  }
+  return WL_OK;
+}
+
+/* Coverage, and where the same rule starts on the plain surface. */
+static wl_status look_at_warp(const wl_eval_runner *r, const wl_contender *learned, wl_real *starts,
+                              double *coverage) {
+  const wl_window_spec spec = {.steps = 1, .weights = WL_WEIGHTS_LAST};
+  wl_unroll_ws *ws = NULL;
+  wl_unit *unit = NULL;
+  wl_status status = wl_unroll_ws_create(learned->model, r->task, &spec, false, 1, &ws);
+  if (status == WL_OK) status = wl_unit_create(learned->model, r->task, &unit);
+  if (status == WL_OK) wl_unroll_set_phi(ws, learned->phi);
+  if (status == WL_OK) status = find_starts(r, ws, unit, starts);
+  if (status == WL_OK) status = measure_coverage(r, ws, coverage);
+  wl_unit_destroy(&unit);
+  wl_unroll_ws_destroy(&ws);
+  return status;
+}
+
+static void book_advantage(const wl_eval_runner *r, const wl_outcome *plain,
+                           const wl_outcome *warped, wl_eval_case *out) {
+  const int64_t units = r->setting->units, seeds = r->setting->seeds;
+  double gain[WL_MAX_SEEDS] = {0};
+  for (int64_t j = 0; j < seeds * units; j++)
+    gain[j / units] += (plain[j].final - warped[j].final) / (double)units;
+  wl_interval(gain, seeds, &out->advantage, &out->advantage_half);
+}
+
+/* The learned rule's own part of phi lies before that of the warp; theta_0 is replaced by the starts. */
+static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
+  wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
+  wl_task *const task = (wl_task *)r->plain; /* borrowed; model_create takes a list of tasks */
+  wl_status status =
+      wl_comm_agree(r->comm, wl_model_create(r->trained->config, &task, 1, &c.model));
+  if (status == WL_OK)
+    status =
+        wl_eval_run_sets(r, &c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, plain, NULL);
+  wl_model_destroy(&c.model);
+  return status;
+}
+
+wl_status wl_eval_warp(const wl_eval_runner *r, const wl_contender *learned,
+                       const wl_outcome *outcomes, wl_eval_case *out) {
+  const int64_t jobs = r->setting->seeds * r->setting->units;
+  wl_real *starts = NULL;
+  wl_outcome *plain = NULL;
+  if (!(r->task->family->warp_domain > 0) || learned->model->warp_size == 0) return WL_OK;
+  wl_status status = WL_NEW(starts, jobs * r->task->n);
+  if (status == WL_OK) status = WL_NEW(plain, jobs);
+  if (status == WL_OK) status = look_at_warp(r, learned, starts, &out->coverage);
+  status = wl_comm_agree(r->comm, status);
+  if (status == WL_OK) status = run_plain(r, starts, plain);
+  if (status == WL_OK) book_advantage(r, plain, outcomes, out);
+  wl_free(starts);
+  wl_free(plain);
+  return status;
+}

@@ -1,0 +1,67 @@
+# What `eval` says of few-shot tasks and of explicit warps: intervals over 600 tasks, plain descent from the
+# learned theta_0, a warp that has learned nothing is worth exactly nothing, the same figures on any ranks.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+cat >sinusoid.yaml <<'Y'
+threads: 1
+output: sinusoid
+task: {family: sinusoid, shots: 5, widths: [8]}
+rule: {name: sgd, rate: 1e-3}
+initialisation: {name: maml}
+episode: {steps: 1}
+window: {steps: 1, weights: last, batch: fresh, order: second}
+outer: {steps: 60, units: 5, every: episode, learning_rate: 1e-2}
+Y
+cat >mountain.yaml <<'Y'
+threads: 1
+output: mountain
+task: {family: mountain, surface: shared, warp: residual, warp_width: 30}
+rule: {name: sgd, rate: 0.1}
+episode: {steps: 20}
+window: {steps: 1, weights: last, order: second}
+outer: {steps: 4, units: 3, every: episode, learning_rate: 3e-2}
+Y
+# eval_on RANKS NAME RUN [ARGUMENT...]: NAME.json
+eval_on() {
+  local ranks=$1 name=$2
+  shift 2
+  "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" eval "$@" --quiet --no-picture --output "$name.h5" --json "$name.json" >"$name.out"
+}
+"$WL_BIN" train sinusoid.yaml >/dev/null
+"$WL_BIN" train mountain.yaml >/dev/null
+"$WL_BIN" train mountain.yaml --set output=start --set outer.steps=0 >/dev/null
+
+eval_on 1 few sinusoid
+eval_on 2 again sinusoid
+cmp few.json again.json || fail "figures depend on the number of ranks"
+rate=$("$WL_PYTHON" -c 'import json; print(repr(json.load(open("few.json"))["cases"][0]["rules"][1]["learning_rate"]))')
+eval_on 1 same sinusoid --set "rule.rate=$rate"
+eval_on 1 start start --seeds 4 --units 2
+eval_on 2 warped mountain --seeds 4 --units 2
+
+"$WL_PYTHON" - <<'P' || fail "the figures are wrong"
+import json, math, statistics
+
+def case(name):
+    return json.load(open(name + ".json"))["cases"][0]
+
+few, same, start, warped = map(case, ("few", "same", "start", "warped"))
+learned, plain = few["rules"]
+losses = learned["final_loss_of_set"]
+assert few["few_shot"] and few["steps"] == 1 and len(losses) == 600, few["steps"]
+error = statistics.stdev(losses) / math.sqrt(600)
+assert math.isclose(learned["final_loss"], statistics.fmean(losses), rel_tol=1e-12)
+assert math.isclose(learned["final_loss_half_width"], 1.964 * error, rel_tol=1e-3), (learned, error)
+assert plain["rule"] == "sgd from theta_0" and learned["heldout_loss_of_set"] == losses
+# the learned rule is plain descent: at the tuned rate it is that very baseline
+assert same["rules"][0]["final_loss_of_set"] == plain["final_loss_of_set"], "the baseline is not descent from theta_0"
+assert plain["final_loss"] < few["start_loss"], "tuned descent from theta_0 does not adapt"
+
+assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0, start["warp_advantage"]
+assert start["warp_coverage"] == 1
+assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
+P
+grep -q "600 fresh tasks" few.out || fail "the table does not name the tasks"
+grep -q "warp reaches" warped.out || fail "the table does not tell what the warp reaches"
+echo "ok"
