@@ -14,7 +14,7 @@ set -euo pipefail
 
 BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools
   libopenblas-dev libyaml-dev libcmocka-dev zlib1g-dev librandom123-dev libjansson-dev libxxhash-dev
-  python3 python3-h5py python3-numpy python3-matplotlib dataset-fashion-mnist"
+  python3 python3-h5py python3-numpy python3-matplotlib python3-pil dataset-fashion-mnist"
 TEST_PACKAGES="python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck"
 DOCS_PACKAGES="mandoc chromium"
 # Missing from a release or a mirror, these cost one data set or one test, never the build.

@@ -1,16 +1,16 @@
 /* dataset.c - finding, sharing and gathering images.
  *
- * Named data is looked for in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. One list
- * of open data sets, counted by users, serves all tasks of the process: what it holds is read-only. */
+ * Named data is looked for in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. Data sets are
+ * read-only and serve all tasks of the process. */
 #include "task/dataset.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <threads.h>
 
 #include "task/dataset_impl.h"
 #include "task/family.h"
+#include "task/shared.h"
 
 typedef struct named_data {
   const char *name;
@@ -31,18 +31,11 @@ static const named_data known[] = {
      "cifar-10 and name the directory above it in WARPLOOM_DATA"},
 };
 
-typedef struct entry {
-  char key[WL_DATA_PATH + 32]; /* directory and number of classes */
-  int users;
-  wl_dataset dataset;
-  struct entry *next;
-} entry;
-
-static entry *opened; /* guarded by lock */
-static mtx_t lock;
-static once_flag lock_once = ONCE_FLAG_INIT;
-
-static void make_lock(void) { mtx_init(&lock, mtx_plain); }
+/* What a data set is made from. */
+typedef struct source {
+  char directory[WL_DATA_PATH]; /* "": the synthetic set */
+  int64_t classes;              /* 0: to be found from the data */
+} source;
 
 wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels) {
   images->count = count;
@@ -50,13 +43,14 @@ wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels) {
   return WL_NEW(images->labels, count);
 }
 
-static void free_entry(entry *e) {
+static void free_dataset(void *object) {
+  wl_dataset *dataset = object;
   for (int s = 0; s < 2; s++) {
-    wl_free(e->dataset.split[s].pixels);
-    wl_free(e->dataset.split[s].labels);
-    wl_free(e->dataset.split[s].sample);
+    wl_free(dataset->split[s].pixels);
+    wl_free(dataset->split[s].labels);
+    wl_free(dataset->split[s].sample);
   }
-  wl_free(e);
+  wl_free(dataset);
 }
 
 static bool is_directory(const char *path) {
@@ -100,68 +94,38 @@ static wl_status draw_samples(wl_dataset *dataset) {
   return WL_OK;
 }
 
-static wl_status fill(const char *directory, int64_t classes, wl_dataset *dataset) {
-  if (!*directory) WL_TRY(wl_dataset_make_synthetic(dataset));
-  else if (wl_dataset_is_cifar(directory)) WL_TRY(wl_dataset_read_cifar(directory, dataset));
-  else WL_TRY(wl_dataset_read_idx(directory, classes, dataset));
+static wl_status make_dataset(const void *request, void **object) {
+  const source *from = request;
+  wl_dataset *dataset = NULL;
+  WL_TRY(WL_NEW(dataset, 1));
+  *object = dataset;
+  if (!*from->directory) WL_TRY(wl_dataset_make_synthetic(dataset));
+  else if (wl_dataset_is_cifar(from->directory)) WL_TRY(wl_dataset_read_cifar(from->directory, dataset));
+  else WL_TRY(wl_dataset_read_idx(from->directory, from->classes, dataset));
   return draw_samples(dataset);
 }
 
-/* Under the lock: the open entry of that key, or a new one. directory "": the synthetic set. */
-static wl_status find_or_fill(const char *directory, int64_t classes, entry **out) {
-  char key[sizeof opened->key];
-  snprintf(key, sizeof key, "%lld %s", (long long)classes, directory);
-  for (entry *e = opened; e; e = e->next)
-    if (strcmp(e->key, key) == 0) {
-      *out = e;
-      return WL_OK;
-    }
-  entry *e = NULL;
-  WL_TRY(WL_NEW(e, 1));
-  memcpy(e->key, key, sizeof key);
-  const wl_status status = fill(directory, classes, &e->dataset);
-  if (status != WL_OK) {
-    free_entry(e);
-    return status;
-  }
-  e->next = opened;
-  opened = *out = e;
-  return WL_OK;
-}
+static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
 wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out) {
   const char *data = wl_map_string(map, "data");
-  int64_t classes = wl_map_int(map, "classes");
-  char directory[WL_DATA_PATH] = "";
+  source from = {.classes = wl_map_int(map, "classes")};
   if (strcmp(data, "synthetic") != 0) {
     const named_data *named = find_named(data);
-    WL_TRY(locate(data, named, directory));
-    if (named && !classes) classes = named->classes;
+    WL_TRY(locate(data, named, from.directory));
+    if (named && !from.classes) from.classes = named->classes;
   }
-  call_once(&lock_once, make_lock);
-  mtx_lock(&lock);
-  entry *e = NULL;
-  const wl_status status = find_or_fill(directory, classes, &e);
-  if (status == WL_OK) e->users++;
-  mtx_unlock(&lock);
-  if (status != WL_OK) return status;
-  *out = &e->dataset;
+  char key[WL_DATA_PATH + 32];
+  snprintf(key, sizeof key, "%lld %s", (long long)from.classes, from.directory);
+  const void *object;
+  WL_TRY(wl_shared_open(&datasets, key, &from, &object));
+  *out = object;
   return WL_OK;
 }
 
 void wl_dataset_close(const wl_dataset **dataset) {
   if (!dataset || !*dataset) return;
-  mtx_lock(&lock);
-  for (entry **at = &opened; *at; at = &(*at)->next) {
-    entry *e = *at;
-    if (&e->dataset != *dataset) continue;
-    if (--e->users == 0) {
-      *at = e->next;
-      free_entry(e);
-    }
-    break;
-  }
-  mtx_unlock(&lock);
+  wl_shared_close(*dataset);
   *dataset = NULL;
 }
 

@@ -27,7 +27,7 @@ typedef struct wl_check_block {
   double norm;  /* of the block's gradient */
   double error; /* relative, at the best h; the largest over directions */
   double slope; /* median order of the error in h; NaN where fewer than two pairs show one */
-  bool zero;    /* gradient and differences are all exactly 0 */
+  bool zero;    /* gradient and differences are 0, to rounding */
   bool passed;
 } wl_check_block;
 

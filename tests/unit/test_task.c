@@ -1,6 +1,6 @@
 /* test_task.c - what holds for every task family: the registry, and episodes that are a pure
  * function of their identity. Runs in both precisions. */
-#include "task_fixture.h"
+#include "glyphs_fixture.h"
 
 static const char *const cases[] = {
     "{family: quadratic, dimension: 4, batch: 3}",
@@ -10,6 +10,8 @@ static const char *const cases[] = {
     "{family: sinusoid, shots: 5, query: 7}",
     "{family: mountain}",
     "{family: conv, filters: [2], batch: 5}",
+    "{family: omniglot, file: tiny.glyphs, ways: 5, shots: 4, query: 2, batch: 5, alphabets: 2, test_alphabets: 1, "
+    "filters: [2]}",
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -129,7 +131,8 @@ static const struct {
 enum { PROPERTIES = sizeof properties / sizeof *properties };
 
 int main(void) {
-  static char names[PROPERTIES * CASES][96];
+  install_glyphs();
+  static char names[PROPERTIES * CASES][192];
   struct CMUnitTest tests[PROPERTIES * CASES + 2];
   int n = 0;
   for (int p = 0; p < PROPERTIES; p++)

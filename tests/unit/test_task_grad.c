@@ -3,7 +3,7 @@
  *
  *   <grad, v> = (L(theta + h v) - L(theta - h v)) / 2h                signed, several v
  *   H v       = (grad(theta + h v) - grad(theta - h v)) / 2h          and <u, H v> = <v, H u> */
-#include "task_fixture.h"
+#include "glyphs_fixture.h"
 
 static const char *const cases[] = {
     "{family: quadratic, dimension: 4, batch: 3, distribution: gaussian}",
@@ -25,6 +25,10 @@ static const char *const cases[] = {
     "{family: conv, filters: [2], batch: 5, activation: sigmoid, order: act-pool-norm, "
     "initialisation: normal}",
     "{family: conv, filters: [3, 2], batch: 5, batch_norm: false, activation: tanh, kernel: 5}",
+    "{family: omniglot, file: tiny.glyphs, ways: 5, shots: 4, query: 2, batch: 5, alphabets: 2, test_alphabets: 1, "
+    "filters: [2, 3], activation: tanh}",
+    "{family: omniglot, file: tiny.glyphs, protocol: few-shot, ways: 3, shots: 2, query: 4, filters: [2], "
+    "activation: tanh}",
 };
 enum { CASES = sizeof cases / sizeof *cases, DIRECTIONS = 6 };
 
@@ -112,6 +116,7 @@ static void test_derivatives(void **state) {
 }
 
 int main(void) {
+  install_glyphs();
   struct CMUnitTest tests[CASES];
   for (int i = 0; i < CASES; i++)
     tests[i] = (struct CMUnitTest){

@@ -1,0 +1,60 @@
+/* glyph_image.c - resampling of an image by an affine map (formula: glyph_image.h). */
+#include "task/glyph_image.h"
+
+#include <math.h>
+
+/* Source coordinates of an output pixel, about both centres: the inverse map. */
+typedef struct inverse {
+  double cosine, sine;  /* of the angle, over 1 + s */
+  double rows, columns; /* t, pixels */
+} inverse;
+
+static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
+
+/* Quarter turns are exact, so that a class made by turning loses no pixel. */
+static void add_turns(inverse *map, int64_t turn) {
+  for (int64_t i = 0; i < turn; i++) {
+    const double cosine = map->cosine;
+    map->cosine = -map->sine;
+    map->sine = cosine;
+  }
+}
+
+static inverse draw_map(const wl_glyphs *g, int64_t turn, const wl_distortion *d, const double *u) {
+  const double degree = 3.14159265358979323846 / 180.0;
+  const double angle = degree * between(d->rotate, u[0]), size = 1.0 + between(d->scale, u[3]);
+  inverse map = {.cosine = cos(angle) / size,
+                 .sine = sin(angle) / size,
+                 .rows = between(d->shift, u[1]) * (double)g->rows,
+                 .columns = between(d->shift, u[2]) * (double)g->columns};
+  add_turns(&map, turn);
+  return map;
+}
+
+static wl_real sample(const wl_glyphs *g, const uint8_t *ink, double row, double column) {
+  const double r = floor(row + 0.5), c = floor(column + 0.5);
+  if (!(r >= 0 && r < (double)g->rows && c >= 0 && c < (double)g->columns)) return 0;
+  return ink[(int64_t)r * g->columns + (int64_t)c];
+}
+
+static void resample(const wl_glyphs *g, const uint8_t *ink, const inverse *map, wl_real *x) {
+  const double middle_row = 0.5 * (double)(g->rows - 1),
+               middle_column = 0.5 * (double)(g->columns - 1);
+  for (int64_t i = 0; i < g->rows; i++)
+    for (int64_t j = 0; j < g->columns; j++) {
+      const double r = (double)i - middle_row - map->rows,
+                   c = (double)j - middle_column - map->columns;
+      x[i * g->columns + j] = sample(g, ink, middle_row + map->cosine * r + map->sine * c,
+                                     middle_column - map->sine * r + map->cosine * c);
+    }
+}
+
+void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const wl_distortion *d,
+                    const double u[WL_DISTORTION_DRAWS], wl_real *x) {
+  if (turn == 0 && d->rotate == 0.0 && d->shift == 0.0 && d->scale == 0.0) {
+    for (int64_t p = 0; p < g->pixels; p++) x[p] = ink[p];
+    return;
+  }
+  const inverse map = draw_map(g, turn, d, u);
+  resample(g, ink, &map, x);
+}

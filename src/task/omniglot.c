@@ -1,0 +1,384 @@
+/* omniglot.c - handwritten characters in two protocols, classified by a convolutional network (convnet.h).
+ *
+ *   multi-shot   a task is one alphabet: `ways` of its characters, always the same and in the same order,
+ *                `shots` drawers to train on and `query` held out; minibatches are drawn with replacement.
+ *                A number of alphabets serves training, another evaluation, the rest tuning (Flennerhag et
+ *                al. 2019, 2020: 20 characters, 15 + 5 drawers, 25 and 10 alphabets)
+ *   few-shot     a task is `ways` characters of any alphabets, `shots` drawers of each in the support set and
+ *                `query` others in the query set, whole sets at every step. The alphabets of images_background
+ *                serve training and tuning, those of images_evaluation evaluation; characters turned by
+ *                quarters may count as further classes (Vinyals et al. 2016)
+ *
+ * In few-shot tasks WL_FOR_INNER_BATCH is the support set, WL_FOR_OUTER_BATCH the query set; an evaluation's
+ * training split is the support set, its held-out split the query set. The tape's batch is the larger of
+ * the two, which the smaller fills by repetition: mean losses and batch statistics stay those of the set. */
+#include <string.h>
+
+#include "task/convnet.h"
+#include "task/glyph_image.h"
+
+typedef struct pool {
+  int64_t *at; /* [count] alphabets, or characters */
+  int64_t count;
+} pool;
+
+enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
+
+typedef struct omniglot {
+  const wl_glyphs *glyphs; /* shared, released in destroy */
+  bool few_shot;
+  int64_t ways, shots, query;
+  int64_t batch;    /* rows of the tape */
+  int64_t quarters; /* classes that a character makes by turning */
+  wl_distortion distortion;
+  int64_t *member; /* [characters] by alphabet, in each in a drawn order */
+  int64_t *start;  /* [alphabets + 1] where an alphabet's begin in `member` */
+  pool pools[POOLS];
+  wl_convnet net;
+} omniglot;
+
+/* A drawn task, laid out in the draw one array after the other. */
+typedef struct drawn {
+  int64_t *character; /* [ways] */
+  int64_t *turn;      /* [ways] quarters */
+  int64_t *drawer;    /* [ways][drawers] support or training first, then query or held-out */
+  int64_t *order[2];  /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
+} drawn;
+
+/* Numbers drawn for a task, told apart by the stream's step. */
+enum { DRAW_POOL, DRAW_CHARACTERS, DRAW_TURNS, DRAW_ORDER, DRAW_DRAWERS };
+/* Numbers drawn for all tasks, told apart by the stream's index. */
+enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
+
+static const wl_option options[] = {
+    {"file", WL_OPT_STRING, "omniglot28.h5", NULL, 0, 0, "1",
+     "Packed characters (tools/pack_omniglot.py): a path, or a name in the folder that "
+     "WARPLOOM_DATA names."},
+    {"protocol", WL_OPT_CHOICE, "multi-shot", "multi-shot|few-shot", 0, 0, "1",
+     "A task is one alphabet with many drawers, or a few drawers of any characters."},
+    {"ways", WL_OPT_INT, "0", NULL, 0, 1000, "1",
+     "Classes of a task; 0: 20 for multi-shot, 5 for few-shot."},
+    {"shots", WL_OPT_INT, "0", NULL, 0, 1000, "1",
+     "Drawers of each class to adapt on; 0: 15 for multi-shot, 1 for few-shot."},
+    {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
+     "Other drawers of each class, held out or as query set; 0: 5 for multi-shot, `shots` for "
+     "few-shot."},
+    {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",
+     "Images in a multi-shot minibatch, drawn with replacement; few-shot takes whole sets."},
+    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1", "Multi-shot: alphabets to train on."},
+    {"test_alphabets", WL_OPT_INT, "10", NULL, 1, 1e6, "1",
+     "Multi-shot: alphabets to evaluate on; what remains serves tuning."},
+    {"alphabet_seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
+     "Multi-shot: seed of the choice of alphabets and of their characters; evaluations use the "
+     "same."},
+    {"quarter_turns", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "Few-shot: characters turned by 90, 180 and 270 degrees are classes of their own."},
+    {"augment_rotate", WL_OPT_REAL, "0", NULL, 0, 180, "degrees",
+     "Images are turned at random by up to this angle."},
+    {"augment_shift", WL_OPT_REAL, "0", NULL, 0, 0.5, "1",
+     "Images are moved at random by up to this share of their side."},
+    {"augment_scale", WL_OPT_REAL, "0", NULL, 0, 0.9, "1",
+     "Images are resized at random by up to this share."},
+    WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act"),
+    {0}};
+
+/* ---- Creation -------------------------------------------------------------------------------- */
+
+static int64_t or_default(const wl_map *map, const char *key, int64_t when_zero) {
+  const int64_t value = wl_map_int(map, key);
+  return value > 0 ? value : when_zero;
+}
+
+static void read_options(const wl_map *map, omniglot *o) {
+  o->few_shot = strcmp(wl_map_string(map, "protocol"), "few-shot") == 0;
+  o->ways = or_default(map, "ways", o->few_shot ? 5 : 20);
+  o->shots = or_default(map, "shots", o->few_shot ? 1 : 15);
+  o->query = or_default(map, "query", o->few_shot ? o->shots : 5);
+  o->quarters = o->few_shot && wl_map_bool(map, "quarter_turns") ? 4 : 1;
+  o->batch = o->few_shot ? o->ways * (o->shots > o->query ? o->shots : o->query)
+                         : wl_map_int(map, "batch");
+  o->distortion = (wl_distortion){.rotate = wl_map_real(map, "augment_rotate"),
+                                  .shift = wl_map_real(map, "augment_shift"),
+                                  .scale = wl_map_real(map, "augment_scale")};
+}
+
+static wl_status check_options(const wl_map *map, const omniglot *o) {
+  const wl_glyphs *g = o->glyphs;
+  if (o->shots + o->query > g->drawers)
+    return wl_map_fail(map, "shots",
+                       "%lld drawers and %lld for `query` are more than the file's %lld",
+                       (long long)o->shots, (long long)o->query, (long long)g->drawers);
+  const int64_t more = o->shots > o->query ? o->shots : o->query,
+                fewer = o->shots + o->query - more;
+  if (o->few_shot && more % fewer != 0)
+    return wl_map_fail(map, "query",
+                       "%lld and `shots`, %lld, fill one batch only where one divides the other",
+                       (long long)o->query, (long long)o->shots);
+  if (g->rows != g->columns && (o->quarters > 1 || o->distortion.rotate > 0))
+    return wl_map_fail(map, "augment_rotate",
+                       "only square images can be turned; the file's are %lld x %lld",
+                       (long long)g->rows, (long long)g->columns);
+  return WL_OK;
+}
+
+/* Characters by alphabet; in each in an order that alphabet_seed draws. */
+static wl_status sort_members(const wl_map *map, omniglot *o) {
+  const wl_glyphs *g = o->glyphs;
+  int64_t *order = NULL;
+  WL_TRY(WL_NEW(o->member, g->characters));
+  WL_TRY(WL_NEW(o->start, g->alphabets + 1));
+  WL_TRY(WL_NEW(order, g->characters));
+  wl_stream stream = {.seed = (uint64_t)wl_map_int(map, "alphabet_seed"),
+                      .purpose = WL_FOR_DATASET,
+                      .index = SPLIT_CHARACTERS};
+  for (int64_t a = 0, n = 0; a < g->alphabets; a++) {
+    int64_t *at = o->member + n, count = 0;
+    for (int64_t c = 0; c < g->characters; c++)
+      if (g->alphabet[c] == a) at[count++] = c;
+    stream.task = (uint64_t)a;
+    wl_rng_permutation(stream, count, order);
+    for (int64_t i = 0; i < count; i++) order[i] = at[order[i]];
+    memcpy(at, order, (size_t)count * sizeof *order);
+    o->start[a + 1] = n += count;
+  }
+  wl_free(order);
+  return WL_OK;
+}
+
+static wl_status new_pool(pool *p, int64_t room) {
+  p->count = 0;
+  return WL_NEW(p->at, room > 0 ? room : 1);
+}
+
+/* Alphabets in a drawn order, dealt out to training, evaluation and tuning. */
+static wl_status deal_alphabets(const wl_map *map, omniglot *o, const int64_t *eligible,
+                                int64_t count) {
+  const int64_t train = wl_map_int(map, "alphabets"), test = wl_map_int(map, "test_alphabets");
+  if (train + test > count)
+    return wl_map_fail(
+        map, "alphabets",
+        "%lld to train on and %lld in `test_alphabets`, but the file has only %lld with "
+        "%lld characters or more (`ways`)",
+        (long long)train, (long long)test, (long long)count, (long long)o->ways);
+  for (int64_t i = 0; i < count; i++) {
+    pool *p = &o->pools[i < train ? FOR_TRAINING : i < train + test ? FOR_EVALUATION : FOR_TUNING];
+    p->at[p->count++] = eligible[i];
+  }
+  if (o->pools[FOR_TUNING].count > 0) return WL_OK;
+  memcpy(o->pools[FOR_TUNING].at, o->pools[FOR_TRAINING].at, (size_t)train * sizeof(int64_t));
+  o->pools[FOR_TUNING].count = train;
+  return WL_OK;
+}
+
+static wl_status split_alphabets(const wl_map *map, omniglot *o) {
+  const int64_t all = o->glyphs->alphabets;
+  int64_t *order = NULL, count = 0;
+  WL_TRY(WL_NEW(order, all));
+  wl_rng_permutation((wl_stream){.seed = (uint64_t)wl_map_int(map, "alphabet_seed"),
+                                 .purpose = WL_FOR_DATASET,
+                                 .index = SPLIT_ALPHABETS},
+                     all, order);
+  for (int64_t i = 0; i < all; i++)
+    if (o->start[order[i] + 1] - o->start[order[i]] >= o->ways) order[count++] = order[i];
+  const wl_status status = deal_alphabets(map, o, order, count);
+  wl_free(order);
+  return status;
+}
+
+static wl_status split_characters(const wl_map *map, omniglot *o) {
+  const wl_glyphs *g = o->glyphs;
+  for (int64_t c = 0; c < g->characters; c++) {
+    const bool background = g->background[g->alphabet[c]] != 0;
+    for (int p = 0; p < POOLS; p++)
+      if (background == (p != FOR_EVALUATION)) o->pools[p].at[o->pools[p].count++] = c;
+  }
+  for (int p = 0; p < POOLS; p++)
+    if (o->pools[p].count * o->quarters < o->ways)
+      return wl_map_fail(map, "ways", "%lld classes, but images_%s has %lld characters",
+                         (long long)o->ways, p == FOR_EVALUATION ? "evaluation" : "background",
+                         (long long)o->pools[p].count);
+  return WL_OK;
+}
+
+static wl_status split(const wl_map *map, omniglot *o) {
+  for (int p = 0; p < POOLS; p++)
+    WL_TRY(new_pool(&o->pools[p], o->few_shot ? o->glyphs->characters : o->glyphs->alphabets));
+  if (o->few_shot) return split_characters(map, o);
+  WL_TRY(sort_members(map, o));
+  return split_alphabets(map, o);
+}
+
+static size_t draw_size(const omniglot *o) {
+  return (size_t)o->ways * (size_t)(2 + o->glyphs->drawers + o->shots + o->query) * sizeof(int64_t);
+}
+
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)
+      seed; /* which alphabets are whose is alphabet_seed's choice, all else belongs to the episode */
+  omniglot *o = NULL;
+  WL_TRY(WL_NEW(o, 1));
+  task->impl = o;
+  WL_TRY(wl_glyphs_open(wl_map_string(map, "file"), &o->glyphs));
+  read_options(map, o);
+  WL_TRY(check_options(map, o));
+  WL_TRY(split(map, o));
+  const wl_convnet_shape shape = {o->batch, 1, o->glyphs->rows, o->glyphs->columns, o->ways};
+  WL_TRY(wl_convnet_build(map, &shape, task, &o->net));
+  const int64_t images = o->ways * (o->shots < o->query ? o->shots : o->query);
+  task->eval_batches = !o->few_shot && images >= o->batch ? images / o->batch : 1;
+  task->draw_bytes = draw_size(o);
+  return WL_OK;
+}
+
+static void destroy(wl_task *task) {
+  omniglot *o = task->impl;
+  for (int p = 0; p < POOLS; p++) wl_free(o->pools[p].at);
+  wl_free(o->member);
+  wl_free(o->start);
+  wl_glyphs_close(&o->glyphs);
+  wl_free(o);
+}
+
+/* ---- Drawing a task -------------------------------------------------------------------------- */
+
+static drawn view(const omniglot *o, void *draw) {
+  drawn d = {.character = draw};
+  d.turn = d.character + o->ways;
+  d.drawer = d.turn + o->ways;
+  d.order[WL_SPLIT_TRAIN] = d.drawer + o->ways * o->glyphs->drawers;
+  d.order[WL_SPLIT_HELDOUT] = d.order[WL_SPLIT_TRAIN] + o->ways * o->shots;
+  return d;
+}
+
+static const pool *pool_of(const omniglot *o, wl_space space) {
+  return &o->pools[space == WL_SPACE_EVAL   ? FOR_EVALUATION
+                   : space == WL_SPACE_TUNE ? FOR_TUNING
+                                            : FOR_TRAINING];
+}
+
+/* The units of an episode take alphabets in turn from a drawn order, so that no two have the same as long
+ * as there are enough. */
+static wl_status draw_alphabet(const omniglot *o, const wl_episode *episode, int64_t *alphabet) {
+  const pool *p = pool_of(o, episode->space);
+  wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_POOL);
+  int64_t *order = NULL;
+  stream.task = 0;
+  WL_TRY(WL_NEW(order, p->count));
+  wl_rng_permutation(stream, p->count, order);
+  *alphabet = p->at[order[episode->unit % p->count]];
+  wl_free(order);
+  return WL_OK;
+}
+
+static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, drawn *d) {
+  int64_t alphabet;
+  WL_TRY(draw_alphabet(o, episode, &alphabet));
+  memcpy(d->character, o->member + o->start[alphabet], (size_t)o->ways * sizeof *d->character);
+  for (int64_t c = 0; c < o->ways; c++)
+    for (int64_t i = 0; i < o->glyphs->drawers; i++) d->drawer[c * o->glyphs->drawers + i] = i;
+  for (int s = 0; s < 2; s++)
+    wl_rng_permutation(wl_episode_stream(episode, WL_FOR_TASK, (uint64_t)(DRAW_ORDER + 16 * s)),
+                       o->ways * (s == WL_SPLIT_TRAIN ? o->shots : o->query), d->order[s]);
+  return WL_OK;
+}
+
+/* Distinct classes of the pool: drawn again where they came before. */
+static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
+  const pool *p = pool_of(o, episode->space);
+  const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);
+  const uint64_t classes = (uint64_t)(p->count * o->quarters);
+  uint64_t element = 0;
+  for (int64_t c = 0; c < o->ways; c++) {
+    bool seen = true;
+    while (seen) {
+      int64_t drawn_class;
+      wl_rng_index(stream, element++, 1, classes, &drawn_class);
+      d->character[c] = p->at[drawn_class / o->quarters];
+      d->turn[c] = drawn_class % o->quarters;
+      seen = false;
+      for (int64_t i = 0; i < c; i++)
+        seen = seen || (d->character[i] == d->character[c] && d->turn[i] == d->turn[c]);
+    }
+  }
+}
+
+static wl_status sample(const wl_task *task, const wl_episode *episode, void *draw) {
+  const omniglot *o = task->impl;
+  drawn d = view(o, draw);
+  if (!o->few_shot) return draw_multi_shot(o, episode, &d);
+  draw_classes(o, episode, &d);
+  for (int64_t c = 0; c < o->ways; c++)
+    wl_rng_permutation(wl_episode_stream(episode, WL_FOR_TASK, (uint64_t)(DRAW_DRAWERS + 16 * c)),
+                       o->glyphs->drawers, d.drawer + c * o->glyphs->drawers);
+  return WL_OK;
+}
+
+/* ---- Batches --------------------------------------------------------------------------------- */
+
+/* Whether a batch is of the drawers to adapt on, or of the others. */
+static wl_split split_of(const omniglot *o, const wl_batch *batch) {
+  if (!o->few_shot || batch->purpose == WL_FOR_EVAL_BATCH) return batch->split;
+  return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;
+}
+
+/* Image number of row r among the split's ways * per_class. */
+static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn *d,
+                      const wl_batch *batch, int64_t images, int64_t r) {
+  if (o->few_shot) return r % images;
+  if (batch->purpose == WL_FOR_EVAL_BATCH)
+    return d->order[batch->split][(batch->step * o->batch + r) % images];
+  int64_t chosen;
+  wl_rng_index(wl_episode_stream(episode, batch->purpose, (uint64_t)batch->step), (uint64_t)r, 1,
+               (uint64_t)images, &chosen);
+  return chosen;
+}
+
+/* What distorts row r of this batch. */
+static void draw_distortion(const wl_episode *episode, const wl_batch *batch, int64_t r,
+                            double *u) {
+  const uint64_t kind = 2 * (uint64_t)batch->purpose + (uint64_t)batch->split;
+  const wl_stream stream =
+      wl_episode_stream(episode, WL_FOR_AUGMENT, 64 * (uint64_t)batch->step + kind);
+  wl_rng_uniform_double(stream, (uint64_t)(r * WL_DISTORTION_DRAWS), WL_DISTORTION_DRAWS, 0.0, 1.0,
+                        u);
+}
+
+static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+                 const wl_batch *batch, wl_tape_ws *tape_ws) {
+  const omniglot *o = task->impl;
+  const drawn d = view(o, (void *)draw);
+  const wl_glyphs *g = o->glyphs;
+  const bool adapting = split_of(o, batch) == WL_SPLIT_TRAIN;
+  const int64_t per_class = adapting ? o->shots : o->query, first = adapting ? 0 : o->shots;
+  wl_real *x = wl_tape_input_data(tape_ws, o->net.x);
+  int32_t *labels = wl_tape_label_data(tape_ws, o->net.labels);
+  for (int64_t r = 0; r < o->batch; r++) {
+    const int64_t image = choose(o, episode, &d, batch, o->ways * per_class, r),
+                  class = image / per_class;
+    const int64_t drawer = d.drawer[class * g->drawers + first + image % per_class];
+    double u[WL_DISTORTION_DRAWS];
+    draw_distortion(episode, batch, r, u);
+    wl_glyph_image(g, wl_glyphs_image(g, d.character[class], drawer), d.turn[class], &o->distortion,
+                   u, x + r * g->pixels);
+    labels[r] = (int32_t) class;
+  }
+}
+
+static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  const omniglot *o = task->impl;
+  wl_convnet_theta0(&o->net, task, episode, theta);
+  return WL_OK;
+}
+
+const wl_task_family wl_task_omniglot = {
+    .name = "omniglot",
+    .summary =
+        "handwritten characters of many alphabets, multi-shot or few-shot, by a convolutional "
+        "network",
+    .options = options,
+    .create = create,
+    .destroy = destroy,
+    .sample = sample,
+    .theta0 = theta0,
+    .load = load,
+};

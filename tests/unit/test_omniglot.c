@@ -1,0 +1,334 @@
+/* test_omniglot.c - what the omniglot family puts into its batches: each image is found again in the
+ * file, and so which character, drawer and quarter turn stands under which label. */
+#include "glyphs_fixture.h"
+#include "task/glyph_image.h"
+
+enum { MOST_ROWS = 64, EPISODES = 12, UNITS = 2, TURNS = 4 };
+
+typedef struct found {
+  int64_t character, drawer, turn, label;
+} found;
+
+/* The pixel of an image turned by quarters: row i, column j of the turned one. */
+static uint8_t turned(int64_t character, int64_t drawer, int64_t turn, int64_t i, int64_t j) {
+  for (int64_t t = 0; t < turn; t++) {
+    const int64_t row = i;
+    i = j;
+    j = GLYPH_SIDE - 1 - row;
+  }
+  return glyph_pixel(character, drawer, i * GLYPH_SIDE + j);
+}
+
+static bool shows(const wl_real *x, int64_t character, int64_t drawer, int64_t turn) {
+  for (int64_t p = 0; p < GLYPH_PIXELS; p++)
+    if (x[p] != turned(character, drawer, turn, p / GLYPH_SIDE, p % GLYPH_SIDE)) return false;
+  return true;
+}
+
+static found identify(const wl_real *x, int32_t label) {
+  for (int64_t i = 0; i < GLYPH_CHARACTERS * GLYPH_DRAWERS * TURNS; i++) {
+    const found f = {i / TURNS / GLYPH_DRAWERS, i / TURNS % GLYPH_DRAWERS, i % TURNS, label};
+    if (shows(x, f.character, f.drawer, f.turn)) return f;
+  }
+  fail_msg("an image that is not in the file");
+  return (found){0};
+}
+
+/* The rows of a batch of the bound episode; returns how many. */
+static int64_t look(fixture *f, wl_batch batch, found rows[MOST_ROWS]) {
+  wl_tape_ws *tape = wl_task_ws_tape(f->ws);
+  wl_task_load(f->task, f->ws, &batch);
+  const wl_tape_leaf x = wl_tape_leaf_at(f->task->tape, 0),
+                     labels = wl_tape_leaf_at(f->task->tape, 1);
+  for (int64_t r = 0; r < labels.size; r++)
+    rows[r] = identify(wl_tape_input_data(tape, x.node) + r * GLYPH_PIXELS,
+                       wl_tape_label_data(tape, labels.node)[r]);
+  return labels.size;
+}
+
+static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
+  const wl_episode episode = {.seed = 3, .space = space, .index = index, .unit = unit};
+  assert_ok(wl_task_bind(f->task, f->ws, &episode));
+}
+
+/* ---- Multi-shot ------------------------------------------------------------------------------ */
+
+#define BASE "{family: omniglot, file: tiny.glyphs, ways: 5, query: 2, test_alphabets: 1"
+#define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
+
+/* character of label c in alphabet a, -1: not seen yet. The same for all episodes. */
+typedef struct seen {
+  int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
+} seen;
+
+static void note(seen *s, const found *row, wl_space space) {
+  const int64_t a = glyph_alphabet(row->character);
+  if (s->character[a][row->label] < 0) s->character[a][row->label] = row->character;
+  assert_int_equal(s->character[a][row->label], row->character);
+  if (s->space[a] < 0) s->space[a] = space;
+  assert_int_equal(s->space[a], space);
+}
+
+static int64_t check_multi_shot_batch(fixture *f, seen *s, wl_space space, wl_batch batch) {
+  found rows[MOST_ROWS];
+  const int64_t n = look(f, batch, rows);
+  assert_int_equal(n, 10);
+  for (int64_t r = 0; r < n; r++) {
+    note(s, &rows[r], space);
+    assert_int_equal(rows[r].turn, 0);
+    assert_int_equal(rows[r].drawer < 4, batch.split == WL_SPLIT_TRAIN);
+    assert_int_equal(glyph_alphabet(rows[r].character), glyph_alphabet(rows[0].character));
+  }
+  return glyph_alphabet(rows[0].character);
+}
+
+static void test_multi_shot(void **state) {
+  (void)state;
+  static const wl_space spaces[] = {WL_SPACE_TRAIN, WL_SPACE_TUNE, WL_SPACE_EVAL};
+  fixture f = open_fixture(MULTI "}");
+  seen s;
+  memset(&s, -1, sizeof s);
+  for (int k = 0; k < 3; k++)
+    for (int64_t index = 0; index < EPISODES; index++) {
+      int64_t alphabet[UNITS];
+      for (int64_t unit = 0; unit < UNITS; unit++) {
+        bind(&f, spaces[k], index, unit);
+        alphabet[unit] = check_multi_shot_batch(
+            &f, &s, spaces[k], (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, index});
+        check_multi_shot_batch(&f, &s, spaces[k],
+                               (wl_batch){WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, index});
+      }
+      /* units have different alphabets as long as there are enough */
+      if (spaces[k] == WL_SPACE_TRAIN) assert_true(alphabet[0] != alphabet[1]);
+    }
+  int of_space[3] = {0};
+  for (int a = 0; a < GLYPH_ALPHABETS; a++)
+    for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
+  assert_int_equal(of_space[0], 2);
+  assert_int_equal(of_space[1], 1); /* what remains of the four with 5 characters */
+  assert_int_equal(of_space[2], 1);
+  assert_int_equal(s.space[1], -1); /* three characters are too few */
+  close_fixture(&f);
+}
+
+/* An evaluation of the held-out split sees each image once. */
+static void test_evaluation_sample(void **state) {
+  (void)state;
+  fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [2]}");
+  int64_t count[GLYPH_CHARACTERS][GLYPH_DRAWERS] = {{0}}, seen_once = 0;
+  assert_int_equal(f.task->eval_batches, 2);
+  for (int64_t b = 0; b < 2; b++) {
+    found rows[MOST_ROWS];
+    const int64_t n = look(&f, (wl_batch){WL_FOR_EVAL_BATCH, WL_SPLIT_HELDOUT, b}, rows);
+    for (int64_t r = 0; r < n; r++) count[rows[r].character][rows[r].drawer]++;
+  }
+  for (int64_t i = 0; i < GLYPH_CHARACTERS * GLYPH_DRAWERS; i++)
+    seen_once += count[i / GLYPH_DRAWERS][i % GLYPH_DRAWERS] == 1;
+  assert_int_equal(seen_once, 10);
+  close_fixture(&f);
+}
+
+/* alphabet_seed deals alphabets out, the run's seed does not: evaluations find the same. */
+static void test_alphabet_seed(void **state) {
+  (void)state;
+  int64_t different = 0;
+  found a[MOST_ROWS], b[MOST_ROWS];
+  for (int seed = 2; seed < 8; seed++) {
+    char yaml[256];
+    snprintf(yaml, sizeof yaml, MULTI ", alphabet_seed: %d}", seed);
+    fixture f = open_fixture(MULTI "}"), g = open_fixture(yaml);
+    bind(&f, WL_SPACE_EVAL, 0, 0);
+    bind(&g, WL_SPACE_EVAL, 0, 0);
+    look(&f, (wl_batch){WL_FOR_EVAL_BATCH, WL_SPLIT_HELDOUT, 0}, a);
+    look(&g, (wl_batch){WL_FOR_EVAL_BATCH, WL_SPLIT_HELDOUT, 0}, b);
+    different += glyph_alphabet(a[0].character) != glyph_alphabet(b[0].character);
+    close_fixture(&f);
+    close_fixture(&g);
+  }
+  assert_true(different > 0);
+}
+
+/* ---- Few-shot -------------------------------------------------------------------------------- */
+
+/* Each class has `each` drawers, each of them `times`; which, as bits by label. */
+static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
+                      uint64_t drawers[]) {
+  int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];
+  assert_int_equal(n, ways * each * times);
+  memset(character, -1, sizeof character);
+  for (int64_t r = 0; r < n; r++) {
+    const int64_t c = rows[r].label;
+    if (character[c] < 0) character[c] = rows[r].character, turn[c] = rows[r].turn;
+    assert_int_equal(character[c], rows[r].character);
+    assert_int_equal(turn[c], rows[r].turn);
+    count[c][rows[r].drawer]++;
+  }
+  for (int64_t c = 0; c < ways; c++) {
+    drawers[c] = 0;
+    for (int64_t d = 0; d < GLYPH_DRAWERS; d++) {
+      if (count[c][d] == 0) continue;
+      assert_int_equal(count[c][d], times);
+      drawers[c] |= UINT64_C(1) << d;
+    }
+    assert_int_equal(__builtin_popcountll(drawers[c]), each);
+    for (int64_t b = 0; b < c; b++)
+      assert_false(character[b] == character[c] && turn[b] == turn[c]);
+  }
+}
+
+/* Support and query of one episode; the largest quarter turn seen. */
+static int64_t check_few_shot_episode(fixture *f, wl_space space) {
+  found support[MOST_ROWS], query[MOST_ROWS];
+  uint64_t of_support[8], of_query[8];
+  int64_t turn = 0;
+  const int64_t n = look(f, (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0}, support);
+  check_set(support, n, 4, 1, 3, of_support);
+  check_set(query, look(f, (wl_batch){WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 0}, query), 4, 3, 1,
+            of_query);
+  for (int64_t c = 0; c < 4; c++) assert_int_equal(of_support[c] & of_query[c], 0);
+  for (int64_t r = 0; r < n; r++) {
+    assert_int_equal(glyph_background[glyph_alphabet(support[r].character)],
+                     space != WL_SPACE_EVAL);
+    turn = support[r].turn > turn ? support[r].turn : turn;
+  }
+  found again[MOST_ROWS];
+  look(f, (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 5}, again);
+  assert_memory_equal(again, support, (size_t)n * sizeof *again);
+  look(f, (wl_batch){WL_FOR_EVAL_BATCH, WL_SPLIT_HELDOUT, 0}, again);
+  assert_memory_equal(again, query, (size_t)n * sizeof *again);
+  return turn;
+}
+
+static void test_few_shot(void **state) {
+  (void)state;
+  for (int quarter_turns = 0; quarter_turns < 2; quarter_turns++) {
+    char yaml[256];
+    int64_t turn = 0;
+    snprintf(
+        yaml, sizeof yaml,
+        "{family: omniglot, file: tiny.glyphs, protocol: few-shot, ways: 4, shots: 1, query: 3, "
+        "filters: [2], quarter_turns: %s}",
+        quarter_turns ? "true" : "false");
+    fixture f = open_fixture(yaml);
+    for (int64_t index = 0; index < 2 * EPISODES; index++) {
+      const wl_space space = index % 2 ? WL_SPACE_EVAL : WL_SPACE_TRAIN;
+      bind(&f, space, index, 1);
+      const int64_t largest = check_few_shot_episode(&f, space);
+      turn = largest > turn ? largest : turn;
+    }
+    assert_int_equal(turn, quarter_turns ? 3 : 0);
+    close_fixture(&f);
+  }
+}
+
+/* ---- Distortions ----------------------------------------------------------------------------- */
+
+typedef struct distorted {
+  wl_glyphs glyphs;
+  uint8_t ink[GLYPH_PIXELS];
+  wl_real x[GLYPH_PIXELS];
+} distorted;
+
+static distorted distort(int64_t turn, wl_distortion d, double u0, double u1, double u2,
+                         double u3) {
+  distorted out = {.glyphs = {.rows = GLYPH_SIDE, .columns = GLYPH_SIDE, .pixels = GLYPH_PIXELS}};
+  const double u[WL_DISTORTION_DRAWS] = {u0, u1, u2, u3};
+  for (int64_t p = 0; p < GLYPH_PIXELS; p++) out.ink[p] = glyph_pixel(4, 2, p);
+  wl_glyph_image(&out.glyphs, out.ink, turn, &d, u, out.x);
+  return out;
+}
+
+/* Ink at (i,j), paper outside. */
+static double ink_at(const distorted *d, int64_t i, int64_t j) {
+  return i >= 0 && i < GLYPH_SIDE && j >= 0 && j < GLYPH_SIDE ? d->ink[i * GLYPH_SIDE + j] : 0;
+}
+
+static void test_distortions(void **state) {
+  (void)state;
+  const distorted shifted =
+      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two down, two left */
+  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half the size */
+  const distorted large =
+      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* half as much again */
+  for (int64_t i = 0; i < GLYPH_SIDE; i++)
+    for (int64_t j = 0; j < GLYPH_SIDE; j++) {
+      const int64_t at = i * GLYPH_SIDE + j;
+      assert_close((double)shifted.x[at], ink_at(&shifted, i - 2, j + 2), 0);
+      assert_close((double)small.x[at], ink_at(&small, 2 * i - 3, 2 * j - 3), 0);
+      assert_close((double)large.x[at], ink_at(&large, (2 * i + 5) / 3, (2 * j + 5) / 3), 0);
+    }
+  const distorted by_angle =
+      distort(0, (wl_distortion){.rotate = 180}, 0.75, 0, 0, 0); /* 90 degrees */
+  const distorted by_turn = distort(1, (wl_distortion){0}, 0, 0, 0, 0);
+  assert_memory_equal(by_angle.x, by_turn.x, sizeof by_turn.x);
+  assert_true(shows(by_turn.x, 4, 2, 1));
+}
+
+/* Each batch is distorted in its own way, the same batch always alike. */
+static void test_augmentation(void **state) {
+  (void)state;
+  fixture f = open_fixture(MULTI ", augment_rotate: 30, augment_shift: 0.1, augment_scale: 0.2}");
+  const wl_tape_leaf x = wl_tape_leaf_at(f.task->tape, 0);
+  const wl_batch batch = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0},
+                 other = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 2};
+  wl_real first[10 * GLYPH_PIXELS];
+  wl_task_load(f.task, f.ws, &batch);
+  memcpy(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
+  wl_task_load(f.task, f.ws, &other); /* the same images: 20 in batches of 10 */
+  assert_memory_not_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
+  wl_task_load(f.task, f.ws, &batch);
+  assert_memory_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
+  close_fixture(&f);
+}
+
+/* ---- Failures -------------------------------------------------------------------------------- */
+
+static void test_impossible_options(void **state) {
+  (void)state;
+  static const char *const bad[][2] = {
+      {BASE ", shots: 5, alphabets: 2, filters: [2]}", "shots"},
+      {BASE ", shots: 4, alphabets: 4, filters: [2]}", "only 4"},
+      {BASE ", shots: 4, alphabets: 2, filters: [2, 2, 2, 2]}", "filters"},
+      {"{family: omniglot, file: tiny.glyphs, protocol: few-shot, shots: 2, query: 3}", "divides"},
+      {"{family: omniglot, file: tiny.glyphs, protocol: few-shot, ways: 15, filters: [2]}",
+       "background"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    wl_task *task = NULL;
+    assert_int_equal(task_from(bad[i][0], &task), WL_ERR_CONFIG);
+    assert_null(task);
+    if (!strstr(wl_last_error(), bad[i][1])) fail_msg("no '%s' in: %s", bad[i][1], wl_last_error());
+  }
+}
+
+static void grey(wl_field *fields) { ((uint8_t *)fields[0].data)[17] = 2; }
+static void stray(wl_field *fields) { ((int64_t *)fields[1].data)[3] = GLYPH_ALPHABETS; }
+static void longer(wl_field *fields) { fields[0].shape[0]--; }
+
+static void test_damaged_file(void **state) {
+  (void)state;
+  static const struct {
+    void (*damage)(wl_field *);
+    const char *word;
+  } cases[] = {{grey, "pixel 17"}, {stray, "character 3"}, {longer, "25 characters"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    wl_task *task = NULL;
+    glyph_damage = cases[i].damage;
+    assert_int_equal(task_from(MULTI "}", &task), WL_ERR_DATA);
+    assert_non_null(strstr(wl_last_error(), cases[i].word));
+  }
+  glyph_damage = NULL;
+  wl_task *task = NULL;
+  assert_int_equal(task_from("{family: omniglot, file: nowhere.h5}", &task), WL_ERR_NO_INPUT);
+  assert_non_null(strstr(wl_last_error(), "pack_omniglot"));
+}
+
+int main(void) {
+  install_glyphs();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_multi_shot),    cmocka_unit_test(test_evaluation_sample),
+      cmocka_unit_test(test_alphabet_seed), cmocka_unit_test(test_few_shot),
+      cmocka_unit_test(test_distortions),   cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_damaged_file),  cmocka_unit_test(test_impossible_options)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
