@@ -474,13 +474,9 @@ def read_metrics(path, offset=0):
 
 
 def step_phases(metrics):
-    """Seconds of computing on the fastest rank, waiting for the slowest, summing, files: (phase, meta-step).
-
-    reduce_seconds is rank 0's and holds its own waiting, which is taken out again.
-    """
-    busy, least = metrics["compute_seconds"], metrics["compute_seconds_least"]
-    waiting = np.maximum(busy - least, 0)
-    return np.stack([least, waiting, np.maximum(metrics["reduce_seconds"] - waiting, 0), metrics["io_seconds"]])
+    """Seconds of computing, waiting for the slowest rank, summing, files: (phase, meta-step). Means over ranks."""
+    waiting = metrics["wait_seconds"]
+    return np.stack([metrics["compute_seconds"] - waiting, waiting, metrics["reduce_seconds"], metrics["io_seconds"]])
 
 
 def step_seconds(metrics):

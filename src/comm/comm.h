@@ -35,30 +35,42 @@ wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* c
 /* Collective, in place, exact and order-free. */
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
-/* As wl_comm_sum_int64, started now and finished by wait; `values` must not be touched between. */
+/* As wl_comm_sum_int64, started now and finished by wait; `values` must not be touched between. One
+ * at a time; other calls may come between, in the same order on every rank. */
 wl_status wl_comm_sum_int64_start(wl_comm *comm, int64_t *values, size_t count);
-wl_status wl_comm_sum_int64_wait(wl_comm *comm);
+wl_status wl_comm_wait(wl_comm *comm);
 
 /* Point to point, for unit state on its way to rank 0 and files. Matched by order. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 
-/* Exact sum of double vectors over units on all ranks (DESIGN 2). Collective.
+/* Exact sum of double vectors over units on all ranks (DESIGN 2).
  * Each unit's vector is rounded once to integers on a quantum that all ranks derive from the
  * largest magnitude of each block, and the integers are summed: the result is the same bits for
  * any number of ranks and any order of units.
- *   units     vectors of this rank, [units][count]; may be 0
- *   counted   [units] false: leave this one out (non-finite); its values are not read
- *   blocks    [n_blocks + 1] ascending offsets into the vector: one quantum for each block
- *   total     in: units over all ranks, an upper bound; fixes the head room
- *   sum       [count] out, on every rank
- *   n_counted out: units counted over all ranks
- * flags [n_flags]: any finite numbers; out: their maximum over ranks (signals, failure, times).
  * A block in which a counted unit has a value that is not finite is NaN in `sum`; the other blocks
  * are not touched by it. Sums beyond the largest double are infinite. */
-wl_status wl_comm_exact_sum(wl_comm *comm, const double *vectors, int64_t units, const bool *counted,
-                            int64_t count, const int64_t *blocks, int64_t n_blocks, int64_t total,
-                            double *sum, int64_t *n_counted, double *flags, int n_flags);
+typedef struct wl_exact_sum {
+  const double *vectors;  /* [units][count] of this rank */
+  int64_t units;          /* may be 0 */
+  const bool *counted;    /* [units] false: leave this one out (non-finite); its values are not read */
+  int64_t count;
+  const int64_t *blocks;  /* [n_blocks + 1] ascending offsets into the vector: one quantum for each block */
+  int64_t n_blocks;
+  int64_t total;          /* units over all ranks, an upper bound; fixes the head room */
+  double *flags;          /* [n_flags] any finite numbers; out: their maximum over ranks */
+  int n_flags;
+  int64_t *tallies;       /* [n_tallies] out: their sum over ranks */
+  int n_tallies;
+  double *sum;            /* [count] out, on every rank */
+  int64_t n_counted;      /* out: units counted over all ranks */
+} wl_exact_sum;
+
+wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */
+/* The same in two parts, both collective, for what can go on between them: start sends this rank's
+ * largest magnitudes on their way and waits for nobody. What `sum` points to must stay as it is. */
+wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
+wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 
 /* Seconds on a monotonic clock. */
 double wl_comm_time(void);

@@ -6,7 +6,7 @@
 
 #include "comm/comm.h"
 
-/* Most messages of one nonblocking sum: 64 of 2^30 elements. */
+/* Most messages of one nonblocking collective: 64 of 2^30 elements. */
 enum { WL_COMM_MESSAGES = 64 };
 
 struct wl_comm {
@@ -14,13 +14,16 @@ struct wl_comm {
   int rank, size, node_size;
   bool owns_mpi;    /* this communicator initialised MPI and finalises it */
   size_t chunk;     /* most elements of one message; tests make it small */
-  /* sum in progress: one request for each message */
+  /* collective in progress: one request for each message */
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
   /* scratch of the exact sum, grown when a call needs more */
   double *maxima;   /* [maxima_room] largest magnitude of each block, then flags */
-  int64_t *integers;/* [integers_room] rounded sums, then the number counted */
+  int64_t *integers;/* [integers_room] rounded sums, tallies, number counted */
   size_t maxima_room, integers_room;
 };
+
+/* As wl_comm_max, started now and finished by wl_comm_wait. */
+wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 
 #endif

@@ -10,7 +10,7 @@
  * M is a maximum and S an integer sum: both are exact, so that order cannot matter. The error of
  * one unit is at most q/2 <= M 2^(h - 62): for N = 1000 units 2^-52 of the largest magnitude.
  *
- *   vectors [units][count],   maxima [n_blocks + n_flags],   integers [count + 1] */
+ *   vectors [units][count],   maxima [n_blocks + n_flags],   integers [count + n_tallies + 1] */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -19,15 +19,12 @@
 #include "comm/comm_impl.h"
 
 /* One call: its arguments and what is derived from them. */
-typedef struct exact_sum {
-  const double *vectors;
-  const bool *counted;
-  const int64_t *blocks;
-  int64_t units, count, n_blocks;
+typedef struct summing {
+  const wl_exact_sum *in;
   int headroom;     /* h */
   double *maxima;   /* [n_blocks] M */
   int64_t *integers;/* [count] S */
-} exact_sum;
+} summing;
 
 /* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied: exactly, except
  * where the product is below the smallest normal number and is rounded in the second step. */
@@ -65,21 +62,22 @@ static double largest_magnitude(const double *x, int64_t count) {
   return largest;
 }
 
-static void find_maxima(const exact_sum *s) {
-  for (int64_t u = 0; u < s->units; u++) {
-    if (!s->counted[u]) continue;
-    for (int64_t b = 0; b < s->n_blocks; b++) {
-      const double largest = largest_magnitude(s->vectors + u * s->count + s->blocks[b], s->blocks[b + 1] - s->blocks[b]);
+static void find_maxima(const summing *s) {
+  const wl_exact_sum *in = s->in;
+  for (int64_t u = 0; u < in->units; u++) {
+    if (!in->counted[u]) continue;
+    for (int64_t b = 0; b < in->n_blocks; b++) {
+      const double largest = largest_magnitude(in->vectors + u * in->count + in->blocks[b], in->blocks[b + 1] - in->blocks[b]);
       if (largest > s->maxima[b]) s->maxima[b] = largest;
     }
   }
 }
 
 /* S += rint(x / q) over one block of one unit. */
-static void add_rounded(const exact_sum *s, int64_t unit, int64_t block) {
-  const double *const x = s->vectors + unit * s->count;
+static void add_rounded(const summing *s, int64_t unit, int64_t block) {
+  const double *const x = s->in->vectors + unit * s->in->count;
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
-  for (int64_t i = s->blocks[block]; i < s->blocks[block + 1]; i++) {
+  for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
     const int64_t rounded = (int64_t)rint(x[i] * inverse.first * inverse.second);
     /* unsigned, so that a caller's wrong `total` wraps and is reported, not undefined */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
@@ -88,23 +86,24 @@ static void add_rounded(const exact_sum *s, int64_t unit, int64_t block) {
 
 static bool has_quantum(double largest) { return largest > 0.0 && largest <= DBL_MAX; }
 
-static int64_t round_units(const exact_sum *s) {
+/* The number of units that were counted. */
+static int64_t round_units(const summing *s) {
   int64_t n = 0;
-  for (int64_t u = 0; u < s->units; u++) {
-    if (!s->counted[u]) continue;
+  for (int64_t u = 0; u < s->in->units; u++) {
+    if (!s->in->counted[u]) continue;
     n++;
-    for (int64_t b = 0; b < s->n_blocks; b++)
+    for (int64_t b = 0; b < s->in->n_blocks; b++)
       if (has_quantum(s->maxima[b])) add_rounded(s, u, b);
   }
   return n;
 }
 
-static void scale_back(const exact_sum *s, double *sum) {
-  for (int64_t b = 0; b < s->n_blocks; b++) {
+static void scale_back(const summing *s) {
+  for (int64_t b = 0; b < s->in->n_blocks; b++) {
     const double largest = s->maxima[b];
     const two_factors q = power_of_two(has_quantum(largest) ? quantum_exponent(largest, s->headroom) : 0);
-    for (int64_t i = s->blocks[b]; i < s->blocks[b + 1]; i++)
-      sum[i] = largest <= DBL_MAX ? (double)s->integers[i] * q.first * q.second : NAN;
+    for (int64_t i = s->in->blocks[b]; i < s->in->blocks[b + 1]; i++)
+      s->in->sum[i] = largest <= DBL_MAX ? (double)s->integers[i] * q.first * q.second : NAN;
   }
 }
 
@@ -133,26 +132,42 @@ static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   return WL_OK;
 }
 
-wl_status wl_comm_exact_sum(wl_comm *comm, const double *vectors, int64_t units, const bool *counted,
-                            int64_t count, const int64_t *blocks, int64_t n_blocks, int64_t total,
-                            double *sum, int64_t *n_counted, double *flags, int n_flags) {
-  const size_t n_maxima = (size_t)n_blocks + (size_t)n_flags, n_integers = (size_t)count + 1;
-  WL_CHECK(blocks[0] == 0 && blocks[n_blocks] == count);
-  WL_TRY(reserve(comm, n_maxima, n_integers));
-  const exact_sum s = {vectors, counted, blocks, units, count, n_blocks, bits_of(total), comm->maxima, comm->integers};
+static size_t n_maxima(const wl_exact_sum *in) { return (size_t)in->n_blocks + (size_t)in->n_flags; }
+static size_t n_integers(const wl_exact_sum *in) { return (size_t)in->count + (size_t)in->n_tallies + 1; }
 
+static summing on(const wl_comm *comm, const wl_exact_sum *in) {
+  return (summing){in, bits_of(in->total), comm->maxima, comm->integers};
+}
+
+wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *in) {
+  WL_CHECK(in->blocks[0] == 0 && in->blocks[in->n_blocks] == in->count);
+  WL_TRY(reserve(comm, n_maxima(in), n_integers(in)));
+  const summing s = on(comm, in);
   find_maxima(&s);
-  if (n_flags > 0) memcpy(s.maxima + n_blocks, flags, (size_t)n_flags * sizeof *flags);
-  WL_TRY(wl_comm_max(comm, s.maxima, n_maxima));
-  if (n_flags > 0) memcpy(flags, s.maxima + n_blocks, (size_t)n_flags * sizeof *flags);
+  if (in->n_flags > 0) memcpy(s.maxima + in->n_blocks, in->flags, (size_t)in->n_flags * sizeof *in->flags);
+  return wl_comm_max_start(comm, s.maxima, n_maxima(in));
+}
 
-  s.integers[count] = round_units(&s);
-  WL_TRY(wl_comm_sum_int64_start(comm, s.integers, n_integers));
-  WL_TRY(wl_comm_sum_int64_wait(comm));
-  *n_counted = s.integers[count];
-  if (*n_counted > total)
-    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units where at most %lld were announced", (long long)*n_counted,
-                   (long long)total);
-  scale_back(&s, sum);
+wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *in) {
+  const summing s = on(comm, in);
+  int64_t *const tallies = s.integers + in->count, *const counted = tallies + in->n_tallies;
+  const size_t tally_bytes = (size_t)in->n_tallies * sizeof *tallies;
+  WL_TRY(wl_comm_wait(comm));
+  if (in->n_flags > 0) memcpy(in->flags, s.maxima + in->n_blocks, (size_t)in->n_flags * sizeof *in->flags);
+
+  *counted = round_units(&s);
+  if (tally_bytes > 0) memcpy(tallies, in->tallies, tally_bytes);
+  WL_TRY(wl_comm_sum_int64(comm, s.integers, n_integers(in)));
+  if (tally_bytes > 0) memcpy(in->tallies, tallies, tally_bytes);
+  in->n_counted = *counted;
+  if (in->n_counted > in->total)
+    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units where at most %lld were announced", (long long)in->n_counted,
+                   (long long)in->total);
+  scale_back(&s);
   return WL_OK;
+}
+
+wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *in) {
+  WL_TRY(wl_comm_exact_sum_start(comm, in));
+  return wl_comm_exact_sum_finish(comm, in);
 }

@@ -26,14 +26,39 @@ static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
   return wl_unroll_ws_create(tr->model, task, &tr->spec, back_propagates(tr), tr->threads, &tr->ws[family]);
 }
 
-wl_status wl_trainer_open_episode(wl_trainer *tr) {
+/* Room for the vectors of this rank's units; what they held is of no use any more. */
+static wl_status make_room(wl_trainer *tr, int64_t own) {
+  if (own <= tr->room) return WL_OK;
+  tr->room = 0;
+  wl_free(tr->vectors);
+  wl_free(tr->counted);
+  tr->vectors = NULL;
+  tr->counted = NULL;
+  WL_TRY(WL_NEW(tr->vectors, own * tr->vector));
+  WL_TRY(WL_NEW(tr->counted, own));
+  tr->room = own;
+  return WL_OK;
+}
+
+/* Which units there are and where they run: never fails, so that all ranks know it. */
+static void plan_episode(wl_trainer *tr) {
   tr->length = wl_plan_horizon(tr->horizon, tr->n_horizon, tr->seed, tr->episode);
   wl_plan_episode(tr->plan, tr->seed, tr->episode);
+}
+
+static wl_status prepare_units(wl_trainer *tr) {
+  int64_t own = 0;
   for (int64_t u = 0; u < tr->plan->units; u++) {
     if (mine(tr, u)) WL_TRY(prepare_unit(tr, u));
     else wl_unit_destroy(&tr->unit[u]);
+    own += mine(tr, u);
   }
-  return WL_OK;
+  return make_room(tr, own);
+}
+
+wl_status wl_trainer_open_episode(wl_trainer *tr) {
+  plan_episode(tr);
+  return prepare_units(tr);
 }
 
 static void set_phi(wl_trainer *tr) {
@@ -105,7 +130,7 @@ static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, doub
 static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) {
   *own = 0;
   WL_TRY(tr->pending);
-  if (tr->t == 0) WL_TRY(wl_trainer_open_episode(tr));
+  if (tr->t == 0) WL_TRY(prepare_units(tr));
   set_phi(tr);
   if (tr->t == 0 && tr->replay) WL_TRY(wl_replay_open(tr->replay, tr));
   if (tr->t == 0) WL_TRY(start_units(tr));
@@ -127,7 +152,7 @@ static void advance(wl_trainer *tr) {
   tr->meta_step++;
 }
 
-static void fill_report(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
+static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_report *report) {
   const double *loss = tr->sum + tr->model->phi.size, scale = counted > 0 ? 1.0 / (double)counted : NAN;
   report->meta_loss = loss[0] * scale;
   report->first_loss = loss[1] * scale;
@@ -138,6 +163,7 @@ static void fill_report(wl_trainer *tr, int64_t counted, wl_meta_report *report)
   report->inner_steps = tr->length;
   report->compute_seconds = tr->flags[WL_FLAG_BUSY];
   report->compute_seconds_least = -tr->flags[WL_FLAG_IDLE];
+  report->wait_seconds = report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->comm);
 }
 
 /* The mean of the counted units' meta-gradients moves phi; none counted, none moved. */
@@ -150,20 +176,41 @@ static void update(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
   report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, taught_groups(tr), tr->sum, tr->phi);
 }
 
+/* What goes on while the other ranks come to the reduction. A failure here is raised in the next one. */
+static void meanwhile(wl_trainer *tr, wl_recorder *recorder, wl_meta_report *report) {
+  if (!recorder) return;
+  const wl_status status = wl_recorder_ship(recorder, tr, &report->io_seconds);
+  if (tr->pending == WL_OK) tr->pending = status;
+}
+
+/* The exact sum of all units' vectors, which also tells every rank of failures, wishes to stop and times. */
+static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, double computing, wl_meta_report *report) {
+  const double start = wl_comm_time();
+  int64_t busy = (int64_t)(1e9 * computing);
+  wl_exact_sum s = {.vectors = tr->vectors, .units = own, .counted = tr->counted, .count = tr->vector,
+                    .blocks = tr->quanta, .n_blocks = tr->n_quanta, .total = tr->plan->units,
+                    .flags = tr->flags, .n_flags = WL_FLAG_COUNT, .tallies = &busy, .n_tallies = 1, .sum = tr->sum};
+  WL_TRY(wl_comm_exact_sum_start(tr->comm, &s));
+  meanwhile(tr, recorder, report);
+  WL_TRY(wl_comm_exact_sum_finish(tr->comm, &s));
+  const double waited = tr->flags[WL_FLAG_BUSY] - computing; /* ranks leave the last meta-step together */
+  report->reduce_seconds = fmax(0.0, wl_comm_time() - start - waited);
+  fill_report(tr, s.n_counted, busy, report);
+  return WL_OK;
+}
+
 wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, bool stop, bool out_of_time,
                                wl_meta_report *report) {
   const double start = wl_comm_time();
-  int64_t own = 0, counted = 0;
+  int64_t own = 0;
+  if (tr->t == 0) plan_episode(tr);
   const wl_status status = run_units(tr, recorder, &own);
-  const double computed = wl_comm_time();
-  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop, out_of_time, computed - start, start - computed};
+  const double computing = wl_comm_time() - start;
+  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop, out_of_time, computing, -computing};
   memcpy(tr->flags, flags, sizeof flags);
-  WL_TRY(wl_comm_exact_sum(tr->comm, tr->vectors, status == WL_OK ? own : 0, tr->counted, tr->vector, tr->quanta,
-                           tr->n_quanta, tr->plan->units, tr->sum, &counted, tr->flags, WL_FLAG_COUNT));
+  WL_TRY(reduce(tr, recorder, status == WL_OK ? own : 0, computing, report));
   if (tr->flags[WL_FLAG_FAILED] > 0) return wl_comm_agree(tr->comm, status);
-  report->reduce_seconds = wl_comm_time() - computed;
-  fill_report(tr, counted, report);
-  update(tr, counted, report);
+  update(tr, report->units - report->skipped, report);
   if (tr->replay) WL_TRY(wl_replay_share(tr->replay, tr));
   if (tr->replay) WL_TRY(wl_replay_run(tr->replay, tr, report));
   advance(tr);

@@ -7,12 +7,14 @@
 
 const char *const wl_metric_names[WL_METRICS + 1] = {
     "meta_loss", "first_loss", "last_loss", "mean_loss", "gradient_norm", "learning_rate", "units",
-    "skipped_units", "inner_steps", "compute_seconds", "compute_seconds_least", "reduce_seconds", "io_seconds", NULL};
+    "skipped_units", "inner_steps", "compute_seconds", "compute_seconds_least", "wait_seconds",
+    "reduce_seconds", "io_seconds", NULL};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   const double all[WL_METRICS] = {r->meta_loss, r->first_loss, r->last_loss, r->mean_loss, r->gradient_norm, r->rate,
                                   (double)r->units, (double)r->skipped, (double)r->inner_steps, r->compute_seconds,
-                                  r->compute_seconds_least, r->reduce_seconds, r->io_seconds};
+                                  r->compute_seconds_least, r->wait_seconds,
+                                  r->reduce_seconds, r->io_seconds};
   memcpy(values, all, sizeof all);
 }
 

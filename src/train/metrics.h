@@ -4,7 +4,7 @@
 
 #include "train/trainer.h"
 
-enum { WL_METRICS = 13 };
+enum { WL_METRICS = 14 };
 
 /* Names in order, ends with NULL; units beside them in docs/hdf5-schema.md. */
 extern const char *const wl_metric_names[WL_METRICS + 1];

@@ -2,6 +2,7 @@
 #include "train/plan.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static wl_status allocate(wl_plan *p) {
@@ -10,6 +11,7 @@ static wl_status allocate(wl_plan *p) {
   WL_TRY(WL_NEW(p->task, p->units));
   WL_TRY(WL_NEW(p->owner, p->units));
   WL_TRY(WL_NEW(p->load, p->ranks));
+  WL_TRY(WL_NEW(p->heap, p->ranks));
   return WL_NEW(p->order, p->units);
 }
 
@@ -43,6 +45,7 @@ void wl_plan_destroy(wl_plan **plan) {
   wl_free(p->owner);
   wl_free(p->load);
   wl_free(p->order);
+  wl_free(p->heap);
   wl_free(p);
   *plan = NULL;
 }
@@ -71,21 +74,36 @@ static void sort_by_cost(wl_plan *p) {
   }
 }
 
-static int least_loaded(const wl_plan *p) {
-  int best = 0;
-  for (int r = 1; r < p->ranks; r++)
-    if (p->load[r] < p->load[best]) best = r;
-  return best;
+static bool comes_before(const wl_plan *p, int a, int b) {
+  return p->load[a] < p->load[b] || (!(p->load[b] < p->load[a]) && a < b);
+}
+
+/* Lets the rank at the top, whose load has grown, sink to its place in the heap. */
+static void sink(const wl_plan *p) {
+  const int rank = p->heap[0];
+  int at = 0;
+  for (int child = 1; child < p->ranks; child = 2 * at + 1) {
+    if (child + 1 < p->ranks && comes_before(p, p->heap[child + 1], p->heap[child])) child++;
+    if (!comes_before(p, p->heap[child], rank)) break;
+    p->heap[at] = p->heap[child];
+    at = child;
+  }
+  p->heap[at] = rank;
 }
 
 void wl_plan_episode(wl_plan *p, uint64_t seed, int64_t episode) {
   draw_families(p, seed, episode);
   sort_by_cost(p);
-  for (int r = 0; r < p->ranks; r++) p->load[r] = 0.0;
+  for (int r = 0; r < p->ranks; r++) {
+    p->load[r] = 0.0;
+    p->heap[r] = r;
+  }
   for (int64_t i = 0; i < p->units; i++) {
     const int64_t u = p->order[i];
-    p->owner[u] = least_loaded(p);
-    p->load[p->owner[u]] += p->cost[p->task[u]];
+    const int rank = p->heap[0];
+    p->owner[u] = rank;
+    p->load[rank] += p->cost[p->task[u]];
+    sink(p);
   }
 }
 

@@ -15,6 +15,7 @@ typedef struct wl_plan {
   int *owner;    /* [units] out: rank that computes it */
   double *load;  /* [ranks] out: cost assigned */
   int64_t *order;/* [units] scratch */
+  int *heap;     /* [ranks] scratch: the least loaded rank, the lowest of them, comes first */
 } wl_plan;
 
 /* `proportion` and `cost` [tasks] are copied. */

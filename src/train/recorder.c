@@ -16,9 +16,12 @@ struct wl_recorder {
   int64_t *index;      /* [coordinates] of the first family */
   int64_t *here;       /* [coordinates] of the family at hand */
   size_t slot_bytes;
-  unsigned char *slots;/* [capacity] slots */
+  unsigned char *slots;/* [capacity] of this rank's windows */
+  unsigned char *foreign; /* rank 0: one slot of another rank on its way to the file */
   int64_t used, capacity;
+  wl_status status;    /* of making room for them */
   const wl_trainer *trainer;
+  wl_trajectory *file; /* rank 0 */
 };
 
 /* Arrays of a slot in order. Everything is 8-byte aligned: wl_real arrays are rounded up. */
@@ -84,6 +87,7 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
   view_slot(&r->setting, (unsigned char *)r, &r->slot_bytes);
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = wl_alloc((void **)&r->foreign, r->slot_bytes, 1);
   if (status == WL_OK) spread(r->index, r->setting.coordinates, tr->tasks[0]->n);
   if (status != WL_OK) wl_recorder_destroy(&r);
   *out = r;
@@ -95,9 +99,12 @@ void wl_recorder_destroy(wl_recorder **recorder) {
   wl_free((*recorder)->index);
   wl_free((*recorder)->here);
   wl_free((*recorder)->slots);
+  wl_free((*recorder)->foreign);
   wl_free(*recorder);
   *recorder = NULL;
 }
+
+void wl_recorder_attach(wl_recorder *r, wl_trajectory *file) { r->file = file; }
 
 wl_trajectory_setting wl_recorder_setting(const wl_recorder *r, const int64_t **index) {
   *index = r->index;
@@ -154,7 +161,9 @@ static wl_status grow(wl_recorder *r, int64_t more) {
 }
 
 void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer, void **context) {
-  if (u >= r->units || grow(r, 1) != WL_OK) return;
+  if (u >= r->units || r->status != WL_OK) return;
+  r->status = grow(r, 1);
+  if (r->status != WL_OK) return;
   size_t bytes;
   const wl_unit *unit = tr->unit[u];
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
@@ -168,58 +177,68 @@ void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_
 
 void wl_recorder_end(wl_recorder *r) { r->used++; }
 
-static wl_status append(const wl_recorder *r, unsigned char *slot, wl_trajectory *file) {
+static wl_status append(const wl_recorder *r, unsigned char *slot, double *seconds) {
   size_t bytes;
   const slot_view v = view_slot(&r->setting, slot, &bytes);
   const slot_header *h = v.header;
   const wl_record record = {h->meta_step, h->unit, h->episode, h->t0, h->steps, (int32_t)h->family,
                             v.loss, v.outer_loss, v.gradient_norm, v.update_norm, v.gradient, v.update,
                             r->setting.hidden > 0 ? v.hidden : NULL, v.theta, v.snapshot_step, h->snapshots, h->n};
-  return wl_trajectory_append(file, &record);
+  const double start = wl_comm_time();
+  const wl_status status = wl_trajectory_append(r->file, &record);
+  *seconds += wl_comm_time() - start;
+  return status;
 }
 
-/* Slots of one unit, in order, to the file. */
-static wl_status append_unit(const wl_recorder *r, unsigned char *slots, int64_t count, int64_t unit, wl_trajectory *file) {
+static unsigned char *slot_at(const wl_recorder *r, int64_t i) { return r->slots + (size_t)i * r->slot_bytes; }
+
+/* The slots [*first, end) of a unit among this rank's, which are in order of unit; `first` moves on. */
+static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
+  while (first < r->used && ((const slot_header *)(void *)slot_at(r, first))->unit == unit) first++;
+  return first;
+}
+
+/* Rank 0: a unit of its own, to the file. */
+static wl_status keep_unit(const wl_recorder *r, int64_t first, int64_t end, double *seconds) {
+  for (int64_t i = first; i < end; i++) WL_TRY(append(r, slot_at(r, i), seconds));
+  return WL_OK;
+}
+
+/* Rank 0: a unit of another rank. All its slots are received, whatever becomes of them: the sender
+ * waits for that. */
+static wl_status receive_unit(const wl_recorder *r, wl_comm *comm, int from, double *seconds) {
+  unsigned char *const slot = r->foreign;
+  wl_status status = WL_OK;
+  int64_t count = 0;
+  WL_TRY(wl_comm_receive(comm, &count, sizeof count, from));
   for (int64_t i = 0; i < count; i++) {
-    unsigned char *slot = slots + (size_t)i * r->slot_bytes;
-    if (((const slot_header *)(void *)slot)->unit == unit) WL_TRY(append(r, slot, file));
+    WL_TRY(wl_comm_receive(comm, slot, r->slot_bytes, from));
+    if (status == WL_OK) status = append(r, slot, seconds);
   }
+  return status;
+}
+
+static wl_status send_unit(const wl_recorder *r, wl_comm *comm, int64_t first, int64_t end) {
+  const int64_t count = end - first;
+  WL_TRY(wl_comm_send(comm, &count, sizeof count, 0));
+  for (int64_t i = first; i < end; i++) WL_TRY(wl_comm_send(comm, slot_at(r, i), r->slot_bytes, 0));
   return WL_OK;
 }
 
-/* Rank 0 makes room for all slots before one is sent: afterwards senders would wait for ever. */
-static wl_status reserve(wl_recorder *r, wl_comm *comm) {
-  int64_t others = wl_comm_rank(comm) == 0 ? 0 : r->used;
-  WL_TRY(wl_comm_sum_int64(comm, &others, 1));
-  return wl_comm_agree(comm, wl_comm_rank(comm) == 0 ? grow(r, others) : WL_OK);
-}
-
-/* Rank 0: all ranks' slots behind its own. */
-static wl_status collect(wl_recorder *r, wl_comm *comm) {
-  for (int rank = 1; rank < wl_comm_size(comm); rank++) {
-    int64_t count = 0;
-    WL_TRY(wl_comm_receive(comm, &count, sizeof count, rank));
-    for (int64_t i = 0; i < count; i++) {
-      WL_TRY(wl_comm_receive(comm, r->slots + (size_t)r->used++ * r->slot_bytes, r->slot_bytes, rank));
-    }
+wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, double *seconds) {
+  const int rank = wl_comm_rank(tr->comm);
+  wl_status status = r->status;
+  for (int64_t u = 0, first = 0; u < r->units && u < tr->plan->units; u++) {
+    const int owner = tr->plan->owner[u];
+    const int64_t end = end_of_unit(r, first, u);
+    wl_status moved = WL_OK;
+    if (rank == 0 && owner == 0) moved = status == WL_OK ? keep_unit(r, first, end, seconds) : WL_OK;
+    else if (rank == 0) moved = receive_unit(r, tr->comm, owner, seconds);
+    else if (rank == owner) moved = send_unit(r, tr->comm, first, end);
+    if (status == WL_OK) status = moved;
+    first = end;
   }
-  return WL_OK;
-}
-
-static wl_status deliver(const wl_recorder *r, wl_comm *comm) {
-  WL_TRY(wl_comm_send(comm, &r->used, sizeof r->used, 0));
-  for (int64_t i = 0; i < r->used; i++)
-    WL_TRY(wl_comm_send(comm, r->slots + (size_t)i * r->slot_bytes, r->slot_bytes, 0));
-  return WL_OK;
-}
-
-wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, wl_trajectory *file) {
-  const bool root = wl_comm_rank(tr->comm) == 0;
-  WL_TRY(reserve(r, tr->comm));
-  const wl_status moved = root ? collect(r, tr->comm) : deliver(r, tr->comm);
-  wl_status status = moved;
-  for (int64_t u = 0; root && status == WL_OK && u < r->units; u++)
-    status = append_unit(r, r->slots, r->used, u, file);
   r->used = 0;
-  return wl_comm_agree(tr->comm, status);
+  r->status = WL_OK;
+  return status;
 }

@@ -1,8 +1,8 @@
 /* recorder.h - records chosen windows for the trajectory file.
  *
- * The rank that runs a unit observes its steps; after the meta-step the records travel to rank 0,
- * which hands them to the file in order of unit and window, so that the file does not depend on the
- * number of ranks. */
+ * The rank that runs a unit observes its steps; while the meta-gradients are being reduced the records
+ * travel to rank 0, which hands them to the file in order of unit and window, so that the file does not
+ * depend on the number of ranks. */
 #ifndef WL_TRAIN_RECORDER_H
 #define WL_TRAIN_RECORDER_H
 
@@ -12,6 +12,8 @@
 /* Reads the `trajectory` section; *out is NULL when it records nothing. */
 wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
+/* Where rank 0 puts the records; borrowed. */
+void wl_recorder_attach(wl_recorder *recorder, wl_trajectory *file);
 /* What rank 0 opens the file with; `index` [setting.coordinates] is borrowed. */
 wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder, const int64_t **index);
 /* Whether this meta-step (0-based) is recorded. */
@@ -21,8 +23,9 @@ bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 void wl_recorder_begin(wl_recorder *recorder, const wl_trainer *trainer, int64_t u, wl_step_observer *observer, void **context);
 void wl_recorder_end(wl_recorder *recorder);
 
-/* Sends what was recorded since the last call to rank 0, which appends it to `file` (NULL
- * elsewhere). Collective. */
-wl_status wl_recorder_ship(wl_recorder *recorder, const wl_trainer *trainer, wl_trajectory *file);
+/* Brings what was recorded since the last call to rank 0, which appends it to its file. Every rank
+ * calls it in the same meta-step, also one that has failed; none waits for another but rank 0 for those
+ * that ran recorded units. *seconds is increased by what rank 0 spent on the file. */
+wl_status wl_recorder_ship(wl_recorder *recorder, const wl_trainer *trainer, double *seconds);
 
 #endif

@@ -227,12 +227,15 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, 
 /* One mini-batch of windows and the step of all groups but the initialisation. */
 static wl_status run_batch(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count, int64_t pass,
                            wl_meta_report *report) {
-  int64_t own = 0, counted = 0;
+  int64_t own = 0;
   const wl_status status = run_points(r, tr, order, count, pass, &own);
   double failed = status != WL_OK;
-  WL_TRY(wl_comm_exact_sum(tr->comm, r->vectors, status == WL_OK ? own : 0, r->counted, tr->vector, tr->quanta,
-                           tr->n_quanta, count, r->sum, &counted, &failed, 1));
+  wl_exact_sum sum = {.vectors = r->vectors, .units = status == WL_OK ? own : 0, .counted = r->counted,
+                      .count = tr->vector, .blocks = tr->quanta, .n_blocks = tr->n_quanta, .total = count,
+                      .flags = &failed, .n_flags = 1, .sum = r->sum};
+  WL_TRY(wl_comm_exact_sum(tr->comm, &sum));
   if (failed > 0) return wl_comm_agree(tr->comm, status);
+  const int64_t counted = sum.n_counted;
   tr->skipped += count - counted;
   if (counted == 0) return WL_OK;
   for (int64_t i = 0; i < tr->model->phi.size; i++) r->sum[i] /= (double)counted;

@@ -70,6 +70,7 @@ static wl_status open_trajectory(run *r) {
   const wl_attribute attributes[] = {{"configuration", text}, {"precision", WL_REAL_NAME}};
   const wl_status status = wl_trajectory_open(r->path, &setting, index, r->trainer->meta_step, attributes, 2, &r->trajectory);
   free(text);
+  wl_recorder_attach(r->recorder, r->trajectory);
   return status;
 }
 
@@ -174,22 +175,20 @@ static void show_progress(run *r, const wl_meta_report *report) {
 }
 
 /* The files of a meta-step: recorded windows, metrics, the checkpoint when it is due. */
-static wl_status write_step(run *r, bool recorded, wl_meta_report *report, bool stopping) {
-  const double start = wl_comm_time();
+static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   wl_status status = WL_OK;
-  if (recorded) WL_TRY(wl_recorder_ship(r->recorder, r->trainer, r->trajectory));
   const int64_t step = r->trainer->meta_step;
   const bool due = (r->every > 0 && step % r->every == 0) || stopping || step == r->trainer->steps;
   if (wl_comm_rank(r->comm) == 0) {
-    report->io_seconds = wl_comm_time() - start;
     status = log_metrics(r, report);
     show_progress(r, report);
   }
   if (due) {
-    WL_TRY(wl_comm_agree(r->comm, status));
+    if (r->trainer->pending == WL_OK) r->trainer->pending = status;
+    WL_TRY(wl_comm_agree(r->comm, r->trainer->pending));
     return save(r);
   }
-  r->trainer->pending = status; /* the others learn of it in the next reduction */
+  if (r->trainer->pending == WL_OK) r->trainer->pending = status; /* the others learn of it in the next reduction */
   return WL_OK;
 }
 
@@ -212,7 +211,7 @@ static wl_status step(run *r, bool *stopping) {
   const bool asked = r->request->stop && *r->request->stop;
   WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, asked, out_of_time(r), &report));
   *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
-  WL_TRY(write_step(r, recorded, &report, *stopping));
+  WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_comm_time() - start);
   return WL_OK;
 }

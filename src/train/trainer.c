@@ -52,8 +52,6 @@ static wl_status create_reduction(wl_trainer *tr) {
   const wl_layout *phi = &tr->model->phi;
   tr->vector = phi->size + N_LOSSES;
   tr->n_quanta = phi->count + N_LOSSES;
-  WL_TRY(WL_NEW(tr->vectors, tr->plan->units * tr->vector));
-  WL_TRY(WL_NEW(tr->counted, tr->plan->units));
   WL_TRY(WL_NEW(tr->sum, tr->vector));
   WL_TRY(WL_NEW(tr->quanta, tr->n_quanta + 1));
   for (int i = 0; i < phi->count; i++) tr->quanta[i] = phi->blocks[i].offset;

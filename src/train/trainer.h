@@ -14,7 +14,9 @@ typedef struct wl_meta_report {
   int64_t units, skipped;  /* units in all, left out as non-finite */
   int64_t inner_steps;     /* longest */
   double compute_seconds, compute_seconds_least; /* slowest and fastest rank */
-  double reduce_seconds, io_seconds;             /* of rank 0 */
+  double wait_seconds;     /* for the slowest rank, mean over ranks */
+  double reduce_seconds;   /* the exact sum once all ranks had come to it: rank 0 */
+  double io_seconds;       /* that training spent on files since the report before: rank 0 */
 } wl_meta_report;
 
 /* Reasons to stop that any rank may raise; all ranks learn of them in the same reduction. */
@@ -47,8 +49,9 @@ typedef struct wl_trainer {
   int64_t skipped;        /* units left out so far: state */
   int64_t length;         /* T of this episode */
   /* reduction */
-  double *vectors;        /* [own units][vector] meta-gradient and the four losses of each */
-  bool *counted;          /* [own units] */
+  int64_t room;           /* units of this rank that the next two have room for */
+  double *vectors;        /* [room][vector] meta-gradient and the four losses of each */
+  bool *counted;          /* [room] */
   double *sum;            /* [vector] */
   int64_t *quanta;        /* [n_quanta+1] block bounds for the exact sum */
   int64_t n_quanta, vector;

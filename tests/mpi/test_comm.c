@@ -89,7 +89,7 @@ static void sums_block_and_not(void **state) {
   for (int i = 0; i < 100; i++) now[i] = later[i] = element(wl_comm_rank(comm), i);
   assert_int_equal(wl_comm_sum_int64_start(comm, later, 100), WL_OK);
   assert_int_equal(wl_comm_sum_int64(comm, now, 100), WL_OK);
-  assert_int_equal(wl_comm_sum_int64_wait(comm), WL_OK);
+  assert_int_equal(wl_comm_wait(comm), WL_OK);
   assert_summed(now, 100, wl_comm_size(comm));
   assert_summed(later, 100, wl_comm_size(comm));
 }

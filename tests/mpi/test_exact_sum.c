@@ -74,7 +74,15 @@ static void deal(const wl_comm *comm, int way, dealt *d) {
 }
 
 static wl_status sum_dealt(wl_comm *comm, const dealt *d, int64_t total, double *sum, int64_t *n, double *flags) {
-  return wl_comm_exact_sum(comm, &d->vectors[0][0], d->units, d->counted, COUNT, bounds, BLOCKS, total, sum, n, flags, 2);
+  int64_t tallies[2] = {1, wl_comm_rank(comm)};
+  const int64_t size = wl_comm_size(comm);
+  wl_exact_sum s = {.vectors = &d->vectors[0][0], .units = d->units, .counted = d->counted, .count = COUNT, .blocks = bounds,
+                    .n_blocks = BLOCKS, .total = total, .flags = flags, .n_flags = 2, .tallies = tallies, .n_tallies = 2,
+                    .sum = sum};
+  const wl_status status = wl_comm_exact_sum(comm, &s);
+  *n = s.n_counted;
+  assert_true(tallies[0] == size && tallies[1] == size * (size - 1) / 2);
+  return status;
 }
 
 static void any_deal_gives_the_same_bits(void **state) {
@@ -145,17 +153,47 @@ static void edge_of_the_range(void **state) {
   const double vector[2] = {DBL_MAX, -4.9406564584124654e-324};
   const bool counted[1] = {true};
   double sum[2];
-  int64_t n = 0;
-  assert_int_equal(wl_comm_exact_sum(comm, vector, 1, counted, 2, one_block, 1, size, sum, &n, NULL, 0), WL_OK);
-  assert_int_equal(n, size);
+  wl_exact_sum s = {.vectors = vector, .units = 1, .counted = counted, .count = 2, .blocks = one_block, .n_blocks = 1,
+                    .total = size, .sum = sum};
+  assert_int_equal(wl_comm_exact_sum(comm, &s), WL_OK);
+  assert_int_equal(s.n_counted, size);
   assert_true(size == 1 ? sum[0] == DBL_MAX : isinf(sum[0]) && sum[0] > 0);
   assert_true(sum[1] == 0.0);
 
   const double tiny[2] = {4.9406564584124654e-324, -2.2250738585072014e-308};
   static const int64_t two_blocks[3] = {0, 1, 2};
-  assert_int_equal(wl_comm_exact_sum(comm, tiny, 1, counted, 2, two_blocks, 2, size, sum, &n, NULL, 0), WL_OK);
+  s.vectors = tiny;
+  s.blocks = two_blocks;
+  s.n_blocks = 2;
+  assert_int_equal(wl_comm_exact_sum(comm, &s), WL_OK);
   assert_true(sum[0] == size * 4.9406564584124654e-324);
   assert_true(sum[1] == size * -2.2250738585072014e-308);
+}
+
+/* Between start and finish other messages and collectives may pass. */
+static void other_calls_between_start_and_finish(void **state) {
+  wl_comm *comm = *state;
+  const int size = wl_comm_size(comm), rank = wl_comm_rank(comm);
+  dealt d;
+  deal(comm, 2, &d);
+  double sum[COUNT], largest = rank;
+  int64_t one = 1, token = -1;
+  wl_exact_sum s = {.vectors = &d.vectors[0][0], .units = d.units, .counted = d.counted, .count = COUNT, .blocks = bounds,
+                    .n_blocks = BLOCKS, .total = UNITS, .sum = sum};
+  assert_int_equal(wl_comm_exact_sum_start(comm, &s), WL_OK);
+  if (rank > 0) assert_int_equal(wl_comm_send(comm, &(int64_t){rank}, sizeof token, 0), WL_OK);
+  for (int r = 1; rank == 0 && r < size; r++) {
+    assert_int_equal(wl_comm_receive(comm, &token, sizeof token, r), WL_OK);
+    assert_int_equal(token, r);
+  }
+  assert_int_equal(wl_comm_sum_int64(comm, &one, 1), WL_OK);
+  assert_int_equal(wl_comm_max(comm, &largest, 1), WL_OK);
+  assert_int_equal(wl_comm_exact_sum_finish(comm, &s), WL_OK);
+  assert_true(one == size && largest == size - 1);
+  for (int64_t i = 0; i < COUNT; i++) {
+    const double want = expected(i);
+    assert_memory_equal(&sum[i], &want, sizeof want);
+  }
 }
 
 static void more_units_than_announced(void **state) {
@@ -169,6 +207,7 @@ static void more_units_than_announced(void **state) {
 static struct CMUnitTest tests[] = {
     cmocka_unit_test(any_deal_gives_the_same_bits), cmocka_unit_test(sum_is_accurate),
     cmocka_unit_test(nobody_counted_is_zero),       cmocka_unit_test(non_finite_spoils_its_block),
-    cmocka_unit_test(edge_of_the_range),            cmocka_unit_test(more_units_than_announced)};
+    cmocka_unit_test(edge_of_the_range),            cmocka_unit_test(more_units_than_announced),
+    cmocka_unit_test(other_calls_between_start_and_finish)};
 
 WL_MPI_TEST_MAIN(tests)

@@ -1,0 +1,37 @@
+# warploom_smpi: the program for SimGrid's simulated MPI, where that is installed. Sources are those
+# of warploom; only what includes mpi.h is compiled anew, against SMPI's. folded.c stands between the
+# trainer and the work of a unit: --wrap sends these calls through it, so that no other source knows
+# of the simulation.
+find_program(WL_SMPIRUN smpirun)
+find_path(WL_SMPI_INCLUDE smpi/smpi.h)
+find_library(WL_SIMGRID_LIBRARY simgrid)
+if(NOT WL_SMPIRUN OR NOT WL_SMPI_INCLUDE OR NOT WL_SIMGRID_LIBRARY)
+  message(STATUS "SimGrid not found (Debian: libsimgrid-dev): bench/scale.sh will have nothing to run")
+  return()
+endif()
+
+set(WL_FOLDED wl_trainer_meta_step wl_outer_update wl_plan_episode wl_window_run wl_unit_create wl_unit_start
+  wl_unroll_ws_create wl_unroll_ws_destroy wl_unroll_set_phi wl_dataset_open wl_dataset_close
+  wl_comm_finish MPI_Init_thread MPI_Iallreduce MPI_Waitall)
+list(TRANSFORM WL_FOLDED PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE WL_FOLDED_OPTIONS)
+
+file(GLOB WL_SMPI_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/comm/*.c ${CMAKE_SOURCE_DIR}/src/cli/*.c)
+set(WL_SMPI_FOLDERS train estimator unroll rule precondition task tensor io base)
+add_library(warploom_smpi MODULE ${WL_SMPI_SOURCES} ${CMAKE_CURRENT_LIST_DIR}/folded.c)
+wl_configure_target(warploom_smpi "" "" "")
+set_target_properties(warploom_smpi PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+# SMPI's header puts its clock in the place of the system's.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/comm/comm.c PROPERTIES
+  COMPILE_OPTIONS "-include;smpi/smpi_helpers.h" COMPILE_DEFINITIONS SMPI_NO_OVERRIDE_MALLOC)
+target_include_directories(warploom_smpi SYSTEM BEFORE PRIVATE ${WL_SMPI_INCLUDE}/smpi ${WL_SMPI_INCLUDE})
+target_compile_definitions(warploom_smpi PRIVATE WL_LIBEXEC_FROM_BIN="")
+target_link_options(warploom_smpi PRIVATE ${WL_FOLDED_OPTIONS} -Wl,-s)
+# The archives by their files: as targets they would bring the real MPI along.
+foreach(folder ${WL_SMPI_FOLDERS})
+  if(TARGET wl_${folder})
+    add_dependencies(warploom_smpi wl_${folder})
+    target_link_libraries(warploom_smpi PRIVATE $<TARGET_FILE:wl_${folder}>)
+  endif()
+endforeach()
+target_link_libraries(warploom_smpi PRIVATE wl::jansson wl::hdf5 wl::yaml wl::openblas wl::random123 wl::xxhash
+  ZLIB::ZLIB ${WL_SIMGRID_LIBRARY})
