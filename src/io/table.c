@@ -27,6 +27,17 @@ wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half) 
   return WL_OK;
 }
 
+wl_status wl_table_like(wl_table *table, const wl_table *like) {
+  for (int i = 0; i < like->count; i++) WL_TRY(wl_table_add_column(table, &like->columns[i].field, like->columns[i].half));
+  return WL_OK;
+}
+
+int64_t wl_table_bytes(const wl_table *table) {
+  int64_t width = 0;
+  for (int i = 0; i < table->count; i++) width += table->columns[i].width * (int64_t)wl_type_size(table->columns[i].field.type);
+  return width * table->rows;
+}
+
 wl_column *wl_table_find(wl_table *table, const char *name) {
   for (int i = 0; i < table->count; i++)
     if (strcmp(table->columns[i].field.name, name) == 0) return &table->columns[i];

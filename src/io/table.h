@@ -20,6 +20,9 @@ typedef struct wl_table { /* zeroed: empty */
 
 /* Appends a column; `like` gives name, type, dimensions (the first is the row's) and texts. Before any row. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
+/* Gives an empty table the columns of another. */
+wl_status wl_table_like(wl_table *table, const wl_table *like);
+int64_t wl_table_bytes(const wl_table *table); /* of all rows */
 /* The column of that name, NULL if there is none. */
 wl_column *wl_table_find(wl_table *table, const char *name);
 /* Appends `rows` rows of NaN and -1; all or none. */

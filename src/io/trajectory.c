@@ -20,7 +20,8 @@ struct wl_trajectory {
   wl_field index;            /* coordinate_index, data owned */
   wl_attribute *attributes;  /* [n_attributes], texts owned */
   int n_attributes;
-  wl_table records, metrics; /* since the last flush */
+  wl_table records, metrics; /* appended since the last stage */
+  wl_table staged_records, staged_metrics; /* on their way to the next segment */
   wl_segment_list live;
   int64_t highest;           /* number of the newest segment */
   bool stale;                /* trajectory.h5 does not show all live segments */
@@ -217,6 +218,8 @@ static void destroy(wl_trajectory *t) {
   wl_free(t->doomed);
   wl_table_clear(&t->records);
   wl_table_clear(&t->metrics);
+  wl_table_clear(&t->staged_records);
+  wl_table_clear(&t->staged_metrics);
   wl_segment_list_clear(&t->live);
   wl_free(t);
 }
@@ -299,7 +302,8 @@ static wl_status write_segment(wl_trajectory *t) {
   const int64_t number = t->highest + 1;
   const wl_segment identity = {.number = number, .from = number, .to = number};
   wl_segment written;
-  WL_TRY(wl_segment_write(t->folder, &identity, &t->records, &t->metrics, &t->index, t->setting.compression, &written));
+  WL_TRY(wl_segment_write(t->folder, &identity, &t->staged_records, &t->staged_metrics, &t->index, t->setting.compression,
+                          &written));
   t->highest = number;
   const wl_status status = wl_segment_list_append(&t->live, &written);
   if (status != WL_OK) { /* as if it had not been written: the rows are still in memory */
@@ -307,8 +311,8 @@ static wl_status write_segment(wl_trajectory *t) {
     remove_segment(t, number);
     return status;
   }
-  t->records.rows = 0;
-  t->metrics.rows = 0;
+  wl_table_clear(&t->staged_records);
+  wl_table_clear(&t->staged_metrics);
   return WL_OK;
 }
 
@@ -372,12 +376,39 @@ static void merge_if_due(wl_trajectory *t) {
   if (merge(t, first, count) != WL_OK) wl_log_warning("trajectory segments are not merged: %s", wl_last_error());
 }
 
-wl_status wl_trajectory_flush(wl_trajectory *t) {
-  const bool anything = t->records.rows + t->metrics.rows > 0;
+/* Hands the rows of a table over to an empty one. */
+static wl_status hand_over(wl_table *from, wl_table *to) {
+  wl_table fresh = {0};
+  const wl_status status = wl_table_like(&fresh, from);
+  if (status != WL_OK) wl_table_clear(&fresh);
+  WL_TRY(status);
+  wl_table_clear(to);
+  *to = *from;
+  *from = fresh;
+  return WL_OK;
+}
+
+wl_status wl_trajectory_stage(wl_trajectory *t) {
+  /* what could not be written yet goes first */
+  if (t->staged_records.rows + t->staged_metrics.rows > 0) return WL_OK;
+  WL_TRY(hand_over(&t->records, &t->staged_records));
+  return hand_over(&t->metrics, &t->staged_metrics);
+}
+
+wl_status wl_trajectory_write(wl_trajectory *t) {
+  const bool anything = t->staged_records.rows + t->staged_metrics.rows > 0;
   if (!anything && !t->stale) return WL_OK;
   if (anything) WL_TRY(write_segment(t));
   merge_if_due(t);
   return renew_master(t);
+}
+
+int64_t wl_trajectory_pending(const wl_trajectory *t) { return wl_table_bytes(&t->records) + wl_table_bytes(&t->metrics); }
+
+wl_status wl_trajectory_flush(wl_trajectory *t) {
+  WL_TRY(wl_trajectory_write(t));
+  WL_TRY(wl_trajectory_stage(t));
+  return wl_trajectory_write(t);
 }
 
 wl_status wl_trajectory_close(wl_trajectory **trajectory) {

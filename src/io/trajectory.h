@@ -59,6 +59,12 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char 
 /* Writes what was appended since the last flush as one segment and renews the virtual file. After a
  * failure nothing is lost: the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
+/* The same in two parts: stage sets aside what was appended so far, write brings it to the files. While one
+ * thread writes another may append, but not stage. */
+wl_status wl_trajectory_stage(wl_trajectory *t);
+wl_status wl_trajectory_write(wl_trajectory *t);
+/* Bytes appended since the last stage. */
+int64_t wl_trajectory_pending(const wl_trajectory *t);
 wl_status wl_trajectory_close(wl_trajectory **t); /* flushes; accepts NULL */
 
 #endif

@@ -204,28 +204,76 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
   return WL_OK;
 }
 
-static wl_status write_checkpoint(wl_trainer *tr, const char *run, int keep, unit_arrays *units, wl_real *points) {
-  field_list list = {0};
-  provenance p = {0};
-  wl_status status = list_state(tr, &list);
-  if (status == WL_OK && tr->t > 0) list_units(tr, units, &list);
-  if (status == WL_OK && wl_replay_lasts(tr->replay)) list_points(tr, points, &list);
-  if (status == WL_OK) status = describe(tr, &p);
-  if (status == WL_OK) status = wl_checkpoint_save(run, tr->meta_step, keep, list.at, list.count, p.at, p.count);
-  free(p.configuration);
-  wl_free(list.at);
+struct wl_snapshot {
+  int64_t meta_step;
+  field_list list;
+  char *copies; /* of what the trainer will change */
+  unit_arrays units;
+  wl_real *points;
+  provenance provenance;
+};
+
+void wl_snapshot_destroy(wl_snapshot **snapshot) {
+  wl_snapshot *const s = *snapshot;
+  if (!s) return;
+  free(s->provenance.configuration);
+  free_units(&s->units);
+  wl_free(s->points);
+  wl_free(s->copies);
+  wl_free(s->list.at);
+  wl_free(s);
+  *snapshot = NULL;
+}
+
+static size_t field_bytes(const wl_field *f) { return (size_t)wl_field_count(f) * wl_type_size(f->type); }
+
+/* Makes the fields listed so far point to copies of their data. */
+static wl_status copy_fields(wl_snapshot *s) {
+  size_t total = 0;
+  for (int i = 0; i < s->list.count; i++) total += wl_pad((int64_t)field_bytes(&s->list.at[i]));
+  WL_TRY(wl_alloc((void **)&s->copies, total, 1));
+  char *at = s->copies;
+  for (int i = 0; i < s->list.count; i++) {
+    wl_field *const f = &s->list.at[i];
+    const size_t bytes = field_bytes(f);
+    if (bytes > 0) memcpy(at, f->data, bytes);
+    f->data = at;
+    at += wl_pad((int64_t)bytes);
+  }
+  return WL_OK;
+}
+
+/* Rank 0: the list of fields over copies and what was gathered, and what they belong to. */
+static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
+  s->meta_step = tr->meta_step;
+  WL_TRY(list_state(tr, &s->list));
+  WL_TRY(copy_fields(s));
+  if (tr->t > 0) list_units(tr, &s->units, &s->list);
+  if (wl_replay_lasts(tr->replay)) list_points(tr, s->points, &s->list);
+  return describe(tr, &s->provenance);
+}
+
+wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
+  wl_snapshot *s = NULL;
+  *out = NULL;
+  WL_TRY(wl_comm_agree(tr->comm, WL_NEW(s, 1)));
+  wl_status status = tr->t > 0 ? gather_units(tr, &s->units) : WL_OK;
+  if (status == WL_OK) status = gather_points(tr, &s->points);
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = fill_snapshot(tr, s);
+  status = wl_comm_agree(tr->comm, status);
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) *out = s;
+  else wl_snapshot_destroy(&s);
   return status;
 }
 
-wl_status wl_state_save(wl_trainer *tr, const char *run, int keep) {
-  unit_arrays units = {0};
-  wl_real *points = NULL;
-  wl_status status = tr->t > 0 ? gather_units(tr, &units) : WL_OK;
-  if (status == WL_OK) status = gather_points(tr, &points);
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = write_checkpoint(tr, run, keep, &units, points);
-  wl_free(points);
-  free_units(&units);
-  return wl_comm_agree(tr->comm, status);
+wl_status wl_snapshot_write(const wl_snapshot *s, const char *run, int keep) {
+  return wl_checkpoint_save(run, s->meta_step, keep, s->list.at, s->list.count, s->provenance.at, s->provenance.count);
+}
+
+int64_t wl_snapshot_bytes(const wl_snapshot *s) {
+  size_t bytes = 0;
+  for (int i = 0; i < s->list.count; i++) bytes += field_bytes(&s->list.at[i]);
+  return (int64_t)bytes;
 }
 
 static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_arrays *a, int64_t u) {

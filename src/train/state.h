@@ -8,8 +8,14 @@
 #include "io/checkpoint.h"
 #include "train/trainer.h"
 
-/* Writes RUN's checkpoint of the present meta-step. Collective; the outcome is agreed on. */
-wl_status wl_state_save(wl_trainer *trainer, const char *run, int keep);
+/* A copy of the state at the present meta-step, which training may leave behind. */
+typedef struct wl_snapshot wl_snapshot;
+/* Takes it: *out is not NULL on rank 0 alone. Collective; the outcome is agreed on. */
+wl_status wl_snapshot_take(wl_trainer *trainer, wl_snapshot **out);
+/* Writes it as RUN's checkpoint; touches neither trainer nor MPI, so that any thread may. */
+wl_status wl_snapshot_write(const wl_snapshot *snapshot, const char *run, int keep);
+int64_t wl_snapshot_bytes(const wl_snapshot *snapshot);
+void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
 /* Loads the newest valid checkpoint of RUN; *found is false when there is none. WL_ERR_CONFIG when it
  * belongs to another configuration (keys that do not touch what is computed may differ); `schema`
  * parses the one it carries. Collective. */

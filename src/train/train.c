@@ -8,17 +8,15 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "io/run_directory.h"
-#include "io/trajectory.h"
 #include "train/memory.h"
-#include "train/metrics.h"
 #include "train/recorder.h"
+#include "train/run_files.h"
 #include "train/schema.h"
 #include "train/state.h"
 
 static const double MIB = 1048576.0;
 
-/* What a run holds beside the trainer. Files belong to rank 0. */
+/* What a run holds beside the trainer. */
 typedef struct run {
   const wl_config *config;
   const wl_train_request *request;
@@ -26,12 +24,12 @@ typedef struct run {
   const char *path;
   wl_trainer *trainer;
   wl_recorder *recorder;
-  wl_run_directory *directory; /* rank 0, else NULL */
-  wl_trajectory *trajectory;   /* rank 0 and only when recording */
+  wl_run_files *files;
   int64_t every, keep;         /* checkpoints */
   int64_t saved;               /* meta-step of the last checkpoint, -1: none */
   bool resumed;
-  double started;
+  double started;              /* when the program did */
+  double began;                /* when the first meta-step did */
   double longest;              /* seconds of the longest meta-step with its files */
   double memory;               /* bytes estimated for the rank that takes most */
   double loss_shown;           /* smoothed, for the progress line */
@@ -56,48 +54,10 @@ static wl_status same_configuration(const run *r) {
   return wl_comm_same(r->comm, "the configuration", digest.value);
 }
 
-static wl_status open_directory(run *r) {
-  wl_status status = WL_OK;
-  if (wl_comm_rank(r->comm) == 0) status = wl_run_directory_open(r->path, r->request->resume, &r->directory);
-  return wl_comm_agree(r->comm, status);
-}
-
-static wl_status open_trajectory(run *r) {
-  const int64_t *index;
-  char *text = NULL;
-  WL_TRY(wl_config_to_yaml(r->config, &text));
-  const wl_trajectory_setting setting = wl_recorder_setting(r->recorder, &index);
-  const wl_attribute attributes[] = {{"configuration", text}, {"precision", WL_REAL_NAME}};
-  const wl_status status = wl_trajectory_open(r->path, &setting, index, r->trainer->meta_step, attributes, 2, &r->trajectory);
-  free(text);
-  wl_recorder_attach(r->recorder, r->trajectory);
-  return status;
-}
-
-static wl_status write_configuration(const run *r) {
-  char *text = NULL;
-  wl_status status = wl_config_to_yaml(r->config, &text);
-  if (status == WL_OK) status = wl_run_directory_write(r->directory, "config.yaml", text);
-  free(text);
-  return status;
-}
-
-/* What was logged beyond the checkpoint is computed again: drop it. The configuration is written only
- * now that a resumed run is known to have it. */
-static wl_status open_logs(run *r) {
-  wl_status status = WL_OK;
-  if (wl_comm_rank(r->comm) == 0) {
-    status = write_configuration(r);
-    if (status == WL_OK) status = wl_run_directory_trim_metrics(r->directory, r->trainer->meta_step);
-    if (status == WL_OK && r->recorder) status = open_trajectory(r);
-  }
-  return wl_comm_agree(r->comm, status);
-}
-
 static wl_status open_run(run *r) {
   WL_TRY(same_configuration(r));
   WL_TRY(wl_comm_agree(r->comm, wl_trainer_create(r->config, r->comm, &r->trainer)));
-  WL_TRY(open_directory(r));
+  WL_TRY(wl_run_files_open(r->path, r->request->resume, r->comm, &r->files));
   const wl_map *map = wl_config_map(r->config, "checkpoint", 0);
   r->every = wl_map_int(map, "every");
   r->keep = wl_map_int(map, "keep");
@@ -108,14 +68,13 @@ static wl_status open_run(run *r) {
     else wl_log_info("nothing to resume in %s: starting anew", r->path);
   }
   WL_TRY(wl_comm_agree(r->comm, wl_recorder_create(r->trainer, &r->recorder)));
-  return open_logs(r);
+  return wl_run_files_start(r->files, r->config, r->trainer, r->recorder);
 }
 
 static void close_run(run *r) {
-  wl_trajectory_close(&r->trajectory);
+  wl_run_files_close(&r->files);
   wl_recorder_destroy(&r->recorder);
   wl_trainer_destroy(&r->trainer);
-  wl_run_directory_close(&r->directory);
 }
 
 /* The memory line is the estimate that the closing line is held against. */
@@ -132,6 +91,16 @@ static wl_status announce(run *r) {
   return WL_OK;
 }
 
+/* What the files cost the training, which goes on while they are written. */
+static void tell_files(const run *r) {
+  const wl_run_files_cost cost = wl_run_files_spent(r->files);
+  const double took = wl_comm_time() - r->began;
+  wl_log_info("files: training spent %.2f s on them, %.2f %% of its %.1f s; beside it %.2f s went into writing %lld "
+              "checkpoints of %.1f MiB in all%s",
+              cost.waited, 100.0 * cost.waited / took, took, cost.written, (long long)cost.checkpoints,
+              (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
+}
+
 /* What the run took and what it left out. */
 static wl_status take_leave(const run *r) {
   const wl_trainer *tr = r->trainer;
@@ -139,6 +108,7 @@ static wl_status take_leave(const run *r) {
   WL_TRY(wl_comm_max(r->comm, &peak, 1));
   wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off", peak / MIB, r->memory / MIB,
               100.0 * (r->memory / peak - 1.0));
+  tell_files(r);
   if (tr->skipped > 0)
     wl_log_warning("%lld units were left out because they became non-finite; lower rule.output_scale or "
                    "outer.learning_rate if they are many", (long long)tr->skipped);
@@ -146,22 +116,9 @@ static wl_status take_leave(const run *r) {
 }
 
 static wl_status save(run *r) {
-  wl_status status = wl_state_save(r->trainer, r->path, (int)r->keep);
-  if (status == WL_OK && r->trajectory) status = wl_trajectory_flush(r->trajectory);
-  if (status == WL_OK) r->saved = r->trainer->meta_step;
-  return wl_comm_agree(r->comm, status);
-}
-
-static wl_status log_metrics(run *r, const wl_meta_report *report) {
-  const int64_t step = r->trainer->meta_step;
-  char *line = wl_metrics_json(step, report, r->resumed);
-  double values[WL_METRICS];
-  wl_metrics_values(report, values);
-  wl_status status = line ? wl_run_directory_append_metrics(r->directory, line) : WL_ERR_OS;
-  free(line);
-  if (status == WL_OK && r->trajectory)
-    status = wl_trajectory_metrics(r->trajectory, step, wl_metric_names, values, WL_METRICS);
-  return status;
+  WL_TRY(wl_run_files_save(r->files, r->trainer, (int)r->keep));
+  r->saved = r->trainer->meta_step;
+  return WL_OK;
 }
 
 static void show_progress(run *r, const wl_meta_report *report) {
@@ -180,7 +137,7 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   const int64_t step = r->trainer->meta_step;
   const bool due = (r->every > 0 && step % r->every == 0) || stopping || step == r->trainer->steps;
   if (wl_comm_rank(r->comm) == 0) {
-    status = log_metrics(r, report);
+    status = wl_run_files_log(r->files, step, report, r->resumed);
     show_progress(r, report);
   }
   if (due) {
@@ -218,10 +175,12 @@ static wl_status step(run *r, bool *stopping) {
 
 static wl_status loop(run *r, bool *stopped) {
   wl_trainer *tr = r->trainer;
+  r->began = wl_comm_time();
   *stopped = is_asked_for(r); /* a resumed run may be there already */
   while (tr->meta_step < tr->steps && !*stopped) WL_TRY(step(r, stopped));
   wl_log_progress_end();
   if (r->saved != tr->meta_step) WL_TRY(save(r));
+  WL_TRY(wl_run_files_finish(r->files));
   *stopped = tr->meta_step < tr->steps;
   return take_leave(r);
 }

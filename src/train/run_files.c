@@ -1,0 +1,161 @@
+/* run_files.c - the directory of a run, and the work handed to the thread that writes it. */
+#include "train/run_files.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "io/run_directory.h"
+#include "io/trajectory.h"
+#include "io/writer.h"
+#include "train/metrics.h"
+#include "train/state.h"
+
+/* Rows of the trajectory are written between checkpoints too, before they take much memory. */
+enum { FLUSH_BYTES = 16 << 20 };
+
+struct wl_run_files {
+  wl_comm *comm;
+  const char *path;
+  wl_run_directory *directory; /* rank 0, else NULL; so the next two */
+  wl_writer *writer;
+  wl_trajectory *trajectory;   /* only when recording */
+  wl_snapshot *snapshot;       /* that is being written; NULL: the trajectory alone */
+  int keep;
+  double told;                 /* cost.waited at the last report */
+  wl_run_files_cost cost;
+};
+
+/* ---- open and close ---- */
+
+static wl_status open_root(wl_run_files *f, bool resume) {
+  WL_TRY(wl_run_directory_open(f->path, resume, &f->directory));
+  return wl_writer_create(&f->writer);
+}
+
+wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run_files **out) {
+  wl_run_files *f = NULL;
+  wl_status status = WL_NEW(f, 1);
+  if (status == WL_OK) *f = (wl_run_files){.comm = comm, .path = path};
+  if (status == WL_OK && wl_comm_rank(comm) == 0) status = open_root(f, resume);
+  status = wl_comm_agree(comm, status);
+  if (status != WL_OK) wl_run_files_close(&f);
+  *out = f;
+  return status;
+}
+
+void wl_run_files_close(wl_run_files **files) {
+  wl_run_files *const f = *files;
+  if (!f) return;
+  wl_writer_destroy(&f->writer);
+  wl_trajectory_close(&f->trajectory);
+  wl_snapshot_destroy(&f->snapshot);
+  wl_run_directory_close(&f->directory);
+  wl_free(f);
+  *files = NULL;
+}
+
+/* ---- start ---- */
+
+static wl_status open_trajectory(wl_run_files *f, const char *configuration, int64_t meta_step, wl_recorder *recorder) {
+  const int64_t *index;
+  const wl_trajectory_setting setting = wl_recorder_setting(recorder, &index);
+  const wl_attribute attributes[] = {{"configuration", configuration}, {"precision", WL_REAL_NAME}};
+  WL_TRY(wl_trajectory_open(f->path, &setting, index, meta_step, attributes, 2, &f->trajectory));
+  wl_recorder_attach(recorder, f->trajectory);
+  return WL_OK;
+}
+
+static wl_status start(wl_run_files *f, const wl_config *config, int64_t meta_step, wl_recorder *recorder) {
+  char *text = NULL;
+  WL_TRY(wl_config_to_yaml(config, &text));
+  wl_status status = wl_run_directory_write(f->directory, "config.yaml", text);
+  if (status == WL_OK) status = wl_run_directory_trim_metrics(f->directory, meta_step);
+  if (status == WL_OK && recorder) status = open_trajectory(f, text, meta_step, recorder);
+  free(text);
+  return status;
+}
+
+wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_trainer *tr, wl_recorder *recorder) {
+  const wl_status status = f->directory ? start(f, config, tr->meta_step, recorder) : WL_OK;
+  return wl_comm_agree(f->comm, status);
+}
+
+/* ---- behind the training's back ---- */
+
+/* The thread's work. Rows before the checkpoint: one that can be resumed has its trajectory. A failure
+ * of theirs does not keep the checkpoint from being written. */
+static wl_status write_staged(void *data) {
+  wl_run_files *const f = data;
+  const wl_status rows = f->trajectory ? wl_trajectory_write(f->trajectory) : WL_OK;
+  if (f->snapshot) WL_TRY(wl_snapshot_write(f->snapshot, f->path, f->keep));
+  return rows;
+}
+
+/* Waits for the work under way, if any. */
+static wl_status settle(wl_run_files *f) {
+  const wl_status status = wl_writer_wait(f->writer);
+  wl_snapshot_destroy(&f->snapshot);
+  return status;
+}
+
+static wl_status hand_over(wl_run_files *f) {
+  if (f->trajectory) WL_TRY(wl_trajectory_stage(f->trajectory));
+  wl_writer_start(f->writer, write_staged, f);
+  return WL_OK;
+}
+
+/* ---- meta-steps ---- */
+
+static wl_status append_metrics(wl_run_files *f, int64_t meta_step, const wl_meta_report *report, bool resumed) {
+  char *line = wl_metrics_json(meta_step, report, resumed);
+  double values[WL_METRICS];
+  wl_metrics_values(report, values);
+  wl_status status = line ? wl_run_directory_append_metrics(f->directory, line)
+                          : WL_FAIL(WL_ERR_OS, "out of memory for the metrics of meta-step %lld", (long long)meta_step);
+  free(line);
+  if (status == WL_OK && f->trajectory)
+    status = wl_trajectory_metrics(f->trajectory, meta_step, wl_metric_names, values, WL_METRICS);
+  return status;
+}
+
+wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *report, bool resumed) {
+  const double began = wl_comm_time();
+  f->cost.waited += report->io_seconds;
+  report->io_seconds = f->cost.waited - f->told;
+  f->told = f->cost.waited;
+  wl_status status = append_metrics(f, meta_step, report, resumed);
+  if (status == WL_OK && !wl_writer_is_busy(f->writer)) {
+    status = settle(f);
+    if (status == WL_OK && f->trajectory && wl_trajectory_pending(f->trajectory) > FLUSH_BYTES) status = hand_over(f);
+  }
+  f->cost.waited += wl_comm_time() - began;
+  return status;
+}
+
+static wl_status save(wl_run_files *f, wl_trainer *tr, int keep) {
+  WL_TRY(wl_comm_agree(f->comm, f->writer ? settle(f) : WL_OK));
+  WL_TRY(wl_snapshot_take(tr, &f->snapshot));
+  if (!f->writer) return WL_OK;
+  f->keep = keep;
+  f->cost.checkpoints++;
+  f->cost.bytes += wl_snapshot_bytes(f->snapshot);
+  return hand_over(f);
+}
+
+wl_status wl_run_files_save(wl_run_files *f, wl_trainer *tr, int keep) {
+  const double began = wl_comm_time();
+  const wl_status status = wl_comm_agree(f->comm, save(f, tr, keep));
+  f->cost.waited += wl_comm_time() - began;
+  return status;
+}
+
+wl_status wl_run_files_finish(wl_run_files *f) {
+  const double began = wl_comm_time();
+  wl_status status = f->writer ? settle(f) : WL_OK;
+  if (status == WL_OK && f->trajectory) status = wl_trajectory_flush(f->trajectory);
+  f->cost.waited += wl_comm_time() - began;
+  if (f->writer) f->cost.written = wl_writer_seconds(f->writer);
+  return wl_comm_agree(f->comm, status);
+}
+
+wl_run_files_cost wl_run_files_spent(const wl_run_files *f) { return f->cost; }
