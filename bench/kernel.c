@@ -82,7 +82,7 @@ static void fill(uint64_t step, int64_t n, double spread, wl_real *out)
 
 static void setup(bench *b, int64_t n, wl_lstm_input input)
 {
-  wl_lstm_net_shape(&b->net, input, 2, (int64_t[]){20, 20});
+  wl_lstm_net_shape(&b->net, input, 0, 2, (int64_t[]){20, 20});
   wl_lstm_net_scales(&b->net, 0, 1, 1, 1);
   b->rule = (wl_rule){.ops = &wl_rule_lstm, .impl = &b->net, .state_width = b->net.width};
   b->n = n;

@@ -1,8 +1,9 @@
 /* lstm.c - the coordinatewise LSTM rule: options, meta-parameters, threads.
  *
  * phi holds lstm<l>.weight (4H, in + H), lstm<l>.bias (4H) for l = 1, 2, ..., then output.weight
- * (1, H) and output.bias (1). Initial values as google-deepmind/learning-to-learn: weights and
- * biases of a layer truncated normal with sd 1/sqrt(in + H), head weights 1/sqrt(H), head bias 0.
+ * (heads, H) and output.bias (heads). Initial values as google-deepmind/learning-to-learn: weights
+ * and biases of a layer truncated normal with sd 1/sqrt(in + H), head weights 1/sqrt(H), head bias 0.
+ * With momentum both heads start at zero, so that the rule starts as Nesterov's at the given rate.
  *
  * Weight gradients are summed in one fixed order whatever the number of threads: over groups of
  * WL_LSTM_GROUP blocks in working precision, then group by group in double. */
@@ -34,6 +35,14 @@ static const wl_option lstm_options[] = {
   {"gradient_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1", "multiplies gradients before preprocessing"},
   {"output_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
    "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks"},
+  {"momentum", WL_OPT_REAL, "0", NULL, 0, 0.9999, "1",
+   "b of a running sum V' = b V + g: the LSTM sees its mean too, and a second output scales a Nesterov "
+   "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it"},
+  {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
+   "rate of that step where o2 is 0, as it is before meta-training; used with momentum"},
+  {"through_inputs", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+   "with window.order second: whether meta-gradients also go through the LSTM's inputs, where log and "
+   "paper make them explode; false keeps what goes through the Nesterov step"},
   {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1", "added to the forget gate's pre-activation"},
   {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
@@ -52,7 +61,9 @@ static wl_status set_net(const wl_map *options, wl_lstm_net *net)
   const wl_lstm_input input = strcmp(kind, "log") == 0     ? WL_LSTM_LOG
                               : strcmp(kind, "paper") == 0 ? WL_LSTM_PAPER
                                                            : WL_LSTM_RAW;
-  wl_lstm_net_shape(net, input, layers, hidden);
+  wl_lstm_net_shape(net, input, wl_map_real(options, "momentum"), layers, hidden);
+  net->rate = (wl_real)wl_map_real(options, "rate");
+  net->through_inputs = wl_map_bool(options, "through_inputs");
   wl_lstm_net_scales(net, wl_map_real(options, "preprocessing_strength"),
                      wl_map_real(options, "gradient_scale"), wl_map_real(options, "output_scale"),
                      wl_map_real(options, "forget_bias"));
@@ -72,8 +83,8 @@ static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi)
     WL_TRY(wl_layout_add(phi, "rule", name, 1, &rows, NULL));
   }
   const int64_t last = net->layer[net->layers - 1].hidden;
-  WL_TRY(wl_layout_add(phi, "rule", "output.weight", 2, (int64_t[]){1, last}, NULL));
-  WL_TRY(wl_layout_add(phi, "rule", "output.bias", 1, (int64_t[]){1}, NULL));
+  WL_TRY(wl_layout_add(phi, "rule", "output.weight", 2, (int64_t[]){net->heads, last}, NULL));
+  WL_TRY(wl_layout_add(phi, "rule", "output.bias", 1, &net->heads, NULL));
   WL_CHECK(phi->size == net->parameters);
   return WL_OK;
 }
@@ -88,7 +99,7 @@ static double step_cost(const wl_lstm_net *net)
     const double sweep = l > 0 ? all : gates * (double)net->layer[l].hidden;
     mac += 3 * all + sweep;
   }
-  return 2 * (mac + 4.0 * (double)net->layer[net->layers - 1].hidden);
+  return 2 * (mac + 4.0 * (double)(net->heads * net->layer[net->layers - 1].hidden));
 }
 
 static void lstm_destroy(wl_rule *rule)
@@ -109,6 +120,7 @@ static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setti
   WL_TRY_GOTO(status, add_blocks(net, &rule->phi), fail);
   rule->state_width = net->width;
   rule->reads_theta = false;
+  rule->partial_gbar = !net->through_inputs;
   rule->cost = step_cost(net);
   return WL_OK;
 fail:
@@ -134,8 +146,8 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
     draw(seed, block++, 4 * layer->hidden, fan, phi + layer->bias);
   }
   const int64_t last = net->layer[net->layers - 1].hidden;
-  draw(seed, block, last, last, phi + net->head_weight);
-  phi[net->head_bias] = 0;
+  memset(phi + net->head_weight, 0, (size_t)(net->parameters - net->head_weight) * sizeof *phi);
+  if (net->heads == 1) draw(seed, block, last, last, phi + net->head_weight);
 }
 
 /* ---- Workspace ------------------------------------------------------------------------------ */

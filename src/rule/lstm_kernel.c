@@ -12,10 +12,12 @@
  *   weights dW = sum over steps and lanes of dz [x; h]^T in register tiles, reduced over lanes
  *
  * A tape slot is one step of one block, in rows:
- *   state [width] (as in rule.h: h1 c1 h2 c2 ...), x [2], per layer gates [hidden][4] (i, j, f, o,
- *   later dz) and tanh c [hidden], last the adjoint of the head. Slot 0 of a run holds its start. */
+ *   state [width] (h1 c1 h2 c2 ..., V), x [inputs], per layer gates [hidden][4] (i, j, f, o, later
+ *   dz) and tanh c [hidden], last the adjoints of the heads; that of the second is before the sweep
+ *   the rate it gives. Slot 0 of a run holds its start. */
 #include <string.h>
 
+#include "rule/lstm_ends.h"
 #include "rule/lstm_net.h"
 #include "rule/lstm_vector.h"
 
@@ -39,14 +41,15 @@ typedef struct slot_layout {
 static slot_layout slot_of(const wl_lstm_net *net)
 {
   slot_layout s = {.x = net->width};
-  int64_t row = s.x + 2;
+  int64_t row = s.x + net->layer[0].in;
   for (int i = 0; i < net->layers; i++) {
     s.gates[i] = row;
     s.tanh_c[i] = row + tiles(4 * net->layer[i].hidden, FWD_ROWS) * FWD_ROWS;
     row = s.tanh_c[i] + net->layer[i].hidden;
   }
   s.head = row;
-  s.size = (row + 1 + row % 2) * WL_LANES;
+  row += net->heads;
+  s.size = (row + 1 - row % 2) * WL_LANES;
   return s;
 }
 
@@ -59,7 +62,7 @@ typedef struct packed_layer {
 
 typedef struct packed_layout {
   packed_layer layer[WL_LSTM_MAX_LAYERS];
-  int64_t head; /* weights [hidden], then the bias */
+  int64_t head; /* weights [heads][hidden], then the biases */
   int64_t size;
 } packed_layout;
 
@@ -74,14 +77,15 @@ static packed_layout packed_of(const wl_lstm_net *net)
     p.size = p.layer[i].back_x + tiles(l->in, SWEEP_ROWS) * 4 * l->hidden * SWEEP_ROWS;
   }
   p.head = p.size;
-  p.size += net->layer[net->layers - 1].hidden + 1;
+  p.size += net->heads * (net->layer[net->layers - 1].hidden + 1);
   return p;
 }
 
 /* Sums of the weight gradient of a group: per layer [hidden][x columns, h columns, bias][4 gates],
- * then the head's weights and bias. */
+ * then for each head its weights, padded to fours, and its bias. */
 typedef struct sums_layout {
-  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size;
+  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size; /* bias counts from the start of a head */
+  int64_t per_head;
 } sums_layout;
 
 static sums_layout sums_of(const wl_lstm_net *net)
@@ -92,8 +96,9 @@ static sums_layout sums_of(const wl_lstm_net *net)
     s.size += net->layer[i].hidden * (net->layer[i].in + net->layer[i].hidden + 1) * 4;
   }
   s.head = s.size;
-  s.bias = s.head + (net->layer[net->layers - 1].hidden + 3) / 4 * 4;
-  s.size = s.bias + 4;
+  s.bias = (net->layer[net->layers - 1].hidden + 3) / 4 * 4;
+  s.per_head = s.bias + 4;
+  s.size = s.head + net->heads * s.per_head;
   return s;
 }
 
@@ -189,7 +194,7 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
     pack_back(l, phi, 0, l->in, out + at.layer[i].back_x);
   }
   memcpy(out + at.head, phi + net->head_weight,
-         (size_t)(net->layer[net->layers - 1].hidden + 1) * sizeof *out);
+         (size_t)(net->parameters - net->head_weight) * sizeof *out);
 }
 
 /* ---- Forward -------------------------------------------------------------------------------- */
@@ -262,61 +267,33 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *tanh_c
     }
 }
 
-/* Magnitude, and a value with the sign of v and magnitude 1. */
-INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
-INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
-
-/* Inputs x of one vector of gradients; v - v spoils them when v is not finite. */
-INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x)
+/* Output `head` of one vector: w h + b. */
+INLINE vec head_output(const work *w, int64_t head, const wl_real *h)
 {
-  const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
-  const wl_real per_k = 1 / net->strength;
-  if (net->input == WL_LSTM_RAW) {
-    store(x, v);
-  } else if (net->input == WL_LSTM_LOG) {
-    store(x, maximum(splat(-1), logarithm(size + (wl_real)WL_LSTM_LOG_EPSILON) * per_k) + (v - v));
-    store(x + WL_LANES, maximum(splat(-1), minimum(splat(1), grown)));
-  } else {
-    const mask large = (mask)(size * net->strength_exp >= splat(1));
-    store(x, choose(large, logarithm(size) * per_k, splat(-1)) + (v - v));
-    store(x + WL_LANES, choose(large, sign_of(v), grown));
-  }
-}
-
-/* Adjoint of g from those of x. */
-INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx)
-{
-  const vec v = g * net->gradient_scale, size = magnitude_of(v), zero = {0};
-  const wl_real per_k = 1 / net->strength;
-  if (net->input == WL_LSTM_RAW) return load(dx) * net->gradient_scale;
-  const vec grown = load(dx + WL_LANES) * net->strength_exp;
-  vec dv;
-  if (net->input == WL_LSTM_LOG) {
-    const vec shifted = size + (wl_real)WL_LSTM_LOG_EPSILON;
-    const mask above = (mask)(logarithm(shifted) * per_k > splat(-1));
-    const mask inside = (mask)(size * net->strength_exp < splat(1));
-    dv = choose(above, load(dx) * sign_of(v) * per_k / shifted, zero) + choose(inside, grown, zero);
-  } else {
-    const mask large = (mask)(size * net->strength_exp >= splat(1));
-    dv = choose(large, load(dx) * per_k / v, grown);
-  }
-  return dv * net->gradient_scale;
-}
-
-/* u = output_scale (w h + b). */
-INLINE void head(const work *w, const wl_real *h, wl_real *u)
-{
-  const wl_real *weight = w->packed + w->at.head;
   const int64_t H = w->net->layer[w->net->layers - 1].hidden;
+  const wl_real *weight = w->packed + w->at.head + head * H, *bias = w->packed + w->at.head + w->net->heads * H;
+  vec even = splat(bias[head]), odd = {0};
+  int64_t j = 0;
+  for (; j + 1 < H; j += 2) {
+    even += weight[j] * load(h + j * WL_LANES);
+    odd += weight[j + 1] * load(h + (j + 1) * WL_LANES);
+  }
+  if (j < H) even += weight[j] * load(h + j * WL_LANES);
+  return even + odd;
+}
+
+/* Update of a block from h of its last layer; the rate of the Nesterov step goes to the tape. */
+INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after, wl_real *slot, wl_real *u)
+{
+  const wl_lstm_net *net = w->net;
   for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
-    vec even = splat(weight[H]), odd = {0};
-    int64_t j = 0;
-    for (; j + 1 < H; j += 2) {
-      even += weight[j] * load(h + j * WL_LANES + lane);
-      odd += weight[j + 1] * load(h + (j + 1) * WL_LANES + lane);
+    vec rate = {0}, direction = {0};
+    if (net->momentum > 0) {
+      rate = net->rate * exp2_clipped(head_output(w, 1, h + lane) * (wl_real)LOG2_E);
+      direction = nesterov_direction(net, load(g + lane), load(after + net->sum * WL_LANES + lane));
+      store(slot + (w->slot.head + 1) * WL_LANES + lane, rate);
     }
-    if (j < H) even += weight[j] * load(h + j * WL_LANES + lane);
-    store(u + lane, (even + odd) * w->net->output_scale);
+    if (u) store(u + lane, head_output(w, 0, h + lane) * net->output_scale - rate * direction);
   }
 }
 
@@ -327,7 +304,8 @@ NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before,
 {
   const wl_lstm_net *net = w->net;
   wl_real *x = slot + w->slot.x * WL_LANES;
-  for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) preprocess(net, load(g + lane), x + lane);
+  for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES)
+    read_gradient(net, load(g + lane), before + net->sum * WL_LANES + lane, after + net->sum * WL_LANES + lane, x + lane);
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
     wl_real *h_out = after + l->h * WL_LANES;
@@ -337,7 +315,7 @@ NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before,
           after + l->c * WL_LANES);
     x = h_out;
   }
-  if (u) head(w, x, u);
+  if (u || net->momentum > 0) update(w, g, x, after, slot, u);
 }
 
 static void step(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
@@ -398,19 +376,33 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
     }
 }
 
-/* The adjoint of u enters: head row of the tape = output_scale lam; dh of the last layer grows. */
-static void head_adjoint(const work *w, const wl_real *lam, wl_real *slot)
+/* The adjoint of u enters: that of output `head` into its row of the tape, and on to dh of the last layer. */
+INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot)
 {
   const int last = w->net->layers - 1;
-  const wl_real *weight = w->packed + w->at.head;
-  wl_real *row = slot + w->slot.head * WL_LANES;
+  const int64_t H = w->net->layer[last].hidden;
+  const wl_real *weight = w->packed + w->at.head + head * H;
+  store(slot + (w->slot.head + head) * WL_LANES + lane, d);
+  for (int64_t j = 0; j < H; j++) {
+    wl_real *dh = w->dh[last] + j * WL_LANES + lane;
+    store(dh, load(dh) + weight[j] * d);
+  }
+}
+
+/* Adjoint of the update; V_bar, where wanted, gets its share, and gbar that of the Nesterov step. */
+static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot, wl_real *sum_bar, wl_real *gbar)
+{
+  const wl_lstm_net *net = w->net;
   for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
-    const vec du = load(lam + lane) * w->net->output_scale;
-    store(row + lane, du);
-    for (int64_t j = 0; j < w->net->layer[last].hidden; j++) {
-      wl_real *dh = w->dh[last] + j * WL_LANES + lane;
-      store(dh, load(dh) + weight[j] * du);
-    }
+    const vec du = load(lam + lane);
+    output_adjoint(w, 0, lane, du * net->output_scale, slot);
+    if (!(net->momentum > 0)) continue;
+    const vec step_bar = -load(slot + (w->slot.head + 1) * WL_LANES + lane) * du; /* of g + b V' */
+    output_adjoint(w, 1, lane,
+                   step_bar * nesterov_direction(net, load(g + lane), load(slot + net->sum * WL_LANES + lane)), slot);
+    if (!gbar) continue;
+    store(gbar + lane, step_bar);
+    store(sum_bar + lane, load(sum_bar + lane) + net->momentum * step_bar);
   }
 }
 
@@ -456,14 +448,16 @@ static void replay_and_sweep(const work *w, const wl_rule_chunk *chunk, int64_t 
     wl_real *slot = tape + (k + 1) * w->slot.size;
     step_block(w, chunk->g + k * stride + at, slot - w->slot.size, slot, slot, NULL);
   }
+  wl_real *sum_bar = chunk->mu + b * state + w->net->sum * WL_LANES;
   move_adjoint(w, chunk->mu + b * state, 0);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     wl_real *slot = tape + (k + 1) * w->slot.size;
-    head_adjoint(w, chunk->lam + at, slot);
-    sweep_step(w, slot - w->slot.size, slot, chunk->gbar != NULL);
-    for (int64_t l = 0; chunk->gbar && l < WL_LANES; l += VECTOR_LANES)
-      store(chunk->gbar + k * stride + at + l,
-            preprocess_adjoint(w->net, load(chunk->g + k * stride + at + l), w->dx + l));
+    const wl_real *g = chunk->g + k * stride + at;
+    wl_real *gbar = chunk->gbar ? chunk->gbar + k * stride + at : NULL;
+    update_adjoint(w, g, chunk->lam + at, slot, sum_bar, gbar);
+    sweep_step(w, slot - w->slot.size, slot, gbar != NULL && w->net->through_inputs);
+    for (int64_t l = 0; gbar && l < WL_LANES; l += VECTOR_LANES)
+      read_gradient_adjoint(w->net, load(g + l), slot + w->net->sum * WL_LANES + l, w->dx + l, sum_bar + l, gbar + l);
     if (chunk->loss_grad) add_loss(chunk, k, at, chunk->lam + at);
   }
   move_adjoint(w, chunk->mu + b * state, 1);
@@ -538,8 +532,8 @@ static void layer_gradient(const work *w, const tape_run *run, int layer, wl_rea
   gradient_columns(run, x, dz, H, columns, 0, sums + 4 * (columns - 1));
 }
 
-/* Head: dw = sum du h, db = sum du. */
-NOINLINE void head_gradient(const work *w, const tape_run *run, wl_real *sums)
+/* Output `head`: dw = sum d h, db = sum d, d its adjoint. */
+NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl_real *sums)
 {
   const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
   for (int64_t j = 0; j < l->hidden; j += 4) {
@@ -548,12 +542,12 @@ NOINLINE void head_gradient(const work *w, const tape_run *run, wl_real *sums)
       for (int64_t k = 1; k <= run->steps; k++) {
         const wl_real *slot = w->tape + (b * (run->steps + 1) + k) * run->slot;
         UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
-          const vec du = load(slot + w->slot.head * WL_LANES + lane);
-          UNROLL for (int q = 0; q < 4; q++) acc[q] += du * load(slot + (l->h + j + q) * WL_LANES + lane);
-          bias += du;
+          const vec d = load(slot + (w->slot.head + head) * WL_LANES + lane);
+          UNROLL for (int q = 0; q < 4; q++) acc[q] += d * load(slot + (l->h + j + q) * WL_LANES + lane);
+          bias += d;
         }
       }
-    add_sums(sums + w->sum.head + j, acc[0], acc[1], acc[2], acc[3]);
+    add_sums(sums + j, acc[0], acc[1], acc[2], acc[3]);
     if (j == 0) add_sums(sums + w->sum.bias, bias, (vec){0}, (vec){0}, (vec){0});
   }
 }
@@ -571,9 +565,12 @@ static void unpack_sums(const work *w, wl_real *partial)
       partial[l->bias + r] = from[4 * columns];
     }
   }
-  memcpy(partial + net->head_weight, w->sums + w->sum.head,
-         (size_t)(net->head_bias - net->head_weight) * sizeof *partial);
-  partial[net->head_bias] = w->sums[w->sum.bias];
+  const int64_t H = net->layer[net->layers - 1].hidden;
+  for (int64_t head = 0; head < net->heads; head++) {
+    const wl_real *from = w->sums + w->sum.head + head * w->sum.per_head;
+    memcpy(partial + net->head_weight + head * H, from, (size_t)H * sizeof *partial);
+    partial[net->head_bias + head] = from[w->sum.bias];
+  }
 }
 
 /* Blocks taken together: several when the chunk is short, so that the weight gradient has enough
@@ -591,7 +588,8 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch, 
     for (int64_t b = 0; b < blocks; b++)
       replay_and_sweep(&w, chunk, first + done + b, w.tape + b * (chunk->steps + 1) * w.slot.size);
     for (int i = 0; i < net->layers; i++) layer_gradient(&w, &run, i, w.sums + w.sum.layer[i]);
-    head_gradient(&w, &run, w.sums);
+    for (int64_t head = 0; head < net->heads; head++)
+      head_gradient(&w, &run, head, w.sums + w.sum.head + head * w.sum.per_head);
     done += blocks;
   }
   unpack_sums(&w, partial);

@@ -3,12 +3,18 @@
 
 #include <math.h>
 
-void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, int layers, const int64_t *hidden)
+void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers, const int64_t *hidden)
 {
+  const int64_t sums = momentum > 0;
   net->input = input;
+  net->momentum = (wl_real)momentum;
+  net->rate = 1;
+  net->through_inputs = true;
+  net->heads = 1 + sums;
+  net->channels = input == WL_LSTM_RAW ? 1 : 2;
   net->layers = layers;
   net->parameters = net->width = 0;
-  int64_t in = input == WL_LSTM_RAW ? 1 : 2;
+  int64_t in = net->channels * (1 + sums);
   for (int i = 0; i < layers; i++) {
     const int64_t H = hidden[i], weight = net->parameters, h = net->width;
     const int64_t bias = weight + 4 * H * (in + H);
@@ -18,8 +24,10 @@ void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, int layers, const 
     in = H;
   }
   net->head_weight = net->parameters;
-  net->head_bias = net->head_weight + in;
-  net->parameters = net->head_bias + 1;
+  net->head_bias = net->head_weight + net->heads * in;
+  net->parameters = net->head_bias + net->heads;
+  net->sum = net->width;
+  net->width += sums;
 }
 
 void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale, double output_scale,

@@ -27,17 +27,22 @@ typedef struct wl_lstm_layer {
 typedef struct wl_lstm_net {
   int layers;
   wl_lstm_layer layer[WL_LSTM_MAX_LAYERS];
-  int64_t head_weight, head_bias; /* offsets in phi: (1, hidden of the last layer), (1) */
+  int64_t heads;                  /* outputs: 1, with momentum 2 */
+  int64_t head_weight, head_bias; /* offsets in phi: (heads, hidden of the last layer), (heads) */
   int64_t parameters;             /* size of phi */
-  int64_t width;                  /* rows of state: 2 x the sum of hidden */
+  int64_t width;                  /* rows of state: 2 x the sum of hidden, with momentum 1 more */
+  int64_t sum;                    /* with momentum: row of the running sum, the last one */
   wl_lstm_input input;
+  int64_t channels;               /* inputs made of one gradient: 1 or 2 */
+  wl_real momentum, rate;         /* of the Nesterov step; momentum 0: there is none */
+  bool through_inputs;            /* whether adjoints of g include what goes through the inputs */
   wl_real strength;               /* k of LOG, p of PAPER */
   wl_real strength_exp;           /* e^strength */
   wl_real gradient_scale, output_scale, forget_bias;
 } wl_lstm_net;
 
-/* Sets layers, offsets and sizes: 1 <= layers <= WL_LSTM_MAX_LAYERS, hidden [layers]. */
-void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, int layers, const int64_t *hidden);
+/* Sets layers, offsets and sizes: 1 <= layers <= WL_LSTM_MAX_LAYERS, hidden [layers]; momentum 0 for none. */
+void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers, const int64_t *hidden);
 /* Sets the scales, after the shape; strength 0 takes the published k = 5 or p = 10. */
 void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale, double output_scale,
                         double forget_bias);
@@ -56,7 +61,8 @@ typedef struct wl_lstm_kernel {
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
                const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u);
   /* Adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes their
-   * weight gradient to partial [parameters], in the order of phi. */
+   * weight gradient to partial [parameters], in the order of phi. The running sum depends on
+   * gradients alone: its row of chunk->mu is kept up only where gbar is wanted. */
   void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
                    const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
 } wl_lstm_kernel;

@@ -71,6 +71,7 @@ struct wl_rule {
   wl_layout phi;        /* meta-parameters, group "rule"; empty for a fixed rule */
   int64_t state_width;  /* reals of state per coordinate; state starts at zero */
   bool reads_theta;
+  bool partial_gbar;    /* the adjoint of g leaves something out on purpose */
   double cost;          /* FLOP per coordinate-step, forward and backward */
 };
 

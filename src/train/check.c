@@ -353,6 +353,11 @@ static wl_status check_problem(const wl_problem *p, const wl_config *config,
   return status;
 }
 
+static wl_status refuse_partial(void) {
+  return WL_FAIL(WL_ERR_CONFIG, "rule.through_inputs=false leaves out a part of second-order meta-gradients on purpose, "
+                                "which differences would miss; check with --set rule.through_inputs=true");
+}
+
 wl_status wl_check(const wl_config *config, const wl_check_request *request,
                    wl_check_report *report) {
   wl_problem problem;
@@ -363,7 +368,9 @@ wl_status wl_check(const wl_config *config, const wl_check_request *request,
                    "run `warploom check`, which starts the float64 build",
                    WL_REAL_NAME);
   WL_TRY(wl_problem_create(config, &problem));
-  const wl_status status = check_problem(&problem, config, request, report);
+  const wl_status status = problem.spec.second_order && problem.model->rule->partial_gbar
+                               ? refuse_partial()
+                               : check_problem(&problem, config, request, report);
   wl_problem_destroy(&problem);
   if (status != WL_OK) wl_check_report_clear(report);
   return status;

@@ -54,6 +54,7 @@ expect_key "window.weights|6" "window.weights=[1, 2]"
 expect_key "window.split|fresh" window.split=heldout
 expect_key "outer.units" outer.units=-1
 expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
+expect 1 78 "through_inputs" check good.yaml --set rule.momentum=0.9 --set rule.through_inputs=false --set window.order=second
 printf 'seed: 1\ntask: {family: quadratic}\nouter:\n  units: 2\n  unitss: 3\n' >typo.yaml
 expect 2 78 "typo.yaml:5|unitss|units" train typo.yaml
 printf 'seed: 1\ntask: {family: quadratic\nouter: 3\n' >broken.yaml

@@ -76,8 +76,11 @@ def lstm_inputs(setting, gradient):
 
 
 def lstm_rule(setting, phi, gradient, state):
-    """Coordinatewise LSTM; state is (n, width): h and c of each layer in turn."""
-    below, after, column = lstm_inputs(setting, gradient), [], 0
+    """Coordinatewise LSTM; state is (n, width): h and c of each layer in turn, then with momentum V."""
+    below, after, column, momentum = lstm_inputs(setting, gradient), [], 0, setting["momentum"]
+    if momentum:
+        total = momentum * state[:, -1] + gradient
+        below = torch.cat([below, lstm_inputs(setting, (1 - momentum) * total)], dim=1)
     for layer, units in enumerate(setting["hidden"], start=1):
         h, c = state[:, column:column + units], state[:, column + units:column + 2 * units]
         column += 2 * units
@@ -88,7 +91,11 @@ def lstm_rule(setting, phi, gradient, state):
         below = torch.sigmoid(leave) * torch.tanh(c)
         after += [below, c]
     output = below @ phi["output.weight"].T + phi["output.bias"]
-    return setting["output_scale"] * output[:, 0], torch.cat(after, dim=1)
+    update = setting["output_scale"] * output[:, 0]
+    if momentum:
+        update = update - setting["rate"] * torch.exp(output[:, 1]) * (gradient + momentum * total)
+        after.append(total[:, None])
+    return update, torch.cat(after, dim=1)
 
 
 def sgd_rule(setting, phi, gradient, state):

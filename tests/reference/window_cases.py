@@ -47,6 +47,9 @@ CASES = {
     "mlp-ratio-mean": configuration(
         MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log, gradient_scale: 3.0",
         "steps: 10, weights: mean, loss: log_ratio", 20),
+    "mlp-nesterov-second": configuration(
+        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log, momentum: 0.9, rate: 0.3",
+        "steps: 10, order: second", 20),
     "maml-first": configuration(
         MLP, "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml}\n"),

@@ -62,7 +62,8 @@ static void fill_gradients(lstm_fixture *f)
 void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread)
 {
   memset(f, 0, sizeof *f);
-  wl_lstm_net_shape(&f->net, c->input, c->layers, c->hidden);
+  wl_lstm_net_shape(&f->net, c->input, c->momentum, c->layers, c->hidden);
+  f->net.rate = (wl_real)0.3;
   wl_lstm_net_scales(&f->net, 0, 1.5, 0.7, 1);
   f->rule = (wl_rule){.ops = &wl_rule_lstm, .impl = &f->net, .state_width = f->net.width};
   f->rule.phi.size = f->net.parameters;

@@ -12,6 +12,7 @@ typedef struct lstm_case {
   int layers;
   int64_t hidden[WL_LSTM_MAX_LAYERS];
   int64_t n, steps;
+  double momentum;
 } lstm_case;
 
 /* Everything a chunk reads, and room for what it writes. n lanes are in use, padding is zero. */

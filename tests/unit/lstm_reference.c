@@ -7,6 +7,9 @@
  *   dz_i = dc j i (1-i);  dz_j = dc i (1-j^2);  dz_f = dc c f (1-f);  dz_o = dh tanh(c') o (1-o)
  *   dW += dz [x; h]^T;  db += dz;  [dx; dh] = W^T dz;  dc = dc f
  *
+ * With momentum b, V' = b V + g: inputs from g and from (1 - b) V', and u = output_scale o_1 -
+ * rate e^o_2 (g + b V').
+ *
  * All arithmetic in double, whatever the working precision. */
 #include <math.h>
 #include <stdlib.h>
@@ -18,22 +21,23 @@ enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
 
 /* What one step of one coordinate leaves for its backward. Units of all layers end to end. */
 typedef struct step_tape {
-  double x[2];
+  double x[4], slope[4];             /* inputs and their derivatives */
+  double sum, rate;                  /* V' and rate e^o_2 */
   double gate[4][MAX_UNITS];         /* i, j, f, o */
   double h[MAX_UNITS], c[MAX_UNITS]; /* after the step */
 } step_tape;
 
 typedef struct reference_scratch {
   step_tape tape[WL_CHUNK_STEPS + 1]; /* [0] holds the state at the start */
-  double dh[MAX_UNITS], dc[MAX_UNITS];
+  double dh[MAX_UNITS], dc[MAX_UNITS], dsum;
   double dz[4 * WL_LSTM_MAX_HIDDEN];
 } reference_scratch;
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-/* Inputs x [in] of the first layer for gradient g, and their derivatives dx/dg. */
-static void preprocess(const wl_lstm_net *net, double g, double x[2], double slope[2])
+/* Inputs x [channels] made of g, and their derivatives dx/dg. */
+static void preprocess(const wl_lstm_net *net, double g, double *x, double *slope)
 {
   const double k = (double)net->strength, grow = exp(k), s = (double)net->gradient_scale;
   const double v = s * g, magnitude = fabs(v), sign = v < 0 ? -1 : 1;
@@ -55,6 +59,28 @@ static void preprocess(const wl_lstm_net *net, double g, double x[2], double slo
   }
 }
 
+/* Inputs of a step and their derivatives, by g and by V', from g and the step before. */
+static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev, step_tape *next)
+{
+  preprocess(net, g, next->x, next->slope);
+  if (net->heads == 1) return;
+  const double b = (double)net->momentum;
+  next->sum = b * prev->sum + g;
+  preprocess(net, (1 - b) * next->sum, next->x + net->channels, next->slope + net->channels);
+  for (int64_t c = 0; c < net->channels; c++) next->slope[net->channels + c] *= 1 - b;
+}
+
+static double direction(const wl_lstm_net *net, double g, double sum) { return g + (double)net->momentum * sum; }
+
+static double head(const wl_lstm_net *net, const wl_real *phi, int64_t index, const double *h)
+{
+  const int64_t H = net->layer[net->layers - 1].hidden;
+  const wl_real *w = phi + net->head_weight + index * H;
+  double sum = (double)phi[net->head_bias + index];
+  for (int64_t j = 0; j < H; j++) sum += (double)w[j] * h[j];
+  return sum;
+}
+
 static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t row, const double *x,
                             const double *h)
 {
@@ -65,8 +91,8 @@ static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t 
   return z;
 }
 
-/* One step of one coordinate: from prev (h, c) to next, with next->x given. Returns u. */
-static double forward(const wl_lstm_net *net, const wl_real *phi, const step_tape *prev, step_tape *next)
+/* One step of one coordinate: from prev (h, c) to next, with next->x and ->sum given. Returns u. */
+static double forward(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev, step_tape *next)
 {
   const double *x = next->x;
   int64_t at = 0;
@@ -87,12 +113,13 @@ static double forward(const wl_lstm_net *net, const wl_real *phi, const step_tap
     x = next->h + at;
     at += l->hidden;
   }
-  double u = (double)phi[net->head_bias];
-  for (int64_t j = 0; j < net->layer[net->layers - 1].hidden; j++) u += (double)phi[net->head_weight + j] * x[j];
-  return (double)net->output_scale * u;
+  const double u = (double)net->output_scale * head(net, phi, 0, x);
+  if (net->heads == 1) return u;
+  next->rate = (double)net->rate * exp(head(net, phi, 1, x));
+  return u - next->rate * direction(net, g, next->sum);
 }
 
-static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, double *c)
+static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, double *c, double *sum)
 {
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
@@ -101,9 +128,10 @@ static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, d
       *c++ = (double)rows[(l->c + j) * WL_LANES];
     }
   }
+  *sum = net->heads > 1 ? (double)rows[net->sum * WL_LANES] : 0;
 }
 
-static void store_state(const wl_lstm_net *net, const double *h, const double *c, wl_real *rows)
+static void store_state(const wl_lstm_net *net, const double *h, const double *c, double sum, wl_real *rows)
 {
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
@@ -112,6 +140,7 @@ static void store_state(const wl_lstm_net *net, const double *h, const double *c
       rows[(l->c + j) * WL_LANES] = (wl_real)*c++;
     }
   }
+  if (net->heads > 1) rows[net->sum * WL_LANES] = (wl_real)sum;
 }
 
 /* dz of one layer from dh, dc of its outputs; dc becomes that of its input cell. */
@@ -154,19 +183,28 @@ static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const dou
   }
 }
 
-/* Adjoint of one step: s->dh, s->dc from after to before the step; dx [2] of the inputs. */
-static void reverse(const wl_lstm_net *net, const wl_real *phi, const step_tape *prev,
-                    const step_tape *next, double du, reference_scratch *s, double dx[2], double *grad)
+/* Output `index` with adjoint d, whose last hidden units start at `at`. */
+static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t index, double d, const double *h,
+                         double *dh, double *grad)
+{
+  const int64_t H = net->layer[net->layers - 1].hidden, weight = net->head_weight + index * H;
+  for (int64_t j = 0; j < H; j++) {
+    dh[j] += d * (double)phi[weight + j];
+    grad[weight + j] += d * h[j];
+  }
+  grad[net->head_bias + index] += d;
+}
+
+/* Adjoint of one step: s->dh, s->dc from after to before the step; dx [inputs]. */
+static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
+                    const step_tape *next, double du, reference_scratch *s, double dx[4], double *grad)
 {
   int64_t at = 0;
   for (int i = 0; i < net->layers - 1; i++) at += net->layer[i].hidden;
-  const double head = (double)net->output_scale * du;
-  for (int64_t j = 0; j < net->layer[net->layers - 1].hidden; j++) {
-    s->dh[at + j] += head * (double)phi[net->head_weight + j];
-    grad[net->head_weight + j] += head * next->h[at + j];
-  }
-  grad[net->head_bias] += head;
-  dx[0] = dx[1] = 0;
+  head_reverse(net, phi, 0, (double)net->output_scale * du, next->h + at, s->dh + at, grad);
+  if (net->heads > 1)
+    head_reverse(net, phi, 1, -du * next->rate * direction(net, g, next->sum), next->h + at, s->dh + at, grad);
+  memset(dx, 0, 4 * sizeof *dx);
   for (int i = net->layers - 1; i >= 0; i--) {
     const wl_lstm_layer *l = &net->layer[i];
     const int64_t below = i > 0 ? at - net->layer[i - 1].hidden : 0;
@@ -177,28 +215,43 @@ static void reverse(const wl_lstm_net *net, const wl_real *phi, const step_tape 
   }
 }
 
+/* Adjoint of g from those of the inputs and of the update; s->dsum from V' to V. */
+static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, double du, const double dx[4],
+                               reference_scratch *s)
+{
+  const int64_t channels = net->through_inputs ? net->channels : 0;
+  double gbar = 0;
+  for (int64_t c = 0; c < channels; c++) gbar += next->slope[c] * dx[c];
+  if (net->heads == 1) return gbar;
+  const double b = (double)net->momentum;
+  s->dsum -= b * next->rate * du;
+  for (int64_t c = channels; c < 2 * channels; c++) s->dsum += next->slope[c] * dx[c];
+  gbar += s->dsum - next->rate * du;
+  s->dsum *= b;
+  return gbar;
+}
+
 /* Replays and sweeps one coordinate of a chunk; `at` is its position among all lanes. */
 static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
                                 const wl_rule_chunk *k, int64_t at, double *grad)
 {
   const int64_t n = WL_LANES * k->blocks, row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
-  double slope[2] = {0, 0}, dx[2];
-  load_state(net, k->state + row, s->tape[0].h, s->tape[0].c);
-  load_state(net, k->mu + row, s->dh, s->dc);
+  load_state(net, k->state + row, s->tape[0].h, s->tape[0].c, &s->tape[0].sum);
+  load_state(net, k->mu + row, s->dh, s->dc, &s->dsum);
   for (int64_t t = 0; t < k->steps; t++) {
-    preprocess(net, (double)k->g[t * n + at], s->tape[t + 1].x, slope);
-    forward(net, phi, &s->tape[t], &s->tape[t + 1]);
+    const double g = (double)k->g[t * n + at];
+    read_gradient(net, g, &s->tape[t], &s->tape[t + 1]);
+    forward(net, phi, g, &s->tape[t], &s->tape[t + 1]);
   }
   double lam = (double)k->lam[at];
   for (int64_t t = k->steps - 1; t >= 0; t--) {
-    double x[2];
-    reverse(net, phi, &s->tape[t], &s->tape[t + 1], lam, s, dx, grad);
-    preprocess(net, (double)k->g[t * n + at], x, slope);
-    if (k->gbar) k->gbar[t * n + at] = (wl_real)(slope[0] * dx[0] + slope[1] * dx[1]);
+    double dx[4];
+    reverse(net, phi, (double)k->g[t * n + at], &s->tape[t], &s->tape[t + 1], lam, s, dx, grad);
+    if (k->gbar) k->gbar[t * n + at] = (wl_real)gradient_reverse(net, &s->tape[t + 1], lam, dx, s);
     if (k->loss_grad) lam += k->loss_weight[t] * (double)k->loss_grad[t * n + at];
   }
   k->lam[at] = (wl_real)lam;
-  store_state(net, s->dh, s->dc, k->mu + row);
+  store_state(net, s->dh, s->dc, s->dsum, k->mu + row);
 }
 
 /* ---- The table ------------------------------------------------------------------------------ */
@@ -219,13 +272,12 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch, int6
                  const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u)
 {
   reference_scratch *s = scratch;
-  double slope[2];
   for (int64_t at = 0; at < blocks * WL_LANES; at++) {
     const int64_t row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
-    load_state(net, s_in + row, s->tape[0].h, s->tape[0].c);
-    preprocess(net, (double)g[at], s->tape[1].x, slope);
-    u[at] = (wl_real)forward(net, packed, &s->tape[0], &s->tape[1]);
-    store_state(net, s->tape[1].h, s->tape[1].c, s_out + row);
+    load_state(net, s_in + row, s->tape[0].h, s->tape[0].c, &s->tape[0].sum);
+    read_gradient(net, (double)g[at], &s->tape[0], &s->tape[1]);
+    u[at] = (wl_real)forward(net, packed, (double)g[at], &s->tape[0], &s->tape[1]);
+    store_state(net, s->tape[1].h, s->tape[1].c, s->tape[1].sum, s_out + row);
   }
 }
 

@@ -22,9 +22,10 @@ typedef struct expected {
 } expected;
 
 static const expected all[] = {
-  {{WL_LSTM_RAW, 2, {20, 20}, 20, 20}, raw_u, raw_after, raw_phi_grad, raw_gbar, raw_mu, raw_lam},
-  {{WL_LSTM_LOG, 2, {5, 3}, 7, 6}, log_u, log_after, log_phi_grad, log_gbar, log_mu, log_lam},
-  {{WL_LSTM_PAPER, 3, {4, 1, 6}, 18, 5}, paper_u, paper_after, paper_phi_grad, paper_gbar, paper_mu, paper_lam},
+  {{WL_LSTM_RAW, 2, {20, 20}, 20, 20, 0}, raw_u, raw_after, raw_phi_grad, raw_gbar, raw_mu, raw_lam},
+  {{WL_LSTM_LOG, 2, {5, 3}, 7, 6, 0}, log_u, log_after, log_phi_grad, log_gbar, log_mu, log_lam},
+  {{WL_LSTM_PAPER, 3, {4, 1, 6}, 18, 5, 0}, paper_u, paper_after, paper_phi_grad, paper_gbar, paper_mu, paper_lam},
+  {{WL_LSTM_LOG, 2, {6, 5}, 17, 6, 0.9}, nesterov_u, nesterov_after, nesterov_phi_grad, nesterov_gbar, nesterov_mu, nesterov_lam},
 };
 
 /* The script's exact fractions in [-spread, spread). */
