@@ -199,14 +199,14 @@ static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, doub
   return WL_OK;
 }
 
-wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, bool stop, bool out_of_time,
-                               wl_meta_report *report) {
+wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, const volatile sig_atomic_t *stop,
+                               bool out_of_time, wl_meta_report *report) {
   const double start = wl_comm_time();
   int64_t own = 0;
   if (tr->t == 0) plan_episode(tr);
   const wl_status status = run_units(tr, recorder, &own);
   const double computing = wl_comm_time() - start;
-  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop, out_of_time, computing, -computing};
+  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop && *stop, out_of_time, computing, -computing};
   memcpy(tr->flags, flags, sizeof flags);
   WL_TRY(reduce(tr, recorder, status == WL_OK ? own : 0, computing, report));
   if (tr->flags[WL_FLAG_FAILED] > 0) return wl_comm_agree(tr->comm, status);

@@ -165,8 +165,7 @@ static wl_status step(run *r, bool *stopping) {
   wl_trainer *tr = r->trainer;
   const double start = wl_comm_time();
   const bool recorded = wl_recorder_wants(r->recorder, tr->meta_step);
-  const bool asked = r->request->stop && *r->request->stop;
-  WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, asked, out_of_time(r), &report));
+  WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, r->request->stop, out_of_time(r), &report));
   *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
   WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_comm_time() - start);

@@ -2,6 +2,8 @@
 #ifndef WL_TRAIN_TRAINER_H
 #define WL_TRAIN_TRAINER_H
 
+#include <signal.h>
+
 #include "comm/comm.h"
 #include "train/outer.h"
 #include "train/plan.h"
@@ -68,9 +70,10 @@ wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer *
 void wl_trainer_destroy(wl_trainer **trainer);
 
 /* One meta-step: windows of all units, exact sum, outer update. Collective. `recorder` may be NULL.
- * `stop` and `out_of_time` are this rank's wishes; flags[] holds everyone's afterwards. */
-wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder, bool stop, bool out_of_time,
-                               wl_meta_report *report);
+ * `stop` (may be NULL) and `out_of_time` are this rank's wishes; flags[] holds everyone's afterwards.
+ * *stop is read when the units are done: a signal in the midst of a long meta-step still ends that one. */
+wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder, const volatile sig_atomic_t *stop,
+                               bool out_of_time, wl_meta_report *report);
 
 /* At the start of an episode: draws its length and plan and prepares this rank's units (not
  * started). Used by meta_step and by a resume in the middle of an episode. */

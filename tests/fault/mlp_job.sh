@@ -33,7 +33,7 @@ C
 train_on() { # RANKS CONFIG RUN [OPTIONS...]
   local ranks=$1 config=$2 run=$3 code=0
   shift 3
-  "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train "$config" --quiet --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
+  timeout -k 2 300 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train "$config" --quiet --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
   [ $code = 0 ] || [ $code = $EXIT_STOPPED ] || { cat "$run.err" >&2; fail "training on $ranks ranks ended with $code"; }
   digest_line "$run.out"
 }

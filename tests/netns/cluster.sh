@@ -10,7 +10,8 @@
 # that make mpirun start ranks on the hosts and talk over their network only:
 #
 #   $CLUSTER on hN COMMAND...       run COMMAND on a host
-#   $CLUSTER cut hN, heal hN        take the host's link down or up: packets vanish, processes live on
+#   $CLUSTER cut hN, heal hN        take the host's port out of the bridge or back in: packets vanish,
+#                                   processes live on; heal returns when the host can be reached again
 #   $CLUSTER kill hN                kill every process of the host
 #
 # Environment: HOSTS (3), LIMIT seconds for everything (300), RATE (a limit for tc's tbf, as 100mbit).
@@ -59,6 +60,19 @@ make_host() { # NUMBER
   on "$host" ip address add "10.77.0.$1/24" dev eth0
   on "$host" ip link set eth0 up
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
+}
+
+# A host that answers, if only to refuse, is back: its neighbours have its address again.
+answers() { # NUMBER
+  { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
+}
+heal() { # NUMBER
+  local deadline=$((SECONDS + 20))
+  ip link set "port$1" master br0
+  until answers "$1"; do
+    [ $SECONDS -lt $deadline ] || die "h$1 does not answer though its link is back"
+    sleep 0.2
+  done
 }
 
 # What mpirun calls as `rsh HOST COMMAND`.
@@ -123,8 +137,8 @@ outside() { # COMMAND...
 
 case ${CLUSTER:+within}:${1:-} in
   within:on) shift; on "$@" ;;
-  within:cut) ip link set "port${2#h}" down ;;
-  within:heal) ip link set "port${2#h}" up ;;
+  within:cut) ip link set "port${2#h}" nomaster ;;
+  within:heal) heal "${2#h}" ;;
   within:kill) kill_host "$2" ;;
   *:--inside) shift; inside "$@" ;;
   *) outside "$@" ;;

@@ -1,0 +1,218 @@
+#!/bin/bash
+# test_random_faults.sh [FAULTS] [SEED] - interrupts trainings in random ways at random moments; each is
+# resumed on another number of ranks and must end with the digest of the undisturbed run.
+#
+#   kill       SIGKILL of one rank, a third of them while the job starts
+#   signal     SIGTERM, SIGINT or SIGUSR1 to one rank: exit 75 within a meta-step, nothing repeated
+#   truncated  SIGKILL, then the newest checkpoint loses its end
+#   flipped    SIGKILL, then one bit of the newest checkpoint changes
+#   disk       the disk fills up while it is being written to (a small tmpfs)
+#   cut        one of three hosts is cut off for good (network namespaces)
+#
+# Every wait has a bound: a hang is a failure. Prints a line for each fault and a table at the end.
+# Without root, disk and cut are left out, and said so.
+HOSTS_MADE_BY=$WL_SOURCE/tests/netns/cluster.sh
+if [ -z "${CLUSTER:-}" ]; then
+  code=0
+  "$HOSTS_MADE_BY" true >hosts.out 2>&1 || code=$?
+  [ $code = 0 ] && exec "$HOSTS_MADE_BY" bash "$0" "$@"
+  [ $code = 77 ] || { cat hosts.out >&2; exit 1; }
+  sed 's/^skipped: /left out: faults disk and cut: /' hosts.out
+fi
+. "$WL_SOURCE/tests/harness/training.sh"
+. "$WL_SOURCE/tests/fault/mlp_job.sh"
+
+FAULTS=${1:-12}
+RANDOM=${2:-20161} # the seed of all random choices; what the machine does in between stays its own
+STEPS=20           # of the job
+PATIENCE=120       # seconds for a start or a run on a busy machine, many times what they take
+END=15             # seconds in which a job ends that has lost a rank or its disk
+# Open MPI looks for a lost host after TIME s and gives it up after PROBES tries, INTERVAL s apart
+TIME=3 INTERVAL=1 PROBES=3
+export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
+export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
+KINDS=(kill signal truncated flipped)
+if [ -n "${CLUSTER:-}" ]; then
+  KINDS+=(disk cut)
+  # what makes mpirun use the hosts' network is for jobs on the hosts alone
+  over_hosts=(env OMPI_MCA_{btl,oob}_tcp_if_include="$OMPI_MCA_btl_tcp_if_include")
+  unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
+fi
+
+# Short windows for many meta-steps, inner states of some MB for checkpoints that take a while.
+write_mlp_config job.yaml
+sed -i -e 's/every: 4/every: 1/' -e 's/steps: 20, weights/steps: 7, weights/' job.yaml
+expected=$(train_on 2 job.yaml undisturbed)
+echo "seed ${2:-20161}: $FAULTS faults of the kinds ${KINDS[*]}; undisturbed: $expected"
+
+one_of() { shift $((RANDOM % $#)); echo "$1"; }
+between() { echo $(($1 + RANDOM % ($2 - $1 + 1))); }
+nap() { sleep "$(awk -v r=$RANDOM -v most="$1" 'BEGIN { printf "%.3f", r / 32768 * most }')"; }
+
+last_step() { # RUN: the last meta-step that it reported
+  tail -q -n 2 "$1"/metrics.jsonl 2>/dev/null | sed -n 's/.*"meta_step":\([0-9]*\),.*/\1/p' | tail -n 1 | grep . || echo 0
+}
+has_done() { [ "$(last_step "$1")" -ge "$2" ] || ! kill -0 "$job" 2>/dev/null; }
+checkpoints_of() { printf '%s\n' "$1"/checkpoints/step-*.h5 | sort; }
+whole_step() { # RUN: of the newest checkpoint that is not damaged; 0 without one
+  checkpoints_of "$1" | grep -vxF "$damaged" | tail -n 1 | sed -n 's/.*step-0*\([0-9][0-9]*\).h5/\1/p' | grep . || echo 0
+}
+random_below() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
+ranks_of() { pgrep -f "^$WL_BIN train .*output=$1 " || true; }
+no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
+
+# Starts the job in the background: its launcher's process is $job.
+launch() { # LAUNCHER-AND-RANKS... : sets job; uses run, every
+  timeout -k 2 $PATIENCE "$@" "$WL_BIN" train job.yaml --resume --quiet --set output="$run" --set checkpoint.every="$every" \
+    >"$run.out" 2>"$run.err" &
+  job=$!
+}
+launch_here() { launch "$WL_MPIEXEC" -n "$(between 1 4)"; }
+
+# Waits for the job's end; sets code and took, the seconds since `start`.
+await_end() { # SECONDS
+  local deadline=$((SECONDS + $1))
+  while kill -0 $job 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
+  took=$(seconds_since "$start")
+  if kill -0 $job 2>/dev/null; then
+    # Open MPI's own launcher can hang when a rank dies while the job starts: then no rank is left
+    no_rank_of "$run" && [ "$at_start" = 1 ] || fail "$kind: no end after $took s"
+    launcher_hangs=$((launcher_hangs + 1))
+    kill $job
+  fi
+  code=0
+  wait $job || code=$?
+  wait_for 15 "the ranks of $run to be gone" no_rank_of "$run"
+}
+
+kill_one() { # SIGNAL
+  local ranks
+  mapfile -t ranks < <(ranks_of "$run")
+  [ ${#ranks[@]} -gt 0 ] || return 0
+  kill "-$1" "${ranks[RANDOM % ${#ranks[@]}]}" 2>/dev/null || true
+}
+
+# Each fault launches, waits for its moment, strikes, and awaits the end.
+wait_for_moment() { # LEAST MOST: so many meta-steps, and a random bit of the next
+  wait_for $PATIENCE "a meta-step of $run" has_done "$run" "$(between "$1" "$2")"
+  nap 0.1
+  start=$(seconds_now)
+}
+strike_kill() {
+  launch_here
+  if [ $((RANDOM % 3)) = 0 ]; then
+    at_start=1
+    nap 0.8
+    start=$(seconds_now)
+  else
+    wait_for_moment 1 $((STEPS - 3))
+  fi
+  kill_one KILL
+  await_end $END
+}
+strike_signal() {
+  launch_here
+  wait_for_moment 1 $((STEPS - 3))
+  local before name
+  name=$(one_of TERM INT USR1)
+  kill_one "$name"
+  before=$(last_step "$run")
+  await_end $END
+  [ "$code" != 0 ] || return 0
+  [ "$code" = $EXIT_STOPPED ] || fail "$name to one rank: exit $code, not $EXIT_STOPPED: $(cat "$run.err")"
+  # the meta-step under way, and the next where that one's sum was under way
+  [ $(($(last_step "$run") - before)) -le 2 ] || fail "$name: $(last_step "$run") meta-steps done, $before at the signal"
+  [ "$(last_step "$run")" = "$(checkpoint_step "$run")" ] || fail "$name: not all was in the checkpoint"
+}
+strike_damaged() { # COMMAND: what it does to the file
+  launch_here
+  wait_for_moment $((2 * every + 1)) $((STEPS - 2))
+  kill_one KILL
+  await_end $END
+  [ "$code" != 0 ] || return 0
+  damaged=$(checkpoints_of "$run" | tail -n 1)
+  "$1" "$damaged"
+  ! "$WL_BIN" info "$damaged" --verify >/dev/null 2>&1 || fail "$kind: the damage to $damaged was not seen"
+}
+cut_short() { truncate -s "$(random_below "$(stat -c %s "$1")")" "$1"; }
+flip_bit() {
+  local at byte
+  at=$(random_below "$(stat -c %s "$1")")
+  byte=$(od -An -tu1 -j $at -N 1 "$1")
+  printf "\\x$(printf %02x $((byte ^ (1 << RANDOM % 8))))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+strike_truncated() { strike_damaged cut_short; }
+strike_flipped() { strike_damaged flip_bit; }
+# Leaves room for a part of a checkpoint.
+strike_disk() {
+  mkdir -p "$run"
+  mount -t tmpfs -o size=48m none "$run"
+  launch_here
+  wait_for_moment 2 $((STEPS - 4))
+  local room
+  room=$(random_below 4000000)
+  head -c $((48 * 1024 * 1024)) /dev/zero >"$run/filler" 2>/dev/null || true
+  truncate -s -"$room" "$run/filler"
+  await_end $END
+  rm "$run/filler"
+  [ "$code" != 0 ] || return 0
+  [ "$code" = 74 ] || [ "$code" = 73 ] || fail "a full disk: exit $code: $(cat "$run.err")"
+  grep -qi 'no space left\|disk' "$run.err" || fail "a full disk is not named: $(cat "$run.err")"
+}
+strike_cut() {
+  local host
+  host=$(one_of h2 h3)
+  launch "${over_hosts[@]}" "$CLUSTER" on h1 timeout -k 2 $PATIENCE "$WL_MPIEXEC" --host h1:1,h2:1,h3:1 -n 3
+  wait_for_moment 1 $((STEPS - 6))
+  "$CLUSTER" cut "$host"
+  await_end $((TIME + INTERVAL * PROBES + END))
+  [ "$code" = 0 ] || grep -qiE 'lost (communication|connection)|unable to reliably|failed' "$run.err" ||
+    fail "cut: no message: $(cat "$run.err")"
+  "$CLUSTER" heal "$host"
+}
+
+# One fault of a kind, then the resume. Leaves struck=0 where the job was done before it could strike.
+fault() { # NAME KIND
+  run=$1 kind=$2 every=$(between 1 3) at_start=0 damaged='' code=0 struck=1
+  "strike_$kind"
+  if [ "$code" = 0 ]; then struck=0; return 0; fi
+  local reported resumed_at digest
+  reported=$(last_step "$run") resumed_at=$(whole_step "$run")
+  if [ -z "$damaged" ] && [ "$resumed_at" -gt 0 ]; then
+    "$WL_BIN" info "$run" --verify >/dev/null || fail "$kind left a checkpoint that does not verify"
+  fi
+  [ $((reported - resumed_at)) -le $((2 * every)) ] || fail "$kind: step $resumed_at is the newest of $reported"
+  digest=$(train_on "$(between 1 4)" job.yaml "$run" --resume --set checkpoint.every="$every")
+  [ "$digest" = "$expected" ] || fail "$run, $kind: expected '$expected', got '$digest'"
+  [ -z "$damaged" ] || grep -q "$(basename "$damaged")" "$run.err" || fail "$kind: $damaged is not named: $(cat "$run.err")"
+  printf '%s %s %s\n' "$kind" "$((reported - resumed_at))" "$took" >>figures
+  echo "ok: $run $kind: ended with $code after $took s at meta-step $reported; resumed from $resumed_at"
+}
+
+clean_up() { # RUN
+  if [ "$kind" = disk ]; then umount "$1"; fi
+  rm -rf "$1" "$1".*
+}
+
+report() {
+  sort -k1,1 -k3,3g figures | awk '
+    { kind = $1; n[kind]++; t[kind, n[kind]] = $3; sum[kind] += $2; if ($2 > most[kind]) most[kind] = $2 }
+    END { printf "%-10s %6s  %-28s  %s\n", "fault", "times", "meta-steps repeated", "seconds to the end of the job"
+      for (kind in n) printf "%-10s %6d  mean %4.1f, most %d %12s  median %s, most %s\n", kind, n[kind],
+        sum[kind] / n[kind], most[kind], "", t[kind, int((n[kind] + 1) / 2)], t[kind, n[kind]] }'
+  echo "ok: $FAULTS faults, $FAULTS resumes to $expected, $launcher_hangs times the launcher hung at its start"
+}
+
+launcher_hangs=0 number=0 too_late=0 bag=()
+while [ $number -lt "$FAULTS" ]; do
+  [ ${#bag[@]} -gt 0 ] || mapfile -t bag < <(printf '%s\n' "${KINDS[@]}" | shuf --random-source=<(yes $RANDOM))
+  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, where set -e would not hold
+  if [ $struck = 1 ]; then
+    number=$((number + 1)) bag=("${bag[@]:1}")
+  else
+    too_late=$((too_late + 1))
+    [ $too_late -le $((10 + FAULTS)) ] || fail "the job is done too soon for faults"
+  fi
+  clean_up "$run"
+done
+report
