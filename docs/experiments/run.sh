@@ -62,9 +62,13 @@ truncation() {
     "$output/truncation-400/table.txt"
 }
 
-gradient_norm() { # K ORDER
-  "$warploom" check "$here/truncation.yaml" --quiet --windows 0 --set window.steps=$1 --set window.order=$2 |
-    awk '$1 == "rule.rate" { print $3 }'
+# Length of the meta-gradient over all blocks: check prints name, shape, |gradient|, error, slope, verdict.
+gradient_norm() { # K ORDER OPTIONS...
+  "$warploom" check "$here/truncation.yaml" --quiet --windows 0 --set window.steps=$1 --set window.order=$2 "${@:3}" |
+    awk '/ (ok|WRONG)$/ && /^  [a-z0-9]+[.]/ { sum += $(NF - 3)^2 } END { printf "%.4g", sqrt(sum) }'
+}
+norm_row() { # RULE K OPTIONS...
+  printf '| %s | %d | %s | %s |\n' "$1" $2 "$(gradient_norm $2 first "${@:3}")" "$(gradient_norm $2 second "${@:3}")"
 }
 
 order() {
@@ -74,10 +78,10 @@ order() {
     train truncation order-$order --set window.order=$order
     rate_row "$order" order-$order
   done
-  printf '\n| K | first order, absolute dF/drate | second order |\n| --- | --- | --- |\n'
-  for K in 1 5 20 100; do
-    printf '| %d | %s | %s |\n' $K "$(gradient_norm $K first)" "$(gradient_norm $K second)"
-  done
+  printf '\n| rule | K | first order, length of dF/dphi | second order |\n| --- | --- | --- | --- |\n'
+  for K in 1 5 20 100; do norm_row "sgd, rate 0.1" $K; done
+  norm_row "lstm, untrained" 100 --set "rule={name: lstm, hidden: [20, 20], preprocessing: log, preprocessing_strength: 10,
+    gradient_scale: 30, output_scale: 0.1}"
 }
 
 containment() {

@@ -96,6 +96,10 @@ wl_status wl_config_diff(const wl_config *a, const wl_config *b, char **text);
 
 /* Prints the table of keys for --help (roff: as man-page source). */
 void wl_sections_help(const wl_section *sections, bool roff, FILE *out);
+/* Text in a man-page source. */
+void wl_help_roff(const char *text, FILE *out);
+/* Text broken into lines of a terminal, those after the first indented; no newline at the end. */
+void wl_help_wrap(const char *text, int indent, FILE *out);
 /* Prints name and summary of each variant of a section: --list tasks. */
 void wl_section_list(const wl_section *section, FILE *out);
 

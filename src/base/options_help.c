@@ -3,6 +3,8 @@
 
 #include "base/options_impl.h"
 
+enum { HELP_WIDTH = 98 };
+
 static const char *type_name(wl_option_type type) {
   switch (type) {
     case WL_OPT_INT: return "integer";
@@ -31,13 +33,32 @@ static void print_accepted(const wl_option *option, FILE *out) {
     fprintf(out, ", %s", option->units);
 }
 
-/* Text in roff: a dash or dot would otherwise be taken for something else. */
-static void print_roff(const char *text, FILE *out) {
-  if (text[0] == '.' || text[0] == '\'') fputs("\\&", out);
+/* A dash, or a dot that begins a line, would otherwise be taken for something else. */
+void wl_help_roff(const char *text, FILE *out) {
+  bool begins = true;
   for (; *text; ++text) {
+    if (begins && (*text == '.' || *text == '\'')) fputs("\\&", out);
+    begins = *text == '\n';
     if (*text == '\\') fputs("\\e", out);
     else if (*text == '-') fputs("\\-", out);
     else fputc(*text, out);
+  }
+}
+
+void wl_help_wrap(const char *text, int indent, FILE *out) {
+  int column = indent;
+  for (const char *word = text; *word;) {
+    const int length = (int)strcspn(word, " ");
+    if (column > indent && column + 1 + length > HELP_WIDTH) {
+      fprintf(out, "\n%*s", indent, "");
+      column = indent;
+    } else if (column > indent) {
+      fputc(' ', out);
+      column++;
+    }
+    fprintf(out, "%.*s", length, word);
+    column += length;
+    word += length + (word[length] == ' ');
   }
 }
 
@@ -45,8 +66,8 @@ static void print_option(const char *section, const wl_option *option, bool roff
   const char *const dot = section[0] ? "." : "";
   fprintf(out, roff ? ".TP\n.B " : "  ");
   fprintf(out, "%s%s%s%s", section, dot, option->key, roff ? "\n" : "\n      ");
-  if (roff) print_roff(option->doc ? option->doc : "", out);
-  else fputs(option->doc ? option->doc : "", out);
+  if (roff) wl_help_roff(option->doc ? option->doc : "", out);
+  else wl_help_wrap(option->doc ? option->doc : "", 6, out);
   fputs(roff ? "\n(" : "\n      (", out);
   print_accepted(option, out);
   if (!option->fallback) fputs("; required", out);
@@ -58,7 +79,7 @@ static void print_heading(const wl_section *section, bool roff, FILE *out) {
   const char *const name = section->name[0] ? section->name : "top level";
   fprintf(out, roff ? ".SS %s\n" : "%s:\n", name);
   if (!section->doc || !section->doc[0]) return;
-  if (roff) print_roff(section->doc, out);
+  if (roff) wl_help_roff(section->doc, out);
   else fprintf(out, "  %s", section->doc);
   fputc('\n', out);
 }
@@ -66,7 +87,7 @@ static void print_heading(const wl_section *section, bool roff, FILE *out) {
 static void print_variant(const wl_section *section, const wl_variant *variant, bool roff,
                           FILE *out) {
   fprintf(out, roff ? ".TP\n.B %s: %s\n" : "\n  with %s: %s\n", section->selector, variant->name);
-  if (roff) print_roff(variant->summary, out);
+  if (roff) wl_help_roff(variant->summary, out);
   else fprintf(out, "    %s", variant->summary);
   fputc('\n', out);
   for (const wl_option *o = variant->options; o && o->key; ++o)

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/options.h"
 #include "base/suggest.h"
 
 enum {
+  HELP_INDENT = 25,
   TABLE_MAX = 64,
   FIRST_CODE =
       256 /* getopt_long's code of table entry i is FIRST_CODE + i, beyond every character */
@@ -129,13 +131,16 @@ wl_status wl_argument_real(const wl_arguments *arguments, const char *name, doub
 void wl_arguments_help(const wl_argument *table, bool roff, FILE *out) {
   for (const wl_argument *a = table; a && a->name; ++a) {
     if (roff) {
-      fprintf(out, ".TP\n.B \\-\\-%s%s%s\n%s\n", a->name, a->value ? " " : "",
-              a->value ? a->value : "", a->doc);
+      fprintf(out, ".TP\n.B \\-\\-%s%s%s\n", a->name, a->value ? " " : "", a->value ? a->value : "");
+      wl_help_roff(a->doc, out);
+      fputc('\n', out);
       continue;
     }
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", a->name, a->value ? " " : "", a->value ? a->value : "");
-    fprintf(out, "  %-22s %s%s\n", left, strlen(left) > 22 ? "\n                         " : "",
-            a->doc);
+    fprintf(out, "  %-22s ", left);
+    if (strlen(left) > 22) fprintf(out, "\n%*s", HELP_INDENT, "");
+    wl_help_wrap(a->doc, HELP_INDENT, out);
+    fputc('\n', out);
   }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/build_info.h"
+#include "base/options.h"
 
 const wl_command *const wl_commands[] = {
 #define WL_COMMAND(name) &wl_command_##name,
@@ -18,9 +19,22 @@ wl_status wl_cli_agree(wl_cli *cli, wl_status mine) {
   return agreed;
 }
 
+/* The examples, each line indented. */
+static void print_examples(const char *lines, FILE *out) {
+  for (const char *line = lines; *line;) {
+    const int length = (int)strcspn(line, "\n");
+    fprintf(out, "  %.*s\n", length, line);
+    line += length + (line[length] == '\n');
+  }
+}
+
 static void help_text(const wl_command *command, FILE *out) {
-  fprintf(out, "Usage: warploom %s [OPTIONS]%s%s\n\nThis command %s.\n\nOptions:\n", command->name,
-          command->operands[0] ? " " : "", command->operands, command->summary);
+  fprintf(out, "Usage: warploom %s [OPTIONS]%s%s\n\n", command->name,
+          command->operands[0] ? " " : "", command->operands);
+  wl_help_wrap(command->about, 0, out);
+  fputs("\n\nExamples:\n", out);
+  print_examples(command->examples, out);
+  fputs("\nOptions:\n", out);
   wl_arguments_help(command->arguments, false, out);
   fputs(
       "  --quiet                only warnings and errors on standard error\n"
@@ -36,8 +50,12 @@ static void help_roff(const wl_command *command, FILE *out) {
   title[i] = '\0';
   fprintf(out, ".TH WARPLOOM-%s 1 \"\" \"Warploom %s\"\n.SH NAME\nwarploom\\-%s \\- %s\n", title,
           wl_build_version(), command->name, command->summary);
-  fprintf(out, ".SH SYNOPSIS\n.B warploom %s\n[OPTIONS] %s\n.SH OPTIONS\n", command->name,
+  fprintf(out, ".SH SYNOPSIS\n.B warploom %s\n[OPTIONS] %s\n.SH DESCRIPTION\n", command->name,
           command->operands);
+  wl_help_roff(command->about, out);
+  fputs("\n.SH EXAMPLES\n.nf\n", out);
+  wl_help_roff(command->examples, out);
+  fputs(".fi\n.SH OPTIONS\n", out);
   wl_arguments_help(command->arguments, true, out);
   fputs(
       ".TP\n.B \\-\\-quiet\nonly warnings and errors on standard error\n.TP\n.B \\-\\-help\nthe "

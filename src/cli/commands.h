@@ -38,6 +38,8 @@ struct wl_command {
   bool in_double; /* runs in float64: the float32 program hands over to its twin before MPI starts */
   /* argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
+  const char *about;    /* what it does, for somebody who has not read the guide: sentences */
+  const char *examples; /* lines of shell, each ending with a newline */
 };
 
 /* All subcommands, ends with NULL. */

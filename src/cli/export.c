@@ -38,4 +38,10 @@ static wl_status run_export(wl_cli *cli, int argc, char **argv) {
 }
 
 const wl_command wl_command_export = {"export", "RUN", "writes the trained optimizer alone to a small HDF5 file",
-                                      1, 1, arguments, NULL, false, run_export};
+                                      1, 1, arguments, NULL, false, run_export,
+  "Writes the meta-parameters of RUN's newest checkpoint, or of a checkpoint file, with the configuration and "
+  "provenance, to an HDF5 file of some kilobytes: /phi/BLOCK, float64, one dataset for each block (see "
+  "docs/hdf5-schema.md). warploom eval, the key start of a configuration, and C programs through libwarploom take it. "
+  "Training writes RUN/optimizer.h5 by itself when it ends; this is for runs that still go on, and for other names.",
+  "warploom export runs/quadratic-gaussian --output quadratic.h5\n"
+  "warploom export runs/quickstart/checkpoints/step-00000600.h5 --output early.h5\n"};

@@ -34,4 +34,10 @@ static wl_status run_info(wl_cli *cli, int argc, char **argv) {
 }
 
 const wl_command wl_command_info = {"info", "PATH", "tells what is in a run directory or a file, and whether it is whole",
-                                    1, 1, arguments, NULL, false, run_info};
+                                    1, 1, arguments, NULL, false, run_info,
+  "Describes a run directory (its newest checkpoint), a checkpoint, a trajectory file, an exported optimizer or an "
+  "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. --verify reads all "
+  "bytes again and names what is damaged, for a run directory in every file of it.",
+  "warploom info runs/quickstart\n"
+  "warploom info runs/quickstart --verify                             # exit code 65: damaged\n"
+  "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

@@ -109,4 +109,13 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   return status;
 }
 
-const wl_command wl_command_train = {"train", "CONFIG", "meta-trains an optimizer", 0, 1, arguments, help_keys, false, run_train};
+const wl_command wl_command_train = {"train", "CONFIG", "meta-trains an optimizer", 0, 1, arguments, help_keys, false, run_train,
+  "Unrolls the optimizer being trained on the configuration's tasks, sums the meta-gradients of all ranks exactly, and "
+  "improves the optimizer, for outer.steps meta-steps. Results go to a run directory (key output): checkpoints, "
+  "metrics.jsonl, recorded inner runs, and optimizer.h5, the trained optimizer. The last line of standard output is "
+  "the digest of the result; it does not depend on the number of ranks or threads, nor on interruptions. SIGTERM, "
+  "SIGINT or SIGUSR1 to any rank stop it with a checkpoint and exit code 75; --resume goes on.",
+  "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
+  "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
+  "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
+  "warploom train --list tasks                                          # what there is to train on\n"};
