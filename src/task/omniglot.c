@@ -376,6 +376,7 @@ const wl_task_family wl_task_omniglot = {
         "handwritten characters of many alphabets, multi-shot or few-shot, by a convolutional "
         "network",
     .options = options,
+    .few_shot = true,
     .create = create,
     .destroy = destroy,
     .sample = sample,

@@ -28,15 +28,29 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
 
 /* max_pool; saved: arg-max within the plane, int32 [size of y] */
 
-/* Arg-max of the window at `corner`; a NaN wins, so that it shows. */
-static int32_t window_max(const pool_shape *s, const wl_real *plane, int64_t corner) {
-  int64_t best = corner;
-  for (int i = 0; i < s->window; ++i)
-    for (int j = 0; j < s->window; ++j) {
-      const int64_t at = corner + i * s->width + j;
-      if (plane[at] > plane[best] || plane[at] != plane[at]) best = at;
+/* Arg-max of the window at `corner`; a NaN wins, so that it shows. Without branches, which data of
+ * images would mispredict. */
+static inline int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window, wl_real *value) {
+  wl_real best = plane[corner];
+  int64_t where = corner;
+  for (int i = 0; i < window; ++i)
+    for (int j = 0; j < window; ++j) {
+      const int64_t at = corner + i * width + j;
+      const wl_real x = plane[at];
+      const bool wins = (x > best) | (x != x);
+      best = wins ? x : best;
+      where = wins ? at : where;
     }
-  return (int32_t)best;
+  *value = best;
+  return (int32_t)where;
+}
+
+static inline void pool_plane(const pool_shape *s, int window, const wl_real *plane, int32_t *arg, wl_real *value) {
+  for (int64_t i = 0; i < s->out_height; ++i)
+    for (int64_t j = 0; j < s->out_width; ++j) {
+      const int64_t o = i * s->out_width + j, corner = (i * s->width + j) * s->stride;
+      arg[o] = window_max(plane, corner, s->width, window, &value[o]);
+    }
 }
 
 static void max_pool_forward(const wl_op_call *c) {
@@ -45,11 +59,8 @@ static void max_pool_forward(const wl_op_call *c) {
   int32_t *const arg = c->saved;
   for (int64_t p = 0; p < s.planes; ++p) {
     const wl_real *const plane = c->in[0].value + p * s.height * s.width;
-    for (int64_t o = 0; o < outputs; ++o) {
-      const int64_t corner = (o / s.out_width) * s.stride * s.width + (o % s.out_width) * s.stride;
-      arg[p * outputs + o] = window_max(&s, plane, corner);
-      c->value[p * outputs + o] = plane[arg[p * outputs + o]];
-    }
+    if (s.window == 2) pool_plane(&s, 2, plane, arg + p * outputs, c->value + p * outputs); /* unrolled */
+    else pool_plane(&s, s.window, plane, arg + p * outputs, c->value + p * outputs);
   }
 }
 

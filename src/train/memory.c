@@ -1,6 +1,6 @@
 /* memory.c - the memory of a rank, in bytes.
  *
- *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + checkpoint)
+ *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
  * 0, takes its fields three times: gathered, laid out by HDF5, and read back for verification. */
@@ -12,6 +12,8 @@
 #endif
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "train/replay.h"
 
 enum { CHECKPOINT_COPIES = 3 };
 static const double LIBRARIES = 3 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
@@ -54,8 +56,9 @@ static double workspace_bytes(const wl_trainer *tr) {
 static double checkpoint_bytes(const wl_trainer *tr) {
   /* units are kept where a meta-step can end in the middle of their episodes */
   const bool unfinished = !tr->per_episode && tr->spec.steps < tr->horizon[tr->n_horizon - 1];
+  const double replay = wl_replay_lasts(tr->replay) ? wl_replay_reals(tr->replay) * sizeof(wl_real) : 0.0;
   return CHECKPOINT_COPIES * (3.0 * (double)tr->model->phi.size * sizeof(double) +
-                              (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0));
+                              (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay);
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {
@@ -63,6 +66,7 @@ double wl_memory_estimate(const wl_trainer *tr) {
   const int64_t own = tr->plan->units / size + (rank < tr->plan->units % size);
   double bytes = resident() + LIBRARIES + (double)tr->vector * sizeof(int64_t); /* the exact sum's integers */
   if (own > 0) bytes += workspace_bytes(tr) + (double)own * unit_bytes(tr);
+  if (tr->replay) bytes += wl_replay_memory(tr->replay, tr);
   if (rank == 0) bytes += checkpoint_bytes(tr);
   const double peak = wl_memory_peak();
   return bytes > peak ? bytes : peak;

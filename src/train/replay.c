@@ -1,28 +1,25 @@
 /* replay.c - the trajectory buffer and its replay (the algorithm: replay.h).
  *
  * The buffer is a ring of `batches` meta-batches of `units` units each; a place is (batch, unit) and
- * holds up to `capacity` points of `width` reals, point j being (theta, s) at step j * stride. */
+ * holds up to `capacity` points of `width` reals, point j being (theta, s) at step j * stride. Where they
+ * are kept: replay_store.h. */
 #include "train/replay.h"
 
-#include <math.h>
 #include <string.h>
 
-__extension__ typedef _Float16 half;
-
-typedef enum precision { PRECISION_WORKING, PRECISION_SINGLE, PRECISION_HALF } precision;
+#include "train/replay_store.h"
 
 struct wl_replay {
   int64_t stride, epochs, batch;
-  precision precision;
   wl_window_spec spec;   /* of the replayed windows */
   int64_t batches, units, capacity;
   int64_t n, state;      /* reals of theta and of the rule's state in a point */
-  size_t point_bytes;
+  wl_replay_store *store;
+  wl_status failure;     /* of keeping a point, raised when the meta-batch is shared */
   int64_t *episode;      /* [batches] -1: none */
   int64_t *count;        /* [batches][units] points, the same on every rank once shared */
   double *start_loss;    /* [batches][units] */
   int64_t *owner;        /* [batches][units] rank */
-  unsigned char **points; /* [batches][units] [capacity][point_bytes], NULL on other ranks */
   int64_t current;       /* batch that is being collected */
   wl_unroll_ws *ws;
   wl_unit *unit;
@@ -34,18 +31,14 @@ struct wl_replay {
 /* ---- Creation -------------------------------------------------------------------------------- */
 
 static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
-  const char *name = wl_map_string(map, "precision");
   r->stride = wl_map_int(map, "stride");
   r->epochs = wl_map_int(map, "epochs");
   r->batch = wl_map_int(map, "batch");
   r->batches = wl_map_int(map, "keep");
   r->units = tr->plan->units;
   r->capacity = (tr->horizon[tr->n_horizon - 1] + r->stride - 1) / r->stride;
-  r->precision = strcmp(name, "half") == 0 ? PRECISION_HALF : strcmp(name, "single") == 0 ? PRECISION_SINGLE : PRECISION_WORKING;
   r->n = tr->tasks[0]->n;
   r->state = wl_pad(r->n) * tr->model->rule->state_width;
-  const size_t element = r->precision == PRECISION_HALF ? sizeof(half) : r->precision == PRECISION_SINGLE ? sizeof(float) : sizeof(wl_real);
-  r->point_bytes = (size_t)(r->n + r->state) * element;
   r->spec = tr->spec;
   r->spec.steps = wl_map_int(map, "steps");
   r->spec.weights = WL_WEIGHTS_LAST;
@@ -53,18 +46,17 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
 }
 
 /* What the options table cannot say. */
-static wl_status check_options(const wl_trainer *tr, const wl_map *map, const wl_replay *r) {
-  const double place = (double)(r->batches * r->units) * (double)r->point_bytes, budget = wl_map_real(map, "capacity") * 1048576.0;
-  const double needed = place * (double)r->capacity;
+static wl_status check_options(const wl_trainer *tr, const wl_map *map) {
   if (!tr->per_episode)
     return wl_map_fail(map, "capacity", "replay follows whole episodes: set `outer.every: episode`");
   if (tr->n_tasks > 1) return wl_map_fail(map, "capacity", "replay needs a single task, not a mixture of %d", tr->n_tasks);
-  if (needed <= budget) return WL_OK;
-  const double fitting = floor(budget / place), horizon = (double)tr->horizon[tr->n_horizon - 1];
-  if (fitting < 1)
-    return wl_map_fail(map, "capacity", "too little for one point of each unit; at least %.3f MiB are needed", place / 1048576.0);
-  return wl_map_fail(map, "capacity", "the buffer takes %.1f MiB; raise it, or set replay.stride to at least %.0f",
-                     ceil(needed / 104857.6) / 10.0, ceil(horizon / fitting));
+  return WL_OK;
+}
+
+static wl_status create_store(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
+  const wl_replay_shape shape = {.places = r->batches * r->units, .points = r->capacity,
+                                 .horizon = tr->horizon[tr->n_horizon - 1], .width = r->n + r->state, .n = r->n};
+  return wl_replay_store_create(map, &shape, &r->store);
 }
 
 static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
@@ -73,7 +65,6 @@ static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
   WL_TRY(WL_NEW(r->count, places));
   WL_TRY(WL_NEW(r->start_loss, places));
   WL_TRY(WL_NEW(r->owner, places));
-  WL_TRY(WL_NEW(r->points, places));
   WL_TRY(WL_NEW(r->vectors, r->batch * tr->vector));
   WL_TRY(WL_NEW(r->counted, r->batch));
   WL_TRY(WL_NEW(r->sum, tr->vector));
@@ -89,7 +80,8 @@ wl_status wl_replay_create(const wl_trainer *tr, wl_replay **out) {
   if (!(wl_map_real(map, "capacity") > 0)) return WL_OK;
   WL_TRY(WL_NEW(r, 1));
   read_options(tr, map, r);
-  wl_status status = check_options(tr, map, r);
+  wl_status status = check_options(tr, map);
+  if (status == WL_OK) status = create_store(tr, map, r);
   if (status == WL_OK) status = allocate(tr, r);
   if (status != WL_OK) wl_replay_destroy(&r);
   *out = r;
@@ -99,8 +91,8 @@ wl_status wl_replay_create(const wl_trainer *tr, wl_replay **out) {
 void wl_replay_destroy(wl_replay **replay) {
   wl_replay *r = *replay;
   if (!r) return;
-  for (int64_t p = 0; r->points && p < r->batches * r->units; p++) wl_free(r->points[p]);
-  void *const owned[] = {r->episode, r->count, r->start_loss, r->owner, r->points, r->vectors, r->counted, r->sum};
+  wl_replay_store_destroy(&r->store);
+  void *const owned[] = {r->episode, r->count, r->start_loss, r->owner, r->vectors, r->counted, r->sum};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_unit_destroy(&r->unit);
   wl_unroll_ws_destroy(&r->ws);
@@ -110,44 +102,16 @@ void wl_replay_destroy(wl_replay **replay) {
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-static void store(const wl_replay *r, unsigned char *at, int64_t first, int64_t n, const wl_real *x) {
-  switch (r->precision) {
-    case PRECISION_WORKING: memcpy((wl_real *)(void *)at + first, x, (size_t)n * sizeof *x); break;
-    case PRECISION_SINGLE:
-      for (int64_t i = 0; i < n; i++) ((float *)(void *)at)[first + i] = (float)x[i];
-      break;
-    case PRECISION_HALF:
-      for (int64_t i = 0; i < n; i++) ((half *)(void *)at)[first + i] = (half)x[i];
-      break;
-  }
-}
-
-static void fetch(const wl_replay *r, const unsigned char *at, int64_t first, int64_t n, wl_real *x) {
-  switch (r->precision) {
-    case PRECISION_WORKING: memcpy(x, (const wl_real *)(const void *)at + first, (size_t)n * sizeof *x); break;
-    case PRECISION_SINGLE:
-      for (int64_t i = 0; i < n; i++) x[i] = (wl_real)((const float *)(const void *)at)[first + i];
-      break;
-    case PRECISION_HALF:
-      for (int64_t i = 0; i < n; i++) x[i] = (wl_real)((const half *)(const void *)at)[first + i];
-      break;
-  }
-}
-
 /* Room for the points of a place on the rank that owns it, none elsewhere. */
 static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
   r->owner[place] = owner;
-  if (owner != rank) {
-    wl_free(r->points[place]);
-    r->points[place] = NULL;
-    return WL_OK;
-  }
-  return r->points[place] ? WL_OK : wl_alloc((void **)&r->points[place], (size_t)r->capacity, r->point_bytes);
+  return wl_replay_store_own(r->store, place, owner == rank);
 }
 
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
   r->current = tr->episode % r->batches;
   r->episode[r->current] = tr->episode;
+  r->failure = WL_OK;
   for (int64_t u = 0; u < r->units; u++) {
     const int64_t place = r->current * r->units + u;
     r->count[place] = 0;
@@ -159,16 +123,15 @@ wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
 
 void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit *unit) {
   const int64_t place = r->current * r->units + u;
-  if (unit->t % r->stride != 0 || unit->t >= tr->length) return;
-  unsigned char *at = r->points[place] + (size_t)(unit->t / r->stride) * r->point_bytes;
-  store(r, at, 0, r->n, unit->theta);
-  store(r, at, r->n, r->state, unit->state);
+  if (unit->t % r->stride != 0 || unit->t >= tr->length || r->failure != WL_OK) return;
+  r->failure = wl_replay_store_put(r->store, place, unit->t / r->stride, unit->theta, unit->state);
   r->count[place] = unit->t / r->stride + 1;
 }
 
 /* Disjoint tables are added: an element is written by one rank and zero bits on the others. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
+  WL_TRY(wl_comm_agree(tr->comm, r->failure));
   for (int64_t u = 0; u < r->units; u++) {
     const wl_unit *unit = tr->unit[u];
     if (!unit) continue;
@@ -200,9 +163,7 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t 
   unit->draw = (pass + 1) << 32;
   unit->start_loss = r->start_loss[place];
   unit->stopped = false;
-  const unsigned char *at = r->points[place] + (size_t)point * r->point_bytes;
-  fetch(r, at, 0, r->n, unit->theta);
-  fetch(r, at, r->n, r->state, unit->state);
+  WL_TRY(wl_replay_store_get(r->store, place, point, unit->theta, unit->state));
   const int64_t left = length - unit->t, steps = left < r->spec.steps ? left : r->spec.steps;
   memset(vector, 0, (size_t)tr->vector * sizeof *vector);
   WL_TRY(wl_window_run(r->ws, unit, steps, vector, NULL, NULL, NULL, &result));
@@ -217,7 +178,7 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, 
   for (int64_t i = 0; i < count; i++) {
     int64_t place, point;
     locate(r, order[i], &place, &point);
-    if (!r->points[place]) continue;
+    if (!wl_replay_store_owns(r->store, place)) continue;
     WL_TRY(run_point(r, tr, place, point, pass, r->vectors + *own * tr->vector, &r->counted[*own]));
     (*own)++;
   }
@@ -280,28 +241,30 @@ int64_t wl_replay_points(const wl_replay *r) {
   return total;
 }
 
-static void fetch_place(const wl_replay *r, int64_t place, wl_real *points) {
+static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points) {
   const int64_t width = r->n + r->state;
   for (int64_t j = 0; j < r->count[place]; j++)
-    fetch(r, r->points[place] + (size_t)j * r->point_bytes, 0, width, points + j * width);
+    WL_TRY(wl_replay_store_get(r->store, place, j, points + j * width, points + j * width + r->n));
+  return WL_OK;
 }
 
+/* A place that cannot be read still travels, so that rank 0 does not wait; the failure is agreed on at the end. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->comm);
   const int64_t width = r->n + r->state;
   wl_real *parcel = NULL;
   WL_TRY(wl_comm_agree(tr->comm, WL_NEW(parcel, rank == 0 ? 1 : r->capacity * width)));
-  wl_status status = WL_OK;
+  wl_status status = WL_OK, read = WL_OK;
   for (int64_t p = 0; status == WL_OK && p < r->batches * r->units; p++) {
     const size_t bytes = (size_t)(r->count[p] * width) * sizeof(wl_real);
-    const bool mine = r->points[p] != NULL;
-    if (mine && bytes > 0) fetch_place(r, p, rank == 0 ? points : parcel);
+    const bool mine = wl_replay_store_owns(r->store, p);
+    if (mine && read == WL_OK) read = fetch_place(r, p, rank == 0 ? points : parcel);
     if (mine && rank != 0 && bytes > 0) status = wl_comm_send(tr->comm, parcel, bytes, 0);
     if (!mine && rank == 0 && bytes > 0) status = wl_comm_receive(tr->comm, points, bytes, (int)r->owner[p]);
     if (rank == 0) points += r->count[p] * width;
   }
   wl_free(parcel);
-  return status;
+  return wl_comm_agree(tr->comm, status != WL_OK ? status : read);
 }
 
 int wl_replay_new_owner(const wl_trainer *tr, int64_t place) { return (int)(place % wl_comm_size(tr->comm)); }
@@ -310,7 +273,16 @@ wl_status wl_replay_restore(wl_replay *r, const wl_trainer *tr, int64_t place, c
   const int64_t width = r->n + r->state;
   WL_CHECK(r->count[place] <= r->capacity);
   WL_TRY(own_place(r, place, wl_replay_new_owner(tr, place), wl_comm_rank(tr->comm)));
-  for (int64_t j = 0; r->points[place] && j < r->count[place]; j++)
-    store(r, r->points[place] + (size_t)j * r->point_bytes, 0, width, points + j * width);
+  for (int64_t j = 0; wl_replay_store_owns(r->store, place) && j < r->count[place]; j++)
+    WL_TRY(wl_replay_store_put(r->store, place, j, points + j * width, points + j * width + r->n));
   return WL_OK;
+}
+
+double wl_replay_reals(const wl_replay *r) {
+  return (double)(r->batches * r->units) * (double)r->capacity * (double)(r->n + r->state);
+}
+
+double wl_replay_memory(const wl_replay *r, const wl_trainer *tr) {
+  const int64_t places = r->batches * r->units, size = wl_comm_size(tr->comm);
+  return wl_replay_store_bytes(r->store, (places + size - 1) / size);
 }

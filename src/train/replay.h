@@ -14,8 +14,8 @@
 
 #include "train/trainer.h"
 
-/* *out is NULL without replay. WL_ERR_CONFIG when the buffer does not fit the stated capacity, with a
- * mixture of tasks, or with a meta-step after each window. `trainer` has model, plan and spec. */
+/* *out is NULL without replay. WL_ERR_CONFIG when the buffer does not fit the stated capacity and may not
+ * spill, with a mixture of tasks, or with a meta-step after each window. `trainer` has model, plan and spec. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
 
@@ -46,5 +46,8 @@ wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real
 /* Which rank takes a place after a restart, and the place's points [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place, const wl_real *points);
+/* Reals of a full buffer, and bytes of it that a rank will hold in memory. */
+double wl_replay_reals(const wl_replay *replay);
+double wl_replay_memory(const wl_replay *replay, const wl_trainer *trainer);
 
 #endif

@@ -46,6 +46,8 @@ static const wl_option window_options[] = {
 static const wl_option replay_options[] = {
     {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Memory that the buffer of trajectories may take, over all ranks; 0: no replay."},
+    {"spill", WL_OPT_STRING, "", NULL, ANY, "1",
+     "Folder, local to the node at best, for the points beyond the capacity; empty: the buffer must fit."},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps", "Inner steps between the points that are kept."},
     {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1", "Stored precision of the points."},
     {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches", "Meta-batches of episodes that stay in the buffer."},

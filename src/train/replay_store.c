@@ -1,0 +1,175 @@
+/* replay_store.c - points in the stored precision, in memory or in the scratch file (replay_store.h). */
+#include "train/replay_store.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "io/spill.h"
+
+__extension__ typedef _Float16 half;
+
+typedef enum precision { PRECISION_WORKING, PRECISION_SINGLE, PRECISION_HALF } precision;
+
+struct wl_replay_store {
+  wl_replay_shape shape;
+  precision precision;
+  size_t element, point_bytes;
+  int64_t in_memory;      /* points of a place */
+  const char *folder;     /* of the scratch file, borrowed from the configuration */
+  wl_spill *spill;        /* made when the first place comes to this rank */
+  bool *owned;            /* [places] */
+  unsigned char **memory; /* [places] [in_memory][point_bytes], NULL where there is none */
+  unsigned char *row;     /* [point_bytes] on its way to or from the file */
+};
+
+static const double MIB = 1048576.0;
+
+/* ---- Creation -------------------------------------------------------------------------------- */
+
+static size_t element_size(precision p) {
+  return p == PRECISION_HALF     ? sizeof(half)
+         : p == PRECISION_SINGLE ? sizeof(float)
+                                 : sizeof(wl_real);
+}
+
+static void read_options(const wl_map *map, wl_replay_store *s) {
+  const char *name = wl_map_string(map, "precision");
+  s->precision = strcmp(name, "half") == 0     ? PRECISION_HALF
+                 : strcmp(name, "single") == 0 ? PRECISION_SINGLE
+                                               : PRECISION_WORKING;
+  s->element = element_size(s->precision);
+  s->point_bytes = (size_t)s->shape.width * s->element;
+  s->folder = wl_map_string(map, "spill");
+}
+
+/* Splits the points between memory and file. */
+static wl_status fit(const wl_map *map, wl_replay_store *s) {
+  const double layer = (double)s->shape.places * (double)s->point_bytes,
+               budget = wl_map_real(map, "capacity") * MIB;
+  const double fitting = floor(budget / layer);
+  s->in_memory = fitting < (double)s->shape.points ? (int64_t)fitting : s->shape.points;
+  if (s->in_memory == s->shape.points || *s->folder) return WL_OK;
+  if (fitting < 1)
+    return wl_map_fail(
+        map, "capacity",
+        "too little for one point of each unit; at least %.3f MiB are needed, or a folder "
+        "on disk in replay.spill",
+        layer / MIB);
+  return wl_map_fail(
+      map, "capacity",
+      "the buffer takes %.1f MiB; raise it, set replay.stride to at least %.0f, or name a "
+      "folder on disk in replay.spill",
+      ceil(layer * (double)s->shape.points / (0.1 * MIB)) / 10.0,
+      ceil((double)s->shape.horizon / fitting));
+}
+
+wl_status wl_replay_store_create(const wl_map *map, const wl_replay_shape *shape,
+                                 wl_replay_store **out) {
+  wl_replay_store *s = NULL;
+  *out = NULL;
+  WL_TRY(WL_NEW(s, 1));
+  s->shape = *shape;
+  read_options(map, s);
+  wl_status status = fit(map, s);
+  if (status == WL_OK) status = WL_NEW(s->owned, shape->places);
+  if (status == WL_OK) status = WL_NEW(s->memory, shape->places);
+  if (status == WL_OK) status = WL_NEW(s->row, s->point_bytes);
+  if (status != WL_OK) wl_replay_store_destroy(&s);
+  *out = s;
+  return status;
+}
+
+void wl_replay_store_destroy(wl_replay_store **store) {
+  wl_replay_store *s = *store;
+  if (!s) return;
+  for (int64_t p = 0; s->memory && p < s->shape.places; p++) wl_free(s->memory[p]);
+  wl_free(s->memory);
+  wl_free(s->owned);
+  wl_free(s->row);
+  wl_spill_close(&s->spill);
+  wl_free(s);
+  *store = NULL;
+}
+
+/* ---- Places ---------------------------------------------------------------------------------- */
+
+static wl_status open_spill(wl_replay_store *s) {
+  const int64_t beyond = s->shape.points - s->in_memory;
+  if (beyond == 0 || s->spill) return WL_OK;
+  const wl_type type = s->element == sizeof(double) ? WL_FLOAT64 : WL_FLOAT32;
+  return wl_spill_open(s->folder, s->shape.places * beyond, s->shape.width, type,
+                       s->precision == PRECISION_HALF, &s->spill);
+}
+
+wl_status wl_replay_store_own(wl_replay_store *s, int64_t place, bool mine) {
+  s->owned[place] = mine;
+  if (mine) WL_TRY(open_spill(s));
+  if (mine && !s->memory[place] && s->in_memory > 0)
+    return wl_alloc((void **)&s->memory[place], (size_t)s->in_memory, s->point_bytes);
+  if (mine) return WL_OK;
+  wl_free(s->memory[place]);
+  s->memory[place] = NULL;
+  return WL_OK;
+}
+
+bool wl_replay_store_owns(const wl_replay_store *s, int64_t place) { return s->owned[place]; }
+
+double wl_replay_store_bytes(const wl_replay_store *s, int64_t places) {
+  return (double)places * (double)s->in_memory * (double)s->point_bytes;
+}
+
+/* ---- Points ---------------------------------------------------------------------------------- */
+
+static void pack(const wl_replay_store *s, unsigned char *at, int64_t first, int64_t n,
+                 const wl_real *x) {
+  switch (s->precision) {
+    case PRECISION_WORKING: memcpy((wl_real *)(void *)at + first, x, (size_t)n * sizeof *x); break;
+    case PRECISION_SINGLE:
+      for (int64_t i = 0; i < n; i++) ((float *)(void *)at)[first + i] = (float)x[i];
+      break;
+    case PRECISION_HALF:
+      for (int64_t i = 0; i < n; i++) ((half *)(void *)at)[first + i] = (half)x[i];
+      break;
+  }
+}
+
+static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t first, int64_t n,
+                   wl_real *x) {
+  switch (s->precision) {
+    case PRECISION_WORKING:
+      memcpy(x, (const wl_real *)(const void *)at + first, (size_t)n * sizeof *x);
+      break;
+    case PRECISION_SINGLE:
+      for (int64_t i = 0; i < n; i++) x[i] = (wl_real)((const float *)(const void *)at)[first + i];
+      break;
+    case PRECISION_HALF:
+      for (int64_t i = 0; i < n; i++) x[i] = (wl_real)((const half *)(const void *)at)[first + i];
+      break;
+  }
+}
+
+/* The point's bytes in memory; NULL for one that lies in the file, in row *row. */
+static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
+  if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
+  *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;
+  return NULL;
+}
+
+wl_status wl_replay_store_put(wl_replay_store *s, int64_t place, int64_t point,
+                              const wl_real *theta, const wl_real *state) {
+  int64_t row = 0;
+  unsigned char *const at = locate(s, place, point, &row), *const to = at ? at : s->row;
+  pack(s, to, 0, s->shape.n, theta);
+  pack(s, to, s->shape.n, s->shape.width - s->shape.n, state);
+  return at ? WL_OK : wl_spill_write(s->spill, row, s->row);
+}
+
+wl_status wl_replay_store_get(wl_replay_store *s, int64_t place, int64_t point, wl_real *theta,
+                              wl_real *state) {
+  int64_t row = 0;
+  const unsigned char *const at = locate(s, place, point, &row);
+  if (!at) WL_TRY(wl_spill_read(s->spill, row, s->row));
+  unpack(s, at ? at : s->row, 0, s->shape.n, theta);
+  unpack(s, at ? at : s->row, s->shape.n, s->shape.width - s->shape.n, state);
+  return WL_OK;
+}

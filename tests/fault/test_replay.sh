@@ -1,0 +1,66 @@
+# Offline Warp-Grad: the same bits on 1 to 4 ranks, with 2 threads, killed and resumed on another number of
+# ranks; and wherever the buffer's points lie, in memory or in the scratch file.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+. "$WL_SOURCE/tests/fault/mlp_job.sh"
+
+write_replay_config() { # FILE PRECISION
+  cat >"$1" <<C
+seed: 3
+threads: 1
+task: {family: mlp, data: synthetic, widths: [6, 5], batch: 8, warp: [scale, linear]}
+rule: {name: adam, rate: 0.01, learn: [rate]}
+initialisation: {name: leap, fresh: [dense3.weight, dense3.bias]}
+episode: {steps: [8, 13]}
+window: {steps: 4, weights: last, batch: fresh, order: second}
+outer: {steps: 6, units: 5, every: episode, optimizer: adam, learning_rate: 1e-2}
+replay: {capacity: 4, stride: 2, precision: $2, keep: 3, epochs: 2, batch: 7}
+checkpoint: {every: 1}
+C
+}
+
+kill_and_resume() { # CONFIG RUN: SIGKILL to a rank as soon as there is a checkpoint in the middle
+  local code=0 launcher
+  setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$1" --quiet --set output="$2" --set outer.steps=1000000 >"$2.out" 2>&1 &
+  launcher=$!
+  wait_for 60 "the second checkpoint of $2" test -e "$2/checkpoints/step-00000002.h5"
+  kill -KILL -- "-$launcher"
+  wait "$launcher" || code=$?
+  [ "$code" = 137 ] || fail "the killed job ended with $code"
+}
+
+for precision in single half; do
+  config=replay-$precision.yaml
+  write_replay_config $config $precision
+  expected=$(train_on 1 $config $precision-1)
+  for ranks in 2 3 4; do
+    expect_same "$precision on $ranks ranks" "$expected" "$(train_on $ranks $config $precision-$ranks)"
+  done
+done
+[ "$(train_on 1 replay-single.yaml single-again)" != "$expected" ] || fail "half precision makes no difference"
+
+config=replay-single.yaml
+expected=$(train_on 1 $config memory)
+expect_same "2 threads" "$expected" "$(train_on 1 $config threads --set threads=2)"
+# One point of each unit in memory, and none: the others are read back from the file.
+mkdir scratch
+for capacity in 0.1 1e-3; do
+  spill="--set replay.capacity=$capacity --set replay.spill=scratch"
+  expect_same "$capacity MiB, the rest on disk" "$expected" "$(train_on 3 $config spilled-$capacity $spill)"
+done
+[ -z "$(ls scratch)" ] || fail "scratch files stay: $(ls scratch)"
+expect_same "stopped on 3 ranks, resumed on 2 with the buffer" "$expected" "$(
+  train_on 3 $config split $spill --stop-after 3 >/dev/null
+  train_on 2 $config split $spill --resume)"
+kill_and_resume $config killed
+steps=$(($(checkpoint_step killed) + 2))
+expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set outer.steps=$steps)" \
+  "$(train_on 1 $config killed --resume --set outer.steps=$steps)"
+
+# What cannot be kept is told, with the fix.
+code=0
+"$WL_BIN" train $config --set replay.capacity=1e-3 --set output=none 2>error || code=$?
+[ $code = 78 ] && grep -q 'replay.spill' error || fail "no room and no folder: exit $code, $(cat error)"
+code=0
+"$WL_BIN" train $config $spill --set replay.spill=nowhere --set output=none 2>error || code=$?
+[ $code = 73 ] && grep -q 'nowhere' error || fail "a folder that is not there: exit $code, $(cat error)"
