@@ -17,6 +17,7 @@ static const wl_argument arguments[] = {
     {"seeds", "N", "sets of fresh tasks, over which intervals are taken; default 10, or 600 where a task is few-shot"},
     {"units", "N", "tasks in each set, over which losses are averaged; default 1"},
     {"tune-units", "N", "tasks on which each rate is tuned; default 5, or 25 where a task is few-shot"},
+    {"learned-only", NULL, "no hand-designed rules to compare with: prints figures, and writes --json, but no HDF5 file"},
     {"seed", "N", "seed of the fresh tasks; default 1"},
     {"vary", "LIST", "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
     {"output", "FILE", "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 for a file NAME.h5"},
@@ -54,6 +55,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   WL_TRY(wl_argument_int(a, "tune-units", 1, 1000000, &q->setting.tune_units));
   WL_TRY(wl_argument_int(a, "seed", 0, INT64_MAX, &seed));
   q->setting.seed = (uint64_t)seed;
+  q->setting.alone = wl_argument_given(a, "learned-only");
   default_output(q);
   const char *given = wl_argument_text(a, "output", NULL);
   if (given) snprintf(q->output, sizeof q->output, "%s", given);
@@ -156,9 +158,10 @@ static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, w
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained, const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
   wl_eval_print(trained, cases, count, json && strcmp(json, "-") == 0 ? stderr : stdout);
+  if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
+  if (q->setting.alone) return WL_OK;
   WL_TRY(wl_eval_write(q->output, trained, cases, count));
   wl_log_info("curves in %s", q->output);
-  if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
   if (!wl_argument_given(&cli->arguments, "no-picture")) wl_picture_draw("plot_evaluation.py", q->output);
   return WL_OK;
 }

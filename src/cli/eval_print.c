@@ -27,7 +27,7 @@ static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) 
   if (!c->few_shot) print_pair(out, mean, half, 4);
   wl_interval(e->accuracy, c->seeds, &mean, &half);
   if (accuracy) print_pair(out, mean, half, 4);
-  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "", i == c->best ? "<- best hand-designed" : "");
+  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "", i > 0 && i == c->best ? "<- best hand-designed" : "");
   if (e->diverged > 0) fprintf(out, "  %-18s   %lld runs became non-finite\n", "", (long long)e->diverged);
 }
 
@@ -104,7 +104,7 @@ static void print_case(const wl_eval_case *c, FILE *out) {
     return;
   }
   print_table(c, out);
-  print_verdict(c, out);
+  if (c->entries > 1) print_verdict(c, out);
   print_warp(c, out);
 }
 
@@ -125,10 +125,10 @@ static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
 
 void wl_eval_print(const wl_trained *t, const wl_eval_case *cases, int count, FILE *out) {
   fprintf(out, "%s: %lld meta-steps, digest %s\n", t->source, (long long)t->meta_steps, t->digest);
-  fprintf(out, "Rates of hand-designed rules are tuned for each horizon on other tasks; +- is a 95 %% interval over sets"
-          " (few-shot: over tasks).\n");
+  fprintf(out, "%s+- is a 95 %% interval over sets (few-shot: over tasks).\n",
+          count > 0 && cases[0].entries == 1 ? "" : "Rates of hand-designed rules are tuned for each horizon on other tasks; ");
   for (int i = 0; i < count; i++) print_case(&cases[i], out);
-  if (count > 1) print_summary(cases, count, out);
+  if (count > 1 && cases[0].entries != 1) print_summary(cases, count, out);
 }
 
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
@@ -158,6 +158,15 @@ static json_t *entry_json(const wl_eval_entry *e, int64_t seeds) {
   return o;
 }
 
+static void set_comparison(const wl_eval_case *c, json_t *o) {
+  json_object_set_new(o, "best_hand_designed", json_string(c->entry[c->best].rule));
+  json_object_set_new(o, "log10_ratio", number(c->difference));
+  json_object_set_new(o, "log10_ratio_half_width", number(c->difference_half));
+  json_object_set_new(o, "difference", number(c->gap));
+  json_object_set_new(o, "difference_half_width", number(c->gap_half));
+  json_object_set_new(o, "verdict", json_string(verdicts[c->verdict]));
+}
+
 static json_t *case_json(const wl_eval_case *c) {
   json_t *o = json_object(), *rules = json_array();
   json_object_set_new(o, "name", json_string(c->name));
@@ -166,12 +175,7 @@ static json_t *case_json(const wl_eval_case *c) {
     json_object_set_new(o, "steps", json_integer(c->steps));
     json_object_set_new(o, "few_shot", json_boolean(c->few_shot));
     json_object_set_new(o, "start_loss", number(c->start));
-    json_object_set_new(o, "best_hand_designed", json_string(c->entry[c->best].rule));
-    json_object_set_new(o, "log10_ratio", number(c->difference));
-    json_object_set_new(o, "log10_ratio_half_width", number(c->difference_half));
-    json_object_set_new(o, "difference", number(c->gap));
-    json_object_set_new(o, "difference_half_width", number(c->gap_half));
-    json_object_set_new(o, "verdict", json_string(verdicts[c->verdict]));
+    if (c->entries > 1) set_comparison(c, o);
     if (!isnan(c->coverage)) {
       json_object_set_new(o, "warp_coverage", number(c->coverage));
       json_object_set_new(o, "warp_advantage", number(c->advantage));

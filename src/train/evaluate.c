@@ -188,7 +188,7 @@ static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome
     WL_TRY(enter_baseline(r, baselines[i], &out->entry[i + 1], o, curves));
   }
   wl_log_progress_end();
-  judge(out);
+  if (!r->setting->alone) judge(out);
   return WL_OK;
 }
 
@@ -201,7 +201,7 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   out->steps = s->steps;
   out->seeds = s->seeds;
   out->few_shot = r->few_shot;
-  out->entries = r->few_shot ? 2 : N_BASELINES + 1;
+  out->entries = s->alone ? 1 : r->few_shot ? 2 : N_BASELINES + 1;
   wl_status status = WL_NEW(out->entry, out->entries);
   if (status == WL_OK) status = WL_NEW(outcomes, jobs > s->tune_units ? jobs : s->tune_units);
   if (status == WL_OK) status = WL_NEW(curves, jobs * s->steps);

@@ -44,6 +44,7 @@ typedef struct wl_eval_setting {
   uint64_t seed;
   int threads;
   int task;            /* of the configuration's, where it is a mixture */
+  bool alone;          /* the learned rule only: entry 0, best 0, no comparison and no verdict */
 } wl_eval_setting;
 
 /* One rule's outcome. Arrays are owned by the case. */
