@@ -1,6 +1,7 @@
 /* h5_support.c - quiet errors, types, attributes and names for the HDF5 users of this folder. */
 #include "io/h5_support.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,11 @@ enum { TEXT = 1024, NAME = 512 };
 void wl_h5_release(const hid_t *id) {
   if (*id > 0) H5Idec_ref(*id);
 }
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void wl_h5_lock(void) { pthread_mutex_lock(&lock); }
+void wl_h5_unlock(void) { pthread_mutex_unlock(&lock); }
 
 /* ---- errors ---- */
 

@@ -64,7 +64,9 @@ wl_status wl_spill_open(const char *folder, int64_t rows, int64_t width, wl_type
       (wl_spill){.file = H5I_INVALID_HID, .dataset = H5I_INVALID_HID, .rows = rows, .width = width};
   s->type = wl_h5_type(type, half);
   snprintf(s->folder, sizeof s->folder, "%s", folder);
+  wl_h5_lock();
   const wl_status status = create_file(s);
+  wl_h5_unlock();
   if (status != WL_OK) wl_spill_close(&s);
   *out = s;
   return status;
@@ -73,9 +75,11 @@ wl_status wl_spill_open(const char *folder, int64_t rows, int64_t width, wl_type
 void wl_spill_close(wl_spill **spill) {
   wl_spill *s = *spill;
   if (!s) return;
+  wl_h5_lock();
   wl_h5_release(&s->dataset);
   wl_h5_release(&s->type);
   wl_h5_release(&s->file);
+  wl_h5_unlock();
   wl_free(s);
   *spill = NULL;
 }
@@ -91,7 +95,7 @@ static wl_status select_row(const wl_spill *s, int64_t row, hid_t *in_file, hid_
   return WL_OK;
 }
 
-wl_status wl_spill_write(wl_spill *s, int64_t row, const void *elements) {
+static wl_status write_row(wl_spill *s, int64_t row, const void *elements) {
   hid_t in_file = H5I_INVALID_HID, in_memory = H5I_INVALID_HID;
   const wl_status status = select_row(s, row, &in_file, &in_memory);
   const WL_H5_SCOPED from = in_memory, to = in_file;
@@ -101,7 +105,7 @@ wl_status wl_spill_write(wl_spill *s, int64_t row, const void *elements) {
   return WL_OK;
 }
 
-wl_status wl_spill_read(wl_spill *s, int64_t row, void *elements) {
+static wl_status read_row(wl_spill *s, int64_t row, void *elements) {
   hid_t in_file = H5I_INVALID_HID, in_memory = H5I_INVALID_HID;
   const wl_status status = select_row(s, row, &in_file, &in_memory);
   const WL_H5_SCOPED to = in_memory, from = in_file;
@@ -109,4 +113,18 @@ wl_status wl_spill_read(wl_spill *s, int64_t row, void *elements) {
   WL_TRY_H5(H5Dread(s->dataset, s->type, to, from, H5P_DEFAULT, elements), WL_ERR_IO, s->folder,
             "read row %lld of the scratch file", (long long)row);
   return WL_OK;
+}
+
+wl_status wl_spill_write(wl_spill *s, int64_t row, const void *elements) {
+  wl_h5_lock();
+  const wl_status status = write_row(s, row, elements);
+  wl_h5_unlock();
+  return status;
+}
+
+wl_status wl_spill_read(wl_spill *s, int64_t row, void *elements) {
+  wl_h5_lock();
+  const wl_status status = read_row(s, row, elements);
+  wl_h5_unlock();
+  return status;
 }

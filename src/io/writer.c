@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "io/h5_support.h"
+
 enum { MESSAGE = 4096 };
 
 struct wl_writer {
@@ -31,7 +33,9 @@ static double now_seconds(void) {
 static void do_work(wl_writer *w) {
   pthread_mutex_unlock(&w->lock);
   const double start = now_seconds();
+  wl_h5_lock();
   const wl_status status = w->work(w->data);
+  wl_h5_unlock();
   pthread_mutex_lock(&w->lock);
   w->seconds += now_seconds() - start;
   w->status = status;

@@ -2,7 +2,7 @@
  *
  * One piece of work at a time: what it reads must stay as it is until wl_writer_wait has returned. All
  * of HDF5 belongs to that thread between start and wait, and to the caller otherwise: the library needs
- * no locks of its own. The thread takes no signals. */
+ * no locks of its own. Scratch files (spill.h) alone are used meanwhile: each call waits for the work. The thread takes no signals. */
 #ifndef WL_IO_WRITER_H
 #define WL_IO_WRITER_H
 
