@@ -19,6 +19,8 @@ typedef float wl_real;
  * coordinates is padded to whole blocks and aligned to WL_ALIGN bytes; padding
  * coordinates hold zeros and stay zero. */
 enum { WL_LANES = 16, WL_ALIGN = 64 };
+/* Allocations of this size and more are aligned to it and may use huge pages. */
+enum { WL_HUGE_PAGE = 2097152 };
 
 /* n rounded up to whole blocks. */
 static inline int64_t wl_pad(int64_t n) { return (n + WL_LANES - 1) / WL_LANES * WL_LANES; }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/real.h"
 
@@ -42,15 +43,26 @@ static int wl_alloc_is_to_fail(void) {
   return atomic_fetch_add(&allocations, 1) + 1 == strtoll(wanted, NULL, 10);
 }
 
+/* Memory for `bytes`, in huge pages from WL_HUGE_PAGE on where the system has them: small pages lie in
+ * the second-level cache as chance has it, and what would fit there evicts itself. */
+static void *take(size_t bytes) {
+  void *memory = NULL;
+  if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+  if (bytes >= WL_HUGE_PAGE) madvise(memory, bytes / WL_HUGE_PAGE * WL_HUGE_PAGE, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
 wl_status wl_alloc(void **out, size_t count, size_t size) {
   *out = NULL;
   size_t bytes = 0;
   if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - WL_ALIGN)
     return WL_FAIL(WL_ERR_OS, "cannot allocate %zu items of %zu bytes: the product is too large",
                    count, size);
-  /* aligned_alloc wants a multiple of the alignment; zero bytes still yield a pointer to free */
+  /* whole vectors; zero bytes still yield a pointer to free */
   const size_t padded = bytes == 0 ? WL_ALIGN : (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
-  void *const memory = wl_alloc_is_to_fail() ? NULL : aligned_alloc(WL_ALIGN, padded);
+  void *const memory = wl_alloc_is_to_fail() ? NULL : take(padded);
   if (!memory)
     return WL_FAIL(WL_ERR_OS,
                    "out of memory: %zu bytes wanted; run fewer ranks on a node or a smaller job",

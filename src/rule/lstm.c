@@ -18,7 +18,7 @@
 typedef struct lstm_ws {
   const wl_lstm_kernel *kernel;
   int threads;
-  size_t scratch_bytes;  /* per thread, a multiple of WL_ALIGN */
+  size_t scratch_bytes;  /* per thread */
   unsigned char *packed; /* weights as the kernel wants them */
   unsigned char *scratch;/* [threads][scratch_bytes] */
   wl_real *partial;      /* [threads][padded parameters] weight gradient of one group */
@@ -154,12 +154,19 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
 
 static size_t partial_count(const wl_lstm_net *net) { return (size_t)wl_pad(net->parameters); }
 
+/* Scratch of one thread: a huge page of its own, unless that would be many times what it needs. */
+static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net)
+{
+  const size_t bytes = kernel->scratch_bytes(net), page = bytes < WL_HUGE_PAGE / 16 ? WL_ALIGN : WL_HUGE_PAGE;
+  return (bytes + page - 1) / page * page;
+}
+
 static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads)
 {
   (void)max_blocks;
   const wl_lstm_net *net = rule->impl;
   const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
-  const size_t per_thread = round_up(kernel->scratch_bytes(net)) + partial_count(net) * sizeof(wl_real);
+  const size_t per_thread = scratch_size(kernel, net) + partial_count(net) * sizeof(wl_real);
   return sizeof(lstm_ws) + round_up(kernel->packed_bytes(net)) + (size_t)threads * per_thread;
 }
 
@@ -181,7 +188,7 @@ static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int thr
   WL_TRY(WL_NEW(ws, 1));
   ws->kernel = wl_lstm_kernel_select();
   ws->threads = threads < 1 ? 1 : threads;
-  ws->scratch_bytes = round_up(ws->kernel->scratch_bytes(net));
+  ws->scratch_bytes = scratch_size(ws->kernel, net);
   wl_status status = WL_OK;
   WL_TRY_GOTO(status, WL_NEW(ws->packed, round_up(ws->kernel->packed_bytes(net))), fail);
   WL_TRY_GOTO(status, WL_NEW(ws->scratch, (size_t)ws->threads * ws->scratch_bytes), fail);
