@@ -22,9 +22,9 @@
 #include "rule/lstm_vector.h"
 
 #if VECTOR_BYTES == 64
-enum { COLS = 1, FWD_ROWS = 16, SWEEP_ROWS = 10, GRAD_INPUTS = 5 };
+enum { COLS = 1, FWD_ROWS = 16, SWEEP_ROWS = 10, GRAD_INPUTS = 5, GRAD_UNITS = 4 };
 #else
-enum { COLS = 2, FWD_ROWS = 5, SWEEP_ROWS = 5, GRAD_INPUTS = 3 };
+enum { COLS = 2, FWD_ROWS = 5, SWEEP_ROWS = 5, GRAD_INPUTS = 3, GRAD_UNITS = 4 };
 #endif
 enum { TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP };
 #define LOG2_E 1.442695040888963407359924681
@@ -81,7 +81,7 @@ static packed_layout packed_of(const wl_lstm_net *net)
   return p;
 }
 
-/* Sums of the weight gradient of a group: per layer [hidden][x columns, h columns, bias][4 gates],
+/* Sums of the weight gradient of a group: per layer [hidden][h columns, x columns, bias][4 gates],
  * then for each head its weights, padded to fours, and its bias. */
 typedef struct sums_layout {
   int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size; /* bias counts from the start of a head */
@@ -475,13 +475,11 @@ typedef struct tape_run {
 INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real *dz, const int inputs,
                           const int bias, wl_real *out)
 {
-  vec acc[GRAD_INPUTS + 1][4] = {{{0}}};
+  vec acc[GRAD_INPUTS][4] = {{{0}}};
   for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
-    for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot) {
-      /* The next unit's rows come from L2 meanwhile. */
-      UNROLL for (int q = 4; q < 8; q++) __builtin_prefetch(dz + q * WL_LANES);
+    for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot)
       UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
-        vec v[GRAD_INPUTS + 1];
+        vec v[GRAD_INPUTS];
         UNROLL for (int r = 0; r < inputs; r++) v[r] = load(in + r * WL_LANES + lane);
         UNROLL for (int q = 0; q < 4; q++) {
           const vec d = load(dz + q * WL_LANES + lane);
@@ -489,47 +487,65 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
           if (bias) acc[inputs][q] += d;
         }
       }
-    }
   UNROLL for (int r = 0; r < inputs + bias; r++)
     add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
 /* The tile's body for each number of inputs, so that accumulators stay in registers. */
-#define GRADIENT_CASE(n, bias)                                                            \
-  for (int64_t j = 0; j < H; j++)                                                         \
-    gradient_tile(run, in, dz + 4 * j * WL_LANES, (n), (bias), out + 4 * j * columns)
-NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_real *dz, int64_t H,
-                               int64_t columns, int64_t inputs, wl_real *out)
+#define GRADIENT_CASE(inputs, bias)                                                                    \
+  case 2 * (inputs) + (bias):                                                                          \
+    for (int64_t j = 0; j < units; j++)                                                                \
+      gradient_tile(run, in, dz + 4 * j * WL_LANES, (inputs), (bias), out + 4 * j * columns);          \
+    break;
+NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_real *dz, int64_t units,
+                               int64_t columns, int64_t inputs, int bias, wl_real *out)
 {
-  switch (inputs) {
-  case 0: GRADIENT_CASE(0, 1); break;
-  case 1: GRADIENT_CASE(1, 0); break;
-  case 2: GRADIENT_CASE(2, 0); break;
-  case 3: GRADIENT_CASE(3, 0); break;
+  switch (2 * inputs + bias) {
+    GRADIENT_CASE(0, 1)
+    GRADIENT_CASE(1, 0)
+    GRADIENT_CASE(1, 1)
+    GRADIENT_CASE(2, 0)
+    GRADIENT_CASE(2, 1)
+    GRADIENT_CASE(3, 0)
 #if VECTOR_BYTES == 64
-  case 4: GRADIENT_CASE(4, 0); break;
-  default: GRADIENT_CASE(5, 0); break;
+    GRADIENT_CASE(3, 1)
+    GRADIENT_CASE(4, 0)
+    GRADIENT_CASE(4, 1)
+    GRADIENT_CASE(5, 0)
 #endif
   }
 }
 
-/* dW of one layer: columns of x, then of h, in tiles of nearly equal width; then the bias. */
+/* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. With a bias, it is the last tile's when
+ * there is room in it. */
+static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int bias, const wl_real *dz,
+                          int64_t units, int64_t columns, wl_real *out)
+{
+  for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
+    const int64_t inputs = n - from < GRAD_INPUTS ? n - from : GRAD_INPUTS;
+    const int joined = bias && inputs < GRAD_INPUTS;
+    gradient_columns(run, in + from * WL_LANES, dz, units, columns, inputs, joined, out + 4 * from);
+    if (joined) bias = 0;
+  }
+  if (bias) gradient_columns(run, in, dz, units, columns, 0, 1, out + 4 * n);
+}
+
+/* dW of one layer: columns of h, x and the bias. A few units at a time, so that their dz of all steps
+ * stay in L1 while the inputs pass by. */
 static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums)
 {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;
-  const wl_real *next = w->tape + run->slot, *dz = next + w->slot.gates[layer] * WL_LANES;
+  const wl_real *next = w->tape + run->slot;
   const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
   const wl_real *h = w->tape + l->h * WL_LANES; /* h before the step: one slot earlier */
-  for (int part = 0; part < 2; part++) {
-    const int64_t n = part ? H : l->in, count = tiles(n, GRAD_INPUTS);
-    for (int64_t q = 0; q < count; q++) {
-      const int64_t from = q * n / count, to = (q + 1) * n / count;
-      gradient_columns(run, (part ? h : x) + from * WL_LANES, dz, H, columns, to - from,
-                       sums + 4 * ((part ? l->in : 0) + from));
-    }
+  for (int64_t unit = 0; unit < H; unit += GRAD_UNITS) {
+    const int64_t units = H - unit < GRAD_UNITS ? H - unit : GRAD_UNITS;
+    const wl_real *dz = next + (w->slot.gates[layer] + 4 * unit) * WL_LANES;
+    wl_real *out = sums + 4 * unit * columns;
+    gradient_part(run, h, H, 0, dz, units, columns, out);
+    gradient_part(run, x, l->in, 1, dz, units, columns, out + 4 * H);
   }
-  gradient_columns(run, x, dz, H, columns, 0, sums + 4 * (columns - 1));
 }
 
 /* Output `head`: dw = sum d h, db = sum d, d its adjoint. */
@@ -561,7 +577,8 @@ static void unpack_sums(const work *w, wl_real *partial)
     const int64_t H = l->hidden, columns = l->in + H;
     for (int64_t r = 0; r < 4 * H; r++) {
       const wl_real *from = w->sums + w->sum.layer[i] + r % H * (columns + 1) * 4 + r / H;
-      for (int64_t k = 0; k < columns; k++) partial[l->weight + r * columns + k] = from[4 * k];
+      for (int64_t k = 0; k < columns; k++)
+        partial[l->weight + r * columns + k] = from[4 * (k < l->in ? H + k : k - l->in)];
       partial[l->bias + r] = from[4 * columns];
     }
   }
