@@ -22,9 +22,9 @@
 #include "rule/lstm_vector.h"
 
 #if VECTOR_BYTES == 64
-enum { COLS = 1, FWD_ROWS = 16, SWEEP_ROWS = 10, GRAD_INPUTS = 5, GRAD_UNITS = 4 };
+enum { COLS = 1, FWD_ROWS = 16, EXP_ROWS = 8, SWEEP_ROWS = 10, GRAD_INPUTS = 5, GRAD_UNITS = 4 };
 #else
-enum { COLS = 2, FWD_ROWS = 5, SWEEP_ROWS = 5, GRAD_INPUTS = 3, GRAD_UNITS = 4 };
+enum { COLS = 2, FWD_ROWS = 5, EXP_ROWS = 5, SWEEP_ROWS = 5, GRAD_INPUTS = 3, GRAD_UNITS = 4 };
 #endif
 enum { TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP };
 #define LOG2_E 1.442695040888963407359924681
@@ -222,46 +222,63 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
         UNROLL for (int v = 0; v < COLS; v++) acc[r][v] = splat(w[r]);
       forward_products(w + FWD_ROWS, h + lane, H, acc);
       forward_products(w + (1 + H) * FWD_ROWS, x + lane, l->in, acc);
-      UNROLL for (int r = 0; r < FWD_ROWS; r++)
-        UNROLL for (int v = 0; v < COLS; v++)
-          store(e + (row + r) * WL_LANES + lane + v * VECTOR_LANES, exp2_clipped(acc[r][v]));
+      UNROLL for (int v = 0; v < COLS; v++)
+        UNROLL for (int r = 0; r < FWD_ROWS; r += EXP_ROWS) {
+          vec power[EXP_ROWS];
+          UNROLL for (int i = 0; i < EXP_ROWS; i++) power[i] = acc[r + i][v];
+          exp2_all(power, EXP_ROWS);
+          UNROLL for (int i = 0; i < EXP_ROWS; i++)
+            store(e + (row + r + i) * WL_LANES + lane + v * VECTOR_LANES, power[i]);
+        }
     }
 }
 
-/* From the exponentials of one vector to gates and new cell, in place; one division serves all. */
+/* From the exponentials of a unit to its gates and new cell, in place; one division serves all four.
+ * The operations of a row's vectors stand side by side, as in exp2_all. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out)
 {
-  const vec ej = load(gates + WL_LANES), di = 1 + load(gates), dj = 1 + ej;
-  const vec df = 1 + load(gates + 2 * WL_LANES), d_o = 1 + load(gates + 3 * WL_LANES);
-  const vec ij = di * dj, fo = df * d_o, inverse = 1 / (ij * fo);
-  const vec per_ij = inverse * fo, per_fo = inverse * ij;
-  const vec f = per_fo * d_o, product = per_ij * (1 - ej); /* i j */
-  store(gates, per_ij * dj);
-  store(gates + WL_LANES, product * di);
-  store(gates + 2 * WL_LANES, f);
-  store(gates + 3 * WL_LANES, per_fo * df);
-  store(c_out, f * load(c) + product);
+  vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
+#define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
+  EACH di[v] = 1 + load(gates + at);
+  EACH dj[v] = 1 + load(gates + WL_LANES + at);
+  EACH df[v] = 1 + load(gates + 2 * WL_LANES + at);
+  EACH d_o[v] = 1 + load(gates + 3 * WL_LANES + at);
+  EACH ij[v] = di[v] * dj[v];
+  EACH fo[v] = df[v] * d_o[v];
+  EACH inverse[v] = 1 / (ij[v] * fo[v]);
+  EACH fo[v] *= inverse[v]; /* 1 / ij */
+  EACH ij[v] *= inverse[v]; /* 1 / fo */
+  EACH inverse[v] = fo[v] * (1 - load(gates + WL_LANES + at)); /* i j */
+  EACH store(gates + 3 * WL_LANES + at, ij[v] * df[v]);
+  EACH ij[v] *= d_o[v];
+  EACH store(gates + at, fo[v] * dj[v]);
+  EACH store(gates + WL_LANES + at, inverse[v] * di[v]);
+  EACH store(gates + 2 * WL_LANES + at, ij[v]);
+  EACH store(c_out + at, ij[v] * load(c + at) + inverse[v]);
 }
 
 /* tanh of the new cell, and the output. */
 INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, wl_real *h_out)
 {
-  const vec e = exp2_clipped(load(c_out) * (wl_real)(-2 * LOG2_E)), t = (1 - e) / (1 + e);
-  store(tanh_c, t);
-  store(h_out, load(gates + 3 * WL_LANES) * t);
+  vec e[COLS];
+  EACH e[v] = load(c_out + at) * (wl_real)(-2 * LOG2_E);
+  exp2_all(e, COLS);
+  EACH e[v] = (1 - e[v]) / (1 + e[v]);
+  EACH store(tanh_c + at, e[v]);
+  EACH store(h_out + at, load(gates + 3 * WL_LANES + at) * e[v]);
+#undef EACH
 }
 
-/* Gates, tanh c, new c and h of one layer of one block. Short dependency chains apart from each
- * other, so that the processor overlaps those of many units. */
+/* Gates, tanh c, new c and h of one layer of one block. */
 NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *tanh_c, wl_real *h_out, wl_real *c_out)
 {
   for (int64_t j = 0; j < H; j++)
-    UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+    UNROLL for (int lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
       const int64_t at = j * WL_LANES + lane;
       cell(gates + 4 * j * WL_LANES + lane, c + at, c_out + at);
     }
   for (int64_t j = 0; j < H; j++)
-    UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+    UNROLL for (int lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
       const int64_t at = j * WL_LANES + lane;
       output(gates + 4 * j * WL_LANES + lane, c_out + at, tanh_c + at, h_out + at);
     }

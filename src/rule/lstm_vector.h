@@ -69,30 +69,43 @@ INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* 2^x. In float: x = n + f, n nearest integer, minimax polynomial of degree 5 on |f| <= 1/2
- * (relative error 2e-7 with rounding), n added to the exponent bits. */
+/* x = 2^x of n vectors, clipped. In float: x = m + f, m the nearest integer, minimax polynomial of
+ * degree 5 on |f| <= 1/2 (relative error 2e-7 with rounding), m added to the exponent bits. The
+ * operations of all vectors stand side by side: the processor looks only some 64 operations ahead,
+ * hardly more than a few of these dependency chains. */
 #ifdef WL_DOUBLE
-INLINE vec exp2_clipped(vec x)
+INLINE void exp2_all(vec *x, const int n)
 {
-  x = clip_exponent(x);
-  for (int l = 0; l < VECTOR_LANES; l++) x[l] = exp2(x[l]);
-  return x;
+  UNROLL for (int i = 0; i < n; i++) {
+    vec power = clip_exponent(x[i]);
+    for (int l = 0; l < VECTOR_LANES; l++) power[l] = exp2(power[l]);
+    x[i] = power;
+  }
 }
 #else
-INLINE vec exp2_clipped(vec x)
+enum { EXP2_MOST = 8 };
+INLINE void exp2_all(vec *x, const int n)
 {
   const wl_real magic = 12582912; /* 1.5 x 2^23: adding it rounds to an integer in the low bits */
-  x = clip_exponent(x);
-  const vec shifted = x + magic;
-  const vec f = x - (shifted - magic);
-  vec p = f * 1.32764720e-3f + 9.67554121e-3f;
-  p = p * f + 5.55071327e-2f;
-  p = p * f + 2.40221197e-1f;
-  p = p * f + 6.93146967e-1f;
-  p = p * f + 1.0f;
-  return (vec)((mask)p + ((mask)shifted << 23));
+  vec shifted[EXP2_MOST], p[EXP2_MOST];
+  UNROLL for (int i = 0; i < n; i++) x[i] = clip_exponent(x[i]);
+  UNROLL for (int i = 0; i < n; i++) shifted[i] = x[i] + magic;
+  UNROLL for (int i = 0; i < n; i++) x[i] -= shifted[i] - magic;
+  UNROLL for (int i = 0; i < n; i++) p[i] = x[i] * 1.32764720e-3f + 9.67554121e-3f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * x[i] + 5.55071327e-2f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * x[i] + 2.40221197e-1f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * x[i] + 6.93146967e-1f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * x[i] + 1.0f;
+  UNROLL for (int i = 0; i < n; i++) x[i] = (vec)((mask)p[i] + ((mask)shifted[i] << 23));
 }
 #endif
+
+/* 2^x of one vector, clipped. */
+INLINE vec exp2_clipped(vec x)
+{
+  exp2_all(&x, 1);
+  return x;
+}
 
 /* log x for positive normal x. In float: x = m 2^e, m in [sqrt 1/2, sqrt 2),
  * log m = 2 s (1 + s^2/3 + s^4/5 + ...), s = (m - 1)/(m + 1). */
