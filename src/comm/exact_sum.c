@@ -15,6 +15,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/finite.h"
 #include "comm/comm.h"
 #include "comm/comm_impl.h"
 
@@ -52,13 +53,17 @@ static int bits_of(int64_t total) {
   return bits;
 }
 
-/* The largest magnitude; infinite when a value is not finite, NaN included. */
+/* The largest magnitude; infinite when a value is not finite, NaN included. A maximum is the same in
+ * any order: lanes, so that it vectorises. */
 static double largest_magnitude(const double *x, int64_t count) {
-  double largest = 0.0;
-  for (int64_t i = 0; i < count; i++) {
-    const double magnitude = fabs(x[i]) <= DBL_MAX ? fabs(x[i]) : INFINITY;
-    largest = magnitude > largest ? magnitude : largest;
-  }
+  enum { LANES = 8 };
+  if (!wl_finite_doubles(x, count)) return INFINITY;
+  double lane[LANES] = {0}, largest = 0.0;
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (int l = 0; l < LANES; l++) lane[l] = fabs(x[i + l]) > lane[l] ? fabs(x[i + l]) : lane[l];
+  for (; i < count; i++) largest = fmax(largest, fabs(x[i]));
+  for (int l = 0; l < LANES; l++) largest = fmax(largest, lane[l]);
   return largest;
 }
 
@@ -78,7 +83,7 @@ static void add_rounded(const summing *s, int64_t unit, int64_t block) {
   const double *const x = s->in->vectors + unit * s->in->count;
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
   for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
-    const int64_t rounded = (int64_t)rint(x[i] * inverse.first * inverse.second);
+    const int64_t rounded = llrint(x[i] * inverse.first * inverse.second);
     /* unsigned, so that a caller's wrong `total` wraps and is reported, not undefined */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
   }

@@ -359,11 +359,11 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real gbar[WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
-  wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS];
+  wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS]; /* what vjp leaves out of it is zero where it is read */
   wl_real *lam = chunk->lam + block * WL_LANES;
   wl_real *mu = size ? chunk->mu + block * size : NULL;
   if (size) replay(e, w, chunk, block, s);
-  memset(bar, 0, sizeof bar);
+  if (learns) memset(bar, 0, (size_t)rule->scalars * sizeof *bar);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     const int64_t at = (k * chunk->blocks + block) * WL_LANES;
     rule->vjp(w->lanes + k * rule->scalars, chunk->g + at, rule->reads_theta ? chunk->theta + at : NULL,

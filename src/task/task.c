@@ -192,6 +192,10 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, con
   wl_task_load(task, ws, batch);
   wl_tape_forward(task->tape, ws->tape, theta, phi, NULL);
   wl_tape_reverse(task->tape, ws->tape, NULL, NULL);
+  wl_task_hvp_here(task, ws, v, hv_theta, hv_phi);
+}
+
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
   wl_tape_tangent(task->tape, ws->tape, v, NULL, NULL, hv_theta, hv_phi);
 }
 

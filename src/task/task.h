@@ -114,6 +114,9 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, con
 /* omega(theta) [2] of the bound episode, for families with a warp_domain. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
+/* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken, whose
+ * theta and phi still hold what they held: nothing is run again. */
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
 /* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy);

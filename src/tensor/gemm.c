@@ -9,8 +9,8 @@
 
 #include "tensor/kernels.h"
 
-/* m n k below which plain loops win, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
-enum { SMALL_NN = 4000, SMALL_NT = 400, SMALL_TN = 2000 };
+/* m n k below which our kernels win, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
+enum { SMALL = 2000000 };
 
 #ifdef WL_DOUBLE
 #define WL_BLAS_GEMM cblas_dgemm
@@ -34,7 +34,7 @@ static void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, i
 void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
   if (n == 1) /* a column B is a row B^T */
     wl_kernels()->nt(m, 1, k, a, b, c, keep);
-  else if (m == 1 || k == 1 || is_below(SMALL_NN, m, n, k))
+  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k))
     wl_kernels()->nn(m, n, k, a, b, c, keep);
   else
     blas(CblasNoTrans, CblasNoTrans, m, n, k, a, b, c, keep);
@@ -43,7 +43,7 @@ void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
   if (k == 1) /* a column B is a row B^T */
     wl_kernels()->nn(m, n, 1, a, b, c, keep);
-  else if (m == 1 || n == 1 || is_below(SMALL_NT, m, n, k))
+  else if (m == 1 || n == 1 || is_below(SMALL, m, n, k))
     wl_kernels()->nt(m, n, k, a, b, c, keep);
   else
     blas(CblasNoTrans, CblasTrans, m, n, k, a, b, c, keep);
@@ -52,7 +52,7 @@ void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
   if (n == 1) /* C^T = B^T A */
     wl_kernels()->nn(1, m, k, b, a, c, keep);
-  else if (m == 1 || k == 1 || is_below(SMALL_TN, m, n, k))
+  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k))
     wl_kernels()->tn(m, n, k, a, b, c, keep);
   else
     blas(CblasTrans, CblasNoTrans, m, n, k, a, b, c, keep);

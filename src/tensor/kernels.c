@@ -1,21 +1,16 @@
-/* kernels.c - exponentials over arrays and small matrix products, compiled per instruction set.
+/* kernels.c - exponentials over arrays, compiled per instruction set, and the table of its kernels.
  *
  * float32: exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 in two parts
  * (Cody and Waite), p = e^r - 1 by its Taylor polynomial of degree 7, |r| <= 0.347, so that
  * neither exp nor exp - 1 loses digits. The polynomial's error is 2e-8 of p. Then
  *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
  * No branches, so that the compiler puts elements in SIMD lanes. float64 calls libm. */
-#include "tensor/kernels.h"
-
 #include <math.h>
 #include <string.h>
 
-#ifndef WL_VARIANT
-#define WL_VARIANT baseline
-#endif
-#define WL_JOIN_(a, b) a##b
-#define WL_JOIN(a, b) WL_JOIN_(a, b)
-#define TABLE WL_JOIN(wl_kernels_, WL_VARIANT)
+#include "tensor/kernels_impl.h"
+
+#define TABLE WL_JOIN(wl_, kernels, WL_VARIANT)
 
 #ifdef WL_DOUBLE
 
@@ -90,56 +85,13 @@ static void map_elu(int64_t n, const wl_real *restrict x, wl_real *restrict y) {
   }
 }
 
-static void clear(int64_t count, wl_real *c, bool keep) {
-  if (!keep) memset(c, 0, (size_t)count * sizeof *c);
-}
-
-static void gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *restrict c,
-                    bool keep) {
-  clear(m * n, c, keep);
-  for (int64_t i = 0; i < m; ++i)
-    for (int64_t p = 0; p < k; ++p) {
-      const wl_real x = a[i * k + p];
-      for (int64_t j = 0; j < n; ++j) c[i * n + j] += x * b[p * n + j];
-    }
-}
-
-static void gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *restrict c,
-                    bool keep) {
-  clear(m * n, c, keep);
-  for (int64_t p = 0; p < k; ++p)
-    for (int64_t i = 0; i < m; ++i) {
-      const wl_real x = a[p * m + i];
-      for (int64_t j = 0; j < n; ++j) c[i * n + j] += x * b[p * n + j];
-    }
-}
-
-/* Sum of x[i] y[i] in eight fixed lanes, so that it vectorises and always rounds alike. */
-static wl_real dot(int64_t n, const wl_real *restrict x, const wl_real *restrict y) {
-  enum { LANES = 8 };
-  wl_real lane[LANES] = {0};
-  int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int l = 0; l < LANES; ++l) lane[l] += x[i + l] * y[i + l];
-  wl_real sum = ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-  for (; i < n; ++i) sum += x[i] * y[i];
-  return sum;
-}
-
-static void gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *restrict c,
-                    bool keep) {
-  for (int64_t i = 0; i < m; ++i)
-    for (int64_t j = 0; j < n; ++j) {
-      const wl_real sum = dot(k, a + i * k, b + j * k);
-      c[i * n + j] = keep ? c[i * n + j] + sum : sum;
-    }
-}
-
 extern const wl_kernel_table TABLE;
 const wl_kernel_table TABLE = {.exp = map_exp,
                                .sigmoid = map_sigmoid,
                                .tanh = map_tanh,
                                .elu = map_elu,
-                               .nn = gemm_nn,
-                               .nt = gemm_nt,
-                               .tn = gemm_tn};
+                               .nn = WL_KERNEL(nn),
+                               .nt = WL_KERNEL(nt),
+                               .tn = WL_KERNEL(tn),
+                               .spread = WL_KERNEL(spread),
+                               .dots = WL_KERNEL(dots)};

@@ -1,6 +1,8 @@
-# kernels.c once for each instruction set; kernels_pick.c chooses at run time.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  wl_add_variant(kernels.c avx512 FLAGS -march=x86-64-v4 -mprefer-vector-width=512)
-  wl_add_variant(kernels.c avx2 FLAGS -march=x86-64-v3)
-endif()
-wl_add_variant(kernels.c baseline)
+# The kernels once for each instruction set; kernels_pick.c chooses at run time.
+foreach(kernel_source kernels.c kernels_gemm.c)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    wl_add_variant(${kernel_source} avx512 FLAGS -march=x86-64-v4 -mprefer-vector-width=512)
+    wl_add_variant(${kernel_source} avx2 FLAGS -march=x86-64-v3)
+  endif()
+  wl_add_variant(${kernel_source} baseline)
+endforeach()

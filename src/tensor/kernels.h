@@ -1,7 +1,7 @@
 /* kernels.h - the loops worth compiling for each instruction set. Private to tensor.
  *
- * One source, kernels.c, becomes one table for each instruction set; wl_kernels picks at run
- * time. Results depend on the kind of processor, never on addresses or threads. */
+ * The sources kernels.c and kernels_gemm.c become one table for each instruction set; wl_kernels
+ * picks at run time. Results depend on the kind of processor, never on addresses or threads. */
 #ifndef WL_TENSOR_KERNELS_H
 #define WL_TENSOR_KERNELS_H
 
@@ -14,11 +14,25 @@ typedef void (*wl_map_kernel)(int64_t n, const wl_real *x, wl_real *y);
 typedef void (*wl_gemm_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                                bool keep);
 
+/* A matrix of which element (i, p) is data[i row + p step]. */
+typedef struct wl_strided {
+  const wl_real *data;
+  int64_t row, step;
+} wl_strided;
+
+/* Products with rows of B at b + at[.]: C (m,n) of row length ldc = A B, or += with keep. */
+typedef void (*wl_spread_kernel)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b, const int64_t *at,
+                                 wl_real *c, int64_t ldc, bool keep); /* row p of B, n long, at b + at[p] */
+typedef void (*wl_dots_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t lda, const wl_real *b,
+                               const int64_t *at, wl_real *c, int64_t ldc, bool keep); /* row j of B^T, k long */
+
 typedef struct wl_kernel_table {
   wl_map_kernel exp, sigmoid, tanh, elu;
   wl_gemm_kernel nn; /* A (m,k), B (k,n) */
   wl_gemm_kernel nt; /* A (m,k), B (n,k) */
   wl_gemm_kernel tn; /* A (k,m), B (k,n) */
+  wl_spread_kernel spread;
+  wl_dots_kernel dots;
 } wl_kernel_table;
 
 /* The table for this processor. */

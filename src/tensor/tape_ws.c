@@ -38,6 +38,31 @@ static size_t lay_out(const wl_tape *t, int with_tangent, unsigned char *arena, 
   return used;
 }
 
+static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
+  const wl_cell *const cell = &ws->cells[i];
+  return (wl_operand){.node = &ws->tape->nodes[i],
+                      .value = cell->value,
+                      .labels = cell->labels,
+                      .grad = cell->grad,
+                      .graddot = cell->graddot,
+                      .keep = keep};
+}
+
+/* All of a call that stays the same from pass to pass. */
+static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
+  const wl_tape_node *const node = &ws->tape->nodes[i];
+  const wl_cell *const cell = &ws->cells[i];
+  wl_op_call call = {.node = node,
+                     .value = cell->value,
+                     .grad = cell->grad,
+                     .dot = cell->dot,
+                     .graddot = cell->graddot,
+                     .saved = cell->saved,
+                     .temp = ws->temp};
+  for (int k = 0; node->op && k < node->op->arity; ++k) call.in[k] = operand_of(ws, node->in[k], node->keep[k]);
+  return call;
+}
+
 wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out) {
   WL_CHECK(t->loss >= 0);
   wl_tape_ws *ws = NULL;
@@ -45,8 +70,10 @@ wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out
   ws->tape = t;
   wl_status status = WL_OK;
   WL_TRY_GOTO(status, WL_NEW(ws->cells, t->count), fail);
+  WL_TRY_GOTO(status, WL_NEW(ws->calls, t->count), fail);
   WL_TRY_GOTO(status, WL_NEW(ws->arena, lay_out(t, with_tangent, NULL, NULL)), fail);
   lay_out(t, with_tangent, ws->arena, ws);
+  for (int i = 0; i < t->count; ++i) ws->calls[i] = call_of(ws, i);
   *out = ws;
   return WL_OK;
 fail:
@@ -57,13 +84,15 @@ fail:
 void wl_tape_ws_destroy(wl_tape_ws **ws) {
   if (!ws || !*ws) return;
   wl_free((*ws)->cells);
+  wl_free((*ws)->calls);
   wl_free((*ws)->arena);
   wl_free(*ws);
   *ws = NULL;
 }
 
 size_t wl_tape_ws_bytes(const wl_tape *t, int with_tangent) {
-  return sizeof(wl_tape_ws) + (size_t)t->count * sizeof(wl_cell) + lay_out(t, with_tangent, NULL, NULL);
+  return sizeof(wl_tape_ws) + (size_t)t->count * (sizeof(wl_cell) + sizeof(wl_op_call)) +
+         lay_out(t, with_tangent, NULL, NULL);
 }
 
 wl_real *wl_tape_input_data(wl_tape_ws *ws, wl_node input) { return ws->cells[input].value; }

@@ -16,6 +16,8 @@ typedef struct wl_cell {
 struct wl_tape_ws {
   const wl_tape *tape; /* borrowed */
   wl_cell *cells;      /* [tape->count] */
+  wl_op_call *calls;   /* [tape->count] operators ready to be called, but for the caller's vectors */
+  unsigned moving;     /* parameters along which the calls' dots were last set */
   unsigned char *arena;
   void *temp;                /* [tape->temp_bytes] */
   const wl_real *theta, *phi; /* of the last forward, borrowed until the last pass at them */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/finite.h"
 #include "unroll/window_impl.h"
 
 /* w_k of a window of `steps` steps; a list is aligned to its end in a shortened last window. */
@@ -91,7 +92,7 @@ static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot, 
   const wl_batch batch = last_inner ? wl_inner_batch(run->unit, run->t0 + k)
                                     : (wl_batch){WL_FOR_OUTER_BATCH, ws->spec.outer_split, drawn};
   wl_real *gradient = ws->with_gradient ? out : NULL;
-  return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws), gradient,
+  return wl_task_loss(ws->task, ws->outer_task_ws, &batch, theta, wl_ws_warp(ws), gradient,
                       ws->with_gradient ? ws->warp_grad : NULL);
 }
 
@@ -120,7 +121,8 @@ static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot, 
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
-  return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
+  ws->held = k;
+  return wl_task_loss(ws->task, ws->task_ws, &batch, wl_ws_theta(ws, slot, theta), wl_ws_warp(ws),
                       ws->g + trace_slot(ws, slot) * ws->plan.pad, shared ? ws->warp_grad : NULL);
 }
 
@@ -172,6 +174,7 @@ static void close_path(wl_window_run_state *run) {
   const wl_initialisation *init = path_learner(run);
   if (!init) return;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + run->steps);
+  ws->held = -1;
   close_segment(run, init->ops->losses ? wl_task_loss(ws->task, ws->task_ws, &batch, run->unit->theta, wl_ws_warp(ws),
                                                       NULL, NULL)
                                        : NAN);
@@ -217,12 +220,6 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-static bool all_finite(const wl_real *values, int64_t n) {
-  for (int64_t i = 0; i < n; i++)
-    if (!isfinite(values[i])) return false;
-  return true;
-}
-
 /* Over the losses at theta_0 .. theta_steps, the last of which may be the non-finite one. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
@@ -246,6 +243,8 @@ static double sum_of_weights(const wl_window_spec *spec, int64_t steps) {
 wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
                         wl_step_observer observer, void *observer_context, wl_window_result *result) {
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
+  if (ws->outer_task_ws != ws->task_ws) WL_TRY(wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode));
+  ws->held = -1;
   wl_window_run_state run = {.ws = ws, .unit = unit, .t0 = unit->t, .steps = steps, .phi_grad = phi_grad};
   run.weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
@@ -259,11 +258,11 @@ wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *
   if (going) live_end(&run, result);
   if (going) close_path(&run);
   if (started) summarise(&run, result);
-  result->finite = going && isfinite(result->meta_loss) && all_finite(unit->theta, ws->plan.n);
+  result->finite = going && isfinite(result->meta_loss) && wl_finite_reals(unit->theta, ws->plan.n);
   unit->stopped = !result->finite;
   if (losses) memcpy(losses, ws->outer_loss, (size_t)(result->steps + (going ? 1 : 0)) * sizeof *losses);
   if (!result->finite || !phi_grad) return WL_OK;
   if (ws->with_gradient && wl_model_needs_adjoint(ws->model)) wl_window_backward(&run);
-  for (int64_t i = 0; result->finite && i < ws->model->phi.size; i++) result->finite = isfinite(phi_grad[i]);
+  result->finite = wl_finite_doubles(phi_grad, ws->model->phi.size);
   return WL_OK;
 }

@@ -23,7 +23,9 @@ struct wl_unroll_ws {
   wl_window_spec spec;
   wl_window_plan plan;
   bool with_gradient;
-  wl_task_ws *task_ws;
+  wl_task_ws *task_ws;       /* inner losses */
+  wl_task_ws *outer_task_ws; /* outer losses; == task_ws in first order */
+  int64_t held;              /* second order: step of the window whose gradient task_ws holds, -1: none */
   wl_rule_ws *rule_ws;
   wl_real *phi;          /* [phi.size] phi in working precision */
   wl_real *u, *scratch;  /* [pad] update; preconditioner scratch */
@@ -58,6 +60,10 @@ typedef struct wl_window_run_state {
   double path_loss;   /* inner loss at the last step's start, where theta_0 is learned from the path */
 } wl_window_run_state;
 
+/* The step's parameters where they stay put until the backward pass: their trace, if there is one. */
+static inline const wl_real *wl_ws_theta(const wl_unroll_ws *ws, int64_t slot, const wl_real *live) {
+  return ws->plan.history ? ws->theta + slot * ws->plan.pad : live;
+}
 static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
 }

@@ -97,6 +97,8 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
   WL_TRY(wl_task_ws_create(ws->task, ws->plan.history, &ws->task_ws));
+  if (ws->plan.history) WL_TRY(wl_task_ws_create(ws->task, false, &ws->outer_task_ws));
+  else ws->outer_task_ws = ws->task_ws;
   return wl_rule_ws_create(ws->model->rule, ws->plan.blocks, threads, &ws->rule_ws);
 }
 
@@ -137,6 +139,8 @@ void wl_unroll_ws_destroy(wl_unroll_ws **at) {
   wl_free(ws->warp_grad);
   wl_free(ws->weight);
   wl_free(ws->outer_loss);
+  if (ws->outer_task_ws == ws->task_ws) ws->outer_task_ws = NULL;
+  wl_task_ws_destroy(&ws->outer_task_ws);
   wl_task_ws_destroy(&ws->task_ws);
   wl_rule_ws_destroy(&ws->rule_ws);
   wl_free(ws);
@@ -153,6 +157,7 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
   for (int i = 0; i < N_BUFFERS; i++) reals += list[i].reals;
   return reals * (int64_t)sizeof(wl_real) + 2 * (spec->steps + 1) * (int64_t)sizeof(double) +
          (int64_t)wl_task_ws_bytes(task, ws.plan.history) +
+         (ws.plan.history ? (int64_t)wl_task_ws_bytes(task, false) : 0) +
          (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
 }
 
