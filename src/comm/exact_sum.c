@@ -15,7 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/finite.h"
 #include "comm/comm.h"
 #include "comm/comm_impl.h"
 
@@ -56,15 +55,21 @@ static int bits_of(int64_t total) {
 /* The largest magnitude; infinite when a value is not finite, NaN included. A maximum is the same in
  * any order: lanes, so that it vectorises. */
 static double largest_magnitude(const double *x, int64_t count) {
-  enum { LANES = 8 };
-  if (!wl_finite_doubles(x, count)) return INFINITY;
-  double lane[LANES] = {0}, largest = 0.0;
+  enum { LANES = 4 };
+  double lane[LANES] = {0}, zero[LANES] = {0}; /* zero: sums of 0 x, NaN where x is not finite */
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES)
-    for (int l = 0; l < LANES; l++) lane[l] = fabs(x[i + l]) > lane[l] ? fabs(x[i + l]) : lane[l];
-  for (; i < count; i++) largest = fmax(largest, fabs(x[i]));
-  for (int l = 0; l < LANES; l++) largest = fmax(largest, lane[l]);
-  return largest;
+    for (int l = 0; l < LANES; l++) {
+      lane[l] = fabs(x[i + l]) > lane[l] ? fabs(x[i + l]) : lane[l];
+      zero[l] += 0.0 * x[i + l];
+    }
+  for (; i < count; i++) {
+    lane[0] = fabs(x[i]) > lane[0] ? fabs(x[i]) : lane[0];
+    zero[0] += 0.0 * x[i];
+  }
+  const double low = lane[0] > lane[1] ? lane[0] : lane[1], high = lane[2] > lane[3] ? lane[2] : lane[3];
+  if (!(zero[0] + zero[1] + zero[2] + zero[3] == 0.0)) return INFINITY;
+  return low > high ? low : high;
 }
 
 static void find_maxima(const summing *s) {

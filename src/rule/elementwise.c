@@ -341,11 +341,8 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
   }
 }
 
-/* lam <- lam + thetabar + w_k grad L_out(theta_k). A weight of zero skips the gradient, which
- * need not be there. */
-static void advance_lam(const wl_rule_chunk *chunk, int64_t k, int64_t at, const wl_real *thetabar,
-                        wl_real *lam) {
-  for (int l = 0; l < WL_LANES; l++) lam[l] += thetabar[l];
+/* lam += w_k grad L_out(theta_k). A weight of zero skips the gradient, which need not be there. */
+static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
   const wl_real *grad = chunk->loss_grad + at;
@@ -357,7 +354,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   const wl_elementwise *rule = e->definition;
   const int64_t size = rule->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
-  _Alignas(WL_ALIGN) wl_real gbar[WL_LANES];
+  _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
   wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS]; /* what vjp leaves out of it is zero where it is read */
   wl_real *lam = chunk->lam + block * WL_LANES;
@@ -367,10 +364,10 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     const int64_t at = (k * chunk->blocks + block) * WL_LANES;
     rule->vjp(w->lanes + k * rule->scalars, chunk->g + at, rule->reads_theta ? chunk->theta + at : NULL,
-              s + k * size, s + (k + 1) * size, lam, mu, gbar, thetabar, bar);
+              s + k * size, s + (k + 1) * size, lam, mu, chunk->gbar ? chunk->gbar + at : unwanted, thetabar, bar);
     if (learns) gather(e, w, k, block, bar);
-    if (chunk->gbar != NULL) memcpy(chunk->gbar + at, gbar, sizeof gbar);
-    advance_lam(chunk, k, at, thetabar, lam);
+    for (int l = 0; rule->reads_theta && l < WL_LANES; l++) lam[l] += thetabar[l];
+    add_loss_gradient(chunk, k, at, lam);
   }
 }
 

@@ -200,8 +200,12 @@ static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl
 /* Lane sums pay where there are many terms, or too few rows for writing B^T out. */
 void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
   enum { BLOCK = 64, SOME_ROWS = 16 };
-  if (n > 1 && (k < LANES || (k < SHORT && m >= SOME_ROWS))) {
+  if (n > 1 && m > 1 && (k < LANES || (k < SHORT && m >= SOME_ROWS))) {
     nt_short(m, n, k, a, b, c, keep);
+    return;
+  }
+  if (n == 1 && m > 1) { /* C^T = B A^T fills tiles */
+    WL_KERNEL(nt)(1, m, k, b, a, c, keep);
     return;
   }
   int64_t at[BLOCK];

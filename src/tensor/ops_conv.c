@@ -3,134 +3,210 @@
  *   y_{b,o,i,j} = sum_{c,k,l} w_{o,c,k,l} x_{b,c, i s + k - p, j s + l - p}     x is 0 outside
  *   H' = (H + 2 p - kh) / s + 1, W' alike
  *
- * Image by image as a matrix product, with K = C kh kw, P = H' W' and `unfold` the map that
- * copies each window into a column (zeros for padding); `fold` is its transpose:
+ * Image by image as matrix products in which no window is copied. With the image in a frame of zeros,
+ * rows of V = W + 2 p elements, line q = (c, k, l) of the matrix of windows is the frame itself from
+ * at_q = (c (H + 2 p) + k) V + l on: output (i, j) of stride 1 is its element i V + j. The kw - 1
+ * elements at the end of each row belong to no output; they are computed and left out, and a stride
+ * picks every s-th row and column of what is left.
  *
- *   y_b (O,P) = w (O,K) unfold(x_b) (K,P)
- *   xbar_b   += fold(w^T ybar_b)
- *   wbar     += sum_b ybar_b unfold(x_b)^T
- *
- * One buffer (K,P) serves all images; a filter of 1 x 1 with stride 1 needs none. */
+ *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]                        spread
+ *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]   the same, q' = (o, k, l)
+ *   wbar[o, q]     += sum_b sum_n ybar_b[o, n] frame(x_b)[at_q + n]             dots */
 #include <limits.h>
 #include <string.h>
 
-#include "tensor/gemm.h"
+#include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
+
+enum { STRIPE = 16 }; /* lengths n are rounded up to whole vectors of any instruction set */
+
+/* A convolution of stride 1 over frames: `in` planes of height x width to `out` planes of which the first
+ * `rows` rows and `columns` columns are outputs. */
+typedef struct conv_frame {
+  int64_t in, out, height, width, rows, columns;
+  int64_t kernel_height, kernel_width;
+  int64_t terms;  /* in kh kw: lines of the matrix of windows */
+  int64_t length; /* elements of an output plane, whole stripes */
+} conv_frame;
 
 typedef struct conv_shape {
   int64_t batch, channels, height, width; /* of x */
   int64_t filters, kernel_height, kernel_width;
   int64_t out_height, out_width;
   int64_t stride, pad;
-  int64_t k, p; /* C kh kw, H' W' */
-  bool direct;  /* unfold is the identity */
 } conv_shape;
 
 static conv_shape shape_of(const wl_tape_node *y, const wl_tape_node *x, const wl_tape_node *w) {
-  conv_shape s = {.batch = x->shape[0], .channels = x->shape[1], .height = x->shape[2], .width = x->shape[3]};
-  s.filters = w->shape[0];
-  s.kernel_height = w->shape[2];
-  s.kernel_width = w->shape[3];
-  s.out_height = y->shape[2];
-  s.out_width = y->shape[3];
-  s.stride = y->stride;
-  s.pad = y->pad;
-  s.k = s.channels * s.kernel_height * s.kernel_width;
-  s.p = s.out_height * s.out_width;
-  s.direct = s.kernel_height == 1 && s.kernel_width == 1 && s.stride == 1 && s.pad == 0;
-  return s;
+  return (conv_shape){.batch = x->shape[0], .channels = x->shape[1], .height = x->shape[2], .width = x->shape[3],
+                      .filters = w->shape[0], .kernel_height = w->shape[2], .kernel_width = w->shape[3],
+                      .out_height = y->shape[2], .out_width = y->shape[3], .stride = y->stride, .pad = y->pad};
 }
 
 static conv_shape shape_of_call(const wl_op_call *c) { return shape_of(c->node, c->in[0].node, c->in[1].node); }
 
-/* The outputs [*first, *end) along one axis whose input i s + offset lies in [0, size). */
-static void inside(int64_t offset, int64_t stride, int64_t size, int64_t outputs, int64_t *first, int64_t *end) {
+static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t height, int64_t width) {
+  conv_frame f = {.in = in, .out = out, .height = height, .width = width,
+                  .rows = height - s->kernel_height + 1, .columns = width - s->kernel_width + 1,
+                  .kernel_height = s->kernel_height, .kernel_width = s->kernel_width,
+                  .terms = in * s->kernel_height * s->kernel_width};
+  f.length = (f.rows * width + STRIPE - 1) / STRIPE * STRIPE;
+  return f;
+}
+
+/* x to y, and ybar to xbar: there the frame is what lets every input meet every tap of the filter. */
+static conv_frame forward_frame(const conv_shape *s) {
+  return frame_of(s, s->channels, s->filters, s->height + 2 * s->pad, s->width + 2 * s->pad);
+}
+
+static conv_frame backward_frame(const conv_shape *s) {
+  return frame_of(s, s->filters, s->channels, s->height + s->kernel_height - 1, s->width + s->kernel_width - 1);
+}
+
+/* Scratch of a pass: the frame, a plane set of outputs, the filter turned round, at_q. */
+typedef struct conv_scratch {
+  wl_real *frame, *planes, *filter;
+  int64_t *at;
+} conv_scratch;
+
+/* A frame and what windows of its last line reach behind it. */
+static int64_t frame_reals(const conv_frame *f) {
+  return f->in * f->height * f->width + f->kernel_width + STRIPE;
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Reals of frame, planes and filter for either direction, whole stripes; and the lines of `at`. */
+static void scratch_sizes(const conv_shape *s, int64_t reals[3], int64_t *lines) {
+  const conv_frame f = forward_frame(s), b = backward_frame(s);
+  const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)), larger(f.out * f.length, b.out * b.length),
+                           s->filters * f.terms};
+  for (int i = 0; i < 3; ++i) reals[i] = (sizes[i] + STRIPE - 1) / STRIPE * STRIPE;
+  *lines = larger(f.terms, b.terms);
+}
+
+static conv_scratch scratch_of(const conv_shape *s, void *temp) {
+  int64_t reals[3], lines;
+  scratch_sizes(s, reals, &lines);
+  conv_scratch c = {.frame = temp};
+  c.planes = c.frame + reals[0];
+  c.filter = c.planes + reals[1];
+  c.at = (int64_t *)(c.filter + reals[2]);
+  return c;
+}
+
+static void list_lines(const conv_frame *f, int64_t *at) {
+  for (int64_t c = 0, q = 0; c < f->in; ++c)
+    for (int64_t k = 0; k < f->kernel_height; ++k)
+      for (int64_t l = 0; l < f->kernel_width; ++l) at[q++] = (c * f->height + k) * f->width + l;
+}
+
+/* Row i of an image at row i stride + down of the frame, column j at column j stride + right; what
+ * falls outside is left out, the rest of the frame is zero. */
+typedef struct placement {
+  int64_t rows, columns; /* of the image */
+  int64_t down, right, stride;
+} placement;
+
+/* The [*first, *end) of [0, count) for which i stride + offset lies in [0, size). */
+static void inside(int64_t offset, int64_t stride, int64_t size, int64_t count, int64_t *first, int64_t *end) {
   *first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
   *end = size > offset ? (size - offset + stride - 1) / stride : 0;
-  if (*end > outputs) *end = outputs;
+  if (*end > count) *end = count;
   if (*first > *end) *first = *end;
 }
 
-/* One row of a column block: out_j = row[j s + offset], 0 outside. */
-static void unfold_row(const conv_shape *s, const wl_real *row, int64_t offset, wl_real *out) {
-  int64_t first, end;
-  inside(offset, s->stride, s->width, s->out_width, &first, &end);
-  for (int64_t j = 0; j < first; ++j) out[j] = 0;
-  for (int64_t j = first; j < end; ++j) out[j] = row[j * s->stride + offset];
-  for (int64_t j = end; j < s->out_width; ++j) out[j] = 0;
+static void place_row(const placement *p, int64_t first, int64_t end, const wl_real *restrict from, wl_real *restrict to) {
+  if (p->stride == 1)
+    memcpy(to + first + p->right, from + first, (size_t)(end - first) * sizeof *to);
+  else
+    for (int64_t j = first; j < end; ++j) to[j * p->stride + p->right] = from[j];
 }
 
-/* Its transpose: row[j s + offset] += in_j. */
-static void fold_row(const conv_shape *s, const wl_real *in, int64_t offset, wl_real *row) {
-  int64_t first, end;
-  inside(offset, s->stride, s->width, s->out_width, &first, &end);
-  for (int64_t j = first; j < end; ++j) row[j * s->stride + offset] += in[j];
+static void fill_frame(const conv_frame *f, placement p, const wl_real *image, wl_real *frame) {
+  int64_t top, bottom, left, right;
+  inside(p.down, p.stride, f->height, p.rows, &top, &bottom);
+  inside(p.right, p.stride, f->width, p.columns, &left, &right);
+  memset(frame, 0, (size_t)frame_reals(f) * sizeof *frame);
+  for (int64_t c = 0; c < f->in; ++c)
+    for (int64_t i = top; i < bottom; ++i)
+      place_row(&p, left, right, image + (c * p.rows + i) * p.columns,
+                frame + (c * f->height + i * p.stride + p.down) * f->width);
 }
 
-/* Where line q = (c, k, l) of the (K,P) matrix reads: plane c, vertical and horizontal offset. */
-typedef struct conv_tap {
-  int64_t plane, down, right;
-} conv_tap;
-
-static conv_tap tap_of(const conv_shape *s, int64_t q) {
-  const int64_t window = s->kernel_height * s->kernel_width;
-  return (conv_tap){q / window, q % window / s->kernel_width - s->pad, q % s->kernel_width - s->pad};
+/* Output planes of length f->length with the gradient's rows in them, zero elsewhere. */
+static void fill_planes(const conv_frame *f, placement p, const wl_real *image, wl_real *planes) {
+  memset(planes, 0, (size_t)(f->out * f->length) * sizeof *planes);
+  for (int64_t o = 0; o < f->out; ++o)
+    for (int64_t i = 0; i < p.rows; ++i)
+      place_row(&p, 0, p.columns, image + (o * p.rows + i) * p.columns, planes + o * f->length + i * p.stride * f->width);
 }
 
-/* (C,H,W) -> (K,P); the image itself where the two are the same. */
-static const wl_real *unfold(const conv_shape *s, const wl_real *image, wl_real *columns) {
-  if (s->direct) return image;
-  for (int64_t q = 0; q < s->k; ++q) {
-    const conv_tap tap = tap_of(s, q);
-    for (int64_t i = 0; i < s->out_height; ++i) {
-      const int64_t line = i * s->stride + tap.down;
-      wl_real *const out = columns + q * s->p + i * s->out_width;
-      if (line < 0 || line >= s->height)
-        memset(out, 0, (size_t)s->out_width * sizeof *out);
-      else
-        unfold_row(s, image + (tap.plane * s->height + line) * s->width, tap.right, out);
+/* Every stride-th output of the planes. */
+static void take_outputs(const conv_frame *f, placement p, const wl_real *restrict planes, wl_real *restrict out,
+                         bool keep) {
+  for (int64_t o = 0; o < f->out; ++o)
+    for (int64_t i = 0; i < p.rows; ++i) {
+      const wl_real *const from = planes + o * f->length + i * p.stride * f->width;
+      wl_real *const to = out + (o * p.rows + i) * p.columns;
+      if (p.stride == 1) WL_FOR_EACH_PUT(j, p.columns, to, keep, from[j]);
+      else WL_FOR_EACH_PUT(j, p.columns, to, keep, from[j * p.stride]);
     }
-  }
-  return columns;
 }
 
-/* (K,P) added into (C,H,W) */
-static void fold(const conv_shape *s, const wl_real *columns, wl_real *image) {
-  for (int64_t q = 0; q < s->k; ++q) {
-    const conv_tap tap = tap_of(s, q);
-    for (int64_t i = 0; i < s->out_height; ++i) {
-      const int64_t line = i * s->stride + tap.down;
-      if (line < 0 || line >= s->height) continue;
-      fold_row(s, columns + q * s->p + i * s->out_width, tap.right,
-               image + (tap.plane * s->height + line) * s->width);
-    }
-  }
+static placement image_in_frame(const conv_shape *s) {
+  return (placement){s->height, s->width, s->pad, s->pad, 1};
 }
 
-static void conv_product(const wl_op_call *c, const wl_real *x, const wl_real *w, wl_real *y, bool keep) {
-  const conv_shape s = shape_of_call(c);
+static placement output(const conv_shape *s) { return (placement){s->out_height, s->out_width, 0, 0, s->stride}; }
+
+static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real *w, wl_real *y, bool keep) {
+  const conv_shape s = shape_of_call(call);
+  const conv_frame f = forward_frame(&s);
+  const conv_scratch t = scratch_of(&s, call->temp);
+  const wl_spread_kernel spread = wl_kernels()->spread;
+  list_lines(&f, t.at);
   for (int64_t b = 0; b < s.batch; ++b) {
-    const wl_real *const columns = unfold(&s, x + b * s.channels * s.height * s.width, c->temp);
-    wl_gemm_nn(s.filters, s.p, s.k, w, columns, y + b * s.filters * s.p, keep);
+    fill_frame(&f, image_in_frame(&s), x + b * s.channels * s.height * s.width, t.frame);
+    spread(f.out, f.length, f.terms, (wl_strided){w, f.terms, 1}, t.frame, t.at, t.planes, f.length, false);
+    take_outputs(&f, output(&s), t.planes, y + b * s.filters * s.out_height * s.out_width, keep);
   }
 }
 
-static void conv_pull_image(const wl_op_call *c, const wl_real *gy, const wl_real *w, wl_real *gx, bool keep) {
-  const conv_shape s = shape_of_call(c);
-  const int64_t pixels = s.channels * s.height * s.width;
-  if (!keep && !s.direct) memset(gx, 0, (size_t)(s.batch * pixels) * sizeof *gx);
+/* w (O,C,kh,kw) as (C, O kh kw) with both axes of the kernel reversed. */
+static void turn_filter(const conv_shape *s, const wl_real *w, wl_real *turned) {
+  const int64_t taps = s->kernel_height * s->kernel_width;
+  for (int64_t c = 0; c < s->channels; ++c)
+    for (int64_t o = 0; o < s->filters; ++o)
+      for (int64_t q = 0; q < taps; ++q)
+        turned[(c * s->filters + o) * taps + q] = w[(o * s->channels + c) * taps + taps - 1 - q];
+}
+
+static void conv_pull_image(const wl_op_call *call, const wl_real *gy, const wl_real *w, wl_real *gx, bool keep) {
+  const conv_shape s = shape_of_call(call);
+  const conv_frame f = backward_frame(&s);
+  const conv_scratch t = scratch_of(&s, call->temp);
+  const placement in_frame = {s.out_height, s.out_width, s.kernel_height - 1 - s.pad, s.kernel_width - 1 - s.pad, s.stride};
+  const placement whole = {s.height, s.width, 0, 0, 1};
+  const wl_spread_kernel spread = wl_kernels()->spread;
+  list_lines(&f, t.at);
+  turn_filter(&s, w, t.filter);
   for (int64_t b = 0; b < s.batch; ++b) {
-    wl_real *const columns = s.direct ? gx + b * pixels : c->temp;
-    wl_gemm_tn(s.k, s.p, s.filters, w, gy + b * s.filters * s.p, columns, s.direct && keep);
-    if (!s.direct) fold(&s, columns, gx + b * pixels);
+    fill_frame(&f, in_frame, gy + b * s.filters * s.out_height * s.out_width, t.frame);
+    spread(f.out, f.length, f.terms, (wl_strided){t.filter, f.terms, 1}, t.frame, t.at, t.planes, f.length, false);
+    take_outputs(&f, whole, t.planes, gx + b * s.channels * s.height * s.width, keep);
   }
 }
 
-static void conv_pull_filter(const wl_op_call *c, const wl_real *x, const wl_real *gy, wl_real *gw, bool keep) {
-  const conv_shape s = shape_of_call(c);
+static void conv_pull_filter(const wl_op_call *call, const wl_real *x, const wl_real *gy, wl_real *gw, bool keep) {
+  const conv_shape s = shape_of_call(call);
+  const conv_frame f = forward_frame(&s);
+  const conv_scratch t = scratch_of(&s, call->temp);
+  const wl_dots_kernel dots = wl_kernels()->dots;
+  list_lines(&f, t.at);
   for (int64_t b = 0; b < s.batch; ++b) {
-    const wl_real *const columns = unfold(&s, x + b * s.channels * s.height * s.width, c->temp);
-    wl_gemm_nt(s.filters, s.k, s.p, gy + b * s.filters * s.p, columns, gw, keep || b > 0);
+    fill_frame(&f, image_in_frame(&s), x + b * s.channels * s.height * s.width, t.frame);
+    fill_planes(&f, output(&s), gy + b * s.filters * s.out_height * s.out_width, t.planes);
+    dots(f.out, f.terms, f.length, t.planes, f.length, t.frame, t.at, gw, f.terms, keep || b > 0);
   }
 }
 
@@ -147,6 +223,22 @@ const wl_tape_op wl_tape_op_conv2d = {.name = "conv2d",
                                       .product = conv_product,
                                       .pull_a = conv_pull_image,
                                       .pull_b = conv_pull_filter};
+
+static size_t scratch_bytes(const conv_shape *s) {
+  int64_t reals[3], lines;
+  scratch_sizes(s, reals, &lines);
+  return (size_t)(reals[0] + reals[1] + reals[2]) * sizeof(wl_real) + (size_t)lines * sizeof(int64_t);
+}
+
+/* Sizes whose scratch can be counted without overflow. */
+static bool is_countable(const conv_shape *s) {
+  int64_t image, filter;
+  return s->pad <= INT_MAX / 4 &&
+         !__builtin_mul_overflow((s->height + 2 * s->pad + s->kernel_height) * (s->width + 2 * s->pad + s->kernel_width),
+                                 s->channels + s->filters, &image) &&
+         !__builtin_mul_overflow(s->kernel_height * s->kernel_width, s->channels * s->filters, &filter) &&
+         image < INT_MAX && filter < INT_MAX;
+}
 
 wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad) {
   const wl_tape_op *op = &wl_tape_op_conv2d;
@@ -166,8 +258,8 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad) {
   draft.stride = stride;
   draft.pad = pad;
   const conv_shape s = shape_of(&draft, image, filter);
-  if (s.k > INT_MAX || s.p > INT_MAX || s.k > INT64_MAX / 64 / s.p)
+  if (!is_countable(&s))
     return wl_tape_refuse(t, WL_ERR_CONFIG, "operator conv2d: the image or the filters are too large");
-  if (!s.direct) draft.temp_bytes = (size_t)(s.k * s.p) * sizeof(wl_real);
+  draft.temp_bytes = scratch_bytes(&s);
   return wl_tape_push(t, &draft);
 }
