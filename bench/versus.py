@@ -2,31 +2,36 @@
 
 A contender is a process of its own, so that threads, libraries and compiled code of one never
 touch another. It builds and compiles, says `ready` with its versions, and then waits: each `go` on
-its standard input is one measurement, answered by seconds per unit of work on a line of its own.
+its standard input is one measurement, answered by seconds per unit of work on a line of its own; each
+`memory`, where it knows that, by the bytes that the work takes at its peak.
 
   worker side      versus.serve(measure, "torch 2.15.0")          measure() -> seconds
   driver's side    with versus.Worker("PyTorch, vmap", command, cores=1) as a: ...
                    times = versus.rounds([a, b], 7)
                    versus.report(times, reference="warploom")
 
-Only one contender runs at a time; all are measured in every round, so that a change of the clock or
-a neighbour on the machine meets all of them alike.
+Only one contender runs at a time, the others are stopped with all their threads and ranks; all are
+measured in every round, so that a change of the clock or a neighbour on the machine meets all of
+them alike.
 """
+import ctypes
 import os
 import platform
+import re
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
 
-def serve(measure, about):
+def serve(measure, about, memory=None):
     """Answers the driver: `ready` once, then one measurement for each line of standard input."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
     print("ready " + about, file=out, flush=True)
-    for _ in sys.stdin:
-        print(f"{measure():.9e}", file=out, flush=True)
+    for line in sys.stdin:
+        print(f"{memory() if line.strip() == 'memory' else measure():.9e}", file=out, flush=True)
 
 
 def timed(function, repeats=1):
@@ -37,18 +42,65 @@ def timed(function, repeats=1):
     return (time.perf_counter() - start) / repeats
 
 
+def repeated(function, turn=1.0):
+    """A `measure` that repeats `function` for about `turn` seconds after one call that does not count."""
+    def measure():
+        once = timed(function)
+        return timed(function, max(1, round(turn / once)))
+    return measure
+
+
+def _status(field):
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        return 1024 * int(re.search(field + r":\s*(\d+)", status.read()).group(1))
+
+
+def peak_during(action):
+    """Bytes of this process that `action()` takes at its peak above what it holds before."""
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier work left to the allocator would be taken again
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
+        clear.write("5")  # the peak starts again from here
+    before = _status("VmRSS")
+    action()
+    return _status("VmHWM") - before
+
+
+def _family(pid):
+    """The process and all that it has started."""
+    children = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
+                children.setdefault(int(stat.read().rpartition(")")[2].split()[1]), []).append(int(entry))
+        except OSError:
+            continue  # it has just ended
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
 class Worker:
     """A contender in a process of its own on the first `cores` cores that this process may use."""
 
-    def __init__(self, name, command, cores=1):
+    def __init__(self, name, command, cores=1, environment=None):
         self.name, self.cores = name, cores
         chosen = sorted(os.sched_getaffinity(0))[:cores]
-        env = dict(os.environ, OMP_NUM_THREADS=str(cores), MKL_NUM_THREADS=str(cores), OPENBLAS_NUM_THREADS=str(cores))
+        env = dict(os.environ, OMP_NUM_THREADS=str(cores), MKL_NUM_THREADS=str(cores), OPENBLAS_NUM_THREADS=str(cores),
+                   **(environment or {}))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
                                         preexec_fn=lambda: os.sched_setaffinity(0, chosen))
         start = time.perf_counter()
         self.about = self._line().removeprefix("ready ")
         self.start_seconds = time.perf_counter() - start
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number):
+        for pid in _family(self.process.pid):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
 
     def _line(self):
         line = self.process.stdout.readline().strip()
@@ -56,12 +108,19 @@ class Worker:
             raise SystemExit(f"{self.name}: ended with status {self.process.wait()}; its messages stand above")
         return line
 
-    def __call__(self):
-        self.process.stdin.write("go\n")
+    def ask(self, what):
+        self._signal(signal.SIGCONT)
+        self.process.stdin.write(what + "\n")
         self.process.stdin.flush()
-        return float(self._line())
+        answer = float(self._line())
+        self._signal(signal.SIGSTOP)
+        return answer
+
+    def __call__(self):
+        return self.ask("go")
 
     def close(self):
+        self._signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "comm/comm_impl.h"
 
@@ -95,6 +96,11 @@ void wl_comm_abort(wl_comm *comm, int code) {
 int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
 int wl_comm_size(const wl_comm *comm) { return comm->size; }
 int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
+
+int wl_comm_cores(const wl_comm *comm) {
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size;
+  return cores > 1 ? (int)cores : 1;
+}
 
 const char *wl_comm_library(void) {
   static char text[MPI_MAX_LIBRARY_VERSION_STRING];

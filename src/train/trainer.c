@@ -2,7 +2,6 @@
 #include "train/trainer.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "train/problem.h"
 #include "train/replay.h"
@@ -11,9 +10,7 @@ enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean los
 
 static int choose_threads(const wl_config *config, const wl_comm *comm) {
   const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
-  if (asked > 0) return (int)asked;
-  const long cores = sysconf(_SC_NPROCESSORS_ONLN) / wl_comm_node_size(comm);
-  return cores > 1 ? (int)cores : 1;
+  return asked > 0 ? (int)asked : wl_comm_cores(comm);
 }
 
 /* Takes over tasks, policy and model of the configuration's problem. */

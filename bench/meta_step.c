@@ -1,0 +1,131 @@
+/* meta_step.c - whole meta-steps of a configuration: Warploom's contender in meta_step.py.
+ *
+ *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
+ *
+ * Runs what `warploom train` runs, files left out: windows of all units, exact sum, outer optimizer.
+ * Speaks as versus.py has it: `ready` with its versions after the first meta-step; for `go` on standard
+ * input about a second's meta-steps and the seconds of one; for `memory` the bytes that the first one
+ * took beside the units' own parameters and state. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/build_info.h"
+#include "train/schema.h"
+#include "train/trainer.h"
+
+/* Mean seconds of `count` meta-steps. */
+static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
+  const double start = wl_comm_time();
+  for (int64_t i = 0; i < count; i++) {
+    wl_meta_report report;
+    WL_TRY(wl_trainer_meta_step(trainer, NULL, false, false, &report));
+  }
+  *seconds = (wl_comm_time() - start) / (double)count;
+  return WL_OK;
+}
+
+/* theta and the rule's state of this rank's units: what stays between meta-steps. */
+static double unit_bytes(const wl_trainer *trainer) {
+  double reals = 0;
+  for (int64_t u = 0; u < trainer->plan->units; u++)
+    if (trainer->unit[u])
+      reals +=
+          (double)(wl_pad(trainer->unit[u]->task->n) * (1 + trainer->model->rule->state_width));
+  return reals * sizeof(wl_real);
+}
+
+/* VmRSS, resident now, or VmHWM, at most since the mark, in bytes; 0 where the system does not tell. */
+static double memory(const char *which) {
+  char line[256];
+  double bytes = 0;
+  FILE *const file = fopen("/proc/self/status", "r");
+  while (file && fgets(line, sizeof line, file))
+    if (strncmp(line, which, strlen(which)) == 0)
+      bytes = 1024.0 * strtod(line + strlen(which) + 1, NULL);
+  if (file) fclose(file);
+  return bytes;
+}
+
+/* The peak starts again from what is resident now. */
+static void mark_memory(void) {
+  FILE *const file = fopen("/proc/self/clear_refs", "w");
+  if (!file) return;
+  fputs("5", file);
+  fclose(file);
+}
+
+static wl_status first(wl_trainer *trainer, double *bytes) {
+  double seconds = 0;
+  mark_memory();
+  const double before = memory("VmRSS");
+  WL_TRY(run(trainer, 1, &seconds));
+  *bytes = memory("VmHWM") - before - unit_bytes(trainer);
+  if (wl_comm_rank(trainer->comm) == 0)
+    printf("ready warploom %s on %s, %s\n", wl_build_version(), wl_build_processor(),
+           wl_build_blas());
+  fflush(stdout);
+  return WL_OK;
+}
+
+typedef enum request { END, GO, MEMORY } request;
+
+/* What rank 0 is asked next, on every rank. */
+static wl_status next_request(wl_comm *comm, request *out) {
+  char line[32] = "";
+  *out = END;
+  if (wl_comm_rank(comm) == 0 && fgets(line, sizeof line, stdin))
+    *out = line[0] == 'm' ? MEMORY : GO;
+  return wl_comm_bcast(comm, out, sizeof *out, 0);
+}
+
+/* One meta-step that does not count tells how many make a second. */
+static wl_status measure(wl_trainer *trainer, double *seconds) {
+  WL_TRY(run(trainer, 1, seconds));
+  double count = fmax(1.0, rint(1.0 / *seconds));
+  WL_TRY(wl_comm_bcast(trainer->comm, &count, sizeof count, 0));
+  return run(trainer, (int64_t)count, seconds);
+}
+
+static wl_status answer(wl_trainer *trainer, double bytes) {
+  request asked = END;
+  WL_TRY(next_request(trainer->comm, &asked));
+  while (asked != END) {
+    double value = bytes;
+    if (asked == GO) WL_TRY(measure(trainer, &value));
+    if (wl_comm_rank(trainer->comm) == 0) printf("%.9e\n", value);
+    fflush(stdout);
+    WL_TRY(next_request(trainer->comm, &asked));
+  }
+  return WL_OK;
+}
+
+static wl_status serve(wl_comm *comm, int argc, char **argv) {
+  wl_config *config = NULL;
+  wl_trainer *trainer = NULL;
+  double bytes = 0;
+  wl_status status =
+      wl_config_read(argv[1], wl_schema(), (const char *const *)argv + 2, argc - 2, &config);
+  if (status == WL_OK) status = wl_trainer_create(config, comm, &trainer);
+  status = wl_comm_agree(comm, status);
+  if (status == WL_OK) status = first(trainer, &bytes);
+  if (status == WL_OK) status = answer(trainer, bytes);
+  wl_trainer_destroy(&trainer);
+  wl_config_destroy(&config);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  wl_comm *comm = NULL;
+  if (argc < 2) {
+    fprintf(stderr, "usage: bench_meta_step CONFIG [KEY=VALUE ...]\n");
+    return WL_ERR_USAGE;
+  }
+  wl_status status = wl_comm_start(&argc, &argv, &comm);
+  if (status == WL_OK) status = serve(comm, argc, argv);
+  if (status != WL_OK) fprintf(stderr, "bench_meta_step: %s\n", wl_last_error());
+  if (status != WL_OK && comm) wl_comm_abort(comm, (int)status);
+  wl_comm_finish(&comm);
+  return (int)status;
+}

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Whole meta-training steps of Warploom against JAX and PyTorch, one interleaved run.
+
+    bench/meta_step.py --build BUILD --python VENV/bin/python [--sizes NAME ...] [--rounds N]
+                       [--all-forms] [--json FILE]
+    bench/meta_step.py --build BUILD --python VENV/bin/python --check
+
+BUILD is the build directory; the other python has JAX and PyTorch (bench/README.md). A step is a
+window of 20 inner steps, its meta-gradient in first order, and Adam, with an LSTM of 2 x 20 units, on
+1,280 quadratic coordinates and perceptrons of 15,910 and 101,770 parameters. The other programs run
+in the form that was fastest for each size (--all-forms: in all), on one core and on two.
+--check compares everyone's meta-gradient with `warploom check` on windows of a small problem."""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import versus
+from meta_step_tasks import STEPS, TASKS, task_override
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONFIG = os.path.join(HERE, "meta_step.yaml")
+FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step", "window", "blocks", "cell")}
+# The fastest for each size; the leanest of JAX stands beside it for the memory.
+BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
+        "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("blocks",)}}
+MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
+         "OMPI_MCA_mpi_yield_when_idle": "0"}
+
+
+def warploom(build, task, units=1, threads=1, ranks=1):
+    command = [os.path.join(build, "bench", "bench_meta_step"), CONFIG, task_override(task), f"outer.units={units}",
+               f"threads={threads}"]
+    if ranks > 1:
+        command = [shutil.which("mpirun") or "mpirun", "-n", str(ranks), *command]
+    label = "Warploom" + (f", {ranks} ranks" if ranks > 1 else f", {threads} threads" if threads > 1 else "")
+    return Contender(label, command, units, max(ranks, threads), MPI)
+
+
+def other(python, program, task, form, threads):
+    command = [python, os.path.join(HERE, f"meta_step_{program}.py"), task, "--form", form]
+    if program == "torch":
+        command += ["--threads", str(threads)]
+    label = f"{'JAX' if program == 'jax' else 'PyTorch'} {form}, {threads} thread{'s' if threads > 1 else ''}"
+    return Contender(label, command, 1, threads)
+
+
+class Contender(versus.Worker):
+    """A worker whose goes are meta-steps of `units` windows each: seconds are for one window."""
+
+    def __init__(self, name, command, units, cores, environment=None):
+        super().__init__(name, command, cores, environment)
+        self.units = units
+        self.window_bytes = self.ask("memory")
+
+    def __call__(self):
+        return super().__call__() / self.units
+
+
+def start(arguments, task):
+    two = len(os.sched_getaffinity(0)) > 1
+    ours = [warploom(arguments.build, task)]
+    if two:
+        ours += [warploom(arguments.build, task, threads=2), warploom(arguments.build, task, units=2, ranks=2)]
+    theirs = [other(arguments.python, program, task, form, threads)
+              for program in FORMS
+              for form in (FORMS[program] if arguments.all_forms else BEST[program][task])
+              for threads in ((1, 2) if two else (1,))]
+    return ours, theirs
+
+
+def print_table(header, rows):
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, ["-" * w for w in widths], *rows]:
+        print("| " + " | ".join(str(cell).ljust(w) if i == 0 else str(cell).rjust(w)
+                                for i, (cell, w) in enumerate(zip(row, widths))) + " |")
+    sys.stdout.flush()
+
+
+def ratios(slow, fast):
+    """(median, least, greatest) over the rounds of slow's time over fast's."""
+    each = sorted(s / f for s, f in zip(slow, fast))
+    return statistics.median(each), each[0], each[-1]
+
+
+def report(task, contenders, times, others):
+    """Rates, and ratios to the fastest of the others."""
+    n = TASKS[task]["n"]
+    best = min((c.name for c in others), key=lambda name: statistics.median(times[name]))
+    rows = []
+    for c in contenders:
+        median = statistics.median(times[c.name])
+        middle, least, most = ratios(times[best], times[c.name])
+        rows.append((c.name, f"{1e3 * median:.2f}", f"{n * STEPS / median / 1e6:.3f}", f"{middle:.2f}",
+                     f"{least:.2f}-{most:.2f}", f"{c.window_bytes / 1e6:.1f}", f"{c.start_seconds:.1f}"))
+    print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
+          f"the fastest other is {best}")
+    print_table(("program", "ms a window", "M cs/s", "times the fastest other", "range", "window MB", "start s"), rows)
+    return [{"task": task, "program": c.name, "cores": c.cores, "seconds": times[c.name], "about": c.about,
+             "start_seconds": c.start_seconds, "window_bytes": c.window_bytes,
+             "times_the_fastest_other": ratios(times[best], times[c.name])} for c in contenders]
+
+
+def measure(arguments):
+    print(f"processor: {versus.processor()}")
+    results = []
+    for task in arguments.sizes:
+        ours, others = start(arguments, task)
+        times = versus.rounds(ours + others, arguments.rounds)
+        results += report(task, ours + others, times, others)
+        for contender in ours + others:
+            contender.close()
+    print("\nversions: " + "; ".join(sorted({result["about"] for result in results})))
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"processor": versus.processor(), "results": results}, file, indent=1)
+    return 0
+
+
+def check(arguments):
+    """Every form against a window that begins in the middle of an episode."""
+    small = {"quadratic-1280": [], "mlp-check": ["--set", "task={family: mlp, data: synthetic, widths: [12], batch: 16}"]}
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for task, overrides in small.items():
+            dump = os.path.join(folder, task + ".h5")
+            subprocess.run([os.path.join(arguments.build, "warploom"), "check", CONFIG, "--quiet", "--directions", "1",
+                            "--dump", dump, *overrides], check=True, stdout=subprocess.DEVNULL)
+            for program, forms in FORMS.items():
+                for form in forms:
+                    print(f"{task} {program} {form}: ", end="", flush=True)
+                    bad += subprocess.run([arguments.python, os.path.join(HERE, f"meta_step_{program}.py"), task,
+                                           "--form", form, "--check", dump], check=False).returncode != 0
+    return 1 if bad else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--build", default="build", help="build directory")
+    parser.add_argument("--python", default=sys.executable, help="interpreter that has JAX and PyTorch")
+    timed = [name for name in TASKS if name != "mlp-check"]
+    parser.add_argument("--sizes", nargs="+", choices=timed, default=timed)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--all-forms", action="store_true", help="every form of the other programs")
+    parser.add_argument("--json", metavar="FILE", help="all times")
+    parser.add_argument("--check", action="store_true", help="compare meta-gradients in place of timing")
+    arguments = parser.parse_args()
+    return check(arguments) if arguments.check else measure(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""A contestant of meta_step.py: the same whole meta-step in JAX, one jit over all of it.
+
+    meta_step_jax.py TASK [--form whole|stored|blocks|stored-blocks] [--block N] [--check DUMP]
+
+Coordinates lie in columns: a layer's gates are one product (80, in + 20) x (in + 20, n). In first
+order the meta-loss has the gradient of sum_k <stop_gradient(g_k), theta_k(phi)>, so the task is
+differentiated once for each point and never in the backward pass.
+
+    whole          jax.value_and_grad of the window, lax.scan over steps, jax.checkpoint on the step
+    stored         the same without jax.checkpoint: activations of all steps are kept
+    blocks         first order does not couple coordinates: a forward pass that keeps gradients alone,
+                   then for each block of coordinates the window's gradient, with jax.checkpoint
+    stored-blocks  the same without jax.checkpoint
+
+--check compares one window's meta-gradient with a file of `warploom check --dump`, and stops."""
+
+import argparse
+import sys
+
+import versus
+from meta_step_tasks import HIDDEN, LEARNING_RATE, LOG_EPSILON, SCALE, STEPS, STRENGTH, TASKS, check, load_images, phi_start
+
+parser = argparse.ArgumentParser()
+parser.add_argument("task", choices=TASKS)
+parser.add_argument("--form", choices=("whole", "stored", "blocks", "stored-blocks"), default="whole")
+parser.add_argument("--block", type=int, default=2000)
+parser.add_argument("--check", metavar="DUMP")
+arguments = parser.parse_args()
+
+import jax  # noqa: E402  (after the arguments, whose errors should not wait for it)
+import jax.numpy as jnp  # noqa: E402
+import jaxlib  # noqa: E402
+from jax import lax  # noqa: E402
+
+KEEP = arguments.form.startswith("stored")
+BLOCKED = arguments.form.endswith("blocks")
+
+
+# ---- The coordinatewise LSTM, coordinates in columns --------------------------------------------
+
+def inputs(g):
+    size = jnp.maximum(jnp.log(jnp.abs(g) + LOG_EPSILON) / STRENGTH, -1.0)
+    return jnp.stack([size, jnp.clip(g * jnp.exp(STRENGTH), -1.0, 1.0)])
+
+
+def layer(weight, bias, below, h, c):
+    enter, candidate, forget, leave = jnp.split(
+        weight @ jnp.concatenate([below, h]) + bias[:, None], 4)
+    c = jax.nn.sigmoid(forget + 1.0) * c + jax.nn.sigmoid(enter) * jnp.tanh(candidate)
+    return jax.nn.sigmoid(leave) * jnp.tanh(c), c
+
+
+def rule(phi, g, state):
+    """g (n), state of four (20, n) -> update (n), state."""
+    h1, c1, h2, c2 = state
+    h1, c1 = layer(phi["lstm1.weight"], phi["lstm1.bias"], inputs(g), h1, c1)
+    h2, c2 = layer(phi["lstm2.weight"], phi["lstm2.bias"], h1, h2, c2)
+    u = phi["output.weight"] @ h2 + phi["output.bias"][:, None]
+    return SCALE * u[0], (h1, c1, h2, c2)
+
+
+trained_rule = rule if KEEP else jax.checkpoint(rule)
+
+
+# ---- Tasks: flat theta and a batch -> loss ------------------------------------------------------
+
+def quadratic_loss(theta, batch):
+    w, y = batch
+    return jnp.sum((jnp.einsum("bij,bj->bi", w, theta.reshape(y.shape)) - y) ** 2) / len(y)
+
+
+def perceptron_loss(theta, batch):
+    x, labels = batch
+    pixels, width, classes = x.shape[1], TASKS[arguments.task]["width"], 10
+    sizes = [pixels * width, width, width * classes, classes]
+    at = [sum(sizes[:i]) for i in range(5)]
+    w1, b1, w2, b2 = (theta[at[i]:at[i + 1]] for i in range(4))
+    hidden = jax.nn.sigmoid(x @ w1.reshape(pixels, width) + b1)
+    logits = hidden @ w2.reshape(width, classes) + b2
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1))
+
+
+task_gradient = jax.value_and_grad(perceptron_loss if "width" in TASKS[arguments.task] else quadratic_loss)
+
+
+# ---- The window: (loss, gradient with respect to phi), theta, state -----------------------------
+
+def whole_window(phi, theta, state, batch_of):
+    def window(phi):
+        def step(carry, k):
+            theta, state, total, loss = carry
+            value, g = task_gradient(lax.stop_gradient(theta), batch_of(k))
+            u, state = trained_rule(phi, g, state)
+            return (theta + u, state, total + jnp.vdot(g, theta), loss + value), None
+        (last, after, total, loss), _ = lax.scan(step, (theta, state, 0.0, 0.0), jnp.arange(STEPS))
+        value, g = task_gradient(lax.stop_gradient(last), batch_of(STEPS))
+        return total + jnp.vdot(g, last), (loss + value, last, after)
+    (_, (loss, theta, state)), gradient = jax.value_and_grad(window, has_aux=True)(phi)
+    return loss, gradient, theta, state
+
+
+def cut(rows):
+    """(..., n) -> (blocks, ..., block), filled up with zeros."""
+    block = min(arguments.block, rows.shape[-1])
+    count = -(-rows.shape[-1] // block)
+    filled = jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, count * block - rows.shape[-1])])
+    return jnp.moveaxis(filled.reshape(*rows.shape[:-1], count, block), -2, 0)
+
+
+def join(blocks, n):
+    return jnp.moveaxis(blocks, 0, -2).reshape(*blocks.shape[1:-1], -1)[..., :n]
+
+
+def blocked_window(phi, theta, state, batch_of):
+    """state is cut into blocks, and stays so between windows."""
+    n = theta.size
+
+    def forward(carry, k):
+        theta, state, loss = carry
+        value, g = task_gradient(theta, batch_of(k))
+        u, state = lax.map(lambda block: rule(phi, *block), (cut(g), state))
+        return (theta + join(u, n), state, loss + value), g
+    (last, after, loss), gs = lax.scan(forward, (theta, state, 0.0), jnp.arange(STEPS))
+    value, g = task_gradient(last, batch_of(STEPS))
+
+    # sum_k <g_k, theta_k> = <suffix sum of g from k + 1, u_k> summed over k, theta_0 aside
+    later = jnp.cumsum(jnp.concatenate([g[None], gs[:0:-1]]), axis=0)[::-1]
+
+    def share(phi, gs, later, state):
+        def step(carry, now):
+            total, state = carry
+            u, state = trained_rule(phi, now[0], state)
+            return (total + jnp.vdot(now[1], u), state), None
+        return lax.scan(step, (0.0, state), (gs, later))[0][0]
+
+    def add(gradient, block):
+        return jax.tree.map(jnp.add, gradient, jax.grad(share)(phi, *block)), None
+    gradient, _ = lax.scan(add, jax.tree.map(jnp.zeros_like, phi), (cut(gs), cut(later), state))
+    return loss + value, gradient, last, after
+
+
+window = blocked_window if BLOCKED else whole_window
+
+
+def zero_state(n):
+    state = tuple(jnp.zeros((HIDDEN, n)) for _ in range(4))
+    return jax.tree.map(cut, state) if BLOCKED else state
+
+
+# ---- Whole meta-steps ---------------------------------------------------------------------------
+
+def adam(phi, gradient, moments, t):
+    first, second = moments
+    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
+    second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
+    rate = LEARNING_RATE * jnp.sqrt(1 - 0.999 ** t) / (1 - 0.9 ** t)
+    phi = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + 1e-8), phi, first, second)
+    return phi, (first, second)
+
+
+class Training:
+    """Episodes of five windows, one outer step after each."""
+
+    def __init__(self):
+        self.setting = TASKS[arguments.task]
+        self.images = "width" in self.setting
+        self.data = tuple(map(jnp.asarray, load_images())) if self.images else ()
+        self.phi = jax.tree.map(jnp.asarray, phi_start())
+        self.moments = tuple(jax.tree.map(jnp.zeros_like, self.phi) for _ in range(2))
+        self.key = jax.random.key(1)
+        self.windows = 0
+        self.begin = jax.jit(self.draw_episode)
+        self.step = jax.jit(self.meta_step, donate_argnums=(0, 1, 3, 4))
+
+    def draw_episode(self, key):
+        """theta, state, and what belongs to the episode."""
+        a, b, c = jax.random.split(key, 3)
+        n = self.setting["n"]
+        theta = 0.01 * jax.random.normal(a, (n,))
+        drawn = () if self.images else (jax.random.normal(b, (128, 10, 10)), jax.random.normal(c, (128, 10)))
+        return theta, zero_state(n), drawn
+
+    def meta_step(self, phi, moments, t, theta, state, drawn, data, key):
+        if self.images:
+            pixels, labels = data
+            chosen = jax.random.randint(key, (STEPS + 1, 128), 0, len(labels))
+
+            def batch_of(k):
+                return pixels[chosen[k]].astype(jnp.float32) / 255.0, labels[chosen[k]]
+        else:
+            def batch_of(_):
+                return drawn
+        loss, gradient, theta, state = window(phi, theta, state, batch_of)
+        phi, moments = adam(phi, gradient, moments, t)
+        return phi, moments, theta, state, loss
+
+    def arguments(self):
+        """Of the next meta-step."""
+        self.key, key = jax.random.split(self.key)
+        if self.windows % 5 == 0:
+            self.theta, self.state, self.drawn = self.begin(key)
+        return (self.phi, self.moments, float(self.windows + 1), self.theta, self.state, self.drawn, self.data, key)
+
+    def once(self):
+        self.phi, self.moments, self.theta, self.state, loss = self.step(*self.arguments())
+        self.windows += 1
+        loss.block_until_ready()
+
+    def memory(self):
+        """Bytes beside arguments and results, as the compiler lays them out."""
+        return self.step.lower(*self.arguments()).compile().memory_analysis().temp_size_in_bytes
+
+
+def checked_window(dump):
+    batches = dump["batches"]
+    phi, theta = (jax.tree.map(jnp.asarray, dump[name]) for name in ("phi", "theta"))
+    state = tuple(map(jnp.asarray, dump["state"]))
+    state = jax.tree.map(cut, state) if BLOCKED else state
+
+    @jax.jit
+    def run(phi, theta, state, batches):
+        return window(phi, theta, state, lambda k: jax.tree.map(lambda b: b[k % len(b)], batches))
+    loss, gradient, _, _ = run(phi, theta, state, jax.tree.map(jnp.asarray, batches))
+    return float(loss), gradient
+
+
+if arguments.check:
+    sys.exit(check(arguments.check, checked_window))
+training = Training()
+training.once()
+versus.serve(versus.repeated(training.once), f"JAX {jax.__version__}, jaxlib {jaxlib.__version__}",
+             training.memory)

@@ -1,0 +1,21 @@
+#!/bin/bash
+# The update alone: one step of a trained LSTM (2 x 20 units, and 1 x 20) and of Adam over a million
+# parameters, through libwarploom, in turn; on one thread and on two.
+#   bench/update.sh [BUILD [PARAMETERS]]
+set -euo pipefail
+build=${1:-build} parameters=${2:-1000000}
+scratch=$(mktemp -d)
+trap 'rm -rf -- "$scratch"' EXIT
+
+make() { # NAME RULE: the optimizer after one meta-step; what it has learned does not change its speed
+  printf 'seed: 1\nthreads: 1\ntask: {family: quadratic, batch: 4}\nepisode: {steps: 5}\nwindow: {steps: 5}\nouter: {steps: 1, units: 1}\n' >"$scratch/$1.yaml"
+  "$build/warploom" train "$scratch/$1.yaml" --quiet --set "rule=$2" --set "output=$scratch/$1" >/dev/null
+}
+make lstm '{name: lstm, hidden: [20, 20], preprocessing: log}'
+make small '{name: lstm, hidden: [20], preprocessing: log}'
+make adam '{name: adam, learn: [rate]}'
+
+"$build/warploom" --version | grep -E '^(warploom|processor|compiler)'
+for threads in 1 2; do
+  "$build/bench/bench_update" "$parameters" $threads "$scratch"/{lstm,small,adam}/optimizer.h5
+done

@@ -1,0 +1,174 @@
+/* bench.c - `warploom bench`: what this machine does, as a table.
+ *
+ *   kernel      coordinate-steps of the LSTM a second on all ranks at once, and their share of the
+ *               peak of multiply-adds measured beside them
+ *   exact sum   seconds of the one collective of a meta-step, by size
+ *   files       bytes a second of a checkpoint and of a plain write and fsync */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/build_info.h"
+#include "cli/commands.h"
+#include "measure/measure.h"
+
+static const wl_argument arguments[] = {
+    {"coordinates", "N", "coordinates of each rank; default 16000"},
+    {"threads", "N",
+     "threads of each rank; by default the cores of a node shared out among its ranks"},
+    {"repeats", "N", "measurements of each kind, whose median counts; default 7"},
+    {"folder", "FOLDER", "where files are written, and removed again; default the current folder"},
+    {"megabytes", "N", "size of those files; default 64, 0: no files"},
+    {"json", "FILE", "also write the figures as JSON; - for standard output"},
+    {0}};
+
+/* Numbers of an exact sum: the meta-gradient of the LSTM of 2 x 20 units, and larger models. */
+enum { SUMS = 3 };
+static const int64_t sum_counts[SUMS] = {5141, 65536, 1048576};
+
+typedef struct request {
+  int64_t coordinates, threads, repeats, megabytes;
+  const char *folder, *json;
+} request;
+
+typedef struct figures {
+  int ranks, node_ranks;
+  wl_kernel_figures kernel;
+  double sum_seconds[SUMS];
+  wl_file_figures files; /* bytes 0: not measured */
+} figures;
+
+static wl_status read_request(const wl_cli *cli, request *q) {
+  const wl_arguments *a = &cli->arguments;
+  *q = (request){
+      .coordinates = 16000, .threads = wl_comm_cores(cli->comm), .repeats = 7, .megabytes = 64};
+  q->folder = wl_argument_text(a, "folder", ".");
+  q->json = wl_argument_text(a, "json", NULL);
+  WL_TRY(wl_argument_int(a, "coordinates", 1, 100000000, &q->coordinates));
+  WL_TRY(wl_argument_int(a, "threads", 1, 4096, &q->threads));
+  WL_TRY(wl_argument_int(a, "repeats", 1, WL_MEASURE_REPEATS, &q->repeats));
+  return wl_argument_int(a, "megabytes", 0, 1000000, &q->megabytes);
+}
+
+/* Collective. Files are rank 0's, as a run's are. */
+static wl_status measure(wl_cli *cli, const request *q, figures *f) {
+  wl_comm *comm = cli->comm;
+  f->ranks = wl_comm_size(comm);
+  f->node_ranks = wl_comm_node_size(comm);
+  WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats, &f->kernel));
+  for (int i = 0; i < SUMS; i++) WL_TRY(wl_measure_sum(comm, sum_counts[i], &f->sum_seconds[i]));
+  wl_status status = WL_OK;
+  if (wl_comm_rank(comm) == 0 && q->megabytes > 0)
+    status = wl_measure_files(q->folder, q->megabytes * 1000000, (int)q->repeats, &f->files);
+  return status;
+}
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+static void print_kernel(const wl_kernel_figures *k, FILE *out) {
+  fprintf(
+      out,
+      "\nLSTM of 2 x 20 units, windows of 20 steps forward and backward, %lld coordinates a rank\n",
+      (long long)k->coordinates);
+  fprintf(out, "  %-34s %10s %10s %10s\n", "", "all ranks", "slowest", "fastest");
+  fprintf(out, "  %-34s %10.1f %10.1f %10.1f\n", "peak of multiply-adds, GFLOP/s",
+          1e-9 * k->peak_total, 1e-9 * k->peak_least, 1e-9 * k->peak_most);
+  fprintf(out, "  %-34s %10.3f %10.3f %10.3f\n", "coordinate-steps, million/s",
+          1e-6 * k->rate_total, 1e-6 * k->rate_least, 1e-6 * k->rate_most);
+  fprintf(out, "  %-34s %8.1f %%   (%.2f kFLOP each, the forward pass twice)\n",
+          "share of the peak", 100.0 * k->share, 1e-3 * k->flop);
+}
+
+static void print_sums(const figures *f, FILE *out) {
+  fprintf(out, "\nExact sum over %d rank%s, one vector from each\n", f->ranks,
+          f->ranks == 1 ? "" : "s");
+  fprintf(out, "  %12s %14s %14s\n", "numbers", "microseconds", "MB/s");
+  for (int i = 0; i < SUMS; i++)
+    fprintf(out, "  %12lld %14.1f %14.0f\n", (long long)sum_counts[i], 1e6 * f->sum_seconds[i],
+            8e-6 * (double)sum_counts[i] / f->sum_seconds[i]);
+}
+
+static void print_files(const wl_file_figures *f, const char *folder, FILE *out) {
+  if (f->bytes == 0) return;
+  fprintf(out, "\nFiles of %.0f MB in %s, MB/s\n", 1e-6 * (double)f->bytes, folder);
+  fprintf(out, "  %-34s %10.0f\n", "write and fsync", 1e-6 * f->plain);
+  fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, checked and synced",
+          1e-6 * f->checkpoint, 100.0 * f->checkpoint / f->plain);
+}
+
+static void print_figures(const request *q, const figures *f, FILE *out) {
+  fprintf(out, "warploom %s on %s\n%s; %s\n", wl_build_version(), wl_build_processor(),
+          wl_build_compiler(), wl_comm_library());
+  fprintf(out, "%d rank%s, %d on this node, %d thread%s each\n", f->ranks, f->ranks == 1 ? "" : "s",
+          f->node_ranks, f->kernel.threads, f->kernel.threads == 1 ? "" : "s");
+  print_kernel(&f->kernel, out);
+  print_sums(f, out);
+  print_files(&f->files, q->folder, out);
+}
+
+/* ---- For scripts ---------------------------------------------------------------------------- */
+
+static json_t *kernel_json(const wl_kernel_figures *k) {
+  return json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "coordinates",
+                   (json_int_t)k->coordinates, "threads", k->threads, "flop", k->flop, "peak",
+                   k->peak_total, "peak_least", k->peak_least, "peak_most", k->peak_most, "rate",
+                   k->rate_total, "rate_least", k->rate_least, "rate_most", k->rate_most, "share",
+                   k->share);
+}
+
+static json_t *figures_json(const figures *f) {
+  json_t *sums = json_array();
+  for (int i = 0; i < SUMS; i++)
+    json_array_append_new(sums, json_pack("{s:I, s:f}", "numbers", (json_int_t)sum_counts[i],
+                                          "seconds", f->sum_seconds[i]));
+  json_t *root =
+      json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "version", wl_build_version(),
+                "processor", wl_build_processor(), "compiler", wl_build_compiler(), "mpi",
+                wl_comm_library(), "ranks", f->ranks, "ranks_on_node", f->node_ranks, "kernel",
+                kernel_json(&f->kernel), "exact_sum", sums);
+  if (f->files.bytes > 0)
+    json_object_set_new(root, "files",
+                        json_pack("{s:I, s:f, s:f}", "bytes", (json_int_t)f->files.bytes, "plain",
+                                  f->files.plain, "checkpoint", f->files.checkpoint));
+  return root;
+}
+
+static wl_status write_json(const figures *f, const char *path) {
+  json_t *root = figures_json(f);
+  const bool standard = strcmp(path, "-") == 0;
+  const int failed = standard ? json_dumpf(root, stdout, JSON_INDENT(2))
+                              : json_dump_file(root, path, JSON_INDENT(2));
+  if (standard) putchar('\n');
+  json_decref(root);
+  if (!failed) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "%s: the JSON could not be written; is its directory there and writable?", path);
+}
+
+/* ---- The command ---------------------------------------------------------------------------- */
+
+static wl_status show(const request *q, const figures *f) {
+  print_figures(q, f, q->json && strcmp(q->json, "-") == 0 ? stderr : stdout);
+  return q->json ? write_json(f, q->json) : WL_OK;
+}
+
+static wl_status run_bench(wl_cli *cli, int argc, char **argv) {
+  (void)argc;
+  (void)argv;
+  request q;
+  figures f = {0};
+  WL_TRY(wl_cli_agree(cli, read_request(cli, &q)));
+  WL_TRY(wl_cli_agree(cli, measure(cli, &q, &f)));
+  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? show(&q, &f) : WL_OK);
+}
+
+const wl_command wl_command_bench = {
+    "bench", "", "measures this machine: kernel, collective and file rates", 0, 0, arguments, NULL, false, run_bench,
+    "Runs for some seconds what a training spends its time on. First windows of the LSTM of 2 x 20 units on all ranks "
+    "at once, as coordinate-steps a second and as a share of the multiply-adds that the same cores did beside them. Then "
+    "the exact sum that every meta-step ends with. Then a checkpoint into FOLDER, beside a plain write and fsync of the "
+    "same bytes. Run it on a new cluster before a training, on an idle node: the share says whether ranks are bound to "
+    "cores of their own, the sum whether the network is the one that was paid for, the files which folder to write to.",
+    "warploom bench\n"
+    "mpirun -n 64 warploom bench --threads 1 --folder $SCRATCH --json bench.json\n"};

@@ -1,0 +1,53 @@
+/* peak.c - multiply-adds on registers alone.
+ *
+ *   a_i <- a_i m + p,   i = 1 .. chains
+ *
+ * Enough chains that each pipe always has one ready, no more than there are registers. */
+#include "measure/peak.h"
+
+#include <stdint.h>
+#include <time.h>
+
+#include "base/real.h"
+
+enum { ROUNDS = 1000000 };
+
+/* CPU time, because a core that is shared has no other peak. */
+static double cpu_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#define UNROLL(chains, body) _Pragma("GCC unroll 32") for (int i = 0; i < (chains); i++) body
+
+#define PEAK_LOOP(name, bytes, chains, attributes)                                  \
+  attributes static double name(void) {                                             \
+    typedef wl_real vector __attribute__((vector_size(bytes)));                     \
+    vector a[chains], sum = {0};                                                    \
+    UNROLL(chains, a[i] = (vector){0} + (wl_real)(i + 2));                          \
+    const vector m = (vector){0} + (wl_real)0.999, p = (vector){0} + (wl_real)1e-3; \
+    const double start = cpu_seconds();                                             \
+    for (int64_t k = 0; k < ROUNDS; k++) UNROLL(chains, a[i] = a[i] * m + p);       \
+    const double time = cpu_seconds() - start;                                      \
+    UNROLL(chains, sum += a[i]);                                                    \
+    volatile wl_real sink = sum[0];                                                 \
+    (void)sink;                                                                     \
+    return 2.0 * (chains)*ROUNDS * (bytes) / sizeof(wl_real) / time;                \
+  }
+
+#if defined(__x86_64__)
+PEAK_LOOP(peak_avx512, 64, 24, __attribute__((target("avx512f"), noinline)))
+PEAK_LOOP(peak_avx2, 32, 12, __attribute__((target("avx2,fma"), noinline)))
+PEAK_LOOP(peak_baseline, 16, 12, )
+
+double wl_measure_peak(void) {
+  if (__builtin_cpu_supports("avx512f")) return peak_avx512();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return peak_avx2();
+  return peak_baseline();
+}
+#else
+PEAK_LOOP(peak_baseline, 16, 24, )
+
+double wl_measure_peak(void) { return peak_baseline(); }
+#endif

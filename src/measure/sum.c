@@ -1,0 +1,42 @@
+/* sum.c - the exact sum over ranks, as a meta-step has it: one vector from each rank. */
+#include "measure/measure.h"
+
+enum { MOST = 1000, LEAST = 3 };
+static const double ENOUGH = 0.2; /* seconds */
+
+/* `repeats` sums, one after the other; seconds of one, of the slowest rank. */
+static wl_status run(wl_comm *comm, const wl_exact_sum *template, int repeats, double *seconds) {
+  WL_TRY(wl_comm_barrier(comm));
+  const double start = wl_comm_time();
+  for (int i = 0; i < repeats; i++) {
+    wl_exact_sum sum = *template;
+    WL_TRY(wl_comm_exact_sum(comm, &sum));
+  }
+  *seconds = (wl_comm_time() - start) / repeats;
+  return wl_comm_max(comm, seconds, 1);
+}
+
+wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds) {
+  double *vector = NULL, *sum = NULL;
+  wl_status status = WL_NEW(vector, count);
+  if (status == WL_OK) status = WL_NEW(sum, count);
+  status = wl_comm_agree(comm, status);
+  for (int64_t i = 0; status == WL_OK && i < count; i++) vector[i] = 1.0 / (double)(i + 1);
+  const wl_exact_sum template = {.vectors = vector,
+                                 .units = 1,
+                                 .counted = (const bool[]){true},
+                                 .count = count,
+                                 .blocks = (const int64_t[]){0, count},
+                                 .n_blocks = 1,
+                                 .total = wl_comm_size(comm),
+                                 .sum = sum};
+  if (status == WL_OK) status = run(comm, &template, LEAST, seconds);
+  if (status == WL_OK) {
+    const double wanted = ENOUGH / *seconds; /* the same on all ranks */
+    const int repeats = wanted < LEAST ? LEAST : wanted > MOST ? MOST : (int)wanted;
+    status = run(comm, &template, repeats, seconds);
+  }
+  wl_free(vector);
+  wl_free(sum);
+  return status;
+}

@@ -1,0 +1,45 @@
+# `warploom bench` at one and two ranks: a table, the same figures as JSON, no file left behind, bad input.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+SHORT=(--coordinates 640 --threads 1 --repeats 3 --megabytes 1)
+for ranks in 1 2; do
+  mkdir -p files
+  "$WL_MPIEXEC" -n $ranks "$WL_BIN" bench "${SHORT[@]}" --folder files --json figures.json >table.txt
+  grep -q 'share of the peak' table.txt || fail "no share of the peak in the table"
+  [ "$(grep -c 'kFLOP' table.txt)" = 1 ] || fail "each rank prints a table"
+  [ -z "$(ls files)" ] || fail "files are left behind: $(ls files)"
+  "$WL_PYTHON" - $ranks <<'P' || fail "the JSON of $ranks ranks"
+import json, sys
+ranks, f = int(sys.argv[1]), json.load(open("figures.json"))
+kernel, files = f["kernel"], f["files"]
+assert f["ranks"] == ranks and kernel["threads"] == 1 and kernel["coordinates"] == 640
+assert kernel["rate_least"] <= kernel["rate_most"] and kernel["peak_least"] <= kernel["peak_most"]
+assert ranks * kernel["rate_least"] <= kernel["rate"] * 1.001 and kernel["rate"] <= ranks * kernel["rate_most"] * 1.001
+assert abs(kernel["share"] - kernel["rate"] * kernel["flop"] / kernel["peak"]) < 1e-6 and 0 < kernel["share"] < 1.2
+assert [s["numbers"] for s in f["exact_sum"]] == [5141, 65536, 1048576] and all(s["seconds"] > 0 for s in f["exact_sum"])
+assert files["bytes"] == 1000000 and files["plain"] > 0 and files["checkpoint"] > 0
+P
+done
+echo "ok: figures at 1 and 2 ranks"
+
+"$WL_BIN" bench "${SHORT[@]}" --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
+import json, sys; assert "files" not in json.load(sys.stdin)' || fail "JSON on standard output"
+grep -q 'Exact sum over 1 rank,' table.txt || fail "the table goes to standard error beside JSON on standard output"
+echo "ok: JSON on standard output"
+
+expect() { # CODE WORD ARGS...
+  local code=$1 word=$2 got=0
+  shift 2
+  timeout 60 "$WL_MPIEXEC" -n 2 "$WL_BIN" bench "$@" >out.txt 2>err.txt || got=$?
+  [ $got = "$code" ] || { cat err.txt >&2; fail "warploom bench $*: exit $got, expected $code"; }
+  [ "$(grep -c 'warploom: error' err.txt)" = 1 ] || { cat err.txt >&2; fail "warploom bench $*: one error line expected"; }
+  grep -qF -- "$word" err.txt || { cat err.txt >&2; fail "warploom bench $*: the error does not say '$word'"; }
+}
+expect 64 --coordinates --coordinates 0
+expect 64 --repeats --repeats many
+expect 64 operands extra
+expect 64 folder --foldr x
+expect 73 nowhere "${SHORT[@]}" --folder nowhere
+expect 73 nowhere/f.json "${SHORT[@]}" --megabytes 0 --json nowhere/f.json
+echo "ok: bad input"
