@@ -58,13 +58,13 @@ wl_status wl_spill_open(const char *folder, int64_t rows, int64_t width, wl_type
                         wl_spill **out) {
   wl_spill *s = NULL;
   *out = NULL;
-  wl_h5_quiet();
   WL_TRY(WL_NEW(s, 1));
   *s =
       (wl_spill){.file = H5I_INVALID_HID, .dataset = H5I_INVALID_HID, .rows = rows, .width = width};
-  s->type = wl_h5_type(type, half);
   snprintf(s->folder, sizeof s->folder, "%s", folder);
   wl_h5_lock();
+  wl_h5_quiet();
+  s->type = wl_h5_type(type, half);
   const wl_status status = create_file(s);
   wl_h5_unlock();
   if (status != WL_OK) wl_spill_close(&s);

@@ -4,7 +4,7 @@
  *   logits = dense layers on the flattened last h;  L = cross-entropy(logits, label)
  *
  * h (B,C,H,W), W_l (out,in,k,k), SAME padding, max-pool 2x2. Batch norm uses the batch's own
- * statistics, always, with a scale (starts at 1) and a shift (starts at 0). Orders: Ioffe and
+ * statistics (in evaluations those that `norm_statistics` says), with a scale (starts at 1) and a shift (starts at 0). Orders: Ioffe and
  * Szegedy 2015 norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm.
  * Private to src/task. */
 #ifndef WL_TASK_CONVNET_H

@@ -30,6 +30,9 @@ enum { FAMILY_COUNT = sizeof wl_task_families / sizeof *wl_task_families - 1 };
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
      "Share of this family in a mixture of tasks, relative to the others."},
+    {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
+     "What batch norm takes in evaluations: each batch's own statistics, or those of the training split "
+     "(the support set) at the adapted parameters."},
     WL_WARP_OPTIONS,
     {0}};
 
@@ -82,6 +85,7 @@ static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, 
   WL_TRY(WL_NEW(task, 1));
   task->family = family;
   task->proportion = wl_map_real(options, "proportion");
+  task->held_statistics = strcmp(wl_map_string(options, "norm_statistics"), "training") == 0;
   task->eval_batches = 1;
   const wl_status status = build_task(options, seed, warped, task);
   if (status != WL_OK) {
@@ -205,8 +209,8 @@ void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, co
   memcpy(image, wl_tape_value(ws->tape, task->family->image(task)), 2 * sizeof *image);
 }
 
-double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
-                        const wl_real *phi, double *accuracy) {
+static double evaluate_sample(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
+                              const wl_real *phi, double *accuracy) {
   double loss = 0.0, hits = 0.0;
   for (int64_t b = 0; b < task->eval_batches; b++) {
     const wl_batch batch = {WL_FOR_EVAL_BATCH, split, b};
@@ -215,4 +219,16 @@ double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, con
   }
   if (accuracy) *accuracy = hits / (double)task->eval_batches;
   return loss / (double)task->eval_batches;
+}
+
+double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
+                        const wl_real *phi, double *accuracy) {
+  const bool held = task->held_statistics && wl_tape_set_statistics(task->tape, ws->tape, WL_STATISTICS_COLLECT) > 0;
+  if (held) {
+    evaluate_sample(task, ws, WL_SPLIT_TRAIN, theta, phi, NULL);
+    wl_tape_set_statistics(task->tape, ws->tape, WL_STATISTICS_HELD);
+  }
+  const double loss = evaluate_sample(task, ws, split, theta, phi, accuracy);
+  if (held) wl_tape_set_statistics(task->tape, ws->tape, WL_STATISTICS_BATCH);
+  return loss;
 }

@@ -42,6 +42,7 @@ struct wl_task {
   size_t draw_bytes;    /* size of one drawn task's data in the workspace */
   double proportion;    /* share in a mixture */
   struct wl_warp *warp; /* warp layers, placed by family->create; NULL: none; owned */
+  bool held_statistics; /* evaluations normalise by the training split's statistics */
   int64_t eval_batches; /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
 };
 
@@ -117,7 +118,8 @@ void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, co
 /* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken, whose
  * theta and phi still hold what they held: nothing is run again. */
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
-/* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). */
+/* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). Batch norm
+ * takes each batch's own statistics, or those of the training split's sample at theta. */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy);
 

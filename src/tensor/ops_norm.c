@@ -3,17 +3,29 @@
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
+ * Held statistics (their Algorithm 2), for forward passes alone: m and the variance, times M / (M - 1), are
+ * means over the batches that were collected.
+ *
  * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). Hence
  *   reverse          xbar  += J ybar
  *   tangent          y.     = J x.
  *   tangent reverse  x.bar += J y.bar + J. ybar,  r. = -r^2 mean(x. y),
  *     J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
 #include <math.h>
+#include <string.h>
 
 #include "tensor/channels.h"
 #include "tensor/tape_impl.h"
+#include "tensor/tape_ws.h"
 
-/* saved: r (C) in double; temp: up to four vectors (C) in double */
+/* saved; temp: up to four vectors (C) in double */
+typedef struct norm_memory {
+  int64_t mode;     /* wl_statistics */
+  int64_t batches;  /* collected */
+  double vectors[]; /* (C) each: r; sums of m and of the variance over collected batches */
+} norm_memory;
+
+static double *rates(const wl_op_call *call) { return ((norm_memory *)call->saved)->vectors; }
 
 static void center(wl_channels s, const wl_real *x, const double *mean, wl_real *y) {
   for (int64_t r = 0; r < s.batch * s.channels; ++r) {
@@ -22,24 +34,54 @@ static void center(wl_channels s, const wl_real *x, const double *mean, wl_real 
   }
 }
 
-static void batch_norm_forward(const wl_op_call *call) {
-  const wl_channels s = wl_channels_of(call->node);
-  const double share = 1.0 / (double)(s.batch * s.inner);
-  double *const rate = call->saved, *const moment = call->temp;
-  wl_channel_sums(s, call->in[0].value, share, moment);
-  center(s, call->in[0].value, moment, call->value);
-  wl_channel_products(s, call->value, call->value, share, moment);
-  for (int64_t c = 0; c < s.channels; ++c) rate[c] = 1.0 / sqrt(moment[c] + call->node->factor);
+/* y *= r */
+static void scale(wl_channels s, const double *rate, wl_real *y) {
   for (int64_t r = 0; r < s.batch * s.channels; ++r) {
     const wl_real factor = (wl_real)rate[r % s.channels];
-    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) call->value[i] *= factor;
+    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) y[i] *= factor;
   }
+}
+
+static void add_to(double *sum, const double *x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) sum[i] += x[i];
+}
+
+static void normalise_by_batch(const wl_op_call *call, wl_channels s, norm_memory *memory) {
+  const double share = 1.0 / (double)(s.batch * s.inner);
+  double *const moment = call->temp, *const rate = memory->vectors;
+  const bool collect = memory->mode == WL_STATISTICS_COLLECT;
+  wl_channel_sums(s, call->in[0].value, share, moment);
+  center(s, call->in[0].value, moment, call->value);
+  if (collect) add_to(rate + s.channels, moment, s.channels);
+  wl_channel_products(s, call->value, call->value, share, moment);
+  if (collect) add_to(rate + 2 * s.channels, moment, s.channels);
+  memory->batches += collect;
+  for (int64_t c = 0; c < s.channels; ++c) rate[c] = 1.0 / sqrt(moment[c] + call->node->factor);
+}
+
+static void normalise_by_held(const wl_op_call *call, wl_channels s, norm_memory *memory) {
+  const double share = 1.0 / (double)memory->batches, elements = (double)(s.batch * s.inner);
+  const double unbiased = elements > 1.0 ? elements / (elements - 1.0) : 1.0;
+  double *const mean = call->temp, *const rate = memory->vectors;
+  for (int64_t c = 0; c < s.channels; ++c) {
+    mean[c] = share * rate[s.channels + c];
+    rate[c] = 1.0 / sqrt(share * unbiased * rate[2 * s.channels + c] + call->node->factor);
+  }
+  center(s, call->in[0].value, mean, call->value);
+}
+
+static void batch_norm_forward(const wl_op_call *call) {
+  const wl_channels s = wl_channels_of(call->node);
+  norm_memory *const memory = call->saved;
+  if (memory->mode == WL_STATISTICS_HELD) normalise_by_held(call, s, memory);
+  else normalise_by_batch(call, s, memory);
+  scale(s, memory->vectors, call->value);
 }
 
 /* out = or += J z */
 static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
-  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = call->saved;
+  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = rates(call);
   const wl_real *restrict y = call->value;
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.channels;
   wl_channel_sums(s, z, share, mean_z);
@@ -54,7 +96,7 @@ static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real 
 /* out += J. z with z = ybar */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   const wl_channels s = wl_channels_of(call->node);
-  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = call->saved;
+  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = rates(call);
   const wl_real *restrict y = call->value, *restrict dy = call->dot, *restrict z = call->grad;
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.channels;
   double *const mean_zdy = mean_zy + s.channels, *const mean_dxy = mean_zdy + s.channels;
@@ -104,7 +146,20 @@ wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps) {
   if (!(eps > 0)) return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator batch_norm: eps %g must be positive", eps);
   wl_tape_node draft = wl_tape_draft(op, x, -1, t->nodes[x].ndim, t->nodes[x].shape);
   draft.factor = eps;
-  draft.saved_bytes = (size_t)draft.shape[1] * sizeof(double);
-  draft.temp_bytes = 4 * draft.saved_bytes;
+  const size_t vector = (size_t)draft.shape[1] * sizeof(double);
+  draft.saved_bytes = sizeof(norm_memory) + 3 * vector;
+  draft.temp_bytes = 4 * vector;
   return wl_tape_push(t, &draft);
+}
+
+int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode) {
+  int count = 0;
+  for (int i = 0; i < t->count; ++i) {
+    if (t->nodes[i].op != &wl_tape_op_batch_norm) continue;
+    norm_memory *const memory = ws->cells[i].saved;
+    if (mode == WL_STATISTICS_COLLECT) memset(memory, 0, t->nodes[i].saved_bytes);
+    memory->mode = mode;
+    count++;
+  }
+  return count;
 }

@@ -62,7 +62,7 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad); /* 
 wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size, int stride); /* (B,C,H,W), no padding, floor */
 wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
 /* Batch normalisation per channel over (B,H,W) (or per column over B) with the batch's own
- * statistics, eps 1e-5; scale and shift are separate operators. */
+ * statistics unless wl_tape_set_statistics says otherwise, eps 1e-5; scale and shift are separate operators. */
 wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps);
 
 /* Ends building: `loss` must be a scalar. `logits` (-1: none) marks the (B,C) tensor whose
@@ -107,6 +107,10 @@ void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, con
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
                      double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
+/* What batch norm normalises by: each batch's own statistics; the same, summed up for later, from nothing;
+ * or what was summed up, in forward passes that no other pass follows. Returns how many operators heed it. */
+typedef enum wl_statistics { WL_STATISTICS_BATCH, WL_STATISTICS_COLLECT, WL_STATISTICS_HELD } wl_statistics;
+int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
 /* Share of rows whose arg-max equals the label, after forward; NaN where finish named no logits. */
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
 

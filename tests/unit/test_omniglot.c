@@ -128,6 +128,23 @@ static void test_evaluation_sample(void **state) {
   close_fixture(&f);
 }
 
+/* The training split's statistics give another loss than each batch's own, the same each time, and do not
+ * reach into training. */
+static void test_statistics(void **state) {
+  (void)state;
+  double loss[2], accuracy;
+  for (int held = 0; held < 2; held++) {
+    fixture f = open_fixture(held ? MULTI ", norm_statistics: training}" : MULTI "}");
+    const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
+    const double before = wl_task_loss(f.task, f.ws, &inner, f.theta, NULL, f.grad, NULL);
+    loss[held] = wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy);
+    assert_true(wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy) == loss[held]);
+    assert_true(wl_task_loss(f.task, f.ws, &inner, f.theta, NULL, f.grad, NULL) == before);
+    close_fixture(&f);
+  }
+  assert_true(isfinite(loss[1]) && loss[0] != loss[1]);
+}
+
 /* alphabet_seed deals alphabets out, the run's seed does not: evaluations find the same. */
 static void test_alphabet_seed(void **state) {
   (void)state;
@@ -327,7 +344,7 @@ int main(void) {
   install_glyphs();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_multi_shot),    cmocka_unit_test(test_evaluation_sample),
-      cmocka_unit_test(test_alphabet_seed), cmocka_unit_test(test_few_shot),
+      cmocka_unit_test(test_alphabet_seed), cmocka_unit_test(test_few_shot), cmocka_unit_test(test_statistics),
       cmocka_unit_test(test_distortions),   cmocka_unit_test(test_augmentation),
       cmocka_unit_test(test_damaged_file),  cmocka_unit_test(test_impossible_options)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,50 @@ static void test_batch_norm(void **state) {
   check_norm(wl_tape_input(f.tape, "a", SHAPE(9, 4)), &f, 9, 4, 1);
 }
 
+/* Fills the input for one of several batches; its mean and biased variance by channel, (3,2,4). */
+static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]) {
+  wl_real *x = wl_tape_input_data(f->ws, f->a);
+  for (int64_t i = 0; i < 24; i++) x[i] = (wl_real)sin(0.7 * (double)i + 3.1 * batch);
+  for (int c = 0; c < 2; c++) {
+    mean[c] = variance[c] = 0;
+    for (int64_t i = 0; i < 24; i++) mean[c] += i / 4 % 2 == c ? (double)x[i] / 12 : 0;
+    for (int64_t i = 0; i < 24; i++) variance[c] += i / 4 % 2 == c ? pow((double)x[i] - mean[c], 2) / 12 : 0;
+  }
+}
+
+/* Two batches are collected, a third is normalised by their means; then all is as before. */
+static void test_held_statistics(void **state) {
+  (void)state;
+  fixture f;
+  begin(&f);
+  f.a = wl_tape_input(f.tape, "a", SHAPE(3, 2, 2, 2));
+  const wl_real *y = run(&f, wl_op_batch_norm(f.tape, f.a, 1e-5), 24, 0);
+  double mean[4][2], variance[4][2];
+  wl_real own[24];
+  fill_batch(&f, 3, mean[3], variance[3]);
+  wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
+  memcpy(own, y, sizeof own);
+  for (int round = 0; round < 2; round++) { /* collecting begins from nothing each time */
+    assert_int_equal(wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_COLLECT), 1);
+    for (int b = 0; b < 2; b++) {
+      fill_batch(&f, b + round, mean[b], variance[b]);
+      wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
+    }
+  }
+  wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_HELD);
+  fill_batch(&f, 3, mean[3], variance[3]);
+  wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
+  for (int64_t i = 0; i < 24; i++) {
+    const int c = (int)(i / 4 % 2);
+    const double m = (mean[0][c] + mean[1][c]) / 2, v = (variance[0][c] + variance[1][c]) / 2 * 12 / 11;
+    assert_near((double)y[i], ((double)wl_tape_value(f.ws, f.a)[i] - m) / sqrt(v + 1e-5), "held statistics", i);
+  }
+  wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_BATCH);
+  wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
+  assert_memory_equal(own, y, sizeof own);
+  end(&f);
+}
+
 /* Shapes and losses. */
 
 static void test_shape(void **state) {
@@ -370,7 +414,7 @@ int main(void) {
       cmocka_unit_test(test_unary),         cmocka_unit_test(test_binary),
       cmocka_unit_test(test_broadcast),     cmocka_unit_test(test_matmul),
       cmocka_unit_test(test_batched_matvec), cmocka_unit_test(test_conv2d),
-      cmocka_unit_test(test_pool),          cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_pool),          cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_held_statistics),
       cmocka_unit_test(test_shape),         cmocka_unit_test(test_sigmoid_cross_entropy),
       cmocka_unit_test(test_softmax_cross_entropy), cmocka_unit_test(test_bad_data),
       cmocka_unit_test(test_kinks)};
