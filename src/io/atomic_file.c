@@ -17,9 +17,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "io/aside.h"
+
 #define TEMPORARY_MARK ".tmp-"
 
-enum { PART = 1 << 26 }; /* bytes of one write call */
+/* Bytes of one step, and of one write call: the disk gets to work on each while the next is copied. */
+enum { PART = 1 << 26, SLICE = 1 << 23 };
 
 static atomic_llong steps_taken;
 
@@ -77,39 +80,56 @@ static wl_status begin_step(const char *doing, const char *path) {
   return WL_FAIL(WL_ERR_IO, "cannot %s '%s': failure asked for by WL_FAIL_IO", doing, path);
 }
 
-static wl_status write_part(int fd, const char *path, const char *data, size_t bytes) {
-  WL_TRY(begin_step("write", path));
+/* Asks the system to start writing what it holds of these bytes; nothing depends on it. */
+static void start_writing(int fd, int64_t offset, size_t bytes) {
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (bytes == SLICE) (void)sync_file_range(fd, offset, (off64_t)bytes, SYNC_FILE_RANGE_WRITE);
+#else
+  (void)fd, (void)offset, (void)bytes;
+#endif
+}
+
+static wl_status write_part(wl_atomic_file *file, const char *data, size_t bytes) {
+  WL_TRY(begin_step("write", file->path));
   while (bytes > 0) {
-    const ssize_t done = write(fd, data, bytes);
+    const ssize_t done = write(file->fd, data, bytes < SLICE ? bytes : SLICE);
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return wl_os_fail("write", path, errno);
-    if (done == 0) return wl_os_fail("write", path, ENOSPC);
+    if (done < 0) return wl_os_fail("write", file->path, errno);
+    if (done == 0) return wl_os_fail("write", file->path, ENOSPC);
+    start_writing(file->fd, file->bytes, (size_t)done);
+    file->bytes += done;
     data += done;
     bytes -= (size_t)done;
   }
   return WL_OK;
 }
 
-static wl_status write_pieces(int fd, const char *path, const wl_piece *pieces, int n_pieces) {
+wl_status wl_atomic_append(wl_atomic_file *file, const wl_piece *pieces, int n_pieces) {
   for (int i = 0; i < n_pieces; i++) {
     const char *const data = pieces[i].data;
     for (size_t at = 0; at < pieces[i].bytes; at += PART) {
       const size_t left = pieces[i].bytes - at;
-      WL_TRY(write_part(fd, path, data + at, left < PART ? left : PART));
+      WL_TRY(write_part(file, data + at, left < PART ? left : PART));
     }
   }
-  WL_TRY(begin_step("sync", path));
-  if (fsync(fd) != 0) return wl_os_fail("sync", path, errno);
   return WL_OK;
 }
 
-static wl_status create(const char *temporary, const char *path, const wl_piece *pieces, int n_pieces) {
+wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
+  *file = (wl_atomic_file){.path = path, .fd = -1};
+  const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%ld", path, (long)getpid());
+  if (length < 0 || length >= WL_PATH_MAX) {
+    file->temporary[0] = '\0';
+    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder", path);
+  }
   WL_TRY(begin_step("create", path));
-  const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) return wl_os_fail("create", path, errno);
-  const wl_status status = write_pieces(fd, path, pieces, n_pieces);
-  if (close(fd) != 0 && status == WL_OK) return wl_os_fail("close", path, errno);
-  return status;
+  file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
+}
+
+void wl_atomic_abandon(wl_atomic_file *file) {
+  if (file->fd >= 0) close(file->fd);
+  if (file->temporary[0] != '\0') unlink(file->temporary);
 }
 
 /* Some file systems have no sync of directories (EINVAL): nothing more can be done there. */
@@ -123,24 +143,70 @@ static wl_status sync_folder(const char *path) {
   return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
 }
 
-static wl_status place(const char *temporary, const char *path) {
+static wl_status rename_to(const char *temporary, const char *path) {
   WL_TRY(begin_step("rename to", path));
-  if (rename(temporary, path) != 0) return wl_os_fail("rename to", path, errno);
-  return sync_folder(path);
+  return rename(temporary, path) == 0 ? WL_OK : wl_os_fail("rename to", path, errno);
 }
 
-wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces, wl_file_check check) {
-  char temporary[WL_PATH_MAX];
-  const int length = snprintf(temporary, sizeof temporary, "%s" TEMPORARY_MARK "%ld", path, (long)getpid());
-  if (length < 0 || length >= WL_PATH_MAX)
-    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder", path);
+/* What is to be checked, for the thread that does so. */
+typedef struct checking {
+  const wl_atomic_file *file;
+  wl_file_check check;
+  void *context;
+} checking;
 
-  wl_status status = create(temporary, path, pieces, n_pieces);
-  if (status == WL_OK && check) status = begin_step("verify", path);
-  if (status == WL_OK && check) status = check(temporary);
-  if (status == WL_OK) status = place(temporary, path);
-  if (status != WL_OK) unlink(temporary);
+static wl_status check_file(void *data) {
+  const checking *const c = data;
+  return c->check(c->file->temporary, c->context);
+}
+
+static wl_status sync_file(const wl_atomic_file *file) {
+  WL_TRY(begin_step("sync", file->path));
+  return fsync(file->fd) == 0 ? WL_OK : wl_os_fail("sync", file->path, errno);
+}
+
+/* The disk takes its time over the data; meanwhile they are read back. */
+static wl_status sync_and_check(const wl_atomic_file *file, wl_file_check check, void *context) {
+  if (!check) return sync_file(file);
+  checking c = {file, check, context};
+  wl_aside aside = {0};
+  WL_TRY(begin_step("verify", file->path));
+  wl_aside_start(&aside, check_file, &c);
+  const wl_status synced = sync_file(file), checked = wl_aside_wait(&aside);
+  return synced != WL_OK ? synced : checked;
+}
+
+/* Closes the temporary and gives it its name. */
+static wl_status finish(wl_atomic_file *file) {
+  const int fd = file->fd;
+  file->fd = -1;
+  if (close(fd) != 0) return wl_os_fail("close", file->path, errno);
+  WL_TRY(rename_to(file->temporary, file->path));
+  file->temporary[0] = '\0';
+  return WL_OK;
+}
+
+wl_status wl_atomic_commit(wl_atomic_file *file, wl_file_check check, void *context) {
+  WL_TRY(sync_and_check(file, check, context));
+  WL_TRY(finish(file));
+  return sync_folder(file->path);
+}
+
+static wl_status write_at_once(const char *path, const wl_piece *pieces, int n_pieces, bool durable) {
+  wl_atomic_file file;
+  wl_status status = wl_atomic_begin(path, &file);
+  if (status == WL_OK) status = wl_atomic_append(&file, pieces, n_pieces);
+  if (status == WL_OK) status = durable ? wl_atomic_commit(&file, NULL, NULL) : finish(&file);
+  if (status != WL_OK) wl_atomic_abandon(&file);
   return status;
+}
+
+wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces) {
+  return write_at_once(path, pieces, n_pieces, true);
+}
+
+wl_status wl_atomic_replace(const char *path, const wl_piece *pieces, int n_pieces) {
+  return write_at_once(path, pieces, n_pieces, false);
 }
 
 /* ---- folders ---- */

@@ -6,6 +6,7 @@
 #define WL_IO_ATOMIC_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -13,12 +14,28 @@ enum { WL_PATH_MAX = 4096 };
 
 /* A piece of the file, borrowed. */
 typedef struct wl_piece { const void *data; size_t bytes; } wl_piece;
-/* Checks the file at its temporary name before it gets its own; NULL: no check. */
-typedef wl_status (*wl_file_check)(const char *temporary);
+/* Checks the file at its temporary name before it gets its own. */
+typedef wl_status (*wl_file_check)(const char *temporary, void *context);
 
-/* Writes the pieces one after the other as `path`. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE, WL_ERR_IO
- * (disk full: the free bytes are named); `path` is as before then and the temporary removed. */
-wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces, wl_file_check check);
+/* A file on its way: at its temporary name until it is committed. */
+typedef struct wl_atomic_file {
+  const char *path; /* borrowed */
+  char temporary[WL_PATH_MAX];
+  int fd;
+  int64_t bytes;    /* so far */
+} wl_atomic_file;
+
+/* Creates the temporary, adds to it, makes it `path`. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE, WL_ERR_IO (disk full:
+ * the free bytes are named). commit syncs the data while `check` (NULL: none) reads them; abandon removes
+ * the temporary. `path` is as before until commit has returned WL_OK. */
+wl_status wl_atomic_begin(const char *path, wl_atomic_file *file);
+wl_status wl_atomic_append(wl_atomic_file *file, const wl_piece *pieces, int n_pieces);
+wl_status wl_atomic_commit(wl_atomic_file *file, wl_file_check check, void *context);
+void wl_atomic_abandon(wl_atomic_file *file);
+/* All of it at once, without a check. */
+wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces);
+/* The same without waiting for the disk: whole after any kill, perhaps still the old one after a power cut. */
+wl_status wl_atomic_replace(const char *path, const wl_piece *pieces, int n_pieces);
 /* Whether a file name (without folder) is that of a temporary. */
 bool wl_is_temporary(const char *name);
 /* Removes the temporaries that killed processes left in a folder. */

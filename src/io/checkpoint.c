@@ -49,8 +49,9 @@ static wl_status make_folder(const char *run, char folder[WL_PATH_MAX]) {
   return WL_OK;
 }
 
-/* Removes what is older than the newest `keep` whole ones. Failing to is no reason to stop. */
-static void prune(const char *run, int keep) {
+/* Removes what is older than the newest `keep` whole ones, of which `written` is one: it was read back just
+ * now. Failing to is no reason to stop. */
+static void prune(const char *run, const char *written, int keep) {
   char folder[WL_PATH_MAX], path[WL_PATH_MAX], **names = NULL;
   int count = 0, whole = 0;
   if (wl_checkpoint_list(run, folder, &names, &count) != WL_OK) return;
@@ -58,18 +59,19 @@ static void prune(const char *run, int keep) {
     if (wl_join(path, folder, names[i]) != WL_OK) continue;
     if (whole >= keep) {
       if (unlink(path) != 0) wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
-    } else if (i + 1 < count && wl_seal_check(path) == WL_OK) { /* the oldest needs no check */
-      whole++;
+    } else if (strcmp(names[i], written) == 0 || (i + 1 < count && wl_seal_check(path) == WL_OK)) {
+      whole++; /* the oldest needs no check */
     }
   }
   wl_free_names(names, count);
 }
 
+/* For people and scripts: nothing is lost with it. */
 static wl_status point_to(const char *folder, const char *name) {
   char path[WL_PATH_MAX], text[64];
   WL_TRY(wl_join(path, folder, "latest"));
   const wl_piece piece = {text, (size_t)snprintf(text, sizeof text, "%s\n", name)};
-  return wl_atomic_write(path, &piece, 1, NULL);
+  return wl_atomic_replace(path, &piece, 1);
 }
 
 wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields, int n_fields,
@@ -81,7 +83,7 @@ wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_f
   WL_TRY(wl_join(path, folder, name));
   WL_TRY(wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes));
   WL_TRY(point_to(folder, name));
-  prune(run, keep > 0 ? keep : 1);
+  prune(run, name, keep > 0 ? keep : 1);
   return WL_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
 #include "io/h5_support.h"
+#include "io/seal.h"
 
 struct wl_file {
   hid_t id;
@@ -37,6 +38,10 @@ wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *
 /* Reads a dataset into rows [row, row + its rows) of `field`, whose shape is the whole target's and in no
  * further dimension smaller; converts between floats. */
 wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t row);
+/* Re-reads a dataset through HDF5 and compares it with its checksum; WL_ERR_DATA names it. */
+wl_status wl_file_check_dataset(const wl_file *file, const char *name);
+/* Whether HDF5 finds the dataset there, with that checksum: its bytes are those that the seal vouches for. */
+wl_status wl_file_check_place(const wl_file *file, const wl_stretch *stretch);
 /* Re-reads every dataset through HDF5 and compares it with its checksum; WL_ERR_DATA names it. */
 wl_status wl_file_check_datasets(const wl_file *file);
 

@@ -232,7 +232,7 @@ wl_status wl_file_attribute(const wl_file *file, const char *name, char **value)
 
 /* ---- checksums ---- */
 
-static wl_status check_dataset(const wl_file *file, const char *name) {
+wl_status wl_file_check_dataset(const wl_file *file, const char *name) {
   const WL_H5_SCOPED dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   uint64_t expected = 0, found = 0;
   WL_TRY_H5(dataset, WL_ERR_DATA, file->path, "open dataset '%s'", name);
@@ -243,11 +243,22 @@ static wl_status check_dataset(const wl_file *file, const char *name) {
   return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: dataset '%s' does not match its checksum; use an older file", file->path, name);
 }
 
+wl_status wl_file_check_place(const wl_file *file, const wl_stretch *stretch) {
+  const WL_H5_SCOPED dataset = H5Dopen2(file->id, stretch->name, H5P_DEFAULT);
+  uint64_t checksum = 0;
+  WL_TRY_H5(dataset, WL_ERR_DATA, file->path, "open dataset '%s'", stretch->name);
+  WL_TRY(wl_h5_get_uint64(file->path, dataset, "checksum", &checksum));
+  if (H5Dget_offset(dataset) == stretch->offset && H5Dget_storage_size(dataset) == stretch->bytes && checksum == stretch->hash)
+    return WL_OK;
+  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: dataset '%s' is not where it was put; write the file again", file->path,
+                 stretch->name);
+}
+
 wl_status wl_file_check_datasets(const wl_file *file) {
   char **names = NULL;
   int count = 0;
   wl_status status = wl_h5_list(file->path, file->id, &names, &count);
-  for (int i = 0; status == WL_OK && i < count; i++) status = check_dataset(file, names[i]);
+  for (int i = 0; status == WL_OK && i < count; i++) status = wl_file_check_dataset(file, names[i]);
   wl_free_names(names, count);
   return status;
 }

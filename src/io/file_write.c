@@ -1,7 +1,8 @@
-/* file_write.c - an HDF5 file is built in memory, sealed, and written in one piece.
+/* file_write.c - the datasets and attributes of a file, its seal, and its way to the disk.
  *
- * HDF5 never writes to the disk itself: a full disk or a killed process meets plain write calls, whose
- * outcome is known, and not the library's caches. Memory needed: the data once more, for a moment. */
+ *   lay out in memory -> write, while the body is hashed -> seal -> sync, while all is read back -> rename
+ *
+ * Memory needed: compressed and half-precision arrays once more, for a moment; others stay where they are. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,17 @@
 #include <xxhash.h>
 
 #include "base/build_info.h"
+#include "io/aside.h"
 #include "io/dimension.h"
+#include "io/file_image.h"
 #include "io/file_impl.h"
 #include "io/seal.h"
 
-enum { IMAGE_STEP = 1 << 20, CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, NAME = 256 };
+enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, NAME = 256 };
+
+/* Arrays from DIRECT_FROM bytes on stay where they are, in a file that has DIRECT_FILE bytes of them: it sets
+ * metadata aside at its start, METADATA bytes and as many as METADATA_ITEM for each dataset. */
+enum { DIRECT_FROM = 1 << 16, DIRECT_FILE = 1 << 20, METADATA = 1 << 16, METADATA_ITEM = 2048 };
 
 /* A file on its way: what is to be stored, and where the bytes of the datasets came to lie. */
 typedef struct writer {
@@ -24,9 +31,14 @@ typedef struct writer {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  hid_t file;
-  wl_stretch *stretches;
+  bool direct;           /* large arrays stay where they are */
+  wl_image image;
+  uint64_t *checksums;   /* [n_items] */
+  wl_stretch *stretches; /* the hash of a compressed one is not known before the image is closed */
   int n_stretches, room;
+  wl_piece *pieces;      /* the body */
+  int n_pieces;
+  uint64_t body_hash;
 } writer;
 
 /* ---- datasets ---- */
@@ -38,8 +50,8 @@ static wl_status make_groups(const writer *w, const char *name) {
   H5Pset_obj_track_times(creation, false);
   for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
     snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
-    if (H5Lexists(w->file, group, H5P_DEFAULT) > 0) continue;
-    const WL_H5_SCOPED made = H5Gcreate2(w->file, group, H5P_DEFAULT, creation, H5P_DEFAULT);
+    if (H5Lexists(w->image.file, group, H5P_DEFAULT) > 0) continue;
+    const WL_H5_SCOPED made = H5Gcreate2(w->image.file, group, H5P_DEFAULT, creation, H5P_DEFAULT);
     WL_TRY_H5(made, WL_ERR_IO, w->path, "create group '%s'", group);
   }
   return WL_OK;
@@ -87,13 +99,30 @@ static wl_status map_source(const writer *w, hid_t creation, hid_t space, const 
   return WL_OK;
 }
 
+static size_t stored_bytes(const wl_item *item, size_t element) { return (size_t)wl_field_count(&item->field) * element; }
+
+static bool is_compressed(const wl_item *item, size_t bytes) {
+  return item->compression > 0 && item->field.ndim > 0 && bytes >= COMPRESS_FROM;
+}
+
+/* Whether the file could hold the item's array as it is in memory. */
+static bool is_plain(const wl_item *item) {
+  const size_t bytes = stored_bytes(item, wl_type_size(item->field.type));
+  return item->field.data && !item->half && item->n_sources == 0 && bytes >= DIRECT_FROM && !is_compressed(item, bytes);
+}
+
+static bool stays(const writer *w, const wl_item *item) { return w->direct && is_plain(item); }
+
 static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const wl_item *item, size_t element) {
   H5Pset_obj_track_times(creation, false);
   if (item->n_sources > 0 || !item->field.data) set_fill(creation, item->field.type);
   for (int i = 0; i < item->n_sources; i++) WL_TRY(map_source(w, creation, space, item, &item->sources[i]));
-  const size_t bytes = (size_t)wl_field_count(&item->field) * element;
   if (item->n_sources > 0) H5Sselect_all(space);
-  else if (item->compression > 0 && item->field.ndim > 0 && bytes >= COMPRESS_FROM) set_chunks(creation, item, element);
+  else if (is_compressed(item, stored_bytes(item, element))) set_chunks(creation, item, element);
+  if (stays(w, item)) {
+    H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
+  }
   return WL_OK;
 }
 
@@ -103,14 +132,19 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
 }
 
 /* Writes `data`, which is in the stored type already, and its checksum. */
-static wl_status put_data(const writer *w, hid_t dataset, hid_t type, const wl_field *field, const void *data) {
+static wl_status put_data(writer *w, int i, hid_t dataset, hid_t type, const void *data) {
+  const wl_field *const field = &w->items[i].field;
   const size_t bytes = (size_t)wl_field_count(field) * H5Tget_size(type);
-  WL_TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), WL_ERR_IO, w->path, "write dataset '%s'", field->name);
-  return wl_h5_put_uint64(w->path, dataset, "checksum", XXH3_64bits(data, bytes));
+  if (stays(w, &w->items[i])) WL_TRY(wl_image_put(w->path, &w->image, dataset, data, bytes));
+  else
+    WL_TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), WL_ERR_IO, w->path, "write dataset '%s'", field->name);
+  w->checksums[i] = XXH3_64bits(data, bytes);
+  return wl_h5_put_uint64(w->path, dataset, "checksum", w->checksums[i]);
 }
 
 /* Rounds to half precision first: the checksum is that of what is stored. */
-static wl_status put_half(const writer *w, hid_t dataset, hid_t type, const wl_field *field) {
+static wl_status put_half(writer *w, int i, hid_t dataset, hid_t type) {
+  const wl_field *const field = &w->items[i].field;
   const size_t count = (size_t)wl_field_count(field), bytes = count * wl_type_size(field->type);
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   char *copy = NULL;
@@ -119,12 +153,13 @@ static wl_status put_half(const writer *w, hid_t dataset, hid_t type, const wl_f
   wl_status status = WL_OK;
   if (H5Tconvert(memory, type, count, copy, NULL, H5P_DEFAULT) < 0)
     status = wl_h5_fail(WL_ERR_IO, w->path, "round dataset '%s' to half precision", field->name);
-  if (status == WL_OK) status = put_data(w, dataset, type, field, copy);
+  if (status == WL_OK) status = put_data(w, i, dataset, type, copy);
   wl_free(copy);
   return status;
 }
 
-static wl_status put_item(const writer *w, const wl_item *item) {
+static wl_status put_item(writer *w, int i) {
+  const wl_item *const item = &w->items[i];
   const wl_field *const field = &item->field;
   const bool half = item->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
   WL_TRY(make_groups(w, field->name));
@@ -132,11 +167,11 @@ static wl_status put_item(const writer *w, const wl_item *item) {
   const WL_H5_SCOPED space = make_space(field);
   const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
   WL_TRY(set_layout(w, creation, space, item, H5Tget_size(type)));
-  const WL_H5_SCOPED dataset = H5Dcreate2(w->file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  const WL_H5_SCOPED dataset = H5Dcreate2(w->image.file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   WL_TRY_H5(dataset, WL_ERR_IO, w->path, "create dataset '%s'", field->name);
   WL_TRY(describe_dataset(w, dataset, field));
   if (!field->data) return WL_OK;
-  return half ? put_half(w, dataset, type, field) : put_data(w, dataset, type, field, field->data);
+  return half ? put_half(w, i, dataset, type) : put_data(w, i, dataset, type, field->data);
 }
 
 /* ---- root attributes ---- */
@@ -162,139 +197,162 @@ static wl_status put_root(const writer *w) {
   const wl_attribute own[] = {{"format", "warploom"}, {"kind", w->kind}, {"creator", "Warploom"},
                               {"version", wl_build_version()}, {"revision", wl_build_revision()},
                               {"compiler", wl_build_compiler()}, {"hdf5_version", library}, {"date", date}};
-  WL_TRY(wl_h5_put_int64(w->path, w->file, "schema_version", WL_SCHEMA_VERSION));
+  WL_TRY(wl_h5_put_int64(w->path, w->image.file, "schema_version", WL_SCHEMA_VERSION));
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-    WL_TRY(wl_h5_put_text(w->path, w->file, own[i].name, own[i].value));
+    WL_TRY(wl_h5_put_text(w->path, w->image.file, own[i].name, own[i].value));
   for (int i = 0; i < w->n_attributes; i++)
-    WL_TRY(wl_h5_put_text(w->path, w->file, w->attributes[i].name, w->attributes[i].value));
+    WL_TRY(wl_h5_put_text(w->path, w->image.file, w->attributes[i].name, w->attributes[i].value));
   return WL_OK;
 }
 
-/* ---- the image ---- */
+/* ---- where the data lie ---- */
 
-static wl_status add_stretch(writer *w, const char *name, haddr_t offset, hsize_t bytes) {
+static wl_status add_stretch(writer *w, wl_stretch stretch) {
   if (w->n_stretches == w->room) {
     w->room = 2 * w->room + 64;
     wl_stretch *const more = realloc(w->stretches, (size_t)w->room * sizeof *more);
     if (!more) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", w->path);
     w->stretches = more;
   }
-  w->stretches[w->n_stretches++] = (wl_stretch){name, offset, bytes};
+  w->stretches[w->n_stretches++] = stretch;
   return WL_OK;
 }
 
-/* Where a dataset's bytes lie, for the seal: known once the file is flushed. */
-static wl_status locate(writer *w, const char *name) {
-  const WL_H5_SCOPED dataset = H5Dopen2(w->file, name, H5P_DEFAULT);
-  const WL_H5_SCOPED creation = H5Dget_create_plist(dataset);
+static wl_status locate_chunks(writer *w, const char *name, hid_t dataset) {
   const WL_H5_SCOPED space = H5Dget_space(dataset);
-  const H5D_layout_t layout = H5Pget_layout(creation);
-  const haddr_t offset = layout == H5D_CONTIGUOUS ? H5Dget_offset(dataset) : HADDR_UNDEF;
-  if (offset != HADDR_UNDEF) return add_stretch(w, name, offset, H5Dget_storage_size(dataset));
   hsize_t chunks = 0, bytes = 0, corner[WL_MAX_DIMS];
   unsigned mask = 0;
   haddr_t at = 0;
-  if (layout == H5D_CHUNKED)
-    WL_TRY_H5(H5Dget_num_chunks(dataset, space, &chunks), WL_ERR_IO, w->path, "count the chunks of '%s'", name);
+  WL_TRY_H5(H5Dget_num_chunks(dataset, space, &chunks), WL_ERR_IO, w->path, "count the chunks of '%s'", name);
   for (hsize_t i = 0; i < chunks; i++) {
     WL_TRY_H5(H5Dget_chunk_info(dataset, space, i, corner, &mask, &at, &bytes), WL_ERR_IO, w->path, "locate a chunk of '%s'", name);
-    WL_TRY(add_stretch(w, name, at, bytes));
+    WL_TRY(add_stretch(w, (wl_stretch){.name = name, .offset = at, .bytes = bytes}));
   }
   return WL_OK;
 }
 
+/* Where a dataset's bytes lie, for the seal. */
+static wl_status locate(writer *w, int i) {
+  const char *const name = w->items[i].field.name;
+  const WL_H5_SCOPED dataset = H5Dopen2(w->image.file, name, H5P_DEFAULT);
+  const WL_H5_SCOPED creation = H5Dget_create_plist(dataset);
+  const H5D_layout_t layout = H5Pget_layout(creation);
+  const haddr_t offset = layout == H5D_CONTIGUOUS ? H5Dget_offset(dataset) : HADDR_UNDEF;
+  if (layout == H5D_CHUNKED) return locate_chunks(w, name, dataset);
+  if (offset == HADDR_UNDEF) return WL_OK; /* empty, or virtual */
+  return add_stretch(w, (wl_stretch){name, offset, H5Dget_storage_size(dataset), w->checksums[i], true});
+}
+
+static void hash_chunks(writer *w) {
+  for (int i = 0; i < w->n_stretches; i++) {
+    wl_stretch *const s = &w->stretches[i];
+    if (!s->whole) s->hash = XXH3_64bits(w->image.memory + s->offset, s->bytes);
+  }
+}
+
+/* ---- the body ---- */
+
 static wl_status fill_file(writer *w) {
-  for (int i = 0; i < w->n_items; i++) WL_TRY(put_item(w, &w->items[i]));
-  for (int i = 0; i < w->n_items; i++) WL_TRY(wl_dimensions_name(w->path, w->file, &w->items[i].field));
+  for (int i = 0; i < w->n_items; i++) WL_TRY(put_item(w, i));
+  for (int i = 0; i < w->n_items; i++) WL_TRY(wl_dimensions_name(w->path, w->image.file, &w->items[i].field));
   WL_TRY(put_root(w));
-  WL_TRY(wl_h5_put_uint64(w->path, w->file, "complete", 1)); /* last: all that it vouches for is there */
-  WL_TRY_H5(H5Fflush(w->file, H5F_SCOPE_GLOBAL), WL_ERR_IO, w->path, "build the image");
-  for (int i = 0; i < w->n_items; i++) WL_TRY(locate(w, w->items[i].field.name));
+  WL_TRY(wl_h5_put_uint64(w->path, w->image.file, "complete", 1)); /* last: all that it vouches for is there */
+  /* places of chunks are known after a flush, which would claim memory for arrays that stay where they are */
+  if (!w->direct) WL_TRY_H5(H5Fflush(w->image.file, H5F_SCOPE_GLOBAL), WL_ERR_IO, w->path, "build the image");
+  for (int i = 0; i < w->n_items; i++) WL_TRY(locate(w, i));
   return WL_OK;
 }
 
 /* Virtual datasets need the format of HDF5 1.10, whose index of chunks is small and has checksums.
  * Everything else keeps that of 1.8, which more readers know. */
-static H5F_libver_t oldest_format(const writer *w) {
-  for (int i = 0; i < w->n_items; i++)
-    if (w->items[i].n_sources > 0 || w->items[i].compression > 0) return H5F_LIBVER_V110;
-  return H5F_LIBVER_V18;
+static bool needs_new_format(const wl_item *item) { return item->n_sources > 0 || item->compression > 0; }
+
+static wl_status build_body(writer *w) {
+  size_t direct = 0;
+  bool new_format = false;
+  for (int i = 0; i < w->n_items; i++) {
+    if (is_plain(&w->items[i])) direct += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
+    new_format = new_format || needs_new_format(&w->items[i]);
+  }
+  w->direct = direct >= DIRECT_FILE && !new_format;
+  WL_TRY(WL_NEW(w->checksums, w->n_items));
+  WL_TRY(wl_image_create(w->path, new_format ? H5F_LIBVER_V110 : H5F_LIBVER_V18,
+                         w->direct ? METADATA + METADATA_ITEM * (size_t)w->n_items : 0, &w->image));
+  WL_TRY(fill_file(w));
+  WL_TRY(wl_image_close(w->path, &w->image));
+  hash_chunks(w);
+  return wl_image_pieces(w->path, &w->image, &w->pieces, &w->n_pieces);
 }
 
-/* HDF5 hands out the image of an open file, but with a superblock that says so: only a closed file is
- * in order. The memory is therefore ours, and kept when the file is closed. */
-static void *image_resize(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *kept) {
-  (void)operation;
-  (void)kept;
-  return realloc(memory, bytes);
-}
-static void *image_create(size_t bytes, H5FD_file_image_op_t operation, void *kept) {
-  return image_resize(NULL, bytes, operation, kept);
-}
-static void *image_copy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t operation, void *kept) {
-  (void)operation;
-  (void)kept;
-  return memcpy(to, from, bytes);
-}
-static herr_t image_keep(void *memory, H5FD_file_image_op_t operation, void *kept) {
-  if (operation == H5FD_FILE_IMAGE_OP_FILE_CLOSE) *(void **)kept = memory;
-  else free(memory);
-  return 0;
-}
-static void *same_place(void *kept) { return kept; }
-static herr_t nothing_to_free(void *kept) {
-  (void)kept;
-  return 0;
-}
-
-static wl_status create_file(writer *w, void **image) {
-  H5FD_file_image_callbacks_t memory = {image_create, image_copy, image_resize, image_keep, same_place, nothing_to_free, image};
-  const WL_H5_SCOPED access = wl_h5_access();
-  const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
-  H5Pset_fapl_core(access, IMAGE_STEP, false);
-  H5Pset_file_image_callbacks(access, &memory);
-  H5Pset_libver_bounds(access, oldest_format(w), oldest_format(w));
-  H5Pset_obj_track_times(creation, false);
-  w->file = H5Fcreate("warploom-image", H5F_ACC_TRUNC, creation, access);
-  WL_TRY_H5(w->file, WL_ERR_IO, w->path, "build the image");
+static wl_status hash_body(void *data) {
+  writer *const w = data;
+  XXH3_state_t *const state = XXH3_createState();
+  if (!state) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", w->path);
+  XXH3_64bits_reset(state);
+  for (int i = 0; i < w->n_pieces; i++) XXH3_64bits_update(state, w->pieces[i].data, w->pieces[i].bytes);
+  w->body_hash = XXH3_64bits_digest(state);
+  XXH3_freeState(state);
   return WL_OK;
 }
 
-static wl_status build_image(writer *w, void **image, size_t *bytes) {
-  WL_TRY(create_file(w, image));
-  wl_status status = fill_file(w);
-  const ssize_t size = H5Fget_file_image(w->file, NULL, 0);
-  if (size < 0 && status == WL_OK) status = wl_h5_fail(WL_ERR_IO, w->path, "measure the image");
-  *bytes = size > 0 ? (size_t)size : 0;
-  if (H5Fclose(w->file) < 0 && status == WL_OK) status = wl_h5_fail(WL_ERR_IO, w->path, "close the image");
-  if (status == WL_OK && !*image) status = WL_FAIL(WL_ERR_SOFTWARE, "HDF5 kept the image of '%s' to itself", w->path);
+/* ---- to the disk ---- */
+
+static const wl_stretch *whole_stretch(const writer *w, const char *name) {
+  for (int i = 0; i < w->n_stretches; i++)
+    if (w->stretches[i].whole && w->stretches[i].name == name) return &w->stretches[i];
+  return NULL;
+}
+
+/* The file at its temporary name, as a reader gets it: every byte, by the seal; every dataset, by its place in
+ * the file where the seal vouches for the bytes there, else by reading it through HDF5. */
+static wl_status check_written(const char *temporary, void *context) {
+  const writer *const w = context;
+  wl_file *file = NULL;
+  WL_TRY(wl_file_open(temporary, NULL, &file));
+  wl_status status = WL_OK;
+  for (int i = 0; status == WL_OK && i < w->n_items; i++) {
+    const char *const name = w->items[i].field.name;
+    const wl_stretch *const s = whole_stretch(w, name);
+    status = s ? wl_file_check_place(file, s) : wl_file_check_dataset(file, name);
+  }
+  wl_file_close(&file);
   return status;
 }
 
-/* The file at its temporary name: every byte, and every dataset as a reader gets it. */
-static wl_status check_written(const char *temporary) {
-  wl_file *file = NULL;
-  WL_TRY(wl_file_open(temporary, NULL, &file));
-  const wl_status status = wl_file_check_datasets(file);
-  wl_file_close(&file);
+static wl_status write_sealed(writer *w, wl_atomic_file *file) {
+  wl_aside hashing = {0};
+  char *seal = NULL;
+  size_t seal_bytes = 0;
+  wl_aside_start(&hashing, hash_body, w);
+  wl_status status = wl_atomic_append(file, w->pieces, w->n_pieces);
+  const wl_status hashed = wl_aside_wait(&hashing);
+  if (status == WL_OK) status = hashed;
+  if (status == WL_OK) status = wl_seal_make(w->image.bytes, w->body_hash, w->stretches, w->n_stretches, &seal, &seal_bytes);
+  const wl_piece piece = {seal, seal_bytes};
+  if (status == WL_OK) status = wl_atomic_append(file, &piece, 1);
+  free(seal);
+  return status == WL_OK ? wl_atomic_commit(file, check_written, w) : status;
+}
+
+static wl_status write_file(writer *w) {
+  wl_atomic_file file;
+  WL_TRY(build_body(w));
+  wl_status status = wl_atomic_begin(w->path, &file);
+  if (status == WL_OK) status = write_sealed(w, &file);
+  if (status != WL_OK) wl_atomic_abandon(&file);
   return status;
 }
 
 wl_status wl_items_write(const char *path, const char *kind, const wl_item *items, int n_items,
                          const wl_attribute *attributes, int n_attributes) {
   writer w = {.path = path, .kind = kind, .items = items, .n_items = n_items, .attributes = attributes,
-              .n_attributes = n_attributes};
-  void *image = NULL;
-  char *seal = NULL;
-  size_t bytes = 0, seal_bytes = 0;
+              .n_attributes = n_attributes, .image = {.file = H5I_INVALID_HID}};
   wl_h5_quiet();
-  wl_status status = build_image(&w, &image, &bytes);
-  if (status == WL_OK) status = wl_seal_make(image, bytes, w.stretches, w.n_stretches, &seal, &seal_bytes);
-  const wl_piece pieces[] = {{image, bytes}, {seal, seal_bytes}};
-  if (status == WL_OK) status = wl_atomic_write(path, pieces, 2, check_written);
-  free(seal);
-  free(image);
+  const wl_status status = write_file(&w);
+  wl_image_free(&w.image);
+  wl_free(w.checksums);
   free(w.stretches);
+  free(w.pieces);
   return status;
 }
 

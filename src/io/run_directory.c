@@ -158,7 +158,7 @@ wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const ch
   char path[WL_PATH_MAX];
   WL_TRY(wl_join(path, d->path, name));
   const wl_piece piece = {text, strlen(text)};
-  return wl_atomic_write(path, &piece, 1, NULL);
+  return wl_atomic_write(path, &piece, 1);
 }
 
 /* Appends text and a newline in one write; takes a torn line back. */
@@ -220,7 +220,7 @@ wl_status wl_run_directory_trim_metrics(wl_run_directory *d, int64_t meta_step) 
   if (status == WL_ERR_NO_INPUT) return WL_OK;
   WL_TRY(status);
   const wl_piece piece = {text, keep_lines(text, bytes, meta_step)};
-  const wl_status written = piece.bytes == bytes ? WL_OK : wl_atomic_write(path, &piece, 1, NULL);
+  const wl_status written = piece.bytes == bytes ? WL_OK : wl_atomic_write(path, &piece, 1);
   free(text);
   return written;
 }

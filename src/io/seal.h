@@ -9,13 +9,19 @@
 #ifndef WL_IO_SEAL_H
 #define WL_IO_SEAL_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
-/* Where the bytes of a dataset lie in the file. The name is borrowed. */
-typedef struct wl_stretch { const char *name; uint64_t offset, bytes; } wl_stretch;
+/* Where bytes of a dataset lie in the file, and their XXH3. The name is borrowed. */
+typedef struct wl_stretch {
+  const char *name;
+  uint64_t offset, bytes, hash;
+  bool whole; /* they are the dataset, and the hash its checksum */
+} wl_stretch;
 
-/* The seal of a file whose body is `image`; *text is malloc'ed. */
-wl_status wl_seal_make(const void *image, size_t bytes, const wl_stretch *stretches, int count, char **text,
+/* The seal of a file whose body has this length and XXH3; *text is malloc'ed. */
+wl_status wl_seal_make(uint64_t body_bytes, uint64_t body_hash, const wl_stretch *stretches, int count, char **text,
                        size_t *text_bytes);
 /* WL_OK when every byte is as it was written. WL_ERR_NO_INPUT, WL_ERR_DATA (names the datasets). */
 wl_status wl_seal_check(const char *path);

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "io/aside.h"
 #include "io/run_directory.h"
 #include "io/trajectory.h"
-#include "io/writer.h"
 #include "train/metrics.h"
 #include "train/state.h"
 
@@ -16,9 +16,9 @@ enum { FLUSH_BYTES = 16 << 20 };
 struct wl_run_files {
   wl_comm *comm;
   const char *path;
-  wl_run_directory *directory; /* rank 0, else NULL; so the next two */
-  wl_writer *writer;
-  wl_trajectory *trajectory;   /* only when recording */
+  wl_run_directory *directory; /* rank 0, else NULL */
+  wl_trajectory *trajectory;   /* rank 0 and only when recording */
+  wl_aside writing;
   wl_snapshot *snapshot;       /* that is being written; NULL: the trajectory alone */
   int keep;
   double told;                 /* cost.waited at the last report */
@@ -27,16 +27,14 @@ struct wl_run_files {
 
 /* ---- open and close ---- */
 
-static wl_status open_root(wl_run_files *f, bool resume) {
-  WL_TRY(wl_run_directory_open(f->path, resume, &f->directory));
-  return wl_writer_create(&f->writer);
-}
-
 wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run_files **out) {
   wl_run_files *f = NULL;
   wl_status status = WL_NEW(f, 1);
-  if (status == WL_OK) *f = (wl_run_files){.comm = comm, .path = path};
-  if (status == WL_OK && wl_comm_rank(comm) == 0) status = open_root(f, resume);
+  if (status == WL_OK) {
+    f->comm = comm;
+    f->path = path;
+    if (wl_comm_rank(comm) == 0) status = wl_run_directory_open(path, resume, &f->directory);
+  }
   status = wl_comm_agree(comm, status);
   if (status != WL_OK) wl_run_files_close(&f);
   *out = f;
@@ -46,7 +44,7 @@ wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run
 void wl_run_files_close(wl_run_files **files) {
   wl_run_files *const f = *files;
   if (!f) return;
-  wl_writer_destroy(&f->writer);
+  wl_aside_wait(&f->writing);
   wl_trajectory_close(&f->trajectory);
   wl_snapshot_destroy(&f->snapshot);
   wl_run_directory_close(&f->directory);
@@ -86,21 +84,23 @@ wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_traine
  * of theirs does not keep the checkpoint from being written. */
 static wl_status write_staged(void *data) {
   wl_run_files *const f = data;
+  wl_h5_lock();
   const wl_status rows = f->trajectory ? wl_trajectory_write(f->trajectory) : WL_OK;
-  if (f->snapshot) WL_TRY(wl_snapshot_write(f->snapshot, f->path, f->keep));
-  return rows;
+  const wl_status state = f->snapshot ? wl_snapshot_write(f->snapshot, f->path, f->keep) : WL_OK;
+  wl_h5_unlock();
+  return state != WL_OK ? state : rows;
 }
 
 /* Waits for the work under way, if any. */
 static wl_status settle(wl_run_files *f) {
-  const wl_status status = wl_writer_wait(f->writer);
+  const wl_status status = wl_aside_wait(&f->writing);
   wl_snapshot_destroy(&f->snapshot);
   return status;
 }
 
 static wl_status hand_over(wl_run_files *f) {
   if (f->trajectory) WL_TRY(wl_trajectory_stage(f->trajectory));
-  wl_writer_start(f->writer, write_staged, f);
+  wl_aside_start(&f->writing, write_staged, f);
   return WL_OK;
 }
 
@@ -124,7 +124,7 @@ wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *r
   report->io_seconds = f->cost.waited - f->told;
   f->told = f->cost.waited;
   wl_status status = append_metrics(f, meta_step, report, resumed);
-  if (status == WL_OK && !wl_writer_is_busy(f->writer)) {
+  if (status == WL_OK && !wl_aside_is_busy(&f->writing)) {
     status = settle(f);
     if (status == WL_OK && f->trajectory && wl_trajectory_pending(f->trajectory) > FLUSH_BYTES) status = hand_over(f);
   }
@@ -133,9 +133,9 @@ wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *r
 }
 
 static wl_status save(wl_run_files *f, wl_trainer *tr, int keep) {
-  WL_TRY(wl_comm_agree(f->comm, f->writer ? settle(f) : WL_OK));
+  WL_TRY(wl_comm_agree(f->comm, settle(f)));
   WL_TRY(wl_snapshot_take(tr, &f->snapshot));
-  if (!f->writer) return WL_OK;
+  if (!f->directory) return WL_OK;
   f->keep = keep;
   f->cost.checkpoints++;
   f->cost.bytes += wl_snapshot_bytes(f->snapshot);
@@ -151,10 +151,10 @@ wl_status wl_run_files_save(wl_run_files *f, wl_trainer *tr, int keep) {
 
 wl_status wl_run_files_finish(wl_run_files *f) {
   const double began = wl_comm_time();
-  wl_status status = f->writer ? settle(f) : WL_OK;
+  wl_status status = settle(f);
   if (status == WL_OK && f->trajectory) status = wl_trajectory_flush(f->trajectory);
   f->cost.waited += wl_comm_time() - began;
-  if (f->writer) f->cost.written = wl_writer_seconds(f->writer);
+  f->cost.written = f->writing.seconds;
   return wl_comm_agree(f->comm, status);
 }
 

@@ -1,0 +1,34 @@
+/* aside.h - work done by a thread of its own while the caller goes on.
+ *
+ * What the work reads must stay as it is until wl_aside_wait has returned. HDF5 belongs to the work
+ * from start to wait, or to the caller, never to both: the library needs no locks of its own. Scratch
+ * files (spill.h) alone are used meanwhile: work that uses HDF5 holds wl_h5_lock. The thread takes no signals. Where no thread can be had the caller does the work itself, at the start. */
+#ifndef WL_IO_ASIDE_H
+#define WL_IO_ASIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/status.h"
+
+typedef struct wl_aside { /* zeroed: nothing is under way */
+  wl_status (*work)(void *data);
+  void *data;
+  pthread_t thread;
+  bool threaded;        /* there is a thread to be joined */
+  atomic_bool busy;
+  wl_status status;     /* what came of it */
+  char message[4096];   /* its error */
+  double seconds;       /* that all work so far has taken */
+} wl_aside;
+
+/* Starts work(data); the work before it must have been waited for. */
+void wl_aside_start(wl_aside *aside, wl_status (*work)(void *data), void *data);
+/* Whether work is under way; does not wait. */
+bool wl_aside_is_busy(wl_aside *aside);
+/* Waits for the work and returns what came of it, its message as the caller's last error; WL_OK when
+ * there was none since the last call. */
+wl_status wl_aside_wait(wl_aside *aside);
+
+#endif
