@@ -123,9 +123,9 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
 
 /* ---- the wrapped calls ---- */
 
-#define REAL(result, name, ...)       \
-  result __real_##name(__VA_ARGS__); \
-  result __wrap_##name(__VA_ARGS__); \
+/* The type is the wrapped function's own: a change of its arguments is an error here. */
+#define REAL(result, name, ...)                           \
+  extern __typeof__(name) __real_##name, __wrap_##name; \
   result __wrap_##name(__VA_ARGS__)
 
 REAL(wl_status, wl_window_run, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
@@ -158,8 +158,8 @@ REAL(wl_status, wl_unit_start, wl_unroll_ws *ws, wl_unit *unit, const wl_episode
   return status;
 }
 
-REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder, bool stop, bool out_of_time,
-     wl_meta_report *report) {
+REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder, const volatile sig_atomic_t *stop,
+     bool out_of_time, wl_meta_report *report) {
   const double start = cpu_seconds();
   inside = 0.0;
   const wl_status status = __real_wl_trainer_meta_step(tr, recorder, stop, out_of_time, report);
@@ -168,7 +168,7 @@ REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder, boo
   return status;
 }
 
-REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned groups, const double *gradient, double *phi) {
+REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned groups, double *gradient, double *phi) {
   if (table()) {
     read_table();
     const kind *const rest = find("rest -");

@@ -31,6 +31,7 @@ foreach(folder ${WL_SMPI_FOLDERS})
   if(TARGET wl_${folder})
     add_dependencies(warploom_smpi wl_${folder})
     target_link_libraries(warploom_smpi PRIVATE $<TARGET_FILE:wl_${folder}>)
+    set_property(TARGET warploom_smpi APPEND PROPERTY LINK_DEPENDS $<TARGET_FILE:wl_${folder}>)
   endif()
 endforeach()
 target_link_libraries(warploom_smpi PRIVATE wl::jansson wl::hdf5 wl::yaml wl::openblas wl::random123 wl::xxhash

@@ -1,0 +1,71 @@
+#!/bin/bash
+# How training scales to many ranks, by simulation: the real program under SimGrid's SMPI on a described cluster.
+#
+#   bench/scale.sh [--build DIR] [--output DIR] [--ranks "64 256 1024"] [--units N] [--steps N]
+#
+# 1. One rank computes tasks of four sizes; what a window of each takes on this processor is written down.
+# 2. With 1 rank and with each number of ranks the program trains on N units a rank (default 8; weak scaling), as
+#    drawn from the mixture of scale/mixture.yaml: planning, messages and the order of events are the program's,
+#    a unit's windows are charged to the simulated clock with the time and the spread measured for its size.
+# 3. Efficiency and where the time goes, as a table (scale.txt) and a picture (scale.svg).
+#
+# The cluster: nodes of 8 cores, a two-level fat tree of 12.5 GB/s links with 1 us each. Assumed besides: cores
+# that do not slow one another down, Open MPI's choice of collective algorithms, nothing else on the network, no
+# files but a last checkpoint. Needs SimGrid (tools/install-dependencies.sh bench).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+build=build output=build/scale ranks="64 256 1024" units=8 steps=10 cores=8
+while [ $# -gt 0 ]; do
+  case $1 in
+    --build) build=$2 ;;
+    --output) output=$2 ;;
+    --ranks) ranks=$2 ;;
+    --units) units=$2 ;;
+    --steps) steps=$2 ;;
+    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 64 ;;
+  esac
+  shift 2
+done
+program=$PWD/$build/warploom_smpi.so
+if ! command -v smpirun >/dev/null || [ ! -e "$program" ]; then
+  echo "bench/scale.sh: SimGrid or $program is missing: tools/install-dependencies.sh bench, configure and build anew" >&2
+  exit 77
+fi
+mkdir -p "$output"
+output=$(cd "$output" && pwd)
+here=$PWD/bench/scale
+
+describe_cluster() { # RANKS
+  local nodes=$((($1 + cores - 1) / cores)) leaves
+  leaves=$(((nodes + 15) / 16))
+  cat >"$output/cluster.xml" <<XML
+<?xml version='1.0'?>
+<!DOCTYPE platform SYSTEM "https://simgrid.org/simgrid.dtd">
+<platform version="4.1">
+  <cluster id="cluster" prefix="node-" suffix="" radical="0-$((16 * leaves - 1))" speed="1Gf" core="$cores"
+    bw="12.5GBps" lat="1us" loopback_bw="10GBps" loopback_lat="300ns"
+    topology="FAT_TREE" topo_parameters="2;16,$leaves;1,8;1,1"/>
+</platform>
+XML
+  for ((i = 0; i < nodes; i++)); do echo "node-$i:$cores"; done >"$output/hosts"
+}
+
+simulate() { # RANKS NAME UNITS STEPS
+  describe_cluster "$1"
+  rm -rf -- "${output:?}/$2"
+  (cd "$output" && smpirun -quiet -np "$1" -platform cluster.xml -hostfile hosts --log=root.thresh:warning \
+    --cfg=smpi/simulate-computation:no --cfg=smpi/host-speed:1Gf --cfg=smpi/coll-selector:ompi \
+    --cfg=contexts/stack-size:1024 \
+    "$program" train "$here/mixture.yaml" --quiet --set "output=$2" --set "outer.units=$3" --set "outer.steps=$4" >"$2.log" 2>&1) ||
+    { tail -n 5 "$output/$2.log" >&2; exit 1; }
+}
+
+echo "scale: measuring what a unit's work takes"
+WL_FOLD_MEASURE=$output/work.txt simulate 1 measured "$((2 * units))" 4
+for n in 1 $ranks; do
+  start=$SECONDS
+  WL_FOLD=$output/work.txt simulate "$n" "ranks-$n" "$((n * units))" "$steps"
+  echo "scale: $n ranks simulated in $((SECONDS - start)) s"
+done
+python3 "$here/table.py" "$output" 1 $ranks

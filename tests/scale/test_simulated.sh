@@ -1,0 +1,63 @@
+#!/bin/bash
+# The program under SimGrid's SMPI: 8 simulated ranks compute the bits of one real one, and 16 ranks whose work is
+# charged to the clock share out a mixture of sizes well and pay for what they wait.
+set -euo pipefail
+module=$WL_BUILD/warploom_smpi.so
+if ! command -v smpirun >/dev/null || [ ! -e "$module" ]; then
+  echo "SimGrid is not installed: skipped"
+  exit 77
+fi
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+cat >cluster.xml <<'XML'
+<?xml version='1.0'?>
+<!DOCTYPE platform SYSTEM "https://simgrid.org/simgrid.dtd">
+<platform version="4.1">
+  <cluster id="c" prefix="node-" suffix="" radical="0-1" speed="1Gf" core="8" bw="12.5GBps" lat="1us"/>
+</platform>
+XML
+printf 'node-0:8\nnode-1:8\n' >hosts
+cat >small.yaml <<'YAML'
+task:
+  - {family: quadratic, dimension: 4, batch: 3, proportion: 0.5}
+  - {family: quadratic, dimension: 5, batch: 4, proportion: 0.5}
+rule: {name: lstm, hidden: [4]}
+episode: {steps: 6}
+window: {steps: 3}
+outer: {steps: 5, units: 24}
+trajectory: {every: 2, units: 20}
+threads: 1
+YAML
+simulate() { # RANKS OPTIONS...
+  local ranks=$1
+  shift
+  smpirun -quiet -np "$ranks" -platform cluster.xml -hostfile hosts --log=root.thresh:warning \
+    --cfg=smpi/simulate-computation:no --cfg=smpi/host-speed:1Gf --cfg=smpi/coll-selector:ompi \
+    "$module" train small.yaml --quiet "$@" 2>&1
+}
+
+real=$("$WL_BIN" train small.yaml --quiet --set output=real)
+simulated=$(simulate 8 --set output=simulated) || fail "$simulated"
+grep -qx "$real" <<<"$simulated" || fail "8 simulated ranks: '$simulated', one real rank: '$real'"
+"$WL_BIN" info simulated/trajectory.h5 --verify >/dev/null || fail "the trajectory that 8 simulated ranks recorded"
+
+# A window of 3 steps takes 0.3 s or 0.1 s, always; the cost model takes the second for the larger.
+cat >work.txt <<'EOT'
+window quadratic-12 0.1 0
+window quadratic-20 0.0333333333 0
+start quadratic-12 0 0
+start quadratic-20 0 0
+rest - 0 0
+EOT
+folded=$(WL_FOLD=$PWD/work.txt simulate 16 --set output=folded --set outer.units=128 --set episode.steps=3) || fail "$folded"
+/usr/bin/env python3 - <<'PY' || fail "where the time of 16 folded ranks goes"
+import json
+rows = [json.loads(line) for line in open("folded/metrics.jsonl")]
+for row in rows:
+    busy, wait, reduce = row["compute_seconds"], row["wait_seconds"], row["reduce_seconds"]
+    assert 1.2 <= busy <= 2.2, row    # 128 units of 0.2 s on average over 16 ranks
+    assert 0 <= wait <= 0.3, row      # no more than the larger unit
+    assert wait <= busy - row["compute_seconds_least"] <= 0.31, row
+    assert 0 < reduce < 1e-3, row     # microseconds of latency, simulated
+PY
+echo ok
