@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint_list.h"
+#include "io/h5_support.h"
 #include "io/seal.h"
 
 #define FOLDER "checkpoints"
@@ -81,7 +82,10 @@ wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_f
   wl_remove_temporaries(folder);
   snprintf(name, sizeof name, "step-%08lld.h5", (long long)step);
   WL_TRY(wl_join(path, folder, name));
-  WL_TRY(wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes));
+  wl_h5_lock();
+  const wl_status status = wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes);
+  wl_h5_unlock();
+  WL_TRY(status);
   WL_TRY(point_to(folder, name));
   prune(run, name, keep > 0 ? keep : 1);
   return WL_OK;

@@ -19,7 +19,7 @@ enum { WL_SCHEMA_VERSION = 1 };
 void wl_h5_release(const hid_t *id);
 
 /* HDF5 may be built without locks of its own. The thread that writes files holds this one while it works
- * (writer.h); so does whoever calls HDF5 meanwhile. */
+ * (aside.h); so does whoever calls HDF5 meanwhile. */
 void wl_h5_lock(void);
 void wl_h5_unlock(void);
 

@@ -84,10 +84,8 @@ wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_traine
  * of theirs does not keep the checkpoint from being written. */
 static wl_status write_staged(void *data) {
   wl_run_files *const f = data;
-  wl_h5_lock();
   const wl_status rows = f->trajectory ? wl_trajectory_write(f->trajectory) : WL_OK;
   const wl_status state = f->snapshot ? wl_snapshot_write(f->snapshot, f->path, f->keep) : WL_OK;
-  wl_h5_unlock();
   return state != WL_OK ? state : rows;
 }
 
