@@ -1,60 +1,86 @@
-/* kernel.c - rate of the LSTM kernel as a share of this core's peak, and of OpenBLAS on the same shapes.
+/* kernel.c - rate of the LSTM kernel as a share of this core's peak, beside OpenBLAS on the same shapes,
+ * its accuracy, and what a second thread adds.
  *
- *   bench_kernel [--coordinates N] [--repeats R] [--preprocessing none|log|paper]
- *
- * One chunk of 20 steps, hidden 20-20, one thread, thread CPU time, best and median. All
- * figures are taken in turn in every repeat, so that shares compare like with like. A
- * coordinate-step ("cs") is 39.48 kFLOP (preprocessing on): forward, replay, sweep, weight gradient. */
+ * One chunk of 20 steps, hidden 20-20, one thread, thread CPU time, best and median. All figures are
+ * taken in turn in every repeat, so that shares compare like with like. A coordinate-step ("cs") is
+ * 39.48 kFLOP (preprocessing on): forward, replay, sweep, weight gradient. */
 #include <cblas.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/build_info.h"
 #include "rule/lstm.h"
 #include "rule/lstm_net.h"
 
-enum { STEPS = WL_CHUNK_STEPS, MAX_REPEATS = 101, FIGURES = 6 };
-typedef enum figure { PEAK, LIVE, BACKWARD, GEMM_40, GEMM_22, SINGLE_STEPS } figure;
-static const char *const figure_names[FIGURES] = {
-  "FMA peak", "live forward", "backward: replay, sweep, weights", "sgemm, n x 80 x 40",
-  "sgemm, n x 80 x 22", "backward, chunks of one step"};
+extern const wl_lstm_kernel
+    wl_lstm_kernel_reference; /* tests/unit/lstm_reference.c: double, one by one */
+
+enum { STEPS = WL_CHUNK_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
+static const double MOST_ERROR =
+    5e-6; /* relative, per tensor: what float32 may differ from float64 */
+
+typedef enum figure {
+  PEAK,
+  LIVE,
+  REPLAY,
+  BACKWARD,
+  SINGLE_STEPS,
+  GEMM_40,
+  GEMM_22,
+  ONE_THREAD,
+  TWO_THREADS,
+  FIGURES
+} figure;
+static const char *const names[FIGURES] = {"FMA peak",
+                                           "live forward",
+                                           "replay, in cache",
+                                           "backward: replay, sweep, weights",
+                                           "backward, chunks of one step",
+                                           "sgemm, n x 80 x 40",
+                                           "sgemm, n x 80 x 22",
+                                           "one thread",
+                                           "two threads"};
+static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
 typedef struct bench {
   wl_lstm_net net;
   wl_rule rule;
-  wl_rule_ws ws;
+  wl_rule_ws ws[2]; /* of one and of two threads */
   int64_t n, blocks, lanes;
   wl_real *phi, *g, *state, *lam, *mu, *u;
   double *phi_grad;
   float *a, *b, *c;
 } bench;
 
-static double cpu_seconds(void)
-{
+static double seconds(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  clock_gettime(clock, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+static double cpu_seconds(void) { return seconds(CLOCK_THREAD_CPUTIME_ID); }
 
 /* Multiply-adds on twelve registers, in the widest vectors of this processor: GFLOP/s. */
-#define PEAK_LOOP(name, bytes, isa)                                                         \
-  __attribute__((target(isa), noinline)) static double name(void)                           \
-  {                                                                                         \
-    typedef float v __attribute__((vector_size(bytes)));                                    \
-    const int64_t rounds = 4000000;                                                         \
-    v a[12];                                                                                \
-    _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = (v){0} + (float)(i + 2);   \
-    const v m = (v){0} + 0.999f, p = (v){0} + 1e-3f;                                        \
-    const double start = cpu_seconds();                                                     \
-    for (int64_t k = 0; k < rounds; k++)                                                    \
-      _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = a[i] * m + p;            \
-    const double time = cpu_seconds() - start;                                              \
-    v sum = {0};                                                                            \
-    _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) sum += a[i];                      \
-    volatile float sink = sum[0];                                                           \
-    (void)sink;                                                                             \
-    return 24e-9 * (double)rounds * (bytes / 4) / time;                                     \
+#define PEAK_LOOP(name, bytes, isa)                                                       \
+  __attribute__((target(isa), noinline)) static double name(void) {                       \
+    typedef float v __attribute__((vector_size(bytes)));                                  \
+    const int64_t rounds = 4000000;                                                       \
+    v a[12];                                                                              \
+    _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = (v){0} + (float)(i + 2); \
+    const v m = (v){0} + 0.999f, p = (v){0} + 1e-3f;                                      \
+    const double start = cpu_seconds();                                                   \
+    for (int64_t k = 0; k < rounds; k++)                                                  \
+      _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = a[i] * m + p;          \
+    const double time = cpu_seconds() - start;                                            \
+    v sum = {0};                                                                          \
+    _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) sum += a[i];                    \
+    volatile float sink = sum[0];                                                         \
+    (void)sink;                                                                           \
+    return 24e-9 * (double)rounds * (bytes / 4) / time;                                   \
   }
 #if defined(__x86_64__)
 PEAK_LOOP(peak_avx512, 64, "avx512f")
@@ -64,8 +90,7 @@ static double peak(void) { return __builtin_cpu_supports("avx512f") ? peak_avx51
 static double peak(void) { return 0; }
 #endif
 
-static void *take(size_t count, size_t size)
-{
+static void *take(size_t count, size_t size) {
   void *p = NULL;
   if (wl_alloc(&p, count, size) != WL_OK) {
     fprintf(stderr, "bench_kernel: %s\n", wl_last_error());
@@ -74,14 +99,12 @@ static void *take(size_t count, size_t size)
   return p;
 }
 
-static void fill(uint64_t step, int64_t n, double spread, wl_real *out)
-{
+static void fill(uint64_t step, int64_t n, double spread, wl_real *out) {
   const wl_stream s = {.seed = 1, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = step};
   wl_rng_uniform(s, 0, n, -spread, spread, out);
 }
 
-static void setup(bench *b, int64_t n, wl_lstm_input input)
-{
+static void setup(bench *b, int64_t n, wl_lstm_input input) {
   wl_lstm_net_shape(&b->net, input, 0, 2, (int64_t[]){20, 20});
   wl_lstm_net_scales(&b->net, 0, 1, 1, 1);
   b->rule = (wl_rule){.ops = &wl_rule_lstm, .impl = &b->net, .state_width = b->net.width};
@@ -101,126 +124,336 @@ static void setup(bench *b, int64_t n, wl_lstm_input input)
   b->c = take((size_t)n * 80, sizeof *b->c);
   fill(1, b->net.parameters, 0.22, b->phi);
   fill(2, STEPS * b->lanes, 1, b->g);
-  b->ws = (wl_rule_ws){.max_blocks = b->blocks, .threads = 1};
-  if (wl_rule_lstm.ws_create(&b->rule, b->blocks, 1, &b->ws.impl) != WL_OK) exit(EXIT_FAILURE);
-  wl_rule_lstm.pack(&b->rule, &b->ws, b->phi);
+  for (int i = 0; i < 2; i++) {
+    b->ws[i] = (wl_rule_ws){.max_blocks = b->blocks, .threads = i + 1};
+    if (wl_rule_lstm.ws_create(&b->rule, b->blocks, i + 1, &b->ws[i].impl) != WL_OK)
+      exit(EXIT_FAILURE);
+    wl_rule_lstm.pack(&b->rule, &b->ws[i], b->phi);
+  }
 }
 
-static void destroy(bench *b)
-{
-  wl_rule_lstm.ws_destroy(b->ws.impl);
+static void destroy(bench *b) {
+  for (int i = 0; i < 2; i++) wl_rule_lstm.ws_destroy(b->ws[i].impl);
   void *all[] = {b->phi, b->g, b->u, b->lam, b->state, b->mu, b->phi_grad, b->a, b->b, b->c};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) wl_free(all[i]);
 }
 
-/* Seconds of the window's live steps, state in place from zero. */
-static double run_live(bench *b)
-{
-  memset(b->state, 0, (size_t)(b->lanes * b->net.width) * sizeof *b->state);
-  const double start = cpu_seconds();
+/* ---- Measurements --------------------------------------------------------------------------- */
+
+static void start_state(bench *b) {
+  const size_t bytes = (size_t)(b->lanes * b->net.width) * sizeof(wl_real);
+  memset(b->state, 0, bytes);
+  memset(b->mu, 0, bytes);
+  fill(3, b->lanes, 1, b->lam);
+}
+
+/* The window's live steps, state in place. */
+static void live(bench *b, wl_rule_ws *ws) {
   for (int64_t k = 0; k < STEPS; k++)
-    wl_rule_lstm.step(&b->rule, &b->ws, k, b->blocks, b->g + k * b->lanes, NULL, b->state, b->state, b->u);
+    wl_rule_lstm.step(&b->rule, ws, k, b->blocks, b->g + k * b->lanes, NULL, b->state, b->state,
+                      b->u);
+}
+
+/* The backward in chunks of `steps`, from the state at hand each. */
+static void backward(bench *b, wl_rule_ws *ws, int64_t steps) {
+  for (int64_t k = STEPS - steps; k >= 0; k -= steps) {
+    const wl_rule_chunk chunk = {.t0 = k,
+                                 .steps = steps,
+                                 .blocks = b->blocks,
+                                 .g = b->g + k * b->lanes,
+                                 .state = b->state,
+                                 .lam = b->lam,
+                                 .mu = b->mu};
+    wl_rule_lstm.backward(&b->rule, ws, &chunk, b->phi_grad);
+  }
+}
+
+static double run_live(bench *b) {
+  start_state(b);
+  const double start = cpu_seconds();
+  live(b, &b->ws[0]);
   return cpu_seconds() - start;
 }
 
-/* Seconds of the backward in chunks of `steps`, from a zero state each. */
-static double run_backward(bench *b, int64_t steps)
-{
-  const size_t state = (size_t)(b->lanes * b->net.width);
-  memset(b->state, 0, state * sizeof *b->state);
-  memset(b->mu, 0, state * sizeof *b->mu);
-  fill(3, b->lanes, 1, b->lam);
+/* Forward of the first few blocks again and again, all in cache, as the replay does it. */
+static double run_replay(bench *b) {
+  const int64_t few = b->blocks < WL_LSTM_GROUP ? b->blocks : WL_LSTM_GROUP;
+  start_state(b);
   const double start = cpu_seconds();
-  for (int64_t k = STEPS - steps; k >= 0; k -= steps) {
-    const wl_rule_chunk chunk = {.t0 = k, .steps = steps, .blocks = b->blocks, .g = b->g + k * b->lanes,
-                                 .state = b->state, .lam = b->lam, .mu = b->mu};
-    wl_rule_lstm.backward(&b->rule, &b->ws, &chunk, b->phi_grad);
-  }
+  for (int64_t block = 0; block < b->blocks; block += few)
+    for (int64_t k = 0; k < STEPS; k++)
+      wl_rule_lstm.step(&b->rule, &b->ws[0], k, few, b->g + k * b->lanes, NULL, b->state, b->state,
+                        b->u);
+  return (cpu_seconds() - start) * (double)b->blocks / (double)((b->blocks + few - 1) / few * few);
+}
+
+static double run_backward(bench *b, int64_t steps) {
+  start_state(b);
+  const double start = cpu_seconds();
+  backward(b, &b->ws[0], steps);
   return cpu_seconds() - start;
+}
+
+/* Million cs/s of a window, live and backward, by the wall clock. */
+static double run_threads(bench *b, int threads) {
+  start_state(b);
+  const double start = seconds(CLOCK_MONOTONIC);
+  live(b, &b->ws[threads - 1]);
+  backward(b, &b->ws[threads - 1], STEPS);
+  return 1e-6 * (double)b->n * STEPS / (seconds(CLOCK_MONOTONIC) - start);
 }
 
 /* GFLOP/s of sgemm [n][k] x [k][80]. */
-static double run_gemm(bench *b, int k)
-{
+static double run_gemm(bench *b, int k) {
   const double start = cpu_seconds();
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)b->n, 80, k, 1, b->a, k, b->b, 80, 0, b->c, 80);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)b->n, 80, k, 1, b->a, k, b->b, 80, 0,
+              b->c, 80);
   return 160e-9 * (double)b->n * k / (cpu_seconds() - start);
 }
 
-static int ascending(const void *a, const void *b)
-{
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+/* ---- Accuracy ------------------------------------------------------------------------------- */
+
+enum { TENSORS = 6 };
+static const char *const tensor_names[TENSORS] = {"lstm1.weight", "lstm1.bias",    "lstm2.weight",
+                                                  "lstm2.bias",   "output.weight", "output.bias"};
+
+static double distance(const double *a, const double *b, int64_t n) {
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < n; i++) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  return sqrt(difference / norm);
 }
+
+/* The window's gradient by the plain kernel, in double, group by group; lam and mu at their start. */
+static void reference_gradient(bench *b, double *out) {
+  const wl_lstm_kernel *const plain = &wl_lstm_kernel_reference;
+  void *const packed = take(plain->packed_bytes(&b->net), 1), *const scratch = take(
+                                                                  plain->scratch_bytes(&b->net), 1);
+  wl_real *const partial = take((size_t)b->net.parameters, sizeof *partial);
+  plain->pack(&b->net, b->phi, packed);
+  const wl_rule_chunk chunk = {.steps = STEPS,
+                               .blocks = b->blocks,
+                               .g = b->g,
+                               .state = b->state,
+                               .lam = b->lam,
+                               .mu = b->mu};
+  for (int64_t first = 0; first < b->blocks; first += WL_LSTM_GROUP) {
+    const int64_t left = b->blocks - first;
+    plain->backward(&b->net, packed, scratch, &chunk, first,
+                    left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP, partial);
+    for (int64_t p = 0; p < b->net.parameters; p++) out[p] += (double)partial[p];
+  }
+  wl_free(packed);
+  wl_free(scratch);
+  wl_free(partial);
+}
+
+/* Relative error of each tensor of the meta-gradient against arithmetic in double. */
+static void accuracy(wl_lstm_input input, double errors[TENSORS]) {
+  bench b = {.n = 0};
+  setup(&b, ACCURACY_N, input);
+  double *const wanted = take((size_t)b.net.parameters, sizeof *wanted);
+  start_state(&b);
+  reference_gradient(&b, wanted);
+  start_state(&b);
+  backward(&b, &b.ws[0], STEPS);
+  const wl_lstm_layer *const l = b.net.layer;
+  const int64_t edges[TENSORS + 1] = {l[0].weight,     l[0].bias,         l[1].weight,
+                                      l[1].bias,       b.net.head_weight, b.net.head_bias,
+                                      b.net.parameters};
+  for (int i = 0; i < TENSORS; i++)
+    errors[i] = distance(b.phi_grad + edges[i], wanted + edges[i], edges[i + 1] - edges[i]);
+  wl_free(wanted);
+  destroy(&b);
+}
+
+/* ---- Report --------------------------------------------------------------------------------- */
 
 /* Best and median of one figure: rates are best when high, times when low. */
 typedef struct summary {
   double best, median;
 } summary;
 
-static summary summarise(figure what, double *values, int repeats)
-{
+static int ascending(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static summary summarise(figure what, double *values, int repeats) {
   qsort(values, (size_t)repeats, sizeof *values, ascending);
-  const bool rate = what == PEAK || what == GEMM_40 || what == GEMM_22;
-  return (summary){values[rate ? repeats - 1 : 0], values[repeats / 2]};
+  return (summary){values[is_rate(what) ? repeats - 1 : 0], values[repeats / 2]};
 }
 
-static void print_time(const char *name, summary ns, double kflop, double peak_rate)
-{
-  printf("%-34s %7.1f /%7.1f ns/cs %7.3f /%7.3f M cs/s %5.1f /%5.1f %% of peak\n", name, ns.best, ns.median,
-         1e3 / ns.best, 1e3 / ns.median, 1e5 * kflop / ns.best / peak_rate, 1e5 * kflop / ns.median / peak_rate);
+/* A line of the table and a member of `json`: nanoseconds, rate, share of the peak. */
+static void report_time(FILE *out, json_t *json, const char *name, summary ns, double kflop,
+                        double peak) {
+  const double best = 1e3 * kflop / ns.best / peak, median = 1e3 * kflop / ns.median / peak;
+  fprintf(out, "%-34s %7.1f /%7.1f ns/cs %7.3f /%7.3f M cs/s %5.1f /%5.1f %% of peak\n", name,
+          ns.best, ns.median, 1e3 / ns.best, 1e3 / ns.median, 100 * best, 100 * median);
+  json_object_set_new(json, name,
+                      json_pack("{s:f, s:f, s:f, s:f}", "ns_best", ns.best, "ns_median", ns.median,
+                                "share_best", best, "share_median", median));
 }
 
-static void report(const bench *b, double figures[FIGURES][MAX_REPEATS], int repeats)
-{
+static void report_rates(FILE *out, json_t *json, const summary *s) {
+  const double peak = s[PEAK].median, ratio = s[TWO_THREADS].median / s[ONE_THREAD].median;
+  for (int i = GEMM_40; i <= GEMM_22; i++) {
+    fprintf(out, "OpenBLAS %-25s %7.1f /%7.1f GFLOP/s %34.1f /%5.1f %% of peak\n", names[i],
+            s[i].best, s[i].median, 100 * s[i].best / peak, 100 * s[i].median / peak);
+    json_object_set_new(
+        json, names[i],
+        json_pack("{s:f, s:f}", "gflops_best", s[i].best, "gflops_median", s[i].median));
+  }
+  for (int i = ONE_THREAD; i <= TWO_THREADS; i++) {
+    fprintf(out, "%-34s %24.3f /%7.3f M cs/s, wall clock\n", names[i], s[i].best, s[i].median);
+    json_object_set_new(json, names[i],
+                        json_pack("{s:f, s:f}", "mcs_best", s[i].best, "mcs_median", s[i].median));
+  }
+  fprintf(out, "two threads against one              %.2f times (medians)\n", ratio);
+  json_object_set_new(json, "two threads against one", json_real(ratio));
+}
+
+static void report(FILE *out, json_t *json, const bench *b, double values[FIGURES][MAX_REPEATS],
+                   int repeats) {
   summary s[FIGURES];
-  for (int i = 0; i < FIGURES; i++) s[i] = summarise((figure)i, figures[i], repeats);
-  const double in = (double)b->net.layer[0].in, peak_rate = s[PEAK].median;
+  for (int i = 0; i < FIGURES; i++) s[i] = summarise((figure)i, values[i], repeats);
+  const double in = (double)b->net.layer[0].in, peak = s[PEAK].median;
   const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* kFLOP per cs */
-  const double backward = 2 * forward + 2e-3 * (80 * 20 + 80 * 40);
+  const double sweep = 2e-3 * (80 * 20 + 80 * 40), all = 3 * forward + sweep;
   const summary total = {s[LIVE].best + s[BACKWARD].best, s[LIVE].median + s[BACKWARD].median};
-  printf("kernel %s, n = %lld, %d steps, hidden 20-20, %d repeats, best / median\n",
-         wl_lstm_kernel_select()->name, (long long)b->n, STEPS, repeats);
-  printf("%-34s %7.1f /%7.1f GFLOP/s\n", figure_names[PEAK], s[PEAK].best, s[PEAK].median);
-  print_time(figure_names[LIVE], s[LIVE], forward, peak_rate);
-  print_time(figure_names[BACKWARD], s[BACKWARD], backward, peak_rate);
-  print_time("total", total, forward + backward, peak_rate);
-  print_time(figure_names[SINGLE_STEPS], s[SINGLE_STEPS], backward, peak_rate);
-  for (int i = GEMM_40; i <= GEMM_22; i++)
-    printf("OpenBLAS %-25s %7.1f /%7.1f GFLOP/s %5.1f /%5.1f %% of peak\n", figure_names[i], s[i].best, s[i].median,
-           100 * s[i].best / peak_rate, 100 * s[i].median / peak_rate);
+  const summary rest = {s[BACKWARD].best - s[REPLAY].best, s[BACKWARD].median - s[REPLAY].median};
+  const summary single = {s[LIVE].best + s[SINGLE_STEPS].best,
+                          s[LIVE].median + s[SINGLE_STEPS].median};
+  fprintf(out, "%s\nkernel %s, n = %lld, %d steps, hidden 20-20, %d repeats, best / median\n",
+          wl_build_processor(), wl_lstm_kernel_select()->name, (long long)b->n, STEPS, repeats);
+  fprintf(out, "%-34s %7.1f /%7.1f GFLOP/s\n", names[PEAK], s[PEAK].best, s[PEAK].median);
+  json_object_set_new(json, names[PEAK],
+                      json_pack("{s:f, s:f}", "gflops_best", s[PEAK].best, "gflops_median", peak));
+  report_time(out, json, names[LIVE], s[LIVE], forward, peak);
+  report_time(out, json, names[REPLAY], s[REPLAY], forward, peak);
+  report_time(out, json, "sweep and weights (difference)", rest, forward + sweep, peak);
+  report_time(out, json, names[BACKWARD], s[BACKWARD], all - forward, peak);
+  report_time(out, json, "total, first order: replay", total, all, peak);
+  report_time(out, json, "total, second order: single steps", single, all, peak);
+  report_rates(out, json, s);
 }
 
-int main(int argc, char **argv)
-{
-  int64_t n = 16000;
-  int repeats = 7;
-  wl_lstm_input input = WL_LSTM_LOG;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (strcmp(argv[i], "--coordinates") == 0) n = atoll(argv[i + 1]);
-    if (strcmp(argv[i], "--repeats") == 0) repeats = atoi(argv[i + 1]);
-    if (strcmp(argv[i], "--preprocessing") == 0)
-      input = argv[i + 1][0] == 'n' ? WL_LSTM_RAW : argv[i + 1][0] == 'p' ? WL_LSTM_PAPER : WL_LSTM_LOG;
+/* Returns whether every tensor is within MOST_ERROR. */
+static bool report_accuracy(FILE *out, json_t *json, wl_lstm_input input) {
+  double errors[TENSORS];
+  bool good = true;
+  json_t *const each = json_object();
+  accuracy(input, errors);
+  fprintf(out, "meta-gradient in float32 against float64, n = %d:", ACCURACY_N);
+  for (int i = 0; i < TENSORS; i++) {
+    fprintf(out, "%s %s %.1e", i ? "," : "", tensor_names[i], errors[i]);
+    json_object_set_new(each, tensor_names[i], json_real(errors[i]));
+    good = good && errors[i] <= MOST_ERROR;
   }
-  if (n < 1 || repeats < 1 || repeats > MAX_REPEATS || argc % 2 == 0) {
-    fprintf(stderr, "usage: bench_kernel [--coordinates N] [--repeats 1..%d] [--preprocessing none|log|paper]\n",
-            MAX_REPEATS);
-    return 64;
-  }
-  bench b = {.n = 0};
-  setup(&b, n, input);
-  static double figures[FIGURES][MAX_REPEATS];
-  const double per_cs = 1e9 / ((double)n * STEPS);
-  run_live(&b);
+  fprintf(out, " (at most %.0e)\n", MOST_ERROR);
+  json_object_set_new(json, "accuracy", each);
+  return good;
+}
+
+static void measure(bench *b, double values[FIGURES][MAX_REPEATS], int repeats) {
+  const double per_cs = 1e9 / ((double)b->n * STEPS);
+  run_live(b);
   for (int i = 0; i < repeats; i++) {
-    figures[PEAK][i] = peak();
-    figures[LIVE][i] = run_live(&b) * per_cs;
-    figures[BACKWARD][i] = run_backward(&b, STEPS) * per_cs;
-    figures[SINGLE_STEPS][i] = run_backward(&b, 1) * per_cs;
-    figures[GEMM_40][i] = run_gemm(&b, 40);
-    figures[GEMM_22][i] = run_gemm(&b, 22);
+    values[PEAK][i] = peak();
+    values[LIVE][i] = run_live(b) * per_cs;
+    values[REPLAY][i] = run_replay(b) * per_cs;
+    values[BACKWARD][i] = run_backward(b, STEPS) * per_cs;
+    values[SINGLE_STEPS][i] = run_backward(b, 1) * per_cs;
+    values[GEMM_40][i] = run_gemm(b, 40);
+    values[GEMM_22][i] = run_gemm(b, 22);
+    values[ONE_THREAD][i] = run_threads(b, 1);
+    values[TWO_THREADS][i] = run_threads(b, 2);
   }
-  report(&b, figures, repeats);
+}
+
+/* ---- Command line --------------------------------------------------------------------------- */
+
+typedef struct arguments {
+  int64_t n;
+  int repeats;
+  wl_lstm_input input;
+  const char *json; /* file for the figures, "-" for standard output; NULL: none */
+} arguments;
+
+static int usage(FILE *out, int status) {
+  fprintf(
+      out,
+      "usage: bench_kernel [OPTION]...\n"
+      "Rate of the LSTM kernel as a share of the FMA peak of this core, by phase and policy.\n"
+      "  --coordinates N                 coordinates, 1 to 10000000 (16000)\n"
+      "  --repeats R                     1 to %d rounds, all figures in turn (7)\n"
+      "  --preprocessing none|log|paper  input of the LSTM (log)\n"
+      "  --json FILE                     write the figures as JSON; - for standard output\n"
+      "  --help                          this text\n"
+      "WARPLOOM_ISA=avx2|baseline takes a lesser instruction set. Exit status 1: a tensor of the\n"
+      "meta-gradient differs from float64 by more than 5e-6.\n",
+      MAX_REPEATS);
+  return status;
+}
+
+/* Sets a; returns -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, arguments *a) {
+  static const struct option options[] = {{"coordinates", required_argument, NULL, 'n'},
+                                          {"repeats", required_argument, NULL, 'r'},
+                                          {"preprocessing", required_argument, NULL, 'p'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+  static const char *const inputs[] = {
+      [WL_LSTM_RAW] = "none", [WL_LSTM_LOG] = "log", [WL_LSTM_PAPER] = "paper"};
+  for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    int input = WL_LSTM_RAW;
+    switch (c) {
+      case 'n': a->n = atoll(optarg); break;
+      case 'r': a->repeats = atoi(optarg); break;
+      case 'j': a->json = optarg; break;
+      case 'h': return usage(stdout, 0);
+      case 'p':
+        while (input <= WL_LSTM_PAPER && strcmp(inputs[input], optarg) != 0) input++;
+        if (input > WL_LSTM_PAPER) return usage(stderr, 64);
+        a->input = (wl_lstm_input)input;
+        break;
+      default: return usage(stderr, 64);
+    }
+  }
+  const bool sound = optind == argc && a->n >= 1 && a->n <= 10000000 && a->repeats >= 1 &&
+                     a->repeats <= MAX_REPEATS;
+  return sound ? -1 : usage(stderr, 64);
+}
+
+/* Returns whether the figures could be written where they were asked for. */
+static bool write_json(const char *file, json_t *json) {
+  if (!file) return true;
+  const bool to_stdout = strcmp(file, "-") == 0;
+  const int failed = to_stdout ? json_dumpf(json, stdout, JSON_INDENT(1))
+                               : json_dump_file(json, file, JSON_INDENT(1));
+  if (failed) fprintf(stderr, "bench_kernel: cannot write %s\n", file);
+  return !failed;
+}
+
+int main(int argc, char **argv) {
+  arguments a = {.n = 16000, .repeats = 7, .input = WL_LSTM_LOG};
+  const int status = parse(argc, argv, &a);
+  if (status >= 0) return status;
+  bench b = {.n = 0};
+  static double values[FIGURES][MAX_REPEATS];
+  setup(&b, a.n, a.input);
+  measure(&b, values, a.repeats);
+  FILE *const out = a.json && strcmp(a.json, "-") == 0 ? stderr : stdout;
+  json_t *const json = json_pack("{s:s, s:s, s:I, s:i, s:i}", "processor", wl_build_processor(),
+                                 "kernel", wl_lstm_kernel_select()->name, "coordinates",
+                                 (json_int_t)a.n, "steps", STEPS, "repeats", a.repeats);
+  report(out, json, &b, values, a.repeats);
+  const bool good = report_accuracy(out, json, a.input);
+  const bool written = write_json(a.json, json);
+  json_decref(json);
   destroy(&b);
-  return 0;
+  return !written ? 74 : good ? 0 : 1;
 }
