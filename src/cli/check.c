@@ -34,6 +34,7 @@ static void shape_text(const wl_check_block *b, char *text, size_t size) {
 
 static const char *verdict(const wl_check_block *b) {
   if (b->zero) return "zero";
+  if (b->kink) return "kink";
   return b->passed ? "ok" : "WRONG";
 }
 
@@ -67,6 +68,13 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
       "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where it can "
       "be seen\n",
       r->passed ? "All passed" : "FAILED", tolerance);
+  int kinks = 0;
+  for (int i = 0; i < r->count; i++) kinks += r->blocks[i].kink;
+  if (kinks > 0)
+    fprintf(out,
+            "%d undecided: a kink of the loss lies closer than differences can resolve; try a "
+            "smooth activation or another seed\n",
+            kinks);
 }
 
 /* ---- For scripts ---------------------------------------------------------------------------- */
@@ -82,6 +90,7 @@ static json_t *block_json(const wl_check_block *b) {
   json_object_set_new(o, "relative_error", number(b->error));
   json_object_set_new(o, "slope", number(b->slope));
   json_object_set_new(o, "zero", json_boolean(b->zero));
+  json_object_set_new(o, "kink", json_boolean(b->kink));
   json_object_set_new(o, "passed", json_boolean(b->passed));
   return o;
 }

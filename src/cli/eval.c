@@ -62,19 +62,13 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   return WL_OK;
 }
 
-static int64_t trained_horizon(const wl_config *config) {
-  int count;
-  const int64_t *steps = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &count);
-  return steps[count - 1];
-}
-
 /* One case: the configuration with one override more (NULL: none) at `factor` times the horizon. */
 static wl_status run_one(wl_cli *cli, request *q, const char *name, const char *override, int64_t factor, wl_eval_case *out) {
   wl_trained *trained = NULL;
   q->overrides[q->n_overrides] = override;
   WL_TRY(wl_cli_agree(cli, wl_trained_read(q->path, q->overrides, q->n_overrides + (override != NULL), &trained)));
   wl_eval_setting setting = q->setting;
-  if (setting.steps == 0) setting.steps = trained_horizon(trained->config);
+  if (setting.steps == 0) setting.steps = wl_trained_horizon(trained);
   setting.steps *= factor;
   const wl_status status = wl_evaluate(trained, name, &setting, cli->comm, out);
   wl_trained_destroy(&trained);

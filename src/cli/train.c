@@ -1,36 +1,19 @@
 /* train.c - `warploom train CONFIG`. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/digest.h"
 #include "base/log.h"
 #include "cli/commands.h"
-#include "cli/duration.h"
+#include "cli/stop.h"
 #include "train/problem.h"
 #include "train/schema.h"
 #include "train/train.h"
 
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number) { stop_signal = number; }
-
-/* The first signal asks for a checkpoint and exit 75; the action stays, so that the copies a
- * launcher forwards change nothing. */
-static void catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
-  sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
-}
-
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE", "override a key of the configuration, e.g. --set outer.learning_rate=3e-4; may be repeated"},
-    {"resume", NULL, "continue the run directory's newest valid checkpoint; start anew when there is none"},
+    WL_STOP_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
-    {"time-limit", "TIME", "stop with a checkpoint before TIME from now (seconds, 90m, 4h, [D-]HH:MM:SS), exit code "
-                           "75; under SLURM the job's own end is kept by itself"},
     {"dry-run", NULL, "check the configuration, print it in full, and stop"},
     {"list", "WHAT", "list tasks, rules, preconditioners or initialisations, and stop"},
     {0}};
@@ -47,24 +30,6 @@ static wl_status list(const char *what) {
 }
 
 static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
-
-/* --time-limit, else what is left of the SLURM job less a minute for the last checkpoint. */
-static wl_status time_limit(const wl_arguments *given, double *seconds) {
-  enum { MARGIN = 60 };
-  const char *text = wl_argument_text(given, "time-limit", NULL), *end = getenv("SLURM_JOB_END_TIME");
-  *seconds = 0;
-  if (text) return wl_duration_parse(text, "--time-limit", seconds);
-  if (!end) return WL_OK;
-  const double left = strtod(end, NULL) - (double)time(NULL) - MARGIN;
-  *seconds = left > 1 ? left : 1;
-  return WL_OK;
-}
-
-static wl_status make_request(const wl_cli *cli, wl_train_request *request) {
-  *request = (wl_train_request){.resume = wl_argument_given(&cli->arguments, "resume"), .stop = &stop_signal};
-  WL_TRY(wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request->stop_after));
-  return time_limit(&cli->arguments, &request->time_limit);
-}
 
 /* Tasks and model are built too: much of what can be wrong shows only there. */
 static wl_status print_configuration(const wl_config *config) {
@@ -95,9 +60,9 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   wl_train_request request;
   if (what) return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);
   if (argc != 1) return wl_cli_agree(cli, WL_FAIL(WL_ERR_USAGE, "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
-  catch_signals();
-  wl_status status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
-  if (status == WL_OK) status = make_request(cli, &request);
+  wl_status status = wl_stop_read(&cli->arguments, &request);
+  if (status == WL_OK) status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
+  if (status == WL_OK) status = wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request.stop_after);
   status = wl_cli_agree(cli, status);
   if (status == WL_OK && wl_argument_given(&cli->arguments, "dry-run")) {
     if (wl_comm_rank(cli->comm) == 0) status = print_configuration(config);

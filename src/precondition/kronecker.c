@@ -6,7 +6,7 @@
  *   (a, b, c)       G~_{pqr} = M0_{pi} M1_{jq} M2_{kr} G_{ijk}
  *   (o, i, kh, kw)  as (o, i, kh kw)                         M2 over the kernel's positions
  *
- * The last two in summed indices. All matrices start as the identity. With K0 = M0, K1 = M1^T,
+ * The last two in summed indices. All matrices start as the identity, with `noise` added if wished. With K0 = M0, K1 = M1^T,
  * K2 = M2^T each is a product along its axis, z_{d+1} = K_d z_d, z_0 = G, and the adjoint is
  *
  *   Kbar_d = zbar_{d+1} z_d^T (summed over the other axes),   zbar_d = K_d^T zbar_{d+1}
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "precondition/precondition.h"
 
 #ifdef WL_DOUBLE
@@ -41,7 +42,11 @@ typedef struct kronecker {
   int count;
   tensor *tensors;
   int64_t largest; /* elements of the largest tensor */
+  double noise;    /* standard deviation around the identity at the start */
 } kronecker;
+
+/* Keeps these draws apart from those of other meta-parameters. */
+enum { STREAM = 0x6b726f6e };
 
 /* ---- creation ---- */
 
@@ -82,6 +87,7 @@ static wl_status kronecker_create(const wl_map *options, const wl_layout *theta,
   p->impl = impl;
   WL_TRY(WL_NEW(impl->tensors, theta->count));
   impl->count = theta->count;
+  impl->noise = wl_map_real(options, "noise");
   int64_t widest = 0;
   for (int j = 0; j < theta->count; j++) {
     tensor *t = &impl->tensors[j];
@@ -102,11 +108,13 @@ static void kronecker_destroy(wl_precondition *p) {
 }
 
 static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
-  (void)seed;
-  memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
+  const kronecker *impl = p->impl;
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
+  if (impl->noise > 0) wl_rng_normal(stream, 0, p->phi.size, impl->noise, phi);
+  else memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
   for (int j = 0; j < p->phi.count; j++) {
     const wl_block *m = &p->phi.blocks[j];
-    for (int64_t i = 0; i < m->shape[0]; i++) phi[m->offset + i * (m->shape[0] + 1)] = 1;
+    for (int64_t i = 0; i < m->shape[0]; i++) phi[m->offset + i * (m->shape[0] + 1)] += 1;
   }
 }
 
@@ -188,10 +196,16 @@ static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, cons
   }
 }
 
+static const wl_option kronecker_options[] = {
+    {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
+     "standard deviation of what is added to each element at the start; 0: the identity"},
+    {0}};
+
 extern const wl_precondition_ops wl_precondition_kronecker;
 const wl_precondition_ops wl_precondition_kronecker = {
     .name = "kronecker",
     .summary = "a learned matrix for each axis of each tensor (Meta-Curvature)",
+    .options = kronecker_options,
     .create = kronecker_create,
     .destroy = kronecker_destroy,
     .init = kronecker_init,

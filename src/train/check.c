@@ -20,9 +20,12 @@ static const double ROUNDING_MARGIN = 30.0; /* errors within it of the rounding 
 static const double SMOOTH_LEAST = 1.8,
                     SMOOTH_MOST = 2.2; /* order of D itself where it converges */
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
-static const double VANISHING = 1e-12; /* share of the whole gradient that counts as none: a bias before batch norm */
 static const double BEYOND_DOUBT =
     0.01; /* share of the tolerance that no wrong gradient comes below */
+static const double ZERO_MARGIN = 300.0; /* units of rounding of F that are still nothing */
+static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
+static const double BEND_SHARE = 3.0;    /* an error beyond so many bends is no kink's */
+static const double UNIT_ROUNDING = 2.3e-16;
 
 /* ---- The window under test ------------------------------------------------------------------ */
 
@@ -127,7 +130,10 @@ typedef struct probe {
   wl_real *v;    /* [largest block] direction */
   double *order; /* [MAX_PAIRS] observed orders */
   int pairs;
-  bool any_difference; /* some D(h) is more than rounding of F can make of 0 */
+  double base;      /* F at the base point */
+  double moved;     /* the most that F moves on the ladder, */
+  double claimed;   /* and the most that the gradient says it does */
+  bool unexplained; /* some error beyond the tolerance is no kink's */
 } probe;
 
 /* One h of the ladder. */
@@ -135,6 +141,7 @@ typedef struct rung {
   double difference; /* D(h) */
   double error;      /* relative */
   double floor;      /* what rounding of F alone makes of it */
+  double bend;       /* of the slopes on either side of the base point, their relative difference */
 } rung;
 
 static double shifted(probe *p, double h) {
@@ -169,23 +176,45 @@ static void book_orders(probe *p, const rung *r, int count) {
   }
 }
 
+/* An exact zero is none of any scale. */
+static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
+
 /* D(h) at the next rung of the ladder. */
 static rung climb_down(probe *p, double h, double a, double scale) {
-  const double difference = (shifted(p, h) - shifted(p, -h)) / (2.0 * h);
-  const double rounding = 2.3e-16 * p->rollout->magnitude / h;
-  if (!(fabs(difference) <= ROUNDING_MARGIN * rounding)) p->any_difference = true;
-  return (rung){difference, fabs(difference - a) / scale, rounding / scale};
+  const double above = shifted(p, h), below = shifted(p, -h);
+  const double difference = (above - below) / (2.0 * h);
+  p->moved = fmax(p->moved, fmax(fabs(above - p->base), fabs(below - p->base)));
+  p->claimed = fmax(p->claimed, h * fabs(a));
+  return (rung){.difference = difference,
+                .error = relative(fabs(difference - a), scale),
+                .floor = UNIT_ROUNDING * p->rollout->magnitude / (h * scale),
+                .bend = fabs(above - 2.0 * p->base + below) / (h * scale)};
+}
+
+/* Of a smooth F the slopes on the two sides of the base point differ by h F'', at a kink by a jump. */
+static bool bend_stays(const rung *r, int j) {
+  return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
+}
+
+/* Whether a kink within reach of the least h that rounding leaves readable explains the error there:
+ * D is then off by no more than jumps, which do not fall with h (at the last h below them they may).
+ * A wrong gradient of a smooth F, or of one whose kinks are further away, is not explained. */
+static bool is_kink(const rung *r, int count) {
+  int j = count - 1;
+  while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;
+  return r[j].bend >= 10.0 * r[j].floor && r[j].error <= BEND_SHARE * r[j].bend &&
+         (bend_stays(r, j) || (j > 0 && bend_stays(r, j - 1)));
 }
 
 /* Error of D without its h^2 term: two rungs cancel it, and what is left falls as h^4, which helps
  * where rounding sets in early. */
 static double extrapolated_error(const rung *above, const rung *here, double a, double scale) {
   const double ratio = LADDER_RATIO * LADDER_RATIO;
-  return fabs((here->difference - ratio * above->difference) / (1.0 - ratio) - a) / scale;
+  return relative(fabs((here->difference - ratio * above->difference) / (1.0 - ratio) - a), scale);
 }
 
 /* The least relative error on the ladder along v. Stops when rounding has clearly taken over. */
-static double probe_direction(probe *p) {
+static double probe_direction(probe *p, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
   rung r[LADDER];
   int count = 0;
@@ -200,6 +229,7 @@ static double probe_direction(probe *p) {
     if (error < best) best = error;
   }
   book_orders(p, r, count);
+  if (!(best <= tolerance) && !is_kink(r, count)) p->unexplained = true;
   return best;
 }
 
@@ -220,15 +250,22 @@ static double norm_of(const double *x, int64_t n) {
   return sqrt(sum);
 }
 
+/* A gradient that is zero but for rounding has no relative error: F stays where it is over the whole
+ * ladder up to its rounding, and the gradient says so too. */
+static bool is_zero(const probe *p) {
+  const double nothing = ZERO_MARGIN * UNIT_ROUNDING * p->rollout->magnitude;
+  return p->moved <= nothing && p->claimed <= nothing;
+}
+
 static void judge(const probe *p, double tolerance, wl_check_block *out) {
-  const wl_check_window *w = p->window;
-  out->zero = p->norm <= VANISHING * norm_of(w->gradient, w->problem->model->phi.size) && !p->any_difference;
+  out->zero = is_zero(p);
   if (out->zero) out->error = 0.0;
   const bool far_below =
       out->error <= BEYOND_DOUBT * tolerance; /* kinks may bend the slope on the way */
   const bool ordered =
       isnan(out->slope) || far_below || (out->slope >= ORDER_LEAST && out->slope <= ORDER_MOST);
-  out->passed = out->zero || (out->error <= tolerance && ordered);
+  out->kink = !out->zero && !(out->error <= tolerance) && !p->unexplained;
+  out->passed = out->zero || out->kink || (out->error <= tolerance && ordered);
 }
 
 static void check_block(probe *p, int index, const wl_check_request *request, wl_check_block *out) {
@@ -239,12 +276,14 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
   memcpy(out->shape, b->shape, sizeof out->shape);
   out->norm = p->norm = norm_of(w->gradient + b->offset, b->size);
   p->pairs = 0;
-  p->any_difference = false;
+  p->moved = p->claimed = 0.0;
+  p->unexplained = false;
+  p->base = wl_rollout_run(p->rollout, p->phi, p->mode);
   for (int d = 0; d < request->directions; d++) {
     const wl_stream stream = {w->problem->seed, WL_FOR_PROBE,        WL_SPACE_CHECK,
                               (uint64_t)index,  (uint64_t)w->number, (uint64_t)d};
     wl_rng_normal(stream, 0, b->size, 1.0, p->v);
-    const double error = probe_direction(p);
+    const double error = probe_direction(p, request->tolerance);
     if (!(error <= out->error)) out->error = error;
   }
   out->slope = median(p->order, p->pairs);

@@ -9,7 +9,13 @@
  * Two things are asked of a block: the error at the best h is within the tolerance, D(h) itself or
  * with its h^2 term extrapolated away; and where truncation rules, the error of D(h) falls as h^2.
  * It is taken to rule where D(h) by itself converges in that order, with no kink (ReLU, a clip)
- * within reach of h. */
+ * within reach of h.
+ *
+ * Two cases are told from a wrong gradient. Zero: a bias ahead of a batch norm moves no loss, and its
+ * gradient is rounding alone; such a block has max |F(phi +- h v) - F(phi)| and max h |a| within 300
+ * roundings of F over the whole ladder, which reaches |h| = 0.3. Kink: one that is closer to the base
+ * point than the least h that rounding leaves readable; the one-sided slopes then differ by a jump
+ * that does not fall with h. Such a block is named, and counts neither as right nor as wrong. */
 #ifndef WL_TRAIN_CHECK_H
 #define WL_TRAIN_CHECK_H
 
@@ -27,7 +33,8 @@ typedef struct wl_check_block {
   double norm;  /* of the block's gradient */
   double error; /* relative, at the best h; the largest over directions */
   double slope; /* median order of the error in h; NaN where fewer than two pairs show one */
-  bool zero;    /* gradient and differences are 0, to rounding */
+  bool zero;    /* the loss does not depend on the block, up to rounding, and the gradient says so */
+  bool kink;    /* undecided: a kink lies closer than differences can resolve, and explains the error */
   bool passed;
 } wl_check_block;
 

@@ -29,6 +29,8 @@ typedef struct wl_trained {
  * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
 wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
+/* Inner steps of the longest episode of the training. */
+int64_t wl_trained_horizon(const wl_trained *trained);
 /* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape. */
 wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
 /* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */

@@ -113,6 +113,12 @@ wl_status wl_trained_read(const char *path, const char *const *overrides, int n_
   return status;
 }
 
+int64_t wl_trained_horizon(const wl_trained *trained) {
+  int count;
+  const int64_t *steps = wl_map_ints(wl_config_map(trained->config, "episode", 0), "steps", &count);
+  return steps[count - 1];
+}
+
 void wl_trained_destroy(wl_trained **trained) {
   if (!*trained) return;
   wl_config_destroy(&(*trained)->config);

@@ -92,6 +92,35 @@ def zero_is_named():
     return code == 0 and " zero" in said and bool(zero) and all(name.startswith("theta0.") for name in zero)
 
 
+CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, warp: [conv3x3, scale, residual], warp_noise: 0.1"
+
+
+def rounding_is_no_gradient():
+    """A bias ahead of a batch norm moves nothing; its gradient is rounding, and named zero."""
+    for order in ("first", "second"):
+        text = configuration(CONV, "name: sgd, rate: 0.1", f"steps: 2, weights: last, batch: fresh, order: {order}",
+                             "episode: {steps: 2}\ninitialisation: {name: maml}\nprecondition: {name: kronecker}")
+        code, report, said = check(text, "--directions", "1")
+        blocks = report["tasks"][0]["blocks"]
+        zero = {block["name"] for block in blocks if block["zero"]}
+        wanted = {block["name"] for block in blocks if ".conv1.bias" in block["name"] or ".conv2.bias" in block["name"]}
+        if code != 0 or zero != wanted or any(b["kink"] for b in blocks) or not all(b["passed"] for b in blocks):
+            print(said, sorted(zero ^ wanted))
+            return False
+    return True
+
+
+def kinks_are_told_from_errors():
+    """A loss clipped just above its value has a kink that no difference resolves; well above, one that does not matter."""
+    def verdicts(window):
+        code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
+        return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said
+    _, loss, _, _ = verdicts("loss: plain")
+    near, _, kinks, said = verdicts(f"loss: clipped, clip: {loss * (1 + 1e-12)!r}")
+    far, _, none, _ = verdicts(f"loss: clipped, clip: {loss * (1 + 1e-3)!r}")
+    return (near, far) == (0, 0) and all(kinks) and not any(none) and "undecided" in said
+
+
 def bad_requests_are_refused():
     text = configuration(LOGISTIC, SMALL, "steps: 4", "episode: {steps: 8}")
     late, _, said = check(text, "--windows", "2")
@@ -101,7 +130,8 @@ def bad_requests_are_refused():
 
 
 def main():
-    checks = [slopes_seen, a_failure_is_told, zero_is_named, bad_requests_are_refused]
+    checks = [slopes_seen, a_failure_is_told, zero_is_named, rounding_is_no_gradient, kinks_are_told_from_errors,
+              bad_requests_are_refused]
     failed = [function.__name__ for function in checks if not function()]
     failed += [str(case) for case in GRID if not grid_passes(case)]
     print(f"{len(GRID)} configurations, {len(checks)} checks of the command; failed: {failed or 'none'}")

@@ -2,7 +2,8 @@
 """Recomputes with PyTorch, in float64, the windows that `warploom check CONFIG --dump FILE` wrote.
 
     check_window.py DUMP ...                    compares losses, theta and meta-gradients, at 1e-9
-    check_window.py --make-values WARPLOOM      writes values/*.h5 for all cases of window_cases.py
+    check_window.py --make-values WARPLOOM [--case NAME ...]
+                                                writes values/*.h5 for the cases of window_cases.py
 
 Nothing here comes from Warploom's sources: the LSTM is written after Andrychowicz et al. 2016 and
 the numerics of google-deepmind/learning-to-learn, and derivatives are autograd's. First order: the
@@ -33,26 +34,128 @@ def unknown(what, name):
     return SystemExit(f"check_window.py: {what} '{name}' is not among those recomputed here")
 
 
-# ---- Inner losses: tensors by name, inputs by name -> scalar ------------------------------------
+# ---- Warp layers: after which layer and on which side, then stage by stage ----------------------
 
-def quadratic_loss(setting, theta, inputs):
+class Warp:
+    """The warp layers of a task's network, called wherever a network has room for one."""
+
+    STAGES = ("linear", "scale", "residual", "conv3x3", "conv1x1", "batch_norm", *ACTIVATIONS)
+
+    def __init__(self, setting, phi):
+        stages = setting["warp"] if isinstance(setting["warp"], list) else [setting["warp"]]
+        after = setting["warp_after"] if isinstance(setting["warp_after"], list) else [setting["warp_after"]]
+        self.stages = [] if stages == ["none"] else stages
+        self.after, self.side, self.phi = after, setting["warp_side"], phi
+        for name in self.stages:
+            if name not in self.STAGES:
+                raise unknown("warp layer", name)
+
+    def __call__(self, h, layer, side, output=False):
+        if side not in (self.side, "only") or not (layer in self.after or "all" in self.after and not output):
+            return h
+        for i, name in enumerate(self.stages):
+            if name.startswith("conv") and h.ndim == 2 or name == "linear" and h.ndim == 4:
+                continue
+            number = self.stages[:i + 1].count(name)
+            h = self.stage(name, f"warp.{layer}.{name}{number if number > 1 else ''}.", h)
+        return h
+
+    def stage(self, name, prefix, h):
+        if name in ACTIVATIONS:
+            return ACTIVATIONS[name](h)
+        if name == "linear":
+            return h @ self.phi[prefix + "weight"]
+        if name == "scale":
+            return h * per_channel(self.phi[prefix + "scale"], h)
+        if name == "batch_norm":
+            return normalise(h, self.phi[prefix + "scale"], self.phi[prefix + "shift"])
+        if name == "residual":
+            inside = torch.tanh(self.affine(prefix, "1", h))
+            return h + self.affine(prefix, "2", inside)
+        return convolve(h, self.phi[prefix + "weight"])
+
+    def affine(self, prefix, number, h):
+        weight, bias = self.phi[prefix + "weight" + number], self.phi[prefix + "bias" + number]
+        return (h @ weight if h.ndim == 2 else convolve(h, weight)) + per_channel(bias, h)
+
+
+def per_channel(values, h):
+    """(C) against (B, C) or (B, C, H, W)."""
+    return values if h.ndim == 2 else values[:, None, None]
+
+
+def convolve(h, weight):
+    return torch.nn.functional.conv2d(h, weight, padding=weight.shape[-1] // 2)
+
+
+def normalise(h, scale, shift):
+    """Batch norm by the batch's own statistics."""
+    over = (0,) if h.ndim == 2 else (0, 2, 3)
+    mean = h.mean(dim=over, keepdim=True)
+    variance = ((h - mean) ** 2).mean(dim=over, keepdim=True)
+    return (h - mean) / torch.sqrt(variance + 1e-5) * per_channel(scale, h) + per_channel(shift, h)
+
+
+# ---- Inner losses: tensors by name, inputs by name, warp -> scalar ------------------------------
+
+def quadratic_loss(setting, theta, inputs, _):
     """Mean over the functions of ||W x - y||^2."""
     residual = torch.einsum("bij,bj->bi", inputs["w"], theta["x"]) - inputs["y"]
     return (residual ** 2).sum() / setting["batch"]
 
 
-def mlp_loss(setting, theta, inputs):
-    """Cross-entropy of a perceptron, mean over the batch."""
+def perceptron(setting, theta, hidden, warp):
     layers = len(setting["widths"]) + 1
-    hidden = inputs["x"]
     for layer in range(1, layers + 1):
-        hidden = hidden @ theta[f"dense{layer}.weight"] + theta[f"dense{layer}.bias"]
-        if layer < layers:
-            hidden = ACTIVATIONS[setting["activation"]](hidden)
-    return setting["loss_scale"] * torch.nn.functional.cross_entropy(hidden, inputs["labels"])
+        name, last = f"dense{layer}", layer == layers
+        hidden = hidden @ theta[name + ".weight"] + theta[name + ".bias"]
+        hidden = warp(hidden, name, "only" if last else "before", last)
+        if not last:
+            hidden = warp(ACTIVATIONS[setting["activation"]](hidden), name, "after")
+    return hidden
 
 
-LOSSES = {"quadratic": quadratic_loss, "mlp": mlp_loss}
+def mlp_loss(setting, theta, inputs, warp):
+    """Cross-entropy of a perceptron, mean over the batch."""
+    logits = perceptron(setting, theta, inputs["x"], warp)
+    return setting["loss_scale"] * torch.nn.functional.cross_entropy(logits, inputs["labels"])
+
+
+def conv_loss(setting, theta, inputs, warp):
+    """Cross-entropy of convolutions, each with its stages, and a perceptron on top."""
+    batch, side = setting["batch"], math.isqrt(inputs["x"].numel() // setting["batch"])
+    h = inputs["x"].reshape(batch, 1, side, side)
+    for layer in range(1, len(setting["filters"]) + 1):
+        h = convolve(h, theta[f"conv{layer}.weight"]) + theta[f"conv{layer}.bias"][:, None, None]
+        h = warp(h, f"conv{layer}", "before")
+        for stage in setting["order"].split("-"):
+            if stage == "norm" and setting["batch_norm"]:
+                h = normalise(h, theta[f"norm{layer}.scale"], theta[f"norm{layer}.shift"])
+            elif stage == "act":
+                h = ACTIVATIONS[setting["activation"]](h)
+            elif stage == "pool":
+                h = torch.nn.functional.max_pool2d(h, 2)
+        h = warp(h, f"conv{layer}", "after")
+    logits = perceptron(setting, theta, h.reshape(batch, -1), warp)
+    return torch.nn.functional.cross_entropy(logits, inputs["labels"])
+
+
+def sinusoid_loss(setting, theta, inputs, warp):
+    """Weighted squared error; rows that a set does not have carry weight 0."""
+    error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
+    return (inputs["weight"] * error ** 2).sum()
+
+
+def mountain_loss(_, theta, inputs, warp):
+    x1, x2 = warp(theta["x"], "x", "only")[0]
+    c = {name: value.reshape(()) for name, value in inputs.items()}
+    return (c["b1"] * (c["a1"] - x1) ** 2 * torch.exp(-x1 ** 2 - (x2 + c["a2"]) ** 2)
+            - c["b2"] * (x1 * c["inverse_s"] - x1 ** 3 - x2 ** 5) * torch.exp(-x1 ** 2 - x2 ** 2)
+            - c["b3"] * torch.exp(-(x1 + c["a3"]) ** 2 - x2 ** 2))
+
+
+LOSSES = {"quadratic": quadratic_loss, "mlp": mlp_loss, "conv": conv_loss, "sinusoid": sinusoid_loss,
+          "mountain": mountain_loss}
 
 
 # ---- Update rules: raw or preconditioned gradient (n), state -> update (n), state ---------------
@@ -120,6 +223,7 @@ class Window:
         self.dump = window_cases.read_group(group)
         self.phi = {name: torch.tensor(array, requires_grad=True)
                     for name, array in window_cases.read_group(file["phi"]).items()}
+        self.warp = Warp(self.task, self.phi)
         self.steps, self.t0 = int(self.dump["steps"][0]), int(self.dump["t0"][0])
         offsets = window_cases.read_group(group["theta_offset"])
         shapes = window_cases.read_group(group["theta_start"])
@@ -131,7 +235,7 @@ class Window:
             if name not in table:
                 raise unknown(what, name)
         for name in self.phi:
-            if not name.startswith(("lstm", "output.", "rule.", "precondition.", "theta0.")):
+            if not name.startswith(("lstm", "output.", "rule.", "precondition.", "theta0.", "warp.")):
                 raise unknown("meta-parameter", name)
 
     def inputs(self, which, k):
@@ -148,7 +252,7 @@ class Window:
             size = math.prod(shape)
             named[name] = theta[at:at + size].reshape(shape)
             at += size
-        return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k))
+        return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k), self.warp)
 
     def start(self):
         """theta at the window's start: phi's where it is learned and the episode starts here."""
@@ -157,13 +261,29 @@ class Window:
             self.dump["theta_start/" + name])).reshape(-1) for name, _ in self.tensors])
 
     def precondition(self, gradient):
-        name = self.setting["precondition"]["name"]
+        name, at, out = self.setting["precondition"]["name"], 0, []
         if name == "none":
             return gradient
-        if name != "diagonal":
+        if name not in ("diagonal", "kronecker"):
             raise unknown("preconditioner", name)
-        return gradient * torch.cat([self.phi["precondition." + tensor].reshape(-1)
-                                     for tensor, _ in self.tensors])
+        for tensor, shape in self.tensors:
+            size = math.prod(shape)
+            apply = self.diagonal if name == "diagonal" else self.kronecker
+            out.append(apply(tensor, gradient[at:at + size].reshape(shape)).reshape(-1))
+            at += size
+        return torch.cat(out)
+
+    def diagonal(self, tensor, gradient):
+        return gradient * self.phi["precondition." + tensor]
+
+    def kronecker(self, tensor, gradient):
+        """M0 G M1 of a matrix; a third matrix along all that is left."""
+        shape, factor = gradient.shape, lambda d: self.phi[f"precondition.{tensor}.axis{d}"]
+        gradient = gradient.reshape(*shape[:2], -1) if len(shape) > 2 else gradient
+        gradient = torch.tensordot(factor(0), gradient, dims=([1], [0]))
+        for d in range(1, gradient.ndim):
+            gradient = torch.tensordot(gradient, factor(d), dims=([d], [0])).movedim(-1, d)
+        return gradient.reshape(shape)
 
     def weights(self):
         kind = self.setting["window"]["weights"]
@@ -228,9 +348,10 @@ def recompute(dump):
         told = window.dump[name]
         known = ~np.isnan(told) if name == "outer_loss" else np.ones(told.shape, dtype=bool)
         worst[name] = window_cases.difference(told[known], found[name][known])
+    nothing = window_cases.ROUNDING * window_cases.largest(found["meta_gradient"].values())
     for name, block in found["meta_gradient"].items():
         worst["meta_gradient/" + name] = window_cases.difference(
-            window.dump.get("meta_gradient/" + name), block)
+            window.dump.get("meta_gradient/" + name), block, nothing)
     return found, worst
 
 
@@ -243,10 +364,10 @@ def report(name, worst):
     return good
 
 
-def make_values(program):
+def make_values(program, cases):
     good = True
     with tempfile.TemporaryDirectory() as folder:
-        for case in window_cases.CASES:
+        for case in cases:
             dump = window_cases.make_dump(program, case, folder)
             found, worst = recompute(dump)
             good = report(case, worst) and good
@@ -258,10 +379,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("dumps", nargs="*", metavar="DUMP", help="files of warploom check --dump")
     parser.add_argument("--make-values", metavar="WARPLOOM", help="write the reference values anew")
+    parser.add_argument("--case", action="append", choices=list(window_cases.CASES), help="only this case")
     arguments = parser.parse_args()
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    good = make_values(arguments.make_values) if arguments.make_values else True
+    cases = arguments.case or window_cases.CASES
+    good = make_values(arguments.make_values, cases) if arguments.make_values else True
     for dump in arguments.dumps:
         good = report(dump, recompute(dump)[1]) and good
     return 0 if good else 1
