@@ -101,6 +101,9 @@ def report(task, contenders, times, others):
     print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
           f"the fastest other is {best}")
     print_table(("program", "ms a window", "M cs/s", "times the fastest other", "range", "window MB", "start s"), rows)
+    two = [name for name in times if name.endswith("2 ranks")]
+    if two:
+        print(f"two ranks at twice the work of one: efficiency {ratios(times['Warploom'], times[two[0]])[0] / 2:.3f}")
     return [{"task": task, "program": c.name, "cores": c.cores, "seconds": times[c.name], "about": c.about,
              "start_seconds": c.start_seconds, "window_bytes": c.window_bytes,
              "times_the_fastest_other": ratios(times[best], times[c.name])} for c in contenders]
