@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/build_info.h"
+#include "measure/peak.h"
 #include "rule/lstm.h"
 #include "rule/lstm_net.h"
 
@@ -63,32 +64,6 @@ static double seconds(clockid_t clock) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 static double cpu_seconds(void) { return seconds(CLOCK_THREAD_CPUTIME_ID); }
-
-/* Multiply-adds on twelve registers, in the widest vectors of this processor: GFLOP/s. */
-#define PEAK_LOOP(name, bytes, isa)                                                       \
-  __attribute__((target(isa), noinline)) static double name(void) {                       \
-    typedef float v __attribute__((vector_size(bytes)));                                  \
-    const int64_t rounds = 4000000;                                                       \
-    v a[12];                                                                              \
-    _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = (v){0} + (float)(i + 2); \
-    const v m = (v){0} + 0.999f, p = (v){0} + 1e-3f;                                      \
-    const double start = cpu_seconds();                                                   \
-    for (int64_t k = 0; k < rounds; k++)                                                  \
-      _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = a[i] * m + p;          \
-    const double time = cpu_seconds() - start;                                            \
-    v sum = {0};                                                                          \
-    _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) sum += a[i];                    \
-    volatile float sink = sum[0];                                                         \
-    (void)sink;                                                                           \
-    return 24e-9 * (double)rounds * (bytes / 4) / time;                                   \
-  }
-#if defined(__x86_64__)
-PEAK_LOOP(peak_avx512, 64, "avx512f")
-PEAK_LOOP(peak_avx2, 32, "avx2,fma")
-static double peak(void) { return __builtin_cpu_supports("avx512f") ? peak_avx512() : peak_avx2(); }
-#else
-static double peak(void) { return 0; }
-#endif
 
 static void *take(size_t count, size_t size) {
   void *p = NULL;
@@ -361,7 +336,7 @@ static void measure(bench *b, double values[FIGURES][MAX_REPEATS], int repeats) 
   const double per_cs = 1e9 / ((double)b->n * STEPS);
   run_live(b);
   for (int i = 0; i < repeats; i++) {
-    values[PEAK][i] = peak();
+    values[PEAK][i] = 1e-9 * wl_measure_peak();
     values[LIVE][i] = run_live(b) * per_cs;
     values[REPLAY][i] = run_replay(b) * per_cs;
     values[BACKWARD][i] = run_backward(b, STEPS) * per_cs;
