@@ -17,7 +17,7 @@ from torch.func import grad, grad_and_value, vmap
 
 import versus
 
-TASKS, SHOTS, RATE, META_RATE, STEPS = 25, 10, 1e-3, 1e-3, 400
+TASKS, SHOTS, RATE, META_RATE, STEPS = 25, 10, 1e-3, 1e-3, 200
 
 
 def start(algorithm):

@@ -147,17 +147,13 @@ size_t wl_task_ws_bytes(const wl_task *task, int with_tangent) {
 
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws) { return ws->tape; }
 
-static bool same_episode(const wl_episode *a, const wl_episode *b) {
-  return a->seed == b->seed && a->space == b->space && a->index == b->index && a->unit == b->unit;
-}
-
 static bool same_batch(const wl_batch *a, const wl_batch *b) {
   return a->purpose == b->purpose && a->split == b->split && a->step == b->step;
 }
 
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode) {
   WL_CHECK(ws->task == task);
-  if (ws->bound && same_episode(&ws->episode, episode)) return WL_OK;
+  if (ws->bound && wl_same_episode(&ws->episode, episode)) return WL_OK;
   ws->bound = ws->loaded = false;
   if (task->family->sample) {
     memset(ws->draw, 0, task->draw_bytes);
@@ -196,10 +192,12 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, con
   wl_task_load(task, ws, batch);
   wl_tape_forward(task->tape, ws->tape, theta, phi, NULL);
   wl_tape_reverse(task->tape, ws->tape, NULL, NULL);
-  wl_task_hvp_here(task, ws, v, hv_theta, hv_phi);
+  wl_task_hvp_here(task, ws, theta, phi, v, hv_theta, hv_phi);
 }
 
-void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi, const wl_real *v,
+                      wl_real *hv_theta, wl_real *hv_phi) {
+  wl_tape_move(task->tape, ws->tape, theta, phi);
   wl_tape_tangent(task->tape, ws->tape, v, NULL, NULL, hv_theta, hv_phi);
 }
 

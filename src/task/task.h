@@ -22,6 +22,10 @@ typedef struct wl_episode {
   int64_t unit;  /* unit of work within it */
 } wl_episode;
 
+static inline bool wl_same_episode(const wl_episode *a, const wl_episode *b) {
+  return a->seed == b->seed && a->space == b->space && a->index == b->index && a->unit == b->unit;
+}
+
 typedef enum wl_split { WL_SPLIT_TRAIN, WL_SPLIT_HELDOUT } wl_split;
 
 /* Which data a loss is taken on. Families without data (quadratics: the drawn functions are
@@ -115,9 +119,10 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, con
 /* omega(theta) [2] of the bound episode, for families with a warp_domain. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
-/* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken, whose
- * theta and phi still hold what they held: nothing is run again. */
-void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
+/* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken: nothing
+ * is run again. theta and phi hold what they held then, here or elsewhere. */
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi, const wl_real *v,
+                      wl_real *hv_theta, wl_real *hv_phi);
 /* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). Batch norm
  * takes each batch's own statistics, or those of the training split's sample at theta. */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,

@@ -19,6 +19,14 @@ static void bias_apply(const wl_op_call *c, const wl_real *restrict b, wl_real *
   for (int64_t r = 0; r < rows; ++r) WL_FOR_EACH_PUT(j, n, y + r * n, keep, b[j]);
 }
 
+static void bias_forward(const wl_op_call *c) {
+  const int64_t n = c->in[1].node->size, rows = c->node->size / n;
+  const wl_real *restrict x = c->in[0].value, *restrict b = c->in[1].value;
+  wl_real *restrict y = c->value;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < n; ++j) y[r * n + j] = x[r * n + j] + b[j];
+}
+
 static void bias_pull(const wl_op_call *c, const wl_real *restrict gy, wl_real *restrict gb, bool keep) {
   const int64_t n = c->in[1].node->size, rows = c->node->size / n;
   if (!keep) memset(gb, 0, (size_t)n * sizeof *gb);
@@ -29,7 +37,11 @@ static void bias_pull(const wl_op_call *c, const wl_real *restrict gy, wl_real *
 const wl_tape_op wl_tape_op_add_bias = {.name = "add_bias",
                                         .signature = "(...,n)(n) -> (...,n)",
                                         .arity = 2,
-                                        WL_OP_PASSES(linear),
+                                        .forward = bias_forward,
+                                        .reverse = wl_linear_reverse,
+                                        .tangent = wl_linear_tangent,
+                                        .tangent_reverse = wl_linear_tangent_reverse,
+                                        .same = true,
                                         .apply = {same, bias_apply},
                                         .pull = {same, bias_pull}};
 
@@ -43,6 +55,16 @@ static void channel_apply(const wl_op_call *call, const wl_real *restrict b, wl_
   }
 }
 
+static void channel_forward(const wl_op_call *call) {
+  const wl_channels s = wl_channels_of(call->node);
+  const wl_real *restrict x = call->in[0].value, *restrict b = call->in[1].value;
+  wl_real *restrict y = call->value;
+  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
+    const wl_real term = b[r % s.channels];
+    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) y[i] = x[i] + term;
+  }
+}
+
 static void channel_pull(const wl_op_call *call, const wl_real *restrict gy, wl_real *restrict gb, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   double *const sums = call->temp;
@@ -53,7 +75,11 @@ static void channel_pull(const wl_op_call *call, const wl_real *restrict gy, wl_
 const wl_tape_op wl_tape_op_add_channel = {.name = "add_channel",
                                            .signature = "(B,C,H,W)(C) or (B,C)(C)",
                                            .arity = 2,
-                                           WL_OP_PASSES(linear),
+                                           .forward = channel_forward,
+                                           .reverse = wl_linear_reverse,
+                                           .tangent = wl_linear_tangent,
+                                           .tangent_reverse = wl_linear_tangent_reverse,
+                                           .same = true,
                                            .apply = {same, channel_apply},
                                            .pull = {same, channel_pull}};
 

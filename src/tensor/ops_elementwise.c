@@ -112,6 +112,7 @@ const wl_tape_op wl_tape_op_add = {.name = "add",
                                    .signature = "two tensors of the same shape",
                                    .arity = 2,
                                    WL_OP_PASSES(linear),
+                                   .same = true,
                                    .apply = {same, same},
                                    .pull = {same, same}};
 
@@ -119,6 +120,7 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .signature = "two tensors of the same shape",
                                    .arity = 2,
                                    WL_OP_PASSES(linear),
+                                   .same = true,
                                    .apply = {same, negated},
                                    .pull = {same, negated}};
 

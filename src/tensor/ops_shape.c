@@ -17,6 +17,7 @@ const wl_tape_op wl_tape_op_reshape = {.name = "reshape",
                                        .signature = "a shape of as many elements",
                                        .arity = 1,
                                        WL_OP_PASSES(linear),
+                                       .same = true,
                                        .apply = {same},
                                        .pull = {same}};
 

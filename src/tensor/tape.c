@@ -224,6 +224,17 @@ static void mark_path(wl_tape *t) {
   }
 }
 
+/* Where A is the identity and writes the operand's gradient first, both are one array: the others add
+ * to it once this operator is done with it. */
+static void share_gradients(wl_tape *t) {
+  for (int i = 0; i < t->count; ++i) {
+    wl_tape_node *const node = &t->nodes[i];
+    if (!node->op || !node->on_path || !node->op->same || node->keep[0]) continue;
+    wl_tape_node *const operand = &t->nodes[node->in[0]];
+    node->lends = operand->borrows = operand->op && operand->depends;
+  }
+}
+
 static double node_cost(const wl_tape *t, const wl_tape_node *node) {
   if (!node->op) return 0.0;
   const wl_tape_node *a = &t->nodes[node->in[0]];
@@ -240,6 +251,7 @@ wl_status wl_tape_finish(wl_tape *t, wl_node loss, wl_node logits, wl_node label
   t->logits = logits < 0 ? -1 : logits;
   t->labels = logits < 0 ? -1 : labels;
   mark_path(t);
+  share_gradients(t);
   t->cost = 0.0;
   for (int i = 0; i < t->count; ++i) t->cost += node_cost(t, &t->nodes[i]);
   return WL_OK;

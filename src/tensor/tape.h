@@ -111,6 +111,8 @@ void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, c
  * or what was summed up, in forward passes that no other pass follows. Returns how many operators heed it. */
 typedef enum wl_statistics { WL_STATISTICS_BATCH, WL_STATISTICS_COLLECT, WL_STATISTICS_HELD } wl_statistics;
 int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
+/* theta and phi, unchanged, lie elsewhere from now on: for passes after the last forward. */
+void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi);
 /* Share of rows whose arg-max equals the label, after forward; NaN where finish named no logits. */
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
 

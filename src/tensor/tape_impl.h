@@ -36,6 +36,8 @@ typedef struct wl_tape_node {
   unsigned depends;   /* WL_TAPE_THETA, WL_TAPE_PHI: what it is a function of */
   bool on_path;       /* the loss is a function of it */
   bool keep[2];       /* the operand's gradient is added to, not written */
+  bool lends;         /* its gradient is also that of its first operand, which has no storage of its own */
+  bool borrows;       /* the other side of the same */
   size_t saved_bytes; /* what forward keeps for the other passes: arg-max, probabilities */
   size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
   /* settings of the operator */
@@ -93,6 +95,7 @@ struct wl_tape_op {
   /* FLOP of forward; each gradient costs about as much again. NULL: one for each element. */
   double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
   wl_op_map apply[2], pull[2];           /* linear: A, B and their transposes */
+  bool same;                             /* linear: A is the identity */
   wl_op_product product, pull_a, pull_b; /* bilinear: f(a, b); f_a^T(ybar, b); f_b^T(a, ybar) */
 };
 

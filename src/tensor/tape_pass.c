@@ -61,6 +61,13 @@ void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, con
   if (loss) *loss = (double)ws->cells[t->loss].value[0];
 }
 
+void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi) {
+  ws->theta = theta;
+  ws->phi = phi;
+  for (int i = 0; i < t->count; ++i)
+    if (t->nodes[i].op) WL_FOR_PARAMETERS(&ws->calls[i], p) p->value = const_part_of(p->node, theta, phi);
+}
+
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi) {
   clear_unused(t, grad_theta, grad_phi);
   if (!t->nodes[t->loss].depends) return;

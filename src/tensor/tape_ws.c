@@ -12,18 +12,21 @@ static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   return at;
 }
 
+static wl_cell with_dot(wl_cell cell, const wl_tape_node *node, int with_tangent, unsigned char *arena, size_t *used) {
+  if (with_tangent && wl_node_flows(node)) cell.dot = carve(arena, used, (size_t)node->size * sizeof(wl_real));
+  return cell;
+}
+
 static wl_cell carve_cell(const wl_tape_node *node, int with_tangent, unsigned char *arena, size_t *used) {
   const size_t bytes = (size_t)node->size * sizeof(wl_real);
   wl_cell cell = {0};
   if (node->leaf == WL_LEAF_LABELS) cell.labels = carve(arena, used, (size_t)node->size * sizeof *cell.labels);
   if (node->op || node->leaf == WL_LEAF_INPUT) cell.value = carve(arena, used, bytes);
   if (node->saved_bytes) cell.saved = carve(arena, used, node->saved_bytes);
-  if (!wl_node_flows(node)) return cell;
+  if (!wl_node_flows(node) || node->borrows) return with_dot(cell, node, with_tangent, arena, used);
   cell.grad = carve(arena, used, bytes);
-  if (!with_tangent) return cell;
-  cell.dot = carve(arena, used, bytes);
-  cell.graddot = carve(arena, used, bytes);
-  return cell;
+  if (with_tangent) cell.graddot = carve(arena, used, bytes);
+  return with_dot(cell, node, with_tangent, arena, used);
 }
 
 /* Bytes of the arena; with an arena, fills ws->cells and ws->temp. */
@@ -36,6 +39,16 @@ static size_t lay_out(const wl_tape *t, int with_tangent, unsigned char *arena, 
   void *const temp = carve(arena, &used, t->temp_bytes);
   if (arena) ws->temp = temp;
   return used;
+}
+
+/* From the loss back, since who borrows may lend in turn. */
+static void lend_gradients(wl_tape_ws *ws) {
+  for (int i = ws->tape->count - 1; i >= 0; --i) {
+    const wl_tape_node *const node = &ws->tape->nodes[i];
+    if (!node->lends) continue;
+    ws->cells[node->in[0]].grad = ws->cells[i].grad;
+    ws->cells[node->in[0]].graddot = ws->cells[i].graddot;
+  }
 }
 
 static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
@@ -73,6 +86,7 @@ wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out
   WL_TRY_GOTO(status, WL_NEW(ws->calls, t->count), fail);
   WL_TRY_GOTO(status, WL_NEW(ws->arena, lay_out(t, with_tangent, NULL, NULL)), fail);
   lay_out(t, with_tangent, ws->arena, ws);
+  lend_gradients(ws);
   for (int i = 0; i < t->count; ++i) ws->calls[i] = call_of(ws, i);
   *out = ws;
   return WL_OK;

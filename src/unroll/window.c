@@ -116,13 +116,45 @@ static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *t
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
+/* The first inner loss and gradient of a window that goes on where another ended. */
+static double resume_from_end(wl_window_run_state *run, int64_t slot) {
+  wl_unroll_ws *ws = run->ws;
+  wl_task_ws *const held = ws->outer_task_ws;
+  ws->outer_task_ws = ws->task_ws;
+  ws->task_ws = held;
+  memcpy(ws->g + slot * ws->plan.pad, ws->end_g, (size_t)ws->plan.pad * sizeof *ws->g);
+  if (ws->model->warp_size > 0)
+    memcpy(ws->warp_grad, ws->end_warp_grad, (size_t)ws->model->warp_size * sizeof *ws->warp_grad);
+  run->continues = false;
+  return ws->end.loss;
+}
+
+/* Keeps what the outer loss at theta_K gave, should the next window start from there. */
+static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
+  wl_unroll_ws *ws = run->ws;
+  if (!wl_ws_continues(ws)) return;
+  const wl_unit *unit = run->unit;
+  ws->end = (wl_window_end){true, unit->episode, unit->t, unit->draw, loss};
+  memcpy(ws->end_theta, unit->theta, (size_t)ws->plan.pad * sizeof *ws->end_theta);
+  memcpy(ws->end_g, ws->g + slot * ws->plan.pad, (size_t)ws->plan.pad * sizeof *ws->end_g);
+  if (ws->model->warp_size > 0)
+    memcpy(ws->end_warp_grad, ws->warp_grad, (size_t)ws->model->warp_size * sizeof *ws->warp_grad);
+}
+
+static bool goes_on(const wl_unroll_ws *ws, const wl_unit *unit) {
+  const wl_window_end *end = &ws->end;
+  return end->valid && wl_same_episode(&end->episode, &unit->episode) && end->t == unit->t && end->drawn == unit->draw &&
+         memcmp(ws->end_theta, unit->theta, (size_t)ws->plan.pad * sizeof *unit->theta) == 0;
+}
+
 /* Inner gradient at theta_k into the trace; returns the inner loss. */
 static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *theta) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
   ws->held = k;
-  return wl_task_loss(ws->task, ws->task_ws, &batch, wl_ws_theta(ws, slot, theta), wl_ws_warp(ws),
+  if (run->continues) return resume_from_end(run, slot);
+  return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
                       ws->g + trace_slot(ws, slot) * ws->plan.pad, shared ? ws->warp_grad : NULL);
 }
 
@@ -216,6 +248,7 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   const int64_t slot = ws->with_gradient ? (k - 1) % ws->plan.segment + 1 : 0;
   bool booked;
   const double loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
+  if (booked) keep_end(run, slot, loss);
   if (booked) book_outer(run, k, loss, result);
   else skip_outer(ws, k, loss);
 }
@@ -245,7 +278,9 @@ wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
   if (ws->outer_task_ws != ws->task_ws) WL_TRY(wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode));
   ws->held = -1;
-  wl_window_run_state run = {.ws = ws, .unit = unit, .t0 = unit->t, .steps = steps, .phi_grad = phi_grad};
+  wl_window_run_state run = {.ws = ws, .unit = unit, .t0 = unit->t, .steps = steps, .phi_grad = phi_grad,
+                             .continues = goes_on(ws, unit)};
+  ws->end.valid = false;
   run.weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
   const bool started = !unit->stopped;

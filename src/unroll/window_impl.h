@@ -17,6 +17,15 @@ typedef struct wl_window_plan {
   bool history;           /* second order: states of one chunk, step by step */
 } wl_window_plan;
 
+/* Where a window of second order ended. With outer losses on the inner batches, its last loss and
+ * gradient are the first inner ones of the window that goes on from there. */
+typedef struct wl_window_end {
+  bool valid;
+  wl_episode episode;
+  int64_t t, drawn; /* steps done, batch */
+  double loss;
+} wl_window_end;
+
 struct wl_unroll_ws {
   const wl_model *model;
   const wl_task *task;
@@ -25,6 +34,9 @@ struct wl_unroll_ws {
   bool with_gradient;
   wl_task_ws *task_ws;       /* inner losses */
   wl_task_ws *outer_task_ws; /* outer losses; == task_ws in first order */
+  wl_window_end end;         /* outer_task_ws holds the pass at it */
+  wl_real *end_theta, *end_g; /* [pad] */
+  wl_real *end_warp_grad;    /* [warp_size] */
   int64_t held;              /* second order: step of the window whose gradient task_ws holds, -1: none */
   wl_rule_ws *rule_ws;
   wl_real *phi;          /* [phi.size] phi in working precision */
@@ -57,13 +69,12 @@ typedef struct wl_window_run_state {
   int64_t t0, steps;  /* first step in the episode, number of steps */
   double weight_sum;  /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;   /* NULL: forward only */
+  bool continues;     /* from ws->end, whose loss and gradient are those of the first step */
   double path_loss;   /* inner loss at the last step's start, where theta_0 is learned from the path */
 } wl_window_run_state;
 
-/* The step's parameters where they stay put until the backward pass: their trace, if there is one. */
-static inline const wl_real *wl_ws_theta(const wl_unroll_ws *ws, int64_t slot, const wl_real *live) {
-  return ws->plan.history ? ws->theta + slot * ws->plan.pad : live;
-}
+/* Whether a window can begin with what the one before ended with. */
+static inline bool wl_ws_continues(const wl_unroll_ws *ws) { return ws->plan.history && !ws->spec.fresh; }
 static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
 }

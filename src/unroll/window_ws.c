@@ -57,7 +57,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task, cons
 /* Every buffer with its length in reals; 0: not needed. The one list that allocation and the
  * estimate share. */
 typedef struct buffer { wl_real **at; int64_t reals; } buffer;
-enum { N_BUFFERS = 16 };
+enum { N_BUFFERS = 19 };
 
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const wl_window_plan *p = &ws->plan;
@@ -66,6 +66,7 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const bool conditioned = m->precondition != NULL;
   const bool path = m->initialisation && m->initialisation->ops->segment;
   const int64_t traced = grad ? p->segment + 1 : 1;
+  const bool continues = wl_ws_continues(ws);
   const buffer all[N_BUFFERS] = {
       {&ws->phi, m->phi.size},
       {&ws->u, p->pad},
@@ -83,6 +84,9 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->gbar, grad && (conditioned || p->history) ? WL_CHUNK_STEPS * p->pad : 0},
       {&ws->hv, p->history ? p->pad : 0},
       {&ws->states, p->history ? WL_CHUNK_STEPS * p->state : 0},
+      {&ws->end_theta, continues ? p->pad : 0},
+      {&ws->end_g, continues ? p->pad : 0},
+      {&ws->end_warp_grad, continues ? m->warp_size : 0},
   };
   for (int i = 0; i < N_BUFFERS; i++) list[i] = all[i];
 }
@@ -97,7 +101,7 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
   WL_TRY(wl_task_ws_create(ws->task, ws->plan.history, &ws->task_ws));
-  if (ws->plan.history) WL_TRY(wl_task_ws_create(ws->task, false, &ws->outer_task_ws));
+  if (ws->plan.history) WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
   else ws->outer_task_ws = ws->task_ws;
   return wl_rule_ws_create(ws->model->rule, ws->plan.blocks, threads, &ws->rule_ws);
 }
@@ -157,13 +161,14 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
   for (int i = 0; i < N_BUFFERS; i++) reals += list[i].reals;
   return reals * (int64_t)sizeof(wl_real) + 2 * (spec->steps + 1) * (int64_t)sizeof(double) +
          (int64_t)wl_task_ws_bytes(task, ws.plan.history) +
-         (ws.plan.history ? (int64_t)wl_task_ws_bytes(task, false) : 0) +
+         (ws.plan.history ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
          (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
 }
 
 int64_t wl_unroll_segment(const wl_unroll_ws *ws) { return ws->with_gradient ? ws->plan.segment : 0; }
 
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {
+  ws->end.valid = false;
   for (int64_t i = 0; i < ws->model->phi.size; i++) ws->phi[i] = (wl_real)phi[i];
   wl_rule_pack(ws->model->rule, ws->rule_ws, ws->phi + ws->model->rule_at);
 }

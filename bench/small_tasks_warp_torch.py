@@ -1,0 +1,128 @@
+"""Warp-Grad with convolutions in PyTorch: what bench/warp-conv.yaml does.
+
+  python small_tasks_warp_torch.py chain|channels-last|func|compile
+
+Four layers of convolution (16 filters, 3 x 3), batch norm, ReLU and 2 x 2 max-pool with a warp
+convolution after each and a dense head; batches of 20 images of 28 x 28; 4 tasks of 10 steps. After
+each step the meta-gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on the next
+batch, exact, for the warps phi; Adam on phi after the four tasks. Needs `pip install torch`.
+  chain          every loss is evaluated once: the look-ahead loss of a step, with its graph, is the
+                 inner loss of the next
+  channels-last  the same with images and filters in the channels_last format
+  func           torch.func: grad of the look-ahead loss, step by step
+  compile        the same under torch.compile
+"""
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch.func import grad, grad_and_value
+
+import versus
+
+LAYERS, FILTERS, CLASSES, SIDE = 4, 16, 10, 28
+TASKS, STEPS, BATCH, RATE, META_RATE = 4, 10, 20, 0.1, 1e-3
+FORMAT = torch.channels_last if sys.argv[1] == "channels-last" else torch.contiguous_format
+
+
+def start_theta():
+    """Convolution, bias, scale and shift of each layer, then the head."""
+    theta = []
+    for layer in range(LAYERS):
+        channels = FILTERS if layer else 1
+        weight = torch.randn(FILTERS, channels, 3, 3) * (2 / (9 * channels)) ** 0.5
+        theta += [weight.to(memory_format=FORMAT), torch.zeros(FILTERS), torch.ones(FILTERS), torch.zeros(FILTERS)]
+    return theta + [torch.randn(FILTERS, CLASSES) * (2 / FILTERS) ** 0.5, torch.zeros(CLASSES)]
+
+
+def start_phi():
+    """Warps that start as the identity."""
+    warp = torch.zeros(FILTERS, FILTERS, 3, 3)
+    warp[range(FILTERS), range(FILTERS), 1, 1] = 1
+    return [warp.clone(memory_format=FORMAT) for _ in range(LAYERS)]
+
+
+def loss(theta, phi, x, labels):
+    for layer in range(LAYERS):
+        weight, bias, scale, shift = theta[4 * layer:4 * layer + 4]
+        x = F.conv2d(x, weight, bias, padding=1)
+        x = F.batch_norm(x, None, None, scale, shift, training=True)
+        x = F.conv2d(F.max_pool2d(F.relu(x), 2), phi[layer], padding=1)
+    return F.cross_entropy(x.flatten(1) @ theta[-2] + theta[-1], labels)
+
+
+class Images:
+    """As many images as the built-in data set has; minibatches are drawn with replacement."""
+
+    def __init__(self, count=4096):
+        self.x = torch.rand(count, 1, SIDE, SIDE)
+        self.labels = torch.randint(CLASSES, (count,))
+
+    def draw(self):
+        index = torch.randint(len(self.labels), (BATCH,))
+        return self.x[index].contiguous(memory_format=FORMAT), self.labels[index]
+
+
+def chained(phi, images):
+    """Meta-gradient of one task; each loss is evaluated once and differentiated twice."""
+    total = [torch.zeros_like(p) for p in phi]
+    theta = [p.requires_grad_() for p in start_theta()]
+    gradient = torch.autograd.grad(loss(theta, phi, *images.draw()), theta, create_graph=True)
+    for _ in range(STEPS):
+        after = [(p - RATE * g).detach().requires_grad_() for p, g in zip(theta, gradient)]
+        value = loss(after, phi, *images.draw())
+        both = torch.autograd.grad(value, after + phi, create_graph=True)
+        adjoint = [-RATE * g.detach() for g in both[:len(after)]]
+        mixed = torch.autograd.grad(gradient, phi, adjoint)
+        for t, direct, m in zip(total, both[len(after):], mixed):
+            t += direct.detach() + m
+        theta, gradient = after, both[:len(after)]
+    return total, value.detach()
+
+
+def look_ahead(phi, theta, batch, following):
+    gradient = grad(loss)(theta, phi, *batch)
+    after = [p - RATE * g for p, g in zip(theta, gradient)]
+    return loss(after, phi, *following), after
+
+
+step = grad_and_value(look_ahead, has_aux=True)
+
+
+def functional(phi, images, step):
+    """The same meta-gradient as one function of each step."""
+    total, theta, batch = [torch.zeros_like(p) for p in phi], start_theta(), images.draw()
+    for _ in range(STEPS):
+        following = images.draw()
+        gradient, (value, theta) = step(phi, theta, batch, following)
+        torch._foreach_add_(total, gradient)
+        batch = following
+    return total, value
+
+
+def main():
+    mode = sys.argv[1]
+    torch.manual_seed(1)
+    phi, images = start_phi(), Images()
+    optimizer = torch.optim.Adam(phi, lr=META_RATE)
+    one_step = torch.compile(step) if mode == "compile" else step
+
+    def meta_step():
+        total = [torch.zeros_like(p) for p in phi]
+        for _ in range(TASKS):
+            if mode in ("func", "compile"):
+                gradient, value = functional([p.detach() for p in phi], images, one_step)
+            else:
+                gradient, value = chained([p.requires_grad_() for p in phi], images)
+            torch._foreach_add_(total, gradient, alpha=1 / TASKS)
+        for p, g in zip(phi, total):
+            p.grad = g
+        optimizer.step()
+        return float(value)
+
+    meta_step()
+    meta_step()
+    versus.serve(lambda: versus.timed(meta_step, 2), f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+
+
+main()
