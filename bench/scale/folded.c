@@ -3,10 +3,12 @@
  * The linker sends the calls named in scale.cmake through this file. Three ways to run:
  *
  *   (neither)            everything is computed as in the real program: same bits as under any MPI
- *   WL_FOLD_MEASURE=FILE computed too, and what each kind of work took on this processor is written
+ *   WL_FOLD_MEASURE=FILE computed too, and what each kind of work took on this processor is written:
+ *                        the median, and the spread by the median distance from it, so that what else
+ *                        the processor did now and then does not count
  *   WL_FOLD=FILE         no unit is computed: its windows and starts take the seconds of FILE, each
- *                        spread by a random factor of the measured deviation; all else is the real
- *                        program, messages and planning included
+ *                        times a random factor of that spread; all else is the real program, messages
+ *                        and planning included
  *
  *   window <family>-<n> <seconds of an inner step> <relative deviation>
  *   start  <family>-<n> <seconds> <relative deviation>
@@ -25,13 +27,14 @@
 #include "task/dataset.h"
 #include "train/trainer.h"
 
-enum { KINDS = 64, NAME = 64 };
+enum { KINDS = 64, NAME = 64, SAMPLES = 4096 };
 
 /* One kind of work: what it took. */
 typedef struct kind {
   char what[NAME];
-  double sum, squares; /* of the seconds measured, while measuring */
-  double count, mean, deviation;
+  double *samples; /* [SAMPLES] seconds, while measuring */
+  int count;       /* of them; 1 for a line of the table */
+  double usual, spread;
 } kind;
 
 static kind kinds[KINDS];
@@ -66,31 +69,51 @@ static kind *find_for(const char *what, const wl_task *task) {
 
 /* The first meta-step makes workspaces and warms caches: it counts for nothing. */
 static void note(kind *k, double seconds) {
-  if (!k || meta_steps == 0) return;
-  k->sum += seconds;
-  k->squares += seconds * seconds;
-  k->count += 1.0;
+  if (!k || meta_steps == 0 || k->count == SAMPLES) return;
+  if (!k->samples) k->samples = calloc(SAMPLES, sizeof *k->samples);
+  if (k->samples) k->samples[k->count++] = seconds;
+}
+
+static int by_size(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values, int count) {
+  qsort(values, (size_t)count, sizeof *values, by_size);
+  return values[count / 2];
+}
+
+/* 1.4826: from the median distance to the deviation of a normal distribution. */
+static void summarise(kind *k) {
+  k->usual = median(k->samples, k->count);
+  for (int i = 0; i < k->count; i++) k->samples[i] = fabs(k->samples[i] - k->usual);
+  k->spread = 1.4826 * median(k->samples, k->count) / k->usual;
 }
 
 static void write_table(const char *path) {
   FILE *const out = fopen(path, "w");
   if (!out) return;
   for (int i = 0; i < n_kinds; i++) {
-    if (kinds[i].count == 0.0) continue;
-    const double mean = kinds[i].sum / kinds[i].count, square = kinds[i].squares / kinds[i].count;
-    fprintf(out, "%s %.6e %.4f\n", kinds[i].what, mean, sqrt(fmax(0.0, square / (mean * mean) - 1.0)));
+    if (kinds[i].count == 0) continue;
+    summarise(&kinds[i]);
+    fprintf(out, "%s %.6e %.4f\n", kinds[i].what, kinds[i].usual, kinds[i].spread);
+    free(kinds[i].samples);
   }
   fclose(out);
 }
 
 static void read_table(void) {
   char what[NAME / 4], whose[NAME / 2], name[NAME];
-  double mean, deviation;
+  double usual, spread;
   FILE *const in = n_kinds == 0 ? fopen(table(), "r") : NULL;
-  while (in && fscanf(in, "%15s %31s %lf %lf", what, whose, &mean, &deviation) == 4) {
+  while (in && fscanf(in, "%15s %31s %lf %lf", what, whose, &usual, &spread) == 4) {
     snprintf(name, sizeof name, "%s %s", what, whose);
     kind *const k = find(name);
-    if (k) *k = (kind){.count = 1.0, .mean = mean, .deviation = deviation}, snprintf(k->what, NAME, "%s", name);
+    if (!k) break;
+    k->count = 1;
+    k->usual = usual;
+    k->spread = spread;
   }
   if (in) fclose(in);
 }
@@ -98,7 +121,7 @@ static void read_table(void) {
 /* ---- charging ---- */
 
 /* Near normal: the sum of twelve uniform numbers, by splitmix64 of the unit and step alone. */
-static double spread(const wl_unit *unit) {
+static double near_normal(const wl_unit *unit) {
   uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u + (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u +
                (uint64_t)unit->t;
   double sum = -6.0;
@@ -114,10 +137,10 @@ static double spread(const wl_unit *unit) {
 static wl_status charge(const char *what, const wl_unit *unit, double times) {
   read_table();
   const kind *const k = find_for(what, unit->task);
-  if (!k || k->count == 0.0)
+  if (!k || k->count == 0)
     return WL_FAIL(WL_ERR_CONFIG, "%s has no line '%s %s-%lld': measure the same tasks first", table(), what,
                    unit->task->family->name, (long long)unit->task->n);
-  smpi_execute(times * k->mean * fmax(0.1, 1.0 + k->deviation * spread(unit)));
+  smpi_execute(times * k->usual * fmax(0.1, 1.0 + k->spread * near_normal(unit)));
   return WL_OK;
 }
 
@@ -172,7 +195,7 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
   if (table()) {
     read_table();
     const kind *const rest = find("rest -");
-    smpi_execute(rest ? rest->mean : 0.0);
+    smpi_execute(rest ? rest->usual : 0.0);
   }
   return __real_wl_outer_update(outer, meta_step, groups, gradient, phi);
 }

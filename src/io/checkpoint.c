@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "io/aside.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint_list.h"
 #include "io/h5_support.h"
@@ -50,21 +51,36 @@ static wl_status make_folder(const char *run, char folder[WL_PATH_MAX]) {
   return WL_OK;
 }
 
-/* Removes what is older than the newest `keep` whole ones, of which `written` is one: it was read back just
- * now. Failing to is no reason to stop. */
-static void prune(const char *run, const char *written, int keep) {
-  char folder[WL_PATH_MAX], path[WL_PATH_MAX], **names = NULL;
-  int count = 0, whole = 0;
-  if (wl_checkpoint_list(run, folder, &names, &count) != WL_OK) return;
-  for (int i = 0; i < count; i++) {
-    if (wl_join(path, folder, names[i]) != WL_OK) continue;
-    if (whole >= keep) {
-      if (unlink(path) != 0) wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
-    } else if (strcmp(names[i], written) == 0 || (i + 1 < count && wl_seal_check(path) == WL_OK)) {
-      whole++; /* the oldest needs no check */
-    }
+/* What can go once another checkpoint is there: looked up while that one is being written. */
+typedef struct survey {
+  const char *run, *coming; /* the coming one's name */
+  int keep;
+  char folder[WL_PATH_MAX], **names; /* newest first */
+  int count, obsolete;      /* from here on they can go */
+} survey;
+
+/* Reads the newest ones until enough are found whole beside the coming one. */
+static wl_status find_obsolete(void *data) {
+  survey *const s = data;
+  char path[WL_PATH_MAX];
+  int whole = 1;
+  s->obsolete = s->count = 0;
+  WL_TRY(wl_checkpoint_list(s->run, s->folder, &s->names, &s->count));
+  for (; s->obsolete < s->count && whole < s->keep; s->obsolete++) {
+    const char *const name = s->names[s->obsolete];
+    if (strcmp(name, s->coming) == 0 || wl_join(path, s->folder, name) != WL_OK) continue;
+    if (s->obsolete + 1 < s->count && wl_seal_check(path) == WL_OK) whole++; /* the oldest needs no check */
   }
-  wl_free_names(names, count);
+  return WL_OK;
+}
+
+/* Failing to is no reason to stop. */
+static void remove_obsolete(const survey *s) {
+  char path[WL_PATH_MAX];
+  for (int i = s->obsolete; i < s->count; i++) {
+    if (strcmp(s->names[i], s->coming) == 0 || wl_join(path, s->folder, s->names[i]) != WL_OK) continue;
+    if (unlink(path) != 0) wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
+  }
 }
 
 /* For people and scripts: nothing is lost with it. */
@@ -75,20 +91,30 @@ static wl_status point_to(const char *folder, const char *name) {
   return wl_atomic_replace(path, &piece, 1);
 }
 
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields, int n_fields,
-                             const wl_attribute *attributes, int n_attributes) {
-  char folder[WL_PATH_MAX], path[WL_PATH_MAX], name[64];
-  WL_TRY(make_folder(run, folder));
-  wl_remove_temporaries(folder);
-  snprintf(name, sizeof name, "step-%08lld.h5", (long long)step);
+static wl_status write_one(const char *folder, const char *name, const wl_field *fields, int n_fields,
+                           const wl_attribute *attributes, int n_attributes) {
+  char path[WL_PATH_MAX];
   WL_TRY(wl_join(path, folder, name));
   wl_h5_lock();
   const wl_status status = wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes);
   wl_h5_unlock();
-  WL_TRY(status);
-  WL_TRY(point_to(folder, name));
-  prune(run, name, keep > 0 ? keep : 1);
-  return WL_OK;
+  return status == WL_OK ? point_to(folder, name) : status;
+}
+
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields, int n_fields,
+                             const wl_attribute *attributes, int n_attributes) {
+  char folder[WL_PATH_MAX], name[64];
+  WL_TRY(make_folder(run, folder));
+  wl_remove_temporaries(folder);
+  snprintf(name, sizeof name, "step-%08lld.h5", (long long)step);
+  survey old = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1};
+  wl_aside looking = {0};
+  wl_aside_start(&looking, find_obsolete, &old);
+  const wl_status status = write_one(folder, name, fields, n_fields, attributes, n_attributes);
+  const wl_status looked = wl_aside_wait(&looking);
+  if (status == WL_OK && looked == WL_OK) remove_obsolete(&old);
+  wl_free_names(old.names, old.count);
+  return status;
 }
 
 /* ---- opening ---- */
