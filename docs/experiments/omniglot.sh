@@ -1,0 +1,76 @@
+#!/bin/bash
+# Repeats the table of omniglot.md beside it: docs/experiments/omniglot.sh [CELL-SEED...]
+#
+#   cells: METHOD-HEAD-SEED, e.g. warp-kept-1 (default: every method, head and seed of the table)
+#     method   leap     theta_0 by Leap, no warp
+#              warp     Warp-Leap offline: 3x3 warps learned from replayed windows, first order
+#              exact    the same with the second-order term
+#              online   the warps' gradient summed over the windows of an episode as it runs
+#     head     kept     the head's start is learned with the rest of theta_0
+#              fresh    it is drawn anew for each task
+#     seed     of the run, and of the choice of alphabets
+#
+#   OMNIGLOT     the packed file (tools/pack_omniglot.py; default: omniglot28.h5 here or in WARPLOOM_DATA)
+#   META_STEPS   of each run (default 30)         INNER_STEPS  of each training episode (default 25)
+#   WARPLOOM     the program (default: build/warploom)
+#   OUTPUT       folder of the runs (default: runs/omniglot); cells that are there are not run again
+#
+# Prints for each cell the held-out accuracy after 100 steps on the 10 test alphabets, twice each, from
+# different minibatches. A cell takes a minute or less on an idle core.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+warploom=${WARPLOOM:-$here/../../build/warploom}
+output=${OUTPUT:-runs/omniglot}
+file=${OMNIGLOT:-omniglot28.h5}
+export OPENBLAS_NUM_THREADS=1
+
+case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+[ -x "$warploom" ] || { echo "omniglot.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
+
+# Fills `options`.
+choose_options() { # METHOD HEAD
+  options=()
+  case $1 in
+    leap) options+=(--set task.warp=none --set "groups=[{group: initialisation}]" --set replay.capacity=0 --set window.steps="$inner") ;;
+    warp) options+=(--set window.steps="$inner") ;;
+    exact) options+=(--set window.steps="$inner" --set window.order=second) ;;
+    online) options+=(--set window.steps=1 --set replay.capacity=0) ;;
+    *) echo "omniglot.sh: no method '$1'; see --help" >&2; exit 64 ;;
+  esac
+  case $2 in
+    kept) ;;
+    fresh) options+=(--set "initialisation.fresh=[dense1.weight, dense1.bias]") ;;
+    *) echo "omniglot.sh: no head '$2'; see --help" >&2; exit 64 ;;
+  esac
+}
+
+cell() { # METHOD HEAD SEED
+  local run=$output/$1-$2-$3 inner=${INNER_STEPS:-25} options
+  choose_options "$1" "$2"
+  if [ ! -e "$run/optimizer.h5" ]; then
+    "$warploom" train "$here/../../jobs/omniglot-warp-leap.yaml" --quiet --set output="$run" --set task.file="$file" \
+      --set seed="$3" --set task.alphabet_seed="$3" --set outer.steps="${META_STEPS:-30}" --set threads=1 \
+      --set episode.steps="$inner" --set checkpoint.every=0 "${options[@]}" >/dev/null
+  fi
+  if [ ! -e "$run/accuracy.json" ]; then
+    "$warploom" eval "$run" --quiet --learned-only --steps 100 --seeds 2 --units 10 --json "$run/accuracy.json" >/dev/null
+  fi
+  awk -v cell="$1 | $2 | $3" -F '[:,]' '/"heldout_accuracy":/ { printf "| %s | %.1f |\n", cell, 100 * $2 }' "$run/accuracy.json"
+}
+
+every_cell() {
+  local seed head method
+  for seed in 1 2 3; do
+    for head in kept fresh; do
+      for method in leap warp exact online; do echo "$method-$head-$seed"; done
+    done
+  done
+}
+
+mkdir -p "$output"
+printf '| method | head | seed | held-out accuracy, %% |\n| --- | --- | --- | --- |\n'
+if [ $# = 0 ]; then mapfile -t cells < <(every_cell); else cells=("$@"); fi
+for name in "${cells[@]}"; do
+  IFS=- read -r method head seed <<<"$name"
+  cell "$method" "$head" "${seed:-1}"
+done
