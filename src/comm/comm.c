@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "comm/comm_impl.h"
 
@@ -97,8 +100,18 @@ int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
 int wl_comm_size(const wl_comm *comm) { return comm->size; }
 int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 
+/* Processors that this process may run on: fewer than the node's where a batch system or MPI binds ranks. */
+static long own_processors(void) {
+#ifdef _OPENMP
+  return omp_get_num_procs();
+#else
+  return sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+}
+
 int wl_comm_cores(const wl_comm *comm) {
-  const long cores = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size;
+  const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = own_processors();
+  const long cores = share < own ? share : own;
   return cores > 1 ? (int)cores : 1;
 }
 

@@ -21,7 +21,8 @@ int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
 /* Ranks on this node, for layout advice. */
 int wl_comm_node_size(const wl_comm *comm);
-/* The node's cores shared out among its ranks, at least 1: threads of a rank unless told otherwise. */
+/* The node's cores shared out among its ranks, at most those that this rank is bound to, at least 1: threads
+ * of a rank unless told otherwise. */
 int wl_comm_cores(const wl_comm *comm);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 

@@ -28,6 +28,11 @@ import json, sys; assert "files" not in json.load(sys.stdin)' || fail "JSON on s
 grep -q 'Exact sum over 1 rank,' table.txt || fail "the table goes to standard error beside JSON on standard output"
 echo "ok: JSON on standard output"
 
+core=$("$WL_PYTHON" -c 'import os; print(min(os.sched_getaffinity(0)))')
+taskset -c "$core" "$WL_BIN" bench --coordinates 640 --repeats 3 --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
+import json, sys; assert json.load(sys.stdin)["kernel"]["threads"] == 1' || fail "a rank bound to one core has more threads"
+echo "ok: no more threads than the rank is bound to"
+
 expect() { # CODE WORD ARGS...
   local code=$1 word=$2 got=0
   shift 2
