@@ -178,8 +178,10 @@ wl_show_results() { # CODE
     "  look at them:   $WARPLOOM info $RUN" \
     "  evaluate:       sbatch jobs/evaluate.sbatch $RUN" \
     "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
-  if [ "$1" = "$WL_STOPPED_EARLY" ]; then
-    wl_say "stopped early, step $(wl_checkpoint_step) is safe; continue with" \
-      "  RUN=$RUN sbatch <the same script and arguments>"
-  fi
+  case $1 in
+    0) return 0 ;;
+    "$WL_STOPPED_EARLY") wl_say "stopped early, step $(wl_checkpoint_step) is safe; continue with" ;;
+    *) wl_say "ended with code $1: the reason stands above; step $(wl_checkpoint_step) is safe; continue with" ;;
+  esac
+  wl_say "  RUN=$RUN sbatch <the same script and arguments>"
 }

@@ -14,6 +14,8 @@ import json
 import math
 import sys
 
+import warploom_needs  # first: says what this Python lacks
+
 import numpy as np
 
 import warploom_files as wf

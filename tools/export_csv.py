@@ -14,6 +14,8 @@ Examples:
 """
 import csv
 
+import warploom_needs  # first: says what this Python lacks
+
 import h5py
 import numpy as np
 

@@ -24,6 +24,8 @@ import os
 import re
 import zipfile
 
+import warploom_needs  # first: says what this Python lacks
+
 import h5py
 import numpy as np
 

@@ -16,6 +16,8 @@ Examples:
 """
 import os
 
+import warploom_needs  # first: says what this Python lacks
+
 import matplotlib.pyplot as plt
 import numpy as np
 

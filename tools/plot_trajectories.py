@@ -20,6 +20,8 @@ Examples:
 import os
 import sys
 
+import warploom_needs  # first: says what this Python lacks
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import ticker

@@ -8,6 +8,7 @@ recorded) is left out, with a word on how to get it. A run that is still going o
 Examples:
   report.py runs/quickstart                         -> runs/quickstart/report.html
   report.py runs/quickstart --output quickstart.html --title "Quickstart on synthetic images"
+  report.py runs/quickstart --pictures png          a smaller page, to mail
 """
 import base64
 import datetime
@@ -16,6 +17,8 @@ import io
 import math
 import os
 import shlex
+
+import warploom_needs  # first: says what this Python lacks
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -75,13 +78,20 @@ def esc(value):
     return html.escape(str(value))
 
 
-def picture(figure, alt):
-    """The figure in the page itself; drawn as lines, so that it is sharp at any size."""
+PIXELS_PER_INCH = 144  # of PNG pictures
+
+
+def picture(figure, kind, alt):
+    """The figure in the page itself; as lines, sharp at any size, or as pixels, for a smaller page."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    if kind == "svg":
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    else:
+        ws.save_png(figure, buffer, PIXELS_PER_INCH)
     plt.close(figure)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<figure><img alt="{esc(alt)}" src="data:image/svg+xml;base64,{data}"></figure>'
+    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
+    return f'<figure><img alt="{esc(alt)}" src="data:{mime};base64,{data}"></figure>'
 
 
 def table(head, rows, caption="", learned=None):
@@ -158,12 +168,12 @@ def case_table(case):
     return table(head, rows, caption, learned=0)
 
 
-def evaluation_section(run, evaluation):
+def evaluation_section(run, evaluation, kind):
     if evaluation is None:
         command = f"warploom eval {shlex.quote(str(run.path))}"
         return section("evaluation", "Against hand-designed rules",
                        f'<p class="note">Not evaluated yet: <code>{esc(command)}</code>, then this report again.</p>')
-    figure = picture(plot_evaluation.draw(evaluation), "Loss curves of the learned rule and of tuned hand-designed rules")
+    figure = picture(plot_evaluation.draw(evaluation), kind, "Loss curves of the learned rule and of tuned hand-designed rules")
     words = "".join(f"<p><b>{esc(c.name)}</b>: {esc(plot_evaluation.verdict_text(c))}</p>" for c in evaluation.cases[1:])
     words = f"<p>{esc(plot_evaluation.verdict_text(evaluation.cases[0]))}</p>" + words
     tables = case_table(evaluation.cases[0])
@@ -173,15 +183,15 @@ def evaluation_section(run, evaluation):
     return section("evaluation", "Against hand-designed rules", words, figure, tables)
 
 
-def training_section(run, figures):
+def training_section(run, figures, kind):
     rows = [[k, compare_runs.number(v)] for k, v in figures.items()]
-    return section("training", "The training", picture(plot_training.draw([run]), "Meta-loss, gradient norm, time of meta-steps"),
+    return section("training", "The training", picture(plot_training.draw([run]), kind, "Meta-loss, gradient norm, time of meta-steps"),
                    table(["", ""], rows).replace("<thead><tr><th scope=\"col\"></th><th scope=\"col\" class=number></th></tr></thead>", ""))
 
 
-def trajectory_section(run):
+def trajectory_section(run, kind):
     figure, reasons = plot_trajectories.draw(run)
-    parts = [picture(figure, "Losses of recorded inner runs; update against gradient; learned parameters")] if figure else []
+    parts = [picture(figure, kind, "Losses of recorded inner runs; update against gradient; learned parameters")] if figure else []
     parts += [f'<p class="note">Left out: {esc(reason)}.</p>' for reason in reasons]
     return section("inner", "Inner runs and the learned rule", *parts)
 
@@ -223,7 +233,7 @@ def provenance_section(run, origin):
                    "<h3>To repeat it</h3>", f"<pre>{esc(again)}</pre>", f'<details><summary>Files of the run</summary>{table(["file", "size"], file_rows(run))}</details>')
 
 
-def page(run, title):
+def page(run, title, kind):
     figures = compare_runs.figures_of(run)
     origin = compare_runs.provenance(run)
     evaluation = run.evaluation()
@@ -232,8 +242,8 @@ def page(run, title):
              ("configuration", "Configuration"), ("provenance", "Provenance")]
     nav = "".join(f'<a href="#{name}">{text}</a>' for name, text in links)
     body = [f"<h1>{esc(title or run.name)}</h1>", f'<p class="lead">A learned optimizer, meta-trained on: {esc(run.title)}.</p>',
-            f"<nav>{nav}</nav>", glance(run, figures, origin, evaluation), evaluation_section(run, evaluation),
-            training_section(run, figures), trajectory_section(run), configuration_section(run), provenance_section(run, origin),
+            f"<nav>{nav}</nav>", glance(run, figures, origin, evaluation), evaluation_section(run, evaluation, kind),
+            training_section(run, figures, kind), trajectory_section(run, kind), configuration_section(run), provenance_section(run, origin),
             f"<footer>Made by Warploom's report.py from {esc(run.path)}, {now}.</footer>"]
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -246,8 +256,10 @@ def main():
     parser.add_argument("run", metavar="RUN", help="a run directory")
     parser.add_argument("-o", "--output", metavar="FILE", help="page to write (default: RUN/report.html)")
     parser.add_argument("--title", help="heading (default: the run's name)")
+    parser.add_argument("--pictures", choices=("svg", "png"), default="svg",
+                        help="kind of the pictures: svg is sharp at any size, png makes a page of a third of the bytes (default: svg)")
     a = parser.parse_args()
-    text = page(wf.Run(a.run), a.title)
+    text = page(wf.Run(a.run), a.title, a.pictures)
     output = a.output or os.path.join(a.run, "report.html")
     with wf.open_output(output) as out:
         out.write(text)

@@ -3,6 +3,7 @@
 Colours are those of Okabe and Ito (2008). The learned rule has the one warm, saturated colour and the
 heaviest line; hand-designed rules keep their colour in every picture.
 """
+import io
 import os
 import warnings
 
@@ -12,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colors, ticker
+from PIL import Image
 
 import warploom_files as wf
 
@@ -69,12 +71,23 @@ def check_output(path):
         raise wf.ToolError(wf.CANNOT_CREATE, f"{path}: cannot be written: {why}: {folder}")
 
 
+def save_png(figure, path, dpi="figure"):
+    """With a palette of 256 colours: a third of the size, and no eye sees it in curves and bands."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, format="png", optimize=True)
+
+
 def save(figure, path):
     """Writes and closes; the same data gives the same bytes."""
     check_output(str(path))
+    kind = str(path).rsplit(".", 1)[-1].lower()
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     try:
-        figure.savefig(path, metadata=stamp.get(str(path).rsplit(".", 1)[-1].lower()))
+        if kind == "png":
+            save_png(figure, path, plt.rcParams["savefig.dpi"])
+        else:
+            figure.savefig(path, metadata=stamp[kind])
     except OSError as error:
         raise wf.ToolError(wf.CANNOT_CREATE, f"{path}: cannot be written: {error.strerror or error}") from error
     plt.close(figure)

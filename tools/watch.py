@@ -17,6 +17,8 @@ import shutil
 import sys
 import time
 
+import warploom_needs  # first: says what this Python lacks
+
 import numpy as np
 
 import warploom_files as wf

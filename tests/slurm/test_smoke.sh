@@ -25,3 +25,15 @@ code=0
 sbatch --wait --ntasks-per-node=2 --output=absent.out "$WARPLOOM_JOBS/single.sbatch" absent.yaml >/dev/null || code=$?
 expect_same "exit code without a configuration" 66 "$code"
 grep -q "no configuration 'absent.yaml'" absent.out || fail "the absent configuration was not named"
+
+# a rank that dies takes the job down at once, and says so; what it had done is safe
+export RUN=$PWD/died
+job=$(submit --nodes=2 --ntasks-per-node=2 --time=5 --output=died.out "$WARPLOOM_JOBS/single.sbatch" train.yaml --set checkpoint.every=2)
+wait_for 60 "a checkpoint" has_checkpoint_after "$RUN" 0
+start=$(seconds_now)
+kill -KILL "$(pgrep -f "^$WL_BIN train" | tail -n 1)"
+wait_for 60 "the end of job $job" job_ended "$job"
+expect_below "seconds until a job ends that lost a rank under srun" 15 "$(seconds_since "$start")"
+grep -q 'task .*Killed' died.out || { cat died.out >&2; fail "the lost rank is not named"; }
+grep -q 'ended with code 137: .* is safe; continue with' died.out || { cat died.out >&2; fail "the job does not say how to go on"; }
+"$WL_BIN" info "$RUN" --verify >/dev/null || fail "no whole checkpoint after the loss of a rank"

@@ -26,6 +26,15 @@ def check_help():
         tool_fails(USAGE, ["--colour"], name, "run", *second(name), "--colour", "red")
 
 
+def check_missing_packages():
+    """A Python without its site packages: no traceback, but what to do."""
+    for name in TOOL_NAMES:
+        done = subprocess.run([sys.executable, "-S", TOOLS / name, "run"], capture_output=True, text=True, timeout=60)
+        expect_equal(f"{name} without packages", 69, done.returncode)
+        expect("has no numpy" in done.stderr and "python3-h5py" in done.stderr and done.stderr.count("\n") == 1,
+               f"{name} without packages says: {done.stderr}")
+
+
 def check_files():
     with open("run/evaluation.h5", "rb") as file:
         whole = file.read()
@@ -83,6 +92,7 @@ def check_closed_pipe():
 train(QUADRATIC, "run")
 evaluate("run")
 check_help()
+check_missing_packages()
 check_files()
 check_missing_parts()
 check_arguments()

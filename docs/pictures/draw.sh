@@ -1,0 +1,67 @@
+#!/bin/bash
+# Makes the pictures of this folder and docs/example-report.html again: docs/pictures/draw.sh [NAME...]
+#
+#   quadratic   the README's: a trained optimizer beside tuned hand-designed ones, on quadratics
+#   training    three seeds of the first 1,001 meta-steps of a training on quadratics, with bands
+#   rule        recorded inner runs of the first of them, and what its rule does with a gradient
+#   mountain    paths through the plane, and the warp's parameters, while a warp is meta-trained
+#   report      the report of jobs/quickstart.yaml
+#
+#   WARPLOOM    the program (default: build/warploom)
+#   OUTPUT      folder of the runs (default: runs/pictures); what is there is used, not made again
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+warploom=${WARPLOOM:-$root/build/warploom} output=${OUTPUT:-runs/pictures} python=${PYTHON:-/usr/bin/python3}
+export OPENBLAS_NUM_THREADS=1
+
+case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+[ -x "$warploom" ] || { echo "draw.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
+
+tool() { # NAME ARGS...
+  "$python" "$root/tools/$1.py" "${@:2}"
+}
+train() { # CONFIG RUN OPTIONS...
+  [ -e "$output/$2/optimizer.h5" ] || "$warploom" train "$root/jobs/$1.yaml" --quiet --set output="$output/$2" "${@:3}"
+}
+evaluate() { # RUN FILE OPTIONS...
+  [ -e "$2" ] || "$warploom" eval "$1" --quiet --no-picture --output "$2" "${@:3}"
+}
+train_seeds() { # SEED...
+  local seed
+  for seed; do
+    train quadratic-gaussian quadratics/seed-$seed --set threads=1 --set seed=$seed --set outer.steps=1500 \
+      --set trajectory.every=100 --set trajectory.units=2 --stop-after 1001 || [ $? = 75 ]
+  done
+}
+
+quadratic() {
+  evaluate "$root/jobs/trained/quadratic-gaussian.h5" "$output/quadratic.h5" --units 8
+  tool plot_evaluation "$output/quadratic.h5" --output "$root/docs/pictures/quadratic.png"
+}
+training() {
+  train_seeds 1 2 3
+  tool plot_training "$output"/quadratics/seed-{1,2,3} --output "$root/docs/pictures/training.png"
+}
+rule() {
+  train_seeds 1
+  evaluate "$output/quadratics/seed-1" "$output/quadratics/seed-1/evaluation.h5" --units 8
+  tool plot_trajectories "$output/quadratics/seed-1" --show loss,rule --output "$root/docs/pictures/rule.png"
+}
+mountain() {
+  train warp-mountain mountain --set checkpoint.every=10 --set checkpoint.keep=11 --set trajectory.every=10 \
+    --set trajectory.snapshot_stride=1
+  tool plot_trajectories "$output/mountain" --show phase,parameters --output "$root/docs/pictures/mountain.png"
+}
+report() {
+  train quickstart quickstart
+  evaluate "$output/quickstart" "$output/quickstart/evaluation.h5"
+  tool report "$output/quickstart" --pictures png --output "$root/docs/example-report.html"
+}
+
+mkdir -p "$output"
+for picture in ${*:-quadratic training rule mountain report}; do
+  case $picture in
+    quadratic | training | rule | mountain | report) $picture ;;
+    *) echo "draw.sh: no picture '$picture'; see --help" >&2; exit 64 ;;
+  esac
+done
