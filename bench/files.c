@@ -21,7 +21,7 @@
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
 
-enum { ROUNDS = 7, UNITS = 16, FIELDS = 3 };
+enum { ROUNDS = 21, WARM = 5, UNITS = 16, FIELDS = 3 };
 static const double MIB = 1048576.0;
 
 static double now_seconds(void) {
@@ -97,12 +97,16 @@ static wl_status measure(const char *parent, size_t bytes) {
   char *data = NULL;
   WL_TRY(wl_alloc((void **)&data, bytes, 1));
   for (size_t i = 0; i < bytes; i++) data[i] = (char)(i * 2654435761u >> 13);
-  wl_status status = save(folder, 0, data, bytes); /* warms what is to be warm */
+  wl_status status = WL_OK;
+  for (int r = 0; r < WARM && status == WL_OK; r++) { /* memory and disk come to a steady state */
+    status = write_plain(folder, data, bytes);
+    if (status == WL_OK) status = save(folder, r, data, bytes);
+  }
   for (int r = 0; r < ROUNDS && status == WL_OK; r++) {
     const double start = now_seconds();
     status = write_plain(folder, data, bytes);
     const double written = now_seconds();
-    if (status == WL_OK) status = save(folder, r + 1, data, bytes);
+    if (status == WL_OK) status = save(folder, WARM + r, data, bytes);
     const double saved = now_seconds();
     if (status == WL_OK) status = verify(folder);
     plain[r] = written - start;

@@ -2,11 +2,13 @@
 # How training scales to many ranks, by simulation: the real program under SimGrid's SMPI on a described cluster.
 #
 #   bench/scale.sh [--build DIR] [--output DIR] [--ranks "64 256 1024"] [--units N] [--steps N]
+#                  [--spread SHARE]
 #
 # 1. One rank computes tasks of four sizes; what a window of each takes on this processor is written down.
 # 2. With 1 rank and with each number of ranks the program trains on N units a rank (default 8; weak scaling), as
 #    drawn from the mixture of scale/mixture.yaml: planning, messages and the order of events are the program's,
-#    a unit's windows are charged to the simulated clock with the time and the spread measured for its size.
+#    a unit's windows are charged to the simulated clock with the time measured for its size, times a random factor
+#    of the spread measured, or of --spread: a window's work is always the same, its spread is the machine's.
 # 3. Efficiency and where the time goes, as a table (scale.txt) and a picture (scale.svg).
 #
 # The cluster: nodes of 8 cores, a two-level fat tree of 12.5 GB/s links with 1 us each. Assumed besides: cores
@@ -15,7 +17,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-build=build output=build/scale ranks="64 256 1024" units=8 steps=10 cores=8
+build=build output=build/scale ranks="64 256 1024" units=8 steps=10 spread="" cores=8
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=$2 ;;
@@ -23,6 +25,7 @@ while [ $# -gt 0 ]; do
     --ranks) ranks=$2 ;;
     --units) units=$2 ;;
     --steps) steps=$2 ;;
+    --spread) spread=$2 ;;
     *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 64 ;;
   esac
   shift 2
@@ -63,9 +66,13 @@ simulate() { # RANKS NAME UNITS STEPS
 
 echo "scale: measuring what a unit's work takes"
 WL_FOLD_MEASURE=$output/work.txt simulate 1 measured "$((2 * units))" 4
+if [ -n "$spread" ]; then sed -i -E "s/ [0-9.]+\$/ $spread/" "$output/work.txt"; fi
 for n in 1 $ranks; do
   start=$SECONDS
   WL_FOLD=$output/work.txt simulate "$n" "ranks-$n" "$((n * units))" "$steps"
   echo "scale: $n ranks simulated in $((SECONDS - start)) s"
 done
-python3 "$here/table.py" "$output" 1 $ranks
+python=/usr/bin/python3 # the system's, which has its matplotlib, before any other
+[ -x "$python" ] || python=python3
+# shellcheck disable=SC2086 # a list
+"$python" "$here/table.py" "$output" 1 $ranks
