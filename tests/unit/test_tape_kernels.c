@@ -109,7 +109,7 @@ static void test_products(void **state) {
   srand(1);
   const int64_t sizes[][3] = {{1, 1, 1},   {1, 7, 5},    {7, 1, 5},    {5, 7, 1},    {1, 1, 300}, {3, 5, 7},
                               {7, 9, 11},  {16, 16, 16}, {13, 20, 17}, {29, 31, 27}, {64, 1, 33}, {1, 64, 33},
-                              {128, 20, 9}, {8, 40, 50},  {2, 3, 1000}};
+                              {128, 20, 9}, {8, 40, 50},  {2, 3, 1000},  {21, 90, 70},  {19, 83, 530}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     check_product(0, wl_gemm_nn, sizes[i][0], sizes[i][1], sizes[i][2]);
     check_product(1, wl_gemm_nt, sizes[i][0], sizes[i][1], sizes[i][2]);
