@@ -106,14 +106,23 @@ static void write_edits(const wl_ablation_request *q, const wl_config *config, u
   e->count++;
 }
 
+/* What is left of the limit, which holds for all subsets together: 0 is none, so at least a moment. */
+static wl_train_request remaining(const wl_ablation_request *q, double started) {
+  wl_train_request training = q->training;
+  if (training.time_limit > 0)
+    training.time_limit = fmax(training.time_limit - (wl_comm_time() - started), 1e-3);
+  return training;
+}
+
 /* Trains a subset, or goes on with it. */
-static wl_status train_subset(const wl_ablation_request *q, const edits *e, wl_comm *comm,
-                              wl_ablation_row *row) {
+static wl_status train_subset(const wl_ablation_request *q, const edits *e, double started,
+                              wl_comm *comm, wl_ablation_row *row) {
   wl_config *config = NULL;
   wl_train_outcome outcome = {0};
   wl_status status = wl_config_read(q->path, wl_schema(), e->list, e->count, &config);
   status = wl_comm_agree(comm, status);
-  if (status == WL_OK) status = wl_train(config, q->path, &q->training, comm, &outcome);
+  const wl_train_request training = remaining(q, started);
+  if (status == WL_OK) status = wl_train(config, q->path, &training, comm, &outcome);
   wl_digest_hex((wl_digest){outcome.digest}, row->digest);
   wl_config_destroy(&config);
   return status;
@@ -158,12 +167,13 @@ static int list_subsets(unsigned parts, unsigned subset[WL_MAX_SUBSETS]) {
 }
 
 static wl_status run_subset(const wl_ablation_request *q, const wl_config *config,
-                            unsigned left_out, wl_comm *comm, wl_ablation_row *row) {
+                            unsigned left_out, double started, wl_comm *comm,
+                            wl_ablation_row *row) {
   edits *e = NULL;
   wl_status status = WL_NEW(e, 1);
   if (status == WL_OK) write_edits(q, config, left_out, row->run, e);
   status = wl_comm_agree(comm, status);
-  if (status == WL_OK) status = train_subset(q, e, comm, row);
+  if (status == WL_OK) status = train_subset(q, e, started, comm, row);
   wl_free(e);
   return status == WL_OK ? evaluate_subset(q, left_out == 0, comm, row) : status;
 }
@@ -171,6 +181,7 @@ static wl_status run_subset(const wl_ablation_request *q, const wl_config *confi
 static wl_status run_all(const wl_ablation_request *q, const wl_config *config, wl_comm *comm,
                          wl_ablation *out) {
   unsigned subset[WL_MAX_SUBSETS];
+  const double started = wl_comm_time();
   const int count = list_subsets(out->parts, subset);
   for (int i = 0; i < count; i++) {
     wl_ablation_row *row = &out->row[i];
@@ -181,7 +192,7 @@ static wl_status run_all(const wl_ablation_request *q, const wl_config *config, 
       return WL_FAIL(WL_ERR_CONFIG, "key 'output': the path is too long");
     wl_log_info("subset %d of %d: %s", i + 1, count, row->name);
     out->count = i + 1; /* so that a failure clears it too */
-    WL_TRY(run_subset(q, config, out->parts & ~subset[i], comm, row));
+    WL_TRY(run_subset(q, config, out->parts & ~subset[i], started, comm, row));
   }
   compare(out);
   return WL_OK;
