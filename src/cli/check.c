@@ -181,6 +181,6 @@ const wl_command wl_command_check = {
     "differences of a plain rollout that shares no code with it, along random directions and over a range of step "
     "sizes. A block is right when the best difference agrees within the tolerance and the error falls as h^2. Takes "
     "seconds on small tasks; make large ones small by --set. Exit code 0: all passed.",
-    "warploom check jobs/quickstart.yaml --set task.batch=8\n"
+    "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"
-    "warploom check jobs/quickstart.yaml --set task.batch=8 --dump window.h5   # for a program of your own\n"};
+    "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for a program of your own\n"};
