@@ -28,7 +28,7 @@ CONFIG = os.path.join(HERE, "meta_step.yaml")
 FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step", "window", "blocks", "cell")}
 # The fastest for each size; the leanest of JAX stands beside it for the memory.
 BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
-        "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("blocks",)}}
+        "torch": {"quadratic-1280": ("step",), "mlp-15910": ("cell",), "mlp-101770": ("cell",)}}
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
          "OMPI_MCA_mpi_yield_when_idle": "0"}
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A contestant of meta_step.py: the same whole meta-step in JAX, one jit over all of it.
+"""A contender of meta_step.py: the same whole meta-step in JAX, one jit over all of it.
 
     meta_step_jax.py TASK [--form whole|stored|blocks|stored-blocks] [--block N] [--check DUMP]
 
@@ -19,7 +19,8 @@ import argparse
 import sys
 
 import versus
-from meta_step_tasks import HIDDEN, LEARNING_RATE, LOG_EPSILON, SCALE, STEPS, STRENGTH, TASKS, check, load_images, phi_start
+from meta_step_data import check, load_images, phi_start
+from meta_step_tasks import HIDDEN, LEARNING_RATE, LOG_EPSILON, SCALE, STEPS, STRENGTH, TASKS
 
 parser = argparse.ArgumentParser()
 parser.add_argument("task", choices=TASKS)

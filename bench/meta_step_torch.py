@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A contestant of meta_step.py: the same whole meta-step in PyTorch.
+"""A contender of meta_step.py: the same whole meta-step in PyTorch.
 
     meta_step_torch.py TASK [--form step|window|blocks|cell] [--threads N] [--block N] [--check DUMP]
 
@@ -21,7 +21,8 @@ import sys
 import numpy as np
 
 import versus
-from meta_step_tasks import HIDDEN, LEARNING_RATE, LOG_EPSILON, SCALE, STEPS, STRENGTH, TASKS, check, load_images, phi_start
+from meta_step_data import check, load_images, phi_start
+from meta_step_tasks import HIDDEN, LEARNING_RATE, LOG_EPSILON, SCALE, STEPS, STRENGTH, TASKS
 
 parser = argparse.ArgumentParser()
 parser.add_argument("task", choices=TASKS)

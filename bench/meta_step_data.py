@@ -1,0 +1,67 @@
+"""What the contenders of meta_step.py start from: images, meta-parameters, and windows to compare with."""
+
+import gzip
+import os
+
+import numpy as np
+
+from meta_step_tasks import HIDDEN
+
+TOLERANCE = 1e-4  # of a float32 window against the float64 one of `warploom check`
+
+
+def read_idx(name):
+    folder = os.path.join(os.environ.get("WARPLOOM_DATA", "/usr/share/datasets"), "fashion-mnist")
+    with gzip.open(os.path.join(folder, name), "rb") as file:
+        data = file.read()
+    shape = np.frombuffer(data, ">i4", data[3], 4)
+    return np.frombuffer(data, np.uint8, -1, 4 + 4 * data[3]).reshape(shape)
+
+
+def load_images():
+    """Fashion-MNIST as bytes (60000, 784) and labels, as Warploom keeps it."""
+    images, labels = read_idx("train-images-idx3-ubyte.gz"), read_idx("train-labels-idx1-ubyte.gz")
+    return images.reshape(len(images), -1), labels.astype(np.int32)
+
+
+def phi_start():
+    """Meta-parameters by name: truncation aside, as Warploom draws them."""
+    draw = np.random.default_rng(1)
+    sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
+             "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}
+    phi = {name: (draw.standard_normal(shape) / np.sqrt(fan)).clip(-2, 2).astype(np.float32)
+           for name, (shape, fan) in sizes.items()}
+    return {**phi, "output.bias": np.zeros(1, np.float32)}
+
+
+def read_dump(path):
+    """A window of `warploom check --dump`: phi, theta (n), state of four (20, n), batches of all points."""
+    import h5py  # the check alone needs it
+    with h5py.File(path, "r") as file:
+        task = file["task0"]
+        inner = {name: task["input/inner"][name][:] for name in task["input/inner"]}
+        state = task["state_start"][:].T.astype(np.float32)
+        return {
+            "phi": {name: file["phi"][name][:].astype(np.float32) for name in phi_start()},
+            "theta": task["theta"][0].astype(np.float32),
+            "state": tuple(np.ascontiguousarray(state[at:at + HIDDEN]) for at in range(0, 4 * HIDDEN, HIDDEN)),
+            "batches": ((inner["w"].astype(np.float32), inner["y"].astype(np.float32)) if "w" in inner else
+                        (inner["x"].astype(np.float32), inner["labels"].astype(np.int32))),
+            "meta_loss": float(task["meta_loss"][0]),
+            "meta_gradient": {name: task["meta_gradient"][name][:] for name in phi_start()},
+        }
+
+
+def check(path, window):
+    """Prints how far window(dump) -> (meta-loss, gradient by name) is from the dump; 0 when close."""
+    dump = read_dump(path)
+    loss, gradient = window(dump)
+    worst = abs(loss - dump["meta_loss"]) / abs(dump["meta_loss"])
+    whole = np.sqrt(sum(np.sum(block ** 2) for block in dump["meta_gradient"].values()))
+    for name, block in dump["meta_gradient"].items():
+        difference = np.linalg.norm(np.asarray(gradient[name], np.float64) - block)
+        # a block whose terms cancel (the output's bias) is measured by the whole gradient
+        worst = max(worst, difference / max(np.linalg.norm(block), 0.05 * whole))
+    good = worst <= TOLERANCE
+    print(f"meta-gradient {'ok' if good else 'WRONG'}: largest relative difference {worst:.1e}")
+    return 0 if good else 1
