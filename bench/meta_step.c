@@ -10,19 +10,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/build_info.h"
 #include "train/schema.h"
 #include "train/trainer.h"
 
+/* Seconds on the clock that the driver asks for: of the day, or of this process on a core. */
+static double seconds_now(void) {
+  const char *const clock = getenv("VERSUS_CLOCK");
+  struct timespec now;
+  if (!clock || strcmp(clock, "cpu") != 0) return wl_comm_time();
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 /* Mean seconds of `count` meta-steps. */
 static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
-  const double start = wl_comm_time();
+  const double start = seconds_now();
   for (int64_t i = 0; i < count; i++) {
     wl_meta_report report;
     WL_TRY(wl_trainer_meta_step(trainer, NULL, false, false, &report));
   }
-  *seconds = (wl_comm_time() - start) / (double)count;
+  *seconds = (seconds_now() - start) / (double)count;
   return WL_OK;
 }
 

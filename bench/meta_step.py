@@ -63,7 +63,7 @@ class Contender(versus.Worker):
 
 
 def start(arguments, task):
-    two = len(os.sched_getaffinity(0)) > 1
+    two = len(os.sched_getaffinity(0)) > 1 and not arguments.cpu_time
     ours = [warploom(arguments.build, task)]
     if two:
         ours += [warploom(arguments.build, task, threads=2), warploom(arguments.build, task, units=2, ranks=2)]
@@ -110,7 +110,9 @@ def report(task, contenders, times, others):
 
 
 def measure(arguments):
-    print(f"processor: {versus.processor()}")
+    if arguments.cpu_time:
+        os.environ["VERSUS_CLOCK"] = "cpu"
+    print(f"processor: {versus.processor()}" + ("; CPU time, one core each" if arguments.cpu_time else ""))
     results = []
     for task in arguments.sizes:
         ours, others = start(arguments, task)
@@ -150,6 +152,7 @@ def main():
     parser.add_argument("--sizes", nargs="+", choices=timed, default=timed)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--all-forms", action="store_true", help="every form of the other programs")
+    parser.add_argument("--cpu-time", action="store_true", help="one core each, CPU time: for a machine that others use too")
     parser.add_argument("--json", metavar="FILE", help="all times")
     parser.add_argument("--check", action="store_true", help="compare meta-gradients in place of timing")
     arguments = parser.parse_args()

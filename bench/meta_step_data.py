@@ -21,7 +21,7 @@ def read_idx(name):
 def load_images():
     """Fashion-MNIST as bytes (60000, 784) and labels, as Warploom keeps it."""
     images, labels = read_idx("train-images-idx3-ubyte.gz"), read_idx("train-labels-idx1-ubyte.gz")
-    return images.reshape(len(images), -1), labels.astype(np.int32)
+    return images.reshape(len(images), -1).copy(), labels.astype(np.int32)
 
 
 def phi_start():
