@@ -19,7 +19,7 @@ checkpoint: {every: 1}
 C
 }
 
-kill_and_resume() { # CONFIG RUN: SIGKILL to a rank as soon as there is a checkpoint in the middle
+kill_and_resume() { # CONFIG RUN: SIGKILL to the job as soon as there is a checkpoint in the middle
   local code=0 launcher
   setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$1" --quiet --set output="$2" --set outer.steps=1000000 >"$2.out" 2>&1 &
   launcher=$!
@@ -27,6 +27,8 @@ kill_and_resume() { # CONFIG RUN: SIGKILL to a rank as soon as there is a checkp
   kill -KILL -- "-$launcher"
   wait "$launcher" || code=$?
   [ "$code" = 137 ] || fail "the killed job ended with $code"
+  # the ranks outlive their launcher by up to a second, and write on
+  wait_for 30 "the end of the killed job's ranks" flock -n "$2/lock" true
 }
 
 write_replay_config replay-half.yaml half
