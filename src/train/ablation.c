@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "train/outer.h"
 #include "train/schema.h"
 
 enum { LSTM, WARP, PRECONDITION, THETA0 };
@@ -39,6 +40,10 @@ static wl_status find_parts(const wl_config *config, unsigned *parts) {
   if (wl_config_count(config, "task") > 1)
     return wl_map_fail(task, "family",
                        "an ablation is of a system on one task family, not on a mixture");
+  /* more than there are would not fit the override that repeats them */
+  if (wl_config_count(config, "groups") > WL_OUTER_GROUPS)
+    return wl_map_fail(wl_config_map(config, "groups", WL_OUTER_GROUPS), "group",
+                       "there are only %d groups: one is given twice", WL_OUTER_GROUPS);
   *parts = (unsigned)(strcmp(wl_map_variant(wl_config_map(config, "rule", 0)), "lstm") == 0)
                << LSTM |
            (unsigned)has_warp(task) << WARP |
