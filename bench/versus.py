@@ -14,6 +14,7 @@ Only one contender runs at a time, the others are stopped with all their threads
 measured in every round, so that a change of the clock or a neighbour on the machine meets all of
 them alike.
 """
+import atexit
 import ctypes
 import os
 import platform
@@ -91,6 +92,7 @@ class Worker:
                    **(environment or {}))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
                                         preexec_fn=lambda: os.sched_setaffinity(0, chosen))
+        atexit.register(self._signal, signal.SIGKILL)  # a stopped worker would never see that its driver is gone
         start = time.perf_counter()
         self.about = self._line().removeprefix("ready ")
         self.start_seconds = time.perf_counter() - start
@@ -124,6 +126,7 @@ class Worker:
         self._signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
+        atexit.unregister(self._signal)
 
     def __enter__(self):
         return self
