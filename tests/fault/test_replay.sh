@@ -23,7 +23,7 @@ kill_and_resume() { # CONFIG RUN: SIGKILL to the job as soon as there is a check
   local code=0 launcher
   setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$1" --quiet --set output="$2" --set outer.steps=1000000 >"$2.out" 2>&1 &
   launcher=$!
-  wait_for 60 "the second checkpoint of $2" test -e "$2/checkpoints/step-00000002.h5"
+  wait_for 60 "the second checkpoint of $2" has_checkpoint_after "$2" 1
   kill -KILL -- "-$launcher"
   wait "$launcher" || code=$?
   [ "$code" = 137 ] || fail "the killed job ended with $code"

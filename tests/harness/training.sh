@@ -47,6 +47,9 @@ checkpoint_step() { # RUN
   case $newest in '' | *[!0-9]*) echo -1 ;; *) echo $((10#$newest)) ;; esac
 }
 
+# Not by a file's name: the checkpoints before the last few are removed, perhaps before anybody looks.
+has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # RUN STEP
+
 # Meta-steps that a stopped run had reported beyond its newest checkpoint: what is computed twice.
 steps_beyond_checkpoint() { # RUN
   local last

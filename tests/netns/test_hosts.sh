@@ -22,7 +22,6 @@ train_on() { # HOSTS RUN OUTPUT
   "$CLUSTER" on "${1:0:2}" timeout -k 2 100 "$WL_MPIEXEC" --host "$1" "$WL_BIN" train train.yaml --resume \
     --set outer.steps="$steps" --set checkpoint.every="$every" --set output="$2" >"$3" 2>&1
 }
-has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
 # lose NAME HOSTS LIMIT COMMAND...: a run over HOSTS that COMMAND interrupts after its first checkpoint

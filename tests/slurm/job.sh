@@ -9,7 +9,6 @@ submit() { sbatch --parsable "$@"; }
 job_state() { squeue -h -t all -j "$1" -o %T 2>/dev/null | head -n 1; }
 is_state() { [ "$(job_state "$1")" = "$2" ]; }
 job_ended() { case $(job_state "$1") in PENDING | RUNNING | COMPLETING | CONFIGURING | SUSPENDED) false ;; esac }
-has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; }
 
 show_job() { # ID OUTPUT
   scontrol show job "$1" | grep -E 'JobState|RunTime|Restarts|ExitCode' >&2 || true
