@@ -62,7 +62,8 @@ static wl_status write_plain(const char *folder, const char *data, size_t bytes)
     if (done <= 0) return WL_FAIL(WL_ERR_IO, "cannot write '%s'", name);
     at += (size_t)done;
   }
-  if (fsync(fd) != 0 || close(fd) != 0 || rename(name, final) != 0) return WL_FAIL(WL_ERR_IO, "cannot finish '%s'", name);
+  if (fsync(fd) != 0 || close(fd) != 0 || rename(name, final) != 0)
+    return WL_FAIL(WL_ERR_IO, "cannot finish '%s'", name);
   return sync_folder(folder);
 }
 
@@ -73,7 +74,11 @@ static wl_status save(const char *folder, int64_t step, char *data, size_t bytes
   wl_field fields[FIELDS] = {
       {.name = "units/start_loss", .type = WL_FLOAT64, .ndim = 1, .shape = {UNITS}, .data = loss},
       {.name = "units/theta", .type = WL_FLOAT32, .ndim = 1, .shape = {theta}, .data = data},
-      {.name = "units/state", .type = WL_FLOAT32, .ndim = 1, .shape = {reals - theta}, .data = data + theta * (int64_t)sizeof(float)}};
+      {.name = "units/state",
+       .type = WL_FLOAT32,
+       .ndim = 1,
+       .shape = {reals - theta},
+       .data = data + theta * (int64_t)sizeof(float)}};
   return wl_checkpoint_save(folder, step, 2, fields, FIELDS, NULL, 0);
 }
 
@@ -116,8 +121,9 @@ static wl_status measure(const char *parent, size_t bytes) {
   }
   wl_free(data);
   WL_TRY(status);
-  printf("%8.0f %14.0f %14.0f %12.0f %10.2f\n", (double)bytes / MIB, (double)bytes / MIB / median(plain),
-         (double)bytes / MIB / median(checkpoint), (double)bytes / MIB / median(verified), median(ratio));
+  printf("%8.0f %14.0f %14.0f %12.0f %10.2f\n", (double)bytes / MIB,
+         (double)bytes / MIB / median(plain), (double)bytes / MIB / median(checkpoint),
+         (double)bytes / MIB / median(verified), median(ratio));
   return WL_OK;
 }
 
@@ -129,7 +135,8 @@ static wl_status measure_sizes(const char *folder, int count, char **sizes) {
   }
   for (int i = 0; i < count; i++) {
     const double mib = strtod(sizes[i], NULL);
-    if (!(mib >= 0.01 && mib <= 65536)) return WL_FAIL(WL_ERR_USAGE, "'%s' is no size in MiB from 0.01 to 65536", sizes[i]);
+    if (!(mib >= 0.01 && mib <= 65536))
+      return WL_FAIL(WL_ERR_USAGE, "'%s' is no size in MiB from 0.01 to 65536", sizes[i]);
     WL_TRY(measure(folder, (size_t)(mib * MIB) / 8 * 8));
   }
   return WL_OK;
@@ -142,8 +149,8 @@ int main(int argc, char **argv) {
     fprintf(stderr, "bench_files: cannot make a folder in '%s'\n", argc > 1 ? argv[1] : ".");
     return WL_ERR_CANNOT_CREATE;
   }
-  printf("%s, %s\n%8s %14s %14s %12s %10s\n", wl_build_processor(), wl_build_hdf5(), "MiB", "plain MiB/s", "checkpoint", "verify",
-         "ratio");
+  printf("%s, %s\n%8s %14s %14s %12s %10s\n", wl_build_processor(), wl_build_hdf5(), "MiB",
+         "plain MiB/s", "checkpoint", "verify", "ratio");
   const wl_status status = measure_sizes(folder, argc > 2 ? argc - 2 : 0, argv + 2);
   if (status != WL_OK) fprintf(stderr, "bench_files: %s\n", wl_last_error());
   char command[WL_PATH_MAX + 16];

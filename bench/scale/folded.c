@@ -39,7 +39,7 @@ typedef struct kind {
 
 static kind kinds[KINDS];
 static int n_kinds;
-static double inside; /* seconds of windows and starts in this meta-step, while measuring */
+static double inside;      /* seconds of windows and starts in this meta-step, while measuring */
 static int64_t meta_steps; /* done */
 
 static const char *table(void) { return getenv("WL_FOLD"); }
@@ -122,8 +122,8 @@ static void read_table(void) {
 
 /* Near normal: the sum of twelve uniform numbers, by splitmix64 of the unit and step alone. */
 static double near_normal(const wl_unit *unit) {
-  uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u + (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u +
-               (uint64_t)unit->t;
+  uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u +
+               (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u + (uint64_t)unit->t;
   double sum = -6.0;
   for (int i = 0; i < 12; i++) {
     uint64_t z = (x += 0x9e3779b97f4a7c15u);
@@ -138,8 +138,8 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
   read_table();
   const kind *const k = find_for(what, unit->task);
   if (!k || k->count == 0)
-    return WL_FAIL(WL_ERR_CONFIG, "%s has no line '%s %s-%lld': measure the same tasks first", table(), what,
-                   unit->task->family->name, (long long)unit->task->n);
+    return WL_FAIL(WL_ERR_CONFIG, "%s has no line '%s %s-%lld': measure the same tasks first",
+                   table(), what, unit->task->family->name, (long long)unit->task->n);
   smpi_execute(times * k->usual * fmax(0.1, 1.0 + k->spread * near_normal(unit)));
   return WL_OK;
 }
@@ -147,12 +147,12 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
 /* ---- the wrapped calls ---- */
 
 /* The type is the wrapped function's own: a change of its arguments is an error here. */
-#define REAL(result, name, ...)                           \
+#define REAL(result, name, ...)                         \
   extern __typeof__(name) __real_##name, __wrap_##name; \
   result __wrap_##name(__VA_ARGS__)
 
-REAL(wl_status, wl_window_run, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
-     wl_step_observer observer, void *context, wl_window_result *result) {
+REAL(wl_status, wl_window_run, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
+     double *losses, wl_step_observer observer, void *context, wl_window_result *result) {
   if (table()) {
     WL_TRY(charge("window", unit, (double)steps));
     if (phi_grad) phi_grad[0] += 1.0;
@@ -161,7 +161,8 @@ REAL(wl_status, wl_window_run, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, d
     return WL_OK;
   }
   const double start = cpu_seconds();
-  const wl_status status = __real_wl_window_run(ws, unit, steps, phi_grad, losses, observer, context, result);
+  const wl_status status =
+      __real_wl_window_run(ws, unit, steps, phi_grad, losses, observer, context, result);
   const double seconds = cpu_seconds() - start;
   inside += seconds;
   if (measured()) note(find_for("window", unit->task), seconds / (double)steps);
@@ -181,8 +182,8 @@ REAL(wl_status, wl_unit_start, wl_unroll_ws *ws, wl_unit *unit, const wl_episode
   return status;
 }
 
-REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder, const volatile sig_atomic_t *stop,
-     bool out_of_time, wl_meta_report *report) {
+REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder,
+     const volatile sig_atomic_t *stop, bool out_of_time, wl_meta_report *report) {
   const double start = cpu_seconds();
   inside = 0.0;
   const wl_status status = __real_wl_trainer_meta_step(tr, recorder, stop, out_of_time, report);
@@ -191,7 +192,8 @@ REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder, con
   return status;
 }
 
-REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned groups, double *gradient, double *phi) {
+REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned groups, double *gradient,
+     double *phi) {
   if (table()) {
     read_table();
     const kind *const rest = find("rest -");
@@ -215,8 +217,8 @@ REAL(wl_status, wl_unit_create, const wl_model *model, const wl_task *task, wl_u
   return WL_OK;
 }
 
-REAL(wl_status, wl_unroll_ws_create, const wl_model *model, const wl_task *task, const wl_window_spec *spec,
-     bool with_gradient, int threads, wl_unroll_ws **out) {
+REAL(wl_status, wl_unroll_ws_create, const wl_model *model, const wl_task *task,
+     const wl_window_spec *spec, bool with_gradient, int threads, wl_unroll_ws **out) {
   if (!table()) return __real_wl_unroll_ws_create(model, task, spec, with_gradient, threads, out);
   return wl_alloc((void **)out, 1, 1);
 }
@@ -235,9 +237,14 @@ REAL(void, wl_unroll_set_phi, wl_unroll_ws *ws, const double *phi) {
 }
 
 REAL(wl_status, wl_dataset_open, const wl_map *map, const wl_dataset **out) {
-  static const wl_dataset shape = {.channels = 1, .rows = 14, .columns = 14, .pixels = 196, .classes = 10,
+  static const wl_dataset shape = {.channels = 1,
+                                   .rows = 14,
+                                   .columns = 14,
+                                   .pixels = 196,
+                                   .classes = 10,
                                    .split = {{.count = 4096}, {.count = 1024}}};
-  if (!table() || strcmp(wl_map_string(map, "data"), "synthetic") != 0) return __real_wl_dataset_open(map, out);
+  if (!table() || strcmp(wl_map_string(map, "data"), "synthetic") != 0)
+    return __real_wl_dataset_open(map, out);
   *out = &shape;
   return WL_OK;
 }
@@ -272,8 +279,8 @@ enum { POSTED = 64 };
 static posted waiting[POSTED];
 static int n_waiting;
 
-REAL(int, MPI_Iallreduce, const void *from, void *to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
-     MPI_Request *request) {
+REAL(int, MPI_Iallreduce, const void *from, void *to, int count, MPI_Datatype type, MPI_Op op,
+     MPI_Comm comm, MPI_Request *request) {
   if (from != MPI_IN_PLACE || n_waiting == POSTED)
     return __real_MPI_Iallreduce(from, to, count, type, op, comm, request);
   waiting[n_waiting++] = (posted){to, count, type, op, comm};
@@ -284,7 +291,8 @@ REAL(int, MPI_Iallreduce, const void *from, void *to, int count, MPI_Datatype ty
 REAL(int, MPI_Waitall, int count, MPI_Request *requests, MPI_Status *statuses) {
   int code = MPI_SUCCESS;
   for (int i = 0; i < n_waiting && code == MPI_SUCCESS; i++)
-    code = MPI_Allreduce(MPI_IN_PLACE, waiting[i].values, waiting[i].count, waiting[i].type, waiting[i].op, waiting[i].comm);
+    code = MPI_Allreduce(MPI_IN_PLACE, waiting[i].values, waiting[i].count, waiting[i].type,
+                         waiting[i].op, waiting[i].comm);
   n_waiting = 0;
   return code == MPI_SUCCESS ? __real_MPI_Waitall(count, requests, statuses) : code;
 }

@@ -77,7 +77,8 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
  * WL_ERR_USAGE   no run was started, or not with this n
  * WL_ERR_DATA    a gradient is not finite: theta and the state are as before; or the update is not
  *                finite: theta is as before, the state is lost, and the run has ended */
-wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient, float *theta);
+wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
+                            float *theta);
 
 #ifdef __cplusplus
 }

@@ -12,17 +12,17 @@ extern "C" {
 /* Values are the exit codes of sysexits.h. */
 typedef enum wl_status {
   WL_OK = 0,
-  WL_ERR_USAGE = 64,        /* wrong command line */
-  WL_ERR_DATA = 65,         /* damaged or unsuitable input file */
-  WL_ERR_NO_INPUT = 66,     /* input file missing or unreadable */
-  WL_ERR_SOFTWARE = 70,     /* a defect in Warploom */
-  WL_ERR_OS = 71,           /* no memory, no process, MPI failure */
-  WL_ERR_CANNOT_CREATE = 73,/* output cannot be created */
-  WL_ERR_IO = 74,           /* reading or writing failed, disk full */
-  WL_TRY_AGAIN = 75,        /* stopped early with a checkpoint: run again to go on */
-  WL_ERR_PROTOCOL = 76,     /* ranks disagree */
-  WL_ERR_PERMISSION = 77,   /* no permission */
-  WL_ERR_CONFIG = 78        /* wrong configuration */
+  WL_ERR_USAGE = 64,         /* wrong command line */
+  WL_ERR_DATA = 65,          /* damaged or unsuitable input file */
+  WL_ERR_NO_INPUT = 66,      /* input file missing or unreadable */
+  WL_ERR_SOFTWARE = 70,      /* a defect in Warploom */
+  WL_ERR_OS = 71,            /* no memory, no process, MPI failure */
+  WL_ERR_CANNOT_CREATE = 73, /* output cannot be created */
+  WL_ERR_IO = 74,            /* reading or writing failed, disk full */
+  WL_TRY_AGAIN = 75,         /* stopped early with a checkpoint: run again to go on */
+  WL_ERR_PROTOCOL = 76,      /* ranks disagree */
+  WL_ERR_PERMISSION = 77,    /* no permission */
+  WL_ERR_CONFIG = 78         /* wrong configuration */
 } wl_status;
 
 /* The last error message of the calling thread, "" if none. Valid until the next

@@ -14,7 +14,8 @@ int64_t wl_optimizer_meta_steps(const wl_optimizer *o) { return o->meta_steps; }
 int64_t wl_optimizer_horizon(const wl_optimizer *o) { return o->horizon; }
 
 wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
-  if (threads < 1) return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give at least 1", threads);
+  if (threads < 1)
+    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give at least 1", threads);
   o->threads = threads;
   return WL_OK;
 }
@@ -44,10 +45,13 @@ static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *ru
 
 static wl_status check_size(const wl_optimizer *o, const char *function, int64_t n) {
   const int64_t expected = wl_optimizer_parameters(o);
-  if (n < 1) return WL_FAIL(WL_ERR_USAGE, "%s: n is %lld; give at least one parameter", function, (long long)n);
+  if (n < 1)
+    return WL_FAIL(WL_ERR_USAGE, "%s: n is %lld; give at least one parameter", function,
+                   (long long)n);
   if (expected == 0 || n == expected) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "%s: n is %lld, but this optimizer belongs to a network of %lld parameters", function,
-                 (long long)n, (long long)expected);
+  return WL_FAIL(WL_ERR_USAGE,
+                 "%s: n is %lld, but this optimizer belongs to a network of %lld parameters",
+                 function, (long long)n, (long long)expected);
 }
 
 wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
@@ -61,13 +65,16 @@ wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
 
 wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
   if (!o->initialisation)
-    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_initial: no initial parameters were learned with this optimizer; start "
-                                 "from your own");
+    return WL_FAIL(
+        WL_ERR_USAGE,
+        "wl_optimizer_initial: no initial parameters were learned with this optimizer; start "
+        "from your own");
   WL_TRY(check_size(o, "wl_optimizer_initial", n));
   const wl_initialisation *init = o->initialisation;
   for (int j = 0; j < init->phi.count; j++) {
     const wl_block *b = &init->phi.blocks[j];
-    for (int64_t i = 0; i < b->size; i++) theta[init->from[j] + i] = (float)o->theta0[b->offset + i];
+    for (int64_t i = 0; i < b->size; i++)
+      theta[init->from[j] + i] = (float)o->theta0[b->offset + i];
   }
   return WL_OK;
 }
@@ -76,8 +83,10 @@ wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
 static wl_status take_gradient(wl_optimizer_run *run, const float *gradient) {
   for (int64_t i = 0; i < run->n; i++) {
     if (!isfinite(gradient[i]))
-      return WL_FAIL(WL_ERR_DATA, "wl_optimizer_step: gradient[%lld] is not finite at step %lld; nothing was changed",
-                     (long long)i, (long long)run->t);
+      return WL_FAIL(
+          WL_ERR_DATA,
+          "wl_optimizer_step: gradient[%lld] is not finite at step %lld; nothing was changed",
+          (long long)i, (long long)run->t);
     run->g[i] = gradient[i];
   }
   return WL_OK;
@@ -86,10 +95,12 @@ static wl_status take_gradient(wl_optimizer_run *run, const float *gradient) {
 static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
   const wl_real *input = run->g;
   if (o->precondition) {
-    o->precondition->ops->apply(o->precondition, o->precondition_phi, run->g, run->pg, run->scratch);
+    o->precondition->ops->apply(o->precondition, o->precondition_phi, run->g, run->pg,
+                                run->scratch);
     input = run->pg;
   }
-  wl_rule_step(o->rule, run->rule_ws, run->t, run->blocks, input, run->theta, run->state, run->state, run->u);
+  wl_rule_step(o->rule, run->rule_ws, run->t, run->blocks, input, run->theta, run->state,
+               run->state, run->u);
 }
 
 static wl_status check_update(wl_optimizer_run *run) {
@@ -97,8 +108,11 @@ static wl_status check_update(wl_optimizer_run *run) {
     if (isfinite(run->u[i])) continue;
     const long long t = (long long)run->t;
     wl_optimizer_run_clear(run);
-    return WL_FAIL(WL_ERR_DATA, "wl_optimizer_step: the update of parameter %lld is not finite at step %lld; theta was "
-                                "not changed, and the run has ended", (long long)i, t);
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "wl_optimizer_step: the update of parameter %lld is not finite at step %lld; theta was "
+        "not changed, and the run has ended",
+        (long long)i, t);
   }
   return WL_OK;
 }
@@ -106,8 +120,11 @@ static wl_status check_update(wl_optimizer_run *run) {
 wl_status wl_optimizer_step(wl_optimizer *o, int64_t n, const float *gradient, float *theta) {
   wl_optimizer_run *run = &o->run;
   if (run->n == 0 || n != run->n)
-    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0: no run); "
-                                 "call wl_optimizer_start first", (long long)n, (long long)run->n);
+    return WL_FAIL(
+        WL_ERR_USAGE,
+        "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0: no run); "
+        "call wl_optimizer_start first",
+        (long long)n, (long long)run->n);
   WL_TRY(take_gradient(run, gradient));
   for (int64_t i = 0; run->theta && i < n; i++) run->theta[i] = theta[i];
   compute_update(o, run);

@@ -50,7 +50,8 @@ static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
   if (stages == 0 || (stages == 1 && strcmp(warp[0], "none") == 0)) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
                  "%s was trained with warp layers, which are part of the task's network and cannot "
-                 "act on a gradient alone; train one with `task.warp: none`", source);
+                 "act on a gradient alone; train one with `task.warp: none`",
+                 source);
 }
 
 /* The network that a part belongs to. */
@@ -82,8 +83,10 @@ static wl_status create_parts(wl_optimizer *o) {
   if (!chosen(o, "precondition") && !chosen(o, "initialisation")) return WL_OK;
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
-  WL_TRY(wl_precondition_create(wl_config_map(o->config, "precondition", 0), theta, &o->precondition));
-  return wl_initialisation_create(wl_config_map(o->config, "initialisation", 0), theta, &o->initialisation);
+  WL_TRY(
+      wl_precondition_create(wl_config_map(o->config, "precondition", 0), theta, &o->precondition));
+  return wl_initialisation_create(wl_config_map(o->config, "initialisation", 0), theta,
+                                  &o->initialisation);
 }
 
 /* Dataset "phi/<name>" of the file, which is float64, into `to` [block->size]. */
@@ -99,7 +102,8 @@ static wl_status read_block(const wl_file *file, const wl_block *block, wl_real 
   return status;
 }
 
-static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o, wl_real **out) {
+static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o,
+                             wl_real **out) {
   WL_TRY(WL_NEW(*out, layout->size + 1));
   for (int i = 0; i < layout->count; i++)
     WL_TRY(read_block(file, &layout->blocks[i], *out + layout->blocks[i].offset));
@@ -127,9 +131,13 @@ static wl_status load(const char *path, wl_optimizer *o) {
 }
 
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer) {
-  if (!optimizer) return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_load: `optimizer` is NULL; give the address of a handle");
+  if (!optimizer)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_load: `optimizer` is NULL; give the address of a handle");
   *optimizer = NULL;
-  if (!path) return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_load: `path` is NULL; name a file or a run directory");
+  if (!path)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_load: `path` is NULL; name a file or a run directory");
   wl_optimizer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   o->threads = 1;

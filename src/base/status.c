@@ -47,7 +47,8 @@ static int wl_alloc_is_to_fail(void) {
  * the second-level cache as chance has it, and what would fit there evicts itself. */
 static void *take(size_t bytes) {
   void *memory = NULL;
-  if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0) return NULL;
+  if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0)
+    return NULL;
 #ifdef MADV_HUGEPAGE
   if (bytes >= WL_HUGE_PAGE) madvise(memory, bytes / WL_HUGE_PAGE * WL_HUGE_PAGE, MADV_HUGEPAGE);
 #endif

@@ -131,7 +131,8 @@ wl_status wl_argument_real(const wl_arguments *arguments, const char *name, doub
 void wl_arguments_help(const wl_argument *table, bool roff, FILE *out) {
   for (const wl_argument *a = table; a && a->name; ++a) {
     if (roff) {
-      fprintf(out, ".TP\n.B \\-\\-%s%s%s\n", a->name, a->value ? " " : "", a->value ? a->value : "");
+      fprintf(out, ".TP\n.B \\-\\-%s%s%s\n", a->name, a->value ? " " : "",
+              a->value ? a->value : "");
       wl_help_roff(a->doc, out);
       fputc('\n', out);
       continue;

@@ -164,7 +164,15 @@ static wl_status run_bench(wl_cli *cli, int argc, char **argv) {
 }
 
 const wl_command wl_command_bench = {
-    "bench", "", "measures this machine: kernel, collective and file rates", 0, 0, arguments, NULL, false, run_bench,
+    "bench",
+    "",
+    "measures this machine: kernel, collective and file rates",
+    0,
+    0,
+    arguments,
+    NULL,
+    false,
+    run_bench,
     "Runs for some seconds what a training spends its time on. First windows of the LSTM of 2 x 20 units on all ranks "
     "at once, as coordinate-steps a second and as a share of the multiply-adds that the same cores did beside them. Then "
     "the exact sum that every meta-step ends with. Then a checkpoint into FOLDER, beside a plain write and fsync of the "

@@ -175,8 +175,15 @@ static wl_status run_check(wl_cli *cli, int argc, char **argv) {
 static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
 const wl_command wl_command_check = {
-    "check", "CONFIG", "compares every meta-gradient block with central differences, in float64",
-    1, 1, arguments, help_keys, true, run_check,
+    "check",
+    "CONFIG",
+    "compares every meta-gradient block with central differences, in float64",
+    1,
+    1,
+    arguments,
+    help_keys,
+    true,
+    run_check,
     "Computes the meta-gradient of one window of each task with the engine, and again block by block as central "
     "differences of a plain rollout that shares no code with it, along random directions and over a range of step "
     "sizes. A block is right when the best difference agrees within the tolerance and the error falls as h^2. Takes "

@@ -12,15 +12,21 @@
 enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 
 static const wl_argument arguments[] = {
-    {"set", "KEY=VALUE", "override a key of the run's configuration, e.g. --set task.widths=[40]; may be repeated"},
+    {"set", "KEY=VALUE",
+     "override a key of the run's configuration, e.g. --set task.widths=[40]; may be repeated"},
     {"steps", "T", "horizon in inner steps; by default the longest episode of the training"},
-    {"seeds", "N", "sets of fresh tasks, over which intervals are taken; default 10, or 600 where a task is few-shot"},
+    {"seeds", "N",
+     "sets of fresh tasks, over which intervals are taken; default 10, or 600 where a task is few-shot"},
     {"units", "N", "tasks in each set, over which losses are averaged; default 1"},
-    {"tune-units", "N", "tasks on which each rate is tuned; default 5, or 25 where a task is few-shot"},
-    {"learned-only", NULL, "no hand-designed rules to compare with: prints figures, and writes --json, but no HDF5 file"},
+    {"tune-units", "N",
+     "tasks on which each rate is tuned; default 5, or 25 where a task is few-shot"},
+    {"learned-only", NULL,
+     "no hand-designed rules to compare with: prints figures, and writes --json, but no HDF5 file"},
     {"seed", "N", "seed of the fresh tasks; default 1"},
-    {"vary", "LIST", "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
-    {"output", "FILE", "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 for a file NAME.h5"},
+    {"vary", "LIST",
+     "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
+    {"output", "FILE",
+     "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 for a file NAME.h5"},
     {"no-picture", NULL, "do not draw the curves beside the HDF5 file"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
@@ -36,7 +42,8 @@ typedef struct request {
 
 static void default_output(request *q) {
   struct stat st;
-  if (stat(q->path, &st) == 0 && S_ISDIR(st.st_mode)) snprintf(q->output, sizeof q->output, "%s/evaluation.h5", q->path);
+  if (stat(q->path, &st) == 0 && S_ISDIR(st.st_mode))
+    snprintf(q->output, sizeof q->output, "%s/evaluation.h5", q->path);
   else {
     const size_t n = strlen(q->path);
     const int stem = n > 3 && strcmp(q->path + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
@@ -63,10 +70,12 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
 }
 
 /* One case: the configuration with one override more (NULL: none) at `factor` times the horizon. */
-static wl_status run_one(wl_cli *cli, request *q, const char *name, const char *override, int64_t factor, wl_eval_case *out) {
+static wl_status run_one(wl_cli *cli, request *q, const char *name, const char *override,
+                         int64_t factor, wl_eval_case *out) {
   wl_trained *trained = NULL;
   q->overrides[q->n_overrides] = override;
-  WL_TRY(wl_cli_agree(cli, wl_trained_read(q->path, q->overrides, q->n_overrides + (override != NULL), &trained)));
+  WL_TRY(wl_cli_agree(
+      cli, wl_trained_read(q->path, q->overrides, q->n_overrides + (override != NULL), &trained)));
   wl_eval_setting setting = q->setting;
   if (setting.steps == 0) setting.steps = wl_trained_horizon(trained);
   setting.steps *= factor;
@@ -82,7 +91,8 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
 }
 
 /* The cases of one axis. A setting that cannot take the trained parts is noted, not an error. */
-static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis, wl_eval_case *cases, int *count) {
+static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
+                          wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];
   int n;
   char note[160];
@@ -90,8 +100,10 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   if (n == 0 && *count < MAX_CASES) note_case(&cases[(*count)++], axis, note);
   for (int i = 0; i < n && *count < MAX_CASES; i++) {
     wl_eval_case *c = &cases[*count];
-    const wl_status status = run_one(cli, q, v[i].name, v[i].override[0] ? v[i].override : NULL, v[i].steps_factor, c);
-    if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA || status == WL_ERR_CONFIG) note_case(c, v[i].name, wl_last_error());
+    const wl_status status =
+        run_one(cli, q, v[i].name, v[i].override[0] ? v[i].override : NULL, v[i].steps_factor, c);
+    if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA || status == WL_ERR_CONFIG)
+      note_case(c, v[i].name, wl_last_error());
     else WL_TRY(status);
     (*count)++;
   }
@@ -99,7 +111,8 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
 }
 
 /* The trained setting: a case for each family of a mixture. */
-static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases, int *count) {
+static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases,
+                             int *count) {
   const int families = wl_config_count(config, "task");
   if (families == 1) return run_one(cli, q, "trained", NULL, 1, &cases[(*count)++]);
   for (int i = 0; i < families && *count < MAX_CASES; i++) {
@@ -113,10 +126,12 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
 }
 
 /* Does `visit` with each axis that --vary names; the first failure ends it. */
-static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis), void *context) {
+static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis),
+                          void *context) {
   char axes[256], *rest, *axis;
   snprintf(axes, sizeof axes, "%s", wl_argument_text(&cli->arguments, "vary", ""));
-  for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest)) WL_TRY(visit(context, axis));
+  for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest))
+    WL_TRY(visit(context, axis));
   return WL_OK;
 }
 
@@ -142,21 +157,24 @@ static wl_status visit_axis(void *context, const char *axis) {
   return run_axis(run->cli, run->q, run->config, axis, run->cases, run->count);
 }
 
-static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, wl_eval_case *cases, int *count) {
+static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, wl_eval_case *cases,
+                           int *count) {
   axis_run run = {cli, q, trained->config, cases, count};
   WL_TRY(run_trained(cli, q, trained->config, cases, count));
   return for_axes(cli, visit_axis, &run);
 }
 
 /* Rank 0: the table, the JSON, the file, the picture. */
-static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained, const wl_eval_case *cases, int count) {
+static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
+                        const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
   wl_eval_print(trained, cases, count, json && strcmp(json, "-") == 0 ? stderr : stdout);
   if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
   if (q->setting.alone) return WL_OK;
   WL_TRY(wl_eval_write(q->output, trained, cases, count));
   wl_log_info("curves in %s", q->output);
-  if (!wl_argument_given(&cli->arguments, "no-picture")) wl_picture_draw("plot_evaluation.py", q->output);
+  if (!wl_argument_given(&cli->arguments, "no-picture"))
+    wl_picture_draw("plot_evaluation.py", q->output);
   return WL_OK;
 }
 
@@ -171,18 +189,28 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
   status = wl_cli_agree(cli, status);
   if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
-  if (status == WL_OK) status = wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? report(cli, &q, trained, cases, count) : WL_OK);
+  if (status == WL_OK)
+    status = wl_cli_agree(
+        cli, wl_comm_rank(cli->comm) == 0 ? report(cli, &q, trained, cases, count) : WL_OK);
   for (int i = 0; i < count; i++) wl_eval_case_clear(&cases[i]);
   wl_trained_destroy(&trained);
   return status;
 }
 
-const wl_command wl_command_eval = {"eval", "RUN", "compares a trained optimizer with tuned hand-designed ones on fresh tasks",
-                                    1, 1, arguments, NULL, false, run_eval,
-  "Runs the trained optimizer of RUN (a run directory, a checkpoint or an exported file) on tasks that it has not "
-  "seen, beside SGD, momentum, Nesterov, RMSprop and Adam, whose rates are tuned on other tasks for the same number of "
-  "steps. Prints a table with 95 % intervals and a verdict, writes all loss curves to an HDF5 file, and draws them "
-  "where Python has h5py and matplotlib. The work is spread over ranks; the numbers do not depend on how many.",
-  "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
-  "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
-  "warploom eval runs/quickstart --steps 400 --output far.h5          # beyond what it was trained for\n"};
+const wl_command wl_command_eval = {
+    "eval",
+    "RUN",
+    "compares a trained optimizer with tuned hand-designed ones on fresh tasks",
+    1,
+    1,
+    arguments,
+    NULL,
+    false,
+    run_eval,
+    "Runs the trained optimizer of RUN (a run directory, a checkpoint or an exported file) on tasks that it has not "
+    "seen, beside SGD, momentum, Nesterov, RMSprop and Adam, whose rates are tuned on other tasks for the same number of "
+    "steps. Prints a table with 95 % intervals and a verdict, writes all loss curves to an HDF5 file, and draws them "
+    "where Python has h5py and matplotlib. The work is spread over ranks; the numbers do not depend on how many.",
+    "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
+    "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
+    "warploom eval runs/quickstart --steps 400 --output far.h5          # beyond what it was trained for\n"};

@@ -27,8 +27,10 @@ static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) 
   if (!c->few_shot) print_pair(out, mean, half, 4);
   wl_interval(e->accuracy, c->seeds, &mean, &half);
   if (accuracy) print_pair(out, mean, half, 4);
-  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "", i > 0 && i == c->best ? "<- best hand-designed" : "");
-  if (e->diverged > 0) fprintf(out, "  %-18s   %lld runs became non-finite\n", "", (long long)e->diverged);
+  fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "",
+          i > 0 && i == c->best ? "<- best hand-designed" : "");
+  if (e->diverged > 0)
+    fprintf(out, "  %-18s   %lld runs became non-finite\n", "", (long long)e->diverged);
 }
 
 static bool has_accuracy(const wl_eval_case *c) {
@@ -40,10 +42,15 @@ static bool has_accuracy(const wl_eval_case *c) {
 /* Where a ratio of losses says nothing: one is not positive, or every hand-designed rule diverged. */
 static void print_gap(const wl_eval_case *c, FILE *out) {
   static const char *const words[] = {"wins against", "ties with", "loses to"};
-  if (isnan(c->gap)) fprintf(out, "  The learned rule wins: every hand-designed rule diverges on one of these tasks.\n");
+  if (isnan(c->gap))
+    fprintf(out,
+            "  The learned rule wins: every hand-designed rule diverges on one of these tasks.\n");
   else
-    fprintf(out, "  The learned rule %s tuned %s: difference of final losses %.4g (95 %%: %.4g to %.4g).\n",
-            words[c->verdict], c->entry[c->best].rule, c->gap, c->gap - c->gap_half, c->gap + c->gap_half);
+    fprintf(
+        out,
+        "  The learned rule %s tuned %s: difference of final losses %.4g (95 %%: %.4g to %.4g).\n",
+        words[c->verdict], c->entry[c->best].rule, c->gap, c->gap - c->gap_half,
+        c->gap + c->gap_half);
 }
 
 static void print_verdict(const wl_eval_case *c, FILE *out) {
@@ -55,16 +62,22 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
   const double ratio = pow(10.0, c->difference), times = pow(10.0, c->difference_half);
   switch (c->verdict) {
     case WL_WINS:
-      fprintf(out, "  The learned rule wins: its final loss is %.2f times that of tuned %s (95 %%: %.2f to %.2f).\n", ratio,
-              against, ratio / times, ratio * times);
+      fprintf(
+          out,
+          "  The learned rule wins: its final loss is %.2f times that of tuned %s (95 %%: %.2f to %.2f).\n",
+          ratio, against, ratio / times, ratio * times);
       return;
     case WL_TIES:
-      fprintf(out, "  The learned rule ties with tuned %s: ratio of final losses %.2f (95 %%: %.2f to %.2f).\n", against, ratio,
-              ratio / times, ratio * times);
+      fprintf(
+          out,
+          "  The learned rule ties with tuned %s: ratio of final losses %.2f (95 %%: %.2f to %.2f).\n",
+          against, ratio, ratio / times, ratio * times);
       return;
     case WL_LOSES:
-      fprintf(out, "  The learned rule loses to tuned %s: its final loss is %.2f times as high (95 %%: %.2f to %.2f).\n",
-              against, ratio, ratio / times, ratio * times);
+      fprintf(
+          out,
+          "  The learned rule loses to tuned %s: its final loss is %.2f times as high (95 %%: %.2f to %.2f).\n",
+          against, ratio, ratio / times, ratio * times);
       return;
     case WL_FAILS:
       fprintf(out, "  The learned rule fails here: %s.\n",
@@ -76,14 +89,16 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
 static void print_table(const wl_eval_case *c, FILE *out) {
   const bool accuracy = has_accuracy(c);
   if (c->few_shot) {
-    fprintf(out, ": %lld fresh tasks, loss on the query set before adaptation %.4g, after %lld steps:\n", (long long)c->seeds,
-            c->start, (long long)c->steps);
-    fprintf(out, "  %-18s %9s  %20s%s\n", "rule", "rate", "query loss", accuracy ? "        query accuracy" : "");
+    fprintf(out,
+            ": %lld fresh tasks, loss on the query set before adaptation %.4g, after %lld steps:\n",
+            (long long)c->seeds, c->start, (long long)c->steps);
+    fprintf(out, "  %-18s %9s  %20s%s\n", "rule", "rate", "query loss",
+            accuracy ? "        query accuracy" : "");
   } else {
-    fprintf(out, ": %lld steps, %lld sets of fresh tasks, loss at theta_0 %.4g\n", (long long)c->steps, (long long)c->seeds,
-            c->start);
-    fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of it", "held-out loss",
-            accuracy ? "     held-out accuracy" : "");
+    fprintf(out, ": %lld steps, %lld sets of fresh tasks, loss at theta_0 %.4g\n",
+            (long long)c->steps, (long long)c->seeds, c->start);
+    fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of it",
+            "held-out loss", accuracy ? "     held-out accuracy" : "");
   }
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
@@ -91,10 +106,11 @@ static void print_table(const wl_eval_case *c, FILE *out) {
 /* What an explicit warp reaches, and what it is worth. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
-  fprintf(out,
-          "  The warp reaches %.1f %% of the square that starts are drawn from; from the same points of\n"
-          "  the surface the same rule ends lower with it than without by %.4g +- %.2g.\n",
-          100.0 * c->coverage, c->advantage, c->advantage_half);
+  fprintf(
+      out,
+      "  The warp reaches %.1f %% of the square that starts are drawn from; from the same points of\n"
+      "  the surface the same rule ends lower with it than without by %.4g +- %.2g.\n",
+      100.0 * c->coverage, c->advantage, c->advantage_half);
 }
 
 static void print_case(const wl_eval_case *c, FILE *out) {
@@ -126,7 +142,9 @@ static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
 void wl_eval_print(const wl_trained *t, const wl_eval_case *cases, int count, FILE *out) {
   fprintf(out, "%s: %lld meta-steps, digest %s\n", t->source, (long long)t->meta_steps, t->digest);
   fprintf(out, "%s+- is a 95 %% interval over sets (few-shot: over tasks).\n",
-          count > 0 && cases[0].entries == 1 ? "" : "Rates of hand-designed rules are tuned for each horizon on other tasks; ");
+          count > 0 && cases[0].entries == 1
+              ? ""
+              : "Rates of hand-designed rules are tuned for each horizon on other tasks; ");
   for (int i = 0; i < count; i++) print_case(&cases[i], out);
   if (count > 1 && cases[0].entries != 1) print_summary(cases, count, out);
 }
@@ -182,20 +200,25 @@ static json_t *case_json(const wl_eval_case *c) {
       json_object_set_new(o, "warp_advantage_half_width", number(c->advantage_half));
     }
   }
-  for (int i = 0; i < c->entries; i++) json_array_append_new(rules, entry_json(&c->entry[i], c->seeds));
+  for (int i = 0; i < c->entries; i++)
+    json_array_append_new(rules, entry_json(&c->entry[i], c->seeds));
   json_object_set_new(o, "rules", rules);
   return o;
 }
 
-wl_status wl_eval_print_json(const wl_trained *t, const wl_eval_case *cases, int count, const char *path) {
+wl_status wl_eval_print_json(const wl_trained *t, const wl_eval_case *cases, int count,
+                             const char *path) {
   json_t *root = json_object(), *list = json_array();
   json_object_set_new(root, "source", json_string(t->source));
   json_object_set_new(root, "meta_steps", json_integer(t->meta_steps));
   json_object_set_new(root, "digest", json_string(t->digest));
   for (int i = 0; i < count; i++) json_array_append_new(list, case_json(&cases[i]));
   json_object_set_new(root, "cases", list);
-  const int failed = strcmp(path, "-") == 0 ? json_dumpf(root, stdout, JSON_INDENT(2)) : json_dump_file(root, path, JSON_INDENT(2));
+  const int failed = strcmp(path, "-") == 0 ? json_dumpf(root, stdout, JSON_INDENT(2))
+                                            : json_dump_file(root, path, JSON_INDENT(2));
   json_decref(root);
-  if (failed) return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: the JSON could not be written; is its directory there and writable?", path);
+  if (failed)
+    return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                   "%s: the JSON could not be written; is its directory there and writable?", path);
   return WL_OK;
 }

@@ -8,6 +8,7 @@
 
 void wl_eval_print(const wl_trained *trained, const wl_eval_case *cases, int count, FILE *out);
 /* `path` "-": standard output. */
-wl_status wl_eval_print_json(const wl_trained *trained, const wl_eval_case *cases, int count, const char *path);
+wl_status wl_eval_print_json(const wl_trained *trained, const wl_eval_case *cases, int count,
+                             const char *path);
 
 #endif

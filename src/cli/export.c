@@ -8,7 +8,8 @@
 #include "train/evaluate.h"
 
 static const wl_argument arguments[] = {
-    {"output", "FILE", "where to; default RUN/optimizer.h5 for a run directory, optimizer.h5 for a checkpoint file"},
+    {"output", "FILE",
+     "where to; default RUN/optimizer.h5 for a run directory, optimizer.h5 for a checkpoint file"},
     {0}};
 
 static void default_output(const char *path, char *output, size_t size) {
@@ -21,10 +22,11 @@ static void default_output(const char *path, char *output, size_t size) {
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
   WL_TRY(wl_trained_read(path, NULL, 0, &t));
-  const wl_status status = wl_trained_write(output, t->config, &t->layout, t->phi, t->digest, t->meta_steps);
+  const wl_status status =
+      wl_trained_write(output, t->config, &t->layout, t->phi, t->digest, t->meta_steps);
   if (status == WL_OK)
-    wl_log_info("%s: %lld meta-parameters after %lld meta-steps, digest %s", output, (long long)t->layout.size,
-                (long long)t->meta_steps, t->digest);
+    wl_log_info("%s: %lld meta-parameters after %lld meta-steps, digest %s", output,
+                (long long)t->layout.size, (long long)t->meta_steps, t->digest);
   wl_trained_destroy(&t);
   return status;
 }
@@ -37,11 +39,19 @@ static wl_status run_export(wl_cli *cli, int argc, char **argv) {
   return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? export(argv[0], given) : WL_OK);
 }
 
-const wl_command wl_command_export = {"export", "RUN", "writes the trained optimizer alone to a small HDF5 file",
-                                      1, 1, arguments, NULL, false, run_export,
-  "Writes the meta-parameters of RUN's newest checkpoint, or of a checkpoint file, with the configuration and "
-  "provenance, to an HDF5 file of some kilobytes: /phi/BLOCK, float64, one dataset for each block (see "
-  "docs/hdf5-schema.md). warploom eval, the key start of a configuration, and C programs through libwarploom take it. "
-  "Training writes RUN/optimizer.h5 by itself when it ends; this is for runs that still go on, and for other names.",
-  "warploom export runs/quadratic-gaussian --output quadratic.h5\n"
-  "warploom export runs/quickstart/checkpoints/step-00000600.h5 --output early.h5\n"};
+const wl_command wl_command_export = {
+    "export",
+    "RUN",
+    "writes the trained optimizer alone to a small HDF5 file",
+    1,
+    1,
+    arguments,
+    NULL,
+    false,
+    run_export,
+    "Writes the meta-parameters of RUN's newest checkpoint, or of a checkpoint file, with the configuration and "
+    "provenance, to an HDF5 file of some kilobytes: /phi/BLOCK, float64, one dataset for each block (see "
+    "docs/hdf5-schema.md). warploom eval, the key start of a configuration, and C programs through libwarploom take it. "
+    "Training writes RUN/optimizer.h5 by itself when it ends; this is for runs that still go on, and for other names.",
+    "warploom export runs/quadratic-gaussian --output quadratic.h5\n"
+    "warploom export runs/quickstart/checkpoints/step-00000600.h5 --output early.h5\n"};

@@ -28,10 +28,8 @@ static int launched_rank(void) {
  * leave a little later, because a launcher ends the whole job at the first exit. */
 static int fail_early(wl_status status) {
   const struct timespec pause = {.tv_nsec = 300000000};
-  if (launched_rank() == 0)
-    wl_log_error("%s", wl_last_error());
-  else
-    nanosleep(&pause, NULL);
+  if (launched_rank() == 0) wl_log_error("%s", wl_last_error());
+  else nanosleep(&pause, NULL);
   return (int)status;
 }
 

@@ -14,14 +14,17 @@ extern char **environ;
 
 /* Beside the binary (source tree: build/../tools) or in the installation's share directory. */
 static int find_tool(const char *tool, char path[PATH_MAX]) {
-  static const char *const places[] = {"../tools", "../share/warploom/tools", "../../share/warploom/tools"};
+  static const char *const places[] = {"../tools", "../share/warploom/tools",
+                                       "../../share/warploom/tools"};
   char self[PATH_MAX];
   const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
   if (n <= 0) return 0;
   self[n] = '\0';
   *strrchr(self, '/') = '\0';
   for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-    if (snprintf(path, PATH_MAX, "%s/%s/%s", self, places[i], tool) < PATH_MAX && access(path, R_OK) == 0) return 1;
+    if (snprintf(path, PATH_MAX, "%s/%s/%s", self, places[i], tool) < PATH_MAX &&
+        access(path, R_OK) == 0)
+      return 1;
   return 0;
 }
 
@@ -34,7 +37,9 @@ void wl_picture_draw(const char *tool, const char *file) {
   pid_t child;
   int status = -1;
   const char *python = access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
-  if (find_tool(tool, path) && posix_spawnp(&child, python, NULL, NULL, argv, environ) == 0) waitpid(child, &status, 0);
+  if (find_tool(tool, path) && posix_spawnp(&child, python, NULL, NULL, argv, environ) == 0)
+    waitpid(child, &status, 0);
   if (status == 0) wl_log_info("picture in %s", picture);
-  else wl_log_info("no picture drawn; where Python has h5py and matplotlib: tools/%s %s", tool, file);
+  else
+    wl_log_info("no picture drawn; where Python has h5py and matplotlib: tools/%s %s", tool, file);
 }

@@ -11,7 +11,8 @@
 #include "train/train.h"
 
 static const wl_argument arguments[] = {
-    {"set", "KEY=VALUE", "override a key of the configuration, e.g. --set outer.learning_rate=3e-4; may be repeated"},
+    {"set", "KEY=VALUE",
+     "override a key of the configuration, e.g. --set outer.learning_rate=3e-4; may be repeated"},
     WL_STOP_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
     {"dry-run", NULL, "check the configuration, print it in full, and stop"},
@@ -19,14 +20,20 @@ static const wl_argument arguments[] = {
     {0}};
 
 static wl_status list(const char *what) {
-  static const struct { const char *name, *section; } lists[] = {{"tasks", "task"}, {"rules", "rule"},
-      {"preconditioners", "precondition"}, {"initialisations", "initialisation"}};
+  static const struct {
+    const char *name, *section;
+  } lists[] = {{"tasks", "task"},
+               {"rules", "rule"},
+               {"preconditioners", "precondition"},
+               {"initialisations", "initialisation"}};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     if (strcmp(what, lists[i].name) != 0) continue;
     wl_section_list(wl_schema_section(lists[i].section), stdout);
     return WL_OK;
   }
-  return WL_FAIL(WL_ERR_USAGE, "--list %s: unknown; accepted are tasks, rules, preconditioners, initialisations", what);
+  return WL_FAIL(WL_ERR_USAGE,
+                 "--list %s: unknown; accepted are tasks, rules, preconditioners, initialisations",
+                 what);
 }
 
 static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
@@ -43,7 +50,8 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
-static wl_status train(wl_cli *cli, const wl_config *config, const char *path, const wl_train_request *request) {
+static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
+                       const wl_train_request *request) {
   wl_train_outcome outcome = {0};
   const wl_status status = wl_train(config, path, request, cli->comm, &outcome);
   if ((status != WL_OK && status != WL_TRY_AGAIN) || wl_comm_rank(cli->comm) != 0) return status;
@@ -59,10 +67,14 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   wl_config *config = NULL;
   wl_train_request request;
   if (what) return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);
-  if (argc != 1) return wl_cli_agree(cli, WL_FAIL(WL_ERR_USAGE, "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
+  if (argc != 1)
+    return wl_cli_agree(
+        cli, WL_FAIL(WL_ERR_USAGE,
+                     "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
   wl_status status = wl_stop_read(&cli->arguments, &request);
   if (status == WL_OK) status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
-  if (status == WL_OK) status = wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request.stop_after);
+  if (status == WL_OK)
+    status = wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request.stop_after);
   status = wl_cli_agree(cli, status);
   if (status == WL_OK && wl_argument_given(&cli->arguments, "dry-run")) {
     if (wl_comm_rank(cli->comm) == 0) status = print_configuration(config);
@@ -74,13 +86,22 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   return status;
 }
 
-const wl_command wl_command_train = {"train", "CONFIG", "meta-trains an optimizer", 0, 1, arguments, help_keys, false, run_train,
-  "Unrolls the optimizer being trained on the configuration's tasks, sums the meta-gradients of all ranks exactly, and "
-  "improves the optimizer, for outer.steps meta-steps. Results go to a run directory (key output): checkpoints, "
-  "metrics.jsonl, recorded inner runs, and optimizer.h5, the trained optimizer. The last line of standard output is "
-  "the digest of the result; it does not depend on the number of ranks or threads, nor on interruptions. SIGTERM, "
-  "SIGINT or SIGUSR1 to any rank stop it with a checkpoint and exit code 75; --resume goes on.",
-  "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
-  "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
-  "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
-  "warploom train --list tasks                                          # what there is to train on\n"};
+const wl_command wl_command_train = {
+    "train",
+    "CONFIG",
+    "meta-trains an optimizer",
+    0,
+    1,
+    arguments,
+    help_keys,
+    false,
+    run_train,
+    "Unrolls the optimizer being trained on the configuration's tasks, sums the meta-gradients of all ranks exactly, and "
+    "improves the optimizer, for outer.steps meta-steps. Results go to a run directory (key output): checkpoints, "
+    "metrics.jsonl, recorded inner runs, and optimizer.h5, the trained optimizer. The last line of standard output is "
+    "the digest of the result; it does not depend on the number of ranks or threads, nor on interruptions. SIGTERM, "
+    "SIGINT or SIGUSR1 to any rank stop it with a checkpoint and exit code 75; --resume goes on.",
+    "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
+    "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
+    "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
+    "warploom train --list tasks                                          # what there is to train on\n"};

@@ -26,8 +26,10 @@ static wl_status check_mpi(int code, const char *what) {
   if (code == MPI_SUCCESS) return WL_OK;
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
-  if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) snprintf(text, sizeof text, "error %d", code);
-  return WL_FAIL(WL_ERR_OS, "%s failed: %s; a rank may have ended, see its own messages", what, text);
+  if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+    snprintf(text, sizeof text, "error %d", code);
+  return WL_FAIL(WL_ERR_OS, "%s failed: %s; a rank may have ended, see its own messages", what,
+                 text);
 }
 
 #define WL_TRY_MPI(call, what) WL_TRY(check_mpi((call), (what)))
@@ -41,13 +43,16 @@ static wl_status init_mpi(int *argc, char ***argv, bool *owns) {
   if (running) WL_TRY_MPI(MPI_Query_thread(&level), "MPI_Query_thread");
   else WL_TRY_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level), "MPI_Init_thread");
   if (level < MPI_THREAD_FUNNELED)
-    return WL_FAIL(WL_ERR_OS, "this MPI library has no threads (MPI_THREAD_FUNNELED): use one built with them");
+    return WL_FAIL(
+        WL_ERR_OS,
+        "this MPI library has no threads (MPI_THREAD_FUNNELED): use one built with them");
   return WL_OK;
 }
 
 static wl_status count_node(wl_comm *comm) {
   MPI_Comm node = MPI_COMM_NULL;
-  WL_TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  WL_TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
+             "MPI_Comm_split_type");
   WL_TRY_MPI(MPI_Comm_size(node, &comm->node_size), "MPI_Comm_size");
   WL_TRY_MPI(MPI_Comm_free(&node), "MPI_Comm_free");
   return WL_OK;
@@ -139,7 +144,10 @@ static bool names_a_rank(const char *message) {
 
 static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   if (comm->size == 1) return mine; /* its message is the last error already */
-  struct { int32_t code; char message[MESSAGE_SIZE]; } failure = {.code = mine};
+  struct {
+    int32_t code;
+    char message[MESSAGE_SIZE];
+  } failure = {.code = mine};
   if (comm->rank == from) snprintf(failure.message, sizeof failure.message, "%s", wl_last_error());
   WL_TRY(wl_comm_bcast(comm, &failure, sizeof failure, from));
   char named[MESSAGE_SIZE + 32];
@@ -152,17 +160,20 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
 
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   int lowest = mine == WL_OK ? comm->size : comm->rank;
-  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm->world), "MPI_Allreduce");
+  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm->world),
+             "MPI_Allreduce");
   if (lowest == comm->size) return WL_OK;
   return adopt_failure(comm, mine, lowest);
 }
 
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t bounds[2] = {value, ~value}; /* the largest, and the complement of the smallest */
-  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world), "MPI_Allreduce");
+  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
+             "MPI_Allreduce");
   if (bounds[0] == ~bounds[1]) return WL_OK;
   return WL_FAIL(WL_ERR_PROTOCOL,
-                 "%s differs between ranks (%016" PRIx64 " to %016" PRIx64 ", here on rank %d %016" PRIx64
+                 "%s differs between ranks (%016" PRIx64 " to %016" PRIx64
+                 ", here on rank %d %016" PRIx64
                  "): start the same program with the same files on every node",
                  what, ~bounds[1], bounds[0], comm->rank, value);
 }
@@ -190,8 +201,9 @@ wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root) {
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count) {
   for (size_t done = 0; done < count;) {
     const size_t part = least(count - done, comm->chunk);
-    WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX, comm->world),
-               "MPI_Allreduce");
+    WL_TRY_MPI(
+        MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX, comm->world),
+        "MPI_Allreduce");
     done += part;
   }
   return WL_OK;
@@ -200,15 +212,17 @@ wl_status wl_comm_max(wl_comm *comm, double *values, size_t count) {
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
   for (size_t done = 0; done < count;) {
     const size_t part = least(count - done, comm->chunk);
-    WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, comm->world),
-               "MPI_Allreduce");
+    WL_TRY_MPI(
+        MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, comm->world),
+        "MPI_Allreduce");
     done += part;
   }
   return WL_OK;
 }
 
 /* Sends an allreduce on its way, in as many messages as its count takes. */
-static wl_status start_all(wl_comm *comm, char *values, size_t count, MPI_Datatype type, size_t size, MPI_Op op) {
+static wl_status start_all(wl_comm *comm, char *values, size_t count, MPI_Datatype type,
+                           size_t size, MPI_Op op) {
   WL_CHECK(comm->pending == 0);
   WL_CHECK(count / comm->chunk < WL_COMM_MESSAGES);
   for (size_t done = 0; done < count;) {
@@ -257,7 +271,8 @@ static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from)
   WL_TRY_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, TAG, comm->world, &got), "MPI_Recv");
   WL_TRY_MPI(MPI_Get_count(&got, MPI_BYTE, &length), "MPI_Get_count");
   if ((size_t)length != bytes)
-    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes where rank %d expected %zu", from, length, comm->rank, bytes);
+    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes where rank %d expected %zu", from,
+                   length, comm->rank, bytes);
   return WL_OK;
 }
 

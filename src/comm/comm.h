@@ -54,19 +54,20 @@ wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
  * A block in which a counted unit has a value that is not finite is NaN in `sum`; the other blocks
  * are not touched by it. Sums beyond the largest double are infinite. */
 typedef struct wl_exact_sum {
-  const double *vectors;  /* [units][count] of this rank */
-  int64_t units;          /* may be 0 */
-  const bool *counted;    /* [units] false: leave this one out (non-finite); its values are not read */
+  const double *vectors; /* [units][count] of this rank */
+  int64_t units;         /* may be 0 */
+  const bool *counted; /* [units] false: leave this one out (non-finite); its values are not read */
   int64_t count;
-  const int64_t *blocks;  /* [n_blocks + 1] ascending offsets into the vector: one quantum for each block */
+  const int64_t
+      *blocks; /* [n_blocks + 1] ascending offsets into the vector: one quantum for each block */
   int64_t n_blocks;
-  int64_t total;          /* units over all ranks, an upper bound; fixes the head room */
-  double *flags;          /* [n_flags] any finite numbers; out: their maximum over ranks */
+  int64_t total; /* units over all ranks, an upper bound; fixes the head room */
+  double *flags; /* [n_flags] any finite numbers; out: their maximum over ranks */
   int n_flags;
-  int64_t *tallies;       /* [n_tallies] out: their sum over ranks */
+  int64_t *tallies; /* [n_tallies] out: their sum over ranks */
   int n_tallies;
-  double *sum;            /* [count] out, on every rank */
-  int64_t n_counted;      /* out: units counted over all ranks */
+  double *sum;       /* [count] out, on every rank */
+  int64_t n_counted; /* out: units counted over all ranks */
 } wl_exact_sum;
 
 wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */

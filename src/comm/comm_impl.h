@@ -10,16 +10,16 @@
 enum { WL_COMM_MESSAGES = 64 };
 
 struct wl_comm {
-  MPI_Comm world;   /* duplicate of MPI_COMM_WORLD, errors returned */
+  MPI_Comm world; /* duplicate of MPI_COMM_WORLD, errors returned */
   int rank, size, node_size;
-  bool owns_mpi;    /* this communicator initialised MPI and finalises it */
-  size_t chunk;     /* most elements of one message; tests make it small */
+  bool owns_mpi; /* this communicator initialised MPI and finalises it */
+  size_t chunk;  /* most elements of one message; tests make it small */
   /* collective in progress: one request for each message */
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
   /* scratch of the exact sum, grown when a call needs more */
-  double *maxima;   /* [maxima_room] largest magnitude of each block, then flags */
-  int64_t *integers;/* [integers_room] rounded sums, tallies, number counted */
+  double *maxima;    /* [maxima_room] largest magnitude of each block, then flags */
+  int64_t *integers; /* [integers_room] rounded sums, tallies, number counted */
   size_t maxima_room, integers_room;
 };
 

@@ -21,14 +21,16 @@
 /* One call: its arguments and what is derived from them. */
 typedef struct summing {
   const wl_exact_sum *in;
-  int headroom;     /* h */
-  double *maxima;   /* [n_blocks] M */
-  int64_t *integers;/* [count] S */
+  int headroom;      /* h */
+  double *maxima;    /* [n_blocks] M */
+  int64_t *integers; /* [count] S */
 } summing;
 
 /* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied: exactly, except
  * where the product is below the smallest normal number and is rounded in the second step. */
-typedef struct two_factors { double first, second; } two_factors;
+typedef struct two_factors {
+  double first, second;
+} two_factors;
 
 static two_factors power_of_two(int exponent) {
   const int half = exponent / 2;
@@ -67,7 +69,8 @@ static double largest_magnitude(const double *x, int64_t count) {
     lane[0] = fabs(x[i]) > lane[0] ? fabs(x[i]) : lane[0];
     zero[0] += 0.0 * x[i];
   }
-  const double low = lane[0] > lane[1] ? lane[0] : lane[1], high = lane[2] > lane[3] ? lane[2] : lane[3];
+  const double low = lane[0] > lane[1] ? lane[0] : lane[1],
+               high = lane[2] > lane[3] ? lane[2] : lane[3];
   if (!(zero[0] + zero[1] + zero[2] + zero[3] == 0.0)) return INFINITY;
   return low > high ? low : high;
 }
@@ -77,7 +80,8 @@ static void find_maxima(const summing *s) {
   for (int64_t u = 0; u < in->units; u++) {
     if (!in->counted[u]) continue;
     for (int64_t b = 0; b < in->n_blocks; b++) {
-      const double largest = largest_magnitude(in->vectors + u * in->count + in->blocks[b], in->blocks[b + 1] - in->blocks[b]);
+      const double largest = largest_magnitude(in->vectors + u * in->count + in->blocks[b],
+                                               in->blocks[b + 1] - in->blocks[b]);
       if (largest > s->maxima[b]) s->maxima[b] = largest;
     }
   }
@@ -111,7 +115,8 @@ static int64_t round_units(const summing *s) {
 static void scale_back(const summing *s) {
   for (int64_t b = 0; b < s->in->n_blocks; b++) {
     const double largest = s->maxima[b];
-    const two_factors q = power_of_two(has_quantum(largest) ? quantum_exponent(largest, s->headroom) : 0);
+    const two_factors q =
+        power_of_two(has_quantum(largest) ? quantum_exponent(largest, s->headroom) : 0);
     for (int64_t i = s->in->blocks[b]; i < s->in->blocks[b + 1]; i++)
       s->in->sum[i] = largest <= DBL_MAX ? (double)s->integers[i] * q.first * q.second : NAN;
   }
@@ -142,8 +147,12 @@ static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   return WL_OK;
 }
 
-static size_t n_maxima(const wl_exact_sum *in) { return (size_t)in->n_blocks + (size_t)in->n_flags; }
-static size_t n_integers(const wl_exact_sum *in) { return (size_t)in->count + (size_t)in->n_tallies + 1; }
+static size_t n_maxima(const wl_exact_sum *in) {
+  return (size_t)in->n_blocks + (size_t)in->n_flags;
+}
+static size_t n_integers(const wl_exact_sum *in) {
+  return (size_t)in->count + (size_t)in->n_tallies + 1;
+}
 
 static summing on(const wl_comm *comm, const wl_exact_sum *in) {
   return (summing){in, bits_of(in->total), comm->maxima, comm->integers};
@@ -154,7 +163,8 @@ wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *in) {
   WL_TRY(reserve(comm, n_maxima(in), n_integers(in)));
   const summing s = on(comm, in);
   find_maxima(&s);
-  if (in->n_flags > 0) memcpy(s.maxima + in->n_blocks, in->flags, (size_t)in->n_flags * sizeof *in->flags);
+  if (in->n_flags > 0)
+    memcpy(s.maxima + in->n_blocks, in->flags, (size_t)in->n_flags * sizeof *in->flags);
   return wl_comm_max_start(comm, s.maxima, n_maxima(in));
 }
 
@@ -163,7 +173,8 @@ wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *in) {
   int64_t *const tallies = s.integers + in->count, *const counted = tallies + in->n_tallies;
   const size_t tally_bytes = (size_t)in->n_tallies * sizeof *tallies;
   WL_TRY(wl_comm_wait(comm));
-  if (in->n_flags > 0) memcpy(in->flags, s.maxima + in->n_blocks, (size_t)in->n_flags * sizeof *in->flags);
+  if (in->n_flags > 0)
+    memcpy(in->flags, s.maxima + in->n_blocks, (size_t)in->n_flags * sizeof *in->flags);
 
   *counted = round_units(&s);
   if (tally_bytes > 0) memcpy(tallies, in->tallies, tally_bytes);
@@ -171,8 +182,8 @@ wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *in) {
   if (tally_bytes > 0) memcpy(in->tallies, tallies, tally_bytes);
   in->n_counted = *counted;
   if (in->n_counted > in->total)
-    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units where at most %lld were announced", (long long)in->n_counted,
-                   (long long)in->total);
+    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units where at most %lld were announced",
+                   (long long)in->n_counted, (long long)in->total);
   scale_back(&s);
   return WL_OK;
 }

@@ -18,11 +18,11 @@ typedef struct wl_aside { /* zeroed: nothing is under way */
   wl_status (*work)(void *data);
   void *data;
   pthread_t thread;
-  bool threaded;        /* there is a thread to be joined */
+  bool threaded; /* there is a thread to be joined */
   atomic_bool busy;
-  wl_status status;     /* what came of it */
-  char message[4096];   /* its error */
-  double seconds;       /* that all work so far has taken */
+  wl_status status;   /* what came of it */
+  char message[4096]; /* its error */
+  double seconds;     /* that all work so far has taken */
 } wl_aside;
 
 /* Starts work(data); the work before it must have been waited for. */

@@ -37,8 +37,9 @@ static bool is_to_fail(void) {
 wl_status wl_join(char out[WL_PATH_MAX], const char *folder, const char *name) {
   const int length = snprintf(out, WL_PATH_MAX, "%s/%s", folder, name);
   if (length < 0 || length >= WL_PATH_MAX)
-    return WL_FAIL(WL_ERR_CONFIG, "the path '%s/%s' is longer than %d bytes: choose a shorter output folder", folder, name,
-                   WL_PATH_MAX - 1);
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "the path '%s/%s' is longer than %d bytes: choose a shorter output folder",
+                   folder, name, WL_PATH_MAX - 1);
   return WL_OK;
 }
 
@@ -55,19 +56,32 @@ static wl_status full_disk(const char *doing, const char *path, int error) {
   folder_of(path, folder);
   if (statvfs(folder, &disk) != 0)
     return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
-  return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s; %llu bytes are free in '%s': free some, raise the quota or the file size "
-                 "limit, or choose another output folder", doing, path, strerror(error),
-                 (unsigned long long)disk.f_bavail * disk.f_frsize, folder);
+  return WL_FAIL(
+      WL_ERR_IO,
+      "cannot %s '%s': %s; %llu bytes are free in '%s': free some, raise the quota or the file size "
+      "limit, or choose another output folder",
+      doing, path, strerror(error), (unsigned long long)disk.f_bavail * disk.f_frsize, folder);
 }
 
 wl_status wl_os_fail(const char *doing, const char *path, int error) {
   switch (error) {
-    case ENOSPC: case EDQUOT: case EFBIG: return full_disk(doing, path, error);
-    case EACCES: case EPERM: case EROFS:
-      return WL_FAIL(WL_ERR_PERMISSION, "cannot %s '%s': %s; check the rights of the file and its folder", doing, path,
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return full_disk(doing, path, error);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return WL_FAIL(WL_ERR_PERMISSION,
+                     "cannot %s '%s': %s; check the rights of the file and its folder", doing, path,
                      strerror(error));
-    case ENOENT: case ENOTDIR: case EISDIR: case ENAMETOOLONG: case ELOOP: case EEXIST:
-      return WL_FAIL(WL_ERR_CANNOT_CREATE, "cannot %s '%s': %s; check that its folder exists and the name is free", doing,
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EEXIST:
+      return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                     "cannot %s '%s': %s; check that its folder exists and the name is free", doing,
                      path, strerror(error));
     default: return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
   }
@@ -117,10 +131,12 @@ wl_status wl_atomic_append(wl_atomic_file *file, const wl_piece *pieces, int n_p
 
 wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   *file = (wl_atomic_file){.path = path, .fd = -1};
-  const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%ld", path, (long)getpid());
+  const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%ld",
+                              path, (long)getpid());
   if (length < 0 || length >= WL_PATH_MAX) {
     file->temporary[0] = '\0';
-    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder", path);
+    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder",
+                   path);
   }
   WL_TRY(begin_step("create", path));
   file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -192,7 +208,8 @@ wl_status wl_atomic_commit(wl_atomic_file *file, wl_file_check check, void *cont
   return sync_folder(file->path);
 }
 
-static wl_status write_at_once(const char *path, const wl_piece *pieces, int n_pieces, bool durable) {
+static wl_status write_at_once(const char *path, const wl_piece *pieces, int n_pieces,
+                               bool durable) {
   wl_atomic_file file;
   wl_status status = wl_atomic_begin(path, &file);
   if (status == WL_OK) status = wl_atomic_append(&file, pieces, n_pieces);
@@ -222,31 +239,37 @@ void wl_remove_temporaries(const char *folder) {
   wl_free_names(names, count);
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 void wl_free_names(char **names, int count) {
   for (int i = 0; i < count; i++) free(names[i]);
   free(names);
 }
 
-static wl_status collect_names(DIR *folder, bool (*wanted)(const char *name), char ***names, int *count) {
+static wl_status collect_names(DIR *folder, bool (*wanted)(const char *name), char ***names,
+                               int *count) {
   int room = 0;
   for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
     if (wanted && !wanted(entry->d_name)) continue;
     if (*count == room) {
       room = 2 * room + 16;
       char **const more = realloc(*names, (size_t)room * sizeof **names);
-      if (!more) return WL_FAIL(WL_ERR_OS, "out of memory while listing a folder of %d files", *count);
+      if (!more)
+        return WL_FAIL(WL_ERR_OS, "out of memory while listing a folder of %d files", *count);
       *names = more;
     }
     char *const copy = strdup(entry->d_name);
-    if (!copy) return WL_FAIL(WL_ERR_OS, "out of memory while listing a folder of %d files", *count);
+    if (!copy)
+      return WL_FAIL(WL_ERR_OS, "out of memory while listing a folder of %d files", *count);
     (*names)[(*count)++] = copy;
   }
   return WL_OK;
 }
 
-wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), char ***names, int *count) {
+wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), char ***names,
+                         int *count) {
   *names = NULL;
   *count = 0;
   DIR *const handle = opendir(folder);
@@ -280,11 +303,13 @@ static wl_status read_all(int fd, const char *path, char *data, size_t bytes) {
 
 static wl_status read_open_file(int fd, const char *path, char **data, size_t *bytes) {
   struct stat file;
-  if (fstat(fd, &file) != 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+  if (fstat(fd, &file) != 0)
+    return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
   if (!S_ISREG(file.st_mode)) return WL_FAIL(WL_ERR_NO_INPUT, "'%s' is not a regular file", path);
   *bytes = (size_t)file.st_size;
   *data = malloc(*bytes + 1);
-  if (!*data) return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted to read '%s'", *bytes, path);
+  if (!*data)
+    return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted to read '%s'", *bytes, path);
   (*data)[*bytes] = '\0';
   const wl_status status = read_all(fd, path, *data, *bytes);
   if (status == WL_OK) return WL_OK;

@@ -13,7 +13,10 @@
 enum { WL_PATH_MAX = 4096 };
 
 /* A piece of the file, borrowed. */
-typedef struct wl_piece { const void *data; size_t bytes; } wl_piece;
+typedef struct wl_piece {
+  const void *data;
+  size_t bytes;
+} wl_piece;
 /* Checks the file at its temporary name before it gets its own. */
 typedef wl_status (*wl_file_check)(const char *temporary, void *context);
 
@@ -22,7 +25,7 @@ typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
   int fd;
-  int64_t bytes;    /* so far */
+  int64_t bytes; /* so far */
 } wl_atomic_file;
 
 /* Creates the temporary, adds to it, makes it `path`. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE, WL_ERR_IO (disk full:
@@ -50,7 +53,8 @@ wl_status wl_os_fail(const char *doing, const char *path, int error);
 wl_status wl_read_whole(const char *path, char **data, size_t *bytes);
 /* Names (without folder) of the entries that `wanted` accepts (NULL: all), sorted; each and the list malloc'ed.
  * A folder that does not exist has none. */
-wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), char ***names, int *count);
+wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), char ***names,
+                         int *count);
 void wl_free_names(char **names, int count);
 
 #endif

@@ -56,7 +56,7 @@ typedef struct survey {
   const char *run, *coming; /* the coming one's name */
   int keep;
   char folder[WL_PATH_MAX], **names; /* newest first */
-  int count, obsolete;      /* from here on they can go */
+  int count, obsolete;               /* from here on they can go */
 } survey;
 
 /* Reads the newest ones until enough are found whole beside the coming one. */
@@ -69,7 +69,8 @@ static wl_status find_obsolete(void *data) {
   for (; s->obsolete < s->count && whole < s->keep; s->obsolete++) {
     const char *const name = s->names[s->obsolete];
     if (strcmp(name, s->coming) == 0 || wl_join(path, s->folder, name) != WL_OK) continue;
-    if (s->obsolete + 1 < s->count && wl_seal_check(path) == WL_OK) whole++; /* the oldest needs no check */
+    if (s->obsolete + 1 < s->count && wl_seal_check(path) == WL_OK)
+      whole++; /* the oldest needs no check */
   }
   return WL_OK;
 }
@@ -78,8 +79,10 @@ static wl_status find_obsolete(void *data) {
 static void remove_obsolete(const survey *s) {
   char path[WL_PATH_MAX];
   for (int i = s->obsolete; i < s->count; i++) {
-    if (strcmp(s->names[i], s->coming) == 0 || wl_join(path, s->folder, s->names[i]) != WL_OK) continue;
-    if (unlink(path) != 0) wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
+    if (strcmp(s->names[i], s->coming) == 0 || wl_join(path, s->folder, s->names[i]) != WL_OK)
+      continue;
+    if (unlink(path) != 0)
+      wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
   }
 }
 
@@ -91,18 +94,19 @@ static wl_status point_to(const char *folder, const char *name) {
   return wl_atomic_replace(path, &piece, 1);
 }
 
-static wl_status write_one(const char *folder, const char *name, const wl_field *fields, int n_fields,
-                           const wl_attribute *attributes, int n_attributes) {
+static wl_status write_one(const char *folder, const char *name, const wl_field *fields,
+                           int n_fields, const wl_attribute *attributes, int n_attributes) {
   char path[WL_PATH_MAX];
   WL_TRY(wl_join(path, folder, name));
   wl_h5_lock();
-  const wl_status status = wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes);
+  const wl_status status =
+      wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes);
   wl_h5_unlock();
   return status == WL_OK ? point_to(folder, name) : status;
 }
 
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields, int n_fields,
-                             const wl_attribute *attributes, int n_attributes) {
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields,
+                             int n_fields, const wl_attribute *attributes, int n_attributes) {
   char folder[WL_PATH_MAX], name[64];
   WL_TRY(make_folder(run, folder));
   wl_remove_temporaries(folder);
@@ -119,7 +123,8 @@ wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_f
 
 /* ---- opening ---- */
 
-static wl_status open_one(const char *folder, const char *name, wl_file **out, int64_t *step, char path[], size_t path_size) {
+static wl_status open_one(const char *folder, const char *name, wl_file **out, int64_t *step,
+                          char path[], size_t path_size) {
   char full[WL_PATH_MAX];
   WL_TRY(wl_join(full, folder, name));
   WL_TRY(wl_file_open(full, "checkpoint", out));
@@ -128,18 +133,22 @@ static wl_status open_one(const char *folder, const char *name, wl_file **out, i
   return WL_OK;
 }
 
-static wl_status open_first_whole(const char *run, const char *folder, char *const *names, int count, wl_file **out,
-                                  int64_t *step, char path[], size_t path_size) {
+static wl_status open_first_whole(const char *run, const char *folder, char *const *names,
+                                  int count, wl_file **out, int64_t *step, char path[],
+                                  size_t path_size) {
   if (count == 0) return WL_FAIL(WL_ERR_NO_INPUT, "'%s' holds no checkpoint", run);
   for (int i = 0; i < count; i++) {
     const wl_status status = open_one(folder, names[i], out, step, path, path_size);
     if (status != WL_ERR_DATA && status != WL_ERR_IO) return status;
     wl_log_warning("%s; trying the checkpoint before it", wl_last_error());
   }
-  return WL_FAIL(WL_ERR_DATA, "all %d checkpoints in '%s' are damaged: start anew in another output folder", count, folder);
+  return WL_FAIL(WL_ERR_DATA,
+                 "all %d checkpoints in '%s' are damaged: start anew in another output folder",
+                 count, folder);
 }
 
-wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[], size_t path_size) {
+wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[],
+                                    size_t path_size) {
   char folder[WL_PATH_MAX], **names = NULL;
   int count = 0;
   *out = NULL;

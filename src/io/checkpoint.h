@@ -9,7 +9,9 @@
 #include "base/field.h"
 
 /* Text attributes of the root group (configuration, revision, ...). */
-typedef struct wl_attribute { const char *name, *value; } wl_attribute;
+typedef struct wl_attribute {
+  const char *name, *value;
+} wl_attribute;
 
 /* `kind` is "checkpoint", "optimizer", "evaluation", "dump": stored as the file's format.
  * Root attributes are `attributes` plus creator, version, revision, compiler, HDF5 version, date.
@@ -28,17 +30,18 @@ wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
 wl_status wl_file_read(const wl_file *file, wl_field *field);
 bool wl_file_has(const wl_file *file, const char *name);
 /* Reads elements [first, first+count) of a one-dimensional dataset. */
-wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first, int64_t count,
-                             void *data);
+wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
+                             int64_t count, void *data);
 /* A root attribute; malloc'ed. WL_ERR_DATA when absent. */
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5 and a `latest` text
  * file that names the newest. Keeps the newest `keep`; removes stale temporaries. */
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields, int n_fields,
-                             const wl_attribute *attributes, int n_attributes);
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields,
+                             int n_fields, const wl_attribute *attributes, int n_attributes);
 /* Opens the newest valid one; damaged ones are named in a warning and passed over.
  * WL_ERR_NO_INPUT when there is none at all, WL_ERR_DATA when all are damaged. */
-wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[], size_t path_size);
+wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[],
+                                    size_t path_size);
 
 #endif

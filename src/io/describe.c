@@ -38,7 +38,8 @@ static json_t *attribute_value(const wl_file *file, const char *name) {
   char *text = NULL;
   int64_t number = 0;
   if (H5Tget_class(type) == H5T_INTEGER)
-    return H5Aread(attribute, H5T_NATIVE_INT64, &number) < 0 ? NULL : json_integer((json_int_t)number);
+    return H5Aread(attribute, H5T_NATIVE_INT64, &number) < 0 ? NULL
+                                                             : json_integer((json_int_t)number);
   if (wl_h5_get_text(file->path, file->id, name, &text) != WL_OK) return NULL;
   json_t *const value = json_string(text);
   free(text);
@@ -76,8 +77,9 @@ static json_t *describe_dataset(const wl_file *file, const char *name) {
     json_array_append_new(shape, json_integer((json_int_t)field.shape[d]));
     json_array_append_new(dimensions, json_string(field.dims[d]));
   }
-  return json_pack("{ss, ss, so, so, ss, ss}", "name", name, "type", half ? "float16" : types[field.type], "shape", shape,
-                   "dimensions", dimensions, "units", field.units, "long_name", field.long_name);
+  return json_pack("{ss, ss, so, so, ss, ss}", "name", name, "type",
+                   half ? "float16" : types[field.type], "shape", shape, "dimensions", dimensions,
+                   "units", field.units, "long_name", field.long_name);
 }
 
 static wl_status describe_datasets(const wl_file *file, json_t *description) {
@@ -112,7 +114,8 @@ static void verify_part(const char *folder, const char *name, json_t *descriptio
 static void verify_segments(const char *folder, json_t *description) {
   char **names = NULL;
   int count = 0;
-  if (wl_list_folder(folder, NULL, &names, &count) != WL_OK) add_problem(description, wl_last_error());
+  if (wl_list_folder(folder, NULL, &names, &count) != WL_OK)
+    add_problem(description, wl_last_error());
   for (int i = 0; i < count; i++)
     if (wl_segment_number(names[i]) >= 0) verify_part(folder, names[i], description);
   wl_free_names(names, count);
@@ -168,7 +171,8 @@ static json_t *describe_checkpoint(const char *folder, const char *name, bool ve
   json_object_set_new(one, "whole", json_boolean(status == WL_OK));
   const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   for (size_t i = 0; status == WL_OK && i < sizeof wanted / sizeof *wanted; i++)
-    if (H5Aexists(file->id, wanted[i]) > 0) json_object_set_new(one, wanted[i], attribute_value(file, wanted[i]));
+    if (H5Aexists(file->id, wanted[i]) > 0)
+      json_object_set_new(one, wanted[i], attribute_value(file, wanted[i]));
   wl_file_close(&file);
   return one;
 }
@@ -205,7 +209,9 @@ static void describe_trajectory(const char *path, bool verify, json_t *run) {
     metrics += (json_int_t)list.at[i].metrics;
   }
   if (list.count > 0)
-    json_object_set_new(run, "trajectory", json_pack("{sI, sI, si}", "records", records, "metrics", metrics, "segments", list.count));
+    json_object_set_new(
+        run, "trajectory",
+        json_pack("{sI, sI, si}", "records", records, "metrics", metrics, "segments", list.count));
   wl_segment_list_clear(&list);
 }
 
@@ -219,8 +225,10 @@ static wl_status describe_run(const char *path, bool verify, json_t *run) {
   if (verify) verify_part(path, "optimizer.h5", run);
   WL_TRY(wl_join(optimizer, path, "optimizer.h5"));
   json_object_set_new(run, "optimizer", json_boolean(file_bytes(optimizer) > 0));
-  if (json_array_size(json_object_get(run, "checkpoints")) == 0 && !json_object_get(run, "trajectory") && file_bytes(optimizer) == 0)
-    return WL_FAIL(WL_ERR_NO_INPUT, "'%s' is no run directory: it holds neither checkpoints nor a trajectory", path);
+  if (json_array_size(json_object_get(run, "checkpoints")) == 0 &&
+      !json_object_get(run, "trajectory") && file_bytes(optimizer) == 0)
+    return WL_FAIL(WL_ERR_NO_INPUT,
+                   "'%s' is no run directory: it holds neither checkpoints nor a trajectory", path);
   return WL_OK;
 }
 
@@ -230,17 +238,21 @@ static wl_status summarise(json_t *description, bool verify) {
   const json_t *const problems = json_object_get(description, "problems");
   json_object_set_new(description, "verified", json_boolean(verify && !problems));
   if (!problems || !verify) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "%zu problems, the first: %s", json_array_size(problems), json_string_value(json_array_get(problems, 0)));
+  return WL_FAIL(WL_ERR_DATA, "%zu problems, the first: %s", json_array_size(problems),
+                 json_string_value(json_array_get(problems, 0)));
 }
 
 wl_status wl_describe(const char *path, bool verify, json_t **out) {
   struct stat there;
   *out = NULL;
-  if (stat(path, &there) != 0) return WL_FAIL(WL_ERR_NO_INPUT, "there is no '%s': give a run directory or a Warploom file", path);
+  if (stat(path, &there) != 0)
+    return WL_FAIL(WL_ERR_NO_INPUT, "there is no '%s': give a run directory or a Warploom file",
+                   path);
   json_t *const description = json_object();
   if (!description) return WL_FAIL(WL_ERR_OS, "out of memory while describing '%s'", path);
   json_object_set_new(description, "path", json_string(path));
-  const wl_status status = S_ISDIR(there.st_mode) ? describe_run(path, verify, description) : describe_file(path, verify, description);
+  const wl_status status = S_ISDIR(there.st_mode) ? describe_run(path, verify, description)
+                                                  : describe_file(path, verify, description);
   const wl_status summary = status == WL_OK ? summarise(description, verify) : status;
   if (status == WL_ERR_NO_INPUT) json_decref(description);
   else *out = description;

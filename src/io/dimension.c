@@ -13,11 +13,11 @@ enum { GROUP = 128, NAME = 256 };
 
 /* One dimension of one dataset on its way to its scale. */
 typedef struct dimension {
-  const char *path;     /* of the file, for messages */
+  const char *path; /* of the file, for messages */
   hid_t file;
   const wl_field *field;
   int number;
-  char group[GROUP];    /* "" or "phi/" */
+  char group[GROUP]; /* "" or "phi/" */
 } dimension;
 
 static int64_t length_of(const dimension *d) { return d->field->shape[d->number]; }
@@ -43,7 +43,8 @@ static wl_status create_bare_scale(const dimension *d, const char *name) {
   const WL_H5_SCOPED space = H5Screate_simple(1, &size, NULL);
   const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_obj_track_times(creation, false);
-  const WL_H5_SCOPED scale = H5Dcreate2(d->file, name, H5T_IEEE_F32BE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  const WL_H5_SCOPED scale =
+      H5Dcreate2(d->file, name, H5T_IEEE_F32BE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   WL_TRY_H5(scale, WL_ERR_IO, d->path, "create dimension scale '%s'", name);
   snprintf(label, sizeof label, WL_BARE_SCALE "%10lld", (long long)size);
   WL_TRY_H5(H5DSset_scale(scale, label), WL_ERR_IO, d->path, "name dimension scale '%s'", name);
@@ -75,14 +76,17 @@ static wl_status open_scale(const dimension *d, const char *name, hid_t *scale) 
 /* Whether an earlier dimension of the same dataset has the same name and length: a square matrix. */
 static bool is_repeated(const dimension *d) {
   for (int e = 0; e < d->number; e++)
-    if (strcmp(d->field->dims[e], d->field->dims[d->number]) == 0 && d->field->shape[e] == length_of(d)) return true;
+    if (strcmp(d->field->dims[e], d->field->dims[d->number]) == 0 &&
+        d->field->shape[e] == length_of(d))
+      return true;
   return false;
 }
 
 /* Candidate `attempt` for the scale's name. */
 static void scale_name(const dimension *d, int attempt, char name[NAME]) {
   const char *const given = d->field->dims[d->number], *const twin = is_repeated(d) ? "_again" : "";
-  if (given[0] == '\0') snprintf(name, NAME, "%sdim_%lld%s", d->group, (long long)length_of(d), twin);
+  if (given[0] == '\0')
+    snprintf(name, NAME, "%sdim_%lld%s", d->group, (long long)length_of(d), twin);
   else if (attempt == 0) snprintf(name, NAME, "%s%s%s", d->group, given, twin);
   else snprintf(name, NAME, "%s%s_%lld%s", d->group, given, (long long)length_of(d), twin);
 }
@@ -95,10 +99,13 @@ static wl_status attach(const dimension *d) {
     WL_TRY(open_scale(d, name, &found));
   }
   const WL_H5_SCOPED scale = found;
-  if (scale < 0) return WL_FAIL(WL_ERR_SOFTWARE, "'%s': no free name for dimension %d of '%s'", d->path, d->number, d->field->name);
+  if (scale < 0)
+    return WL_FAIL(WL_ERR_SOFTWARE, "'%s': no free name for dimension %d of '%s'", d->path,
+                   d->number, d->field->name);
   if (strcmp(name, d->field->name) == 0) return WL_OK; /* coordinates of themselves */
   const WL_H5_SCOPED dataset = H5Dopen2(d->file, d->field->name, H5P_DEFAULT);
-  WL_TRY_H5(H5DSattach_scale(dataset, scale, (unsigned)d->number), WL_ERR_IO, d->path, "attach dimension scale '%s'", name);
+  WL_TRY_H5(H5DSattach_scale(dataset, scale, (unsigned)d->number), WL_ERR_IO, d->path,
+            "attach dimension scale '%s'", name);
   return WL_OK;
 }
 

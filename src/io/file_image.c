@@ -18,14 +18,16 @@ enum { IMAGE_STEP = 1 << 16, VERSION_AT = 8, END_AT = 28, LARGE = 1 << 22, LARGE
 /* HDF5 clears all of the memory that it asks for, places of direct data too: in large pages that is soon done. */
 static void *allocate(size_t bytes) {
   if (bytes < LARGE) return malloc(bytes);
-  void *const memory = aligned_alloc(LARGE_PAGE, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+  void *const memory =
+      aligned_alloc(LARGE_PAGE, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
 #ifdef MADV_HUGEPAGE
   if (memory) (void)madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
   return memory;
 }
 
-static void *image_resize(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *context) {
+static void *image_resize(void *memory, size_t bytes, H5FD_file_image_op_t operation,
+                          void *context) {
   wl_image *const image = context;
   (void)operation;
   void *const moved = allocate(bytes);
@@ -38,7 +40,8 @@ static void *image_resize(void *memory, size_t bytes, H5FD_file_image_op_t opera
 static void *image_create(size_t bytes, H5FD_file_image_op_t operation, void *context) {
   return image_resize(NULL, bytes, operation, context);
 }
-static void *image_copy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t operation, void *context) {
+static void *image_copy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t operation,
+                        void *context) {
   (void)operation;
   (void)context;
   return memcpy(to, from, bytes);
@@ -59,7 +62,8 @@ static herr_t nothing_to_free(void *context) {
 
 wl_status wl_image_create(const char *path, H5F_libver_t format, size_t metadata, wl_image *image) {
   *image = (wl_image){.file = H5I_INVALID_HID};
-  H5FD_file_image_callbacks_t memory = {image_create, image_copy, image_resize, image_keep, same_place, nothing_to_free, image};
+  H5FD_file_image_callbacks_t memory = {image_create, image_copy,      image_resize, image_keep,
+                                        same_place,   nothing_to_free, image};
   const WL_H5_SCOPED access = wl_h5_access();
   const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fapl_core(access, IMAGE_STEP, false);
@@ -72,9 +76,11 @@ wl_status wl_image_create(const char *path, H5F_libver_t format, size_t metadata
   return WL_OK;
 }
 
-wl_status wl_image_put(const char *path, wl_image *image, hid_t dataset, const void *data, size_t bytes) {
+wl_status wl_image_put(const char *path, wl_image *image, hid_t dataset, const void *data,
+                       size_t bytes) {
   const haddr_t offset = H5Dget_offset(dataset);
-  if (offset == HADDR_UNDEF || H5Dget_storage_size(dataset) != bytes) return wl_h5_fail(WL_ERR_IO, path, "place a dataset");
+  if (offset == HADDR_UNDEF || H5Dget_storage_size(dataset) != bytes)
+    return wl_h5_fail(WL_ERR_IO, path, "place a dataset");
   if (image->n_direct == image->capacity) {
     image->capacity = 2 * image->capacity + 16;
     wl_direct *const more = realloc(image->direct, (size_t)image->capacity * sizeof *more);
@@ -91,7 +97,8 @@ static int by_offset(const void *a, const void *b) {
 }
 
 static wl_status read_length(const char *path, wl_image *image) {
-  if (!image->memory || image->room < END_AT + sizeof image->bytes || image->memory[VERSION_AT] < 2 || image->memory[VERSION_AT] > 3)
+  if (!image->memory || image->room < END_AT + sizeof image->bytes ||
+      image->memory[VERSION_AT] < 2 || image->memory[VERSION_AT] > 3)
     return WL_FAIL(WL_ERR_SOFTWARE, "HDF5 kept the image of '%s' to itself", path);
   memcpy(&image->bytes, image->memory + END_AT, sizeof image->bytes);
   return WL_OK;
@@ -101,7 +108,8 @@ wl_status wl_image_close(const char *path, wl_image *image) {
   const herr_t closed = H5Fclose(image->file);
   image->file = H5I_INVALID_HID;
   WL_TRY_H5(closed, WL_ERR_IO, path, "close the image");
-  if (image->n_direct > 1) qsort(image->direct, (size_t)image->n_direct, sizeof *image->direct, by_offset);
+  if (image->n_direct > 1)
+    qsort(image->direct, (size_t)image->n_direct, sizeof *image->direct, by_offset);
   return read_length(path, image);
 }
 
@@ -128,7 +136,8 @@ static wl_status fill_up(const char *path, wl_image *image, uint64_t end) {
 /* The end of the last stretch that is HDF5's. */
 static uint64_t end_of_own(const wl_image *image) {
   uint64_t end = image->bytes;
-  for (int i = image->n_direct - 1; i >= 0 && image->direct[i].offset + image->direct[i].bytes == end; i--)
+  for (int i = image->n_direct - 1;
+       i >= 0 && image->direct[i].offset + image->direct[i].bytes == end; i--)
     end = image->direct[i].offset;
   return end;
 }

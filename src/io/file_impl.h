@@ -15,8 +15,8 @@ struct wl_file {
 /* Rows of a virtual dataset that lie in another file. `shape` is that of the source; where it is
  * smaller than the virtual one beyond the first dimension, the rest reads as the fill value. */
 typedef struct wl_source {
-  const char *file;  /* relative to the virtual file's folder, borrowed */
-  int64_t at;        /* first row in the virtual dataset */
+  const char *file; /* relative to the virtual file's folder, borrowed */
+  int64_t at;       /* first row in the virtual dataset */
   int64_t shape[WL_MAX_DIMS];
 } wl_source;
 

@@ -14,8 +14,10 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   char *value = NULL;
   WL_TRY(wl_h5_get_text(file->path, file->id, name, &value));
   const bool same = strcmp(value, expected) == 0;
-  const wl_status status = same ? WL_OK : WL_FAIL(WL_ERR_DATA, "'%s' is of %s '%s', not '%s': give another file",
-                                                  file->path, name, value, expected);
+  const wl_status status =
+      same ? WL_OK
+           : WL_FAIL(WL_ERR_DATA, "'%s' is of %s '%s', not '%s': give another file", file->path,
+                     name, value, expected);
   free(value);
   return status;
 }
@@ -25,10 +27,13 @@ static wl_status check_marks(const wl_file *file, const char *kind) {
   WL_TRY(expect_text(file, "format", "warploom"));
   WL_TRY(wl_h5_get_uint64(file->path, file->id, "schema_version", &schema));
   if (schema > WL_SCHEMA_VERSION)
-    return WL_FAIL(WL_ERR_DATA, "'%s' has schema version %llu, this program reads up to %d: use a newer Warploom", file->path,
-                   (unsigned long long)schema, WL_SCHEMA_VERSION);
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "'%s' has schema version %llu, this program reads up to %d: use a newer Warploom",
+        file->path, (unsigned long long)schema, WL_SCHEMA_VERSION);
   WL_TRY(wl_h5_get_uint64(file->path, file->id, "complete", &complete));
-  if (complete != 1) return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: its writing was not finished", file->path);
+  if (complete != 1)
+    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: its writing was not finished", file->path);
   return kind ? expect_text(file, "kind", kind) : WL_OK;
 }
 
@@ -76,22 +81,25 @@ bool wl_file_has(const wl_file *file, const char *name) { return path_exists(fil
 
 static wl_status open_dataset(const wl_file *file, const char *name, hid_t *dataset) {
   *dataset = H5I_INVALID_HID;
-  if (!path_exists(file->id, name)) return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
+  if (!path_exists(file->id, name))
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
   *dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   WL_TRY_H5(*dataset, WL_ERR_DATA, file->path, "open dataset '%s'", name);
   return WL_OK;
 }
 
-static wl_status query_dataset(const wl_file *file, const char *name, hid_t dataset, wl_field *field, bool *half) {
+static wl_status query_dataset(const wl_file *file, const char *name, hid_t dataset,
+                               wl_field *field, bool *half) {
   const WL_H5_SCOPED type = H5Dget_type(dataset);
   const WL_H5_SCOPED space = H5Dget_space(dataset);
   hsize_t size[H5S_MAX_RANK] = {0};
   if (!wl_h5_known_type(type, &field->type, half))
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has a type that Warploom does not write", name, file->path);
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has a type that Warploom does not write",
+                   name, file->path);
   field->ndim = H5Sget_simple_extent_dims(space, size, NULL);
   if (field->ndim < 0 || field->ndim > WL_MAX_DIMS)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has %d dimensions, at most %d are expected", name, file->path,
-                   field->ndim, WL_MAX_DIMS);
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has %d dimensions, at most %d are expected",
+                   name, file->path, field->ndim, WL_MAX_DIMS);
   for (int d = 0; d < field->ndim; d++) field->shape[d] = (int64_t)size[d];
   return WL_OK;
 }
@@ -105,7 +113,8 @@ wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) 
   return query_dataset(file, name, dataset, field, &half);
 }
 
-static void copy_text(const wl_file *file, hid_t dataset, const char *name, char *out, size_t size) {
+static void copy_text(const wl_file *file, hid_t dataset, const char *name, char *out,
+                      size_t size) {
   char *text = NULL;
   if (wl_h5_get_text(file->path, dataset, name, &text) == WL_OK) snprintf(out, size, "%s", text);
   free(text);
@@ -147,7 +156,8 @@ static void print_shape(const wl_field *field, char out[128]) {
   static const char *const types[] = {"float32", "float64", "int64", "uint64", "uint8"};
   int length = snprintf(out, 128, "%s(", types[field->type]);
   for (int d = 0; d < field->ndim; d++)
-    length += snprintf(out + length, 128 - (size_t)length, d ? ", %lld" : "%lld", (long long)field->shape[d]);
+    length += snprintf(out + length, 128 - (size_t)length, d ? ", %lld" : "%lld",
+                       (long long)field->shape[d]);
   snprintf(out + length, 128 - (size_t)length, ")");
 }
 
@@ -158,8 +168,11 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
   if (same) return WL_OK;
   print_shape(stored, have);
   print_shape(wanted, want);
-  return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' is %s, expected %s: the file belongs to another configuration or "
-                              "precision", wanted->name, file->path, have, want);
+  return WL_FAIL(
+      WL_ERR_DATA,
+      "dataset '%s' of '%s' is %s, expected %s: the file belongs to another configuration or "
+      "precision",
+      wanted->name, file->path, have, want);
 }
 
 wl_status wl_file_read(const wl_file *file, wl_field *field) {
@@ -172,25 +185,26 @@ wl_status wl_file_read(const wl_file *file, wl_field *field) {
   WL_TRY(query_dataset(file, field->name, dataset, &stored, &half));
   WL_TRY(match(file, field, &stored));
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
-  WL_TRY_H5(H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA, file->path,
-            "read dataset '%s'", field->name);
+  WL_TRY_H5(H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA,
+            file->path, "read dataset '%s'", field->name);
   return WL_OK;
 }
 
-static wl_status read_stretch(const wl_file *file, const char *name, hid_t dataset, wl_type type, int64_t first,
-                              int64_t count, void *data) {
+static wl_status read_stretch(const wl_file *file, const char *name, hid_t dataset, wl_type type,
+                              int64_t first, int64_t count, void *data) {
   const hsize_t start = (hsize_t)first, size = (hsize_t)count;
   const WL_H5_SCOPED from = H5Dget_space(dataset);
   const WL_H5_SCOPED to = H5Screate_simple(1, &size, NULL);
   const WL_H5_SCOPED memory = wl_h5_type(type, false);
-  WL_TRY_H5(H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &size, NULL), WL_ERR_DATA, file->path,
-            "select a part of '%s'", name);
-  WL_TRY_H5(H5Dread(dataset, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path, "read dataset '%s'", name);
+  WL_TRY_H5(H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &size, NULL), WL_ERR_DATA,
+            file->path, "select a part of '%s'", name);
+  WL_TRY_H5(H5Dread(dataset, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path,
+            "read dataset '%s'", name);
   return WL_OK;
 }
 
-wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first, int64_t count,
-                             void *data) {
+wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
+                             int64_t count, void *data) {
   hid_t opened = H5I_INVALID_HID;
   const wl_status status = open_dataset(file, name, &opened);
   const WL_H5_SCOPED dataset = opened;
@@ -198,10 +212,13 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
   wl_field stored = {0};
   bool half = false;
   WL_TRY(query_dataset(file, name, dataset, &stored, &half));
-  if (stored.ndim != 1 || stored.type != type || first < 0 || count < 0 || first > stored.shape[0] - count)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has no elements [%lld, %lld) of the expected type: the file belongs to "
-                                "another configuration or precision", name, file->path, (long long)first,
-                   (long long)(first + count));
+  if (stored.ndim != 1 || stored.type != type || first < 0 || count < 0 ||
+      first > stored.shape[0] - count)
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "dataset '%s' of '%s' has no elements [%lld, %lld) of the expected type: the file belongs to "
+        "another configuration or precision",
+        name, file->path, (long long)first, (long long)(first + count));
   return count > 0 ? read_stretch(file, name, dataset, type, first, count, data) : WL_OK;
 }
 
@@ -209,7 +226,8 @@ wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t 
   wl_field stored = {0};
   hsize_t whole[WL_MAX_DIMS], start[WL_MAX_DIMS] = {(hsize_t)row}, count[WL_MAX_DIMS];
   WL_TRY(wl_file_query(file, field->name, &stored));
-  WL_CHECK(stored.ndim == field->ndim && field->ndim > 0 && row + stored.shape[0] <= field->shape[0]);
+  WL_CHECK(stored.ndim == field->ndim && field->ndim > 0 &&
+           row + stored.shape[0] <= field->shape[0]);
   if (wl_field_count(&stored) == 0) return WL_OK;
   for (int d = 0; d < field->ndim; d++) {
     whole[d] = (hsize_t)field->shape[d];
@@ -219,10 +237,10 @@ wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t 
   const WL_H5_SCOPED dataset = H5Dopen2(file->id, field->name, H5P_DEFAULT);
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   const WL_H5_SCOPED to = H5Screate_simple(field->ndim, whole, NULL);
-  WL_TRY_H5(H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, count, NULL), WL_ERR_DATA, file->path,
-            "select rows for '%s'", field->name);
-  WL_TRY_H5(H5Dread(dataset, memory, to, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA, file->path, "read dataset '%s'",
-            field->name);
+  WL_TRY_H5(H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, count, NULL), WL_ERR_DATA,
+            file->path, "select rows for '%s'", field->name);
+  WL_TRY_H5(H5Dread(dataset, memory, to, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA,
+            file->path, "read dataset '%s'", field->name);
   return WL_OK;
 }
 
@@ -240,7 +258,9 @@ wl_status wl_file_check_dataset(const wl_file *file, const char *name) {
   WL_TRY(wl_h5_get_uint64(file->path, dataset, "checksum", &expected));
   WL_TRY(wl_h5_checksum(file->path, name, dataset, &found));
   if (found == expected) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: dataset '%s' does not match its checksum; use an older file", file->path, name);
+  return WL_FAIL(WL_ERR_DATA,
+                 "'%s' is damaged: dataset '%s' does not match its checksum; use an older file",
+                 file->path, name);
 }
 
 wl_status wl_file_check_place(const wl_file *file, const wl_stretch *stretch) {
@@ -248,10 +268,12 @@ wl_status wl_file_check_place(const wl_file *file, const wl_stretch *stretch) {
   uint64_t checksum = 0;
   WL_TRY_H5(dataset, WL_ERR_DATA, file->path, "open dataset '%s'", stretch->name);
   WL_TRY(wl_h5_get_uint64(file->path, dataset, "checksum", &checksum));
-  if (H5Dget_offset(dataset) == stretch->offset && H5Dget_storage_size(dataset) == stretch->bytes && checksum == stretch->hash)
+  if (H5Dget_offset(dataset) == stretch->offset && H5Dget_storage_size(dataset) == stretch->bytes &&
+      checksum == stretch->hash)
     return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: dataset '%s' is not where it was put; write the file again", file->path,
-                 stretch->name);
+  return WL_FAIL(WL_ERR_DATA,
+                 "'%s' is damaged: dataset '%s' is not where it was put; write the file again",
+                 file->path, stretch->name);
 }
 
 wl_status wl_file_check_datasets(const wl_file *file) {

@@ -31,12 +31,12 @@ typedef struct writer {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  bool direct;           /* large arrays stay where they are */
+  bool direct; /* large arrays stay where they are */
   wl_image image;
   uint64_t *checksums;   /* [n_items] */
   wl_stretch *stretches; /* the hash of a compressed one is not known before the image is closed */
   int n_stretches, room;
-  wl_piece *pieces;      /* the body */
+  wl_piece *pieces; /* the body */
   int n_pieces;
   uint64_t body_hash;
 } writer;
@@ -85,21 +85,25 @@ static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
 static void set_fill(hid_t creation, wl_type type) {
   const double nan = __builtin_nan("");
   const int64_t minus_one = -1;
-  if (type == WL_FLOAT32 || type == WL_FLOAT64) H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &nan);
+  if (type == WL_FLOAT32 || type == WL_FLOAT64)
+    H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &nan);
   else H5Pset_fill_value(creation, H5T_NATIVE_INT64, &minus_one);
 }
 
-static wl_status map_source(const writer *w, hid_t creation, hid_t space, const wl_item *item, const wl_source *source) {
+static wl_status map_source(const writer *w, hid_t creation, hid_t space, const wl_item *item,
+                            const wl_source *source) {
   hsize_t start[WL_MAX_DIMS] = {(hsize_t)source->at}, count[WL_MAX_DIMS];
   for (int d = 0; d < item->field.ndim; d++) count[d] = (hsize_t)source->shape[d];
   const WL_H5_SCOPED from = H5Screate_simple(item->field.ndim, count, NULL);
   H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL);
-  WL_TRY_H5(H5Pset_virtual(creation, space, source->file, item->field.name, from), WL_ERR_IO, w->path,
-            "map '%s' to '%s'", item->field.name, source->file);
+  WL_TRY_H5(H5Pset_virtual(creation, space, source->file, item->field.name, from), WL_ERR_IO,
+            w->path, "map '%s' to '%s'", item->field.name, source->file);
   return WL_OK;
 }
 
-static size_t stored_bytes(const wl_item *item, size_t element) { return (size_t)wl_field_count(&item->field) * element; }
+static size_t stored_bytes(const wl_item *item, size_t element) {
+  return (size_t)wl_field_count(&item->field) * element;
+}
 
 static bool is_compressed(const wl_item *item, size_t bytes) {
   return item->compression > 0 && item->field.ndim > 0 && bytes >= COMPRESS_FROM;
@@ -108,15 +112,18 @@ static bool is_compressed(const wl_item *item, size_t bytes) {
 /* Whether the file could hold the item's array as it is in memory. */
 static bool is_plain(const wl_item *item) {
   const size_t bytes = stored_bytes(item, wl_type_size(item->field.type));
-  return item->field.data && !item->half && item->n_sources == 0 && bytes >= DIRECT_FROM && !is_compressed(item, bytes);
+  return item->field.data && !item->half && item->n_sources == 0 && bytes >= DIRECT_FROM &&
+         !is_compressed(item, bytes);
 }
 
 static bool stays(const writer *w, const wl_item *item) { return w->direct && is_plain(item); }
 
-static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const wl_item *item, size_t element) {
+static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const wl_item *item,
+                            size_t element) {
   H5Pset_obj_track_times(creation, false);
   if (item->n_sources > 0 || !item->field.data) set_fill(creation, item->field.type);
-  for (int i = 0; i < item->n_sources; i++) WL_TRY(map_source(w, creation, space, item, &item->sources[i]));
+  for (int i = 0; i < item->n_sources; i++)
+    WL_TRY(map_source(w, creation, space, item, &item->sources[i]));
   if (item->n_sources > 0) H5Sselect_all(space);
   else if (is_compressed(item, stored_bytes(item, element))) set_chunks(creation, item, element);
   if (stays(w, item)) {
@@ -137,7 +144,8 @@ static wl_status put_data(writer *w, int i, hid_t dataset, hid_t type, const voi
   const size_t bytes = (size_t)wl_field_count(field) * H5Tget_size(type);
   if (stays(w, &w->items[i])) WL_TRY(wl_image_put(w->path, &w->image, dataset, data, bytes));
   else
-    WL_TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), WL_ERR_IO, w->path, "write dataset '%s'", field->name);
+    WL_TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), WL_ERR_IO, w->path,
+              "write dataset '%s'", field->name);
   w->checksums[i] = XXH3_64bits(data, bytes);
   return wl_h5_put_uint64(w->path, dataset, "checksum", w->checksums[i]);
 }
@@ -167,7 +175,8 @@ static wl_status put_item(writer *w, int i) {
   const WL_H5_SCOPED space = make_space(field);
   const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
   WL_TRY(set_layout(w, creation, space, item, H5Tget_size(type)));
-  const WL_H5_SCOPED dataset = H5Dcreate2(w->image.file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  const WL_H5_SCOPED dataset =
+      H5Dcreate2(w->image.file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   WL_TRY_H5(dataset, WL_ERR_IO, w->path, "create dataset '%s'", field->name);
   WL_TRY(describe_dataset(w, dataset, field));
   if (!field->data) return WL_OK;
@@ -194,9 +203,14 @@ static wl_status put_root(const writer *w) {
   H5get_libversion(&major, &minor, &release);
   snprintf(library, sizeof library, "%u.%u.%u", major, minor, release);
   print_date(date, sizeof date);
-  const wl_attribute own[] = {{"format", "warploom"}, {"kind", w->kind}, {"creator", "Warploom"},
-                              {"version", wl_build_version()}, {"revision", wl_build_revision()},
-                              {"compiler", wl_build_compiler()}, {"hdf5_version", library}, {"date", date}};
+  const wl_attribute own[] = {{"format", "warploom"},
+                              {"kind", w->kind},
+                              {"creator", "Warploom"},
+                              {"version", wl_build_version()},
+                              {"revision", wl_build_revision()},
+                              {"compiler", wl_build_compiler()},
+                              {"hdf5_version", library},
+                              {"date", date}};
   WL_TRY(wl_h5_put_int64(w->path, w->image.file, "schema_version", WL_SCHEMA_VERSION));
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     WL_TRY(wl_h5_put_text(w->path, w->image.file, own[i].name, own[i].value));
@@ -223,9 +237,11 @@ static wl_status locate_chunks(writer *w, const char *name, hid_t dataset) {
   hsize_t chunks = 0, bytes = 0, corner[WL_MAX_DIMS];
   unsigned mask = 0;
   haddr_t at = 0;
-  WL_TRY_H5(H5Dget_num_chunks(dataset, space, &chunks), WL_ERR_IO, w->path, "count the chunks of '%s'", name);
+  WL_TRY_H5(H5Dget_num_chunks(dataset, space, &chunks), WL_ERR_IO, w->path,
+            "count the chunks of '%s'", name);
   for (hsize_t i = 0; i < chunks; i++) {
-    WL_TRY_H5(H5Dget_chunk_info(dataset, space, i, corner, &mask, &at, &bytes), WL_ERR_IO, w->path, "locate a chunk of '%s'", name);
+    WL_TRY_H5(H5Dget_chunk_info(dataset, space, i, corner, &mask, &at, &bytes), WL_ERR_IO, w->path,
+              "locate a chunk of '%s'", name);
     WL_TRY(add_stretch(w, (wl_stretch){.name = name, .offset = at, .bytes = bytes}));
   }
   return WL_OK;
@@ -240,7 +256,8 @@ static wl_status locate(writer *w, int i) {
   const haddr_t offset = layout == H5D_CONTIGUOUS ? H5Dget_offset(dataset) : HADDR_UNDEF;
   if (layout == H5D_CHUNKED) return locate_chunks(w, name, dataset);
   if (offset == HADDR_UNDEF) return WL_OK; /* empty, or virtual */
-  return add_stretch(w, (wl_stretch){name, offset, H5Dget_storage_size(dataset), w->checksums[i], true});
+  return add_stretch(
+      w, (wl_stretch){name, offset, H5Dget_storage_size(dataset), w->checksums[i], true});
 }
 
 static void hash_chunks(writer *w) {
@@ -254,24 +271,30 @@ static void hash_chunks(writer *w) {
 
 static wl_status fill_file(writer *w) {
   for (int i = 0; i < w->n_items; i++) WL_TRY(put_item(w, i));
-  for (int i = 0; i < w->n_items; i++) WL_TRY(wl_dimensions_name(w->path, w->image.file, &w->items[i].field));
+  for (int i = 0; i < w->n_items; i++)
+    WL_TRY(wl_dimensions_name(w->path, w->image.file, &w->items[i].field));
   WL_TRY(put_root(w));
-  WL_TRY(wl_h5_put_uint64(w->path, w->image.file, "complete", 1)); /* last: all that it vouches for is there */
+  WL_TRY(wl_h5_put_uint64(w->path, w->image.file, "complete",
+                          1)); /* last: all that it vouches for is there */
   /* places of chunks are known after a flush, which would claim memory for arrays that stay where they are */
-  if (!w->direct) WL_TRY_H5(H5Fflush(w->image.file, H5F_SCOPE_GLOBAL), WL_ERR_IO, w->path, "build the image");
+  if (!w->direct)
+    WL_TRY_H5(H5Fflush(w->image.file, H5F_SCOPE_GLOBAL), WL_ERR_IO, w->path, "build the image");
   for (int i = 0; i < w->n_items; i++) WL_TRY(locate(w, i));
   return WL_OK;
 }
 
 /* Virtual datasets need the format of HDF5 1.10, whose index of chunks is small and has checksums.
  * Everything else keeps that of 1.8, which more readers know. */
-static bool needs_new_format(const wl_item *item) { return item->n_sources > 0 || item->compression > 0; }
+static bool needs_new_format(const wl_item *item) {
+  return item->n_sources > 0 || item->compression > 0;
+}
 
 static wl_status build_body(writer *w) {
   size_t direct = 0;
   bool new_format = false;
   for (int i = 0; i < w->n_items; i++) {
-    if (is_plain(&w->items[i])) direct += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
+    if (is_plain(&w->items[i]))
+      direct += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
     new_format = new_format || needs_new_format(&w->items[i]);
   }
   w->direct = direct >= DIRECT_FILE && !new_format;
@@ -289,7 +312,8 @@ static wl_status hash_body(void *data) {
   XXH3_state_t *const state = XXH3_createState();
   if (!state) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", w->path);
   XXH3_64bits_reset(state);
-  for (int i = 0; i < w->n_pieces; i++) XXH3_64bits_update(state, w->pieces[i].data, w->pieces[i].bytes);
+  for (int i = 0; i < w->n_pieces; i++)
+    XXH3_64bits_update(state, w->pieces[i].data, w->pieces[i].bytes);
   w->body_hash = XXH3_64bits_digest(state);
   XXH3_freeState(state);
   return WL_OK;
@@ -327,7 +351,9 @@ static wl_status write_sealed(writer *w, wl_atomic_file *file) {
   wl_status status = wl_atomic_append(file, w->pieces, w->n_pieces);
   const wl_status hashed = wl_aside_wait(&hashing);
   if (status == WL_OK) status = hashed;
-  if (status == WL_OK) status = wl_seal_make(w->image.bytes, w->body_hash, w->stretches, w->n_stretches, &seal, &seal_bytes);
+  if (status == WL_OK)
+    status = wl_seal_make(w->image.bytes, w->body_hash, w->stretches, w->n_stretches, &seal,
+                          &seal_bytes);
   const wl_piece piece = {seal, seal_bytes};
   if (status == WL_OK) status = wl_atomic_append(file, &piece, 1);
   free(seal);
@@ -345,8 +371,13 @@ static wl_status write_file(writer *w) {
 
 wl_status wl_items_write(const char *path, const char *kind, const wl_item *items, int n_items,
                          const wl_attribute *attributes, int n_attributes) {
-  writer w = {.path = path, .kind = kind, .items = items, .n_items = n_items, .attributes = attributes,
-              .n_attributes = n_attributes, .image = {.file = H5I_INVALID_HID}};
+  writer w = {.path = path,
+              .kind = kind,
+              .items = items,
+              .n_items = n_items,
+              .attributes = attributes,
+              .n_attributes = n_attributes,
+              .image = {.file = H5I_INVALID_HID}};
   wl_h5_quiet();
   const wl_status status = write_file(&w);
   wl_image_free(&w.image);

@@ -14,7 +14,6 @@
 
 enum { TEXT = 1024, NAME = 512 };
 
-
 void wl_h5_release(const hid_t *id) {
   if (*id > 0) H5Idec_ref(*id);
 }
@@ -93,7 +92,8 @@ wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const
   return WL_OK;
 }
 
-static wl_status put_number(const char *path, hid_t object, const char *name, hid_t stored, hid_t memory, const void *value) {
+static wl_status put_number(const char *path, hid_t object, const char *name, hid_t stored,
+                            hid_t memory, const void *value) {
   const WL_H5_SCOPED space = H5Screate(H5S_SCALAR);
   const WL_H5_SCOPED attribute = H5Acreate2(object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
   WL_TRY_H5(attribute, WL_ERR_IO, path, "create attribute '%s'", name);
@@ -111,7 +111,8 @@ wl_status wl_h5_put_int64(const char *path, hid_t object, const char *name, int6
 
 wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value) {
   *value = NULL;
-  if (H5Aexists(object, name) <= 0) return WL_FAIL(WL_ERR_DATA, "'%s' has no attribute '%s'", path, name);
+  if (H5Aexists(object, name) <= 0)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no attribute '%s'", path, name);
   const WL_H5_SCOPED attribute = H5Aopen(object, name, H5P_DEFAULT);
   const WL_H5_SCOPED type = H5Aget_type(attribute);
   if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0)
@@ -128,9 +129,11 @@ wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char 
 }
 
 wl_status wl_h5_get_uint64(const char *path, hid_t object, const char *name, uint64_t *value) {
-  if (H5Aexists(object, name) <= 0) return WL_FAIL(WL_ERR_DATA, "'%s' has no attribute '%s'", path, name);
+  if (H5Aexists(object, name) <= 0)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no attribute '%s'", path, name);
   const WL_H5_SCOPED attribute = H5Aopen(object, name, H5P_DEFAULT);
-  WL_TRY_H5(H5Aread(attribute, H5T_NATIVE_UINT64, value), WL_ERR_DATA, path, "read attribute '%s'", name);
+  WL_TRY_H5(H5Aread(attribute, H5T_NATIVE_UINT64, value), WL_ERR_DATA, path, "read attribute '%s'",
+            name);
   return WL_OK;
 }
 
@@ -151,7 +154,10 @@ bool wl_h5_is_bare_scale(hid_t dataset) {
          strncmp(name, WL_BARE_SCALE, sizeof WL_BARE_SCALE - 1) == 0;
 }
 
-typedef struct name_list { char **names; int count, room; } name_list;
+typedef struct name_list {
+  char **names;
+  int count, room;
+} name_list;
 
 static wl_status add_name(const char *path, name_list *list, const char *name) {
   if (list->count == list->room) {
@@ -161,20 +167,23 @@ static wl_status add_name(const char *path, name_list *list, const char *name) {
     list->names = more;
   }
   list->names[list->count] = strdup(name);
-  if (!list->names[list->count]) return WL_FAIL(WL_ERR_OS, "out of memory while listing '%s'", path);
+  if (!list->names[list->count])
+    return WL_FAIL(WL_ERR_OS, "out of memory while listing '%s'", path);
   list->count++;
   return WL_OK;
 }
 
 static wl_status list_group(const char *path, hid_t group, const char *prefix, name_list *list);
 
-static wl_status list_member(const char *path, hid_t group, const char *name, const char *prefix, name_list *list) {
+static wl_status list_member(const char *path, hid_t group, const char *name, const char *prefix,
+                             name_list *list) {
   char full[NAME];
   if (snprintf(full, sizeof full, "%s%s", prefix, name) >= NAME - 1)
     return WL_FAIL(WL_ERR_DATA, "'%s' has a name of more than %d characters: %s", path, NAME, full);
   const WL_H5_SCOPED object = H5Oopen(group, name, H5P_DEFAULT);
   WL_TRY_H5(object, WL_ERR_DATA, path, "open '%s'", full);
-  if (H5Iget_type(object) == H5I_DATASET) return wl_h5_is_bare_scale(object) ? WL_OK : add_name(path, list, full);
+  if (H5Iget_type(object) == H5I_DATASET)
+    return wl_h5_is_bare_scale(object) ? WL_OK : add_name(path, list, full);
   if (H5Iget_type(object) != H5I_GROUP) return WL_OK;
   strcat(full, "/");
   return list_group(path, object, full, list);
@@ -185,8 +194,10 @@ static wl_status list_group(const char *path, hid_t group, const char *prefix, n
   WL_TRY_H5(H5Gget_info(group, &info), WL_ERR_DATA, path, "list group '%s'", prefix);
   for (hsize_t i = 0; i < info.nlinks; i++) {
     char name[NAME];
-    const ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-    if (length < 0 || length >= NAME) return wl_h5_fail(WL_ERR_DATA, path, "list group '%s'", prefix);
+    const ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name,
+                                              sizeof name, H5P_DEFAULT);
+    if (length < 0 || length >= NAME)
+      return wl_h5_fail(WL_ERR_DATA, path, "list group '%s'", prefix);
     WL_TRY(list_member(path, group, name, prefix, list));
   }
   return WL_OK;
@@ -211,7 +222,9 @@ wl_status wl_h5_checksum(const char *path, const char *name, hid_t dataset, uint
   if (count < 0) return wl_h5_fail(WL_ERR_DATA, path, "read dataset '%s'", name);
   const size_t bytes = (size_t)count * H5Tget_size(type);
   char *const data = malloc(bytes + 1);
-  if (!data) return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted for dataset '%s' of '%s'", bytes, name, path);
+  if (!data)
+    return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted for dataset '%s' of '%s'", bytes,
+                   name, path);
   const herr_t read = H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
   *checksum = XXH3_64bits(data, bytes);
   free(data);

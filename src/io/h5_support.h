@@ -7,7 +7,8 @@
 
 #include "base/field.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "checksums are those of little-endian data");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "checksums are those of little-endian data");
 
 enum { WL_SCHEMA_VERSION = 1 };
 
@@ -26,10 +27,11 @@ void wl_h5_unlock(void);
 /* HDF5 keeps its errors for us and prints none. Call at each entry from outside. */
 void wl_h5_quiet(void);
 /* WL_FAIL with HDF5's own description behind ours: "cannot write dataset 'x' of 'file': ...". */
-wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
-#define WL_TRY_H5(call, code, path, ...)                                   \
-  do {                                                                     \
-    if ((call) < 0) return wl_h5_fail((code), (path), __VA_ARGS__);        \
+wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define WL_TRY_H5(call, code, path, ...)                            \
+  do {                                                              \
+    if ((call) < 0) return wl_h5_fail((code), (path), __VA_ARGS__); \
   } while (0)
 
 /* The stored type; the caller releases it. `half`: IEEE binary16 for the floats. */

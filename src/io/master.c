@@ -39,7 +39,8 @@ static void fit_item(master *m, const wl_field *field, bool half) {
 
 static void fit_items(master *m) {
   for (int s = 0; s < m->list->count; s++)
-    for (int i = 0; i < m->list->at[s].n_fields; i++) fit_item(m, &m->list->at[s].fields[i], m->list->at[s].half[i]);
+    for (int i = 0; i < m->list->at[s].n_fields; i++)
+      fit_item(m, &m->list->at[s].fields[i], m->list->at[s].half[i]);
 }
 
 static void map_segment(master *m, int number, int64_t record, int64_t metric) {
@@ -48,8 +49,10 @@ static void map_segment(master *m, int number, int64_t record, int64_t metric) {
     const wl_field *const field = &s->fields[i];
     if (wl_field_count(field) == 0) continue;
     const int at = find_item(m, field->name);
-    wl_source *const source = m->sources + (size_t)at * (size_t)m->list->count + m->items[at].n_sources++;
-    *source = (wl_source){.file = m->files[number], .at = wl_is_metric(field->name) ? metric : record};
+    wl_source *const source =
+        m->sources + (size_t)at * (size_t)m->list->count + m->items[at].n_sources++;
+    *source =
+        (wl_source){.file = m->files[number], .at = wl_is_metric(field->name) ? metric : record};
     memcpy(source->shape, field->shape, sizeof source->shape);
   }
 }
@@ -70,7 +73,8 @@ static void map_segments(master *m) {
   }
 }
 
-static wl_status write(const char *run, master *m, const wl_field *index, const wl_attribute *attributes, int n_attributes) {
+static wl_status write(const char *run, master *m, const wl_field *index,
+                       const wl_attribute *attributes, int n_attributes) {
   char path[WL_PATH_MAX];
   int64_t most = 1;
   for (int i = 0; i < m->list->count; i++) most += m->list->at[i].n_fields;
@@ -84,8 +88,8 @@ static wl_status write(const char *run, master *m, const wl_field *index, const 
   return wl_items_write(path, "trajectory", m->items, m->n_items, attributes, n_attributes);
 }
 
-wl_status wl_master_write(const char *run, const wl_segment_list *list, const wl_field *index, const wl_attribute *attributes,
-                          int n_attributes) {
+wl_status wl_master_write(const char *run, const wl_segment_list *list, const wl_field *index,
+                          const wl_attribute *attributes, int n_attributes) {
   master m = {.list = list};
   const wl_status status = write(run, &m, index, attributes, n_attributes);
   wl_free(m.items);

@@ -22,8 +22,9 @@ struct wl_run_directory {
 
 /* What belongs to a run, in the order in which it is moved aside: checkpoints first, so that an
  * interrupted move leaves nothing that a later resume would take for the new run's. */
-static const char *const parts[] = {"checkpoints", "trajectory.h5", "trajectory", "metrics.jsonl", "config.yaml",
-                                    "optimizer.h5", "evaluation.h5", NULL};
+static const char *const parts[] = {
+    "checkpoints", "trajectory.h5", "trajectory",    "metrics.jsonl",
+    "config.yaml", "optimizer.h5",  "evaluation.h5", NULL};
 
 /* ---- making ---- */
 
@@ -31,7 +32,9 @@ static wl_status make_folder(const char *path) {
   struct stat there;
   if (mkdir(path, 0777) == 0 || errno == EEXIST) {
     if (stat(path, &there) == 0 && S_ISDIR(there.st_mode)) return WL_OK;
-    return WL_FAIL(WL_ERR_CANNOT_CREATE, "cannot create the folder '%s': a file has that name; choose another output", path);
+    return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                   "cannot create the folder '%s': a file has that name; choose another output",
+                   path);
   }
   return wl_os_fail("create the folder", path, errno);
 }
@@ -40,7 +43,8 @@ static wl_status make_folder(const char *path) {
 static wl_status make_folders(const char *path) {
   char part[WL_PATH_MAX];
   if (path[0] == '\0' || strlen(path) >= WL_PATH_MAX)
-    return WL_FAIL(WL_ERR_CONFIG, "the output folder's name is empty or longer than %d bytes", WL_PATH_MAX - 1);
+    return WL_FAIL(WL_ERR_CONFIG, "the output folder's name is empty or longer than %d bytes",
+                   WL_PATH_MAX - 1);
   for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
     snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
     WL_TRY(make_folder(part));
@@ -54,8 +58,10 @@ static wl_status say_held(const char *path, int fd) {
   char holder[128] = "";
   const ssize_t got = pread(fd, holder, sizeof holder - 1, 0);
   holder[got > 0 ? strcspn(holder, "\n") : 0] = '\0';
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "'%s' is in use by another training (%s): wait for it, or choose another output folder",
-                 path, holder[0] ? holder : "unknown process");
+  return WL_FAIL(
+      WL_ERR_CANNOT_CREATE,
+      "'%s' is in use by another training (%s): wait for it, or choose another output folder", path,
+      holder[0] ? holder : "unknown process");
 }
 
 static void sign_lock(int fd) {
@@ -67,7 +73,9 @@ static void sign_lock(int fd) {
 }
 
 /* Some file systems have no locks: two trainings in one folder are not noticed there. */
-static bool locks_are_unsupported(int error) { return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL; }
+static bool locks_are_unsupported(int error) {
+  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
+}
 
 static wl_status lock(wl_run_directory *d) {
   char path[WL_PATH_MAX];
@@ -77,12 +85,14 @@ static wl_status lock(wl_run_directory *d) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     if (!locks_are_unsupported(error)) {
-      const wl_status status = error == EWOULDBLOCK ? say_held(d->path, fd) : wl_os_fail("lock", path, error);
+      const wl_status status =
+          error == EWOULDBLOCK ? say_held(d->path, fd) : wl_os_fail("lock", path, error);
       close(fd);
       return status;
     }
-    wl_log_warning("'%s' is on a file system without locks (%s): take care to run one training in it at a time", d->path,
-                   strerror(error));
+    wl_log_warning(
+        "'%s' is on a file system without locks (%s): take care to run one training in it at a time",
+        d->path, strerror(error));
   }
   sign_lock(fd);
   d->lock = fd;
@@ -106,7 +116,8 @@ static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]
     if (mkdir(path, 0777) == 0) return WL_OK;
     if (errno != EEXIST) return wl_os_fail("create the folder", path, errno);
   }
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "'%s' holds too many earlier runs: choose another output folder", d->path);
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "'%s' holds too many earlier runs: choose another output folder", d->path);
 }
 
 static wl_status move_aside(const wl_run_directory *d) {
@@ -119,7 +130,8 @@ static wl_status move_aside(const wl_run_directory *d) {
     if (rename(from, to) != 0) return wl_os_fail("move aside", from, errno);
   }
   if (previous[0] != '\0')
-    wl_log_info("'%s' held a run already, which is now in '%s'; --resume continues a run instead", d->path, previous);
+    wl_log_info("'%s' held a run already, which is now in '%s'; --resume continues a run instead",
+                d->path, previous);
   return WL_OK;
 }
 
@@ -138,8 +150,9 @@ wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory 
   WL_TRY(WL_NEW(d, 1));
   d->lock = -1;
   snprintf(d->path, sizeof d->path, "%s", path);
-  const wl_status status = strlen(path) < WL_PATH_MAX ? open_directory(d, resume)
-                                                      : WL_FAIL(WL_ERR_CONFIG, "the output folder's name is too long");
+  const wl_status status = strlen(path) < WL_PATH_MAX
+                               ? open_directory(d, resume)
+                               : WL_FAIL(WL_ERR_CONFIG, "the output folder's name is too long");
   if (status != WL_OK) wl_run_directory_close(&d);
   *out = d;
   return status;

@@ -16,14 +16,22 @@
 #define HEADING "\nwarploom seal 1\n"
 
 /* "end " and three numbers, then the last number and a newline. */
-enum { HEX = 16, END_COVERED = 4 + 3 * (HEX + 1), END_BYTES = END_COVERED + HEX + 1, BUFFER = 1 << 20, NAMES = 1024 };
+enum {
+  HEX = 16,
+  END_COVERED = 4 + 3 * (HEX + 1),
+  END_BYTES = END_COVERED + HEX + 1,
+  BUFFER = 1 << 20,
+  NAMES = 1024
+};
 
 /* The numbers of the end line. */
-typedef struct seal_end { uint64_t body_bytes, body_hash, lines_bytes, lines_hash; } seal_end;
+typedef struct seal_end {
+  uint64_t body_bytes, body_hash, lines_bytes, lines_hash;
+} seal_end;
 
 static void print_end(char out[END_BYTES + 1], const seal_end *end) {
-  snprintf(out, END_BYTES + 1, "end %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", end->body_bytes,
-           end->body_hash, end->lines_bytes, end->lines_hash);
+  snprintf(out, END_BYTES + 1, "end %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n",
+           end->body_bytes, end->body_hash, end->lines_bytes, end->lines_hash);
 }
 
 /* ---- making ---- */
@@ -31,12 +39,12 @@ static void print_end(char out[END_BYTES + 1], const seal_end *end) {
 static void print_lines(FILE *out, const wl_stretch *stretches, int count) {
   fputs(HEADING, out);
   for (int i = 0; i < count; i++)
-    fprintf(out, "%" PRIu64 " %" PRIu64 " %016" PRIx64 " %s\n", stretches[i].offset, stretches[i].bytes, stretches[i].hash,
-            stretches[i].name);
+    fprintf(out, "%" PRIu64 " %" PRIu64 " %016" PRIx64 " %s\n", stretches[i].offset,
+            stretches[i].bytes, stretches[i].hash, stretches[i].name);
 }
 
-wl_status wl_seal_make(uint64_t body_bytes, uint64_t body_hash, const wl_stretch *stretches, int count, char **text,
-                       size_t *text_bytes) {
+wl_status wl_seal_make(uint64_t body_bytes, uint64_t body_hash, const wl_stretch *stretches,
+                       int count, char **text, size_t *text_bytes) {
   FILE *const out = open_memstream(text, text_bytes);
   if (!out) return WL_FAIL(WL_ERR_OS, "out of memory for the seal of a file");
   print_lines(out, stretches, count);
@@ -59,7 +67,8 @@ wl_status wl_seal_make(uint64_t body_bytes, uint64_t body_hash, const wl_stretch
 /* ---- checking ---- */
 
 static wl_status damaged(const char *path, const char *what) {
-  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: %s; use an older file or write it again", path, what);
+  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: %s; use an older file or write it again", path,
+                 what);
 }
 
 static wl_status read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes) {
@@ -76,10 +85,12 @@ static wl_status read_at(int fd, const char *path, uint64_t offset, void *data, 
   return WL_OK;
 }
 
-static wl_status hash_stretch(int fd, const char *path, uint64_t offset, uint64_t bytes, uint64_t *hash) {
+static wl_status hash_stretch(int fd, const char *path, uint64_t offset, uint64_t bytes,
+                              uint64_t *hash) {
   XXH3_state_t *const state = XXH3_createState();
   unsigned char *const buffer = malloc(BUFFER);
-  wl_status status = state && buffer ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", path);
+  wl_status status =
+      state && buffer ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", path);
   if (status == WL_OK) XXH3_64bits_reset(state);
   while (status == WL_OK && bytes > 0) {
     const size_t part = bytes < BUFFER ? (size_t)bytes : BUFFER;
@@ -96,14 +107,20 @@ static wl_status hash_stretch(int fd, const char *path, uint64_t offset, uint64_
 
 static wl_status read_end(int fd, const char *path, uint64_t size, seal_end *end) {
   char line[END_BYTES + 1] = "", again[END_BYTES + 1];
-  if (size < END_BYTES) return damaged(path, "it is too short: its writing was not finished, or it is no Warploom file");
+  if (size < END_BYTES)
+    return damaged(path,
+                   "it is too short: its writing was not finished, or it is no Warploom file");
   WL_TRY(read_at(fd, path, size - END_BYTES, line, END_BYTES));
-  const int numbers = sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->body_bytes,
-                             &end->body_hash, &end->lines_bytes, &end->lines_hash);
+  const int numbers =
+      sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->body_bytes,
+             &end->body_hash, &end->lines_bytes, &end->lines_hash);
   if (numbers == 4) print_end(again, end);
   if (numbers != 4 || memcmp(line, again, END_BYTES) != 0)
-    return damaged(path, "the seal at its end is missing: it is truncated, was changed by another program, or is no Warploom file");
-  if (end->body_bytes > size || end->lines_bytes > size || end->body_bytes + end->lines_bytes + END_BYTES != size)
+    return damaged(
+        path,
+        "the seal at its end is missing: it is truncated, was changed by another program, or is no Warploom file");
+  if (end->body_bytes > size || end->lines_bytes > size ||
+      end->body_bytes + end->lines_bytes + END_BYTES != size)
     return damaged(path, "its length is not that of its seal");
   return WL_OK;
 }
@@ -112,13 +129,16 @@ static wl_status read_end(int fd, const char *path, uint64_t size, seal_end *end
 static wl_status check_line(int fd, const char *path, const char *line, char names[NAMES]) {
   uint64_t offset = 0, bytes = 0, expected = 0, hash = 0;
   int at = 0;
-  if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %n", &offset, &bytes, &expected, &at) != 3) return WL_OK;
+  if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %n", &offset, &bytes, &expected, &at) != 3)
+    return WL_OK;
   WL_TRY(hash_stretch(fd, path, offset, bytes, &hash));
   char quoted[160];
   snprintf(quoted, sizeof quoted, "'%.150s'", line + at);
   const size_t length = strlen(names);
-  if (hash == expected || strstr(names, quoted)) return WL_OK; /* a compressed dataset has several lines */
-  if (length + sizeof quoted + 2 < NAMES) sprintf(names + length, "%s%s", length > 0 ? ", " : "", quoted);
+  if (hash == expected || strstr(names, quoted))
+    return WL_OK; /* a compressed dataset has several lines */
+  if (length + sizeof quoted + 2 < NAMES)
+    sprintf(names + length, "%s%s", length > 0 ? ", " : "", quoted);
   return WL_OK;
 }
 
@@ -134,7 +154,8 @@ static wl_status name_damage(int fd, const char *path, char *lines) {
 
 static wl_status check_body(int fd, const char *path, const seal_end *end, char *lines) {
   WL_TRY(read_at(fd, path, end->body_bytes, lines, end->lines_bytes + END_COVERED));
-  if (XXH3_64bits(lines, end->lines_bytes + END_COVERED) != end->lines_hash) return damaged(path, "its seal has changed");
+  if (XXH3_64bits(lines, end->lines_bytes + END_COVERED) != end->lines_hash)
+    return damaged(path, "its seal has changed");
   lines[end->lines_bytes] = '\0';
   uint64_t hash = 0;
   WL_TRY(hash_stretch(fd, path, 0, end->body_bytes, &hash));
@@ -156,7 +177,8 @@ static wl_status check_open_file(int fd, const char *path) {
 wl_status wl_seal_check(const char *path) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
-    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s", path, strerror(errno));
+    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s",
+                   path, strerror(errno));
   const wl_status status = check_open_file(fd, path);
   close(fd);
   return status;

@@ -21,8 +21,8 @@ typedef struct wl_stretch {
 } wl_stretch;
 
 /* The seal of a file whose body has this length and XXH3; *text is malloc'ed. */
-wl_status wl_seal_make(uint64_t body_bytes, uint64_t body_hash, const wl_stretch *stretches, int count, char **text,
-                       size_t *text_bytes);
+wl_status wl_seal_make(uint64_t body_bytes, uint64_t body_hash, const wl_stretch *stretches,
+                       int count, char **text, size_t *text_bytes);
 /* WL_OK when every byte is as it was written. WL_ERR_NO_INPUT, WL_ERR_DATA (names the datasets). */
 wl_status wl_seal_check(const char *path);
 

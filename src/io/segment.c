@@ -129,7 +129,8 @@ static int64_t last_of(const wl_item *items, int n_items, const char *name) {
 }
 
 /* A description of what the items hold. */
-static wl_status describe(const wl_segment *identity, const wl_item *items, int n_items, wl_segment *out) {
+static wl_status describe(const wl_segment *identity, const wl_item *items, int n_items,
+                          wl_segment *out) {
   *out = *identity;
   out->n_fields = 0;
   out->fields = NULL;
@@ -148,18 +149,21 @@ static wl_status describe(const wl_segment *identity, const wl_item *items, int 
   return WL_OK;
 }
 
-static wl_status write_items(const char *folder, const wl_segment *identity, const wl_item *items, int n_items) {
+static wl_status write_items(const char *folder, const wl_segment *identity, const wl_item *items,
+                             int n_items) {
   char name[WL_SEGMENT_NAME], path[WL_PATH_MAX], text[4][24];
   const int64_t numbers[4] = {identity->number, identity->from, identity->to, identity->level};
   for (int i = 0; i < 4; i++) snprintf(text[i], sizeof text[i], "%lld", (long long)numbers[i]);
-  const wl_attribute attributes[4] = {{"number", text[0]}, {"stands_from", text[1]}, {"stands_to", text[2]}, {"level", text[3]}};
+  const wl_attribute attributes[4] = {
+      {"number", text[0]}, {"stands_from", text[1]}, {"stands_to", text[2]}, {"level", text[3]}};
   wl_segment_name(identity->number, name);
   WL_TRY(wl_join(path, folder, name));
   return wl_items_write(path, "trajectory segment", items, n_items, attributes, 4);
 }
 
-wl_status wl_segment_write(const char *folder, const wl_segment *identity, const wl_table *records, const wl_table *metrics,
-                           const wl_field *index, int compression, wl_segment *out) {
+wl_status wl_segment_write(const char *folder, const wl_segment *identity, const wl_table *records,
+                           const wl_table *metrics, const wl_field *index, int compression,
+                           wl_segment *out) {
   wl_item *items = NULL;
   int n = 0;
   *out = (wl_segment){0};
@@ -193,7 +197,8 @@ static wl_status fit_column(wl_table *table, const wl_field *field, bool half) {
 
 static wl_status fit_tables(const wl_segment *s, wl_table *records, wl_table *metrics) {
   for (int i = 0; i < s->n_fields; i++)
-    WL_TRY(fit_column(wl_is_metric(s->fields[i].name) ? metrics : records, &s->fields[i], s->half[i]));
+    WL_TRY(
+        fit_column(wl_is_metric(s->fields[i].name) ? metrics : records, &s->fields[i], s->half[i]));
   return WL_OK;
 }
 
@@ -206,8 +211,8 @@ static wl_status load_columns(const wl_file *file, const wl_table *table, int64_
   return WL_OK;
 }
 
-static wl_status load_one(const char *folder, const wl_segment *s, const wl_table *records, int64_t record,
-                          const wl_table *metrics, int64_t metric) {
+static wl_status load_one(const char *folder, const wl_segment *s, const wl_table *records,
+                          int64_t record, const wl_table *metrics, int64_t metric) {
   char name[WL_SEGMENT_NAME], path[WL_PATH_MAX];
   wl_file *file = NULL;
   wl_segment_name(s->number, name);
@@ -219,8 +224,8 @@ static wl_status load_one(const char *folder, const wl_segment *s, const wl_tabl
   return status;
 }
 
-wl_status wl_segment_load(const char *folder, const wl_segment_list *list, int first, int count, wl_table *records,
-                          wl_table *metrics) {
+wl_status wl_segment_load(const char *folder, const wl_segment_list *list, int first, int count,
+                          wl_table *records, wl_table *metrics) {
   int64_t n_records = 0, n_metrics = 0, record = 0, metric = 0;
   for (int i = first; i < first + count; i++) {
     WL_TRY(fit_tables(&list->at[i], records, metrics));
@@ -275,7 +280,8 @@ static void keep_live(const char *folder, bool remove, wl_segment_list *list) {
   free(gone);
 }
 
-static wl_status read_all(const char *folder, char *const *names, int count, wl_segment_list *list) {
+static wl_status read_all(const char *folder, char *const *names, int count,
+                          wl_segment_list *list) {
   for (int i = 0; i < count; i++) {
     wl_segment segment;
     const wl_status status = wl_segment_read(folder, names[i], &segment);
@@ -289,7 +295,8 @@ static wl_status read_all(const char *folder, char *const *names, int count, wl_
   return WL_OK;
 }
 
-wl_status wl_segment_scan(const char *folder, bool remove, wl_segment_list *list, int64_t *highest) {
+wl_status wl_segment_scan(const char *folder, bool remove, wl_segment_list *list,
+                          int64_t *highest) {
   char **names = NULL;
   int count = 0;
   *list = (wl_segment_list){0};

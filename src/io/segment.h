@@ -12,12 +12,12 @@ enum { WL_SEGMENT_NAME = 32 };
 
 typedef struct wl_segment {
   int64_t number, from, to;
-  int level;            /* 0 as written, n + 1 when merged from level n */
-  int64_t records, metrics; /* rows */
+  int level;                        /* 0 as written, n + 1 when merged from level n */
+  int64_t records, metrics;         /* rows */
   int64_t last_record, last_metric; /* meta-step of the last row of each, -1 without rows */
-  int64_t bytes;        /* of all data in memory */
-  wl_field *fields;     /* [n_fields] what it holds, data NULL */
-  bool *half;           /* [n_fields] */
+  int64_t bytes;                    /* of all data in memory */
+  wl_field *fields;                 /* [n_fields] what it holds, data NULL */
+  bool *half;                       /* [n_fields] */
   int n_fields;
 } wl_segment;
 
@@ -35,11 +35,12 @@ void wl_segment_list_clear(wl_segment_list *list);
 /* Reads what a segment file holds, after checking every byte of it. */
 wl_status wl_segment_read(const char *folder, const char *name, wl_segment *out);
 /* Writes two tables as a segment; `identity` gives number, from, to, level. *out describes it. */
-wl_status wl_segment_write(const char *folder, const wl_segment *identity, const wl_table *records, const wl_table *metrics,
-                           const wl_field *index, int compression, wl_segment *out);
+wl_status wl_segment_write(const char *folder, const wl_segment *identity, const wl_table *records,
+                           const wl_table *metrics, const wl_field *index, int compression,
+                           wl_segment *out);
 /* Reads segments [first, first + count) of the list into empty tables, row after row. */
-wl_status wl_segment_load(const char *folder, const wl_segment_list *list, int first, int count, wl_table *records,
-                          wl_table *metrics);
+wl_status wl_segment_load(const char *folder, const wl_segment_list *list, int first, int count,
+                          wl_table *records, wl_table *metrics);
 
 /* All live segments of a folder, damaged ones left out with a warning; superseded files are removed
  * when `remove`. *highest is the highest number seen. */
@@ -51,8 +52,8 @@ wl_status wl_segment_list_append(wl_segment_list *list, const wl_segment *segmen
 bool wl_is_metric(const char *name);
 
 /* Renews RUN/trajectory.h5 over the live segments. */
-wl_status wl_master_write(const char *run, const wl_segment_list *list, const wl_field *index, const wl_attribute *attributes,
-                          int n_attributes);
+wl_status wl_master_write(const char *run, const wl_segment_list *list, const wl_field *index,
+                          const wl_attribute *attributes, int n_attributes);
 
 #define WL_TRAJECTORY_FOLDER "trajectory"
 #define WL_TRAJECTORY_MASTER "trajectory.h5"

@@ -28,13 +28,15 @@ wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half) 
 }
 
 wl_status wl_table_like(wl_table *table, const wl_table *like) {
-  for (int i = 0; i < like->count; i++) WL_TRY(wl_table_add_column(table, &like->columns[i].field, like->columns[i].half));
+  for (int i = 0; i < like->count; i++)
+    WL_TRY(wl_table_add_column(table, &like->columns[i].field, like->columns[i].half));
   return WL_OK;
 }
 
 int64_t wl_table_bytes(const wl_table *table) {
   int64_t width = 0;
-  for (int i = 0; i < table->count; i++) width += table->columns[i].width * (int64_t)wl_type_size(table->columns[i].field.type);
+  for (int i = 0; i < table->count; i++)
+    width += table->columns[i].width * (int64_t)wl_type_size(table->columns[i].field.type);
   return width * table->rows;
 }
 
@@ -45,7 +47,8 @@ wl_column *wl_table_find(wl_table *table, const char *name) {
 }
 
 void *wl_table_cell(const wl_column *column, int64_t row) {
-  return (char *)column->field.data + (size_t)(row * column->width) * wl_type_size(column->field.type);
+  return (char *)column->field.data +
+         (size_t)(row * column->width) * wl_type_size(column->field.type);
 }
 
 static void fill_open(const wl_column *column, int64_t first, int64_t rows) {
@@ -63,7 +66,8 @@ static wl_status reserve(wl_table *table, int64_t rows) {
   const int64_t room = rows > 2 * table->room ? rows : 2 * table->room;
   for (int i = 0; i < table->count; i++) {
     wl_column *const c = &table->columns[i];
-    WL_TRY(grow(&c->field.data, table->rows * c->width, room * c->width, wl_type_size(c->field.type)));
+    WL_TRY(
+        grow(&c->field.data, table->rows * c->width, room * c->width, wl_type_size(c->field.type)));
   }
   table->room = room;
   return WL_OK;

@@ -7,13 +7,13 @@
 #include "io/file_impl.h"
 
 typedef struct wl_column {
-  wl_field field;  /* shape[0] is not kept up to date: see wl_table_items */
+  wl_field field; /* shape[0] is not kept up to date: see wl_table_items */
   bool half;
-  int64_t width;   /* elements of a row */
+  int64_t width; /* elements of a row */
 } wl_column;
 
 typedef struct wl_table { /* zeroed: empty */
-  wl_column *columns; /* [count] */
+  wl_column *columns;     /* [count] */
   int count, capacity;
   int64_t rows, room;
 } wl_table;

@@ -17,15 +17,15 @@ enum { MERGE = 64, MERGE_BYTES = 1 << 28 };
 struct wl_trajectory {
   char run[WL_PATH_MAX], folder[WL_PATH_MAX];
   wl_trajectory_setting setting;
-  wl_field index;            /* coordinate_index, data owned */
-  wl_attribute *attributes;  /* [n_attributes], texts owned */
+  wl_field index;           /* coordinate_index, data owned */
+  wl_attribute *attributes; /* [n_attributes], texts owned */
   int n_attributes;
-  wl_table records, metrics; /* appended since the last stage */
+  wl_table records, metrics;               /* appended since the last stage */
   wl_table staged_records, staged_metrics; /* on their way to the next segment */
   wl_segment_list live;
-  int64_t highest;           /* number of the newest segment */
-  bool stale;                /* trajectory.h5 does not show all live segments */
-  int64_t *doomed;           /* [n_doomed] numbers of files replaced by the last merge */
+  int64_t highest; /* number of the newest segment */
+  bool stale;      /* trajectory.h5 does not show all live segments */
+  int64_t *doomed; /* [n_doomed] numbers of files replaced by the last merge */
   int n_doomed;
 };
 
@@ -33,7 +33,8 @@ struct wl_trajectory {
 
 /* One column of the records: its tail dimensions as indices into the lengths of a setting. */
 enum length { NONE, STEP, COORDINATE, STATE, SNAPSHOT, PARAMETER };
-static const char *const length_names[] = {"", "step", "coordinate", "state", "snapshot", "parameter"};
+static const char *const length_names[] = {"",      "step",     "coordinate",
+                                           "state", "snapshot", "parameter"};
 
 typedef struct column_spec {
   const char *name, *units, *long_name;
@@ -50,12 +51,27 @@ static const column_spec specs[] = {
     {"t0", "1", "first inner step of the window", WL_INT64, {NONE}, false},
     {"steps", "1", "inner steps of the window; rows beyond are NaN", WL_INT64, {NONE}, false},
     {"loss", "1", "inner loss at theta_t", WL_FLOAT64, {STEP}, false},
-    {"outer_loss", "1", "outer loss at theta_t, NaN where not evaluated", WL_FLOAT64, {STEP}, false},
+    {"outer_loss",
+     "1",
+     "outer loss at theta_t, NaN where not evaluated",
+     WL_FLOAT64,
+     {STEP},
+     false},
     {"gradient_norm", "1", "Euclidean norm of the gradient", WL_FLOAT64, {STEP}, false},
     {"update_norm", "1", "Euclidean norm of the update", WL_FLOAT64, {STEP}, false},
-    {"gradient", "1", "gradient of the sampled coordinates", WL_REAL_TYPE, {STEP, COORDINATE}, true},
+    {"gradient",
+     "1",
+     "gradient of the sampled coordinates",
+     WL_REAL_TYPE,
+     {STEP, COORDINATE},
+     true},
     {"update", "1", "update of the sampled coordinates", WL_REAL_TYPE, {STEP, COORDINATE}, true},
-    {"hidden", "1", "state of the rule at the sampled coordinates, after the step", WL_REAL_TYPE, {STEP, COORDINATE, STATE}, true},
+    {"hidden",
+     "1",
+     "state of the rule at the sampled coordinates, after the step",
+     WL_REAL_TYPE,
+     {STEP, COORDINATE, STATE},
+     true},
     {"snapshot_step", "1", "inner step of each snapshot, -1: none", WL_INT64, {SNAPSHOT}, false},
     {"theta", "1", "inner parameters at the snapshots", WL_REAL_TYPE, {SNAPSHOT, PARAMETER}, true}};
 enum { N_SPECS = sizeof specs / sizeof *specs };
@@ -65,7 +81,8 @@ static int64_t length_of(const wl_trajectory_setting *s, enum length length) {
   return lengths[length];
 }
 
-static void name_field(wl_field *f, const char *name, const char *units, const char *long_name, const char *row) {
+static void name_field(wl_field *f, const char *name, const char *units, const char *long_name,
+                       const char *row) {
   snprintf(f->name, sizeof f->name, "%s", name);
   snprintf(f->units, sizeof f->units, "%s", units);
   snprintf(f->long_name, sizeof f->long_name, "%s", long_name);
@@ -84,7 +101,8 @@ static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
   return wl_table_add_column(&t->records, &f, spec->sampled && t->setting.half);
 }
 
-static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type type, const char *long_name) {
+static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type type,
+                                   const char *long_name) {
   wl_field f = {.type = type, .ndim = 1};
   char path[sizeof f.name];
   snprintf(path, sizeof path, "metrics/%s", name);
@@ -100,7 +118,8 @@ static wl_status set_columns(wl_trajectory *t) {
 static wl_status set_index(wl_trajectory *t, const int64_t *index) {
   const int64_t count = t->setting.coordinates;
   t->index = (wl_field){.type = WL_INT64, .ndim = 1, .shape = {count}};
-  name_field(&t->index, WL_COORDINATE_INDEX, "1", "index in theta of each sampled coordinate (first task)", "coordinate");
+  name_field(&t->index, WL_COORDINATE_INDEX, "1",
+             "index in theta of each sampled coordinate (first task)", "coordinate");
   WL_TRY(wl_alloc(&t->index.data, (size_t)count + 1, sizeof *index));
   if (count > 0) memcpy(t->index.data, index, (size_t)count * sizeof *index);
   return WL_OK;
@@ -123,11 +142,13 @@ static void remove_segment(const wl_trajectory *t, int64_t number) {
     wl_log_warning("cannot remove '%s': %s", path, strerror(errno));
 }
 
-static wl_status write_shorter(wl_trajectory *t, const wl_segment *old, const wl_table *records, const wl_table *metrics,
-                               wl_segment_list *kept) {
-  const wl_segment identity = {.number = ++t->highest, .from = old->from, .to = old->to, .level = old->level};
+static wl_status write_shorter(wl_trajectory *t, const wl_segment *old, const wl_table *records,
+                               const wl_table *metrics, wl_segment_list *kept) {
+  const wl_segment identity = {
+      .number = ++t->highest, .from = old->from, .to = old->to, .level = old->level};
   wl_segment shorter;
-  WL_TRY(wl_segment_write(t->folder, &identity, records, metrics, &t->index, t->setting.compression, &shorter));
+  WL_TRY(wl_segment_write(t->folder, &identity, records, metrics, &t->index, t->setting.compression,
+                          &shorter));
   return wl_segment_list_append(kept, &shorter);
 }
 
@@ -137,7 +158,8 @@ static wl_status shorten(wl_trajectory *t, int i, int64_t resume_step, wl_segmen
   wl_status status = wl_segment_load(t->folder, &t->live, i, 1, &records, &metrics);
   records.rows = rows_up_to(&records, "meta_step", resume_step - 1);
   metrics.rows = rows_up_to(&metrics, "metrics/meta_step", resume_step);
-  if (status == WL_OK && records.rows + metrics.rows > 0) status = write_shorter(t, &t->live.at[i], &records, &metrics, kept);
+  if (status == WL_OK && records.rows + metrics.rows > 0)
+    status = write_shorter(t, &t->live.at[i], &records, &metrics, kept);
   if (status == WL_OK) remove_segment(t, t->live.at[i].number);
   wl_table_clear(&records);
   wl_table_clear(&metrics);
@@ -146,7 +168,8 @@ static wl_status shorten(wl_trajectory *t, int i, int64_t resume_step, wl_segmen
 
 static wl_status trim_segment(wl_trajectory *t, int i, int64_t resume_step, wl_segment_list *kept) {
   wl_segment *const s = &t->live.at[i];
-  if (s->last_record >= resume_step || s->last_metric > resume_step) return shorten(t, i, resume_step, kept);
+  if (s->last_record >= resume_step || s->last_metric > resume_step)
+    return shorten(t, i, resume_step, kept);
   WL_TRY(wl_segment_list_append(kept, s));
   *s = (wl_segment){0}; /* now in `kept` */
   return WL_OK;
@@ -155,7 +178,8 @@ static wl_status trim_segment(wl_trajectory *t, int i, int64_t resume_step, wl_s
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   wl_segment_list kept = {0};
   wl_status status = WL_OK;
-  for (int i = 0; status == WL_OK && i < t->live.count; i++) status = trim_segment(t, i, resume_step, &kept);
+  for (int i = 0; status == WL_OK && i < t->live.count; i++)
+    status = trim_segment(t, i, resume_step, &kept);
   wl_segment_list_clear(&t->live);
   t->live = kept;
   return status;
@@ -170,7 +194,8 @@ static wl_status copy_text(const char *text, char **copy) {
   return WL_OK;
 }
 
-static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attributes, int n_attributes) {
+static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attributes,
+                                 int n_attributes) {
   WL_TRY(WL_NEW(t->attributes, n_attributes));
   for (; t->n_attributes < n_attributes; t->n_attributes++) {
     wl_attribute *const a = &t->attributes[t->n_attributes];
@@ -185,7 +210,8 @@ static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attribute
 
 static wl_status make_folder(wl_trajectory *t) {
   WL_TRY(wl_join(t->folder, t->run, WL_TRAJECTORY_FOLDER));
-  if (mkdir(t->folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create the folder", t->folder, errno);
+  if (mkdir(t->folder, 0777) != 0 && errno != EEXIST)
+    return wl_os_fail("create the folder", t->folder, errno);
   wl_remove_temporaries(t->folder);
   return WL_OK;
 }
@@ -224,14 +250,17 @@ static void destroy(wl_trajectory *t) {
   wl_free(t);
 }
 
-wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting, const int64_t *coordinate_index,
-                             int64_t resume_step, const wl_attribute *attributes, int n_attributes, wl_trajectory **out) {
+wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
+                             const int64_t *coordinate_index, int64_t resume_step,
+                             const wl_attribute *attributes, int n_attributes,
+                             wl_trajectory **out) {
   wl_trajectory *t = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(t, 1));
   snprintf(t->run, sizeof t->run, "%s", run);
   t->setting = *setting;
-  const wl_status status = open_trajectory(t, coordinate_index, resume_step, attributes, n_attributes);
+  const wl_status status =
+      open_trajectory(t, coordinate_index, resume_step, attributes, n_attributes);
   if (status == WL_OK) *out = t;
   else destroy(t);
   return status;
@@ -243,7 +272,8 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 static void put(wl_trajectory *t, const char *name, const void *data, int64_t count) {
   const wl_column *const c = wl_table_find(&t->records, name);
   if (c && data && count > 0)
-    memcpy(wl_table_cell(c, t->records.rows - 1), data, (size_t)count * wl_type_size(c->field.type));
+    memcpy(wl_table_cell(c, t->records.rows - 1), data,
+           (size_t)count * wl_type_size(c->field.type));
 }
 
 static void put_snapshots(wl_trajectory *t, const wl_record *r) {
@@ -256,9 +286,13 @@ static void put_snapshots(wl_trajectory *t, const wl_record *r) {
 }
 
 static void put_numbers(wl_trajectory *t, const wl_record *r) {
-  const struct { const char *name; int64_t value; } numbers[] = {{"meta_step", r->meta_step}, {"unit", r->unit},
-      {"episode", r->episode}, {"family", r->family}, {"t0", r->t0}, {"steps", r->steps}};
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) put(t, numbers[i].name, &numbers[i].value, 1);
+  const struct {
+    const char *name;
+    int64_t value;
+  } numbers[] = {{"meta_step", r->meta_step}, {"unit", r->unit}, {"episode", r->episode},
+                 {"family", r->family},       {"t0", r->t0},     {"steps", r->steps}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    put(t, numbers[i].name, &numbers[i].value, 1);
 }
 
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
@@ -284,15 +318,17 @@ static wl_status register_metrics(wl_trajectory *t, const char *const *names, in
   return WL_OK;
 }
 
-wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char *const *names, const double *values,
-                                int count) {
+wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char *const *names,
+                                const double *values, int count) {
   if (t->metrics.count == 0) WL_TRY(register_metrics(t, names, count));
   WL_CHECK(t->metrics.count == count + 1);
-  for (int i = 0; i < count; i++) WL_CHECK(strcmp(t->metrics.columns[i + 1].field.name + strlen("metrics/"), names[i]) == 0);
+  for (int i = 0; i < count; i++)
+    WL_CHECK(strcmp(t->metrics.columns[i + 1].field.name + strlen("metrics/"), names[i]) == 0);
   WL_TRY(wl_table_extend(&t->metrics, 1));
   const int64_t row = t->metrics.rows - 1;
   *(int64_t *)wl_table_cell(&t->metrics.columns[0], row) = meta_step;
-  for (int i = 0; i < count; i++) *(double *)wl_table_cell(&t->metrics.columns[i + 1], row) = values[i];
+  for (int i = 0; i < count; i++)
+    *(double *)wl_table_cell(&t->metrics.columns[i + 1], row) = values[i];
   return WL_OK;
 }
 
@@ -302,8 +338,8 @@ static wl_status write_segment(wl_trajectory *t) {
   const int64_t number = t->highest + 1;
   const wl_segment identity = {.number = number, .from = number, .to = number};
   wl_segment written;
-  WL_TRY(wl_segment_write(t->folder, &identity, &t->staged_records, &t->staged_metrics, &t->index, t->setting.compression,
-                          &written));
+  WL_TRY(wl_segment_write(t->folder, &identity, &t->staged_records, &t->staged_metrics, &t->index,
+                          t->setting.compression, &written));
   t->highest = number;
   const wl_status status = wl_segment_list_append(&t->live, &written);
   if (status != WL_OK) { /* as if it had not been written: the rows are still in memory */
@@ -346,20 +382,25 @@ static void replace(wl_trajectory *t, int first, int count, const wl_segment *me
     wl_segment_clear(&t->live.at[i]);
   }
   t->live.at[first] = *merged;
-  memmove(t->live.at + first + 1, t->live.at + first + count, (size_t)(t->live.count - first - count) * sizeof *t->live.at);
+  memmove(t->live.at + first + 1, t->live.at + first + count,
+          (size_t)(t->live.count - first - count) * sizeof *t->live.at);
   t->live.count -= count - 1;
 }
 
 static wl_status merge(wl_trajectory *t, int first, int count) {
   const wl_segment *const s = t->live.at;
-  const wl_segment identity = {.number = t->highest + 1, .from = s[first].from, .to = s[first + count - 1].to,
+  const wl_segment identity = {.number = t->highest + 1,
+                               .from = s[first].from,
+                               .to = s[first + count - 1].to,
                                .level = s[first].level + 1};
   wl_table records = {0}, metrics = {0};
   wl_segment merged = {0};
   wl_status status = t->doomed ? WL_OK : WL_NEW(t->doomed, MERGE);
-  if (status == WL_OK) status = wl_segment_load(t->folder, &t->live, first, count, &records, &metrics);
   if (status == WL_OK)
-    status = wl_segment_write(t->folder, &identity, &records, &metrics, &t->index, t->setting.compression, &merged);
+    status = wl_segment_load(t->folder, &t->live, first, count, &records, &metrics);
+  if (status == WL_OK)
+    status = wl_segment_write(t->folder, &identity, &records, &metrics, &t->index,
+                              t->setting.compression, &merged);
   wl_table_clear(&records);
   wl_table_clear(&metrics);
   WL_TRY(status);
@@ -373,7 +414,8 @@ static void merge_if_due(wl_trajectory *t) {
   int first = 0;
   const int count = find_mergeable(&t->live, &first);
   if (count == 0 || bytes_of(&t->live, first, count) > MERGE_BYTES) return;
-  if (merge(t, first, count) != WL_OK) wl_log_warning("trajectory segments are not merged: %s", wl_last_error());
+  if (merge(t, first, count) != WL_OK)
+    wl_log_warning("trajectory segments are not merged: %s", wl_last_error());
 }
 
 /* Hands the rows of a table over to an empty one. */
@@ -410,7 +452,9 @@ wl_status wl_trajectory_write(wl_trajectory *t) {
   return status;
 }
 
-int64_t wl_trajectory_pending(const wl_trajectory *t) { return wl_table_bytes(&t->records) + wl_table_bytes(&t->metrics); }
+int64_t wl_trajectory_pending(const wl_trajectory *t) {
+  return wl_table_bytes(&t->records) + wl_table_bytes(&t->metrics);
+}
 
 wl_status wl_trajectory_flush(wl_trajectory *t) {
   WL_TRY(wl_trajectory_write(t));

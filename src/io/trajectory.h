@@ -17,29 +17,29 @@
  * that leads from theta_k to theta_{k+1}; loss is L_out at theta_k). Sampled coordinates are the
  * same for every record of a run and task family. */
 typedef struct wl_record {
-  int64_t meta_step; /* meta-steps done when the window ran: 0 for the first */
+  int64_t meta_step;                /* meta-steps done when the window ran: 0 for the first */
   int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
-  int32_t family;                              /* index of the task in the configuration */
-  const double *loss;          /* [steps] inner loss */
-  const double *outer_loss;    /* [steps] NaN where not evaluated */
-  const double *gradient_norm; /* [steps] */
-  const double *update_norm;   /* [steps] */
-  const wl_real *gradient;     /* [steps][coordinates] sampled */
-  const wl_real *update;       /* [steps][coordinates] */
-  const wl_real *hidden;       /* [steps][coordinates][hidden] */
-  const wl_real *theta;        /* [snapshots][n] */
-  const int64_t *snapshot_step;/* [snapshots] inner step of each */
+  int32_t family;                   /* index of the task in the configuration */
+  const double *loss;               /* [steps] inner loss */
+  const double *outer_loss;         /* [steps] NaN where not evaluated */
+  const double *gradient_norm;      /* [steps] */
+  const double *update_norm;        /* [steps] */
+  const wl_real *gradient;          /* [steps][coordinates] sampled */
+  const wl_real *update;            /* [steps][coordinates] */
+  const wl_real *hidden;            /* [steps][coordinates][hidden] */
+  const wl_real *theta;             /* [snapshots][n] */
+  const int64_t *snapshot_step;     /* [snapshots] inner step of each */
   int64_t snapshots, n;
 } wl_record;
 
 typedef struct wl_trajectory_setting {
-  int64_t steps;        /* largest window K: rows are padded with NaN */
-  int64_t coordinates;  /* sampled coordinates, 0: none */
-  int64_t hidden;       /* recorded state reals of each sampled coordinate, 0: none */
-  int64_t n;            /* largest number of inner parameters of a snapshot, 0: none */
-  int64_t snapshots;    /* largest number of snapshots of a window */
-  int compression;      /* deflate level, 0..9; shuffle is added when > 0 */
-  bool half;            /* store sampled arrays and snapshots as IEEE half precision */
+  int64_t steps;       /* largest window K: rows are padded with NaN */
+  int64_t coordinates; /* sampled coordinates, 0: none */
+  int64_t hidden;      /* recorded state reals of each sampled coordinate, 0: none */
+  int64_t n;           /* largest number of inner parameters of a snapshot, 0: none */
+  int64_t snapshots;   /* largest number of snapshots of a window */
+  int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
+  bool half;           /* store sampled arrays and snapshots as IEEE half precision */
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;

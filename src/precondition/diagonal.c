@@ -8,7 +8,9 @@
 #include "base/rng.h"
 #include "precondition/precondition.h"
 
-typedef struct diagonal { double lo, hi; } diagonal; /* equal: a constant */
+typedef struct diagonal {
+  double lo, hi;
+} diagonal; /* equal: a constant */
 
 /* Keeps these draws apart from those of other meta-parameters. */
 enum { STREAM = 0x70726563 };
@@ -19,13 +21,15 @@ static wl_status read_initial(const wl_map *options, diagonal *impl) {
   impl->lo = impl->hi = wl_map_real(options, "initial");
   if (count == 0) return WL_OK;
   if (count != 2 || !(range[0] < range[1]))
-    return wl_map_fail(options, "initial_range", "give two numbers [lo, hi] with lo < hi, or [] for a constant");
+    return wl_map_fail(options, "initial_range",
+                       "give two numbers [lo, hi] with lo < hi, or [] for a constant");
   impl->lo = range[0];
   impl->hi = range[1];
   return WL_OK;
 }
 
-static wl_status diagonal_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
+static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
+                                 wl_precondition *p) {
   diagonal *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
@@ -48,17 +52,19 @@ static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
   const diagonal *impl = p->impl;
   const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
   if (impl->lo < impl->hi) wl_rng_uniform(stream, 0, p->phi.size, impl->lo, impl->hi, phi);
-  else for (int64_t i = 0; i < p->phi.size; i++) phi[i] = (wl_real)impl->lo;
+  else
+    for (int64_t i = 0; i < p->phi.size; i++) phi[i] = (wl_real)impl->lo;
 }
 
-static void diagonal_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
-                           wl_real *scratch) {
+static void diagonal_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+                           wl_real *out, wl_real *scratch) {
   (void)scratch;
   for (int64_t i = 0; i < p->theta->size; i++) out[i] = phi[i] * g[i];
 }
 
 static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                             const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
+                             const wl_real *gbar, wl_real *raw, double *phi_grad,
+                             wl_real *scratch) {
   for (int64_t i = 0; i < p->theta->size; i++) phi_grad[i] += (double)gbar[i] * (double)g[i];
   if (raw != NULL) diagonal_apply(p, phi, gbar, raw, scratch); /* P^T = P */
 }
@@ -70,11 +76,12 @@ static const wl_option diagonal_options[] = {
     {0}};
 
 extern const wl_precondition_ops wl_precondition_diagonal;
-const wl_precondition_ops wl_precondition_diagonal = {.name = "diagonal",
-                                                      .summary = "one learned factor per coordinate (Meta-SGD)",
-                                                      .options = diagonal_options,
-                                                      .create = diagonal_create,
-                                                      .destroy = diagonal_destroy,
-                                                      .init = diagonal_init,
-                                                      .apply = diagonal_apply,
-                                                      .adjoint = diagonal_adjoint};
+const wl_precondition_ops wl_precondition_diagonal = {
+    .name = "diagonal",
+    .summary = "one learned factor per coordinate (Meta-SGD)",
+    .options = diagonal_options,
+    .create = diagonal_create,
+    .destroy = diagonal_destroy,
+    .init = diagonal_init,
+    .apply = diagonal_apply,
+    .adjoint = diagonal_adjoint};

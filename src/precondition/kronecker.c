@@ -52,13 +52,15 @@ enum { STREAM = 0x6b726f6e };
 
 static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size) {
   if (size <= AXIS_LIMIT) return WL_OK;
-  return wl_map_fail(options, "name",
-                     "kronecker needs a square matrix for each axis, and inner tensor '%s' has one of "
-                     "%lld (limit %d); use diagonal or a smaller network",
-                     b->name, (long long)size, AXIS_LIMIT);
+  return wl_map_fail(
+      options, "name",
+      "kronecker needs a square matrix for each axis, and inner tensor '%s' has one of "
+      "%lld (limit %d); use diagonal or a smaller network",
+      b->name, (long long)size, AXIS_LIMIT);
 }
 
-static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int64_t before, int64_t size) {
+static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int64_t before,
+                          int64_t size) {
   char name[WL_NAME_SIZE];
   const int length = snprintf(name, sizeof name, "precondition.%s.axis%d", b->name, t->axes);
   WL_CHECK(length < (int)sizeof name);
@@ -67,7 +69,8 @@ static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int6
   return wl_layout_add(&p->phi, "precondition", name, 2, (int64_t[]){size, size}, &a->at);
 }
 
-static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_block *b, tensor *t) {
+static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_block *b,
+                            tensor *t) {
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
   for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
@@ -81,7 +84,8 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
   return WL_OK;
 }
 
-static wl_status kronecker_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
+static wl_status kronecker_create(const wl_map *options, const wl_layout *theta,
+                                  wl_precondition *p) {
   kronecker *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
@@ -121,14 +125,15 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 /* ---- products along an axis ---- */
 
 /* out = K in (forward) or K^T in along axis d; in and out [before][size][after], not the same. */
-static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in, wl_real *out) {
+static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
+                     wl_real *out) {
   const axis *a = &t->axis[d];
   const int n = (int)a->size, after = (int)a->after;
   const wl_real *m = phi + a->at;
   const bool as_is = (d == 0) == forward; /* the matrix to apply is M itself, else M^T */
   if (after == 1 && d > 0) {              /* all rows at once: out = in (K or K^T)^T */
-    REAL_GEMM(CblasRowMajor, CblasNoTrans, as_is ? CblasTrans : CblasNoTrans, (int)a->before, n, n, 1,
-              in, n, m, n, 0, out, n);
+    REAL_GEMM(CblasRowMajor, CblasNoTrans, as_is ? CblasTrans : CblasNoTrans, (int)a->before, n, n,
+              1, in, n, m, n, 0, out, n);
     return;
   }
   for (int64_t b = 0; b < a->before; b++)
@@ -137,23 +142,24 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
 }
 
 /* phi_grad += derivative of <zbar, K z> with respect to M; mbar [size][size] scratch. */
-static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar, wl_real *mbar,
-                                double *phi_grad) {
+static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar,
+                                wl_real *mbar, double *phi_grad) {
   const axis *a = &t->axis[d];
   const int n = (int)a->size, after = (int)a->after;
   /* Mbar = zbar z^T for K = M, and z zbar^T for K = M^T */
   const wl_real *left = d == 0 ? zbar : z, *right = d == 0 ? z : zbar;
   if (after == 1 && d > 0)
-    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, n, n, (int)a->before, 1, left, n, right, n, 0, mbar, n);
+    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, n, n, (int)a->before, 1, left, n, right, n,
+              0, mbar, n);
   else
     for (int64_t b = 0; b < a->before; b++)
-      REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, after, 1, left + b * n * after, after,
-                right + b * n * after, after, b == 0 ? 0 : 1, mbar, n);
+      REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, after, 1, left + b * n * after,
+                after, right + b * n * after, after, b == 0 ? 0 : 1, mbar, n);
   for (int64_t i = 0; i < a->size * a->size; i++) phi_grad[a->at + i] += (double)mbar[i];
 }
 
-static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
-                            wl_real *scratch) {
+static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+                            wl_real *out, wl_real *scratch) {
   const kronecker *impl = p->impl;
   for (int j = 0; j < impl->count; j++) {
     const tensor *t = &impl->tensors[j];
@@ -167,9 +173,11 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
 }
 
 /* One tensor: g, gbar, raw point at its first element. z_1, z_2 are computed again. */
-static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi, const wl_real *g,
-                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
-  wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest, scratch + MAX_AXES * impl->largest};
+static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
+                           const wl_real *g, const wl_real *gbar, wl_real *raw, double *phi_grad,
+                           wl_real *scratch) {
+  wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest,
+                       scratch + MAX_AXES * impl->largest};
   wl_real *mbar = scratch + (MAX_AXES + 1) * impl->largest;
   const wl_real *z[MAX_AXES] = {g};
   for (int d = 0; d + 1 < t->axes; d++) {
@@ -188,11 +196,13 @@ static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real
 }
 
 static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                              const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
+                              const wl_real *gbar, wl_real *raw, double *phi_grad,
+                              wl_real *scratch) {
   const kronecker *impl = p->impl;
   for (int j = 0; j < impl->count; j++) {
     const tensor *t = &impl->tensors[j];
-    tensor_adjoint(impl, t, phi, g + t->offset, gbar + t->offset, raw ? raw + t->offset : NULL, phi_grad, scratch);
+    tensor_adjoint(impl, t, phi, g + t->offset, gbar + t->offset, raw ? raw + t->offset : NULL,
+                   phi_grad, scratch);
   }
 }
 

@@ -11,10 +11,9 @@
 static const wl_precondition_ops none = {.name = "none", .summary = "the gradient as it is"};
 
 #define WL_PRECONDITION(id) &wl_precondition_##id,
-const wl_precondition_ops *const wl_preconditions[] = {
-    &none,
+const wl_precondition_ops *const wl_preconditions[] = {&none,
 #include "precondition/preconditions.def"
-    NULL};
+                                                       NULL};
 #undef WL_PRECONDITION
 
 enum { PRECONDITIONS = sizeof wl_preconditions / sizeof *wl_preconditions - 1 };
@@ -35,12 +34,14 @@ static const wl_precondition_ops *find(const char *name) {
   return NULL;
 }
 
-wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta, wl_precondition **out) {
+wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta,
+                                 wl_precondition **out) {
   *out = NULL;
   const char *name = wl_map_variant(options);
   const wl_precondition_ops *ops = find(name);
   if (ops == NULL)
-    return WL_FAIL(WL_ERR_CONFIG, "there is no preconditioner '%s'; --list preconditions prints them", name);
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "there is no preconditioner '%s'; --list preconditions prints them", name);
   if (ops == &none) return WL_OK;
   wl_precondition *p = NULL;
   WL_TRY(WL_NEW(p, 1));

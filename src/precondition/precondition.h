@@ -20,10 +20,11 @@ typedef struct wl_precondition_ops {
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
   /* out = P g, n = theta->size elements (padding beyond it is left alone); scratch as sized. */
-  void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out, wl_real *scratch);
+  void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
+                wl_real *scratch);
   /* raw = P^T gbar; phi_grad += the derivative, in double. raw may be gbar. raw NULL: not wanted. */
-  void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_real *g, const wl_real *gbar,
-                  wl_real *raw, double *phi_grad, wl_real *scratch);
+  void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+                  const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch);
 } wl_precondition_ops;
 
 struct wl_precondition {
@@ -37,7 +38,8 @@ struct wl_precondition {
 extern const wl_precondition_ops *const wl_preconditions[]; /* ends with NULL; [0] is "none" */
 const wl_variant *wl_precondition_variants(void);
 /* `theta` is borrowed for the preconditioner's life. "none" yields *out == NULL. */
-wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta, wl_precondition **out);
+wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta,
+                                 wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
 #endif

@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-typedef struct scalar { double initial; bool per_tensor; } scalar;
+typedef struct scalar {
+  double initial;
+  bool per_tensor;
+} scalar;
 
 static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
   scalar *impl = NULL;
@@ -34,8 +37,8 @@ static int factor_of(const wl_precondition *p, int tensor) {
   return impl->per_tensor ? tensor : 0;
 }
 
-static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
-                         wl_real *scratch) {
+static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+                         wl_real *out, wl_real *scratch) {
   (void)scratch;
   for (int j = 0; j < p->theta->count; j++) {
     const wl_block *b = &p->theta->blocks[j];
@@ -57,7 +60,8 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
 
 static const wl_option scalar_options[] = {
     {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "the factor at the start"},
-    {"per", WL_OPT_CHOICE, "run", "run|tensor", 0, 0, "1", "one factor for all, or one for each inner tensor"},
+    {"per", WL_OPT_CHOICE, "run", "run|tensor", 0, 0, "1",
+     "one factor for all, or one for each inner tensor"},
     {0}};
 
 extern const wl_precondition_ops wl_precondition_scalar;

@@ -50,7 +50,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
     const wl_real x = q1 * m * inverse;
     const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse; /* adjoint of q1 m' */
     const wl_real half = v > 0 ? (wl_real)0.5 / root : 0;
-    const wl_real squarebar = -hatbar * x * half;                /* adjoint of q2 v' */
+    const wl_real squarebar = -hatbar * x * half; /* adjoint of q2 v' */
     const wl_real mbar = mu[l] + hatbar * q1;
     const wl_real vbar = mu[WL_LANES + l] + squarebar * q2;
     gbar[l] = c[BETA1].complement[l] * mbar + 2 * c[BETA2].complement[l] * g[l] * vbar;
@@ -68,8 +68,7 @@ static void adamw_step(const wl_coefficient *restrict c, const wl_real *restrict
                        const wl_real *restrict theta, const wl_real *restrict s,
                        wl_real *restrict s_next, wl_real *restrict u) {
   adam_step(c, g, NULL, s, s_next, u);
-  for (int l = 0; l < WL_LANES; l++)
-    u[l] -= c[RATE].value[l] * c[WEIGHT_DECAY].value[l] * theta[l];
+  for (int l = 0; l < WL_LANES; l++) u[l] -= c[RATE].value[l] * c[WEIGHT_DECAY].value[l] * theta[l];
 }
 
 static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
@@ -93,18 +92,22 @@ static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                  {"epsilon", WL_SCALAR_CONSTANT},
                                                  {"weight_decay", WL_SCALAR_FREE}};
 
-#define ADAM_OPTIONS                                                                               \
-  WL_ELEMENTWISE_OPTIONS("0.001"),                                                                 \
-  {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "share of the mean that each step keeps"},        \
-  {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1", "share of the mean square that each step keeps"},\
-  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square"}
+#define ADAM_OPTIONS                                                                              \
+  WL_ELEMENTWISE_OPTIONS("0.001"),                                                                \
+      {"beta1", WL_OPT_REAL, "0.9", NULL,                                                         \
+       0,       0.999999999, "1",   "share of the mean that each step keeps"},                    \
+      {"beta2", WL_OPT_REAL, "0.999", NULL,                                                       \
+       0,       0.999999999, "1",     "share of the mean square that each step keeps"},           \
+  {                                                                                               \
+    "epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square" \
+  }
 
 static const wl_option adam_options[] = {ADAM_OPTIONS, {0}};
 
-static const wl_option adamw_options[] = {
-    ADAM_OPTIONS,
-    {"weight_decay", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate"},
-    {0}};
+static const wl_option adamw_options[] = {ADAM_OPTIONS,
+                                          {"weight_decay", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
+                                           "decoupled weight decay, times the rate"},
+                                          {0}};
 
 static const wl_elementwise adam_rule = {.state_width = 2,
                                          .cost = 55,

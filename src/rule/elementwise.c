@@ -25,17 +25,21 @@ typedef struct elementwise {
   const wl_elementwise *definition;
   wl_schedule schedule;
   learn_per per;
-  int64_t count;   /* numbers for each learned scalar: 1, tensors or T */
-  int64_t slots;   /* different values at one step: tensors, else 1 */
-  int32_t *slot;   /* [pad(n)] slot of each coordinate; NULL: one slot */
-  int64_t blocks;  /* that `slot` covers */
+  int64_t count;  /* numbers for each learned scalar: 1, tensors or T */
+  int64_t slots;  /* different values at one step: tensors, else 1 */
+  int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
+  int64_t blocks; /* that `slot` covers */
   double configured[WL_ELEMENTWISE_MAX_SCALARS];
   bool learned[WL_ELEMENTWISE_MAX_SCALARS];
   int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* in phi, where learned */
 } elementwise;
 
-typedef struct point { double value, complement, power, correction; } point;
-typedef struct point_bar { double value, correction; } point_bar;
+typedef struct point {
+  double value, complement, power, correction;
+} point;
+typedef struct point_bar {
+  double value, correction;
+} point_bar;
 
 typedef struct workspace {
   double *value, *complement, *power; /* [scalars][count] decoded phi; power: per step only */
@@ -49,20 +53,24 @@ typedef struct workspace {
 /* Index of a learnable scalar by its key, -1 if there is none. */
 static int learnable(const wl_elementwise *definition, const char *key) {
   for (int i = 0; i < definition->scalars; i++)
-    if (definition->scalar[i].range != WL_SCALAR_CONSTANT && strcmp(definition->scalar[i].key, key) == 0)
+    if (definition->scalar[i].range != WL_SCALAR_CONSTANT &&
+        strcmp(definition->scalar[i].key, key) == 0)
       return i;
   return -1;
 }
 
-static wl_status fail_learn(const elementwise *e, const wl_map *options, const char *key, const char *rule) {
+static wl_status fail_learn(const elementwise *e, const wl_map *options, const char *key,
+                            const char *rule) {
   char known[256] = "";
   for (int i = 0; i < e->definition->scalars; i++) {
     if (e->definition->scalar[i].range == WL_SCALAR_CONSTANT) continue;
     const size_t used = strlen(known);
-    snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", e->definition->scalar[i].key);
+    snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+             e->definition->scalar[i].key);
   }
-  return wl_map_fail(options, "learn", "'%s' is no scalar of %s that can be learned; choose from %s",
-                     key, rule, known);
+  return wl_map_fail(options, "learn",
+                     "'%s' is no scalar of %s that can be learned; choose from %s", key, rule,
+                     known);
 }
 
 static wl_status read_learn(elementwise *e, const wl_map *options, const char *rule) {
@@ -73,7 +81,8 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
     if (i < 0) return fail_learn(e, options, keys[k], rule);
     if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->configured[i] > 0))
       return wl_map_fail(options, keys[k],
-                         "a learned %s starts between 0 and 1, both excluded; give e.g. 0.5", keys[k]);
+                         "a learned %s starts between 0 and 1, both excluded; give e.g. 0.5",
+                         keys[k]);
     e->learned[i] = true;
   }
   return WL_OK;
@@ -83,7 +92,8 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
 static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule_setting *setting) {
   const wl_layout *theta = setting->theta;
   if (setting->mixture || theta == NULL || theta->count == 0)
-    return wl_map_fail(options, "learn_per", "'tensor' needs one task, not a mixture; choose run or step");
+    return wl_map_fail(options, "learn_per",
+                       "'tensor' needs one task, not a mixture; choose run or step");
   e->count = e->slots = theta->count;
   e->blocks = wl_blocks(theta->size);
   WL_TRY(WL_NEW(e->slot, wl_pad(theta->size)));
@@ -93,7 +103,8 @@ static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule
   return WL_OK;
 }
 
-static wl_status read_learn_per(elementwise *e, const wl_map *options, const wl_rule_setting *setting) {
+static wl_status read_learn_per(elementwise *e, const wl_map *options,
+                                const wl_rule_setting *setting) {
   bool any = false;
   for (int i = 0; i < e->definition->scalars; i++) any = any || e->learned[i];
   const char *per = wl_map_string(options, "learn_per");
@@ -206,7 +217,8 @@ static wl_status allocate(const elementwise *e, workspace *w) {
 }
 
 /* Ready to step at once: a rule without learned scalars needs no pack. */
-wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out) {
+wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads,
+                                   void **out) {
   (void)threads;
   const elementwise *e = rule->impl;
   WL_CHECK(e->slot == NULL || max_blocks <= e->blocks);
@@ -275,8 +287,10 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
 
 /* Spreads the coefficients of a block's coordinates over its lanes, for `steps` steps. `loaded`
  * is the slot that all lanes hold already, -1 if none; it is kept up to date. */
-static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps, int64_t *loaded) {
-  const int64_t first = slot_of(e, block * WL_LANES), last = slot_of(e, block * WL_LANES + WL_LANES - 1);
+static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
+                       int64_t *loaded) {
+  const int64_t first = slot_of(e, block * WL_LANES),
+                last = slot_of(e, block * WL_LANES + WL_LANES - 1);
   if (first == last && first == *loaded) return;
   const int scalars = e->definition->scalars;
   for (int64_t k = 0; k < steps; k++) {
@@ -314,8 +328,8 @@ void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t
 }
 
 /* s [steps+1][width][16]: the block's states through the chunk. */
-static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int64_t block,
-                   wl_real *s) {
+static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
+                   int64_t block, wl_real *s) {
   const int64_t size = e->definition->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real u[WL_LANES];
   memcpy(s, chunk->state + block * size, (size_t)size * sizeof *s);
@@ -356,15 +370,17 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
-  wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS]; /* what vjp leaves out of it is zero where it is read */
+  wl_coefficient_bar
+      bar[WL_ELEMENTWISE_MAX_SCALARS]; /* what vjp leaves out of it is zero where it is read */
   wl_real *lam = chunk->lam + block * WL_LANES;
   wl_real *mu = size ? chunk->mu + block * size : NULL;
   if (size) replay(e, w, chunk, block, s);
   if (learns) memset(bar, 0, (size_t)rule->scalars * sizeof *bar);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     const int64_t at = (k * chunk->blocks + block) * WL_LANES;
-    rule->vjp(w->lanes + k * rule->scalars, chunk->g + at, rule->reads_theta ? chunk->theta + at : NULL,
-              s + k * size, s + (k + 1) * size, lam, mu, chunk->gbar ? chunk->gbar + at : unwanted, thetabar, bar);
+    rule->vjp(w->lanes + k * rule->scalars, chunk->g + at,
+              rule->reads_theta ? chunk->theta + at : NULL, s + k * size, s + (k + 1) * size, lam,
+              mu, chunk->gbar ? chunk->gbar + at : unwanted, thetabar, bar);
     if (learns) gather(e, w, k, block, bar);
     for (int l = 0; rule->reads_theta && l < WL_LANES; l++) lam[l] += thetabar[l];
     add_loss_gradient(chunk, k, at, lam);
@@ -372,15 +388,16 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
 }
 
 /* d value / d phi of one number: the path past the running product. */
-static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t, int64_t number) {
+static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t,
+                           int64_t number) {
   const int64_t at = i * e->count + number;
   if (e->definition->scalar[i].range == WL_SCALAR_UNIT) return w->value[at] * w->complement[at];
   return i == 0 ? wl_schedule_factor(&e->schedule, t) : 1;
 }
 
 /* From adjoints of x_t and q_t to phi, for one scalar that is learned per run or tensor. */
-static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
-                          double *phi_grad) {
+static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
+                          int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   for (int64_t slot = 0; slot < e->slots; slot++) {
     const double complement = w->complement[i * e->count + slot];
@@ -391,7 +408,8 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
       const point_bar *bar = w->bars + at;
       sum += direct_slope(e, w, i, t, slot) * bar->value;
       if (unit)
-        sum += bar->correction * p->correction * p->correction * p->power * (double)(t + 1) * complement;
+        sum += bar->correction * p->correction * p->correction * p->power * (double)(t + 1) *
+               complement;
     }
     phi_grad[e->offset[i] + slot] += sum;
   }

@@ -17,9 +17,9 @@
 enum { WL_ELEMENTWISE_MAX_SCALARS = 8, WL_ELEMENTWISE_MAX_WIDTH = 4 };
 
 typedef enum wl_scalar_range {
-  WL_SCALAR_FREE,     /* learnable, phi holds the value itself, any sign */
-  WL_SCALAR_UNIT,     /* learnable, in (0, 1): phi holds its logit */
-  WL_SCALAR_CONSTANT  /* not learnable */
+  WL_SCALAR_FREE,    /* learnable, phi holds the value itself, any sign */
+  WL_SCALAR_UNIT,    /* learnable, in (0, 1): phi holds its logit */
+  WL_SCALAR_CONSTANT /* not learnable */
 } wl_scalar_range;
 
 /* One scalar of a rule. `key` names a REAL option of the rule and its block "rule.<key>" in phi. */
@@ -44,14 +44,14 @@ typedef struct wl_coefficient_bar {
 typedef struct wl_elementwise {
   int64_t state_width; /* reals of state per coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
   bool reads_theta;
-  double cost;         /* FLOP per coordinate-step, forward and backward */
-  int scalars;         /* at most WL_ELEMENTWISE_MAX_SCALARS; [0] is the rate */
+  double cost; /* FLOP per coordinate-step, forward and backward */
+  int scalars; /* at most WL_ELEMENTWISE_MAX_SCALARS; [0] is the rate */
   const wl_scalar *scalar;
   /* c [scalars]; g, theta, u [16]; s, s_next [width][16], never the same array. theta is NULL
    * unless read. */
   void (*step)(const wl_coefficient *restrict c, const wl_real *restrict g,
-               const wl_real *restrict theta, const wl_real *restrict s,
-               wl_real *restrict s_next, wl_real *restrict u);
+               const wl_real *restrict theta, const wl_real *restrict s, wl_real *restrict s_next,
+               wl_real *restrict u);
   /* lam [16]: adjoint of u; mu [width][16] in: adjoint of s_next, out: of s. gbar, thetabar [16]
    * out (thetabar only where theta is read); bar [scalars] out. */
   void (*vjp)(const wl_coefficient *restrict c, const wl_real *restrict g,
@@ -61,33 +61,35 @@ typedef struct wl_elementwise {
 } wl_elementwise;
 
 /* The keys that all these rules share, for the head of each one's table of options. */
-#define WL_ELEMENTWISE_OPTIONS(default_rate)                                                       \
-  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate"},                         \
-  WL_SCHEDULE_OPTIONS,                                                                             \
-  {"learn", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",                                                 \
-   "scalars of the rule that become meta-parameters, e.g. [rate, momentum]"},                      \
-  {"learn_per", WL_OPT_CHOICE, "run", "run|tensor|step", 0, 0, "1",                                \
-   "one learned scalar for the run, for each inner tensor, or for each step of the episode"}
+#define WL_ELEMENTWISE_OPTIONS(default_rate)                                                     \
+  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate"}, WL_SCHEDULE_OPTIONS,  \
+      {"learn", WL_OPT_STRINGS,                                                                  \
+       "[]",    NULL,                                                                            \
+       0,       0,                                                                               \
+       "1",     "scalars of the rule that become meta-parameters, e.g. [rate, momentum]"},       \
+  {                                                                                              \
+    "learn_per", WL_OPT_CHOICE, "run", "run|tensor|step", 0, 0, "1",                             \
+        "one learned scalar for the run, for each inner tensor, or for each step of the episode" \
+  }
 
 /* Defines wl_rule_<id> from the static `<id>_rule` (wl_elementwise) and `<id>_options`. */
-#define WL_ELEMENTWISE_RULE(id, text)                                                              \
-  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting,              \
-                               wl_rule *rule)                                                      \
-  {                                                                                                \
-    return wl_elementwise_create(&id##_rule, options, setting, rule);                              \
-  }                                                                                                \
-  extern const wl_rule_ops wl_rule_##id;                                                           \
-  const wl_rule_ops wl_rule_##id = {.name = #id,                                                   \
-                                    .summary = text,                                               \
-                                    .options = id##_options,                                       \
-                                    .create = id##_create,                                         \
-                                    .destroy = wl_elementwise_destroy,                             \
-                                    .init = wl_elementwise_init,                                   \
-                                    .pack = wl_elementwise_pack,                                   \
-                                    .step = wl_elementwise_step,                                   \
-                                    .backward = wl_elementwise_backward,                           \
-                                    .ws_create = wl_elementwise_ws_create,                         \
-                                    .ws_destroy = wl_elementwise_ws_destroy,                       \
+#define WL_ELEMENTWISE_RULE(id, text)                                                 \
+  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting, \
+                               wl_rule *rule) {                                       \
+    return wl_elementwise_create(&id##_rule, options, setting, rule);                 \
+  }                                                                                   \
+  extern const wl_rule_ops wl_rule_##id;                                              \
+  const wl_rule_ops wl_rule_##id = {.name = #id,                                      \
+                                    .summary = text,                                  \
+                                    .options = id##_options,                          \
+                                    .create = id##_create,                            \
+                                    .destroy = wl_elementwise_destroy,                \
+                                    .init = wl_elementwise_init,                      \
+                                    .pack = wl_elementwise_pack,                      \
+                                    .step = wl_elementwise_step,                      \
+                                    .backward = wl_elementwise_backward,              \
+                                    .ws_create = wl_elementwise_ws_create,            \
+                                    .ws_destroy = wl_elementwise_ws_destroy,          \
                                     .ws_bytes = wl_elementwise_ws_bytes}
 
 /* The members of wl_rule_ops, as documented there. `definition` is borrowed for good. */
@@ -101,7 +103,8 @@ void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t
                          wl_real *s_out, wl_real *u);
 void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                              double *phi_grad);
-wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out);
+wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads,
+                                   void **out);
 void wl_elementwise_ws_destroy(void *impl);
 size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads);
 

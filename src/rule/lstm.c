@@ -18,40 +18,41 @@
 typedef struct lstm_ws {
   const wl_lstm_kernel *kernel;
   int threads;
-  size_t scratch_bytes;  /* per thread */
-  unsigned char *packed; /* weights as the kernel wants them */
-  unsigned char *scratch;/* [threads][scratch_bytes] */
-  wl_real *partial;      /* [threads][padded parameters] weight gradient of one group */
+  size_t scratch_bytes;   /* per thread */
+  unsigned char *packed;  /* weights as the kernel wants them */
+  unsigned char *scratch; /* [threads][scratch_bytes] */
+  wl_real *partial;       /* [threads][padded parameters] weight gradient of one group */
 } lstm_ws;
 
 static const wl_option lstm_options[] = {
-  {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
-   "units of each LSTM layer, one to four layers"},
-  {"preprocessing", WL_OPT_CHOICE, "none", "none|log|paper", 0, 0, NULL,
-   "input of the LSTM: the gradient; log: max(log(|g|+eps)/k, -1) and clip(g e^k, -1, 1); "
-   "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)"},
-  {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
-   "k of log or p of paper; 0 takes the published 5 or 10"},
-  {"gradient_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1", "multiplies gradients before preprocessing"},
-  {"output_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
-   "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks"},
-  {"momentum", WL_OPT_REAL, "0", NULL, 0, 0.9999, "1",
-   "b of a running sum V' = b V + g: the LSTM sees its mean too, and a second output scales a Nesterov "
-   "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it"},
-  {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-   "rate of that step where o2 is 0, as it is before meta-training; used with momentum"},
-  {"through_inputs", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-   "with window.order second: whether meta-gradients also go through the LSTM's inputs, where log and "
-   "paper make them explode; false keeps what goes through the Nesterov step"},
-  {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1", "added to the forget gate's pre-activation"},
-  {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+    {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
+     "units of each LSTM layer, one to four layers"},
+    {"preprocessing", WL_OPT_CHOICE, "none", "none|log|paper", 0, 0, NULL,
+     "input of the LSTM: the gradient; log: max(log(|g|+eps)/k, -1) and clip(g e^k, -1, 1); "
+     "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)"},
+    {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
+     "k of log or p of paper; 0 takes the published 5 or 10"},
+    {"gradient_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
+     "multiplies gradients before preprocessing"},
+    {"output_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
+     "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks"},
+    {"momentum", WL_OPT_REAL, "0", NULL, 0, 0.9999, "1",
+     "b of a running sum V' = b V + g: the LSTM sees its mean too, and a second output scales a Nesterov "
+     "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it"},
+    {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
+     "rate of that step where o2 is 0, as it is before meta-training; used with momentum"},
+    {"through_inputs", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+     "with window.order second: whether meta-gradients also go through the LSTM's inputs, where log and "
+     "paper make them explode; false keeps what goes through the Nesterov step"},
+    {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
+     "added to the forget gate's pre-activation"},
+    {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN; }
 
 /* ---- Creation ------------------------------------------------------------------------------- */
 
-static wl_status set_net(const wl_map *options, wl_lstm_net *net)
-{
+static wl_status set_net(const wl_map *options, wl_lstm_net *net) {
   int layers = 0;
   const int64_t *hidden = wl_map_ints(options, "hidden", &layers);
   if (layers < 1 || layers > WL_LSTM_MAX_LAYERS)
@@ -71,8 +72,7 @@ static wl_status set_net(const wl_map *options, wl_lstm_net *net)
 }
 
 /* The blocks of phi, in the order of the net's offsets. */
-static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi)
-{
+static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   char name[WL_NAME_SIZE];
   for (int l = 0; l < net->layers; l++) {
     const wl_lstm_layer *const layer = &net->layer[l];
@@ -90,8 +90,7 @@ static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi)
 }
 
 /* FLOP of a coordinate-step: live forward, replayed forward, sweep and weight gradient. */
-static double step_cost(const wl_lstm_net *net)
-{
+static double step_cost(const wl_lstm_net *net) {
   double mac = 0;
   for (int l = 0; l < net->layers; l++) {
     const double gates = 4.0 * (double)net->layer[l].hidden;
@@ -102,15 +101,13 @@ static double step_cost(const wl_lstm_net *net)
   return 2 * (mac + 4.0 * (double)(net->heads * net->layer[net->layers - 1].hidden));
 }
 
-static void lstm_destroy(wl_rule *rule)
-{
+static void lstm_destroy(wl_rule *rule) {
   wl_free(rule->impl);
   rule->impl = NULL;
   wl_layout_clear(&rule->phi);
 }
 
-static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setting, wl_rule *rule)
-{
+static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setting, wl_rule *rule) {
   (void)setting;
   wl_lstm_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));
@@ -129,14 +126,13 @@ fail:
 }
 
 /* One stream per block of phi, so that a layer's values do not depend on the other layers. */
-static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out)
-{
-  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
+static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out) {
+  const wl_stream stream = {
+      .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
   wl_rng_truncated_normal(stream, 0, n, 1 / sqrt((double)fan), out);
 }
 
-static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
-{
+static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_lstm_net *net = rule->impl;
   uint64_t block = 0;
   for (int l = 0; l < net->layers; l++) {
@@ -155,14 +151,13 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi)
 static size_t partial_count(const wl_lstm_net *net) { return (size_t)wl_pad(net->parameters); }
 
 /* Scratch of one thread: a huge page of its own, unless that would be many times what it needs. */
-static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net)
-{
-  const size_t bytes = kernel->scratch_bytes(net), page = bytes < WL_HUGE_PAGE / 16 ? WL_ALIGN : WL_HUGE_PAGE;
+static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net) {
+  const size_t bytes = kernel->scratch_bytes(net),
+               page = bytes < WL_HUGE_PAGE / 16 ? WL_ALIGN : WL_HUGE_PAGE;
   return (bytes + page - 1) / page * page;
 }
 
-static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads)
-{
+static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
   (void)max_blocks;
   const wl_lstm_net *net = rule->impl;
   const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
@@ -170,8 +165,7 @@ static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads
   return sizeof(lstm_ws) + round_up(kernel->packed_bytes(net)) + (size_t)threads * per_thread;
 }
 
-static void lstm_ws_destroy(void *impl)
-{
+static void lstm_ws_destroy(void *impl) {
   lstm_ws *ws = impl;
   if (!ws) return;
   wl_free(ws->packed);
@@ -180,8 +174,7 @@ static void lstm_ws_destroy(void *impl)
   wl_free(ws);
 }
 
-static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out)
-{
+static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out) {
   (void)max_blocks;
   const wl_lstm_net *net = rule->impl;
   lstm_ws *ws = NULL;
@@ -200,8 +193,7 @@ fail:
   return status;
 }
 
-static void lstm_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi)
-{
+static void lstm_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
   lstm_ws *ws = rule_ws->impl;
   ws->kernel->pack(rule->impl, phi, ws->packed);
 }
@@ -216,8 +208,7 @@ static int thread_index(void) { return 0; }
 #endif
 
 /* Blocks of group `group` when there are `blocks` in all. */
-static int64_t group_count(int64_t group, int64_t blocks)
-{
+static int64_t group_count(int64_t group, int64_t blocks) {
   const int64_t left = blocks - group * WL_LSTM_GROUP;
   return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
 }
@@ -226,14 +217,14 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t, int64_t blocks,
                       const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
-                      wl_real *u)
-{
+                      wl_real *u) {
   (void)t;
   (void)theta;
   const wl_lstm_net *const net = rule->impl;
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(blocks);
-#pragma omp parallel for schedule(static) num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
+#pragma omp parallel for schedule(static) \
+    num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
   for (int64_t group = 0; group < groups; group++) {
     const int64_t row = group * WL_LSTM_GROUP * WL_LANES;
     ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
@@ -243,13 +234,12 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t, int64
 }
 
 static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
-                          double *phi_grad)
-{
+                          double *phi_grad) {
   const wl_lstm_net *const net = rule->impl;
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(chunk->blocks);
-#pragma omp parallel for ordered schedule(static, 1) num_threads(ws->threads) \
-    if (ws->threads > 1 && groups > 1)
+#pragma omp parallel for ordered schedule(static, 1) \
+    num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
   for (int64_t group = 0; group < groups; group++) {
     const size_t thread = (size_t)thread_index();
     wl_real *const partial = ws->partial + thread * partial_count(net);
@@ -261,15 +251,15 @@ static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
 }
 
 const wl_rule_ops wl_rule_lstm = {
-  .name = "lstm",
-  .summary = "coordinatewise LSTM (learning to learn by gradient descent, 2016)",
-  .options = lstm_options,
-  .create = lstm_create,
-  .destroy = lstm_destroy,
-  .init = lstm_init,
-  .pack = lstm_pack,
-  .step = lstm_step,
-  .backward = lstm_backward,
-  .ws_create = lstm_ws_create,
-  .ws_destroy = lstm_ws_destroy,
-  .ws_bytes = lstm_ws_bytes};
+    .name = "lstm",
+    .summary = "coordinatewise LSTM (learning to learn by gradient descent, 2016)",
+    .options = lstm_options,
+    .create = lstm_create,
+    .destroy = lstm_destroy,
+    .init = lstm_init,
+    .pack = lstm_pack,
+    .step = lstm_step,
+    .backward = lstm_backward,
+    .ws_create = lstm_ws_create,
+    .ws_destroy = lstm_ws_destroy,
+    .ws_bytes = lstm_ws_bytes};

@@ -7,23 +7,20 @@
 #if defined(__x86_64__)
 extern const wl_lstm_kernel wl_lstm_kernel_avx512, wl_lstm_kernel_avx2;
 
-static int has_avx512(void)
-{
+static int has_avx512(void) {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl");
 }
 
-static int has_avx2(void)
-{
+static int has_avx2(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
 #endif
 extern const wl_lstm_kernel wl_lstm_kernel_baseline;
 
-const wl_lstm_kernel *wl_lstm_kernel_select(void)
-{
+const wl_lstm_kernel *wl_lstm_kernel_select(void) {
   const char *wanted = getenv("WARPLOOM_ISA");
 #if defined(__x86_64__)
   const int no_avx512 = wanted && (strcmp(wanted, "avx2") == 0 || strcmp(wanted, "baseline") == 0);

@@ -21,6 +21,9 @@
 #include "rule/lstm_net.h"
 #include "rule/lstm_vector.h"
 
+/* The formatter takes a loop behind UNROLL for an expression. */
+/* clang-format off */
+
 #if VECTOR_BYTES == 64
 enum { COLS = 1, FWD_ROWS = 16, EXP_ROWS = 8, SWEEP_ROWS = 10, GRAD_INPUTS = 5, GRAD_UNITS = 4 };
 #else
@@ -38,8 +41,7 @@ typedef struct slot_layout {
   int64_t size; /* reals in a slot; an odd number of rows, so that slots do not alias in L1 */
 } slot_layout;
 
-static slot_layout slot_of(const wl_lstm_net *net)
-{
+static slot_layout slot_of(const wl_lstm_net *net) {
   slot_layout s = {.x = net->width};
   int64_t row = s.x + net->layer[0].in;
   for (int i = 0; i < net->layers; i++) {
@@ -66,8 +68,7 @@ typedef struct packed_layout {
   int64_t size;
 } packed_layout;
 
-static packed_layout packed_of(const wl_lstm_net *net)
-{
+static packed_layout packed_of(const wl_lstm_net *net) {
   packed_layout p = {.size = 0};
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
@@ -88,8 +89,7 @@ typedef struct sums_layout {
   int64_t per_head;
 } sums_layout;
 
-static sums_layout sums_of(const wl_lstm_net *net)
-{
+static sums_layout sums_of(const wl_lstm_net *net) {
   sums_layout s = {.size = 0};
   for (int i = 0; i < net->layers; i++) {
     s.layer[i] = s.size;
@@ -117,8 +117,7 @@ typedef struct work {
 } work;
 
 /* Sets the pointers of w; with scratch NULL only counts. Returns the reals taken. */
-static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch)
-{
+static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch) {
   *w = (work){.net = net, .packed = packed, .slot = slot_of(net), .at = packed_of(net), .sum = sums_of(net)};
   int64_t used = TAPE_SLOTS * w->slot.size;
   const int64_t dx = used;
@@ -144,8 +143,7 @@ static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_rea
 
 static size_t packed_bytes(const wl_lstm_net *net) { return (size_t)packed_of(net).size * sizeof(wl_real); }
 
-static size_t scratch_bytes(const wl_lstm_net *net)
-{
+static size_t scratch_bytes(const wl_lstm_net *net) {
   work w;
   return (size_t)carve(&w, net, NULL, NULL) * sizeof(wl_real);
 }
@@ -154,8 +152,7 @@ static size_t scratch_bytes(const wl_lstm_net *net)
 
 /* One tile of forward weights: the bias, then each column of [h; x], of FWD_ROWS pre-scaled rows. */
 static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, const wl_real *phi,
-                              int64_t first, wl_real *out)
-{
+                              int64_t first, wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
   for (int64_t r = 0; r < FWD_ROWS && first + r < 4 * H; r++) { /* rows of padding stay zero */
     const int64_t unit = (first + r) / 4, gate = (first + r) % 4, row = gate * H + unit;
@@ -170,8 +167,7 @@ static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, co
 }
 
 /* Columns [first, first + count) of W, transposed in tiles; rows of dz in the tape's order. */
-static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count, wl_real *out)
-{
+static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count, wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
   for (int64_t column = 0; column < count; column++) {
     wl_real *tile = out + column / SWEEP_ROWS * 4 * H * SWEEP_ROWS + column % SWEEP_ROWS;
@@ -180,8 +176,7 @@ static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first,
   }
 }
 
-static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
-{
+static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
   const packed_layout at = packed_of(net);
   wl_real *out = packed;
   memset(out, 0, packed_bytes(net));
@@ -200,8 +195,7 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
 /* ---- Forward -------------------------------------------------------------------------------- */
 
 /* acc += W in over n rows of input, FWD_ROWS x COLS vectors. */
-INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n, vec acc[FWD_ROWS][COLS])
-{
+INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n, vec acc[FWD_ROWS][COLS]) {
   for (int64_t k = 0; k < n; k++) {
     vec v[COLS];
     UNROLL for (int c = 0; c < COLS; c++) v[c] = load(in + k * WL_LANES + c * VECTOR_LANES);
@@ -212,8 +206,7 @@ INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n, vec
 
 /* Rows 2^z', z' = W [h; x] + b pre-scaled, of one layer of one block: e [4 hidden, padded][16]. */
 NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_real *x, const wl_real *h,
-                           wl_real *e)
-{
+                           wl_real *e) {
   const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;
   for (int64_t row = 0; row < 4 * H; row += FWD_ROWS, w += tile)
     for (int64_t lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
@@ -235,8 +228,7 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
 
 /* From the exponentials of a unit to its gates and new cell, in place; one division serves all four.
  * The operations of a row's vectors stand side by side, as in exp2_all. */
-INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out)
-{
+INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
   EACH di[v] = 1 + load(gates + at);
@@ -258,8 +250,7 @@ INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out)
 }
 
 /* tanh of the new cell, and the output. */
-INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, wl_real *h_out)
-{
+INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, wl_real *h_out) {
   vec e[COLS];
   EACH e[v] = load(c_out + at) * (wl_real)(-2 * LOG2_E);
   exp2_all(e, COLS);
@@ -270,8 +261,7 @@ INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, 
 }
 
 /* Gates, tanh c, new c and h of one layer of one block. */
-NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *tanh_c, wl_real *h_out, wl_real *c_out)
-{
+NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *tanh_c, wl_real *h_out, wl_real *c_out) {
   for (int64_t j = 0; j < H; j++)
     UNROLL for (int lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
       const int64_t at = j * WL_LANES + lane;
@@ -285,8 +275,7 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *tanh_c
 }
 
 /* Output `head` of one vector: w h + b. */
-INLINE vec head_output(const work *w, int64_t head, const wl_real *h)
-{
+INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   const int64_t H = w->net->layer[w->net->layers - 1].hidden;
   const wl_real *weight = w->packed + w->at.head + head * H, *bias = w->packed + w->at.head + w->net->heads * H;
   vec even = splat(bias[head]), odd = {0};
@@ -300,8 +289,7 @@ INLINE vec head_output(const work *w, int64_t head, const wl_real *h)
 }
 
 /* Update of a block from h of its last layer; the rate of the Nesterov step goes to the tape. */
-INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after, wl_real *slot, wl_real *u)
-{
+INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after, wl_real *slot, wl_real *u) {
   const wl_lstm_net *net = w->net;
   for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
     vec rate = {0}, direction = {0};
@@ -317,8 +305,7 @@ INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_r
 /* One step of one block from state `before` to `after` (not the same), its tape into `slot`. The
  * live step and the replay both call this one copy, hence give the same bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
-                         wl_real *slot, wl_real *u)
-{
+                         wl_real *slot, wl_real *u) {
   const wl_lstm_net *net = w->net;
   wl_real *x = slot + w->slot.x * WL_LANES;
   for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES)
@@ -336,8 +323,7 @@ NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before,
 }
 
 static void step(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
-                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u)
-{
+                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u) {
   work w;
   carve(&w, net, packed, scratch);
   const size_t state = (size_t)(net->width * WL_LANES);
@@ -353,8 +339,7 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch, int6
 
 /* dz over the gates, dc over the cell's adjoint, of one layer at one step. */
 NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c, const wl_real *dh,
-                           wl_real *dc, wl_real *gates)
-{
+                           wl_real *dc, wl_real *gates) {
   for (int64_t j = 0; j < H; j++)
     UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
       const int64_t at = j * WL_LANES + lane;
@@ -371,8 +356,7 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
 }
 
 /* out (+)= W^T dz: `n` rows in tiles of SWEEP_ROWS, each over 4 H rows of dz. */
-NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add, wl_real *out)
-{
+NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add, wl_real *out) {
   for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)
     for (int64_t lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
       vec acc[SWEEP_ROWS][COLS];
@@ -394,8 +378,7 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
 }
 
 /* The adjoint of u enters: that of output `head` into its row of the tape, and on to dh of the last layer. */
-INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot)
-{
+INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;
   const wl_real *weight = w->packed + w->at.head + head * H;
@@ -407,8 +390,7 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
 }
 
 /* Adjoint of the update; V_bar, where wanted, gets its share, and gbar that of the Nesterov step. */
-static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot, wl_real *sum_bar, wl_real *gbar)
-{
+static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot, wl_real *sum_bar, wl_real *gbar) {
   const wl_lstm_net *net = w->net;
   for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
     const vec du = load(lam + lane);
@@ -424,8 +406,7 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
 }
 
 /* Adjoint of one step whose tape is `slot`, the state before it at the start of `before`. */
-static void sweep_step(const work *w, const wl_real *before, wl_real *slot, int want_x)
-{
+static void sweep_step(const work *w, const wl_real *before, wl_real *slot, int want_x) {
   for (int i = w->net->layers - 1; i >= 0; i--) {
     const wl_lstm_layer *l = &w->net->layer[i];
     wl_real *dz = slot + w->slot.gates[i] * WL_LANES;
@@ -437,8 +418,7 @@ static void sweep_step(const work *w, const wl_real *before, wl_real *slot, int 
 }
 
 /* Moves the adjoint of a block's state between the rule's layout and the padded scratch. */
-static void move_adjoint(const work *w, wl_real *mu, int out)
-{
+static void move_adjoint(const work *w, wl_real *mu, int out) {
   for (int i = 0; i < w->net->layers; i++) {
     const wl_lstm_layer *l = &w->net->layer[i];
     const size_t bytes = (size_t)(l->hidden * WL_LANES) * sizeof *mu;
@@ -449,16 +429,14 @@ static void move_adjoint(const work *w, wl_real *mu, int out)
 }
 
 /* lam of a block across step k: + loss_weight loss_grad. */
-static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam)
-{
+static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   const wl_real weight = (wl_real)chunk->loss_weight[k];
   const wl_real *grad = chunk->loss_grad + k * WL_LANES * chunk->blocks + at;
   for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
 }
 
 /* Replays block b of the chunk into tape [steps + 1] slots and sweeps it back. */
-static void replay_and_sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape)
-{
+static void replay_and_sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
   const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES, state = w->net->width * WL_LANES;
   memcpy(tape, chunk->state + b * state, (size_t)state * sizeof *tape);
   for (int64_t k = 0; k < chunk->steps; k++) {
@@ -490,8 +468,7 @@ typedef struct tape_run {
 /* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit.
  * `in` and `dz` point into the first slot that takes part. */
 INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real *dz, const int inputs,
-                          const int bias, wl_real *out)
-{
+                          const int bias, wl_real *out) {
   vec acc[GRAD_INPUTS][4] = {{{0}}};
   for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
     for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot)
@@ -515,8 +492,7 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
       gradient_tile(run, in, dz + 4 * j * WL_LANES, (inputs), (bias), out + 4 * j * columns);          \
     break;
 NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_real *dz, int64_t units,
-                               int64_t columns, int64_t inputs, int bias, wl_real *out)
-{
+                               int64_t columns, int64_t inputs, int bias, wl_real *out) {
   switch (2 * inputs + bias) {
     GRADIENT_CASE(0, 1)
     GRADIENT_CASE(1, 0)
@@ -536,8 +512,7 @@ NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_
 /* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. With a bias, it is the last tile's when
  * there is room in it. */
 static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int bias, const wl_real *dz,
-                          int64_t units, int64_t columns, wl_real *out)
-{
+                          int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
     const int64_t inputs = n - from < GRAD_INPUTS ? n - from : GRAD_INPUTS;
     const int joined = bias && inputs < GRAD_INPUTS;
@@ -549,8 +524,7 @@ static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int
 
 /* dW of one layer: columns of h, x and the bias. A few units at a time, so that their dz of all steps
  * stay in L1 while the inputs pass by. */
-static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums)
-{
+static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;
   const wl_real *next = w->tape + run->slot;
@@ -566,8 +540,7 @@ static void layer_gradient(const work *w, const tape_run *run, int layer, wl_rea
 }
 
 /* Output `head`: dw = sum d h, db = sum d, d its adjoint. */
-NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl_real *sums)
-{
+NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
   for (int64_t j = 0; j < l->hidden; j += 4) {
     vec acc[4] = {{0}}, bias = {0};
@@ -586,8 +559,7 @@ NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl
 }
 
 /* From the order of the sums to that of phi. */
-static void unpack_sums(const work *w, wl_real *partial)
-{
+static void unpack_sums(const work *w, wl_real *partial) {
   const wl_lstm_net *net = w->net;
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
@@ -610,8 +582,7 @@ static void unpack_sums(const work *w, wl_real *partial)
 /* Blocks taken together: several when the chunk is short, so that the weight gradient has enough
  * terms to work on, yet the tape stays as short as that of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch, const wl_rule_chunk *chunk,
-                     int64_t first, int64_t count, wl_real *partial)
-{
+                     int64_t first, int64_t count, wl_real *partial) {
   work w;
   carve(&w, net, packed, scratch);
   memset(w.sums, 0, (size_t)w.sum.size * sizeof *w.sums);

@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers, const int64_t *hidden)
-{
+void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers,
+                       const int64_t *hidden) {
   const int64_t sums = momentum > 0;
   net->input = input;
   net->momentum = (wl_real)momentum;
@@ -18,7 +18,8 @@ void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, i
   for (int i = 0; i < layers; i++) {
     const int64_t H = hidden[i], weight = net->parameters, h = net->width;
     const int64_t bias = weight + 4 * H * (in + H);
-    net->layer[i] = (wl_lstm_layer){.in = in, .hidden = H, .weight = weight, .bias = bias, .h = h, .c = h + H};
+    net->layer[i] =
+        (wl_lstm_layer){.in = in, .hidden = H, .weight = weight, .bias = bias, .h = h, .c = h + H};
     net->parameters = bias + 4 * H;
     net->width += 2 * H;
     in = H;
@@ -30,9 +31,8 @@ void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, i
   net->width += sums;
 }
 
-void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale, double output_scale,
-                        double forget_bias)
-{
+void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale,
+                        double output_scale, double forget_bias) {
   if (strength == 0) strength = net->input == WL_LSTM_PAPER ? 10 : 5;
   net->strength = (wl_real)strength;
   net->strength_exp = (wl_real)exp(strength);

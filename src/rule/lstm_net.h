@@ -19,9 +19,9 @@ enum { WL_LSTM_GROUP = 8 };
 typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER } wl_lstm_input;
 
 typedef struct wl_lstm_layer {
-  int64_t in, hidden;    /* inputs from below, units */
-  int64_t weight, bias;  /* offsets in phi: (4 hidden, in + hidden), (4 hidden) */
-  int64_t h, c;          /* first row in a block of state, each [hidden][16] */
+  int64_t in, hidden;   /* inputs from below, units */
+  int64_t weight, bias; /* offsets in phi: (4 hidden, in + hidden), (4 hidden) */
+  int64_t h, c;         /* first row in a block of state, each [hidden][16] */
 } wl_lstm_layer;
 
 typedef struct wl_lstm_net {
@@ -33,19 +33,20 @@ typedef struct wl_lstm_net {
   int64_t width;                  /* rows of state: 2 x the sum of hidden, with momentum 1 more */
   int64_t sum;                    /* with momentum: row of the running sum, the last one */
   wl_lstm_input input;
-  int64_t channels;               /* inputs made of one gradient: 1 or 2 */
-  wl_real momentum, rate;         /* of the Nesterov step; momentum 0: there is none */
-  bool through_inputs;            /* whether adjoints of g include what goes through the inputs */
-  wl_real strength;               /* k of LOG, p of PAPER */
-  wl_real strength_exp;           /* e^strength */
+  int64_t channels;       /* inputs made of one gradient: 1 or 2 */
+  wl_real momentum, rate; /* of the Nesterov step; momentum 0: there is none */
+  bool through_inputs;    /* whether adjoints of g include what goes through the inputs */
+  wl_real strength;       /* k of LOG, p of PAPER */
+  wl_real strength_exp;   /* e^strength */
   wl_real gradient_scale, output_scale, forget_bias;
 } wl_lstm_net;
 
 /* Sets layers, offsets and sizes: 1 <= layers <= WL_LSTM_MAX_LAYERS, hidden [layers]; momentum 0 for none. */
-void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers, const int64_t *hidden);
+void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers,
+                       const int64_t *hidden);
 /* Sets the scales, after the shape; strength 0 takes the published k = 5 or p = 10. */
-void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale, double output_scale,
-                        double forget_bias);
+void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale,
+                        double output_scale, double forget_bias);
 
 /* Smallest magnitude told apart from zero by the logarithm of WL_LSTM_LOG: the float32 epsilon
  * in both precisions, so that both builds compute the same function. */

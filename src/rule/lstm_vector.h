@@ -74,8 +74,7 @@ INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30),
  * operations of all vectors stand side by side: the processor looks only some 64 operations ahead,
  * hardly more than a few of these dependency chains. */
 #ifdef WL_DOUBLE
-INLINE void exp2_all(vec *x, const int n)
-{
+INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {
     vec power = clip_exponent(x[i]);
     for (int l = 0; l < VECTOR_LANES; l++) power[l] = exp2(power[l]);
@@ -84,8 +83,7 @@ INLINE void exp2_all(vec *x, const int n)
 }
 #else
 enum { EXP2_MOST = 8 };
-INLINE void exp2_all(vec *x, const int n)
-{
+INLINE void exp2_all(vec *x, const int n) {
   const wl_real magic = 12582912; /* 1.5 x 2^23: adding it rounds to an integer in the low bits */
   vec shifted[EXP2_MOST], p[EXP2_MOST];
   UNROLL for (int i = 0; i < n; i++) x[i] = clip_exponent(x[i]);
@@ -101,8 +99,7 @@ INLINE void exp2_all(vec *x, const int n)
 #endif
 
 /* 2^x of one vector, clipped. */
-INLINE vec exp2_clipped(vec x)
-{
+INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;
 }
@@ -110,29 +107,27 @@ INLINE vec exp2_clipped(vec x)
 /* log x for positive normal x. In float: x = m 2^e, m in [sqrt 1/2, sqrt 2),
  * log m = 2 s (1 + s^2/3 + s^4/5 + ...), s = (m - 1)/(m + 1). */
 #ifdef WL_DOUBLE
-INLINE vec logarithm(vec x)
-{
+INLINE vec logarithm(vec x) {
   for (int l = 0; l < VECTOR_LANES; l++) x[l] = log(x[l]);
   return x;
 }
 #else
-INLINE vec logarithm(vec x)
-{
+INLINE vec logarithm(vec x) {
   const mask bits = (mask)x;
   const vec m1 = (vec)((bits & 0x7fffff) | 0x3f800000);
   const mask high = (mask)(m1 > splat(1.41421356f));
   const vec m = choose(high, m1 * 0.5f, m1);
   const vec e = __builtin_convertvector(((bits >> 23) & 0xff) - 127 - high, vec);
   const vec s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
-  const vec series = 1.0f + s2 * (0.333333333f + s2 * (0.2f + s2 * (0.142857143f + s2 * 0.111111111f)));
+  const vec series =
+      1.0f + s2 * (0.333333333f + s2 * (0.2f + s2 * (0.142857143f + s2 * 0.111111111f)));
   return e * 0.693147181f + 2.0f * s * series;
 }
 #endif
 
 /* p[0..4) += sums over lanes of a, b, c, d, always in the same order. */
 #if VECTOR_BYTES > 16 && !defined(WL_DOUBLE)
-INLINE __m128 fold(vec a)
-{
+INLINE __m128 fold(vec a) {
 #if VECTOR_BYTES == 64
   const __m256 low = _mm512_castps512_ps256((__m512)a);
   const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)a), 1));
@@ -142,20 +137,17 @@ INLINE __m128 fold(vec a)
 #endif
   return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
-INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d)
-{
+INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
   const __m128 ab = _mm_hadd_ps(fold(a), fold(b)), cd = _mm_hadd_ps(fold(c), fold(d));
   _mm_storeu_ps(p, _mm_add_ps(_mm_loadu_ps(p), _mm_hadd_ps(ab, cd)));
 }
 #else
-INLINE wl_real sum_lanes(vec a)
-{
+INLINE wl_real sum_lanes(vec a) {
   for (int half = VECTOR_LANES / 2; half > 0; half /= 2)
     for (int l = 0; l < half; l++) a[l] += a[l + half];
   return a[0];
 }
-INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d)
-{
+INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
   p[0] += sum_lanes(a);
   p[1] += sum_lanes(b);
   p[2] += sum_lanes(c);

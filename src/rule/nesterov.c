@@ -22,8 +22,8 @@ static void nesterov_step(const wl_coefficient *restrict c, const wl_real *restr
 static void nesterov_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                          const wl_real *restrict theta, const wl_real *restrict s,
                          const wl_real *restrict s_next, const wl_real *restrict lam,
-                         wl_real *restrict mu, wl_real *restrict gbar,
-                         wl_real *restrict thetabar, wl_coefficient_bar *restrict bar) {
+                         wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
+                         wl_coefficient_bar *restrict bar) {
   (void)theta, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real b = c[MOMENTUM].value[l];
@@ -38,10 +38,10 @@ static void nesterov_vjp(const wl_coefficient *restrict c, const wl_real *restri
 
 static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE}, {"momentum", WL_SCALAR_UNIT}};
 
-static const wl_option nesterov_options[] = {
-    WL_ELEMENTWISE_OPTIONS("0.01"),
-    {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "share of the running sum that each step keeps"},
-    {0}};
+static const wl_option nesterov_options[] = {WL_ELEMENTWISE_OPTIONS("0.01"),
+                                             {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999,
+                                              "1", "share of the running sum that each step keeps"},
+                                             {0}};
 
 static const wl_elementwise nesterov_rule = {.state_width = 1,
                                              .cost = 16,

@@ -32,13 +32,13 @@ static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restri
 static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                         const wl_real *restrict theta, const wl_real *restrict s,
                         const wl_real *restrict s_next, const wl_real *restrict lam,
-                        wl_real *restrict mu, wl_real *restrict gbar,
-                        wl_real *restrict thetabar, wl_coefficient_bar *restrict bar) {
+                        wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
+                        wl_coefficient_bar *restrict bar) {
   (void)theta, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real root = REAL_SQRT(s_next[l]);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
-    const wl_real x = g[l] * inverse;                   /* u = -a x */
+    const wl_real x = g[l] * inverse;                            /* u = -a x */
     const wl_real direct = -c[RATE].value[l] * lam[l] * inverse; /* through the numerator */
     const wl_real half = s_next[l] > 0 ? (wl_real)0.5 / root : 0;
     const wl_real vbar = mu[l] - direct * x * half;
@@ -54,7 +54,8 @@ static const wl_scalar scalars[SCALARS] = {
 
 static const wl_option rmsprop_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.001"),
-    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "share of the mean square that each step keeps"},
+    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
+     "share of the mean square that each step keeps"},
     {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square"},
     {0}};
 

@@ -77,7 +77,8 @@ void wl_rule_destroy(wl_rule **rule) {
   *rule = NULL;
 }
 
-wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, wl_rule_ws **out) {
+wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads,
+                            wl_rule_ws **out) {
   *out = NULL;
   WL_CHECK(max_blocks >= 0 && threads >= 1);
   wl_rule_ws *ws = NULL;
@@ -112,6 +113,7 @@ void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks
   rule->ops->step(rule, ws, t, blocks, g, theta, s_in, s_out, u);
 }
 
-void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk, double *phi_grad) {
+void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
+                      double *phi_grad) {
   rule->ops->backward(rule, ws, chunk, phi_grad);
 }

@@ -28,21 +28,21 @@ enum { WL_CHUNK_STEPS = 20 };
  *   lam <- lam + thetabar + loss_weight[k] loss_grad[k];   mu <- sbar;   phi_grad += phibar */
 typedef struct wl_rule_chunk {
   int64_t t0, steps, blocks;
-  const wl_real *g;         /* [steps][16 blocks] preconditioned gradients */
-  const wl_real *theta;     /* [steps][16 blocks]; NULL where the rule does not read theta */
-  const wl_real *state;     /* [blocks][width][16] s_{t0} */
-  const wl_real *loss_grad; /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
-  const double *loss_weight;/* [steps] w_k times the derivative of the loss transform */
-  wl_real *lam;             /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
-  wl_real *mu;              /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0} */
-  wl_real *gbar;            /* [steps][16 blocks] out: adjoint of g; NULL: not wanted */
+  const wl_real *g;          /* [steps][16 blocks] preconditioned gradients */
+  const wl_real *theta;      /* [steps][16 blocks]; NULL where the rule does not read theta */
+  const wl_real *state;      /* [blocks][width][16] s_{t0} */
+  const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
+  const double *loss_weight; /* [steps] w_k times the derivative of the loss transform */
+  wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
+  wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0} */
+  wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not wanted */
 } wl_rule_chunk;
 
 /* What a rule is made for. */
 typedef struct wl_rule_setting {
-  const wl_layout *theta;  /* inner parameters of the (first) task; borrowed for the rule's life */
-  int64_t episode_steps;   /* T, longest episode; for schedules and per-step scalars */
-  bool mixture;            /* tasks differ: per-tensor scalars are a configuration error */
+  const wl_layout *theta; /* inner parameters of the (first) task; borrowed for the rule's life */
+  int64_t episode_steps;  /* T, longest episode; for schedules and per-step scalars */
+  bool mixture;           /* tasks differ: per-tensor scalars are a configuration error */
 } wl_rule_setting;
 
 typedef struct wl_rule_ops {
@@ -58,7 +58,8 @@ typedef struct wl_rule_ops {
   void (*step)(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
                const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u);
   /* Adjoint of a chunk; adds into phi_grad [rule->phi.size] in double. */
-  void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk, double *phi_grad);
+  void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
+                   double *phi_grad);
   /* Workspace of the rule's own (packed weights, thread scratch) for up to max_blocks. */
   wl_status (*ws_create)(const wl_rule *rule, int64_t max_blocks, int threads, void **out);
   void (*ws_destroy)(void *impl);
@@ -68,14 +69,19 @@ typedef struct wl_rule_ops {
 struct wl_rule {
   const wl_rule_ops *ops;
   void *impl;
-  wl_layout phi;        /* meta-parameters, group "rule"; empty for a fixed rule */
-  int64_t state_width;  /* reals of state per coordinate; state starts at zero */
+  wl_layout phi;       /* meta-parameters, group "rule"; empty for a fixed rule */
+  int64_t state_width; /* reals of state per coordinate; state starts at zero */
   bool reads_theta;
-  bool partial_gbar;    /* the adjoint of g leaves something out on purpose */
-  double cost;          /* FLOP per coordinate-step, forward and backward */
+  bool partial_gbar; /* the adjoint of g leaves something out on purpose */
+  double cost;       /* FLOP per coordinate-step, forward and backward */
 };
 
-struct wl_rule_ws { void *impl; int64_t max_blocks; int threads; const wl_rule_ops *ops; };
+struct wl_rule_ws {
+  void *impl;
+  int64_t max_blocks;
+  int threads;
+  const wl_rule_ops *ops;
+};
 
 extern const wl_rule_ops *const wl_rules[]; /* ends with NULL */
 const wl_variant *wl_rule_variants(void);
@@ -90,6 +96,7 @@ size_t wl_rule_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads);
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
 void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
                   const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u);
-void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk, double *phi_grad);
+void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
+                      double *phi_grad);
 
 #endif

@@ -28,9 +28,7 @@ static void sgd_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
 
 static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE}};
 
-static const wl_option sgd_options[] = {
-    WL_ELEMENTWISE_OPTIONS("0.1"),
-    {0}};
+static const wl_option sgd_options[] = {WL_ELEMENTWISE_OPTIONS("0.1"), {0}};
 
 static const wl_elementwise sgd_rule = {
     .cost = 5, .scalars = SCALARS, .scalar = scalars, .step = sgd_step, .vjp = sgd_vjp};

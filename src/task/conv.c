@@ -25,7 +25,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   task->impl = m;
   WL_TRY(wl_dataset_open(map, &m->data));
   m->batch = wl_map_int(map, "batch");
-  const wl_convnet_shape shape = {m->batch, m->data->channels, m->data->rows, m->data->columns, m->data->classes};
+  const wl_convnet_shape shape = {m->batch, m->data->channels, m->data->rows, m->data->columns,
+                                  m->data->classes};
   WL_TRY(wl_convnet_build(map, &shape, task, &m->net));
   task->eval_batches = wl_dataset_eval_batches(m->data, wl_map_int(map, "eval_samples"), m->batch);
   return WL_OK;

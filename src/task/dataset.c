@@ -100,7 +100,8 @@ static wl_status make_dataset(const void *request, void **object) {
   WL_TRY(WL_NEW(dataset, 1));
   *object = dataset;
   if (!*from->directory) WL_TRY(wl_dataset_make_synthetic(dataset));
-  else if (wl_dataset_is_cifar(from->directory)) WL_TRY(wl_dataset_read_cifar(from->directory, dataset));
+  else if (wl_dataset_is_cifar(from->directory))
+    WL_TRY(wl_dataset_read_cifar(from->directory, dataset));
   else WL_TRY(wl_dataset_read_idx(from->directory, from->classes, dataset));
   return draw_samples(dataset);
 }

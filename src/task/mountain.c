@@ -14,7 +14,7 @@
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
 
 typedef struct mountain {
-  bool shared; /* units of a meta-step share the surface */
+  bool shared;                       /* units of a meta-step share the surface */
   wl_node coefficient[COEFFICIENTS]; /* (1) each */
   wl_node point;                     /* (1,2) omega(x) */
 } mountain;
@@ -95,8 +95,8 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
 }
 
 static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
-  wl_rng_uniform(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, -DOMAIN_HALF, DOMAIN_HALF,
-                 theta);
+  wl_rng_uniform(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, -DOMAIN_HALF,
+                 DOMAIN_HALF, theta);
   return WL_OK;
 }
 

@@ -50,7 +50,8 @@ wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t i
   snprintf(layer, sizeof layer, "dense%d", layers + 1);
   const wl_warp_site site = {
       .layer = layer, .side = WL_WARP_ONLY, .output = true, .ndim = 2, .channels = out};
-  return wl_warp_insert(task->warp, task->tape, wl_net_dense(task->tape, x, layers + 1, in, out), &site);
+  return wl_warp_insert(task->warp, task->tape, wl_net_dense(task->tape, x, layers + 1, in, out),
+                        &site);
 }
 
 wl_node wl_net_scaled_loss(wl_tape *tape, wl_node loss, double scale) {

@@ -31,7 +31,8 @@ static wl_status build(quadratic *q, wl_task *task) {
   wl_tape *t = task->tape;
   const int64_t w_shape[] = {q->batch, q->dimension, q->dimension};
   const int64_t x_shape[] = {q->batch, q->dimension};
-  const wl_warp_site site = {.layer = "x", .side = WL_WARP_ONLY, .ndim = 2, .channels = q->dimension};
+  const wl_warp_site site = {
+      .layer = "x", .side = WL_WARP_ONLY, .ndim = 2, .channels = q->dimension};
   const wl_node x = wl_warp_insert(task->warp, t, wl_tape_theta(t, "x", 2, x_shape), &site);
   q->w = wl_tape_input(t, "w", 3, w_shape);
   q->y = wl_tape_input(t, "y", 2, x_shape);

@@ -195,8 +195,8 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, con
   wl_task_hvp_here(task, ws, theta, phi, v, hv_theta, hv_phi);
 }
 
-void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi, const wl_real *v,
-                      wl_real *hv_theta, wl_real *hv_phi) {
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
+                      const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
   wl_tape_move(task->tape, ws->tape, theta, phi);
   wl_tape_tangent(task->tape, ws->tape, v, NULL, NULL, hv_theta, hv_phi);
 }
@@ -207,8 +207,8 @@ void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, co
   memcpy(image, wl_tape_value(ws->tape, task->family->image(task)), 2 * sizeof *image);
 }
 
-static double evaluate_sample(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
-                              const wl_real *phi, double *accuracy) {
+static double evaluate_sample(const wl_task *task, wl_task_ws *ws, wl_split split,
+                              const wl_real *theta, const wl_real *phi, double *accuracy) {
   double loss = 0.0, hits = 0.0;
   for (int64_t b = 0; b < task->eval_batches; b++) {
     const wl_batch batch = {WL_FOR_EVAL_BATCH, split, b};
@@ -221,7 +221,8 @@ static double evaluate_sample(const wl_task *task, wl_task_ws *ws, wl_split spli
 
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy) {
-  const bool held = task->held_statistics && wl_tape_set_statistics(task->tape, ws->tape, WL_STATISTICS_COLLECT) > 0;
+  const bool held = task->held_statistics &&
+                    wl_tape_set_statistics(task->tape, ws->tape, WL_STATISTICS_COLLECT) > 0;
   if (held) {
     evaluate_sample(task, ws, WL_SPLIT_TRAIN, theta, phi, NULL);
     wl_tape_set_statistics(task->tape, ws->tape, WL_STATISTICS_HELD);

@@ -121,8 +121,8 @@ void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, co
                    wl_real *image);
 /* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken: nothing
  * is run again. theta and phi hold what they held then, here or elsewhere. */
-void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi, const wl_real *v,
-                      wl_real *hv_theta, wl_real *hv_phi);
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
+                      const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
 /* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). Batch norm
  * takes each batch's own statistics, or those of the training split's sample at theta. */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,

@@ -38,7 +38,8 @@ struct wl_warp {
 };
 
 /* A parameter of the stage under construction; too many make a node that the tape refuses. */
-static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, int ndim, const int64_t *shape) {
+static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, int ndim,
+                         const int64_t *shape) {
   char name[2 * WL_NAME_SIZE];
   if (w->n_parameters == MAX_PARAMETERS) return -1;
   w->roles[w->n_parameters++] = start;
@@ -48,7 +49,8 @@ static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, i
 
 /* ---- Stages ---------------------------------------------------------------------------------- */
 
-static wl_node kernel(wl_warp *w, wl_tape *t, const char *part, role start, int64_t out, int64_t in, int64_t side) {
+static wl_node kernel(wl_warp *w, wl_tape *t, const char *part, role start, int64_t out, int64_t in,
+                      int64_t side) {
   return parameter(w, t, part, start, 4, (const int64_t[]){out, in, side, side});
 }
 
@@ -62,21 +64,24 @@ static wl_node apply_scale(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site
 }
 
 static wl_node apply_conv3x3(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
-  return wl_op_conv2d(t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 3), 1, 1);
+  return wl_op_conv2d(
+      t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 3), 1, 1);
 }
 
 static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
-  return wl_op_conv2d(t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 1), 1, 0);
+  return wl_op_conv2d(
+      t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 1), 1, 0);
 }
 
 /* One affine map of `residual`: x W + b, or x * K + b. */
-static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number, role start, int64_t in,
-                      int64_t out) {
+static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number,
+                      role start, int64_t in, int64_t out) {
   char weight[16], bias[16];
   snprintf(weight, sizeof weight, "weight%d", number);
   snprintf(bias, sizeof bias, "bias%d", number);
   if (site->ndim == 2) {
-    const wl_node y = wl_op_matmul(t, x, parameter(w, t, weight, start, 2, (const int64_t[]){in, out}));
+    const wl_node y =
+        wl_op_matmul(t, x, parameter(w, t, weight, start, 2, (const int64_t[]){in, out}));
     return wl_op_add_bias(t, y, parameter(w, t, bias, ROLE_ZEROS, 1, &out));
   }
   const wl_node y = wl_op_conv2d(t, x, kernel(w, t, weight, start, out, in, 3), 1, 1);
@@ -91,14 +96,15 @@ static wl_node apply_residual(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_s
 
 static wl_node apply_batch_norm(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
   const wl_node unit = wl_op_batch_norm(t, h, 1e-5);
-  const wl_node scaled = wl_op_mul_channel(t, unit, parameter(w, t, "scale", ROLE_ONES, 1, &site->channels));
+  const wl_node scaled =
+      wl_op_mul_channel(t, unit, parameter(w, t, "scale", ROLE_ONES, 1, &site->channels));
   return wl_op_add_channel(t, scaled, parameter(w, t, "shift", ROLE_ZEROS, 1, &site->channels));
 }
 
-#define ACTIVATION(id)                                                                             \
-  static wl_node apply_##id(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {         \
-    (void)w, (void)site;                                                                           \
-    return wl_op_##id(t, h);                                                                       \
+#define ACTIVATION(id)                                                                     \
+  static wl_node apply_##id(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) { \
+    (void)w, (void)site;                                                                   \
+    return wl_op_##id(t, h);                                                               \
   }
 ACTIVATION(sigmoid)
 ACTIVATION(tanh)
@@ -125,8 +131,10 @@ static wl_status read_stages(const wl_map *options, wl_warp *w) {
     for (int k = 0; k < STAGES; k++)
       if (strcmp(names[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
     if (!w->stages[w->n_stages])
-      return wl_map_fail(options, "warp", "'%s' is no warp layer; choose from linear, scale, residual, conv3x3, "
-                                          "conv1x1, batch_norm, sigmoid, tanh, relu, elu, or give none", names[i]);
+      return wl_map_fail(options, "warp",
+                         "'%s' is no warp layer; choose from linear, scale, residual, conv3x3, "
+                         "conv1x1, batch_norm, sigmoid, tanh, relu, elu, or give none",
+                         names[i]);
     w->n_stages++;
   }
   return WL_OK;
@@ -138,15 +146,18 @@ static wl_status read_layers(const wl_map *options, wl_warp *w) {
   for (int i = 0; i < count; i++) {
     if (strcmp(names[i], "all") == 0) w->all = true;
     else if (w->n_layers == MAX_LAYERS || strlen(names[i]) >= WL_NAME_SIZE)
-      return wl_map_fail(options, "warp_after", "at most %d names of fewer than %d characters", MAX_LAYERS, WL_NAME_SIZE);
+      return wl_map_fail(options, "warp_after", "at most %d names of fewer than %d characters",
+                         MAX_LAYERS, WL_NAME_SIZE);
     else snprintf(w->layers[w->n_layers++], WL_NAME_SIZE, "%s", names[i]);
   }
   if (w->all || w->n_layers > 0) return WL_OK;
-  return wl_map_fail(options, "warp_after", "an empty list places no warp; give all, names of layers, or `warp: none`");
+  return wl_map_fail(options, "warp_after",
+                     "an empty list places no warp; give all, names of layers, or `warp: none`");
 }
 
 static wl_status read_options(const wl_map *options, wl_warp *w) {
-  w->side = strcmp(wl_map_string(options, "warp_side"), "before") == 0 ? WL_WARP_BEFORE : WL_WARP_AFTER;
+  w->side =
+      strcmp(wl_map_string(options, "warp_side"), "before") == 0 ? WL_WARP_BEFORE : WL_WARP_AFTER;
   w->width = wl_map_int(options, "warp_width");
   w->noise = wl_map_real(options, "warp_noise");
   WL_TRY(read_stages(options, w));
@@ -212,12 +223,14 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
   if (!w) return WL_OK;
   for (int i = 0; i < w->n_layers; i++)
     if (!w->layer_used[i])
-      return wl_map_fail(options, "warp_after", "'%s' is no layer of this network that takes a warp; it has: %s",
+      return wl_map_fail(options, "warp_after",
+                         "'%s' is no layer of this network that takes a warp; it has: %s",
                          w->layers[i], w->met[0] ? w->met : "none");
   for (int s = 0; s < w->n_stages; s++)
     if (!w->stage_used[s])
-      return wl_map_fail(options, "warp", "'%s' fits none of the layers chosen; conv3x3 and conv1x1 go between "
-                                          "convolutions, linear between dense layers (layers: %s)",
+      return wl_map_fail(options, "warp",
+                         "'%s' fits none of the layers chosen; conv3x3 and conv1x1 go between "
+                         "convolutions, linear between dense layers (layers: %s)",
                          w->stages[s]->name, w->met[0] ? w->met : "none");
   return WL_OK;
 }
@@ -252,7 +265,8 @@ void wl_warp_init(const wl_warp *w, const wl_layout *phi, uint64_t seed, wl_real
     wl_real *at = out + b->offset;
     if (w->roles[j] == ROLE_IDENTITY) set_identity(b, at);
     for (int64_t i = 0; w->roles[j] == ROLE_ONES && i < b->size; i++) at[i] = 1;
-    if (w->roles[j] == ROLE_FAN_IN) wl_rng_normal(stream, (uint64_t)b->offset, b->size, 1.0 / sqrt(fan_in(b)), at);
+    if (w->roles[j] == ROLE_FAN_IN)
+      wl_rng_normal(stream, (uint64_t)b->offset, b->size, 1.0 / sqrt(fan_in(b)), at);
     if (w->noise > 0.0) add_noise(seed, b, w->noise, at);
   }
 }

@@ -10,21 +10,26 @@ typedef struct wl_channels {
 } wl_channels;
 
 static inline wl_channels wl_channels_of(const wl_tape_node *node) {
-  return (wl_channels){node->shape[0], node->shape[1], node->size / (node->shape[0] * node->shape[1])};
+  return (wl_channels){node->shape[0], node->shape[1],
+                       node->size / (node->shape[0] * node->shape[1])};
 }
 
-static inline bool wl_has_channels(const wl_tape_node *node) { return node->ndim == 2 || node->ndim == 4; }
+static inline bool wl_has_channels(const wl_tape_node *node) {
+  return node->ndim == 2 || node->ndim == 4;
+}
 
 /* out[c] = factor sum over batch and inner of x */
 static inline void wl_channel_sums(wl_channels s, const wl_real *x, double factor, double *out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
   for (int64_t b = 0; b < s.batch; ++b)
-    for (int64_t c = 0; c < s.channels; ++c) out[c] += wl_sum(s.inner, x + (b * s.channels + c) * s.inner);
+    for (int64_t c = 0; c < s.channels; ++c)
+      out[c] += wl_sum(s.inner, x + (b * s.channels + c) * s.inner);
   for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
 }
 
 /* out[c] = factor sum over batch and inner of x y */
-static inline void wl_channel_products(wl_channels s, const wl_real *x, const wl_real *y, double factor, double *out) {
+static inline void wl_channel_products(wl_channels s, const wl_real *x, const wl_real *y,
+                                       double factor, double *out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t c = 0; c < s.channels; ++c) {

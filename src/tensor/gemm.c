@@ -24,36 +24,34 @@ static bool is_below(int64_t limit, int64_t m, int64_t n, int64_t k) {
   return (double)m * (double)n * (double)k < (double)limit;
 }
 
-static void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k, const wl_real *a,
-                 const wl_real *b, wl_real *c, bool keep) {
-  const blasint lda = (blasint)(ta == CblasNoTrans ? k : m), ldb = (blasint)(tb == CblasNoTrans ? n : k);
-  WL_BLAS_GEMM(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, 1, a, lda, b, ldb, keep ? 1 : 0, c,
-               (blasint)n);
+static void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k,
+                 const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+  const blasint lda = (blasint)(ta == CblasNoTrans ? k : m),
+                ldb = (blasint)(tb == CblasNoTrans ? n : k);
+  WL_BLAS_GEMM(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, 1, a, lda, b, ldb,
+               keep ? 1 : 0, c, (blasint)n);
 }
 
-void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                bool keep) {
   if (n == 1) /* a column B is a row B^T */
     wl_kernels()->nt(m, 1, k, a, b, c, keep);
-  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k))
-    wl_kernels()->nn(m, n, k, a, b, c, keep);
-  else
-    blas(CblasNoTrans, CblasNoTrans, m, n, k, a, b, c, keep);
+  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k)) wl_kernels()->nn(m, n, k, a, b, c, keep);
+  else blas(CblasNoTrans, CblasNoTrans, m, n, k, a, b, c, keep);
 }
 
-void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                bool keep) {
   if (k == 1) /* a column B is a row B^T */
     wl_kernels()->nn(m, n, 1, a, b, c, keep);
-  else if (m == 1 || n == 1 || is_below(SMALL, m, n, k))
-    wl_kernels()->nt(m, n, k, a, b, c, keep);
-  else
-    blas(CblasNoTrans, CblasTrans, m, n, k, a, b, c, keep);
+  else if (m == 1 || n == 1 || is_below(SMALL, m, n, k)) wl_kernels()->nt(m, n, k, a, b, c, keep);
+  else blas(CblasNoTrans, CblasTrans, m, n, k, a, b, c, keep);
 }
 
-void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                bool keep) {
   if (n == 1) /* C^T = B^T A */
     wl_kernels()->nn(1, m, k, b, a, c, keep);
-  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k))
-    wl_kernels()->tn(m, n, k, a, b, c, keep);
-  else
-    blas(CblasTrans, CblasNoTrans, m, n, k, a, b, c, keep);
+  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k)) wl_kernels()->tn(m, n, k, a, b, c, keep);
+  else blas(CblasTrans, CblasNoTrans, m, n, k, a, b, c, keep);
 }

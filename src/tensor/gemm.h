@@ -12,8 +12,11 @@
 void wl_gemm_use_one_thread(void);
 
 /* C (m,n) = ..., or C += ... with keep. */
-void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep); /* A (m,k) B (k,n) */
-void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep); /* A (m,k) B (n,k) */
-void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep); /* A (k,m) B (k,n) */
+void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                bool keep); /* A (m,k) B (k,n) */
+void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                bool keep); /* A (m,k) B (n,k) */
+void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                bool keep); /* A (k,m) B (k,n) */
 
 #endif

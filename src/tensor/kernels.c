@@ -27,7 +27,8 @@ typedef struct exp_parts {
 
 /* x in [-87, 88.8] or NaN. */
 static inline exp_parts split_exp(float x) {
-  const float round_magic = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer in the low bits */
+  const float round_magic =
+      12582912.0f; /* 1.5 2^23: adding it rounds to an integer in the low bits */
   const float shifted = x * 1.44269504f + round_magic;
   const float n = shifted - round_magic;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
@@ -46,7 +47,9 @@ static inline exp_parts split_exp(float x) {
 }
 
 /* Keeps NaN. */
-static inline float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+static inline float clamp(float x, float low, float high) {
+  return x < low ? low : x > high ? high : x;
+}
 
 static inline float exp_of(float x) {
   const exp_parts e = split_exp(clamp(x, -87.0f, 88.8f));

@@ -11,8 +11,8 @@
 
 typedef void (*wl_map_kernel)(int64_t n, const wl_real *x, wl_real *y);
 /* C (m,n) = op(A) op(B), or C += with keep; row-major, dense. */
-typedef void (*wl_gemm_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
-                               bool keep);
+typedef void (*wl_gemm_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                               wl_real *c, bool keep);
 
 /* A matrix of which element (i, p) is data[i row + p step]. */
 typedef struct wl_strided {
@@ -21,10 +21,12 @@ typedef struct wl_strided {
 } wl_strided;
 
 /* Products with rows of B at b + at[.]: C (m,n) of row length ldc = A B, or += with keep. */
-typedef void (*wl_spread_kernel)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b, const int64_t *at,
-                                 wl_real *c, int64_t ldc, bool keep); /* row p of B, n long, at b + at[p] */
-typedef void (*wl_dots_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t lda, const wl_real *b,
-                               const int64_t *at, wl_real *c, int64_t ldc, bool keep); /* row j of B^T, k long */
+typedef void (*wl_spread_kernel)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
+                                 const int64_t *at, wl_real *c, int64_t ldc,
+                                 bool keep); /* row p of B, n long, at b + at[p] */
+typedef void (*wl_dots_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t lda,
+                               const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc,
+                               bool keep); /* row j of B^T, k long */
 
 typedef struct wl_kernel_table {
   wl_map_kernel exp, sigmoid, tanh, elu;

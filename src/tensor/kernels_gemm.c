@@ -22,10 +22,20 @@ enum { VECTOR_BYTES = 32 };
 enum { VECTOR_BYTES = 4 * sizeof(wl_real) };
 #endif
 
-enum { LANES = VECTOR_BYTES / sizeof(wl_real), ROWS = 4, TALL = 8, VECTORS = 3, DEPTH = 256, DOT_ROWS = 3, QUAD = 4, SHORT = 64 };
+enum {
+  LANES = VECTOR_BYTES / sizeof(wl_real),
+  ROWS = 4,
+  TALL = 8,
+  VECTORS = 3,
+  DEPTH = 256,
+  DOT_ROWS = 3,
+  QUAD = 4,
+  SHORT = 64
+};
 
 typedef wl_real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(wl_real)), may_alias));
-typedef wl_real quad __attribute__((vector_size(QUAD * sizeof(wl_real)), aligned(sizeof(wl_real)), may_alias));
+typedef wl_real quad
+    __attribute__((vector_size(QUAD * sizeof(wl_real)), aligned(sizeof(wl_real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -35,8 +45,8 @@ INLINE void store(wl_real *p, vec v) { *(vec *)p = v; }
 /* ---- spread ---- */
 
 /* C (rows, vectors LANES) += or = A B over `k` terms; rows and vectors are constants where inlined. */
-INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b, const int64_t *at, wl_real *c,
-                        int64_t ldc, bool keep) {
+INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b,
+                        const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   vec sum[TALL][VECTORS];
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
@@ -47,7 +57,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
 #pragma GCC unroll 8
     for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) sum[i][v] += a.data[i * a.row + p * a.step] * load(row + v * LANES);
+      for (int v = 0; v < vectors; ++v)
+        sum[i][v] += a.data[i * a.row + p * a.step] * load(row + v * LANES);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
@@ -57,8 +68,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
 
 /* All m rows of a panel of `vectors` vectors; a narrow panel takes more rows at once, so that enough
  * multiply-adds are under way. */
-INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b, const int64_t *at,
-                         wl_real *c, int64_t ldc, bool keep) {
+INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
+                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
   for (; vectors == 1 && i + TALL <= m; i += TALL, a.data += TALL * a.row)
     spread_tile(TALL, vectors, k, a, b, at, c + i * ldc, ldc, keep);
@@ -73,8 +84,8 @@ INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const 
 }
 
 /* The last n < LANES columns: B's are copied with zeros beside them, C's go through tiles of their own. */
-static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b, const int64_t *at, wl_real *c,
-                        int64_t ldc, bool keep) {
+static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
+                        const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   enum { BAND = 64 };
   wl_real panel[DEPTH * LANES], out[BAND * LANES];
   int64_t place[DEPTH];
@@ -93,8 +104,8 @@ static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_
 }
 
 /* At most DEPTH terms. */
-static void spread_block(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b, const int64_t *at, wl_real *c,
-                         int64_t ldc, bool keep) {
+static void spread_block(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
+                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t j = 0;
   for (; j + 3 * LANES <= n; j += 3 * LANES) spread_panel(3, m, k, a, b + j, at, c + j, ldc, keep);
   if (j + 2 * LANES <= n) {
@@ -108,26 +119,28 @@ static void spread_block(int64_t m, int64_t n, int64_t k, wl_strided a, const wl
   if (j < n) spread_rest(m, n - j, k, a, b + j, at, c + j, ldc, keep);
 }
 
-void WL_KERNEL(spread)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b, const int64_t *at, wl_real *c,
-                       int64_t ldc, bool keep) {
+void WL_KERNEL(spread)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
+                       const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   for (int64_t p = 0; p < k; p += DEPTH, a.data += DEPTH * a.step)
     spread_block(m, n, k - p < DEPTH ? k - p : DEPTH, a, b, at + p, c, ldc, keep || p > 0);
 }
 
 /* A dense B, whose row p begins at p ldb. */
-static void spread_dense(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b, int64_t ldb, wl_real *c,
-                         int64_t ldc, bool keep) {
+static void spread_dense(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
+                         int64_t ldb, wl_real *c, int64_t ldc, bool keep) {
   int64_t at[DEPTH];
   for (int64_t p = 0; p < DEPTH && p < k; ++p) at[p] = p * ldb;
   for (int64_t p = 0; p < k; p += DEPTH, a.data += DEPTH * a.step)
     spread_block(m, n, k - p < DEPTH ? k - p : DEPTH, a, b + p * ldb, at, c, ldc, keep || p > 0);
 }
 
-void WL_KERNEL(nn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+void WL_KERNEL(nn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                   bool keep) {
   spread_dense(m, n, k, (wl_strided){a, k, 1}, b, n, c, n, keep);
 }
 
-void WL_KERNEL(tn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+void WL_KERNEL(tn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                   bool keep) {
   spread_dense(m, n, k, (wl_strided){a, 1, m}, b, n, c, n, keep);
 }
 
@@ -136,8 +149,10 @@ void WL_KERNEL(tn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
 /* Sums of the lanes of four vectors. */
 INLINE quad halve(vec v) {
 #if defined(__AVX512F__) && !defined(WL_DOUBLE)
-  const quad low = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 8, 9, 10, 11);
-  const quad high = __builtin_shufflevector(v, v, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 12, 13, 14, 15);
+  const quad low =
+      __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 8, 9, 10, 11);
+  const quad high =
+      __builtin_shufflevector(v, v, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 12, 13, 14, 15);
   return low + high;
 #elif (defined(__AVX512F__) && defined(WL_DOUBLE)) || (defined(__AVX__) && !defined(WL_DOUBLE))
   return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
@@ -148,15 +163,17 @@ INLINE quad halve(vec v) {
 
 INLINE quad sum_lanes(const vec v[QUAD]) {
   const quad a = halve(v[0]), b = halve(v[1]), c = halve(v[2]), d = halve(v[3]);
-  const quad ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  const quad cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  const quad ab =
+      __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  const quad cd =
+      __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
   return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
 /* `rows` rows of A with four rows of B: the whole lanes of k in lanes, the rest one by one. Rows of B
  * beyond `columns` repeat the last and are not written. */
-INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int64_t lda, const wl_real *b,
-                     const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
+INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int64_t lda,
+                     const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   const wl_real *row[QUAD];
   for (int j = 0; j < QUAD; ++j) row[j] = b + at[j < columns ? j : columns - 1];
   vec sum[DOT_ROWS][QUAD] = {0};
@@ -171,22 +188,25 @@ INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int
     quad total = sum_lanes(sum[i]);
     for (int64_t r = p; r < k; ++r)
       total += a[i * lda + r] * (quad){row[0][r], row[1][r], row[2][r], row[3][r]};
-    for (int j = 0; j < columns && j < QUAD; ++j) c[i * ldc + j] = keep ? c[i * ldc + j] + total[j] : total[j];
+    for (int j = 0; j < columns && j < QUAD; ++j)
+      c[i * ldc + j] = keep ? c[i * ldc + j] + total[j] : total[j];
   }
 }
 
-void WL_KERNEL(dots)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t lda, const wl_real *b,
-                     const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
+void WL_KERNEL(dots)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t lda,
+                     const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   for (int64_t j = 0; j < n; j += QUAD) {
     int64_t i = 0;
     for (; i + DOT_ROWS <= m; i += DOT_ROWS)
       dot_tile(DOT_ROWS, n - j, k, a + i * lda, lda, b, at + j, c + i * ldc + j, ldc, keep);
-    for (; i < m; ++i) dot_tile(1, n - j, k, a + i * lda, lda, b, at + j, c + i * ldc + j, ldc, keep);
+    for (; i < m; ++i)
+      dot_tile(1, n - j, k, a + i * lda, lda, b, at + j, c + i * ldc + j, ldc, keep);
   }
 }
 
 /* Few terms: rows of B^T are written out, a panel at a time, and spread. */
-static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c, bool keep) {
   enum { PANEL = VECTORS * LANES };
   wl_real panel[SHORT * PANEL];
   for (int64_t j = 0; j < n; j += PANEL) {
@@ -198,7 +218,8 @@ static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl
 }
 
 /* Lane sums pay where there are many terms, or too few rows for writing B^T out. */
-void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
+                   bool keep) {
   enum { BLOCK = 64, SOME_ROWS = 16 };
   if (n > 1 && m > 1 && (k < LANES || (k < SHORT && m >= SOME_ROWS))) {
     nt_short(m, n, k, a, b, c, keep);

@@ -2,12 +2,14 @@
 #include "tensor/tape_impl.h"
 
 void wl_linear_forward(const wl_op_call *c) {
-  for (int k = 0; k < c->node->op->arity; ++k) c->node->op->apply[k](c, c->in[k].value, c->value, k > 0);
+  for (int k = 0; k < c->node->op->arity; ++k)
+    c->node->op->apply[k](c, c->in[k].value, c->value, k > 0);
 }
 
 void wl_linear_reverse(const wl_op_call *c) {
   for (int k = 0; k < c->node->op->arity; ++k)
-    if (c->in[k].grad && !(k == 0 && c->node->lends)) c->node->op->pull[k](c, c->grad, c->in[k].grad, c->in[k].keep);
+    if (c->in[k].grad && !(k == 0 && c->node->lends))
+      c->node->op->pull[k](c, c->grad, c->in[k].grad, c->in[k].keep);
 }
 
 void wl_linear_tangent(const wl_op_call *c) {
@@ -21,7 +23,8 @@ void wl_linear_tangent(const wl_op_call *c) {
 
 void wl_linear_tangent_reverse(const wl_op_call *c) {
   for (int k = 0; k < c->node->op->arity; ++k)
-    if (c->in[k].graddot && !(k == 0 && c->node->lends)) c->node->op->pull[k](c, c->graddot, c->in[k].graddot, c->in[k].keep);
+    if (c->in[k].graddot && !(k == 0 && c->node->lends))
+      c->node->op->pull[k](c, c->graddot, c->in[k].graddot, c->in[k].keep);
 }
 
 void wl_bilinear_forward(const wl_op_call *c) {

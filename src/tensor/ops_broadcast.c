@@ -14,7 +14,8 @@ static void same(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep)
 
 /* add_bias */
 
-static void bias_apply(const wl_op_call *c, const wl_real *restrict b, wl_real *restrict y, bool keep) {
+static void bias_apply(const wl_op_call *c, const wl_real *restrict b, wl_real *restrict y,
+                       bool keep) {
   const int64_t n = c->in[1].node->size, rows = c->node->size / n;
   for (int64_t r = 0; r < rows; ++r) WL_FOR_EACH_PUT(j, n, y + r * n, keep, b[j]);
 }
@@ -27,7 +28,8 @@ static void bias_forward(const wl_op_call *c) {
     for (int64_t j = 0; j < n; ++j) y[r * n + j] = x[r * n + j] + b[j];
 }
 
-static void bias_pull(const wl_op_call *c, const wl_real *restrict gy, wl_real *restrict gb, bool keep) {
+static void bias_pull(const wl_op_call *c, const wl_real *restrict gy, wl_real *restrict gb,
+                      bool keep) {
   const int64_t n = c->in[1].node->size, rows = c->node->size / n;
   if (!keep) memset(gb, 0, (size_t)n * sizeof *gb);
   for (int64_t r = 0; r < rows; ++r)
@@ -47,7 +49,8 @@ const wl_tape_op wl_tape_op_add_bias = {.name = "add_bias",
 
 /* add_channel */
 
-static void channel_apply(const wl_op_call *call, const wl_real *restrict b, wl_real *restrict y, bool keep) {
+static void channel_apply(const wl_op_call *call, const wl_real *restrict b, wl_real *restrict y,
+                          bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   for (int64_t r = 0; r < s.batch * s.channels; ++r) {
     const wl_real term = b[r % s.channels];
@@ -65,7 +68,8 @@ static void channel_forward(const wl_op_call *call) {
   }
 }
 
-static void channel_pull(const wl_op_call *call, const wl_real *restrict gy, wl_real *restrict gb, bool keep) {
+static void channel_pull(const wl_op_call *call, const wl_real *restrict gy, wl_real *restrict gb,
+                         bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   double *const sums = call->temp;
   wl_channel_sums(s, gy, 1.0, sums);
@@ -85,8 +89,8 @@ const wl_tape_op wl_tape_op_add_channel = {.name = "add_channel",
 
 /* mul_channel */
 
-static void channel_product(const wl_op_call *call, const wl_real *restrict x, const wl_real *restrict factors,
-                            wl_real *restrict y, bool keep) {
+static void channel_product(const wl_op_call *call, const wl_real *restrict x,
+                            const wl_real *restrict factors, wl_real *restrict y, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   for (int64_t r = 0; r < s.batch * s.channels; ++r) {
     const wl_real factor = factors[r % s.channels], *const from = x + r * s.inner;
@@ -94,8 +98,8 @@ static void channel_product(const wl_op_call *call, const wl_real *restrict x, c
   }
 }
 
-static void channel_pull_factors(const wl_op_call *call, const wl_real *restrict x, const wl_real *restrict gy,
-                                 wl_real *restrict gs, bool keep) {
+static void channel_pull_factors(const wl_op_call *call, const wl_real *restrict x,
+                                 const wl_real *restrict gy, wl_real *restrict gs, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   double *const sums = call->temp;
   wl_channel_products(s, x, gy, 1.0, sums);
@@ -116,18 +120,24 @@ wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b) {
   const wl_tape_op *op = &wl_tape_op_add_bias;
   if (!wl_tape_operands(t, op, x, b)) return -1;
   const wl_tape_node *a = &t->nodes[x], *bias = &t->nodes[b];
-  if (a->ndim < 1 || bias->ndim != 1 || a->shape[a->ndim - 1] != bias->shape[0]) return wl_tape_misfit(t, op, x, b);
+  if (a->ndim < 1 || bias->ndim != 1 || a->shape[a->ndim - 1] != bias->shape[0])
+    return wl_tape_misfit(t, op, x, b);
   return wl_tape_push_like(t, op, x, b);
 }
 
 static wl_node along_channels(wl_tape *t, const wl_tape_op *op, wl_node x, wl_node b) {
   if (!wl_tape_operands(t, op, x, b)) return -1;
   const wl_tape_node *a = &t->nodes[x], *vector = &t->nodes[b];
-  if (!wl_has_channels(a) || vector->ndim != 1 || a->shape[1] != vector->shape[0]) return wl_tape_misfit(t, op, x, b);
+  if (!wl_has_channels(a) || vector->ndim != 1 || a->shape[1] != vector->shape[0])
+    return wl_tape_misfit(t, op, x, b);
   wl_tape_node draft = wl_tape_draft(op, x, b, a->ndim, a->shape);
   draft.temp_bytes = (size_t)a->shape[1] * sizeof(double);
   return wl_tape_push(t, &draft);
 }
 
-wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b) { return along_channels(t, &wl_tape_op_add_channel, x, b); }
-wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s) { return along_channels(t, &wl_tape_op_mul_channel, x, s); }
+wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b) {
+  return along_channels(t, &wl_tape_op_add_channel, x, b);
+}
+wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s) {
+  return along_channels(t, &wl_tape_op_mul_channel, x, s);
+}

@@ -37,17 +37,33 @@ typedef struct conv_shape {
 } conv_shape;
 
 static conv_shape shape_of(const wl_tape_node *y, const wl_tape_node *x, const wl_tape_node *w) {
-  return (conv_shape){.batch = x->shape[0], .channels = x->shape[1], .height = x->shape[2], .width = x->shape[3],
-                      .filters = w->shape[0], .kernel_height = w->shape[2], .kernel_width = w->shape[3],
-                      .out_height = y->shape[2], .out_width = y->shape[3], .stride = y->stride, .pad = y->pad};
+  return (conv_shape){.batch = x->shape[0],
+                      .channels = x->shape[1],
+                      .height = x->shape[2],
+                      .width = x->shape[3],
+                      .filters = w->shape[0],
+                      .kernel_height = w->shape[2],
+                      .kernel_width = w->shape[3],
+                      .out_height = y->shape[2],
+                      .out_width = y->shape[3],
+                      .stride = y->stride,
+                      .pad = y->pad};
 }
 
-static conv_shape shape_of_call(const wl_op_call *c) { return shape_of(c->node, c->in[0].node, c->in[1].node); }
+static conv_shape shape_of_call(const wl_op_call *c) {
+  return shape_of(c->node, c->in[0].node, c->in[1].node);
+}
 
-static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t height, int64_t width) {
-  conv_frame f = {.in = in, .out = out, .height = height, .width = width,
-                  .rows = height - s->kernel_height + 1, .columns = width - s->kernel_width + 1,
-                  .kernel_height = s->kernel_height, .kernel_width = s->kernel_width,
+static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t height,
+                           int64_t width) {
+  conv_frame f = {.in = in,
+                  .out = out,
+                  .height = height,
+                  .width = width,
+                  .rows = height - s->kernel_height + 1,
+                  .columns = width - s->kernel_width + 1,
+                  .kernel_height = s->kernel_height,
+                  .kernel_width = s->kernel_width,
                   .terms = in * s->kernel_height * s->kernel_width};
   f.length = (f.rows * width + STRIPE - 1) / STRIPE * STRIPE;
   return f;
@@ -59,7 +75,8 @@ static conv_frame forward_frame(const conv_shape *s) {
 }
 
 static conv_frame backward_frame(const conv_shape *s) {
-  return frame_of(s, s->filters, s->channels, s->height + s->kernel_height - 1, s->width + s->kernel_width - 1);
+  return frame_of(s, s->filters, s->channels, s->height + s->kernel_height - 1,
+                  s->width + s->kernel_width - 1);
 }
 
 /* Scratch of a pass: the frame, a plane set of outputs, the filter turned round, at_q. */
@@ -78,8 +95,8 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Reals of frame, planes and filter for either direction, whole stripes; and the lines of `at`. */
 static void scratch_sizes(const conv_shape *s, int64_t reals[3], int64_t *lines) {
   const conv_frame f = forward_frame(s), b = backward_frame(s);
-  const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)), larger(f.out * f.length, b.out * b.length),
-                           s->filters * f.terms};
+  const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)),
+                           larger(f.out * f.length, b.out * b.length), s->filters * f.terms};
   for (int i = 0; i < 3; ++i) reals[i] = (sizes[i] + STRIPE - 1) / STRIPE * STRIPE;
   *lines = larger(f.terms, b.terms);
 }
@@ -108,14 +125,16 @@ typedef struct placement {
 } placement;
 
 /* The [*first, *end) of [0, count) for which i stride + offset lies in [0, size). */
-static void inside(int64_t offset, int64_t stride, int64_t size, int64_t count, int64_t *first, int64_t *end) {
+static void inside(int64_t offset, int64_t stride, int64_t size, int64_t count, int64_t *first,
+                   int64_t *end) {
   *first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
   *end = size > offset ? (size - offset + stride - 1) / stride : 0;
   if (*end > count) *end = count;
   if (*first > *end) *first = *end;
 }
 
-static void place_row(const placement *p, int64_t first, int64_t end, const wl_real *restrict from, wl_real *restrict to) {
+static void place_row(const placement *p, int64_t first, int64_t end, const wl_real *restrict from,
+                      wl_real *restrict to) {
   if (p->stride == 1)
     memcpy(to + first + p->right, from + first, (size_t)(end - first) * sizeof *to);
   else
@@ -138,12 +157,13 @@ static void fill_planes(const conv_frame *f, placement p, const wl_real *image, 
   memset(planes, 0, (size_t)(f->out * f->length) * sizeof *planes);
   for (int64_t o = 0; o < f->out; ++o)
     for (int64_t i = 0; i < p.rows; ++i)
-      place_row(&p, 0, p.columns, image + (o * p.rows + i) * p.columns, planes + o * f->length + i * p.stride * f->width);
+      place_row(&p, 0, p.columns, image + (o * p.rows + i) * p.columns,
+                planes + o * f->length + i * p.stride * f->width);
 }
 
 /* Every stride-th output of the planes. */
-static void take_outputs(const conv_frame *f, placement p, const wl_real *restrict planes, wl_real *restrict out,
-                         bool keep) {
+static void take_outputs(const conv_frame *f, placement p, const wl_real *restrict planes,
+                         wl_real *restrict out, bool keep) {
   for (int64_t o = 0; o < f->out; ++o)
     for (int64_t i = 0; i < p.rows; ++i) {
       const wl_real *const from = planes + o * f->length + i * p.stride * f->width;
@@ -157,9 +177,12 @@ static placement image_in_frame(const conv_shape *s) {
   return (placement){s->height, s->width, s->pad, s->pad, 1};
 }
 
-static placement output(const conv_shape *s) { return (placement){s->out_height, s->out_width, 0, 0, s->stride}; }
+static placement output(const conv_shape *s) {
+  return (placement){s->out_height, s->out_width, 0, 0, s->stride};
+}
 
-static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real *w, wl_real *y, bool keep) {
+static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real *w, wl_real *y,
+                         bool keep) {
   const conv_shape s = shape_of_call(call);
   const conv_frame f = forward_frame(&s);
   const conv_scratch t = scratch_of(&s, call->temp);
@@ -167,7 +190,8 @@ static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real
   list_lines(&f, t.at);
   for (int64_t b = 0; b < s.batch; ++b) {
     fill_frame(&f, image_in_frame(&s), x + b * s.channels * s.height * s.width, t.frame);
-    spread(f.out, f.length, f.terms, (wl_strided){w, f.terms, 1}, t.frame, t.at, t.planes, f.length, false);
+    spread(f.out, f.length, f.terms, (wl_strided){w, f.terms, 1}, t.frame, t.at, t.planes, f.length,
+           false);
     take_outputs(&f, output(&s), t.planes, y + b * s.filters * s.out_height * s.out_width, keep);
   }
 }
@@ -181,23 +205,27 @@ static void turn_filter(const conv_shape *s, const wl_real *w, wl_real *turned) 
         turned[(c * s->filters + o) * taps + q] = w[(o * s->channels + c) * taps + taps - 1 - q];
 }
 
-static void conv_pull_image(const wl_op_call *call, const wl_real *gy, const wl_real *w, wl_real *gx, bool keep) {
+static void conv_pull_image(const wl_op_call *call, const wl_real *gy, const wl_real *w,
+                            wl_real *gx, bool keep) {
   const conv_shape s = shape_of_call(call);
   const conv_frame f = backward_frame(&s);
   const conv_scratch t = scratch_of(&s, call->temp);
-  const placement in_frame = {s.out_height, s.out_width, s.kernel_height - 1 - s.pad, s.kernel_width - 1 - s.pad, s.stride};
+  const placement in_frame = {s.out_height, s.out_width, s.kernel_height - 1 - s.pad,
+                              s.kernel_width - 1 - s.pad, s.stride};
   const placement whole = {s.height, s.width, 0, 0, 1};
   const wl_spread_kernel spread = wl_kernels()->spread;
   list_lines(&f, t.at);
   turn_filter(&s, w, t.filter);
   for (int64_t b = 0; b < s.batch; ++b) {
     fill_frame(&f, in_frame, gy + b * s.filters * s.out_height * s.out_width, t.frame);
-    spread(f.out, f.length, f.terms, (wl_strided){t.filter, f.terms, 1}, t.frame, t.at, t.planes, f.length, false);
+    spread(f.out, f.length, f.terms, (wl_strided){t.filter, f.terms, 1}, t.frame, t.at, t.planes,
+           f.length, false);
     take_outputs(&f, whole, t.planes, gx + b * s.channels * s.height * s.width, keep);
   }
 }
 
-static void conv_pull_filter(const wl_op_call *call, const wl_real *x, const wl_real *gy, wl_real *gw, bool keep) {
+static void conv_pull_filter(const wl_op_call *call, const wl_real *x, const wl_real *gy,
+                             wl_real *gw, bool keep) {
   const conv_shape s = shape_of_call(call);
   const conv_frame f = forward_frame(&s);
   const conv_scratch t = scratch_of(&s, call->temp);
@@ -227,16 +255,19 @@ const wl_tape_op wl_tape_op_conv2d = {.name = "conv2d",
 static size_t scratch_bytes(const conv_shape *s) {
   int64_t reals[3], lines;
   scratch_sizes(s, reals, &lines);
-  return (size_t)(reals[0] + reals[1] + reals[2]) * sizeof(wl_real) + (size_t)lines * sizeof(int64_t);
+  return (size_t)(reals[0] + reals[1] + reals[2]) * sizeof(wl_real) +
+         (size_t)lines * sizeof(int64_t);
 }
 
 /* Sizes whose scratch can be counted without overflow. */
 static bool is_countable(const conv_shape *s) {
   int64_t image, filter;
   return s->pad <= INT_MAX / 4 &&
-         !__builtin_mul_overflow((s->height + 2 * s->pad + s->kernel_height) * (s->width + 2 * s->pad + s->kernel_width),
+         !__builtin_mul_overflow((s->height + 2 * s->pad + s->kernel_height) *
+                                     (s->width + 2 * s->pad + s->kernel_width),
                                  s->channels + s->filters, &image) &&
-         !__builtin_mul_overflow(s->kernel_height * s->kernel_width, s->channels * s->filters, &filter) &&
+         !__builtin_mul_overflow(s->kernel_height * s->kernel_width, s->channels * s->filters,
+                                 &filter) &&
          image < INT_MAX && filter < INT_MAX;
 }
 
@@ -244,22 +275,26 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad) {
   const wl_tape_op *op = &wl_tape_op_conv2d;
   if (!wl_tape_operands(t, op, x, w)) return -1;
   const wl_tape_node *image = &t->nodes[x], *filter = &t->nodes[w];
-  if (image->ndim != 4 || filter->ndim != 4 || image->shape[1] != filter->shape[1]) return wl_tape_misfit(t, op, x, w);
+  if (image->ndim != 4 || filter->ndim != 4 || image->shape[1] != filter->shape[1])
+    return wl_tape_misfit(t, op, x, w);
   const int64_t rest[] = {image->shape[2] + 2 * (int64_t)pad - filter->shape[2],
                           image->shape[3] + 2 * (int64_t)pad - filter->shape[3]};
   if (stride < 1 || pad < 0 || rest[0] < 0 || rest[1] < 0)
-    return wl_tape_refuse(t, WL_ERR_CONFIG,
-                          "operator conv2d: filters of %lld x %lld with stride %d and padding %d do not fit an image of "
-                          "%lld x %lld; use fewer layers, smaller filters or more padding",
-                          (long long)filter->shape[2], (long long)filter->shape[3], stride, pad,
-                          (long long)image->shape[2], (long long)image->shape[3]);
-  wl_tape_node draft = wl_tape_draft(op, x, w, 4, (const int64_t[]){image->shape[0], filter->shape[0],
-                                                                    rest[0] / stride + 1, rest[1] / stride + 1});
+    return wl_tape_refuse(
+        t, WL_ERR_CONFIG,
+        "operator conv2d: filters of %lld x %lld with stride %d and padding %d do not fit an image of "
+        "%lld x %lld; use fewer layers, smaller filters or more padding",
+        (long long)filter->shape[2], (long long)filter->shape[3], stride, pad,
+        (long long)image->shape[2], (long long)image->shape[3]);
+  wl_tape_node draft = wl_tape_draft(op, x, w, 4,
+                                     (const int64_t[]){image->shape[0], filter->shape[0],
+                                                       rest[0] / stride + 1, rest[1] / stride + 1});
   draft.stride = stride;
   draft.pad = pad;
   const conv_shape s = shape_of(&draft, image, filter);
   if (!is_countable(&s))
-    return wl_tape_refuse(t, WL_ERR_CONFIG, "operator conv2d: the image or the filters are too large");
+    return wl_tape_refuse(t, WL_ERR_CONFIG,
+                          "operator conv2d: the image or the filters are too large");
   draft.temp_bytes = scratch_bytes(&s);
   return wl_tape_push(t, &draft);
 }

@@ -13,53 +13,53 @@
 #include "tensor/tape_impl.h"
 
 /* FIRST and SECOND are expressions in x, y and factor. */
-#define WL_UNARY(op_name, forward_pass, FIRST, SECOND, cost)                                             \
-  static void op_name##_reverse(const wl_op_call *c) {                                                   \
-    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad;        \
-    const wl_real factor = (wl_real)c->node->factor;                                                     \
-    wl_real *restrict out = c->in[0].grad;                                                               \
-    if (!out) return;                                                                                    \
-    WL_UNARY_LOOP(c->in[0].keep, (FIRST) * gy[i]);                                                       \
-  }                                                                                                      \
-  static void op_name##_tangent(const wl_op_call *c) {                                                   \
-    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict dx = c->in[0].dot;   \
-    const wl_real factor = (wl_real)c->node->factor;                                                     \
-    wl_real *restrict out = c->dot;                                                                      \
-    WL_UNARY_LOOP(false, (FIRST) * dx[i]);                                                               \
-  }                                                                                                      \
-  static void op_name##_tangent_reverse(const wl_op_call *c) {                                           \
-    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad,        \
-                            *restrict hy = c->graddot, *restrict dx = c->in[0].dot;                      \
-    const wl_real factor = (wl_real)c->node->factor;                                                     \
-    wl_real *restrict out = c->in[0].graddot;                                                            \
-    if (!out) return;                                                                                    \
-    if (dx)                                                                                              \
-      WL_UNARY_LOOP(c->in[0].keep, (FIRST) * hy[i] + (SECOND) * dx[i] * gy[i]);                          \
-    else                                                                                                 \
-      WL_UNARY_LOOP(c->in[0].keep, (FIRST) * hy[i]);                                                     \
-  }                                                                                                      \
-  static double op_name##_flops(const wl_tape_node *node, const wl_tape_node *a, const wl_tape_node *b) { \
-    (void)a, (void)b;                                                                                    \
-    return (cost) * (double)node->size;                                                                  \
-  }                                                                                                      \
-  const wl_tape_op wl_tape_op_##op_name = {.name = #op_name,                                             \
-                                           .signature = "(...) -> (...)",                                \
-                                           .arity = 1,                                                   \
-                                           .forward = forward_pass,                                      \
-                                           .reverse = op_name##_reverse,                                 \
-                                           .tangent = op_name##_tangent,                                 \
-                                           .tangent_reverse = op_name##_tangent_reverse,                 \
+#define WL_UNARY(op_name, forward_pass, FIRST, SECOND, cost)                                      \
+  static void op_name##_reverse(const wl_op_call *c) {                                            \
+    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad; \
+    const wl_real factor = (wl_real)c->node->factor;                                              \
+    wl_real *restrict out = c->in[0].grad;                                                        \
+    if (!out) return;                                                                             \
+    WL_UNARY_LOOP(c->in[0].keep, gy[i] * (FIRST));                                                \
+  }                                                                                               \
+  static void op_name##_tangent(const wl_op_call *c) {                                            \
+    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value,                         \
+                            *restrict dx = c->in[0].dot;                                          \
+    const wl_real factor = (wl_real)c->node->factor;                                              \
+    wl_real *restrict out = c->dot;                                                               \
+    WL_UNARY_LOOP(false, dx[i] * (FIRST));                                                        \
+  }                                                                                               \
+  static void op_name##_tangent_reverse(const wl_op_call *c) {                                    \
+    const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad, \
+                            *restrict hy = c->graddot, *restrict dx = c->in[0].dot;               \
+    const wl_real factor = (wl_real)c->node->factor;                                              \
+    wl_real *restrict out = c->in[0].graddot;                                                     \
+    if (!out) return;                                                                             \
+    if (dx) WL_UNARY_LOOP(c->in[0].keep, hy[i] * (FIRST) + dx[i] * (SECOND)*gy[i]);               \
+    else WL_UNARY_LOOP(c->in[0].keep, hy[i] * (FIRST));                                           \
+  }                                                                                               \
+  static double op_name##_flops(const wl_tape_node *node, const wl_tape_node *a,                  \
+                                const wl_tape_node *b) {                                          \
+    (void)a, (void)b;                                                                             \
+    return (cost) * (double)node->size;                                                           \
+  }                                                                                               \
+  const wl_tape_op wl_tape_op_##op_name = {.name = #op_name,                                      \
+                                           .signature = "(...) -> (...)",                         \
+                                           .arity = 1,                                            \
+                                           .forward = forward_pass,                               \
+                                           .reverse = op_name##_reverse,                          \
+                                           .tangent = op_name##_tangent,                          \
+                                           .tangent_reverse = op_name##_tangent_reverse,          \
                                            .flops = op_name##_flops};
 
 /* One loop of a unary pass; FIRST and SECOND see x, y and factor. */
-#define WL_UNARY_LOOP(keep_flag, expr)                                          \
-  do {                                                                          \
-    const bool keep = (keep_flag);                                              \
-    for (int64_t i = 0; i < c->node->size; ++i) {                               \
-      const wl_real x = xs[i], y = ys[i];                                       \
-      (void)x, (void)y, (void)factor;                                           \
-      out[i] = keep ? out[i] + (expr) : (expr);                                 \
-    }                                                                           \
+#define WL_UNARY_LOOP(keep_flag, expr)            \
+  do {                                            \
+    const bool keep = (keep_flag);                \
+    for (int64_t i = 0; i < c->node->size; ++i) { \
+      const wl_real x = xs[i], y = ys[i];         \
+      (void)x, (void)y, (void)factor;             \
+      out[i] = keep ? out[i] + (expr) : (expr);   \
+    }                                             \
   } while (0)
 
 static void scale_forward(const wl_op_call *c) {
@@ -81,19 +81,27 @@ static void relu_forward(const wl_op_call *c) {
     c->value[i] = c->in[0].value[i] <= 0 ? 0 : c->in[0].value[i];
 }
 
-static void exp_forward(const wl_op_call *c) { wl_kernels()->exp(c->node->size, c->in[0].value, c->value); }
+static void exp_forward(const wl_op_call *c) {
+  wl_kernels()->exp(c->node->size, c->in[0].value, c->value);
+}
 
-static void sigmoid_forward(const wl_op_call *c) { wl_kernels()->sigmoid(c->node->size, c->in[0].value, c->value); }
+static void sigmoid_forward(const wl_op_call *c) {
+  wl_kernels()->sigmoid(c->node->size, c->in[0].value, c->value);
+}
 
-static void tanh_forward(const wl_op_call *c) { wl_kernels()->tanh(c->node->size, c->in[0].value, c->value); }
+static void tanh_forward(const wl_op_call *c) {
+  wl_kernels()->tanh(c->node->size, c->in[0].value, c->value);
+}
 
-static void elu_forward(const wl_op_call *c) { wl_kernels()->elu(c->node->size, c->in[0].value, c->value); }
+static void elu_forward(const wl_op_call *c) {
+  wl_kernels()->elu(c->node->size, c->in[0].value, c->value);
+}
 
 WL_UNARY(scale, scale_forward, factor, (wl_real)0, 1.0)
 WL_UNARY(shift, shift_forward, (wl_real)1, (wl_real)0, 1.0)
 WL_UNARY(square, square_forward, 2 * x, (wl_real)2, 1.0)
 WL_UNARY(exp, exp_forward, y, y, 20.0)
-WL_UNARY(sigmoid, sigmoid_forward, y * (1 - y), y * (1 - y) * (1 - 2 * y), 20.0)
+WL_UNARY(sigmoid, sigmoid_forward, (1 - y) * y, (1 - y) * y * (1 - 2 * y), 20.0)
 WL_UNARY(tanh, tanh_forward, 1 - y * y, -2 * y * (1 - y * y), 20.0)
 WL_UNARY(relu, relu_forward, (wl_real)(x > 0), (wl_real)0, 1.0)
 WL_UNARY(elu, elu_forward, x > 0 ? 1 : y + 1, x > 0 ? 0 : y + 1, 20.0)
@@ -126,7 +134,8 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
 
 /* mul: its own transpose in either operand */
 
-static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out, bool keep) {
+static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,
+                  bool keep) {
   WL_FOR_EACH_PUT(i, c->node->size, out, keep, p[i] * q[i]);
 }
 
@@ -150,15 +159,20 @@ static wl_node unary(wl_tape *t, const wl_tape_op *op, wl_node a, double factor)
 static wl_node binary(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b) {
   if (!wl_tape_operands(t, op, a, b)) return -1;
   const wl_tape_node *x = &t->nodes[a], *y = &t->nodes[b];
-  if (x->ndim != y->ndim || memcmp(x->shape, y->shape, sizeof x->shape) != 0) return wl_tape_misfit(t, op, a, b);
+  if (x->ndim != y->ndim || memcmp(x->shape, y->shape, sizeof x->shape) != 0)
+    return wl_tape_misfit(t, op, a, b);
   return wl_tape_push_like(t, op, a, b);
 }
 
 wl_node wl_op_add(wl_tape *t, wl_node a, wl_node b) { return binary(t, &wl_tape_op_add, a, b); }
 wl_node wl_op_sub(wl_tape *t, wl_node a, wl_node b) { return binary(t, &wl_tape_op_sub, a, b); }
 wl_node wl_op_mul(wl_tape *t, wl_node a, wl_node b) { return binary(t, &wl_tape_op_mul, a, b); }
-wl_node wl_op_scale(wl_tape *t, wl_node a, double factor) { return unary(t, &wl_tape_op_scale, a, factor); }
-wl_node wl_op_shift(wl_tape *t, wl_node a, double term) { return unary(t, &wl_tape_op_shift, a, term); }
+wl_node wl_op_scale(wl_tape *t, wl_node a, double factor) {
+  return unary(t, &wl_tape_op_scale, a, factor);
+}
+wl_node wl_op_shift(wl_tape *t, wl_node a, double term) {
+  return unary(t, &wl_tape_op_shift, a, term);
+}
 wl_node wl_op_square(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_square, a, 0); }
 wl_node wl_op_exp(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_exp, a, 0); }
 wl_node wl_op_sigmoid(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_sigmoid, a, 0); }

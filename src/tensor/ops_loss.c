@@ -30,7 +30,8 @@ static void subtract_top(int64_t classes, const wl_real *x, wl_real *below) {
 static void softmax_forward(const wl_op_call *call) {
   const int64_t rows = call->in[0].node->shape[0], classes = call->in[0].node->shape[1];
   wl_real *below = call->temp;
-  for (int64_t b = 0; b < rows; ++b) subtract_top(classes, call->in[0].value + b * classes, below + b * classes);
+  for (int64_t b = 0; b < rows; ++b)
+    subtract_top(classes, call->in[0].value + b * classes, below + b * classes);
   wl_kernels()->exp(rows * classes, below, call->saved);
   double loss = 0.0;
   for (int64_t b = 0; b < rows; ++b) {
@@ -38,7 +39,8 @@ static void softmax_forward(const wl_op_call *call) {
     const int32_t label = call->in[1].labels[b];
     const double sum = wl_sum(classes, p);
     for (int64_t c = 0; c < classes; ++c) p[c] = (wl_real)((double)p[c] / sum);
-    loss += log(sum) - (label >= 0 && label < classes ? (double)below[b * classes + label] : (double)NAN);
+    loss += log(sum) -
+            (label >= 0 && label < classes ? (double)below[b * classes + label] : (double)NAN);
   }
   call->value[0] = (wl_real)(loss / (double)rows);
 }
@@ -56,7 +58,8 @@ static void put_residual(const wl_op_call *c, wl_real factor, wl_real *out, bool
 
 static void softmax_reverse(const wl_op_call *c) {
   const double rows = (double)c->in[0].node->shape[0];
-  if (c->in[0].grad) put_residual(c, (wl_real)((double)c->grad[0] / rows), c->in[0].grad, c->in[0].keep);
+  if (c->in[0].grad)
+    put_residual(c, (wl_real)((double)c->grad[0] / rows), c->in[0].grad, c->in[0].keep);
 }
 
 static void softmax_tangent(const wl_op_call *c) {
@@ -86,7 +89,8 @@ static void softmax_tangent_reverse(const wl_op_call *c) {
   }
 }
 
-static double softmax_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_tape_node *labels) {
+static double softmax_flops(const wl_tape_node *y, const wl_tape_node *x,
+                            const wl_tape_node *labels) {
   (void)y, (void)labels;
   return 25.0 * (double)x->size;
 }
@@ -137,7 +141,8 @@ static void sigmoid_ce_tangent_reverse(const wl_op_call *c) {
   const int64_t n = c->in[0].node->size;
   const wl_real *x = c->in[0].value, *t = c->in[1].value, *s = c->saved;
   const wl_real *dx = c->in[0].dot, *dt = c->in[1].dot;
-  const wl_real g = (wl_real)((double)c->grad[0] / (double)n), h = (wl_real)((double)c->graddot[0] / (double)n);
+  const wl_real g = (wl_real)((double)c->grad[0] / (double)n),
+                h = (wl_real)((double)c->graddot[0] / (double)n);
   wl_real *hx = c->in[0].graddot, *ht = c->in[1].graddot;
   if (hx) {
     WL_FOR_EACH_PUT(i, n, hx, c->in[0].keep, h * (s[i] - t[i]));
@@ -165,7 +170,8 @@ wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits, wl_node labels) 
   const wl_tape_op *op = &wl_tape_op_softmax_cross_entropy;
   if (!wl_tape_operands(t, op, logits, labels)) return -1;
   const wl_tape_node *x = &t->nodes[logits];
-  if (x->ndim != 2 || x->shape[0] != t->nodes[labels].shape[0]) return wl_tape_misfit(t, op, logits, labels);
+  if (x->ndim != 2 || x->shape[0] != t->nodes[labels].shape[0])
+    return wl_tape_misfit(t, op, logits, labels);
   wl_tape_node draft = wl_tape_draft(op, logits, labels, 0, NULL);
   draft.saved_bytes = draft.temp_bytes = (size_t)x->size * sizeof(wl_real);
   return wl_tape_push(t, &draft);
@@ -175,7 +181,8 @@ wl_node wl_op_sigmoid_cross_entropy(wl_tape *t, wl_node logits, wl_node targets)
   const wl_tape_op *op = &wl_tape_op_sigmoid_cross_entropy;
   if (!wl_tape_operands(t, op, logits, targets)) return -1;
   const wl_tape_node *x = &t->nodes[logits], *y = &t->nodes[targets];
-  if (x->ndim != 1 || y->ndim != 1 || x->size != y->size) return wl_tape_misfit(t, op, logits, targets);
+  if (x->ndim != 1 || y->ndim != 1 || x->size != y->size)
+    return wl_tape_misfit(t, op, logits, targets);
   wl_tape_node draft = wl_tape_draft(op, logits, targets, 0, NULL);
   draft.saved_bytes = (size_t)x->size * sizeof(wl_real);
   return wl_tape_push(t, &draft);

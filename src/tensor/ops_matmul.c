@@ -23,17 +23,20 @@ static double matmul_flops(const wl_tape_node *y, const wl_tape_node *a, const w
 
 /* matmul */
 
-static void matmul_product(const wl_op_call *c, const wl_real *a, const wl_real *b, wl_real *y, bool keep) {
+static void matmul_product(const wl_op_call *c, const wl_real *a, const wl_real *b, wl_real *y,
+                           bool keep) {
   const mnk s = sizes(c);
   wl_gemm_nn(s.m, s.n, s.k, a, b, y, keep);
 }
 
-static void matmul_pull_a(const wl_op_call *c, const wl_real *gy, const wl_real *b, wl_real *ga, bool keep) {
+static void matmul_pull_a(const wl_op_call *c, const wl_real *gy, const wl_real *b, wl_real *ga,
+                          bool keep) {
   const mnk s = sizes(c);
   wl_gemm_nt(s.m, s.k, s.n, gy, b, ga, keep);
 }
 
-static void matmul_pull_b(const wl_op_call *c, const wl_real *a, const wl_real *gy, wl_real *gb, bool keep) {
+static void matmul_pull_b(const wl_op_call *c, const wl_real *a, const wl_real *gy, wl_real *gb,
+                          bool keep) {
   const mnk s = sizes(c);
   wl_gemm_tn(s.k, s.n, s.m, a, gy, gb, keep);
 }
@@ -49,17 +52,20 @@ const wl_tape_op wl_tape_op_matmul = {.name = "matmul",
 
 /* matmul_bt */
 
-static void matmul_bt_product(const wl_op_call *c, const wl_real *a, const wl_real *b, wl_real *y, bool keep) {
+static void matmul_bt_product(const wl_op_call *c, const wl_real *a, const wl_real *b, wl_real *y,
+                              bool keep) {
   const mnk s = sizes(c);
   wl_gemm_nt(s.m, s.n, s.k, a, b, y, keep);
 }
 
-static void matmul_bt_pull_a(const wl_op_call *c, const wl_real *gy, const wl_real *b, wl_real *ga, bool keep) {
+static void matmul_bt_pull_a(const wl_op_call *c, const wl_real *gy, const wl_real *b, wl_real *ga,
+                             bool keep) {
   const mnk s = sizes(c);
   wl_gemm_nn(s.m, s.k, s.n, gy, b, ga, keep);
 }
 
-static void matmul_bt_pull_b(const wl_op_call *c, const wl_real *a, const wl_real *gy, wl_real *gb, bool keep) {
+static void matmul_bt_pull_b(const wl_op_call *c, const wl_real *a, const wl_real *gy, wl_real *gb,
+                             bool keep) {
   const mnk s = sizes(c);
   wl_gemm_tn(s.n, s.k, s.m, gy, a, gb, keep);
 }
@@ -75,22 +81,28 @@ const wl_tape_op wl_tape_op_matmul_bt = {.name = "matmul_bt",
 
 /* batched_matvec: B small products; W (B,m,k), x (B,k), y (B,m) */
 
-static void matvec_product(const wl_op_call *c, const wl_real *w, const wl_real *x, wl_real *y, bool keep) {
+static void matvec_product(const wl_op_call *c, const wl_real *w, const wl_real *x, wl_real *y,
+                           bool keep) {
   const int64_t m = c->node->shape[1], k = c->in[1].node->shape[1];
   const wl_gemm_kernel product = wl_kernels()->nt;
-  for (int64_t b = 0; b < c->node->shape[0]; ++b) product(m, 1, k, w + b * m * k, x + b * k, y + b * m, keep);
+  for (int64_t b = 0; b < c->node->shape[0]; ++b)
+    product(m, 1, k, w + b * m * k, x + b * k, y + b * m, keep);
 }
 
-static void matvec_pull_w(const wl_op_call *c, const wl_real *gy, const wl_real *x, wl_real *gw, bool keep) {
+static void matvec_pull_w(const wl_op_call *c, const wl_real *gy, const wl_real *x, wl_real *gw,
+                          bool keep) {
   const int64_t m = c->node->shape[1], k = c->in[1].node->shape[1];
   const wl_gemm_kernel product = wl_kernels()->nn;
-  for (int64_t b = 0; b < c->node->shape[0]; ++b) product(m, k, 1, gy + b * m, x + b * k, gw + b * m * k, keep);
+  for (int64_t b = 0; b < c->node->shape[0]; ++b)
+    product(m, k, 1, gy + b * m, x + b * k, gw + b * m * k, keep);
 }
 
-static void matvec_pull_x(const wl_op_call *c, const wl_real *w, const wl_real *gy, wl_real *gx, bool keep) {
+static void matvec_pull_x(const wl_op_call *c, const wl_real *w, const wl_real *gy, wl_real *gx,
+                          bool keep) {
   const int64_t m = c->node->shape[1], k = c->in[1].node->shape[1];
   const wl_gemm_kernel product = wl_kernels()->nn;
-  for (int64_t b = 0; b < c->node->shape[0]; ++b) product(1, k, m, gy + b * m, w + b * m * k, gx + b * k, keep);
+  for (int64_t b = 0; b < c->node->shape[0]; ++b)
+    product(1, k, m, gy + b * m, w + b * m * k, gx + b * k, keep);
 }
 
 const wl_tape_op wl_tape_op_batched_matvec = {.name = "batched_matvec",
@@ -108,8 +120,10 @@ wl_node wl_op_matmul(wl_tape *t, wl_node a, wl_node b) {
   const wl_tape_op *op = &wl_tape_op_matmul;
   if (!wl_tape_operands(t, op, a, b)) return -1;
   const wl_tape_node *x = &t->nodes[a], *y = &t->nodes[b];
-  if (x->ndim != 2 || y->ndim != 2 || x->shape[1] != y->shape[0]) return wl_tape_misfit(t, op, a, b);
-  const wl_tape_node draft = wl_tape_draft(op, a, b, 2, (const int64_t[]){x->shape[0], y->shape[1]});
+  if (x->ndim != 2 || y->ndim != 2 || x->shape[1] != y->shape[0])
+    return wl_tape_misfit(t, op, a, b);
+  const wl_tape_node draft =
+      wl_tape_draft(op, a, b, 2, (const int64_t[]){x->shape[0], y->shape[1]});
   return wl_tape_push(t, &draft);
 }
 
@@ -117,8 +131,10 @@ wl_node wl_op_matmul_bt(wl_tape *t, wl_node a, wl_node b) {
   const wl_tape_op *op = &wl_tape_op_matmul_bt;
   if (!wl_tape_operands(t, op, a, b)) return -1;
   const wl_tape_node *x = &t->nodes[a], *y = &t->nodes[b];
-  if (x->ndim != 2 || y->ndim != 2 || x->shape[1] != y->shape[1]) return wl_tape_misfit(t, op, a, b);
-  const wl_tape_node draft = wl_tape_draft(op, a, b, 2, (const int64_t[]){x->shape[0], y->shape[0]});
+  if (x->ndim != 2 || y->ndim != 2 || x->shape[1] != y->shape[1])
+    return wl_tape_misfit(t, op, a, b);
+  const wl_tape_node draft =
+      wl_tape_draft(op, a, b, 2, (const int64_t[]){x->shape[0], y->shape[0]});
   return wl_tape_push(t, &draft);
 }
 

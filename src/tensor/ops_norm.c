@@ -79,7 +79,8 @@ static void batch_norm_forward(const wl_op_call *call) {
 }
 
 /* out = or += J z */
-static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out, bool keep) {
+static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out,
+                     bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   const double share = 1.0 / (double)(s.batch * s.inner), *const rate = rates(call);
   const wl_real *restrict y = call->value;
@@ -106,7 +107,8 @@ static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   wl_channel_products(s, call->in[0].dot, y, share, mean_dxy);
   for (int64_t r = 0; r < s.batch * s.channels; ++r) {
     const int64_t c = r % s.channels, at = r * s.inner;
-    const wl_real factor = (wl_real)rate[c], factor_dot = (wl_real)(-rate[c] * rate[c] * mean_dxy[c]);
+    const wl_real factor = (wl_real)rate[c],
+                  factor_dot = (wl_real)(-rate[c] * rate[c] * mean_dxy[c]);
     const wl_real m = (wl_real)mean_z[c], p = (wl_real)mean_zy[c], q = (wl_real)mean_zdy[c];
     for (int64_t i = at; i < at + s.inner; ++i)
       out[i] += factor_dot * (z[i] - m - y[i] * p) - factor * (dy[i] * p + y[i] * q);
@@ -117,7 +119,9 @@ static void batch_norm_reverse(const wl_op_call *call) {
   if (call->in[0].grad) jacobian(call, call->grad, call->in[0].grad, call->in[0].keep);
 }
 
-static void batch_norm_tangent(const wl_op_call *call) { jacobian(call, call->in[0].dot, call->dot, false); }
+static void batch_norm_tangent(const wl_op_call *call) {
+  jacobian(call, call->in[0].dot, call->dot, false);
+}
 
 static void batch_norm_tangent_reverse(const wl_op_call *call) {
   if (!call->in[0].graddot) return;
@@ -125,7 +129,8 @@ static void batch_norm_tangent_reverse(const wl_op_call *call) {
   if (call->in[0].dot) add_jacobian_dot(call, call->in[0].graddot);
 }
 
-static double batch_norm_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_tape_node *none) {
+static double batch_norm_flops(const wl_tape_node *y, const wl_tape_node *x,
+                               const wl_tape_node *none) {
   (void)x, (void)none;
   return 8.0 * (double)y->size;
 }
@@ -143,7 +148,8 @@ wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps) {
   const wl_tape_op *op = &wl_tape_op_batch_norm;
   if (!wl_tape_operands(t, op, x, -1)) return -1;
   if (!wl_has_channels(&t->nodes[x])) return wl_tape_misfit(t, op, x, -1);
-  if (!(eps > 0)) return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator batch_norm: eps %g must be positive", eps);
+  if (!(eps > 0))
+    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator batch_norm: eps %g must be positive", eps);
   wl_tape_node draft = wl_tape_draft(op, x, -1, t->nodes[x].ndim, t->nodes[x].shape);
   draft.factor = eps;
   const size_t vector = (size_t)draft.shape[1] * sizeof(double);

@@ -30,7 +30,8 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
 
 /* Arg-max of the window at `corner`; a NaN wins, so that it shows. Without branches, which data of
  * images would mispredict. */
-static inline int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window, wl_real *value) {
+static inline int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
+                                 wl_real *value) {
   wl_real best = plane[corner];
   int64_t where = corner;
   for (int i = 0; i < window; ++i)
@@ -45,7 +46,8 @@ static inline int32_t window_max(const wl_real *plane, int64_t corner, int64_t w
   return (int32_t)where;
 }
 
-static inline void pool_plane(const pool_shape *s, int window, const wl_real *plane, int32_t *arg, wl_real *value) {
+static inline void pool_plane(const pool_shape *s, int window, const wl_real *plane, int32_t *arg,
+                              wl_real *value) {
   for (int64_t i = 0; i < s->out_height; ++i)
     for (int64_t j = 0; j < s->out_width; ++j) {
       const int64_t o = i * s->out_width + j, corner = (i * s->width + j) * s->stride;
@@ -59,7 +61,8 @@ static void max_pool_forward(const wl_op_call *c) {
   int32_t *const arg = c->saved;
   for (int64_t p = 0; p < s.planes; ++p) {
     const wl_real *const plane = c->in[0].value + p * s.height * s.width;
-    if (s.window == 2) pool_plane(&s, 2, plane, arg + p * outputs, c->value + p * outputs); /* unrolled */
+    if (s.window == 2)
+      pool_plane(&s, 2, plane, arg + p * outputs, c->value + p * outputs); /* unrolled */
     else pool_plane(&s, s.window, plane, arg + p * outputs, c->value + p * outputs);
   }
 }
@@ -78,7 +81,8 @@ static void max_pool_pull(const wl_op_call *c, const wl_real *gy, wl_real *gx, b
   const int32_t *const arg = c->saved;
   if (!keep) memset(gx, 0, (size_t)(s.planes * pixels) * sizeof *gx);
   for (int64_t p = 0; p < s.planes; ++p)
-    for (int64_t o = 0; o < outputs; ++o) gx[p * pixels + arg[p * outputs + o]] += gy[p * outputs + o];
+    for (int64_t o = 0; o < outputs; ++o)
+      gx[p * pixels + arg[p * outputs + o]] += gy[p * outputs + o];
 }
 
 const wl_tape_op wl_tape_op_max_pool = {.name = "max_pool",
@@ -107,7 +111,8 @@ static void avg_pool_apply(const wl_op_call *c, const wl_real *x, wl_real *y, bo
   for (int64_t r = 0; r < s.planes * s.out_height; ++r) {
     const int64_t top = (r / s.out_height) * s.height + (r % s.out_height) * s.stride;
     const wl_real *const row = x + top * s.width;
-    WL_FOR_EACH_PUT(o, s.out_width, y + r * s.out_width, keep, share * window_sum(&s, row + o * s.stride));
+    WL_FOR_EACH_PUT(o, s.out_width, y + r * s.out_width, keep,
+                    share * window_sum(&s, row + o * s.stride));
   }
 }
 
@@ -141,18 +146,26 @@ static wl_node pool(wl_tape *t, const wl_tape_op *op, wl_node x, int size, int s
   if (!wl_tape_operands(t, op, x, -1)) return -1;
   const wl_tape_node *a = &t->nodes[x];
   if (a->ndim != 4) return wl_tape_misfit(t, op, x, -1);
-  if (size < 1 || stride < 1 || size > a->shape[2] || size > a->shape[3] || a->shape[2] > INT_MAX / a->shape[3])
-    return wl_tape_refuse(t, WL_ERR_CONFIG,
-                          "operator %s: a window of %d with stride %d does not fit an image of %lld x %lld; "
-                          "use fewer or smaller pooling layers",
-                          op->name, size, stride, (long long)a->shape[2], (long long)a->shape[3]);
-  const int64_t shape[] = {a->shape[0], a->shape[1], (a->shape[2] - size) / stride + 1, (a->shape[3] - size) / stride + 1};
+  if (size < 1 || stride < 1 || size > a->shape[2] || size > a->shape[3] ||
+      a->shape[2] > INT_MAX / a->shape[3])
+    return wl_tape_refuse(
+        t, WL_ERR_CONFIG,
+        "operator %s: a window of %d with stride %d does not fit an image of %lld x %lld; "
+        "use fewer or smaller pooling layers",
+        op->name, size, stride, (long long)a->shape[2], (long long)a->shape[3]);
+  const int64_t shape[] = {a->shape[0], a->shape[1], (a->shape[2] - size) / stride + 1,
+                           (a->shape[3] - size) / stride + 1};
   wl_tape_node draft = wl_tape_draft(op, x, -1, 4, shape);
   draft.window = size;
   draft.stride = stride;
-  if (op == &wl_tape_op_max_pool) draft.saved_bytes = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * sizeof(int32_t);
+  if (op == &wl_tape_op_max_pool)
+    draft.saved_bytes = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * sizeof(int32_t);
   return wl_tape_push(t, &draft);
 }
 
-wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size, int stride) { return pool(t, &wl_tape_op_max_pool, x, size, stride); }
-wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride) { return pool(t, &wl_tape_op_avg_pool, x, size, stride); }
+wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size, int stride) {
+  return pool(t, &wl_tape_op_max_pool, x, size, stride);
+}
+wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride) {
+  return pool(t, &wl_tape_op_avg_pool, x, size, stride);
+}

@@ -78,7 +78,8 @@ wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape) {
   const wl_tape_op *op = &wl_tape_op_reshape;
   if (!wl_tape_operands(t, op, a, -1)) return -1;
   if (ndim < 0 || ndim > WL_MAX_DIMS)
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator reshape: %d dimensions, at most %d are possible", ndim,
+    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                          "operator reshape: %d dimensions, at most %d are possible", ndim,
                           WL_MAX_DIMS);
   const wl_tape_node draft = wl_tape_draft(op, a, -1, ndim, shape);
   const wl_node y = wl_tape_push(t, &draft);

@@ -46,7 +46,8 @@ wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
 static void shape_text(const wl_tape_node *node, size_t size, char *text) {
   size_t used = (size_t)snprintf(text, size, "(");
   for (int d = 0; d < node->ndim && used < size; ++d)
-    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? "," : "", (long long)node->shape[d]);
+    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? "," : "",
+                             (long long)node->shape[d]);
   if (used < size) snprintf(text + used, size - used, ")");
 }
 
@@ -54,19 +55,21 @@ wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b) {
   char left[96], right[96] = "";
   shape_text(&t->nodes[a], sizeof left, left);
   if (b >= 0) shape_text(&t->nodes[b], sizeof right, right);
-  return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator %s: shapes %s%s%s do not fit, it takes %s", op->name, left,
-                        b >= 0 ? " and " : "", right, op->signature);
+  return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator %s: shapes %s%s%s do not fit, it takes %s",
+                        op->name, left, b >= 0 ? " and " : "", right, op->signature);
 }
 
 static bool operand_suits(wl_tape *t, const wl_tape_op *op, int which, wl_node operand) {
   if (operand < 0 || operand >= t->count) {
-    wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator %s: operand %d (%d) is not on the tape; it takes %s", op->name,
+    wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                   "operator %s: operand %d (%d) is not on the tape; it takes %s", op->name,
                    which + 1, (int)operand, op->signature);
     return false;
   }
   const bool want_labels = which == 1 && op->takes_labels;
   if ((t->nodes[operand].leaf == WL_LEAF_LABELS) != want_labels) {
-    wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator %s: operand %d must %sbe a label leaf; it takes %s", op->name,
+    wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                   "operator %s: operand %d must %sbe a label leaf; it takes %s", op->name,
                    which + 1, want_labels ? "" : "not ", op->signature);
     return false;
   }
@@ -80,7 +83,8 @@ bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b) {
 
 /* Nodes. */
 
-wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim, const int64_t *shape) {
+wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
+                           const int64_t *shape) {
   wl_tape_node node = {.op = op, .in = {a, b}, .ndim = ndim};
   for (int d = 0; d < ndim && d < WL_MAX_DIMS; ++d) node.shape[d] = shape[d];
   return node;
@@ -103,7 +107,8 @@ static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
   int64_t size = 1;
   for (int d = 0; d < ndim; ++d)
-    if (shape[d] < 1 || shape[d] > INT_MAX || __builtin_mul_overflow(size, shape[d], &size)) return -1;
+    if (shape[d] < 1 || shape[d] > INT_MAX || __builtin_mul_overflow(size, shape[d], &size))
+      return -1;
   return size <= INT64_MAX / 64 ? size : -1;
 }
 
@@ -119,8 +124,10 @@ wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft) {
   if (t->status != WL_OK) return -1;
   const int64_t size = shape_size(draft->ndim, draft->shape);
   if (size < 0)
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "%s: a shape of %d dimensions is impossible, or a size is not in [1, 2^31)",
-                          draft->op ? draft->op->name : "leaf", draft->ndim);
+    return wl_tape_refuse(
+        t, WL_ERR_SOFTWARE,
+        "%s: a shape of %d dimensions is impossible, or a size is not in [1, 2^31)",
+        draft->op ? draft->op->name : "leaf", draft->ndim);
   const wl_status status = grow(t);
   if (status != WL_OK) return wl_tape_refuse(t, status, "%s", wl_last_error());
   wl_tape_node *node = &t->nodes[t->count];
@@ -145,8 +152,8 @@ static wl_node push_leaf(wl_tape *t, wl_leaf kind, int64_t offset, int ndim, con
   return wl_tape_push(t, &draft);
 }
 
-static wl_node push_parameter(wl_tape *t, wl_leaf kind, const char *group, const char *name, int ndim,
-                              const int64_t *shape) {
+static wl_node push_parameter(wl_tape *t, wl_leaf kind, const char *group, const char *name,
+                              int ndim, const int64_t *shape) {
   if (t->status != WL_OK) return -1;
   int64_t offset = 0;
   wl_layout *layout = kind == WL_LEAF_THETA ? &t->theta : &t->phi;
@@ -159,14 +166,17 @@ wl_node wl_tape_theta(wl_tape *t, const char *name, int ndim, const int64_t *sha
   return push_parameter(t, WL_LEAF_THETA, "", name, ndim, shape);
 }
 
-wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim, const int64_t *shape) {
+wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim,
+                    const int64_t *shape) {
   return push_parameter(t, WL_LEAF_PHI, group, name, ndim, shape);
 }
 
-static wl_node push_data(wl_tape *t, wl_leaf kind, const char *name, int ndim, const int64_t *shape) {
+static wl_node push_data(wl_tape *t, wl_leaf kind, const char *name, int ndim,
+                         const int64_t *shape) {
   if (t->status != WL_OK) return -1;
   if (shape_size(ndim, shape) < 0)
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "input '%s': %d dimensions are too many, or a size is not in [1, 2^31)",
+    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                          "input '%s': %d dimensions are too many, or a size is not in [1, 2^31)",
                           name, ndim);
   const wl_node leaf = push_leaf(t, kind, 0, ndim, shape);
   if (leaf >= 0) snprintf(t->nodes[leaf].name, WL_NAME_SIZE, "%s", name);
@@ -204,10 +214,11 @@ static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_n
   if (loss < 0 || loss >= t->count || !t->nodes[loss].op || t->nodes[loss].size != 1)
     return WL_FAIL(WL_ERR_SOFTWARE, "tape: the loss must be a scalar made by an operator");
   if (logits < 0) return WL_OK;
-  if (logits >= t->count || labels < 0 || labels >= t->count || t->nodes[labels].leaf != WL_LEAF_LABELS ||
-      t->nodes[logits].leaf == WL_LEAF_LABELS || t->nodes[logits].ndim != 2 ||
-      t->nodes[logits].shape[0] != t->nodes[labels].shape[0])
-    return WL_FAIL(WL_ERR_SOFTWARE, "tape: accuracy needs logits (B,C) and a label leaf of B labels");
+  if (logits >= t->count || labels < 0 || labels >= t->count ||
+      t->nodes[labels].leaf != WL_LEAF_LABELS || t->nodes[logits].leaf == WL_LEAF_LABELS ||
+      t->nodes[logits].ndim != 2 || t->nodes[logits].shape[0] != t->nodes[labels].shape[0])
+    return WL_FAIL(WL_ERR_SOFTWARE,
+                   "tape: accuracy needs logits (B,C) and a label leaf of B labels");
   return WL_OK;
 }
 
@@ -239,7 +250,8 @@ static double node_cost(const wl_tape *t, const wl_tape_node *node) {
   if (!node->op) return 0.0;
   const wl_tape_node *a = &t->nodes[node->in[0]];
   const wl_tape_node *b = node->op->arity > 1 ? &t->nodes[node->in[1]] : NULL;
-  const double forward = node->op->flops ? node->op->flops(node, a, b) : (double)(a->size > node->size ? a->size : node->size);
+  const double forward = node->op->flops ? node->op->flops(node, a, b)
+                                         : (double)(a->size > node->size ? a->size : node->size);
   const int gradients = (a->depends != 0) + (b && b->depends != 0);
   return forward * (node->on_path ? 1 + gradients : 1);
 }

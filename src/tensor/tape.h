@@ -30,18 +30,20 @@ void wl_tape_destroy(wl_tape **tape);
 
 /* Leaves. Parameters are appended to the tape's theta or phi layout in order of creation. */
 wl_node wl_tape_theta(wl_tape *t, const char *name, int ndim, const int64_t *shape);
-wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim, const int64_t *shape);
-wl_node wl_tape_input(wl_tape *t, const char *name, int ndim, const int64_t *shape);  /* wl_real data */
-wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count);                   /* int32 data */
+wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim,
+                    const int64_t *shape);
+wl_node wl_tape_input(wl_tape *t, const char *name, int ndim,
+                      const int64_t *shape);                         /* wl_real data */
+wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count); /* int32 data */
 
 /* Operators. Shapes after the arrow; B is the batch. */
-wl_node wl_op_matmul(wl_tape *t, wl_node a, wl_node b);            /* (m,k)(k,n) -> (m,n) */
-wl_node wl_op_matmul_bt(wl_tape *t, wl_node a, wl_node b);         /* (m,k)(n,k) -> (m,n) */
-wl_node wl_op_batched_matvec(wl_tape *t, wl_node w, wl_node x);    /* (B,m,k)(B,k) -> (B,m) */
-wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b);          /* (..., n)(n) -> (..., n) */
-wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b);       /* (B,C,H,W)(C) */
-wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s);       /* (B,C,H,W)(C); or (B,n)(n) */
-wl_node wl_op_add(wl_tape *t, wl_node a, wl_node b);               /* same shape */
+wl_node wl_op_matmul(wl_tape *t, wl_node a, wl_node b);         /* (m,k)(k,n) -> (m,n) */
+wl_node wl_op_matmul_bt(wl_tape *t, wl_node a, wl_node b);      /* (m,k)(n,k) -> (m,n) */
+wl_node wl_op_batched_matvec(wl_tape *t, wl_node w, wl_node x); /* (B,m,k)(B,k) -> (B,m) */
+wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b);       /* (..., n)(n) -> (..., n) */
+wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b);    /* (B,C,H,W)(C) */
+wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s);    /* (B,C,H,W)(C); or (B,n)(n) */
+wl_node wl_op_add(wl_tape *t, wl_node a, wl_node b);            /* same shape */
 wl_node wl_op_sub(wl_tape *t, wl_node a, wl_node b);
 wl_node wl_op_mul(wl_tape *t, wl_node a, wl_node b);
 wl_node wl_op_scale(wl_tape *t, wl_node a, double factor);
@@ -50,16 +52,20 @@ wl_node wl_op_square(wl_tape *t, wl_node a);
 wl_node wl_op_exp(wl_tape *t, wl_node a);
 wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
 wl_node wl_op_tanh(wl_tape *t, wl_node a);
-wl_node wl_op_relu(wl_tape *t, wl_node a);                         /* derivative 0 at 0 */
-wl_node wl_op_elu(wl_tape *t, wl_node a);                          /* alpha = 1 */
+wl_node wl_op_relu(wl_tape *t, wl_node a); /* derivative 0 at 0 */
+wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
-wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column);       /* (B,n) -> (B): a[:, column] */
-wl_node wl_op_sum(wl_tape *t, wl_node a);                          /* -> () */
-wl_node wl_op_mean(wl_tape *t, wl_node a);                         /* -> () */
-wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits, wl_node labels); /* (B,C) -> (), mean over B */
-wl_node wl_op_sigmoid_cross_entropy(wl_tape *t, wl_node logits, wl_node targets); /* (B)(B) -> (), mean; targets in [0,1] */
-wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad); /* (B,C,H,W)(O,C,kh,kw) -> (B,O,H',W') */
-wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size, int stride); /* (B,C,H,W), no padding, floor */
+wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
+wl_node wl_op_sum(wl_tape *t, wl_node a);                    /* -> () */
+wl_node wl_op_mean(wl_tape *t, wl_node a);                   /* -> () */
+wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits,
+                                    wl_node labels); /* (B,C) -> (), mean over B */
+wl_node wl_op_sigmoid_cross_entropy(wl_tape *t, wl_node logits,
+                                    wl_node targets); /* (B)(B) -> (), mean; targets in [0,1] */
+wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride,
+                     int pad); /* (B,C,H,W)(O,C,kh,kw) -> (B,O,H',W') */
+wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size,
+                       int stride); /* (B,C,H,W), no padding, floor */
 wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
 /* Batch normalisation per channel over (B,H,W) (or per column over B) with the batch's own
  * statistics unless wl_tape_set_statistics says otherwise, eps 1e-5; scale and shift are separate operators. */
@@ -103,13 +109,18 @@ const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
  * inputs; outputs are overwritten; NULL outputs are not computed. theta and phi are read in place
  * by all three passes, so they stay as they are from forward to the last pass after it; a NULL v
  * stands for zeros. */
-void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi, double *loss);
+void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi,
+                     double *loss);
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
                      double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
 /* What batch norm normalises by: each batch's own statistics; the same, summed up for later, from nothing;
  * or what was summed up, in forward passes that no other pass follows. Returns how many operators heed it. */
-typedef enum wl_statistics { WL_STATISTICS_BATCH, WL_STATISTICS_COLLECT, WL_STATISTICS_HELD } wl_statistics;
+typedef enum wl_statistics {
+  WL_STATISTICS_BATCH,
+  WL_STATISTICS_COLLECT,
+  WL_STATISTICS_HELD
+} wl_statistics;
 int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
 /* theta and phi, unchanged, lie elsewhere from now on: for passes after the last forward. */
 void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi);

@@ -20,7 +20,13 @@
 
 enum { WL_TAPE_THETA = 1, WL_TAPE_PHI = 2 }; /* bits of wl_tape_node.depends */
 
-typedef enum wl_leaf { WL_LEAF_NONE, WL_LEAF_THETA, WL_LEAF_PHI, WL_LEAF_INPUT, WL_LEAF_LABELS } wl_leaf;
+typedef enum wl_leaf {
+  WL_LEAF_NONE,
+  WL_LEAF_THETA,
+  WL_LEAF_PHI,
+  WL_LEAF_INPUT,
+  WL_LEAF_LABELS
+} wl_leaf;
 
 typedef struct wl_tape_op wl_tape_op;
 
@@ -28,15 +34,15 @@ typedef struct wl_tape_node {
   const wl_tape_op *op; /* NULL: a leaf */
   wl_leaf leaf;
   char name[WL_NAME_SIZE]; /* input and label leaves */
-  wl_node in[2]; /* operands, -1: none */
+  wl_node in[2];           /* operands, -1: none */
   int ndim;
   int64_t shape[WL_MAX_DIMS];
-  int64_t size;       /* elements */
-  int64_t offset;     /* theta and phi leaves: first element in the flat vector */
-  unsigned depends;   /* WL_TAPE_THETA, WL_TAPE_PHI: what it is a function of */
-  bool on_path;       /* the loss is a function of it */
-  bool keep[2];       /* the operand's gradient is added to, not written */
-  bool lends;         /* its gradient is also that of its first operand, which has no storage of its own */
+  int64_t size;     /* elements */
+  int64_t offset;   /* theta and phi leaves: first element in the flat vector */
+  unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: what it is a function of */
+  bool on_path;     /* the loss is a function of it */
+  bool keep[2];     /* the operand's gradient is added to, not written */
+  bool lends; /* its gradient is also that of its first operand, which has no storage of its own */
   bool borrows;       /* the other side of the same */
   size_t saved_bytes; /* what forward keeps for the other passes: arg-max, probabilities */
   size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
@@ -84,7 +90,8 @@ typedef void (*wl_op_pass)(const wl_op_call *call);
 /* out = M x, or out += M x with keep */
 typedef void (*wl_op_map)(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
 /* out = p * q in the operator's sense, or out += p * q with keep */
-typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl_real *q, wl_real *out, bool keep);
+typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl_real *q,
+                              wl_real *out, bool keep);
 
 struct wl_tape_op {
   const char *name;
@@ -115,17 +122,17 @@ void wl_bilinear_tangent(const wl_op_call *call);
 void wl_bilinear_tangent_reverse(const wl_op_call *call);
 
 /* The passes of an operator whose kind ops.c knows: kind is linear or bilinear. */
-#define WL_OP_PASSES(kind)                                                                            \
+#define WL_OP_PASSES(kind)                                                                        \
   .forward = wl_##kind##_forward, .reverse = wl_##kind##_reverse, .tangent = wl_##kind##_tangent, \
   .tangent_reverse = wl_##kind##_tangent_reverse
 
 /* out[i] = expr or, with keep, out[i] += expr, for i in [0, n). */
-#define WL_FOR_EACH_PUT(i, n, out, keep, expr)                 \
-  do {                                                         \
-    if (keep)                                                  \
-      for (int64_t i = 0; i < (n); ++i) (out)[i] += (expr);    \
-    else                                                       \
-      for (int64_t i = 0; i < (n); ++i) (out)[i] = (expr);     \
+#define WL_FOR_EACH_PUT(i, n, out, keep, expr)              \
+  do {                                                      \
+    if (keep)                                               \
+      for (int64_t i = 0; i < (n); ++i) (out)[i] += (expr); \
+    else                                                    \
+      for (int64_t i = 0; i < (n); ++i) (out)[i] = (expr);  \
   } while (0)
 
 /* Building. A builder checks its operands, drafts the node and pushes it:
@@ -133,8 +140,10 @@ void wl_bilinear_tangent_reverse(const wl_op_call *call);
  * wl_tape_misfit keeps the error "shapes do not fit" and yields -1. */
 bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
-wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim, const int64_t *shape);
+wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
+                           const int64_t *shape);
 wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft);
 /* y = op(a) or op(a, b) of the shape of a, with no further settings. */
 wl_node wl_tape_push_like(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);

@@ -17,16 +17,20 @@ static wl_real *part_of(const wl_tape_node *leaf, wl_real *theta, wl_real *phi) 
   return vector ? vector + leaf->offset : NULL;
 }
 
-static const wl_real *const_part_of(const wl_tape_node *leaf, const wl_real *theta, const wl_real *phi) {
+static const wl_real *const_part_of(const wl_tape_node *leaf, const wl_real *theta,
+                                    const wl_real *phi) {
   const wl_real *const vector = leaf->leaf == WL_LEAF_THETA ? theta : phi;
   return vector ? vector + leaf->offset : NULL;
 }
 
-static bool is_parameter(const wl_tape_node *node) { return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI; }
+static bool is_parameter(const wl_tape_node *node) {
+  return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI;
+}
 
 /* Call i with its parameters where the caller has them: values, gradients, or dots of both. */
-#define WL_FOR_PARAMETERS(call, operand)                                                               \
-  for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; ++operand) \
+#define WL_FOR_PARAMETERS(call, operand)                                                 \
+  for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; \
+       ++operand)                                                                        \
     if (is_parameter(operand->node))
 
 /* Which dots are zero follows from the parameters that move. */
@@ -49,7 +53,8 @@ static void clear_unused(const wl_tape *t, wl_real *theta, wl_real *phi) {
   }
 }
 
-void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi, double *loss) {
+void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi,
+                     double *loss) {
   ws->theta = theta;
   ws->phi = phi;
   for (int i = 0; i < t->count; ++i) {
@@ -65,7 +70,8 @@ void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const 
   ws->theta = theta;
   ws->phi = phi;
   for (int i = 0; i < t->count; ++i)
-    if (t->nodes[i].op) WL_FOR_PARAMETERS(&ws->calls[i], p) p->value = const_part_of(p->node, theta, phi);
+    if (t->nodes[i].op)
+      WL_FOR_PARAMETERS(&ws->calls[i], p) p->value = const_part_of(p->node, theta, phi);
 }
 
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi) {
@@ -94,7 +100,8 @@ void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, c
     }
     if (t->nodes[i].depends & moving) t->nodes[i].op->tangent(call);
   }
-  if (loss_dot) *loss_dot = t->nodes[t->loss].depends & moving ? (double)ws->cells[t->loss].dot[0] : 0.0;
+  if (loss_dot)
+    *loss_dot = t->nodes[t->loss].depends & moving ? (double)ws->cells[t->loss].dot[0] : 0.0;
   if (!t->nodes[t->loss].depends || (!hv_theta && !hv_phi)) return;
   ws->cells[t->loss].graddot[0] = 0;
   for (int i = t->loss; i >= 0; --i)

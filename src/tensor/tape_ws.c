@@ -12,15 +12,19 @@ static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   return at;
 }
 
-static wl_cell with_dot(wl_cell cell, const wl_tape_node *node, int with_tangent, unsigned char *arena, size_t *used) {
-  if (with_tangent && wl_node_flows(node)) cell.dot = carve(arena, used, (size_t)node->size * sizeof(wl_real));
+static wl_cell with_dot(wl_cell cell, const wl_tape_node *node, int with_tangent,
+                        unsigned char *arena, size_t *used) {
+  if (with_tangent && wl_node_flows(node))
+    cell.dot = carve(arena, used, (size_t)node->size * sizeof(wl_real));
   return cell;
 }
 
-static wl_cell carve_cell(const wl_tape_node *node, int with_tangent, unsigned char *arena, size_t *used) {
+static wl_cell carve_cell(const wl_tape_node *node, int with_tangent, unsigned char *arena,
+                          size_t *used) {
   const size_t bytes = (size_t)node->size * sizeof(wl_real);
   wl_cell cell = {0};
-  if (node->leaf == WL_LEAF_LABELS) cell.labels = carve(arena, used, (size_t)node->size * sizeof *cell.labels);
+  if (node->leaf == WL_LEAF_LABELS)
+    cell.labels = carve(arena, used, (size_t)node->size * sizeof *cell.labels);
   if (node->op || node->leaf == WL_LEAF_INPUT) cell.value = carve(arena, used, bytes);
   if (node->saved_bytes) cell.saved = carve(arena, used, node->saved_bytes);
   if (!wl_node_flows(node) || node->borrows) return with_dot(cell, node, with_tangent, arena, used);
@@ -72,7 +76,8 @@ static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
                      .graddot = cell->graddot,
                      .saved = cell->saved,
                      .temp = ws->temp};
-  for (int k = 0; node->op && k < node->op->arity; ++k) call.in[k] = operand_of(ws, node->in[k], node->keep[k]);
+  for (int k = 0; node->op && k < node->op->arity; ++k)
+    call.in[k] = operand_of(ws, node->in[k], node->keep[k]);
   return call;
 }
 

@@ -393,8 +393,10 @@ static wl_status check_problem(const wl_problem *p, const wl_config *config,
 }
 
 static wl_status refuse_partial(void) {
-  return WL_FAIL(WL_ERR_CONFIG, "rule.through_inputs=false leaves out a part of second-order meta-gradients on purpose, "
-                                "which differences would miss; check with --set rule.through_inputs=true");
+  return WL_FAIL(
+      WL_ERR_CONFIG,
+      "rule.through_inputs=false leaves out a part of second-order meta-gradients on purpose, "
+      "which differences would miss; check with --set rule.through_inputs=true");
 }
 
 wl_status wl_check(const wl_config *config, const wl_check_request *request,

@@ -12,34 +12,45 @@ enum { N_BASELINES = 5, MAX_RATES = 40 };
 
 /* Few-shot tasks: plain descent from the learned theta_0 under the trained warp layers, so that what is
  * compared is how a task adapts. Else the rule as it comes, on the network without warp layers. */
-static wl_status create_baseline(const wl_eval_runner *r, const char *name, double rate, wl_contender *c) {
+static wl_status create_baseline(const wl_eval_runner *r, const char *name, double rate,
+                                 wl_contender *c) {
   wl_rule *rule = NULL;
   wl_model *model = NULL;
   const bool kept = r->few_shot;
   wl_status status = wl_rule_create_fixed(name, rate, &rule);
-  if (status == WL_OK) status = wl_model_create_fixed(rule, kept ? r->trained->config : NULL, r->task, &model);
-  if (status == WL_OK && kept) c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
+  if (status == WL_OK)
+    status = wl_model_create_fixed(rule, kept ? r->trained->config : NULL, r->task, &model);
+  if (status == WL_OK && kept)
+    c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
   c->task = kept ? r->task : r->plain;
   return wl_comm_agree(r->comm, status);
 }
 
 /* Mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity when one diverges. */
-static wl_status try_rate(const wl_eval_runner *r, const char *name, double rate, wl_outcome *scratch, double *loss) {
+static wl_status try_rate(const wl_eval_runner *r, const char *name, double rate,
+                          wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
   wl_status status = create_baseline(r, name, rate, &c);
-  if (status == WL_OK) status = wl_eval_run_sets(r, &c, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
+  if (status == WL_OK)
+    status = wl_eval_run_sets(r, &c, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
   wl_model_destroy(&c.model);
   double sum = 0.0;
-  for (int64_t i = 0; i < r->setting->tune_units; i++) sum += scratch[i].diverged > 0 ? INFINITY : scratch[i].final;
+  for (int64_t i = 0; i < r->setting->tune_units; i++)
+    sum += scratch[i].diverged > 0 ? INFINITY : scratch[i].final;
   *loss = sum / (double)r->setting->tune_units;
   return status;
 }
 
 /* Rates tried so far, in quarter-decades q: rate = 10^(q/4). */
-typedef struct rate_search { int q[MAX_RATES]; double loss[MAX_RATES]; int count, best; } rate_search;
+typedef struct rate_search {
+  int q[MAX_RATES];
+  double loss[MAX_RATES];
+  int count, best;
+} rate_search;
 
-static wl_status try_quarter(const wl_eval_runner *r, const char *name, int q, wl_outcome *scratch, rate_search *s) {
+static wl_status try_quarter(const wl_eval_runner *r, const char *name, int q, wl_outcome *scratch,
+                             rate_search *s) {
   for (int i = 0; i < s->count; i++)
     if (s->q[i] == q) return WL_OK;
   if (s->count == MAX_RATES) return WL_OK;
@@ -51,7 +62,8 @@ static wl_status try_quarter(const wl_eval_runner *r, const char *name, int q, w
 }
 
 /* Half-decades 1e-7 .. 1, on while the best lies at the upper end, then its quarter-decade neighbours. */
-static wl_status tune(const wl_eval_runner *r, const char *name, wl_outcome *scratch, double *rate) {
+static wl_status tune(const wl_eval_runner *r, const char *name, wl_outcome *scratch,
+                      double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
   rate_search s = {.count = 0};
   int top = HIGH;
@@ -66,7 +78,8 @@ static wl_status tune(const wl_eval_runner *r, const char *name, wl_outcome *scr
 
 /* Two-sided 97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5 beyond the table). */
 static double student(int64_t degrees) {
-  static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
+  static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
+                                 2.447,  2.365, 2.306, 2.262, 2.228};
   if (degrees < 1) return NAN;
   if (degrees <= 10) return table[degrees - 1];
   const double z = 1.959964, v = (double)degrees;
@@ -90,8 +103,8 @@ static wl_status allocate_entry(wl_eval_entry *e, int64_t seeds, int64_t steps) 
 }
 
 /* Means over the units of each set, then the interval over sets. */
-static wl_status summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o, const double *curves,
-                           double *start) {
+static wl_status summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
+                           const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
   double logs[WL_MAX_SEEDS];
   WL_TRY(allocate_entry(e, seeds, steps));
@@ -112,13 +125,15 @@ static wl_status summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_o
   return WL_OK;
 }
 
-static wl_status enter(const wl_eval_runner *r, const wl_contender *c, wl_eval_entry *e, wl_outcome *outcomes,
-                       double *curves, double *start) {
-  WL_TRY(wl_eval_run_sets(r, c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, outcomes, curves));
+static wl_status enter(const wl_eval_runner *r, const wl_contender *c, wl_eval_entry *e,
+                       wl_outcome *outcomes, double *curves, double *start) {
+  WL_TRY(wl_eval_run_sets(r, c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, outcomes,
+                          curves));
   return summarise(e, r, outcomes, curves, start);
 }
 
-static wl_status enter_learned(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o, double *curves) {
+static wl_status enter_learned(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o,
+                               double *curves) {
   const wl_trained *t = r->trained;
   wl_contender c = {.phi = t->phi, .task = r->task};
   wl_task *const task = (wl_task *)r->task; /* borrowed; model_create takes a list of tasks */
@@ -136,8 +151,8 @@ static bool learns_theta0(const wl_config *config) {
   return strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0;
 }
 
-static wl_status enter_baseline(const wl_eval_runner *r, const char *name, wl_eval_entry *e, wl_outcome *o,
-                                double *curves) {
+static wl_status enter_baseline(const wl_eval_runner *r, const char *name, wl_eval_entry *e,
+                                wl_outcome *o, double *curves) {
   wl_contender c = {0};
   double start;
   const bool kept = r->few_shot && learns_theta0(r->trained->config);
@@ -169,7 +184,9 @@ static void judge(wl_eval_case *c) {
     gap[s] = learned->final[s] - best->final[s];
   }
   wl_interval(ratio, c->seeds, &c->difference, &c->difference_half);
-  if (c->few_shot) c->difference = c->difference_half = NAN; /* the mean loss over tasks is what few-shot tables hold */
+  if (c->few_shot)
+    c->difference = c->difference_half =
+        NAN; /* the mean loss over tasks is what few-shot tables hold */
   wl_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
   const double half = isnan(c->difference) ? c->gap_half : c->difference_half;
@@ -179,7 +196,8 @@ static void judge(wl_eval_case *c) {
   else c->verdict = WL_TIES;
 }
 
-static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o, double *curves) {
+static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o,
+                          double *curves) {
   WL_TRY(enter_learned(r, out, o, curves));
   for (int i = 0; i + 1 < out->entries; i++) {
     char text[96];
@@ -220,8 +238,8 @@ static wl_eval_setting resolve(const wl_eval_setting *given, bool few_shot) {
   return s;
 }
 
-wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *given, wl_comm *comm,
-                      wl_eval_case *out) {
+wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *given,
+                      wl_comm *comm, wl_eval_case *out) {
   wl_task *task = NULL, *plain = NULL;
   *out = (wl_eval_case){.coverage = NAN, .advantage = NAN, .advantage_half = NAN};
   snprintf(out->name, sizeof out->name, "%s", name);

@@ -27,80 +27,85 @@ typedef struct wl_trained {
 
 /* Reads RUN's newest valid checkpoint, or an optimizer or checkpoint file. Not collective.
  * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
-wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out);
+wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides,
+                          wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
 /* Inner steps of the longest episode of the training. */
 int64_t wl_trained_horizon(const wl_trained *trained);
 /* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape. */
 wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
 /* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
-wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout, double *phi,
-                           const char *digest, int64_t meta_steps);
+wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
+                           double *phi, const char *digest, int64_t meta_steps);
 
 enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 
 typedef struct wl_eval_setting {
-  int64_t steps;       /* horizon */
-  int64_t seeds, units;/* sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 of few-shot tasks), tasks in each */
-  int64_t tune_units;  /* tasks for tuning a rate; 0: 5, or 25 few-shot tasks */
+  int64_t steps; /* horizon */
+  int64_t seeds,
+      units;          /* sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 of few-shot tasks), tasks in each */
+  int64_t tune_units; /* tasks for tuning a rate; 0: 5, or 25 few-shot tasks */
   uint64_t seed;
   int threads;
-  int task;            /* of the configuration's, where it is a mixture */
-  bool alone;          /* the learned rule only: entry 0, best 0, no comparison and no verdict */
+  int task;   /* of the configuration's, where it is a mixture */
+  bool alone; /* the learned rule only: entry 0, best 0, no comparison and no verdict */
 } wl_eval_setting;
 
 /* One rule's outcome. Arrays are owned by the case. */
 typedef struct wl_eval_entry {
   char rule[32];
-  double rate;         /* NaN for a learned rule */
-  double *final;       /* [seeds] mean loss on the fixed sample after the last step, over units */
-  double *heldout;     /* [seeds] the same on the held-out split */
-  double *accuracy;    /* [seeds] held-out accuracy, NaN where there is none */
-  double *curve;       /* [seeds][steps] mean minibatch loss at theta_t */
-  int64_t diverged;    /* runs */
-  double mean, half_width;         /* of final */
-  double log10_mean, log10_half;   /* of log10(final) */
+  double rate;      /* NaN for a learned rule */
+  double *final;    /* [seeds] mean loss on the fixed sample after the last step, over units */
+  double *heldout;  /* [seeds] the same on the held-out split */
+  double *accuracy; /* [seeds] held-out accuracy, NaN where there is none */
+  double *curve;    /* [seeds][steps] mean minibatch loss at theta_t */
+  int64_t diverged; /* runs */
+  double mean, half_width;       /* of final */
+  double log10_mean, log10_half; /* of log10(final) */
 } wl_eval_entry;
 
 typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
 
 /* One setting: the trained one, or one that differs in one thing. Entry 0 is the learned rule. */
 typedef struct wl_eval_case {
-  char name[64];       /* "trained", "horizon x 5", "activation relu" */
-  char note[160];      /* why it could not be run; "" otherwise */
+  char name[64];  /* "trained", "horizon x 5", "activation relu" */
+  char note[160]; /* why it could not be run; "" otherwise */
   int64_t steps, seeds;
-  bool few_shot;       /* a set is a task, losses are those of its query set */
-  double start;        /* mean loss at theta_0 */
+  bool few_shot; /* a set is a task, losses are those of its query set */
+  double start;  /* mean loss at theta_0 */
   int entries;
-  wl_eval_entry *entry;/* [entries]; none when there is a note */
-  int best;            /* the best hand-designed entry */
-  double difference, difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
-  double gap, gap_half;               /* learned - best, paired likewise */
-  double coverage;                    /* of a warp of the parameters themselves (evaluate_warp.c); NaN: none */
-  double advantage, advantage_half;   /* of the warp, over the same rule without it */
+  wl_eval_entry *entry; /* [entries]; none when there is a note */
+  int best;             /* the best hand-designed entry */
+  double difference,
+      difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
+  double gap, gap_half; /* learned - best, paired likewise */
+  double coverage;      /* of a warp of the parameters themselves (evaluate_warp.c); NaN: none */
+  double advantage, advantage_half; /* of the warp, over the same rule without it */
   wl_verdict verdict;
 } wl_eval_case;
 
 /* Runs the trained optimizer and the hand-designed rules. Collective. */
-wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *setting, wl_comm *comm,
-                      wl_eval_case *out);
+wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *setting,
+                      wl_comm *comm, wl_eval_case *out);
 void wl_eval_case_clear(wl_eval_case *eval);
 
 /* The settings that `axis` ("horizon", "width", "depth", "activation", "data", "scale") adds beside the
  * trained one, as overrides of the configuration. */
 typedef struct wl_variation {
   char name[64];
-  char override[128];  /* "" when only the horizon changes */
-  int64_t steps_factor;/* horizon = factor x trained */
+  char override[128];   /* "" when only the horizon changes */
+  int64_t steps_factor; /* horizon = factor x trained */
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };
 /* Returns how many; 0 with a message in `note` when the axis does not apply to this family. WL_ERR_USAGE for an
  * unknown axis. */
-wl_status wl_variations(const wl_config *config, const char *axis, wl_variation out[WL_MAX_VARIATIONS], int *count,
-                        char *note, size_t note_size);
+wl_status wl_variations(const wl_config *config, const char *axis,
+                        wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
+                        size_t note_size);
 
 /* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". */
-wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases, int count);
+wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases,
+                        int count);
 
 /* Mean and half width of the 95 % interval (Student's t) of n values; NaN when one is not finite. */
 void wl_interval(const double *values, int64_t n, double *mean, double *half_width);

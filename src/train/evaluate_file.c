@@ -34,7 +34,8 @@ static wl_status fill(const wl_eval_case *c, tables *t) {
     memcpy(t->final + i * seeds, e->final, seeds * sizeof(double));
     memcpy(t->heldout + i * seeds, e->heldout, seeds * sizeof(double));
     memcpy(t->accuracy + i * seeds, e->accuracy, seeds * sizeof(double));
-    memcpy(t->names + i * NAME_LENGTH, e->rule, strlen(e->rule) < NAME_LENGTH ? strlen(e->rule) : NAME_LENGTH - 1);
+    memcpy(t->names + i * NAME_LENGTH, e->rule,
+           strlen(e->rule) < NAME_LENGTH ? strlen(e->rule) : NAME_LENGTH - 1);
     t->rate[i] = e->rate;
     t->diverged[i] = e->diverged;
   }
@@ -46,13 +47,14 @@ static wl_status fill(const wl_eval_case *c, tables *t) {
 }
 
 static void clear(tables *t) {
-  void *const owned[] = {t->curve, t->final, t->heldout, t->accuracy, t->rate, t->diverged, t->names};
+  void *const owned[] = {t->curve, t->final,    t->heldout, t->accuracy,
+                         t->rate,  t->diverged, t->names};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
 }
 
 /* A field "case-NN/name" over (rule, seed, inner_step), as many of them as ndim says. */
-static wl_field field(int number, const char *name, wl_type type, int ndim, const int64_t *shape, const char *const *dims,
-                      void *data, const char *meaning) {
+static wl_field field(int number, const char *name, wl_type type, int ndim, const int64_t *shape,
+                      const char *const *dims, void *data, const char *meaning) {
   wl_field f = {.type = type, .ndim = ndim, .data = data, .units = "1"};
   snprintf(f.name, sizeof f.name, "case-%02d/%s", number, name);
   snprintf(f.long_name, sizeof f.long_name, "%s", meaning);
@@ -64,41 +66,56 @@ static wl_field field(int number, const char *name, wl_type type, int ndim, cons
 }
 
 static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
-  const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH}, summary[] = {4}, warp[] = {3},
-                length[] = {(int64_t)strlen(c->name)};
-  static const char *const dims[] = {"rule", "seed", "inner_step"}, *const text[] = {"rule", "character"},
-                           *const quantity[] = {"quantity"}, *const characters[] = {"character"};
+  const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH},
+                summary[] = {4}, warp[] = {3}, length[] = {(int64_t)strlen(c->name)};
+  static const char *const dims[] = {"rule", "seed", "inner_step"},
+                           *const text[] = {"rule", "character"}, *const quantity[] = {"quantity"},
+                           *const characters[] = {"character"};
   const wl_field all[] = {
-      field(i, "name", WL_UINT8, 1, length, characters, (void *)c->name, "what differs from the trained setting, ASCII"),
-      field(i, "rule_name", WL_UINT8, 2, names, text, t->names, "name of each rule, ASCII padded with zeros"),
-      field(i, "curve", WL_FLOAT64, 3, shape, dims, t->curve, "minibatch loss at theta_t, mean over the tasks of a set"),
-      field(i, "final_loss", WL_FLOAT64, 2, shape, dims, t->final, "loss on the fixed sample after the last step"),
-      field(i, "heldout_loss", WL_FLOAT64, 2, shape, dims, t->heldout, "the same on the held-out split"),
-      field(i, "heldout_accuracy", WL_FLOAT64, 2, shape, dims, t->accuracy, "share of held-out samples classified right"),
-      field(i, "learning_rate", WL_FLOAT64, 1, shape, dims, t->rate, "tuned rate; NaN for the learned rule"),
+      field(i, "name", WL_UINT8, 1, length, characters, (void *)c->name,
+            "what differs from the trained setting, ASCII"),
+      field(i, "rule_name", WL_UINT8, 2, names, text, t->names,
+            "name of each rule, ASCII padded with zeros"),
+      field(i, "curve", WL_FLOAT64, 3, shape, dims, t->curve,
+            "minibatch loss at theta_t, mean over the tasks of a set"),
+      field(i, "final_loss", WL_FLOAT64, 2, shape, dims, t->final,
+            "loss on the fixed sample after the last step"),
+      field(i, "heldout_loss", WL_FLOAT64, 2, shape, dims, t->heldout,
+            "the same on the held-out split"),
+      field(i, "heldout_accuracy", WL_FLOAT64, 2, shape, dims, t->accuracy,
+            "share of held-out samples classified right"),
+      field(i, "learning_rate", WL_FLOAT64, 1, shape, dims, t->rate,
+            "tuned rate; NaN for the learned rule"),
       field(i, "diverged", WL_INT64, 1, shape, dims, t->diverged, "runs that became non-finite"),
-      field(i, "summary", WL_FLOAT64, 1, summary, quantity, t->summary,
-            "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails"),
-      field(i, "warp", WL_FLOAT64, 1, warp, quantity, t->warp,
-            "share of the starts' square that the warp reaches; loss without less with it; its half width")};
+      field(
+          i, "summary", WL_FLOAT64, 1, summary, quantity, t->summary,
+          "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails"),
+      field(
+          i, "warp", WL_FLOAT64, 1, warp, quantity, t->warp,
+          "share of the starts' square that the warp reaches; loss without less with it; its half width")};
   const bool warped = !isnan(c->coverage); /* the last field is there only for such a warp */
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
   memcpy(out, all, (size_t)count * sizeof *all);
   return count;
 }
 
-static wl_status write(const char *path, const wl_trained *trained, const wl_field *fields, int count) {
+static wl_status write(const char *path, const wl_trained *trained, const wl_field *fields,
+                       int count) {
   char *text = NULL, steps[32];
   snprintf(steps, sizeof steps, "%lld", (long long)trained->meta_steps);
   wl_status status = wl_config_to_yaml(trained->config, &text);
-  const wl_attribute attributes[] = {{"configuration", text}, {"digest", trained->digest}, {"meta_steps", steps},
-                                     {"source", trained->source}, {"precision", WL_REAL_NAME}};
+  const wl_attribute attributes[] = {{"configuration", text},
+                                     {"digest", trained->digest},
+                                     {"meta_steps", steps},
+                                     {"source", trained->source},
+                                     {"precision", WL_REAL_NAME}};
   if (status == WL_OK) status = wl_file_write(path, "evaluation", fields, count, attributes, 5);
   free(text);
   return status;
 }
 
-wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases, int count) {
+wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases,
+                        int count) {
   tables *t = NULL;
   wl_field *fields = NULL;
   int n = 0;

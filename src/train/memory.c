@@ -16,7 +16,8 @@
 #include "train/replay.h"
 
 enum { CHECKPOINT_COPIES = 3 };
-static const double LIBRARIES = 5.5 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
+static const double LIBRARIES =
+    5.5 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
 
 double wl_memory_peak(void) {
   struct rusage used;
@@ -49,22 +50,26 @@ static double unit_bytes(const wl_trainer *tr) {
 static double workspace_bytes(const wl_trainer *tr) {
   double sum = 0.0;
   for (int i = 0; i < tr->n_tasks; i++)
-    if (!tr->ws[i]) sum += (double)wl_unroll_ws_bytes(tr->model, tr->tasks[i], &tr->spec, true, tr->threads);
+    if (!tr->ws[i])
+      sum += (double)wl_unroll_ws_bytes(tr->model, tr->tasks[i], &tr->spec, true, tr->threads);
   return sum;
 }
 
 static double checkpoint_bytes(const wl_trainer *tr) {
   /* units are kept where a meta-step can end in the middle of their episodes */
   const bool unfinished = !tr->per_episode && tr->spec.steps < tr->horizon[tr->n_horizon - 1];
-  const double replay = wl_replay_lasts(tr->replay) ? wl_replay_reals(tr->replay) * sizeof(wl_real) : 0.0;
-  return CHECKPOINT_COPIES * (3.0 * (double)tr->model->phi.size * sizeof(double) +
-                              (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay);
+  const double replay =
+      wl_replay_lasts(tr->replay) ? wl_replay_reals(tr->replay) * sizeof(wl_real) : 0.0;
+  return CHECKPOINT_COPIES *
+         (3.0 * (double)tr->model->phi.size * sizeof(double) +
+          (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay);
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {
   const int size = wl_comm_size(tr->comm), rank = wl_comm_rank(tr->comm);
   const int64_t own = tr->plan->units / size + (rank < tr->plan->units % size);
-  double bytes = resident() + LIBRARIES + (double)tr->vector * sizeof(int64_t); /* the exact sum's integers */
+  double bytes =
+      resident() + LIBRARIES + (double)tr->vector * sizeof(int64_t); /* the exact sum's integers */
   if (own > 0) bytes += workspace_bytes(tr) + (double)own * unit_bytes(tr);
   if (tr->replay) bytes += wl_replay_memory(tr->replay, tr);
   if (rank == 0) bytes += checkpoint_bytes(tr);

@@ -6,7 +6,9 @@
 #include "train/replay.h"
 #include "train/trainer.h"
 
-static bool mine(const wl_trainer *tr, int64_t u) { return tr->plan->owner[u] == wl_comm_rank(tr->comm); }
+static bool mine(const wl_trainer *tr, int64_t u) {
+  return tr->plan->owner[u] == wl_comm_rank(tr->comm);
+}
 
 /* With replay, episodes are run for their points, and back-propagated only where theta_0 asks for it. */
 static bool back_propagates(const wl_trainer *tr) {
@@ -14,7 +16,9 @@ static bool back_propagates(const wl_trainer *tr) {
 }
 
 /* What the windows of the episodes teach; the rest is left to replay. */
-static unsigned taught_groups(const wl_trainer *tr) { return tr->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL; }
+static unsigned taught_groups(const wl_trainer *tr) {
+  return tr->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
+}
 
 /* A unit object and a workspace for its family, where this rank has none that fits. */
 static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
@@ -23,7 +27,8 @@ static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
   if (tr->unit[u] && tr->unit[u]->task != task) wl_unit_destroy(&tr->unit[u]);
   if (!tr->unit[u]) WL_TRY(wl_unit_create(tr->model, task, &tr->unit[u]));
   if (tr->ws[family]) return WL_OK;
-  return wl_unroll_ws_create(tr->model, task, &tr->spec, back_propagates(tr), tr->threads, &tr->ws[family]);
+  return wl_unroll_ws_create(tr->model, task, &tr->spec, back_propagates(tr), tr->threads,
+                             &tr->ws[family]);
 }
 
 /* Room for the vectors of this rank's units; what they held is of no use any more. */
@@ -94,8 +99,8 @@ static void watch(void *context, const wl_step_view *step) {
 }
 
 /* One window of one unit into its vector: gradient and losses; false: not finite. */
-static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, int64_t steps, double *vector,
-                            bool *finite) {
+static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, int64_t steps,
+                            double *vector, bool *finite) {
   wl_unroll_ws *ws = tr->ws[tr->plan->task[u]];
   wl_window_result result;
   wl_step_observer observer = NULL;
@@ -115,7 +120,8 @@ static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, in
 }
 
 /* The unit's windows of this meta-step: one, or all that the episode still has. */
-static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, double *vector, bool *counted) {
+static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, double *vector,
+                          bool *counted) {
   int64_t t = tr->t;
   *counted = true;
   memset(vector, 0, (size_t)tr->vector * sizeof *vector);
@@ -153,7 +159,8 @@ static void advance(wl_trainer *tr) {
 }
 
 static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_report *report) {
-  const double *loss = tr->sum + tr->model->phi.size, scale = counted > 0 ? 1.0 / (double)counted : NAN;
+  const double *loss = tr->sum + tr->model->phi.size,
+               scale = counted > 0 ? 1.0 / (double)counted : NAN;
   report->meta_loss = loss[0] * scale;
   report->first_loss = loss[1] * scale;
   report->last_loss = loss[2] * scale;
@@ -173,7 +180,8 @@ static void update(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
   tr->skipped += tr->plan->units - counted;
   if (counted == 0) return;
   for (int64_t i = 0; i < tr->model->phi.size; i++) tr->sum[i] /= (double)counted;
-  report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, taught_groups(tr), tr->sum, tr->phi);
+  report->gradient_norm =
+      wl_outer_update(tr->outer, tr->meta_step, taught_groups(tr), tr->sum, tr->phi);
 }
 
 /* What goes on while the other ranks come to the reduction. A failure here is raised in the next one. */
@@ -184,29 +192,42 @@ static void meanwhile(wl_trainer *tr, wl_recorder *recorder, wl_meta_report *rep
 }
 
 /* The exact sum of all units' vectors, which also tells every rank of failures, wishes to stop and times. */
-static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, double computing, wl_meta_report *report) {
+static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, double computing,
+                        wl_meta_report *report) {
   const double start = wl_comm_time();
   int64_t busy = (int64_t)(1e9 * computing);
-  wl_exact_sum s = {.vectors = tr->vectors, .units = own, .counted = tr->counted, .count = tr->vector,
-                    .blocks = tr->quanta, .n_blocks = tr->n_quanta, .total = tr->plan->units,
-                    .flags = tr->flags, .n_flags = WL_FLAG_COUNT, .tallies = &busy, .n_tallies = 1, .sum = tr->sum};
+  wl_exact_sum s = {.vectors = tr->vectors,
+                    .units = own,
+                    .counted = tr->counted,
+                    .count = tr->vector,
+                    .blocks = tr->quanta,
+                    .n_blocks = tr->n_quanta,
+                    .total = tr->plan->units,
+                    .flags = tr->flags,
+                    .n_flags = WL_FLAG_COUNT,
+                    .tallies = &busy,
+                    .n_tallies = 1,
+                    .sum = tr->sum};
   WL_TRY(wl_comm_exact_sum_start(tr->comm, &s));
   meanwhile(tr, recorder, report);
   WL_TRY(wl_comm_exact_sum_finish(tr->comm, &s));
-  const double waited = tr->flags[WL_FLAG_BUSY] - computing; /* ranks leave the last meta-step together */
+  const double waited =
+      tr->flags[WL_FLAG_BUSY] - computing; /* ranks leave the last meta-step together */
   report->reduce_seconds = fmax(0.0, wl_comm_time() - start - waited);
   fill_report(tr, s.n_counted, busy, report);
   return WL_OK;
 }
 
-wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder, const volatile sig_atomic_t *stop,
-                               bool out_of_time, wl_meta_report *report) {
+wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder,
+                               const volatile sig_atomic_t *stop, bool out_of_time,
+                               wl_meta_report *report) {
   const double start = wl_comm_time();
   int64_t own = 0;
   if (tr->t == 0) plan_episode(tr);
   const wl_status status = run_units(tr, recorder, &own);
   const double computing = wl_comm_time() - start;
-  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop && *stop, out_of_time, computing, -computing};
+  const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop && *stop, out_of_time, computing,
+                                       -computing};
   memcpy(tr->flags, flags, sizeof flags);
   WL_TRY(reduce(tr, recorder, status == WL_OK ? own : 0, computing, report));
   if (tr->flags[WL_FLAG_FAILED] > 0) return wl_comm_agree(tr->comm, status);

@@ -11,22 +11,33 @@
 
 const wl_option wl_outer_options[] = {
     {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run."},
-    {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units", "Tasks unrolled for each meta-step, over all ranks."},
+    {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units",
+     "Tasks unrolled for each meta-step, over all ranks."},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
      "A meta-step after each window, or after each meta-batch of whole episodes (gradients of their windows added)."},
-    {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1", "The optimizer of the meta-parameters."},
-    {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1", "Its rate, before the schedule."},
+    {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1",
+     "The optimizer of the meta-parameters."},
+    {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1",
+     "Its rate, before the schedule."},
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, BELOW_ONE, "1", "Decay of the first moment."},
     {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the second moment."},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, DBL_MIN, DBL_MAX, "1", "Added to the root of the second moment."},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, DBL_MIN, DBL_MAX, "1",
+     "Added to the root of the second moment."},
     {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd."},
-    {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Decoupled decay of adamw, times the rate."},
-    {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Bound on each element of the meta-gradient; 0: none."},
-    {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1", "Bound on the meta-gradient's norm; 0: none."},
-    {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1", "Course of the rate after the warm-up."},
-    {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "Meta-steps of linear warm-up."},
-    {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Share of the rate that `cosine` ends at."},
-    {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps", "Meta-steps between the drops of `step`."},
+    {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
+     "Decoupled decay of adamw, times the rate."},
+    {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
+     "Bound on each element of the meta-gradient; 0: none."},
+    {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
+     "Bound on the meta-gradient's norm; 0: none."},
+    {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
+     "Course of the rate after the warm-up."},
+    {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
+     "Meta-steps of linear warm-up."},
+    {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
+     "Share of the rate that `cosine` ends at."},
+    {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
+     "Meta-steps between the drops of `step`."},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1", "Factor of each drop of `step`."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -37,10 +48,13 @@ static const wl_option group_options[] = {
      "The group's optimizer; outer: that of `outer`."},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
      "Bound on the norm of the group's part of the meta-gradient; 0: none."},
-    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "Frozen before this meta-step."},
-    {"until_step", WL_OPT_INT, "-1", NULL, -1, DBL_MAX, "meta-steps", "Frozen from this meta-step on; -1: never."},
+    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
+     "Frozen before this meta-step."},
+    {"until_step", WL_OPT_INT, "-1", NULL, -1, DBL_MAX, "meta-steps",
+     "Frozen from this meta-step on; -1: never."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
-static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition", "warp", "initialisation"};
+static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition", "warp",
+                                                         "initialisation"};
 
 const wl_variant wl_outer_group_variants[] = {
     {"none", "no group has settings of its own", NULL},
@@ -80,9 +94,12 @@ static wl_status read_group(wl_outer *o, const wl_map *map) {
   wl_outer_group *g = &o->group[group_of(wl_map_variant(map))];
   const double rate = wl_map_real(map, "learning_rate");
   const char *optimizer = wl_map_string(map, "optimizer");
-  if (g->size == 0) return wl_map_fail(map, "group", "nothing of this group is learned in this configuration");
+  if (g->size == 0)
+    return wl_map_fail(map, "group", "nothing of this group is learned in this configuration");
   if (g->configured) return wl_map_fail(map, "group", "'%s' is given twice", wl_map_variant(map));
-  if (rate < 0 && rate != -1) return wl_map_fail(map, "learning_rate", "give a rate of at least 0, or -1 for that of `outer`");
+  if (rate < 0 && rate != -1)
+    return wl_map_fail(map, "learning_rate",
+                       "give a rate of at least 0, or -1 for that of `outer`");
   g->configured = true;
   if (rate >= 0) g->rate = rate;
   if (strcmp(optimizer, "outer") != 0) g->kind = kind_of(optimizer);
@@ -95,10 +112,12 @@ static wl_status read_group(wl_outer *o, const wl_map *map) {
 static wl_status read_groups(wl_outer *o, const wl_config *config, const wl_layout *phi) {
   const wl_map *map = wl_config_map(config, "outer", 0);
   const wl_outer_group start = {.kind = kind_of(wl_map_string(map, "optimizer")),
-                                .rate = wl_map_real(map, "learning_rate"), .until_step = -1};
+                                .rate = wl_map_real(map, "learning_rate"),
+                                .until_step = -1};
   for (int g = 0; g < WL_OUTER_GROUPS; g++) o->group[g] = start;
   WL_TRY(find_ranges(o, phi));
-  for (int i = 0; i < wl_config_count(config, "groups"); i++) WL_TRY(read_group(o, wl_config_map(config, "groups", i)));
+  for (int i = 0; i < wl_config_count(config, "groups"); i++)
+    WL_TRY(read_group(o, wl_config_map(config, "groups", i)));
   return WL_OK;
 }
 
@@ -106,14 +125,21 @@ wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_oute
   const wl_map *map = wl_config_map(config, "outer", 0);
   wl_outer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
-  *o = (wl_outer){.rate = wl_map_real(map, "learning_rate"), .beta1 = wl_map_real(map, "beta1"),
-                  .beta2 = wl_map_real(map, "beta2"), .epsilon = wl_map_real(map, "epsilon"),
+  *o = (wl_outer){.rate = wl_map_real(map, "learning_rate"),
+                  .beta1 = wl_map_real(map, "beta1"),
+                  .beta2 = wl_map_real(map, "beta2"),
+                  .epsilon = wl_map_real(map, "epsilon"),
                   .momentum = wl_map_real(map, "momentum"),
-                  .weight_decay = wl_map_real(map, "weight_decay"), .clip_value = wl_map_real(map, "clip_value"),
-                  .clip_norm = wl_map_real(map, "clip_norm"), .schedule = wl_map_string(map, "schedule"),
-                  .steps = wl_map_int(map, "steps"), .warmup_steps = wl_map_int(map, "warmup_steps"),
-                  .decay_every = wl_map_int(map, "decay_every"), .decay_factor = wl_map_real(map, "decay_factor"),
-                  .final_fraction = wl_map_real(map, "final_fraction"), .count = phi->size};
+                  .weight_decay = wl_map_real(map, "weight_decay"),
+                  .clip_value = wl_map_real(map, "clip_value"),
+                  .clip_norm = wl_map_real(map, "clip_norm"),
+                  .schedule = wl_map_string(map, "schedule"),
+                  .steps = wl_map_int(map, "steps"),
+                  .warmup_steps = wl_map_int(map, "warmup_steps"),
+                  .decay_every = wl_map_int(map, "decay_every"),
+                  .decay_factor = wl_map_real(map, "decay_factor"),
+                  .final_fraction = wl_map_real(map, "final_fraction"),
+                  .count = phi->size};
   wl_status status = read_groups(o, config, phi);
   if (status == WL_OK) status = WL_NEW(o->first, phi->size + 1);
   if (status == WL_OK) status = WL_NEW(o->second, phi->size + 1);
@@ -137,7 +163,8 @@ static double scheduled(const wl_outer *o, double rate, int64_t step) {
     const double done = span > 0 ? fmin((double)(step - o->warmup_steps) / span, 1.0) : 1.0;
     return rate * (o->final_fraction + (1.0 - o->final_fraction) * 0.5 * (1.0 + cos(pi * done)));
   }
-  if (strcmp(o->schedule, "step") == 0) return rate * pow(o->decay_factor, (double)(step / o->decay_every));
+  if (strcmp(o->schedule, "step") == 0)
+    return rate * pow(o->decay_factor, (double)(step / o->decay_every));
   return rate;
 }
 
@@ -150,7 +177,8 @@ static double norm(const double *x, int64_t n) {
 }
 
 static void clip(const wl_outer *o, double *g, double total) {
-  for (int64_t i = 0; o->clip_value > 0 && i < o->count; i++) g[i] = fmax(-o->clip_value, fmin(o->clip_value, g[i]));
+  for (int64_t i = 0; o->clip_value > 0 && i < o->count; i++)
+    g[i] = fmax(-o->clip_value, fmin(o->clip_value, g[i]));
   const double clipped = o->clip_value > 0 ? norm(g, o->count) : total;
   if (!(o->clip_norm > 0) || clipped <= o->clip_norm) return;
   for (int64_t i = 0; i < o->count; i++) g[i] *= o->clip_norm / clipped;
@@ -165,7 +193,8 @@ static void clip_group(const wl_outer_group *g, double *part) {
   for (int64_t i = 0; size > g->clip_norm && i < g->size; i++) part[i] *= g->clip_norm / size;
 }
 
-static void descend(wl_outer *o, const wl_outer_group *g, double rate, const double *gradient, double *phi) {
+static void descend(wl_outer *o, const wl_outer_group *g, double rate, const double *gradient,
+                    double *phi) {
   for (int64_t i = g->offset; i < g->offset + g->size; i++) {
     o->first[i] = o->momentum * o->first[i] + gradient[i];
     phi[i] -= rate * o->first[i];
@@ -180,7 +209,8 @@ static void adapt(wl_outer *o, int number, double rate, const double *gradient, 
   for (int64_t i = g->offset; i < g->offset + g->size; i++) {
     o->first[i] = o->beta1 * o->first[i] + (1.0 - o->beta1) * gradient[i];
     o->second[i] = o->beta2 * o->second[i] + (1.0 - o->beta2) * gradient[i] * gradient[i];
-    phi[i] -= decay * phi[i] + rate * (o->first[i] / correct1) / (sqrt(o->second[i] / correct2) + o->epsilon);
+    phi[i] -= decay * phi[i] +
+              rate * (o->first[i] / correct1) / (sqrt(o->second[i] / correct2) + o->epsilon);
   }
 }
 
@@ -189,7 +219,8 @@ double wl_outer_update(wl_outer *o, int64_t step, unsigned groups, double *gradi
   for (int n = 0; n < WL_OUTER_GROUPS; n++) {
     const wl_outer_group *g = &o->group[n];
     active[n] = (groups >> n & 1) && is_active(g, step);
-    if (!active[n] && g->size > 0) memset(gradient + g->offset, 0, (size_t)g->size * sizeof *gradient);
+    if (!active[n] && g->size > 0)
+      memset(gradient + g->offset, 0, (size_t)g->size * sizeof *gradient);
     if (active[n]) clip_group(g, gradient + g->offset);
   }
   const double total = norm(gradient, o->count);

@@ -17,7 +17,13 @@ extern const wl_option wl_outer_options[];
 extern const wl_variant wl_outer_group_variants[];
 
 /* The groups of phi's layout, by bit in a set of them. */
-enum { WL_OUTER_RULE, WL_OUTER_PRECONDITION, WL_OUTER_WARP, WL_OUTER_INITIALISATION, WL_OUTER_GROUPS };
+enum {
+  WL_OUTER_RULE,
+  WL_OUTER_PRECONDITION,
+  WL_OUTER_WARP,
+  WL_OUTER_INITIALISATION,
+  WL_OUTER_GROUPS
+};
 enum { WL_OUTER_ALL = (1u << WL_OUTER_GROUPS) - 1 };
 
 typedef enum wl_outer_kind { WL_OUTER_ADAM, WL_OUTER_ADAMW, WL_OUTER_SGD } wl_outer_kind;
@@ -35,7 +41,7 @@ typedef struct wl_outer {
   const char *schedule; /* borrowed from the configuration */
   int64_t steps, warmup_steps, decay_every;
   double decay_factor, final_fraction;
-  int64_t count;        /* meta-parameters */
+  int64_t count;          /* meta-parameters */
   double *first, *second; /* [count] moments: state */
   wl_outer_group group[WL_OUTER_GROUPS];
   int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction: state */
@@ -48,6 +54,7 @@ void wl_outer_destroy(wl_outer **outer);
 double wl_outer_rate(const wl_outer *outer, int64_t step);
 /* Updates those of `groups` (a set of bits) that are not frozen at this step. `gradient` is clipped in
  * place, and zeroed for the others; returns its norm before the global clipping. */
-double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient, double *phi);
+double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient,
+                       double *phi);
 
 #endif

@@ -15,8 +15,8 @@ static wl_status allocate(wl_plan *p) {
   return WL_NEW(p->order, p->units);
 }
 
-wl_status wl_plan_create(int64_t units, int ranks, int tasks, const double *proportion, const double *cost,
-                         wl_plan **out) {
+wl_status wl_plan_create(int64_t units, int ranks, int tasks, const double *proportion,
+                         const double *cost, wl_plan **out) {
   wl_plan *p = NULL;
   WL_TRY(WL_NEW(p, 1));
   *p = (wl_plan){.units = units, .ranks = ranks, .tasks = tasks};
@@ -53,8 +53,9 @@ void wl_plan_destroy(wl_plan **plan) {
 static void draw_families(wl_plan *p, uint64_t seed, int64_t episode) {
   for (int64_t u = 0; u < p->units; u++) {
     double x;
-    wl_rng_uniform_double((wl_stream){seed, WL_FOR_FAMILY, WL_SPACE_TRAIN, (uint64_t)episode, (uint64_t)u, 0}, 0, 1,
-                          0.0, 1.0, &x);
+    wl_rng_uniform_double(
+        (wl_stream){seed, WL_FOR_FAMILY, WL_SPACE_TRAIN, (uint64_t)episode, (uint64_t)u, 0}, 0, 1,
+        0.0, 1.0, &x);
     p->task[u] = 0;
     while (p->task[u] < p->tasks - 1 && !(x < p->share[p->task[u]])) p->task[u]++;
   }
@@ -110,8 +111,8 @@ void wl_plan_episode(wl_plan *p, uint64_t seed, int64_t episode) {
 int64_t wl_plan_horizon(const int64_t *steps, int count, uint64_t seed, int64_t episode) {
   if (count < 2) return steps[0];
   double x;
-  wl_rng_uniform_double((wl_stream){seed, WL_FOR_HORIZON, WL_SPACE_TRAIN, (uint64_t)episode, 0, 0}, 0, 1,
-                        log((double)steps[0]), log((double)steps[1] + 1.0), &x);
+  wl_rng_uniform_double((wl_stream){seed, WL_FOR_HORIZON, WL_SPACE_TRAIN, (uint64_t)episode, 0, 0},
+                        0, 1, log((double)steps[0]), log((double)steps[1] + 1.0), &x);
   const int64_t drawn = (int64_t)exp(x);
   return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
 }

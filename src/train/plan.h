@@ -9,17 +9,18 @@
 typedef struct wl_plan {
   int64_t units;
   int ranks, tasks;
-  double *share; /* [tasks] cumulative proportions, the last is 1 */
-  double *cost;  /* [tasks] cost of a unit of this task */
-  int *task;     /* [units] out: index of the unit's task family */
-  int *owner;    /* [units] out: rank that computes it */
-  double *load;  /* [ranks] out: cost assigned */
-  int64_t *order;/* [units] scratch */
-  int *heap;     /* [ranks] scratch: the least loaded rank, the lowest of them, comes first */
+  double *share;  /* [tasks] cumulative proportions, the last is 1 */
+  double *cost;   /* [tasks] cost of a unit of this task */
+  int *task;      /* [units] out: index of the unit's task family */
+  int *owner;     /* [units] out: rank that computes it */
+  double *load;   /* [ranks] out: cost assigned */
+  int64_t *order; /* [units] scratch */
+  int *heap;      /* [ranks] scratch: the least loaded rank, the lowest of them, comes first */
 } wl_plan;
 
 /* `proportion` and `cost` [tasks] are copied. */
-wl_status wl_plan_create(int64_t units, int ranks, int tasks, const double *proportion, const double *cost, wl_plan **out);
+wl_status wl_plan_create(int64_t units, int ranks, int tasks, const double *proportion,
+                         const double *cost, wl_plan **out);
 void wl_plan_destroy(wl_plan **plan);
 /* Draws each unit's family and assigns the units, longest first, each to the least loaded rank. */
 void wl_plan_episode(wl_plan *plan, uint64_t seed, int64_t episode);

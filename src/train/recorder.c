@@ -13,13 +13,13 @@ typedef struct slot_header {
 struct wl_recorder {
   wl_trajectory_setting setting;
   int64_t every, units, stride;
-  int64_t *index;      /* [coordinates] of the first family */
-  int64_t *here;       /* [coordinates] of the family at hand */
+  int64_t *index; /* [coordinates] of the first family */
+  int64_t *here;  /* [coordinates] of the family at hand */
   size_t slot_bytes;
-  unsigned char *slots;/* [capacity] of this rank's windows */
+  unsigned char *slots;   /* [capacity] of this rank's windows */
   unsigned char *foreign; /* rank 0: one slot of another rank on its way to the file */
   int64_t used, capacity;
-  wl_status status;    /* of making room for them */
+  wl_status status; /* of making room for them */
   const wl_trainer *trainer;
   wl_trajectory *file; /* rank 0 */
 };
@@ -43,12 +43,15 @@ static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base, 
   for (int i = 0; i < 4; i++, at += column) *columns[i] = (double *)(void *)(base + at);
   v.snapshot_step = (int64_t *)(void *)(base + at);
   at += (size_t)s->snapshots * sizeof(int64_t);
-  const struct { wl_real **array; int64_t count; } tail[] = {
-      {&v.gradient, s->steps * s->coordinates},
-      {&v.update, s->steps * s->coordinates},
-      {&v.hidden, s->steps * s->coordinates * s->hidden},
-      {&v.theta, s->snapshots * s->n}};
-  for (int i = 0; i < 4; at += reals(tail[i].count), i++) *tail[i].array = (wl_real *)(void *)(base + at);
+  const struct {
+    wl_real **array;
+    int64_t count;
+  } tail[] = {{&v.gradient, s->steps * s->coordinates},
+              {&v.update, s->steps * s->coordinates},
+              {&v.hidden, s->steps * s->coordinates * s->hidden},
+              {&v.theta, s->snapshots * s->n}};
+  for (int i = 0; i < 4; at += reals(tail[i].count), i++)
+    *tail[i].array = (wl_real *)(void *)(base + at);
   *bytes = at;
   return v;
 }
@@ -59,7 +62,8 @@ static void spread(int64_t *index, int64_t count, int64_t n) {
 }
 
 static wl_trajectory_setting read_setting(const wl_trainer *tr, const wl_map *map, int64_t stride) {
-  wl_trajectory_setting s = {.steps = tr->spec.steps, .coordinates = wl_map_int(map, "coordinates"),
+  wl_trajectory_setting s = {.steps = tr->spec.steps,
+                             .coordinates = wl_map_int(map, "coordinates"),
                              .compression = (int)wl_map_int(map, "compression"),
                              .half = strcmp(wl_map_string(map, "precision"), "half") == 0};
   int64_t least = INT64_MAX, most = 0;
@@ -87,7 +91,8 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
   view_slot(&r->setting, (unsigned char *)r, &r->slot_bytes);
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = wl_alloc((void **)&r->foreign, r->slot_bytes, 1);
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0)
+    status = wl_alloc((void **)&r->foreign, r->slot_bytes, 1);
   if (status == WL_OK) spread(r->index, r->setting.coordinates, tr->tasks[0]->n);
   if (status != WL_OK) wl_recorder_destroy(&r);
   *out = r;
@@ -111,7 +116,9 @@ wl_trajectory_setting wl_recorder_setting(const wl_recorder *r, const int64_t **
   return r->setting;
 }
 
-bool wl_recorder_wants(const wl_recorder *r, int64_t meta_step) { return r && meta_step % r->every == 0; }
+bool wl_recorder_wants(const wl_recorder *r, int64_t meta_step) {
+  return r && meta_step % r->every == 0;
+}
 
 static double norm(const wl_real *x, int64_t n) {
   double sum = 0.0;
@@ -141,7 +148,9 @@ static void observe(void *context, const wl_step_view *step) {
   v.gradient_norm[row] = norm(step->g, n);
   v.update_norm[row] = norm(step->u, n);
   sample_row(r, &v, row, step);
-  if (r->stride == 0 || (step->t + 1) % r->stride != 0 || v.header->snapshots >= r->setting.snapshots) return;
+  if (r->stride == 0 || (step->t + 1) % r->stride != 0 ||
+      v.header->snapshots >= r->setting.snapshots)
+    return;
   const int64_t snapshot = v.header->snapshots++;
   v.snapshot_step[snapshot] = step->t + 1;
   memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
@@ -160,7 +169,8 @@ static wl_status grow(wl_recorder *r, int64_t more) {
   return WL_OK;
 }
 
-void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer, void **context) {
+void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer,
+                       void **context) {
   if (u >= r->units || r->status != WL_OK) return;
   r->status = grow(r, 1);
   if (r->status != WL_OK) return;
@@ -168,7 +178,8 @@ void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_
   const wl_unit *unit = tr->unit[u];
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
   memset(v.header, 0, r->slot_bytes);
-  *v.header = (slot_header){tr->meta_step, u, tr->episode, unit->t, 0, 0, unit->task->n, tr->plan->task[u]};
+  *v.header =
+      (slot_header){tr->meta_step, u, tr->episode, unit->t, 0, 0, unit->task->n, tr->plan->task[u]};
   spread(r->here, r->setting.coordinates, unit->task->n);
   r->trainer = tr;
   *observer = observe;
@@ -181,16 +192,32 @@ static wl_status append(const wl_recorder *r, unsigned char *slot, double *secon
   size_t bytes;
   const slot_view v = view_slot(&r->setting, slot, &bytes);
   const slot_header *h = v.header;
-  const wl_record record = {h->meta_step, h->unit, h->episode, h->t0, h->steps, (int32_t)h->family,
-                            v.loss, v.outer_loss, v.gradient_norm, v.update_norm, v.gradient, v.update,
-                            r->setting.hidden > 0 ? v.hidden : NULL, v.theta, v.snapshot_step, h->snapshots, h->n};
+  const wl_record record = {h->meta_step,
+                            h->unit,
+                            h->episode,
+                            h->t0,
+                            h->steps,
+                            (int32_t)h->family,
+                            v.loss,
+                            v.outer_loss,
+                            v.gradient_norm,
+                            v.update_norm,
+                            v.gradient,
+                            v.update,
+                            r->setting.hidden > 0 ? v.hidden : NULL,
+                            v.theta,
+                            v.snapshot_step,
+                            h->snapshots,
+                            h->n};
   const double start = wl_comm_time();
   const wl_status status = wl_trajectory_append(r->file, &record);
   *seconds += wl_comm_time() - start;
   return status;
 }
 
-static unsigned char *slot_at(const wl_recorder *r, int64_t i) { return r->slots + (size_t)i * r->slot_bytes; }
+static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
+  return r->slots + (size_t)i * r->slot_bytes;
+}
 
 /* The slots [*first, end) of a unit among this rank's, which are in order of unit; `first` moves on. */
 static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
@@ -232,7 +259,8 @@ wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, double *seconds
     const int owner = tr->plan->owner[u];
     const int64_t end = end_of_unit(r, first, u);
     wl_status moved = WL_OK;
-    if (rank == 0 && owner == 0) moved = status == WL_OK ? keep_unit(r, first, end, seconds) : WL_OK;
+    if (rank == 0 && owner == 0)
+      moved = status == WL_OK ? keep_unit(r, first, end, seconds) : WL_OK;
     else if (rank == 0) moved = receive_unit(r, tr->comm, owner, seconds);
     else if (rank == owner) moved = send_unit(r, tr->comm, first, end);
     if (status == WL_OK) status = moved;

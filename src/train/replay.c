@@ -11,21 +11,21 @@
 
 struct wl_replay {
   int64_t stride, epochs, batch;
-  wl_window_spec spec;   /* of the replayed windows */
+  wl_window_spec spec; /* of the replayed windows */
   int64_t batches, units, capacity;
-  int64_t n, state;      /* reals of theta and of the rule's state in a point */
+  int64_t n, state; /* reals of theta and of the rule's state in a point */
   wl_replay_store *store;
-  wl_status failure;     /* of keeping a point, raised when the meta-batch is shared */
-  int64_t *episode;      /* [batches] -1: none */
-  int64_t *count;        /* [batches][units] points, the same on every rank once shared */
-  double *start_loss;    /* [batches][units] */
-  int64_t *owner;        /* [batches][units] rank */
-  int64_t current;       /* batch that is being collected */
+  wl_status failure;  /* of keeping a point, raised when the meta-batch is shared */
+  int64_t *episode;   /* [batches] -1: none */
+  int64_t *count;     /* [batches][units] points, the same on every rank once shared */
+  double *start_loss; /* [batches][units] */
+  int64_t *owner;     /* [batches][units] rank */
+  int64_t current;    /* batch that is being collected */
   wl_unroll_ws *ws;
   wl_unit *unit;
-  double *vectors;       /* [batch][vector] */
-  bool *counted;         /* [batch] */
-  double *sum;           /* [vector] */
+  double *vectors; /* [batch][vector] */
+  bool *counted;   /* [batch] */
+  double *sum;     /* [vector] */
 };
 
 /* ---- Creation -------------------------------------------------------------------------------- */
@@ -48,14 +48,20 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
 /* What the options table cannot say. */
 static wl_status check_options(const wl_trainer *tr, const wl_map *map) {
   if (!tr->per_episode)
-    return wl_map_fail(map, "capacity", "replay follows whole episodes: set `outer.every: episode`");
-  if (tr->n_tasks > 1) return wl_map_fail(map, "capacity", "replay needs a single task, not a mixture of %d", tr->n_tasks);
+    return wl_map_fail(map, "capacity",
+                       "replay follows whole episodes: set `outer.every: episode`");
+  if (tr->n_tasks > 1)
+    return wl_map_fail(map, "capacity", "replay needs a single task, not a mixture of %d",
+                       tr->n_tasks);
   return WL_OK;
 }
 
 static wl_status create_store(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
-  const wl_replay_shape shape = {.places = r->batches * r->units, .points = r->capacity,
-                                 .horizon = tr->horizon[tr->n_horizon - 1], .width = r->n + r->state, .n = r->n};
+  const wl_replay_shape shape = {.places = r->batches * r->units,
+                                 .points = r->capacity,
+                                 .horizon = tr->horizon[tr->n_horizon - 1],
+                                 .width = r->n + r->state,
+                                 .n = r->n};
   return wl_replay_store_create(map, &shape, &r->store);
 }
 
@@ -92,7 +98,8 @@ void wl_replay_destroy(wl_replay **replay) {
   wl_replay *r = *replay;
   if (!r) return;
   wl_replay_store_destroy(&r->store);
-  void *const owned[] = {r->episode, r->count, r->start_loss, r->owner, r->vectors, r->counted, r->sum};
+  void *const owned[] = {r->episode, r->count,   r->start_loss, r->owner,
+                         r->vectors, r->counted, r->sum};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_unit_destroy(&r->unit);
   wl_unroll_ws_destroy(&r->ws);
@@ -152,8 +159,8 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
 }
 
 /* The window that starts at a point, with minibatches that no other pass has drawn. */
-static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t point, int64_t pass, double *vector,
-                           bool *finite) {
+static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t point, int64_t pass,
+                           double *vector, bool *finite) {
   const int64_t episode = r->episode[place / r->units];
   const int64_t length = wl_plan_horizon(tr->horizon, tr->n_horizon, tr->seed, episode);
   wl_unit *unit = r->unit;
@@ -172,7 +179,8 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t 
   return WL_OK;
 }
 
-static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count, int64_t pass, int64_t *own) {
+static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count,
+                            int64_t pass, int64_t *own) {
   *own = 0;
   wl_unroll_set_phi(r->ws, tr->phi);
   for (int64_t i = 0; i < count; i++) {
@@ -186,28 +194,38 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, 
 }
 
 /* One mini-batch of windows and the step of all groups but the initialisation. */
-static wl_status run_batch(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count, int64_t pass,
-                           wl_meta_report *report) {
+static wl_status run_batch(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count,
+                           int64_t pass, wl_meta_report *report) {
   int64_t own = 0;
   const wl_status status = run_points(r, tr, order, count, pass, &own);
   double failed = status != WL_OK;
-  wl_exact_sum sum = {.vectors = r->vectors, .units = status == WL_OK ? own : 0, .counted = r->counted,
-                      .count = tr->vector, .blocks = tr->quanta, .n_blocks = tr->n_quanta, .total = count,
-                      .flags = &failed, .n_flags = 1, .sum = r->sum};
+  wl_exact_sum sum = {.vectors = r->vectors,
+                      .units = status == WL_OK ? own : 0,
+                      .counted = r->counted,
+                      .count = tr->vector,
+                      .blocks = tr->quanta,
+                      .n_blocks = tr->n_quanta,
+                      .total = count,
+                      .flags = &failed,
+                      .n_flags = 1,
+                      .sum = r->sum};
   WL_TRY(wl_comm_exact_sum(tr->comm, &sum));
   if (failed > 0) return wl_comm_agree(tr->comm, status);
   const int64_t counted = sum.n_counted;
   tr->skipped += count - counted;
   if (counted == 0) return WL_OK;
   for (int64_t i = 0; i < tr->model->phi.size; i++) r->sum[i] /= (double)counted;
-  report->gradient_norm = wl_outer_update(tr->outer, tr->meta_step, WL_OUTER_ALL & ~(1u << WL_OUTER_INITIALISATION), r->sum, tr->phi);
+  report->gradient_norm = wl_outer_update(
+      tr->outer, tr->meta_step, WL_OUTER_ALL & ~(1u << WL_OUTER_INITIALISATION), r->sum, tr->phi);
   report->meta_loss = r->sum[tr->model->phi.size] / (double)counted;
   return WL_OK;
 }
 
 /* One pass over the buffer in an order of its own. */
-static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t total, int64_t *order, wl_meta_report *report) {
-  const wl_stream stream = {tr->seed, WL_FOR_REPLAY, WL_SPACE_TRAIN, (uint64_t)tr->meta_step, (uint64_t)epoch, 0};
+static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t total,
+                          int64_t *order, wl_meta_report *report) {
+  const wl_stream stream = {
+      tr->seed, WL_FOR_REPLAY, WL_SPACE_TRAIN, (uint64_t)tr->meta_step, (uint64_t)epoch, 0};
   wl_rng_permutation(stream, total, order);
   for (int64_t i = 0; i < total; i += r->batch) {
     const int64_t count = total - i < r->batch ? total - i : r->batch;
@@ -221,7 +239,8 @@ wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report) {
   int64_t *order = NULL;
   WL_TRY(wl_comm_agree(tr->comm, WL_NEW(order, total + 1)));
   wl_status status = WL_OK;
-  for (int64_t e = 0; status == WL_OK && e < r->epochs; e++) status = run_pass(r, tr, e, total, order, report);
+  for (int64_t e = 0; status == WL_OK && e < r->epochs; e++)
+    status = run_pass(r, tr, e, total, order, report);
   wl_free(order);
   return status;
 }
@@ -231,8 +250,12 @@ wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report) {
 bool wl_replay_lasts(const wl_replay *r) { return r && r->batches > 1; }
 
 wl_replay_tables wl_replay_state(wl_replay *r) {
-  return (wl_replay_tables){.places = r->batches * r->units, .batches = r->batches, .width = r->n + r->state,
-                            .episode = r->episode, .count = r->count, .start_loss = r->start_loss};
+  return (wl_replay_tables){.places = r->batches * r->units,
+                            .batches = r->batches,
+                            .width = r->n + r->state,
+                            .episode = r->episode,
+                            .count = r->count,
+                            .start_loss = r->start_loss};
 }
 
 int64_t wl_replay_points(const wl_replay *r) {
@@ -260,16 +283,20 @@ wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) 
     const bool mine = wl_replay_store_owns(r->store, p);
     if (mine && read == WL_OK) read = fetch_place(r, p, rank == 0 ? points : parcel);
     if (mine && rank != 0 && bytes > 0) status = wl_comm_send(tr->comm, parcel, bytes, 0);
-    if (!mine && rank == 0 && bytes > 0) status = wl_comm_receive(tr->comm, points, bytes, (int)r->owner[p]);
+    if (!mine && rank == 0 && bytes > 0)
+      status = wl_comm_receive(tr->comm, points, bytes, (int)r->owner[p]);
     if (rank == 0) points += r->count[p] * width;
   }
   wl_free(parcel);
   return wl_comm_agree(tr->comm, status != WL_OK ? status : read);
 }
 
-int wl_replay_new_owner(const wl_trainer *tr, int64_t place) { return (int)(place % wl_comm_size(tr->comm)); }
+int wl_replay_new_owner(const wl_trainer *tr, int64_t place) {
+  return (int)(place % wl_comm_size(tr->comm));
+}
 
-wl_status wl_replay_restore(wl_replay *r, const wl_trainer *tr, int64_t place, const wl_real *points) {
+wl_status wl_replay_restore(wl_replay *r, const wl_trainer *tr, int64_t place,
+                            const wl_real *points) {
   const int64_t width = r->n + r->state;
   WL_CHECK(r->count[place] <= r->capacity);
   WL_TRY(own_place(r, place, wl_replay_new_owner(tr, place), wl_comm_rank(tr->comm)));

@@ -32,12 +32,12 @@ wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *
  * over when its meta-step is. */
 bool wl_replay_lasts(const wl_replay *replay);
 typedef struct wl_replay_tables {
-  int64_t places;      /* kept meta-batches times units */
-  int64_t batches;     /* kept meta-batches */
-  int64_t width;       /* reals of a point: coordinates and rule state */
-  int64_t *episode;    /* [batches] number, -1: none */
-  int64_t *count;      /* [places] points */
-  double *start_loss;  /* [places] */
+  int64_t places;     /* kept meta-batches times units */
+  int64_t batches;    /* kept meta-batches */
+  int64_t width;      /* reals of a point: coordinates and rule state */
+  int64_t *episode;   /* [batches] number, -1: none */
+  int64_t *count;     /* [places] points */
+  double *start_loss; /* [places] */
 } wl_replay_tables;
 wl_replay_tables wl_replay_state(wl_replay *replay);
 int64_t wl_replay_points(const wl_replay *replay); /* in all */
@@ -45,7 +45,8 @@ int64_t wl_replay_points(const wl_replay *replay); /* in all */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
 /* Which rank takes a place after a restart, and the place's points [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
-wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place, const wl_real *points);
+wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
+                            const wl_real *points);
 /* Reals of a full buffer, and bytes of it that a rank will hold in memory. */
 double wl_replay_reals(const wl_replay *replay);
 double wl_replay_memory(const wl_replay *replay, const wl_trainer *trainer);

@@ -19,9 +19,9 @@ struct wl_run_files {
   wl_run_directory *directory; /* rank 0, else NULL */
   wl_trajectory *trajectory;   /* rank 0 and only when recording */
   wl_aside writing;
-  wl_snapshot *snapshot;       /* that is being written; NULL: the trajectory alone */
+  wl_snapshot *snapshot; /* that is being written; NULL: the trajectory alone */
   int keep;
-  double told;                 /* cost.waited at the last report */
+  double told; /* cost.waited at the last report */
   wl_run_files_cost cost;
 };
 
@@ -54,7 +54,8 @@ void wl_run_files_close(wl_run_files **files) {
 
 /* ---- start ---- */
 
-static wl_status open_trajectory(wl_run_files *f, const char *configuration, int64_t meta_step, wl_recorder *recorder) {
+static wl_status open_trajectory(wl_run_files *f, const char *configuration, int64_t meta_step,
+                                 wl_recorder *recorder) {
   const int64_t *index;
   const wl_trajectory_setting setting = wl_recorder_setting(recorder, &index);
   const wl_attribute attributes[] = {{"configuration", configuration}, {"precision", WL_REAL_NAME}};
@@ -63,7 +64,8 @@ static wl_status open_trajectory(wl_run_files *f, const char *configuration, int
   return WL_OK;
 }
 
-static wl_status start(wl_run_files *f, const wl_config *config, int64_t meta_step, wl_recorder *recorder) {
+static wl_status start(wl_run_files *f, const wl_config *config, int64_t meta_step,
+                       wl_recorder *recorder) {
   char *text = NULL;
   WL_TRY(wl_config_to_yaml(config, &text));
   wl_status status = wl_run_directory_write(f->directory, "config.yaml", text);
@@ -73,7 +75,8 @@ static wl_status start(wl_run_files *f, const wl_config *config, int64_t meta_st
   return status;
 }
 
-wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_trainer *tr, wl_recorder *recorder) {
+wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_trainer *tr,
+                             wl_recorder *recorder) {
   const wl_status status = f->directory ? start(f, config, tr->meta_step, recorder) : WL_OK;
   return wl_comm_agree(f->comm, status);
 }
@@ -104,19 +107,22 @@ static wl_status hand_over(wl_run_files *f) {
 
 /* ---- meta-steps ---- */
 
-static wl_status append_metrics(wl_run_files *f, int64_t meta_step, const wl_meta_report *report, bool resumed) {
+static wl_status append_metrics(wl_run_files *f, int64_t meta_step, const wl_meta_report *report,
+                                bool resumed) {
   char *line = wl_metrics_json(meta_step, report, resumed);
   double values[WL_METRICS];
   wl_metrics_values(report, values);
   wl_status status = line ? wl_run_directory_append_metrics(f->directory, line)
-                          : WL_FAIL(WL_ERR_OS, "out of memory for the metrics of meta-step %lld", (long long)meta_step);
+                          : WL_FAIL(WL_ERR_OS, "out of memory for the metrics of meta-step %lld",
+                                    (long long)meta_step);
   free(line);
   if (status == WL_OK && f->trajectory)
     status = wl_trajectory_metrics(f->trajectory, meta_step, wl_metric_names, values, WL_METRICS);
   return status;
 }
 
-wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *report, bool resumed) {
+wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *report,
+                           bool resumed) {
   const double began = wl_comm_time();
   f->cost.waited += report->io_seconds;
   report->io_seconds = f->cost.waited - f->told;
@@ -124,7 +130,8 @@ wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *r
   wl_status status = append_metrics(f, meta_step, report, resumed);
   if (status == WL_OK && !wl_aside_is_busy(&f->writing)) {
     status = settle(f);
-    if (status == WL_OK && f->trajectory && wl_trajectory_pending(f->trajectory) > FLUSH_BYTES) status = hand_over(f);
+    if (status == WL_OK && f->trajectory && wl_trajectory_pending(f->trajectory) > FLUSH_BYTES)
+      status = hand_over(f);
   }
   f->cost.waited += wl_comm_time() - began;
   return status;

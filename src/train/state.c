@@ -7,24 +7,27 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "train/replay.h"
 #include "train/evaluate.h"
+#include "train/replay.h"
 
 typedef struct field_list {
   wl_field *at;
   int count, capacity;
 } field_list;
 
-static wl_field *add(field_list *list, const char *name, wl_type type, int64_t length, void *data, const char *meaning) {
+static wl_field *add(field_list *list, const char *name, wl_type type, int64_t length, void *data,
+                     const char *meaning) {
   wl_field *f = &list->at[list->count++];
-  *f = (wl_field){.type = type, .ndim = 1, .shape = {length}, .data = data, .in_digest = true, .units = "1"};
+  *f = (wl_field){
+      .type = type, .ndim = 1, .shape = {length}, .data = data, .in_digest = true, .units = "1"};
   snprintf(f->name, sizeof f->name, "%s", name);
   snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
   return f;
 }
 
 /* One field for each block of a flat vector over phi. */
-static void add_blocks(field_list *list, const wl_layout *phi, const char *prefix, double *vector, const char *meaning) {
+static void add_blocks(field_list *list, const wl_layout *phi, const char *prefix, double *vector,
+                       const char *meaning) {
   for (int i = 0; i < phi->count; i++) {
     const wl_block *b = &phi->blocks[i];
     wl_field *f = add(list, "", WL_FLOAT64, b->size, vector + b->offset, meaning);
@@ -37,9 +40,12 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
 /* What the replay buffer holds, but for the points themselves. */
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
-  add(list, "replay/episode", WL_INT64, t.batches, t.episode, "number of each kept meta-batch of episodes, -1: none");
-  add(list, "replay/count", WL_INT64, t.places, t.count, "points kept of each unit of each meta-batch");
-  add(list, "replay/start_loss", WL_FLOAT64, t.places, t.start_loss, "outer loss at the episode's start");
+  add(list, "replay/episode", WL_INT64, t.batches, t.episode,
+      "number of each kept meta-batch of episodes, -1: none");
+  add(list, "replay/count", WL_INT64, t.places, t.count,
+      "points kept of each unit of each meta-batch");
+  add(list, "replay/start_loss", WL_FLOAT64, t.places, t.start_loss,
+      "outer loss at the episode's start");
 }
 
 /* The list: what is the same on every rank. */
@@ -48,8 +54,10 @@ static wl_status list_state(wl_trainer *tr, field_list *list) {
   list->capacity = 3 * phi->count + 24;
   WL_TRY(WL_NEW(list->at, list->capacity));
   add_blocks(list, phi, "phi", tr->phi, "meta-parameters");
-  add_blocks(list, phi, "outer/first_moment", tr->outer->first, "outer optimizer: decayed mean of the meta-gradient");
-  add_blocks(list, phi, "outer/second_moment", tr->outer->second, "outer optimizer: decayed mean of its square");
+  add_blocks(list, phi, "outer/first_moment", tr->outer->first,
+             "outer optimizer: decayed mean of the meta-gradient");
+  add_blocks(list, phi, "outer/second_moment", tr->outer->second,
+             "outer optimizer: decayed mean of its square");
   add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, tr->outer->updates,
       "updates applied to rule, precondition, warp, initialisation");
   add(list, "progress/meta_step", WL_INT64, 1, &tr->meta_step, "meta-steps done");
@@ -74,10 +82,10 @@ uint64_t wl_trainer_digest(wl_trainer *tr) {
 
 /* Units in the middle of an episode: ragged over units, `offset` in padded coordinates. */
 typedef struct unit_arrays {
-  int64_t *offset;     /* [units + 1] */
-  int64_t *family;     /* [units] */
-  double *start_loss;  /* [units] */
-  uint8_t *stopped;    /* [units] */
+  int64_t *offset;        /* [units + 1] */
+  int64_t *family;        /* [units] */
+  double *start_loss;     /* [units] */
+  uint8_t *stopped;       /* [units] */
   wl_real *theta, *state; /* rank 0, when saving: of all units */
 } unit_arrays;
 
@@ -104,7 +112,8 @@ static wl_status send_unit(wl_comm *comm, const wl_unit *unit, int64_t pad, int6
   const double flags[] = {unit->start_loss, unit->stopped};
   WL_TRY(wl_comm_send(comm, flags, sizeof flags, 0));
   WL_TRY(wl_comm_send(comm, unit->theta, (size_t)pad * sizeof(wl_real), 0));
-  return width > 0 ? wl_comm_send(comm, unit->state, (size_t)(pad * width) * sizeof(wl_real), 0) : WL_OK;
+  return width > 0 ? wl_comm_send(comm, unit->state, (size_t)(pad * width) * sizeof(wl_real), 0)
+                   : WL_OK;
 }
 
 static wl_status receive_unit(wl_comm *comm, int from, unit_arrays *a, int64_t u, int64_t width) {
@@ -114,7 +123,8 @@ static wl_status receive_unit(wl_comm *comm, int from, unit_arrays *a, int64_t u
   a->start_loss[u] = flags[0];
   a->stopped[u] = flags[1] != 0.0;
   WL_TRY(wl_comm_receive(comm, a->theta + a->offset[u], (size_t)pad * sizeof(wl_real), from));
-  return width > 0 ? wl_comm_receive(comm, a->state + a->offset[u] * width, (size_t)(pad * width) * sizeof(wl_real), from)
+  return width > 0 ? wl_comm_receive(comm, a->state + a->offset[u] * width,
+                                     (size_t)(pad * width) * sizeof(wl_real), from)
                    : WL_OK;
 }
 
@@ -123,7 +133,8 @@ static void copy_unit(const wl_unit *unit, unit_arrays *a, int64_t u, int64_t wi
   a->start_loss[u] = unit->start_loss;
   a->stopped[u] = unit->stopped;
   memcpy(a->theta + a->offset[u], unit->theta, pad * sizeof(wl_real));
-  if (width > 0) memcpy(a->state + a->offset[u] * width, unit->state, pad * (size_t)width * sizeof(wl_real));
+  if (width > 0)
+    memcpy(a->state + a->offset[u] * width, unit->state, pad * (size_t)width * sizeof(wl_real));
 }
 
 static wl_status gather_units(wl_trainer *tr, unit_arrays *a) {
@@ -137,21 +148,33 @@ static wl_status gather_units(wl_trainer *tr, unit_arrays *a) {
     const int owner = tr->plan->owner[u];
     if (rank == 0 && owner == 0) copy_unit(tr->unit[u], a, u, width);
     else if (rank == 0) WL_TRY(receive_unit(tr->comm, owner, a, u, width));
-    else if (rank == owner) WL_TRY(send_unit(tr->comm, tr->unit[u], a->offset[u + 1] - a->offset[u], width));
+    else if (rank == owner)
+      WL_TRY(send_unit(tr->comm, tr->unit[u], a->offset[u + 1] - a->offset[u], width));
   }
   return WL_OK;
 }
 
 static void list_units(const wl_trainer *tr, unit_arrays *a, field_list *list) {
   const int64_t units = tr->plan->units, width = tr->model->rule->state_width;
-  add(list, "units/offset", WL_INT64, units + 1, a->offset, "where each unit's padded coordinates begin in theta")->in_digest = false;
-  add(list, "units/family", WL_INT64, units, a->family, "index of the unit's task in the configuration")->in_digest = false;
-  add(list, "units/start_loss", WL_FLOAT64, units, a->start_loss, "outer loss at the episode's start")->in_digest = false;
-  add(list, "units/stopped", WL_UINT8, units, a->stopped, "1: the episode became non-finite and is not run on")->in_digest = false;
-  add(list, "units/theta", WL_REAL_TYPE, a->offset[units], a->theta, "inner parameters of each unit, padded to blocks")->in_digest = false;
+  add(list, "units/offset", WL_INT64, units + 1, a->offset,
+      "where each unit's padded coordinates begin in theta")
+      ->in_digest = false;
+  add(list, "units/family", WL_INT64, units, a->family,
+      "index of the unit's task in the configuration")
+      ->in_digest = false;
+  add(list, "units/start_loss", WL_FLOAT64, units, a->start_loss,
+      "outer loss at the episode's start")
+      ->in_digest = false;
+  add(list, "units/stopped", WL_UINT8, units, a->stopped,
+      "1: the episode became non-finite and is not run on")
+      ->in_digest = false;
+  add(list, "units/theta", WL_REAL_TYPE, a->offset[units], a->theta,
+      "inner parameters of each unit, padded to blocks")
+      ->in_digest = false;
   if (width > 0)
     add(list, "units/state", WL_REAL_TYPE, a->offset[units] * width, a->state,
-        "rule state of each unit, blocks of [width][16 coordinates]")->in_digest = false;
+        "rule state of each unit, blocks of [width][16 coordinates]")
+        ->in_digest = false;
 }
 
 /* The kept points of all units, one after the other, at rank 0. */
@@ -168,7 +191,8 @@ static void list_points(const wl_trainer *tr, wl_real *points, field_list *list)
   const int64_t count = wl_replay_points(tr->replay);
   if (count == 0) return;
   add(list, "replay/points", WL_REAL_TYPE, count * wl_replay_state(tr->replay).width, points,
-      "theta and rule state at the kept points, one after the other")->in_digest = false;
+      "theta and rule state at the kept points, one after the other")
+      ->in_digest = false;
 }
 
 /* This rank's share of the buffer, whichever rank wrote it. */
@@ -181,7 +205,9 @@ static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   wl_status status = WL_OK;
   for (int64_t p = 0; status == WL_OK && p < t.places; p++) {
     const bool mine = wl_replay_new_owner(tr, p) == wl_comm_rank(tr->comm) && t.count[p] > 0;
-    if (mine) status = wl_file_read_range(file, "replay/points", WL_REAL_TYPE, first * t.width, t.count[p] * t.width, points);
+    if (mine)
+      status = wl_file_read_range(file, "replay/points", WL_REAL_TYPE, first * t.width,
+                                  t.count[p] * t.width, points);
     if (status == WL_OK) status = wl_replay_restore(tr->replay, tr, p, points);
     first += t.count[p];
   }
@@ -190,15 +216,23 @@ static wl_status read_points(wl_trainer *tr, const wl_file *file) {
 }
 
 /* Attributes that say what the numbers belong to. */
-typedef struct provenance { char digest[17], steps[32], ranks[32]; char *configuration; wl_attribute at[5]; int count; } provenance;
+typedef struct provenance {
+  char digest[17], steps[32], ranks[32];
+  char *configuration;
+  wl_attribute at[5];
+  int count;
+} provenance;
 
 static wl_status describe(wl_trainer *tr, provenance *p) {
   WL_TRY(wl_config_to_yaml(tr->config, &p->configuration));
   wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, p->digest);
   snprintf(p->steps, sizeof p->steps, "%lld", (long long)tr->meta_step);
   snprintf(p->ranks, sizeof p->ranks, "%d ranks x %d threads", wl_comm_size(tr->comm), tr->threads);
-  const wl_attribute all[] = {{"configuration", p->configuration}, {"digest", p->digest}, {"meta_steps", p->steps},
-                              {"rank_layout", p->ranks}, {"precision", WL_REAL_NAME}};
+  const wl_attribute all[] = {{"configuration", p->configuration},
+                              {"digest", p->digest},
+                              {"meta_steps", p->steps},
+                              {"rank_layout", p->ranks},
+                              {"precision", WL_REAL_NAME}};
   memcpy(p->at, all, sizeof all);
   p->count = 5;
   return WL_OK;
@@ -225,7 +259,9 @@ void wl_snapshot_destroy(wl_snapshot **snapshot) {
   *snapshot = NULL;
 }
 
-static size_t field_bytes(const wl_field *f) { return (size_t)wl_field_count(f) * wl_type_size(f->type); }
+static size_t field_bytes(const wl_field *f) {
+  return (size_t)wl_field_count(f) * wl_type_size(f->type);
+}
 
 /* Makes the fields listed so far point to copies of their data. */
 static wl_status copy_fields(wl_snapshot *s) {
@@ -267,7 +303,8 @@ wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
 }
 
 wl_status wl_snapshot_write(const wl_snapshot *s, const char *run, int keep) {
-  return wl_checkpoint_save(run, s->meta_step, keep, s->list.at, s->list.count, s->provenance.at, s->provenance.count);
+  return wl_checkpoint_save(run, s->meta_step, keep, s->list.at, s->list.count, s->provenance.at,
+                            s->provenance.count);
 }
 
 int64_t wl_snapshot_bytes(const wl_snapshot *s) {
@@ -284,7 +321,9 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_array
   unit->start_loss = a->start_loss[u];
   unit->stopped = a->stopped[u];
   WL_TRY(wl_file_read_range(file, "units/theta", WL_REAL_TYPE, a->offset[u], pad, unit->theta));
-  return width > 0 ? wl_file_read_range(file, "units/state", WL_REAL_TYPE, a->offset[u] * width, pad * width, unit->state) : WL_OK;
+  return width > 0 ? wl_file_read_range(file, "units/state", WL_REAL_TYPE, a->offset[u] * width,
+                                        pad * width, unit->state)
+                   : WL_OK;
 }
 
 /* This rank's share of the units of an unfinished episode, whichever rank wrote them. */
@@ -302,23 +341,30 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_arrays *a)
 /* Keys that a resumed run may change: they do not touch what is computed, but that the end of a
  * cosine schedule moves with outer.steps. */
 static bool may_change(const char *line) {
-  static const char *const free_keys[] = {"output:", "threads:", "checkpoint.", "trajectory.", "outer.steps:", "window.memory:", "replay.spill:", NULL};
+  static const char *const free_keys[] = {
+      "output:",      "threads:",       "checkpoint.",   "trajectory.",
+      "outer.steps:", "window.memory:", "replay.spill:", NULL};
   for (int i = 0; free_keys[i]; i++)
     if (strncmp(line, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
 }
 
 /* WL_ERR_CONFIG when the checkpoint belongs to another configuration. */
-static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema, const char *path) {
+static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema,
+                          const char *path) {
   char *text = NULL, *diff = NULL, *line, *rest;
   wl_config *saved = NULL;
   wl_status status = wl_file_attribute(file, "configuration", &text);
   if (status == WL_OK) status = wl_config_parse(text, path, schema, NULL, 0, &saved);
   if (status == WL_OK) status = wl_config_diff(saved, tr->config, &diff);
-  for (line = status == WL_OK ? strtok_r(diff, "\n", &rest) : NULL; line && status == WL_OK; line = strtok_r(NULL, "\n", &rest))
+  for (line = status == WL_OK ? strtok_r(diff, "\n", &rest) : NULL; line && status == WL_OK;
+       line = strtok_r(NULL, "\n", &rest))
     if (!may_change(line))
-      status = WL_FAIL(WL_ERR_CONFIG, "%s belongs to another configuration (checkpoint | now): %s; resume with the "
-                                      "configuration it was started with, or choose another output", path, line);
+      status =
+          WL_FAIL(WL_ERR_CONFIG,
+                  "%s belongs to another configuration (checkpoint | now): %s; resume with the "
+                  "configuration it was started with, or choose another output",
+                  path, line);
   wl_config_destroy(&saved);
   free(text);
   free(diff);
@@ -331,7 +377,9 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
   wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, now);
   const bool same = strcmp(saved, now) == 0;
   free(saved);
-  return same ? WL_OK : WL_FAIL(WL_ERR_DATA, "%s: the digest of its state does not match the one it carries", path);
+  return same ? WL_OK
+              : WL_FAIL(WL_ERR_DATA,
+                        "%s: the digest of its state does not match the one it carries", path);
 }
 
 static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *path) {
@@ -356,7 +404,8 @@ wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schem
   const bool none = status == WL_ERR_NO_INPUT;
   if (none) status = WL_OK;
   status = wl_comm_agree(tr->comm, status);
-  if (status == WL_OK) status = wl_comm_same(tr->comm, "the newest valid checkpoint", (uint64_t)step);
+  if (status == WL_OK)
+    status = wl_comm_same(tr->comm, "the newest valid checkpoint", (uint64_t)step);
   if (none || status != WL_OK) {
     wl_file_close(&file);
     return status;
@@ -372,8 +421,9 @@ wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schem
 wl_status wl_state_export(wl_trainer *tr, const char *path) {
   char digest[17];
   wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, digest);
-  const wl_status status = wl_comm_rank(tr->comm) == 0
-                               ? wl_trained_write(path, tr->config, &tr->model->phi, tr->phi, digest, tr->meta_step)
-                               : WL_OK;
+  const wl_status status =
+      wl_comm_rank(tr->comm) == 0
+          ? wl_trained_write(path, tr->config, &tr->model->phi, tr->phi, digest, tr->meta_step)
+          : WL_OK;
   return wl_comm_agree(tr->comm, status);
 }

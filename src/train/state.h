@@ -19,7 +19,8 @@ void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
 /* Loads the newest valid checkpoint of RUN; *found is false when there is none. WL_ERR_CONFIG when it
  * belongs to another configuration (keys that do not touch what is computed may differ); `schema`
  * parses the one it carries. Collective. */
-wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema, bool *found);
+wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema,
+                        bool *found);
 /* Writes the trained meta-parameters alone, with the configuration. Rank 0 writes; collective. */
 wl_status wl_state_export(wl_trainer *trainer, const char *path);
 

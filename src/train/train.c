@@ -25,19 +25,21 @@ typedef struct run {
   wl_trainer *trainer;
   wl_recorder *recorder;
   wl_run_files *files;
-  int64_t every, keep;         /* checkpoints */
-  int64_t saved;               /* meta-step of the last checkpoint, -1: none */
+  int64_t every, keep; /* checkpoints */
+  int64_t saved;       /* meta-step of the last checkpoint, -1: none */
   bool resumed;
-  double started;              /* when the program did */
-  double began;                /* when the first meta-step did */
-  double longest;              /* seconds of the longest meta-step with its files */
-  double memory;               /* bytes estimated for the rank that takes most */
-  double loss_shown;           /* smoothed, for the progress line */
+  double started;    /* when the program did */
+  double began;      /* when the first meta-step did */
+  double longest;    /* seconds of the longest meta-step with its files */
+  double memory;     /* bytes estimated for the rank that takes most */
+  double loss_shown; /* smoothed, for the progress line */
 } run;
 
-void wl_train_run_directory(const wl_config *config, const char *config_path, char *path, size_t size) {
+void wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
+                            size_t size) {
   const char *given = wl_map_string(wl_config_map(config, "", 0), "output");
-  const char *slash = strrchr(config_path, '/'), *name = slash ? slash + 1 : config_path, *dot = strrchr(name, '.');
+  const char *slash = strrchr(config_path, '/'), *name = slash ? slash + 1 : config_path,
+             *dot = strrchr(name, '.');
   const int length = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
   if (*given) snprintf(path, size, "%s", given);
   else snprintf(path, size, "runs/%.*s", length, name);
@@ -84,9 +86,10 @@ static wl_status announce(run *r) {
   WL_TRY(wl_comm_max(r->comm, &r->memory, 1));
   int64_t n = 0;
   for (int i = 0; i < tr->n_tasks; i++) n = tr->tasks[i]->n > n ? tr->tasks[i]->n : n;
-  wl_log_info("%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads",
-              (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)n, (long long)tr->plan->units,
-              wl_comm_size(r->comm), tr->threads);
+  wl_log_info(
+      "%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads",
+      (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)n,
+      (long long)tr->plan->units, wl_comm_size(r->comm), tr->threads);
   wl_log_info("memory %.1f MiB a rank, estimated; results in %s", r->memory / MIB, r->path);
   return WL_OK;
 }
@@ -95,10 +98,11 @@ static wl_status announce(run *r) {
 static void tell_files(const run *r) {
   const wl_run_files_cost cost = wl_run_files_spent(r->files);
   const double took = wl_comm_time() - r->began;
-  wl_log_info("files: training spent %.2f s on them, %.2f %% of its %.1f s; beside it %.2f s went into writing %lld "
-              "checkpoints of %.1f MiB in all%s",
-              cost.waited, 100.0 * cost.waited / took, took, cost.written, (long long)cost.checkpoints,
-              (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
+  wl_log_info(
+      "files: training spent %.2f s on them, %.2f %% of its %.1f s; beside it %.2f s went into writing %lld "
+      "checkpoints of %.1f MiB in all%s",
+      cost.waited, 100.0 * cost.waited / took, took, cost.written, (long long)cost.checkpoints,
+      (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
 }
 
 /* What the run took and what it left out. */
@@ -106,12 +110,14 @@ static wl_status take_leave(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
   WL_TRY(wl_comm_max(r->comm, &peak, 1));
-  wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off", peak / MIB, r->memory / MIB,
-              100.0 * (r->memory / peak - 1.0));
+  wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off",
+              peak / MIB, r->memory / MIB, 100.0 * (r->memory / peak - 1.0));
   tell_files(r);
   if (tr->skipped > 0)
-    wl_log_warning("%lld units were left out because they became non-finite; lower rule.output_scale or "
-                   "outer.learning_rate if they are many", (long long)tr->skipped);
+    wl_log_warning(
+        "%lld units were left out because they became non-finite; lower rule.output_scale or "
+        "outer.learning_rate if they are many",
+        (long long)tr->skipped);
   return WL_OK;
 }
 
@@ -126,8 +132,8 @@ static void show_progress(run *r, const wl_meta_report *report) {
   const double loss = report->last_loss;
   if (isnan(r->loss_shown)) r->loss_shown = loss;
   if (isfinite(loss)) r->loss_shown += 0.05 * (loss - r->loss_shown);
-  snprintf(text, sizeof text, "meta-loss %.4g  window's last loss %.4g  skipped %lld", report->meta_loss, r->loss_shown,
-           (long long)r->trainer->skipped);
+  snprintf(text, sizeof text, "meta-loss %.4g  window's last loss %.4g  skipped %lld",
+           report->meta_loss, r->loss_shown, (long long)r->trainer->skipped);
   wl_log_progress("meta-step", (long)r->trainer->meta_step, (long)r->trainer->steps, text);
 }
 
@@ -145,7 +151,8 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
     WL_TRY(wl_comm_agree(r->comm, r->trainer->pending));
     return save(r);
   }
-  if (r->trainer->pending == WL_OK) r->trainer->pending = status; /* the others learn of it in the next reduction */
+  if (r->trainer->pending == WL_OK)
+    r->trainer->pending = status; /* the others learn of it in the next reduction */
   return WL_OK;
 }
 
@@ -165,7 +172,8 @@ static wl_status step(run *r, bool *stopping) {
   wl_trainer *tr = r->trainer;
   const double start = wl_comm_time();
   const bool recorded = wl_recorder_wants(r->recorder, tr->meta_step);
-  WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, r->request->stop, out_of_time(r), &report));
+  WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, r->request->stop, out_of_time(r),
+                              &report));
   *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
   WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_comm_time() - start);
@@ -191,13 +199,19 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
   outcome->meta_steps = r->trainer->meta_step;
   WL_TRY(wl_state_export(r->trainer, path));
   if (!stopped) return WL_OK;
-  return WL_FAIL(WL_TRY_AGAIN, "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to go on",
-                 (long long)r->trainer->meta_step, (long long)r->trainer->steps, r->path);
+  return WL_FAIL(
+      WL_TRY_AGAIN,
+      "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to go on",
+      (long long)r->trainer->meta_step, (long long)r->trainer->steps, r->path);
 }
 
-wl_status wl_train(const wl_config *config, const char *config_path, const wl_train_request *request, wl_comm *comm,
-                   wl_train_outcome *outcome) {
-  run r = {.config = config, .request = request, .comm = comm, .path = outcome->run, .started = wl_comm_time(),
+wl_status wl_train(const wl_config *config, const char *config_path,
+                   const wl_train_request *request, wl_comm *comm, wl_train_outcome *outcome) {
+  run r = {.config = config,
+           .request = request,
+           .comm = comm,
+           .path = outcome->run,
+           .started = wl_comm_time(),
            .loss_shown = NAN};
   bool stopped = false;
   wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run);

@@ -8,9 +8,9 @@
 #include "comm/comm.h"
 
 typedef struct wl_train_request {
-  bool resume;              /* continue the newest valid checkpoint, if there is one */
-  int64_t stop_after;       /* stop with a checkpoint once this meta-step is done; 0: never */
-  double time_limit;        /* seconds from the call within which to stop with a checkpoint; 0: none */
+  bool resume;        /* continue the newest valid checkpoint, if there is one */
+  int64_t stop_after; /* stop with a checkpoint once this meta-step is done; 0: never */
+  double time_limit;  /* seconds from the call within which to stop with a checkpoint; 0: none */
   const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
 } wl_train_request;
 
@@ -21,11 +21,12 @@ typedef struct wl_train_outcome {
 } wl_train_outcome;
 
 /* The configuration's `output`, or runs/NAME for a configuration NAME.yaml. */
-void wl_train_run_directory(const wl_config *config, const char *config_path, char *run, size_t size);
+void wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
+                            size_t size);
 
 /* Trains. Collective. WL_OK when outer.steps are done, WL_TRY_AGAIN when it stopped early with a
  * checkpoint; `outcome` is filled in both cases. */
-wl_status wl_train(const wl_config *config, const char *config_path, const wl_train_request *request, wl_comm *comm,
-                   wl_train_outcome *outcome);
+wl_status wl_train(const wl_config *config, const char *config_path,
+                   const wl_train_request *request, wl_comm *comm, wl_train_outcome *outcome);
 
 #endif

@@ -21,7 +21,8 @@ static wl_status open_source(const char *path, char *source, size_t size, wl_fil
   return wl_file_open(path, NULL, file);
 }
 
-static wl_status read_attributes(const wl_file *file, const char *const *overrides, int n_overrides, wl_trained *t) {
+static wl_status read_attributes(const wl_file *file, const char *const *overrides, int n_overrides,
+                                 wl_trained *t) {
   char *text = NULL, *digest = NULL, *steps = NULL;
   wl_status status = wl_file_attribute(file, "configuration", &text);
   if (status == WL_OK) status = wl_file_attribute(file, "digest", &digest);
@@ -39,7 +40,10 @@ static wl_status read_attributes(const wl_file *file, const char *const *overrid
 
 /* A block of phi as a dataset "phi/<name>" of the file. */
 static wl_field block_field(const wl_block *b, double *phi) {
-  wl_field field = {.type = WL_FLOAT64, .ndim = b->ndim, .data = phi + b->offset, .units = "1",
+  wl_field field = {.type = WL_FLOAT64,
+                    .ndim = b->ndim,
+                    .data = phi + b->offset,
+                    .units = "1",
                     .long_name = "meta-parameters"};
   snprintf(field.name, sizeof field.name, "phi/%s", b->name);
   memcpy(field.shape, b->shape, sizeof field.shape);
@@ -64,22 +68,25 @@ wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double 
   return status;
 }
 
-static wl_status write_blocks(const char *path, const wl_layout *layout, double *phi, const wl_attribute *attributes,
-                              int count) {
+static wl_status write_blocks(const char *path, const wl_layout *layout, double *phi,
+                              const wl_attribute *attributes, int count) {
   wl_field *fields = NULL;
   WL_TRY(WL_NEW(fields, layout->count + 1));
   for (int i = 0; i < layout->count; i++) fields[i] = block_field(&layout->blocks[i], phi);
-  const wl_status status = wl_file_write(path, "optimizer", fields, layout->count, attributes, count);
+  const wl_status status =
+      wl_file_write(path, "optimizer", fields, layout->count, attributes, count);
   wl_free(fields);
   return status;
 }
 
-wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout, double *phi,
-                           const char *digest, int64_t meta_steps) {
+wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
+                           double *phi, const char *digest, int64_t meta_steps) {
   char *text = NULL, steps[32];
   snprintf(steps, sizeof steps, "%lld", (long long)meta_steps);
   WL_TRY(wl_config_to_yaml(config, &text));
-  const wl_attribute attributes[] = {{"configuration", text}, {"digest", digest}, {"meta_steps", steps},
+  const wl_attribute attributes[] = {{"configuration", text},
+                                     {"digest", digest},
+                                     {"meta_steps", steps},
                                      {"precision", WL_REAL_NAME}};
   const wl_status status = write_blocks(path, layout, phi, attributes, 4);
   free(text);
@@ -100,7 +107,8 @@ static wl_status read_phi(const wl_file *file, wl_trained *t) {
   return status;
 }
 
-wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides, wl_trained **out) {
+wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides,
+                          wl_trained **out) {
   wl_trained *t = NULL;
   wl_file *file = NULL;
   WL_TRY(WL_NEW(t, 1));

@@ -34,11 +34,14 @@ static wl_status create_plan(wl_trainer *tr) {
   if (status == WL_OK) status = WL_NEW(cost, tr->n_tasks);
   for (int i = 0; status == WL_OK && i < tr->n_tasks; i++) {
     proportion[i] = tr->tasks[i]->proportion;
-    cost[i] = wl_task_cost(tr->tasks[i]) * (tr->spec.fresh ? 2.0 : 1.0) * (tr->spec.second_order ? 3.0 : 1.0) +
+    cost[i] = wl_task_cost(tr->tasks[i]) * (tr->spec.fresh ? 2.0 : 1.0) *
+                  (tr->spec.second_order ? 3.0 : 1.0) +
               tr->model->rule->cost * (double)tr->tasks[i]->n;
   }
   const int64_t units = wl_map_int(wl_config_map(tr->config, "outer", 0), "units");
-  if (status == WL_OK) status = wl_plan_create(units, wl_comm_size(tr->comm), tr->n_tasks, proportion, cost, &tr->plan);
+  if (status == WL_OK)
+    status =
+        wl_plan_create(units, wl_comm_size(tr->comm), tr->n_tasks, proportion, cost, &tr->plan);
   wl_free(proportion);
   wl_free(cost);
   return status;
@@ -92,7 +95,8 @@ void wl_trainer_destroy(wl_trainer **trainer) {
   for (int i = 0; tr->tasks && i < tr->n_tasks; i++) wl_task_destroy(&tr->tasks[i]);
   wl_plan_destroy(&tr->plan);
   wl_outer_destroy(&tr->outer);
-  void *const owned[] = {tr->unit, tr->ws, tr->tasks, tr->phi, tr->vectors, tr->counted, tr->sum, tr->quanta};
+  void *const owned[] = {tr->unit,    tr->ws,      tr->tasks, tr->phi,
+                         tr->vectors, tr->counted, tr->sum,   tr->quanta};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(tr);
   *trainer = NULL;

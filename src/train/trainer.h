@@ -13,12 +13,12 @@
 typedef struct wl_meta_report {
   double meta_loss, first_loss, last_loss, mean_loss;
   double gradient_norm, rate;
-  int64_t units, skipped;  /* units in all, left out as non-finite */
-  int64_t inner_steps;     /* longest */
+  int64_t units, skipped;                        /* units in all, left out as non-finite */
+  int64_t inner_steps;                           /* longest */
   double compute_seconds, compute_seconds_least; /* slowest and fastest rank */
-  double wait_seconds;     /* for the slowest rank, mean over ranks */
-  double reduce_seconds;   /* the exact sum once all ranks had come to it: rank 0 */
-  double io_seconds;       /* that training spent on files since the report before: rank 0 */
+  double wait_seconds;                           /* for the slowest rank, mean over ranks */
+  double reduce_seconds; /* the exact sum once all ranks had come to it: rank 0 */
+  double io_seconds;     /* that training spent on files since the report before: rank 0 */
 } wl_meta_report;
 
 /* Reasons to stop that any rank may raise; all ranks learn of them in the same reduction. */
@@ -37,28 +37,28 @@ typedef struct wl_trainer {
   wl_window_spec spec;
   const int64_t *horizon; /* episode.steps, borrowed */
   int n_horizon;
-  bool per_episode;       /* outer.every: episode */
-  int64_t steps;          /* outer.steps */
+  bool per_episode; /* outer.every: episode */
+  int64_t steps;    /* outer.steps */
   wl_plan *plan;
-  wl_replay *replay;      /* NULL: the windows that are run are the windows that teach */
-  wl_unroll_ws **ws;      /* [n_tasks], made when a unit of the task first comes to this rank */
-  wl_unit **unit;         /* [units] this rank's, NULL elsewhere */
-  double *phi;            /* [phi.size]: state */
-  wl_outer *outer;        /* state */
-  int64_t meta_step;      /* done: state */
-  int64_t episode;        /* number: state */
-  int64_t t;              /* inner steps done in it: state */
-  int64_t skipped;        /* units left out so far: state */
-  int64_t length;         /* T of this episode */
+  wl_replay *replay; /* NULL: the windows that are run are the windows that teach */
+  wl_unroll_ws **ws; /* [n_tasks], made when a unit of the task first comes to this rank */
+  wl_unit **unit;    /* [units] this rank's, NULL elsewhere */
+  double *phi;       /* [phi.size]: state */
+  wl_outer *outer;   /* state */
+  int64_t meta_step; /* done: state */
+  int64_t episode;   /* number: state */
+  int64_t t;         /* inner steps done in it: state */
+  int64_t skipped;   /* units left out so far: state */
+  int64_t length;    /* T of this episode */
   /* reduction */
-  int64_t room;           /* units of this rank that the next two have room for */
-  double *vectors;        /* [room][vector] meta-gradient and the four losses of each */
-  bool *counted;          /* [room] */
-  double *sum;            /* [vector] */
-  int64_t *quanta;        /* [n_quanta+1] block bounds for the exact sum */
+  int64_t room;    /* units of this rank that the next two have room for */
+  double *vectors; /* [room][vector] meta-gradient and the four losses of each */
+  bool *counted;   /* [room] */
+  double *sum;     /* [vector] */
+  int64_t *quanta; /* [n_quanta+1] block bounds for the exact sum */
   int64_t n_quanta, vector;
   double flags[WL_FLAG_COUNT];
-  wl_status pending;      /* a failure of this rank since the last reduction, raised in the next */
+  wl_status pending; /* a failure of this rank since the last reduction, raised in the next */
 } wl_trainer;
 
 /* Records what a window did; called on the rank that runs the unit (see recorder.h). */
@@ -72,8 +72,9 @@ void wl_trainer_destroy(wl_trainer **trainer);
 /* One meta-step: windows of all units, exact sum, outer update. Collective. `recorder` may be NULL.
  * `stop` (may be NULL) and `out_of_time` are this rank's wishes; flags[] holds everyone's afterwards.
  * *stop is read when the units are done: a signal in the midst of a long meta-step still ends that one. */
-wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder, const volatile sig_atomic_t *stop,
-                               bool out_of_time, wl_meta_report *report);
+wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder,
+                               const volatile sig_atomic_t *stop, bool out_of_time,
+                               wl_meta_report *report);
 
 /* At the start of an episode: draws its length and plan and prepares this rank's units (not
  * started). Used by meta_step and by a resume in the middle of an episode. */

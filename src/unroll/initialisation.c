@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FRESH_OPTION                                                                               \
-  {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",                                                 \
-   "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others "  \
-   "are learned."}
+#define FRESH_OPTION                                                                                   \
+  {                                                                                                    \
+    "fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",                                                    \
+        "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others " \
+        "are learned."                                                                                 \
+  }
 
 static const wl_option common_options[] = {FRESH_OPTION, {0}};
 static const wl_option leap_options[] = {
@@ -22,11 +24,15 @@ static const wl_option leap_options[] = {
 
 const wl_variant wl_initialisation_variants[] = {
     {"none", "theta_0 is drawn afresh for each episode, as the task family says", NULL},
-    {"maml", "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
-             "first-order MAML, by window.order)", common_options},
-    {"leap", "theta_0 is learned by shortening the path that adaptation takes over the loss surface (Leap)",
+    {"maml",
+     "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
+     "first-order MAML, by window.order)",
+     common_options},
+    {"leap",
+     "theta_0 is learned by shortening the path that adaptation takes over the loss surface (Leap)",
      leap_options},
-    {"reptile", "theta_0 is learned by moving it towards adapted parameters (Reptile)", common_options},
+    {"reptile", "theta_0 is learned by moving it towards adapted parameters (Reptile)",
+     common_options},
     {NULL, NULL, NULL}};
 
 /* ---- Paths ----------------------------------------------------------------------------------- */
@@ -68,7 +74,8 @@ static const wl_initialisation_ops table[] = {
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
 /* A name in `fresh` that is no tensor is an error that lists them. */
-static wl_status check_fresh(const wl_map *map, const wl_layout *theta, const char *const *fresh, int count) {
+static wl_status check_fresh(const wl_map *map, const wl_layout *theta, const char *const *fresh,
+                             int count) {
   char known[512] = "";
   for (int i = 0; i < theta->count; i++) {
     const size_t used = strlen(known);
@@ -76,7 +83,8 @@ static wl_status check_fresh(const wl_map *map, const wl_layout *theta, const ch
   }
   for (int i = 0; i < count; i++)
     if (!wl_layout_find(theta, fresh[i]))
-      return wl_map_fail(map, "fresh", "'%s' is no tensor of this task; it has: %s", fresh[i], known);
+      return wl_map_fail(map, "fresh", "'%s' is no tensor of this task; it has: %s", fresh[i],
+                         known);
   return WL_OK;
 }
 
@@ -94,7 +102,8 @@ static wl_status add_tensor(wl_initialisation *init, const wl_block *b) {
   return wl_layout_add(&init->phi, "initialisation", name, b->ndim, b->shape, NULL);
 }
 
-static wl_status choose_tensors(const wl_map *map, const wl_layout *theta, wl_initialisation *init) {
+static wl_status choose_tensors(const wl_map *map, const wl_layout *theta,
+                                wl_initialisation *init) {
   int count;
   const char *const *fresh = wl_map_strings(map, "fresh", &count);
   WL_TRY(check_fresh(map, theta, fresh, count));
@@ -103,7 +112,9 @@ static wl_status choose_tensors(const wl_map *map, const wl_layout *theta, wl_in
     if (!is_among(theta->blocks[i].name, fresh, count)) WL_TRY(add_tensor(init, &theta->blocks[i]));
   init->any_fresh = init->phi.count < theta->count;
   if (init->phi.count > 0) return WL_OK;
-  return wl_map_fail(map, "fresh", "every tensor is fresh, so that nothing is learned; use `initialisation: {name: none}`");
+  return wl_map_fail(
+      map, "fresh",
+      "every tensor is fresh, so that nothing is learned; use `initialisation: {name: none}`");
 }
 
 static wl_status read_options(const wl_map *map, const wl_layout *theta, wl_initialisation *init) {
@@ -115,7 +126,8 @@ static wl_status read_options(const wl_map *map, const wl_layout *theta, wl_init
   return choose_tensors(map, theta, init);
 }
 
-wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta, wl_initialisation **out) {
+wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
+                                   wl_initialisation **out) {
   *out = NULL;
   if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
   wl_initialisation *init = NULL;
@@ -141,7 +153,8 @@ void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta
   }
 }
 
-void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta, wl_real *theta0) {
+void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
+                               wl_real *theta0) {
   for (int j = 0; j < init->phi.count; j++) {
     const wl_block *b = &init->phi.blocks[j];
     memcpy(theta0 + b->offset, theta + init->from[j], (size_t)b->size * sizeof *theta);

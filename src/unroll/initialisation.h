@@ -34,22 +34,24 @@ typedef struct wl_initialisation_ops {
 
 struct wl_initialisation {
   const wl_initialisation_ops *ops;
-  wl_layout phi;   /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
-  int64_t *from;   /* [phi.count] where the tensor begins in theta */
-  bool any_fresh;  /* some tensors are not learned */
-  bool loss_term;  /* leap: dL is part of the length */
-  bool stabilise;  /* leap: dL > 0 changes its sign */
+  wl_layout phi;  /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
+  int64_t *from;  /* [phi.count] where the tensor begins in theta */
+  bool any_fresh; /* some tensors are not learned */
+  bool loss_term; /* leap: dL is part of the length */
+  bool stabilise; /* leap: dL > 0 changes its sign */
 };
 
 /* The configuration's `initialisation` section. */
 extern const wl_variant wl_initialisation_variants[];
 /* *out is NULL for "none". WL_ERR_CONFIG when `fresh` names no tensor of theta, or all of them. */
-wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta, wl_initialisation **out);
+wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
+                                   wl_initialisation **out);
 void wl_initialisation_destroy(wl_initialisation **init);
 
 /* Learned tensors of theta from theta0 [phi.size], and back. */
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
-void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta, wl_real *theta0);
+void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
+                               wl_real *theta0);
 /* grad [phi.size] += the learned tensors' part of lam, the adjoint of theta_0. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
 

@@ -7,19 +7,26 @@
 static wl_status check_mixture(const wl_config *config, wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
   if (strcmp(wl_map_variant(wl_config_map(config, "precondition", 0)), "none") != 0)
-    return WL_FAIL(WL_ERR_CONFIG, "key 'precondition': a preconditioner belongs to one network; "
-                                  "use it with a single task, not with a mixture of %d", count);
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "key 'precondition': a preconditioner belongs to one network; "
+                   "use it with a single task, not with a mixture of %d",
+                   count);
   if (strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0)
-    return WL_FAIL(WL_ERR_CONFIG, "key 'initialisation': a learned initialisation belongs to one "
-                                  "network; use it with a single task, not with a mixture of %d", count);
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "key 'initialisation': a learned initialisation belongs to one "
+                   "network; use it with a single task, not with a mixture of %d",
+                   count);
   for (int i = 0; i < count; i++)
     if (wl_tape_phi_layout(tasks[i]->tape)->size > 0)
-      return WL_FAIL(WL_ERR_CONFIG, "key 'task': task %d has warp layers, which belong to one "
-                                    "network; use it alone, not in a mixture of %d", i, count);
+      return WL_FAIL(WL_ERR_CONFIG,
+                     "key 'task': task %d has warp layers, which belong to one "
+                     "network; use it alone, not in a mixture of %d",
+                     i, count);
   return WL_OK;
 }
 
-static wl_status create_parts(const wl_config *config, wl_task *const *tasks, int count, wl_model *m) {
+static wl_status create_parts(const wl_config *config, wl_task *const *tasks, int count,
+                              wl_model *m) {
   const wl_layout *theta = wl_task_theta(tasks[0]);
   int n_steps = 0;
   const int64_t *steps = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &n_steps);
@@ -27,20 +34,24 @@ static wl_status create_parts(const wl_config *config, wl_task *const *tasks, in
   WL_TRY(check_mixture(config, tasks, count));
   WL_TRY(wl_rule_create(wl_config_map(config, "rule", 0), &setting, &m->rule));
   WL_TRY(wl_precondition_create(wl_config_map(config, "precondition", 0), theta, &m->precondition));
-  return wl_initialisation_create(wl_config_map(config, "initialisation", 0), theta, &m->initialisation);
+  return wl_initialisation_create(wl_config_map(config, "initialisation", 0), theta,
+                                  &m->initialisation);
 }
 
 static wl_status lay_out(wl_model *m, const wl_task *task) {
   const wl_layout none = {0};
   const wl_layout *warp = task ? wl_tape_phi_layout(task->tape) : &none;
   WL_TRY(wl_layout_append(&m->phi, &m->rule->phi, &m->rule_at));
-  WL_TRY(wl_layout_append(&m->phi, m->precondition ? &m->precondition->phi : &none, &m->precondition_at));
+  WL_TRY(wl_layout_append(&m->phi, m->precondition ? &m->precondition->phi : &none,
+                          &m->precondition_at));
   WL_TRY(wl_layout_append(&m->phi, warp, &m->warp_at));
   m->warp_size = warp->size;
-  return wl_layout_append(&m->phi, m->initialisation ? &m->initialisation->phi : &none, &m->theta0_at);
+  return wl_layout_append(&m->phi, m->initialisation ? &m->initialisation->phi : &none,
+                          &m->theta0_at);
 }
 
-wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count, wl_model **out) {
+wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count,
+                          wl_model **out) {
   wl_model *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   wl_status status = create_parts(config, tasks, count, m);
@@ -55,7 +66,8 @@ bool wl_model_needs_adjoint(const wl_model *m) {
          (m->initialisation && m->initialisation->ops->adjoint);
 }
 
-wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task, wl_model **out) {
+wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
+                                wl_model **out) {
   wl_model *m = NULL;
   *out = NULL;
   wl_status status = WL_NEW(m, 1);
@@ -65,7 +77,8 @@ wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl
   }
   m->rule = rule;
   if (config)
-    status = wl_initialisation_create(wl_config_map(config, "initialisation", 0), wl_task_theta(task), &m->initialisation);
+    status = wl_initialisation_create(wl_config_map(config, "initialisation", 0),
+                                      wl_task_theta(task), &m->initialisation);
   if (status == WL_OK) status = lay_out(m, config ? task : NULL);
   if (status != WL_OK) wl_model_destroy(&m);
   *out = m;
@@ -83,7 +96,8 @@ void wl_model_destroy(wl_model **model) {
 }
 
 /* theta_0 starts as one draw of the family's own initialisation. */
-static wl_status init_theta0(const wl_initialisation *init, const wl_task *task, uint64_t seed, wl_real *theta0) {
+static wl_status init_theta0(const wl_initialisation *init, const wl_task *task, uint64_t seed,
+                             wl_real *theta0) {
   const wl_episode first = {seed, WL_SPACE_TRAIN, INT64_MAX, 0};
   wl_task_ws *ws = NULL;
   wl_real *theta = NULL;

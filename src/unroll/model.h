@@ -10,7 +10,7 @@
 
 typedef struct wl_model {
   wl_rule *rule;
-  wl_precondition *precondition; /* NULL: none */
+  wl_precondition *precondition;     /* NULL: none */
   wl_initialisation *initialisation; /* NULL: theta_0 is drawn, not learned */
   wl_layout phi; /* all meta-parameters, in the order rule, precondition, warp, theta_0 */
   int64_t rule_at, precondition_at, warp_at, theta0_at; /* offsets of the parts in phi */
@@ -20,11 +20,13 @@ typedef struct wl_model {
 /* Builds the model for tasks [count] from the configuration's sections `rule`, `precondition` and
  * `initialisation`. Parts that belong to one network (preconditioner, warp layers, theta_0) are a
  * configuration error with a mixture. `tasks` are borrowed for the model's life. */
-wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count, wl_model **out);
+wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count,
+                          wl_model **out);
 /* A hand-designed rule made by the caller, which the model takes over, also on failure: baselines. With a
  * `config` phi holds the warp layers of `task` and the initialisation that the configuration names, laid
  * out as at the end of the trained model's phi; NULL: phi is empty. */
-wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task, wl_model **out);
+wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
+                                wl_model **out);
 void wl_model_destroy(wl_model **model);
 
 /* Initial meta-parameters [phi.size], a pure function of the seed. */

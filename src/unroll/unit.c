@@ -36,6 +36,7 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
   memset(unit->state, 0, (size_t)p->state * sizeof(wl_real));
   if (!m->initialisation || m->initialisation->any_fresh)
     WL_TRY(wl_task_theta0(unit->task, ws->task_ws, unit->theta));
-  if (m->initialisation) wl_initialisation_start(m->initialisation, ws->phi + m->theta0_at, unit->theta);
+  if (m->initialisation)
+    wl_initialisation_start(m->initialisation, ws->phi + m->theta0_at, unit->theta);
   return WL_OK;
 }

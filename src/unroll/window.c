@@ -40,7 +40,9 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
 }
 
 /* Whether the window's first loss is the episode's, which the log ratio divides by. */
-static bool holds_start(const wl_window_run_state *run, int64_t k) { return k == 0 && run->t0 == 0; }
+static bool holds_start(const wl_window_run_state *run, int64_t k) {
+  return k == 0 && run->t0 == 0;
+}
 
 static bool needs_outer(const wl_window_run_state *run, int64_t k) {
   const wl_window_spec *spec = &run->ws->spec;
@@ -76,10 +78,13 @@ static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
 }
 
 /* Where step `slot` of a segment keeps its traces; everything shares slot 0 without a gradient. */
-static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) { return ws->with_gradient ? slot : 0; }
+static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
+  return ws->with_gradient ? slot : 0;
+}
 
 /* Outer gradient at theta_k on a batch of its own into the trace; zeros where it has no weight. */
-static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *theta, bool *booked) {
+static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
+                             const wl_real *theta, bool *booked) {
   wl_unroll_ws *ws = run->ws;
   wl_real *out = ws->outer_g + trace_slot(ws, slot) * ws->plan.pad;
   *booked = needs_outer(run, k);
@@ -96,20 +101,24 @@ static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot, 
                       ws->with_gradient ? ws->warp_grad : NULL);
 }
 
-static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *theta, const wl_real *state) {
+static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *theta,
+                               const wl_real *state) {
   const wl_window_plan *p = &ws->plan;
   if (!ws->with_gradient) return;
   if (p->keep_theta) memcpy(ws->theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
   if (slot % WL_CHUNK_STEPS == 0 && p->state > 0)
-    memcpy(ws->chunk_state + slot / WL_CHUNK_STEPS * p->state, state, (size_t)p->state * sizeof *state);
+    memcpy(ws->chunk_state + slot / WL_CHUNK_STEPS * p->state, state,
+           (size_t)p->state * sizeof *state);
 }
 
 /* u from the raw gradient of this step, and theta += u. */
-static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *theta, wl_real *state) {
+static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *theta,
+                       wl_real *state) {
   const wl_model *m = ws->model;
   const wl_real *input = g;
   if (m->precondition) {
-    m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at, g, ws->pg, ws->scratch);
+    m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at, g, ws->pg,
+                                ws->scratch);
     input = ws->pg;
   }
   wl_rule_step(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, state, state, ws->u);
@@ -143,12 +152,14 @@ static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
 
 static bool goes_on(const wl_unroll_ws *ws, const wl_unit *unit) {
   const wl_window_end *end = &ws->end;
-  return end->valid && wl_same_episode(&end->episode, &unit->episode) && end->t == unit->t && end->drawn == unit->draw &&
+  return end->valid && wl_same_episode(&end->episode, &unit->episode) && end->t == unit->t &&
+         end->drawn == unit->draw &&
          memcmp(ws->end_theta, unit->theta, (size_t)ws->plan.pad * sizeof *unit->theta) == 0;
 }
 
 /* Inner gradient at theta_k into the trace; returns the inner loss. */
-static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *theta) {
+static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
+                             const wl_real *theta) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
@@ -158,7 +169,8 @@ static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot, 
                       ws->g + trace_slot(ws, slot) * ws->plan.pad, shared ? ws->warp_grad : NULL);
 }
 
-void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta, wl_real *state) {
+void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
+                       wl_real *state) {
   wl_unroll_ws *ws = run->ws;
   for (int64_t slot = 0; slot < count; slot++) {
     bool booked;
@@ -170,7 +182,8 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
 }
 
 /* The outer loss at theta_k for k < K: the inner one again, or one of its own. */
-static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss, wl_window_result *result) {
+static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
+                       wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   bool booked = needs_outer(run, k);
   double loss = inner_loss;
@@ -207,8 +220,8 @@ static void close_path(wl_window_run_state *run) {
   if (!init) return;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + run->steps);
   ws->held = -1;
-  close_segment(run, init->ops->losses ? wl_task_loss(ws->task, ws->task_ws, &batch, run->unit->theta, wl_ws_warp(ws),
-                                                      NULL, NULL)
+  close_segment(run, init->ops->losses ? wl_task_loss(ws->task, ws->task_ws, &batch,
+                                                      run->unit->theta, wl_ws_warp(ws), NULL, NULL)
                                        : NAN);
 }
 
@@ -224,7 +237,8 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   if (!isfinite(loss)) return false;
   if (k > 0) close_segment(run, loss);
   const wl_real *g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
-  const wl_step_view view = {run->t0 + k, loss, ws->outer_loss[k], unit->theta, g, ws->u, unit->state};
+  const wl_step_view view = {run->t0 + k, loss,  ws->outer_loss[k], unit->theta,
+                             g,           ws->u, unit->state};
   open_segment(run, loss, g);
   apply_rule(ws, run->t0 + k, g, unit->theta, unit->state);
   if (observer) observer(context, &view);
@@ -238,7 +252,9 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
   const int64_t s = k / p->segment;
   memcpy(run->ws->snap_theta + s * p->pad, run->unit->theta, (size_t)p->pad * sizeof(wl_real));
-  if (p->state > 0) memcpy(run->ws->snap_state + s * p->state, run->unit->state, (size_t)p->state * sizeof(wl_real));
+  if (p->state > 0)
+    memcpy(run->ws->snap_state + s * p->state, run->unit->state,
+           (size_t)p->state * sizeof(wl_real));
 }
 
 /* The outer loss at theta_K, after the last step. */
@@ -273,12 +289,18 @@ static double sum_of_weights(const wl_window_spec *spec, int64_t steps) {
   return sum;
 }
 
-wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
-                        wl_step_observer observer, void *observer_context, wl_window_result *result) {
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
+                        double *losses, wl_step_observer observer, void *observer_context,
+                        wl_window_result *result) {
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
-  if (ws->outer_task_ws != ws->task_ws) WL_TRY(wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode));
+  if (ws->outer_task_ws != ws->task_ws)
+    WL_TRY(wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode));
   ws->held = -1;
-  wl_window_run_state run = {.ws = ws, .unit = unit, .t0 = unit->t, .steps = steps, .phi_grad = phi_grad,
+  wl_window_run_state run = {.ws = ws,
+                             .unit = unit,
+                             .t0 = unit->t,
+                             .steps = steps,
+                             .phi_grad = phi_grad,
                              .continues = goes_on(ws, unit)};
   ws->end.valid = false;
   run.weight_sum = sum_of_weights(&ws->spec, steps);
@@ -295,7 +317,8 @@ wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *
   if (started) summarise(&run, result);
   result->finite = going && isfinite(result->meta_loss) && wl_finite_reals(unit->theta, ws->plan.n);
   unit->stopped = !result->finite;
-  if (losses) memcpy(losses, ws->outer_loss, (size_t)(result->steps + (going ? 1 : 0)) * sizeof *losses);
+  if (losses)
+    memcpy(losses, ws->outer_loss, (size_t)(result->steps + (going ? 1 : 0)) * sizeof *losses);
   if (!result->finite || !phi_grad) return WL_OK;
   if (ws->with_gradient && wl_model_needs_adjoint(ws->model)) wl_window_backward(&run);
   result->finite = wl_finite_doubles(phi_grad, ws->model->phi.size);

@@ -15,12 +15,22 @@
 
 #include "unroll/model.h"
 
-typedef enum wl_weights { WL_WEIGHTS_SUM, WL_WEIGHTS_MEAN, WL_WEIGHTS_LAST, WL_WEIGHTS_LIST } wl_weights;
-typedef enum wl_transform { WL_LOSS_PLAIN, WL_LOSS_LOG, WL_LOSS_LOG_RATIO, WL_LOSS_CLIPPED } wl_transform;
+typedef enum wl_weights {
+  WL_WEIGHTS_SUM,
+  WL_WEIGHTS_MEAN,
+  WL_WEIGHTS_LAST,
+  WL_WEIGHTS_LIST
+} wl_weights;
+typedef enum wl_transform {
+  WL_LOSS_PLAIN,
+  WL_LOSS_LOG,
+  WL_LOSS_LOG_RATIO,
+  WL_LOSS_CLIPPED
+} wl_transform;
 
 /* The window policy, from the configuration's `window` section. */
 typedef struct wl_window_spec {
-  int64_t steps;          /* K */
+  int64_t steps; /* K */
   wl_weights weights;
   const double *list;     /* [K+1] for WL_WEIGHTS_LIST, borrowed; w_0 .. w_K */
   wl_transform transform; /* T */
@@ -28,19 +38,20 @@ typedef struct wl_window_spec {
   bool fresh;             /* outer loss on its own minibatches, else on the inner ones */
   wl_split outer_split;
   bool second_order;
-  int64_t memory;         /* bytes that traces and snapshots may take; 0: no bound */
+  int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;
 
 /* One unit of work: an episode in progress. Arrays are owned by the unit. */
 typedef struct wl_unit {
   const wl_task *task;
   wl_episode episode;
-  int64_t t;          /* inner steps done */
-  int64_t draw;       /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
-  double start_loss;  /* L_out(theta_0) */
-  wl_real *theta;     /* [pad(n)] */
-  wl_real *state;     /* [blocks][width][16] */
-  bool stopped;       /* non-finite: the rest of the episode is not run */
+  int64_t t; /* inner steps done */
+  int64_t
+      draw; /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
+  double start_loss; /* L_out(theta_0) */
+  wl_real *theta;    /* [pad(n)] */
+  wl_real *state;    /* [blocks][width][16] */
+  bool stopped;      /* non-finite: the rest of the episode is not run */
 } wl_unit;
 
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
@@ -49,8 +60,9 @@ void wl_unit_destroy(wl_unit **unit);
 typedef struct wl_unroll_ws wl_unroll_ws;
 /* Buffers for windows of this model, task and policy; `with_gradient` false: forward only, and of
  * phi's gradient only what an initialisation learns from the path. */
-wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
-                              bool with_gradient, int threads, wl_unroll_ws **out);
+wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
+                              const wl_window_spec *spec, bool with_gradient, int threads,
+                              wl_unroll_ws **out);
 void wl_unroll_ws_destroy(wl_unroll_ws **ws);
 /* Bytes that ws_create will take: the estimate printed before a run. */
 int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
@@ -70,26 +82,27 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
 /* Called after each inner step of a window with what it did. All arrays padded, borrowed. */
 typedef struct wl_step_view {
   int64_t t;
-  double loss;            /* inner loss at theta_t */
-  double outer_loss;      /* NaN where not evaluated: no weight, and batches of its own */
-  const wl_real *theta;   /* theta_{t+1}; theta_t = theta - u up to rounding */
-  const wl_real *g, *u;   /* raw gradient at theta_t, update */
-  const wl_real *state;   /* s_{t+1} */
+  double loss;          /* inner loss at theta_t */
+  double outer_loss;    /* NaN where not evaluated: no weight, and batches of its own */
+  const wl_real *theta; /* theta_{t+1}; theta_t = theta - u up to rounding */
+  const wl_real *g, *u; /* raw gradient at theta_t, update */
+  const wl_real *state; /* s_{t+1} */
 } wl_step_view;
 typedef void (*wl_step_observer)(void *context, const wl_step_view *step);
 
 typedef struct wl_window_result {
-  double meta_loss;       /* F */
+  double meta_loss;             /* F */
   double first_loss, last_loss; /* L_out at theta_0 and theta_K of the window */
-  double mean_loss;       /* plain mean of L_out over k = 0 .. K where evaluated */
-  int64_t steps;          /* steps done: K, fewer when non-finite */
-  bool finite;            /* losses, parameters and gradient all finite */
+  double mean_loss;             /* plain mean of L_out over k = 0 .. K where evaluated */
+  int64_t steps;                /* steps done: K, fewer when non-finite */
+  bool finite;                  /* losses, parameters and gradient all finite */
 } wl_window_result;
 
 /* Runs `steps` <= K steps from the unit's (theta, s, t), which advance, and adds the meta-gradient
  * into phi_grad [model->phi.size] (NULL: forward only). `losses` [steps+1], outer losses, may be NULL.
  * A non-finite run is data: result->finite is false and phi_grad is to be left out. */
-wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad, double *losses,
-                        wl_step_observer observer, void *observer_context, wl_window_result *result);
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
+                        double *losses, wl_step_observer observer, void *observer_context,
+                        wl_window_result *result);
 
 #endif

@@ -9,7 +9,9 @@
 
 /* A chunk of `count` steps whose traces start at `slot` of the segment; `first` is its first step
  * in the window. */
-typedef struct chunk_place { int64_t first, slot, count; } chunk_place;
+typedef struct chunk_place {
+  int64_t first, slot, count;
+} chunk_place;
 
 static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_plan *p) {
   return trace ? trace + slot * p->pad : NULL;
@@ -21,17 +23,20 @@ static const wl_real *preconditioned(wl_unroll_ws *ws, chunk_place c) {
   if (!m->precondition) return at(ws->g, c.slot, &ws->plan);
   for (int64_t j = 0; j < c.count; j++)
     m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at,
-                                at(ws->g, c.slot + j, &ws->plan), ws->pg + j * ws->plan.pad, ws->scratch);
+                                at(ws->g, c.slot + j, &ws->plan), ws->pg + j * ws->plan.pad,
+                                ws->scratch);
   return ws->pg;
 }
 
 /* phi-gradient of P at one step; gbar becomes the adjoint of the raw gradient. */
-static void precondition_adjoint(wl_window_run_state *run, int64_t slot, wl_real *gbar, bool want_raw) {
+static void precondition_adjoint(wl_window_run_state *run, int64_t slot, wl_real *gbar,
+                                 bool want_raw) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
   if (!m->precondition) return;
-  m->precondition->ops->adjoint(m->precondition, ws->phi + m->precondition_at, at(ws->g, slot, &ws->plan), gbar,
-                                want_raw ? gbar : NULL, run->phi_grad + m->precondition_at, ws->scratch);
+  m->precondition->ops->adjoint(m->precondition, ws->phi + m->precondition_at,
+                                at(ws->g, slot, &ws->plan), gbar, want_raw ? gbar : NULL,
+                                run->phi_grad + m->precondition_at, ws->scratch);
 }
 
 /* `count` steps from step j of the chunk, for the rule. */
@@ -39,10 +44,16 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  return (wl_rule_chunk){.t0 = run->t0 + c.first + j, .steps = count, .blocks = p->blocks,
-                         .g = pg + j * p->pad, .theta = at(ws->theta, c.slot + j, p), .state = state,
+  return (wl_rule_chunk){.t0 = run->t0 + c.first + j,
+                         .steps = count,
+                         .blocks = p->blocks,
+                         .g = pg + j * p->pad,
+                         .theta = at(ws->theta, c.slot + j, p),
+                         .state = state,
                          .loss_grad = at(ws->outer_g, c.slot + j, p),
-                         .loss_weight = ws->weight + c.first + j, .lam = ws->lam, .mu = ws->mu,
+                         .loss_weight = ws->weight + c.first + j,
+                         .lam = ws->lam,
+                         .mu = ws->mu,
                          .gbar = ws->gbar};
 }
 
@@ -60,10 +71,12 @@ static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
   if (p->state == 0) return;
-  memcpy(ws->states, ws->chunk_state + c.slot / WL_CHUNK_STEPS * p->state, (size_t)p->state * sizeof(wl_real));
+  memcpy(ws->states, ws->chunk_state + c.slot / WL_CHUNK_STEPS * p->state,
+         (size_t)p->state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
     wl_rule_step(ws->model->rule, ws->rule_ws, run->t0 + c.first + j, p->blocks, pg + j * p->pad,
-                 at(ws->theta, c.slot + j, p), ws->states + j * p->state, ws->states + (j + 1) * p->state, ws->u);
+                 at(ws->theta, c.slot + j, p), ws->states + j * p->state,
+                 ws->states + (j + 1) * p->state, ws->u);
 }
 
 /* lam += H gbar and phi-gradient += (d grad L_in / dphi)^T gbar at one step. */
@@ -72,7 +85,8 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   wl_real *const warp = ws->model->warp_size > 0 ? ws->warp_grad : NULL;
   const wl_real *const theta = at(ws->theta, slot, &ws->plan);
-  if (k == ws->held) wl_task_hvp_here(ws->task, ws->task_ws, theta, wl_ws_warp(ws), gbar, ws->hv, warp);
+  if (k == ws->held)
+    wl_task_hvp_here(ws->task, ws->task_ws, theta, wl_ws_warp(ws), gbar, ws->hv, warp);
   else wl_task_hvp(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws), gbar, ws->hv, warp);
   ws->held = k;
   for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += ws->hv[i];
@@ -96,7 +110,8 @@ static void segment_backward(wl_window_run_state *run, int64_t first, int64_t co
   const int64_t chunks = (count + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS;
   for (int64_t i = chunks - 1; i >= 0; i--) {
     const int64_t slot = i * WL_CHUNK_STEPS;
-    const chunk_place c = {first + slot, slot, count - slot < WL_CHUNK_STEPS ? count - slot : WL_CHUNK_STEPS};
+    const chunk_place c = {first + slot, slot,
+                           count - slot < WL_CHUNK_STEPS ? count - slot : WL_CHUNK_STEPS};
     if (run->ws->spec.second_order) second_order_chunk(run, c);
     else first_order_chunk(run, c);
   }
@@ -121,7 +136,8 @@ void wl_window_backward(wl_window_run_state *run) {
     const int64_t first = s * p->segment;
     const int64_t count = run->steps - first < p->segment ? run->steps - first : p->segment;
     if (s < segments - 1)
-      wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad, ws->snap_state + s * p->state);
+      wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad,
+                        ws->snap_state + s * p->state);
     segment_backward(run, first, count);
   }
   const wl_initialisation *init = ws->model->initialisation;

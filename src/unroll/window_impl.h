@@ -32,49 +32,52 @@ struct wl_unroll_ws {
   wl_window_spec spec;
   wl_window_plan plan;
   bool with_gradient;
-  wl_task_ws *task_ws;       /* inner losses */
-  wl_task_ws *outer_task_ws; /* outer losses; == task_ws in first order */
-  wl_window_end end;         /* outer_task_ws holds the pass at it */
+  wl_task_ws *task_ws;        /* inner losses */
+  wl_task_ws *outer_task_ws;  /* outer losses; == task_ws in first order */
+  wl_window_end end;          /* outer_task_ws holds the pass at it */
   wl_real *end_theta, *end_g; /* [pad] */
-  wl_real *end_warp_grad;    /* [warp_size] */
-  int64_t held;              /* second order: step of the window whose gradient task_ws holds, -1: none */
+  wl_real *end_warp_grad;     /* [warp_size] */
+  int64_t held; /* second order: step of the window whose gradient task_ws holds, -1: none */
   wl_rule_ws *rule_ws;
-  wl_real *phi;          /* [phi.size] phi in working precision */
-  wl_real *u, *scratch;  /* [pad] update; preconditioner scratch */
-  wl_real *path_g;       /* [pad] gradient of the last step, where theta_0 is learned from the path */
-  wl_real *pg;           /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
-  double *weight;        /* [K+1] w_k T'(L_k), filled as the window runs forward */
-  double *outer_loss;    /* [K+1] */
+  wl_real *phi;         /* [phi.size] phi in working precision */
+  wl_real *u, *scratch; /* [pad] update; preconditioner scratch */
+  wl_real *path_g;    /* [pad] gradient of the last step, where theta_0 is learned from the path */
+  wl_real *pg;        /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
+  double *weight;     /* [K+1] w_k T'(L_k), filled as the window runs forward */
+  double *outer_loss; /* [K+1] */
   /* traces of the segment at hand */
-  wl_real *g;            /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
-  wl_real *outer_g;      /* [segment+1][pad] outer gradients; == g when batches are the same */
-  wl_real *theta;        /* [segment][pad] */
-  wl_real *chunk_state;  /* [chunks][state] state at each chunk's start */
+  wl_real *g;           /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
+  wl_real *outer_g;     /* [segment+1][pad] outer gradients; == g when batches are the same */
+  wl_real *theta;       /* [segment][pad] */
+  wl_real *chunk_state; /* [chunks][state] state at each chunk's start */
   /* at segment starts */
-  wl_real *snap_theta;   /* [segments][pad] */
-  wl_real *snap_state;   /* [segments][state] */
+  wl_real *snap_theta; /* [segments][pad] */
+  wl_real *snap_state; /* [segments][state] */
   /* backward */
-  wl_real *lam;          /* [pad] */
-  wl_real *mu;           /* [state] */
-  wl_real *gbar;         /* [WL_CHUNK_STEPS][pad] */
-  wl_real *hv;           /* [pad] */
-  wl_real *warp_grad;    /* [warp_size] */
-  wl_real *states;       /* [WL_CHUNK_STEPS][state] second order */
+  wl_real *lam;       /* [pad] */
+  wl_real *mu;        /* [state] */
+  wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] */
+  wl_real *hv;        /* [pad] */
+  wl_real *warp_grad; /* [warp_size] */
+  wl_real *states;    /* [WL_CHUNK_STEPS][state] second order */
 };
 
 /* One window on its way: what forward and backward share beside the workspace. */
 typedef struct wl_window_run_state {
   wl_unroll_ws *ws;
   wl_unit *unit;
-  int64_t t0, steps;  /* first step in the episode, number of steps */
-  double weight_sum;  /* sum of w_k, for the log ratio's normaliser */
-  double *phi_grad;   /* NULL: forward only */
-  bool continues;     /* from ws->end, whose loss and gradient are those of the first step */
-  double path_loss;   /* inner loss at the last step's start, where theta_0 is learned from the path */
+  int64_t t0, steps; /* first step in the episode, number of steps */
+  double weight_sum; /* sum of w_k, for the log ratio's normaliser */
+  double *phi_grad;  /* NULL: forward only */
+  bool continues;    /* from ws->end, whose loss and gradient are those of the first step */
+  double
+      path_loss; /* inner loss at the last step's start, where theta_0 is learned from the path */
 } wl_window_run_state;
 
 /* Whether a window can begin with what the one before ended with. */
-static inline bool wl_ws_continues(const wl_unroll_ws *ws) { return ws->plan.history && !ws->spec.fresh; }
+static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
+  return ws->plan.history && !ws->spec.fresh;
+}
 static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
 }
@@ -84,7 +87,8 @@ static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
 
 /* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),
  * which advance, and fills the traces exactly as the live pass did. */
-void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta, wl_real *state);
+void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
+                       wl_real *state);
 /* Adds the meta-gradient of a window whose last segment is traced. */
 void wl_window_backward(wl_window_run_state *run);
 

@@ -16,7 +16,8 @@ static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, 
   return gradients + (p->keep_theta ? segment * p->pad : 0) + chunks_of(segment) * p->state;
 }
 
-static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
+static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
+                              int64_t segment) {
   const int64_t segments = (spec->steps + segment - 1) / segment;
   return segments > 1 ? segments * (p->pad + p->state) : 0;
 }
@@ -27,8 +28,10 @@ static void set_segment(wl_window_plan *p, const wl_window_spec *spec, int64_t s
   p->chunks = chunks_of(segment);
 }
 
-static int64_t variable_bytes(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
-  return (int64_t)sizeof(wl_real) * (trace_reals(p, spec, segment) + snapshot_reals(p, spec, segment));
+static int64_t variable_bytes(const wl_window_plan *p, const wl_window_spec *spec,
+                              int64_t segment) {
+  return (int64_t)sizeof(wl_real) *
+         (trace_reals(p, spec, segment) + snapshot_reals(p, spec, segment));
 }
 
 /* The longest segment within the budget; the leanest one where none fits. */
@@ -43,8 +46,8 @@ static void choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   set_segment(p, spec, fitting > 0 ? fitting : leanest);
 }
 
-static wl_window_plan make_plan(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
-                                bool with_gradient) {
+static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
+                                const wl_window_spec *spec, bool with_gradient) {
   wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
   p.state = p.pad * model->rule->state_width;
   p.history = with_gradient && spec->second_order;
@@ -56,7 +59,10 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task, cons
 
 /* Every buffer with its length in reals; 0: not needed. The one list that allocation and the
  * estimate share. */
-typedef struct buffer { wl_real **at; int64_t reals; } buffer;
+typedef struct buffer {
+  wl_real **at;
+  int64_t reals;
+} buffer;
 enum { N_BUFFERS = 19 };
 
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
@@ -101,7 +107,8 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
   WL_TRY(wl_task_ws_create(ws->task, ws->plan.history, &ws->task_ws));
-  if (ws->plan.history) WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
+  if (ws->plan.history)
+    WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
   else ws->outer_task_ws = ws->task_ws;
   return wl_rule_ws_create(ws->model->rule, ws->plan.blocks, threads, &ws->rule_ws);
 }
@@ -117,8 +124,9 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
                  ceil((double)needed / 104857.6) / 10.0);
 }
 
-wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
-                              bool with_gradient, int threads, wl_unroll_ws **out) {
+wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
+                              const wl_window_spec *spec, bool with_gradient, int threads,
+                              wl_unroll_ws **out) {
   wl_unroll_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
   ws->model = model;
@@ -165,7 +173,9 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
          (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
 }
 
-int64_t wl_unroll_segment(const wl_unroll_ws *ws) { return ws->with_gradient ? ws->plan.segment : 0; }
+int64_t wl_unroll_segment(const wl_unroll_ws *ws) {
+  return ws->with_gradient ? ws->plan.segment : 0;
+}
 
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {
   ws->end.valid = false;

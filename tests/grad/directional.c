@@ -31,28 +31,33 @@ static double norm(const double *v, int64_t n) {
 }
 
 /* One direction; *falls counts those whose error was large enough to see how it falls. */
-static double check_direction(const directional *d, const double *origin, const double *v, int *falls) {
+static double check_direction(const directional *d, const double *origin, const double *v,
+                              int *falls) {
   const double *gradient = d->gradient + d->first;
   double exact = 0;
   for (int64_t i = 0; i < d->count; i++) exact += gradient[i] * v[i];
   const double scale = norm(gradient, d->count) * norm(v, d->count) / sqrt((double)d->count);
   const double d1 = central(d, origin, v, d->h), d2 = central(d, origin, v, d->h / 2);
   const double d4 = central(d, origin, v, d->h / 4);
-  const double without_h2 = (4 * d2 - d1) / 3, without_h4 = (16 * (4 * d4 - d2) / 3 - without_h2) / 15;
+  const double without_h2 = (4 * d2 - d1) / 3,
+               without_h4 = (16 * (4 * d4 - d2) / 3 - without_h2) / 15;
   const double error = fabs(without_h4 - exact) / scale;
   if (!(error <= d->tolerance))
-    fail_msg("%s: derivative %.15g, differences %.15g at h, %.15g at h/4, %.15g in the limit: relative error %.2g",
-             d->name, exact, d1, d4, without_h4, error);
+    fail_msg(
+        "%s: derivative %.15g, differences %.15g at h, %.15g at h/4, %.15g in the limit: relative error %.2g",
+        d->name, exact, d1, d4, without_h4, error);
   if (fabs(d2 - exact) > 10 * d->tolerance * scale) {
     const double ratio = (d1 - exact) / (d2 - exact);
-    if (!(fabs(ratio - 4) <= 0.4)) fail_msg("%s: error falls by %g, not 4, from h to h/2", d->name, ratio);
+    if (!(fabs(ratio - 4) <= 0.4))
+      fail_msg("%s: error falls by %g, not 4, from h to h/2", d->name, ratio);
     *falls += 1;
   }
   return error;
 }
 
 double directional_check(const directional *d) {
-  double *v = malloc((size_t)d->count * sizeof *v), *origin = malloc((size_t)d->count * sizeof *origin);
+  double *v = malloc((size_t)d->count * sizeof *v),
+         *origin = malloc((size_t)d->count * sizeof *origin);
   assert_true(v != NULL && origin != NULL && d->count > 0);
   memcpy(origin, d->x + d->first, (size_t)d->count * sizeof *origin);
   if (!(norm(d->gradient + d->first, d->count) > 0)) fail_msg("%s: the gradient is zero", d->name);

@@ -11,7 +11,7 @@
 typedef double (*directional_function)(void *context, const double *x);
 
 typedef struct directional {
-  const char *name;       /* for messages */
+  const char *name; /* for messages */
   directional_function f;
   void *context;
   double *x;              /* the point; used as scratch, restored */

@@ -25,7 +25,9 @@ wl_node leaf(tape_builder *b, leaf_kind kind, int ndim, const int64_t *shape) {
   return b->input[b->inputs++] = wl_tape_input(b->tape, name, ndim, shape);
 }
 
-wl_node operand(tape_builder *b, int k, int ndim, const int64_t *shape) { return leaf(b, b->kind[k], ndim, shape); }
+wl_node operand(tape_builder *b, int k, int ndim, const int64_t *shape) {
+  return leaf(b, b->kind[k], ndim, shape);
+}
 
 wl_node label_leaf(tape_builder *b, int64_t count, int classes) {
   assert_true(b->labels < MAX_LEAVES);
@@ -39,7 +41,8 @@ wl_node label_leaf(tape_builder *b, int64_t count, int classes) {
 static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
   wl_tape *t = b->tape;
   const wl_node flat = wl_op_reshape(t, y, 1, &size);
-  const wl_node weighted = wl_op_mul(t, leaf(b, LEAF_INPUT, 1, &size), wl_op_exp(t, wl_op_scale(t, flat, 0.5)));
+  const wl_node weighted =
+      wl_op_mul(t, leaf(b, LEAF_INPUT, 1, &size), wl_op_exp(t, wl_op_scale(t, flat, 0.5)));
   const wl_node squares = wl_op_scale(t, wl_op_mean(t, wl_op_square(t, flat)), 1.0 / 3.0);
   const wl_node extra_phi = wl_op_exp(t, leaf(b, LEAF_PHI, 1, (const int64_t[]){3}));
   const wl_node extra_theta = wl_op_exp(t, leaf(b, LEAF_THETA, 1, (const int64_t[]){3}));
@@ -50,20 +53,22 @@ static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
 typedef struct bench {
   wl_tape *tape;
   wl_tape_ws *ws;
-  int64_t n_theta, n;               /* of theta, of x = (theta, phi) */
+  int64_t n_theta, n;                      /* of theta, of x = (theta, phi) */
   double *x, *g, *hu, *hv, *u, *v, *spare; /* [n] */
 } bench;
 
 static void draw(uint64_t index, int64_t n, double scale, int spaced, double *out) {
   wl_rng_normal((wl_stream){.seed = 5, .purpose = WL_FOR_PROBE, .index = index}, 0, n, scale, out);
   /* steps of 0.1 in mixed order; nothing nearer to 0 than 0.05 */
-  for (int64_t i = 0; spaced && i < n; i++) out[i] = 0.1 * ((double)((i * 7919 + 3 * (int64_t)index) % n) - (double)(n / 2) + 0.5);
+  for (int64_t i = 0; spaced && i < n; i++)
+    out[i] = 0.1 * ((double)((i * 7919 + 3 * (int64_t)index) % n) - (double)(n / 2) + 0.5);
 }
 
 static void fill_inputs(const tape_builder *b, bench *w) {
   const double scale = b->test->scale > 0 ? b->test->scale : 1.0;
   for (int i = 0; i < b->inputs; i++)
-    draw(100 + (uint64_t)i, b->input_size[i], scale, b->test->spaced, wl_tape_input_data(w->ws, b->input[i]));
+    draw(100 + (uint64_t)i, b->input_size[i], scale, b->test->spaced,
+         wl_tape_input_data(w->ws, b->input[i]));
   for (int i = 0; i < b->labels; i++)
     for (int64_t j = 0; j < b->label_size[i]; j++)
       wl_tape_label_data(w->ws, b->label[i])[j] = (int32_t)((j * 5 + 2) % b->classes);
@@ -132,10 +137,12 @@ static double hessian_vector(bench *w, const double *v, double *hv) {
 static void check_identities(const char *name, bench *w) {
   const double along_v = hessian_vector(w, w->v, w->hv), expected = dot(w->g, w->v, w->n);
   const double scale = sqrt(dot(w->g, w->g, w->n) * dot(w->v, w->v, w->n));
-  if (!(fabs(along_v - expected) <= 1e-13 * scale)) fail_msg("%s: loss_dot %.16g, <g, v> %.16g", name, along_v, expected);
+  if (!(fabs(along_v - expected) <= 1e-13 * scale))
+    fail_msg("%s: loss_dot %.16g, <g, v> %.16g", name, along_v, expected);
   const double left = dot(w->u, w->hv, w->n), right = dot(w->v, w->hu, w->n);
   const double size = sqrt(dot(w->hv, w->hv, w->n) * dot(w->u, w->u, w->n));
-  if (!(fabs(left - right) <= 1e-13 * size)) fail_msg("%s: <u, Hv> %.16g, <v, Hu> %.16g", name, left, right);
+  if (!(fabs(left - right) <= 1e-13 * size))
+    fail_msg("%s: <u, Hv> %.16g, <v, Hu> %.16g", name, left, right);
 }
 
 /* A NULL v is a v of zeros, and a NULL output changes no other. */
@@ -145,7 +152,8 @@ static void check_null(const char *name, bench *w) {
   hessian_vector(w, w->v, w->hv);
   wl_tape_tangent(w->tape, w->ws, NULL, w->v + w->n_theta, NULL, w->spare, w->spare + w->n_theta);
   for (int64_t i = 0; i < w->n; i++)
-    if (!(fabs(w->spare[i] - w->hv[i]) <= 1e-13 * (1 + fabs(w->hv[i])))) fail_msg("%s: NULL v_theta is not zero", name);
+    if (!(fabs(w->spare[i] - w->hv[i]) <= 1e-13 * (1 + fabs(w->hv[i]))))
+      fail_msg("%s: NULL v_theta is not zero", name);
   wl_tape_tangent(w->tape, w->ws, w->v, w->v + w->n_theta, NULL, NULL, w->spare);
   assert_memory_equal(w->spare, w->hv + w->n_theta, (size_t)n_phi * sizeof *w->spare);
   wl_tape_reverse(w->tape, w->ws, w->spare, NULL);
@@ -191,7 +199,8 @@ static void check_kinds(const tape_case *test, leaf_kind first, leaf_kind second
 }
 
 void check_tape_case(const tape_case *test) {
-  const int first_kinds = test->operands > 0 ? LEAF_KINDS : 1, second_kinds = test->operands > 1 ? LEAF_KINDS : 1;
+  const int first_kinds = test->operands > 0 ? LEAF_KINDS : 1,
+            second_kinds = test->operands > 1 ? LEAF_KINDS : 1;
   for (int first = 0; first < first_kinds; first++)
     for (int second = 0; second < second_kinds; second++)
       check_kinds(test, (leaf_kind)first, (leaf_kind)second);

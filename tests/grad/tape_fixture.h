@@ -31,7 +31,7 @@ typedef struct tape_builder {
 struct tape_case {
   const char *name;
   wl_node (*build)(tape_builder *b); /* the tensor that the loss is made of */
-  int operands;    /* whose kinds are varied: 0, 1, 2 */
+  int operands;                      /* whose kinds are varied: 0, 1, 2 */
   int spaced;      /* leaf values keep apart from each other and from 0: for kinks */
   double h, scale; /* step; size of the leaves' values. 0: 1e-2 and 1 */
 };

@@ -41,8 +41,10 @@ static void open_problem(problem *q, const char *text) {
   assert_int_equal(wl_layout_add(&q->theta, "", "conv", 4, (int64_t[]){3, 2, 3, 2}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "point", 4, (int64_t[]){2, 3, 1, 1}, NULL), WL_OK);
   wl_config *config = NULL;
-  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), text, &config), WL_OK);
-  assert_int_equal(wl_precondition_create(wl_config_map(config, "precondition", 0), &q->theta, &q->p), WL_OK);
+  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), text, &config),
+                   WL_OK);
+  assert_int_equal(
+      wl_precondition_create(wl_config_map(config, "precondition", 0), &q->theta, &q->p), WL_OK);
   wl_config_destroy(&config);
   assert_true(q->theta.size + q->p->phi.size <= SIZE_LIMIT && q->p->scratch <= SIZE_LIMIT);
 }
@@ -61,13 +63,26 @@ static void check(const char *text) {
   memset(gradient, 0, sizeof gradient);
   for (int64_t i = 0; i < n; i++) gradient[i] = weight_of(i) * cos(weight_of(i) * out[i]);
   q.p->ops->adjoint(q.p, x + n, x, gradient, gradient, gradient + n, q.scratch); /* in place */
-  directional_check(&(directional){.name = text, .f = objective, .context = &q, .x = x, .gradient = gradient,
-                                   .first = 0, .count = n, .h = 4e-3, .tolerance = 1e-9});
+  directional_check(&(directional){.name = text,
+                                   .f = objective,
+                                   .context = &q,
+                                   .x = x,
+                                   .gradient = gradient,
+                                   .first = 0,
+                                   .count = n,
+                                   .h = 4e-3,
+                                   .tolerance = 1e-9});
   for (int j = 0; j < q.p->phi.count; j++) {
     const wl_block *b = &q.p->phi.blocks[j];
-    directional_check(&(directional){.name = b->name, .f = objective, .context = &q, .x = x,
-                                     .gradient = gradient, .first = n + b->offset, .count = b->size,
-                                     .h = 4e-3, .tolerance = 1e-9});
+    directional_check(&(directional){.name = b->name,
+                                     .f = objective,
+                                     .context = &q,
+                                     .x = x,
+                                     .gradient = gradient,
+                                     .first = n + b->offset,
+                                     .count = b->size,
+                                     .h = 4e-3,
+                                     .tolerance = 1e-9});
   }
   wl_precondition_destroy(&q.p);
   wl_layout_clear(&q.theta);

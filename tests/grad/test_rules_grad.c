@@ -69,9 +69,17 @@ static void adjoint(rollout *r, const wl_real *x, double *gradient) {
   wl_real *lam = gradient + r->theta_at, *mu = gradient + r->state_at;
   for (int64_t i = 0; i < N; i++) lam[i] = r->weight[K] * loss_grad[K * N + i];
   memcpy(mu, r->r, (size_t)(r->width * N) * sizeof *mu);
-  const wl_rule_chunk chunk = {.t0 = T0, .steps = K, .blocks = r->f.blocks, .g = x, .theta = theta,
-                               .state = x + r->state_at, .loss_grad = loss_grad, .loss_weight = r->weight,
-                               .lam = lam, .mu = mu, .gbar = gradient};
+  const wl_rule_chunk chunk = {.t0 = T0,
+                               .steps = K,
+                               .blocks = r->f.blocks,
+                               .g = x,
+                               .theta = theta,
+                               .state = x + r->state_at,
+                               .loss_grad = loss_grad,
+                               .loss_weight = r->weight,
+                               .lam = lam,
+                               .mu = mu,
+                               .gbar = gradient};
   wl_rule_backward(r->f.rule, r->f.ws, &chunk, gradient + r->phi_at);
 }
 
@@ -96,25 +104,39 @@ static void check_rule(const char *text, int64_t episode_steps) {
   static wl_real x[(K + 5) * N + 1000], gradient[(K + 5) * N + 1000];
   rollout_open(&r, x, text, episode_steps);
   adjoint(&r, x, gradient);
-  const struct { const char *what; int64_t first, count; } parts[] = {
-      {"g", 0, r.theta_at},
-      {"theta", r.theta_at, N},
-      {"state", r.state_at, r.width * N},
-      {"all", 0, r.size}};
+  const struct {
+    const char *what;
+    int64_t first, count;
+  } parts[] = {{"g", 0, r.theta_at},
+               {"theta", r.theta_at, N},
+               {"state", r.state_at, r.width * N},
+               {"all", 0, r.size}};
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
     if (parts[p].count == 0) continue;
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
-    directional_check(&(directional){.name = name, .f = objective, .context = &r, .x = x, .gradient = gradient,
-                                     .first = parts[p].first, .count = parts[p].count, .h = 4e-3,
+    directional_check(&(directional){.name = name,
+                                     .f = objective,
+                                     .context = &r,
+                                     .x = x,
+                                     .gradient = gradient,
+                                     .first = parts[p].first,
+                                     .count = parts[p].count,
+                                     .h = 4e-3,
                                      .tolerance = 1e-9});
   }
   for (int j = 0; j < r.f.rule->phi.count; j++) {
     const wl_block *b = &r.f.rule->phi.blocks[j];
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, b->name);
-    directional_check(&(directional){.name = name, .f = objective, .context = &r, .x = x, .gradient = gradient,
-                                     .first = r.phi_at + b->offset, .count = b->size, .h = 4e-3,
+    directional_check(&(directional){.name = name,
+                                     .f = objective,
+                                     .context = &r,
+                                     .x = x,
+                                     .gradient = gradient,
+                                     .first = r.phi_at + b->offset,
+                                     .count = b->size,
+                                     .h = 4e-3,
                                      .tolerance = 1e-9});
   }
   rule_fixture_close(&r.f);
@@ -167,10 +189,8 @@ static void test_nothing_learned(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_per_run),
-      cmocka_unit_test(test_per_tensor),
-      cmocka_unit_test(test_per_step),
-      cmocka_unit_test(test_beyond_the_episode),
+      cmocka_unit_test(test_per_run),         cmocka_unit_test(test_per_tensor),
+      cmocka_unit_test(test_per_step),        cmocka_unit_test(test_beyond_the_episode),
       cmocka_unit_test(test_nothing_learned),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

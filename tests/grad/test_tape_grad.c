@@ -7,7 +7,8 @@
 #include "tensor/tape_impl.h"
 #include "unit/cmocka_all.h"
 
-#define SHAPE(...) (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define SHAPE(...) \
+  (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 static wl_node matmul(tape_builder *b) {
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(5, 3)), operand(b, 1, SHAPE(3, 7)));
@@ -45,16 +46,26 @@ static wl_node mul(tape_builder *b) {
   return wl_op_mul(b->tape, operand(b, 0, SHAPE(3, 5)), operand(b, 1, SHAPE(3, 5)));
 }
 
-static wl_node scale(tape_builder *b) { return wl_op_scale(b->tape, operand(b, 0, SHAPE(7)), -1.7); }
+static wl_node scale(tape_builder *b) {
+  return wl_op_scale(b->tape, operand(b, 0, SHAPE(7)), -1.7);
+}
 static wl_node shift(tape_builder *b) { return wl_op_shift(b->tape, operand(b, 0, SHAPE(7)), 0.6); }
 static wl_node square(tape_builder *b) { return wl_op_square(b->tape, operand(b, 0, SHAPE(7))); }
 static wl_node exponential(tape_builder *b) { return wl_op_exp(b->tape, operand(b, 0, SHAPE(7))); }
-static wl_node sigmoid(tape_builder *b) { return wl_op_sigmoid(b->tape, operand(b, 0, SHAPE(3, 7))); }
-static wl_node hyperbolic(tape_builder *b) { return wl_op_tanh(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node sigmoid(tape_builder *b) {
+  return wl_op_sigmoid(b->tape, operand(b, 0, SHAPE(3, 7)));
+}
+static wl_node hyperbolic(tape_builder *b) {
+  return wl_op_tanh(b->tape, operand(b, 0, SHAPE(3, 7)));
+}
 static wl_node relu(tape_builder *b) { return wl_op_relu(b->tape, operand(b, 0, SHAPE(3, 7))); }
 static wl_node elu(tape_builder *b) { return wl_op_elu(b->tape, operand(b, 0, SHAPE(3, 7))); }
-static wl_node reshape(tape_builder *b) { return wl_op_reshape(b->tape, operand(b, 0, SHAPE(3, 7)), SHAPE(7, 3)); }
-static wl_node column(tape_builder *b) { return wl_op_column(b->tape, operand(b, 0, SHAPE(5, 3)), 1); }
+static wl_node reshape(tape_builder *b) {
+  return wl_op_reshape(b->tape, operand(b, 0, SHAPE(3, 7)), SHAPE(7, 3));
+}
+static wl_node column(tape_builder *b) {
+  return wl_op_column(b->tape, operand(b, 0, SHAPE(5, 3)), 1);
+}
 static wl_node sum(tape_builder *b) { return wl_op_sum(b->tape, operand(b, 0, SHAPE(3, 7))); }
 static wl_node mean(tape_builder *b) { return wl_op_mean(b->tape, operand(b, 0, SHAPE(3, 7))); }
 
@@ -68,27 +79,43 @@ static wl_node sigmoid_cross_entropy(tape_builder *b) {
 }
 
 static wl_node conv2d(tape_builder *b) {
-  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), operand(b, 1, SHAPE(4, 3, 3, 3)), 1, 1);
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), operand(b, 1, SHAPE(4, 3, 3, 3)),
+                      1, 1);
 }
 
 static wl_node conv2d_strided(tape_builder *b) { /* a rest at the edge, uneven filter */
-  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)), 3, 1);
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)),
+                      3, 1);
 }
 
 static wl_node conv2d_wide_pad(tape_builder *b) { /* windows that lie wholly in the padding */
-  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 1, 3, 2)), operand(b, 1, SHAPE(2, 1, 2, 3)), 2, 4);
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 1, 3, 2)), operand(b, 1, SHAPE(2, 1, 2, 3)),
+                      2, 4);
 }
 
 static wl_node conv2d_point(tape_builder *b) { /* 1 x 1: the image is the matrix */
-  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 3, 5)), operand(b, 1, SHAPE(4, 3, 1, 1)), 1, 0);
+  return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 3, 5)), operand(b, 1, SHAPE(4, 3, 1, 1)),
+                      1, 0);
 }
 
-static wl_node max_pool(tape_builder *b) { return wl_op_max_pool(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), 2, 2); }
-static wl_node max_pool_overlap(tape_builder *b) { return wl_op_max_pool(b->tape, operand(b, 0, SHAPE(1, 2, 7, 8)), 3, 2); }
-static wl_node avg_pool(tape_builder *b) { return wl_op_avg_pool(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), 2, 2); }
-static wl_node avg_pool_overlap(tape_builder *b) { return wl_op_avg_pool(b->tape, operand(b, 0, SHAPE(1, 2, 7, 8)), 3, 2); }
-static wl_node batch_norm(tape_builder *b) { return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(5, 3, 2, 3)), 1e-5); }
-static wl_node batch_norm_columns(tape_builder *b) { return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(7, 5)), 1e-5); }
+static wl_node max_pool(tape_builder *b) {
+  return wl_op_max_pool(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), 2, 2);
+}
+static wl_node max_pool_overlap(tape_builder *b) {
+  return wl_op_max_pool(b->tape, operand(b, 0, SHAPE(1, 2, 7, 8)), 3, 2);
+}
+static wl_node avg_pool(tape_builder *b) {
+  return wl_op_avg_pool(b->tape, operand(b, 0, SHAPE(2, 3, 5, 7)), 2, 2);
+}
+static wl_node avg_pool_overlap(tape_builder *b) {
+  return wl_op_avg_pool(b->tape, operand(b, 0, SHAPE(1, 2, 7, 8)), 3, 2);
+}
+static wl_node batch_norm(tape_builder *b) {
+  return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(5, 3, 2, 3)), 1e-5);
+}
+static wl_node batch_norm_columns(tape_builder *b) {
+  return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(7, 5)), 1e-5);
+}
 
 static wl_node add_channel(tape_builder *b) {
   return wl_op_add_channel(b->tape, operand(b, 0, SHAPE(2, 3, 5, 3)), operand(b, 1, SHAPE(3)));
@@ -111,7 +138,8 @@ static wl_node mul_self(tape_builder *b) {
 
 static wl_node sub_self(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
-  return wl_op_sub(b->tape, wl_op_mul(b->tape, wl_op_add(b->tape, a, a), a), wl_op_tanh(b->tape, a));
+  return wl_op_sub(b->tape, wl_op_mul(b->tape, wl_op_add(b->tape, a, a), a),
+                   wl_op_tanh(b->tape, a));
 }
 
 static wl_node matmul_self(tape_builder *b) {
@@ -191,14 +219,16 @@ static void test_complete(void **state) {
   (void)state;
   for (int i = 0; wl_tape_op_table[i]; i++) {
     int found = 0;
-    for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) found |= strcmp(cases[j].name, wl_tape_op_table[i]->name) == 0;
+    for (size_t j = 0; j < sizeof cases / sizeof *cases; j++)
+      found |= strcmp(cases[j].name, wl_tape_op_table[i]->name) == 0;
     if (!found) fail_msg("operator %s has no gradient test", wl_tape_op_table[i]->name);
   }
 }
 
 int main(void) {
   enum { CASES = sizeof cases / sizeof *cases };
-  struct CMUnitTest tests[CASES + 1] = {{"every operator has a case", test_complete, NULL, NULL, NULL}};
+  struct CMUnitTest tests[CASES + 1] = {
+      {"every operator has a case", test_complete, NULL, NULL, NULL}};
   for (int i = 0; i < CASES; i++)
     tests[i + 1] = (struct CMUnitTest){cases[i].name, test_case, NULL, NULL, (void *)&cases[i]};
   return _cmocka_run_group_tests("tape operators", tests, CASES + 1, NULL, NULL);

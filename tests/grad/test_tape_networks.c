@@ -3,7 +3,8 @@
 #include "grad/tape_fixture.h"
 #include "unit/cmocka_all.h"
 
-#define SHAPE(...) (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define SHAPE(...) \
+  (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 static wl_node dense(tape_builder *b, leaf_kind kind, wl_node x, int64_t in, int64_t out) {
   const wl_node product = wl_op_matmul(b->tape, x, leaf(b, kind, SHAPE(in, out)));
@@ -44,7 +45,8 @@ static wl_node conv_layer(tape_builder *b, wl_node x, int64_t in, int64_t out, a
   return pool(b->tape, act(b->tape, h), 2, 2);
 }
 
-static wl_node conv_net(tape_builder *b, activation act, wl_node (*pool)(wl_tape *, wl_node, int, int)) {
+static wl_node conv_net(tape_builder *b, activation act,
+                        wl_node (*pool)(wl_tape *, wl_node, int, int)) {
   wl_node h = conv_layer(b, leaf(b, LEAF_INPUT, SHAPE(5, 2, 7, 6)), 2, 3, act, pool);
   h = conv_layer(b, h, 3, 2, act, pool);
   h = dense(b, LEAF_THETA, wl_op_reshape(b->tape, h, SHAPE(5, 2)), 2, 3);

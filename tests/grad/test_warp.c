@@ -36,10 +36,12 @@ static problem open_variant(const char *task, const char *warp, const char *rest
 
 static void test_identity(void **state) {
   const identity_case *c = *state;
-  const char *rest = "rule: {name: sgd, rate: 0.1}\ninitialisation: {name: maml}\n"
-                     "window: {steps: 4, weights: sum, batch: fresh, order: second}\n";
+  const char *rest =
+      "rule: {name: sgd, rate: 0.1}\ninitialisation: {name: maml}\n"
+      "window: {steps: 4, weights: sum, batch: fresh, order: second}\n";
   problem plain = open_variant(c->task, "", rest), warped = open_variant(c->task, c->warp, rest);
-  outcome a = run_request(&plain, (request){.unit = 1}), b = run_request(&warped, (request){.unit = 1});
+  outcome a = run_request(&plain, (request){.unit = 1}),
+          b = run_request(&warped, (request){.unit = 1});
   assert_true(warped.of.model->warp_size > 0 && a.result.finite);
   assert_true(all_equal(a.losses, b.losses, a.steps + 1));
   for (int64_t i = 0; i < a.n; i++) assert_true(a.theta[i] == b.theta[i]);
@@ -57,15 +59,18 @@ enum { MOST = 512 };
 
 static void test_meta_sgd(void **state) {
   (void)state;
-  problem p = open_problem(SINUSOID "}\nrule: {name: sgd, rate: 1}\n"
-                           "precondition: {name: diagonal, initial_range: [-0.1, 0.2]}\n" LOOK_AHEAD);
+  problem p =
+      open_problem(SINUSOID
+                   "}\nrule: {name: sgd, rate: 1}\n"
+                   "precondition: {name: diagonal, initial_range: [-0.1, 0.2]}\n" LOOK_AHEAD);
   const wl_task *task = p.of.tasks[0];
   wl_real theta[MOST], support[MOST], query[MOST];
   wl_unroll_ws *ws = open_workspace(&p, true, 1);
   wl_unit *unit = start_unit(&p, ws, 0);
   memcpy(theta, unit->theta, (size_t)task->n * sizeof *theta);
   wl_task_ws *task_ws = wl_unroll_task_ws(ws);
-  const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0}, outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 1};
+  const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0},
+                 outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 1};
   wl_task_loss(task, task_ws, &inner, theta, NULL, support, NULL);
   outcome o = run_window(&p, ws, unit, 1, false);
   for (int64_t i = 0; i < task->n; i++) theta[i] += -((wl_real)p.phi[i] * support[i]);
@@ -84,7 +89,8 @@ static void test_meta_sgd(void **state) {
 static void test_scale_is_diagonal(void **state) {
   (void)state;
   enum { D = 6, B = 3 };
-  const char *task = "task: {family: quadratic, dimension: 6, batch: 3", *rule = "rule: {name: sgd, rate: 0.02}\n";
+  const char *task = "task: {family: quadratic, dimension: 6, batch: 3",
+             *rule = "rule: {name: sgd, rate: 0.02}\n";
   char yaml[512];
   snprintf(yaml, sizeof yaml, "%sprecondition: {name: diagonal}\nwindow: {steps: 5}\n", rule);
   problem diagonal = open_variant(task, "", yaml);
@@ -95,9 +101,11 @@ static void test_scale_is_diagonal(void **state) {
   wl_unroll_ws *ws[2] = {open_workspace(&diagonal, true, 1), open_workspace(&warped, true, 1)};
   wl_unit *unit[2] = {start_unit(&diagonal, ws[0], 0), start_unit(&warped, ws[1], 0)};
   for (int64_t i = 0; i < B * D; i++) unit[1]->theta[i] /= (wl_real)warped.phi[i % D];
-  outcome a = run_window(&diagonal, ws[0], unit[0], 5, false), b = run_window(&warped, ws[1], unit[1], 5, false);
+  outcome a = run_window(&diagonal, ws[0], unit[0], 5, false),
+          b = run_window(&warped, ws[1], unit[1], 5, false);
   assert_true(all_equal(a.losses, b.losses, 6));
-  for (int64_t i = 0; i < B * D; i++) assert_true(a.theta[i] == b.theta[i] * (wl_real)warped.phi[i % D]);
+  for (int64_t i = 0; i < B * D; i++)
+    assert_true(a.theta[i] == b.theta[i] * (wl_real)warped.phi[i % D]);
   free_outcome(&a);
   free_outcome(&b);
   for (int i = 0; i < 2; i++) {
@@ -146,7 +154,8 @@ static void mountain_gradient(const problem *p, const double x[2], double g[2]) 
 
 static void test_step_gap(void **state) {
   (void)state;
-  const char *task = "task: {family: mountain", *rest = "rule: {name: sgd, rate: 0.1, learn: [rate]}\nwindow: {steps: 1}\n";
+  const char *task = "task: {family: mountain",
+             *rest = "rule: {name: sgd, rate: 0.1, learn: [rate]}\nwindow: {steps: 1}\n";
   problem plain = open_variant(task, "", rest);
   problem warped = open_variant(task, ", warp: residual, warp_width: 30, warp_noise: 0.3", rest);
   const double *phi = warped.phi + warped.of.model->warp_at;
@@ -193,7 +202,8 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   memcpy(theta, unit->theta, (size_t)task->n * sizeof *theta);
   memset(gradient, 0, (size_t)m->phi.size * sizeof *gradient);
   for (int64_t t = 0; t < STEPS; t++) {
-    const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t}, outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, t + 1};
+    const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t},
+                   outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, t + 1};
     memcpy(before, theta, sizeof before);
     wl_task_loss(task, task_ws, &inner, theta, wl_unroll_warp(ws), g, NULL);
     for (int64_t i = 0; i < task->n; i++) theta[i] += -(wl_real)RATE * g[i];
@@ -224,11 +234,13 @@ static void look_ahead_by_windows(const problem *p, double *gradient) {
 
 static void test_online(void **state) {
   (void)state;
-  const char *task = SINUSOID ", warp: [linear, residual], warp_noise: 0.1", *rule = "rule: {name: sgd, rate: 0.0625}\n";
+  const char *task = SINUSOID ", warp: [linear, residual], warp_noise: 0.1",
+             *rule = "rule: {name: sgd, rate: 0.0625}\n";
   char yaml[512];
   double hand[MOST], windows[MOST];
   for (int second = 0; second < 2; second++) {
-    snprintf(yaml, sizeof yaml, "%swindow: {steps: 1, weights: last, batch: fresh, order: %s}\n", rule, second ? "second" : "first");
+    snprintf(yaml, sizeof yaml, "%swindow: {steps: 1, weights: last, batch: fresh, order: %s}\n",
+             rule, second ? "second" : "first");
     problem p = open_variant(task, "", yaml);
     assert_true(p.of.model->phi.size <= MOST);
     look_ahead_by_hand(&p, second, hand);
@@ -237,7 +249,8 @@ static void test_online(void **state) {
     close_problem(&p);
     if (second) continue;
     /* first order: one long window with a loss after each step has the same direct terms */
-    snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n", rule);
+    snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n",
+             rule);
     problem whole = open_variant(task, "", yaml);
     outcome o = run_request(&whole, (request){.unit = 0});
     assert_near(windows, o.gradient, o.n_phi, CLOSE, "truncated");
@@ -271,7 +284,8 @@ static double share_by_hand(const path *q, bool leap, int64_t step, int64_t i) {
 }
 
 /* The path of an episode, and what the windows of `cut` steps made of it; the first two tensors fresh. */
-static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q, double *gradient) {
+static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q,
+                        double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, gradient_ws, 1);
   wl_unit *unit = start_unit(p, ws, 0);
   const wl_task *task = p->of.tasks[0];
@@ -280,7 +294,8 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   memset(gradient, 0, (size_t)p->of.model->phi.size * sizeof *gradient);
   while (unit->t < STEPS) {
     const int64_t left = STEPS - unit->t;
-    assert_ok(wl_window_run(ws, unit, left < cut ? left : cut, gradient, NULL, keep_start, q, &result));
+    assert_ok(
+        wl_window_run(ws, unit, left < cut ? left : cut, gradient, NULL, keep_start, q, &result));
     assert_true(result.finite);
   }
   const wl_batch next = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, STEPS};
@@ -295,8 +310,12 @@ static void test_path(void **state) {
   double whole[MOST], gradient[MOST];
   for (int leap = 0; leap < 2; leap++) {
     char yaml[512];
-    snprintf(yaml, sizeof yaml, SINUSOID "}\nrule: {name: sgd, rate: 1.5}\n"
-             "initialisation: {name: %s, fresh: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n", leap ? "leap" : "reptile");
+    snprintf(
+        yaml, sizeof yaml,
+        SINUSOID
+        "}\nrule: {name: sgd, rate: 1.5}\n"
+        "initialisation: {name: %s, fresh: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n",
+        leap ? "leap" : "reptile");
     problem p = open_problem(yaml);
     follow_path(&p, STEPS, true, &q, whole);
     bool rises = false;
@@ -319,10 +338,12 @@ int main(void) {
   struct CMUnitTest tests[IDENTITY_CASES + 5];
   int n = 0;
   for (int i = 0; i < IDENTITY_CASES; i++)
-    tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp, .test_func = test_identity, .initial_state = &identity_cases[i]};
-  const struct CMUnitTest others[] = {cmocka_unit_test(test_meta_sgd), cmocka_unit_test(test_scale_is_diagonal),
-                                      cmocka_unit_test(test_step_gap), cmocka_unit_test(test_online),
-                                      cmocka_unit_test(test_path)};
+    tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp,
+                                     .test_func = test_identity,
+                                     .initial_state = &identity_cases[i]};
+  const struct CMUnitTest others[] = {
+      cmocka_unit_test(test_meta_sgd), cmocka_unit_test(test_scale_is_diagonal),
+      cmocka_unit_test(test_step_gap), cmocka_unit_test(test_online), cmocka_unit_test(test_path)};
   for (int i = 0; i < 5; i++) tests[n++] = others[i];
   return _cmocka_run_group_tests("warp", tests, (size_t)n, NULL, NULL);
 }

@@ -8,9 +8,11 @@
 
 #include <cmocka.h>
 
-wl_status fixture_config(const char *section, const wl_variant *variants, const char *text, wl_config **out) {
+wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
+                         wl_config **out) {
   static wl_section sections[2]; /* borrowed by the configuration */
-  sections[0] = (wl_section){.name = section, .doc = "under test", .selector = "name", .variants = variants};
+  sections[0] =
+      (wl_section){.name = section, .doc = "under test", .selector = "name", .variants = variants};
   char yaml[512];
   snprintf(yaml, sizeof yaml, "%s: {%s}\n", section, text);
   return wl_config_parse(yaml, "test.yaml", sections, NULL, 0, out);
@@ -27,7 +29,8 @@ void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t epi
   *f = (rule_fixture){.n = n, .blocks = wl_blocks(n)};
   assert_int_equal(fixture_theta(n, &f->theta), WL_OK);
   wl_config *config = NULL;
-  if (fixture_config("rule", wl_rule_variants(), text, &config) != WL_OK) fail_msg("%s", wl_last_error());
+  if (fixture_config("rule", wl_rule_variants(), text, &config) != WL_OK)
+    fail_msg("%s", wl_last_error());
   const wl_rule_setting setting = {.theta = &f->theta, .episode_steps = episode_steps};
   if (wl_rule_create(wl_config_map(config, "rule", 0), &setting, &f->rule) != WL_OK)
     fail_msg("%s", wl_last_error());
@@ -46,5 +49,6 @@ void rule_fixture_close(rule_fixture *f) {
 }
 
 void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out) {
-  wl_rng_normal((wl_stream){.seed = 7, .purpose = WL_FOR_PROBE, .index = stream}, 0, count, sd, out);
+  wl_rng_normal((wl_stream){.seed = 7, .purpose = WL_FOR_PROBE, .index = stream}, 0, count, sd,
+                out);
 }

@@ -6,7 +6,8 @@
 #include "rule/rule.h"
 
 /* Validated `<section>: {<text>}` against the rules or preconditioners. */
-wl_status fixture_config(const char *section, const wl_variant *variants, const char *text, wl_config **out);
+wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
+                         wl_config **out);
 
 /* Three tensors of 20, 6 and n - 26 coordinates: block 0 lies in one, block 1 in all three. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);

@@ -17,16 +17,17 @@
 #include "io/checkpoint.h"
 
 /* The call succeeds, or the test ends with its message. */
-#define assert_ok(call)                                             \
-  do {                                                              \
+#define assert_ok(call)                                              \
+  do {                                                               \
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 /* The call fails with this code and a message that contains `part`. */
-#define assert_fails(call, code, part)                                                                  \
-  do {                                                                                                  \
-    const wl_status got_ = (call);                                                                      \
-    if (got_ != (code)) fail_msg("%s: %d instead of %d: %s", #call, got_, (code), wl_last_error());      \
-    if (!strstr(wl_last_error(), (part))) fail_msg("no '%s' in: %s", (part), wl_last_error());           \
+#define assert_fails(call, code, part)                                                         \
+  do {                                                                                         \
+    const wl_status got_ = (call);                                                             \
+    if (got_ != (code))                                                                        \
+      fail_msg("%s: %d instead of %d: %s", #call, got_, (code), wl_last_error());              \
+    if (!strstr(wl_last_error(), (part))) fail_msg("no '%s' in: %s", (part), wl_last_error()); \
   } while (0)
 
 enum { SAMPLE_FIELDS = 6 };
@@ -53,11 +54,21 @@ static inline void sample_make(sample *s, int64_t seed) {
   *s = (sample){0};
   sample_fill(s, seed);
   const wl_field fields[SAMPLE_FIELDS] = {
-      {.name = "phi/matrix", .type = WL_FLOAT64, .ndim = 2, .shape = {3, 4}, .data = s->matrix, .units = "1",
-       .long_name = "a matrix", .dims = {"row", "column"}},
+      {.name = "phi/matrix",
+       .type = WL_FLOAT64,
+       .ndim = 2,
+       .shape = {3, 4},
+       .data = s->matrix,
+       .units = "1",
+       .long_name = "a matrix",
+       .dims = {"row", "column"}},
       {.name = "phi/square", .type = WL_FLOAT64, .ndim = 2, .shape = {2, 2}, .data = s->square},
       {.name = "scalar", .type = WL_FLOAT64, .ndim = 0, .data = &s->scalar, .units = "s"},
-      {.name = "units/deep/cube", .type = WL_FLOAT32, .ndim = 3, .shape = {2, 3, 5}, .data = s->cube},
+      {.name = "units/deep/cube",
+       .type = WL_FLOAT32,
+       .ndim = 3,
+       .shape = {2, 3, 5},
+       .data = s->cube},
       {.name = "progress/meta_step", .type = WL_INT64, .ndim = 1, .shape = {1}, .data = s->step},
       {.name = "bytes", .type = WL_UINT8, .ndim = 1, .shape = {7}, .data = s->bytes}};
   memcpy(s->fields, fields, sizeof fields);
@@ -72,7 +83,8 @@ static inline wl_status sample_compare(const wl_file *file, int64_t seed, int *d
   for (int i = 0; i < SAMPLE_FIELDS; i++) {
     const wl_status status = wl_file_read(file, &have.fields[i]);
     if (status != WL_OK) return status;
-    const size_t bytes = (size_t)wl_field_count(&want.fields[i]) * wl_type_size(want.fields[i].type);
+    const size_t bytes =
+        (size_t)wl_field_count(&want.fields[i]) * wl_type_size(want.fields[i].type);
     *different += memcmp(want.fields[i].data, have.fields[i].data, bytes) != 0;
   }
   return WL_OK;

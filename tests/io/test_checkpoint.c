@@ -36,7 +36,8 @@ static void none_at_all(void **state) {
   wl_file *file = NULL;
   int64_t step = 7;
   char path[64];
-  assert_fails(wl_checkpoint_open_newest("nowhere", &file, &step, path, sizeof path), WL_ERR_NO_INPUT, "no checkpoint");
+  assert_fails(wl_checkpoint_open_newest("nowhere", &file, &step, path, sizeof path),
+               WL_ERR_NO_INPUT, "no checkpoint");
   assert_null(file);
 }
 
@@ -71,7 +72,8 @@ static void damaged_newest_is_passed_over(void **state) {
   wl_file *file = NULL;
   int64_t step = 0;
   char path[64];
-  assert_fails(wl_checkpoint_open_newest("fallback", &file, &step, path, sizeof path), WL_ERR_DATA, "all 3 checkpoints");
+  assert_fails(wl_checkpoint_open_newest("fallback", &file, &step, path, sizeof path), WL_ERR_DATA,
+               "all 3 checkpoints");
   assert_null(file);
 }
 
@@ -110,8 +112,8 @@ static void same_step_again(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(none_at_all), cmocka_unit_test(newest_is_kept_and_pointed_to),
-      cmocka_unit_test(order_is_by_number), cmocka_unit_test(damaged_newest_is_passed_over),
+      cmocka_unit_test(none_at_all),         cmocka_unit_test(newest_is_kept_and_pointed_to),
+      cmocka_unit_test(order_is_by_number),  cmocka_unit_test(damaged_newest_is_passed_over),
       cmocka_unit_test(two_whole_ones_stay), cmocka_unit_test(strangers_and_temporaries),
       cmocka_unit_test(same_step_again)};
   return cmocka_run_group_tests(tests, NULL, NULL);

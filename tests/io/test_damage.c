@@ -8,7 +8,10 @@ static size_t image_bytes;
 enum { SEED = 9, MOST = 64 };
 
 /* Stretches of the datasets, as the seal lists them. */
-typedef struct stretch { size_t offset, bytes; char name[128]; } stretch;
+typedef struct stretch {
+  size_t offset, bytes;
+  char name[128];
+} stretch;
 static stretch stretches[MOST];
 static int n_stretches;
 
@@ -73,12 +76,15 @@ static void assert_truncation_noticed(size_t length) {
 static void truncations(void **state) {
   (void)state;
   for (int i = 0; i < n_stretches; i++) {
-    const size_t edges[] = {stretches[i].offset, stretches[i].offset + 1, stretches[i].offset + stretches[i].bytes - 1,
+    const size_t edges[] = {stretches[i].offset, stretches[i].offset + 1,
+                            stretches[i].offset + stretches[i].bytes - 1,
                             stretches[i].offset + stretches[i].bytes};
     for (int k = 0; k < 4; k++) assert_truncation_noticed(edges[k]);
   }
-  for (size_t length = 0; length < image_bytes; length += length / 16 + 1) assert_truncation_noticed(length);
-  for (size_t cut = 1; cut < 300; cut++) assert_truncation_noticed(image_bytes - cut); /* through the seal */
+  for (size_t length = 0; length < image_bytes; length += length / 16 + 1)
+    assert_truncation_noticed(length);
+  for (size_t cut = 1; cut < 300; cut++)
+    assert_truncation_noticed(image_bytes - cut); /* through the seal */
 }
 
 static void longer_files(void **state) {
@@ -127,8 +133,9 @@ static void flips_anywhere(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_datasets_are_sealed), cmocka_unit_test(truncations),
-                                     cmocka_unit_test(longer_files), cmocka_unit_test(flips_in_datasets_are_named),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(all_datasets_are_sealed),
+                                     cmocka_unit_test(truncations), cmocka_unit_test(longer_files),
+                                     cmocka_unit_test(flips_in_datasets_are_named),
                                      cmocka_unit_test(flips_anywhere)};
   return cmocka_run_group_tests(tests, make_image, free_image);
 }

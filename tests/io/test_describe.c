@@ -7,7 +7,8 @@
 static void make_run(void) {
   sample s;
   wl_trajectory *t = NULL;
-  const wl_attribute attributes[] = {{"configuration", "seed: 1\n"}, {"digest", "0123456789abcdef"}, {"meta_steps", "20"}};
+  const wl_attribute attributes[] = {
+      {"configuration", "seed: 1\n"}, {"digest", "0123456789abcdef"}, {"meta_steps", "20"}};
   mkdir("run", 0777);
   sample_make(&s, 1);
   assert_ok(wl_checkpoint_save("run", 10, 2, s.fields, SAMPLE_FIELDS, attributes, 3));
@@ -43,7 +44,8 @@ static void a_file(void **state) {
   const json_t *const matrix = json_array_get(json_object_get(d, "datasets"), 1);
   assert_string_equal(text_at(matrix, "name"), "phi/matrix");
   assert_string_equal(text_at(matrix, "type"), "float64");
-  assert_string_equal(json_string_value(json_array_get(json_object_get(matrix, "dimensions"), 1)), "column");
+  assert_string_equal(json_string_value(json_array_get(json_object_get(matrix, "dimensions"), 1)),
+                      "column");
   assert_int_equal(json_integer_value(json_array_get(json_object_get(matrix, "shape"), 1)), 4);
   char *const text = printed(d);
   assert_non_null(strstr(text, "(row 3, column 4)"));
@@ -59,7 +61,8 @@ static void a_run(void **state) {
   assert_string_equal(text_at(d, "kind"), "run");
   assert_string_equal(text_at(d, "newest"), "step-00000020.h5");
   assert_int_equal(json_array_size(json_object_get(d, "checkpoints")), 2);
-  assert_int_equal(json_integer_value(json_object_get(json_object_get(d, "trajectory"), "records")), 4 * T_UNITS);
+  assert_int_equal(json_integer_value(json_object_get(json_object_get(d, "trajectory"), "records")),
+                   4 * T_UNITS);
   char *const text = printed(d);
   assert_non_null(strstr(text, "<- resume"));
   assert_non_null(strstr(text, "8 records, 4 metrics lines, 2 segments"));
@@ -126,7 +129,8 @@ static void nothing_there(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_file), cmocka_unit_test(a_run), cmocka_unit_test(damage_is_found),
-                                     cmocka_unit_test(damaged_checkpoint_is_shown), cmocka_unit_test(nothing_there)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_file), cmocka_unit_test(a_run), cmocka_unit_test(damage_is_found),
+      cmocka_unit_test(damaged_checkpoint_is_shown), cmocka_unit_test(nothing_there)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

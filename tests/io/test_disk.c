@@ -111,8 +111,8 @@ static void no_folder(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_failing), cmocka_unit_test(file_size_limit),
-                                     cmocka_unit_test(full_disk), cmocka_unit_test(no_permission),
-                                     cmocka_unit_test(no_folder)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_failing),
+                                     cmocka_unit_test(file_size_limit), cmocka_unit_test(full_disk),
+                                     cmocka_unit_test(no_permission), cmocka_unit_test(no_folder)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* test_files.c - what is written is what is read; wrong requests are told. */
 #include "io_test.h"
 
-static const wl_attribute attributes[] = {{"configuration", "seed: 1\noutput: \"\xc3\xa4\"\n"}, {"empty", ""}};
+static const wl_attribute attributes[] = {{"configuration", "seed: 1\noutput: \"\xc3\xa4\"\n"},
+                                          {"empty", ""}};
 
 static void write_sample(const char *path, int64_t seed) {
   sample s;
@@ -26,7 +27,8 @@ static void round_trip(void **state) {
 
 static void attributes_come_back(void **state) {
   (void)state;
-  static const char *const always[] = {"creator", "version", "revision", "compiler", "hdf5_version", "date"};
+  static const char *const always[] = {"creator",  "version",      "revision",
+                                       "compiler", "hdf5_version", "date"};
   wl_file *file = NULL;
   char *text = NULL;
   write_sample("attributes.h5", 1);
@@ -39,7 +41,8 @@ static void attributes_come_back(void **state) {
   for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
     assert_ok(wl_file_attribute(file, always[i], &text));
     assert_true(strlen(text) > 0);
-    if (strcmp(always[i], "date") == 0) assert_true(strlen(text) == 25 && text[10] == 'T' && text[22] == ':');
+    if (strcmp(always[i], "date") == 0)
+      assert_true(strlen(text) == 25 && text[10] == 'T' && text[22] == ':');
     free(text);
   }
   assert_fails(wl_file_attribute(file, "nothing", &text), WL_ERR_DATA, "no attribute 'nothing'");
@@ -89,7 +92,8 @@ static void other_shapes_are_refused(void **state) {
   sample_make(&s, 1);
   assert_ok(wl_file_open("shape.h5", NULL, &file));
   s.fields[0].shape[1] = 3;
-  assert_fails(wl_file_read(file, &s.fields[0]), WL_ERR_DATA, "is float64(3, 4), expected float64(3, 3)");
+  assert_fails(wl_file_read(file, &s.fields[0]), WL_ERR_DATA,
+               "is float64(3, 4), expected float64(3, 3)");
   s.fields[3].type = WL_FLOAT64;
   assert_fails(wl_file_read(file, &s.fields[3]), WL_ERR_DATA, "expected float64(2, 3, 5)");
   wl_file_close(&file);
@@ -104,9 +108,12 @@ static void ranges(void **state) {
   assert_ok(wl_file_read_range(file, "bytes", WL_UINT8, 2, 3, part));
   assert_true(part[0] == 12 && part[2] == 14 && part[3] == 0);
   assert_ok(wl_file_read_range(file, "bytes", WL_UINT8, 7, 0, part));
-  assert_fails(wl_file_read_range(file, "bytes", WL_UINT8, 5, 3, part), WL_ERR_DATA, "no elements [5, 8)");
-  assert_fails(wl_file_read_range(file, "bytes", WL_INT64, 0, 1, part), WL_ERR_DATA, "expected type");
-  assert_fails(wl_file_read_range(file, "phi/matrix", WL_FLOAT64, 0, 1, part), WL_ERR_DATA, "no elements");
+  assert_fails(wl_file_read_range(file, "bytes", WL_UINT8, 5, 3, part), WL_ERR_DATA,
+               "no elements [5, 8)");
+  assert_fails(wl_file_read_range(file, "bytes", WL_INT64, 0, 1, part), WL_ERR_DATA,
+               "expected type");
+  assert_fails(wl_file_read_range(file, "phi/matrix", WL_FLOAT64, 0, 1, part), WL_ERR_DATA,
+               "no elements");
   wl_file_close(&file);
 }
 
@@ -121,7 +128,8 @@ static void empty_and_many(void **state) {
     fields[i] = (wl_field){.type = WL_FLOAT64, .ndim = 1, .shape = {1}, .data = &value[i]};
     snprintf(fields[i].name, sizeof fields[i].name, "many/%d", i);
   }
-  fields[MANY] = (wl_field){.name = "nothing", .type = WL_INT64, .ndim = 2, .shape = {0, 3}, .data = value};
+  fields[MANY] =
+      (wl_field){.name = "nothing", .type = WL_INT64, .ndim = 2, .shape = {0, 3}, .data = value};
   assert_ok(wl_file_write("many.h5", "dump", fields, MANY + 1, NULL, 0));
   assert_ok(wl_file_open("many.h5", NULL, &file));
   double got = -1;
@@ -141,10 +149,12 @@ static void wrong_files(void **state) {
   (void)state;
   wl_file *file = NULL;
   write_sample("kind.h5", 1);
-  assert_fails(wl_file_open("kind.h5", "checkpoint", &file), WL_ERR_DATA, "kind 'dump', not 'checkpoint'");
+  assert_fails(wl_file_open("kind.h5", "checkpoint", &file), WL_ERR_DATA,
+               "kind 'dump', not 'checkpoint'");
   assert_null(file);
   assert_fails(wl_file_open("missing.h5", NULL, &file), WL_ERR_NO_INPUT, "missing.h5");
-  const char text[] = "hello, this is no HDF5 file at all, but it is long enough to hold a seal, is it not? Yes, it is.";
+  const char text[] =
+      "hello, this is no HDF5 file at all, but it is long enough to hold a seal, is it not? Yes, it is.";
   spill("text.h5", text, sizeof text - 1);
   assert_fails(wl_file_open("text.h5", NULL, &file), WL_ERR_DATA, "no Warploom file");
   spill("empty.h5", "", 0);
@@ -167,11 +177,14 @@ static void files_repeat(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(round_trip),     cmocka_unit_test(attributes_come_back),
-      cmocka_unit_test(large_attribute), cmocka_unit_test(query),
-      cmocka_unit_test(other_shapes_are_refused), cmocka_unit_test(ranges),
-      cmocka_unit_test(empty_and_many), cmocka_unit_test(wrong_files),
-      cmocka_unit_test(files_repeat)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip),
+                                     cmocka_unit_test(attributes_come_back),
+                                     cmocka_unit_test(large_attribute),
+                                     cmocka_unit_test(query),
+                                     cmocka_unit_test(other_shapes_are_refused),
+                                     cmocka_unit_test(ranges),
+                                     cmocka_unit_test(empty_and_many),
+                                     cmocka_unit_test(wrong_files),
+                                     cmocka_unit_test(files_repeat)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

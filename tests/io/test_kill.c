@@ -15,7 +15,8 @@ static double ballast[BALLAST];
 static void write_forever(int64_t first, int report) {
   for (int64_t step = first;; step++) {
     sample s;
-    wl_field fields[SAMPLE_FIELDS + 1] = {{.name = "ballast", .type = WL_FLOAT64, .ndim = 1, .shape = {BALLAST}, .data = ballast}};
+    wl_field fields[SAMPLE_FIELDS + 1] = {
+        {.name = "ballast", .type = WL_FLOAT64, .ndim = 1, .shape = {BALLAST}, .data = ballast}};
     sample_make(&s, step);
     memcpy(fields + 1, s.fields, sizeof s.fields);
     if (wl_checkpoint_save("run", step, 2, fields, SAMPLE_FIELDS + 1, NULL, 0) != WL_OK) _exit(1);
@@ -85,7 +86,8 @@ static void newest_survives(void **state) {
     assert_true(newest == last || newest == last + 1); /* killed between rename and report */
     first = newest + 1;
   }
-  print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale, (int)first - 1);
+  print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale,
+                (int)first - 1);
 }
 
 int main(void) {

@@ -30,7 +30,8 @@ static void impossible_folders(void **state) {
   (void)state;
   wl_run_directory *d = NULL;
   spill("file", "x", 1);
-  assert_fails(wl_run_directory_open("file", false, &d), WL_ERR_CANNOT_CREATE, "a file has that name");
+  assert_fails(wl_run_directory_open("file", false, &d), WL_ERR_CANNOT_CREATE,
+               "a file has that name");
   assert_fails(wl_run_directory_open("file/run", false, &d), WL_ERR_CANNOT_CREATE, "file");
   assert_fails(wl_run_directory_open("", false, &d), WL_ERR_CONFIG, "empty");
   mkdir("closed", 0500);
@@ -45,7 +46,8 @@ static void one_training_at_a_time(void **state) {
   (void)state;
   wl_run_directory *first = NULL, *second = NULL;
   assert_ok(wl_run_directory_open("locked", false, &first));
-  assert_fails(wl_run_directory_open("locked", true, &second), WL_ERR_CANNOT_CREATE, "in use by another training (process ");
+  assert_fails(wl_run_directory_open("locked", true, &second), WL_ERR_CANNOT_CREATE,
+               "in use by another training (process ");
   assert_null(second);
   wl_run_directory_close(&first);
   assert_ok(wl_run_directory_open("locked", true, &second));
@@ -62,7 +64,8 @@ static void lock_of_a_killed_process_is_free(void **state) {
   fflush(NULL);
   const pid_t child = fork();
   if (child == 0) {
-    if (wl_run_directory_open("killed", false, &d) != WL_OK || write(ends[1], "x", 1) != 1) _exit(1);
+    if (wl_run_directory_open("killed", false, &d) != WL_OK || write(ends[1], "x", 1) != 1)
+      _exit(1);
     for (;;) pause();
   }
   assert_int_equal(read(ends[0], &byte, 1), 1);
@@ -111,8 +114,9 @@ static void metrics_are_trimmed(void **state) {
   fputs("{\"meta_step\":2,\"lo", file); /* torn by a kill */
   fclose(file);
   assert_ok(wl_run_directory_trim_metrics(d, 3));
-  assert_text("metrics/metrics.jsonl",
-              "{\"meta_step\":1,\"loss\":0.5}\n{\"meta_step\":2,\"loss\":0.5}\n{\"meta_step\":3,\"loss\":0.5}\n");
+  assert_text(
+      "metrics/metrics.jsonl",
+      "{\"meta_step\":1,\"loss\":0.5}\n{\"meta_step\":2,\"loss\":0.5}\n{\"meta_step\":3,\"loss\":0.5}\n");
   assert_ok(wl_run_directory_append_metrics(d, "{\"meta_step\":4}"));
   assert_ok(wl_run_directory_trim_metrics(d, 0));
   assert_text("metrics/metrics.jsonl", "");
@@ -139,10 +143,12 @@ static void metrics_on_a_full_disk(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(parents_are_made), cmocka_unit_test(impossible_folders),
-      cmocka_unit_test(one_training_at_a_time), cmocka_unit_test(lock_of_a_killed_process_is_free),
-      cmocka_unit_test(earlier_run_is_moved_aside), cmocka_unit_test(metrics_are_trimmed),
-      cmocka_unit_test(metrics_on_a_full_disk)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(parents_are_made),
+                                     cmocka_unit_test(impossible_folders),
+                                     cmocka_unit_test(one_training_at_a_time),
+                                     cmocka_unit_test(lock_of_a_killed_process_is_free),
+                                     cmocka_unit_test(earlier_run_is_moved_aside),
+                                     cmocka_unit_test(metrics_are_trimmed),
+                                     cmocka_unit_test(metrics_on_a_full_disk)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,8 @@ static void records_come_back(void **state) {
   wl_real *const hidden = column(MASTER("back"), "hidden", &f);
   assert_int_equal(f.ndim, 4);
   assert_true(f.type == WL_REAL_TYPE && f.shape[3] == T_HIDDEN);
-  assert_true(hidden[29] != hidden[29] && hidden[3] == (wl_real)0.75); /* record 0 has 3 of 5 steps */
+  assert_true(hidden[29] != hidden[29] &&
+              hidden[3] == (wl_real)0.75); /* record 0 has 3 of 5 steps */
   free(hidden);
   wl_real *const theta = column(MASTER("back"), "theta", &f);
   assert_true(theta[(2 * T_SNAPSHOTS + 1) * T_N + 6] == (wl_real)(1 + 13));
@@ -153,7 +154,8 @@ static void other_settings_after_a_resume(void **state) {
   wl_real *const hidden = column(MASTER("other"), "hidden", &f);
   assert_int_equal(f.shape[0], 6 * T_UNITS);
   const int64_t row = T_STEPS * T_COORDINATES * T_HIDDEN;
-  assert_true(hidden[1] == (wl_real)0.25 && hidden[8 * row + 1] != hidden[8 * row + 1]); /* NaN: not recorded */
+  assert_true(hidden[1] == (wl_real)0.25 &&
+              hidden[8 * row + 1] != hidden[8 * row + 1]); /* NaN: not recorded */
   free(hidden);
 }
 
@@ -201,11 +203,14 @@ static void failing_flush_loses_nothing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(records_come_back), cmocka_unit_test(before_the_first_flush),
-      cmocka_unit_test(resume_drops_what_lies_beyond), cmocka_unit_test(segments_are_merged),
-      cmocka_unit_test(leftovers_of_a_merge), cmocka_unit_test(other_settings_after_a_resume),
-      cmocka_unit_test(missing_segment_is_nan), cmocka_unit_test(damaged_segment_is_left_out),
-      cmocka_unit_test(failing_flush_loses_nothing)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(records_come_back),
+                                     cmocka_unit_test(before_the_first_flush),
+                                     cmocka_unit_test(resume_drops_what_lies_beyond),
+                                     cmocka_unit_test(segments_are_merged),
+                                     cmocka_unit_test(leftovers_of_a_merge),
+                                     cmocka_unit_test(other_settings_after_a_resume),
+                                     cmocka_unit_test(missing_segment_is_nan),
+                                     cmocka_unit_test(damaged_segment_is_left_out),
+                                     cmocka_unit_test(failing_flush_loses_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,12 @@
 
 enum { T_STEPS = 5, T_COORDINATES = 3, T_HIDDEN = 2, T_N = 7, T_SNAPSHOTS = 2, T_UNITS = 2 };
 
-static const wl_trajectory_setting t_setting = {.steps = T_STEPS, .coordinates = T_COORDINATES, .hidden = T_HIDDEN,
-                                                .n = T_N, .snapshots = T_SNAPSHOTS, .compression = 4};
+static const wl_trajectory_setting t_setting = {.steps = T_STEPS,
+                                                .coordinates = T_COORDINATES,
+                                                .hidden = T_HIDDEN,
+                                                .n = T_N,
+                                                .snapshots = T_SNAPSHOTS,
+                                                .compression = 4};
 static const int64_t t_index[T_COORDINATES] = {0, 2, 4};
 static const char *const t_metrics[] = {"meta_loss", "io_seconds"};
 
@@ -16,7 +20,8 @@ static inline int64_t t_length(int64_t meta_step) { return meta_step % 2 ? T_STE
 
 static inline wl_status t_append(wl_trajectory *t, int64_t meta_step, int64_t unit) {
   double loss[T_STEPS], norm[T_STEPS];
-  wl_real sampled[T_STEPS * T_COORDINATES], hidden[T_STEPS * T_COORDINATES * T_HIDDEN], theta[T_SNAPSHOTS * T_N];
+  wl_real sampled[T_STEPS * T_COORDINATES], hidden[T_STEPS * T_COORDINATES * T_HIDDEN],
+      theta[T_SNAPSHOTS * T_N];
   const int64_t at[T_SNAPSHOTS] = {1, 3};
   for (int i = 0; i < T_STEPS; i++) {
     loss[i] = (double)meta_step + 0.125 * i;
@@ -25,8 +30,23 @@ static inline wl_status t_append(wl_trajectory *t, int64_t meta_step, int64_t un
   for (int i = 0; i < T_STEPS * T_COORDINATES; i++) sampled[i] = (wl_real)(meta_step % 16 * 16 + i);
   for (int i = 0; i < T_STEPS * T_COORDINATES * T_HIDDEN; i++) hidden[i] = (wl_real)i / 4;
   for (int i = 0; i < T_SNAPSHOTS * T_N; i++) theta[i] = (wl_real)(meta_step + i);
-  const wl_record record = {meta_step, unit, meta_step / 4, meta_step % 4 * T_STEPS, t_length(meta_step), 0,
-                            loss, loss, norm, norm, sampled, sampled, hidden, theta, at, T_SNAPSHOTS, T_N};
+  const wl_record record = {meta_step,
+                            unit,
+                            meta_step / 4,
+                            meta_step % 4 * T_STEPS,
+                            t_length(meta_step),
+                            0,
+                            loss,
+                            loss,
+                            norm,
+                            norm,
+                            sampled,
+                            sampled,
+                            hidden,
+                            theta,
+                            at,
+                            T_SNAPSHOTS,
+                            T_N};
   return wl_trajectory_append(t, &record);
 }
 

@@ -16,18 +16,17 @@
 #include "comm/comm.h"
 
 /* Runs `tests` with the communicator as their state; the value of main. */
-#define WL_MPI_TEST_MAIN(tests)                                                        \
-  int main(int argc, char **argv) {                                                    \
-    wl_comm *comm = NULL;                                                              \
-    if (wl_comm_start(&argc, &argv, &comm) != WL_OK) {                                 \
-      fprintf(stderr, "%s\n", wl_last_error());                                        \
-      return 1;                                                                        \
-    }                                                                                  \
-    for (size_t i = 0; i < sizeof(tests) / sizeof *(tests); i++)                       \
-      (tests)[i].initial_state = comm;                                                 \
-    const int failures = cmocka_run_group_tests((tests), NULL, NULL);                  \
-    wl_comm_finish(&comm);                                                             \
-    return failures != 0;                                                              \
+#define WL_MPI_TEST_MAIN(tests)                                                                   \
+  int main(int argc, char **argv) {                                                               \
+    wl_comm *comm = NULL;                                                                         \
+    if (wl_comm_start(&argc, &argv, &comm) != WL_OK) {                                            \
+      fprintf(stderr, "%s\n", wl_last_error());                                                   \
+      return 1;                                                                                   \
+    }                                                                                             \
+    for (size_t i = 0; i < sizeof(tests) / sizeof *(tests); i++) (tests)[i].initial_state = comm; \
+    const int failures = cmocka_run_group_tests((tests), NULL, NULL);                             \
+    wl_comm_finish(&comm);                                                                        \
+    return failures != 0;                                                                         \
   }
 
 #endif

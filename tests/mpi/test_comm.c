@@ -24,10 +24,13 @@ static void agree_on_lowest(void **state) {
   wl_comm *comm = *state;
   const int rank = wl_comm_rank(comm), size = wl_comm_size(comm), first = size / 2;
   wl_status mine = WL_OK;
-  if (rank >= first) mine = wl_status_fail(rank == first ? WL_ERR_DATA : WL_ERR_IO, "", 0, "file %d is damaged", rank);
+  if (rank >= first)
+    mine =
+        wl_status_fail(rank == first ? WL_ERR_DATA : WL_ERR_IO, "", 0, "file %d is damaged", rank);
   const wl_status agreed = wl_comm_agree(comm, mine);
   char expected[64];
-  snprintf(expected, sizeof expected, size == 1 ? "file %d is damaged" : "rank %d: file %d is damaged", first, first);
+  snprintf(expected, sizeof expected,
+           size == 1 ? "file %d is damaged" : "rank %d: file %d is damaged", first, first);
   assert_int_equal(agreed, WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 
@@ -39,16 +42,19 @@ static void agree_on_lowest(void **state) {
 /* A defect's message ends in the source line where it arose, and in no other. */
 static void defect_keeps_its_place(void **state) {
   wl_comm *comm = *state;
-  const wl_status mine = wl_comm_rank(comm) == 0 ? wl_status_fail(WL_ERR_SOFTWARE, "here.c", 7, "broken") : WL_OK;
+  const wl_status mine =
+      wl_comm_rank(comm) == 0 ? wl_status_fail(WL_ERR_SOFTWARE, "here.c", 7, "broken") : WL_OK;
   assert_int_equal(wl_comm_agree(comm, mine), WL_ERR_SOFTWARE);
-  assert_string_equal(wl_last_error(), wl_comm_size(comm) == 1 ? "broken (here.c:7)" : "rank 0: broken (here.c:7)");
+  assert_string_equal(wl_last_error(),
+                      wl_comm_size(comm) == 1 ? "broken (here.c:7)" : "rank 0: broken (here.c:7)");
 }
 
 static void same_or_protocol(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);
   assert_int_equal(wl_comm_same(comm, "configuration", 0xfedcba9876543210u), WL_OK);
-  const wl_status status = wl_comm_same(comm, "configuration", wl_comm_rank(comm) == size - 1 ? 5 : 6);
+  const wl_status status =
+      wl_comm_same(comm, "configuration", wl_comm_rank(comm) == size - 1 ? 5 : 6);
   assert_int_equal(status, size == 1 ? WL_OK : WL_ERR_PROTOCOL);
   if (size > 1) assert_non_null(strstr(wl_last_error(), "configuration differs"));
 }
@@ -57,7 +63,8 @@ static void broadcast_from_any(void **state) {
   wl_comm *comm = *state;
   for (int root = 0; root < wl_comm_size(comm); root++) {
     unsigned char data[1001];
-    for (int i = 0; i < 1001; i++) data[i] = (unsigned char)(wl_comm_rank(comm) == root ? i * 7 + root : 0);
+    for (int i = 0; i < 1001; i++)
+      data[i] = (unsigned char)(wl_comm_rank(comm) == root ? i * 7 + root : 0);
     assert_int_equal(wl_comm_bcast(comm, data, sizeof data, root), WL_OK);
     for (int i = 0; i < 1001; i++) assert_int_equal(data[i], (unsigned char)(i * 7 + root));
   }
@@ -138,12 +145,16 @@ static void large_counts_are_split(void **state) {
   comm->chunk = chunk;
 }
 
-static struct CMUnitTest tests[] = {
-    cmocka_unit_test(ranks_are_numbered), cmocka_unit_test(agree_on_success),
-    cmocka_unit_test(agree_on_lowest),    cmocka_unit_test(defect_keeps_its_place),
-    cmocka_unit_test(same_or_protocol),
-    cmocka_unit_test(broadcast_from_any), cmocka_unit_test(maximum),
-    cmocka_unit_test(sums_block_and_not), cmocka_unit_test(send_and_receive),
-    cmocka_unit_test(wrong_length_is_told), cmocka_unit_test(large_counts_are_split)};
+static struct CMUnitTest tests[] = {cmocka_unit_test(ranks_are_numbered),
+                                    cmocka_unit_test(agree_on_success),
+                                    cmocka_unit_test(agree_on_lowest),
+                                    cmocka_unit_test(defect_keeps_its_place),
+                                    cmocka_unit_test(same_or_protocol),
+                                    cmocka_unit_test(broadcast_from_any),
+                                    cmocka_unit_test(maximum),
+                                    cmocka_unit_test(sums_block_and_not),
+                                    cmocka_unit_test(send_and_receive),
+                                    cmocka_unit_test(wrong_length_is_told),
+                                    cmocka_unit_test(large_counts_are_split)};
 
 WL_MPI_TEST_MAIN(tests)

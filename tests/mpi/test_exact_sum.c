@@ -58,7 +58,9 @@ typedef struct dealt {
 } dealt;
 
 /* Unit number `position` of deal `way`, and the rank that gets it. */
-static int64_t unit_at(int position, int way) { return (position * (int64_t)(2 * way + 1) + way) % UNITS; }
+static int64_t unit_at(int position, int way) {
+  return (position * (int64_t)(2 * way + 1) + way) % UNITS;
+}
 static int owner_of(int position, int way, int size) {
   return way == 3 ? size - 1 : (int)(mix((uint64_t)(position + 100 * way)) % (uint64_t)size);
 }
@@ -73,11 +75,21 @@ static void deal(const wl_comm *comm, int way, dealt *d) {
   }
 }
 
-static wl_status sum_dealt(wl_comm *comm, const dealt *d, int64_t total, double *sum, int64_t *n, double *flags) {
+static wl_status sum_dealt(wl_comm *comm, const dealt *d, int64_t total, double *sum, int64_t *n,
+                           double *flags) {
   int64_t tallies[2] = {1, wl_comm_rank(comm)};
   const int64_t size = wl_comm_size(comm);
-  wl_exact_sum s = {.vectors = &d->vectors[0][0], .units = d->units, .counted = d->counted, .count = COUNT, .blocks = bounds,
-                    .n_blocks = BLOCKS, .total = total, .flags = flags, .n_flags = 2, .tallies = tallies, .n_tallies = 2,
+  wl_exact_sum s = {.vectors = &d->vectors[0][0],
+                    .units = d->units,
+                    .counted = d->counted,
+                    .count = COUNT,
+                    .blocks = bounds,
+                    .n_blocks = BLOCKS,
+                    .total = total,
+                    .flags = flags,
+                    .n_flags = 2,
+                    .tallies = tallies,
+                    .n_tallies = 2,
                     .sum = sum};
   const wl_status status = wl_comm_exact_sum(comm, &s);
   *n = s.n_counted;
@@ -98,7 +110,8 @@ static void any_deal_gives_the_same_bits(void **state) {
     assert_true(flags[0] == wl_comm_size(comm) - 1 && flags[1] == 0.0);
     for (int64_t i = 0; i < COUNT; i++) {
       const double want = expected(i);
-      if (memcmp(&sum[i], &want, sizeof want) != 0) fail_msg("deal %d, element %d: %a instead of %a", way, (int)i, sum[i], want);
+      if (memcmp(&sum[i], &want, sizeof want) != 0)
+        fail_msg("deal %d, element %d: %a instead of %a", way, (int)i, sum[i], want);
     }
   }
 }
@@ -153,8 +166,14 @@ static void edge_of_the_range(void **state) {
   const double vector[2] = {DBL_MAX, -4.9406564584124654e-324};
   const bool counted[1] = {true};
   double sum[2];
-  wl_exact_sum s = {.vectors = vector, .units = 1, .counted = counted, .count = 2, .blocks = one_block, .n_blocks = 1,
-                    .total = size, .sum = sum};
+  wl_exact_sum s = {.vectors = vector,
+                    .units = 1,
+                    .counted = counted,
+                    .count = 2,
+                    .blocks = one_block,
+                    .n_blocks = 1,
+                    .total = size,
+                    .sum = sum};
   assert_int_equal(wl_comm_exact_sum(comm, &s), WL_OK);
   assert_int_equal(s.n_counted, size);
   assert_true(size == 1 ? sum[0] == DBL_MAX : isinf(sum[0]) && sum[0] > 0);
@@ -178,8 +197,14 @@ static void other_calls_between_start_and_finish(void **state) {
   deal(comm, 2, &d);
   double sum[COUNT], largest = rank;
   int64_t one = 1, token = -1;
-  wl_exact_sum s = {.vectors = &d.vectors[0][0], .units = d.units, .counted = d.counted, .count = COUNT, .blocks = bounds,
-                    .n_blocks = BLOCKS, .total = UNITS, .sum = sum};
+  wl_exact_sum s = {.vectors = &d.vectors[0][0],
+                    .units = d.units,
+                    .counted = d.counted,
+                    .count = COUNT,
+                    .blocks = bounds,
+                    .n_blocks = BLOCKS,
+                    .total = UNITS,
+                    .sum = sum};
   assert_int_equal(wl_comm_exact_sum_start(comm, &s), WL_OK);
   if (rank > 0) assert_int_equal(wl_comm_send(comm, &(int64_t){rank}, sizeof token, 0), WL_OK);
   for (int r = 1; rank == 0 && r < size; r++) {
@@ -204,10 +229,12 @@ static void more_units_than_announced(void **state) {
   assert_int_equal(sum_dealt(*state, &d, 5, sum, &n, flags), WL_ERR_SOFTWARE);
 }
 
-static struct CMUnitTest tests[] = {
-    cmocka_unit_test(any_deal_gives_the_same_bits), cmocka_unit_test(sum_is_accurate),
-    cmocka_unit_test(nobody_counted_is_zero),       cmocka_unit_test(non_finite_spoils_its_block),
-    cmocka_unit_test(edge_of_the_range),            cmocka_unit_test(more_units_than_announced),
-    cmocka_unit_test(other_calls_between_start_and_finish)};
+static struct CMUnitTest tests[] = {cmocka_unit_test(any_deal_gives_the_same_bits),
+                                    cmocka_unit_test(sum_is_accurate),
+                                    cmocka_unit_test(nobody_counted_is_zero),
+                                    cmocka_unit_test(non_finite_spoils_its_block),
+                                    cmocka_unit_test(edge_of_the_range),
+                                    cmocka_unit_test(more_units_than_announced),
+                                    cmocka_unit_test(other_calls_between_start_and_finish)};
 
 WL_MPI_TEST_MAIN(tests)

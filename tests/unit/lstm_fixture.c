@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-int lstm_fixture_each_isa(int (*tests)(const char *isa))
-{
+int lstm_fixture_each_isa(int (*tests)(const char *isa)) {
   static const char *const names[] = {"avx512", "avx2", "baseline"};
   int failed = 0, run = 0;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -24,28 +23,24 @@ int lstm_fixture_each_isa(int (*tests)(const char *isa))
   return run > 0 ? failed : 1;
 }
 
-static void fill(uint64_t step, int64_t n, double spread, wl_real *out)
-{
+static void fill(uint64_t step, int64_t n, double spread, wl_real *out) {
   const wl_stream s = {.seed = 7, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = step};
   wl_rng_uniform(s, 0, n, -spread, spread, out);
 }
 
-static wl_real *reals(int64_t n)
-{
+static wl_real *reals(int64_t n) {
   wl_real *p = NULL;
   assert_int_equal(wl_alloc((void **)&p, (size_t)n, sizeof *p), WL_OK);
   return p;
 }
 
 /* Zero in the lanes of padding of `rows` rows per block. */
-static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p)
-{
+static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p) {
   for (int64_t at = f->n; at < f->lanes; at++)
     for (int64_t r = 0; r < rows; r++) p[(at / WL_LANES * rows + r) * WL_LANES + at % WL_LANES] = 0;
 }
 
-static void fill_gradients(lstm_fixture *f)
-{
+static void fill_gradients(lstm_fixture *f) {
   const int64_t all = f->steps * f->lanes;
   fill(1, all, 1, f->g);
   wl_real *exponent = f->u; /* free until the forward run */
@@ -59,8 +54,7 @@ static void fill_gradients(lstm_fixture *f)
   }
 }
 
-void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread)
-{
+void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread) {
   memset(f, 0, sizeof *f);
   wl_lstm_net_shape(&f->net, c->input, c->momentum, c->layers, c->hidden);
   f->net.rate = (wl_real)0.3;
@@ -93,9 +87,9 @@ void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread)
   clear_padding(f, f->net.width, f->mu0);
 }
 
-void lstm_fixture_destroy(lstm_fixture *f)
-{
-  wl_real *all[] = {f->phi, f->g, f->loss_grad, f->gbar, f->u, f->state, f->after, f->lam0, f->lam, f->mu0, f->mu};
+void lstm_fixture_destroy(lstm_fixture *f) {
+  wl_real *all[] = {f->phi,   f->g,    f->loss_grad, f->gbar, f->u, f->state,
+                    f->after, f->lam0, f->lam,       f->mu0,  f->mu};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) wl_free(all[i]);
   wl_free(f->phi_grad);
 }
@@ -106,12 +100,13 @@ typedef struct runner {
   void *packed, *scratch;
 } runner;
 
-static void runner_create(const lstm_fixture *f, int threads, runner *r)
-{
+static void runner_create(const lstm_fixture *f, int threads, runner *r) {
   memset(r, 0, sizeof *r);
   if (threads == 0) {
-    assert_int_equal(wl_alloc(&r->packed, 1, wl_lstm_kernel_reference.packed_bytes(&f->net)), WL_OK);
-    assert_int_equal(wl_alloc(&r->scratch, 1, wl_lstm_kernel_reference.scratch_bytes(&f->net)), WL_OK);
+    assert_int_equal(wl_alloc(&r->packed, 1, wl_lstm_kernel_reference.packed_bytes(&f->net)),
+                     WL_OK);
+    assert_int_equal(wl_alloc(&r->scratch, 1, wl_lstm_kernel_reference.scratch_bytes(&f->net)),
+                     WL_OK);
     wl_lstm_kernel_reference.pack(&f->net, f->phi, r->packed);
   } else {
     r->ws = (wl_rule_ws){.max_blocks = f->blocks, .threads = threads};
@@ -120,15 +115,13 @@ static void runner_create(const lstm_fixture *f, int threads, runner *r)
   }
 }
 
-static void runner_destroy(runner *r)
-{
+static void runner_destroy(runner *r) {
   wl_rule_lstm.ws_destroy(r->ws.impl);
   wl_free(r->packed);
   wl_free(r->scratch);
 }
 
-void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place)
-{
+void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place) {
   runner r;
   runner_create(f, threads, &r);
   const size_t bytes = (size_t)(f->lanes * f->net.width) * sizeof *f->after;
@@ -139,55 +132,54 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place)
     wl_real *u = f->u + k * f->lanes;
     if (!in_place) memcpy(before, f->after, bytes);
     if (threads == 0)
-      wl_lstm_kernel_reference.step(&f->net, r.packed, r.scratch, f->blocks, g, before, f->after, u);
-    else
-      wl_rule_lstm.step(&f->rule, &r.ws, k, f->blocks, g, NULL, before, f->after, u);
+      wl_lstm_kernel_reference.step(&f->net, r.packed, r.scratch, f->blocks, g, before, f->after,
+                                    u);
+    else wl_rule_lstm.step(&f->rule, &r.ws, k, f->blocks, g, NULL, before, f->after, u);
   }
   if (!in_place) wl_free(before);
   runner_destroy(&r);
 }
 
 /* The reference's gradient is rounded once to working precision for each run of blocks. */
-static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *chunk)
-{
+static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *chunk) {
   wl_real *partial = reals(f->net.parameters);
   wl_lstm_kernel_reference.backward(&f->net, r->packed, r->scratch, chunk, 0, f->blocks, partial);
   for (int64_t p = 0; p < f->net.parameters; p++) f->phi_grad[p] += (double)partial[p];
   wl_free(partial);
 }
 
-static void reset_adjoints(lstm_fixture *f)
-{
+static void reset_adjoints(lstm_fixture *f) {
   memcpy(f->lam, f->lam0, (size_t)f->lanes * sizeof *f->lam);
   memcpy(f->mu, f->mu0, (size_t)(f->lanes * f->net.width) * sizeof *f->mu);
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
 }
 
 /* Steps first .. first + steps - 1, entered with `state`. */
-static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first, int64_t steps,
-                          const wl_real *state)
-{
+static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first,
+                          int64_t steps, const wl_real *state) {
   runner r;
   runner_create(f, threads, &r);
-  const wl_rule_chunk chunk = {.t0 = first, .steps = steps, .blocks = f->blocks, .state = state,
-    .g = f->g + first * f->lanes, .loss_grad = f->loss_grad + first * f->lanes,
-    .loss_weight = f->weight + first, .lam = f->lam, .mu = f->mu,
-    .gbar = want_gbar ? f->gbar + first * f->lanes : NULL};
-  if (threads == 0)
-    reference_backward(f, &r, &chunk);
-  else
-    wl_rule_lstm.backward(&f->rule, &r.ws, &chunk, f->phi_grad);
+  const wl_rule_chunk chunk = {.t0 = first,
+                               .steps = steps,
+                               .blocks = f->blocks,
+                               .state = state,
+                               .g = f->g + first * f->lanes,
+                               .loss_grad = f->loss_grad + first * f->lanes,
+                               .loss_weight = f->weight + first,
+                               .lam = f->lam,
+                               .mu = f->mu,
+                               .gbar = want_gbar ? f->gbar + first * f->lanes : NULL};
+  if (threads == 0) reference_backward(f, &r, &chunk);
+  else wl_rule_lstm.backward(&f->rule, &r.ws, &chunk, f->phi_grad);
   runner_destroy(&r);
 }
 
-void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar)
-{
+void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar) {
   reset_adjoints(f);
   backward_part(f, threads, want_gbar, 0, f->steps, f->state);
 }
 
-void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut)
-{
+void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut) {
   const int64_t steps = f->steps;
   f->steps = cut;
   lstm_fixture_forward(f, threads, true);

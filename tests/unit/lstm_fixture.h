@@ -18,7 +18,7 @@ typedef struct lstm_case {
 /* Everything a chunk reads, and room for what it writes. n lanes are in use, padding is zero. */
 typedef struct lstm_fixture {
   wl_lstm_net net;
-  wl_rule rule;       /* of `net`, without options */
+  wl_rule rule; /* of `net`, without options */
   int64_t n, blocks, lanes, steps;
   wl_real *phi;
   wl_real *g, *loss_grad, *gbar, *u; /* [steps][lanes] */

@@ -37,8 +37,7 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 
 /* Inputs x [channels] made of g, and their derivatives dx/dg. */
-static void preprocess(const wl_lstm_net *net, double g, double *x, double *slope)
-{
+static void preprocess(const wl_lstm_net *net, double g, double *x, double *slope) {
   const double k = (double)net->strength, grow = exp(k), s = (double)net->gradient_scale;
   const double v = s * g, magnitude = fabs(v), sign = v < 0 ? -1 : 1;
   if (net->input == WL_LSTM_RAW) {
@@ -60,8 +59,8 @@ static void preprocess(const wl_lstm_net *net, double g, double *x, double *slop
 }
 
 /* Inputs of a step and their derivatives, by g and by V', from g and the step before. */
-static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev, step_tape *next)
-{
+static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev,
+                          step_tape *next) {
   preprocess(net, g, next->x, next->slope);
   if (net->heads == 1) return;
   const double b = (double)net->momentum;
@@ -70,10 +69,11 @@ static void read_gradient(const wl_lstm_net *net, double g, const step_tape *pre
   for (int64_t c = 0; c < net->channels; c++) next->slope[net->channels + c] *= 1 - b;
 }
 
-static double direction(const wl_lstm_net *net, double g, double sum) { return g + (double)net->momentum * sum; }
+static double direction(const wl_lstm_net *net, double g, double sum) {
+  return g + (double)net->momentum * sum;
+}
 
-static double head(const wl_lstm_net *net, const wl_real *phi, int64_t index, const double *h)
-{
+static double head(const wl_lstm_net *net, const wl_real *phi, int64_t index, const double *h) {
   const int64_t H = net->layer[net->layers - 1].hidden;
   const wl_real *w = phi + net->head_weight + index * H;
   double sum = (double)phi[net->head_bias + index];
@@ -81,9 +81,8 @@ static double head(const wl_lstm_net *net, const wl_real *phi, int64_t index, co
   return sum;
 }
 
-static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t row, const double *x,
-                            const double *h)
-{
+static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t row,
+                            const double *x, const double *h) {
   const wl_real *w = phi + l->weight + row * (l->in + l->hidden);
   double z = (double)phi[l->bias + row];
   for (int64_t k = 0; k < l->in; k++) z += (double)w[k] * x[k];
@@ -92,8 +91,8 @@ static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t 
 }
 
 /* One step of one coordinate: from prev (h, c) to next, with next->x and ->sum given. Returns u. */
-static double forward(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev, step_tape *next)
-{
+static double forward(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
+                      step_tape *next) {
   const double *x = next->x;
   int64_t at = 0;
   for (int i = 0; i < net->layers; i++) {
@@ -103,7 +102,8 @@ static double forward(const wl_lstm_net *net, const wl_real *phi, double g, cons
       const int64_t H = l->hidden, unit = at + j;
       const double in = sigmoid(preactivation(l, phi, j, x, h));
       const double candidate = tanh(preactivation(l, phi, H + j, x, h));
-      const double forget = sigmoid(preactivation(l, phi, 2 * H + j, x, h) + (double)net->forget_bias);
+      const double forget =
+          sigmoid(preactivation(l, phi, 2 * H + j, x, h) + (double)net->forget_bias);
       const double out = sigmoid(preactivation(l, phi, 3 * H + j, x, h));
       next->c[unit] = forget * prev->c[unit] + in * candidate;
       next->h[unit] = out * tanh(next->c[unit]);
@@ -119,8 +119,8 @@ static double forward(const wl_lstm_net *net, const wl_real *phi, double g, cons
   return u - next->rate * direction(net, g, next->sum);
 }
 
-static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, double *c, double *sum)
-{
+static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, double *c,
+                       double *sum) {
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
     for (int64_t j = 0; j < l->hidden; j++) {
@@ -131,8 +131,8 @@ static void load_state(const wl_lstm_net *net, const wl_real *rows, double *h, d
   *sum = net->heads > 1 ? (double)rows[net->sum * WL_LANES] : 0;
 }
 
-static void store_state(const wl_lstm_net *net, const double *h, const double *c, double sum, wl_real *rows)
-{
+static void store_state(const wl_lstm_net *net, const double *h, const double *c, double sum,
+                        wl_real *rows) {
   for (int i = 0; i < net->layers; i++) {
     const wl_lstm_layer *l = &net->layer[i];
     for (int64_t j = 0; j < l->hidden; j++) {
@@ -144,9 +144,8 @@ static void store_state(const wl_lstm_net *net, const double *h, const double *c
 }
 
 /* dz of one layer from dh, dc of its outputs; dc becomes that of its input cell. */
-static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev, const step_tape *next,
-                     reference_scratch *s)
-{
+static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev,
+                     const step_tape *next, reference_scratch *s) {
   const int64_t H = l->hidden;
   for (int64_t j = 0; j < H; j++) {
     const int64_t unit = at + j;
@@ -163,9 +162,9 @@ static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev, 
 }
 
 /* Adds dz [x; h]^T into grad; dx += W_x^T dz; dh = W_h^T dz. */
-static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const double *x, const double *h,
-                           const double *dz, double *dx, double *dh, double *grad)
-{
+static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const double *x,
+                           const double *h, const double *dz, double *dx, double *dh,
+                           double *grad) {
   const int64_t columns = l->in + l->hidden;
   memset(dh, 0, (size_t)l->hidden * sizeof *dh);
   for (int64_t r = 0; r < 4 * l->hidden; r++) {
@@ -184,9 +183,8 @@ static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const dou
 }
 
 /* Output `index` with adjoint d, whose last hidden units start at `at`. */
-static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t index, double d, const double *h,
-                         double *dh, double *grad)
-{
+static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t index, double d,
+                         const double *h, double *dh, double *grad) {
   const int64_t H = net->layer[net->layers - 1].hidden, weight = net->head_weight + index * H;
   for (int64_t j = 0; j < H; j++) {
     dh[j] += d * (double)phi[weight + j];
@@ -197,13 +195,14 @@ static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t ind
 
 /* Adjoint of one step: s->dh, s->dc from after to before the step; dx [inputs]. */
 static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
-                    const step_tape *next, double du, reference_scratch *s, double dx[4], double *grad)
-{
+                    const step_tape *next, double du, reference_scratch *s, double dx[4],
+                    double *grad) {
   int64_t at = 0;
   for (int i = 0; i < net->layers - 1; i++) at += net->layer[i].hidden;
   head_reverse(net, phi, 0, (double)net->output_scale * du, next->h + at, s->dh + at, grad);
   if (net->heads > 1)
-    head_reverse(net, phi, 1, -du * next->rate * direction(net, g, next->sum), next->h + at, s->dh + at, grad);
+    head_reverse(net, phi, 1, -du * next->rate * direction(net, g, next->sum), next->h + at,
+                 s->dh + at, grad);
   memset(dx, 0, 4 * sizeof *dx);
   for (int i = net->layers - 1; i >= 0; i--) {
     const wl_lstm_layer *l = &net->layer[i];
@@ -216,9 +215,8 @@ static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const 
 }
 
 /* Adjoint of g from those of the inputs and of the update; s->dsum from V' to V. */
-static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, double du, const double dx[4],
-                               reference_scratch *s)
-{
+static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, double du,
+                               const double dx[4], reference_scratch *s) {
   const int64_t channels = net->through_inputs ? net->channels : 0;
   double gbar = 0;
   for (int64_t c = 0; c < channels; c++) gbar += next->slope[c] * dx[c];
@@ -233,9 +231,9 @@ static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, do
 
 /* Replays and sweeps one coordinate of a chunk; `at` is its position among all lanes. */
 static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
-                                const wl_rule_chunk *k, int64_t at, double *grad)
-{
-  const int64_t n = WL_LANES * k->blocks, row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
+                                const wl_rule_chunk *k, int64_t at, double *grad) {
+  const int64_t n = WL_LANES * k->blocks,
+                row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
   load_state(net, k->state + row, s->tape[0].h, s->tape[0].c, &s->tape[0].sum);
   load_state(net, k->mu + row, s->dh, s->dc, &s->dsum);
   for (int64_t t = 0; t < k->steps; t++) {
@@ -256,21 +254,20 @@ static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, refe
 
 /* ---- The table ------------------------------------------------------------------------------ */
 
-static size_t packed_bytes(const wl_lstm_net *net) { return (size_t)net->parameters * sizeof(wl_real); }
+static size_t packed_bytes(const wl_lstm_net *net) {
+  return (size_t)net->parameters * sizeof(wl_real);
+}
 
-static size_t scratch_bytes(const wl_lstm_net *net)
-{
+static size_t scratch_bytes(const wl_lstm_net *net) {
   return sizeof(reference_scratch) + (size_t)net->parameters * sizeof(double);
 }
 
-static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed)
-{
+static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
   memcpy(packed, phi, packed_bytes(net));
 }
 
 static void step(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
-                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u)
-{
+                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u) {
   reference_scratch *s = scratch;
   for (int64_t at = 0; at < blocks * WL_LANES; at++) {
     const int64_t row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
@@ -282,8 +279,7 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch, int6
 }
 
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
-                     const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial)
-{
+                     const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {
   reference_scratch *s = scratch;
   double *grad = (double *)(s + 1);
   memset(grad, 0, (size_t)net->parameters * sizeof *grad);
@@ -293,4 +289,5 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
 }
 
 extern const wl_lstm_kernel wl_lstm_kernel_reference;
-const wl_lstm_kernel wl_lstm_kernel_reference = {"reference", packed_bytes, scratch_bytes, pack, step, backward};
+const wl_lstm_kernel wl_lstm_kernel_reference = {"reference", packed_bytes, scratch_bytes,
+                                                 pack,        step,         backward};

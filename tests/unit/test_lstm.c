@@ -17,19 +17,18 @@ static const double tolerance = 5e-6;
 #endif
 
 static const lstm_case cases[] = {
-  {WL_LSTM_RAW, 2, {20, 20}, 1000, 20, 0},  {WL_LSTM_LOG, 2, {20, 20}, 200, 20, 0},
-  {WL_LSTM_PAPER, 2, {20, 20}, 200, 20, 0}, {WL_LSTM_RAW, 2, {20, 20}, 1, 20, 0},
-  {WL_LSTM_LOG, 1, {7}, 15, 3, 0},          {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 7, 0},
-  {WL_LSTM_RAW, 1, {32}, 17, 20, 0},        {WL_LSTM_LOG, 4, {1, 2, 6, 11}, 1000, 1, 0},
-  {WL_LSTM_PAPER, 2, {20, 20}, 300, 1, 0},  {WL_LSTM_RAW, 3, {3, 5, 4}, 300, 6, 0},
-  {WL_LSTM_LOG, 2, {20, 20}, 200, 20, 0.9}, {WL_LSTM_RAW, 1, {7}, 33, 3, 0.95},
-  {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 1, 0.5},
+    {WL_LSTM_RAW, 2, {20, 20}, 1000, 20, 0},   {WL_LSTM_LOG, 2, {20, 20}, 200, 20, 0},
+    {WL_LSTM_PAPER, 2, {20, 20}, 200, 20, 0},  {WL_LSTM_RAW, 2, {20, 20}, 1, 20, 0},
+    {WL_LSTM_LOG, 1, {7}, 15, 3, 0},           {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 7, 0},
+    {WL_LSTM_RAW, 1, {32}, 17, 20, 0},         {WL_LSTM_LOG, 4, {1, 2, 6, 11}, 1000, 1, 0},
+    {WL_LSTM_PAPER, 2, {20, 20}, 300, 1, 0},   {WL_LSTM_RAW, 3, {3, 5, 4}, 300, 6, 0},
+    {WL_LSTM_LOG, 2, {20, 20}, 200, 20, 0.9},  {WL_LSTM_RAW, 1, {7}, 33, 3, 0.95},
+    {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 1, 0.5},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
 /* |a - b| / |b| in the Euclidean norm. */
-static double distance(const wl_real *a, const wl_real *b, int64_t n)
-{
+static double distance(const wl_real *a, const wl_real *b, int64_t n) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < n; i++) {
     difference += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
@@ -38,8 +37,7 @@ static double distance(const wl_real *a, const wl_real *b, int64_t n)
   return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
 }
 
-static double distance_double(const double *a, const double *b, int64_t n)
-{
+static double distance_double(const double *a, const double *b, int64_t n) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < n; i++) {
     difference += (a[i] - b[i]) * (a[i] - b[i]);
@@ -55,11 +53,11 @@ static double distance_double(const double *a, const double *b, int64_t n)
   } while (0)
 
 /* The largest distance over the tensors of phi. */
-static double worst_tensor(const lstm_fixture *f, const double *a, const double *b)
-{
+static double worst_tensor(const lstm_fixture *f, const double *a, const double *b) {
   const wl_lstm_net *net = &f->net;
   double worst = distance_double(a + net->head_bias, b + net->head_bias, net->heads);
-  worst = fmax(worst, distance_double(a + net->head_weight, b + net->head_weight, net->head_bias - net->head_weight));
+  worst = fmax(worst, distance_double(a + net->head_weight, b + net->head_weight,
+                                      net->head_bias - net->head_weight));
   for (int l = 0; l < net->layers; l++) {
     const int64_t w = net->layer[l].weight, bias = net->layer[l].bias, H = net->layer[l].hidden;
     worst = fmax(worst, distance_double(a + w, b + w, bias - w));
@@ -69,8 +67,7 @@ static double worst_tensor(const lstm_fixture *f, const double *a, const double 
 }
 
 /* The published counts of meta-parameters of the 20-20 LSTM. */
-static void counts_are_those_published(void **context)
-{
+static void counts_are_those_published(void **context) {
   (void)context;
   wl_lstm_net net;
   wl_lstm_net_shape(&net, WL_LSTM_RAW, 0, 2, (int64_t[]){20, 20});
@@ -80,8 +77,7 @@ static void counts_are_those_published(void **context)
   assert_int_equal(net.width, 80);
 }
 
-static void forward_equals_reference(void **context)
-{
+static void forward_equals_reference(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
     lstm_fixture fast, slow;
@@ -97,8 +93,7 @@ static void forward_equals_reference(void **context)
 }
 
 /* The adjoint of each case against the reference's. */
-static void check_backward(bool through_inputs)
-{
+static void check_backward(bool through_inputs) {
   for (int i = 0; i < CASES; i++) {
     lstm_fixture fast, slow;
     lstm_fixture_create(&fast, &cases[i], 0.5);
@@ -115,22 +110,19 @@ static void check_backward(bool through_inputs)
   }
 }
 
-static void backward_equals_reference(void **context)
-{
+static void backward_equals_reference(void **context) {
   (void)context;
   check_backward(true);
 }
 
 /* What goes through the inputs left out of gbar. */
-static void partial_backward_equals_reference(void **context)
-{
+static void partial_backward_equals_reference(void **context) {
   (void)context;
   check_backward(false);
 }
 
 /* Threads, being in place, and asking for gbar must not change a bit. */
-static void bits_do_not_depend_on_how(void **context)
-{
+static void bits_do_not_depend_on_how(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
     lstm_fixture a, b;
@@ -156,8 +148,7 @@ static void bits_do_not_depend_on_how(void **context)
 
 /* The replay gives the bits of the live run: a chunk cut in two at a live state has the same
  * per-coordinate adjoints, and the same weight gradient but for the order of summation. */
-static void replay_equals_live(void **context)
-{
+static void replay_equals_live(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
     lstm_fixture whole, cut;
@@ -166,8 +157,10 @@ static void replay_equals_live(void **context)
     lstm_fixture_backward(&whole, 1, true);
     lstm_fixture_backward_cut(&cut, 1, 13);
     assert_memory_equal(whole.lam, cut.lam, (size_t)whole.lanes * sizeof(wl_real));
-    assert_memory_equal(whole.mu, cut.mu, (size_t)(whole.lanes * whole.net.width) * sizeof(wl_real));
-    assert_memory_equal(whole.gbar, cut.gbar, (size_t)(whole.steps * whole.lanes) * sizeof(wl_real));
+    assert_memory_equal(whole.mu, cut.mu,
+                        (size_t)(whole.lanes * whole.net.width) * sizeof(wl_real));
+    assert_memory_equal(whole.gbar, cut.gbar,
+                        (size_t)(whole.steps * whole.lanes) * sizeof(wl_real));
     CHECK_CLOSE(worst_tensor(&whole, cut.phi_grad, whole.phi_grad), tolerance);
     lstm_fixture_destroy(&whole);
     lstm_fixture_destroy(&cut);
@@ -175,8 +168,7 @@ static void replay_equals_live(void **context)
 }
 
 /* Unused lanes with zero adjoints add nothing: the gradient of n lanes is that of padded n. */
-static void padding_adds_nothing(void **context)
-{
+static void padding_adds_nothing(void **context) {
   (void)context;
   lstm_fixture f;
   lstm_fixture_create(&f, &cases[3], 0.5);
@@ -189,8 +181,7 @@ static void padding_adds_nothing(void **context)
 }
 
 /* A non-finite gradient must not come out as a finite update. */
-static void nan_passes_through(void **context)
-{
+static void nan_passes_through(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
     lstm_fixture f;
@@ -204,8 +195,7 @@ static void nan_passes_through(void **context)
 }
 
 /* Extreme inputs saturate the gates and stay finite. */
-static void extremes_stay_finite(void **context)
-{
+static void extremes_stay_finite(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
     lstm_fixture f;
@@ -227,8 +217,7 @@ static void extremes_stay_finite(void **context)
 #ifdef WL_DOUBLE
 /* F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K, whose adjoint the chunk computes; lam_{k+1} are
  * constants: lam0 plus the loss terms of the steps after. */
-static double objective(lstm_fixture *f)
-{
+static double objective(lstm_fixture *f) {
   lstm_fixture_forward(f, 1, true);
   double value = 0;
   for (int64_t at = 0; at < f->lanes * f->net.width; at++) value += f->mu0[at] * f->after[at];
@@ -243,8 +232,7 @@ static double objective(lstm_fixture *f)
 }
 
 /* (F(x + h d) - F(x - h d)) / 2h for x [n] of the fixture. */
-static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t n, double h)
-{
+static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t n, double h) {
   for (int64_t i = 0; i < n; i++) x[i] += h * d[i];
   const double above = objective(f);
   for (int64_t i = 0; i < n; i++) x[i] -= 2 * h * d[i];
@@ -254,19 +242,20 @@ static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t 
 }
 
 /* Signed comparison along one direction; the error must fall as h^2 until rounding takes over. */
-static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner, double scale, const wl_real *d)
-{
+static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner,
+                            double scale, const wl_real *d) {
   const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);
   const double fine = fabs(difference(f, x, d, n, 1e-4 * scale) - inner);
   const double size = fmax(fabs(inner), 1);
   if (!(fine <= 1e-6 * size)) fail_msg("case %d: error %.3g of %.3g", i, fine, inner);
-  if (!(fine <= 0.02 * coarse || fine <= 1e-9 * size)) fail_msg("case %d: error %.3g to %.3g", i, coarse, fine);
+  if (!(fine <= 0.02 * coarse || fine <= 1e-9 * size))
+    fail_msg("case %d: error %.3g to %.3g", i, coarse, fine);
 }
 
-static void backward_equals_differences(void **context)
-{
+static void backward_equals_differences(void **context) {
   (void)context;
-  static const lstm_case small[] = {{WL_LSTM_RAW, 2, {5, 6}, 17, 4, 0}, {WL_LSTM_LOG, 1, {7}, 5, 5, 0},
+  static const lstm_case small[] = {{WL_LSTM_RAW, 2, {5, 6}, 17, 4, 0},
+                                    {WL_LSTM_LOG, 1, {7}, 5, 5, 0},
                                     {WL_LSTM_PAPER, 3, {3, 5, 4}, 9, 3, 0},
                                     {WL_LSTM_RAW, 2, {5, 6}, 17, 4, 0.9},
                                     {WL_LSTM_LOG, 2, {4, 3}, 5, 5, 0.8}};
@@ -278,7 +267,8 @@ static void backward_equals_differences(void **context)
     for (uint64_t probe = 0; probe < 3; probe++) {
       wl_real *d = NULL;
       assert_int_equal(WL_NEW(d, state + all + f.net.parameters), WL_OK);
-      const wl_stream s = {.seed = 11, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = probe};
+      const wl_stream s = {
+          .seed = 11, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = probe};
       wl_rng_normal(s, 0, state + all + f.net.parameters, 1, d);
       double inner = 0;
       for (int64_t p = 0; p < f.net.parameters; p++) inner += d[p] * f.phi_grad[p];
@@ -286,7 +276,8 @@ static void backward_equals_differences(void **context)
       inner = 0;
       for (int64_t p = 0; p < state; p++) inner += d[p] * f.mu[p];
       check_direction(&f, i, f.state, state, inner, 1, d);
-      inner = 0; /* gradients move in proportion, so that none crosses a kink of the preprocessing */
+      inner =
+          0; /* gradients move in proportion, so that none crosses a kink of the preprocessing */
       for (int64_t p = 0; p < all; p++) inner += (d[p] *= f.g[p]) * f.gbar[p];
       check_direction(&f, i, f.g, all, inner, 0.1, d);
       wl_free(d);
@@ -296,16 +287,19 @@ static void backward_equals_differences(void **context)
 }
 #endif
 
-static int run(const char *isa)
-{
+static int run(const char *isa) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(counts_are_those_published), cmocka_unit_test(forward_equals_reference),
-    cmocka_unit_test(backward_equals_reference), cmocka_unit_test(partial_backward_equals_reference),
-    cmocka_unit_test(bits_do_not_depend_on_how), cmocka_unit_test(replay_equals_live),
-    cmocka_unit_test(padding_adds_nothing),
-    cmocka_unit_test(nan_passes_through), cmocka_unit_test(extremes_stay_finite),
+      cmocka_unit_test(counts_are_those_published),
+      cmocka_unit_test(forward_equals_reference),
+      cmocka_unit_test(backward_equals_reference),
+      cmocka_unit_test(partial_backward_equals_reference),
+      cmocka_unit_test(bits_do_not_depend_on_how),
+      cmocka_unit_test(replay_equals_live),
+      cmocka_unit_test(padding_adds_nothing),
+      cmocka_unit_test(nan_passes_through),
+      cmocka_unit_test(extremes_stay_finite),
 #ifdef WL_DOUBLE
-    cmocka_unit_test(backward_equals_differences),
+      cmocka_unit_test(backward_equals_differences),
 #endif
   };
   return cmocka_run_group_tests_name(isa, tests, NULL, NULL);

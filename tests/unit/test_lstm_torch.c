@@ -22,27 +22,42 @@ typedef struct expected {
 } expected;
 
 static const expected all[] = {
-  {{WL_LSTM_RAW, 2, {20, 20}, 20, 20, 0}, raw_u, raw_after, raw_phi_grad, raw_gbar, raw_mu, raw_lam},
-  {{WL_LSTM_LOG, 2, {5, 3}, 7, 6, 0}, log_u, log_after, log_phi_grad, log_gbar, log_mu, log_lam},
-  {{WL_LSTM_PAPER, 3, {4, 1, 6}, 18, 5, 0}, paper_u, paper_after, paper_phi_grad, paper_gbar, paper_mu, paper_lam},
-  {{WL_LSTM_LOG, 2, {6, 5}, 17, 6, 0.9}, nesterov_u, nesterov_after, nesterov_phi_grad, nesterov_gbar, nesterov_mu, nesterov_lam},
+    {{WL_LSTM_RAW, 2, {20, 20}, 20, 20, 0},
+     raw_u,
+     raw_after,
+     raw_phi_grad,
+     raw_gbar,
+     raw_mu,
+     raw_lam},
+    {{WL_LSTM_LOG, 2, {5, 3}, 7, 6, 0}, log_u, log_after, log_phi_grad, log_gbar, log_mu, log_lam},
+    {{WL_LSTM_PAPER, 3, {4, 1, 6}, 18, 5, 0},
+     paper_u,
+     paper_after,
+     paper_phi_grad,
+     paper_gbar,
+     paper_mu,
+     paper_lam},
+    {{WL_LSTM_LOG, 2, {6, 5}, 17, 6, 0.9},
+     nesterov_u,
+     nesterov_after,
+     nesterov_phi_grad,
+     nesterov_gbar,
+     nesterov_mu,
+     nesterov_lam},
 };
 
 /* The script's exact fractions in [-spread, spread). */
-static wl_real uniform(uint64_t seed, int64_t i, double spread)
-{
+static wl_real uniform(uint64_t seed, int64_t i, double spread) {
   const uint64_t bits = (uint64_t)(i + 1) * (2 * seed + 1) * 2654435761u % 4294967296u;
   return (wl_real)((2 * ((double)bits / 4294967296.0) - 1) * spread);
 }
 
 /* Position of (coordinate, column) in blocks of `width` rows. */
-static int64_t place(int64_t coordinate, int64_t column, int64_t width)
-{
+static int64_t place(int64_t coordinate, int64_t column, int64_t width) {
   return (coordinate / WL_LANES * width + column) * WL_LANES + coordinate % WL_LANES;
 }
 
-static void fill_like_script(lstm_fixture *f)
-{
+static void fill_like_script(lstm_fixture *f) {
   const int64_t n = f->n, width = f->net.width;
   for (int64_t i = 0; i < f->net.parameters; i++) f->phi[i] = uniform(1, i, 0.5);
   for (int64_t k = 0; k < f->steps; k++) {
@@ -62,8 +77,7 @@ static void fill_like_script(lstm_fixture *f)
 }
 
 /* Fails unless |a - b| <= tolerance |b| over n coordinates of `width` columns. */
-static void compare(const char *what, const wl_real *a, const double *b, int64_t n, int64_t width)
-{
+static void compare(const char *what, const wl_real *a, const double *b, int64_t n, int64_t width) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < n; i++)
     for (int64_t c = 0; c < width; c++) {
@@ -76,8 +90,7 @@ static void compare(const char *what, const wl_real *a, const double *b, int64_t
 }
 
 /* Each tensor of phi by itself: weight and bias of the layers, then of the head. */
-static void compare_phi(const lstm_fixture *f, const double *b)
-{
+static void compare_phi(const lstm_fixture *f, const double *b) {
   const wl_lstm_net *net = &f->net;
   int64_t edges[2 * WL_LSTM_MAX_LAYERS + 3], count = 0;
   for (int l = 0; l < net->layers; l++) {
@@ -94,22 +107,24 @@ static void compare_phi(const lstm_fixture *f, const double *b)
       norm += b[p] * b[p];
     }
     if (!(sqrt(difference) <= tolerance * sqrt(norm)))
-      fail_msg("tensor %d of phi: relative error %.3g > %.3g", (int)e, sqrt(difference / norm), tolerance);
+      fail_msg("tensor %d of phi: relative error %.3g > %.3g", (int)e, sqrt(difference / norm),
+               tolerance);
   }
 }
 
-static void agrees_with_torch(void **context)
-{
+static void agrees_with_torch(void **context) {
   (void)context;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     lstm_fixture f;
     lstm_fixture_create(&f, &all[i].shape, 0.5);
     fill_like_script(&f);
     lstm_fixture_forward(&f, 1, true);
-    for (int64_t k = 0; k < f.steps; k++) compare("u", f.u + k * f.lanes, all[i].u + k * f.n, f.n, 1);
+    for (int64_t k = 0; k < f.steps; k++)
+      compare("u", f.u + k * f.lanes, all[i].u + k * f.n, f.n, 1);
     compare("state", f.after, all[i].after, f.n, f.net.width);
     lstm_fixture_backward(&f, 1, true);
-    for (int64_t k = 0; k < f.steps; k++) compare("gbar", f.gbar + k * f.lanes, all[i].gbar + k * f.n, f.n, 1);
+    for (int64_t k = 0; k < f.steps; k++)
+      compare("gbar", f.gbar + k * f.lanes, all[i].gbar + k * f.n, f.n, 1);
     compare("mu", f.mu, all[i].mu, f.n, f.net.width);
     compare("lam", f.lam, all[i].lam, f.n, 1);
     compare_phi(&f, all[i].phi_grad);
@@ -117,8 +132,7 @@ static void agrees_with_torch(void **context)
   }
 }
 
-static int run(const char *isa)
-{
+static int run(const char *isa) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_torch)};
   return cmocka_run_group_tests_name(isa, tests, NULL, NULL);
 }

@@ -138,7 +138,8 @@ static void test_statistics(void **state) {
     const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
     const double before = wl_task_loss(f.task, f.ws, &inner, f.theta, NULL, f.grad, NULL);
     loss[held] = wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy);
-    assert_true(wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy) == loss[held]);
+    assert_true(wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy) ==
+                loss[held]);
     assert_true(wl_task_loss(f.task, f.ws, &inner, f.theta, NULL, f.grad, NULL) == before);
     close_fixture(&f);
   }
@@ -343,9 +344,10 @@ static void test_damaged_file(void **state) {
 int main(void) {
   install_glyphs();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_multi_shot),    cmocka_unit_test(test_evaluation_sample),
-      cmocka_unit_test(test_alphabet_seed), cmocka_unit_test(test_few_shot), cmocka_unit_test(test_statistics),
-      cmocka_unit_test(test_distortions),   cmocka_unit_test(test_augmentation),
-      cmocka_unit_test(test_damaged_file),  cmocka_unit_test(test_impossible_options)};
+      cmocka_unit_test(test_multi_shot),        cmocka_unit_test(test_evaluation_sample),
+      cmocka_unit_test(test_alphabet_seed),     cmocka_unit_test(test_few_shot),
+      cmocka_unit_test(test_statistics),        cmocka_unit_test(test_distortions),
+      cmocka_unit_test(test_augmentation),      cmocka_unit_test(test_damaged_file),
+      cmocka_unit_test(test_impossible_options)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,8 @@ static const char *const cases[] = {
 
 static void open_fixture(fixture *f, const char *parts, const char *task) {
   char text[1024];
-  snprintf(text, sizeof text, "seed: 4\ntask: %s\n%s\nepisode: {steps: %d}\nwindow: {steps: %d}\n", task, parts,
-           STEPS, STEPS);
+  snprintf(text, sizeof text, "seed: 4\ntask: %s\n%s\nepisode: {steps: %d}\nwindow: {steps: %d}\n",
+           task, parts, STEPS, STEPS);
   *f = (fixture){0};
   assert_int_equal(wl_config_parse(text, "test", wl_schema(), NULL, 0, &f->config), WL_OK);
   assert_int_equal(wl_problem_create(f->config, &f->problem), WL_OK);
@@ -46,7 +46,8 @@ static void open_fixture(fixture *f, const char *parts, const char *task) {
   assert_int_equal(WL_NEW(f->phi, layout->size), WL_OK);
   assert_int_equal(wl_model_init(f->problem.model, f->problem.tasks[0], 4, f->phi), WL_OK);
   for (int64_t i = 0; i < layout->size; i++) f->phi[i] += 0.003 * sin((double)i);
-  assert_int_equal(wl_trained_write(path, f->config, layout, f->phi, "0123456789abcdef", 77), WL_OK);
+  assert_int_equal(wl_trained_write(path, f->config, layout, f->phi, "0123456789abcdef", 77),
+                   WL_OK);
 }
 
 static void close_fixture(fixture *f) {
@@ -56,7 +57,8 @@ static void close_fixture(fixture *f) {
   unlink(path);
 }
 
-static const char *const network = "{family: logistic, dimension: 5, classes: 3, samples: 32, batch: 8}";
+static const char *const network =
+    "{family: logistic, dimension: 5, classes: 3, samples: 32, batch: 8}";
 
 /* ---- The engine's run ------------------------------------------------------------------------ */
 
@@ -80,7 +82,8 @@ static void run_engine(fixture *f, trace *t) {
   wl_window_result result;
   t->n = task->n;
   assert_true(t->n <= 64);
-  assert_int_equal(wl_unroll_ws_create(f->problem.model, task, &f->problem.spec, false, 1, &ws), WL_OK);
+  assert_int_equal(wl_unroll_ws_create(f->problem.model, task, &f->problem.spec, false, 1, &ws),
+                   WL_OK);
   assert_int_equal(wl_unit_create(f->problem.model, task, &unit), WL_OK);
   wl_unroll_set_phi(ws, f->phi);
   assert_int_equal(wl_unit_start(ws, unit, &(wl_episode){9, WL_SPACE_EVAL, 1, 0}), WL_OK);
@@ -101,7 +104,8 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
     assert_int_equal(wl_optimizer_step(optimizer, t->n, t->g[k], theta), WL_OK);
     for (int64_t i = 0; i < t->n; i++)
       if (memcmp(&theta[i], &t->theta[k + 1][i], sizeof *theta) != 0)
-        fail_msg("step %d, parameter %lld: %.9g, the engine has %.9g", k, (long long)i, theta[i], t->theta[k + 1][i]);
+        fail_msg("step %d, parameter %lld: %.9g, the engine has %.9g", k, (long long)i, theta[i],
+                 t->theta[k + 1][i]);
   }
 }
 
@@ -117,7 +121,8 @@ static void test_runs_are_the_engines(void **state) {
     assert_int_equal(wl_optimizer_meta_parameters(optimizer), f.problem.model->phi.size);
     assert_true(memcmp(t.theta[0], t.theta[STEPS], sizeof t.theta[0]) != 0);
     same_run(optimizer, &t);
-    assert_int_equal(wl_optimizer_set_threads(optimizer, 2), WL_OK); /* a second run, in two threads */
+    assert_int_equal(wl_optimizer_set_threads(optimizer, 2),
+                     WL_OK); /* a second run, in two threads */
     same_run(optimizer, &t);
     wl_optimizer_destroy(&optimizer);
     close_fixture(&f);

@@ -30,8 +30,10 @@ static void open_fixture(fixture *f, const char *text) {
   assert_int_equal(wl_layout_add(&f->theta, "", "dense", 2, (int64_t[]){4, 6}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&f->theta, "", "conv", 4, (int64_t[]){3, 2, 3, 2}, NULL), WL_OK);
   wl_config *config = NULL;
-  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), text, &config), WL_OK);
-  assert_int_equal(wl_precondition_create(wl_config_map(config, "precondition", 0), &f->theta, &f->p), WL_OK);
+  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), text, &config),
+                   WL_OK);
+  assert_int_equal(
+      wl_precondition_create(wl_config_map(config, "precondition", 0), &f->theta, &f->p), WL_OK);
   wl_config_destroy(&config);
   assert_true(f->p->phi.size <= LIMIT && f->p->scratch <= LIMIT);
   f->p->ops->init(f->p, 3, f->phi);
@@ -49,7 +51,8 @@ static void randomise_phi(fixture *f) {
   for (int64_t i = 0; i < f->p->phi.size; i++) f->phi[i] += noise[i];
 }
 
-static const char *const texts[] = {"name: scalar", "name: scalar, per: tensor", "name: diagonal", "name: kronecker"};
+static const char *const texts[] = {"name: scalar", "name: scalar, per: tensor", "name: diagonal",
+                                    "name: kronecker"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
 /* All leave the gradient as it is, to the bit, and the padding alone. */
@@ -101,13 +104,14 @@ static void test_adjoint_identity(void **state) {
 }
 
 /* Indices summed one by one: M0 (o, p), M1 (q, i), M2 (s, r) as kronecker.c writes them. */
-static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g, int o, int i,
-                         int r) {
+static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g,
+                         int o, int i, int r) {
   double sum = 0;
   for (int p = 0; p < 3; p++)
     for (int q = 0; q < 2; q++)
       for (int s = 0; s < 6; s++)
-        sum += (double)m0[o * 3 + p] * (double)m1[q * 2 + i] * (double)m2[s * 6 + r] * (double)g[(p * 2 + q) * 6 + s];
+        sum += (double)m0[o * 3 + p] * (double)m1[q * 2 + i] * (double)m2[s * 6 + r] *
+               (double)g[(p * 2 + q) * 6 + s];
   return sum;
 }
 
@@ -132,7 +136,8 @@ static void test_kronecker_against_plain_sums(void **state) {
   f.p->ops->apply(f.p, f.phi, g, out, f.scratch);
   const wl_real *m0 = matrix(&f, "precondition.bias.axis0");
   for (int i = 0; i < 7; i++) expect_near("bias", (double)out[i], dot(m0 + 7 * i, g, 7));
-  const wl_real *left = matrix(&f, "precondition.dense.axis0"), *right = matrix(&f, "precondition.dense.axis1");
+  const wl_real *left = matrix(&f, "precondition.dense.axis0"),
+                *right = matrix(&f, "precondition.dense.axis1");
   for (int a = 0; a < 4; a++)
     for (int b = 0; b < 6; b++) {
       double sum = 0;
@@ -144,9 +149,10 @@ static void test_kronecker_against_plain_sums(void **state) {
   for (int o = 0; o < 3; o++)
     for (int i = 0; i < 2; i++)
       for (int r = 0; r < 6; r++)
-        expect_near("conv", (double)out[31 + (o * 2 + i) * 6 + r],
-                    conv_entry(matrix(&f, "precondition.conv.axis0"), matrix(&f, "precondition.conv.axis1"),
-                               matrix(&f, "precondition.conv.axis2"), g + 31, o, i, r));
+        expect_near(
+            "conv", (double)out[31 + (o * 2 + i) * 6 + r],
+            conv_entry(matrix(&f, "precondition.conv.axis0"), matrix(&f, "precondition.conv.axis1"),
+                       matrix(&f, "precondition.conv.axis2"), g + 31, o, i, r));
   close_fixture(&f);
 }
 
@@ -163,7 +169,8 @@ static void test_scalar_per_tensor(void **state) {
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
   f.p->ops->apply(f.p, f.phi, g, out, f.scratch);
-  for (int i = 0; i < f.theta.size; i++) assert_true(out[i] == factors[i < 7 ? 0 : i < 31 ? 1 : 2] * g[i]);
+  for (int i = 0; i < f.theta.size; i++)
+    assert_true(out[i] == factors[i < 7 ? 0 : i < 31 ? 1 : 2] * g[i]);
   close_fixture(&f);
 }
 
@@ -193,10 +200,12 @@ static void expect_config_error(const char *text, int64_t axis, const char *says
   wl_config *config = NULL;
   wl_precondition *p = NULL;
   wl_status status = fixture_config("precondition", wl_precondition_variants(), text, &config);
-  if (status == WL_OK) status = wl_precondition_create(wl_config_map(config, "precondition", 0), &theta, &p);
+  if (status == WL_OK)
+    status = wl_precondition_create(wl_config_map(config, "precondition", 0), &theta, &p);
   assert_int_equal(status, WL_ERR_CONFIG);
   assert_null(p);
-  if (strstr(wl_last_error(), says) == NULL) fail_msg("'%s' does not say '%s'", wl_last_error(), says);
+  if (strstr(wl_last_error(), says) == NULL)
+    fail_msg("'%s' does not say '%s'", wl_last_error(), says);
   wl_config_destroy(&config);
   wl_layout_clear(&theta);
 }
@@ -215,8 +224,10 @@ static void test_none(void **state) {
   wl_config *config = NULL;
   wl_precondition *p = (wl_precondition *)&config;
   assert_string_equal(wl_preconditions[0]->name, "none");
-  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), "name: none", &config), WL_OK);
-  assert_int_equal(wl_precondition_create(wl_config_map(config, "precondition", 0), &theta, &p), WL_OK);
+  assert_int_equal(
+      fixture_config("precondition", wl_precondition_variants(), "name: none", &config), WL_OK);
+  assert_int_equal(wl_precondition_create(wl_config_map(config, "precondition", 0), &theta, &p),
+                   WL_OK);
   assert_null(p);
   wl_config_destroy(&config);
 }

@@ -44,7 +44,8 @@ static void check_case(const struct reference_case *c) {
     for (int i = 0; i < REFERENCE_SIZE; i++) {
       const double expected = c->theta[t][i], error = fabs((double)theta[i] - expected);
       if (!(error <= tolerance * (1 + fabs(expected))))
-        fail_msg("%s: step %d, coordinate %d: %.17g, PyTorch has %.17g", text, t, i, (double)theta[i], expected);
+        fail_msg("%s: step %d, coordinate %d: %.17g, PyTorch has %.17g", text, t, i,
+                 (double)theta[i], expected);
     }
     for (int i = REFERENCE_SIZE; i < 32; i++) assert_true(theta[i] == 0); /* padding stays zero */
   }
@@ -61,8 +62,10 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
   (void)state;
   rule_fixture fixed, learned;
   rule_fixture_open(&fixed, "name: adamw, rate: 0.25, weight_decay: 0.5", 40, 10);
-  rule_fixture_open(&learned, "name: adamw, rate: 0.25, weight_decay: 0.5, learn: [rate, weight_decay], "
-                              "learn_per: tensor", 40, 10);
+  rule_fixture_open(&learned,
+                    "name: adamw, rate: 0.25, weight_decay: 0.5, learn: [rate, weight_decay], "
+                    "learn_per: tensor",
+                    40, 10);
   wl_real g[48] = {0}, theta[48] = {0}, s[2][2 * 48] = {{0}}, u[2][48];
   fixture_normal(1, 40, 1, g);
   fixture_normal(2, 40, 1, theta);
@@ -80,7 +83,8 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
 enum { STEPS = 20, N = 48, WIDEST = 2 };
 
 typedef struct trace {
-  wl_real g[STEPS * N], theta[(STEPS + 1) * N], loss_grad[STEPS * N], state[(STEPS + 1) * WIDEST * N];
+  wl_real g[STEPS * N], theta[(STEPS + 1) * N], loss_grad[STEPS * N],
+      state[(STEPS + 1) * WIDEST * N];
   double weight[STEPS];
 } trace;
 
@@ -109,11 +113,17 @@ static void run_backward(const rule_fixture *f, const trace *r, int length, resu
   fixture_normal(4, N, 1, out->lam);
   fixture_normal(5, f->rule->state_width * N, 1, out->mu);
   for (int k = STEPS - length; k >= 0; k -= length) {
-    const wl_rule_chunk chunk = {.t0 = k, .steps = length, .blocks = f->blocks, .g = r->g + k * N,
+    const wl_rule_chunk chunk = {.t0 = k,
+                                 .steps = length,
+                                 .blocks = f->blocks,
+                                 .g = r->g + k * N,
                                  .theta = f->rule->reads_theta ? r->theta + k * N : NULL,
                                  .state = r->state + k * f->rule->state_width * N,
-                                 .loss_grad = r->loss_grad + k * N, .loss_weight = r->weight + k,
-                                 .lam = out->lam, .mu = out->mu, .gbar = out->gbar + k * N};
+                                 .loss_grad = r->loss_grad + k * N,
+                                 .loss_weight = r->weight + k,
+                                 .lam = out->lam,
+                                 .mu = out->mu,
+                                 .gbar = out->gbar + k * N};
     wl_rule_backward(f->rule, f->ws, &chunk, out->phi);
   }
 }
@@ -131,7 +141,8 @@ static void check_split(const rule_fixture *f, const char *text) {
     assert_memory_equal(whole.gbar, parts.gbar, sizeof whole.gbar);
     for (int64_t j = 0; j < f->rule->phi.size; j++)
       if (!(fabs(whole.phi[j] - parts.phi[j]) <= 1e-9 * (1e-3 + fabs(whole.phi[j]))))
-        fail_msg("%s: phi[%d]: %.17g whole, %.17g in parts", text, (int)j, whole.phi[j], parts.phi[j]);
+        fail_msg("%s: phi[%d]: %.17g whole, %.17g in parts", text, (int)j, whole.phi[j],
+                 parts.phi[j]);
   }
 }
 
@@ -162,8 +173,8 @@ static void test_blocks_may_be_split(void **state) {
     wl_rng_uniform((wl_stream){.seed = 1}, 0, WIDEST * N, 0.1, 1, s);
     wl_rule_step(f.rule, f.ws, 4, 3, g, theta, s, out[0], u[0]);
     for (int64_t b = 0; b < 3; b++)
-      wl_rule_step(f.rule, f.ws, 4, 1, g + b * WL_LANES, theta + b * WL_LANES, s + b * size, out[1] + b * size,
-                   u[1] + b * WL_LANES);
+      wl_rule_step(f.rule, f.ws, 4, 1, g + b * WL_LANES, theta + b * WL_LANES, s + b * size,
+                   out[1] + b * size, u[1] + b * WL_LANES);
     assert_memory_equal(u[0], u[1], sizeof u[0]);
     assert_memory_equal(out[0], out[1], sizeof out[0]);
     rule_fixture_close(&f);
@@ -191,13 +202,18 @@ static void test_no_gradient_at_all(void **state) {
 
 static void check_factor(const wl_schedule *s, int64_t t, double expected) {
   const double factor = wl_schedule_factor(s, t);
-  if (!(fabs(factor - expected) <= 1e-15)) fail_msg("step %d: %.17g, not %.17g", (int)t, factor, expected);
+  if (!(fabs(factor - expected) <= 1e-15))
+    fail_msg("step %d: %.17g, not %.17g", (int)t, factor, expected);
 }
 
 static void test_schedules(void **state) {
   (void)state;
-  wl_schedule s = {.kind = WL_SCHEDULE_CONSTANT, .steps = 10, .warmup_steps = 4, .decay_every = 3,
-                   .decay_factor = 0.5, .final_fraction = 0.2};
+  wl_schedule s = {.kind = WL_SCHEDULE_CONSTANT,
+                   .steps = 10,
+                   .warmup_steps = 4,
+                   .decay_every = 3,
+                   .decay_factor = 0.5,
+                   .final_fraction = 0.2};
   check_factor(&s, 7, 1);
   s.kind = WL_SCHEDULE_STEP;
   check_factor(&s, 2, 1);
@@ -230,7 +246,8 @@ static void expect_config_error(const char *text, bool mixture, const char *says
   }
   assert_int_equal(status, WL_ERR_CONFIG);
   assert_null(rule);
-  if (strstr(wl_last_error(), says) == NULL) fail_msg("'%s' does not say '%s'", wl_last_error(), says);
+  if (strstr(wl_last_error(), says) == NULL)
+    fail_msg("'%s' does not say '%s'", wl_last_error(), says);
   wl_config_destroy(&config);
   wl_layout_clear(&theta);
 }
@@ -244,7 +261,8 @@ static void test_wrong_configurations(void **state) {
   expect_config_error("name: adam, beta2: 1", false, "beta2");
   expect_config_error("name: adam, epsilon: 0", false, "epsilon");
   expect_config_error("name: sgd, learn: [rate], learn_per: tensor", true, "mixture");
-  expect_config_error("name: sgd, schedule: warmup_cosine, warmup_steps: 11", false, "warmup_steps");
+  expect_config_error("name: sgd, schedule: warmup_cosine, warmup_steps: 11", false,
+                      "warmup_steps");
 }
 
 static void test_fixed_rules(void **state) {
@@ -275,8 +293,9 @@ static void test_out_of_memory(void **state) {
   wl_layout theta;
   wl_config *config = NULL;
   assert_int_equal(fixture_theta(N, &theta), WL_OK);
-  assert_int_equal(fixture_config("rule", wl_rule_variants(), "name: adam, learn: [rate, beta1], learn_per: tensor",
-                                  &config), WL_OK);
+  assert_int_equal(fixture_config("rule", wl_rule_variants(),
+                                  "name: adam, learn: [rate, beta1], learn_per: tensor", &config),
+                   WL_OK);
   const wl_rule_setting setting = {.theta = &theta, .episode_steps = 10};
   int failures = 0;
   for (wl_status status = WL_ERR_OS; status != WL_OK; failures++) {

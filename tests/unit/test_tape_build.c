@@ -8,7 +8,8 @@
 #include "tensor/tape_ws.h"
 #include "unit/cmocka_all.h"
 
-#define SHAPE(...) (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define SHAPE(...) \
+  (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 typedef struct bad_build {
   wl_node (*build)(wl_tape *t, wl_node x, wl_node labels); /* x is (6,5) of theta, labels are 4 */
@@ -16,38 +17,75 @@ typedef struct bad_build {
   const char *texts[3]; /* all in the message */
 } bad_build;
 
-static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_matmul(t, x, x); }
+static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_matmul(t, x, x);
+}
 static wl_node bad_matmul_bt(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_matmul_bt(t, x, wl_tape_input(t, "w", SHAPE(5, 6)));
 }
-static wl_node bad_matvec(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_batched_matvec(t, x, x); }
+static wl_node bad_matvec(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_batched_matvec(t, x, x);
+}
 static wl_node bad_bias(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_add_bias(t, x, wl_tape_input(t, "bias", SHAPE(6)));
 }
-static wl_node bad_add(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_add(t, x, wl_op_column(t, x, 0)); }
-static wl_node bad_column(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_column(t, x, 5); }
-static wl_node bad_reshape(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_reshape(t, x, SHAPE(7, 5)); }
-static wl_node bad_rank(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_reshape(t, x, 5, NULL); }
-static wl_node bad_labels(wl_tape *t, wl_node x, wl_node labels) { return wl_op_softmax_cross_entropy(t, x, labels); }
-static wl_node no_labels(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_softmax_cross_entropy(t, x, x); }
-static wl_node exp_of_labels(wl_tape *t, wl_node x, wl_node labels) { (void)x; return wl_op_exp(t, labels); }
-static wl_node no_node(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_mul(t, x, -1); }
+static wl_node bad_add(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_add(t, x, wl_op_column(t, x, 0));
+}
+static wl_node bad_column(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_column(t, x, 5);
+}
+static wl_node bad_reshape(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_reshape(t, x, SHAPE(7, 5));
+}
+static wl_node bad_rank(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_reshape(t, x, 5, NULL);
+}
+static wl_node bad_labels(wl_tape *t, wl_node x, wl_node labels) {
+  return wl_op_softmax_cross_entropy(t, x, labels);
+}
+static wl_node no_labels(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_softmax_cross_entropy(t, x, x);
+}
+static wl_node exp_of_labels(wl_tape *t, wl_node x, wl_node labels) {
+  (void)x;
+  return wl_op_exp(t, labels);
+}
+static wl_node no_node(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_mul(t, x, -1);
+}
 static wl_node bad_pool(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_max_pool(t, wl_op_reshape(t, x, SHAPE(1, 1, 6, 5)), 6, 2);
 }
 static wl_node bad_conv(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
-  return wl_op_conv2d(t, wl_op_reshape(t, x, SHAPE(1, 1, 6, 5)), wl_tape_input(t, "w", SHAPE(2, 1, 3, 8)), 1, 1);
+  return wl_op_conv2d(t, wl_op_reshape(t, x, SHAPE(1, 1, 6, 5)),
+                      wl_tape_input(t, "w", SHAPE(2, 1, 3, 8)), 1, 1);
 }
 static wl_node bad_filter(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
-  return wl_op_conv2d(t, wl_op_reshape(t, x, SHAPE(1, 1, 6, 5)), wl_tape_input(t, "w", SHAPE(2, 3, 3, 3)), 1, 1);
+  return wl_op_conv2d(t, wl_op_reshape(t, x, SHAPE(1, 1, 6, 5)),
+                      wl_tape_input(t, "w", SHAPE(2, 3, 3, 3)), 1, 1);
 }
-static wl_node bad_norm(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_batch_norm(t, wl_op_sum(t, x), 1e-5); }
-static wl_node no_scalar(wl_tape *t, wl_node x, wl_node labels) { (void)labels; return wl_op_exp(t, x); }
+static wl_node bad_norm(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_batch_norm(t, wl_op_sum(t, x), 1e-5);
+}
+static wl_node no_scalar(wl_tape *t, wl_node x, wl_node labels) {
+  (void)labels;
+  return wl_op_exp(t, x);
+}
 static wl_node twice(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_sum(t, wl_op_add(t, x, wl_tape_theta(t, "x", SHAPE(6, 5))));
@@ -186,7 +224,8 @@ static void test_cost(void **state) {
   assert_int_equal(build_net(&large, 500), WL_OK);
   const double products = 2.0 * 9 * (2 * 6 * 500 + 3 * 500 * 500 + 3 * 500 * 4);
   assert_true(wl_tape_cost(large.tape) > products && wl_tape_cost(large.tape) < 1.1 * products);
-  assert_true(wl_tape_cost(small.tape) > 0 && wl_tape_cost(small.tape) < 0.1 * wl_tape_cost(large.tape));
+  assert_true(wl_tape_cost(small.tape) > 0 &&
+              wl_tape_cost(small.tape) < 0.1 * wl_tape_cost(large.tape));
   wl_tape_destroy(&small.tape);
   wl_tape_destroy(&large.tape);
 }
@@ -218,7 +257,8 @@ static void test_independent_workspaces(void **state) {
   assert_int_equal(wl_tape_ws_create(n.tape, 1, &second), WL_OK);
   wl_real x[150];
   for (int i = 0; i < 150; i++) x[i] = (wl_real)cos(3.0 * i);
-  const outcome a = pass(&n, first, x, 1.0), other = pass(&n, second, x, 2.0), b = pass(&n, second, x, 1.0);
+  const outcome a = pass(&n, first, x, 1.0), other = pass(&n, second, x, 2.0),
+                b = pass(&n, second, x, 1.0);
   assert_memory_equal(&a, &b, sizeof a);
   assert_memory_not_equal(&a, &other, sizeof a);
   assert_true(isfinite(a.loss) && isfinite(a.loss_dot) && a.loss > 0);
@@ -229,8 +269,11 @@ static void test_independent_workspaces(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing_allocation), cmocka_unit_test(test_errors),
-                                     cmocka_unit_test(test_layouts),            cmocka_unit_test(test_storage),
-                                     cmocka_unit_test(test_cost),               cmocka_unit_test(test_independent_workspaces)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing_allocation),
+                                     cmocka_unit_test(test_errors),
+                                     cmocka_unit_test(test_layouts),
+                                     cmocka_unit_test(test_storage),
+                                     cmocka_unit_test(test_cost),
+                                     cmocka_unit_test(test_independent_workspaces)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,8 @@ static double worst_error(wl_map_kernel map, double (*exact)(double), double low
   map(POINTS, x, y);
   double worst = 0;
   for (int i = 0; i < POINTS; i++) {
-    const double want = exact((double)x[i]), error = fabs((double)y[i] - want) / (fabs(want) * EPSILON + DBL_MIN);
+    const double want = exact((double)x[i]),
+                 error = fabs((double)y[i] - want) / (fabs(want) * EPSILON + DBL_MIN);
     if (!(error <= worst)) worst = error; /* keeps NaN */
   }
   return worst;
@@ -48,30 +49,33 @@ static void test_special_values(void **state) {
   (void)state;
   const wl_kernel_table *k = wl_kernels();
   const wl_map_kernel maps[] = {k->exp, k->sigmoid, k->tanh, k->elu};
-  const double at_plus[] = {INFINITY, 1, 1, INFINITY}, at_minus[] = {0, 0, -1, -1}, at_zero[] = {1, 0.5, 0, 0};
+  const double at_plus[] = {INFINITY, 1, 1, INFINITY}, at_minus[] = {0, 0, -1, -1},
+               at_zero[] = {1, 0.5, 0, 0};
   for (int f = 0; f < 4; f++) {
     wl_real x[19], y[19];
-    for (int i = 0; i < 19; i++) x[i] = (const wl_real[]){INFINITY, -INFINITY, NAN, 0, 1000, -1000}[i % 6];
+    for (int i = 0; i < 19; i++)
+      x[i] = (const wl_real[]){INFINITY, -INFINITY, NAN, 0, 1000, -1000}[i % 6];
     maps[f](19, x, y);
     for (int i = 0; i < 19; i++) {
-      const double want = (const double[]){at_plus[f], at_minus[f], NAN, at_zero[f], at_plus[f], at_minus[f]}[i % 6];
-      if (i % 6 == 2)
-        assert_true(isnan(y[i]));
-      else if (f == 3 && i % 6 == 4)
-        assert_true(y[i] == 1000);
-      else
-        assert_true(fabs((double)y[i] - want) <= 2e-38 || (double)y[i] == want);
+      const double want = (const double[]){at_plus[f], at_minus[f], NAN,
+                                           at_zero[f], at_plus[f],  at_minus[f]}[i % 6];
+      if (i % 6 == 2) assert_true(isnan(y[i]));
+      else if (f == 3 && i % 6 == 4) assert_true(y[i] == 1000);
+      else assert_true(fabs((double)y[i] - want) <= 2e-38 || (double)y[i] == want);
     }
   }
 }
 
-typedef void (*product)(int64_t, int64_t, int64_t, const wl_real *, const wl_real *, wl_real *, bool);
+typedef void (*product)(int64_t, int64_t, int64_t, const wl_real *, const wl_real *, wl_real *,
+                        bool);
 
 /* Element (i, j) of op(A) op(B) for form 0: nn, 1: nt, 2: tn. */
-static double naive(int form, int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, int64_t i, int64_t j) {
+static double naive(int form, int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                    int64_t i, int64_t j) {
   double sum = 0;
   for (int64_t p = 0; p < k; p++)
-    sum += (double)(form == 2 ? a[p * m + i] : a[i * k + p]) * (double)(form == 1 ? b[j * k + p] : b[p * n + j]);
+    sum += (double)(form == 2 ? a[p * m + i] : a[i * k + p]) *
+           (double)(form == 1 ? b[j * k + p] : b[p * n + j]);
   return sum;
 }
 
@@ -83,16 +87,20 @@ static wl_real *random_matrix(int64_t size) {
 }
 
 static void check_product(int form, product multiply, int64_t m, int64_t n, int64_t k) {
-  wl_real *a = random_matrix(m * k + 1), *b = random_matrix(k * n + 1), *start = random_matrix(m * n);
-  wl_real *c = malloc((size_t)(m * n) * sizeof *c), *again = malloc((size_t)(m * n + 1) * sizeof *c);
+  wl_real *a = random_matrix(m * k + 1), *b = random_matrix(k * n + 1),
+          *start = random_matrix(m * n);
+  wl_real *c = malloc((size_t)(m * n) * sizeof *c),
+          *again = malloc((size_t)(m * n + 1) * sizeof *c);
   assert_true(c && again);
   for (int keep = 0; keep < 2; keep++) {
     for (int64_t i = 0; i < m * n; i++) c[i] = keep ? start[i] : (wl_real)NAN;
     multiply(m, n, k, a, b, c, keep);
     for (int64_t i = 0; i < m * n; i++) {
-      const double want = naive(form, m, n, k, a, b, i / n, i % n) + (keep ? (double)start[i] : 0.0);
+      const double want =
+          naive(form, m, n, k, a, b, i / n, i % n) + (keep ? (double)start[i] : 0.0);
       if (!(fabs((double)c[i] - want) <= 2.0 * EPSILON * (double)(k + 2)))
-        fail_msg("form %d, %d x %d x %d, element %d: %g, not %g", form, (int)m, (int)n, (int)k, (int)i, (double)c[i], want);
+        fail_msg("form %d, %d x %d x %d, element %d: %g, not %g", form, (int)m, (int)n, (int)k,
+                 (int)i, (double)c[i], want);
     }
   }
   /* the same call at other addresses: the same bits */
@@ -107,9 +115,10 @@ static void check_product(int form, product multiply, int64_t m, int64_t n, int6
 static void test_products(void **state) {
   (void)state;
   srand(1);
-  const int64_t sizes[][3] = {{1, 1, 1},   {1, 7, 5},    {7, 1, 5},    {5, 7, 1},    {1, 1, 300}, {3, 5, 7},
-                              {7, 9, 11},  {16, 16, 16}, {13, 20, 17}, {29, 31, 27}, {64, 1, 33}, {1, 64, 33},
-                              {128, 20, 9}, {8, 40, 50},  {2, 3, 1000},  {21, 90, 70},  {19, 83, 530}};
+  const int64_t sizes[][3] = {{1, 1, 1},    {1, 7, 5},    {7, 1, 5},    {5, 7, 1},    {1, 1, 300},
+                              {3, 5, 7},    {7, 9, 11},   {16, 16, 16}, {13, 20, 17}, {29, 31, 27},
+                              {64, 1, 33},  {1, 64, 33},  {128, 20, 9}, {8, 40, 50},  {2, 3, 1000},
+                              {21, 90, 70}, {19, 83, 530}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     check_product(0, wl_gemm_nn, sizes[i][0], sizes[i][1], sizes[i][2]);
     check_product(1, wl_gemm_nt, sizes[i][0], sizes[i][1], sizes[i][2]);
@@ -118,7 +127,8 @@ static void test_products(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_exponentials), cmocka_unit_test(test_special_values),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_exponentials),
+                                     cmocka_unit_test(test_special_values),
                                      cmocka_unit_test(test_products)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 #include "tensor/tape.h"
 #include "unit/cmocka_all.h"
 
-#define SHAPE(...) (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define SHAPE(...) \
+  (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 #ifdef WL_DOUBLE
 static const double TOLERANCE = 1e-13;
@@ -35,7 +36,8 @@ static void fill(wl_real *out, int64_t n, int which) {
 /* Finishes with y, fills the leaves and runs forward. */
 static const wl_real *run(fixture *f, wl_node y, int64_t size_a, int64_t size_b) {
   f->y = y;
-  if (wl_tape_finish(f->tape, wl_op_sum(f->tape, y), -1, -1) != WL_OK) fail_msg("%s", wl_last_error());
+  if (wl_tape_finish(f->tape, wl_op_sum(f->tape, y), -1, -1) != WL_OK)
+    fail_msg("%s", wl_last_error());
   assert_int_equal(wl_tape_ws_create(f->tape, 0, &f->ws), WL_OK);
   fill(wl_tape_input_data(f->ws, f->a), size_a, 1);
   if (f->b >= 0) fill(wl_tape_input_data(f->ws, f->b), size_b, 2);
@@ -49,7 +51,8 @@ static void end(fixture *f) {
 }
 
 static void assert_near(double got, double want, const char *what, int64_t at) {
-  if (!(fabs(got - want) <= TOLERANCE * (1 + fabs(want)))) fail_msg("%s, element %d: %.17g, not %.17g", what, (int)at, got, want);
+  if (!(fabs(got - want) <= TOLERANCE * (1 + fabs(want))))
+    fail_msg("%s, element %d: %.17g, not %.17g", what, (int)at, got, want);
 }
 
 /* Unary operators. */
@@ -69,15 +72,17 @@ static void test_unary(void **state) {
     const char *name;
     wl_node (*op)(wl_tape *, wl_node);
     double (*exact)(double);
-  } table[] = {{"exp", wl_op_exp, exp},       {"sigmoid", wl_op_sigmoid, sigmoid_of}, {"tanh", wl_op_tanh, tanh},
-               {"relu", wl_op_relu, relu_of}, {"elu", wl_op_elu, elu_of},             {"square", wl_op_square, square_of},
-               {"scale", scale_by, scaled},   {"shift", shift_by, shifted}};
+  } table[] = {{"exp", wl_op_exp, exp},     {"sigmoid", wl_op_sigmoid, sigmoid_of},
+               {"tanh", wl_op_tanh, tanh},  {"relu", wl_op_relu, relu_of},
+               {"elu", wl_op_elu, elu_of},  {"square", wl_op_square, square_of},
+               {"scale", scale_by, scaled}, {"shift", shift_by, shifted}};
   for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
     fixture f;
     begin(&f);
     f.a = wl_tape_input(f.tape, "a", SHAPE(7, 5));
     const wl_real *y = run(&f, table[k].op(f.tape, f.a), 35, 0), *x = wl_tape_value(f.ws, f.a);
-    for (int64_t i = 0; i < 35; i++) assert_near((double)y[i], table[k].exact((double)x[i]), table[k].name, i);
+    for (int64_t i = 0; i < 35; i++)
+      assert_near((double)y[i], table[k].exact((double)x[i]), table[k].name, i);
     end(&f);
   }
 }
@@ -103,7 +108,8 @@ static void test_binary(void **state) {
 
 static void test_broadcast(void **state) {
   (void)state;
-  wl_node (*const ops[])(wl_tape *, wl_node, wl_node) = {wl_op_add_bias, wl_op_add_channel, wl_op_mul_channel};
+  wl_node (*const ops[])(wl_tape *, wl_node, wl_node) = {wl_op_add_bias, wl_op_add_channel,
+                                                         wl_op_mul_channel};
   for (int k = 0; k < 3; k++) {
     fixture f;
     begin(&f);
@@ -127,12 +133,17 @@ static void test_matmul(void **state) {
     fixture f;
     begin(&f);
     f.a = wl_tape_input(f.tape, "a", SHAPE(5, 7));
-    f.b = transposed ? wl_tape_input(f.tape, "b", SHAPE(3, 7)) : wl_tape_input(f.tape, "b", SHAPE(7, 3));
-    const wl_node node = transposed ? wl_op_matmul_bt(f.tape, f.a, f.b) : wl_op_matmul(f.tape, f.a, f.b);
-    const wl_real *y = run(&f, node, 35, 21), *a = wl_tape_value(f.ws, f.a), *b = wl_tape_value(f.ws, f.b);
+    f.b = transposed ? wl_tape_input(f.tape, "b", SHAPE(3, 7))
+                     : wl_tape_input(f.tape, "b", SHAPE(7, 3));
+    const wl_node node =
+        transposed ? wl_op_matmul_bt(f.tape, f.a, f.b) : wl_op_matmul(f.tape, f.a, f.b);
+    const wl_real *y = run(&f, node, 35, 21), *a = wl_tape_value(f.ws, f.a),
+                  *b = wl_tape_value(f.ws, f.b);
     for (int64_t i = 0; i < 15; i++) {
       double sum = 0;
-      for (int64_t p = 0; p < 7; p++) sum += (double)a[i / 3 * 7 + p] * (double)(transposed ? b[i % 3 * 7 + p] : b[p * 3 + i % 3]);
+      for (int64_t p = 0; p < 7; p++)
+        sum +=
+            (double)a[i / 3 * 7 + p] * (double)(transposed ? b[i % 3 * 7 + p] : b[p * 3 + i % 3]);
       assert_near((double)y[i], sum, "matmul", i);
     }
     end(&f);
@@ -149,21 +160,24 @@ static void test_batched_matvec(void **state) {
   for (int64_t i = 0; i < 12; i++) {
     double sum = 0;
     for (int64_t p = 0; p < 11; p++)
-      sum += (double)wl_tape_value(f.ws, f.a)[i * 11 + p] * (double)wl_tape_value(f.ws, f.b)[i / 3 * 11 + p];
+      sum += (double)wl_tape_value(f.ws, f.a)[i * 11 + p] *
+             (double)wl_tape_value(f.ws, f.b)[i / 3 * 11 + p];
     assert_near((double)y[i], sum, "batched_matvec", i);
   }
   end(&f);
 }
 
 /* Convolution of (2,3,6,5) with (4,3,3,2). */
-static double naive_conv(const wl_real *x, const wl_real *w, int64_t b, int64_t o, int64_t i, int64_t j, int stride, int pad) {
+static double naive_conv(const wl_real *x, const wl_real *w, int64_t b, int64_t o, int64_t i,
+                         int64_t j, int stride, int pad) {
   double sum = 0;
   for (int64_t c = 0; c < 3; c++)
     for (int64_t k = 0; k < 3; k++)
       for (int64_t l = 0; l < 2; l++) {
         const int64_t row = i * stride + k - pad, column = j * stride + l - pad;
         if (row < 0 || row >= 6 || column < 0 || column >= 5) continue;
-        sum += (double)x[((b * 3 + c) * 6 + row) * 5 + column] * (double)w[((o * 3 + c) * 3 + k) * 2 + l];
+        sum += (double)x[((b * 3 + c) * 6 + row) * 5 + column] *
+               (double)w[((o * 3 + c) * 3 + k) * 2 + l];
       }
   return sum;
 }
@@ -180,7 +194,9 @@ static void test_conv2d(void **state) {
       const int64_t height = (6 + 2 * pad - 3) / stride + 1, width = (5 + 2 * pad - 2) / stride + 1;
       for (int64_t at = 0; at < 8 * height * width; at++) {
         const int64_t plane = at / (height * width), i = at / width % height, j = at % width;
-        assert_near((double)y[at], naive_conv(wl_tape_value(f.ws, f.a), wl_tape_value(f.ws, f.b), plane / 4, plane % 4, i, j, stride, pad),
+        assert_near((double)y[at],
+                    naive_conv(wl_tape_value(f.ws, f.a), wl_tape_value(f.ws, f.b), plane / 4,
+                               plane % 4, i, j, stride, pad),
                     "conv2d", at);
       }
       end(&f);
@@ -192,7 +208,8 @@ static void check_pool(int size, int stride, int average) {
   fixture f;
   begin(&f);
   f.a = wl_tape_input(f.tape, "a", SHAPE(2, 3, 7, 5));
-  const wl_node node = average ? wl_op_avg_pool(f.tape, f.a, size, stride) : wl_op_max_pool(f.tape, f.a, size, stride);
+  const wl_node node = average ? wl_op_avg_pool(f.tape, f.a, size, stride)
+                               : wl_op_max_pool(f.tape, f.a, size, stride);
   const wl_real *y = run(&f, node, 210, 0), *x = wl_tape_value(f.ws, f.a);
   const int64_t height = (7 - size) / stride + 1, width = (5 - size) / stride + 1;
   for (int64_t at = 0; at < 6 * height * width; at++) {
@@ -225,8 +242,10 @@ static void check_norm(wl_node input, fixture *f, int64_t batch, int64_t channel
   const double n = (double)(batch * inner);
   for (int64_t c = 0; c < channels; c++) {
     double mean = 0, variance = 0;
-    for (int64_t k = 0; k < batch * inner; k++) mean += (double)x[(k / inner * channels + c) * inner + k % inner] / n;
-    for (int64_t k = 0; k < batch * inner; k++) variance += pow((double)x[(k / inner * channels + c) * inner + k % inner] - mean, 2) / n;
+    for (int64_t k = 0; k < batch * inner; k++)
+      mean += (double)x[(k / inner * channels + c) * inner + k % inner] / n;
+    for (int64_t k = 0; k < batch * inner; k++)
+      variance += pow((double)x[(k / inner * channels + c) * inner + k % inner] - mean, 2) / n;
     for (int64_t k = 0; k < batch * inner; k++) {
       const int64_t at = (k / inner * channels + c) * inner + k % inner;
       assert_near((double)y[at], ((double)x[at] - mean) / sqrt(variance + 1e-2), "batch_norm", at);
@@ -251,7 +270,8 @@ static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]
   for (int c = 0; c < 2; c++) {
     mean[c] = variance[c] = 0;
     for (int64_t i = 0; i < 24; i++) mean[c] += i / 4 % 2 == c ? (double)x[i] / 12 : 0;
-    for (int64_t i = 0; i < 24; i++) variance[c] += i / 4 % 2 == c ? pow((double)x[i] - mean[c], 2) / 12 : 0;
+    for (int64_t i = 0; i < 24; i++)
+      variance[c] += i / 4 % 2 == c ? pow((double)x[i] - mean[c], 2) / 12 : 0;
   }
 }
 
@@ -279,8 +299,10 @@ static void test_held_statistics(void **state) {
   wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
   for (int64_t i = 0; i < 24; i++) {
     const int c = (int)(i / 4 % 2);
-    const double m = (mean[0][c] + mean[1][c]) / 2, v = (variance[0][c] + variance[1][c]) / 2 * 12 / 11;
-    assert_near((double)y[i], ((double)wl_tape_value(f.ws, f.a)[i] - m) / sqrt(v + 1e-5), "held statistics", i);
+    const double m = (mean[0][c] + mean[1][c]) / 2,
+                 v = (variance[0][c] + variance[1][c]) / 2 * 12 / 11;
+    assert_near((double)y[i], ((double)wl_tape_value(f.ws, f.a)[i] - m) / sqrt(v + 1e-5),
+                "held statistics", i);
   }
   wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_BATCH);
   wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
@@ -322,7 +344,8 @@ static void test_sigmoid_cross_entropy(void **state) {
     wl_tape_input_data(f.ws, f.b)[i] = (wl_real)t[i];
   }
   wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
-  assert_near((double)y[0], (0 + 300 + log1p(exp(0.5)) + log1p(exp(-2.0)) + 0.5) / 4, "sigmoid_cross_entropy", 0);
+  assert_near((double)y[0], (0 + 300 + log1p(exp(0.5)) + log1p(exp(-2.0)) + 0.5) / 4,
+              "sigmoid_cross_entropy", 0);
   end(&f);
 }
 
@@ -340,7 +363,8 @@ static void open_classifier(classifier *c) {
   const wl_node loss = wl_op_softmax_cross_entropy(c->tape, c->logits, c->labels);
   assert_int_equal(wl_tape_finish(c->tape, loss, c->logits, c->labels), WL_OK);
   assert_int_equal(wl_tape_ws_create(c->tape, 1, &c->ws), WL_OK);
-  memcpy(wl_tape_label_data(c->ws, c->labels), (const int32_t[]){2, 0, 1, 1, 2}, 5 * sizeof(int32_t));
+  memcpy(wl_tape_label_data(c->ws, c->labels), (const int32_t[]){2, 0, 1, 1, 2},
+         5 * sizeof(int32_t));
 }
 
 static void close_classifier(classifier *c) {
@@ -357,7 +381,8 @@ static void test_softmax_cross_entropy(void **state) {
   double loss = NAN, want = 0;
   wl_tape_forward(c.tape, c.ws, logits, NULL, &loss);
   for (int b = 0; b < 5; b++) {
-    double sum = 0, top = fmax((double)logits[3 * b], fmax((double)logits[3 * b + 1], (double)logits[3 * b + 2]));
+    double sum = 0, top = fmax((double)logits[3 * b],
+                               fmax((double)logits[3 * b + 1], (double)logits[3 * b + 2]));
     for (int k = 0; k < 3; k++) sum += exp((double)logits[3 * b + k] - top);
     want += (log(sum) + top - (double)logits[3 * b + wl_tape_label_data(c.ws, c.labels)[b]]) / 5;
   }
@@ -398,7 +423,8 @@ static void test_kinks(void **state) {
   wl_tape_ws *ws = NULL;
   assert_int_equal(wl_tape_create(&t), WL_OK);
   const wl_node x = wl_tape_theta(t, "x", SHAPE(1, 1, 2, 2));
-  const wl_node both = wl_op_add(t, wl_op_sum(t, wl_op_relu(t, x)), wl_op_sum(t, wl_op_max_pool(t, x, 2, 2)));
+  const wl_node both =
+      wl_op_add(t, wl_op_sum(t, wl_op_relu(t, x)), wl_op_sum(t, wl_op_max_pool(t, x, 2, 2)));
   assert_int_equal(wl_tape_finish(t, both, -1, -1), WL_OK);
   assert_int_equal(wl_tape_ws_create(t, 0, &ws), WL_OK);
   wl_real grad[4];
@@ -410,13 +436,19 @@ static void test_kinks(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unary),         cmocka_unit_test(test_binary),
-      cmocka_unit_test(test_broadcast),     cmocka_unit_test(test_matmul),
-      cmocka_unit_test(test_batched_matvec), cmocka_unit_test(test_conv2d),
-      cmocka_unit_test(test_pool),          cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_held_statistics),
-      cmocka_unit_test(test_shape),         cmocka_unit_test(test_sigmoid_cross_entropy),
-      cmocka_unit_test(test_softmax_cross_entropy), cmocka_unit_test(test_bad_data),
-      cmocka_unit_test(test_kinks)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_unary),
+                                     cmocka_unit_test(test_binary),
+                                     cmocka_unit_test(test_broadcast),
+                                     cmocka_unit_test(test_matmul),
+                                     cmocka_unit_test(test_batched_matvec),
+                                     cmocka_unit_test(test_conv2d),
+                                     cmocka_unit_test(test_pool),
+                                     cmocka_unit_test(test_batch_norm),
+                                     cmocka_unit_test(test_held_statistics),
+                                     cmocka_unit_test(test_shape),
+                                     cmocka_unit_test(test_sigmoid_cross_entropy),
+                                     cmocka_unit_test(test_softmax_cross_entropy),
+                                     cmocka_unit_test(test_bad_data),
+                                     cmocka_unit_test(test_kinks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

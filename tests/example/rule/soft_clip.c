@@ -13,7 +13,9 @@
 
 enum { RATE, BOUND, SCALARS };
 
-static wl_real shrink(wl_real ratio) { return (wl_real)(1 / sqrt(1 + (double)ratio * (double)ratio)); }
+static wl_real shrink(wl_real ratio) {
+  return (wl_real)(1 / sqrt(1 + (double)ratio * (double)ratio));
+}
 
 static void soft_clip_step(const wl_coefficient *restrict c, const wl_real *restrict g,
                            const wl_real *restrict theta, const wl_real *restrict s,
@@ -26,8 +28,8 @@ static void soft_clip_step(const wl_coefficient *restrict c, const wl_real *rest
 static void soft_clip_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                           const wl_real *restrict theta, const wl_real *restrict s,
                           const wl_real *restrict s_next, const wl_real *restrict lam,
-                          wl_real *restrict mu, wl_real *restrict gbar,
-                          wl_real *restrict thetabar, wl_coefficient_bar *restrict bar) {
+                          wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
+                          wl_coefficient_bar *restrict bar) {
   (void)theta, (void)s, (void)s_next, (void)mu, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real a = c[RATE].value[l], ratio = g[l] / c[BOUND].value[l];
@@ -40,12 +42,15 @@ static void soft_clip_vjp(const wl_coefficient *restrict c, const wl_real *restr
 
 static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE}, {"bound", WL_SCALAR_FREE}};
 
-static const wl_option soft_clip_options[] = {
-    WL_ELEMENTWISE_OPTIONS("0.1"),
-    {"bound", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1", "gradient beyond which steps hardly grow"},
-    {0}};
+static const wl_option soft_clip_options[] = {WL_ELEMENTWISE_OPTIONS("0.1"),
+                                              {"bound", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",
+                                               "gradient beyond which steps hardly grow"},
+                                              {0}};
 
-static const wl_elementwise soft_clip_rule = {
-    .cost = 20, .scalars = SCALARS, .scalar = scalars, .step = soft_clip_step, .vjp = soft_clip_vjp};
+static const wl_elementwise soft_clip_rule = {.cost = 20,
+                                              .scalars = SCALARS,
+                                              .scalar = scalars,
+                                              .step = soft_clip_step,
+                                              .vjp = soft_clip_vjp};
 
 WL_ELEMENTWISE_RULE(soft_clip, "gradient descent with steps of bounded length");

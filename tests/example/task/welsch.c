@@ -21,7 +21,8 @@ static const double OUTLIER = 10.0;
 static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "8", NULL, 1, 4096, "1", "Number of parameters d."},
     {"points", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Number of points B."},
-    {"outliers", WL_OPT_REAL, "0.1", NULL, 0, 1, "1", "Share of points that have nothing to do with the line."},
+    {"outliers", WL_OPT_REAL, "0.1", NULL, 0, 1, "1",
+     "Share of points that have nothing to do with the line."},
     {"noise", WL_OPT_REAL, "0.1", NULL, 0, 1e6, "1", "Standard deviation of the others' errors."},
     {0}};
 
@@ -66,7 +67,8 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
   const wl_real *truth = draw;
   wl_real *x = wl_tape_input_data(ws, w->x), *y = wl_tape_input_data(ws, w->y);
   const int64_t outliers = (int64_t)(w->outliers * (double)w->points);
-  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_X), 0, w->points * w->dimension, 1.0, x);
+  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_X), 0, w->points * w->dimension, 1.0,
+                x);
   wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_NOISE), 0, w->points, w->noise, y);
   for (int64_t i = 0; i < w->points; i++)
     for (int64_t j = 0; j < w->dimension; j++) y[i] += x[i * w->dimension + j] * truth[j];
