@@ -30,13 +30,13 @@ struct wl_command {
   const char *operands; /* "CONFIG", "[FILE]"; "" for none */
   const char *summary;  /* one phrase, no full stop: "meta-trains an optimizer" */
   int min_operands, max_operands;
-  const wl_argument
-      *arguments; /* ends with name NULL; NULL: none. --help and --quiet are everyone's */
+  /* ends with name NULL; NULL: none. --help and --quiet are everyone's */
+  const wl_argument *arguments;
   /* What --help prints after the options: the keys of the configuration. roff: as man-page source.
    * NULL: nothing. */
   void (*more_help)(bool roff, FILE *out);
-  bool
-      in_double; /* runs in float64: the float32 program hands over to its twin before MPI starts */
+  /* runs in float64: the float32 program hands over to its twin before MPI starts */
+  bool in_double;
   /* argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* what it does, for somebody who has not read the guide: sentences */

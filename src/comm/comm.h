@@ -58,8 +58,8 @@ typedef struct wl_exact_sum {
   int64_t units;         /* may be 0 */
   const bool *counted; /* [units] false: leave this one out (non-finite); its values are not read */
   int64_t count;
-  const int64_t
-      *blocks; /* [n_blocks + 1] ascending offsets into the vector: one quantum for each block */
+  /* [n_blocks + 1] ascending offsets into the vector: one quantum for each block */
+  const int64_t *blocks;
   int64_t n_blocks;
   int64_t total; /* units over all ranks, an upper bound; fixes the head room */
   double *flags; /* [n_flags] any finite numbers; out: their maximum over ranks */

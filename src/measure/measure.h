@@ -27,8 +27,8 @@ wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds);
 typedef struct wl_file_figures {
   int64_t bytes;
   double plain; /* bytes/s of write and fsync of one file */
-  double
-      checkpoint; /* bytes/s of an HDF5 file as checkpoints are: sealed, written, synced, re-read, renamed */
+  /* bytes/s of an HDF5 file as checkpoints are: sealed, written, synced, re-read, renamed */
+  double checkpoint;
 } wl_file_figures;
 
 /* Medians of `repeats` files of `bytes` each, in turn, in `folder`, which are removed again. Not collective. */

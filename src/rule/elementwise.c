@@ -370,8 +370,8 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
-  wl_coefficient_bar
-      bar[WL_ELEMENTWISE_MAX_SCALARS]; /* what vjp leaves out of it is zero where it is read */
+  /* what vjp leaves out of it is zero where it is read */
+  wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS];
   wl_real *lam = chunk->lam + block * WL_LANES;
   wl_real *mu = size ? chunk->mu + block * size : NULL;
   if (size) replay(e, w, chunk, block, s);

@@ -34,8 +34,8 @@ typedef struct wl_check_block {
   double error; /* relative, at the best h; the largest over directions */
   double slope; /* median order of the error in h; NaN where fewer than two pairs show one */
   bool zero; /* the loss does not depend on the block, up to rounding, and the gradient says so */
-  bool
-      kink; /* undecided: a kink lies closer than differences can resolve, and explains the error */
+  /* undecided: a kink lies closer than differences can resolve, and explains the error */
+  bool kink;
   bool passed;
 } wl_check_block;
 

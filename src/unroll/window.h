@@ -46,8 +46,8 @@ typedef struct wl_unit {
   const wl_task *task;
   wl_episode episode;
   int64_t t; /* inner steps done */
-  int64_t
-      draw; /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
+  /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
+  int64_t draw;
   double start_loss; /* L_out(theta_0) */
   wl_real *theta;    /* [pad(n)] */
   wl_real *state;    /* [blocks][width][16] */

@@ -70,8 +70,8 @@ typedef struct wl_window_run_state {
   double weight_sum; /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;  /* NULL: forward only */
   bool continues;    /* from ws->end, whose loss and gradient are those of the first step */
-  double
-      path_loss; /* inner loss at the last step's start, where theta_0 is learned from the path */
+  /* inner loss at the last step's start, where theta_0 is learned from the path */
+  double path_loss;
 } wl_window_run_state;
 
 /* Whether a window can begin with what the one before ended with. */
