@@ -12,11 +12,13 @@
 #
 #   OMNIGLOT     the packed file (tools/pack_omniglot.py; default: omniglot28.h5 here or in WARPLOOM_DATA)
 #   META_STEPS   of each run (default 30)         INNER_STEPS  of each training episode (default 25)
+#   PASSES       over the test alphabets (default 4), each with minibatches of its own
 #   WARPLOOM     the program (default: build/warploom)
 #   OUTPUT       folder of the runs (default: runs/omniglot); cells that are there are not run again
 #
-# Prints for each cell the held-out accuracy after 100 steps on the 10 test alphabets, twice each, from
-# different minibatches. A cell takes a minute or less on an idle core.
+# Prints for each cell the held-out accuracy after 100 steps on the 10 test alphabets, its mean over the passes;
+# then for each head and method the mean over seeds, and what `warp` has more than the method in the same seeds,
+# with a 95 % interval over them (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -53,9 +55,37 @@ cell() { # METHOD HEAD SEED
       --set episode.steps="$inner" --set checkpoint.every=0 "${options[@]}" >/dev/null
   fi
   if [ ! -e "$run/accuracy.json" ]; then
-    "$warploom" eval "$run" --quiet --learned-only --steps 100 --seeds 2 --units 10 --json "$run/accuracy.json" >/dev/null
+    "$warploom" eval "$run" --quiet --learned-only --steps 100 --seeds "${PASSES:-4}" --units 10 --json "$run/accuracy.json" >/dev/null
   fi
   awk -v cell="$1 | $2 | $3" -F '[:,]' '/"heldout_accuracy":/ { printf "| %s | %.1f |\n", cell, 100 * $2 }' "$run/accuracy.json"
+}
+
+# Means over seeds of the rows of cells, and the differences to `warp`, paired by seed.
+summarise() {
+  printf '\n| head | method | seeds | mean | warp has more |\n| --- | --- | --- | --- | --- |\n'
+  awk -F ' *[|] *' '
+    BEGIN { split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", student, " ") }
+    { accuracy[$2, $3, $4] = $5; methods[$2]; heads[$3]; seeds[$4] }
+    function interval(n, sum, squares,   mean, half) {
+      mean = sum / n
+      half = n > 1 ? student[n - 1] * sqrt((squares - n * mean * mean > 0 ? squares - n * mean * mean : 0) / (n - 1) / n) : 0
+      return sprintf(n > 1 ? "%+.1f +- %.1f" : "%+.1f", mean, half)
+    }
+    END {
+      for (h in heads) for (m in methods) {
+        n = sum = pairs = gaps = squares = 0
+        for (s in seeds) if ((m, h, s) in accuracy) {
+          n++
+          sum += accuracy[m, h, s]
+          if (m == "warp" || !(("warp", h, s) in accuracy)) continue
+          gap = accuracy["warp", h, s] - accuracy[m, h, s]
+          pairs++
+          gaps += gap
+          squares += gap * gap
+        }
+        if (n) printf "| %s | %s | %d | %.1f | %s |\n", h, m, n, sum / n, pairs ? interval(pairs, gaps, squares) : ""
+      }
+    }' | sort
 }
 
 every_cell() {
@@ -68,9 +98,10 @@ every_cell() {
 }
 
 mkdir -p "$output"
-printf '| method | head | seed | held-out accuracy, %% |\n| --- | --- | --- | --- |\n'
 if [ $# = 0 ]; then mapfile -t cells < <(every_cell); else cells=("$@"); fi
+printf '| method | head | seed | held-out accuracy, %% |\n| --- | --- | --- | --- |\n'
 for name in "${cells[@]}"; do
   IFS=- read -r method head seed <<<"$name"
   cell "$method" "$head" "${seed:-1}"
-done
+done | tee "$output/rows"
+summarise <"$output/rows"

@@ -118,7 +118,7 @@ static void list_lines(const conv_frame *f, int64_t *at) {
 }
 
 /* Row i of an image at row i stride + down of the frame, column j at column j stride + right; what
- * falls outside is left out, the rest of the frame is zero. */
+ * falls outside is left out. The rest of a frame or of planes stays zero from one image to the next. */
 typedef struct placement {
   int64_t rows, columns; /* of the image */
   int64_t down, right, stride;
@@ -141,20 +141,22 @@ static void place_row(const placement *p, int64_t first, int64_t end, const wl_r
     for (int64_t j = first; j < end; ++j) to[j * p->stride + p->right] = from[j];
 }
 
+static void clear_frame(const conv_frame *f, wl_real *frame) {
+  memset(frame, 0, (size_t)frame_reals(f) * sizeof *frame);
+}
+
 static void fill_frame(const conv_frame *f, placement p, const wl_real *image, wl_real *frame) {
   int64_t top, bottom, left, right;
   inside(p.down, p.stride, f->height, p.rows, &top, &bottom);
   inside(p.right, p.stride, f->width, p.columns, &left, &right);
-  memset(frame, 0, (size_t)frame_reals(f) * sizeof *frame);
   for (int64_t c = 0; c < f->in; ++c)
     for (int64_t i = top; i < bottom; ++i)
       place_row(&p, left, right, image + (c * p.rows + i) * p.columns,
                 frame + (c * f->height + i * p.stride + p.down) * f->width);
 }
 
-/* Output planes of length f->length with the gradient's rows in them, zero elsewhere. */
+/* Output planes of length f->length with the gradient's rows in them. */
 static void fill_planes(const conv_frame *f, placement p, const wl_real *image, wl_real *planes) {
-  memset(planes, 0, (size_t)(f->out * f->length) * sizeof *planes);
   for (int64_t o = 0; o < f->out; ++o)
     for (int64_t i = 0; i < p.rows; ++i)
       place_row(&p, 0, p.columns, image + (o * p.rows + i) * p.columns,
@@ -188,6 +190,7 @@ static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real
   const conv_scratch t = scratch_of(&s, call->temp);
   const wl_spread_kernel spread = wl_kernels()->spread;
   list_lines(&f, t.at);
+  clear_frame(&f, t.frame);
   for (int64_t b = 0; b < s.batch; ++b) {
     fill_frame(&f, image_in_frame(&s), x + b * s.channels * s.height * s.width, t.frame);
     spread(f.out, f.length, f.terms, (wl_strided){w, f.terms, 1}, t.frame, t.at, t.planes, f.length,
@@ -216,6 +219,7 @@ static void conv_pull_image(const wl_op_call *call, const wl_real *gy, const wl_
   const wl_spread_kernel spread = wl_kernels()->spread;
   list_lines(&f, t.at);
   turn_filter(&s, w, t.filter);
+  clear_frame(&f, t.frame);
   for (int64_t b = 0; b < s.batch; ++b) {
     fill_frame(&f, in_frame, gy + b * s.filters * s.out_height * s.out_width, t.frame);
     spread(f.out, f.length, f.terms, (wl_strided){t.filter, f.terms, 1}, t.frame, t.at, t.planes,
@@ -231,6 +235,8 @@ static void conv_pull_filter(const wl_op_call *call, const wl_real *x, const wl_
   const conv_scratch t = scratch_of(&s, call->temp);
   const wl_dots_kernel dots = wl_kernels()->dots;
   list_lines(&f, t.at);
+  clear_frame(&f, t.frame);
+  memset(t.planes, 0, (size_t)(f.out * f.length) * sizeof *t.planes);
   for (int64_t b = 0; b < s.batch; ++b) {
     fill_frame(&f, image_in_frame(&s), x + b * s.channels * s.height * s.width, t.frame);
     fill_planes(&f, output(&s), gy + b * s.filters * s.out_height * s.out_width, t.planes);

@@ -28,10 +28,9 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
 
 /* max_pool; saved: arg-max within the plane, int32 [size of y] */
 
-/* Arg-max of the window at `corner`; a NaN wins, so that it shows. Without branches, which data of
- * images would mispredict. */
-static inline int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
-                                 wl_real *value) {
+/* Arg-max of the window at `corner`; a NaN wins, so that it shows. */
+static int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
+                          wl_real *value) {
   wl_real best = plane[corner];
   int64_t where = corner;
   for (int i = 0; i < window; ++i)
@@ -46,25 +45,48 @@ static inline int32_t window_max(const wl_real *plane, int64_t corner, int64_t w
   return (int32_t)where;
 }
 
-static inline void pool_plane(const pool_shape *s, int window, const wl_real *plane, int32_t *arg,
-                              wl_real *value) {
+static void pool_plane(const pool_shape *s, const wl_real *plane, int32_t *arg, wl_real *value) {
   for (int64_t i = 0; i < s->out_height; ++i)
     for (int64_t j = 0; j < s->out_width; ++j) {
       const int64_t o = i * s->out_width + j, corner = (i * s->width + j) * s->stride;
-      arg[o] = window_max(plane, corner, s->width, window, &value[o]);
+      arg[o] = window_max(plane, corner, s->width, s->window, &value[o]);
     }
+}
+
+/* A row of windows of 2 x 2 side by side, the usual case: the same choice without branches, which data of
+ * images would mispredict, windows in SIMD lanes. */
+static void pool_pairs(int32_t count, int32_t corner, int32_t width, const wl_real *restrict top,
+                       int32_t *restrict arg, wl_real *restrict value) {
+  const wl_real *restrict bottom = top + width;
+  for (int32_t j = 0; j < count; ++j) {
+    const wl_real x[] = {top[2 * j], top[2 * j + 1], bottom[2 * j], bottom[2 * j + 1]};
+    const int32_t right = (x[1] > x[0]) | (x[1] != x[1]);
+    const wl_real upper = right ? x[1] : x[0];
+    const int32_t below = (x[2] > upper) | (x[2] != x[2]);
+    const wl_real three = below ? x[2] : upper;
+    const int32_t last = (x[3] > three) | (x[3] != x[3]);
+    value[j] = last ? x[3] : three;
+    arg[j] = corner + 2 * j + (last ? width + 1 : below ? width : right);
+  }
+}
+
+static void pool_plane_pairs(const pool_shape *s, const wl_real *plane, int32_t *arg,
+                             wl_real *value) {
+  for (int64_t i = 0; i < s->out_height; ++i) {
+    const int64_t o = i * s->out_width, corner = 2 * i * s->width;
+    pool_pairs((int32_t)s->out_width, (int32_t)corner, (int32_t)s->width, plane + corner, arg + o,
+               value + o);
+  }
 }
 
 static void max_pool_forward(const wl_op_call *c) {
   const pool_shape s = shape_of(c);
   const int64_t outputs = s.out_height * s.out_width;
   int32_t *const arg = c->saved;
-  for (int64_t p = 0; p < s.planes; ++p) {
-    const wl_real *const plane = c->in[0].value + p * s.height * s.width;
-    if (s.window == 2)
-      pool_plane(&s, 2, plane, arg + p * outputs, c->value + p * outputs); /* unrolled */
-    else pool_plane(&s, s.window, plane, arg + p * outputs, c->value + p * outputs);
-  }
+  const bool pairs = s.window == 2 && s.stride == 2;
+  for (int64_t p = 0; p < s.planes; ++p)
+    (pairs ? pool_plane_pairs : pool_plane)(&s, c->in[0].value + p * s.height * s.width,
+                                            arg + p * outputs, c->value + p * outputs);
 }
 
 static void max_pool_apply(const wl_op_call *c, const wl_real *x, wl_real *y, bool keep) {

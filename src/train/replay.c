@@ -43,6 +43,7 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
   r->spec.steps = wl_map_int(map, "steps");
   r->spec.weights = WL_WEIGHTS_LAST;
   r->spec.fresh = true;
+  r->spec.replayed = true;
 }
 
 /* What the options table cannot say. */

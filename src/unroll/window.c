@@ -194,7 +194,7 @@ static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double
 
 static const wl_initialisation *path_learner(const wl_window_run_state *run) {
   const wl_initialisation *init = run->ws->model->initialisation;
-  return run->phi_grad && init && init->ops->segment ? init : NULL;
+  return run->phi_grad && init && init->ops->segment && !run->ws->spec.replayed ? init : NULL;
 }
 
 /* Keeps what is needed of a step until the loss at its end is known. */

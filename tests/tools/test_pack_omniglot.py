@@ -1,5 +1,5 @@
 """tools/pack_omniglot.py on fabricated archives, and the family `omniglot` on what it packed: training on
-one rank and two, check in both orders. With WARPLOOM_OMNIGLOT also the layout of the real file."""
+one rank and two, check in both orders. The real file is test_omniglot_file.py's."""
 import functools
 import io
 import os
@@ -134,17 +134,5 @@ def check_family():
     expect("pack_omniglot" in failed.stderr, failed.stderr)
 
 
-def check_real():
-    path = os.environ.get("WARPLOOM_OMNIGLOT", "")
-    if not os.path.exists(path):
-        print("not checked: the real file; WARPLOOM_OMNIGLOT names none")
-        return
-    train(MULTI, "real", f"task.file={path}", "task.ways=20", "task.alphabets=25", "task.test_alphabets=10")
-    with h5py.File(path) as file:
-        expect_equal("characters of Omniglot", (1623, 20), file["image"].shape[:2])
-        expect_equal("background alphabets", 30, int(file["background"][()].sum()))
-
-
 check_tool()
 check_family()
-check_real()

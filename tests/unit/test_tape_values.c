@@ -416,6 +416,43 @@ static void test_bad_data(void **state) {
   close_classifier(&c);
 }
 
+/* Where 2 x 2 windows side by side have equals or NaN: the first of equals, the last NaN. */
+enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
+
+static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {
+  const int64_t corner = 2 * i * PAIR_COLUMNS + 2 * j;
+  const int64_t at[] = {corner, corner + 1, corner + PAIR_COLUMNS, corner + PAIR_COLUMNS + 1};
+  int64_t best = at[0];
+  for (int k = 1; k < 4; k++)
+    if (isnan(x[at[k]]) || x[at[k]] > x[best]) best = at[k];
+  return best;
+}
+
+static void test_pool_choice(void **state) {
+  (void)state;
+  wl_tape *t = NULL;
+  wl_tape_ws *ws = NULL;
+  wl_real x[PAIR_SIZE], grad[PAIR_SIZE], expected[PAIR_SIZE] = {0};
+  for (int i = 0; i < PAIR_SIZE; i++) x[i] = i % 13 == 5 ? (wl_real)NAN : (wl_real)(i * i % 7 % 3);
+  assert_int_equal(wl_tape_create(&t), WL_OK);
+  const wl_node pooled =
+      wl_op_max_pool(t, wl_tape_theta(t, "x", SHAPE(1, 1, PAIR_ROWS, PAIR_COLUMNS)), 2, 2);
+  assert_int_equal(wl_tape_finish(t, wl_op_sum(t, pooled), -1, -1), WL_OK);
+  assert_int_equal(wl_tape_ws_create(t, 0, &ws), WL_OK);
+  wl_tape_forward(t, ws, x, NULL, NULL);
+  wl_tape_reverse(t, ws, grad, NULL);
+  const wl_real *y = wl_tape_value(ws, pooled);
+  for (int64_t i = 0; i < PAIR_ROWS / 2; i++)
+    for (int64_t j = 0; j < PAIR_COLUMNS / 2; j++) {
+      const int64_t at = chosen(x, i, j);
+      expected[at] = 1;
+      assert_memory_equal(&y[i * PAIR_COLUMNS / 2 + j], &x[at], sizeof *y);
+    }
+  assert_memory_equal(grad, expected, sizeof grad);
+  wl_tape_ws_destroy(&ws);
+  wl_tape_destroy(&t);
+}
+
 /* relu's derivative at 0 is 0; max_pool's gradient goes to the first of equals. */
 static void test_kinks(void **state) {
   (void)state;
@@ -449,6 +486,7 @@ int main(void) {
                                      cmocka_unit_test(test_sigmoid_cross_entropy),
                                      cmocka_unit_test(test_softmax_cross_entropy),
                                      cmocka_unit_test(test_bad_data),
-                                     cmocka_unit_test(test_kinks)};
+                                     cmocka_unit_test(test_kinks),
+                                     cmocka_unit_test(test_pool_choice)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
