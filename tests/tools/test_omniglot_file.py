@@ -20,7 +20,7 @@ INK = {28: 0.0805}  # share of a side that was seen
 RUN = """
 seed: 1
 threads: 1
-task: {family: omniglot, filters: [8, 8, 8, 8], warp: conv3x3}
+task: {family: omniglot, filters: [16, 16, 16, 16], warp: conv3x3}
 rule: {name: sgd, rate: 0.1}
 initialisation: {name: leap, fresh: [dense1.weight, dense1.bias]}
 episode: {steps: 10}
@@ -47,11 +47,11 @@ def check_layout():
 
 
 def check_learning():
-    """Far above the 5 % of chance after 60 steps, and the same digest on two ranks."""
+    """Far above the 5 % of chance after 150 steps, and the same digest on two ranks."""
     run = train(RUN, "run", f"task.file={PATH}")
-    program("eval", run, "--learned-only", "--quiet", "--steps", "60", "--seeds", "5", "--json", "accuracy.json")
+    program("eval", run, "--learned-only", "--quiet", "--steps", "150", "--seeds", "4", "--json", "accuracy.json")
     accuracy = json.loads(Path("accuracy.json").read_text())["cases"][0]["rules"][0]["heldout_accuracy"]
-    expect(accuracy > 0.2, f"accuracy {accuracy}")
+    expect(accuracy > 0.25, f"accuracy {accuracy}")
     lines = [program("train", "run.yaml", "--quiet", "--set", f"task.file={PATH}", "--set", f"output=run{r}", ranks=r) for r in (1, 2)]
     expect_equal("digest on two ranks", *lines)
 
