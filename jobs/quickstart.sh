@@ -1,7 +1,7 @@
 #!/bin/bash
 # From a fresh clone to a trained optimizer and its picture, in a few minutes on two cores: installs
 # what is missing (Debian), builds, meta-trains, and measures the result against tuned SGD, momentum,
-# Nesterov, RMSprop and Adam. Needs no data and asks nothing.
+# Nesterov, RMSprop and Adam. Then it builds the rest of Warploom but the tests. Needs no data and asks nothing.
 #
 #   jobs/quickstart.sh [--ranks N] [--output DIR]
 #
@@ -85,6 +85,9 @@ main() {
   step "drawing the loss curves"
   [ -s "$OUTPUT/evaluation.png" ] ||
     /usr/bin/python3 tools/plot_evaluation.py "$OUTPUT/evaluation.h5" --output "$OUTPUT/evaluation.png"
+
+  step "building the rest: gradient check, C library, manual pages"
+  cmake --build "$build" -j "$(generator_jobs)" --target warploom64 warploom_library man
 
   step "done"
   echo "  table of losses   above, or: $build/warploom info $OUTPUT/evaluation.h5"

@@ -60,7 +60,7 @@ def group_runs(runs):
     for i, (key, members) in enumerate(groups.items()):
         values = dict(key)
         words = [f"{k.split('.')[-1]} {values[k]}" for k in different if k in values]
-        label = ", ".join(words[:3]) if len(groups) > 1 else members[0].name
+        label = ", ".join(words[:3])
         label += f"  ({len(members)} seeds)" if len(members) > 1 else ""
         out.append(Group(label, members, ws.SERIES[i % len(ws.SERIES)]))
     return out
@@ -198,15 +198,16 @@ def panel_time(ax, groups, _):
         g = groups[0]
         layers = [ws.smooth(p, max(5, len(g.steps) // 60)) * factor for p in g.phases()[shown]]
         ax.stackplot(g.steps, layers, colors=[PHASES[i][1] for i in shown], alpha=0.85, lw=0)
-        ax.set_ylim(0, 1.3 * np.percentile(np.sum(layers, axis=0), 99))
+        top = np.percentile(np.sum(layers, axis=0), 99)
     else:
         left = np.zeros(len(groups))
         for i in shown:
             ax.bar(range(len(groups)), [t[i] * factor for t in totals], bottom=left, color=PHASES[i][1], width=0.6)
             left += [t[i] * factor for t in totals]
         ax.set_xticks(range(len(groups)), [str(i + 1) for i in range(len(groups))])
-        ax.set_ylim(0, 1.35 * left.max())
+        top = left.max()
         ax.grid(axis="x", visible=False)
+    ax.set_ylim(0, (1.15 + 0.17 * len(shown)) * top)  # room for the legend
     handles = [plt.Rectangle((0, 0), 1, 1, color=PHASES[i][1], label=PHASES[i][2]) for i in shown]
     ax.legend(handles=handles, loc="upper right", fontsize=6.8, handlelength=0.9, handleheight=0.9, borderaxespad=0.1,
               labelspacing=0.25)
@@ -223,6 +224,8 @@ def note_of(groups, width):
     runs = sum(len(x.runs) for x in groups)
     seconds = np.mean([wf.step_seconds(r.metrics).mean() for x in groups for r in x.runs])
     words = [f"{len(g.steps):,} meta-steps" if len(groups) == 1 else f"{runs} runs", f"{1 / seconds:.3g} a second"]
+    if len(groups) == 1 and runs > 1:
+        words.insert(0, f"{runs} seeds")
     words.append(f"lines: running means over {width or default_width(g)} meta-steps")
     if any(len(x.runs) > 1 for x in groups):
         words.append("bands: 95 % over seeds")
@@ -244,8 +247,7 @@ def draw(runs, width=None):
             ax.xaxis.set_major_locator(plt.MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
         if i >= 3:
             ax.set_xlabel("meta-step" if panel is not panel_time or len(groups) == 1 else "group")
-    ws.headline(figure, groups[0].runs[0].title if len(groups) > 1 else f"{groups[0].label}: {runs[0].title}",
-                note_of(groups, width))
+    ws.headline(figure, runs[0].heading if len(runs) == 1 else runs[0].title, note_of(groups, width))
     if len(groups) > 1:
         handles = [plt.Line2D([], [], color=g.colour, lw=2, label=f"{i + 1}  {g.label}") for i, g in enumerate(groups)]
         figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.55 / height), ncol=min(3, len(groups)),

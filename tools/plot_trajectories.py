@@ -359,7 +359,8 @@ def draw_phase(sheet, source, most=8):
     episodes = [(m, path) for m, path in episodes if len(path[0]) > 1]
     if not episodes:
         raise Absent("phase portrait: fewer than two points of each episode were kept; set trajectory.snapshot_stride to 1")
-    chosen = [episodes[:most], episodes[-most:]] if len(episodes) > most else [episodes]
+    few = min(most, len(episodes) // 2)
+    chosen = [episodes[:few], episodes[-few:]] if len(episodes) > most else [episodes]
     box = view_of([p for part in chosen for _, p in part])
     horizon = int((t.t0 + t.steps).max())
     surface = False
@@ -374,7 +375,7 @@ def draw_phase(sheet, source, most=8):
         ax.set(xlabel="x₁", ylabel="x₂")
         ax.set_title(f"meta-steps {part[0][0]:,}–{part[-1][0]:,}", fontsize=8, pad=4)
     sheet.title("Paths through the plane", "ring: start, dot: end; pale to dark: inner steps"
-                + ("; star: minimum" if surface else ""))
+                + ("; star: minimum" if surface else "; each run on a surface of its own"))
 
 
 # ---- learned parameters --------------------------------------------------------------------
@@ -506,8 +507,7 @@ def draw(run, wanted=None):
     for name, height in heights.items():
         PARTS[name][1](sheet, source)
         sheet.at += height
-    title = f"{run.name}: {run.title}"
-    ws.headline(sheet.figure, title)
+    ws.headline(sheet.figure, run.heading)
     return sheet.figure, reasons
 
 

@@ -405,6 +405,10 @@ class Run:
         return describe_task(self.configuration)
 
     @property
+    def heading(self):
+        return self.title if self.title.startswith(self.name) else f"{self.name}: {self.title}"
+
+    @property
     def metrics(self):
         """{"meta_step": array, "meta_loss": array, ...}; null is NaN, a line being written is left out."""
         if self._metrics is None:

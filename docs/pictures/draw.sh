@@ -30,7 +30,7 @@ train_seeds() { # SEED...
   local seed
   for seed; do
     train quadratic-gaussian quadratics/seed-$seed --set threads=1 --set seed=$seed --set outer.steps=1500 \
-      --set trajectory.every=100 --set trajectory.units=2 --stop-after 1001 || [ $? = 75 ]
+      --set trajectory.every=21 --set trajectory.units=2 --stop-after 1001 || [ $? = 75 ]
   done
 }
 

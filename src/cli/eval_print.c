@@ -89,9 +89,10 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
 static void print_table(const wl_eval_case *c, FILE *out) {
   const bool accuracy = has_accuracy(c);
   if (c->few_shot) {
-    fprintf(out,
-            ": %lld fresh tasks, loss on the query set before adaptation %.4g, after %lld steps:\n",
-            (long long)c->seeds, c->start, (long long)c->steps);
+    fprintf(
+        out,
+        ": %lld fresh tasks, loss on the query set before adaptation %.4g, after %lld step%s:\n",
+        (long long)c->seeds, c->start, (long long)c->steps, c->steps == 1 ? "" : "s");
     fprintf(out, "  %-18s %9s  %20s%s\n", "rule", "rate", "query loss",
             accuracy ? "        query accuracy" : "");
   } else {

@@ -1,6 +1,7 @@
 /* picture.c - finds the tool and runs it; a missing picture is never an error. */
 #include "cli/picture.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -28,18 +29,29 @@ static int find_tool(const char *tool, char path[PATH_MAX]) {
   return 0;
 }
 
+/* The tool's exit status, -1 where it did not start. It prints the picture's name: into nothing, since standard output
+ * may be carrying JSON. */
+static int run_silently(const char *python, char *const argv[]) {
+  posix_spawn_file_actions_t actions;
+  pid_t child;
+  int status = -1;
+  if (posix_spawn_file_actions_init(&actions) != 0) return -1;
+  if (posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+      posix_spawnp(&child, python, &actions, NULL, argv, environ) == 0)
+    waitpid(child, &status, 0);
+  posix_spawn_file_actions_destroy(&actions);
+  return status;
+}
+
 void wl_picture_draw(const char *tool, const char *file) {
   char path[PATH_MAX], picture[PATH_MAX];
   const char *dot = strrchr(file, '.');
   const int stem = dot && !strchr(dot, '/') ? (int)(dot - file) : (int)strlen(file);
   snprintf(picture, sizeof picture, "%.*s.png", stem, file);
   char *const argv[] = {(char *)"python3", path, (char *)file, (char *)"--output", picture, NULL};
-  pid_t child;
-  int status = -1;
   const char *python = access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
-  if (find_tool(tool, path) && posix_spawnp(&child, python, NULL, NULL, argv, environ) == 0)
-    waitpid(child, &status, 0);
-  if (status == 0) wl_log_info("picture in %s", picture);
+  if (find_tool(tool, path) && run_silently(python, argv) == 0)
+    wl_log_info("picture in %s", picture);
   else
     wl_log_info("no picture drawn; where Python has h5py and matplotlib: tools/%s %s", tool, file);
 }

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/stop.h"
-#include "train/problem.h"
 #include "train/schema.h"
 #include "train/train.h"
 
@@ -15,7 +14,8 @@ static const wl_argument arguments[] = {
      "override a key of the configuration, e.g. --set outer.learning_rate=3e-4; may be repeated"},
     WL_STOP_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
-    {"dry-run", NULL, "check the configuration, print it in full, and stop"},
+    {"dry-run", NULL,
+     "check the configuration, print it in full, say what a rank will hold, and stop"},
     {"list", "WHAT", "list tasks, rules, preconditioners or initialisations, and stop"},
     {0}};
 
@@ -38,12 +38,8 @@ static wl_status list(const char *what) {
 
 static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
-/* Tasks and model are built too: much of what can be wrong shows only there. */
 static wl_status print_configuration(const wl_config *config) {
   char *text = NULL;
-  wl_problem problem;
-  WL_TRY(wl_problem_create(config, &problem));
-  wl_problem_destroy(&problem);
   WL_TRY(wl_config_to_yaml(config, &text));
   fputs(text, stdout);
   free(text);
@@ -77,7 +73,8 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
     status = wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request.stop_after);
   status = wl_cli_agree(cli, status);
   if (status == WL_OK && wl_argument_given(&cli->arguments, "dry-run")) {
-    if (wl_comm_rank(cli->comm) == 0) status = print_configuration(config);
+    status = wl_train_preview(config, argv[0], cli->comm);
+    if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = print_configuration(config);
     status = wl_cli_agree(cli, status);
   } else if (status == WL_OK) {
     status = train(cli, config, argv[0], &request);

@@ -32,7 +32,9 @@ wl_status wl_twin_execute(char **argv) {
     execv(path, argv);
     if (errno != ENOENT) return WL_FAIL(WL_ERR_OS, "%s: cannot be run: %s", path, strerror(errno));
   }
-  return WL_FAIL(WL_ERR_OS,
-                 "the float64 program warploom64 is neither in %s nor in %s/%s: install it again",
-                 folder, folder, WL_LIBEXEC_FROM_BIN);
+  return WL_FAIL(
+      WL_ERR_OS,
+      "the float64 program warploom64 is neither in %s nor in %s/%s: build it by 'cmake --build "
+      "%s --target warploom64', or install Warploom again",
+      folder, folder, WL_LIBEXEC_FROM_BIN, folder);
 }

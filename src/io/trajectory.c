@@ -312,18 +312,20 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
   return WL_OK;
 }
 
-static wl_status register_metrics(wl_trajectory *t, const char *const *names, int count) {
-  WL_TRY(add_metric_column(t, "meta_step", WL_INT64, "meta-steps done"));
-  for (int i = 0; i < count; i++) WL_TRY(add_metric_column(t, names[i], WL_FLOAT64, names[i]));
+static wl_status register_metrics(wl_trajectory *t, const wl_metric *metrics, int count) {
+  WL_TRY(add_metric_column(t, "meta_step", WL_INT64, "meta-steps done, this one included"));
+  for (int i = 0; i < count; i++)
+    WL_TRY(add_metric_column(t, metrics[i].name, WL_FLOAT64, metrics[i].meaning));
   return WL_OK;
 }
 
-wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char *const *names,
+wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count) {
-  if (t->metrics.count == 0) WL_TRY(register_metrics(t, names, count));
+  if (t->metrics.count == 0) WL_TRY(register_metrics(t, metrics, count));
   WL_CHECK(t->metrics.count == count + 1);
   for (int i = 0; i < count; i++)
-    WL_CHECK(strcmp(t->metrics.columns[i + 1].field.name + strlen("metrics/"), names[i]) == 0);
+    WL_CHECK(strcmp(t->metrics.columns[i + 1].field.name + strlen("metrics/"), metrics[i].name) ==
+             0);
   WL_TRY(wl_table_extend(&t->metrics, 1));
   const int64_t row = t->metrics.rows - 1;
   *(int64_t *)wl_table_cell(&t->metrics.columns[0], row) = meta_step;

@@ -52,9 +52,13 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
                              const wl_attribute *attributes, int n_attributes, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
+/* A quantity that every meta-step has a value of. */
+typedef struct wl_metric {
+  const char *name, *meaning; /* seconds have the word in their name */
+} wl_metric;
 /* Metrics of one meta-step, kept with the trajectory; `meta_step` counts those done, this one
  * included. The first call registers the names, later ones must pass the same. */
-wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const char *const *names,
+wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
 /* Writes what was appended since the last flush as one segment and renews the virtual file. After a
  * failure nothing is lost: the rows stay in memory for the next flush. */

@@ -205,6 +205,8 @@ static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome
     wl_log_progress("evaluation", i, out->entries - 1, text);
     WL_TRY(enter_baseline(r, baselines[i], &out->entry[i + 1], o, curves));
   }
+  if (out->entries > 1)
+    wl_log_progress("evaluation", out->entries - 1, out->entries - 1, out->name);
   wl_log_progress_end();
   if (!r->setting->alone) judge(out);
   return WL_OK;

@@ -5,21 +5,21 @@
 #include <math.h>
 #include <string.h>
 
-const char *const wl_metric_names[WL_METRICS + 1] = {"meta_loss",
-                                                     "first_loss",
-                                                     "last_loss",
-                                                     "mean_loss",
-                                                     "gradient_norm",
-                                                     "learning_rate",
-                                                     "units",
-                                                     "skipped_units",
-                                                     "inner_steps",
-                                                     "compute_seconds",
-                                                     "compute_seconds_least",
-                                                     "wait_seconds",
-                                                     "reduce_seconds",
-                                                     "io_seconds",
-                                                     NULL};
+const wl_metric wl_metrics[WL_METRICS] = {
+    {"meta_loss", "meta-loss F, mean over the units counted"},
+    {"first_loss", "outer loss at the start of the windows"},
+    {"last_loss", "outer loss at their end"},
+    {"mean_loss", "mean outer loss over their steps"},
+    {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
+    {"learning_rate", "rate of the outer optimizer"},
+    {"units", "units of the meta-step"},
+    {"skipped_units", "units left out as non-finite"},
+    {"inner_steps", "length T of the episode"},
+    {"compute_seconds", "computation, slowest rank"},
+    {"compute_seconds_least", "computation, fastest rank"},
+    {"wait_seconds", "waiting for the slowest rank, mean over ranks"},
+    {"reduce_seconds", "exact sum once all ranks had come to it, rank 0"},
+    {"io_seconds", "that training spent on files, rank 0"}};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   const double all[WL_METRICS] = {r->meta_loss,
@@ -45,7 +45,7 @@ char *wl_metrics_json(int64_t meta_step, const wl_meta_report *report, int resta
   json_t *line = json_object();
   json_object_set_new(line, "meta_step", json_integer((json_int_t)meta_step));
   for (int i = 0; i < WL_METRICS; i++)
-    json_object_set_new(line, wl_metric_names[i],
+    json_object_set_new(line, wl_metrics[i].name,
                         isfinite(values[i]) ? json_real(values[i]) : json_null());
   json_object_set_new(line, "restart", json_integer(restart));
   char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));

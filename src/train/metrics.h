@@ -1,13 +1,14 @@
-/* metrics.h - what each meta-step reports: names once, for the JSON lines and the trajectory file. */
+/* metrics.h - what each meta-step reports: names and meanings once, for the JSON lines and the trajectory file. */
 #ifndef WL_TRAIN_METRICS_H
 #define WL_TRAIN_METRICS_H
 
+#include "io/trajectory.h"
 #include "train/trainer.h"
 
 enum { WL_METRICS = 14 };
 
-/* Names in order, ends with NULL; units beside them in docs/hdf5-schema.md. */
-extern const char *const wl_metric_names[WL_METRICS + 1];
+/* In order; docs/hdf5-schema.md lists them. */
+extern const wl_metric wl_metrics[WL_METRICS];
 void wl_metrics_values(const wl_meta_report *report, double values[WL_METRICS]);
 /* One line of JSON, without the newline; malloc'ed. Non-finite values are null. */
 char *wl_metrics_json(int64_t meta_step, const wl_meta_report *report, int restart);

@@ -117,7 +117,7 @@ static wl_status append_metrics(wl_run_files *f, int64_t meta_step, const wl_met
                                     (long long)meta_step);
   free(line);
   if (status == WL_OK && f->trajectory)
-    status = wl_trajectory_metrics(f->trajectory, meta_step, wl_metric_names, values, WL_METRICS);
+    status = wl_trajectory_metrics(f->trajectory, meta_step, wl_metrics, values, WL_METRICS);
   return status;
 }
 

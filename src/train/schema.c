@@ -74,7 +74,8 @@ static const wl_option checkpoint_options[] = {
 
 static const wl_option trajectory_options[] = {
     {"every", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between recorded ones; 0: record none."},
+     "Meta-steps between recorded ones; 0: record none. Choose a number without a factor in common with the windows of "
+     "an episode: else the same of them are recorded each time."},
     {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Units recorded at each of those."},
     {"coordinates", WL_OPT_INT, "16", NULL, AT_LEAST(0), "1",
      "Coordinates whose gradient and update are recorded, evenly spread."},

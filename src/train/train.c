@@ -91,7 +91,24 @@ static wl_status announce(run *r) {
       (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)n,
       (long long)tr->plan->units, wl_comm_size(r->comm), tr->threads);
   wl_log_info("memory %.1f MiB a rank, estimated; results in %s", r->memory / MIB, r->path);
+  if (wl_comm_size(r->comm) > tr->plan->units)
+    wl_log_warning(
+        "%lld of %d ranks have nothing to do: outer.units, %lld, is how many can work; start fewer ranks or "
+        "raise it",
+        (long long)(wl_comm_size(r->comm) - tr->plan->units), wl_comm_size(r->comm),
+        (long long)tr->plan->units);
   return WL_OK;
+}
+
+wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm) {
+  char path[4096];
+  run r = {.config = config, .comm = comm, .path = path};
+  wl_train_run_directory(config, config_path, path, sizeof path);
+  WL_TRY(same_configuration(&r));
+  wl_status status = wl_comm_agree(comm, wl_trainer_create(config, comm, &r.trainer));
+  if (status == WL_OK) status = announce(&r);
+  wl_trainer_destroy(&r.trainer);
+  return status;
 }
 
 /* What the files cost the training, which goes on while they are written. */

@@ -24,6 +24,10 @@ typedef struct wl_train_outcome {
 void wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
                             size_t size);
 
+/* Says on standard error what a training would hold and where it would write, and does nothing. Much of what can be
+ * wrong with a configuration shows only here, where data, model and workspaces are made. Collective. */
+wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);
+
 /* Trains. Collective. WL_OK when outer.steps are done, WL_TRY_AGAIN when it stopped early with a
  * checkpoint; `outcome` is filled in both cases. */
 wl_status wl_train(const wl_config *config, const char *config_path,

@@ -69,6 +69,9 @@ assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0,
 assert start["warp_coverage"] == 1
 assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
 P
+# Drawing a picture adds nothing to JSON on standard output.
+"$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
+  fail "no JSON on standard output"
 grep -q "600 fresh tasks" few.out || fail "the table does not name the tasks"
 grep -q "warp reaches" warped.out || fail "the table does not tell what the warp reaches"
 echo "ok"

@@ -33,6 +33,10 @@ expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/co
 # --dry-run prints just that.
 "$WL_BIN" train mlp.yaml --set output=run --dry-run >dry.yaml
 cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved configuration"
+# What it says besides: what a rank will hold, and that there are more ranks than work.
+"$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
+grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not tell the memory"
+grep -q '1 of 3 ranks have nothing to do' dry.err || fail "idle ranks are not told: $(cat dry.err)"
 for list in tasks rules preconditioners initialisations; do
   [ "$("$WL_BIN" train --list $list | wc -l)" -ge 2 ] || fail "--list $list is empty"
 done

@@ -13,7 +13,7 @@ static const wl_trajectory_setting t_setting = {.steps = T_STEPS,
                                                 .snapshots = T_SNAPSHOTS,
                                                 .compression = 4};
 static const int64_t t_index[T_COORDINATES] = {0, 2, 4};
-static const char *const t_metrics[] = {"meta_loss", "io_seconds"};
+static const wl_metric t_metrics[] = {{"meta_loss", "meta-loss"}, {"io_seconds", "spent on files"}};
 
 /* Windows of even meta-steps are three steps long, the others five. */
 static inline int64_t t_length(int64_t meta_step) { return meta_step % 2 ? T_STEPS : 3; }
