@@ -5,8 +5,8 @@
 #   tools/install-dependencies.sh --list SET... print the package names and install nothing
 #
 #   build   compiler, CMake, Open MPI, HDF5, OpenBLAS, Python for the pictures, Fashion-MNIST
-#   test    what the tests start or read with besides: SLURM, munge, network tools, xarray
-#   docs    checkers for man pages and pages in HTML
+#   test    what the tests start or read with besides: SLURM, munge, network tools, xarray, checkers of
+#           man pages and of pages in HTML
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
 #
 # Asks nothing, says what it installs, needs root or sudo only when something is missing.
@@ -17,8 +17,7 @@ BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev 
   libopenblas-dev libyaml-dev libcmocka-dev zlib1g-dev librandom123-dev libjansson-dev libxxhash-dev
   python3 python3-h5py python3-numpy python3-matplotlib python3-pil dataset-fashion-mnist"
 TEST_PACKAGES="python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck
-  libsimgrid-dev"
-DOCS_PACKAGES="mandoc chromium"
+  libsimgrid-dev mandoc chromium"
 BENCH_PACKAGES="libsimgrid-dev"
 # Missing from a release or a mirror, these cost one data set or one test, never the build.
 OPTIONAL_PACKAGES="dataset-fashion-mnist chromium mandoc shellcheck libsimgrid-dev"
@@ -32,9 +31,8 @@ packages_of() { # SET...
     case $set in
       build) echo $BUILD_PACKAGES ;;
       test) echo $TEST_PACKAGES ;;
-      docs) echo $DOCS_PACKAGES ;;
       bench) echo $BENCH_PACKAGES ;;
-      *) die "unknown set '$set': give build, test, docs or bench" ;;
+      *) die "unknown set '$set': give build, test or bench" ;;
     esac
   done | tr ' ' '\n' | sort -u
 }
