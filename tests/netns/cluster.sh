@@ -121,6 +121,8 @@ inside() { # COMMAND...
 
 outside() { # COMMAND...
   [ $# -gt 0 ] || { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64; }
+  . "$(dirname "$0")/../harness/own_root.sh"
+  own_root "$0" "$@"
   require
   export DIR
   DIR=$(mktemp -d /tmp/wl-netns.XXXXXX) # a short path: sockets allow 107 characters
