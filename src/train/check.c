@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "train/check_impl.h"
 
-enum { LADDER = 20, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
+enum { LADDER = 20, HIGHER = 10, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
 static const double LADDER_TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double LADDER_RATIO = 0.316227766016837933;
 static const double AGREEMENT = 1e-12;      /* of engine and rollout */
@@ -25,6 +25,7 @@ static const double BEYOND_DOUBT =
 static const double ZERO_MARGIN = 300.0; /* units of rounding of F that are still nothing */
 static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
 static const double BEND_SHARE = 3.0;    /* an error beyond so many bends is no kink's */
+static const double FAINT = 0.03; /* share of the tolerance that rounding may have at the top */
 static const double UNIT_ROUNDING = 2.3e-16;
 
 /* ---- The window under test ------------------------------------------------------------------ */
@@ -213,6 +214,28 @@ static double extrapolated_error(const rung *above, const rung *here, double a, 
   return relative(fabs((here->difference - ratio * above->difference) / (1.0 - ratio) - a), scale);
 }
 
+/* A gradient so faint that F's rounding hides it on all of the ladder shows above it, where F is still nearly
+ * straight: the least error there, or `best`. (fmin leaves NaN out, as the first extrapolation is.) */
+static double error_above(probe *p, double a, double scale, double tolerance, double best) {
+  rung below = {.difference = NAN};
+  double h = LADDER_TOP;
+  for (int i = 0; i < HIGHER && !(best <= tolerance); i++) {
+    h /= LADDER_RATIO;
+    const rung here = {.difference = (shifted(p, h) - shifted(p, -h)) / (2.0 * h)};
+    best = fmin(best, relative(fabs(here.difference - a), scale));
+    best = fmin(best, extrapolated_error(&here, &below, a, scale));
+    below = here;
+  }
+  return best;
+}
+
+/* A gradient that is zero but for rounding has no relative error: F stays where it is over the whole
+ * ladder up to its rounding, and the gradient says so too. */
+static bool is_zero(const probe *p) {
+  const double nothing = ZERO_MARGIN * UNIT_ROUNDING * p->rollout->magnitude;
+  return p->moved <= nothing && p->claimed <= nothing;
+}
+
 /* The least relative error on the ladder along v. Stops when rounding has clearly taken over. */
 static double probe_direction(probe *p, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
@@ -229,6 +252,8 @@ static double probe_direction(probe *p, double tolerance) {
     if (error < best) best = error;
   }
   book_orders(p, r, count);
+  const bool faint = !is_zero(p) && r[0].floor > FAINT * tolerance;
+  if (faint) best = error_above(p, a, scale, tolerance, best);
   if (!(best <= tolerance) && !is_kink(r, count)) p->unexplained = true;
   return best;
 }
@@ -248,13 +273,6 @@ static double norm_of(const double *x, int64_t n) {
   double sum = 0.0;
   for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
   return sqrt(sum);
-}
-
-/* A gradient that is zero but for rounding has no relative error: F stays where it is over the whole
- * ladder up to its rounding, and the gradient says so too. */
-static bool is_zero(const probe *p) {
-  const double nothing = ZERO_MARGIN * UNIT_ROUNDING * p->rollout->magnitude;
-  return p->moved <= nothing && p->claimed <= nothing;
 }
 
 static void judge(const probe *p, double tolerance, wl_check_block *out) {
