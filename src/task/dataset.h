@@ -21,6 +21,8 @@ typedef struct wl_dataset {
   wl_images split[2]; /* by wl_split */
 } wl_dataset;
 
+/* What `data` names, beside directories. */
+#define WL_DATASET_NAMES "synthetic|fashion-mnist|mnist|cifar-10"
 /* The options `data` and `classes` of a family that trains on images, for its options table. */
 #define WL_DATASET_OPTIONS                                                                      \
   {"data",                                                                                      \

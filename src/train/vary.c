@@ -1,125 +1,157 @@
-/* vary.c - the settings beside the trained one that show where a learned optimizer stops working. */
+/* vary.c - the settings beside the trained one that show where a learned optimizer stops working.
+ *
+ * Each axis is a list of keys of the task families; what of them a family has is varied, one key at a
+ * time. Choices take each other value, numbers are multiplied. */
 #include <stdio.h>
 #include <string.h>
 
+#include "task/dataset.h"
 #include "train/evaluate.h"
 
-static bool has_key(const wl_map *map, const wl_variant *variants, const char *key) {
-  for (const wl_variant *v = variants; v->name; v++) {
-    if (strcmp(v->name, wl_map_variant(map)) != 0) continue;
+/* The variations that are being collected. */
+typedef struct collection {
+  const wl_map *task;
+  wl_variation *out; /* [WL_MAX_VARIATIONS] */
+  int count;
+} collection;
+
+static const wl_option *find_option(const wl_map *task, const char *key) {
+  for (const wl_variant *v = wl_task_variants(); v->name; v++) {
+    if (strcmp(v->name, wl_map_variant(task)) != 0) continue;
     for (const wl_option *o = v->options; o && o->key; o++)
-      if (strcmp(o->key, key) == 0) return true;
+      if (strcmp(o->key, key) == 0) return o;
   }
-  return false;
+  return NULL;
 }
 
-static void append(wl_variation *out, int *count, const char *name, const char *override,
-                   int64_t factor) {
-  wl_variation *v = &out[(*count)++];
+static void append(collection *c, const char *name, const char *override, int64_t factor) {
+  if (c->count == WL_MAX_VARIATIONS) return;
+  wl_variation *v = &c->out[c->count++];
   snprintf(v->name, sizeof v->name, "%s", name);
   snprintf(v->override, sizeof v->override, "%s", override);
   v->steps_factor = factor;
 }
 
-static void vary_horizon(wl_variation *out, int *count) {
-  append(out, count, "horizon x 2", "", 2);
-  append(out, count, "horizon x 5", "", 5);
+static void vary_horizon(collection *c) {
+  append(c, "horizon x 2", "", 2);
+  append(c, "horizon x 5", "", 5);
 }
 
-/* Hidden layers twice as wide; for quadratics twice the dimension. */
-static bool vary_width(const wl_map *task, wl_variation *out, int *count) {
-  char text[128] = "task.widths=[", name[64];
-  if (has_key(task, wl_task_variants(), "widths")) {
-    int layers;
-    const int64_t *widths = wl_map_ints(task, "widths", &layers);
-    for (int i = 0; i < layers; i++)
-      snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld", i ? ", " : "",
-               (long long)(2 * widths[i]));
-    snprintf(text + strlen(text), sizeof text - strlen(text), "]");
-    append(out, count, "width x 2", text, 1);
-    return true;
-  }
-  if (!has_key(task, wl_task_variants(), "dimension")) return false;
-  snprintf(name, sizeof name, "dimension %lld", (long long)(2 * wl_map_int(task, "dimension")));
-  snprintf(text, sizeof text, "task.dimension=%lld",
-           (long long)(2 * wl_map_int(task, "dimension")));
-  append(out, count, name, text, 1);
-  return true;
-}
-
-static bool vary_depth(const wl_map *task, wl_variation *out, int *count) {
-  if (!has_key(task, wl_task_variants(), "widths")) return false;
-  char text[128] = "task.widths=[";
+/* Every element of a list of integers times `factor`, and `more` elements like the last; an empty list
+ * has nothing to vary. */
+static void vary_list(collection *c, const char *key, int64_t factor, int more, const char *name) {
+  char text[sizeof c->out->override];
   int layers;
-  const int64_t *widths = wl_map_ints(task, "widths", &layers);
-  if (layers == 0) return false;
-  for (int i = 0; i < layers; i++)
-    snprintf(text + strlen(text), sizeof text - strlen(text), "%lld, ", (long long)widths[i]);
-  snprintf(text + strlen(text), sizeof text - strlen(text), "%lld]", (long long)widths[layers - 1]);
-  append(out, count, "one layer more", text, 1);
-  return true;
-}
-
-/* Every other member of a choice key. */
-static bool vary_choice(const wl_map *task, const char *key, const char *label,
-                        const char *const *choices, wl_variation *out, int *count) {
-  if (!has_key(task, wl_task_variants(), key)) return false;
-  for (int i = 0; choices[i] && *count < WL_MAX_VARIATIONS; i++) {
-    char name[64], text[128];
-    if (strcmp(choices[i], wl_map_string(task, key)) == 0) continue;
-    snprintf(name, sizeof name, "%s %s", label, choices[i]);
-    snprintf(text, sizeof text, "task.%s=%s", key, choices[i]);
-    append(out, count, name, text, 1);
+  if (!find_option(c->task, key)) return;
+  const int64_t *list = wl_map_ints(c->task, key, &layers);
+  snprintf(text, sizeof text, "task.%s=[", key);
+  for (int i = 0; i < layers + more; i++) {
+    const size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, "%s%lld", i ? ", " : "",
+             (long long)(factor * list[i < layers ? i : layers - 1]));
   }
-  return true;
+  const size_t used = strlen(text);
+  if (layers == 0 || used + 2 > sizeof text) return;
+  snprintf(text + used, sizeof text - used, "]");
+  append(c, name, text, 1);
 }
 
-static bool vary_data(const wl_map *task, wl_variation *out, int *count) {
-  static const char *const distributions[] = {"gaussian", "uniform", NULL};
-  static const char *const data[] = {"synthetic", "fashion-mnist", NULL};
-  return vary_choice(task, "distribution", "distribution", distributions, out, count) ||
-         vary_choice(task, "data", "data", data, out, count);
+/* Twice the units of dense layers, the channels of convolutions, the dimension of functions. */
+static void vary_width(collection *c) {
+  char name[64], text[64];
+  vary_list(c, "widths", 2, 0, "width x 2");
+  vary_list(c, "filters", 2, 0, "filters x 2");
+  if (!find_option(c->task, "dimension")) return;
+  const long long dimension = 2 * wl_map_int(c->task, "dimension");
+  snprintf(name, sizeof name, "dimension %lld", dimension);
+  snprintf(text, sizeof text, "task.dimension=%lld", dimension);
+  append(c, name, text, 1);
 }
 
-static bool vary_scale(const wl_map *task, wl_variation *out, int *count) {
-  if (!has_key(task, wl_task_variants(), "loss_scale")) return false;
-  append(out, count, "loss x 0.1", "task.loss_scale=0.1", 1);
-  append(out, count, "loss x 10", "task.loss_scale=10", 1);
-  return true;
+static void vary_depth(collection *c) {
+  vary_list(c, "widths", 1, 1, "one layer more");
+  vary_list(c, "filters", 1, 1, "one convolution more");
 }
+
+/* Every other member of "a|b|c". */
+static void vary_choice(collection *c, const char *key, const char *choices) {
+  char words[256], name[64], text[128], *rest;
+  snprintf(words, sizeof words, "%s", choices);
+  for (char *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
+    if (strcmp(word, wl_map_string(c->task, key)) == 0) continue;
+    snprintf(name, sizeof name, "%s %s", key, word);
+    snprintf(text, sizeof text, "task.%s=%s", key, word);
+    append(c, name, text, 1);
+  }
+}
+
+static void vary_factors(collection *c, const char *key, const char *label,
+                         const double factor[2]) {
+  char name[64], text[128];
+  for (int i = 0; i < 2 && find_option(c->task, key); i++) {
+    snprintf(name, sizeof name, "%s x %g", label, factor[i]);
+    snprintf(text, sizeof text, "task.%s=%.17g", key, factor[i] * wl_map_real(c->task, key));
+    append(c, name, text, 1);
+  }
+}
+
+static void vary_activation(collection *c) {
+  const wl_option *o = find_option(c->task, "activation");
+  if (o) vary_choice(c, "activation", o->choices);
+}
+
+/* What a family's functions or samples are drawn from. */
+static void vary_data(collection *c) {
+  static const char *const keys[] = {"distribution", "frequency", "surface", "coupling"};
+  static const double separations[] = {0.5, 2.0};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const wl_option *o = find_option(c->task, keys[i]);
+    if (o) vary_choice(c, keys[i], o->choices);
+  }
+  if (find_option(c->task, "data")) vary_choice(c, "data", WL_DATASET_NAMES);
+  vary_factors(c, "separation", "separation", separations);
+}
+
+/* Factors of the loss, or of its steepest part. */
+static void vary_scale(collection *c) {
+  static const double scales[] = {0.1, 10.0};
+  vary_factors(c, "loss_scale", "loss", scales);
+  vary_factors(c, "curvature", "curvature", scales);
+}
+
+static const struct {
+  const char *name;
+  void (*vary)(collection *c);
+} axes[] = {{"horizon", vary_horizon},       {"width", vary_width}, {"depth", vary_depth},
+            {"activation", vary_activation}, {"data", vary_data},   {"scale", vary_scale}};
 
 /* Of a mixture the first family is varied: "task.widths=.." is "task.0.widths=.." there. */
-static void name_first(wl_variation *v, int count) {
-  for (int i = 0; i < count; i++) {
+static void name_first(collection *c) {
+  for (int i = 0; i < c->count; i++) {
+    wl_variation *v = &c->out[i];
     char key[sizeof v->override];
-    if (strncmp(v[i].override, "task.", 5) != 0) continue;
-    snprintf(key, sizeof key, "%s", v[i].override + 5);
-    snprintf(v[i].override, sizeof v[i].override, "task.0.%.*s", (int)(sizeof v->override - 8),
-             key);
+    if (strncmp(v->override, "task.", 5) != 0) continue;
+    snprintf(key, sizeof key, "%s", v->override + 5);
+    snprintf(v->override, sizeof v->override, "task.0.%.*s", (int)(sizeof v->override - 8), key);
   }
 }
 
 wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size) {
-  static const char *const activations[] = {"sigmoid", "tanh", "relu", "elu", NULL};
-  const wl_map *task = wl_config_map(config, "task", 0);
-  bool applies = true;
-  *count = 0;
-  note[0] = '\0';
-  if (strcmp(axis, "horizon") == 0) vary_horizon(out, count);
-  else if (strcmp(axis, "width") == 0) applies = vary_width(task, out, count);
-  else if (strcmp(axis, "depth") == 0) applies = vary_depth(task, out, count);
-  else if (strcmp(axis, "activation") == 0)
-    applies = vary_choice(task, "activation", "activation", activations, out, count);
-  else if (strcmp(axis, "data") == 0) applies = vary_data(task, out, count);
-  else if (strcmp(axis, "scale") == 0) applies = vary_scale(task, out, count);
-  else
+  collection c = {.task = wl_config_map(config, "task", 0), .out = out};
+  size_t i = 0;
+  while (i < sizeof axes / sizeof *axes && strcmp(axes[i].name, axis) != 0) i++;
+  if (i == sizeof axes / sizeof *axes)
     return WL_FAIL(
         WL_ERR_USAGE,
         "--vary %s: unknown; accepted are horizon, width, depth, activation, data, scale", axis);
-  if (wl_config_count(config, "task") > 1) name_first(out, *count);
-  if (!applies)
-    snprintf(note, note_size, "the task family '%s' has no %s to vary", wl_map_variant(task), axis);
+  axes[i].vary(&c);
+  if (wl_config_count(config, "task") > 1) name_first(&c);
+  note[0] = '\0';
+  if (c.count == 0)
+    snprintf(note, note_size, "the task family '%s' has no %s to vary in this configuration",
+             wl_map_variant(c.task), axis);
+  *count = c.count;
   return WL_OK;
 }

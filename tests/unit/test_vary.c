@@ -1,0 +1,78 @@
+/* test_vary.c - the settings that eval --vary adds: what a family has is varied, nothing stands for no change,
+ * and a family without such a setting is told in words. */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "train/evaluate.h"
+#include "train/schema.h"
+
+/* Overrides of `axis` for a task, joined with spaces; the note where there are none. */
+static void expect(const char *task, const char *axis, const char *wanted) {
+  char text[512], found[1024] = "", note[160];
+  wl_config *config = NULL;
+  wl_variation v[WL_MAX_VARIATIONS];
+  int count = 0;
+  snprintf(text, sizeof text, "task: %s\n", task);
+  assert_int_equal(wl_config_parse(text, "test", wl_schema(), NULL, 0, &config), WL_OK);
+  assert_int_equal(wl_variations(config, axis, v, &count, note, sizeof note), WL_OK);
+  for (int i = 0; i < count; i++)
+    snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s", i ? " " : "",
+             v[i].override);
+  assert_string_equal(count > 0 ? found : note, wanted);
+  wl_config_destroy(&config);
+}
+
+static void widths(void **state) {
+  (void)state;
+  expect("{family: mlp, widths: [20, 30]}", "width", "task.widths=[40, 60]");
+  expect("{family: mlp, widths: []}", "width",
+         "the task family 'mlp' has no width to vary in this configuration");
+  expect("{family: mlp, widths: []}", "depth",
+         "the task family 'mlp' has no depth to vary in this configuration");
+  expect("{family: conv, filters: [8, 16]}", "width", "task.filters=[16, 32]");
+  expect("{family: conv, filters: [8, 16]}", "depth", "task.filters=[8, 16, 16]");
+  expect("{family: omniglot, filters: [8], widths: [5]}", "width",
+         "task.widths=[10] task.filters=[16]");
+  expect("{family: quadratic}", "width", "task.dimension=20");
+  expect("[{family: mlp, widths: [20]}, {family: quadratic}]", "width", "task.0.widths=[40]");
+}
+
+static void data(void **state) {
+  (void)state;
+  expect("{family: quadratic}", "data", "task.distribution=uniform");
+  expect("{family: mlp}", "data", "task.data=fashion-mnist task.data=mnist task.data=cifar-10");
+  expect("{family: sinusoid}", "data", "task.frequency=varying");
+  expect("{family: mountain}", "data", "task.surface=shared");
+  expect("{family: logistic, separation: 3}", "data", "task.separation=1.5 task.separation=6");
+  expect("{family: omniglot}", "data",
+         "the task family 'omniglot' has no data to vary in this configuration");
+}
+
+static void scales(void **state) {
+  (void)state;
+  expect("{family: mlp, loss_scale: 2}", "scale",
+         "task.loss_scale=0.20000000000000001 task.loss_scale=20");
+  expect("{family: rosenbrock}", "scale", "task.curvature=10 task.curvature=1000");
+  expect("{family: conv}", "scale",
+         "the task family 'conv' has no scale to vary in this configuration");
+  expect("{family: sinusoid}", "activation",
+         "task.activation=sigmoid task.activation=tanh task.activation=elu");
+}
+
+static void long_lists(void **state) {
+  (void)state;
+  char task[1024] = "{family: mlp, widths: [";
+  for (int i = 0; i < 40; i++) strcat(task, "100, ");
+  strcat(task, "100]}");
+  char text[1200];
+  snprintf(text, sizeof text, "%s", task);
+  expect(text, "width", "the task family 'mlp' has no width to vary in this configuration");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(widths), cmocka_unit_test(data),
+                                     cmocka_unit_test(scales), cmocka_unit_test(long_lists)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
