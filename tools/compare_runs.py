@@ -81,7 +81,7 @@ def evaluation_of(run):
     case = evaluation.cases[0]
     losses = {rule: float(np.mean(case.final[r])) for r, rule in enumerate(case.rules)}
     return {"case": case.name, "steps": case.steps, "verdict": case.verdict, "best_hand_designed": case.rules[case.best],
-            "ratio": float(10**case.difference), "final_loss": losses}
+            "ratio": float(10**case.difference), "difference": float(case.gap), "final_loss": losses}
 
 
 class Comparison:
@@ -188,6 +188,7 @@ def print_text(c, everything):
         rules = dict.fromkeys(r for e in c.evaluations if e for r in e["final_loss"])
         rows = [(r, [e and e["final_loss"].get(r) for e in c.evaluations]) for r in rules]
         rows.append(("learned / best hand-designed", [e and e["ratio"] for e in c.evaluations]))
+        rows.append(("learned - best hand-designed", [e and e["difference"] for e in c.evaluations]))
         rows.append(("the learned rule", [e and e["verdict"] for e in c.evaluations]))
         print(by_run(c.labels, rows))
 

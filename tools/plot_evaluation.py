@@ -154,13 +154,21 @@ def verdict_text(case):
     if case.verdict == "fails":
         why = f"{case.diverged[0]} of its runs diverge" if case.diverged[0] else "it ends no lower than it started"
         return f"The learned rule fails: {why}."
-    if not np.isfinite(case.difference):  # a loss that is not positive has no logarithm
-        learned, other = (ws.plain(np.mean(case.final[r])) for r in (0, case.best))
-        return f"Final losses, means: learned {learned}, tuned {best} {other}; a ratio needs positive losses."
+    if not np.isfinite(case.difference):
+        return f"The learned rule {gap_text(case, best)}."
     ratio, low, high = (10 ** (case.difference + d * case.half) for d in (0, -1, 1))
     sense = {"wins": "wins", "ties": "ties with the best hand-designed one", "loses": "loses"}[case.verdict]
     return (f"The learned rule {sense}: its final loss is {ws.plain(ratio)} times that of tuned {best} "
             f"(95 %: {ws.plain(low)} to {ws.plain(high)}).")
+
+
+def gap_text(case, best):
+    """Where the ratio of losses says nothing: few-shot tasks, losses that are not positive, diverged rules."""
+    if not np.isfinite(case.gap):
+        return "wins: every hand-designed rule diverges on one of these tasks"
+    sense = {"wins": "wins against", "ties": "ties with", "loses": "loses to"}[case.verdict]
+    return (f"{sense} tuned {best}: difference of final losses {ws.plain(case.gap)} "
+            f"(95 %: {ws.plain(case.gap - case.gap_half)} to {ws.plain(case.gap + case.gap_half)})")
 
 
 def band_note(cases):

@@ -144,8 +144,8 @@ def glance(run, figures, origin, evaluation):
              tile("skipped units", f"{figures['skipped units']:,}", f"of {figures['units']:,}")]
     if evaluation:
         case = plot_evaluation.prepare(evaluation.cases[0])
-        ratio = "–" if not math.isfinite(case.difference) else f"{ws.plain(10**case.difference)} ×"
-        tiles.append(tile("learned rule", case.verdict, f"{ratio} {ws.rule_name(case.rules[case.best])}'s final loss"))
+        figure = f"{ws.plain(case.gap)} less" if not math.isfinite(case.difference) else f"{ws.plain(10**case.difference)} ×"
+        tiles.append(tile("learned rule", case.verdict, f"{figure} {ws.rule_name(case.rules[case.best])}'s final loss"))
     digest = f'<p>Digest <code>{esc(origin["digest"])}</code> after {esc(origin["meta_steps"])} meta-steps.</p>' if origin.get("digest") else ""
     return f'<dl class="tiles">{"".join(tiles)}</dl>{digest}'
 

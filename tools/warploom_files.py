@@ -292,9 +292,8 @@ class Case:
         self.rate = group["learning_rate"][()]                 # (rule), NaN: learned
         self.diverged = group["diverged"][()]                  # (rule), runs
         self.start, self.difference, self.half, verdict = group["summary"][()]
+        self.gap, self.gap_half = group["difference"][()]      # where no ratio: few-shot, losses that are not positive
         self.verdict = VERDICTS[int(verdict)]
-        if self.verdict != "fails" and not np.isfinite(self.difference):
-            self.verdict = "undecided"  # losses that are not positive have no ratio
 
     @property
     def seeds(self):

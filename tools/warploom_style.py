@@ -21,7 +21,7 @@ NAMES = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "rmsprop"
 # For groups of runs and other series without a fixed meaning.
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444"]
 INK, FAINT = "#222222", "#8A8A8A"
-VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000", "undecided": "#8A8A8A"}
+VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000"}
 # From early (pale) to late (dark), readable on white throughout.
 PROGRESS = colors.LinearSegmentedColormap.from_list("progress", ["#F0C9A0", "#E08A3C", "#C04A0E", "#6B1E0A", "#2A0A08"])
 

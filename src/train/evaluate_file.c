@@ -16,6 +16,7 @@ typedef struct tables {
   int64_t *diverged;                          /* [rules] */
   uint8_t *names;                             /* [rules][NAME_LENGTH] */
   double summary[4];                          /* start, log10 difference, its half width, verdict */
+  double gap[2];                              /* learned less best hand-designed, its half width */
   double warp[3];                             /* coverage, advantage, its half width */
 } tables;
 
@@ -41,6 +42,8 @@ static wl_status fill(const wl_eval_case *c, tables *t) {
   }
   const double summary[] = {c->start, c->difference, c->difference_half, c->verdict};
   memcpy(t->summary, summary, sizeof summary);
+  const double gap[] = {c->gap, c->gap_half};
+  memcpy(t->gap, gap, sizeof gap);
   const double warp[] = {c->coverage, c->advantage, c->advantage_half};
   memcpy(t->warp, warp, sizeof warp);
   return WL_OK;
@@ -67,7 +70,7 @@ static wl_field field(int number, const char *name, wl_type type, int ndim, cons
 
 static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
   const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH},
-                summary[] = {4}, warp[] = {3}, length[] = {(int64_t)strlen(c->name)};
+                summary[] = {4}, gap[] = {2}, warp[] = {3}, length[] = {(int64_t)strlen(c->name)};
   static const char *const dims[] = {"rule", "seed", "inner_step"},
                            *const text[] = {"rule", "character"}, *const quantity[] = {"quantity"},
                            *const characters[] = {"character"};
@@ -90,9 +93,12 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
       field(
           i, "summary", WL_FLOAT64, 1, summary, quantity, t->summary,
           "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails"),
+      field(i, "difference", WL_FLOAT64, 1, gap, quantity, t->gap,
+            "final loss of learned less best hand-designed, mean over sets; its half width"),
       field(
           i, "warp", WL_FLOAT64, 1, warp, quantity, t->warp,
           "share of the starts' square that the warp reaches; loss without less with it; its half width")};
+  _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE counts the fields");
   const bool warped = !isnan(c->coverage); /* the last field is there only for such a warp */
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
   memcpy(out, all, (size_t)count * sizeof *all);

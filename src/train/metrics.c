@@ -39,14 +39,24 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   memcpy(values, all, sizeof all);
 }
 
+/* The metrics that are counts: `units` to `inner_steps`. */
+static bool is_count(int i) {
+  enum { FIRST_COUNT = 6, LAST_COUNT = 8 };
+  return i >= FIRST_COUNT && i <= LAST_COUNT;
+}
+
+static json_t *number(int i, double value) {
+  if (!isfinite(value)) return json_null();
+  return is_count(i) ? json_integer((json_int_t)value) : json_real(value);
+}
+
 char *wl_metrics_json(int64_t meta_step, const wl_meta_report *report, int restart) {
   double values[WL_METRICS];
   wl_metrics_values(report, values);
   json_t *line = json_object();
   json_object_set_new(line, "meta_step", json_integer((json_int_t)meta_step));
   for (int i = 0; i < WL_METRICS; i++)
-    json_object_set_new(line, wl_metrics[i].name,
-                        isfinite(values[i]) ? json_real(values[i]) : json_null());
+    json_object_set_new(line, wl_metrics[i].name, number(i, values[i]));
   json_object_set_new(line, "restart", json_integer(restart));
   char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
   json_decref(line);

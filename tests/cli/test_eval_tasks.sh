@@ -65,6 +65,13 @@ assert plain["rule"] == "sgd from theta_0" and learned["heldout_loss_of_set"] ==
 assert same["rules"][0]["final_loss_of_set"] == plain["final_loss_of_set"], "the baseline is not descent from theta_0"
 assert plain["final_loss"] < few["start_loss"], "tuned descent from theta_0 does not adapt"
 
+# the file holds what the verdict of few-shot tasks rests on
+import h5py
+with h5py.File("few.h5") as file:
+    stored = list(file["case-00/difference"])
+assert stored == [few["difference"], few["difference_half_width"]] and stored[1] > 0, stored
+assert math.isclose(stored[0], learned["final_loss"] - plain["final_loss"], rel_tol=1e-9), stored
+
 assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0, start["warp_advantage"]
 assert start["warp_coverage"] == 1
 assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
@@ -72,6 +79,7 @@ P
 # Drawing a picture adds nothing to JSON on standard output.
 "$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
   fail "no JSON on standard output"
+"$WL_PYTHON" "$WL_SOURCE/tools/plot_evaluation.py" few.h5 --output few.png >/dev/null || fail "no picture of a few-shot evaluation"
 grep -q "600 fresh tasks" few.out || fail "the table does not name the tasks"
 grep -q "warp reaches" warped.out || fail "the table does not tell what the warp reaches"
 echo "ok"

@@ -20,6 +20,7 @@ expect_same "metrics" "$(seq -s ' ' 1 20) " "$steps"
 import json, math, h5py
 for line in open("run/metrics.jsonl"):
     m = json.loads(line)
+    assert all(type(m[name]) is int for name in ("meta_step", "units", "skipped_units", "inner_steps")), m
     assert m["units"] == 7 and m["skipped_units"] == 0 and math.isfinite(m["meta_loss"]), m
 with h5py.File("run/optimizer.h5") as f:
     shapes = {k: v.shape for k, v in f["phi"].items() if v.attrs.get("CLASS") != b"DIMENSION_SCALE"}
