@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/isa.h"
 #include "wl_build.h"
 
 enum { TEXT_SIZE = 256 };
@@ -18,22 +19,6 @@ const char *wl_build_version(void) { return WL_BUILD_VERSION; }
 const char *wl_build_revision(void) { return WL_BUILD_REVISION; }
 const char *wl_build_compiler(void) { return WL_BUILD_COMPILER; }
 const char *wl_build_hdf5(void) { return WL_BUILD_HDF5; }
-
-/* The widest instruction set of this processor that Warploom has kernels for. */
-static const char *instruction_set(void) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return "avx512";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-  return "x86-64";
-#elif defined(__aarch64__)
-  return "aarch64";
-#else
-  return "generic";
-#endif
-}
 
 /* The value of the first "model name" line of /proc/cpuinfo, "" if there is none. */
 static void read_model_name(char *out, size_t size) {
@@ -55,7 +40,7 @@ static void describe_processor(void) {
   char model[TEXT_SIZE - 32];
   read_model_name(model, sizeof model);
   snprintf(processor, sizeof processor, "%s (%s)", model[0] ? model : "unknown processor",
-           instruction_set());
+           wl_isa_name(wl_isa_choose()));
 }
 
 /* The configuration ends in the core name of the build; the core in use is added where it differs. */

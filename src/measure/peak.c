@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/isa.h"
 #include "base/real.h"
 
 enum { ROUNDS = 1000000 };
@@ -42,9 +43,8 @@ PEAK_LOOP(peak_avx2, 32, 12, __attribute__((target("avx2,fma"), noinline)))
 PEAK_LOOP(peak_baseline, 16, 12, )
 
 double wl_measure_peak(void) {
-  if (__builtin_cpu_supports("avx512f")) return peak_avx512();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return peak_avx2();
-  return peak_baseline();
+  static double (*const peaks[WL_ISA_COUNT])(void) = {peak_baseline, peak_avx2, peak_avx512};
+  return peaks[wl_isa_choose()]();
 }
 #else
 PEAK_LOOP(peak_baseline, 16, 24, )

@@ -1,6 +1,6 @@
 /* lstm_kernel.c - the coordinatewise LSTM, blocks of 16 coordinates in lanes; one table per instruction set.
  *
- * Compiled once for each instruction set, WL_VARIANT naming it (see CMakeRules.cmake). Formulas are
+ * Compiled once for each instruction set, WL_VARIANT naming it (see kernels.cmake). Formulas are
  * those of lstm.h; weights stay in L1, a row is the 16 lanes of one quantity.
  *
  * Forward: tiles of FWD_UNITS units x 4 gates accumulate W [h; x] in registers and become gates at

@@ -9,6 +9,7 @@
 #include "base/build_info.h"
 #include "base/digest.h"
 #include "base/field.h"
+#include "base/isa.h"
 #include "base/real.h"
 #include "base/suggest.h"
 #include "unit/cmocka_all.h"
@@ -182,6 +183,21 @@ static void suggestions(void **state) {
   assert_null(wl_suggest("", words, 4));
 }
 
+/* One decision for all: a lesser set is taken when asked for, what is not there never. */
+static void instruction_set_is_as_asked(void **state) {
+  (void)state;
+  unsetenv("WARPLOOM_ISA");
+  const wl_isa best = wl_isa_choose();
+  for (int i = 0; i < WL_ISA_COUNT; i++) {
+    setenv("WARPLOOM_ISA", wl_isa_name((wl_isa)i), 1);
+    assert_int_equal(wl_isa_choose(), i <= (int)best ? i : (int)best);
+  }
+  setenv("WARPLOOM_ISA", "sse9", 1);
+  assert_int_equal(wl_isa_choose(), best);
+  setenv("WARPLOOM_ISA", "baseline", 1);
+  assert_non_null(strstr(wl_build_processor(), "(baseline)"));
+}
+
 static void build_information_is_complete(void **state) {
   (void)state;
   assert_true(strlen(wl_build_version()) >= 5);
@@ -205,6 +221,7 @@ int main(void) {
       cmocka_unit_test(digest_known_values),
       cmocka_unit_test(digest_tells_everything_apart),
       cmocka_unit_test(suggestions),
+      cmocka_unit_test(instruction_set_is_as_asked),
       cmocka_unit_test(build_information_is_complete),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
