@@ -71,8 +71,8 @@ const wl_map *wl_config_map(const wl_config *config, const char *section, int i)
 /* The value of the section's selector in this map ("" without one). */
 const char *wl_map_variant(const wl_map *map);
 
-/* Getters. The key must be in the map's table (a missing one is a programming error and
- * aborts in debug builds, else yields zero). Lists are borrowed for the config's life. */
+/* Getters. The key must be in the map's table (a missing one is a programming error, is
+ * told on standard error, and yields zero). Lists are borrowed for the config's life. */
 int64_t wl_map_int(const wl_map *map, const char *key);
 double wl_map_real(const wl_map *map, const char *key);
 bool wl_map_bool(const wl_map *map, const char *key);

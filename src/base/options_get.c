@@ -1,14 +1,14 @@
 /* options_get.c - typed access to a validated configuration. */
-#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/options_impl.h"
 
 static const wl_group *find_group(const wl_config *config, const char *section) {
   for (int i = 0; i < config->count; ++i)
     if (strcmp(config->groups[i].section->name, section) == 0) return &config->groups[i];
-  assert(!"a section that is not in the table");
+  wl_log_error("the section '%s' is asked for, but it is not in the table", section);
   return NULL;
 }
 
@@ -34,7 +34,7 @@ static const wl_value *find_value(const wl_map *map, const char *key) {
 static const wl_value *value_of(const wl_map *map, const char *key) {
   static const wl_value zero = {.string = ""};
   const wl_value *const value = find_value(map, key);
-  assert(value && "a key that is not in the table");
+  if (!value) wl_log_error("the key '%s' is asked for, but it is not in the table", key);
   return value ? value : &zero;
 }
 

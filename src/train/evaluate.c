@@ -76,7 +76,7 @@ static wl_status tune(const wl_eval_runner *r, const char *name, wl_outcome *scr
   return WL_OK;
 }
 
-/* Two-sided 97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5 beyond the table). */
+/* 97.5 % quantile, the bound of a two-sided 95 % interval, of Student's t (Abramowitz and Stegun 26.7.5 beyond the table). */
 static double student(int64_t degrees) {
   static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
                                  2.447,  2.365, 2.306, 2.262, 2.228};
@@ -136,8 +136,7 @@ static wl_status enter_learned(const wl_eval_runner *r, wl_eval_case *out, wl_ou
                                double *curves) {
   const wl_trained *t = r->trained;
   wl_contender c = {.phi = t->phi, .task = r->task};
-  wl_task *const task = (wl_task *)r->task; /* borrowed; model_create takes a list of tasks */
-  WL_TRY(wl_comm_agree(r->comm, wl_model_create(t->config, &task, 1, &c.model)));
+  WL_TRY(wl_comm_agree(r->comm, wl_model_create(t->config, &r->task, 1, &c.model)));
   wl_eval_entry *e = &out->entry[0];
   snprintf(e->rule, sizeof e->rule, "learned (%s)", c.model->rule->ops->name);
   e->rate = NAN;

@@ -82,9 +82,8 @@ static void book_advantage(const wl_eval_runner *r, const wl_outcome *plain,
 /* The learned rule's own part of phi lies before that of the warp; theta_0 is replaced by the starts. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
-  wl_task *const task = (wl_task *)r->plain; /* borrowed; model_create takes a list of tasks */
   wl_status status =
-      wl_comm_agree(r->comm, wl_model_create(r->trained->config, &task, 1, &c.model));
+      wl_comm_agree(r->comm, wl_model_create(r->trained->config, &r->plain, 1, &c.model));
   if (status == WL_OK)
     status =
         wl_eval_run_sets(r, &c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, plain, NULL);

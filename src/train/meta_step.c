@@ -10,11 +10,6 @@ static bool mine(const wl_trainer *tr, int64_t u) {
   return tr->plan->owner[u] == wl_comm_rank(tr->comm);
 }
 
-/* With replay, episodes are run for their points, and back-propagated only where theta_0 asks for it. */
-static bool back_propagates(const wl_trainer *tr) {
-  return !tr->replay || (tr->model->initialisation && tr->model->initialisation->ops->adjoint);
-}
-
 /* What the windows of the episodes teach; the rest is left to replay. */
 static unsigned taught_groups(const wl_trainer *tr) {
   return tr->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
@@ -27,7 +22,7 @@ static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
   if (tr->unit[u] && tr->unit[u]->task != task) wl_unit_destroy(&tr->unit[u]);
   if (!tr->unit[u]) WL_TRY(wl_unit_create(tr->model, task, &tr->unit[u]));
   if (tr->ws[family]) return WL_OK;
-  return wl_unroll_ws_create(tr->model, task, &tr->spec, back_propagates(tr), tr->threads,
+  return wl_unroll_ws_create(tr->model, task, &tr->spec, wl_trainer_back_propagates(tr), tr->threads,
                              &tr->ws[family]);
 }
 

@@ -1,8 +1,8 @@
 /* problem.c - tasks, window policy and model from a configuration. */
 #include "train/problem.h"
 
-#include "train/evaluate.h"
 #include "train/schema.h"
+#include "train/trained.h"
 
 static wl_status create_tasks(const wl_config *config, wl_problem *p) {
   p->n_tasks = wl_config_count(config, "task");
@@ -24,10 +24,10 @@ static wl_status build(const wl_config *config, wl_problem *p) {
   WL_TRY(read_horizon(config, p)); /* the model is made for the longest episode */
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
-  WL_TRY(wl_model_create(config, p->tasks, p->n_tasks, &p->model));
+  WL_TRY(wl_model_create(config, (const wl_task *const *)p->tasks, p->n_tasks, &p->model));
   if (p->model->phi.size > 0) return WL_OK;
-  return WL_FAIL(
-      WL_ERR_CONFIG,
+  return wl_map_fail(
+      wl_config_map(config, "rule", 0), "name",
       "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
       "or learn some (`learn:`), a preconditioner or the initialisation",
       p->model->rule->ops->name);

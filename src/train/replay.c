@@ -47,13 +47,14 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
 }
 
 /* What the options table cannot say. */
-static wl_status check_options(const wl_trainer *tr, const wl_map *map) {
+static wl_status check_options(const wl_trainer *tr) {
   if (!tr->per_episode)
-    return wl_map_fail(map, "capacity",
-                       "replay follows whole episodes: set `outer.every: episode`");
+    return wl_map_fail(
+        wl_config_map(tr->config, "outer", 0), "every",
+        "replay follows whole episodes: set `every: episode`, or `replay.capacity: 0`");
   if (tr->n_tasks > 1)
-    return wl_map_fail(map, "capacity", "replay needs a single task, not a mixture of %d",
-                       tr->n_tasks);
+    return wl_map_fail(wl_config_map(tr->config, "task", 1), "family",
+                       "replay needs a single task, not a mixture of %d", tr->n_tasks);
   return WL_OK;
 }
 
@@ -87,7 +88,7 @@ wl_status wl_replay_create(const wl_trainer *tr, wl_replay **out) {
   if (!(wl_map_real(map, "capacity") > 0)) return WL_OK;
   WL_TRY(WL_NEW(r, 1));
   read_options(tr, map, r);
-  wl_status status = check_options(tr, map);
+  wl_status status = check_options(tr);
   if (status == WL_OK) status = create_store(tr, map, r);
   if (status == WL_OK) status = allocate(tr, r);
   if (status != WL_OK) wl_replay_destroy(&r);

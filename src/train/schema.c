@@ -150,7 +150,8 @@ static wl_status window_weights(const wl_map *map, wl_window_spec *spec) {
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
   static const char *const losses[] = {"plain", "log", "log_ratio", "clipped", NULL};
   const wl_map *map = wl_config_map(config, "window", 0);
-  *spec = (wl_window_spec){.steps = wl_map_int(map, "steps"), .clip = wl_map_real(map, "clip")};
+  *spec = (wl_window_spec){
+      .map = map, .steps = wl_map_int(map, "steps"), .clip = wl_map_real(map, "clip")};
   spec->transform = (wl_transform)choice(map, "loss", losses);
   spec->fresh = strcmp(wl_map_string(map, "batch"), "fresh") == 0;
   spec->outer_split =

@@ -70,7 +70,13 @@ static wl_status build(wl_trainer *tr) {
   WL_TRY(WL_NEW(tr->phi, tr->model->phi.size));
   WL_TRY(wl_outer_create(tr->config, &tr->model->phi, &tr->outer));
   WL_TRY(wl_replay_create(tr, &tr->replay));
+  for (int i = 0; wl_trainer_back_propagates(tr) && i < tr->n_tasks; i++)
+    WL_TRY(wl_unroll_check_memory(tr->model, tr->tasks[i], &tr->spec));
   return wl_problem_start(tr->config, tr->model, tr->tasks[0], tr->seed, tr->phi);
+}
+
+bool wl_trainer_back_propagates(const wl_trainer *tr) {
+  return !tr->replay || (tr->model->initialisation && tr->model->initialisation->ops->adjoint);
 }
 
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out) {

@@ -68,6 +68,8 @@ typedef struct wl_recorder wl_recorder;
  * every rank must call it with the same configuration. `config` and `comm` are borrowed. */
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out);
 void wl_trainer_destroy(wl_trainer **trainer);
+/* With replay, episodes are run for their points, and back-propagated only where theta_0 asks for it. */
+bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* One meta-step: windows of all units, exact sum, outer update. Collective. `recorder` may be NULL.
  * `stop` (may be NULL) and `out_of_time` are this rank's wishes; flags[] holds everyone's afterwards.

@@ -4,28 +4,30 @@
 #include <string.h>
 
 /* Parts tied to one network's shape cannot be shared by networks of different shapes. */
-static wl_status check_mixture(const wl_config *config, wl_task *const *tasks, int count) {
+static wl_status check_mixture(const wl_config *config, const wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
-  if (strcmp(wl_map_variant(wl_config_map(config, "precondition", 0)), "none") != 0)
-    return WL_FAIL(WL_ERR_CONFIG,
-                   "key 'precondition': a preconditioner belongs to one network; "
-                   "use it with a single task, not with a mixture of %d",
-                   count);
-  if (strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0)
-    return WL_FAIL(WL_ERR_CONFIG,
-                   "key 'initialisation': a learned initialisation belongs to one "
-                   "network; use it with a single task, not with a mixture of %d",
-                   count);
+  const wl_map *precondition = wl_config_map(config, "precondition", 0),
+               *initialisation = wl_config_map(config, "initialisation", 0);
+  if (strcmp(wl_map_variant(precondition), "none") != 0)
+    return wl_map_fail(precondition, "name",
+                       "a preconditioner belongs to one network; use it with a single task, not "
+                       "with a mixture of %d",
+                       count);
+  if (strcmp(wl_map_variant(initialisation), "none") != 0)
+    return wl_map_fail(initialisation, "name",
+                       "a learned initialisation belongs to one network; use it with a single "
+                       "task, not with a mixture of %d",
+                       count);
   for (int i = 0; i < count; i++)
     if (wl_tape_phi_layout(tasks[i]->tape)->size > 0)
-      return WL_FAIL(WL_ERR_CONFIG,
-                     "key 'task': task %d has warp layers, which belong to one "
-                     "network; use it alone, not in a mixture of %d",
-                     i, count);
+      return wl_map_fail(wl_config_map(config, "task", i), "warp",
+                         "warp layers belong to one network; use this task alone, not in a "
+                         "mixture of %d",
+                         count);
   return WL_OK;
 }
 
-static wl_status create_parts(const wl_config *config, wl_task *const *tasks, int count,
+static wl_status create_parts(const wl_config *config, const wl_task *const *tasks, int count,
                               wl_model *m) {
   const wl_layout *theta = wl_task_theta(tasks[0]);
   int n_steps = 0;
@@ -50,7 +52,7 @@ static wl_status lay_out(wl_model *m, const wl_task *task) {
                           &m->theta0_at);
 }
 
-wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count,
+wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out) {
   wl_model *m = NULL;
   WL_TRY(WL_NEW(m, 1));

@@ -20,7 +20,7 @@ typedef struct wl_model {
 /* Builds the model for tasks [count] from the configuration's sections `rule`, `precondition` and
  * `initialisation`. Parts that belong to one network (preconditioner, warp layers, theta_0) are a
  * configuration error with a mixture. `tasks` are borrowed for the model's life. */
-wl_status wl_model_create(const wl_config *config, wl_task *const *tasks, int count,
+wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out);
 /* A hand-designed rule made by the caller, which the model takes over, also on failure: baselines. With a
  * `config` phi holds the warp layers of `task` and the initialisation that the configuration names, laid

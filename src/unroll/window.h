@@ -30,7 +30,8 @@ typedef enum wl_transform {
 
 /* The window policy, from the configuration's `window` section. */
 typedef struct wl_window_spec {
-  int64_t steps; /* K */
+  const wl_map *map; /* that section, borrowed: errors name its keys; NULL where `memory` is 0 */
+  int64_t steps;     /* K */
   wl_weights weights;
   const double *list;     /* [K+1] for WL_WEIGHTS_LIST, borrowed; w_0 .. w_K */
   wl_transform transform; /* T */
@@ -59,6 +60,9 @@ wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **o
 void wl_unit_destroy(wl_unit **unit);
 
 typedef struct wl_unroll_ws wl_unroll_ws;
+/* WL_ERR_CONFIG where spec->memory is too little for a window with a gradient, as below. */
+wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
+                                 const wl_window_spec *spec);
 /* Buffers for windows of this model, task and policy; `with_gradient` false: forward only, and of
  * phi's gradient only what an initialisation learns from the path. */
 wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,

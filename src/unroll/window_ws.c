@@ -117,11 +117,17 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
-  return WL_FAIL(WL_ERR_CONFIG,
-                 "key 'window.memory': %.1f MiB is too little for a window of %lld steps over %lld "
-                 "coordinates; the leanest storage takes %.1f MiB",
-                 (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
-                 ceil((double)needed / 104857.6) / 10.0);
+  return wl_map_fail(spec->map, "memory",
+                     "%.1f MiB is too little for a window of %lld steps over %lld "
+                     "coordinates; the leanest storage takes %.1f MiB",
+                     (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
+                     ceil((double)needed / 104857.6) / 10.0);
+}
+
+wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
+                                 const wl_window_spec *spec) {
+  const wl_window_plan plan = make_plan(model, task, spec, true);
+  return check_budget(&plan, spec);
 }
 
 wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,

@@ -53,7 +53,6 @@ expect_key "task.family|quadratic" task.family=quadratics
 expect_key "window.weights|6" "window.weights=[1, 2]"
 expect_key "window.split|fresh" window.split=heldout
 expect_key "outer.units" outer.units=-1
-expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 expect 1 78 "through_inputs" check good.yaml --set rule.momentum=0.9 --set rule.through_inputs=false --set window.order=second
 printf 'seed: 1\ntask: {family: quadratic}\nouter:\n  units: 2\n  unitss: 3\n' >typo.yaml
 expect 2 78 "typo.yaml:5|unitss|units" train typo.yaml
@@ -62,7 +61,24 @@ expect 2 78 "broken.yaml" train broken.yaml
 printf 'seed: 1\n' >empty.yaml
 expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
-expect 2 78 "nothing to learn" train nothing.yaml
+expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
+
+# what only the parts together show; --dry-run refuses all of it too
+expect_parts() { # WORDS OVERRIDES...
+  local words=$1 options=() o
+  shift
+  for o in "$@"; do options+=(--set "$o"); done
+  expect 1 78 "$words" train good.yaml "${options[@]}" --dry-run
+  expect 1 78 "$words" train good.yaml "${options[@]}"
+}
+mixture='task=[{family: quadratic, dimension: 3}, {family: quadratic, dimension: 4}]'
+expect_parts "task.1.warp" 'task=[{family: quadratic}, {family: mlp, widths: [4], batch: 4, warp: linear}]'
+expect_parts "precondition.name|mixture" "$mixture" precondition.name=diagonal
+expect_parts "initialisation.name|mixture" "$mixture" initialisation.name=maml
+expect_parts "outer.every|episode" replay.capacity=1
+expect_parts "task.1.family|single task" "$mixture" replay.capacity=1 outer.every=episode
+expect_parts "groups.group|nothing of this group" 'groups={group: warp, learning_rate: 0.1}'
+expect_parts "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 
 # files
 expect 2 66 "missing.yaml" train missing.yaml
