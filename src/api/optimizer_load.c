@@ -3,42 +3,10 @@
  * The file carries the configuration it was trained with; the update rule and the preconditioner
  * are made from it as training makes them, and read their blocks of phi by name. A task, and so its
  * data, is needed only where a part belongs to the task's network. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "api/optimizer_impl.h"
-#include "io/checkpoint.h"
-#include "train/schema.h"
-
-static bool is_directory(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
-  int64_t step = 0;
-  if (is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
-  snprintf(source, size, "%s", path);
-  return wl_file_open(path, NULL, file);
-}
-
-static wl_status read_attributes(const wl_file *file, const char *source, wl_optimizer *o) {
-  char *text = NULL, *digest = NULL, *steps = NULL;
-  wl_status status = wl_file_attribute(file, "configuration", &text);
-  if (status == WL_OK) status = wl_file_attribute(file, "digest", &digest);
-  if (status == WL_OK) status = wl_file_attribute(file, "meta_steps", &steps);
-  if (status == WL_OK) {
-    snprintf(o->digest, sizeof o->digest, "%s", digest);
-    o->meta_steps = strtoll(steps, NULL, 10);
-    status = wl_config_parse(text, source, wl_schema(), NULL, 0, &o->config);
-  }
-  free(text);
-  free(digest);
-  free(steps);
-  return status;
-}
+#include "train/trained.h"
 
 static bool chosen(const wl_optimizer *o, const char *section) {
   return strcmp(wl_map_variant(wl_config_map(o->config, section, 0)), "none") != 0;
@@ -89,26 +57,17 @@ static wl_status create_parts(wl_optimizer *o) {
                                   &o->initialisation);
 }
 
-/* Dataset "phi/<name>" of the file, which is float64, into `to` [block->size]. */
-static wl_status read_block(const wl_file *file, const wl_block *block, wl_real *to) {
-  double *values = NULL;
-  WL_TRY(WL_NEW(values, block->size + 1));
-  wl_field field = {.type = WL_FLOAT64, .ndim = block->ndim, .data = values};
-  snprintf(field.name, sizeof field.name, "phi/%s", block->name);
-  memcpy(field.shape, block->shape, sizeof field.shape);
-  const wl_status status = wl_file_read(file, &field);
-  for (int64_t i = 0; status == WL_OK && i < block->size; i++) to[i] = (wl_real)values[i];
-  wl_free(values);
-  return status;
-}
-
+/* Float64 in the file, working precision in the handle. */
 static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o,
                              wl_real **out) {
-  WL_TRY(WL_NEW(*out, layout->size + 1));
-  for (int i = 0; i < layout->count; i++)
-    WL_TRY(read_block(file, &layout->blocks[i], *out + layout->blocks[i].offset));
-  o->meta_parameters += layout->size;
-  return WL_OK;
+  double *values = NULL;
+  WL_TRY(WL_NEW(values, layout->size + 1));
+  wl_status status = WL_NEW(*out, layout->size + 1);
+  if (status == WL_OK) status = wl_trained_read_blocks(file, layout, values);
+  for (int64_t i = 0; status == WL_OK && i < layout->size; i++) (*out)[i] = (wl_real)values[i];
+  if (status == WL_OK) o->meta_parameters += layout->size;
+  wl_free(values);
+  return status;
 }
 
 static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
@@ -119,11 +78,13 @@ static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
 }
 
 static wl_status load(const char *path, wl_optimizer *o) {
-  char source[4096] = "";
+  wl_trained trained = {0};
   wl_file *file = NULL;
-  wl_status status = open_source(path, source, sizeof source, &file);
-  if (status == WL_OK) status = read_attributes(file, source, o);
-  if (status == WL_OK) status = refuse_warp(o, source);
+  wl_status status = wl_trained_open(path, NULL, 0, &trained, &file);
+  o->config = trained.config;
+  o->meta_steps = trained.meta_steps;
+  memcpy(o->digest, trained.digest, sizeof o->digest);
+  if (status == WL_OK) status = refuse_warp(o, trained.source);
   if (status == WL_OK) status = create_parts(o);
   if (status == WL_OK) status = read_phi(file, o);
   wl_file_close(&file);

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/path.h"
 #include "task/dataset_impl.h"
 #include "task/family.h"
 #include "task/shared.h"
@@ -53,11 +53,6 @@ static void free_dataset(void *object) {
   wl_free(dataset);
 }
 
-static bool is_directory(const char *path) {
-  struct stat info;
-  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 static const named_data *find_named(const char *name) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strcmp(known[i].name, name) == 0) return &known[i];
@@ -68,7 +63,7 @@ static const named_data *find_named(const char *name) {
 static wl_status locate(const char *data, const named_data *named, char directory[WL_DATA_PATH]) {
   if (!named) {
     snprintf(directory, WL_DATA_PATH, "%s", data);
-    if (is_directory(directory)) return WL_OK;
+    if (wl_is_directory(directory)) return WL_OK;
     return WL_FAIL(WL_ERR_NO_INPUT,
                    "task.data: '%s' is neither a directory nor one of synthetic, fashion-mnist, "
                    "mnist, cifar-10",
@@ -78,7 +73,7 @@ static wl_status locate(const char *data, const named_data *named, char director
   const char *const bases[] = {base && *base ? base : "/usr/share/datasets", "/usr/share/datasets"};
   for (int i = 0; i < 2; i++) {
     snprintf(directory, WL_DATA_PATH, "%s/%s", bases[i], data);
-    if (is_directory(directory)) return WL_OK;
+    if (wl_is_directory(directory)) return WL_OK;
   }
   return WL_FAIL(WL_ERR_NO_INPUT, "%s: data '%s' is not there; %s", directory, data, named->hint);
 }

@@ -13,30 +13,8 @@
 #define WL_TRAIN_EVALUATE_H
 
 #include "comm/comm.h"
+#include "train/trained.h"
 #include "unroll/window.h"
-
-/* A trained optimizer with the configuration it came with. */
-typedef struct wl_trained {
-  wl_config *config;
-  wl_layout layout; /* of phi: the model that the configuration describes */
-  double *phi;      /* [layout.size] */
-  int64_t meta_steps;
-  char digest[17];
-  char source[4096]; /* the file it was read from */
-} wl_trained;
-
-/* Reads RUN's newest valid checkpoint, or an optimizer or checkpoint file. Not collective.
- * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
-wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides,
-                          wl_trained **out);
-void wl_trained_destroy(wl_trained **trained);
-/* Inner steps of the longest episode of the training. */
-int64_t wl_trained_horizon(const wl_trained *trained);
-/* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape. */
-wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
-/* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
-wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
-                           double *phi, const char *digest, int64_t meta_steps);
 
 enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 

@@ -7,8 +7,8 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "train/evaluate.h"
 #include "train/replay.h"
+#include "train/trained.h"
 
 typedef struct field_list {
   wl_field *at;

@@ -1,22 +1,18 @@
 /* trained.c - reads a trained optimizer from a run directory or a file. */
+#include "train/trained.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "io/checkpoint.h"
-#include "train/evaluate.h"
+#include "base/path.h"
 #include "train/schema.h"
-
-static bool is_directory(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
+#include "unroll/model.h"
 
 /* The newest checkpoint of a run directory, or the file itself; `source` receives its name. */
 static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
   int64_t step;
-  if (is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
+  if (wl_is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
   snprintf(source, size, "%s", path);
   return wl_file_open(path, NULL, file);
 }
@@ -38,6 +34,12 @@ static wl_status read_attributes(const wl_file *file, const char *const *overrid
   return status;
 }
 
+wl_status wl_trained_open(const char *path, const char *const *overrides, int n_overrides,
+                          wl_trained *out, wl_file **file) {
+  WL_TRY(open_source(path, out->source, sizeof out->source, file));
+  return read_attributes(*file, overrides, n_overrides, out);
+}
+
 /* A block of phi as a dataset "phi/<name>" of the file. */
 static wl_field block_field(const wl_block *b, double *phi) {
   wl_field field = {.type = WL_FLOAT64,
@@ -51,7 +53,7 @@ static wl_field block_field(const wl_block *b, double *phi) {
 }
 
 /* phi by block names: the model that the configuration describes says which there must be. */
-static wl_status read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
+wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   for (int i = 0; i < layout->count; i++) {
     wl_field field = block_field(&layout->blocks[i], phi);
     WL_TRY(wl_file_read(file, &field));
@@ -63,7 +65,7 @@ wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double 
   char source[4096];
   wl_file *file = NULL;
   WL_TRY(open_source(path, source, sizeof source, &file));
-  const wl_status status = read_blocks(file, layout, phi);
+  const wl_status status = wl_trained_read_blocks(file, layout, phi);
   wl_file_close(&file);
   return status;
 }
@@ -98,10 +100,11 @@ static wl_status read_phi(const wl_file *file, wl_trained *t) {
   wl_model *model = NULL;
   const uint64_t seed = (uint64_t)wl_map_int(wl_config_map(t->config, "", 0), "seed");
   wl_status status = wl_task_create(wl_config_map(t->config, "task", 0), seed, &task);
-  if (status == WL_OK) status = wl_model_create(t->config, &task, 1, &model);
+  if (status == WL_OK)
+    status = wl_model_create(t->config, (const wl_task *const *)&task, 1, &model);
   if (status == WL_OK) status = wl_layout_append(&t->layout, &model->phi, NULL);
   if (status == WL_OK) status = WL_NEW(t->phi, t->layout.size + 1);
-  if (status == WL_OK) status = read_blocks(file, &t->layout, t->phi);
+  if (status == WL_OK) status = wl_trained_read_blocks(file, &t->layout, t->phi);
   wl_model_destroy(&model);
   wl_task_destroy(&task);
   return status;
@@ -112,8 +115,7 @@ wl_status wl_trained_read(const char *path, const char *const *overrides, int n_
   wl_trained *t = NULL;
   wl_file *file = NULL;
   WL_TRY(WL_NEW(t, 1));
-  wl_status status = open_source(path, t->source, sizeof t->source, &file);
-  if (status == WL_OK) status = read_attributes(file, overrides, n_overrides, t);
+  wl_status status = wl_trained_open(path, overrides, n_overrides, t, &file);
   if (status == WL_OK) status = read_phi(file, t);
   wl_file_close(&file);
   if (status != WL_OK) wl_trained_destroy(&t);
