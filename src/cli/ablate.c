@@ -1,9 +1,9 @@
 /* ablate.c - `warploom ablate CONFIG`: what each part of a joint system is worth, as a table. */
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "cli/stop.h"
 #include "train/ablation.h"
 #include "train/schema.h"
@@ -75,8 +75,6 @@ static void print_table(const wl_ablation *a, FILE *out) {
 
 /* ---- For scripts ------------------------------------------------------------------------------ */
 
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *row_json(const wl_ablation *a, const wl_ablation_row *row) {
   json_t *o = json_object(), *parts = json_array();
   const wl_eval_entry *e = &row->result.entry[0];
@@ -85,11 +83,11 @@ static json_t *row_json(const wl_ablation *a, const wl_ablation_row *row) {
   json_object_set_new(o, "parts", parts);
   json_object_set_new(o, "run", json_string(row->run));
   json_object_set_new(o, "digest", json_string(row->digest));
-  json_object_set_new(o, "loss", number(e->mean));
-  json_object_set_new(o, "loss_half_width", number(e->half_width));
+  json_object_set_new(o, "loss", wl_json_number(e->mean));
+  json_object_set_new(o, "loss_half_width", wl_json_number(e->half_width));
   json_object_set_new(o, a->ratios ? "log10_ratio_to_whole" : "difference_to_whole",
-                      number(row->difference));
-  json_object_set_new(o, "half_width", number(row->half));
+                      wl_json_number(row->difference));
+  json_object_set_new(o, "half_width", wl_json_number(row->half));
   json_object_set_new(o, "diverged", json_integer(e->diverged));
   return o;
 }
@@ -100,9 +98,9 @@ static json_t *rules_json(const wl_eval_case *whole) {
     const wl_eval_entry *e = &whole->entry[i];
     json_t *o = json_object();
     json_object_set_new(o, "rule", json_string(e->rule));
-    json_object_set_new(o, "learning_rate", number(e->rate));
-    json_object_set_new(o, "loss", number(e->mean));
-    json_object_set_new(o, "loss_half_width", number(e->half_width));
+    json_object_set_new(o, "learning_rate", wl_json_number(e->rate));
+    json_object_set_new(o, "loss", wl_json_number(e->mean));
+    json_object_set_new(o, "loss_half_width", wl_json_number(e->half_width));
     json_array_append_new(rules, o);
   }
   return rules;
@@ -110,27 +108,20 @@ static json_t *rules_json(const wl_eval_case *whole) {
 
 static wl_status write_json(const wl_ablation *a, const char *path) {
   json_t *root = json_object(), *rows = json_array();
-  const bool standard = strcmp(path, "-") == 0;
   json_object_set_new(root, "steps", json_integer(a->row[0].result.steps));
   json_object_set_new(root, "sets", json_integer(a->row[0].result.seeds));
   json_object_set_new(root, "few_shot", json_boolean(a->row[0].result.few_shot));
   for (int i = 0; i < a->count; i++) json_array_append_new(rows, row_json(a, &a->row[i]));
   json_object_set_new(root, "subsets", rows);
   json_object_set_new(root, "hand_designed", rules_json(&a->row[0].result));
-  const int failed = standard ? json_dumpf(root, stdout, JSON_INDENT(2))
-                              : json_dump_file(root, path, JSON_INDENT(2));
-  if (standard) putchar('\n');
-  json_decref(root);
-  if (!failed) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "%s: the JSON could not be written; is its directory there and writable?", path);
+  return wl_json_write(root, path);
 }
 
 /* ---- The command ------------------------------------------------------------------------------ */
 
 static wl_status report(const wl_cli *cli, const wl_ablation *a) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
-  print_table(a, json && strcmp(json, "-") == 0 ? stderr : stdout);
+  print_table(a, wl_json_beside(json));
   return json ? write_json(a, json) : WL_OK;
 }
 
@@ -147,8 +138,6 @@ static wl_status run_ablate(wl_cli *cli, int argc, char **argv) {
   return status;
 }
 
-static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
-
 const wl_command wl_command_ablate = {
     "ablate",
     "CONFIG",
@@ -156,7 +145,7 @@ const wl_command wl_command_ablate = {
     1,
     1,
     arguments,
-    help_keys,
+    wl_command_help_keys,
     false,
     run_ablate,
     "Trains every subset of the parts that the configuration has, with the same meta-steps, tasks and "

@@ -13,15 +13,15 @@
 
 enum {
   HELP_INDENT = 25,
-  TABLE_MAX = 64,
   FIRST_CODE =
       256 /* getopt_long's code of table entry i is FIRST_CODE + i, beyond every character */
 };
 
 /* The table in getopt's form; returns its length. */
-static int getopt_table(const wl_argument *table, struct option options[TABLE_MAX + 1]) {
+static int getopt_table(const wl_argument *table,
+                        struct option options[WL_ARGUMENT_TABLE_MAX + 1]) {
   int count = 0;
-  for (; table && table[count].name && count < TABLE_MAX; ++count)
+  for (; table && table[count].name && count < WL_ARGUMENT_TABLE_MAX; ++count)
     options[count] =
         (struct option){.name = table[count].name,
                         .has_arg = table[count].value ? required_argument : no_argument,
@@ -33,7 +33,7 @@ static int getopt_table(const wl_argument *table, struct option options[TABLE_MA
 static wl_status unknown_option(const wl_argument *table, int count, const char *command,
                                 const char *text) {
   char word[64];
-  const char *names[TABLE_MAX];
+  const char *names[WL_ARGUMENT_TABLE_MAX];
   for (int i = 0; i < count; ++i) names[i] = table[i].name;
   snprintf(word, sizeof word, "%.*s", (int)strcspn(text, "="), text);
   const char *const start = word + strspn(word, "-");
@@ -57,7 +57,7 @@ static wl_status parse_failure(const wl_argument *table, int count, char **argv,
 
 wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl_arguments *out,
                              int *operands) {
-  struct option options[TABLE_MAX + 1];
+  struct option options[WL_ARGUMENT_TABLE_MAX + 1];
   const int count = getopt_table(table, options);
   memset(out, 0, sizeof *out);
   out->table = table;

@@ -13,7 +13,8 @@ typedef struct wl_argument {
   const char *doc;   /* one sentence */
 } wl_argument;
 
-enum { WL_ARGUMENTS_MAX = 256 };
+/* Options given on a command line, entries of a table. */
+enum { WL_ARGUMENTS_MAX = 256, WL_ARGUMENT_TABLE_MAX = 64 };
 
 /* The options of one command line, in the order given. Texts point into argv. */
 typedef struct wl_arguments {

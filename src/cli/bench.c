@@ -4,13 +4,13 @@
  *               peak of multiply-adds measured beside them
  *   exact sum   seconds of the one collective of a meta-step, by size
  *   files       bytes a second of a checkpoint and of a plain write and fsync */
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/build_info.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "measure/measure.h"
 
 static const wl_argument arguments[] = {
@@ -134,23 +134,11 @@ static json_t *figures_json(const figures *f) {
   return root;
 }
 
-static wl_status write_json(const figures *f, const char *path) {
-  json_t *root = figures_json(f);
-  const bool standard = strcmp(path, "-") == 0;
-  const int failed = standard ? json_dumpf(root, stdout, JSON_INDENT(2))
-                              : json_dump_file(root, path, JSON_INDENT(2));
-  if (standard) putchar('\n');
-  json_decref(root);
-  if (!failed) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "%s: the JSON could not be written; is its directory there and writable?", path);
-}
-
 /* ---- The command ---------------------------------------------------------------------------- */
 
 static wl_status show(const request *q, const figures *f) {
-  print_figures(q, f, q->json && strcmp(q->json, "-") == 0 ? stderr : stdout);
-  return q->json ? write_json(f, q->json) : WL_OK;
+  print_figures(q, f, wl_json_beside(q->json));
+  return q->json ? wl_json_write(figures_json(f), q->json) : WL_OK;
 }
 
 static wl_status run_bench(wl_cli *cli, int argc, char **argv) {

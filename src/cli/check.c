@@ -1,10 +1,10 @@
 /* check.c - `warploom check CONFIG`: meta-gradients against central differences, as a table. */
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "train/check.h"
 #include "train/schema.h"
 
@@ -81,16 +81,14 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
 
 /* ---- For scripts ---------------------------------------------------------------------------- */
 
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *block_json(const wl_check_block *b) {
   json_t *o = json_object(), *shape = json_array();
   for (int d = 0; d < b->ndim; d++) json_array_append_new(shape, json_integer(b->shape[d]));
   json_object_set_new(o, "name", json_string(b->name));
   json_object_set_new(o, "shape", shape);
-  json_object_set_new(o, "gradient_norm", number(b->norm));
-  json_object_set_new(o, "relative_error", number(b->error));
-  json_object_set_new(o, "slope", number(b->slope));
+  json_object_set_new(o, "gradient_norm", wl_json_number(b->norm));
+  json_object_set_new(o, "relative_error", wl_json_number(b->error));
+  json_object_set_new(o, "slope", wl_json_number(b->slope));
   json_object_set_new(o, "zero", json_boolean(b->zero));
   json_object_set_new(o, "kink", json_boolean(b->kink));
   json_object_set_new(o, "passed", json_boolean(b->passed));
@@ -104,8 +102,8 @@ static json_t *task_json(const wl_check_report *r, int number_of_task) {
   json_object_set_new(o, "inner_parameters", json_integer(t->n));
   json_object_set_new(o, "first_step", json_integer(t->t0));
   json_object_set_new(o, "steps", json_integer(t->steps));
-  json_object_set_new(o, "meta_loss", number(t->meta_loss));
-  json_object_set_new(o, "disagreement", number(t->disagreement));
+  json_object_set_new(o, "meta_loss", wl_json_number(t->meta_loss));
+  json_object_set_new(o, "disagreement", wl_json_number(t->disagreement));
   for (int b = 0; b < r->count; b++)
     if (r->blocks[b].task == number_of_task)
       json_array_append_new(blocks, block_json(&r->blocks[b]));
@@ -120,14 +118,7 @@ static wl_status write_json(const wl_check_report *r, double tolerance, const ch
   json_object_set_new(root, "passed", json_boolean(r->passed));
   for (int i = 0; i < r->n_tasks; i++) json_array_append_new(tasks, task_json(r, i));
   json_object_set_new(root, "tasks", tasks);
-  const bool standard = strcmp(path, "-") == 0;
-  const int failed = standard ? json_dumpf(root, stdout, JSON_INDENT(2))
-                              : json_dump_file(root, path, JSON_INDENT(2));
-  if (standard) putchar('\n');
-  json_decref(root);
-  if (!failed) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "%s: the JSON could not be written; is its directory there and writable?", path);
+  return wl_json_write(root, path);
 }
 
 /* ---- The command ---------------------------------------------------------------------------- */
@@ -145,7 +136,7 @@ static wl_status read_request(const wl_arguments *a, wl_check_request *q) {
 
 static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_check_request *q) {
   const char *json = wl_argument_text(a, "json", NULL);
-  print_report(r, q->tolerance, json && strcmp(json, "-") == 0 ? stderr : stdout);
+  print_report(r, q->tolerance, wl_json_beside(json));
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump) wl_log_info("everything needed to recompute this is in %s", q->dump);
   if (r->passed) return WL_OK;
@@ -174,8 +165,6 @@ static wl_status run_check(wl_cli *cli, int argc, char **argv) {
   return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? check(cli, argv[0]) : WL_OK);
 }
 
-static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
-
 const wl_command wl_command_check = {
     "check",
     "CONFIG",
@@ -183,12 +172,14 @@ const wl_command wl_command_check = {
     1,
     1,
     arguments,
-    help_keys,
+    wl_command_help_keys,
     true,
     run_check,
     "Computes the meta-gradient of one window of each task with the engine, and again block by block as central "
-    "differences of a plain rollout that shares no code with it, along random directions and over a range of step "
-    "sizes. A block is right when the best difference agrees within the tolerance and the error falls as h^2. Takes "
+    "differences of a plain rollout, along random directions and over a range of step "
+    "sizes. A block is right when the best difference agrees within the tolerance and the error falls as h^2. The "
+    "rollout has loops, weights, loss transforms and batches of its own; with the engine it shares the task's loss, the "
+    "rule's step and the preconditioner's product, whose derivatives it does not use. Takes "
     "seconds on small tasks; make large ones small by --set. Exit code 0: all passed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"

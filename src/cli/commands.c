@@ -6,6 +6,7 @@
 
 #include "base/build_info.h"
 #include "base/options.h"
+#include "train/schema.h"
 
 const wl_command *const wl_commands[] = {
 #define WL_COMMAND(name) &wl_command_##name,
@@ -18,6 +19,8 @@ wl_status wl_cli_agree(wl_cli *cli, wl_status mine) {
   cli->in_step = true;
   return agreed;
 }
+
+void wl_command_help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
 /* The examples, each line indented. */
 static void print_examples(const char *lines, FILE *out) {

@@ -51,6 +51,9 @@ wl_status wl_cli_agree(wl_cli *cli, wl_status mine);
 /* The help page of a subcommand. */
 void wl_command_help(const wl_command *command, bool roff, FILE *out);
 
+/* A `more_help`: every key of the configuration. */
+void wl_command_help_keys(bool roff, FILE *out);
+
 /* Each command's own. */
 #define WL_COMMAND(name) extern const wl_command wl_command_##name;
 #include "cli/commands.def"

@@ -1,11 +1,12 @@
 /* eval.c - `warploom eval RUN`: the table, the words, the file. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "cli/commands.h"
 #include "cli/eval_print.h"
+#include "cli/json.h"
 #include "cli/picture.h"
 #include "train/evaluate.h"
 
@@ -41,9 +42,7 @@ typedef struct request {
 } request;
 
 static void default_output(request *q) {
-  struct stat st;
-  if (stat(q->path, &st) == 0 && S_ISDIR(st.st_mode))
-    snprintf(q->output, sizeof q->output, "%s/evaluation.h5", q->path);
+  if (wl_is_directory(q->path)) snprintf(q->output, sizeof q->output, "%s/evaluation.h5", q->path);
   else {
     const size_t n = strlen(q->path);
     const int stem = n > 3 && strcmp(q->path + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
@@ -168,7 +167,7 @@ static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, w
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
-  wl_eval_print(trained, cases, count, json && strcmp(json, "-") == 0 ? stderr : stdout);
+  wl_eval_print(trained, cases, count, wl_json_beside(json));
   if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
   if (q->setting.alone) return WL_OK;
   WL_TRY(wl_eval_write(q->output, trained, cases, count));

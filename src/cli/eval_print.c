@@ -1,9 +1,10 @@
 /* eval_print.c - tables of an evaluation, and in words where the learned rule wins, ties and fails. */
 #include "cli/eval_print.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
+
+#include "cli/json.h"
 
 static const char *const verdicts[] = {"wins", "ties", "loses", "fails"};
 
@@ -150,11 +151,9 @@ void wl_eval_print(const wl_trained *t, const wl_eval_case *cases, int count, FI
   if (count > 1 && cases[0].entries != 1) print_summary(cases, count, out);
 }
 
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *numbers(const double *values, int64_t n) {
   json_t *list = json_array();
-  for (int64_t i = 0; i < n; i++) json_array_append_new(list, number(values[i]));
+  for (int64_t i = 0; i < n; i++) json_array_append_new(list, wl_json_number(values[i]));
   return list;
 }
 
@@ -162,27 +161,27 @@ static json_t *entry_json(const wl_eval_entry *e, int64_t seeds) {
   json_t *o = json_object();
   double mean, half;
   json_object_set_new(o, "rule", json_string(e->rule));
-  json_object_set_new(o, "learning_rate", number(e->rate));
-  json_object_set_new(o, "final_loss", number(e->mean));
-  json_object_set_new(o, "final_loss_half_width", number(e->half_width));
-  json_object_set_new(o, "log10_final_loss", number(e->log10_mean));
-  json_object_set_new(o, "log10_final_loss_half_width", number(e->log10_half));
+  json_object_set_new(o, "learning_rate", wl_json_number(e->rate));
+  json_object_set_new(o, "final_loss", wl_json_number(e->mean));
+  json_object_set_new(o, "final_loss_half_width", wl_json_number(e->half_width));
+  json_object_set_new(o, "log10_final_loss", wl_json_number(e->log10_mean));
+  json_object_set_new(o, "log10_final_loss_half_width", wl_json_number(e->log10_half));
   json_object_set_new(o, "final_loss_of_set", numbers(e->final, seeds));
   json_object_set_new(o, "heldout_loss_of_set", numbers(e->heldout, seeds));
   json_object_set_new(o, "heldout_accuracy_of_set", numbers(e->accuracy, seeds));
   wl_interval(e->accuracy, seeds, &mean, &half);
-  json_object_set_new(o, "heldout_accuracy", number(mean));
-  json_object_set_new(o, "heldout_accuracy_half_width", number(half));
+  json_object_set_new(o, "heldout_accuracy", wl_json_number(mean));
+  json_object_set_new(o, "heldout_accuracy_half_width", wl_json_number(half));
   json_object_set_new(o, "diverged", json_integer(e->diverged));
   return o;
 }
 
 static void set_comparison(const wl_eval_case *c, json_t *o) {
   json_object_set_new(o, "best_hand_designed", json_string(c->entry[c->best].rule));
-  json_object_set_new(o, "log10_ratio", number(c->difference));
-  json_object_set_new(o, "log10_ratio_half_width", number(c->difference_half));
-  json_object_set_new(o, "difference", number(c->gap));
-  json_object_set_new(o, "difference_half_width", number(c->gap_half));
+  json_object_set_new(o, "log10_ratio", wl_json_number(c->difference));
+  json_object_set_new(o, "log10_ratio_half_width", wl_json_number(c->difference_half));
+  json_object_set_new(o, "difference", wl_json_number(c->gap));
+  json_object_set_new(o, "difference_half_width", wl_json_number(c->gap_half));
   json_object_set_new(o, "verdict", json_string(verdicts[c->verdict]));
 }
 
@@ -193,12 +192,12 @@ static json_t *case_json(const wl_eval_case *c) {
   else {
     json_object_set_new(o, "steps", json_integer(c->steps));
     json_object_set_new(o, "few_shot", json_boolean(c->few_shot));
-    json_object_set_new(o, "start_loss", number(c->start));
+    json_object_set_new(o, "start_loss", wl_json_number(c->start));
     if (c->entries > 1) set_comparison(c, o);
     if (!isnan(c->coverage)) {
-      json_object_set_new(o, "warp_coverage", number(c->coverage));
-      json_object_set_new(o, "warp_advantage", number(c->advantage));
-      json_object_set_new(o, "warp_advantage_half_width", number(c->advantage_half));
+      json_object_set_new(o, "warp_coverage", wl_json_number(c->coverage));
+      json_object_set_new(o, "warp_advantage", wl_json_number(c->advantage));
+      json_object_set_new(o, "warp_advantage_half_width", wl_json_number(c->advantage_half));
     }
   }
   for (int i = 0; i < c->entries; i++)
@@ -215,11 +214,5 @@ wl_status wl_eval_print_json(const wl_trained *t, const wl_eval_case *cases, int
   json_object_set_new(root, "digest", json_string(t->digest));
   for (int i = 0; i < count; i++) json_array_append_new(list, case_json(&cases[i]));
   json_object_set_new(root, "cases", list);
-  const int failed = strcmp(path, "-") == 0 ? json_dumpf(root, stdout, JSON_INDENT(2))
-                                            : json_dump_file(root, path, JSON_INDENT(2));
-  json_decref(root);
-  if (failed)
-    return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "%s: the JSON could not be written; is its directory there and writable?", path);
-  return WL_OK;
+  return wl_json_write(root, path);
 }

@@ -1,11 +1,11 @@
 /* export.c - `warploom export RUN`: the trained optimizer alone. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "cli/commands.h"
-#include "train/evaluate.h"
+#include "train/trained.h"
 
 static const wl_argument arguments[] = {
     {"output", "FILE",
@@ -13,9 +13,7 @@ static const wl_argument arguments[] = {
     {0}};
 
 static void default_output(const char *path, char *output, size_t size) {
-  struct stat st;
-  const bool directory = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-  if (directory) snprintf(output, size, "%s/optimizer.h5", path);
+  if (wl_is_directory(path)) snprintf(output, size, "%s/optimizer.h5", path);
   else snprintf(output, size, "optimizer.h5");
 }
 

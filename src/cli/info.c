@@ -1,22 +1,13 @@
 /* info.c - `warploom info FILE`: what is in a run, a checkpoint, a trajectory or any other file. */
-#include <string.h>
-
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "io/describe.h"
 
 static const wl_argument arguments[] = {
     {"verify", NULL,
-     "read every byte back and compare it with its checksum; exit code 65 when something is damaged"},
+     "also check every file of a run directory and decode every dataset; exit code 65 when something is damaged"},
     {"json", "FILE", "also write the description as JSON; - for standard output"},
     {0}};
-
-static wl_status write_json(const json_t *description, const char *path) {
-  const int failed = strcmp(path, "-") == 0 ? json_dumpf(description, stdout, JSON_INDENT(2))
-                                            : json_dump_file(description, path, JSON_INDENT(2));
-  if (!failed) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "%s: the JSON could not be written; is its directory there and writable?", path);
-}
 
 /* Describes all that can be read, also when part of it is damaged. */
 static wl_status info(const wl_arguments *given, const char *path) {
@@ -24,8 +15,8 @@ static wl_status info(const wl_arguments *given, const char *path) {
   json_t *description = NULL;
   const wl_status status = wl_describe(path, wl_argument_given(given, "verify"), &description);
   if (!description) return status;
-  wl_describe_print(description, json && strcmp(json, "-") == 0 ? stderr : stdout);
-  const wl_status written = json ? write_json(description, json) : WL_OK;
+  wl_describe_print(description, wl_json_beside(json));
+  const wl_status written = json ? wl_json_write(json_incref(description), json) : WL_OK;
   json_decref(description);
   return status != WL_OK ? status : written;
 }
@@ -46,8 +37,9 @@ const wl_command wl_command_info = {
     false,
     run_info,
     "Describes a run directory (its newest checkpoint), a checkpoint, a trajectory file, an exported optimizer or an "
-    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. --verify reads all "
-    "bytes again and names what is damaged, for a run directory in every file of it.",
+    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. A file is "
+    "compared with its checksum before anything is said of it, and so is each checkpoint of a run; --verify does that with "
+    "every file of a run directory, decodes every dataset, and names what is damaged.",
     "warploom info runs/quickstart\n"
     "warploom info runs/quickstart --verify                             # exit code 65: damaged\n"
     "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

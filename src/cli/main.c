@@ -11,7 +11,7 @@
 #include "cli/twin.h"
 #include "tensor/gemm.h"
 
-enum { COMMANDS_MAX = 32, TABLE_MAX = 64 };
+enum { COMMANDS_MAX = 32 };
 
 /* The rank that the launcher gave this process, for the time before MPI starts; 0 without one. */
 static int launched_rank(void) {
@@ -69,7 +69,7 @@ static bool handled_globally(int argc, char **argv) {
 static wl_status find_command(const char *name, const wl_command **out) {
   const char *names[COMMANDS_MAX];
   int count = 0;
-  for (; wl_commands[count] && count < COMMANDS_MAX; ++count) {
+  for (; count < COMMANDS_MAX && wl_commands[count]; ++count) {
     names[count] = wl_commands[count]->name;
     if (strcmp(name, names[count]) != 0) continue;
     *out = wl_commands[count];
@@ -82,9 +82,10 @@ static wl_status find_command(const char *name, const wl_command **out) {
 }
 
 /* The subcommand's table and the options of every subcommand. */
-static void full_table(const wl_command *command, wl_argument table[TABLE_MAX]) {
+static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_TABLE_MAX]) {
   int count = 0;
-  for (const wl_argument *a = command->arguments; a && a->name && count < TABLE_MAX - 3; ++a)
+  for (const wl_argument *a = command->arguments; a && a->name && count < WL_ARGUMENT_TABLE_MAX - 3;
+       ++a)
     table[count++] = *a;
   table[count++] = (wl_argument){"quiet", NULL, ""};
   table[count++] = (wl_argument){"help", NULL, ""};
@@ -120,7 +121,7 @@ static int conclude(wl_cli *cli, wl_status status) {
 
 /* argv[0] is the subcommand; `all` the whole command line, which getopt permutes in place. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
-  wl_argument table[TABLE_MAX];
+  wl_argument table[WL_ARGUMENT_TABLE_MAX];
   full_table(command, table);
   wl_cli cli = {.command = command};
   int operands = argc;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/place.h"
 
 extern char **environ;
 
@@ -18,10 +19,7 @@ static int find_tool(const char *tool, char path[PATH_MAX]) {
   static const char *const places[] = {"../tools", "../share/warploom/tools",
                                        "../../share/warploom/tools"};
   char self[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (n <= 0) return 0;
-  self[n] = '\0';
-  *strrchr(self, '/') = '\0';
+  if (wl_own_folder(self, sizeof self) != WL_OK) return 0;
   for (size_t i = 0; i < sizeof places / sizeof *places; i++)
     if (snprintf(path, PATH_MAX, "%s/%s/%s", self, places[i], tool) < PATH_MAX &&
         access(path, R_OK) == 0)
@@ -29,15 +27,16 @@ static int find_tool(const char *tool, char path[PATH_MAX]) {
   return 0;
 }
 
-/* The tool's exit status, -1 where it did not start. It prints the picture's name: into nothing, since standard output
+/* The tool's exit status, -1 where it did not start. By the first python3 in the path; where that lacks what the
+ * tool needs, the tool itself goes over to the system's (tools/warploom_needs.py). It prints the picture's name: into nothing, since standard output
  * may be carrying JSON. */
-static int run_silently(const char *python, char *const argv[]) {
+static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;
   pid_t child;
   int status = -1;
   if (posix_spawn_file_actions_init(&actions) != 0) return -1;
   if (posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
-      posix_spawnp(&child, python, &actions, NULL, argv, environ) == 0)
+      posix_spawnp(&child, argv[0], &actions, NULL, argv, environ) == 0)
     waitpid(child, &status, 0);
   posix_spawn_file_actions_destroy(&actions);
   return status;
@@ -49,9 +48,7 @@ void wl_picture_draw(const char *tool, const char *file) {
   const int stem = dot && !strchr(dot, '/') ? (int)(dot - file) : (int)strlen(file);
   snprintf(picture, sizeof picture, "%.*s.png", stem, file);
   char *const argv[] = {(char *)"python3", path, (char *)file, (char *)"--output", picture, NULL};
-  const char *python = access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
-  if (find_tool(tool, path) && run_silently(python, argv) == 0)
-    wl_log_info("picture in %s", picture);
+  if (find_tool(tool, path) && run_silently(argv) == 0) wl_log_info("picture in %s", picture);
   else
     wl_log_info("no picture drawn; where Python has h5py and matplotlib: tools/%s %s", tool, file);
 }

@@ -36,8 +36,6 @@ static wl_status list(const char *what) {
                  what);
 }
 
-static void help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
-
 static wl_status print_configuration(const wl_config *config) {
   char *text = NULL;
   WL_TRY(wl_config_to_yaml(config, &text));
@@ -90,7 +88,7 @@ const wl_command wl_command_train = {
     0,
     1,
     arguments,
-    help_keys,
+    wl_command_help_keys,
     false,
     run_train,
     "Unrolls the optimizer being trained on the configuration's tasks, sums the meta-gradients of all ranks exactly, and "

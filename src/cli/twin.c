@@ -7,25 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/place.h"
+
 #ifndef WL_LIBEXEC_FROM_BIN
 #define WL_LIBEXEC_FROM_BIN "../libexec/warploom"
 #endif
 
-/* The folder of this binary. */
-static wl_status own_folder(char *folder, size_t size) {
-  const ssize_t length = readlink("/proc/self/exe", folder, size - 1);
-  if (length < 0)
-    return WL_FAIL(WL_ERR_OS, "cannot find this program's own file: %s", strerror(errno));
-  folder[length] = '\0';
-  char *const slash = strrchr(folder, '/');
-  if (slash) *slash = '\0';
-  return WL_OK;
-}
-
 wl_status wl_twin_execute(char **argv) {
   static const char *const places[] = {".", WL_LIBEXEC_FROM_BIN};
   char folder[PATH_MAX];
-  WL_TRY(own_folder(folder, sizeof folder));
+  WL_TRY(wl_own_folder(folder, sizeof folder));
   for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
     char path[PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/%s/warploom64", folder, places[i]);
