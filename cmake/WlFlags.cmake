@@ -7,7 +7,7 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-# The static libraries also go into the shared one of the Python binding.
+# The static libraries also go into the shared one of the C interface, libwarploom.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(WL_WARNINGS -Wall -Wextra -Wpedantic)

@@ -16,7 +16,7 @@ set(WL_FOLDED wl_trainer_meta_step wl_outer_update wl_plan_episode wl_window_run
 list(TRANSFORM WL_FOLDED PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE WL_FOLDED_OPTIONS)
 
 file(GLOB WL_SMPI_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/comm/*.c ${CMAKE_SOURCE_DIR}/src/cli/*.c)
-set(WL_SMPI_FOLDERS measure train estimator unroll rule precondition task tensor io base)
+set(WL_SMPI_FOLDERS measure train unroll rule precondition task tensor io base)
 add_library(warploom_smpi MODULE ${WL_SMPI_SOURCES} ${CMAKE_CURRENT_LIST_DIR}/folded.c)
 wl_configure_target(warploom_smpi "" "" "")
 set_target_properties(warploom_smpi PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

@@ -20,11 +20,19 @@ typedef enum wl_purpose {
   WL_FOR_EVAL_BATCH,  /* fixed sample of an evaluation */
   WL_FOR_DATASET,     /* synthetic data sets */
   WL_FOR_AUGMENT,     /* augmentation of images */
-  WL_FOR_PERTURB,     /* ES, PES */
+  WL_FOR_UNUSED,      /* nothing is drawn for it; it keeps the values of those below */
   WL_FOR_REPLAY,      /* draws from the trajectory buffer */
   WL_FOR_PROBE,       /* directions of gradient checks */
   WL_FOR_COUNT
 } wl_purpose;
+
+/* What is drawn for WL_FOR_META_INIT beside the rule's own numbers: the stream's `task`. */
+enum {
+  WL_INIT_DIAGONAL = 0x70726563,
+  WL_INIT_KRONECKER = 0x6b726f6e,
+  WL_INIT_WARP = 0x77617270,
+  WL_INIT_WARP_NOISE
+};
 
 /* Disjoint families of tasks, so that tuning, evaluation and training never share one. */
 typedef enum wl_space { WL_SPACE_TRAIN, WL_SPACE_TUNE, WL_SPACE_EVAL, WL_SPACE_CHECK } wl_space;

@@ -12,9 +12,6 @@ typedef struct diagonal {
   double lo, hi;
 } diagonal; /* equal: a constant */
 
-/* Keeps these draws apart from those of other meta-parameters. */
-enum { STREAM = 0x70726563 };
-
 static wl_status read_initial(const wl_map *options, diagonal *impl) {
   int count = 0;
   const double *range = wl_map_reals(options, "initial_range", &count);
@@ -50,7 +47,7 @@ static void diagonal_destroy(wl_precondition *p) { wl_free(p->impl); }
 
 static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   const diagonal *impl = p->impl;
-  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_DIAGONAL};
   if (impl->lo < impl->hi) wl_rng_uniform(stream, 0, p->phi.size, impl->lo, impl->hi, phi);
   else
     for (int64_t i = 0; i < p->phi.size; i++) phi[i] = (wl_real)impl->lo;

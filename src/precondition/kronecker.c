@@ -45,9 +45,6 @@ typedef struct kronecker {
   double noise;    /* standard deviation around the identity at the start */
 } kronecker;
 
-/* Keeps these draws apart from those of other meta-parameters. */
-enum { STREAM = 0x6b726f6e };
-
 /* ---- creation ---- */
 
 static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size) {
@@ -113,7 +110,7 @@ static void kronecker_destroy(wl_precondition *p) {
 
 static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   const kronecker *impl = p->impl;
-  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_KRONECKER};
   if (impl->noise > 0) wl_rng_normal(stream, 0, p->phi.size, impl->noise, phi);
   else memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
   for (int j = 0; j < p->phi.count; j++) {

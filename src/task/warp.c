@@ -11,8 +11,6 @@
 typedef enum role { ROLE_IDENTITY, ROLE_ONES, ROLE_ZEROS, ROLE_FAN_IN } role;
 
 enum { MAX_STAGES = 8, MAX_LAYERS = 32, MAX_PARAMETERS = 512 };
-/* Keeps these draws apart from those of other meta-parameters: "warp", and its noise. */
-enum { STREAM = 0x77617270, STREAM_NOISE };
 
 typedef struct stage {
   const char *name;
@@ -249,7 +247,7 @@ static double fan_in(const wl_block *b) {
 }
 
 static void add_noise(uint64_t seed, const wl_block *b, double sd, wl_real *out) {
-  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM_NOISE};
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_WARP_NOISE};
   wl_real draw;
   for (int64_t i = 0; i < b->size; i++) {
     wl_rng_normal(stream, (uint64_t)(b->offset + i), 1, sd, &draw);
@@ -258,7 +256,7 @@ static void add_noise(uint64_t seed, const wl_block *b, double sd, wl_real *out)
 }
 
 void wl_warp_init(const wl_warp *w, const wl_layout *phi, uint64_t seed, wl_real *out) {
-  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = STREAM};
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_WARP};
   memset(out, 0, (size_t)phi->size * sizeof *out);
   for (int j = 0; w && j < phi->count; j++) {
     const wl_block *b = &phi->blocks[j];
