@@ -2,17 +2,13 @@
 
 # wl_add_library(<folder> [DEPS <folders>...] [LINK <targets>...])
 #
-# Compiles src/<folder>/*.c into wl_<folder> and, with WL_DOUBLE, wl_<folder>64. A folder without
-# sources yields no library, and whoever depends on it goes without.
+# Compiles src/<folder>/*.c into wl_<folder> and, with WL_DOUBLE, wl_<folder>64.
 #
 # Every src/<folder>/*.cmake is included first. It may edit `sources` (absolute paths), and call
 # wl_add_variant for a source that is compiled several times.
 function(wl_add_library folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${folder})
-  if(NOT sources)
-    return()
-  endif()
   foreach(suffix "" "64")
     set(library wl_${folder}${suffix})
     add_library(${library} STATIC ${sources} ${variant_objects${suffix}})
@@ -25,9 +21,6 @@ endfunction()
 function(wl_add_program name)
   cmake_parse_arguments(ARG "" "FOLDER" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${ARG_FOLDER})
-  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${ARG_FOLDER}/main.c OR NOT TARGET wl_comm)
-    return()
-  endif()
   foreach(suffix "" "64")
     add_executable(${name}${suffix} ${sources} ${variant_objects${suffix}})
     wl_configure_target(${name}${suffix} "${suffix}" "${ARG_DEPS}" "${ARG_LINK}")
@@ -74,9 +67,10 @@ endmacro()
 function(wl_configure_target target suffix folders link)
   target_link_libraries(${target} PUBLIC wl_flags ${link})
   foreach(dependency ${folders})
-    if(TARGET wl_${dependency}${suffix})
-      target_link_libraries(${target} PUBLIC wl_${dependency}${suffix})
+    if(NOT TARGET wl_${dependency}${suffix})
+      message(FATAL_ERROR "${target} depends on src/${dependency}, which has no library")
     endif()
+    target_link_libraries(${target} PUBLIC wl_${dependency}${suffix})
   endforeach()
   if(suffix STREQUAL "64")
     target_compile_definitions(${target} PRIVATE WL_DOUBLE)

@@ -37,3 +37,18 @@ train_on() { # RANKS CONFIG RUN [OPTIONS...]
   [ $code = 0 ] || [ $code = $EXIT_STOPPED ] || { cat "$run.err" >&2; fail "training on $ranks ranks ended with $code"; }
   digest_line "$run.out"
 }
+
+# Trains CONFIG on two ranks into RUN and sends SIGKILL to the job as soon as there is a second checkpoint. It has far
+# more meta-steps to go: a job that had ended by itself would prove nothing.
+kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
+  local config=$1 run=$2 code=0 launcher
+  shift 2
+  setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$config" --quiet --set output="$run" --set outer.steps=1000000 "$@" >"$run.out" 2>&1 &
+  launcher=$!
+  wait_for 60 "the second checkpoint of $run" has_checkpoint_after "$run" 1
+  kill -KILL -- "-$launcher"
+  wait "$launcher" || code=$?
+  [ "$code" = 137 ] || fail "the killed job ended with $code"
+  # the ranks outlive their launcher by up to a second, and write on
+  wait_for 30 "the end of the killed job's ranks" flock -n "$run/lock" true
+}

@@ -19,18 +19,6 @@ checkpoint: {every: 1}
 C
 }
 
-kill_and_resume() { # CONFIG RUN: SIGKILL to the job as soon as there is a checkpoint in the middle
-  local code=0 launcher
-  setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$1" --quiet --set output="$2" --set outer.steps=1000000 >"$2.out" 2>&1 &
-  launcher=$!
-  wait_for 60 "the second checkpoint of $2" has_checkpoint_after "$2" 1
-  kill -KILL -- "-$launcher"
-  wait "$launcher" || code=$?
-  [ "$code" = 137 ] || fail "the killed job ended with $code"
-  # the ranks outlive their launcher by up to a second, and write on
-  wait_for 30 "the end of the killed job's ranks" flock -n "$2/lock" true
-}
-
 write_replay_config replay-half.yaml half
 write_replay_config replay-single.yaml single
 half=$(train_on 1 replay-half.yaml half-1)
@@ -53,7 +41,7 @@ done
 expect_same "stopped on 3 ranks, resumed on 2 with the buffer" "$expected" "$(
   train_on 3 $config split $spill --stop-after 3 >/dev/null
   train_on 2 $config split $spill --resume)"
-kill_and_resume $config killed
+kill_in_the_middle $config killed
 steps=$(($(checkpoint_step killed) + 2))
 expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set outer.steps=$steps)" \
   "$(train_on 1 $config killed --resume --set outer.steps=$steps)"
