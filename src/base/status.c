@@ -16,9 +16,13 @@
 enum { MESSAGE_SIZE = 4096 };
 
 static _Thread_local char last_error[MESSAGE_SIZE];
+static _Thread_local bool last_error_shared;
 static atomic_llong allocations;
 
 const char *wl_last_error(void) { return last_error; }
+
+void wl_error_share(bool shared) { last_error_shared = shared; }
+bool wl_error_is_shared(void) { return last_error_shared; }
 
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...) {
   /* an argument may be the last error itself, so format beside it */
@@ -29,6 +33,7 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
   va_end(arguments);
   if (length < 0) text[0] = '\0';
   memcpy(last_error, text, sizeof text);
+  last_error_shared = false;
 
   /* only a defect of ours is located in our sources: a user cannot act on that place */
   if (code == WL_ERR_SOFTWARE && length >= 0 && length < MESSAGE_SIZE)

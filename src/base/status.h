@@ -7,6 +7,8 @@
 #ifndef WL_BASE_STATUS_H
 #define WL_BASE_STATUS_H
 
+#include <stdbool.h>
+
 #include "warploom/status.h"
 
 /* Records the message as this thread's last error and yields `code`. The message says what is
@@ -36,6 +38,12 @@
 
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Whether this thread's last error is known to be every rank's: set where ranks have agreed on it, or where
+ * it follows from what all of them know alike; each new failure takes it back. A failure that is not
+ * shared may leave the other ranks waiting for this one, so that main has to end them too. */
+void wl_error_share(bool shared);
+bool wl_error_is_shared(void);
 
 /* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS when there is none.
  * Free with wl_free. Honours WL_FAIL_ALLOC=k in the environment (tests: the k-th

@@ -130,10 +130,11 @@ static wl_status run_ablate(wl_cli *cli, int argc, char **argv) {
   const char *overrides[WL_ARGUMENTS_MAX];
   wl_ablation_request q;
   wl_ablation ablation = {0};
-  wl_status status = wl_cli_agree(cli, read_request(cli, argv[0], overrides, &q));
+  wl_status status = wl_comm_agree(cli->comm, read_request(cli, argv[0], overrides, &q));
   if (status == WL_OK) status = wl_ablate(&q, cli->comm, &ablation);
   if (status == WL_OK)
-    status = wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? report(cli, &ablation) : WL_OK);
+    status =
+        wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? report(cli, &ablation) : WL_OK);
   wl_ablation_clear(&ablation);
   return status;
 }

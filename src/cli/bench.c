@@ -146,9 +146,9 @@ static wl_status run_bench(wl_cli *cli, int argc, char **argv) {
   (void)argv;
   request q;
   figures f = {0};
-  WL_TRY(wl_cli_agree(cli, read_request(cli, &q)));
-  WL_TRY(wl_cli_agree(cli, measure(cli, &q, &f)));
-  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? show(&q, &f) : WL_OK);
+  WL_TRY(wl_comm_agree(cli->comm, read_request(cli, &q)));
+  WL_TRY(wl_comm_agree(cli->comm, measure(cli, &q, &f)));
+  return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? show(&q, &f) : WL_OK);
 }
 
 const wl_command wl_command_bench = {

@@ -162,7 +162,7 @@ static wl_status check(wl_cli *cli, const char *path) {
 
 static wl_status run_check(wl_cli *cli, int argc, char **argv) {
   (void)argc;
-  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? check(cli, argv[0]) : WL_OK);
+  return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? check(cli, argv[0]) : WL_OK);
 }
 
 const wl_command wl_command_check = {

@@ -14,12 +14,6 @@ const wl_command *const wl_commands[] = {
 #undef WL_COMMAND
     NULL};
 
-wl_status wl_cli_agree(wl_cli *cli, wl_status mine) {
-  const wl_status agreed = wl_comm_agree(cli->comm, mine);
-  cli->in_step = true;
-  return agreed;
-}
-
 void wl_command_help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
 /* The examples, each line indented. */

@@ -19,10 +19,6 @@ typedef struct wl_cli {
   wl_comm *comm;
   wl_arguments arguments; /* the options given */
   bool quiet;
-  /* Set by the subcommand when the status that it returns is known to be the same on all ranks
-   * (wl_cli_agree sets it). A failure out of step ends all ranks by wl_comm_abort, because the
-   * others may be waiting in a collective for this one. */
-  bool in_step;
 } wl_cli;
 
 struct wl_command {
@@ -37,7 +33,9 @@ struct wl_command {
   void (*more_help)(bool roff, FILE *out);
   /* runs in float64: the float32 program hands over to its twin before MPI starts */
   bool in_double;
-  /* argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. */
+  /* argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. A failure that is
+   * not marked as shared (wl_comm_agree marks it) ends all ranks by wl_comm_abort, because the others may
+   * be waiting in a collective for this one. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* what it does, for somebody who has not read the guide: sentences */
   const char *examples; /* lines of shell, each ending with a newline */
@@ -46,8 +44,6 @@ struct wl_command {
 /* All subcommands, ends with NULL. */
 extern const wl_command *const wl_commands[];
 
-/* wl_comm_agree, after which the ranks are in step. Collective. */
-wl_status wl_cli_agree(wl_cli *cli, wl_status mine);
 /* The help page of a subcommand. */
 void wl_command_help(const wl_command *command, bool roff, FILE *out);
 

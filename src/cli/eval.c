@@ -73,8 +73,8 @@ static wl_status run_one(wl_cli *cli, request *q, const char *name, const char *
                          int64_t factor, wl_eval_case *out) {
   wl_trained *trained = NULL;
   q->overrides[q->n_overrides] = override;
-  WL_TRY(wl_cli_agree(
-      cli, wl_trained_read(q->path, q->overrides, q->n_overrides + (override != NULL), &trained)));
+  WL_TRY(wl_comm_agree(cli->comm, wl_trained_read(q->path, q->overrides,
+                                                  q->n_overrides + (override != NULL), &trained)));
   wl_eval_setting setting = q->setting;
   if (setting.steps == 0) setting.steps = wl_trained_horizon(trained);
   setting.steps *= factor;
@@ -186,11 +186,11 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
-  status = wl_cli_agree(cli, status);
+  status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
   if (status == WL_OK)
-    status = wl_cli_agree(
-        cli, wl_comm_rank(cli->comm) == 0 ? report(cli, &q, trained, cases, count) : WL_OK);
+    status = wl_comm_agree(
+        cli->comm, wl_comm_rank(cli->comm) == 0 ? report(cli, &q, trained, cases, count) : WL_OK);
   for (int i = 0; i < count; i++) wl_eval_case_clear(&cases[i]);
   wl_trained_destroy(&trained);
   return status;

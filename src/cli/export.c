@@ -34,7 +34,7 @@ static wl_status run_export(wl_cli *cli, int argc, char **argv) {
   char output[4200];
   default_output(argv[0], output, sizeof output);
   const char *given = wl_argument_text(&cli->arguments, "output", output);
-  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? export(argv[0], given) : WL_OK);
+  return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? export(argv[0], given) : WL_OK);
 }
 
 const wl_command wl_command_export = {

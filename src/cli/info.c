@@ -23,7 +23,8 @@ static wl_status info(const wl_arguments *given, const char *path) {
 
 static wl_status run_info(wl_cli *cli, int argc, char **argv) {
   (void)argc;
-  return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? info(&cli->arguments, argv[0]) : WL_OK);
+  return wl_comm_agree(cli->comm,
+                       wl_comm_rank(cli->comm) == 0 ? info(&cli->arguments, argv[0]) : WL_OK);
 }
 
 const wl_command wl_command_info = {

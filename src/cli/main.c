@@ -33,6 +33,12 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
+/* A failure that the other ranks may not know of: they could wait for this one for ever. */
+static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
+  wl_log_error("rank %d: %s", rank, wl_last_error());
+  wl_comm_abort(comm, (int)status);
+}
+
 static void print_usage(FILE *out) {
   fputs(
       "Usage: warploom COMMAND [OPTIONS] [OPERANDS]\n"
@@ -99,14 +105,11 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* The exit code of a finished subcommand. A failure that others may not know of ends all ranks. */
+/* The exit code of a finished subcommand. */
 static int conclude(wl_cli *cli, wl_status status) {
-  const bool together = cli->in_step || wl_comm_size(cli->comm) == 1;
+  const bool together = wl_error_is_shared() || wl_comm_size(cli->comm) == 1;
   const bool failed = status != WL_OK && status != WL_TRY_AGAIN;
-  if (status != WL_OK && !together) {
-    wl_log_error("rank %d: %s", wl_comm_rank(cli->comm), wl_last_error());
-    wl_comm_abort(cli->comm, (int)status);
-  }
+  if (status != WL_OK && !together) end_all_ranks(cli->comm, wl_comm_rank(cli->comm), status);
   const bool speaks = wl_comm_rank(cli->comm) == 0;
   if (failed && speaks) wl_log_error("%s", wl_last_error());
   if (status == WL_TRY_AGAIN && wl_last_error()[0]) wl_log_info("%s", wl_last_error());
@@ -143,6 +146,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 
   cli.quiet = wl_argument_given(&cli.arguments, "quiet");
   const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
+  if (started != WL_OK && !wl_error_is_shared()) end_all_ranks(NULL, launched_rank(), started);
   if (started != WL_OK) return fail_early(started);
   wl_log_setup(wl_comm_rank(cli.comm), cli.quiet);
   wl_gemm_use_one_thread();

@@ -60,20 +60,21 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   const int n = wl_argument_all(&cli->arguments, "set", overrides);
   wl_config *config = NULL;
   wl_train_request request;
-  if (what) return wl_cli_agree(cli, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);
+  if (what) return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);
   if (argc != 1)
-    return wl_cli_agree(
-        cli, WL_FAIL(WL_ERR_USAGE,
-                     "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
+    return wl_comm_agree(
+        cli->comm,
+        WL_FAIL(WL_ERR_USAGE,
+                "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
   wl_status status = wl_stop_read(&cli->arguments, &request);
   if (status == WL_OK) status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
   if (status == WL_OK)
     status = wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request.stop_after);
-  status = wl_cli_agree(cli, status);
+  status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK && wl_argument_given(&cli->arguments, "dry-run")) {
     status = wl_train_preview(config, argv[0], cli->comm);
     if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = print_configuration(config);
-    status = wl_cli_agree(cli, status);
+    status = wl_comm_agree(cli->comm, status);
   } else if (status == WL_OK) {
     status = train(cli, config, argv[0], &request);
   }

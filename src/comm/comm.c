@@ -42,11 +42,11 @@ static wl_status init_mpi(int *argc, char ***argv, bool *owns) {
   *owns = !running;
   if (running) WL_TRY_MPI(MPI_Query_thread(&level), "MPI_Query_thread");
   else WL_TRY_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level), "MPI_Init_thread");
-  if (level < MPI_THREAD_FUNNELED)
-    return WL_FAIL(
-        WL_ERR_OS,
-        "this MPI library has no threads (MPI_THREAD_FUNNELED): use one built with them");
-  return WL_OK;
+  if (level >= MPI_THREAD_FUNNELED) return WL_OK;
+  WL_FAIL(WL_ERR_OS,
+          "this MPI library has no threads (MPI_THREAD_FUNNELED): use one built with them");
+  wl_error_share(true); /* all ranks run the same library */
+  return WL_ERR_OS;
 }
 
 static wl_status count_node(wl_comm *comm) {
@@ -72,16 +72,12 @@ wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out) {
   *out = NULL;
   bool owns = false;
   WL_TRY(init_mpi(argc, argv, &owns));
-  wl_status status = WL_NEW(comm, 1);
-  if (status != WL_OK) {
-    if (owns) MPI_Finalize();
-    return status;
-  }
+  WL_TRY(WL_NEW(comm, 1));
   comm->owns_mpi = owns;
   comm->world = MPI_COMM_NULL;
-  status = build(comm);
-  if (status != WL_OK) wl_comm_finish(&comm);
-  *out = comm;
+  const wl_status status = build(comm);
+  if (status != WL_OK) wl_free(comm);
+  else *out = comm;
   return status;
 }
 
@@ -97,7 +93,9 @@ void wl_comm_finish(wl_comm **comm) {
 }
 
 void wl_comm_abort(wl_comm *comm, int code) {
-  MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
+  int running = 0;
+  MPI_Initialized(&running);
+  if (running) MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
   _Exit(code); /* should the library return */
 }
 
@@ -143,7 +141,10 @@ static bool names_a_rank(const char *message) {
 }
 
 static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
-  if (comm->size == 1) return mine; /* its message is the last error already */
+  if (comm->size == 1) { /* its message is the last error already */
+    wl_error_share(true);
+    return mine;
+  }
   struct {
     int32_t code;
     char message[MESSAGE_SIZE];
@@ -155,6 +156,7 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
   /* recorded under a code that adds no source line: where the failure arose has added its own */
   WL_FAIL(WL_ERR_OS, "%s", named);
+  wl_error_share(true);
   return (wl_status)failure.code;
 }
 
@@ -162,8 +164,9 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   int lowest = mine == WL_OK ? comm->size : comm->rank;
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm->world),
              "MPI_Allreduce");
-  if (lowest == comm->size) return WL_OK;
-  return adopt_failure(comm, mine, lowest);
+  if (lowest < comm->size) return adopt_failure(comm, mine, lowest);
+  wl_error_share(false);
+  return WL_OK;
 }
 
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
@@ -171,11 +174,13 @@ wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
              "MPI_Allreduce");
   if (bounds[0] == ~bounds[1]) return WL_OK;
-  return WL_FAIL(WL_ERR_PROTOCOL,
-                 "%s differs between ranks (%016" PRIx64 " to %016" PRIx64
-                 ", here on rank %d %016" PRIx64
-                 "): start the same program with the same files on every node",
-                 what, ~bounds[1], bounds[0], comm->rank, value);
+  const wl_status status = WL_FAIL(WL_ERR_PROTOCOL,
+                                   "%s differs between ranks (%016" PRIx64 " to %016" PRIx64
+                                   ", here on rank %d %016" PRIx64
+                                   "): start the same program with the same files on every node",
+                                   what, ~bounds[1], bounds[0], comm->rank, value);
+  wl_error_share(true);
+  return status;
 }
 
 /* ---- collectives ---- */

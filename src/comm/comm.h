@@ -12,10 +12,12 @@
 
 typedef struct wl_comm wl_comm;
 
-/* MPI_Init_thread (FUNNELED) and MPI_Finalize. Collective. */
+/* MPI_Init_thread (FUNNELED) and MPI_Finalize. Collective. Where start fails on one rank, the others wait for
+ * it: it does not finalise MPI, and unless the error is shared, main ends them by wl_comm_abort. */
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
-/* Ends every rank at once with this exit code. Not collective; does not return. Only main calls it. */
+/* Ends every rank at once with this exit code; `comm` may be NULL. Not collective; does not return. Only
+ * main calls it. */
 void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
 int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
@@ -27,8 +29,8 @@ int wl_comm_cores(const wl_comm *comm);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
 /* Collective. Ranks agree on a status: all get WL_OK, or all the code of the lowest failing
- * rank, whose message becomes everyone's last error ("rank 3: ..." where there are several). Call
- * before any collective that a failed rank would miss. */
+ * rank, whose message becomes everyone's last error ("rank 3: ..." where there are several), marked as
+ * shared. Call before any collective that a failed rank would miss. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Collective. WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value; `what` is named. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);

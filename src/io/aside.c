@@ -35,11 +35,16 @@ void wl_aside_start(wl_aside *a, wl_status (*work)(void *data), void *data) {
 
 bool wl_aside_is_busy(wl_aside *a) { return atomic_load(&a->busy); }
 
-wl_status wl_aside_wait(wl_aside *a) {
+wl_status wl_aside_drop(wl_aside *a) {
   if (a->threaded) pthread_join(a->thread, NULL);
   const wl_status status = a->status;
   a->threaded = false;
   a->status = WL_OK;
+  return status;
+}
+
+wl_status wl_aside_wait(wl_aside *a) {
+  const wl_status status = wl_aside_drop(a);
   /* recorded under a code that adds no source line: where the failure arose has added its own */
   if (status != WL_OK) WL_FAIL(WL_ERR_OS, "%s", a->message);
   return status;

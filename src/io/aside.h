@@ -32,5 +32,7 @@ bool wl_aside_is_busy(wl_aside *aside);
 /* Waits for the work and returns what came of it, its message as the caller's last error; WL_OK when
  * there was none since the last call. */
 wl_status wl_aside_wait(wl_aside *aside);
+/* The same, but the caller's last error stays: for clean-up after another failure. */
+wl_status wl_aside_drop(wl_aside *aside);
 
 #endif

@@ -95,19 +95,11 @@ void wl_interval(const double *values, int64_t n, double *mean, double *half_wid
   if (!isfinite(*mean)) *mean = *half_width = NAN;
 }
 
-static wl_status allocate_entry(wl_eval_entry *e, int64_t seeds, int64_t steps) {
-  WL_TRY(WL_NEW(e->final, seeds));
-  WL_TRY(WL_NEW(e->heldout, seeds));
-  WL_TRY(WL_NEW(e->accuracy, seeds));
-  return WL_NEW(e->curve, seeds * steps);
-}
-
 /* Means over the units of each set, then the interval over sets. */
-static wl_status summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
-                           const double *curves, double *start) {
+static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
+                      const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
   double logs[WL_MAX_SEEDS];
-  WL_TRY(allocate_entry(e, seeds, steps));
   *start = 0.0;
   for (int64_t j = 0; j < seeds * units; j++) {
     const int64_t s = j / units;
@@ -122,14 +114,14 @@ static wl_status summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_o
   for (int64_t s = 0; s < seeds; s++) logs[s] = log10(e->final[s]);
   wl_interval(e->final, seeds, &e->mean, &e->half_width);
   wl_interval(logs, seeds, &e->log10_mean, &e->log10_half);
-  return WL_OK;
 }
 
 static wl_status enter(const wl_eval_runner *r, const wl_contender *c, wl_eval_entry *e,
                        wl_outcome *outcomes, double *curves, double *start) {
   WL_TRY(wl_eval_run_sets(r, c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, outcomes,
                           curves));
-  return summarise(e, r, outcomes, curves, start);
+  summarise(e, r, outcomes, curves, start);
+  return WL_OK;
 }
 
 static wl_status enter_learned(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o,
@@ -211,7 +203,20 @@ static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome
   return WL_OK;
 }
 
-/* Allocates the tables of a case and fills them. */
+static wl_status allocate_entry(wl_eval_entry *e, int64_t seeds, int64_t steps) {
+  WL_TRY(WL_NEW(e->final, seeds));
+  WL_TRY(WL_NEW(e->heldout, seeds));
+  WL_TRY(WL_NEW(e->accuracy, seeds));
+  return WL_NEW(e->curve, seeds * steps);
+}
+
+static wl_status allocate_entries(wl_eval_case *c) {
+  WL_TRY(WL_NEW(c->entry, c->entries));
+  for (int i = 0; i < c->entries; i++) WL_TRY(allocate_entry(&c->entry[i], c->seeds, c->steps));
+  return WL_OK;
+}
+
+/* Allocates the tables of a case, before any rank waits for another, and fills them. */
 static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   const wl_eval_setting *s = r->setting;
   const int64_t jobs = s->seeds * s->units;
@@ -221,7 +226,7 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   out->seeds = s->seeds;
   out->few_shot = r->few_shot;
   out->entries = s->alone ? 1 : r->few_shot ? 2 : N_BASELINES + 1;
-  wl_status status = WL_NEW(out->entry, out->entries);
+  wl_status status = allocate_entries(out);
   if (status == WL_OK) status = WL_NEW(outcomes, jobs > s->tune_units ? jobs : s->tune_units);
   if (status == WL_OK) status = WL_NEW(curves, jobs * s->steps);
   status = wl_comm_agree(r->comm, status);

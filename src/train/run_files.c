@@ -44,7 +44,7 @@ wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run
 void wl_run_files_close(wl_run_files **files) {
   wl_run_files *const f = *files;
   if (!f) return;
-  wl_aside_wait(&f->writing);
+  wl_aside_drop(&f->writing);
   wl_trajectory_close(&f->trajectory);
   wl_snapshot_destroy(&f->snapshot);
   wl_run_directory_close(&f->directory);

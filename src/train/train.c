@@ -216,10 +216,12 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
   outcome->meta_steps = r->trainer->meta_step;
   WL_TRY(wl_state_export(r->trainer, path));
   if (!stopped) return WL_OK;
-  return WL_FAIL(
+  WL_FAIL(
       WL_TRY_AGAIN,
       "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to go on",
       (long long)r->trainer->meta_step, (long long)r->trainer->steps, r->path);
+  wl_error_share(true); /* all ranks left the loop by the same flags */
+  return WL_TRY_AGAIN;
 }
 
 wl_status wl_train(const wl_config *config, const char *config_path,

@@ -39,6 +39,20 @@ static void agree_on_lowest(void **state) {
   assert_string_equal(wl_last_error(), expected);
 }
 
+/* Only what came out of an agreement is everyone's; what any rank fails in afterwards is its own. */
+static void agreed_failures_are_shared(void **state) {
+  wl_comm *comm = *state;
+  const wl_status mine = WL_FAIL(WL_ERR_IO, "of this rank");
+  assert_false(wl_error_is_shared());
+  assert_int_equal(wl_comm_agree(comm, mine), WL_ERR_IO);
+  assert_true(wl_error_is_shared());
+  WL_FAIL(WL_ERR_IO, "another");
+  assert_false(wl_error_is_shared());
+  assert_int_equal(wl_comm_agree(comm, WL_ERR_IO), WL_ERR_IO);
+  assert_int_equal(wl_comm_agree(comm, WL_OK), WL_OK);
+  assert_false(wl_error_is_shared());
+}
+
 /* A defect's message ends in the source line where it arose, and in no other. */
 static void defect_keeps_its_place(void **state) {
   wl_comm *comm = *state;
@@ -145,16 +159,12 @@ static void large_counts_are_split(void **state) {
   comm->chunk = chunk;
 }
 
-static struct CMUnitTest tests[] = {cmocka_unit_test(ranks_are_numbered),
-                                    cmocka_unit_test(agree_on_success),
-                                    cmocka_unit_test(agree_on_lowest),
-                                    cmocka_unit_test(defect_keeps_its_place),
-                                    cmocka_unit_test(same_or_protocol),
-                                    cmocka_unit_test(broadcast_from_any),
-                                    cmocka_unit_test(maximum),
-                                    cmocka_unit_test(sums_block_and_not),
-                                    cmocka_unit_test(send_and_receive),
-                                    cmocka_unit_test(wrong_length_is_told),
-                                    cmocka_unit_test(large_counts_are_split)};
+static struct CMUnitTest tests[] = {
+    cmocka_unit_test(ranks_are_numbered),     cmocka_unit_test(agree_on_success),
+    cmocka_unit_test(agree_on_lowest),        cmocka_unit_test(agreed_failures_are_shared),
+    cmocka_unit_test(defect_keeps_its_place), cmocka_unit_test(same_or_protocol),
+    cmocka_unit_test(broadcast_from_any),     cmocka_unit_test(maximum),
+    cmocka_unit_test(sums_block_and_not),     cmocka_unit_test(send_and_receive),
+    cmocka_unit_test(wrong_length_is_told),   cmocka_unit_test(large_counts_are_split)};
 
 WL_MPI_TEST_MAIN(tests)

@@ -1,0 +1,81 @@
+#!/bin/bash
+# test_one_rank_fails.sh [all] - memory or the disk fails on one of two ranks, at a handful of points of
+# train, eval, ablate and check: the job always ends, with one error that names the rank, and its exit code.
+#
+# With `all` it goes through every point of every command, which takes minutes.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+PATIENCE=30 # seconds for a run that takes a fraction of one
+EXIT_OS=71 EXIT_IO=74
+
+# Everything that allocates: replay, the trajectory, a learned initialisation, warp layers, the LSTM.
+cat >joint.yaml <<'Y'
+threads: 1
+task: {family: sinusoid, shots: 4, widths: [5], activation: tanh, warp: linear}
+rule: {name: lstm, hidden: [4], output_scale: 0.1}
+initialisation: {name: maml}
+episode: {steps: 3}
+window: {steps: 3, weights: last, batch: fresh, order: second}
+outer: {steps: 4, units: 3, every: episode, learning_rate: 1e-2}
+replay: {capacity: 1, keep: 2, batch: 4}
+checkpoint: {every: 2}
+trajectory: {every: 1, units: 3}
+Y
+"$WL_BIN" train joint.yaml --quiet --set output=trained >trained.out
+
+command_of() { # NAME
+  case $1 in
+    train) echo train joint.yaml --quiet --set output=run ;;
+    resume) echo train joint.yaml --quiet --set output=run --resume --set outer.steps=6 ;;
+    eval) echo eval trained --quiet --steps 3 --seeds 2 --tune-units 2 --no-picture --output curves.h5 --vary horizon ;;
+    ablate) echo ablate joint.yaml --quiet --set output=run --set replay.capacity=0 --set outer.steps=2 --seeds 2 ;;
+    check) echo check joint.yaml --quiet --set outer.steps=1 --directions 1 ;;
+  esac
+}
+
+# Sets code, and the error output in err. The ranks are told apart by what the launcher tells each.
+run_failing() { # RANK VARIABLE POINT COMMAND
+  rm -rf run
+  [ "$4" != resume ] || cp -r trained run
+  code=0
+  # shellcheck disable=SC2046,SC2016
+  timeout -k 2 $PATIENCE "$WL_MPIEXEC" -n 2 sh -c '
+    [ "$OMPI_COMM_WORLD_RANK" != "$1" ] || export "$2=$3"
+    shift 3; exec "$@"' sh "$1" "$2" "$3" "$WL_BIN" $(command_of "$4") >out 2>err || code=$?
+}
+
+# One point: 1 when the command ended before it came to it.
+fails_well() { # RANK VARIABLE POINT COMMAND CODE
+  local at="$4, rank $1, $2=$3"
+  run_failing "$@"
+  [ $code != 0 ] || return 1
+  [ $code = "$5" ] || { cat err >&2; fail "$at: exit code $code, not $5"; }
+  [ "$(grep -c 'warploom: error' err)" = 1 ] || { cat err >&2; fail "$at: not one error"; }
+  grep 'warploom: error' err | grep -q "rank $1: " || { cat err >&2; fail "$at: the error does not name the rank"; }
+  grep 'warploom: error' err | grep -q "$2\|out of memory" || { cat err >&2; fail "$at: another error"; }
+  hits=$((hits + 1))
+}
+
+try_points() { # RANK VARIABLE COMMAND CODE POINTS...
+  local rank=$1 variable=$2 command=$3 expected=$4 hits=0 k
+  shift 4
+  for k in "$@"; do fails_well "$rank" "$variable" "$k" "$command" "$expected" || break; done
+  [ "$hits" -gt 0 ] || fail "$command does not come to the points $*"
+  echo "ok: $command, $variable on rank $rank: $hits points"
+}
+
+if [ "${1:-}" = all ]; then
+  for command in ${2:-train resume eval ablate check}; do
+    for rank in ${3:-1 0}; do try_points "$rank" WL_FAIL_ALLOC "$command" $EXIT_OS $(seq 1 "${4:-1}" 100000); done
+    [ "$command" = check ] || try_points 0 WL_FAIL_IO "$command" $EXIT_IO $(seq 1 100000)
+  done
+  exit
+fi
+try_points 1 WL_FAIL_ALLOC train $EXIT_OS 1 10 400 700
+try_points 0 WL_FAIL_ALLOC train $EXIT_OS 640
+try_points 0 WL_FAIL_IO train $EXIT_IO 6
+try_points 1 WL_FAIL_ALLOC resume $EXIT_OS 900
+try_points 1 WL_FAIL_ALLOC eval $EXIT_OS 600 4000
+try_points 1 WL_FAIL_ALLOC ablate $EXIT_OS 7000
+try_points 0 WL_FAIL_ALLOC check $EXIT_OS 300
