@@ -65,7 +65,7 @@ def provenance(run):
         return {"digest": None}
     with file:
         a = file.attributes
-        keys = ("digest", "meta_steps", "rank_layout", "version", "revision", "compiler", "precision", "date")
+        keys = ("digest", "meta_steps", "rank_layout", "version", "revision", "compiler", "precision", "processor", "blas", "date")
         return {k: a.get(k) for k in keys}
 
 
@@ -113,10 +113,10 @@ class Comparison:
             return "The digests differ, as the configurations do."
         if self.essential():
             return "The digests differ, as the seeds do."
-        other = [k for k in ("revision", "compiler", "precision") if len({p.get(k) for p in self.provenance}) > 1]
+        other = [k for k in ("revision", "compiler", "precision", "processor", "blas") if len({p.get(k) for p in self.provenance}) > 1]
         if other:
-            return f"The digests differ although the configurations do not; so do {' and '.join(other)} of the program."
-        return "The digests differ although the configurations do not: was another processor type used, or a run changed?"
+            return f"The digests differ although the configurations do not; so do {' and '.join(other)}."
+        return "The digests differ although the configurations do not: was a run changed?"
 
     def as_dict(self):
         runs = [{"run": str(r.path), "task": r.title, **p, "figures": f, "evaluation": e}
@@ -176,7 +176,7 @@ def print_text(c, everything):
     else:
         print("  none that matter" + ("" if everything else " (--all: also where and how files are written)"))
     print("\nDigests")
-    keys = ["digest", "meta_steps", "rank_layout"] + (["revision", "precision", "date"] if everything else [])
+    keys = ["digest", "meta_steps", "rank_layout"] + (["revision", "precision", "processor", "blas", "date"] if everything else [])
     print(by_run(c.labels, [(k.replace("_", " "), [p.get(k) for p in c.provenance]) for k in keys]))
     print("  " + c.digests())
     print("\nFigures")

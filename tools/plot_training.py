@@ -198,7 +198,8 @@ def panel_time(ax, groups, _):
         g = groups[0]
         layers = [ws.smooth(p, max(5, len(g.steps) // 60)) * factor for p in g.phases()[shown]]
         ax.stackplot(g.steps, layers, colors=[PHASES[i][1] for i in shown], alpha=0.85, lw=0)
-        top = np.percentile(np.sum(layers, axis=0), 99)
+        total = np.sum(layers, axis=0)
+        top = min(np.percentile(total, 99), 3 * np.median(total))  # a pause of the machine shall not flatten the rest
     else:
         left = np.zeros(len(groups))
         for i in shown:
@@ -210,7 +211,7 @@ def panel_time(ax, groups, _):
     ax.set_ylim(0, (1.15 + 0.17 * len(shown)) * top)  # room for the legend
     handles = [plt.Rectangle((0, 0), 1, 1, color=PHASES[i][1], label=PHASES[i][2]) for i in shown]
     ax.legend(handles=handles, loc="upper right", fontsize=6.8, handlelength=0.9, handleheight=0.9, borderaxespad=0.1,
-              labelspacing=0.25)
+              labelspacing=0.25, frameon=True, facecolor="white", edgecolor="none", framealpha=0.85)
     ax.set(title="Time of a meta-step", ylabel=unit)
 
 

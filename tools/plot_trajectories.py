@@ -203,7 +203,7 @@ def pairs(t, rows):
     return g[good], u[good], steps[good]
 
 
-def thin(count, most=4000):
+def thin(count, most=2000):
     """Evenly spread indices: the same picture each time."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
 

@@ -222,7 +222,8 @@ def file_rows(run):
 
 def provenance_section(run, origin):
     names = {"digest": "digest of the meta-state", "meta_steps": "meta-steps done", "rank_layout": "ranks that wrote it",
-             "version": "version", "revision": "revision", "compiler": "compiler", "precision": "precision", "date": "date"}
+             "version": "version", "revision": "revision", "compiler": "compiler", "precision": "precision", "processor": "processor", "blas": "BLAS",
+             "date": "date"}
     rows = [(names[k], f"<code>{esc(v)}</code>") for k, v in origin.items() if v]
     steps = origin.get("meta_steps") or "N"
     again = (f"# the same digest after {steps} meta-steps, on any number of ranks\n"

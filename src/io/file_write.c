@@ -209,6 +209,8 @@ static wl_status put_root(const writer *w) {
                               {"version", wl_build_version()},
                               {"revision", wl_build_revision()},
                               {"compiler", wl_build_compiler()},
+                              {"processor", wl_build_processor()},
+                              {"blas", wl_build_blas()},
                               {"hdf5_version", library},
                               {"date", date}};
   WL_TRY(wl_h5_put_int64(w->path, w->image.file, "schema_version", WL_SCHEMA_VERSION));

@@ -28,7 +28,7 @@ static void round_trip(void **state) {
 static void attributes_come_back(void **state) {
   (void)state;
   static const char *const always[] = {"creator",  "version",      "revision",
-                                       "compiler", "hdf5_version", "date"};
+                                       "compiler", "processor", "blas", "hdf5_version", "date"};
   wl_file *file = NULL;
   char *text = NULL;
   write_sample("attributes.h5", 1);
