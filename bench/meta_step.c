@@ -90,12 +90,12 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* One meta-step that does not count tells how many make a second. */
+/* One meta-step that does not count tells how many make a second; one that takes a second counts. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
-  double count = fmax(1.0, rint(1.0 / *seconds));
+  double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;
   WL_TRY(wl_comm_bcast(trainer->comm, &count, sizeof count, 0));
-  return run(trainer, (int64_t)count, seconds);
+  return count > 0 ? run(trainer, (int64_t)count, seconds) : WL_OK;
 }
 
 static wl_status answer(wl_trainer *trainer, double bytes) {

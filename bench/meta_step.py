@@ -2,7 +2,7 @@
 """Whole meta-training steps of Warploom against JAX and PyTorch, one interleaved run.
 
     bench/meta_step.py --build BUILD --python VENV/bin/python [--sizes NAME ...] [--rounds N]
-                       [--all-forms] [--json FILE]
+                       [--cores 1 2] [--all-forms] [--json FILE]
     bench/meta_step.py --build BUILD --python VENV/bin/python --check
 
 BUILD is the build directory; the other python has JAX and PyTorch (bench/README.md). A step is a
@@ -28,49 +28,49 @@ CONFIG = os.path.join(HERE, "meta_step.yaml")
 FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step", "window", "blocks", "cell")}
 # The fastest for each size; the leanest of JAX stands beside it for the memory.
 BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
-        "torch": {"quadratic-1280": ("step",), "mlp-15910": ("cell",), "mlp-101770": ("cell",)}}
+        "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("cell",)}}
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
          "OMPI_MCA_mpi_yield_when_idle": "0"}
 
 
-def warploom(build, task, units=1, threads=1, ranks=1):
+def warploom(build, task, look=None, units=1, threads=1, ranks=1):
     command = [os.path.join(build, "bench", "bench_meta_step"), CONFIG, task_override(task), f"outer.units={units}",
                f"threads={threads}"]
     if ranks > 1:
         command = [shutil.which("mpirun") or "mpirun", "-n", str(ranks), *command]
     label = "Warploom" + (f", {ranks} ranks" if ranks > 1 else f", {threads} threads" if threads > 1 else "")
-    return Contender(label, command, units, max(ranks, threads), MPI)
+    return Contender(label, command, units, max(ranks, threads), look, MPI)
 
 
-def other(python, program, task, form, threads):
+def other(python, program, task, form, look, threads):
     command = [python, os.path.join(HERE, f"meta_step_{program}.py"), task, "--form", form]
     if program == "torch":
         command += ["--threads", str(threads)]
     label = f"{'JAX' if program == 'jax' else 'PyTorch'} {form}, {threads} thread{'s' if threads > 1 else ''}"
-    return Contender(label, command, 1, threads)
+    return Contender(label, command, 1, threads, look)
 
 
 class Contender(versus.Worker):
     """A worker whose goes are meta-steps of `units` windows each: seconds are for one window."""
 
-    def __init__(self, name, command, units, cores, environment=None):
+    def __init__(self, name, command, units, cores, look, environment=None):
         super().__init__(name, command, cores, environment)
-        self.units = units
+        self.units, self.look = units, look
         self.window_bytes = self.ask("memory")
 
     def __call__(self):
-        return super().__call__() / self.units
+        measure = super().__call__
+        return (self.look(measure) if self.cores > 1 else measure()) / self.units
 
 
-def start(arguments, task):
-    two = len(os.sched_getaffinity(0)) > 1 and not arguments.cpu_time
-    ours = [warploom(arguments.build, task)]
-    if two:
-        ours += [warploom(arguments.build, task, threads=2), warploom(arguments.build, task, units=2, ranks=2)]
-    theirs = [other(arguments.python, program, task, form, threads)
+def start(arguments, task, look):
+    ours = [warploom(arguments.build, task)] if 1 in arguments.cores else []
+    if 2 in arguments.cores:
+        ours += [warploom(arguments.build, task, look, threads=2), warploom(arguments.build, task, look, units=2, ranks=2)]
+    theirs = [other(arguments.python, program, task, form, look, threads)
               for program in FORMS
               for form in (FORMS[program] if arguments.all_forms else BEST[program][task])
-              for threads in ((1, 2) if two else (1,))]
+              for threads in arguments.cores]
     return ours, theirs
 
 
@@ -88,38 +88,49 @@ def ratios(slow, fast):
     return statistics.median(each), each[0], each[-1]
 
 
+def fastest(others, times, cores):
+    """Name of the fastest of the other programs on at most so many cores."""
+    return min((c.name for c in others if c.cores <= cores), key=lambda name: statistics.median(times[name]))
+
+
 def report(task, contenders, times, others):
-    """Rates, and ratios to the fastest of the others."""
+    """Rates, and ratios to the fastest of the others on at most as many cores."""
     n = TASKS[task]["n"]
-    best = min((c.name for c in others), key=lambda name: statistics.median(times[name]))
-    rows = []
+    rows, results = [], []
     for c in contenders:
+        best = fastest(others, times, c.cores)
         median = statistics.median(times[c.name])
         middle, least, most = ratios(times[best], times[c.name])
         rows.append((c.name, f"{1e3 * median:.2f}", f"{n * STEPS / median / 1e6:.3f}", f"{middle:.2f}",
-                     f"{least:.2f}-{most:.2f}", f"{c.window_bytes / 1e6:.1f}", f"{c.start_seconds:.1f}"))
+                     f"{least:.2f}-{most:.2f}", best, f"{c.window_bytes / 1e6:.1f}", f"{c.start_seconds:.1f}"))
+        results.append({"task": task, "program": c.name, "cores": c.cores, "seconds": times[c.name], "about": c.about,
+                        "start_seconds": c.start_seconds, "window_bytes": c.window_bytes,
+                        "fastest_other": best, "times_the_fastest_other": (middle, least, most)})
     print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
-          f"the fastest other is {best}")
-    print_table(("program", "ms a window", "M cs/s", "times the fastest other", "range", "window MB", "start s"), rows)
+          "compared with the fastest other on at most as many cores")
+    print_table(("program", "ms a window", "M cs/s", "times as fast", "range", "as", "window MB", "start s"), rows)
     two = [name for name in times if name.endswith("2 ranks")]
-    if two:
-        print(f"two ranks at twice the work of one: efficiency {ratios(times['Warploom'], times[two[0]])[0] / 2:.3f}")
-    return [{"task": task, "program": c.name, "cores": c.cores, "seconds": times[c.name], "about": c.about,
-             "start_seconds": c.start_seconds, "window_bytes": c.window_bytes,
-             "times_the_fastest_other": ratios(times[best], times[c.name])} for c in contenders]
+    if two and "Warploom" in times:
+        middle, least, most = (r / 2 for r in ratios(times["Warploom"], times[two[0]]))
+        print(f"two ranks at twice the work of one: efficiency {middle:.3f} ({least:.3f}-{most:.3f})")
+    return results
 
 
 def measure(arguments):
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"
+        arguments.cores = [1]
     print(f"processor: {versus.processor()}" + ("; CPU time, one core each" if arguments.cpu_time else ""))
     results = []
+    look = versus.Cores(arguments.build) if 2 in arguments.cores else None
     for task in arguments.sizes:
-        ours, others = start(arguments, task)
+        ours, others = start(arguments, task, look)
         times = versus.rounds(ours + others, arguments.rounds)
         results += report(task, ours + others, times, others)
         for contender in ours + others:
             contender.close()
+    if look:
+        print("\n" + look.report())
     print("\nversions: " + "; ".join(sorted({result["about"] for result in results})))
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
@@ -151,6 +162,8 @@ def main():
     timed = [name for name in TASKS if name != "mlp-check"]
     parser.add_argument("--sizes", nargs="+", choices=timed, default=timed)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cores", nargs="+", type=int, choices=(1, 2),
+                        default=[1, 2][:len(os.sched_getaffinity(0))])
     parser.add_argument("--all-forms", action="store_true", help="every form of the other programs")
     parser.add_argument("--cpu-time", action="store_true", help="one core each, CPU time: for a machine that others use too")
     parser.add_argument("--json", metavar="FILE", help="all times")

@@ -1,0 +1,38 @@
+/* cores.c - how many cores the threads of this process are worth when all of them compute at once.
+ *
+ *   OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
+ *
+ * (multiply-adds on registers of all threads at once) / (of one alone), both by CPU time, so that
+ * waiting for a core does not count: N on N cores, half of that where a host runs two virtual cores
+ * on the two hyperthreads of one. Speaks as versus.py has it; the answer to `go` is that number. */
+#include <omp.h>
+#include <stdio.h>
+
+#include "measure/peak.h"
+
+enum { REPEATS = 25 };
+
+static double rate(void) {
+  double sum = 0;
+  for (int i = 0; i < REPEATS; i++) sum += wl_measure_peak();
+  return sum / REPEATS;
+}
+
+static double all_at_once(void) {
+  double sum = 0;
+#pragma omp parallel reduction(+ : sum)
+  sum += rate();
+  return sum;
+}
+
+int main(void) {
+  char line[32];
+  printf("ready %d threads\n", omp_get_max_threads());
+  fflush(stdout);
+  while (fgets(line, sizeof line, stdin)) {
+    const double alone = rate();
+    printf("%.9e\n", all_at_once() / alone);
+    fflush(stdout);
+  }
+  return 0;
+}
