@@ -31,10 +31,15 @@ typedef enum figure {
   REPLAY,
   BACKWARD,
   SINGLE_STEPS,
+  LIVE_TAPED,
+  BACKWARD_TAPED,
+  SINGLE_TAPED,
   GEMM_40,
   GEMM_22,
   ONE_THREAD,
   TWO_THREADS,
+  ONE_TAPED,
+  TWO_TAPED,
   FIGURES
 } figure;
 static const char *const names[FIGURES] = {"FMA peak",
@@ -42,10 +47,15 @@ static const char *const names[FIGURES] = {"FMA peak",
                                            "replay, in cache",
                                            "backward: replay, sweep, weights",
                                            "backward, chunks of one step",
+                                           "live forward, taped",
+                                           "backward from tape",
+                                           "backward from tape, one step",
                                            "sgemm, n x 80 x 40",
                                            "sgemm, n x 80 x 22",
-                                           "one thread",
-                                           "two threads"};
+                                           "one thread, replay",
+                                           "two threads, replay",
+                                           "one thread, tape",
+                                           "two threads, tape"};
 static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
 typedef struct bench {
@@ -53,7 +63,7 @@ typedef struct bench {
   wl_rule rule;
   wl_rule_ws ws[2]; /* of one and of two threads */
   int64_t n, blocks, lanes;
-  wl_real *phi, *g, *state, *lam, *mu, *u;
+  wl_real *phi, *g, *state, *lam, *mu, *u, *tape;
   double *phi_grad;
   float *a, *b, *c;
 } bench;
@@ -82,7 +92,10 @@ static void fill(uint64_t step, int64_t n, double spread, wl_real *out) {
 static void setup(bench *b, int64_t n, wl_lstm_input input) {
   wl_lstm_net_shape(&b->net, input, 0, 2, (int64_t[]){20, 20});
   wl_lstm_net_scales(&b->net, 0, 1, 1, 1);
-  b->rule = (wl_rule){.ops = &wl_rule_lstm, .impl = &b->net, .state_width = b->net.width};
+  b->rule = (wl_rule){.ops = &wl_rule_lstm,
+                      .impl = &b->net,
+                      .state_width = b->net.width,
+                      .tape = wl_lstm_kernel_select()->tape_reals(&b->net)};
   b->n = n;
   b->blocks = wl_blocks(n);
   b->lanes = wl_pad(n);
@@ -93,6 +106,7 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
   b->lam = take(lanes, sizeof *b->lam);
   b->state = take(lanes * width, sizeof *b->state);
   b->mu = take(lanes * width, sizeof *b->mu);
+  b->tape = take((size_t)(STEPS * b->blocks * b->rule.tape), sizeof *b->tape);
   b->phi_grad = take((size_t)b->net.parameters, sizeof *b->phi_grad);
   b->a = take((size_t)n * 40, sizeof *b->a);
   b->b = take(80 * 40, sizeof *b->b);
@@ -109,7 +123,8 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
 
 static void destroy(bench *b) {
   for (int i = 0; i < 2; i++) wl_rule_lstm.ws_destroy(b->ws[i].impl);
-  void *all[] = {b->phi, b->g, b->u, b->lam, b->state, b->mu, b->phi_grad, b->a, b->b, b->c};
+  void *all[] = {b->phi,  b->g,        b->u, b->lam, b->state, b->mu,
+                 b->tape, b->phi_grad, b->a, b->b,   b->c};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) wl_free(all[i]);
 }
 
@@ -123,14 +138,16 @@ static void start_state(bench *b) {
 }
 
 /* The window's live steps, state in place. */
-static void live(bench *b, wl_rule_ws *ws) {
+static void live(bench *b, wl_rule_ws *ws, bool taped) {
+  const int64_t record = b->blocks * b->rule.tape;
   for (int64_t k = 0; k < STEPS; k++)
-    wl_rule_lstm.step(&b->rule, ws, k, b->blocks, b->g + k * b->lanes, NULL, b->state, b->state,
-                      b->u);
+    wl_rule_step_taped(&b->rule, ws, k, b->blocks, b->g + k * b->lanes, NULL, b->state, b->state,
+                       b->u, taped ? b->tape + k * record : NULL);
 }
 
-/* The backward in chunks of `steps`, from the state at hand each. */
-static void backward(bench *b, wl_rule_ws *ws, int64_t steps) {
+/* The backward in chunks of `steps`, from the state at hand each or from the tape. */
+static void backward(bench *b, wl_rule_ws *ws, int64_t steps, bool taped) {
+  const int64_t record = b->blocks * b->rule.tape;
   for (int64_t k = STEPS - steps; k >= 0; k -= steps) {
     const wl_rule_chunk chunk = {.t0 = k,
                                  .steps = steps,
@@ -138,15 +155,17 @@ static void backward(bench *b, wl_rule_ws *ws, int64_t steps) {
                                  .g = b->g + k * b->lanes,
                                  .state = b->state,
                                  .lam = b->lam,
-                                 .mu = b->mu};
+                                 .mu = b->mu,
+                                 .tape = taped ? b->tape + k * record : NULL,
+                                 .tape_before = taped && k > 0 ? b->tape + (k - 1) * record : NULL};
     wl_rule_lstm.backward(&b->rule, ws, &chunk, b->phi_grad);
   }
 }
 
-static double run_live(bench *b) {
+static double run_live(bench *b, bool taped) {
   start_state(b);
   const double start = cpu_seconds();
-  live(b, &b->ws[0]);
+  live(b, &b->ws[0], taped);
   return cpu_seconds() - start;
 }
 
@@ -162,19 +181,19 @@ static double run_replay(bench *b) {
   return (cpu_seconds() - start) * (double)b->blocks / (double)((b->blocks + few - 1) / few * few);
 }
 
-static double run_backward(bench *b, int64_t steps) {
+static double run_backward(bench *b, int64_t steps, bool taped) {
   start_state(b);
   const double start = cpu_seconds();
-  backward(b, &b->ws[0], steps);
+  backward(b, &b->ws[0], steps, taped);
   return cpu_seconds() - start;
 }
 
 /* Million cs/s of a window, live and backward, by the wall clock. */
-static double run_threads(bench *b, int threads) {
+static double run_threads(bench *b, int threads, bool taped) {
   start_state(b);
   const double start = seconds(CLOCK_MONOTONIC);
-  live(b, &b->ws[threads - 1]);
-  backward(b, &b->ws[threads - 1], STEPS);
+  live(b, &b->ws[threads - 1], taped);
+  backward(b, &b->ws[threads - 1], STEPS, taped);
   return 1e-6 * (double)b->n * STEPS / (seconds(CLOCK_MONOTONIC) - start);
 }
 
@@ -233,7 +252,7 @@ static void accuracy(wl_lstm_input input, double errors[TENSORS]) {
   start_state(&b);
   reference_gradient(&b, wanted);
   start_state(&b);
-  backward(&b, &b.ws[0], STEPS);
+  backward(&b, &b.ws[0], STEPS, false);
   const wl_lstm_layer *const l = b.net.layer;
   const int64_t edges[TENSORS + 1] = {l[0].weight,     l[0].bias,         l[1].weight,
                                       l[1].bias,       b.net.head_weight, b.net.head_bias,
@@ -256,6 +275,10 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static summary sum_of(summary a, summary b) {
+  return (summary){a.best + b.best, a.median + b.median};
+}
+
 static summary summarise(figure what, double *values, int repeats) {
   qsort(values, (size_t)repeats, sizeof *values, ascending);
   return (summary){values[is_rate(what) ? repeats - 1 : 0], values[repeats / 2]};
@@ -272,8 +295,14 @@ static void report_time(FILE *out, json_t *json, const char *name, summary ns, d
                                 "share_best", best, "share_median", median));
 }
 
+static void report_ratio(FILE *out, json_t *json, const char *name, summary two, summary one) {
+  const double best = two.best / one.best, median = two.median / one.median;
+  fprintf(out, "%-34s %24.2f /%7.2f times\n", name, best, median);
+  json_object_set_new(json, name, json_pack("{s:f, s:f}", "best", best, "median", median));
+}
+
 static void report_rates(FILE *out, json_t *json, const summary *s) {
-  const double peak = s[PEAK].median, ratio = s[TWO_THREADS].median / s[ONE_THREAD].median;
+  const double peak = s[PEAK].median;
   for (int i = GEMM_40; i <= GEMM_22; i++) {
     fprintf(out, "OpenBLAS %-25s %7.1f /%7.1f GFLOP/s %34.1f /%5.1f %% of peak\n", names[i],
             s[i].best, s[i].median, 100 * s[i].best / peak, 100 * s[i].median / peak);
@@ -281,13 +310,13 @@ static void report_rates(FILE *out, json_t *json, const summary *s) {
         json, names[i],
         json_pack("{s:f, s:f}", "gflops_best", s[i].best, "gflops_median", s[i].median));
   }
-  for (int i = ONE_THREAD; i <= TWO_THREADS; i++) {
+  for (int i = ONE_THREAD; i <= TWO_TAPED; i++) {
     fprintf(out, "%-34s %24.3f /%7.3f M cs/s, wall clock\n", names[i], s[i].best, s[i].median);
     json_object_set_new(json, names[i],
                         json_pack("{s:f, s:f}", "mcs_best", s[i].best, "mcs_median", s[i].median));
   }
-  fprintf(out, "two threads against one              %.2f times (medians)\n", ratio);
-  json_object_set_new(json, "two threads against one", json_real(ratio));
+  report_ratio(out, json, "two threads against one, replay", s[TWO_THREADS], s[ONE_THREAD]);
+  report_ratio(out, json, "two threads against one, tape", s[TWO_TAPED], s[ONE_TAPED]);
 }
 
 static void report(FILE *out, json_t *json, const bench *b, double values[FIGURES][MAX_REPEATS],
@@ -297,10 +326,8 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   const double in = (double)b->net.layer[0].in, peak = s[PEAK].median;
   const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* kFLOP per cs */
   const double sweep = 2e-3 * (80 * 20 + 80 * 40), all = 3 * forward + sweep;
-  const summary total = {s[LIVE].best + s[BACKWARD].best, s[LIVE].median + s[BACKWARD].median};
+  const summary total = sum_of(s[LIVE], s[BACKWARD]), single = sum_of(s[LIVE], s[SINGLE_STEPS]);
   const summary rest = {s[BACKWARD].best - s[REPLAY].best, s[BACKWARD].median - s[REPLAY].median};
-  const summary single = {s[LIVE].best + s[SINGLE_STEPS].best,
-                          s[LIVE].median + s[SINGLE_STEPS].median};
   fprintf(out, "%s\nkernel %s, n = %lld, %d steps, hidden 20-20, %d repeats, best / median\n",
           wl_build_processor(), wl_lstm_kernel_select()->name, (long long)b->n, STEPS, repeats);
   fprintf(out, "%-34s %7.1f /%7.1f GFLOP/s\n", names[PEAK], s[PEAK].best, s[PEAK].median);
@@ -312,6 +339,12 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   report_time(out, json, names[BACKWARD], s[BACKWARD], all - forward, peak);
   report_time(out, json, "total, first order: replay", total, all, peak);
   report_time(out, json, "total, second order: single steps", single, all, peak);
+  report_time(out, json, names[LIVE_TAPED], s[LIVE_TAPED], forward, peak);
+  report_time(out, json, names[BACKWARD_TAPED], s[BACKWARD_TAPED], forward + sweep, peak);
+  report_time(out, json, "total, first order: tape", sum_of(s[LIVE_TAPED], s[BACKWARD_TAPED]), all,
+              peak);
+  report_time(out, json, "total, second order: tape", sum_of(s[LIVE_TAPED], s[SINGLE_TAPED]), all,
+              peak);
   report_rates(out, json, s);
 }
 
@@ -334,17 +367,22 @@ static bool report_accuracy(FILE *out, json_t *json, wl_lstm_input input) {
 
 static void measure(bench *b, double values[FIGURES][MAX_REPEATS], int repeats) {
   const double per_cs = 1e9 / ((double)b->n * STEPS);
-  run_live(b);
+  run_live(b, true);
   for (int i = 0; i < repeats; i++) {
     values[PEAK][i] = 1e-9 * wl_measure_peak();
-    values[LIVE][i] = run_live(b) * per_cs;
+    values[LIVE][i] = run_live(b, false) * per_cs;
     values[REPLAY][i] = run_replay(b) * per_cs;
-    values[BACKWARD][i] = run_backward(b, STEPS) * per_cs;
-    values[SINGLE_STEPS][i] = run_backward(b, 1) * per_cs;
+    values[BACKWARD][i] = run_backward(b, STEPS, false) * per_cs;
+    values[SINGLE_STEPS][i] = run_backward(b, 1, false) * per_cs;
+    values[LIVE_TAPED][i] = run_live(b, true) * per_cs;
+    values[BACKWARD_TAPED][i] = run_backward(b, STEPS, true) * per_cs;
+    values[SINGLE_TAPED][i] = run_backward(b, 1, true) * per_cs;
     values[GEMM_40][i] = run_gemm(b, 40);
     values[GEMM_22][i] = run_gemm(b, 22);
-    values[ONE_THREAD][i] = run_threads(b, 1);
-    values[TWO_THREADS][i] = run_threads(b, 2);
+    values[ONE_THREAD][i] = run_threads(b, 1, false);
+    values[TWO_THREADS][i] = run_threads(b, 2, false);
+    values[ONE_TAPED][i] = run_threads(b, 1, true);
+    values[TWO_TAPED][i] = run_threads(b, 2, true);
   }
 }
 

@@ -116,6 +116,7 @@ static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setti
   WL_TRY_GOTO(status, set_net(options, net), fail);
   WL_TRY_GOTO(status, add_blocks(net, &rule->phi), fail);
   rule->state_width = net->width;
+  rule->tape = wl_lstm_kernel_select()->tape_reals(net);
   rule->reads_theta = false;
   rule->partial_gbar = !net->through_inputs;
   rule->cost = step_cost(net);
@@ -215,22 +216,38 @@ static int64_t group_count(int64_t group, int64_t blocks) {
 
 static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1) / WL_LSTM_GROUP; }
 
-static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t, int64_t blocks,
-                      const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
-                      wl_real *u) {
+/* A tape of a chunk beyond this many bytes is written past the caches: it would not be there any more. */
+enum { CACHED_TAPE = 4 << 20 };
+
+static void lstm_step_taped(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t, int64_t blocks,
+                            const wl_real *g, const wl_real *theta, const wl_real *s_in,
+                            wl_real *s_out, wl_real *u, wl_real *tape) {
   (void)t;
   (void)theta;
   const wl_lstm_net *const net = rule->impl;
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(blocks);
+  const bool past = WL_CHUNK_STEPS * blocks * rule->tape * (int64_t)sizeof *tape > CACHED_TAPE;
 #pragma omp parallel for schedule(static) \
     num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
   for (int64_t group = 0; group < groups; group++) {
-    const int64_t row = group * WL_LSTM_GROUP * WL_LANES;
+    const int64_t first = group * WL_LSTM_GROUP, row = first * WL_LANES;
+    const wl_lstm_step live = {.blocks = group_count(group, blocks),
+                               .g = g + row,
+                               .s_in = s_in + row * net->width,
+                               .s_out = s_out + row * net->width,
+                               .u = u + row,
+                               .tape = tape ? tape + first * rule->tape : NULL,
+                               .past_caches = past};
     ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
-                     group_count(group, blocks), g + row, s_in + row * net->width,
-                     s_out + row * net->width, u + row);
+                     &live);
   }
+}
+
+static void lstm_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
+                      const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
+                      wl_real *u) {
+  lstm_step_taped(rule, ws, t, blocks, g, theta, s_in, s_out, u, NULL);
 }
 
 static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
@@ -259,6 +276,7 @@ const wl_rule_ops wl_rule_lstm = {
     .init = lstm_init,
     .pack = lstm_pack,
     .step = lstm_step,
+    .step_taped = lstm_step_taped,
     .backward = lstm_backward,
     .ws_create = lstm_ws_create,
     .ws_destroy = lstm_ws_destroy,

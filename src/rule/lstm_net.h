@@ -52,15 +52,23 @@ void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale
  * in both precisions, so that both builds compute the same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
+/* One live step of `blocks` blocks; the pointers stand at the first. s_in may be s_out. */
+typedef struct wl_lstm_step {
+  int64_t blocks;
+  const wl_real *g, *s_in;
+  wl_real *s_out, *u;
+  wl_real *tape;    /* [blocks][tape_reals] for the adjoint; NULL: it replays the step */
+  bool past_caches; /* the tape is too long to stay in them */
+} wl_lstm_step;
+
 typedef struct wl_lstm_kernel {
   const char *name; /* instruction set */
   /* Bytes of packed weights (one copy for all threads), of scratch per thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);
   size_t (*scratch_bytes)(const wl_lstm_net *net);
+  int64_t (*tape_reals)(const wl_lstm_net *net); /* that a step keeps of a block */
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
-  /* One step of `blocks` blocks; the pointers stand at the first. s_in may be s_out. */
-  void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
-               const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u);
+  void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
   /* Adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes their
    * weight gradient to partial [parameters], in the order of phi. The running sum depends on
    * gradients alone: its row of chunk->mu is kept up only where gbar is wanted. */

@@ -43,6 +43,27 @@ enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real), ROW_VECS = WL_LANES /
 
 INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
+/* Writes past the caches, where the processor can: what is not read again soon is not to evict what is.
+ * finish_stores_past() before another thread reads it. */
+#if !defined(__SSE2__)
+INLINE void store_past(wl_real *p, vec v) { store(p, v); }
+INLINE void finish_stores_past(void) {}
+#else
+#if VECTOR_BYTES == 64 && defined(WL_DOUBLE)
+INLINE void store_past(wl_real *p, vec v) { _mm512_stream_pd(p, (__m512d)v); }
+#elif VECTOR_BYTES == 64
+INLINE void store_past(wl_real *p, vec v) { _mm512_stream_ps(p, (__m512)v); }
+#elif VECTOR_BYTES == 32 && defined(WL_DOUBLE)
+INLINE void store_past(wl_real *p, vec v) { _mm256_stream_pd(p, (__m256d)v); }
+#elif VECTOR_BYTES == 32
+INLINE void store_past(wl_real *p, vec v) { _mm256_stream_ps(p, (__m256)v); }
+#elif defined(WL_DOUBLE)
+INLINE void store_past(wl_real *p, vec v) { _mm_stream_pd(p, (__m128d)v); }
+#else
+INLINE void store_past(wl_real *p, vec v) { _mm_stream_ps(p, (__m128)v); }
+#endif
+INLINE void finish_stores_past(void) { _mm_sfence(); }
+#endif
 INLINE vec splat(wl_real x) { return x - (vec){0}; }
 /* a where m is all ones, b where it is zero. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }

@@ -113,6 +113,13 @@ void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks
   rule->ops->step(rule, ws, t, blocks, g, theta, s_in, s_out, u);
 }
 
+void wl_rule_step_taped(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
+                        const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
+                        wl_real *u, wl_real *tape) {
+  if (tape) rule->ops->step_taped(rule, ws, t, blocks, g, theta, s_in, s_out, u, tape);
+  else rule->ops->step(rule, ws, t, blocks, g, theta, s_in, s_out, u);
+}
+
 void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                       double *phi_grad) {
   rule->ops->backward(rule, ws, chunk, phi_grad);

@@ -28,9 +28,13 @@ enum { WL_CHUNK_STEPS = 20 };
  *   lam <- lam + thetabar + loss_weight[k] loss_grad[k];   mu <- sbar;   phi_grad += phibar */
 typedef struct wl_rule_chunk {
   int64_t t0, steps, blocks;
-  const wl_real *g;          /* [steps][16 blocks] preconditioned gradients */
-  const wl_real *theta;      /* [steps][16 blocks]; NULL where the rule does not read theta */
-  const wl_real *state;      /* [blocks][width][16] s_{t0} */
+  const wl_real *g;     /* [steps][16 blocks] preconditioned gradients */
+  const wl_real *theta; /* [steps][16 blocks]; NULL where the rule does not read theta */
+  const wl_real *state; /* [blocks][width][16] s_{t0} */
+  const wl_real
+      *tape; /* [steps][blocks][rule->tape] as taped steps left it; NULL: steps are replayed */
+  const wl_real
+      *tape_before; /* [blocks][rule->tape] of step t0 - 1, stands in for state; may be NULL */
   const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
   const double *loss_weight; /* [steps] w_k times the derivative of the loss transform */
   wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
@@ -57,6 +61,11 @@ typedef struct wl_rule_ops {
   /* One step of blocks [0, blocks): s_in -> s_out (may be the same array), u. */
   void (*step)(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
                const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u);
+  /* The same bits, and into tape [blocks][rule->tape] what spares the adjoint a replay. NULL where
+   * rule->tape is 0. */
+  void (*step_taped)(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
+                     const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
+                     wl_real *u, wl_real *tape);
   /* Adjoint of a chunk; adds into phi_grad [rule->phi.size] in double. */
   void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                    double *phi_grad);
@@ -71,6 +80,7 @@ struct wl_rule {
   void *impl;
   wl_layout phi;       /* meta-parameters, group "rule"; empty for a fixed rule */
   int64_t state_width; /* reals of state per coordinate; state starts at zero */
+  int64_t tape;        /* reals that a taped step keeps of a block; 0: the rule keeps none */
   bool reads_theta;
   bool partial_gbar; /* the adjoint of g leaves something out on purpose */
   double cost;       /* FLOP per coordinate-step, forward and backward */
@@ -96,6 +106,10 @@ size_t wl_rule_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads);
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
 void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
                   const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u);
+/* With tape NULL a plain step. */
+void wl_rule_step_taped(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
+                        const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
+                        wl_real *u, wl_real *tape);
 void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                       double *phi_grad);
 

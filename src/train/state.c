@@ -341,9 +341,9 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_arrays *a)
 /* Keys that a resumed run may change: they do not touch what is computed, but that the end of a
  * cosine schedule moves with outer.steps. */
 static bool may_change(const char *line) {
-  static const char *const free_keys[] = {
-      "output:",      "threads:",       "checkpoint.",   "trajectory.",
-      "outer.steps:", "window.memory:", "replay.spill:", NULL};
+  static const char *const free_keys[] = {"output:",         "threads:",      "checkpoint.",
+                                          "trajectory.",     "outer.steps:",  "window.memory:",
+                                          "window.storage:", "replay.spill:", NULL};
   for (int i = 0; free_keys[i]; i++)
     if (strncmp(line, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;

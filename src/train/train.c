@@ -84,13 +84,17 @@ static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
   WL_TRY(wl_comm_max(r->comm, &r->memory, 1));
-  int64_t n = 0;
-  for (int i = 0; i < tr->n_tasks; i++) n = tr->tasks[i]->n > n ? tr->tasks[i]->n : n;
+  const wl_task *most = tr->tasks[0];
+  for (int i = 1; i < tr->n_tasks; i++)
+    if (tr->tasks[i]->n > most->n) most = tr->tasks[i];
+  char storage[80];
+  wl_unroll_describe_storage(tr->model, most, &tr->spec, storage, sizeof storage);
   wl_log_info(
       "%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads",
-      (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)n,
+      (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)most->n,
       (long long)tr->plan->units, wl_comm_size(r->comm), tr->threads);
-  wl_log_info("memory %.1f MiB a rank, estimated; results in %s", r->memory / MIB, r->path);
+  wl_log_info("memory %.1f MiB a rank, estimated; windows stored as %s; results in %s",
+              r->memory / MIB, storage, r->path);
   if (wl_comm_size(r->comm) > tr->plan->units)
     wl_log_warning(
         "%lld of %d ranks have nothing to do: outer.units, %lld, is how many can work; start fewer ranks or "

@@ -111,8 +111,8 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
            (size_t)p->state * sizeof *state);
 }
 
-/* u from the raw gradient of this step, and theta += u. */
-static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *theta,
+/* u from the raw gradient of this step, the segment's `slot`, and theta += u. */
+static void apply_rule(wl_unroll_ws *ws, int64_t t, int64_t slot, const wl_real *g, wl_real *theta,
                        wl_real *state) {
   const wl_model *m = ws->model;
   const wl_real *input = g;
@@ -121,7 +121,8 @@ static void apply_rule(wl_unroll_ws *ws, int64_t t, const wl_real *g, wl_real *t
                                 ws->scratch);
     input = ws->pg;
   }
-  wl_rule_step(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, state, state, ws->u);
+  wl_rule_step_taped(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, state, state, ws->u,
+                     ws->tape ? ws->tape + slot * ws->plan.record : NULL);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
@@ -177,7 +178,7 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
     keep_start_of_step(ws, slot, theta, state);
     inner_gradient(run, first + slot, slot, theta);
     if (ws->spec.fresh) outer_gradient(run, first + slot, slot, theta, &booked);
-    apply_rule(ws, run->t0 + first + slot, ws->g + slot * ws->plan.pad, theta, state);
+    apply_rule(ws, run->t0 + first + slot, slot, ws->g + slot * ws->plan.pad, theta, state);
   }
 }
 
@@ -240,7 +241,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   const wl_step_view view = {run->t0 + k, loss,  ws->outer_loss[k], unit->theta,
                              g,           ws->u, unit->state};
   open_segment(run, loss, g);
-  apply_rule(ws, run->t0 + k, g, unit->theta, unit->state);
+  apply_rule(ws, run->t0 + k, slot, g, unit->theta, unit->state);
   if (observer) observer(context, &view);
   unit->t++;
   return true;

@@ -28,6 +28,19 @@ typedef enum wl_transform {
   WL_LOSS_CLIPPED
 } wl_transform;
 
+/* What a window keeps for its backward pass; the bits don't depend on it.
+ *   tape       what the rule's adjoint needs of each step, where the rule has such a thing
+ *   replay     gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are replayed
+ *   snapshots  theta and state at the starts of segments, about as few as possible: whole segments are run again
+ *   auto       the fastest within `memory`; without a bound a tape of at most WL_WINDOW_UNASKED bytes */
+typedef enum wl_storage {
+  WL_STORAGE_AUTO,
+  WL_STORAGE_TAPE,
+  WL_STORAGE_REPLAY,
+  WL_STORAGE_SNAPSHOTS
+} wl_storage;
+enum { WL_WINDOW_UNASKED = 256 << 20 };
+
 /* The window policy, from the configuration's `window` section. */
 typedef struct wl_window_spec {
   const wl_map *map; /* that section, borrowed: errors name its keys; NULL where `memory` is 0 */
@@ -40,6 +53,7 @@ typedef struct wl_window_spec {
   wl_split outer_split;
   bool second_order;
   bool replayed;  /* of a trajectory from which theta_0 has learnt already */
+  wl_storage storage;
   int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;
 
@@ -80,6 +94,9 @@ wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 /* Steps that are stored at once; shorter than K when a budget made the window recompute. */
 int64_t wl_unroll_segment(const wl_unroll_ws *ws);
+/* How windows of this task will be stored, for people: "tape", "replay in segments of 200 steps". */
+void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
+                                const wl_window_spec *spec, char *text, size_t size);
 
 /* Starts the episode: draws the task, sets theta_0 (learned or drawn) and a zero state. */
 wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode);

@@ -44,6 +44,7 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
+  const wl_real *const tape = ws->tape ? ws->tape + (c.slot + j) * p->record : NULL;
   return (wl_rule_chunk){.t0 = run->t0 + c.first + j,
                          .steps = count,
                          .blocks = p->blocks,
@@ -54,13 +55,19 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .loss_weight = ws->weight + c.first + j,
                          .lam = ws->lam,
                          .mu = ws->mu,
-                         .gbar = ws->gbar};
+                         .gbar = ws->gbar,
+                         .tape = tape,
+                         .tape_before = tape && j > 0 ? tape - p->record : NULL};
+}
+
+static const wl_real *state_at_start(const wl_unroll_ws *ws, chunk_place c) {
+  return ws->chunk_state + c.slot / WL_CHUNK_STEPS * ws->plan.state;
 }
 
 static void first_order_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
-  const wl_real *state = ws->chunk_state + c.slot / WL_CHUNK_STEPS * ws->plan.state;
-  const wl_rule_chunk chunk = rule_chunk(run, c, 0, c.count, preconditioned(ws, c), state);
+  const wl_rule_chunk chunk =
+      rule_chunk(run, c, 0, c.count, preconditioned(ws, c), state_at_start(ws, c));
   wl_rule_backward(ws->model->rule, ws->rule_ws, &chunk, run->phi_grad + ws->model->rule_at);
   for (int64_t j = c.count - 1; ws->model->precondition && j >= 0; j--)
     precondition_adjoint(run, c.slot + j, ws->gbar + j * ws->plan.pad, false);
@@ -71,8 +78,7 @@ static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
   if (p->state == 0) return;
-  memcpy(ws->states, ws->chunk_state + c.slot / WL_CHUNK_STEPS * p->state,
-         (size_t)p->state * sizeof(wl_real));
+  memcpy(ws->states, state_at_start(ws, c), (size_t)p->state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
     wl_rule_step(ws->model->rule, ws->rule_ws, run->t0 + c.first + j, p->blocks, pg + j * p->pad,
                  at(ws->theta, c.slot + j, p), ws->states + j * p->state,
@@ -97,9 +103,10 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
 static void second_order_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *pg = preconditioned(ws, c);
-  replay_states(run, c, pg);
+  if (!ws->tape) replay_states(run, c, pg);
   for (int64_t j = c.count - 1; j >= 0; j--) {
-    const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, ws->states + j * ws->plan.state);
+    const wl_real *state = ws->tape ? state_at_start(ws, c) : ws->states + j * ws->plan.state;
+    const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
     wl_rule_backward(ws->model->rule, ws->rule_ws, &step, run->phi_grad + ws->model->rule_at);
     precondition_adjoint(run, c.slot + j, ws->gbar, true);
     hessian_term(run, c.first + j, c.slot + j, ws->gbar);

@@ -13,8 +13,10 @@ typedef struct wl_window_plan {
   int64_t segment;        /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
   int64_t segments;       /* ceil(K / segment) */
   int64_t chunks;         /* chunks of WL_CHUNK_STEPS in a segment */
+  int64_t record;         /* reals of tape that a step of all blocks keeps; 0: steps are replayed */
   bool keep_theta;        /* theta is traced: the rule reads it, or second order does */
-  bool history;           /* second order: states of one chunk, step by step */
+  bool
+      history; /* second order: time is outermost, and without a tape the states of one chunk are kept */
 } wl_window_plan;
 
 /* Where a window of second order ended. With outer losses on the inner batches, its last loss and
@@ -50,6 +52,7 @@ struct wl_unroll_ws {
   wl_real *outer_g;     /* [segment+1][pad] outer gradients; == g when batches are the same */
   wl_real *theta;       /* [segment][pad] */
   wl_real *chunk_state; /* [chunks][state] state at each chunk's start */
+  wl_real *tape;        /* [segment][record] what the rule keeps of each step */
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
@@ -59,7 +62,7 @@ struct wl_unroll_ws {
   wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] */
   wl_real *hv;        /* [pad] */
   wl_real *warp_grad; /* [warp_size] */
-  wl_real *states;    /* [WL_CHUNK_STEPS][state] second order */
+  wl_real *states;    /* [WL_CHUNK_STEPS][state] second order, without a tape */
 };
 
 /* One window on its way: what forward and backward share beside the workspace. */

@@ -2,10 +2,13 @@
  *
  * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
  *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n where kept,
- *              chunk states ceil(S / C) n w
+ *              chunk states ceil(S / C) n w, tape S n r of a rule that keeps r reals of a step
  *   snapshots  ceil(K / S) n (1 + w), none when S = K
- * so the least memory is taken near S = sqrt(K C). */
+ * so the least memory is taken near S = sqrt(K C) without a tape. A segment that is not the last is run
+ * twice, however long it is: where cutting cannot be helped, shorter segments with a tape are faster than
+ * longer ones without. */
 #include <math.h>
+#include <stdio.h>
 
 #include "unroll/window_impl.h"
 
@@ -13,7 +16,8 @@ static int64_t chunks_of(int64_t steps) { return (steps + WL_CHUNK_STEPS - 1) / 
 
 static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
-  return gradients + (p->keep_theta ? segment * p->pad : 0) + chunks_of(segment) * p->state;
+  return gradients + (p->keep_theta ? segment * p->pad : 0) + chunks_of(segment) * p->state +
+         segment * p->record;
 }
 
 static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
@@ -34,16 +38,50 @@ static int64_t variable_bytes(const wl_window_plan *p, const wl_window_spec *spe
          (trace_reals(p, spec, segment) + snapshot_reals(p, spec, segment));
 }
 
-/* The longest segment within the budget; the leanest one where none fits. */
-static void choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
-  set_segment(p, spec, spec->steps);
-  if (spec->memory <= 0 || variable_bytes(p, spec, spec->steps) <= spec->memory) return;
-  int64_t fitting = 0, leanest = WL_CHUNK_STEPS;
+static bool fits(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
+  return spec->memory <= 0 || variable_bytes(p, spec, segment) <= spec->memory;
+}
+
+/* The longest segment within the budget, shorter than the window; the leanest one where none fits. */
+static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
+  int64_t fitting = 0, leanest = spec->steps < WL_CHUNK_STEPS ? spec->steps : WL_CHUNK_STEPS;
   for (int64_t s = WL_CHUNK_STEPS; s < spec->steps; s += WL_CHUNK_STEPS) {
-    if (variable_bytes(p, spec, s) <= spec->memory) fitting = s;
+    if (fits(p, spec, s)) fitting = s;
     if (variable_bytes(p, spec, s) < variable_bytes(p, spec, leanest)) leanest = s;
   }
-  set_segment(p, spec, fitting > 0 ? fitting : leanest);
+  set_segment(p, spec, fitting > 0 && !lean ? fitting : leanest);
+}
+
+/* The whole window where it fits, else cut. Returns whether it fits. */
+static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
+  set_segment(p, spec, spec->steps);
+  if (!fits(p, spec, spec->steps)) cut(p, spec, false);
+  return fits(p, spec, p->segment);
+}
+
+/* In the order of their speed: a whole tape, a whole window to replay, a tape in segments, segments to replay. */
+static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
+  const bool tape =
+      spec->memory > 0 || spec->steps * record * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
+  wl_window_plan with = *p, without = *p;
+  with.record = record;
+  const bool with_fits = choose_segment(&with, spec);
+  choose_segment(&without, spec);
+  const bool whole = with.segments == 1 || without.segments > 1;
+  *p = tape && record > 0 && with_fits && whole ? with : without;
+}
+
+/* `record`: reals of tape of a step of all blocks. */
+static void choose_storage(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
+  switch (spec->storage) {
+    case WL_STORAGE_AUTO: choose_fastest(p, spec, record); break;
+    case WL_STORAGE_TAPE:
+      p->record = record;
+      choose_segment(p, spec);
+      break;
+    case WL_STORAGE_REPLAY: choose_segment(p, spec); break;
+    case WL_STORAGE_SNAPSHOTS: cut(p, spec, true); break;
+  }
 }
 
 static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
@@ -52,7 +90,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.state = p.pad * model->rule->state_width;
   p.history = with_gradient && spec->second_order;
   p.keep_theta = with_gradient && (model->rule->reads_theta || spec->second_order);
-  if (with_gradient) choose_segment(&p, spec);
+  if (with_gradient) choose_storage(&p, spec, p.blocks * model->rule->tape);
   else p.segments = 1;
   return p;
 }
@@ -63,7 +101,7 @@ typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
-enum { N_BUFFERS = 19 };
+enum { N_BUFFERS = 20 };
 
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const wl_window_plan *p = &ws->plan;
@@ -83,13 +121,14 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
       {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
       {&ws->chunk_state, grad ? p->chunks * p->state : 0},
+      {&ws->tape, grad ? p->segment * p->record : 0},
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
       {&ws->snap_state, grad && cut ? p->segments * p->state : 0},
       {&ws->lam, grad ? p->pad : 0},
       {&ws->mu, grad ? p->state : 0},
       {&ws->gbar, grad && (conditioned || p->history) ? WL_CHUNK_STEPS * p->pad : 0},
       {&ws->hv, p->history ? p->pad : 0},
-      {&ws->states, p->history ? WL_CHUNK_STEPS * p->state : 0},
+      {&ws->states, p->history && p->record == 0 ? WL_CHUNK_STEPS * p->state : 0},
       {&ws->end_theta, continues ? p->pad : 0},
       {&ws->end_g, continues ? p->pad : 0},
       {&ws->end_warp_grad, continues ? m->warp_size : 0},
@@ -119,9 +158,9 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
   return wl_map_fail(spec->map, "memory",
                      "%.1f MiB is too little for a window of %lld steps over %lld "
-                     "coordinates; the leanest storage takes %.1f MiB",
+                     "coordinates; the leanest storage%s takes %.1f MiB",
                      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
-                     ceil((double)needed / 104857.6) / 10.0);
+                     p->record > 0 ? " with a tape" : "", ceil((double)needed / 104857.6) / 10.0);
 }
 
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
@@ -181,6 +220,14 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
 
 int64_t wl_unroll_segment(const wl_unroll_ws *ws) {
   return ws->with_gradient ? ws->plan.segment : 0;
+}
+
+void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
+                                const wl_window_spec *spec, char *text, size_t size) {
+  const wl_window_plan p = make_plan(model, task, spec, true);
+  const char *kind = p.record > 0 ? "tape" : "replay";
+  if (p.segments == 1) snprintf(text, size, "%s", kind);
+  else snprintf(text, size, "%s in segments of %lld steps", kind, (long long)p.segment);
 }
 
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {

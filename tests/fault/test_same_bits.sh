@@ -21,8 +21,9 @@ done
 
 # Storage is not arithmetic: a window that is recomputed from snapshots gives the same meta-gradient.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
-expected=$(train_on 1 mlp.yaml whole $long)
+expected=$(train_on 1 mlp.yaml whole $long --set window.storage=tape)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
+expect_same "window of 100 steps replayed" "$expected" "$(train_on 2 mlp.yaml replay $long --set window.storage=replay)"
 
 # Products large enough for BLAS to split them over threads where its environment allows: it may not.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"

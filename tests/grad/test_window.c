@@ -10,51 +10,131 @@
 
 typedef struct storage_case {
   const char *yaml;
-  int64_t segments[6]; /* that some budget leads to, ascending, 0 at the end */
+  wl_storage storage;
+  const char *stored[7]; /* ways that growing budgets lead to, NULL at the end */
 } storage_case;
 
-/* Long state: the leanest cut lies in the middle. Short state: every cut is some budget's best. */
+#define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
+#define FIRST QUADRATIC LSTM "window: {steps: 100}\n"
+#define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
+
+/* Long state: the leanest cut lies in the middle. Short state: every cut is some budget's best. With a
+ * tape the shortest segment is the leanest. */
 static storage_case storage_cases[] = {
-    {QUADRATIC LSTM "window: {steps: 100}\n", {40, 60, 100}},
-    {QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n", {40, 60, 100}},
+    {FIRST, WL_STORAGE_REPLAY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
+    {FIRST,
+     WL_STORAGE_TAPE,
+     {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
+      "tape"}},
+    {FIRST, WL_STORAGE_AUTO, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay", "tape"}},
+    {SECOND, WL_STORAGE_REPLAY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
+    {SECOND,
+     WL_STORAGE_TAPE,
+     {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
+      "tape"}},
+    {FIRST, WL_STORAGE_SNAPSHOTS, {SEGMENTS("replay", 40)}},
     {QUADRATIC "rule: {name: adam, rate: 0.02, learn: [rate, beta1]}\nwindow: {steps: 100}\n",
-     {20, 40, 60, 80, 100}},
+     WL_STORAGE_AUTO,
+     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
+      SEGMENTS("replay", 80), "replay"}},
     {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\nprecondition: {name: diagonal}\n"
          "window: {steps: 90, order: second, batch: fresh}\n",
-     {20, 40, 60, 80, 90}},
+     WL_STORAGE_TAPE,
+     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
+      SEGMENTS("replay", 80), "replay"}},
 };
+enum { STORAGE_CASES = sizeof storage_cases / sizeof *storage_cases };
 
-/* The segment that a budget leads to, 0 when it is too small. */
-static int64_t segment_of(problem *p, int64_t memory, wl_unroll_ws **ws) {
+static void describe(problem *p, int64_t memory, char *text, size_t size) {
   p->of.spec.memory = memory;
-  const wl_status status =
-      wl_unroll_ws_create(p->of.model, p->of.tasks[0], &p->of.spec, true, 1, ws);
-  if (status == WL_OK) return wl_unroll_segment(*ws);
-  assert_int_equal(status, WL_ERR_CONFIG);
-  assert_non_null(strstr(wl_last_error(), "window.memory"));
-  return 0;
+  wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Budgets from too small upwards: each new segment gives the same bits as the whole window at once. */
+/* Whether the budget set is large enough; where it is not, the message names the key. */
+static bool is_enough(const problem *p) {
+  const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
+  if (status == WL_OK) return true;
+  assert_int_equal(status, WL_ERR_CONFIG);
+  assert_non_null(strstr(wl_last_error(), "window.memory"));
+  return false;
+}
+
+/* Budgets from too small upwards: each new way of storing gives the same bits as a whole window to replay. */
 static void test_storage(void **state) {
   const storage_case *c = *state;
   problem p = open_problem(c->yaml);
+  p.of.spec.storage = WL_STORAGE_REPLAY;
   outcome whole = run_request(&p, (request){.unit = 1});
+  char now[80], last[80] = "";
   int found = 0;
-  int64_t last = 0;
-  for (int64_t memory = 64; last < p.of.spec.steps; memory += memory / 100 + 64) {
-    wl_unroll_ws *ws = NULL;
-    const int64_t segment = segment_of(&p, memory, &ws);
-    wl_unroll_ws_destroy(&ws);
-    if (segment == last) continue;
-    assert_int_equal(segment, c->segments[found++]);
-    outcome cut = run_request(&p, (request){.unit = 1});
-    assert_same(&cut, &whole);
-    free_outcome(&cut);
-    last = segment;
+  p.of.spec.storage = c->storage;
+  for (int64_t memory = 64; c->stored[found]; memory += memory / 100 + 64) {
+    describe(&p, memory, now, sizeof now);
+    if (strcmp(now, last) == 0 || !is_enough(&p)) continue;
+    assert_string_equal(now, c->stored[found++]);
+    outcome other = run_request(&p, (request){.unit = 1});
+    assert_same(&other, &whole);
+    free_outcome(&other);
+    snprintf(last, sizeof last, "%s", now);
   }
-  assert_int_equal(c->segments[found], 0);
+  describe(&p, (int64_t)1 << 40, now, sizeof now);
+  assert_string_equal(now, last);
   free_outcome(&whole);
+  close_problem(&p);
+}
+
+static void test_storages(void **state) {
+  (void)state;
+  for (int i = 0; i < STORAGE_CASES; i++) {
+    void *one = &storage_cases[i];
+    test_storage(&one);
+  }
+}
+
+/* A window of thousands of steps passes through every kind of storage as its budget grows. */
+static void test_long_window(void **state) {
+  (void)state;
+  static const char *const kinds[] = {"replay in segments of ", "tape in segments of ", "replay",
+                                      "tape"};
+  problem p = open_problem(QUADRATIC LSTM "window: {steps: 3000}\n");
+  p.of.spec.storage = WL_STORAGE_REPLAY;
+  outcome whole = run_request(&p, (request){0});
+  char text[80];
+  p.of.spec.storage = WL_STORAGE_AUTO;
+  int64_t memory = 100000;
+  for (int kind = 0; kind < 4; memory += memory / 50) {
+    describe(&p, memory, text, sizeof text);
+    if (strncmp(text, kinds[kind], strlen(kinds[kind])) != 0 || !is_enough(&p)) continue;
+    outcome other = run_request(&p, (request){0});
+    assert_same(&other, &whole);
+    free_outcome(&other);
+    kind++;
+  }
+  free_outcome(&whole);
+  close_problem(&p);
+}
+
+/* Without a bound a short tape is taken, a long one is not, unless it is asked for. */
+static void test_unasked_tape(void **state) {
+  (void)state;
+  char text[80];
+  problem p = open_problem(QUADRATIC LSTM "window: {steps: 20}\n");
+  const int64_t step =
+      wl_blocks(p.of.tasks[0]->n) * p.of.model->rule->tape * (int64_t)sizeof(wl_real);
+  const int64_t most = WL_WINDOW_UNASKED / step;
+  const struct {
+    int64_t steps;
+    wl_storage storage;
+    const char *stored;
+  } cases[] = {{20, WL_STORAGE_AUTO, "tape"},         {most, WL_STORAGE_AUTO, "tape"},
+               {most + 1, WL_STORAGE_AUTO, "replay"}, {most + 1, WL_STORAGE_TAPE, "tape"},
+               {20, WL_STORAGE_REPLAY, "replay"},     {20, WL_STORAGE_SNAPSHOTS, "replay"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    p.of.spec.steps = cases[i].steps;
+    p.of.spec.storage = cases[i].storage;
+    wl_unroll_describe_storage(p.of.model, p.of.tasks[0], &p.of.spec, text, sizeof text);
+    assert_string_equal(text, cases[i].stored);
+  }
   close_problem(&p);
 }
 
@@ -63,6 +143,7 @@ static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
   outcome at_once[2], in_pieces[2];
+  p.of.spec.storage = WL_STORAGE_REPLAY;
   for (int64_t memory = 0; memory <= 1; memory++) {
     p.of.spec.memory = memory * (int64_t)sizeof(wl_real) * 9000; /* segments of 60 */
     wl_unroll_ws *ws = open_workspace(&p, true, 1);
@@ -370,10 +451,9 @@ static int64_t none_before = 0, two_before = 2;
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WITH(test_storage, &storage_cases[0]),
-      WITH(test_storage, &storage_cases[1]),
-      WITH(test_storage, &storage_cases[2]),
-      WITH(test_storage, &storage_cases[3]),
+      cmocka_unit_test(test_storages),
+      cmocka_unit_test(test_long_window),
+      cmocka_unit_test(test_unasked_tape),
       cmocka_unit_test(test_short_window),
       WITH(test_threads, WIDE LSTM "window: {steps: 10}\n"),
       WITH(test_threads, WIDE LSTM "window: {steps: 10, order: second}\n"),

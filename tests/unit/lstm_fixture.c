@@ -59,7 +59,10 @@ void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread) {
   wl_lstm_net_shape(&f->net, c->input, c->momentum, c->layers, c->hidden);
   f->net.rate = (wl_real)0.3;
   wl_lstm_net_scales(&f->net, 0, 1.5, 0.7, 1);
-  f->rule = (wl_rule){.ops = &wl_rule_lstm, .impl = &f->net, .state_width = f->net.width};
+  f->rule = (wl_rule){.ops = &wl_rule_lstm,
+                      .impl = &f->net,
+                      .state_width = f->net.width,
+                      .tape = wl_lstm_kernel_select()->tape_reals(&f->net)};
   f->rule.phi.size = f->net.parameters;
   f->n = c->n;
   f->blocks = wl_blocks(c->n);
@@ -132,8 +135,9 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place) {
     wl_real *u = f->u + k * f->lanes;
     if (!in_place) memcpy(before, f->after, bytes);
     if (threads == 0)
-      wl_lstm_kernel_reference.step(&f->net, r.packed, r.scratch, f->blocks, g, before, f->after,
-                                    u);
+      wl_lstm_kernel_reference.step(
+          &f->net, r.packed, r.scratch,
+          &(wl_lstm_step){.blocks = f->blocks, .g = g, .s_in = before, .s_out = f->after, .u = u});
     else wl_rule_lstm.step(&f->rule, &r.ws, k, f->blocks, g, NULL, before, f->after, u);
   }
   if (!in_place) wl_free(before);
@@ -154,21 +158,25 @@ static void reset_adjoints(lstm_fixture *f) {
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
 }
 
-/* Steps first .. first + steps - 1, entered with `state`. */
+/* Steps first .. first + steps - 1, entered with `state`, or with the tape of all steps. */
 static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first,
-                          int64_t steps, const wl_real *state) {
+                          int64_t steps, const wl_real *state, const wl_real *tape) {
+  const int64_t record = f->blocks * f->rule.tape;
   runner r;
   runner_create(f, threads, &r);
-  const wl_rule_chunk chunk = {.t0 = first,
-                               .steps = steps,
-                               .blocks = f->blocks,
-                               .state = state,
-                               .g = f->g + first * f->lanes,
-                               .loss_grad = f->loss_grad + first * f->lanes,
-                               .loss_weight = f->weight + first,
-                               .lam = f->lam,
-                               .mu = f->mu,
-                               .gbar = want_gbar ? f->gbar + first * f->lanes : NULL};
+  const wl_rule_chunk chunk = {
+      .t0 = first,
+      .steps = steps,
+      .blocks = f->blocks,
+      .state = state,
+      .g = f->g + first * f->lanes,
+      .loss_grad = f->loss_grad + first * f->lanes,
+      .loss_weight = f->weight + first,
+      .lam = f->lam,
+      .mu = f->mu,
+      .gbar = want_gbar ? f->gbar + first * f->lanes : NULL,
+      .tape = tape ? tape + first * record : NULL,
+      .tape_before = tape && first > 0 ? tape + (first - 1) * record : NULL};
   if (threads == 0) reference_backward(f, &r, &chunk);
   else wl_rule_lstm.backward(&f->rule, &r.ws, &chunk, f->phi_grad);
   runner_destroy(&r);
@@ -176,7 +184,7 @@ static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t 
 
 void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar) {
   reset_adjoints(f);
-  backward_part(f, threads, want_gbar, 0, f->steps, f->state);
+  backward_part(f, threads, want_gbar, 0, f->steps, f->state, NULL);
 }
 
 void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut) {
@@ -185,6 +193,22 @@ void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut) {
   lstm_fixture_forward(f, threads, true);
   f->steps = steps;
   reset_adjoints(f);
-  backward_part(f, threads, true, cut, steps - cut, f->after);
-  backward_part(f, threads, true, 0, cut, f->state);
+  backward_part(f, threads, true, cut, steps - cut, f->after, NULL);
+  backward_part(f, threads, true, 0, cut, f->state, NULL);
+}
+
+void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut) {
+  const int64_t record = f->blocks * f->rule.tape;
+  wl_real *const tape = reals(f->steps * record);
+  runner r;
+  runner_create(f, threads, &r);
+  memcpy(f->after, f->state, (size_t)(f->lanes * f->net.width) * sizeof *f->after);
+  for (int64_t k = 0; k < f->steps; k++)
+    wl_rule_lstm.step_taped(&f->rule, &r.ws, k, f->blocks, f->g + k * f->lanes, NULL, f->after,
+                            f->after, f->u + k * f->lanes, tape + k * record);
+  runner_destroy(&r);
+  reset_adjoints(f);
+  if (cut < f->steps) backward_part(f, threads, true, cut, f->steps - cut, NULL, tape);
+  backward_part(f, threads, true, 0, cut, f->state, tape);
+  wl_free(tape);
 }

@@ -41,5 +41,7 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place);
 void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
 /* The same in two chunks that meet at step `cut`, whose state is that of the live run. */
 void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut);
+/* The same from the tape of a live run, which also fills u and after; in one chunk where `cut` is all steps. */
+void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut);
 
 #endif

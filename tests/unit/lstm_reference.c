@@ -266,15 +266,21 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
   memcpy(packed, phi, packed_bytes(net));
 }
 
-static void step(const wl_lstm_net *net, const void *packed, void *scratch, int64_t blocks,
-                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u) {
+/* It keeps no tape. */
+static int64_t tape_reals(const wl_lstm_net *net) {
+  (void)net;
+  return 0;
+}
+
+static void step(const wl_lstm_net *net, const void *packed, void *scratch,
+                 const wl_lstm_step *live) {
   reference_scratch *s = scratch;
-  for (int64_t at = 0; at < blocks * WL_LANES; at++) {
+  for (int64_t at = 0; at < live->blocks * WL_LANES; at++) {
     const int64_t row = at / WL_LANES * WL_LANES * net->width + at % WL_LANES;
-    load_state(net, s_in + row, s->tape[0].h, s->tape[0].c, &s->tape[0].sum);
-    read_gradient(net, (double)g[at], &s->tape[0], &s->tape[1]);
-    u[at] = (wl_real)forward(net, packed, (double)g[at], &s->tape[0], &s->tape[1]);
-    store_state(net, s->tape[1].h, s->tape[1].c, s->tape[1].sum, s_out + row);
+    load_state(net, live->s_in + row, s->tape[0].h, s->tape[0].c, &s->tape[0].sum);
+    read_gradient(net, (double)live->g[at], &s->tape[0], &s->tape[1]);
+    live->u[at] = (wl_real)forward(net, packed, (double)live->g[at], &s->tape[0], &s->tape[1]);
+    store_state(net, s->tape[1].h, s->tape[1].c, s->tape[1].sum, live->s_out + row);
   }
 }
 
@@ -289,5 +295,5 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
 }
 
 extern const wl_lstm_kernel wl_lstm_kernel_reference;
-const wl_lstm_kernel wl_lstm_kernel_reference = {"reference", packed_bytes, scratch_bytes,
-                                                 pack,        step,         backward};
+const wl_lstm_kernel wl_lstm_kernel_reference = {
+    "reference", packed_bytes, scratch_bytes, tape_reals, pack, step, backward};

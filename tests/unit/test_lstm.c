@@ -167,6 +167,38 @@ static void replay_equals_live(void **context) {
   }
 }
 
+static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
+  assert_memory_equal(a->lam, b->lam, (size_t)a->lanes * sizeof(wl_real));
+  assert_memory_equal(a->mu, b->mu, (size_t)(a->lanes * a->net.width) * sizeof(wl_real));
+  assert_memory_equal(a->gbar, b->gbar, (size_t)(a->steps * a->lanes) * sizeof(wl_real));
+  assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
+}
+
+/* What live steps keep gives the bits that a replay gives, in one chunk and in two, whether the tape
+ * stays in the caches (few coordinates) or not (1,000). */
+static void tape_equals_replay(void **context) {
+  (void)context;
+  for (int i = 0; i < CASES; i++) {
+    lstm_fixture replayed, taped;
+    lstm_fixture_create(&replayed, &cases[i], 0.5);
+    lstm_fixture_create(&taped, &cases[i], 0.5);
+    lstm_fixture_forward(&replayed, 1, true);
+    lstm_fixture_backward(&replayed, 1, true);
+    lstm_fixture_backward_taped(&taped, 2, taped.steps);
+    assert_memory_equal(taped.u, replayed.u, (size_t)(taped.steps * taped.lanes) * sizeof(wl_real));
+    assert_memory_equal(taped.after, replayed.after,
+                        (size_t)(taped.lanes * taped.net.width) * sizeof(wl_real));
+    assert_same_adjoints(&taped, &replayed);
+    if (taped.steps > 1) {
+      lstm_fixture_backward_cut(&replayed, 1, taped.steps - 1);
+      lstm_fixture_backward_taped(&taped, 1, taped.steps - 1);
+      assert_same_adjoints(&taped, &replayed);
+    }
+    lstm_fixture_destroy(&replayed);
+    lstm_fixture_destroy(&taped);
+  }
+}
+
 /* Unused lanes with zero adjoints add nothing: the gradient of n lanes is that of padded n. */
 static void padding_adds_nothing(void **context) {
   (void)context;
@@ -295,6 +327,7 @@ static int run(const char *isa) {
       cmocka_unit_test(partial_backward_equals_reference),
       cmocka_unit_test(bits_do_not_depend_on_how),
       cmocka_unit_test(replay_equals_live),
+      cmocka_unit_test(tape_equals_replay),
       cmocka_unit_test(padding_adds_nothing),
       cmocka_unit_test(nan_passes_through),
       cmocka_unit_test(extremes_stay_finite),
