@@ -266,7 +266,7 @@ static double power_at(const elementwise *e, const workspace *w, int i, int64_t 
 static point point_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const int64_t j = i * e->count + number_at(e, t, slot);
   point p = {.value = w->value[j], .complement = w->complement[j]};
-  if (i == 0) p.value *= wl_schedule_factor(&e->schedule, t);
+  if (i == 0) p.value *= wl_schedule_rate(&e->schedule, 1.0, t);
   if (e->definition->scalar[i].range == WL_SCALAR_UNIT) {
     p.power = power_at(e, w, i, t, slot);
     p.correction = 1 / (1 - p.power);
@@ -392,7 +392,7 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
                            int64_t number) {
   const int64_t at = i * e->count + number;
   if (e->definition->scalar[i].range == WL_SCALAR_UNIT) return w->value[at] * w->complement[at];
-  return i == 0 ? wl_schedule_factor(&e->schedule, t) : 1;
+  return i == 0 ? wl_schedule_rate(&e->schedule, 1.0, t) : 1;
 }
 
 /* From adjoints of x_t and q_t to phi, for one scalar that is learned per run or tensor. */

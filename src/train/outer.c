@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/statistic.h"
+
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
 #define BELOW_ONE 0.999999 /* a decay of 1 has no bias correction */
@@ -33,12 +35,13 @@ const wl_option wl_outer_options[] = {
     {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
      "Course of the rate after the warm-up."},
     {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps of linear warm-up."},
+     "Meta-steps of linear warm-up, with any schedule."},
     {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
      "Share of the rate that `cosine` ends at."},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
-     "Meta-steps between the drops of `step`."},
-    {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1", "Factor of each drop of `step`."},
+     "Meta-steps between the drops of `step` (in an update rule's own schedule 100 by default)."},
+    {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
+     "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default)."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option group_options[] = {
@@ -133,12 +136,7 @@ wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_oute
                   .weight_decay = wl_map_real(map, "weight_decay"),
                   .clip_value = wl_map_real(map, "clip_value"),
                   .clip_norm = wl_map_real(map, "clip_norm"),
-                  .schedule = wl_map_string(map, "schedule"),
-                  .steps = wl_map_int(map, "steps"),
-                  .warmup_steps = wl_map_int(map, "warmup_steps"),
-                  .decay_every = wl_map_int(map, "decay_every"),
-                  .decay_factor = wl_map_real(map, "decay_factor"),
-                  .final_fraction = wl_map_real(map, "final_fraction"),
+                  .schedule = wl_schedule_of(map, wl_map_int(map, "steps")),
                   .count = phi->size};
   wl_status status = read_groups(o, config, phi);
   if (status == WL_OK) status = WL_NEW(o->first, phi->size + 1);
@@ -156,30 +154,14 @@ void wl_outer_destroy(wl_outer **outer) {
   *outer = NULL;
 }
 
-static double scheduled(const wl_outer *o, double rate, int64_t step) {
-  if (step < o->warmup_steps) return rate * (double)(step + 1) / (double)o->warmup_steps;
-  if (strcmp(o->schedule, "cosine") == 0) {
-    const double pi = 3.14159265358979323846, span = (double)(o->steps - o->warmup_steps);
-    const double done = span > 0 ? fmin((double)(step - o->warmup_steps) / span, 1.0) : 1.0;
-    return rate * (o->final_fraction + (1.0 - o->final_fraction) * 0.5 * (1.0 + cos(pi * done)));
-  }
-  if (strcmp(o->schedule, "step") == 0)
-    return rate * pow(o->decay_factor, (double)(step / o->decay_every));
-  return rate;
-}
-
-double wl_outer_rate(const wl_outer *o, int64_t step) { return scheduled(o, o->rate, step); }
-
-static double norm(const double *x, int64_t n) {
-  double sum = 0.0;
-  for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-  return sqrt(sum);
+double wl_outer_rate(const wl_outer *o, int64_t step) {
+  return wl_schedule_rate(&o->schedule, o->rate, step);
 }
 
 static void clip(const wl_outer *o, double *g, double total) {
   for (int64_t i = 0; o->clip_value > 0 && i < o->count; i++)
     g[i] = fmax(-o->clip_value, fmin(o->clip_value, g[i]));
-  const double clipped = o->clip_value > 0 ? norm(g, o->count) : total;
+  const double clipped = o->clip_value > 0 ? wl_norm(g, o->count) : total;
   if (!(o->clip_norm > 0) || clipped <= o->clip_norm) return;
   for (int64_t i = 0; i < o->count; i++) g[i] *= o->clip_norm / clipped;
 }
@@ -189,7 +171,7 @@ static bool is_active(const wl_outer_group *g, int64_t step) {
 }
 
 static void clip_group(const wl_outer_group *g, double *part) {
-  const double size = g->clip_norm > 0 ? norm(part, g->size) : 0.0;
+  const double size = g->clip_norm > 0 ? wl_norm(part, g->size) : 0.0;
   for (int64_t i = 0; size > g->clip_norm && i < g->size; i++) part[i] *= g->clip_norm / size;
 }
 
@@ -223,11 +205,11 @@ double wl_outer_update(wl_outer *o, int64_t step, unsigned groups, double *gradi
       memset(gradient + g->offset, 0, (size_t)g->size * sizeof *gradient);
     if (active[n]) clip_group(g, gradient + g->offset);
   }
-  const double total = norm(gradient, o->count);
+  const double total = wl_norm(gradient, o->count);
   clip(o, gradient, total);
   for (int n = 0; n < WL_OUTER_GROUPS; n++) {
     if (!active[n]) continue;
-    const double rate = scheduled(o, o->group[n].rate, step);
+    const double rate = wl_schedule_rate(&o->schedule, o->group[n].rate, step);
     o->updates[n]++;
     if (o->group[n].kind == WL_OUTER_SGD) descend(o, &o->group[n], rate, gradient, phi);
     else adapt(o, n, rate, gradient, phi);

@@ -9,6 +9,7 @@
 
 #include "base/layout.h"
 #include "base/options.h"
+#include "rule/schedule.h"
 
 /* The configuration's `outer` section: all of the outer loop's keys. */
 extern const wl_option wl_outer_options[];
@@ -38,16 +39,14 @@ typedef struct wl_outer_group {
 
 typedef struct wl_outer {
   double rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
-  const char *schedule; /* borrowed from the configuration */
-  int64_t steps, warmup_steps, decay_every;
-  double decay_factor, final_fraction;
+  wl_schedule schedule;
   int64_t count;          /* meta-parameters */
   double *first, *second; /* [count] moments: state */
   wl_outer_group group[WL_OUTER_GROUPS];
   int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction: state */
 } wl_outer;
 
-/* From the sections `outer` and `groups`; `config` is borrowed for the optimizer's life. */
+/* From the sections `outer` and `groups`. */
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out);
 void wl_outer_destroy(wl_outer **outer);
 /* The scheduled rate of meta-step `step` (0-based). */

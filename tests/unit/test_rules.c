@@ -201,7 +201,7 @@ static void test_no_gradient_at_all(void **state) {
 /* ---- schedules ---- */
 
 static void check_factor(const wl_schedule *s, int64_t t, double expected) {
-  const double factor = wl_schedule_factor(s, t);
+  const double factor = wl_schedule_rate(s, 1.0, t);
   if (!(fabs(factor - expected) <= 1e-15))
     fail_msg("step %d: %.17g, not %.17g", (int)t, factor, expected);
 }
@@ -210,7 +210,6 @@ static void test_schedules(void **state) {
   (void)state;
   wl_schedule s = {.kind = WL_SCHEDULE_CONSTANT,
                    .steps = 10,
-                   .warmup_steps = 4,
                    .decay_every = 3,
                    .decay_factor = 0.5,
                    .final_fraction = 0.2};
@@ -224,12 +223,15 @@ static void test_schedules(void **state) {
   check_factor(&s, 5, 0.6);
   check_factor(&s, 10, 0.2);
   check_factor(&s, 100, 0.2);
-  s.kind = WL_SCHEDULE_WARMUP_COSINE;
+  s.warmup_steps = 4;
   check_factor(&s, 0, 0.25);
   check_factor(&s, 3, 1);
   check_factor(&s, 4, 1);
   check_factor(&s, 7, 0.6);
   check_factor(&s, 10, 0.2);
+  s.kind = WL_SCHEDULE_STEP; /* as the outer loop has it */
+  check_factor(&s, 1, 0.5);
+  check_factor(&s, 4, 0.5);
 }
 
 /* ---- creation ---- */
