@@ -8,8 +8,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define REDRAW_SECONDS 0.2
 #define PLAIN_SECONDS 30.0
@@ -33,12 +34,6 @@ static struct {
 void wl_log_setup(int rank, bool quiet) {
   setup.rank = rank;
   setup.quiet = quiet;
-}
-
-static double now_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* One write for each line, so that lines of several ranks do not mix. */
@@ -109,7 +104,7 @@ static void show_line(double now) {
 
 void wl_log_progress(const char *what, long done, long total, const char *text) {
   if (setup.rank != 0 || setup.quiet) return;
-  const double now = now_seconds();
+  const double now = wl_seconds();
   const bool first = !progress.active;
   if (first) {
     memset(&progress, 0, sizeof progress);
@@ -127,7 +122,7 @@ void wl_log_progress(const char *what, long done, long total, const char *text) 
 void wl_log_progress_end(void) {
   if (!progress.active) return;
   if (progress.shown != progress.done || (progress.terminal && !progress.drawn))
-    show_line(now_seconds());
+    show_line(wl_seconds());
   if (progress.terminal) fputc('\n', stderr);
   memset(&progress, 0, sizeof progress);
 }

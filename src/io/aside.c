@@ -3,20 +3,15 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
-static double now_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+#include "base/clock.h"
 
 static void *do_work(void *context) {
   wl_aside *const a = context;
-  const double start = now_seconds();
+  const double start = wl_seconds();
   a->status = a->work(a->data);
   if (a->status != WL_OK) snprintf(a->message, sizeof a->message, "%s", wl_last_error());
-  a->seconds += now_seconds() - start;
+  a->seconds += wl_seconds() - start;
   atomic_store(&a->busy, false);
   return NULL;
 }

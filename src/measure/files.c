@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "base/statistic.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
 #include "measure/measure.h"
@@ -58,8 +59,8 @@ static wl_status measure(const char *folder, double *data, int64_t count, int re
     unlink(b);
   }
   WL_TRY(status);
-  out->plain = (double)out->bytes / wl_measure_median(plain_seconds, repeats);
-  out->checkpoint = (double)out->bytes / wl_measure_median(checkpoint_seconds, repeats);
+  out->plain = (double)out->bytes / wl_median(plain_seconds, repeats);
+  out->checkpoint = (double)out->bytes / wl_median(checkpoint_seconds, repeats);
   return WL_OK;
 }
 

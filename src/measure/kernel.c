@@ -3,6 +3,7 @@
  * Wall time and all ranks at once: what a training gets, with neighbours on the node and all. */
 #include <string.h>
 
+#include "base/statistic.h"
 #include "measure/measure.h"
 #include "measure/peak.h"
 #include "rule/rule.h"
@@ -128,6 +129,5 @@ wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int
   destroy(&w);
   WL_TRY(status);
   const double work = (double)(coordinates * STEPS);
-  return gather(comm, wl_measure_median(peak, repeats), work / wl_measure_median(seconds, repeats),
-                out);
+  return gather(comm, wl_median(peak, repeats), work / wl_median(seconds, repeats), out);
 }

@@ -35,7 +35,5 @@ typedef struct wl_file_figures {
 wl_status wl_measure_files(const char *folder, int64_t bytes, int repeats, wl_file_figures *out);
 
 enum { WL_MEASURE_REPEATS = 101 };
-/* Sorts the values; the middle one. */
-double wl_measure_median(double *values, int count);
 
 #endif

@@ -8,15 +8,7 @@
  *
  * a: rate, e: epsilon, w: weight_decay; state (m, v) from zero. As torch.optim.Adam and AdamW.
  * Betas learned per step: the power is the product of the betas so far. */
-#include <math.h>
-
 #include "rule/elementwise.h"
-
-#ifdef WL_DOUBLE
-#define REAL_SQRT sqrt
-#else
-#define REAL_SQRT sqrtf
-#endif
 
 enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };
 
@@ -29,7 +21,7 @@ static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict 
     const wl_real v = c[BETA2].value[l] * s[WL_LANES + l] + c[BETA2].complement[l] * (g[l] * g[l]);
     s_next[l] = m;
     s_next[WL_LANES + l] = v;
-    const wl_real root = REAL_SQRT(c[BETA2].correction[l] * v);
+    const wl_real root = WL_SQRT(c[BETA2].correction[l] * v);
     u[l] = -c[RATE].value[l] * (c[BETA1].correction[l] * m / (root + c[EPSILON].value[l]));
   }
 }
@@ -45,7 +37,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real m = s_next[l], v = s_next[WL_LANES + l];
     const wl_real q1 = c[BETA1].correction[l], q2 = c[BETA2].correction[l];
-    const wl_real root = REAL_SQRT(q2 * v);
+    const wl_real root = WL_SQRT(q2 * v);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
     const wl_real x = q1 * m * inverse;
     const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse; /* adjoint of q1 m' */

@@ -11,8 +11,17 @@
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 
+#include <math.h>
+
 #include "rule/rule.h"
 #include "rule/schedule.h"
+
+/* The root in the working precision. */
+#ifdef WL_DOUBLE
+#define WL_SQRT sqrt
+#else
+#define WL_SQRT sqrtf
+#endif
 
 enum { WL_ELEMENTWISE_MAX_SCALARS = 8, WL_ELEMENTWISE_MAX_WIDTH = 4 };
 

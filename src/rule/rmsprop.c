@@ -5,15 +5,7 @@
  * State v, starting at zero. Of the variants in use this is that of torch.optim.RMSprop with
  * alpha = d: epsilon outside the root, no centring, no momentum, no bias correction. (The one
  * of TensorFlow 1 starts v at one and keeps epsilon inside the root.) */
-#include <math.h>
-
 #include "rule/elementwise.h"
-
-#ifdef WL_DOUBLE
-#define REAL_SQRT sqrt
-#else
-#define REAL_SQRT sqrtf
-#endif
 
 enum { RATE, DECAY, EPSILON, SCALARS };
 
@@ -24,7 +16,7 @@ static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restri
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real v = c[DECAY].value[l] * s[l] + c[DECAY].complement[l] * (g[l] * g[l]);
     s_next[l] = v;
-    u[l] = -c[RATE].value[l] * (g[l] / (REAL_SQRT(v) + c[EPSILON].value[l]));
+    u[l] = -c[RATE].value[l] * (g[l] / (WL_SQRT(v) + c[EPSILON].value[l]));
   }
 }
 
@@ -36,7 +28,7 @@ static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restric
                         wl_coefficient_bar *restrict bar) {
   (void)theta, (void)thetabar;
   for (int l = 0; l < WL_LANES; l++) {
-    const wl_real root = REAL_SQRT(s_next[l]);
+    const wl_real root = WL_SQRT(s_next[l]);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
     const wl_real x = g[l] * inverse;                            /* u = -a x */
     const wl_real direct = -c[RATE].value[l] * lam[l] * inverse; /* through the numerator */

@@ -21,7 +21,7 @@ static void add_turns(inverse *map, int64_t turn) {
 }
 
 static inverse draw_map(const wl_glyphs *g, int64_t turn, const wl_distortion *d, const double *u) {
-  const double degree = 3.14159265358979323846 / 180.0;
+  const double degree = M_PI / 180.0;
   const double angle = degree * between(d->rotate, u[0]), size = 1.0 + between(d->scale, u[3]);
   inverse map = {.cosine = cos(angle) / size,
                  .sine = sin(angle) / size,

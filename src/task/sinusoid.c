@@ -13,8 +13,6 @@
 
 #include "task/family.h"
 
-static const double PI = 3.14159265358979323846;
-
 typedef struct sinusoid {
   int64_t shots, query, rows; /* support, query, the larger */
   bool varying;
@@ -76,7 +74,7 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
   double u[3];
   wl_rng_uniform_double(wl_episode_stream(episode, WL_FOR_TASK, DRAW_WAVE), 0, 3, 0.0, 1.0, u);
   *(wave *)draw = (wave){.amplitude = 0.1 + 4.9 * u[0],
-                         .phase = PI * u[1],
+                         .phase = M_PI * u[1],
                          .frequency = s->varying ? 0.8 + 0.4 * u[2] : 1.0};
   return WL_OK;
 }

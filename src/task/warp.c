@@ -241,11 +241,6 @@ static void set_identity(const wl_block *b, wl_real *out) {
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;
 }
 
-/* Inputs of one output: (in,out) dense, (out,in,k,k) convolution. */
-static double fan_in(const wl_block *b) {
-  return (double)(b->ndim == 2 ? b->shape[0] : b->shape[1] * b->shape[2] * b->shape[3]);
-}
-
 static void add_noise(uint64_t seed, const wl_block *b, double sd, wl_real *out) {
   const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_WARP_NOISE};
   wl_real draw;
@@ -264,7 +259,7 @@ void wl_warp_init(const wl_warp *w, const wl_layout *phi, uint64_t seed, wl_real
     if (w->roles[j] == ROLE_IDENTITY) set_identity(b, at);
     for (int64_t i = 0; w->roles[j] == ROLE_ONES && i < b->size; i++) at[i] = 1;
     if (w->roles[j] == ROLE_FAN_IN)
-      wl_rng_normal(stream, (uint64_t)b->offset, b->size, 1.0 / sqrt(fan_in(b)), at);
+      wl_rng_normal(stream, (uint64_t)b->offset, b->size, 1.0 / sqrt((double)wl_net_fan_in(b)), at);
     if (w->noise > 0.0) add_noise(seed, b, w->noise, at);
   }
 }

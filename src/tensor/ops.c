@@ -1,6 +1,10 @@
 /* ops.c - the passes of linear and bilinear operators; formulas in tape_impl.h. */
 #include "tensor/tape_impl.h"
 
+void wl_linear_copy(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
+  WL_FOR_EACH_PUT(i, c->node->size, out, keep, x[i]);
+}
+
 void wl_linear_forward(const wl_op_call *c) {
   for (int k = 0; k < c->node->op->arity; ++k)
     c->node->op->apply[k](c, c->in[k].value, c->value, k > 0);

@@ -8,10 +8,6 @@
 #include "tensor/channels.h"
 #include "tensor/tape_impl.h"
 
-static void same(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
-  WL_FOR_EACH_PUT(i, c->node->size, out, keep, x[i]);
-}
-
 /* add_bias */
 
 static void bias_apply(const wl_op_call *c, const wl_real *restrict b, wl_real *restrict y,
@@ -44,8 +40,8 @@ const wl_tape_op wl_tape_op_add_bias = {.name = "add_bias",
                                         .tangent = wl_linear_tangent,
                                         .tangent_reverse = wl_linear_tangent_reverse,
                                         .same = true,
-                                        .apply = {same, bias_apply},
-                                        .pull = {same, bias_pull}};
+                                        .apply = {wl_linear_copy, bias_apply},
+                                        .pull = {wl_linear_copy, bias_pull}};
 
 /* add_channel */
 
@@ -84,8 +80,8 @@ const wl_tape_op wl_tape_op_add_channel = {.name = "add_channel",
                                            .tangent = wl_linear_tangent,
                                            .tangent_reverse = wl_linear_tangent_reverse,
                                            .same = true,
-                                           .apply = {same, channel_apply},
-                                           .pull = {same, channel_pull}};
+                                           .apply = {wl_linear_copy, channel_apply},
+                                           .pull = {wl_linear_copy, channel_pull}};
 
 /* mul_channel */
 

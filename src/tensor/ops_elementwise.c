@@ -108,10 +108,6 @@ WL_UNARY(elu, elu_forward, x > 0 ? 1 : y + 1, x > 0 ? 0 : y + 1, 20.0)
 
 /* add, sub */
 
-static void same(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
-  WL_FOR_EACH_PUT(i, c->node->size, out, keep, x[i]);
-}
-
 static void negated(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
   WL_FOR_EACH_PUT(i, c->node->size, out, keep, -x[i]);
 }
@@ -121,16 +117,16 @@ const wl_tape_op wl_tape_op_add = {.name = "add",
                                    .arity = 2,
                                    WL_OP_PASSES(linear),
                                    .same = true,
-                                   .apply = {same, same},
-                                   .pull = {same, same}};
+                                   .apply = {wl_linear_copy, wl_linear_copy},
+                                   .pull = {wl_linear_copy, wl_linear_copy}};
 
 const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .signature = "two tensors of the same shape",
                                    .arity = 2,
                                    WL_OP_PASSES(linear),
                                    .same = true,
-                                   .apply = {same, negated},
-                                   .pull = {same, negated}};
+                                   .apply = {wl_linear_copy, negated},
+                                   .pull = {wl_linear_copy, negated}};
 
 /* mul: its own transpose in either operand */
 

@@ -9,17 +9,13 @@
 #include "tensor/sums.h"
 #include "tensor/tape_impl.h"
 
-static void same(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
-  WL_FOR_EACH_PUT(i, c->node->size, out, keep, x[i]);
-}
-
 const wl_tape_op wl_tape_op_reshape = {.name = "reshape",
                                        .signature = "a shape of as many elements",
                                        .arity = 1,
                                        WL_OP_PASSES(linear),
                                        .same = true,
-                                       .apply = {same},
-                                       .pull = {same}};
+                                       .apply = {wl_linear_copy},
+                                       .pull = {wl_linear_copy}};
 
 static void column_apply(const wl_op_call *c, const wl_real *x, wl_real *y, bool keep) {
   const int64_t width = c->in[0].node->shape[1], j = c->node->column;

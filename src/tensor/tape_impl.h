@@ -112,6 +112,8 @@ struct wl_tape_op {
 /* All operators, NULL at the end. */
 extern const wl_tape_op *const wl_tape_op_table[];
 
+/* out = x or, with keep, out += x: what an operator that passes an operand on applies and pulls. */
+void wl_linear_copy(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
 void wl_linear_forward(const wl_op_call *call);
 void wl_linear_reverse(const wl_op_call *call);
 void wl_linear_tangent(const wl_op_call *call);

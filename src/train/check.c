@@ -3,11 +3,11 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/statistic.h"
 #include "train/check_impl.h"
 
 enum { LADDER = 20, HIGHER = 10, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
@@ -258,23 +258,6 @@ static double probe_direction(probe *p, double tolerance) {
   return best;
 }
 
-static int ascending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *values, int count) {
-  if (count < 2) return NAN;
-  qsort(values, (size_t)count, sizeof *values, ascending);
-  return 0.5 * (values[count / 2] + values[(count - 1) / 2]);
-}
-
-static double norm_of(const double *x, int64_t n) {
-  double sum = 0.0;
-  for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-  return sqrt(sum);
-}
-
 static void judge(const probe *p, double tolerance, wl_check_block *out) {
   out->zero = is_zero(p);
   if (out->zero) out->error = 0.0;
@@ -292,7 +275,7 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
   *out = (wl_check_block){.task = w->number, .ndim = b->ndim};
   memcpy(out->name, b->name, sizeof out->name);
   memcpy(out->shape, b->shape, sizeof out->shape);
-  out->norm = p->norm = norm_of(w->gradient + b->offset, b->size);
+  out->norm = p->norm = wl_norm(w->gradient + b->offset, b->size);
   p->pairs = 0;
   p->moved = p->claimed = 0.0;
   p->unexplained = false;
@@ -304,7 +287,7 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
     const double error = probe_direction(p, request->tolerance);
     if (!(error <= out->error)) out->error = error;
   }
-  out->slope = median(p->order, p->pairs);
+  out->slope = p->pairs < 2 ? NAN : wl_median(p->order, p->pairs);
   judge(p, request->tolerance, out);
 }
 
