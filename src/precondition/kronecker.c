@@ -12,18 +12,12 @@
  *   Kbar_d = zbar_{d+1} z_d^T (summed over the other axes),   zbar_d = K_d^T zbar_{d+1}
  *
  * A tensor is seen from an axis as [before][size][after], row-major. */
-#include <cblas.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "precondition/precondition.h"
-
-#ifdef WL_DOUBLE
-#define REAL_GEMM cblas_dgemm
-#else
-#define REAL_GEMM cblas_sgemm
-#endif
+#include "tensor/gemm.h"
 
 enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
 
@@ -125,33 +119,29 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];
-  const int n = (int)a->size, after = (int)a->after;
+  const int64_t n = a->size, after = a->after;
   const wl_real *m = phi + a->at;
   const bool as_is = (d == 0) == forward; /* the matrix to apply is M itself, else M^T */
   if (after == 1 && d > 0) {              /* all rows at once: out = in (K or K^T)^T */
-    REAL_GEMM(CblasRowMajor, CblasNoTrans, as_is ? CblasTrans : CblasNoTrans, (int)a->before, n, n,
-              1, in, n, m, n, 0, out, n);
+    (as_is ? wl_gemm_nt : wl_gemm_nn)(a->before, n, n, in, m, out, false);
     return;
   }
   for (int64_t b = 0; b < a->before; b++)
-    REAL_GEMM(CblasRowMajor, as_is ? CblasNoTrans : CblasTrans, CblasNoTrans, n, after, n, 1, m, n,
-              in + b * n * after, after, 0, out + b * n * after, after);
+    (as_is ? wl_gemm_nn : wl_gemm_tn)(n, after, n, m, in + b * n * after, out + b * n * after,
+                                      false);
 }
 
 /* phi_grad += derivative of <zbar, K z> with respect to M; mbar [size][size] scratch. */
 static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar,
                                 wl_real *mbar, double *phi_grad) {
   const axis *a = &t->axis[d];
-  const int n = (int)a->size, after = (int)a->after;
+  const int64_t n = a->size, after = a->after;
   /* Mbar = zbar z^T for K = M, and z zbar^T for K = M^T */
   const wl_real *left = d == 0 ? zbar : z, *right = d == 0 ? z : zbar;
-  if (after == 1 && d > 0)
-    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, n, n, (int)a->before, 1, left, n, right, n,
-              0, mbar, n);
+  if (after == 1 && d > 0) wl_gemm_tn(n, n, a->before, left, right, mbar, false);
   else
     for (int64_t b = 0; b < a->before; b++)
-      REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, after, 1, left + b * n * after,
-                after, right + b * n * after, after, b == 0 ? 0 : 1, mbar, n);
+      wl_gemm_nt(n, n, after, left + b * n * after, right + b * n * after, mbar, b > 0);
   for (int64_t i = 0; i < a->size * a->size; i++) phi_grad[a->at + i] += (double)mbar[i];
 }
 

@@ -1,4 +1,4 @@
-/* gemm.h - dense products of row-major matrices, in the working precision. Private to tensor. */
+/* gemm.h - dense products of row-major matrices, in the working precision. */
 #ifndef WL_TENSOR_GEMM_H
 #define WL_TENSOR_GEMM_H
 
