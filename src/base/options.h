@@ -81,8 +81,6 @@ const char *wl_map_string(const wl_map *map,
 const int64_t *wl_map_ints(const wl_map *map, const char *key, int *count);
 const double *wl_map_reals(const wl_map *map, const char *key, int *count);
 const char *const *wl_map_strings(const wl_map *map, const char *key, int *count);
-/* True when the user (file or override) gave the key, false when its default was filled in. */
-bool wl_map_given(const wl_map *map, const char *key);
 /* WL_FAIL(WL_ERR_CONFIG) naming file, line and full key of this map's value, for checks that
  * only the module can make. */
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...)

@@ -40,7 +40,6 @@ static const wl_value *value_of(const wl_map *map, const char *key) {
 
 int64_t wl_map_int(const wl_map *map, const char *key) { return value_of(map, key)->integer; }
 bool wl_map_bool(const wl_map *map, const char *key) { return value_of(map, key)->boolean; }
-bool wl_map_given(const wl_map *map, const char *key) { return value_of(map, key)->given; }
 const char *wl_map_string(const wl_map *map, const char *key) { return value_of(map, key)->string; }
 
 double wl_map_real(const wl_map *map, const char *key) {

@@ -73,8 +73,7 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const char *override);
 
 typedef struct wl_value {
   const wl_option *option;
-  bool given;
-  wl_place place; /* of the value when given */
+  wl_place place; /* of the value; of the map where the default stands in */
   bool is_list;   /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
   int64_t integer;
   double real;

@@ -98,7 +98,6 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   const wl_entry *const entry = wl_node_find(node, option->key);
   char path[WL_PATH_SIZE];
   wl_map_path(map, option->key, false, path);
-  value->given = entry != NULL;
   value->place = entry ? entry->node->place : map->place;
   if (entry) return wl_value_read(&config->pool, entry->node, path, value);
   if (!option->fallback)

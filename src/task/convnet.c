@@ -46,7 +46,8 @@ static feature apply_stages(const wl_map *map, wl_tape *t, feature f, int layer)
     if (*word == 'n' && wl_map_bool(map, "batch_norm")) f.node = normalise(t, f, layer);
     if (*word == 'a') f.node = wl_net_activation(t, f.node, wl_map_string(map, "activation"));
     if (*word == 'p') {
-      f.node = wl_op_max_pool(t, f.node, POOL, POOL);
+      const bool average = strcmp(wl_map_string(map, "pooling"), "average") == 0;
+      f.node = (average ? wl_op_avg_pool : wl_op_max_pool)(t, f.node, POOL, POOL);
       f.rows /= POOL;
       f.columns /= POOL;
     }
@@ -117,11 +118,6 @@ wl_status wl_convnet_build(const wl_map *map, const wl_convnet_shape *shape, wl_
   return WL_OK;
 }
 
-/* Inputs that feed one output: (in,out) dense, (out,in,k,k) convolution. */
-static int64_t fan_in(const wl_block *block) {
-  return block->ndim == 2 ? block->shape[0] : block->shape[1] * block->shape[2] * block->shape[3];
-}
-
 static bool is_norm_scale(const wl_block *block) {
   return strncmp(block->name, "norm", 4) == 0 && strstr(block->name, ".scale");
 }
@@ -133,8 +129,8 @@ static void start_block(const wl_convnet *net, wl_stream stream, const wl_block 
   if (is_norm_scale(block))
     for (int64_t i = 0; i < block->size; i++) out[i] = 1;
   else if (net->he && weight)
-    wl_rng_normal(stream, (uint64_t)block->offset, block->size, sqrt(2.0 / (double)fan_in(block)),
-                  out);
+    wl_rng_normal(stream, (uint64_t)block->offset, block->size,
+                  sqrt(2.0 / (double)wl_net_fan_in(block)), out);
   else if (!net->he && !norm)
     wl_rng_normal(stream, (uint64_t)block->offset, block->size, net->initial_scale, out);
 }

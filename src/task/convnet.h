@@ -3,9 +3,10 @@
  *   h_l = stages(conv(h_{l-1}, W_l) + b_l),  stages: normalise, activate and pool in a chosen order
  *   logits = dense layers on the flattened last h;  L = cross-entropy(logits, label)
  *
- * h (B,C,H,W), W_l (out,in,k,k), SAME padding, max-pool 2x2. Batch norm uses the batch's own
- * statistics (in evaluations those that `norm_statistics` says), with a scale (starts at 1) and a shift (starts at 0). Orders: Ioffe and
- * Szegedy 2015 norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm.
+ * h (B,C,H,W), W_l (out,in,k,k), SAME padding, pooling of 2x2 windows. Batch norm uses the
+ * batch's own statistics (in evaluations those that `norm_statistics` says), with a scale (starts at 1) and
+ * a shift (starts at 0). Orders: Ioffe and Szegedy 2015 norm-act-pool, Warp-Grad pool-norm-act,
+ * Andrychowicz et al. 2016 act-pool-norm.
  * Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
@@ -13,49 +14,24 @@
 #include "task/family.h"
 
 /* The network's options, for the options table of a family; `filters` and `order` are defaults. */
-#define WL_CONVNET_OPTIONS(filters, order)                                                       \
-  {"filters", WL_OPT_INTS, filters, NULL, 1, 4096, "1", "Channels of each convolution."},        \
-      {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd."},                \
-      {"order",                                                                                  \
-       WL_OPT_CHOICE,                                                                            \
-       order,                                                                                    \
-       "norm-act-pool|pool-norm-act|act-pool-norm",                                              \
-       0,                                                                                        \
-       0,                                                                                        \
-       "1",                                                                                      \
-       "What follows each convolution: batch norm, activation and 2x2 max-pool in this order."}, \
-      {"batch_norm",                                                                             \
-       WL_OPT_BOOL,                                                                              \
-       "true",                                                                                   \
-       NULL,                                                                                     \
-       0,                                                                                        \
-       0,                                                                                        \
-       "1",                                                                                      \
-       "Normalise by the batch's own statistics."},                                              \
-      {"widths", WL_OPT_INTS,                                                                    \
-       "[]",     NULL,                                                                           \
-       1,        1e6,                                                                            \
-       "1",      "Units of dense layers between the last convolution and the output."},          \
-      {"activation",                                                                             \
-       WL_OPT_CHOICE,                                                                            \
-       "relu",                                                                                   \
-       WL_ACTIVATIONS,                                                                           \
-       0,                                                                                        \
-       0,                                                                                        \
-       "1",                                                                                      \
-       "Non-linearity after each layer but the last."},                                          \
-      {"initialisation",                                                                         \
-       WL_OPT_CHOICE,                                                                            \
-       "he",                                                                                     \
-       "he|normal",                                                                              \
-       0,                                                                                        \
-       0,                                                                                        \
-       "1",                                                                                      \
-       "Weights N(0, 2 / fan-in) and biases 0, or both N(0, initial_scale^2)."},                 \
-  {                                                                                              \
-    "initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                     \
-        "Standard deviation for `initialisation: normal`."                                       \
-  }
+/* clang-format off */
+#define WL_CONVNET_OPTIONS(filters, order)                                                         \
+  {"filters", WL_OPT_INTS, filters, NULL, 1, 4096, "1", "Channels of each convolution."},          \
+  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd."},                      \
+  {"order", WL_OPT_CHOICE, order, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",          \
+   "What follows each convolution: batch norm, activation and 2x2 pooling in this order."},        \
+  {"pooling", WL_OPT_CHOICE, "max", "max|average", 0, 0, "1", "What is taken of each 2x2 window."}, \
+  {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",                                             \
+   "Normalise by the batch's own statistics."},                                                    \
+  {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",                                                 \
+   "Units of dense layers between the last convolution and the output."},                          \
+  {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",                                 \
+   "Non-linearity after each layer but the last."},                                                \
+  {"initialisation", WL_OPT_CHOICE, "he", "he|normal", 0, 0, "1",                                  \
+   "Weights N(0, 2 / fan-in) and biases 0, or both N(0, initial_scale^2)."},                       \
+  {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                        \
+   "Standard deviation for `initialisation: normal`."}
+/* clang-format on */
 
 /* What goes in and comes out. */
 typedef struct wl_convnet_shape {

@@ -24,21 +24,14 @@ typedef struct wl_dataset {
 /* What `data` names, beside directories. */
 #define WL_DATASET_NAMES "synthetic|fashion-mnist|mnist|cifar-10"
 /* The options `data` and `classes` of a family that trains on images, for its options table. */
-#define WL_DATASET_OPTIONS                                                                      \
-  {"data",                                                                                      \
-   WL_OPT_STRING,                                                                               \
-   "synthetic",                                                                                 \
-   NULL,                                                                                        \
-   0,                                                                                           \
-   0,                                                                                           \
-   "1",                                                                                         \
-   "Images: synthetic (built in), fashion-mnist, mnist, cifar-10, or the path of a directory "  \
-   "with "                                                                                      \
-   "IDX files (plain or gzipped) or CIFAR-10's binary files."},                                 \
-  {                                                                                             \
-    "classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
-        "Number of classes; 0: known for named data, else the largest training label plus one." \
-  }
+/* clang-format off */
+#define WL_DATASET_OPTIONS                                                                     \
+  {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                        \
+   "Images: synthetic (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
+   "with IDX files (plain or gzipped) or CIFAR-10's binary files."},                           \
+  {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
+   "Number of classes; 0: known for named data, else the largest training label plus one."}
+/* clang-format on */
 
 /* Opens what the map's `data` names. The same data opened again is shared. Thread-safe.
  * WL_ERR_NO_INPUT (missing; the message says how to get it), WL_ERR_DATA (damaged; file and

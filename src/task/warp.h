@@ -36,44 +36,20 @@ typedef struct wl_warp_site {
 } wl_warp_site;
 
 /* Options of every family. */
-#define WL_WARP_OPTIONS                                                                               \
-  {"warp",                                                                                            \
-   WL_OPT_STRINGS,                                                                                    \
-   "none",                                                                                            \
-   NULL,                                                                                              \
-   0,                                                                                                 \
-   0,                                                                                                 \
-   "1",                                                                                               \
-   "Warp layers, stage by stage: linear, scale, residual, conv3x3, conv1x1, batch_norm, sigmoid, "    \
-   "tanh, relu, elu; none for an unwarped network."},                                                 \
-      {"warp_after",                                                                                  \
-       WL_OPT_STRINGS,                                                                                \
-       "all",                                                                                         \
-       NULL,                                                                                          \
-       0,                                                                                             \
-       0,                                                                                             \
-       "1",                                                                                           \
-       "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last."},           \
-      {"warp_side",                                                                                   \
-       WL_OPT_CHOICE,                                                                                 \
-       "after",                                                                                       \
-       "before|after",                                                                                \
-       0,                                                                                             \
-       0,                                                                                             \
-       "1",                                                                                           \
-       "Side of the layer's activation: before makes T-Nets, after warps what the next layer sees."}, \
-      {"warp_width",                                                                                  \
-       WL_OPT_INT,                                                                                    \
-       "0",                                                                                           \
-       NULL,                                                                                          \
-       0,                                                                                             \
-       1e6,                                                                                           \
-       "1",                                                                                           \
-       "Hidden units (channels) of `residual`; 0: as many as the layer has."},                        \
-  {                                                                                                   \
-    "warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                                \
-        "Standard deviation of what is added to each warp parameter at the start; 0: the identity."   \
-  }
+/* clang-format off */
+#define WL_WARP_OPTIONS                                                                           \
+  {"warp", WL_OPT_STRINGS, "none", NULL, 0, 0, "1",                                               \
+   "Warp layers, stage by stage: linear, scale, residual, conv3x3, conv1x1, batch_norm, "         \
+   "sigmoid, tanh, relu, elu; none for an unwarped network."},                                    \
+  {"warp_after", WL_OPT_STRINGS, "all", NULL, 0, 0, "1",                                          \
+   "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last."},           \
+  {"warp_side", WL_OPT_CHOICE, "after", "before|after", 0, 0, "1",                                \
+   "Side of the layer's activation: before makes T-Nets, after warps what the next layer sees."}, \
+  {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                              \
+   "Hidden units (channels) of `residual`; 0: as many as the layer has."},                        \
+  {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
+   "Standard deviation of what is added to each warp parameter at the start; 0: the identity."}
+/* clang-format on */
 
 /* Reads the options; *out is NULL for `warp: none`. WL_ERR_CONFIG for an unknown stage. */
 wl_status wl_warp_create(const wl_map *options, wl_warp **out);

@@ -1,18 +1,11 @@
-/* ops_loss.c - cross-entropies, averaged over the batch, accumulated in double.
+/* ops_loss.c - the cross-entropy, averaged over the batch, accumulated in double.
  *
  * softmax: L = 1/B sum_b [log sum_c e^{x_bc} - x_{b,label_b}], p = softmax(x)
  *   reverse          xbar_bc  += Lbar (p_bc - [c = label_b]) / B
  *   tangent          L.        = 1/B sum_bc (p_bc - [c = label_b]) x._bc
  *   tangent reverse  x.bar_bc += L.bar (p_bc - [c = label_b]) / B + Lbar p._bc / B,
  *                    p._bc = p_bc (x._bc - sum_c' p_bc' x._bc')
- * A label outside [0, C) makes the loss NaN and its row's gradient that of no label.
- *
- * sigmoid: L = 1/B sum_b [log(1 + e^{x_b}) - t_b x_b], s = sigmoid(x); targets t may depend on
- * parameters too.
- *   reverse          xbar  += Lbar (s - t) / B        tbar  -= Lbar x / B
- *   tangent          L.     = 1/B sum (s - t) x. - x t.
- *   tangent reverse  x.bar += [L.bar (s - t) + Lbar (s (1 - s) x. - t.)] / B
- *                    t.bar -= [L.bar x + Lbar x.] / B */
+ * A label outside [0, C) makes the loss NaN and its row's gradient that of no label. */
 #include <math.h>
 
 #include "tensor/kernels.h"
@@ -105,65 +98,6 @@ const wl_tape_op wl_tape_op_softmax_cross_entropy = {.name = "softmax_cross_entr
                                                      .tangent_reverse = softmax_tangent_reverse,
                                                      .flops = softmax_flops};
 
-/* sigmoid cross-entropy; saved: s (B) */
-
-static void sigmoid_ce_forward(const wl_op_call *c) {
-  const int64_t n = c->in[0].node->size;
-  const wl_real *x = c->in[0].value, *t = c->in[1].value;
-  double loss = 0.0;
-  for (int64_t b = 0; b < n; ++b) {
-    const double z = (double)x[b];
-    loss += (z > 0 ? z : 0.0) - z * (double)t[b] + log1p(exp(-fabs(z)));
-  }
-  wl_kernels()->sigmoid(n, x, c->saved);
-  c->value[0] = (wl_real)(loss / (double)n);
-}
-
-static void sigmoid_ce_reverse(const wl_op_call *c) {
-  const int64_t n = c->in[0].node->size;
-  const wl_real *x = c->in[0].value, *t = c->in[1].value, *s = c->saved;
-  const wl_real g = (wl_real)((double)c->grad[0] / (double)n);
-  if (c->in[0].grad) WL_FOR_EACH_PUT(i, n, c->in[0].grad, c->in[0].keep, g * (s[i] - t[i]));
-  if (c->in[1].grad) WL_FOR_EACH_PUT(i, n, c->in[1].grad, c->in[1].keep, -g * x[i]);
-}
-
-static void sigmoid_ce_tangent(const wl_op_call *c) {
-  const int64_t n = c->in[0].node->size;
-  const wl_real *x = c->in[0].value, *t = c->in[1].value, *s = c->saved;
-  const wl_real *dx = c->in[0].dot, *dt = c->in[1].dot;
-  double sum = 0.0;
-  for (int64_t i = 0; dx && i < n; ++i) sum += ((double)s[i] - (double)t[i]) * (double)dx[i];
-  for (int64_t i = 0; dt && i < n; ++i) sum -= (double)x[i] * (double)dt[i];
-  c->dot[0] = (wl_real)(sum / (double)n);
-}
-
-static void sigmoid_ce_tangent_reverse(const wl_op_call *c) {
-  const int64_t n = c->in[0].node->size;
-  const wl_real *x = c->in[0].value, *t = c->in[1].value, *s = c->saved;
-  const wl_real *dx = c->in[0].dot, *dt = c->in[1].dot;
-  const wl_real g = (wl_real)((double)c->grad[0] / (double)n),
-                h = (wl_real)((double)c->graddot[0] / (double)n);
-  wl_real *hx = c->in[0].graddot, *ht = c->in[1].graddot;
-  if (hx) {
-    WL_FOR_EACH_PUT(i, n, hx, c->in[0].keep, h * (s[i] - t[i]));
-    for (int64_t i = 0; dx && i < n; ++i) hx[i] += g * s[i] * (1 - s[i]) * dx[i];
-    for (int64_t i = 0; dt && i < n; ++i) hx[i] -= g * dt[i];
-  }
-  if (ht) {
-    WL_FOR_EACH_PUT(i, n, ht, c->in[1].keep, -h * x[i]);
-    for (int64_t i = 0; dx && i < n; ++i) ht[i] -= g * dx[i];
-  }
-}
-
-const wl_tape_op wl_tape_op_sigmoid_cross_entropy = {.name = "sigmoid_cross_entropy",
-                                                     .signature = "(B)(B) -> ()",
-                                                     .arity = 2,
-                                                     .forward = sigmoid_ce_forward,
-                                                     .reverse = sigmoid_ce_reverse,
-                                                     .tangent = sigmoid_ce_tangent,
-                                                     .tangent_reverse = sigmoid_ce_tangent_reverse,
-                                                     .flops = softmax_flops};
-
 /* Builders. */
 
 wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits, wl_node labels) {
@@ -174,16 +108,5 @@ wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits, wl_node labels) 
     return wl_tape_misfit(t, op, logits, labels);
   wl_tape_node draft = wl_tape_draft(op, logits, labels, 0, NULL);
   draft.saved_bytes = draft.temp_bytes = (size_t)x->size * sizeof(wl_real);
-  return wl_tape_push(t, &draft);
-}
-
-wl_node wl_op_sigmoid_cross_entropy(wl_tape *t, wl_node logits, wl_node targets) {
-  const wl_tape_op *op = &wl_tape_op_sigmoid_cross_entropy;
-  if (!wl_tape_operands(t, op, logits, targets)) return -1;
-  const wl_tape_node *x = &t->nodes[logits], *y = &t->nodes[targets];
-  if (x->ndim != 1 || y->ndim != 1 || x->size != y->size)
-    return wl_tape_misfit(t, op, logits, targets);
-  wl_tape_node draft = wl_tape_draft(op, logits, targets, 0, NULL);
-  draft.saved_bytes = (size_t)x->size * sizeof(wl_real);
   return wl_tape_push(t, &draft);
 }

@@ -1,7 +1,6 @@
 /* ops_matmul.c - matrix products, all bilinear.
  *
  *   matmul          Y = A B      abar += ybar B^T            bbar += A^T ybar
- *   matmul_bt       Y = A B^T    abar += ybar B              bbar += ybar^T A
  *   batched_matvec  y_b = W_b x_b  Wbar_b += ybar_b x_b^T    xbar_b += W_b^T ybar_b */
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
@@ -50,35 +49,6 @@ const wl_tape_op wl_tape_op_matmul = {.name = "matmul",
                                       .pull_a = matmul_pull_a,
                                       .pull_b = matmul_pull_b};
 
-/* matmul_bt */
-
-static void matmul_bt_product(const wl_op_call *c, const wl_real *a, const wl_real *b, wl_real *y,
-                              bool keep) {
-  const mnk s = sizes(c);
-  wl_gemm_nt(s.m, s.n, s.k, a, b, y, keep);
-}
-
-static void matmul_bt_pull_a(const wl_op_call *c, const wl_real *gy, const wl_real *b, wl_real *ga,
-                             bool keep) {
-  const mnk s = sizes(c);
-  wl_gemm_nn(s.m, s.k, s.n, gy, b, ga, keep);
-}
-
-static void matmul_bt_pull_b(const wl_op_call *c, const wl_real *a, const wl_real *gy, wl_real *gb,
-                             bool keep) {
-  const mnk s = sizes(c);
-  wl_gemm_tn(s.n, s.k, s.m, gy, a, gb, keep);
-}
-
-const wl_tape_op wl_tape_op_matmul_bt = {.name = "matmul_bt",
-                                         .signature = "(m,k)(n,k) -> (m,n)",
-                                         .arity = 2,
-                                         WL_OP_PASSES(bilinear),
-                                         .flops = matmul_flops,
-                                         .product = matmul_bt_product,
-                                         .pull_a = matmul_bt_pull_a,
-                                         .pull_b = matmul_bt_pull_b};
-
 /* batched_matvec: B small products; W (B,m,k), x (B,k), y (B,m) */
 
 static void matvec_product(const wl_op_call *c, const wl_real *w, const wl_real *x, wl_real *y,
@@ -124,17 +94,6 @@ wl_node wl_op_matmul(wl_tape *t, wl_node a, wl_node b) {
     return wl_tape_misfit(t, op, a, b);
   const wl_tape_node draft =
       wl_tape_draft(op, a, b, 2, (const int64_t[]){x->shape[0], y->shape[1]});
-  return wl_tape_push(t, &draft);
-}
-
-wl_node wl_op_matmul_bt(wl_tape *t, wl_node a, wl_node b) {
-  const wl_tape_op *op = &wl_tape_op_matmul_bt;
-  if (!wl_tape_operands(t, op, a, b)) return -1;
-  const wl_tape_node *x = &t->nodes[a], *y = &t->nodes[b];
-  if (x->ndim != 2 || y->ndim != 2 || x->shape[1] != y->shape[1])
-    return wl_tape_misfit(t, op, a, b);
-  const wl_tape_node draft =
-      wl_tape_draft(op, a, b, 2, (const int64_t[]){x->shape[0], y->shape[0]});
   return wl_tape_push(t, &draft);
 }
 

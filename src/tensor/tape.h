@@ -38,7 +38,6 @@ wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count); /* int32 da
 
 /* Operators. Shapes after the arrow; B is the batch. */
 wl_node wl_op_matmul(wl_tape *t, wl_node a, wl_node b);         /* (m,k)(k,n) -> (m,n) */
-wl_node wl_op_matmul_bt(wl_tape *t, wl_node a, wl_node b);      /* (m,k)(n,k) -> (m,n) */
 wl_node wl_op_batched_matvec(wl_tape *t, wl_node w, wl_node x); /* (B,m,k)(B,k) -> (B,m) */
 wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b);       /* (..., n)(n) -> (..., n) */
 wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b);    /* (B,C,H,W)(C) */
@@ -60,8 +59,6 @@ wl_node wl_op_sum(wl_tape *t, wl_node a);                    /* -> () */
 wl_node wl_op_mean(wl_tape *t, wl_node a);                   /* -> () */
 wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits,
                                     wl_node labels); /* (B,C) -> (), mean over B */
-wl_node wl_op_sigmoid_cross_entropy(wl_tape *t, wl_node logits,
-                                    wl_node targets); /* (B)(B) -> (), mean; targets in [0,1] */
 wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride,
                      int pad); /* (B,C,H,W)(O,C,kh,kw) -> (B,O,H',W') */
 wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size,

@@ -92,8 +92,6 @@ void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
  * a window. Borrowed. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
-/* Steps that are stored at once; shorter than K when a budget made the window recompute. */
-int64_t wl_unroll_segment(const wl_unroll_ws *ws);
 /* How windows of this task will be stored, for people: "tape", "replay in segments of 200 steps". */
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);

@@ -73,12 +73,6 @@ static wl_node rosenbrock(tape_builder *b) {
   return wl_op_sum(t, wl_op_add(t, wl_op_scale(t, valley, 100.0), slope));
 }
 
-static wl_node logistic(tape_builder *b) {
-  const wl_node z = dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(9, 4)), 4, 1);
-  const wl_node targets = wl_op_sigmoid(b->tape, leaf(b, LEAF_INPUT, SHAPE(9)));
-  return wl_op_sigmoid_cross_entropy(b->tape, wl_op_reshape(b->tape, z, SHAPE(9)), targets);
-}
-
 static const tape_case cases[] = {
     {"perceptron, sigmoid", perceptron_sigmoid, 0, 0, 0, 0},
     {"perceptron, tanh", perceptron_tanh, 0, 0, 0, 0.7},
@@ -89,7 +83,6 @@ static const tape_case cases[] = {
     {"convolutions, elu, max pool", conv_elu, 0, 0, 1e-3, 0},
     {"quadratic", quadratic, 0, 0, 0, 0.5},
     {"Rosenbrock", rosenbrock, 0, 0, 1e-4, 0.2},
-    {"logistic regression", logistic, 0, 0, 0, 0},
 };
 
 static void test_case(void **state) { check_tape_case(*state); }

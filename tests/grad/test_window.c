@@ -1,5 +1,6 @@
 /* test_window.c - the window engine: what must not change a bit (storage, threads, company), what a
  * meta-loss is (weights, transforms, batches), divergence. In both precisions. */
+#include "unroll/window_impl.h"
 #include "window_fixture.h"
 
 #define QUADRATIC "task: {family: quadratic, dimension: 5, batch: 3}\n"
@@ -147,7 +148,7 @@ static void test_short_window(void **state) {
   for (int64_t memory = 0; memory <= 1; memory++) {
     p.of.spec.memory = memory * (int64_t)sizeof(wl_real) * 9000; /* segments of 60 */
     wl_unroll_ws *ws = open_workspace(&p, true, 1);
-    assert_int_equal(wl_unroll_segment(ws), memory ? 60 : 100);
+    assert_int_equal(ws->plan.segment, memory ? 60 : 100);
     wl_unit *unit = start_unit(&p, ws, 0);
     outcome *to = memory ? in_pieces : at_once;
     to[0] = run_window(&p, ws, unit, 30, false);

@@ -21,10 +21,6 @@ static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_matmul(t, x, x);
 }
-static wl_node bad_matmul_bt(wl_tape *t, wl_node x, wl_node labels) {
-  (void)labels;
-  return wl_op_matmul_bt(t, x, wl_tape_input(t, "w", SHAPE(5, 6)));
-}
 static wl_node bad_matvec(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_batched_matvec(t, x, x);
@@ -102,7 +98,6 @@ static wl_node several(wl_tape *t, wl_node x, wl_node labels) {
 
 static const bad_build bad_builds[] = {
     {bad_matmul, WL_ERR_SOFTWARE, {"matmul", "(6,5) and (6,5)", "(m,k)(k,n)"}},
-    {bad_matmul_bt, WL_ERR_SOFTWARE, {"matmul_bt", "(6,5) and (5,6)", "(m,k)(n,k)"}},
     {bad_matvec, WL_ERR_SOFTWARE, {"batched_matvec", "(6,5)", "(B,m,k)"}},
     {bad_bias, WL_ERR_SOFTWARE, {"add_bias", "(6,5) and (6)", "(...,n)(n)"}},
     {bad_add, WL_ERR_SOFTWARE, {"add", "(6,5) and (6)", "same shape"}},

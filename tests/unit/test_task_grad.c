@@ -21,6 +21,7 @@ static const char *const cases[] = {
     "{family: sinusoid, frequency: varying, shots: 10, widths: [6, 5]}",
     "{family: mountain}",
     "{family: conv, filters: [2, 3], batch: 5, activation: tanh}",
+    "{family: conv, filters: [2, 3], batch: 5, activation: tanh, pooling: average}",
     "{family: conv, filters: [2], batch: 5, activation: elu, order: pool-norm-act, widths: [4]}",
     "{family: conv, filters: [2], batch: 5, activation: sigmoid, order: act-pool-norm, "
     "initialisation: normal}",
