@@ -94,9 +94,12 @@ static const wl_option trajectory_options[] = {
 
 enum { N_SECTIONS = 13 };
 
-/* Filled once: the variants come from the registries of tasks, rules and preconditioners. Every
- * configuration passes here before a task is made of it, so that here, where both layers are known, the
- * task families get their reader of HDF5. */
+/* As a program starts: the task families get their reader of HDF5, here, where both layers are known. */
+__attribute__((constructor)) static void connect_layers(void) {
+  wl_glyphs_set_reader(wl_arrays_read);
+}
+
+/* Filled once: the variants come from the registries of tasks, rules and preconditioners. */
 const wl_section *wl_schema(void) {
   static wl_section sections[N_SECTIONS];
   if (sections[0].doc) return sections;
@@ -121,7 +124,6 @@ const wl_section *wl_schema(void) {
       {"trajectory", "Recordings of inner runs", trajectory_options, NULL, NULL, NULL, false},
       {NULL, NULL, NULL, NULL, NULL, NULL, false}};
   memcpy(sections, all, sizeof all);
-  wl_glyphs_set_reader(wl_arrays_read);
   return sections;
 }
 

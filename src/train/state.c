@@ -11,18 +11,25 @@
 #include "train/trained.h"
 
 typedef struct field_list {
-  wl_field *at;
+  wl_field
+      *at; /* [capacity + 1]: what does not fit goes into the last, and is found by check_list */
   int count, capacity;
 } field_list;
 
 static wl_field *add(field_list *list, const char *name, wl_type type, int64_t length, void *data,
                      const char *meaning) {
-  wl_field *f = &list->at[list->count++];
+  wl_field *f = &list->at[list->count < list->capacity ? list->count : list->capacity];
+  list->count++;
   *f = (wl_field){
       .type = type, .ndim = 1, .shape = {length}, .data = data, .in_digest = true, .units = "1"};
   snprintf(f->name, sizeof f->name, "%s", name);
   snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
   return f;
+}
+
+static wl_status check_list(const field_list *list) {
+  WL_CHECK(list->count <= list->capacity);
+  return WL_OK;
 }
 
 /* One field for each block of a flat vector over phi. */
@@ -52,7 +59,7 @@ static void add_replay(field_list *list, wl_replay *replay) {
 static wl_status list_state(wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &tr->model->phi;
   list->capacity = 3 * phi->count + 24;
-  WL_TRY(WL_NEW(list->at, list->capacity));
+  WL_TRY(WL_NEW(list->at, list->capacity + 1));
   add_blocks(list, phi, "phi", tr->phi, "meta-parameters");
   add_blocks(list, phi, "outer/first_moment", tr->outer->first,
              "outer optimizer: decayed mean of the meta-gradient");
@@ -65,7 +72,7 @@ static wl_status list_state(wl_trainer *tr, field_list *list) {
   add(list, "progress/inner_step", WL_INT64, 1, &tr->t, "inner steps done in that episode");
   add(list, "progress/skipped", WL_INT64, 1, &tr->skipped, "units left out so far as non-finite");
   if (wl_replay_lasts(tr->replay)) add_replay(list, tr->replay);
-  return WL_OK;
+  return check_list(list);
 }
 
 uint64_t wl_trainer_digest(wl_trainer *tr) {
@@ -286,6 +293,7 @@ static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   WL_TRY(copy_fields(s));
   if (tr->t > 0) list_units(tr, &s->units, &s->list);
   if (wl_replay_lasts(tr->replay)) list_points(tr, s->points, &s->list);
+  WL_TRY(check_list(&s->list));
   return describe(tr, &s->provenance);
 }
 
