@@ -1,7 +1,7 @@
 /* isa.h - the instruction set that kernels run with, one decision for all of them.
  *
- * Kernels are compiled for each set; which compilation runs is decided when the program runs. Results
- * of different sets differ in the last bits. */
+ * Kernels are compiled for each set; which compilation runs is decided when the program runs.
+ * Results of different sets differ in the last bits. */
 #ifndef WL_BASE_ISA_H
 #define WL_BASE_ISA_H
 

@@ -1,9 +1,18 @@
 /* options_help.c - the table of keys for people: --help and the man page. */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/options_impl.h"
 
-enum { HELP_WIDTH = 98 };
+/* Columns of the terminal that standard output is, within bounds that read well; else those of most. */
+static int help_width(void) {
+  enum { USUAL = 80, LEAST = 60, MOST = 120 };
+  struct winsize size = {0};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return USUAL;
+  return size.ws_col < LEAST ? LEAST : size.ws_col > MOST ? MOST : size.ws_col;
+}
 
 static const char *type_name(wl_option_type type) {
   switch (type) {
@@ -21,7 +30,7 @@ static const char *type_name(wl_option_type type) {
 }
 
 /* "sum | mean | last, or list of numbers", "integer, at least 1, steps". */
-static void print_accepted(const wl_option *option, FILE *out) {
+static void write_accepted(const wl_option *option, FILE *out) {
   char storage[512], range[96];
   const char *words[32];
   const int count = wl_choices_split(option->choices, storage, sizeof storage, words, 32);
@@ -46,10 +55,11 @@ void wl_help_roff(const char *text, FILE *out) {
 }
 
 void wl_help_wrap(const char *text, int indent, FILE *out) {
+  const int width = help_width();
   int column = indent;
   for (const char *word = text; *word;) {
     const int length = (int)strcspn(word, " ");
-    if (column > indent && column + 1 + length > HELP_WIDTH) {
+    if (column > indent && column + 1 + length > width) {
       fprintf(out, "\n%*s", indent, "");
       column = indent;
     } else if (column > indent) {
@@ -62,33 +72,52 @@ void wl_help_wrap(const char *text, int indent, FILE *out) {
   }
 }
 
+/* As man-page source, or as lines of the terminal from column `indent` on. */
+static void print_text(const char *text, bool roff, int indent, FILE *out) {
+  if (roff) wl_help_roff(text, out);
+  else wl_help_wrap(text, indent, out);
+}
+
+/* What is accepted, and the default. */
+static void print_values(const wl_option *option, bool roff, FILE *out) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *const draft = open_memstream(&text, &size);
+  if (!draft) return;
+  fputc('(', draft);
+  write_accepted(option, draft);
+  if (!option->fallback) fputs("; required)", draft);
+  else fprintf(draft, "; default %s)", option->fallback[0] ? option->fallback : "\"\"");
+  fclose(draft);
+  if (roff) fputs(text, out);
+  else wl_help_wrap(text, 6, out);
+  free(text);
+}
+
 static void print_option(const char *section, const wl_option *option, bool roff, FILE *out) {
   const char *const dot = section[0] ? "." : "";
   fprintf(out, roff ? ".TP\n.B " : "  ");
   fprintf(out, "%s%s%s%s", section, dot, option->key, roff ? "\n" : "\n      ");
-  if (roff) wl_help_roff(option->doc ? option->doc : "", out);
-  else wl_help_wrap(option->doc ? option->doc : "", 6, out);
-  fputs(roff ? "\n(" : "\n      (", out);
-  print_accepted(option, out);
-  if (!option->fallback) fputs("; required", out);
-  else fprintf(out, "; default %s", option->fallback[0] ? option->fallback : "\"\"");
-  fputs(")\n", out);
+  print_text(option->doc ? option->doc : "", roff, 6, out);
+  fputs(roff ? "\n" : "\n      ", out);
+  print_values(option, roff, out);
+  fputc('\n', out);
 }
 
 static void print_heading(const wl_section *section, bool roff, FILE *out) {
   const char *const name = section->name[0] ? section->name : "top level";
   fprintf(out, roff ? ".SS %s\n" : "%s:\n", name);
   if (!section->doc || !section->doc[0]) return;
-  if (roff) wl_help_roff(section->doc, out);
-  else fprintf(out, "  %s", section->doc);
+  if (!roff) fputs("  ", out);
+  print_text(section->doc, roff, 2, out);
   fputc('\n', out);
 }
 
 static void print_variant(const wl_section *section, const wl_variant *variant, bool roff,
                           FILE *out) {
   fprintf(out, roff ? ".TP\n.B %s: %s\n" : "\n  with %s: %s\n", section->selector, variant->name);
-  if (roff) wl_help_roff(variant->summary, out);
-  else fprintf(out, "    %s", variant->summary);
+  if (!roff) fputs("    ", out);
+  print_text(variant->summary, roff, 4, out);
   fputc('\n', out);
   for (const wl_option *o = variant->options; o && o->key; ++o)
     print_option(section->name, o, roff, out);

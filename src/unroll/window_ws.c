@@ -157,7 +157,7 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
   return wl_map_fail(spec->map, "memory",
-                     "%.1f MiB is too little for a window of %lld steps over %lld "
+                     "%.3g MiB is too little for a window of %lld steps over %lld "
                      "coordinates; the leanest storage%s takes %.1f MiB",
                      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
                      p->record > 0 ? " with a tape" : "", ceil((double)needed / 104857.6) / 10.0);
@@ -216,10 +216,6 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
          (int64_t)wl_task_ws_bytes(task, ws.plan.history) +
          (ws.plan.history ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
          (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
-}
-
-int64_t wl_unroll_segment(const wl_unroll_ws *ws) {
-  return ws->with_gradient ? ws->plan.segment : 0;
 }
 
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
