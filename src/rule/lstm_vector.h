@@ -1,7 +1,7 @@
 /* lstm_vector.h - vectors of coordinates for lstm_kernel.c, as wide as the instruction set allows.
  *
  * GNU vector types only: the same lines compile to 64, 32 and 16 byte registers, in float and in
- * double. A row is the WL_LANES coordinates of a block, ROW_VECS vectors. Everything is static:
+ * double. A row is the WL_LANES coordinates of a block, WL_LANES / VECTOR_LANES vectors. Everything is static:
  * each compilation of the kernel has a copy of its own.
  *
  * Arguments of minimum and maximum are ordered so that a NaN in the second passes through. */
@@ -35,7 +35,7 @@ typedef wl_real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef wl_bits mask __attribute__((vector_size(VECTOR_BYTES)));
 typedef wl_real vec_memory __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
-enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real), ROW_VECS = WL_LANES / VECTOR_LANES };
+enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
