@@ -225,28 +225,19 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
   return WL_OK;
 }
 
-/* Sends an allreduce on its way, in as many messages as its count takes. */
-static wl_status start_all(wl_comm *comm, char *values, size_t count, MPI_Datatype type,
-                           size_t size, MPI_Op op) {
+/* Sent in as many messages as the count takes. */
+wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count) {
   WL_CHECK(comm->pending == 0);
   WL_CHECK(count / comm->chunk < WL_COMM_MESSAGES);
   for (size_t done = 0; done < count;) {
     const size_t part = least(count - done, comm->chunk);
-    WL_TRY_MPI(MPI_Iallreduce(MPI_IN_PLACE, values + done * size, (int)part, type, op, comm->world,
-                              &comm->requests[comm->pending]),
+    WL_TRY_MPI(MPI_Iallreduce(MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX,
+                              comm->world, &comm->requests[comm->pending]),
                "MPI_Iallreduce");
     comm->pending++;
     done += part;
   }
   return WL_OK;
-}
-
-wl_status wl_comm_sum_int64_start(wl_comm *comm, int64_t *values, size_t count) {
-  return start_all(comm, (char *)values, count, MPI_INT64_T, sizeof *values, MPI_SUM);
-}
-
-wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count) {
-  return start_all(comm, (char *)values, count, MPI_DOUBLE, sizeof *values, MPI_MAX);
 }
 
 wl_status wl_comm_wait(wl_comm *comm) {

@@ -40,10 +40,6 @@ wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* c
 /* Collective, in place, exact and order-free. */
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
-/* As wl_comm_sum_int64, started now and finished by wait; `values` must not be touched between. One
- * at a time; other calls may come between, in the same order on every rank. */
-wl_status wl_comm_sum_int64_start(wl_comm *comm, int64_t *values, size_t count);
-wl_status wl_comm_wait(wl_comm *comm);
 
 /* Point to point, for unit state on its way to rank 0 and files. Matched by order. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);

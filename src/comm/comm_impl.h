@@ -23,7 +23,9 @@ struct wl_comm {
   size_t maxima_room, integers_room;
 };
 
-/* As wl_comm_max, started now and finished by wl_comm_wait. */
+/* As wl_comm_max, started now and finished by wait; `values` must not be touched between. One at a
+ * time; other calls may come between, in the same order on every rank. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
+wl_status wl_comm_wait(wl_comm *comm);
 
 #endif

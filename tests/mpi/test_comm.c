@@ -96,23 +96,24 @@ static void maximum(void **state) {
 /* Element i of rank r. */
 static int64_t element(int rank, int i) { return (int64_t)i * 1000003 - rank * 17; }
 
-static void assert_summed(const int64_t *values, int count, int size) {
-  for (int i = 0; i < count; i++) {
-    int64_t expected = 0;
-    for (int r = 0; r < size; r++) expected += element(r, i);
-    assert_int_equal(values[i], expected);
-  }
-}
-
-static void sums_block_and_not(void **state) {
+/* A sum that waits, while a maximum is on its way. */
+static void reductions_block_and_not(void **state) {
   wl_comm *comm = *state;
-  int64_t now[100], later[100];
-  for (int i = 0; i < 100; i++) now[i] = later[i] = element(wl_comm_rank(comm), i);
-  assert_int_equal(wl_comm_sum_int64_start(comm, later, 100), WL_OK);
+  int64_t now[100];
+  double later[100];
+  for (int i = 0; i < 100; i++) {
+    now[i] = element(wl_comm_rank(comm), i);
+    later[i] = (double)now[i];
+  }
+  assert_int_equal(wl_comm_max_start(comm, later, 100), WL_OK);
   assert_int_equal(wl_comm_sum_int64(comm, now, 100), WL_OK);
   assert_int_equal(wl_comm_wait(comm), WL_OK);
-  assert_summed(now, 100, wl_comm_size(comm));
-  assert_summed(later, 100, wl_comm_size(comm));
+  for (int i = 0; i < 100; i++) {
+    int64_t expected = 0;
+    for (int r = 0; r < wl_comm_size(comm); r++) expected += element(r, i);
+    assert_int_equal(now[i], expected);
+    assert_true(later[i] == (double)element(0, i)); /* rank 0 has the largest */
+  }
 }
 
 /* Rank 0 receives from each rank in turn; two messages keep their order. */
@@ -154,17 +155,17 @@ static void large_counts_are_split(void **state) {
   comm->chunk = 5;
   broadcast_from_any(state);
   maximum(state);
-  sums_block_and_not(state);
+  reductions_block_and_not(state);
   send_and_receive(state);
   comm->chunk = chunk;
 }
 
 static struct CMUnitTest tests[] = {
-    cmocka_unit_test(ranks_are_numbered),     cmocka_unit_test(agree_on_success),
-    cmocka_unit_test(agree_on_lowest),        cmocka_unit_test(agreed_failures_are_shared),
-    cmocka_unit_test(defect_keeps_its_place), cmocka_unit_test(same_or_protocol),
-    cmocka_unit_test(broadcast_from_any),     cmocka_unit_test(maximum),
-    cmocka_unit_test(sums_block_and_not),     cmocka_unit_test(send_and_receive),
-    cmocka_unit_test(wrong_length_is_told),   cmocka_unit_test(large_counts_are_split)};
+    cmocka_unit_test(ranks_are_numbered),       cmocka_unit_test(agree_on_success),
+    cmocka_unit_test(agree_on_lowest),          cmocka_unit_test(agreed_failures_are_shared),
+    cmocka_unit_test(defect_keeps_its_place),   cmocka_unit_test(same_or_protocol),
+    cmocka_unit_test(broadcast_from_any),       cmocka_unit_test(maximum),
+    cmocka_unit_test(reductions_block_and_not), cmocka_unit_test(send_and_receive),
+    cmocka_unit_test(wrong_length_is_told),     cmocka_unit_test(large_counts_are_split)};
 
 WL_MPI_TEST_MAIN(tests)
