@@ -19,6 +19,9 @@
 set -o pipefail
 WL_STOPPED_EARLY=75 # exit code of warploom: stopped with a checkpoint, try again
 WL_MAX_STALLS=5     # a chain ends after so many starts in a row that added no meta-step
+# This job's name for SLURM. In an array the last task has the array's own number: by that, SLURM means all of its tasks.
+WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+WL_JOB=${WL_JOB:-${SLURM_JOB_ID:-}}
 WL_CHILD=           # process id of the launcher while it runs
 WL_STOP=0           # 1: a signal asked this job to stop
 WL_TERMINATED=0     # 1: the signal was TERM, so SLURM ends the job by itself
@@ -124,7 +127,7 @@ wl_checkpoint_step() {
 # quarter, if that is less) to stop in. Empty without a limit.
 wl_seconds_left() {
   local left days=0 hours=0 minutes seconds
-  left=$(squeue -h -j "${SLURM_JOB_ID:-0}" -o %L 2>/dev/null | head -n 1)
+  left=$(squeue -h -j "${WL_JOB:-0}" -o %L 2>/dev/null | head -n 1)
   case $left in *[!0-9:-]* | '' | *--*) return 0 ;; esac
   case $left in *-*) days=${left%%-*} left=${left#*-} ;; esac
   seconds=${left##*:} left=${left%:*}
@@ -162,14 +165,14 @@ wl_made_progress() { # STEP_AT_START
 # Puts this job back into the queue; SLURM then ends the script. Returns 75 where that is not to
 # be done: after a TERM (scancel, or a requeue of SLURM's own), and in a chain that stands still.
 wl_requeue() { # STEP_AT_START
-  if [ "$WL_TERMINATED" = 1 ] || [ "$(squeue -h -j "$SLURM_JOB_ID" -o %T 2>/dev/null)" != RUNNING ]; then
+  if [ "$WL_TERMINATED" = 1 ] || [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; then
     wl_say "ended from outside: not requeued by this script"
     return "$WL_STOPPED_EARLY"
   fi
   wl_made_progress "$1" ||
     wl_die 1 "$WL_MAX_STALLS starts without a finished meta-step: give the job more time (--time)"
-  wl_say "step $(wl_checkpoint_step) is safe; requeueing job $SLURM_JOB_ID"
-  scontrol requeue "$SLURM_JOB_ID" || return "$WL_STOPPED_EARLY"
+  wl_say "step $(wl_checkpoint_step) is safe; requeueing job $WL_JOB"
+  scontrol requeue "$WL_JOB" || return "$WL_STOPPED_EARLY"
   exec sleep 600
 }
 

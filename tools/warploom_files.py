@@ -461,10 +461,12 @@ class Run:
 
 def read_metrics(path, offset=0):
     """Columns of a metrics file; None when it does not exist or is empty."""
-    if not path.exists():
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
         return None
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in lines:
         try:
             rows.append(json.loads(line))
         except ValueError:

@@ -117,12 +117,13 @@ def loss_line(state, name, label, width):
     return f"  {label:<10} {now:>10.4g}  {line}{trend}"
 
 
-def describe(path, width):
-    """Lines on one run; one that has not begun is told, not an error."""
+def describe(path, width, following=False):
+    """Lines on one run; one that has not begun is told, not an error. While following, neither is a folder that is
+    empty for a moment: a new run in a used one moves the earlier files away."""
     try:
         s = State(path)
-    except wf.ToolError as error:
-        if error.code == wf.NO_INPUT and os.path.isdir(path):
+    except (wf.ToolError, FileNotFoundError) as error:
+        if os.path.isdir(path) and (following or getattr(error, "code", wf.NO_INPUT) == wf.NO_INPUT):
             return [f"{path}: waiting for the first meta-step"], False
         raise
     share = min(1.0, s.step / max(1, s.total))
@@ -140,7 +141,7 @@ def follow(paths, every):
     shown = 0
     while True:
         width = shutil.get_terminal_size((100, 24)).columns - 1
-        blocks = [describe(path, width) for path in paths]
+        blocks = [describe(path, width, shown > 0) for path in paths]
         lines = [line for block, _ in blocks for line in block]
         if sys.stdout.isatty() and shown:
             sys.stdout.write(f"\x1b[{shown}A")

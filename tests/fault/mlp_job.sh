@@ -1,4 +1,5 @@
 # A perceptron job small enough to run many times: sourced after harness/training.sh.
+# log_ratio, because it takes the loss at the episode's start, which a resume must bring back.
 write_mlp_config() { # FILE
   cat >"$1" <<'C'
 seed: 3
@@ -6,7 +7,7 @@ threads: 1
 task: {family: mlp, data: synthetic, widths: [8], batch: 32}
 rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}
 episode: {steps: 50}
-window: {steps: 20, weights: sum, loss: log}
+window: {steps: 20, weights: sum, loss: log_ratio}
 outer: {steps: 20, units: 7, optimizer: adam, learning_rate: 3e-3, schedule: cosine, clip_norm: 1}
 checkpoint: {every: 4}
 trajectory: {every: 3, units: 2}

@@ -26,7 +26,7 @@ FAULTS=${1:-12}
 RANDOM=${2:-20161} # the seed of all random choices; what the machine does in between stays its own
 STEPS=20           # of the job
 PATIENCE=120       # seconds for a start or a run on a busy machine, many times what they take
-END=30             # the same for the end of a job that has lost a rank or its disk
+END=60             # the same for the end of a job that has lost a rank or its disk
 # Open MPI looks for a lost host after TIME s and gives it up after PROBES tries, INTERVAL s apart
 TIME=3 INTERVAL=1 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL

@@ -4,6 +4,7 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
+# log_ratio, because it takes the loss at the episode's start, which a resume must bring back.
 write_replay_config() { # FILE PRECISION
   cat >"$1" <<C
 seed: 3
@@ -12,7 +13,7 @@ task: {family: mlp, data: synthetic, widths: [6, 5], batch: 8, warp: [scale, lin
 rule: {name: adam, rate: 0.01, learn: [rate]}
 initialisation: {name: leap, fresh: [dense3.weight, dense3.bias]}
 episode: {steps: [8, 13]}
-window: {steps: 4, weights: last, batch: fresh, order: second}
+window: {steps: 4, weights: last, loss: log_ratio, batch: fresh, order: second}
 outer: {steps: 6, units: 5, every: episode, optimizer: adam, learning_rate: 1e-2}
 replay: {capacity: 4, stride: 2, precision: $2, keep: 3, epochs: 2, batch: 7}
 checkpoint: {every: 1}

@@ -44,7 +44,7 @@ on() { # HOST COMMAND...
 
 # A host is a process that holds its namespaces; commands enter them.
 make_host() { # NUMBER
-  local host=h$1 pid deadline=$((SECONDS + 10))
+  local host=h$1 pid deadline=$((SECONDS + 60))
   unshare --net --uts --mount --propagation private sh -c '
     hostname "$1" && mount --bind "$2/hosts" /etc/hosts && mount -t tmpfs -o size=25% none /dev/shm &&
     : >"$2/ready.$1" && exec sleep infinity' sh "$host" "$DIR" &

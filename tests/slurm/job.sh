@@ -20,6 +20,10 @@ wait_completed() { # ID OUTPUT SECONDS
   is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
 }
 
+# Gives train.yaml, which has no end in sight, its end: only then can an interruption not come too late, however fast
+# this machine is. Jobs that start from now on see it.
+end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # STEPS
+
 # A requeued job waits two minutes by SLURM's own rule; this one goes on at once. Not in the second
 # of its requeue, though: the node tells starts apart by whole seconds and would refuse it.
 start_now() { # ID [UPDATES...]

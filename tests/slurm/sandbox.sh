@@ -49,7 +49,7 @@ start_munge() {
   munged --foreground --force --key-file="$DIR/munge/key" --socket="$DIR/run/munge.socket" \
     --pid-file="$DIR/munge/pid" --log-file="$DIR/munge/log" --seed-file="$DIR/munge/seed" \
     >"$DIR/log/munged" 2>&1 &
-  wait_until 10 test -S "$DIR/run/munge.socket" || die "munged did not start: $(tail -n 3 "$DIR/log/munged")"
+  wait_until 60 test -S "$DIR/run/munge.socket" || die "munged did not start: $(tail -n 3 "$DIR/log/munged")"
 }
 
 write_hosts() {
@@ -133,7 +133,7 @@ inside() { # COMMAND...
   slurmctld -D -c -i >"$DIR/log/slurmctld.out" 2>&1 &
   local i
   for i in $(seq "$NODES"); do start_node "node$i"; done
-  wait_until 30 nodes_are_idle || { tail -n 5 "$DIR"/log/slurm* >&2; die "the nodes did not come up"; }
+  wait_until 90 nodes_are_idle || { tail -n 5 "$DIR"/log/slurm* >&2; die "the nodes did not come up"; }
   # traffic between the 'nodes' runs over the loopback, which Open MPI would leave out
   export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
   "$@"

@@ -3,10 +3,8 @@
 # with the digest of an uninterrupted run. A cancelled chain stays cancelled.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
-steps=$(steps_in 8 train.yaml)
-every=$((steps / 6 + 1))
-expected=$(straight_digest train.yaml "$steps" straight)
-set -- train.yaml --set outer.steps="$steps" --set checkpoint.every="$every"
+every=$(steps_in 1 train.yaml)
+set -- train.yaml --set checkpoint.every="$every"
 export RUN=$PWD/cancelled
 
 job=$(submit --nodes=1 --ntasks-per-node=2 --output=first.out "$WARPLOOM_JOBS/chain.sbatch" "$@")
@@ -24,6 +22,9 @@ wait_for 90 "a further checkpoint" has_checkpoint_after "$RUN" "$(checkpoint_ste
 scancel "$job"
 wait_for 30 "the end of job $job" job_ended "$job"
 
+steps=$(($(checkpoint_step "$RUN") + every))
+end_after "$steps"
 job=$(WARPLOOM_LAUNCH=mpirun submit --nodes=2 --ntasks-per-node=2 --output=third.out "$WARPLOOM_JOBS/multi-node.sbatch" "$@")
 wait_completed "$job" third.out 120
+expected=$(straight_digest train.yaml "$steps" straight)
 expect_same "digest after two cancelled jobs, on 2, 6 and 4 ranks" "$expected" "$(digest_line third.out)"

@@ -7,16 +7,16 @@
 export RUN=$PWD/limited
 job=$(submit --nodes=1 --ntasks-per-node=2 --time=1 --signal=B:USR1@45 --output=limited.out \
   "$WARPLOOM_JOBS/chain.sbatch" train.yaml --set checkpoint.every=0)
-wait_for 20 "job $job to run" is_state "$job" RUNNING
+wait_for 60 "job $job to run" is_state "$job" RUNNING
 start=$(seconds_now)
-wait_for 75 "SLURM's warning ahead of the time limit" is_state "$job" PENDING
+wait_for 120 "SLURM's warning ahead of the time limit" is_state "$job" PENDING
 grep -q '^signal USR1' limited.out || { cat limited.out >&2; fail "the job ended without a warning"; }
 stopped=$(checkpoint_step "$RUN")
 echo "warned and requeued after $(seconds_since "$start") s at step $stopped"
 expect_same "meta-steps to repeat" 0 "$(steps_beyond_checkpoint "$RUN")"
 
 steps=$((stopped + stopped / 8 + 1))
-sed -i "s/steps: 1000000,/steps: $steps,/" train.yaml
+end_after "$steps"
 start_now "$job" TimeLimit=10
 wait_completed "$job" limited.out 120
 expect_same "restarts" 1 "$(scontrol show job "$job" | grep -o 'Restarts=[0-9]*' | cut -d= -f2)"

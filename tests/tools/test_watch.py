@@ -45,9 +45,11 @@ def check_follow():
     master, slave = pty.openpty()
     watching = subprocess.Popen([sys.executable, TOOLS / "watch.py", "live", "--every", "0.2"], stdout=slave, stderr=slave)
     os.close(slave)
+    shown = b""
+    while b"waiting for the first" not in shown:
+        shown += os.read(master, 65536)
     subprocess.run([PROGRAM, "train", "live.yaml", "--quiet", "--set", "output=live", "--set", "outer.steps=300"], check=True,
                    stdout=subprocess.DEVNULL, timeout=100)
-    shown = b""
     while True:
         try:
             piece = os.read(master, 65536)
