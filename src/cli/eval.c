@@ -1,6 +1,8 @@
 /* eval.c - `warploom eval RUN`: the table, the words, the file. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -177,6 +179,17 @@ static wl_status report(const wl_cli *cli, const request *q, const wl_trained *t
   return WL_OK;
 }
 
+/* Told before minutes are spent on what could not be written. */
+static wl_status check_output(const request *q) {
+  char folder[sizeof q->output];
+  snprintf(folder, sizeof folder, "%s", q->output);
+  char *const slash = strrchr(folder, '/');
+  if (slash) slash[slash == folder] = '\0';
+  if (q->setting.alone || access(slash ? folder : ".", W_OK) == 0) return WL_OK;
+  return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE,
+                 "--output %s: cannot be created: %s", q->output, strerror(errno));
+}
+
 static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   (void)argc;
   request q;
@@ -186,6 +199,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
+  if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = check_output(&q);
   status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
   if (status == WL_OK)

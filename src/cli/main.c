@@ -61,9 +61,14 @@ static void print_version(void) {
       wl_comm_library(), wl_build_hdf5(), wl_build_blas());
 }
 
+static bool asks_for_help(const char *argument) {
+  return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0 ||
+         strcmp(argument, "help") == 0;
+}
+
 /* --help, --version and the like, which need no subcommand; false when it is something else. */
 static bool handled_globally(int argc, char **argv) {
-  const bool help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+  const bool help = asks_for_help(argv[1]);
   const bool version = strcmp(argv[1], "--version") == 0;
   if ((!help && !version) || argc > 2) return false;
   if (launched_rank() != 0) return true;
@@ -129,10 +134,11 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   wl_cli cli = {.command = command};
   int operands = argc;
   const bool man = argc == 2 && strcmp(argv[1], "--help=man") == 0;
+  const bool help = man || (argc == 2 && asks_for_help(argv[1]));
   const wl_status parsed =
-      man ? WL_OK : wl_arguments_parse(table, argc, argv, &cli.arguments, &operands);
+      help ? WL_OK : wl_arguments_parse(table, argc, argv, &cli.arguments, &operands);
   if (parsed != WL_OK) return fail_early(parsed);
-  if (man || wl_argument_given(&cli.arguments, "help")) {
+  if (help || wl_argument_given(&cli.arguments, "help")) {
     if (launched_rank() == 0) wl_command_help(command, man, stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
   }
@@ -160,7 +166,9 @@ int main(int argc, char **argv) {
   }
   if (handled_globally(argc, argv)) return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
   const wl_command *command = NULL;
-  const wl_status status = find_command(argv[1], &command);
+  const bool turned = argc == 3 && asks_for_help(argv[1]); /* warploom help train */
+  const wl_status status = find_command(argv[turned ? 2 : 1], &command);
   if (status != WL_OK) return fail_early(status);
-  return run_command(command, argc - 1, argv + 1, argv);
+  char *swapped[] = {argv[0], argv[2], argv[1], NULL};
+  return run_command(command, argc - 1, (turned ? swapped : argv) + 1, argv);
 }

@@ -129,6 +129,14 @@ wl_status wl_atomic_append(wl_atomic_file *file, const wl_piece *pieces, int n_p
   return WL_OK;
 }
 
+/* The rename would put a file in the place of a device or a pipe. */
+static wl_status spare_others(const char *path) {
+  struct stat there;
+  if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "cannot create '%s': what has that name is no regular file; choose another", path);
+}
+
 wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   *file = (wl_atomic_file){.path = path, .fd = -1};
   const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%ld",
@@ -138,6 +146,7 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
     return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder",
                    path);
   }
+  WL_TRY(spare_others(path));
   WL_TRY(begin_step("create", path));
   file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;

@@ -9,12 +9,30 @@
 #include "train/schema.h"
 #include "unroll/model.h"
 
+/* Other files of Warploom hold no meta-parameters. */
+static wl_status require_meta_parameters(const char *path, const wl_file *file) {
+  char *kind = NULL;
+  WL_TRY(wl_file_attribute(file, "kind", &kind));
+  const bool holds = strcmp(kind, "checkpoint") == 0 || strcmp(kind, "optimizer") == 0;
+  const wl_status status =
+      holds ? WL_OK
+            : WL_FAIL(WL_ERR_DATA,
+                      "'%s' holds no trained optimizer, it is of the kind '%s': name a run "
+                      "directory, a checkpoint or an exported file",
+                      path, kind);
+  free(kind);
+  return status;
+}
+
 /* The newest checkpoint of a run directory, or the file itself; `source` receives its name. */
 static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
   int64_t step;
   if (wl_is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
   snprintf(source, size, "%s", path);
-  return wl_file_open(path, NULL, file);
+  WL_TRY(wl_file_open(path, NULL, file));
+  const wl_status status = require_meta_parameters(path, *file);
+  if (status != WL_OK) wl_file_close(file);
+  return status;
 }
 
 static wl_status read_attributes(const wl_file *file, const char *const *overrides, int n_overrides,

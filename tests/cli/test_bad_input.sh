@@ -100,6 +100,11 @@ for file in run/checkpoints/step-*.h5; do
 done
 expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
 
+# files that hold something else; nowhere to write, told before the work
+"$WL_BIN" train good.yaml --quiet --set output=whole --set trajectory.every=1 >/dev/null
+expect 1 65 "whole/trajectory.h5|kind" eval whole/trajectory.h5
+expect 2 73 "nowhere/curves.h5" eval whole --output nowhere/curves.h5 --seeds 10000
+
 # ranks that disagree about the configuration
 cat >disagree.sh <<'S'
 #!/bin/sh

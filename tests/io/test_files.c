@@ -27,8 +27,8 @@ static void round_trip(void **state) {
 
 static void attributes_come_back(void **state) {
   (void)state;
-  static const char *const always[] = {"creator",  "version",      "revision",
-                                       "compiler", "processor", "blas", "hdf5_version", "date"};
+  static const char *const always[] = {"creator",   "version", "revision",     "compiler",
+                                       "processor", "blas",    "hdf5_version", "date"};
   wl_file *file = NULL;
   char *text = NULL;
   write_sample("attributes.h5", 1);
@@ -176,6 +176,20 @@ static void files_repeat(void **state) {
   free(b);
 }
 
+/* Not even root's right to rename puts a file in the place of a pipe or a device. */
+static void other_things_stay(void **state) {
+  (void)state;
+  struct stat there;
+  double x = 1;
+  const wl_field field = {
+      .name = "x", .type = WL_FLOAT64, .ndim = 1, .shape = {1}, .data = &x, .units = "1"};
+  assert_int_equal(mkfifo("pipe", 0600), 0);
+  assert_fails(wl_file_write("pipe", "optimizer", &field, 1, NULL, 0), WL_ERR_CANNOT_CREATE,
+               "no regular file");
+  assert_int_equal(stat("pipe", &there), 0);
+  assert_true(S_ISFIFO(there.st_mode));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip),
                                      cmocka_unit_test(attributes_come_back),
@@ -185,6 +199,7 @@ int main(void) {
                                      cmocka_unit_test(ranges),
                                      cmocka_unit_test(empty_and_many),
                                      cmocka_unit_test(wrong_files),
-                                     cmocka_unit_test(files_repeat)};
+                                     cmocka_unit_test(files_repeat),
+                                     cmocka_unit_test(other_things_stay)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
