@@ -33,41 +33,40 @@ MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OM
          "OMPI_MCA_mpi_yield_when_idle": "0"}
 
 
-def warploom(build, task, look=None, units=1, threads=1, ranks=1):
+def warploom(build, task, storage, units=1, threads=1, ranks=1):
     command = [os.path.join(build, "bench", "bench_meta_step"), CONFIG, task_override(task), f"outer.units={units}",
-               f"threads={threads}"]
+               f"threads={threads}", f"window.storage={storage}"]
     if ranks > 1:
         command = [shutil.which("mpirun") or "mpirun", "-n", str(ranks), *command]
-    label = "Warploom" + (f", {ranks} ranks" if ranks > 1 else f", {threads} threads" if threads > 1 else "")
-    return Contender(label, command, units, max(ranks, threads), look, MPI)
+    label = f"Warploom {storage}, " + (f"{ranks} ranks" if ranks > 1 else f"{threads} thread{'s' if threads > 1 else ''}")
+    return Contender(label, command, units, max(ranks, threads), MPI)
 
 
-def other(python, program, task, form, look, threads):
+def other(python, program, task, form, threads):
     command = [python, os.path.join(HERE, f"meta_step_{program}.py"), task, "--form", form]
     if program == "torch":
         command += ["--threads", str(threads)]
     label = f"{'JAX' if program == 'jax' else 'PyTorch'} {form}, {threads} thread{'s' if threads > 1 else ''}"
-    return Contender(label, command, 1, threads, look)
+    return Contender(label, command, 1, threads)
 
 
 class Contender(versus.Worker):
     """A worker whose goes are meta-steps of `units` windows each: seconds are for one window."""
 
-    def __init__(self, name, command, units, cores, look, environment=None):
+    def __init__(self, name, command, units, cores, environment=None):
         super().__init__(name, command, cores, environment)
-        self.units, self.look = units, look
+        self.units = units
         self.window_bytes = self.ask("memory")
 
     def __call__(self):
-        measure = super().__call__
-        return (self.look(measure) if self.cores > 1 else measure()) / self.units
+        return super().__call__() / self.units
 
 
-def start(arguments, task, look):
-    ours = [warploom(arguments.build, task)] if 1 in arguments.cores else []
+def start(arguments, task):
+    ours = [warploom(arguments.build, task, storage) for storage in ("tape", "replay") if 1 in arguments.cores]
     if 2 in arguments.cores:
-        ours += [warploom(arguments.build, task, look, threads=2), warploom(arguments.build, task, look, units=2, ranks=2)]
-    theirs = [other(arguments.python, program, task, form, look, threads)
+        ours += [warploom(arguments.build, task, "tape", threads=2), warploom(arguments.build, task, "tape", units=2, ranks=2)]
+    theirs = [other(arguments.python, program, task, form, threads)
               for program in FORMS
               for form in (FORMS[program] if arguments.all_forms else BEST[program][task])
               for threads in arguments.cores]
@@ -109,9 +108,9 @@ def report(task, contenders, times, others):
     print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
           "compared with the fastest other on at most as many cores")
     print_table(("program", "ms a window", "M cs/s", "times as fast", "range", "as", "window MB", "start s"), rows)
-    two = [name for name in times if name.endswith("2 ranks")]
-    if two and "Warploom" in times:
-        middle, least, most = (r / 2 for r in ratios(times["Warploom"], times[two[0]]))
+    one, two = "Warploom tape, 1 thread", "Warploom tape, 2 ranks"
+    if one in times and two in times:
+        middle, least, most = (r / 2 for r in ratios(times[one], times[two]))
         print(f"two ranks at twice the work of one: efficiency {middle:.3f} ({least:.3f}-{most:.3f})")
     return results
 
@@ -124,8 +123,8 @@ def measure(arguments):
     results = []
     look = versus.Cores(arguments.build) if 2 in arguments.cores else None
     for task in arguments.sizes:
-        ours, others = start(arguments, task, look)
-        times = versus.rounds(ours + others, arguments.rounds)
+        ours, others = start(arguments, task)
+        times = versus.rounds(ours + others, arguments.rounds, look)
         results += report(task, ours + others, times, others)
         for contender in ours + others:
             contender.close()

@@ -72,7 +72,10 @@ def compare(title, contenders, args, unit_steps):
     print(f"\n{title}")
     for c in contenders:
         print(f"  {c.name}: {c.about}" + (f", ready after {c.start_seconds:.0f} s" if hasattr(c, "start_seconds") else ""))
-    versus.report(versus.rounds(contenders, args.rounds), contenders[0].name, *unit_steps)
+    look = versus.Cores(args.program.parent) if contenders[0].cores > 1 else None
+    versus.report(versus.rounds(contenders, args.rounds, look), contenders[0].name, *unit_steps)
+    if look:
+        print(look.report())
     for c in contenders:
         if isinstance(c, versus.Worker):
             c.close()

@@ -165,12 +165,12 @@ class Cores:
                 f"(least seen {min(self.kept):.2f}; multiply-adds of both over those of one)")
 
 
-def rounds(contenders, count):
-    """{name: [seconds]}: every contender once in each round, after one round that is not counted."""
+def rounds(contenders, count, look=None):
+    """{name: [seconds]}: every contender once in each round, after one round that is not counted. `look`: Cores."""
     times = {c.name: [] for c in contenders}
     for turn in range(count + 1):
         for c in contenders:
-            seconds = c()
+            seconds = look(c) if look and turn > 0 and c.cores > 1 else c()
             if turn > 0:
                 times[c.name].append(seconds)
     return times
