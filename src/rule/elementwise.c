@@ -368,12 +368,13 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   const wl_elementwise *rule = e->definition;
   const int64_t size = rule->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
-  _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES];
+  _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES], unkept[WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
   /* what vjp leaves out of it is zero where it is read */
   wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS];
   wl_real *lam = chunk->lam + block * WL_LANES;
-  wl_real *mu = size ? chunk->mu + block * size : NULL;
+  wl_real *mu = chunk->mu ? chunk->mu + block * size : unkept;
+  if (!chunk->mu) memset(unkept, 0, (size_t)size * sizeof *unkept);
   if (size) replay(e, w, chunk, block, s);
   if (learns) memset(bar, 0, (size_t)rule->scalars * sizeof *bar);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {

@@ -547,6 +547,15 @@ static void sweep_step(const work *w, const swept_step *at, int want_x, fetch *a
   }
 }
 
+/* The adjoint of a block's state starts at zero. */
+static void clear_adjoint(const work *w) {
+  for (int i = 0; i < w->net->layers; i++) {
+    const size_t bytes = (size_t)(w->net->layer[i].hidden * WL_LANES) * sizeof(wl_real);
+    memset(w->dh[i], 0, bytes);
+    memset(w->dc[i], 0, bytes);
+  }
+}
+
 /* Moves the adjoint of a block's state between the rule's layout and the padded scratch. */
 static void move_adjoint(const work *w, wl_real *mu, int out) {
   for (int i = 0; i < w->net->layers; i++) {
@@ -645,8 +654,11 @@ static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real 
                 state = w->net->width * WL_LANES;
   start_run(w, chunk, b, tape);
   if (!chunk->tape) replay(w, chunk, b, tape);
-  wl_real *sum_bar = chunk->mu + b * state + w->net->sum * WL_LANES;
-  move_adjoint(w, chunk->mu + b * state, 0);
+  _Alignas(WL_ALIGN) wl_real unkept[WL_LANES] = {0};
+  wl_real *mu = chunk->mu ? chunk->mu + b * state : NULL;
+  wl_real *sum_bar = mu ? mu + w->net->sum * WL_LANES : unkept;
+  if (mu) move_adjoint(w, mu, 0);
+  else clear_adjoint(w);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     const swept_step step = chunk->tape ? unfold(w, chunk, b, k, tape) : replayed(w, k, tape);
     const wl_real *g = chunk->g + k * stride + at;
@@ -659,7 +671,7 @@ static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real 
                             sum_bar + l, gbar + l);
     if (chunk->loss_grad) add_loss(chunk, k, at, chunk->lam + at);
   }
-  move_adjoint(w, chunk->mu + b * state, 1);
+  if (mu) move_adjoint(w, mu, 1);
 }
 
 /* ---- Backward: weight gradient --------------------------------------------------------------- */

@@ -38,7 +38,8 @@ typedef struct wl_rule_chunk {
   const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
   const double *loss_weight; /* [steps] w_k times the derivative of the loss transform */
   wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
-  wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0} */
+  wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0};
+                              * NULL: zero, and not wanted */
   wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not wanted */
 } wl_rule_chunk;
 

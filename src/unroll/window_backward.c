@@ -131,7 +131,7 @@ static void start_adjoint(wl_window_run_state *run) {
   const wl_real *last = at(ws->outer_g, (run->steps - 1) % p->segment + 1, p);
   const wl_real weight = (wl_real)ws->weight[run->steps];
   for (int64_t i = 0; i < p->pad; i++) ws->lam[i] = weight != 0 ? weight * last[i] : 0;
-  if (p->state > 0) memset(ws->mu, 0, (size_t)p->state * sizeof *ws->mu);
+  if (ws->mu) memset(ws->mu, 0, (size_t)p->state * sizeof *ws->mu);
 }
 
 void wl_window_backward(wl_window_run_state *run) {

@@ -103,6 +103,11 @@ typedef struct buffer {
 } buffer;
 enum { N_BUFFERS = 20 };
 
+/* A window of one chunk has no state's adjoint to hand from one to the next. */
+static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
+  return p->history || spec->steps > WL_CHUNK_STEPS;
+}
+
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const wl_window_plan *p = &ws->plan;
   const wl_model *m = ws->model;
@@ -125,7 +130,7 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
       {&ws->snap_state, grad && cut ? p->segments * p->state : 0},
       {&ws->lam, grad ? p->pad : 0},
-      {&ws->mu, grad ? p->state : 0},
+      {&ws->mu, grad && hands_on(p, &ws->spec) ? p->state : 0},
       {&ws->gbar, grad && (conditioned || p->history) ? WL_CHUNK_STEPS * p->pad : 0},
       {&ws->hv, p->history ? p->pad : 0},
       {&ws->states, p->history && p->record == 0 ? WL_CHUNK_STEPS * p->state : 0},

@@ -173,7 +173,7 @@ static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t 
       .loss_grad = f->loss_grad + first * f->lanes,
       .loss_weight = f->weight + first,
       .lam = f->lam,
-      .mu = f->mu,
+      .mu = f->ends_here ? NULL : f->mu,
       .gbar = want_gbar ? f->gbar + first * f->lanes : NULL,
       .tape = tape ? tape + first * record : NULL,
       .tape_before = tape && first > 0 ? tape + (first - 1) * record : NULL};

@@ -24,6 +24,7 @@ typedef struct lstm_fixture {
   wl_real *g, *loss_grad, *gbar, *u; /* [steps][lanes] */
   wl_real *state, *after;            /* [blocks][width][16] at the start, after the steps */
   wl_real *lam0, *mu0, *lam, *mu;    /* given, and worked on */
+  bool ends_here;                    /* the chunk gets no mu */
   double weight[WL_CHUNK_STEPS];
   double *phi_grad;
 } lstm_fixture;

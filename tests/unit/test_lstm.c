@@ -199,6 +199,24 @@ static void tape_equals_replay(void **context) {
   }
 }
 
+/* A chunk without mu has the bits of one that is given zeros. */
+static void no_adjoint_is_zero(void **context) {
+  (void)context;
+  for (int i = 0; i < CASES; i++) {
+    lstm_fixture zero, none;
+    lstm_fixture_create(&zero, &cases[i], 0.5);
+    lstm_fixture_create(&none, &cases[i], 0.5);
+    memset(zero.mu0, 0, (size_t)(zero.lanes * zero.net.width) * sizeof *zero.mu0);
+    none.ends_here = true;
+    lstm_fixture_backward(&zero, 1, true);
+    lstm_fixture_backward(&none, 1, true);
+    memcpy(none.mu, zero.mu, (size_t)(zero.lanes * zero.net.width) * sizeof *zero.mu);
+    assert_same_adjoints(&zero, &none);
+    lstm_fixture_destroy(&zero);
+    lstm_fixture_destroy(&none);
+  }
+}
+
 /* Unused lanes with zero adjoints add nothing: the gradient of n lanes is that of padded n. */
 static void padding_adds_nothing(void **context) {
   (void)context;
@@ -328,6 +346,7 @@ static int run(const char *isa) {
       cmocka_unit_test(bits_do_not_depend_on_how),
       cmocka_unit_test(replay_equals_live),
       cmocka_unit_test(tape_equals_replay),
+      cmocka_unit_test(no_adjoint_is_zero),
       cmocka_unit_test(padding_adds_nothing),
       cmocka_unit_test(nan_passes_through),
       cmocka_unit_test(extremes_stay_finite),
