@@ -6,7 +6,7 @@ eval RUN --vary ...`): also the ratio of final losses to the best hand-designed 
 one sees where the learned rule stops working.
 
 Lines are geometric means over sets of fresh tasks, bands their 95 % intervals (Student's t on
-log10); where a loss is not positive, arithmetic ones on a linear axis. Dashed from where the first
+log10); of few-shot tasks, and where a loss is not positive, arithmetic ones. Dashed from where the first
 run of a rule has diverged on: the mean of the others.
 
 Examples:
@@ -27,7 +27,7 @@ import warploom_style as ws
 
 def middle(case, values, axis):
     """Centre and ends of the 95 % interval, on the scale that suits the case."""
-    if case.positive:
+    if case.positive and not case.few_shot:
         return wf.geometric_interval(values, axis)
     mean, half = wf.interval(values, axis)
     return mean, mean - half, mean + half
@@ -37,6 +37,7 @@ def prepare(case):
     """Whether a case can be drawn on a logarithmic axis."""
     values = np.concatenate([case.curve[np.isfinite(case.curve)], case.final[np.isfinite(case.final)]])
     case.positive = values.size > 0 and values.min() > 0
+    case.few_shot = bool(case.positive and not np.isfinite(case.difference) and np.isfinite(case.gap))
     return case
 
 
@@ -174,8 +175,9 @@ def gap_text(case, best):
 def band_note(cases):
     seeds = sorted({case.seeds for case in cases})
     sets = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]}–{seeds[-1]}"
-    kind = "Geometric mean" if all(c.positive for c in cases) else "Mean"
-    return f"{kind} over {sets} sets of fresh tasks, bands: 95 %; rates of hand-designed rules tuned for the horizon."
+    kind = "Geometric mean" if all(c.positive and not c.few_shot for c in cases) else "Mean"
+    what = "fresh tasks" if all(c.few_shot for c in cases) else "sets of fresh tasks"
+    return f"{kind} over {sets} {what}, bands: 95 %; rates of hand-designed rules tuned for the horizon."
 
 
 def source_note(evaluation):
@@ -190,12 +192,16 @@ def figure_of_one(evaluation, case, width):
     extra = 0.08 * (len(columns_of(case)) - 2)
     left = figure.add_axes([0.075, 0.12, 0.385 - 0.4 * extra, 0.54])
     right = figure.add_axes([0.655 - 0.45 * extra, 0.12, 0.185 - 0.5 * extra, 0.54])
-    draw_curves(left, case, width, labels=True)
-    left.set(xlabel="inner step", ylabel="training loss")
+    if case.steps > 1:
+        draw_curves(left, case, width, labels=True)
+        left.set(xlabel="inner step", ylabel="training loss")
+        left.set_title("Loss along an episode", pad=18)
+    else:  # no course to be seen
+        left.remove()
+        right.set_position([0.18, 0.12, 0.5, 0.54])
     draw_final(right, case)
-    right.set(xlabel=f"loss after {case.steps} steps")
+    right.set(xlabel=f"loss after {case.steps} step{'s' if case.steps > 1 else ''}")
     right.set_title("Final loss", pad=18)
-    left.set_title("Loss along an episode", pad=18)
     name = "" if case.name == "trained" else f", {case.name}"
     ws.headline(figure, evaluation.title + name, f"{verdict_text(case)}\n{band_note([case])}\n{source_note(evaluation)}")
     return figure

@@ -83,7 +83,12 @@ def draw_series(ax, group, name, width, log, line="-", label=None):
         ax.plot(group.steps, values[0], color=group.colour, lw=0.5, alpha=0.25, zorder=2, rasterized=len(mean) > 5000)
     elif len(values) > 1:
         ax.fill_between(group.steps, low, high, color=group.colour, alpha=0.2, lw=0, zorder=2)
-    ax.plot(group.steps, mean, color=group.colour, lw=1.5, ls=line, label=label, zorder=3)
+    ax.plot(group.steps, mean, color=group.colour, lw=1.5, ls=line, label=label, zorder=3, marker=dot(group))
+
+
+def dot(group):
+    """A marker where there is no line: of a single meta-step."""
+    return "o" if len(group.steps) == 1 else None
 
 
 def band(smoothed, log):
@@ -156,7 +161,7 @@ def panel_gradient(ax, groups, width):
 
 def panel_rate(ax, groups, _):
     for g in groups:
-        ax.plot(g.steps, g.column("learning_rate").mean(axis=0), color=g.colour, lw=1.5)
+        ax.plot(g.steps, g.column("learning_rate").mean(axis=0), color=g.colour, lw=1.5, marker=dot(g))
     values = np.concatenate([g.column("learning_rate").ravel() for g in groups])
     if values.max() / max(values.min(), 1e-300) > 30:
         ax.set_yscale("log")
@@ -189,17 +194,21 @@ def unit_of_time(seconds):
     return (1e3, "ms") if seconds < 1 else (1, "s")
 
 
+def has_course(groups):
+    return len(groups) == 1 and len(groups[0].steps) > 1
+
+
 def panel_time(ax, groups, _):
-    """One configuration: layers over the meta-steps. Several: a bar for each."""
+    """One configuration: layers over the meta-steps. Several, or a single meta-step: a bar for each."""
     totals = [g.phases().mean(axis=1) for g in groups]
     factor, unit = unit_of_time(max(t.sum() for t in totals))
     shown = [i for i in range(len(PHASES)) if max(t[i] / t.sum() for t in totals) > 0.003]
-    if len(groups) == 1:
+    if has_course(groups):
         g = groups[0]
         layers = [ws.smooth(p, max(5, len(g.steps) // 60)) * factor for p in g.phases()[shown]]
         ax.stackplot(g.steps, layers, colors=[PHASES[i][1] for i in shown], alpha=0.85, lw=0)
         total = np.sum(layers, axis=0)
-        top = min(np.percentile(total, 99), 3 * np.median(total))  # a pause of the machine shall not flatten the rest
+        top = np.percentile(total, 95)  # a pause of the machine shall not flatten the rest
     else:
         left = np.zeros(len(groups))
         for i in shown:
@@ -224,7 +233,7 @@ def note_of(groups, width):
     g = groups[0]
     runs = sum(len(x.runs) for x in groups)
     seconds = np.mean([wf.step_seconds(r.metrics).mean() for x in groups for r in x.runs])
-    words = [f"{len(g.steps):,} meta-steps" if len(groups) == 1 else f"{runs} runs", f"{1 / seconds:.3g} a second"]
+    words = [f"{len(g.steps):,} meta-step{'s' if len(g.steps) > 1 else ''}" if len(groups) == 1 else f"{runs} runs", f"{1 / seconds:.3g} a second"]
     if len(groups) == 1 and runs > 1:
         words.insert(0, f"{runs} seeds")
     words.append(f"lines: running means over {width or default_width(g)} meta-steps")
@@ -243,11 +252,12 @@ def draw(runs, width=None):
     for i, panel in enumerate(PANELS):
         ax = figure.add_subplot(grid[i // 3, i % 3])
         panel(ax, groups, width)
-        if panel is not panel_time or len(groups) == 1:
-            ax.set_xlim(min(g.steps[0] for g in groups), max(g.steps[-1] for g in groups) + 1e-9)
+        if panel is not panel_time or has_course(groups):
+            first, last = min(g.steps[0] for g in groups), max(g.steps[-1] for g in groups)
+            ax.set_xlim(first - (first == last), last + (first == last))
             ax.xaxis.set_major_locator(plt.MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
         if i >= 3:
-            ax.set_xlabel("meta-step" if panel is not panel_time or len(groups) == 1 else "group")
+            ax.set_xlabel("group" if panel is panel_time and len(groups) > 1 else "meta-step")
     ws.headline(figure, runs[0].heading if len(runs) == 1 else runs[0].title, note_of(groups, width))
     if len(groups) > 1:
         handles = [plt.Line2D([], [], color=g.colour, lw=2, label=f"{i + 1}  {g.label}") for i, g in enumerate(groups)]

@@ -93,7 +93,7 @@ def stages_of(meta_steps, count):
     recorded = np.unique(meta_steps)
     parts = [p for p in np.array_split(recorded, min(count, len(recorded))) if len(p)]
     rows = [np.flatnonzero((meta_steps >= p[0]) & (meta_steps <= p[-1])) for p in parts]
-    return [(i / max(1, len(rows) - 1), r) for i, r in enumerate(rows)]
+    return [(i / (len(rows) - 1) if len(rows) > 1 else 1.0, r) for i, r in enumerate(rows)]
 
 
 def mean_curve(t, rows, positive):
@@ -150,7 +150,7 @@ def draw_loss(sheet, source):
     ax.set(xlabel="inner step", ylabel="training loss")
     ax.xaxis.set_major_locator(plt.MaxNLocator(6, integer=True))
     sheet.title("Loss along an episode", f"{'geometric ' if positive else ''}mean of {len(t.meta_step):,} recorded windows, "
-                                         f"in {len(curves)} stages of meta-training")
+                                         f"in {len(curves)} stage{'s' if len(curves) > 1 else ''} of meta-training")
     stage_bar(sheet, 6.12, 0.56, int(t.meta_step.min()), int(t.meta_step.max()))
 
 
@@ -289,6 +289,7 @@ def draw_rule(sheet, source):
     handle.outline.set_visible(False)
     bar.set_title("inner\nstep", fontsize=7, fontweight="normal", loc="center", pad=4)
     bar.tick_params(length=2, labelsize=6.8)
+    bar.yaxis.set_major_locator(plt.MaxNLocator(6, integer=True))
 
 
 # ---- phase portrait ------------------------------------------------------------------------
