@@ -14,15 +14,15 @@
 #   META_STEPS   of each run (default 30)         INNER_STEPS  of each training episode (default 25)
 #   PASSES       over the test alphabets (default 4), each with minibatches of its own
 #   WARPLOOM     the program (default: build/warploom)
-#   OUTPUT       folder of the runs (default: runs/omniglot); cells that are there are not run again
+#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS); cells that are there are not run again
 #
 # Prints for each cell the held-out accuracy after 100 steps on the 10 test alphabets, its mean over the passes;
-# then for each head and method the mean over seeds, and what `warp` has more than the method in the same seeds,
-# with a 95 % interval over them (Student's t).
+# then for each head and method the accuracies by seed, their mean, and what `warp` has more in the same seeds, with a
+# 95 % interval over them (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
-output=${OUTPUT:-runs/omniglot}
+output=${OUTPUT:-runs/omniglot-${META_STEPS:-30}}
 file=${OMNIGLOT:-omniglot28.h5}
 export OPENBLAS_NUM_THREADS=1
 
@@ -60,30 +60,30 @@ cell() { # METHOD HEAD SEED
   awk -v cell="$1 | $2 | $3" -F '[:,]' '/"heldout_accuracy":/ { printf "| %s | %.1f |\n", cell, 100 * $2 }' "$run/accuracy.json"
 }
 
-# Means over seeds of the rows of cells, and the differences to `warp`, paired by seed.
+# From rows of cells: accuracies by seed, their mean, and the differences to `warp`, paired by seed.
 summarise() {
-  printf '\n| head | method | seeds | mean | warp has more |\n| --- | --- | --- | --- | --- |\n'
+  printf '\n| head | method | by seed | mean | warp has more |\n| --- | --- | --- | --- | --- |\n'
   awk -F ' *[|] *' '
     BEGIN { split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", student, " ") }
-    { accuracy[$2, $3, $4] = $5; methods[$2]; heads[$3]; seeds[$4] }
-    function interval(n, sum, squares,   mean, half) {
-      mean = sum / n
-      half = n > 1 ? student[n - 1] * sqrt((squares - n * mean * mean > 0 ? squares - n * mean * mean : 0) / (n - 1) / n) : 0
-      return sprintf(n > 1 ? "%+.1f +- %.1f" : "%+.1f", mean, half)
+    { accuracy[$2, $3, $4] = $5; methods[$2]; heads[$3]; if (!seen[$4]++) seed[++seeds] = $4 }
+    function interval(n, sum, squares,   rest) {
+      rest = squares - sum * sum / n
+      return n == 1 ? sprintf("%+.1f", sum) : sprintf("%+.1f +- %.1f", sum / n, student[n - 1] * sqrt((rest > 0 ? rest : 0) / (n - 1) / n))
     }
     END {
       for (h in heads) for (m in methods) {
         n = sum = pairs = gaps = squares = 0
-        for (s in seeds) if ((m, h, s) in accuracy) {
-          n++
-          sum += accuracy[m, h, s]
-          if (m == "warp" || !(("warp", h, s) in accuracy)) continue
-          gap = accuracy["warp", h, s] - accuracy[m, h, s]
+        list = ""
+        for (i = 1; i <= seeds; i++) if ((m, h, seed[i]) in accuracy) {
+          sum += accuracy[m, h, seed[i]]
+          list = list (n++ ? ", " : "") accuracy[m, h, seed[i]]
+          if (m == "warp" || !(("warp", h, seed[i]) in accuracy)) continue
+          gap = accuracy["warp", h, seed[i]] - accuracy[m, h, seed[i]]
           pairs++
           gaps += gap
           squares += gap * gap
         }
-        if (n) printf "| %s | %s | %d | %.1f | %s |\n", h, m, n, sum / n, pairs ? interval(pairs, gaps, squares) : ""
+        if (n) printf "| %s | %s | %s | %.1f | %s |\n", h, m, list, sum / n, pairs ? interval(pairs, gaps, squares) : ""
       }
     }' | sort
 }
