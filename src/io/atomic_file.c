@@ -1,7 +1,8 @@
 /* atomic_file.c - temporary, sync, check, rename, sync of the directory.
  *
  * A process killed at any point leaves `path` as it was, or whole and new, and at worst a stale
- * temporary, which the next writer removes. */
+ * temporary, which the next writer removes. The temporary of a process that is still writing is locked:
+ * a lock goes with its process, on whichever host that runs. */
 #define _GNU_SOURCE
 #include "io/atomic_file.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -137,10 +139,33 @@ static wl_status spare_others(const char *path) {
                  "cannot create '%s': what has that name is no regular file; choose another", path);
 }
 
+/* Locks the new temporary against removal; false when somebody has just removed it. On file systems without
+ * locks there is none. */
+static bool hold(int fd) {
+  struct stat now;
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
+  return fstat(fd, &now) != 0 || now.st_nlink > 0;
+}
+
+/* Creates and locks the temporary. */
+static int open_temporary(const char *path) {
+  enum { TRIES = 100 };
+  int fd = -1;
+  for (int i = 0; i < TRIES; i++) {
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0 || hold(fd)) return fd;
+    close(fd);
+  }
+  errno = EBUSY;
+  return -1;
+}
+
 wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
+  char host[64] = "";
   *file = (wl_atomic_file){.path = path, .fd = -1};
-  const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%ld",
-                              path, (long)getpid());
+  gethostname(host, sizeof host - 1);
+  const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%s-%ld",
+                              path, host, (long)getpid());
   if (length < 0 || length >= WL_PATH_MAX) {
     file->temporary[0] = '\0';
     return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder",
@@ -148,7 +173,7 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   }
   WL_TRY(spare_others(path));
   WL_TRY(begin_step("create", path));
-  file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  file->fd = open_temporary(file->temporary);
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
@@ -201,14 +226,16 @@ static wl_status sync_and_check(const wl_atomic_file *file, wl_file_check check,
   return synced != WL_OK ? synced : checked;
 }
 
-/* Closes the temporary and gives it its name. */
+/* Closes the temporary, which may tell of a failed write, and gives it its name. The lock goes at the last
+ * moment before: HDF5 in a reader's program would not open a file that is locked. */
 static wl_status finish(wl_atomic_file *file) {
-  const int fd = file->fd;
+  const int fd = file->fd, locked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   file->fd = -1;
-  if (close(fd) != 0) return wl_os_fail("close", file->path, errno);
-  WL_TRY(rename_to(file->temporary, file->path));
-  file->temporary[0] = '\0';
-  return WL_OK;
+  wl_status status = close(fd) == 0 ? WL_OK : wl_os_fail("close", file->path, errno);
+  if (locked >= 0) close(locked);
+  if (status == WL_OK) status = rename_to(file->temporary, file->path);
+  if (status == WL_OK) file->temporary[0] = '\0';
+  return status;
 }
 
 wl_status wl_atomic_commit(wl_atomic_file *file, wl_file_check check, void *context) {
@@ -239,12 +266,21 @@ wl_status wl_atomic_replace(const char *path, const wl_piece *pieces, int n_piec
 
 bool wl_is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
 
+/* Removes a temporary unless its writer is alive and holds it. */
+static void remove_stale(const char *path) {
+  const int fd =
+      open(path, O_RDWR | O_CLOEXEC); /* some network file systems lock only for writers */
+  if (fd < 0) return;
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) unlink(path);
+  close(fd);
+}
+
 void wl_remove_temporaries(const char *folder) {
   char **names = NULL, path[WL_PATH_MAX];
   int count = 0;
   if (wl_list_folder(folder, wl_is_temporary, &names, &count) != WL_OK) return;
   for (int i = 0; i < count; i++)
-    if (wl_join(path, folder, names[i]) == WL_OK) unlink(path);
+    if (wl_join(path, folder, names[i]) == WL_OK) remove_stale(path);
   wl_free_names(names, count);
 }
 

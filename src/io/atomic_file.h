@@ -41,7 +41,7 @@ wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces
 wl_status wl_atomic_replace(const char *path, const wl_piece *pieces, int n_pieces);
 /* Whether a file name (without folder) is that of a temporary. */
 bool wl_is_temporary(const char *name);
-/* Removes the temporaries that killed processes left in a folder. */
+/* Removes the temporaries that killed processes left in a folder; those that are being written stay. */
 void wl_remove_temporaries(const char *folder);
 
 /* Joins folder and name; WL_ERR_CONFIG when the result is too long. */

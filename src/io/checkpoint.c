@@ -55,9 +55,26 @@ static wl_status make_folder(const char *run, char folder[WL_PATH_MAX]) {
 typedef struct survey {
   const char *run, *coming; /* the coming one's name */
   int keep;
+  int64_t sound;                     /* the newest whole one of a step below this stays */
   char folder[WL_PATH_MAX], **names; /* newest first */
-  int count, obsolete;               /* from here on they can go */
+  int count, obsolete;               /* from here on they can go, */
+  int spared;                        /* except this one; -1: none */
 } survey;
+
+static bool is_whole(const survey *s, int i) {
+  char path[WL_PATH_MAX];
+  return wl_join(path, s->folder, s->names[i]) == WL_OK && wl_seal_check(path) == WL_OK;
+}
+
+/* The newest sound one, where it is not among those that stay anyway. */
+static int find_spared(const survey *s) {
+  for (int i = 0; i < s->count; i++) {
+    if (step_of(s->names[i]) >= s->sound || strcmp(s->names[i], s->coming) == 0) continue;
+    if (i < s->obsolete || i + 1 == s->count) return i;
+    if (is_whole(s, i)) return i;
+  }
+  return -1;
+}
 
 /* Reads the newest ones until enough are found whole beside the coming one. */
 static wl_status find_obsolete(void *data) {
@@ -72,6 +89,7 @@ static wl_status find_obsolete(void *data) {
     if (s->obsolete + 1 < s->count && wl_seal_check(path) == WL_OK)
       whole++; /* the oldest needs no check */
   }
+  s->spared = find_spared(s);
   return WL_OK;
 }
 
@@ -79,7 +97,8 @@ static wl_status find_obsolete(void *data) {
 static void remove_obsolete(const survey *s) {
   char path[WL_PATH_MAX];
   for (int i = s->obsolete; i < s->count; i++) {
-    if (strcmp(s->names[i], s->coming) == 0 || wl_join(path, s->folder, s->names[i]) != WL_OK)
+    if (i == s->spared || strcmp(s->names[i], s->coming) == 0 ||
+        wl_join(path, s->folder, s->names[i]) != WL_OK)
       continue;
     if (unlink(path) != 0)
       wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
@@ -98,20 +117,19 @@ static wl_status write_one(const char *folder, const char *name, const wl_field 
                            int n_fields, const wl_attribute *attributes, int n_attributes) {
   char path[WL_PATH_MAX];
   WL_TRY(wl_join(path, folder, name));
-  wl_h5_lock();
   const wl_status status =
       wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes);
-  wl_h5_unlock();
   return status == WL_OK ? point_to(folder, name) : status;
 }
 
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields,
-                             int n_fields, const wl_attribute *attributes, int n_attributes) {
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t sound,
+                             const wl_field *fields, int n_fields, const wl_attribute *attributes,
+                             int n_attributes) {
   char folder[WL_PATH_MAX], name[64];
   WL_TRY(make_folder(run, folder));
   wl_remove_temporaries(folder);
   snprintf(name, sizeof name, "step-%08lld.h5", (long long)step);
-  survey old = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1};
+  survey old = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1, .sound = sound};
   wl_aside looking = {0};
   wl_aside_start(&looking, find_obsolete, &old);
   const wl_status status = write_one(folder, name, fields, n_fields, attributes, n_attributes);

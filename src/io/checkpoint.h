@@ -23,6 +23,8 @@ typedef struct wl_file wl_file; /* an open, verified file */
 /* Verifies marker, kind (NULL: any) and every checksum. WL_ERR_NO_INPUT, WL_ERR_DATA (damaged: names
  * the dataset). */
 wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
+/* The same for a file that another rank has just found whole: it is not read through once more. */
+wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
 void wl_file_close(wl_file **file);
 /* Fills field->type, ndim, shape of the dataset of that name; WL_ERR_DATA when absent. */
 wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
@@ -36,9 +38,11 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5 and a `latest` text
- * file that names the newest. Keeps the newest `keep`; removes stale temporaries. */
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, const wl_field *fields,
-                             int n_fields, const wl_attribute *attributes, int n_attributes);
+ * file that names the newest. Keeps the newest `keep`, and the newest of a step below `sound`, however old;
+ * removes stale temporaries. */
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t sound,
+                             const wl_field *fields, int n_fields, const wl_attribute *attributes,
+                             int n_attributes);
 /* Opens the newest valid one; damaged ones are named in a warning and passed over.
  * WL_ERR_NO_INPUT when there is none at all, WL_ERR_DATA when all are damaged. */
 wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[],

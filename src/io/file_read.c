@@ -37,25 +37,33 @@ static wl_status check_marks(const wl_file *file, const char *kind) {
   return kind ? expect_text(file, "kind", kind) : WL_OK;
 }
 
-static wl_status open_checked(wl_file *file, const char *kind) {
-  WL_TRY(wl_seal_check(file->path));
+static wl_status open_marked(wl_file *file, const char *kind) {
   const WL_H5_SCOPED access = wl_h5_access();
   file->id = H5Fopen(file->path, H5F_ACC_RDONLY, access);
   WL_TRY_H5(file->id, WL_ERR_DATA, file->path, "open the content");
   return check_marks(file, kind);
 }
 
-wl_status wl_file_open(const char *path, const char *kind, wl_file **out) {
+static wl_status open_file(const char *path, const char *kind, bool check, wl_file **out) {
   wl_file *file = NULL;
   *out = NULL;
   wl_h5_quiet();
   WL_TRY(WL_NEW(file, 1));
   file->id = H5I_INVALID_HID;
   snprintf(file->path, sizeof file->path, "%s", path);
-  const wl_status status = open_checked(file, kind);
+  wl_status status = check ? wl_seal_check(path) : WL_OK;
+  if (status == WL_OK) status = open_marked(file, kind);
   if (status != WL_OK) wl_file_close(&file);
   *out = file;
   return status;
+}
+
+wl_status wl_file_open(const char *path, const char *kind, wl_file **out) {
+  return open_file(path, kind, true, out);
+}
+
+wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out) {
+  return open_file(path, kind, false, out);
 }
 
 void wl_file_close(wl_file **file) {

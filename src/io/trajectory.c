@@ -448,9 +448,7 @@ static wl_status write_staged(wl_trajectory *t) {
 }
 
 wl_status wl_trajectory_write(wl_trajectory *t) {
-  wl_h5_lock();
   const wl_status status = write_staged(t);
-  wl_h5_unlock();
   return status;
 }
 

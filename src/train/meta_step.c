@@ -22,8 +22,8 @@ static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
   if (tr->unit[u] && tr->unit[u]->task != task) wl_unit_destroy(&tr->unit[u]);
   if (!tr->unit[u]) WL_TRY(wl_unit_create(tr->model, task, &tr->unit[u]));
   if (tr->ws[family]) return WL_OK;
-  return wl_unroll_ws_create(tr->model, task, &tr->spec, wl_trainer_back_propagates(tr), tr->threads,
-                             &tr->ws[family]);
+  return wl_unroll_ws_create(tr->model, task, &tr->spec, wl_trainer_back_propagates(tr),
+                             tr->threads, &tr->ws[family]);
 }
 
 /* Room for the vectors of this rank's units; what they held is of no use any more. */
@@ -168,11 +168,35 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
   report->wait_seconds = report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->comm);
 }
 
+/* phi moves by counted units alone: without any, all that can help is what the next episode draws. */
+static void note_counted(wl_trainer *tr, int64_t counted) {
+  if (counted == 0) {
+    tr->barren += tr->t == 0;
+    return;
+  }
+  tr->sound = tr->meta_step + 1;
+  tr->barren = 0;
+}
+
+static bool is_finite(const double *x, int64_t n) {
+  double zero = 0.0; /* a sum of 0 x: NaN where one is not finite */
+  for (int64_t i = 0; i < n; i++) zero += 0.0 * x[i];
+  return zero == 0.0;
+}
+
+bool wl_trainer_has_diverged(const wl_trainer *tr) {
+  const int64_t begun = tr->episode + (tr->t > 0);
+  if (!is_finite(tr->phi, tr->model->phi.size)) return true;
+  if (tr->patience == 0 || tr->barren == 0) return false;
+  return tr->barren >= tr->patience || (tr->meta_step >= tr->steps && 2 * tr->barren >= begun);
+}
+
 /* The mean of the counted units' meta-gradients moves phi; none counted, none moved. */
 static void update(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
   report->rate = wl_outer_rate(tr->outer, tr->meta_step);
   report->gradient_norm = NAN;
   tr->skipped += tr->plan->units - counted;
+  note_counted(tr, counted);
   if (counted == 0) return;
   for (int64_t i = 0; i < tr->model->phi.size; i++) tr->sum[i] /= (double)counted;
   report->gradient_norm =

@@ -42,6 +42,8 @@ const wl_option wl_outer_options[] = {
      "Meta-steps between the drops of `step` (in an update rule's own schedule 100 by default)."},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
      "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default)."},
+    {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
+     "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option group_options[] = {
@@ -158,9 +160,11 @@ double wl_outer_rate(const wl_outer *o, int64_t step) {
   return wl_schedule_rate(&o->schedule, o->rate, step);
 }
 
+/* Within [-bound, bound]; NaN stays, where fmin would make it a bound. */
+static double clamp(double x, double bound) { return x > bound ? bound : x < -bound ? -bound : x; }
+
 static void clip(const wl_outer *o, double *g, double total) {
-  for (int64_t i = 0; o->clip_value > 0 && i < o->count; i++)
-    g[i] = fmax(-o->clip_value, fmin(o->clip_value, g[i]));
+  for (int64_t i = 0; o->clip_value > 0 && i < o->count; i++) g[i] = clamp(g[i], o->clip_value);
   const double clipped = o->clip_value > 0 ? wl_norm(g, o->count) : total;
   if (!(o->clip_norm > 0) || clipped <= o->clip_norm) return;
   for (int64_t i = 0; i < o->count; i++) g[i] *= o->clip_norm / clipped;

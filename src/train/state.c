@@ -71,20 +71,27 @@ static wl_status list_state(wl_trainer *tr, field_list *list) {
   add(list, "progress/episode", WL_INT64, 1, &tr->episode, "number of the episode under way");
   add(list, "progress/inner_step", WL_INT64, 1, &tr->t, "inner steps done in that episode");
   add(list, "progress/skipped", WL_INT64, 1, &tr->skipped, "units left out so far as non-finite");
+  add(list, "progress/sound", WL_INT64, 1, &tr->sound,
+      "meta-steps done when units were counted last")
+      ->in_digest = false;
+  add(list, "progress/barren", WL_INT64, 1, &tr->barren,
+      "episodes begun since then without a counted unit")
+      ->in_digest = false;
   if (wl_replay_lasts(tr->replay)) add_replay(list, tr->replay);
   return check_list(list);
 }
 
-uint64_t wl_trainer_digest(wl_trainer *tr) {
+wl_status wl_trainer_digest(wl_trainer *tr, wl_digest *out) {
   wl_digest digest = {0};
   field_list list = {0};
-  if (list_state(tr, &list) != WL_OK) return 0;
+  WL_TRY(list_state(tr, &list));
   for (int i = 0; i < list.count; i++)
     if (list.at[i].in_digest)
       wl_digest_add(&digest, list.at[i].name, list.at[i].data,
                     (size_t)wl_field_count(&list.at[i]) * wl_type_size(list.at[i].type));
   wl_free(list.at);
-  return digest.value;
+  *out = digest;
+  return WL_OK;
 }
 
 /* Units in the middle of an episode: ragged over units, `offset` in padded coordinates. */
@@ -231,8 +238,10 @@ typedef struct provenance {
 } provenance;
 
 static wl_status describe(wl_trainer *tr, provenance *p) {
+  wl_digest digest;
+  WL_TRY(wl_trainer_digest(tr, &digest));
   WL_TRY(wl_config_to_yaml(tr->config, &p->configuration));
-  wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, p->digest);
+  wl_digest_hex(digest, p->digest);
   snprintf(p->steps, sizeof p->steps, "%lld", (long long)tr->meta_step);
   snprintf(p->ranks, sizeof p->ranks, "%d ranks x %d threads", wl_comm_size(tr->comm), tr->threads);
   const wl_attribute all[] = {{"configuration", p->configuration},
@@ -246,7 +255,7 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
 }
 
 struct wl_snapshot {
-  int64_t meta_step;
+  int64_t meta_step, sound;
   field_list list;
   char *copies; /* of what the trainer will change */
   unit_arrays units;
@@ -289,6 +298,7 @@ static wl_status copy_fields(wl_snapshot *s) {
 /* Rank 0: the list of fields over copies and what was gathered, and what they belong to. */
 static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   s->meta_step = tr->meta_step;
+  s->sound = tr->sound;
   WL_TRY(list_state(tr, &s->list));
   WL_TRY(copy_fields(s));
   if (tr->t > 0) list_units(tr, &s->units, &s->list);
@@ -300,8 +310,8 @@ static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
 wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
   wl_snapshot *s = NULL;
   *out = NULL;
-  WL_TRY(wl_comm_agree(tr->comm, WL_NEW(s, 1)));
-  wl_status status = tr->t > 0 ? gather_units(tr, &s->units) : WL_OK;
+  wl_status status = wl_comm_agree(tr->comm, WL_NEW(s, 1));
+  if (status == WL_OK && tr->t > 0) status = gather_units(tr, &s->units);
   if (status == WL_OK) status = gather_points(tr, &s->points);
   if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = fill_snapshot(tr, s);
   status = wl_comm_agree(tr->comm, status);
@@ -311,8 +321,8 @@ wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
 }
 
 wl_status wl_snapshot_write(const wl_snapshot *s, const char *run, int keep) {
-  return wl_checkpoint_save(run, s->meta_step, keep, s->list.at, s->list.count, s->provenance.at,
-                            s->provenance.count);
+  return wl_checkpoint_save(run, s->meta_step, keep, s->sound, s->list.at, s->list.count,
+                            s->provenance.at, s->provenance.count);
 }
 
 int64_t wl_snapshot_bytes(const wl_snapshot *s) {
@@ -349,9 +359,9 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_arrays *a)
 /* Keys that a resumed run may change: they do not touch what is computed, but that the end of a
  * cosine schedule moves with outer.steps. */
 static bool may_change(const char *line) {
-  static const char *const free_keys[] = {"output:",         "threads:",      "checkpoint.",
-                                          "trajectory.",     "outer.steps:",  "window.memory:",
-                                          "window.storage:", "replay.spill:", NULL};
+  static const char *const free_keys[] = {
+      "output:",         "threads:",       "checkpoint.",     "trajectory.",   "outer.steps:",
+      "outer.patience:", "window.memory:", "window.storage:", "replay.spill:", NULL};
   for (int i = 0; free_keys[i]; i++)
     if (strncmp(line, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
@@ -381,8 +391,10 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
 
 static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *path) {
   char *saved = NULL, now[17];
+  wl_digest digest;
+  WL_TRY(wl_trainer_digest(tr, &digest));
   WL_TRY(wl_file_attribute(file, "digest", &saved));
-  wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, now);
+  wl_digest_hex(digest, now);
   const bool same = strcmp(saved, now) == 0;
   free(saved);
   return same ? WL_OK
@@ -394,7 +406,10 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   field_list list = {0};
   unit_arrays units = {0};
   wl_status status = list_state(tr, &list);
-  for (int i = 0; status == WL_OK && i < list.count; i++) status = wl_file_read(file, &list.at[i]);
+  for (int i = 0; status == WL_OK && i < list.count; i++)
+    if (list.at[i].in_digest ||
+        wl_file_has(file, list.at[i].name)) /* older files lack the others */
+      status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
   if (status == WL_OK && tr->t > 0) status = read_units(tr, file, &units);
@@ -403,35 +418,57 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   return status;
 }
 
-wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schema, bool *found) {
+/* What rank 0 found for all. */
+typedef struct finding {
+  int64_t step; /* -1: nothing to resume */
+  char path[4096];
+} finding;
+
+/* Rank 0 looks for the newest whole checkpoint, which takes reading all of it; the others open that one. */
+static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
+  const bool first = wl_comm_rank(comm) == 0;
+  *found = (finding){.step = -1};
+  wl_status status = WL_OK;
+  if (first)
+    status = wl_checkpoint_open_newest(run, file, &found->step, found->path, sizeof found->path);
+  if (status == WL_ERR_NO_INPUT) status = WL_OK;
+  WL_TRY(wl_comm_agree(comm, status));
+  WL_TRY(wl_comm_bcast(comm, found, sizeof *found, 0));
+  if (!first && found->step >= 0) status = wl_file_open_again(found->path, "checkpoint", file);
+  return wl_comm_agree(comm, status);
+}
+
+/* Ranks that see different disks must not go on from different states. */
+static wl_status same_state(wl_trainer *tr, wl_status mine) {
+  wl_digest digest = {0};
+  if (mine == WL_OK) mine = wl_trainer_digest(tr, &digest);
+  WL_TRY(wl_comm_agree(tr->comm, mine));
+  return wl_comm_same(tr->comm, "the newest valid checkpoint", digest.value);
+}
+
+wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schema, bool *resumed) {
   wl_file *file = NULL;
-  int64_t step = -1;
-  char path[4096] = "";
-  wl_status status = wl_checkpoint_open_newest(run, &file, &step, path, sizeof path);
-  *found = status == WL_OK;
-  const bool none = status == WL_ERR_NO_INPUT;
-  if (none) status = WL_OK;
-  status = wl_comm_agree(tr->comm, status);
-  if (status == WL_OK)
-    status = wl_comm_same(tr->comm, "the newest valid checkpoint", (uint64_t)step);
-  if (none || status != WL_OK) {
-    wl_file_close(&file);
-    return status;
+  finding found;
+  wl_status status = open_newest(tr->comm, run, &found, &file);
+  *resumed = status == WL_OK && found.step >= 0;
+  if (*resumed) {
+    status = same_run(tr, file, schema, found.path);
+    if (status == WL_OK) status = load_fields(tr, file, found.path);
+    status = same_state(tr, status);
   }
-  status = same_run(tr, file, schema, path);
-  if (status == WL_OK) status = load_fields(tr, file, path);
   wl_file_close(&file);
-  WL_TRY(wl_comm_agree(tr->comm, status));
-  wl_log_info("resuming from %s: meta-step %lld", path, (long long)step);
-  return WL_OK;
+  if (*resumed && status == WL_OK)
+    wl_log_info("resuming from %s: meta-step %lld", found.path, (long long)found.step);
+  return status;
 }
 
 wl_status wl_state_export(wl_trainer *tr, const char *path) {
-  char digest[17];
-  wl_digest_hex((wl_digest){wl_trainer_digest(tr)}, digest);
-  const wl_status status =
-      wl_comm_rank(tr->comm) == 0
-          ? wl_trained_write(path, tr->config, &tr->model->phi, tr->phi, digest, tr->meta_step)
-          : WL_OK;
+  char hex[17];
+  wl_digest digest;
+  wl_status status = wl_trainer_digest(tr, &digest);
+  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) {
+    wl_digest_hex(digest, hex);
+    status = wl_trained_write(path, tr->config, &tr->model->phi, tr->phi, hex, tr->meta_step);
+  }
   return wl_comm_agree(tr->comm, status);
 }

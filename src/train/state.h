@@ -16,11 +16,11 @@ wl_status wl_snapshot_take(wl_trainer *trainer, wl_snapshot **out);
 wl_status wl_snapshot_write(const wl_snapshot *snapshot, const char *run, int keep);
 int64_t wl_snapshot_bytes(const wl_snapshot *snapshot);
 void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
-/* Loads the newest valid checkpoint of RUN; *found is false when there is none. WL_ERR_CONFIG when it
+/* Loads the newest valid checkpoint of RUN; *resumed is false when there is none. WL_ERR_CONFIG when it
  * belongs to another configuration (keys that do not touch what is computed may differ); `schema`
  * parses the one it carries. Collective. */
 wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema,
-                        bool *found);
+                        bool *resumed);
 /* Writes the trained meta-parameters alone, with the configuration. Rank 0 writes; collective. */
 wl_status wl_state_export(wl_trainer *trainer, const char *path);
 

@@ -28,6 +28,8 @@ typedef struct run {
   int64_t every, keep; /* checkpoints */
   int64_t saved;       /* meta-step of the last checkpoint, -1: none */
   bool resumed;
+  bool diverged;
+  bool warned;       /* of units that were left out */
   double started;    /* when the program did */
   double began;      /* when the first meta-step did */
   double longest;    /* seconds of the longest meta-step with its files */
@@ -187,6 +189,16 @@ static bool is_asked_for(const run *r) {
   return r->request->stop_after > 0 && r->trainer->meta_step >= r->request->stop_after;
 }
 
+/* At the first one: waiting for the end of the run to hear of it would cost the run. */
+static void warn_of_skipped(run *r, const wl_meta_report *report) {
+  if (r->warned || report->skipped == 0) return;
+  r->warned = true;
+  wl_log_warning(
+      "meta-step %lld: %lld of %lld units became non-finite and were left out; further ones are counted "
+      "under `skipped`",
+      (long long)r->trainer->meta_step, (long long)report->skipped, (long long)report->units);
+}
+
 /* One meta-step and its files; *stopping is set on all ranks alike. */
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
@@ -196,6 +208,8 @@ static wl_status step(run *r, bool *stopping) {
   WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, r->request->stop, out_of_time(r),
                               &report));
   *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
+  r->diverged = wl_trainer_has_diverged(tr);
+  warn_of_skipped(r, &report);
   WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_comm_time() - start);
   return WL_OK;
@@ -205,7 +219,8 @@ static wl_status loop(run *r, bool *stopped) {
   wl_trainer *tr = r->trainer;
   r->began = wl_comm_time();
   *stopped = is_asked_for(r); /* a resumed run may be there already */
-  while (tr->meta_step < tr->steps && !*stopped) WL_TRY(step(r, stopped));
+  r->diverged = wl_trainer_has_diverged(tr);
+  while (tr->meta_step < tr->steps && !*stopped && !r->diverged) WL_TRY(step(r, stopped));
   wl_log_progress_end();
   if (r->saved != tr->meta_step) WL_TRY(save(r));
   WL_TRY(wl_run_files_finish(r->files));
@@ -213,11 +228,35 @@ static wl_status loop(run *r, bool *stopped) {
   return take_leave(r);
 }
 
+/* What happened, which checkpoints are from before it, and what to change. */
+static wl_status tell_divergence(const run *r) {
+  const wl_trainer *tr = r->trainer;
+  const long long sound = (long long)tr->sound, done = (long long)tr->meta_step;
+  if (sound == 0)
+    WL_FAIL(
+        WL_ERR_DIVERGED,
+        "no unit of the first %lld meta-steps stayed finite: lower rule.output_scale or the rule's rate",
+        done);
+  else
+    WL_FAIL(
+        WL_ERR_DIVERGED,
+        "the training diverged at meta-step %lld of %lld: since then %s; lower outer.learning_rate or set "
+        "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are sound",
+        sound, (long long)tr->steps,
+        tr->barren > 0 ? "no unit stayed finite" : "its meta-parameters are not finite", r->path,
+        sound);
+  wl_error_share(true);
+  return WL_ERR_DIVERGED;
+}
+
 static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
   char path[4160];
+  wl_digest digest;
   snprintf(path, sizeof path, "%s/optimizer.h5", r->path);
-  outcome->digest = wl_trainer_digest(r->trainer);
+  WL_TRY(wl_comm_agree(r->comm, wl_trainer_digest(r->trainer, &digest)));
+  outcome->digest = digest.value;
   outcome->meta_steps = r->trainer->meta_step;
+  if (r->diverged) return tell_divergence(r);
   WL_TRY(wl_state_export(r->trainer, path));
   if (!stopped) return WL_OK;
   WL_FAIL(

@@ -29,7 +29,7 @@ void wl_train_run_directory(const wl_config *config, const char *config_path, ch
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);
 
 /* Trains. Collective. WL_OK when outer.steps are done, WL_TRY_AGAIN when it stopped early with a
- * checkpoint; `outcome` is filled in both cases. */
+ * checkpoint, WL_ERR_DIVERGED when it went on to no use; `outcome` is filled in these cases. */
 wl_status wl_train(const wl_config *config, const char *config_path,
                    const wl_train_request *request, wl_comm *comm, wl_train_outcome *outcome);
 

@@ -64,6 +64,7 @@ static wl_status build(wl_trainer *tr) {
   WL_TRY(adopt_problem(tr));
   tr->per_episode = strcmp(wl_map_string(outer, "every"), "episode") == 0;
   tr->steps = wl_map_int(outer, "steps");
+  tr->patience = wl_map_int(outer, "patience");
   WL_TRY(create_plan(tr));
   WL_TRY(WL_NEW(tr->unit, tr->plan->units));
   WL_TRY(create_reduction(tr));

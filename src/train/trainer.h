@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "base/digest.h"
 #include "comm/comm.h"
 #include "train/outer.h"
 #include "train/plan.h"
@@ -49,6 +50,9 @@ typedef struct wl_trainer {
   int64_t episode;   /* number: state */
   int64_t t;         /* inner steps done in it: state */
   int64_t skipped;   /* units left out so far: state */
+  int64_t sound;     /* meta-steps done when units were counted last: state */
+  int64_t barren;    /* episodes begun since then, none of whose units was counted: state */
+  int64_t patience;  /* outer.patience */
   int64_t length;    /* T of this episode */
   /* reduction */
   int64_t room;    /* units of this rank that the next two have room for */
@@ -81,7 +85,10 @@ wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder,
 /* At the start of an episode: draws its length and plan and prepares this rank's units (not
  * started). Used by meta_step and by a resume in the middle of an episode. */
 wl_status wl_trainer_open_episode(wl_trainer *trainer);
+/* Whether the training has diverged, the same on every rank: phi is not finite, or no unit was counted for
+ * outer.patience episodes in a row or, once all meta-steps are done, in the last half of all episodes. */
+bool wl_trainer_has_diverged(const wl_trainer *trainer);
 /* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
-uint64_t wl_trainer_digest(wl_trainer *trainer);
+wl_status wl_trainer_digest(wl_trainer *trainer, wl_digest *out);
 
 #endif

@@ -1,11 +1,21 @@
 /* test_checkpoint.c - numbering, the newest whole one, falling back, and what is kept. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io/atomic_file.h"
 #include "io_test.h"
 
-static void save(const char *run, int64_t step, int keep) {
+static void save_as(const char *run, int64_t step, int keep, int64_t sound) {
   sample s;
   sample_make(&s, step);
   mkdir(run, 0777);
-  assert_ok(wl_checkpoint_save(run, step, keep, s.fields, SAMPLE_FIELDS, NULL, 0));
+  assert_ok(wl_checkpoint_save(run, step, keep, sound, s.fields, SAMPLE_FIELDS, NULL, 0));
+}
+
+static void save(const char *run, int64_t step, int keep) { save_as(run, step, keep, 0); }
+static void save_sound(const char *run, int64_t step, int64_t sound) {
+  save_as(run, step, 2, step < sound ? step : sound);
 }
 
 static void assert_newest(const char *run, int64_t expected) {
@@ -101,6 +111,51 @@ static void strangers_and_temporaries(void **state) {
   assert_true(file_exists("strange/checkpoints/notes.txt"));
 }
 
+/* A file on its way in another process stays; once that process is killed, it goes. */
+static void temporaries_of_the_living_stay(void **state) {
+  (void)state;
+  int ready[2], go[2];
+  char byte = 0;
+  save("living", 1, 2);
+  assert_int_equal(pipe(ready) + pipe(go), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    wl_atomic_file file;
+    const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
+    if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);
+    if (wl_atomic_commit(&file, NULL, NULL) != WL_OK) _exit(2);
+    if (wl_atomic_begin("living/checkpoints/more.h5", &file) != WL_OK) _exit(3);
+    raise(SIGKILL);
+  }
+  int ended = 0;
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  save("living", 2, 2);
+  assert_int_equal(count_files("living/checkpoints", "other.h5.tmp-"), 1);
+  assert_int_equal(write(go[1], &byte, 1), 1);
+  assert_int_equal(waitpid(child, &ended, 0), child);
+  assert_true(WIFSIGNALED(ended));
+  assert_true(file_exists("living/checkpoints/other.h5"));
+  assert_int_equal(count_files("living/checkpoints", "more.h5.tmp-"), 1);
+  save("living", 3, 2);
+  assert_int_equal(count_files("living/checkpoints", "tmp-"), 0);
+  for (int i = 0; i < 2; i++) close(ready[i]), close(go[i]);
+}
+
+/* The last one from before a divergence outlives any number after it; a damaged one does not count. */
+static void sound_one_stays(void **state) {
+  (void)state;
+  for (int64_t step = 1; step <= 6; step++) save_sound("sound", step, 4);
+  assert_int_equal(count_files("sound/checkpoints", "step-"), 3);
+  assert_true(file_exists("sound/checkpoints/step-00000003.h5"));
+  for (int64_t step = 1; step <= 6; step++) {
+    save_sound("spoilt", step, 4);
+    if (step == 3) damage("spoilt/checkpoints/step-00000003.h5");
+  }
+  assert_true(file_exists("spoilt/checkpoints/step-00000002.h5"));
+  for (int64_t step = 1; step <= 6; step++) save_sound("fine", step, step);
+  assert_int_equal(count_files("fine/checkpoints", "step-"), 2);
+}
+
 /* Written again after a resume: the new one takes its place. */
 static void same_step_again(void **state) {
   (void)state;
@@ -115,6 +170,7 @@ int main(void) {
       cmocka_unit_test(none_at_all),         cmocka_unit_test(newest_is_kept_and_pointed_to),
       cmocka_unit_test(order_is_by_number),  cmocka_unit_test(damaged_newest_is_passed_over),
       cmocka_unit_test(two_whole_ones_stay), cmocka_unit_test(strangers_and_temporaries),
+      cmocka_unit_test(sound_one_stays),     cmocka_unit_test(temporaries_of_the_living_stay),
       cmocka_unit_test(same_step_again)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,46 @@
+# A training whose meta-parameters blow up: it ends with a status and a message of its own, on any ranks and
+# after a resume at the same meta-step, says at once that units are left out, and the last checkpoint from
+# before stays.
+. "$WL_SOURCE/tests/harness/training.sh"
+EXIT_DIVERGED=69
+
+# The rule is frozen for ten meta-steps; the eleventh throws it away.
+cat >job.yaml <<'Y'
+seed: 1
+threads: 1
+task: {family: quadratic, dimension: 6, batch: 8}
+rule: {name: lstm, hidden: [6]}
+episode: {steps: 20}
+window: {steps: 10, weights: sum}
+outer: {steps: 60, units: 3}
+groups: [{group: rule, learning_rate: 1e30, from_step: 10}]
+checkpoint: {every: 2, keep: 2}
+Y
+
+# Exit code of a training on RANKS ranks into RUN.
+code_of() { # RANKS RUN [OPTIONS...]
+  local ranks=$1 run=$2 code=0
+  shift 2
+  timeout -k 2 100 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train job.yaml --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
+  echo $code
+}
+checkpoints() { (cd "$1/checkpoints" && echo step-*); }
+
+for ranks in 1 2; do
+  expect_same "exit code on $ranks ranks" $EXIT_DIVERGED "$(code_of $ranks on-$ranks)"
+  expect_same "checkpoints on $ranks ranks" "step-00000010.h5 step-00000030.h5 step-00000031.h5" "$(checkpoints on-$ranks)"
+  [ "$(grep -c 'warploom: error' on-$ranks.err)" = 1 ] || fail "not one error"
+  grep -q "error: the training diverged at meta-step 11 of 60.*meta-steps below 11 are sound" on-$ranks.err ||
+    fail "the error does not say when: $(grep error on-$ranks.err)"
+  grep -q "warning: meta-step 12: 3 of 3 units became non-finite" on-$ranks.err || fail "no warning at the first skipped units"
+  [ ! -e on-$ranks/optimizer.h5 ] || fail "a diverged optimizer is exported"
+done
+expect_same "exit code when stopped" $EXIT_STOPPED "$(code_of 2 split --stop-after 19)"
+expect_same "exit code when resumed" $EXIT_DIVERGED "$(code_of 1 split --resume)"
+expect_same "checkpoints when resumed" "$(checkpoints on-1)" "$(checkpoints split)"
+expect_same "exit code when resumed once more" $EXIT_DIVERGED "$(code_of 1 split --resume)"
+expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set outer.steps=24)"
+expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
+expect_same "exit code with sound units" 0 "$(code_of 1 sound --set outer.steps=9)"
+grep -q "warning" sound.err && fail "a warning without skipped units: $(cat sound.err)"
+exit 0
