@@ -2,9 +2,12 @@
  *
  * On a terminal progress is one line that redraws at most five times a second; a message clears
  * it and the next call draws it again. Elsewhere (a batch log) a plain line is printed when
- * progress starts, then at most one each PLAIN_SECONDS, and a last one at the end. */
+ * progress starts, then at most one each PLAIN_SECONDS, and a last one at the end.
+ *
+ * Any thread may speak: the one that writes files warns while the training shows its progress. */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +25,9 @@ static struct {
   bool quiet;
 } setup;
 
-/* The progress under way. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The progress under way, under the lock. */
 static struct {
   bool active, terminal, drawn;
   long first;            /* `done` of the first call: what a resumed run has not done now */
@@ -39,6 +44,7 @@ void wl_log_setup(int rank, bool quiet) {
 /* One write for each line, so that lines of several ranks do not mix. */
 static void print_line(const char *prefix, const char *format, va_list arguments) {
   char line[8192];
+  pthread_mutex_lock(&lock);
   const int used =
       snprintf(line, sizeof line - 1, "%s%s", progress.drawn ? "\r\033[K" : "", prefix);
   vsnprintf(line + used, sizeof line - 1 - (size_t)used, format, arguments);
@@ -47,6 +53,7 @@ static void print_line(const char *prefix, const char *format, va_list arguments
   line[length] = '\n';
   fwrite(line, 1, length + 1, stderr);
   fflush(stderr);
+  pthread_mutex_unlock(&lock);
 }
 
 void wl_log_info(const char *format, ...) {
@@ -102,8 +109,7 @@ static void show_line(double now) {
   progress.shown = progress.done;
 }
 
-void wl_log_progress(const char *what, long done, long total, const char *text) {
-  if (setup.rank != 0 || setup.quiet) return;
+static void show_progress(const char *what, long done, long total, const char *text) {
   const double now = wl_seconds();
   const bool first = !progress.active;
   if (first) {
@@ -119,10 +125,23 @@ void wl_log_progress(const char *what, long done, long total, const char *text) 
   if (first || now - progress.printed >= interval) show_line(now);
 }
 
-void wl_log_progress_end(void) {
+void wl_log_progress(const char *what, long done, long total, const char *text) {
+  if (setup.rank != 0 || setup.quiet) return;
+  pthread_mutex_lock(&lock);
+  show_progress(what, done, total, text);
+  pthread_mutex_unlock(&lock);
+}
+
+static void end_progress(void) {
   if (!progress.active) return;
   if (progress.shown != progress.done || (progress.terminal && !progress.drawn))
     show_line(wl_seconds());
   if (progress.terminal) fputc('\n', stderr);
   memset(&progress, 0, sizeof progress);
+}
+
+void wl_log_progress_end(void) {
+  pthread_mutex_lock(&lock);
+  end_progress();
+  pthread_mutex_unlock(&lock);
 }

@@ -16,8 +16,9 @@ typedef float wl_real;
 #endif
 
 /* Coordinates in one block of the structure-of-arrays layout. Every array over
- * coordinates is padded to whole blocks and aligned to WL_ALIGN bytes; padding
- * coordinates hold zeros and stay zero. */
+ * coordinates is padded to whole blocks and aligned to WL_ALIGN bytes. Padding
+ * coordinates of gradients are zero; those of theta and of a rule's state hold what
+ * the rule makes of that, the same on any rank, and no other coordinate depends on them. */
 enum { WL_LANES = 16, WL_ALIGN = 64 };
 /* Allocations of this size and more are aligned to it and may use huge pages. */
 enum { WL_HUGE_PAGE = 2097152 };

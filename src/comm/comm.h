@@ -70,7 +70,8 @@ typedef struct wl_exact_sum {
 
 wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */
 /* The same in two parts, both collective, for what can go on between them: start sends this rank's
- * largest magnitudes on their way and waits for nobody. What `sum` points to must stay as it is. */
+ * largest magnitudes on their way and waits for nobody, but in the first call and where one is larger than
+ * all before it: there all ranks agree on the memory for it. What `sum` points to must stay as it is. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

@@ -132,15 +132,18 @@ static wl_status grow(wl_comm *comm, size_t maxima, size_t integers) {
   return WL_OK;
 }
 
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 /* Room for this call in the communicator's scratch, set to zero. All ranks pass the same sizes,
  * so all grow in the same call and agree there on whether memory sufficed. */
 static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   if (maxima > comm->maxima_room || integers > comm->integers_room) {
+    const size_t m = larger(maxima, comm->maxima_room), n = larger(integers, comm->integers_room);
     comm->maxima_room = 0;
     comm->integers_room = 0;
-    WL_TRY(wl_comm_agree(comm, grow(comm, maxima, integers)));
-    comm->maxima_room = maxima;
-    comm->integers_room = integers;
+    WL_TRY(wl_comm_agree(comm, grow(comm, m, n)));
+    comm->maxima_room = m;
+    comm->integers_room = n;
   }
   memset(comm->maxima, 0, maxima * sizeof *comm->maxima);
   memset(comm->integers, 0, integers * sizeof *comm->integers);

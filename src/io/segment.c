@@ -261,10 +261,10 @@ static bool is_superseded(const wl_segment_list *list, int i) {
 }
 
 /* Takes the superseded ones out of the list. */
-static void keep_live(const char *folder, bool remove, wl_segment_list *list) {
-  bool *const gone = calloc((size_t)list->count + 1, sizeof *gone);
+static wl_status keep_live(const char *folder, bool remove, wl_segment_list *list) {
+  bool *gone = NULL;
   int kept = 0;
-  if (!gone) return;
+  WL_TRY(WL_NEW(gone, list->count + 1));
   for (int i = 0; i < list->count; i++) gone[i] = is_superseded(list, i);
   for (int i = 0; i < list->count; i++) {
     char name[WL_SEGMENT_NAME], path[WL_PATH_MAX];
@@ -277,7 +277,8 @@ static void keep_live(const char *folder, bool remove, wl_segment_list *list) {
     wl_segment_clear(&list->at[i]);
   }
   list->count = kept;
-  free(gone);
+  wl_free(gone);
+  return WL_OK;
 }
 
 static wl_status read_all(const char *folder, char *const *names, int count,
@@ -304,13 +305,13 @@ wl_status wl_segment_scan(const char *folder, bool remove, wl_segment_list *list
   WL_TRY(wl_list_folder(folder, is_segment, &names, &count));
   for (int i = 0; i < count; i++)
     if (wl_segment_number(names[i]) > *highest) *highest = wl_segment_number(names[i]);
-  const wl_status status = read_all(folder, names, count, list);
+  wl_status status = read_all(folder, names, count, list);
   wl_free_names(names, count);
+  if (status == WL_OK) status = keep_live(folder, remove, list);
   if (status != WL_OK) {
     wl_segment_list_clear(list);
     return status;
   }
-  keep_live(folder, remove, list);
   if (list->count > 1) qsort(list->at, (size_t)list->count, sizeof *list->at, by_time);
   return WL_OK;
 }

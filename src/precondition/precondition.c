@@ -2,6 +2,7 @@
 #include "precondition/precondition.h"
 
 #include <string.h>
+#include <threads.h>
 
 #define WL_PRECONDITION(id) extern const wl_precondition_ops wl_precondition_##id;
 #include "precondition/preconditions.def"
@@ -18,13 +19,18 @@ const wl_precondition_ops *const wl_preconditions[] = {&none,
 
 enum { PRECONDITIONS = sizeof wl_preconditions / sizeof *wl_preconditions - 1 };
 
-const wl_variant *wl_precondition_variants(void) {
-  /* Filled from constants alone, so that two threads at once write the same values. */
-  static wl_variant variants[PRECONDITIONS + 1];
+static wl_variant variants[PRECONDITIONS + 1];
+static once_flag variants_once = ONCE_FLAG_INIT;
+
+static void fill_variants(void) {
   for (int i = 0; i < PRECONDITIONS; i++) {
     const wl_precondition_ops *ops = wl_preconditions[i];
     variants[i] = (wl_variant){ops->name, ops->summary, ops->options};
   }
+}
+
+const wl_variant *wl_precondition_variants(void) {
+  call_once(&variants_once, fill_variants);
   return variants;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <threads.h>
 
 #define WL_RULE(id) extern const wl_rule_ops wl_rule_##id;
 #include "rule/rules.def"
@@ -16,11 +17,16 @@ const wl_rule_ops *const wl_rules[] = {
 
 enum { RULES = sizeof wl_rules / sizeof *wl_rules - 1 };
 
-const wl_variant *wl_rule_variants(void) {
-  /* Filled from constants alone, so that two threads at once write the same values. */
-  static wl_variant variants[RULES + 1];
+static wl_variant variants[RULES + 1];
+static once_flag variants_once = ONCE_FLAG_INIT;
+
+static void fill_variants(void) {
   for (int i = 0; i < RULES; i++)
     variants[i] = (wl_variant){wl_rules[i]->name, wl_rules[i]->summary, wl_rules[i]->options};
+}
+
+const wl_variant *wl_rule_variants(void) {
+  call_once(&variants_once, fill_variants);
   return variants;
 }
 

@@ -34,8 +34,15 @@ typedef struct slot_view {
 
 static size_t reals(int64_t count) { return ((size_t)count * sizeof(wl_real) + 7) / 8 * 8; }
 
-/* The view at `base`, and through *bytes the slot's size. */
-static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base, size_t *bytes) {
+static size_t slot_bytes(const wl_trajectory_setting *s) {
+  const int64_t sampled = s->steps * s->coordinates;
+  return sizeof(slot_header) + 4 * (size_t)s->steps * sizeof(double) +
+         (size_t)s->snapshots * sizeof(int64_t) + 2 * reals(sampled) + reals(sampled * s->hidden) +
+         reals(s->snapshots * s->n);
+}
+
+/* The arrays of the slot at `base`. */
+static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base) {
   slot_view v = {(slot_header *)(void *)base, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   const size_t column = (size_t)s->steps * sizeof(double);
   size_t at = sizeof(slot_header);
@@ -52,7 +59,6 @@ static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base, 
               {&v.theta, s->snapshots * s->n}};
   for (int i = 0; i < 4; at += reals(tail[i].count), i++)
     *tail[i].array = (wl_real *)(void *)(base + at);
-  *bytes = at;
   return v;
 }
 
@@ -88,7 +94,7 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
   r->units = wl_map_int(map, "units");
   r->stride = wl_map_int(map, "snapshot_stride");
   r->setting = read_setting(tr, map, r->stride);
-  view_slot(&r->setting, (unsigned char *)r, &r->slot_bytes);
+  r->slot_bytes = slot_bytes(&r->setting);
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
   if (status == WL_OK && wl_comm_rank(tr->comm) == 0)
@@ -140,8 +146,7 @@ static void sample_row(wl_recorder *r, const slot_view *v, int64_t row, const wl
 
 static void observe(void *context, const wl_step_view *step) {
   wl_recorder *r = context;
-  size_t bytes;
-  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
+  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
   const int64_t row = v.header->steps++, n = v.header->n;
   v.loss[row] = step->loss;
   v.outer_loss[row] = step->outer_loss;
@@ -174,9 +179,8 @@ void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_
   if (u >= r->units || r->status != WL_OK) return;
   r->status = grow(r, 1);
   if (r->status != WL_OK) return;
-  size_t bytes;
   const wl_unit *unit = tr->unit[u];
-  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes, &bytes);
+  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
   memset(v.header, 0, r->slot_bytes);
   *v.header =
       (slot_header){tr->meta_step, u, tr->episode, unit->t, 0, 0, unit->task->n, tr->plan->task[u]};
@@ -189,8 +193,7 @@ void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_
 void wl_recorder_end(wl_recorder *r) { r->used++; }
 
 static wl_status append(const wl_recorder *r, unsigned char *slot, double *seconds) {
-  size_t bytes;
-  const slot_view v = view_slot(&r->setting, slot, &bytes);
+  const slot_view v = view_slot(&r->setting, slot);
   const slot_header *h = v.header;
   const wl_record record = {h->meta_step,
                             h->unit,

@@ -9,6 +9,9 @@
 
 #include "train/replay_store.h"
 
+/* Passes over a run: the upper half of a 64-bit draw number tells them apart (run_point). */
+static const double MOST_PASSES = 2147483647.0;
+
 struct wl_replay {
   int64_t stride, epochs, batch;
   wl_window_spec spec; /* of the replayed windows */
@@ -18,6 +21,7 @@ struct wl_replay {
   wl_status failure;  /* of keeping a point, raised when the meta-batch is shared */
   int64_t *episode;   /* [batches] -1: none */
   int64_t *count;     /* [batches][units] points, the same on every rank once shared */
+  int64_t *first;     /* [batches * units + 1] points of all places before each */
   double *start_loss; /* [batches][units] */
   int64_t *owner;     /* [batches][units] rank */
   int64_t current;    /* batch that is being collected */
@@ -55,6 +59,12 @@ static wl_status check_options(const wl_trainer *tr) {
   if (tr->n_tasks > 1)
     return wl_map_fail(wl_config_map(tr->config, "task", 1), "family",
                        "replay needs a single task, not a mixture of %d", tr->n_tasks);
+  const wl_map *map = wl_config_map(tr->config, "replay", 0);
+  if ((double)tr->steps * (double)wl_map_int(map, "epochs") >= MOST_PASSES)
+    return wl_map_fail(map, "epochs",
+                       "outer.steps times replay.epochs must be below %.0f: each pass draws "
+                       "minibatches of its own, and there are no more",
+                       MOST_PASSES);
   return WL_OK;
 }
 
@@ -71,6 +81,7 @@ static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
   const int64_t places = r->batches * r->units;
   WL_TRY(WL_NEW(r->episode, r->batches));
   WL_TRY(WL_NEW(r->count, places));
+  WL_TRY(WL_NEW(r->first, places + 1));
   WL_TRY(WL_NEW(r->start_loss, places));
   WL_TRY(WL_NEW(r->owner, places));
   WL_TRY(WL_NEW(r->vectors, r->batch * tr->vector));
@@ -100,8 +111,8 @@ void wl_replay_destroy(wl_replay **replay) {
   wl_replay *r = *replay;
   if (!r) return;
   wl_replay_store_destroy(&r->store);
-  void *const owned[] = {r->episode, r->count,   r->start_loss, r->owner,
-                         r->vectors, r->counted, r->sum};
+  void *const owned[] = {r->episode, r->count,   r->first,   r->start_loss,
+                         r->owner,   r->vectors, r->counted, r->sum};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_unit_destroy(&r->unit);
   wl_unroll_ws_destroy(&r->ws);
@@ -153,11 +164,21 @@ wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
 
-/* Where point number `index` of the whole buffer lies. */
+/* The number of the first point of each place in the whole buffer. */
+static void find_places(wl_replay *r) {
+  for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
+}
+
+/* Where point number `index` of the whole buffer lies: first[place] <= index < first[place + 1]. */
 static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
-  *place = 0;
-  while (index >= r->count[*place]) index -= r->count[(*place)++];
-  *point = index;
+  int64_t low = 0, high = r->batches * r->units;
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    if (r->first[middle] <= index) low = middle;
+    else high = middle;
+  }
+  *place = low;
+  *point = index - r->first[low];
 }
 
 /* The window that starts at a point, with minibatches that no other pass has drawn. */
@@ -239,8 +260,8 @@ static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t t
 wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report) {
   const int64_t total = wl_replay_points(r);
   int64_t *order = NULL;
-  WL_TRY(wl_comm_agree(tr->comm, WL_NEW(order, total + 1)));
-  wl_status status = WL_OK;
+  find_places(r);
+  wl_status status = wl_comm_agree(tr->comm, WL_NEW(order, total + 1));
   for (int64_t e = 0; status == WL_OK && e < r->epochs; e++)
     status = run_pass(r, tr, e, total, order, report);
   wl_free(order);
@@ -278,8 +299,12 @@ wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) 
   const int rank = wl_comm_rank(tr->comm);
   const int64_t width = r->n + r->state;
   wl_real *parcel = NULL;
-  WL_TRY(wl_comm_agree(tr->comm, WL_NEW(parcel, rank == 0 ? 1 : r->capacity * width)));
-  wl_status status = WL_OK, read = WL_OK;
+  wl_status read = WL_OK;
+  wl_status status = wl_comm_agree(tr->comm, WL_NEW(parcel, rank == 0 ? 1 : r->capacity * width));
+  if (status != WL_OK) {
+    wl_free(parcel);
+    return status;
+  }
   for (int64_t p = 0; status == WL_OK && p < r->batches * r->units; p++) {
     const size_t bytes = (size_t)(r->count[p] * width) * sizeof(wl_real);
     const bool mine = wl_replay_store_owns(r->store, p);

@@ -75,6 +75,7 @@ expect_parts "task.1.warp" 'task=[{family: quadratic}, {family: mlp, widths: [4]
 expect_parts "precondition.name|mixture" "$mixture" precondition.name=diagonal
 expect_parts "initialisation.name|mixture" "$mixture" initialisation.name=maml
 expect_parts "outer.every|episode" replay.capacity=1
+expect_parts "replay.epochs|outer.steps" replay.capacity=1 outer.every=episode outer.steps=2000000000 replay.epochs=2
 expect_parts "task.1.family|single task" "$mixture" replay.capacity=1 outer.every=episode
 expect_parts "groups.group|nothing of this group" 'groups={group: warp, learning_rate: 0.1}'
 expect_parts "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001

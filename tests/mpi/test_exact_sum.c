@@ -2,6 +2,8 @@
  * the ranks in different ways: every deal at every rank count must give the same bits. */
 #include "mpi_test.h"
 
+#include "comm/comm_impl.h"
+
 #include <float.h>
 #include <math.h>
 
@@ -221,6 +223,31 @@ static void other_calls_between_start_and_finish(void **state) {
   }
 }
 
+/* A call that needs more of one kind of scratch takes nothing of the other. */
+static void scratch_never_shrinks(void **state) {
+  wl_comm *comm = *state;
+  static const int64_t one[2] = {0, 40}, many[31] = {0};
+  const bool counted[1] = {true};
+  double values[40] = {0}, sum[40];
+  wl_exact_sum wide = {.vectors = values,
+                       .units = 1,
+                       .counted = counted,
+                       .count = 40,
+                       .blocks = one,
+                       .n_blocks = 1,
+                       .total = wl_comm_size(comm),
+                       .sum = sum};
+  wl_exact_sum cut = wide;
+  cut.count = 0;
+  cut.blocks = many;
+  cut.n_blocks = 30;
+  assert_int_equal(wl_comm_exact_sum(comm, &wide), WL_OK);
+  const size_t integers = comm->integers_room;
+  assert_true(integers >= 41);
+  assert_int_equal(wl_comm_exact_sum(comm, &cut), WL_OK);
+  assert_true(comm->maxima_room >= 30 && comm->integers_room == integers);
+}
+
 static void more_units_than_announced(void **state) {
   dealt d;
   deal(*state, 0, &d);
@@ -234,6 +261,7 @@ static struct CMUnitTest tests[] = {cmocka_unit_test(any_deal_gives_the_same_bit
                                     cmocka_unit_test(nobody_counted_is_zero),
                                     cmocka_unit_test(non_finite_spoils_its_block),
                                     cmocka_unit_test(edge_of_the_range),
+                                    cmocka_unit_test(scratch_never_shrinks),
                                     cmocka_unit_test(more_units_than_announced),
                                     cmocka_unit_test(other_calls_between_start_and_finish)};
 
