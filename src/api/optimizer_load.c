@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/optimizer_impl.h"
+#include "io/h5_printing.h"
 #include "train/trained.h"
 
 static bool chosen(const wl_optimizer *o, const char *section) {
@@ -102,7 +103,9 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer) {
   wl_optimizer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   o->threads = 1;
+  const wl_h5_printing printing = wl_h5_save_printing();
   const wl_status status = load(path, o);
+  wl_h5_restore_printing(printing);
   if (status != WL_OK) wl_optimizer_destroy(&o);
   *optimizer = o;
   return status;

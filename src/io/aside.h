@@ -1,10 +1,8 @@
 /* aside.h - work done by a thread of its own while the caller goes on.
  *
  * What the work reads must stay as it is until wl_aside_wait has returned. HDF5 belongs to the work
- * from start to wait, or to the caller, never to both: the library may have no locks of its own. Scratch
- * files (spill.h) alone are used meanwhile, under wl_h5_lock, which what writes checkpoints and
- * trajectories holds. The thread takes no signals. Where no thread can be had the caller does the work
- * itself, at the start. */
+ * from start to wait, or to the caller, never to both: the library may have no locks of its own. The
+ * thread takes no signals. Where no thread can be had the caller does the work itself, at the start. */
 #ifndef WL_IO_ASIDE_H
 #define WL_IO_ASIDE_H
 

@@ -1,7 +1,6 @@
 /* h5_support.c - quiet errors, types, attributes and names for the HDF5 users of this folder. */
 #include "io/h5_support.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <xxhash.h>
 
 #include "io/atomic_file.h"
+#include "io/h5_printing.h"
 
 enum { TEXT = 1024, NAME = 512 };
 
@@ -18,14 +18,21 @@ void wl_h5_release(const hid_t *id) {
   if (*id > 0) H5Idec_ref(*id);
 }
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-void wl_h5_lock(void) { pthread_mutex_lock(&lock); }
-void wl_h5_unlock(void) { pthread_mutex_unlock(&lock); }
-
 /* ---- errors ---- */
 
 void wl_h5_quiet(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+
+wl_h5_printing wl_h5_save_printing(void) {
+  H5E_auto2_t function = NULL;
+  wl_h5_printing now = {.known = true};
+  now.known = H5Eget_auto2(H5E_DEFAULT, &function, &now.data) >= 0;
+  now.function = (void (*)(void))function;
+  return now;
+}
+
+void wl_h5_restore_printing(wl_h5_printing printing) {
+  if (printing.known) H5Eset_auto2(H5E_DEFAULT, (H5E_auto2_t)printing.function, printing.data);
+}
 
 /* Keeps the innermost description: what the library met first. */
 static herr_t keep_description(unsigned number, const H5E_error2_t *error, void *text) {

@@ -19,11 +19,6 @@ enum { WL_SCHEMA_VERSION = 1 };
 #define WL_H5_SCOPED __attribute__((cleanup(wl_h5_release))) hid_t
 void wl_h5_release(const hid_t *id);
 
-/* HDF5 may be built without locks of its own. The thread that writes files holds this one while it works
- * (aside.h); so does whoever calls HDF5 meanwhile. */
-void wl_h5_lock(void);
-void wl_h5_unlock(void);
-
 /* HDF5 keeps its errors for us and prints none. Call at each entry from outside. */
 void wl_h5_quiet(void);
 /* WL_FAIL with HDF5's own description behind ours: "cannot write dataset 'x' of 'file': ...". */

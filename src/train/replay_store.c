@@ -96,9 +96,7 @@ void wl_replay_store_destroy(wl_replay_store **store) {
 static wl_status open_spill(wl_replay_store *s) {
   const int64_t beyond = s->shape.points - s->in_memory;
   if (beyond == 0 || s->spill) return WL_OK;
-  const wl_type type = s->element == sizeof(double) ? WL_FLOAT64 : WL_FLOAT32;
-  return wl_spill_open(s->folder, s->shape.places * beyond, s->shape.width, type,
-                       s->precision == PRECISION_HALF, &s->spill);
+  return wl_spill_open(s->folder, s->shape.places * beyond, s->point_bytes, &s->spill);
 }
 
 wl_status wl_replay_store_own(wl_replay_store *s, int64_t place, bool mine) {

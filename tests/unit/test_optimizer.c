@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/h5_printing.h"
 #include "train/evaluate.h"
 #include "train/problem.h"
 #include "train/schema.h"
@@ -222,6 +223,22 @@ static void test_warp_layers_are_refused(void **state) {
   close_fixture(&f);
 }
 
+static void printer(void) {}
+
+/* HDF5's errors are printed as the program around us wants it, before and after a load that meets some. */
+static void test_printing_of_hdf5_is_the_programs(void **state) {
+  (void)state;
+  wl_optimizer *optimizer = NULL;
+  fixture f;
+  open_fixture(&f, plain, network);
+  wl_h5_restore_printing((wl_h5_printing){.known = true, .function = printer, .data = &f});
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  const wl_h5_printing after = wl_h5_save_printing();
+  assert_true(after.function == printer && after.data == &f);
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_runs_are_the_engines),
@@ -230,6 +247,7 @@ int main(void) {
       cmocka_unit_test(test_non_finite_gradients_change_nothing),
       cmocka_unit_test(test_misuse),
       cmocka_unit_test(test_warp_layers_are_refused),
+      cmocka_unit_test(test_printing_of_hdf5_is_the_programs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
