@@ -21,7 +21,9 @@ typedef struct lstm_ws {
   size_t scratch_bytes;   /* per thread */
   unsigned char *packed;  /* weights as the kernel wants them */
   unsigned char *scratch; /* [threads][scratch_bytes] */
-  wl_real *partial;       /* [threads][padded parameters] weight gradient of one group */
+  int64_t wave;           /* groups whose weight gradients are held before they are added */
+  int64_t partial_count;  /* reals of one group's weight gradient, padded */
+  wl_real *partial;       /* [wave][partial_count] */
 } lstm_ws;
 
 static const wl_option lstm_options[] = {
@@ -147,9 +149,26 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   if (net->heads == 1) draw(seed, block, last, last, phi + net->head_weight);
 }
 
+/* Blocks of group `group` when there are `blocks` in all. */
+static int64_t group_count(int64_t group, int64_t blocks) {
+  const int64_t left = blocks - group * WL_LSTM_GROUP;
+  return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
+}
+
+static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1) / WL_LSTM_GROUP; }
+
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-static size_t partial_count(const wl_lstm_net *net) { return (size_t)wl_pad(net->parameters); }
+/* Groups of a wave: for one thread one; for several so many that none waits long at the wave's end, but for
+ * wide nets no more than fit into some megabytes. */
+static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
+  enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
+  const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));
+  const int64_t each = fitting > MOST ? MOST : fitting < LEAST ? LEAST : fitting;
+  const int64_t all = max_blocks > 0 ? group_total(max_blocks) : 1;
+  if (threads <= 1) return 1;
+  return each * threads < all ? each * threads : all;
+}
 
 /* Scratch of one thread: a huge page of its own, unless that would be many times what it needs. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net) {
@@ -159,11 +178,11 @@ static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net)
 }
 
 static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
-  (void)max_blocks;
   const wl_lstm_net *net = rule->impl;
   const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
-  const size_t per_thread = scratch_size(kernel, net) + partial_count(net) * sizeof(wl_real);
-  return sizeof(lstm_ws) + round_up(kernel->packed_bytes(net)) + (size_t)threads * per_thread;
+  const int64_t partials = wave_of(net, max_blocks, threads) * wl_pad(net->parameters);
+  return sizeof(lstm_ws) + round_up(kernel->packed_bytes(net)) +
+         (size_t)threads * scratch_size(kernel, net) + (size_t)partials * sizeof(wl_real);
 }
 
 static void lstm_ws_destroy(void *impl) {
@@ -176,17 +195,18 @@ static void lstm_ws_destroy(void *impl) {
 }
 
 static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out) {
-  (void)max_blocks;
   const wl_lstm_net *net = rule->impl;
   lstm_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
   ws->kernel = wl_lstm_kernel_select();
   ws->threads = threads < 1 ? 1 : threads;
   ws->scratch_bytes = scratch_size(ws->kernel, net);
+  ws->wave = wave_of(net, max_blocks, threads);
+  ws->partial_count = wl_pad(net->parameters);
   wl_status status = WL_OK;
   WL_TRY_GOTO(status, WL_NEW(ws->packed, round_up(ws->kernel->packed_bytes(net))), fail);
   WL_TRY_GOTO(status, WL_NEW(ws->scratch, (size_t)ws->threads * ws->scratch_bytes), fail);
-  WL_TRY_GOTO(status, WL_NEW(ws->partial, (size_t)ws->threads * partial_count(net)), fail);
+  WL_TRY_GOTO(status, WL_NEW(ws->partial, ws->wave * ws->partial_count), fail);
   *out = ws;
   return WL_OK;
 fail:
@@ -208,14 +228,6 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* Blocks of group `group` when there are `blocks` in all. */
-static int64_t group_count(int64_t group, int64_t blocks) {
-  const int64_t left = blocks - group * WL_LSTM_GROUP;
-  return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
-}
-
-static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1) / WL_LSTM_GROUP; }
-
 /* A tape of a chunk beyond this many bytes is written past the caches: it would not be there any more. */
 enum { CACHED_TAPE = 4 << 20 };
 
@@ -228,7 +240,7 @@ static void lstm_step_taped(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t,
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(blocks);
   const bool past = WL_CHUNK_STEPS * blocks * rule->tape * (int64_t)sizeof *tape > CACHED_TAPE;
-#pragma omp parallel for schedule(static) \
+#pragma omp parallel for schedule(dynamic, 1) \
     num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
   for (int64_t group = 0; group < groups; group++) {
     const int64_t first = group * WL_LSTM_GROUP, row = first * WL_LANES;
@@ -250,20 +262,37 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t bl
   lstm_step_taped(rule, ws, t, blocks, g, theta, s_in, s_out, u, NULL);
 }
 
+/* phi_grad += the partial sums of `count` groups, one group after the other; called by all threads of a
+ * team, each for parameters of its own. */
+static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, double *phi_grad) {
+  enum { RUN = 512 };
+#pragma omp for schedule(static)
+  for (int64_t first = 0; first < parameters; first += RUN) {
+    const int64_t end = first + RUN < parameters ? first + RUN : parameters;
+    for (int64_t group = 0; group < count; group++) {
+      const wl_real *const partial = ws->partial + group * ws->partial_count;
+      for (int64_t p = first; p < end; p++) phi_grad[p] += (double)partial[p];
+    }
+  }
+}
+
+/* A wave of groups at a time: whichever thread is free takes the next group, and no thread waits for
+ * another but at the wave's end. */
 static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                           double *phi_grad) {
   const wl_lstm_net *const net = rule->impl;
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(chunk->blocks);
-#pragma omp parallel for ordered schedule(static, 1) \
-    num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
-  for (int64_t group = 0; group < groups; group++) {
-    const size_t thread = (size_t)thread_index();
-    wl_real *const partial = ws->partial + thread * partial_count(net);
-    ws->kernel->backward(net, ws->packed, ws->scratch + thread * ws->scratch_bytes, chunk,
-                         group * WL_LSTM_GROUP, group_count(group, chunk->blocks), partial);
-#pragma omp ordered
-    for (int64_t p = 0; p < net->parameters; p++) phi_grad[p] += (double)partial[p];
+#pragma omp parallel num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
+  for (int64_t first = 0; first < groups; first += ws->wave) {
+    const int64_t count = groups - first < ws->wave ? groups - first : ws->wave;
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t i = 0; i < count; i++)
+      ws->kernel->backward(net, ws->packed,
+                           ws->scratch + (size_t)thread_index() * ws->scratch_bytes, chunk,
+                           (first + i) * WL_LSTM_GROUP, group_count(first + i, chunk->blocks),
+                           ws->partial + i * ws->partial_count);
+    add_partials(ws, net->parameters, count, phi_grad);
   }
 }
 
