@@ -43,13 +43,16 @@ typedef struct request {
   char output[4200];
 } request;
 
-static void default_output(request *q) {
-  if (wl_is_directory(q->path)) snprintf(q->output, sizeof q->output, "%s/evaluation.h5", q->path);
-  else {
-    const size_t n = strlen(q->path);
-    const int stem = n > 3 && strcmp(q->path + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
-    snprintf(q->output, sizeof q->output, "%.*s-evaluation.h5", stem, q->path);
-  }
+/* `given`, or a name beside or in what is evaluated. */
+static wl_status name_output(const char *given, request *q) {
+  const size_t n = strlen(q->path), size = sizeof q->output;
+  const int stem = n > 3 && strcmp(q->path + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
+  int used;
+  if (given) used = snprintf(q->output, size, "%s", given);
+  else if (wl_is_directory(q->path)) used = snprintf(q->output, size, "%s/evaluation.h5", q->path);
+  else used = snprintf(q->output, size, "%.*s-evaluation.h5", stem, q->path);
+  if (used >= 0 && (size_t)used < size) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
 }
 
 static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
@@ -64,10 +67,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   WL_TRY(wl_argument_int(a, "seed", 0, INT64_MAX, &seed));
   q->setting.seed = (uint64_t)seed;
   q->setting.alone = wl_argument_given(a, "learned-only");
-  default_output(q);
-  const char *given = wl_argument_text(a, "output", NULL);
-  if (given) snprintf(q->output, sizeof q->output, "%s", given);
-  return WL_OK;
+  return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
 /* One case: the configuration with one override more (NULL: none) at `factor` times the horizon. */
@@ -130,7 +130,10 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
 static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis),
                           void *context) {
   char axes[256], *rest, *axis;
-  snprintf(axes, sizeof axes, "%s", wl_argument_text(&cli->arguments, "vary", ""));
+  const char *const given = wl_argument_text(&cli->arguments, "vary", "");
+  if (strlen(given) >= sizeof axes)
+    return WL_FAIL(WL_ERR_USAGE, "--vary: the list is longer than %zu bytes", sizeof axes - 1);
+  memcpy(axes, given, strlen(given) + 1);
   for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest))
     WL_TRY(visit(context, axis));
   return WL_OK;

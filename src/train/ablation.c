@@ -198,7 +198,7 @@ static wl_status run_all(const wl_ablation_request *q, const wl_config *config, 
     name_subset(subset[i], row->name, sizeof row->name);
     if (snprintf(row->run, sizeof row->run, "%s/%s", out->output, row->name) >=
         (int)sizeof row->run)
-      return WL_FAIL(WL_ERR_CONFIG, "key 'output': the path is too long");
+      return wl_comm_agree(comm, WL_FAIL(WL_ERR_CONFIG, "key 'output': the path is too long"));
     wl_log_info("subset %d of %d: %s", i + 1, count, row->name);
     out->count = i + 1; /* so that a failure clears it too */
     WL_TRY(run_subset(q, config, out->parts & ~subset[i], started, comm, row));
@@ -217,7 +217,8 @@ wl_status wl_ablate(const wl_ablation_request *q, wl_comm *comm, wl_ablation *ou
     status = wl_config_read(q->path, wl_schema(), q->overrides, q->n_overrides, &config);
   if (status == WL_OK) status = find_parts(config, &out->parts);
   if (status == WL_OK) status = WL_NEW(out->row, WL_MAX_SUBSETS);
-  if (status == WL_OK) wl_train_run_directory(config, q->path, out->output, sizeof out->output);
+  if (status == WL_OK)
+    status = wl_train_run_directory(config, q->path, out->output, sizeof out->output);
   status = wl_comm_agree(comm, status);
   if (status == WL_OK) status = run_all(q, config, comm, out);
   wl_config_destroy(&config);

@@ -71,7 +71,7 @@ void wl_eval_case_clear(wl_eval_case *eval);
  * trained one, as overrides of the configuration. */
 typedef struct wl_variation {
   char name[64];
-  char override[128];   /* "" when only the horizon changes */
+  char override[1024];  /* "" when only the horizon changes */
   int64_t steps_factor; /* horizon = factor x trained */
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };

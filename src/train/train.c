@@ -37,14 +37,17 @@ typedef struct run {
   double loss_shown; /* smoothed, for the progress line */
 } run;
 
-void wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
-                            size_t size) {
+wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
+                                 size_t size) {
   const char *given = wl_map_string(wl_config_map(config, "", 0), "output");
   const char *slash = strrchr(config_path, '/'), *name = slash ? slash + 1 : config_path,
              *dot = strrchr(name, '.');
   const int length = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
-  if (*given) snprintf(path, size, "%s", given);
-  else snprintf(path, size, "runs/%.*s", length, name);
+  const int used =
+      *given ? snprintf(path, size, "%s", given) : snprintf(path, size, "runs/%.*s", length, name);
+  if (used >= 0 && (size_t)used < size) return WL_OK;
+  return WL_FAIL(WL_ERR_CONFIG, "key 'output': the folder's name is longer than %zu bytes",
+                 size - 1);
 }
 
 /* Ranks that were started with different files or overrides must not average their gradients. */
@@ -109,7 +112,7 @@ static wl_status announce(run *r) {
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm) {
   char path[4096];
   run r = {.config = config, .comm = comm, .path = path};
-  wl_train_run_directory(config, config_path, path, sizeof path);
+  WL_TRY(wl_comm_agree(comm, wl_train_run_directory(config, config_path, path, sizeof path)));
   WL_TRY(same_configuration(&r));
   wl_status status = wl_comm_agree(comm, wl_trainer_create(config, comm, &r.trainer));
   if (status == WL_OK) status = announce(&r);
@@ -276,8 +279,9 @@ wl_status wl_train(const wl_config *config, const char *config_path,
            .started = wl_comm_time(),
            .loss_shown = NAN};
   bool stopped = false;
-  wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run);
-  wl_status status = open_run(&r);
+  wl_status status = wl_comm_agree(
+      comm, wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run));
+  if (status == WL_OK) status = open_run(&r);
   if (status == WL_OK) status = announce(&r);
   if (status == WL_OK) status = loop(&r, &stopped);
   if (status == WL_OK) status = finish(&r, stopped, outcome);

@@ -20,9 +20,9 @@ typedef struct wl_train_outcome {
   char run[4096]; /* the run directory */
 } wl_train_outcome;
 
-/* The configuration's `output`, or runs/NAME for a configuration NAME.yaml. */
-void wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
-                            size_t size);
+/* The configuration's `output`, or runs/NAME for a configuration NAME.yaml. WL_ERR_CONFIG: it is too long. */
+wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
+                                 size_t size);
 
 /* Says on standard error what a training would hold and where it would write, and does nothing. Much of what can be
  * wrong with a configuration shows only here, where data, model and workspaces are made. Collective. */

@@ -51,7 +51,7 @@ static void vary_list(collection *c, const char *key, int64_t factor, int more, 
              (long long)(factor * list[i < layers ? i : layers - 1]));
   }
   const size_t used = strlen(text);
-  if (layers == 0 || used + 2 > sizeof text) return;
+  if (layers == 0 || used + sizeof "]0." > sizeof text) return; /* room for name_first */
   snprintf(text + used, sizeof text - used, "]");
   append(c, name, text, 1);
 }

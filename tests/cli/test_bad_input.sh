@@ -42,6 +42,10 @@ expect 1 64 "stop-aftr|stop-after" train good.yaml --stop-aftr 3
 expect 1 64 "--stop-after|x" train good.yaml --stop-after x
 expect 1 64 "--time-limit|soon" train good.yaml --time-limit soon
 expect 2 64 "CONFIG" train
+long=$(printf 'x%.0s' {1..5000})
+expect 2 78 "output|longer than" train good.yaml --set output="$long"
+expect 2 64 "--output|longer than" eval good.yaml --output "$long"
+expect 1 64 "--vary|longer than" eval "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --vary "$long"
 expect 1 64 "planets" train --list planets
 
 # keys, types, values
