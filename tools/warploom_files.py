@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 
 # Exit codes of sysexits.h, as the program's own.
-USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
+USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
 
 SCHEMA_VERSION = 1
 # Keys that say where and how a run is written, and nothing about what it computes.
@@ -65,6 +65,9 @@ def run_tool(main):
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        print(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        code = NO_PERMISSION if isinstance(error, PermissionError) else IO
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)

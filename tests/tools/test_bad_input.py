@@ -82,6 +82,14 @@ def check_arguments():
     tool_fails(CANNOT_CREATE, ["no-folder"], "export_csv.py", "run", "--output", "no-folder/m.csv")
 
 
+def check_unreadable():
+    """What the system refuses is told in a line. A folder in the place of a file: root may read everything else."""
+    os.makedirs("odd/metrics.jsonl")
+    shutil.copy("run/config.yaml", "odd/config.yaml")
+    for name in ("plot_training.py", "report.py", "watch.py", "export_csv.py"):
+        tool_fails(74, ["odd/metrics.jsonl", "directory"], name, "odd")
+
+
 def check_closed_pipe():
     """A reader that has seen enough is no error."""
     command = f"'{sys.executable}' '{TOOLS}/export_csv.py' run/trajectory.h5 gradient | head -n 1"
@@ -96,5 +104,6 @@ check_missing_packages()
 check_files()
 check_missing_parts()
 check_arguments()
+check_unreadable()
 check_closed_pipe()
 print("ok")
