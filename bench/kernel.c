@@ -468,6 +468,7 @@ int main(int argc, char **argv) {
   arguments a = {.n = 16000, .repeats = 7, .input = WL_LSTM_LOG};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;
+  openblas_set_num_threads(1); /* its threads would spin beside what is measured next */
   bench b = {.n = 0};
   static double values[FIGURES][MAX_REPEATS];
   setup(&b, a.n, a.input);
