@@ -324,7 +324,8 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
 
 /* Leap and Reptile learn theta_0 from the path: their gradient is none of the meta-loss's. */
 static bool follows_meta_loss(const wl_model *m, const wl_block *block) {
-  return block->offset < m->theta0_at || m->initialisation->ops->adjoint;
+  return block->offset < m->theta0_at ||
+         wl_initialisation_is_adjoint(m->initialisation, block->offset - m->theta0_at);
 }
 
 static wl_status check_blocks(probe *p, const wl_check_request *request, wl_check_report *report) {

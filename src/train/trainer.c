@@ -77,7 +77,7 @@ static wl_status build(wl_trainer *tr) {
 }
 
 bool wl_trainer_back_propagates(const wl_trainer *tr) {
-  return !tr->replay || (tr->model->initialisation && tr->model->initialisation->ops->adjoint);
+  return !tr->replay || (tr->model->initialisation && tr->model->initialisation->adjoint);
 }
 
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out) {

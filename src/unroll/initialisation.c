@@ -6,20 +6,27 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FRESH_OPTION                                                                                   \
-  {                                                                                                    \
-    "fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",                                                    \
-        "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others " \
-        "are learned."                                                                                 \
-  }
+struct wl_initialisation_ops {
+  const char *name; /* also the key that lists tensors */
+  bool adjoint;     /* learned through the adjoint of theta_0 */
+  bool losses;      /* `segment` reads next_loss */
+  /* Adds one step's share of the gradient of its tensors, [phi.size]; NULL: the path says nothing. */
+  void (*segment)(const wl_initialisation *init, const wl_path_segment *segment, double *grad);
+};
 
-static const wl_option common_options[] = {FRESH_OPTION, {0}};
-static const wl_option leap_options[] = {
-    FRESH_OPTION,
+static const wl_option options[] = {
+    {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
+     "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others are learned."},
+    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
+     "Tensors learned by MAML, whatever the name says."},
+    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
+     "Tensors learned by Leap, whatever the name says."},
+    {"reptile", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
+     "Tensors learned by Reptile, whatever the name says."},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "The change of the loss is part of a segment's length."},
+     "Leap: the change of the loss is part of a segment's length."},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "A rise of the loss counts as a fall, so that it does not pull theta_0 uphill."},
+     "Leap: a rise of the loss counts as a fall, so that it does not pull theta_0 uphill."},
     {0}};
 
 const wl_variant wl_initialisation_variants[] = {
@@ -27,21 +34,32 @@ const wl_variant wl_initialisation_variants[] = {
     {"maml",
      "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
      "first-order MAML, by window.order)",
-     common_options},
+     options},
     {"leap",
      "theta_0 is learned by shortening the path that adaptation takes over the loss surface (Leap)",
-     leap_options},
-    {"reptile", "theta_0 is learned by moving it towards adapted parameters (Reptile)",
-     common_options},
+     options},
+    {"reptile", "theta_0 is learned by moving it towards adapted parameters (Reptile)", options},
     {NULL, NULL, NULL}};
 
 /* ---- Paths ----------------------------------------------------------------------------------- */
 
+static void leap_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad);
+static void reptile_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad);
+
+enum { MAML, LEAP, REPTILE, N_METHODS };
+static const wl_initialisation_ops table[N_METHODS] = {
+    [MAML] = {.name = "maml", .adjoint = true},
+    [LEAP] = {.name = "leap", .losses = true, .segment = leap_segment},
+    [REPTILE] = {.name = "reptile", .segment = reptile_segment},
+};
+
 static double squared_length(const wl_initialisation *init, const wl_real *u) {
   double sum = 0.0;
-  for (int j = 0; j < init->phi.count; j++)
+  for (int j = 0; j < init->phi.count; j++) {
+    if (init->method[j] != &table[LEAP]) continue;
     for (int64_t i = init->from[j]; i < init->from[j] + init->phi.blocks[j].size; i++)
       sum += (double)u[i] * (double)u[i];
+  }
   return sum;
 }
 
@@ -51,6 +69,7 @@ static void leap_segment(const wl_initialisation *init, const wl_path_segment *s
   if (!(length > 0.0)) return; /* a segment of no length has no direction */
   if (init->stabilise) rise = -fabs(rise);
   for (int j = 0; j < init->phi.count; j++) {
+    if (init->method[j] != &table[LEAP]) continue;
     const wl_block *b = &init->phi.blocks[j];
     const wl_real *u = s->u + init->from[j], *g = s->g + init->from[j];
     for (int64_t i = 0; i < b->size; i++)
@@ -60,70 +79,89 @@ static void leap_segment(const wl_initialisation *init, const wl_path_segment *s
 
 static void reptile_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad) {
   for (int j = 0; j < init->phi.count; j++) {
+    if (init->method[j] != &table[REPTILE]) continue;
     const wl_block *b = &init->phi.blocks[j];
     for (int64_t i = 0; i < b->size; i++) grad[b->offset + i] -= (double)s->u[init->from[j] + i];
   }
 }
 
-static const wl_initialisation_ops table[] = {
-    {.name = "maml", .adjoint = true},
-    {.name = "leap", .losses = true, .segment = leap_segment},
-    {.name = "reptile", .segment = reptile_segment},
-};
+void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segment *segment,
+                               double *grad) {
+  for (int m = 0; m < N_METHODS; m++)
+    if (table[m].segment) table[m].segment(init, segment, grad);
+}
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
-/* A name in `fresh` that is no tensor is an error that lists them. */
-static wl_status check_fresh(const wl_map *map, const wl_layout *theta, const char *const *fresh,
-                             int count) {
+/* A name in the list that is no tensor is an error that lists them. */
+static wl_status check_names(const wl_map *map, const char *key, const wl_layout *theta) {
+  int count;
+  const char *const *names = wl_map_strings(map, key, &count);
   char known[512] = "";
   for (int i = 0; i < theta->count; i++) {
     const size_t used = strlen(known);
     snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", theta->blocks[i].name);
   }
   for (int i = 0; i < count; i++)
-    if (!wl_layout_find(theta, fresh[i]))
-      return wl_map_fail(map, "fresh", "'%s' is no tensor of this task; it has: %s", fresh[i],
-                         known);
+    if (!wl_layout_find(theta, names[i]))
+      return wl_map_fail(map, key, "'%s' is no tensor of this task; it has: %s", names[i], known);
   return WL_OK;
 }
 
-static bool is_among(const char *name, const char *const *names, int count) {
+static bool lists(const wl_map *map, const char *key, const char *name) {
+  int count;
+  const char *const *names = wl_map_strings(map, key, &count);
   for (int i = 0; i < count; i++)
     if (strcmp(names[i], name) == 0) return true;
   return false;
 }
 
-static wl_status add_tensor(wl_initialisation *init, const wl_block *b) {
+/* How the tensor is learned: as the one list says that has it, else as `name` says. NULL: drawn anew. */
+static wl_status choose_method(const wl_map *map, const char *tensor,
+                               const wl_initialisation_ops **out) {
+  const char *found = lists(map, "fresh", tensor) ? "fresh" : NULL;
+  *out = NULL;
+  for (int m = 0; m < N_METHODS; m++) {
+    if (!found && strcmp(table[m].name, wl_map_variant(map)) == 0) *out = &table[m];
+    if (!lists(map, table[m].name, tensor)) continue;
+    if (found)
+      return wl_map_fail(map, table[m].name,
+                         "'%s' is in the list `%s` too; a tensor starts in one way", tensor, found);
+    found = table[m].name;
+    *out = &table[m];
+  }
+  return WL_OK;
+}
+
+static wl_status add_tensor(wl_initialisation *init, const wl_block *b,
+                            const wl_initialisation_ops *method) {
   char name[WL_NAME_SIZE];
   if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
     return WL_FAIL(WL_ERR_SOFTWARE, "the tensor name '%s' is too long", b->name);
   init->from[init->phi.count] = b->offset;
+  init->method[init->phi.count] = method;
+  init->adjoint |= method->adjoint;
+  init->losses |= method->losses;
+  init->path |= method->segment != NULL;
   return wl_layout_add(&init->phi, "initialisation", name, b->ndim, b->shape, NULL);
 }
 
 static wl_status choose_tensors(const wl_map *map, const wl_layout *theta,
                                 wl_initialisation *init) {
-  int count;
-  const char *const *fresh = wl_map_strings(map, "fresh", &count);
-  WL_TRY(check_fresh(map, theta, fresh, count));
+  WL_TRY(check_names(map, "fresh", theta));
+  for (int m = 0; m < N_METHODS; m++) WL_TRY(check_names(map, table[m].name, theta));
   WL_TRY(WL_NEW(init->from, theta->count));
-  for (int i = 0; i < theta->count; i++)
-    if (!is_among(theta->blocks[i].name, fresh, count)) WL_TRY(add_tensor(init, &theta->blocks[i]));
+  WL_TRY(WL_NEW(init->method, theta->count));
+  for (int i = 0; i < theta->count; i++) {
+    const wl_initialisation_ops *method;
+    WL_TRY(choose_method(map, theta->blocks[i].name, &method));
+    if (method) WL_TRY(add_tensor(init, &theta->blocks[i], method));
+  }
   init->any_fresh = init->phi.count < theta->count;
   if (init->phi.count > 0) return WL_OK;
   return wl_map_fail(
       map, "fresh",
       "every tensor is fresh, so that nothing is learned; use `initialisation: {name: none}`");
-}
-
-static wl_status read_options(const wl_map *map, const wl_layout *theta, wl_initialisation *init) {
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strcmp(table[i].name, wl_map_variant(map)) == 0) init->ops = &table[i];
-  WL_CHECK(init->ops != NULL);
-  init->loss_term = init->ops->losses && wl_map_bool(map, "loss_term");
-  init->stabilise = init->ops->losses && wl_map_bool(map, "stabilise");
-  return choose_tensors(map, theta, init);
 }
 
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
@@ -132,7 +170,9 @@ wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
   if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
   wl_initialisation *init = NULL;
   WL_TRY(WL_NEW(init, 1));
-  const wl_status status = read_options(map, theta, init);
+  init->loss_term = wl_map_bool(map, "loss_term");
+  init->stabilise = wl_map_bool(map, "stabilise");
+  const wl_status status = choose_tensors(map, theta, init);
   if (status != WL_OK) wl_initialisation_destroy(&init);
   *out = init;
   return status;
@@ -142,6 +182,7 @@ void wl_initialisation_destroy(wl_initialisation **init) {
   if (!*init) return;
   wl_layout_clear(&(*init)->phi);
   wl_free((*init)->from);
+  wl_free((*init)->method);
   wl_free(*init);
   *init = NULL;
 }
@@ -161,8 +202,15 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
   }
 }
 
+bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset) {
+  for (int j = 0; j < init->phi.count; j++)
+    if (init->phi.blocks[j].offset == offset) return init->method[j]->adjoint;
+  return false;
+}
+
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad) {
   for (int j = 0; j < init->phi.count; j++) {
+    if (!init->method[j]->adjoint) continue;
     const wl_block *b = &init->phi.blocks[j];
     for (int64_t i = 0; i < b->size; i++) grad[b->offset + i] += (double)lam[init->from[j] + i];
   }

@@ -6,8 +6,9 @@
  *             grad += ((theta_i - theta_{i+1}) - dL grad L_i) / d_i,  dL taken as -|dL|
  *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
  *
- * Leap and Reptile need the forward pass alone; their sums run over all windows of an episode.
- * Tensors named `fresh` are drawn anew for each episode, the others are learned and kept. */
+ * Leap and Reptile need the forward pass alone; their sums run over all windows of an episode. Each
+ * tensor has a method of its own: `name` unless a list says otherwise. Leap's length is that of the
+ * path of its own tensors. Tensors named `fresh` are drawn anew for each episode. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -21,29 +22,27 @@ typedef struct wl_initialisation wl_initialisation;
 typedef struct wl_path_segment {
   const wl_real *g;       /* grad L_in(theta_i) */
   const wl_real *u;       /* theta_{i+1} - theta_i */
-  double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss NaN unless ops->losses */
+  double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss NaN unless losses */
 } wl_path_segment;
 
-typedef struct wl_initialisation_ops {
-  const char *name;
-  bool adjoint; /* learned through the adjoint of theta_0 */
-  bool losses;  /* `segment` reads next_loss */
-  /* Adds one step's share of the gradient, [phi.size]; NULL: the path says nothing. */
-  void (*segment)(const wl_initialisation *init, const wl_path_segment *segment, double *grad);
-} wl_initialisation_ops;
+typedef struct wl_initialisation_ops wl_initialisation_ops;
 
 struct wl_initialisation {
-  const wl_initialisation_ops *ops;
-  wl_layout phi;  /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
-  int64_t *from;  /* [phi.count] where the tensor begins in theta */
-  bool any_fresh; /* some tensors are not learned */
-  bool loss_term; /* leap: dL is part of the length */
-  bool stabilise; /* leap: dL > 0 changes its sign */
+  wl_layout phi; /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
+  int64_t *from; /* [phi.count] where the tensor begins in theta */
+  const wl_initialisation_ops **method; /* [phi.count] how the tensor is learned */
+  bool adjoint;                         /* some tensor is learned through the adjoint of theta_0 */
+  bool path;                            /* some tensor is learned from the path */
+  bool losses;                          /* ... and reads next_loss of its segments */
+  bool any_fresh;                       /* some tensors are not learned */
+  bool loss_term;                       /* leap: dL is part of the length */
+  bool stabilise;                       /* leap: dL > 0 changes its sign */
 };
 
 /* The configuration's `initialisation` section. */
 extern const wl_variant wl_initialisation_variants[];
-/* *out is NULL for "none". WL_ERR_CONFIG when `fresh` names no tensor of theta, or all of them. */
+/* *out is NULL for "none". WL_ERR_CONFIG when a list names no tensor of theta, or one that another
+ * list has, or when all tensors are fresh. */
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
                                    wl_initialisation **out);
 void wl_initialisation_destroy(wl_initialisation **init);
@@ -52,7 +51,12 @@ void wl_initialisation_destroy(wl_initialisation **init);
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0);
-/* grad [phi.size] += the learned tensors' part of lam, the adjoint of theta_0. */
+/* Whether the tensor at this offset in phi is learned through the adjoint of theta_0. */
+bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
+/* grad [phi.size] += the part of lam, the adjoint of theta_0, of the tensors that learn by it. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
+/* grad [phi.size] += one step's share of the gradient of the tensors that learn from the path. */
+void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segment *segment,
+                               double *grad);
 
 #endif

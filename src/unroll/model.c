@@ -65,7 +65,7 @@ wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, 
 
 bool wl_model_needs_adjoint(const wl_model *m) {
   return m->rule->phi.size > 0 || m->precondition || m->warp_size > 0 ||
-         (m->initialisation && m->initialisation->ops->adjoint);
+         (m->initialisation && m->initialisation->adjoint);
 }
 
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,

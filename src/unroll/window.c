@@ -195,7 +195,7 @@ static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double
 
 static const wl_initialisation *path_learner(const wl_window_run_state *run) {
   const wl_initialisation *init = run->ws->model->initialisation;
-  return run->phi_grad && init && init->ops->segment && !run->ws->spec.replayed ? init : NULL;
+  return run->phi_grad && init && init->path && !run->ws->spec.replayed ? init : NULL;
 }
 
 /* Keeps what is needed of a step until the loss at its end is known. */
@@ -211,7 +211,7 @@ static void close_segment(wl_window_run_state *run, double next_loss) {
   const wl_initialisation *init = path_learner(run);
   if (!init) return;
   const wl_path_segment segment = {ws->path_g, ws->u, run->path_loss, next_loss};
-  init->ops->segment(init, &segment, run->phi_grad + ws->model->theta0_at);
+  wl_initialisation_segment(init, &segment, run->phi_grad + ws->model->theta0_at);
 }
 
 /* The last segment ends at theta_K, whose inner loss no step has taken. */
@@ -221,9 +221,9 @@ static void close_path(wl_window_run_state *run) {
   if (!init) return;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + run->steps);
   ws->held = -1;
-  close_segment(run, init->ops->losses ? wl_task_loss(ws->task, ws->task_ws, &batch,
-                                                      run->unit->theta, wl_ws_warp(ws), NULL, NULL)
-                                       : NAN);
+  close_segment(run, init->losses ? wl_task_loss(ws->task, ws->task_ws, &batch, run->unit->theta,
+                                                 wl_ws_warp(ws), NULL, NULL)
+                                  : NAN);
 }
 
 /* Step k of the live pass; false when the inner loss is not finite. */

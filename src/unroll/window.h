@@ -52,7 +52,7 @@ typedef struct wl_window_spec {
   bool fresh;             /* outer loss on its own minibatches, else on the inner ones */
   wl_split outer_split;
   bool second_order;
-  bool replayed;  /* of a trajectory from which theta_0 has learnt already */
+  bool replayed; /* of a trajectory from which theta_0 has learnt already */
   wl_storage storage;
   int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;

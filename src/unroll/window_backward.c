@@ -148,6 +148,6 @@ void wl_window_backward(wl_window_run_state *run) {
     segment_backward(run, first, count);
   }
   const wl_initialisation *init = ws->model->initialisation;
-  if (init && init->ops->adjoint && run->t0 == 0)
+  if (init && init->adjoint && run->t0 == 0)
     wl_initialisation_adjoint(init, ws->lam, run->phi_grad + ws->model->theta0_at);
 }

@@ -113,7 +113,7 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const wl_model *m = ws->model;
   const bool grad = ws->with_gradient, cut = p->segments > 1;
   const bool conditioned = m->precondition != NULL;
-  const bool path = m->initialisation && m->initialisation->ops->segment;
+  const bool path = m->initialisation && m->initialisation->path;
   const int64_t traced = grad ? p->segment + 1 : 1;
   const bool continues = wl_ws_continues(ws);
   const buffer all[N_BUFFERS] = {

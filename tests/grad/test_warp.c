@@ -334,8 +334,37 @@ static void test_path(void **state) {
   }
 }
 
+/* Each tensor learns in its own way: the first two by MAML, the others from the path. */
+static void test_method_of_each_tensor(void **state) {
+  (void)state;
+  static path q;
+  double by_maml[MOST], mixed[MOST];
+  problem all = open_problem(SINUSOID
+                             "}\nrule: {name: sgd, rate: 1.5}\n"
+                             "initialisation: {name: maml}\nwindow: {steps: 5}\n");
+  follow_path(&all, STEPS, true, &q, by_maml);
+  close_problem(&all);
+  for (int leap = 0; leap < 2; leap++) {
+    char yaml[512];
+    snprintf(yaml, sizeof yaml,
+             SINUSOID
+             "}\nrule: {name: sgd, rate: 1.5}\n"
+             "initialisation: {name: %s, maml: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n",
+             leap ? "leap" : "reptile");
+    problem p = open_problem(yaml);
+    follow_path(&p, STEPS, true, &q, mixed);
+    assert_true(all_equal(mixed, by_maml, q.first));
+    for (int64_t i = q.first; i < q.n; i++) {
+      double sum = 0.0;
+      for (int64_t t = 0; t < STEPS; t++) sum += share_by_hand(&q, leap, t, i);
+      assert_near(&mixed[i], &sum, 1, CLOSE, "path");
+    }
+    close_problem(&p);
+  }
+}
+
 int main(void) {
-  struct CMUnitTest tests[IDENTITY_CASES + 5];
+  struct CMUnitTest tests[IDENTITY_CASES + 6];
   int n = 0;
   for (int i = 0; i < IDENTITY_CASES; i++)
     tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp,
@@ -343,7 +372,8 @@ int main(void) {
                                      .initial_state = &identity_cases[i]};
   const struct CMUnitTest others[] = {
       cmocka_unit_test(test_meta_sgd), cmocka_unit_test(test_scale_is_diagonal),
-      cmocka_unit_test(test_step_gap), cmocka_unit_test(test_online), cmocka_unit_test(test_path)};
-  for (int i = 0; i < 5; i++) tests[n++] = others[i];
+      cmocka_unit_test(test_step_gap), cmocka_unit_test(test_online),
+      cmocka_unit_test(test_path),     cmocka_unit_test(test_method_of_each_tensor)};
+  for (int i = 0; i < 6; i++) tests[n++] = others[i];
   return _cmocka_run_group_tests("warp", tests, (size_t)n, NULL, NULL);
 }
