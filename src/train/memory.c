@@ -3,7 +3,8 @@
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
- * 0, takes its fields three times: gathered, laid out by HDF5, and read back for verification. */
+ * 0, takes its fields twice, as measured: gathered, and copied for the thread that writes them. Units go
+ * into it where a checkpoint is due within an episode; one that a signal asks for there takes more. */
 #include "train/memory.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 #include "train/replay.h"
 
-enum { CHECKPOINT_COPIES = 3 };
+enum { CHECKPOINT_COPIES = 2 };
 static const double LIBRARIES =
     5.5 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
 
@@ -55,14 +56,22 @@ static double workspace_bytes(const wl_trainer *tr) {
   return sum;
 }
 
+/* Whether a checkpoint is due while episodes are unfinished. */
+static bool saves_units(const wl_trainer *tr) {
+  const int64_t longest = tr->horizon[tr->n_horizon - 1];
+  if (tr->per_episode || longest <= tr->spec.steps) return false;
+  if (tr->n_horizon > 1) return true;
+  const int64_t windows = (longest + tr->spec.steps - 1) / tr->spec.steps;
+  const int64_t every = wl_map_int(wl_config_map(tr->config, "checkpoint", 0), "every");
+  return tr->steps % windows != 0 || (every < tr->steps && every % windows != 0);
+}
+
 static double checkpoint_bytes(const wl_trainer *tr) {
-  /* units are kept where a meta-step can end in the middle of their episodes */
-  const bool unfinished = !tr->per_episode && tr->spec.steps < tr->horizon[tr->n_horizon - 1];
   const double replay =
       wl_replay_lasts(tr->replay) ? wl_replay_reals(tr->replay) * sizeof(wl_real) : 0.0;
   return CHECKPOINT_COPIES *
          (3.0 * (double)tr->model->phi.size * sizeof(double) +
-          (unfinished ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay);
+          (saves_units(tr) ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay);
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {
