@@ -39,7 +39,7 @@ on() { # HOST COMMAND...
   local pid
   pid=$(holder "$1")
   shift
-  nsenter -t "$pid" --net --uts --mount --wd="$PWD" "$@"
+  nsenter -t "$pid" --net --uts --mount --root --wd="$PWD" "$@"
 }
 
 # A host is a process that holds its namespaces; commands enter them.
