@@ -283,7 +283,7 @@ static double share_by_hand(const path *q, bool leap, int64_t step, int64_t i) {
   return (-(double)q->u[step][i] - rise * (double)q->g[step][i]) / length;
 }
 
-/* The path of an episode, and what the windows of `cut` steps made of it; the first two tensors fresh. */
+/* The path of an episode, and what the windows of `cut` steps made of it; past the first two tensors. */
 static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q,
                         double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, gradient_ws, 1);
@@ -304,28 +304,37 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unroll_ws_destroy(&ws);
 }
 
+/* Leap or Reptile learns all tensors but the first two, which stand in the list `list`. */
+static problem open_path_problem(bool leap, const char *list) {
+  char yaml[512];
+  snprintf(yaml, sizeof yaml,
+           SINUSOID
+           "}\nrule: {name: sgd, rate: 1.5}\n"
+           "initialisation: {name: %s, %s: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n",
+           leap ? "leap" : "reptile", list);
+  return open_problem(yaml);
+}
+
+/* `gradient` begins with coordinate q->first. */
+static void assert_path_by_hand(const path *q, bool leap, const double *gradient) {
+  for (int64_t i = q->first; i < q->n; i++) {
+    double sum = 0.0;
+    for (int64_t t = 0; t < STEPS; t++) sum += share_by_hand(q, leap, t, i);
+    assert_near(&gradient[i - q->first], &sum, 1, CLOSE, "path");
+  }
+}
+
 static void test_path(void **state) {
   (void)state;
   static path q;
   double whole[MOST], gradient[MOST];
   for (int leap = 0; leap < 2; leap++) {
-    char yaml[512];
-    snprintf(
-        yaml, sizeof yaml,
-        SINUSOID
-        "}\nrule: {name: sgd, rate: 1.5}\n"
-        "initialisation: {name: %s, fresh: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n",
-        leap ? "leap" : "reptile");
-    problem p = open_problem(yaml);
+    problem p = open_path_problem(leap, "fresh");
     follow_path(&p, STEPS, true, &q, whole);
     bool rises = false;
     for (int64_t t = 0; t < STEPS; t++) rises = rises || q.loss[t + 1] > q.loss[t];
     assert_true(rises); /* so that Leap's change of sign is seen */
-    for (int64_t i = q.first; i < q.n; i++) {
-      double sum = 0.0;
-      for (int64_t t = 0; t < STEPS; t++) sum += share_by_hand(&q, leap, t, i);
-      assert_near(&whole[i - q.first], &sum, 1, CLOSE, "path");
-    }
+    assert_path_by_hand(&q, leap, whole);
     for (int64_t cut = 1; cut < STEPS; cut++) {
       follow_path(&p, cut, cut % 2 == 0, &q, gradient);
       assert_true(all_equal(gradient, whole, p.of.model->phi.size));
@@ -345,20 +354,10 @@ static void test_method_of_each_tensor(void **state) {
   follow_path(&all, STEPS, true, &q, by_maml);
   close_problem(&all);
   for (int leap = 0; leap < 2; leap++) {
-    char yaml[512];
-    snprintf(yaml, sizeof yaml,
-             SINUSOID
-             "}\nrule: {name: sgd, rate: 1.5}\n"
-             "initialisation: {name: %s, maml: [dense1.weight, dense1.bias]}\nwindow: {steps: 5}\n",
-             leap ? "leap" : "reptile");
-    problem p = open_problem(yaml);
+    problem p = open_path_problem(leap, "maml");
     follow_path(&p, STEPS, true, &q, mixed);
     assert_true(all_equal(mixed, by_maml, q.first));
-    for (int64_t i = q.first; i < q.n; i++) {
-      double sum = 0.0;
-      for (int64_t t = 0; t < STEPS; t++) sum += share_by_hand(&q, leap, t, i);
-      assert_near(&mixed[i], &sum, 1, CLOSE, "path");
-    }
+    assert_path_by_hand(&q, leap, mixed + q.first);
     close_problem(&p);
   }
 }
