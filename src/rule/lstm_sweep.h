@@ -1,0 +1,249 @@
+/* lstm_sweep.h - a block's steps backwards: dz over the gates of the tape, W^T dz in tiles of SWEEP_ROWS rows.
+ *
+ * Slots are filled first: by the step function of the live step (so both give the same bits), or by
+ * unfolding what the live step has kept. Everything is static, as in lstm_vector.h. */
+#ifndef WL_RULE_LSTM_SWEEP_H
+#define WL_RULE_LSTM_SWEEP_H
+
+#include <string.h>
+
+#include "rule/lstm_forward.h"
+
+/* dz from the gates (may be in their place), dc over the cell's adjoint, of one layer at one step. */
+NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c,
+                           const wl_real *gates, const wl_real *dh, wl_real *dc, wl_real *dz) {
+  for (int64_t j = 0; j < H; j++) UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+      const int64_t at = j * WL_LANES + lane;
+      const wl_real *gate = gates + 4 * j * WL_LANES + lane;
+      wl_real *z = dz + 4 * j * WL_LANES + lane;
+      const vec i = load(gate), g = load(gate + WL_LANES), f = load(gate + 2 * WL_LANES);
+      const vec o = load(gate + 3 * WL_LANES);
+      const vec t = load(tanh_c + at), dh_o = load(dh + at) * o;
+      const vec d = load(dc + at) + dh_o * (1 - t * t), df = d * f, di = d * i;
+      store(z, di * (g * (1 - i)));
+      store(z + WL_LANES, di * (1 - g * g));
+      store(z + 2 * WL_LANES, df * (load(c_before + at) * (1 - f)));
+      store(z + 3 * WL_LANES, dh_o * (t * (1 - o)));
+      store(dc + at, df);
+    }
+}
+
+/* A record on its way into the second-level cache, a few lines with each tile: as fast as it is needed,
+ * and without a jam. */
+typedef struct fetch {
+  const wl_real *next; /* NULL: nothing to bring */
+  int64_t each;        /* reals with each tile */
+} fetch;
+
+INLINE void fetch_some(fetch *f) {
+  if (!f->next) return;
+  for (int64_t i = 0; i < f->each; i += WL_ALIGN / (int64_t)sizeof(wl_real))
+    __builtin_prefetch(f->next + i, 0, 2);
+  f->next += f->each;
+}
+
+/* out (+)= W^T dz: `n` rows in tiles of SWEEP_ROWS, each over 4 H rows of dz. */
+NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add,
+                             wl_real *out, fetch *ahead) {
+  for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)
+    for (int64_t lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
+      fetch_some(ahead);
+      vec acc[SWEEP_ROWS][COLS];
+      wl_real *to = out + row * WL_LANES + lane;
+      UNROLL for (int r = 0; r < SWEEP_ROWS; r++) UNROLL for (int c = 0; c < COLS; c++) {
+        const vec old = load(to + r * WL_LANES + c * VECTOR_LANES);
+        acc[r][c] = add ? old : (vec){0};
+      }
+      for (int64_t k = 0; k < 4 * H; k++) {
+        vec v[COLS];
+        UNROLL for (int c = 0; c < COLS; c++) v[c] =
+            load(dz + k * WL_LANES + lane + c * VECTOR_LANES);
+        UNROLL for (int r = 0; r < SWEEP_ROWS; r++) UNROLL for (int c = 0; c < COLS; c++)
+            acc[r][c] += w[k * SWEEP_ROWS + r] * v[c];
+      }
+      UNROLL for (int r = 0; r < SWEEP_ROWS; r++) UNROLL for (int c = 0; c < COLS; c++)
+          store(to + r * WL_LANES + c * VECTOR_LANES, acc[r][c]);
+    }
+}
+
+/* The adjoint of u enters: that of output `head` into its row of the tape, and on to dh of the last layer. */
+INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
+  const int last = w->net->layers - 1;
+  const int64_t H = w->net->layer[last].hidden;
+  const wl_real *weight = w->packed + w->at.head + head * H;
+  store(slot + (w->slot.head + head) * WL_LANES + lane, d);
+  for (int64_t j = 0; j < H; j++) {
+    wl_real *dh = w->dh[last] + j * WL_LANES + lane;
+    store(dh, load(dh) + weight[j] * d);
+  }
+}
+
+/* Adjoint of the update; V_bar, where wanted, gets its share, and gbar that of the Nesterov step. */
+static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
+                           wl_real *sum_bar, wl_real *gbar) {
+  const wl_lstm_net *net = w->net;
+  for (int64_t lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+    const vec du = load(lam + lane);
+    output_adjoint(w, 0, lane, du * net->output_scale, slot);
+    if (!(net->momentum > 0)) continue;
+    const vec step_bar = -load(slot + (w->slot.head + 1) * WL_LANES + lane) * du; /* of g + b V' */
+    output_adjoint(
+        w, 1, lane,
+        step_bar * nesterov_direction(net, load(g + lane), load(slot + net->sum * WL_LANES + lane)),
+        slot);
+    if (!gbar) continue;
+    store(gbar + lane, step_bar);
+    store(sum_bar + lane, load(sum_bar + lane) + net->momentum * step_bar);
+  }
+}
+
+/* One step of a block as the sweep meets it: its slot, and where gates and cells lie, in slots after a
+ * replay, in records of a tape. */
+typedef struct swept_step {
+  wl_real *slot;
+  const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
+      *tanh_c[WL_LSTM_MAX_LAYERS];
+} swept_step;
+
+static void sweep_step(const work *w, const swept_step *at, int want_x, fetch *ahead) {
+  for (int i = w->net->layers - 1; i >= 0; i--) {
+    const wl_lstm_layer *l = &w->net->layer[i];
+    wl_real *dz = at->slot + w->slot.gates[i] * WL_LANES;
+    cell_adjoint(l->hidden, at->c_before[i], at->tanh_c[i], at->gates[i], w->dh[i], w->dc[i], dz);
+    sweep_products(w->packed + w->at.layer[i].back_h, dz, l->hidden, l->hidden, 0, w->dh[i], ahead);
+    if (i > 0)
+      sweep_products(w->packed + w->at.layer[i].back_x, dz, l->in, l->hidden, 1, w->dh[i - 1],
+                     ahead);
+    else if (want_x)
+      sweep_products(w->packed + w->at.layer[i].back_x, dz, l->in, l->hidden, 0, w->dx, ahead);
+  }
+}
+
+/* The adjoint of a block's state starts at zero. */
+static void clear_adjoint(const work *w) {
+  for (int i = 0; i < w->net->layers; i++) {
+    const size_t bytes = (size_t)(w->net->layer[i].hidden * WL_LANES) * sizeof(wl_real);
+    memset(w->dh[i], 0, bytes);
+    memset(w->dc[i], 0, bytes);
+  }
+}
+
+/* Moves the adjoint of a block's state between the rule's layout and the padded scratch. */
+static void move_adjoint(const work *w, wl_real *mu, int out) {
+  for (int i = 0; i < w->net->layers; i++) {
+    const wl_lstm_layer *l = &w->net->layer[i];
+    const size_t bytes = (size_t)(l->hidden * WL_LANES) * sizeof *mu;
+    wl_real *h = mu + l->h * WL_LANES, *c = mu + l->c * WL_LANES;
+    memcpy(out ? h : w->dh[i], out ? w->dh[i] : h, bytes);
+    memcpy(out ? c : w->dc[i], out ? w->dc[i] : c, bytes);
+  }
+}
+
+/* lam of a block across step k: + loss_weight loss_grad. */
+static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
+  const wl_real weight = (wl_real)chunk->loss_weight[k];
+  const wl_real *grad = chunk->loss_grad + k * WL_LANES * chunk->blocks + at;
+  for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
+}
+
+/* Record of block b at step k of the chunk. Step -1 is the one before, where there is one. */
+static const wl_real *record_at(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
+  if (k < 0) return chunk->tape_before ? chunk->tape_before + b * w->record.size : NULL;
+  return chunk->tape + (k * chunk->blocks + b) * w->record.size;
+}
+
+/* h, and with it tanh c into `tanh_c`, of a step that is on record. */
+static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c, wl_real *h) {
+  for (int i = 0; i < w->net->layers; i++) {
+    const wl_lstm_layer *l = &w->net->layer[i];
+    outputs(l->hidden, record + w->record.gates[i], record + w->record.c[i],
+            tanh_c + w->slot.tanh_c[i] * WL_LANES, h + l->h * WL_LANES);
+  }
+}
+
+/* The start of a run of slots: the state before the chunk. */
+static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
+  const int64_t state = w->net->width * WL_LANES;
+  const wl_real *before = chunk->tape ? record_at(w, chunk, b, -1) : NULL;
+  if (before) unfold_outputs(w, before, tape, tape);
+  else memcpy(tape, chunk->state + b * state, (size_t)state * sizeof *tape);
+}
+
+/* Fills slots 1 .. steps from slot 0. */
+static void replay(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
+  const int64_t stride = WL_LANES * chunk->blocks;
+  for (int64_t k = 0; k < chunk->steps; k++) {
+    wl_real *slot = tape + (k + 1) * w->slot.size;
+    step_block(w, chunk->g + k * stride + b * WL_LANES, slot - w->slot.size, slot, slot, NULL, NULL,
+               false);
+  }
+}
+
+/* Step k of block b from its record: fills what the slot lacks. tanh c of all steps goes to one place. */
+static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
+                         wl_real *tape) {
+  const wl_lstm_net *net = w->net;
+  const wl_real *record = record_at(w, chunk, b, k), *before = record_at(w, chunk, b, k - 1);
+  swept_step at = {.slot = tape + (k + 1) * w->slot.size};
+  memcpy(at.slot + w->slot.x * WL_LANES, record,
+         (size_t)(net->layer[0].in * WL_LANES) * sizeof *record);
+  if (net->momentum > 0) {
+    memcpy(at.slot + net->sum * WL_LANES, record + w->record.sum, WL_LANES * sizeof *record);
+    memcpy(at.slot + (w->slot.head + 1) * WL_LANES, record + w->record.rate,
+           WL_LANES * sizeof *record);
+  }
+  unfold_outputs(w, record, tape, at.slot);
+  for (int i = 0; i < net->layers; i++) {
+    at.gates[i] = record + w->record.gates[i];
+    at.c_before[i] = before ? before + w->record.c[i] : tape + net->layer[i].c * WL_LANES;
+    at.tanh_c[i] = tape + w->slot.tanh_c[i] * WL_LANES;
+  }
+  return at;
+}
+
+/* Step k of a block that was replayed. */
+static swept_step replayed(const work *w, int64_t k, wl_real *tape) {
+  swept_step at = {.slot = tape + (k + 1) * w->slot.size};
+  for (int i = 0; i < w->net->layers; i++) {
+    at.gates[i] = at.slot + w->slot.gates[i] * WL_LANES;
+    at.c_before[i] = at.slot - w->slot.size + w->net->layer[i].c * WL_LANES;
+    at.tanh_c[i] = at.slot + w->slot.tanh_c[i] * WL_LANES;
+  }
+  return at;
+}
+
+/* What to fetch at step k of block b: the record some steps on, of the next block at the end. */
+static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
+  const bool here = k >= FETCH_AHEAD;
+  const int64_t next = here ? k - FETCH_AHEAD : k - FETCH_AHEAD + chunk->steps;
+  if (!chunk->tape || next < 0 || (!here && b + 1 == chunk->blocks)) return (fetch){NULL, 0};
+  return (fetch){record_at(w, chunk, here ? b : b + 1, next), w->fetch_each};
+}
+
+/* Brings block b of the chunk into tape [steps + 1] slots and sweeps it back. */
+static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
+  const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES,
+                state = w->net->width * WL_LANES;
+  start_run(w, chunk, b, tape);
+  if (!chunk->tape) replay(w, chunk, b, tape);
+  _Alignas(WL_ALIGN) wl_real unkept[WL_LANES] = {0};
+  wl_real *mu = chunk->mu ? chunk->mu + b * state : NULL;
+  wl_real *sum_bar = mu ? mu + w->net->sum * WL_LANES : unkept;
+  if (mu) move_adjoint(w, mu, 0);
+  else clear_adjoint(w);
+  for (int64_t k = chunk->steps - 1; k >= 0; k--) {
+    const swept_step step = chunk->tape ? unfold(w, chunk, b, k, tape) : replayed(w, k, tape);
+    const wl_real *g = chunk->g + k * stride + at;
+    wl_real *gbar = chunk->gbar ? chunk->gbar + k * stride + at : NULL;
+    update_adjoint(w, g, chunk->lam + at, step.slot, sum_bar, gbar);
+    fetch ahead = fetch_ahead(w, chunk, b, k);
+    sweep_step(w, &step, gbar != NULL && w->net->through_inputs, &ahead);
+    for (int64_t l = 0; gbar && l < WL_LANES; l += VECTOR_LANES)
+      read_gradient_adjoint(w->net, load(g + l), step.slot + w->net->sum * WL_LANES + l, w->dx + l,
+                            sum_bar + l, gbar + l);
+    if (chunk->loss_grad) add_loss(chunk, k, at, chunk->lam + at);
+  }
+  if (mu) move_adjoint(w, mu, 1);
+}
+
+#endif

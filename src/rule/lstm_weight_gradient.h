@@ -1,0 +1,133 @@
+/* lstm_weight_gradient.h - dW = sum over steps and lanes of dz [h; x]^T, from slots that are swept.
+ *
+ * Register tiles of GRAD_INPUTS inputs x 4 gates, summed over lanes at their end. Everything is static, as
+ * in lstm_vector.h. */
+#ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
+#define WL_RULE_LSTM_WEIGHT_GRADIENT_H
+
+#include <string.h>
+
+#include "rule/lstm_shapes.h"
+
+/* A run of tape: `blocks` blocks of `steps` steps, each preceded by its starting slot. */
+typedef struct tape_run {
+  int64_t blocks, steps, slot; /* slot: reals */
+} tape_run;
+
+/* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit.
+ * `in` and `dz` point into the first slot that takes part. */
+INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real *dz,
+                          const int inputs, const int bias, wl_real *out) {
+  vec acc[GRAD_INPUTS][4] = {{{0}}};
+  for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
+    for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot)
+      UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+        vec v[GRAD_INPUTS];
+        UNROLL for (int r = 0; r < inputs; r++) v[r] = load(in + r * WL_LANES + lane);
+        UNROLL for (int q = 0; q < 4; q++) {
+          const vec d = load(dz + q * WL_LANES + lane);
+          UNROLL for (int r = 0; r < inputs; r++) acc[r][q] += v[r] * d;
+          if (bias) acc[inputs][q] += d;
+        }
+      }
+  UNROLL for (int r = 0; r < inputs + bias; r++)
+      add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+}
+
+/* The tile's body for each number of inputs, so that accumulators stay in registers. */
+#define GRADIENT_CASE(inputs, bias)                                                           \
+  case 2 * (inputs) + (bias):                                                                 \
+    for (int64_t j = 0; j < units; j++)                                                       \
+      gradient_tile(run, in, dz + 4 * j * WL_LANES, (inputs), (bias), out + 4 * j * columns); \
+    break;
+NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_real *dz,
+                               int64_t units, int64_t columns, int64_t inputs, int bias,
+                               wl_real *out) {
+  switch (2 * inputs + bias) {
+    GRADIENT_CASE(0, 1)
+    GRADIENT_CASE(1, 0)
+    GRADIENT_CASE(1, 1)
+    GRADIENT_CASE(2, 0)
+    GRADIENT_CASE(2, 1)
+    GRADIENT_CASE(3, 0)
+#if VECTOR_BYTES == 64
+    GRADIENT_CASE(3, 1)
+    GRADIENT_CASE(4, 0)
+    GRADIENT_CASE(4, 1)
+    GRADIENT_CASE(5, 0)
+#endif
+  }
+}
+
+/* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. With a bias, it is the last tile's when
+ * there is room in it. */
+static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int bias,
+                          const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
+  for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
+    const int64_t inputs = n - from < GRAD_INPUTS ? n - from : GRAD_INPUTS;
+    const int joined = bias && inputs < GRAD_INPUTS;
+    gradient_columns(run, in + from * WL_LANES, dz, units, columns, inputs, joined, out + 4 * from);
+    if (joined) bias = 0;
+  }
+  if (bias) gradient_columns(run, in, dz, units, columns, 0, 1, out + 4 * n);
+}
+
+/* dW of one layer: columns of h, x and the bias. A few units at a time, so that their dz of all steps
+ * stay in L1 while the inputs pass by. */
+static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums) {
+  const wl_lstm_layer *l = &w->net->layer[layer];
+  const int64_t H = l->hidden, columns = l->in + H + 1;
+  const wl_real *next = w->tape + run->slot;
+  const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
+  const wl_real *h = w->tape + l->h * WL_LANES; /* h before the step: one slot earlier */
+  for (int64_t unit = 0; unit < H; unit += GRAD_UNITS) {
+    const int64_t units = H - unit < GRAD_UNITS ? H - unit : GRAD_UNITS;
+    const wl_real *dz = next + (w->slot.gates[layer] + 4 * unit) * WL_LANES;
+    wl_real *out = sums + 4 * unit * columns;
+    gradient_part(run, h, H, 0, dz, units, columns, out);
+    gradient_part(run, x, l->in, 1, dz, units, columns, out + 4 * H);
+  }
+}
+
+/* Output `head`: dw = sum d h, db = sum d, d its adjoint. */
+NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl_real *sums) {
+  const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
+  for (int64_t j = 0; j < l->hidden; j += 4) {
+    vec acc[4] = {{0}}, bias = {0};
+    for (int64_t b = 0; b < run->blocks; b++)
+      for (int64_t k = 1; k <= run->steps; k++) {
+        const wl_real *slot = w->tape + (b * (run->steps + 1) + k) * run->slot;
+        UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
+          const vec d = load(slot + (w->slot.head + head) * WL_LANES + lane);
+          UNROLL for (int q = 0; q < 4; q++) acc[q] +=
+              d * load(slot + (l->h + j + q) * WL_LANES + lane);
+          bias += d;
+        }
+      }
+    add_sums(sums + j, acc[0], acc[1], acc[2], acc[3]);
+    if (j == 0) add_sums(sums + w->sum.bias, bias, (vec){0}, (vec){0}, (vec){0});
+  }
+}
+
+/* From the order of the sums to that of phi. */
+static void unpack_sums(const work *w, wl_real *partial) {
+  const wl_lstm_net *net = w->net;
+  for (int i = 0; i < net->layers; i++) {
+    const wl_lstm_layer *l = &net->layer[i];
+    const int64_t H = l->hidden, columns = l->in + H;
+    for (int64_t r = 0; r < 4 * H; r++) {
+      const wl_real *from = w->sums + w->sum.layer[i] + r % H * (columns + 1) * 4 + r / H;
+      for (int64_t k = 0; k < columns; k++)
+        partial[l->weight + r * columns + k] = from[4 * (k < l->in ? H + k : k - l->in)];
+      partial[l->bias + r] = from[4 * columns];
+    }
+  }
+  const int64_t H = net->layer[net->layers - 1].hidden;
+  for (int64_t head = 0; head < net->heads; head++) {
+    const wl_real *from = w->sums + w->sum.head + head * w->sum.per_head;
+    memcpy(partial + net->head_weight + head * H, from, (size_t)H * sizeof *partial);
+    partial[net->head_bias + head] = from[w->sum.bias];
+  }
+}
+
+#endif
