@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "base/status.h"
+#include "base/failure.h"
 
 typedef struct wl_aside { /* zeroed: nothing is under way */
   wl_status (*work)(void *data);
@@ -18,8 +18,7 @@ typedef struct wl_aside { /* zeroed: nothing is under way */
   pthread_t thread;
   bool threaded; /* there is a thread to be joined */
   atomic_bool busy;
-  wl_status status;   /* what came of it */
-  char message[4096]; /* its error */
+  wl_failure failure; /* what came of it */
   double seconds;     /* that all work so far has taken */
 } wl_aside;
 
@@ -30,7 +29,7 @@ bool wl_aside_is_busy(wl_aside *aside);
 /* Waits for the work and returns what came of it, its message as the caller's last error; WL_OK when
  * there was none since the last call. */
 wl_status wl_aside_wait(wl_aside *aside);
-/* The same, but the caller's last error stays: for clean-up after another failure. */
-wl_status wl_aside_drop(wl_aside *aside);
+/* Waits and forgets what came of it; the caller's last error stays: for clean-up after another failure. */
+void wl_aside_drop(wl_aside *aside);
 
 #endif

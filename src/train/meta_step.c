@@ -130,7 +130,7 @@ static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, doub
 
 static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) {
   *own = 0;
-  WL_TRY(tr->pending);
+  if (tr->pending.code != WL_OK) return tr->pending.code;
   if (tr->t == 0) WL_TRY(prepare_units(tr));
   set_phi(tr);
   if (tr->t == 0 && tr->replay) WL_TRY(wl_replay_open(tr->replay, tr));
@@ -206,8 +206,7 @@ static void update(wl_trainer *tr, int64_t counted, wl_meta_report *report) {
 /* What goes on while the other ranks come to the reduction. A failure here is raised in the next one. */
 static void meanwhile(wl_trainer *tr, wl_recorder *recorder, wl_meta_report *report) {
   if (!recorder) return;
-  const wl_status status = wl_recorder_ship(recorder, tr, &report->io_seconds);
-  if (tr->pending == WL_OK) tr->pending = status;
+  wl_failure_keep(&tr->pending, wl_recorder_ship(recorder, tr, &report->io_seconds));
 }
 
 /* The exact sum of all units' vectors, which also tells every rank of failures, wishes to stop and times. */
@@ -244,12 +243,13 @@ wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder,
   int64_t own = 0;
   if (tr->t == 0) plan_episode(tr);
   const wl_status status = run_units(tr, recorder, &own);
+  wl_failure_keep(&tr->pending, status);
   const double computing = wl_comm_time() - start;
   const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop && *stop, out_of_time, computing,
                                        -computing};
   memcpy(tr->flags, flags, sizeof flags);
   WL_TRY(reduce(tr, recorder, status == WL_OK ? own : 0, computing, report));
-  if (tr->flags[WL_FLAG_FAILED] > 0) return wl_comm_agree(tr->comm, status);
+  if (tr->flags[WL_FLAG_FAILED] > 0) return wl_comm_agree(tr->comm, wl_failure_raise(&tr->pending));
   update(tr, report->units - report->skipped, report);
   if (tr->replay) WL_TRY(wl_replay_share(tr->replay, tr));
   if (tr->replay) WL_TRY(wl_replay_run(tr->replay, tr, report));

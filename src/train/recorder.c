@@ -19,7 +19,7 @@ struct wl_recorder {
   unsigned char *slots;   /* [capacity] of this rank's windows */
   unsigned char *foreign; /* rank 0: one slot of another rank on its way to the file */
   int64_t used, capacity;
-  wl_status status; /* of making room for them */
+  wl_failure failure; /* since the last shipment */
   const wl_trainer *trainer;
   wl_trajectory *file; /* rank 0 */
 };
@@ -176,9 +176,9 @@ static wl_status grow(wl_recorder *r, int64_t more) {
 
 void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer,
                        void **context) {
-  if (u >= r->units || r->status != WL_OK) return;
-  r->status = grow(r, 1);
-  if (r->status != WL_OK) return;
+  if (u >= r->units || r->failure.code != WL_OK) return;
+  wl_failure_keep(&r->failure, grow(r, 1));
+  if (r->failure.code != WL_OK) return;
   const wl_unit *unit = tr->unit[u];
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
   memset(v.header, 0, r->slot_bytes);
@@ -257,19 +257,17 @@ static wl_status send_unit(const wl_recorder *r, wl_comm *comm, int64_t first, i
 
 wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, double *seconds) {
   const int rank = wl_comm_rank(tr->comm);
-  wl_status status = r->status;
   for (int64_t u = 0, first = 0; u < r->units && u < tr->plan->units; u++) {
     const int owner = tr->plan->owner[u];
     const int64_t end = end_of_unit(r, first, u);
     wl_status moved = WL_OK;
     if (rank == 0 && owner == 0)
-      moved = status == WL_OK ? keep_unit(r, first, end, seconds) : WL_OK;
+      moved = r->failure.code == WL_OK ? keep_unit(r, first, end, seconds) : WL_OK;
     else if (rank == 0) moved = receive_unit(r, tr->comm, owner, seconds);
     else if (rank == owner) moved = send_unit(r, tr->comm, first, end);
-    if (status == WL_OK) status = moved;
+    wl_failure_keep(&r->failure, moved);
     first = end;
   }
   r->used = 0;
-  r->status = WL_OK;
-  return status;
+  return wl_failure_raise(&r->failure);
 }

@@ -18,7 +18,7 @@ struct wl_replay {
   int64_t batches, units, capacity;
   int64_t n, state; /* reals of theta and of the rule's state in a point */
   wl_replay_store *store;
-  wl_status failure;  /* of keeping a point, raised when the meta-batch is shared */
+  wl_failure failure; /* of keeping a point, raised when the meta-batch is shared */
   int64_t *episode;   /* [batches] -1: none */
   int64_t *count;     /* [batches][units] points, the same on every rank once shared */
   int64_t *first;     /* [batches * units + 1] points of all places before each */
@@ -131,7 +131,7 @@ static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
   r->current = tr->episode % r->batches;
   r->episode[r->current] = tr->episode;
-  r->failure = WL_OK;
+  r->failure.code = WL_OK;
   for (int64_t u = 0; u < r->units; u++) {
     const int64_t place = r->current * r->units + u;
     r->count[place] = 0;
@@ -143,15 +143,16 @@ wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
 
 void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit *unit) {
   const int64_t place = r->current * r->units + u;
-  if (unit->t % r->stride != 0 || unit->t >= tr->length || r->failure != WL_OK) return;
-  r->failure = wl_replay_store_put(r->store, place, unit->t / r->stride, unit->theta, unit->state);
+  if (unit->t % r->stride != 0 || unit->t >= tr->length || r->failure.code != WL_OK) return;
+  wl_failure_keep(&r->failure, wl_replay_store_put(r->store, place, unit->t / r->stride,
+                                                   unit->theta, unit->state));
   r->count[place] = unit->t / r->stride + 1;
 }
 
 /* Disjoint tables are added: an element is written by one rank and zero bits on the others. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
-  WL_TRY(wl_comm_agree(tr->comm, r->failure));
+  WL_TRY(wl_comm_agree(tr->comm, wl_failure_raise(&r->failure)));
   for (int64_t u = 0; u < r->units; u++) {
     const wl_unit *unit = tr->unit[u];
     if (!unit) continue;

@@ -165,21 +165,16 @@ static void show_progress(run *r, const wl_meta_report *report) {
 
 /* The files of a meta-step: recorded windows, metrics, the checkpoint when it is due. */
 static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
-  wl_status status = WL_OK;
   const int64_t step = r->trainer->meta_step;
-  const bool due = (r->every > 0 && step % r->every == 0) || stopping || step == r->trainer->steps;
+  const bool last = stopping || r->diverged || step == r->trainer->steps;
   if (wl_comm_rank(r->comm) == 0) {
-    status = wl_run_files_log(r->files, step, report, r->resumed);
+    wl_failure_keep(&r->trainer->pending, wl_run_files_log(r->files, step, report, r->resumed));
     show_progress(r, report);
   }
-  if (due) {
-    if (r->trainer->pending == WL_OK) r->trainer->pending = status;
-    WL_TRY(wl_comm_agree(r->comm, r->trainer->pending));
-    return save(r);
-  }
-  if (r->trainer->pending == WL_OK)
-    r->trainer->pending = status; /* the others learn of it in the next reduction */
-  return WL_OK;
+  if (!last && (r->every == 0 || step % r->every != 0))
+    return WL_OK; /* the others learn of a failure in the next reduction */
+  WL_TRY(wl_comm_agree(r->comm, wl_failure_raise(&r->trainer->pending)));
+  return save(r);
 }
 
 /* Whether this meta-step must be the last: the one after it might end beyond the limit. */

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "base/digest.h"
+#include "base/failure.h"
 #include "comm/comm.h"
 #include "train/outer.h"
 #include "train/plan.h"
@@ -62,7 +63,7 @@ typedef struct wl_trainer {
   int64_t *quanta; /* [n_quanta+1] block bounds for the exact sum */
   int64_t n_quanta, vector;
   double flags[WL_FLAG_COUNT];
-  wl_status pending; /* a failure of this rank since the last reduction, raised in the next */
+  wl_failure pending; /* a failure of this rank since the last reduction, raised in the next */
 } wl_trainer;
 
 /* Records what a window did; called on the rank that runs the unit (see recorder.h). */

@@ -8,6 +8,7 @@
 
 #include "base/build_info.h"
 #include "base/digest.h"
+#include "base/failure.h"
 #include "base/field.h"
 #include "base/isa.h"
 #include "base/real.h"
@@ -183,6 +184,20 @@ static void suggestions(void **state) {
   assert_null(wl_suggest("", words, 4));
 }
 
+/* The first failure comes up later as it was, whatever has failed since, and once only. */
+static void failure_keeps_its_own_message(void **state) {
+  (void)state;
+  wl_failure kept = {0};
+  wl_failure_keep(&kept, WL_OK);
+  assert_int_equal(wl_failure_raise(&kept), WL_OK);
+  wl_failure_keep(&kept, WL_FAIL(WL_ERR_IO, "the disk"));
+  wl_failure_keep(&kept, WL_FAIL(WL_ERR_OS, "something else"));
+  WL_FAIL(WL_ERR_DATA, "unrelated");
+  assert_int_equal(wl_failure_raise(&kept), WL_ERR_IO);
+  assert_string_equal(wl_last_error(), "the disk");
+  assert_int_equal(wl_failure_raise(&kept), WL_OK);
+}
+
 /* One decision for all: a lesser set is taken when asked for, what is not there never. */
 static void instruction_set_is_as_asked(void **state) {
   (void)state;
@@ -213,6 +228,7 @@ int main(void) {
       cmocka_unit_test(alloc_fails_on_request), /* first: counts allocations from the start */
       cmocka_unit_test(status_keeps_the_message),
       cmocka_unit_test(status_cuts_long_messages),
+      cmocka_unit_test(failure_keeps_its_own_message),
       cmocka_unit_test(alloc_is_aligned_and_zeroed),
       cmocka_unit_test(layout_places_blocks_in_order),
       cmocka_unit_test(layout_refuses_impossible_blocks),
