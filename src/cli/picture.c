@@ -27,9 +27,9 @@ static int find_tool(const char *tool, char path[PATH_MAX]) {
   return 0;
 }
 
-/* The tool's exit status, -1 where it did not start. By the first python3 in the path; where that lacks what the
- * tool needs, the tool itself goes over to the system's (tools/warploom_needs.py). It prints the picture's name: into nothing, since standard output
- * may be carrying JSON. */
+/* The tool's exit status, -1 where it did not start. By the first python3 in the path; where that lacks
+ * what the tool needs, the tool itself goes over to the system's (tools/warploom_needs.py). It prints the
+ * picture's name: into nothing, since standard output may be carrying JSON. */
 static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;
   pid_t child;

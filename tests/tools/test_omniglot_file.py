@@ -12,7 +12,8 @@ from fixture import expect, expect_equal, program, train
 
 PATH = os.environ.get("WARPLOOM_OMNIGLOT", "")
 if not os.path.isfile(PATH):
-    print(f"skipped: no file '{PATH}'; WARPLOOM_OMNIGLOT must name Omniglot as tools/pack_omniglot.py packs it")
+    print("skipped: WARPLOOM_OMNIGLOT " + (f"names no file: '{PATH}'" if PATH else "is not set") +
+          "; it must name Omniglot as tools/pack_omniglot.py packs it")
     sys.exit(77)
 
 CHARACTERS, DRAWERS, ALPHABETS, BACKGROUND, BACKGROUND_CHARACTERS = 1623, 20, 50, 30, 964
