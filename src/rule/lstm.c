@@ -170,10 +170,14 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
   return each * threads < all ? each * threads : all;
 }
 
-/* Scratch of one thread: a huge page of its own, unless that would be many times what it needs. */
-static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net) {
+/* Scratch of one thread. It fills up to a huge page of its own, but where that would be most of the memory: of
+ * nets that need little scratch, and of jobs whose state, which a window keeps twice, is less. */
+static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
+                           int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),
-               page = bytes < WL_HUGE_PAGE / 16 ? WL_ALIGN : WL_HUGE_PAGE;
+               state = (size_t)(max_blocks * net->width * WL_LANES) * sizeof(wl_real);
+  const bool small = bytes < WL_HUGE_PAGE / 16 || state < WL_HUGE_PAGE;
+  const size_t page = small ? WL_ALIGN : WL_HUGE_PAGE;
   return (bytes + page - 1) / page * page;
 }
 
@@ -182,7 +186,8 @@ static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads
   const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
   const int64_t partials = wave_of(net, max_blocks, threads) * wl_pad(net->parameters);
   return sizeof(lstm_ws) + round_up(kernel->packed_bytes(net)) +
-         (size_t)threads * scratch_size(kernel, net) + (size_t)partials * sizeof(wl_real);
+         (size_t)threads * scratch_size(kernel, net, max_blocks) +
+         (size_t)partials * sizeof(wl_real);
 }
 
 static void lstm_ws_destroy(void *impl) {
@@ -200,7 +205,7 @@ static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int thr
   WL_TRY(WL_NEW(ws, 1));
   ws->kernel = wl_lstm_kernel_select();
   ws->threads = threads < 1 ? 1 : threads;
-  ws->scratch_bytes = scratch_size(ws->kernel, net);
+  ws->scratch_bytes = scratch_size(ws->kernel, net, max_blocks);
   ws->wave = wave_of(net, max_blocks, threads);
   ws->partial_count = wl_pad(net->parameters);
   wl_status status = WL_OK;

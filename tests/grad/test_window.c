@@ -139,6 +139,19 @@ static void test_unasked_tape(void **state) {
   close_problem(&p);
 }
 
+/* Nothing in a small job is rounded up to what a large one can spare: 1,280 coordinates replayed, with 2 x 20
+ * units, take two copies' worth of state beside their gradients and the kernel's scratch. */
+static void test_small_job(void **state) {
+  (void)state;
+  problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
+                           "window: {steps: 20}\n");
+  p.of.spec.storage = WL_STORAGE_REPLAY;
+  const int64_t reals =
+      wl_unroll_ws_bytes(p.of.model, p.of.tasks[0], &p.of.spec, true, 1) / (int64_t)sizeof(wl_real);
+  assert_in_range(reals, 250000, 350000);
+  close_problem(&p);
+}
+
 /* A window that the episode's end cuts short, in a workspace that cuts it into segments. */
 static void test_short_window(void **state) {
   (void)state;
@@ -453,6 +466,7 @@ static int64_t none_before = 0, two_before = 2;
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_storages),
+      cmocka_unit_test(test_small_job),
       cmocka_unit_test(test_long_window),
       cmocka_unit_test(test_unasked_tape),
       cmocka_unit_test(test_short_window),
