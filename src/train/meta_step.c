@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/finite.h"
 #include "train/recorder.h"
 #include "train/replay.h"
 #include "train/trainer.h"
@@ -178,15 +179,9 @@ static void note_counted(wl_trainer *tr, int64_t counted) {
   tr->barren = 0;
 }
 
-static bool is_finite(const double *x, int64_t n) {
-  double zero = 0.0; /* a sum of 0 x: NaN where one is not finite */
-  for (int64_t i = 0; i < n; i++) zero += 0.0 * x[i];
-  return zero == 0.0;
-}
-
 bool wl_trainer_has_diverged(const wl_trainer *tr) {
   const int64_t begun = tr->episode + (tr->t > 0);
-  if (!is_finite(tr->phi, tr->model->phi.size)) return true;
+  if (!wl_finite_doubles(tr->phi, tr->model->phi.size)) return true;
   if (tr->patience == 0 || tr->barren == 0) return false;
   return tr->barren >= tr->patience || (tr->meta_step >= tr->steps && 2 * tr->barren >= begun);
 }

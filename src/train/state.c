@@ -378,11 +378,12 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
   for (line = status == WL_OK ? strtok_r(diff, "\n", &rest) : NULL; line && status == WL_OK;
        line = strtok_r(NULL, "\n", &rest))
     if (!may_change(line))
-      status =
-          WL_FAIL(WL_ERR_CONFIG,
-                  "%s belongs to another configuration (checkpoint | now): %s; resume with the "
-                  "configuration it was started with, or choose another output",
-                  path, line);
+      status = WL_FAIL(
+          WL_ERR_CONFIG,
+          "%s belongs to another configuration (checkpoint | now): %s; resume with the "
+          "configuration it was started with, or choose another output, and there go on from it by "
+          "`start`",
+          path, line);
   wl_config_destroy(&saved);
   free(text);
   free(diff);

@@ -231,15 +231,16 @@ static wl_status tell_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
   const long long sound = (long long)tr->sound, done = (long long)tr->meta_step;
   if (sound == 0)
-    WL_FAIL(
-        WL_ERR_DIVERGED,
-        "no unit of the first %lld meta-steps stayed finite: lower rule.output_scale or the rule's rate",
-        done);
+    WL_FAIL(WL_ERR_DIVERGED, "no unit of the first %lld meta-steps stayed finite: lower %s", done,
+            *wl_map_string(wl_config_map(r->config, "", 0), "start")
+                ? "the rate, or name a `start` from before its training diverged"
+                : "rule.output_scale or the rule's rate");
   else
     WL_FAIL(
         WL_ERR_DIVERGED,
         "the training diverged at meta-step %lld of %lld: since then %s; lower outer.learning_rate or set "
-        "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are sound",
+        "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are sound: a new run can "
+        "`start` from one",
         sound, (long long)tr->steps,
         tr->barren > 0 ? "no unit stayed finite" : "its meta-parameters are not finite", r->path,
         sound);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/finite.h"
 #include "base/path.h"
 #include "train/schema.h"
 #include "unroll/model.h"
@@ -85,7 +86,12 @@ wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double 
   WL_TRY(open_source(path, source, sizeof source, &file));
   const wl_status status = wl_trained_read_blocks(file, layout, phi);
   wl_file_close(&file);
-  return status;
+  if (status != WL_OK || wl_finite_doubles(phi, layout->size)) return status;
+  return WL_FAIL(
+      WL_ERR_DATA,
+      "'%s': its meta-parameters are not finite, the training had diverged; name a checkpoint "
+      "from before",
+      source);
 }
 
 static wl_status write_blocks(const char *path, const wl_layout *layout, double *phi,

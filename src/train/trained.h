@@ -23,7 +23,8 @@ wl_status wl_trained_read(const char *path, const char *const *overrides, int n_
 void wl_trained_destroy(wl_trained **trained);
 /* Inner steps of the longest episode of the training. */
 int64_t wl_trained_horizon(const wl_trained *trained);
-/* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape. */
+/* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape, or
+ * a number is not finite. */
 wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
 /* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,

@@ -19,9 +19,10 @@ Y
 
 # Exit code of a training on RANKS ranks into RUN.
 code_of() { # RANKS RUN [OPTIONS...]
-  local ranks=$1 run=$2 code=0
+  local launch=("$WL_MPIEXEC" -n "$1") run=$2 code=0
+  [ "$1" -gt 1 ] || launch=()
   shift 2
-  timeout -k 2 100 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train job.yaml --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
+  timeout -k 2 100 "${launch[@]}" "$WL_BIN" train job.yaml --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
   echo $code
 }
 checkpoints() { (cd "$1/checkpoints" && echo step-*); }
@@ -42,5 +43,20 @@ expect_same "exit code when resumed once more" $EXIT_DIVERGED "$(code_of 1 split
 expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set outer.steps=24)"
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
 expect_same "exit code with sound units" 0 "$(code_of 1 sound --set outer.steps=9)"
+
+# Another rate is another run: it is refused, and a new one begins with the last sound meta-parameters, not with
+# those that have no future.
+lower="--set groups.learning_rate=1e-3"
+expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
+grep -q 'groups.learning_rate.*`start`' split.err || fail "the refusal does not say how to go on: $(cat split.err)"
+expect_same "exit code from the last sound one" 0 "$(code_of 2 new --set start=split/checkpoints/step-00000010.h5 $lower)"
+expect_same "exit code from the diverged one" $EXIT_DIVERGED "$(code_of 1 lost --set start=split $lower)"
+beyond="--set groups.optimizer=sgd --set groups.learning_rate=1e308"
+expect_same "exit code beyond the largest number" $EXIT_DIVERGED "$(code_of 1 infinite $beyond)"
+grep -q "error: .*meta-step 11 of 60: since then its meta-parameters are not finite" infinite.err ||
+  fail "the error does not say what is not finite: $(cat infinite.err)"
+expect_same "exit code from what is not finite" 65 "$(code_of 1 nowhere --set start=infinite)"
+grep -q "'infinite/checkpoints/step-00000011.h5'.*not finite" nowhere.err || fail "the file is not named: $(cat nowhere.err)"
+grep -q 'error: no unit.*name a `start` from before' lost.err || fail "the error does not name the start: $(cat lost.err)"
 grep -q "warning" sound.err && fail "a warning without skipped units: $(cat sound.err)"
 exit 0
