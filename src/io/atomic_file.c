@@ -23,8 +23,7 @@
 
 #define TEMPORARY_MARK ".tmp-"
 
-/* Bytes of one step, and of one write call: the disk gets to work on each while the next is copied. */
-enum { PART = 1 << 26, SLICE = 1 << 23 };
+enum { PART = 1 << 26 }; /* bytes of one read call */
 
 static atomic_llong steps_taken;
 
@@ -97,36 +96,48 @@ static wl_status begin_step(const char *doing, const char *path) {
 }
 
 /* Asks the system to start writing what it holds of these bytes; nothing depends on it. */
-static void start_writing(int fd, int64_t offset, size_t bytes) {
+static void start_writing(int fd, uint64_t offset, size_t bytes) {
 #ifdef SYNC_FILE_RANGE_WRITE
-  if (bytes == SLICE) (void)sync_file_range(fd, offset, (off64_t)bytes, SYNC_FILE_RANGE_WRITE);
+  if (bytes == WL_ATOMIC_SLICE)
+    (void)sync_file_range(fd, (off64_t)offset, (off64_t)bytes, SYNC_FILE_RANGE_WRITE);
 #else
   (void)fd, (void)offset, (void)bytes;
 #endif
 }
 
-static wl_status write_part(wl_atomic_file *file, const char *data, size_t bytes) {
+/* At most a slice. */
+static wl_status put_slice(const wl_atomic_file *file, uint64_t offset, const char *data,
+                           size_t bytes) {
   WL_TRY(begin_step("write", file->path));
-  while (bytes > 0) {
-    const ssize_t done = write(file->fd, data, bytes < SLICE ? bytes : SLICE);
+  for (size_t at = 0; at < bytes;) {
+    const ssize_t done = pwrite(file->fd, data + at, bytes - at, (off_t)(offset + at));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) return wl_os_fail("write", file->path, errno);
     if (done == 0) return wl_os_fail("write", file->path, ENOSPC);
-    start_writing(file->fd, file->bytes, (size_t)done);
-    file->bytes += done;
-    data += done;
-    bytes -= (size_t)done;
+    at += (size_t)done;
+  }
+  start_writing(file->fd, offset, bytes);
+  return WL_OK;
+}
+
+wl_status wl_atomic_put(const wl_atomic_file *file, uint64_t offset, const void *data,
+                        size_t bytes) {
+  for (size_t at = 0; at < bytes; at += WL_ATOMIC_SLICE) {
+    const size_t left = bytes - at;
+    WL_TRY(put_slice(file, offset + at, (const char *)data + at,
+                     left < WL_ATOMIC_SLICE ? left : WL_ATOMIC_SLICE));
   }
   return WL_OK;
 }
 
-wl_status wl_atomic_append(wl_atomic_file *file, const wl_piece *pieces, int n_pieces) {
-  for (int i = 0; i < n_pieces; i++) {
-    const char *const data = pieces[i].data;
-    for (size_t at = 0; at < pieces[i].bytes; at += PART) {
-      const size_t left = pieces[i].bytes - at;
-      WL_TRY(write_part(file, data + at, left < PART ? left : PART));
-    }
+wl_status wl_atomic_get(const wl_atomic_file *file, uint64_t offset, void *data, size_t bytes) {
+  for (size_t at = 0; at < bytes;) {
+    const ssize_t got = pread(file->fd, (char *)data + at, bytes - at, (off_t)(offset + at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return wl_os_fail("read back", file->path, errno);
+    if (got == 0)
+      return WL_FAIL(WL_ERR_IO, "'%s' is shorter than what was written to it", file->path);
+    at += (size_t)got;
   }
   return WL_OK;
 }
@@ -152,7 +163,7 @@ static int open_temporary(const char *path) {
   enum { TRIES = 100 };
   int fd = -1;
   for (int i = 0; i < TRIES; i++) {
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0 || hold(fd)) return fd;
     close(fd);
   }
@@ -244,22 +255,21 @@ wl_status wl_atomic_commit(wl_atomic_file *file, wl_file_check check, void *cont
   return sync_folder(file->path);
 }
 
-static wl_status write_at_once(const char *path, const wl_piece *pieces, int n_pieces,
-                               bool durable) {
+static wl_status write_at_once(const char *path, const void *data, size_t bytes, bool durable) {
   wl_atomic_file file;
   wl_status status = wl_atomic_begin(path, &file);
-  if (status == WL_OK) status = wl_atomic_append(&file, pieces, n_pieces);
+  if (status == WL_OK) status = wl_atomic_put(&file, 0, data, bytes);
   if (status == WL_OK) status = durable ? wl_atomic_commit(&file, NULL, NULL) : finish(&file);
   if (status != WL_OK) wl_atomic_abandon(&file);
   return status;
 }
 
-wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces) {
-  return write_at_once(path, pieces, n_pieces, true);
+wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
+  return write_at_once(path, data, bytes, true);
 }
 
-wl_status wl_atomic_replace(const char *path, const wl_piece *pieces, int n_pieces) {
-  return write_at_once(path, pieces, n_pieces, false);
+wl_status wl_atomic_replace(const char *path, const void *data, size_t bytes) {
+  return write_at_once(path, data, bytes, false);
 }
 
 /* ---- folders ---- */

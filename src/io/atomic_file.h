@@ -10,13 +10,9 @@
 
 #include "base/status.h"
 
-enum { WL_PATH_MAX = 4096 };
+/* WL_ATOMIC_SLICE: bytes of one write call; the disk gets to work on each while the next is copied. */
+enum { WL_PATH_MAX = 4096, WL_ATOMIC_SLICE = 1 << 23 };
 
-/* A piece of the file, borrowed. */
-typedef struct wl_piece {
-  const void *data;
-  size_t bytes;
-} wl_piece;
 /* Checks the file at its temporary name before it gets its own. */
 typedef wl_status (*wl_file_check)(const char *temporary, void *context);
 
@@ -25,20 +21,22 @@ typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
   int fd;
-  int64_t bytes; /* so far */
 } wl_atomic_file;
 
-/* Creates the temporary, adds to it, makes it `path`. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE, WL_ERR_IO (disk full:
- * the free bytes are named). commit syncs the data while `check` (NULL: none) reads them; abandon removes
- * the temporary. `path` is as before until commit has returned WL_OK. */
+/* Creates the temporary, puts bytes in it, makes it `path`. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE, WL_ERR_IO (disk
+ * full: the free bytes are named). Several threads may put and get. commit syncs the data while `check` (NULL: none)
+ * reads them; abandon removes the temporary. `path` is as before until commit has returned WL_OK. */
 wl_status wl_atomic_begin(const char *path, wl_atomic_file *file);
-wl_status wl_atomic_append(wl_atomic_file *file, const wl_piece *pieces, int n_pieces);
+wl_status wl_atomic_put(const wl_atomic_file *file, uint64_t offset, const void *data,
+                        size_t bytes);
+/* Reads back what was put. */
+wl_status wl_atomic_get(const wl_atomic_file *file, uint64_t offset, void *data, size_t bytes);
 wl_status wl_atomic_commit(wl_atomic_file *file, wl_file_check check, void *context);
 void wl_atomic_abandon(wl_atomic_file *file);
 /* All of it at once, without a check. */
-wl_status wl_atomic_write(const char *path, const wl_piece *pieces, int n_pieces);
+wl_status wl_atomic_write(const char *path, const void *data, size_t bytes);
 /* The same without waiting for the disk: whole after any kill, perhaps still the old one after a power cut. */
-wl_status wl_atomic_replace(const char *path, const wl_piece *pieces, int n_pieces);
+wl_status wl_atomic_replace(const char *path, const void *data, size_t bytes);
 /* Whether a file name (without folder) is that of a temporary. */
 bool wl_is_temporary(const char *name);
 /* Removes the temporaries that killed processes left in a folder; those that are being written stay. */

@@ -109,8 +109,7 @@ static void remove_obsolete(const survey *s) {
 static wl_status point_to(const char *folder, const char *name) {
   char path[WL_PATH_MAX], text[64];
   WL_TRY(wl_join(path, folder, "latest"));
-  const wl_piece piece = {text, (size_t)snprintf(text, sizeof text, "%s\n", name)};
-  return wl_atomic_replace(path, &piece, 1);
+  return wl_atomic_replace(path, text, (size_t)snprintf(text, sizeof text, "%s\n", name));
 }
 
 static wl_status write_one(const char *folder, const char *name, const wl_field *fields,

@@ -1,41 +1,39 @@
-/* file_image.c - HDF5's core driver over memory of ours, and the pieces of the body.
+/* file_image.c - HDF5's core driver over memory of ours, and the parts of the body.
  *
  * HDF5 hands out the image of an open file, but with a superblock that says so: only a closed file is in
  * order. The memory is therefore ours, and kept when the file is closed. Its length is what HDF5 wrote to;
  * the file's length stands in the superblock. */
-#define _GNU_SOURCE
 #include "io/file_image.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-/* By how much the memory grows, and where versions 2 and 3 of the superblock hold the file's length. */
-enum { IMAGE_STEP = 1 << 16, VERSION_AT = 8, END_AT = 28, LARGE = 1 << 22, LARGE_PAGE = 1 << 21 };
+/* Where versions 2 and 3 of the superblock hold the file's length. */
+enum { VERSION_AT = 8, END_AT = 28 };
+
+/* By how much HDF5 has the memory grow, and at least how much is allocated at once. */
+enum { IMAGE_STEP = 1 << 16, IMAGE_ROOM = 1 << 18 };
+
+/* Holds the start of the file for small things that HDF5 treats as data (global heaps). */
+#define KEEPER "keeper"
 
 /* ---- memory ---- */
 
-/* HDF5 clears all of the memory that it asks for, places of direct data too: in large pages that is soon done. */
-static void *allocate(size_t bytes) {
-  if (bytes < LARGE) return malloc(bytes);
-  void *const memory =
-      aligned_alloc(LARGE_PAGE, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
-#ifdef MADV_HUGEPAGE
-  if (memory) (void)madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-  return memory;
-}
-
+/* HDF5 asks for a little more again and again: twice as much each time, or all would be copied as often. */
 static void *image_resize(void *memory, size_t bytes, H5FD_file_image_op_t operation,
                           void *context) {
   wl_image *const image = context;
   (void)operation;
-  void *const moved = allocate(bytes);
-  if (!moved) return NULL;
-  if (memory) memcpy(moved, memory, image->room < bytes ? image->room : bytes);
-  free(memory);
+  if (!memory) image->capacity = 0;
+  if (bytes > image->capacity) {
+    const size_t wanted = bytes < IMAGE_ROOM ? IMAGE_ROOM : bytes + bytes / 2;
+    void *const moved = realloc(memory, wanted);
+    if (!moved) return NULL;
+    memory = moved;
+    image->capacity = wanted;
+  }
   image->room = bytes;
-  return moved;
+  return memory;
 }
 static void *image_create(size_t bytes, H5FD_file_image_op_t operation, void *context) {
   return image_resize(NULL, bytes, operation, context);
@@ -60,6 +58,20 @@ static herr_t nothing_to_free(void *context) {
 
 /* ---- layout ---- */
 
+/* An empty dataset that is given a place now, and gives it up once the large ones have theirs. */
+static wl_status keep_place(const char *path, hid_t file, size_t bytes) {
+  const hsize_t size = bytes;
+  const WL_H5_SCOPED space = H5Screate_simple(1, &size, NULL);
+  const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_obj_track_times(creation, false);
+  H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
+  const WL_H5_SCOPED keeper =
+      H5Dcreate2(file, KEEPER, H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  WL_TRY_H5(keeper, WL_ERR_IO, path, "build the image");
+  return WL_OK;
+}
+
 wl_status wl_image_create(const char *path, H5F_libver_t format, size_t metadata, wl_image *image) {
   *image = (wl_image){.file = H5I_INVALID_HID};
   H5FD_file_image_callbacks_t memory = {image_create, image_copy,      image_resize, image_keep,
@@ -73,27 +85,35 @@ wl_status wl_image_create(const char *path, H5F_libver_t format, size_t metadata
   H5Pset_obj_track_times(creation, false);
   image->file = H5Fcreate("warploom-image", H5F_ACC_TRUNC, creation, access);
   WL_TRY_H5(image->file, WL_ERR_IO, path, "build the image");
-  return WL_OK;
+  return metadata > 0 ? keep_place(path, image->file, metadata / 4) : WL_OK;
 }
 
 wl_status wl_image_put(const char *path, wl_image *image, hid_t dataset, const void *data,
-                       size_t bytes) {
+                       size_t bytes, const uint64_t *hash) {
   const haddr_t offset = H5Dget_offset(dataset);
   if (offset == HADDR_UNDEF || H5Dget_storage_size(dataset) != bytes)
     return wl_h5_fail(WL_ERR_IO, path, "place a dataset");
-  if (image->n_direct == image->capacity) {
-    image->capacity = 2 * image->capacity + 16;
-    wl_direct *const more = realloc(image->direct, (size_t)image->capacity * sizeof *more);
+  if (image->n_direct == image->direct_room) {
+    image->direct_room = 2 * image->direct_room + 16;
+    wl_part *const more = realloc(image->direct, (size_t)image->direct_room * sizeof *more);
     if (!more) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", path);
     image->direct = more;
   }
-  image->direct[image->n_direct++] = (wl_direct){offset, bytes, data};
+  image->direct[image->n_direct++] = (wl_part){offset, bytes, data, hash};
   return WL_OK;
 }
 
 static int by_offset(const void *a, const void *b) {
-  const wl_direct *const x = a, *const y = b;
+  const wl_part *const x = a, *const y = b;
   return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+wl_status wl_image_settle(const char *path, wl_image *image) {
+  if (image->n_direct > 1)
+    qsort(image->direct, (size_t)image->n_direct, sizeof *image->direct, by_offset);
+  if (H5Lexists(image->file, KEEPER, H5P_DEFAULT) > 0)
+    WL_TRY_H5(H5Ldelete(image->file, KEEPER, H5P_DEFAULT), WL_ERR_IO, path, "build the image");
+  return WL_OK;
 }
 
 static wl_status read_length(const char *path, wl_image *image) {
@@ -108,8 +128,6 @@ wl_status wl_image_close(const char *path, wl_image *image) {
   const herr_t closed = H5Fclose(image->file);
   image->file = H5I_INVALID_HID;
   WL_TRY_H5(closed, WL_ERR_IO, path, "close the image");
-  if (image->n_direct > 1)
-    qsort(image->direct, (size_t)image->n_direct, sizeof *image->direct, by_offset);
   return read_length(path, image);
 }
 
@@ -120,7 +138,7 @@ void wl_image_free(wl_image *image) {
   *image = (wl_image){.file = H5I_INVALID_HID};
 }
 
-/* ---- pieces ---- */
+/* ---- parts ---- */
 
 /* What HDF5 has not written up to there is zero. */
 static wl_status fill_up(const char *path, wl_image *image, uint64_t end) {
@@ -142,18 +160,20 @@ static uint64_t end_of_own(const wl_image *image) {
   return end;
 }
 
-wl_status wl_image_pieces(const char *path, wl_image *image, wl_piece **pieces, int *count) {
+wl_status wl_image_parts(const char *path, wl_image *image, wl_part **parts, int *count) {
   uint64_t at = 0;
   *count = 0;
   WL_TRY(fill_up(path, image, end_of_own(image)));
-  *pieces = malloc((2 * (size_t)image->n_direct + 1) * sizeof **pieces);
-  if (!*pieces) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", path);
+  *parts = malloc((2 * (size_t)image->n_direct + 1) * sizeof **parts);
+  if (!*parts) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", path);
   for (int i = 0; i < image->n_direct; i++) {
-    const wl_direct *const d = &image->direct[i];
-    if (d->offset > at) (*pieces)[(*count)++] = (wl_piece){image->memory + at, d->offset - at};
-    (*pieces)[(*count)++] = (wl_piece){d->data, d->bytes};
+    const wl_part *const d = &image->direct[i];
+    if (d->offset > at)
+      (*parts)[(*count)++] = (wl_part){at, d->offset - at, image->memory + at, NULL};
+    (*parts)[(*count)++] = *d;
     at = d->offset + d->bytes;
   }
-  if (image->bytes > at) (*pieces)[(*count)++] = (wl_piece){image->memory + at, image->bytes - at};
+  if (image->bytes > at)
+    (*parts)[(*count)++] = (wl_part){at, image->bytes - at, image->memory + at, NULL};
   return WL_OK;
 }

@@ -1,6 +1,7 @@
 /* file_write.c - the datasets and attributes of a file, its seal, and its way to the disk.
  *
- *   lay out in memory -> write, while the body is hashed -> seal -> sync, while all is read back -> rename
+ *   places for all -> HDF5's part in memory, while large arrays are written -> read back behind the writing
+ *   -> seal -> sync, while HDF5 opens the file -> rename
  *
  * Memory needed: compressed and half-precision arrays once more, for a moment; others stay where they are. */
 #include <stdio.h>
@@ -12,9 +13,8 @@
 #include <xxhash.h>
 
 #include "base/build_info.h"
-#include "io/aside.h"
+#include "io/body.h"
 #include "io/dimension.h"
-#include "io/file_image.h"
 #include "io/file_impl.h"
 #include "io/seal.h"
 
@@ -36,8 +36,8 @@ typedef struct writer {
   uint64_t *checksums;   /* [n_items] */
   wl_stretch *stretches; /* the hash of a compressed one is not known before the image is closed */
   int n_stretches, room;
-  wl_piece *pieces; /* the body */
-  int n_pieces;
+  wl_part *parts; /* the body */
+  int n_parts;
   uint64_t body_hash;
 } writer;
 
@@ -138,16 +138,28 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
-/* Writes `data`, which is in the stored type already, and its checksum. */
+static wl_status put_checksum(writer *w, int i, hid_t dataset, const void *data, size_t bytes) {
+  w->checksums[i] = XXH3_64bits(data, bytes);
+  return wl_h5_put_uint64(w->path, dataset, "checksum", w->checksums[i]);
+}
+
+/* Writes `data`, which is in the stored type already, and its checksum; where they stay, that comes later. */
 static wl_status put_data(writer *w, int i, hid_t dataset, hid_t type, const void *data) {
   const wl_field *const field = &w->items[i].field;
   const size_t bytes = (size_t)wl_field_count(field) * H5Tget_size(type);
-  if (stays(w, &w->items[i])) WL_TRY(wl_image_put(w->path, &w->image, dataset, data, bytes));
-  else
-    WL_TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), WL_ERR_IO, w->path,
-              "write dataset '%s'", field->name);
-  w->checksums[i] = XXH3_64bits(data, bytes);
-  return wl_h5_put_uint64(w->path, dataset, "checksum", w->checksums[i]);
+  if (stays(w, &w->items[i]))
+    return wl_image_put(w->path, &w->image, dataset, data, bytes, &w->checksums[i]);
+  WL_TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), WL_ERR_IO, w->path,
+            "write dataset '%s'", field->name);
+  return put_checksum(w, i, dataset, data, bytes);
+}
+
+static wl_status sign_direct(writer *w, int i) {
+  const wl_field *const field = &w->items[i].field;
+  const WL_H5_SCOPED dataset = H5Dopen2(w->image.file, field->name, H5P_DEFAULT);
+  WL_TRY_H5(dataset, WL_ERR_IO, w->path, "open dataset '%s'", field->name);
+  return put_checksum(w, i, dataset, field->data,
+                      stored_bytes(&w->items[i], wl_type_size(field->type)));
 }
 
 /* Rounds to half precision first: the checksum is that of what is stored. */
@@ -271,8 +283,10 @@ static void hash_chunks(writer *w) {
 
 /* ---- the body ---- */
 
-static wl_status fill_file(writer *w) {
-  for (int i = 0; i < w->n_items; i++) WL_TRY(put_item(w, i));
+/* All but the places of the datasets: what the file says of them and of itself. */
+static wl_status describe_file(writer *w) {
+  for (int i = 0; i < w->n_items; i++)
+    if (stays(w, &w->items[i])) WL_TRY(sign_direct(w, i));
   for (int i = 0; i < w->n_items; i++)
     WL_TRY(wl_dimensions_name(w->path, w->image.file, &w->items[i].field));
   WL_TRY(put_root(w));
@@ -282,7 +296,9 @@ static wl_status fill_file(writer *w) {
   if (!w->direct)
     WL_TRY_H5(H5Fflush(w->image.file, H5F_SCOPE_GLOBAL), WL_ERR_IO, w->path, "build the image");
   for (int i = 0; i < w->n_items; i++) WL_TRY(locate(w, i));
-  return WL_OK;
+  WL_TRY(wl_image_close(w->path, &w->image));
+  hash_chunks(w);
+  return wl_image_parts(w->path, &w->image, &w->parts, &w->n_parts);
 }
 
 /* Virtual datasets need the format of HDF5 1.10, whose index of chunks is small and has checksums.
@@ -291,7 +307,8 @@ static bool needs_new_format(const wl_item *item) {
   return item->n_sources > 0 || item->compression > 0;
 }
 
-static wl_status build_body(writer *w) {
+/* A place for every dataset, and what does not stay where it is. */
+static wl_status lay_out(writer *w) {
   size_t direct = 0;
   bool new_format = false;
   for (int i = 0; i < w->n_items; i++) {
@@ -303,22 +320,8 @@ static wl_status build_body(writer *w) {
   WL_TRY(WL_NEW(w->checksums, w->n_items));
   WL_TRY(wl_image_create(w->path, new_format ? H5F_LIBVER_V110 : H5F_LIBVER_V18,
                          w->direct ? METADATA + METADATA_ITEM * (size_t)w->n_items : 0, &w->image));
-  WL_TRY(fill_file(w));
-  WL_TRY(wl_image_close(w->path, &w->image));
-  hash_chunks(w);
-  return wl_image_pieces(w->path, &w->image, &w->pieces, &w->n_pieces);
-}
-
-static wl_status hash_body(void *data) {
-  writer *const w = data;
-  XXH3_state_t *const state = XXH3_createState();
-  if (!state) return WL_FAIL(WL_ERR_OS, "out of memory while writing '%s'", w->path);
-  XXH3_64bits_reset(state);
-  for (int i = 0; i < w->n_pieces; i++)
-    XXH3_64bits_update(state, w->pieces[i].data, w->pieces[i].bytes);
-  w->body_hash = XXH3_64bits_digest(state);
-  XXH3_freeState(state);
-  return WL_OK;
+  for (int i = 0; i < w->n_items; i++) WL_TRY(put_item(w, i));
+  return wl_image_settle(w->path, &w->image);
 }
 
 /* ---- to the disk ---- */
@@ -329,12 +332,14 @@ static const wl_stretch *whole_stretch(const writer *w, const char *name) {
   return NULL;
 }
 
-/* The file at its temporary name, as a reader gets it: every byte, by the seal; every dataset, by its place in
- * the file where the seal vouches for the bytes there, else by reading it through HDF5. */
+/* The file at its temporary name, as a reader gets it: its body has been read back already, here come the seal
+ * and every dataset, by its place in the file where the seal vouches for the bytes there, else by reading it
+ * through HDF5. */
 static wl_status check_written(const char *temporary, void *context) {
   const writer *const w = context;
   wl_file *file = NULL;
-  WL_TRY(wl_file_open(temporary, NULL, &file));
+  WL_TRY(wl_seal_check_lines(temporary, w->image.bytes, w->body_hash));
+  WL_TRY(wl_file_open_again(temporary, w->kind, &file));
   wl_status status = WL_OK;
   for (int i = 0; status == WL_OK && i < w->n_items; i++) {
     const char *const name = w->items[i].field.name;
@@ -345,28 +350,31 @@ static wl_status check_written(const char *temporary, void *context) {
   return status;
 }
 
-static wl_status write_sealed(writer *w, wl_atomic_file *file) {
-  wl_aside hashing = {0};
+static wl_status write_body(writer *w, const wl_atomic_file *file) {
+  wl_body body;
+  wl_body_start(&body, file, w->image.direct, w->image.n_direct);
+  wl_status status = describe_file(w);
+  if (status == WL_OK) status = wl_body_finish(&body, w->parts, w->n_parts, &w->body_hash);
+  wl_body_end(&body);
+  return status;
+}
+
+static wl_status write_seal(const writer *w, const wl_atomic_file *file) {
   char *seal = NULL;
-  size_t seal_bytes = 0;
-  wl_aside_start(&hashing, hash_body, w);
-  wl_status status = wl_atomic_append(file, w->pieces, w->n_pieces);
-  const wl_status hashed = wl_aside_wait(&hashing);
-  if (status == WL_OK) status = hashed;
-  if (status == WL_OK)
-    status = wl_seal_make(w->image.bytes, w->body_hash, w->stretches, w->n_stretches, &seal,
-                          &seal_bytes);
-  const wl_piece piece = {seal, seal_bytes};
-  if (status == WL_OK) status = wl_atomic_append(file, &piece, 1);
+  size_t bytes = 0;
+  WL_TRY(wl_seal_make(w->image.bytes, w->body_hash, w->stretches, w->n_stretches, &seal, &bytes));
+  const wl_status status = wl_atomic_put(file, w->image.bytes, seal, bytes);
   free(seal);
-  return status == WL_OK ? wl_atomic_commit(file, check_written, w) : status;
+  return status;
 }
 
 static wl_status write_file(writer *w) {
   wl_atomic_file file;
-  WL_TRY(build_body(w));
+  WL_TRY(lay_out(w));
   wl_status status = wl_atomic_begin(w->path, &file);
-  if (status == WL_OK) status = write_sealed(w, &file);
+  if (status == WL_OK) status = write_body(w, &file);
+  if (status == WL_OK) status = write_seal(w, &file);
+  if (status == WL_OK) status = wl_atomic_commit(&file, check_written, w);
   if (status != WL_OK) wl_atomic_abandon(&file);
   return status;
 }
@@ -385,7 +393,7 @@ wl_status wl_items_write(const char *path, const char *kind, const wl_item *item
   wl_image_free(&w.image);
   wl_free(w.checksums);
   free(w.stretches);
-  free(w.pieces);
+  free(w.parts);
   return status;
 }
 

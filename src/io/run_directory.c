@@ -170,8 +170,7 @@ void wl_run_directory_close(wl_run_directory **directory) {
 wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const char *text) {
   char path[WL_PATH_MAX];
   WL_TRY(wl_join(path, d->path, name));
-  const wl_piece piece = {text, strlen(text)};
-  return wl_atomic_write(path, &piece, 1);
+  return wl_atomic_write(path, text, strlen(text));
 }
 
 /* Appends text and a newline in one write; takes a torn line back. */
@@ -232,8 +231,8 @@ wl_status wl_run_directory_trim_metrics(wl_run_directory *d, int64_t meta_step) 
   const wl_status status = wl_read_whole(path, &text, &bytes);
   if (status == WL_ERR_NO_INPUT) return WL_OK;
   WL_TRY(status);
-  const wl_piece piece = {text, keep_lines(text, bytes, meta_step)};
-  const wl_status written = piece.bytes == bytes ? WL_OK : wl_atomic_write(path, &piece, 1);
+  const size_t kept = keep_lines(text, bytes, meta_step);
+  const wl_status written = kept == bytes ? WL_OK : wl_atomic_write(path, text, kept);
   free(text);
   return written;
 }

@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "io/atomic_file.h"
+
 static void write_ok(const char *path, int64_t seed) {
   sample s;
   sample_make(&s, seed);
@@ -29,16 +31,45 @@ static void assert_holds(const char *path, int64_t seed) {
   wl_file_close(&file);
 }
 
+/* A file whose arrays go to the disk from where they are, in slices. */
+enum { REALS = 5 << 20 };
+
+static wl_status try_large(const char *path, int64_t seed) {
+  float *const data = malloc(REALS * sizeof *data);
+  for (int i = 0; i < REALS; i++) data[i] = (float)(seed * i);
+  const wl_field field = {
+      .name = "large", .type = WL_FLOAT32, .ndim = 1, .shape = {REALS}, .data = data};
+  const wl_status status = wl_file_write(path, "dump", &field, 1, NULL, 0);
+  free(data);
+  return status;
+}
+
+static void assert_holds_large(const char *path, int64_t seed) {
+  wl_file *file = NULL;
+  float last = 0;
+  assert_ok(wl_file_open(path, NULL, &file));
+  assert_ok(wl_file_read_range(file, "large", WL_FLOAT32, REALS - 1, 1, &last));
+  assert_true(last == (float)(seed * (REALS - 1)));
+  wl_file_close(&file);
+}
+
+/* A kind of file. */
+typedef struct failing {
+  const char *path;
+  wl_status (*write)(const char *path, int64_t seed);
+  void (*holds)(const char *path, int64_t seed);
+} failing;
+
 /* A child whose k-th step fails; its exit code says what it saw. */
-static int child_with_failure(int k) {
+static int child_with_failure(const failing *f, int k) {
   char text[16];
   snprintf(text, sizeof text, "%d", k);
   fflush(NULL);
   const pid_t child = fork();
   if (child == 0) {
     setenv("WL_FAIL_IO", text, 1);
-    const wl_status status = try_write("steps.h5", 2);
-    _exit(status == WL_OK ? 0 : status == WL_ERR_IO && strstr(wl_last_error(), "steps.h5") ? 1 : 2);
+    const wl_status status = f->write(f->path, 2);
+    _exit(status == WL_OK ? 0 : status == WL_ERR_IO && strstr(wl_last_error(), f->path) ? 1 : 2);
   }
   int status = 0;
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -46,17 +77,28 @@ static int child_with_failure(int k) {
   return WEXITSTATUS(status);
 }
 
-static void each_step_failing(void **state) {
-  (void)state;
+/* The number of steps, each of which fails once. */
+static int fail_each_step(const failing *f) {
   int k = 1, outcome = 1;
-  write_ok("steps.h5", 1);
+  assert_ok(f->write(f->path, 1));
   for (; outcome != 0; k++) {
-    outcome = child_with_failure(k);
+    outcome = child_with_failure(f, k);
     assert_true(outcome != 2 && k < 50);
-    assert_holds("steps.h5", outcome == 0 ? 2 : 1);
+    f->holds(f->path, outcome == 0 ? 2 : 1);
     assert_int_equal(count_files(".", "tmp-"), 0);
   }
-  assert_true(k > 5); /* create, write, write, sync, verify, rename were all met */
+  return k - 2;
+}
+
+static void each_step_failing(void **state) {
+  (void)state;
+  const failing small = {"steps.h5", try_write, assert_holds},
+                large = {"large.h5", try_large, assert_holds_large};
+  /* create, write, write the seal, verify, sync, rename */
+  assert_int_equal(fail_each_step(&small), 6);
+  /* and further writes: as many as the array has slices */
+  const int64_t slices = (REALS * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
+  assert_int_equal(fail_each_step(&large), 6 + slices);
 }
 
 static void file_size_limit(void **state) {

@@ -1,0 +1,144 @@
+/* test_body.c - a body is written and read back by two threads: what was not written as it should be is
+ * told, and large arrays take no room in HDF5's part. */
+#include "io_test.h"
+
+#include <time.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "io/body.h"
+#include "io/dimension.h"
+
+/* A body of two slices and a bit between the parts of HDF5. */
+enum { HEAD = 1000, LARGE = 2 * WL_ATOMIC_SLICE + 12345, TAIL = 77, ALL = HEAD + LARGE + TAIL };
+
+typedef struct scene {
+  char *memory;
+  uint64_t hash;
+  wl_part parts[3]; /* the second is direct */
+  wl_atomic_file file;
+  wl_body body;
+} scene;
+
+static int set_up(void **state) {
+  scene *const s = calloc(1, sizeof *s);
+  *state = s;
+  s->memory = malloc(ALL);
+  for (size_t i = 0; i < ALL; i++) s->memory[i] = (char)(i * 2654435761u >> 11);
+  s->hash = XXH3_64bits(s->memory + HEAD, LARGE);
+  s->parts[0] = (wl_part){0, HEAD, s->memory, NULL};
+  s->parts[1] = (wl_part){HEAD, LARGE, s->memory + HEAD, &s->hash};
+  s->parts[2] = (wl_part){HEAD + LARGE, TAIL, s->memory + HEAD + LARGE, NULL};
+  return wl_atomic_begin("body.h5", &s->file) == WL_OK ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  scene *const s = *state;
+  wl_atomic_abandon(&s->file);
+  free(s->memory);
+  free(s);
+  return 0;
+}
+
+static void wait_for_writing(scene *s) {
+  while (wl_aside_is_busy(&s->body.writing))
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void all_parts_arrive(void **state) {
+  scene *const s = *state;
+  uint64_t hash = 0;
+  size_t bytes = 0;
+  wl_body_start(&s->body, &s->file, &s->parts[1], 1);
+  assert_ok(wl_body_finish(&s->body, s->parts, 3, &hash));
+  wl_body_end(&s->body);
+  assert_int_equal(hash, XXH3_64bits(s->memory, ALL));
+  unsigned char *const written = slurp(s->file.temporary, &bytes);
+  assert_int_equal(bytes, ALL);
+  assert_memory_equal(written, s->memory, ALL);
+  free(written);
+}
+
+static void changed_state_is_told(void **state) {
+  scene *const s = *state;
+  uint64_t hash = 0;
+  s->memory[HEAD + LARGE - 1] ^= 1; /* after its hash was taken */
+  wl_body_start(&s->body, &s->file, &s->parts[1], 1);
+  assert_fails(wl_body_finish(&s->body, s->parts, 3, &hash), WL_ERR_DATA, "not what was written");
+  wl_body_end(&s->body);
+}
+
+static void changed_file_is_told(void **state) {
+  scene *const s = *state;
+  uint64_t hash = 0;
+  wl_body_start(&s->body, &s->file, &s->parts[1], 1);
+  wait_for_writing(s);
+  const char other = (char)(s->memory[HEAD + LARGE / 2] + 1);
+  assert_ok(wl_atomic_put(&s->file, HEAD + LARGE / 2, &other, 1));
+  assert_fails(wl_body_finish(&s->body, s->parts, 3, &hash), WL_ERR_DATA, "body.h5");
+  wl_body_end(&s->body);
+}
+
+/* The thread's error reaches the one who waits for its bytes. */
+static void failed_writing_is_told(void **state) {
+  scene *const s = *state;
+  uint64_t hash = 0;
+  wl_atomic_file broken = s->file;
+  broken.fd = -1;
+  wl_body_start(&s->body, &broken, &s->parts[1], 1);
+  wait_for_writing(s);
+  s->body.file = &s->file;
+  assert_fails(wl_body_finish(&s->body, s->parts, 3, &hash), WL_ERR_IO, "cannot write 'body.h5'");
+  wl_body_end(&s->body);
+}
+
+static void giving_up_ends_the_thread(void **state) {
+  scene *const s = *state;
+  wl_body_start(&s->body, &s->file, &s->parts[1], 1);
+  wl_body_end(&s->body);
+  assert_false(wl_aside_is_busy(&s->body.writing));
+}
+
+/* ---- HDF5's part ---- */
+
+static wl_status place(wl_image *image, const wl_field *field) {
+  const hsize_t size = (hsize_t)field->shape[0];
+  const WL_H5_SCOPED space = H5Screate_simple(1, &size, NULL);
+  const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
+  const WL_H5_SCOPED dataset =
+      H5Dcreate2(image->file, field->name, H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  return wl_image_put("image", image, dataset, field->data, size, NULL);
+}
+
+static void large_arrays_take_no_room(void **state) {
+  scene *const s = *state;
+  wl_image image;
+  wl_part *parts = NULL;
+  int n_parts = 0;
+  const wl_field fields[2] = {
+      {.name = "a", .type = WL_UINT8, .ndim = 1, .shape = {LARGE}, .data = s->memory},
+      {.name = "b", .type = WL_UINT8, .ndim = 1, .shape = {LARGE - 1}, .data = s->memory}};
+  assert_ok(wl_image_create("image", H5F_LIBVER_V18, 1 << 16, &image));
+  for (int i = 0; i < 2; i++) assert_ok(place(&image, &fields[i]));
+  assert_ok(wl_image_settle("image", &image));
+  for (int i = 0; i < 2; i++) assert_ok(wl_dimensions_name("image", image.file, &fields[i]));
+  assert_ok(wl_image_close("image", &image));
+  assert_true(image.room < 1 << 18 && image.bytes > 2 * LARGE - 1);
+  assert_ok(wl_image_parts("image", &image, &parts, &n_parts));
+  assert_int_equal(n_parts, 3); /* nothing comes behind the arrays */
+  free(parts);
+  wl_image_free(&image);
+}
+
+#define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      IN_SCENE(all_parts_arrive),          IN_SCENE(changed_state_is_told),
+      IN_SCENE(changed_file_is_told),      IN_SCENE(failed_writing_is_told),
+      IN_SCENE(giving_up_ends_the_thread), IN_SCENE(large_arrays_take_no_room)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
