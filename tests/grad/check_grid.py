@@ -47,7 +47,7 @@ GRID = [
       for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
     (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
-    (QUADRATIC, SMALL, "steps: 30, memory: 0.02, order: second", "episode: {steps: 60}"),
+    (QUADRATIC, SMALL, "steps: 60, memory: 0.035, order: second", "episode: {steps: 120}"),  # in segments
 ]
 
 
