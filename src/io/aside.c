@@ -26,6 +26,13 @@ void wl_aside_start(wl_aside *a, wl_status (*work)(void *data), void *data) {
   if (!a->threaded) do_work(a);
 }
 
+void wl_aside_run(wl_aside *a, wl_status (*work)(void *data), void *data) {
+  a->work = work;
+  a->data = data;
+  a->threaded = false;
+  do_work(a);
+}
+
 bool wl_aside_is_busy(wl_aside *a) { return atomic_load(&a->busy); }
 
 static void join(wl_aside *a) {

@@ -24,6 +24,8 @@ typedef struct wl_aside { /* zeroed: nothing is under way */
 
 /* Starts work(data); the work before it must have been waited for. */
 void wl_aside_start(wl_aside *aside, wl_status (*work)(void *data), void *data);
+/* The same without a thread: returns when the work is done, and is followed by wl_aside_wait too. */
+void wl_aside_run(wl_aside *aside, wl_status (*work)(void *data), void *data);
 /* Whether work is under way; does not wait. */
 bool wl_aside_is_busy(wl_aside *aside);
 /* Waits for the work and returns what came of it, its message as the caller's last error; WL_OK when

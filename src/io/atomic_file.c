@@ -23,7 +23,8 @@
 
 #define TEMPORARY_MARK ".tmp-"
 
-enum { PART = 1 << 26 }; /* bytes of one read call */
+/* Bytes of one read call; from how many written ones on the disk is set to work at once. */
+enum { PART = 1 << 26, START_FROM = 1 << 20 };
 
 static atomic_llong steps_taken;
 
@@ -98,7 +99,7 @@ static wl_status begin_step(const char *doing, const char *path) {
 /* Asks the system to start writing what it holds of these bytes; nothing depends on it. */
 static void start_writing(int fd, uint64_t offset, size_t bytes) {
 #ifdef SYNC_FILE_RANGE_WRITE
-  if (bytes == WL_ATOMIC_SLICE)
+  if (bytes >= START_FROM)
     (void)sync_file_range(fd, (off64_t)offset, (off64_t)bytes, SYNC_FILE_RANGE_WRITE);
 #else
   (void)fd, (void)offset, (void)bytes;

@@ -1,4 +1,4 @@
-/* body.c - one thread writes, the caller reads back behind it.
+/* body.c - the large parts first, by a thread where they are very large; the caller reads back behind.
  *
  * Reading back compares XXH3 of what is in the file with that of what is in memory, part by part: nothing
  * but the read bytes enters the hash of the body. */
@@ -9,7 +9,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { BUFFER = 1 << 17 }; /* stays in the second-level cache */
+/* BUFFER stays in the second-level cache. */
+enum { BUFFER = 1 << 17, WIDE = 1 << 25 };
 
 /* ---- the writing thread ---- */
 
@@ -45,11 +46,20 @@ static wl_status run_writing(void *data) {
   return status;
 }
 
+bool wl_body_is_wide(uint64_t bytes) { return bytes >= WIDE; }
+
+static uint64_t count_bytes(const wl_part *parts, int n_parts) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < n_parts; i++) bytes += parts[i].bytes;
+  return bytes;
+}
+
 void wl_body_start(wl_body *b, const wl_atomic_file *file, const wl_part *direct, int n_direct) {
   *b = (wl_body){.file = file, .direct = direct, .n_direct = n_direct, .over = n_direct == 0};
   pthread_mutex_init(&b->lock, NULL);
   pthread_cond_init(&b->moved, NULL);
-  if (n_direct > 0) wl_aside_start(&b->writing, run_writing, b);
+  const bool wide = wl_body_is_wide(count_bytes(direct, n_direct));
+  if (n_direct > 0) (wide ? wl_aside_start : wl_aside_run)(&b->writing, run_writing, b);
 }
 
 void wl_body_end(wl_body *b) {

@@ -1,7 +1,7 @@
 /* body.h - the body of a file on its way to the disk, and back.
  *
- * A thread writes the large arrays while HDF5 describes them; what is written is read back while the rest
- * is being written:
+ * The large arrays are written first, and the disk gets to work. Meanwhile HDF5 describes them, and what is
+ * written is read back; where there is much of it, a thread writes while that goes on:
  *
  *   start -> (the caller has HDF5 finish its part) -> finish -> end */
 #ifndef WL_IO_BODY_H
@@ -22,7 +22,10 @@ typedef struct wl_body {
   bool given_up;    /* it shall stop */
 } wl_body;
 
-/* Starts writing the direct parts; neither they nor the file may move until wl_body_end. */
+/* Whether a body with so many direct bytes is written by a thread: starting one takes as long as writing a few
+ * megabytes. */
+bool wl_body_is_wide(uint64_t bytes);
+/* Starts writing the direct parts, or writes them; neither they nor the file may move until wl_body_end. */
 void wl_body_start(wl_body *body, const wl_atomic_file *file, const wl_part *direct, int n_direct);
 /* Writes the other parts and reads all back, in order; the XXH3 of what was read. WL_ERR_DATA where that is
  * not what was to be written. */

@@ -12,10 +12,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/aside.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint_list.h"
-#include "io/h5_support.h"
+#include "io/file_impl.h"
 #include "io/seal.h"
 
 #define FOLDER "checkpoints"
@@ -113,11 +112,12 @@ static wl_status point_to(const char *folder, const char *name) {
 }
 
 static wl_status write_one(const char *folder, const char *name, const wl_field *fields,
-                           int n_fields, const wl_attribute *attributes, int n_attributes) {
+                           int n_fields, const wl_attribute *attributes, int n_attributes,
+                           wl_beside *beside) {
   char path[WL_PATH_MAX];
   WL_TRY(wl_join(path, folder, name));
   const wl_status status =
-      wl_file_write(path, "checkpoint", fields, n_fields, attributes, n_attributes);
+      wl_fields_write(path, "checkpoint", fields, n_fields, attributes, n_attributes, beside);
   return status == WL_OK ? point_to(folder, name) : status;
 }
 
@@ -129,11 +129,10 @@ wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t so
   wl_remove_temporaries(folder);
   snprintf(name, sizeof name, "step-%08lld.h5", (long long)step);
   survey old = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1, .sound = sound};
-  wl_aside looking = {0};
-  wl_aside_start(&looking, find_obsolete, &old);
-  const wl_status status = write_one(folder, name, fields, n_fields, attributes, n_attributes);
-  const wl_status looked = wl_aside_wait(&looking);
-  if (status == WL_OK && looked == WL_OK) remove_obsolete(&old);
+  wl_beside looking = {.work = find_obsolete, .data = &old};
+  const wl_status status =
+      write_one(folder, name, fields, n_fields, attributes, n_attributes, &looking);
+  if (status == WL_OK && looking.done) remove_obsolete(&old);
   wl_free_names(old.names, old.count);
   return status;
 }

@@ -29,9 +29,19 @@ typedef struct wl_item {
   int n_sources;
 } wl_item;
 
-/* As wl_file_write, with the layout of each item. */
+/* Work that uses no HDF5, done while a file is written; what comes of it concerns the caller alone. */
+typedef struct wl_beside {
+  wl_status (*work)(void *data);
+  void *data;
+  bool done; /* with WL_OK */
+} wl_beside;
+
+/* As wl_file_write, with the layout of each item, and `beside` (NULL: nothing) done before it returns unless it
+ * fails. */
 wl_status wl_items_write(const char *path, const char *kind, const wl_item *items, int n_items,
-                         const wl_attribute *attributes, int n_attributes);
+                         const wl_attribute *attributes, int n_attributes, wl_beside *beside);
+wl_status wl_fields_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
+                          const wl_attribute *attributes, int n_attributes, wl_beside *beside);
 /* As wl_file_query, and whether floats are stored in half precision; units, long_name and the names of
  * the dimensions too. */
 wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half);

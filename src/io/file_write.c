@@ -31,7 +31,9 @@ typedef struct writer {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  bool direct; /* large arrays stay where they are */
+  bool direct; /* large arrays stay where they are, */
+  size_t direct_bytes;
+  wl_beside *beside;
   wl_image image;
   uint64_t *checksums;   /* [n_items] */
   wl_stretch *stretches; /* the hash of a compressed one is not known before the image is closed */
@@ -309,14 +311,13 @@ static bool needs_new_format(const wl_item *item) {
 
 /* A place for every dataset, and what does not stay where it is. */
 static wl_status lay_out(writer *w) {
-  size_t direct = 0;
   bool new_format = false;
   for (int i = 0; i < w->n_items; i++) {
     if (is_plain(&w->items[i]))
-      direct += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
+      w->direct_bytes += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
     new_format = new_format || needs_new_format(&w->items[i]);
   }
-  w->direct = direct >= DIRECT_FILE && !new_format;
+  w->direct = w->direct_bytes >= DIRECT_FILE && !new_format;
   WL_TRY(WL_NEW(w->checksums, w->n_items));
   WL_TRY(wl_image_create(w->path, new_format ? H5F_LIBVER_V110 : H5F_LIBVER_V18,
                          w->direct ? METADATA + METADATA_ITEM * (size_t)w->n_items : 0, &w->image));
@@ -332,11 +333,16 @@ static const wl_stretch *whole_stretch(const writer *w, const char *name) {
   return NULL;
 }
 
+static wl_status do_beside(void *data) {
+  wl_beside *const b = data;
+  b->done = b->work(b->data) == WL_OK;
+  return WL_OK;
+}
+
 /* The file at its temporary name, as a reader gets it: its body has been read back already, here come the seal
  * and every dataset, by its place in the file where the seal vouches for the bytes there, else by reading it
  * through HDF5. */
-static wl_status check_written(const char *temporary, void *context) {
-  const writer *const w = context;
+static wl_status check_content(const char *temporary, const writer *w) {
   wl_file *file = NULL;
   WL_TRY(wl_seal_check_lines(temporary, w->image.bytes, w->body_hash));
   WL_TRY(wl_file_open_again(temporary, w->kind, &file));
@@ -350,12 +356,25 @@ static wl_status check_written(const char *temporary, void *context) {
   return status;
 }
 
+static bool is_wide(const writer *w) { return w->beside && wl_body_is_wide(w->direct_bytes); }
+
+/* What goes on while the disk syncs. */
+static wl_status check_written(const char *temporary, void *context) {
+  const writer *const w = context;
+  const wl_status status = check_content(temporary, w);
+  if (status == WL_OK && w->beside && !is_wide(w)) do_beside(w->beside);
+  return status;
+}
+
 static wl_status write_body(writer *w, const wl_atomic_file *file) {
   wl_body body;
+  wl_aside beside = {0};
+  if (is_wide(w)) wl_aside_start(&beside, do_beside, w->beside);
   wl_body_start(&body, file, w->image.direct, w->image.n_direct);
   wl_status status = describe_file(w);
   if (status == WL_OK) status = wl_body_finish(&body, w->parts, w->n_parts, &w->body_hash);
   wl_body_end(&body);
+  wl_aside_drop(&beside);
   return status;
 }
 
@@ -380,13 +399,14 @@ static wl_status write_file(writer *w) {
 }
 
 wl_status wl_items_write(const char *path, const char *kind, const wl_item *items, int n_items,
-                         const wl_attribute *attributes, int n_attributes) {
+                         const wl_attribute *attributes, int n_attributes, wl_beside *beside) {
   writer w = {.path = path,
               .kind = kind,
               .items = items,
               .n_items = n_items,
               .attributes = attributes,
               .n_attributes = n_attributes,
+              .beside = beside,
               .image = {.file = H5I_INVALID_HID}};
   wl_h5_quiet();
   const wl_status status = write_file(&w);
@@ -397,12 +417,18 @@ wl_status wl_items_write(const char *path, const char *kind, const wl_item *item
   return status;
 }
 
-wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
-                        const wl_attribute *attributes, int n_attributes) {
+wl_status wl_fields_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
+                          const wl_attribute *attributes, int n_attributes, wl_beside *beside) {
   wl_item *items = NULL;
   WL_TRY(WL_NEW(items, n_fields));
   for (int i = 0; i < n_fields; i++) items[i].field = fields[i];
-  const wl_status status = wl_items_write(path, kind, items, n_fields, attributes, n_attributes);
+  const wl_status status =
+      wl_items_write(path, kind, items, n_fields, attributes, n_attributes, beside);
   wl_free(items);
   return status;
+}
+
+wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
+                        const wl_attribute *attributes, int n_attributes) {
+  return wl_fields_write(path, kind, fields, n_fields, attributes, n_attributes, NULL);
 }

@@ -85,7 +85,7 @@ static wl_status write(const char *run, master *m, const wl_field *index,
   map_segments(m);
   if (index->shape[0] > 0) m->items[m->n_items++] = (wl_item){.field = *index};
   WL_TRY(wl_join(path, run, WL_TRAJECTORY_MASTER));
-  return wl_items_write(path, "trajectory", m->items, m->n_items, attributes, n_attributes);
+  return wl_items_write(path, "trajectory", m->items, m->n_items, attributes, n_attributes, NULL);
 }
 
 wl_status wl_master_write(const char *run, const wl_segment_list *list, const wl_field *index,

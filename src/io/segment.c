@@ -158,7 +158,7 @@ static wl_status write_items(const char *folder, const wl_segment *identity, con
       {"number", text[0]}, {"stands_from", text[1]}, {"stands_to", text[2]}, {"level", text[3]}};
   wl_segment_name(identity->number, name);
   WL_TRY(wl_join(path, folder, name));
-  return wl_items_write(path, "trajectory segment", items, n_items, attributes, 4);
+  return wl_items_write(path, "trajectory segment", items, n_items, attributes, 4, NULL);
 }
 
 wl_status wl_segment_write(const char *folder, const wl_segment *identity, const wl_table *records,

@@ -1,5 +1,5 @@
-/* test_body.c - a body is written and read back by two threads: what was not written as it should be is
- * told, and large arrays take no room in HDF5's part. */
+/* test_body.c - a body is written and read back, where it is wide by two threads: what was not written as it
+ * should be is told, and large arrays take no room in HDF5's part. */
 #include "io_test.h"
 
 #include <time.h>
@@ -10,10 +10,16 @@
 #include "io/body.h"
 #include "io/dimension.h"
 
-/* A body of two slices and a bit between the parts of HDF5. */
-enum { HEAD = 1000, LARGE = 2 * WL_ATOMIC_SLICE + 12345, TAIL = 77, ALL = HEAD + LARGE + TAIL };
+/* A body of some slices and a bit between the parts of HDF5: one that a thread writes, and one that needs none. */
+enum {
+  HEAD = 1000,
+  TAIL = 77,
+  NARROW = 2 * WL_ATOMIC_SLICE + 12345,
+  WIDE = 4 * WL_ATOMIC_SLICE + 12345
+};
 
 typedef struct scene {
+  size_t large, all;
   char *memory;
   uint64_t hash;
   wl_part parts[3]; /* the second is direct */
@@ -21,17 +27,22 @@ typedef struct scene {
   wl_body body;
 } scene;
 
-static int set_up(void **state) {
+static int set_up(void **state, size_t large) {
   scene *const s = calloc(1, sizeof *s);
   *state = s;
-  s->memory = malloc(ALL);
-  for (size_t i = 0; i < ALL; i++) s->memory[i] = (char)(i * 2654435761u >> 11);
-  s->hash = XXH3_64bits(s->memory + HEAD, LARGE);
+  s->large = large;
+  s->all = HEAD + large + TAIL;
+  s->memory = malloc(s->all);
+  for (size_t i = 0; i < s->all; i++) s->memory[i] = (char)(i * 2654435761u >> 11);
+  s->hash = XXH3_64bits(s->memory + HEAD, s->large);
   s->parts[0] = (wl_part){0, HEAD, s->memory, NULL};
-  s->parts[1] = (wl_part){HEAD, LARGE, s->memory + HEAD, &s->hash};
-  s->parts[2] = (wl_part){HEAD + LARGE, TAIL, s->memory + HEAD + LARGE, NULL};
+  s->parts[1] = (wl_part){HEAD, s->large, s->memory + HEAD, &s->hash};
+  s->parts[2] = (wl_part){HEAD + s->large, TAIL, s->memory + HEAD + s->large, NULL};
   return wl_atomic_begin("body.h5", &s->file) == WL_OK ? 0 : -1;
 }
+
+static int set_up_narrow(void **state) { return set_up(state, NARROW); }
+static int set_up_wide(void **state) { return set_up(state, WIDE); }
 
 static int tear_down(void **state) {
   scene *const s = *state;
@@ -39,6 +50,11 @@ static int tear_down(void **state) {
   free(s->memory);
   free(s);
   return 0;
+}
+
+static void width(void **state) {
+  const scene *const s = *state;
+  assert_int_equal(wl_body_is_wide(s->large), s->large == WIDE);
 }
 
 static void wait_for_writing(scene *s) {
@@ -53,17 +69,17 @@ static void all_parts_arrive(void **state) {
   wl_body_start(&s->body, &s->file, &s->parts[1], 1);
   assert_ok(wl_body_finish(&s->body, s->parts, 3, &hash));
   wl_body_end(&s->body);
-  assert_int_equal(hash, XXH3_64bits(s->memory, ALL));
+  assert_int_equal(hash, XXH3_64bits(s->memory, s->all));
   unsigned char *const written = slurp(s->file.temporary, &bytes);
-  assert_int_equal(bytes, ALL);
-  assert_memory_equal(written, s->memory, ALL);
+  assert_int_equal(bytes, s->all);
+  assert_memory_equal(written, s->memory, s->all);
   free(written);
 }
 
 static void changed_state_is_told(void **state) {
   scene *const s = *state;
   uint64_t hash = 0;
-  s->memory[HEAD + LARGE - 1] ^= 1; /* after its hash was taken */
+  s->memory[HEAD + s->large - 1] ^= 1; /* after its hash was taken */
   wl_body_start(&s->body, &s->file, &s->parts[1], 1);
   assert_fails(wl_body_finish(&s->body, s->parts, 3, &hash), WL_ERR_DATA, "not what was written");
   wl_body_end(&s->body);
@@ -74,8 +90,8 @@ static void changed_file_is_told(void **state) {
   uint64_t hash = 0;
   wl_body_start(&s->body, &s->file, &s->parts[1], 1);
   wait_for_writing(s);
-  const char other = (char)(s->memory[HEAD + LARGE / 2] + 1);
-  assert_ok(wl_atomic_put(&s->file, HEAD + LARGE / 2, &other, 1));
+  const char other = (char)(s->memory[HEAD + s->large / 2] + 1);
+  assert_ok(wl_atomic_put(&s->file, HEAD + s->large / 2, &other, 1));
   assert_fails(wl_body_finish(&s->body, s->parts, 3, &hash), WL_ERR_DATA, "body.h5");
   wl_body_end(&s->body);
 }
@@ -119,26 +135,36 @@ static void large_arrays_take_no_room(void **state) {
   wl_part *parts = NULL;
   int n_parts = 0;
   const wl_field fields[2] = {
-      {.name = "a", .type = WL_UINT8, .ndim = 1, .shape = {LARGE}, .data = s->memory},
-      {.name = "b", .type = WL_UINT8, .ndim = 1, .shape = {LARGE - 1}, .data = s->memory}};
+      {.name = "a", .type = WL_UINT8, .ndim = 1, .shape = {(int64_t)s->large}, .data = s->memory},
+      {.name = "b",
+       .type = WL_UINT8,
+       .ndim = 1,
+       .shape = {(int64_t)s->large - 1},
+       .data = s->memory}};
   assert_ok(wl_image_create("image", H5F_LIBVER_V18, 1 << 16, &image));
   for (int i = 0; i < 2; i++) assert_ok(place(&image, &fields[i]));
   assert_ok(wl_image_settle("image", &image));
   for (int i = 0; i < 2; i++) assert_ok(wl_dimensions_name("image", image.file, &fields[i]));
   assert_ok(wl_image_close("image", &image));
-  assert_true(image.room < 1 << 18 && image.bytes > 2 * LARGE - 1);
+  assert_true(image.room < 1 << 18 && image.bytes > 2 * s->large - 1);
   assert_ok(wl_image_parts("image", &image, &parts, &n_parts));
   assert_int_equal(n_parts, 3); /* nothing comes behind the arrays */
   free(parts);
   wl_image_free(&image);
 }
 
-#define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define BOTH(test)                                                 \
+  cmocka_unit_test_setup_teardown(test, set_up_narrow, tear_down), \
+      cmocka_unit_test_setup_teardown(test, set_up_wide, tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_SCENE(all_parts_arrive),          IN_SCENE(changed_state_is_told),
-      IN_SCENE(changed_file_is_told),      IN_SCENE(failed_writing_is_told),
-      IN_SCENE(giving_up_ends_the_thread), IN_SCENE(large_arrays_take_no_room)};
+      BOTH(width),
+      BOTH(all_parts_arrive),
+      BOTH(changed_state_is_told),
+      BOTH(changed_file_is_told),
+      BOTH(failed_writing_is_told),
+      BOTH(giving_up_ends_the_thread),
+      cmocka_unit_test_setup_teardown(large_arrays_take_no_room, set_up_narrow, tear_down)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,23 @@ static void newest_is_kept_and_pointed_to(void **state) {
   free(text);
 }
 
+/* So large that a thread writes and another looks for what can go. */
+static void large_ones_are_kept_alike(void **state) {
+  (void)state;
+  enum { REALS = 9 << 20 };
+  float *const data = calloc(REALS, sizeof *data);
+  const wl_field field = {
+      .name = "state", .type = WL_FLOAT32, .ndim = 1, .shape = {REALS}, .data = data};
+  mkdir("large", 0777);
+  for (int64_t step = 1; step <= 4; step++)
+    assert_ok(wl_checkpoint_save("large", step, 2, 0, &field, 1, NULL, 0));
+  assert_int_equal(count_files("large/checkpoints", "step-"), 2);
+  damage("large/checkpoints/step-00000004.h5"); /* does not count among the two */
+  assert_ok(wl_checkpoint_save("large", 5, 2, 0, &field, 1, NULL, 0));
+  assert_int_equal(count_files("large/checkpoints", "step-"), 3);
+  free(data);
+}
+
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
@@ -172,6 +189,6 @@ int main(void) {
       cmocka_unit_test(order_is_by_number),  cmocka_unit_test(damaged_newest_is_passed_over),
       cmocka_unit_test(two_whole_ones_stay), cmocka_unit_test(strangers_and_temporaries),
       cmocka_unit_test(sound_one_stays),     cmocka_unit_test(temporaries_of_the_living_stay),
-      cmocka_unit_test(same_step_again)};
+      cmocka_unit_test(same_step_again),     cmocka_unit_test(large_ones_are_kept_alike)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
