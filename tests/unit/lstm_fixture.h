@@ -29,8 +29,8 @@ typedef struct lstm_fixture {
   double *phi_grad;
 } lstm_fixture;
 
-/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn. Returns the
- * number of failed tests. */
+/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn, or to that alone
+ * which it asks for already. Returns the number of failed tests; 1 where no set could be had. */
 int lstm_fixture_each_isa(int (*tests)(const char *isa));
 /* Weights ~ U(-spread, spread); gradients of magnitudes 1e-6 to 1 around zero. */
 void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread);

@@ -23,7 +23,7 @@ static const lstm_case cases[] = {
     {WL_LSTM_RAW, 1, {32}, 17, 20, 0},         {WL_LSTM_LOG, 4, {1, 2, 6, 11}, 1000, 1, 0},
     {WL_LSTM_PAPER, 2, {20, 20}, 300, 1, 0},   {WL_LSTM_RAW, 3, {3, 5, 4}, 300, 6, 0},
     {WL_LSTM_LOG, 2, {20, 20}, 200, 20, 0.9},  {WL_LSTM_RAW, 1, {7}, 33, 3, 0.95},
-    {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 1, 0.5},
+    {WL_LSTM_PAPER, 3, {3, 5, 4}, 17, 1, 0.5}, {WL_LSTM_LOG, 2, {33, 1}, 31, 4, 0},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
