@@ -12,9 +12,11 @@
 #include "rule/lstm_vector.h"
 
 #if VECTOR_BYTES == 64
-enum { COLS = 1, FWD_ROWS = 16, EXP_ROWS = 8, SWEEP_ROWS = 10, GRAD_INPUTS = 5, GRAD_UNITS = 4 };
+enum { COLS = 1, FWD_ROWS = 16, EXP_ROWS = 4, SWEEP_ROWS = 10 };
+enum { GRAD_INPUTS = 5, GRAD_ROWS = 6, GRAD_UNITS = 4 };
 #else
-enum { COLS = 2, FWD_ROWS = 5, EXP_ROWS = 5, SWEEP_ROWS = 5, GRAD_INPUTS = 3, GRAD_UNITS = 4 };
+enum { COLS = 2, FWD_ROWS = 5, EXP_ROWS = 5, SWEEP_ROWS = 5 };
+enum { GRAD_INPUTS = 3, GRAD_ROWS = 3, GRAD_UNITS = 4 };
 #endif
 enum { TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP, FETCH_AHEAD = 2 };
 

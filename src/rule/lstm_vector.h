@@ -147,16 +147,38 @@ INLINE vec logarithm(vec x) {
 #endif
 
 /* p[0..4) += sums over lanes of a, b, c, d, always in the same order. */
-#if VECTOR_BYTES > 16 && !defined(WL_DOUBLE)
+#if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
+/* In each quarter, sums over its lanes of a, b, c, d, by 6 shuffles for all four. */
+INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
+  const __m512 ab =
+      _mm512_unpacklo_ps((__m512)a, (__m512)b) + _mm512_unpackhi_ps((__m512)a, (__m512)b);
+  const __m512 cd =
+      _mm512_unpacklo_ps((__m512)c, (__m512)d) + _mm512_unpackhi_ps((__m512)c, (__m512)d);
+  return (__m512)(_mm512_unpacklo_pd((__m512d)ab, (__m512d)cd)) +
+         (__m512)(_mm512_unpackhi_pd((__m512d)ab, (__m512d)cd));
+}
+/* Sums of neighbouring quarters: of a in the lower half, of b in the upper. */
+INLINE __m512 join_quarters(__m512 a, __m512 b) {
+  return _mm512_shuffle_f32x4(a, b, 0x88) + _mm512_shuffle_f32x4(a, b, 0xdd);
+}
+INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
+  const __m512 quarters = quarter_sums(a, b, c, d);
+  const __m512 all = join_quarters(quarters, quarters);
+  const __m128 sums =
+      _mm512_castps512_ps128(all) + _mm512_castps512_ps128(_mm512_shuffle_f32x4(all, all, 1));
+  _mm_storeu_ps(p, _mm_loadu_ps(p) + sums);
+}
+/* p[0..16) += the same of four rows. */
+INLINE void add_sums_of_four(wl_real *p, vec (*v)[4]) {
+  __m512 quarters[4];
+  UNROLL for (int r = 0; r < 4; r++) quarters[r] = quarter_sums(v[r][0], v[r][1], v[r][2], v[r][3]);
+  const __m512 sums = join_quarters(join_quarters(quarters[0], quarters[1]),
+                                    join_quarters(quarters[2], quarters[3]));
+  _mm512_storeu_ps(p, _mm512_loadu_ps(p) + sums);
+}
+#elif VECTOR_BYTES == 32 && !defined(WL_DOUBLE)
 INLINE __m128 fold(vec a) {
-#if VECTOR_BYTES == 64
-  const __m256 low = _mm512_castps512_ps256((__m512)a);
-  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)a), 1));
-  const __m256 half = _mm256_add_ps(low, high);
-#else
-  const __m256 half = (__m256)a;
-#endif
-  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  return _mm_add_ps(_mm256_castps256_ps128((__m256)a), _mm256_extractf128_ps((__m256)a, 1));
 }
 INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
   const __m128 ab = _mm_hadd_ps(fold(a), fold(b)), cd = _mm_hadd_ps(fold(c), fold(d));
@@ -173,6 +195,11 @@ INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
   p[1] += sum_lanes(b);
   p[2] += sum_lanes(c);
   p[3] += sum_lanes(d);
+}
+#endif
+#if VECTOR_BYTES != 64 || defined(WL_DOUBLE)
+INLINE void add_sums_of_four(wl_real *p, vec (*v)[4]) {
+  UNROLL for (int r = 0; r < 4; r++) add_sums(p + 4 * r, v[r][0], v[r][1], v[r][2], v[r][3]);
 }
 #endif
 

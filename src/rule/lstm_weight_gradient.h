@@ -18,7 +18,7 @@ typedef struct tape_run {
  * `in` and `dz` point into the first slot that takes part. */
 INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real *dz,
                           const int inputs, const int bias, wl_real *out) {
-  vec acc[GRAD_INPUTS][4] = {{{0}}};
+  vec acc[GRAD_ROWS][4] = {{{0}}};
   for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
     for (int64_t k = 0; k < run->steps; k++, in += run->slot, dz += run->slot)
       UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
@@ -30,7 +30,9 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
           if (bias) acc[inputs][q] += d;
         }
       }
-  UNROLL for (int r = 0; r < inputs + bias; r++)
+  const int rows = inputs + bias;
+  UNROLL for (int r = 0; r + 4 <= rows; r += 4) add_sums_of_four(out + 4 * r, acc + r);
+  UNROLL for (int r = rows / 4 * 4; r < rows; r++)
       add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
@@ -55,6 +57,7 @@ NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_
     GRADIENT_CASE(4, 0)
     GRADIENT_CASE(4, 1)
     GRADIENT_CASE(5, 0)
+    GRADIENT_CASE(5, 1)
 #endif
   }
 }
@@ -65,7 +68,7 @@ static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
     const int64_t inputs = n - from < GRAD_INPUTS ? n - from : GRAD_INPUTS;
-    const int joined = bias && inputs < GRAD_INPUTS;
+    const int joined = bias && from + inputs == n && inputs < GRAD_ROWS;
     gradient_columns(run, in + from * WL_LANES, dz, units, columns, inputs, joined, out + 4 * from);
     if (joined) bias = 0;
   }
