@@ -90,11 +90,10 @@ INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* x = 2^x of n vectors, clipped. In float: x = m + f, m the nearest integer, minimax polynomial of
- * degree 5 on |f| <= 1/2 (relative error 2e-7 with rounding), m added to the exponent bits. The
- * operations of all vectors stand side by side: the processor looks only some 64 operations ahead,
- * hardly more than a few of these dependency chains. */
-#ifdef WL_DOUBLE
+/* x = 2^x of n vectors, clipped. In float a minimax polynomial of degree 5 (relative error 2e-7 with rounding)
+ * of what x is above an integer m, scaled by 2^m. The operations of all vectors stand side by side: the
+ * processor looks only some 64 operations ahead, hardly more than a few of these dependency chains. */
+#if defined(WL_DOUBLE)
 INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {
     vec power = clip_exponent(x[i]);
@@ -102,7 +101,22 @@ INLINE void exp2_all(vec *x, const int n) {
     x[i] = power;
   }
 }
+#elif VECTOR_BYTES == 64
+/* m = floor x, which one instruction subtracts and another takes from x itself; no lower clip is needed. */
+enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
+INLINE void exp2_all(vec *x, const int n) {
+  vec f[EXP2_MOST], p[EXP2_MOST];
+  UNROLL for (int i = 0; i < n; i++) x[i] = minimum(splat(30), x[i]);
+  UNROLL for (int i = 0; i < n; i++) f[i] = (vec)_mm512_reduce_ps((__m512)x[i], BELOW);
+  UNROLL for (int i = 0; i < n; i++) p[i] = f[i] * 1.86713007e-3f + 9.01703032e-3f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * f[i] + 5.57999131e-2f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * f[i] + 2.40164450e-1f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * f[i] + 6.93151312e-1f;
+  UNROLL for (int i = 0; i < n; i++) p[i] = p[i] * f[i] + 1.0f;
+  UNROLL for (int i = 0; i < n; i++) x[i] = (vec)_mm512_scalef_ps((__m512)p[i], (__m512)x[i]);
+}
 #else
+/* m is the nearest integer, |f| <= 1/2; m is added to the exponent bits. */
 enum { EXP2_MOST = 8 };
 INLINE void exp2_all(vec *x, const int n) {
   const wl_real magic = 12582912; /* 1.5 x 2^23: adding it rounds to an integer in the low bits */
