@@ -121,7 +121,7 @@ typedef struct work {
   const wl_real *packed;
   slot_layout slot;
   record_layout record;
-  int64_t fetch_each; /* reals of a record to fetch with each tile of the sweep */
+  int64_t sweep_tiles; /* of one step */
   packed_layout at;
   sums_layout sum;
   wl_real *tape;                   /* [TAPE_SLOTS][slot.size] */
@@ -131,14 +131,12 @@ typedef struct work {
   wl_real *sums;                   /* [sum.size] */
 } work;
 
-/* A record spread over the tiles of a step's sweep, in whole rows. */
-static int64_t fetch_each_of(const wl_lstm_net *net) {
-  int64_t all = 0;
+static int64_t sweep_tiles_of(const wl_lstm_net *net) {
+  int64_t rows = 0;
   for (int i = 0; i < net->layers; i++)
-    all +=
+    rows +=
         tiles(net->layer[i].hidden, SWEEP_ROWS) + (i > 0 ? tiles(net->layer[i].in, SWEEP_ROWS) : 0);
-  all *= WL_LANES / (COLS * VECTOR_LANES);
-  return tiles(record_of(net).size / WL_LANES, all) * WL_LANES;
+  return rows * (WL_LANES / (COLS * VECTOR_LANES));
 }
 
 /* Sets the pointers of w; with scratch NULL only counts. Returns the reals taken. */
@@ -160,7 +158,7 @@ static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_rea
     used += net->layer[i].hidden * WL_LANES;
   }
   if (scratch) {
-    w->fetch_each = fetch_each_of(net);
+    w->sweep_tiles = sweep_tiles_of(net);
     w->tape = scratch;
     w->dx = scratch + dx;
     w->sums = scratch + used;

@@ -28,18 +28,28 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
     }
 }
 
-/* A record on its way into the second-level cache, a few lines with each tile: as fast as it is needed,
- * and without a jam. */
+/* What will be met soon, on its way into the second-level cache, a few lines with each tile: as fast as it
+ * is needed, and without a jam. */
 typedef struct fetch {
-  const wl_real *next; /* NULL: nothing to bring */
-  int64_t each;        /* reals with each tile */
+  int spans;
+  struct {
+    const wl_real *next;
+    int64_t each; /* reals with each tile */
+  } span[3];
 } fetch;
 
+/* Adds `rows` rows at p to what the tiles of a step bring. */
+static void ask(const work *w, const wl_real *p, int64_t rows, fetch *f) {
+  f->span[f->spans].next = p;
+  f->span[f->spans++].each = tiles(rows, w->sweep_tiles) * WL_LANES;
+}
+
 INLINE void fetch_some(fetch *f) {
-  if (!f->next) return;
-  for (int64_t i = 0; i < f->each; i += WL_ALIGN / (int64_t)sizeof(wl_real))
-    __builtin_prefetch(f->next + i, 0, 2);
-  f->next += f->each;
+  for (int s = 0; s < f->spans; s++) {
+    for (int64_t i = 0; i < f->span[s].each; i += WL_ALIGN / (int64_t)sizeof(wl_real))
+      __builtin_prefetch(f->span[s].next + i, 0, 2);
+    f->span[s].next += f->span[s].each;
+  }
 }
 
 /* out (+)= W^T dz: `n` rows in tiles of SWEEP_ROWS, each over 4 H rows of dz. */
@@ -212,12 +222,23 @@ static swept_step replayed(const work *w, int64_t k, wl_real *tape) {
   return at;
 }
 
-/* What to fetch at step k of block b: the record some steps on, of the next block at the end. */
+/* What to fetch at step k of block b: the record some steps on, which may be of the next block, and at the
+ * last step what that block starts from. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
-  const bool here = k >= FETCH_AHEAD;
-  const int64_t next = here ? k - FETCH_AHEAD : k - FETCH_AHEAD + chunk->steps;
-  if (!chunk->tape || next < 0 || (!here && b + 1 == chunk->blocks)) return (fetch){NULL, 0};
-  return (fetch){record_at(w, chunk, here ? b : b + 1, next), w->fetch_each};
+  fetch f = {.spans = 0};
+  const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
+  const bool more = b + 1 < chunk->blocks;
+  if (chunk->tape && (ahead >= 0 || more)) {
+    const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps; /* < 0: there is but one */
+    ask(w, record_at(w, chunk, ahead >= 0 ? b : b + 1, step < 0 ? 0 : step), record, &f);
+  }
+  if (k > 0 || !more) return f;
+  const int64_t width = w->net->width, state = width * WL_LANES;
+  const wl_real *const before = chunk->tape ? record_at(w, chunk, b + 1, -1) : NULL;
+  if (before) ask(w, before, record, &f);
+  else ask(w, chunk->state + (b + 1) * state, width, &f);
+  if (chunk->mu) ask(w, chunk->mu + (b + 1) * state, width, &f);
+  return f;
 }
 
 /* Brings block b of the chunk into tape [steps + 1] slots and sweeps it back. */

@@ -1,4 +1,4 @@
-/* check.c - windows to check, directions, the ladder of h, verdicts (the criterion: check.h). */
+/* check.c - windows to check, directions, verdicts (the criterion: check.h). */
 #include "train/check.h"
 
 #include <math.h>
@@ -9,24 +9,13 @@
 #include "base/log.h"
 #include "base/statistic.h"
 #include "train/check_impl.h"
+#include "train/check_ladder.h"
 
-enum { LADDER = 20, HIGHER = 10, MAX_PAIRS = 4096, WORTH_THREADS = 4096 };
-static const double LADDER_TOP = 0.316227766016837933; /* 10^-0.5 */
-static const double LADDER_RATIO = 0.316227766016837933;
-static const double AGREEMENT = 1e-12;      /* of engine and rollout */
-static const double ASYMPTOTIC = 0.05;      /* errors above it say nothing about the order */
-static const double ENOUGH = 1e-6;          /* a rise above it need not be rounding's */
-static const double ROUNDING_MARGIN = 30.0; /* errors within it of the rounding of F neither */
-static const double SMOOTH_LEAST = 1.8,
-                    SMOOTH_MOST = 2.2; /* order of D itself where it converges */
+enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096 };
+static const double AGREEMENT = 1e-12; /* of engine and rollout */
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
 static const double BEYOND_DOUBT =
     0.01; /* share of the tolerance that no wrong gradient comes below */
-static const double ZERO_MARGIN = 300.0; /* units of rounding of F that are still nothing */
-static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
-static const double BEND_SHARE = 3.0;    /* an error beyond so many bends is no kink's */
-static const double FAINT = 0.03; /* share of the tolerance that rounding may have at the top */
-static const double UNIT_ROUNDING = 2.3e-16;
 
 /* ---- The window under test ------------------------------------------------------------------ */
 
@@ -126,26 +115,18 @@ typedef struct probe {
   wl_rollout *rollout;
   const wl_block *block;
   wl_rollout_mode mode;
-  double norm;   /* of the block's gradient */
   double *phi;   /* [phi.size] scratch: the base point outside the block */
   wl_real *v;    /* [largest block] direction */
-  double *order; /* [MAX_PAIRS] observed orders */
-  int pairs;
-  double base;      /* F at the base point */
-  double moved;     /* the most that F moves on the ladder, */
-  double claimed;   /* and the most that the gradient says it does */
-  bool unexplained; /* some error beyond the tolerance is no kink's */
+  double *order; /* [MAX_ORDERS] observed */
+  int orders;
+  double moved;   /* the most that F moves on the ladder, */
+  double claimed; /* and the most that the gradient says it does */
+  /* of errors beyond the tolerance: a kink explains one, rounding does, nothing does */
+  bool kink, faint, unexplained;
 } probe;
 
-/* One h of the ladder. */
-typedef struct rung {
-  double difference; /* D(h) */
-  double error;      /* relative */
-  double floor;      /* what rounding of F alone makes of it */
-  double bend;       /* of the slopes on either side of the base point, their relative difference */
-} rung;
-
-static double shifted(probe *p, double h) {
+static double shifted(void *context, double h) {
+  const probe *p = context;
   const wl_block *b = p->block;
   const double *base = p->window->phi + b->offset;
   for (int64_t i = 0; i < b->size; i++) p->phi[b->offset + i] = base[i] + h * (double)p->v[i];
@@ -154,119 +135,44 @@ static double shifted(probe *p, double h) {
   return loss;
 }
 
-/* Whether D itself, without asking for a, converges as h^2 from rung j over the next three: a kink
- * or a clip within reach of h, or rounding, breaks that. */
-static bool is_smooth(const rung *r, int j) {
-  for (int i = j; i < j + 2; i++) {
-    const double above = r[i].difference - r[i + 1].difference;
-    const double below = r[i + 1].difference - r[i + 2].difference;
-    const double order = log(above / below) / -log(LADDER_RATIO); /* NaN for opposite signs */
-    if (!(order >= SMOOTH_LEAST && order <= SMOOTH_MOST)) return false;
-  }
-  return true;
+static void book(probe *p, const wl_ladder *l) {
+  p->moved = fmax(p->moved, l->moved);
+  p->claimed = fmax(p->claimed, l->claimed);
+  for (int i = 0; i < l->orders && p->orders < MAX_ORDERS; i++) p->order[p->orders++] = l->order[i];
+  if (l->error <= l->tolerance) return;
+  p->kink |= l->kink;
+  p->faint |= l->faint;
+  p->unexplained |= !l->kink && !l->faint;
 }
 
-/* The order of the error between neighbours on the ladder, where truncation rules it. */
-static void book_orders(probe *p, const rung *r, int count) {
-  for (int j = 0; j + 3 < count; j++) {
-    const bool measurable =
-        r[j].error <= ASYMPTOTIC && r[j + 1].error >= ROUNDING_MARGIN * r[j + 1].floor;
-    if (!measurable || !(r[j + 1].error > 0.0) || !is_smooth(r, j) || p->pairs == MAX_PAIRS)
-      continue;
-    p->order[p->pairs++] = log(r[j].error / r[j + 1].error) / -log(LADDER_RATIO);
-  }
-}
-
-/* An exact zero is none of any scale. */
-static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
-
-/* D(h) at the next rung of the ladder. */
-static rung climb_down(probe *p, double h, double a, double scale) {
-  const double above = shifted(p, h), below = shifted(p, -h);
-  const double difference = (above - below) / (2.0 * h);
-  p->moved = fmax(p->moved, fmax(fabs(above - p->base), fabs(below - p->base)));
-  p->claimed = fmax(p->claimed, h * fabs(a));
-  return (rung){.difference = difference,
-                .error = relative(fabs(difference - a), scale),
-                .floor = UNIT_ROUNDING * p->rollout->magnitude / (h * scale),
-                .bend = fabs(above - 2.0 * p->base + below) / (h * scale)};
-}
-
-/* Of a smooth F the slopes on the two sides of the base point differ by h F'', at a kink by a jump. */
-static bool bend_stays(const rung *r, int j) {
-  return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
-}
-
-/* Whether a kink within reach of the least h that rounding leaves readable explains the error there:
- * D is then off by no more than jumps, which do not fall with h (at the last h below them they may).
- * A wrong gradient of a smooth F, or of one whose kinks are further away, is not explained. */
-static bool is_kink(const rung *r, int count) {
-  int j = count - 1;
-  while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;
-  return r[j].bend >= 10.0 * r[j].floor && r[j].error <= BEND_SHARE * r[j].bend &&
-         (bend_stays(r, j) || (j > 0 && bend_stays(r, j - 1)));
-}
-
-/* Error of D without its h^2 term: two rungs cancel it, and what is left falls as h^4, which helps
- * where rounding sets in early. */
-static double extrapolated_error(const rung *above, const rung *here, double a, double scale) {
-  const double ratio = LADDER_RATIO * LADDER_RATIO;
-  return relative(fabs((here->difference - ratio * above->difference) / (1.0 - ratio) - a), scale);
-}
-
-/* A gradient so faint that F's rounding hides it on all of the ladder shows above it, where F is still nearly
- * straight: the least error there, or `best`. (fmin leaves NaN out, as the first extrapolation is.) */
-static double error_above(probe *p, double a, double scale, double tolerance, double best) {
-  rung below = {.difference = NAN};
-  double h = LADDER_TOP;
-  for (int i = 0; i < HIGHER && !(best <= tolerance); i++) {
-    h /= LADDER_RATIO;
-    const rung here = {.difference = (shifted(p, h) - shifted(p, -h)) / (2.0 * h)};
-    best = fmin(best, relative(fabs(here.difference - a), scale));
-    best = fmin(best, extrapolated_error(&here, &below, a, scale));
-    below = here;
-  }
-  return best;
-}
-
-/* A gradient that is zero but for rounding has no relative error: F stays where it is over the whole
- * ladder up to its rounding, and the gradient says so too. */
-static bool is_zero(const probe *p) {
-  const double nothing = ZERO_MARGIN * UNIT_ROUNDING * p->rollout->magnitude;
-  return p->moved <= nothing && p->claimed <= nothing;
-}
-
-/* The least relative error on the ladder along v. Stops when rounding has clearly taken over. */
-static double probe_direction(probe *p, double tolerance) {
+/* The least relative error on the ladder along v; `base` is F at the base point, `norm` the block's. */
+static double probe_direction(probe *p, double base, double norm, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
-  rung r[LADDER];
-  int count = 0;
-  double a = 0.0, best = INFINITY, h = LADDER_TOP;
+  double a = 0.0;
   for (int64_t i = 0; i < p->block->size; i++) a += gradient[i] * (double)p->v[i];
-  const double scale = fmax(fabs(a), 0.1 * p->norm);
-  for (int rises = 0; count < LADDER && rises < 3; count++, h *= LADDER_RATIO) {
-    r[count] = climb_down(p, h, a, scale);
-    double error = r[count].error;
-    if (count > 0) error = fmin(error, extrapolated_error(&r[count - 1], &r[count], a, scale));
-    rises = best < ENOUGH && !(error <= best) ? rises + 1 : 0;
-    if (error < best) best = error;
-  }
-  book_orders(p, r, count);
-  const bool faint = !is_zero(p) && r[0].floor > FAINT * tolerance;
-  if (faint) best = error_above(p, a, scale, tolerance, best);
-  if (!(best <= tolerance) && !is_kink(r, count)) p->unexplained = true;
-  return best;
+  wl_ladder l = {.loss = shifted,
+                 .context = p,
+                 .base = base,
+                 .magnitude = p->rollout->magnitude,
+                 .claim = a,
+                 .scale = fmax(fabs(a), 0.1 * norm),
+                 .tolerance = tolerance};
+  wl_ladder_climb(&l);
+  book(p, &l);
+  return l.error;
 }
 
 static void judge(const probe *p, double tolerance, wl_check_block *out) {
-  out->zero = is_zero(p);
+  out->zero = wl_ladder_is_zero(p->rollout->magnitude, p->moved, p->claimed);
   if (out->zero) out->error = 0.0;
   const bool far_below =
       out->error <= BEYOND_DOUBT * tolerance; /* kinks may bend the slope on the way */
   const bool ordered =
       isnan(out->slope) || far_below || (out->slope >= ORDER_LEAST && out->slope <= ORDER_MOST);
-  out->kink = !out->zero && !(out->error <= tolerance) && !p->unexplained;
-  out->passed = out->zero || out->kink || (out->error <= tolerance && ordered);
+  const bool undecided = !out->zero && !(out->error <= tolerance) && !p->unexplained;
+  out->kink = undecided && p->kink;
+  out->faint = undecided && !p->kink;
+  out->passed = out->zero || undecided || (out->error <= tolerance && ordered);
 }
 
 static void check_block(probe *p, int index, const wl_check_request *request, wl_check_block *out) {
@@ -275,19 +181,19 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
   *out = (wl_check_block){.task = w->number, .ndim = b->ndim};
   memcpy(out->name, b->name, sizeof out->name);
   memcpy(out->shape, b->shape, sizeof out->shape);
-  out->norm = p->norm = wl_norm(w->gradient + b->offset, b->size);
-  p->pairs = 0;
+  out->norm = wl_norm(w->gradient + b->offset, b->size);
+  p->orders = 0;
   p->moved = p->claimed = 0.0;
-  p->unexplained = false;
-  p->base = wl_rollout_run(p->rollout, p->phi, p->mode);
+  p->kink = p->faint = p->unexplained = false;
+  const double base = wl_rollout_run(p->rollout, p->phi, p->mode);
   for (int d = 0; d < request->directions; d++) {
     const wl_stream stream = {w->problem->seed, WL_FOR_PROBE,        WL_SPACE_CHECK,
                               (uint64_t)index,  (uint64_t)w->number, (uint64_t)d};
     wl_rng_normal(stream, 0, b->size, 1.0, p->v);
-    const double error = probe_direction(p, request->tolerance);
+    const double error = probe_direction(p, base, out->norm, request->tolerance);
     if (!(error <= out->error)) out->error = error;
   }
-  out->slope = p->pairs < 2 ? NAN : wl_median(p->order, p->pairs);
+  out->slope = p->orders < 2 ? NAN : wl_median(p->order, p->orders);
   judge(p, request->tolerance, out);
 }
 
@@ -319,7 +225,7 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
     if (phi->blocks[i].size > largest) largest = phi->blocks[i].size;
   WL_TRY(WL_NEW(p->phi, phi->size));
   WL_TRY(WL_NEW(p->v, largest));
-  return WL_NEW(p->order, MAX_PAIRS);
+  return WL_NEW(p->order, MAX_ORDERS);
 }
 
 /* Leap and Reptile learn theta_0 from the path: their gradient is none of the meta-loss's. */

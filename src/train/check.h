@@ -7,16 +7,20 @@
  * (check_rollout.c), not from the window engine. Second order: F is the real function. First order
  * is no gradient of it; there the inner gradients are frozen at the base point, which makes it one.
  * Two things are asked of a block: the error at the best h is within the tolerance, D(h) itself or
- * with its h^2 term extrapolated away; and where truncation rules, the error of D(h) falls as h^2.
+ * with its terms up to h^10 extrapolated away; and where truncation rules, the error of D(h) falls as h^2.
  * It is taken to rule where D(h) by itself converges in that order, with no kink (ReLU, a clip)
  * within reach of h. Where rounding of F hides a faint gradient at every h of the ladder, larger ones up
  * to 3e4 are tried, over which F is then nearly straight.
  *
- * Two cases are told from a wrong gradient. Zero: a bias ahead of a batch norm moves no loss, and its
+ * Three cases are told from a wrong gradient. Zero: a bias ahead of a batch norm moves no loss, and its
  * gradient is rounding alone; such a block has max |F(phi +- h v) - F(phi)| and max h |a| within 300
  * roundings of F over the whole ladder, which reaches |h| = 0.3. Kink: one that is closer to the base
  * point than the least h that rounding leaves readable; the one-sided slopes then differ by a jump
- * that does not fall with h. Such a block is named, and counts neither as right nor as wrong. */
+ * that does not fall with h. Faint: one below 1e-4 of F whose least error is above the tolerance, but, where that
+ * is least, not beyond what D(h) differs from D at the next h and 30 roundings of F: Adam's root at gradients
+ * near zero, say, bends F so early that rounding and truncation leave no h between them. Agreement where the
+ * rounding of F makes more than ten tolerances is luck and does not count. A kink or a faint block is named,
+ * and counts neither as right nor as wrong. */
 #ifndef WL_TRAIN_CHECK_H
 #define WL_TRAIN_CHECK_H
 
@@ -37,6 +41,8 @@ typedef struct wl_check_block {
   bool zero; /* the loss does not depend on the block, up to rounding, and the gradient says so */
   /* undecided: a kink lies closer than differences can resolve, and explains the error */
   bool kink;
+  /* undecided: rounding of the loss hides so small a gradient, which agrees as far as can be seen */
+  bool faint;
   bool passed;
 } wl_check_block;
 

@@ -3,8 +3,8 @@
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
- * 0, takes its fields twice, as measured: gathered, and copied for the thread that writes them. Units go
- * into it where a checkpoint is due within an episode; one that a signal asks for there takes more. */
+ * 0, takes its fields once, gathered: the large ones are written from where they are. Units go into it
+ * where a checkpoint is due within an episode; one that a signal asks for there takes more. */
 #include "train/memory.h"
 
 #include <stdio.h>
@@ -16,7 +16,6 @@
 
 #include "train/replay.h"
 
-enum { CHECKPOINT_COPIES = 2 };
 static const double LIBRARIES =
     5.5 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
 
@@ -69,9 +68,8 @@ static bool saves_units(const wl_trainer *tr) {
 static double checkpoint_bytes(const wl_trainer *tr) {
   const double replay =
       wl_replay_lasts(tr->replay) ? wl_replay_reals(tr->replay) * sizeof(wl_real) : 0.0;
-  return CHECKPOINT_COPIES *
-         (3.0 * (double)tr->model->phi.size * sizeof(double) +
-          (saves_units(tr) ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay);
+  return 3.0 * (double)tr->model->phi.size * sizeof(double) +
+         (saves_units(tr) ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay;
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {

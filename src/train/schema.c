@@ -43,12 +43,13 @@ static const wl_option window_options[] = {
      "Data of a fresh outer minibatch."},
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
      "first drops the gradient's own dependence on the parameters (as the 2016 paper does); second is exact."},
-    {"storage", WL_OPT_CHOICE, "auto", "auto|tape|replay|snapshots", ANY, "1",
-     "What a window keeps: a tape of the LSTM's gates; gradients alone, its steps replayed; or snapshots, from which "
-     "whole segments are run again. auto: the fastest within `memory`. The bits don't depend on it."},
+    {"storage", WL_OPT_CHOICE, "auto", "auto|tape|history|replay|snapshots", ANY, "1",
+     "What a window keeps: a tape of the LSTM's gates; a history, with `order: second` the rule's state of every step; "
+     "gradients alone, its steps replayed; or snapshots, from which whole segments are run again. auto: the fastest "
+     "within `memory`. The bits don't depend on it."},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on a window's stored traces; longer windows are recomputed from snapshots. 0: none, but `storage: auto` "
-     "takes a tape of 256 MiB at most."},
+     "takes a tape or a history of 256 MiB at most."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option replay_options[] = {
@@ -155,7 +156,7 @@ static wl_status window_weights(const wl_map *map, wl_window_spec *spec) {
 
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
   static const char *const losses[] = {"plain", "log", "log_ratio", "clipped", NULL};
-  static const char *const storages[] = {"auto", "tape", "replay", "snapshots", NULL};
+  static const char *const storages[] = {"auto", "tape", "history", "replay", "snapshots", NULL};
   const wl_map *map = wl_config_map(config, "window", 0);
   *spec = (wl_window_spec){
       .map = map, .steps = wl_map_int(map, "steps"), .clip = wl_map_real(map, "clip")};

@@ -106,14 +106,27 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
   const wl_window_plan *p = &ws->plan;
   if (!ws->with_gradient) return;
   if (p->keep_theta) memcpy(ws->theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
-  if (slot % WL_CHUNK_STEPS == 0 && p->state > 0)
-    memcpy(ws->chunk_state + slot / WL_CHUNK_STEPS * p->state, state,
-           (size_t)p->state * sizeof *state);
+  wl_real *const kept = ws->kept_state + slot / p->state_every * p->state;
+  if (slot % p->state_every == 0 && p->state > 0 && kept != state)
+    memcpy(kept, state, (size_t)p->state * sizeof *state);
+}
+
+/* Where the state after step `slot` of a segment goes: a history has it where the next step keeps it. */
+static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state) {
+  const wl_window_plan *p = &ws->plan;
+  const bool kept = ws->with_gradient && p->state_every == 1 && slot + 1 < p->segment;
+  return kept ? ws->kept_state + (slot + 1) * p->state : state;
+}
+
+/* The unit's own copy of its state, should that be elsewhere. */
+static void bring_state(wl_window_run_state *run) {
+  if (run->state == run->unit->state) return;
+  memcpy(run->unit->state, run->state, (size_t)run->ws->plan.state * sizeof *run->state);
 }
 
 /* u from the raw gradient of this step, the segment's `slot`, and theta += u. */
 static void apply_rule(wl_unroll_ws *ws, int64_t t, int64_t slot, const wl_real *g, wl_real *theta,
-                       wl_real *state) {
+                       const wl_real *before, wl_real *after) {
   const wl_model *m = ws->model;
   const wl_real *input = g;
   if (m->precondition) {
@@ -121,7 +134,7 @@ static void apply_rule(wl_unroll_ws *ws, int64_t t, int64_t slot, const wl_real 
                                 ws->scratch);
     input = ws->pg;
   }
-  wl_rule_step_taped(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, state, state, ws->u,
+  wl_rule_step_taped(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, before, after, ws->u,
                      ws->tape ? ws->tape + slot * ws->plan.record : NULL);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
@@ -173,12 +186,15 @@ static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
 void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
                        wl_real *state) {
   wl_unroll_ws *ws = run->ws;
+  wl_real *now = state;
   for (int64_t slot = 0; slot < count; slot++) {
     bool booked;
-    keep_start_of_step(ws, slot, theta, state);
+    wl_real *const after = state_after(ws, slot, state);
+    keep_start_of_step(ws, slot, theta, now);
     inner_gradient(run, first + slot, slot, theta);
     if (ws->spec.fresh) outer_gradient(run, first + slot, slot, theta, &booked);
-    apply_rule(ws, run->t0 + first + slot, slot, ws->g + slot * ws->plan.pad, theta, state);
+    apply_rule(ws, run->t0 + first + slot, slot, ws->g + slot * ws->plan.pad, theta, now, after);
+    now = after;
   }
 }
 
@@ -232,7 +248,8 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   wl_unroll_ws *ws = run->ws;
   wl_unit *unit = run->unit;
   const int64_t slot = ws->with_gradient ? k % ws->plan.segment : 0;
-  keep_start_of_step(ws, slot, unit->theta, unit->state);
+  wl_real *const after = state_after(ws, slot, unit->state);
+  keep_start_of_step(ws, slot, unit->theta, run->state);
   const double loss = inner_gradient(run, k, slot, unit->theta);
   live_outer(run, k, slot, loss, result);
   if (!isfinite(loss)) return false;
@@ -241,7 +258,9 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   const wl_step_view view = {run->t0 + k, loss,  ws->outer_loss[k], unit->theta,
                              g,           ws->u, unit->state};
   open_segment(run, loss, g);
-  apply_rule(ws, run->t0 + k, slot, g, unit->theta, unit->state);
+  apply_rule(ws, run->t0 + k, slot, g, unit->theta, run->state, after);
+  run->state = after;
+  if (observer) bring_state(run);
   if (observer) observer(context, &view);
   unit->t++;
   return true;
@@ -299,6 +318,7 @@ wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *
   ws->held = -1;
   wl_window_run_state run = {.ws = ws,
                              .unit = unit,
+                             .state = unit->state,
                              .t0 = unit->t,
                              .steps = steps,
                              .phi_grad = phi_grad,
@@ -313,6 +333,7 @@ wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *
     going = live_step(&run, k, observer, observer_context, result);
     if (going) result->steps++;
   }
+  bring_state(&run);
   if (going) live_end(&run, result);
   if (going) close_path(&run);
   if (started) summarise(&run, result);

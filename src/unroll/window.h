@@ -30,12 +30,14 @@ typedef enum wl_transform {
 
 /* What a window keeps for its backward pass; the bits don't depend on it.
  *   tape       what the rule's adjoint needs of each step, where the rule has such a thing
+ *   history    second order: the rule's state before each step, from which that step is replayed; else as replay
  *   replay     gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are replayed
  *   snapshots  theta and state at the starts of segments, about as few as possible: whole segments are run again
- *   auto       the fastest within `memory`; without a bound a tape of at most WL_WINDOW_UNASKED bytes */
+ *   auto       the fastest within `memory`; without a bound a tape or history of at most WL_WINDOW_UNASKED bytes */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_TAPE,
+  WL_STORAGE_HISTORY,
   WL_STORAGE_REPLAY,
   WL_STORAGE_SNAPSHOTS
 } wl_storage;

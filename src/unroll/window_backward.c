@@ -60,14 +60,15 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .tape_before = tape && j > 0 ? tape - p->record : NULL};
 }
 
-static const wl_real *state_at_start(const wl_unroll_ws *ws, chunk_place c) {
-  return ws->chunk_state + c.slot / WL_CHUNK_STEPS * ws->plan.state;
+/* The state kept at step `slot` of a segment, or last before it. */
+static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
+  return ws->kept_state + slot / ws->plan.state_every * ws->plan.state;
 }
 
 static void first_order_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_rule_chunk chunk =
-      rule_chunk(run, c, 0, c.count, preconditioned(ws, c), state_at_start(ws, c));
+      rule_chunk(run, c, 0, c.count, preconditioned(ws, c), kept_state(ws, c.slot));
   wl_rule_backward(ws->model->rule, ws->rule_ws, &chunk, run->phi_grad + ws->model->rule_at);
   for (int64_t j = c.count - 1; ws->model->precondition && j >= 0; j--)
     precondition_adjoint(run, c.slot + j, ws->gbar + j * ws->plan.pad, false);
@@ -77,8 +78,7 @@ static void first_order_chunk(wl_window_run_state *run, chunk_place c) {
 static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  if (p->state == 0) return;
-  memcpy(ws->states, state_at_start(ws, c), (size_t)p->state * sizeof(wl_real));
+  memcpy(ws->states, kept_state(ws, c.slot), (size_t)p->state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
     wl_rule_step(ws->model->rule, ws->rule_ws, run->t0 + c.first + j, p->blocks, pg + j * p->pad,
                  at(ws->theta, c.slot + j, p), ws->states + j * p->state,
@@ -103,9 +103,10 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
 static void second_order_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *pg = preconditioned(ws, c);
-  if (!ws->tape) replay_states(run, c, pg);
+  if (ws->states) replay_states(run, c, pg);
   for (int64_t j = c.count - 1; j >= 0; j--) {
-    const wl_real *state = ws->tape ? state_at_start(ws, c) : ws->states + j * ws->plan.state;
+    const wl_real *state =
+        ws->states ? ws->states + j * ws->plan.state : kept_state(ws, c.slot + j);
     const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
     wl_rule_backward(ws->model->rule, ws->rule_ws, &step, run->phi_grad + ws->model->rule_at);
     precondition_adjoint(run, c.slot + j, ws->gbar, true);

@@ -12,11 +12,11 @@ typedef struct wl_window_plan {
   int64_t state;          /* reals of rule state of all blocks */
   int64_t segment;        /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
   int64_t segments;       /* ceil(K / segment) */
-  int64_t chunks;         /* chunks of WL_CHUNK_STEPS in a segment */
+  int64_t kept_states;    /* of a segment */
   int64_t record;         /* reals of tape that a step of all blocks keeps; 0: steps are replayed */
+  int64_t state_every;    /* steps between states kept: WL_CHUNK_STEPS; 1: a history of all */
   bool keep_theta;        /* theta is traced: the rule reads it, or second order does */
-  bool
-      history; /* second order: time is outermost, and without a tape the states of one chunk are kept */
+  bool time_outermost;    /* second order: the rule's adjoint takes one step at a time */
 } wl_window_plan;
 
 /* Where a window of second order ended. With outer losses on the inner batches, its last loss and
@@ -48,11 +48,11 @@ struct wl_unroll_ws {
   double *weight;     /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss; /* [K+1] */
   /* traces of the segment at hand */
-  wl_real *g;           /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
-  wl_real *outer_g;     /* [segment+1][pad] outer gradients; == g when batches are the same */
-  wl_real *theta;       /* [segment][pad] */
-  wl_real *chunk_state; /* [chunks][state] state at each chunk's start */
-  wl_real *tape;        /* [segment][record] what the rule keeps of each step */
+  wl_real *g;          /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
+  wl_real *outer_g;    /* [segment+1][pad] outer gradients; == g when batches are the same */
+  wl_real *theta;      /* [segment][pad] */
+  wl_real *kept_state; /* [kept_states][state] before every state_every-th step */
+  wl_real *tape;       /* [segment][record] what the rule keeps of each step */
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
@@ -62,13 +62,14 @@ struct wl_unroll_ws {
   wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] */
   wl_real *hv;        /* [pad] */
   wl_real *warp_grad; /* [warp_size] */
-  wl_real *states;    /* [WL_CHUNK_STEPS][state] second order, without a tape */
+  wl_real *states;    /* [WL_CHUNK_STEPS][state] second order, replayed: those of a chunk */
 };
 
 /* One window on its way: what forward and backward share beside the workspace. */
 typedef struct wl_window_run_state {
   wl_unroll_ws *ws;
   wl_unit *unit;
+  wl_real *state;    /* the unit's: here or, within a segment of a history, where it is kept */
   int64_t t0, steps; /* first step in the episode, number of steps */
   double weight_sum; /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;  /* NULL: forward only */
@@ -79,7 +80,7 @@ typedef struct wl_window_run_state {
 
 /* Whether a window can begin with what the one before ended with. */
 static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
-  return ws->plan.history && !ws->spec.fresh;
+  return ws->plan.time_outermost && !ws->spec.fresh;
 }
 static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;

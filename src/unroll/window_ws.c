@@ -2,7 +2,8 @@
  *
  * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
  *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n where kept,
- *              chunk states ceil(S / C) n w, tape S n r of a rule that keeps r reals of a step
+ *              states ceil(S / C) n w, with a history S n w, tape S n r of a rule that keeps r reals of a step
+ *   replayed   min(S, C) n w in second order, which keeps the states of the chunk at hand
  *   snapshots  ceil(K / S) n (1 + w), none when S = K
  * so the least memory is taken near S = sqrt(K C) without a tape. A segment that is not the last is run
  * twice, however long it is: where cutting cannot be helped, shorter segments with a tape are faster than
@@ -12,12 +13,20 @@
 
 #include "unroll/window_impl.h"
 
-static int64_t chunks_of(int64_t steps) { return (steps + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS; }
+static int64_t kept_states(const wl_window_plan *p, int64_t steps) {
+  return (steps + p->state_every - 1) / p->state_every;
+}
+
+/* States that second order replays at a time: none from a tape or a history. */
+static int64_t replayed_states(const wl_window_plan *p, int64_t segment) {
+  if (!p->time_outermost || p->record > 0 || p->state_every == 1) return 0;
+  return segment < WL_CHUNK_STEPS ? segment : WL_CHUNK_STEPS;
+}
 
 static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
-  return gradients + (p->keep_theta ? segment * p->pad : 0) + chunks_of(segment) * p->state +
-         segment * p->record;
+  return gradients + (p->keep_theta ? segment * p->pad : 0) +
+         (kept_states(p, segment) + replayed_states(p, segment)) * p->state + segment * p->record;
 }
 
 static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
@@ -29,7 +38,7 @@ static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spe
 static void set_segment(wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   p->segment = segment;
   p->segments = (spec->steps + segment - 1) / segment;
-  p->chunks = chunks_of(segment);
+  p->kept_states = kept_states(p, segment);
 }
 
 static int64_t variable_bytes(const wl_window_plan *p, const wl_window_spec *spec,
@@ -59,36 +68,46 @@ static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   return fits(p, spec, p->segment);
 }
 
-/* In the order of their speed: a whole tape, a whole window to replay, a tape in segments, segments to replay. */
-static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
-  const bool tape =
-      spec->memory > 0 || spec->steps * record * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
-  wl_window_plan with = *p, without = *p;
-  with.record = record;
-  const bool with_fits = choose_segment(&with, spec);
-  choose_segment(&without, spec);
-  const bool whole = with.segments == 1 || without.segments > 1;
-  *p = tape && record > 0 && with_fits && whole ? with : without;
+/* What a step leaves for its adjoint beside the gradients; `record`: reals of tape of all blocks. False where the
+ * rule, or the order, has no such thing. */
+static bool set_kept(wl_window_plan *p, wl_storage storage, int64_t record) {
+  p->record = storage == WL_STORAGE_TAPE ? record : 0;
+  const bool history = storage == WL_STORAGE_HISTORY && p->time_outermost && p->state > 0;
+  p->state_every = history ? 1 : WL_CHUNK_STEPS;
+  return p->record > 0 || history;
 }
 
-/* `record`: reals of tape of a step of all blocks. */
+static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
+  const int64_t step = p->record > 0 ? p->record : p->state;
+  return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
+}
+
+/* In the order of their speed: whole windows with a tape, a history, to be replayed, then the same in segments. */
+static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
+  static const wl_storage kinds[] = {WL_STORAGE_TAPE, WL_STORAGE_HISTORY, WL_STORAGE_REPLAY};
+  for (int cut = 0; cut <= 1; cut++)
+    for (int i = 0; i < 3; i++) {
+      const bool kept = set_kept(p, kinds[i], record);
+      if (kinds[i] != WL_STORAGE_REPLAY && !(kept && is_unasked(p, spec))) continue;
+      if (choose_segment(p, spec) && (cut || p->segments == 1)) return;
+    }
+}
+
 static void choose_storage(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
-  switch (spec->storage) {
-    case WL_STORAGE_AUTO: choose_fastest(p, spec, record); break;
-    case WL_STORAGE_TAPE:
-      p->record = record;
-      choose_segment(p, spec);
-      break;
-    case WL_STORAGE_REPLAY: choose_segment(p, spec); break;
-    case WL_STORAGE_SNAPSHOTS: cut(p, spec, true); break;
+  if (spec->storage == WL_STORAGE_AUTO) {
+    choose_fastest(p, spec, record);
+    return;
   }
+  set_kept(p, spec->storage, record);
+  if (spec->storage == WL_STORAGE_SNAPSHOTS) cut(p, spec, true);
+  else choose_segment(p, spec);
 }
 
 static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, bool with_gradient) {
   wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
   p.state = p.pad * model->rule->state_width;
-  p.history = with_gradient && spec->second_order;
+  p.time_outermost = with_gradient && spec->second_order;
   p.keep_theta = with_gradient && (model->rule->reads_theta || spec->second_order);
   if (with_gradient) choose_storage(&p, spec, p.blocks * model->rule->tape);
   else p.segments = 1;
@@ -105,7 +124,7 @@ enum { N_BUFFERS = 20 };
 
 /* A window of one chunk has no state's adjoint to hand from one to the next. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
-  return p->history || spec->steps > WL_CHUNK_STEPS;
+  return p->time_outermost || spec->steps > WL_CHUNK_STEPS;
 }
 
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
@@ -125,15 +144,15 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->g, traced * p->pad},
       {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
       {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
-      {&ws->chunk_state, grad ? p->chunks * p->state : 0},
+      {&ws->kept_state, grad ? p->kept_states * p->state : 0},
       {&ws->tape, grad ? p->segment * p->record : 0},
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
       {&ws->snap_state, grad && cut ? p->segments * p->state : 0},
       {&ws->lam, grad ? p->pad : 0},
       {&ws->mu, grad && hands_on(p, &ws->spec) ? p->state : 0},
-      {&ws->gbar, grad && (conditioned || p->history) ? WL_CHUNK_STEPS * p->pad : 0},
-      {&ws->hv, p->history ? p->pad : 0},
-      {&ws->states, p->history && p->record == 0 ? WL_CHUNK_STEPS * p->state : 0},
+      {&ws->gbar, grad && (conditioned || p->time_outermost) ? WL_CHUNK_STEPS * p->pad : 0},
+      {&ws->hv, p->time_outermost ? p->pad : 0},
+      {&ws->states, grad ? replayed_states(p, p->segment) * p->state : 0},
       {&ws->end_theta, continues ? p->pad : 0},
       {&ws->end_g, continues ? p->pad : 0},
       {&ws->end_warp_grad, continues ? m->warp_size : 0},
@@ -150,8 +169,8 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   if (ws->model->warp_size > 0) WL_TRY(WL_NEW(ws->warp_grad, ws->model->warp_size));
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
-  WL_TRY(wl_task_ws_create(ws->task, ws->plan.history, &ws->task_ws));
-  if (ws->plan.history)
+  WL_TRY(wl_task_ws_create(ws->task, ws->plan.time_outermost, &ws->task_ws));
+  if (ws->plan.time_outermost)
     WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
   else ws->outer_task_ws = ws->task_ws;
   return wl_rule_ws_create(ws->model->rule, ws->plan.blocks, threads, &ws->rule_ws);
@@ -165,7 +184,10 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
                      "%.3g MiB is too little for a window of %lld steps over %lld "
                      "coordinates; the leanest storage%s takes %.1f MiB",
                      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
-                     p->record > 0 ? " with a tape" : "", ceil((double)needed / 104857.6) / 10.0);
+                     p->record > 0         ? " with a tape"
+                     : p->state_every == 1 ? " with a history"
+                                           : "",
+                     ceil((double)needed / 104857.6) / 10.0);
 }
 
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
@@ -218,15 +240,15 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
   int64_t reals = model->warp_size;
   for (int i = 0; i < N_BUFFERS; i++) reals += list[i].reals;
   return reals * (int64_t)sizeof(wl_real) + 2 * (spec->steps + 1) * (int64_t)sizeof(double) +
-         (int64_t)wl_task_ws_bytes(task, ws.plan.history) +
-         (ws.plan.history ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
+         (int64_t)wl_task_ws_bytes(task, ws.plan.time_outermost) +
+         (ws.plan.time_outermost ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
          (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
 }
 
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size) {
   const wl_window_plan p = make_plan(model, task, spec, true);
-  const char *kind = p.record > 0 ? "tape" : "replay";
+  const char *kind = p.record > 0 ? "tape" : p.state_every == 1 ? "history" : "replay";
   if (p.segments == 1) snprintf(text, size, "%s", kind);
   else snprintf(text, size, "%s in segments of %lld steps", kind, (long long)p.segment);
 }

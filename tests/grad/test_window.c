@@ -33,11 +33,22 @@ static storage_case storage_cases[] = {
      WL_STORAGE_TAPE,
      {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
       "tape"}},
+    {SECOND,
+     WL_STORAGE_HISTORY,
+     {SEGMENTS("history", 20), SEGMENTS("history", 40), SEGMENTS("history", 60),
+      SEGMENTS("history", 80), "history"}},
+    {SECOND, WL_STORAGE_AUTO, {SEGMENTS("history", 20), "replay", "history", "tape"}},
+    {FIRST, WL_STORAGE_HISTORY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
     {FIRST, WL_STORAGE_SNAPSHOTS, {SEGMENTS("replay", 40)}},
     {QUADRATIC "rule: {name: adam, rate: 0.02, learn: [rate, beta1]}\nwindow: {steps: 100}\n",
      WL_STORAGE_AUTO,
      {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
       SEGMENTS("replay", 80), "replay"}},
+    {QUADRATIC "rule: {name: adam, rate: 0.02, learn: [rate, beta1]}\n"
+               "window: {steps: 100, order: second}\n",
+     WL_STORAGE_HISTORY,
+     {SEGMENTS("history", 20), SEGMENTS("history", 40), SEGMENTS("history", 60),
+      SEGMENTS("history", 80), "history"}},
     {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\nprecondition: {name: diagonal}\n"
          "window: {steps: 90, order: second, batch: fresh}\n",
      WL_STORAGE_TAPE,
@@ -156,24 +167,32 @@ static void test_small_job(void **state) {
 static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
-  outcome at_once[2], in_pieces[2];
-  p.of.spec.storage = WL_STORAGE_REPLAY;
-  for (int64_t memory = 0; memory <= 1; memory++) {
-    p.of.spec.memory = memory * (int64_t)sizeof(wl_real) * 9000; /* segments of 60 */
+  static const struct {
+    wl_storage storage;
+    int64_t reals, segment; /* budget, 0: none */
+  } cases[] = {{WL_STORAGE_REPLAY, 0, 100},
+               {WL_STORAGE_REPLAY, 34600, 60},
+               {WL_STORAGE_HISTORY, 0, 100},
+               {WL_STORAGE_HISTORY, 90000, 60}};
+  enum { N = sizeof cases / sizeof *cases };
+  outcome first[N], second[N];
+  for (int i = 0; i < N; i++) {
+    p.of.spec.storage = cases[i].storage;
+    p.of.spec.memory = cases[i].reals * (int64_t)sizeof(wl_real);
     wl_unroll_ws *ws = open_workspace(&p, true, 1);
-    assert_int_equal(ws->plan.segment, memory ? 60 : 100);
+    assert_int_equal(ws->plan.segment, cases[i].segment);
     wl_unit *unit = start_unit(&p, ws, 0);
-    outcome *to = memory ? in_pieces : at_once;
-    to[0] = run_window(&p, ws, unit, 30, false);
-    to[1] = run_window(&p, ws, unit, 73, false);
+    first[i] = run_window(&p, ws, unit, 30, false);
+    second[i] = run_window(&p, ws, unit, 73, false);
     assert_int_equal(unit->t, 103);
+    assert_same(&first[i], &first[0]);
+    assert_same(&second[i], &second[0]);
     wl_unit_destroy(&unit);
     wl_unroll_ws_destroy(&ws);
   }
-  for (int i = 0; i < 2; i++) {
-    assert_same(&in_pieces[i], &at_once[i]);
-    free_outcome(&in_pieces[i]);
-    free_outcome(&at_once[i]);
+  for (int i = 0; i < N; i++) {
+    free_outcome(&first[i]);
+    free_outcome(&second[i]);
   }
   close_problem(&p);
 }
