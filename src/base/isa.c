@@ -11,7 +11,8 @@ static const char *const names[WL_ISA_COUNT] = {"baseline", "avx2", "avx512"};
 
 const char *wl_isa_name(wl_isa isa) { return names[isa]; }
 
-/* What the compilations for x86-64-v4 and x86-64-v3 use of their levels. */
+/* What the compilations for x86-64-v4 and x86-64-v3 use of their levels. The builtin also asks whether the
+ * operating system saves the registers (XCR0). */
 static wl_isa widest(void) {
 #ifdef __x86_64__
   __builtin_cpu_init();
@@ -31,7 +32,7 @@ static void warn_once(const char *wanted, wl_isa taken) {
   if (atomic_flag_test_and_set(&warned)) return;
   wl_log_warning(
       "WARPLOOM_ISA=%s is not to be had here: taking %s (it accepts avx512, avx2, "
-      "baseline, as far as the processor has them)",
+      "baseline, as far as processor and operating system have them)",
       wanted, names[taken]);
 }
 
