@@ -1,0 +1,72 @@
+#!/bin/bash
+# Tries the indented commands of README, guide and jobs/README as they stand there, in a copy of the tree: those of
+# warploom with less work asked for behind, the Python tools by --help. Of the rest, which installs, builds or submits,
+# the programs and files that a line names must be there; continuous integration and the tests of SLURM run them. README's
+# configuration is tried too.
+set -euo pipefail
+: "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+mkdir tree
+cp -r "$WL_SOURCE"/{docs,jobs,tests,tools,README.md} tree/
+cd tree
+ln -s "$(dirname "$WL_BIN")" build
+
+# A run that a line needs, as its configuration makes it but for its length.
+need_run() { # NAME
+  [ -e "runs/$1" ] || build/warploom train "jobs/$1.yaml" --quiet --set threads=1 --set outer.steps=2 --set outer.units=2 >/dev/null
+}
+
+# Options that make a command of warploom short.
+less_of() { # WORDS...
+  local eval="--steps 1 --seeds 2 --units 1 --tune-units 1 --no-picture --output curves.h5"
+  case "$*" in
+    *" train "*) echo --dry-run ;;
+    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # built in, and small
+    *" eval "*) echo "$eval" ;;
+    *" check "*sinusoid*) echo "--directions 1 --set task.widths=[4,4]" ;;
+    *" check "*) echo "--directions 1 --set task.batch=2 --set task.widths=[2] --set rule.hidden=[2]" ;;
+    *" ablate "*) echo "--set outer.steps=1 --set outer.units=2 --set task.widths=[4,4] --seeds 2 --set output=runs/ablation" ;;
+  esac
+}
+
+try_warploom() { # WORDS...
+  local words less
+  read -ra less < <(less_of "$@"; echo)
+  words=("$@" "${less[@]}")
+  [ "$1" != mpirun ] || words[0]=$WL_MPIEXEC
+  "${words[@]}" >out 2>err </dev/null || { cat out err >&2; fail "$*"; }
+}
+
+# The first word is a program that there is, and every other one with a folder of the tree in it a file.
+look_at() { # WORDS...
+  local word
+  [ -x "$1" ] || [ "$1" = sbatch ] || command -v "$1" >/dev/null || fail "no program $1: $*"
+  for word in "${@:2}"; do
+    case $word in jobs/* | tools/* | tests/* | docs/*) [ -e "$word" ] || fail "no file $word: $*" ;; esac
+  done
+  case $1 in tools/*.py) "$WL_PYTHON" "$1" --help >/dev/null || fail "$1 --help" ;; esac
+}
+
+try_line() { # LINE
+  local line=$1 words word
+  line=${line//CONFIG/jobs\/quadratic-gaussian.yaml} line=${line//RUN/runs\/quadratic-gaussian}
+  line=${line//step-NNNNNNNN/step-00000002}
+  read -ra words <<<"$line"
+  for word in "${words[@]}"; do
+    case $word in runs/chain-*) ;; runs/*/*) ;; runs/*) need_run "${word#runs/}" ;; esac
+  done
+  case $line in *build/warploom*) try_warploom "${words[@]}" ;; *) look_at "${words[@]}" ;; esac
+  echo "ok: $1"
+  tried=$((tried + 1))
+}
+
+tried=0
+need_run quadratic-gaussian
+while read -r line; do try_line "$line"; done < <(
+  sed -n 's/^    //p' README.md docs/guide.md jobs/README.md |
+    grep -E '^(build|mpirun|jobs|tools|tests|docs|sbatch|cmake|ctest)[/ ]' | sed 's/ *#.*//' | sort -u)
+[ "$tried" -ge 20 ] || fail "$tried commands found"
+
+sed -n 's/^    //p' README.md | grep -E '^(seed|task|rule|episode|window|outer|checkpoint):' >readme.yaml
+build/warploom train readme.yaml --set task.data=synthetic --dry-run >/dev/null 2>err || { cat err >&2; fail "README's configuration"; }
