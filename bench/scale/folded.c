@@ -236,6 +236,10 @@ REAL(void, wl_unroll_set_phi, wl_unroll_ws *ws, const double *phi) {
   if (!table()) __real_wl_unroll_set_phi(ws, phi);
 }
 
+REAL(bool, wl_unroll_storage_decided, wl_unroll_ws *ws, wl_storage_times *times) {
+  return !table() && __real_wl_unroll_storage_decided(ws, times);
+}
+
 REAL(wl_status, wl_dataset_open, const wl_map *map, const wl_dataset **out) {
   static const wl_dataset shape = {.channels = 1,
                                    .rows = 14,

@@ -309,9 +309,9 @@ static double sum_of_weights(const wl_window_spec *spec, int64_t steps) {
   return sum;
 }
 
-wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
-                        double *losses, wl_step_observer observer, void *observer_context,
-                        wl_window_result *result) {
+static wl_status run_window(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
+                            double *losses, wl_step_observer observer, void *observer_context,
+                            wl_window_result *result) {
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
   if (ws->outer_task_ws != ws->task_ws)
     WL_TRY(wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode));
@@ -345,4 +345,15 @@ wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *
   if (ws->with_gradient && wl_model_needs_adjoint(ws->model)) wl_window_backward(&run);
   result->finite = wl_finite_doubles(phi_grad, ws->model->phi.size);
   return WL_OK;
+}
+
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
+                        double *losses, wl_step_observer observer, void *observer_context,
+                        wl_window_result *result) {
+  const bool tried = ws->trial.left > 0 && phi_grad && steps == ws->spec.steps;
+  if (tried) wl_storage_trial_begin(ws);
+  const wl_status status =
+      run_window(ws, unit, steps, phi_grad, losses, observer, observer_context, result);
+  if (tried) wl_storage_trial_end(ws, status == WL_OK && result->finite);
+  return status;
 }

@@ -33,7 +33,8 @@ typedef enum wl_transform {
  *   history    second order: the rule's state before each step, from which that step is replayed; else as replay
  *   replay     gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are replayed
  *   snapshots  theta and state at the starts of segments, about as few as possible: whole segments are run again
- *   auto       the fastest within `memory`; without a bound a tape or history of at most WL_WINDOW_UNASKED bytes */
+ *   auto       the fastest within `memory`; without a bound a tape or history of at most WL_WINDOW_UNASKED bytes.
+ *              In first order a run's first windows try whether replay is not faster than a whole tape */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_TAPE,
@@ -97,6 +98,14 @@ const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 /* How windows of this task will be stored, for people: "tape", "replay in segments of 200 steps". */
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
+
+/* Seconds of a window (the least of some), and which of the two ways is kept. */
+typedef struct wl_storage_times {
+  double tape, replay;
+  bool tape_stays;
+} wl_storage_times;
+/* Whether `auto` has decided between tape and replay since the last call that said so. */
+bool wl_unroll_storage_decided(wl_unroll_ws *ws, wl_storage_times *times);
 
 /* Starts the episode: draws the task, sets theta_0 (learned or drawn) and a zero state. */
 wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode);

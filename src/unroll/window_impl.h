@@ -28,6 +28,15 @@ typedef struct wl_window_end {
   double loss;
 } wl_window_end;
 
+/* Where `auto` has a whole tape in first order: the windows that try replay against it (storage_trial.c). */
+typedef struct wl_storage_trial {
+  int left;        /* windows still to be tried, in turn with the tape and replayed; 0: none */
+  double start;    /* of the window at hand */
+  double least[2]; /* seconds of a window: with the tape, replayed */
+  wl_real *tape;   /* set aside while a window is replayed */
+  bool decided;    /* and not yet told */
+} wl_storage_trial;
+
 struct wl_unroll_ws {
   const wl_model *model;
   const wl_task *task;
@@ -52,7 +61,8 @@ struct wl_unroll_ws {
   wl_real *outer_g;    /* [segment+1][pad] outer gradients; == g when batches are the same */
   wl_real *theta;      /* [segment][pad] */
   wl_real *kept_state; /* [kept_states][state] before every state_every-th step */
-  wl_real *tape;       /* [segment][record] what the rule keeps of each step */
+  wl_real *tape; /* [segment][record] what the rule keeps of each step; NULL: it replays them */
+  wl_storage_trial trial;
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
@@ -88,6 +98,11 @@ static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
 static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
   return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, unit->draw + t};
 }
+
+void wl_storage_trial_set(wl_unroll_ws *ws);
+/* Around a whole window with a gradient, while trial.left > 0. */
+void wl_storage_trial_begin(wl_unroll_ws *ws);
+void wl_storage_trial_end(wl_unroll_ws *ws, bool finite);
 
 /* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),
  * which advance, and fills the traces exactly as the live pass did. */

@@ -206,6 +206,7 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
   ws->spec = *spec;
   ws->with_gradient = with_gradient;
   ws->plan = make_plan(model, task, spec, with_gradient);
+  wl_storage_trial_set(ws);
   wl_status status = with_gradient ? check_budget(&ws->plan, spec) : WL_OK;
   if (status == WL_OK) status = allocate(ws, threads);
   if (status != WL_OK) wl_unroll_ws_destroy(&ws);

@@ -38,13 +38,14 @@ cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved config
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
 grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not tell the memory"
 grep -q '1 of 3 ranks have nothing to do' dry.err || fail "idle ranks are not told: $(cat dry.err)"
-# The estimate of memory beside the peak, where the last checkpoint has units in it and where it has none.
-for steps in 3 5; do
-  "$WL_BIN" train mlp.yaml --set output=memory-$steps --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \
-    --set rule.hidden=[20,20] --set episode.steps=100 --set window.steps=20 --set window.storage=replay --set outer.units=2 \
-    --set outer.steps=$steps 2>memory.err >/dev/null
+# The estimate of memory beside the peak, where the last checkpoint has units in it, where it has none, and with a history.
+for job in "3 first replay" "5 first replay" "2 second history"; do
+  read -r steps order storage <<<"$job"
+  "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \
+    --set rule.hidden=[20,20] --set episode.steps=100 --set window.steps=20 --set window.order="$order" \
+    --set window.storage="$storage" --set outer.units=2 --set outer.steps="$steps" 2>memory.err >/dev/null
   off=$(sed -n 's/^memory .* at the peak.* is [+-]\([0-9.]*\) % off$/\1/p' memory.err)
-  expect_below "memory's estimate off by, in percent, after $steps meta-steps" 10 "${off:-999}"
+  expect_below "memory's estimate off by, in percent, after $steps meta-steps with $storage" 10 "${off:-999}"
 done
 for list in tasks rules preconditioners initialisations; do
   [ "$("$WL_BIN" train --list $list | wc -l)" -ge 2 ] || fail "--list $list is empty"

@@ -150,6 +150,45 @@ static void test_unasked_tape(void **state) {
   close_problem(&p);
 }
 
+/* The windows in which `auto` tries tape and replay have the bits of all others, and so have those after it, whichever
+ * it keeps. `tape_seconds`: what it shall believe of the tape. */
+static void try_both(problem *p, double tape_seconds) {
+  p->of.spec.storage = WL_STORAGE_REPLAY;
+  wl_unroll_ws *plain = open_workspace(p, true, 1);
+  p->of.spec.storage = WL_STORAGE_AUTO;
+  wl_unroll_ws *tried = open_workspace(p, true, 1);
+  wl_unit *one = start_unit(p, plain, 0), *other = start_unit(p, tried, 0);
+  wl_storage_times times;
+  int after = 0;
+  for (int i = 0; after < 2; i++) {
+    const bool shorter = i == 3; /* and no trial */
+    const int left = tried->trial.left;
+    if (left == 1) tried->trial.least[0] = tape_seconds;
+    outcome a = run_window(p, plain, one, shorter ? 7 : 10, false);
+    outcome b = run_window(p, tried, other, shorter ? 7 : 10, false);
+    assert_same(&b, &a);
+    assert_int_equal(tried->trial.left, shorter || left == 0 ? left : left - 1);
+    assert_true(wl_unroll_storage_decided(tried, &times) == (left == 1));
+    after += left == 0;
+    free_outcome(&a);
+    free_outcome(&b);
+  }
+  assert_true(times.tape_stays == (tape_seconds == 0.0));
+  assert_true((tried->tape != NULL) == times.tape_stays);
+  wl_unit_destroy(&one);
+  wl_unit_destroy(&other);
+  wl_unroll_ws_destroy(&plain);
+  wl_unroll_ws_destroy(&tried);
+}
+
+static void test_trial(void **state) {
+  (void)state;
+  problem p = open_problem(QUADRATIC LSTM "window: {steps: 10}\n");
+  try_both(&p, 0.0);
+  try_both(&p, 1e9);
+  close_problem(&p);
+}
+
 /* Nothing in a small job is rounded up to what a large one can spare: 1,280 coordinates replayed, with 2 x 20
  * units, take two copies' worth of state beside their gradients and the kernel's scratch. */
 static void test_small_job(void **state) {
@@ -485,6 +524,7 @@ static int64_t none_before = 0, two_before = 2;
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_storages),
+      cmocka_unit_test(test_trial),
       cmocka_unit_test(test_small_job),
       cmocka_unit_test(test_long_window),
       cmocka_unit_test(test_unasked_tape),
