@@ -26,6 +26,7 @@ enum {
   LANES = VECTOR_BYTES / sizeof(wl_real),
   ROWS = 4,
   TALL = 8,
+  LOW_ROWS = 5,
   VECTORS = 3,
   DEPTH = 256,
   DOT_ROWS = 3,
@@ -52,13 +53,23 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) sum[i][v] = keep ? load(c + i * ldc + v * LANES) : (vec){0};
+  /* A tall tile has two pointers that move, from which addresses reach all rows with the stride and three
+   * times it in registers; from one they would need more registers than there are. */
+  const bool tall = rows > LOW_ROWS;
+  const wl_real *low = a.data, *high = a.data + LOW_ROWS * a.row;
   for (int64_t p = 0; p < k; ++p) {
     const wl_real *const row = b + at[p];
+    const int64_t on = tall ? 0 : p * a.step;
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i)
+    for (int i = 0; i < rows; ++i) {
+      const wl_real element = i < LOW_ROWS ? low[i * a.row + on] : high[(i - LOW_ROWS) * a.row];
 #pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v)
-        sum[i][v] += a.data[i * a.row + p * a.step] * load(row + v * LANES);
+      for (int v = 0; v < vectors; ++v) sum[i][v] += element * load(row + v * LANES);
+    }
+    if (tall) {
+      low += a.step;
+      high += a.step;
+    }
   }
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
