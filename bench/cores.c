@@ -1,6 +1,6 @@
 /* cores.c - how many cores the threads of this process are worth when all of them compute at once.
  *
- *   OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
+ *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *
  * (multiply-adds on registers of all threads at once) / (of one alone), both by CPU time, so that
  * waiting for a core does not count: N on N cores, half of that where a host runs two virtual cores
@@ -8,6 +8,7 @@
 #include <omp.h>
 #include <stdio.h>
 
+#include "base/build_info.h"
 #include "measure/peak.h"
 
 enum { REPEATS = 25 };
@@ -27,7 +28,7 @@ static double all_at_once(void) {
 
 int main(void) {
   char line[32];
-  printf("ready %d threads\n", omp_get_max_threads());
+  printf("ready %d threads on %s\n", omp_get_max_threads(), wl_build_processor());
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
     const double alone = rate();

@@ -144,13 +144,22 @@ static wl_status measure_sizes(const char *folder, int count, char **sizes) {
 
 int main(int argc, char **argv) {
   char folder[WL_PATH_MAX];
+  if (argc > 1 && argv[1][0] == '-') {
+    const bool asked = strcmp(argv[1], "--help") == 0;
+    fputs(
+        "usage: bench_files [FOLDER] [MIB...]\n"
+        "A checkpoint beside a plain write and fsync of the same bytes, in FOLDER (default: here), for each size\n"
+        "(default: 1 16 64 256). ratio: the median of the checkpoint's rate over the plain one of its round.\n",
+        asked ? stdout : stderr);
+    return asked ? 0 : WL_ERR_USAGE;
+  }
   snprintf(folder, sizeof folder, "%s/warploom-files-XXXXXX", argc > 1 ? argv[1] : ".");
   if (!mkdtemp(folder)) {
     fprintf(stderr, "bench_files: cannot make a folder in '%s'\n", argc > 1 ? argv[1] : ".");
     return WL_ERR_CANNOT_CREATE;
   }
-  printf("%s, %s\n%8s %14s %14s %12s %10s\n", wl_build_processor(), wl_build_hdf5(), "MiB",
-         "plain MiB/s", "checkpoint", "verify", "ratio");
+  printf("%s; HDF5 %s; %s\n%8s %14s %14s %12s %10s\n", wl_build_processor(), wl_build_hdf5(),
+         wl_build_compiler(), "MiB", "plain MiB/s", "checkpoint", "verify", "ratio");
   const wl_status status = measure_sizes(folder, argc > 2 ? argc - 2 : 0, argv + 2);
   if (status != WL_OK) fprintf(stderr, "bench_files: %s\n", wl_last_error());
   char command[WL_PATH_MAX + 16];

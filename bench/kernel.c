@@ -340,8 +340,10 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   const double sweep = 2e-3 * (80 * 20 + 80 * 40), all = 3 * forward + sweep;
   const summary total = sum_of(s[LIVE], s[BACKWARD]), single = sum_of(s[LIVE], s[SINGLE_STEPS]);
   const summary rest = {s[BACKWARD].best - s[REPLAY].best, s[BACKWARD].median - s[REPLAY].median};
-  fprintf(out, "%s\nkernel %s, n = %lld, %d steps, hidden 20-20, %d repeats, best / median\n",
-          wl_build_processor(), wl_lstm_kernel_select()->name, (long long)b->n, STEPS, repeats);
+  fprintf(out,
+          "%s; %s; %s\nkernel %s, n = %lld, %d steps, hidden 20-20, %d repeats, best / median\n",
+          wl_build_processor(), wl_build_compiler(), wl_build_blas(), wl_lstm_kernel_select()->name,
+          (long long)b->n, STEPS, repeats);
   fprintf(out, "%-34s %7.1f /%7.1f GFLOP/s\n", names[PEAK], s[PEAK].best, s[PEAK].median);
   json_object_set_new(json, names[PEAK],
                       json_pack("{s:f, s:f}", "gflops_best", s[PEAK].best, "gflops_median", peak));
@@ -474,9 +476,10 @@ int main(int argc, char **argv) {
   setup(&b, a.n, a.input);
   measure(&b, values, a.repeats);
   FILE *const out = a.json && strcmp(a.json, "-") == 0 ? stderr : stdout;
-  json_t *const json = json_pack("{s:s, s:s, s:I, s:i, s:i}", "processor", wl_build_processor(),
-                                 "kernel", wl_lstm_kernel_select()->name, "coordinates",
-                                 (json_int_t)a.n, "steps", STEPS, "repeats", a.repeats);
+  json_t *const json = json_pack(
+      "{s:s, s:s, s:s, s:s, s:I, s:i, s:i}", "processor", wl_build_processor(), "compiler",
+      wl_build_compiler(), "blas", wl_build_blas(), "kernel", wl_lstm_kernel_select()->name,
+      "coordinates", (json_int_t)a.n, "steps", STEPS, "repeats", a.repeats);
   report(out, json, &b, values, a.repeats);
   const bool good = report_accuracy(out, json, a.input);
   const bool written = write_json(a.json, json);

@@ -51,11 +51,12 @@ static void report(wl_optimizer *const *optimizer, double times[FILES][ROUNDS], 
   for (int i = 0; i < count; i++) qsort(times[i], ROUNDS, sizeof(double), ascending);
   printf("%lld parameters, %d thread%s, %d rounds\n", (long long)n, threads,
          threads == 1 ? "" : "s", ROUNDS);
-  printf("%-12s %12s %12s %16s\n", "rule", "ms, median", "ms, least", "times the last");
+  printf("%-8s %16s %12s %12s %16s\n", "rule", "meta-parameters", "ms, median", "ms, least",
+         "times the last");
   for (int i = 0; i < count; i++)
-    printf("%-12s %12.2f %12.2f %16.1f\n", wl_optimizer_rule(optimizer[i]),
-           1e3 * times[i][ROUNDS / 2], 1e3 * times[i][0],
-           times[i][ROUNDS / 2] / times[count - 1][ROUNDS / 2]);
+    printf("%-8s %16lld %12.2f %12.2f %16.1f\n", wl_optimizer_rule(optimizer[i]),
+           (long long)wl_optimizer_meta_parameters(optimizer[i]), 1e3 * times[i][ROUNDS / 2],
+           1e3 * times[i][0], times[i][ROUNDS / 2] / times[count - 1][ROUNDS / 2]);
 }
 
 int main(int argc, char **argv) {
@@ -71,8 +72,8 @@ int main(int argc, char **argv) {
   if (!gradient || !theta) return WL_ERR_OS;
   fill(gradient, n);
   open_all(optimizer, argv + 3, count, n, atoi(argv[2]));
-  for (int round = -1; round < ROUNDS;
-       round++) /* the first one meets pages that are not there yet */
+  /* the first round meets pages that are not there yet */
+  for (int round = -1; round < ROUNDS; round++)
     for (int i = 0; i < count; i++) {
       const double start = seconds();
       need(wl_optimizer_step(optimizer[i], n, gradient, theta));

@@ -3,6 +3,7 @@
 # parameters, through libwarploom, in turn; on one thread and on two.
 #   bench/update.sh [BUILD [PARAMETERS]]
 set -euo pipefail
+case ${1:-} in -*) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; [ "$1" = --help ] || exit 64; exit 0 ;; esac
 build=${1:-build} parameters=${2:-1000000}
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
