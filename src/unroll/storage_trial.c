@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "unroll/window_impl.h"
 
-enum { TRIES = 4 };
+enum { TRIES = 8 };
 
 /* Replay, which takes less memory, has to be this much faster all the same: near a tie noise decides. */
 static const double CLEARLY = 0.97;
