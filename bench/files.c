@@ -4,7 +4,7 @@
  *
  *   plain       open, write, fsync, close, rename, fsync of the folder
  *   checkpoint  wl_checkpoint_save: laid out by HDF5, checksums, the same system calls, and every byte read
- *               back and compared before the file gets its name
+ *               back and checked before the file gets its name
  *   verify      opening that file alone, which is the reading back without the writing
  *
  * and the median of each, and of the ratio within a round. */
