@@ -26,11 +26,12 @@ while [ $# -gt 0 ]; do
     --units) units=$2 ;;
     --steps) steps=$2 ;;
     --spread) spread=$2 ;;
-    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 64 ;;
+    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; [ "$1" = --help ] || exit 64; exit 0 ;;
   esac
   shift 2
 done
-program=$PWD/$build/warploom_smpi.so
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+program=$build/warploom_smpi.so
 if ! command -v smpirun >/dev/null || [ ! -e "$program" ]; then
   echo "bench/scale.sh: SimGrid or $program is missing: tools/install-dependencies.sh bench, configure and build anew" >&2
   exit 77

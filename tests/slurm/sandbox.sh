@@ -141,20 +141,10 @@ inside() { # COMMAND...
 
 outside() { # COMMAND...
   [ $# -gt 0 ] || { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64; }
-  . "$(dirname "$0")/../harness/own_root.sh"
+  . "$(dirname "$0")/../harness/namespaces.sh"
   own_root "$0" "$@"
   require
-  export DIR
-  DIR=$(mktemp -d /tmp/wl-slurm.XXXXXX) # a short path: sockets allow 107 characters
-  chmod 755 "$DIR"
-  trap 'rm -rf --one-file-system "$DIR"' EXIT
-  trap 'exit 143' TERM INT HUP
-  local status=0
-  timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --kill-child --mount --mount-proc --uts --net \
-    --propagation private bash "$0" --inside "$@" || status=$?
-  # TERM does not end a shell that is a namespace's first process: past LIMIT it takes the KILL
-  if [ "$status" = 137 ]; then echo "slurm sandbox: ended after $LIMIT s" >&2; status=124; fi
-  exit "$status"
+  in_namespaces slurm "$0" "$@"
 }
 
 if [ "${1:-}" = --inside ]; then shift; inside "$@"; else outside "$@"; fi
