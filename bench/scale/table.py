@@ -1,6 +1,7 @@
 """Efficiency of simulated runs and where their time goes: table.py FOLDER RANKS..."""
 import json
 import pathlib
+import subprocess
 import sys
 
 import matplotlib
@@ -25,8 +26,12 @@ def processor():
     return names[0] if names else "unknown processor"
 
 
+def simulator():
+    return subprocess.run(["smpirun", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0].strip()
+
+
 table = [(n, *shares(n)) for n in ranks]
-lines = [f"simulated ranks (SimGrid SMPI); a unit's work as measured on {processor()}", "",
+lines = [f"simulated ranks ({simulator()}, SMPI); a unit's work as measured on {processor()}", "",
          f"{'ranks':>6} {'units':>7} {'meta-step':>10} {'computing':>10} {'waiting':>9} {'reducing':>9} {'efficiency':>11}"]
 for n, (compute, wait, reduce), units in table:
     step = compute + wait + reduce
