@@ -439,17 +439,12 @@ wl_status wl_trajectory_stage(wl_trajectory *t) {
   return hand_over(&t->metrics, &t->staged_metrics);
 }
 
-static wl_status write_staged(wl_trajectory *t) {
+wl_status wl_trajectory_write(wl_trajectory *t) {
   const bool anything = t->staged_records.rows + t->staged_metrics.rows > 0;
   if (!anything && !t->stale) return WL_OK;
   if (anything) WL_TRY(write_segment(t));
   merge_if_due(t);
   return renew_master(t);
-}
-
-wl_status wl_trajectory_write(wl_trajectory *t) {
-  const wl_status status = write_staged(t);
-  return status;
 }
 
 int64_t wl_trajectory_pending(const wl_trajectory *t) {

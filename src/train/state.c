@@ -11,8 +11,8 @@
 #include "train/trained.h"
 
 typedef struct field_list {
-  wl_field
-      *at; /* [capacity + 1]: what does not fit goes into the last, and is found by check_list */
+  /* [capacity + 1]: what does not fit goes into the last, and is found by check_list */
+  wl_field *at;
   int count, capacity;
 } field_list;
 
