@@ -1,7 +1,8 @@
 /* checkpoint.h - whole-or-not-at-all HDF5 files of named fields.
  *
- * Written to a temporary name in the same directory, re-read and verified, synced, renamed, and the directory synced. Each dataset carries a checksum attribute; the file ends
- * with a marker that the reader checks. Not collective: rank 0 writes, every rank may read. */
+ * Written to a temporary name in the same directory, re-read and verified, synced, renamed, and the
+ * directory synced. Each dataset carries a checksum attribute; the file ends with a marker that the reader
+ * checks. Not collective: rank 0 writes, every rank may read. */
 #ifndef WL_IO_CHECKPOINT_H
 #define WL_IO_CHECKPOINT_H
 
