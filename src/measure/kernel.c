@@ -16,6 +16,7 @@ typedef struct window {
   wl_rule_ws *ws;
   int64_t blocks, lanes;
   wl_real *phi, *g, *start, *state, *lam, *mu, *u;
+  wl_real *tape; /* NULL: too large */
   double *phi_grad;
 } window;
 
@@ -34,7 +35,9 @@ static wl_status create_rule(wl_rule **out) {
   return status;
 }
 
-static wl_status allocate(window *w, int threads) {
+static int64_t record(const window *w) { return w->blocks * w->rule->tape; } /* of one step */
+
+static wl_status allocate(window *w, int threads, int64_t most_tape) {
   const int64_t state = w->lanes * w->rule->state_width;
   WL_TRY(WL_NEW(w->phi, w->rule->phi.size));
   WL_TRY(WL_NEW(w->phi_grad, w->rule->phi.size));
@@ -44,20 +47,23 @@ static wl_status allocate(window *w, int threads) {
   WL_TRY(WL_NEW(w->start, state));
   WL_TRY(WL_NEW(w->state, state));
   WL_TRY(WL_NEW(w->mu, state));
+  if (STEPS * record(w) * (int64_t)sizeof *w->tape <= most_tape)
+    WL_TRY(WL_NEW(w->tape, STEPS * record(w)));
   return wl_rule_ws_create(w->rule, w->blocks, threads, &w->ws);
 }
 
 static void destroy(window *w) {
-  void *const owned[] = {w->phi, w->phi_grad, w->g, w->u, w->lam, w->start, w->state, w->mu};
+  void *const owned[] = {w->phi,   w->phi_grad, w->g,  w->u,   w->lam,
+                         w->start, w->state,    w->mu, w->tape};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_rule_ws_destroy(&w->ws);
   wl_rule_destroy(&w->rule);
 }
 
-static wl_status create(int64_t coordinates, int threads, window *w) {
+static wl_status create(int64_t coordinates, int threads, int64_t most_tape, window *w) {
   *w = (window){.blocks = wl_blocks(coordinates), .lanes = wl_pad(coordinates)};
   wl_status status = create_rule(&w->rule);
-  if (status == WL_OK) status = allocate(w, threads);
+  if (status == WL_OK) status = allocate(w, threads, most_tape);
   if (status != WL_OK) {
     destroy(w);
     return status;
@@ -69,21 +75,23 @@ static wl_status create(int64_t coordinates, int threads, window *w) {
   return WL_OK;
 }
 
-/* Seconds of one window from a zero state: live steps, then the adjoint of all. */
-static double run(window *w) {
+/* Seconds of one window from a zero state: live steps, then the adjoint of all; tape NULL: by replay. */
+static double run(window *w, wl_real *tape) {
   const size_t state = (size_t)(w->lanes * w->rule->state_width) * sizeof *w->state;
   memset(w->state, 0, state);
   memset(w->mu, 0, state);
   memcpy(w->lam, w->g, (size_t)w->lanes * sizeof *w->lam);
   const double start = wl_comm_time();
   for (int64_t t = 0; t < STEPS; t++)
-    wl_rule_step(w->rule, w->ws, t, w->blocks, w->g + t * w->lanes, NULL, w->state, w->state, w->u);
+    wl_rule_step_taped(w->rule, w->ws, t, w->blocks, w->g + t * w->lanes, NULL, w->state, w->state,
+                       w->u, tape ? tape + t * record(w) : NULL);
   const wl_rule_chunk chunk = {.steps = STEPS,
                                .blocks = w->blocks,
                                .g = w->g,
                                .state = w->start,
                                .lam = w->lam,
-                               .mu = w->mu};
+                               .mu = w->mu,
+                               .tape = tape};
   wl_rule_backward(w->rule, w->ws, &chunk, w->phi_grad);
   return wl_comm_time() - start;
 }
@@ -96,38 +104,56 @@ static double peak_of(int threads) {
   return sum;
 }
 
-/* This rank's peak and rate become those over all ranks. */
-static wl_status gather(wl_comm *comm, double peak, double rate, wl_kernel_figures *out) {
-  double bounds[] = {peak, -peak, rate, -rate};
-  int64_t total[] = {(int64_t)peak, (int64_t)rate};
-  WL_TRY(wl_comm_max(comm, bounds, 4));
-  WL_TRY(wl_comm_sum_int64(comm, total, 2));
-  out->peak_most = bounds[0];
-  out->peak_least = -bounds[1];
-  out->rate_most = bounds[2];
-  out->rate_least = -bounds[3];
-  out->peak_total = (double)total[0];
-  out->rate_total = (double)total[1];
-  out->share = out->rate_total * out->flop / out->peak_total;
+/* Least, most and sum over ranks of a figure of each. */
+static wl_status gather(wl_comm *comm, double figure, double *least, double *most, double *total) {
+  double bounds[] = {figure, -figure};
+  int64_t sum = (int64_t)figure;
+  WL_TRY(wl_comm_max(comm, bounds, 2));
+  WL_TRY(wl_comm_sum_int64(comm, &sum, 1));
+  *most = bounds[0];
+  *least = -bounds[1];
+  *total = (double)sum;
+  return WL_OK;
+}
+
+/* Medians of one window's seconds, and of the peak beside it. */
+typedef struct medians {
+  double peak, replay, tape;
+} medians;
+
+static wl_status measure(wl_comm *comm, window *w, int threads, int repeats, medians *out) {
+  double peak[WL_MEASURE_REPEATS], replay[WL_MEASURE_REPEATS], tape[WL_MEASURE_REPEATS] = {0};
+  run(w, NULL); /* the first ones meet pages that are not there yet */
+  if (w->tape) run(w, w->tape);
+  for (int i = 0; i < repeats; i++) {
+    WL_TRY(wl_comm_barrier(comm));
+    peak[i] = peak_of(threads);
+    replay[i] = run(w, NULL);
+    if (w->tape) tape[i] = run(w, w->tape);
+  }
+  *out = (medians){wl_median(peak, repeats), wl_median(replay, repeats), wl_median(tape, repeats)};
+  return WL_OK;
+}
+
+static wl_status rate_of(wl_comm *comm, double seconds, wl_kernel_figures *f, wl_kernel_rate *out) {
+  const double work = (double)(f->coordinates * STEPS);
+  WL_TRY(gather(comm, work / seconds, &out->least, &out->most, &out->total));
+  out->share = out->total * f->flop / f->peak_total;
   return WL_OK;
 }
 
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
-                            wl_kernel_figures *out) {
-  double peak[WL_MEASURE_REPEATS], seconds[WL_MEASURE_REPEATS];
+                            int64_t most_tape, wl_kernel_figures *out) {
   window w;
+  medians m;
   WL_CHECK(repeats >= 1 && repeats <= WL_MEASURE_REPEATS);
-  WL_TRY(wl_comm_agree(comm, create(coordinates, threads, &w)));
+  WL_TRY(wl_comm_agree(comm, create(coordinates, threads, most_tape, &w)));
   *out = (wl_kernel_figures){.coordinates = coordinates, .threads = threads, .flop = w.rule->cost};
-  run(&w); /* the first one meets pages that are not there yet */
-  wl_status status = WL_OK;
-  for (int i = 0; status == WL_OK && i < repeats; i++) {
-    status = wl_comm_barrier(comm);
-    peak[i] = peak_of(threads);
-    seconds[i] = run(&w);
-  }
+  const wl_status status = measure(comm, &w, threads, repeats, &m);
+  const bool taped = w.tape != NULL;
   destroy(&w);
   WL_TRY(status);
-  const double work = (double)(coordinates * STEPS);
-  return gather(comm, wl_median(peak, repeats), work / wl_median(seconds, repeats), out);
+  WL_TRY(gather(comm, m.peak, &out->peak_least, &out->peak_most, &out->peak_total));
+  WL_TRY(rate_of(comm, m.replay, out, &out->replay));
+  return taped ? rate_of(comm, m.tape, out, &out->tape) : WL_OK;
 }

@@ -4,21 +4,26 @@
 
 #include "comm/comm.h"
 
-/* The LSTM of 2 x 20 units with preprocessing: windows of WL_CHUNK_STEPS steps, forward and backward by
- * replay. A coordinate-step ("cs") is one step of one coordinate, forward and backward. */
+/* Rates over the ranks, which all work at once. */
+typedef struct wl_kernel_rate {
+  double least, most, total; /* cs/s */
+  double share;              /* of the peak: total flop / peak_total */
+} wl_kernel_rate;
+
+/* The LSTM of 2 x 20 units with preprocessing: windows of WL_CHUNK_STEPS steps, forward and backward. A
+ * coordinate-step ("cs") is one step of one coordinate, forward and backward. */
 typedef struct wl_kernel_figures {
-  int64_t coordinates; /* of each rank */
-  int threads;         /* of each rank */
-  double flop;         /* of one cs: forward, replayed forward, backward */
-  /* over the ranks, which all work at once */
+  int64_t coordinates;                      /* of each rank */
+  int threads;                              /* of each rank */
+  double flop;                              /* of one cs: forward, replayed forward, backward */
   double peak_least, peak_most, peak_total; /* FLOP/s of all threads of a rank, and of all ranks */
-  double rate_least, rate_most, rate_total; /* cs/s */
-  double share;                             /* of the peak: rate_total flop / peak_total */
+  wl_kernel_rate replay, tape;              /* tape: zeros where it was too large */
 } wl_kernel_figures;
 
-/* Medians of `repeats` (1 .. WL_MEASURE_REPEATS) windows, each beside a measurement of the peak. Collective. */
+/* Medians of `repeats` (1 .. WL_MEASURE_REPEATS) windows of either storage, each beside a measurement of the
+ * peak; none with a tape of more than `most_tape` bytes. Collective. */
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
-                            wl_kernel_figures *out);
+                            int64_t most_tape, wl_kernel_figures *out);
 
 /* Seconds of one exact sum (as every meta-step has one) of `count` numbers from each rank, the mean of
  * many; of the slowest rank. Collective. */
