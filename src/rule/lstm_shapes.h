@@ -121,7 +121,7 @@ typedef struct work {
   const wl_real *packed;
   slot_layout slot;
   record_layout record;
-  int64_t sweep_tiles; /* of one step */
+  int64_t sweep_tiles; /* of one step, but those of x of the first layer, which may be left out */
   packed_layout at;
   sums_layout sum;
   wl_real *tape;                   /* [TAPE_SLOTS][slot.size] */

@@ -34,21 +34,24 @@ typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    int64_t each; /* reals with each tile */
+    int64_t left, each; /* reals; with each tile */
   } span[3];
 } fetch;
 
 /* Adds `rows` rows at p to what the tiles of a step bring. */
 static void ask(const work *w, const wl_real *p, int64_t rows, fetch *f) {
   f->span[f->spans].next = p;
+  f->span[f->spans].left = rows * WL_LANES;
   f->span[f->spans++].each = tiles(rows, w->sweep_tiles) * WL_LANES;
 }
 
 INLINE void fetch_some(fetch *f) {
   for (int s = 0; s < f->spans; s++) {
-    for (int64_t i = 0; i < f->span[s].each; i += WL_ALIGN / (int64_t)sizeof(wl_real))
+    const int64_t now = f->span[s].left < f->span[s].each ? f->span[s].left : f->span[s].each;
+    for (int64_t i = 0; i < now; i += WL_ALIGN / (int64_t)sizeof(wl_real))
       __builtin_prefetch(f->span[s].next + i, 0, 2);
-    f->span[s].next += f->span[s].each;
+    f->span[s].next += now;
+    f->span[s].left -= now;
   }
 }
 

@@ -13,7 +13,7 @@
 
 #include "base/real.h"
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define VECTOR_BYTES 64
 #elif defined(__AVX__)
 #define VECTOR_BYTES 32
@@ -83,14 +83,15 @@ INLINE vec minimum(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
 #endif
 
-/* Clips an exponent of two so that a product of four of 1 + 2^x is finite and 2^x is normal. */
+/* Clips an exponent of two so that a product of four of 1 + 2^x is finite and 2^x is normal (where scaling has
+ * an instruction, it need not be). */
 #ifdef WL_DOUBLE
 INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255), x)); }
 #else
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* x = 2^x of n vectors, clipped. In float a minimax polynomial of degree 5 (relative error 2e-7 with rounding)
+/* x = 2^x of n vectors, x clipped from above. In float a minimax polynomial of degree 5 (relative error 2e-7 with rounding)
  * of what x is above an integer m, scaled by 2^m. The operations of all vectors stand side by side: the
  * processor looks only some 64 operations ahead, hardly more than a few of these dependency chains. */
 #if defined(WL_DOUBLE)
@@ -102,7 +103,8 @@ INLINE void exp2_all(vec *x, const int n) {
   }
 }
 #elif VECTOR_BYTES == 64
-/* m = floor x, which one instruction subtracts and another takes from x itself; no lower clip is needed. */
+/* m = floor x, which one instruction subtracts and another takes from x itself; below, the result becomes
+ * subnormal and zero without a clip. */
 enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
 INLINE void exp2_all(vec *x, const int n) {
   vec f[EXP2_MOST], p[EXP2_MOST];
@@ -133,7 +135,7 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* 2^x of one vector, clipped. */
+/* The same of one vector. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;

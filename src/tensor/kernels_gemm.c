@@ -56,7 +56,7 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
   /* A tall tile has two pointers that move, from which addresses reach all rows with the stride and three
    * times it in registers; from one they would need more registers than there are. */
   const bool tall = rows > LOW_ROWS;
-  const wl_real *low = a.data, *high = a.data + LOW_ROWS * a.row;
+  const wl_real *low = a.data, *high = tall ? a.data + LOW_ROWS * a.row : low;
   for (int64_t p = 0; p < k; ++p) {
     const wl_real *const row = b + at[p];
     const int64_t on = tall ? 0 : p * a.step;

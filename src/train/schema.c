@@ -44,9 +44,10 @@ static const wl_option window_options[] = {
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
      "first drops the gradient's own dependence on the parameters (as the 2016 paper does); second is exact."},
     {"storage", WL_OPT_CHOICE, "auto", "auto|tape|history|replay|snapshots", ANY, "1",
-     "What a window keeps: a tape of the LSTM's gates; a history, with `order: second` the rule's state of every step; "
-     "gradients alone, its steps replayed; or snapshots, from which whole segments are run again. auto: the fastest "
-     "within `memory`. The bits don't depend on it."},
+     "What a window keeps: a tape of the LSTM's gates (other rules keep none, and replay); a history, the rule's state "
+     "of every step (with `order: first` it replays); gradients alone, its steps replayed; or snapshots, from which "
+     "whole segments are run again. auto: the fastest within `memory`; with `order: first` the first windows try tape "
+     "against replay. The bits don't depend on it."},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on a window's stored traces; longer windows are recomputed from snapshots. 0: none, but `storage: auto` "
      "takes a tape or a history of 256 MiB at most."},

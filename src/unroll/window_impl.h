@@ -30,7 +30,7 @@ typedef struct wl_window_end {
 
 /* Where `auto` has a whole tape in first order: the windows that try replay against it (storage_trial.c). */
 typedef struct wl_storage_trial {
-  int left;        /* windows still to be tried, in turn with the tape and replayed; 0: none */
+  int left;        /* windows still to be tried, as many with the tape as replayed; 0: none */
   double start;    /* of the window at hand */
   double least[2]; /* seconds of a window: with the tape, replayed */
   wl_real *tape;   /* set aside while a window is replayed */
@@ -99,6 +99,8 @@ static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
   return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, unit->draw + t};
 }
 
+/* Not windows of a replay buffer: they come late, when the online ones have been tried. */
+bool wl_storage_on_trial(const wl_window_plan *plan, const wl_window_spec *spec);
 void wl_storage_trial_set(wl_unroll_ws *ws);
 /* Around a whole window with a gradient, while trial.left > 0. */
 void wl_storage_trial_begin(wl_unroll_ws *ws);

@@ -250,7 +250,8 @@ void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size) {
   const wl_window_plan p = make_plan(model, task, spec, true);
   const char *kind = p.record > 0 ? "tape" : p.state_every == 1 ? "history" : "replay";
-  if (p.segments == 1) snprintf(text, size, "%s", kind);
+  if (wl_storage_on_trial(&p, spec)) snprintf(text, size, "tape, unless replay proves faster");
+  else if (p.segments == 1) snprintf(text, size, "%s", kind);
   else snprintf(text, size, "%s in segments of %lld steps", kind, (long long)p.segment);
 }
 

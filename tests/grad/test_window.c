@@ -15,6 +15,7 @@ typedef struct storage_case {
   const char *stored[7]; /* ways that growing budgets lead to, NULL at the end */
 } storage_case;
 
+#define TRIED "tape, unless replay proves faster"
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
 #define FIRST QUADRATIC LSTM "window: {steps: 100}\n"
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
@@ -27,7 +28,7 @@ static storage_case storage_cases[] = {
      WL_STORAGE_TAPE,
      {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
       "tape"}},
-    {FIRST, WL_STORAGE_AUTO, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay", "tape"}},
+    {FIRST, WL_STORAGE_AUTO, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay", TRIED}},
     {SECOND, WL_STORAGE_REPLAY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
     {SECOND,
      WL_STORAGE_TAPE,
@@ -107,7 +108,7 @@ static void test_storages(void **state) {
 static void test_long_window(void **state) {
   (void)state;
   static const char *const kinds[] = {"replay in segments of ", "tape in segments of ", "replay",
-                                      "tape"};
+                                      TRIED};
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 3000}\n");
   p.of.spec.storage = WL_STORAGE_REPLAY;
   outcome whole = run_request(&p, (request){0});
@@ -138,9 +139,10 @@ static void test_unasked_tape(void **state) {
     int64_t steps;
     wl_storage storage;
     const char *stored;
-  } cases[] = {{20, WL_STORAGE_AUTO, "tape"},         {most, WL_STORAGE_AUTO, "tape"},
-               {most + 1, WL_STORAGE_AUTO, "replay"}, {most + 1, WL_STORAGE_TAPE, "tape"},
-               {20, WL_STORAGE_REPLAY, "replay"},     {20, WL_STORAGE_SNAPSHOTS, "replay"}};
+  } cases[] = {{20, WL_STORAGE_AUTO, TRIED},        {most, WL_STORAGE_AUTO, TRIED},
+               {20, WL_STORAGE_TAPE, "tape"},       {most + 1, WL_STORAGE_AUTO, "replay"},
+               {most + 1, WL_STORAGE_TAPE, "tape"}, {20, WL_STORAGE_REPLAY, "replay"},
+               {20, WL_STORAGE_SNAPSHOTS, "replay"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     p.of.spec.steps = cases[i].steps;
     p.of.spec.storage = cases[i].storage;
@@ -151,19 +153,24 @@ static void test_unasked_tape(void **state) {
 }
 
 /* The windows in which `auto` tries tape and replay have the bits of all others, and so have those after it, whichever
- * it keeps. `tape_seconds`: what it shall believe of the tape. */
-static void try_both(problem *p, double tape_seconds) {
+ * it keeps. `replay_seconds`: what it shall believe of replay. */
+static void try_both(problem *p, double replay_seconds) {
   p->of.spec.storage = WL_STORAGE_REPLAY;
   wl_unroll_ws *plain = open_workspace(p, true, 1);
   p->of.spec.storage = WL_STORAGE_AUTO;
   wl_unroll_ws *tried = open_workspace(p, true, 1);
   wl_unit *one = start_unit(p, plain, 0), *other = start_unit(p, tried, 0);
+  wl_unit *stopped = start_unit(p, tried, 1);
   wl_storage_times times;
   int after = 0;
+  stopped->stopped = true; /* its windows end at once, and are no tries */
   for (int i = 0; after < 2; i++) {
     const bool shorter = i == 3; /* and no trial */
     const int left = tried->trial.left;
-    if (left == 1) tried->trial.least[0] = tape_seconds;
+    if (left == 1) tried->trial.least[1] = replay_seconds;
+    outcome none = run_window(p, tried, stopped, 10, false);
+    assert_int_equal(tried->trial.left, left);
+    free_outcome(&none);
     outcome a = run_window(p, plain, one, shorter ? 7 : 10, false);
     outcome b = run_window(p, tried, other, shorter ? 7 : 10, false);
     assert_same(&b, &a);
@@ -173,10 +180,11 @@ static void try_both(problem *p, double tape_seconds) {
     free_outcome(&a);
     free_outcome(&b);
   }
-  assert_true(times.tape_stays == (tape_seconds == 0.0));
+  assert_true(times.tape_stays == (replay_seconds > 0.0));
   assert_true((tried->tape != NULL) == times.tape_stays);
   wl_unit_destroy(&one);
   wl_unit_destroy(&other);
+  wl_unit_destroy(&stopped);
   wl_unroll_ws_destroy(&plain);
   wl_unroll_ws_destroy(&tried);
 }
