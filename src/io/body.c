@@ -46,19 +46,17 @@ static wl_status run_writing(void *data) {
   return status;
 }
 
-bool wl_body_is_wide(uint64_t bytes) { return bytes >= WIDE; }
-
-static uint64_t count_bytes(const wl_part *parts, int n_parts) {
+bool wl_body_is_wide(const wl_part *direct, int n_direct) {
   uint64_t bytes = 0;
-  for (int i = 0; i < n_parts; i++) bytes += parts[i].bytes;
-  return bytes;
+  for (int i = 0; i < n_direct; i++) bytes += direct[i].bytes;
+  return bytes >= WIDE;
 }
 
 void wl_body_start(wl_body *b, const wl_atomic_file *file, const wl_part *direct, int n_direct) {
   *b = (wl_body){.file = file, .direct = direct, .n_direct = n_direct, .over = n_direct == 0};
   pthread_mutex_init(&b->lock, NULL);
   pthread_cond_init(&b->moved, NULL);
-  const bool wide = wl_body_is_wide(count_bytes(direct, n_direct));
+  const bool wide = wl_body_is_wide(direct, n_direct);
   if (n_direct > 0) (wide ? wl_aside_start : wl_aside_run)(&b->writing, run_writing, b);
 }
 

@@ -22,9 +22,9 @@ typedef struct wl_body {
   bool given_up;    /* it shall stop */
 } wl_body;
 
-/* Whether a body with so many direct bytes is written by a thread: starting one takes as long as writing a few
+/* Whether a body with these direct parts is written by a thread: starting one takes as long as writing a few
  * megabytes. */
-bool wl_body_is_wide(uint64_t bytes);
+bool wl_body_is_wide(const wl_part *direct, int n_direct);
 /* Starts writing the direct parts, or writes them; neither they nor the file may move until wl_body_end. */
 void wl_body_start(wl_body *body, const wl_atomic_file *file, const wl_part *direct, int n_direct);
 /* Writes the other parts and reads all back, in order; the XXH3 of what was read. WL_ERR_DATA where that is

@@ -31,8 +31,7 @@ typedef struct writer {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  bool direct; /* large arrays stay where they are, */
-  size_t direct_bytes;
+  bool direct; /* large arrays stay where they are */
   wl_beside *beside;
   wl_image image;
   uint64_t *checksums;   /* [n_items] */
@@ -312,12 +311,13 @@ static bool needs_new_format(const wl_item *item) {
 /* A place for every dataset, and what does not stay where it is. */
 static wl_status lay_out(writer *w) {
   bool new_format = false;
+  size_t plain_bytes = 0;
   for (int i = 0; i < w->n_items; i++) {
     if (is_plain(&w->items[i]))
-      w->direct_bytes += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
+      plain_bytes += stored_bytes(&w->items[i], wl_type_size(w->items[i].field.type));
     new_format = new_format || needs_new_format(&w->items[i]);
   }
-  w->direct = w->direct_bytes >= DIRECT_FILE && !new_format;
+  w->direct = plain_bytes >= DIRECT_FILE && !new_format;
   WL_TRY(WL_NEW(w->checksums, w->n_items));
   WL_TRY(wl_image_create(w->path, new_format ? H5F_LIBVER_V110 : H5F_LIBVER_V18,
                          w->direct ? METADATA + METADATA_ITEM * (size_t)w->n_items : 0, &w->image));
@@ -356,7 +356,8 @@ static wl_status check_content(const char *temporary, const writer *w) {
   return status;
 }
 
-static bool is_wide(const writer *w) { return w->beside && wl_body_is_wide(w->direct_bytes); }
+/* Where a thread writes the body, another does what goes beside; else that goes with the check. */
+static bool is_wide(const writer *w) { return wl_body_is_wide(w->image.direct, w->image.n_direct); }
 
 /* What goes on while the disk syncs. */
 static wl_status check_written(const char *temporary, void *context) {
@@ -369,7 +370,7 @@ static wl_status check_written(const char *temporary, void *context) {
 static wl_status write_body(writer *w, const wl_atomic_file *file) {
   wl_body body;
   wl_aside beside = {0};
-  if (is_wide(w)) wl_aside_start(&beside, do_beside, w->beside);
+  if (w->beside && is_wide(w)) wl_aside_start(&beside, do_beside, w->beside);
   wl_body_start(&body, file, w->image.direct, w->image.n_direct);
   wl_status status = describe_file(w);
   if (status == WL_OK) status = wl_body_finish(&body, w->parts, w->n_parts, &w->body_hash);

@@ -31,26 +31,37 @@ static void assert_holds(const char *path, int64_t seed) {
   wl_file_close(&file);
 }
 
-/* A file whose arrays go to the disk from where they are, in slices. */
-enum { REALS = 5 << 20 };
+/* Files whose array goes to the disk from where it is, in slices: of 20 MiB, and of 40 MiB, which a thread writes. */
+enum { LARGE = 5 << 20, WIDE = 10 << 20 };
 
-static wl_status try_large(const char *path, int64_t seed) {
-  float *const data = malloc(REALS * sizeof *data);
-  for (int i = 0; i < REALS; i++) data[i] = (float)(seed * i);
+static wl_status try_reals(const char *path, int64_t seed, int64_t reals) {
+  float *const data = malloc((size_t)reals * sizeof *data);
+  for (int64_t i = 0; i < reals; i++) data[i] = (float)(seed * i);
   const wl_field field = {
-      .name = "large", .type = WL_FLOAT32, .ndim = 1, .shape = {REALS}, .data = data};
+      .name = "reals", .type = WL_FLOAT32, .ndim = 1, .shape = {reals}, .data = data};
   const wl_status status = wl_file_write(path, "dump", &field, 1, NULL, 0);
   free(data);
   return status;
 }
 
-static void assert_holds_large(const char *path, int64_t seed) {
+static void assert_holds_reals(const char *path, int64_t seed, int64_t reals) {
   wl_file *file = NULL;
   float last = 0;
   assert_ok(wl_file_open(path, NULL, &file));
-  assert_ok(wl_file_read_range(file, "large", WL_FLOAT32, REALS - 1, 1, &last));
-  assert_true(last == (float)(seed * (REALS - 1)));
+  assert_ok(wl_file_read_range(file, "reals", WL_FLOAT32, reals - 1, 1, &last));
+  assert_true(last == (float)(seed * (reals - 1)));
   wl_file_close(&file);
+}
+
+static wl_status try_large(const char *path, int64_t seed) { return try_reals(path, seed, LARGE); }
+static wl_status try_wide(const char *path, int64_t seed) { return try_reals(path, seed, WIDE); }
+
+static void assert_holds_large(const char *path, int64_t seed) {
+  assert_holds_reals(path, seed, LARGE);
+}
+
+static void assert_holds_wide(const char *path, int64_t seed) {
+  assert_holds_reals(path, seed, WIDE);
 }
 
 /* A kind of file. */
@@ -97,8 +108,21 @@ static void each_step_failing(void **state) {
   /* create, write, write the seal, verify, sync, rename */
   assert_int_equal(fail_each_step(&small), 6);
   /* and further writes: as many as the array has slices */
-  const int64_t slices = (REALS * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
+  const int64_t slices = (LARGE * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
   assert_int_equal(fail_each_step(&large), 6 + slices);
+}
+
+/* The same where a thread writes: which step is the k-th is up to the threads, what comes of it is not. */
+static void each_step_of_threads_failing(void **state) {
+  (void)state;
+  const failing wide = {"wide.h5", try_wide, assert_holds_wide};
+  assert_true(fail_each_step(&wide) > 6);
+  /* with no old file, none is there */
+  for (int k = 1; k <= 3; k++) {
+    unlink(wide.path);
+    assert_int_equal(child_with_failure(&wide, k), 1);
+    assert_int_equal(count_files(".", wide.path), 0);
+  }
 }
 
 static void file_size_limit(void **state) {
@@ -153,8 +177,9 @@ static void no_folder(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_failing),
-                                     cmocka_unit_test(file_size_limit), cmocka_unit_test(full_disk),
-                                     cmocka_unit_test(no_permission), cmocka_unit_test(no_folder)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_step_failing), cmocka_unit_test(each_step_of_threads_failing),
+      cmocka_unit_test(file_size_limit),   cmocka_unit_test(full_disk),
+      cmocka_unit_test(no_permission),     cmocka_unit_test(no_folder)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
