@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,11 @@
 
 int lstm_fixture_each_isa(int (*tests)(const char *isa)) {
   static const char *const names[] = {"avx512", "avx2", "baseline"};
-  const char *const only = getenv("WARPLOOM_ISA");
+  char only[16] = ""; /* a copy: setenv may overwrite what getenv pointed to */
+  if (getenv("WARPLOOM_ISA")) snprintf(only, sizeof only, "%s", getenv("WARPLOOM_ISA"));
   int failed = 0, run = 0;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    if (only && strcmp(only, names[i]) != 0) continue;
+    if (only[0] && strcmp(only, names[i]) != 0) continue;
     setenv("WARPLOOM_ISA", names[i], 1);
     const bool available = strcmp(wl_lstm_kernel_select()->name, names[i]) == 0;
     if (available) failed += tests(names[i]);
