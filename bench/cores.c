@@ -6,9 +6,12 @@
  * waiting for a core does not count: N on N cores, half of that where a host runs two virtual cores
  * on the two hyperthreads of one. Speaks as versus.py has it; the answer to `go` is that number. */
 #include <omp.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/build_info.h"
+#include "base/status.h"
 #include "measure/peak.h"
 
 enum { REPEATS = 25 };
@@ -26,9 +29,20 @@ static double all_at_once(void) {
   return sum;
 }
 
-int main(void) {
+static int tell_usage(bool asked) {
+  fputs(
+      "usage: echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores\n"
+      "How many cores the threads are worth when all compute at once: their multiply-adds over those of one\n"
+      "alone, by CPU time. Each line on standard input is one measurement.\n",
+      asked ? stdout : stderr);
+  return asked ? 0 : WL_ERR_USAGE;
+}
+
+int main(int argc, char **argv) {
   char line[32];
-  printf("ready %d threads on %s\n", omp_get_max_threads(), wl_build_processor());
+  if (argc > 1) return tell_usage(strcmp(argv[1], "--help") == 0);
+  printf("ready %d threads on %s; warploom %s, %s\n", omp_get_max_threads(), wl_build_processor(),
+         wl_build_version(), wl_build_compiler());
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
     const double alone = rate();

@@ -29,8 +29,6 @@ FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step"
 # The fastest for each size; the leanest of JAX stands beside it for the memory.
 BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
         "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("cell",)}}
-MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
-         "OMPI_MCA_mpi_yield_when_idle": "0"}
 
 
 def warploom(build, task, storage, units=1, threads=1, ranks=1):
@@ -39,7 +37,7 @@ def warploom(build, task, storage, units=1, threads=1, ranks=1):
     if ranks > 1:
         command = [shutil.which("mpirun") or "mpirun", "-n", str(ranks), *command]
     label = f"Warploom {storage}, " + (f"{ranks} ranks" if ranks > 1 else f"{threads} thread{'s' if threads > 1 else ''}")
-    return Contender(label, command, units, max(ranks, threads), MPI)
+    return Contender(label, command, units, max(ranks, threads), versus.MPI)
 
 
 def other(python, program, task, form, threads):

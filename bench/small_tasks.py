@@ -45,7 +45,7 @@ class Warploom:
         chosen = sorted(os.sched_getaffinity(0))[:self.cores]
         with tempfile.TemporaryDirectory() as folder:
             command = self.command + ["--set", f"outer.steps={steps}", "--set", f"output={folder}/run"]
-            return versus.timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL,
+            return versus.timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=dict(os.environ, **versus.MPI),
                                                        preexec_fn=lambda: os.sched_setaffinity(0, chosen)))
 
     def __call__(self):

@@ -4,8 +4,10 @@
  *
  * Milliseconds of wl_optimizer_step, median and least over the rounds, and the median as a multiple of
  * the last file's: update.sh gives an LSTM and Adam. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "warploom/optimizer.h"
@@ -59,14 +61,23 @@ static void report(wl_optimizer *const *optimizer, double times[FILES][ROUNDS], 
            1e3 * times[i][0], times[i][ROUNDS / 2] / times[count - 1][ROUNDS / 2]);
 }
 
+static int tell_usage(bool asked) {
+  fprintf(
+      asked ? stdout : stderr,
+      "usage: bench_update PARAMETERS THREADS FILE...\n"
+      "Milliseconds of one step of each FILE's optimizer (at most %d) over so many parameters; bench/update.sh\n"
+      "makes files of an LSTM and of Adam, and compares them.\n",
+      FILES);
+  return asked ? 0 : WL_ERR_USAGE;
+}
+
 int main(int argc, char **argv) {
   wl_optimizer *optimizer[FILES] = {NULL};
   static double times[FILES][ROUNDS];
   const int count = argc - 3;
-  if (count < 1 || count > FILES || atoll(argv[1]) < 1 || atoi(argv[2]) < 1) {
-    fprintf(stderr, "usage: bench_update PARAMETERS THREADS FILE... (at most %d files)\n", FILES);
-    return WL_ERR_USAGE;
-  }
+  if (argc > 1 && strcmp(argv[1], "--help") == 0) return tell_usage(true);
+  if (count < 1 || count > FILES || atoll(argv[1]) < 1 || atoi(argv[2]) < 1)
+    return tell_usage(false);
   const int64_t n = atoll(argv[1]);
   float *gradient = calloc((size_t)n, sizeof *gradient), *theta = calloc((size_t)n, sizeof *theta);
   if (!gradient || !theta) return WL_ERR_OS;

@@ -25,6 +25,10 @@ import subprocess
 import sys
 import time
 
+# What mpirun needs of Open MPI: the ranks go where the driver puts them, also for root.
+MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
+       "OMPI_MCA_mpi_yield_when_idle": "0"}
+
 
 def serve(measure, about, memory=None):
     """Answers the driver: `ready` once, then one measurement for each line of standard input."""
