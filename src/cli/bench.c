@@ -57,6 +57,7 @@ static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
   f->node_ranks = wl_comm_node_size(comm);
+  (void)wl_comm_bind_threads(comm, (int)q->threads); /* as a training does */
   WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats,
                            WL_WINDOW_UNASKED, &f->kernel));
   for (int i = 0; i < SUMS; i++) WL_TRY(wl_measure_sum(comm, sum_counts[i], &f->sum_seconds[i]));

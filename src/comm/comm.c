@@ -12,10 +12,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
+#include "base/cores.h"
 #include "comm/comm_impl.h"
 
 enum { CHUNK = 1 << 30, TAG = 1, MESSAGE_SIZE = 4096 };
@@ -54,6 +52,7 @@ static wl_status count_node(wl_comm *comm) {
   WL_TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
              "MPI_Comm_split_type");
   WL_TRY_MPI(MPI_Comm_size(node, &comm->node_size), "MPI_Comm_size");
+  WL_TRY_MPI(MPI_Comm_rank(node, &comm->node_rank), "MPI_Comm_rank");
   WL_TRY_MPI(MPI_Comm_free(&node), "MPI_Comm_free");
   return WL_OK;
 }
@@ -103,19 +102,20 @@ int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
 int wl_comm_size(const wl_comm *comm) { return comm->size; }
 int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 
-/* Processors that this process may run on: fewer than the node's where a batch system or MPI binds ranks. */
-static long own_processors(void) {
-#ifdef _OPENMP
-  return omp_get_num_procs();
-#else
-  return sysconf(_SC_NPROCESSORS_ONLN);
-#endif
-}
-
 int wl_comm_cores(const wl_comm *comm) {
-  const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = own_processors();
+  const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
   const long cores = share < own ? share : own;
   return cores > 1 ? (int)cores : 1;
+}
+
+/* A thread that sleeps between two parallel regions may wake on the core of the thread that woke it, and stay
+ * there until the system's next tick: two threads then take as long as one. */
+bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
+  const int allowed = wl_cores_allowed();
+  const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
+  if (threads < 2) return false;
+  if (threads == allowed && alone) return wl_cores_bind(threads, 0);
+  return threads * comm->node_size == allowed && wl_cores_bind(threads, comm->node_rank * threads);
 }
 
 const char *wl_comm_library(void) {

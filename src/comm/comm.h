@@ -26,6 +26,10 @@ int wl_comm_node_size(const wl_comm *comm);
 /* The node's cores shared out among its ranks, at most those that this rank is bound to, at least 1: threads
  * of a rank unless told otherwise. */
 int wl_comm_cores(const wl_comm *comm);
+/* Binds the calling thread and the others of its OpenMP team of `threads` to cores of their own, where the ranks of
+ * the node use each core that they may use: elsewhere another program's threads may be bound to the same ones while
+ * others idle. Not where the environment says how to bind. Whether it did. Not collective. */
+bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
 /* Collective. Ranks agree on a status: all get WL_OK, or all the code of the lowest failing

@@ -11,7 +11,7 @@ enum { WL_COMM_MESSAGES = 64 };
 
 struct wl_comm {
   MPI_Comm world; /* duplicate of MPI_COMM_WORLD, errors returned */
-  int rank, size, node_size;
+  int rank, size, node_rank, node_size;
   bool owns_mpi; /* this communicator initialised MPI and finalises it */
   size_t chunk;  /* most elements of one message; tests make it small */
   /* collective in progress: one request for each message */

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/cores.h"
 
 static void *do_work(void *context) {
   wl_aside *const a = context;
@@ -14,6 +15,12 @@ static void *do_work(void *context) {
   return NULL;
 }
 
+/* Beside the caller's threads, not on the core of the one that starts it. */
+static void *run_thread(void *context) {
+  wl_cores_unbind();
+  return do_work(context);
+}
+
 void wl_aside_start(wl_aside *a, wl_status (*work)(void *data), void *data) {
   sigset_t all, before;
   a->work = work;
@@ -21,7 +28,7 @@ void wl_aside_start(wl_aside *a, wl_status (*work)(void *data), void *data) {
   atomic_store(&a->busy, true);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  a->threaded = pthread_create(&a->thread, NULL, do_work, a) == 0;
+  a->threaded = pthread_create(&a->thread, NULL, run_thread, a) == 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (!a->threaded) do_work(a);
 }

@@ -21,7 +21,8 @@ static const wl_option top_options[] = {
     {"start", WL_OPT_STRING, "", NULL, ANY, "1",
      "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning."},
     {"threads", WL_OPT_INT, "0", NULL, AT_LEAST(0), "1",
-     "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to."},
+     "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to. Where "
+     "they use all of these, each is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option episode_options[] = {

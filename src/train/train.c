@@ -95,9 +95,10 @@ static wl_status announce(run *r) {
   char storage[80];
   wl_unroll_describe_storage(tr->model, most, &tr->spec, storage, sizeof storage);
   wl_log_info(
-      "%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads",
+      "%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads%s",
       (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)most->n,
-      (long long)tr->plan->units, wl_comm_size(r->comm), tr->threads);
+      (long long)tr->plan->units, wl_comm_size(r->comm), tr->threads,
+      tr->bound ? ", bound to cores" : "");
   wl_log_info("memory %.1f MiB a rank, estimated; windows stored as %s; results in %s",
               r->memory / MIB, storage, r->path);
   if (wl_comm_size(r->comm) > tr->plan->units)

@@ -86,6 +86,7 @@ wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer *
   tr->config = config;
   tr->comm = comm;
   tr->threads = choose_threads(config, comm);
+  tr->bound = wl_comm_bind_threads(comm, tr->threads);
   const wl_status status = build(tr);
   if (status != WL_OK) wl_trainer_destroy(&tr);
   *out = tr;

@@ -33,6 +33,7 @@ typedef struct wl_trainer {
   const wl_config *config; /* borrowed */
   uint64_t seed;
   int threads;
+  bool bound; /* they are, to cores of their own */
   wl_task **tasks;
   int n_tasks;
   wl_model *model;
