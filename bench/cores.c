@@ -13,6 +13,7 @@
 #include "base/build_info.h"
 #include "base/status.h"
 #include "measure/peak.h"
+#include "usage.h"
 
 enum { REPEATS = 25 };
 
@@ -29,18 +30,14 @@ static double all_at_once(void) {
   return sum;
 }
 
-static int tell_usage(bool asked) {
-  fputs(
-      "usage: echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores\n"
-      "How many cores the threads are worth when all compute at once: their multiply-adds over those of one\n"
-      "alone, by CPU time. Each line on standard input is one measurement.\n",
-      asked ? stdout : stderr);
-  return asked ? 0 : WL_ERR_USAGE;
-}
+static const char usage[] =
+    "usage: echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores\n"
+    "How many cores the threads are worth when all compute at once: their multiply-adds over those of one\n"
+    "alone, by CPU time. Each line on standard input is one measurement.\n";
 
 int main(int argc, char **argv) {
   char line[32];
-  if (argc > 1) return tell_usage(strcmp(argv[1], "--help") == 0);
+  if (argc > 1) return tell_usage(usage, strcmp(argv[1], "--help") == 0);
   printf("ready %d threads on %s; warploom %s, %s\n", omp_get_max_threads(), wl_build_processor(),
          wl_build_version(), wl_build_compiler());
   fflush(stdout);

@@ -15,6 +15,7 @@
 #include "base/build_info.h"
 #include "train/schema.h"
 #include "train/trainer.h"
+#include "usage.h"
 
 /* Seconds on the clock that the driver asks for: of the day, or of this process on a core. */
 static double seconds_now(void) {
@@ -126,19 +127,15 @@ static wl_status serve(wl_comm *comm, int argc, char **argv) {
   return status;
 }
 
-static int tell_usage(bool asked) {
-  fputs(
-      "usage: echo go | [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]\n"
-      "Seconds of a meta-step of the configuration, files left out, for each `go` on standard input; for\n"
-      "`memory` the bytes that it takes. bench/meta_step.py compares them with other programs.\n",
-      asked ? stdout : stderr);
-  return asked ? 0 : WL_ERR_USAGE;
-}
+static const char usage[] =
+    "usage: echo go | [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]\n"
+    "Seconds of a meta-step of the configuration, files left out, for each `go` on standard input; for\n"
+    "`memory` the bytes that it takes. bench/meta_step.py compares them with other programs.\n";
 
 int main(int argc, char **argv) {
   wl_comm *comm = NULL;
   const bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
-  if (asked || argc < 2) return tell_usage(asked);
+  if (asked || argc < 2) return tell_usage(usage, asked);
   wl_status status = wl_comm_start(&argc, &argv, &comm);
   if (status == WL_OK) status = serve(comm, argc, argv);
   if (status != WL_OK) fprintf(stderr, "bench_meta_step: %s\n", wl_last_error());

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/cores.h"
 #include "base/log.h"
 #include "base/statistic.h"
 #include "train/check_impl.h"
@@ -78,9 +78,9 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
 /* The run's `threads`, or all cores, as check is one process; a small task is faster on one. */
 static int choose_threads(const wl_config *config, int64_t n) {
   const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
-  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  const int cores = wl_cores_allowed();
   if (asked > 0) return (int)asked;
-  return n >= WORTH_THREADS && cores > 1 ? (int)cores : 1;
+  return n >= WORTH_THREADS && cores > 1 ? cores : 1;
 }
 
 static wl_status open_window(const wl_problem *p, const wl_config *config, int number,
