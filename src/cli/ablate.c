@@ -5,7 +5,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/stop.h"
-#include "train/ablation.h"
+#include "evaluate/ablation.h"
 #include "train/schema.h"
 
 static const wl_argument arguments[] = {

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "check/check.h"
 #include "cli/commands.h"
 #include "cli/json.h"
-#include "train/check.h"
 #include "train/schema.h"
 
 static const wl_argument arguments[] = {

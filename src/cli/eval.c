@@ -10,7 +10,7 @@
 #include "cli/eval_print.h"
 #include "cli/json.h"
 #include "cli/picture.h"
-#include "train/evaluate.h"
+#include "evaluate/evaluate.h"
 
 enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "train/evaluate.h"
+#include "evaluate/evaluate.h"
 
 void wl_eval_print(const wl_trained *trained, const wl_eval_case *cases, int count, FILE *out);
 /* `path` "-": standard output. */

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "train/check_ladder.h"
+#include "check/check_ladder.h"
 
 static const double TOLERANCE = 1e-7;
 

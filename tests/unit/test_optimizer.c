@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "evaluate/evaluate.h"
 #include "io/h5_printing.h"
-#include "train/evaluate.h"
 #include "train/problem.h"
 #include "train/schema.h"
 #include "warploom/optimizer.h"

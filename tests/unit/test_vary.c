@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/evaluate.h"
+#include "evaluate/evaluate.h"
 #include "train/schema.h"
 
 /* Overrides of `axis` for a task, joined with spaces; the note where there are none. */

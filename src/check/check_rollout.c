@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/check_impl.h"
+#include "check/check_impl.h"
 
 static wl_status allocate(wl_rollout *r) {
   const wl_check_window *w = r->window;

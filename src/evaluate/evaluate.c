@@ -1,5 +1,5 @@
 /* evaluate.c - tunes the hand-designed rules, runs all of them, judges. */
-#include "train/evaluate_impl.h"
+#include "evaluate/evaluate_impl.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* evaluate_impl.h - between the parts of an evaluation: who runs, on what, and what an episode yields. */
-#ifndef WL_TRAIN_EVALUATE_IMPL_H
-#define WL_TRAIN_EVALUATE_IMPL_H
+#ifndef WL_EVALUATE_EVALUATE_IMPL_H
+#define WL_EVALUATE_EVALUATE_IMPL_H
 
-#include "train/evaluate.h"
+#include "evaluate/evaluate.h"
 
 /* What one episode yields. Losses of few-shot tasks are those of the query set. */
 typedef struct wl_outcome {

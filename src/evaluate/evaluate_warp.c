@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/evaluate_impl.h"
+#include "evaluate/evaluate_impl.h"
 
 enum { CELLS = 30, POINTS_OF_CELL = 4, REACH = 2, SIDE = REACH * CELLS * POINTS_OF_CELL };
 

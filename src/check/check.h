@@ -21,8 +21,8 @@
  * near zero, say, bends F so early that rounding and truncation leave no h between them. Agreement where the
  * rounding of F makes more than ten tolerances is luck and does not count. A kink or a faint block is named,
  * and counts neither as right nor as wrong. */
-#ifndef WL_TRAIN_CHECK_H
-#define WL_TRAIN_CHECK_H
+#ifndef WL_CHECK_CHECK_H
+#define WL_CHECK_CHECK_H
 
 #include <stdbool.h>
 

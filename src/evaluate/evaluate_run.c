@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/evaluate_impl.h"
+#include "evaluate/evaluate_impl.h"
 
 enum { OUTCOME_VALUES = sizeof(wl_outcome) / sizeof(double) };
 

@@ -8,10 +8,10 @@
  * The parts are those that the configuration has. All subsets get its meta-steps, tasks and seed, run
  * one after the other over all ranks, and are evaluated on the same fresh tasks, so that differences
  * are paired over sets of tasks. */
-#ifndef WL_TRAIN_ABLATION_H
-#define WL_TRAIN_ABLATION_H
+#ifndef WL_EVALUATE_ABLATION_H
+#define WL_EVALUATE_ABLATION_H
 
-#include "train/evaluate.h"
+#include "evaluate/evaluate.h"
 #include "train/train.h"
 
 enum { WL_PARTS = 4, WL_MAX_SUBSETS = 1 << WL_PARTS };

@@ -1,5 +1,5 @@
 /* ablation.c - the overrides that leave parts out, the runs, the comparison. */
-#include "train/ablation.h"
+#include "evaluate/ablation.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* check_ladder.h - one direction v of one block: the claim a = <dF/dphi, v> against central differences D(h)
  * on a ladder of h, and what may explain an error that stays (check.h has the words for it). */
-#ifndef WL_TRAIN_CHECK_LADDER_H
-#define WL_TRAIN_CHECK_LADDER_H
+#ifndef WL_CHECK_CHECK_LADDER_H
+#define WL_CHECK_CHECK_LADDER_H
 
 #include <stdbool.h>
 

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check/check_impl.h"
 #include "io/checkpoint.h"
-#include "train/check_impl.h"
 
 struct wl_dump {
   const wl_problem *problem;

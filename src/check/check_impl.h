@@ -1,9 +1,9 @@
 /* check_impl.h - between the parts of `warploom check`: the window under test, the rollout that is
  * independent of the engine, and the dump. */
-#ifndef WL_TRAIN_CHECK_IMPL_H
-#define WL_TRAIN_CHECK_IMPL_H
+#ifndef WL_CHECK_CHECK_IMPL_H
+#define WL_CHECK_CHECK_IMPL_H
 
-#include "train/check.h"
+#include "check/check.h"
 #include "train/problem.h"
 
 /* The window that is checked: where it starts and what the engine made of it. Arrays are owned. */

@@ -1,5 +1,5 @@
 /* check_ladder.c - differences, their extrapolation, kinks and rounding. */
-#include "train/check_ladder.h"
+#include "check/check_ladder.h"
 
 #include <math.h>
 

@@ -9,8 +9,8 @@
  * Few-shot families (support and query set): a set is one task, 600 of them by default; losses and accuracy
  * are those of the query set after adaptation; and the one hand-designed rule is plain descent, tuned
  * likewise, from the learned theta_0 under the trained warp layers. */
-#ifndef WL_TRAIN_EVALUATE_H
-#define WL_TRAIN_EVALUATE_H
+#ifndef WL_EVALUATE_EVALUATE_H
+#define WL_EVALUATE_EVALUATE_H
 
 #include "comm/comm.h"
 #include "train/trained.h"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evaluate/evaluate.h"
 #include "io/checkpoint.h"
-#include "train/evaluate.h"
 
 enum { FIELDS_OF_CASE = 11, NAME_LENGTH = 32 };
 

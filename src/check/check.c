@@ -1,5 +1,5 @@
 /* check.c - windows to check, directions, verdicts (the criterion: check.h). */
-#include "train/check.h"
+#include "check/check.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include "base/cores.h"
 #include "base/log.h"
 #include "base/statistic.h"
-#include "train/check_impl.h"
-#include "train/check_ladder.h"
+#include "check/check_impl.h"
+#include "check/check_ladder.h"
 
 enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096 };
 static const double AGREEMENT = 1e-12; /* of engine and rollout */

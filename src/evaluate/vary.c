@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "evaluate/evaluate.h"
 #include "task/dataset.h"
-#include "train/evaluate.h"
 
 /* The variations that are being collected. */
 typedef struct collection {

@@ -1,0 +1,2 @@
+# What the evaluation decides without running anything.
+wl_add_unit_test(test_vary SOURCES test_vary.c LIBS evaluate)
