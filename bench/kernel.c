@@ -116,8 +116,9 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
   fill(1, b->net.parameters, 0.22, b->phi);
   fill(2, STEPS * b->lanes, 1, b->g);
   for (int i = 0; i < 2; i++) {
-    b->ws[i] = (wl_rule_ws){.max_blocks = b->blocks, .threads = i + 1};
-    if (wl_rule_lstm.ws_create(&b->rule, b->blocks, i + 1, &b->ws[i].impl) != WL_OK)
+    b->ws[i] = (wl_rule_ws){.threads = i + 1};
+    const wl_layout theta = {.size = n};
+    if (wl_rule_lstm.ws_create(&b->rule, &theta, i + 1, &b->ws[i].impl) != WL_OK)
       exit(EXIT_FAILURE);
     wl_rule_lstm.pack(&b->rule, &b->ws[i], b->phi);
   }
@@ -143,8 +144,14 @@ static void start_state(bench *b) {
 static void live(bench *b, wl_rule_ws *ws, bool taped) {
   const int64_t record = b->blocks * b->rule.tape;
   for (int64_t k = 0; k < STEPS; k++)
-    wl_rule_step_taped(&b->rule, ws, k, b->blocks, b->g + k * b->lanes, NULL, b->state, b->state,
-                       b->u, taped ? b->tape + k * record : NULL);
+    wl_rule_step(&b->rule, ws,
+                 &(wl_inner_step){.t = k,
+                                  .blocks = b->blocks,
+                                  .g = b->g + k * b->lanes,
+                                  .s_in = b->state,
+                                  .s_out = b->state,
+                                  .u = b->u,
+                                  .tape = taped ? b->tape + k * record : NULL});
 }
 
 /* The backward in chunks of `steps`, from the state at hand each or from the tape. */
@@ -178,8 +185,13 @@ static double run_replay(bench *b) {
   const double start = cpu_seconds();
   for (int64_t block = 0; block < b->blocks; block += few)
     for (int64_t k = 0; k < STEPS; k++)
-      wl_rule_lstm.step(&b->rule, &b->ws[0], k, few, b->g + k * b->lanes, NULL, b->state, b->state,
-                        b->u);
+      wl_rule_step(&b->rule, &b->ws[0],
+                   &(wl_inner_step){.t = k,
+                                    .blocks = few,
+                                    .g = b->g + k * b->lanes,
+                                    .s_in = b->state,
+                                    .s_out = b->state,
+                                    .u = b->u});
   return (cpu_seconds() - start) * (double)b->blocks / (double)((b->blocks + few - 1) / few * few);
 }
 

@@ -24,21 +24,29 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   wl_rule_ws_destroy(&run->rule_ws);
   void *const owned[] = {run->g, run->pg, run->u, run->theta, run->state, run->scratch};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  wl_layout_clear(&run->layout);
   *run = (wl_optimizer_run){0};
+}
+
+/* The network's tensors where it is known, else one vector. */
+static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
+  if (!o->task) return wl_layout_add(out, "", "theta", 1, &n, NULL);
+  return wl_layout_append(out, wl_task_theta(o->task), NULL);
 }
 
 static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *run) {
   const int64_t pad = wl_pad(n);
   run->blocks = wl_blocks(n);
+  WL_TRY(lay_out(o, n, &run->layout));
   WL_TRY(WL_NEW(run->g, pad));
   WL_TRY(WL_NEW(run->u, pad));
   if (o->rule->reads_theta) WL_TRY(WL_NEW(run->theta, pad));
-  WL_TRY(WL_NEW(run->state, pad * o->rule->state_width + 1));
+  WL_TRY(WL_NEW(run->state, wl_rule_state_reals(o->rule, &run->layout) + 1));
   if (o->precondition) {
     WL_TRY(WL_NEW(run->pg, pad));
     WL_TRY(WL_NEW(run->scratch, o->precondition->scratch + 1));
   }
-  WL_TRY(wl_rule_ws_create(o->rule, run->blocks, o->threads, &run->rule_ws));
+  WL_TRY(wl_rule_ws_create(o->rule, &run->layout, o->threads, &run->rule_ws));
   wl_rule_pack(o->rule, run->rule_ws, o->rule_phi);
   return WL_OK;
 }
@@ -99,8 +107,16 @@ static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
                                 run->scratch);
     input = run->pg;
   }
-  wl_rule_step(o->rule, run->rule_ws, run->t, run->blocks, input, run->theta, run->state,
-               run->state, run->u);
+  const wl_inner_step step = {.t = run->t,
+                              .horizon = o->horizon,
+                              .loss = NAN,
+                              .blocks = run->blocks,
+                              .g = input,
+                              .theta = run->theta,
+                              .s_in = run->state,
+                              .s_out = run->state,
+                              .u = run->u};
+  wl_rule_step(o->rule, run->rule_ws, &step);
 }
 
 static wl_status check_update(wl_optimizer_run *run) {

@@ -61,6 +61,7 @@ static wl_status choose_start(wl_check_window *w, int64_t windows) {
 static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit) {
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &w->episode));
+  unit->horizon = w->problem->horizon[w->problem->n_horizon - 1];
   while (unit->t < w->t0) {
     WL_TRY(wl_window_run(ws, unit, w->problem->spec.steps, NULL, NULL, NULL, NULL, &result));
     if (!result.finite) return diverged(w, unit->t);
@@ -90,7 +91,7 @@ static wl_status open_window(const wl_problem *p, const wl_config *config, int n
   w->n = w->task->n;
   w->threads = choose_threads(config, w->n);
   w->pad = wl_pad(w->n);
-  w->state = w->pad * p->model->rule->state_width;
+  w->state = wl_rule_state_reals(p->model->rule, wl_task_theta(w->task));
   WL_TRY(choose_start(w, windows));
   wl_unroll_ws *ws = NULL;
   wl_unit *unit = NULL;

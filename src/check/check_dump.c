@@ -152,7 +152,7 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   for (int64_t i = 0; i < w->n; i++)
     for (int64_t j = 0; j < width; j++)
       data[i * width + j] =
-          (double)w->state_start[(i / WL_LANES * width + j) * WL_LANES + i % WL_LANES];
+          (double)w->state_start[wl_rule_state_index(w->problem->model->rule, w->n, i, j)];
   return WL_OK;
 }
 

@@ -36,7 +36,8 @@ wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
   if (status == WL_OK) status = wl_task_ws_create(w->task, 0, &r->task_ws);
   if (status == WL_OK) status = wl_task_bind(w->task, r->task_ws, &w->episode);
   if (status == WL_OK)
-    status = wl_rule_ws_create(w->problem->model->rule, w->pad / WL_LANES, w->threads, &r->rule_ws);
+    status =
+        wl_rule_ws_create(w->problem->model->rule, wl_task_theta(w->task), w->threads, &r->rule_ws);
   if (status != WL_OK) wl_rollout_destroy(&r);
   *out = r;
   return status;
@@ -103,14 +104,16 @@ static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
   wl_real *g = mode == WL_ROLLOUT_REAL ? r->live : r->g + k * w->pad, *input = g;
-  double loss = NAN;
+  double loss = r->inner_loss[k];
   if (mode != WL_ROLLOUT_FROZEN) loss = loss_at(r, wl_rollout_inner_batch(w, k), g);
   if (m->precondition) {
     m->precondition->ops->apply(m->precondition, r->phi + m->precondition_at, g, r->pg, r->scratch);
     input = r->pg;
   }
-  wl_rule_step(m->rule, r->rule_ws, w->t0 + k, w->pad / WL_LANES, input, r->theta, r->state,
-               r->state, r->u);
+  const int64_t horizon = w->problem->horizon[w->problem->n_horizon - 1];
+  wl_rule_step(m->rule, r->rule_ws,
+               &(wl_inner_step){w->t0 + k, horizon, loss, w->pad / WL_LANES, input, r->theta,
+                                r->state, r->state, r->u, NULL});
   for (int64_t i = 0; i < w->n; i++) r->theta[i] += r->u[i];
   if (mode != WL_ROLLOUT_TRACE) return;
   r->inner_loss[k] = loss;

@@ -39,6 +39,7 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   curve_context context = {job->curve, 0};
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &job->episode));
+  unit->horizon = r->setting->steps;
   if (job->from) memcpy(unit->theta, job->from, (size_t)unit->task->n * sizeof *job->from);
   o->start = job->all ? measure(r, ws, unit, WL_SPLIT_TRAIN, NULL) : NAN;
   WL_TRY(wl_window_run(ws, unit, r->setting->steps, NULL, NULL, job->curve ? keep_loss : NULL,

@@ -15,6 +15,7 @@ typedef struct window {
   wl_rule *rule;
   wl_rule_ws *ws;
   int64_t blocks, lanes;
+  wl_layout layout; /* the coordinates as one vector, no tensors of it */
   wl_real *phi, *g, *start, *state, *lam, *mu, *u;
   wl_real *tape; /* NULL: too large */
   double *phi_grad;
@@ -49,7 +50,7 @@ static wl_status allocate(window *w, int threads, int64_t most_tape) {
   WL_TRY(WL_NEW(w->mu, state));
   if (STEPS * record(w) * (int64_t)sizeof *w->tape <= most_tape)
     WL_TRY(WL_NEW(w->tape, STEPS * record(w)));
-  return wl_rule_ws_create(w->rule, w->blocks, threads, &w->ws);
+  return wl_rule_ws_create(w->rule, &w->layout, threads, &w->ws);
 }
 
 static void destroy(window *w) {
@@ -62,6 +63,7 @@ static void destroy(window *w) {
 
 static wl_status create(int64_t coordinates, int threads, int64_t most_tape, window *w) {
   *w = (window){.blocks = wl_blocks(coordinates), .lanes = wl_pad(coordinates)};
+  w->layout.size = coordinates;
   wl_status status = create_rule(&w->rule);
   if (status == WL_OK) status = allocate(w, threads, most_tape);
   if (status != WL_OK) {
@@ -83,8 +85,14 @@ static double run(window *w, wl_real *tape) {
   memcpy(w->lam, w->g, (size_t)w->lanes * sizeof *w->lam);
   const double start = wl_comm_time();
   for (int64_t t = 0; t < STEPS; t++)
-    wl_rule_step_taped(w->rule, w->ws, t, w->blocks, w->g + t * w->lanes, NULL, w->state, w->state,
-                       w->u, tape ? tape + t * record(w) : NULL);
+    wl_rule_step(w->rule, w->ws,
+                 &(wl_inner_step){.t = t,
+                                  .blocks = w->blocks,
+                                  .g = w->g + t * w->lanes,
+                                  .s_in = w->state,
+                                  .s_out = w->state,
+                                  .u = w->u,
+                                  .tape = tape ? tape + t * record(w) : NULL});
   const wl_rule_chunk chunk = {.steps = STEPS,
                                .blocks = w->blocks,
                                .g = w->g,

@@ -176,8 +176,8 @@ static int64_t point_count(const elementwise *e) {
   return WL_CHUNK_STEPS * e->slots * e->definition->scalars;
 }
 
-size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
-  (void)max_blocks, (void)threads;
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
+  (void)theta, (void)threads;
   const elementwise *e = rule->impl;
   const size_t scalars = (size_t)e->definition->scalars;
   return sizeof(workspace) + 3 * scalars * (size_t)e->count * sizeof(double) +
@@ -217,11 +217,11 @@ static wl_status allocate(const elementwise *e, workspace *w) {
 }
 
 /* Ready to step at once: a rule without learned scalars needs no pack. */
-wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads,
+wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
                                    void **out) {
   (void)threads;
   const elementwise *e = rule->impl;
-  WL_CHECK(e->slot == NULL || max_blocks <= e->blocks);
+  WL_CHECK(e->slot == NULL || wl_blocks(theta->size) <= e->blocks);
   workspace *w = NULL;
   WL_TRY(WL_NEW(w, 1));
   const wl_status status = allocate(e, w);
@@ -309,21 +309,20 @@ static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_
 
 /* ---- one step, and the adjoint of a chunk ---- */
 
-void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
-                         const wl_real *g, const wl_real *theta, const wl_real *s_in,
-                         wl_real *s_out, wl_real *u) {
+void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step) {
   const elementwise *e = rule->impl;
   workspace *w = ws->impl;
   const int64_t size = e->definition->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real next[WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   int64_t loaded = -1;
-  tabulate(e, w, t, 1);
-  for (int64_t b = 0; b < blocks; b++) {
+  tabulate(e, w, step->t, 1);
+  for (int64_t b = 0; b < step->blocks; b++) {
     load_lanes(e, w, b, 1, &loaded);
     const int64_t at = b * WL_LANES;
-    e->definition->step(w->lanes, g + at, e->definition->reads_theta ? theta + at : NULL,
-                        size ? s_in + b * size : NULL, next, u + at);
-    if (size) memcpy(s_out + b * size, next, (size_t)size * sizeof *next);
+    e->definition->step(w->lanes, step->g + at,
+                        e->definition->reads_theta ? step->theta + at : NULL,
+                        size ? step->s_in + b * size : NULL, next, step->u + at);
+    if (size) memcpy(step->s_out + b * size, next, (size_t)size * sizeof *next);
   }
 }
 

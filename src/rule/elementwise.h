@@ -107,14 +107,12 @@ wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *
 void wl_elementwise_destroy(wl_rule *rule);
 void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi);
 void wl_elementwise_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
-void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
-                         const wl_real *g, const wl_real *theta, const wl_real *s_in,
-                         wl_real *s_out, wl_real *u);
+void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
 void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                              double *phi_grad);
-wl_status wl_elementwise_ws_create(const wl_rule *rule, int64_t max_blocks, int threads,
+wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
                                    void **out);
 void wl_elementwise_ws_destroy(void *impl);
-size_t wl_elementwise_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads);
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads);
 
 #endif

@@ -181,7 +181,8 @@ static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
   return (bytes + page - 1) / page * page;
 }
 
-static size_t lstm_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
+static size_t lstm_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
+  const int64_t max_blocks = wl_blocks(theta->size);
   const wl_lstm_net *net = rule->impl;
   const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
   const int64_t partials = wave_of(net, max_blocks, threads) * wl_pad(net->parameters);
@@ -199,7 +200,9 @@ static void lstm_ws_destroy(void *impl) {
   wl_free(ws);
 }
 
-static wl_status lstm_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, void **out) {
+static wl_status lstm_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
+                                void **out) {
+  const int64_t max_blocks = wl_blocks(theta->size);
   const wl_lstm_net *net = rule->impl;
   lstm_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
@@ -236,35 +239,26 @@ static int thread_index(void) { return 0; }
 /* A tape of a chunk beyond this many bytes is written past the caches: it would not be there any more. */
 enum { CACHED_TAPE = 4 << 20 };
 
-static void lstm_step_taped(const wl_rule *rule, wl_rule_ws *rule_ws, int64_t t, int64_t blocks,
-                            const wl_real *g, const wl_real *theta, const wl_real *s_in,
-                            wl_real *s_out, wl_real *u, wl_real *tape) {
-  (void)t;
-  (void)theta;
+static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
   const wl_lstm_net *const net = rule->impl;
   lstm_ws *const ws = rule_ws->impl;
-  const int64_t groups = group_total(blocks);
-  const bool past = WL_CHUNK_STEPS * blocks * rule->tape * (int64_t)sizeof *tape > CACHED_TAPE;
+  const int64_t groups = group_total(step->blocks);
+  const bool past =
+      WL_CHUNK_STEPS * step->blocks * rule->tape * (int64_t)sizeof *step->tape > CACHED_TAPE;
 #pragma omp parallel for schedule(dynamic, 1) \
     num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
   for (int64_t group = 0; group < groups; group++) {
     const int64_t first = group * WL_LSTM_GROUP, row = first * WL_LANES;
-    const wl_lstm_step live = {.blocks = group_count(group, blocks),
-                               .g = g + row,
-                               .s_in = s_in + row * net->width,
-                               .s_out = s_out + row * net->width,
-                               .u = u + row,
-                               .tape = tape ? tape + first * rule->tape : NULL,
+    const wl_lstm_step live = {.blocks = group_count(group, step->blocks),
+                               .g = step->g + row,
+                               .s_in = step->s_in + row * net->width,
+                               .s_out = step->s_out + row * net->width,
+                               .u = step->u + row,
+                               .tape = step->tape ? step->tape + first * rule->tape : NULL,
                                .past_caches = past};
     ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
                      &live);
   }
-}
-
-static void lstm_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
-                      const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
-                      wl_real *u) {
-  lstm_step_taped(rule, ws, t, blocks, g, theta, s_in, s_out, u, NULL);
 }
 
 /* phi_grad += the partial sums of `count` groups, one group after the other; called by all threads of a
@@ -310,7 +304,6 @@ const wl_rule_ops wl_rule_lstm = {
     .init = lstm_init,
     .pack = lstm_pack,
     .step = lstm_step,
-    .step_taped = lstm_step_taped,
     .backward = lstm_backward,
     .ws_create = lstm_ws_create,
     .ws_destroy = lstm_ws_destroy,

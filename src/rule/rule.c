@@ -1,6 +1,8 @@
 /* rule.c - the table of update rules, their creation, and the calls that pass through it. */
 #include "rule/rule.h"
 
+#include "rule/tensors.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <threads.h>
@@ -83,14 +85,55 @@ void wl_rule_destroy(wl_rule **rule) {
   *rule = NULL;
 }
 
-wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads,
+/* ---- State ---------------------------------------------------------------------------------- */
+
+static int64_t field_reals(const wl_state_field *field, const wl_layout *theta) {
+  if (field->extent == WL_STATE_COORDINATE) return wl_pad(theta->size);
+  if (field->extent == WL_STATE_WHOLE) return 1;
+  if (field->extent == WL_STATE_TENSOR) return theta->count;
+  int64_t reals = 0;
+  for (int j = 0; j < theta->count; j++) {
+    const wl_factored f = wl_factored_of(&theta->blocks[j]);
+    reals += field->extent == WL_STATE_ROW ? f.rows : f.columns;
+  }
+  return reals;
+}
+
+int64_t wl_rule_field_offset(const wl_rule *rule, const wl_layout *theta, int field) {
+  int64_t at = 0;
+  for (int i = 0; i < field; i++) at += field_reals(&rule->fields[i], theta);
+  return at;
+}
+
+int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta) {
+  if (!rule->tensorwise) return wl_pad(theta->size) * rule->state_width;
+  return wl_pad(wl_rule_field_offset(rule, theta, rule->n_fields));
+}
+
+int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j) {
+  if (rule->tensorwise) return j * wl_pad(n) + coordinate;
+  return (coordinate / WL_LANES * rule->state_width + j) * WL_LANES + coordinate % WL_LANES;
+}
+
+wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options) {
+  if (!rule->forward_only) return WL_OK;
+  return wl_map_fail(options, "name",
+                     "the rule '%s' has no adjoint (%s), so nothing can be learned through it by "
+                     "back-propagation; choose one of the forward-only estimators (es, pes, nres, "
+                     "full_es)",
+                     rule->ops->name, rule->forward_only);
+}
+
+/* ---- Workspace and calls -------------------------------------------------------------------- */
+
+wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
                             wl_rule_ws **out) {
   *out = NULL;
-  WL_CHECK(max_blocks >= 0 && threads >= 1);
+  WL_CHECK(theta->size >= 0 && threads >= 1);
   wl_rule_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
-  *ws = (wl_rule_ws){.ops = rule->ops, .max_blocks = max_blocks, .threads = threads};
-  const wl_status status = rule->ops->ws_create(rule, max_blocks, threads, &ws->impl);
+  *ws = (wl_rule_ws){.ops = rule->ops, .theta = theta, .threads = threads};
+  const wl_status status = rule->ops->ws_create(rule, theta, threads, &ws->impl);
   if (status != WL_OK) {
     wl_free(ws);
     return status;
@@ -106,24 +149,16 @@ void wl_rule_ws_destroy(wl_rule_ws **ws) {
   *ws = NULL;
 }
 
-size_t wl_rule_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads) {
-  return sizeof(wl_rule_ws) + rule->ops->ws_bytes(rule, max_blocks, threads);
+size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
+  return sizeof(wl_rule_ws) + rule->ops->ws_bytes(rule, theta, threads);
 }
 
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi) {
   rule->ops->pack(rule, ws, phi);
 }
 
-void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
-                  const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u) {
-  rule->ops->step(rule, ws, t, blocks, g, theta, s_in, s_out, u);
-}
-
-void wl_rule_step_taped(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
-                        const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
-                        wl_real *u, wl_real *tape) {
-  if (tape) rule->ops->step_taped(rule, ws, t, blocks, g, theta, s_in, s_out, u, tape);
-  else rule->ops->step(rule, ws, t, blocks, g, theta, s_in, s_out, u);
+void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step) {
+  rule->ops->step(rule, ws, step);
 }
 
 void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,

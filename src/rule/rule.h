@@ -1,11 +1,17 @@
 /* rule.h - update rules: from preconditioned gradients to updates, with their adjoints.
  *
- *   (u_t, s_{t+1}) = rule(g_t, theta_t, s_t, t; phi),   theta_{t+1} = theta_t + u_t
+ *   (u_t, s_{t+1}) = rule(g_t, theta_t, s_t, t, T, L_t; phi),   theta_{t+1} = theta_t + u_t
  *
  * A rule is one file that fills a wl_rule_ops and is listed in rules.def. Arrays over
- * coordinates are padded to blocks of WL_LANES and 64-byte aligned. State is
- * array-of-structures-of-arrays: [block][width][WL_LANES]. Every result for a block is
- * the same bits however blocks are split over calls and threads. */
+ * coordinates are padded to blocks of WL_LANES and 64-byte aligned. Every result is the same
+ * bits for any number of threads.
+ *
+ * The state of a unit is wl_rule_state_reals(rule, theta) reals, zero at the episode's start.
+ * There are two kinds of rules:
+ *   coordinatewise  each coordinate by itself; state [block][state_width][WL_LANES]
+ *   tensorwise      sees the tensors of theta. Its state consists of named fields, one after the
+ *                   other: first those of each coordinate, [pad(n)] each, in the order of theta;
+ *                   then those of rows, columns, tensors and of the whole (state.h says how long) */
 #ifndef WL_RULE_RULE_H
 #define WL_RULE_RULE_H
 
@@ -28,6 +34,8 @@ enum { WL_CHUNK_STEPS = 20 };
  *   lam <- lam + thetabar + loss_weight[k] loss_grad[k];   mu <- sbar;   phi_grad += phibar */
 typedef struct wl_rule_chunk {
   int64_t t0, steps, blocks;
+  int64_t horizon;      /* T of the episode; 0: unknown */
+  const double *loss;   /* [steps] minibatch losses at theta_k; NULL: unknown */
   const wl_real *g;     /* [steps][16 blocks] preconditioned gradients */
   const wl_real *theta; /* [steps][16 blocks]; NULL where the rule does not read theta */
   const wl_real *state; /* [blocks][width][16] s_{t0} */
@@ -42,6 +50,34 @@ typedef struct wl_rule_chunk {
                               * NULL: zero, and not wanted */
   wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not wanted */
 } wl_rule_chunk;
+
+/* One step of an episode. */
+typedef struct wl_inner_step {
+  int64_t t, horizon; /* steps done; T of the episode, 0: unknown */
+  double loss;        /* minibatch loss at theta_t; NaN: unknown */
+  int64_t blocks;
+  const wl_real *g;     /* [16 blocks] preconditioned gradient */
+  const wl_real *theta; /* [16 blocks]; NULL where the rule does not read it */
+  const wl_real *s_in;
+  wl_real *s_out; /* may be s_in */
+  wl_real *u;     /* [16 blocks] */
+  wl_real *tape;  /* [blocks][rule->tape] receives what spares the adjoint a replay, at the same
+                         * bits of all else; NULL: not wanted, always where rule->tape is 0 */
+} wl_inner_step;
+
+/* A named part of a tensorwise rule's state. */
+typedef enum wl_state_extent {
+  WL_STATE_COORDINATE,
+  WL_STATE_ROW,    /* one for each index of a tensor without its largest axis */
+  WL_STATE_COLUMN, /* one for each index of a tensor without its second largest axis */
+  WL_STATE_TENSOR,
+  WL_STATE_WHOLE
+} wl_state_extent;
+
+typedef struct wl_state_field {
+  const char *name;
+  wl_state_extent extent;
+} wl_state_field;
 
 /* What a rule is made for. */
 typedef struct wl_rule_setting {
@@ -59,29 +95,26 @@ typedef struct wl_rule_ops {
   void (*init)(const wl_rule *rule, uint64_t seed, wl_real *phi);
   /* Packs phi for the hot loop into the workspace; called after every change of phi. */
   void (*pack)(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
-  /* One step of blocks [0, blocks): s_in -> s_out (may be the same array), u. */
-  void (*step)(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
-               const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u);
-  /* The same bits, and into tape [blocks][rule->tape] what spares the adjoint a replay. NULL where
-   * rule->tape is 0. */
-  void (*step_taped)(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
-                     const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
-                     wl_real *u, wl_real *tape);
+  void (*step)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   /* Adjoint of a chunk; adds into phi_grad [rule->phi.size] in double. */
   void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                    double *phi_grad);
-  /* Workspace of the rule's own (packed weights, thread scratch) for up to max_blocks. */
-  wl_status (*ws_create)(const wl_rule *rule, int64_t max_blocks, int threads, void **out);
+  /* Workspace of the rule's own (packed weights, thread scratch) for inner parameters theta. */
+  wl_status (*ws_create)(const wl_rule *rule, const wl_layout *theta, int threads, void **out);
   void (*ws_destroy)(void *impl);
-  size_t (*ws_bytes)(const wl_rule *rule, int64_t max_blocks, int threads);
+  size_t (*ws_bytes)(const wl_rule *rule, const wl_layout *theta, int threads);
 } wl_rule_ops;
 
 struct wl_rule {
   const wl_rule_ops *ops;
   void *impl;
   wl_layout phi;       /* meta-parameters, group "rule"; empty for a fixed rule */
-  int64_t state_width; /* reals of state per coordinate; state starts at zero */
-  int64_t tape;        /* reals that a taped step keeps of a block; 0: the rule keeps none */
+  int64_t state_width; /* reals of state per coordinate */
+  bool tensorwise;
+  const wl_state_field *fields; /* of a tensorwise rule, those of coordinates first; borrowed */
+  int n_fields;
+  const char *forward_only; /* why the rule has no adjoint, for messages; NULL: it has one */
+  int64_t tape;             /* reals that a taped step keeps of a block; 0: the rule keeps none */
   bool reads_theta;
   bool partial_gbar; /* the adjoint of g leaves something out on purpose */
   double cost;       /* FLOP per coordinate-step, forward and backward */
@@ -89,7 +122,7 @@ struct wl_rule {
 
 struct wl_rule_ws {
   void *impl;
-  int64_t max_blocks;
+  const wl_layout *theta; /* borrowed */
   int threads;
   const wl_rule_ops *ops;
 };
@@ -101,16 +134,20 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
 /* A hand-designed rule at a given rate and otherwise default options, for baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);
-wl_status wl_rule_ws_create(const wl_rule *rule, int64_t max_blocks, int threads, wl_rule_ws **out);
+/* Reals of state of a unit whose inner parameters are theta. */
+int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
+/* Where real `j` < state_width of a coordinate lies in the state over n coordinates. */
+int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
+/* WL_ERR_CONFIG, naming what to choose, where the rule has no adjoint. */
+wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options);
+/* Workspace for inner parameters theta, which are borrowed. A layout without names, one vector of n
+ * coordinates, does for a coordinatewise rule. */
+wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
+                            wl_rule_ws **out);
 void wl_rule_ws_destroy(wl_rule_ws **ws);
-size_t wl_rule_ws_bytes(const wl_rule *rule, int64_t max_blocks, int threads);
+size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads);
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
-void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks, const wl_real *g,
-                  const wl_real *theta, const wl_real *s_in, wl_real *s_out, wl_real *u);
-/* With tape NULL a plain step. */
-void wl_rule_step_taped(const wl_rule *rule, wl_rule_ws *ws, int64_t t, int64_t blocks,
-                        const wl_real *g, const wl_real *theta, const wl_real *s_in, wl_real *s_out,
-                        wl_real *u, wl_real *tape);
+void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
 void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                       double *phi_grad);
 

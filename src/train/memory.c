@@ -41,7 +41,8 @@ static double resident(void) {
 static double unit_bytes(const wl_trainer *tr) {
   int64_t most = 0;
   for (int i = 0; i < tr->n_tasks; i++) {
-    const int64_t reals = wl_pad(tr->tasks[i]->n) * (1 + tr->model->rule->state_width);
+    const int64_t reals =
+        wl_pad(tr->tasks[i]->n) + wl_rule_state_reals(tr->model->rule, wl_task_theta(tr->tasks[i]));
     if (reals > most) most = reals;
   }
   return (double)most * sizeof(wl_real);

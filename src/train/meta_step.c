@@ -72,6 +72,7 @@ static wl_status start_units(wl_trainer *tr) {
     if (!tr->unit[u]) continue;
     const wl_episode episode = {tr->seed, WL_SPACE_TRAIN, tr->episode, u};
     WL_TRY(wl_unit_start(tr->ws[tr->plan->task[u]], tr->unit[u], &episode));
+    tr->unit[u]->horizon = tr->length;
     if (tr->replay) wl_replay_keep(tr->replay, tr, u, tr->unit[u]);
   }
   return WL_OK;

@@ -25,6 +25,8 @@ static wl_status build(const wl_config *config, wl_problem *p) {
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
   WL_TRY(wl_model_create(config, (const wl_task *const *)p->tasks, p->n_tasks, &p->model));
+  if (wl_model_needs_adjoint(p->model))
+    WL_TRY(wl_rule_need_adjoint(p->model->rule, wl_config_map(config, "rule", 0)));
   if (p->model->phi.size > 0) return WL_OK;
   return wl_map_fail(
       wl_config_map(config, "rule", 0), "name",

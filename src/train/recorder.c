@@ -135,12 +135,12 @@ static double norm(const wl_real *x, int64_t n) {
 static void sample_row(wl_recorder *r, const slot_view *v, int64_t row, const wl_step_view *step) {
   const wl_trajectory_setting *s = &r->setting;
   for (int64_t i = 0; i < s->coordinates; i++) {
-    const int64_t c = r->here[i], width = r->trainer->model->rule->state_width;
+    const int64_t c = r->here[i];
     v->gradient[row * s->coordinates + i] = step->g[c];
     v->update[row * s->coordinates + i] = step->u[c];
     for (int64_t h = 0; h < s->hidden; h++)
       v->hidden[(row * s->coordinates + i) * s->hidden + h] =
-          step->state[(c / WL_LANES * width + h) * WL_LANES + c % WL_LANES];
+          step->state[wl_rule_state_index(r->trainer->model->rule, v->header->n, c, h)];
   }
 }
 

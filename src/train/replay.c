@@ -42,7 +42,7 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
   r->units = tr->plan->units;
   r->capacity = (tr->horizon[tr->n_horizon - 1] + r->stride - 1) / r->stride;
   r->n = tr->tasks[0]->n;
-  r->state = wl_pad(r->n) * tr->model->rule->state_width;
+  r->state = wl_rule_state_reals(tr->model->rule, wl_task_theta(tr->tasks[0]));
   r->spec = tr->spec;
   r->spec.steps = wl_map_int(map, "steps");
   r->spec.weights = WL_WEIGHTS_LAST;
@@ -191,6 +191,7 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t 
   wl_window_result result;
   unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, episode, place % r->units};
   unit->t = point * r->stride;
+  unit->horizon = length;
   unit->draw = (pass + 1) << 32;
   unit->start_loss = r->start_loss[place];
   unit->stopped = false;

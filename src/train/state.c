@@ -97,6 +97,7 @@ wl_status wl_trainer_digest(wl_trainer *tr, wl_digest *out) {
 /* Units in the middle of an episode: ragged over units, `offset` in padded coordinates. */
 typedef struct unit_arrays {
   int64_t *offset;        /* [units + 1] */
+  int64_t *state_offset;  /* [units + 1] */
   int64_t *family;        /* [units] */
   double *start_loss;     /* [units] */
   uint8_t *stopped;       /* [units] */
@@ -106,70 +107,76 @@ typedef struct unit_arrays {
 static wl_status size_units(const wl_trainer *tr, unit_arrays *a) {
   const int64_t units = tr->plan->units;
   WL_TRY(WL_NEW(a->offset, units + 1));
+  WL_TRY(WL_NEW(a->state_offset, units + 1));
   WL_TRY(WL_NEW(a->family, units));
   WL_TRY(WL_NEW(a->start_loss, units));
   WL_TRY(WL_NEW(a->stopped, units));
   for (int64_t u = 0; u < units; u++) {
     a->family[u] = tr->plan->task[u];
-    a->offset[u + 1] = a->offset[u] + wl_pad(tr->tasks[a->family[u]]->n);
+    const wl_task *const task = tr->tasks[a->family[u]];
+    a->offset[u + 1] = a->offset[u] + wl_pad(task->n);
+    a->state_offset[u + 1] =
+        a->state_offset[u] + wl_rule_state_reals(tr->model->rule, wl_task_theta(task));
   }
   return WL_OK;
 }
 
 static void free_units(unit_arrays *a) {
-  void *const owned[] = {a->offset, a->family, a->start_loss, a->stopped, a->theta, a->state};
+  void *const owned[] = {a->offset,  a->state_offset, a->family, a->start_loss,
+                         a->stopped, a->theta,        a->state};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
 }
 
 /* A unit's numbers on their way to rank 0. */
-static wl_status send_unit(wl_comm *comm, const wl_unit *unit, int64_t pad, int64_t width) {
+static wl_status send_unit(wl_comm *comm, const wl_unit *unit, int64_t pad, int64_t state) {
   const double flags[] = {unit->start_loss, unit->stopped};
   WL_TRY(wl_comm_send(comm, flags, sizeof flags, 0));
   WL_TRY(wl_comm_send(comm, unit->theta, (size_t)pad * sizeof(wl_real), 0));
-  return width > 0 ? wl_comm_send(comm, unit->state, (size_t)(pad * width) * sizeof(wl_real), 0)
-                   : WL_OK;
+  return state > 0 ? wl_comm_send(comm, unit->state, (size_t)state * sizeof(wl_real), 0) : WL_OK;
 }
 
-static wl_status receive_unit(wl_comm *comm, int from, unit_arrays *a, int64_t u, int64_t width) {
-  const int64_t pad = a->offset[u + 1] - a->offset[u];
+static int64_t pad_of(const unit_arrays *a, int64_t u) { return a->offset[u + 1] - a->offset[u]; }
+static int64_t state_of(const unit_arrays *a, int64_t u) {
+  return a->state_offset[u + 1] - a->state_offset[u];
+}
+
+static wl_status receive_unit(wl_comm *comm, int from, unit_arrays *a, int64_t u) {
+  const int64_t pad = pad_of(a, u), state = state_of(a, u);
   double flags[2];
   WL_TRY(wl_comm_receive(comm, flags, sizeof flags, from));
   a->start_loss[u] = flags[0];
   a->stopped[u] = flags[1] != 0.0;
   WL_TRY(wl_comm_receive(comm, a->theta + a->offset[u], (size_t)pad * sizeof(wl_real), from));
-  return width > 0 ? wl_comm_receive(comm, a->state + a->offset[u] * width,
-                                     (size_t)(pad * width) * sizeof(wl_real), from)
+  return state > 0 ? wl_comm_receive(comm, a->state + a->state_offset[u],
+                                     (size_t)state * sizeof(wl_real), from)
                    : WL_OK;
 }
 
-static void copy_unit(const wl_unit *unit, unit_arrays *a, int64_t u, int64_t width) {
-  const size_t pad = (size_t)(a->offset[u + 1] - a->offset[u]);
+static void copy_unit(const wl_unit *unit, unit_arrays *a, int64_t u) {
   a->start_loss[u] = unit->start_loss;
   a->stopped[u] = unit->stopped;
-  memcpy(a->theta + a->offset[u], unit->theta, pad * sizeof(wl_real));
-  if (width > 0)
-    memcpy(a->state + a->offset[u] * width, unit->state, pad * (size_t)width * sizeof(wl_real));
+  memcpy(a->theta + a->offset[u], unit->theta, (size_t)pad_of(a, u) * sizeof(wl_real));
+  memcpy(a->state + a->state_offset[u], unit->state, (size_t)state_of(a, u) * sizeof(wl_real));
 }
 
 static wl_status gather_units(wl_trainer *tr, unit_arrays *a) {
-  const int64_t width = tr->model->rule->state_width, units = tr->plan->units;
+  const int64_t units = tr->plan->units;
   const int rank = wl_comm_rank(tr->comm);
   wl_status room = size_units(tr, a);
   if (room == WL_OK && rank == 0) room = WL_NEW(a->theta, a->offset[units]);
-  if (room == WL_OK && rank == 0) room = WL_NEW(a->state, a->offset[units] * width + 1);
+  if (room == WL_OK && rank == 0) room = WL_NEW(a->state, a->state_offset[units] + 1);
   WL_TRY(wl_comm_agree(tr->comm, room));
   for (int64_t u = 0; u < units; u++) {
     const int owner = tr->plan->owner[u];
-    if (rank == 0 && owner == 0) copy_unit(tr->unit[u], a, u, width);
-    else if (rank == 0) WL_TRY(receive_unit(tr->comm, owner, a, u, width));
-    else if (rank == owner)
-      WL_TRY(send_unit(tr->comm, tr->unit[u], a->offset[u + 1] - a->offset[u], width));
+    if (rank == 0 && owner == 0) copy_unit(tr->unit[u], a, u);
+    else if (rank == 0) WL_TRY(receive_unit(tr->comm, owner, a, u));
+    else if (rank == owner) WL_TRY(send_unit(tr->comm, tr->unit[u], pad_of(a, u), state_of(a, u)));
   }
   return WL_OK;
 }
 
 static void list_units(const wl_trainer *tr, unit_arrays *a, field_list *list) {
-  const int64_t units = tr->plan->units, width = tr->model->rule->state_width;
+  const int64_t units = tr->plan->units;
   add(list, "units/offset", WL_INT64, units + 1, a->offset,
       "where each unit's padded coordinates begin in theta")
       ->in_digest = false;
@@ -185,10 +192,13 @@ static void list_units(const wl_trainer *tr, unit_arrays *a, field_list *list) {
   add(list, "units/theta", WL_REAL_TYPE, a->offset[units], a->theta,
       "inner parameters of each unit, padded to blocks")
       ->in_digest = false;
-  if (width > 0)
-    add(list, "units/state", WL_REAL_TYPE, a->offset[units] * width, a->state,
-        "rule state of each unit, blocks of [width][16 coordinates]")
-        ->in_digest = false;
+  if (a->state_offset[units] == 0) return;
+  add(list, "units/state_offset", WL_INT64, units + 1, a->state_offset,
+      "where each unit's rule state begins in state")
+      ->in_digest = false;
+  add(list, "units/state", WL_REAL_TYPE, a->state_offset[units], a->state,
+      "rule state of each unit: blocks of [width][16 coordinates], or a tensorwise rule's fields")
+      ->in_digest = false;
 }
 
 /* The kept points of all units, one after the other, at rank 0. */
@@ -332,15 +342,16 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
 }
 
 static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_arrays *a, int64_t u) {
-  const int64_t width = tr->model->rule->state_width, pad = a->offset[u + 1] - a->offset[u];
+  const int64_t pad = pad_of(a, u), state = state_of(a, u);
   wl_unit *unit = tr->unit[u];
   unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, tr->episode, u};
   unit->t = tr->t;
+  unit->horizon = tr->length;
   unit->start_loss = a->start_loss[u];
   unit->stopped = a->stopped[u];
   WL_TRY(wl_file_read_range(file, "units/theta", WL_REAL_TYPE, a->offset[u], pad, unit->theta));
-  return width > 0 ? wl_file_read_range(file, "units/state", WL_REAL_TYPE, a->offset[u] * width,
-                                        pad * width, unit->state)
+  return state > 0 ? wl_file_read_range(file, "units/state", WL_REAL_TYPE, a->state_offset[u],
+                                        state, unit->state)
                    : WL_OK;
 }
 

@@ -9,7 +9,8 @@ wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **o
   unit->task = task;
   const int64_t pad = wl_pad(task->n);
   wl_status status = WL_NEW(unit->theta, pad);
-  if (status == WL_OK) status = WL_NEW(unit->state, pad * model->rule->state_width + 1);
+  if (status == WL_OK)
+    status = WL_NEW(unit->state, wl_rule_state_reals(model->rule, wl_task_theta(task)) + 1);
   if (status != WL_OK) wl_unit_destroy(&unit);
   *out = unit;
   return status;

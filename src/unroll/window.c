@@ -124,18 +124,28 @@ static void bring_state(wl_window_run_state *run) {
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.state * sizeof *run->state);
 }
 
-/* u from the raw gradient of this step, the segment's `slot`, and theta += u. */
-static void apply_rule(wl_unroll_ws *ws, int64_t t, int64_t slot, const wl_real *g, wl_real *theta,
+/* u from the raw gradient of step k, the segment's `slot`, and theta += u. */
+static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_real *theta,
                        const wl_real *before, wl_real *after) {
+  wl_unroll_ws *const ws = run->ws;
   const wl_model *m = ws->model;
-  const wl_real *input = g;
+  const wl_real *const g = ws->g + trace_slot(ws, slot) * ws->plan.pad, *input = g;
   if (m->precondition) {
     m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at, g, ws->pg,
                                 ws->scratch);
     input = ws->pg;
   }
-  wl_rule_step_taped(m->rule, ws->rule_ws, t, ws->plan.blocks, input, theta, before, after, ws->u,
-                     ws->tape ? ws->tape + slot * ws->plan.record : NULL);
+  const wl_inner_step step = {.t = run->t0 + k,
+                              .horizon = run->unit->horizon,
+                              .loss = ws->inner_loss[k],
+                              .blocks = ws->plan.blocks,
+                              .g = input,
+                              .theta = theta,
+                              .s_in = before,
+                              .s_out = after,
+                              .u = ws->u,
+                              .tape = ws->tape ? ws->tape + slot * ws->plan.record : NULL};
+  wl_rule_step(m->rule, ws->rule_ws, &step);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
@@ -178,9 +188,13 @@ static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
   ws->held = k;
-  if (run->continues) return resume_from_end(run, slot);
-  return wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
-                      ws->g + trace_slot(ws, slot) * ws->plan.pad, shared ? ws->warp_grad : NULL);
+  const double loss = run->continues
+                          ? resume_from_end(run, slot)
+                          : wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
+                                         ws->g + trace_slot(ws, slot) * ws->plan.pad,
+                                         shared ? ws->warp_grad : NULL);
+  ws->inner_loss[k] = loss;
+  return loss;
 }
 
 void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
@@ -193,7 +207,7 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
     keep_start_of_step(ws, slot, theta, now);
     inner_gradient(run, first + slot, slot, theta);
     if (ws->spec.fresh) outer_gradient(run, first + slot, slot, theta, &booked);
-    apply_rule(ws, run->t0 + first + slot, slot, ws->g + slot * ws->plan.pad, theta, now, after);
+    apply_rule(run, first + slot, slot, theta, now, after);
     now = after;
   }
 }
@@ -258,7 +272,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   const wl_step_view view = {run->t0 + k, loss,  ws->outer_loss[k], unit->theta,
                              g,           ws->u, unit->state};
   open_segment(run, loss, g);
-  apply_rule(ws, run->t0 + k, slot, g, unit->theta, run->state, after);
+  apply_rule(run, k, slot, unit->theta, run->state, after);
   run->state = after;
   if (observer) bring_state(run);
   if (observer) observer(context, &view);

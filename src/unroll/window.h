@@ -64,7 +64,8 @@ typedef struct wl_window_spec {
 typedef struct wl_unit {
   const wl_task *task;
   wl_episode episode;
-  int64_t t; /* inner steps done */
+  int64_t t;       /* inner steps done */
+  int64_t horizon; /* T of the episode, for rules that look ahead; 0: unknown */
   /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */

@@ -48,6 +48,8 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
   return (wl_rule_chunk){.t0 = run->t0 + c.first + j,
                          .steps = count,
                          .blocks = p->blocks,
+                         .horizon = run->unit->horizon,
+                         .loss = ws->inner_loss + c.first + j,
                          .g = pg + j * p->pad,
                          .theta = at(ws->theta, c.slot + j, p),
                          .state = state,
@@ -80,9 +82,16 @@ static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real
   const wl_window_plan *p = &ws->plan;
   memcpy(ws->states, kept_state(ws, c.slot), (size_t)p->state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
-    wl_rule_step(ws->model->rule, ws->rule_ws, run->t0 + c.first + j, p->blocks, pg + j * p->pad,
-                 at(ws->theta, c.slot + j, p), ws->states + j * p->state,
-                 ws->states + (j + 1) * p->state, ws->u);
+    wl_rule_step(ws->model->rule, ws->rule_ws,
+                 &(wl_inner_step){.t = run->t0 + c.first + j,
+                                  .horizon = run->unit->horizon,
+                                  .loss = ws->inner_loss[c.first + j],
+                                  .blocks = p->blocks,
+                                  .g = pg + j * p->pad,
+                                  .theta = at(ws->theta, c.slot + j, p),
+                                  .s_in = ws->states + j * p->state,
+                                  .s_out = ws->states + (j + 1) * p->state,
+                                  .u = ws->u});
 }
 
 /* lam += H gbar and phi-gradient += (d grad L_in / dphi)^T gbar at one step. */

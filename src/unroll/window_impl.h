@@ -56,6 +56,7 @@ struct wl_unroll_ws {
   wl_real *pg;        /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
   double *weight;     /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss; /* [K+1] */
+  double *inner_loss; /* [K+1] at theta_k, of the steps taken */
   /* traces of the segment at hand */
   wl_real *g;          /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
   wl_real *outer_g;    /* [segment+1][pad] outer gradients; == g when batches are the same */

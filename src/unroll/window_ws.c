@@ -106,7 +106,7 @@ static void choose_storage(wl_window_plan *p, const wl_window_spec *spec, int64_
 static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, bool with_gradient) {
   wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
-  p.state = p.pad * model->rule->state_width;
+  p.state = wl_rule_state_reals(model->rule, wl_task_theta(task));
   p.time_outermost = with_gradient && spec->second_order;
   p.keep_theta = with_gradient && (model->rule->reads_theta || spec->second_order);
   if (with_gradient) choose_storage(&p, spec, p.blocks * model->rule->tape);
@@ -169,11 +169,12 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   if (ws->model->warp_size > 0) WL_TRY(WL_NEW(ws->warp_grad, ws->model->warp_size));
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
+  WL_TRY(WL_NEW(ws->inner_loss, ws->spec.steps + 1));
   WL_TRY(wl_task_ws_create(ws->task, ws->plan.time_outermost, &ws->task_ws));
   if (ws->plan.time_outermost)
     WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
   else ws->outer_task_ws = ws->task_ws;
-  return wl_rule_ws_create(ws->model->rule, ws->plan.blocks, threads, &ws->rule_ws);
+  return wl_rule_ws_create(ws->model->rule, wl_task_theta(ws->task), threads, &ws->rule_ws);
 }
 
 /* A budget that even the leanest cut exceeds is the user's to raise. */
@@ -224,6 +225,7 @@ void wl_unroll_ws_destroy(wl_unroll_ws **at) {
   wl_free(ws->warp_grad);
   wl_free(ws->weight);
   wl_free(ws->outer_loss);
+  wl_free(ws->inner_loss);
   if (ws->outer_task_ws == ws->task_ws) ws->outer_task_ws = NULL;
   wl_task_ws_destroy(&ws->outer_task_ws);
   wl_task_ws_destroy(&ws->task_ws);
@@ -240,10 +242,10 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
   list_buffers(&ws, list);
   int64_t reals = model->warp_size;
   for (int i = 0; i < N_BUFFERS; i++) reals += list[i].reals;
-  return reals * (int64_t)sizeof(wl_real) + 2 * (spec->steps + 1) * (int64_t)sizeof(double) +
+  return reals * (int64_t)sizeof(wl_real) + 3 * (spec->steps + 1) * (int64_t)sizeof(double) +
          (int64_t)wl_task_ws_bytes(task, ws.plan.time_outermost) +
          (ws.plan.time_outermost ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
-         (int64_t)wl_rule_ws_bytes(model->rule, ws.plan.blocks, threads);
+         (int64_t)wl_rule_ws_bytes(model->rule, wl_task_theta(task), threads);
 }
 
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,

@@ -45,7 +45,8 @@ static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl
   memcpy(state, x + r->state_at, (size_t)(r->width * N) * sizeof *x);
   for (int64_t k = 0; k < K; k++) {
     const wl_real *theta = theta_trace + k * N;
-    wl_rule_step(r->f.rule, r->f.ws, T0 + k, r->f.blocks, x + k * N, theta, state, state, u);
+    wl_rule_step(r->f.rule, r->f.ws,
+                 FIXTURE_STEP(T0 + k, r->f.blocks, x + k * N, theta, state, state, u));
     for (int64_t i = 0; i < N; i++) theta_trace[(k + 1) * N + i] = theta[i] + u[i];
   }
 }

@@ -2,6 +2,8 @@
 #ifndef WL_TESTS_RULE_FIXTURE_H
 #define WL_TESTS_RULE_FIXTURE_H
 
+#include <math.h>
+
 #include "precondition/precondition.h"
 #include "rule/rule.h"
 
@@ -23,6 +25,11 @@ typedef struct rule_fixture {
 /* `text` as in "name: adam, rate: 0.1". Asserts that it works. */
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
 void rule_fixture_close(rule_fixture *f);
+
+/* A step without a horizon or a loss. */
+#define FIXTURE_STEP(...) (&(wl_inner_step){FIXTURE_STEP_(__VA_ARGS__)})
+#define FIXTURE_STEP_(t, blocks, g, theta, s_in, s_out, u) \
+  t, 0, NAN, blocks, g, theta, s_in, s_out, u, NULL
 
 /* out[0..count) ~ N(0, sd^2), a function of `stream` alone. */
 void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out);

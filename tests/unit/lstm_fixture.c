@@ -116,8 +116,9 @@ static void runner_create(const lstm_fixture *f, int threads, runner *r) {
                      WL_OK);
     wl_lstm_kernel_reference.pack(&f->net, f->phi, r->packed);
   } else {
-    r->ws = (wl_rule_ws){.max_blocks = f->blocks, .threads = threads};
-    assert_int_equal(wl_rule_lstm.ws_create(&f->rule, f->blocks, threads, &r->ws.impl), WL_OK);
+    r->ws = (wl_rule_ws){.threads = threads};
+    const wl_layout theta = {.size = f->blocks * WL_LANES};
+    assert_int_equal(wl_rule_lstm.ws_create(&f->rule, &theta, threads, &r->ws.impl), WL_OK);
     wl_rule_lstm.pack(&f->rule, &r->ws, f->phi);
   }
 }
@@ -142,7 +143,11 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place) {
       wl_lstm_kernel_reference.step(
           &f->net, r.packed, r.scratch,
           &(wl_lstm_step){.blocks = f->blocks, .g = g, .s_in = before, .s_out = f->after, .u = u});
-    else wl_rule_lstm.step(&f->rule, &r.ws, k, f->blocks, g, NULL, before, f->after, u);
+    else
+      wl_rule_lstm.step(
+          &f->rule, &r.ws,
+          &(wl_inner_step){
+              .t = k, .blocks = f->blocks, .g = g, .s_in = before, .s_out = f->after, .u = u});
   }
   if (!in_place) wl_free(before);
   runner_destroy(&r);
@@ -208,8 +213,14 @@ void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut) {
   runner_create(f, threads, &r);
   memcpy(f->after, f->state, (size_t)(f->lanes * f->net.width) * sizeof *f->after);
   for (int64_t k = 0; k < f->steps; k++)
-    wl_rule_lstm.step_taped(&f->rule, &r.ws, k, f->blocks, f->g + k * f->lanes, NULL, f->after,
-                            f->after, f->u + k * f->lanes, tape + k * record);
+    wl_rule_lstm.step(&f->rule, &r.ws,
+                      &(wl_inner_step){.t = k,
+                                       .blocks = f->blocks,
+                                       .g = f->g + k * f->lanes,
+                                       .s_in = f->after,
+                                       .s_out = f->after,
+                                       .u = f->u + k * f->lanes,
+                                       .tape = tape + k * record});
   runner_destroy(&r);
   reset_adjoints(f);
   if (cut < f->steps) backward_part(f, threads, true, cut, f->steps - cut, NULL, tape);

@@ -39,7 +39,7 @@ static void check_case(const struct reference_case *c) {
   for (int i = 0; i < REFERENCE_SIZE; i++) theta[i] = (wl_real)reference_start[i];
   for (int t = 0; t < REFERENCE_STEPS; t++) {
     for (int i = 0; i < REFERENCE_SIZE; i++) g[i] = (wl_real)reference_gradient[t][i];
-    wl_rule_step(f.rule, f.ws, t, f.blocks, g, theta, state, state, u);
+    wl_rule_step(f.rule, f.ws, FIXTURE_STEP(t, f.blocks, g, theta, state, state, u));
     for (int i = 0; i < 32; i++) theta[i] += u[i];
     for (int i = 0; i < REFERENCE_SIZE; i++) {
       const double expected = c->theta[t][i], error = fabs((double)theta[i] - expected);
@@ -69,8 +69,8 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
   wl_real g[48] = {0}, theta[48] = {0}, s[2][2 * 48] = {{0}}, u[2][48];
   fixture_normal(1, 40, 1, g);
   fixture_normal(2, 40, 1, theta);
-  wl_rule_step(fixed.rule, fixed.ws, 0, 3, g, theta, s[0], s[0], u[0]);
-  wl_rule_step(learned.rule, learned.ws, 0, 3, g, theta, s[1], s[1], u[1]);
+  wl_rule_step(fixed.rule, fixed.ws, FIXTURE_STEP(0, 3, g, theta, s[0], s[0], u[0]));
+  wl_rule_step(learned.rule, learned.ws, FIXTURE_STEP(0, 3, g, theta, s[1], s[1], u[1]));
   assert_memory_equal(u[0], u[1], sizeof u[0]);
   assert_memory_equal(s[0], s[1], sizeof s[0]);
   assert_int_equal(learned.rule->phi.size, 2 * 3);
@@ -101,8 +101,9 @@ static void run_forward(const rule_fixture *f, trace *r) {
   fixture_normal(3, STEPS * N, 1, r->loss_grad);
   for (int k = 0; k < STEPS; k++) {
     r->weight[k] = 0.1 * (k % 4);
-    wl_rule_step(f->rule, f->ws, k, f->blocks, r->g + k * N, r->theta + k * N, r->state + k * size,
-                 r->state + (k + 1) * size, u);
+    wl_rule_step(f->rule, f->ws,
+                 FIXTURE_STEP(k, f->blocks, r->g + k * N, r->theta + k * N, r->state + k * size,
+                              r->state + (k + 1) * size, u));
     for (int i = 0; i < N; i++) r->theta[(k + 1) * N + i] = r->theta[k * N + i] + u[i];
   }
 }
@@ -171,10 +172,11 @@ static void test_blocks_may_be_split(void **state) {
     fixture_normal(1, N, 1, g);
     fixture_normal(2, N, 1, theta);
     wl_rng_uniform((wl_stream){.seed = 1}, 0, WIDEST * N, 0.1, 1, s);
-    wl_rule_step(f.rule, f.ws, 4, 3, g, theta, s, out[0], u[0]);
+    wl_rule_step(f.rule, f.ws, FIXTURE_STEP(4, 3, g, theta, s, out[0], u[0]));
     for (int64_t b = 0; b < 3; b++)
-      wl_rule_step(f.rule, f.ws, 4, 1, g + b * WL_LANES, theta + b * WL_LANES, s + b * size,
-                   out[1] + b * size, u[1] + b * WL_LANES);
+      wl_rule_step(f.rule, f.ws,
+                   FIXTURE_STEP(4, 1, g + b * WL_LANES, theta + b * WL_LANES, s + b * size,
+                                out[1] + b * size, u[1] + b * WL_LANES));
     assert_memory_equal(u[0], u[1], sizeof u[0]);
     assert_memory_equal(out[0], out[1], sizeof out[0]);
     rule_fixture_close(&f);
@@ -273,13 +275,14 @@ static void test_fixed_rules(void **state) {
   for (int i = 0; i < 6; i++) {
     wl_rule *rule = NULL;
     wl_rule_ws *ws = NULL;
+    const wl_layout one_block = {.size = WL_LANES};
     if (wl_rule_create_fixed(names[i], 0.5, &rule) != WL_OK) fail_msg("%s", wl_last_error());
     assert_string_equal(rule->ops->name, names[i]);
     assert_int_equal(rule->phi.size, 0);
-    assert_int_equal(wl_rule_ws_create(rule, 1, 1, &ws), WL_OK);
+    assert_int_equal(wl_rule_ws_create(rule, &one_block, 1, &ws), WL_OK);
     /* no pack: there is nothing to pack */
     wl_real g[WL_LANES] = {1}, theta[WL_LANES] = {0}, s[WIDEST * WL_LANES] = {0}, u[WL_LANES];
-    wl_rule_step(rule, ws, 0, 1, g, theta, s, s, u);
+    wl_rule_step(rule, ws, FIXTURE_STEP(0, 1, g, theta, s, s, u));
     assert_true(u[0] < 0 && u[1] == 0);
     wl_rule_ws_destroy(&ws);
     wl_rule_destroy(&rule);
@@ -308,7 +311,7 @@ static void test_out_of_memory(void **state) {
     wl_rule *rule = NULL;
     wl_rule_ws *ws = NULL;
     status = wl_rule_create(wl_config_map(config, "rule", 0), &setting, &rule);
-    if (status == WL_OK) status = wl_rule_ws_create(rule, 3, 1, &ws);
+    if (status == WL_OK) status = wl_rule_ws_create(rule, setting.theta, 1, &ws);
     assert_true(status == WL_OK || (status == WL_ERR_OS && ws == NULL));
     wl_rule_ws_destroy(&ws);
     wl_rule_destroy(&rule);
