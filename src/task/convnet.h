@@ -1,17 +1,18 @@
 /* convnet.h - the convolutional classifier of the families that train on images.
  *
  *   h_l = stages(conv(h_{l-1}, W_l) + b_l),  stages: normalise, activate and pool in a chosen order
- *   logits = dense layers on the flattened last h;  L = cross-entropy(logits, label)
+ *   logits = dense layers on the last h, flattened or averaged over the image;  L = cross-entropy(logits, label)
  *
- * h (B,C,H,W), W_l (out,in,k,k), SAME padding, pooling of 2x2 windows. Batch norm uses the
- * batch's own statistics (in evaluations those that `norm_statistics` says), with a scale (starts at 1) and
- * a shift (starts at 0). Orders: Ioffe and Szegedy 2015 norm-act-pool, Warp-Grad pool-norm-act,
- * Andrychowicz et al. 2016 act-pool-norm.
+ * h (B,C,H,W), W_l (out,in,k,k), padding of k / 2 on each side, pooling of 2x2 windows. Batch norm uses the
+ * batch's own statistics (in evaluations those that `norm_statistics` says), layer norm those of each pixel's
+ * channels; both with a scale (starts at 1) and a shift (starts at 0). Orders: Ioffe and Szegedy 2015
+ * norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm.
  * Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
 
 #include "task/family.h"
+#include "task/initialiser.h"
 
 /* The network's options, for the options table of a family; `filters` and `order` are defaults. */
 /* clang-format off */
@@ -20,17 +21,21 @@
   {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd."},                      \
   {"order", WL_OPT_CHOICE, order, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",          \
    "What follows each convolution: batch norm, activation and 2x2 pooling in this order."},        \
-  {"pooling", WL_OPT_CHOICE, "max", "max|average", 0, 0, "1", "What is taken of each 2x2 window."}, \
+  {"pooling", WL_OPT_CHOICE, "max", "max|average|none", 0, 0, "1",                                 \
+   "What is taken of each 2x2 window; none: no pooling."},                                         \
+  {"strides", WL_OPT_INTS, "[1]", NULL, 1, 16, "pixels",                                           \
+   "Stride of each convolution; the last number holds for all that follow."},                      \
+  {"features", WL_OPT_CHOICE, "all", "all|mean", 0, 0, "1",                                        \
+   "What the dense layers see: every pixel of the last convolution, or its mean over the image."}, \
   {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",                                             \
    "Normalise by the batch's own statistics."},                                                    \
+  {"layer_norm", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                            \
+   "Layer norm in place of batch norm, of each pixel's channels and of each dense layer."},        \
   {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",                                                 \
    "Units of dense layers between the last convolution and the output."},                          \
   {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",                                 \
    "Non-linearity after each layer but the last."},                                                \
-  {"initialisation", WL_OPT_CHOICE, "he", "he|normal", 0, 0, "1",                                  \
-   "Weights N(0, 2 / fan-in) and biases 0, or both N(0, initial_scale^2)."},                       \
-  {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                        \
-   "Standard deviation for `initialisation: normal`."}
+  WL_INITIALISER_OPTIONS("he")
 /* clang-format on */
 
 /* What goes in and comes out. */
@@ -40,16 +45,11 @@ typedef struct wl_convnet_shape {
 
 typedef struct wl_convnet {
   wl_node x, labels; /* inputs: (B,channels,rows,columns), B labels */
-  bool he;           /* initialisation by fan-in, else N(0, initial_scale^2) */
-  double initial_scale;
+  wl_initialiser initialiser;
 } wl_convnet;
 
 /* Builds and finishes task->tape, with the warps of the options, and sets task->n. WL_ERR_CONFIG for an
- * even kernel and for more poolings than the image can be halved. */
+ * even kernel, and for poolings and strides that leave nothing of the image. */
 wl_status wl_convnet_build(const wl_map *map, const wl_convnet_shape *shape, wl_task *task,
                            wl_convnet *net);
-/* theta_0 of the episode. */
-void wl_convnet_theta0(const wl_convnet *net, const wl_task *task, const wl_episode *episode,
-                       wl_real *theta);
-
 #endif

@@ -1,4 +1,4 @@
-/* dataset.c - finding, sharing and gathering images.
+/* dataset.c - finding and sharing images.
  *
  * Named data is looked for in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. Data sets are
  * read-only and serve all tasks of the process. */
@@ -9,7 +9,6 @@
 
 #include "base/path.h"
 #include "task/dataset_impl.h"
-#include "task/family.h"
 #include "task/shared.h"
 
 typedef struct named_data {
@@ -35,6 +34,8 @@ static const named_data known[] = {
 typedef struct source {
   char directory[WL_DATA_PATH]; /* "": the synthetic set */
   int64_t classes;              /* 0: to be found from the data */
+  int64_t side;                 /* 0: as they are */
+  bool grey;
 } source;
 
 wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels) {
@@ -47,6 +48,7 @@ static void free_dataset(void *object) {
   wl_dataset *dataset = object;
   for (int s = 0; s < 2; s++) {
     wl_free(dataset->split[s].pixels);
+    wl_free(dataset->split[s].values);
     wl_free(dataset->split[s].labels);
     wl_free(dataset->split[s].sample);
   }
@@ -98,6 +100,7 @@ static wl_status make_dataset(const void *request, void **object) {
   else if (wl_dataset_is_cifar(from->directory))
     WL_TRY(wl_dataset_read_cifar(from->directory, dataset));
   else WL_TRY(wl_dataset_read_idx(from->directory, from->classes, dataset));
+  WL_TRY(wl_dataset_resize(dataset, from->side, from->grey));
   return draw_samples(dataset);
 }
 
@@ -105,14 +108,17 @@ static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
 wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out) {
   const char *data = wl_map_string(map, "data");
-  source from = {.classes = wl_map_int(map, "classes")};
+  source from = {.classes = wl_map_int(map, "classes"),
+                 .side = wl_map_int(map, "side"),
+                 .grey = wl_map_bool(map, "grey")};
   if (strcmp(data, "synthetic") != 0) {
     const named_data *named = find_named(data);
     WL_TRY(locate(data, named, from.directory));
     if (named && !from.classes) from.classes = named->classes;
   }
-  char key[WL_DATA_PATH + 32];
-  snprintf(key, sizeof key, "%lld %s", (long long)from.classes, from.directory);
+  char key[WL_DATA_PATH + 56];
+  snprintf(key, sizeof key, "%lld %lld %d %s", (long long)from.classes, (long long)from.side,
+           from.grey, from.directory);
   const void *object;
   WL_TRY(wl_shared_open(&datasets, key, &from, &object));
   *out = object;
@@ -123,56 +129,4 @@ void wl_dataset_close(const wl_dataset **dataset) {
   if (!dataset || !*dataset) return;
   wl_shared_close(*dataset);
   *dataset = NULL;
-}
-
-/* Pixels as reals in [0,1]; a true division, as every framework's loader does it. */
-static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
-  for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
-}
-
-/* Asks for an image ahead of its use: rows of a random batch are far apart in memory, and
- * waiting for them would cost more than the conversion. */
-static void prefetch(const uint8_t *from, int64_t n) {
-  enum { CACHE_LINE = 64 };
-  for (int64_t i = 0; i < n; i += CACHE_LINE) __builtin_prefetch(from + i);
-}
-
-static void copy_images(const wl_dataset *dataset, const wl_images *images, const int64_t *chosen,
-                        int64_t count, wl_real *x, int32_t *labels) {
-  const int64_t pixels = dataset->pixels;
-  for (int64_t i = 0; i < count; i++) {
-    if (i + 1 < count) prefetch(images->pixels + chosen[i + 1] * pixels, pixels);
-    to_real(images->pixels + chosen[i] * pixels, pixels, x + i * pixels);
-    labels[i] = images->labels[chosen[i]];
-  }
-}
-
-/* Images first .. first + count - 1 of a batch of `size`. */
-static void choose(const wl_images *images, const wl_episode *episode, const wl_batch *batch,
-                   int64_t size, int64_t first, int64_t count, int64_t *chosen) {
-  if (batch->purpose == WL_FOR_EVAL_BATCH) {
-    for (int64_t i = 0; i < count; i++)
-      chosen[i] = images->sample[(batch->step * size + first + i) % images->count];
-    return;
-  }
-  const wl_stream stream = wl_episode_stream(episode, batch->purpose, (uint64_t)batch->step);
-  wl_rng_index(stream, (uint64_t)first, count, (uint64_t)images->count, chosen);
-}
-
-void wl_dataset_gather(const wl_dataset *dataset, const wl_episode *episode, const wl_batch *batch,
-                       int64_t count, wl_real *x, int32_t *labels) {
-  enum { CHUNK = 128 };
-  const wl_images *images = &dataset->split[batch->split];
-  for (int64_t first = 0; first < count; first += CHUNK) {
-    int64_t chosen[CHUNK];
-    const int64_t n = count - first < CHUNK ? count - first : CHUNK;
-    choose(images, episode, batch, count, first, n, chosen);
-    copy_images(dataset, images, chosen, n, x + first * dataset->pixels, labels + first);
-  }
-}
-
-int64_t wl_dataset_eval_batches(const wl_dataset *dataset, int64_t samples, int64_t count) {
-  for (int s = 0; s < 2; s++)
-    if (dataset->split[s].count < samples) samples = dataset->split[s].count;
-  return samples >= count ? samples / count : 1;
 }

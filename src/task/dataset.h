@@ -1,7 +1,8 @@
 /* dataset.h - labelled images, read or made once and shared by all tasks of a process.
  *
  * Pixels stay bytes, 0..255, as every source delivers them: a quarter of the memory and of the
- * traffic of float32 rows. wl_dataset_gather divides by 255 on the way into a tape's input. */
+ * traffic of float32 rows; image_source.h divides by 255 on the way into a tape's input. Images of
+ * another side, or made grey, are kept as values in [0,1]. */
 #ifndef WL_TASK_DATASET_H
 #define WL_TASK_DATASET_H
 
@@ -9,7 +10,8 @@
 
 typedef struct wl_images {
   int64_t count;
-  uint8_t *pixels; /* [count][channels * rows * columns] */
+  uint8_t *pixels; /* [count][channels * rows * columns]; NULL: values */
+  wl_real *values; /* the same in [0,1], where images were resized or made grey; NULL: pixels */
   uint8_t *labels; /* [count], 0 .. classes - 1 */
   int64_t *sample; /* [count], a fixed permutation: the order in which evaluations take images */
 } wl_images;
@@ -23,14 +25,18 @@ typedef struct wl_dataset {
 
 /* What `data` names, beside directories. */
 #define WL_DATASET_NAMES "synthetic|fashion-mnist|mnist|cifar-10"
-/* The options `data` and `classes` of a family that trains on images, for its options table. */
+/* The options of a family that opens images, for its options table. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS                                                                     \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                        \
    "Images: synthetic (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
    "with IDX files (plain or gzipped) or CIFAR-10's binary files."},                           \
   {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
-   "Number of classes; 0: known for named data, else the largest training label plus one."}
+   "Number of classes; 0: known for named data, else the largest training label plus one."},   \
+  {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                           \
+   "Side that images are resized to, bilinearly and without antialiasing; 0: as they are."},   \
+  {"grey", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                              \
+   "Colour images become their channels' mean."}
 /* clang-format on */
 
 /* Opens what the map's `data` names. The same data opened again is shared. Thread-safe.
@@ -38,13 +44,5 @@ typedef struct wl_dataset {
  * byte). The caller releases it with wl_dataset_close. */
 wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out);
 void wl_dataset_close(const wl_dataset **dataset);
-
-/* Fills x [count][pixels] (values in [0,1]) and labels [count] with the images of a batch of
- * `count`: drawn with replacement, by (seed, space, episode, unit, step); for WL_FOR_EVAL_BATCH
- * images count * step onwards of the split's fixed sample, whatever the episode. */
-void wl_dataset_gather(const wl_dataset *dataset, const wl_episode *episode, const wl_batch *batch,
-                       int64_t count, wl_real *x, int32_t *labels);
-/* Whole batches of `count` in about `samples` evaluation images, as many as both splits have; at least 1. */
-int64_t wl_dataset_eval_batches(const wl_dataset *dataset, int64_t samples, int64_t count);
 
 #endif

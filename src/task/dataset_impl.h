@@ -15,6 +15,8 @@ wl_status wl_dataset_read_cifar(const char *directory, wl_dataset *dataset);
 wl_status wl_dataset_make_synthetic(wl_dataset *dataset);
 /* Do the files of CIFAR-10's binary format lie there? */
 bool wl_dataset_is_cifar(const char *directory);
+/* Resizes to side x side (0: not) and makes grey, in place of the pixels, where that changes anything. */
+wl_status wl_dataset_resize(wl_dataset *dataset, int64_t side, bool grey);
 /* Allocates pixels and labels of one split; rows, columns and channels are set. */
 wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels);
 

@@ -18,18 +18,22 @@ static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose 
 }
 
 /* Choices of the option `activation`, for the options table. */
-#define WL_ACTIVATIONS "sigmoid|tanh|relu|elu"
+#define WL_ACTIVATIONS "sigmoid|tanh|relu|elu|gelu"
 /* Applies one of WL_ACTIVATIONS by name. */
 wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name);
+/* Normalisation of hidden layers: by the batch's statistics or each row's (pixel's). */
+typedef enum wl_norm { WL_NORM_NONE, WL_NORM_BATCH, WL_NORM_LAYER } wl_norm;
+/* (x normalised) s + b of (B,n) or (B,C,H,W) with n or C `channels`; parameters "<layer>.scale" and
+ * "<layer>.shift". */
+wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t channels,
+                         wl_norm norm);
 /* Dense layer number `number`: x (B,in) -> x W + b (B,out), parameters "dense<number>.weight"
  * (in,out) and "dense<number>.bias" (out) in theta. */
 wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out);
-/* Hidden dense layer: activation(x W + b), with the warp that the task's options place there. */
-wl_node wl_net_hidden(wl_task *task, wl_node x, int number, int64_t in, int64_t out,
-                      const char *activation);
-/* Hidden layers as the options `widths` and `activation` say, then the output layer: x (B,in) ->
- * (B,out). */
-wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out);
+/* Hidden layers as the options `widths` and `activation` say, each activation(norm(x W + b)) with the warp
+ * that the task's options place there; then the output layer: x (B,in) -> (B,out). */
+wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out,
+                          wl_norm norm);
 /* Inputs of one output of a weight: (in,out) dense, (out,in,k,k) convolution. */
 int64_t wl_net_fan_in(const wl_block *weight);
 /* loss * scale, the node itself where scale is 1. */

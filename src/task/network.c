@@ -1,7 +1,8 @@
 /* network.c - the layers that several families put on their tapes.
  *
  *   dense       y = x W + b      x (B,in), W (in,out), b (out), y (B,out)
- *   activation  sigmoid, tanh, relu, elu, elementwise */
+ *   normalise   y = norm(x) s + b, over the batch or over a row
+ *   activation  sigmoid, tanh, relu, elu, gelu, elementwise */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +12,11 @@ wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name) {
   static const struct {
     const char *name;
     wl_node (*apply)(wl_tape *, wl_node);
-  } table[] = {
-      {"sigmoid", wl_op_sigmoid}, {"tanh", wl_op_tanh}, {"relu", wl_op_relu}, {"elu", wl_op_elu}};
+  } table[] = {{"sigmoid", wl_op_sigmoid},
+               {"tanh", wl_op_tanh},
+               {"relu", wl_op_relu},
+               {"elu", wl_op_elu},
+               {"gelu", wl_op_gelu}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(name, table[i].name) == 0) return table[i].apply(tape, x);
   return -1; /* the options table admits no other; the tape refuses a node -1 */
@@ -27,23 +31,47 @@ wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t o
   return wl_op_add_bias(tape, wl_op_matmul(tape, x, weight), bias);
 }
 
-wl_node wl_net_hidden(wl_task *task, wl_node x, int number, int64_t in, int64_t out,
-                      const char *activation) {
-  char layer[WL_NAME_SIZE];
-  snprintf(layer, sizeof layer, "dense%d", number);
-  wl_warp_site site = {.layer = layer, .side = WL_WARP_BEFORE, .ndim = 2, .channels = out};
-  wl_node h = wl_net_dense(task->tape, x, number, in, out);
-  h = wl_warp_insert(task->warp, task->tape, h, &site);
-  h = wl_net_activation(task->tape, h, activation);
-  site.side = WL_WARP_AFTER;
-  return wl_warp_insert(task->warp, task->tape, h, &site);
+static wl_node layer_parameter(wl_tape *t, const char *layer, const char *part, int64_t size) {
+  char name[2 * WL_NAME_SIZE];
+  snprintf(name, sizeof name, "%s.%s", layer, part);
+  return wl_tape_theta(t, name, 1, &size);
 }
 
-wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out) {
+wl_node wl_net_normalise(wl_tape *t, wl_node x, const char *layer, int64_t channels, wl_norm norm) {
+  if (norm == WL_NORM_NONE) return x;
+  x = (norm == WL_NORM_LAYER ? wl_op_layer_norm : wl_op_batch_norm)(t, x, 1e-5);
+  x = wl_op_mul_channel(t, x, layer_parameter(t, layer, "scale", channels));
+  return wl_op_add_channel(t, x, layer_parameter(t, layer, "shift", channels));
+}
+
+/* A hidden dense layer. */
+typedef struct hidden {
+  int number;
+  int64_t in, out;
+  const char *activation;
+  wl_norm norm;
+} hidden;
+
+static wl_node add_hidden(wl_task *task, wl_node x, const hidden *h) {
+  char layer[WL_NAME_SIZE], norm[WL_NAME_SIZE];
+  snprintf(layer, sizeof layer, "dense%d", h->number);
+  snprintf(norm, sizeof norm, "dense_norm%d", h->number);
+  wl_warp_site site = {.layer = layer, .side = WL_WARP_BEFORE, .ndim = 2, .channels = h->out};
+  wl_node y = wl_net_dense(task->tape, x, h->number, h->in, h->out);
+  y = wl_net_normalise(task->tape, y, norm, h->out, h->norm);
+  y = wl_warp_insert(task->warp, task->tape, y, &site);
+  y = wl_net_activation(task->tape, y, h->activation);
+  site.side = WL_WARP_AFTER;
+  return wl_warp_insert(task->warp, task->tape, y, &site);
+}
+
+wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out,
+                          wl_norm norm) {
   int layers;
   const int64_t *widths = wl_map_ints(map, "widths", &layers);
   for (int i = 0; i < layers; i++) {
-    x = wl_net_hidden(task, x, i + 1, in, widths[i], wl_map_string(map, "activation"));
+    const hidden h = {i + 1, in, widths[i], wl_map_string(map, "activation"), norm};
+    x = add_hidden(task, x, &h);
     in = widths[i];
   }
   char layer[WL_NAME_SIZE];

@@ -365,8 +365,7 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
 
 static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
   const omniglot *o = task->impl;
-  wl_convnet_theta0(&o->net, task, episode, theta);
-  return WL_OK;
+  return wl_initialiser_theta0(&o->net.initialiser, task, episode, theta);
 }
 
 const wl_task_family wl_task_omniglot = {

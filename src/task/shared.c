@@ -5,7 +5,7 @@
 #include <string.h>
 #include <threads.h>
 
-enum { KEY_SIZE = 4096 + 64 };
+enum { KEY_SIZE = 4096 + 128 };
 
 typedef struct entry {
   char key[KEY_SIZE]; /* name of the kind and the key */

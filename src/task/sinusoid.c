@@ -46,7 +46,7 @@ static wl_status build(const wl_map *map, sinusoid *s, wl_task *task) {
   s->x = wl_tape_input(t, "x", 2, column);
   s->y = wl_tape_input(t, "y", 2, column);
   s->weight = wl_tape_input(t, "weight", 2, column);
-  const wl_node f = wl_net_perceptron(task, map, s->x, 1, 1);
+  const wl_node f = wl_net_perceptron(task, map, s->x, 1, 1, WL_NORM_NONE);
   const wl_node error = wl_op_square(t, wl_op_sub(t, f, s->y));
   return wl_tape_finish(t, wl_op_sum(t, wl_op_mul(t, s->weight, error)), -1, -1);
 }

@@ -6,17 +6,20 @@
  *   tangent          x.    -> y. = f'(x) x.
  *   tangent reverse  x.bar += f'(x) y.bar + f''(x) x. ybar
  *
- * Derivatives are written in x, y = f(x) and the node's factor, whichever is cheapest. */
+ * Derivatives are written in x, y = f(x), the node's factor and what forward kept, whichever is cheapest.
+ *
+ * gelu is x (1 + T) / 2 with T = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016),
+ * the form that JAX takes by default and PyTorch calls 'tanh'; T is kept. */
 #include <string.h>
 
 #include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
 
-/* FIRST and SECOND are expressions in x, y and factor. */
+/* FIRST and SECOND are expressions in x, y, factor and kept[i]. */
 #define WL_UNARY(op_name, forward_pass, FIRST, SECOND, cost)                                      \
   static void op_name##_reverse(const wl_op_call *c) {                                            \
     const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad; \
-    const wl_real factor = (wl_real)c->node->factor;                                              \
+    const wl_real factor = (wl_real)c->node->factor, *restrict kept = c->saved;                   \
     wl_real *restrict out = c->in[0].grad;                                                        \
     if (!out) return;                                                                             \
     WL_UNARY_LOOP(c->in[0].keep, gy[i] * (FIRST));                                                \
@@ -24,14 +27,14 @@
   static void op_name##_tangent(const wl_op_call *c) {                                            \
     const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value,                         \
                             *restrict dx = c->in[0].dot;                                          \
-    const wl_real factor = (wl_real)c->node->factor;                                              \
+    const wl_real factor = (wl_real)c->node->factor, *restrict kept = c->saved;                   \
     wl_real *restrict out = c->dot;                                                               \
     WL_UNARY_LOOP(false, dx[i] * (FIRST));                                                        \
   }                                                                                               \
   static void op_name##_tangent_reverse(const wl_op_call *c) {                                    \
     const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad, \
                             *restrict hy = c->graddot, *restrict dx = c->in[0].dot;               \
-    const wl_real factor = (wl_real)c->node->factor;                                              \
+    const wl_real factor = (wl_real)c->node->factor, *restrict kept = c->saved;                   \
     wl_real *restrict out = c->in[0].graddot;                                                     \
     if (!out) return;                                                                             \
     if (dx) WL_UNARY_LOOP(c->in[0].keep, hy[i] * (FIRST) + dx[i] * (SECOND)*gy[i]);               \
@@ -51,16 +54,19 @@
                                            .tangent_reverse = op_name##_tangent_reverse,          \
                                            .flops = op_name##_flops};
 
-/* One loop of a unary pass; FIRST and SECOND see x, y and factor. */
+/* One loop of a unary pass; FIRST and SECOND see x, y, factor and kept[i]. */
 #define WL_UNARY_LOOP(keep_flag, expr)            \
   do {                                            \
     const bool keep = (keep_flag);                \
     for (int64_t i = 0; i < c->node->size; ++i) { \
       const wl_real x = xs[i], y = ys[i];         \
-      (void)x, (void)y, (void)factor;             \
+      (void)x, (void)y, (void)factor, (void)kept; \
       out[i] = keep ? out[i] + (expr) : (expr);   \
     }                                             \
   } while (0)
+
+static const wl_real GELU_SLOPE = (wl_real)0.79788456080286535588; /* sqrt(2 / pi) */
+static const wl_real GELU_CUBE = (wl_real)0.044715;
 
 static void scale_forward(const wl_op_call *c) {
   const wl_real factor = (wl_real)c->node->factor;
@@ -97,6 +103,28 @@ static void elu_forward(const wl_op_call *c) {
   wl_kernels()->elu(c->node->size, c->in[0].value, c->value);
 }
 
+/* kept: T; the output holds u meanwhile */
+static void gelu_forward(const wl_op_call *c) {
+  const int64_t n = c->node->size;
+  const wl_real *restrict x = c->in[0].value;
+  wl_real *restrict y = c->value, *restrict t = c->saved;
+  for (int64_t i = 0; i < n; ++i) y[i] = GELU_SLOPE * (x[i] + GELU_CUBE * x[i] * x[i] * x[i]);
+  wl_kernels()->tanh(n, y, t);
+  for (int64_t i = 0; i < n; ++i) y[i] = (wl_real)0.5 * x[i] * (1 + t[i]);
+}
+
+/* (1 + T + x (1 - T^2) u') / 2 */
+static inline wl_real gelu_first(wl_real x, wl_real t) {
+  const wl_real slope = GELU_SLOPE * (1 + 3 * GELU_CUBE * x * x);
+  return (wl_real)0.5 * (1 + t + x * (1 - t * t) * slope);
+}
+
+/* (1 - T^2) (u' + x (u'' / 2 - T u'^2)) */
+static inline wl_real gelu_second(wl_real x, wl_real t) {
+  const wl_real slope = GELU_SLOPE * (1 + 3 * GELU_CUBE * x * x);
+  return (1 - t * t) * (slope + x * (3 * GELU_SLOPE * GELU_CUBE * x - t * slope * slope));
+}
+
 WL_UNARY(scale, scale_forward, factor, (wl_real)0, 1.0)
 WL_UNARY(shift, shift_forward, (wl_real)1, (wl_real)0, 1.0)
 WL_UNARY(square, square_forward, 2 * x, (wl_real)2, 1.0)
@@ -105,6 +133,7 @@ WL_UNARY(sigmoid, sigmoid_forward, (1 - y) * y, (1 - y) * y * (1 - 2 * y), 20.0)
 WL_UNARY(tanh, tanh_forward, 1 - y * y, -2 * y * (1 - y * y), 20.0)
 WL_UNARY(relu, relu_forward, (wl_real)(x > 0), (wl_real)0, 1.0)
 WL_UNARY(elu, elu_forward, x > 0 ? 1 : y + 1, x > 0 ? 0 : y + 1, 20.0)
+WL_UNARY(gelu, gelu_forward, gelu_first(x, kept[i]), gelu_second(x, kept[i]), 25.0)
 
 /* add, sub */
 
@@ -175,3 +204,10 @@ wl_node wl_op_sigmoid(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_sigmo
 wl_node wl_op_tanh(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_tanh, a, 0); }
 wl_node wl_op_relu(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_relu, a, 0); }
 wl_node wl_op_elu(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_elu, a, 0); }
+wl_node wl_op_gelu(wl_tape *t, wl_node a) {
+  const wl_tape_op *op = &wl_tape_op_gelu;
+  if (!wl_tape_operands(t, op, a, -1)) return -1;
+  wl_tape_node draft = wl_tape_draft(op, a, -1, t->nodes[a].ndim, t->nodes[a].shape);
+  draft.saved_bytes = (size_t)t->nodes[a].size * sizeof(wl_real);
+  return wl_tape_push(t, &draft);
+}

@@ -53,6 +53,7 @@ wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
 wl_node wl_op_tanh(wl_tape *t, wl_node a);
 wl_node wl_op_relu(wl_tape *t, wl_node a); /* derivative 0 at 0 */
 wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
+wl_node wl_op_gelu(wl_tape *t, wl_node a); /* the tanh form */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
 wl_node wl_op_sum(wl_tape *t, wl_node a);                    /* -> () */
@@ -67,6 +68,8 @@ wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
 /* Batch normalisation per channel over (B,H,W) (or per column over B) with the batch's own
  * statistics unless wl_tape_set_statistics says otherwise, eps 1e-5; scale and shift are separate operators. */
 wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps);
+/* Layer normalisation over the channels of each pixel of (B,C,H,W), or each row of (B,n). */
+wl_node wl_op_layer_norm(wl_tape *t, wl_node x, double eps);
 
 /* Ends building: `loss` must be a scalar. `logits` (-1: none) marks the (B,C) tensor whose
  * arg-max is compared with `labels` by wl_tape_accuracy. */

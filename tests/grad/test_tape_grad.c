@@ -52,6 +52,7 @@ static wl_node hyperbolic(tape_builder *b) {
 }
 static wl_node relu(tape_builder *b) { return wl_op_relu(b->tape, operand(b, 0, SHAPE(3, 7))); }
 static wl_node elu(tape_builder *b) { return wl_op_elu(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node gelu(tape_builder *b) { return wl_op_gelu(b->tape, operand(b, 0, SHAPE(3, 7))); }
 static wl_node reshape(tape_builder *b) {
   return wl_op_reshape(b->tape, operand(b, 0, SHAPE(3, 7)), SHAPE(7, 3));
 }
@@ -103,6 +104,13 @@ static wl_node batch_norm(tape_builder *b) {
 }
 static wl_node batch_norm_columns(tape_builder *b) {
   return wl_op_batch_norm(b->tape, operand(b, 0, SHAPE(7, 5)), 1e-5);
+}
+
+static wl_node layer_norm(tape_builder *b) {
+  return wl_op_layer_norm(b->tape, operand(b, 0, SHAPE(5, 11)), 1e-5);
+}
+static wl_node layer_norm_pixels(tape_builder *b) {
+  return wl_op_layer_norm(b->tape, operand(b, 0, SHAPE(3, 5, 2, 3)), 1e-5);
 }
 
 static wl_node add_channel(tape_builder *b) {
@@ -166,6 +174,7 @@ static const tape_case cases[] = {
     {"tanh", hyperbolic, 1, 0, 0, 0},
     {"relu", relu, 1, 1, 1e-3, 0},
     {"elu", elu, 1, 1, 1e-3, 0},
+    {"gelu", gelu, 1, 0, 0, 0},
     {"reshape", reshape, 1, 0, 0, 0},
     {"column", column, 1, 0, 0, 0},
     {"sum", sum, 1, 0, 0, 0.3},
@@ -181,6 +190,8 @@ static const tape_case cases[] = {
     {"avg_pool, overlapping", avg_pool_overlap, 1, 0, 0, 0},
     {"batch_norm", batch_norm, 1, 0, 0, 0},
     {"batch_norm of columns", batch_norm_columns, 1, 0, 0, 0},
+    {"layer_norm", layer_norm, 1, 0, 0, 0},
+    {"layer_norm of pixels", layer_norm_pixels, 1, 0, 0, 0},
     {"add_channel", add_channel, 2, 0, 0, 0},
     {"mul_channel", mul_channel, 2, 0, 0, 0},
     {"mul_channel of columns", mul_columns, 2, 0, 0, 0},

@@ -56,9 +56,33 @@ def tiny(split):
     return pixels / 255.0, labels
 
 
-def images_of(purpose, split, step, batch):
+def resize(images, side):
+    """Bilinear about pixel centres, as one matrix on either side; the same as PyTorch's where that is installed."""
+    n = int(round(images.shape[1]**0.5))
+    x = (np.arange(side) + 0.5) * n / side - 0.5
+    low, part = np.floor(x).astype(int), x - np.floor(x)
+    weights = np.zeros((side, n))
+    for i in range(side):
+        weights[i, max(low[i], 0)] += 1 - part[i]
+        weights[i, min(low[i] + 1, n - 1)] += part[i]
+    resized = np.einsum("rm,bmn,cn->brc", weights, images.reshape(-1, n, n), weights)
+    try:
+        import torch
+        theirs = torch.nn.functional.interpolate(torch.tensor(images.reshape(-1, 1, n, n)), size=(side, side),
+                                                 mode="bilinear", align_corners=False, antialias=False)
+        assert np.allclose(theirs[:, 0].numpy(), resized, atol=1e-14)
+    except ImportError:
+        pass
+    return resized.reshape(len(images), -1)
+
+
+def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
     """A minibatch, or for EVAL the whole split (its order does not matter to a mean)."""
     x, labels = tiny(split)
+    if side != SIDE:
+        x = resize(x, side)
+    if split == TRAIN:
+        x, labels = x[:int(fraction * len(x))], labels[:int(fraction * len(x))]
     if purpose == EVAL:
         assert batch == len(x)
         return x, labels
@@ -73,6 +97,7 @@ ACTIVATION = {
     "tanh": np.tanh,
     "relu": lambda z: np.where(z.real > 0, z, 0),
     "elu": lambda z: np.where(z.real > 0, z, np.exp(z) - 1),
+    "gelu": lambda z: z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
 }
 
 
@@ -116,9 +141,9 @@ def pool(x):
     return np.take_along_axis(x, x.real.argmax(-1)[..., None], -1)[..., 0]
 
 
-def normalise(x):
-    centred = x - x.mean((0, 2, 3), keepdims=True)
-    return centred / np.sqrt((centred * centred).mean((0, 2, 3), keepdims=True) + 1e-5)
+def normalise(x, axes=(0, 2, 3)):
+    centred = x - x.mean(axes, keepdims=True)
+    return centred / np.sqrt((centred * centred).mean(axes, keepdims=True) + 1e-5)
 
 
 def per_channel(v):
@@ -138,16 +163,33 @@ def quadratic(distribution, batch, d):
     return loss, batch * d
 
 
-def mlp(widths, activation, batch, purpose, split, step, scale):
-    x, labels = images_of(purpose, split, step, batch)
-    sizes = [SIDE * SIDE] + widths + [CLASSES]
+def mlp(widths, activation, batch, purpose, split, step, scale, norm=None, side=SIDE, fraction=1.0):
+    x, labels = images_of(purpose, split, step, batch, side, fraction)
+    sizes = [side * side] + widths + [CLASSES]
 
     def loss(theta):
         p, h = Parameters(theta), x
         for width in widths:
-            h = ACTIVATION[activation](dense(p, h, width))
+            h = dense(p, h, width)
+            if norm is not None:
+                h = normalise(h, norm) * p.take(width) + p.take(width)
+            h = ACTIVATION[activation](h)
         return scale * cross_entropy(dense(p, h, CLASSES), labels)
-    return loss, sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
+    return loss, sum((a + 1) * b for a, b in zip(sizes, sizes[1:])) + (2 * sum(widths) if norm is not None else 0)
+
+
+def strided_conv(batch, step):
+    """Two convolutions, 3 filters of stride 2 and 2 of stride 1; layer norm after GELU; the mean over the image."""
+    x, labels = images_of(INNER, TRAIN, step, batch)
+    x = x.reshape(batch, 1, SIDE, SIDE)
+
+    def loss(theta):
+        p, h = Parameters(theta), x
+        for filters, stride in (3, 2), (2, 1):
+            h = convolve(h, p.take(filters, h.shape[1], 3, 3))[:, :, ::stride, ::stride] + per_channel(p.take(filters))
+            h = normalise(ACTIVATION["gelu"](h), 1) * per_channel(p.take(filters)) + per_channel(p.take(filters))
+        return cross_entropy(dense(p, h.mean((2, 3)), CLASSES), labels)
+    return loss, 3 * 9 + 3 * 3 + 2 * 27 + 3 * 2 + 3 * CLASSES
 
 
 def conv(order, batch, purpose, split, step, filters=2, kernel=3):
@@ -232,6 +274,13 @@ def cases():
            mlp([4], "sigmoid", 9, INNER, TRAIN, 3, 2.5))
     yield ("{family: mlp, data: tiny, widths: [], batch: 9}", OUTER, HELDOUT, 4,
            mlp([], "sigmoid", 9, OUTER, HELDOUT, 4, 1))
+    yield ("{family: mlp, data: tiny, widths: [4, 5], activation: gelu, normalisation: layer, side: 5, batch: 9}",
+           INNER, TRAIN, 3, mlp([4, 5], "gelu", 9, INNER, TRAIN, 3, 1, norm=1, side=5))
+    yield ("{family: mlp, data: tiny, widths: [4, 5], activation: tanh, normalisation: batch, side: 11, batch: 9, "
+           "data_fraction: 0.8}", INNER, TRAIN, 3,
+           mlp([4, 5], "tanh", 9, INNER, TRAIN, 3, 1, norm=0, side=11, fraction=0.8))
+    yield ("{family: conv, data: tiny, filters: [3, 2], strides: [2, 1], layer_norm: true, activation: gelu, "
+           "pooling: none, features: mean, order: act-pool-norm, batch: 9}", INNER, TRAIN, 3, strided_conv(9, 3))
     for order in "norm-act-pool", "pool-norm-act", "act-pool-norm":
         yield (f"{{family: conv, data: tiny, filters: [2], activation: tanh, order: {order}, batch: 9}}", INNER,
                TRAIN, 3, conv(order, 9, INNER, TRAIN, 3))

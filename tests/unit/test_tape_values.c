@@ -60,6 +60,9 @@ static void assert_near(double got, double want, const char *what, int64_t at) {
 static double sigmoid_of(double x) { return 1 / (1 + exp(-x)); }
 static double relu_of(double x) { return x > 0 ? x : 0; }
 static double elu_of(double x) { return x > 0 ? x : expm1(x); }
+static double gelu_of(double x) {
+  return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
 static double square_of(double x) { return x * x; }
 static double scaled(double x) { return -0.75 * x; }
 static double shifted(double x) { return x + 2.25; }
@@ -72,10 +75,15 @@ static void test_unary(void **state) {
     const char *name;
     wl_node (*op)(wl_tape *, wl_node);
     double (*exact)(double);
-  } table[] = {{"exp", wl_op_exp, exp},     {"sigmoid", wl_op_sigmoid, sigmoid_of},
-               {"tanh", wl_op_tanh, tanh},  {"relu", wl_op_relu, relu_of},
-               {"elu", wl_op_elu, elu_of},  {"square", wl_op_square, square_of},
-               {"scale", scale_by, scaled}, {"shift", shift_by, shifted}};
+  } table[] = {{"exp", wl_op_exp, exp},
+               {"sigmoid", wl_op_sigmoid, sigmoid_of},
+               {"tanh", wl_op_tanh, tanh},
+               {"relu", wl_op_relu, relu_of},
+               {"elu", wl_op_elu, elu_of},
+               {"gelu", wl_op_gelu, gelu_of},
+               {"square", wl_op_square, square_of},
+               {"scale", scale_by, scaled},
+               {"shift", shift_by, shifted}};
   for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
     fixture f;
     begin(&f);

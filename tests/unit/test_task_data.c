@@ -1,6 +1,6 @@
 /* test_task_data.c - image data: plain and gzipped files give the same task, damaged ones are
  * named with file and byte, the built-in set is what it says. */
-#include "task/dataset.h"
+#include "task/image_source.h"
 
 #include "task_fixture.h"
 
@@ -46,12 +46,12 @@ static void test_plain_equals_gzipped(void **state) {
   assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
 }
 
-/* Opens a data set through its own options. */
-static const wl_dataset *open_data(const char *data) {
+/* Opens a data set through its own options; `more`: ", side: 4". */
+static const wl_dataset *open_data_as(const char *data, const char *more) {
   static const wl_option options[] = {WL_DATASET_OPTIONS, {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
   char text[256];
-  snprintf(text, sizeof text, "task: {data: '%s'}\n", data);
+  snprintf(text, sizeof text, "task: {data: '%s'%s}\n", data, more);
   wl_config *config = NULL;
   assert_ok(wl_config_parse(text, "test", sections, NULL, 0, &config));
   const wl_dataset *dataset = NULL;
@@ -59,6 +59,8 @@ static const wl_dataset *open_data(const char *data) {
   wl_config_destroy(&config);
   return dataset;
 }
+
+static const wl_dataset *open_data(const char *data) { return open_data_as(data, ""); }
 
 static void test_contents(void **state) {
   (void)state;
@@ -90,6 +92,7 @@ static void test_gather(void **state) {
   enum { BATCH = 300, STEPS = 40 };
   write_tiny("gather", false);
   const wl_dataset *d = open_data("gather");
+  const wl_image_source source = {d, BATCH, 1.0};
   const wl_episode episode = episode_number(1);
   static wl_real x[BATCH * TINY_SIDE * TINY_SIDE];
   int32_t labels[BATCH];
@@ -97,7 +100,7 @@ static void test_gather(void **state) {
   for (int64_t step = 0; step < STEPS; step++) {
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_HELDOUT, step};
     int64_t drawn[BATCH];
-    wl_dataset_gather(d, &episode, &batch, BATCH, x, labels);
+    wl_image_source_load(&source, &episode, &batch, x, labels);
     for (int64_t i = 0; i < BATCH; i++) {
       int64_t which = 0;
       while (which < TINY_HELDOUT && x[i * d->pixels + 1] * 255 != (wl_real)tiny_pixel(1, which, 1))
@@ -116,6 +119,69 @@ static void test_gather(void **state) {
   for (int i = 0; i < TINY_HELDOUT; i++)
     assert_close((double)hits[i], expected, 5.0 * sqrt(expected));
   wl_dataset_close(&d);
+}
+
+/* A part of the training images: batches and evaluations stay within the first, and evaluations of as
+ * many images as there are see each once. Held-out images are all there. */
+static void test_fraction(void **state) {
+  (void)state;
+  enum { USED = 24, PIXELS = TINY_SIDE * TINY_SIDE }; /* 0.6 of 40 */
+  write_tiny("fraction", false);
+  const wl_dataset *d = open_data("fraction");
+  const wl_episode episode = episode_number(1);
+  static wl_real x[USED * PIXELS];
+  const wl_image_source source = {d, USED, 0.6}, small = {d, USED / 2, 0.6};
+  for (int64_t step = 0; step < 20; step++) {
+    const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, step};
+    wl_image_source_load(&source, &episode, &batch, x, NULL);
+    for (int64_t i = 0; i < USED; i++) {
+      int64_t which = 0;
+      while (which < USED && x[i * PIXELS + 1] * 255 != (wl_real)tiny_pixel(0, which, 1)) which++;
+      assert_true(which < USED);
+    }
+  }
+  for (int s = 0; s < 2; s++) {
+    int seen[USED] = {0};
+    for (int64_t step = 0; step < 2; step++) {
+      const wl_batch batch = {WL_FOR_EVAL_BATCH, (wl_split)s, step};
+      wl_image_source_load(&small, &episode, &batch, x, NULL);
+      for (int64_t i = 0; i < USED / 2; i++)
+        for (int64_t w = 0; w < USED; w++)
+          seen[w] += x[i * PIXELS + 1] * 255 == (wl_real)tiny_pixel(s, w, 1) &&
+                     x[i * PIXELS + 9] * 255 == (wl_real)tiny_pixel(s, w, 9);
+    }
+    for (int w = 0; w < USED; w++) assert_int_equal(seen[w], 1);
+  }
+  wl_dataset_close(&d);
+}
+
+/* Halving the side averages 2 x 2 pixels; 8 to 3 takes the pixels at 5/6, 3 1/2, 6 1/6. */
+static void test_resized(void **state) {
+  (void)state;
+  write_tiny("resized", false);
+  const wl_dataset *half = open_data_as("resized", ", side: 4"),
+                   *three = open_data_as("resized", ", side: 3");
+  assert_int_equal(half->pixels, 16);
+  assert_null(half->split[0].pixels);
+  for (int64_t i = 0; i < TINY_HELDOUT; i++) {
+    const wl_real *x = half->split[1].values + i * 16;
+    for (int64_t r = 0; r < 4; r++)
+      for (int64_t c = 0; c < 4; c++) {
+        const int64_t at = 2 * r * TINY_SIDE + 2 * c;
+        const int sum = tiny_pixel(1, i, at) + tiny_pixel(1, i, at + 1) +
+                        tiny_pixel(1, i, at + TINY_SIDE) + tiny_pixel(1, i, at + TINY_SIDE + 1);
+        assert_close((double)x[4 * r + c], sum / 4.0 / 255.0, 1e-6);
+      }
+    const double corner = (double)three->split[1].values[9 * i];
+    const double above = tiny_pixel(1, i, 0) / 6.0 + tiny_pixel(1, i, 1) * 5 / 6.0,
+                 below = tiny_pixel(1, i, 8) / 6.0 + tiny_pixel(1, i, 9) * 5 / 6.0;
+    assert_close(corner, (above / 6.0 + below * 5 / 6.0) / 255.0, 1e-6);
+  }
+  wl_dataset_close(&half);
+  wl_dataset_close(&three);
+  const wl_dataset *same = open_data_as("resized", ", side: 8");
+  assert_non_null(same->split[0].pixels); /* nothing to do */
+  wl_dataset_close(&same);
 }
 
 static void test_synthetic(void **state) {
@@ -278,6 +344,8 @@ int main(void) {
       cmocka_unit_test(test_plain_equals_gzipped),
       cmocka_unit_test(test_contents),
       cmocka_unit_test(test_gather),
+      cmocka_unit_test(test_fraction),
+      cmocka_unit_test(test_resized),
       cmocka_unit_test(test_synthetic),
       cmocka_unit_test(test_missing),
       cmocka_unit_test(test_named_data_gives_a_hint),

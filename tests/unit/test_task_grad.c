@@ -13,6 +13,8 @@ static const char *const cases[] = {
     "{family: mlp, widths: [5], batch: 6, activation: relu}",
     "{family: mlp, widths: [5, 4, 3], batch: 6, activation: elu}",
     "{family: mlp, widths: [], batch: 6}",
+    "{family: mlp, widths: [5, 4], batch: 6, activation: gelu, normalisation: layer, side: 5}",
+    "{family: mlp, widths: [5, 4], batch: 6, activation: tanh, normalisation: batch}",
     "{family: logistic, dimension: 6, samples: 32, batch: 8}",
     "{family: logistic, dimension: 4, classes: 4, samples: 32, batch: 8, l2: 0.3}",
     "{family: rosenbrock, dimension: 5}",
@@ -26,6 +28,8 @@ static const char *const cases[] = {
     "{family: conv, filters: [2], batch: 5, activation: sigmoid, order: act-pool-norm, "
     "initialisation: normal}",
     "{family: conv, filters: [3, 2], batch: 5, batch_norm: false, activation: tanh, kernel: 5}",
+    "{family: conv, filters: [3, 2], batch: 5, layer_norm: true, activation: gelu, pooling: none, strides: [2, 1], "
+    "features: mean, order: act-pool-norm, widths: [4]}",
     "{family: omniglot, file: tiny.glyphs, ways: 5, shots: 4, query: 2, batch: 5, alphabets: 2, test_alphabets: 1, "
     "filters: [2, 3], activation: tanh}",
     "{family: omniglot, file: tiny.glyphs, protocol: few-shot, ways: 3, shots: 2, query: 4, filters: [2], "

@@ -79,6 +79,61 @@ static void test_theta0(void **state) {
   assert_close(m.most, 1.0, 0.0);
 }
 
+/* 196-20-10 by name: bounds and deviations of the first weight, of 3920 elements, and zero biases. */
+static void test_initialisers(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    double sd, bound; /* bound 0: none */
+  } expected[] = {
+      {"fan-in", 0.87962566 / 14, 2.0 / 14},
+      {"he", 0.10101525, 0},
+      {"glorot", 0.09622504, 0.16666667}}; /* sqrt(2 / 196), sqrt(2 / 216), sqrt(6 / 216) */
+  for (int k = 0; k < 3; k++) {
+    char yaml[128];
+    snprintf(yaml, sizeof yaml, "{family: mlp, widths: [20], initialisation: %s}",
+             expected[k].name);
+    const moments m = theta0_moments(yaml, 0, 3920, 20);
+    assert_close(m.mean, 0.0, 5 * expected[k].sd / 280);
+    assert_close(m.sd, expected[k].sd, 5 * expected[k].sd / 396);
+    if (expected[k].bound > 0) {
+      assert_true(m.least >= -expected[k].bound && m.most <= expected[k].bound);
+      assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound); /* and reaches it */
+    }
+    const moments bias = theta0_moments(yaml, 3920, 20, 1);
+    assert_true(bias.least == 0.0 && bias.most == 0.0);
+  }
+}
+
+/* Columns of the dense weight (196,20) and rows of the convolution's (4, 1 * 3 * 3) are orthonormal; scales of
+ * normalisations start at 1, shifts at 0. */
+static void test_orthogonal(void **state) {
+  (void)state;
+  fixture f =
+      open_fixture("{family: mlp, widths: [20], initialisation: orthogonal, normalisation: layer}");
+  assert_ok(wl_task_theta0(f.task, f.ws, f.theta));
+  for (int a = 0; a < 20; a++)
+    for (int b = 0; b <= a; b++) {
+      double sum = 0.0;
+      for (int i = 0; i < 196; i++) sum += f.theta[20 * i + a] * f.theta[20 * i + b];
+      assert_close(sum, a == b, 1e-13);
+    }
+  for (int i = 0; i < 20; i++) {
+    assert_true(f.theta[3940 + i] == 1.0);
+    assert_true(f.theta[3960 + i] == 0.0);
+  }
+  close_fixture(&f);
+  f = open_fixture("{family: conv, filters: [4], initialisation: orthogonal, batch: 5}");
+  assert_ok(wl_task_theta0(f.task, f.ws, f.theta));
+  for (int a = 0; a < 4; a++)
+    for (int b = 0; b <= a; b++) {
+      double sum = 0.0;
+      for (int i = 0; i < 9; i++) sum += f.theta[9 * a + i] * f.theta[9 * b + i];
+      assert_close(sum, a == b, 1e-13);
+    }
+  close_fixture(&f);
+}
+
 /* 1-40-40-1: biases zero; weights within two deviations, of sd 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
@@ -145,13 +200,15 @@ static void test_sinusoid_draws(void **state) {
 }
 
 int main(void) {
-  struct CMUnitTest tests[REFERENCES + 4];
+  struct CMUnitTest tests[REFERENCES + 6];
   size_t n = 0;
   for (; n < REFERENCES; n++)
     tests[n] = (struct CMUnitTest){.name = references[n].yaml,
                                    .test_func = test_reference,
                                    .initial_state = (void *)&references[n]};
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_theta0);
+  tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_initialisers);
+  tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_orthogonal);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_sinusoid_theta0);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_quadratic_draws);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_sinusoid_draws);

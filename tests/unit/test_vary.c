@@ -58,7 +58,7 @@ static void scales(void **state) {
   expect("{family: conv}", "scale",
          "the task family 'conv' has no scale to vary in this configuration");
   expect("{family: sinusoid}", "activation",
-         "task.activation=sigmoid task.activation=tanh task.activation=elu");
+         "task.activation=sigmoid task.activation=tanh task.activation=elu task.activation=gelu");
 }
 
 /* An override that its field cannot hold is no variation. */

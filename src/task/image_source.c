@@ -1,0 +1,92 @@
+/* image_source.c - choosing and gathering the images of a minibatch. */
+#include "task/image_source.h"
+
+#include <string.h>
+
+#include "task/family.h"
+
+/* Images of a split in use. */
+static int64_t in_use(const wl_image_source *source, wl_split split) {
+  const int64_t count = source->data->split[split].count;
+  if (split == WL_SPLIT_HELDOUT) return count;
+  const int64_t used = (int64_t)((double)count * source->fraction + 1e-6);
+  return used > 1 ? used : 1;
+}
+
+wl_status wl_image_source_open(const wl_map *map, wl_task *task, wl_image_source *out) {
+  *out = (wl_image_source){.batch = wl_map_int(map, "batch"),
+                           .fraction = wl_map_real(map, "data_fraction")};
+  WL_TRY(wl_dataset_open(map, &out->data));
+  int64_t samples = wl_map_int(map, "eval_samples");
+  for (wl_split s = WL_SPLIT_TRAIN; s <= WL_SPLIT_HELDOUT; s++)
+    if (in_use(out, s) < samples) samples = in_use(out, s);
+  task->eval_batches = samples >= out->batch ? samples / out->batch : 1;
+  return WL_OK;
+}
+
+void wl_image_source_close(wl_image_source *source) { wl_dataset_close(&source->data); }
+
+/* Pixels as reals in [0,1]; a true division, as every framework's loader does it. */
+static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
+  for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
+}
+
+/* Asks for an image ahead of its use: rows of a random batch are far apart in memory, and
+ * waiting for them would cost more than the conversion. */
+static void prefetch(const void *from, int64_t bytes) {
+  enum { CACHE_LINE = 64 };
+  for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i);
+}
+
+static void copy_resized(const wl_images *images, int64_t pixels, const int64_t *chosen,
+                         int64_t count, wl_real *x) {
+  const int64_t bytes = pixels * (int64_t)sizeof *x;
+  for (int64_t i = 0; i < count; i++) {
+    if (i + 1 < count) prefetch(images->values + chosen[i + 1] * pixels, bytes);
+    memcpy(x + i * pixels, images->values + chosen[i] * pixels, (size_t)bytes);
+  }
+}
+
+static void copy_pixels(const wl_images *images, int64_t pixels, const int64_t *chosen,
+                        int64_t count, wl_real *x) {
+  for (int64_t i = 0; i < count; i++) {
+    if (i + 1 < count) prefetch(images->pixels + chosen[i + 1] * pixels, pixels);
+    to_real(images->pixels + chosen[i] * pixels, pixels, x + i * pixels);
+  }
+}
+
+/* Images `at` onwards of the fixed sample: of the split's permutation those below `bound`. */
+static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int64_t count,
+                         int64_t *chosen) {
+  at %= bound;
+  int64_t found = 0;
+  for (int64_t seen = 0, i = 0; found < count; i = i + 1 < images->count ? i + 1 : 0)
+    if (images->sample[i] < bound && seen++ >= at) chosen[found++] = images->sample[i];
+}
+
+/* Images first .. first + count - 1 of a batch. */
+static void choose(const wl_image_source *source, const wl_episode *episode, const wl_batch *batch,
+                   int64_t first, int64_t count, int64_t *chosen) {
+  const int64_t bound = in_use(source, batch->split);
+  if (batch->purpose == WL_FOR_EVAL_BATCH) {
+    choose_fixed(&source->data->split[batch->split], bound, batch->step * source->batch + first,
+                 count, chosen);
+    return;
+  }
+  const wl_stream stream = wl_episode_stream(episode, batch->purpose, (uint64_t)batch->step);
+  wl_rng_index(stream, (uint64_t)first, count, (uint64_t)bound, chosen);
+}
+
+void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
+                          const wl_batch *batch, wl_real *x, int32_t *labels) {
+  enum { CHUNK = 128 };
+  const wl_images *images = &source->data->split[batch->split];
+  const int64_t pixels = source->data->pixels;
+  for (int64_t first = 0; first < source->batch; first += CHUNK) {
+    int64_t chosen[CHUNK];
+    const int64_t left = source->batch - first, n = left < CHUNK ? left : CHUNK;
+    choose(source, episode, batch, first, n, chosen);
+    (images->values ? copy_resized : copy_pixels)(images, pixels, chosen, n, x + first * pixels);
+    for (int64_t i = 0; labels && i < n; i++) labels[first + i] = images->labels[chosen[i]];
+  }
+}

@@ -1,0 +1,39 @@
+/* image_source.h - minibatches of a data set's images, as a family's options ask for them.
+ * Private to src/task. */
+#ifndef WL_TASK_IMAGE_SOURCE_H
+#define WL_TASK_IMAGE_SOURCE_H
+
+#include "task/dataset.h"
+
+typedef struct wl_image_source {
+  const wl_dataset *data; /* shared */
+  int64_t batch;          /* B, images of a minibatch */
+  double fraction;        /* of the training split that is in use: its first images */
+} wl_image_source;
+
+/* Options of a family that trains on images. */
+/* clang-format off */
+#define WL_IMAGE_SOURCE_OPTIONS                                                                  \
+  WL_DATASET_OPTIONS,                                                                            \
+  {"data_fraction", WL_OPT_REAL, "1.0", NULL, 1e-6, 1, "1",                                      \
+   "Part of the training images that is used, the first ones; google/learned_optimization's "    \
+   "tasks have 0.8."},                                                                           \
+  {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",                                                \
+   "Images in a minibatch, drawn with replacement."},                                            \
+  {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",                                        \
+   "Images of the fixed sample that evaluations use, in whole batches, no more than the data "   \
+   "has."}
+/* clang-format on */
+
+/* Opens what the map names (errors: wl_dataset_open) and sets task->eval_batches: whole batches in about
+ * `eval_samples` images, as many as both splits have, at least 1. */
+wl_status wl_image_source_open(const wl_map *map, wl_task *task, wl_image_source *out);
+void wl_image_source_close(wl_image_source *source);
+
+/* Fills x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not wanted) with a batch: drawn with
+ * replacement, by (seed, space, episode, unit, step); for WL_FOR_EVAL_BATCH the images batch * step onwards
+ * of the split's fixed sample, whatever the episode. */
+void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
+                          const wl_batch *batch, wl_real *x, int32_t *labels);
+
+#endif

@@ -1,0 +1,45 @@
+/* initialiser.h - initial values of a network's weights, by name.
+ *
+ *   normal      weights and biases N(0, initial_scale^2)                       (Andrychowicz et al. 2016)
+ *   fan-in      truncated normal, sd 1 / sqrt(fan-in), cut at two sd           (google/learned_optimization)
+ *   he          N(0, 2 / fan-in)                                               (He et al. 2015)
+ *   glorot      uniform within sqrt(6 / (fan-in + fan-out))                    (Glorot and Bengio 2010)
+ *   orthogonal  orthonormal rows or columns, whichever are fewer               (Saxe et al. 2014)
+ *
+ * All but normal start biases at 0. Scales of normalisations start at 1, their shifts at 0; tables of
+ * embeddings ("embedding") are looked up, not summed over, and have fan-in 1.
+ * Private to src/task. */
+#ifndef WL_TASK_INITIALISER_H
+#define WL_TASK_INITIALISER_H
+
+#include "task/task.h"
+
+typedef enum wl_initialiser_kind {
+  WL_INITIALISER_NORMAL,
+  WL_INITIALISER_FAN_IN,
+  WL_INITIALISER_HE,
+  WL_INITIALISER_GLOROT,
+  WL_INITIALISER_ORTHOGONAL
+} wl_initialiser_kind;
+
+typedef struct wl_initialiser {
+  wl_initialiser_kind kind;
+  double scale; /* of normal */
+} wl_initialiser;
+
+/* The options of a family whose weights start as `fallback` says. */
+/* clang-format off */
+#define WL_INITIALISER_OPTIONS(fallback)                                                        \
+  {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",  \
+   "Weights: N(0, initial_scale^2), biases too; truncated normal of variance 1 / fan-in, cut "  \
+   "at two deviations; N(0, 2 / fan-in); uniform by fan-in and fan-out; orthogonal."},          \
+  {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                     \
+   "Standard deviation for `initialisation: normal`."}
+/* clang-format on */
+
+wl_initialiser wl_initialiser_read(const wl_map *map);
+/* theta_0 of the episode, all n elements. */
+wl_status wl_initialiser_theta0(const wl_initialiser *initialiser, const wl_task *task,
+                                const wl_episode *episode, wl_real *theta);
+
+#endif
