@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/build_info.h"
+#include "base/float_state.h"
 #include "measure/peak.h"
 #include "rule/lstm.h"
 #include "rule/lstm_net.h"
@@ -479,6 +480,8 @@ static bool write_json(const char *file, json_t *json) {
 }
 
 int main(int argc, char **argv) {
+  wl_float_state of_the_system;
+  wl_float_state_enter(&of_the_system); /* as warploom does */
   arguments a = {.n = 16000, .repeats = 7, .input = WL_LSTM_LOG};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;

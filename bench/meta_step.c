@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/build_info.h"
+#include "base/float_state.h"
 #include "train/schema.h"
 #include "train/trainer.h"
 #include "usage.h"
@@ -133,6 +134,8 @@ static const char usage[] =
     "`memory` the bytes that it takes. bench/meta_step.py compares them with other programs.\n";
 
 int main(int argc, char **argv) {
+  wl_float_state of_the_system;
+  wl_float_state_enter(&of_the_system); /* as warploom does */
   wl_comm *comm = NULL;
   const bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
   if (asked || argc < 2) return tell_usage(usage, asked);

@@ -14,9 +14,13 @@
  *
  * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). Neither MPI nor
  * its headers are needed. No function here is collective. A handle serves one thread and one run at
- * a time; programs that train several things at once load one handle for each. Loading uses HDF5,
- * so load from one thread at a time. Functions that fail return a code other than WL_OK and leave a
- * message in wl_last_error(). */
+ * a time; programs that train several things at once load one handle for each, from any threads. Loading
+ * uses HDF5: where the program uses HDF5 too, not at the same time. Functions that fail return a code other
+ * than WL_OK and leave a message in wl_last_error(). A NULL handle or array is WL_ERR_USAGE, or 0 or "" from
+ * functions that return no status.
+ *
+ * The locale and the floating-point state of the caller do not change a result: inside the library subnormal
+ * numbers count as zero and rounding is to nearest; both are the caller's again when a function returns. */
 #ifndef WARPLOOM_OPTIMIZER_H
 #define WARPLOOM_OPTIMIZER_H
 
@@ -57,7 +61,7 @@ int64_t wl_optimizer_meta_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 
 /* Threads of the steps that follow the next start; 1 unless set. The results are the same bits for
- * any number. WL_ERR_USAGE below 1. */
+ * any number. WL_ERR_USAGE below 1 or above 4096. */
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Begins a run over n parameters at step 0 with a zero state, in place of any run before. Allocates
@@ -74,7 +78,7 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
 /* One step: theta [n] <- theta + u, from gradient [n], the gradient of the loss at theta in the
  * units of the loss by those of theta. Both are borrowed for the call, need no alignment, and must
  * not overlap. Allocates nothing.
- * WL_ERR_USAGE   no run was started, or not with this n
+ * WL_ERR_USAGE   no run was started, or not with this n; an array is NULL; the arrays overlap
  * WL_ERR_DATA    a gradient is not finite: theta and the state are as before; or the update is not
  *                finite: theta is as before, the state is lost, and the run has ended */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,

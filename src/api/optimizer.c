@@ -5,17 +5,30 @@
 #include <string.h>
 
 #include "api/optimizer_impl.h"
+#include "base/float_state.h"
 
-int64_t wl_optimizer_parameters(const wl_optimizer *o) { return o->task ? o->task->n : 0; }
-const char *wl_optimizer_rule(const wl_optimizer *o) { return o->rule->ops->name; }
-const char *wl_optimizer_digest(const wl_optimizer *o) { return o->digest; }
-int64_t wl_optimizer_meta_parameters(const wl_optimizer *o) { return o->meta_parameters; }
-int64_t wl_optimizer_meta_steps(const wl_optimizer *o) { return o->meta_steps; }
-int64_t wl_optimizer_horizon(const wl_optimizer *o) { return o->horizon; }
+int64_t wl_optimizer_parameters(const wl_optimizer *o) { return o && o->task ? o->task->n : 0; }
+const char *wl_optimizer_rule(const wl_optimizer *o) { return o ? o->rule->ops->name : ""; }
+const char *wl_optimizer_digest(const wl_optimizer *o) { return o ? o->digest : ""; }
+int64_t wl_optimizer_meta_parameters(const wl_optimizer *o) { return o ? o->meta_parameters : 0; }
+int64_t wl_optimizer_meta_steps(const wl_optimizer *o) { return o ? o->meta_steps : 0; }
+int64_t wl_optimizer_horizon(const wl_optimizer *o) { return o ? o->horizon : 0; }
+
+static wl_status check_handle(const wl_optimizer *o, const char *function) {
+  if (o) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "%s: the handle is NULL; wl_optimizer_load makes one", function);
+}
+
+static wl_status check_array(const float *array, const char *function, const char *name) {
+  if (array) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "%s: `%s` is NULL; give an array of n numbers", function, name);
+}
 
 wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
-  if (threads < 1)
-    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give at least 1", threads);
+  WL_TRY(check_handle(o, "wl_optimizer_set_threads"));
+  if (threads < 1 || threads > WL_OPTIMIZER_THREADS_MAX)
+    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give 1 to %d", threads,
+                   WL_OPTIMIZER_THREADS_MAX);
   o->threads = threads;
   return WL_OK;
 }
@@ -63,15 +76,21 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
 }
 
 wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
+  WL_TRY(check_handle(o, "wl_optimizer_start"));
   wl_optimizer_run_clear(&o->run);
   WL_TRY(check_size(o, "wl_optimizer_start", n));
+  wl_float_state callers;
+  wl_float_state_enter(&callers);
   const wl_status status = allocate(o, n, &o->run);
+  wl_float_state_leave(&callers);
   if (status != WL_OK) wl_optimizer_run_clear(&o->run);
   else o->run.n = n;
   return status;
 }
 
 wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
+  WL_TRY(check_handle(o, "wl_optimizer_initial"));
+  WL_TRY(check_array(theta, "wl_optimizer_initial", "theta"));
   if (!o->initialisation)
     return WL_FAIL(
         WL_ERR_USAGE,
@@ -133,19 +152,44 @@ static wl_status check_update(wl_optimizer_run *run) {
   return WL_OK;
 }
 
-wl_status wl_optimizer_step(wl_optimizer *o, int64_t n, const float *gradient, float *theta) {
-  wl_optimizer_run *run = &o->run;
-  if (run->n == 0 || n != run->n)
+static bool overlap(const float *a, const float *b, int64_t n) {
+  const uintptr_t first = (uintptr_t)a, second = (uintptr_t)b, bytes = (uintptr_t)n * sizeof *a;
+  return first < second ? second - first < bytes : first - second < bytes;
+}
+
+static wl_status check_step(const wl_optimizer *o, int64_t n, const float *gradient,
+                            const float *theta) {
+  WL_TRY(check_handle(o, "wl_optimizer_step"));
+  if (o->run.n == 0 || n != o->run.n)
     return WL_FAIL(
         WL_ERR_USAGE,
         "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0: no run); "
         "call wl_optimizer_start first",
-        (long long)n, (long long)run->n);
+        (long long)n, (long long)o->run.n);
+  WL_TRY(check_array(gradient, "wl_optimizer_step", "gradient"));
+  WL_TRY(check_array(theta, "wl_optimizer_step", "theta"));
+  if (overlap(gradient, theta, n))
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_step: `gradient` and `theta` overlap; give two arrays");
+  return WL_OK;
+}
+
+static wl_status take_step(wl_optimizer *o, const float *gradient, float *theta) {
+  wl_optimizer_run *run = &o->run;
   WL_TRY(take_gradient(run, gradient));
-  for (int64_t i = 0; run->theta && i < n; i++) run->theta[i] = theta[i];
+  for (int64_t i = 0; run->theta && i < run->n; i++) run->theta[i] = theta[i];
   compute_update(o, run);
   WL_TRY(check_update(run));
-  for (int64_t i = 0; i < n; i++) theta[i] += (float)run->u[i];
+  for (int64_t i = 0; i < run->n; i++) theta[i] += (float)run->u[i];
   run->t++;
   return WL_OK;
+}
+
+wl_status wl_optimizer_step(wl_optimizer *o, int64_t n, const float *gradient, float *theta) {
+  wl_float_state callers;
+  WL_TRY(check_step(o, n, gradient, theta));
+  wl_float_state_enter(&callers);
+  const wl_status status = take_step(o, gradient, theta);
+  wl_float_state_leave(&callers);
+  return status;
 }

@@ -8,6 +8,8 @@
 #include "unroll/initialisation.h"
 #include "warploom/optimizer.h"
 
+enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
+
 /* A run in progress; all arrays are owned, over n coordinates padded to blocks. */
 typedef struct wl_optimizer_run {
   int64_t n, t; /* parameters, steps done; n = 0: no run */

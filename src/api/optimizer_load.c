@@ -3,9 +3,12 @@
  * The file carries the configuration it was trained with; the update rule and the preconditioner
  * are made from it as training makes them, and read their blocks of phi by name. A task, and so its
  * data, is needed only where a part belongs to the task's network. */
+#include <locale.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "api/optimizer_impl.h"
+#include "base/float_state.h"
 #include "io/h5_printing.h"
 #include "train/trained.h"
 
@@ -92,6 +95,26 @@ static wl_status load(const char *path, wl_optimizer *o) {
   return status;
 }
 
+/* What surrounds a load: numbers are read with a decimal point whatever the caller's locale, and in this library's
+ * floating-point state; HDF5 prints no errors, and serves one thread at a time. */
+static wl_status load_in_own_settings(const char *path, wl_optimizer *o) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  wl_float_state callers;
+  const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  if (plain == (locale_t)0) return WL_FAIL(WL_ERR_OS, "wl_optimizer_load: no memory for a locale");
+  const locale_t callers_locale = uselocale(plain);
+  wl_float_state_enter(&callers);
+  pthread_mutex_lock(&lock);
+  const wl_h5_printing printing = wl_h5_save_printing();
+  const wl_status status = load(path, o);
+  wl_h5_restore_printing(printing);
+  pthread_mutex_unlock(&lock);
+  wl_float_state_leave(&callers);
+  uselocale(callers_locale);
+  freelocale(plain);
+  return status;
+}
+
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer) {
   if (!optimizer)
     return WL_FAIL(WL_ERR_USAGE,
@@ -103,9 +126,7 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer) {
   wl_optimizer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   o->threads = 1;
-  const wl_h5_printing printing = wl_h5_save_printing();
-  const wl_status status = load(path, o);
-  wl_h5_restore_printing(printing);
+  const wl_status status = load_in_own_settings(path, o);
   if (status != WL_OK) wl_optimizer_destroy(&o);
   *optimizer = o;
   return status;

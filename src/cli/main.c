@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/build_info.h"
+#include "base/float_state.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
@@ -160,6 +161,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
+  wl_float_state of_the_system; /* ours to the end of the process, and that of every thread made from here on */
+  wl_float_state_enter(&of_the_system);
   if (argc < 2) {
     if (launched_rank() == 0) print_usage(stderr);
     return WL_ERR_USAGE;

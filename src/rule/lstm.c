@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/float_state.h"
 #include "rule/lstm_net.h"
 
 typedef struct lstm_ws {
@@ -245,19 +246,24 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
   const int64_t groups = group_total(step->blocks);
   const bool past =
       WL_CHUNK_STEPS * step->blocks * rule->tape * (int64_t)sizeof *step->tape > CACHED_TAPE;
-#pragma omp parallel for schedule(dynamic, 1) \
-    num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
-  for (int64_t group = 0; group < groups; group++) {
-    const int64_t first = group * WL_LSTM_GROUP, row = first * WL_LANES;
-    const wl_lstm_step live = {.blocks = group_count(group, step->blocks),
-                               .g = step->g + row,
-                               .s_in = step->s_in + row * net->width,
-                               .s_out = step->s_out + row * net->width,
-                               .u = step->u + row,
-                               .tape = step->tape ? step->tape + first * rule->tape : NULL,
-                               .past_caches = past};
-    ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
-                     &live);
+#pragma omp parallel num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
+  {
+    wl_float_state before;
+    wl_float_state_enter(&before);
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t group = 0; group < groups; group++) {
+      const int64_t first = group * WL_LSTM_GROUP, row = first * WL_LANES;
+      const wl_lstm_step live = {.blocks = group_count(group, step->blocks),
+                                 .g = step->g + row,
+                                 .s_in = step->s_in + row * net->width,
+                                 .s_out = step->s_out + row * net->width,
+                                 .u = step->u + row,
+                                 .tape = step->tape ? step->tape + first * rule->tape : NULL,
+                                 .past_caches = past};
+      ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
+                       &live);
+    }
+    wl_float_state_leave(&before);
   }
 }
 
@@ -283,15 +289,20 @@ static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(chunk->blocks);
 #pragma omp parallel num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
-  for (int64_t first = 0; first < groups; first += ws->wave) {
-    const int64_t count = groups - first < ws->wave ? groups - first : ws->wave;
+  {
+    wl_float_state before;
+    wl_float_state_enter(&before);
+    for (int64_t first = 0; first < groups; first += ws->wave) {
+      const int64_t count = groups - first < ws->wave ? groups - first : ws->wave;
 #pragma omp for schedule(dynamic, 1)
-    for (int64_t i = 0; i < count; i++)
-      ws->kernel->backward(net, ws->packed,
-                           ws->scratch + (size_t)thread_index() * ws->scratch_bytes, chunk,
-                           (first + i) * WL_LSTM_GROUP, group_count(first + i, chunk->blocks),
-                           ws->partial + i * ws->partial_count);
-    add_partials(ws, net->parameters, count, phi_grad);
+      for (int64_t i = 0; i < count; i++)
+        ws->kernel->backward(net, ws->packed,
+                             ws->scratch + (size_t)thread_index() * ws->scratch_bytes, chunk,
+                             (first + i) * WL_LSTM_GROUP, group_count(first + i, chunk->blocks),
+                             ws->partial + i * ws->partial_count);
+      add_partials(ws, net->parameters, count, phi_grad);
+    }
+    wl_float_state_leave(&before);
   }
 }
 

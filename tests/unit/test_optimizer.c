@@ -2,9 +2,14 @@
  * for rules, preconditioners and learned initial parameters; and what its functions refuse.
  *
  * Trained parameters are stood in for by initial ones, shifted so that nothing is at its default. */
+#define _GNU_SOURCE
 #include "cmocka_all.h"
 
+#include <fenv.h>
+#include <locale.h>
 #include <math.h>
+#include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +38,7 @@ static const char *const cases[] = {
     "rule: {name: lstm, hidden: [5, 4]}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}",
     "rule: {name: adam, rate: 0.01, learn: [rate, beta1], learn_per: tensor}",
     "rule: {name: adamw, rate: 0.01, weight_decay: 0.1, learn: [weight_decay]}",
-    "rule: {name: sgd, rate: 1}\nprecondition: {name: scalar, per: tensor, initial: 0.1}",
+    "rule: {name: sgd, rate: 1, learn: [rate]}\nprecondition: {name: scalar, per: tensor, initial: 0.1}",
 };
 
 static void open_fixture(fixture *f, const char *parts, const char *task) {
@@ -212,6 +217,40 @@ static void test_misuse(void **state) {
   close_fixture(&f);
 }
 
+static void expect_usage(wl_status status, const char *word) {
+  assert_int_equal(status, WL_ERR_USAGE);
+  if (!strstr(wl_last_error(), word)) fail_msg("'%s' does not name %s", wl_last_error(), word);
+}
+
+static void test_null_and_overlap(void **state) {
+  (void)state;
+  fixture f;
+  float x[8] = {0}, g[4] = {0};
+  wl_optimizer *optimizer = NULL;
+  expect_usage(wl_optimizer_start(NULL, 4), "wl_optimizer_start");
+  expect_usage(wl_optimizer_step(NULL, 4, g, x), "wl_optimizer_step");
+  expect_usage(wl_optimizer_initial(NULL, 4, x), "wl_optimizer_initial");
+  expect_usage(wl_optimizer_set_threads(NULL, 1), "wl_optimizer_set_threads");
+  assert_int_equal(wl_optimizer_parameters(NULL) + wl_optimizer_meta_parameters(NULL) +
+                       wl_optimizer_meta_steps(NULL) + wl_optimizer_horizon(NULL),
+                   0);
+  assert_string_equal(wl_optimizer_rule(NULL), "");
+  assert_string_equal(wl_optimizer_digest(NULL), "");
+  open_fixture(&f, plain, network);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_start(optimizer, 4), WL_OK);
+  expect_usage(wl_optimizer_step(optimizer, 4, NULL, x), "gradient");
+  expect_usage(wl_optimizer_step(optimizer, 4, g, NULL), "theta");
+  expect_usage(wl_optimizer_initial(optimizer, 4, NULL), "theta");
+  expect_usage(wl_optimizer_step(optimizer, 4, x, x), "overlap");
+  expect_usage(wl_optimizer_step(optimizer, 4, x + 3, x), "overlap");
+  expect_usage(wl_optimizer_step(optimizer, 4, x, x + 3), "overlap");
+  assert_int_equal(wl_optimizer_step(optimizer, 4, x, x + 4), WL_OK);
+  expect_usage(wl_optimizer_set_threads(optimizer, 1000000), "1000000 threads");
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
 static void test_warp_layers_are_refused(void **state) {
   (void)state;
   fixture f;
@@ -220,6 +259,62 @@ static void test_warp_layers_are_refused(void **state) {
   assert_int_equal(wl_optimizer_load(path, &optimizer), WL_ERR_DATA);
   assert_non_null(strstr(wl_last_error(), "warp layers"));
   assert_null(optimizer);
+  close_fixture(&f);
+}
+
+/* ---- The caller's threads, floating-point state and locale ------------------------------------ */
+
+enum { MANY = 4096, TEAM = 2 }; /* parameters for both threads of a team */
+
+/* theta after some steps on subnormal gradients, which all count as zero. */
+static void run_on_vanishing(int threads, float theta[MANY]) {
+  static float g[MANY];
+  wl_optimizer *optimizer = NULL;
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_set_threads(optimizer, threads), WL_OK);
+  assert_int_equal(wl_optimizer_start(optimizer, MANY), WL_OK);
+  for (int i = 0; i < MANY; i++) theta[i] = 0;
+  for (int k = 0; k < 3; k++) {
+    for (int i = 0; i < MANY; i++) g[i] = 1e-39f * (float)(i % 17 - 8);
+    assert_int_equal(wl_optimizer_step(optimizer, MANY, g, theta), WL_OK);
+  }
+  wl_optimizer_destroy(&optimizer);
+}
+
+/* The team's threads are the caller's: made before, with subnormals kept, and theirs again afterwards. */
+static void test_subnormals_in_the_callers_threads(void **state) {
+  (void)state;
+  static float one[MANY], two[MANY];
+  fixture f;
+  bool kept[TEAM];
+  open_fixture(&f, "rule: {name: lstm, hidden: [4], momentum: 0.5, rate: 1e6}", network);
+#pragma omp parallel num_threads(TEAM)
+  fesetround(FE_UPWARD);
+  run_on_vanishing(1, one);
+  run_on_vanishing(TEAM, two);
+  assert_memory_equal(one, two, sizeof one);
+  volatile float smallest = 1.5e-38f;
+#pragma omp parallel num_threads(TEAM)
+  {
+    kept[omp_get_thread_num()] = smallest * 0.25f > 0 && fegetround() == FE_UPWARD;
+    fesetround(FE_TONEAREST);
+  }
+  for (int i = 0; i < TEAM; i++) assert_true(kept[i]);
+  run_on_vanishing(1, two); /* rounded to nearest, whatever the caller's rounding */
+  assert_memory_equal(one, two, sizeof one);
+  close_fixture(&f);
+}
+
+/* A rule that runs in the calling thread alone. */
+static void test_subnormals_in_the_calling_thread(void **state) {
+  (void)state;
+  static float theta[MANY];
+  fixture f;
+  open_fixture(&f, "rule: {name: sgd, rate: 1, learn: [rate]}", network);
+  run_on_vanishing(1, theta);
+  for (int i = 0; i < MANY; i++) assert_true(theta[i] == 0);
+  volatile float smallest = 1.5e-38f;
+  assert_true(smallest * 0.25f > 0);
   close_fixture(&f);
 }
 
@@ -246,7 +341,10 @@ int main(void) {
       cmocka_unit_test(test_learned_start),
       cmocka_unit_test(test_non_finite_gradients_change_nothing),
       cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_null_and_overlap),
       cmocka_unit_test(test_warp_layers_are_refused),
+      cmocka_unit_test(test_subnormals_in_the_callers_threads),
+      cmocka_unit_test(test_subnormals_in_the_calling_thread),
       cmocka_unit_test(test_printing_of_hdf5_is_the_programs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

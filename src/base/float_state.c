@@ -1,0 +1,53 @@
+/* float_state.c - MXCSR on x86-64, FPCR on aarch64; elsewhere what fenv.h reaches, without flushing. */
+#include "base/float_state.h"
+
+#ifdef WL_DOUBLE
+enum { FLUSHES = 0 };
+#else
+enum { FLUSHES = 1 };
+#endif
+
+#if defined(__SSE__)
+#include <xmmintrin.h>
+/* All exceptions masked, round to nearest; flush to zero (bit 15), denormals are zero (bit 6). The low six bits
+ * are flags, not control. */
+enum { FLAGS = 0x3f, CONTROL = 0x1f80 | FLUSHES * 0x8040 };
+static unsigned long read_control(void) { return _mm_getcsr(); }
+static void write_control(unsigned long control) { _mm_setcsr((unsigned)control); }
+#elif defined(__aarch64__)
+/* Round to nearest, no trap; FZ (bit 24) flushes operands and results. FPCR has no flags. */
+enum { FLAGS = 0, CONTROL = FLUSHES << 24 };
+static unsigned long read_control(void) {
+  unsigned long control;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+  return control;
+}
+static void write_control(unsigned long control) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(control) : "memory");
+}
+#else
+enum { FLAGS = 0, CONTROL = 0 };
+static unsigned long read_control(void) { return (unsigned long)fegetround(); }
+static void write_control(unsigned long control) { (void)control; }
+#endif
+
+static bool is_set(unsigned long control) {
+  return (control & ~(unsigned long)FLAGS) == (unsigned long)CONTROL;
+}
+
+bool wl_float_state_is_set(void) { return is_set(read_control()); }
+
+/* The environment also holds the x87 control word, whose rounding strtod reads. */
+void wl_float_state_enter(wl_float_state *before) {
+  before->control = read_control();
+  before->changed = !is_set(before->control);
+  if (!before->changed) return;
+  fegetenv(&before->environment);
+  fesetenv(FE_DFL_ENV);
+  write_control(CONTROL);
+}
+
+void wl_float_state_leave(const wl_float_state *before) {
+  if (before->changed) fesetenv(&before->environment);
+  else write_control(before->control);
+}

@@ -1,0 +1,28 @@
+/* float_state.h - the floating-point state of a thread that computes: the one place that sets it.
+ *
+ * Rounding to nearest, no trap, and in float32 builds subnormal numbers read and written as zero: many processors
+ * handle them in microcode, and a training slows down as its gradients and states shrink. float64 builds keep
+ * gradual underflow (docs/reproducibility.md).
+ *
+ * A new thread inherits the state of the thread that creates it. The program sets it first in main, before any thread
+ * exists. The C library cannot rely on that: it sets the state on entry, in each OpenMP region, whose threads may be
+ * the caller's, and restores it on leaving. */
+#ifndef WL_BASE_FLOAT_STATE_H
+#define WL_BASE_FLOAT_STATE_H
+
+#include <fenv.h>
+#include <stdbool.h>
+
+typedef struct wl_float_state {
+  bool changed; /* whether `environment` was saved */
+  unsigned long control;
+  fenv_t environment;
+} wl_float_state;
+
+/* Sets the state of the calling thread; *before is what wl_float_state_leave restores, exception flags included. */
+void wl_float_state_enter(wl_float_state *before);
+void wl_float_state_leave(const wl_float_state *before);
+/* Whether the calling thread is in the state that wl_float_state_enter sets. */
+bool wl_float_state_is_set(void);
+
+#endif

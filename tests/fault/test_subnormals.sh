@@ -1,0 +1,41 @@
+# A training whose parameters and adjoints fall below the smallest normal number: the same bits with 1 and 2 threads,
+# over 1 and 2 ranks, and no subnormal number is left in what the units carry.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+# Parameters start at zero and get subnormal updates: of the LSTM, by every thread, and of a rule that the main
+# thread computes alone. Their adjoints vanish as well.
+write_vanishing() { # FILE RULE
+  cat >"$1" <<C
+seed: 5
+threads: 1
+task: {family: mlp, data: synthetic, widths: [12], batch: 16, initial_scale: 0}
+rule: $2
+episode: {steps: 20}
+window: {steps: 5}
+outer: {steps: 3, units: 2, learning_rate: 1e-45}
+C
+}
+write_vanishing lstm.yaml '{name: lstm, hidden: [6], output_scale: 2e-39}'
+write_vanishing sgd.yaml '{name: sgd, rate: 1e-37, learn: [rate]}'
+
+train() { # RANKS CONFIG RUN ARGS...
+  "$WL_MPIEXEC" -n "$1" "$WL_BIN" train "$2" --quiet --set "output=$3" "${@:4}" | grep '^digest'
+}
+expected=$(train 1 lstm.yaml one)
+expect_same "2 threads" "$expected" "$(train 1 lstm.yaml lstm --set threads=2)"
+expect_same "2 ranks of 2 threads" "$expected" "$(train 2 lstm.yaml ranks --set threads=2)"
+train 1 sgd.yaml sgd
+
+"$WL_PYTHON" - lstm sgd <<'P' || fail "subnormal numbers in a checkpoint"
+import glob, h5py, numpy, sys
+for run in sys.argv[1:]:
+    with h5py.File(sorted(glob.glob(run + "/checkpoints/step-*.h5"))[-1]) as file:
+        values = numpy.concatenate([file[name][...] for name in ("units/theta", "units/state") if name in file])
+    assert values.size > 0
+    bits = values.view(numpy.uint32) & 0x7fffffff
+    found = numpy.count_nonzero((bits > 0) & (bits < 0x00800000))
+    if found:
+        raise SystemExit(f"{run}: {found} subnormal numbers")
+P
+echo "ok: no subnormal number in the units' parameters and states"

@@ -1,0 +1,108 @@
+/* test_float_state.c - the floating-point state: in float32 builds subnormals are flushed in every thread, float64
+ * builds keep them; rounding, traps and flags of a caller return as they were. */
+#define _GNU_SOURCE
+#include <fenv.h>
+#include <float.h>
+#include <omp.h>
+#include <pthread.h>
+
+#include "base/float_state.h"
+#include "base/real.h"
+#include "unit/cmocka_all.h"
+
+enum { THREADS = 4 };
+
+#ifdef WL_DOUBLE
+enum { FLUSHES = 0 };
+#else
+enum { FLUSHES = 1 };
+#endif
+
+/* Half of the smallest normal number: 0 where results are flushed. */
+static bool flushes_results(void) {
+  volatile wl_real smallest = FLUSHES ? (wl_real)FLT_MIN : (wl_real)DBL_MIN;
+  return smallest * (wl_real)0.5 == 0;
+}
+
+/* A subnormal number made of its bits, times 2^20: 0 where operands are read as zero. */
+static bool flushes_operands(void) {
+  union {
+    uint64_t bits;
+    wl_real value;
+  } subnormal = {.bits = 1000};
+  volatile wl_real x = subnormal.value;
+  return x * (wl_real)1048576 == 0;
+}
+
+static bool is_ours(void) {
+  return wl_float_state_is_set() && flushes_results() == FLUSHES && flushes_operands() == FLUSHES &&
+         fegetround() == FE_TONEAREST;
+}
+
+static void *ask(void *answer) {
+  *(bool *)answer = is_ours();
+  return NULL;
+}
+
+/* Runs first: the threads of OpenMP's team are made here. */
+static void test_new_threads_inherit(void **state) {
+  (void)state;
+  wl_float_state before;
+  bool ours[THREADS] = {false}, in_thread = false;
+  wl_float_state_enter(&before);
+  assert_true(is_ours());
+#pragma omp parallel num_threads(THREADS)
+  ours[omp_get_thread_num()] = is_ours();
+  for (int i = 0; i < THREADS; i++) assert_true(ours[i]);
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, ask, &in_thread), 0);
+  pthread_join(thread, NULL);
+  assert_true(in_thread);
+  wl_float_state_leave(&before);
+}
+
+static void test_callers_state_returns(void **state) {
+  (void)state;
+  wl_float_state before, inner;
+  feclearexcept(FE_ALL_EXCEPT);
+  assert_int_equal(fesetround(FE_UPWARD), 0);
+  assert_false(wl_float_state_is_set());
+  wl_float_state_enter(&before);
+  assert_true(is_ours());
+  feclearexcept(FE_ALL_EXCEPT); /* a flushed result is inexact */
+  wl_float_state_enter(&inner); /* a second time, as in a region of the library */
+  volatile double third = 3.0;
+  third = 1.0 / third; /* inexact */
+  wl_float_state_leave(&inner);
+  assert_false(fetestexcept(FE_INEXACT));
+  assert_true(is_ours());
+  third = third * third;
+  wl_float_state_leave(&before);
+  assert_int_equal(fegetround(), FE_UPWARD);
+  assert_false(flushes_results());
+  assert_false(flushes_operands());
+  assert_false(fetestexcept(FE_INEXACT));
+  fesetround(FE_TONEAREST);
+}
+
+/* A caller that traps: our own inexact and divided results must not end its process. */
+static void test_no_traps_inside(void **state) {
+  (void)state;
+  wl_float_state before;
+  feclearexcept(FE_ALL_EXCEPT);
+  if (feenableexcept(FE_DIVBYZERO) == -1) skip();
+  wl_float_state_enter(&before);
+  volatile double zero = 0.0;
+  zero = 1.0 / zero;
+  assert_true(zero > DBL_MAX);
+  wl_float_state_leave(&before);
+  assert_int_equal(fegetexcept(), FE_DIVBYZERO);
+  fedisableexcept(FE_ALL_EXCEPT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_new_threads_inherit),
+                                     cmocka_unit_test(test_callers_state_returns),
+                                     cmocka_unit_test(test_no_traps_inside)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
