@@ -26,7 +26,7 @@ import numpy as np
 # Exit codes of sysexits.h, as the program's own.
 USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Keys that say where and how a run is written, and nothing about what it computes.
 BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "window.memory", "window.storage",
                "replay.spill")

@@ -203,9 +203,9 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
 }
 
 /* Planning grows with the number of ranks: it is done, and takes what it takes. */
-REAL(void, wl_plan_episode, wl_plan *plan, uint64_t seed, int64_t episode) {
+REAL(void, wl_plan_begin, wl_plan *plan) {
   const double start = cpu_seconds();
-  __real_wl_plan_episode(plan, seed, episode);
+  __real_wl_plan_begin(plan);
   if (table()) smpi_execute(cpu_seconds() - start);
 }
 

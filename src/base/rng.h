@@ -23,6 +23,8 @@ typedef enum wl_purpose {
   WL_FOR_UNUSED,      /* nothing is drawn for it; it keeps the values of those below */
   WL_FOR_REPLAY,      /* draws from the trajectory buffer */
   WL_FOR_PROBE,       /* directions of gradient checks */
+  WL_FOR_STAGGER,     /* where a unit begins its first episode */
+  WL_FOR_PERTURB,     /* perturbations of evolution strategies */
   WL_FOR_COUNT
 } wl_purpose;
 

@@ -37,15 +37,14 @@ static double resident(void) {
   return got == 2 ? (double)here * (double)sysconf(_SC_PAGESIZE) : wl_memory_peak();
 }
 
-/* theta and the rule's state of one unit, of the largest family. */
+/* Of one unit, of the largest family. */
 static double unit_bytes(const wl_trainer *tr) {
   int64_t most = 0;
   for (int i = 0; i < tr->n_tasks; i++) {
-    const int64_t reals =
-        wl_pad(tr->tasks[i]->n) + wl_rule_state_reals(tr->model->rule, wl_task_theta(tr->tasks[i]));
-    if (reals > most) most = reals;
+    const int64_t bytes = wl_unit_bytes(tr->model, tr->tasks[i], WL_UNIT_PLAIN);
+    if (bytes > most) most = bytes;
   }
-  return (double)most * sizeof(wl_real);
+  return (double)most;
 }
 
 static double workspace_bytes(const wl_trainer *tr) {
@@ -60,7 +59,7 @@ static double workspace_bytes(const wl_trainer *tr) {
 static bool saves_units(const wl_trainer *tr) {
   const int64_t longest = tr->horizon[tr->n_horizon - 1];
   if (tr->per_episode || longest <= tr->spec.steps) return false;
-  if (tr->n_horizon > 1) return true;
+  if (tr->n_horizon > 1 || tr->plan->setting.stagger) return true;
   const int64_t windows = (longest + tr->spec.steps - 1) / tr->spec.steps;
   const int64_t every = wl_map_int(wl_config_map(tr->config, "checkpoint", 0), "every");
   return tr->steps % windows != 0 || (every < tr->steps && every % windows != 0);

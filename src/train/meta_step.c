@@ -18,7 +18,7 @@ static unsigned taught_groups(const wl_trainer *tr) {
 
 /* A unit object and a workspace for its family, where this rank has none that fits. */
 static wl_status prepare_unit(wl_trainer *tr, int64_t u) {
-  const int family = tr->plan->task[u];
+  const int64_t family = tr->plan->clock[u].family;
   wl_task *task = tr->tasks[family];
   if (tr->unit[u] && tr->unit[u]->task != task) wl_unit_destroy(&tr->unit[u]);
   if (!tr->unit[u]) WL_TRY(wl_unit_create(tr->model, task, &tr->unit[u]));
@@ -41,12 +41,6 @@ static wl_status make_room(wl_trainer *tr, int64_t own) {
   return WL_OK;
 }
 
-/* Which units there are and where they run: never fails, so that all ranks know it. */
-static void plan_episode(wl_trainer *tr) {
-  tr->length = wl_plan_horizon(tr->horizon, tr->n_horizon, tr->seed, tr->episode);
-  wl_plan_episode(tr->plan, tr->seed, tr->episode);
-}
-
 static wl_status prepare_units(wl_trainer *tr) {
   int64_t own = 0;
   for (int64_t u = 0; u < tr->plan->units; u++) {
@@ -57,8 +51,8 @@ static wl_status prepare_units(wl_trainer *tr) {
   return make_room(tr, own);
 }
 
-wl_status wl_trainer_open_episode(wl_trainer *tr) {
-  plan_episode(tr);
+wl_status wl_trainer_place_units(wl_trainer *tr) {
+  wl_plan_assign(tr->plan);
   return prepare_units(tr);
 }
 
@@ -67,14 +61,31 @@ static void set_phi(wl_trainer *tr) {
     if (tr->ws[i]) wl_unroll_set_phi(tr->ws[i], tr->phi);
 }
 
-static wl_status start_units(wl_trainer *tr) {
-  for (int64_t u = 0; u < tr->plan->units; u++) {
-    if (!tr->unit[u]) continue;
-    const wl_episode episode = {tr->seed, WL_SPACE_TRAIN, tr->episode, u};
-    WL_TRY(wl_unit_start(tr->ws[tr->plan->task[u]], tr->unit[u], &episode));
-    tr->unit[u]->horizon = tr->length;
-    if (tr->replay) wl_replay_keep(tr->replay, tr, u, tr->unit[u]);
+/* Runs a staggered unit to the step at which it begins to contribute. */
+static wl_status run_to_first_step(wl_trainer *tr, wl_unit *unit, int64_t first) {
+  wl_window_result result;
+  while (unit->t < first && !unit->stopped) {
+    const int64_t left = first - unit->t, steps = left < tr->spec.steps ? left : tr->spec.steps;
+    WL_TRY(wl_window_run(tr->ws[unit->family], unit, steps, NULL, NULL, NULL, NULL, &result));
   }
+  unit->t = first;
+  return WL_OK;
+}
+
+static wl_status start_unit(wl_trainer *tr, int64_t u) {
+  const wl_clock *clock = &tr->plan->clock[u];
+  const wl_episode episode = {tr->seed, WL_SPACE_TRAIN, clock->episode, u};
+  wl_unit *unit = tr->unit[u];
+  WL_TRY(wl_unit_start(tr->ws[clock->family], unit, &episode));
+  unit->horizon = clock->horizon;
+  unit->family = clock->family;
+  if (tr->replay) wl_replay_keep(tr->replay, tr, u, unit);
+  return run_to_first_step(tr, unit, clock->t);
+}
+
+static wl_status start_units(wl_trainer *tr) {
+  for (int64_t u = 0; u < tr->plan->units; u++)
+    if (tr->unit[u] && tr->plan->starts[u]) WL_TRY(start_unit(tr, u));
   return WL_OK;
 }
 
@@ -98,7 +109,7 @@ static void watch(void *context, const wl_step_view *step) {
 /* One window of one unit into its vector: gradient and losses; false: not finite. */
 static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, int64_t steps,
                             double *vector, bool *finite) {
-  wl_unroll_ws *ws = tr->ws[tr->plan->task[u]];
+  wl_unroll_ws *ws = tr->ws[tr->plan->clock[u].family];
   wl_window_result result;
   wl_step_observer observer = NULL;
   void *context = NULL;
@@ -119,24 +130,26 @@ static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, in
 /* The unit's windows of this meta-step: one, or all that the episode still has. */
 static wl_status run_unit(wl_trainer *tr, wl_recorder *recorder, int64_t u, double *vector,
                           bool *counted) {
-  int64_t t = tr->t;
+  const wl_clock *clock = &tr->plan->clock[u];
+  int64_t t = clock->t;
   *counted = true;
   memset(vector, 0, (size_t)tr->vector * sizeof *vector);
   do {
-    const int64_t left = tr->length - t, steps = left < tr->spec.steps ? left : tr->spec.steps;
+    const int64_t left = clock->horizon - t, steps = left < tr->spec.steps ? left : tr->spec.steps;
     WL_TRY(run_window(tr, recorder, u, steps, vector, counted));
     t += steps;
-  } while (*counted && tr->per_episode && t < tr->length);
+  } while (*counted && tr->per_episode && t < clock->horizon);
+  tr->unit[u]->t = t; /* also where it stopped: its clock goes on */
   return WL_OK;
 }
 
 static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) {
   *own = 0;
   if (tr->pending.code != WL_OK) return tr->pending.code;
-  if (tr->t == 0) WL_TRY(prepare_units(tr));
+  WL_TRY(prepare_units(tr));
   set_phi(tr);
-  if (tr->t == 0 && tr->replay) WL_TRY(wl_replay_open(tr->replay, tr));
-  if (tr->t == 0) WL_TRY(start_units(tr));
+  if (tr->replay) WL_TRY(wl_replay_open(tr->replay, tr));
+  WL_TRY(start_units(tr));
   for (int64_t u = 0; u < tr->plan->units; u++) {
     if (!tr->unit[u]) continue;
     WL_TRY(run_unit(tr, recorder, u, tr->vectors + *own * tr->vector, &tr->counted[*own]));
@@ -146,12 +159,7 @@ static wl_status run_units(wl_trainer *tr, wl_recorder *recorder, int64_t *own) 
 }
 
 static void advance(wl_trainer *tr) {
-  const int64_t left = tr->length - tr->t;
-  tr->t += tr->per_episode || left < tr->spec.steps ? left : tr->spec.steps;
-  if (tr->t >= tr->length) {
-    tr->t = 0;
-    tr->episode++;
-  }
+  wl_plan_advance(tr->plan, tr->per_episode ? 0 : tr->spec.steps);
   tr->meta_step++;
 }
 
@@ -164,7 +172,7 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
   report->mean_loss = loss[3] * scale;
   report->units = tr->plan->units;
   report->skipped = tr->plan->units - counted;
-  report->inner_steps = tr->length;
+  report->inner_steps = wl_plan_longest(tr->plan);
   report->compute_seconds = tr->flags[WL_FLAG_BUSY];
   report->compute_seconds_least = -tr->flags[WL_FLAG_IDLE];
   report->wait_seconds = report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->comm);
@@ -173,7 +181,7 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
 /* phi moves by counted units alone: without any, all that can help is what the next episode draws. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   if (counted == 0) {
-    tr->barren += tr->t == 0;
+    tr->barren += tr->plan->starts[0];
     return;
   }
   tr->sound = tr->meta_step + 1;
@@ -181,7 +189,8 @@ static void note_counted(wl_trainer *tr, int64_t counted) {
 }
 
 bool wl_trainer_has_diverged(const wl_trainer *tr) {
-  const int64_t begun = tr->episode + (tr->t > 0);
+  const wl_clock *first = &tr->plan->clock[0];
+  const int64_t begun = first->episode + (first->t > 0);
   if (!wl_finite_doubles(tr->phi, tr->model->phi.size)) return true;
   if (tr->patience == 0 || tr->barren == 0) return false;
   return tr->barren >= tr->patience || (tr->meta_step >= tr->steps && 2 * tr->barren >= begun);
@@ -237,7 +246,7 @@ wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder,
                                wl_meta_report *report) {
   const double start = wl_comm_time();
   int64_t own = 0;
-  if (tr->t == 0) plan_episode(tr);
+  wl_plan_begin(tr->plan);
   const wl_status status = run_units(tr, recorder, &own);
   wl_failure_keep(&tr->pending, status);
   const double computing = wl_comm_time() - start;

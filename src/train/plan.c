@@ -1,36 +1,37 @@
-/* plan.c - families, horizons and the assignment of units to ranks. */
+/* plan.c - clocks of units: families, horizons, and the assignment of units to ranks. */
 #include "train/plan.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 static wl_status allocate(wl_plan *p) {
-  WL_TRY(WL_NEW(p->share, p->tasks));
-  WL_TRY(WL_NEW(p->cost, p->tasks));
-  WL_TRY(WL_NEW(p->task, p->units));
+  WL_TRY(WL_NEW(p->clock, p->units));
   WL_TRY(WL_NEW(p->owner, p->units));
-  WL_TRY(WL_NEW(p->load, p->ranks));
-  WL_TRY(WL_NEW(p->heap, p->ranks));
+  WL_TRY(WL_NEW(p->starts, p->units));
+  WL_TRY(WL_NEW(p->share, p->setting.tasks));
+  WL_TRY(WL_NEW(p->cost, p->setting.tasks));
+  WL_TRY(WL_NEW(p->load, p->setting.ranks));
+  WL_TRY(WL_NEW(p->heap, p->setting.ranks));
   return WL_NEW(p->order, p->units);
 }
 
-wl_status wl_plan_create(int64_t units, int ranks, int tasks, const double *proportion,
-                         const double *cost, wl_plan **out) {
+wl_status wl_plan_create(const wl_plan_setting *s, wl_plan **out) {
   wl_plan *p = NULL;
   WL_TRY(WL_NEW(p, 1));
-  *p = (wl_plan){.units = units, .ranks = ranks, .tasks = tasks};
+  p->setting = *s;
+  p->units = s->units;
+  p->setting.proportion = p->setting.cost = NULL;
   const wl_status status = allocate(p);
   if (status != WL_OK) {
     wl_plan_destroy(&p);
     return status;
   }
   double total = 0.0, sum = 0.0;
-  for (int i = 0; i < tasks; i++) total += proportion[i];
-  for (int i = 0; i < tasks; i++) {
-    sum += proportion[i];
-    p->share[i] = i == tasks - 1 ? 1.0 : sum / total;
-    p->cost[i] = cost[i];
+  for (int i = 0; i < s->tasks; i++) total += s->proportion[i];
+  for (int i = 0; i < s->tasks; i++) {
+    sum += s->proportion[i];
+    p->share[i] = i == s->tasks - 1 ? 1.0 : sum / total;
+    p->cost[i] = s->cost[i];
   }
   *out = p;
   return WL_OK;
@@ -39,52 +40,77 @@ wl_status wl_plan_create(int64_t units, int ranks, int tasks, const double *prop
 void wl_plan_destroy(wl_plan **plan) {
   wl_plan *p = *plan;
   if (!p) return;
-  wl_free(p->share);
-  wl_free(p->cost);
-  wl_free(p->task);
-  wl_free(p->owner);
-  wl_free(p->load);
-  wl_free(p->order);
-  wl_free(p->heap);
+  void *const owned[] = {p->clock, p->owner, p->starts, p->share,
+                         p->cost,  p->load,  p->order,  p->heap};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(p);
   *plan = NULL;
 }
 
-static void draw_families(wl_plan *p, uint64_t seed, int64_t episode) {
-  for (int64_t u = 0; u < p->units; u++) {
-    double x;
-    wl_rng_uniform_double(
-        (wl_stream){seed, WL_FOR_FAMILY, WL_SPACE_TRAIN, (uint64_t)episode, (uint64_t)u, 0}, 0, 1,
-        0.0, 1.0, &x);
-    p->task[u] = 0;
-    while (p->task[u] < p->tasks - 1 && !(x < p->share[p->task[u]])) p->task[u]++;
-  }
+static double draw(const wl_plan_setting *s, wl_purpose purpose, int64_t episode, int64_t unit,
+                   double low, double high) {
+  double x;
+  wl_rng_uniform_double(
+      (wl_stream){s->seed, purpose, WL_SPACE_TRAIN, (uint64_t)episode, (uint64_t)unit, 0}, 0, 1, low,
+      high, &x);
+  return x;
 }
 
-/* Units by falling cost; equal costs keep their order, by counting sort over the families. */
-static void sort_by_cost(wl_plan *p) {
+static int64_t draw_family(const wl_plan *p, int64_t episode, int64_t unit) {
+  const double x = draw(&p->setting, WL_FOR_FAMILY, episode, unit, 0.0, 1.0);
+  int64_t family = 0;
+  while (family < p->setting.tasks - 1 && !(x < p->share[family])) family++;
+  return family;
+}
+
+/* In phase all units have the horizon of the first. */
+int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit) {
+  const int64_t *steps = s->horizon;
+  if (s->n_horizon < 2) return steps[0];
+  const double x = draw(s, WL_FOR_HORIZON, episode, s->stagger ? unit : 0, log((double)steps[0]),
+                        log((double)steps[1] + 1.0));
+  const int64_t drawn = (int64_t)exp(x);
+  return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
+}
+
+/* Where a staggered unit begins its first episode: uniform in [0, T). */
+static int64_t first_step(const wl_plan_setting *s, int64_t unit, int64_t horizon) {
+  const double x = draw(s, WL_FOR_STAGGER, 0, unit, 0.0, (double)horizon);
+  return (int64_t)x < horizon ? (int64_t)x : horizon - 1;
+}
+
+static void begin_episode(wl_plan *p, int64_t u) {
+  wl_clock *const c = &p->clock[u];
+  c->family = draw_family(p, c->episode, u);
+  c->horizon = wl_plan_horizon(&p->setting, c->episode, u);
+  if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
+}
+
+static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].family]; }
+
+/* The units that start, by falling cost; equal costs keep their order, by counting sort over the families. */
+static int64_t sort_by_cost(wl_plan *p) {
   int64_t placed = 0;
-  double bound = INFINITY;
-  while (placed < p->units) {
+  for (double bound = INFINITY; bound > -INFINITY;) {
     double next = -INFINITY;
-    for (int i = 0; i < p->tasks; i++)
+    for (int i = 0; i < p->setting.tasks; i++)
       if (p->cost[i] < bound && p->cost[i] > next) next = p->cost[i];
-    for (int64_t u = 0; u < p->units; u++)
-      if (p->cost[p->task[u]] == next) p->order[placed++] = u;
+    for (int64_t u = 0; next > -INFINITY && u < p->units; u++)
+      if (p->starts[u] && cost_of(p, u) == next) p->order[placed++] = u;
     bound = next;
   }
+  return placed;
 }
 
 static bool comes_before(const wl_plan *p, int a, int b) {
   return p->load[a] < p->load[b] || (!(p->load[b] < p->load[a]) && a < b);
 }
 
-/* Lets the rank at the top, whose load has grown, sink to its place in the heap. */
-static void sink(const wl_plan *p) {
-  const int rank = p->heap[0];
-  int at = 0;
-  for (int child = 1; child < p->ranks; child = 2 * at + 1) {
-    if (child + 1 < p->ranks && comes_before(p, p->heap[child + 1], p->heap[child])) child++;
+/* Lets the rank at `at`, whose load is larger than its place says, sink in the heap. */
+static void sink(const wl_plan *p, int at) {
+  const int rank = p->heap[at];
+  for (int child = 2 * at + 1; child < p->setting.ranks; child = 2 * at + 1) {
+    if (child + 1 < p->setting.ranks && comes_before(p, p->heap[child + 1], p->heap[child])) child++;
     if (!comes_before(p, p->heap[child], rank)) break;
     p->heap[at] = p->heap[child];
     at = child;
@@ -92,27 +118,62 @@ static void sink(const wl_plan *p) {
   p->heap[at] = rank;
 }
 
-void wl_plan_episode(wl_plan *p, uint64_t seed, int64_t episode) {
-  draw_families(p, seed, episode);
-  sort_by_cost(p);
-  for (int r = 0; r < p->ranks; r++) {
+/* Ranks by the load of the units that go on where they are. */
+static void fill_heap(wl_plan *p) {
+  const int ranks = p->setting.ranks;
+  for (int r = 0; r < ranks; r++) {
     p->load[r] = 0.0;
     p->heap[r] = r;
   }
-  for (int64_t i = 0; i < p->units; i++) {
+  for (int64_t u = 0; u < p->units; u++)
+    if (!p->starts[u]) p->load[p->owner[u]] += cost_of(p, u);
+  for (int at = ranks / 2 - 1; at >= 0; at--) sink(p, at);
+}
+
+static void assign_starting(wl_plan *p) {
+  const int64_t count = sort_by_cost(p);
+  fill_heap(p);
+  for (int64_t i = 0; i < count; i++) {
     const int64_t u = p->order[i];
-    const int rank = p->heap[0];
-    p->owner[u] = rank;
-    p->load[rank] += p->cost[p->task[u]];
-    sink(p);
+    p->owner[u] = p->heap[0];
+    p->load[p->heap[0]] += cost_of(p, u);
+    sink(p, 0);
   }
 }
 
-int64_t wl_plan_horizon(const int64_t *steps, int count, uint64_t seed, int64_t episode) {
-  if (count < 2) return steps[0];
-  double x;
-  wl_rng_uniform_double((wl_stream){seed, WL_FOR_HORIZON, WL_SPACE_TRAIN, (uint64_t)episode, 0, 0},
-                        0, 1, log((double)steps[0]), log((double)steps[1] + 1.0), &x);
-  const int64_t drawn = (int64_t)exp(x);
-  return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
+void wl_plan_begin(wl_plan *p) {
+  bool any = false;
+  for (int64_t u = 0; u < p->units; u++) {
+    p->starts[u] = p->clock[u].t == 0;
+    if (p->starts[u]) begin_episode(p, u);
+    any |= p->starts[u];
+  }
+  if (any) assign_starting(p);
+}
+
+void wl_plan_assign(wl_plan *p) {
+  for (int64_t u = 0; u < p->units; u++) p->starts[u] = true;
+  assign_starting(p);
+}
+
+void wl_plan_advance(wl_plan *p, int64_t steps) {
+  for (int64_t u = 0; u < p->units; u++) {
+    wl_clock *const c = &p->clock[u];
+    const int64_t left = c->horizon - c->t;
+    c->t = steps == 0 || left <= steps ? 0 : c->t + steps;
+    c->episode += c->t == 0;
+  }
+}
+
+bool wl_plan_is_midway(const wl_plan *p) {
+  for (int64_t u = 0; u < p->units; u++)
+    if (p->clock[u].t > 0) return true;
+  return false;
+}
+
+int64_t wl_plan_longest(const wl_plan *p) {
+  int64_t longest = 0;
+  for (int64_t u = 0; u < p->units; u++)
+    if (p->clock[u].horizon > longest) longest = p->clock[u].horizon;
+  return longest;
 }

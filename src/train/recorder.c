@@ -183,7 +183,7 @@ void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
   memset(v.header, 0, r->slot_bytes);
   *v.header =
-      (slot_header){tr->meta_step, u, tr->episode, unit->t, 0, 0, unit->task->n, tr->plan->task[u]};
+      (slot_header){tr->meta_step, u, unit->episode.index, unit->t, 0, 0, unit->task->n, unit->family};
   spread(r->here, r->setting.coordinates, unit->task->n);
   r->trainer = tr;
   *observer = observe;

@@ -129,8 +129,9 @@ static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
 }
 
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
-  r->current = tr->episode % r->batches;
-  r->episode[r->current] = tr->episode;
+  const int64_t episode = tr->plan->clock[0].episode; /* units are in phase */
+  r->current = episode % r->batches;
+  r->episode[r->current] = episode;
   r->failure.code = WL_OK;
   for (int64_t u = 0; u < r->units; u++) {
     const int64_t place = r->current * r->units + u;
@@ -143,7 +144,7 @@ wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
 
 void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit *unit) {
   const int64_t place = r->current * r->units + u;
-  if (unit->t % r->stride != 0 || unit->t >= tr->length || r->failure.code != WL_OK) return;
+  if (unit->t % r->stride != 0 || unit->t >= tr->plan->clock[u].horizon || r->failure.code != WL_OK) return;
   wl_failure_keep(&r->failure, wl_replay_store_put(r->store, place, unit->t / r->stride,
                                                    unit->theta, unit->state));
   r->count[place] = unit->t / r->stride + 1;
@@ -186,7 +187,7 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
 static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t point, int64_t pass,
                            double *vector, bool *finite) {
   const int64_t episode = r->episode[place / r->units];
-  const int64_t length = wl_plan_horizon(tr->horizon, tr->n_horizon, tr->seed, episode);
+  const int64_t length = wl_plan_horizon(&tr->plan->setting, episode, 0);
   wl_unit *unit = r->unit;
   wl_window_result result;
   unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, episode, place % r->units};

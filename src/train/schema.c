@@ -28,6 +28,9 @@ static const wl_option top_options[] = {
 static const wl_option episode_options[] = {
     {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
      "T, inner steps of an episode; [low, high] draws it log-uniformly for each episode."},
+    {"stagger", WL_OPT_BOOL, "false", NULL, ANY, "1",
+     "Units begin at random steps of their first episode, and each ends and restarts on its own, with a horizon of its "
+     "own; needs `outer.every: window`."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option window_options[] = {

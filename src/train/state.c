@@ -58,7 +58,7 @@ static void add_replay(field_list *list, wl_replay *replay) {
 /* The list: what is the same on every rank. */
 static wl_status list_state(wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &tr->model->phi;
-  list->capacity = 3 * phi->count + 24;
+  list->capacity = 3 * phi->count + 48;
   WL_TRY(WL_NEW(list->at, list->capacity + 1));
   add_blocks(list, phi, "phi", tr->phi, "meta-parameters");
   add_blocks(list, phi, "outer/first_moment", tr->outer->first,
@@ -68,8 +68,10 @@ static wl_status list_state(wl_trainer *tr, field_list *list) {
   add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, tr->outer->updates,
       "updates applied to rule, precondition, warp, initialisation");
   add(list, "progress/meta_step", WL_INT64, 1, &tr->meta_step, "meta-steps done");
-  add(list, "progress/episode", WL_INT64, 1, &tr->episode, "number of the episode under way");
-  add(list, "progress/inner_step", WL_INT64, 1, &tr->t, "inner steps done in that episode");
+  add(list, "progress/episode", WL_INT64, 1, &tr->plan->clock[0].episode,
+      "number of the first unit's episode");
+  add(list, "progress/inner_step", WL_INT64, 1, &tr->plan->clock[0].t,
+      "inner steps done in that episode");
   add(list, "progress/skipped", WL_INT64, 1, &tr->skipped, "units left out so far as non-finite");
   add(list, "progress/sound", WL_INT64, 1, &tr->sound,
       "meta-steps done when units were counted last")
@@ -94,111 +96,112 @@ wl_status wl_trainer_digest(wl_trainer *tr, wl_digest *out) {
   return WL_OK;
 }
 
-/* Units in the middle of an episode: ragged over units, `offset` in padded coordinates. */
-typedef struct unit_arrays {
-  int64_t *offset;        /* [units + 1] */
-  int64_t *state_offset;  /* [units + 1] */
-  int64_t *family;        /* [units] */
-  double *start_loss;     /* [units] */
-  uint8_t *stopped;       /* [units] */
-  wl_real *theta, *state; /* rank 0, when saving: of all units */
-} unit_arrays;
+/* ---- units ---- */
 
-static wl_status size_units(const wl_trainer *tr, unit_arrays *a) {
+/* All units' numbers of one field, one unit after the other, at rank 0. */
+typedef struct unit_column {
+  int64_t *offset; /* [units + 1] where each unit's begin */
+  void *data;
+} unit_column;
+
+typedef struct unit_table {
+  unit_column of[WL_UNIT_FIELDS];
+} unit_table;
+
+/* Units carry something over to the next meta-step; staggered ones at least their clocks. */
+static bool carries_units(const wl_trainer *tr) {
+  return tr->plan->setting.stagger || wl_plan_is_midway(tr->plan);
+}
+
+/* A unit between two episodes has a clock alone. */
+static int64_t count_in(const wl_trainer *tr, int field, int64_t u) {
+  const wl_unit_field *f = &wl_unit_fields[field];
+  const wl_clock *c = &tr->plan->clock[u];
+  if (c->t == 0) return f->extent == WL_UNIT_ONE;
+  return wl_unit_field_count(f, tr->model, tr->tasks[c->family], WL_UNIT_PLAIN);
+}
+
+static wl_status size_column(const wl_trainer *tr, int field, unit_column *column) {
   const int64_t units = tr->plan->units;
-  WL_TRY(WL_NEW(a->offset, units + 1));
-  WL_TRY(WL_NEW(a->state_offset, units + 1));
-  WL_TRY(WL_NEW(a->family, units));
-  WL_TRY(WL_NEW(a->start_loss, units));
-  WL_TRY(WL_NEW(a->stopped, units));
-  for (int64_t u = 0; u < units; u++) {
-    a->family[u] = tr->plan->task[u];
-    const wl_task *const task = tr->tasks[a->family[u]];
-    a->offset[u + 1] = a->offset[u] + wl_pad(task->n);
-    a->state_offset[u + 1] =
-        a->state_offset[u] + wl_rule_state_reals(tr->model->rule, wl_task_theta(task));
+  WL_TRY(WL_NEW(column->offset, units + 1));
+  for (int64_t u = 0; u < units; u++)
+    column->offset[u + 1] = column->offset[u] + count_in(tr, field, u);
+  return WL_OK;
+}
+
+static void free_units(unit_table *table) {
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) {
+    wl_free(table->of[i].offset);
+    wl_free(table->of[i].data);
+  }
+}
+
+/* Rank 0 alone. */
+static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) {
+    unit_column *column = &table->of[i];
+    WL_TRY(size_column(tr, i, column));
+    WL_TRY(wl_alloc(&column->data, (size_t)column->offset[tr->plan->units] + 1,
+                    wl_type_size(wl_unit_fields[i].type)));
   }
   return WL_OK;
 }
 
-static void free_units(unit_arrays *a) {
-  void *const owned[] = {a->offset,  a->state_offset, a->family, a->start_loss,
-                         a->stopped, a->theta,        a->state};
-  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+/* Where unit u's numbers of a field go in the table. */
+static void *place_of(const unit_table *table, int field, int64_t u) {
+  const unit_column *column = &table->of[field];
+  return (char *)column->data +
+         (size_t)column->offset[u] * wl_type_size(wl_unit_fields[field].type);
 }
 
-/* A unit's numbers on their way to rank 0. */
-static wl_status send_unit(wl_comm *comm, const wl_unit *unit, int64_t pad, int64_t state) {
-  const double flags[] = {unit->start_loss, unit->stopped};
-  WL_TRY(wl_comm_send(comm, flags, sizeof flags, 0));
-  WL_TRY(wl_comm_send(comm, unit->theta, (size_t)pad * sizeof(wl_real), 0));
-  return state > 0 ? wl_comm_send(comm, unit->state, (size_t)state * sizeof(wl_real), 0) : WL_OK;
+static size_t bytes_of(const wl_trainer *tr, int field, int64_t u) {
+  return (size_t)count_in(tr, field, u) * wl_type_size(wl_unit_fields[field].type);
 }
 
-static int64_t pad_of(const unit_arrays *a, int64_t u) { return a->offset[u + 1] - a->offset[u]; }
-static int64_t state_of(const unit_arrays *a, int64_t u) {
-  return a->state_offset[u + 1] - a->state_offset[u];
-}
-
-static wl_status receive_unit(wl_comm *comm, int from, unit_arrays *a, int64_t u) {
-  const int64_t pad = pad_of(a, u), state = state_of(a, u);
-  double flags[2];
-  WL_TRY(wl_comm_receive(comm, flags, sizeof flags, from));
-  a->start_loss[u] = flags[0];
-  a->stopped[u] = flags[1] != 0.0;
-  WL_TRY(wl_comm_receive(comm, a->theta + a->offset[u], (size_t)pad * sizeof(wl_real), from));
-  return state > 0 ? wl_comm_receive(comm, a->state + a->state_offset[u],
-                                     (size_t)state * sizeof(wl_real), from)
-                   : WL_OK;
-}
-
-static void copy_unit(const wl_unit *unit, unit_arrays *a, int64_t u) {
-  a->start_loss[u] = unit->start_loss;
-  a->stopped[u] = unit->stopped;
-  memcpy(a->theta + a->offset[u], unit->theta, (size_t)pad_of(a, u) * sizeof(wl_real));
-  memcpy(a->state + a->state_offset[u], unit->state, (size_t)state_of(a, u) * sizeof(wl_real));
-}
-
-static wl_status gather_units(wl_trainer *tr, unit_arrays *a) {
-  const int64_t units = tr->plan->units;
-  const int rank = wl_comm_rank(tr->comm);
-  wl_status room = size_units(tr, a);
-  if (room == WL_OK && rank == 0) room = WL_NEW(a->theta, a->offset[units]);
-  if (room == WL_OK && rank == 0) room = WL_NEW(a->state, a->state_offset[units] + 1);
-  WL_TRY(wl_comm_agree(tr->comm, room));
-  for (int64_t u = 0; u < units; u++) {
-    const int owner = tr->plan->owner[u];
-    if (rank == 0 && owner == 0) copy_unit(tr->unit[u], a, u);
-    else if (rank == 0) WL_TRY(receive_unit(tr->comm, owner, a, u));
-    else if (rank == owner) WL_TRY(send_unit(tr->comm, tr->unit[u], pad_of(a, u), state_of(a, u)));
-  }
+/* One field of unit u on its way to rank 0, where `unit` is NULL unless it is its own. */
+static wl_status move_field(const wl_trainer *tr, int field, int64_t u, wl_unit *unit,
+                            const unit_table *table) {
+  const size_t bytes = bytes_of(tr, field, u);
+  const bool first = wl_comm_rank(tr->comm) == 0;
+  if (bytes == 0) return WL_OK;
+  if (first && !unit)
+    return wl_comm_receive(tr->comm, place_of(table, field, u), bytes, tr->plan->owner[u]);
+  const void *data = wl_unit_field_data(&wl_unit_fields[field], unit);
+  if (!first) return wl_comm_send(tr->comm, data, bytes, 0);
+  memcpy(place_of(table, field, u), data, bytes);
   return WL_OK;
 }
 
-static void list_units(const wl_trainer *tr, unit_arrays *a, field_list *list) {
+static wl_status gather_unit(const wl_trainer *tr, int64_t u, const unit_table *table) {
+  const wl_clock *c = &tr->plan->clock[u];
+  const int rank = wl_comm_rank(tr->comm), owner = tr->plan->owner[u];
+  wl_unit idle = {.episode.index = c->episode, .horizon = c->horizon, .family = c->family};
+  wl_unit *unit = c->t == 0 ? &idle : rank == owner ? tr->unit[u] : NULL;
+  if (rank != 0 && (rank != owner || c->t == 0)) return WL_OK;
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(move_field(tr, i, u, unit, table));
+  return WL_OK;
+}
+
+static wl_status gather_units(wl_trainer *tr, unit_table *table) {
+  const bool first = wl_comm_rank(tr->comm) == 0;
+  WL_TRY(wl_comm_agree(tr->comm, first ? make_room_for_units(tr, table) : WL_OK));
+  for (int64_t u = 0; u < tr->plan->units; u++) WL_TRY(gather_unit(tr, u, table));
+  return WL_OK;
+}
+
+static void list_units(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = tr->plan->units;
-  add(list, "units/offset", WL_INT64, units + 1, a->offset,
-      "where each unit's padded coordinates begin in theta")
-      ->in_digest = false;
-  add(list, "units/family", WL_INT64, units, a->family,
-      "index of the unit's task in the configuration")
-      ->in_digest = false;
-  add(list, "units/start_loss", WL_FLOAT64, units, a->start_loss,
-      "outer loss at the episode's start")
-      ->in_digest = false;
-  add(list, "units/stopped", WL_UINT8, units, a->stopped,
-      "1: the episode became non-finite and is not run on")
-      ->in_digest = false;
-  add(list, "units/theta", WL_REAL_TYPE, a->offset[units], a->theta,
-      "inner parameters of each unit, padded to blocks")
-      ->in_digest = false;
-  if (a->state_offset[units] == 0) return;
-  add(list, "units/state_offset", WL_INT64, units + 1, a->state_offset,
-      "where each unit's rule state begins in state")
-      ->in_digest = false;
-  add(list, "units/state", WL_REAL_TYPE, a->state_offset[units], a->state,
-      "rule state of each unit: blocks of [width][16 coordinates], or a tensorwise rule's fields")
-      ->in_digest = false;
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) {
+    const wl_unit_field *f = &wl_unit_fields[i];
+    const unit_column *column = &table->of[i];
+    char name[80];
+    if (column->offset[units] == 0) continue;
+    snprintf(name, sizeof name, "units/%s", f->name);
+    add(list, name, f->type, column->offset[units], column->data, f->meaning)->in_digest = false;
+    if (f->extent == WL_UNIT_ONE) continue;
+    snprintf(name, sizeof name, "units/%s_offset", f->name);
+    add(list, name, WL_INT64, units + 1, column->offset, "where each unit's begin")->in_digest = false;
+  }
 }
 
 /* The kept points of all units, one after the other, at rank 0. */
@@ -268,7 +271,7 @@ struct wl_snapshot {
   int64_t meta_step, sound;
   field_list list;
   char *copies; /* of what the trainer will change */
-  unit_arrays units;
+  unit_table units;
   wl_real *points;
   provenance provenance;
 };
@@ -311,7 +314,7 @@ static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   s->sound = tr->sound;
   WL_TRY(list_state(tr, &s->list));
   WL_TRY(copy_fields(s));
-  if (tr->t > 0) list_units(tr, &s->units, &s->list);
+  if (carries_units(tr)) list_units(tr, &s->units, &s->list);
   if (wl_replay_lasts(tr->replay)) list_points(tr, s->points, &s->list);
   WL_TRY(check_list(&s->list));
   return describe(tr, &s->provenance);
@@ -321,7 +324,7 @@ wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
   wl_snapshot *s = NULL;
   *out = NULL;
   wl_status status = wl_comm_agree(tr->comm, WL_NEW(s, 1));
-  if (status == WL_OK && tr->t > 0) status = gather_units(tr, &s->units);
+  if (status == WL_OK && carries_units(tr)) status = gather_units(tr, &s->units);
   if (status == WL_OK) status = gather_points(tr, &s->points);
   if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = fill_snapshot(tr, s);
   status = wl_comm_agree(tr->comm, status);
@@ -341,30 +344,70 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
   return (int64_t)bytes;
 }
 
-static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_arrays *a, int64_t u) {
-  const int64_t pad = pad_of(a, u), state = state_of(a, u);
-  wl_unit *unit = tr->unit[u];
-  unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, tr->episode, u};
-  unit->t = tr->t;
-  unit->horizon = tr->length;
-  unit->start_loss = a->start_loss[u];
-  unit->stopped = a->stopped[u];
-  WL_TRY(wl_file_read_range(file, "units/theta", WL_REAL_TYPE, a->offset[u], pad, unit->theta));
-  return state > 0 ? wl_file_read_range(file, "units/state", WL_REAL_TYPE, a->state_offset[u],
-                                        state, unit->state)
-                   : WL_OK;
+/* The clocks in the file are input: what they lead to is checked here. */
+static wl_status check_clock(const wl_trainer *tr, int64_t u) {
+  const wl_clock *c = &tr->plan->clock[u];
+  if (c->episode >= 0 && c->family >= 0 && c->family < tr->n_tasks && c->t >= 0 &&
+      (c->t == 0 || (c->t < c->horizon && c->horizon >= tr->horizon[0] &&
+                     c->horizon <= tr->horizon[tr->n_horizon - 1])))
+    return WL_OK;
+  return WL_FAIL(WL_ERR_DATA,
+                 "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of family %lld, "
+                 "which this configuration does not have",
+                 (long long)u, (long long)c->t, (long long)c->horizon, (long long)c->episode,
+                 (long long)c->family);
 }
 
-/* This rank's share of the units of an unfinished episode, whichever rank wrote them. */
-static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_arrays *a) {
+static wl_status read_clocks(wl_trainer *tr, const wl_file *file) {
   const int64_t units = tr->plan->units;
-  WL_TRY(wl_trainer_open_episode(tr));
-  WL_TRY(size_units(tr, a));
-  WL_TRY(wl_file_read_range(file, "units/start_loss", WL_FLOAT64, 0, units, a->start_loss));
-  WL_TRY(wl_file_read_range(file, "units/stopped", WL_UINT8, 0, units, a->stopped));
-  for (int64_t u = 0; u < units; u++)
-    if (tr->unit[u]) WL_TRY(read_unit(tr, file, a, u));
+  const char *const names[] = {"units/family", "units/episode", "units/inner_step", "units/horizon"};
+  int64_t *column = NULL;
+  WL_TRY(WL_NEW(column, 4 * units));
+  wl_status status = WL_OK;
+  for (int i = 0; i < 4 && status == WL_OK; i++)
+    status = wl_file_read_range(file, names[i], WL_INT64, 0, units, column + i * units);
+  for (int64_t u = 0; u < units && status == WL_OK; u++) {
+    tr->plan->clock[u] = (wl_clock){.family = column[u],
+                                    .episode = column[units + u],
+                                    .t = column[2 * units + u],
+                                    .horizon = column[3 * units + u]};
+    status = check_clock(tr, u);
+  }
+  wl_free(column);
+  return status;
+}
+
+static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table *table, int64_t u) {
+  wl_unit *unit = tr->unit[u];
+  unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, 0, u};
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) {
+    const wl_unit_field *f = &wl_unit_fields[i];
+    char name[80];
+    snprintf(name, sizeof name, "units/%s", f->name);
+    if (count_in(tr, i, u) > 0)
+      WL_TRY(wl_file_read_range(file, name, f->type, table->of[i].offset[u], count_in(tr, i, u),
+                                wl_unit_field_data(f, unit)));
+  }
   return WL_OK;
+}
+
+/* This rank's share of the units within their episodes, whichever rank wrote them. */
+static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *table) {
+  if (!wl_file_has(file, "units/inner_step"))
+    return WL_FAIL(WL_ERR_DATA,
+                   "the checkpoint was written within an episode by an earlier version, whose units "
+                   "have no clocks: resume with that version up to the end of an episode");
+  WL_TRY(read_clocks(tr, file));
+  WL_TRY(wl_trainer_place_units(tr));
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(size_column(tr, i, &table->of[i]));
+  for (int64_t u = 0; u < tr->plan->units; u++)
+    if (tr->unit[u] && tr->plan->clock[u].t > 0) WL_TRY(read_unit(tr, file, table, u));
+  return WL_OK;
+}
+
+/* All units are between the same two episodes. */
+static void set_clocks(wl_plan *plan) {
+  for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
 
 /* Keys that a resumed run may change: they do not touch what is computed, but that the end of a
@@ -416,7 +459,7 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
 
 static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *path) {
   field_list list = {0};
-  unit_arrays units = {0};
+  unit_table units = {0};
   wl_status status = list_state(tr, &list);
   for (int i = 0; status == WL_OK && i < list.count; i++)
     if (list.at[i].in_digest ||
@@ -424,7 +467,8 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
       status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
-  if (status == WL_OK && tr->t > 0) status = read_units(tr, file, &units);
+  set_clocks(tr->plan);
+  if (status == WL_OK && carries_units(tr)) status = read_units(tr, file, &units);
   if (status == WL_OK && wl_replay_lasts(tr->replay)) status = read_points(tr, file);
   free_units(&units);
   return status;

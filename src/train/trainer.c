@@ -28,20 +28,35 @@ static wl_status adopt_problem(wl_trainer *tr) {
 }
 
 /* Cost of a unit: task gradients and the rule on every coordinate. */
+static double cost_of(const wl_trainer *tr, const wl_task *task) {
+  return wl_task_cost(task) * (tr->spec.fresh ? 2.0 : 1.0) * (tr->spec.second_order ? 3.0 : 1.0) +
+         tr->model->rule->cost * (double)task->n;
+}
+
 static wl_status create_plan(wl_trainer *tr) {
   double *proportion = NULL, *cost = NULL;
   wl_status status = WL_NEW(proportion, tr->n_tasks);
   if (status == WL_OK) status = WL_NEW(cost, tr->n_tasks);
   for (int i = 0; status == WL_OK && i < tr->n_tasks; i++) {
     proportion[i] = tr->tasks[i]->proportion;
-    cost[i] = wl_task_cost(tr->tasks[i]) * (tr->spec.fresh ? 2.0 : 1.0) *
-                  (tr->spec.second_order ? 3.0 : 1.0) +
-              tr->model->rule->cost * (double)tr->tasks[i]->n;
+    cost[i] = cost_of(tr, tr->tasks[i]);
   }
-  const int64_t units = wl_map_int(wl_config_map(tr->config, "outer", 0), "units");
-  if (status == WL_OK)
-    status =
-        wl_plan_create(units, wl_comm_size(tr->comm), tr->n_tasks, proportion, cost, &tr->plan);
+  const wl_map *episode = wl_config_map(tr->config, "episode", 0);
+  const wl_plan_setting setting = {
+      .seed = tr->seed,
+      .units = wl_map_int(wl_config_map(tr->config, "outer", 0), "units"),
+      .ranks = wl_comm_size(tr->comm),
+      .tasks = tr->n_tasks,
+      .proportion = proportion,
+      .cost = cost,
+      .horizon = tr->horizon,
+      .n_horizon = tr->n_horizon,
+      .stagger = wl_map_bool(episode, "stagger")};
+  if (status == WL_OK && setting.stagger && tr->per_episode)
+    status = wl_map_fail(episode, "stagger",
+                         "staggered units end their episodes apart, so that no meta-step takes whole "
+                         "episodes: use `outer.every: window`, or `stagger: false`");
+  if (status == WL_OK) status = wl_plan_create(&setting, &tr->plan);
   wl_free(proportion);
   wl_free(cost);
   return status;

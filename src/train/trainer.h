@@ -38,24 +38,21 @@ typedef struct wl_trainer {
   int n_tasks;
   wl_model *model;
   wl_window_spec spec;
-  const int64_t *horizon; /* episode.steps, borrowed */
+  const int64_t *horizon; /* [n_horizon] episode.steps, borrowed */
   int n_horizon;
   bool per_episode; /* outer.every: episode */
   int64_t steps;    /* outer.steps */
-  wl_plan *plan;
+  wl_plan *plan; /* the units' clocks: state */
   wl_replay *replay; /* NULL: the windows that are run are the windows that teach */
   wl_unroll_ws **ws; /* [n_tasks], made when a unit of the task first comes to this rank */
   wl_unit **unit;    /* [units] this rank's, NULL elsewhere */
   double *phi;       /* [phi.size]: state */
   wl_outer *outer;   /* state */
   int64_t meta_step; /* done: state */
-  int64_t episode;   /* number: state */
-  int64_t t;         /* inner steps done in it: state */
   int64_t skipped;   /* units left out so far: state */
   int64_t sound;     /* meta-steps done when units were counted last: state */
   int64_t barren;    /* episodes begun since then, none of whose units was counted: state */
   int64_t patience;  /* outer.patience */
-  int64_t length;    /* T of this episode */
   /* reduction */
   int64_t room;    /* units of this rank that the next two have room for */
   double *vectors; /* [room][vector] meta-gradient and the four losses of each */
@@ -84,9 +81,8 @@ wl_status wl_trainer_meta_step(wl_trainer *trainer, wl_recorder *recorder,
                                const volatile sig_atomic_t *stop, bool out_of_time,
                                wl_meta_report *report);
 
-/* At the start of an episode: draws its length and plan and prepares this rank's units (not
- * started). Used by meta_step and by a resume in the middle of an episode. */
-wl_status wl_trainer_open_episode(wl_trainer *trainer);
+/* After a load: assigns the units by the plan's clocks and prepares this rank's, which the caller fills. */
+wl_status wl_trainer_place_units(wl_trainer *trainer);
 /* Whether the training has diverged, the same on every rank: phi is not finite, or no unit was counted for
  * outer.patience episodes in a row or, once all meta-steps are done, in the last half of all episodes. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);

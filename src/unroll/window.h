@@ -13,7 +13,7 @@
 #ifndef WL_UNROLL_WINDOW_H
 #define WL_UNROLL_WINDOW_H
 
-#include "unroll/model.h"
+#include "unroll/unit.h"
 
 typedef enum wl_weights {
   WL_WEIGHTS_SUM,
@@ -59,23 +59,6 @@ typedef struct wl_window_spec {
   wl_storage storage;
   int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;
-
-/* One unit of work: an episode in progress. Arrays are owned by the unit. */
-typedef struct wl_unit {
-  const wl_task *task;
-  wl_episode episode;
-  int64_t t;       /* inner steps done */
-  int64_t horizon; /* T of the episode, for rules that look ahead; 0: unknown */
-  /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
-  int64_t draw;
-  double start_loss; /* L_out(theta_0) */
-  wl_real *theta;    /* [pad(n)] */
-  wl_real *state;    /* [blocks][width][16] */
-  bool stopped;      /* non-finite: the rest of the episode is not run */
-} wl_unit;
-
-wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
-void wl_unit_destroy(wl_unit **unit);
 
 typedef struct wl_unroll_ws wl_unroll_ws;
 /* WL_ERR_CONFIG where spec->memory is too little for a window with a gradient, as below. */

@@ -30,6 +30,22 @@ checkpoint: {every: 3}
 C
 }
 
+# Units of different sizes that begin and end their episodes apart.
+write_staggered_config() { # FILE
+  cat >"$1" <<'C'
+seed: 3
+threads: 1
+task:
+  - {family: mlp, data: synthetic, widths: [8], batch: 16, proportion: 0.5}
+  - {family: quadratic, dimension: 6, batch: 11, proportion: 0.5}
+rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}
+episode: {steps: [20, 50], stagger: true}
+window: {steps: 10, weights: sum, loss: log_ratio}
+outer: {steps: 20, units: 7, optimizer: adam, learning_rate: 3e-3}
+checkpoint: {every: 1}
+C
+}
+
 # Trains CONFIG on RANKS ranks into RUN; prints the digest line.
 train_on() { # RANKS CONFIG RUN [OPTIONS...]
   local ranks=$1 config=$2 run=$3 code=0
