@@ -4,12 +4,12 @@
  *   without momentum   x = P(a g)
  *   with momentum b    V' = b V + g,  x = P(a g), P(a (1 - b) V'),  direction g + b V'
  *
- * P is the preprocessing of lstm.h, a the gradient scale. Everything is static, as in lstm_vector.h. */
+ * P is the preprocessing of lstm.h, a the gradient scale. Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_ENDS_H
 #define WL_RULE_LSTM_ENDS_H
 
 #include "rule/lstm_net.h"
-#include "rule/lstm_vector.h"
+#include "rule/vector.h"
 
 /* Magnitude, and a value with the sign of v and magnitude 1. */
 INLINE vec magnitude_of(vec v) { return maximum(v, -v); }

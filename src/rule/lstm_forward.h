@@ -3,7 +3,7 @@
  * Tiles of FWD_ROWS rows accumulate W [h; x] in registers and become powers of two at once; cells and
  * outputs follow in passes of their own. Weights are packed per tile, pre-scaled by -log2 e (gates) or
  * -2 log2 e (candidate), so that sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z').
- * Everything is static, as in lstm_vector.h. */
+ * Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_FORWARD_H
 #define WL_RULE_LSTM_FORWARD_H
 

@@ -4,12 +4,12 @@
  *   state [width] (h1 c1 h2 c2 ..., V), x [inputs], per layer gates [hidden][4] (i, j, f, o, later
  *   dz) and tanh c [hidden], last the adjoints of the heads; that of the second is before the sweep
  *   the rate it gives. Slot 0 of a run holds its start.
- * Everything is static, as in lstm_vector.h. */
+ * Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
 
 #include "rule/lstm_net.h"
-#include "rule/lstm_vector.h"
+#include "rule/vector.h"
 
 #if VECTOR_BYTES == 64
 enum { COLS = 1, FWD_ROWS = 16, EXP_ROWS = 4, SWEEP_ROWS = 10 };

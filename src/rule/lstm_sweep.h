@@ -1,7 +1,7 @@
 /* lstm_sweep.h - a block's steps backwards: dz over the gates of the tape, W^T dz in tiles of SWEEP_ROWS rows.
  *
  * Slots are filled first: by the step function of the live step (so both give the same bits), or by
- * unfolding what the live step has kept. Everything is static, as in lstm_vector.h. */
+ * unfolding what the live step has kept. Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 

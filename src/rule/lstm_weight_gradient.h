@@ -1,7 +1,7 @@
 /* lstm_weight_gradient.h - dW = sum over steps and lanes of dz [h; x]^T, from slots that are swept.
  *
  * Register tiles of GRAD_INPUTS inputs x 4 gates, summed over lanes at their end. Everything is static, as
- * in lstm_vector.h. */
+ * in vector.h. */
 #ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
 #define WL_RULE_LSTM_WEIGHT_GRADIENT_H
 

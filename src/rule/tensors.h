@@ -1,33 +1,69 @@
-/* tensors.h - what tensorwise rules share: axes, state fields, and sums over tensors.
+/* tensors.h - what tensorwise rules share: the tensors of theta, pieces of them for threads, state fields.
  *
- * A tensor of rank 2 or more is factored over its two largest axes, as in Adafactor (Shazeer and
- * Stern 2018): `largest` and `second` (of equal ones the later is the larger). Rows are the indices
- * of the tensor without its largest axis, columns those without its second largest. */
+ * A tensor of rank 2 or more counts as a matrix. Its factored second moments run over its two largest
+ * axes, as in Adafactor (Shazeer and Stern 2018): `largest` and `second` (of equal ones the later is
+ * the larger). Rows are the indices of the tensor without its largest axis, columns those without its
+ * second largest. A tensor of lower rank has its whole second moment in place of rows, and no columns.
+ *
+ * Work is cut into pieces: at most WL_PIECE coordinates of one tensor. Sums over a tensor are those of
+ * its pieces, added in their order in double, so that their bits do not depend on threads. */
 #ifndef WL_RULE_TENSORS_H
 #define WL_RULE_TENSORS_H
 
 #include "rule/rule.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+static inline int wl_thread_index(void) { return omp_get_thread_num(); }
+#else
+static inline int wl_thread_index(void) { return 0; }
+#endif
+
+enum { WL_PIECE = 2048 };
+
 typedef struct wl_factored {
-  bool whole;            /* rank below 2: nothing is factored, rows = columns = 0 */
-  int largest, second;   /* axes */
-  int64_t rows, columns; /* size / shape[largest], size / shape[second] */
+  int largest, second;   /* axes; 0 below rank 2 */
+  int64_t rows, columns; /* size / shape[largest], size / shape[second]; size and 0 below rank 2 */
 } wl_factored;
 
-static inline wl_factored wl_factored_of(const wl_block *b) {
-  wl_factored f = {.whole = b->ndim < 2};
-  if (f.whole) return f;
-  for (int a = 1; a < b->ndim; a++)
-    if (b->shape[a] >= b->shape[f.largest]) f.largest = a;
-  f.second = f.largest == 0 ? 1 : 0;
-  for (int a = f.second + 1; a < b->ndim; a++)
-    if (a != f.largest && b->shape[a] >= b->shape[f.second]) f.second = a;
-  f.rows = b->size / b->shape[f.largest];
-  f.columns = b->size / b->shape[f.second];
-  return f;
-}
+typedef struct wl_tensor {
+  int64_t offset, size;
+  bool matrix;           /* rank 2 or more */
+  double fan_in;         /* of a dense (in, out) or a convolution's (out, in, ...) tensor */
+  double fan_out;        /* size / fan_in of a matrix */
+  int64_t height, width; /* the first two axes; of a vector 1 and its size */
+  int64_t taps; /* product of the others; element (r, c, tap) is (r width + c) taps + tap */
+  wl_factored factored;
+  int64_t row_at, column_at; /* of the tensor in fields of rows and of columns */
+  int64_t first_piece, pieces;
+} wl_tensor;
+
+typedef struct wl_piece {
+  int tensor;
+  int64_t first, count; /* coordinates of theta */
+} wl_piece;
+
+typedef struct wl_tensors {
+  int count;
+  int64_t n;         /* coordinates */
+  wl_tensor *tensor; /* [count] */
+  int64_t pieces;
+  wl_piece *piece; /* [pieces] */
+} wl_tensors;
+
+wl_factored wl_factored_of(const wl_block *block);
+wl_status wl_tensors_create(const wl_layout *theta, wl_tensors *out);
+void wl_tensors_clear(wl_tensors *tensors);
+size_t wl_tensors_bytes(const wl_layout *theta);
+int64_t wl_tensors_pieces(const wl_layout *theta);
+
+/* sum [stride] = the sums of the tensor's pieces, of which `piece_sum` [pieces][stride] holds all. */
+void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const double *piece_sum,
+                    double *sum);
 
 /* First real of a tensorwise rule's field in the state. */
 int64_t wl_rule_field_offset(const wl_rule *rule, const wl_layout *theta, int field);
+/* Zeroes the padding of an array over coordinates, and of `fields` such arrays side by side. */
+void wl_tensors_clear_padding(int64_t n, int fields, wl_real *x);
 
 #endif

@@ -1,12 +1,12 @@
-/* lstm_vector.h - vectors of coordinates for lstm_kernel.c, as wide as the instruction set allows.
+/* vector.h - vectors of coordinates for the kernels of this folder, as wide as the instruction set allows.
  *
  * GNU vector types only: the same lines compile to 64, 32 and 16 byte registers, in float and in
  * double. A row is the WL_LANES coordinates of a block, WL_LANES / VECTOR_LANES vectors. Everything is static:
  * each compilation of the kernel has a copy of its own.
  *
  * Arguments of minimum and maximum are ordered so that a NaN in the second passes through. */
-#ifndef WL_RULE_LSTM_VECTOR_H
-#define WL_RULE_LSTM_VECTOR_H
+#ifndef WL_RULE_VECTOR_H
+#define WL_RULE_VECTOR_H
 
 #include <math.h>
 #include <stdint.h>
@@ -34,6 +34,8 @@ typedef int32_t wl_bits;
 typedef wl_real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef wl_bits mask __attribute__((vector_size(VECTOR_BYTES)));
 typedef wl_real vec_memory __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef wl_real vec_anywhere
+    __attribute__((vector_size(VECTOR_BYTES), may_alias, aligned(sizeof(wl_real))));
 
 enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
@@ -43,6 +45,17 @@ enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
 INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
+/* The first `left` lanes, at any address; all where there are as many. Lanes that are not loaded are zero. */
+INLINE vec load_some(const wl_real *p, int64_t left) {
+  if (__builtin_expect(left >= VECTOR_LANES, 1)) return *(const vec_anywhere *)p;
+  vec v = {0};
+  __builtin_memcpy(&v, p, (size_t)left * sizeof *p);
+  return v;
+}
+INLINE void store_some(wl_real *p, vec v, int64_t left) {
+  if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
+  else __builtin_memcpy(p, &v, (size_t)left * sizeof *p);
+}
 /* Writes past the caches, where the processor can: what is not read again soon is not to evict what is.
  * finish_stores_past() before another thread reads it. */
 #if !defined(__SSE2__)
@@ -81,6 +94,20 @@ INLINE vec maximum(vec a, vec b) { return (vec)_mm_max_ps((__m128)a, (__m128)b);
 #else
 INLINE vec minimum(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
+#endif
+
+/* The root of each lane. */
+#if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
+INLINE vec root(vec a) { return (vec)_mm512_sqrt_ps((__m512)a); }
+#elif VECTOR_BYTES == 32 && !defined(WL_DOUBLE)
+INLINE vec root(vec a) { return (vec)_mm256_sqrt_ps((__m256)a); }
+#elif defined(__SSE2__) && VECTOR_BYTES == 16 && !defined(WL_DOUBLE)
+INLINE vec root(vec a) { return (vec)_mm_sqrt_ps((__m128)a); }
+#else
+INLINE vec root(vec a) {
+  for (int l = 0; l < VECTOR_LANES; l++) a[l] = (wl_real)sqrt((double)a[l]);
+  return a;
+}
 #endif
 
 /* Clips an exponent of two so that a product of four of 1 + 2^x is finite and 2^x is normal (where scaling has

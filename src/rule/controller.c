@@ -1,0 +1,438 @@
+/* controller.c - a horizon-aware Muon whose rate and mixture a small net sets for each tensor and step.
+ *
+ * State: m (.9), s (.99) of g and v (.99) of g^2, below all bias-corrected; averages of the minibatch loss
+ * (.9, .98) and the first loss. With x = t / T and r = RMS(p) sqrt(fan-in), of vectors the mean r of the matrices:
+ *
+ *   z    = m + k1 (g - m) + k2 (s - m)
+ *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z, of matrices alone
+ *   rate = exp(b) (T / 2000)^-tau r^alpha fan_in^-1/2 (matrices only)
+ *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) exp(3 tanh(o / 3))
+ *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
+ *
+ * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, for matrices and for vectors. The net (17-16-16-6, tanh,
+ * last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs are listed at
+ * `put_inputs`. It starts as Muon with Nesterov momentum and a linear schedule; vectors by Adam.
+ *
+ * Where T is unknown (0) it counts as 2000 for scale and warm-up, and x = 0; where the loss is unknown its two inputs
+ * are 0. r is at least 1e-3, so that parameters that start at zero move.
+ *
+ * `newton_schulz: false` leaves out the term of a0; matrices then start with a = (0, 1, 0) as vectors do. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rule/controller_kernel.h"
+#include "rule/newton_schulz.h"
+#include "rule/tensors.h"
+
+enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, SCALARS };
+enum { INPUTS = 17, HIDDEN = 16, OUTPUTS = 6 };
+enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
+
+static const wl_state_field fields[FIELDS] = {
+    {"momentum", WL_STATE_COORDINATE},      {"slow_momentum", WL_STATE_COORDINATE},
+    {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
+    {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
+
+static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
+                    DECAY_SLOW = 0.98;
+static const double LEAST_SIZE = 1e-3, UNKNOWN_HORIZON = 2000, TINY = 1e-30;
+
+typedef struct controller {
+  bool net, newton_schulz;
+  int64_t base, weight[3], bias[3]; /* offsets in phi */
+} controller;
+
+typedef struct workspace {
+  wl_tensors tensors;
+  const wl_controller_kernel *kernel;
+  double *phi;                       /* [phi.size] */
+  double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
+  double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
+  wl_controller_scalars *scalars;    /* [tensors] */
+  double (*input)[INPUTS];           /* [tensors] */
+  wl_real *z;                        /* [pad(n)]; NULL without Newton-Schulz */
+  wl_real *scratch;                  /* [threads][scratch_size] */
+  int64_t scratch_size;
+  int scratch_threads;
+} workspace;
+
+static const wl_option controller_options[] = {
+    {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+     "whether a net sets rate and mixture of each tensor at each step; false: learned scalars alone"},
+    {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+     "whether matrices move along the orthogonal factor of their momentum; it has no adjoint, so that the "
+     "rule is then for forward-only estimators"},
+    {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+
+/* ---- Creation ------------------------------------------------------------------------------- */
+
+static void controller_destroy(wl_rule *rule) {
+  wl_free(rule->impl);
+  rule->impl = NULL;
+}
+
+static wl_status add_net(controller *c, wl_layout *phi) {
+  static const int64_t size[4] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
+  char name[WL_NAME_SIZE];
+  for (int l = 0; l < 3; l++) {
+    snprintf(name, sizeof name, "net%d.weight", l + 1);
+    WL_TRY(wl_layout_add(phi, "rule", name, 2, (int64_t[]){size[l + 1], size[l]}, &c->weight[l]));
+    snprintf(name, sizeof name, "net%d.bias", l + 1);
+    WL_TRY(wl_layout_add(phi, "rule", name, 1, &size[l + 1], &c->bias[l]));
+  }
+  return WL_OK;
+}
+
+static wl_status controller_create(const wl_map *options, const wl_rule_setting *setting,
+                                   wl_rule *rule) {
+  (void)setting;
+  controller *c = NULL;
+  WL_TRY(WL_NEW(c, 1));
+  rule->impl = c;
+  c->net = wl_map_bool(options, "net");
+  c->newton_schulz = wl_map_bool(options, "newton_schulz");
+  rule->tensorwise = true;
+  rule->fields = fields;
+  rule->n_fields = FIELDS;
+  rule->state_width = 3;
+  rule->reads_theta = true;
+  rule->cost = c->newton_schulz ? 500 : 60;
+  rule->forward_only = c->newton_schulz ? "Newton-Schulz steps" : "the controller's sums";
+  WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){2, SCALARS}, &c->base));
+  return c->net ? add_net(c, &rule->phi) : WL_OK;
+}
+
+static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
+  const controller *c = rule->impl;
+  const double matrix[SCALARS] = {log(0.07), 1, 0, 0, 0.1, 0, 0.25, 0.5, 0, 0.03};
+  for (int kind = 0; kind < 2; kind++)
+    for (int i = 0; i < SCALARS; i++) phi[c->base + kind * SCALARS + i] = (wl_real)matrix[i];
+  phi[c->base + SCALARS + B] = (wl_real)log(0.006);
+  for (int kind = c->newton_schulz ? 1 : 0; kind < 2; kind++) {
+    phi[c->base + kind * SCALARS + A0] = 0;
+    phi[c->base + kind * SCALARS + A1] = 1;
+  }
+  if (!c->net) return;
+  memset(phi + c->weight[0], 0, (size_t)(rule->phi.size - c->weight[0]) * sizeof *phi);
+  for (int l = 0; l < 2; l++) {
+    const int64_t in = l == 0 ? INPUTS : HIDDEN;
+    const wl_stream stream = {
+        .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = (uint64_t)l};
+    wl_rng_truncated_normal(stream, 0, HIDDEN * in, 1 / sqrt((double)in), phi + c->weight[l]);
+  }
+}
+
+/* ---- Workspace ------------------------------------------------------------------------------ */
+
+static int64_t scratch_of(const wl_layout *theta, int *matrices) {
+  wl_tensors tensors;
+  int64_t most = 0;
+  *matrices = 0;
+  if (wl_tensors_create(theta, &tensors) == WL_OK)
+    for (int j = 0; j < tensors.count; j++) {
+      if (!tensors.tensor[j].matrix) continue;
+      const int64_t size = wl_orthogonal_scratch(&tensors.tensor[j], false);
+      if (size > most) most = size;
+      ++*matrices;
+    }
+  wl_tensors_clear(&tensors);
+  return most;
+}
+
+static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
+  const controller *c = rule->impl;
+  int matrices = 0;
+  const int64_t scratch = c->newton_schulz ? scratch_of(theta, &matrices) : 0;
+  const int64_t reals = c->newton_schulz ? wl_pad(theta->size) : 0;
+  const int64_t copies = matrices < threads ? matrices : threads;
+  return sizeof(workspace) + wl_tensors_bytes(theta) + (size_t)rule->phi.size * sizeof(double) +
+         (size_t)wl_tensors_pieces(theta) * (WL_CONTROLLER_SUMS + 1) * sizeof(double) +
+         (size_t)theta->count *
+             ((WL_CONTROLLER_SUMS + INPUTS) * sizeof(double) + sizeof(wl_controller_scalars)) +
+         (size_t)(reals + copies * scratch) * sizeof(wl_real);
+}
+
+static void controller_ws_destroy(void *impl) {
+  workspace *ws = impl;
+  if (!ws) return;
+  wl_tensors_clear(&ws->tensors);
+  void *const owned[] = {ws->phi,   ws->piece_sum, ws->ratio, ws->sum,
+                         ws->input, ws->scalars,   ws->z,     ws->scratch};
+  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  wl_free(ws);
+}
+
+static wl_status allocate(const wl_rule *rule, const wl_layout *theta, int threads, workspace *ws) {
+  const controller *c = rule->impl;
+  int matrices = 0;
+  WL_TRY(wl_tensors_create(theta, &ws->tensors));
+  ws->kernel = wl_controller_kernel_select();
+  WL_TRY(WL_NEW(ws->phi, rule->phi.size));
+  WL_TRY(WL_NEW(ws->piece_sum, ws->tensors.pieces * WL_CONTROLLER_SUMS + 1));
+  WL_TRY(WL_NEW(ws->ratio, ws->tensors.pieces + 1));
+  WL_TRY(WL_NEW(ws->sum, theta->count + 1));
+  WL_TRY(WL_NEW(ws->scalars, theta->count + 1));
+  WL_TRY(WL_NEW(ws->input, theta->count + 1));
+  if (!c->newton_schulz) return WL_OK;
+  ws->scratch_size = scratch_of(theta, &matrices);
+  ws->scratch_threads = matrices < threads ? matrices : threads;
+  WL_TRY(WL_NEW(ws->z, wl_pad(theta->size) + 1));
+  return WL_NEW(ws->scratch, ws->scratch_threads * ws->scratch_size + 1);
+}
+
+static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
+                                      void **out) {
+  workspace *ws = NULL;
+  WL_TRY(WL_NEW(ws, 1));
+  const wl_status status = allocate(rule, theta, threads, ws);
+  if (status != WL_OK) controller_ws_destroy(ws);
+  else *out = ws;
+  return status;
+}
+
+static void controller_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
+  workspace *ws = rule_ws->impl;
+  for (int64_t i = 0; i < rule->phi.size; i++) ws->phi[i] = (double)phi[i];
+}
+
+/* ---- Losses and inputs ---------------------------------------------------------------------- */
+
+static double clip(double x, double most) { return fmax(-most, fmin(most, x)); }
+static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b) : 0; }
+static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
+static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
+
+/* What holds for all tensors at one step. */
+typedef struct moment {
+  double t, T, x; /* T as it counts, x = t / T */
+  double m, s, v; /* bias corrections */
+  double fast_slow, fast_first;
+} moment;
+
+/* The averages of the loss: state of the whole, from `in` to `out`. */
+static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out, moment *now) {
+  const bool known = isfinite(step->loss);
+  const double first = step->t == 0 ? (known ? step->loss : 0) : (double)in[2];
+  const double loss = known ? step->loss : 0;
+  out[0] = (wl_real)(DECAY_FAST * (double)in[0] + (1 - DECAY_FAST) * loss);
+  out[1] = (wl_real)(DECAY_SLOW * (double)in[1] + (1 - DECAY_SLOW) * loss);
+  out[2] = (wl_real)first;
+  const double fast = (double)out[0] * correction(DECAY_FAST, step->t),
+               slow = (double)out[1] * correction(DECAY_SLOW, step->t);
+  now->fast_slow = known ? log_ratio(fast, slow) : 0;
+  now->fast_first = known ? log_ratio(fast, first) : 0;
+}
+
+static moment moment_of(const wl_inner_step *step) {
+  const double T = step->horizon > 0 ? (double)step->horizon : UNKNOWN_HORIZON, t = (double)step->t;
+  return (moment){.t = t,
+                  .T = T,
+                  .x = step->horizon > 0 ? fmin(1, t / T) : 0,
+                  .m = correction(DECAY_M, step->t),
+                  .s = correction(DECAY_S, step->t),
+                  .v = correction(DECAY_V, step->t)};
+}
+
+/* ln of two root mean squares' ratio, from sums of squares. */
+static double log_rms(double a, double b) { return 0.5 * log((a + TINY) / (b + TINY)); }
+
+/* The inputs of tensor j but for the means over tensors. */
+static void put_inputs(workspace *ws, int j, const moment *now, double ratio) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const double *const sum = ws->sum[j];
+  const double left = 1 - now->x, v = now->v * sum[WL_SUM_V];
+  const double in[INPUTS] = {cosine(sum[WL_SUM_GM], sum[WL_SUM_GG], sum[WL_SUM_MM]),
+                             cosine(sum[WL_SUM_MS], sum[WL_SUM_MM], sum[WL_SUM_SS]),
+                             cosine(sum[WL_SUM_PM], sum[WL_SUM_PP], sum[WL_SUM_MM]),
+                             log_rms(now->m * now->m * sum[WL_SUM_MM], v),
+                             log_rms(now->s * now->s * sum[WL_SUM_SS], v),
+                             sqrt(ratio / (double)t->size),
+                             2 * now->x - 1,
+                             2 * pow(left, 4) - 1,
+                             exp(-now->t / 10),
+                             exp(-now->t / 100),
+                             clip((log(now->T) - 6) / 1.5, 2),
+                             clip(now->fast_slow, 3),
+                             clip(now->fast_first, 3),
+                             3 * exp(-20 * left),
+                             0,
+                             0,
+                             t->matrix ? 1 : 0};
+  memcpy(ws->input[j], in, sizeof in);
+}
+
+static void put_means(workspace *ws) {
+  double first = 0, second = 0;
+  const int count = ws->tensors.count;
+  for (int j = 0; j < count; j++) {
+    first += ws->input[j][0];
+    second += ws->input[j][1];
+  }
+  for (int j = 0; j < count; j++) {
+    ws->input[j][14] = first / count;
+    ws->input[j][15] = second / count;
+  }
+}
+
+static void dense(const double *weight, const double *bias, int in, int out, const double *x,
+                  double *y) {
+  for (int i = 0; i < out; i++) {
+    y[i] = bias[i];
+    for (int k = 0; k < in; k++) y[i] += weight[i * in + k] * x[k];
+  }
+}
+
+static void run_net(const controller *c, const double *phi, const double *input, double *output) {
+  double one[HIDDEN], two[HIDDEN];
+  dense(phi + c->weight[0], phi + c->bias[0], INPUTS, HIDDEN, input, one);
+  for (int i = 0; i < HIDDEN; i++) one[i] = tanh(one[i]);
+  dense(phi + c->weight[1], phi + c->bias[1], HIDDEN, HIDDEN, one, two);
+  for (int i = 0; i < HIDDEN; i++) two[i] = tanh(two[i]);
+  dense(phi + c->weight[2], phi + c->bias[2], HIDDEN, OUTPUTS, two, output);
+}
+
+/* ---- One step ------------------------------------------------------------------------------- */
+
+static double root_mean_square(double sum, int64_t n) { return sqrt(sum / (double)n); }
+
+/* RMS(p) sqrt(fan-in) of a matrix. */
+static double size_of(const workspace *ws, int j) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  return root_mean_square(ws->sum[j][WL_SUM_PP], t->size) * sqrt(t->fan_in);
+}
+
+/* The mean size of the matrices; of all tensors where there are none. */
+static double mean_size(const workspace *ws) {
+  double sum = 0, all = 0;
+  int matrices = 0;
+  for (int j = 0; j < ws->tensors.count; j++) {
+    const double size = size_of(ws, j);
+    all += size;
+    if (!ws->tensors.tensor[j].matrix) continue;
+    sum += size;
+    matrices++;
+  }
+  return matrices > 0 ? sum / matrices : all / ws->tensors.count;
+}
+
+static double rate_of(const double *base, const wl_tensor *t, const moment *now, double size,
+                      double o) {
+  const double warm = (now->t + 1) / (fmax(0, base[W]) * now->T + 1);
+  const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
+  return exp(base[B]) * pow(now->T / UNKNOWN_HORIZON, -base[TAU]) *
+         pow(fmax(size, LEAST_SIZE), base[ALPHA]) * scale * pow(1 - now->x, exp(base[Q])) *
+         fmin(1, warm) * exp(3 * tanh(o / 3));
+}
+
+/* Everything that a tensor's coordinates need to know; c0 still lacks 1 / RMS(N). */
+static void steer(const controller *c, workspace *ws, int j, const moment *now, double mean) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const double *const base = ws->phi + c->base + (t->matrix ? 0 : SCALARS);
+  double out[OUTPUTS] = {0};
+  if (c->net) run_net(c, ws->phi, ws->input[j], out);
+  const double rate = rate_of(base, t, now, t->matrix ? size_of(ws, j) : mean, out[0]);
+  wl_controller_scalars *const s = &ws->scalars[j];
+  s->c0 = -rate * (base[A0] + out[1]);
+  s->c1 = -rate * (base[A1] + out[2]);
+  s->c2 = -rate * (base[A2] + out[3]);
+  s->k1 = base[K1] + 0.3 * out[4];
+  s->k2 = base[K2] + 0.3 * out[5];
+}
+
+static void take_moments(workspace *ws, const wl_controller_pass *pass, int threads) {
+  const wl_tensors *const all = &ws->tensors;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
+  for (int64_t i = 0; i < all->pieces; i++)
+    ws->kernel->moments(pass, all->piece[i].first, all->piece[i].count,
+                        ws->piece_sum + i * WL_CONTROLLER_SUMS);
+  for (int j = 0; j < all->count; j++)
+    wl_tensors_sum(all, j, WL_CONTROLLER_SUMS, ws->piece_sum, ws->sum[j]);
+}
+
+static void take_ratios(workspace *ws, const wl_controller_pass *pass, const moment *now,
+                        int threads) {
+  const wl_tensors *const all = &ws->tensors;
+  for (int j = 0; j < all->count; j++)
+    ws->scalars[j] = (wl_controller_scalars){
+        .m = now->m,
+        .s = now->s,
+        .v = now->v,
+        .epsilon =
+            1e-8 * root_mean_square(now->v * ws->sum[j][WL_SUM_V], all->tensor[j].size) + TINY};
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
+  for (int64_t i = 0; i < all->pieces; i++)
+    ws->ratio[i] = ws->kernel->ratios(pass, &ws->scalars[all->piece[i].tensor], all->piece[i].first,
+                                      all->piece[i].count);
+}
+
+/* z, then N in its place, and c0 over RMS(N); a matrix at a time. */
+static void orthogonalise(workspace *ws, const wl_controller_pass *pass) {
+  const wl_tensors *const all = &ws->tensors;
+  const int threads = ws->scratch_threads;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    wl_real *const scratch = ws->scratch + wl_thread_index() * ws->scratch_size;
+#pragma omp for schedule(dynamic, 1)
+    for (int j = 0; j < all->count; j++) {
+      const wl_tensor *const t = &all->tensor[j];
+      if (!t->matrix) continue;
+      ws->kernel->blends(pass, &ws->scalars[j], t->offset, t->size);
+      wl_orthogonal(t, false, pass->z + t->offset, scratch);
+      double sum = 0;
+      for (int64_t i = 0; i < t->size; i++)
+        sum += (double)pass->z[t->offset + i] * pass->z[t->offset + i];
+      ws->scalars[j].c0 /= root_mean_square(sum, t->size) + TINY;
+    }
+  }
+}
+
+static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
+  const controller *c = rule->impl;
+  workspace *const ws = rule_ws->impl;
+  const wl_tensors *const all = &ws->tensors;
+  const int64_t pad = wl_pad(all->n);
+  wl_real *const out = step->s_out;
+  wl_controller_pass pass = {
+      step->g,   step->theta,   step->s_in, step->s_in + pad, step->s_in + 2 * pad, out,
+      out + pad, out + 2 * pad, ws->z,      step->u};
+  moment now = moment_of(step);
+  follow_loss(step, step->s_in + 3 * pad, out + 3 * pad, &now);
+  take_moments(ws, &pass, rule_ws->threads);
+  pass.m = out;
+  pass.s = out + pad;
+  pass.v = out + 2 * pad;
+  take_ratios(ws, &pass, &now, rule_ws->threads);
+  for (int j = 0; j < all->count; j++) {
+    double ratio = 0;
+    wl_tensors_sum(all, j, 1, ws->ratio, &ratio);
+    put_inputs(ws, j, &now, ratio);
+  }
+  put_means(ws);
+  const double mean = mean_size(ws);
+  for (int j = 0; j < all->count; j++) steer(c, ws, j, &now, mean);
+  if (c->newton_schulz) orthogonalise(ws, &pass);
+#pragma omp parallel for schedule(static) \
+    num_threads(rule_ws->threads) if (rule_ws->threads > 1 && all->pieces > 1)
+  for (int64_t i = 0; i < all->pieces; i++) {
+    const wl_piece *const p = &all->piece[i];
+    wl_controller_pass own = pass;
+    if (!all->tensor[p->tensor].matrix) own.z = NULL;
+    ws->kernel->updates(&own, &ws->scalars[p->tensor], p->first, p->count);
+  }
+  wl_tensors_clear_padding(all->n, 3, out);
+  wl_tensors_clear_padding(all->n, 1, step->u);
+}
+
+const wl_rule_ops wl_rule_controller = {
+    .name = "controller",
+    .summary = "Muon with a horizon-aware schedule, steered for each tensor by a small net",
+    .options = controller_options,
+    .create = controller_create,
+    .destroy = controller_destroy,
+    .init = controller_init,
+    .pack = controller_pack,
+    .step = controller_step,
+    .ws_create = controller_ws_create,
+    .ws_destroy = controller_ws_destroy,
+    .ws_bytes = controller_ws_bytes};

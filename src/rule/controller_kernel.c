@@ -1,0 +1,93 @@
+/* controller_kernel.c - passes over coordinates (controller_kernel.h), compiled for each instruction set. */
+#include "rule/controller_kernel.h"
+
+#include <stdbool.h>
+
+#include "rule/vector.h"
+
+INLINE double add_lanes(vec a) {
+  double sum = 0;
+  for (int l = 0; l < VECTOR_LANES; l++) sum += (double)a[l];
+  return sum;
+}
+
+static void moments(const wl_controller_pass *pass, int64_t first, int64_t count, double *sums) {
+  vec sum[WL_CONTROLLER_SUMS] = {{0}};
+  for (int64_t i = first; i < first + count; i += VECTOR_LANES) {
+    const int64_t left = first + count - i;
+    const vec g = load_some(pass->g + i, left), p = load_some(pass->p + i, left);
+    const vec m = (wl_real)0.9 * load_some(pass->m + i, left) + (wl_real)0.1 * g;
+    const vec s = (wl_real)0.99 * load_some(pass->s + i, left) + (wl_real)0.01 * g;
+    const vec v = (wl_real)0.99 * load_some(pass->v + i, left) + (wl_real)0.01 * (g * g);
+    store_some(pass->m_out + i, m, left);
+    store_some(pass->s_out + i, s, left);
+    store_some(pass->v_out + i, v, left);
+    sum[WL_SUM_GM] += g * m;
+    sum[WL_SUM_GG] += g * g;
+    sum[WL_SUM_MM] += m * m;
+    sum[WL_SUM_MS] += m * s;
+    sum[WL_SUM_SS] += s * s;
+    sum[WL_SUM_PM] += p * m;
+    sum[WL_SUM_PP] += p * p;
+    sum[WL_SUM_V] += v;
+  }
+  for (int j = 0; j < WL_CONTROLLER_SUMS; j++) sums[j] = add_lanes(sum[j]);
+}
+
+/* 1 / (sqrt v + e) of bias-corrected v. */
+INLINE vec reciprocal(vec v, const wl_controller_scalars *c) {
+  return (wl_real)1 / (root((wl_real)c->v * v) + (wl_real)c->epsilon);
+}
+
+static double ratios(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
+                     int64_t count) {
+  vec sum = {0};
+  for (int64_t i = first; i < first + count; i += VECTOR_LANES) {
+    const int64_t left = first + count - i;
+    const vec ratio =
+        (wl_real)c->m * load_some(pass->m + i, left) * reciprocal(load_some(pass->v + i, left), c);
+    sum += ratio * ratio;
+  }
+  return add_lanes(sum);
+}
+
+INLINE vec blend(vec g, vec m, vec s, const wl_controller_scalars *c) {
+  return m + (wl_real)c->k1 * (g - m) + (wl_real)c->k2 * (s - m);
+}
+
+static void blends(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
+                   int64_t count) {
+  for (int64_t i = first; i < first + count; i += VECTOR_LANES) {
+    const int64_t left = first + count - i;
+    const vec g = load_some(pass->g + i, left);
+    const vec m = (wl_real)c->m * load_some(pass->m + i, left);
+    const vec s = (wl_real)c->s * load_some(pass->s + i, left);
+    store_some(pass->z + i, blend(g, m, s, c), left);
+  }
+}
+
+INLINE void update(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t i,
+                   int64_t left, const bool orthogonal) {
+  const vec g = load_some(pass->g + i, left);
+  const vec m = (wl_real)c->m * load_some(pass->m + i, left);
+  const vec s = (wl_real)c->s * load_some(pass->s + i, left);
+  const vec scaled = (wl_real)c->c1 * blend(g, m, s, c) + (wl_real)c->c2 * s;
+  vec u = scaled * reciprocal(load_some(pass->v + i, left), c);
+  if (orthogonal) u += (wl_real)c->c0 * load_some(pass->z + i, left);
+  store_some(pass->u + i, u, left);
+}
+
+static void updates(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
+                    int64_t count) {
+  const int64_t end = first + count;
+  if (pass->z)
+    for (int64_t i = first; i < end; i += VECTOR_LANES) update(pass, c, i, end - i, true);
+  else
+    for (int64_t i = first; i < end; i += VECTOR_LANES) update(pass, c, i, end - i, false);
+}
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+extern const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT);
+const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT) = {moments, ratios, blends,
+                                                                      updates};

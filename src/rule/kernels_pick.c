@@ -1,0 +1,21 @@
+/* kernels_pick.c - which compilation of each kernel runs on this processor. */
+#include "base/isa.h"
+#include "rule/controller_kernel.h"
+#include "rule/lstm_net.h"
+
+#ifdef __x86_64__
+#define PICK(type, kernel)                                                              \
+  extern const type kernel##_baseline, kernel##_avx2, kernel##_avx512;                  \
+  const type *kernel##_select(void) {                                                   \
+    static const type *const table[WL_ISA_COUNT] = {&kernel##_baseline, &kernel##_avx2, \
+                                                    &kernel##_avx512};                  \
+    return table[wl_isa_choose()];                                                      \
+  }
+#else
+#define PICK(type, kernel)             \
+  extern const type kernel##_baseline; \
+  const type *kernel##_select(void) { return &kernel##_baseline; }
+#endif
+
+PICK(wl_lstm_kernel, wl_lstm_kernel)
+PICK(wl_controller_kernel, wl_controller_kernel)

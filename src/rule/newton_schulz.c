@@ -1,0 +1,112 @@
+/* newton_schulz.c - five Newton-Schulz steps, directly or through the Gram matrix (newton_schulz.h). */
+#include "rule/newton_schulz.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "tensor/gemm.h"
+
+enum { STEPS = 5 };
+static const double A = 3.4445, B = -4.7750, C = 2.0315, EPSILON = 1e-8;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Multiply-adds through the Gram matrix: 2 s^2 l + 17 s^3; directly: 10 s^2 l + 5 s^3. */
+static bool through_gram(int64_t rows, int64_t columns) {
+  const int64_t s = least(rows, columns), l = rows + columns - s;
+  return 12 * s < 8 * l;
+}
+
+int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
+  const int64_t s = least(rows, columns);
+  return 5 * wl_pad(s * s) + wl_pad(rows * columns);
+}
+
+static void scale(int64_t n, double factor, wl_real *x) {
+  for (int64_t i = 0; i < n; i++) x[i] = (wl_real)factor * x[i];
+}
+
+static void normalise(int64_t n, wl_real *x) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
+  scale(n, 1 / (sqrt(sum) + EPSILON), x);
+}
+
+/* out = b gram + c gram^2, plus a on the diagonal; square: scratch. */
+static void polynomial(int64_t s, double a, const wl_real *gram, wl_real *square, wl_real *out) {
+  wl_gemm_nn(s, s, s, gram, gram, square, false);
+  for (int64_t i = 0; i < s * s; i++) out[i] = (wl_real)B * gram[i] + (wl_real)C * square[i];
+  for (int64_t i = 0; i < s; i++) out[i * s + i] += (wl_real)a;
+}
+
+/* X X^T or, where X is taller than wide, X^T X. */
+static void gram_of(int64_t rows, int64_t columns, const wl_real *x, wl_real *gram) {
+  if (rows <= columns) wl_gemm_nt(rows, rows, columns, x, x, gram, false);
+  else wl_gemm_tn(columns, columns, rows, x, x, gram, false);
+}
+
+/* y = P X or X P, P of the smaller side. */
+static void apply(int64_t rows, int64_t columns, const wl_real *p, const wl_real *x, wl_real *y) {
+  if (rows <= columns) wl_gemm_nn(rows, columns, rows, p, x, y, false);
+  else wl_gemm_nn(rows, columns, columns, x, p, y, false);
+}
+
+static void iterate(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
+  const int64_t s = least(rows, columns), square = wl_pad(s * s), n = rows * columns;
+  wl_real *const gram = scratch, *const work = gram + square, *const p = work + square,
+                 *const y = scratch + 5 * square;
+  for (int step = 0; step < STEPS; step++) {
+    gram_of(rows, columns, x, gram);
+    polynomial(s, 0, gram, work, p);
+    apply(rows, columns, p, x, y);
+    for (int64_t i = 0; i < n; i++) x[i] = (wl_real)A * x[i] + y[i];
+  }
+}
+
+static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
+  const int64_t s = least(rows, columns), square = wl_pad(s * s);
+  wl_real *gram = scratch, *work = gram + square, *p = work + square, *q = p + square,
+          *next = q + square, *const y = next + square;
+  gram_of(rows, columns, x, gram);
+  for (int step = 0; step < STEPS; step++) {
+    polynomial(s, A, gram, work, p);
+    if (step == 0) memcpy(q, p, (size_t)(s * s) * sizeof *q);
+    else {
+      wl_gemm_nn(s, s, s, p, q, next, false);
+      wl_real *const old = q;
+      q = next;
+      next = old;
+    }
+    if (step + 1 == STEPS) break;
+    wl_gemm_nn(s, s, s, gram, p, work, false);
+    wl_gemm_nn(s, s, s, work, p, gram, false);
+  }
+  apply(rows, columns, q, x, y);
+  memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
+}
+
+void wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
+  normalise(rows * columns, x);
+  if (through_gram(rows, columns)) iterate_gram(rows, columns, x, scratch);
+  else iterate(rows, columns, x, scratch);
+}
+
+int64_t wl_orthogonal_scratch(const wl_tensor *t, bool flat) {
+  if (flat || t->taps == 1) return wl_newton_schulz_scratch(t->height, t->size / t->height);
+  return wl_newton_schulz_scratch(t->height, t->width) + wl_pad(t->height * t->width);
+}
+
+void wl_orthogonal(const wl_tensor *t, bool flat, wl_real *z, wl_real *scratch) {
+  if (flat || t->taps == 1) {
+    wl_newton_schulz(t->height, t->size / t->height, z, scratch);
+    return;
+  }
+  const int64_t n = t->height * t->width;
+  wl_real *const x = scratch + wl_newton_schulz_scratch(t->height, t->width);
+  for (int64_t tap = 0; tap < t->taps; tap++) {
+    for (int64_t i = 0; i < n; i++) x[i] = z[i * t->taps + tap];
+    wl_newton_schulz(t->height, t->width, x, scratch);
+    for (int64_t i = 0; i < n; i++) z[i * t->taps + tap] = x[i];
+  }
+}
