@@ -32,7 +32,7 @@ static const named_data known[] = {
 
 /* What a data set is made from. */
 typedef struct source {
-  char directory[WL_DATA_PATH]; /* "": the synthetic set */
+  char directory[WL_DATA_PATH]; /* or the name of a set that the program holds */
   int64_t classes;              /* 0: to be found from the data */
   int64_t side;                 /* 0: as they are */
   bool grey;
@@ -67,8 +67,8 @@ static wl_status locate(const char *data, const named_data *named, char director
     snprintf(directory, WL_DATA_PATH, "%s", data);
     if (wl_is_directory(directory)) return WL_OK;
     return WL_FAIL(WL_ERR_NO_INPUT,
-                   "task.data: '%s' is neither a directory nor one of synthetic, fashion-mnist, "
-                   "mnist, cifar-10",
+                   "task.data: '%s' is neither a directory nor one of synthetic, digits, "
+                   "fashion-mnist, mnist, cifar-10",
                    data);
   }
   const char *base = getenv("WARPLOOM_DATA");
@@ -96,7 +96,8 @@ static wl_status make_dataset(const void *request, void **object) {
   wl_dataset *dataset = NULL;
   WL_TRY(WL_NEW(dataset, 1));
   *object = dataset;
-  if (!*from->directory) WL_TRY(wl_dataset_make_synthetic(dataset));
+  if (strcmp(from->directory, "synthetic") == 0) WL_TRY(wl_dataset_make_synthetic(dataset));
+  else if (strcmp(from->directory, "digits") == 0) WL_TRY(wl_dataset_make_digits(dataset));
   else if (wl_dataset_is_cifar(from->directory))
     WL_TRY(wl_dataset_read_cifar(from->directory, dataset));
   else WL_TRY(wl_dataset_read_idx(from->directory, from->classes, dataset));
@@ -111,7 +112,9 @@ wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out) {
   source from = {.classes = wl_map_int(map, "classes"),
                  .side = wl_map_int(map, "side"),
                  .grey = wl_map_bool(map, "grey")};
-  if (strcmp(data, "synthetic") != 0) {
+  if (strcmp(data, "synthetic") == 0 || strcmp(data, "digits") == 0) {
+    snprintf(from.directory, sizeof from.directory, "%s", data);
+  } else {
     const named_data *named = find_named(data);
     WL_TRY(locate(data, named, from.directory));
     if (named && !from.classes) from.classes = named->classes;

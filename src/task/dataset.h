@@ -24,12 +24,12 @@ typedef struct wl_dataset {
 } wl_dataset;
 
 /* What `data` names, beside directories. */
-#define WL_DATASET_NAMES "synthetic|fashion-mnist|mnist|cifar-10"
+#define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
 /* The options of a family that opens images, for its options table. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS                                                                     \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                        \
-   "Images: synthetic (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
+   "Images: synthetic or digits (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
    "with IDX files (plain or gzipped) or CIFAR-10's binary files."},                           \
   {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
    "Number of classes; 0: known for named data, else the largest training label plus one."},   \

@@ -13,6 +13,7 @@ enum { WL_DATA_PATH = 4096 };
 wl_status wl_dataset_read_idx(const char *directory, int64_t classes, wl_dataset *dataset);
 wl_status wl_dataset_read_cifar(const char *directory, wl_dataset *dataset);
 wl_status wl_dataset_make_synthetic(wl_dataset *dataset);
+wl_status wl_dataset_make_digits(wl_dataset *dataset);
 /* Do the files of CIFAR-10's binary format lie there? */
 bool wl_dataset_is_cifar(const char *directory);
 /* Resizes to side x side (0: not) and makes grey, in place of the pixels, where that changes anything. */

@@ -23,6 +23,17 @@ static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose 
 wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name);
 /* Normalisation of hidden layers: by the batch's statistics or each row's (pixel's). */
 typedef enum wl_norm { WL_NORM_NONE, WL_NORM_BATCH, WL_NORM_LAYER } wl_norm;
+/* Options of a perceptron's hidden layers. */
+/* clang-format off */
+#define WL_PERCEPTRON_OPTIONS(widths, activation)                                              \
+  {"widths", WL_OPT_INTS, widths, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none."}, \
+  {"activation", WL_OPT_CHOICE, activation, WL_ACTIVATIONS, 0, 0, "1",                         \
+   "Non-linearity of the hidden layers."},                                                     \
+  {"normalisation", WL_OPT_CHOICE, "none", "none|batch|layer", 0, 0, "1",                      \
+   "What is normalised before each activation: nothing, units over the batch, or each row."}
+/* clang-format on */
+/* What the option `normalisation` says. */
+wl_norm wl_net_norm(const wl_map *map);
 /* (x normalised) s + b of (B,n) or (B,C,H,W) with n or C `channels`; parameters "<layer>.scale" and
  * "<layer>.shift". */
 wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t channels,

@@ -16,21 +16,11 @@ typedef struct mlp {
 
 static const wl_option options[] = {
     WL_IMAGE_SOURCE_OPTIONS,
-    {"widths", WL_OPT_INTS, "[20]", NULL, 1, 1e6, "1",
-     "Units of each hidden layer; [] is softmax regression."},
-    {"activation", WL_OPT_CHOICE, "sigmoid", WL_ACTIVATIONS, 0, 0, "1",
-     "Non-linearity of the hidden layers."},
-    {"normalisation", WL_OPT_CHOICE, "none", "none|batch|layer", 0, 0, "1",
-     "What is normalised before each activation: nothing, units over the batch, or each row."},
+    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid"),
     WL_INITIALISER_OPTIONS("normal"),
     {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",
      "Factor on the loss, and so on every gradient; used to test how a rule takes other scales."},
     {0}};
-
-static wl_norm read_norm(const wl_map *map) {
-  const char *name = wl_map_string(map, "normalisation");
-  return *name == 'b' ? WL_NORM_BATCH : *name == 'l' ? WL_NORM_LAYER : WL_NORM_NONE;
-}
 
 static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
@@ -39,7 +29,7 @@ static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
   m->x = wl_tape_input(t, "x", 2, (const int64_t[]){m->images.batch, data->pixels});
   m->labels = wl_tape_labels(t, "labels", m->images.batch);
   const wl_node logits =
-      wl_net_perceptron(task, map, m->x, data->pixels, data->classes, read_norm(map));
+      wl_net_perceptron(task, map, m->x, data->pixels, data->classes, wl_net_norm(map));
   const wl_node loss = wl_op_softmax_cross_entropy(t, logits, m->labels);
   return wl_tape_finish(t, wl_net_scaled_loss(t, loss, wl_map_real(map, "loss_scale")), logits,
                         m->labels);

@@ -44,6 +44,11 @@ wl_node wl_net_normalise(wl_tape *t, wl_node x, const char *layer, int64_t chann
   return wl_op_add_channel(t, x, layer_parameter(t, layer, "shift", channels));
 }
 
+wl_norm wl_net_norm(const wl_map *map) {
+  const char *name = wl_map_string(map, "normalisation");
+  return *name == 'b' ? WL_NORM_BATCH : *name == 'l' ? WL_NORM_LAYER : WL_NORM_NONE;
+}
+
 /* A hidden dense layer. */
 typedef struct hidden {
   int number;

@@ -10,6 +10,7 @@
  *
  * gelu is x (1 + T) / 2 with T = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016),
  * the form that JAX takes by default and PyTorch calls 'tanh'; T is kept. */
+#include <math.h>
 #include <string.h>
 
 #include "tensor/kernels.h"
@@ -103,6 +104,20 @@ static void elu_forward(const wl_op_call *c) {
   wl_kernels()->elu(c->node->size, c->in[0].value, c->value);
 }
 
+/* kept: sin x */
+static void cos_forward(const wl_op_call *c) {
+  wl_real *restrict sines = c->saved;
+  for (int64_t i = 0; i < c->node->size; ++i) {
+    c->value[i] = (wl_real)cos((double)c->in[0].value[i]);
+    sines[i] = (wl_real)sin((double)c->in[0].value[i]);
+  }
+}
+
+static void sqrt_forward(const wl_op_call *c) {
+  for (int64_t i = 0; i < c->node->size; ++i)
+    c->value[i] = (wl_real)sqrt((double)c->in[0].value[i]);
+}
+
 /* kept: T; the output holds u meanwhile */
 static void gelu_forward(const wl_op_call *c) {
   const int64_t n = c->node->size;
@@ -133,6 +148,8 @@ WL_UNARY(sigmoid, sigmoid_forward, (1 - y) * y, (1 - y) * y * (1 - 2 * y), 20.0)
 WL_UNARY(tanh, tanh_forward, 1 - y * y, -2 * y * (1 - y * y), 20.0)
 WL_UNARY(relu, relu_forward, (wl_real)(x > 0), (wl_real)0, 1.0)
 WL_UNARY(elu, elu_forward, x > 0 ? 1 : y + 1, x > 0 ? 0 : y + 1, 20.0)
+WL_UNARY(cos, cos_forward, -kept[i], -y, 40.0)
+WL_UNARY(sqrt, sqrt_forward, (wl_real)0.5 / y, (wl_real)-0.25 / (y * y * y), 5.0)
 WL_UNARY(gelu, gelu_forward, gelu_first(x, kept[i]), gelu_second(x, kept[i]), 25.0)
 
 /* add, sub */
@@ -204,10 +221,14 @@ wl_node wl_op_sigmoid(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_sigmo
 wl_node wl_op_tanh(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_tanh, a, 0); }
 wl_node wl_op_relu(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_relu, a, 0); }
 wl_node wl_op_elu(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_elu, a, 0); }
-wl_node wl_op_gelu(wl_tape *t, wl_node a) {
-  const wl_tape_op *op = &wl_tape_op_gelu;
+wl_node wl_op_sqrt(wl_tape *t, wl_node a) { return unary(t, &wl_tape_op_sqrt, a, 0); }
+
+static wl_node unary_that_keeps(wl_tape *t, const wl_tape_op *op, wl_node a) {
   if (!wl_tape_operands(t, op, a, -1)) return -1;
   wl_tape_node draft = wl_tape_draft(op, a, -1, t->nodes[a].ndim, t->nodes[a].shape);
   draft.saved_bytes = (size_t)t->nodes[a].size * sizeof(wl_real);
   return wl_tape_push(t, &draft);
 }
+
+wl_node wl_op_cos(wl_tape *t, wl_node a) { return unary_that_keeps(t, &wl_tape_op_cos, a); }
+wl_node wl_op_gelu(wl_tape *t, wl_node a) { return unary_that_keeps(t, &wl_tape_op_gelu, a); }

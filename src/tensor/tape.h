@@ -49,6 +49,8 @@ wl_node wl_op_scale(wl_tape *t, wl_node a, double factor);
 wl_node wl_op_shift(wl_tape *t, wl_node a, double term);
 wl_node wl_op_square(wl_tape *t, wl_node a);
 wl_node wl_op_exp(wl_tape *t, wl_node a);
+wl_node wl_op_cos(wl_tape *t, wl_node a);
+wl_node wl_op_sqrt(wl_tape *t, wl_node a); /* no derivative at 0 */
 wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
 wl_node wl_op_tanh(wl_tape *t, wl_node a);
 wl_node wl_op_relu(wl_tape *t, wl_node a); /* derivative 0 at 0 */

@@ -52,6 +52,10 @@ static wl_node hyperbolic(tape_builder *b) {
 }
 static wl_node relu(tape_builder *b) { return wl_op_relu(b->tape, operand(b, 0, SHAPE(3, 7))); }
 static wl_node elu(tape_builder *b) { return wl_op_elu(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node cosine(tape_builder *b) { return wl_op_cos(b->tape, operand(b, 0, SHAPE(3, 7))); }
+static wl_node root(tape_builder *b) {
+  return wl_op_sqrt(b->tape, wl_op_exp(b->tape, operand(b, 0, SHAPE(3, 7))));
+}
 static wl_node gelu(tape_builder *b) { return wl_op_gelu(b->tape, operand(b, 0, SHAPE(3, 7))); }
 static wl_node reshape(tape_builder *b) {
   return wl_op_reshape(b->tape, operand(b, 0, SHAPE(3, 7)), SHAPE(7, 3));
@@ -174,6 +178,8 @@ static const tape_case cases[] = {
     {"tanh", hyperbolic, 1, 0, 0, 0},
     {"relu", relu, 1, 1, 1e-3, 0},
     {"elu", elu, 1, 1, 1e-3, 0},
+    {"cos", cosine, 1, 0, 0, 0},
+    {"sqrt", root, 1, 0, 0, 0},
     {"gelu", gelu, 1, 0, 0, 0},
     {"reshape", reshape, 1, 0, 0, 0},
     {"column", column, 1, 0, 0, 0},

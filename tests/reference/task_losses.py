@@ -234,6 +234,34 @@ def rosenbrock(n, pairs, curvature):
     return loss, n
 
 
+def test_function(name, n, shift):
+    place = uniform(FOR_TASK, 0, n, -shift, shift)
+
+    def loss(x):
+        z = x - place
+        if name == "rastrigin":
+            return 10 * n + (z * z - 10 * np.cos(2 * np.pi * z)).sum()
+        if name == "ackley":
+            return (-20 * np.exp(-0.2 * np.sqrt((z * z).mean())) - np.exp(np.cos(2 * np.pi * z).mean()) + 20 + np.e)
+        if name == "styblinski-tang":
+            return (z**4 - 16 * z**2 + 5 * z).sum() / 2 + 39.166165703771415 * n
+        a, b = z[::2], z[1::2]
+        return ((1.5 - a + a * b)**2 + (2.25 - a + a * b**2)**2 + (2.625 - a + a * b**3)**2).sum()
+    return loss, n
+
+
+def autoencoder(widths, batch, step):
+    x, _ = images_of(INNER, TRAIN, step, batch)
+    sizes = [SIDE * SIDE] + widths + [SIDE * SIDE]
+
+    def loss(theta):
+        p, h = Parameters(theta), x
+        for width in widths:
+            h = ACTIVATION["relu"](dense(p, h, width))
+        return ((x - ACTIVATION["sigmoid"](dense(p, h, SIDE * SIDE)))**2).mean()
+    return loss, sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
+
+
 def sinusoid(varying, shots, query, widths, purpose):
     u = uniform(FOR_TASK, 0, 3)
     amplitude, phase = 0.1 + 4.9 * u[0], np.pi * u[1]
@@ -292,6 +320,11 @@ def cases():
     yield "{family: rosenbrock, dimension: 5}", INNER, TRAIN, 0, rosenbrock(5, False, 100.0)
     yield ("{family: rosenbrock, dimension: 6, coupling: pairs, curvature: 10}", INNER, TRAIN, 0,
            rosenbrock(6, True, 10.0))
+    for function in "rastrigin", "ackley", "beale", "styblinski-tang":
+        yield (f"{{family: test-function, function: {function}, dimension: 6, shift: 1.5}}", INNER, TRAIN, 0,
+               test_function(function, 6, 1.5))
+    yield ("{family: autoencoder, data: tiny, widths: [5, 3, 5], batch: 9}", INNER, TRAIN, 3,
+           autoencoder([5, 3, 5], 9, 3))
     for purpose in INNER, OUTER:
         yield ("{family: sinusoid, shots: 5, query: 7, widths: [6, 5]}", purpose, TRAIN, 0,
                sinusoid(False, 5, 7, [6, 5], purpose))

@@ -209,6 +209,28 @@ static void test_synthetic(void **state) {
   wl_dataset_close(&d);
 }
 
+/* scikit-learn's load_digits: sums over all images and pixels, counts of each digit, the first image's first rows. */
+static void test_digits(void **state) {
+  (void)state;
+  static const int members[10] = {178, 182, 177, 183, 181, 182, 181, 179, 174, 180};
+  static const int first[16] = {0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0};
+  const wl_dataset *d = open_data("digits");
+  assert_int_equal(d->split[WL_SPLIT_TRAIN].count, 1438);
+  assert_int_equal(d->split[WL_SPLIT_HELDOUT].count, 359);
+  int64_t seen[10] = {0}, ink = 0;
+  for (int s = 0; s < 2; s++)
+    for (int64_t i = 0; i < d->split[s].count; i++) {
+      seen[d->split[s].labels[i]]++;
+      for (int p = 0; p < 64; p++) ink += (d->split[s].pixels[64 * i + p] * 16 + 127) / 255;
+    }
+  for (int c = 0; c < 10; c++) assert_int_equal(seen[c], members[c]);
+  assert_int_equal(ink, 561718);
+  for (int p = 0; p < 16; p++)
+    assert_int_equal(d->split[0].pixels[p], (int)lround(255.0 * first[p] / 16));
+  assert_int_equal(d->split[0].labels[0], 0);
+  wl_dataset_close(&d);
+}
+
 /* ---- missing and damaged files ---- */
 
 static void test_missing(void **state) {
@@ -347,6 +369,7 @@ int main(void) {
       cmocka_unit_test(test_fraction),
       cmocka_unit_test(test_resized),
       cmocka_unit_test(test_synthetic),
+      cmocka_unit_test(test_digits),
       cmocka_unit_test(test_missing),
       cmocka_unit_test(test_named_data_gives_a_hint),
       cmocka_unit_test(test_bad_headers),

@@ -42,7 +42,8 @@ static void widths(void **state) {
 static void data(void **state) {
   (void)state;
   expect("{family: quadratic}", "data", "task.distribution=uniform");
-  expect("{family: mlp}", "data", "task.data=fashion-mnist task.data=mnist task.data=cifar-10");
+  expect("{family: mlp}", "data",
+         "task.data=digits task.data=fashion-mnist task.data=mnist task.data=cifar-10");
   expect("{family: sinusoid}", "data", "task.frequency=varying");
   expect("{family: mountain}", "data", "task.surface=shared");
   expect("{family: logistic, separation: 3}", "data", "task.separation=1.5 task.separation=6");

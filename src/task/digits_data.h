@@ -1,0 +1,10 @@
+/* digits_data.h - data/digits.z, a zlib stream (its format: data/pack_digits.py). Private to src/task. */
+#ifndef WL_TASK_DIGITS_DATA_H
+#define WL_TASK_DIGITS_DATA_H
+
+#include <stddef.h>
+
+extern const unsigned char wl_digits_data[];
+extern const size_t wl_digits_size;
+
+#endif

@@ -1,0 +1,131 @@
+/* test_function.c - functions of n variables that optimizers are traditionally tried on, z = x - o:
+ *
+ *   rastrigin        sum z_i^2 + 10 (1 - cos 2 pi z_i)                                    minimum at z = 0
+ *   ackley           20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i)     z = 0
+ *   beale            sum over pairs (z, w) of (1.5 - z + z w)^2 + (2.25 - z + z w^2)^2
+ *                      + (2.625 - z + z w^3)^2                                            (3, 1/2)
+ *   styblinski-tang  sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166..                        z_i = -2.9035
+ *
+ * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n, and x starts
+ * uniformly in [-spread, spread]^n. Ackley's has no gradient at z = 0. Rosenbrock's valley is a family of its own.
+ * Formulas: Jamil and Yang 2013, A literature survey of benchmark functions. */
+#include <math.h>
+#include <string.h>
+
+#include "task/family.h"
+
+typedef struct test_function {
+  int64_t dimension; /* n */
+  double shift, spread;
+  wl_node place; /* o (n) */
+} test_function;
+
+static const wl_option options[] = {
+    {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|styblinski-tang", 0, 0, "1",
+     "Which function."},
+    {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale."},
+    {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
+     "The function is moved by a vector drawn uniformly in [-shift, shift] for each task."},
+    {"spread", WL_OPT_REAL, "4.0", NULL, 0, 1e6, "1",
+     "Starting points are uniform in [-spread, spread]."},
+    {0}};
+
+/* cos 2 pi z */
+static wl_node waves(wl_tape *t, wl_node z) { return wl_op_cos(t, wl_op_scale(t, z, 2 * M_PI)); }
+
+static wl_node rastrigin(wl_tape *t, wl_node z, int64_t n) {
+  const wl_node bowl = wl_op_sum(t, wl_op_square(t, z));
+  const wl_node ripple = wl_op_scale(t, wl_op_sum(t, waves(t, z)), -10.0);
+  return wl_op_shift(t, wl_op_add(t, bowl, ripple), 10.0 * (double)n);
+}
+
+static wl_node ackley(wl_tape *t, wl_node z, int64_t n) {
+  (void)n;
+  const wl_node distance = wl_op_sqrt(t, wl_op_mean(t, wl_op_square(t, z)));
+  const wl_node funnel = wl_op_scale(t, wl_op_exp(t, wl_op_scale(t, distance, -0.2)), -20.0);
+  const wl_node ripple = wl_op_exp(t, wl_op_mean(t, waves(t, z)));
+  return wl_op_shift(t, wl_op_sub(t, funnel, ripple), 20.0 + M_E);
+}
+
+/* sum (c - z + z p)^2 = sum (c + z (p - 1))^2 */
+static wl_node beale_term(wl_tape *t, double c, wl_node z, wl_node p) {
+  const wl_node product = wl_op_mul(t, z, wl_op_shift(t, p, -1.0));
+  return wl_op_sum(t, wl_op_square(t, wl_op_shift(t, product, c)));
+}
+
+static wl_node beale(wl_tape *t, wl_node z, int64_t n) {
+  const wl_node pairs = wl_op_reshape(t, z, 2, (const int64_t[]){n / 2, 2});
+  const wl_node x = wl_op_column(t, pairs, 0), y = wl_op_column(t, pairs, 1);
+  const wl_node y2 = wl_op_square(t, y), y3 = wl_op_mul(t, y2, y);
+  return wl_op_add(t, beale_term(t, 1.5, x, y),
+                   wl_op_add(t, beale_term(t, 2.25, x, y2), beale_term(t, 2.625, x, y3)));
+}
+
+static wl_node styblinski_tang(wl_tape *t, wl_node z, int64_t n) {
+  const double least = -39.166165703771415; /* of one variable */
+  const wl_node square = wl_op_square(t, z);
+  const wl_node even = wl_op_mul(t, square, wl_op_shift(t, square, -16.0));
+  const wl_node sum = wl_op_sum(t, wl_op_add(t, even, wl_op_scale(t, z, 5.0)));
+  return wl_op_shift(t, wl_op_scale(t, sum, 0.5), -least * (double)n);
+}
+
+static const struct {
+  const char *name;
+  wl_node (*build)(wl_tape *t, wl_node z, int64_t n);
+} functions[] = {{"rastrigin", rastrigin},
+                 {"ackley", ackley},
+                 {"beale", beale},
+                 {"styblinski-tang", styblinski_tang}};
+
+static wl_status build(const wl_map *map, test_function *f, wl_task *task) {
+  WL_TRY(wl_tape_create(&task->tape));
+  wl_tape *t = task->tape;
+  f->place = wl_tape_input(t, "place", 1, &f->dimension);
+  const wl_node z = wl_op_sub(t, wl_tape_theta(t, "x", 1, &f->dimension), f->place);
+  size_t i = 0;
+  while (strcmp(wl_map_string(map, "function"), functions[i].name) != 0) i++;
+  return wl_tape_finish(t, functions[i].build(t, z, f->dimension), -1, -1);
+}
+
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)seed; /* all that is random belongs to the episode */
+  test_function *f = NULL;
+  WL_TRY(WL_NEW(f, 1));
+  task->impl = f;
+  *f = (test_function){.dimension = wl_map_int(map, "dimension"),
+                       .shift = wl_map_real(map, "shift"),
+                       .spread = wl_map_real(map, "spread")};
+  if (strcmp(wl_map_string(map, "function"), "beale") == 0 && f->dimension % 2)
+    return wl_map_fail(map, "dimension", "%lld is odd, `function: beale` needs an even number",
+                       (long long)f->dimension);
+  WL_TRY(build(map, f, task));
+  task->n = f->dimension;
+  return WL_OK;
+}
+
+static void destroy(wl_task *task) { wl_free(task->impl); }
+
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
+                 wl_tape_ws *tape_ws) {
+  (void)draw;
+  const test_function *f = task->impl;
+  wl_rng_uniform(wl_episode_stream(episode, WL_FOR_TASK, 0), 0, task->n, -f->shift, f->shift,
+                 wl_tape_input_data(tape_ws, f->place));
+}
+
+static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  const test_function *f = task->impl;
+  wl_rng_uniform(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, -f->spread, f->spread,
+                 theta);
+  return WL_OK;
+}
+
+const wl_task_family wl_task_test_function = {
+    .name = "test-function",
+    .summary = "Rastrigin's, Ackley's, Beale's or Styblinski and Tang's function at a random place",
+    .options = options,
+    .create = create,
+    .destroy = destroy,
+    .bind = bind,
+    .theta0 = theta0,
+};
