@@ -1,0 +1,4 @@
+# What the training decides without running anything.
+wl_add_unit_test(test_outer SOURCES test_outer.c LIBS train unroll rule precondition task tensor io comm base)
+wl_add_unit_test(test_draws SOURCES test_draws.c ../harness/distribution.c
+  LIBS train unroll rule precondition task tensor io comm base)
