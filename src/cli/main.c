@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "cli/tool.h"
 #include "cli/twin.h"
 #include "tensor/gemm.h"
 
@@ -49,6 +50,8 @@ static void print_usage(FILE *out) {
   for (const wl_command *const *c = wl_commands; *c; ++c)
     fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
   fputs(
+      "\nTools in Python: ablate, compare_runs, export_csv, pack_omniglot, plot_evaluation, plot_training,\n"
+      "plot_trajectories, report, watch.\n"
       "\n'warploom COMMAND --help' explains a command; 'warploom --version' tells what this is "
       "made of.\n",
       out);
@@ -171,6 +174,8 @@ int main(int argc, char **argv) {
   const wl_command *command = NULL;
   const bool turned = argc == 3 && asks_for_help(argv[1]); /* warploom help train */
   const wl_status status = find_command(argv[turned ? 2 : 1], &command);
+  if (status != WL_OK && !turned && wl_tool_exists(argv[1]))
+    return fail_early(wl_tool_execute(argv + 1));
   if (status != WL_OK) return fail_early(status);
   char *swapped[] = {argv[0], argv[2], argv[1], NULL};
   return run_command(command, argc - 1, (turned ? swapped : argv) + 1, argv);

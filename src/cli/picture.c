@@ -10,22 +10,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cli/place.h"
+#include "cli/tool.h"
 
 extern char **environ;
-
-/* Beside the binary (source tree: build/../tools) or in the installation's share directory. */
-static int find_tool(const char *tool, char path[PATH_MAX]) {
-  static const char *const places[] = {"../tools", "../share/warploom/tools",
-                                       "../../share/warploom/tools"};
-  char self[PATH_MAX];
-  if (wl_own_folder(self, sizeof self) != WL_OK) return 0;
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-    if (snprintf(path, PATH_MAX, "%s/%s/%s", self, places[i], tool) < PATH_MAX &&
-        access(path, R_OK) == 0)
-      return 1;
-  return 0;
-}
 
 /* The tool's exit status, -1 where it did not start. By the first python3 in the path; where that lacks
  * what the tool needs, the tool itself goes over to the system's (tools/warploom_needs.py). It prints the
@@ -48,7 +35,7 @@ void wl_picture_draw(const char *tool, const char *file) {
   const int stem = dot && !strchr(dot, '/') ? (int)(dot - file) : (int)strlen(file);
   snprintf(picture, sizeof picture, "%.*s.png", stem, file);
   char *const argv[] = {(char *)"python3", path, (char *)file, (char *)"--output", picture, NULL};
-  if (find_tool(tool, path) && run_silently(argv) == 0) wl_log_info("picture in %s", picture);
+  if (wl_tool_find(tool, path) && run_silently(argv) == 0) wl_log_info("picture in %s", picture);
   else
     wl_log_info("no picture drawn; where Python has h5py and matplotlib: tools/%s %s", tool, file);
 }

@@ -1,5 +1,6 @@
-# `ablate`: every subset of the parts once, each the very run that `train` makes with those parts, the same
-# table on any ranks, and passed over by --resume.
+# `warploom ablate`: every subset of the parts once, each the run that `train` makes with those parts, in a folder whose name
+# YAML would read as something else; the same table on any number of ranks; --resume trains nothing again; and nothing is
+# trained before every subset has been checked.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -15,16 +16,16 @@ groups:
   - {group: warp, learning_rate: 1e-3, from_step: 2}
   - {group: rule, clip_norm: 1}
 Y
-ablate_on() { # RANKS NAME [ARGUMENT...]
+ablate_on() { # RANKS|"" NAME [ARGUMENT...]
   local ranks=$1 name=$2
   shift 2
-  "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" ablate joint.yaml --rate 0.02 --seeds 20 --quiet --set output=subsets \
-    --json "$name.json" "$@" >"$name.out"
+  "$WL_BIN" ablate joint.yaml --rate 0.02 --seeds 20 --set 'output="sub #1: sets"' --launch "${ranks:+$WL_MPIEXEC -n $ranks}" \
+    --json "$name.json" "$@" >"$name.out" 2>"$name.err" || { tail -n 5 "$name.err" >&2; fail "ablate, $name"; }
 }
 ablate_on 2 two
-ablate_on 1 resumed --resume
+ablate_on "" resumed --resume
 cmp two.json resumed.json || fail "the table depends on the number of ranks, or --resume trained again"
-[ ! -e subsets/lstm/previous-1 ] || fail "--resume started anew"
+[ -d "sub #1: sets/lstm" ] && [ ! -e "sub #1: sets/lstm/previous-1" ] || fail "--resume started anew"
 
 by_hand() { "$WL_BIN" train joint.yaml --quiet --set output="$1" "${@:2}" | awk '{ print $2 }'; }
 descent="rule={name: sgd, rate: 0.02, learn: [rate]}"
@@ -49,7 +50,25 @@ assert rows[frozenset(parts)]["difference_to_whole"] == 0 and rows[frozenset()][
 P
 [ "$(grep -c ' yes\| - ' two.out)" = 8 ] || fail "the table has not 8 rows"
 
+refuses() { # CODE WORDS ARGUMENTS...
+  local code=0
+  "$WL_BIN" ablate "${@:3}" >out 2>err || code=$?
+  [ $code = "$1" ] && grep -q -- "$2" err && [ "$(grep -c error: err)" = 1 ] || fail "ablate ${*:3}: exit code $code, $(cat err)"
+}
+refuses 78 "nothing to leave out" "$WL_SOURCE/jobs/quadratic-gaussian.yaml" --set 'rule={name: sgd, rate: 0.1, learn: [rate]}'
+refuses 64 "--seeds" joint.yaml --seeds 1
+refuses 66 "nowhere.yaml" nowhere.yaml
+# A program that refuses one subset: nothing is trained, since all are checked first.
+cat >program <<'P'
+#!/bin/bash
+case "$*" in *"--dry-run"*task.warp=*none*) echo "warploom: error: no such warp" >&2; exit 78 ;; esac
+echo "$*" >>calls
+exec "$WL_BIN" "$@"
+P
+chmod +x program
+WARPLOOM=$PWD/program refuses 78 "subset lstm+theta0: no such warp" joint.yaml --set output=late
+! grep -v -- --dry-run calls || fail "a subset was trained before all had been checked"
 code=0
-"$WL_BIN" ablate "$WL_SOURCE/jobs/quadratic-gaussian.yaml" --set 'rule={name: sgd, rate: 0.1, learn: [rate]}' >out 2>err || code=$?
-[ $code = 78 ] && grep -q "nothing to leave out" err || fail "a system without parts: exit code $code, $(cat err)"
+"$WL_MPIEXEC" -n 2 "$WL_BIN" ablate joint.yaml >out 2>err || code=$?
+[ $code = 64 ] && grep -q "without mpirun" err || fail "under mpirun: exit code $code, $(cat err)"
 echo "ok"

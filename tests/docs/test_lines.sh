@@ -52,7 +52,7 @@ try_line() { # LINE
   local line=$1 words word
   line=${line//CONFIG/jobs\/quadratic-gaussian.yaml} line=${line//RUN/runs\/quadratic-gaussian}
   line=${line//step-NNNNNNNN/step-00000002}
-  read -ra words <<<"$line"
+  mapfile -t words < <(xargs -n 1 printf '%s\n' <<<"$line") # quotes keep words together
   for word in "${words[@]}"; do
     case $word in runs/chain-*) ;; runs/*/*) ;; runs/*) need_run "${word#runs/}" ;; esac
   done

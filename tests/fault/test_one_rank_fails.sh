@@ -1,6 +1,6 @@
 #!/bin/bash
 # test_one_rank_fails.sh [all] - memory or the disk fails on one of two ranks, at a handful of points of
-# train, eval, ablate and check: the job always ends, with one error that names the rank, and its exit code.
+# train, eval and check: the job always ends, with one error that names the rank, and its exit code.
 #
 # With `all` it goes through every point of every command, which takes minutes.
 set -euo pipefail
@@ -29,7 +29,6 @@ command_of() { # NAME
     train) echo train joint.yaml --quiet --set output=run ;;
     resume) echo train joint.yaml --quiet --set output=run --resume --set outer.steps=6 ;;
     eval) echo eval trained --quiet --steps 3 --seeds 2 --tune-units 2 --no-picture --output curves.h5 --vary horizon ;;
-    ablate) echo ablate joint.yaml --quiet --set output=run --set replay.capacity=0 --set outer.steps=2 --seeds 2 ;;
     check) echo check joint.yaml --quiet --set outer.steps=1 --directions 1 ;;
   esac
 }
@@ -66,7 +65,7 @@ try_points() { # RANK VARIABLE COMMAND CODE POINTS...
 }
 
 if [ "${1:-}" = all ]; then
-  for command in ${2:-train resume eval ablate check}; do
+  for command in ${2:-train resume eval check}; do
     for rank in ${3:-1 0}; do try_points "$rank" WL_FAIL_ALLOC "$command" $EXIT_OS $(seq 1 "${4:-1}" 100000); done
     [ "$command" = check ] || try_points 0 WL_FAIL_IO "$command" $EXIT_IO $(seq 1 100000)
   done
@@ -77,5 +76,4 @@ try_points 0 WL_FAIL_ALLOC train $EXIT_OS 640
 try_points 0 WL_FAIL_IO train $EXIT_IO 6
 try_points 1 WL_FAIL_ALLOC resume $EXIT_OS 900
 try_points 1 WL_FAIL_ALLOC eval $EXIT_OS 600 4000
-try_points 1 WL_FAIL_ALLOC ablate $EXIT_OS 7000
 try_points 0 WL_FAIL_ALLOC check $EXIT_OS 300

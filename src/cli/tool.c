@@ -1,0 +1,71 @@
+/* tool.c - finds a tool beside the program and hands over to it. */
+#include "cli/tool.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/place.h"
+
+enum { ARGUMENTS = 1024 };
+
+bool wl_tool_find(const char *file, char *path) {
+  static const char *const places[] = {"../tools", "../share/warploom/tools",
+                                       "../../share/warploom/tools"};
+  char self[PATH_MAX];
+  if (wl_own_folder(self, sizeof self) != WL_OK) return false;
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+    if (snprintf(path, PATH_MAX, "%s/%s/%s", self, places[i], file) < PATH_MAX &&
+        access(path, R_OK) == 0)
+      return true;
+  return false;
+}
+
+/* A plain word, so that no path comes of it, and none of the modules that the tools share. */
+static bool find_by_name(const char *name, char *path) {
+  char file[64];
+  if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0') return false;
+  if (strncmp(name, "warploom", 8) == 0) return false;
+  return snprintf(file, sizeof file, "%s.py", name) < (int)sizeof file && wl_tool_find(file, path);
+}
+
+bool wl_tool_exists(const char *name) {
+  char path[PATH_MAX];
+  return find_by_name(name, path);
+}
+
+/* A launcher's number of ranks; 1 without one. */
+static int launched_ranks(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *const text = getenv(names[i]);
+    if (text) return atoi(text);
+  }
+  return 1;
+}
+
+wl_status wl_tool_execute(char **argv) {
+  char path[PATH_MAX], program[PATH_MAX];
+  char *command[ARGUMENTS] = {(char *)"python3", path};
+  if (launched_ranks() > 1)
+    return WL_FAIL(
+        WL_ERR_USAGE,
+        "'warploom %s' is one process that starts others: call it without mpirun; where it "
+        "trains, --launch \"mpirun -n RANKS\" names the launcher",
+        argv[0]);
+  if (!find_by_name(argv[0], path)) return WL_FAIL(WL_ERR_OS, "no tool %s", argv[0]);
+  for (int i = 1; argv[i]; i++) {
+    if (i + 2 >= ARGUMENTS) return WL_FAIL(WL_ERR_USAGE, "more than %d arguments", ARGUMENTS - 3);
+    command[i + 1] = argv[i];
+  }
+  const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+  if (length > 0) {
+    program[length] = '\0';
+    setenv("WARPLOOM", program, 0);
+  }
+  execvp(command[0], command);
+  return WL_FAIL(WL_ERR_OS, "python3 cannot be run: %s; '%s' needs it", strerror(errno), path);
+}

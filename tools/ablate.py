@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""What each part of a joint system is worth: trains and evaluates every subset of its parts.
+
+Parts are the LSTM, the warp layers, the preconditioner and the learned theta_0, as far as CONFIG has them. Every subset is
+trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks; differences are paired over sets of
+tasks. Where the LSTM is left out, plain descent with a learned rate takes its place. Settings in `groups` go with their part.
+All subsets are checked before the first is trained. Each is a run of its own below `output`; --resume continues them.
+
+Examples:
+  ablate.py jobs/joint-sinusoid.yaml --rate 0.01 --launch "mpirun -n 2"
+  ablate.py jobs/joint-fashion.yaml --rate 1 --json table.json
+  ablate.py jobs/joint-fashion.yaml --dry-run        check every subset, train nothing
+"""
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import warploom_needs  # first: says what this Python lacks
+
+import numpy as np
+
+import warploom_files as wf
+
+STOPPED_EARLY, DIVERGED = 75, 1  # exit codes of `warploom train` after which there is a result or a checkpoint
+PARTS = ("lstm", "warp", "precondition", "theta0")
+GROUP_OF = {"warp": "warp", "precondition": "precondition", "theta0": "initialisation"}
+
+
+def program():
+    """The warploom of the tree or installation that this file belongs to, else of the path."""
+    here = Path(__file__).resolve().parent
+    for place in (here.parent / "build/warploom", here.parents[2] / "bin/warploom"):
+        if os.access(place, os.X_OK):
+            return str(place)
+    return "warploom"
+
+
+def arguments():
+    parser = wf.Parser(__doc__)
+    parser.add_argument("config", metavar="CONFIG")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all subsets")
+    parser.add_argument("--rate", type=float, default=0.1, help="where plain descent's learned rate starts (default 0.1)")
+    parser.add_argument("--steps", type=int, help="horizon of the evaluation (default: that of the training)")
+    parser.add_argument("--seeds", type=int, help="sets of fresh tasks (default 10, or 600 where a task is few-shot)")
+    parser.add_argument("--units", type=int, default=1, help="tasks in each set (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the fresh tasks (default 1)")
+    parser.add_argument("--resume", action="store_true", help="continue runs that exist; a finished one is not trained again")
+    parser.add_argument("--dry-run", action="store_true", help="check every subset and stop")
+    parser.add_argument("--launch", default="", metavar="COMMAND", help='launcher of the ranks, such as "mpirun -n 4"')
+    parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or program(), metavar="FILE", help="the program")
+    parser.add_argument("--quiet", action="store_true", help="only warnings and errors on standard error")
+    parser.add_argument("--json", metavar="FILE", help="also write the table as JSON; - for standard output")
+    a = parser.parse_args()
+    for name, least in (("steps", 1), ("seeds", 2), ("units", 1), ("seed", 0)):
+        if getattr(a, name) is not None and getattr(a, name) < least:
+            parser.error(f"--{name}: at least {least}")
+    if not 0 < a.rate < 1e30:
+        parser.error("--rate: a number above 0")
+    return a
+
+
+def run(command, **more):
+    try:
+        return subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, **more)
+    except OSError as error:
+        raise wf.ToolError(69, f"{command[0]}: cannot be run: {error.strerror}; name it by --warploom or --launch") from error
+
+
+def dry_run(a, overrides):
+    """(exit code, configuration in full, last line of standard error) of `warploom train --dry-run`."""
+    done = run([a.warploom, "train", a.config, "--dry-run", "--quiet", *overrides], stderr=subprocess.PIPE)
+    words = done.stderr.strip().rpartition("\n")[2]
+    return done.returncode, wf.parse_configuration(done.stdout), words.removeprefix("warploom: error: ")
+
+
+def set_key(key, value):
+    """`--set` of a value; JSON is the form in which YAML reads every text as it is."""
+    return ["--set", f"{key}={json.dumps(value)}"]
+
+
+def parts_of(config):
+    if "task[1].family" in config:
+        raise wf.ToolError(78, "an ablation is of a system on one task family, not on a mixture")
+    has = {
+        "lstm": config["rule.name"] == "lstm",
+        "warp": config["task.warp"] not in ([], ["none"]),
+        "precondition": config["precondition.name"] != "none",
+        "theta0": config["initialisation.name"] != "none",
+    }
+    if not any(has.values()):
+        raise wf.ToolError(78, "nothing to leave out: the configuration has neither `rule: {name: lstm}` nor warp layers, "
+                               "a preconditioner or a learned initialisation")
+    return [part for part in PARTS if has[part]]
+
+
+def groups_without(config, left_out):
+    """The list `groups` less those that belong to parts which are left out."""
+    groups, gone = {}, {GROUP_OF.get(part) for part in left_out}
+    for key, value in config.items():
+        if key.startswith("groups"):
+            name, _, field = key.partition(".")
+            groups.setdefault(name, {})[field] = value
+    kept = [g for g in groups.values() if g["group"] not in gone | {"none"}]
+    return kept or [{"group": "none"}]
+
+
+class Subset:
+    """One row: what it is made of, where it runs, how it did."""
+
+    def __init__(self, a, config, every, parts):
+        self.parts = parts
+        self.name = "+".join(parts) or "rate"
+        output = config["output"] or f"runs/{Path(a.config).stem}"
+        self.run = os.path.join(output, self.name)
+        left_out = [part for part in every if part not in parts]
+        without = {"lstm": ("rule", {"name": "sgd", "rate": a.rate, "learn": ["rate"]}), "warp": ("task.warp", "none"),
+                   "precondition": ("precondition", {"name": "none"}), "theta0": ("initialisation", {"name": "none"})}
+        self.overrides = [word for text in a.set for word in ("--set", text)]
+        for part in left_out:
+            self.overrides += set_key(*without[part])
+        self.overrides += set_key("output", self.run) + set_key("groups", groups_without(config, left_out))
+
+
+def checked_subsets(a):
+    """All subsets, more parts first. One without any part may have nothing to learn: it is left out, and said so."""
+    code, config, words = dry_run(a, [word for text in a.set for word in ("--set", text)])
+    if code:
+        raise wf.ToolError(code, words)
+    every = parts_of(config)
+    subsets = [Subset(a, config, every, parts) for size in range(len(every), -1, -1)
+               for parts in itertools.combinations(every, size)]
+    kept = []
+    for subset in subsets:
+        code, _, words = dry_run(a, subset.overrides)
+        if code and (subset.parts or "nothing to learn" not in words):
+            raise wf.ToolError(code, f"subset {subset.name}: {words}")
+        if code:
+            print(f"left out, a system without any part: {words}", file=sys.stderr)
+        else:
+            kept.append(subset)
+    return every, kept
+
+
+def train(a, subset, number, count):
+    if not a.quiet:
+        print(f"subset {number} of {count}: {subset.name}", file=sys.stderr)
+    command = [*shlex.split(a.launch), a.warploom, "train", a.config, *subset.overrides]
+    done = run(command + ["--resume"] * a.resume + ["--quiet"] * a.quiet)
+    if done.returncode == STOPPED_EARLY:
+        raise wf.ToolError(STOPPED_EARLY, f"{subset.run}: stopped early with a checkpoint; continue by --resume")
+    if done.returncode not in (0, DIVERGED):
+        raise wf.ToolError(done.returncode, f"the training of subset {subset.name} ended with code {done.returncode}")
+    subset.digest = done.stdout.split()[1] if done.stdout.startswith("digest ") else ""
+
+
+def evaluate(a, subset, alone):
+    """Reads eval's JSON; the whole system is compared with hand-designed rules, the others run alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "table.json")
+        command = [*shlex.split(a.launch), a.warploom, "eval", subset.run, "--quiet", "--json", path,
+                   "--units", str(a.units), "--seed", str(a.seed)]
+        for name in ("steps", "seeds"):
+            if getattr(a, name) is not None:
+                command += [f"--{name}", str(getattr(a, name))]
+        command += ["--learned-only"] if alone else ["--no-picture", "--output", os.path.join(folder, "curves.h5")]
+        done = run(command)
+        if done.returncode:
+            raise wf.ToolError(done.returncode, f"the evaluation of subset {subset.name} ended with code {done.returncode}")
+        with open(path, encoding="utf-8") as file:
+            subset.case = json.load(file)["cases"][0]
+    subset.rule = subset.case["rules"][0]
+    subset.final = np.array([np.nan if x is None else x for x in subset.rule["final_loss_of_set"]])
+
+
+def compare(subsets):
+    """Each subset with the whole system, paired over sets: ratios of losses, or differences on few-shot tasks."""
+    whole = subsets[0]
+    ratios = not whole.case["few_shot"] and not any((s.final <= 0).any() for s in subsets)
+    for s in subsets:
+        pairs = np.log10(s.final / whole.final) if ratios else s.final - whole.final
+        if not np.isfinite(pairs).all():
+            pairs = np.full(pairs.shape, np.nan)
+        s.difference, s.half = (float(x) for x in wf.interval(pairs))
+    return ratios
+
+
+def number(value, form):
+    return "-" if value is None or not np.isfinite(value) else format(value, form)
+
+
+def print_table(every, subsets, ratios, out):
+    case = subsets[0].case
+    what = "Loss on the query set" if case["few_shot"] else "Final loss"
+    print(f"{what} after {case['steps']} steps, {len(subsets[0].final)} {'tasks' if case['few_shot'] else 'sets of tasks'};"
+          " +- and ranges are 95 % intervals, differences are paired", file=out)
+    print("".join(f"  {part:12s}" for part in every) + f"  {'loss':21s}  "
+          f"{'ratio to the whole' if ratios else 'less the loss of the whole':26s}  digest", file=out)
+    for s in subsets:
+        row = "".join(f"  {'yes' if part in s.parts else '-':12s}" for part in every)
+        row += f"  {number(s.rule['final_loss'], '9.4f'):>9s} +- {number(s.rule['final_loss_half_width'], '.4f'):9s}"
+        if s is subsets[0]:
+            text = ""
+        elif ratios:
+            text = f"{10**s.difference:.3f} ({10**(s.difference - s.half):.3f} to {10**(s.difference + s.half):.3f})"
+        else:
+            text = f"{s.difference:+.4f} +- {s.half:.4f}"
+        print(f"{row}  {text:26s}  {s.digest}{'  diverged' if s.rule['diverged'] else ''}", file=out)
+    for rule in case["rules"][1:]:
+        print(f"  {rule['rule']:24s} {number(rule['final_loss'], '.4f')} +- {number(rule['final_loss_half_width'], '.4f')}"
+              f"  tuned, rate {number(rule['learning_rate'], '.3g')}", file=out)
+
+
+def as_json(subsets, ratios):
+    case = subsets[0].case
+    difference = "log10_ratio_to_whole" if ratios else "difference_to_whole"
+    finite = lambda x: x if np.isfinite(x) else None
+    return {
+        "steps": case["steps"], "sets": len(subsets[0].final), "few_shot": case["few_shot"],
+        "subsets": [{"parts": list(s.parts), "run": s.run, "digest": s.digest, "loss": s.rule["final_loss"],
+                     "loss_half_width": s.rule["final_loss_half_width"], difference: finite(s.difference),
+                     "half_width": finite(s.half), "diverged": s.rule["diverged"]} for s in subsets],
+        "hand_designed": [{"rule": r["rule"], "learning_rate": r["learning_rate"], "loss": r["final_loss"],
+                           "loss_half_width": r["final_loss_half_width"]} for r in case["rules"][1:]],
+    }
+
+
+def main():
+    a = arguments()
+    wf.require_path(a.config)
+    every, subsets = checked_subsets(a)
+    if a.dry_run:
+        print(f"valid subsets: {', '.join(s.name for s in subsets)}")
+        return
+    for i, subset in enumerate(subsets):
+        train(a, subset, i + 1, len(subsets))
+        evaluate(a, subset, alone=i > 0)
+    ratios = compare(subsets)
+    print_table(every, subsets, ratios, sys.stderr if a.json == "-" else sys.stdout)
+    if a.json:
+        with wf.open_output(a.json) as out:
+            json.dump(as_json(subsets, ratios), out, indent=2)
+            out.write("\n")
+
+
+if __name__ == "__main__":
+    wf.run_tool(main)
