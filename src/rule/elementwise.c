@@ -43,6 +43,7 @@ typedef struct point_bar {
 
 typedef struct workspace {
   double *value, *complement, *power; /* [scalars][count] decoded phi; power: per step only */
+  wl_schedule schedule;               /* of the episode at hand */
   point *points;                      /* [WL_CHUNK_STEPS][slots][scalars] */
   point_bar *bars;                    /* [WL_CHUNK_STEPS][slots][scalars] */
   wl_coefficient *lanes;              /* [WL_CHUNK_STEPS][scalars] of the block at hand */
@@ -266,7 +267,7 @@ static double power_at(const elementwise *e, const workspace *w, int i, int64_t 
 static point point_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const int64_t j = i * e->count + number_at(e, t, slot);
   point p = {.value = w->value[j], .complement = w->complement[j]};
-  if (i == 0) p.value *= wl_schedule_rate(&e->schedule, 1.0, t);
+  if (i == 0) p.value *= wl_schedule_rate(&w->schedule, 1.0, t);
   if (e->definition->scalar[i].range == WL_SCALAR_UNIT) {
     p.power = power_at(e, w, i, t, slot);
     p.correction = 1 / (1 - p.power);
@@ -274,8 +275,10 @@ static point point_at(const elementwise *e, const workspace *w, int i, int64_t t
   return p;
 }
 
-static void tabulate(const elementwise *e, workspace *w, int64_t t0, int64_t steps) {
+static void tabulate(const elementwise *e, workspace *w, int64_t t0, int64_t steps,
+                     int64_t horizon) {
   point *p = w->points;
+  w->schedule = wl_schedule_over(&e->schedule, horizon);
   for (int64_t k = 0; k < steps; k++)
     for (int64_t slot = 0; slot < e->slots; slot++)
       for (int i = 0; i < e->definition->scalars; i++) *p++ = point_at(e, w, i, t0 + k, slot);
@@ -315,7 +318,7 @@ void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_ste
   const int64_t size = e->definition->state_width * WL_LANES;
   _Alignas(WL_ALIGN) wl_real next[WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   int64_t loaded = -1;
-  tabulate(e, w, step->t, 1);
+  tabulate(e, w, step->t, 1, step->horizon);
   for (int64_t b = 0; b < step->blocks; b++) {
     load_lanes(e, w, b, 1, &loaded);
     const int64_t at = b * WL_LANES;
@@ -392,7 +395,7 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
                            int64_t number) {
   const int64_t at = i * e->count + number;
   if (e->definition->scalar[i].range == WL_SCALAR_UNIT) return w->value[at] * w->complement[at];
-  return i == 0 ? wl_schedule_rate(&e->schedule, 1.0, t) : 1;
+  return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
 /* From adjoints of x_t and q_t to phi, for one scalar that is learned per run or tensor. */
@@ -439,7 +442,7 @@ void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_
   workspace *w = ws->impl;
   const bool learns = rule->phi.size > 0 && phi_grad != NULL;
   int64_t loaded = -1;
-  tabulate(e, w, chunk->t0, chunk->steps);
+  tabulate(e, w, chunk->t0, chunk->steps, chunk->horizon);
   if (learns) memset(w->bars, 0, (size_t)point_count(e) * sizeof *w->bars);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     load_lanes(e, w, b, chunk->steps, &loaded);

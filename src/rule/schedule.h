@@ -2,11 +2,13 @@
  *
  *   warm-up   (t + 1) / W for t < W, and from there on
  *   constant  1
+ *   linear    f + (1 - f) (1 - (t - W) / (T - W))
  *   cosine    f + (1 - f) (1 + cos(pi (t - W) / (T - W))) / 2
  *   step      decay_factor ^ floor(t / decay_every)
  *
- * f is final_fraction, W warmup_steps. Beyond T the cosine stays at f. Update rules have W = 0 but for
- * warmup_cosine; the outer loop warms up with any of them. */
+ * f is final_fraction, W the steps of warm-up. Beyond T linear and cosine stay at f. In an update rule W is the share
+ * warmup_fraction of T, or warmup_steps with warmup_cosine; in the outer loop warmup_steps, with any of them. T is the
+ * horizon of the episode at hand where that is known, else the longest that the rule is made for. */
 #ifndef WL_RULE_SCHEDULE_H
 #define WL_RULE_SCHEDULE_H
 
@@ -15,13 +17,15 @@
 typedef enum wl_schedule_kind {
   WL_SCHEDULE_CONSTANT,
   WL_SCHEDULE_COSINE,
+  WL_SCHEDULE_LINEAR,
   WL_SCHEDULE_STEP
 } wl_schedule_kind;
 
 typedef struct wl_schedule {
   wl_schedule_kind kind;
-  int64_t steps;        /* T */
-  int64_t warmup_steps; /* W */
+  int64_t steps;          /* T */
+  int64_t warmup_steps;   /* W */
+  double warmup_fraction; /* W = this share of T, rounded; 0: warmup_steps counts */
   int64_t decay_every;
   double decay_factor, final_fraction;
 } wl_schedule;
@@ -29,22 +33,26 @@ typedef struct wl_schedule {
 /* The keys of an update rule, for inclusion in a table of options. */
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS                                                    \
-  {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|warmup_cosine", 0, 0, "1", \
+  {"schedule", WL_OPT_CHOICE, "constant", "constant|linear|cosine|step|warmup_cosine", 0, 0, "1", \
    "how the rate changes over the steps of an episode"},                       \
   {"warmup_steps", WL_OPT_INT, "0", NULL, 0, 1e15, "steps",                    \
    "steps over which schedule warmup_cosine raises the rate linearly"},        \
+  {"warmup_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",                       \
+   "share of the episode over which the rate rises linearly, with any schedule"}, \
   {"decay_every", WL_OPT_INT, "100", NULL, 1, 1e15, "steps",                   \
    "steps between two reductions of schedule step"},                           \
   {"decay_factor", WL_OPT_REAL, "0.1", NULL, 0, 1e3, "1",                      \
    "what schedule step multiplies the rate with at each reduction"},           \
   {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                      \
-   "share of the rate that the cosine schedules end at"}
+   "share of the rate that linear and cosine schedules end at"}
 /* clang-format on */
 
 /* The keys as they are: warm-up with any schedule. `steps` is T. */
 wl_schedule wl_schedule_of(const wl_map *options, int64_t steps);
 /* Those of an update rule, which warms up with warmup_cosine alone. WL_ERR_CONFIG when that is longer than T. */
 wl_status wl_schedule_read(const wl_map *options, int64_t steps, wl_schedule *out);
+/* The same for an episode of so many steps; 0: as it is. */
+wl_schedule wl_schedule_over(const wl_schedule *schedule, int64_t horizon);
 /* The rate at step t >= 0. */
 double wl_schedule_rate(const wl_schedule *schedule, double rate, int64_t t);
 

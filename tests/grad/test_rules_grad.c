@@ -114,6 +114,8 @@ static void check_rule(const char *text, int64_t episode_steps) {
                {"all", 0, r.size}};
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
     if (parts[p].count == 0) continue;
+    /* in Lion's gradients and state F is linear but for the signs' jumps */
+    if (strstr(text, "lion") && p != 1) continue;
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
     directional_check(&(directional){.name = name,
@@ -123,7 +125,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                                      .gradient = gradient,
                                      .first = parts[p].first,
                                      .count = parts[p].count,
-                                     .h = 4e-3,
+                                     .h = strstr(text, "nadam") ? 2e-3 : 4e-3,
                                      .tolerance = 1e-9});
   }
   for (int j = 0; j < r.f.rule->phi.count; j++) {
@@ -137,7 +139,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                                      .gradient = gradient,
                                      .first = r.phi_at + b->offset,
                                      .count = b->size,
-                                     .h = 4e-3,
+                                     .h = strstr(text, "nadam") ? 2e-3 : 4e-3,
                                      .tolerance = 1e-9});
   }
   rule_fixture_close(&r.f);
@@ -150,7 +152,11 @@ static const char *const rules[] = {
     "name: rmsprop, rate: 0.1, decay: 0.85, learn: [rate, decay]",
     "name: adam, rate: 0.1, beta1: 0.8, beta2: 0.95, learn: [rate, beta1, beta2]",
     "name: adamw, rate: 0.1, beta1: 0.8, beta2: 0.95, weight_decay: 0.3, "
-    "learn: [rate, beta1, beta2, weight_decay]"};
+    "learn: [rate, beta1, beta2, weight_decay]",
+    "name: nadam, rate: 0.1, beta1: 0.8, beta2: 0.95, learn: [rate, beta1, beta2]",
+    "name: nadamw, rate: 0.1, beta1: 0.8, beta2: 0.95, weight_decay: 0.3, "
+    "learn: [rate, beta1, beta2, weight_decay]",
+    "name: lion, rate: 0.1, beta2: 0.9, weight_decay: 0.3, learn: [rate, beta2, weight_decay]"};
 
 static void check_all(const char *more, int64_t episode_steps) {
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {

@@ -21,6 +21,37 @@ def gradient(t, i):
 
 START = [0.5, -1.25, 2.0, -0.03125, 0.75]
 
+class NAdam:
+    """Dozat 2016 without his momentum schedule, as optax.nadam; with decoupled decay as optax.nadamw."""
+
+    def __init__(self, p, lr, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
+        self.p, self.lr, self.betas, self.eps, self.decay, self.t = p[0], lr, betas, eps, decay, 0
+        self.m = self.v = torch.zeros_like(self.p.detach())
+
+    def step(self):
+        (b1, b2), g = self.betas, self.p.grad
+        self.t += 1
+        self.m, self.v = b1 * self.m + (1 - b1) * g, b2 * self.v + (1 - b2) * g * g
+        m = b1 * self.m / (1 - b1 ** (self.t + 1)) + (1 - b1) * g / (1 - b1 ** self.t)
+        x = m / ((self.v / (1 - b2 ** self.t)).sqrt() + self.eps)
+        with torch.no_grad():
+            self.p -= self.lr * (x + self.decay * self.p)
+
+
+class Lion:
+    """Chen et al. 2023."""
+
+    def __init__(self, p, lr, betas=(0.9, 0.99), decay=0.0):
+        self.p, self.lr, self.betas, self.decay = p[0], lr, betas, decay
+        self.m = torch.zeros_like(self.p.detach())
+
+    def step(self):
+        (b1, b2), g = self.betas, self.p.grad
+        with torch.no_grad():
+            self.p -= self.lr * (torch.sign(b1 * self.m + (1 - b1) * g) + self.decay * self.p)
+        self.m = b2 * self.m + (1 - b2) * g
+
+
 CASES = [
     ("sgd", "rate: 0.1", lambda p: torch.optim.SGD(p, lr=0.1), None),
     ("momentum", "rate: 0.05", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), None),
@@ -34,6 +65,11 @@ CASES = [
     ("nesterov", "rate: 0.05, momentum: 0.7, schedule: step, decay_every: 4, decay_factor: 0.5",
      lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.7, nesterov=True),
      lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=4, gamma=0.5)),
+    ("adam", "rate: 0.03, schedule: linear, final_fraction: 0.25", lambda p: torch.optim.Adam(p, lr=0.03),
+     lambda o: torch.optim.lr_scheduler.LinearLR(o, start_factor=1.0, end_factor=0.25, total_iters=STEPS)),
+    ("nadam", "rate: 0.03", lambda p: NAdam(p, 0.03), None),
+    ("nadamw", "rate: 0.03, beta1: 0.8, weight_decay: 0.2", lambda p: NAdam(p, 0.03, (0.8, 0.999), 1e-8, 0.2), None),
+    ("lion", "rate: 0.01, weight_decay: 0.2", lambda p: Lion(p, 0.01, (0.9, 0.99), 0.2), None),
 ]
 
 

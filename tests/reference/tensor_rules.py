@@ -145,7 +145,32 @@ class Controller:
         return updates
 
 
+class Muon:
+    """Jordan et al. 2024; Adam on vectors at 0.3 of the rate; linear schedule."""
+
+    def __init__(self, rate, decay):
+        self.rate, self.decay = rate, decay
+        self.m, self.v = ([np.zeros(s) for s in SHAPES] for _ in range(2))
+
+    def step(self, t, g, p, value):
+        updates, rate = [], self.rate * (1 - t / T)
+        for j, shape in enumerate(SHAPES):
+            if len(shape) > 1:
+                self.m[j] = .95 * self.m[j] + .05 * g[j]
+                n = orthogonal(.05 * g[j] + .95 * self.m[j], flat=True)
+                inward = fan_in(shape)
+                n = n * math.sqrt(max(1, math.prod(shape) / inward / inward))
+                updates.append(-rate * (n + self.decay * p[j]))
+            else:
+                self.m[j] = .9 * self.m[j] + .1 * g[j]
+                self.v[j] = .999 * self.v[j] + .001 * g[j] ** 2
+                x = self.m[j] / (1 - .9 ** (t + 1)) / (np.sqrt(self.v[j] / (1 - .999 ** (t + 1))) + 1e-8)
+                updates.append(-.3 * rate * (x + self.decay * p[j]))
+        return updates
+
+
 CASES = [
+    ("name: muon, rate: 0.02, weight_decay: 0.1, schedule: linear", lambda: Muon(.02, .1)),
     ("name: controller", lambda: Controller(True, True)),
     ("name: controller, net: false", lambda: Controller(False, True)),
     ("name: controller, newton_schulz: false", lambda: Controller(True, False)),

@@ -25,7 +25,10 @@ static const char *const learners[] = {
     "name: nesterov, rate: 0.1, learn: [rate, momentum]",
     "name: rmsprop, rate: 0.1, learn: [rate, decay]",
     "name: adam, rate: 0.1, learn: [rate, beta1, beta2]",
-    "name: adamw, rate: 0.1, weight_decay: 0.3, learn: [rate, beta1, beta2, weight_decay]"};
+    "name: adamw, rate: 0.1, weight_decay: 0.3, learn: [rate, beta1, beta2, weight_decay]",
+    "name: nadam, rate: 0.1, learn: [rate, beta1, beta2]",
+    "name: nadamw, rate: 0.1, weight_decay: 0.3, learn: [rate, beta1, beta2, weight_decay]",
+    "name: lion, rate: 0.1, weight_decay: 0.3, learn: [rate, beta2, weight_decay]"};
 enum { LEARNERS = sizeof learners / sizeof *learners };
 
 /* ---- values ---- */
@@ -234,6 +237,16 @@ static void test_schedules(void **state) {
   s.kind = WL_SCHEDULE_STEP; /* as the outer loop has it */
   check_factor(&s, 1, 0.5);
   check_factor(&s, 4, 0.5);
+  s.kind = WL_SCHEDULE_LINEAR;
+  s.warmup_fraction = 0.1;
+  wl_schedule over = wl_schedule_over(&s, 40);
+  check_factor(&over, 1, 0.5);
+  check_factor(&over, 4, 1);
+  check_factor(&over, 22, 0.6);
+  check_factor(&over, 41, 0.2);
+  over = wl_schedule_over(&s, 0);
+  check_factor(&over, 1, 1);
+  check_factor(&over, 10, 0.2);
 }
 
 /* ---- creation ---- */
@@ -271,8 +284,9 @@ static void test_wrong_configurations(void **state) {
 
 static void test_fixed_rules(void **state) {
   (void)state;
-  static const char *const names[] = {"sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"};
-  for (int i = 0; i < 6; i++) {
+  static const char *const names[] = {"sgd",   "momentum", "nesterov", "rmsprop", "adam",
+                                      "adamw", "nadam",    "nadamw",   "lion"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     wl_rule *rule = NULL;
     wl_rule_ws *ws = NULL;
     const wl_layout one_block = {.size = WL_LANES};
