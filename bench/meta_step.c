@@ -117,8 +117,12 @@ static wl_status serve(wl_comm *comm, int argc, char **argv) {
   wl_config *config = NULL;
   wl_trainer *trainer = NULL;
   double bytes = 0;
-  wl_status status =
-      wl_config_read(argv[1], wl_schema(), (const char *const *)argv + 2, argc - 2, &config);
+  wl_override *overrides = NULL;
+  wl_status status = WL_NEW(overrides, argc);
+  for (int i = 2; status == WL_OK && i < argc; i++)
+    overrides[i - 2] = (wl_override){.kind = WL_OVERRIDE_LINE, .text = argv[i]};
+  if (status == WL_OK) status = wl_config_read(argv[1], wl_schema(), overrides, argc - 2, &config);
+  wl_free(overrides);
   if (status == WL_OK) status = wl_trainer_create(config, comm, &trainer);
   status = wl_comm_agree(comm, status);
   if (status == WL_OK) status = first(trainer, &bytes);

@@ -12,7 +12,7 @@ enum { LARGEST_FILE = 4 << 20 };
 
 /* The root of the tree: what the text holds, a map, with the overrides applied. */
 static wl_status build_tree(wl_config *config, const char *text, const char *source,
-                            const char *const *overrides, int n_overrides, const char **name,
+                            const wl_override *overrides, int n_overrides, const char **name,
                             wl_node **root) {
   WL_TRY(wl_pool_text(&config->pool, source, strlen(source), name));
   WL_TRY(wl_tree_parse(&config->pool, text, *name, true, root));
@@ -23,12 +23,12 @@ static wl_status build_tree(wl_config *config, const char *text, const char *sou
                          wl_node_describe(*root, found, sizeof found));
   (*root)->place.line = 0; /* what is missing at the top level has no line */
   for (int i = 0; i < n_overrides; ++i)
-    WL_TRY(wl_tree_override(&config->pool, *root, overrides[i]));
+    WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
   return WL_OK;
 }
 
 wl_status wl_config_parse(const char *text, const char *source, const wl_section *sections,
-                          const char *const *overrides, int n_overrides, wl_config **out) {
+                          const wl_override *overrides, int n_overrides, wl_config **out) {
   *out = NULL;
   wl_config *config = NULL;
   WL_TRY(WL_NEW(config, 1));
@@ -71,7 +71,7 @@ static wl_status read_stream(FILE *file, const char *path, char **text) {
   return status;
 }
 
-wl_status wl_config_read(const char *path, const wl_section *sections, const char *const *overrides,
+wl_status wl_config_read(const char *path, const wl_section *sections, const wl_override *overrides,
                          int n_overrides, wl_config **out) {
   *out = NULL;
   FILE *const file = fopen(path, "r");

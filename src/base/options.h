@@ -1,13 +1,16 @@
 /* options.h - the table of configuration keys, and maps validated against it.
  *
- * Each module states its keys once as a table of wl_option. The table drives YAML
- * validation, --set overrides, --help, the man page and the resolved configuration.
+ * Each module declares its keys once as a table of wl_option, and reads them once, by wl_map_read,
+ * into the struct that its rows point into. The table drives YAML validation, --set overrides,
+ * --help, the man page, the JSON Schema, the resolved configuration and what a resume may change.
  * Unknown keys, wrong types and impossible values are WL_ERR_CONFIG with a message
  * "file:line: key 'outer.learning_rat': unknown; did you mean 'learning_rate'? ...". */
 #ifndef WL_BASE_OPTIONS_H
 #define WL_BASE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -21,17 +24,80 @@ typedef enum wl_option_type {
   WL_OPT_INTS,           /* list of integers; a scalar is a list of one */
   WL_OPT_REALS,          /* list of reals; a scalar is a list of one */
   WL_OPT_STRINGS,        /* list of strings; a scalar is a list of one; [] is empty */
-  WL_OPT_CHOICE_OR_REALS /* one of `choices`, or a list of reals */
+  WL_OPT_CHOICE_OR_REALS /* one of `choices`, or a list of reals; a scalar is a list of one */
 } wl_option_type;
+
+/* What the rows of lists are read into. Borrowed for the configuration's life. */
+typedef struct wl_ints {
+  const int64_t *at;
+  int count;
+} wl_ints;
+typedef struct wl_reals {
+  const double *at;
+  int count;
+} wl_reals;
+typedef struct wl_strings {
+  const char *const *at;
+  int count;
+} wl_strings;
+/* A choice, or a list of numbers: `choice` is then the number of choices. */
+typedef struct wl_choice_or_reals {
+  int choice;
+  int64_t argument; /* N of a choice that is written {name: N} */
+  wl_reals list;
+} wl_choice_or_reals;
+
+/* Where a key's value goes in its module's struct. */
+typedef enum wl_slot_kind {
+  WL_SLOT_NONE,
+  WL_SLOT_INT,    /* int64_t */
+  WL_SLOT_REAL,   /* double */
+  WL_SLOT_BOOL,   /* bool */
+  WL_SLOT_STRING, /* const char *, borrowed for the configuration's life */
+  WL_SLOT_CHOICE, /* int or an enum: the index of the choice */
+  WL_SLOT_INTS,
+  WL_SLOT_REALS,
+  WL_SLOT_STRINGS,
+  WL_SLOT_CHOICE_OR_REALS
+} wl_slot_kind;
+typedef struct wl_slot {
+  wl_slot_kind kind;
+  unsigned offset;
+} wl_slot;
+/* The slot of a member, its kind taken from the member's type. */
+#define WL_SLOT(type, member)                 \
+  {                                           \
+    _Generic(((type *)0)->member,           \
+       int64_t: WL_SLOT_INT,               \
+       double: WL_SLOT_REAL,               \
+       bool: WL_SLOT_BOOL,                 \
+       const char *: WL_SLOT_STRING,       \
+       wl_ints: WL_SLOT_INTS,              \
+       wl_reals: WL_SLOT_REALS,            \
+       wl_strings: WL_SLOT_STRINGS,        \
+       wl_choice_or_reals: WL_SLOT_CHOICE_OR_REALS, \
+       default: WL_SLOT_CHOICE),           \
+   (unsigned)offsetof(type, member) \
+  }
+
+/* What else is true of a key. Without a flag it belongs to a run's identity: the result depends on
+ * it, and a resumed run must have the value that the run was started with. */
+typedef enum wl_key_flags {
+  WL_KEY_FREE = 1,    /* the result does not depend on it: a resume may change it */
+  WL_KEY_EXTENDS = 2, /* a resume may change it: what is computed from then on depends on it */
+  WL_KEY_PATH = 4     /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
+} wl_key_flags;
 
 typedef struct wl_option {
   const char *key; /* "learning_rate"; the section prefixes "outer." */
   wl_option_type type;
   const char *fallback; /* default as YAML text; NULL: the key is required */
-  const char *choices;  /* "sum|mean|last" for choices, else NULL */
+  const char *choices;  /* "sum|mean|{last: N}" for choices, else NULL; N is a whole number */
   double min, max;      /* inclusive range of each number; both 0: any */
   const char *units;    /* "1", "steps", "seconds", ... */
   const char *doc;      /* one sentence, shown by --help and the man page */
+  wl_slot slot;         /* where wl_map_read stores the value */
+  unsigned flags;       /* wl_key_flags */
 } wl_option;
 
 /* One member of a section whose keys depend on a choice: a task family, a rule. */
@@ -50,18 +116,36 @@ typedef struct wl_section {
   const wl_variant *variants;   /* ends with name NULL */
   const char *fallback_variant; /* used when the section is absent; NULL: the section is required */
   bool list;
+  unsigned flags; /* wl_key_flags of all its keys */
 } wl_section;
 
 typedef struct wl_config wl_config; /* one validated configuration, all defaults filled in */
 typedef struct wl_map wl_map;       /* one section of it */
 
-/* Parses YAML text (`source` names it in messages), applies `overrides` ("outer.steps=5",
- * "task.0.dimension=3" for lists), validates against `sections` (ends with name NULL; borrowed
- * for the life of the config). *out is owned by the caller. Not collective. */
+/* One edit of a configuration before it is validated. The value stays a value: nothing of it is
+ * read as YAML, but for the lines that a user gives to --set. */
+typedef enum wl_override_kind {
+  WL_OVERRIDE_LINE, /* `text` is "path=value" of a command line */
+  WL_OVERRIDE_TEXT, /* `text`, whatever it holds */
+  WL_OVERRIDE_REAL,
+  WL_OVERRIDE_INTS,
+  WL_OVERRIDE_ABSENT /* takes a section, key or item out, as if it had not been written */
+} wl_override_kind;
+typedef struct wl_override {
+  wl_override_kind kind;
+  const char *path; /* "outer.steps", "task.0.dimension" for lists; NULL for lines */
+  const char *text;
+  double real;
+  wl_ints ints;
+} wl_override;
+
+/* Parses YAML text (`source` names it in messages), applies the overrides in their order, validates
+ * against `sections` (ends with name NULL; borrowed for the life of the config). *out is owned by the
+ * caller. Not collective. */
 wl_status wl_config_parse(const char *text, const char *source, const wl_section *sections,
-                          const char *const *overrides, int n_overrides, wl_config **out);
+                          const wl_override *overrides, int n_overrides, wl_config **out);
 /* The same from a file: WL_ERR_NO_INPUT when missing, WL_ERR_PERMISSION when unreadable. */
-wl_status wl_config_read(const char *path, const wl_section *sections, const char *const *overrides,
+wl_status wl_config_read(const char *path, const wl_section *sections, const wl_override *overrides,
                          int n_overrides, wl_config **out);
 void wl_config_destroy(wl_config **config);
 
@@ -70,6 +154,10 @@ int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
 /* The value of the section's selector in this map ("" without one). */
 const char *wl_map_variant(const wl_map *map);
+
+/* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point
+ * into; the others of its members are left alone. `table` is one of the map's own tables. */
+void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
 /* Getters. The key must be in the map's table (a missing one is a programming error, is
  * told on standard error, and yields zero). Lists are borrowed for the config's life. */
@@ -89,8 +177,9 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
 /* The resolved configuration as YAML text, every key with its value, in table order; the same
  * text parses back to the same configuration. malloc'ed, owned by the caller. */
 wl_status wl_config_to_yaml(const wl_config *config, char **text);
-/* Keys that differ between two resolved configurations, one "key: a | b" a line. malloc'ed. */
-wl_status wl_config_diff(const wl_config *a, const wl_config *b, char **text);
+/* Keys that differ between two resolved configurations, one "key: a | b" a line, but those that have
+ * any of the flags `except`. malloc'ed. */
+wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
 
 /* Prints the table of keys for --help (roff: as man-page source). */
 void wl_sections_help(const wl_section *sections, bool roff, FILE *out);

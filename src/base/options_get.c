@@ -66,6 +66,38 @@ const char *const *wl_map_strings(const wl_map *map, const char *key, int *count
   return value->strings;
 }
 
+static void store_value(const wl_value *value, unsigned char *at) {
+  const wl_option *const option = value->option;
+  switch (option->slot.kind) {
+    case WL_SLOT_NONE: return;
+    case WL_SLOT_INT: *(int64_t *)(void *)at = value->integer; return;
+    case WL_SLOT_REAL: *(double *)(void *)at = value->real; return;
+    case WL_SLOT_BOOL: *(bool *)(void *)at = value->boolean; return;
+    case WL_SLOT_STRING: *(const char **)(void *)at = value->string; return;
+    case WL_SLOT_CHOICE: {
+      const int choice = (int)value->integer;
+      memcpy(at, &choice, sizeof choice); /* an int or an enum, which has its size */
+      return;
+    }
+    case WL_SLOT_INTS: *(wl_ints *)(void *)at = (wl_ints){value->ints, value->count}; return;
+    case WL_SLOT_REALS: *(wl_reals *)(void *)at = (wl_reals){value->reals, value->count}; return;
+    case WL_SLOT_STRINGS:
+      *(wl_strings *)(void *)at = (wl_strings){value->strings, value->count};
+      return;
+    case WL_SLOT_CHOICE_OR_REALS:
+      *(wl_choice_or_reals *)(void *)at =
+          (wl_choice_or_reals){(int)value->integer, value->argument, {value->reals, value->count}};
+      return;
+  }
+}
+
+void wl_map_read(const wl_map *map, const wl_option *table, void *out) {
+  for (const wl_option *row = table; row->key; ++row)
+    for (int i = 0; i < map->count; ++i)
+      if (map->values[i].option == row)
+        store_value(&map->values[i], (unsigned char *)out + row->slot.offset);
+}
+
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...) {
   char text[2048], path[WL_PATH_SIZE];
   va_list arguments;

@@ -13,7 +13,7 @@ enum { WL_PATH_SIZE = 192 };
 
 /* ---- pool: allocations freed together ---- */
 
-typedef struct wl_pool_item wl_pool_item;
+typedef union wl_pool_item wl_pool_item;
 typedef struct wl_pool {
   wl_pool_item *last;
 } wl_pool; /* zeroed: empty */
@@ -41,10 +41,13 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_place place;
-  const char *text; /* scalars; "" otherwise */
-  bool plain;       /* scalars: written without quotes */
-  int count;        /* entries of a list or map */
-  wl_entry *first;  /* in the order written */
+  const char *text;    /* scalars; "" otherwise */
+  bool plain;          /* scalars: written without quotes */
+  const char *given;   /* what stands behind the '=' of --set, for keys that are texts; else NULL */
+  const char *problem; /* why that is not YAML; NULL: it is */
+  int count;           /* entries of a list or map */
+  wl_entry *first;     /* in the order written */
+  wl_entry *last;
 };
 
 struct wl_entry {
@@ -54,7 +57,7 @@ struct wl_entry {
   wl_entry *next;
 };
 
-/* Parses one YAML document. An empty one is a null scalar. */
+/* Parses one YAML document, in time linear in its length. An empty one is a null scalar. */
 wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
                         wl_node **root);
 wl_entry *wl_node_find(const wl_node *map, const char *key);
@@ -62,20 +65,23 @@ wl_entry *wl_node_at(const wl_node *list, int index);
 /* Appends an entry to a list or map. */
 wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place,
                          wl_node *child);
+/* Takes an entry out of a list or map. */
+void wl_node_remove(wl_node *node, const wl_entry *entry);
 /* A plain null: nothing, ~ or null. */
 bool wl_node_is_null(const wl_node *node);
 /* "a list", "a map", "nothing" or the quoted text, for messages. */
 const char *wl_node_describe(const wl_node *node, char *buffer, size_t size);
-/* Applies one "path=value" to the tree. */
-wl_status wl_tree_override(wl_pool *pool, wl_node *root, const char *override);
+/* Applies one override to the tree. */
+wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *override);
 
 /* ---- the validated configuration ---- */
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_place place; /* of the value; of the map where the default stands in */
-  bool is_list;   /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
-  int64_t integer;
+  wl_place place;   /* of the value; of the map where the default stands in */
+  bool is_list;     /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
+  int64_t integer;  /* also the index of a choice */
+  int64_t argument; /* N of a choice that is written {name: N} */
   double real;
   bool boolean;
   const char *string;
@@ -125,10 +131,15 @@ wl_status wl_place_fail(wl_place place, const char *path, const char *format, ..
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
 /* Splits "a|b|c": pointers into storage, which must hold the text; returns their number. */
+/* The name of a choice: "last" of "{last: N}". */
+const char *wl_choice_name(const char *choice, char *buffer, size_t size);
 int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
                      int capacity);
 /* "", "at least 1", "from 0 to 1", "greater than 0": the accepted range of an option. */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
+/* Expands ~/, $NAME and ${NAME} of a path; *out lives as long as the pool. */
+wl_status wl_path_expand(wl_pool *pool, const char *text, wl_place place, const char *path,
+                         const char **out);
 /* The shortest decimal text with a point that reads back as x; YAML's .inf for infinities. */
 const char *wl_real_text(double x, char buffer[40]);
 

@@ -1,4 +1,5 @@
 /* options_message.c - the words of configuration errors: place, range, suggestions. */
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,16 +14,25 @@
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 
+/* A message is one line, whatever the text that it repeats. */
+static void make_printable(char *text) {
+  for (; *text; ++text)
+    if (iscntrl((unsigned char)*text)) *text = '?';
+}
+
 wl_status wl_place_fail(wl_place place, const char *path, const char *format, ...) {
   char text[3072];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
+  make_printable(text);
   char line[16] = "";
   if (place.line > 0) snprintf(line, sizeof line, ":%d", place.line);
-  if (path[0] == '\0') return WL_FAIL(WL_ERR_CONFIG, "%s%s: %s", place.origin, line, text);
-  return WL_FAIL(WL_ERR_CONFIG, "%s%s: key '%s': %s", place.origin, line, path, text);
+  char key[WL_PATH_SIZE + 16] = "";
+  if (path[0]) snprintf(key, sizeof key, "key '%.*s': ", WL_PATH_SIZE, path);
+  make_printable(key);
+  return WL_FAIL(WL_ERR_CONFIG, "%s%s: %s%s", place.origin, line, key, text);
 }
 
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
@@ -46,6 +56,12 @@ int wl_choices_split(const char *choices, char *storage, size_t size, const char
        word = strtok_r(NULL, "|", &rest))
     words[count++] = word;
   return count;
+}
+
+const char *wl_choice_name(const char *choice, char *buffer, size_t size) {
+  const char *const start = choice + (choice[0] == '{');
+  snprintf(buffer, size, "%.*s", (int)strcspn(start, ":"), start);
+  return buffer;
 }
 
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size) {

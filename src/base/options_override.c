@@ -1,7 +1,9 @@
-/* options_override.c - "--set path=value": one edit of the tree before it is validated.
+/* options_override.c - one edit of the tree before it is validated.
  *
  * A path is keys joined by dots; a number picks a map of a list section ("task.0.dimension"). A
- * section that is a plain map counts as a list of one. The value is YAML in flow style. */
+ * section that is a plain map counts as a list of one. What a user gives to --set is the value as it
+ * stands, for a key that is a text; for others it is a plain YAML scalar, or a collection or quoted
+ * text where it begins like one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,14 @@ typedef struct edit {
   const char *path; /* "outer.steps" */
 } edit;
 
+/* The value that a path leads to, and what holds it. */
+typedef struct spot {
+  wl_node *node;
+  wl_node *holder; /* the list or map that `entry` is of */
+  wl_entry *entry; /* NULL: the root, or the only item of a list that is written as a map */
+  bool item;       /* the path ends with the number of an item */
+} spot;
+
 /* The index that a path component spells; -1 when it is a key. */
 static int component_index(const char *component) {
   if (component[0] == '\0' || strlen(component) > 6 ||
@@ -22,113 +32,201 @@ static int component_index(const char *component) {
   return atoi(component);
 }
 
-/* The item of a list that a component names or, in a list of one, goes without saying; *used tells
- * whether the component was the item's number. */
-static wl_status list_item(const edit *e, const wl_node *list, const char *component, wl_node **out,
-                           bool *used) {
+static void move_to(spot *s, wl_entry *entry, bool item) {
+  *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
+}
+
+/* Goes to the item of a list that a component names or, in a list of one, goes without saying; *used
+ * tells whether the component was the item's number. */
+static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
-  if (index < 0 && list->count != 1)
+  if (index < 0 && s->node->count != 1)
     return wl_place_fail(e->place, e->path,
                          "a list of %d maps: say which, with its number (from 0) before '%s'",
-                         list->count, component);
-  const wl_entry *const entry = wl_node_at(list, index < 0 ? 0 : index);
+                         s->node->count, component);
+  wl_entry *const entry = wl_node_at(s->node, index < 0 ? 0 : index);
   if (!entry)
     return wl_place_fail(e->place, e->path, "no item %d: the list has %d, counted from 0", index,
-                         list->count);
-  *out = entry->node;
+                         s->node->count);
+  move_to(s, entry, true);
   return WL_OK;
 }
 
 /* Turns nothing into an empty map, so that overrides can fill an absent or empty section. */
 static wl_status want_map(const edit *e, wl_node *node, const char *component) {
-  if (wl_node_is_null(node)) {
-    node->kind = WL_NODE_MAP;
-    node->text = "";
-    node->place = e->place;
-  }
+  if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .place = e->place};
   if (node->kind == WL_NODE_MAP) return WL_OK;
   char found[160];
   return wl_place_fail(e->place, e->path, "there is no '%s' to set: the value above it is %s",
                        component, wl_node_describe(node, found, sizeof found));
 }
 
-/* The entry of a map for a key, created empty where absent. */
-static wl_status map_entry(const edit *e, wl_node *map, const char *key, wl_entry **out) {
-  *out = wl_node_find(map, key);
-  if (*out) return WL_OK;
-  wl_node *child = NULL;
-  WL_TRY(WL_POOL_NEW(e->pool, child, 1));
-  *child = (wl_node){.kind = WL_NODE_SCALAR, .place = e->place, .text = "", .plain = true};
-  WL_TRY(wl_node_append(e->pool, map, key, e->place, child));
-  *out = wl_node_find(map, key);
+static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bool plain,
+                          wl_node **out) {
+  WL_TRY(WL_POOL_NEW(e->pool, *out, 1));
+  **out = (wl_node){.kind = kind, .place = e->place, .text = text, .plain = plain};
   return WL_OK;
 }
 
-/* Goes one component down from *node; *slot is where a replacement of the new node goes. */
-static wl_status descend(const edit *e, wl_node **node, const char *component, wl_entry **slot) {
-  if ((*node)->kind == WL_NODE_LIST) {
+/* Goes to the entry of a map for a key, created empty where absent. */
+static wl_status enter_map(const edit *e, spot *s, const char *key) {
+  wl_entry *entry = wl_node_find(s->node, key);
+  if (!entry) {
+    wl_node *child = NULL;
+    WL_TRY(new_node(e, WL_NODE_SCALAR, "", true, &child));
+    WL_TRY(wl_node_append(e->pool, s->node, key, e->place, child));
+    entry = s->node->last;
+  }
+  move_to(s, entry, false);
+  return WL_OK;
+}
+
+/* Goes one component down. */
+static wl_status descend(const edit *e, spot *s, const char *component) {
+  if (s->node->kind == WL_NODE_LIST) {
     bool used = false;
-    WL_TRY(list_item(e, *node, component, node, &used));
+    WL_TRY(enter_list(e, s, component, &used));
     if (used) return WL_OK;
   }
-  WL_TRY(want_map(e, *node, component));
-  if (component_index(component) == 0 && !wl_node_find(*node, component))
-    return WL_OK; /* a list of one */
-  wl_entry *entry = NULL;
-  WL_TRY(map_entry(e, *node, component, &entry));
-  *slot = entry;
-  *node = entry->node;
+  WL_TRY(want_map(e, s->node, component));
+  if (component_index(component) != 0 || wl_node_find(s->node, component))
+    return enter_map(e, s, component);
+  s->item = true; /* a list of one, written as a map */
   return WL_OK;
 }
 
-/* Parses the value. Nothing after the '=' is the empty text. */
+/* Goes to where the path leads, from the root. */
+static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
+  *s = (spot){.node = root};
+  for (const char *component = e->path; component;) {
+    const char *const dot = strchr(component, '.');
+    const char *key = NULL;
+    const size_t length = dot ? (size_t)(dot - component) : strlen(component);
+    WL_TRY(wl_pool_text(e->pool, component, length, &key));
+    if (key[0] == '\0')
+      return wl_place_fail(e->place, "", "'%s' has an empty part between its dots", e->path);
+    WL_TRY(descend(e, s, key));
+    component = dot ? dot + 1 : NULL;
+  }
+  return WL_OK;
+}
+
+/* Whether a value that begins like a collection or a quoted text also ends like one: a comment behind
+ * it would be lost. */
+static bool ends_as_it_begins(const char *text, size_t length) {
+  static const char begin[] = "[{\"'", end[] = "]}\"'";
+  const char *const kind = strchr(begin, text[0]);
+  return !kind || text[length - 1] == end[kind - begin];
+}
+
+/* The value as YAML, where it begins like a collection, a quoted text, a tag, an anchor or an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
-  WL_TRY(wl_tree_parse(e->pool, text, e->place.origin, false, out));
-  if (text[strspn(text, " \t")] == '\0') (*out)->plain = false;
+  if (!ends_as_it_begins(text, strlen(text)))
+    return wl_place_fail(e->place, e->path, "the value does not end as it begins: %s", text);
+  return wl_tree_parse(e->pool, text, e->place.origin, false, out);
+}
+
+/* What a user gave: the text as it stands, and what it is for keys that are no texts. */
+static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
+  const char *kept = NULL, *text = given + strspn(given, " \t");
+  size_t length = strlen(text);
+  while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) --length;
+  WL_TRY(wl_pool_text(e->pool, given, strlen(given), &kept));
+  WL_TRY(wl_pool_text(e->pool, text, length, &text));
+  /* nothing after the '=' is the empty text, not null */
+  WL_TRY(new_node(e, WL_NODE_SCALAR, text, length > 0, out));
+  const char *problem = NULL;
+  if (length > 0 && strchr("[{\"'!&*", text[0])) {
+    wl_node *parsed = NULL;
+    const wl_status status = parse_value(e, text, &parsed);
+    if (status != WL_OK && status != WL_ERR_CONFIG) return status;
+    if (status == WL_OK) *out = parsed;
+    else WL_TRY(wl_pool_text(e->pool, wl_last_error(), strlen(wl_last_error()), &problem));
+  }
+  (*out)->given = kept;
+  (*out)->problem = problem;
   return WL_OK;
 }
 
 /* Splits "path=value" and names the edit after it. */
-static wl_status open_edit(wl_pool *pool, const char *override, edit *e, const char **value) {
-  const char *const equals = strchr(override, '=');
+static wl_status open_line(const char *line, edit *e, wl_node **value) {
+  const char *const equals = strchr(line, '=');
   const wl_place bare = {"--set", 0};
-  if (!equals || equals == override || equals - override >= WL_PATH_SIZE)
+  if (!equals || equals == line || equals - line >= WL_PATH_SIZE)
     return wl_place_fail(bare, "", "'%s' is not of the form key=value, such as outer.steps=100",
-                         override);
+                         line);
   char origin[512];
-  const int length = snprintf(origin, sizeof origin, "--set %s", override);
+  const int length = snprintf(origin, sizeof origin, "--set %s", line);
   const size_t kept = length < (int)sizeof origin ? (size_t)length : sizeof origin - 1;
-  e->pool = pool;
-  WL_TRY(wl_pool_text(pool, origin, kept, &e->place.origin));
-  *value = equals + 1;
-  return wl_pool_text(pool, override, (size_t)(equals - override), &e->path);
+  WL_TRY(wl_pool_text(e->pool, origin, kept, &e->place.origin));
+  WL_TRY(wl_pool_text(e->pool, line, (size_t)(equals - line), &e->path));
+  return read_line_value(e, equals + 1, value);
 }
 
-wl_status wl_tree_override(wl_pool *pool, wl_node *root, const char *override) {
-  edit e = {0};
+static wl_status real_node(const edit *e, double x, wl_node **out) {
+  char buffer[40];
   const char *text = NULL;
-  WL_TRY(open_edit(pool, override, &e, &text));
-  wl_node *value = NULL;
-  WL_TRY(parse_value(&e, text, &value));
+  wl_real_text(x, buffer);
+  WL_TRY(wl_pool_text(e->pool, buffer, strlen(buffer), &text));
+  return new_node(e, WL_NODE_SCALAR, text, true, out);
+}
 
-  wl_node *node = root;
-  wl_entry *slot = NULL;
-  const char *component = e.path;
-  while (component) {
-    const char *const dot = strchr(component, '.');
-    const char *key = NULL;
-    WL_TRY(
-        wl_pool_text(pool, component, dot ? (size_t)(dot - component) : strlen(component), &key));
-    if (key[0] == '\0')
-      return wl_place_fail(e.place, "", "'%s' has an empty part between its dots", e.path);
-    WL_TRY(descend(&e, &node, key, &slot));
-    component = dot ? dot + 1 : NULL;
+static wl_status ints_node(const edit *e, wl_ints ints, wl_node **out) {
+  WL_TRY(new_node(e, WL_NODE_LIST, "", false, out));
+  for (int i = 0; i < ints.count; ++i) {
+    char buffer[24];
+    const char *text = NULL;
+    wl_node *item = NULL;
+    const int length = snprintf(buffer, sizeof buffer, "%lld", (long long)ints.at[i]);
+    WL_TRY(wl_pool_text(e->pool, buffer, (size_t)length, &text));
+    WL_TRY(new_node(e, WL_NODE_SCALAR, text, true, &item));
+    WL_TRY(wl_node_append(e->pool, *out, "", e->place, item));
   }
-  if (!slot || slot->node != node)
+  return WL_OK;
+}
+
+/* The edit's path and value; *value is NULL where something is taken out. */
+static wl_status open_edit(const wl_override *override, edit *e, wl_node **value) {
+  const char *text = NULL;
+  *value = NULL;
+  e->path = override->path;
+  e->place = (wl_place){"the program's own setting", 0};
+  switch (override->kind) {
+    case WL_OVERRIDE_LINE: return open_line(override->text, e, value);
+    case WL_OVERRIDE_TEXT:
+      WL_TRY(wl_pool_text(e->pool, override->text, strlen(override->text), &text));
+      return new_node(e, WL_NODE_SCALAR, text, false, value);
+    case WL_OVERRIDE_REAL: return real_node(e, override->real, value);
+    case WL_OVERRIDE_INTS: return ints_node(e, override->ints, value);
+    case WL_OVERRIDE_ABSENT: return WL_OK;
+  }
+  return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
+}
+
+/* Takes out what the path leads to; a list without items is nothing. */
+static void take_out(const spot *s) {
+  if (!s->entry) return;
+  wl_node_remove(s->holder, s->entry);
+  if (s->holder->kind == WL_NODE_LIST && s->holder->count == 0)
+    *s->holder =
+        (wl_node){.kind = WL_NODE_SCALAR, .place = s->holder->place, .text = "", .plain = true};
+}
+
+wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *override) {
+  edit e = {.pool = pool};
+  wl_node *value = NULL;
+  spot s;
+  WL_TRY(open_edit(override, &e, &value));
+  WL_TRY(follow_path(&e, root, &s));
+  if (override->kind == WL_OVERRIDE_ABSENT) {
+    take_out(&s);
+    return WL_OK;
+  }
+  if (!s.entry || s.item)
     return wl_place_fail(e.place, e.path, "set the keys of one item, not the item: %s.key=value",
                          e.path);
-  slot->node = value;
-  slot->place = e.place;
+  s.entry->node = value;
+  s.entry->place = e.place;
   return WL_OK;
 }

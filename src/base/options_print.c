@@ -56,13 +56,27 @@ static bool holds_text(const wl_value *value) {
          value->option->type != WL_OPT_BOOL;
 }
 
+/* "{last: 6}" as a map. */
+static int emit_counted(yaml_emitter_t *emitter, const char *text) {
+  char name[40];
+  yaml_event_t event;
+  wl_choice_name(text, name, sizeof name);
+  const size_t before = strlen(name) + 3; /* the brace, the colon and the blank */
+  char number[40];
+  snprintf(number, sizeof number, "%.*s", (int)(strlen(text) - before - 1), text + before);
+  return yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_FLOW_MAPPING_STYLE) &&
+         yaml_emitter_emit(emitter, &event) && emit_text(emitter, name, false) &&
+         emit_text(emitter, number, false) && emit_map_end(emitter);
+}
+
 static int emit_value(yaml_emitter_t *emitter, const wl_value *value) {
   char buffer[40];
   int ok = emit_text(emitter, value->option->key, false);
   if (ok && value->is_list) ok = emit_list_start(emitter, true);
   for (int i = 0; ok && i < (value->is_list ? value->count : 1); ++i) {
     const char *const text = wl_value_text(value, i, buffer);
-    ok = emit_text(emitter, text, holds_text(value) && !is_plain_word(text));
+    ok = value->argument > 0 ? emit_counted(emitter, text)
+                             : emit_text(emitter, text, holds_text(value) && !is_plain_word(text));
   }
   if (ok && value->is_list) ok = emit_list_end(emitter);
   return ok;
@@ -139,6 +153,11 @@ static void print_value(const wl_value *value, FILE *out) {
   fputs(value->count == 0 ? "[]" : "]", out);
 }
 
+/* The flags of a key and of its section. */
+static unsigned flags_of(const wl_map *map, const wl_value *value) {
+  return map->section->flags | value->option->flags;
+}
+
 static bool same_value(const wl_value *a, const wl_value *b) {
   const int count_a = a->is_list ? a->count : 1, count_b = b->is_list ? b->count : 1;
   if (a->is_list != b->is_list || count_a != count_b) return false;
@@ -154,22 +173,29 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
   return NULL;
 }
 
+/* One direction of a comparison. */
+typedef struct diff {
+  unsigned except;   /* keys with any of these flags are left out */
+  bool only_missing; /* only keys that the other one lacks */
+  FILE *out;
+} diff;
+
 /* Lines for the keys of `map` that differ in `other` (NULL: there is no such map). With
  * `only_missing`, map is of b and only keys that a lacks are printed. */
-static void diff_map(const wl_map *map, const wl_map *other, bool with_index, bool only_missing,
-                     FILE *out) {
+static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool with_index) {
   for (int i = 0; i < map->count; ++i) {
     const wl_value *const value = &map->values[i];
     const wl_value *const theirs = find_key(other, value->option->key);
-    if (theirs && (only_missing || same_value(value, theirs))) continue;
+    if (flags_of(map, value) & d->except) continue;
+    if (theirs && (d->only_missing || same_value(value, theirs))) continue;
     char path[WL_PATH_SIZE];
-    fprintf(out, "%s: ", wl_map_path(map, value->option->key, with_index, path));
-    if (only_missing) fputs("(absent) | ", out);
-    print_value(value, out);
-    if (!only_missing) fputs(" | ", out);
-    if (theirs) print_value(theirs, out);
-    else if (!only_missing) fputs("(absent)", out);
-    fputc('\n', out);
+    fprintf(d->out, "%s: ", wl_map_path(map, value->option->key, with_index, path));
+    if (d->only_missing) fputs("(absent) | ", d->out);
+    print_value(value, d->out);
+    if (!d->only_missing) fputs(" | ", d->out);
+    if (theirs) print_value(theirs, d->out);
+    else if (!d->only_missing) fputs("(absent)", d->out);
+    fputc('\n', d->out);
   }
 }
 
@@ -179,24 +205,24 @@ static const wl_group *same_group(const wl_config *config, const wl_section *sec
   return NULL;
 }
 
-static void diff_groups(const wl_config *a, const wl_config *b, bool only_missing, FILE *out) {
+static void diff_groups(const wl_config *a, const wl_config *b, const diff *d) {
   for (int g = 0; g < a->count; ++g) {
     const wl_group *const group = &a->groups[g];
     const wl_group *const other = same_group(b, group->section);
     const int others = other ? other->count : 0;
     const bool with_index = group->count > 1 || others > 1;
     for (int i = 0; i < group->count; ++i)
-      diff_map(&group->maps[i], i < others ? &other->maps[i] : NULL, with_index, only_missing, out);
+      diff_map(&group->maps[i], i < others ? &other->maps[i] : NULL, d, with_index);
   }
 }
 
-wl_status wl_config_diff(const wl_config *a, const wl_config *b, char **text) {
+wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text) {
   *text = NULL;
   size_t size = 0;
   FILE *const stream = open_memstream(text, &size);
   if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory while comparing configurations");
-  diff_groups(a, b, false, stream);
-  diff_groups(b, a, true, stream);
+  diff_groups(a, b, &(diff){.except = except, .out = stream});
+  diff_groups(b, a, &(diff){.except = except, .only_missing = true, .out = stream});
   if (fclose(stream) == 0) return WL_OK;
   free(*text);
   *text = NULL;

@@ -1,205 +1,256 @@
-/* options_tree.c - YAML text to a tree of nodes that know their lines, by libyaml's documents. */
+/* options_tree.c - YAML text to a tree of nodes that know their lines, from libyaml's events.
+ *
+ * Events, because libyaml's documents give a text with the tag !!str and a plain one the same tag, and
+ * take quadratic time for deep or wide collections. Depth, keys, values and anchors are bounded, so
+ * that time and memory are linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 
 #include "base/options_impl.h"
 
 enum {
-  MAX_DEPTH = 16,    /* of nesting; a configuration needs four */
-  MAX_NODES = 100000 /* aliases could otherwise multiply without bound */
+  MAX_DEPTH = 16,     /* of nesting; a configuration needs four */
+  MAX_KEYS = 256,     /* of one map */
+  MAX_NODES = 250000, /* aliases could otherwise multiply without bound */
+  MAX_ANCHORS = 64,
+  MAX_DIRECTIVES = 8 /* libyaml compares each %TAG with all before it */
 };
 
-struct wl_pool_item {
-  wl_pool_item *before;
-  void *memory;
-};
+/* A collection whose end has not been read. */
+typedef struct open_node {
+  wl_node *node;
+  const char *key; /* of a map: the last one that was read; NULL: none */
+  wl_place key_place;
+  bool wants_value; /* of that key */
+} open_node;
 
-wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size) {
-  wl_pool_item *item = NULL;
-  WL_TRY(WL_NEW(item, 1));
-  const wl_status status = wl_alloc(&item->memory, count, size);
-  if (status != WL_OK) {
-    wl_free(item);
-    return status;
-  }
-  item->before = pool->last;
-  pool->last = item;
-  *out = item->memory;
-  return WL_OK;
-}
+typedef struct anchor {
+  const char *name;
+  const wl_node *node;
+} anchor;
 
-wl_status wl_pool_text(wl_pool *pool, const char *text, size_t length, const char **out) {
-  char *copy = NULL;
-  WL_TRY(WL_POOL_NEW(pool, copy, length + 1));
-  memcpy(copy, text, length);
-  *out = copy;
-  return WL_OK;
-}
-
-void wl_pool_clear(wl_pool *pool) {
-  while (pool->last) {
-    wl_pool_item *const item = pool->last;
-    pool->last = item->before;
-    wl_free(item->memory);
-    wl_free(item);
-  }
-}
-
-wl_entry *wl_node_find(const wl_node *map, const char *key) {
-  for (wl_entry *entry = map->first; entry; entry = entry->next)
-    if (strcmp(entry->key, key) == 0) return entry;
-  return NULL;
-}
-
-wl_entry *wl_node_at(const wl_node *list, int index) {
-  wl_entry *entry = list->first;
-  for (int i = 0; entry && i < index; ++i) entry = entry->next;
-  return entry;
-}
-
-wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place,
-                         wl_node *child) {
-  wl_entry *entry = NULL;
-  WL_TRY(WL_POOL_NEW(pool, entry, 1));
-  *entry = (wl_entry){.key = key, .place = place, .node = child};
-  wl_entry **end = &node->first;
-  while (*end) end = &(*end)->next;
-  *end = entry;
-  node->count++;
-  return WL_OK;
-}
-
-bool wl_node_is_null(const wl_node *node) {
-  if (node->kind != WL_NODE_SCALAR || !node->plain) return false;
-  static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-  for (size_t i = 0; i < sizeof nulls / sizeof *nulls; ++i)
-    if (strcmp(node->text, nulls[i]) == 0) return true;
-  return false;
-}
-
-const char *wl_node_describe(const wl_node *node, char *buffer, size_t size) {
-  if (node->kind == WL_NODE_LIST) return "a list";
-  if (node->kind == WL_NODE_MAP) return "a map";
-  if (wl_node_is_null(node)) return "nothing";
-  snprintf(buffer, size, node->plain ? "'%s'" : "the text \"%s\"", node->text);
-  return buffer;
-}
-
-/* What one conversion needs. */
-typedef struct converter {
+typedef struct builder {
   wl_pool *pool;
-  yaml_document_t *document;
   const char *origin;
   bool lines;
-  int nodes;
-} converter;
+  int nodes, documents;
+  wl_node *root;
+  int depth;
+  open_node open[MAX_DEPTH];
+  int anchors;
+  anchor anchor[MAX_ANCHORS];
+} builder;
 
-static wl_place node_place(const converter *c, const yaml_node_t *from) {
-  return (wl_place){c->origin, c->lines ? (int)from->start_mark.line + 1 : 0};
+static wl_place place_of(const builder *b, yaml_mark_t mark) {
+  return (wl_place){b->origin, b->lines ? (int)mark.line + 1 : 0};
 }
 
-static wl_status convert(converter *c, int id, int depth, wl_node **out);
-
-static wl_status convert_scalar(converter *c, const yaml_node_t *from, wl_node *node) {
-  const char *const text = (const char *)from->data.scalar.value;
-  if (strlen(text) != from->data.scalar.length)
-    return wl_place_fail(node->place, "", "a text with a zero byte in it");
-  node->kind = WL_NODE_SCALAR;
-  node->plain = from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-  return wl_pool_text(c->pool, text, from->data.scalar.length, &node->text);
-}
-
-static wl_status convert_list(converter *c, const yaml_node_t *from, int depth, wl_node *node) {
-  node->kind = WL_NODE_LIST;
-  for (const yaml_node_item_t *item = from->data.sequence.items.start;
-       item < from->data.sequence.items.top; ++item) {
-    wl_node *child = NULL;
-    WL_TRY(convert(c, *item, depth + 1, &child));
-    WL_TRY(wl_node_append(c->pool, node, "", child->place, child));
+/* "outer.steps", "task.1": where the next value goes; "" in what --set gives, whose origin names it. */
+static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
+  int used = 0;
+  path[0] = '\0';
+  for (int i = 0; b->lines && i < b->depth && used < WL_PATH_SIZE; ++i) {
+    const open_node *const open = &b->open[i];
+    const char *const dot = used ? "." : "";
+    const bool last = i == b->depth - 1;
+    if (open->node->kind == WL_NODE_LIST)
+      used += snprintf(path + used, (size_t)(WL_PATH_SIZE - used), "%s%d", dot,
+                       open->node->count - !last);
+    else if (open->key && (open->wants_value || !last))
+      used += snprintf(path + used, (size_t)(WL_PATH_SIZE - used), "%s%s", dot, open->key);
   }
+  return path;
+}
+
+#define FAIL_HERE(b, place, ...) \
+  wl_place_fail((place), path_of((b), (char[WL_PATH_SIZE]){0}), __VA_ARGS__)
+
+static wl_status new_node(builder *b, wl_node_kind kind, wl_place place, wl_node **out) {
+  if (++b->nodes > MAX_NODES)
+    return FAIL_HERE(b, place, "more than %d values (aliases included)", MAX_NODES);
+  WL_TRY(WL_POOL_NEW(b->pool, *out, 1));
+  **out = (wl_node){.kind = kind, .place = place, .text = ""};
   return WL_OK;
 }
 
-static wl_status convert_map(converter *c, const yaml_node_t *from, int depth, wl_node *node) {
-  node->kind = WL_NODE_MAP;
-  for (const yaml_node_pair_t *pair = from->data.mapping.pairs.start;
-       pair < from->data.mapping.pairs.top; ++pair) {
-    wl_node *key = NULL, *child = NULL;
-    WL_TRY(convert(c, pair->key, depth + 1, &key));
-    if (key->kind != WL_NODE_SCALAR)
-      return wl_place_fail(key->place, "", "a key must be a word, not %s",
-                           wl_node_describe(key, (char[8]){0}, 8));
-    const wl_entry *const earlier = wl_node_find(node, key->text);
-    if (earlier)
-      return wl_place_fail(key->place, key->text, "given twice; the first is on line %d",
-                           earlier->place.line);
-    WL_TRY(convert(c, pair->value, depth + 1, &child));
-    WL_TRY(wl_node_append(c->pool, node, key->text, key->place, child));
-  }
-  return WL_OK;
+static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
+  if (key->kind != WL_NODE_SCALAR)
+    return FAIL_HERE(b, key->place, "a key must be a word, not %s",
+                     wl_node_describe(key, (char[8]){0}, 8));
+  const wl_entry *const earlier = wl_node_find(open->node, key->text);
+  open->key = key->text;
+  open->key_place = key->place;
+  open->wants_value = true;
+  if (earlier)
+    return FAIL_HERE(b, key->place, "given twice; the first is on line %d", earlier->place.line);
+  if (open->node->count < MAX_KEYS) return WL_OK;
+  return FAIL_HERE(b, key->place, "more than %d keys in one map", MAX_KEYS);
 }
 
-static wl_status convert(converter *c, int id, int depth, wl_node **out) {
-  const yaml_node_t *const from = yaml_document_get_node(c->document, id);
-  const wl_place place = node_place(c, from);
-  if (depth > MAX_DEPTH) return wl_place_fail(place, "", "nested more than %d deep", MAX_DEPTH);
-  if (++c->nodes > MAX_NODES)
-    return wl_place_fail(place, "", "more than %d values (aliases included)", MAX_NODES);
+/* Puts a node where it belongs: the root, an item, a key or its value. */
+static wl_status attach(builder *b, wl_node *node) {
+  if (b->depth == 0) {
+    b->root = node;
+    return WL_OK;
+  }
+  open_node *const open = &b->open[b->depth - 1];
+  if (open->node->kind == WL_NODE_LIST)
+    return wl_node_append(b->pool, open->node, "", node->place, node);
+  if (!open->wants_value) return take_key(b, open, node);
+  open->wants_value = false;
+  return wl_node_append(b->pool, open->node, open->key, open->key_place, node);
+}
+
+static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_node *node) {
+  if (!name) return WL_OK;
+  if (b->anchors == MAX_ANCHORS)
+    return FAIL_HERE(b, node->place, "more than %d anchors", MAX_ANCHORS);
+  anchor *const a = &b->anchor[b->anchors++];
+  a->node = node;
+  return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);
+}
+
+/* The value's own type is what its key wants: only !!str, which makes a text of a number, says more. */
+static wl_status check_tag(const builder *b, wl_place place, const yaml_char_t *tag,
+                           const char *known, bool *given) {
+  *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);
+  if (!tag || *given) return WL_OK;
+  return FAIL_HERE(b, place, "the tag '%.60s' has no meaning here; write the value without it",
+                   (const char *)tag);
+}
+
+static wl_status take_scalar(builder *b, const yaml_event_t *e) {
+  const wl_place place = place_of(b, e->start_mark);
+  const char *const text = (const char *)e->data.scalar.value;
   wl_node *node = NULL;
-  WL_TRY(WL_POOL_NEW(c->pool, node, 1));
-  *node = (wl_node){.place = place, .text = ""};
-  *out = node;
-  if (from->type == YAML_SEQUENCE_NODE) return convert_list(c, from, depth, node);
-  if (from->type == YAML_MAPPING_NODE) return convert_map(c, from, depth, node);
-  return convert_scalar(c, from, node);
+  bool tagged = false;
+  if (strlen(text) != e->data.scalar.length)
+    return FAIL_HERE(b, place, "a text with a zero byte in it");
+  WL_TRY(check_tag(b, place, e->data.scalar.tag, YAML_STR_TAG, &tagged));
+  WL_TRY(new_node(b, WL_NODE_SCALAR, place, &node));
+  node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !tagged;
+  WL_TRY(wl_pool_text(b->pool, text, e->data.scalar.length, &node->text));
+  WL_TRY(remember_anchor(b, e->data.scalar.anchor, node));
+  return attach(b, node);
+}
+
+static wl_status take_collection(builder *b, const yaml_event_t *e) {
+  const bool list = e->type == YAML_SEQUENCE_START_EVENT;
+  const wl_place place = place_of(b, e->start_mark);
+  wl_node *node = NULL;
+  bool tagged = false;
+  if (b->depth == MAX_DEPTH) return FAIL_HERE(b, place, "nested more than %d deep", MAX_DEPTH);
+  WL_TRY(check_tag(b, place, list ? e->data.sequence_start.tag : e->data.mapping_start.tag,
+                   list ? YAML_SEQ_TAG : YAML_MAP_TAG, &tagged));
+  WL_TRY(new_node(b, list ? WL_NODE_LIST : WL_NODE_MAP, place, &node));
+  WL_TRY(remember_anchor(b, list ? e->data.sequence_start.anchor : e->data.mapping_start.anchor,
+                         node));
+  WL_TRY(attach(b, node));
+  b->open[b->depth++] = (open_node){.node = node};
+  return WL_OK;
+}
+
+/* A copy, so that an override of one does not change the other. */
+static wl_status copy_node(builder *b, const wl_node *from, wl_place place, wl_node **out) {
+  WL_TRY(new_node(b, from->kind, place, out));
+  (*out)->text = from->text;
+  (*out)->plain = from->plain;
+  for (const wl_entry *entry = from->first; entry; entry = entry->next) {
+    wl_node *child = NULL;
+    WL_TRY(copy_node(b, entry->node, place, &child));
+    WL_TRY(wl_node_append(b->pool, *out, entry->key, place, child));
+  }
+  return WL_OK;
+}
+
+static int depth_of(const wl_node *node) {
+  int deepest = 0;
+  for (const wl_entry *entry = node->first; entry; entry = entry->next) {
+    const int depth = depth_of(entry->node);
+    if (depth > deepest) deepest = depth;
+  }
+  return deepest + (node->kind != WL_NODE_SCALAR);
+}
+
+/* The last anchor of that name before the alias. */
+static wl_status take_alias(builder *b, const yaml_event_t *e) {
+  const char *const name = (const char *)e->data.alias.anchor;
+  const wl_place place = place_of(b, e->start_mark);
+  int i = b->anchors - 1;
+  while (i >= 0 && strcmp(b->anchor[i].name, name) != 0) --i;
+  if (i < 0) return FAIL_HERE(b, place, "there is no anchor '&%.60s' before '*%.60s'", name, name);
+  for (int d = 0; d < b->depth; ++d)
+    if (b->open[d].node == b->anchor[i].node)
+      return FAIL_HERE(b, place, "'*%.60s' stands inside what '&%.60s' names", name, name);
+  if (b->depth + depth_of(b->anchor[i].node) > MAX_DEPTH)
+    return FAIL_HERE(b, place, "nested more than %d deep", MAX_DEPTH);
+  wl_node *node = NULL;
+  WL_TRY(copy_node(b, b->anchor[i].node, place, &node));
+  return attach(b, node);
+}
+
+static wl_status take_event(builder *b, const yaml_event_t *e) {
+  switch (e->type) {
+    case YAML_DOCUMENT_START_EVENT:
+      if (b->documents++ == 0) return WL_OK;
+      return wl_place_fail(place_of(b, e->start_mark), "", "a second YAML document; give one");
+    case YAML_SCALAR_EVENT: return take_scalar(b, e);
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT: return take_collection(b, e);
+    case YAML_ALIAS_EVENT: return take_alias(b, e);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT: b->depth--; return WL_OK;
+    default: return WL_OK;
+  }
 }
 
 /* The parser's own words, with the line they are about. */
-static wl_status parser_failure(const yaml_parser_t *parser, const char *origin, bool lines) {
-  if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", origin);
-  const wl_place place = {origin, lines ? (int)parser->problem_mark.line + 1 : 0};
-  return wl_place_fail(place, "", "not valid YAML: %s%s%s (column %zu)",
-                       parser->problem ? parser->problem : "unreadable",
-                       parser->context ? ", " : "", parser->context ? parser->context : "",
-                       parser->problem_mark.column + 1);
+static wl_status parser_failure(const builder *b, const yaml_parser_t *parser) {
+  if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", b->origin);
+  return FAIL_HERE(b, place_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",
+                   parser->problem ? parser->problem : "unreadable", parser->context ? ", " : "",
+                   parser->context ? parser->context : "", parser->problem_mark.column + 1);
 }
 
-/* Fails when a second document follows. */
-static wl_status expect_end(yaml_parser_t *parser, const char *origin, bool lines) {
-  yaml_document_t next;
-  if (!yaml_parser_load(parser, &next)) return parser_failure(parser, origin, lines);
-  const yaml_node_t *const root = yaml_document_get_root_node(&next);
-  const wl_place place = {origin, lines ? (int)next.start_mark.line + 1 : 0};
-  yaml_document_delete(&next);
-  return root ? wl_place_fail(place, "", "a second YAML document; give one") : WL_OK;
-}
-
-static wl_status convert_document(wl_pool *pool, yaml_document_t *document, const char *origin,
-                                  bool lines, wl_node **root) {
-  converter c = {.pool = pool, .document = document, .origin = origin, .lines = lines};
-  if (yaml_document_get_root_node(document)) return convert(&c, 1, 0, root);
-  wl_node *node = NULL;
-  WL_TRY(WL_POOL_NEW(pool, node, 1));
-  *node = (wl_node){.kind = WL_NODE_SCALAR, .place = {origin, 0}, .text = "", .plain = true};
-  *root = node;
+static wl_status take_events(builder *b, yaml_parser_t *parser) {
+  for (bool ended = false; !ended;) {
+    yaml_event_t event;
+    if (!yaml_parser_parse(parser, &event)) return parser_failure(b, parser);
+    ended = event.type == YAML_STREAM_END_EVENT;
+    const wl_status status = take_event(b, &event);
+    yaml_event_delete(&event);
+    WL_TRY(status);
+  }
   return WL_OK;
+}
+
+static wl_status check_directives(const builder *b, const char *text) {
+  int count = text[0] == '%';
+  for (const char *at = text; (at = strstr(at, "\n%")); ++at) ++count;
+  if (count <= MAX_DIRECTIVES) return WL_OK;
+  return wl_place_fail((wl_place){b->origin, 0}, "", "more than %d lines that begin with %%",
+                       MAX_DIRECTIVES);
 }
 
 wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
                         wl_node **root) {
+  builder *b = NULL;
+  WL_TRY(WL_NEW(b, 1));
+  *b = (builder){.pool = pool, .origin = origin, .lines = lines};
+  wl_status status = check_directives(b, text);
   yaml_parser_t parser;
-  if (!yaml_parser_initialize(&parser)) return WL_FAIL(WL_ERR_OS, "%s: out of memory", origin);
-  yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
-  yaml_document_t document;
-  wl_status status = WL_OK;
-  if (yaml_parser_load(&parser, &document)) {
-    const bool empty = yaml_document_get_root_node(&document) == NULL;
-    status = convert_document(pool, &document, origin, lines, root);
-    yaml_document_delete(&document);
-    if (status == WL_OK && !empty) status = expect_end(&parser, origin, lines);
-  } else {
-    status = parser_failure(&parser, origin, lines);
+  if (status == WL_OK && !yaml_parser_initialize(&parser))
+    status = WL_FAIL(WL_ERR_OS, "%s: out of memory", origin);
+  else if (status == WL_OK) {
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+    status = take_events(b, &parser);
+    yaml_parser_delete(&parser);
   }
-  yaml_parser_delete(&parser);
+  if (status == WL_OK && !b->root) {
+    status = new_node(b, WL_NODE_SCALAR, (wl_place){origin, 0}, &b->root);
+    if (status == WL_OK) b->root->plain = true;
+  }
+  *root = b->root;
+  wl_free(b);
   return status;
 }

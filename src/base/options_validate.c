@@ -143,6 +143,7 @@ static wl_status fill_from(wl_config *config, wl_group *group, int index, const 
       .section = group->section, .index = index, .siblings = group->count, .place = node->place};
   if (wl_node_is_null(node)) return fill_map(config, &empty, map);
   if (node->kind == WL_NODE_MAP) return fill_map(config, node, map);
+  if (node->problem) return WL_FAIL(WL_ERR_CONFIG, "%s", node->problem);
   char found[160];
   return wl_place_fail(node->place, group->section->name, "expected keys and values%s, got %s",
                        group->section->list ? " (or a list of such maps)" : "",
@@ -161,8 +162,9 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
     return wl_place_fail(node->place, section->name, "an empty list: give at least one map");
   group->count = list ? node->count : 1;
   WL_TRY(WL_POOL_NEW(&config->pool, group->maps, group->count));
-  for (int i = 0; i < group->count; ++i)
-    WL_TRY(fill_from(config, group, i, list ? wl_node_at(node, i)->node : node));
+  const wl_entry *item = list ? node->first : NULL;
+  for (int i = 0; i < group->count; ++i, item = item ? item->next : NULL)
+    WL_TRY(fill_from(config, group, i, item ? item->node : node));
   return WL_OK;
 }
 

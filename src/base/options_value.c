@@ -1,10 +1,15 @@
 /* options_value.c - one YAML node to one typed value, and back. */
+#define _GNU_SOURCE /* strtold_l */
+#include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <threads.h>
 
 #include "base/options_impl.h"
 
@@ -12,64 +17,109 @@ enum { NUMBER_SIZE = 64, CHOICES = 32, CHOICES_SIZE = 512 };
 
 static wl_status wrong_type(const wl_node *node, const char *path, const char *wanted) {
   char found[160];
+  if (node->problem) return WL_FAIL(WL_ERR_CONFIG, "%s", node->problem);
   return wl_place_fail(node->place, path, "expected %s, got %s", wanted,
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* Copies a plain number without its underscores; false when it cannot be a number. */
-static bool number_text(const wl_node *node, char out[NUMBER_SIZE]) {
-  if (node->kind != WL_NODE_SCALAR || !node->plain || node->text[0] == '\0') return false;
+/* ---- numbers, as YAML 1.2's core schema has them, and underscores between digits ---- */
+
+/* Copies digits, without the underscores between them; the number of digits, or -1. */
+static int take_digits(const char **from, char *out, size_t *used) {
+  int count = 0;
+  for (; isdigit((unsigned char)**from) || **from == '_'; ++*from) {
+    if (**from == '_') {
+      if (count == 0 || !isdigit((unsigned char)(*from)[1])) return -1;
+      continue;
+    }
+    if (*used + 1 >= NUMBER_SIZE) return -1;
+    out[(*used)++] = **from;
+    ++count;
+  }
+  return count;
+}
+
+/* The decimal number that a plain text spells, without its underscores. A zero may not lead: for YAML
+ * 1.1, 010 is eight. */
+static bool number_text(const char *at, char out[NUMBER_SIZE]) {
   size_t used = 0;
-  for (const char *c = node->text; *c; ++c) {
-    if (*c == '_' && c > node->text) continue;
-    if (used + 1 >= NUMBER_SIZE) return false;
-    out[used++] = *c;
+  if (*at == '-' || *at == '+') out[used++] = *at++;
+  if (at[0] == '0' && (isdigit((unsigned char)at[1]) || at[1] == '_')) return false;
+  const int whole = take_digits(&at, out, &used);
+  int fraction = 0;
+  if (*at == '.' && used + 1 < NUMBER_SIZE) {
+    out[used++] = *at++;
+    fraction = take_digits(&at, out, &used);
+  }
+  if (whole < 0 || fraction < 0 || whole + fraction == 0) return false;
+  if ((*at == 'e' || *at == 'E') && used + 2 < NUMBER_SIZE) {
+    out[used++] = *at++;
+    if (*at == '-' || *at == '+') out[used++] = *at++;
+    if (!isdigit((unsigned char)*at) || strchr(at, '_') || take_digits(&at, out, &used) < 1)
+      return false;
   }
   out[used] = '\0';
-  return true;
+  return *at == '\0';
+}
+
+static bool is_plain(const wl_node *node) {
+  return node->kind == WL_NODE_SCALAR && node->plain && !node->problem;
 }
 
 static bool is_infinity(const char *text, double *out) {
+  static const char *const words[] = {".inf", ".Inf", ".INF"};
   const bool minus = text[0] == '-';
   if (text[0] == '-' || text[0] == '+') ++text;
-  if (strcasecmp(text, ".inf") != 0 && strcasecmp(text, "inf") != 0) return false;
-  *out = minus ? -INFINITY : INFINITY;
-  return true;
+  for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
+    if (strcmp(text, words[i]) == 0) {
+      *out = minus ? -INFINITY : INFINITY;
+      return true;
+    }
+  return false;
 }
 
-/* Decimal only: strtod alone would also take hexadecimal, "nan" and "infinity". */
+static locale_t c_locale;
+static once_flag c_locale_once = ONCE_FLAG_INIT;
+static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+
+/* strtold with a decimal point, whatever the caller's locale. */
+static long double to_real(const char *text) {
+  call_once(&c_locale_once, make_c_locale);
+  return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);
+}
+
+/* Neither what overflows nor what vanishes: 1e-400 is not meant to be zero. */
 static bool parse_real(const wl_node *node, double *out) {
   char text[NUMBER_SIZE];
-  if (!number_text(node, text)) return false;
-  if (is_infinity(text, out)) return true;
-  if (text[strspn(text, "0123456789+-.eE")] != '\0') return false;
-  char *end = NULL;
-  *out = strtod(text, &end);
-  return end != text && *end == '\0' && isfinite(*out);
+  if (!is_plain(node)) return false;
+  if (is_infinity(node->text, out)) return true;
+  if (!number_text(node->text, text)) return false;
+  const long double value = to_real(text);
+  *out = (double)value;
+  const bool zero = strcspn(text, "123456789") >= strcspn(text, "eE");
+  return isfinite(*out) && (zero || fabs(*out) >= DBL_MIN);
 }
 
 /* Digits, 0x..., or a real that is integral (1e4). */
 static bool parse_int(const wl_node *node, int64_t *out) {
   char text[NUMBER_SIZE];
-  if (!number_text(node, text)) return false;
-  const bool sign = text[0] == '-' || text[0] == '+';
-  const bool hex = strncasecmp(text + sign, "0x", 2) == 0;
-  const char *const digits = hex ? "0123456789abcdefABCDEF" : "0123456789";
-  const char *const start = text + sign + (hex ? 2 : 0);
-  if (*start && start[strspn(start, digits)] == '\0') {
+  if (!is_plain(node)) return false;
+  if (strncmp(node->text, "0x", 2) == 0) {
+    const char *const digits = node->text + 2;
     errno = 0;
-    *out = strtoll(text, NULL, hex ? 16 : 10);
-    return errno == 0;
+    *out = strtoll(digits, NULL, 16);
+    return *digits && digits[strspn(digits, "0123456789abcdefABCDEF")] == '\0' && errno == 0;
   }
-  double real = 0;
-  if (!parse_real(node, &real) || !(fabs(real) < 0x1p63) || real != trunc(real)) return false;
-  *out = (int64_t)real;
-  return true;
+  if (!number_text(node->text, text)) return false;
+  const long double value = to_real(text);
+  if (!(fabsl(value) < 0x1p63L) || value != truncl(value)) return false;
+  *out = (int64_t)value;
+  return value != 0 || strcspn(text, "123456789") >= strcspn(text, "eE");
 }
 
 static bool parse_bool(const wl_node *node, bool *out) {
   static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
-  if (node->kind != WL_NODE_SCALAR || !node->plain) return false;
+  if (!is_plain(node)) return false;
   for (int i = 0; i < 6; ++i)
     if (strcasecmp(node->text, words[i]) == 0) {
       *out = i % 2 == 1;
@@ -90,7 +140,7 @@ static wl_status check_range(const wl_option *option, const wl_node *node, const
   char range[96];
   wl_range_text(option, range, sizeof range);
   const bool units = option->units && strcmp(option->units, "1") != 0;
-  return wl_place_fail(node->place, path, "%s is out of range; accepted: %s%s%s", node->text,
+  return wl_place_fail(node->place, path, "%.60s is out of range; accepted: %s%s%s", node->text,
                        range[0] ? range : "finite numbers", units ? " " : "",
                        units ? option->units : "");
 }
@@ -107,28 +157,39 @@ static wl_status read_real(const wl_option *option, const wl_node *node, const c
   return check_range(option, node, path, *out);
 }
 
-static wl_status read_string(const wl_option *option, const wl_node *node, const char *path,
-                             const char **out) {
-  if (node->kind != WL_NODE_SCALAR || wl_node_is_null(node))
+static wl_status read_string(wl_pool *pool, const wl_option *option, const wl_node *node,
+                             const char *path, const char **out) {
+  if (!node->given && (node->kind != WL_NODE_SCALAR || wl_node_is_null(node)))
     return wrong_type(node, path, "a text");
-  if (node->text[0] == '\0' && !option->fallback)
+  *out = node->given ? node->given : node->text;
+  if ((*out)[0] == '\0' && !option->fallback)
     return wl_place_fail(node->place, path, "must not be empty");
-  *out = node->text;
-  return WL_OK;
+  return option->flags & WL_KEY_PATH ? wl_path_expand(pool, *out, node->place, path, out) : WL_OK;
 }
 
-/* One of the choices; *out is the node's text, which lives as long as the configuration. */
-static wl_status read_choice(const wl_option *option, const wl_node *node, const char *path,
-                             const char **out) {
+/* {name: N} of a choice "{name: N}". */
+static bool is_counted(const wl_node *node, const char *choice, int64_t *argument) {
+  char name[64];
+  if (choice[0] != '{' || node->kind != WL_NODE_MAP || node->count != 1) return false;
+  return strcmp(node->first->key, wl_choice_name(choice, name, sizeof name)) == 0 &&
+         parse_int(node->first->node, argument) && *argument >= 1;
+}
+
+/* One of the choices; its index goes to value->integer. */
+static wl_status read_choice(const wl_node *node, const char *path, wl_value *value) {
+  const wl_option *const option = value->option;
   char storage[CHOICES_SIZE];
   const char *words[CHOICES];
   const int count = wl_choices_split(option->choices, storage, sizeof storage, words, CHOICES);
   const bool scalar = node->kind == WL_NODE_SCALAR && !wl_node_is_null(node);
-  for (int i = 0; scalar && i < count; ++i)
-    if (strcmp(node->text, words[i]) == 0) {
-      *out = node->text;
-      return WL_OK;
-    }
+  for (int i = 0; i < count; ++i) {
+    const bool counted = is_counted(node, words[i], &value->argument);
+    if (!counted && !(scalar && strcmp(node->text, words[i]) == 0 && words[i][0] != '{')) continue;
+    value->integer = i;
+    if (scalar) value->string = node->text;
+    return WL_OK;
+  }
+  if (node->problem) return wrong_type(node, path, "");
   char accepted[CHOICES_SIZE + 256], found[160];
   wl_accepted_text(scalar ? node->text : "", words, count, accepted, sizeof accepted);
   return wl_place_fail(node->place, path, "unknown choice %s%s%s",
@@ -136,14 +197,21 @@ static wl_status read_choice(const wl_option *option, const wl_node *node, const
                        option->type == WL_OPT_CHOICE_OR_REALS ? " or a list of numbers" : "");
 }
 
-/* The i-th item of a list; a scalar is a list of one. */
-static const wl_node *item(const wl_node *node, int i) {
-  return node->kind == WL_NODE_LIST ? wl_node_at(node, i)->node : node;
+/* The items of a list one after the other; a scalar is a list of one. */
+static const wl_node *first_item(const wl_node *node, const wl_entry **next) {
+  *next = node->kind == WL_NODE_LIST ? node->first : NULL;
+  return *next ? (*next)->node : node;
+}
+
+static const wl_node *next_item(const wl_entry **next) {
+  *next = *next ? (*next)->next : NULL;
+  return *next ? (*next)->node : NULL;
 }
 
 /* Number of items, or a failure for a map or nothing. */
 static wl_status list_count(const wl_node *node, const char *path, const char *wanted, int *count) {
-  if (node->kind == WL_NODE_MAP || wl_node_is_null(node)) return wrong_type(node, path, wanted);
+  if (node->kind == WL_NODE_MAP || wl_node_is_null(node) || node->problem)
+    return wrong_type(node, path, wanted);
   *count = node->kind == WL_NODE_LIST ? node->count : 1;
   return WL_OK;
 }
@@ -152,8 +220,10 @@ static wl_status read_ints(wl_pool *pool, const wl_node *node, const char *path,
   WL_TRY(list_count(node, path, "a list of integers", &value->count));
   int64_t *ints = NULL;
   WL_TRY(WL_POOL_NEW(pool, ints, value->count));
-  for (int i = 0; i < value->count; ++i)
-    WL_TRY(read_int(value->option, item(node, i), path, &ints[i]));
+  const wl_entry *next;
+  const wl_node *item = first_item(node, &next);
+  for (int i = 0; i < value->count; ++i, item = next_item(&next))
+    WL_TRY(read_int(value->option, item, path, &ints[i]));
   value->ints = ints;
   value->is_list = true;
   return WL_OK;
@@ -163,8 +233,10 @@ static wl_status read_reals(wl_pool *pool, const wl_node *node, const char *path
   WL_TRY(list_count(node, path, "a list of numbers", &value->count));
   double *reals = NULL;
   WL_TRY(WL_POOL_NEW(pool, reals, value->count));
-  for (int i = 0; i < value->count; ++i)
-    WL_TRY(read_real(value->option, item(node, i), path, &reals[i]));
+  const wl_entry *next;
+  const wl_node *item = first_item(node, &next);
+  for (int i = 0; i < value->count; ++i, item = next_item(&next))
+    WL_TRY(read_real(value->option, item, path, &reals[i]));
   value->reals = reals;
   value->is_list = true;
   return WL_OK;
@@ -175,14 +247,22 @@ static wl_status read_strings(wl_pool *pool, const wl_node *node, const char *pa
   WL_TRY(list_count(node, path, "a list of texts", &value->count));
   const char **strings = NULL;
   WL_TRY(WL_POOL_NEW(pool, strings, value->count));
-  for (int i = 0; i < value->count; ++i) {
-    const wl_node *const one = item(node, i);
-    if (one->kind != WL_NODE_SCALAR || wl_node_is_null(one)) return wrong_type(one, path, "a text");
-    strings[i] = one->text;
+  const wl_entry *next;
+  const wl_node *item = first_item(node, &next);
+  for (int i = 0; i < value->count; ++i, item = next_item(&next)) {
+    if (item->kind != WL_NODE_SCALAR || wl_node_is_null(item) || item->problem)
+      return wrong_type(item, path, "a text");
+    strings[i] = item->text;
   }
   value->strings = strings;
   value->is_list = true;
   return WL_OK;
+}
+
+static int count_choices(const wl_option *option) {
+  char storage[CHOICES_SIZE];
+  const char *words[CHOICES];
+  return wl_choices_split(option->choices, storage, sizeof storage, words, CHOICES);
 }
 
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value) {
@@ -194,17 +274,28 @@ wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl
     case WL_OPT_REAL: return read_real(option, node, path, &value->real);
     case WL_OPT_BOOL:
       return parse_bool(node, &value->boolean) ? WL_OK : wrong_type(node, path, "true or false");
-    case WL_OPT_STRING: return read_string(option, node, path, &value->string);
-    case WL_OPT_CHOICE: return read_choice(option, node, path, &value->string);
+    case WL_OPT_STRING: return read_string(pool, option, node, path, &value->string);
+    case WL_OPT_CHOICE: return read_choice(node, path, value);
     case WL_OPT_INTS: return read_ints(pool, node, path, value);
     case WL_OPT_REALS: return read_reals(pool, node, path, value);
     case WL_OPT_STRINGS: return read_strings(pool, node, path, value);
     case WL_OPT_CHOICE_OR_REALS:
-      if (node->kind == WL_NODE_LIST || parse_real(node, &number))
+      if (node->kind == WL_NODE_LIST || parse_real(node, &number)) {
+        value->integer = count_choices(option);
         return read_reals(pool, node, path, value);
-      return read_choice(option, node, path, &value->string);
+      }
+      return read_choice(node, path, value);
   }
   return WL_FAIL(WL_ERR_SOFTWARE, "key '%s' has an unknown type in its table", path);
+}
+
+/* "{last: 6}" */
+static void choice_text(const wl_value *value, char buffer[40]) {
+  char storage[CHOICES_SIZE], name[24];
+  const char *words[CHOICES];
+  wl_choices_split(value->option->choices, storage, sizeof storage, words, CHOICES);
+  wl_choice_name(words[value->integer], name, sizeof name);
+  snprintf(buffer, 40, "{%.14s: %" PRId64 "}", name, value->argument);
 }
 
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]) {
@@ -214,6 +305,10 @@ const char *wl_value_text(const wl_value *value, int i, char buffer[40]) {
     return wl_real_text(value->real, buffer);
   if (!value->is_list && value->option->type == WL_OPT_BOOL)
     return value->boolean ? "true" : "false";
+  if (value->argument > 0) {
+    choice_text(value, buffer);
+    return buffer;
+  }
   if (!value->is_list && value->option->type != WL_OPT_INT) return value->string;
   snprintf(buffer, 40, "%" PRId64, value->is_list ? value->ints[i] : value->integer);
   return buffer;

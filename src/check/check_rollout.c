@@ -68,7 +68,7 @@ wl_batch wl_rollout_outer_batch(const wl_check_window *w, int64_t k) {
 static double weight_of(const wl_check_window *w, int64_t k) {
   const wl_window_spec *spec = &w->problem->spec;
   if (spec->weights == WL_WEIGHTS_LIST) return spec->list[k + spec->steps - w->steps];
-  if (spec->weights == WL_WEIGHTS_LAST) return k < w->steps ? 0.0 : 1.0;
+  if (spec->weights == WL_WEIGHTS_LAST) return k < w->steps - spec->earlier ? 0.0 : 1.0;
   return spec->weights == WL_WEIGHTS_MEAN ? 1.0 / (double)(1 + w->steps) : 1.0;
 }
 

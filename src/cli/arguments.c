@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
 #include "base/suggest.h"
 
 enum {
@@ -93,6 +92,14 @@ int wl_argument_all(const wl_arguments *arguments, const char *name,
   int count = 0;
   for (int i = 0; i < arguments->count; ++i)
     if (strcmp(arguments->given[i].name, name) == 0) values[count++] = arguments->given[i].value;
+  return count;
+}
+
+int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[WL_ARGUMENTS_MAX]) {
+  const char *lines[WL_ARGUMENTS_MAX];
+  const int count = wl_argument_all(arguments, "set", lines);
+  for (int i = 0; i < count; ++i)
+    overrides[i] = (wl_override){.kind = WL_OVERRIDE_LINE, .text = lines[i]};
   return count;
 }
 

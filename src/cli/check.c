@@ -154,8 +154,8 @@ static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_
 
 /* One window is one process's work: rank 0 does it, the others wait for the verdict. */
 static wl_status check(wl_cli *cli, const char *path) {
-  const char *overrides[WL_ARGUMENTS_MAX];
-  const int n = wl_argument_all(&cli->arguments, "set", overrides);
+  wl_override overrides[WL_ARGUMENTS_MAX];
+  const int n = wl_argument_overrides(&cli->arguments, overrides);
   wl_config *config = NULL;
   wl_check_request request;
   wl_check_report report = {0};

@@ -38,7 +38,7 @@ static const wl_argument arguments[] = {
 typedef struct request {
   const char *path;
   wl_eval_setting setting;
-  const char *overrides[MAX_OVERRIDES];
+  wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200];
 } request;
@@ -59,7 +59,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   const wl_arguments *a = &cli->arguments;
   int64_t seed = 1;
   *q = (request){.path = path, .setting = {.units = 1, .threads = 1}};
-  q->n_overrides = wl_argument_all(a, "set", q->overrides);
+  q->n_overrides = wl_argument_overrides(a, q->overrides);
   WL_TRY(wl_argument_int(a, "steps", 1, 100000000, &q->setting.steps));
   WL_TRY(wl_argument_int(a, "seeds", 2, WL_MAX_SEEDS, &q->setting.seeds));
   WL_TRY(wl_argument_int(a, "units", 1, 1000000, &q->setting.units));
@@ -71,10 +71,10 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
 }
 
 /* One case: the configuration with one override more (NULL: none) at `factor` times the horizon. */
-static wl_status run_one(wl_cli *cli, request *q, const char *name, const char *override,
+static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_override *override,
                          int64_t factor, wl_eval_case *out) {
   wl_trained *trained = NULL;
-  q->overrides[q->n_overrides] = override;
+  if (override) q->overrides[q->n_overrides] = *override;
   WL_TRY(wl_comm_agree(cli->comm, wl_trained_read(q->path, q->overrides,
                                                   q->n_overrides + (override != NULL), &trained)));
   wl_eval_setting setting = q->setting;
@@ -101,8 +101,8 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   if (n == 0 && *count < MAX_CASES) note_case(&cases[(*count)++], axis, note);
   for (int i = 0; i < n && *count < MAX_CASES; i++) {
     wl_eval_case *c = &cases[*count];
-    const wl_status status =
-        run_one(cli, q, v[i].name, v[i].override[0] ? v[i].override : NULL, v[i].steps_factor, c);
+    const wl_status status = run_one(cli, q, v[i].name, v[i].override.path ? &v[i].override : NULL,
+                                     v[i].steps_factor, c);
     if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA || status == WL_ERR_CONFIG)
       note_case(c, v[i].name, wl_last_error());
     else WL_TRY(status);

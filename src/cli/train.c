@@ -56,8 +56,9 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
 }
 
 static wl_status run_train(wl_cli *cli, int argc, char **argv) {
-  const char *overrides[WL_ARGUMENTS_MAX], *what = wl_argument_text(&cli->arguments, "list", NULL);
-  const int n = wl_argument_all(&cli->arguments, "set", overrides);
+  wl_override overrides[WL_ARGUMENTS_MAX];
+  const char *what = wl_argument_text(&cli->arguments, "list", NULL);
+  const int n = wl_argument_overrides(&cli->arguments, overrides);
   wl_config *config = NULL;
   wl_train_request request;
   if (what) return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);

@@ -69,9 +69,14 @@ void wl_eval_case_clear(wl_eval_case *eval);
 
 /* The settings that `axis` ("horizon", "width", "depth", "activation", "data", "scale") adds beside the
  * trained one, as overrides of the configuration. */
+enum { WL_VARIED_INTS = 128 }; /* longest list that is varied */
 typedef struct wl_variation {
   char name[64];
-  char override[1024];  /* "" when only the horizon changes */
+  wl_override
+      override;  /* without a path where only the horizon changes; points into this variation */
+  char path[64]; /* "task.widths" */
+  char text[64];
+  int64_t ints[WL_VARIED_INTS];
   int64_t steps_factor; /* horizon = factor x trained */
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };

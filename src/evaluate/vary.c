@@ -11,6 +11,7 @@
 /* The variations that are being collected. */
 typedef struct collection {
   const wl_map *task;
+  bool mixture;      /* whose first family is varied */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
 } collection;
@@ -24,48 +25,59 @@ static const wl_option *find_option(const wl_map *task, const char *key) {
   return NULL;
 }
 
-static void append(collection *c, const char *name, const char *override, int64_t factor) {
-  if (c->count == WL_MAX_VARIATIONS) return;
+/* The next variation, of a key of the (first) task or, with NULL, of the horizon alone; NULL when there
+ * is no room for more. */
+static wl_variation *append(collection *c, const char *name, const char *key) {
+  if (c->count == WL_MAX_VARIATIONS) return NULL;
   wl_variation *v = &c->out[c->count++];
+  *v = (wl_variation){.steps_factor = 1};
   snprintf(v->name, sizeof v->name, "%s", name);
-  snprintf(v->override, sizeof v->override, "%s", override);
-  v->steps_factor = factor;
+  if (!key) return v;
+  snprintf(v->path, sizeof v->path, c->mixture ? "task.0.%s" : "task.%s", key);
+  v->override.path = v->path;
+  return v;
 }
 
 static void vary_horizon(collection *c) {
-  append(c, "horizon x 2", "", 2);
-  append(c, "horizon x 5", "", 5);
+  static const int factors[] = {2, 5};
+  for (int i = 0; i < 2; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "horizon x %d", factors[i]);
+    wl_variation *v = append(c, name, NULL);
+    if (v) v->steps_factor = factors[i];
+  }
 }
 
 /* Every element of a list of integers times `factor`, and `more` elements like the last; an empty list
  * has nothing to vary. */
 static void vary_list(collection *c, const char *key, int64_t factor, int more, const char *name) {
-  char text[sizeof c->out->override];
   int layers;
   if (!find_option(c->task, key)) return;
   const int64_t *list = wl_map_ints(c->task, key, &layers);
-  snprintf(text, sizeof text, "task.%s=[", key);
-  for (int i = 0; i < layers + more; i++) {
-    const size_t used = strlen(text);
-    snprintf(text + used, sizeof text - used, "%s%lld", i ? ", " : "",
-             (long long)(factor * list[i < layers ? i : layers - 1]));
-  }
-  const size_t used = strlen(text);
-  if (layers == 0 || used + sizeof "]0." > sizeof text) return; /* room for name_first */
-  snprintf(text + used, sizeof text - used, "]");
-  append(c, name, text, 1);
+  if (layers == 0 || layers + more > WL_VARIED_INTS) return;
+  wl_variation *v = append(c, name, key);
+  if (!v) return;
+  for (int i = 0; i < layers + more; i++) v->ints[i] = factor * list[i < layers ? i : layers - 1];
+  v->override.kind = WL_OVERRIDE_INTS;
+  v->override.ints = (wl_ints){v->ints, layers + more};
+}
+
+static void append_real(collection *c, const char *name, const char *key, double value) {
+  wl_variation *v = append(c, name, key);
+  if (!v) return;
+  v->override.kind = WL_OVERRIDE_REAL;
+  v->override.real = value;
 }
 
 /* Twice the units of dense layers, the channels of convolutions, the dimension of functions. */
 static void vary_width(collection *c) {
-  char name[64], text[64];
+  char name[64];
   vary_list(c, "widths", 2, 0, "width x 2");
   vary_list(c, "filters", 2, 0, "filters x 2");
   if (!find_option(c->task, "dimension")) return;
-  const long long dimension = 2 * wl_map_int(c->task, "dimension");
-  snprintf(name, sizeof name, "dimension %lld", dimension);
-  snprintf(text, sizeof text, "task.dimension=%lld", dimension);
-  append(c, name, text, 1);
+  const int64_t dimension = 2 * wl_map_int(c->task, "dimension");
+  snprintf(name, sizeof name, "dimension %lld", (long long)dimension);
+  append_real(c, name, "dimension", (double)dimension);
 }
 
 static void vary_depth(collection *c) {
@@ -75,23 +87,25 @@ static void vary_depth(collection *c) {
 
 /* Every other member of "a|b|c". */
 static void vary_choice(collection *c, const char *key, const char *choices) {
-  char words[256], name[64], text[128], *rest;
+  char words[256], name[64], *rest;
   snprintf(words, sizeof words, "%s", choices);
   for (char *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
     if (strcmp(word, wl_map_string(c->task, key)) == 0) continue;
     snprintf(name, sizeof name, "%s %s", key, word);
-    snprintf(text, sizeof text, "task.%s=%s", key, word);
-    append(c, name, text, 1);
+    wl_variation *v = append(c, name, key);
+    if (!v) return;
+    snprintf(v->text, sizeof v->text, "%s", word);
+    v->override.kind = WL_OVERRIDE_TEXT;
+    v->override.text = v->text;
   }
 }
 
 static void vary_factors(collection *c, const char *key, const char *label,
                          const double factor[2]) {
-  char name[64], text[128];
+  char name[64];
   for (int i = 0; i < 2 && find_option(c->task, key); i++) {
     snprintf(name, sizeof name, "%s x %g", label, factor[i]);
-    snprintf(text, sizeof text, "task.%s=%.17g", key, factor[i] * wl_map_real(c->task, key));
-    append(c, name, text, 1);
+    append_real(c, name, key, factor[i] * wl_map_real(c->task, key));
   }
 }
 
@@ -125,21 +139,12 @@ static const struct {
 } axes[] = {{"horizon", vary_horizon},       {"width", vary_width}, {"depth", vary_depth},
             {"activation", vary_activation}, {"data", vary_data},   {"scale", vary_scale}};
 
-/* Of a mixture the first family is varied: "task.widths=.." is "task.0.widths=.." there. */
-static void name_first(collection *c) {
-  for (int i = 0; i < c->count; i++) {
-    wl_variation *v = &c->out[i];
-    char key[sizeof v->override];
-    if (strncmp(v->override, "task.", 5) != 0) continue;
-    snprintf(key, sizeof key, "%s", v->override + 5);
-    snprintf(v->override, sizeof v->override, "task.0.%.*s", (int)(sizeof v->override - 8), key);
-  }
-}
-
 wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size) {
-  collection c = {.task = wl_config_map(config, "task", 0), .out = out};
+  collection c = {.task = wl_config_map(config, "task", 0),
+                  .mixture = wl_config_count(config, "task") > 1,
+                  .out = out};
   size_t i = 0;
   while (i < sizeof axes / sizeof *axes && strcmp(axes[i].name, axis) != 0) i++;
   if (i == sizeof axes / sizeof *axes)
@@ -147,7 +152,6 @@ wl_status wl_variations(const wl_config *config, const char *axis,
         WL_ERR_USAGE,
         "--vary %s: unknown; accepted are horizon, width, depth, activation, data, scale", axis);
   axes[i].vary(&c);
-  if (wl_config_count(config, "task") > 1) name_first(&c);
   note[0] = '\0';
   if (c.count == 0)
     snprintf(note, note_size, "the task family '%s' has no %s to vary in this configuration",

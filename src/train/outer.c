@@ -12,7 +12,8 @@
 #define BELOW_ONE 0.999999 /* a decay of 1 has no bias correction */
 
 const wl_option wl_outer_options[] = {
-    {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run."},
+    {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run.",
+     .flags = WL_KEY_EXTENDS},
     {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units",
      "Tasks unrolled for each meta-step, over all ranks."},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
@@ -43,7 +44,8 @@ const wl_option wl_outer_options[] = {
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
      "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default)."},
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
-     "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never."},
+     "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never.",
+     .flags = WL_KEY_EXTENDS},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option group_options[] = {

@@ -7,9 +7,14 @@
 static wl_status create_tasks(const wl_config *config, wl_problem *p) {
   p->n_tasks = wl_config_count(config, "task");
   WL_TRY(WL_NEW(p->tasks, p->n_tasks));
-  for (int i = 0; i < p->n_tasks; i++)
+  double proportions = 0;
+  for (int i = 0; i < p->n_tasks; i++) {
     WL_TRY(wl_task_create(wl_config_map(config, "task", i), p->seed, &p->tasks[i]));
-  return WL_OK;
+    proportions += p->tasks[i]->proportion;
+  }
+  if (proportions > 0) return WL_OK;
+  return wl_map_fail(wl_config_map(config, "task", p->n_tasks - 1), "proportion",
+                     "every family's proportion is 0: there is no task to draw; give one at least");
 }
 
 static wl_status read_horizon(const wl_config *config, wl_problem *p) {

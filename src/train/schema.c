@@ -17,12 +17,15 @@ static const wl_option top_options[] = {
     {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
      "Seed of every random number: tasks, batches, initial values."},
     {"output", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Run directory; by default runs/ and the configuration's name."},
+     "Run directory; by default runs/ and the configuration's name.",
+     .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"start", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning."},
-    {"threads", WL_OPT_INT, "0", NULL, AT_LEAST(0), "1",
+     "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning.",
+     .flags = WL_KEY_PATH},
+    {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
      "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to. Where "
-     "they use all of these, each is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set."},
+     "they use all of these, each is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
+     .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option episode_options[] = {
@@ -33,35 +36,57 @@ static const wl_option episode_options[] = {
      "own; needs `outer.every: window`."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
+/* The `window` section; choices as their rows list them. */
+typedef struct window_keys {
+  int64_t steps;
+  wl_choice_or_reals weights;
+  wl_transform loss;
+  double clip;
+  enum { SAME, FRESH } batch;
+  enum { TRAIN, HELDOUT } split;
+  enum { FIRST, SECOND } order;
+  wl_storage storage;
+  double memory; /* MiB */
+} window_keys;
+
 static const wl_option window_options[] = {
     {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps",
-     "K, inner steps that one meta-gradient looks back over."},
-    {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last", ANY, "1",
-     "Weights of the losses at theta_0 .. theta_K in the meta-loss; or a list of K+1 numbers."},
+     "K, inner steps that one meta-gradient looks back over.", WL_SLOT(window_keys, steps)},
+    {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last|{last: N}", ANY, "1",
+     "Weights of the losses at theta_0 .. theta_K in the meta-loss: 1 each, 1/K each, 1 for the last or the last N; or "
+     "a list of K+1 numbers.",
+     WL_SLOT(window_keys, weights)},
     {"loss", WL_OPT_CHOICE, "plain", "plain|log|log_ratio|clipped", ANY, "1",
-     "What enters the meta-loss: L, log L, log(L / L at the episode's start), or min(L, clip)."},
-    {"clip", WL_OPT_REAL, "1e30", NULL, ANY, "1", "Bound of the loss for `loss: clipped`."},
+     "What enters the meta-loss: L, log L, log(L / L at the episode's start), or min(L, clip).",
+     WL_SLOT(window_keys, loss)},
+    {"clip", WL_OPT_REAL, "1e30", NULL, ANY, "1", "Bound of the loss for `loss: clipped`.",
+     WL_SLOT(window_keys, clip)},
     {"batch", WL_OPT_CHOICE, "same", "same|fresh", ANY, "1",
-     "Outer loss on the inner loss's minibatch, or on one of its own."},
-    {"split", WL_OPT_CHOICE, "train", "train|heldout", ANY, "1",
-     "Data of a fresh outer minibatch."},
+     "Outer loss on the inner loss's minibatch, or on one of its own.",
+     WL_SLOT(window_keys, batch)},
+    {"split", WL_OPT_CHOICE, "train", "train|heldout", ANY, "1", "Data of a fresh outer minibatch.",
+     WL_SLOT(window_keys, split)},
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
-     "first drops the gradient's own dependence on the parameters (as the 2016 paper does); second is exact."},
+     "first drops the gradient's own dependence on the parameters (as the 2016 paper does); second is exact.",
+     WL_SLOT(window_keys, order)},
     {"storage", WL_OPT_CHOICE, "auto", "auto|tape|history|replay|snapshots", ANY, "1",
      "What a window keeps: a tape of the LSTM's gates (other rules keep none, and replay); a history, the rule's state "
      "of every step (with `order: first` it replays); gradients alone, its steps replayed; or snapshots, from which "
      "whole segments are run again. auto: the fastest within `memory`; with `order: first` the first windows try tape "
-     "against replay. The bits don't depend on it."},
+     "against replay. The bits don't depend on it.",
+     WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on a window's stored traces; longer windows are recomputed from snapshots. 0: none, but `storage: auto` "
-     "takes a tape or a history of 256 MiB at most."},
+     "takes a tape or a history of 256 MiB at most.",
+     WL_SLOT(window_keys, memory), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option replay_options[] = {
     {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Memory that the buffer of trajectories may take, over all ranks; 0: no replay."},
     {"spill", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Folder, local to the node at best, for the points beyond the capacity; empty: the buffer must fit."},
+     "Folder, local to the node at best, for the points beyond the capacity; empty: the buffer must fit.",
+     .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps",
      "Inner steps between the points that are kept."},
     {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1",
@@ -126,8 +151,10 @@ const wl_section *wl_schema(void) {
        "group", wl_outer_group_variants, "none", true},
       {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories",
        replay_options, NULL, NULL, NULL, false},
-      {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false},
-      {"trajectory", "Recordings of inner runs", trajectory_options, NULL, NULL, NULL, false},
+      {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false,
+       WL_KEY_FREE},
+      {"trajectory", "Recordings of inner runs", trajectory_options, NULL, NULL, NULL, false,
+       WL_KEY_FREE},
       {NULL, NULL, NULL, NULL, NULL, NULL, false}};
   memcpy(sections, all, sizeof all);
   return sections;
@@ -139,41 +166,46 @@ const wl_section *wl_schema_section(const char *name) {
   return NULL;
 }
 
-static int choice(const wl_map *map, const char *key, const char *const *names) {
-  int i = 0;
-  while (names[i] && strcmp(wl_map_string(map, key), names[i]) != 0) i++;
-  return i;
-}
-
 /* A list must hold w_0 .. w_K. */
-static wl_status window_weights(const wl_map *map, wl_window_spec *spec) {
-  static const char *const kinds[] = {"sum", "mean", "last", NULL};
-  int count = 0;
-  spec->weights = (wl_weights)choice(map, "weights", kinds);
-  if (spec->weights != WL_WEIGHTS_LIST) return WL_OK;
-  spec->list = wl_map_reals(map, "weights", &count);
-  if (count == spec->steps + 1) return WL_OK;
-  return wl_map_fail(
-      map, "weights",
-      "a window of %lld steps has %lld losses (theta_0 .. theta_K), but %d weights are given",
-      (long long)spec->steps, (long long)spec->steps + 1, count);
+static wl_status window_weights(const wl_map *map, const wl_choice_or_reals *given,
+                                wl_window_spec *spec) {
+  enum { LAST_OF = 3, LIST }; /* {last: N}; a list */
+  const wl_reals list = given->list;
+  if (given->choice == LAST_OF && given->argument > spec->steps + 1)
+    return wl_map_fail(map, "weights", "a window of %lld steps has %lld losses, not %lld",
+                       (long long)spec->steps, (long long)spec->steps + 1,
+                       (long long)given->argument);
+  spec->earlier = given->choice == LAST_OF ? given->argument - 1 : 0;
+  spec->weights = given->choice == LIST      ? WL_WEIGHTS_LIST
+                  : given->choice == LAST_OF ? WL_WEIGHTS_LAST
+                                             : (wl_weights)given->choice;
+  if (given->choice != LIST) return WL_OK;
+  spec->list = list.at;
+  if (list.count != spec->steps + 1)
+    return wl_map_fail(
+        map, "weights",
+        "a window of %lld steps has %lld losses (theta_0 .. theta_K), but %d weights are given",
+        (long long)spec->steps, (long long)spec->steps + 1, list.count);
+  for (int i = 0; i < list.count; i++)
+    if (list.at[i] != 0) return WL_OK;
+  return wl_map_fail(map, "weights", "every weight is 0: there is no loss to learn from");
 }
 
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
-  static const char *const losses[] = {"plain", "log", "log_ratio", "clipped", NULL};
-  static const char *const storages[] = {"auto", "tape", "history", "replay", "snapshots", NULL};
+  window_keys keys;
   const wl_map *map = wl_config_map(config, "window", 0);
-  *spec = (wl_window_spec){
-      .map = map, .steps = wl_map_int(map, "steps"), .clip = wl_map_real(map, "clip")};
-  spec->transform = (wl_transform)choice(map, "loss", losses);
-  spec->fresh = strcmp(wl_map_string(map, "batch"), "fresh") == 0;
-  spec->outer_split =
-      strcmp(wl_map_string(map, "split"), "heldout") == 0 ? WL_SPLIT_HELDOUT : WL_SPLIT_TRAIN;
-  spec->second_order = strcmp(wl_map_string(map, "order"), "second") == 0;
-  spec->storage = (wl_storage)choice(map, "storage", storages);
-  spec->memory = (int64_t)(wl_map_real(map, "memory") * 1048576.0);
+  wl_map_read(map, window_options, &keys);
+  *spec = (wl_window_spec){.map = map,
+                           .steps = keys.steps,
+                           .clip = keys.clip,
+                           .transform = keys.loss,
+                           .fresh = keys.batch == FRESH,
+                           .outer_split = keys.split == HELDOUT ? WL_SPLIT_HELDOUT : WL_SPLIT_TRAIN,
+                           .second_order = keys.order == SECOND,
+                           .storage = keys.storage,
+                           .memory = (int64_t)(keys.memory * 1048576.0)};
   if (spec->outer_split == WL_SPLIT_HELDOUT && !spec->fresh)
     return wl_map_fail(map, "split",
                        "the held-out split needs minibatches of its own: add `batch: fresh`");
-  return window_weights(map, spec);
+  return window_weights(map, &keys.weights, spec);
 }

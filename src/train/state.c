@@ -410,34 +410,22 @@ static void set_clocks(wl_plan *plan) {
   for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
 
-/* Keys that a resumed run may change: they do not touch what is computed, but that the end of a
- * cosine schedule moves with outer.steps. */
-static bool may_change(const char *line) {
-  static const char *const free_keys[] = {
-      "output:",         "threads:",       "checkpoint.",     "trajectory.",   "outer.steps:",
-      "outer.patience:", "window.memory:", "window.storage:", "replay.spill:", NULL};
-  for (int i = 0; free_keys[i]; i++)
-    if (strncmp(line, free_keys[i], strlen(free_keys[i])) == 0) return true;
-  return false;
-}
-
 /* WL_ERR_CONFIG when the checkpoint belongs to another configuration. */
 static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema,
                           const char *path) {
-  char *text = NULL, *diff = NULL, *line, *rest;
+  char *text = NULL, *diff = NULL;
   wl_config *saved = NULL;
   wl_status status = wl_file_attribute(file, "configuration", &text);
   if (status == WL_OK) status = wl_config_parse(text, path, schema, NULL, 0, &saved);
-  if (status == WL_OK) status = wl_config_diff(saved, tr->config, &diff);
-  for (line = status == WL_OK ? strtok_r(diff, "\n", &rest) : NULL; line && status == WL_OK;
-       line = strtok_r(NULL, "\n", &rest))
-    if (!may_change(line))
-      status = WL_FAIL(
-          WL_ERR_CONFIG,
-          "%s belongs to another configuration (checkpoint | now): %s; resume with the "
-          "configuration it was started with, or choose another output, and there go on from it by "
-          "`start`",
-          path, line);
+  if (status == WL_OK)
+    status = wl_config_diff(saved, tr->config, WL_KEY_FREE | WL_KEY_EXTENDS, &diff);
+  if (status == WL_OK && diff[0])
+    status = WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s belongs to another configuration (checkpoint | now): %.*s; resume with the "
+        "configuration it was started with, or choose another output, and there go on from it by "
+        "`start`",
+        path, (int)strcspn(diff, "\n"), diff);
   wl_config_destroy(&saved);
   free(text);
   free(diff);

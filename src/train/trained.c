@@ -36,7 +36,7 @@ static wl_status open_source(const char *path, char *source, size_t size, wl_fil
   return status;
 }
 
-static wl_status read_attributes(const wl_file *file, const char *const *overrides, int n_overrides,
+static wl_status read_attributes(const wl_file *file, const wl_override *overrides, int n_overrides,
                                  wl_trained *t) {
   char *text = NULL, *digest = NULL, *steps = NULL;
   wl_status status = wl_file_attribute(file, "configuration", &text);
@@ -53,7 +53,7 @@ static wl_status read_attributes(const wl_file *file, const char *const *overrid
   return status;
 }
 
-wl_status wl_trained_open(const char *path, const char *const *overrides, int n_overrides,
+wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained *out, wl_file **file) {
   WL_TRY(open_source(path, out->source, sizeof out->source, file));
   return read_attributes(*file, overrides, n_overrides, out);
@@ -134,7 +134,7 @@ static wl_status read_phi(const wl_file *file, wl_trained *t) {
   return status;
 }
 
-wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides,
+wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained **out) {
   wl_trained *t = NULL;
   wl_file *file = NULL;

@@ -18,7 +18,7 @@ typedef struct wl_trained {
 
 /* Reads RUN's newest valid checkpoint, or an optimizer or checkpoint file. Not collective.
  * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
-wl_status wl_trained_read(const char *path, const char *const *overrides, int n_overrides,
+wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
 /* Inner steps of the longest episode of the training. */
@@ -32,7 +32,7 @@ wl_status wl_trained_write(const char *path, const wl_config *config, const wl_l
 
 /* For those who make the parts themselves. Opens such a file and fills config, meta_steps, digest and
  * source of `out`, which must be zeros; the caller destroys out->config and closes *file, also on failure. */
-wl_status wl_trained_open(const char *path, const char *const *overrides, int n_overrides,
+wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained *out, wl_file **file);
 /* Datasets phi/<block> of the file into phi [layout->size], as wl_trained_read_phi. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi);

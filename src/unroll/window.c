@@ -13,7 +13,7 @@ static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
     case WL_WEIGHTS_MEAN: return 1.0 / (double)(steps + 1);
-    case WL_WEIGHTS_LAST: return k == steps ? 1.0 : 0.0;
+    case WL_WEIGHTS_LAST: return k >= steps - spec->earlier ? 1.0 : 0.0;
     case WL_WEIGHTS_LIST: return spec->list[spec->steps - steps + k];
   }
   return 0.0;

@@ -49,6 +49,7 @@ typedef struct wl_window_spec {
   const wl_map *map; /* that section, borrowed: errors name its keys; NULL where `memory` is 0 */
   int64_t steps;     /* K */
   wl_weights weights;
+  int64_t earlier;        /* WL_WEIGHTS_LAST: losses before the last one that count too */
   const double *list;     /* [K+1] for WL_WEIGHTS_LIST, borrowed; w_0 .. w_K */
   wl_transform transform; /* T */
   double clip;            /* WL_LOSS_CLIPPED: T(L) = min(L, clip) */

@@ -8,4 +8,21 @@
  * adam); outer (plain). */
 extern const wl_section fixture_sections[];
 
+/* What some of the tables are read into. */
+typedef struct fixture_outer {
+  int64_t steps;
+  double learning_rate, clip;
+  bool nesterov;
+  wl_choice_or_reals weights;
+} fixture_outer;
+typedef struct fixture_quadratic {
+  int64_t dimension;
+  enum { FIXTURE_GAUSSIAN, FIXTURE_UNIFORM } distribution;
+} fixture_quadratic;
+typedef struct fixture_mlp {
+  wl_ints hidden;
+  wl_strings files;
+} fixture_mlp;
+extern const wl_option fixture_outer_options[], fixture_quadratic_options[], fixture_mlp_options[];
+
 #endif

@@ -8,8 +8,12 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-static wl_config *parse(const char *text, int n, const char *const *overrides) {
+/* The configuration of a text with lines of --set. */
+static wl_config *parse(const char *text, int n, const char *const *lines) {
   wl_config *config = NULL;
+  wl_override overrides[8];
+  assert_true(n <= 8);
+  for (int i = 0; i < n; ++i) overrides[i] = (wl_override){WL_OVERRIDE_LINE, .text = lines[i]};
   const wl_status status =
       wl_config_parse(text, "job.yaml", fixture_sections, overrides, n, &config);
   if (status != WL_OK) fail_msg("%s", wl_last_error());
@@ -125,7 +129,7 @@ static void assert_round_trip(const char *text) {
   wl_config *second = parse(yaml, 0, NULL);
   assert_int_equal(wl_config_to_yaml(second, &again), WL_OK);
   assert_string_equal(yaml, again);
-  assert_int_equal(wl_config_diff(first, second, &difference), WL_OK);
+  assert_int_equal(wl_config_diff(first, second, 0, &difference), WL_OK);
   assert_string_equal(difference, "");
   const double rate = wl_map_real(wl_config_map(first, "outer", 0), "learning_rate");
   assert_true(rate == wl_map_real(wl_config_map(second, "outer", 0), "learning_rate"));
@@ -141,6 +145,7 @@ static void assert_round_trip(const char *text) {
 static void yaml_round_trips(void **state) {
   (void)state;
   assert_round_trip(quadratic);
+  assert_round_trip("task: {family: mlp}\nouter: {weights: {last: 6}}\n");
   assert_round_trip("task: [{family: mlp, files: ['', 'null', 'a, b', '[x]']}, {family: mlp}]\n");
   static const char *const rates[] = {"1e-3",
                                       "0.1",
@@ -173,7 +178,7 @@ static void yaml_round_trips(void **state) {
 /* Other YAML readers must take these texts for texts, too. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
-  static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "~", ".inf", "y"};
+  static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};
   for (size_t i = 0; i < sizeof doubtful / sizeof *doubtful; ++i) {
     char text[160], expected[64];
     snprintf(text, sizeof text, "output: '%s'\n%s", doubtful[i], quadratic);
@@ -206,7 +211,7 @@ static void differences_are_listed(void **state) {
   wl_config *a = parse(quadratic, 0, NULL);
   wl_config *b = parse("task: {family: mlp}\nouter: {steps: 5, weights: [1, 2]}\n", 0, NULL);
   char *difference = NULL;
-  assert_int_equal(wl_config_diff(a, b, &difference), WL_OK);
+  assert_int_equal(wl_config_diff(a, b, 0, &difference), WL_OK);
   assert_string_equal(difference,
                       "task.family: quadratic | mlp\ntask.dimension: 10 | (absent)\n"
                       "task.distribution: gaussian | (absent)\nouter.steps: 10000 | 5\n"
@@ -225,7 +230,7 @@ static void help_lists_every_key(void **state) {
                                          "outer.steps",
                                          "from 1 to 1e+15, steps; default 10000",
                                          "greater than 0",
-                                         "sum | mean | last, or list of numbers",
+                                         "sum | mean | last | {last: N}, or list of numbers",
                                          "required"};
   for (int roff = 0; roff < 2; ++roff) {
     char *text = NULL;
@@ -239,6 +244,133 @@ static void help_lists_every_key(void **state) {
       if (!strstr(text, expected[i])) fail_msg("no '%s' in:\n%s", expected[i], text);
     free(text);
   }
+}
+
+/* Values go into the struct that the rows point into, each as its type. */
+static void tables_fill_their_structs(void **state) {
+  (void)state;
+  wl_config *config = parse(
+      "task: [{family: quadratic, dimension: 3, distribution: uniform}, {family: mlp, hidden: [7, "
+      "8], files: ['a, b', c]}]\nouter: {steps: 12, learning_rate: 0.5, nesterov: on, weights: {last: "
+      "6}}\n",
+      0, NULL);
+  fixture_outer outer = {0};
+  wl_map_read(wl_config_map(config, "outer", 0), fixture_outer_options, &outer);
+  assert_int_equal(outer.steps, 12);
+  assert_true(outer.learning_rate == 0.5 && isinf(outer.clip) && outer.nesterov);
+  assert_int_equal(outer.weights.choice, 3);
+  assert_int_equal(outer.weights.argument, 6);
+  fixture_quadratic quadratic_task = {.dimension = -1};
+  wl_map_read(wl_config_map(config, "task", 0), fixture_quadratic_options, &quadratic_task);
+  assert_int_equal(quadratic_task.dimension, 3);
+  assert_int_equal(quadratic_task.distribution, FIXTURE_UNIFORM);
+  fixture_mlp mlp = {0};
+  wl_map_read(wl_config_map(config, "task", 1), fixture_mlp_options, &mlp);
+  assert_int_equal(mlp.hidden.count, 2);
+  assert_int_equal(mlp.hidden.at[1], 8);
+  assert_int_equal(mlp.files.count, 2);
+  assert_string_equal(mlp.files.at[0], "a, b");
+  wl_config_destroy(&config);
+
+  config = parse("task: {family: mlp}\nouter: {weights: [0.5, 2]}\n", 0, NULL);
+  wl_map_read(wl_config_map(config, "outer", 0), fixture_outer_options, &outer);
+  assert_int_equal(outer.weights.choice, 4); /* the number of choices: a list */
+  assert_int_equal(outer.weights.list.count, 2);
+  assert_true(outer.weights.list.at[1] == 2);
+  wl_config_destroy(&config);
+}
+
+/* What --set gives a key that is a text is that text, whatever YAML would make of it. */
+static void texts_are_taken_whole(void **state) {
+  (void)state;
+  static const char *const names[] = {
+      "runs/sweep #1", "a: b", "[1] {2}", "[1",      "{a: b}", "'q'",  "\"x\"", "- x", "&a", "*a",
+      "!t x",          "? k",  "null",    " blank ", "| x",    "100%", "@x",    "#"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
+    char line[64];
+    snprintf(line, sizeof line, "output=%s", names[i]);
+    const char *const lines[] = {line};
+    wl_config *config = parse(quadratic, 1, lines);
+    assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), names[i]);
+    wl_config_destroy(&config);
+  }
+}
+
+/* Overrides of the program's own are values; what is absent takes its default. */
+static void overrides_carry_values(void **state) {
+  (void)state;
+  const int64_t hidden[] = {4, 5};
+  const wl_override overrides[] = {
+      {WL_OVERRIDE_TEXT, "output", .text = "a #b: [c]"},
+      {WL_OVERRIDE_REAL, "outer.learning_rate", .real = 0.1 + 0.2},
+      {WL_OVERRIDE_INTS, "task.1.hidden", .ints = {hidden, 2}},
+      {WL_OVERRIDE_TEXT, "rule.name", .text = "lstm"},
+      {WL_OVERRIDE_ABSENT, "outer.steps"},
+      {WL_OVERRIDE_ABSENT, "task.0"},
+  };
+  wl_config *config = NULL;
+  assert_int_equal(
+      wl_config_parse(
+          "task: [{family: quadratic, dimension: 1}, {family: mlp}]\nouter: {steps: 3}\n",
+          "job.yaml", fixture_sections, overrides, 6, &config),
+      WL_OK);
+  const wl_map *const outer = wl_config_map(config, "outer", 0);
+  assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), "a #b: [c]");
+  assert_true(wl_map_real(outer, "learning_rate") == 0.1 + 0.2);
+  assert_int_equal(wl_map_int(outer, "steps"), 10000);
+  assert_string_equal(wl_map_variant(wl_config_map(config, "rule", 0)), "lstm");
+  assert_int_equal(wl_config_count(config, "task"), 1);
+  int count = 0;
+  assert_int_equal(wl_map_ints(wl_config_map(config, "task", 0), "hidden", &count)[1], 5);
+  wl_config_destroy(&config);
+}
+
+/* ~/, ${NAME} and $NAME of a path are expanded; other signs are part of a name. */
+static void paths_are_expanded(void **state) {
+  (void)state;
+  setenv("HOME", "/home/somebody", 1);
+  setenv("WL_TEST_NAME", "x y", 1);
+  unsetenv("WL_TEST_UNSET");
+  static const char *const cases[][2] = {{"~/runs", "/home/somebody/runs"},
+                                         {"~", "/home/somebody"},
+                                         {"$HOME/a", "/home/somebody/a"},
+                                         {"/s/$WL_TEST_NAME/b", "/s/x y/b"},
+                                         {"run-${WL_TEST_NAME}1", "run-x y1"},
+                                         {"a$b^2_{x", "a$b^2_{x"},
+                                         {"a~", "a~"},
+                                         {"$", "$"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    const wl_override output = {WL_OVERRIDE_TEXT, "output", .text = cases[i][0]};
+    wl_config *config = NULL;
+    assert_int_equal(wl_config_parse(quadratic, "j", fixture_sections, &output, 1, &config), WL_OK);
+    assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), cases[i][1]);
+    wl_config_destroy(&config);
+  }
+  static const char *const refused[] = {"$WL_TEST_UNSET/a", "${WL_TEST_UNSET}", "~root/x"};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; ++i) {
+    const wl_override output = {WL_OVERRIDE_TEXT, "output", .text = refused[i]};
+    wl_config *config = NULL;
+    assert_int_equal(wl_config_parse(quadratic, "j", fixture_sections, &output, 1, &config),
+                     WL_ERR_CONFIG);
+    assert_non_null(strstr(wl_last_error(), "key 'output'"));
+  }
+}
+
+/* A resume may change keys with these flags: their differences are not listed. */
+static void differences_leave_flagged_keys_out(void **state) {
+  (void)state;
+  wl_config *a = parse(quadratic, 0, NULL);
+  wl_config *b =
+      parse("task: {family: quadratic, dimension: 11}\noutput: x\nouter: {steps: 5}\n", 0, NULL);
+  char *difference = NULL;
+  assert_int_equal(wl_config_diff(a, b, WL_KEY_FREE | WL_KEY_EXTENDS, &difference), WL_OK);
+  assert_string_equal(difference, "task.dimension: 10 | 11\n");
+  free(difference);
+  assert_int_equal(wl_config_diff(a, b, WL_KEY_FREE, &difference), WL_OK);
+  assert_string_equal(difference, "task.dimension: 10 | 11\nouter.steps: 10000 | 5\n");
+  free(difference);
+  wl_config_destroy(&a);
+  wl_config_destroy(&b);
 }
 
 static void files_are_read(void **state) {
@@ -269,6 +401,11 @@ int main(void) {
       cmocka_unit_test(yaml_has_every_key),
       cmocka_unit_test(differences_are_listed),
       cmocka_unit_test(help_lists_every_key),
+      cmocka_unit_test(tables_fill_their_structs),
+      cmocka_unit_test(texts_are_taken_whole),
+      cmocka_unit_test(overrides_carry_values),
+      cmocka_unit_test(paths_are_expanded),
+      cmocka_unit_test(differences_leave_flagged_keys_out),
       cmocka_unit_test(files_are_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

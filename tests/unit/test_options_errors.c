@@ -26,7 +26,7 @@ static const bad_case cases[] = {
     {TASK "steps: 5\n", NULL, {"job.yaml:2: key 'steps'", "did you mean 'outer.steps'?"}},
     {TASK "outer: {steps: 5, steps: 6}\n",
      NULL,
-     {"job.yaml:2: key 'steps': given twice", "line 2"}},
+     {"job.yaml:2: key 'outer.steps': given twice", "line 2"}},
     {TASK "seed: 1\n\nseed: 2\n", NULL, {"job.yaml:4: key 'seed': given twice", "line 2"}},
     {"task: {family: mlp, dimension: 10}\n",
      NULL,
@@ -84,10 +84,43 @@ static const bad_case cases[] = {
      {"unknown choice 'gausian'; did you mean 'gaussian'? (accepted: gaussian, uniform)"}},
     {TASK "outer: {weights: some}\n", NULL, {"unknown choice 'some'", "or a list of numbers"}},
     /* YAML itself */
-    {TASK "outer: {steps: 5\n", NULL, {"job.yaml:3: not valid YAML"}},
+    {TASK "outer: {steps: 5\n", NULL, {"job.yaml:3: key 'outer': not valid YAML"}},
     {TASK "\toutput: x\n", NULL, {"job.yaml:2: not valid YAML"}},
     {TASK "---\n" TASK, NULL, {"job.yaml:2: a second YAML document"}},
-    {"task: &t\n  family: *t\n", NULL, {"nested more than 16 deep"}},
+    {TASK "outer: {steps: !!str 4}\n",
+     NULL,
+     {"job.yaml:2: key 'outer.steps': expected an integer, got the text \"4\""}},
+    {TASK "outer:\n  steps: !pair 4\n",
+     NULL,
+     {"job.yaml:3: key 'outer.steps': the tag '!pair' has no meaning here"}},
+    {TASK "outer: {steps: *unknown}\n",
+     NULL,
+     {"job.yaml:2: key 'outer.steps': there is no anchor '&unknown'"}},
+    {TASK "outer: {steps: 010}\n", NULL, {"expected an integer, got '010'"}},
+    {TASK "outer: {steps: 1__0}\n", NULL, {"expected an integer"}},
+    {TASK "outer: {steps: 10_}\n", NULL, {"expected an integer"}},
+    {TASK "outer: {steps: -0x10}\n", NULL, {"expected an integer"}},
+    {TASK "outer: {steps: 1e-400}\n", NULL, {"expected an integer, got '1e-400'"}},
+    {TASK "outer: {learning_rate: 1e-400}\n", NULL, {"expected a number, got '1e-400'"}},
+    {TASK "outer: {learning_rate: 1e3_0}\n", NULL, {"expected a number"}},
+    {TASK "outer: {learning_rate: 1e}\n", NULL, {"expected a number"}},
+    {TASK "outer: {learning_rate: ._5}\n", NULL, {"expected a number"}},
+    {TASK "outer: {clip: inf}\n", NULL, {"expected a number, got 'inf'"}},
+    {TASK "outer: {weights: {last: 0}}\n", NULL, {"key 'outer.weights': unknown choice a map"}},
+    {TASK "outer: {weights: {sum: 2}}\n", NULL, {"unknown choice a map", "{last: N}"}},
+    {TASK "outer: {weights: {last: 2, sum: 2}}\n", NULL, {"unknown choice a map"}},
+    {TASK "\"a\\nb\": 1\n", NULL, {"key 'a?b': unknown key"}},
+    {TASK
+     "files: {a: {b: {c: {d: {e: {f: {g: {h: {i: {j: {k: {l: {m: {n: {o: {p: 1}}}}}}}}}}}}}}}}\n",
+     NULL,
+     {"nested more than 16 deep"}},
+    {"%TAG !a! b\n%TAG !b! b\n%TAG !c! b\n%TAG !d! b\n%TAG !e! b\n%TAG !f! b\n%TAG !g! b\n%TAG !h! "
+     "b\n%TAG !i! b\n---\n" TASK,
+     NULL,
+     {"more than 8 lines that begin with %"}},
+    {"task: &t\n  family: *t\n",
+     NULL,
+     {"job.yaml:2: key 'task.family': '*t' stands inside what '&t'"}},
     /* overrides */
     {TASK,
      "outer.stepps=5",
@@ -107,6 +140,8 @@ static const bad_case cases[] = {
      {"key 'task.hidden': a list of 2 maps: say which"}},
     {"task: [{family: mlp}, {family: mlp}]\n", "task.2.hidden=5", {"no item 2: the list has 2"}},
     {"task: [{family: mlp}, {family: mlp}]\n", "task.1=5", {"task.1.key=value"}},
+    {TASK, "outer.steps=5 # five", {"expected an integer, got '5 # five'"}},
+    {TASK, "outer.weights=[1, 2] # two", {"the value does not end as it begins"}},
     {TASK, "outer={steps: [}", {"--set outer={steps: [}: not valid YAML"}},
 };
 
@@ -114,9 +149,9 @@ static void every_message(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
     wl_config *config = NULL;
-    const wl_status status =
-        wl_config_parse(cases[i].text, "job.yaml", fixture_sections, &cases[i].override,
-                        cases[i].override != NULL, &config);
+    const wl_override override = {WL_OVERRIDE_LINE, .text = cases[i].override};
+    const wl_status status = wl_config_parse(cases[i].text, "job.yaml", fixture_sections, &override,
+                                             cases[i].override != NULL, &config);
     if (status != WL_ERR_CONFIG)
       fail_msg("status %d for:\n%s%s", status, cases[i].text,
                cases[i].override ? cases[i].override : "");
@@ -130,7 +165,7 @@ static void every_message(void **state) {
 static void modules_name_the_place(void **state) {
   (void)state;
   wl_config *config = NULL;
-  const char *const override = "outer.clip=3";
+  const wl_override override = {WL_OVERRIDE_LINE, .text = "outer.clip=3"};
   assert_int_equal(wl_config_parse(TASK "outer:\n  steps: 5\n", "job.yaml", fixture_sections,
                                    &override, 1, &config),
                    WL_OK);

@@ -8,6 +8,17 @@
 #include "evaluate/evaluate.h"
 #include "train/schema.h"
 
+/* "task.widths=[40, 60]" for an override. */
+static void write_override(const wl_override *o, FILE *out) {
+  fprintf(out, "%s=", o->path);
+  if (o->kind == WL_OVERRIDE_TEXT) fputs(o->text, out);
+  if (o->kind == WL_OVERRIDE_REAL) fprintf(out, "%.17g", o->real);
+  if (o->kind != WL_OVERRIDE_INTS) return;
+  for (int i = 0; i < o->ints.count; i++)
+    fprintf(out, "%s%lld", i ? ", " : "[", (long long)o->ints.at[i]);
+  fputc(']', out);
+}
+
 /* Overrides of `axis` for a task, joined with spaces; the note where there are none. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
@@ -17,9 +28,13 @@ static void expect(const char *task, const char *axis, const char *wanted) {
   snprintf(text, sizeof text, "task: %s\n", task);
   assert_int_equal(wl_config_parse(text, "test", wl_schema(), NULL, 0, &config), WL_OK);
   assert_int_equal(wl_variations(config, axis, v, &count, note, sizeof note), WL_OK);
-  for (int i = 0; i < count; i++)
-    snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s", i ? " " : "",
-             v[i].override);
+  FILE *const stream = fmemopen(found, sizeof found, "w");
+  assert_non_null(stream);
+  for (int i = 0; i < count; i++) {
+    if (i) fputc(' ', stream);
+    write_override(&v[i].override, stream);
+  }
+  fclose(stream);
   assert_string_equal(count > 0 ? found : note, wanted);
   wl_config_destroy(&config);
 }
@@ -66,8 +81,7 @@ static void scales(void **state) {
 static void long_lists(void **state) {
   (void)state;
   char task[2000] = "{family: mlp, widths: [";
-  for (size_t i = 0; i < sizeof((wl_variation *)0)->override / strlen("200, "); i++)
-    strcat(task, "100, ");
+  for (size_t i = 0; i < WL_VARIED_INTS; i++) strcat(task, "100, ");
   strcat(task, "100]}");
   expect(task, "width", "the task family 'mlp' has no width to vary in this configuration");
 }

@@ -1,0 +1,73 @@
+/* options_path.c - paths as people write them: ~/runs, $SCRATCH/data, runs/${USER}.
+ *
+ * ~ and ~/ at the beginning and ${NAME} anywhere are expanded, and $NAME where NAME is written in
+ * capitals, as environment variables are; every other '$' and '~' is part of a name. A variable that is
+ * not set is an error: a folder called '$SCRATCH' is never meant. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options_impl.h"
+
+static bool is_name(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+
+/* The variable that a text begins with: its name and the characters that it takes; 0: none. */
+static size_t variable_at(const char *text, const char **name, size_t *length) {
+  if (text[0] != '$') return 0;
+  const bool braces = text[1] == '{';
+  *name = text + 1 + braces;
+  *length = 0;
+  if (braces) {
+    *length = strcspn(*name, "{}/$");
+    return *length > 0 && (*name)[*length] == '}' ? *length + 3 : 0;
+  }
+  if (**name >= '0' && **name <= '9') return 0;
+  while (is_name((*name)[*length])) ++*length;
+  return *length > 0 ? *length + 1 : 0;
+}
+
+static wl_status put_variable(wl_place place, const char *path, const char *name, size_t length,
+                              FILE *out) {
+  char key[256];
+  snprintf(key, sizeof key, "%.*s", (int)length, name);
+  const char *const value = length < sizeof key ? getenv(key) : NULL;
+  if (!value || !*value)
+    return wl_place_fail(place, path, "the environment variable '%.80s' is not set", key);
+  fputs(value, out);
+  return WL_OK;
+}
+
+static wl_status expand(const char *text, wl_place place, const char *path, FILE *out) {
+  if (text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
+    WL_TRY(put_variable(place, path, "HOME", 4, out));
+    ++text;
+  } else if (text[0] == '~') {
+    return wl_place_fail(place, path,
+                         "%.80s: only ~/ is expanded, not another user's home; write "
+                         "the full path",
+                         text);
+  }
+  while (*text) {
+    const char *name;
+    size_t length;
+    const size_t taken = variable_at(text, &name, &length);
+    if (taken > 0) WL_TRY(put_variable(place, path, name, length, out));
+    else fputc(*text, out);
+    text += taken > 0 ? taken : 1;
+  }
+  return WL_OK;
+}
+
+wl_status wl_path_expand(wl_pool *pool, const char *text, wl_place place, const char *path,
+                         const char **out) {
+  *out = text;
+  if (!strpbrk(text, "~$")) return WL_OK;
+  char *expanded = NULL;
+  size_t size = 0;
+  FILE *const stream = open_memstream(&expanded, &size);
+  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory");
+  wl_status status = expand(text, place, path, stream);
+  if (fclose(stream) != 0 && status == WL_OK) status = WL_FAIL(WL_ERR_OS, "out of memory");
+  if (status == WL_OK) status = wl_pool_text(pool, expanded, strlen(expanded), out);
+  free(expanded);
+  return status;
+}
