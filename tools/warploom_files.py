@@ -53,6 +53,47 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
+    def parse_args(self, *given, **settings):
+        arguments = super().parse_args(*given, **settings)
+        values = dict(vars(arguments))
+        outputs = [values.pop(name, None) for name in ("output", "json")]
+        inputs = [item for value in values.values() for item in (value if isinstance(value, list) else [value])
+                  if isinstance(item, (str, os.PathLike)) and os.path.exists(item)]
+        for output in outputs:
+            if output and output != "-":
+                check_output(str(output), inputs)
+        return arguments
+
+
+# ---- outputs -------------------------------------------------------------------------------
+
+RUN_PARTS = re.compile(r"checkpoints|trajectory(\.h5)?|metrics\.jsonl|lock|config\.yaml|optimizer\.h5|evaluation\.h5"
+                       r"|latest|(step|segment)-\d*\.h5")
+
+
+def find_run(path):
+    """The run directory that a path lies in or is, or None."""
+    path = Path(os.path.abspath(path))
+    for folder in (path, *path.parents):
+        if (folder / "lock").is_file() and ((folder / "config.yaml").exists() or (folder / "checkpoints").exists()):
+            return folder
+    return None
+
+
+def check_output(output, inputs):
+    """Refuses an output that is an input, that lies in a run which is not read, or that is a file of a run."""
+    for path in inputs:
+        if os.path.exists(output) and os.path.samefile(output, path):
+            raise ToolError(CANNOT_CREATE, f"{output}: is the input {path} itself: choose another name")
+    run = find_run(output)
+    if run is None:
+        return
+    if run not in [find_run(path) for path in inputs]:
+        raise ToolError(CANNOT_CREATE, f"{output}: lies in the run directory {run}, which is not what is read: "
+                                       "choose a name outside")
+    if RUN_PARTS.fullmatch(os.path.basename(output)):
+        raise ToolError(CANNOT_CREATE, f"{output}: would replace a file of the run {run}: choose another name")
+
 
 def run_tool(main):
     """Ends the process with main's code, or with a one-line error."""

@@ -1,9 +1,97 @@
 /* path.c - asks the file system. */
 #include "base/path.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+
+enum { PATH_SIZE = 4352 };
 
 bool wl_is_directory(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool wl_same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* ---- outputs ---- */
+
+/* What a training writes and later reads again, or somebody else does. */
+static const char *const run_parts[] = {"checkpoints",   "trajectory",   "trajectory.h5",
+                                        "metrics.jsonl", "lock",         "config.yaml",
+                                        "optimizer.h5",  "evaluation.h5"};
+enum { RUN_PARTS = sizeof run_parts / sizeof *run_parts };
+
+/* Whether a name is PREFIX, digits and ".h5". */
+static bool is_numbered(const char *name, const char *prefix) {
+  const size_t length = strlen(prefix);
+  return strncmp(name, prefix, length) == 0 &&
+         strcmp(name + length + strspn(name + length, "0123456789"), ".h5") == 0;
+}
+
+static bool is_part(const char *name) {
+  for (int i = 0; i < RUN_PARTS; i++)
+    if (strcmp(name, run_parts[i]) == 0) return true;
+  return strcmp(name, "latest") == 0 || is_numbered(name, "step-") || is_numbered(name, "segment-");
+}
+
+static const char *leaf_of(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+static bool is_there(const char *folder, const char *name) {
+  char path[PATH_SIZE];
+  struct stat info;
+  const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+  return length < PATH_SIZE && lstat(path, &info) == 0;
+}
+
+static bool is_run(const char *folder) {
+  return is_there(folder, "lock") &&
+         (is_there(folder, "config.yaml") || is_there(folder, "checkpoints"));
+}
+
+/* The folder that holds `path`; false at the root and where the path has none. */
+static bool folder_of(const char *path, char folder[PATH_SIZE]) {
+  const char *const slash = strrchr(path, '/');
+  if (!slash) {
+    snprintf(folder, PATH_SIZE, ".");
+    return strcmp(path, ".") != 0;
+  }
+  snprintf(folder, PATH_SIZE, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+  return strcmp(folder, path) != 0;
+}
+
+/* The run directory that `path` lies in or is. */
+static bool find_run(const char *path, char run[PATH_SIZE]) {
+  char parent[PATH_SIZE];
+  snprintf(run, PATH_SIZE, "%s", path);
+  while (!is_run(run)) {
+    if (!folder_of(run, parent)) return false;
+    memcpy(run, parent, sizeof parent);
+  }
+  return true;
+}
+
+wl_status wl_check_output(const char *output, const char *input, const char *own) {
+  char run[PATH_SIZE], input_run[PATH_SIZE];
+  const char *const name = leaf_of(output);
+  if (input && wl_same_file(output, input))
+    return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                   "the output '%s' is the input '%s' itself: choose another name", output, input);
+  if (!find_run(output, run)) return WL_OK;
+  const bool mine = input && find_run(input, input_run) && wl_same_file(run, input_run);
+  if (!mine)
+    return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                   "the output '%s' lies in the run directory '%s', which is not what is read: "
+                   "choose a name outside",
+                   output, run);
+  if (!is_part(name) || (own && strcmp(name, own) == 0)) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "the output '%s' would replace a file of the run '%s': choose another name",
+                 output, run);
 }

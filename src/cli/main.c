@@ -7,6 +7,7 @@
 #include "base/build_info.h"
 #include "base/float_state.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/tool.h"
@@ -114,6 +115,24 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
+/* The file in a run directory that a command may replace; NULL: none. */
+static const char *own_file(const wl_command *command) {
+  if (strcmp(command->name, "export") == 0) return "optimizer.h5";
+  return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
+}
+
+/* No output may be what the command reads, or belong to a run. */
+static wl_status check_outputs(const wl_cli *cli, const char *input) {
+  const wl_arguments *const a = &cli->arguments;
+  for (int i = 0; i < a->count; i++) {
+    const wl_argument *option = a->table;
+    while (strcmp(option->name, a->given[i].name) != 0) option++;
+    if (option->value && strcmp(option->value, "FILE") == 0 && strcmp(a->given[i].value, "-") != 0)
+      WL_TRY(wl_check_output(a->given[i].value, input, own_file(cli->command)));
+  }
+  return WL_OK;
+}
+
 /* The exit code of a finished subcommand. */
 static int conclude(wl_cli *cli, wl_status status) {
   const bool together = wl_error_is_shared() || wl_comm_size(cli->comm) == 1;
@@ -148,6 +167,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   }
   const wl_status operands_ok = check_operands(command, argc - operands);
   if (operands_ok != WL_OK) return fail_early(operands_ok);
+  const wl_status outputs_ok = check_outputs(&cli, operands < argc ? argv[operands] : NULL);
+  if (outputs_ok != WL_OK) return fail_early(outputs_ok);
 #ifndef WL_DOUBLE
   if (command->in_double) return fail_early(wl_twin_execute(all));
 #else

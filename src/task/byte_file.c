@@ -1,4 +1,7 @@
-/* byte_file.c - reading a data file from the front, gzipped or plain (zlib reads both). */
+/* byte_file.c - reading a data file from the front, gzipped or plain.
+ *
+ * zlib's inflate is called directly: gzread takes the end of a file for the end of a gzip member, so that
+ * a member without its trailer, whose checksum was never compared, reads as a complete one. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,7 +10,15 @@
 #include "task/dataset_impl.h"
 
 /* Deflate cannot shrink by more than this factor: bounds what a damaged header may promise. */
-enum { DEFLATE_LIMIT = 1032, READ_CHUNK = 1 << 24 };
+enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
+
+typedef struct byte_source {
+  FILE *file;
+  bool packed;   /* gzip */
+  bool complete; /* the last gzip member has ended, its checksum was right */
+  z_stream stream;
+  uint8_t buffer[BUFFER];
+} byte_source;
 
 static wl_status make_path(const char *directory, const char *name, const char *suffix,
                            char path[WL_DATA_PATH]) {
@@ -32,64 +43,129 @@ bool wl_byte_file_exists(const char *directory, const char *name) {
   return readable_path(directory, name, path, &info);
 }
 
+/* Whether the file starts as a gzip member does. */
+static bool starts_packed(FILE *file) {
+  uint8_t magic[2] = {0};
+  const bool packed = fread(magic, 1, 2, file) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+  rewind(file);
+  return packed;
+}
+
+static wl_status open_failure(const char *path, int error) {
+  const wl_status code = error == EACCES   ? WL_ERR_PERMISSION
+                         : error == ENOMEM ? WL_ERR_OS
+                                           : WL_ERR_NO_INPUT;
+  return WL_FAIL(code, "%s: cannot be opened: %s", path, strerror(error));
+}
+
+static wl_status open_source(wl_byte_file *out) {
+  byte_source *source = NULL;
+  WL_TRY(WL_NEW(source, 1));
+  out->handle = source;
+  source->file = fopen(out->path, "rb");
+  if (!source->file) return open_failure(out->path, errno);
+  source->packed = starts_packed(source->file);
+  if (source->packed && inflateInit2(&source->stream, GZIP_WINDOW) != Z_OK)
+    return WL_FAIL(WL_ERR_OS, "%s: out of memory for the decompression", out->path);
+  return WL_OK;
+}
+
 wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_file *out) {
   memset(out, 0, sizeof *out);
   struct stat info;
   if (!readable_path(directory, name, out->path, &info))
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: neither %s nor %s.gz is there", directory, name, name);
-  gzFile file = gzopen(out->path, "rb");
-  if (!file) {
-    const wl_status code = errno == EACCES   ? WL_ERR_PERMISSION
-                           : errno == ENOMEM ? WL_ERR_OS
-                                             : WL_ERR_NO_INPUT;
-    return WL_FAIL(code, "%s: cannot be opened: %s", out->path, strerror(errno));
+  if (!S_ISREG(info.st_mode)) /* reading a pipe would wait for its writer */
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", out->path);
+  const wl_status status = open_source(out);
+  if (status != WL_OK) {
+    wl_byte_file_close(out);
+    return status;
   }
-  gzbuffer(file, 1 << 17);
-  out->handle = file;
-  out->limit = gzdirect(file) ? (int64_t)info.st_size : (int64_t)info.st_size * DEFLATE_LIMIT;
+  const bool packed = ((byte_source *)out->handle)->packed;
+  out->limit = (int64_t)info.st_size * (packed ? DEFLATE_LIMIT : 1);
   return WL_OK;
 }
 
 void wl_byte_file_close(wl_byte_file *file) {
-  if (file->handle) gzclose(file->handle);
+  byte_source *const source = file->handle;
+  if (!source) return;
+  if (source->file) fclose(source->file);
+  if (source->packed) inflateEnd(&source->stream);
+  wl_free(source);
   file->handle = NULL;
 }
 
-/* The failure behind a gzread that did not deliver. */
-static wl_status read_failure(const wl_byte_file *file) {
-  int code = Z_OK;
-  const char *text = gzerror(file->handle, &code);
-  if (code == Z_ERRNO)
-    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", file->path,
-                   (long long)file->offset, strerror(errno));
+static wl_status damaged(const wl_byte_file *file, const char *what) {
   return WL_FAIL(WL_ERR_DATA,
                  "%s: byte %lld: the compressed data is damaged (%s); fetch the file again",
-                 file->path, (long long)file->offset, text);
+                 file->path, (long long)file->offset, what ? what : "no further description");
+}
+
+/* Bytes of the file; *got is 0 at its end. */
+static wl_status read_plain(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
+  byte_source *const source = file->handle;
+  *got = fread(to, 1, count, source->file);
+  if (*got == 0 && ferror(source->file))
+    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", file->path,
+                   (long long)file->offset, strerror(errno));
+  return WL_OK;
+}
+
+/* Decompresses what follows, members one after another; *got < count at the end of the file only. */
+static wl_status read_packed(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
+  byte_source *const source = file->handle;
+  z_stream *const stream = &source->stream;
+  stream->next_out = to;
+  stream->avail_out = (unsigned)count;
+  while (stream->avail_out > 0) {
+    if (stream->avail_in == 0) {
+      size_t bytes = 0;
+      WL_TRY(read_plain(file, source->buffer, BUFFER, &bytes));
+      if (bytes == 0) break;
+      stream->next_in = source->buffer;
+      stream->avail_in = (unsigned)bytes;
+    }
+    if (source->complete && inflateReset(stream) != Z_OK) return damaged(file, stream->msg);
+    const int code = inflate(stream, Z_NO_FLUSH);
+    source->complete = code == Z_STREAM_END;
+    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
+      return damaged(file, stream->msg);
+  }
+  *got = count - stream->avail_out;
+  return WL_OK;
+}
+
+static wl_status read_some(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
+  const byte_source *const source = file->handle;
+  return (source->packed ? read_packed : read_plain)(file, to, count, got);
 }
 
 wl_status wl_byte_file_read(wl_byte_file *file, uint8_t *to, int64_t count, const char *what) {
   for (int64_t done = 0; done < count;) {
     const int64_t left = count - done;
-    const int got =
-        gzread(file->handle, to + done, (unsigned)(left < READ_CHUNK ? left : READ_CHUNK));
-    if (got < 0) return read_failure(file);
+    size_t got = 0;
+    WL_TRY(read_some(file, to + done, (size_t)(left < READ_MOST ? left : READ_MOST), &got));
     if (got == 0)
       return WL_FAIL(
           WL_ERR_DATA,
           "%s: truncated: ends at byte %lld, expected %lld more of %s; fetch the file again",
           file->path, (long long)file->offset, (long long)left, what);
-    done += got;
-    file->offset += got;
+    done += (int64_t)got;
+    file->offset += (int64_t)got;
   }
   return WL_OK;
 }
 
 wl_status wl_byte_file_expect_end(wl_byte_file *file) {
+  const byte_source *const source = file->handle;
   uint8_t extra;
-  const int got = gzread(file->handle, &extra, 1);
-  if (got < 0) return read_failure(file);
+  size_t got = 0;
+  WL_TRY(read_some(file, &extra, 1, &got));
   if (got > 0)
     return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: expected the end of the file, but there is more",
                    file->path, (long long)file->offset);
+  if (source->packed && !source->complete)
+    return damaged(file, "it ends before its checksum: truncated");
   return WL_OK;
 }

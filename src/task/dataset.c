@@ -107,17 +107,28 @@ static wl_status make_dataset(const void *request, void **object) {
 
 static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
+/* A number of classes that the data contradict: no network may be built for it. */
+static wl_status check_classes(const char *data, int64_t asked, int64_t found) {
+  if (asked == 0 || asked == found) return WL_OK;
+  return WL_FAIL(
+      WL_ERR_CONFIG,
+      "task.classes: %lld, but the data '%s' have %lld classes: leave the key out, or name "
+      "other data",
+      (long long)asked, data, (long long)found);
+}
+
 wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out) {
   const char *data = wl_map_string(map, "data");
-  source from = {.classes = wl_map_int(map, "classes"),
-                 .side = wl_map_int(map, "side"),
-                 .grey = wl_map_bool(map, "grey")};
+  const int64_t asked = wl_map_int(map, "classes");
+  source from = {
+      .classes = asked, .side = wl_map_int(map, "side"), .grey = wl_map_bool(map, "grey")};
   if (strcmp(data, "synthetic") == 0 || strcmp(data, "digits") == 0) {
     snprintf(from.directory, sizeof from.directory, "%s", data);
   } else {
     const named_data *named = find_named(data);
     WL_TRY(locate(data, named, from.directory));
-    if (named && !from.classes) from.classes = named->classes;
+    if (named) WL_TRY(check_classes(data, asked, named->classes));
+    if (named) from.classes = named->classes;
   }
   char key[WL_DATA_PATH + 56];
   snprintf(key, sizeof key, "%lld %lld %d %s", (long long)from.classes, (long long)from.side,
@@ -125,7 +136,9 @@ wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out) {
   const void *object;
   WL_TRY(wl_shared_open(&datasets, key, &from, &object));
   *out = object;
-  return WL_OK;
+  const wl_status status = check_classes(data, asked, (*out)->classes);
+  if (status != WL_OK) wl_dataset_close(out);
+  return status;
 }
 
 void wl_dataset_close(const wl_dataset **dataset) {

@@ -23,7 +23,7 @@ wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels);
 
 /* A file read from the front, plain or gzipped alike. Offsets count decompressed bytes. */
 typedef struct wl_byte_file {
-  void *handle; /* gzFile */
+  void *handle; /* private to byte_file.c */
   char path[WL_DATA_PATH];
   int64_t offset;
   int64_t limit; /* no more decompressed bytes than this can be in the file */

@@ -112,6 +112,24 @@ expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
 expect 1 65 "whole/trajectory.h5|kind" eval whole/trajectory.h5
 expect 2 73 "nowhere/curves.h5" eval whole --output nowhere/curves.h5 --seeds 10000
 
+# an output that is an input, or a file of a run
+cp whole/optimizer.h5 alone.h5
+ln alone.h5 linked.h5
+cp good.yaml spare.yaml
+evaluated="--seeds 2 --tune-units 1 --steps 3 --no-picture"
+expect 2 73 "alone.h5|itself" eval alone.h5 $evaluated --output ./alone.h5
+expect 1 73 "linked.h5|itself" eval alone.h5 $evaluated --json linked.h5
+expect 1 73 "itself" export alone.h5 --output linked.h5
+expect 1 73 "whole/optimizer.h5" eval whole $evaluated --output whole/optimizer.h5
+expect 1 73 "whole/metrics.jsonl" info whole --json whole/metrics.jsonl
+expect 1 73 "whole/checkpoints/latest" info whole --json whole/checkpoints/latest
+expect 1 73 "not what is read" info alone.h5 --json whole/description.json
+expect 1 73 "spare.yaml|itself" check spare.yaml --dump spare.yaml
+expect 1 73 "step-00000004.h5" export whole --output whole/checkpoints/step-00000004.h5
+cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an input was changed"
+"$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"
+"$WL_BIN" info whole --json whole/description.json >/dev/null || fail "no further file in the run's own folder"
+
 # ranks that disagree about the configuration
 cat >disagree.sh <<'S'
 #!/bin/sh

@@ -361,6 +361,66 @@ static void test_damaged_gzip(void **state) {
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
 }
 
+/* A member that lacks its trailer, or a part of it, has no checksum to compare with. */
+static void test_missing_trailer(void **state) {
+  (void)state;
+  for (long cut = 1; cut <= 8; cut++) {
+    write_tiny("trailer", true);
+    damage("trailer/train-labels-idx1-ubyte.gz", -cut, true);
+    EXPECT_DATA_ERROR("trailer", "train-labels-idx1-ubyte.gz", "before its checksum");
+  }
+}
+
+/* Two members one after the other are one file; what follows a member must be one. */
+static void test_members(void **state) {
+  (void)state;
+  uint8_t bytes[TINY_BYTES];
+  const int64_t n = tiny_labels(0, bytes);
+  const char *const path = "members/train-labels-idx1-ubyte.gz";
+  write_tiny("members", true);
+  gzFile file = gzopen(path, "wb");
+  assert_int_equal(gzwrite(file, bytes, 11), 11);
+  assert_int_equal(gzclose(file), Z_OK);
+  file = gzopen(path, "ab");
+  assert_int_equal(gzwrite(file, bytes + 11, (unsigned)(n - 11)), n - 11);
+  assert_int_equal(gzclose(file), Z_OK);
+  wl_task *task = NULL;
+  assert_ok(task_on("members", "", &task));
+  wl_task_destroy(&task);
+  FILE *more = fopen(path, "ab");
+  fputs("no member", more);
+  fclose(more);
+  EXPECT_DATA_ERROR("members", "train-labels-idx1-ubyte.gz", "damaged");
+}
+
+/* Folders and pipes in the place of files: reading a pipe would wait for ever. */
+static void test_no_regular_file(void **state) {
+  (void)state;
+  write_tiny("irregular", false);
+  assert_int_equal(remove("irregular/train-images-idx3-ubyte"), 0);
+  assert_int_equal(mkfifo("irregular/train-images-idx3-ubyte", 0600), 0);
+  expect_failure("irregular", "", WL_ERR_NO_INPUT, (const char *const[]){"regular", NULL});
+  assert_int_equal(remove("irregular/train-images-idx3-ubyte"), 0);
+  assert_int_equal(mkdir("irregular/train-images-idx3-ubyte", 0700), 0);
+  expect_failure("irregular", "", WL_ERR_NO_INPUT, (const char *const[]){"regular", NULL});
+}
+
+/* A number of classes that the data have otherwise is not passed over. */
+static void test_other_classes(void **state) {
+  (void)state;
+  static const char *const words[] = {"task.classes", "10 classes", NULL};
+  expect_failure("synthetic", ", classes: 7", WL_ERR_CONFIG, words);
+  expect_failure("synthetic", ", classes: 11", WL_ERR_CONFIG, words);
+  mkdir("labelled", 0777);
+  write_tiny("labelled/mnist", true);
+  setenv("WARPLOOM_DATA", "labelled", 1);
+  expect_failure("mnist", ", classes: 40", WL_ERR_CONFIG, words);
+  unsetenv("WARPLOOM_DATA");
+  wl_task *task = NULL;
+  assert_ok(task_on("synthetic", ", classes: 10", &task));
+  wl_task_destroy(&task);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_plain_equals_gzipped),
@@ -376,6 +436,10 @@ int main(void) {
       cmocka_unit_test(test_bad_lengths),
       cmocka_unit_test(test_bad_labels),
       cmocka_unit_test(test_damaged_gzip),
+      cmocka_unit_test(test_missing_trailer),
+      cmocka_unit_test(test_members),
+      cmocka_unit_test(test_no_regular_file),
+      cmocka_unit_test(test_other_classes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
