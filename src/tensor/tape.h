@@ -58,8 +58,17 @@ wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
 wl_node wl_op_gelu(wl_tape *t, wl_node a); /* the tanh form */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
-wl_node wl_op_sum(wl_tape *t, wl_node a);                    /* -> () */
-wl_node wl_op_mean(wl_tape *t, wl_node a);                   /* -> () */
+wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);    /* of (m,n) */
+wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count); /* of (m,n) */
+wl_node wl_op_concat(wl_tape *t, wl_node a, wl_node b); /* (m,...)(n,...) -> (m+n,...) */
+wl_node wl_op_swap(wl_tape *t, wl_node a);              /* (B,m,n,d) -> (B,n,m,d) */
+wl_node wl_op_embedding(wl_tape *t, wl_node table, wl_node labels); /* (V,d), N labels -> (N,d) */
+wl_node wl_op_batched_matmul(wl_tape *t, wl_node a, wl_node b);     /* (N,m,k)(N,k,n) -> (N,m,n) */
+wl_node wl_op_batched_matmul_nt(wl_tape *t, wl_node a, wl_node b);  /* (N,m,k)(N,n,k) -> (N,m,n) */
+/* (N,T,T): softmax of each row over the columns up to its own number, 0 in the others. */
+wl_node wl_op_causal_softmax(wl_tape *t, wl_node a);
+wl_node wl_op_sum(wl_tape *t, wl_node a);  /* -> () */
+wl_node wl_op_mean(wl_tape *t, wl_node a); /* -> () */
 wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits,
                                     wl_node labels); /* (B,C) -> (), mean over B */
 wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride,

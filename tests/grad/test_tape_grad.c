@@ -117,6 +117,42 @@ static wl_node layer_norm_pixels(tape_builder *b) {
   return wl_op_layer_norm(b->tape, operand(b, 0, SHAPE(3, 5, 2, 3)), 1e-5);
 }
 
+static wl_node slice(tape_builder *b) {
+  return wl_op_rows(b->tape, operand(b, 0, SHAPE(7, 3)), 2, 4);
+}
+static wl_node slice_columns(tape_builder *b) {
+  return wl_op_columns(b->tape, operand(b, 0, SHAPE(5, 7)), 3, 2);
+}
+static wl_node slices_that_meet(tape_builder *b) { /* of one tensor, overlapping */
+  const wl_node a = operand(b, 0, SHAPE(5, 7));
+  return wl_op_mul(b->tape, wl_op_columns(b->tape, a, 0, 4), wl_op_columns(b->tape, a, 2, 4));
+}
+static wl_node concat(tape_builder *b) {
+  return wl_op_concat(b->tape, operand(b, 0, SHAPE(3, 5)), operand(b, 1, SHAPE(4, 5)));
+}
+static wl_node concat_self(tape_builder *b) {
+  const wl_node a = operand(b, 0, SHAPE(3, 5));
+  return wl_op_concat(b->tape, wl_op_concat(b->tape, a, wl_op_tanh(b->tape, a)), a);
+}
+static wl_node swap(tape_builder *b) {
+  return wl_op_swap(b->tape, operand(b, 0, SHAPE(2, 3, 5, 4)));
+}
+static wl_node embedding(tape_builder *b) { /* labels that come twice, rows that do not come */
+  const wl_node table = operand(b, 0, SHAPE(9, 3));
+  return wl_op_embedding(b->tape, table, label_leaf(b, 7, 5));
+}
+static wl_node batched_matmul(tape_builder *b) {
+  return wl_op_batched_matmul(b->tape, operand(b, 0, SHAPE(3, 4, 5)),
+                              operand(b, 1, SHAPE(3, 5, 2)));
+}
+static wl_node batched_matmul_nt(tape_builder *b) {
+  return wl_op_batched_matmul_nt(b->tape, operand(b, 0, SHAPE(3, 4, 5)),
+                                 operand(b, 1, SHAPE(3, 2, 5)));
+}
+static wl_node causal_softmax(tape_builder *b) {
+  return wl_op_causal_softmax(b->tape, operand(b, 0, SHAPE(3, 5, 5)));
+}
+
 static wl_node add_channel(tape_builder *b) {
   return wl_op_add_channel(b->tape, operand(b, 0, SHAPE(2, 3, 5, 3)), operand(b, 1, SHAPE(3)));
 }
@@ -198,6 +234,16 @@ static const tape_case cases[] = {
     {"batch_norm of columns", batch_norm_columns, 1, 0, 0, 0},
     {"layer_norm", layer_norm, 1, 0, 0, 0},
     {"layer_norm of pixels", layer_norm_pixels, 1, 0, 0, 0},
+    {"slice", slice, 1, 0, 0, 0},
+    {"slice of columns", slice_columns, 1, 0, 0, 0},
+    {"slices that overlap", slices_that_meet, 1, 0, 0, 0},
+    {"concat", concat, 2, 0, 0, 0},
+    {"concat with itself", concat_self, 1, 0, 0, 0},
+    {"swap", swap, 1, 0, 0, 0},
+    {"embedding", embedding, 1, 0, 0, 0},
+    {"batched_matmul", batched_matmul, 2, 0, 0, 0},
+    {"batched_matmul_nt", batched_matmul_nt, 2, 0, 0, 0},
+    {"causal_softmax", causal_softmax, 1, 0, 0, 0},
     {"add_channel", add_channel, 2, 0, 0, 0},
     {"mul_channel", mul_channel, 2, 0, 0, 0},
     {"mul_channel of columns", mul_columns, 2, 0, 0, 0},

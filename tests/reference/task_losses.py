@@ -90,6 +90,16 @@ def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
     return x[chosen], labels[chosen]
 
 
+def sequences(purpose, split, step, batch, length):
+    """Tokens and their successors, (batch, length) each, of the text of tests/unit/task_fixture.h."""
+    i = np.arange(400)
+    text = (7 * i * i + 3 * i + i // 9) % 11
+    _, text = np.unique(text, return_inverse=True)
+    text = text[:360] if split == TRAIN else text[360:]
+    at = index(purpose, step, batch, len(text) - length)[:, None] + np.arange(length)
+    return text[at], text[at + 1]
+
+
 # ---- layers, for complex numbers ----
 
 ACTIVATION = {
@@ -262,6 +272,67 @@ def autoencoder(widths, batch, step):
     return loss, sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
 
 
+def language_model(cell, d, hidden, length, batch, step):
+    tokens, following = sequences(INNER, TRAIN, step, batch, length)
+    sigmoid, gates = ACTIVATION["sigmoid"], {"vanilla": 1, "gru": 3, "lstm": 4}[cell]
+    letters = 11
+
+    def loss(theta):
+        p = Parameters(theta)
+        table, weight, bias = p.take(letters, d), p.take(d + hidden, gates * hidden), p.take(gates * hidden)
+        h = np.tile(p.take(hidden), (batch, 1))
+        c = np.tile(p.take(hidden), (batch, 1)) if cell == "lstm" else None
+        out, ends = p.take(hidden, letters), p.take(letters)
+        total = 0
+        for t in range(length):
+            x = table[tokens[:, t]] @ weight[:d] + bias
+            if cell == "vanilla":
+                h = np.tanh(x + h @ weight[d:])
+            elif cell == "gru":
+                z, r = np.split(sigmoid((x + h @ weight[d:])[:, :2 * hidden]), 2, axis=1)
+                a = np.tanh(x[:, 2 * hidden:] + (r * h) @ weight[d:, 2 * hidden:])
+                h = (1 - z) * h + z * a
+            else:
+                i, g, f, o = np.split(x + h @ weight[d:], 4, axis=1)
+                c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
+                h = sigmoid(o) * np.tanh(c)
+            total = total + cross_entropy(h @ out + ends, following[:, t]) / length
+        return total
+    return loss, (letters * d + (d + hidden + 1) * gates * hidden + hidden * (2 if cell == "lstm" else 1)
+                  + (hidden + 1) * letters)
+
+
+def transformer(d, heads, hidden, length, batch, step):
+    tokens, following = sequences(INNER, TRAIN, step, batch, length)
+    letters = 11
+
+    def loss(theta):
+        p = Parameters(theta)
+        x = p.take(letters, d)[tokens]
+        x = x + p.take(length, d)
+
+        def norm(x):
+            return normalise(x, -1) * p.take(d) + p.take(d)
+
+        def affine(x, out):
+            weight = p.take(x.shape[-1], out)
+            return x @ weight + p.take(out)
+        q, k, v = np.split(affine(norm(x), 3 * d), 3, axis=-1)
+        mixed = np.zeros_like(q)
+        for b in range(batch):
+            for h in range(heads):
+                part = slice(h * d // heads, (h + 1) * d // heads)
+                for t in range(length):
+                    scores = k[b, :t + 1, part] @ q[b, t, part] / np.sqrt(d // heads)
+                    share = np.exp(scores - scores.real.max())
+                    mixed[b, t, part] = share @ v[b, :t + 1, part] / share.sum()
+        x = x + affine(mixed, d)
+        x = x + affine(ACTIVATION["gelu"](affine(norm(x), hidden)), d)
+        return cross_entropy(affine(norm(x), letters).reshape(-1, letters), following.ravel())
+    return loss, (letters * d + length * d + 6 * d + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * hidden + (hidden + 1) * d
+                  + (d + 1) * letters)
+
+
 def sinusoid(varying, shots, query, widths, purpose):
     u = uniform(FOR_TASK, 0, 3)
     amplitude, phase = 0.1 + 4.9 * u[0], np.pi * u[1]
@@ -320,6 +391,11 @@ def cases():
     yield "{family: rosenbrock, dimension: 5}", INNER, TRAIN, 0, rosenbrock(5, False, 100.0)
     yield ("{family: rosenbrock, dimension: 6, coupling: pairs, curvature: 10}", INNER, TRAIN, 0,
            rosenbrock(6, True, 10.0))
+    for cell in "vanilla", "gru", "lstm":
+        yield (f"{{family: language-model, text: tiny.txt, cell: {cell}, embedding: 3, hidden: 4, length: 6, batch: 5}}",
+               INNER, TRAIN, 3, language_model(cell, 3, 4, 6, 5, 3))
+    yield ("{family: transformer, text: tiny.txt, width: 6, heads: 2, hidden: 7, length: 6, batch: 5}", INNER, TRAIN, 3,
+           transformer(6, 2, 7, 6, 5, 3))
     for function in "rastrigin", "ackley", "beale", "styblinski-tang":
         yield (f"{{family: test-function, function: {function}, dimension: 6, shift: 1.5}}", INNER, TRAIN, 0,
                test_function(function, 6, 1.5))

@@ -147,4 +147,14 @@ static inline void write_tiny(const char *directory, bool gzipped) {
   }
 }
 
+/* A text that the same script repeats: character i is 'a' + (7 i i + 3 i + i / 9) mod 11. */
+enum { TINY_TEXT = 400, TINY_LETTERS = 11 };
+
+static inline void write_tiny_text(const char *path) {
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  for (int i = 0; i < TINY_TEXT; i++) fputc('a' + (7 * i * i + 3 * i + i / 9) % TINY_LETTERS, file);
+  assert_int_equal(fclose(file), 0);
+}
+
 #endif

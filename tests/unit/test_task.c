@@ -6,6 +6,8 @@ static const char *const cases[] = {
     "{family: quadratic, dimension: 4, batch: 3}",
     "{family: mlp, widths: [5], batch: 6}",
     "{family: autoencoder, widths: [5, 3, 5], batch: 6}",
+    "{family: language-model, embedding: 3, hidden: 4, length: 5, batch: 3}",
+    "{family: transformer, width: 6, hidden: 5, length: 5, batch: 3}",
     "{family: logistic, dimension: 6, samples: 32, batch: 8}",
     "{family: rosenbrock, dimension: 5}",
     "{family: test-function, dimension: 4, shift: 1}",
@@ -111,6 +113,7 @@ static void test_impossible_options(void **state) {
   static const char *const bad[][2] = {
       {"{family: rosenbrock, dimension: 3, coupling: pairs}", "dimension"},
       {"{family: test-function, dimension: 3, function: beale}", "dimension"},
+      {"{family: transformer, width: 6, heads: 4}", "heads"},
       {"{family: conv, kernel: 4}", "kernel"},
       {"{family: conv, filters: [2, 2, 2, 2, 2]}", "filters"},
       {"{family: quadratic, dimension: 0}", "dimension"},

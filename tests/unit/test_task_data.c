@@ -243,6 +243,30 @@ static void test_missing(void **state) {
                  (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
 }
 
+/* Texts: missing, too short for a held-out sequence, not a file. */
+static void test_bad_texts(void **state) {
+  (void)state;
+  static const struct {
+    const char *yaml, *words[3];
+    wl_status code;
+  } bad[] = {
+      {"{family: language-model, text: no.txt}", {"no.txt", "`text`", ""}, WL_ERR_NO_INPUT},
+      {"{family: language-model, text: tiny.txt, length: 40}",
+       {"tiny.txt", "400 characters", "`length`"},
+       WL_ERR_DATA},
+      {"{family: transformer, text: .}", {".: ", "regular file", ""}, WL_ERR_NO_INPUT},
+  };
+  write_tiny_text("tiny.txt");
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    wl_task *task = NULL;
+    assert_int_equal(task_from(bad[i].yaml, &task), bad[i].code);
+    for (int k = 0; k < 3; k++) assert_non_null(strstr(wl_last_error(), bad[i].words[k]));
+  }
+  wl_task *task = NULL;
+  assert_ok(task_from("{family: language-model, text: tiny.txt, length: 39}", &task));
+  wl_task_destroy(&task);
+}
+
 static void test_named_data_gives_a_hint(void **state) {
   (void)state;
   mkdir("empty", 0777);
@@ -431,6 +455,7 @@ int main(void) {
       cmocka_unit_test(test_synthetic),
       cmocka_unit_test(test_digits),
       cmocka_unit_test(test_missing),
+      cmocka_unit_test(test_bad_texts),
       cmocka_unit_test(test_named_data_gives_a_hint),
       cmocka_unit_test(test_bad_headers),
       cmocka_unit_test(test_bad_lengths),

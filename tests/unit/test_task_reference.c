@@ -19,6 +19,7 @@ enum { REFERENCES = sizeof references / sizeof *references };
 static void test_reference(void **state) {
   const reference *r = *state;
   write_tiny("tiny", false);
+  write_tiny_text("tiny.txt");
   fixture f = open_fixture(r->yaml);
   assert_int_equal(f.n, r->n);
   const double loss = wl_task_loss(f.task, f.ws, &r->batch, f.theta, NULL, f.grad, NULL);

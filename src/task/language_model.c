@@ -1,0 +1,183 @@
+/* language_model.c - recurrent networks that predict the next character of a text.
+ *
+ *   x_t = E_{token_t} (d);   h_t, c_t from the cell, h_0 and c_0 learned (zero at the start)
+ *   L = mean over T and B of cross-entropy(h_t W + b, token_{t+1})
+ *
+ *   vanilla  h' = tanh(x W_x + h W_h + b)
+ *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
+ *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
+ *
+ * One weight [W_x; W_h] (d + H, gates H) in the order of the gates above, so that its fan-in is d + H. Sizes and
+ * start are those of google/learned_optimization (tasks/fixed/rnn_lm.py). Rows of a step lie together: token t of
+ * sequence b is row t B + b. */
+#include <string.h>
+
+#include "task/family.h"
+#include "task/initialiser.h"
+#include "task/text.h"
+
+typedef struct language_model {
+  wl_text_source source;
+  wl_initialiser initialiser;
+  int64_t embedding, hidden; /* d, H */
+  wl_node tokens, next, ones;
+} language_model;
+
+/* What a cell is made from, while the tape is built. */
+typedef struct cell {
+  wl_tape *tape;
+  int64_t hidden;    /* H */
+  wl_node recurrent; /* W_h (H, gates H) */
+  wl_node h, c;      /* (B,H) each; c of the LSTM alone */
+} cell;
+
+static const wl_option options[] = {
+    WL_TEXT_OPTIONS,
+    {"cell", WL_OPT_CHOICE, "lstm", "vanilla|gru|lstm", 0, 0, "1", "Recurrent cell."},
+    {"embedding", WL_OPT_INT, "64", NULL, 1, 1e5, "1", "Dimension of a character's embedding."},
+    {"hidden", WL_OPT_INT, "128", NULL, 1, 1e5, "1", "Units of the cell."},
+    WL_INITIALISER_OPTIONS("fan-in"),
+    {0}};
+
+static wl_node gate(const cell *m, wl_node gates, int64_t number) {
+  return wl_op_columns(m->tape, gates, number * m->hidden, m->hidden);
+}
+
+static void step_vanilla(cell *m, wl_node x) {
+  wl_tape *t = m->tape;
+  m->h = wl_op_tanh(t, wl_op_add(t, x, wl_op_matmul(t, m->h, m->recurrent)));
+}
+
+static void step_gru(cell *m, wl_node x) {
+  wl_tape *t = m->tape;
+  const wl_node of_gates = wl_op_columns(t, m->recurrent, 0, 2 * m->hidden),
+                of_candidate = gate(m, m->recurrent, 2);
+  const wl_node gates = wl_op_sigmoid(
+      t, wl_op_add(t, wl_op_columns(t, x, 0, 2 * m->hidden), wl_op_matmul(t, m->h, of_gates)));
+  const wl_node reset = wl_op_mul(t, gate(m, gates, 1), m->h);
+  const wl_node candidate =
+      wl_op_tanh(t, wl_op_add(t, gate(m, x, 2), wl_op_matmul(t, reset, of_candidate)));
+  const wl_node change = wl_op_mul(t, gate(m, gates, 0), wl_op_sub(t, candidate, m->h));
+  m->h = wl_op_add(t, m->h, change);
+}
+
+static void step_lstm(cell *m, wl_node x) {
+  wl_tape *t = m->tape;
+  const wl_node gates = wl_op_add(t, x, wl_op_matmul(t, m->h, m->recurrent));
+  const wl_node input = wl_op_sigmoid(t, gate(m, gates, 0)),
+                candidate = wl_op_tanh(t, gate(m, gates, 1));
+  const wl_node forget = wl_op_sigmoid(t, wl_op_shift(t, gate(m, gates, 2), 1.0));
+  m->c = wl_op_add(t, wl_op_mul(t, forget, m->c), wl_op_mul(t, input, candidate));
+  m->h = wl_op_mul(t, wl_op_sigmoid(t, gate(m, gates, 3)), wl_op_tanh(t, m->c));
+}
+
+static const struct {
+  const char *name;
+  int64_t gates;
+  void (*step)(cell *m, wl_node x);
+} cells[] = {{"vanilla", 1, step_vanilla}, {"gru", 3, step_gru}, {"lstm", 4, step_lstm}};
+
+/* nodes[0 .. count) one below the other, by halves. */
+static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
+  if (count == 1) return nodes[0];
+  return wl_op_concat(t, stack(t, nodes, count / 2),
+                      stack(t, nodes + count / 2, count - count / 2));
+}
+
+/* A learned row, the same for every sequence: (B,1)(1,H). */
+static wl_node initial_state(const language_model *m, wl_tape *t, const char *name) {
+  const wl_node row = wl_tape_theta(t, name, 1, &m->hidden);
+  return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));
+}
+
+/* h_1 .. h_T (T B, H). */
+static wl_status unroll(const wl_map *map, language_model *m, wl_tape *t, wl_node *out) {
+  const int64_t batch = m->source.batch, length = m->source.length, d = m->embedding;
+  size_t kind = 0;
+  while (strcmp(wl_map_string(map, "cell"), cells[kind].name) != 0) kind++;
+  const int64_t width = cells[kind].gates * m->hidden;
+  const wl_node table =
+      wl_tape_theta(t, "embedding.weight", 2, (const int64_t[]){m->source.text->vocabulary, d});
+  const wl_node weight =
+      wl_tape_theta(t, "cell.weight", 2, (const int64_t[]){d + m->hidden, width});
+  const wl_node bias = wl_tape_theta(t, "cell.bias", 1, &width);
+  const wl_node x = wl_op_embedding(t, table, m->tokens);
+  const wl_node inputs = wl_op_add_bias(t, wl_op_matmul(t, x, wl_op_rows(t, weight, 0, d)), bias);
+  cell state = {t, m->hidden, wl_op_rows(t, weight, d, m->hidden), initial_state(m, t, "initial.h"),
+                -1};
+  if (strcmp(cells[kind].name, "lstm") == 0) state.c = initial_state(m, t, "initial.c");
+  wl_node *h = NULL;
+  WL_TRY(WL_NEW(h, length));
+  for (int64_t i = 0; i < length; i++) {
+    cells[kind].step(&state, wl_op_rows(t, inputs, i * batch, batch));
+    h[i] = state.h;
+  }
+  *out = stack(t, h, length);
+  wl_free(h);
+  return WL_OK;
+}
+
+static wl_status build(const wl_map *map, language_model *m, wl_task *task) {
+  WL_TRY(wl_tape_create(&task->tape));
+  wl_tape *t = task->tape;
+  const int64_t rows = m->source.batch * m->source.length;
+  m->tokens = wl_tape_labels(t, "tokens", rows);
+  m->next = wl_tape_labels(t, "next", rows);
+  m->ones = wl_tape_input(t, "ones", 2, (const int64_t[]){m->source.batch, 1});
+  wl_node h;
+  WL_TRY(unroll(map, m, t, &h));
+  const wl_node logits = wl_net_dense(t, h, 1, m->hidden, m->source.text->vocabulary);
+  return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, logits, m->next), logits, m->next);
+}
+
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)seed; /* the text is the same for every seed, all else belongs to the episode */
+  language_model *m = NULL;
+  WL_TRY(WL_NEW(m, 1));
+  task->impl = m;
+  WL_TRY(wl_text_source_open(map, task, &m->source));
+  m->initialiser = wl_initialiser_read(map);
+  m->embedding = wl_map_int(map, "embedding");
+  m->hidden = wl_map_int(map, "hidden");
+  WL_TRY(build(map, m, task));
+  task->n = wl_task_theta(task)->size;
+  return WL_OK;
+}
+
+static void destroy(wl_task *task) {
+  language_model *m = task->impl;
+  wl_text_source_close(&m->source);
+  wl_free(m);
+}
+
+static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  const language_model *m = task->impl;
+  return wl_initialiser_theta0(&m->initialiser, task, episode, theta);
+}
+
+static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
+                 wl_tape_ws *tape_ws) {
+  (void)episode, (void)draw;
+  const language_model *m = task->impl;
+  wl_real *ones = wl_tape_input_data(tape_ws, m->ones);
+  for (int64_t b = 0; b < m->source.batch; b++) ones[b] = 1;
+}
+
+static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+                 const wl_batch *batch, wl_tape_ws *tape_ws) {
+  (void)draw;
+  const language_model *m = task->impl;
+  wl_text_source_load(&m->source, episode, batch, false, wl_tape_label_data(tape_ws, m->tokens),
+                      wl_tape_label_data(tape_ws, m->next));
+}
+
+const wl_task_family wl_task_language_model = {
+    .name = "language-model",
+    .summary = "next character of a text: embedding, vanilla, GRU or LSTM cell, dense layer",
+    .options = options,
+    .create = create,
+    .destroy = destroy,
+    .theta0 = theta0,
+    .bind = bind,
+    .load = load,
+};

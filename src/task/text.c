@@ -1,0 +1,115 @@
+/* text.c - reading a text file and cutting sequences from it. */
+#include "task/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "task/family.h"
+#include "task/shared.h"
+
+enum { MAX_TEXT = 1 << 30, BYTES = 256 };
+
+static void free_text(void *object) {
+  wl_text *text = object;
+  wl_free(text->tokens);
+  wl_free(text);
+}
+
+/* Bytes become places in the vocabulary of those that occur. */
+static void number_bytes(wl_text *text) {
+  uint8_t place[BYTES];
+  bool seen[BYTES] = {false};
+  for (int64_t i = 0; i < text->count; i++) seen[text->tokens[i]] = true;
+  for (int b = 0; b < BYTES; b++) {
+    place[b] = (uint8_t)text->vocabulary;
+    text->vocabulary += seen[b];
+  }
+  for (int64_t i = 0; i < text->count; i++) text->tokens[i] = place[text->tokens[i]];
+}
+
+static wl_status read_file(const char *path, FILE *file, wl_text *text) {
+  struct stat info;
+  if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
+  if (info.st_size < 1 || info.st_size > MAX_TEXT)
+    return WL_FAIL(WL_ERR_DATA, "%s: %lld bytes, expected 1 to %d", path, (long long)info.st_size,
+                   MAX_TEXT);
+  WL_TRY(WL_NEW(text->tokens, info.st_size));
+  text->count = (int64_t)fread(text->tokens, 1, (size_t)info.st_size, file);
+  if (text->count != (int64_t)info.st_size)
+    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", path, (long long)text->count,
+                   ferror(file) ? strerror(errno) : "the file became shorter");
+  text->training = text->count - text->count / 10;
+  number_bytes(text);
+  return WL_OK;
+}
+
+static wl_status make_text(const void *request, void **object) {
+  const char *path = request;
+  wl_text *text = NULL;
+  WL_TRY(WL_NEW(text, 1));
+  *object = text;
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT,
+                   "%s: cannot be opened: %s; `text` names the file whose characters are learned",
+                   path, strerror(errno));
+  const wl_status status = read_file(path, file, text);
+  fclose(file);
+  return status;
+}
+
+static const wl_shared_kind texts = {"text", make_text, free_text};
+
+wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *out) {
+  const char *path = wl_map_string(map, "text");
+  *out = (wl_text_source){.batch = wl_map_int(map, "batch"), .length = wl_map_int(map, "length")};
+  const void *object;
+  if (strlen(path) >= 4096) return wl_map_fail(map, "text", "the path is too long");
+  WL_TRY(wl_shared_open(&texts, path, path, &object));
+  out->text = object;
+  if (out->text->count - out->text->training <= out->length)
+    return WL_FAIL(WL_ERR_DATA,
+                   "%s: %lld characters, the last tenth held out, are too few for sequences of "
+                   "%lld; name a longer text or set a shorter `length`",
+                   path, (long long)out->text->count, (long long)out->length);
+  const int64_t samples = wl_map_int(map, "eval_samples");
+  task->eval_batches = samples > out->batch ? samples / out->batch : 1;
+  return WL_OK;
+}
+
+void wl_text_source_close(wl_text_source *source) {
+  if (source->text) wl_shared_close(source->text);
+  source->text = NULL;
+}
+
+/* Start of sequence b of a batch, within its split. */
+static int64_t start_of(const wl_text_source *s, const wl_episode *episode, const wl_batch *batch,
+                        int64_t b) {
+  const bool heldout = batch->split == WL_SPLIT_HELDOUT;
+  const int64_t first = heldout ? s->text->training : 0,
+                end = heldout ? s->text->count : s->text->training;
+  const bool fixed = batch->purpose == WL_FOR_EVAL_BATCH;
+  const wl_stream sample = {.seed = 1,
+                            .purpose = WL_FOR_EVAL_BATCH,
+                            .index = batch->split,
+                            .step = (uint64_t)batch->step};
+  int64_t start;
+  wl_rng_index(fixed ? sample : wl_episode_stream(episode, batch->purpose, (uint64_t)batch->step),
+               (uint64_t)b, 1, (uint64_t)(end - first - s->length), &start);
+  return first + start;
+}
+
+void wl_text_source_load(const wl_text_source *s, const wl_episode *episode, const wl_batch *batch,
+                         bool sequence_major, int32_t *tokens, int32_t *next) {
+  for (int64_t b = 0; b < s->batch; b++) {
+    const uint8_t *from = s->text->tokens + start_of(s, episode, batch, b);
+    for (int64_t t = 0; t < s->length; t++) {
+      const int64_t at = sequence_major ? b * s->length + t : t * s->batch + b;
+      tokens[at] = from[t];
+      next[at] = from[t + 1];
+    }
+  }
+}

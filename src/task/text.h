@@ -1,0 +1,47 @@
+/* text.h - a text file as characters (bytes), and minibatches of sequences from it.
+ *
+ * The vocabulary is the bytes that occur in the file, in their order. The first nine tenths are for training,
+ * the rest is held out. Read once and shared by all tasks of a process. Private to src/task. */
+#ifndef WL_TASK_TEXT_H
+#define WL_TASK_TEXT_H
+
+#include "task/task.h"
+
+typedef struct wl_text {
+  int64_t count;      /* characters */
+  int64_t training;   /* of these, for training */
+  int64_t vocabulary; /* V */
+  uint8_t *tokens;    /* [count], 0 .. V - 1 */
+} wl_text;
+
+typedef struct wl_text_source {
+  const wl_text *text;
+  int64_t batch, length; /* B sequences of T characters, each with its successor */
+} wl_text_source;
+
+/* Options of a family that learns a text. */
+/* clang-format off */
+#define WL_TEXT_OPTIONS                                                                           \
+  {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \
+   "Text file whose characters (bytes) are learned; its last tenth is held out."},                \
+  {"length", WL_OPT_INT, "32", NULL, 1, 1e5, "characters",                                        \
+   "Characters of a sequence, each of which predicts the next."},                                 \
+  {"batch", WL_OPT_INT, "32", NULL, 1, 1e6, "1",                                                  \
+   "Sequences in a minibatch, drawn with replacement."},                                          \
+  {"eval_samples", WL_OPT_INT, "256", NULL, 1, 1e9, "1",                                          \
+   "Sequences of the fixed sample that evaluations use, in whole batches."}
+/* clang-format on */
+
+/* Opens what the map names and sets task->eval_batches. WL_ERR_NO_INPUT (missing), WL_ERR_PERMISSION,
+ * WL_ERR_DATA (too short for a sequence of each split). */
+wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *out);
+void wl_text_source_close(wl_text_source *source);
+
+/* Character t of sequence b goes to tokens[t * B + b], or [b * T + t] with `sequence_major`, its successor to
+ * the same place of `next`. Starts are drawn with replacement, by (seed, space, episode, unit, step); those of
+ * WL_FOR_EVAL_BATCH are the same in every episode. */
+void wl_text_source_load(const wl_text_source *source, const wl_episode *episode,
+                         const wl_batch *batch, bool sequence_major, int32_t *tokens,
+                         int32_t *next);
+
+#endif

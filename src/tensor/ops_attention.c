@@ -1,0 +1,158 @@
+/* ops_attention.c - products and softmax for each of a batch of matrices.
+ *
+ *   batched_matmul     Y_n = A_n B_n      Abar_n += Ybar_n B_n^T,  Bbar_n += A_n^T Ybar_n
+ *   batched_matmul_nt  Y_n = A_n B_n^T    Abar_n += Ybar_n B_n,    Bbar_n += Ybar_n^T A_n
+ *   causal_softmax     y_ij = exp x_ij / sum_{k <= i} exp x_ik for j <= i, 0 above the diagonal
+ *     J z = y (z - <y, z>) for each row;   J. z = y. (z - <y, z>) - y <y., z> */
+#include "tensor/kernels.h"
+#include "tensor/sums.h"
+#include "tensor/tape_impl.h"
+
+/* batched products */
+
+/* out_n (rows,columns) = or += p_n * q_n for every n, by one of the kernels. */
+static void each_product(const wl_op_call *c, wl_gemm_kernel product, const int64_t size[3],
+                         const wl_real *p, const wl_real *q, wl_real *out, bool keep) {
+  const int64_t m = size[0], n = size[1], k = size[2];
+  for (int64_t b = 0; b < c->node->shape[0]; ++b)
+    product(m, n, k, p + b * m * k, q + b * k * n, out + b * m * n, keep);
+}
+
+/* Sizes of the product forward: m, n, k. */
+static void product_sizes(const wl_op_call *c, int64_t *m, int64_t *n, int64_t *k) {
+  *m = c->node->shape[1];
+  *n = c->node->shape[2];
+  *k = c->in[0].node->shape[2];
+}
+
+#define BATCHED(name, kernel, rows, columns, inner, first, second)                                \
+  static void name(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,         \
+                   bool keep) {                                                                   \
+    int64_t m, n, k;                                                                              \
+    product_sizes(c, &m, &n, &k);                                                                 \
+    each_product(c, wl_kernels()->kernel, (const int64_t[]){rows, columns, inner}, first, second, \
+                 out, keep);                                                                      \
+  }
+BATCHED(product_nn, nn, m, n, k, p, q) /* A B */
+BATCHED(pull_nn_a, nt, m, k, n, p, q)  /* Ybar B^T */
+BATCHED(pull_nn_b, tn, k, n, m, p, q)  /* A^T Ybar */
+BATCHED(product_nt, nt, m, n, k, p, q) /* A B^T */
+BATCHED(pull_nt_a, nn, m, k, n, p, q)  /* Ybar B */
+BATCHED(pull_nt_b, tn, n, k, m, q, p)  /* Ybar^T A: the product's operands are (A, Ybar) */
+
+static double batched_flops(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b) {
+  (void)b;
+  return 2.0 * (double)y->size * (double)a->shape[2];
+}
+
+const wl_tape_op wl_tape_op_batched_matmul = {.name = "batched_matmul",
+                                              .signature = "(N,m,k)(N,k,n) -> (N,m,n)",
+                                              .arity = 2,
+                                              WL_OP_PASSES(bilinear),
+                                              .flops = batched_flops,
+                                              .product = product_nn,
+                                              .pull_a = pull_nn_a,
+                                              .pull_b = pull_nn_b};
+
+const wl_tape_op wl_tape_op_batched_matmul_nt = {.name = "batched_matmul_nt",
+                                                 .signature = "(N,m,k)(N,n,k) -> (N,m,n)",
+                                                 .arity = 2,
+                                                 WL_OP_PASSES(bilinear),
+                                                 .flops = batched_flops,
+                                                 .product = product_nt,
+                                                 .pull_a = pull_nt_a,
+                                                 .pull_b = pull_nt_b};
+
+/* causal softmax over the rows of (N,T,T) */
+
+static void causal_softmax_forward(const wl_op_call *c) {
+  const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
+  wl_real *below = c->temp;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t seen = r % n + 1;
+    const wl_real *x = c->in[0].value + r * n;
+    wl_real *y = c->value + r * n, top = x[0];
+    for (int64_t j = 1; j < seen; ++j) top = x[j] > top ? x[j] : top;
+    for (int64_t j = 0; j < seen; ++j) below[j] = x[j] - top;
+    wl_kernels()->exp(seen, below, y);
+    const wl_real factor = (wl_real)(1.0 / wl_sum(seen, y));
+    for (int64_t j = 0; j < seen; ++j) y[j] *= factor;
+    for (int64_t j = seen; j < n; ++j) y[j] = 0;
+  }
+}
+
+/* out = or += J z */
+static void causal_jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool keep) {
+  const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
+  for (int64_t r = 0; r < rows; ++r) {
+    const wl_real *y = c->value + r * n, *from = z + r * n;
+    const wl_real mean = (wl_real)wl_sum_product(r % n + 1, y, from);
+    WL_FOR_EACH_PUT(j, n, out + r * n, keep, y[j] * (from[j] - mean));
+  }
+}
+
+static void causal_softmax_reverse(const wl_op_call *c) {
+  if (c->in[0].grad) causal_jacobian(c, c->grad, c->in[0].grad, c->in[0].keep);
+}
+
+static void causal_softmax_tangent(const wl_op_call *c) {
+  causal_jacobian(c, c->in[0].dot, c->dot, false);
+}
+
+static void causal_softmax_tangent_reverse(const wl_op_call *c) {
+  wl_real *out = c->in[0].graddot;
+  if (!out) return;
+  causal_jacobian(c, c->graddot, out, c->in[0].keep);
+  const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
+  for (int64_t r = 0; c->in[0].dot && r < rows; ++r) {
+    const wl_real *y = c->value + r * n, *dy = c->dot + r * n, *z = c->grad + r * n;
+    const wl_real mean = (wl_real)wl_sum_product(r % n + 1, y, z),
+                  mean_dot = (wl_real)wl_sum_product(r % n + 1, dy, z);
+    for (int64_t j = 0; j <= r % n; ++j) out[r * n + j] += dy[j] * (z[j] - mean) - y[j] * mean_dot;
+  }
+}
+
+static double causal_softmax_flops(const wl_tape_node *y, const wl_tape_node *a,
+                                   const wl_tape_node *b) {
+  (void)a, (void)b;
+  return 15.0 * (double)y->size;
+}
+
+const wl_tape_op wl_tape_op_causal_softmax = {.name = "causal_softmax",
+                                              .signature = "(N,T,T)",
+                                              .arity = 1,
+                                              .forward = causal_softmax_forward,
+                                              .reverse = causal_softmax_reverse,
+                                              .tangent = causal_softmax_tangent,
+                                              .tangent_reverse = causal_softmax_tangent_reverse,
+                                              .flops = causal_softmax_flops};
+
+/* Builders. */
+
+static wl_node batched(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b, int inner) {
+  if (!wl_tape_operands(t, op, a, b)) return -1;
+  const wl_tape_node *x = &t->nodes[a], *y = &t->nodes[b];
+  if (x->ndim != 3 || y->ndim != 3 || x->shape[0] != y->shape[0] || x->shape[2] != y->shape[inner])
+    return wl_tape_misfit(t, op, a, b);
+  const wl_tape_node draft =
+      wl_tape_draft(op, a, b, 3, (const int64_t[]){x->shape[0], x->shape[1], y->shape[3 - inner]});
+  return wl_tape_push(t, &draft);
+}
+
+wl_node wl_op_batched_matmul(wl_tape *t, wl_node a, wl_node b) {
+  return batched(t, &wl_tape_op_batched_matmul, a, b, 1);
+}
+
+wl_node wl_op_batched_matmul_nt(wl_tape *t, wl_node a, wl_node b) {
+  return batched(t, &wl_tape_op_batched_matmul_nt, a, b, 2);
+}
+
+wl_node wl_op_causal_softmax(wl_tape *t, wl_node a) {
+  const wl_tape_op *op = &wl_tape_op_causal_softmax;
+  if (!wl_tape_operands(t, op, a, -1)) return -1;
+  const wl_tape_node *x = &t->nodes[a];
+  if (x->ndim != 3 || x->shape[1] != x->shape[2]) return wl_tape_misfit(t, op, a, -1);
+  wl_tape_node draft = wl_tape_draft(op, a, -1, 3, x->shape);
+  draft.temp_bytes = (size_t)x->shape[2] * sizeof(wl_real);
+  return wl_tape_push(t, &draft);
+}
