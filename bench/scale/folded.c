@@ -151,18 +151,17 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
   extern __typeof__(name) __real_##name, __wrap_##name; \
   result __wrap_##name(__VA_ARGS__)
 
-REAL(wl_status, wl_window_run, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
-     double *losses, wl_step_observer observer, void *context, wl_window_result *result) {
+REAL(wl_status, wl_window_run, wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
+     const wl_window_options *options, wl_window_result *result) {
   if (table()) {
     WL_TRY(charge("window", unit, (double)steps));
-    if (phi_grad) phi_grad[0] += 1.0;
+    if (options && options->phi_grad) options->phi_grad[0] += 1.0;
     unit->t += steps;
     *result = (wl_window_result){1.0, 1.0, 1.0, 1.0, steps, true};
     return WL_OK;
   }
   const double start = cpu_seconds();
-  const wl_status status =
-      __real_wl_window_run(ws, unit, steps, phi_grad, losses, observer, context, result);
+  const wl_status status = __real_wl_window_run(ws, unit, steps, options, result);
   const double seconds = cpu_seconds() - start;
   inside += seconds;
   if (measured()) note(find_for("window", unit->task), seconds / (double)steps);
@@ -234,10 +233,6 @@ REAL(void, wl_unroll_ws_destroy, wl_unroll_ws **ws) {
 
 REAL(void, wl_unroll_set_phi, wl_unroll_ws *ws, const double *phi) {
   if (!table()) __real_wl_unroll_set_phi(ws, phi);
-}
-
-REAL(bool, wl_unroll_storage_decided, wl_unroll_ws *ws, wl_storage_times *times) {
-  return !table() && __real_wl_unroll_storage_decided(ws, times);
 }
 
 REAL(wl_status, wl_dataset_open, const wl_map *map, const wl_dataset **out) {

@@ -11,7 +11,7 @@ if(NOT WL_SMPIRUN OR NOT WL_SMPI_INCLUDE OR NOT WL_SIMGRID_LIBRARY)
 endif()
 
 set(WL_FOLDED wl_trainer_meta_step wl_outer_update wl_plan_begin wl_window_run wl_unit_create wl_unit_start
-  wl_unroll_ws_create wl_unroll_ws_destroy wl_unroll_set_phi wl_unroll_storage_decided wl_dataset_open wl_dataset_close
+  wl_unroll_ws_create wl_unroll_ws_destroy wl_unroll_set_phi wl_dataset_open wl_dataset_close
   wl_comm_finish MPI_Init_thread MPI_Iallreduce MPI_Waitall)
 list(TRANSFORM WL_FOLDED PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE WL_FOLDED_OPTIONS)
 

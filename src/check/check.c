@@ -63,13 +63,13 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   WL_TRY(wl_unit_start(ws, unit, &w->episode));
   unit->horizon = w->problem->horizon[w->problem->n_horizon - 1];
   while (unit->t < w->t0) {
-    WL_TRY(wl_window_run(ws, unit, w->problem->spec.steps, NULL, NULL, NULL, NULL, &result));
+    WL_TRY(wl_window_run(ws, unit, w->problem->spec.steps, NULL, &result));
     if (!result.finite) return diverged(w, unit->t);
   }
   memcpy(w->theta_start, unit->theta, (size_t)w->pad * sizeof(wl_real));
   memcpy(w->state_start, unit->state, (size_t)w->state * sizeof(wl_real));
   w->start_loss = unit->start_loss;
-  WL_TRY(wl_window_run(ws, unit, w->steps, w->gradient, NULL, NULL, NULL, &result));
+  WL_TRY(wl_window_run(ws, unit, w->steps, &(wl_window_options){.phi_grad = w->gradient}, &result));
   if (!result.finite) return diverged(w, unit->t);
   memcpy(w->theta_end, unit->theta, (size_t)w->pad * sizeof(wl_real));
   w->meta_loss = result.meta_loss;

@@ -42,8 +42,9 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   unit->horizon = r->setting->steps;
   if (job->from) memcpy(unit->theta, job->from, (size_t)unit->task->n * sizeof *job->from);
   o->start = job->all ? measure(r, ws, unit, WL_SPLIT_TRAIN, NULL) : NAN;
-  WL_TRY(wl_window_run(ws, unit, r->setting->steps, NULL, NULL, job->curve ? keep_loss : NULL,
-                       &context, &result));
+  const wl_observer curve = {.step = keep_loss, .context = &context};
+  const wl_window_options options = {.observers = job->curve ? &curve : NULL};
+  WL_TRY(wl_window_run(ws, unit, r->setting->steps, &options, &result));
   for (int64_t t = result.steps; job->curve && t < r->setting->steps; t++) job->curve[t] = NAN;
   o->diverged = !result.finite;
   o->final = o->heldout = o->accuracy = NAN;

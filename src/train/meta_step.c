@@ -66,7 +66,7 @@ static wl_status run_to_first_step(wl_trainer *tr, wl_unit *unit, int64_t first)
   wl_window_result result;
   while (unit->t < first && !unit->stopped) {
     const int64_t left = first - unit->t, steps = left < tr->spec.steps ? left : tr->spec.steps;
-    WL_TRY(wl_window_run(tr->ws[unit->family], unit, steps, NULL, NULL, NULL, NULL, &result));
+    WL_TRY(wl_window_run(tr->ws[unit->family], unit, steps, NULL, &result));
   }
   unit->t = first;
   return WL_OK;
@@ -89,12 +89,10 @@ static wl_status start_units(wl_trainer *tr) {
   return WL_OK;
 }
 
-/* Sees each step of a window: keeps the point it leads to for replay, then tells the recorder. */
+/* Sees each step of a window: keeps the point it leads to for replay. */
 typedef struct witness {
   wl_trainer *trainer;
   int64_t unit;
-  wl_step_observer next; /* NULL: nobody else watches */
-  void *context;
 } witness;
 
 static void watch(void *context, const wl_step_view *step) {
@@ -103,7 +101,6 @@ static void watch(void *context, const wl_step_view *step) {
   wl_unit after = *tr->unit[w->unit];
   after.t = step->t + 1;
   wl_replay_keep(tr->replay, tr, w->unit, &after);
-  if (w->next) w->next(w->context, step);
 }
 
 /* One window of one unit into its vector: gradient and losses; false: not finite. */
@@ -111,13 +108,14 @@ static wl_status run_window(wl_trainer *tr, wl_recorder *recorder, int64_t u, in
                             double *vector, bool *finite) {
   wl_unroll_ws *ws = tr->ws[tr->plan->clock[u].family];
   wl_window_result result;
-  wl_step_observer observer = NULL;
-  void *context = NULL;
-  if (recorder) wl_recorder_begin(recorder, tr, u, &observer, &context);
-  witness all = {tr, u, observer, context};
-  WL_TRY(wl_window_run(ws, tr->unit[u], steps, vector, NULL, tr->replay ? watch : observer,
-                       tr->replay ? &all : context, &result));
-  if (context) wl_recorder_end(recorder);
+  wl_observer recording;
+  const bool recorded = recorder && wl_recorder_begin(recorder, tr, u, &recording);
+  witness w = {tr, u};
+  const wl_observer keeping = {.step = watch, .context = &w, .next = recorded ? &recording : NULL};
+  const wl_window_options options = {.phi_grad = vector,
+                                     .observers = tr->replay ? &keeping : keeping.next};
+  WL_TRY(wl_window_run(ws, tr->unit[u], steps, &options, &result));
+  if (recorded) wl_recorder_end(recorder);
   double *losses = vector + tr->model->phi.size;
   losses[0] += result.meta_loss;
   if (!tr->per_episode || tr->unit[u]->t == result.steps) losses[1] = result.first_loss;

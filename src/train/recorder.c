@@ -174,11 +174,10 @@ static wl_status grow(wl_recorder *r, int64_t more) {
   return WL_OK;
 }
 
-void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_observer *observer,
-                       void **context) {
-  if (u >= r->units || r->failure.code != WL_OK) return;
+bool wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_observer *observer) {
+  if (u >= r->units || r->failure.code != WL_OK) return false;
   wl_failure_keep(&r->failure, grow(r, 1));
-  if (r->failure.code != WL_OK) return;
+  if (r->failure.code != WL_OK) return false;
   const wl_unit *unit = tr->unit[u];
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
   memset(v.header, 0, r->slot_bytes);
@@ -186,8 +185,8 @@ void wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_step_
       (slot_header){tr->meta_step, u, unit->episode.index, unit->t, 0, 0, unit->task->n, unit->family};
   spread(r->here, r->setting.coordinates, unit->task->n);
   r->trainer = tr;
-  *observer = observe;
-  *context = r;
+  *observer = (wl_observer){.step = observe, .context = r};
+  return true;
 }
 
 void wl_recorder_end(wl_recorder *r) { r->used++; }

@@ -19,9 +19,9 @@ wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder, const int
 /* Whether this meta-step (0-based) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
-/* Around one window of unit u: *observer is left NULL when this unit is not recorded. */
-void wl_recorder_begin(wl_recorder *recorder, const wl_trainer *trainer, int64_t u,
-                       wl_step_observer *observer, void **context);
+/* Around one window of unit u: *observer is left alone when this unit is not recorded. */
+bool wl_recorder_begin(wl_recorder *recorder, const wl_trainer *trainer, int64_t u,
+                       wl_observer *observer);
 void wl_recorder_end(wl_recorder *recorder);
 
 /* Brings what was recorded since the last call to rank 0, which appends it to its file. Every rank

@@ -199,7 +199,7 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t 
   WL_TRY(wl_replay_store_get(r->store, place, point, unit->theta, unit->state));
   const int64_t left = length - unit->t, steps = left < r->spec.steps ? left : r->spec.steps;
   memset(vector, 0, (size_t)tr->vector * sizeof *vector);
-  WL_TRY(wl_window_run(r->ws, unit, steps, vector, NULL, NULL, NULL, &result));
+  WL_TRY(wl_window_run(r->ws, unit, steps, &(wl_window_options){.phi_grad = vector}, &result));
   *finite = result.finite;
   vector[tr->model->phi.size] = result.meta_loss;
   return WL_OK;

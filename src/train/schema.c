@@ -72,8 +72,8 @@ static const wl_option window_options[] = {
     {"storage", WL_OPT_CHOICE, "auto", "auto|tape|history|replay|snapshots", ANY, "1",
      "What a window keeps: a tape of the LSTM's gates (other rules keep none, and replay); a history, the rule's state "
      "of every step (with `order: first` it replays); gradients alone, its steps replayed; or snapshots, from which "
-     "whole segments are run again. auto: the fastest within `memory`; with `order: first` the first windows try tape "
-     "against replay. The bits don't depend on it.",
+     "whole segments are run again. auto: the fastest within `memory`. The bits "
+     "don't depend on it.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on a window's stored traces; longer windows are recomputed from snapshots. 0: none, but `storage: auto` "

@@ -198,16 +198,6 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
       (long long)r->trainer->meta_step, (long long)report->skipped, (long long)report->units);
 }
 
-/* Once for each family: what rank 0 found in its first windows. */
-static void tell_storage(const wl_trainer *tr) {
-  wl_storage_times times;
-  for (int i = 0; i < tr->n_tasks; i++)
-    if (tr->ws[i] && wl_unroll_storage_decided(tr->ws[i], &times))
-      wl_log_info("windows of %lld inner parameters: %.4g ms with a tape, %.4g ms replayed: %s",
-                  (long long)tr->tasks[i]->n, 1e3 * times.tape, 1e3 * times.replay,
-                  times.tape_stays ? "the tape stays" : "the tape is given up");
-}
-
 /* One meta-step and its files; *stopping is set on all ranks alike. */
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
@@ -219,7 +209,6 @@ static wl_status step(run *r, bool *stopping) {
   *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
   r->diverged = wl_trainer_has_diverged(tr);
   warn_of_skipped(r, &report);
-  tell_storage(tr);
   WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_comm_time() - start);
   return WL_OK;

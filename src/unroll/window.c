@@ -223,41 +223,14 @@ static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double
   else skip_outer(ws, k, loss);
 }
 
-static const wl_initialisation *path_learner(const wl_window_run_state *run) {
-  const wl_initialisation *init = run->ws->model->initialisation;
-  return run->phi_grad && init && init->path && !run->ws->spec.replayed ? init : NULL;
-}
-
-/* Keeps what is needed of a step until the loss at its end is known. */
-static void open_segment(wl_window_run_state *run, double loss, const wl_real *g) {
-  if (!path_learner(run)) return;
-  run->path_loss = loss;
-  memcpy(run->ws->path_g, g, (size_t)run->ws->plan.pad * sizeof *g);
-}
-
-/* Books the last step's share of theta_0's gradient; `next_loss` at its end. */
-static void close_segment(wl_window_run_state *run, double next_loss) {
-  wl_unroll_ws *ws = run->ws;
-  const wl_initialisation *init = path_learner(run);
-  if (!init) return;
-  const wl_path_segment segment = {ws->path_g, ws->u, run->path_loss, next_loss};
-  wl_initialisation_segment(init, &segment, run->phi_grad + ws->model->theta0_at);
-}
-
-/* The last segment ends at theta_K, whose inner loss no step has taken. */
-static void close_path(wl_window_run_state *run) {
-  wl_unroll_ws *ws = run->ws;
-  const wl_initialisation *init = path_learner(run);
-  if (!init) return;
-  const wl_batch batch = wl_inner_batch(run->unit, run->t0 + run->steps);
+double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit) {
+  const wl_batch batch = wl_inner_batch(unit, unit->t);
   ws->held = -1;
-  close_segment(run, init->losses ? wl_task_loss(ws->task, ws->task_ws, &batch, run->unit->theta,
-                                                 wl_ws_warp(ws), NULL, NULL)
-                                  : NAN);
+  return wl_task_loss(ws->task, ws->task_ws, &batch, unit->theta, wl_ws_warp(ws), NULL, NULL);
 }
 
 /* Step k of the live pass; false when the inner loss is not finite. */
-static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer observer, void *context,
+static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *observers,
                       wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   wl_unit *unit = run->unit;
@@ -267,15 +240,13 @@ static bool live_step(wl_window_run_state *run, int64_t k, wl_step_observer obse
   const double loss = inner_gradient(run, k, slot, unit->theta);
   live_outer(run, k, slot, loss, result);
   if (!isfinite(loss)) return false;
-  if (k > 0) close_segment(run, loss);
   const wl_real *g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
   const wl_step_view view = {run->t0 + k, loss,  ws->outer_loss[k], unit->theta,
                              g,           ws->u, unit->state};
-  open_segment(run, loss, g);
   apply_rule(run, k, slot, unit->theta, run->state, after);
   run->state = after;
-  if (observer) bring_state(run);
-  if (observer) observer(context, &view);
+  if (observers) bring_state(run);
+  for (const wl_observer *o = observers; o; o = o->next) o->step(o->context, &view);
   unit->t++;
   return true;
 }
@@ -323,51 +294,71 @@ static double sum_of_weights(const wl_window_spec *spec, int64_t steps) {
   return sum;
 }
 
-static wl_status run_window(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
-                            double *losses, wl_step_observer observer, void *observer_context,
-                            wl_window_result *result) {
-  WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
-  if (ws->outer_task_ws != ws->task_ws)
-    WL_TRY(wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode));
+static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
   ws->held = -1;
-  wl_window_run_state run = {.ws = ws,
-                             .unit = unit,
-                             .state = unit->state,
-                             .t0 = unit->t,
-                             .steps = steps,
-                             .phi_grad = phi_grad,
-                             .continues = goes_on(ws, unit)};
-  ws->end.valid = false;
-  run.weight_sum = sum_of_weights(&ws->spec, steps);
-  *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
-  const bool started = !unit->stopped;
-  bool going = started;
-  for (int64_t k = 0; going && k < steps; k++) {
-    keep_snapshot(&run, k);
-    going = live_step(&run, k, observer, observer_context, result);
-    if (going) result->steps++;
+  WL_TRY(wl_task_bind(unit->task, ws->task_ws, &unit->episode));
+  return ws->outer_task_ws == ws->task_ws
+             ? WL_OK
+             : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
+}
+
+/* The steps, while losses are finite: *going. */
+static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
+                           wl_window_result *result) {
+  for (int64_t k = 0; *going && k < run->steps; k++) {
+    if (wl_ws_is_interrupted(run->ws)) return WL_TRY_AGAIN;
+    keep_snapshot(run, k);
+    *going = live_step(run, k, observers, result);
+    if (*going) result->steps++;
   }
-  bring_state(&run);
-  if (going) live_end(&run, result);
-  if (going) close_path(&run);
-  if (started) summarise(&run, result);
-  result->finite = going && isfinite(result->meta_loss) && wl_finite_reals(unit->theta, ws->plan.n);
-  unit->stopped = !result->finite;
-  if (losses)
-    memcpy(losses, ws->outer_loss, (size_t)(result->steps + (going ? 1 : 0)) * sizeof *losses);
-  if (!result->finite || !phi_grad) return WL_OK;
-  if (ws->with_gradient && wl_model_needs_adjoint(ws->model)) wl_window_backward(&run);
-  result->finite = wl_finite_doubles(phi_grad, ws->model->phi.size);
   return WL_OK;
 }
 
-wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
-                        double *losses, wl_step_observer observer, void *observer_context,
-                        wl_window_result *result) {
-  const bool tried = ws->trial.left > 0 && phi_grad && steps == ws->spec.steps;
-  if (tried) wl_storage_trial_begin(ws);
-  const wl_status status =
-      run_window(ws, unit, steps, phi_grad, losses, observer, observer_context, result);
-  if (tried) wl_storage_trial_end(ws, status == WL_OK && result->finite);
-  return status;
+wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
+                            const wl_window_options *options, wl_window_result *result) {
+  static const wl_window_options nothing = {0};
+  const wl_window_options *o = options ? options : &nothing;
+  WL_TRY(bind(ws, unit));
+  ws->run = (wl_window_run_state){.ws = ws,
+                                  .unit = unit,
+                                  .state = unit->state,
+                                  .t0 = unit->t,
+                                  .steps = steps,
+                                  .phi_grad = o->phi_grad,
+                                  .continues = goes_on(ws, unit)};
+  wl_window_run_state *const run = &ws->run;
+  ws->end.valid = false;
+  run->weight_sum = sum_of_weights(&ws->spec, steps);
+  *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
+  const bool started = !unit->stopped;
+  bool going = started;
+  WL_TRY(run_steps(run, o->observers, &going, result));
+  bring_state(run);
+  if (going) live_end(run, result);
+  for (const wl_observer *w = o->observers; going && w; w = w->next)
+    if (w->end) w->end(w->context, ws, unit);
+  if (started) summarise(run, result);
+  result->finite = going && isfinite(result->meta_loss) && wl_finite_reals(unit->theta, ws->plan.n);
+  unit->stopped = !result->finite;
+  if (o->losses)
+    memcpy(o->losses, ws->outer_loss,
+           (size_t)(result->steps + (going ? 1 : 0)) * sizeof *o->losses);
+  return WL_OK;
+}
+
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
+                        const wl_window_options *options, wl_window_result *result) {
+  double *const grad = options ? options->phi_grad : NULL;
+  if (!grad) return wl_window_forward(ws, unit, steps, options, result);
+  wl_window_options all = *options;
+  wl_observer path;
+  if (ws->path.g) {
+    path = wl_path_begin(&ws->path, grad + ws->model->theta0_at, options->observers);
+    all.observers = &path;
+  }
+  WL_TRY(wl_window_forward(ws, unit, steps, &all, result));
+  if (!result->finite) return WL_OK;
+  if (ws->with_gradient && wl_model_needs_adjoint(ws->model)) WL_TRY(wl_window_backward(ws, grad));
+  result->finite = wl_finite_doubles(grad, ws->model->phi.size);
+  return WL_OK;
 }

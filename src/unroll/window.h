@@ -33,8 +33,7 @@ typedef enum wl_transform {
  *   history    second order: the rule's state before each step, from which that step is replayed; else as replay
  *   replay     gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are replayed
  *   snapshots  theta and state at the starts of segments, about as few as possible: whole segments are run again
- *   auto       the fastest within `memory`; without a bound a tape or history of at most WL_WINDOW_UNASKED bytes.
- *              In first order a run's first windows try whether replay is not faster than a whole tape */
+ *   auto       the fastest within `memory`; without a bound a tape or history of at most WL_WINDOW_UNASKED bytes */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_TAPE,
@@ -84,13 +83,10 @@ const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
 
-/* Seconds of a window (the least of some), and which of the two ways is kept. */
-typedef struct wl_storage_times {
-  double tape, replay;
-  bool tape_stays;
-} wl_storage_times;
-/* Whether `auto` has decided between tape and replay since the last call that said so. */
-bool wl_unroll_storage_decided(wl_unroll_ws *ws, wl_storage_times *times);
+/* Asked at each inner step and each chunk of a backward pass; true: a window ends at once with WL_TRY_AGAIN, and
+ * its unit is in no defined state. */
+typedef bool (*wl_interrupt)(void *context);
+void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context);
 
 /* Starts the episode: draws the task, sets theta_0 (learned or drawn) and a zero state. */
 wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode);
@@ -104,7 +100,22 @@ typedef struct wl_step_view {
   const wl_real *g, *u; /* raw gradient at theta_t, update */
   const wl_real *state; /* s_{t+1} */
 } wl_step_view;
-typedef void (*wl_step_observer)(void *context, const wl_step_view *step);
+
+/* Watches the steps of a window, in a list with others. */
+typedef struct wl_observer {
+  void (*step)(void *context, const wl_step_view *step);
+  /* Once theta_K is reached, all losses finite; NULL: not wanted. */
+  void (*end)(void *context, wl_unroll_ws *ws, const wl_unit *unit);
+  void *context;
+  const struct wl_observer *next;
+} wl_observer;
+
+/* What is wanted of a window beside its result; zeros, or NULL in its place: nothing. */
+typedef struct wl_window_options {
+  double *phi_grad; /* [model->phi.size] to which the meta-gradient is added; NULL: forward only */
+  double *losses;   /* [steps + 1] outer losses */
+  const wl_observer *observers;
+} wl_window_options;
 
 typedef struct wl_window_result {
   double meta_loss;             /* F */
@@ -114,11 +125,17 @@ typedef struct wl_window_result {
   bool finite;                  /* losses, parameters and gradient all finite */
 } wl_window_result;
 
-/* Runs `steps` <= K steps from the unit's (theta, s, t), which advance, and adds the meta-gradient
- * into phi_grad [model->phi.size] (NULL: forward only). `losses` [steps+1], outer losses, may be NULL.
- * A non-finite run is data: result->finite is false and phi_grad is to be left out. */
-wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps, double *phi_grad,
-                        double *losses, wl_step_observer observer, void *observer_context,
-                        wl_window_result *result);
+/* Runs `steps` <= K steps from the unit's (theta, s, t), which advance; a workspace with a gradient keeps their
+ * trace. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run is
+ * data: result->finite is false and phi_grad is to be left out. */
+wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
+                            const wl_window_options *options, wl_window_result *result);
+/* Adds the rest of the meta-gradient of the window that this workspace ran last. */
+wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad);
+/* Forward and, where options->phi_grad is given, backward and what an initialisation learns from the path. */
+wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
+                        const wl_window_options *options, wl_window_result *result);
+/* Loss at the unit's theta on the minibatch of its next inner step. */
+double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit);
 
 #endif

@@ -123,15 +123,17 @@ static void second_order_chunk(wl_window_run_state *run, chunk_place c) {
   }
 }
 
-static void segment_backward(wl_window_run_state *run, int64_t first, int64_t count) {
+static wl_status segment_backward(wl_window_run_state *run, int64_t first, int64_t count) {
   const int64_t chunks = (count + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS;
   for (int64_t i = chunks - 1; i >= 0; i--) {
     const int64_t slot = i * WL_CHUNK_STEPS;
     const chunk_place c = {first + slot, slot,
                            count - slot < WL_CHUNK_STEPS ? count - slot : WL_CHUNK_STEPS};
+    if (wl_ws_is_interrupted(run->ws)) return WL_TRY_AGAIN;
     if (run->ws->spec.second_order) second_order_chunk(run, c);
     else first_order_chunk(run, c);
   }
+  return WL_OK;
 }
 
 /* lam_K = w_K T'(L_K) grad L_out(theta_K), mu_K = 0. */
@@ -144,8 +146,9 @@ static void start_adjoint(wl_window_run_state *run) {
   if (ws->mu) memset(ws->mu, 0, (size_t)p->state * sizeof *ws->mu);
 }
 
-void wl_window_backward(wl_window_run_state *run) {
-  wl_unroll_ws *ws = run->ws;
+wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
+  wl_window_run_state *const run = &ws->run;
+  run->phi_grad = phi_grad;
   const wl_window_plan *p = &ws->plan;
   const int64_t segments = (run->steps + p->segment - 1) / p->segment;
   start_adjoint(run);
@@ -155,9 +158,10 @@ void wl_window_backward(wl_window_run_state *run) {
     if (s < segments - 1)
       wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad,
                         ws->snap_state + s * p->state);
-    segment_backward(run, first, count);
+    WL_TRY(segment_backward(run, first, count));
   }
   const wl_initialisation *init = ws->model->initialisation;
   if (init && init->adjoint && run->t0 == 0)
     wl_initialisation_adjoint(init, ws->lam, run->phi_grad + ws->model->theta0_at);
+  return WL_OK;
 }

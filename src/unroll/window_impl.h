@@ -2,7 +2,7 @@
 #ifndef WL_UNROLL_WINDOW_IMPL_H
 #define WL_UNROLL_WINDOW_IMPL_H
 
-#include "unroll/window.h"
+#include "unroll/path.h"
 
 /* Sizes that follow from model, task and policy. A window of K steps is cut into segments; the
  * state at each segment's start is kept, and a segment's traces are recomputed from it when the
@@ -28,14 +28,16 @@ typedef struct wl_window_end {
   double loss;
 } wl_window_end;
 
-/* Where `auto` has a whole tape in first order: the windows that try replay against it (storage_trial.c). */
-typedef struct wl_storage_trial {
-  int left;        /* windows still to be tried, as many with the tape as replayed; 0: none */
-  double start;    /* of the window at hand */
-  double least[2]; /* seconds of a window: with the tape, replayed */
-  wl_real *tape;   /* set aside while a window is replayed */
-  bool decided;    /* and not yet told */
-} wl_storage_trial;
+/* One window on its way: what forward and backward share beside the workspace. */
+typedef struct wl_window_run_state {
+  struct wl_unroll_ws *ws;
+  wl_unit *unit;
+  wl_real *state;    /* the unit's: here or, within a segment of a history, where it is kept */
+  int64_t t0, steps; /* first step in the episode, number of steps */
+  double weight_sum; /* sum of w_k, for the log ratio's normaliser */
+  double *phi_grad;  /* NULL: forward only */
+  bool continues;    /* from ws->end, whose loss and gradient are those of the first step */
+} wl_window_run_state;
 
 struct wl_unroll_ws {
   const wl_model *model;
@@ -43,6 +45,9 @@ struct wl_unroll_ws {
   wl_window_spec spec;
   wl_window_plan plan;
   bool with_gradient;
+  wl_window_run_state run; /* of the last window */
+  wl_interrupt interrupt;  /* NULL: nobody asks */
+  void *interrupt_context;
   wl_task_ws *task_ws;        /* inner losses */
   wl_task_ws *outer_task_ws;  /* outer losses; == task_ws in first order */
   wl_window_end end;          /* outer_task_ws holds the pass at it */
@@ -52,7 +57,7 @@ struct wl_unroll_ws {
   wl_rule_ws *rule_ws;
   wl_real *phi;         /* [phi.size] phi in working precision */
   wl_real *u, *scratch; /* [pad] update; preconditioner scratch */
-  wl_real *path_g;    /* [pad] gradient of the last step, where theta_0 is learned from the path */
+  wl_path path;         /* where theta_0 is learned from it */
   wl_real *pg;        /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
   double *weight;     /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss; /* [K+1] */
@@ -63,7 +68,6 @@ struct wl_unroll_ws {
   wl_real *theta;      /* [segment][pad] */
   wl_real *kept_state; /* [kept_states][state] before every state_every-th step */
   wl_real *tape; /* [segment][record] what the rule keeps of each step; NULL: it replays them */
-  wl_storage_trial trial;
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
@@ -76,19 +80,6 @@ struct wl_unroll_ws {
   wl_real *states;    /* [WL_CHUNK_STEPS][state] second order, replayed: those of a chunk */
 };
 
-/* One window on its way: what forward and backward share beside the workspace. */
-typedef struct wl_window_run_state {
-  wl_unroll_ws *ws;
-  wl_unit *unit;
-  wl_real *state;    /* the unit's: here or, within a segment of a history, where it is kept */
-  int64_t t0, steps; /* first step in the episode, number of steps */
-  double weight_sum; /* sum of w_k, for the log ratio's normaliser */
-  double *phi_grad;  /* NULL: forward only */
-  bool continues;    /* from ws->end, whose loss and gradient are those of the first step */
-  /* inner loss at the last step's start, where theta_0 is learned from the path */
-  double path_loss;
-} wl_window_run_state;
-
 /* Whether a window can begin with what the one before ended with. */
 static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
   return ws->plan.time_outermost && !ws->spec.fresh;
@@ -100,18 +91,12 @@ static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
   return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, unit->draw + t};
 }
 
-/* Not windows of a replay buffer: they come late, when the online ones have been tried. */
-bool wl_storage_on_trial(const wl_window_plan *plan, const wl_window_spec *spec);
-void wl_storage_trial_set(wl_unroll_ws *ws);
-/* Around a whole window with a gradient, while trial.left > 0. */
-void wl_storage_trial_begin(wl_unroll_ws *ws);
-void wl_storage_trial_end(wl_unroll_ws *ws, bool finite);
+static inline bool wl_ws_is_interrupted(const wl_unroll_ws *ws) {
+  return ws->interrupt && ws->interrupt(ws->interrupt_context);
+}
 
 /* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),
  * which advance, and fills the traces exactly as the live pass did. */
 void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
                        wl_real *state);
-/* Adds the meta-gradient of a window whose last segment is traced. */
-void wl_window_backward(wl_window_run_state *run);
-
 #endif

@@ -120,7 +120,7 @@ typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
-enum { N_BUFFERS = 20 };
+enum { N_BUFFERS = 21 };
 
 /* A window of one chunk has no state's adjoint to hand from one to the next. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
@@ -132,14 +132,15 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const wl_model *m = ws->model;
   const bool grad = ws->with_gradient, cut = p->segments > 1;
   const bool conditioned = m->precondition != NULL;
-  const bool path = m->initialisation && m->initialisation->path;
+  const bool path = m->initialisation && m->initialisation->path && !ws->spec.replayed;
   const int64_t traced = grad ? p->segment + 1 : 1;
   const bool continues = wl_ws_continues(ws);
   const buffer all[N_BUFFERS] = {
       {&ws->phi, m->phi.size},
       {&ws->u, p->pad},
       {&ws->scratch, conditioned ? m->precondition->scratch : 0},
-      {&ws->path_g, path ? p->pad : 0},
+      {&ws->path.g, path ? p->pad : 0},
+      {&ws->path.u, path ? p->pad : 0},
       {&ws->pg, conditioned ? p->pad * (grad ? WL_CHUNK_STEPS : 1) : 0},
       {&ws->g, traced * p->pad},
       {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
@@ -207,7 +208,8 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
   ws->spec = *spec;
   ws->with_gradient = with_gradient;
   ws->plan = make_plan(model, task, spec, with_gradient);
-  wl_storage_trial_set(ws);
+  ws->path.initialisation = model->initialisation;
+  ws->path.pad = ws->plan.pad;
   wl_status status = with_gradient ? check_budget(&ws->plan, spec) : WL_OK;
   if (status == WL_OK) status = allocate(ws, threads);
   if (status != WL_OK) wl_unroll_ws_destroy(&ws);
@@ -252,9 +254,13 @@ void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size) {
   const wl_window_plan p = make_plan(model, task, spec, true);
   const char *kind = p.record > 0 ? "tape" : p.state_every == 1 ? "history" : "replay";
-  if (wl_storage_on_trial(&p, spec)) snprintf(text, size, "tape, unless replay proves faster");
-  else if (p.segments == 1) snprintf(text, size, "%s", kind);
+  if (p.segments == 1) snprintf(text, size, "%s", kind);
   else snprintf(text, size, "%s in segments of %lld steps", kind, (long long)p.segment);
+}
+
+void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context) {
+  ws->interrupt = asked;
+  ws->interrupt_context = context;
 }
 
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {

@@ -225,7 +225,7 @@ static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_window_result result;
   memset(gradient, 0, (size_t)p->of.model->phi.size * sizeof *gradient);
   for (int64_t t = 0; t < STEPS; t++) {
-    assert_ok(wl_window_run(ws, unit, 1, gradient, NULL, NULL, NULL, &result));
+    assert_ok(wl_window_run(ws, unit, 1, &(wl_window_options){.phi_grad = gradient}, &result));
     assert_true(result.finite);
   }
   wl_unit_destroy(&unit);
@@ -294,8 +294,9 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   memset(gradient, 0, (size_t)p->of.model->phi.size * sizeof *gradient);
   while (unit->t < STEPS) {
     const int64_t left = STEPS - unit->t;
-    assert_ok(
-        wl_window_run(ws, unit, left < cut ? left : cut, gradient, NULL, keep_start, q, &result));
+    const wl_observer observer = {.step = keep_start, .context = q};
+    const wl_window_options options = {.phi_grad = gradient, .observers = &observer};
+    assert_ok(wl_window_run(ws, unit, left < cut ? left : cut, &options, &result));
     assert_true(result.finite);
   }
   const wl_batch next = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, STEPS};

@@ -15,7 +15,6 @@ typedef struct storage_case {
   const char *stored[7]; /* ways that growing budgets lead to, NULL at the end */
 } storage_case;
 
-#define TRIED "tape, unless replay proves faster"
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
 #define FIRST QUADRATIC LSTM "window: {steps: 100}\n"
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
@@ -28,7 +27,7 @@ static storage_case storage_cases[] = {
      WL_STORAGE_TAPE,
      {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
       "tape"}},
-    {FIRST, WL_STORAGE_AUTO, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay", TRIED}},
+    {FIRST, WL_STORAGE_AUTO, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay", "tape"}},
     {SECOND, WL_STORAGE_REPLAY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
     {SECOND,
      WL_STORAGE_TAPE,
@@ -108,7 +107,7 @@ static void test_storages(void **state) {
 static void test_long_window(void **state) {
   (void)state;
   static const char *const kinds[] = {"replay in segments of ", "tape in segments of ", "replay",
-                                      TRIED};
+                                      "tape"};
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 3000}\n");
   p.of.spec.storage = WL_STORAGE_REPLAY;
   outcome whole = run_request(&p, (request){0});
@@ -139,7 +138,7 @@ static void test_unasked_tape(void **state) {
     int64_t steps;
     wl_storage storage;
     const char *stored;
-  } cases[] = {{20, WL_STORAGE_AUTO, TRIED},        {most, WL_STORAGE_AUTO, TRIED},
+  } cases[] = {{20, WL_STORAGE_AUTO, "tape"},        {most, WL_STORAGE_AUTO, "tape"},
                {20, WL_STORAGE_TAPE, "tape"},       {most + 1, WL_STORAGE_AUTO, "replay"},
                {most + 1, WL_STORAGE_TAPE, "tape"}, {20, WL_STORAGE_REPLAY, "replay"},
                {20, WL_STORAGE_SNAPSHOTS, "replay"}};
@@ -149,51 +148,6 @@ static void test_unasked_tape(void **state) {
     wl_unroll_describe_storage(p.of.model, p.of.tasks[0], &p.of.spec, text, sizeof text);
     assert_string_equal(text, cases[i].stored);
   }
-  close_problem(&p);
-}
-
-/* The windows in which `auto` tries tape and replay have the bits of all others, and so have those after it, whichever
- * it keeps. `replay_seconds`: what it shall believe of replay. */
-static void try_both(problem *p, double replay_seconds) {
-  p->of.spec.storage = WL_STORAGE_REPLAY;
-  wl_unroll_ws *plain = open_workspace(p, true, 1);
-  p->of.spec.storage = WL_STORAGE_AUTO;
-  wl_unroll_ws *tried = open_workspace(p, true, 1);
-  wl_unit *one = start_unit(p, plain, 0), *other = start_unit(p, tried, 0);
-  wl_unit *stopped = start_unit(p, tried, 1);
-  wl_storage_times times;
-  int after = 0;
-  stopped->stopped = true; /* its windows end at once, and are no tries */
-  for (int i = 0; after < 2; i++) {
-    const bool shorter = i == 3; /* and no trial */
-    const int left = tried->trial.left;
-    if (left == 1) tried->trial.least[1] = replay_seconds;
-    outcome none = run_window(p, tried, stopped, 10, false);
-    assert_int_equal(tried->trial.left, left);
-    free_outcome(&none);
-    outcome a = run_window(p, plain, one, shorter ? 7 : 10, false);
-    outcome b = run_window(p, tried, other, shorter ? 7 : 10, false);
-    assert_same(&b, &a);
-    assert_int_equal(tried->trial.left, shorter || left == 0 ? left : left - 1);
-    assert_true(wl_unroll_storage_decided(tried, &times) == (left == 1));
-    after += left == 0;
-    free_outcome(&a);
-    free_outcome(&b);
-  }
-  assert_true(times.tape_stays == (replay_seconds > 0.0));
-  assert_true((tried->tape != NULL) == times.tape_stays);
-  wl_unit_destroy(&one);
-  wl_unit_destroy(&other);
-  wl_unit_destroy(&stopped);
-  wl_unroll_ws_destroy(&plain);
-  wl_unroll_ws_destroy(&tried);
-}
-
-static void test_trial(void **state) {
-  (void)state;
-  problem p = open_problem(QUADRATIC LSTM "window: {steps: 10}\n");
-  try_both(&p, 0.0);
-  try_both(&p, 1e9);
   close_problem(&p);
 }
 
@@ -302,7 +256,7 @@ static void test_accumulates(void **state) {
   wl_window_result result;
   assert_ok(WL_NEW(sum, once.n_phi));
   for (int64_t i = 0; i < once.n_phi; i++) sum[i] = 1.0 + (double)i;
-  assert_ok(wl_window_run(ws, unit, 10, sum, NULL, NULL, NULL, &result));
+  assert_ok(wl_window_run(ws, unit, 10, &(wl_window_options){.phi_grad = sum}, &result));
   for (int64_t i = 0; i < once.n_phi; i++) sum[i] -= 1.0 + (double)i;
   double largest = 0.0;
   for (int64_t i = 0; i < once.n_phi; i++) largest = fmax(largest, fabs(once.gradient[i]));
@@ -448,7 +402,9 @@ static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) 
   for (int window = 0; window < 2; window++) { /* the second starts at step K */
     w.first = window * K;
     w.steps = 0;
-    assert_ok(wl_window_run(ws, unit, K, NULL, losses, keep_step, &w, &result));
+    const wl_observer observer = {.step = keep_step, .context = &w};
+    const wl_window_options options = {.losses = losses, .observers = &observer};
+    assert_ok(wl_window_run(ws, unit, K, &options, &result));
   }
   assert_int_equal(w.steps, K);
   for (int64_t k = 1; k <= K; k++) {
@@ -532,7 +488,6 @@ static int64_t none_before = 0, two_before = 2;
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_storages),
-      cmocka_unit_test(test_trial),
       cmocka_unit_test(test_small_job),
       cmocka_unit_test(test_long_window),
       cmocka_unit_test(test_unasked_tape),

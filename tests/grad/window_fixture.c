@@ -37,8 +37,8 @@ outcome run_window(const problem *p, wl_unroll_ws *ws, wl_unit *unit, int64_t st
   assert_ok(WL_NEW(o.gradient, o.n_phi));
   assert_ok(WL_NEW(o.losses, steps + 1));
   assert_ok(WL_NEW(o.theta, o.n));
-  assert_ok(
-      wl_window_run(ws, unit, steps, forward ? NULL : o.gradient, o.losses, NULL, NULL, &o.result));
+  const wl_window_options options = {.phi_grad = forward ? NULL : o.gradient, .losses = o.losses};
+  assert_ok(wl_window_run(ws, unit, steps, &options, &o.result));
   memcpy(o.theta, unit->theta, (size_t)o.n * sizeof *o.theta);
   return o;
 }

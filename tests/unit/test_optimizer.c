@@ -94,7 +94,9 @@ static void run_engine(fixture *f, trace *t) {
   wl_unroll_set_phi(ws, f->phi);
   assert_int_equal(wl_unit_start(ws, unit, &(wl_episode){9, WL_SPACE_EVAL, 1, 0}), WL_OK);
   for (int64_t i = 0; i < t->n; i++) t->theta[0][i] = (float)unit->theta[i];
-  assert_int_equal(wl_window_run(ws, unit, STEPS, NULL, NULL, observe, t, &result), WL_OK);
+  const wl_observer observer = {.step = observe, .context = t};
+  const wl_window_options options = {.observers = &observer};
+  assert_int_equal(wl_window_run(ws, unit, STEPS, &options, &result), WL_OK);
   assert_true(result.finite);
   wl_unit_destroy(&unit);
   wl_unroll_ws_destroy(&ws);

@@ -1,0 +1,32 @@
+/* path.c - a segment of the path is complete once the loss at its end is known: with the next step. */
+#include "unroll/path.h"
+
+#include <math.h>
+#include <string.h>
+
+static void close_segment(wl_path *p, double next_loss) {
+  const wl_path_segment segment = {p->g, p->u, p->loss, next_loss};
+  if (p->open) wl_initialisation_segment(p->initialisation, &segment, p->grad);
+  p->open = false;
+}
+
+static void observe(void *context, const wl_step_view *step) {
+  wl_path *const p = context;
+  close_segment(p, step->loss);
+  memcpy(p->g, step->g, (size_t)p->pad * sizeof *p->g);
+  memcpy(p->u, step->u, (size_t)p->pad * sizeof *p->u);
+  p->loss = step->loss;
+  p->open = true;
+}
+
+/* The last segment ends at theta_K, whose inner loss no step has taken. */
+static void end(void *context, wl_unroll_ws *ws, const wl_unit *unit) {
+  wl_path *const p = context;
+  close_segment(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);
+}
+
+wl_observer wl_path_begin(wl_path *p, double *grad, const wl_observer *next) {
+  p->open = false;
+  p->grad = grad;
+  return (wl_observer){observe, end, p, next};
+}

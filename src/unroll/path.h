@@ -1,0 +1,20 @@
+/* path.h - an observer that adds to theta_0's gradient what its initialisation learns from the path: Leap and
+ * Reptile, step by step (formulas: initialisation.h). */
+#ifndef WL_UNROLL_PATH_H
+#define WL_UNROLL_PATH_H
+
+#include "unroll/window.h"
+
+typedef struct wl_path {
+  const wl_initialisation *initialisation;
+  wl_real *g, *u; /* [pad] gradient and update of the last step; NULL: nothing is learned from the path */
+  int64_t pad;
+  double loss;  /* at the last step's start */
+  bool open;    /* a step waits for the loss at its end */
+  double *grad; /* of theta_0 */
+} wl_path;
+
+/* Begins a window: the observer of its steps, which adds to `grad`. `path` is borrowed. */
+wl_observer wl_path_begin(wl_path *path, double *grad, const wl_observer *next);
+
+#endif
