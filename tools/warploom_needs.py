@@ -18,6 +18,7 @@ def system_has_them():
     return subprocess.run([SYSTEM, "-c", find], check=False).returncode == 0
 
 
+os.environ["MPLBACKEND"] = "Agg"  # a notebook's or a display's would be refused as matplotlib is imported
 missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 if missing and system_has_them():
     os.execv(SYSTEM, [SYSTEM, *sys.argv])

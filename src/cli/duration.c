@@ -1,45 +1,65 @@
 /* duration.c - times as people and SLURM write them. */
 #include "cli/duration.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* [D-]HH:MM:SS or MM:SS. */
-static int parse_clock(const char *text, double *seconds) {
-  int days = 0, a, b, c, used = 0;
-  const char *rest = strchr(text, '-');
-  if (rest && (sscanf(text, "%d%n", &days, &used) != 1 || text + used != rest)) return 0;
-  rest = rest ? rest + 1 : text;
-  if (sscanf(rest, "%d:%d:%d%n", &a, &b, &c, &used) == 3 && !rest[used])
-    *seconds = 3600.0 * a + 60.0 * b + c;
-  else if (sscanf(rest, "%d:%d%n", &a, &b, &used) == 2 && !rest[used]) *seconds = 60.0 * a + b;
-  else return 0;
-  *seconds += 86400.0 * days;
-  return 1;
+/* A whole number of at most nine digits at *text, which moves behind it; -1 where there is none. */
+static long take_number(const char **text) {
+  long value = 0;
+  int digits = 0;
+  for (; isdigit((unsigned char)**text); ++*text, ++digits)
+    if (digits < 9) value = 10 * value + (**text - '0');
+  return digits >= 1 && digits <= 9 ? value : -1;
 }
 
-static int parse_number(const char *text, double *seconds) {
-  static const struct {
-    char unit;
-    double seconds;
-  } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-  char *end;
-  *seconds = strtod(text, &end);
-  if (end == text) return 0;
-  if (!*end) return 1;
-  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-    if (end[0] == units[i].unit && !end[1]) {
-      *seconds *= units[i].seconds;
-      return 1;
-    }
+/* "a", "a:b" or "a:b:c" up to the end of the text; returns how many there are, 0 where it is something else. */
+static int take_fields(const char *text, long fields[3]) {
+  for (int count = 1; count <= 3; ++count) {
+    fields[count - 1] = take_number(&text);
+    if (fields[count - 1] < 0 || (count > 1 && fields[count - 1] > 59)) return 0;
+    if (*text == '\0') return count;
+    if (*text++ != ':') return 0;
+  }
   return 0;
 }
 
+/* MM:SS, HH:MM:SS, and as SLURM has them D-HH, D-HH:MM, D-HH:MM:SS. */
+static bool parse_clock(const char *text, double *seconds) {
+  const char *const dash = strchr(text, '-');
+  long days = 0, f[3] = {0};
+  if (dash && ((days = take_number(&text)) < 0 || text != dash)) return false;
+  const int count = take_fields(dash ? dash + 1 : text, f);
+  if (count == 0 || (dash && f[0] > 23)) return false;
+  const long unit = dash ? 3600 : count == 3 ? 3600 : 60; /* of the first field */
+  *seconds = 86400.0 * (double)days + (double)(unit * f[0]) + (double)(unit / 60 * f[1]) + (double)f[2];
+  return dash || count > 1;
+}
+
+/* "90", "1.5h": digits and at most one point, then at most one unit. */
+static bool parse_number(const char *text, double *seconds) {
+  static const struct {
+    char unit;
+    double seconds;
+  } units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  const size_t whole = strspn(text, "0123456789");
+  const size_t length = whole + strspn(text + whole, ".");
+  const size_t end = length + strspn(text + length, "0123456789");
+  if (end == length - whole || length - whole > 1) return false;
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    if (text[end] != units[i].unit || (text[end] && text[end + 1])) continue;
+    *seconds = strtod(text, NULL) * units[i].seconds;
+    return true;
+  }
+  return false;
+}
+
 wl_status wl_duration_parse(const char *text, const char *option, double *seconds) {
-  const int known = strchr(text, ':') ? parse_clock(text, seconds) : parse_number(text, seconds);
-  if (known && isfinite(*seconds) && *seconds > 0) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "%s %s: not a time; write seconds, or 90m, 4h, 2d, or [D-]HH:MM:SS",
+  const double longest = 36500.0 * 86400; /* a hundred years */
+  const bool known = strpbrk(text, ":-") ? parse_clock(text, seconds) : parse_number(text, seconds);
+  if (known && *seconds > 0 && *seconds <= longest) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE,
+                 "%s '%s': not a time; write seconds, or 90m, 4h, 2d, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS",
                  option, text);
 }

@@ -10,28 +10,19 @@
 #include "base/path.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "cli/environment.h"
+#include "cli/stop.h"
 #include "cli/tool.h"
 #include "cli/twin.h"
 #include "tensor/gemm.h"
 
 enum { COMMANDS_MAX = 32 };
 
-/* The rank that the launcher gave this process, for the time before MPI starts; 0 without one. */
-static int launched_rank(void) {
-  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
-                                      "SLURM_PROCID"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
-    const char *const text = getenv(names[i]);
-    if (text) return atoi(text);
-  }
-  return 0;
-}
-
 /* A failure before MPI: every rank has the same command line, so one speaks for all. The others
  * leave a little later, because a launcher ends the whole job at the first exit. */
 static int fail_early(wl_status status) {
   const struct timespec pause = {.tv_nsec = 300000000};
-  if (launched_rank() == 0) wl_log_error("%s", wl_last_error());
+  if (wl_environment_rank() == 0) wl_log_error("%s", wl_last_error());
   else nanosleep(&pause, NULL);
   return (int)status;
 }
@@ -76,7 +67,7 @@ static bool handled_globally(int argc, char **argv) {
   const bool help = asks_for_help(argv[1]);
   const bool version = strcmp(argv[1], "--version") == 0;
   if ((!help && !version) || argc > 2) return false;
-  if (launched_rank() != 0) return true;
+  if (wl_environment_rank() != 0) return true;
   if (help) print_usage(stdout);
   else print_version();
   return true;
@@ -162,7 +153,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
       help ? WL_OK : wl_arguments_parse(table, argc, argv, &cli.arguments, &operands);
   if (parsed != WL_OK) return fail_early(parsed);
   if (help || wl_argument_given(&cli.arguments, "help")) {
-    if (launched_rank() == 0) wl_command_help(command, man, stdout);
+    if (wl_environment_rank() == 0) wl_command_help(command, man, stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
   }
   const wl_status operands_ok = check_operands(command, argc - operands);
@@ -175,9 +166,10 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   (void)all;
 #endif
 
+  wl_stop_prepare(wl_stop_trains(command->arguments), wl_environment_rank());
   cli.quiet = wl_argument_given(&cli.arguments, "quiet");
   const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
-  if (started != WL_OK && !wl_error_is_shared()) end_all_ranks(NULL, launched_rank(), started);
+  if (started != WL_OK && !wl_error_is_shared()) end_all_ranks(NULL, wl_environment_rank(), started);
   if (started != WL_OK) return fail_early(started);
   wl_log_setup(wl_comm_rank(cli.comm), cli.quiet);
   wl_gemm_use_one_thread();
@@ -187,8 +179,9 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 int main(int argc, char **argv) {
   wl_float_state of_the_system; /* ours to the end of the process, and that of every thread made from here on */
   wl_float_state_enter(&of_the_system);
+  wl_environment_prepare();
   if (argc < 2) {
-    if (launched_rank() == 0) print_usage(stderr);
+    if (wl_environment_rank() == 0) print_usage(stderr);
     return WL_ERR_USAGE;
   }
   if (handled_globally(argc, argv)) return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;

@@ -1,41 +1,97 @@
 /* stop.c - signals and time limits of the commands that train. */
 #include "cli/stop.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "cli/duration.h"
 
-static volatile sig_atomic_t stop_signal;
+bool wl_stop_trains(const wl_argument *arguments) {
+  for (const wl_argument *a = arguments; a && a->name; a++)
+    if (strcmp(a->name, "time-limit") == 0) return true;
+  return false;
+}
 
-static void on_signal(int number) { stop_signal = number; }
+/* ---- Signals ---- */
 
-/* The first signal asks for a checkpoint and exit 75; the action stays, so that the copies a
- * launcher forwards change nothing. */
-static void catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+static volatile sig_atomic_t stop_signal, polled;
+static int speaker; /* 0: this process says why it ends */
+
+/* Only functions that are safe in a handler. */
+static void end_now(void) {
+  static const char text[] =
+      "warploom: ended by a signal while nothing was there to save; run it again, with --resume if it was a resumed run\n";
+  if (speaker == 0 && write(STDERR_FILENO, text, sizeof text - 1) < 0) errno = 0;
+  _exit(WL_TRY_AGAIN);
+}
+
+static void on_signal(int number) {
+  if (!polled) end_now();
+  stop_signal = number;
+}
+
+static void set_action(int number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    sigaction(numbers[i], &action, NULL);
+  sigaction(number, &action, NULL);
+}
+
+/* nohup: the program outlives its terminal. */
+static bool ignores_hangup(void) {
+  struct sigaction action;
+  return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* The action stays after the first signal, so that the copies a launcher forwards change nothing. */
+void wl_stop_prepare(bool trains, int rank) {
+  static const int endings[] = {SIGTERM, SIGINT, SIGXCPU, SIGUSR1, SIGUSR2};
+  speaker = rank;
+  set_action(SIGPIPE, SIG_IGN);
+  set_action(SIGXFSZ, SIG_IGN);
+  if (!trains) {
+    set_action(SIGUSR1, SIG_IGN);
+    set_action(SIGUSR2, SIG_IGN);
+    return;
+  }
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) set_action(endings[i], on_signal);
+  if (!ignores_hangup()) set_action(SIGHUP, on_signal);
+}
+
+/* ---- Time limits ---- */
+
+/* Seconds to the end of the SLURM job; 0 where SLURM names none. The variable may be left from another job, empty or
+ * "Unknown": an end that is past, or a year ahead, is not this job's. */
+static double slurm_seconds_left(void) {
+  enum { YEAR = 366 * 86400 };
+  const char *const text = getenv("SLURM_JOB_END_TIME");
+  if (!text || !*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 12) return 0;
+  const double left = (double)(strtoll(text, NULL, 10) - (long long)time(NULL));
+  if (left > 0 && left < YEAR) return left;
+  wl_log_info("SLURM_JOB_END_TIME=%s is not the end of a running job: there is no time limit", text);
+  return 0;
 }
 
 /* --time-limit, else what is left of the SLURM job less a minute for the last checkpoint. */
 static wl_status time_limit(const wl_arguments *given, double *seconds) {
   enum { MARGIN = 60 };
-  const char *text = wl_argument_text(given, "time-limit", NULL),
-             *end = getenv("SLURM_JOB_END_TIME");
+  const char *const text = wl_argument_text(given, "time-limit", NULL);
   *seconds = 0;
   if (text) return wl_duration_parse(text, "--time-limit", seconds);
-  if (!end) return WL_OK;
-  const double left = strtod(end, NULL) - (double)time(NULL) - MARGIN;
-  *seconds = left > 1 ? left : 1;
+  const double left = slurm_seconds_left();
+  if (left <= 0) return WL_OK;
+  *seconds = left > 2 * MARGIN ? left - MARGIN : left / 2;
+  wl_log_info("time limit: %.0f s, since SLURM ends this job in %.0f s (SLURM_JOB_END_TIME)", *seconds,
+              left);
   return WL_OK;
 }
 
 wl_status wl_stop_read(const wl_arguments *given, wl_train_request *request) {
-  *request = (wl_train_request){.resume = wl_argument_given(given, "resume"), .stop = &stop_signal};
-  catch_signals();
+  *request = (wl_train_request){
+      .resume = wl_argument_given(given, "resume"), .stop = &stop_signal, .polled = &polled};
   return time_limit(given, &request->time_limit);
 }

@@ -11,12 +11,21 @@
    "continue the run directory's newest valid checkpoint; start anew when there is none"},         \
   {                                                                                                \
     "time-limit", "TIME",                                                                          \
-        "stop with a checkpoint before TIME from now (seconds, 90m, 4h, [D-]HH:MM:SS), exit code " \
-        "75; under "                                                                               \
+        "stop with a checkpoint before TIME from now (seconds, 90m, 4h, HH:MM:SS, D-HH[:MM[:SS]]), " \
+        "exit code 75; under "                                                                     \
         "SLURM the job's own end is kept by itself"                                                \
   }
 
-/* Starts to catch SIGTERM, SIGINT and SIGUSR1, and reads the options into *request. */
+/* Whether a command takes WL_STOP_ARGUMENTS: it trains. */
+bool wl_stop_trains(const wl_argument *arguments);
+
+/* Sets what signals do, for the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes
+ * return their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process
+ * at once with exit code 75 while there is nothing to save, and are polled during the training. Other commands keep the
+ * system's actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. `rank` 0 says why it ends. */
+void wl_stop_prepare(bool trains, int rank);
+
+/* Reads the options into *request. */
 wl_status wl_stop_read(const wl_arguments *arguments, wl_train_request *request);
 
 #endif

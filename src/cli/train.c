@@ -97,7 +97,7 @@ const wl_command wl_command_train = {
     "improves the optimizer, for outer.steps meta-steps. Results go to a run directory (key output): checkpoints, "
     "metrics.jsonl, recorded inner runs, and optimizer.h5, the trained optimizer. The last line of standard output is "
     "the digest of the result; it does not depend on the number of ranks or threads, nor on interruptions. SIGTERM, "
-    "SIGINT or SIGUSR1 to any rank stop it with a checkpoint and exit code 75; --resume goes on.",
+    "SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to any rank stop it with a checkpoint and exit code 75; --resume goes on.",
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
     "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"

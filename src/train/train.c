@@ -214,6 +214,10 @@ static wl_status step(run *r, bool *stopping) {
   return WL_OK;
 }
 
+static void poll_signals(const run *r, bool polled) {
+  if (r->request->polled) *r->request->polled = polled;
+}
+
 static wl_status loop(run *r, bool *stopped) {
   wl_trainer *tr = r->trainer;
   r->began = wl_comm_time();
@@ -280,6 +284,7 @@ wl_status wl_train(const wl_config *config, const char *config_path,
       comm, wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run));
   if (status == WL_OK) status = open_run(&r);
   if (status == WL_OK) status = announce(&r);
+  poll_signals(&r, status == WL_OK);
   if (status == WL_OK) status = loop(&r, &stopped);
   if (status == WL_OK) status = finish(&r, stopped, outcome);
   close_run(&r);

@@ -12,6 +12,8 @@ typedef struct wl_train_request {
   int64_t stop_after; /* stop with a checkpoint once this meta-step is done; 0: never */
   double time_limit;  /* seconds from the call within which to stop with a checkpoint; 0: none */
   const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
+  /* Set while *stop is read: before and after that the handler ends the process. NULL with `stop`. */
+  volatile sig_atomic_t *polled;
 } wl_train_request;
 
 typedef struct wl_train_outcome {

@@ -8,3 +8,5 @@ wl_add_unit_test(unit_options SOURCES test_options.c options_fixture.c LIBS base
 wl_add_unit_test(unit_options_errors SOURCES test_options_errors.c options_fixture.c LIBS base)
 wl_add_unit_test(unit_arguments
   SOURCES test_arguments.c ${CMAKE_SOURCE_DIR}/src/cli/arguments.c LIBS base)
+wl_add_unit_test(unit_duration
+  SOURCES test_duration.c ${CMAKE_SOURCE_DIR}/src/cli/duration.c LIBS base)

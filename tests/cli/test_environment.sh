@@ -1,0 +1,39 @@
+# The environment is input: variables left from other jobs, sites and shells change neither what is read nor where.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+write_config endless.yaml
+sed -e 's/steps: 1000000,/steps: 3,/' endless.yaml >short.yaml
+expected=$("$WL_BIN" train short.yaml --quiet --set output=plain)
+
+same_with() { # NAME=VALUE...
+  local what="$*"
+  rm -rf run
+  expect_same "with $what" "$expected" "$(env "$@" "$WL_BIN" train short.yaml --quiet --set output=run 2>err.txt)"
+  "$WL_BIN" info run --verify >/dev/null || fail "with $what: the run cannot be read"
+}
+same_with HDF5_USE_FILE_LOCKING=TRUE HDF5_DRIVER=split HDF5_VDS_PREFIX=/nowhere HDF5_PLUGIN_PRELOAD=::
+same_with POSIXLY_CORRECT=1
+same_with LC_ALL=de_DE.UTF-8 LANG=tr_TR.UTF-8
+same_with OMP_NUM_THREADS=0 OMP_DYNAMIC=true OMP_THREAD_LIMIT=1 OMP_WAIT_POLICY=active
+same_with OMPI_COMM_WORLD_RANK= PMI_RANK=x SLURM_PROCID=3 SLURM_NTASKS=none
+
+MPLBACKEND=nonsense MPLCONFIGDIR=/proc/x "$WL_PYTHON" "$WL_SOURCE/tools/plot_training.py" plain -o plain.png >plot.txt 2>&1 ||
+  { cat plot.txt >&2; fail "MPLBACKEND: no picture"; }
+echo "ok: MPLBACKEND"
+
+# An end of a job that is none is no limit; one that is, is kept and named.
+for end in "" Unknown 99999999999 $(($(date +%s) - 3600)); do same_with SLURM_JOB_END_TIME="$end"; done
+code=0
+SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml --set output=limited >out.txt 2>err.txt || code=$?
+[ $code = "$EXIT_STOPPED" ] || { cat err.txt >&2; fail "the end of a SLURM job: exit $code"; }
+grep -q 'SLURM_JOB_END_TIME' err.txt || fail "the end of a SLURM job is not named"
+echo "ok: the end of a SLURM job"
+
+# A rank that is left in the environment does not silence a program that is alone.
+for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
+  ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "an unknown command is taken"
+  grep -q "did you mean 'train'" err.txt || fail "$rank=3: nothing is said"
+done
+[ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: no version"
+echo "ok: inherited ranks"
