@@ -195,8 +195,26 @@ static void check_coefficient(const char *name, int low, int high) {
   wl_free(x);
 }
 
+/* Two coefficients of the same surfaces have nothing to do with one another. */
+static void check_pair(const char *one, const char *other) {
+  char what[64];
+  int64_t n = 0;
+  double *x = collect_input("{family: mountain}", one, TASKS, &n);
+  double *y = collect_input("{family: mountain}", other, TASKS, &n);
+  snprintf(what, sizeof what, "mountain's %s and %s", one, other);
+  assert_uncorrelated(what, x, y, n);
+  wl_free(x);
+  wl_free(y);
+}
+
 static void mountains(void **state) {
   (void)state;
+  check_pair("a1", "a2");
+  check_pair("a2", "a3");
+  check_pair("a3", "b1");
+  check_pair("b1", "b2");
+  check_pair("b2", "b3");
+  check_pair("b3", "inverse_s");
   check_coefficient("a1", -1, 1);
   check_coefficient("a2", -1, 1);
   check_coefficient("a3", -1, 1);
@@ -370,6 +388,7 @@ static void few_shot_characters(void **state) {
   (void)state;
   enum { WAYS = 3, EPISODES = 1200 };
   int64_t characters[GLYPH_CHARACTERS] = {0}, drawers[GLYPH_DRAWERS] = {0}, at = 0;
+  static double drawn[WAYS * EPISODES];
   fixture f = open_fixture(
       "{family: omniglot, file: tiny.glyphs, protocol: few-shot, ways: 3, shots: 1, query: 1, "
       "filters: [2]}");
@@ -382,12 +401,14 @@ static void few_shot_characters(void **state) {
       assert_true(character >= 0 && glyph_background[glyph_alphabet(character)]);
       characters[character]++;
       drawers[drawer]++;
+      drawn[e * WAYS + r] = (double)drawer;
     }
   }
   for (int64_t c = 0; c < GLYPH_CHARACTERS; c++)
     if (glyph_background[glyph_alphabet(c)]) characters[at++] = characters[c];
   assert_counts("characters", characters, at, NULL, WAYS * EPISODES);
   assert_counts("drawers", drawers, GLYPH_DRAWERS, NULL, WAYS * EPISODES);
+  assert_uncorrelated("drawers of two characters", drawn, drawn + 1, WAYS * EPISODES - 1);
   close_fixture(&f);
 }
 
@@ -396,6 +417,7 @@ static void multi_shot_images(void **state) {
   (void)state;
   enum { ROWS = 10, EPISODES = 1200 };
   int64_t alphabets[GLYPH_ALPHABETS] = {0}, drawers[GLYPH_DRAWERS] = {0}, used = 0;
+  static double drawn[ROWS * EPISODES];
   fixture f = open_fixture(
       "{family: omniglot, file: tiny.glyphs, ways: 5, shots: 4, query: 2, batch: 10, "
       "alphabets: 2, test_alphabets: 1, filters: [2]}");
@@ -407,6 +429,7 @@ static void multi_shot_images(void **state) {
     for (int64_t r = 0; r < ROWS; r++) {
       identify(input(&f, "x", NULL) + r * GLYPH_PIXELS, &character, &drawer);
       drawers[drawer]++;
+      drawn[e * ROWS + r] = (double)drawer;
     }
     alphabets[glyph_alphabet(character)]++;
   }
@@ -415,6 +438,7 @@ static void multi_shot_images(void **state) {
   assert_int_equal(used, 2);
   assert_counts("alphabets", alphabets, 2, NULL, EPISODES);
   assert_counts("drawers to train on", drawers, 4, NULL, ROWS * EPISODES);
+  assert_uncorrelated("images of a batch", drawn, drawn + 1, ROWS * EPISODES - 1);
   close_fixture(&f);
 }
 
