@@ -19,7 +19,8 @@ typedef struct wl_optimizer_run {
   wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned (NULL: none), update */
   wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */
   wl_real *state;      /* [blocks][width][16] */
-  wl_real *scratch;    /* the preconditioner's */
+  wl_real *scratch;    /* the preconditioner's, */
+  wl_real *factor;     /* and what it takes from the gradient */
 } wl_optimizer_run;
 
 struct wl_optimizer {

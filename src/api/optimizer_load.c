@@ -52,11 +52,11 @@ static wl_status create_parts(wl_optimizer *o) {
   WL_CHECK(count > 0);
   o->horizon = steps[count - 1];
   WL_TRY(create_rule(o));
-  if (!chosen(o, "precondition") && !chosen(o, "initialisation")) return WL_OK;
+  if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
+    return wl_precondition_create(o->config, NULL, &o->precondition); /* a clip at most */
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
-  WL_TRY(
-      wl_precondition_create(wl_config_map(o->config, "precondition", 0), theta, &o->precondition));
+  WL_TRY(wl_precondition_create(o->config, theta, &o->precondition));
   return wl_initialisation_create(wl_config_map(o->config, "initialisation", 0), theta,
                                   &o->initialisation);
 }

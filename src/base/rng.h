@@ -33,7 +33,8 @@ enum {
   WL_INIT_DIAGONAL = 0x70726563,
   WL_INIT_KRONECKER = 0x6b726f6e,
   WL_INIT_WARP = 0x77617270,
-  WL_INIT_WARP_NOISE
+  WL_INIT_WARP_NOISE,
+  WL_INIT_GAP = 0x67617030
 };
 
 /* Disjoint families of tasks, so that tuning, evaluation and training never share one. */

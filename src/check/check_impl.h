@@ -40,7 +40,9 @@ typedef struct wl_rollout {
   wl_real *state;                 /* [blocks][width][16] */
   wl_real *scratch;               /* the preconditioner's */
   /* of the last traced rollout */
-  wl_real *g;         /* [steps][pad] raw inner gradients */
+  wl_real *g;      /* [steps][pad] raw inner gradients */
+  wl_real *factor; /* [steps][factor_size] what the preconditioner took from them */
+  int64_t factor_size;
   wl_real *thetas;    /* [steps+1][pad] */
   wl_real *updates;   /* [steps][pad] */
   double *inner_loss; /* [steps] */

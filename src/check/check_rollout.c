@@ -19,7 +19,10 @@ static wl_status allocate(wl_rollout *r) {
   WL_TRY(WL_NEW(r->pg, w->pad));
   WL_TRY(WL_NEW(r->u, w->pad));
   WL_TRY(WL_NEW(r->state, w->state + 1));
-  WL_TRY(WL_NEW(r->scratch, (m->precondition ? m->precondition->scratch : 0) + 1));
+  WL_TRY(WL_NEW(r->scratch,
+                (m->precondition ? wl_precondition_scratch(m->precondition, w->n) : 0) + 1));
+  r->factor_size = m->precondition ? m->precondition->factor : 0;
+  WL_TRY(WL_NEW(r->factor, w->steps * r->factor_size + 1));
   WL_TRY(WL_NEW(r->live, w->pad));
   WL_TRY(WL_NEW(r->g, w->steps * w->pad));
   WL_TRY(WL_NEW(r->thetas, (w->steps + 1) * w->pad));
@@ -46,8 +49,9 @@ wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
 void wl_rollout_destroy(wl_rollout **rollout) {
   wl_rollout *r = *rollout;
   if (!r) return;
-  void *const owned[] = {r->phi,  r->theta, r->pg,     r->u,       r->state,      r->scratch,
-                         r->live, r->g,     r->thetas, r->updates, r->inner_loss, r->outer_loss};
+  void *const owned[] = {r->factor,  r->phi,        r->theta,     r->pg, r->u,
+                         r->state,   r->scratch,    r->live,      r->g,  r->thetas,
+                         r->updates, r->inner_loss, r->outer_loss};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_task_ws_destroy(&r->task_ws);
   wl_rule_ws_destroy(&r->rule_ws);
@@ -99,6 +103,17 @@ static void start(wl_rollout *r, const double *phi) {
     wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
 
+/* The preconditioned gradient of step k. What the definition holds constant is that of the traced rollout. */
+static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_mode mode) {
+  const wl_check_window *w = r->window;
+  const wl_model *m = w->problem->model;
+  wl_real *factor = r->factor + k * r->factor_size;
+  const wl_gradient step = {.t = w->t0 + k, .n = w->n, .g = g, .theta = r->theta, .factor = factor};
+  if (mode == WL_ROLLOUT_TRACE)
+    wl_precondition_find_factor(m->precondition, &step, factor, r->scratch);
+  wl_precondition_apply(m->precondition, r->phi + m->precondition_at, &step, r->pg, r->scratch);
+}
+
 /* theta_k -> theta_{k+1}; the raw gradient is read from g, or put there first. */
 static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
@@ -107,7 +122,7 @@ static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   double loss = r->inner_loss[k];
   if (mode != WL_ROLLOUT_FROZEN) loss = loss_at(r, wl_rollout_inner_batch(w, k), g);
   if (m->precondition) {
-    m->precondition->ops->apply(m->precondition, r->phi + m->precondition_at, g, r->pg, r->scratch);
+    precondition(r, k, g, mode);
     input = r->pg;
   }
   const int64_t horizon = w->problem->horizon[w->problem->n_horizon - 1];

@@ -53,17 +53,19 @@ static void diagonal_init(const wl_precondition *p, uint64_t seed, wl_real *phi)
     for (int64_t i = 0; i < p->phi.size; i++) phi[i] = (wl_real)impl->lo;
 }
 
-static void diagonal_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+static void diagonal_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
                            wl_real *out, wl_real *scratch) {
   (void)scratch;
-  for (int64_t i = 0; i < p->theta->size; i++) out[i] = phi[i] * g[i];
+  for (int64_t i = 0; i < p->theta->size; i++) out[i] = phi[i] * in->g[i];
 }
 
-static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                             const wl_real *gbar, wl_real *raw, double *phi_grad,
-                             wl_real *scratch) {
-  for (int64_t i = 0; i < p->theta->size; i++) phi_grad[i] += (double)gbar[i] * (double)g[i];
-  if (raw != NULL) diagonal_apply(p, phi, gbar, raw, scratch); /* P^T = P */
+static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                             const wl_gradient_bar *bar, wl_real *scratch) {
+  (void)scratch;
+  for (int64_t i = 0; i < p->theta->size; i++)
+    bar->phi[i] += (double)bar->out[i] * (double)in->g[i];
+  for (int64_t i = 0; bar->g != NULL && i < p->theta->size; i++)
+    bar->g[i] = phi[i] * bar->out[i]; /* P^T = P */
 }
 
 static const wl_option diagonal_options[] = {

@@ -145,12 +145,12 @@ static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const 
   for (int64_t i = 0; i < a->size * a->size; i++) phi_grad[a->at + i] += (double)mbar[i];
 }
 
-static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
                             wl_real *out, wl_real *scratch) {
   const kronecker *impl = p->impl;
   for (int j = 0; j < impl->count; j++) {
     const tensor *t = &impl->tensors[j];
-    const wl_real *z = g + t->offset;
+    const wl_real *z = in->g + t->offset;
     for (int d = 0; d < t->axes; d++) {
       wl_real *next = d == t->axes - 1 ? out + t->offset : scratch + d * impl->largest;
       multiply(t, d, true, phi, z, next);
@@ -159,10 +159,9 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
   }
 }
 
-/* One tensor: g, gbar, raw point at its first element. z_1, z_2 are computed again. */
+/* One tensor: g and the adjoints point at its first element. z_1, z_2 are computed again. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
-                           const wl_real *g, const wl_real *gbar, wl_real *raw, double *phi_grad,
-                           wl_real *scratch) {
+                           const wl_real *g, const wl_gradient_bar *bar, wl_real *scratch) {
   wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest,
                        scratch + MAX_AXES * impl->largest};
   wl_real *mbar = scratch + (MAX_AXES + 1) * impl->largest;
@@ -172,24 +171,25 @@ static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real
     multiply(t, d, true, phi, z[d], next);
     z[d + 1] = next;
   }
-  memcpy(spare[0], gbar, (size_t)t->size * sizeof *gbar); /* raw may be gbar */
+  memcpy(spare[0], bar->out, (size_t)t->size * sizeof *bar->out); /* bar->g may be bar->out */
   const wl_real *zbar = spare[0];
   for (int d = t->axes - 1; d >= 0; d--) {
-    add_matrix_gradient(t, d, z[d], zbar, mbar, phi_grad);
-    wl_real *next = d > 0 ? (zbar == spare[0] ? spare[1] : spare[0]) : raw;
+    add_matrix_gradient(t, d, z[d], zbar, mbar, bar->phi);
+    wl_real *next = d > 0 ? (zbar == spare[0] ? spare[1] : spare[0]) : bar->g;
     if (next != NULL) multiply(t, d, false, phi, zbar, next);
     zbar = next;
   }
 }
 
-static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                              const wl_real *gbar, wl_real *raw, double *phi_grad,
-                              wl_real *scratch) {
+static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                              const wl_gradient_bar *bar, wl_real *scratch) {
   const kronecker *impl = p->impl;
   for (int j = 0; j < impl->count; j++) {
     const tensor *t = &impl->tensors[j];
-    tensor_adjoint(impl, t, phi, g + t->offset, gbar + t->offset, raw ? raw + t->offset : NULL,
-                   phi_grad, scratch);
+    const wl_gradient_bar part = {.out = bar->out + t->offset,
+                                  .g = bar->g != NULL ? bar->g + t->offset : NULL,
+                                  .phi = bar->phi};
+    tensor_adjoint(impl, t, phi, in->g + t->offset, &part, scratch);
   }
 }
 

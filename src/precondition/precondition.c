@@ -1,6 +1,10 @@
-/* precondition.c - the table of preconditioners, their creation and destruction. */
+/* precondition.c - the table of preconditioners, their creation and destruction, and the clip before them.
+ *
+ *   clip:     c_i = min(max(g_i, -v), v),   g' = s c,  s = min(1, b / ||c||)
+ *   adjoint:  cbar = s (g'bar - c <c, g'bar> / ||c||^2) where s < 1, else g'bar;   gbar_i = cbar_i where |g_i| <= v, else 0 */
 #include "precondition/precondition.h"
 
+#include <math.h>
 #include <string.h>
 #include <threads.h>
 
@@ -8,7 +12,7 @@
 #include "precondition/preconditions.def"
 #undef WL_PRECONDITION
 
-/* P = 1. It exists by name only: creation yields NULL and the gradient is used as it is. */
+/* P = 1. */
 static const wl_precondition_ops none = {.name = "none", .summary = "the gradient as it is"};
 
 #define WL_PRECONDITION(id) &wl_precondition_##id,
@@ -40,26 +44,34 @@ static const wl_precondition_ops *find(const char *name) {
   return NULL;
 }
 
-wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta,
+static wl_status create(const wl_config *config, const wl_precondition_ops *ops,
+                        const wl_layout *theta, wl_precondition *p) {
+  const wl_map *episode = wl_config_map(config, "episode", 0);
+  int count = 0;
+  const int64_t *steps = wl_map_ints(episode, "steps", &count);
+  *p = (wl_precondition){.ops = ops,
+                         .theta = theta,
+                         .steps = steps[count - 1],
+                         .clip_value = wl_map_real(episode, "clip_value"),
+                         .clip_norm = wl_map_real(episode, "clip_norm")};
+  return ops == &none ? WL_OK : ops->create(wl_config_map(config, "precondition", 0), theta, p);
+}
+
+wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta,
                                  wl_precondition **out) {
   *out = NULL;
-  const char *name = wl_map_variant(options);
+  const char *name = wl_map_variant(wl_config_map(config, "precondition", 0));
   const wl_precondition_ops *ops = find(name);
   if (ops == NULL)
     return WL_FAIL(WL_ERR_CONFIG,
                    "there is no preconditioner '%s'; --list preconditions prints them", name);
-  if (ops == &none) return WL_OK;
   wl_precondition *p = NULL;
   WL_TRY(WL_NEW(p, 1));
-  p->ops = ops;
-  p->theta = theta;
-  const wl_status status = ops->create(options, theta, p);
-  if (status != WL_OK) {
-    wl_precondition_destroy(&p);
-    return status;
-  }
+  const wl_status status = create(config, ops, theta, p);
+  const bool idle = ops == &none && p->clip_value == 0 && p->clip_norm == 0;
+  if (status != WL_OK || idle) wl_precondition_destroy(&p);
   *out = p;
-  return WL_OK;
+  return status;
 }
 
 void wl_precondition_destroy(wl_precondition **p) {
@@ -68,4 +80,84 @@ void wl_precondition_destroy(wl_precondition **p) {
   wl_layout_clear(&(*p)->phi);
   wl_free(*p);
   *p = NULL;
+}
+
+/* ---- The clip -------------------------------------------------------------------------------- */
+
+static bool clips(const wl_precondition *p) { return p->clip_value > 0 || p->clip_norm > 0; }
+
+int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n) {
+  return p->scratch + (clips(p) ? wl_pad(n) : 0);
+}
+
+void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
+  if (p->ops->init != NULL) p->ops->init(p, seed, phi);
+}
+
+static double dot(const wl_real *a, const wl_real *b, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+  return sum;
+}
+
+/* c from g. */
+static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, wl_real *c) {
+  const wl_real v = (wl_real)p->clip_value;
+  memcpy(c, g, (size_t)n * sizeof *c);
+  for (int64_t i = 0; v > 0 && i < n; i++) /* NaN stays */
+    c[i] = c[i] > v ? v : c[i] < -v ? -v : c[i];
+}
+
+/* s; 1 also where the norm is not a number. */
+static double shrink(const wl_precondition *p, double norm) {
+  return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
+}
+
+/* The step with its gradient clipped: into the front of `scratch`, which moves on behind it. */
+static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_real **scratch) {
+  wl_gradient out = *in;
+  if (!clips(p)) return out;
+  wl_real *c = *scratch;
+  *scratch += wl_pad(in->n);
+  clip_values(p, in->g, in->n, c);
+  const wl_real s = (wl_real)shrink(p, sqrt(dot(c, c, in->n)));
+  for (int64_t i = 0; s < 1 && i < in->n; i++) c[i] *= s;
+  out.g = c;
+  return out;
+}
+
+/* bar: the adjoint of g' on entry, of g on return; `c` scratch [n]. */
+static void clip_adjoint(const wl_precondition *p, const wl_gradient *in, wl_real *c,
+                         wl_real *bar) {
+  clip_values(p, in->g, in->n, c);
+  const double square = dot(c, c, in->n), s = shrink(p, sqrt(square));
+  const double along = s < 1 ? dot(c, bar, in->n) / square : 0;
+  for (int64_t i = 0; s < 1 && i < in->n; i++)
+    bar[i] = (wl_real)(s * ((double)bar[i] - along * (double)c[i]));
+  for (int64_t i = 0; p->clip_value > 0 && i < in->n; i++)
+    if (c[i] != in->g[i]) bar[i] = 0;
+}
+
+void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
+                                 wl_real *scratch) {
+  if (p->factor == 0) return;
+  const wl_gradient step = clipped(p, in, &scratch);
+  p->ops->find_factor(p, step.g, factor, scratch);
+}
+
+void wl_precondition_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                           wl_real *out, wl_real *scratch) {
+  const wl_gradient step = clipped(p, in, &scratch);
+  if (p->ops->apply != NULL) p->ops->apply(p, phi, &step, out, scratch);
+  else memcpy(out, step.g, (size_t)in->n * sizeof *out);
+}
+
+void wl_precondition_adjoint(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                             const wl_gradient_bar *bar, wl_real *scratch) {
+  wl_real *const front = scratch;
+  const wl_gradient step = clipped(p, in, &scratch);
+  if (p->ops->adjoint != NULL) p->ops->adjoint(p, phi, &step, bar, scratch);
+  else if (bar->g != NULL && bar->g != bar->out)
+    memcpy(bar->g, bar->out, (size_t)in->n * sizeof *bar->g);
+  if (bar->g != NULL && clips(p)) clip_adjoint(p, in, front, bar->g);
 }

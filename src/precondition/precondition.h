@@ -1,9 +1,10 @@
 /* precondition.h - P(phi): learned maps of the gradient, applied before the update rule.
  *
- *   g~ = P(phi) g;   adjoint: gbar_raw = P^T gbar,   phibar += d<gbar, P(phi) g>/dphi
+ *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
- * "none", "scalar", "diagonal" (Meta-SGD, Li 2017: signs free), "kronecker"
- * (Meta-Curvature, Park & Oliva 2019: M_out G M_in per tensor). */
+ * The clip is that of `episode` (clip_value, then clip_norm) and is there with any preconditioner. Some
+ * preconditioners take part of P from the gradient itself, such as the singular vectors of `gap`; derivatives
+ * hold that part, the factor, constant. It is computed once, where the step is taken. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 
@@ -13,33 +14,70 @@
 
 typedef struct wl_precondition wl_precondition;
 
+/* What a step is computed from. */
+typedef struct wl_gradient {
+  int64_t t, n;          /* inner step, parameters */
+  const wl_real *g;      /* [n] */
+  const wl_real *theta;  /* [n], for those that read it; else NULL */
+  const wl_real *factor; /* [p->factor] */
+} wl_gradient;
+
+/* Adjoints of a step. */
+typedef struct wl_gradient_bar {
+  const wl_real *out; /* [n] of P g */
+  wl_real *g;         /* [n] of g, written; may be `out`; NULL: not wanted */
+  wl_real *theta;     /* [n] of theta, added to, for those that read it */
+  double *phi;        /* added to, in double */
+} wl_gradient_bar;
+
 typedef struct wl_precondition_ops {
   const char *name, *summary;
   const wl_option *options;
+  /* p->steps and p->theta are set. */
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
-  /* out = P g, n = theta->size elements (padding beyond it is left alone); scratch as sized. */
-  void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_real *g, wl_real *out,
+  /* The part of P that comes from the gradient; NULL: there is none. */
+  void (*find_factor)(const wl_precondition *p, const wl_real *g, wl_real *factor,
+                      wl_real *scratch);
+  /* out = P g, theta->size elements (padding beyond it is left alone); scratch as sized. */
+  void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in, wl_real *out,
                 wl_real *scratch);
-  /* raw = P^T gbar; phi_grad += the derivative, in double. raw may be gbar. raw NULL: not wanted. */
-  void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                  const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch);
+  void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                  const wl_gradient_bar *bar, wl_real *scratch);
 } wl_precondition_ops;
 
 struct wl_precondition {
   const wl_precondition_ops *ops;
   void *impl;
-  const wl_layout *theta; /* borrowed */
-  wl_layout phi;          /* group "precondition" */
-  int64_t scratch;        /* wl_reals of scratch that apply and adjoint need */
+  const wl_layout *theta;       /* borrowed */
+  int64_t steps;                /* T */
+  double clip_value, clip_norm; /* of the raw gradient; 0: none */
+  bool reads_theta;             /* P g depends on theta too */
+  wl_layout phi;                /* group "precondition" */
+  int64_t scratch;              /* wl_reals of scratch that the functions of `ops` need */
+  int64_t factor;               /* wl_reals of the part of P that derivatives hold constant */
 };
 
 extern const wl_precondition_ops *const wl_preconditions[]; /* ends with NULL; [0] is "none" */
 const wl_variant *wl_precondition_variants(void);
-/* `theta` is borrowed for the preconditioner's life. "none" yields *out == NULL. */
-wl_status wl_precondition_create(const wl_map *options, const wl_layout *theta,
+
+/* From the sections `precondition` and `episode`. `theta` is borrowed for the preconditioner's life; it may be
+ * NULL for "none". Without clipping "none" yields *out == NULL. */
+wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta,
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
+
+/* wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
+int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
+/* Initial meta-parameters. */
+void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
+/* Clipping and `ops`: see there. find_factor reads in->n and in->g. */
+void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
+                                 wl_real *scratch);
+void wl_precondition_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                           wl_real *out, wl_real *scratch);
+void wl_precondition_adjoint(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                             const wl_gradient_bar *bar, wl_real *scratch);
 
 #endif

@@ -1,26 +1,46 @@
-/* scalar.c - one learned factor for all of theta, or one for each tensor.
+/* scalar.c - learned factors of the gradient and, if wished, of the parameters: one for all of theta, for each
+ * tensor, each inner step, or each step and tensor.
  *
- *   g~_i = alpha_{j(i)} g_i,   alphabar_j = sum_{i in tensor j} gbar_i g_i      alpha [1] or [tensors]
+ *   g~_i = alpha_{t,j} g_i + lambda_{t,j} theta_i        i in tensor j; lambda with `learn_decay` alone
+ *   alphabar_{t,j} = sum_i g~bar_i g_i,   lambdabar_{t,j} = sum_i g~bar_i theta_i
+ *   gbar_i = alpha_{t,j} g~bar_i,         thetabar_i = lambda_{t,j} g~bar_i
  *
- * Signs are free. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019) without
- * its dependence on the step. */
+ * Signs are free. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019), one per step and tensor
+ * its full form. Before rule sgd with rate 1, alpha and beta = 1 - lambda are the rate and the decay of ALFA's step
+ * theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network. Steps beyond T take
+ * the factors of the last. */
 #include "precondition/precondition.h"
 
 #include <string.h>
 
 typedef struct scalar {
-  double initial;
-  bool per_tensor;
+  double initial, initial_decay;
+  int64_t steps, tensors; /* factors: (steps, tensors), each 1 where it makes no difference */
+  bool decays;
+  int64_t decay_at; /* of lambda in phi */
 } scalar;
+
+static wl_status add_factors(const scalar *impl, bool both, const char *name, wl_layout *phi,
+                             int64_t *offset) {
+  const int64_t table[2] = {impl->steps, impl->tensors}, count = impl->steps * impl->tensors;
+  return both ? wl_layout_add(phi, "precondition", name, 2, table, offset)
+              : wl_layout_add(phi, "precondition", name, 1, &count, offset);
+}
 
 static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
   scalar *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
+  const char *per = wl_map_string(options, "per");
+  const bool both = strcmp(per, "step_tensor") == 0;
   impl->initial = wl_map_real(options, "initial");
-  impl->per_tensor = strcmp(wl_map_string(options, "per"), "tensor") == 0;
-  const int64_t count = impl->per_tensor ? theta->count : 1;
-  return wl_layout_add(&p->phi, "precondition", "precondition.alpha", 1, &count, NULL);
+  impl->initial_decay = wl_map_real(options, "initial_decay");
+  impl->steps = both || strcmp(per, "step") == 0 ? p->steps : 1;
+  impl->tensors = both || strcmp(per, "tensor") == 0 ? theta->count : 1;
+  impl->decays = p->reads_theta = wl_map_bool(options, "learn_decay");
+  WL_TRY(add_factors(impl, both, "precondition.alpha", &p->phi, NULL));
+  if (!impl->decays) return WL_OK;
+  return add_factors(impl, both, "precondition.decay", &p->phi, &impl->decay_at);
 }
 
 static void scalar_destroy(wl_precondition *p) { wl_free(p->impl); }
@@ -28,48 +48,72 @@ static void scalar_destroy(wl_precondition *p) { wl_free(p->impl); }
 static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   (void)seed;
   const scalar *impl = p->impl;
-  for (int64_t j = 0; j < p->phi.size; j++) phi[j] = (wl_real)impl->initial;
+  for (int64_t j = 0; j < p->phi.size; j++)
+    phi[j] = (wl_real)(impl->decays && j >= impl->decay_at ? impl->initial_decay : impl->initial);
 }
 
-/* Index in phi of a tensor's factor. */
-static int factor_of(const wl_precondition *p, int tensor) {
-  const scalar *impl = p->impl;
-  return impl->per_tensor ? tensor : 0;
+/* Index of a tensor's factor at step t. */
+static int64_t factor_of(const scalar *impl, int64_t t, int tensor) {
+  const int64_t step = t < impl->steps ? t : impl->steps - 1;
+  return step * impl->tensors + (impl->tensors > 1 ? tensor : 0);
 }
 
-static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_real *g,
+static void scale(const wl_block *b, wl_real factor, const wl_real *in, wl_real *out) {
+  for (int64_t i = b->offset; i < b->offset + b->size; i++) out[i] = factor * in[i];
+}
+
+static void add_scaled(const wl_block *b, wl_real factor, const wl_real *in, wl_real *out) {
+  for (int64_t i = b->offset; i < b->offset + b->size; i++) out[i] += factor * in[i];
+}
+
+static double dot(const wl_block *b, const wl_real *x, const wl_real *y) {
+  double sum = 0;
+  for (int64_t i = b->offset; i < b->offset + b->size; i++) sum += (double)x[i] * (double)y[i];
+  return sum;
+}
+
+static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
                          wl_real *out, wl_real *scratch) {
   (void)scratch;
+  const scalar *impl = p->impl;
   for (int j = 0; j < p->theta->count; j++) {
     const wl_block *b = &p->theta->blocks[j];
-    const wl_real alpha = phi[factor_of(p, j)];
-    for (int64_t i = b->offset; i < b->offset + b->size; i++) out[i] = alpha * g[i];
+    const int64_t at = factor_of(impl, in->t, j);
+    scale(b, phi[at], in->g, out);
+    if (impl->decays) add_scaled(b, phi[impl->decay_at + at], in->theta, out);
   }
 }
 
-static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const wl_real *g,
-                           const wl_real *gbar, wl_real *raw, double *phi_grad, wl_real *scratch) {
+static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                           const wl_gradient_bar *bar, wl_real *scratch) {
+  (void)scratch;
+  const scalar *impl = p->impl;
   for (int j = 0; j < p->theta->count; j++) {
     const wl_block *b = &p->theta->blocks[j];
-    double sum = 0;
-    for (int64_t i = b->offset; i < b->offset + b->size; i++) sum += (double)gbar[i] * (double)g[i];
-    phi_grad[factor_of(p, j)] += sum;
+    const int64_t at = factor_of(impl, in->t, j), decay = impl->decay_at + at;
+    bar->phi[at] += dot(b, bar->out, in->g);
+    if (impl->decays) bar->phi[decay] += dot(b, bar->out, in->theta);
+    if (impl->decays) add_scaled(b, phi[decay], bar->out, bar->theta);
+    if (bar->g != NULL) scale(b, phi[at], bar->out, bar->g); /* last: it may be bar->out */
   }
-  if (raw != NULL) scalar_apply(p, phi, gbar, raw, scratch); /* P^T = P */
 }
 
 static const wl_option scalar_options[] = {
-    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "the factor at the start"},
-    {"per", WL_OPT_CHOICE, "run", "run|tensor", 0, 0, "1",
-     "one factor for all, or one for each inner tensor"},
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "the factors of the gradient at the start"},
+    {"per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",
+     "one factor for all, or one for each inner tensor, inner step, or step and tensor"},
+    {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "also learns as many factors of the parameters, which are added: decays"},
+    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "these at the start"},
     {0}};
 
 extern const wl_precondition_ops wl_precondition_scalar;
-const wl_precondition_ops wl_precondition_scalar = {.name = "scalar",
-                                                    .summary = "one learned factor",
-                                                    .options = scalar_options,
-                                                    .create = scalar_create,
-                                                    .destroy = scalar_destroy,
-                                                    .init = scalar_init,
-                                                    .apply = scalar_apply,
-                                                    .adjoint = scalar_adjoint};
+const wl_precondition_ops wl_precondition_scalar = {
+    .name = "scalar",
+    .summary = "one learned factor, or one for each tensor, inner step, or both; and decays",
+    .options = scalar_options,
+    .create = scalar_create,
+    .destroy = scalar_destroy,
+    .init = scalar_init,
+    .apply = scalar_apply,
+    .adjoint = scalar_adjoint};

@@ -34,6 +34,10 @@ static const wl_option episode_options[] = {
     {"stagger", WL_OPT_BOOL, "false", NULL, ANY, "1",
      "Units begin at random steps of their first episode, and each ends and restarts on its own, with a horizon of its "
      "own; needs `outer.every: window`."},
+    {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
+     "Bound on each element of an inner gradient, before preconditioner and rule; 0: none."},
+    {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
+     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: none."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 /* The `window` section; choices as their rows list them. */

@@ -35,7 +35,7 @@ static wl_status create_parts(const wl_config *config, const wl_task *const *tas
   const wl_rule_setting setting = {theta, steps[n_steps - 1], count > 1};
   WL_TRY(check_mixture(config, tasks, count));
   WL_TRY(wl_rule_create(wl_config_map(config, "rule", 0), &setting, &m->rule));
-  WL_TRY(wl_precondition_create(wl_config_map(config, "precondition", 0), theta, &m->precondition));
+  WL_TRY(wl_precondition_create(config, theta, &m->precondition));
   return wl_initialisation_create(wl_config_map(config, "initialisation", 0), theta,
                                   &m->initialisation);
 }
@@ -64,8 +64,8 @@ wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, 
 }
 
 bool wl_model_needs_adjoint(const wl_model *m) {
-  return m->rule->phi.size > 0 || m->precondition || m->warp_size > 0 ||
-         (m->initialisation && m->initialisation->adjoint);
+  return m->rule->phi.size > 0 || (m->precondition && m->precondition->phi.size > 0) ||
+         m->warp_size > 0 || (m->initialisation && m->initialisation->adjoint);
 }
 
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
@@ -115,7 +115,7 @@ static wl_status init_theta0(const wl_initialisation *init, const wl_task *task,
 
 static wl_status init_parts(const wl_model *m, const wl_task *task, uint64_t seed, wl_real *phi) {
   if (m->rule->phi.size > 0) m->rule->ops->init(m->rule, seed, phi + m->rule_at);
-  if (m->precondition) m->precondition->ops->init(m->precondition, seed, phi + m->precondition_at);
+  if (m->precondition) wl_precondition_init(m->precondition, seed, phi + m->precondition_at);
   if (m->warp_size > 0) wl_task_phi0(task, seed, phi + m->warp_at);
   return m->initialisation ? init_theta0(m->initialisation, task, seed, phi + m->theta0_at) : WL_OK;
 }

@@ -131,8 +131,9 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   const wl_model *m = ws->model;
   const wl_real *const g = ws->g + trace_slot(ws, slot) * ws->plan.pad, *input = g;
   if (m->precondition) {
-    m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at, g, ws->pg,
-                                ws->scratch);
+    const wl_gradient in = wl_ws_gradient(ws, run->t0 + k, slot, g, theta);
+    wl_precondition_find_factor(m->precondition, &in, wl_ws_factor(ws, slot), ws->scratch);
+    wl_precondition_apply(m->precondition, ws->phi + m->precondition_at, &in, ws->pg, ws->scratch);
     input = ws->pg;
   }
   const wl_inner_step step = {.t = run->t0 + k,

@@ -2,7 +2,7 @@
  *
  * First order: no term couples coordinates, so the rule gets a whole chunk of steps at once and
  * keeps it in cache. Second order: each step's Hessian couples all coordinates, so time is
- * outermost and the rule gets one step at a time. */
+ * outermost and the rule gets one step at a time; so it does where a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
@@ -17,26 +17,39 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
   return trace ? trace + slot * p->pad : NULL;
 }
 
+/* What the preconditioner saw at step j of the chunk. */
+static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
+  const wl_unroll_ws *ws = run->ws;
+  const int64_t slot = c.slot + j;
+  return wl_ws_gradient(ws, run->t0 + c.first + j, slot, at(ws->g, slot, &ws->plan),
+                        at(ws->theta, slot, &ws->plan));
+}
+
 /* The chunk's preconditioned gradients: the raw ones where there is no preconditioner. */
-static const wl_real *preconditioned(wl_unroll_ws *ws, chunk_place c) {
+static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place c) {
+  wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
   if (!m->precondition) return at(ws->g, c.slot, &ws->plan);
-  for (int64_t j = 0; j < c.count; j++)
-    m->precondition->ops->apply(m->precondition, ws->phi + m->precondition_at,
-                                at(ws->g, c.slot + j, &ws->plan), ws->pg + j * ws->plan.pad,
-                                ws->scratch);
+  for (int64_t j = 0; j < c.count; j++) {
+    const wl_gradient step = gradient_at(run, c, j);
+    wl_precondition_apply(m->precondition, ws->phi + m->precondition_at, &step,
+                          ws->pg + j * ws->plan.pad, ws->scratch);
+  }
   return ws->pg;
 }
 
-/* phi-gradient of P at one step; gbar becomes the adjoint of the raw gradient. */
-static void precondition_adjoint(wl_window_run_state *run, int64_t slot, wl_real *gbar,
+/* phi-gradient of P at step j of the chunk; gbar becomes the adjoint of the raw gradient. */
+static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
                                  bool want_raw) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
   if (!m->precondition) return;
-  m->precondition->ops->adjoint(m->precondition, ws->phi + m->precondition_at,
-                                at(ws->g, slot, &ws->plan), gbar, want_raw ? gbar : NULL,
-                                run->phi_grad + m->precondition_at, ws->scratch);
+  const wl_gradient step = gradient_at(run, c, j);
+  const wl_gradient_bar bar = {.out = gbar,
+                               .g = want_raw ? gbar : NULL,
+                               .theta = ws->lam,
+                               .phi = run->phi_grad + m->precondition_at};
+  wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
 
 /* `count` steps from step j of the chunk, for the rule. */
@@ -67,13 +80,13 @@ static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->kept_state + slot / ws->plan.state_every * ws->plan.state;
 }
 
-static void first_order_chunk(wl_window_run_state *run, chunk_place c) {
+static void whole_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_rule_chunk chunk =
-      rule_chunk(run, c, 0, c.count, preconditioned(ws, c), kept_state(ws, c.slot));
+      rule_chunk(run, c, 0, c.count, preconditioned(run, c), kept_state(ws, c.slot));
   wl_rule_backward(ws->model->rule, ws->rule_ws, &chunk, run->phi_grad + ws->model->rule_at);
   for (int64_t j = c.count - 1; ws->model->precondition && j >= 0; j--)
-    precondition_adjoint(run, c.slot + j, ws->gbar + j * ws->plan.pad, false);
+    precondition_adjoint(run, c, j, ws->gbar + j * ws->plan.pad, false);
 }
 
 /* States s_0 .. s_{count-1} of the chunk, one by one, from the one kept at its start. */
@@ -109,17 +122,19 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->warp_grad[i];
 }
 
-static void second_order_chunk(wl_window_run_state *run, chunk_place c) {
+/* One step at a time, the last first. */
+static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
-  const wl_real *pg = preconditioned(ws, c);
+  const bool second = ws->spec.second_order;
+  const wl_real *pg = preconditioned(run, c);
   if (ws->states) replay_states(run, c, pg);
   for (int64_t j = c.count - 1; j >= 0; j--) {
     const wl_real *state =
         ws->states ? ws->states + j * ws->plan.state : kept_state(ws, c.slot + j);
     const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
     wl_rule_backward(ws->model->rule, ws->rule_ws, &step, run->phi_grad + ws->model->rule_at);
-    precondition_adjoint(run, c.slot + j, ws->gbar, true);
-    hessian_term(run, c.first + j, c.slot + j, ws->gbar);
+    precondition_adjoint(run, c, j, ws->gbar, second);
+    if (second) hessian_term(run, c.first + j, c.slot + j, ws->gbar);
   }
 }
 
@@ -130,8 +145,8 @@ static wl_status segment_backward(wl_window_run_state *run, int64_t first, int64
     const chunk_place c = {first + slot, slot,
                            count - slot < WL_CHUNK_STEPS ? count - slot : WL_CHUNK_STEPS};
     if (wl_ws_is_interrupted(run->ws)) return WL_TRY_AGAIN;
-    if (run->ws->spec.second_order) second_order_chunk(run, c);
-    else first_order_chunk(run, c);
+    if (run->ws->plan.time_outermost) stepwise_chunk(run, c);
+    else whole_chunk(run, c);
   }
   return WL_OK;
 }

@@ -15,8 +15,11 @@ typedef struct wl_window_plan {
   int64_t kept_states;    /* of a segment */
   int64_t record;         /* reals of tape that a step of all blocks keeps; 0: steps are replayed */
   int64_t state_every;    /* steps between states kept: WL_CHUNK_STEPS; 1: a history of all */
-  bool keep_theta;        /* theta is traced: the rule reads it, or second order does */
-  bool time_outermost;    /* second order: the rule's adjoint takes one step at a time */
+  int64_t factor;         /* reals of what the preconditioner takes from the gradient of a step */
+  bool keep_theta; /* theta is traced: rule or preconditioner reads it, or second order does */
+  bool
+      time_outermost; /* second order, or a preconditioner that reads theta: the rule's adjoint takes one step at
+                             a time */
 } wl_window_plan;
 
 /* Where a window of second order ended. With outer losses on the inner batches, its last loss and
@@ -58,14 +61,15 @@ struct wl_unroll_ws {
   wl_real *phi;         /* [phi.size] phi in working precision */
   wl_real *u, *scratch; /* [pad] update; preconditioner scratch */
   wl_path path;         /* where theta_0 is learned from it */
-  wl_real *pg;        /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
-  double *weight;     /* [K+1] w_k T'(L_k), filled as the window runs forward */
-  double *outer_loss; /* [K+1] */
-  double *inner_loss; /* [K+1] at theta_k, of the steps taken */
+  wl_real *pg;          /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
+  double *weight;       /* [K+1] w_k T'(L_k), filled as the window runs forward */
+  double *outer_loss;   /* [K+1] */
+  double *inner_loss;   /* [K+1] at theta_k, of the steps taken */
   /* traces of the segment at hand */
   wl_real *g;          /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
   wl_real *outer_g;    /* [segment+1][pad] outer gradients; == g when batches are the same */
   wl_real *theta;      /* [segment][pad] */
+  wl_real *factor;     /* [segment][factor] */
   wl_real *kept_state; /* [kept_states][state] before every state_every-th step */
   wl_real *tape; /* [segment][record] what the rule keeps of each step; NULL: it replays them */
   /* at segment starts */
@@ -86,6 +90,15 @@ static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
 }
 static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
+}
+static inline wl_real *wl_ws_factor(const wl_unroll_ws *ws, int64_t slot) {
+  return ws->factor ? ws->factor + slot * ws->plan.factor : NULL;
+}
+/* What the preconditioner sees at inner step t, whose traces are at `slot`. */
+static inline wl_gradient wl_ws_gradient(const wl_unroll_ws *ws, int64_t t, int64_t slot,
+                                         const wl_real *g, const wl_real *theta) {
+  return (wl_gradient){
+      .t = t, .n = ws->plan.n, .g = g, .theta = theta, .factor = wl_ws_factor(ws, slot)};
 }
 static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
   return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, unit->draw + t};

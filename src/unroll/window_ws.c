@@ -2,7 +2,8 @@
  *
  * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
  *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n where kept,
- *              states ceil(S / C) n w, with a history S n w, tape S n r of a rule that keeps r reals of a step
+ *              states ceil(S / C) n w, with a history S n w, tape S n r of a rule that keeps r reals of a step,
+ *              S f where the preconditioner takes f reals from the gradient
  *   replayed   min(S, C) n w in second order, which keeps the states of the chunk at hand
  *   snapshots  ceil(K / S) n (1 + w), none when S = K
  * so the least memory is taken near S = sqrt(K C) without a tape. A segment that is not the last is run
@@ -26,7 +27,8 @@ static int64_t replayed_states(const wl_window_plan *p, int64_t segment) {
 static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
   return gradients + (p->keep_theta ? segment * p->pad : 0) +
-         (kept_states(p, segment) + replayed_states(p, segment)) * p->state + segment * p->record;
+         (kept_states(p, segment) + replayed_states(p, segment)) * p->state +
+         segment * (p->record + p->factor);
 }
 
 static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
@@ -107,8 +109,11 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, bool with_gradient) {
   wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
   p.state = wl_rule_state_reals(model->rule, wl_task_theta(task));
-  p.time_outermost = with_gradient && spec->second_order;
-  p.keep_theta = with_gradient && (model->rule->reads_theta || spec->second_order);
+  const wl_precondition *precondition = model->precondition;
+  const bool reads_theta = precondition && precondition->reads_theta;
+  p.factor = precondition ? precondition->factor : 0;
+  p.time_outermost = with_gradient && (spec->second_order || reads_theta);
+  p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
   if (with_gradient) choose_storage(&p, spec, p.blocks * model->rule->tape);
   else p.segments = 1;
   return p;
@@ -120,7 +125,7 @@ typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
-enum { N_BUFFERS = 21 };
+enum { N_BUFFERS = 22 };
 
 /* A window of one chunk has no state's adjoint to hand from one to the next. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
@@ -138,13 +143,14 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const buffer all[N_BUFFERS] = {
       {&ws->phi, m->phi.size},
       {&ws->u, p->pad},
-      {&ws->scratch, conditioned ? m->precondition->scratch : 0},
+      {&ws->scratch, conditioned ? wl_precondition_scratch(m->precondition, p->n) : 0},
       {&ws->path.g, path ? p->pad : 0},
       {&ws->path.u, path ? p->pad : 0},
       {&ws->pg, conditioned ? p->pad * (grad ? WL_CHUNK_STEPS : 1) : 0},
       {&ws->g, traced * p->pad},
       {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
       {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
+      {&ws->factor, grad ? p->segment * p->factor : p->factor},
       {&ws->kept_state, grad ? p->kept_states * p->state : 0},
       {&ws->tape, grad ? p->segment * p->record : 0},
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},

@@ -31,6 +31,8 @@ GRID = [
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
+    (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: gap, noise: 0.2}"),
+    (LOGISTIC, SMALL, "steps: 4", "precondition: {name: scalar, per: step_tensor, learn_decay: true}"),
     (LOGISTIC, SMALL, "steps: 4, order: second",
      "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),

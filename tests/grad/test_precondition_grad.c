@@ -1,6 +1,8 @@
 /* test_precondition_grad.c - adjoints of the preconditioners against central differences.
  *
- *   F(g, phi) = sum_i sin(c_i (P(phi) g)_i):  gbar_i = c_i cos(...), raw = dF/dg, phi_grad = dF/dphi */
+ *   F(g, theta, phi) = sum_i sin(c_i (P(phi) g)_i):  out_i = c_i cos(...), and dF/dg, dF/dtheta, dF/dphi
+ *
+ * What a preconditioner takes from the gradient and its derivatives hold constant is that of the base point. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,86 +14,96 @@
 #include "grad/directional.h"
 #include "harness/rule_fixture.h"
 
-enum { SIZE_LIMIT = 2000 };
+enum { SIZE_LIMIT = 2000, SCRATCH_LIMIT = 40000 };
 
-/* x = [g: n][phi] */
+/* x = [g: n][theta: n][phi] */
 typedef struct problem {
   wl_layout theta;
   wl_precondition *p;
-  wl_real scratch[SIZE_LIMIT];
+  wl_real scratch[SCRATCH_LIMIT], factor[SIZE_LIMIT];
 } problem;
 
 static double weight_of(int64_t i) { return 1 + 0.1 * (double)(i % 5); }
 
+static wl_gradient step_at(const problem *q, const double *x) {
+  const int64_t n = q->theta.size;
+  return (wl_gradient){.t = 1, .n = n, .g = x, .theta = x + n, .factor = q->factor};
+}
+
 static double objective(void *context, const double *x) {
   problem *q = context;
   wl_real out[SIZE_LIMIT];
-  q->p->ops->apply(q->p, x + q->theta.size, x, out, q->scratch);
+  const int64_t n = q->theta.size;
+  const wl_gradient step = step_at(q, x);
+  wl_precondition_apply(q->p, x + 2 * n, &step, out, q->scratch);
   double sum = 0;
   for (int64_t i = 0; i < q->theta.size; i++) sum += sin(weight_of(i) * out[i]);
   return sum;
 }
 
 /* A tensor of each rank, with axes of different sizes, and a 1x1 kernel. */
-static void open_problem(problem *q, const char *text) {
+static void open_problem(problem *q, const char *text, const char *episode) {
   memset(q, 0, sizeof *q);
   assert_int_equal(wl_layout_add(&q->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "dense", 2, (int64_t[]){4, 6}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "stack", 3, (int64_t[]){2, 5, 3}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "conv", 4, (int64_t[]){3, 2, 3, 2}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "point", 4, (int64_t[]){2, 3, 1, 1}, NULL), WL_OK);
-  wl_config *config = NULL;
-  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), text, &config),
-                   WL_OK);
-  assert_int_equal(
-      wl_precondition_create(wl_config_map(config, "precondition", 0), &q->theta, &q->p), WL_OK);
-  wl_config_destroy(&config);
-  assert_true(q->theta.size + q->p->phi.size <= SIZE_LIMIT && q->p->scratch <= SIZE_LIMIT);
+  assert_int_equal(fixture_precondition(text, episode, &q->theta, &q->p), WL_OK);
+  assert_true(2 * q->theta.size + q->p->phi.size <= SIZE_LIMIT && q->p->factor <= SIZE_LIMIT &&
+              wl_precondition_scratch(q->p, q->theta.size) <= SCRATCH_LIMIT);
 }
 
-static void check(const char *text) {
-  static problem q;
-  static double x[SIZE_LIMIT], gradient[SIZE_LIMIT];
-  open_problem(&q, text);
-  const int64_t n = q.theta.size, size = n + q.p->phi.size;
-  fixture_normal(1, n, 1, x);
-  fixture_normal(2, size - n, 0.4, x + n);
-  wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];
-  q.p->ops->init(q.p, 5, start);
-  for (int64_t i = 0; i < size - n; i++) x[n + i] += start[i];
-  q.p->ops->apply(q.p, x + n, x, out, q.scratch);
-  memset(gradient, 0, sizeof gradient);
-  for (int64_t i = 0; i < n; i++) gradient[i] = weight_of(i) * cos(weight_of(i) * out[i]);
-  q.p->ops->adjoint(q.p, x + n, x, gradient, gradient, gradient + n, q.scratch); /* in place */
-  directional_check(&(directional){.name = text,
+static void check_part(problem *q, const char *name, double *x, const double *gradient,
+                       int64_t first, int64_t count) {
+  directional_check(&(directional){.name = name,
                                    .f = objective,
-                                   .context = &q,
+                                   .context = q,
                                    .x = x,
                                    .gradient = gradient,
-                                   .first = 0,
-                                   .count = n,
+                                   .first = first,
+                                   .count = count,
                                    .h = 4e-3,
                                    .tolerance = 1e-9});
+}
+
+static void check_clipped(const char *text, const char *episode) {
+  static problem q;
+  static double x[SIZE_LIMIT], gradient[SIZE_LIMIT];
+  open_problem(&q, text, episode);
+  const int64_t n = q.theta.size, size = 2 * n + q.p->phi.size;
+  fixture_normal(1, 2 * n, 1, x);
+  for (int64_t i = 0; i < n; i++) /* no kink within reach of the differences */
+    if (fabs(fabs(x[i]) - q.p->clip_value) < 0.05) x[i] = 0.5;
+  fixture_normal(2, q.p->phi.size, 0.4, x + 2 * n);
+  wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];
+  wl_precondition_init(q.p, 5, start);
+  for (int64_t i = 0; i < size - 2 * n; i++) x[2 * n + i] += start[i];
+  const wl_gradient step = step_at(&q, x);
+  wl_precondition_find_factor(q.p, &step, q.factor, q.scratch);
+  wl_precondition_apply(q.p, x + 2 * n, &step, out, q.scratch);
+  memset(gradient, 0, sizeof gradient);
+  for (int64_t i = 0; i < n; i++) gradient[i] = weight_of(i) * cos(weight_of(i) * out[i]);
+  const wl_gradient_bar in_place = {gradient, gradient, gradient + n, gradient + 2 * n};
+  wl_precondition_adjoint(q.p, x + 2 * n, &step, &in_place, q.scratch);
+  check_part(&q, text, x, gradient, 0, n);
+  if (q.p->reads_theta) check_part(&q, "theta", x, gradient, n, n);
   for (int j = 0; j < q.p->phi.count; j++) {
     const wl_block *b = &q.p->phi.blocks[j];
-    directional_check(&(directional){.name = b->name,
-                                     .f = objective,
-                                     .context = &q,
-                                     .x = x,
-                                     .gradient = gradient,
-                                     .first = n + b->offset,
-                                     .count = b->size,
-                                     .h = 4e-3,
-                                     .tolerance = 1e-9});
+    check_part(&q, b->name, x, gradient, 2 * n + b->offset, b->size);
   }
   wl_precondition_destroy(&q.p);
   wl_layout_clear(&q.theta);
 }
 
+static void check(const char *text) { check_clipped(text, ""); }
+
 static void test_scalar(void **state) {
   (void)state;
   check("name: scalar, initial: 0.5");
   check("name: scalar, initial: -0.5, per: tensor");
+  check("name: scalar, initial: 0.5, per: step, learn_decay: true");
+  check("name: scalar, initial: 0.5, per: step_tensor, learn_decay: true, initial_decay: 0.2");
 }
 
 static void test_diagonal(void **state) {
@@ -105,11 +117,28 @@ static void test_kronecker(void **state) {
   check("name: kronecker");
 }
 
+static void test_gap(void **state) {
+  (void)state;
+  check("name: gap");
+  check("name: gap, approximate: true");
+}
+
+/* Each with some elements and the norm beyond the bounds, but for the last. */
+static void test_clip(void **state) {
+  (void)state;
+  check_clipped("name: none", "clip_norm: 3");
+  check_clipped("name: none", "clip_value: 0.9");
+  check_clipped("name: diagonal, initial: 0.7", "clip_value: 1.1, clip_norm: 4");
+  check_clipped("name: kronecker", "clip_norm: 4");
+  check_clipped("name: gap", "clip_value: 1.1, clip_norm: 4");
+  check_clipped("name: gap", "clip_norm: 1e6");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_scalar),
-      cmocka_unit_test(test_diagonal),
-      cmocka_unit_test(test_kronecker),
+      cmocka_unit_test(test_scalar),    cmocka_unit_test(test_diagonal),
+      cmocka_unit_test(test_kronecker), cmocka_unit_test(test_gap),
+      cmocka_unit_test(test_clip),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* test_warp.c - what ties warp layers, preconditioners and learned initialisations together.
  *
- *   identity warps change no bit of a run at its start
+ *   identity warps change no bit of a run at its start, nor do preconditioners that start as the identity
  *   d/dalpha of Meta-SGD's look-ahead is -G_q o G_s, bit for bit
  *   descent under a scale warp s = 2^k is descent with the diagonal preconditioner s^2, bit for bit
  *   a warped step is the preconditioned step, P = J J^T, up to O(a^2)
@@ -51,6 +51,36 @@ static void test_identity(void **state) {
   free_outcome(&b);
   close_problem(&plain);
   close_problem(&warped);
+}
+
+/* Preconditioners that start as the identity, before a rule that has state and one that has none. */
+static void test_identity_of_preconditioners(void **state) {
+  (void)state;
+  static const char *const preconditioners[] = {"gap", "gap, approximate: true",
+                                                "scalar, per: step_tensor", "kronecker"};
+  static const char *const rules[] = {"rule: {name: sgd, rate: 0.1}\n",
+                                      "rule: {name: adam, rate: 0.1}\n"};
+  static const char *const tasks[] = {SINUSOID, CONV};
+  for (int k = 0; k < 16; k++) {
+    char rest[512], yaml[768];
+    snprintf(rest, sizeof rest,
+             "%sinitialisation: {name: maml}\nepisode: {steps: 4}\n"
+             "window: {steps: 4, weights: sum, batch: fresh, order: second}\n",
+             rules[k % 2]);
+    snprintf(yaml, sizeof yaml, "%sprecondition: {name: %s}\n", rest, preconditioners[k / 4]);
+    problem plain = open_variant(tasks[k / 2 % 2], "", rest),
+            conditioned = open_variant(tasks[k / 2 % 2], "", yaml);
+    outcome a = run_request(&plain, (request){.unit = 1}),
+            b = run_request(&conditioned, (request){.unit = 1});
+    assert_true(a.result.finite && conditioned.of.model->theta0_at > 0);
+    assert_true(all_equal(a.losses, b.losses, a.steps + 1));
+    for (int64_t i = 0; i < a.n; i++) assert_true(a.theta[i] == b.theta[i]);
+    assert_true(all_equal(a.gradient, b.gradient + conditioned.of.model->theta0_at, a.n_phi));
+    free_outcome(&a);
+    free_outcome(&b);
+    close_problem(&plain);
+    close_problem(&conditioned);
+  }
 }
 
 /* ---- Meta-SGD -------------------------------------------------------------------------------- */
@@ -370,10 +400,13 @@ int main(void) {
     tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp,
                                      .test_func = test_identity,
                                      .initial_state = &identity_cases[i]};
-  const struct CMUnitTest others[] = {
-      cmocka_unit_test(test_meta_sgd), cmocka_unit_test(test_scale_is_diagonal),
-      cmocka_unit_test(test_step_gap), cmocka_unit_test(test_online),
-      cmocka_unit_test(test_path),     cmocka_unit_test(test_method_of_each_tensor)};
+  const struct CMUnitTest others[] = {cmocka_unit_test(test_identity_of_preconditioners),
+                                      cmocka_unit_test(test_meta_sgd),
+                                      cmocka_unit_test(test_scale_is_diagonal),
+                                      cmocka_unit_test(test_step_gap),
+                                      cmocka_unit_test(test_online),
+                                      cmocka_unit_test(test_path),
+                                      cmocka_unit_test(test_method_of_each_tensor)};
   for (int i = 0; i < 6; i++) tests[n++] = others[i];
   return _cmocka_run_group_tests("warp", tests, (size_t)n, NULL, NULL);
 }

@@ -54,6 +54,18 @@ static storage_case storage_cases[] = {
      WL_STORAGE_TAPE,
      {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
       SEGMENTS("replay", 80), "replay"}},
+    {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\n"
+         "precondition: {name: gap, noise: 0.3}\nepisode: {steps: 100, clip_norm: 0.05}\n"
+         "window: {steps: 90, order: second, batch: fresh}\n",
+     WL_STORAGE_REPLAY,
+     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
+      SEGMENTS("replay", 80), "replay"}},
+    {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\n"
+         "precondition: {name: scalar, per: step_tensor, learn_decay: true, initial_decay: 0.1}\n"
+         "window: {steps: 90, order: first}\n",
+     WL_STORAGE_REPLAY,
+     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
+      SEGMENTS("replay", 80), "replay"}},
 };
 enum { STORAGE_CASES = sizeof storage_cases / sizeof *storage_cases };
 

@@ -7,9 +7,13 @@
 #include "precondition/precondition.h"
 #include "rule/rule.h"
 
-/* Validated `<section>: {<text>}` against the rules or preconditioners. */
+/* Validated `<section>: {<text>}` against the rules. */
 wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
                          wl_config **out);
+
+/* A preconditioner from `precondition: {<text>}` and `episode: {<episode>}`; T is 3 unless given. */
+wl_status fixture_precondition(const char *text, const char *episode, const wl_layout *theta,
+                               wl_precondition **out);
 
 /* Three tensors of 20, 6 and n - 26 coordinates: block 0 lies in one, block 1 in all three. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);

@@ -212,6 +212,9 @@ RULES = {"lstm": lstm_rule, "sgd": sgd_rule}
 
 # ---- The window ---------------------------------------------------------------------------------
 
+GAP_START = 0.5 * math.log(math.exp(2) - 1)  # where softplus_2 is 1
+
+
 class Window:
     """One task of a dump and its settings."""
 
@@ -260,18 +263,56 @@ class Window:
         return torch.cat([learned.get("theta0." + name, torch.tensor(
             self.dump["theta_start/" + name])).reshape(-1) for name, _ in self.tensors])
 
-    def precondition(self, gradient):
+    def clip(self, gradient):
+        """`episode.clip_value`, then `episode.clip_norm`."""
+        value, norm = (self.setting["episode"][key] for key in ("clip_value", "clip_norm"))
+        if value > 0:
+            gradient = gradient.clamp(-value, value)
+        if norm > 0 and gradient.norm() > norm:
+            gradient = gradient * (norm / gradient.norm())
+        return gradient
+
+    def precondition(self, gradient, k, theta):
         name, at, out = self.setting["precondition"]["name"], 0, []
+        gradient = self.clip(gradient)
         if name == "none":
             return gradient
-        if name not in ("diagonal", "kronecker"):
+        if name == "scalar":
+            return self.scalar(gradient, k, theta)
+        if name not in ("diagonal", "kronecker", "gap"):
             raise unknown("preconditioner", name)
         for tensor, shape in self.tensors:
             size = math.prod(shape)
-            apply = self.diagonal if name == "diagonal" else self.kronecker
+            apply = getattr(self, name)
             out.append(apply(tensor, gradient[at:at + size].reshape(shape)).reshape(-1))
             at += size
         return torch.cat(out)
+
+    def scalar(self, gradient, k, theta):
+        """A factor of the gradient for each step and tensor, and one of the parameters."""
+        if self.setting["precondition"]["per"] != "step_tensor":
+            raise unknown("per", self.setting["precondition"]["per"])
+        alpha, decay = (self.phi.get("precondition." + key) for key in ("alpha", "decay"))
+        sizes = torch.tensor([math.prod(shape) for _, shape in self.tensors])
+        row = min(self.t0 + k, len(alpha) - 1)
+        out = alpha[row].repeat_interleave(sizes) * gradient
+        return out if decay is None else out + decay[row].repeat_interleave(sizes) * theta
+
+    def gap(self, tensor, gradient):
+        """Singular values times m, the left vectors of (out, rest) held constant."""
+        if gradient.ndim < 2:
+            return gradient
+        shape, dense = gradient.shape, gradient.ndim == 2
+        m = 0.5 * torch.log1p(torch.exp(2 * (self.phi["precondition." + tensor] + GAP_START)))
+        matrix = gradient.T if dense else gradient.reshape(shape[0], -1)
+        if self.setting["precondition"]["approximate"]:
+            out = m[:, None] * matrix if len(m) == len(matrix) else matrix * m
+        else:
+            vectors, values, _ = torch.linalg.svd(matrix.detach(), full_matrices=False)
+            rank = int((values > 1e-13 * values[0]).sum())
+            vectors = vectors[:, :rank]
+            out = matrix + vectors @ ((m[:rank] - 1)[:, None] * (vectors.T @ matrix))
+        return (out.T if dense else out).reshape(shape)
 
     def diagonal(self, tensor, gradient):
         return gradient * self.phi["precondition." + tensor]
@@ -310,7 +351,7 @@ class Window:
     def step(self, k, theta, state):
         loss, gradient = self.inner_gradient(k, theta)
         rule = self.setting["rule"]
-        update, state = RULES[rule["name"]](rule, self.phi, self.precondition(gradient), state)
+        update, state = RULES[rule["name"]](rule, self.phi, self.precondition(gradient, k, theta), state)
         return loss, gradient, update, state
 
     def run(self):

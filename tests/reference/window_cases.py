@@ -26,6 +26,9 @@ HELDOUT = "batch: fresh, split: heldout"
 CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, widths: [5]"
 MAML = "initialisation: {name: maml}\n"
 DIAGONAL = "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"
+GAP = "precondition: {name: gap, noise: 0.3}\n"
+DECAY = ("precondition: {name: scalar, per: step_tensor, initial: 0.4, learn_decay: true, "
+         "initial_decay: 0.05}\n")
 KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
@@ -88,6 +91,25 @@ CASES = {
     "conv-residual-first": configuration(
         CONV + ", order: pool-norm-act, warp: [residual, batch_norm], warp_noise: 0.1",
         "name: lstm, hidden: [5], output_scale: 0.1", "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
+    # singular values of the gradient, in tall and wide matrices and of low rank
+    "gap-mlp-second": configuration(
+        "family: mlp, data: synthetic, widths: [12, 4], batch: 6, activation: tanh, initial_scale: 0.5",
+        "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
+        MAML + GAP),
+    "gap-conv-second": configuration(
+        CONV + ", activation: tanh, warp: [scale], warp_noise: 0.1", "name: sgd, rate: 0.2",
+        "steps: 2, batch: fresh, order: second", 2, MAML + GAP),
+    "gap-lstm-first": configuration(
+        MLP, "name: lstm, hidden: [5], output_scale: 0.1", "steps: 4", 8, GAP),
+    "gap-approximate-second": configuration(
+        CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
+        MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
+    # rates and decays by step and tensor, and the clip before a preconditioner
+    "step-decay-second": configuration(
+        MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
+        MAML + DECAY),
+    "step-decay-first": configuration(
+        MLP, "name: lstm, hidden: [5], output_scale: 0.1", "steps: 4", "6, clip_norm: 0.2", DECAY),
 }
 
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "harness/rule_fixture.h"
+#include "tensor/singular.h"
 
 #ifdef WL_DOUBLE
 static const double tolerance = 1e-13;
@@ -16,26 +17,43 @@ static const double tolerance = 1e-13;
 static const double tolerance = 5e-6;
 #endif
 
-enum { LIMIT = 4000 };
+enum { LIMIT = 4000, SCRATCH = 40000 };
 
 typedef struct fixture {
   wl_layout theta;
   wl_precondition *p;
-  wl_real phi[LIMIT], scratch[LIMIT];
+  wl_real phi[LIMIT], scratch[SCRATCH], factor[LIMIT], theta_values[LIMIT];
+  int64_t t;
 } fixture;
+
+/* The step at gradient g, with its factor. */
+static wl_gradient step_at(fixture *f, const wl_real *g) {
+  const wl_gradient step = {
+      .t = f->t, .n = f->theta.size, .g = g, .theta = f->theta_values, .factor = f->factor};
+  wl_precondition_find_factor(f->p, &step, f->factor, f->scratch);
+  return step;
+}
+
+static void apply(fixture *f, const wl_real *g, wl_real *out) {
+  const wl_gradient step = step_at(f, g);
+  wl_precondition_apply(f->p, f->phi, &step, out, f->scratch);
+}
+
+static void adjoint(fixture *f, const wl_real *g, const wl_real *bar, wl_real *raw, double *grad) {
+  wl_real theta[LIMIT] = {0};
+  const wl_gradient step = step_at(f, g);
+  wl_precondition_adjoint(f->p, f->phi, &step,
+                          &(wl_gradient_bar){.out = bar, .g = raw, .theta = theta, .phi = grad},
+                          f->scratch);
+}
 
 static void open_fixture(fixture *f, const char *text) {
   memset(f, 0, sizeof *f);
   assert_int_equal(wl_layout_add(&f->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&f->theta, "", "dense", 2, (int64_t[]){4, 6}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&f->theta, "", "conv", 4, (int64_t[]){3, 2, 3, 2}, NULL), WL_OK);
-  wl_config *config = NULL;
-  assert_int_equal(fixture_config("precondition", wl_precondition_variants(), text, &config),
-                   WL_OK);
-  assert_int_equal(
-      wl_precondition_create(wl_config_map(config, "precondition", 0), &f->theta, &f->p), WL_OK);
-  wl_config_destroy(&config);
-  assert_true(f->p->phi.size <= LIMIT && f->p->scratch <= LIMIT);
+  if (fixture_precondition(text, "", &f->theta, &f->p) != WL_OK) fail_msg("%s", wl_last_error());
+  assert_true(f->p->phi.size <= LIMIT && f->p->scratch <= SCRATCH && f->p->factor <= LIMIT);
   f->p->ops->init(f->p, 3, f->phi);
 }
 
@@ -51,8 +69,14 @@ static void randomise_phi(fixture *f) {
   for (int64_t i = 0; i < f->p->phi.size; i++) f->phi[i] += noise[i];
 }
 
-static const char *const texts[] = {"name: scalar", "name: scalar, per: tensor", "name: diagonal",
-                                    "name: kronecker"};
+static const char *const texts[] = {"name: scalar",
+                                    "name: scalar, per: tensor",
+                                    "name: diagonal",
+                                    "name: kronecker",
+                                    "name: scalar, per: step_tensor",
+                                    "name: scalar, per: step, learn_decay: true",
+                                    "name: gap",
+                                    "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
 /* All leave the gradient as it is, to the bit, and the padding alone. */
@@ -64,7 +88,7 @@ static void test_identity_at_the_start(void **state) {
     wl_real g[LIMIT], out[LIMIT];
     fixture_normal(1, f.theta.size, 1, g);
     for (int i = 0; i < LIMIT; i++) out[i] = -77;
-    f.p->ops->apply(f.p, f.phi, g, out, f.scratch);
+    apply(&f, g, out);
     assert_memory_equal(g, out, (size_t)f.theta.size * sizeof *g);
     assert_true(out[f.theta.size] == -77);
     close_fixture(&f);
@@ -89,14 +113,14 @@ static void test_adjoint_identity(void **state) {
     double grad[2][LIMIT] = {{0}};
     fixture_normal(1, n, 1, g);
     fixture_normal(2, n, 1, r);
-    f.p->ops->apply(f.p, f.phi, g, pg, f.scratch);
-    f.p->ops->adjoint(f.p, f.phi, g, r, ptr, grad[0], f.scratch);
+    apply(&f, g, pg);
+    adjoint(&f, g, r, ptr, grad[0]);
     const double left = dot(pg, r, n), right = dot(g, ptr, n);
     if (!(fabs(left - right) <= tolerance * sqrt(dot(pg, pg, n) * dot(r, r, n))))
       fail_msg("%s: <Pg, r> = %.17g, <g, P'r> = %.17g", texts[k], left, right);
-    f.p->ops->adjoint(f.p, f.phi, g, r, NULL, grad[1], f.scratch);
+    adjoint(&f, g, r, NULL, grad[1]);
     assert_memory_equal(grad[0], grad[1], (size_t)f.p->phi.size * sizeof(double));
-    f.p->ops->adjoint(f.p, f.phi, g, r, r, grad[1], f.scratch);
+    adjoint(&f, g, r, r, grad[1]);
     assert_memory_equal(r, ptr, (size_t)n * sizeof *r);
     for (int64_t i = 0; i < f.p->phi.size; i++) assert_true(grad[1][i] == 2 * grad[0][i]);
     close_fixture(&f);
@@ -133,7 +157,7 @@ static void test_kronecker_against_plain_sums(void **state) {
   randomise_phi(&f);
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
-  f.p->ops->apply(f.p, f.phi, g, out, f.scratch);
+  apply(&f, g, out);
   const wl_real *m0 = matrix(&f, "precondition.bias.axis0");
   for (int i = 0; i < 7; i++) expect_near("bias", (double)out[i], dot(m0 + 7 * i, g, 7));
   const wl_real *left = matrix(&f, "precondition.dense.axis0"),
@@ -168,7 +192,7 @@ static void test_scalar_per_tensor(void **state) {
   }
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
-  f.p->ops->apply(f.p, f.phi, g, out, f.scratch);
+  apply(&f, g, out);
   for (int i = 0; i < f.theta.size; i++)
     assert_true(out[i] == factors[i < 7 ? 0 : i < 31 ? 1 : 2] * g[i]);
   close_fixture(&f);
@@ -197,16 +221,12 @@ static void test_diagonal_draws(void **state) {
 static void expect_config_error(const char *text, int64_t axis, const char *says) {
   wl_layout theta = {0};
   assert_int_equal(wl_layout_add(&theta, "", "wide", 1, &axis, NULL), WL_OK);
-  wl_config *config = NULL;
   wl_precondition *p = NULL;
-  wl_status status = fixture_config("precondition", wl_precondition_variants(), text, &config);
-  if (status == WL_OK)
-    status = wl_precondition_create(wl_config_map(config, "precondition", 0), &theta, &p);
+  const wl_status status = fixture_precondition(text, "", &theta, &p);
   assert_int_equal(status, WL_ERR_CONFIG);
   assert_null(p);
   if (strstr(wl_last_error(), says) == NULL)
     fail_msg("'%s' does not say '%s'", wl_last_error(), says);
-  wl_config_destroy(&config);
   wl_layout_clear(&theta);
 }
 
@@ -216,20 +236,146 @@ static void test_wrong_configurations(void **state) {
   expect_config_error("name: diagonal, initial_range: [1, 0]", 5, "initial_range");
   expect_config_error("name: diagonal, initial_range: [1]", 5, "initial_range");
   expect_config_error("name: scalar, per: layer", 5, "per");
+  expect_config_error("name: gap", 5, "weight matrices");
 }
 
 static void test_none(void **state) {
   (void)state;
   static const wl_layout theta;
-  wl_config *config = NULL;
-  wl_precondition *p = (wl_precondition *)&config;
+  wl_precondition *p = (wl_precondition *)&theta;
   assert_string_equal(wl_preconditions[0]->name, "none");
-  assert_int_equal(
-      fixture_config("precondition", wl_precondition_variants(), "name: none", &config), WL_OK);
-  assert_int_equal(wl_precondition_create(wl_config_map(config, "precondition", 0), &theta, &p),
-                   WL_OK);
+  assert_int_equal(fixture_precondition("name: none", "", &theta, &p), WL_OK);
   assert_null(p);
-  wl_config_destroy(&config);
+}
+
+/* ---- Factors by step, and decays ------------------------------------------------------------- */
+
+static void test_scalar_per_step_and_tensor(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f,
+               "name: scalar, per: step_tensor, learn_decay: true, initial: 2, initial_decay: 3");
+  assert_int_equal(f.p->phi.size, 2 * 9); /* T = 3 steps, 3 tensors */
+  assert_true(f.phi[8] == 2 && f.phi[9] == 3);
+  randomise_phi(&f);
+  wl_real g[LIMIT], out[LIMIT];
+  fixture_normal(1, f.theta.size, 1, g);
+  fixture_normal(2, f.theta.size, 1, f.theta_values);
+  for (f.t = 0; f.t < 5; f.t++) { /* beyond T as the last */
+    const int64_t row = 3 * (f.t < 3 ? f.t : 2);
+    apply(&f, g, out);
+    for (int i = 0; i < f.theta.size; i++) {
+      const int64_t at = row + (i < 7 ? 0 : i < 31 ? 1 : 2);
+      expect_near(
+          "rate and decay", (double)out[i],
+          (double)f.phi[at] * (double)g[i] + (double)f.phi[9 + at] * (double)f.theta_values[i]);
+    }
+  }
+  close_fixture(&f);
+}
+
+/* ---- GAP ------------------------------------------------------------------------------------- */
+
+/* m from phi as the paper's softplus_2 gives it. */
+static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
+
+/* A diagonal gradient with falling entries has unit singular vectors: P is a diagonal preconditioner. */
+static void check_diagonal_gradient(const char *text) {
+  static fixture f;
+  open_fixture(&f, text);
+  randomise_phi(&f);
+  wl_real g[LIMIT] = {0}, out[LIMIT];
+  for (int i = 0; i < 7; i++) g[i] = 1;
+  for (int i = 0; i < 4; i++) g[7 + i * 6 + i] = (wl_real)(i % 2 ? i - 5 : 5 - i);
+  for (int i = 0; i < 3; i++) g[31 + i * 12 + i] = (wl_real)(4 - i);
+  apply(&f, g, out);
+  const wl_real *dense = matrix(&f, "precondition.dense"), *conv = matrix(&f, "precondition.conv");
+  for (int64_t i = 0; i < f.theta.size; i++) {
+    double m = 1;
+    if (i >= 7 && i < 31) m = softplus2((double)dense[(i - 7) / 6]);
+    if (i >= 31) m = softplus2((double)conv[(i - 31) / 12]);
+    expect_near(text, (double)out[i], m * (double)g[i]);
+  }
+  close_fixture(&f);
+}
+
+static void test_gap_of_a_diagonal_gradient(void **state) {
+  (void)state;
+  check_diagonal_gradient("name: gap");
+  check_diagonal_gradient("name: gap, approximate: true");
+}
+
+/* Singular vectors are unit, orthogonal, and diagonalise G G^T in falling order, for any shape and rank. */
+static void check_singular(int64_t m, int64_t n, int64_t rank) {
+  wl_real x[900], a[900] = {0}, u[900], p[900], q[900];
+  static wl_real work[40000];
+  assert_true(wl_singular_work(m, n) <= 40000);
+  fixture_normal(10, m * rank, 1, p);
+  fixture_normal(11, n * rank, 1, q);
+  for (int64_t k = 0; k < rank; k++)
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t i = 0; i < m; i++)
+        a[j * m + i] += p[k * m + i] * q[k * n + j] * (wl_real)pow(0.5, (double)k);
+  memcpy(x, a, sizeof x);
+  assert_int_equal(wl_singular_left(m, n, a, u, work), rank);
+  double last = INFINITY, total = 0, all = dot(x, x, m * n);
+  for (int64_t i = 0; i < rank; i++) {
+    wl_real image[32] = {0}; /* X^T u_i */
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t k = 0; k < m; k++) image[j] += x[j * m + k] * u[i * m + k];
+    const double square = dot(image, image, n);
+    for (int64_t j = 0; j < rank; j++) {
+      wl_real other[32] = {0};
+      for (int64_t e = 0; e < n; e++)
+        for (int64_t k = 0; k < m; k++) other[e] += x[e * m + k] * u[j * m + k];
+      expect_near("orthogonal", dot(u + i * m, u + j * m, m), i == j);
+      if (i != j) assert_true(fabs(dot(image, other, n)) <= 20 * tolerance * all);
+    }
+    assert_true(square <= last);
+    last = square;
+    total += square;
+  }
+  assert_true(fabs(total - all) <= 20 * tolerance * all); /* they span the columns */
+}
+
+static void test_singular_vectors(void **state) {
+  (void)state;
+  check_singular(5, 5, 5);
+  check_singular(4, 9, 4);
+  check_singular(20, 3, 3);
+  check_singular(20, 30, 4);
+  check_singular(30, 20, 1);
+  check_singular(1, 6, 1);
+  check_singular(6, 1, 1);
+  wl_real a[4] = {0}, u[4], work[5000];
+  assert_true(wl_singular_work(2, 2) <= 5000);
+  assert_int_equal(wl_singular_left(2, 2, a, u, work), 0);
+  a[1] = NAN;
+  assert_int_equal(wl_singular_left(2, 2, a, u, work), 0);
+}
+
+/* ---- The clip -------------------------------------------------------------------------------- */
+
+static void expect_clip(const char *episode, const double *expected) {
+  static const wl_layout theta;
+  const wl_real g[4] = {3, -4, 0, (wl_real)0.5};
+  wl_real out[4], scratch[64];
+  wl_precondition *p = NULL;
+  assert_int_equal(fixture_precondition("name: none", episode, &theta, &p), WL_OK);
+  assert_non_null(p);
+  assert_true(wl_precondition_scratch(p, 4) <= 64);
+  wl_precondition_apply(p, NULL, &(wl_gradient){.n = 4, .g = g}, out, scratch);
+  for (int i = 0; i < 4; i++) expect_near(episode, (double)out[i], expected[i]);
+  wl_precondition_destroy(&p);
+}
+
+static void test_clip(void **state) {
+  (void)state;
+  const double norm = sqrt(25.25), both = 2 / sqrt(2 * 2 + 2 * 2 + 0.25);
+  expect_clip("clip_value: 2", (double[]){2, -2, 0, 0.5});
+  expect_clip("clip_norm: 2", (double[]){6 / norm, -8 / norm, 0, 1 / norm});
+  expect_clip("clip_norm: 6", (double[]){3, -4, 0, 0.5});
+  expect_clip("clip_value: 2, clip_norm: 2", (double[]){2 * both, -2 * both, 0, 0.5 * both});
 }
 
 int main(void) {
@@ -241,6 +387,10 @@ int main(void) {
       cmocka_unit_test(test_diagonal_draws),
       cmocka_unit_test(test_wrong_configurations),
       cmocka_unit_test(test_none),
+      cmocka_unit_test(test_scalar_per_step_and_tensor),
+      cmocka_unit_test(test_gap_of_a_diagonal_gradient),
+      cmocka_unit_test(test_singular_vectors),
+      cmocka_unit_test(test_clip),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

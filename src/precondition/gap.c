@@ -1,0 +1,256 @@
+/* gap.c - geometry-adaptive preconditioning: learned factors of the gradient's singular values (Kang et al. 2023).
+ *
+ *   G = U S V^T of each weight as a matrix (out,rest)
+ *   P G = U diag(m) U^T G,   m = ln(1 + e^{2M}) / 2 > 0,   M (min(out,rest)), the i-th for the i-th largest value
+ *   Mbar = diag(U^T Gbar G^T U) dm/dM,   dm/dM = 1 - e^{-2m},   (adjoint of G) = P Gbar
+ *
+ * U is held constant by derivatives, as the paper's code does; biases and other vectors keep their gradient. A dense
+ * weight is stored (in,out), so `out` is its second axis, a convolution's its first.
+ *
+ * What is computed is P = 1 + U diag(m - 1) U^T over the singular values above rounding. On G, which lies in the span
+ * of U, it is the same. On adjoints it is the identity where U says nothing, and so does not depend on the basis that
+ * an SVD completes U with. With m = 1 it is the identity to the bit. phi holds x = M - M_0, where m(M_0) = 1:
+ *
+ *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
+ *
+ * `approximate: true` takes U = 1: row i of G times m_i, or column i where there are fewer columns. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "precondition/precondition.h"
+#include "tensor/gemm.h"
+#include "tensor/singular.h"
+
+typedef struct matrix {
+  int64_t offset, out, rest, least; /* least = min(out, rest) */
+  bool out_last;                    /* stored (rest,out) */
+  int64_t at;                       /* of its x in phi */
+  int64_t basis;                    /* of its part of the factor: rank, U^T (least,out) */
+} matrix;
+
+typedef struct gap {
+  int count;
+  matrix *matrices;
+  bool approximate;
+  double noise;   /* standard deviation of x at the start */
+  int64_t widest; /* largest of `least` */
+  int64_t most;   /* elements of the largest matrix */
+} gap;
+
+/* ---- creation ---- */
+
+static wl_status add_matrix(wl_precondition *p, const wl_block *b, matrix *m) {
+  char name[WL_NAME_SIZE];
+  const int length = snprintf(name, sizeof name, "precondition.%s", b->name);
+  WL_CHECK(length < (int)sizeof name);
+  const int64_t first = b->shape[0], others = b->size / first;
+  *m = (matrix){.offset = b->offset, .out_last = b->ndim == 2, .basis = p->factor};
+  m->out = m->out_last ? others : first;
+  m->rest = m->out_last ? first : others;
+  m->least = m->out < m->rest ? m->out : m->rest;
+  p->factor += 1 + m->least * m->out;
+  return wl_layout_add(&p->phi, "precondition", name, 1, &m->least, &m->at);
+}
+
+static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_precondition *p) {
+  gap *impl = NULL;
+  int64_t work = 0;
+  WL_TRY(WL_NEW(impl, 1));
+  p->impl = impl;
+  WL_TRY(WL_NEW(impl->matrices, theta->count));
+  impl->approximate = wl_map_bool(options, "approximate");
+  impl->noise = wl_map_real(options, "noise");
+  for (int j = 0; j < theta->count; j++) {
+    if (theta->blocks[j].ndim < 2) continue;
+    matrix *m = &impl->matrices[impl->count++];
+    WL_TRY(add_matrix(p, &theta->blocks[j], m));
+    const int64_t needed = wl_singular_work(m->out, m->rest);
+    if (needed > work) work = needed;
+    if (m->least > impl->widest) impl->widest = m->least;
+    if (m->out * m->rest > impl->most) impl->most = m->out * m->rest;
+  }
+  if (impl->count == 0)
+    return wl_map_fail(options, "name",
+                       "gap works on weight matrices, and this task's parameters have none; use "
+                       "diagonal");
+  if (impl->approximate) p->factor = 0;
+  if (work < 2 * impl->most) work = 2 * impl->most; /* the two products of an adjoint */
+  p->scratch = impl->widest + impl->most + work;
+  return WL_OK;
+}
+
+static void gap_destroy(wl_precondition *p) {
+  gap *impl = p->impl;
+  if (impl == NULL) return;
+  wl_free(impl->matrices);
+  wl_free(impl);
+}
+
+static void gap_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
+  const gap *impl = p->impl;
+  const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_GAP};
+  if (impl->noise > 0) wl_rng_normal(stream, 0, p->phi.size, impl->noise, phi);
+  else memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
+}
+
+/* ---- factors ---- */
+
+/* m - 1 from x; beyond 20 by its asymptote. */
+static double excess(double x) {
+  const double share = -expm1(-2); /* 1 - e^{-2} */
+  return x > 20 ? x + 0.5 * log(share) : 0.5 * log1p(share * expm1(2 * x));
+}
+
+/* dm/dM. */
+static double slope(double x) { return -expm1(-2 * (1 + excess(x))); }
+
+static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real *factor,
+                            wl_real *scratch) {
+  const gap *impl = p->impl;
+  for (int j = 0; j < impl->count; j++) {
+    const matrix *m = &impl->matrices[j];
+    const wl_real *from = g + m->offset;
+    wl_real *columns = scratch, *work = scratch + impl->most; /* G by columns of length `out` */
+    if (m->out_last) memcpy(columns, from, (size_t)(m->out * m->rest) * sizeof *columns);
+    else
+      for (int64_t i = 0; i < m->out; i++)
+        for (int64_t k = 0; k < m->rest; k++) columns[k * m->out + i] = from[i * m->rest + k];
+    factor[m->basis] =
+        (wl_real)wl_singular_left(m->out, m->rest, columns, factor + m->basis + 1, work);
+  }
+}
+
+/* ---- the product, and its adjoint ---- */
+
+/* One matrix at work. */
+typedef struct product {
+  const matrix *m;
+  const wl_real *phi;   /* of the preconditioner */
+  const wl_real *basis; /* (rank,out): U^T */
+  int64_t rank;
+  wl_real *factors; /* [least] scratch: m - 1 */
+  wl_real *y, *z;   /* [rank rest] scratch each */
+} product;
+
+static product open_product(const gap *impl, const matrix *m, const wl_real *phi,
+                            const wl_real *factor, wl_real *scratch) {
+  product p = {.m = m, .phi = phi, .factors = scratch, .y = scratch + impl->widest};
+  p.z = p.y + impl->most;
+  if (impl->approximate) return p;
+  p.rank = (int64_t)factor[m->basis];
+  p.basis = factor + m->basis + 1;
+  return p;
+}
+
+/* U^T X of a matrix stored like m: (rank,rest), or (rest,rank) where `out` comes last. */
+static void project(const product *p, const wl_real *x, wl_real *out) {
+  const matrix *m = p->m;
+  if (m->out_last) wl_gemm_nt(m->rest, p->rank, m->out, x, p->basis, out, false);
+  else wl_gemm_nn(p->rank, m->rest, m->out, p->basis, x, out, false);
+}
+
+/* Where element (i,k) of such a product stands. */
+static int64_t place(const product *p, int64_t i, int64_t k) {
+  return p->m->out_last ? k * p->rank + i : i * p->m->rest + k;
+}
+
+/* x += U diag(m - 1) U^T x. */
+static void add_excess(const product *p, wl_real *x) {
+  const matrix *m = p->m;
+  project(p, x, p->y);
+  for (int64_t i = 0; i < p->rank; i++)
+    for (int64_t k = 0; k < m->rest; k++) p->y[place(p, i, k)] *= p->factors[i];
+  if (m->out_last) wl_gemm_nn(m->rest, m->out, p->rank, p->y, p->basis, x, true);
+  else wl_gemm_tn(m->out, m->rest, p->rank, p->basis, p->y, x, true);
+}
+
+/* The approximation: where the k-th element that m_i multiplies stands, in row or column i of the matrix. */
+static int64_t element(const matrix *m, int64_t i, int64_t k) {
+  const bool rows = (m->out <= m->rest) != m->out_last; /* of the matrix as it is stored */
+  const int64_t length = m->out_last ? m->out : m->rest;
+  return rows ? i * length + k : k * length + i;
+}
+
+/* x = P x of one matrix. */
+static void multiply(const gap *impl, const product *p, wl_real *x) {
+  const matrix *m = p->m;
+  bool any = false;
+  for (int64_t i = 0; i < m->least; i++) {
+    p->factors[i] = (wl_real)excess((double)p->phi[m->at + i]);
+    any = any || p->factors[i] != 0;
+  }
+  if (!any) return;
+  if (impl->approximate)
+    for (int64_t i = 0; i < m->least; i++)
+      for (int64_t k = 0; k < m->out * m->rest / m->least; k++)
+        x[element(m, i, k)] *= 1 + p->factors[i];
+  else if (p->rank > 0) add_excess(p, x);
+}
+
+static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                      wl_real *out, wl_real *scratch) {
+  const gap *impl = p->impl;
+  memcpy(out, in->g, (size_t)p->theta->size * sizeof *out);
+  for (int j = 0; j < impl->count; j++) {
+    const product q = open_product(impl, &impl->matrices[j], phi, in->factor, scratch);
+    multiply(impl, &q, out + q.m->offset);
+  }
+}
+
+/* phi's adjoint: <row i of U^T Gbar, row i of U^T G> dm/dM, or of Gbar and G in the approximation. */
+static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
+                     double *phi_bar) {
+  const matrix *m = p->m;
+  const int64_t terms = impl->approximate ? m->least : p->rank;
+  const int64_t length = impl->approximate ? m->out * m->rest / m->least : m->rest;
+  const wl_real *y = gbar, *z = g;
+  if (!impl->approximate && p->rank > 0) {
+    project(p, gbar, p->y);
+    project(p, g, p->z);
+    y = p->y, z = p->z;
+  }
+  for (int64_t i = 0; i < terms; i++) {
+    double sum = 0;
+    for (int64_t k = 0; k < length; k++) {
+      const int64_t e = impl->approximate ? element(m, i, k) : place(p, i, k);
+      sum += (double)y[e] * (double)z[e];
+    }
+    phi_bar[m->at + i] += sum * slope((double)p->phi[m->at + i]);
+  }
+}
+
+static void gap_adjoint(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
+                        const wl_gradient_bar *bar, wl_real *scratch) {
+  const gap *impl = p->impl;
+  for (int j = 0; j < impl->count; j++) {
+    const product q = open_product(impl, &impl->matrices[j], phi, in->factor, scratch);
+    contract(impl, &q, in->g + q.m->offset, bar->out + q.m->offset, bar->phi);
+  }
+  if (bar->g == NULL) return;
+  if (bar->g != bar->out) memcpy(bar->g, bar->out, (size_t)p->theta->size * sizeof *bar->g);
+  for (int j = 0; j < impl->count; j++) { /* P^T = P */
+    const product q = open_product(impl, &impl->matrices[j], phi, in->factor, scratch);
+    multiply(impl, &q, bar->g + q.m->offset);
+  }
+}
+
+static const wl_option gap_options[] = {
+    {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "the diagonal approximation: rows of the gradient times m, without singular vectors"},
+    {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
+     "standard deviation of what each factor's parameter starts at; 0: all factors are 1"},
+    {0}};
+
+extern const wl_precondition_ops wl_precondition_gap;
+const wl_precondition_ops wl_precondition_gap = {
+    .name = "gap",
+    .summary = "learned factors of the singular values of each weight's gradient (GAP)",
+    .options = gap_options,
+    .create = gap_create,
+    .destroy = gap_destroy,
+    .init = gap_init,
+    .find_factor = gap_find_factor,
+    .apply = gap_apply,
+    .adjoint = gap_adjoint};
