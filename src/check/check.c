@@ -11,7 +11,8 @@
 #include "check/check_impl.h"
 #include "check/check_ladder.h"
 
-enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096 };
+enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096, START_STREAM = 1 << 20 };
+static const double MOVED_BY = 0.01;   /* standard deviation */
 static const double AGREEMENT = 1e-12; /* of engine and rollout */
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
 static const double BEYOND_DOUBT =
@@ -283,6 +284,60 @@ static wl_status check_tasks(const wl_problem *p, const double *phi, const wl_co
   return dump ? wl_dump_write(dump, config, request->dump) : WL_OK;
 }
 
+static bool is_zero(const double *values, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (values[i] != 0.0) return false;
+  return true;
+}
+
+/* A block that starts at zero may hide others: an output layer of zeros stops every gradient of the layers before it.
+ * Where a gradient is exactly zero, such blocks are moved, so that all others are tested. */
+static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_report *report) {
+  const wl_layout *layout = &p->model->phi;
+  wl_real *noise = NULL;
+  WL_TRY(WL_NEW(noise, layout->size + 1));
+  for (int i = 0; i < layout->count; i++) {
+    const wl_block *b = &layout->blocks[i];
+    if (!is_zero(phi + b->offset, b->size)) continue;
+    const wl_stream stream = {p->seed, WL_FOR_PROBE, WL_SPACE_CHECK, (uint64_t)i, 0, START_STREAM};
+    wl_rng_normal(stream, 0, b->size, MOVED_BY, noise);
+    for (int64_t j = 0; j < b->size; j++) phi[b->offset + j] = (double)noise[j];
+    report->moved++;
+  }
+  wl_free(noise);
+  return WL_OK;
+}
+
+/* Whether a block of the engine's gradient is exactly zero in some task's window. */
+static wl_status find_silent_blocks(const wl_problem *p, const double *phi, const wl_config *config,
+                                    const wl_check_request *request, bool *silent) {
+  const wl_layout *layout = &p->model->phi;
+  *silent = false;
+  for (int i = 0; i < p->n_tasks; i++) {
+    wl_check_window window;
+    const wl_status status = open_window(p, config, i, phi, request->windows, &window);
+    for (int b = 0; status == WL_OK && b < layout->count; b++)
+      *silent |= is_zero(window.gradient + layout->blocks[b].offset, layout->blocks[b].size);
+    free_window(&window);
+    WL_TRY(status);
+  }
+  return WL_OK;
+}
+
+static wl_status choose_base_point(const wl_problem *p, const wl_config *config,
+                                   const wl_check_request *request, double *phi,
+                                   wl_check_report *report) {
+  bool silent;
+  WL_TRY(wl_problem_start(config, p->model, p->tasks[0], p->seed, phi));
+  WL_TRY(find_silent_blocks(p, phi, config, request, &silent));
+  return silent ? move_from_zero(p, phi, report) : WL_OK;
+}
+
+static void count_zeros(wl_check_report *report) {
+  for (int i = 0; i < report->count; i++) report->zeros += report->blocks[i].zero;
+  report->untested = 2 * report->zeros > report->count;
+}
+
 static wl_status check_problem(const wl_problem *p, const wl_config *config,
                                const wl_check_request *request, wl_check_report *report) {
   double *phi = NULL;
@@ -293,9 +348,10 @@ static wl_status check_problem(const wl_problem *p, const wl_config *config,
   report->n_tasks = p->n_tasks;
   report->second_order = p->spec.second_order;
   report->passed = true;
-  wl_status status = wl_problem_start(config, p->model, p->tasks[0], p->seed, phi);
+  wl_status status = choose_base_point(p, config, request, phi, report);
   if (status == WL_OK && request->dump) status = wl_dump_create(p, phi, &dump);
   if (status == WL_OK) status = check_tasks(p, phi, config, request, dump, report);
+  count_zeros(report);
   wl_dump_destroy(&dump);
   wl_free(phi);
   return status;

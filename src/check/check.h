@@ -68,6 +68,9 @@ typedef struct wl_check_report {
   wl_check_block *blocks; /* [count], task by task */
   int n_tasks, count;
   bool second_order, passed;
+  int moved;     /* blocks that start at zero and were moved by N(0, 0.01^2) before the check */
+  int zeros;     /* blocks that move no loss */
+  bool untested; /* most blocks are such: agreement says nothing about the gradients */
 } wl_check_report;
 
 /* Checks the meta-gradient of one window of unit 0 of every task in the configuration. Needs the

@@ -70,9 +70,14 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
       out,
       "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where it can be seen\n",
       !r->passed          ? "FAILED"
+      : r->untested       ? "NOT TESTED"
       : kinks + faint > 0 ? "None failed"
                           : "All passed",
       tolerance);
+  if (r->moved > 0)
+    fprintf(out,
+            "%d block%s moved by small random values first, off the zeros that they start with\n",
+            r->moved, r->moved == 1 ? " was" : "s were");
   if (kinks > 0)
     fprintf(out,
             "%d undecided: a kink of the loss lies closer than differences can resolve; try a "
@@ -123,7 +128,7 @@ static wl_status write_json(const wl_check_report *r, double tolerance, const ch
   json_t *root = json_object(), *tasks = json_array();
   json_object_set_new(root, "order", json_string(r->second_order ? "second" : "first"));
   json_object_set_new(root, "tolerance", json_real(tolerance));
-  json_object_set_new(root, "passed", json_boolean(r->passed));
+  json_object_set_new(root, "passed", json_boolean(r->passed && !r->untested));
   for (int i = 0; i < r->n_tasks; i++) json_array_append_new(tasks, task_json(r, i));
   json_object_set_new(root, "tasks", tasks);
   return wl_json_write(root, path);
@@ -147,6 +152,11 @@ static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_
   print_report(r, q->tolerance, wl_json_beside(json));
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump) wl_log_info("everything needed to recompute this is in %s", q->dump);
+  if (r->passed && r->untested)
+    return WL_FAIL(WL_ERR_DATA,
+                   "%d of %d blocks do not move the loss, so their gradients are not tested; more "
+                   "window.steps or another window.weights may let them",
+                   r->zeros, r->count);
   if (r->passed) return WL_OK;
   return WL_FAIL(WL_ERR_SOFTWARE,
                  "a meta-gradient differs from its central differences; the table says which");
@@ -188,7 +198,9 @@ const wl_command wl_command_check = {
     "sizes. A block is right when the best difference agrees within the tolerance and the error falls as h^2. The "
     "rollout has loops, weights, loss transforms and batches of its own; with the engine it shares the task's loss, the "
     "rule's step and the preconditioner's product, whose derivatives it does not use. Takes "
-    "seconds on small tasks; make large ones small by --set. Exit code 0: all passed.",
+    "seconds on small tasks; make large ones small by --set. Where a gradient is exactly zero, blocks that start at zero "
+    "are moved by small random values first, since they may hide others; where most blocks still move no loss, that is "
+    "said, with exit code 65. Exit code 0: all passed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"
     "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for a program of your own\n"};
