@@ -35,5 +35,6 @@ install(FILES ${CMAKE_BINARY_DIR}/package/warploom.pc DESTINATION ${CMAKE_INSTAL
 
 install(DIRECTORY include/warploom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tools jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom USE_SOURCE_PERMISSIONS
-  PATTERN "__pycache__" EXCLUDE)
+  PATTERN "__pycache__" EXCLUDE
+  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # what somebody measured in the source tree
 install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

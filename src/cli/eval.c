@@ -1,5 +1,6 @@
 /* eval.c - `warploom eval RUN`: the table, the words, the file. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,8 +10,10 @@
 #include "cli/commands.h"
 #include "cli/eval_print.h"
 #include "cli/json.h"
+#include "cli/output.h"
 #include "cli/picture.h"
 #include "evaluate/evaluate.h"
+#include "io/checkpoint.h"
 
 enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 
@@ -29,7 +32,8 @@ static const wl_argument arguments[] = {
     {"vary", "LIST",
      "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
     {"output", "FILE",
-     "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 for a file NAME.h5"},
+     "HDF5 file with all curves; default RUN/evaluation.h5, or for a file NAME.h5 NAME-evaluation.h5 in the current folder. An "
+     "earlier evaluation of that name with other settings is kept as NAME-previous-N.h5"},
     {"no-picture", NULL, "do not draw the curves beside the HDF5 file"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
@@ -40,19 +44,36 @@ typedef struct request {
   wl_eval_setting setting;
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
-  char output[4200];
+  char output[4200], settings[8192]; /* the second: all that the figures depend on, beside RUN */
 } request;
 
-/* `given`, or a name beside or in what is evaluated. */
+/* `given`, or evaluation.h5 in a run directory, or a name in the current folder: a trained file may lie in a source tree or
+ * where all read it. */
 static wl_status name_output(const char *given, request *q) {
-  const size_t n = strlen(q->path), size = sizeof q->output;
-  const int stem = n > 3 && strcmp(q->path + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
+  const size_t size = sizeof q->output;
+  const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
+  const size_t n = strlen(name);
+  const int stem = n > 3 && strcmp(name + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
   int used;
   if (given) used = snprintf(q->output, size, "%s", given);
   else if (wl_is_directory(q->path)) used = snprintf(q->output, size, "%s/evaluation.h5", q->path);
-  else used = snprintf(q->output, size, "%.*s-evaluation.h5", stem, q->path);
+  else used = snprintf(q->output, size, "%.*s-evaluation.h5", stem, name);
   if (used >= 0 && (size_t)used < size) return WL_OK;
   return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
+}
+
+/* --set, --vary and the numbers in one text, by which an evaluation is told from others of the same name. */
+static wl_status write_settings(const wl_arguments *a, request *q) {
+  FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
+  if (!out) return WL_FAIL(WL_ERR_OS, "out of memory");
+  const wl_eval_setting *s = &q->setting;
+  fprintf(out, "steps %lld seeds %lld units %lld tune-units %lld seed %llu vary %s",
+          (long long)s->steps, (long long)s->seeds, (long long)s->units, (long long)s->tune_units,
+          (unsigned long long)s->seed, wl_argument_text(a, "vary", "none"));
+  for (int i = 0; i < q->n_overrides; i++) fprintf(out, "; set %s", q->overrides[i]);
+  if (fclose(out) == 0 && strlen(q->settings) < sizeof q->settings - 1) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "--set: the overrides are longer than %zu bytes together",
+                 sizeof q->settings);
 }
 
 static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
@@ -67,6 +88,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   WL_TRY(wl_argument_int(a, "seed", 0, INT64_MAX, &seed));
   q->setting.seed = (uint64_t)seed;
   q->setting.alone = wl_argument_given(a, "learned-only");
+  WL_TRY(write_settings(a, q));
   return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
@@ -168,6 +190,55 @@ static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, w
   return for_axes(cli, visit_axis, &run);
 }
 
+/* NAME.h5 -> NAME<suffix>. */
+static void rename_end(const char *file, const char *suffix, char out[PATH_MAX]) {
+  const size_t n = strlen(file);
+  const int stem = n > 3 && strcmp(file + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
+  snprintf(out, PATH_MAX, "%.*s%s", stem, file, suffix);
+}
+
+static bool has_attribute(const wl_file *file, const char *name, const char *expected) {
+  char *value = NULL;
+  const bool same = wl_file_attribute(file, name, &value) == WL_OK && strcmp(value, expected) == 0;
+  free(value);
+  return same;
+}
+
+/* Gives an earlier evaluation with other settings, and its picture, a name of its own. */
+static wl_status keep_earlier(const char *output) {
+  char data[PATH_MAX], picture[PATH_MAX], kept[PATH_MAX], suffix[48];
+  int n = 1;
+  do {
+    snprintf(suffix, sizeof suffix, "-previous-%d.h5", n++);
+    rename_end(output, suffix, data);
+  } while (access(data, F_OK) == 0);
+  if (rename(output, data) != 0)
+    return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: cannot be renamed to %s: %s", output, data,
+                   strerror(errno));
+  wl_log_info("the earlier evaluation, with other settings, is now %s", data);
+  rename_end(output, ".png", picture);
+  rename_end(data, ".png", kept);
+  if (access(picture, F_OK) == 0) (void)rename(picture, kept);
+  return WL_OK;
+}
+
+/* What stands under the output's name is kept, unless the same evaluation replaces it. Its picture goes: it would show
+ * other data where none is drawn. */
+static wl_status make_room(const request *q, const wl_trained *trained) {
+  char picture[PATH_MAX];
+  wl_file *file = NULL;
+  if (access(q->output, F_OK) != 0) return WL_OK;
+  WL_TRY(wl_file_open(q->output, "evaluation", &file));
+  const bool same = has_attribute(file, "settings", q->settings) &&
+                    has_attribute(file, "digest", trained->digest) &&
+                    has_attribute(file, "source", trained->source);
+  wl_file_close(&file);
+  if (!same) return keep_earlier(q->output);
+  rename_end(q->output, ".png", picture);
+  (void)unlink(picture);
+  return WL_OK;
+}
+
 /* Rank 0: the table, the JSON, the file, the picture. */
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
@@ -175,15 +246,30 @@ static wl_status report(const wl_cli *cli, const request *q, const wl_trained *t
   wl_eval_print(trained, cases, count, wl_json_beside(json));
   if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
   if (q->setting.alone) return WL_OK;
-  WL_TRY(wl_eval_write(q->output, trained, cases, count));
+  WL_TRY(make_room(q, trained));
+  WL_TRY(wl_eval_write(q->output, trained, q->settings, cases, count));
   wl_log_info("curves in %s", q->output);
   if (!wl_argument_given(&cli->arguments, "no-picture"))
     wl_picture_draw("plot_evaluation.py", q->output);
   return WL_OK;
 }
 
+/* An existing output that is no evaluation is not replaced. */
+static wl_status check_existing(const request *q) {
+  wl_file *file = NULL;
+  WL_TRY(wl_output_check("--output", q->output, q->path));
+  if (access(q->output, F_OK) != 0) return WL_OK;
+  if (wl_file_open(q->output, "evaluation", &file) != WL_OK)
+    return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                   "--output %s: exists and is no evaluation; name another file", q->output);
+  wl_file_close(&file);
+  return WL_OK;
+}
+
 /* Told before minutes are spent on what could not be written. */
-static wl_status check_output(const request *q) {
+static wl_status check_output(const wl_cli *cli, const request *q) {
+  WL_TRY(wl_output_check("--json", wl_argument_text(&cli->arguments, "json", NULL), q->path));
+  if (!q->setting.alone) WL_TRY(check_existing(q));
   char folder[sizeof q->output];
   snprintf(folder, sizeof folder, "%s", q->output);
   char *const slash = strrchr(folder, '/');
@@ -202,7 +288,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
-  if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = check_output(&q);
+  if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = check_output(cli, &q);
   status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
   if (status == WL_OK)

@@ -7,31 +7,62 @@
 
 #include "base/log.h"
 
-static const char *const baselines[] = {"sgd", "momentum", "nesterov", "rmsprop", "adam"};
 enum { N_BASELINES = 5, MAX_RATES = 40 };
 
-/* Few-shot tasks: plain descent from the learned theta_0 under the trained warp layers, so that what is
- * compared is how a task adapts. Else the rule as it comes, on the network without warp layers. */
-static wl_status create_baseline(const wl_eval_runner *r, const char *name, double rate,
+/* A hand-designed rule to compare with. */
+typedef struct baseline {
+  const char *rule, *label;
+  bool adapts; /* starts where the trained system does: from the learned theta_0 */
+  bool warped; /* runs under the trained warp layers */
+} baseline;
+
+static const baseline whole_field[N_BASELINES] = {{"sgd", "sgd", false, false},
+                                                  {"momentum", "momentum", false, false},
+                                                  {"nesterov", "nesterov", false, false},
+                                                  {"rmsprop", "rmsprop", false, false},
+                                                  {"adam", "adam", false, false}};
+
+static bool is_none(const wl_config *config, const char *section) {
+  return strcmp(wl_map_variant(wl_config_map(config, section, 0)), "none") == 0;
+}
+
+/* Few-shot tasks: how a task adapts is compared, so plain descent starts from the learned theta_0. It runs on the network
+ * without warp layers, and under them too where that is not the trained system over again. Else every rule as it comes,
+ * on the network without warp layers. Returns how many. */
+static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) {
+  const wl_config *config = r->trained->config;
+  if (!r->few_shot) {
+    memcpy(out, whole_field, sizeof whole_field);
+    return N_BASELINES;
+  }
+  const bool warped = r->task->warp != NULL, learned_start = !is_none(config, "initialisation");
+  const bool descent = strcmp(wl_map_variant(wl_config_map(config, "rule", 0)), "sgd") == 0 &&
+                       is_none(config, "precondition");
+  out[0] = (baseline){"sgd", learned_start ? "sgd from theta_0" : "sgd", true, false};
+  out[1] = (baseline){"sgd", "sgd under the warp", true, true};
+  return warped && !descent ? 2 : 1;
+}
+
+static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, double rate,
                                  wl_contender *c) {
   wl_rule *rule = NULL;
   wl_model *model = NULL;
-  const bool kept = r->few_shot;
-  wl_status status = wl_rule_create_fixed(name, rate, &rule);
+  const wl_task *task = b->warped ? r->task : r->plain;
+  wl_status status = wl_rule_create_fixed(b->rule, rate, &rule);
   if (status == WL_OK)
-    status = wl_model_create_fixed(rule, kept ? r->trained->config : NULL, r->task, &model);
-  if (status == WL_OK && kept)
+    status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
+  if (status == WL_OK && b->adapts) /* theta_0 and what precedes it are the last of phi */
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
-  c->task = kept ? r->task : r->plain;
+  c->task = task;
   return wl_comm_agree(r->comm, status);
 }
 
 /* Mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity when one diverges. */
-static wl_status try_rate(const wl_eval_runner *r, const char *name, double rate,
+static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rate,
                           wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
-  wl_status status = create_baseline(r, name, rate, &c);
+  wl_status status = create_baseline(r, b, rate, &c);
   if (status == WL_OK)
     status = wl_eval_run_sets(r, &c, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
   wl_model_destroy(&c.model);
@@ -49,29 +80,29 @@ typedef struct rate_search {
   int count, best;
 } rate_search;
 
-static wl_status try_quarter(const wl_eval_runner *r, const char *name, int q, wl_outcome *scratch,
+static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, wl_outcome *scratch,
                              rate_search *s) {
   for (int i = 0; i < s->count; i++)
     if (s->q[i] == q) return WL_OK;
   if (s->count == MAX_RATES) return WL_OK;
   const int i = s->count++;
   s->q[i] = q;
-  WL_TRY(try_rate(r, name, pow(10.0, q / 4.0), scratch, &s->loss[i]));
+  WL_TRY(try_rate(r, b, pow(10.0, q / 4.0), scratch, &s->loss[i]));
   if (i == 0 || s->loss[i] < s->loss[s->best]) s->best = i;
   return WL_OK;
 }
 
 /* Half-decades 1e-7 .. 1, on while the best lies at the upper end, then its quarter-decade neighbours. */
-static wl_status tune(const wl_eval_runner *r, const char *name, wl_outcome *scratch,
+static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
   rate_search s = {.count = 0};
   int top = HIGH;
-  for (int q = LOW; q <= HIGH; q += HALF) WL_TRY(try_quarter(r, name, q, scratch, &s));
-  while (s.q[s.best] == top && top < 16) WL_TRY(try_quarter(r, name, top += HALF, scratch, &s));
+  for (int q = LOW; q <= HIGH; q += HALF) WL_TRY(try_quarter(r, b, q, scratch, &s));
+  while (s.q[s.best] == top && top < 16) WL_TRY(try_quarter(r, b, top += HALF, scratch, &s));
   const int best = s.q[s.best];
-  WL_TRY(try_quarter(r, name, best - 1, scratch, &s));
-  WL_TRY(try_quarter(r, name, best + 1, scratch, &s));
+  WL_TRY(try_quarter(r, b, best - 1, scratch, &s));
+  WL_TRY(try_quarter(r, b, best + 1, scratch, &s));
   *rate = pow(10.0, s.q[s.best] / 4.0);
   return WL_OK;
 }
@@ -138,18 +169,13 @@ static wl_status enter_learned(const wl_eval_runner *r, wl_eval_case *out, wl_ou
   return status;
 }
 
-static bool learns_theta0(const wl_config *config) {
-  return strcmp(wl_map_variant(wl_config_map(config, "initialisation", 0)), "none") != 0;
-}
-
-static wl_status enter_baseline(const wl_eval_runner *r, const char *name, wl_eval_entry *e,
+static wl_status enter_baseline(const wl_eval_runner *r, const baseline *b, wl_eval_entry *e,
                                 wl_outcome *o, double *curves) {
   wl_contender c = {0};
   double start;
-  const bool kept = r->few_shot && learns_theta0(r->trained->config);
-  snprintf(e->rule, sizeof e->rule, "%s%s", name, kept ? " from theta_0" : "");
-  WL_TRY(tune(r, name, o, &e->rate));
-  wl_status status = create_baseline(r, name, e->rate, &c);
+  snprintf(e->rule, sizeof e->rule, "%s", b->label);
+  WL_TRY(tune(r, b, o, &e->rate));
+  wl_status status = create_baseline(r, b, e->rate, &c);
   if (status == WL_OK) status = enter(r, &c, e, o, curves, &start);
   wl_model_destroy(&c.model);
   return status;
@@ -189,12 +215,14 @@ static void judge(wl_eval_case *c) {
 
 static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome *o,
                           double *curves) {
+  baseline list[N_BASELINES];
+  choose_baselines(r, list);
   WL_TRY(enter_learned(r, out, o, curves));
   for (int i = 0; i + 1 < out->entries; i++) {
-    char text[96];
-    snprintf(text, sizeof text, "%s: tuning %s", out->name, baselines[i]);
+    char text[128];
+    snprintf(text, sizeof text, "%s: tuning %s", out->name, list[i].label);
     wl_log_progress("evaluation", i, out->entries - 1, text);
-    WL_TRY(enter_baseline(r, baselines[i], &out->entry[i + 1], o, curves));
+    WL_TRY(enter_baseline(r, &list[i], &out->entry[i + 1], o, curves));
   }
   if (out->entries > 1)
     wl_log_progress("evaluation", out->entries - 1, out->entries - 1, out->name);
@@ -225,7 +253,8 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   out->steps = s->steps;
   out->seeds = s->seeds;
   out->few_shot = r->few_shot;
-  out->entries = s->alone ? 1 : r->few_shot ? 2 : N_BASELINES + 1;
+  baseline list[N_BASELINES];
+  out->entries = s->alone ? 1 : 1 + choose_baselines(r, list);
   wl_status status = allocate_entries(out);
   if (status == WL_OK) status = WL_NEW(outcomes, jobs > s->tune_units ? jobs : s->tune_units);
   if (status == WL_OK) status = WL_NEW(curves, jobs * s->steps);

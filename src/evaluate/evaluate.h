@@ -7,8 +7,8 @@
  * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean.
  *
  * Few-shot families (support and query set): a set is one task, 600 of them by default; losses and accuracy
- * are those of the query set after adaptation; and the one hand-designed rule is plain descent, tuned
- * likewise, from the learned theta_0 under the trained warp layers. */
+ * are those of the query set after adaptation; and the hand-designed rule is plain descent, tuned
+ * likewise, from the learned theta_0 on the network without warp layers; and under them, where that is another system. */
 #ifndef WL_EVALUATE_EVALUATE_H
 #define WL_EVALUATE_EVALUATE_H
 
@@ -86,9 +86,9 @@ wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size);
 
-/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". */
-wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases,
-                        int count);
+/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". `settings` says what they were made with. */
+wl_status wl_eval_write(const char *path, const wl_trained *trained, const char *settings,
+                        const wl_eval_case *cases, int count);
 
 /* Mean and half width of the 95 % interval (Student's t) of n values; NaN when one is not finite. */
 void wl_interval(const double *values, int64_t n, double *mean, double *half_width);

@@ -105,23 +105,21 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
   return count;
 }
 
-static wl_status write(const char *path, const wl_trained *trained, const wl_field *fields,
-                       int count) {
+static wl_status write(const char *path, const wl_trained *trained, const char *settings,
+                       const wl_field *fields, int count) {
   char *text = NULL, steps[32];
   snprintf(steps, sizeof steps, "%lld", (long long)trained->meta_steps);
   wl_status status = wl_config_to_yaml(trained->config, &text);
-  const wl_attribute attributes[] = {{"configuration", text},
-                                     {"digest", trained->digest},
-                                     {"meta_steps", steps},
-                                     {"source", trained->source},
-                                     {"precision", WL_REAL_NAME}};
-  if (status == WL_OK) status = wl_file_write(path, "evaluation", fields, count, attributes, 5);
+  const wl_attribute attributes[] = {{"configuration", text},     {"digest", trained->digest},
+                                     {"meta_steps", steps},       {"source", trained->source},
+                                     {"precision", WL_REAL_NAME}, {"settings", settings}};
+  if (status == WL_OK) status = wl_file_write(path, "evaluation", fields, count, attributes, 6);
   free(text);
   return status;
 }
 
-wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_eval_case *cases,
-                        int count) {
+wl_status wl_eval_write(const char *path, const wl_trained *trained, const char *settings,
+                        const wl_eval_case *cases, int count) {
   tables *t = NULL;
   wl_field *fields = NULL;
   int n = 0;
@@ -132,7 +130,7 @@ wl_status wl_eval_write(const char *path, const wl_trained *trained, const wl_ev
     status = fill(&cases[i], &t[i]);
     if (status == WL_OK) n += list_case(i, &cases[i], &t[i], fields + n);
   }
-  if (status == WL_OK) status = write(path, trained, fields, n);
+  if (status == WL_OK) status = write(path, trained, settings, fields, n);
   for (int i = 0; t && i < count; i++) clear(&t[i]);
   wl_free(t);
   wl_free(fields);

@@ -1,0 +1,93 @@
+# Where evaluations land: never over another one, over what a command reads, or over a file of a run; no picture of other data;
+# nothing beside a trained file; nothing of it is installed. And what a warped few-shot system is compared with.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+cat >q.yaml <<'C'
+seed: 1
+threads: 1
+output: run
+task: {family: quadratic, dimension: 3, batch: 4}
+rule: {name: lstm, hidden: [4]}
+episode: {steps: 10}
+window: {steps: 5}
+outer: {steps: 4, units: 2}
+checkpoint: {every: 2}
+C
+"$WL_BIN" train q.yaml --quiet >/dev/null
+evaluate() { "$WL_BIN" eval "$@" --seeds 2 --tune-units 1 --no-picture --quiet >/dev/null; }
+steps_of() { "$WL_BIN" info "$1" --json - --quiet 2>/dev/null | grep -o 'steps [0-9]* seeds' | cut -d' ' -f2; }
+
+# other settings: the earlier one keeps its data and its picture under another name
+evaluate run --steps 3
+echo picture >run/evaluation.png
+evaluate run --steps 4
+expect_same "the new evaluation" 4 "$(steps_of run/evaluation.h5)"
+expect_same "the earlier evaluation" 3 "$(steps_of run/evaluation-previous-1.h5)"
+[ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture stands beside other data"
+# the same again: replaced, and no picture of a run that drew none
+echo picture >run/evaluation.png
+evaluate run --steps 4
+[ ! -e run/evaluation-previous-2.h5 ] || fail "an evaluation of the same settings was kept"
+[ ! -e run/evaluation.png ] || fail "--no-picture left a picture of the evaluation before"
+# another optimizer under the same name
+"$WL_BIN" train q.yaml --quiet --set output=other --set seed=5 >/dev/null
+evaluate run --steps 4 --output table.h5
+evaluate other --steps 4 --output table.h5
+[ -e table-previous-1.h5 ] || fail "another optimizer's evaluation was replaced"
+
+# a trained file: nothing beside it
+mkdir shelf here
+cp run/optimizer.h5 shelf/trained.h5
+(cd here && evaluate ../shelf/trained.h5 --steps 3)
+[ "$(ls shelf)" = trained.h5 ] && [ -e here/trained-evaluation.h5 ] || fail "an evaluation landed beside the trained file"
+
+refuses() { # WORDS ARGUMENTS...
+  local code=0
+  "$WL_BIN" "${@:2}" >out 2>err || code=$?
+  [ $code = 73 ] && grep -q -- "$1" err && [ "$(grep -c error: err)" = 1 ] || fail "${*:2}: exit code $code, $(cat err)"
+}
+cp run/optimizer.h5 own.h5
+cp q.yaml keep.yaml
+sums() { find run own.h5 q.yaml -type f ! -name lock -exec md5sum {} + | sort; }
+sums >before
+refuses "reads" eval own.h5 --steps 3 --seeds 2 --output own.h5
+refuses "reads" eval own.h5 --steps 3 --seeds 2 --learned-only --json own.h5
+refuses "of a run" eval run --steps 3 --seeds 2 --output run/optimizer.h5
+refuses "of a run" info run --json run/metrics.jsonl
+refuses "of a run" info run --json run/config.yaml
+refuses "of a run" check q.yaml --dump run/optimizer.h5
+refuses "reads" check q.yaml --dump q.yaml
+refuses "reads" check q.yaml --json q.yaml
+refuses "of a run" export run --output "$(ls run/checkpoints/step-*.h5 | tail -n 1)"
+refuses "no evaluation" eval run --steps 3 --seeds 2 --output keep.yaml
+sums | cmp - before || fail "a refused output was written"
+cmp keep.yaml q.yaml || fail "a file that is no evaluation was replaced"
+"$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "the run's own optimizer is where export writes by default"
+
+# what Warp-Grad is compared with: the same descent at a tuned rate, on the network without the warp
+cat >warp.yaml <<'C'
+seed: 1
+threads: 1
+output: warp
+task: {family: sinusoid, frequency: fixed, shots: 5, widths: [6], activation: tanh, warp: linear}
+rule: {name: sgd, rate: 0.05}
+initialisation: {name: maml}
+episode: {steps: 2}
+window: {steps: 2, weights: last, batch: fresh, order: second}
+outer: {steps: 30, units: 3, every: episode, learning_rate: 2e-2}
+C
+"$WL_BIN" train warp.yaml --quiet >/dev/null
+tables() { "$WL_BIN" eval "$2" --seeds 30 --quiet --no-picture --output "$1.h5" --json "$1.json" "${@:3}" >/dev/null; }
+tables warped warp
+rate=$("$WL_PYTHON" -c 'import json; print(repr(json.load(open("warped.json"))["cases"][0]["rules"][1]["learning_rate"]))')
+tables tuned warp --learned-only --set "rule.rate=$rate"
+tables plain warp --learned-only --set "rule.rate=$rate" --set task.warp=none
+"$WL_PYTHON" - <<'P' || fail "what Warp-Grad is compared with"
+import json
+load = lambda name: json.load(open(name + ".json"))["cases"][0]["rules"]
+learned, baseline = load("warped")
+assert baseline["final_loss_of_set"] == load("plain")[0]["final_loss_of_set"], "not the unwarped network"
+assert baseline["final_loss_of_set"] != load("tuned")[0]["final_loss_of_set"], "compared with itself"
+P
+echo ok
