@@ -79,8 +79,8 @@ def dry_run(a, overrides):
 
 
 def set_key(key, value):
-    """`--set` of a value; JSON is the form in which YAML reads every text as it is."""
-    return ["--set", f"{key}={json.dumps(value)}"]
+    """`--set` of a value: a text is taken as it is, and JSON is YAML."""
+    return ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
 
 
 def parts_of(config):

@@ -6,7 +6,6 @@
 #include "check/check.h"
 #include "cli/commands.h"
 #include "cli/json.h"
-#include "cli/output.h"
 #include "train/schema.h"
 
 static const wl_argument arguments[] = {
@@ -171,8 +170,6 @@ static wl_status check(wl_cli *cli, const char *path) {
   wl_check_request request;
   wl_check_report report = {0};
   WL_TRY(read_request(&cli->arguments, &request));
-  WL_TRY(wl_output_check("--dump", request.dump, path));
-  WL_TRY(wl_output_check("--json", wl_argument_text(&cli->arguments, "json", NULL), path));
   WL_TRY(wl_config_read(path, wl_schema(), overrides, n, &config));
   wl_status status = wl_check(config, &request, &report);
   if (status == WL_OK) status = show(&cli->arguments, &report, &request);

@@ -10,7 +10,6 @@
 #include "cli/commands.h"
 #include "cli/eval_print.h"
 #include "cli/json.h"
-#include "cli/output.h"
 #include "cli/picture.h"
 #include "evaluate/evaluate.h"
 #include "io/checkpoint.h"
@@ -70,7 +69,7 @@ static wl_status write_settings(const wl_arguments *a, request *q) {
   fprintf(out, "steps %lld seeds %lld units %lld tune-units %lld seed %llu vary %s",
           (long long)s->steps, (long long)s->seeds, (long long)s->units, (long long)s->tune_units,
           (unsigned long long)s->seed, wl_argument_text(a, "vary", "none"));
-  for (int i = 0; i < q->n_overrides; i++) fprintf(out, "; set %s", q->overrides[i]);
+  for (int i = 0; i < q->n_overrides; i++) fprintf(out, "; set %s", q->overrides[i].text);
   if (fclose(out) == 0 && strlen(q->settings) < sizeof q->settings - 1) return WL_OK;
   return WL_FAIL(WL_ERR_USAGE, "--set: the overrides are longer than %zu bytes together",
                  sizeof q->settings);
@@ -257,7 +256,6 @@ static wl_status report(const wl_cli *cli, const request *q, const wl_trained *t
 /* An existing output that is no evaluation is not replaced. */
 static wl_status check_existing(const request *q) {
   wl_file *file = NULL;
-  WL_TRY(wl_output_check("--output", q->output, q->path));
   if (access(q->output, F_OK) != 0) return WL_OK;
   if (wl_file_open(q->output, "evaluation", &file) != WL_OK)
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
@@ -267,8 +265,7 @@ static wl_status check_existing(const request *q) {
 }
 
 /* Told before minutes are spent on what could not be written. */
-static wl_status check_output(const wl_cli *cli, const request *q) {
-  WL_TRY(wl_output_check("--json", wl_argument_text(&cli->arguments, "json", NULL), q->path));
+static wl_status check_output(const request *q) {
   if (!q->setting.alone) WL_TRY(check_existing(q));
   char folder[sizeof q->output];
   snprintf(folder, sizeof folder, "%s", q->output);
@@ -288,7 +285,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
-  if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = check_output(cli, &q);
+  if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = check_output(&q);
   status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_cases(cli, &q, trained, cases, &count);
   if (status == WL_OK)

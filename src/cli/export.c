@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "cli/commands.h"
-#include "cli/output.h"
 #include "train/trained.h"
 
 static const wl_argument arguments[] = {
@@ -35,10 +34,7 @@ static wl_status run_export(wl_cli *cli, int argc, char **argv) {
   char output[4200];
   default_output(argv[0], output, sizeof output);
   const char *given = wl_argument_text(&cli->arguments, "output", output);
-  wl_status status = WL_OK;
-  if (strcmp(given, output) != 0) status = wl_output_check("--output", given, argv[0]);
-  if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = export(argv[0], given);
-  return wl_comm_agree(cli->comm, status);
+  return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? export(argv[0], given) : WL_OK);
 }
 
 const wl_command wl_command_export = {

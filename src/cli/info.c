@@ -1,7 +1,6 @@
 /* info.c - `warploom info FILE`: what is in a run, a checkpoint, a trajectory or any other file. */
 #include "cli/commands.h"
 #include "cli/json.h"
-#include "cli/output.h"
 #include "io/describe.h"
 
 static const wl_argument arguments[] = {
@@ -14,7 +13,6 @@ static const wl_argument arguments[] = {
 static wl_status info(const wl_arguments *given, const char *path) {
   const char *json = wl_argument_text(given, "json", NULL);
   json_t *description = NULL;
-  WL_TRY(wl_output_check("--json", json, path));
   const wl_status status = wl_describe(path, wl_argument_given(given, "verify"), &description);
   if (!description) return status;
   wl_describe_print(description, wl_json_beside(json));

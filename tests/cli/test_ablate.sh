@@ -19,7 +19,7 @@ Y
 ablate_on() { # RANKS|"" NAME [ARGUMENT...]
   local ranks=$1 name=$2
   shift 2
-  "$WL_BIN" ablate joint.yaml --rate 0.02 --seeds 20 --set 'output="sub #1: sets"' --launch "${ranks:+$WL_MPIEXEC -n $ranks}" \
+  "$WL_BIN" ablate joint.yaml --rate 0.02 --seeds 20 --set 'output=sub #1: sets' --launch "${ranks:+$WL_MPIEXEC -n $ranks}" \
     --json "$name.json" "$@" >"$name.out" 2>"$name.err" || { tail -n 5 "$name.err" >&2; fail "ablate, $name"; }
 }
 ablate_on 2 two

@@ -51,15 +51,15 @@ cp run/optimizer.h5 own.h5
 cp q.yaml keep.yaml
 sums() { find run own.h5 q.yaml -type f ! -name lock -exec md5sum {} + | sort; }
 sums >before
-refuses "reads" eval own.h5 --steps 3 --seeds 2 --output own.h5
-refuses "reads" eval own.h5 --steps 3 --seeds 2 --learned-only --json own.h5
-refuses "of a run" eval run --steps 3 --seeds 2 --output run/optimizer.h5
-refuses "of a run" info run --json run/metrics.jsonl
-refuses "of a run" info run --json run/config.yaml
-refuses "of a run" check q.yaml --dump run/optimizer.h5
-refuses "reads" check q.yaml --dump q.yaml
-refuses "reads" check q.yaml --json q.yaml
-refuses "of a run" export run --output "$(ls run/checkpoints/step-*.h5 | tail -n 1)"
+refuses "is the input" eval own.h5 --steps 3 --seeds 2 --output own.h5
+refuses "is the input" eval own.h5 --steps 3 --seeds 2 --learned-only --json own.h5
+refuses "run" eval run --steps 3 --seeds 2 --output run/optimizer.h5
+refuses "run" info run --json run/metrics.jsonl
+refuses "run" info run --json run/config.yaml
+refuses "run" check q.yaml --dump run/optimizer.h5
+refuses "is the input" check q.yaml --dump q.yaml
+refuses "is the input" check q.yaml --json q.yaml
+refuses "run" export run --output "$(ls run/checkpoints/step-*.h5 | tail -n 1)"
 refuses "no evaluation" eval run --steps 3 --seeds 2 --output keep.yaml
 sums | cmp - before || fail "a refused output was written"
 cmp keep.yaml q.yaml || fail "a file that is no evaluation was replaced"
