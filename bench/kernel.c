@@ -119,7 +119,7 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
   for (int i = 0; i < 2; i++) {
     b->ws[i] = (wl_rule_ws){.threads = i + 1};
     const wl_layout theta = {.size = n};
-    if (wl_rule_lstm.ws_create(&b->rule, &theta, i + 1, &b->ws[i].impl) != WL_OK)
+    if (wl_rule_lstm.ws_create(&b->rule, &theta, true, i + 1, &b->ws[i].impl) != WL_OK)
       exit(EXIT_FAILURE);
     wl_rule_lstm.pack(&b->rule, &b->ws[i], b->phi);
   }

@@ -62,7 +62,7 @@ static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *ru
     WL_TRY(WL_NEW(run->scratch, wl_precondition_scratch(o->precondition, n) + 1));
     WL_TRY(WL_NEW(run->factor, o->precondition->factor + 1));
   }
-  WL_TRY(wl_rule_ws_create(o->rule, &run->layout, o->threads, &run->rule_ws));
+  WL_TRY(wl_rule_ws_create(o->rule, &run->layout, false, o->threads, &run->rule_ws));
   wl_rule_pack(o->rule, run->rule_ws, o->rule_phi);
   return WL_OK;
 }

@@ -39,8 +39,8 @@ wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
   if (status == WL_OK) status = wl_task_ws_create(w->task, 0, &r->task_ws);
   if (status == WL_OK) status = wl_task_bind(w->task, r->task_ws, &w->episode);
   if (status == WL_OK)
-    status =
-        wl_rule_ws_create(w->problem->model->rule, wl_task_theta(w->task), w->threads, &r->rule_ws);
+    status = wl_rule_ws_create(w->problem->model->rule, wl_task_theta(w->task), false, w->threads,
+                               &r->rule_ws);
   if (status != WL_OK) wl_rollout_destroy(&r);
   *out = r;
   return status;

@@ -50,7 +50,7 @@ static wl_status allocate(window *w, int threads, int64_t most_tape) {
   WL_TRY(WL_NEW(w->mu, state));
   if (STEPS * record(w) * (int64_t)sizeof *w->tape <= most_tape)
     WL_TRY(WL_NEW(w->tape, STEPS * record(w)));
-  return wl_rule_ws_create(w->rule, &w->layout, threads, &w->ws);
+  return wl_rule_ws_create(w->rule, &w->layout, true, threads, &w->ws);
 }
 
 static void destroy(window *w) {

@@ -140,7 +140,9 @@ static int64_t scratch_of(const wl_layout *theta, int *matrices) {
   return most;
 }
 
-static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
+static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                  int threads) {
+  (void)adjoint;
   const controller *c = rule->impl;
   int matrices = 0;
   const int64_t scratch = c->newton_schulz ? scratch_of(theta, &matrices) : 0;
@@ -181,8 +183,9 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, int threa
   return WL_NEW(ws->scratch, ws->scratch_threads * ws->scratch_size + 1);
 }
 
-static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
-                                      void **out) {
+static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                      int threads, void **out) {
+  (void)adjoint;
   workspace *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
   const wl_status status = allocate(rule, theta, threads, ws);

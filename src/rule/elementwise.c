@@ -177,8 +177,9 @@ static int64_t point_count(const elementwise *e) {
   return WL_CHUNK_STEPS * e->slots * e->definition->scalars;
 }
 
-size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
-  (void)theta, (void)threads;
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                               int threads) {
+  (void)theta, (void)adjoint, (void)threads;
   const elementwise *e = rule->impl;
   const size_t scalars = (size_t)e->definition->scalars;
   return sizeof(workspace) + 3 * scalars * (size_t)e->count * sizeof(double) +
@@ -218,9 +219,9 @@ static wl_status allocate(const elementwise *e, workspace *w) {
 }
 
 /* Ready to step at once: a rule without learned scalars needs no pack. */
-wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
-                                   void **out) {
-  (void)threads;
+wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                   int threads, void **out) {
+  (void)adjoint, (void)threads;
   const elementwise *e = rule->impl;
   WL_CHECK(e->slot == NULL || wl_blocks(theta->size) <= e->blocks);
   workspace *w = NULL;

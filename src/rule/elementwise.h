@@ -110,9 +110,10 @@ void wl_elementwise_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi
 void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
 void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                              double *phi_grad);
-wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
-                                   void **out);
+wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                   int threads, void **out);
 void wl_elementwise_ws_destroy(void *impl);
-size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads);
+size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                               int threads);
 
 #endif

@@ -1,6 +1,7 @@
 /* kernels_pick.c - which compilation of each kernel runs on this processor. */
 #include "base/isa.h"
 #include "rule/controller_kernel.h"
+#include "rule/feature_kernel.h"
 #include "rule/lstm_net.h"
 
 #ifdef __x86_64__
@@ -19,3 +20,4 @@
 
 PICK(wl_lstm_kernel, wl_lstm_kernel)
 PICK(wl_controller_kernel, wl_controller_kernel)
+PICK(wl_feature_kernel, wl_feature_kernel)

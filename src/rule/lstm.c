@@ -182,7 +182,9 @@ static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
   return (bytes + page - 1) / page * page;
 }
 
-static size_t lstm_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
+static size_t lstm_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                            int threads) {
+  (void)adjoint;
   const int64_t max_blocks = wl_blocks(theta->size);
   const wl_lstm_net *net = rule->impl;
   const wl_lstm_kernel *kernel = wl_lstm_kernel_select();
@@ -201,8 +203,9 @@ static void lstm_ws_destroy(void *impl) {
   wl_free(ws);
 }
 
-static wl_status lstm_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
-                                void **out) {
+static wl_status lstm_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                int threads, void **out) {
+  (void)adjoint;
   const int64_t max_blocks = wl_blocks(theta->size);
   const wl_lstm_net *net = rule->impl;
   lstm_ws *ws = NULL;

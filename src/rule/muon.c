@@ -81,8 +81,9 @@ static int64_t scratch_of(const wl_tensors *all) {
   return most;
 }
 
-static size_t muon_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
-  (void)rule;
+static size_t muon_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                            int threads) {
+  (void)rule, (void)adjoint;
   wl_tensors tensors;
   int64_t scratch = 0;
   if (wl_tensors_create(theta, &tensors) == WL_OK) scratch = scratch_of(&tensors);
@@ -99,9 +100,9 @@ static void muon_ws_destroy(void *impl) {
   wl_free(ws);
 }
 
-static wl_status muon_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
-                                void **out) {
-  (void)rule;
+static wl_status muon_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                int threads, void **out) {
+  (void)rule, (void)adjoint;
   workspace *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
   wl_status status = wl_tensors_create(theta, &ws->tensors);

@@ -126,14 +126,14 @@ wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options) {
 
 /* ---- Workspace and calls -------------------------------------------------------------------- */
 
-wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
+wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
                             wl_rule_ws **out) {
   *out = NULL;
   WL_CHECK(theta->size >= 0 && threads >= 1);
   wl_rule_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
   *ws = (wl_rule_ws){.ops = rule->ops, .theta = theta, .threads = threads};
-  const wl_status status = rule->ops->ws_create(rule, theta, threads, &ws->impl);
+  const wl_status status = rule->ops->ws_create(rule, theta, adjoint, threads, &ws->impl);
   if (status != WL_OK) {
     wl_free(ws);
     return status;
@@ -149,8 +149,8 @@ void wl_rule_ws_destroy(wl_rule_ws **ws) {
   *ws = NULL;
 }
 
-size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads) {
-  return sizeof(wl_rule_ws) + rule->ops->ws_bytes(rule, theta, threads);
+size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads) {
+  return sizeof(wl_rule_ws) + rule->ops->ws_bytes(rule, theta, adjoint, threads);
 }
 
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi) {

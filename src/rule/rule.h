@@ -99,10 +99,12 @@ typedef struct wl_rule_ops {
   /* Adjoint of a chunk; adds into phi_grad [rule->phi.size] in double. */
   void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                    double *phi_grad);
-  /* Workspace of the rule's own (packed weights, thread scratch) for inner parameters theta. */
-  wl_status (*ws_create)(const wl_rule *rule, const wl_layout *theta, int threads, void **out);
+  /* Workspace of the rule's own (packed weights, thread scratch) for inner parameters theta; `adjoint`:
+   * backward is called with it. */
+  wl_status (*ws_create)(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
+                         void **out);
   void (*ws_destroy)(void *impl);
-  size_t (*ws_bytes)(const wl_rule *rule, const wl_layout *theta, int threads);
+  size_t (*ws_bytes)(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads);
 } wl_rule_ops;
 
 struct wl_rule {
@@ -140,12 +142,12 @@ int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
 /* WL_ERR_CONFIG, naming what to choose, where the rule has no adjoint. */
 wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options);
-/* Workspace for inner parameters theta, which are borrowed. A layout without names, one vector of n
+/* Workspace for inner parameters theta, which are borrowed; `adjoint`: for backward as well. A layout without names, one vector of n
  * coordinates, does for a coordinatewise rule. */
-wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, int threads,
+wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
                             wl_rule_ws **out);
 void wl_rule_ws_destroy(wl_rule_ws **ws);
-size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, int threads);
+size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads);
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
 void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
 void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,

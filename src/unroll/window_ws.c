@@ -181,7 +181,8 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   if (ws->plan.time_outermost)
     WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
   else ws->outer_task_ws = ws->task_ws;
-  return wl_rule_ws_create(ws->model->rule, wl_task_theta(ws->task), threads, &ws->rule_ws);
+  return wl_rule_ws_create(ws->model->rule, wl_task_theta(ws->task), ws->with_gradient, threads,
+                           &ws->rule_ws);
 }
 
 /* A budget that even the leanest cut exceeds is the user's to raise. */
@@ -253,7 +254,7 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
   return reals * (int64_t)sizeof(wl_real) + 3 * (spec->steps + 1) * (int64_t)sizeof(double) +
          (int64_t)wl_task_ws_bytes(task, ws.plan.time_outermost) +
          (ws.plan.time_outermost ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
-         (int64_t)wl_rule_ws_bytes(model->rule, wl_task_theta(task), threads);
+         (int64_t)wl_rule_ws_bytes(model->rule, wl_task_theta(task), with_gradient, threads);
 }
 
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,

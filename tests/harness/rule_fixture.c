@@ -59,7 +59,7 @@ void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t epi
   if (wl_rule_create(wl_config_map(config, "rule", 0), &setting, &f->rule) != WL_OK)
     fail_msg("%s", wl_last_error());
   wl_config_destroy(&config);
-  assert_int_equal(wl_rule_ws_create(f->rule, &f->theta, 1, &f->ws), WL_OK);
+  assert_int_equal(wl_rule_ws_create(f->rule, &f->theta, true, 1, &f->ws), WL_OK);
   assert_int_equal(WL_NEW(f->phi, f->rule->phi.size + 1), WL_OK);
   f->rule->ops->init(f->rule, 1, f->phi);
   wl_rule_pack(f->rule, f->ws, f->phi);

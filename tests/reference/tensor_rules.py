@@ -169,7 +169,123 @@ class Muon:
         return updates
 
 
+DECAYS = {"mlp": ([.1, .5, .9, .99, .999, .9999], None), "small_fc": ([.9, .99, .999], .999),
+          "celo2": ([.9, .99, .999], .95)}
+FACTORED = [.9, .99, .999]
+TAU = [1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5]
+
+
+def safe_rsqrt(x):
+    return 1 / np.sqrt(np.maximum(x, 1e-9))
+
+
+class FeatureNet:
+    """MLPLOpt, AdafacMLPLOpt and Celo2, at the wiggled meta-parameters."""
+
+    def __init__(self, kind, hidden, base=False, ns=False, **options):
+        self.kind, self.base, self.ns, self.options = kind, base, ns, options
+        self.count = {"mlp": 8, "small_fc": 28, "celo2": 30}[kind]
+        sizes = [self.count + (0 if kind == "celo2" else 11)] + hidden + [3 if kind == "celo2" else 2]
+        learned = 7 if kind == "small_fc" else 0
+        self.phi = phi = wiggle(sum(i * o + o for i, o in zip(sizes, sizes[1:])) + learned)
+        self.layers, at = [], 0
+        for i, o in zip(sizes, sizes[1:]):
+            self.layers.append((phi[at:at + i * o].reshape(i, o), phi[at + i * o:at + i * o + o]))
+            at += i * o + o
+        self.beta, self.beta2 = DECAYS[kind]
+        self.factored = FACTORED
+        if learned:
+            change = lambda b, x: 1 - np.exp(10 * (math.log(1 - b) / 10 + x))
+            self.beta = [change(b, x) for b, x in zip(self.beta, phi[at:at + 3])]
+            self.beta2 = change(self.beta2, phi[at + 3])
+            self.factored = [change(b, x) for b, x in zip(self.factored, phi[at + 4:at + 7])]
+        self.m = [[np.zeros(s) for _ in self.beta] for s in SHAPES]
+        self.v = [np.zeros(s) for s in SHAPES]
+        self.r, self.c = [[0.0] * 3 for _ in SHAPES], [[0.0] * 3 for _ in SHAPES]
+
+    def inputs(self, j, g, p):
+        """Raw features of tensor j after its accumulators took g."""
+        shape = SHAPES[j]
+        if self.kind == "celo2":
+            g = np.clip(g, -1000, 1000)
+        m = self.m[j] = [b * x + (1 - b) * g for b, x in zip(self.beta, self.m[j])]
+        if self.kind == "mlp":
+            return [g, p] + m
+        v = self.v[j] = self.beta2 * self.v[j] + (1 - self.beta2) * g * g
+        inverse = 1 / np.sqrt(v + (1e-6 if self.kind == "small_fc" else 1e-8))
+        scaled_g, rows, columns, inverse_r, inverse_c, scaled_m = [], [], [], [], [], []
+        for k, b in enumerate(self.factored):
+            square = g * g + 1e-30
+            if len(shape) < 2:
+                f = self.r[j][k] = b * self.r[j][k] + (1 - b) * square
+                scaled_g.append(g * safe_rsqrt(f + 1e-9))
+                r = c = f
+                scaled_m.append(m[k] / np.sqrt(f + 1e-6))
+            else:
+                second, largest = np.argsort(shape, kind="stable")[-2:]
+                r = self.r[j][k] = b * self.r[j][k] + (1 - b) * square.mean(axis=largest, keepdims=True)
+                c = self.c[j][k] = b * self.c[j][k] + (1 - b) * square.mean(axis=second, keepdims=True)
+                factor = safe_rsqrt(r / (r.mean(axis=second, keepdims=True) + 1e-9)) * safe_rsqrt(c)
+                scaled_g.append(g * factor)
+                scaled_m.append(m[k] * factor)
+            rows.append(r + 0 * g)
+            columns.append(c + 0 * g)
+            inverse_r.append(1 / np.sqrt(r + 1e-8) + 0 * g)
+            inverse_c.append(1 / np.sqrt(c + 1e-8) + 0 * g)
+        tail = rows + columns + inverse_r + inverse_c + scaled_m
+        if self.kind == "small_fc":
+            return [g, p] + m + [v] + [x * inverse for x in m] + [inverse] + scaled_g + tail
+        return ([g, np.clip(g, -.1, .1), p] + m + [v] + [x * inverse for x in m] + [inverse] + scaled_g +
+                [g * inverse] + tail)
+
+    def normalise(self, x):
+        if self.kind != "celo2":
+            return x / np.sqrt(1e-5 + np.mean(x * x))
+        axes = (0, 1) if x.ndim > 1 else 0
+        return x / np.sqrt(1e-9 + np.mean(x * x, axis=axes, keepdims=True))
+
+    def net(self, x):
+        for i, (w, b) in enumerate(self.layers):
+            x = x @ (w[:x.shape[-1]] if self.kind == "celo2" and i == 0 else w) + b
+            if i + 1 < len(self.layers):
+                x = np.maximum(x, 0)
+        return x
+
+    def step(self, t, g, p, value):
+        updates, o = [], self.options
+        for j, shape in enumerate(SHAPES):
+            raw = self.inputs(j, g[j], p[j])
+            x = np.stack([self.normalise(f) for f in raw], axis=-1)
+            if self.kind != "celo2":
+                times = np.tanh(t / np.array(TAU) - 1)
+                out = self.net(np.concatenate([x, np.broadcast_to(times, shape + (11,))], axis=-1))
+                updates.append(-o["scale"] * out[..., 0] * np.exp(o["exponent"] * out[..., 1]))
+                continue
+            rate = o["rate"] * (1 - t / T)
+            if len(shape) < 2 and not self.base:
+                m, v = self.m[j][0] / (1 - .9 ** (t + 1)), self.v[j] / (1 - .95 ** (t + 1))
+                updates.append(-20 * rate * (m / np.sqrt(v + 1e-8) + o["decay"] * p[j]))
+                continue
+            d = self.net(x if len(shape) > 1 else x[..., :15])[..., 0]
+            if self.ns:
+                d = orthogonal(d)
+            updates.append(-rate * (self.normalise(d) + o["decay"] * p[j]))
+        return updates
+
+
 CASES = [
+    ("name: mlp, hidden: [32, 32], step_scale: 0.1, exponent_scale: 0.3",
+     lambda: FeatureNet("mlp", [32, 32], scale=.1, exponent=.3)),
+    ("name: small_fc, step_scale: 0.1, exponent_scale: 0.3",
+     lambda: FeatureNet("small_fc", [4, 4], scale=.1, exponent=.3)),
+    ("name: small_fc, hidden: [32, 32], step_scale: 0.1, exponent_scale: 0.1",
+     lambda: FeatureNet("small_fc", [32, 32], scale=.1, exponent=.1)),
+    ("name: celo2, rate: 0.01, weight_decay: 0.1, schedule: linear",
+     lambda: FeatureNet("celo2", [8, 8], ns=True, rate=.01, decay=.1)),
+    ("name: celo2, hidden: [5, 6, 7], newton_schulz: false, rate: 0.01, weight_decay: 0.1, schedule: linear",
+     lambda: FeatureNet("celo2", [5, 6, 7], rate=.01, decay=.1)),
+    ("name: celo2base, rate: 0.01, weight_decay: 0.1, schedule: linear",
+     lambda: FeatureNet("celo2", [8, 8], base=True, rate=.01, decay=.1)),
     ("name: muon, rate: 0.02, weight_decay: 0.1, schedule: linear", lambda: Muon(.02, .1)),
     ("name: controller", lambda: Controller(True, True)),
     ("name: controller, net: false", lambda: Controller(False, True)),

@@ -118,7 +118,7 @@ static void runner_create(const lstm_fixture *f, int threads, runner *r) {
   } else {
     r->ws = (wl_rule_ws){.threads = threads};
     const wl_layout theta = {.size = f->blocks * WL_LANES};
-    assert_int_equal(wl_rule_lstm.ws_create(&f->rule, &theta, threads, &r->ws.impl), WL_OK);
+    assert_int_equal(wl_rule_lstm.ws_create(&f->rule, &theta, true, threads, &r->ws.impl), WL_OK);
     wl_rule_lstm.pack(&f->rule, &r->ws, f->phi);
   }
 }

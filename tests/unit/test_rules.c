@@ -293,7 +293,7 @@ static void test_fixed_rules(void **state) {
     if (wl_rule_create_fixed(names[i], 0.5, &rule) != WL_OK) fail_msg("%s", wl_last_error());
     assert_string_equal(rule->ops->name, names[i]);
     assert_int_equal(rule->phi.size, 0);
-    assert_int_equal(wl_rule_ws_create(rule, &one_block, 1, &ws), WL_OK);
+    assert_int_equal(wl_rule_ws_create(rule, &one_block, true, 1, &ws), WL_OK);
     /* no pack: there is nothing to pack */
     wl_real g[WL_LANES] = {1}, theta[WL_LANES] = {0}, s[WIDEST * WL_LANES] = {0}, u[WL_LANES];
     wl_rule_step(rule, ws, FIXTURE_STEP(0, 1, g, theta, s, s, u));
@@ -325,7 +325,7 @@ static void test_out_of_memory(void **state) {
     wl_rule *rule = NULL;
     wl_rule_ws *ws = NULL;
     status = wl_rule_create(wl_config_map(config, "rule", 0), &setting, &rule);
-    if (status == WL_OK) status = wl_rule_ws_create(rule, setting.theta, 1, &ws);
+    if (status == WL_OK) status = wl_rule_ws_create(rule, setting.theta, true, 1, &ws);
     assert_true(status == WL_OK || (status == WL_ERR_OS && ws == NULL));
     wl_rule_ws_destroy(&ws);
     wl_rule_destroy(&rule);

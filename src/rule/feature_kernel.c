@@ -1,0 +1,312 @@
+/* feature_kernel.c - features and net of a coordinate in one pass (feature_kernel.h), for each instruction set.
+ *
+ * Coordinates lie in lanes, VECTORS vectors at a time. Their features stay in L1; each layer keeps a tile of
+ * WL_NET_ROWS units x VECTORS vectors in registers. */
+#include "rule/feature_kernel.h"
+
+#include "rule/vector.h"
+
+enum { VECTORS = 2, GROUP = VECTORS * VECTOR_LANES };
+
+/* ---- Rows and columns ----------------------------------------------------------------------- */
+
+/* Where the lanes of a vector lie. */
+typedef struct place {
+  int64_t left;
+  bool apart;          /* in several lines: each lane has indices of its own */
+  int64_t row, column; /* of the first lane otherwise */
+  int32_t rows[VECTOR_LANES], columns[VECTOR_LANES];
+} place;
+
+INLINE void spread_place(const wl_feature_view *w, int64_t i, place *at) {
+  const int64_t lanes = at->left < VECTOR_LANES ? at->left : VECTOR_LANES;
+  int64_t line = i / w->line, k = i % w->line;
+  for (int64_t l = 0; l < VECTOR_LANES; l++) {
+    at->rows[l] = w->row[line] + (int32_t)(w->row_advances ? k : 0);
+    at->columns[l] = w->column[line] + (int32_t)(w->column_advances ? k : 0);
+    if (l + 1 < lanes && ++k == w->line) {
+      k = 0;
+      line++;
+    }
+  }
+}
+
+INLINE place place_of(const wl_feature_view *w, int64_t i, int64_t left) {
+  place at = {.left = left, .row = i, .column = i};
+  if (!w->factored) return at;
+  const int64_t line = (int64_t)((uint32_t)i / (uint32_t)w->line), k = i - line * w->line;
+  at.apart = k + (left < VECTOR_LANES ? left : VECTOR_LANES) > w->line;
+  if (at.apart) {
+    spread_place(w, i, &at);
+    return at;
+  }
+  at.row = w->row[line] + (w->row_advances ? k : 0);
+  at.column = w->column[line] + (w->column_advances ? k : 0);
+  return at;
+}
+
+INLINE vec gather(const wl_real *table, const int32_t *index) {
+  vec v;
+  for (int l = 0; l < VECTOR_LANES; l++) v[l] = table[index[l]];
+  return v;
+}
+
+INLINE vec row_of(const wl_feature_view *w, const wl_real *table, const place *at) {
+  if (at->apart) return gather(table, at->rows);
+  return w->row_advances ? load_some(table + at->row, at->left) : splat(table[at->row]);
+}
+
+INLINE vec column_of(const wl_feature_view *w, const wl_real *table, const place *at) {
+  if (at->apart) return gather(table, at->columns);
+  return w->column_advances ? load_some(table + at->column, at->left) : splat(table[at->column]);
+}
+
+/* ---- Features ------------------------------------------------------------------------------- */
+
+/* What features are made of. */
+typedef struct moment {
+  vec g, p, m[WL_MOST_MOMENTA], v;
+} moment;
+
+INLINE int momenta_of(const int kind) {
+  return kind == WL_FEATURES_MLP ? WL_MOST_MOMENTA : WL_FACTORED;
+}
+
+INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, int64_t left) {
+  const vec g = load_some(w->g + i, left);
+  return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
+}
+
+/* The factored ones: f[0..3) = g r c, then R, C, 1 / sqrt R, 1 / sqrt C, m r c at f + rest. */
+INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
+                              const int first, const int rest) {
+  const wl_factor_tables *const t = &w->table;
+  UNROLL for (int j = 0; j < WL_FACTORED; j++) {
+    const vec by_row = row_of(w, t->g_factor[j], at), r = row_of(w, t->r[j], at),
+              inverse = row_of(w, t->inverse_r[j], at);
+    vec *const out = f + (rest + j) * VECTORS;
+    const int step = WL_FACTORED * VECTORS;
+    out[0] = r;
+    out[2 * step] = inverse;
+    if (w->factored) {
+      const vec factor = by_row * column_of(w, t->c_factor[j], at);
+      f[(first + j) * VECTORS] = x->g * factor;
+      out[step] = column_of(w, t->c[j], at);
+      out[3 * step] = column_of(w, t->inverse_c[j], at);
+      out[4 * step] = x->m[j] * factor;
+    } else {
+      f[(first + j) * VECTORS] = x->g * by_row;
+      out[step] = r;
+      out[3 * step] = inverse;
+      out[4 * step] = x->m[j] * row_of(w, t->m_factor[j], at);
+    }
+  }
+}
+
+/* f[k VECTORS] = feature k of one vector. */
+INLINE void features(const wl_feature_view *w, const int kind, const moment *x, const place *at,
+                     vec *f) {
+  const int momenta = momenta_of(kind);
+  int k = 0;
+#define PUT(value) f[k++ * VECTORS] = (value)
+  PUT(x->g);
+  if (kind == WL_FEATURES_CELO2)
+    PUT(maximum(splat((wl_real)-0.1), minimum(splat((wl_real)0.1), x->g)));
+  PUT(x->p);
+  UNROLL for (int j = 0; j < momenta; j++)
+      PUT(x->m[j]);
+  if (kind == WL_FEATURES_MLP) return;
+  const wl_real small = kind == WL_FEATURES_CELO2 ? (wl_real)1e-8 : (wl_real)1e-6;
+  const vec inverse = (wl_real)1 / root(x->v + small);
+  PUT(x->v);
+  UNROLL for (int j = 0; j < WL_FACTORED; j++) PUT(x->m[j] * inverse);
+  PUT(inverse);
+  if (kind == WL_FEATURES_CELO2) {
+    f[14 * VECTORS] = x->g * inverse;
+    factored_features(w, x, at, f, 11, 15);
+  } else {
+    factored_features(w, x, at, f, 10, 13);
+  }
+#undef PUT
+}
+
+INLINE int feature_count(const int kind) {
+  return kind == WL_FEATURES_MLP ? 8 : kind == WL_FEATURES_SMALL_FC ? 28 : 30;
+}
+
+/* ---- Sums of squares of the gradient over rows and columns ---------------------------------- */
+
+INLINE double add_lanes(vec a) {
+  double sum = 0;
+  for (int l = 0; l < VECTOR_LANES; l++) sum += (double)a[l];
+  return sum;
+}
+
+static void squares_of_line(const wl_feature_view *w, const int kind, int64_t line, wl_real *rows,
+                            wl_real *columns) {
+  vec sum = {0};
+  wl_real *const along_row = rows + w->row[line], *const along_column = columns + w->column[line];
+  for (int64_t k = 0; k < w->line; k += VECTOR_LANES) {
+    const int64_t left = w->line - k;
+    const vec g = take_gradient(w, kind, line * w->line + k, left), square = g * g;
+    sum += square;
+    if (w->row_advances) store_some(along_row + k, load_some(along_row + k, left) + square, left);
+    if (w->column_advances)
+      store_some(along_column + k, load_some(along_column + k, left) + square, left);
+  }
+  const wl_real all = (wl_real)add_lanes(sum);
+  if (!w->row_advances) *along_row += all;
+  if (!w->column_advances) *along_column += all;
+}
+
+static void squares(const wl_feature_view *w, int64_t first, int64_t count, wl_real *rows,
+                    wl_real *columns) {
+  for (int64_t line = first; line < first + count; line++)
+    if (w->kind == WL_FEATURES_CELO2) squares_of_line(w, WL_FEATURES_CELO2, line, rows, columns);
+    else squares_of_line(w, WL_FEATURES_SMALL_FC, line, rows, columns);
+}
+
+/* ---- Moments -------------------------------------------------------------------------------- */
+
+INLINE void new_moment(const wl_feature_view *w, const int kind, int64_t i, int64_t left,
+                       moment *x) {
+  const int momenta = momenta_of(kind);
+  x->g = take_gradient(w, kind, i, left);
+  x->p = load_some(w->p + i, left);
+  UNROLL for (int j = 0; j < momenta; j++) {
+    x->m[j] = w->m_keep[j] * load_some(w->m_in[j] + i, left) + w->m_take[j] * x->g;
+    store_some(w->m_out[j] + i, x->m[j], left);
+  }
+  if (kind == WL_FEATURES_MLP) return;
+  x->v = w->v_keep * load_some(w->v_in + i, left) + w->v_take * (x->g * x->g);
+  store_some(w->v_out + i, x->v, left);
+}
+
+/* Squares of the features of lanes that lie in different taps. */
+static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const vec *f,
+                       double *sums) {
+  for (int64_t l = 0; l < VECTOR_LANES && l < left; l++) {
+    double *const of_tap = sums + (i + l) % w->taps * WL_MOST_FEATURES;
+    for (int k = 0; k < WL_MOST_FEATURES; k++) {
+      const double x = (double)f[k * VECTORS][l];
+      of_tap[k] += x * x;
+    }
+  }
+}
+
+INLINE void moments_of(const wl_feature_view *w, const int kind, int64_t first, int64_t count,
+                       double *sums) {
+  const int inputs = feature_count(kind);
+  vec sum[WL_MOST_FEATURES] = {{0}}, f[WL_MOST_FEATURES * VECTORS];
+  for (int64_t i = first; i < first + count; i += VECTOR_LANES) {
+    const int64_t left = first + count - i;
+    const place at = place_of(w, i, left);
+    moment x;
+    new_moment(w, kind, i, left, &x);
+    features(w, kind, &x, &at, f);
+    if (left < VECTOR_LANES) { /* lanes beyond the end have features of their own */
+      mask inside;
+      for (int l = 0; l < VECTOR_LANES; l++) inside[l] = l < left ? -1 : 0;
+      for (int k = 0; k < inputs; k++) f[k * VECTORS] = choose(inside, f[k * VECTORS], splat(0));
+    }
+    if (kind == WL_FEATURES_CELO2 && w->taps > 1) add_by_tap(w, i, left, f, sums);
+    else UNROLL for (int k = 0; k < inputs; k++) sum[k] += f[k * VECTORS] * f[k * VECTORS];
+  }
+  if (kind == WL_FEATURES_CELO2 && w->taps > 1) return;
+  for (int k = 0; k < inputs; k++) sums[k] = add_lanes(sum[k]);
+}
+
+static void moments(const wl_feature_view *w, int64_t first, int64_t count, double *sums) {
+  if (w->kind == WL_FEATURES_MLP) moments_of(w, WL_FEATURES_MLP, first, count, sums);
+  else if (w->kind == WL_FEATURES_SMALL_FC) moments_of(w, WL_FEATURES_SMALL_FC, first, count, sums);
+  else moments_of(w, WL_FEATURES_CELO2, first, count, sums);
+}
+
+/* ---- The net -------------------------------------------------------------------------------- */
+
+/* y [rows] = W x + b of a tile, `rows` constant. */
+INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const int rows,
+                 const bool relu) {
+  vec sum[WL_NET_ROWS][VECTORS];
+  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] =
+      splat(weight[r]);
+  for (int k = 0; k < inputs; k++) {
+    const wl_real *const column = weight + (k + 1) * rows;
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] +=
+        column[r] * x[k * VECTORS + v];
+  }
+  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++)
+      y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
+}
+
+/* Outputs [1 or 2] of a group; x: its features. */
+NOINLINE void run_net(const wl_packed_net *net, const vec *x, vec *y) {
+  vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
+  const wl_real *weight = net->weight;
+  int inputs = net->inputs;
+  for (int layer = 0; layer < net->layers; layer++) {
+    vec *const to = hidden[layer % 2];
+    for (int row = 0; row < net->width[layer]; row += WL_NET_ROWS) {
+      tile(weight, inputs, x, to + row * VECTORS, WL_NET_ROWS, true);
+      weight += (inputs + 1) * WL_NET_ROWS;
+    }
+    x = to;
+    inputs = net->width[layer];
+  }
+  if (net->magnitude) tile(weight, inputs, x, y, 2, false);
+  else tile(weight, inputs, x, y, 1, false);
+}
+
+INLINE void load_moment(const wl_feature_view *w, const int kind, int64_t i, int64_t left,
+                        moment *x) {
+  const int momenta = momenta_of(kind);
+  x->g = take_gradient(w, kind, i, left);
+  x->p = load_some(w->p + i, left);
+  UNROLL for (int j = 0; j < momenta; j++)
+      x->m[j] = load_some(w->m_out[j] + i, left);
+  if (kind != WL_FEATURES_MLP) x->v = load_some(w->v_out + i, left);
+}
+
+static void scale_by_tap(const wl_feature_view *w, int64_t i, vec *f) {
+  for (int l = 0; l < VECTOR_LANES; l++) {
+    const wl_real *const scale = w->tap_scale + (i + l) % w->taps * WL_MOST_FEATURES;
+    for (int k = 0; k < WL_MOST_FEATURES; k++) f[k * VECTORS][l] *= scale[k];
+  }
+}
+
+INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed_net *net,
+                       int64_t first, int64_t count) {
+  vec f[WL_MOST_FEATURES * VECTORS], y[2 * VECTORS];
+  for (int64_t i = first; i < first + count; i += GROUP) {
+    for (int v = 0; v < VECTORS; v++) {
+      const int64_t lane = i + v * VECTOR_LANES, end = first + count - lane;
+      /* a vector beyond the end is a copy of the group's first */
+      const int64_t from = end > 0 ? lane : i, left = first + count - from;
+      const place at = place_of(w, from, left);
+      moment x;
+      load_moment(w, kind, from, left, &x);
+      features(w, kind, &x, &at, f + v);
+      if (kind == WL_FEATURES_CELO2 && w->taps > 1) scale_by_tap(w, from, f + v);
+    }
+    run_net(net, f, y);
+    for (int v = 0; v < VECTORS; v++) {
+      const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
+      vec u = net->scale * y[v];
+      if (net->magnitude)
+        u *= exp2_clipped((net->exponent * (wl_real)1.4426950408889634) * y[VECTORS + v]);
+      if (left > 0) store_some(w->u + lane, u, left);
+    }
+  }
+}
+
+static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t first,
+                    int64_t count) {
+  if (w->kind == WL_FEATURES_MLP) forward_of(w, WL_FEATURES_MLP, net, first, count);
+  else if (w->kind == WL_FEATURES_SMALL_FC) forward_of(w, WL_FEATURES_SMALL_FC, net, first, count);
+  else forward_of(w, WL_FEATURES_CELO2, net, first, count);
+}
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+extern const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT);
+const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT) = {squares, moments, forward};

@@ -1,0 +1,84 @@
+/* feature_kernel.h - per-coordinate features and the small net that reads them, for each instruction set.
+ *
+ * Inputs of one coordinate, with decays j = 0, 1, 2 (momenta m_j, second moment v, factored moments R_j of rows and
+ * C_j of columns, h = 1e-8, r_j and c_j the row and column factors of feature_net.h):
+ *
+ *   WL_FEATURES_MLP       g, p, m_0 .. m_5                                                                  8
+ *   WL_FEATURES_SMALL_FC  g, p, m_j, v, m_j / sqrt(v + 1e-6), 1 / sqrt(v + 1e-6), g r_j c_j,
+ *                         R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j                      28
+ *   WL_FEATURES_CELO2     g, clip(g, 0.1), p, m_j, v, m_j / sqrt(v + h), 1 / sqrt(v + h), g r_j c_j,
+ *                         g / sqrt(v + h); R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j     30
+ *
+ * A tensor consists of lines along its last axis. Along a line a row index is the same or advances with the
+ * coordinate, and so is a column index. */
+#ifndef WL_RULE_FEATURE_KERNEL_H
+#define WL_RULE_FEATURE_KERNEL_H
+
+#include <stdbool.h>
+
+#include "base/real.h"
+
+typedef enum wl_feature_kind {
+  WL_FEATURES_MLP,
+  WL_FEATURES_SMALL_FC,
+  WL_FEATURES_CELO2
+} wl_feature_kind;
+
+enum {
+  WL_MOST_FEATURES = 30,
+  WL_MOST_MOMENTA = 6,
+  WL_FACTORED = 3,
+  WL_NET_ROWS = 4,
+  WL_NET_MOST_WIDTH = 64
+};
+
+/* Tables over rows (R, ...) and columns (C, ...) of a tensor, for each decay. */
+typedef struct wl_factor_tables {
+  const wl_real *r[WL_FACTORED], *inverse_r[WL_FACTORED], *g_factor[WL_FACTORED],
+      *m_factor[WL_FACTORED];
+  const wl_real *c[WL_FACTORED], *inverse_c[WL_FACTORED], *c_factor[WL_FACTORED];
+} wl_factor_tables;
+
+/* One tensor at one step; arrays begin at its first coordinate. */
+typedef struct wl_feature_view {
+  wl_feature_kind kind;
+  int momenta;
+  bool factored;               /* has R and C; else, below rank 2, rows are coordinates and C = R */
+  int64_t line;                /* length of a line */
+  const int32_t *row, *column; /* [lines] index at a line's start */
+  bool row_advances, column_advances;
+  int64_t taps;             /* normalised tap by tap where above 1 */
+  const wl_real *tap_scale; /* [taps][WL_MOST_FEATURES] */
+  const wl_real *g, *p;
+  const wl_real *m_in[WL_MOST_MOMENTA], *v_in;
+  wl_real *m_out[WL_MOST_MOMENTA], *v_out;
+  wl_real m_keep[WL_MOST_MOMENTA], m_take[WL_MOST_MOMENTA], v_keep, v_take;
+  wl_factor_tables table;
+  wl_real *u;
+} wl_feature_view;
+
+/* Layers as tiles of WL_NET_ROWS units: the bias, then each input's weights. The last layer has rows of its own. */
+typedef struct wl_packed_net {
+  int inputs, layers; /* hidden layers */
+  int width[4];       /* of hidden layers, multiples of WL_NET_ROWS */
+  bool magnitude;     /* u = scale o_0 exp(exponent o_1), else u = scale o_0 */
+  wl_real scale, exponent;
+  const wl_real *weight;
+} wl_packed_net;
+
+typedef struct wl_feature_kernel {
+  /* Adds the squares of g over lines [first, first + count) to rows and columns. */
+  void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
+                  wl_real *columns);
+  /* New momenta and second moments of coordinates [first, first + count), and the sums of squares of their
+   * features, [WL_MOST_FEATURES] or, tap by tap, [taps][WL_MOST_FEATURES]. */
+  void (*moments)(const wl_feature_view *view, int64_t first, int64_t count, double *sums);
+  /* u from the new moments. */
+  void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
+                  int64_t count);
+} wl_feature_kernel;
+
+/* The table for this processor. */
+const wl_feature_kernel *wl_feature_kernel_select(void);
+
+#endif

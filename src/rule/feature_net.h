@@ -1,0 +1,137 @@
+/* feature_net.h - update rules that are a small net over normalised features of a coordinate: mlp, small_fc, celo2.
+ *
+ * For each tensor, with b the decays of each moment (Metz et al. 2022, learned_optimization):
+ *
+ *   m_j' = b m_j + (1 - b) g;   v' = b v + (1 - b) g^2
+ *   R_j' = b R_j + (1 - b) mean over the largest axis of (g^2 + 1e-30);   C_j' likewise over the second largest
+ *   r_j  = 1 / sqrt(max(R_j / (mean R_j + 1e-9), 1e-9)), the mean over the second largest axis
+ *   c_j  = 1 / sqrt(max(C_j, 1e-9))
+ *   x_k  = f_k / sqrt(e + mean f_k^2)      features of feature_kernel.h, normalised over the tensor
+ *   o    = net(x, tanh(t / tau - 1) for tau = 1, 3, 10 .. 1e5)      ReLU
+ *
+ * Below rank 2 V_j' = b V_j + (1 - b) (g^2 + 1e-30) takes the place of R_j and C_j, 1 / sqrt(max(V + 1e-9, 1e-9)) that of
+ * r_j c_j at g and 1 / sqrt(V + 1e-6) at m_j. Nothing is bias-corrected.
+ *
+ *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
+ *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p), N five Newton-Schulz steps or nothing; normalised
+ *                   over the first two axes for each tap of a convolution; a: rate times schedule
+ *
+ * A step is two passes over coordinates after one over g for rows and columns: moments and the features' squares, then
+ * features and net in one. Normalisers are multiplied into the first layer's weights, times features into its bias. */
+#ifndef WL_RULE_FEATURE_NET_H
+#define WL_RULE_FEATURE_NET_H
+
+#include "rule/feature_kernel.h"
+#include "rule/schedule.h"
+#include "rule/tensors.h"
+
+enum { WL_TIMES = 11, WL_NET_MOST_LAYERS = 3, WL_VECTOR_FEATURES = 15, WL_LINE_GROUPS = 8 };
+
+/* What sets the rules apart. */
+typedef struct wl_feature_rule {
+  wl_feature_kind kind;
+  int features, times, momenta, outputs;
+  bool learned_decays;
+  double m_decay[WL_MOST_MOMENTA], v_decay, factored_decay[WL_FACTORED];
+  double epsilon; /* e of the normaliser */
+  int layers, width[WL_NET_MOST_LAYERS];
+  double step_scale, exponent_scale; /* mlp, small_fc */
+  bool newton_schulz, adam_vectors;  /* celo2 */
+  double rate, weight_decay, vector_rate;
+  wl_schedule schedule;
+  int64_t weight[WL_NET_MOST_LAYERS + 1], bias[WL_NET_MOST_LAYERS + 1]; /* offsets in phi */
+  int64_t m_at, v_at, factored_at;                                      /* of learned decays */
+} wl_feature_rule;
+
+/* Net and decays at hand, decoded from phi. */
+typedef struct wl_feature_phi {
+  double m[WL_MOST_MOMENTA], v, factored[WL_FACTORED]; /* decays */
+  const double *phi;                                   /* [phi.size] */
+} wl_feature_phi;
+
+/* One tensor's places and tables. */
+typedef struct wl_feature_tensor {
+  const int32_t *line_row, *line_column; /* [lines] */
+  const int32_t *row_group; /* [rows] index of the axes that are neither largest nor second */
+  int64_t line, lines, groups,
+      second;      /* length of a line, lines, groups, length of the second axis */
+  int64_t largest; /* length of the largest axis */
+  bool row_advances, column_advances;
+  int64_t taps; /* that are normalised apart: 1 unless celo2 */
+  int64_t sums; /* where its pieces' sums begin */
+} wl_feature_tensor;
+
+typedef struct wl_feature_ws {
+  wl_tensors tensors;
+  wl_feature_tensor *tensor; /* [tensors] */
+  int32_t *index;            /* storage of lines' and rows' indices */
+  const wl_feature_kernel *kernel;
+  wl_feature_view *view; /* [tensors] */
+  wl_packed_net *net;    /* [tensors] */
+  wl_real *packed;       /* [tensors][packed_size] */
+  int64_t packed_size;
+  double *phi_copy; /* [phi.size] */
+  wl_feature_phi phi;
+  double time[WL_TIMES];
+  int64_t *partial_at, *inverse_at; /* [tensors] */
+  wl_real *partial;                 /* [tensors][groups of lines][rows + columns] squares of g */
+  wl_real *table; /* rows: 3 x (inverse, g factor, m factor), columns: 3 x (inverse, factor) */
+  int64_t rows, columns; /* of all tensors */
+  double *piece_sum;     /* [pieces][taps][WL_MOST_FEATURES] */
+  double *inverse;       /* [tensors][taps][WL_MOST_FEATURES] 1 / sqrt(e + mean f^2) */
+  wl_real *tap_scale;    /* the same in working precision */
+  wl_real *scratch;      /* [scratch_threads][scratch_size] of Newton-Schulz */
+  int64_t scratch_size;
+  /* with an adjoint */
+  wl_real *states;  /* [WL_CHUNK_STEPS + 1][state] */
+  wl_real *mu;      /* [state] where the caller has none */
+  double *features; /* [largest tensor][WL_MOST_FEATURES + 1] */
+  double *dots;     /* [most taps][WL_MOST_FEATURES] */
+  double *bars;     /* adjoints of a tensor's tables */
+} wl_feature_ws;
+
+/* Completes a rule of which the settings are there: phi, state, members of `rule`. rule->impl is its owner's. */
+wl_status wl_feature_rule_complete(wl_feature_rule *f, wl_rule *rule);
+void wl_feature_rule_destroy(wl_rule *rule);
+void wl_feature_rule_init(const wl_rule *rule, uint64_t seed, wl_real *phi);
+void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
+void wl_feature_rule_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
+void wl_feature_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
+                              double *phi_grad);
+wl_status wl_feature_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                    int threads, void **out);
+void wl_feature_rule_ws_destroy(void *impl);
+size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                int threads);
+
+/* Widths of `hidden` for the options of these rules. */
+wl_status wl_feature_rule_widths(const wl_map *options, wl_feature_rule *f);
+/* The new state, its tables and normalisers; the net is left alone. */
+void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
+/* Of tensor j: sums of squares of g by groups of lines, [WL_LINE_GROUPS][rows + columns], and
+ * 1 / sqrt(e + mean f^2), [taps][WL_MOST_FEATURES]. */
+const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j);
+const double *wl_feature_inverse(const wl_feature_ws *ws, int j);
+static inline int wl_feature_inputs(const wl_feature_rule *f, int layer) {
+  return layer == 0 ? f->features + f->times : f->width[layer - 1];
+}
+static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
+  return layer < f->layers ? f->width[layer] : f->outputs;
+}
+
+#define WL_FEATURE_RULE(id, text)                                             \
+  extern const wl_rule_ops wl_rule_##id;                                      \
+  const wl_rule_ops wl_rule_##id = {.name = #id,                              \
+                                    .summary = text,                          \
+                                    .options = id##_options,                  \
+                                    .create = id##_create,                    \
+                                    .destroy = wl_feature_rule_destroy,       \
+                                    .init = wl_feature_rule_init,             \
+                                    .pack = wl_feature_rule_pack,             \
+                                    .step = wl_feature_rule_step,             \
+                                    .backward = wl_feature_rule_backward,     \
+                                    .ws_create = wl_feature_rule_ws_create,   \
+                                    .ws_destroy = wl_feature_rule_ws_destroy, \
+                                    .ws_bytes = wl_feature_rule_ws_bytes}
+
+#endif

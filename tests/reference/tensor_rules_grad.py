@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Reference gradients of the rules that tensor_rules.py has, by PyTorch's automatic differentiation in float64.
+
+    F = sum_k w_k sum_i sin(c_i theta_k,i + k) + <r, s_K>
+
+over the same trace of gradients, with respect to that trace, theta_0 and the meta-parameters. Rerun with
+    /usr/bin/python3 tests/reference/tensor_rules_grad.py > tests/reference/tensor_rules_grad_values.h
+"""
+import numpy
+import torch
+
+import tensor_rules as rules
+
+torch.set_default_dtype(torch.float64)
+WEIGHTS = [0.3, -0.7, 1.1, 0.9]
+
+
+class Torch:
+    """What tensor_rules.py uses of NumPy."""
+    sqrt, exp, tanh = torch.sqrt, torch.exp, torch.tanh
+    ndarray = torch.Tensor
+
+    @staticmethod
+    def zeros(shape):
+        return torch.zeros(shape)
+
+    @staticmethod
+    def array(x):
+        return torch.tensor(x)
+
+    @staticmethod
+    def maximum(x, least):
+        return torch.clamp(x, min=least)
+
+    @staticmethod
+    def clip(x, low, high):
+        return torch.clamp(x, low, high)
+
+    @staticmethod
+    def stack(tensors, axis):
+        return torch.stack(tensors, dim=axis)
+
+    @staticmethod
+    def concatenate(tensors, axis=0):
+        return torch.cat(list(tensors), dim=axis)
+
+    @staticmethod
+    def broadcast_to(x, shape):
+        return x.expand(shape)
+
+    @staticmethod
+    def mean(x, axis=None, keepdims=False):
+        return x.mean() if axis is None else x.mean(dim=axis, keepdim=keepdims)
+
+    @staticmethod
+    def argsort(shape, kind):
+        return [int(i) for i in numpy.argsort(shape, kind=kind)]
+
+
+CASES = [
+    ("name: mlp, hidden: [6, 5], step_scale: 0.1, exponent_scale: 0.3",
+     lambda: rules.FeatureNet("mlp", [6, 5], scale=.1, exponent=.3)),
+    ("name: small_fc, step_scale: 0.1, exponent_scale: 0.3",
+     lambda: rules.FeatureNet("small_fc", [4, 4], scale=.1, exponent=.3)),
+    ("name: celo2, hidden: [5, 6, 7], newton_schulz: false, rate: 0.01, weight_decay: 0.1, schedule: linear",
+     lambda: rules.FeatureNet("celo2", [5, 6, 7], rate=.01, decay=.1)),
+    ("name: celo2base, rate: 0.01, weight_decay: 0.1, schedule: linear",
+     lambda: rules.FeatureNet("celo2", [8, 8], base=True, rate=.01, decay=.1)),
+]
+
+
+def fields(rule):
+    """The state in the order of the rule's fields."""
+    out = [torch.cat([m[k].reshape(-1) for m in rule.m]) for k in range(len(rule.m[0]))]
+    if rule.kind == "mlp":
+        return out
+    out.append(torch.cat([v.reshape(-1) for v in rule.v]))
+    out += [torch.cat([r[k].reshape(-1) for r in rule.r]) for k in range(3)]
+    return out + [torch.cat([c[k].reshape(-1) for c in rule.c if torch.is_tensor(c[k])]) for k in range(3)]
+
+
+def gradients(make):
+    traces = [torch.tensor(rules.gradient(t)) for t in range(rules.STEPS)]
+    start = torch.tensor(rules.START)
+    index = torch.arange(rules.N, dtype=torch.float64)
+    leaves = traces + [start]
+    rules.np, rules.wiggle = Torch, lambda n: (0.2 * torch.sin(0.6 * torch.arange(n) + 0.1)).requires_grad_()
+    for x in leaves:
+        x.requires_grad_()
+    rule, theta = make(), start
+    total = WEIGHTS[0] * torch.sin((1 + 0.01 * index) * theta).sum()
+    for t in range(rules.STEPS):
+        u = rule.step(t, rules.split(traces[t]), rules.split(theta), None)
+        theta = theta + torch.cat([x.reshape(-1) for x in u])
+        total = total + WEIGHTS[t + 1] * torch.sin((1 + 0.01 * index) * theta + t + 1).sum()
+    for f, x in enumerate(fields(rule)):
+        total = total + (torch.sin(0.3 * torch.arange(len(x)) + f) * x).sum()
+    return torch.autograd.grad(total, leaves + [rule.phi])
+
+
+def main():
+    print(f"/* Made by tensor_rules_grad.py with PyTorch {torch.__version__}, float64. Do not edit. */")
+    print(f"enum {{ GRAD_CASES = {len(CASES)}, GRAD_MOST_PHI = 400 }};")
+    print("static const struct grad_case {\n  const char *options;\n  double g[TENSOR_STEPS][TENSOR_N];")
+    print("  double theta[TENSOR_N], phi[GRAD_MOST_PHI];\n} grad_cases[GRAD_CASES] = {")
+    for options, make in CASES:
+        numpy_module, wiggle = rules.np, rules.wiggle
+        *g, theta, phi = (x.tolist() for x in gradients(make))
+        rules.np, rules.wiggle = numpy_module, wiggle
+        rows = ",\n     ".join(rules.braces(r) for r in g)
+        print(f'    {{"{options}",\n    {{{rows}}},\n    {rules.braces(theta)},\n    {rules.braces(phi)}}},')
+    print("};")
+
+
+if __name__ == "__main__":
+    main()
