@@ -4,6 +4,7 @@
  *   learned per run     one number, one slot
  *   learned per tensor  one number for each slot, a slot being a tensor of theta
  *   learned per step    one number for each t < T (beyond T the last one), one slot
+ *   learned per both    one number for each t < T and slot, in phi (T, slots)
  * In phi stands x itself (WL_SCALAR_FREE) or its logit (WL_SCALAR_UNIT), block "rule.<key>".
  * The coefficients that the elementwise functions see come from it:
  *   value = x_t (the rate times the schedule),  complement = 1 - x_t,  P_t = x_0 ... x_t,
@@ -19,14 +20,13 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum learn_per { PER_RUN, PER_TENSOR, PER_STEP } learn_per;
-
 typedef struct elementwise {
   const wl_elementwise *definition;
   wl_schedule schedule;
-  learn_per per;
-  int64_t count;  /* numbers for each learned scalar: 1, tensors or T */
+  bool by_step;
+  int64_t rows;   /* different values over the steps: T, else 1 */
   int64_t slots;  /* different values at one step: tensors, else 1 */
+  int64_t count;  /* numbers for each learned scalar: rows times slots */
   int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
   int64_t blocks; /* that `slot` covers */
   double configured[WL_ELEMENTWISE_MAX_SCALARS];
@@ -94,8 +94,9 @@ static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule
   const wl_layout *theta = setting->theta;
   if (setting->mixture || theta == NULL || theta->count == 0)
     return wl_map_fail(options, "learn_per",
-                       "'tensor' needs one task, not a mixture; choose run or step");
-  e->count = e->slots = theta->count;
+                       "'%s' needs one task, not a mixture; choose run or step",
+                       wl_map_string(options, "learn_per"));
+  e->slots = theta->count;
   e->blocks = wl_blocks(theta->size);
   WL_TRY(WL_NEW(e->slot, wl_pad(theta->size)));
   for (int j = 0; j < theta->count; j++)
@@ -109,14 +110,11 @@ static wl_status read_learn_per(elementwise *e, const wl_map *options,
   bool any = false;
   for (int i = 0; i < e->definition->scalars; i++) any = any || e->learned[i];
   const char *per = wl_map_string(options, "learn_per");
-  e->count = e->slots = 1;
-  if (!any || strcmp(per, "run") == 0) return WL_OK;
-  if (strcmp(per, "tensor") == 0) {
-    e->per = PER_TENSOR;
-    return make_slots(e, options, setting);
-  }
-  e->per = PER_STEP;
-  e->count = setting->episode_steps;
+  e->rows = e->slots = 1;
+  e->by_step = any && strncmp(per, "step", 4) == 0;
+  if (e->by_step) e->rows = setting->episode_steps;
+  if (any && strstr(per, "tensor") != NULL) WL_TRY(make_slots(e, options, setting));
+  e->count = e->rows * e->slots;
   return WL_OK;
 }
 
@@ -125,7 +123,9 @@ static wl_status add_blocks(elementwise *e, wl_layout *phi) {
     if (!e->learned[i]) continue;
     char name[WL_NAME_SIZE];
     snprintf(name, sizeof name, "rule.%s", e->definition->scalar[i].key);
-    WL_TRY(wl_layout_add(phi, "rule", name, 1, &e->count, &e->offset[i]));
+    const int64_t table[2] = {e->rows, e->slots};
+    const bool both = e->by_step && e->slot != NULL;
+    WL_TRY(wl_layout_add(phi, "rule", name, both ? 2 : 1, both ? table : &e->count, &e->offset[i]));
   }
   return WL_OK;
 }
@@ -193,13 +193,11 @@ static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi
   double *value = w->value + i * e->count, *complement = w->complement + i * e->count;
   double *power = w->power + i * e->count;
   const bool from_phi = phi != NULL && e->learned[i];
-  double product = 1;
   for (int64_t j = 0; j < e->count; j++) {
     const double x = from_phi ? (double)phi[e->offset[i] + j] : 0;
     value[j] = !from_phi ? e->configured[i] : unit ? 1 / (1 + exp(-x)) : x;
     complement[j] = !unit ? 0 : from_phi ? 1 / (1 + exp(x)) : 1 - value[j];
-    product *= value[j];
-    power[j] = product;
+    power[j] = j < e->slots ? value[j] : power[j - e->slots] * value[j];
   }
 }
 
@@ -252,17 +250,16 @@ void wl_elementwise_ws_destroy(void *impl) {
 
 /* Which number of a scalar rules at step t in a slot. */
 static int64_t number_at(const elementwise *e, int64_t t, int64_t slot) {
-  if (e->per == PER_STEP) return t < e->count ? t : e->count - 1;
-  return slot;
+  return (t < e->rows ? t : e->rows - 1) * e->slots + slot;
 }
 
 /* P_t = x_0 x_1 ... x_t. */
 static double power_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const double *value = w->value + i * e->count;
-  if (e->per != PER_STEP) return pow(value[slot], (double)(t + 1));
-  const int64_t last = e->count - 1;
   const double *power = w->power + i * e->count;
-  return t <= last ? power[t] : power[last] * pow(value[last], (double)(t - last));
+  const int64_t number = number_at(e, t, slot), beyond = t - (e->rows - 1);
+  if (!e->by_step) return pow(value[slot], (double)(t + 1));
+  return beyond <= 0 ? power[number] : power[number] * pow(value[number], (double)beyond);
 }
 
 static point point_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
@@ -419,17 +416,18 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* The same for one that is learned per step: q_t leads back to every step up to t. */
+/* The same for one that is learned per step, in one slot: q_t leads back to every step up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
-                       double *phi_grad) {
+                       int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   double tail = 0; /* sum over the later steps of qbar_t q_t^2 P_t */
   for (int64_t t = chunk->t0 + chunk->steps - 1; t >= (unit ? 0 : chunk->t0); t--) {
-    const int64_t j = number_at(e, t, 0), k = t - chunk->t0;
+    const int64_t j = number_at(e, t, slot), k = t - chunk->t0;
     double sum = 0;
     if (k >= 0) {
-      const point *p = w->points + k * e->definition->scalars + i;
-      const point_bar *bar = w->bars + k * e->definition->scalars + i;
+      const int64_t at = (k * e->slots + slot) * e->definition->scalars + i;
+      const point *p = w->points + at;
+      const point_bar *bar = w->bars + at;
       sum = direct_slope(e, w, i, t, j) * bar->value;
       tail += bar->correction * p->correction * p->correction * p->power;
     }
@@ -451,7 +449,8 @@ void wl_elementwise_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_
   }
   for (int i = 0; learns && i < e->definition->scalars; i++) {
     if (!e->learned[i]) continue;
-    if (e->per == PER_STEP) fold_steps(e, w, chunk, i, phi_grad);
-    else fold_constant(e, w, chunk, i, phi_grad);
+    if (!e->by_step) fold_constant(e, w, chunk, i, phi_grad);
+    for (int64_t slot = 0; e->by_step && slot < e->slots; slot++)
+      fold_steps(e, w, chunk, i, slot, phi_grad);
   }
 }

@@ -6,7 +6,7 @@
  *
  * A file states the scalars (key, range), f for the 16 lanes of a block, and f's
  * vector-Jacobian product. Everything else is shared and lives in elementwise.c: options,
- * schedules, scalars learned per run, per tensor or per step, the replay of a chunk and its
+ * schedules, scalars learned per run, per tensor, per step or both, the replay of a chunk and its
  * adjoint. See sgd.c for the smallest one, adam.c for the largest. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
@@ -70,15 +70,16 @@ typedef struct wl_elementwise {
 } wl_elementwise;
 
 /* The keys that all these rules share, for the head of each one's table of options. */
-#define WL_ELEMENTWISE_OPTIONS(default_rate)                                                     \
-  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate"}, WL_SCHEDULE_OPTIONS,  \
-      {"learn", WL_OPT_STRINGS,                                                                  \
-       "[]",    NULL,                                                                            \
-       0,       0,                                                                               \
-       "1",     "scalars of the rule that become meta-parameters, e.g. [rate, momentum]"},       \
-  {                                                                                              \
-    "learn_per", WL_OPT_CHOICE, "run", "run|tensor|step", 0, 0, "1",                             \
-        "one learned scalar for the run, for each inner tensor, or for each step of the episode" \
+#define WL_ELEMENTWISE_OPTIONS(default_rate)                                                    \
+  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate"}, WL_SCHEDULE_OPTIONS, \
+      {"learn", WL_OPT_STRINGS,                                                                 \
+       "[]",    NULL,                                                                           \
+       0,       0,                                                                              \
+       "1",     "scalars of the rule that become meta-parameters, e.g. [rate, momentum]"},      \
+  {                                                                                             \
+    "learn_per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",                \
+        "one learned scalar for the run, for each inner tensor, for each step of the episode, " \
+        "or for each step and tensor"                                                           \
   }
 
 /* Defines wl_rule_<id> from the static `<id>_rule` (wl_elementwise) and `<id>_options`. */

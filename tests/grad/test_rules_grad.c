@@ -149,6 +149,7 @@ static const char *const rules[] = {
     "name: sgd, rate: 0.1, learn: [rate]",
     "name: momentum, rate: 0.1, momentum: 0.8, learn: [rate, momentum]",
     "name: nesterov, rate: 0.1, momentum: 0.8, learn: [momentum, rate]",
+    "name: pamela, rate: 0.1, decay: 0.05, skip: 0.3, learn: [rate, decay, skip]",
     "name: rmsprop, rate: 0.1, decay: 0.85, learn: [rate, decay]",
     "name: adam, rate: 0.1, beta1: 0.8, beta2: 0.95, learn: [rate, beta1, beta2]",
     "name: adamw, rate: 0.1, beta1: 0.8, beta2: 0.95, weight_decay: 0.3, "
@@ -182,9 +183,15 @@ static void test_per_step(void **state) {
   check_all("learn_per: step", T0 + K);
 }
 
+static void test_per_step_and_tensor(void **state) {
+  (void)state;
+  check_all("learn_per: step_tensor, schedule: cosine, final_fraction: 0.1", T0 + K);
+}
+
 /* The episode is longer than the numbers learned: the last one rules on. */
 static void test_beyond_the_episode(void **state) {
   (void)state;
+  check_all("learn_per: step_tensor", T0 + 3);
   check_all("learn_per: step, schedule: step, decay_every: 2, decay_factor: 0.8", T0 + 3);
 }
 
@@ -197,7 +204,8 @@ static void test_nothing_learned(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_per_run),         cmocka_unit_test(test_per_tensor),
-      cmocka_unit_test(test_per_step),        cmocka_unit_test(test_beyond_the_episode),
+      cmocka_unit_test(test_per_step),
+      cmocka_unit_test(test_per_step_and_tensor),        cmocka_unit_test(test_beyond_the_episode),
       cmocka_unit_test(test_nothing_learned),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

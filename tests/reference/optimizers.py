@@ -56,6 +56,8 @@ CASES = [
     ("sgd", "rate: 0.1", lambda p: torch.optim.SGD(p, lr=0.1), None),
     ("momentum", "rate: 0.05", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), None),
     ("nesterov", "rate: 0.05", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True), None),
+    ("pamela", "rate: 0.05, skip: -0.9", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), None),
+    ("pamela", "rate: 0.1, decay: 0.02", lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.2), None),
     ("rmsprop", "rate: 0.02", lambda p: torch.optim.RMSprop(p, lr=0.02, alpha=0.9, eps=1e-8), None),
     ("adam", "rate: 0.03", lambda p: torch.optim.Adam(p, lr=0.03), None),
     ("adamw", "rate: 0.03, weight_decay: 0.2", lambda p: torch.optim.AdamW(p, lr=0.03, weight_decay=0.2), None),

@@ -23,6 +23,7 @@ static const char *const learners[] = {
     "name: sgd, rate: 0.1, learn: [rate]",
     "name: momentum, rate: 0.1, learn: [rate, momentum]",
     "name: nesterov, rate: 0.1, learn: [rate, momentum]",
+    "name: pamela, rate: 0.1, decay: 0.02, skip: 0.3, learn: [rate, decay, skip]",
     "name: rmsprop, rate: 0.1, learn: [rate, decay]",
     "name: adam, rate: 0.1, learn: [rate, beta1, beta2]",
     "name: adamw, rate: 0.1, weight_decay: 0.3, learn: [rate, beta1, beta2, weight_decay]",
@@ -83,6 +84,26 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
 
 /* ---- invariances to the bit ---- */
 
+/* phi (T, tensors): each coordinate takes the rate of its step and tensor, beyond T that of the last step. */
+static void test_rates_by_step_and_tensor(void **state) {
+  (void)state;
+  rule_fixture f;
+  rule_fixture_open(&f, "name: sgd, rate: 0.25, learn: [rate], learn_per: step_tensor", 40, 4);
+  wl_real g[48] = {0}, theta[48] = {0}, u[48];
+  assert_int_equal(f.rule->phi.size, 4 * 3);
+  for (int j = 0; j < 12; j++) f.phi[j] = (wl_real)(j + 1);
+  wl_rule_pack(f.rule, f.ws, f.phi);
+  fixture_normal(1, 40, 1, g);
+  for (int t = 0; t < 6; t++) {
+    wl_rule_step(f.rule, f.ws, FIXTURE_STEP(t, 3, g, theta, NULL, NULL, u));
+    for (int i = 0; i < 40; i++) {
+      const int tensor = i < 20 ? 0 : i < 26 ? 1 : 2, row = t < 4 ? t : 3;
+      assert_true(u[i] == -((wl_real)(3 * row + tensor + 1) * g[i]));
+    }
+  }
+  rule_fixture_close(&f);
+}
+
 enum { STEPS = 20, N = 48, WIDEST = 2 };
 
 typedef struct trace {
@@ -93,7 +114,7 @@ typedef struct trace {
 
 typedef struct result {
   wl_real lam[N], mu[WIDEST * N], gbar[STEPS * N];
-  double phi[200];
+  double phi[4 * STEPS * 3]; /* at most 4 scalars, by step and tensor */
 } result;
 
 static void run_forward(const rule_fixture *f, trace *r) {
@@ -153,10 +174,10 @@ static void check_split(const rule_fixture *f, const char *text) {
 /* A chunk of 20 steps gives what 2 of 10 and 20 of 1 give. */
 static void test_chunks_may_be_split(void **state) {
   (void)state;
-  static const char *const per[] = {"run", "tensor", "step"};
-  for (int i = 0; i < 3 * LEARNERS; i++) {
+  static const char *const per[] = {"run", "tensor", "step", "step_tensor"};
+  for (int i = 0; i < 4 * LEARNERS; i++) {
     char text[256];
-    snprintf(text, sizeof text, "%s, learn_per: %s, schedule: cosine", learners[i / 3], per[i % 3]);
+    snprintf(text, sizeof text, "%s, learn_per: %s, schedule: cosine", learners[i / 4], per[i % 4]);
     rule_fixture f;
     rule_fixture_open(&f, text, N, STEPS);
     check_split(&f, text);
@@ -284,8 +305,8 @@ static void test_wrong_configurations(void **state) {
 
 static void test_fixed_rules(void **state) {
   (void)state;
-  static const char *const names[] = {"sgd",   "momentum", "nesterov", "rmsprop", "adam",
-                                      "adamw", "nadam",    "nadamw",   "lion"};
+  static const char *const names[] = {"sgd",  "momentum", "nesterov", "pamela", "rmsprop",
+                                      "adam", "adamw",    "nadam",    "nadamw", "lion"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     wl_rule *rule = NULL;
     wl_rule_ws *ws = NULL;
@@ -341,6 +362,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_torch_values),
       cmocka_unit_test(test_learned_scalars_start_at_the_configured),
+      cmocka_unit_test(test_rates_by_step_and_tensor),
       cmocka_unit_test(test_chunks_may_be_split),
       cmocka_unit_test(test_blocks_may_be_split),
       cmocka_unit_test(test_no_gradient_at_all),
