@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/build_info.h"
+#include "base/clock.h"
 #include "base/float_state.h"
 #include "train/schema.h"
 #include "train/trainer.h"
@@ -22,7 +23,7 @@
 static double seconds_now(void) {
   const char *const clock = getenv("VERSUS_CLOCK");
   struct timespec now;
-  if (!clock || strcmp(clock, "cpu") != 0) return wl_comm_time();
+  if (!clock || strcmp(clock, "cpu") != 0) return wl_seconds();
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }

@@ -3,8 +3,51 @@
 #include "base/cores.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A whole number from 1 to `most` at the start of a variable, ended by `end` or the end of the text; 0: none. */
+static int number_from(const char *name, char end, long most) {
+  const char *const text = getenv(name);
+  if (!text || *text < '0' || *text > '9') return 0;
+  char *rest;
+  const long value = strtol(text, &rest, 10);
+  return (*rest == '\0' || *rest == end) && value >= 1 && value <= most ? (int)value : 0;
+}
+
+int wl_cores_wished(void) { return number_from("OMP_NUM_THREADS", ',', 1024); }
+
+bool wl_cores_are_owned(void) {
+  const long node = sysconf(_SC_NPROCESSORS_ONLN);
+  if (wl_cores_allowed() < node) return true;
+  return getenv("SLURM_JOB_ID") && number_from("SLURM_CPUS_ON_NODE", '\0', 1 << 20) >= node;
+}
+
+/* Threads that run or wait for a core on the whole machine, this one among them: "0.5 0.4 0.3 2/310 4711". */
+static int running_threads(void) {
+  int running = 1;
+  FILE *const file = fopen("/proc/loadavg", "r");
+  if (!file) return 1;
+  if (fscanf(file, "%*s %*s %*s %d/", &running) != 1) running = 1;
+  fclose(file);
+  return running > 1 ? running : 1;
+}
+
+/* The least of some looks: what runs for a moment alone is nobody's core. */
+int wl_cores_idle(void) {
+  enum { LOOKS = 5, PAUSE = 2000000 };
+  const struct timespec pause = {.tv_nsec = PAUSE};
+  int running = running_threads();
+  for (int i = 1; i < LOOKS; i++) {
+    nanosleep(&pause, NULL);
+    const int now = running_threads();
+    if (now < running) running = now;
+  }
+  const int idle = wl_cores_allowed() - (running - 1);
+  return idle > 1 ? idle : 1;
+}
 
 #if defined(_OPENMP) && defined(__linux__)
 #include <omp.h>

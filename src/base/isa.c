@@ -13,7 +13,7 @@ const char *wl_isa_name(wl_isa isa) { return names[isa]; }
 
 /* What the compilations for x86-64-v4 and x86-64-v3 use of their levels. The builtin also asks whether the
  * operating system saves the registers (XCR0). */
-static wl_isa widest(void) {
+wl_isa wl_isa_widest(void) {
 #ifdef __x86_64__
   __builtin_cpu_init();
   const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -38,7 +38,7 @@ static void warn_once(const char *wanted, wl_isa taken) {
 
 wl_isa wl_isa_choose(void) {
   const char *const wanted = getenv("WARPLOOM_ISA");
-  const wl_isa best = widest();
+  const wl_isa best = wl_isa_widest();
   if (!wanted || !*wanted) return best;
   for (int i = 0; i <= (int)best; i++)
     if (strcmp(wanted, names[i]) == 0) return (wl_isa)i;

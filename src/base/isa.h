@@ -12,7 +12,9 @@ typedef enum wl_isa {
   WL_ISA_COUNT
 } wl_isa;
 
-/* The widest that this processor has, or the lesser one that WARPLOOM_ISA=avx512|avx2|baseline asks
+/* The widest that this processor has. */
+wl_isa wl_isa_widest(void);
+/* That, or the lesser one that WARPLOOM_ISA=avx512|avx2|baseline asks
  * for. The first time that it asks for what is not there, a warning says so. */
 wl_isa wl_isa_choose(void);
 /* "baseline", "avx2", "avx512" */

@@ -141,6 +141,19 @@ static int conclude(wl_cli *cli, wl_status status) {
   return (int)status;
 }
 
+static bool computes(const wl_command *command) {
+  static const char *const names[] = {"train", "eval", "check", "bench"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+    if (strcmp(command->name, names[i]) == 0) return true;
+  return false;
+}
+
+/* Whether this machine computes as it should. Collective. */
+static wl_status prepare(wl_comm *comm) {
+  WL_TRY(wl_environment_report(comm));
+  return wl_comm_agree(comm, wl_gemm_check());
+}
+
 /* argv[0] is the subcommand; `all` the whole command line, which getopt permutes in place. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
@@ -173,13 +186,15 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   if (started != WL_OK) return fail_early(started);
   wl_log_setup(wl_comm_rank(cli.comm), cli.quiet);
   wl_gemm_use_one_thread();
+  const wl_status ready = computes(command) ? prepare(cli.comm) : WL_OK;
+  if (ready != WL_OK) return conclude(&cli, ready);
   return conclude(&cli, command->run(&cli, argc - operands, argv + operands));
 }
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system; /* ours to the end of the process, and that of every thread made from here on */
   wl_float_state_enter(&of_the_system);
-  wl_environment_prepare();
+  wl_environment_prepare(argv);
   if (argc < 2) {
     if (wl_environment_rank() == 0) print_usage(stderr);
     return WL_ERR_USAGE;

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cores.h"
@@ -105,6 +104,8 @@ int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 int wl_comm_cores(const wl_comm *comm) {
   const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
   const long cores = share < own ? share : own;
+  if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : (int)cores;
+  if (comm->node_size == 1 && !wl_cores_are_owned()) return wl_cores_idle();
   return cores > 1 ? (int)cores : 1;
 }
 
@@ -113,7 +114,7 @@ int wl_comm_cores(const wl_comm *comm) {
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
-  if (threads < 2) return false;
+  if (threads < 2 || !wl_cores_are_owned()) return false;
   if (threads == allowed && alone) return wl_cores_bind(threads, 0);
   return threads * comm->node_size == allowed && wl_cores_bind(threads, comm->node_rank * threads);
 }
@@ -124,12 +125,6 @@ const char *wl_comm_library(void) {
   if (MPI_Get_library_version(text, &length) != MPI_SUCCESS) return "unknown MPI library";
   text[strcspn(text, "\n")] = '\0';
   return text;
-}
-
-double wl_comm_time(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 /* ---- agreement ---- */

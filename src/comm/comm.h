@@ -23,12 +23,12 @@ int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
 /* Ranks on this node, for layout advice. */
 int wl_comm_node_size(const wl_comm *comm);
-/* The node's cores shared out among its ranks, at most those that this rank is bound to, at least 1: threads
- * of a rank unless told otherwise. */
+/* Threads of a rank unless told otherwise: the node's cores shared out among its ranks, at most those that this rank is
+ * bound to and OMP_NUM_THREADS, at least 1. Of one rank on a machine that the job does not own, the idle cores. */
 int wl_comm_cores(const wl_comm *comm);
-/* Binds the calling thread and the others of its OpenMP team of `threads` to cores of their own, where the ranks of
- * the node use each core that they may use: elsewhere another program's threads may be bound to the same ones while
- * others idle. Not where the environment says how to bind. Whether it did. Not collective. */
+/* Binds the calling thread and the others of its OpenMP team of `threads` to cores of their own, where the job owns its
+ * cores and the ranks of the node use each of them: elsewhere another program's threads may be bound to the same ones
+ * while others idle. Not where the environment says how to bind. Whether it did. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
@@ -78,8 +78,5 @@ wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: st
  * all before it: there all ranks agree on the memory for it. What `sum` points to must stay as it is. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
-
-/* Seconds on a monotonic clock. */
-double wl_comm_time(void);
 
 #endif

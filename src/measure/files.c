@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "base/statistic.h"
 #include "io/atomic_file.h"
@@ -12,7 +13,7 @@
 
 /* Seconds of open, write, fsync, close. */
 static wl_status plain(const char *path, const char *data, size_t bytes, double *seconds) {
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (file < 0) return wl_os_fail("create", path, errno);
   size_t done = 0;
@@ -24,7 +25,7 @@ static wl_status plain(const char *path, const char *data, size_t bytes, double 
   const bool failed = done < bytes || fsync(file) != 0;
   const int error = errno;
   close(file);
-  *seconds = wl_comm_time() - start;
+  *seconds = wl_seconds() - start;
   return failed ? wl_os_fail("write", path, error) : WL_OK;
 }
 
@@ -36,9 +37,9 @@ static wl_status checkpoint(const char *path, double *data, int64_t count, doubl
                           .data = data,
                           .units = "1",
                           .long_name = "uniform random numbers"};
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   const wl_status status = wl_file_write(path, "checkpoint", &field, 1, NULL, 0);
-  *seconds = wl_comm_time() - start;
+  *seconds = wl_seconds() - start;
   return status;
 }
 

@@ -1,5 +1,6 @@
 /* sum.c - the exact sum over ranks, as a meta-step has it: one vector from each rank. */
 #include "measure/measure.h"
+#include "base/clock.h"
 
 enum { MOST = 1000, LEAST = 3 };
 static const double ENOUGH = 0.2; /* seconds */
@@ -7,12 +8,12 @@ static const double ENOUGH = 0.2; /* seconds */
 /* `repeats` sums, one after the other; seconds of one, of the slowest rank. */
 static wl_status run(wl_comm *comm, const wl_exact_sum *template, int repeats, double *seconds) {
   WL_TRY(wl_comm_barrier(comm));
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   for (int i = 0; i < repeats; i++) {
     wl_exact_sum sum = *template;
     WL_TRY(wl_comm_exact_sum(comm, &sum));
   }
-  *seconds = (wl_comm_time() - start) / repeats;
+  *seconds = (wl_seconds() - start) / repeats;
   return wl_comm_max(comm, seconds, 1);
 }
 

@@ -7,6 +7,7 @@
 
 #include <cblas.h>
 
+#include "base/build_info.h"
 #include "tensor/kernels.h"
 
 /* m n k below which our kernels win, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
@@ -54,4 +55,41 @@ void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
     wl_kernels()->nn(1, m, k, b, a, c, keep);
   else if (m == 1 || k == 1 || is_below(SMALL, m, n, k)) wl_kernels()->tn(m, n, k, a, b, c, keep);
   else blas(CblasTrans, CblasNoTrans, m, n, k, a, b, c, keep);
+}
+
+/* ---- Is it right? ---- */
+
+enum { M = 37, N = 53, K = 129 }; /* odd, so that the kernels' edges take part */
+
+/* Small whole numbers: sums of their products are exact in any order. */
+static void fill(wl_real *x, int count, int factor) {
+  for (int i = 0; i < count; i++) x[i] = (wl_real)(i * factor % 7 - 3);
+}
+
+static bool is_product(const wl_real *a, int a_row, int a_column, const wl_real *b, int b_row, int b_column,
+                       const wl_real *c) {
+  for (int i = 0; i < M; i++)
+    for (int j = 0; j < N; j++) {
+      wl_real sum = 0;
+      for (int l = 0; l < K; l++) sum += a[i * a_row + l * a_column] * b[l * b_row + j * b_column];
+      if (!(c[i * N + j] == sum)) return false;
+    }
+  return true;
+}
+
+wl_status wl_gemm_check(void) {
+  wl_real a[M * K], b[K * N], c[M * N];
+  fill(a, M * K, 5);
+  fill(b, K * N, 3);
+  blas(CblasNoTrans, CblasNoTrans, M, N, K, a, b, c, false);
+  bool right = is_product(a, K, 1, b, N, 1, c);
+  blas(CblasNoTrans, CblasTrans, M, N, K, a, b, c, false);
+  right = right && is_product(a, K, 1, b, 1, K, c);
+  blas(CblasTrans, CblasNoTrans, M, N, K, a, b, c, false);
+  right = right && is_product(a, 1, M, b, N, 1, c);
+  if (right) return WL_OK;
+  return WL_FAIL(WL_ERR_OS,
+                 "OpenBLAS multiplies wrongly on this processor (%s, %s): choose other kernels by OPENBLAS_CORETYPE=Haswell, "
+                 "or install another version",
+                 wl_build_blas(), wl_build_processor());
 }

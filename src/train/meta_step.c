@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/finite.h"
 #include "train/recorder.h"
 #include "train/replay.h"
@@ -215,7 +216,7 @@ static void meanwhile(wl_trainer *tr, wl_recorder *recorder, wl_meta_report *rep
 /* The exact sum of all units' vectors, which also tells every rank of failures, wishes to stop and times. */
 static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, double computing,
                         wl_meta_report *report) {
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   int64_t busy = (int64_t)(1e9 * computing);
   wl_exact_sum s = {.vectors = tr->vectors,
                     .units = own,
@@ -234,7 +235,7 @@ static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, doub
   WL_TRY(wl_comm_exact_sum_finish(tr->comm, &s));
   const double waited =
       tr->flags[WL_FLAG_BUSY] - computing; /* ranks leave the last meta-step together */
-  report->reduce_seconds = fmax(0.0, wl_comm_time() - start - waited);
+  report->reduce_seconds = fmax(0.0, wl_seconds() - start - waited);
   fill_report(tr, s.n_counted, busy, report);
   return WL_OK;
 }
@@ -242,12 +243,12 @@ static wl_status reduce(wl_trainer *tr, wl_recorder *recorder, int64_t own, doub
 wl_status wl_trainer_meta_step(wl_trainer *tr, wl_recorder *recorder,
                                const volatile sig_atomic_t *stop, bool out_of_time,
                                wl_meta_report *report) {
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   int64_t own = 0;
   wl_plan_begin(tr->plan);
   const wl_status status = run_units(tr, recorder, &own);
   wl_failure_keep(&tr->pending, status);
-  const double computing = wl_comm_time() - start;
+  const double computing = wl_seconds() - start;
   const double flags[WL_FLAG_COUNT] = {status != WL_OK, stop && *stop, out_of_time, computing,
                                        -computing};
   memcpy(tr->flags, flags, sizeof flags);

@@ -2,6 +2,7 @@
  *
  * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
 #include "train/recorder.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <string.h>
@@ -211,9 +212,9 @@ static wl_status append(const wl_recorder *r, unsigned char *slot, double *secon
                             v.snapshot_step,
                             h->snapshots,
                             h->n};
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   const wl_status status = wl_trajectory_append(r->file, &record);
-  *seconds += wl_comm_time() - start;
+  *seconds += wl_seconds() - start;
   return status;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/aside.h"
 #include "io/run_directory.h"
@@ -123,7 +124,7 @@ static wl_status append_metrics(wl_run_files *f, int64_t meta_step, const wl_met
 
 wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *report,
                            bool resumed) {
-  const double began = wl_comm_time();
+  const double began = wl_seconds();
   f->cost.waited += report->io_seconds;
   report->io_seconds = f->cost.waited - f->told;
   f->told = f->cost.waited;
@@ -133,7 +134,7 @@ wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *r
     if (status == WL_OK && f->trajectory && wl_trajectory_pending(f->trajectory) > FLUSH_BYTES)
       status = hand_over(f);
   }
-  f->cost.waited += wl_comm_time() - began;
+  f->cost.waited += wl_seconds() - began;
   return status;
 }
 
@@ -148,17 +149,17 @@ static wl_status save(wl_run_files *f, wl_trainer *tr, int keep) {
 }
 
 wl_status wl_run_files_save(wl_run_files *f, wl_trainer *tr, int keep) {
-  const double began = wl_comm_time();
+  const double began = wl_seconds();
   const wl_status status = wl_comm_agree(f->comm, save(f, tr, keep));
-  f->cost.waited += wl_comm_time() - began;
+  f->cost.waited += wl_seconds() - began;
   return status;
 }
 
 wl_status wl_run_files_finish(wl_run_files *f) {
-  const double began = wl_comm_time();
+  const double began = wl_seconds();
   wl_status status = settle(f);
   if (status == WL_OK && f->trajectory) status = wl_trajectory_flush(f->trajectory);
-  f->cost.waited += wl_comm_time() - began;
+  f->cost.waited += wl_seconds() - began;
   f->cost.written = f->writing.seconds;
   return wl_comm_agree(f->comm, status);
 }

@@ -23,8 +23,9 @@ static const wl_option top_options[] = {
      "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning.",
      .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to. Where "
-     "they use all of these, each is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
+     "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to and "
+     "OMP_NUM_THREADS; for one rank on a machine that others use too, the cores that are idle. Where a job owns its cores "
+     "and uses all of them, each thread is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
      .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 

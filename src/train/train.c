@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "train/memory.h"
@@ -124,7 +125,7 @@ wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_
 /* What the files cost the training, which goes on while they are written. */
 static void tell_files(const run *r) {
   const wl_run_files_cost cost = wl_run_files_spent(r->files);
-  const double took = wl_comm_time() - r->began;
+  const double took = wl_seconds() - r->began;
   wl_log_info(
       "files: training spent %.2f s on them, %.2f %% of its %.1f s; beside it %.2f s went into writing %lld "
       "checkpoints of %.1f MiB in all%s",
@@ -181,7 +182,7 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
 /* Whether this meta-step must be the last: the one after it might end beyond the limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
-         wl_comm_time() - r->started + 2.0 * r->longest > r->request->time_limit;
+         wl_seconds() - r->started + 2.0 * r->longest > r->request->time_limit;
 }
 
 static bool is_asked_for(const run *r) {
@@ -202,7 +203,7 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
   wl_trainer *tr = r->trainer;
-  const double start = wl_comm_time();
+  const double start = wl_seconds();
   const bool recorded = wl_recorder_wants(r->recorder, tr->meta_step);
   WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, r->request->stop, out_of_time(r),
                               &report));
@@ -210,7 +211,7 @@ static wl_status step(run *r, bool *stopping) {
   r->diverged = wl_trainer_has_diverged(tr);
   warn_of_skipped(r, &report);
   WL_TRY(write_step(r, &report, *stopping));
-  r->longest = fmax(r->longest, wl_comm_time() - start);
+  r->longest = fmax(r->longest, wl_seconds() - start);
   return WL_OK;
 }
 
@@ -220,7 +221,7 @@ static void poll_signals(const run *r, bool polled) {
 
 static wl_status loop(run *r, bool *stopped) {
   wl_trainer *tr = r->trainer;
-  r->began = wl_comm_time();
+  r->began = wl_seconds();
   *stopped = is_asked_for(r); /* a resumed run may be there already */
   r->diverged = wl_trainer_has_diverged(tr);
   while (tr->meta_step < tr->steps && !*stopped && !r->diverged) WL_TRY(step(r, stopped));
@@ -277,7 +278,7 @@ wl_status wl_train(const wl_config *config, const char *config_path,
            .request = request,
            .comm = comm,
            .path = outcome->run,
-           .started = wl_comm_time(),
+           .started = wl_seconds(),
            .loss_shown = NAN};
   bool stopped = false;
   wl_status status = wl_comm_agree(

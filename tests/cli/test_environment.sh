@@ -22,6 +22,13 @@ MPLBACKEND=nonsense MPLCONFIGDIR=/proc/x "$WL_PYTHON" "$WL_SOURCE/tools/plot_tra
   { cat plot.txt >&2; fail "MPLBACKEND: no picture"; }
 echo "ok: MPLBACKEND"
 
+# Threads of OpenMP sleep soon, unless the user has said how they wait.
+waits() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$WL_BIN" --version 2>&1 | grep SPINCOUNT | tail -n 1; }
+waits A=1 | grep -q "'1000'" || fail "OpenMP's waiting: $(waits A=1)"
+waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "OpenMP's waiting is not the user's: $(waits GOMP_SPINCOUNT=77)"
+! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OpenMP's waiting is not the user's"
+echo "ok: OpenMP's waiting"
+
 # An end of a job that is none is no limit; one that is, is kept and named.
 for end in "" Unknown 99999999999 $(($(date +%s) - 3600)); do same_with SLURM_JOB_END_TIME="$end"; done
 code=0

@@ -3,7 +3,11 @@
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cores.h"
 #include "unit/cmocka_all.h"
@@ -22,7 +26,7 @@ static void unset_bindings(void) {
   unsetenv("GOMP_CPU_AFFINITY");
 }
 
-/* Runs first: nothing is bound yet. */
+/* Nothing is bound yet. */
 static void test_user_binds(void **state) {
   (void)state;
   unset_bindings();
@@ -55,8 +59,70 @@ static void test_bind(void **state) {
   assert_true(CPU_EQUAL(&freed, &before));
 }
 
+static void test_wished(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int wished;
+  } cases[] = {{"4", 4},   {"4,2", 4}, {"1", 1},    {"0", 0},          {"", 0},
+               {"abc", 0}, {"-1", 0},  {"2x", 0},   {"99999999999", 0}, {" 3", 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    setenv("OMP_NUM_THREADS", cases[i].text, 1);
+    assert_int_equal(wl_cores_wished(), cases[i].wished);
+  }
+  unsetenv("OMP_NUM_THREADS");
+  assert_int_equal(wl_cores_wished(), 0);
+}
+
+/* Runs before anything is bound. A whole machine is one's own where SLURM says so, a part of it always. */
+static void test_owned(void **state) {
+  (void)state;
+  const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);
+  char all[32], fewer[32];
+  snprintf(all, sizeof all, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+  snprintf(fewer, sizeof fewer, "%ld", sysconf(_SC_NPROCESSORS_ONLN) - 1);
+  unsetenv("SLURM_JOB_ID");
+  setenv("SLURM_CPUS_ON_NODE", all, 1);
+  assert_int_equal(wl_cores_are_owned(), part);
+  setenv("SLURM_JOB_ID", "17", 1);
+  assert_true(wl_cores_are_owned());
+  static const char *const none[] = {"", "many", "-4", "1e9"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+    setenv("SLURM_CPUS_ON_NODE", none[i], 1);
+    assert_int_equal(wl_cores_are_owned(), part);
+  }
+  setenv("SLURM_CPUS_ON_NODE", fewer, 1);
+  assert_int_equal(wl_cores_are_owned(), part);
+  unsetenv("SLURM_CPUS_ON_NODE");
+  unsetenv("SLURM_JOB_ID");
+}
+
+/* Where as many other programs run as there are cores, one thread is left. */
+static void test_idle(void **state) {
+  (void)state;
+  enum { MOST = 64 };
+  const int cores = wl_cores_allowed();
+  const long node = sysconf(_SC_NPROCESSORS_ONLN);
+  if (node > MOST) skip();
+  pid_t others[MOST];
+  for (long i = 0; i < node; i++) {
+    others[i] = fork();
+    if (others[i] == 0)
+      for (;;) (void)getppid();
+    assert_true(others[i] > 0);
+  }
+  const int idle = wl_cores_idle();
+  for (long i = 0; i < node; i++) {
+    kill(others[i], SIGKILL);
+    waitpid(others[i], NULL, 0);
+  }
+  assert_int_equal(idle, 1);
+  assert_in_range(wl_cores_idle(), 1, cores);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_user_binds),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_wished), cmocka_unit_test(test_owned),
+                                     cmocka_unit_test(test_idle), cmocka_unit_test(test_user_binds),
                                      cmocka_unit_test(test_bind)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

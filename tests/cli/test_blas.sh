@@ -1,0 +1,56 @@
+# An OpenBLAS that does not know the processor: other kernels are taken before it starts, and named; one that multiplies
+# wrongly is refused; what the user chose is kept.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
+write_config endless.yaml
+sed -e 's/steps: 1000000,/steps: 2,/' endless.yaml >short.yaml
+# Stands before OpenBLAS in the linker's search: says that it took kernels of 2004 unless told otherwise.
+cat >stand_in.c <<'C'
+#include <stdlib.h>
+char *openblas_get_corename(void) {
+  char *const chosen = getenv("OPENBLAS_CORETYPE");
+  return chosen && !getenv("STAND_IN_DEAF") ? chosen : (char *)"Prescott";
+}
+C
+cat >wrong.c <<'C'
+void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
+                 int ldb, float beta, float *c, int ldc) {
+  for (int i = 0; i < m * n; i++) c[i] = 1;
+}
+C
+for source in stand_in wrong; do cc -shared -fPIC -w $source.c -o $source.so || skip "no compiler"; done
+
+run() { # ENVIRONMENT...
+  code=0
+  env -u OPENBLAS_CORETYPE "$@" "$WL_BIN" train short.yaml --set output=run >out.txt 2>err.txt || code=$?
+}
+says() { grep -q "$1" err.txt || { cat err.txt >&2; fail "nothing of '$1'"; }; }
+
+run LD_PRELOAD=./stand_in.so
+[ $code = 0 ] && says 'took its Prescott kernels: running its Haswell ones'
+[ "$(grep -c Prescott err.txt)" = 1 ] || fail "said more than once"
+! grep -q 'warning: OpenBLAS' err.txt || fail "warned although other kernels run"
+h5dump -a /blas run/optimizer.h5 | grep -q Haswell || fail "the file names other kernels"
+run LD_PRELOAD=./stand_in.so STAND_IN_DEAF=1
+[ $code = 0 ] && says 'warning: OpenBLAS runs its Prescott kernels.*install a newer OpenBLAS'
+run LD_PRELOAD=./stand_in.so OPENBLAS_CORETYPE=Nehalem
+[ $code = 0 ] && says 'warning: OpenBLAS runs its Nehalem kernels.*unset it'
+run LD_PRELOAD=./stand_in.so OPENBLAS_CORETYPE=SkylakeX
+[ $code = 0 ] || fail "exit $code"
+! grep -q OpenBLAS err.txt || fail "a word without need"
+echo "ok: kernels"
+
+run LD_PRELOAD=./wrong.so
+[ $code = 71 ] && says 'error: OpenBLAS multiplies wrongly.*OPENBLAS_CORETYPE'
+echo "ok: wrong products"
+
+# Ranks with different kernels are named; one of them alone has the variable.
+cat >mixed.sh <<'C'
+[ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}" = 0 ] || export WARPLOOM_ISA=baseline
+exec "$@"
+C
+"$WL_MPIEXEC" -n 2 bash mixed.sh "$WL_BIN" train short.yaml --set output=mixed >out.txt 2>err.txt || fail "mixed kernels: exit $?"
+says 'warning: ranks run different kernels'
+echo "ok: ranks with different kernels"
