@@ -47,6 +47,19 @@ typedef struct wl_choice_or_reals {
   wl_reals list;
 } wl_choice_or_reals;
 
+/* A number, or the distribution that it is drawn from for each episode. */
+typedef enum wl_draw_kind {
+  WL_DRAW_FIXED,
+  WL_DRAW_ONE_OF,
+  WL_DRAW_UNIFORM,
+  WL_DRAW_LOG_UNIFORM
+} wl_draw_kind;
+typedef struct wl_draw {
+  wl_draw_kind kind;
+  double low, high; /* WL_DRAW_FIXED: both the number */
+  wl_reals choices; /* WL_DRAW_ONE_OF */
+} wl_draw;
+
 /* Where a key's value goes in its module's struct. */
 typedef enum wl_slot_kind {
   WL_SLOT_NONE,
@@ -58,7 +71,8 @@ typedef enum wl_slot_kind {
   WL_SLOT_INTS,
   WL_SLOT_REALS,
   WL_SLOT_STRINGS,
-  WL_SLOT_CHOICE_OR_REALS
+  WL_SLOT_CHOICE_OR_REALS,
+  WL_SLOT_DRAW
 } wl_slot_kind;
 typedef struct wl_slot {
   wl_slot_kind kind;
@@ -76,6 +90,7 @@ typedef struct wl_slot {
        wl_reals: WL_SLOT_REALS,            \
        wl_strings: WL_SLOT_STRINGS,        \
        wl_choice_or_reals: WL_SLOT_CHOICE_OR_REALS, \
+       wl_draw: WL_SLOT_DRAW,               \
        default: WL_SLOT_CHOICE),           \
    (unsigned)offsetof(type, member) \
   }
@@ -85,7 +100,10 @@ typedef struct wl_slot {
 typedef enum wl_key_flags {
   WL_KEY_FREE = 1,    /* the result does not depend on it: a resume may change it */
   WL_KEY_EXTENDS = 2, /* a resume may change it: what is computed from then on depends on it */
-  WL_KEY_PATH = 4     /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
+  WL_KEY_PATH = 4,    /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
+  WL_KEY_DRAW = 8,    /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
+  WL_KEY_ONE_OF = 16  /* of a section: every key may be {one_of: [..]}, and the section's maps are all
+                         combinations of such choices */
 } wl_key_flags;
 
 typedef struct wl_option {
@@ -149,11 +167,16 @@ wl_status wl_config_read(const char *path, const wl_section *sections, const wl_
                          int n_overrides, wl_config **out);
 void wl_config_destroy(wl_config **config);
 
-/* Number of maps of a section (1 unless it is a list), and the i-th. Borrowed. */
+/* Number of maps of a section (1 unless it is a list, or draws are expanded), and the i-th. Borrowed. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
+/* Number of maps of a section as written, before draws are expanded. */
+int wl_config_written(const wl_config *config, const char *section);
 /* The value of the section's selector in this map ("" without one). */
 const char *wl_map_variant(const wl_map *map);
+
+/* How many combinations of choices the map stands among: 1 unless the section's keys are drawn. */
+int wl_map_combinations(const wl_map *map);
 
 /* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point
  * into; the others of its members are left alone. `table` is one of the map's own tables. */
@@ -169,6 +192,7 @@ const char *wl_map_string(const wl_map *map,
 const int64_t *wl_map_ints(const wl_map *map, const char *key, int *count);
 const double *wl_map_reals(const wl_map *map, const char *key, int *count);
 const char *const *wl_map_strings(const wl_map *map, const char *key, int *count);
+wl_draw wl_map_draw(const wl_map *map, const char *key); /* of a WL_KEY_DRAW */
 /* WL_FAIL(WL_ERR_CONFIG) naming file, line and full key of this map's value, for checks that
  * only the module can make. */
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...)

@@ -14,12 +14,17 @@ static const wl_group *find_group(const wl_config *config, const char *section) 
 
 int wl_config_count(const wl_config *config, const char *section) {
   const wl_group *const group = find_group(config, section);
+  return group ? group->n_drawn : 0;
+}
+
+int wl_config_written(const wl_config *config, const char *section) {
+  const wl_group *const group = find_group(config, section);
   return group ? group->count : 0;
 }
 
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i) {
   const wl_group *const group = find_group(config, section);
-  return group && i >= 0 && i < group->count ? &group->maps[i] : NULL;
+  return group && i >= 0 && i < group->n_drawn ? &group->drawn[i] : NULL;
 }
 
 const char *wl_map_variant(const wl_map *map) { return map->variant ? map->variant->name : ""; }
@@ -66,6 +71,16 @@ const char *const *wl_map_strings(const wl_map *map, const char *key, int *count
   return value->strings;
 }
 
+int wl_map_combinations(const wl_map *map) { return map->combinations; }
+
+static wl_draw draw_of(const wl_value *value) {
+  if (value->draw == WL_DRAW_FIXED) return (wl_draw){.low = value->real, .high = value->real};
+  return (wl_draw){
+      value->draw, value->reals[0], value->reals[value->count - 1], {value->reals, value->count}};
+}
+
+wl_draw wl_map_draw(const wl_map *map, const char *key) { return draw_of(value_of(map, key)); }
+
 static void store_value(const wl_value *value, unsigned char *at) {
   const wl_option *const option = value->option;
   switch (option->slot.kind) {
@@ -88,6 +103,7 @@ static void store_value(const wl_value *value, unsigned char *at) {
       *(wl_choice_or_reals *)(void *)at =
           (wl_choice_or_reals){(int)value->integer, value->argument, {value->reals, value->count}};
       return;
+    case WL_SLOT_DRAW: *(wl_draw *)(void *)at = draw_of(value); return;
   }
 }
 

@@ -37,6 +37,7 @@ static void write_accepted(const wl_option *option, FILE *out) {
   for (int i = 0; i < count; ++i) fprintf(out, "%s%s", i == 0 ? "" : " | ", words[i]);
   if (option->type == WL_OPT_CHOICE_OR_REALS) fputs(", or ", out);
   fputs(type_name(option->type), out);
+  if (option->flags & WL_KEY_DRAW) fputs(" or distribution", out);
   if (wl_range_text(option, range, sizeof range)[0]) fprintf(out, ", %s", range);
   if (option->units && option->units[0] && strcmp(option->units, "1") != 0)
     fprintf(out, ", %s", option->units);

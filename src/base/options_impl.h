@@ -89,11 +89,15 @@ typedef struct wl_value {
   const int64_t *ints;
   const double *reals;
   const char *const *strings;
+  wl_draw_kind draw;       /* not WL_DRAW_FIXED: what follows */
+  int n_choices;           /* of uniform and log_uniform: low, high */
+  struct wl_value *choices; /* [n_choices] */
 } wl_value;
 
 struct wl_map {
   const wl_section *section;
   int index, siblings;       /* i-th of so many maps of the section */
+  int combinations;          /* of the choices of its draws */
   const wl_variant *variant; /* NULL: the section has no selector */
   wl_place place;
   int count;
@@ -103,7 +107,9 @@ struct wl_map {
 typedef struct wl_group {
   const wl_section *section;
   int count;
-  wl_map *maps; /* [count] */
+  wl_map *maps; /* [count], as written */
+  int n_drawn;
+  wl_map *drawn; /* [n_drawn], one for each combination of choices; == maps where none is drawn */
 } wl_group;
 
 struct wl_config {
@@ -117,6 +123,13 @@ struct wl_config {
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
 /* Converts a node to the option's type and range; value->option is set. `path` for messages. */
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
+/* Whether a node is a distribution, and its word. */
+wl_draw_kind wl_node_draw(const wl_node *node);
+const char *wl_draw_word(wl_draw_kind kind);
+/* Converts such a node; value->option is set. */
+wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
+/* Fills group->drawn. */
+wl_status wl_group_expand(wl_pool *pool, wl_group *group);
 /* The text of a value, or of item i of a list, as it reads back; may point into `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
 

@@ -56,22 +56,37 @@ static bool holds_text(const wl_value *value) {
          value->option->type != WL_OPT_BOOL;
 }
 
+static int emit_flow_map_start(yaml_emitter_t *emitter) {
+  yaml_event_t event;
+  return yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_FLOW_MAPPING_STYLE) &&
+         yaml_emitter_emit(emitter, &event);
+}
+
 /* "{last: 6}" as a map. */
 static int emit_counted(yaml_emitter_t *emitter, const char *text) {
   char name[40];
-  yaml_event_t event;
   wl_choice_name(text, name, sizeof name);
   const size_t before = strlen(name) + 3; /* the brace, the colon and the blank */
   char number[40];
   snprintf(number, sizeof number, "%.*s", (int)(strlen(text) - before - 1), text + before);
-  return yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_FLOW_MAPPING_STYLE) &&
-         yaml_emitter_emit(emitter, &event) && emit_text(emitter, name, false) &&
+  return emit_flow_map_start(emitter) && emit_text(emitter, name, false) &&
          emit_text(emitter, number, false) && emit_map_end(emitter);
+}
+
+static int emit_value(yaml_emitter_t *emitter, const wl_value *value);
+
+/* {one_of: [..]} */
+static int emit_draw(yaml_emitter_t *emitter, const wl_value *value) {
+  int ok = emit_flow_map_start(emitter) && emit_text(emitter, wl_draw_word(value->draw), false) &&
+           emit_list_start(emitter, true);
+  for (int i = 0; ok && i < value->n_choices; ++i) ok = emit_value(emitter, &value->choices[i]);
+  return ok && emit_list_end(emitter) && emit_map_end(emitter);
 }
 
 static int emit_value(yaml_emitter_t *emitter, const wl_value *value) {
   char buffer[40];
-  int ok = emit_text(emitter, value->option->key, false);
+  if (value->draw != WL_DRAW_FIXED) return emit_draw(emitter, value);
+  int ok = 1;
   if (ok && value->is_list) ok = emit_list_start(emitter, true);
   for (int i = 0; ok && i < (value->is_list ? value->count : 1); ++i) {
     const char *const text = wl_value_text(value, i, buffer);
@@ -84,7 +99,9 @@ static int emit_value(yaml_emitter_t *emitter, const wl_value *value) {
 
 static int emit_values(yaml_emitter_t *emitter, const wl_map *map) {
   int ok = 1;
-  for (int i = 0; ok && i < map->count; ++i) ok = emit_value(emitter, &map->values[i]);
+  for (int i = 0; ok && i < map->count; ++i)
+    ok = emit_text(emitter, map->values[i].option->key, false) &&
+         emit_value(emitter, &map->values[i]);
   return ok;
 }
 
@@ -144,6 +161,15 @@ wl_status wl_config_to_yaml(const wl_config *config, char **text) {
 
 static void print_value(const wl_value *value, FILE *out) {
   char buffer[40];
+  if (value->draw != WL_DRAW_FIXED) {
+    fprintf(out, "{%s: [", wl_draw_word(value->draw));
+    for (int i = 0; i < value->n_choices; ++i) {
+      fputs(i > 0 ? ", " : "", out);
+      print_value(&value->choices[i], out);
+    }
+    fputs("]}", out);
+    return;
+  }
   if (!value->is_list) {
     fputs(wl_value_text(value, 0, buffer), out);
     return;
@@ -159,6 +185,10 @@ static unsigned flags_of(const wl_map *map, const wl_value *value) {
 }
 
 static bool same_value(const wl_value *a, const wl_value *b) {
+  if (a->draw != b->draw || a->n_choices != b->n_choices) return false;
+  for (int i = 0; i < a->n_choices; ++i)
+    if (!same_value(&a->choices[i], &b->choices[i])) return false;
+  if (a->draw != WL_DRAW_FIXED) return true;
   const int count_a = a->is_list ? a->count : 1, count_b = b->is_list ? b->count : 1;
   if (a->is_list != b->is_list || count_a != count_b) return false;
   char text_a[40], text_b[40];

@@ -99,6 +99,8 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   char path[WL_PATH_SIZE];
   wl_map_path(map, option->key, false, path);
   value->place = entry ? entry->node->place : map->place;
+  if (entry && map->section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED)
+    return wl_draw_read(&config->pool, entry->node, path, value);
   if (entry) return wl_value_read(&config->pool, entry->node, path, value);
   if (!option->fallback)
     return wl_place_fail(map->place, path, "missing: it has no default (%s)",
@@ -165,7 +167,7 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
   const wl_entry *item = list ? node->first : NULL;
   for (int i = 0; i < group->count; ++i, item = item ? item->next : NULL)
     WL_TRY(fill_from(config, group, i, item ? item->node : node));
-  return WL_OK;
+  return wl_group_expand(&config->pool, group);
 }
 
 /* The section that has a key of this name, for a hint to who forgot the section. */

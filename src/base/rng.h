@@ -25,6 +25,8 @@ typedef enum wl_purpose {
   WL_FOR_PROBE,       /* directions of gradient checks */
   WL_FOR_STAGGER,     /* where a unit begins its first episode */
   WL_FOR_PERTURB,     /* perturbations of evolution strategies */
+  WL_FOR_DRAW,           /* values of keys that are distributions */
+  WL_FOR_GRADIENT_NOISE, /* what is added to inner gradients */
   WL_FOR_COUNT
 } wl_purpose;
 

@@ -17,6 +17,8 @@ typedef struct collection {
 } collection;
 
 static const wl_option *find_option(const wl_map *task, const char *key) {
+  for (const wl_option *o = wl_task_common_options; o->key; o++)
+    if (strcmp(o->key, key) == 0) return o;
   for (const wl_variant *v = wl_task_variants(); v->name; v++) {
     if (strcmp(v->name, wl_map_variant(task)) != 0) continue;
     for (const wl_option *o = v->options; o && o->key; o++)
@@ -143,7 +145,7 @@ wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size) {
   collection c = {.task = wl_config_map(config, "task", 0),
-                  .mixture = wl_config_count(config, "task") > 1,
+                  .mixture = wl_config_written(config, "task") > 1,
                   .out = out};
   size_t i = 0;
   while (i < sizeof axes / sizeof *axes && strcmp(axes[i].name, axis) != 0) i++;

@@ -47,7 +47,5 @@ wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t i
                           wl_norm norm);
 /* Inputs of one output of a weight: (in,out) dense, (out,in,k,k) convolution. */
 int64_t wl_net_fan_in(const wl_block *weight);
-/* loss * scale, the node itself where scale is 1. */
-wl_node wl_net_scaled_loss(wl_tape *tape, wl_node loss, double scale);
 
 #endif

@@ -3,28 +3,34 @@
 
 #include <string.h>
 
+#include "task/augment.h"
 #include "task/family.h"
 
-/* Images of a split in use. */
-static int64_t in_use(const wl_image_source *source, wl_split split) {
+/* The first images of a split that a fraction of it has. */
+static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;
-  const int64_t used = (int64_t)((double)count * source->fraction + 1e-6);
+  const int64_t used = (int64_t)((double)count * fraction + 1e-6);
   return used > 1 ? used : 1;
 }
 
 wl_status wl_image_source_open(const wl_map *map, wl_task *task, wl_image_source *out) {
-  *out = (wl_image_source){.batch = wl_map_int(map, "batch"),
-                           .fraction = wl_map_real(map, "data_fraction")};
+  *out = (wl_image_source){.batch = wl_map_int(map, "batch")};
+  WL_TRY(wl_draw_copy(wl_map_draw(map, "data_fraction"), &out->fraction));
   WL_TRY(wl_dataset_open(map, &out->data));
   int64_t samples = wl_map_int(map, "eval_samples");
-  for (wl_split s = WL_SPLIT_TRAIN; s <= WL_SPLIT_HELDOUT; s++)
-    if (in_use(out, s) < samples) samples = in_use(out, s);
+  for (wl_split s = WL_SPLIT_TRAIN; s <= WL_SPLIT_HELDOUT; s++) {
+    const int64_t least = part_of(out, s, wl_draw_least(&out->fraction));
+    if (least < samples) samples = least;
+  }
   task->eval_batches = samples >= out->batch ? samples / out->batch : 1;
   return WL_OK;
 }
 
-void wl_image_source_close(wl_image_source *source) { wl_dataset_close(&source->data); }
+void wl_image_source_close(wl_image_source *source) {
+  wl_draw_clear(&source->fraction);
+  wl_dataset_close(&source->data);
+}
 
 /* Pixels as reals in [0,1]; a true division, as every framework's loader does it. */
 static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
@@ -67,7 +73,8 @@ static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int
 /* Images first .. first + count - 1 of a batch. */
 static void choose(const wl_image_source *source, const wl_episode *episode, const wl_batch *batch,
                    int64_t first, int64_t count, int64_t *chosen) {
-  const int64_t bound = in_use(source, batch->split);
+  const wl_stream part = wl_episode_stream(episode, WL_FOR_DRAW, WL_DRAW_OF_DATA_FRACTION);
+  const int64_t bound = part_of(source, batch->split, wl_draw_value(&source->fraction, part, 0));
   if (batch->purpose == WL_FOR_EVAL_BATCH) {
     choose_fixed(&source->data->split[batch->split], bound, batch->step * source->batch + first,
                  count, chosen);

@@ -3,12 +3,13 @@
 #ifndef WL_TASK_IMAGE_SOURCE_H
 #define WL_TASK_IMAGE_SOURCE_H
 
+#include "base/draw.h"
 #include "task/dataset.h"
 
 typedef struct wl_image_source {
   const wl_dataset *data; /* shared */
   int64_t batch;          /* B, images of a minibatch */
-  double fraction;        /* of the training split that is in use: its first images */
+  wl_draw fraction;       /* of the training split that an episode uses: its first images */
 } wl_image_source;
 
 /* Options of a family that trains on images. */
@@ -17,7 +18,7 @@ typedef struct wl_image_source {
   WL_DATASET_OPTIONS,                                                                            \
   {"data_fraction", WL_OPT_REAL, "1.0", NULL, 1e-6, 1, "1",                                      \
    "Part of the training images that is used, the first ones; google/learned_optimization's "    \
-   "tasks have 0.8."},                                                                           \
+   "tasks have 0.8.", .flags = WL_KEY_DRAW},                                                     \
   {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",                                                \
    "Images in a minibatch, drawn with replacement."},                                            \
   {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",                                        \

@@ -1,6 +1,6 @@
 /* mlp.c - multi-layer perceptrons that classify images.
  *
- *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  L = scale * cross-entropy(h_last W + b, label)
+ *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  L = cross-entropy(h_last W + b, label)
  *
  * theta_0 by default ~ N(0, initial_scale^2), weights and biases (Andrychowicz et al. 2016, section 3.2:
  * 784-20-10, sigmoid, batch 128). Minibatches are drawn with replacement. */
@@ -14,13 +14,10 @@ typedef struct mlp {
   wl_node x, labels;
 } mlp;
 
-static const wl_option options[] = {
-    WL_IMAGE_SOURCE_OPTIONS,
-    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid"),
-    WL_INITIALISER_OPTIONS("normal"),
-    {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",
-     "Factor on the loss, and so on every gradient; used to test how a rule takes other scales."},
-    {0}};
+static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS,
+                                    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid"),
+                                    WL_INITIALISER_OPTIONS("normal"),
+                                    {0}};
 
 static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
@@ -31,8 +28,7 @@ static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
   const wl_node logits =
       wl_net_perceptron(task, map, m->x, data->pixels, data->classes, wl_net_norm(map));
   const wl_node loss = wl_op_softmax_cross_entropy(t, logits, m->labels);
-  return wl_tape_finish(t, wl_net_scaled_loss(t, loss, wl_map_real(map, "loss_scale")), logits,
-                        m->labels);
+  return wl_tape_finish(t, loss, logits, m->labels);
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {

@@ -87,10 +87,6 @@ wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t i
                         &site);
 }
 
-wl_node wl_net_scaled_loss(wl_tape *tape, wl_node loss, double scale) {
-  return scale == 1.0 ? loss : wl_op_scale(tape, loss, scale);
-}
-
 int64_t wl_net_fan_in(const wl_block *w) {
   return w->ndim == 2 ? w->shape[0] : w->shape[1] * w->shape[2] * w->shape[3];
 }

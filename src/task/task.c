@@ -13,6 +13,7 @@
 #include <string.h>
 #include <threads.h>
 
+#include "task/augment.h"
 #include "task/warp.h"
 
 #define WL_TASK_FAMILY(name) extern const wl_task_family wl_task_##name;
@@ -33,13 +34,15 @@ const wl_option wl_task_common_options[] = {
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
      "What batch norm takes in evaluations: each batch's own statistics, or those of the training split "
      "(the support set) at the adapted parameters."},
+    WL_AUGMENT_OPTIONS,
     WL_WARP_OPTIONS,
     {0}};
 
 struct wl_task_ws {
   const wl_task *task; /* borrowed */
   wl_tape_ws *tape;
-  void *draw; /* [task->draw_bytes] */
+  void *draw;             /* [task->draw_bytes] */
+  wl_augment_ws *augment; /* NULL: none */
   wl_episode episode;
   bool bound; /* draw and tape hold `episode` */
   wl_batch batch;
@@ -70,6 +73,7 @@ static const wl_task_family *find_family(const char *name) {
 
 /* Reads the warp, lets the family build its network around it, and sees that all of it was placed. */
 static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
+  WL_TRY(wl_augment_create(options, &task->augment));
   if (warped) WL_TRY(wl_warp_create(options, &task->warp));
   WL_TRY(task->family->create(options, seed, task));
   return wl_warp_placed(task->warp, options);
@@ -84,7 +88,7 @@ static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, 
   wl_task *task = NULL;
   WL_TRY(WL_NEW(task, 1));
   task->family = family;
-  task->proportion = wl_map_real(options, "proportion");
+  task->proportion = wl_map_real(options, "proportion") / wl_map_combinations(options);
   task->held_statistics = strcmp(wl_map_string(options, "norm_statistics"), "training") == 0;
   task->eval_batches = 1;
   const wl_status status = build_task(options, seed, warped, task);
@@ -106,6 +110,7 @@ wl_status wl_task_create_unwarped(const wl_map *options, uint64_t seed, wl_task 
 
 void wl_task_destroy(wl_task **task) {
   if (!task || !*task) return;
+  wl_augment_destroy(&(*task)->augment);
   wl_warp_destroy(&(*task)->warp);
   if ((*task)->impl) (*task)->family->destroy(*task);
   wl_tape_destroy(&(*task)->tape);
@@ -117,7 +122,11 @@ void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi) {
   wl_warp_init(task->warp, wl_tape_phi_layout(task->tape), seed, phi);
 }
 
-double wl_task_cost(const wl_task *task) { return wl_tape_cost(task->tape); }
+double wl_task_cost(const wl_task *task) {
+  return wl_tape_cost(task->tape) + wl_augment_cost(task->augment, task->n);
+}
+
+bool wl_task_moves_start(const wl_task *task) { return wl_augment_moves_start(task->augment); }
 
 wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **out) {
   wl_task_ws *ws = NULL;
@@ -126,6 +135,7 @@ wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **
   ws->task = task;
   WL_TRY_GOTO(status, wl_tape_ws_create(task->tape, with_tangent, &ws->tape), fail);
   if (task->draw_bytes) WL_TRY_GOTO(status, wl_alloc(&ws->draw, task->draw_bytes, 1), fail);
+  WL_TRY_GOTO(status, wl_augment_ws_create(task->augment, task->n, &ws->augment), fail);
   *out = ws;
   return WL_OK;
 fail:
@@ -136,14 +146,18 @@ fail:
 void wl_task_ws_destroy(wl_task_ws **ws) {
   if (!ws || !*ws) return;
   wl_tape_ws_destroy(&(*ws)->tape);
+  wl_augment_ws_destroy(&(*ws)->augment);
   wl_free((*ws)->draw);
   wl_free(*ws);
   *ws = NULL;
 }
 
 size_t wl_task_ws_bytes(const wl_task *task, int with_tangent) {
-  return sizeof(wl_task_ws) + wl_tape_ws_bytes(task->tape, with_tangent) + task->draw_bytes;
+  return sizeof(wl_task_ws) + wl_tape_ws_bytes(task->tape, with_tangent) + task->draw_bytes +
+         wl_augment_ws_bytes(task->augment, task->n);
 }
+
+double wl_task_loss_scale(const wl_task_ws *ws) { return wl_augment_loss_scale(ws->augment); }
 
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws) { return ws->tape; }
 
@@ -160,6 +174,7 @@ wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *ep
     WL_TRY(task->family->sample(task, episode, ws->draw));
   }
   if (task->family->bind) task->family->bind(task, episode, ws->draw, ws->tape);
+  wl_augment_bind(ws->augment, wl_task_theta(task), episode);
   ws->episode = *episode;
   ws->bound = true;
   return WL_OK;
@@ -167,7 +182,9 @@ wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *ep
 
 wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta) {
   WL_CHECK(ws->bound);
-  return task->family->theta0(task, &ws->episode, theta);
+  WL_TRY(task->family->theta0(task, &ws->episode, theta));
+  wl_augment_start(ws->augment, wl_task_theta(task), theta);
+  return WL_OK;
 }
 
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch) {
@@ -177,33 +194,38 @@ void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch) {
   ws->loaded = true;
 }
 
+static int64_t n_phi(const wl_task *task) { return wl_tape_phi_layout(task->tape)->size; }
+
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
                     const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
                     wl_real *grad_phi) {
   wl_task_load(task, ws, batch);
   double loss = NAN;
-  wl_tape_forward(task->tape, ws->tape, theta, phi, &loss);
+  wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, theta), phi, &loss);
   if (grad_theta || grad_phi) wl_tape_reverse(task->tape, ws->tape, grad_theta, grad_phi);
-  return loss;
+  wl_augment_gradient(ws->augment, batch, grad_theta, grad_phi, n_phi(task));
+  return wl_augment_loss(ws->augment, batch, theta, loss);
 }
 
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
                  const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
   wl_task_load(task, ws, batch);
-  wl_tape_forward(task->tape, ws->tape, theta, phi, NULL);
+  wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, theta), phi, NULL);
   wl_tape_reverse(task->tape, ws->tape, NULL, NULL);
   wl_task_hvp_here(task, ws, theta, phi, v, hv_theta, hv_phi);
 }
 
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
-  wl_tape_move(task->tape, ws->tape, theta, phi);
-  wl_tape_tangent(task->tape, ws->tape, v, NULL, NULL, hv_theta, hv_phi);
+  wl_tape_move(task->tape, ws->tape, wl_augment_last(ws->augment, theta), phi);
+  wl_tape_tangent(task->tape, ws->tape, wl_augment_direction(ws->augment, v), NULL, NULL, hv_theta,
+                  hv_phi);
+  wl_augment_product(ws->augment, hv_theta, hv_phi, n_phi(task));
 }
 
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image) {
-  wl_tape_forward(task->tape, ws->tape, theta, phi, NULL);
+  wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, theta), phi, NULL);
   memcpy(image, wl_tape_value(ws->tape, task->family->image(task)), 2 * sizeof *image);
 }
 

@@ -40,13 +40,14 @@ typedef struct wl_batch {
 /* What the functions of a family see. `impl` and `draw_bytes` are set by create. */
 struct wl_task {
   const struct wl_task_family *family;
-  void *impl;           /* the family's own constants; freed by family->destroy */
-  wl_tape *tape;        /* built by family->create, finished; owned */
-  int64_t n;            /* inner parameters */
-  size_t draw_bytes;    /* size of one drawn task's data in the workspace */
-  double proportion;    /* share in a mixture */
-  struct wl_warp *warp; /* warp layers, placed by family->create; NULL: none; owned */
-  bool held_statistics; /* evaluations normalise by the training split's statistics */
+  void *impl;                 /* the family's own constants; freed by family->destroy */
+  wl_tape *tape;              /* built by family->create, finished; owned */
+  int64_t n;                  /* inner parameters */
+  size_t draw_bytes;          /* size of one drawn task's data in the workspace */
+  double proportion;          /* share in a mixture */
+  struct wl_augment *augment; /* how episodes vary it; NULL: not at all; owned */
+  struct wl_warp *warp;       /* warp layers, placed by family->create; NULL: none; owned */
+  bool held_statistics;       /* evaluations normalise by the training split's statistics */
   int64_t eval_batches; /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
 };
 
@@ -79,7 +80,7 @@ typedef struct wl_task_family {
 /* All families, ends with NULL; and the same as variants for the configuration's `task` section. */
 extern const wl_task_family *const wl_task_families[];
 const wl_variant *wl_task_variants(void);
-/* Options that every family has beside its own: proportion, warp layers. Ends with key NULL. */
+/* Options that every family has beside its own: proportion, augmentations, warp layers. Ends with key NULL. */
 extern const wl_option wl_task_common_options[];
 
 /* Configures the family that the map's selector names. Data files are read here. */
@@ -92,12 +93,17 @@ static inline const wl_layout *wl_task_theta(const wl_task *task) {
 }
 /* Initial values of the tape's phi leaves, the warp layers' parameters: a pure function of the seed. */
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
+/* Whether episodes start from theta_0 changed by the task's augmentations, which a learned theta_0 is not. */
+bool wl_task_moves_start(const wl_task *task);
 /* FLOP of one gradient, for balancing. */
 double wl_task_cost(const wl_task *task);
 
 wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **out);
 void wl_task_ws_destroy(wl_task_ws **ws);
 size_t wl_task_ws_bytes(const wl_task *task, int with_tangent);
+
+/* Factor on the losses of the bound episode (`loss_scale`). */
+double wl_task_loss_scale(const wl_task_ws *ws);
 
 /* Draws the episode into the workspace unless it already holds that episode. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);

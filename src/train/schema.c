@@ -141,8 +141,10 @@ const wl_section *wl_schema(void) {
   if (sections[0].doc) return sections;
   const wl_section all[N_SECTIONS] = {
       {"", "Run", top_options, NULL, NULL, NULL, false},
-      {"task", "The family that tasks are drawn from; a list of maps is a mixture",
-       wl_task_common_options, "family", wl_task_variants(), NULL, true},
+      {"task",
+       "The family that tasks are drawn from; a list of maps is a mixture. Any key may be {one_of: [..]}, of which each "
+       "episode and unit draws one, and a number that says so a distribution: {uniform: [a, b]}, {log_uniform: [a, b]}",
+       wl_task_common_options, "family", wl_task_variants(), NULL, true, WL_KEY_ONE_OF},
       {"rule", "The update rule", NULL, "name", wl_rule_variants(), "lstm", false},
       {"precondition", "A learned map of the gradient, before the update rule", NULL, "name",
        wl_precondition_variants(), "none", false},

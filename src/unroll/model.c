@@ -27,6 +27,17 @@ static wl_status check_mixture(const wl_config *config, const wl_task *const *ta
   return WL_OK;
 }
 
+/* Episodes that start from theta_0 changed by an augmentation cannot start from a learned one. */
+static wl_status check_start(const wl_config *config, const wl_task *const *tasks, int count,
+                             const wl_initialisation *initialisation) {
+  for (int i = 0; i < count; i++)
+    if (initialisation && wl_task_moves_start(tasks[i]))
+      return wl_map_fail(wl_config_map(config, "initialisation", 0), "name",
+                         "a learned initialisation takes the place of the theta_0 that "
+                         "task.reparametrise and task.scale_jitter change; use one or the other");
+  return WL_OK;
+}
+
 static wl_status create_parts(const wl_config *config, const wl_task *const *tasks, int count,
                               wl_model *m) {
   const wl_layout *theta = wl_task_theta(tasks[0]);
@@ -36,8 +47,9 @@ static wl_status create_parts(const wl_config *config, const wl_task *const *tas
   WL_TRY(check_mixture(config, tasks, count));
   WL_TRY(wl_rule_create(wl_config_map(config, "rule", 0), &setting, &m->rule));
   WL_TRY(wl_precondition_create(config, theta, &m->precondition));
-  return wl_initialisation_create(wl_config_map(config, "initialisation", 0), theta,
-                                  &m->initialisation);
+  WL_TRY(wl_initialisation_create(wl_config_map(config, "initialisation", 0), theta,
+                                  &m->initialisation));
+  return check_start(config, tasks, count, m->initialisation);
 }
 
 static wl_status lay_out(wl_model *m, const wl_task *task) {

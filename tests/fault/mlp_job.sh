@@ -30,6 +30,24 @@ checkpoint: {every: 3}
 C
 }
 
+# Shapes, activations, scales and noise drawn for each episode and unit, beside another family.
+write_drawn_config() { # FILE
+  cat >"$1" <<'C'
+seed: 5
+threads: 1
+task:
+  - {family: mlp, data: digits, widths: {one_of: [[4], [5, 3]]}, activation: {one_of: [relu, tanh, gelu]},
+     batch: {one_of: [8, 16]}, loss_scale: {log_uniform: [1e-3, 1e3]}, reparametrise: tensor, scale_jitter: 0.25,
+     gradient_noise: {log_uniform: [1e-5, 1e-2]}, data_fraction: {uniform: [0.1, 1]}, proportion: 0.7}
+  - {family: test-function, dimension: 6, function: {one_of: [rastrigin, beale]}, proportion: 0.3}
+rule: {name: lstm, hidden: [7], preprocessing: log, output_scale: 0.1}
+episode: {steps: [10, 30]}
+window: {steps: 10, weights: mean, loss: log_ratio, order: second, batch: fresh, split: heldout}
+outer: {steps: 12, units: 5, optimizer: adam, learning_rate: 1e-2}
+checkpoint: {every: 3}
+C
+}
+
 # Units of different sizes that begin and end their episodes apart.
 write_staggered_config() { # FILE
   cat >"$1" <<'C'

@@ -31,6 +31,12 @@ GRID = [
     (LOGISTIC, "name: rmsprop, rate: 0.05, learn: [rate]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate], learn_per: tensor", "steps: 4", ""),
+    # augmented tasks: the loss's scale, parameters of other sizes, noise, in both orders
+    *[(MLP + ", reparametrise: parameter, reparametrise_range: [0.5, 2], loss_scale: {log_uniform: [0.5, 2]}, "
+       "gradient_noise: 0.01, scale_jitter: 1, warp: [linear], warp_noise: 0.1", SMALL, f"steps: 4, order: {order}", "")
+      for order in ("first", "second")],
+    ("family: language-model, embedding: 3, hidden: 3, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
+    ("family: transformer, width: 4, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),

@@ -10,7 +10,9 @@ static const wl_option top[] = {
     {0}};
 
 static const wl_option task_common[] = {
-    {"proportion", WL_OPT_REAL, "1.0", NULL, 1e-300, 1e300, "1", "share in a mixture"}, {0}};
+    {"proportion", WL_OPT_REAL, "1.0", NULL, 1e-300, 1e300, "1", "share in a mixture"},
+    {"noise", WL_OPT_REAL, "0", NULL, 0, 100, "1", "drawn at any time", .flags = WL_KEY_DRAW},
+    {0}};
 
 const wl_option fixture_quadratic_options[] = {
     {"dimension", WL_OPT_INT, NULL, NULL, 1, 1e6, "1", "number of parameters",
@@ -56,7 +58,8 @@ const wl_section fixture_sections[] = {
      .options = task_common,
      .selector = "family",
      .variants = families,
-     .list = true},
+     .list = true,
+     .flags = WL_KEY_ONE_OF},
     {.name = "rule",
      .doc = "the update rule",
      .selector = "name",

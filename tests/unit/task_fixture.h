@@ -37,7 +37,8 @@ static inline wl_status task_from(const char *yaml, wl_task **out) {
                                   .options = wl_task_common_options,
                                   .selector = "family",
                                   .variants = wl_task_variants(),
-                                  .fallback_variant = "quadratic"},
+                                  .fallback_variant = "quadratic",
+                                  .flags = WL_KEY_ONE_OF},
                                  {0}};
   char text[1024];
   snprintf(text, sizeof text, "task: %s\n", yaml);

@@ -197,11 +197,12 @@ static void yaml_has_every_key(void **state) {
   wl_config *config = parse(quadratic, 0, NULL);
   char *yaml = NULL;
   assert_int_equal(wl_config_to_yaml(config, &yaml), WL_OK);
-  assert_string_equal(yaml,
-                      "seed: 1\noutput: \"\"\ntask:\n  family: quadratic\n  proportion: 1.0\n"
-                      "  dimension: 10\n  distribution: gaussian\nrule:\n  name: adam\n"
-                      "  betas: [0.9, 0.999]\nouter:\n  steps: 10000\n  learning_rate: 0.001\n"
-                      "  clip: .inf\n  nesterov: false\n  weights: sum\n");
+  assert_string_equal(
+      yaml,
+      "seed: 1\noutput: \"\"\ntask:\n  family: quadratic\n  proportion: 1.0\n"
+      "  noise: 0.0\n  dimension: 10\n  distribution: gaussian\nrule:\n  name: adam\n"
+      "  betas: [0.9, 0.999]\nouter:\n  steps: 10000\n  learning_rate: 0.001\n"
+      "  clip: .inf\n  nesterov: false\n  weights: sum\n");
   free(yaml);
   wl_config_destroy(&config);
 }
@@ -390,9 +391,94 @@ static void files_are_read(void **state) {
   remove("job.yaml");
 }
 
+/* The choices of two keys make every combination, the last key fastest; those of the next map follow. */
+static void draws_become_maps(void **state) {
+  (void)state;
+  wl_config *config = parse(
+      "task:\n"
+      "  - {family: mlp, hidden: {one_of: [[32], [64, 48], 5]}, proportion: {one_of: [1, 2]}}\n"
+      "  - {family: quadratic, dimension: 3, distribution: {one_of: [uniform]}}\n",
+      0, NULL);
+  assert_int_equal(wl_config_count(config, "task"), 7);
+  assert_int_equal(wl_config_written(config, "task"), 2);
+  static const struct {
+    int64_t hidden, layers;
+    double proportion;
+  } wanted[] = {{32, 1, 1}, {64, 2, 1}, {5, 1, 1}, {32, 1, 2}, {64, 2, 2}, {5, 1, 2}};
+  for (int i = 0; i < 6; ++i) { /* `proportion` is common, and so ahead of the family's keys */
+    int count;
+    const wl_map *const map = wl_config_map(config, "task", i);
+    const int64_t *hidden = wl_map_ints(map, "hidden", &count);
+    assert_int_equal(hidden[0], wanted[i].hidden);
+    assert_int_equal(count, wanted[i].layers);
+    assert_true(wl_map_real(map, "proportion") == wanted[i].proportion);
+    assert_int_equal(wl_map_combinations(map), 6);
+    assert_int_equal(wl_map_draw(map, "noise").kind, WL_DRAW_FIXED);
+  }
+  const wl_map *const last = wl_config_map(config, "task", 6);
+  assert_string_equal(wl_map_string(last, "distribution"), "uniform");
+  assert_int_equal(wl_map_combinations(last), 1);
+  wl_config_destroy(&config);
+}
+
+/* What a module can vary while the run goes on stays one map. */
+static void distributions_stay(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    wl_draw_kind kind;
+    double low, high;
+    int choices;
+  } wanted[] = {{"2.5", WL_DRAW_FIXED, 2.5, 2.5, 0},
+                {"{one_of: [1, 4, 2]}", WL_DRAW_ONE_OF, 1, 2, 3},
+                {"{uniform: [0, 4]}", WL_DRAW_UNIFORM, 0, 4, 2},
+                {"{log_uniform: [1e-3, 10]}", WL_DRAW_LOG_UNIFORM, 1e-3, 10, 2}};
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; ++i) {
+    char text[128];
+    snprintf(text, sizeof text, "task: {family: quadratic, dimension: 1, noise: %s}\n",
+             wanted[i].text);
+    wl_config *config = parse(text, 0, NULL);
+    assert_int_equal(wl_config_count(config, "task"), 1);
+    const wl_draw draw = wl_map_draw(wl_config_map(config, "task", 0), "noise");
+    assert_int_equal(draw.kind, wanted[i].kind);
+    assert_true(draw.low == wanted[i].low && draw.high == wanted[i].high);
+    assert_int_equal(draw.choices.count, wanted[i].choices);
+    wl_config_destroy(&config);
+  }
+}
+
+/* Printed draws parse to the same, and differ where a choice does. */
+static void draws_go_round(void **state) {
+  (void)state;
+  static const char *const line[] = {
+      "task={family: mlp, hidden: {one_of: [[32], [64, 48], []]}, noise: {log_uniform: [1e-3, 10]}, "
+      "proportion: {one_of: [1]}}",
+      "task.hidden={one_of: [[32], [64, 49], []]}"};
+  wl_config *config = parse("", 1, line), *changed = parse("", 2, line), *again = NULL;
+  char *text = NULL, *diff = NULL;
+  assert_int_equal(wl_config_to_yaml(config, &text), WL_OK);
+  assert_non_null(strstr(text, "hidden: {one_of: [[32], [64, 48], []]}"));
+  assert_non_null(strstr(text, "noise: {log_uniform: ["));
+  assert_int_equal(wl_config_parse(text, "again", fixture_sections, NULL, 0, &again), WL_OK);
+  assert_int_equal(wl_config_diff(config, again, 0, &diff), WL_OK);
+  assert_string_equal(diff, "");
+  free(diff);
+  assert_int_equal(wl_config_diff(config, changed, 0, &diff), WL_OK);
+  assert_string_equal(
+      diff, "task.hidden: {one_of: [[32], [64, 48], []]} | {one_of: [[32], [64, 49], []]}\n");
+  free(diff);
+  free(text);
+  wl_config_destroy(&again);
+  wl_config_destroy(&changed);
+  wl_config_destroy(&config);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(defaults_are_filled_in),
+      cmocka_unit_test(draws_become_maps),
+      cmocka_unit_test(distributions_stay),
+      cmocka_unit_test(draws_go_round),
       cmocka_unit_test(values_are_read),
       cmocka_unit_test(overrides_edit_the_tree),
       cmocka_unit_test(overrides_reach_lists_and_sections),

@@ -92,7 +92,7 @@ static void test_gather(void **state) {
   enum { BATCH = 300, STEPS = 40 };
   write_tiny("gather", false);
   const wl_dataset *d = open_data("gather");
-  const wl_image_source source = {d, BATCH, 1.0};
+  const wl_image_source source = {d, BATCH, {.low = 1.0, .high = 1.0}};
   const wl_episode episode = episode_number(1);
   static wl_real x[BATCH * TINY_SIDE * TINY_SIDE];
   int32_t labels[BATCH];
@@ -130,7 +130,8 @@ static void test_fraction(void **state) {
   const wl_dataset *d = open_data("fraction");
   const wl_episode episode = episode_number(1);
   static wl_real x[USED * PIXELS];
-  const wl_image_source source = {d, USED, 0.6}, small = {d, USED / 2, 0.6};
+  const wl_image_source source = {d, USED, {.low = 0.6, .high = 0.6}},
+                        small = {d, USED / 2, {.low = 0.6, .high = 0.6}};
   for (int64_t step = 0; step < 20; step++) {
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, step};
     wl_image_source_load(&source, &episode, &batch, x, NULL);

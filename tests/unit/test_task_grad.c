@@ -13,6 +13,11 @@ static const char *const cases[] = {
     "{family: mlp, widths: [5], batch: 6, activation: relu}",
     "{family: mlp, widths: [5, 4, 3], batch: 6, activation: elu}",
     "{family: mlp, widths: [], batch: 6}",
+    "{family: mlp, widths: [5], batch: 6, activation: tanh, reparametrise: global, reparametrise_range: [0.3, 0.5], "
+    "loss_scale: {log_uniform: [0.1, 10]}, gradient_noise: 0.3}",
+    "{family: mlp, widths: [5], batch: 6, activation: tanh, reparametrise: tensor, reparametrise_range: [0.5, 2]}",
+    "{family: mlp, widths: [5], batch: 6, activation: tanh, reparametrise: parameter, reparametrise_range: [0.5, 2], "
+    "scale_jitter: 1, gradient_noise: {uniform: [0.1, 0.2]}}",
     "{family: mlp, widths: [5, 4], batch: 6, activation: gelu, normalisation: layer, side: 5}",
     "{family: mlp, widths: [5, 4], batch: 6, activation: tanh, normalisation: batch}",
     "{family: autoencoder, widths: [5, 3, 5], batch: 6, activation: tanh, normalisation: layer, data: digits}",

@@ -70,9 +70,9 @@ static void scales(void **state) {
   (void)state;
   expect("{family: mlp, loss_scale: 2}", "scale",
          "task.loss_scale=0.20000000000000001 task.loss_scale=20");
-  expect("{family: rosenbrock}", "scale", "task.curvature=10 task.curvature=1000");
-  expect("{family: conv}", "scale",
-         "the task family 'conv' has no scale to vary in this configuration");
+  expect(
+      "{family: rosenbrock}", "scale",
+      "task.loss_scale=0.10000000000000001 task.loss_scale=10 task.curvature=10 task.curvature=1000");
   expect("{family: sinusoid}", "activation",
          "task.activation=sigmoid task.activation=tanh task.activation=elu task.activation=gelu");
 }

@@ -1,0 +1,18 @@
+/* draw.h - values of a key that may be a distribution. */
+#ifndef WL_BASE_DRAW_H
+#define WL_BASE_DRAW_H
+
+#include "base/options.h"
+#include "base/rng.h"
+
+/* The value of element `element` of the stream: the number itself, one of the choices, or uniform in
+ * [low, high], for log_uniform in the logarithm. */
+double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
+
+/* A copy that owns its choices; to be cleared. */
+wl_status wl_draw_copy(wl_draw draw, wl_draw *out);
+void wl_draw_clear(wl_draw *draw);
+/* The least value that can be drawn. */
+double wl_draw_least(const wl_draw *draw);
+
+#endif

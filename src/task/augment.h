@@ -1,0 +1,82 @@
+/* augment.h - how an episode may vary any task: its loss, its parameters, its start, its noise.
+ *
+ *   L~(theta) = s (L(c o theta) + <xi_t, theta>)
+ *   theta_0~  = j o theta_0 / c
+ *
+ *   s    loss_scale
+ *   c    reparametrise: one factor for all parameters, for each tensor or each parameter, log-uniform in
+ *        reparametrise_range, so that the same network has parameters of other sizes (Celo: Moudgil et al. 2025)
+ *   j    scale_jitter: the probability that each tensor starts at another scale, by a factor log-uniform in
+ *        scale_jitter_range
+ *   xi   gradient_noise: N(0, sd^2), of its own for each inner step; in inner losses alone, so that the gradient of
+ *        a loss is its gradient still
+ *
+ * All are functions of the episode. Gradients and Hessian-vector products are those of L~, exactly. Private to
+ * src/task. */
+#ifndef WL_TASK_AUGMENT_H
+#define WL_TASK_AUGMENT_H
+
+#include "base/draw.h"
+#include "task/task.h"
+
+/* What a stream of WL_FOR_DRAW is for: its `step`. */
+enum {
+  WL_DRAW_OF_LOSS_SCALE,
+  WL_DRAW_OF_GRADIENT_NOISE,
+  WL_DRAW_OF_REPARAMETRISATION,
+  WL_DRAW_OF_SCALE_JITTER,
+  WL_DRAW_OF_DATA_FRACTION
+};
+
+/* clang-format off */
+#define WL_AUGMENT_OPTIONS                                                                          \
+  {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                        \
+   "Factor on the loss, and so on every gradient.", .flags = WL_KEY_DRAW},                          \
+  {"gradient_noise", WL_OPT_REAL, "0", NULL, 0, 1e12, "1",                                          \
+   "Standard deviation of what is added to each inner gradient, before `loss_scale`.",              \
+   .flags = WL_KEY_DRAW},                                                                           \
+  {"reparametrise", WL_OPT_CHOICE, "none", "none|global|tensor|parameter", 0, 0, "1",               \
+   "Parameters are divided by a factor at the start and multiplied by it in the network: one "      \
+   "factor for all, for each tensor, or for each parameter."},                                      \
+  {"reparametrise_range", WL_OPT_REALS, "[1e-3, 1e3]", NULL, 1e-12, 1e12, "1",                      \
+   "[low, high] of these factors, which are log-uniform."},                                         \
+  {"scale_jitter", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                               \
+   "Share of the episodes in which each tensor's initial values are multiplied by a factor."},      \
+  {"scale_jitter_range", WL_OPT_REALS, "[0.03, 2]", NULL, 1e-12, 1e12, "1",                         \
+   "[low, high] of these factors, which are log-uniform."}
+/* clang-format on */
+
+typedef struct wl_augment wl_augment;       /* what the options say */
+typedef struct wl_augment_ws wl_augment_ws; /* what the bound episode has of it, and buffers */
+
+/* *out is NULL where the options change nothing. */
+wl_status wl_augment_create(const wl_map *options, wl_augment **out);
+void wl_augment_destroy(wl_augment **augment);
+/* Whether theta_0 is changed. */
+bool wl_augment_moves_start(const wl_augment *augment);
+/* FLOP of a gradient's augmentation. */
+double wl_augment_cost(const wl_augment *augment, int64_t n);
+
+wl_status wl_augment_ws_create(const wl_augment *augment, int64_t n, wl_augment_ws **out);
+void wl_augment_ws_destroy(wl_augment_ws **ws);
+size_t wl_augment_ws_bytes(const wl_augment *augment, int64_t n);
+void wl_augment_bind(wl_augment_ws *ws, const wl_layout *theta, const wl_episode *episode);
+double wl_augment_loss_scale(const wl_augment_ws *ws);
+
+/* theta_0 of the network to theta_0~, in place. */
+void wl_augment_start(const wl_augment_ws *ws, const wl_layout *layout, wl_real *theta);
+/* c o theta, kept in the workspace until the next call; theta itself where c is 1. */
+const wl_real *wl_augment_theta(wl_augment_ws *ws, const wl_real *theta);
+/* Where c o theta of the last call is; theta where c is 1. */
+const wl_real *wl_augment_last(const wl_augment_ws *ws, const wl_real *theta);
+/* c o v, in a buffer of the workspace; v itself where c is 1. */
+const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v);
+/* L~ from L at theta. */
+double wl_augment_loss(wl_augment_ws *ws, const wl_batch *batch, const wl_real *theta, double loss);
+/* dL/d(c o theta), dL/dphi [n_phi] to the gradients of L~, in place; NULL: not wanted. */
+void wl_augment_gradient(wl_augment_ws *ws, const wl_batch *batch, wl_real *grad_theta,
+                         wl_real *grad_phi, int64_t n_phi);
+/* The products of L's Hessian with c o v to those of L~'s with v, in place; NULL: not wanted. */
+void wl_augment_product(const wl_augment_ws *ws, wl_real *hv_theta, wl_real *hv_phi, int64_t n_phi);
+
+#endif

@@ -1,0 +1,20 @@
+#!/bin/bash
+# The same bits on 1, 2 and 3 ranks, and stopped and resumed on others, where shapes, activations, scales and noise of
+# the tasks are drawn for each episode; other draws are a run of its own.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+. "$WL_SOURCE/tests/fault/mlp_job.sh"
+
+write_drawn_config drawn.yaml
+expected=$(train_on 1 drawn.yaml one)
+for ranks in 2 3; do
+  expect_same "drawn tasks on $ranks ranks" "$expected" "$(train_on $ranks drawn.yaml on-$ranks)"
+done
+train_on 3 drawn.yaml split --stop-after 5 >/dev/null
+expect_same "drawn tasks resumed on 2 ranks" "$expected" "$(train_on 2 drawn.yaml split --resume)"
+
+changed=$(train_on 1 drawn.yaml changed --set 'task.0.activation={one_of: [relu, tanh, elu]}')
+[ "$changed" != "$expected" ] || fail "another list of activations changed nothing"
+code=0
+"$WL_BIN" train drawn.yaml --quiet --set output=one --resume --set 'task.0.widths={one_of: [[4], [5, 4]]}' 2>refused || code=$?
+[ $code = 78 ] && grep -q 'task.0.widths' refused || fail "a resume with other draws ended with $code: $(cat refused)"
