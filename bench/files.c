@@ -53,8 +53,8 @@ static wl_status sync_folder(const char *folder) {
 
 static wl_status write_plain(const char *folder, const char *data, size_t bytes) {
   char name[WL_PATH_MAX], final[WL_PATH_MAX];
-  WL_TRY(wl_join(name, folder, "plain.part"));
-  WL_TRY(wl_join(final, folder, "plain"));
+  WL_TRY(wl_path_join(name, folder, "plain.part"));
+  WL_TRY(wl_path_join(final, folder, "plain"));
   const int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (fd < 0) return WL_FAIL(WL_ERR_CANNOT_CREATE, "cannot create '%s'", name);
   for (size_t at = 0; at < bytes;) {
@@ -96,7 +96,7 @@ static wl_status verify(const char *folder) {
 static wl_status measure(const char *parent, size_t bytes) {
   char folder[WL_PATH_MAX], name[32];
   snprintf(name, sizeof name, "%zu", bytes);
-  WL_TRY(wl_join(folder, parent, name));
+  WL_TRY(wl_path_join(folder, parent, name));
   if (mkdir(folder, 0777) != 0) return WL_FAIL(WL_ERR_CANNOT_CREATE, "cannot create '%s'", folder);
   double plain[ROUNDS], checkpoint[ROUNDS], verified[ROUNDS], ratio[ROUNDS];
   char *data = NULL;

@@ -1,5 +1,5 @@
 /* arrays.h - datasets of HDF5 files that others made, such as packed images. Warploom's own files are
- * read through checkpoint.h, which knows their seal. */
+ * read through checkpoint.h, which knows their footer. */
 #ifndef WL_IO_ARRAYS_H
 #define WL_IO_ARRAYS_H
 

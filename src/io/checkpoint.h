@@ -1,8 +1,8 @@
-/* checkpoint.h - whole-or-not-at-all HDF5 files of named fields.
+/* checkpoint.h - HDF5 files of named fields that are complete or not there.
  *
- * Written to a temporary name in the same directory, re-read and verified, synced, renamed, and the
- * directory synced. Each dataset carries a checksum attribute; the file ends with a marker that the reader
- * checks. Not collective: rank 0 writes, every rank may read. */
+ * Made in memory, written to a temporary name in the same directory, read back and compared with the
+ * checksum in its footer, synced, renamed, and the directory synced. What is opened has passed the footer and
+ * the gate (gate.h). Not collective: rank 0 writes, every rank may read. */
 #ifndef WL_IO_CHECKPOINT_H
 #define WL_IO_CHECKPOINT_H
 
@@ -20,12 +20,13 @@ wl_status wl_file_write(const char *path, const char *kind, const wl_field *fiel
                         const wl_attribute *attributes, int n_attributes);
 
 typedef struct wl_file wl_file; /* an open, verified file */
-/* Verifies marker, kind (NULL: any) and every checksum. WL_ERR_NO_INPUT, WL_ERR_DATA (damaged: names
- * the dataset). */
+/* Compares every byte with the footer, checks kind (NULL: any), objects and the digest of the meta-parameters.
+ * WL_ERR_NO_INPUT, WL_ERR_DATA (damaged, or no such file). */
 wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
-/* The same for a file that another rank has just found whole: it is not read through once more. */
+/* The same for a file that another rank has just checked: it is not read through once more. */
 wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
 void wl_file_close(wl_file **file);
+const char *wl_file_path(const wl_file *file);
 /* Fills field->type, ndim, shape of the dataset of that name; WL_ERR_DATA when absent. */
 wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
 /* Reads into field->data, which must match in type and shape. */

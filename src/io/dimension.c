@@ -4,10 +4,10 @@
  * The scale G/<name> is the one-dimensional dataset of that name and length when there is one (then it
  * holds the coordinates), else a scale after the netCDF-4 convention that only names the dimension.
  * Where G/<name> is taken by something else or has another length, it is "<name>_<length>". */
-#include "io/dimension.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "io/file_impl.h"
 
 enum { GROUP = 128, NAME = 256 };
 

@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/digest.h"
 #include "io/file_impl.h"
-#include "io/seal.h"
+#include "io/footer.h"
 
 /* ---- opening ---- */
 
@@ -22,37 +26,86 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   return status;
 }
 
-static wl_status check_marks(const wl_file *file, const char *kind) {
-  uint64_t complete = 0, schema = 0;
-  WL_TRY(expect_text(file, "format", "warploom"));
-  WL_TRY(wl_h5_get_uint64(file->path, file->id, "schema_version", &schema));
-  if (schema > WL_SCHEMA_VERSION)
+/* Version 1 is read too, but for segments of trajectories, which replaced one another by levels. */
+static wl_status check_schema(const wl_file *file, int64_t *schema) {
+  const bool segment = strcmp(file->kind, WL_KIND_SEGMENT) == 0;
+  WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
+  if (*schema > WL_SCHEMA_VERSION || *schema < 1)
     return WL_FAIL(
         WL_ERR_DATA,
-        "'%s' has schema version %llu, this program reads up to %d: use a newer Warploom",
-        file->path, (unsigned long long)schema, WL_SCHEMA_VERSION);
-  WL_TRY(wl_h5_get_uint64(file->path, file->id, "complete", &complete));
-  if (complete != 1)
-    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: its writing was not finished", file->path);
-  return kind ? expect_text(file, "kind", kind) : WL_OK;
+        "'%s' has schema version %lld, this program reads up to %d: use a newer Warploom",
+        file->path, (long long)*schema, WL_SCHEMA_VERSION);
+  if (*schema == 1 && segment)
+    return WL_FAIL(WL_ERR_DATA,
+                   "'%s' is a trajectory segment of schema version 1, which this program does not "
+                   "read: read it by h5py, or use Warploom of that version",
+                   file->path);
+  return WL_OK;
 }
 
-static wl_status open_marked(wl_file *file, const char *kind) {
-  const WL_H5_SCOPED access = wl_h5_access();
-  file->id = H5Fopen(file->path, H5F_ACC_RDONLY, access);
-  WL_TRY_H5(file->id, WL_ERR_DATA, file->path, "open the content");
-  return check_marks(file, kind);
+/* The digest of the meta-parameters that are there. */
+static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
+  wl_digest digest = {0};
+  *any = false;
+  for (int i = 0; i < file->datasets.count; i++) {
+    const char *const name = file->datasets.at[i];
+    if (strncmp(name, "phi/", 4) != 0) continue;
+    wl_field f = {0};
+    WL_TRY(wl_file_query(file, name, &f));
+    snprintf(f.name, sizeof f.name, "%s", name);
+    const size_t bytes = (size_t)wl_field_count(&f) * wl_type_size(f.type);
+    WL_TRY(wl_alloc(&f.data, bytes + 1, 1));
+    const wl_status status = wl_file_read(file, &f);
+    wl_digest one = {0};
+    if (status == WL_OK) wl_digest_add(&one, name, f.data, bytes);
+    wl_free(f.data);
+    WL_TRY(status);
+    digest.value += one.value;
+    *any = true;
+  }
+  wl_digest_hex(digest, hex);
+  return WL_OK;
+}
+
+static wl_status check_phi(const wl_file *file, int64_t schema) {
+  char found[17], *expected = NULL;
+  bool any = false;
+  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0) return WL_OK; /* files had none */
+  WL_TRY(digest_phi(file, &any, found));
+  if (!any) return WL_OK;
+  WL_TRY(wl_h5_get_text(file->path, file->id, "phi_digest", &expected));
+  const bool same = strcmp(found, expected) == 0;
+  free(expected);
+  if (same) return WL_OK;
+  return WL_FAIL(WL_ERR_DATA,
+                 "'%s': its meta-parameters are not those whose digest it carries; write the file "
+                 "again",
+                 file->path);
+}
+
+static wl_status check_content(wl_file *file, const char *kind, bool check) {
+  int64_t schema = 0, complete = 0;
+  WL_TRY(expect_text(file, "format", "warploom"));
+  WL_TRY(wl_h5_get_text(file->path, file->id, "kind", &file->kind));
+  WL_TRY(check_schema(file, &schema));
+  WL_TRY(wl_h5_get_integer(file->path, file->id, "complete", &complete));
+  if (complete != 1)
+    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: its writing was not finished", file->path);
+  if (kind) WL_TRY(expect_text(file, "kind", kind));
+  WL_TRY(
+      wl_gate_list(file->path, file->id, strcmp(file->kind, WL_KIND_INDEX) == 0, &file->datasets));
+  return check ? check_phi(file, schema) : WL_OK;
 }
 
 static wl_status open_file(const char *path, const char *kind, bool check, wl_file **out) {
   wl_file *file = NULL;
   *out = NULL;
-  wl_h5_quiet();
   WL_TRY(WL_NEW(file, 1));
   file->id = H5I_INVALID_HID;
   snprintf(file->path, sizeof file->path, "%s", path);
-  wl_status status = check ? wl_seal_check(path) : WL_OK;
-  if (status == WL_OK) status = open_marked(file, kind);
+  wl_status status = check ? wl_footer_check(path) : WL_OK;
+  if (status == WL_OK) status = wl_gate_open_file(path, &file->id);
+  if (status == WL_OK) status = check_content(file, kind, check);
   if (status != WL_OK) wl_file_close(&file);
   *out = file;
   return status;
@@ -69,94 +122,74 @@ wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out) 
 void wl_file_close(wl_file **file) {
   if (!*file) return;
   if ((*file)->id >= 0) H5Fclose((*file)->id);
+  wl_names_clear(&(*file)->datasets);
+  free((*file)->kind);
   wl_free(*file);
   *file = NULL;
 }
 
+const char *wl_file_path(const wl_file *file) { return file->path; }
+
+wl_status wl_file_attribute(const wl_file *file, const char *name, char **value) {
+  return wl_h5_get_text(file->path, file->id, name, value);
+}
+
 /* ---- datasets ---- */
 
-/* Whether each part of "a/b/name" exists. */
-static bool path_exists(hid_t file, const char *name) {
-  char part[256];
-  for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
-    snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
-    if (H5Lexists(file, part, H5P_DEFAULT) <= 0) return false;
-  }
-  return H5Lexists(file, name, H5P_DEFAULT) > 0;
+static int compare_name(const void *name, const void *entry) {
+  return strcmp(name, *(char *const *)entry);
 }
 
-bool wl_file_has(const wl_file *file, const char *name) { return path_exists(file->id, name); }
+bool wl_file_has(const wl_file *file, const char *name) {
+  return file->datasets.count > 0 && bsearch(name, file->datasets.at, (size_t)file->datasets.count,
+                                             sizeof *file->datasets.at, compare_name);
+}
 
-static wl_status open_dataset(const wl_file *file, const char *name, hid_t *dataset) {
-  *dataset = H5I_INVALID_HID;
-  if (!path_exists(file->id, name))
+static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *stored) {
+  stored->id = H5I_INVALID_HID;
+  if (!wl_file_has(file, name))
     return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
-  *dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
-  WL_TRY_H5(*dataset, WL_ERR_DATA, file->path, "open dataset '%s'", name);
-  return WL_OK;
-}
-
-static wl_status query_dataset(const wl_file *file, const char *name, hid_t dataset,
-                               wl_field *field, bool *half) {
-  const WL_H5_SCOPED type = H5Dget_type(dataset);
-  const WL_H5_SCOPED space = H5Dget_space(dataset);
-  hsize_t size[H5S_MAX_RANK] = {0};
-  if (!wl_h5_known_type(type, &field->type, half))
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has a type that Warploom does not write",
-                   name, file->path);
-  field->ndim = H5Sget_simple_extent_dims(space, size, NULL);
-  if (field->ndim < 0 || field->ndim > WL_MAX_DIMS)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has %d dimensions, at most %d are expected",
-                   name, file->path, field->ndim, WL_MAX_DIMS);
-  for (int d = 0; d < field->ndim; d++) field->shape[d] = (int64_t)size[d];
-  return WL_OK;
-}
-
-wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
-  hid_t opened = H5I_INVALID_HID;
-  bool half = false;
-  const wl_status status = open_dataset(file, name, &opened);
-  const WL_H5_SCOPED dataset = opened;
-  WL_TRY(status);
-  return query_dataset(file, name, dataset, field, &half);
+  return wl_gate_open_dataset(file->path, file->id, name, strcmp(file->kind, WL_KIND_SEGMENT) == 0,
+                              stored);
 }
 
 static void copy_text(const wl_file *file, hid_t dataset, const char *name, char *out,
                       size_t size) {
   char *text = NULL;
-  if (wl_h5_get_text(file->path, dataset, name, &text) == WL_OK) snprintf(out, size, "%s", text);
+  if (H5Aexists(dataset, name) > 0 && wl_h5_get_text(file->path, dataset, name, &text) == WL_OK)
+    snprintf(out, size, "%s", text);
   free(text);
 }
 
-/* H5DSiterate_scales: the last part of the scale's path is the dimension's name. */
-static herr_t take_scale_name(hid_t dataset, unsigned dimension, hid_t scale, void *out) {
-  char path[256] = "";
-  (void)dataset;
-  (void)dimension;
-  if (H5Iget_name(scale, path, sizeof path) <= 0) return -1;
-  const char *const slash = strrchr(path, '/');
-  snprintf(out, 32, "%.31s", slash ? slash + 1 : path);
-  return 1;
+/* "record step": a word for each dimension, "-" for one without a name. */
+static void copy_dimensions(const wl_file *file, hid_t dataset, wl_field *field) {
+  char names[WL_MAX_DIMS * sizeof field->dims[0] + 1] = "", *rest = NULL;
+  copy_text(file, dataset, "dimensions", names, sizeof names);
+  char *word = strtok_r(names, " ", &rest);
+  for (int d = 0; d < field->ndim && word; d++, word = strtok_r(NULL, " ", &rest))
+    if (strcmp(word, "-") != 0)
+      snprintf(field->dims[d], sizeof field->dims[d], "%.*s", (int)sizeof field->dims[d] - 1, word);
 }
 
-static void name_dimensions(hid_t dataset, wl_field *field) {
-  for (int d = 0; d < field->ndim; d++) {
-    field->dims[d][0] = '\0';
-    if (H5DSis_scale(dataset) > 0) take_scale_name(dataset, 0, dataset, field->dims[d]);
-    else H5DSiterate_scales(dataset, (unsigned)d, NULL, take_scale_name, field->dims[d]);
-  }
+wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
+  wl_stored stored;
+  WL_TRY(open_dataset(file, name, &stored));
+  field->type = stored.field.type;
+  field->ndim = stored.field.ndim;
+  memcpy(field->shape, stored.field.shape, sizeof field->shape);
+  wl_h5_release(&stored.id);
+  return WL_OK;
 }
 
 wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half) {
-  hid_t opened = H5I_INVALID_HID;
-  const wl_status status = open_dataset(file, name, &opened);
-  const WL_H5_SCOPED dataset = opened;
-  WL_TRY(status);
-  WL_TRY(query_dataset(file, name, dataset, field, half));
-  snprintf(field->name, sizeof field->name, "%s", name);
-  copy_text(file, dataset, "units", field->units, sizeof field->units);
-  copy_text(file, dataset, "long_name", field->long_name, sizeof field->long_name);
-  name_dimensions(dataset, field);
+  wl_stored stored;
+  WL_TRY(open_dataset(file, name, &stored));
+  *field = stored.field;
+  *half = stored.half;
+  copy_text(file, stored.id, "units", field->units, sizeof field->units);
+  copy_text(file, stored.id, "long_name", field->long_name, sizeof field->long_name);
+  copy_dimensions(file, stored.id, field);
+  wl_h5_release(&stored.id);
   return WL_OK;
 }
 
@@ -183,112 +216,111 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
       wanted->name, file->path, have, want);
 }
 
-wl_status wl_file_read(const wl_file *file, wl_field *field) {
-  hid_t opened = H5I_INVALID_HID;
-  const wl_status status = open_dataset(file, field->name, &opened);
-  const WL_H5_SCOPED dataset = opened;
-  WL_TRY(status);
-  wl_field stored = {0};
-  bool half = false;
-  WL_TRY(query_dataset(file, field->name, dataset, &stored, &half));
-  WL_TRY(match(file, field, &stored));
-  const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
-  WL_TRY_H5(H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA,
-            file->path, "read dataset '%s'", field->name);
-  return WL_OK;
-}
-
-static wl_status read_stretch(const wl_file *file, const char *name, hid_t dataset, wl_type type,
-                              int64_t first, int64_t count, void *data) {
-  const hsize_t start = (hsize_t)first, size = (hsize_t)count;
-  const WL_H5_SCOPED from = H5Dget_space(dataset);
-  const WL_H5_SCOPED to = H5Screate_simple(1, &size, NULL);
+/* Reads what `from` selects of a dataset into what `to` selects of data of this type. */
+static wl_status read_selected(const wl_file *file, const char *name, hid_t dataset, wl_type type,
+                               hid_t to, hid_t from, void *data) {
   const WL_H5_SCOPED memory = wl_h5_type(type, false);
-  WL_TRY_H5(H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &size, NULL), WL_ERR_DATA,
-            file->path, "select a part of '%s'", name);
   WL_TRY_H5(H5Dread(dataset, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path,
             "read dataset '%s'", name);
   return WL_OK;
 }
 
+wl_status wl_file_read(const wl_file *file, wl_field *field) {
+  wl_stored stored;
+  WL_TRY(open_dataset(file, field->name, &stored));
+  const WL_H5_SCOPED dataset = stored.id;
+  WL_TRY(match(file, field, &stored.field));
+  return read_selected(file, field->name, dataset, field->type, H5S_ALL, H5S_ALL, field->data);
+}
+
 wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
                              int64_t count, void *data) {
-  hid_t opened = H5I_INVALID_HID;
-  const wl_status status = open_dataset(file, name, &opened);
-  const WL_H5_SCOPED dataset = opened;
-  WL_TRY(status);
-  wl_field stored = {0};
-  bool half = false;
-  WL_TRY(query_dataset(file, name, dataset, &stored, &half));
-  if (stored.ndim != 1 || stored.type != type || first < 0 || count < 0 ||
-      first > stored.shape[0] - count)
+  wl_stored stored;
+  WL_TRY(open_dataset(file, name, &stored));
+  const WL_H5_SCOPED dataset = stored.id;
+  if (stored.field.ndim != 1 || stored.field.type != type || first < 0 || count < 0 ||
+      first > stored.field.shape[0] - count)
     return WL_FAIL(
         WL_ERR_DATA,
         "dataset '%s' of '%s' has no elements [%lld, %lld) of the expected type: the file belongs to "
         "another configuration or precision",
         name, file->path, (long long)first, (long long)(first + count));
-  return count > 0 ? read_stretch(file, name, dataset, type, first, count, data) : WL_OK;
+  if (count == 0) return WL_OK;
+  const hsize_t start = (hsize_t)first, size = (hsize_t)count;
+  const WL_H5_SCOPED from = H5Dget_space(dataset);
+  const WL_H5_SCOPED to = H5Screate_simple(1, &size, NULL);
+  H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &size, NULL);
+  return read_selected(file, name, dataset, type, to, from, data);
 }
 
 wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t row) {
-  wl_field stored = {0};
+  wl_stored stored;
   hsize_t whole[WL_MAX_DIMS], start[WL_MAX_DIMS] = {(hsize_t)row}, count[WL_MAX_DIMS];
-  WL_TRY(wl_file_query(file, field->name, &stored));
-  WL_CHECK(stored.ndim == field->ndim && field->ndim > 0 &&
-           row + stored.shape[0] <= field->shape[0]);
-  if (wl_field_count(&stored) == 0) return WL_OK;
+  WL_TRY(open_dataset(file, field->name, &stored));
+  const WL_H5_SCOPED dataset = stored.id;
+  WL_CHECK(stored.field.ndim == field->ndim && field->ndim > 0);
+  WL_CHECK(row >= 0 && stored.field.shape[0] <= field->shape[0] - row);
+  if (wl_field_count(&stored.field) == 0) return WL_OK;
   for (int d = 0; d < field->ndim; d++) {
     whole[d] = (hsize_t)field->shape[d];
-    count[d] = (hsize_t)stored.shape[d];
+    count[d] = (hsize_t)stored.field.shape[d];
     WL_CHECK(count[d] <= whole[d]);
   }
-  const WL_H5_SCOPED dataset = H5Dopen2(file->id, field->name, H5P_DEFAULT);
-  const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   const WL_H5_SCOPED to = H5Screate_simple(field->ndim, whole, NULL);
-  WL_TRY_H5(H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, count, NULL), WL_ERR_DATA,
-            file->path, "select rows for '%s'", field->name);
-  WL_TRY_H5(H5Dread(dataset, memory, to, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_DATA,
-            file->path, "read dataset '%s'", field->name);
-  return WL_OK;
-}
-
-wl_status wl_file_attribute(const wl_file *file, const char *name, char **value) {
-  return wl_h5_get_text(file->path, file->id, name, value);
+  H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, count, NULL);
+  return read_selected(file, field->name, dataset, field->type, to, H5S_ALL, field->data);
 }
 
 /* ---- checksums ---- */
 
-wl_status wl_file_check_dataset(const wl_file *file, const char *name) {
-  const WL_H5_SCOPED dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
-  uint64_t expected = 0, found = 0;
-  WL_TRY_H5(dataset, WL_ERR_DATA, file->path, "open dataset '%s'", name);
-  if (H5Aexists(dataset, "checksum") <= 0) return WL_OK; /* virtual: its bytes are in other files */
-  WL_TRY(wl_h5_get_uint64(file->path, dataset, "checksum", &expected));
-  WL_TRY(wl_h5_checksum(file->path, name, dataset, &found));
-  if (found == expected) return WL_OK;
+/* XXH3 of the elements as they are stored, rows at a time, so that it needs little memory. */
+static wl_status hash_elements(const wl_file *file, const wl_stored *stored, uint64_t *hash) {
+  enum { BUFFER = 1 << 22 };
+  const wl_field *const f = &stored->field;
+  const WL_H5_SCOPED type = H5Dget_type(stored->id);
+  const size_t all = (size_t)wl_field_count(f) * H5Tget_size(type);
+  const int64_t rows = f->ndim > 0 ? f->shape[0] : 1;
+  const size_t row_bytes = rows > 0 ? all / (size_t)rows : 0;
+  const int64_t most = row_bytes > 0 && row_bytes < BUFFER ? (int64_t)(BUFFER / row_bytes) : 1;
+  XXH3_state_t *const state = XXH3_createState();
+  char *data = NULL;
+  wl_status status = state ? wl_alloc((void **)&data, row_bytes * (size_t)most + 1, 1)
+                           : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", file->path);
+  if (state) XXH3_64bits_reset(state);
+  for (int64_t row = 0; status == WL_OK && all > 0 && row < rows; row += most) {
+    const int64_t some = rows - row < most ? rows - row : most;
+    hsize_t start[WL_MAX_DIMS] = {(hsize_t)row}, count[WL_MAX_DIMS] = {(hsize_t)some};
+    for (int d = 1; d < f->ndim; d++) count[d] = (hsize_t)f->shape[d];
+    const WL_H5_SCOPED from = H5Dget_space(stored->id);
+    const WL_H5_SCOPED to =
+        f->ndim > 0 ? H5Screate_simple(f->ndim, count, NULL) : H5Screate(H5S_SCALAR);
+    if (f->ndim > 0) H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, count, NULL);
+    if (H5Dread(stored->id, type, to, from, H5P_DEFAULT, data) < 0)
+      status = wl_h5_fail(WL_ERR_DATA, file->path, "read dataset '%s'", f->name);
+    else XXH3_64bits_update(state, data, row_bytes * (size_t)some);
+  }
+  if (status == WL_OK) *hash = XXH3_64bits_digest(state);
+  wl_free(data);
+  if (state) XXH3_freeState(state);
+  return status;
+}
+
+static wl_status check_dataset(const wl_file *file, const char *name) {
+  wl_stored stored;
+  int64_t expected = 0;
+  uint64_t found = 0;
+  WL_TRY(open_dataset(file, name, &stored));
+  const WL_H5_SCOPED dataset = stored.id;
+  WL_TRY(wl_h5_get_integer(file->path, dataset, "checksum", &expected));
+  WL_TRY(hash_elements(file, &stored, &found));
+  if (found == (uint64_t)expected) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
                  "'%s' is damaged: dataset '%s' does not match its checksum; use an older file",
                  file->path, name);
 }
 
-wl_status wl_file_check_place(const wl_file *file, const wl_stretch *stretch) {
-  const WL_H5_SCOPED dataset = H5Dopen2(file->id, stretch->name, H5P_DEFAULT);
-  uint64_t checksum = 0;
-  WL_TRY_H5(dataset, WL_ERR_DATA, file->path, "open dataset '%s'", stretch->name);
-  WL_TRY(wl_h5_get_uint64(file->path, dataset, "checksum", &checksum));
-  if (H5Dget_offset(dataset) == stretch->offset && H5Dget_storage_size(dataset) == stretch->bytes &&
-      checksum == stretch->hash)
-    return WL_OK;
-  return WL_FAIL(WL_ERR_DATA,
-                 "'%s' is damaged: dataset '%s' is not where it was put; write the file again",
-                 file->path, stretch->name);
-}
-
 wl_status wl_file_check_datasets(const wl_file *file) {
-  char **names = NULL;
-  int count = 0;
-  wl_status status = wl_h5_list(file->path, file->id, &names, &count);
-  for (int i = 0; status == WL_OK && i < count; i++) status = wl_file_check_dataset(file, names[i]);
-  wl_free_names(names, count);
-  return status;
+  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* its data are those of the segments */
+  for (int i = 0; i < file->datasets.count; i++) WL_TRY(check_dataset(file, file->datasets.at[i]));
+  return WL_OK;
 }

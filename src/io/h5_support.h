@@ -1,4 +1,4 @@
-/* h5_support.h - what every user of HDF5 in this folder needs: quiet errors, types, attributes, names. */
+/* h5_support.h - what every user of HDF5 in this folder needs: errors as statuses, types, attributes. */
 #ifndef WL_IO_H5_SUPPORT_H
 #define WL_IO_H5_SUPPORT_H
 
@@ -36,20 +36,14 @@ bool wl_h5_known_type(hid_t stored, wl_type *type, bool *half);
 
 /* Attributes. Text has a fixed length, UTF-8, a zero at its end. */
 wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const char *value);
-wl_status wl_h5_put_uint64(const char *path, hid_t object, const char *name, uint64_t value);
-wl_status wl_h5_put_int64(const char *path, hid_t object, const char *name, int64_t value);
-/* malloc'ed; WL_ERR_DATA when absent or no text. */
+wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl_type type,
+                            const void *value);
+/* malloc'ed; WL_ERR_DATA when absent or not one text of fixed length. */
 wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value);
-wl_status wl_h5_get_uint64(const char *path, hid_t object, const char *name, uint64_t *value);
+/* WL_ERR_DATA when absent or not one integer; values above INT64_MAX keep their bits. */
+wl_status wl_h5_get_integer(const char *path, hid_t object, const char *name, int64_t *value);
 
 /* Access properties without file locks: no file is ever changed in place. Released by the caller. */
 hid_t wl_h5_access(void);
-/* Paths of all datasets below a group in alphabetical order, without leading "/"; scales that only
- * name a dimension are left out. Freed with wl_free_names. */
-wl_status wl_h5_list(const char *path, hid_t file, char ***names, int *count);
-/* Whether a dataset only names a dimension. */
-bool wl_h5_is_bare_scale(hid_t dataset);
-/* XXH3 of all elements of a dataset as they are stored, decompressed. */
-wl_status wl_h5_checksum(const char *path, const char *name, hid_t dataset, uint64_t *checksum);
 
 #endif

@@ -79,7 +79,7 @@ static bool locks_are_unsupported(int error) {
 
 static wl_status lock(wl_run_directory *d) {
   char path[WL_PATH_MAX];
-  WL_TRY(wl_join(path, d->path, "lock"));
+  WL_TRY(wl_path_join(path, d->path, "lock"));
   const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return wl_os_fail("create", path, errno);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -104,7 +104,7 @@ static wl_status lock(wl_run_directory *d) {
 static bool part_exists(const wl_run_directory *d, const char *name) {
   char path[WL_PATH_MAX];
   struct stat there;
-  return wl_join(path, d->path, name) == WL_OK && lstat(path, &there) == 0;
+  return wl_path_join(path, d->path, name) == WL_OK && lstat(path, &there) == 0;
 }
 
 /* Makes the first RUN/previous-N that is free. */
@@ -112,7 +112,7 @@ static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]
   for (int n = 1; n < 100000; n++) {
     char name[32];
     snprintf(name, sizeof name, "previous-%d", n);
-    WL_TRY(wl_join(path, d->path, name));
+    WL_TRY(wl_path_join(path, d->path, name));
     if (mkdir(path, 0777) == 0) return WL_OK;
     if (errno != EEXIST) return wl_os_fail("create the folder", path, errno);
   }
@@ -125,8 +125,8 @@ static wl_status move_aside(const wl_run_directory *d) {
   for (int i = 0; parts[i]; i++) {
     if (!part_exists(d, parts[i])) continue;
     if (previous[0] == '\0') WL_TRY(make_previous(d, previous));
-    WL_TRY(wl_join(from, d->path, parts[i]));
-    WL_TRY(wl_join(to, previous, parts[i]));
+    WL_TRY(wl_path_join(from, d->path, parts[i]));
+    WL_TRY(wl_path_join(to, previous, parts[i]));
     if (rename(from, to) != 0) return wl_os_fail("move aside", from, errno);
   }
   if (previous[0] != '\0')
@@ -169,7 +169,7 @@ void wl_run_directory_close(wl_run_directory **directory) {
 
 wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const char *text) {
   char path[WL_PATH_MAX];
-  WL_TRY(wl_join(path, d->path, name));
+  WL_TRY(wl_path_join(path, d->path, name));
   return wl_atomic_write(path, text, strlen(text));
 }
 
@@ -191,7 +191,7 @@ static wl_status append_line(int fd, const char *path, const char *line) {
 
 wl_status wl_run_directory_append_metrics(wl_run_directory *d, const char *line) {
   char path[WL_PATH_MAX];
-  WL_TRY(wl_join(path, d->path, "metrics.jsonl"));
+  WL_TRY(wl_path_join(path, d->path, "metrics.jsonl"));
   const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd < 0) return wl_os_fail("append to", path, errno);
   const wl_status status = append_line(fd, path, line);
@@ -227,7 +227,7 @@ static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
 wl_status wl_run_directory_trim_metrics(wl_run_directory *d, int64_t meta_step) {
   char path[WL_PATH_MAX], *text = NULL;
   size_t bytes = 0;
-  WL_TRY(wl_join(path, d->path, "metrics.jsonl"));
+  WL_TRY(wl_path_join(path, d->path, "metrics.jsonl"));
   const wl_status status = wl_read_whole(path, &text, &bytes);
   if (status == WL_ERR_NO_INPUT) return WL_OK;
   WL_TRY(status);

@@ -19,7 +19,7 @@ struct wl_spill {
 /* A file of a name that nobody else has, and that it loses at once. */
 static wl_status make_file(wl_spill *s) {
   char path[WL_PATH_MAX];
-  WL_TRY(wl_join(path, s->folder, "warploom-replay-XXXXXX"));
+  WL_TRY(wl_path_join(path, s->folder, "warploom-replay-XXXXXX"));
   s->fd = mkstemp(path);
   if (s->fd < 0)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE,

@@ -3,23 +3,8 @@
 
 #include <string.h>
 
-/* A new array of `count` items whose first `used` are those of `old`, which is freed. */
-static wl_status grow(void **array, int64_t used, int64_t count, size_t size) {
-  void *bigger = NULL;
-  WL_TRY(wl_alloc(&bigger, (size_t)count, size));
-  if (used > 0) memcpy(bigger, *array, (size_t)used * size);
-  wl_free(*array);
-  *array = bigger;
-  return WL_OK;
-}
-
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half) {
-  WL_CHECK(table->rows == 0 && table->room == 0 && like->ndim >= 1);
-  if (table->count == table->capacity) {
-    const int capacity = 2 * table->capacity + 16;
-    WL_TRY(grow((void **)&table->columns, table->count, capacity, sizeof *table->columns));
-    table->capacity = capacity;
-  }
+  WL_CHECK(table->room == 0 && like->ndim >= 1 && table->count < WL_TABLE_COLUMNS);
   wl_column *const column = &table->columns[table->count++];
   *column = (wl_column){*like, half, 1};
   column->field.data = NULL;
@@ -27,17 +12,14 @@ wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half) 
   return WL_OK;
 }
 
-wl_status wl_table_like(wl_table *table, const wl_table *like) {
-  for (int i = 0; i < like->count; i++)
-    WL_TRY(wl_table_add_column(table, &like->columns[i].field, like->columns[i].half));
-  return WL_OK;
+static size_t cell_bytes(const wl_column *c) {
+  return (size_t)c->width * wl_type_size(c->field.type);
 }
 
 int64_t wl_table_bytes(const wl_table *table) {
-  int64_t width = 0;
-  for (int i = 0; i < table->count; i++)
-    width += table->columns[i].width * (int64_t)wl_type_size(table->columns[i].field.type);
-  return width * table->rows;
+  int64_t bytes = 0;
+  for (int i = 0; i < table->count; i++) bytes += (int64_t)cell_bytes(&table->columns[i]);
+  return bytes * table->rows;
 }
 
 wl_column *wl_table_find(wl_table *table, const char *name) {
@@ -46,9 +28,20 @@ wl_column *wl_table_find(wl_table *table, const char *name) {
   return NULL;
 }
 
+bool wl_table_alike(const wl_table *a, const wl_table *b) {
+  bool alike = a->count == b->count;
+  for (int i = 0; alike && i < a->count; i++) {
+    const wl_column *const x = &a->columns[i], *const y =
+                                                   wl_table_find((wl_table *)b, x->field.name);
+    alike =
+        y && x->field.type == y->field.type && x->half == y->half && x->field.ndim == y->field.ndim;
+    for (int d = 1; alike && d < x->field.ndim; d++) alike = x->field.shape[d] == y->field.shape[d];
+  }
+  return alike;
+}
+
 void *wl_table_cell(const wl_column *column, int64_t row) {
-  return (char *)column->field.data +
-         (size_t)(row * column->width) * wl_type_size(column->field.type);
+  return (char *)column->field.data + (size_t)row * cell_bytes(column);
 }
 
 static void fill_open(const wl_column *column, int64_t first, int64_t rows) {
@@ -66,8 +59,11 @@ static wl_status reserve(wl_table *table, int64_t rows) {
   const int64_t room = rows > 2 * table->room ? rows : 2 * table->room;
   for (int i = 0; i < table->count; i++) {
     wl_column *const c = &table->columns[i];
-    WL_TRY(
-        grow(&c->field.data, table->rows * c->width, room * c->width, wl_type_size(c->field.type)));
+    void *bigger = NULL;
+    WL_TRY(wl_alloc(&bigger, (size_t)room * cell_bytes(c), 1));
+    if (table->rows > 0) memcpy(bigger, c->field.data, (size_t)table->rows * cell_bytes(c));
+    wl_free(c->field.data);
+    c->field.data = bigger;
   }
   table->room = room;
   return WL_OK;
@@ -77,6 +73,21 @@ wl_status wl_table_extend(wl_table *table, int64_t rows) {
   WL_TRY(reserve(table, table->rows + rows));
   for (int i = 0; i < table->count; i++) fill_open(&table->columns[i], table->rows, rows);
   table->rows += rows;
+  return WL_OK;
+}
+
+wl_status wl_table_move_rows(wl_table *from, wl_table *to) {
+  for (int i = 0; to->count < from->count && to->room == 0; i++)
+    WL_TRY(wl_table_add_column(to, &from->columns[i].field, from->columns[i].half));
+  WL_CHECK(wl_table_alike(from, to));
+  const int64_t first = to->rows;
+  WL_TRY(wl_table_extend(to, from->rows));
+  for (int i = 0; i < from->count && from->rows > 0; i++) {
+    const wl_column *const c = &from->columns[i];
+    memcpy(wl_table_cell(wl_table_find(to, c->field.name), first), c->field.data,
+           (size_t)from->rows * cell_bytes(c));
+  }
+  from->rows = 0;
   return WL_OK;
 }
 
@@ -91,6 +102,5 @@ int wl_table_items(const wl_table *table, int compression, wl_item *items) {
 
 void wl_table_clear(wl_table *table) {
   for (int i = 0; i < table->count; i++) wl_free(table->columns[i].field.data);
-  wl_free(table->columns);
   *table = (wl_table){0};
 }

@@ -12,21 +12,25 @@ typedef struct wl_column {
   int64_t width; /* elements of a row */
 } wl_column;
 
+enum { WL_TABLE_COLUMNS = 64 };
+
 typedef struct wl_table { /* zeroed: empty */
-  wl_column *columns;     /* [count] */
-  int count, capacity;
+  wl_column columns[WL_TABLE_COLUMNS];
+  int count;
   int64_t rows, room;
 } wl_table;
 
 /* Appends a column; `like` gives name, type, dimensions (the first is the row's) and texts. Before any row. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
-/* Gives an empty table the columns of another. */
-wl_status wl_table_like(wl_table *table, const wl_table *like);
 int64_t wl_table_bytes(const wl_table *table); /* of all rows */
 /* The column of that name, NULL if there is none. */
 wl_column *wl_table_find(wl_table *table, const char *name);
+/* Whether both have the same columns. */
+bool wl_table_alike(const wl_table *a, const wl_table *b);
 /* Appends `rows` rows of NaN and -1; all or none. */
 wl_status wl_table_extend(wl_table *table, int64_t rows);
+/* Moves the rows of `from` behind those of a table that is alike, or has neither columns nor rows. */
+wl_status wl_table_move_rows(wl_table *from, wl_table *to);
 /* The start of a row of a column. */
 void *wl_table_cell(const wl_column *column, int64_t row);
 /* One item for each column, appended to `items`; returns their number. Data is borrowed. */

@@ -1,4 +1,8 @@
-/* trajectory.c - records and metrics in memory, flushed as segments; resume, and merging of segments. */
+/* trajectory.c - records and metrics in memory, written as segments; resume.
+ *
+ *   appended -> (stage) -> newest: the rows of the newest segment -> (write) -> its file, and the index
+ *
+ * One thread appends while another writes; stage runs when neither does. */
 #include "io/trajectory.h"
 
 #include <errno.h>
@@ -10,9 +14,13 @@
 #include "base/log.h"
 #include "io/segment.h"
 
-/* More than MERGE segments of one level become one of the next, unless it would be larger than
- * MERGE_BYTES: then there are few of them anyway. */
-enum { MERGE = 64, MERGE_BYTES = 1 << 28 };
+/* A segment that has as many bytes of rows is full. */
+enum { SEGMENT_BYTES = 1 << 23 };
+
+/* Rows of both kinds. */
+typedef struct rows {
+  wl_table records, metrics;
+} rows;
 
 struct wl_trajectory {
   char run[WL_PATH_MAX], folder[WL_PATH_MAX];
@@ -20,14 +28,27 @@ struct wl_trajectory {
   wl_field index;           /* coordinate_index, data owned */
   wl_attribute *attributes; /* [n_attributes], texts owned */
   int n_attributes;
-  wl_table records, metrics;               /* appended since the last stage */
-  wl_table staged_records, staged_metrics; /* on their way to the next segment */
-  wl_segment_list live;
-  int64_t highest; /* number of the newest segment */
-  bool stale;      /* trajectory.h5 does not show all live segments */
-  int64_t *doomed; /* [n_doomed] numbers of files replaced by the last merge */
-  int n_doomed;
+  rows appended, newest;
+  bool unwritten;       /* the newest segment's file lacks rows */
+  bool stale;           /* trajectory.h5 does not show all segments */
+  wl_segment_list list; /* all that have a file; the last may be the newest one */
+  int64_t number;       /* of the newest segment */
 };
+
+static bool has_rows(const rows *r) { return r->records.rows + r->metrics.rows > 0; }
+
+static int64_t bytes_of(const rows *r) {
+  return wl_table_bytes(&r->records) + wl_table_bytes(&r->metrics);
+}
+
+static int64_t limit_of(const wl_trajectory *t) {
+  return t->setting.segment_bytes > 0 ? t->setting.segment_bytes : (int64_t)SEGMENT_BYTES;
+}
+
+static void clear_rows(rows *r) {
+  wl_table_clear(&r->records);
+  wl_table_clear(&r->metrics);
+}
 
 /* ---- columns ---- */
 
@@ -98,7 +119,7 @@ static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
     f.shape[f.ndim] = length_of(&t->setting, spec->tail[i]);
     if (f.shape[f.ndim++] == 0) return WL_OK;
   }
-  return wl_table_add_column(&t->records, &f, spec->sampled && t->setting.half);
+  return wl_table_add_column(&t->appended.records, &f, spec->sampled && t->setting.half);
 }
 
 static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type type,
@@ -107,7 +128,7 @@ static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type t
   char path[sizeof f.name];
   snprintf(path, sizeof path, "metrics/%s", name);
   name_field(&f, path, strstr(name, "seconds") ? "s" : "1", long_name, "meta_step");
-  return wl_table_add_column(&t->metrics, &f, false);
+  return wl_table_add_column(&t->appended.metrics, &f, false);
 }
 
 static wl_status set_columns(wl_trajectory *t) {
@@ -125,64 +146,75 @@ static wl_status set_index(wl_trajectory *t, const int64_t *index) {
   return WL_OK;
 }
 
+/* ---- segments ---- */
+
+static wl_status remove_segment(const wl_trajectory *t, int64_t number) {
+  char name[WL_SEGMENT_NAME], path[WL_PATH_MAX];
+  wl_segment_name(number, name);
+  WL_TRY(wl_path_join(path, t->folder, name));
+  return unlink(path) == 0 || errno == ENOENT ? WL_OK : wl_os_fail("remove", path, errno);
+}
+
+/* The next rows go to another segment. */
+static void begin_segment(wl_trajectory *t) {
+  clear_rows(&t->newest);
+  t->number++;
+}
+
+/* Writes the newest segment, in the place of what its file held before. */
+static wl_status write_segment(wl_trajectory *t) {
+  const bool renewed = t->list.count > 0 && t->list.at[t->list.count - 1].number == t->number;
+  wl_segment written;
+  WL_TRY(wl_segment_write(t->folder, t->number, &t->newest.records, &t->newest.metrics, &t->index,
+                          t->setting.compression, &written));
+  if (renewed) t->list.at[t->list.count - 1] = written;
+  else WL_TRY(wl_segment_list_append(&t->list, &written));
+  t->unwritten = false;
+  return WL_OK;
+}
+
+static wl_status write_index(wl_trajectory *t) {
+  t->stale = true;
+  WL_TRY(wl_index_write(t->run, &t->list, &t->index, t->attributes, t->n_attributes));
+  t->stale = false;
+  return WL_OK;
+}
+
 /* ---- resume ---- */
 
 /* Rows at the front whose meta_step is at most `last`. */
 static int64_t rows_up_to(wl_table *table, const char *name, int64_t last) {
   const wl_column *const c = wl_table_find(table, name);
   int64_t kept = 0;
-  while (c && kept < table->rows && ((const int64_t *)c->field.data)[kept] <= last) kept++;
+  while (c && kept < table->rows && *(int64_t *)wl_table_cell(c, kept) <= last) kept++;
   return kept;
 }
 
-static void remove_segment(const wl_trajectory *t, int64_t number) {
-  char name[WL_SEGMENT_NAME], path[WL_PATH_MAX];
-  wl_segment_name(number, name);
-  if (wl_join(path, t->folder, name) == WL_OK && unlink(path) != 0 && errno != ENOENT)
-    wl_log_warning("cannot remove '%s': %s", path, strerror(errno));
-}
-
-static wl_status write_shorter(wl_trajectory *t, const wl_segment *old, const wl_table *records,
-                               const wl_table *metrics, wl_segment_list *kept) {
-  const wl_segment identity = {
-      .number = ++t->highest, .from = old->from, .to = old->to, .level = old->level};
-  wl_segment shorter;
-  WL_TRY(wl_segment_write(t->folder, &identity, records, metrics, &t->index, t->setting.compression,
-                          &shorter));
-  return wl_segment_list_append(kept, &shorter);
-}
-
-/* Replaces segment i by what it holds before the checkpoint, if anything. */
-static wl_status shorten(wl_trajectory *t, int i, int64_t resume_step, wl_segment_list *kept) {
-  wl_table records = {0}, metrics = {0};
-  wl_status status = wl_segment_load(t->folder, &t->live, i, 1, &records, &metrics);
-  records.rows = rows_up_to(&records, "meta_step", resume_step - 1);
-  metrics.rows = rows_up_to(&metrics, "metrics/meta_step", resume_step);
-  if (status == WL_OK && records.rows + metrics.rows > 0)
-    status = write_shorter(t, &t->live.at[i], &records, &metrics, kept);
-  if (status == WL_OK) remove_segment(t, t->live.at[i].number);
-  wl_table_clear(&records);
-  wl_table_clear(&metrics);
-  return status;
-}
-
-static wl_status trim_segment(wl_trajectory *t, int i, int64_t resume_step, wl_segment_list *kept) {
-  wl_segment *const s = &t->live.at[i];
-  if (s->last_record >= resume_step || s->last_metric > resume_step)
-    return shorten(t, i, resume_step, kept);
-  WL_TRY(wl_segment_list_append(kept, s));
-  *s = (wl_segment){0}; /* now in `kept` */
+/* Takes the last segment's rows into memory, but those that lie beyond the checkpoint. *whole: there were
+ * none; its file is removed when no row is left. */
+static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
+  const wl_segment *const s = &t->list.at[t->list.count - 1];
+  rows *const r = &t->newest;
+  *whole = s->last_record < resume_step && s->last_metric <= resume_step;
+  t->number = s->number;
+  WL_TRY(wl_segment_load(t->folder, s, &r->records, &r->metrics));
+  r->records.rows = rows_up_to(&r->records, "meta_step", resume_step - 1);
+  r->metrics.rows = rows_up_to(&r->metrics, "metrics/meta_step", resume_step);
+  if (has_rows(r)) return WL_OK;
+  WL_TRY(remove_segment(t, s->number));
+  t->list.count--;
+  clear_rows(r);
   return WL_OK;
 }
 
+/* Removes what lies beyond the checkpoint. The segment that is then the last becomes the newest again, so
+ * that an interrupted run has the files of one that was not. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
-  wl_segment_list kept = {0};
-  wl_status status = WL_OK;
-  for (int i = 0; status == WL_OK && i < t->live.count; i++)
-    status = trim_segment(t, i, resume_step, &kept);
-  wl_segment_list_clear(&t->live);
-  t->live = kept;
-  return status;
+  bool whole = false;
+  while (t->list.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
+  if (!has_rows(&t->newest)) return WL_OK;
+  t->unwritten = !whole;
+  return whole ? WL_OK : write_segment(t);
 }
 
 /* ---- open ---- */
@@ -209,17 +241,23 @@ static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attribute
 }
 
 static wl_status make_folder(wl_trajectory *t) {
-  WL_TRY(wl_join(t->folder, t->run, WL_TRAJECTORY_FOLDER));
+  WL_TRY(wl_path_join(t->folder, t->run, WL_TRAJECTORY_FOLDER));
   if (mkdir(t->folder, 0777) != 0 && errno != EEXIST)
     return wl_os_fail("create the folder", t->folder, errno);
   wl_remove_temporaries(t->folder);
   return WL_OK;
 }
 
-static wl_status renew_master(wl_trajectory *t) {
-  t->stale = true;
-  WL_TRY(wl_master_write(t->run, &t->live, &t->index, t->attributes, t->n_attributes));
-  t->stale = false;
+/* Numbers continue behind what an earlier process left. */
+static wl_status continue_segments(wl_trajectory *t, int64_t resume_step) {
+  int64_t highest = 0;
+  WL_TRY(wl_segment_scan(t->folder, &t->list, &highest));
+  const int64_t last = t->list.count > 0 ? t->list.at[t->list.count - 1].number : 0;
+  WL_TRY(trim(t, resume_step));
+  if (highest > last) t->number = highest; /* damaged ones: nothing is put in their place */
+  else if (!has_rows(&t->newest)) t->number = 0;
+  else if (bytes_of(&t->newest) < limit_of(t)) return WL_OK;
+  begin_segment(t);
   return WL_OK;
 }
 
@@ -229,9 +267,8 @@ static wl_status open_trajectory(wl_trajectory *t, const int64_t *index, int64_t
   WL_TRY(set_index(t, index));
   WL_TRY(set_columns(t));
   WL_TRY(copy_attributes(t, attributes, n_attributes));
-  WL_TRY(wl_segment_scan(t->folder, true, &t->live, &t->highest));
-  WL_TRY(trim(t, resume_step));
-  return renew_master(t);
+  WL_TRY(continue_segments(t, resume_step));
+  return write_index(t);
 }
 
 static void destroy(wl_trajectory *t) {
@@ -241,12 +278,9 @@ static void destroy(wl_trajectory *t) {
   }
   wl_free(t->attributes);
   wl_free(t->index.data);
-  wl_free(t->doomed);
-  wl_table_clear(&t->records);
-  wl_table_clear(&t->metrics);
-  wl_table_clear(&t->staged_records);
-  wl_table_clear(&t->staged_metrics);
-  wl_segment_list_clear(&t->live);
+  clear_rows(&t->appended);
+  clear_rows(&t->newest);
+  wl_segment_list_clear(&t->list);
   wl_free(t);
 }
 
@@ -270,17 +304,17 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 
 /* Copies `count` elements to the start of the last row of a column, if there is such a column. */
 static void put(wl_trajectory *t, const char *name, const void *data, int64_t count) {
-  const wl_column *const c = wl_table_find(&t->records, name);
+  const wl_column *const c = wl_table_find(&t->appended.records, name);
   if (c && data && count > 0)
-    memcpy(wl_table_cell(c, t->records.rows - 1), data,
+    memcpy(wl_table_cell(c, t->appended.records.rows - 1), data,
            (size_t)count * wl_type_size(c->field.type));
 }
 
 static void put_snapshots(wl_trajectory *t, const wl_record *r) {
-  const wl_column *const c = wl_table_find(&t->records, "theta");
+  const wl_column *const c = wl_table_find(&t->appended.records, "theta");
   if (!c || !r->theta) return;
   put(t, "snapshot_step", r->snapshot_step, r->snapshots);
-  wl_real *const cell = wl_table_cell(c, t->records.rows - 1);
+  wl_real *const cell = wl_table_cell(c, t->appended.records.rows - 1);
   for (int64_t i = 0; i < r->snapshots; i++)
     memcpy(cell + i * t->setting.n, r->theta + i * r->n, (size_t)r->n * sizeof(wl_real));
 }
@@ -299,7 +333,7 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
   const wl_trajectory_setting *const s = &t->setting;
   WL_CHECK(r->steps <= s->steps);
   WL_CHECK(s->n == 0 || (r->snapshots <= s->snapshots && r->n <= s->n));
-  WL_TRY(wl_table_extend(&t->records, 1));
+  WL_TRY(wl_table_extend(&t->appended.records, 1));
   put_numbers(t, r);
   put(t, "loss", r->loss, r->steps);
   put(t, "outer_loss", r->outer_loss, r->steps);
@@ -321,135 +355,58 @@ static wl_status register_metrics(wl_trajectory *t, const wl_metric *metrics, in
 
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count) {
-  if (t->metrics.count == 0) WL_TRY(register_metrics(t, metrics, count));
-  WL_CHECK(t->metrics.count == count + 1);
+  if (t->appended.metrics.count == 0) WL_TRY(register_metrics(t, metrics, count));
+  WL_CHECK(t->appended.metrics.count == count + 1);
   for (int i = 0; i < count; i++)
-    WL_CHECK(strcmp(t->metrics.columns[i + 1].field.name + strlen("metrics/"), metrics[i].name) ==
-             0);
-  WL_TRY(wl_table_extend(&t->metrics, 1));
-  const int64_t row = t->metrics.rows - 1;
-  *(int64_t *)wl_table_cell(&t->metrics.columns[0], row) = meta_step;
+    WL_CHECK(strcmp(t->appended.metrics.columns[i + 1].field.name + strlen("metrics/"),
+                    metrics[i].name) == 0);
+  WL_TRY(wl_table_extend(&t->appended.metrics, 1));
+  const int64_t row = t->appended.metrics.rows - 1;
+  *(int64_t *)wl_table_cell(&t->appended.metrics.columns[0], row) = meta_step;
   for (int i = 0; i < count; i++)
-    *(double *)wl_table_cell(&t->metrics.columns[i + 1], row) = values[i];
+    *(double *)wl_table_cell(&t->appended.metrics.columns[i + 1], row) = values[i];
   return WL_OK;
 }
 
-/* ---- flush and merge ---- */
+/* ---- stage and write ---- */
 
-static wl_status write_segment(wl_trajectory *t) {
-  const int64_t number = t->highest + 1;
-  const wl_segment identity = {.number = number, .from = number, .to = number};
-  wl_segment written;
-  WL_TRY(wl_segment_write(t->folder, &identity, &t->staged_records, &t->staged_metrics, &t->index,
-                          t->setting.compression, &written));
-  t->highest = number;
-  const wl_status status = wl_segment_list_append(&t->live, &written);
-  if (status != WL_OK) { /* as if it had not been written: the rows are still in memory */
-    wl_segment_clear(&written);
-    remove_segment(t, number);
-    return status;
-  }
-  wl_table_clear(&t->staged_records);
-  wl_table_clear(&t->staged_metrics);
-  return WL_OK;
+/* Rows with other columns than the newest segment has need one of their own. */
+static bool fits_newest(const wl_trajectory *t) {
+  const rows *const a = &t->appended, *const n = &t->newest;
+  const bool records =
+      n->records.rows == 0 || a->records.rows == 0 || wl_table_alike(&a->records, &n->records);
+  return records &&
+         (n->metrics.rows == 0 || a->metrics.rows == 0 || wl_table_alike(&a->metrics, &n->metrics));
 }
 
-/* The oldest run of more than MERGE segments of one level; *first is where it begins, 0: none. */
-static int find_mergeable(const wl_segment_list *list, int *first) {
-  for (int i = 0, count; i < list->count; i += count) {
-    count = 1;
-    while (i + count < list->count && list->at[i + count].level == list->at[i].level) count++;
-    *first = i;
-    if (count > MERGE) return MERGE;
-  }
-  return 0;
-}
-
-static int64_t bytes_of(const wl_segment_list *list, int first, int count) {
-  int64_t bytes = 0;
-  for (int i = first; i < first + count; i++) bytes += list->at[i].bytes;
-  return bytes;
-}
-
-static void remove_doomed(wl_trajectory *t) {
-  for (int i = 0; i < t->n_doomed; i++) remove_segment(t, t->doomed[i]);
-  t->n_doomed = 0;
-}
-
-/* Puts `merged` in the place of segments [first, first + count); their files go at the next merge. */
-static void replace(wl_trajectory *t, int first, int count, const wl_segment *merged) {
-  remove_doomed(t);
-  for (int i = first; i < first + count; i++) {
-    t->doomed[t->n_doomed++] = t->live.at[i].number;
-    wl_segment_clear(&t->live.at[i]);
-  }
-  t->live.at[first] = *merged;
-  memmove(t->live.at + first + 1, t->live.at + first + count,
-          (size_t)(t->live.count - first - count) * sizeof *t->live.at);
-  t->live.count -= count - 1;
-}
-
-static wl_status merge(wl_trajectory *t, int first, int count) {
-  const wl_segment *const s = t->live.at;
-  const wl_segment identity = {.number = t->highest + 1,
-                               .from = s[first].from,
-                               .to = s[first + count - 1].to,
-                               .level = s[first].level + 1};
-  wl_table records = {0}, metrics = {0};
-  wl_segment merged = {0};
-  wl_status status = t->doomed ? WL_OK : WL_NEW(t->doomed, MERGE);
-  if (status == WL_OK)
-    status = wl_segment_load(t->folder, &t->live, first, count, &records, &metrics);
-  if (status == WL_OK)
-    status = wl_segment_write(t->folder, &identity, &records, &metrics, &t->index,
-                              t->setting.compression, &merged);
-  wl_table_clear(&records);
-  wl_table_clear(&metrics);
-  WL_TRY(status);
-  t->highest = identity.number;
-  replace(t, first, count, &merged);
-  return WL_OK;
-}
-
-/* Merging saves files and is no reason to stop: what cannot be merged stays as it is. */
-static void merge_if_due(wl_trajectory *t) {
-  int first = 0;
-  const int count = find_mergeable(&t->live, &first);
-  if (count == 0 || bytes_of(&t->live, first, count) > MERGE_BYTES) return;
-  if (merge(t, first, count) != WL_OK)
-    wl_log_warning("trajectory segments are not merged: %s", wl_last_error());
-}
-
-/* Hands the rows of a table over to an empty one. */
-static wl_status hand_over(wl_table *from, wl_table *to) {
-  wl_table fresh = {0};
-  const wl_status status = wl_table_like(&fresh, from);
-  if (status != WL_OK) wl_table_clear(&fresh);
-  WL_TRY(status);
-  wl_table_clear(to);
-  *to = *from;
-  *from = fresh;
-  return WL_OK;
+static wl_status move_rows(wl_table *from, wl_table *to) {
+  if (from->rows == 0) return WL_OK;
+  if (to->rows == 0) wl_table_clear(to);
+  return wl_table_move_rows(from, to);
 }
 
 wl_status wl_trajectory_stage(wl_trajectory *t) {
-  /* what could not be written yet goes first */
-  if (t->staged_records.rows + t->staged_metrics.rows > 0) return WL_OK;
-  WL_TRY(hand_over(&t->records, &t->staged_records));
-  return hand_over(&t->metrics, &t->staged_metrics);
+  if (!has_rows(&t->appended)) return WL_OK;
+  if (!fits_newest(t)) {
+    if (t->unwritten) return WL_OK; /* its own rows first */
+    begin_segment(t);
+  }
+  t->unwritten = true;
+  WL_TRY(move_rows(&t->appended.records, &t->newest.records));
+  return move_rows(&t->appended.metrics, &t->newest.metrics);
 }
 
 wl_status wl_trajectory_write(wl_trajectory *t) {
-  const bool anything = t->staged_records.rows + t->staged_metrics.rows > 0;
-  if (!anything && !t->stale) return WL_OK;
-  if (anything) WL_TRY(write_segment(t));
-  merge_if_due(t);
-  return renew_master(t);
+  if (!t->unwritten && !t->stale) return WL_OK;
+  t->stale = true;
+  if (t->unwritten) {
+    WL_TRY(write_segment(t));
+    if (bytes_of(&t->newest) >= limit_of(t)) begin_segment(t);
+  }
+  return write_index(t);
 }
 
-int64_t wl_trajectory_pending(const wl_trajectory *t) {
-  return wl_table_bytes(&t->records) + wl_table_bytes(&t->metrics);
-}
+int64_t wl_trajectory_pending(const wl_trajectory *t) { return bytes_of(&t->appended); }
 
 wl_status wl_trajectory_flush(wl_trajectory *t) {
   WL_TRY(wl_trajectory_write(t));
@@ -461,7 +418,6 @@ wl_status wl_trajectory_close(wl_trajectory **trajectory) {
   wl_trajectory *const t = *trajectory;
   if (!t) return WL_OK;
   const wl_status status = wl_trajectory_flush(t);
-  if (status == WL_OK) remove_doomed(t);
   destroy(t);
   *trajectory = NULL;
   return status;

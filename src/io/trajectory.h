@@ -1,11 +1,9 @@
 /* trajectory.h - what inner runs looked like, appended while training goes on.
  *
- * RUN/trajectory/segment-NNNNNNNN.h5 files, numbered in the order of writing, are written like
- * checkpoints (temporary name, rename); RUN/trajectory.h5 is one virtual file over all of them for the
- * reader, renamed into place after each segment. A resume drops the rows that lie beyond its
- * checkpoint. Many small segments are merged into bigger ones now and then; the replaced files stay
- * until the next merge, for a reader who opened the virtual file before. Rank 0 only. Schema:
- * docs/hdf5-schema.md. */
+ * RUN/trajectory/segment-NNNNNNNN.h5, numbered in order of time, are written like checkpoints (temporary
+ * name, rename): the newest one anew, with all its rows, until it is full. RUN/trajectory.h5 is one virtual
+ * file over all of them for the reader, renamed into place after each write. A resume drops the rows that
+ * lie beyond its checkpoint. Rank 0 only. Schema: docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -33,13 +31,14 @@ typedef struct wl_record {
 } wl_record;
 
 typedef struct wl_trajectory_setting {
-  int64_t steps;       /* largest window K: rows are padded with NaN */
-  int64_t coordinates; /* sampled coordinates, 0: none */
-  int64_t hidden;      /* recorded state reals of each sampled coordinate, 0: none */
-  int64_t n;           /* largest number of inner parameters of a snapshot, 0: none */
-  int64_t snapshots;   /* largest number of snapshots of a window */
-  int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
-  bool half;           /* store sampled arrays and snapshots as IEEE half precision */
+  int64_t steps;         /* largest window K: rows are padded with NaN */
+  int64_t coordinates;   /* sampled coordinates, 0: none */
+  int64_t hidden;        /* recorded state reals of each sampled coordinate, 0: none */
+  int64_t n;             /* largest number of inner parameters of a snapshot, 0: none */
+  int64_t snapshots;     /* largest number of snapshots of a window */
+  int compression;       /* deflate level, 0..9; shuffle is added when > 0 */
+  bool half;             /* store sampled arrays and snapshots as IEEE half precision */
+  int64_t segment_bytes; /* of rows, from which on a segment is full; 0: 8 MiB */
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;
@@ -60,7 +59,7 @@ typedef struct wl_metric {
  * included. The first call registers the names, later ones must pass the same. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
-/* Writes what was appended since the last flush as one segment and renews the virtual file. After a
+/* Brings what was appended since the last flush to the newest segment and renews the index. After a
  * failure nothing is lost: the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
 /* The same in two parts: stage sets aside what was appended so far, write brings it to the files. While one

@@ -49,9 +49,9 @@ static wl_status measure(const char *folder, double *data, int64_t count, int re
   double plain_seconds[WL_MEASURE_REPEATS], checkpoint_seconds[WL_MEASURE_REPEATS];
   char a[WL_PATH_MAX], b[WL_PATH_MAX], name[64];
   snprintf(name, sizeof name, "warploom-bench-%ld.plain", (long)getpid());
-  WL_TRY(wl_join(a, folder, name));
+  WL_TRY(wl_path_join(a, folder, name));
   snprintf(name, sizeof name, "warploom-bench-%ld.h5", (long)getpid());
-  WL_TRY(wl_join(b, folder, name));
+  WL_TRY(wl_path_join(b, folder, name));
   wl_status status = WL_OK;
   for (int i = 0; status == WL_OK && i < repeats; i++) {
     status = plain(a, (const char *)data, (size_t)out->bytes, &plain_seconds[i]);

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/aside.h"
+#include "io/background.h"
 #include "io/run_directory.h"
 #include "io/trajectory.h"
 #include "train/metrics.h"
@@ -19,7 +19,7 @@ struct wl_run_files {
   const char *path;
   wl_run_directory *directory; /* rank 0, else NULL */
   wl_trajectory *trajectory;   /* rank 0 and only when recording */
-  wl_aside writing;
+  wl_background writing;
   wl_snapshot *snapshot; /* that is being written; NULL: the trajectory alone */
   int keep;
   double told; /* cost.waited at the last report */
@@ -45,7 +45,7 @@ wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run
 void wl_run_files_close(wl_run_files **files) {
   wl_run_files *const f = *files;
   if (!f) return;
-  wl_aside_drop(&f->writing);
+  wl_background_drop(&f->writing);
   wl_trajectory_close(&f->trajectory);
   wl_snapshot_destroy(&f->snapshot);
   wl_run_directory_close(&f->directory);
@@ -95,14 +95,14 @@ static wl_status write_staged(void *data) {
 
 /* Waits for the work under way, if any. */
 static wl_status settle(wl_run_files *f) {
-  const wl_status status = wl_aside_wait(&f->writing);
+  const wl_status status = wl_background_wait(&f->writing);
   wl_snapshot_destroy(&f->snapshot);
   return status;
 }
 
 static wl_status hand_over(wl_run_files *f) {
   if (f->trajectory) WL_TRY(wl_trajectory_stage(f->trajectory));
-  wl_aside_start(&f->writing, write_staged, f);
+  wl_background_start(&f->writing, write_staged, f);
   return WL_OK;
 }
 
@@ -129,7 +129,7 @@ wl_status wl_run_files_log(wl_run_files *f, int64_t meta_step, wl_meta_report *r
   report->io_seconds = f->cost.waited - f->told;
   f->told = f->cost.waited;
   wl_status status = append_metrics(f, meta_step, report, resumed);
-  if (status == WL_OK && !wl_aside_is_busy(&f->writing)) {
+  if (status == WL_OK && !wl_background_is_busy(&f->writing)) {
     status = settle(f);
     if (status == WL_OK && f->trajectory && wl_trajectory_pending(f->trajectory) > FLUSH_BYTES)
       status = hand_over(f);

@@ -36,6 +36,18 @@ static wl_status open_source(const char *path, char *source, size_t size, wl_fil
   return status;
 }
 
+/* A digest has 16 hexadecimal digits, a number of meta-steps digits alone. */
+static wl_status take_provenance(const char *digest, const char *steps, wl_trained *t) {
+  char *end = NULL;
+  snprintf(t->digest, sizeof t->digest, "%s", digest);
+  t->meta_steps = strtoll(steps, &end, 10);
+  if (strlen(digest) == 16 && strspn(digest, "0123456789abcdef") == 16 && end > steps && !*end &&
+      t->meta_steps >= 0)
+    return WL_OK;
+  return WL_FAIL(WL_ERR_DATA, "'%s' has no digest or number of meta-steps (found '%.40s', '%.40s')",
+                 t->source, digest, steps);
+}
+
 static wl_status read_attributes(const wl_file *file, const wl_override *overrides, int n_overrides,
                                  wl_trained *t) {
   char *text = NULL, *digest = NULL, *steps = NULL;
@@ -43,9 +55,9 @@ static wl_status read_attributes(const wl_file *file, const wl_override *overrid
   if (status == WL_OK) status = wl_file_attribute(file, "digest", &digest);
   if (status == WL_OK) status = wl_file_attribute(file, "meta_steps", &steps);
   if (status == WL_OK) {
-    snprintf(t->digest, sizeof t->digest, "%s", digest);
-    t->meta_steps = strtoll(steps, NULL, 10);
-    status = wl_config_parse(text, t->source, wl_schema(), overrides, n_overrides, &t->config);
+    status = take_provenance(digest, steps, t);
+    if (status == WL_OK)
+      status = wl_config_parse(text, t->source, wl_schema(), overrides, n_overrides, &t->config);
   }
   free(text);
   free(digest);
@@ -77,7 +89,12 @@ wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, d
     wl_field field = block_field(&layout->blocks[i], phi);
     WL_TRY(wl_file_read(file, &field));
   }
-  return WL_OK;
+  if (wl_finite_doubles(phi, layout->size)) return WL_OK;
+  return WL_FAIL(
+      WL_ERR_DATA,
+      "'%s': its meta-parameters are not finite, the training had diverged; name a checkpoint "
+      "from before",
+      wl_file_path(file));
 }
 
 wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi) {
@@ -86,12 +103,7 @@ wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double 
   WL_TRY(open_source(path, source, sizeof source, &file));
   const wl_status status = wl_trained_read_blocks(file, layout, phi);
   wl_file_close(&file);
-  if (status != WL_OK || wl_finite_doubles(phi, layout->size)) return status;
-  return WL_FAIL(
-      WL_ERR_DATA,
-      "'%s': its meta-parameters are not finite, the training had diverged; name a checkpoint "
-      "from before",
-      source);
+  return status;
 }
 
 static wl_status write_blocks(const char *path, const wl_layout *layout, double *phi,

@@ -7,6 +7,8 @@
 static void make_run(void) {
   sample s;
   wl_trajectory *t = NULL;
+  wl_trajectory_setting small = t_setting;
+  small.segment_bytes = 1;
   const wl_attribute attributes[] = {
       {"configuration", "seed: 1\n"}, {"digest", "0123456789abcdef"}, {"meta_steps", "20"}};
   mkdir("run", 0777);
@@ -14,7 +16,7 @@ static void make_run(void) {
   assert_ok(wl_checkpoint_save("run", 10, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3));
   assert_ok(wl_checkpoint_save("run", 20, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3));
   assert_ok(wl_file_write("run/optimizer.h5", "optimizer", s.fields, 2, attributes, 3));
-  assert_ok(wl_trajectory_open("run", &t_setting, t_index, 0, attributes, 3, &t));
+  assert_ok(wl_trajectory_open("run", &small, t_index, 0, attributes, 3, &t));
   assert_ok(t_run(t, 0, 4, 2));
   assert_ok(wl_trajectory_close(&t));
 }
@@ -101,6 +103,39 @@ static void damage_is_found(void **state) {
   verify_finds("run/trajectory.h5", "run/trajectory/segment-00000001.h5");
 }
 
+/* What the index names must be there, and the index itself where there are segments. */
+static void missing_parts_are_found(void **state) {
+  (void)state;
+  json_t *d = NULL;
+  assert_int_equal(rename("run/trajectory/segment-00000002.h5", "away.h5"), 0);
+  assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "segment-00000002.h5");
+  json_decref(d);
+  assert_fails(wl_describe("run/trajectory.h5", true, &d), WL_ERR_DATA, "segment-00000002.h5");
+  json_decref(d);
+  assert_int_equal(rename("run/trajectory", "folder"), 0);
+  assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "2 problems");
+  json_decref(d);
+  assert_int_equal(rename("folder", "run/trajectory"), 0);
+  assert_int_equal(rename("away.h5", "run/trajectory/segment-00000002.h5"), 0);
+  assert_int_equal(rename("run/trajectory.h5", "away.h5"), 0);
+  assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "trajectory.h5");
+  json_decref(d);
+  assert_int_equal(rename("away.h5", "run/trajectory.h5"), 0);
+  assert_ok(wl_describe("run", true, &d));
+  json_decref(d);
+}
+
+/* The index's datasets are described by what the segments hold. */
+static void an_index(void **state) {
+  (void)state;
+  json_t *d = NULL;
+  assert_ok(wl_describe("run/trajectory.h5", true, &d));
+  char *const text = printed(d);
+  assert_non_null(strstr(text, "(record 8, step 5, coordinate 3)"));
+  free(text);
+  json_decref(d);
+}
+
 /* Without verify a damaged checkpoint is shown, and the one before it is the newest. */
 static void damaged_checkpoint_is_shown(void **state) {
   (void)state;
@@ -130,7 +165,9 @@ static void nothing_there(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_file), cmocka_unit_test(a_run), cmocka_unit_test(damage_is_found),
-      cmocka_unit_test(damaged_checkpoint_is_shown), cmocka_unit_test(nothing_there)};
+      cmocka_unit_test(a_file),          cmocka_unit_test(a_run),
+      cmocka_unit_test(damage_is_found), cmocka_unit_test(missing_parts_are_found),
+      cmocka_unit_test(an_index),        cmocka_unit_test(damaged_checkpoint_is_shown),
+      cmocka_unit_test(nothing_there)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,17 +61,17 @@ static int64_t newest_step(void) {
 
 /* Not only can a run fall back: no file of a checkpoint's name is ever less than whole. */
 static void assert_all_whole(void) {
-  char folder[WL_PATH_MAX], path[WL_PATH_MAX], **names = NULL;
-  int count = 0;
-  assert_ok(wl_checkpoint_list("run", folder, &names, &count));
-  assert_true(count > 0);
-  for (int i = 0; i < count; i++) {
+  char folder[WL_PATH_MAX], path[WL_PATH_MAX];
+  wl_names names;
+  assert_ok(wl_checkpoint_list("run", folder, &names));
+  assert_true(names.count > 0);
+  for (int i = 0; i < names.count; i++) {
     wl_file *file = NULL;
-    assert_ok(wl_join(path, folder, names[i]));
+    assert_ok(wl_path_join(path, folder, names.at[i]));
     assert_ok(wl_file_open(path, "checkpoint", &file));
     wl_file_close(&file);
   }
-  wl_free_names(names, count);
+  wl_names_clear(&names);
 }
 
 static void newest_survives(void **state) {

@@ -1,11 +1,14 @@
-/* test_trajectory.c - segments, the virtual file over them, resume, merging, and failing disks. */
+/* test_trajectory.c - segments, the index over them, resume, and failing disks. The index is read as other
+ * programs read it, by plain HDF5. */
 #include "io_test.h"
 
+#include <hdf5.h>
+#include <hdf5_hl.h>
 #include <math.h>
 
 #include "trajectory_sample.h"
 
-#define MASTER(run) run "/trajectory.h5"
+#define INDEX(run) run "/trajectory.h5"
 
 static wl_trajectory *open_run(const char *run, int64_t resume_step) {
   wl_trajectory *t = NULL;
@@ -15,22 +18,40 @@ static wl_trajectory *open_run(const char *run, int64_t resume_step) {
   return t;
 }
 
-/* Reads a column of the virtual file; malloc'ed. */
-static void *column(const char *master, const char *name, wl_field *field) {
-  wl_file *file = NULL;
-  assert_ok(wl_file_open(master, "trajectory", &file));
+/* Opens a run of segments of `bytes` bytes of rows. */
+static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t bytes) {
+  wl_trajectory *t = NULL;
+  wl_trajectory_setting setting = t_setting;
+  setting.segment_bytes = bytes;
+  mkdir(run, 0777);
+  assert_ok(wl_trajectory_open(run, &setting, t_index, resume_step, NULL, 0, &t));
+  return t;
+}
+
+/* Reads a column of the index; malloc'ed. */
+static void *column(const char *index, const char *name, wl_field *field) {
+  hsize_t shape[4] = {0};
+  H5T_class_t class;
+  size_t size = 0;
+  const hid_t file = H5Fopen(index, H5F_ACC_RDONLY, H5P_DEFAULT);
+  assert_true(file >= 0);
   memset(field, 0, sizeof *field);
-  assert_ok(wl_file_query(file, name, field));
-  snprintf(field->name, sizeof field->name, "%s", name);
-  field->data = malloc((size_t)wl_field_count(field) * wl_type_size(field->type) + 1);
-  assert_ok(wl_file_read(file, field));
-  wl_file_close(&file);
+  assert_true(H5LTget_dataset_ndims(file, name, &field->ndim) >= 0 && field->ndim <= 4);
+  assert_true(H5LTget_dataset_info(file, name, shape, &class, &size) >= 0);
+  field->type = class == H5T_INTEGER ? WL_INT64 : size == 4 ? WL_FLOAT32 : WL_FLOAT64;
+  for (int d = 0; d < field->ndim; d++) field->shape[d] = (int64_t)shape[d];
+  field->data = malloc((size_t)wl_field_count(field) * size + 1);
+  const hid_t memory = class == H5T_INTEGER ? H5T_NATIVE_INT64
+                       : size == 4          ? H5T_NATIVE_FLOAT
+                                            : H5T_NATIVE_DOUBLE;
+  assert_true(H5LTread_dataset(file, name, memory, field->data) >= 0);
+  H5Fclose(file);
   return field->data;
 }
 
-static void assert_losses(const char *master, int64_t meta_steps) {
+static void assert_losses(const char *index, int64_t meta_steps) {
   wl_field f;
-  double *const loss = column(master, "loss", &f);
+  double *const loss = column(index, "loss", &f);
   assert_int_equal(f.shape[0], T_UNITS * meta_steps);
   assert_int_equal(f.shape[1], T_STEPS);
   for (int64_t r = 0; r < f.shape[0]; r++)
@@ -43,36 +64,36 @@ static void assert_losses(const char *master, int64_t meta_steps) {
   free(loss);
 }
 
-/* The virtual file shows exactly meta-steps [0, n). */
-static void assert_shows(const char *master, int64_t n) {
+/* The index shows exactly meta-steps [0, n). */
+static void assert_shows(const char *index, int64_t n) {
   wl_field f;
-  int64_t *data = column(master, "meta_step", &f);
+  int64_t *data = column(index, "meta_step", &f);
   assert_int_equal(f.shape[0], T_UNITS * n);
   for (int64_t r = 0; r < f.shape[0]; r++) assert_int_equal(data[r], r / T_UNITS);
   free(data);
-  data = column(master, "metrics/meta_step", &f);
+  data = column(index, "metrics/meta_step", &f);
   assert_int_equal(f.shape[0], n);
   for (int64_t r = 0; r < n; r++) assert_int_equal(data[r], r + 1);
   free(data);
-  assert_losses(master, n);
+  assert_losses(index, n);
 }
 
 static void records_come_back(void **state) {
   (void)state;
   wl_field f;
   wl_trajectory *t = open_run("back", 0);
-  assert_ok(t_run(t, 0, 7, 3)); /* segments of 3, 3 and, at the end, 1 */
+  assert_ok(t_run(t, 0, 7, 3)); /* written after 3, 6 and, at the end, 7 */
   assert_ok(wl_trajectory_close(&t));
   assert_null(t);
-  assert_shows(MASTER("back"), 7);
-  assert_int_equal(count_files("back/trajectory", "segment-"), 3);
-  wl_real *const hidden = column(MASTER("back"), "hidden", &f);
+  assert_shows(INDEX("back"), 7);
+  assert_int_equal(count_files("back/trajectory", "segment-"), 1);
+  wl_real *const hidden = column(INDEX("back"), "hidden", &f);
   assert_int_equal(f.ndim, 4);
   assert_true(f.type == WL_REAL_TYPE && f.shape[3] == T_HIDDEN);
   assert_true(hidden[29] != hidden[29] &&
               hidden[3] == (wl_real)0.75); /* record 0 has 3 of 5 steps */
   free(hidden);
-  wl_real *const theta = column(MASTER("back"), "theta", &f);
+  wl_real *const theta = column(INDEX("back"), "theta", &f);
   assert_true(theta[(2 * T_SNAPSHOTS + 1) * T_N + 6] == (wl_real)(1 + 13));
   free(theta);
 }
@@ -82,57 +103,63 @@ static void before_the_first_flush(void **state) {
   wl_field f;
   wl_trajectory *t = open_run("fresh", 0);
   wl_file *file = NULL;
-  assert_ok(wl_file_open(MASTER("fresh"), "trajectory", &file)); /* a reader finds it at once */
+  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* a reader finds it at once */
   wl_file_close(&file);
   assert_ok(wl_trajectory_flush(t));
   assert_int_equal(count_files("fresh/trajectory", "segment-"), 0);
   assert_ok(wl_trajectory_close(&t));
-  free(column(MASTER("fresh"), "coordinate_index", &f));
+  free(column(INDEX("fresh"), "coordinate_index", &f));
   assert_int_equal(f.shape[0], T_COORDINATES);
 }
 
-/* Resumed at each meta-step in turn: before, at and behind the edges of segments. */
+/* Resumed at each meta-step in turn, in one segment and in several: before, at and behind their edges. */
 static void resume_drops_what_lies_beyond(void **state) {
   (void)state;
-  for (int64_t resume = 0; resume <= 7; resume++) {
-    wl_trajectory *t = open_run("resume", 0);
-    assert_ok(t_run(t, 0, 7, 3));
-    assert_ok(wl_trajectory_close(&t));
-    t = open_run("resume", resume);
-    if (resume > 0) assert_shows(MASTER("resume"), resume);
-    assert_ok(t_run(t, resume, 9, 4));
-    assert_ok(wl_trajectory_close(&t));
-    assert_shows(MASTER("resume"), 9);
-  }
+  for (int64_t bytes = 0; bytes <= 3000; bytes += 3000)
+    for (int64_t resume = 0; resume <= 7; resume++) {
+      wl_trajectory *t = open_small("resume", 0, bytes);
+      assert_ok(t_run(t, 0, 7, 2));
+      assert_ok(wl_trajectory_close(&t));
+      t = open_small("resume", resume, bytes);
+      if (resume > 0) assert_shows(INDEX("resume"), resume);
+      assert_ok(t_run(t, resume, 9, 4));
+      assert_ok(wl_trajectory_close(&t));
+      assert_shows(INDEX("resume"), 9);
+    }
 }
 
-/* More than 64 segments become one; nothing moves. The replaced ones outlive the merge. */
-static void segments_are_merged(void **state) {
+/* A segment is full from a number of bytes on, and then stays as it is. */
+static void full_segments_stay(void **state) {
   (void)state;
-  wl_trajectory *t = open_run("merge", 0);
-  assert_ok(t_run(t, 0, 65, 1));
-  assert_shows(MASTER("merge"), 65);
-  assert_int_equal(count_files("merge/trajectory", "segment-"), 66);
-  assert_ok(t_run(t, 65, 67, 1));
+  struct stat before, after;
+  wl_trajectory *t = open_small("full", 0, 6000);
+  assert_ok(t_run(t, 0, 8, 1));
+  const int segments = count_files("full/trajectory", "segment-");
+  assert_in_range(segments, 2, 5);
+  assert_int_equal(stat("full/trajectory/segment-00000001.h5", &before), 0);
+  assert_ok(t_run(t, 8, 20, 1));
   assert_ok(wl_trajectory_close(&t));
-  assert_int_equal(count_files("merge/trajectory", "segment-"), 4);
-  assert_shows(MASTER("merge"), 67);
-  t = open_run("merge", 30); /* inside the merged one */
-  assert_ok(t_run(t, 30, 33, 1));
-  assert_ok(wl_trajectory_close(&t));
-  assert_shows(MASTER("merge"), 33);
+  assert_int_equal(stat("full/trajectory/segment-00000001.h5", &after), 0);
+  assert_int_equal(before.st_ino, after.st_ino);
+  assert_true(count_files("full/trajectory", "segment-") > segments);
+  assert_shows(INDEX("full"), 20);
 }
 
-/* Killed after a merge: the replaced files are still there and must not count twice. */
-static void leftovers_of_a_merge(void **state) {
+/* An interrupted run has the segments of one that was not: as many, with the same rows. */
+static void interruptions_leave_no_trace(void **state) {
   (void)state;
-  wl_trajectory *t = open_run("leftover", 0);
-  assert_ok(t_run(t, 0, 65, 1)); /* not closed: as if killed */
-  wl_trajectory *again = open_run("leftover", 65);
-  assert_int_equal(count_files("leftover/trajectory", "segment-"), 2);
-  assert_shows(MASTER("leftover"), 65);
+  wl_trajectory *t = open_small("straight", 0, 6000);
+  assert_ok(t_run(t, 0, 12, 2));
+  assert_ok(wl_trajectory_close(&t));
+  t = open_small("cut", 0, 6000);
+  assert_ok(t_run(t, 0, 9, 1)); /* not closed: as if killed behind its checkpoint */
+  wl_trajectory *again = open_small("cut", 6, 6000);
+  assert_ok(t_run(again, 6, 12, 2));
   assert_ok(wl_trajectory_close(&again));
   wl_trajectory_close(&t);
+  again = open_small("cut", 12, 6000); /* once more, with nothing to add */
+  assert_ok(wl_trajectory_close(&again));
+  assert_shows(INDEX("cut"), 12);
 }
 
 static void other_settings_after_a_resume(void **state) {
@@ -147,11 +174,11 @@ static void other_settings_after_a_resume(void **state) {
   assert_ok(wl_trajectory_open("other", &wider, t_index, 4, NULL, 0, &t));
   assert_ok(t_run(t, 4, 6, 1));
   assert_ok(wl_trajectory_close(&t));
-  double *const loss = column(MASTER("other"), "loss", &f);
+  double *const loss = column(INDEX("other"), "loss", &f);
   assert_true(f.shape[0] == 6 * T_UNITS && f.shape[1] == T_STEPS + 2);
   assert_true(loss[0] == 0.0 && isnan(loss[T_STEPS]) && loss[8 * (T_STEPS + 2)] == 4.0);
   free(loss);
-  wl_real *const hidden = column(MASTER("other"), "hidden", &f);
+  wl_real *const hidden = column(INDEX("other"), "hidden", &f);
   assert_int_equal(f.shape[0], 6 * T_UNITS);
   const int64_t row = T_STEPS * T_COORDINATES * T_HIDDEN;
   assert_true(hidden[1] == (wl_real)0.25 &&
@@ -163,14 +190,14 @@ static void other_settings_after_a_resume(void **state) {
 static void missing_segment_is_nan(void **state) {
   (void)state;
   wl_field f;
-  wl_trajectory *t = open_run("gone", 0);
+  wl_trajectory *t = open_small("gone", 0, 1);
   assert_ok(t_run(t, 0, 4, 2));
   assert_ok(wl_trajectory_close(&t));
   assert_int_equal(unlink("gone/trajectory/segment-00000001.h5"), 0);
-  double *const loss = column(MASTER("gone"), "loss", &f);
+  double *const loss = column(INDEX("gone"), "loss", &f);
   assert_true(isnan(loss[0]) && loss[4 * T_STEPS] == 2.0);
   free(loss);
-  int64_t *const steps = column(MASTER("gone"), "meta_step", &f);
+  int64_t *const steps = column(INDEX("gone"), "meta_step", &f);
   assert_true(steps[0] == -1 && steps[4] == 2);
   free(steps);
 }
@@ -178,13 +205,13 @@ static void missing_segment_is_nan(void **state) {
 static void damaged_segment_is_left_out(void **state) {
   (void)state;
   wl_field f;
-  wl_trajectory *t = open_run("damaged", 0);
+  wl_trajectory *t = open_small("damaged", 0, 1);
   assert_ok(t_run(t, 0, 6, 2));
   assert_ok(wl_trajectory_close(&t));
   assert_int_equal(truncate("damaged/trajectory/segment-00000002.h5", 1000), 0);
   t = open_run("damaged", 6);
   assert_ok(wl_trajectory_close(&t));
-  int64_t *const steps = column(MASTER("damaged"), "meta_step", &f);
+  int64_t *const steps = column(INDEX("damaged"), "meta_step", &f);
   assert_true(f.shape[0] == 4 * T_UNITS && steps[4] == 4);
   free(steps);
 }
@@ -199,15 +226,15 @@ static void failing_flush_loses_nothing(void **state) {
   assert_int_equal(rename("failing/away", "failing/trajectory"), 0);
   assert_ok(t_run(t, 3, 4, 10));
   assert_ok(wl_trajectory_close(&t));
-  assert_shows(MASTER("failing"), 4);
+  assert_shows(INDEX("failing"), 4);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(records_come_back),
                                      cmocka_unit_test(before_the_first_flush),
                                      cmocka_unit_test(resume_drops_what_lies_beyond),
-                                     cmocka_unit_test(segments_are_merged),
-                                     cmocka_unit_test(leftovers_of_a_merge),
+                                     cmocka_unit_test(full_segments_stay),
+                                     cmocka_unit_test(interruptions_leave_no_trace),
                                      cmocka_unit_test(other_settings_after_a_resume),
                                      cmocka_unit_test(missing_segment_is_nan),
                                      cmocka_unit_test(damaged_segment_is_left_out),

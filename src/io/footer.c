@@ -1,0 +1,121 @@
+/* footer.c - makes and checks the last lines of a file (footer.h has their form). */
+#include "io/footer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define HEADING "\nwarploom seal 1\n"
+#define HEX "%016" PRIx64
+
+/* "end " and three numbers, then the last number and a newline; the buffer stays in the second-level cache. */
+enum { END_COVERED = 4 + 3 * 17, END_BYTES = END_COVERED + 17, BUFFER = 1 << 17 };
+_Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "the parts of a footer");
+
+/* The numbers of the end line. */
+typedef struct end_line {
+  uint64_t body_bytes, body_hash, text_bytes, text_hash;
+} end_line;
+
+static void print_end(char out[END_BYTES + 1], const end_line *end) {
+  snprintf(out, END_BYTES + 1, "end " HEX " " HEX " " HEX " " HEX "\n", end->body_bytes,
+           end->body_hash, end->text_bytes, end->text_hash);
+}
+
+void wl_footer_make(uint64_t body_bytes, uint64_t body_hash, char footer[WL_FOOTER_BYTES + 1]) {
+  enum { TEXT = sizeof HEADING - 1 };
+  end_line end = {body_bytes, body_hash, TEXT, 0};
+  memcpy(footer, HEADING, TEXT);
+  print_end(footer + TEXT, &end);
+  end.text_hash = XXH3_64bits(footer, TEXT + END_COVERED);
+  print_end(footer + TEXT, &end);
+}
+
+/* ---- checking ---- */
+
+static wl_status damaged(const char *path, const char *what) {
+  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: %s; use an older file or write it again", path,
+                 what);
+}
+
+static wl_status read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes) {
+  for (size_t at = 0; at < bytes;) {
+    const ssize_t got = pread(fd, (char *)data + at, bytes - at, (off_t)(offset + at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (got == 0) return damaged(path, "it is shorter than it was written");
+    at += (size_t)got;
+  }
+  return WL_OK;
+}
+
+/* XXH3 of bytes [offset, offset + bytes). */
+static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t bytes,
+                            uint64_t *hash) {
+  XXH3_state_t *const state = XXH3_createState();
+  char *const buffer = malloc(BUFFER);
+  wl_status status =
+      state && buffer ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", path);
+  if (status == WL_OK) XXH3_64bits_reset(state);
+  for (uint64_t at = 0; status == WL_OK && at < bytes; at += BUFFER) {
+    const size_t part = bytes - at < BUFFER ? (size_t)(bytes - at) : BUFFER;
+    status = read_at(fd, path, offset + at, buffer, part);
+    if (status == WL_OK) XXH3_64bits_update(state, buffer, part);
+  }
+  if (status == WL_OK) *hash = XXH3_64bits_digest(state);
+  free(buffer);
+  XXH3_freeState(state);
+  return status;
+}
+
+static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end) {
+  char line[END_BYTES + 1] = "", again[END_BYTES + 1] = "";
+  if (size < END_BYTES)
+    return damaged(path,
+                   "it is too short: its writing was not finished, or it is no Warploom file");
+  WL_TRY(read_at(fd, path, size - END_BYTES, line, END_BYTES));
+  if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->body_bytes,
+             &end->body_hash, &end->text_bytes, &end->text_hash) == 4)
+    print_end(again, end);
+  if (memcmp(line, again, END_BYTES) != 0)
+    return damaged(path,
+                   "the footer at its end is missing: it is truncated, was changed by another "
+                   "program, or is no Warploom file");
+  if (end->body_bytes > size || end->text_bytes > size ||
+      end->body_bytes + end->text_bytes + END_BYTES != size)
+    return damaged(path, "its length is not that of its footer");
+  return WL_OK;
+}
+
+static wl_status check_open_file(int fd, const char *path, uint64_t size) {
+  end_line end;
+  uint64_t text = 0, body = 0;
+  WL_TRY(read_end(fd, path, size, &end));
+  WL_TRY(hash_range(fd, path, end.body_bytes, end.text_bytes + END_COVERED, &text));
+  if (text != end.text_hash) return damaged(path, "its footer has changed");
+  WL_TRY(hash_range(fd, path, 0, end.body_bytes, &body));
+  return body == end.body_hash ? WL_OK : damaged(path, "its content has changed");
+}
+
+wl_status wl_footer_check(const char *path) {
+  struct stat file = {0};
+  const int fd =
+      open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for its writer */
+  if (fd < 0)
+    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s",
+                   path, strerror(errno));
+  const bool regular = fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+  const wl_status status =
+      regular ? check_open_file(fd, path, (uint64_t)file.st_size)
+              : WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': it is not a regular file", path);
+  close(fd);
+  return status;
+}

@@ -1,0 +1,302 @@
+/* gate.c - checks of links, objects, types, sizes and storage.
+ *
+ * Links are visited in the order in which they are stored: for another order HDF5 makes a table first, and
+ * crashes when a damaged heap leaves that unfinished.
+ *
+ * Sizes: contiguous and compact data must lie in the file byte for byte. Chunks must all be there, and
+ * deflate shrinks by a factor of 1032 at most, so that a file cannot promise much more than it holds. */
+#include "io/gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_OBJECTS = 1 << 16, DEEPEST = 8, NAME = 512, DEFLATE_LIMIT = 1032 };
+static const uint64_t LARGEST_CHUNK = UINT64_C(1) << 25, LARGEST_DATASET = UINT64_C(1) << 42;
+
+/* ---- files ---- */
+
+wl_status wl_gate_open_file(const char *path, hid_t *file) {
+  struct stat there;
+  *file = H5I_INVALID_HID;
+  wl_h5_quiet();
+  if (stat(path, &there) != 0 || access(path, R_OK) != 0)
+    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s",
+                   path, strerror(errno));
+  if (!S_ISREG(there.st_mode))
+    return WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': it is not a regular file", path);
+  const WL_H5_SCOPED access_list = wl_h5_access();
+  *file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+  WL_TRY_H5(*file, WL_ERR_DATA, path, "open the content");
+  return WL_OK;
+}
+
+/* ---- links and objects ---- */
+
+typedef struct walk {
+  const char *path;
+  bool virtual;
+  wl_names *datasets;
+  char prefix[NAME]; /* of the group at hand, "" or ending in "/" */
+  int depth, objects;
+  wl_status status;
+} walk;
+
+static bool is_bare_scale(const walk *w, hid_t dataset) {
+  char *class = NULL, *name = NULL;
+  const bool bare = H5Aexists(dataset, "CLASS") > 0 && H5Aexists(dataset, "NAME") > 0 &&
+                    wl_h5_get_text(w->path, dataset, "CLASS", &class) == WL_OK &&
+                    wl_h5_get_text(w->path, dataset, "NAME", &name) == WL_OK &&
+                    strcmp(class, "DIMENSION_SCALE") == 0 &&
+                    strncmp(name, WL_BARE_SCALE, sizeof WL_BARE_SCALE - 1) == 0;
+  free(class);
+  free(name);
+  return bare;
+}
+
+static wl_status take_dataset(walk *w, hid_t group, const char *name, const char *full) {
+  if (w->virtual) return wl_names_add(w->datasets, full);
+  const WL_H5_SCOPED dataset = H5Dopen2(group, name, H5P_DEFAULT);
+  WL_TRY_H5(dataset, WL_ERR_DATA, w->path, "open dataset '%s'", full);
+  return is_bare_scale(w, dataset) ? WL_OK : wl_names_add(w->datasets, full);
+}
+
+static herr_t take_link(hid_t group, const char *name, const H5L_info_t *link, void *context);
+
+static wl_status take_group(walk *w, hid_t group, const char *name, const char *full) {
+  const WL_H5_SCOPED member = H5Gopen2(group, name, H5P_DEFAULT);
+  const size_t length = strlen(w->prefix);
+  hsize_t at = 0;
+  WL_TRY_H5(member, WL_ERR_DATA, w->path, "open group '%s'", full);
+  if (++w->depth > DEEPEST)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has groups more than %d deep: '%s'", w->path, DEEPEST, full);
+  snprintf(w->prefix, sizeof w->prefix, "%s/", full);
+  const herr_t iterated = H5Literate(member, H5_INDEX_NAME, H5_ITER_NATIVE, &at, take_link, w);
+  w->prefix[length] = '\0';
+  w->depth--;
+  if (w->status == WL_OK && iterated < 0)
+    return wl_h5_fail(WL_ERR_DATA, w->path, "list group '%s'", full);
+  return w->status;
+}
+
+static wl_status take_object(walk *w, hid_t group, const char *name, H5L_type_t type) {
+  char full[NAME - 1];
+  H5O_info_t object = {0};
+  if (++w->objects > MOST_OBJECTS)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d objects", w->path, MOST_OBJECTS);
+  const int length = snprintf(full, sizeof full, "%s%s", w->prefix, name);
+  if (length < 0 || (size_t)length >= sizeof full)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has a name of more than %d characters", w->path, NAME);
+  if (type != H5L_TYPE_HARD)
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a link to elsewhere, which is not read", full,
+                   w->path);
+#if H5_VERSION_GE(1, 12, 0)
+  const herr_t got = H5Oget_info_by_name3(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
+#else
+  const herr_t got = H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
+#endif
+  WL_TRY_H5(got, WL_ERR_DATA, w->path, "look at '%s'", full);
+  if (object.rc != 1)
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' has %u links, expected one", full, w->path,
+                   object.rc);
+  if (object.type == H5O_TYPE_DATASET) return take_dataset(w, group, name, full);
+  if (object.type == H5O_TYPE_GROUP) return take_group(w, group, name, full);
+  return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is neither a group nor a dataset", full, w->path);
+}
+
+static herr_t take_link(hid_t group, const char *name, const H5L_info_t *link, void *context) {
+  walk *const w = context;
+  w->status = take_object(w, group, name, link->type);
+  return w->status == WL_OK ? 0 : -1;
+}
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets) {
+  walk w = {.path = path, .virtual = virtual, .datasets = datasets};
+  hsize_t at = 0;
+  *datasets = (wl_names){0};
+  const herr_t iterated = H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, &at, take_link, &w);
+  if (w.status == WL_OK && iterated < 0)
+    w.status = wl_h5_fail(WL_ERR_DATA, path, "list the groups");
+  if (w.status != WL_OK) wl_names_clear(datasets);
+  if (datasets->count > 1)
+    qsort(datasets->at, (size_t)datasets->count, sizeof *datasets->at, compare_names);
+  return w.status;
+}
+
+/* ---- datasets ---- */
+
+/* A dataset under examination. */
+typedef struct candidate {
+  const char *path, *name;
+  hid_t dataset, creation;
+  uint64_t bytes; /* of all elements */
+  uint64_t file_bytes;
+  size_t element;
+} candidate;
+
+static wl_status refuse(const candidate *c, const char *what) {
+  return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
+}
+
+/* Before anything else is asked: HDF5 opens the sources of some virtual datasets to tell their shape. */
+static wl_status check_layout(const candidate *c, bool chunked) {
+  const H5D_layout_t layout = H5Pget_layout(c->creation);
+  if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)
+    return refuse(c, "has its data in other files, which are not read");
+  if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT && (layout != H5D_CHUNKED || !chunked))
+    return refuse(c, "is stored in another way than expected");
+  return WL_OK;
+}
+
+static wl_status check_shape(candidate *c, wl_field *field) {
+  hsize_t size[H5S_MAX_RANK] = {0};
+  const WL_H5_SCOPED space = H5Dget_space(c->dataset);
+  field->ndim = H5Sget_simple_extent_dims(space, size, NULL);
+  if (H5Sget_simple_extent_type(space) == H5S_NULL || field->ndim < 0)
+    return refuse(c, "has no elements");
+  if (field->ndim > WL_MAX_DIMS)
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has %d dimensions, at most %d are expected",
+                   c->name, c->path, field->ndim, WL_MAX_DIMS);
+  c->bytes = c->element;
+  for (int d = 0; d < field->ndim; d++) {
+    field->shape[d] = (int64_t)size[d];
+    if (size[d] > LARGEST_DATASET || (size[d] > 0 && c->bytes > LARGEST_DATASET / size[d]))
+      return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has size %llu in dimension %d", c->name,
+                     c->path, (unsigned long long)size[d], d);
+    c->bytes *= size[d];
+  }
+  return WL_OK;
+}
+
+static wl_status check_filters(const candidate *c) {
+  const int count = H5Pget_nfilters(c->creation);
+  for (int i = 0; i < count; i++) {
+    unsigned flags = 0, configuration = 0;
+    size_t values = 0;
+    const H5Z_filter_t filter =
+        H5Pget_filter2(c->creation, (unsigned)i, &flags, &values, NULL, 0, NULL, &configuration);
+    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE &&
+        filter != H5Z_FILTER_FLETCHER32)
+      return refuse(c, "has a filter other than deflate, shuffle and fletcher32");
+  }
+  return count < 0 || count > 4 ? refuse(c, "has too many filters") : WL_OK;
+}
+
+/* All chunks are there, none is large, and they do not promise more than the file can hold. */
+static wl_status check_chunks(const candidate *c, const wl_field *field) {
+  hsize_t chunk[H5S_MAX_RANK] = {0}, stored = 0;
+  uint64_t chunks = 1, bytes = c->element;
+  if (H5Pget_chunk(c->creation, H5S_MAX_RANK, chunk) != field->ndim)
+    return refuse(c, "has chunks of another rank");
+  for (int d = 0; d < field->ndim; d++) {
+    if (chunk[d] == 0 || chunk[d] > LARGEST_CHUNK || bytes > LARGEST_CHUNK / chunk[d])
+      return refuse(c, "has chunks of more than 32 MiB");
+    bytes *= chunk[d];
+    chunks *= ((uint64_t)field->shape[d] + chunk[d] - 1) / chunk[d];
+  }
+  WL_TRY(check_filters(c));
+  const WL_H5_SCOPED space = H5Dget_space(c->dataset);
+  const uint64_t held = H5Dget_storage_size(c->dataset);
+  if (held > c->file_bytes || chunks > held || chunks * bytes / DEFLATE_LIMIT > held + 64 * chunks)
+    return refuse(c, "promises more data than the file holds");
+  WL_TRY_H5(H5Dget_num_chunks(c->dataset, space, &stored), WL_ERR_DATA, c->path,
+            "count the chunks of '%s'", c->name);
+  return stored == chunks ? WL_OK : refuse(c, "lacks a part of its data");
+}
+
+static wl_status check_storage(const candidate *c, const wl_field *field) {
+  if (c->bytes == 0) return WL_OK;
+  const H5D_layout_t layout = H5Pget_layout(c->creation);
+  if (layout == H5D_CHUNKED) return check_chunks(c, field);
+  if (H5Dget_storage_size(c->dataset) != c->bytes || c->bytes > c->file_bytes)
+    return refuse(c, "has not as many bytes as its shape says");
+  if (layout == H5D_COMPACT) return WL_OK;
+  const haddr_t offset = H5Dget_offset(c->dataset);
+  if (offset == HADDR_UNDEF || offset > c->file_bytes - c->bytes)
+    return refuse(c, "does not lie in the file");
+  return WL_OK;
+}
+
+static wl_status open_any(const char *path, hid_t file, const char *name, wl_stored *out,
+                          candidate *c) {
+  hsize_t bytes = 0;
+  *out = (wl_stored){.id = H5I_INVALID_HID};
+  snprintf(out->field.name, sizeof out->field.name, "%s", name);
+  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, path, "measure the length");
+  out->id = H5Dopen2(file, name, H5P_DEFAULT);
+  WL_TRY_H5(out->id, WL_ERR_DATA, path, "open dataset '%s'", name);
+  *c = (candidate){.path = path, .name = name, .dataset = out->id, .file_bytes = bytes};
+  c->creation = H5Dget_create_plist(out->id);
+  WL_TRY_H5(c->creation, WL_ERR_DATA, path, "open dataset '%s'", name);
+  return WL_OK;
+}
+
+static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
+  WL_TRY(check_layout(c, chunked));
+  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
+  if (!wl_h5_known_type(type, &out->field.type, &out->half))
+    return refuse(c, "has a type that Warploom does not write");
+  c->element = H5Tget_size(type);
+  WL_TRY(check_shape(c, &out->field));
+  return check_storage(c, &out->field);
+}
+
+/* Closes what is open when a dataset does not pass. */
+static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) {
+  wl_h5_release(&c->creation);
+  if (status == WL_OK) return WL_OK;
+  wl_h5_release(&out->id);
+  out->id = H5I_INVALID_HID;
+  return status;
+}
+
+wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
+                               wl_stored *out) {
+  candidate c = {0};
+  wl_status status = open_any(path, file, name, out, &c);
+  if (status == WL_OK) status = check_ours(&c, chunked, out);
+  return conclude(&c, status, out);
+}
+
+static wl_status check_integers(candidate *c, int ndim, wl_stored *out) {
+  WL_TRY(check_layout(c, true));
+  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
+  c->element = H5Tget_size(type);
+  if (H5Tget_class(type) != H5T_INTEGER || c->element > sizeof(int64_t))
+    return refuse(c, "is not of integers: pack the file again");
+  WL_TRY(check_shape(c, &out->field));
+  if (out->field.ndim != ndim)
+    return WL_FAIL(WL_ERR_DATA,
+                   "dataset '%s' of '%s' has %d dimensions, expected %d: pack the file again",
+                   c->name, c->path, out->field.ndim, ndim);
+  for (int d = 0; d < ndim; d++)
+    if (out->field.shape[d] < 1)
+      return WL_FAIL(WL_ERR_DATA,
+                     "dataset '%s' of '%s' has size 0 in dimension %d: pack the file again",
+                     c->name, c->path, d);
+  return check_storage(c, &out->field);
+}
+
+wl_status wl_gate_open_integers(const char *path, hid_t file, const char *name, int ndim,
+                                wl_stored *out) {
+  candidate c = {0};
+  H5L_info_t link;
+  *out = (wl_stored){.id = H5I_INVALID_HID};
+  if (H5Lexists(file, name, H5P_DEFAULT) <= 0)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': is it the packed file?", path, name);
+  WL_TRY_H5(H5Lget_info(file, name, &link, H5P_DEFAULT), WL_ERR_DATA, path, "look at '%s'", name);
+  if (link.type != H5L_TYPE_HARD)
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a link to elsewhere, which is not read", name,
+                   path);
+  wl_status status = open_any(path, file, name, out, &c);
+  if (status == WL_OK) status = check_integers(&c, ndim, out);
+  return conclude(&c, status, out);
+}
