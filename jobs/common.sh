@@ -70,18 +70,28 @@ wl_rank_environment() {
   fi
 }
 
-# srun where SLURM was built with PMIx, else mpirun. The ranks return 75 one after the other: where
+# The launcher that fits the MPI library of the program. srun where SLURM has the library's plug-in: PMIx for Open MPI,
+# PMI-2 for MPICH and those that come from it; else the library's own. The ranks return 75 one after the other: where
 # the site kills a step on the first non-zero code, that has to be off for the code to survive.
 wl_choose_launcher() {
+  local library plugin candidates launcher
   [ -z "${WARPLOOM_LAUNCH:-}" ] || return 0
-  if [ -n "${SLURM_JOB_ID:-}" ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw pmix; then
-    WARPLOOM_LAUNCH="srun --mpi=pmix --kill-on-bad-exit=0"
-  elif command -v mpirun >/dev/null; then
-    WARPLOOM_LAUNCH="mpirun"
-    [ -n "${SLURM_JOB_ID:-}" ] || WARPLOOM_LAUNCH="mpirun -n 2"
-  else
-    wl_die 69 "neither srun with PMIx nor mpirun here: load an MPI by WARPLOOM_SETUP"
+  library=$("$WARPLOOM" --version 2>/dev/null | sed -n 's/^MPI  *//p')
+  case $library in
+    *MPICH* | *Intel* | *MVAPICH* | *Cray* | *CRAY*) plugin=pmi2 candidates="mpiexec.hydra mpiexec.mpich mpiexec mpirun" ;;
+    *) plugin=pmix candidates="mpirun.openmpi mpirun mpiexec" ;;
+  esac
+  if [ -n "${SLURM_JOB_ID:-}" ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw $plugin; then
+    WARPLOOM_LAUNCH="srun --mpi=$plugin --kill-on-bad-exit=0"
+    return 0
   fi
+  for launcher in $candidates; do
+    command -v "$launcher" >/dev/null || continue
+    WARPLOOM_LAUNCH=$launcher
+    [ -n "${SLURM_JOB_ID:-}" ] || WARPLOOM_LAUNCH="$launcher -n 2"
+    return 0
+  done
+  wl_die 69 "no launcher for ${library:-this MPI}: neither srun --mpi=$plugin nor ${candidates// /, } is here; load the MPI by WARPLOOM_SETUP, or set WARPLOOM_LAUNCH"
 }
 
 wl_on_signal() { # NAME

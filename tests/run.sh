@@ -4,6 +4,9 @@
 #   tests/run.sh [--quick] [CTEST OPTIONS...]
 #
 #   --quick     leave out the tests labelled slow (SLURM, several hosts, long fault runs)
+#
+# Without CTEST OPTIONS the tests of MPI run a second time with MPICH (mpicc.mpich, mpiexec.mpich), which is built in a
+# folder of its own, and digests under both libraries are compared.
 #   BUILD_DIR   environment variable: build directory (default: build)
 #
 # Fails when a test fails, and also when fewer tests ran than there should be: a test that is not
@@ -11,12 +14,15 @@
 set -euo pipefail
 
 FLOOR=90       # tests that must have run and passed, whole suite: all but those of SLURM and several hosts, which need root
+FLOOR_MPICH=10 # the part with MPICH
+MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$' # MPICH's ranks do not yield their core
 FLOOR_QUICK=88 # the same with --quick
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD_DIR:-build}
 case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
 quick=0
+mpich=1
 options=()
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
@@ -36,6 +42,7 @@ if [ "$quick" = 1 ]; then
   options+=(-LE slow)
 elif [ ${#options[@]} -gt 0 ]; then
   FLOOR=1 # a choice of tests by hand
+  mpich=0
 fi
 
 # How many tests the log of CTest says had this result: Passed, Failed, Skipped, Timeout, "Not Run" ...
@@ -61,5 +68,24 @@ if [ "$skipped" -gt 0 ]; then
   echo "skipped, with the reasons they gave:"
   grep -h '^skipped: ' "$BUILD/Testing/Temporary/LastTest.log" | sort | uniq -c || true
 fi
+# What needs MPI, with MPICH: only the targets that these tests start are built.
+test_with_mpich() {
+  local folder=$BUILD-mpich log=$BUILD-mpich/tests.log code=0 passed
+  cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMPI_C_COMPILER="$(command -v mpicc.mpich)" \
+    -DMPIEXEC_EXECUTABLE="$(command -v mpiexec.mpich)" -DWL_OTHER_BIN="$BUILD/warploom" \
+    -DWL_OTHER_MPIEXEC="$(command -v mpirun.openmpi || command -v mpirun)" >"$folder.log" 2>&1 ||
+    { tail -n 5 "$folder.log" >&2; die "no configuration with MPICH (log: $folder.log)"; }
+  cmake --build "$folder" -j "$(nproc 2>/dev/null || echo 2)" --target warploom comm exact_sum
+  ctest --test-dir "$folder" -j 2 --output-on-failure -R "$MPICH_TESTS" </dev/null 2>&1 | tee "$log" || code=$?
+  passed=$(count '   Passed')
+  step "$passed tests passed with MPICH"
+  [ "$code" = 0 ] || die "tests with MPICH failed"
+  [ "$passed" -ge "$FLOOR_MPICH" ] || die "only $passed tests passed with MPICH, at least $FLOOR_MPICH should"
+}
+
 [ "$code" = 0 ] || die "tests failed"
 [ "$passed" -ge "$FLOOR" ] || die "only $passed tests passed, at least $FLOOR should: something was not built or was skipped"
+if [ "$mpich" = 1 ]; then
+  step "building and testing with MPICH in $BUILD-mpich"
+  test_with_mpich
+fi

@@ -5,7 +5,7 @@
 #   tools/install-dependencies.sh --list SET... print the package names and install nothing
 #
 #   build   compiler, CMake, Open MPI, HDF5, OpenBLAS, Python for the pictures, Fashion-MNIST
-#   test    what the tests start or read with besides: SLURM, munge, network tools, xarray, checkers of
+#   test    what the tests start or read with besides: MPICH, SLURM, munge, network tools, xarray, checkers of
 #           man pages and of pages in HTML
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
 #
@@ -16,7 +16,7 @@ set -euo pipefail
 BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools
   libopenblas-dev libyaml-dev libcmocka-dev zlib1g-dev librandom123-dev libjansson-dev libxxhash-dev
   python3 python3-h5py python3-numpy python3-matplotlib python3-pil dataset-fashion-mnist"
-TEST_PACKAGES="python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck
+TEST_PACKAGES="mpich libmpich-dev python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck
   libsimgrid-dev mandoc chromium"
 BENCH_PACKAGES="libsimgrid-dev"
 # Missing from a release or a mirror, these cost one data set or one test, never the build.

@@ -124,6 +124,7 @@ const char *wl_comm_library(void) {
   int length = 0;
   if (MPI_Get_library_version(text, &length) != MPI_SUCCESS) return "unknown MPI library";
   text[strcspn(text, "\n")] = '\0';
+  for (char *tab = text; (tab = strchr(tab, '\t'));) *tab = ' '; /* "MPICH Version:\t4.0.2" */
   return text;
 }
 
@@ -238,7 +239,8 @@ wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count) {
 wl_status wl_comm_wait(wl_comm *comm) {
   const size_t pending = comm->pending;
   comm->pending = 0;
-  WL_TRY_MPI(MPI_Waitall((int)pending, comm->requests, MPI_STATUSES_IGNORE), "MPI_Waitall");
+  for (size_t i = 0; i < pending; i++)
+    WL_TRY_MPI(MPI_Wait(&comm->requests[i], MPI_STATUS_IGNORE), "MPI_Wait");
   return WL_OK;
 }
 
