@@ -175,8 +175,10 @@ int wl_config_written(const wl_config *config, const char *section);
 /* The value of the section's selector in this map ("" without one). */
 const char *wl_map_variant(const wl_map *map);
 
-/* How many combinations of choices the map stands among: 1 unless the section's keys are drawn. */
+/* How many combinations of choices the map stands among: 1 unless the section's keys are drawn; and which
+ * it is, as in "widths: [32], activation: relu" ("" for 1), cut to `size`. */
 int wl_map_combinations(const wl_map *map);
+void wl_map_choices(const wl_map *map, char *text, size_t size);
 
 /* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point
  * into; the others of its members are left alone. `table` is one of the map's own tables. */

@@ -105,6 +105,7 @@ static wl_status combine(wl_pool *pool, const wl_map *written, int combinations,
     values[i] = *value;
     if (!multiplies(value)) continue;
     values[i] = value->choices[number % value->n_choices];
+    values[i].chosen = true;
     number /= value->n_choices;
   }
   return WL_OK;

@@ -89,6 +89,7 @@ typedef struct wl_value {
   const int64_t *ints;
   const double *reals;
   const char *const *strings;
+  bool chosen;             /* one of the choices of a draw, in the map of a combination */
   wl_draw_kind draw;       /* not WL_DRAW_FIXED: what follows */
   int n_choices;           /* of uniform and log_uniform: low, high */
   struct wl_value *choices; /* [n_choices] */

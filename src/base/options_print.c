@@ -179,6 +179,21 @@ static void print_value(const wl_value *value, FILE *out) {
   fputs(value->count == 0 ? "[]" : "]", out);
 }
 
+void wl_map_choices(const wl_map *map, char *text, size_t size) {
+  FILE *const out = fmemopen(text, size, "w");
+  text[0] = '\0';
+  if (!out) return;
+  const char *separator = "";
+  for (int i = 0; i < map->count; ++i) {
+    if (!map->values[i].chosen) continue;
+    fprintf(out, "%s%s: ", separator, map->values[i].option->key);
+    print_value(&map->values[i], out);
+    separator = ", ";
+  }
+  fclose(out);
+  text[size - 1] = '\0';
+}
+
 /* The flags of a key and of its section. */
 static unsigned flags_of(const wl_map *map, const wl_value *value) {
   return map->section->flags | value->option->flags;

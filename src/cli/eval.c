@@ -138,8 +138,11 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
   const int families = wl_config_count(config, "task");
   if (families == 1) return run_one(cli, q, "trained", NULL, 1, &cases[(*count)++]);
   for (int i = 0; i < families && *count < MAX_CASES; i++) {
-    char name[64];
-    snprintf(name, sizeof name, "task %d, %s", i, wl_map_variant(wl_config_map(config, "task", i)));
+    char name[64], choices[64];
+    const wl_map *map = wl_config_map(config, "task", i);
+    wl_map_choices(map, choices, sizeof choices);
+    snprintf(name, sizeof name, "task %d, %s%s%.40s", i, wl_map_variant(map), *choices ? ", " : "",
+             choices);
     q->setting.task = i;
     WL_TRY(run_one(cli, q, name, NULL, 1, &cases[(*count)++]));
   }

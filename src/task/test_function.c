@@ -4,10 +4,12 @@
  *   ackley           20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i)     z = 0
  *   beale            sum over pairs (z, w) of (1.5 - z + z w)^2 + (2.25 - z + z w^2)^2
  *                      + (2.625 - z + z w^3)^2                                            (3, 1/2)
+ *   rosenbrock       sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2                            (1, .., 1)
  *   styblinski-tang  sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166..                        z_i = -2.9035
  *
  * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n, and x starts
- * uniformly in [-spread, spread]^n. Ackley's has no gradient at z = 0. Rosenbrock's valley is a family of its own.
+ * uniformly in [-spread, spread]^n. Ackley's has no gradient at z = 0. The family
+ * `rosenbrock` has that valley with other couplings and starts.
  * Formulas: Jamil and Yang 2013, A literature survey of benchmark functions. */
 #include <math.h>
 #include <string.h>
@@ -21,8 +23,8 @@ typedef struct test_function {
 } test_function;
 
 static const wl_option options[] = {
-    {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|styblinski-tang", 0, 0, "1",
-     "Which function."},
+    {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|rosenbrock|styblinski-tang", 0,
+     0, "1", "Which function."},
     {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale."},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
      "The function is moved by a vector drawn uniformly in [-shift, shift] for each task."},
@@ -61,6 +63,14 @@ static wl_node beale(wl_tape *t, wl_node z, int64_t n) {
                    wl_op_add(t, beale_term(t, 2.25, x, y2), beale_term(t, 2.625, x, y3)));
 }
 
+static wl_node rosenbrock(wl_tape *t, wl_node z, int64_t n) {
+  const wl_node row = wl_op_reshape(t, z, 2, (const int64_t[]){1, n});
+  const wl_node head = wl_op_columns(t, row, 0, n - 1), tail = wl_op_columns(t, row, 1, n - 1);
+  const wl_node wall = wl_op_square(t, wl_op_sub(t, tail, wl_op_square(t, head)));
+  const wl_node floor = wl_op_square(t, wl_op_shift(t, head, -1.0));
+  return wl_op_sum(t, wl_op_add(t, wl_op_scale(t, wall, 100.0), floor));
+}
+
 static wl_node styblinski_tang(wl_tape *t, wl_node z, int64_t n) {
   const double least = -39.166165703771415; /* of one variable */
   const wl_node square = wl_op_square(t, z);
@@ -75,6 +85,7 @@ static const struct {
 } functions[] = {{"rastrigin", rastrigin},
                  {"ackley", ackley},
                  {"beale", beale},
+                 {"rosenbrock", rosenbrock},
                  {"styblinski-tang", styblinski_tang}};
 
 static wl_status build(const wl_map *map, test_function *f, wl_task *task) {
@@ -95,6 +106,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   *f = (test_function){.dimension = wl_map_int(map, "dimension"),
                        .shift = wl_map_real(map, "shift"),
                        .spread = wl_map_real(map, "spread")};
+  if (strcmp(wl_map_string(map, "function"), "rosenbrock") == 0 && f->dimension < 2)
+    return wl_map_fail(map, "dimension", "`function: rosenbrock` needs two variables at least");
   if (strcmp(wl_map_string(map, "function"), "beale") == 0 && f->dimension % 2)
     return wl_map_fail(map, "dimension", "%lld is odd, `function: beale` needs an even number",
                        (long long)f->dimension);
@@ -122,7 +135,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 
 const wl_task_family wl_task_test_function = {
     .name = "test-function",
-    .summary = "Rastrigin's, Ackley's, Beale's or Styblinski and Tang's function at a random place",
+    .summary =
+        "Rastrigin's, Ackley's, Beale's, Rosenbrock's or Styblinski and Tang's function, anywhere",
     .options = options,
     .create = create,
     .destroy = destroy,

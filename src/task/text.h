@@ -23,7 +23,8 @@ typedef struct wl_text_source {
 /* clang-format off */
 #define WL_TEXT_OPTIONS                                                                           \
   {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \
-   "Text file whose characters (bytes) are learned; its last tenth is held out."},                \
+   "Text file whose characters (bytes) are learned; its last tenth is held out.",                 \
+   .flags = WL_KEY_PATH},                                                                         \
   {"length", WL_OPT_INT, "32", NULL, 1, 1e5, "characters",                                        \
    "Characters of a sequence, each of which predicts the next."},                                 \
   {"batch", WL_OPT_INT, "32", NULL, 1, 1e6, "1",                                                  \

@@ -253,6 +253,8 @@ def test_function(name, n, shift):
             return 10 * n + (z * z - 10 * np.cos(2 * np.pi * z)).sum()
         if name == "ackley":
             return (-20 * np.exp(-0.2 * np.sqrt((z * z).mean())) - np.exp(np.cos(2 * np.pi * z).mean()) + 20 + np.e)
+        if name == "rosenbrock":
+            return (100 * (z[1:] - z[:-1]**2)**2 + (1 - z[:-1])**2).sum()
         if name == "styblinski-tang":
             return (z**4 - 16 * z**2 + 5 * z).sum() / 2 + 39.166165703771415 * n
         a, b = z[::2], z[1::2]
@@ -396,7 +398,7 @@ def cases():
                INNER, TRAIN, 3, language_model(cell, 3, 4, 6, 5, 3))
     yield ("{family: transformer, text: tiny.txt, width: 6, heads: 2, hidden: 7, length: 6, batch: 5}", INNER, TRAIN, 3,
            transformer(6, 2, 7, 6, 5, 3))
-    for function in "rastrigin", "ackley", "beale", "styblinski-tang":
+    for function in "rastrigin", "ackley", "beale", "rosenbrock", "styblinski-tang":
         yield (f"{{family: test-function, function: {function}, dimension: 6, shift: 1.5}}", INNER, TRAIN, 0,
                test_function(function, 6, 1.5))
     yield ("{family: autoencoder, data: tiny, widths: [5, 3, 5], batch: 9}", INNER, TRAIN, 3,

@@ -413,11 +413,19 @@ static void draws_become_maps(void **state) {
     assert_int_equal(count, wanted[i].layers);
     assert_true(wl_map_real(map, "proportion") == wanted[i].proportion);
     assert_int_equal(wl_map_combinations(map), 6);
+    char text[64], cut[12];
+    wl_map_choices(map, text, sizeof text);
+    wl_map_choices(map, cut, sizeof cut);
+    if (i == 4) assert_string_equal(text, "proportion: 2.0, hidden: [64, 48]");
+    if (i == 4) assert_string_equal(cut, "proportion:");
     assert_int_equal(wl_map_draw(map, "noise").kind, WL_DRAW_FIXED);
   }
   const wl_map *const last = wl_config_map(config, "task", 6);
   assert_string_equal(wl_map_string(last, "distribution"), "uniform");
   assert_int_equal(wl_map_combinations(last), 1);
+  char text[64];
+  wl_map_choices(last, text, sizeof text);
+  assert_string_equal(text, "distribution: uniform");
   wl_config_destroy(&config);
 }
 

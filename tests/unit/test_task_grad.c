@@ -32,6 +32,7 @@ static const char *const cases[] = {
     "{family: test-function, dimension: 5, shift: 1}",
     "{family: test-function, function: ackley, dimension: 5, shift: 1}",
     "{family: test-function, function: beale, dimension: 6, shift: 1}",
+    "{family: test-function, function: rosenbrock, dimension: 5, shift: 1}",
     "{family: test-function, function: styblinski-tang, dimension: 5, shift: 1}",
     "{family: sinusoid, shots: 5, query: 7, activation: tanh, widths: [6, 5]}",
     "{family: sinusoid, frequency: varying, shots: 10, widths: [6, 5]}",
