@@ -29,7 +29,7 @@ static const wl_argument arguments[] = {
      "no hand-designed rules to compare with: prints figures, and writes --json, but no HDF5 file"},
     {"seed", "N", "seed of the fresh tasks; default 1"},
     {"vary", "LIST",
-     "also settings that differ in one thing: horizon,width,depth,activation,data,scale"},
+     "also settings that differ in one thing: horizon,steps,width,depth,activation,data,scale"},
     {"output", "FILE",
      "HDF5 file with all curves; default RUN/evaluation.h5, or for a file NAME.h5 NAME-evaluation.h5 in the current folder. An "
      "earlier evaluation of that name with other settings is kept as NAME-previous-N.h5"},
@@ -91,16 +91,17 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
-/* One case: the configuration with one override more (NULL: none) at `factor` times the horizon. */
-static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_override *override,
-                         int64_t factor, wl_eval_case *out) {
+/* One case: the trained setting, or a variation of it. */
+static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_variation *v,
+                         wl_eval_case *out) {
   wl_trained *trained = NULL;
+  const wl_override *override = v && v->override.path ? &v->override : NULL;
   if (override) q->overrides[q->n_overrides] = *override;
   WL_TRY(wl_comm_agree(cli->comm, wl_trained_read(q->path, q->overrides,
                                                   q->n_overrides + (override != NULL), &trained)));
   wl_eval_setting setting = q->setting;
   if (setting.steps == 0) setting.steps = wl_trained_horizon(trained);
-  setting.steps *= factor;
+  if (v) setting.steps = v->steps > 0 ? v->steps : setting.steps * v->steps_factor;
   const wl_status status = wl_evaluate(trained, name, &setting, cli->comm, out);
   wl_trained_destroy(&trained);
   return status;
@@ -122,8 +123,7 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   if (n == 0 && *count < MAX_CASES) note_case(&cases[(*count)++], axis, note);
   for (int i = 0; i < n && *count < MAX_CASES; i++) {
     wl_eval_case *c = &cases[*count];
-    const wl_status status = run_one(cli, q, v[i].name, v[i].override.path ? &v[i].override : NULL,
-                                     v[i].steps_factor, c);
+    const wl_status status = run_one(cli, q, v[i].name, &v[i], c);
     if (status == WL_ERR_NO_INPUT || status == WL_ERR_DATA || status == WL_ERR_CONFIG)
       note_case(c, v[i].name, wl_last_error());
     else WL_TRY(status);
@@ -136,7 +136,7 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
 static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases,
                              int *count) {
   const int families = wl_config_count(config, "task");
-  if (families == 1) return run_one(cli, q, "trained", NULL, 1, &cases[(*count)++]);
+  if (families == 1) return run_one(cli, q, "trained", NULL, &cases[(*count)++]);
   for (int i = 0; i < families && *count < MAX_CASES; i++) {
     char name[64], choices[64];
     const wl_map *map = wl_config_map(config, "task", i);
@@ -144,7 +144,7 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
     snprintf(name, sizeof name, "task %d, %s%s%.40s", i, wl_map_variant(map), *choices ? ", " : "",
              choices);
     q->setting.task = i;
-    WL_TRY(run_one(cli, q, name, NULL, 1, &cases[(*count)++]));
+    WL_TRY(run_one(cli, q, name, NULL, &cases[(*count)++]));
   }
   q->setting.task = 0; /* what is varied is the first */
   return WL_OK;

@@ -67,7 +67,7 @@ wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval
                       wl_comm *comm, wl_eval_case *out);
 void wl_eval_case_clear(wl_eval_case *eval);
 
-/* The settings that `axis` ("horizon", "width", "depth", "activation", "data", "scale") adds beside the
+/* The settings that `axis` ("horizon", "steps", "width", "depth", "activation", "data", "scale") adds beside the
  * trained one, as overrides of the configuration. */
 enum { WL_VARIED_INTS = 128 }; /* longest list that is varied */
 typedef struct wl_variation {
@@ -77,7 +77,8 @@ typedef struct wl_variation {
   char path[64]; /* "task.widths" */
   char text[64];
   int64_t ints[WL_VARIED_INTS];
-  int64_t steps_factor; /* horizon = factor x trained */
+  int64_t steps_factor; /* horizon = factor x trained, where */
+  int64_t steps;        /* ... this is 0; else it is the horizon */
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };
 /* Returns how many; 0 with a message in `note` when the axis does not apply to this family. WL_ERR_USAGE for an

@@ -12,6 +12,7 @@
 typedef struct collection {
   const wl_map *task;
   bool mixture;      /* whose first family is varied */
+  int64_t horizon;   /* trained */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
 } collection;
@@ -47,6 +48,17 @@ static void vary_horizon(collection *c) {
     snprintf(name, sizeof name, "horizon x %d", factors[i]);
     wl_variation *v = append(c, name, NULL);
     if (v) v->steps_factor = factors[i];
+  }
+}
+
+/* 1, 5 and 10 inner steps, as few-shot protocols report; not the trained number again. */
+static void vary_steps(collection *c) {
+  static const int64_t numbers[] = {1, 5, 10};
+  for (int i = 0; i < 3; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "%lld inner step%s", (long long)numbers[i], &"s"[numbers[i] == 1]);
+    wl_variation *v = numbers[i] != c->horizon ? append(c, name, NULL) : NULL;
+    if (v) v->steps = numbers[i];
   }
 }
 
@@ -138,21 +150,26 @@ static void vary_scale(collection *c) {
 static const struct {
   const char *name;
   void (*vary)(collection *c);
-} axes[] = {{"horizon", vary_horizon},       {"width", vary_width}, {"depth", vary_depth},
-            {"activation", vary_activation}, {"data", vary_data},   {"scale", vary_scale}};
+} axes[] = {{"horizon", vary_horizon}, {"steps", vary_steps},           {"width", vary_width},
+            {"depth", vary_depth},     {"activation", vary_activation}, {"data", vary_data},
+            {"scale", vary_scale}};
 
 wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size) {
+  int horizons = 0;
+  const int64_t *horizon = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &horizons);
   collection c = {.task = wl_config_map(config, "task", 0),
                   .mixture = wl_config_written(config, "task") > 1,
+                  .horizon = horizon[horizons - 1],
                   .out = out};
   size_t i = 0;
   while (i < sizeof axes / sizeof *axes && strcmp(axes[i].name, axis) != 0) i++;
   if (i == sizeof axes / sizeof *axes)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "--vary %s: unknown; accepted are horizon, width, depth, activation, data, scale", axis);
+        "--vary %s: unknown; accepted are horizon, steps, width, depth, activation, data, scale",
+        axis);
   axes[i].vary(&c);
   note[0] = '\0';
   if (c.count == 0)

@@ -8,8 +8,14 @@
 #include "evaluate/evaluate.h"
 #include "train/schema.h"
 
-/* "task.widths=[40, 60]" for an override. */
-static void write_override(const wl_override *o, FILE *out) {
+/* "task.widths=[40, 60]" for an override, "5" or "x 2" for a horizon. */
+static void write_variation(const wl_variation *v, FILE *out) {
+  const wl_override *o = &v->override;
+  if (!o->path) {
+    fprintf(out, v->steps > 0 ? "%lld" : "x %lld",
+            (long long)(v->steps > 0 ? v->steps : v->steps_factor));
+    return;
+  }
   fprintf(out, "%s=", o->path);
   if (o->kind == WL_OVERRIDE_TEXT) fputs(o->text, out);
   if (o->kind == WL_OVERRIDE_REAL) fprintf(out, "%.17g", o->real);
@@ -32,11 +38,18 @@ static void expect(const char *task, const char *axis, const char *wanted) {
   assert_non_null(stream);
   for (int i = 0; i < count; i++) {
     if (i) fputc(' ', stream);
-    write_override(&v[i].override, stream);
+    write_variation(&v[i], stream);
   }
   fclose(stream);
   assert_string_equal(count > 0 ? found : note, wanted);
   wl_config_destroy(&config);
+}
+
+static void horizons(void **state) {
+  (void)state;
+  expect("{family: quadratic}", "horizon", "x 2 x 5");
+  expect("{family: sinusoid}\nepisode: {steps: 5}", "steps", "1 10");
+  expect("{family: sinusoid}\nepisode: {steps: [1, 20]}", "steps", "1 5 10");
 }
 
 static void widths(void **state) {
@@ -87,7 +100,8 @@ static void long_lists(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(widths), cmocka_unit_test(data),
-                                     cmocka_unit_test(scales), cmocka_unit_test(long_lists)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(horizons), cmocka_unit_test(widths),
+                                     cmocka_unit_test(data), cmocka_unit_test(scales),
+                                     cmocka_unit_test(long_lists)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
