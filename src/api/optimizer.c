@@ -104,7 +104,8 @@ wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
   for (int j = 0; j < init->phi.count; j++) {
     const wl_block *b = &init->phi.blocks[j];
     for (int64_t i = 0; i < b->size; i++)
-      theta[init->from[j] + i] = (float)o->theta0[b->offset + i];
+      for (int64_t k = i * init->copies[j]; k < (i + 1) * init->copies[j]; k++)
+        theta[init->from[j] + k] = (float)o->theta0[b->offset + i];
   }
   return WL_OK;
 }

@@ -23,6 +23,9 @@ static const wl_option options[] = {
      "Tensors learned by Leap, whatever the name says."},
     {"reptile", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Tensors learned by Reptile, whatever the name says."},
+    {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
+     "Dense weights and biases whose outputs all start alike, from one learned or (with `fresh`) drawn vector, e.g. the "
+     "head: no class is told from another before a task adapts (UNICORN-MAML)."},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
      "Leap: the change of the loss is part of a segment's length."},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
@@ -57,7 +60,8 @@ static double squared_length(const wl_initialisation *init, const wl_real *u) {
   double sum = 0.0;
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[LEAP]) continue;
-    for (int64_t i = init->from[j]; i < init->from[j] + init->phi.blocks[j].size; i++)
+    const int64_t size = init->phi.blocks[j].size * init->copies[j];
+    for (int64_t i = init->from[j]; i < init->from[j] + size; i++)
       sum += (double)u[i] * (double)u[i];
   }
   return sum;
@@ -73,15 +77,25 @@ static void leap_segment(const wl_initialisation *init, const wl_path_segment *s
     const wl_block *b = &init->phi.blocks[j];
     const wl_real *u = s->u + init->from[j], *g = s->g + init->from[j];
     for (int64_t i = 0; i < b->size; i++)
-      grad[b->offset + i] += (-(double)u[i] - rise * (double)g[i]) / length;
+      for (int64_t k = i * init->copies[j]; k < (i + 1) * init->copies[j]; k++)
+        grad[b->offset + i] += (-(double)u[k] - rise * (double)g[k]) / length;
   }
+}
+
+/* grad += factor times the sum of x over the copies of each number of learned tensor j. */
+static void add_copies(const wl_initialisation *init, int j, double factor, const wl_real *x,
+                       double *grad) {
+  const wl_block *b = &init->phi.blocks[j];
+  const int64_t copies = init->copies[j];
+  for (int64_t i = 0; i < b->size; i++)
+    for (int64_t k = i * copies; k < (i + 1) * copies; k++)
+      grad[b->offset + i] += factor * (double)x[init->from[j] + k];
 }
 
 static void reptile_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad) {
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[REPTILE]) continue;
-    const wl_block *b = &init->phi.blocks[j];
-    for (int64_t i = 0; i < b->size; i++) grad[b->offset + i] -= (double)s->u[init->from[j] + i];
+    add_copies(init, j, -1, s->u, grad);
   }
 }
 
@@ -133,7 +147,20 @@ static wl_status choose_method(const wl_map *map, const char *tensor,
   return WL_OK;
 }
 
-static wl_status add_tensor(wl_initialisation *init, const wl_block *b,
+/* Elements that start from one number: the outputs of a tensor that is `shared`, which come last in it. */
+static wl_status count_copies(const wl_map *map, const wl_block *b, int64_t *copies) {
+  *copies = 1;
+  if (!lists(map, "shared", b->name)) return WL_OK;
+  if (b->ndim != 1 && b->ndim != 2)
+    return wl_map_fail(map, "shared",
+                       "'%s' is neither a dense weight nor a bias, and so has no vector for each "
+                       "output",
+                       b->name);
+  *copies = b->shape[b->ndim - 1];
+  return WL_OK;
+}
+
+static wl_status add_tensor(const wl_map *map, wl_initialisation *init, const wl_block *b,
                             const wl_initialisation_ops *method) {
   char name[WL_NAME_SIZE];
   if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
@@ -143,19 +170,38 @@ static wl_status add_tensor(wl_initialisation *init, const wl_block *b,
   init->adjoint |= method->adjoint;
   init->losses |= method->losses;
   init->path |= method->segment != NULL;
-  return wl_layout_add(&init->phi, "initialisation", name, b->ndim, b->shape, NULL);
+  int64_t *copies = &init->copies[init->phi.count];
+  WL_TRY(count_copies(map, b, copies));
+  const bool shared = lists(map, "shared", b->name);
+  const int64_t vector = b->size / *copies;
+  return wl_layout_add(&init->phi, "initialisation", name, shared ? 1 : b->ndim,
+                       shared ? &vector : b->shape, NULL);
+}
+
+/* Its values are drawn: all outputs take those of the first. */
+static wl_status add_drawn(const wl_map *map, wl_initialisation *init, const wl_block *b) {
+  wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
+  *drawn = (wl_drawn_vector){.from = b->offset};
+  WL_TRY(count_copies(map, b, &drawn->copies));
+  drawn->size = b->size / drawn->copies;
+  if (drawn->copies > 1) init->n_drawn++;
+  return WL_OK;
 }
 
 static wl_status choose_tensors(const wl_map *map, const wl_layout *theta,
                                 wl_initialisation *init) {
   WL_TRY(check_names(map, "fresh", theta));
+  WL_TRY(check_names(map, "shared", theta));
   for (int m = 0; m < N_METHODS; m++) WL_TRY(check_names(map, table[m].name, theta));
   WL_TRY(WL_NEW(init->from, theta->count));
   WL_TRY(WL_NEW(init->method, theta->count));
+  WL_TRY(WL_NEW(init->copies, theta->count));
+  WL_TRY(WL_NEW(init->drawn, theta->count));
   for (int i = 0; i < theta->count; i++) {
     const wl_initialisation_ops *method;
     WL_TRY(choose_method(map, theta->blocks[i].name, &method));
-    if (method) WL_TRY(add_tensor(init, &theta->blocks[i], method));
+    WL_TRY(method ? add_tensor(map, init, &theta->blocks[i], method)
+                  : add_drawn(map, init, &theta->blocks[i]));
   }
   init->any_fresh = init->phi.count < theta->count;
   if (init->phi.count > 0) return WL_OK;
@@ -183,22 +229,35 @@ void wl_initialisation_destroy(wl_initialisation **init) {
   wl_layout_clear(&(*init)->phi);
   wl_free((*init)->from);
   wl_free((*init)->method);
+  wl_free((*init)->copies);
+  wl_free((*init)->drawn);
   wl_free(*init);
   *init = NULL;
+}
+
+/* size numbers, `copies` elements apart, are repeated over the elements between them. */
+static void repeat(wl_real *at, int64_t size, int64_t copies) {
+  for (int64_t i = 0; i < size; i++)
+    for (int64_t k = i * copies + 1; k < (i + 1) * copies; k++) at[k] = at[i * copies];
 }
 
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta) {
   for (int j = 0; j < init->phi.count; j++) {
     const wl_block *b = &init->phi.blocks[j];
-    memcpy(theta + init->from[j], theta0 + b->offset, (size_t)b->size * sizeof *theta);
+    wl_real *at = theta + init->from[j];
+    for (int64_t i = 0; i < b->size; i++) at[i * init->copies[j]] = theta0[b->offset + i];
+    repeat(at, b->size, init->copies[j]);
   }
+  for (int j = 0; j < init->n_drawn; j++)
+    repeat(theta + init->drawn[j].from, init->drawn[j].size, init->drawn[j].copies);
 }
 
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0) {
   for (int j = 0; j < init->phi.count; j++) {
     const wl_block *b = &init->phi.blocks[j];
-    memcpy(theta0 + b->offset, theta + init->from[j], (size_t)b->size * sizeof *theta);
+    const wl_real *at = theta + init->from[j];
+    for (int64_t i = 0; i < b->size; i++) theta0[b->offset + i] = at[i * init->copies[j]];
   }
 }
 
@@ -211,7 +270,6 @@ bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset)
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad) {
   for (int j = 0; j < init->phi.count; j++) {
     if (!init->method[j]->adjoint) continue;
-    const wl_block *b = &init->phi.blocks[j];
-    for (int64_t i = 0; i < b->size; i++) grad[b->offset + i] += (double)lam[init->from[j] + i];
+    add_copies(init, j, 1, lam, grad);
   }
 }

@@ -8,7 +8,9 @@
  *
  * Leap and Reptile need the forward pass alone; their sums run over all windows of an episode. Each
  * tensor has a method of its own: `name` unless a list says otherwise. Leap's length is that of the
- * path of its own tensors. Tensors named `fresh` are drawn anew for each episode. */
+ * path of its own tensors. Tensors named `fresh` are drawn anew for each episode. Those named `shared` start with the
+ * same vector for each output (UNICORN-MAML, Ye and Chao 2022), learned or drawn: a weight (in,out) is in phi (in),
+ * a bias one number, and the gradient of each is the sum over the outputs. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -27,9 +29,18 @@ typedef struct wl_path_segment {
 
 typedef struct wl_initialisation_ops wl_initialisation_ops;
 
+/* A tensor that is drawn, and whose outputs all start alike. */
+typedef struct wl_drawn_vector {
+  int64_t from, size, copies; /* where it begins in theta; inputs (1: a bias), outputs */
+} wl_drawn_vector;
+
 struct wl_initialisation {
   wl_layout phi; /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
   int64_t *from; /* [phi.count] where the tensor begins in theta */
+  int64_t *
+      copies; /* [phi.count] elements of the tensor that start from one number; 1 unless `shared` */
+  wl_drawn_vector *drawn; /* [n_drawn] */
+  int n_drawn;
   const wl_initialisation_ops **method; /* [phi.count] how the tensor is learned */
   bool adjoint;                         /* some tensor is learned through the adjoint of theta_0 */
   bool path;                            /* some tensor is learned from the path */

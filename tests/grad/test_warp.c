@@ -6,6 +6,7 @@
  *   a warped step is the preconditioned step, P = J J^T, up to O(a^2)
  *   online Warp-Grad over an episode is the sum of its look-ahead gradients, and truncated
  *   back-propagation with K = 1
+ *   outputs that start alike behave as columns that are equal
  *   Leap and Reptile follow their formulas however windows cut the episode */
 #include "window_fixture.h"
 
@@ -393,6 +394,79 @@ static void test_method_of_each_tensor(void **state) {
   }
 }
 
+/* ---- Outputs that start alike ---------------------------------------------------------------- */
+
+#define HEAD "[dense2.weight, dense2.bias]"
+#define MLP \
+  "task: {family: mlp, data: synthetic, widths: [5], batch: 6, activation: tanh, initial_scale: 0.3"
+
+static problem open_head(const char *method, const char *lists) {
+  char yaml[1024];
+  snprintf(yaml, sizeof yaml,
+           MLP
+           "}\nrule: {name: sgd, rate: 0.3}\ninitialisation: {name: %s%s}\n"
+           "episode: {steps: 4}\nwindow: {steps: 4, weights: last, batch: fresh, order: second}\n",
+           method, lists);
+  return open_problem(yaml);
+}
+
+/* A shared vector behaves as a tensor of equal columns, and its gradient is the sum over them. */
+static void test_shared_head(void **state) {
+  (void)state;
+  static const char *const methods[] = {"maml", "leap", "reptile"};
+  for (int m = 0; m < 3; m++) {
+    problem shared = open_head(methods[m], ", shared: " HEAD), plain = open_head(methods[m], "");
+    const wl_layout *few = &shared.of.model->phi, *all = &plain.of.model->phi;
+    assert_true(few->size == all->size - 6 * 9); /* (5,10) and (10) are (5) and (1) */
+    for (int j = 0; j < all->count; j++) {
+      const int64_t copies = all->blocks[j].size / few->blocks[j].size;
+      for (int64_t i = 0; i < all->blocks[j].size; i++)
+        plain.phi[all->blocks[j].offset + i] = shared.phi[few->blocks[j].offset + i / copies];
+    }
+    outcome a = run_request(&shared, (request){.unit = 1}),
+            b = run_request(&plain, (request){.unit = 1});
+    assert_true(a.result.finite && all_equal(a.losses, b.losses, a.steps + 1));
+    for (int64_t i = 0; i < a.n; i++) assert_true(a.theta[i] == b.theta[i]);
+    for (int j = 0; j < all->count; j++) {
+      const int64_t copies = all->blocks[j].size / few->blocks[j].size;
+      double sums[512] = {0}, size = 0;
+      for (int64_t i = 0; i < all->blocks[j].size && i / copies < 512; i++) {
+        sums[i / copies] += b.gradient[all->blocks[j].offset + i];
+        size = fmax(size, fabs(b.gradient[all->blocks[j].offset + i]));
+      }
+      for (int64_t i = 0; i < few->blocks[j].size && i < 512; i++)
+        assert_true(fabs(a.gradient[few->blocks[j].offset + i] - sums[i]) <=
+                    CLOSE * (size + 1e-12));
+    }
+    free_outcome(&a);
+    free_outcome(&b);
+    close_problem(&shared);
+    close_problem(&plain);
+  }
+}
+
+/* Drawn anew, all outputs take the first one's values; other tensors are left alone. */
+static void test_shared_head_drawn(void **state) {
+  (void)state;
+  problem shared = open_head("maml", ", fresh: " HEAD ", shared: " HEAD),
+          plain = open_head("maml", ", fresh: " HEAD);
+  wl_unroll_ws *ws[2] = {open_workspace(&shared, false, 1), open_workspace(&plain, false, 1)};
+  wl_unit *unit[2] = {start_unit(&shared, ws[0], 1), start_unit(&plain, ws[1], 1)};
+  const wl_layout *theta = wl_task_theta(shared.of.tasks[0]);
+  for (int j = 0; j < theta->count; j++) {
+    const wl_block *b = &theta->blocks[j];
+    const int64_t copies = j < 2 ? 1 : 10;
+    for (int64_t i = 0; i < b->size; i++)
+      assert_true(unit[0]->theta[b->offset + i] == unit[1]->theta[b->offset + i / copies * copies]);
+  }
+  for (int i = 0; i < 2; i++) {
+    wl_unit_destroy(&unit[i]);
+    wl_unroll_ws_destroy(&ws[i]);
+  }
+  close_problem(&shared);
+  close_problem(&plain);
+}
+
 int main(void) {
   struct CMUnitTest tests[IDENTITY_CASES + 6];
   int n = 0;
@@ -401,6 +475,8 @@ int main(void) {
                                      .test_func = test_identity,
                                      .initial_state = &identity_cases[i]};
   const struct CMUnitTest others[] = {cmocka_unit_test(test_identity_of_preconditioners),
+                                      cmocka_unit_test(test_shared_head),
+                                      cmocka_unit_test(test_shared_head_drawn),
                                       cmocka_unit_test(test_meta_sgd),
                                       cmocka_unit_test(test_scale_is_diagonal),
                                       cmocka_unit_test(test_step_gap),

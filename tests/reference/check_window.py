@@ -259,9 +259,15 @@ class Window:
 
     def start(self):
         """theta at the window's start: phi's where it is learned and the episode starts here."""
-        learned = self.phi if self.t0 == 0 else {}
-        return torch.cat([learned.get("theta0." + name, torch.tensor(
-            self.dump["theta_start/" + name])).reshape(-1) for name, _ in self.tensors])
+        parts = []
+        for name, shape in self.tensors:
+            value = self.phi.get("theta0." + name) if self.t0 == 0 else None
+            if value is None:
+                value = torch.tensor(self.dump["theta_start/" + name])
+            elif value.numel() < math.prod(shape):  # one vector for all outputs
+                value = value.reshape(-1, 1).expand(-1, shape[-1])
+            parts.append(value.reshape(-1))
+        return torch.cat(parts)
 
     def clip(self, gradient):
         """`episode.clip_value`, then `episode.clip_norm`."""

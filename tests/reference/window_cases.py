@@ -104,6 +104,10 @@ CASES = {
     "gap-approximate-second": configuration(
         CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
         MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
+    # a head whose outputs start alike
+    "shared-head-second": configuration(
+        MLP, "name: sgd, rate: 0.5", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
+        "initialisation: {name: maml, shared: [dense2.weight, dense2.bias]}\n"),
     # rates and decays by step and tensor, and the clip before a preconditioner
     "step-decay-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
