@@ -18,31 +18,47 @@ typedef struct place {
   int32_t rows[VECTOR_LANES], columns[VECTOR_LANES];
 } place;
 
-INLINE void spread_place(const wl_feature_view *w, int64_t i, place *at) {
+/* Where a pass over coordinates stands: line and coordinate in it. */
+typedef struct cursor {
+  int64_t line, k;
+} cursor;
+
+INLINE cursor cursor_at(const wl_feature_view *w, int64_t i) {
+  return w->factored ? (cursor){i / w->line, i % w->line} : (cursor){0, i};
+}
+
+INLINE void move_on(const wl_feature_view *w, cursor *c) {
+  c->k += VECTOR_LANES;
+  while (w->factored && c->k >= w->line) {
+    c->k -= w->line;
+    c->line++;
+  }
+}
+
+NOINLINE void spread_place(const wl_feature_view *w, cursor c, place *at) {
   const int64_t lanes = at->left < VECTOR_LANES ? at->left : VECTOR_LANES;
-  int64_t line = i / w->line, k = i % w->line;
   for (int64_t l = 0; l < VECTOR_LANES; l++) {
-    at->rows[l] = w->row[line] + (int32_t)(w->row_advances ? k : 0);
-    at->columns[l] = w->column[line] + (int32_t)(w->column_advances ? k : 0);
-    if (l + 1 < lanes && ++k == w->line) {
-      k = 0;
-      line++;
+    at->rows[l] = w->row[c.line] + (int32_t)(w->row_advances ? c.k : 0);
+    at->columns[l] = w->column[c.line] + (int32_t)(w->column_advances ? c.k : 0);
+    if (l + 1 < lanes && ++c.k == w->line) {
+      c.k = 0;
+      c.line++;
     }
   }
 }
 
-INLINE place place_of(const wl_feature_view *w, int64_t i, int64_t left) {
-  place at = {.left = left, .row = i, .column = i};
-  if (!w->factored) return at;
-  const int64_t line = (int64_t)((uint32_t)i / (uint32_t)w->line), k = i - line * w->line;
-  at.apart = k + (left < VECTOR_LANES ? left : VECTOR_LANES) > w->line;
-  if (at.apart) {
-    spread_place(w, i, &at);
-    return at;
+INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *at) {
+  at->left = left;
+  at->apart = false;
+  at->row = at->column = c.k;
+  if (!w->factored) return;
+  at->apart = c.k + (left < VECTOR_LANES ? left : VECTOR_LANES) > w->line;
+  if (at->apart) {
+    spread_place(w, c, at);
+    return;
   }
-  at.row = w->row[line] + (w->row_advances ? k : 0);
-  at.column = w->column[line] + (w->column_advances ? k : 0);
-  return at;
+  at->row = w->row[c.line] + (w->row_advances ? c.k : 0);
+  at->column = w->column[c.line] + (w->column_advances ? c.k : 0);
 }
 
 INLINE vec gather(const wl_real *table, const int32_t *index) {
@@ -77,35 +93,34 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
   return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
 }
 
-/* The factored ones: f[0..3) = g r c, then R, C, 1 / sqrt R, 1 / sqrt C, m r c at f + rest. */
+/* The factored ones: g r c from feature `first` on, R, C, 1 / sqrt R, 1 / sqrt C, m r c from `rest` on; without
+ * `tables` m r c alone. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
-                              const int first, const int rest) {
+                              const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
+  const int step = WL_FACTORED * VECTORS;
   UNROLL for (int j = 0; j < WL_FACTORED; j++) {
-    const vec by_row = row_of(w, t->g_factor[j], at), r = row_of(w, t->r[j], at),
-              inverse = row_of(w, t->inverse_r[j], at);
-    vec *const out = f + (rest + j) * VECTORS;
-    const int step = WL_FACTORED * VECTORS;
-    out[0] = r;
-    out[2 * step] = inverse;
+    const vec by_row = row_of(w, t->g_factor[j], at);
+    vec *const out = f + (rest + j) * VECTORS, *const scaled = tables ? out + 4 * step : out;
     if (w->factored) {
       const vec factor = by_row * column_of(w, t->c_factor[j], at);
       f[(first + j) * VECTORS] = x->g * factor;
-      out[step] = column_of(w, t->c[j], at);
-      out[3 * step] = column_of(w, t->inverse_c[j], at);
-      out[4 * step] = x->m[j] * factor;
+      *scaled = x->m[j] * factor;
     } else {
       f[(first + j) * VECTORS] = x->g * by_row;
-      out[step] = r;
-      out[3 * step] = inverse;
-      out[4 * step] = x->m[j] * row_of(w, t->m_factor[j], at);
+      *scaled = x->m[j] * row_of(w, t->m_factor[j], at);
     }
+    if (!tables) continue;
+    out[0] = row_of(w, t->r[j], at);
+    out[2 * step] = row_of(w, t->inverse_r[j], at);
+    out[step] = w->factored ? column_of(w, t->c[j], at) : out[0];
+    out[3 * step] = w->factored ? column_of(w, t->inverse_c[j], at) : out[2 * step];
   }
 }
 
 /* f[k VECTORS] = feature k of one vector. */
 INLINE void features(const wl_feature_view *w, const int kind, const moment *x, const place *at,
-                     vec *f) {
+                     vec *f, const bool tables) {
   const int momenta = momenta_of(kind);
   int k = 0;
 #define PUT(value) f[k++ * VECTORS] = (value)
@@ -113,8 +128,7 @@ INLINE void features(const wl_feature_view *w, const int kind, const moment *x, 
   if (kind == WL_FEATURES_CELO2)
     PUT(maximum(splat((wl_real)-0.1), minimum(splat((wl_real)0.1), x->g)));
   PUT(x->p);
-  UNROLL for (int j = 0; j < momenta; j++)
-      PUT(x->m[j]);
+  UNROLL for (int j = 0; j < momenta; j++) PUT(x->m[j]);
   if (kind == WL_FEATURES_MLP) return;
   const wl_real small = kind == WL_FEATURES_CELO2 ? (wl_real)1e-8 : (wl_real)1e-6;
   const vec inverse = (wl_real)1 / root(x->v + small);
@@ -123,9 +137,9 @@ INLINE void features(const wl_feature_view *w, const int kind, const moment *x, 
   PUT(inverse);
   if (kind == WL_FEATURES_CELO2) {
     f[14 * VECTORS] = x->g * inverse;
-    factored_features(w, x, at, f, 11, 15);
+    factored_features(w, x, at, f, 11, 15, tables);
   } else {
-    factored_features(w, x, at, f, 10, 13);
+    factored_features(w, x, at, f, 10, 13, tables);
   }
 #undef PUT
 }
@@ -194,62 +208,122 @@ static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const 
   }
 }
 
+/* Lanes beyond the end have features of their own: zero. */
+NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
+  mask inside;
+  for (int l = 0; l < VECTOR_LANES; l++) inside[l] = l < left ? -1 : 0;
+  for (int k = 0; k < inputs; k++) f[k * VECTORS] = choose(inside, f[k * VECTORS], splat(0));
+}
+
+/* Features that are no entries of tables, in the order of `features` without tables, and the number of each. */
+INLINE int short_count(const int kind) {
+  return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
+}
+INLINE int short_number(const int kind, const int k) {
+  return kind == WL_FEATURES_MLP || k < short_count(kind) - WL_FACTORED ? k : k + 4 * WL_FACTORED;
+}
+
 INLINE void moments_of(const wl_feature_view *w, const int kind, int64_t first, int64_t count,
-                       double *sums) {
-  const int inputs = feature_count(kind);
+                       double *sums, const bool by_tap) {
+  const int inputs = by_tap ? feature_count(kind) : short_count(kind);
   vec sum[WL_MOST_FEATURES] = {{0}}, f[WL_MOST_FEATURES * VECTORS];
-  for (int64_t i = first; i < first + count; i += VECTOR_LANES) {
+  cursor c = cursor_at(w, first);
+  place at;
+  for (int64_t i = first; i < first + count; i += VECTOR_LANES, move_on(w, &c)) {
     const int64_t left = first + count - i;
-    const place at = place_of(w, i, left);
     moment x;
+    find_place(w, c, left, &at);
     new_moment(w, kind, i, left, &x);
-    features(w, kind, &x, &at, f);
-    if (left < VECTOR_LANES) { /* lanes beyond the end have features of their own */
-      mask inside;
-      for (int l = 0; l < VECTOR_LANES; l++) inside[l] = l < left ? -1 : 0;
-      for (int k = 0; k < inputs; k++) f[k * VECTORS] = choose(inside, f[k * VECTORS], splat(0));
-    }
-    if (kind == WL_FEATURES_CELO2 && w->taps > 1) add_by_tap(w, i, left, f, sums);
+    features(w, kind, &x, &at, f, by_tap);
+    if (left < VECTOR_LANES) clear_beyond(left, inputs, f);
+    if (by_tap) add_by_tap(w, i, left, f, sums);
     else UNROLL for (int k = 0; k < inputs; k++) sum[k] += f[k * VECTORS] * f[k * VECTORS];
   }
-  if (kind == WL_FEATURES_CELO2 && w->taps > 1) return;
-  for (int k = 0; k < inputs; k++) sums[k] = add_lanes(sum[k]);
+  for (int k = 0; k < inputs && !by_tap; k++) sums[short_number(kind, k)] = add_lanes(sum[k]);
 }
 
 static void moments(const wl_feature_view *w, int64_t first, int64_t count, double *sums) {
-  if (w->kind == WL_FEATURES_MLP) moments_of(w, WL_FEATURES_MLP, first, count, sums);
-  else if (w->kind == WL_FEATURES_SMALL_FC) moments_of(w, WL_FEATURES_SMALL_FC, first, count, sums);
-  else moments_of(w, WL_FEATURES_CELO2, first, count, sums);
+  if (w->kind == WL_FEATURES_MLP) moments_of(w, WL_FEATURES_MLP, first, count, sums, false);
+  else if (w->kind == WL_FEATURES_SMALL_FC)
+    moments_of(w, WL_FEATURES_SMALL_FC, first, count, sums, false);
+  else if (w->taps > 1) moments_of(w, WL_FEATURES_CELO2, first, count, sums, true);
+  else moments_of(w, WL_FEATURES_CELO2, first, count, sums, false);
 }
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* y [rows] = W x + b of a tile, `rows` constant. */
+/* sum [rows] += W x of a tile, `rows` constant; the weights of an input lie side by side. */
+INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
+                     const int rows) {
+  for (int k = 0; k < inputs; k++) {
+    const wl_real *const column = weight + k * rows;
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] +=
+        column[r] * x[k * VECTORS + v];
+  }
+}
+
+INLINE void finish_tile(vec (*sum)[VECTORS], vec *y, const int rows, const bool relu) {
+  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++)
+      y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
+}
+
+/* y [rows] = W x + b. */
 INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const int rows,
                  const bool relu) {
   vec sum[WL_NET_ROWS][VECTORS];
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] =
       splat(weight[r]);
-  for (int k = 0; k < inputs; k++) {
-    const wl_real *const column = weight + (k + 1) * rows;
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] +=
-        column[r] * x[k * VECTORS + v];
-  }
-  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++)
-      y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
+  multiply(weight + rows, inputs, x, sum, rows);
+  finish_tile(sum, y, rows, relu);
 }
 
-/* Outputs [1 or 2] of a group; x: its features. */
-NOINLINE void run_net(const wl_packed_net *net, const vec *x, vec *y) {
+/* What tables add to the first layer, at the group's vectors. */
+typedef struct parts {
+  const wl_real *row[VECTORS], *column[VECTORS];
+  int64_t rows, columns; /* from unit to unit */
+  bool row_advances, column_advances;
+} parts;
+
+INLINE vec part_of(const wl_real *p, const bool advances) {
+  return advances ? load_some(p, VECTOR_LANES) : splat(*p);
+}
+
+/* The first layer; along a line exactly one index advances in a matrix, both may in a convolution. */
+INLINE const wl_real *first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
+                                  const bool row_advances, const bool column_advances) {
+  const wl_real *weight = net->weight;
+  for (int unit = 0; unit < net->width[0]; unit += WL_NET_ROWS) {
+    vec sum[WL_NET_ROWS][VECTORS];
+    UNROLL for (int r = 0; r < WL_NET_ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)
+        sum[r][v] = splat(weight[r]) + part_of(add->row[v] + (unit + r) * add->rows, row_advances) +
+                    part_of(add->column[v] + (unit + r) * add->columns, column_advances);
+    multiply(weight + WL_NET_ROWS, net->inputs, x, sum, WL_NET_ROWS);
+    finish_tile(sum, y + unit * VECTORS, WL_NET_ROWS, true);
+    weight += (net->inputs + 1) * WL_NET_ROWS;
+  }
+  return weight;
+}
+
+NOINLINE const wl_real *first_with_parts(const wl_packed_net *net, const parts *add, const vec *x,
+                                         vec *y) {
+  if (!add->row_advances) return first_layer(net, add, x, y, false, true);
+  if (!add->column_advances) return first_layer(net, add, x, y, true, false);
+  return first_layer(net, add, x, y, true, true);
+}
+
+/* Outputs [1 or 2] of a group; x: its features; add: NULL where they hold the tables' entries. */
+NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, vec *y) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
   const wl_real *weight = net->weight;
   int inputs = net->inputs;
   for (int layer = 0; layer < net->layers; layer++) {
     vec *const to = hidden[layer % 2];
-    for (int row = 0; row < net->width[layer]; row += WL_NET_ROWS) {
-      tile(weight, inputs, x, to + row * VECTORS, WL_NET_ROWS, true);
-      weight += (inputs + 1) * WL_NET_ROWS;
-    }
+    if (layer == 0 && add) weight = first_with_parts(net, add, x, to);
+    else
+      for (int row = 0; row < net->width[layer]; row += WL_NET_ROWS) {
+        tile(weight, inputs, x, to + row * VECTORS, WL_NET_ROWS, true);
+        weight += (inputs + 1) * WL_NET_ROWS;
+      }
     x = to;
     inputs = net->width[layer];
   }
@@ -262,8 +336,7 @@ INLINE void load_moment(const wl_feature_view *w, const int kind, int64_t i, int
   const int momenta = momenta_of(kind);
   x->g = take_gradient(w, kind, i, left);
   x->p = load_some(w->p + i, left);
-  UNROLL for (int j = 0; j < momenta; j++)
-      x->m[j] = load_some(w->m_out[j] + i, left);
+  UNROLL for (int j = 0; j < momenta; j++) x->m[j] = load_some(w->m_out[j] + i, left);
   if (kind != WL_FEATURES_MLP) x->v = load_some(w->v_out + i, left);
 }
 
@@ -275,20 +348,36 @@ static void scale_by_tap(const wl_feature_view *w, int64_t i, vec *f) {
 }
 
 INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed_net *net,
-                       int64_t first, int64_t count) {
+                       int64_t first, int64_t count, const bool folded) {
   vec f[WL_MOST_FEATURES * VECTORS], y[2 * VECTORS];
+  const int inputs = folded ? short_count(kind) : feature_count(kind);
+  cursor c = cursor_at(w, first);
+  parts add = {.rows = net->rows,
+               .columns = net->columns,
+               .row_advances = w->row_advances,
+               .column_advances = w->column_advances};
+  place at;
   for (int64_t i = first; i < first + count; i += GROUP) {
     for (int v = 0; v < VECTORS; v++) {
-      const int64_t lane = i + v * VECTOR_LANES, end = first + count - lane;
-      /* a vector beyond the end is a copy of the group's first */
-      const int64_t from = end > 0 ? lane : i, left = first + count - from;
-      const place at = place_of(w, from, left);
+      const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
       moment x;
-      load_moment(w, kind, from, left, &x);
-      features(w, kind, &x, &at, f + v);
-      if (kind == WL_FEATURES_CELO2 && w->taps > 1) scale_by_tap(w, from, f + v);
+      if (left <= 0) { /* beyond the end: a copy of the group's first vector */
+        for (int k = 0; k < inputs; k++) f[k * VECTORS + v] = f[k * VECTORS];
+        add.row[v] = add.row[0];
+        add.column[v] = add.column[0];
+        continue;
+      }
+      find_place(w, c, left, &at);
+      load_moment(w, kind, lane, left, &x);
+      features(w, kind, &x, &at, f + v, !folded);
+      if (kind == WL_FEATURES_CELO2 && w->taps > 1) scale_by_tap(w, lane, f + v);
+      if (folded) {
+        add.row[v] = net->row_part + at.row;
+        add.column[v] = net->column_part + at.column;
+      }
+      move_on(w, &c);
     }
-    run_net(net, f, y);
+    run_net(net, folded ? &add : NULL, f, y);
     for (int v = 0; v < VECTORS; v++) {
       const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
       vec u = net->scale * y[v];
@@ -301,12 +390,40 @@ INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed
 
 static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t first,
                     int64_t count) {
-  if (w->kind == WL_FEATURES_MLP) forward_of(w, WL_FEATURES_MLP, net, first, count);
-  else if (w->kind == WL_FEATURES_SMALL_FC) forward_of(w, WL_FEATURES_SMALL_FC, net, first, count);
-  else forward_of(w, WL_FEATURES_CELO2, net, first, count);
+  const bool folded = net->row_part != NULL, celo2 = w->kind == WL_FEATURES_CELO2;
+  if (w->kind == WL_FEATURES_MLP) forward_of(w, WL_FEATURES_MLP, net, first, count, false);
+  else if (celo2 && folded) forward_of(w, WL_FEATURES_CELO2, net, first, count, true);
+  else if (celo2) forward_of(w, WL_FEATURES_CELO2, net, first, count, false);
+  else if (folded) forward_of(w, WL_FEATURES_SMALL_FC, net, first, count, true);
+  else forward_of(w, WL_FEATURES_SMALL_FC, net, first, count, false);
+}
+
+/* ---- Celo2's output ------------------------------------------------------------------------- */
+
+static double sum_squares(int64_t n, const wl_real *u) {
+  enum { RUN = 4096 }; /* in working precision, runs in double */
+  double all = 0;
+  for (int64_t first = 0; first < n; first += RUN) {
+    vec sum = {0};
+    const int64_t end = first + RUN < n ? first + RUN : n;
+    for (int64_t i = first; i < end; i += VECTOR_LANES) {
+      const vec x = load_some(u + i, end - i);
+      sum += x * x;
+    }
+    all += add_lanes(sum);
+  }
+  return all;
+}
+
+static void rescale(int64_t n, double along, wl_real *u, double decay, const wl_real *p) {
+  for (int64_t i = 0; i < n; i += VECTOR_LANES)
+    store_some(u + i,
+               (wl_real)along * load_some(u + i, n - i) + (wl_real)decay * load_some(p + i, n - i),
+               n - i);
 }
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 extern const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT);
-const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT) = {squares, moments, forward};
+const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT) = {squares, moments, forward,
+                                                                sum_squares, rescale};

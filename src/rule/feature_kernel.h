@@ -60,8 +60,12 @@ typedef struct wl_feature_view {
 /* Layers as tiles of WL_NET_ROWS units: the bias, then each input's weights. The last layer has rows of its own. */
 typedef struct wl_packed_net {
   int inputs, layers; /* hidden layers */
-  int width[4];       /* of hidden layers, multiples of WL_NET_ROWS */
-  bool magnitude;     /* u = scale o_0 exp(exponent o_1), else u = scale o_0 */
+  /* What entries of tables add to each unit of the first layer, [units][rows] and [units][columns], where lines are
+   * whole vectors: the net then reads the other features alone, m_j r_j c_j in the place of R_j. NULL: it reads all. */
+  const wl_real *row_part, *column_part;
+  int64_t rows, columns;
+  int width[4];   /* of hidden layers, multiples of WL_NET_ROWS */
+  bool magnitude; /* u = scale o_0 exp(exponent o_1), else u = scale o_0 */
   wl_real scale, exponent;
   const wl_real *weight;
 } wl_packed_net;
@@ -71,11 +75,14 @@ typedef struct wl_feature_kernel {
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
                   wl_real *columns);
   /* New momenta and second moments of coordinates [first, first + count), and the sums of squares of their
-   * features, [WL_MOST_FEATURES] or, tap by tap, [taps][WL_MOST_FEATURES]. */
+   * features: [WL_MOST_FEATURES], 0 for entries of tables, or of all, tap by tap, [taps][WL_MOST_FEATURES]. */
   void (*moments)(const wl_feature_view *view, int64_t first, int64_t count, double *sums);
   /* u from the new moments. */
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
                   int64_t count);
+  /* Sum of squares of u [n]; u <- along u + decay p. */
+  double (*sum_squares)(int64_t n, const wl_real *u);
+  void (*rescale)(int64_t n, double along, wl_real *u, double decay, const wl_real *p);
 } wl_feature_kernel;
 
 /* The table for this processor. */

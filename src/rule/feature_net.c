@@ -183,7 +183,7 @@ static int64_t packed_size(const wl_feature_rule *f) {
 
 /* Lengths of the workspace's arrays: the one list that allocation and the estimate share. */
 typedef struct lengths {
-  int64_t index, packed, partial, table, sums, inverse, scratch, copies, largest, state;
+  int64_t index, packed, partial, part, table, sums, inverse, scratch, copies, largest, state;
 } lengths;
 
 static lengths lengths_of(const wl_rule *rule, const wl_layout *theta, const wl_tensors *all,
@@ -193,6 +193,7 @@ static lengths lengths_of(const wl_rule *rule, const wl_layout *theta, const wl_
   for (int j = 0; j < all->count; j++) {
     const wl_tensor *const t = &all->tensor[j];
     const int64_t taps = taps_of(f, t), factored = t->factored.rows + t->factored.columns;
+    n.part += padded(f->width[0]) * factored;
     if (factors(f) && t->matrix) n.partial += WL_LINE_GROUPS * factored;
     if (factors(f))
       n.table += TABLES * (ROW_TABLES * t->factored.rows + COLUMN_TABLES * t->factored.columns);
@@ -218,7 +219,7 @@ size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, boo
   lengths n = {0};
   if (wl_tensors_create(theta, &all) == WL_OK) n = lengths_of(rule, theta, &all, threads);
   wl_tensors_clear(&all);
-  int64_t reals = n.packed + n.partial + n.table + n.inverse + n.copies * n.scratch,
+  int64_t reals = n.packed + n.partial + n.part + n.table + n.inverse + n.copies * n.scratch,
           doubles = rule->phi.size + n.sums + n.inverse;
   if (has_adjoint(rule, adjoint)) {
     reals += (WL_CHUNK_STEPS + 2) * n.state;
@@ -226,7 +227,7 @@ size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, boo
   }
   return sizeof(wl_feature_ws) + wl_tensors_bytes(theta) + (size_t)n.index * sizeof(int32_t) +
          (size_t)theta->count * (sizeof(wl_feature_tensor) + sizeof(wl_feature_view) +
-                                 sizeof(wl_packed_net) + 2 * sizeof(int64_t)) +
+                                 sizeof(wl_packed_net) + 3 * sizeof(int64_t)) +
          (size_t)reals * sizeof(wl_real) + (size_t)doubles * sizeof(double);
 }
 
@@ -234,23 +235,26 @@ void wl_feature_rule_ws_destroy(void *impl) {
   wl_feature_ws *ws = impl;
   if (!ws) return;
   wl_tensors_clear(&ws->tensors);
-  void *const owned[] = {ws->partial_at, ws->inverse_at, ws->tensor,    ws->index,   ws->view,
-                         ws->net,        ws->packed,     ws->phi_copy,  ws->partial, ws->table,
-                         ws->piece_sum,  ws->inverse,    ws->tap_scale, ws->scratch, ws->states,
-                         ws->mu,         ws->features,   ws->dots,      ws->bars};
+  void *const owned[] = {ws->partial_at, ws->part_at, ws->part,      ws->inverse_at, ws->tensor,
+                         ws->index,      ws->view,    ws->net,       ws->packed,     ws->phi_copy,
+                         ws->partial,    ws->table,   ws->piece_sum, ws->inverse,    ws->tap_scale,
+                         ws->scratch,    ws->states,  ws->mu,        ws->features,   ws->dots,
+                         ws->bars};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
 
 static void index_tensors(const wl_feature_rule *f, const wl_layout *theta, wl_feature_ws *ws) {
   int32_t *at = ws->index;
-  int64_t sums = 0, partial = 0, inverse = 0;
+  int64_t sums = 0, partial = 0, inverse = 0, part = 0;
   for (int j = 0; j < theta->count; j++) {
     wl_feature_tensor *const t = &ws->tensor[j];
     const wl_tensor *const tensor = &ws->tensors.tensor[j];
     const int64_t factored = tensor->factored.rows + tensor->factored.columns;
     ws->partial_at[j] = partial;
     ws->inverse_at[j] = inverse;
+    ws->part_at[j] = part;
+    part += padded(f->width[0]) * factored;
     if (factors(f) && tensor->matrix) partial += WL_LINE_GROUPS * factored;
     inverse += taps_of(f, tensor) * WL_MOST_FEATURES;
     *t = (wl_feature_tensor){.line = tensor->size, .lines = 1, .row_advances = true};
@@ -284,6 +288,8 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjo
   WL_TRY(WL_NEW(ws->net, theta->count + 1));
   WL_TRY(WL_NEW(ws->partial_at, theta->count + 1));
   WL_TRY(WL_NEW(ws->inverse_at, theta->count + 1));
+  WL_TRY(WL_NEW(ws->part_at, theta->count + 1));
+  WL_TRY(WL_NEW(ws->part, n.part + 1));
   WL_TRY(WL_NEW(ws->index, n.index));
   WL_TRY(WL_NEW(ws->packed, n.packed + 1));
   WL_TRY(WL_NEW(ws->phi_copy, rule->phi.size));
@@ -476,6 +482,29 @@ const double *wl_feature_inverse(const wl_feature_ws *ws, int j) {
   return ws->inverse + ws->inverse_at[j];
 }
 
+/* Mean square of `count` entries of a table. */
+static double mean_square(const wl_real *table, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += (double)table[i] * (double)table[i];
+  return sum / (double)count;
+}
+
+/* Sums of squares over the tensor of the features that are entries of tables. */
+static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_factor_tables *const table = &ws->view[j].table;
+  const int64_t rows = t->factored.rows, columns = t->factored.columns;
+  double *const at = sum + (f->kind == WL_FEATURES_SMALL_FC ? 13 : 15);
+  const double size = (double)t->size;
+  for (int k = 0; k < WL_FACTORED; k++) {
+    at[k] = size * mean_square(table->r[k], rows);
+    at[2 * WL_FACTORED + k] = size * mean_square(table->inverse_r[k], rows);
+    at[WL_FACTORED + k] = t->matrix ? size * mean_square(table->c[k], columns) : at[k];
+    at[3 * WL_FACTORED + k] =
+        t->matrix ? size * mean_square(table->inverse_c[k], columns) : at[2 * WL_FACTORED + k];
+  }
+}
+
 static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_feature_tensor *const own = &ws->tensor[j];
@@ -484,9 +513,12 @@ static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   double *const inverse = ws->inverse + ws->inverse_at[j];
   wl_real *const scale = ws->tap_scale + ws->inverse_at[j];
   for (int64_t i = 0; i < stride; i++) {
-    double sum = 0;
-    for (int64_t piece = 0; piece < t->pieces; piece++) sum += sums[piece * stride + i];
-    inverse[i] = 1 / sqrt(f->epsilon + sum * (double)own->taps / (double)t->size);
+    inverse[i] = 0;
+    for (int64_t piece = 0; piece < t->pieces; piece++) inverse[i] += sums[piece * stride + i];
+  }
+  if (factors(f) && own->taps == 1) table_sums(f, ws, j, inverse);
+  for (int64_t i = 0; i < stride; i++) {
+    inverse[i] = 1 / sqrt(f->epsilon + inverse[i] * (double)own->taps / (double)t->size);
     scale[i] = (wl_real)inverse[i];
   }
   ws->view[j].tap_scale = scale;
@@ -532,11 +564,47 @@ static double weight_of(const wl_feature_rule *f, const wl_feature_ws *ws, const
   return layer == 0 && inverse ? weight * inverse[input] : weight;
 }
 
+/* Whether entries of tables are added to the first layer beforehand. */
+static bool folds(const wl_feature_rule *f, const wl_feature_tensor *t, const wl_tensor *tensor) {
+  return factors(f) && tensor->matrix && t->taps == 1 && t->line % WL_LANES == 0;
+}
+
+static int first_table(const wl_feature_rule *f) {
+  return f->kind == WL_FEATURES_SMALL_FC ? 13 : 15;
+}
+
+/* Feature that the net reads as input k. */
+static int feature_of(const wl_feature_rule *f, bool folded, int k) {
+  return folded && k >= first_table(f) ? k + 4 * WL_FACTORED : k;
+}
+
+/* part [units][count] = what the tables of rows, or of columns, add to each unit. */
+static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j, bool rows,
+                        wl_real *part) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_factor_tables *const table = &ws->view[j].table;
+  const double *const inverse = wl_feature_inverse(ws, j);
+  const int64_t count = rows ? t->factored.rows : t->factored.columns;
+  const int first = first_table(f) + (rows ? 0 : WL_FACTORED), second = first + 2 * WL_FACTORED;
+  memset(part, 0, (size_t)(padded(f->width[0]) * count) * sizeof *part);
+  for (int unit = 0; unit < f->width[0]; unit++)
+    for (int k = 0; k < WL_FACTORED; k++) {
+      const wl_real *const a = rows ? table->r[k] : table->c[k], *const b =
+                                                                     rows ? table->inverse_r[k]
+                                                                          : table->inverse_c[k];
+      const wl_real by_a = (wl_real)weight_of(f, ws, inverse, 0, first + k, unit),
+                    by_b = (wl_real)weight_of(f, ws, inverse, 0, second + k, unit);
+      wl_real *const out = part + unit * count;
+      for (int64_t i = 0; i < count; i++) out[i] += by_a * a[i] + by_b * b[i];
+    }
+}
+
 /* One tile of `rows` units from `first` on; units and inputs of padding stay zero. */
 static wl_real *pack_tile(const wl_feature_rule *f, const wl_feature_ws *ws, const double *inverse,
                           int layer, const int *shape, wl_real *out) {
-  const int inputs = shape[0], first = shape[1], rows = shape[2],
-            units = wl_feature_units(f, layer);
+  const int inputs = shape[0], first = shape[1], rows = shape[2];
+  const int units = wl_feature_units(f, layer);
+  const bool folded = layer == 0 && shape[3];
   const int real_inputs = layer == 0 ? inputs : f->width[layer - 1];
   for (int r = 0; r < rows; r++) {
     const int unit = first + r;
@@ -546,7 +614,9 @@ static wl_real *pack_tile(const wl_feature_rule *f, const wl_feature_ws *ws, con
                                     : ws->phi.phi[f->bias[layer] + unit]);
     for (int k = 0; k < inputs; k++)
       out[(k + 1) * rows + r] =
-          (wl_real)(there && k < real_inputs ? weight_of(f, ws, inverse, layer, k, unit) : 0);
+          (wl_real)(there && k < real_inputs
+                        ? weight_of(f, ws, inverse, layer, feature_of(f, folded, k), unit)
+                        : 0);
   }
   return out + (inputs + 1) * rows;
 }
@@ -556,8 +626,15 @@ static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   const bool by_tap = ws->tensor[j].taps > 1;
   wl_packed_net *const net = &ws->net[j];
   wl_real *out = ws->packed + j * ws->packed_size;
-  const bool few = f->kind == WL_FEATURES_CELO2 && !t->matrix;
-  *net = (wl_packed_net){.inputs = few ? WL_VECTOR_FEATURES : f->features,
+  const bool few = f->kind == WL_FEATURES_CELO2 && !t->matrix, folded = folds(f, &ws->tensor[j], t);
+  wl_real *const parts = ws->part + ws->part_at[j];
+  *net = (wl_packed_net){.inputs = few      ? WL_VECTOR_FEATURES
+                                   : folded ? f->features - 4 * WL_FACTORED
+                                            : f->features,
+                         .row_part = folded ? parts : NULL,
+                         .column_part = parts + padded(f->width[0]) * t->factored.rows,
+                         .rows = t->factored.rows,
+                         .columns = t->factored.columns,
                          .layers = f->layers,
                          .magnitude = f->kind != WL_FEATURES_CELO2,
                          .scale = (wl_real)(f->kind == WL_FEATURES_CELO2 ? 1 : -f->step_scale),
@@ -565,13 +642,15 @@ static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
                          .weight = out};
   const double *const inverse = by_tap ? NULL : wl_feature_inverse(ws, j);
   int inputs = net->inputs;
+  if (folded) fold_tables(f, ws, j, true, parts);
+  if (folded) fold_tables(f, ws, j, false, parts + padded(f->width[0]) * t->factored.rows);
   for (int l = 0; l < f->layers; l++) {
     net->width[l] = (int)padded(f->width[l]);
     for (int first = 0; first < net->width[l]; first += WL_NET_ROWS)
-      out = pack_tile(f, ws, inverse, l, (int[]){inputs, first, WL_NET_ROWS}, out);
+      out = pack_tile(f, ws, inverse, l, (int[]){inputs, first, WL_NET_ROWS, folded}, out);
     inputs = net->width[l];
   }
-  pack_tile(f, ws, inverse, f->layers, (int[]){inputs, 0, net->magnitude ? 2 : 1}, out);
+  pack_tile(f, ws, inverse, f->layers, (int[]){inputs, 0, net->magnitude ? 2 : 1, false}, out);
 }
 
 /* ---- Celo2's own ---------------------------------------------------------------------------- */
@@ -584,6 +663,12 @@ static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int
   wl_real *const u = ws->view[j].u;
   const wl_real *const p = ws->view[j].p;
   if (f->newton_schulz && t->matrix) wl_orthogonal(t, false, u, scratch);
+  if (taps == 1) {
+    const double sum = ws->kernel->sum_squares(t->size, u);
+    ws->kernel->rescale(t->size, -rate / sqrt(f->epsilon + sum / (double)t->size), u,
+                        -rate * f->weight_decay, p);
+    return;
+  }
   for (int64_t tap = 0; tap < taps; tap++) {
     double sum = 0;
     for (int64_t i = tap; i < t->size; i += taps) sum += (double)u[i] * u[i];

@@ -73,9 +73,10 @@ typedef struct wl_feature_ws {
   double *phi_copy; /* [phi.size] */
   wl_feature_phi phi;
   double time[WL_TIMES];
-  int64_t *partial_at, *inverse_at; /* [tensors] */
-  wl_real *partial;                 /* [tensors][groups of lines][rows + columns] squares of g */
-  wl_real *table; /* rows: 3 x (inverse, g factor, m factor), columns: 3 x (inverse, factor) */
+  int64_t *partial_at, *inverse_at, *part_at; /* [tensors] */
+  wl_real *part;    /* [tensors][units of the first layer][rows + columns] */
+  wl_real *partial; /* [tensors][groups of lines][rows + columns] squares of g */
+  wl_real *table;   /* rows: 3 x (inverse, g factor, m factor), columns: 3 x (inverse, factor) */
   int64_t rows, columns; /* of all tensors */
   double *piece_sum;     /* [pieces][taps][WL_MOST_FEATURES] */
   double *inverse;       /* [tensors][taps][WL_MOST_FEATURES] 1 / sqrt(e + mean f^2) */

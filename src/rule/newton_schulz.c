@@ -18,6 +18,11 @@ static bool through_gram(int64_t rows, int64_t columns) {
   return 12 * s < 8 * l;
 }
 
+double wl_newton_schulz_products(int64_t rows, int64_t columns) {
+  const double s = (double)least(rows, columns), l = (double)(rows + columns) - s;
+  return through_gram(rows, columns) ? s * s * (2 * l + 17 * s) : STEPS * s * s * (2 * l + s);
+}
+
 int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns);
   return 5 * wl_pad(s * s) + wl_pad(rows * columns);
@@ -35,21 +40,21 @@ static void normalise(int64_t n, wl_real *x) {
 
 /* out = b gram + c gram^2, plus a on the diagonal; square: scratch. */
 static void polynomial(int64_t s, double a, const wl_real *gram, wl_real *square, wl_real *out) {
-  wl_gemm_nn(s, s, s, gram, gram, square, false);
+  wl_gemm_wide_nn(s, s, s, gram, gram, square);
   for (int64_t i = 0; i < s * s; i++) out[i] = (wl_real)B * gram[i] + (wl_real)C * square[i];
   for (int64_t i = 0; i < s; i++) out[i * s + i] += (wl_real)a;
 }
 
 /* X X^T or, where X is taller than wide, X^T X. */
 static void gram_of(int64_t rows, int64_t columns, const wl_real *x, wl_real *gram) {
-  if (rows <= columns) wl_gemm_nt(rows, rows, columns, x, x, gram, false);
-  else wl_gemm_tn(columns, columns, rows, x, x, gram, false);
+  if (rows <= columns) wl_gemm_wide_nt(rows, rows, columns, x, x, gram);
+  else wl_gemm_wide_tn(columns, columns, rows, x, x, gram);
 }
 
 /* y = P X or X P, P of the smaller side. */
 static void apply(int64_t rows, int64_t columns, const wl_real *p, const wl_real *x, wl_real *y) {
-  if (rows <= columns) wl_gemm_nn(rows, columns, rows, p, x, y, false);
-  else wl_gemm_nn(rows, columns, columns, x, p, y, false);
+  if (rows <= columns) wl_gemm_wide_nn(rows, columns, rows, p, x, y);
+  else wl_gemm_wide_nn(rows, columns, columns, x, p, y);
 }
 
 static void iterate(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
@@ -73,14 +78,14 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
     polynomial(s, A, gram, work, p);
     if (step == 0) memcpy(q, p, (size_t)(s * s) * sizeof *q);
     else {
-      wl_gemm_nn(s, s, s, p, q, next, false);
+      wl_gemm_wide_nn(s, s, s, p, q, next);
       wl_real *const old = q;
       q = next;
       next = old;
     }
     if (step + 1 == STEPS) break;
-    wl_gemm_nn(s, s, s, gram, p, work, false);
-    wl_gemm_nn(s, s, s, work, p, gram, false);
+    wl_gemm_wide_nn(s, s, s, gram, p, work);
+    wl_gemm_wide_nn(s, s, s, work, p, gram);
   }
   apply(rows, columns, q, x, y);
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);

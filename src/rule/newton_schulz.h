@@ -16,6 +16,9 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns);
 /* x [rows][columns] in place. Its bits depend on x alone. */
 void wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 
+/* Multiply-adds that it takes. */
+double wl_newton_schulz_products(int64_t rows, int64_t columns);
+
 /* The same for z [size] of a tensor: `flat` as the matrix of its first axis and all others, else each
  * of its taps, a matrix of the first two axes. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);

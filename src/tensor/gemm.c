@@ -6,8 +6,11 @@
 #include "tensor/gemm.h"
 
 #include <cblas.h>
+#include <string.h>
 
+#include "base/blas.h"
 #include "base/build_info.h"
+#include "base/isa.h"
 #include "tensor/kernels.h"
 
 /* m n k below which our kernels win, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
@@ -66,8 +69,8 @@ static void fill(wl_real *x, int count, int factor) {
   for (int i = 0; i < count; i++) x[i] = (wl_real)(i * factor % 7 - 3);
 }
 
-static bool is_product(const wl_real *a, int a_row, int a_column, const wl_real *b, int b_row, int b_column,
-                       const wl_real *c) {
+static bool is_product(const wl_real *a, int a_row, int a_column, const wl_real *b, int b_row,
+                       int b_column, const wl_real *c) {
   for (int i = 0; i < M; i++)
     for (int j = 0; j < N; j++) {
       wl_real sum = 0;
@@ -88,8 +91,36 @@ wl_status wl_gemm_check(void) {
   blas(CblasTrans, CblasNoTrans, M, N, K, a, b, c, false);
   right = right && is_product(a, 1, M, b, N, 1, c);
   if (right) return WL_OK;
-  return WL_FAIL(WL_ERR_OS,
-                 "OpenBLAS multiplies wrongly on this processor (%s, %s): choose other kernels by OPENBLAS_CORETYPE=Haswell, "
-                 "or install another version",
-                 wl_build_blas(), wl_build_processor());
+  return WL_FAIL(
+      WL_ERR_OS,
+      "OpenBLAS multiplies wrongly on this processor (%s, %s): choose other kernels by OPENBLAS_CORETYPE=Haswell, "
+      "or install another version",
+      wl_build_blas(), wl_build_processor());
+}
+
+/* Of one processor and library, so that equal calls yield equal bits. */
+static bool ours_are_wider(void) {
+  static const char *const wide[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+  const char *const kernels = wl_blas_kernels();
+  for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+    if (strcmp(kernels, wide[i]) == 0) return false;
+  return wl_isa_choose() == WL_ISA_AVX512;
+}
+
+void wl_gemm_wide_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c) {
+  if (ours_are_wider()) wl_kernels()->nn(m, n, k, a, b, c, false);
+  else wl_gemm_nn(m, n, k, a, b, c, false);
+}
+
+void wl_gemm_wide_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c) {
+  if (ours_are_wider()) wl_kernels()->nt(m, n, k, a, b, c, false);
+  else wl_gemm_nt(m, n, k, a, b, c, false);
+}
+
+void wl_gemm_wide_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c) {
+  if (ours_are_wider()) wl_kernels()->tn(m, n, k, a, b, c, false);
+  else wl_gemm_tn(m, n, k, a, b, c, false);
 }

@@ -24,4 +24,13 @@ void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (k,m) B (k,n) */
 
+/* The same by our own kernels whatever the sizes, where they are compiled for 64-byte vectors: BLAS may lack
+ * kernels for such a processor. Else as above. */
+void wl_gemm_wide_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c);
+void wl_gemm_wide_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c);
+void wl_gemm_wide_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
+                     wl_real *c);
+
 #endif

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-STEPS, T = 3, 10
-SHAPES = [(7,), (12, 5), (3, 20), (3, 2, 2, 2), (1,)]
+STEPS, T = 3, 4
+SHAPES = [(7,), (17, 16), (3, 16), (3, 2, 2, 2), (1,)]
 N = sum(math.prod(s) for s in SHAPES)
 
 
@@ -303,7 +303,7 @@ def run(make):
 
 
 def braces(row):
-    return "{" + ", ".join(f"{x:.17g}" for x in row) + "}"
+    return "{" + ", ".join(f"{x:.12g}" for x in row) + "}"
 
 
 def main():

@@ -25,7 +25,7 @@ enum { SHAPES = 5, MOST_PHI = 4000, MOST_STATE = 32 * TENSOR_N };
 static const struct {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
-} shapes[SHAPES] = {{1, {7}}, {2, {12, 5}}, {2, {3, 20}}, {4, {3, 2, 2, 2}}, {1, {1}}};
+} shapes[SHAPES] = {{1, {7}}, {2, {17, 16}}, {2, {3, 16}}, {4, {3, 2, 2, 2}}, {1, {1}}};
 
 typedef struct runner {
   wl_layout theta;
@@ -255,7 +255,7 @@ static void test_threads_keep_the_bits(void **state) {
   }
 }
 
-/* Exchanges the first two rows of the 12x5 and of the 3x20 matrix. */
+/* Exchanges the first two rows of the 17x16 and of the 3x16 matrix. */
 static void exchange_rows(const runner *r, wl_real *x) {
   for (int j = 1; j <= 2; j++) {
     const wl_block *const b = &r->theta.blocks[j];
