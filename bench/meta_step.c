@@ -33,7 +33,8 @@ static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   const double start = seconds_now();
   for (int64_t i = 0; i < count; i++) {
     wl_meta_report report;
-    WL_TRY(wl_trainer_meta_step(trainer, NULL, false, false, &report));
+    wl_meta_outcome outcome;
+    WL_TRY(wl_trainer_meta_step(trainer, &(wl_meta_request){0}, &outcome, &report));
   }
   *seconds = (seconds_now() - start) / (double)count;
   return WL_OK;
@@ -41,12 +42,13 @@ static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
 
 /* theta and the rule's state of this rank's units: what stays between meta-steps. */
 static double unit_bytes(const wl_trainer *trainer) {
-  double reals = 0;
-  for (int64_t u = 0; u < trainer->plan->units; u++)
-    if (trainer->unit[u])
-      reals +=
-          (double)(wl_pad(trainer->unit[u]->task->n) * (1 + trainer->model->rule->state_width));
-  return reals * sizeof(wl_real);
+  const wl_trainer_state *s = wl_state_of(trainer);
+  double bytes = 0;
+  for (int64_t u = 0; u < s->plan->units; u++)
+    if (s->unit[u])
+      bytes += (double)wl_unit_bytes(wl_setup_of(trainer)->problem.model, s->unit[u]->task,
+                                     &s->unit[u]->shape);
+  return bytes;
 }
 
 /* VmRSS, resident now, or VmHWM, at most since the mark, in bytes; 0 where the system does not tell. */
@@ -75,7 +77,7 @@ static wl_status first(wl_trainer *trainer, double *bytes) {
   const double before = memory("VmRSS");
   WL_TRY(run(trainer, 1, &seconds));
   *bytes = memory("VmHWM") - before - unit_bytes(trainer);
-  if (wl_comm_rank(trainer->comm) == 0)
+  if (wl_comm_rank(wl_setup_of(trainer)->comm) == 0)
     printf("ready warploom %s on %s, %s\n", wl_build_version(), wl_build_processor(),
            wl_build_blas());
   fflush(stdout);
@@ -97,19 +99,19 @@ static wl_status next_request(wl_comm *comm, request *out) {
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;
-  WL_TRY(wl_comm_bcast(trainer->comm, &count, sizeof count, 0));
+  WL_TRY(wl_comm_bcast(wl_setup_of(trainer)->comm, &count, sizeof count, 0));
   return count > 0 ? run(trainer, (int64_t)count, seconds) : WL_OK;
 }
 
 static wl_status answer(wl_trainer *trainer, double bytes) {
   request asked = END;
-  WL_TRY(next_request(trainer->comm, &asked));
+  WL_TRY(next_request(wl_setup_of(trainer)->comm, &asked));
   while (asked != END) {
     double value = bytes;
     if (asked == GO) WL_TRY(measure(trainer, &value));
-    if (wl_comm_rank(trainer->comm) == 0) printf("%.9e\n", value);
+    if (wl_comm_rank(wl_setup_of(trainer)->comm) == 0) printf("%.9e\n", value);
     fflush(stdout);
-    WL_TRY(next_request(trainer->comm, &asked));
+    WL_TRY(next_request(wl_setup_of(trainer)->comm, &asked));
   }
   return WL_OK;
 }

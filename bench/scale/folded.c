@@ -181,11 +181,11 @@ REAL(wl_status, wl_unit_start, wl_unroll_ws *ws, wl_unit *unit, const wl_episode
   return status;
 }
 
-REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, wl_recorder *recorder,
-     const volatile sig_atomic_t *stop, bool out_of_time, wl_meta_report *report) {
+REAL(wl_status, wl_trainer_meta_step, wl_trainer *tr, const wl_meta_request *request,
+     wl_meta_outcome *outcome, wl_meta_report *report) {
   const double start = cpu_seconds();
   inside = 0.0;
-  const wl_status status = __real_wl_trainer_meta_step(tr, recorder, stop, out_of_time, report);
+  const wl_status status = __real_wl_trainer_meta_step(tr, request, outcome, report);
   if (measured()) note(find("rest -"), cpu_seconds() - start - inside);
   meta_steps++;
   return status;
@@ -209,10 +209,12 @@ REAL(void, wl_plan_begin, wl_plan *plan) {
 }
 
 /* What only a computed unit needs is not there, so that a thousand ranks fit into one machine. */
-REAL(wl_status, wl_unit_create, const wl_model *model, const wl_task *task, wl_unit **out) {
-  if (!table()) return __real_wl_unit_create(model, task, out);
+REAL(wl_status, wl_unit_create_with, const wl_model *model, const wl_task *task,
+     const wl_unit_shape *shape, wl_unit **out) {
+  if (!table()) return __real_wl_unit_create_with(model, task, shape, out);
   WL_TRY(WL_NEW(*out, 1));
   (*out)->task = task;
+  (*out)->shape = (wl_unit_shape){0};
   return WL_OK;
 }
 
@@ -229,6 +231,14 @@ REAL(void, wl_unroll_ws_destroy, wl_unroll_ws **ws) {
   }
   wl_free(*ws);
   *ws = NULL;
+}
+
+REAL(void, wl_unroll_set_interrupt, wl_unroll_ws *ws, wl_interrupt asked, void *context) {
+  if (!table()) __real_wl_unroll_set_interrupt(ws, asked, context);
+}
+
+REAL(void, wl_unit_copy, const wl_model *model, wl_unit *from, wl_unit *to) {
+  if (!table()) __real_wl_unit_copy(model, from, to);
 }
 
 REAL(void, wl_unroll_set_phi, wl_unroll_ws *ws, const double *phi) {

@@ -10,13 +10,13 @@ if(NOT WL_SMPIRUN OR NOT WL_SMPI_INCLUDE OR NOT WL_SIMGRID_LIBRARY)
   return()
 endif()
 
-set(WL_FOLDED wl_trainer_meta_step wl_outer_update wl_plan_begin wl_window_run wl_unit_create wl_unit_start
-  wl_unroll_ws_create wl_unroll_ws_destroy wl_unroll_set_phi wl_dataset_open wl_dataset_close
+set(WL_FOLDED wl_trainer_meta_step wl_outer_update wl_plan_begin wl_window_run wl_unit_create_with wl_unit_copy wl_unit_start
+  wl_unroll_ws_create wl_unroll_ws_destroy wl_unroll_set_phi wl_unroll_set_interrupt wl_dataset_open wl_dataset_close
   wl_comm_finish MPI_Init_thread MPI_Iallreduce MPI_Waitall)
 list(TRANSFORM WL_FOLDED PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE WL_FOLDED_OPTIONS)
 
 file(GLOB WL_SMPI_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/comm/*.c ${CMAKE_SOURCE_DIR}/src/cli/*.c)
-set(WL_SMPI_FOLDERS measure train unroll rule precondition task tensor io base)
+set(WL_SMPI_FOLDERS measure run train estimator unroll rule precondition task tensor io base)
 add_library(warploom_smpi MODULE ${WL_SMPI_SOURCES} ${CMAKE_CURRENT_LIST_DIR}/folded.c)
 wl_configure_target(warploom_smpi "" "" "")
 set_target_properties(warploom_smpi PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

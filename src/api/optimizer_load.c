@@ -10,7 +10,7 @@
 #include "api/optimizer_impl.h"
 #include "base/float_state.h"
 #include "io/h5_printing.h"
-#include "train/trained.h"
+#include "run/trained.h"
 
 static bool chosen(const wl_optimizer *o, const char *section) {
   return strcmp(wl_map_variant(wl_config_map(o->config, section, 0)), "none") != 0;

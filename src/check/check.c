@@ -10,6 +10,7 @@
 #include "base/statistic.h"
 #include "check/check_impl.h"
 #include "check/check_ladder.h"
+#include "run/trained.h"
 
 enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096, START_STREAM = 1 << 20 };
 static const double MOVED_BY = 0.01;   /* standard deviation */
@@ -328,7 +329,7 @@ static wl_status choose_base_point(const wl_problem *p, const wl_config *config,
                                    const wl_check_request *request, double *phi,
                                    wl_check_report *report) {
   bool silent;
-  WL_TRY(wl_problem_start(config, p->model, p->tasks[0], p->seed, phi));
+  WL_TRY(wl_trained_start(config, p->model, p->tasks[0], p->seed, phi));
   WL_TRY(find_silent_blocks(p, phi, config, request, &silent));
   return silent ? move_from_zero(p, phi, report) : WL_OK;
 }
@@ -374,9 +375,13 @@ wl_status wl_check(const wl_config *config, const wl_check_request *request,
                    "run `warploom check`, which starts the float64 build",
                    WL_REAL_NAME);
   WL_TRY(wl_problem_create(config, &problem));
-  const wl_status status = problem.spec.second_order && problem.model->rule->partial_gbar
-                               ? refuse_partial()
-                               : check_problem(&problem, config, request, report);
+  wl_status status = WL_OK;
+  if (wl_model_needs_adjoint(problem.model))
+    status = wl_rule_need_adjoint(problem.model->rule, wl_config_map(config, "rule", 0));
+  if (status == WL_OK)
+    status = problem.spec.second_order && problem.model->rule->partial_gbar
+                 ? refuse_partial()
+                 : check_problem(&problem, config, request, report);
   wl_problem_destroy(&problem);
   if (status != WL_OK) wl_check_report_clear(report);
   return status;

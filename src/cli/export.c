@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "cli/commands.h"
-#include "train/trained.h"
+#include "run/trained.h"
 
 static const wl_argument arguments[] = {
     {"output", "FILE",

@@ -3,7 +3,7 @@
 #define WL_CLI_STOP_H
 
 #include "cli/arguments.h"
-#include "train/train.h"
+#include "run/train.h"
 
 /* Options of the commands that train. */
 #define WL_STOP_ARGUMENTS                                                                          \

@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/stop.h"
 #include "train/schema.h"
-#include "train/train.h"
+#include "run/train.h"
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",

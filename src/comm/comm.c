@@ -15,7 +15,7 @@
 #include "base/cores.h"
 #include "comm/comm_impl.h"
 
-enum { CHUNK = 1 << 30, TAG = 1, MESSAGE_SIZE = 4096 };
+enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
 _Static_assert(CHUNK < INT_MAX, "MPI counts are int");
 
 /* WL_OK, or what the library says about `code`. */
@@ -84,6 +84,7 @@ void wl_comm_finish(wl_comm **comm) {
   if (!c) return;
   if (c->world != MPI_COMM_NULL) MPI_Comm_free(&c->world);
   if (c->owns_mpi) MPI_Finalize();
+  wl_free(c->alarms);
   wl_free(c->maxima);
   wl_free(c->integers);
   wl_free(c);
@@ -277,5 +278,37 @@ wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from) {
     at += part;
     left -= part;
   }
+  return WL_OK;
+}
+
+/* ---- alarms ---- */
+
+wl_status wl_comm_alarm_raise(wl_comm *comm) {
+  if (comm->size == 1) return WL_OK;
+  WL_CHECK(!comm->alarms);
+  WL_TRY(WL_NEW(comm->alarms, comm->size - 1));
+  for (int to = 0, i = 0; to < comm->size; to++)
+    if (to != comm->rank)
+      WL_TRY_MPI(MPI_Isend(NULL, 0, MPI_BYTE, to, ALARM_TAG, comm->world, &comm->alarms[i++]),
+                 "MPI_Isend");
+  return WL_OK;
+}
+
+bool wl_comm_alarm_is_heard(wl_comm *comm) {
+  int waiting = 0;
+  if (comm->size == 1) return false;
+  MPI_Iprobe(MPI_ANY_SOURCE, ALARM_TAG, comm->world, &waiting, MPI_STATUS_IGNORE);
+  return waiting != 0;
+}
+
+wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count) {
+  for (int64_t i = 0; comm->size > 1 && i < count; i++)
+    WL_TRY_MPI(
+        MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, ALARM_TAG, comm->world, MPI_STATUS_IGNORE),
+        "MPI_Recv");
+  if (!comm->alarms) return WL_OK;
+  WL_TRY_MPI(MPI_Waitall(comm->size - 1, comm->alarms, MPI_STATUSES_IGNORE), "MPI_Waitall");
+  wl_free(comm->alarms);
+  comm->alarms = NULL;
   return WL_OK;
 }

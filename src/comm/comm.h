@@ -49,6 +49,14 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 
+/* An alarm: a message without content to every other rank, for what they look at between two collectives. Not
+ * collective; main thread. Each rank raises at most one before the others settle. */
+wl_status wl_comm_alarm_raise(wl_comm *comm);
+/* Whether another rank's alarm is waiting; it goes on waiting. */
+bool wl_comm_alarm_is_heard(wl_comm *comm);
+/* Receives `count` alarms of other ranks, which have been raised, and ends the sending of its own. */
+wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
+
 /* Exact sum of double vectors over units on all ranks (DESIGN 2).
  * Each unit's vector is rounded once to integers on a quantum that all ranks derive from the
  * largest magnitude of each block, and the integers are summed: the result is the same bits for

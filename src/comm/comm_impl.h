@@ -17,6 +17,7 @@ struct wl_comm {
   /* collective in progress: one request for each message */
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
+  MPI_Request *alarms; /* [size - 1] being sent; NULL: none */
   /* scratch of the exact sum, grown when a call needs more */
   double *maxima;    /* [maxima_room] largest magnitude of each block, then flags */
   int64_t *integers; /* [integers_room] rounded sums, tallies, number counted */

@@ -13,7 +13,7 @@
 #define WL_EVALUATE_EVALUATE_H
 
 #include "comm/comm.h"
-#include "train/trained.h"
+#include "run/trained.h"
 #include "unroll/window.h"
 
 enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };

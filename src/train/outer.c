@@ -46,6 +46,9 @@ const wl_option wl_outer_options[] = {
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
      "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never.",
      .flags = WL_KEY_EXTENDS},
+    {"average", WL_OPT_REAL, "0", NULL, 0, BELOW_ONE, "1",
+     "Decay of an exponential average of the meta-parameters, which is exported and evaluated in their place, e.g. "
+     "0.98; 0: none."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option group_options[] = {
@@ -140,6 +143,7 @@ wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_oute
                   .weight_decay = wl_map_real(map, "weight_decay"),
                   .clip_value = wl_map_real(map, "clip_value"),
                   .clip_norm = wl_map_real(map, "clip_norm"),
+                  .average = wl_map_real(map, "average"),
                   .schedule = wl_schedule_of(map, wl_map_int(map, "steps")),
                   .count = phi->size};
   wl_status status = read_groups(o, config, phi);

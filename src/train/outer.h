@@ -40,6 +40,7 @@ typedef struct wl_outer_group {
 typedef struct wl_outer {
   double rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   wl_schedule schedule;
+  double average;         /* decay of the average of phi; 0: none is kept */
   int64_t count;          /* meta-parameters */
   double *first, *second; /* [count] moments: state */
   wl_outer_group group[WL_OUTER_GROUPS];

@@ -51,8 +51,8 @@ static double draw(const wl_plan_setting *s, wl_purpose purpose, int64_t episode
                    double low, double high) {
   double x;
   wl_rng_uniform_double(
-      (wl_stream){s->seed, purpose, WL_SPACE_TRAIN, (uint64_t)episode, (uint64_t)unit, 0}, 0, 1, low,
-      high, &x);
+      (wl_stream){s->seed, purpose, WL_SPACE_TRAIN, (uint64_t)episode, (uint64_t)unit, 0}, 0, 1,
+      low, high, &x);
   return x;
 }
 
@@ -110,7 +110,8 @@ static bool comes_before(const wl_plan *p, int a, int b) {
 static void sink(const wl_plan *p, int at) {
   const int rank = p->heap[at];
   for (int child = 2 * at + 1; child < p->setting.ranks; child = 2 * at + 1) {
-    if (child + 1 < p->setting.ranks && comes_before(p, p->heap[child + 1], p->heap[child])) child++;
+    if (child + 1 < p->setting.ranks && comes_before(p, p->heap[child + 1], p->heap[child]))
+      child++;
     if (!comes_before(p, p->heap[child], rank)) break;
     p->heap[at] = p->heap[child];
     at = child;

@@ -22,7 +22,8 @@ typedef struct wl_plan_setting {
   const double *cost;       /* [tasks] cost of a unit of this task, copied */
   const int64_t *horizon;   /* [n_horizon] episode.steps, borrowed */
   int n_horizon;            /* 1: T; 2: [low, high] */
-  bool stagger; /* each unit has a horizon of its own and begins its first episode at a step of its own */
+  bool
+      stagger; /* each unit has a horizon of its own and begins its first episode at a step of its own */
 } wl_plan_setting;
 
 typedef struct wl_plan {

@@ -2,7 +2,6 @@
 #include "train/problem.h"
 
 #include "train/schema.h"
-#include "train/trained.h"
 
 static wl_status create_tasks(const wl_config *config, wl_problem *p) {
   p->n_tasks = wl_config_count(config, "task");
@@ -30,8 +29,6 @@ static wl_status build(const wl_config *config, wl_problem *p) {
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
   WL_TRY(wl_model_create(config, (const wl_task *const *)p->tasks, p->n_tasks, &p->model));
-  if (wl_model_needs_adjoint(p->model))
-    WL_TRY(wl_rule_need_adjoint(p->model->rule, wl_config_map(config, "rule", 0)));
   if (p->model->phi.size > 0) return WL_OK;
   return wl_map_fail(
       wl_config_map(config, "rule", 0), "name",
@@ -52,11 +49,4 @@ void wl_problem_destroy(wl_problem *p) {
   for (int i = 0; p->tasks && i < p->n_tasks; i++) wl_task_destroy(&p->tasks[i]);
   wl_free(p->tasks);
   *p = (wl_problem){0};
-}
-
-wl_status wl_problem_start(const wl_config *config, const wl_model *model, const wl_task *task,
-                           uint64_t seed, double *phi) {
-  const char *trained = wl_map_string(wl_config_map(config, "", 0), "start");
-  if (*trained) return wl_trained_read_phi(trained, &model->phi, phi);
-  return wl_model_init(model, task, seed, phi);
 }

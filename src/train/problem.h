@@ -21,9 +21,4 @@ typedef struct wl_problem {
 wl_status wl_problem_create(const wl_config *config, wl_problem *out);
 void wl_problem_destroy(wl_problem *problem);
 
-/* Meta-parameters [model->phi.size] at meta-step 0: drawn by the seed, or those of the trained
- * optimizer that the configuration's `start` names. Not collective. */
-wl_status wl_problem_start(const wl_config *config, const wl_model *model, const wl_task *task,
-                           uint64_t seed, double *phi);
-
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "train/replay_store.h"
+#include "train/trainer_impl.h"
 
 /* Passes over a run: the upper half of a 64-bit draw number tells them apart (run_point). */
 static const double MOST_PASSES = 2147483647.0;
@@ -27,9 +28,7 @@ struct wl_replay {
   int64_t current;    /* batch that is being collected */
   wl_unroll_ws *ws;
   wl_unit *unit;
-  double *vectors; /* [batch][vector] */
-  bool *counted;   /* [batch] */
-  double *sum;     /* [vector] */
+  wl_reduction reduction;
 };
 
 /* ---- Creation -------------------------------------------------------------------------------- */
@@ -39,11 +38,13 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
   r->epochs = wl_map_int(map, "epochs");
   r->batch = wl_map_int(map, "batch");
   r->batches = wl_map_int(map, "keep");
-  r->units = tr->plan->units;
-  r->capacity = (tr->horizon[tr->n_horizon - 1] + r->stride - 1) / r->stride;
-  r->n = tr->tasks[0]->n;
-  r->state = wl_rule_state_reals(tr->model->rule, wl_task_theta(tr->tasks[0]));
-  r->spec = tr->spec;
+  r->units = tr->state->plan->units;
+  r->capacity =
+      (tr->setup.problem.horizon[tr->setup.problem.n_horizon - 1] + r->stride - 1) / r->stride;
+  r->n = tr->setup.problem.tasks[0]->n;
+  r->state =
+      wl_rule_state_reals(tr->setup.problem.model->rule, wl_task_theta(tr->setup.problem.tasks[0]));
+  r->spec = tr->setup.problem.spec;
   r->spec.steps = wl_map_int(map, "steps");
   r->spec.weights = WL_WEIGHTS_LAST;
   r->spec.fresh = true;
@@ -52,15 +53,16 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
 
 /* What the options table cannot say. */
 static wl_status check_options(const wl_trainer *tr) {
-  if (!tr->per_episode)
+  if (!tr->setup.per_episode)
     return wl_map_fail(
-        wl_config_map(tr->config, "outer", 0), "every",
+        wl_config_map(tr->setup.config, "outer", 0), "every",
         "replay follows whole episodes: set `every: episode`, or `replay.capacity: 0`");
-  if (tr->n_tasks > 1)
-    return wl_map_fail(wl_config_map(tr->config, "task", 1), "family",
-                       "replay needs a single task, not a mixture of %d", tr->n_tasks);
-  const wl_map *map = wl_config_map(tr->config, "replay", 0);
-  if ((double)tr->steps * (double)wl_map_int(map, "epochs") >= MOST_PASSES)
+  if (tr->setup.problem.n_tasks > 1)
+    return wl_map_fail(wl_config_map(tr->setup.config, "task", 1), "family",
+                       "replay needs a single task, not a mixture of %d",
+                       tr->setup.problem.n_tasks);
+  const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
+  if ((double)tr->setup.steps * (double)wl_map_int(map, "epochs") >= MOST_PASSES)
     return wl_map_fail(map, "epochs",
                        "outer.steps times replay.epochs must be below %.0f: each pass draws "
                        "minibatches of its own, and there are no more",
@@ -69,11 +71,12 @@ static wl_status check_options(const wl_trainer *tr) {
 }
 
 static wl_status create_store(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
-  const wl_replay_shape shape = {.places = r->batches * r->units,
-                                 .points = r->capacity,
-                                 .horizon = tr->horizon[tr->n_horizon - 1],
-                                 .width = r->n + r->state,
-                                 .n = r->n};
+  const wl_replay_shape shape = {
+      .places = r->batches * r->units,
+      .points = r->capacity,
+      .horizon = tr->setup.problem.horizon[tr->setup.problem.n_horizon - 1],
+      .width = r->n + r->state,
+      .n = r->n};
   return wl_replay_store_create(map, &shape, &r->store);
 }
 
@@ -84,16 +87,17 @@ static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
   WL_TRY(WL_NEW(r->first, places + 1));
   WL_TRY(WL_NEW(r->start_loss, places));
   WL_TRY(WL_NEW(r->owner, places));
-  WL_TRY(WL_NEW(r->vectors, r->batch * tr->vector));
-  WL_TRY(WL_NEW(r->counted, r->batch));
-  WL_TRY(WL_NEW(r->sum, tr->vector));
+  WL_TRY(wl_reduction_create(&tr->setup.problem.model->phi, tr->setup.problem.model->phi.size,
+                             &r->reduction));
+  WL_TRY(wl_reduction_reserve(&r->reduction, r->batch));
   for (int64_t b = 0; b < r->batches; b++) r->episode[b] = -1;
-  WL_TRY(wl_unit_create(tr->model, tr->tasks[0], &r->unit));
-  return wl_unroll_ws_create(tr->model, tr->tasks[0], &r->spec, true, tr->threads, &r->ws);
+  WL_TRY(wl_unit_create(tr->setup.problem.model, tr->setup.problem.tasks[0], &r->unit));
+  return wl_unroll_ws_create(tr->setup.problem.model, tr->setup.problem.tasks[0], &r->spec, true,
+                             tr->setup.threads, &r->ws);
 }
 
 wl_status wl_replay_create(const wl_trainer *tr, wl_replay **out) {
-  const wl_map *map = wl_config_map(tr->config, "replay", 0);
+  const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
   wl_replay *r = NULL;
   *out = NULL;
   if (!(wl_map_real(map, "capacity") > 0)) return WL_OK;
@@ -111,8 +115,8 @@ void wl_replay_destroy(wl_replay **replay) {
   wl_replay *r = *replay;
   if (!r) return;
   wl_replay_store_destroy(&r->store);
-  void *const owned[] = {r->episode, r->count,   r->first,   r->start_loss,
-                         r->owner,   r->vectors, r->counted, r->sum};
+  wl_reduction_clear(&r->reduction);
+  void *const owned[] = {r->episode, r->count, r->first, r->start_loss, r->owner};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_unit_destroy(&r->unit);
   wl_unroll_ws_destroy(&r->ws);
@@ -129,7 +133,7 @@ static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
 }
 
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
-  const int64_t episode = tr->plan->clock[0].episode; /* units are in phase */
+  const int64_t episode = tr->state->plan->clock[0].episode; /* units are in phase */
   r->current = episode % r->batches;
   r->episode[r->current] = episode;
   r->failure.code = WL_OK;
@@ -137,14 +141,16 @@ wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
     const int64_t place = r->current * r->units + u;
     r->count[place] = 0;
     r->start_loss[place] = 0.0;
-    WL_TRY(own_place(r, place, tr->plan->owner[u], wl_comm_rank(tr->comm)));
+    WL_TRY(own_place(r, place, tr->state->plan->owner[u], wl_comm_rank(tr->setup.comm)));
   }
   return WL_OK;
 }
 
 void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit *unit) {
   const int64_t place = r->current * r->units + u;
-  if (unit->t % r->stride != 0 || unit->t >= tr->plan->clock[u].horizon || r->failure.code != WL_OK) return;
+  if (unit->t % r->stride != 0 || unit->t >= tr->state->plan->clock[u].horizon ||
+      r->failure.code != WL_OK)
+    return;
   wl_failure_keep(&r->failure, wl_replay_store_put(r->store, place, unit->t / r->stride,
                                                    unit->theta, unit->state));
   r->count[place] = unit->t / r->stride + 1;
@@ -153,15 +159,16 @@ void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit
 /* Disjoint tables are added: an element is written by one rank and zero bits on the others. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
-  WL_TRY(wl_comm_agree(tr->comm, wl_failure_raise(&r->failure)));
+  WL_TRY(wl_comm_agree(tr->setup.comm, wl_failure_raise(&r->failure)));
   for (int64_t u = 0; u < r->units; u++) {
-    const wl_unit *unit = tr->unit[u];
+    const wl_unit *unit = tr->state->unit[u];
     if (!unit) continue;
     if (unit->stopped) r->count[first + u] = 0;
     else r->start_loss[first + u] = unit->start_loss;
   }
-  WL_TRY(wl_comm_sum_int64(tr->comm, r->count + first, (size_t)r->units));
-  return wl_comm_sum_int64(tr->comm, (int64_t *)(void *)(r->start_loss + first), (size_t)r->units);
+  WL_TRY(wl_comm_sum_int64(tr->setup.comm, r->count + first, (size_t)r->units));
+  return wl_comm_sum_int64(tr->setup.comm, (int64_t *)(void *)(r->start_loss + first),
+                           (size_t)r->units);
 }
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
@@ -184,89 +191,95 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
 }
 
 /* The window that starts at a point, with minibatches that no other pass has drawn. */
-static wl_status run_point(wl_replay *r, wl_trainer *tr, int64_t place, int64_t point, int64_t pass,
-                           double *vector, bool *finite) {
+typedef struct wl_replay_point {
+  int64_t place, point, pass;
+} wl_replay_point;
+
+static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, double *vector,
+                           bool *finite) {
+  const int64_t place = at.place, point = at.point;
   const int64_t episode = r->episode[place / r->units];
-  const int64_t length = wl_plan_horizon(&tr->plan->setting, episode, 0);
+  const int64_t length = wl_plan_horizon(&tr->state->plan->setting, episode, 0);
   wl_unit *unit = r->unit;
   wl_window_result result;
-  unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, episode, place % r->units};
+  unit->episode = (wl_episode){tr->setup.problem.seed, WL_SPACE_TRAIN, episode, place % r->units};
   unit->t = point * r->stride;
   unit->horizon = length;
-  unit->draw = (pass + 1) << 32;
+  unit->draw = (at.pass + 1) << 32;
   unit->start_loss = r->start_loss[place];
   unit->stopped = false;
   WL_TRY(wl_replay_store_get(r->store, place, point, unit->theta, unit->state));
   const int64_t left = length - unit->t, steps = left < r->spec.steps ? left : r->spec.steps;
-  memset(vector, 0, (size_t)tr->vector * sizeof *vector);
+  memset(vector, 0, (size_t)r->reduction.vector * sizeof *vector);
   WL_TRY(wl_window_run(r->ws, unit, steps, &(wl_window_options){.phi_grad = vector}, &result));
   *finite = result.finite;
-  vector[tr->model->phi.size] = result.meta_loss;
+  vector[r->reduction.width + WL_SUM_META_LOSS] = result.meta_loss;
   return WL_OK;
 }
 
-static wl_status run_points(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count,
-                            int64_t pass, int64_t *own) {
+/* Windows of one step of the outer optimizer. */
+typedef struct wl_replay_batch {
+  const int64_t *order; /* [count] numbers of points in the whole buffer */
+  int64_t count, pass;
+} wl_replay_batch;
+
+static wl_status run_points(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b, int64_t *own) {
   *own = 0;
-  wl_unroll_set_phi(r->ws, tr->phi);
-  for (int64_t i = 0; i < count; i++) {
+  wl_unroll_set_phi(r->ws, tr->state->phi);
+  for (int64_t i = 0; i < b->count; i++) {
     int64_t place, point;
-    locate(r, order[i], &place, &point);
+    locate(r, b->order[i], &place, &point);
     if (!wl_replay_store_owns(r->store, place)) continue;
-    WL_TRY(run_point(r, tr, place, point, pass, r->vectors + *own * tr->vector, &r->counted[*own]));
+    WL_TRY(run_point(r, tr, (wl_replay_point){place, point, b->pass},
+                     wl_reduction_vector(&r->reduction, *own), &r->reduction.counted[*own]));
     (*own)++;
   }
   return WL_OK;
 }
 
-/* One mini-batch of windows and the step of all groups but the initialisation. */
-static wl_status run_batch(wl_replay *r, wl_trainer *tr, const int64_t *order, int64_t count,
-                           int64_t pass, wl_meta_report *report) {
+/* One mini-batch of windows and the step of all groups but the initialisation; *left: some rank leaves. */
+static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b,
+                           wl_meta_report *report, bool *left) {
   int64_t own = 0;
-  const wl_status status = run_points(r, tr, order, count, pass, &own);
-  double failed = status != WL_OK;
-  wl_exact_sum sum = {.vectors = r->vectors,
-                      .units = status == WL_OK ? own : 0,
-                      .counted = r->counted,
-                      .count = tr->vector,
-                      .blocks = tr->quanta,
-                      .n_blocks = tr->n_quanta,
-                      .total = count,
-                      .flags = &failed,
-                      .n_flags = 1,
-                      .sum = r->sum};
-  WL_TRY(wl_comm_exact_sum(tr->comm, &sum));
-  if (failed > 0) return wl_comm_agree(tr->comm, status);
+  const wl_status status = run_points(r, tr, b, &own);
+  double flags[2] = {status != WL_OK, wl_interruption_asked(&tr->interruption)};
+  wl_exact_sum sum = wl_reduction_sum(&r->reduction, status == WL_OK ? own : 0, b->count);
+  sum.flags = flags;
+  sum.n_flags = 2;
+  WL_TRY(wl_comm_exact_sum(tr->setup.comm, &sum));
+  if (flags[0] > 0) return wl_comm_agree(tr->setup.comm, status);
+  *left = flags[1] > 0;
+  if (*left) return WL_OK;
   const int64_t counted = sum.n_counted;
-  tr->skipped += count - counted;
-  if (counted == 0) return WL_OK;
-  for (int64_t i = 0; i < tr->model->phi.size; i++) r->sum[i] /= (double)counted;
-  report->gradient_norm = wl_outer_update(
-      tr->outer, tr->meta_step, WL_OUTER_ALL & ~(1u << WL_OUTER_INITIALISATION), r->sum, tr->phi);
-  report->meta_loss = r->sum[tr->model->phi.size] / (double)counted;
+  tr->state->skipped += b->count - counted;
+  wl_trainer_update(tr, &r->reduction, counted, WL_OUTER_ALL & ~(1u << WL_OUTER_INITIALISATION),
+                    report);
+  if (counted > 0)
+    report->meta_loss = r->reduction.sum[r->reduction.width + WL_SUM_META_LOSS] / (double)counted;
   return WL_OK;
 }
 
 /* One pass over the buffer in an order of its own. */
 static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t total,
-                          int64_t *order, wl_meta_report *report) {
-  const wl_stream stream = {
-      tr->seed, WL_FOR_REPLAY, WL_SPACE_TRAIN, (uint64_t)tr->meta_step, (uint64_t)epoch, 0};
+                          int64_t *order, wl_meta_report *report, bool *left) {
+  const wl_stream stream = {tr->setup.problem.seed,         WL_FOR_REPLAY,   WL_SPACE_TRAIN,
+                            (uint64_t)tr->state->meta_step, (uint64_t)epoch, 0};
   wl_rng_permutation(stream, total, order);
-  for (int64_t i = 0; i < total; i += r->batch) {
-    const int64_t count = total - i < r->batch ? total - i : r->batch;
-    WL_TRY(run_batch(r, tr, order + i, count, tr->meta_step * r->epochs + epoch, report));
+  for (int64_t i = 0; i < total && !*left; i += r->batch) {
+    const wl_replay_batch b = {order + i, total - i < r->batch ? total - i : r->batch,
+                               tr->state->meta_step * r->epochs + epoch};
+    WL_TRY(run_batch(r, tr, &b, report, left));
   }
   return WL_OK;
 }
 
-wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report) {
+wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report, bool *left) {
   const int64_t total = wl_replay_points(r);
   int64_t *order = NULL;
   find_places(r);
-  wl_status status = wl_comm_agree(tr->comm, WL_NEW(order, total + 1));
-  for (int64_t e = 0; status == WL_OK && e < r->epochs; e++)
-    status = run_pass(r, tr, e, total, order, report);
+  wl_status status = wl_comm_agree(tr->setup.comm, WL_NEW(order, total + 1));
+  for (int64_t e = 0; status == WL_OK && !*left && e < r->epochs; e++)
+    status = run_pass(r, tr, e, total, order, report, left);
   wl_free(order);
   return status;
 }
@@ -299,11 +312,12 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
 
 /* A place that cannot be read still travels, so that rank 0 does not wait; the failure is agreed on at the end. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
-  const int rank = wl_comm_rank(tr->comm);
+  const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;
   wl_real *parcel = NULL;
   wl_status read = WL_OK;
-  wl_status status = wl_comm_agree(tr->comm, WL_NEW(parcel, rank == 0 ? 1 : r->capacity * width));
+  wl_status status =
+      wl_comm_agree(tr->setup.comm, WL_NEW(parcel, rank == 0 ? 1 : r->capacity * width));
   if (status != WL_OK) {
     wl_free(parcel);
     return status;
@@ -312,24 +326,24 @@ wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) 
     const size_t bytes = (size_t)(r->count[p] * width) * sizeof(wl_real);
     const bool mine = wl_replay_store_owns(r->store, p);
     if (mine && read == WL_OK) read = fetch_place(r, p, rank == 0 ? points : parcel);
-    if (mine && rank != 0 && bytes > 0) status = wl_comm_send(tr->comm, parcel, bytes, 0);
+    if (mine && rank != 0 && bytes > 0) status = wl_comm_send(tr->setup.comm, parcel, bytes, 0);
     if (!mine && rank == 0 && bytes > 0)
-      status = wl_comm_receive(tr->comm, points, bytes, (int)r->owner[p]);
+      status = wl_comm_receive(tr->setup.comm, points, bytes, (int)r->owner[p]);
     if (rank == 0) points += r->count[p] * width;
   }
   wl_free(parcel);
-  return wl_comm_agree(tr->comm, status != WL_OK ? status : read);
+  return wl_comm_agree(tr->setup.comm, status != WL_OK ? status : read);
 }
 
 int wl_replay_new_owner(const wl_trainer *tr, int64_t place) {
-  return (int)(place % wl_comm_size(tr->comm));
+  return (int)(place % wl_comm_size(tr->setup.comm));
 }
 
 wl_status wl_replay_restore(wl_replay *r, const wl_trainer *tr, int64_t place,
                             const wl_real *points) {
   const int64_t width = r->n + r->state;
   WL_CHECK(r->count[place] <= r->capacity);
-  WL_TRY(own_place(r, place, wl_replay_new_owner(tr, place), wl_comm_rank(tr->comm)));
+  WL_TRY(own_place(r, place, wl_replay_new_owner(tr, place), wl_comm_rank(tr->setup.comm)));
   for (int64_t j = 0; wl_replay_store_owns(r->store, place) && j < r->count[place]; j++)
     WL_TRY(wl_replay_store_put(r->store, place, j, points + j * width, points + j * width + r->n));
   return WL_OK;
@@ -340,6 +354,6 @@ double wl_replay_reals(const wl_replay *r) {
 }
 
 double wl_replay_memory(const wl_replay *r, const wl_trainer *tr) {
-  const int64_t places = r->batches * r->units, size = wl_comm_size(tr->comm);
+  const int64_t places = r->batches * r->units, size = wl_comm_size(tr->setup.comm);
   return wl_replay_store_bytes(r->store, (places + size - 1) / size);
 }

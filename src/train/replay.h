@@ -25,8 +25,9 @@ wl_status wl_replay_open(wl_replay *replay, const wl_trainer *trainer);
 void wl_replay_keep(wl_replay *replay, const wl_trainer *trainer, int64_t u, const wl_unit *unit);
 /* After the episodes: forgets those that became non-finite and shares what there is. Collective. */
 wl_status wl_replay_share(wl_replay *replay, wl_trainer *trainer);
-/* The passes over the buffer; phi and the outer optimizer change. Collective. */
-wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report);
+/* The passes over the buffer; phi and the outer optimizer change. *left: given up after a mini-batch, because some
+ * rank leaves the meta-step. Collective. */
+wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report, bool *left);
 
 /* The buffer between meta-steps, for checkpoints: none when it holds one meta-batch only, which is
  * over when its meta-step is. */

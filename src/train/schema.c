@@ -5,6 +5,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "estimator/estimator.h"
 #include "io/arrays.h"
 #include "task/glyphs.h"
 #include "train/outer.h"
@@ -128,7 +129,7 @@ static const wl_option trajectory_options[] = {
      "Stored precision of sampled arrays and snapshots."},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-enum { N_SECTIONS = 13 };
+enum { N_SECTIONS = 14 };
 
 /* As a program starts: the task families get their reader of HDF5, here, where both layers are known. */
 __attribute__((constructor)) static void connect_layers(void) {
@@ -153,6 +154,8 @@ const wl_section *wl_schema(void) {
       {"episode", "One run of the inner loop", episode_options, NULL, NULL, NULL, false},
       {"window", "The stretch of an episode that is differentiated", window_options, NULL, NULL,
        NULL, false},
+      {"estimator", "How the meta-gradient of a window is estimated", NULL, "name",
+       wl_estimator_variants(), "bptt", false},
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
       {"groups", "Settings of one group of meta-parameters; a list of maps for several", NULL,
        "group", wl_outer_group_variants, "none", true},

@@ -1,126 +1,155 @@
 /* trainer.c - building and freeing the outer loop's state. */
-#include "train/trainer.h"
-
 #include <string.h>
 
-#include "train/problem.h"
 #include "train/replay.h"
-
-enum { N_LOSSES = 4 }; /* behind each meta-gradient: meta, first, last, mean loss */
+#include "train/trainer_impl.h"
 
 static int choose_threads(const wl_config *config, const wl_comm *comm) {
   const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
   return asked > 0 ? (int)asked : wl_comm_cores(comm);
 }
 
-/* Takes over tasks, policy and model of the configuration's problem. */
-static wl_status adopt_problem(wl_trainer *tr) {
-  wl_problem p;
-  WL_TRY(wl_problem_create(tr->config, &p));
-  tr->seed = p.seed;
-  tr->tasks = p.tasks;
-  tr->n_tasks = p.n_tasks;
-  tr->spec = p.spec;
-  tr->model = p.model;
-  tr->horizon = p.horizon;
-  tr->n_horizon = p.n_horizon;
-  return WL_NEW(tr->ws, tr->n_tasks);
-}
-
-/* Cost of a unit: task gradients and the rule on every coordinate. */
+/* Cost of a unit: inner runs of task gradients and the rule on every coordinate. */
 static double cost_of(const wl_trainer *tr, const wl_task *task) {
-  return wl_task_cost(task) * (tr->spec.fresh ? 2.0 : 1.0) * (tr->spec.second_order ? 3.0 : 1.0) +
-         tr->model->rule->cost * (double)task->n;
+  const double run = wl_task_cost(task) * (tr->setup.problem.spec.fresh ? 2.0 : 1.0) *
+                         (tr->setup.problem.spec.second_order ? 3.0 : 1.0) +
+                     tr->setup.problem.model->rule->cost * (double)task->n;
+  return run * tr->setup.estimator->runs;
 }
 
 static wl_status create_plan(wl_trainer *tr) {
   double *proportion = NULL, *cost = NULL;
-  wl_status status = WL_NEW(proportion, tr->n_tasks);
-  if (status == WL_OK) status = WL_NEW(cost, tr->n_tasks);
-  for (int i = 0; status == WL_OK && i < tr->n_tasks; i++) {
-    proportion[i] = tr->tasks[i]->proportion;
-    cost[i] = cost_of(tr, tr->tasks[i]);
+  wl_status status = WL_NEW(proportion, tr->setup.problem.n_tasks);
+  if (status == WL_OK) status = WL_NEW(cost, tr->setup.problem.n_tasks);
+  for (int i = 0; status == WL_OK && i < tr->setup.problem.n_tasks; i++) {
+    proportion[i] = tr->setup.problem.tasks[i]->proportion;
+    cost[i] = cost_of(tr, tr->setup.problem.tasks[i]);
   }
-  const wl_map *episode = wl_config_map(tr->config, "episode", 0);
+  const wl_map *episode = wl_config_map(tr->setup.config, "episode", 0);
   const wl_plan_setting setting = {
-      .seed = tr->seed,
-      .units = wl_map_int(wl_config_map(tr->config, "outer", 0), "units"),
-      .ranks = wl_comm_size(tr->comm),
-      .tasks = tr->n_tasks,
+      .seed = tr->setup.problem.seed,
+      .units = wl_map_int(wl_config_map(tr->setup.config, "outer", 0), "units"),
+      .ranks = wl_comm_size(tr->setup.comm),
+      .tasks = tr->setup.problem.n_tasks,
       .proportion = proportion,
       .cost = cost,
-      .horizon = tr->horizon,
-      .n_horizon = tr->n_horizon,
+      .horizon = tr->setup.problem.horizon,
+      .n_horizon = tr->setup.problem.n_horizon,
       .stagger = wl_map_bool(episode, "stagger")};
-  if (status == WL_OK && setting.stagger && tr->per_episode)
-    status = wl_map_fail(episode, "stagger",
-                         "staggered units end their episodes apart, so that no meta-step takes whole "
-                         "episodes: use `outer.every: window`, or `stagger: false`");
-  if (status == WL_OK) status = wl_plan_create(&setting, &tr->plan);
+  if (status == WL_OK && setting.stagger && tr->setup.per_episode)
+    status =
+        wl_map_fail(episode, "stagger",
+                    "staggered units end their episodes apart, so that no meta-step takes whole "
+                    "episodes: use `outer.every: window`, or `stagger: false`");
+  if (status == WL_OK) status = wl_plan_create(&setting, &tr->state->plan);
   wl_free(proportion);
   wl_free(cost);
   return status;
 }
 
-/* One quantum for each block of phi and for each of the losses behind it. */
-static wl_status create_reduction(wl_trainer *tr) {
-  const wl_layout *phi = &tr->model->phi;
-  tr->vector = phi->size + N_LOSSES;
-  tr->n_quanta = phi->count + N_LOSSES;
-  WL_TRY(WL_NEW(tr->sum, tr->vector));
-  WL_TRY(WL_NEW(tr->quanta, tr->n_quanta + 1));
-  for (int i = 0; i < phi->count; i++) tr->quanta[i] = phi->blocks[i].offset;
-  for (int i = 0; i <= N_LOSSES; i++) tr->quanta[phi->count + i] = phi->size + i;
-  return WL_OK;
+static wl_status create_workspaces(wl_trainer *tr) {
+  tr->setup.lanes = wl_trainer_lanes(tr);
+  WL_TRY(WL_NEW(tr->ws, tr->setup.lanes * tr->setup.problem.n_tasks));
+  for (int i = 0; wl_trainer_back_propagates(tr) && i < tr->setup.problem.n_tasks; i++)
+    WL_TRY(wl_unroll_check_memory(tr->setup.problem.model, tr->setup.problem.tasks[i],
+                                  &tr->setup.estimator->spec));
+  return WL_NEW(tr->scratch, tr->setup.lanes * wl_estimator_scratch(tr->setup.estimator) + 1);
+}
+
+static wl_status create_state(wl_trainer *tr) {
+  const wl_map *outer = wl_config_map(tr->setup.config, "outer", 0);
+  WL_TRY(create_plan(tr));
+  WL_TRY(WL_NEW(tr->state->unit, tr->state->plan->units));
+  WL_TRY(WL_NEW(tr->state->phi, tr->setup.problem.model->phi.size));
+  if (wl_map_real(outer, "average") > 0)
+    WL_TRY(WL_NEW(tr->state->average, tr->setup.problem.model->phi.size));
+  WL_TRY(wl_outer_create(tr->setup.config, &tr->setup.problem.model->phi, &tr->state->outer));
+  return wl_model_init(tr->setup.problem.model, tr->setup.problem.tasks[0], tr->setup.problem.seed,
+                       tr->state->phi);
 }
 
 static wl_status build(wl_trainer *tr) {
-  const wl_map *outer = wl_config_map(tr->config, "outer", 0);
-  WL_TRY(adopt_problem(tr));
-  tr->per_episode = strcmp(wl_map_string(outer, "every"), "episode") == 0;
-  tr->steps = wl_map_int(outer, "steps");
-  tr->patience = wl_map_int(outer, "patience");
-  WL_TRY(create_plan(tr));
-  WL_TRY(WL_NEW(tr->unit, tr->plan->units));
-  WL_TRY(create_reduction(tr));
-  WL_TRY(WL_NEW(tr->phi, tr->model->phi.size));
-  WL_TRY(wl_outer_create(tr->config, &tr->model->phi, &tr->outer));
-  WL_TRY(wl_replay_create(tr, &tr->replay));
-  for (int i = 0; wl_trainer_back_propagates(tr) && i < tr->n_tasks; i++)
-    WL_TRY(wl_unroll_check_memory(tr->model, tr->tasks[i], &tr->spec));
-  return wl_problem_start(tr->config, tr->model, tr->tasks[0], tr->seed, tr->phi);
+  const wl_map *outer = wl_config_map(tr->setup.config, "outer", 0);
+  WL_TRY(wl_problem_create(tr->setup.config, &tr->setup.problem));
+  tr->setup.per_episode = strcmp(wl_map_string(outer, "every"), "episode") == 0;
+  tr->setup.steps = wl_map_int(outer, "steps");
+  tr->setup.patience = wl_map_int(outer, "patience");
+  WL_TRY(wl_estimator_create(tr->setup.config, tr->setup.problem.model, &tr->setup.problem.spec,
+                             &tr->setup.estimator));
+  WL_TRY(create_state(tr));
+  WL_TRY(wl_reduction_create(&tr->setup.problem.model->phi, tr->setup.estimator->width,
+                             &tr->reduction));
+  WL_TRY(wl_start_copy_create(tr, &tr->start));
+  WL_TRY(wl_replay_create(tr, &tr->state->replay));
+  tr->interruption.comm = tr->setup.comm;
+  tr->interruption.enabled = !wl_replay_lasts(tr->state->replay);
+  return create_workspaces(tr);
 }
 
 bool wl_trainer_back_propagates(const wl_trainer *tr) {
-  return !tr->replay || (tr->model->initialisation && tr->model->initialisation->adjoint);
+  if (!tr->setup.estimator->ops->traces) return false;
+  return !tr->state->replay || (tr->setup.problem.model->initialisation &&
+                                tr->setup.problem.model->initialisation->adjoint);
 }
 
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out) {
   wl_trainer *tr = NULL;
   WL_TRY(WL_NEW(tr, 1));
-  tr->config = config;
-  tr->comm = comm;
-  tr->threads = choose_threads(config, comm);
-  tr->bound = wl_comm_bind_threads(comm, tr->threads);
-  const wl_status status = build(tr);
+  tr->setup.config = config;
+  tr->setup.comm = comm;
+  tr->setup.threads = choose_threads(config, comm);
+  tr->setup.bound = wl_comm_bind_threads(comm, tr->setup.threads);
+  wl_status status = WL_NEW(tr->state, 1);
+  if (status == WL_OK) status = build(tr);
   if (status != WL_OK) wl_trainer_destroy(&tr);
   *out = tr;
   return status;
 }
 
+static void destroy_state(wl_trainer *tr) {
+  if (tr->state->plan) wl_start_copy_clear(tr, &tr->start);
+  for (int64_t u = 0; tr->state->unit && u < tr->state->plan->units; u++)
+    wl_unit_destroy(&tr->state->unit[u]);
+  wl_replay_destroy(&tr->state->replay);
+  wl_plan_destroy(&tr->state->plan);
+  wl_outer_destroy(&tr->state->outer);
+  wl_free(tr->state->unit);
+  wl_free(tr->state->phi);
+  wl_free(tr->state->average);
+  wl_free(tr->state);
+}
+
 void wl_trainer_destroy(wl_trainer **trainer) {
   wl_trainer *tr = *trainer;
   if (!tr) return;
-  for (int64_t u = 0; tr->unit && u < tr->plan->units; u++) wl_unit_destroy(&tr->unit[u]);
-  for (int i = 0; tr->ws && i < tr->n_tasks; i++) wl_unroll_ws_destroy(&tr->ws[i]);
-  wl_replay_destroy(&tr->replay);
-  wl_model_destroy(&tr->model);
-  for (int i = 0; tr->tasks && i < tr->n_tasks; i++) wl_task_destroy(&tr->tasks[i]);
-  wl_plan_destroy(&tr->plan);
-  wl_outer_destroy(&tr->outer);
-  void *const owned[] = {tr->unit,    tr->ws,      tr->tasks, tr->phi,
-                         tr->vectors, tr->counted, tr->sum,   tr->quanta};
-  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
+  if (tr->state) destroy_state(tr);
+  for (int i = 0; tr->ws && i < tr->setup.lanes * tr->setup.problem.n_tasks; i++)
+    wl_unroll_ws_destroy(&tr->ws[i]);
+  wl_reduction_clear(&tr->reduction);
+  wl_estimator_destroy(&tr->setup.estimator);
+  wl_problem_destroy(&tr->setup.problem);
+  wl_free(tr->ws);
+  wl_free(tr->scratch);
   wl_free(tr);
   *trainer = NULL;
 }
+
+const wl_trainer_setup *wl_setup_of(const wl_trainer *tr) { return &tr->setup; }
+wl_trainer_state *wl_state_of(const wl_trainer *tr) { return tr->state; }
+int64_t wl_trainer_sum_size(const wl_trainer *tr) { return tr->reduction.vector; }
+
+double wl_trainer_workspace_bytes(const wl_trainer *tr) {
+  double sum = 0.0;
+  for (int i = 0; i < tr->setup.lanes * tr->setup.problem.n_tasks; i++)
+    if (!tr->ws[i])
+      sum += (double)wl_unroll_ws_bytes(
+          tr->setup.problem.model, tr->setup.problem.tasks[i % tr->setup.problem.n_tasks],
+          &tr->setup.estimator->spec, tr->setup.estimator->ops->traces,
+          tr->setup.lanes > 1 ? 1 : tr->setup.threads);
+  return sum;
+}
+
+void wl_trainer_keep_failure(wl_trainer *tr, wl_status status) {
+  wl_failure_keep(&tr->pending, status);
+}
+wl_status wl_trainer_raise_failure(wl_trainer *tr) { return wl_failure_raise(&tr->pending); }

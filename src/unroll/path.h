@@ -7,7 +7,8 @@
 
 typedef struct wl_path {
   const wl_initialisation *initialisation;
-  wl_real *g, *u; /* [pad] gradient and update of the last step; NULL: nothing is learned from the path */
+  wl_real *g,
+      *u; /* [pad] gradient and update of the last step; NULL: nothing is learned from the path */
   int64_t pad;
   double loss;  /* at the last step's start */
   bool open;    /* a step waits for the loss at its end */

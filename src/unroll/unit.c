@@ -8,21 +8,49 @@
 
 #define AT(member) offsetof(wl_unit, member)
 const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
-    {"family", "index of the unit's task in the configuration", WL_INT64, WL_UNIT_ONE, AT(family), 0},
-    {"episode", "number of its episode", WL_INT64, WL_UNIT_ONE, AT(episode.index), 0},
-    {"inner_step", "inner steps done in it", WL_INT64, WL_UNIT_ONE, AT(t), 0},
-    {"horizon", "inner steps of the whole episode", WL_INT64, WL_UNIT_ONE, AT(horizon), 0},
-    {"start_loss", "outer loss at the episode's start", WL_FLOAT64, WL_UNIT_ONE, AT(start_loss), 0},
+    {"family", "index of the unit's task in the configuration", WL_INT64, WL_UNIT_ONE,
+     WL_UNIT_ITSELF, AT(family)},
+    {"episode", "number of its episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(episode.index)},
+    {"inner_step", "inner steps done in it", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(t)},
+    {"horizon", "inner steps of the whole episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
+     AT(horizon)},
+    {"start_loss", "outer loss at the episode's start", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
+     AT(start_loss)},
     {"stopped", "1: the episode became non-finite and is not run on", WL_UINT8, WL_UNIT_ONE,
-     AT(stopped), 0},
-    {"theta", "inner parameters, padded to blocks", WL_REAL_TYPE, WL_UNIT_THETA, AT(theta), 0},
-    {"state", "state of the update rule", WL_REAL_TYPE, WL_UNIT_STATE, AT(state), 0},
+     WL_UNIT_ITSELF, AT(stopped)},
+    {"theta", "inner parameters, padded to blocks", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_ITSELF,
+     AT(theta)},
+    {"state", "state of the update rule", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_ITSELF, AT(state)},
+    {"other_start_loss", "start_loss of further particles", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_OTHERS,
+     AT(other_start_loss)},
+    {"other_stopped", "stopped of further particles", WL_UINT8, WL_UNIT_ONE, WL_UNIT_OTHERS,
+     AT(other_stopped)},
+    {"other_theta", "theta of further particles", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_OTHERS,
+     AT(other_theta)},
+    {"other_state", "state of further particles", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_OTHERS,
+     AT(other_state)},
+    {"accumulator", "pes: sum of the episode's perturbations of each pair", WL_FLOAT64, WL_UNIT_PHI,
+     WL_UNIT_ACCUMULATORS, AT(accumulator)},
+    {"difference", "telescoping loss: each pair's difference at the last window's end", WL_FLOAT64,
+     WL_UNIT_ONE, WL_UNIT_DIFFERENCES, AT(difference)},
 };
 _Static_assert(sizeof(bool) == 1, "`stopped` is stored as one byte");
 
-int64_t wl_unit_field_count(const wl_unit_field *f, const wl_model *m, const wl_task *task,
-                            unsigned parts) {
-  if ((f->part & parts) != f->part) return 0;
+bool wl_unit_field_is_inline(const wl_unit_field *f) {
+  return f->extent == WL_UNIT_ONE && f->times == WL_UNIT_ITSELF;
+}
+
+static int64_t times_of(const wl_unit_field *f, const wl_unit_shape *shape) {
+  switch (f->times) {
+    case WL_UNIT_ITSELF: return 1;
+    case WL_UNIT_OTHERS: return shape->particles > 1 ? shape->particles - 1 : 0;
+    case WL_UNIT_ACCUMULATORS: return shape->accumulators;
+    case WL_UNIT_DIFFERENCES: return shape->differences;
+  }
+  return 0;
+}
+
+static int64_t extent_of(const wl_unit_field *f, const wl_model *m, const wl_task *task) {
   switch (f->extent) {
     case WL_UNIT_ONE: return 1;
     case WL_UNIT_THETA: return wl_pad(task->n);
@@ -32,18 +60,23 @@ int64_t wl_unit_field_count(const wl_unit_field *f, const wl_model *m, const wl_
   return 0;
 }
 
-static wl_real **array_of(const wl_unit_field *f, wl_unit *unit) {
-  return (wl_real **)(void *)((char *)unit + f->at);
+int64_t wl_unit_field_count(const wl_unit_field *f, const wl_model *m, const wl_task *task,
+                            const wl_unit_shape *shape) {
+  return times_of(f, shape) * extent_of(f, m, task);
+}
+
+static void **array_of(const wl_unit_field *f, wl_unit *unit) {
+  return (void **)(void *)((char *)unit + f->at);
 }
 
 void *wl_unit_field_data(const wl_unit_field *f, wl_unit *unit) {
-  return f->extent == WL_UNIT_ONE ? (void *)((char *)unit + f->at) : *array_of(f, unit);
+  return wl_unit_field_is_inline(f) ? (void *)((char *)unit + f->at) : *array_of(f, unit);
 }
 
-int64_t wl_unit_bytes(const wl_model *m, const wl_task *task, unsigned parts) {
+int64_t wl_unit_bytes(const wl_model *m, const wl_task *task, const wl_unit_shape *shape) {
   int64_t bytes = 0;
   for (int i = 0; i < WL_UNIT_FIELDS; i++)
-    bytes += wl_unit_field_count(&wl_unit_fields[i], m, task, parts) *
+    bytes += wl_unit_field_count(&wl_unit_fields[i], m, task, shape) *
              (int64_t)wl_type_size(wl_unit_fields[i].type);
   return bytes;
 }
@@ -51,19 +84,19 @@ int64_t wl_unit_bytes(const wl_model *m, const wl_task *task, unsigned parts) {
 static wl_status allocate(const wl_model *m, wl_unit *unit) {
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
-    const int64_t count = wl_unit_field_count(f, m, unit->task, unit->parts);
-    if (f->extent == WL_UNIT_ONE || (f->part & unit->parts) != f->part) continue;
-    WL_TRY(wl_alloc((void **)array_of(f, unit), (size_t)count + 1, wl_type_size(f->type)));
+    const int64_t count = wl_unit_field_count(f, m, unit->task, &unit->shape);
+    if (wl_unit_field_is_inline(f) || times_of(f, &unit->shape) == 0) continue;
+    WL_TRY(wl_alloc(array_of(f, unit), (size_t)count + 1, wl_type_size(f->type)));
   }
   return WL_OK;
 }
 
-wl_status wl_unit_create_with(const wl_model *m, const wl_task *task, unsigned parts,
+wl_status wl_unit_create_with(const wl_model *m, const wl_task *task, const wl_unit_shape *shape,
                               wl_unit **out) {
   wl_unit *unit = NULL;
   WL_TRY(WL_NEW(unit, 1));
   unit->task = task;
-  unit->parts = parts;
+  unit->shape = *shape;
   const wl_status status = allocate(m, unit);
   if (status != WL_OK) wl_unit_destroy(&unit);
   *out = unit;
@@ -71,13 +104,13 @@ wl_status wl_unit_create_with(const wl_model *m, const wl_task *task, unsigned p
 }
 
 wl_status wl_unit_create(const wl_model *m, const wl_task *task, wl_unit **out) {
-  return wl_unit_create_with(m, task, WL_UNIT_PLAIN, out);
+  return wl_unit_create_with(m, task, &(wl_unit_shape){.particles = 1}, out);
 }
 
 void wl_unit_destroy(wl_unit **unit) {
   if (!*unit) return;
   for (int i = 0; i < WL_UNIT_FIELDS; i++)
-    if (wl_unit_fields[i].extent != WL_UNIT_ONE) wl_free(*array_of(&wl_unit_fields[i], *unit));
+    if (!wl_unit_field_is_inline(&wl_unit_fields[i])) wl_free(*array_of(&wl_unit_fields[i], *unit));
   wl_free(*unit);
   *unit = NULL;
 }
@@ -87,11 +120,35 @@ void wl_unit_copy(const wl_model *m, wl_unit *from, wl_unit *to) {
   to->draw = from->draw;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
-    const int64_t count = wl_unit_field_count(f, m, from->task, from->parts);
+    const int64_t count = wl_unit_field_count(f, m, from->task, &from->shape);
     if (count > 0)
       memcpy(wl_unit_field_data(f, to), wl_unit_field_data(f, from),
              (size_t)count * wl_type_size(f->type));
   }
+}
+
+wl_unit wl_unit_particle(const wl_model *m, const wl_unit *unit, int p) {
+  wl_unit particle = *unit;
+  if (p == 0) return particle;
+  particle.theta = unit->other_theta + (p - 1) * wl_pad(unit->task->n);
+  particle.state =
+      unit->other_state + (p - 1) * wl_rule_state_reals(m->rule, wl_task_theta(unit->task));
+  particle.start_loss = unit->other_start_loss[p - 1];
+  particle.stopped = unit->other_stopped[p - 1];
+  return particle;
+}
+
+void wl_unit_keep_particle(wl_unit *unit, int p, const wl_unit *particle) {
+  *(p == 0 ? &unit->start_loss : &unit->other_start_loss[p - 1]) = particle->start_loss;
+  *(p == 0 ? &unit->stopped : &unit->other_stopped[p - 1]) = particle->stopped;
+}
+
+void wl_unit_copy_particle(const wl_model *m, wl_unit *unit, int from, int to) {
+  const wl_unit source = wl_unit_particle(m, unit, from), target = wl_unit_particle(m, unit, to);
+  memcpy(target.theta, source.theta, (size_t)wl_pad(unit->task->n) * sizeof *target.theta);
+  memcpy(target.state, source.state,
+         (size_t)wl_rule_state_reals(m->rule, wl_task_theta(unit->task)) * sizeof *target.state);
+  wl_unit_keep_particle(unit, to, &source);
 }
 
 wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode) {

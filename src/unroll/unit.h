@@ -8,53 +8,83 @@
 #include "base/field.h"
 #include "unroll/model.h"
 
+/* What estimators need of a unit beside one inner state; zeros: nothing. */
+typedef struct wl_unit_shape {
+  int particles;    /* inner states in all */
+  int accumulators; /* vectors over phi */
+  int differences;  /* numbers */
+} wl_unit_shape;
+
 /* Arrays are owned by the unit. */
 typedef struct wl_unit {
   const wl_task *task;
-  unsigned parts; /* wl_unit_part: what it has beside the fields that every unit has */
+  wl_unit_shape shape;
   wl_episode episode;
-  int64_t t;      /* inner steps done */
+  int64_t t;       /* inner steps done */
   int64_t horizon; /* T of the episode, for rules that look ahead; 0: unknown */
-  int64_t family; /* index of its task */
+  int64_t family;  /* index of its task */
   /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */
   bool stopped;      /* non-finite: the rest of the episode is not run */
   wl_real *theta;    /* [pad(n)] */
   wl_real *state;    /* [wl_rule_state_reals] */
+  /* of the particles 1, 2, ...; those above are particle 0's */
+  double *other_start_loss;
+  bool *other_stopped;
+  wl_real *other_theta, *other_state;
+  double *accumulator; /* [accumulators][phi.size] */
+  double *difference;  /* [differences] */
 } wl_unit;
 
-/* What only some estimators need of a unit. */
-typedef enum wl_unit_part { WL_UNIT_PLAIN = 0 } wl_unit_part;
-
-/* How many numbers a field has. */
-typedef enum wl_unit_extent { WL_UNIT_ONE, WL_UNIT_THETA, WL_UNIT_STATE, WL_UNIT_PHI } wl_unit_extent;
+/* How many numbers a field has: its extent, so many times. */
+typedef enum wl_unit_extent {
+  WL_UNIT_ONE,
+  WL_UNIT_THETA,
+  WL_UNIT_STATE,
+  WL_UNIT_PHI
+} wl_unit_extent;
+typedef enum wl_unit_times {
+  WL_UNIT_ITSELF, /* stands in wl_unit itself where the extent is one */
+  WL_UNIT_OTHERS, /* the particles 1, 2, ... */
+  WL_UNIT_ACCUMULATORS,
+  WL_UNIT_DIFFERENCES
+} wl_unit_times;
 
 typedef struct wl_unit_field {
   const char *name, *meaning;
   wl_type type;
   wl_unit_extent extent;
-  size_t at;     /* where wl_unit has the number, or the pointer to them */
-  unsigned part; /* 0: every unit has it */
+  wl_unit_times times;
+  size_t at; /* where wl_unit has the number, or the pointer to them */
 } wl_unit_field;
 
-enum { WL_UNIT_FIELDS = 8 };
+enum { WL_UNIT_FIELDS = 14 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
-/* Numbers in the field of a unit with these parts; 0: it has none. */
+/* Whether wl_unit holds the field's one number itself, and no pointer. */
+bool wl_unit_field_is_inline(const wl_unit_field *field);
+/* Numbers in the field of a unit of this shape. */
 int64_t wl_unit_field_count(const wl_unit_field *field, const wl_model *model, const wl_task *task,
-                            unsigned parts);
+                            const wl_unit_shape *shape);
 void *wl_unit_field_data(const wl_unit_field *field, wl_unit *unit);
 /* Bytes of all fields. */
-int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, unsigned parts);
+int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_shape *shape);
 
 /* A unit of zeros; `task` is borrowed. */
-wl_status wl_unit_create_with(const wl_model *model, const wl_task *task, unsigned parts,
-                              wl_unit **out);
-/* The same without parts. */
+wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
+                              const wl_unit_shape *shape, wl_unit **out);
+/* The same with one particle and nothing else. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
-/* All fields; both are of the same task and parts. */
+/* All fields; both are of the same task and shape. */
 void wl_unit_copy(const wl_model *model, wl_unit *from, wl_unit *to);
+
+/* The unit as its particle number p alone is: arrays are shared, numbers copied. */
+wl_unit wl_unit_particle(const wl_model *model, const wl_unit *unit, int p);
+/* Takes the numbers of that particle, but for the clock, back. */
+void wl_unit_keep_particle(wl_unit *unit, int p, const wl_unit *particle);
+/* Particle `to` becomes a copy of `from`. */
+void wl_unit_copy_particle(const wl_model *model, wl_unit *unit, int from, int to);
 
 #endif

@@ -40,6 +40,20 @@ replay: {capacity: 1, keep: 2}
 checkpoint: {every: 1}
 """
 
+# Units with several particles, accumulators and differences, and the average of phi.
+EVOLVED = """
+seed: 3
+threads: 1
+output: evolved
+task: {family: quadratic, dimension: 4, batch: 3}
+rule: {name: lstm, hidden: [4]}
+episode: {steps: 9}
+window: {steps: 3}
+estimator: {name: pes, loss: telescoping}
+outer: {steps: 2, units: 2, average: 0.9}
+checkpoint: {every: 1}
+"""
+
 SCALE = b"This is a netCDF dimension but not a netCDF variable."
 problems = []
 
@@ -204,6 +218,8 @@ def make_files():
     run("train", "job.yaml", "--stop-after", "4", code=75)
     run("train", "job.yaml", "--resume")
     pathlib.Path("replay.yaml").write_text(REPLAY)
+    pathlib.Path("evolved.yaml").write_text(EVOLVED)
+    run("train", "evolved.yaml")
     run("train", "replay.yaml")
     run("eval", "replayed", "--steps", "2", "--seeds", "2", "--tune-units", "1", "--no-picture")
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")

@@ -3,11 +3,13 @@
  * The rank that runs a unit observes its steps; while the meta-gradients are being reduced the records
  * travel to rank 0, which hands them to the file in order of unit and window, so that the file does not
  * depend on the number of ranks. */
-#ifndef WL_TRAIN_RECORDER_H
-#define WL_TRAIN_RECORDER_H
+#ifndef WL_RUN_RECORDER_H
+#define WL_RUN_RECORDER_H
 
 #include "io/trajectory.h"
 #include "train/trainer.h"
+
+typedef struct wl_recorder wl_recorder;
 
 /* Reads the `trajectory` section; *out is NULL when it records nothing. */
 wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
@@ -19,14 +21,9 @@ wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder, const int
 /* Whether this meta-step (0-based) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
-/* Around one window of unit u: *observer is left alone when this unit is not recorded. */
-bool wl_recorder_begin(wl_recorder *recorder, const wl_trainer *trainer, int64_t u,
-                       wl_observer *observer);
-void wl_recorder_end(wl_recorder *recorder);
-
-/* Brings what was recorded since the last call to rank 0, which appends it to its file. Every rank
- * calls it in the same meta-step, also one that has failed; none waits for another but rank 0 for those
- * that ran recorded units. *seconds is increased by what rank 0 spent on the file. */
-wl_status wl_recorder_ship(wl_recorder *recorder, const wl_trainer *trainer, double *seconds);
+/* What the trainer calls around windows and while ranks reach the reduction: it brings what was recorded to
+ * rank 0, which appends it to its file. Every rank does so in the same meta-step, also one that has failed; none
+ * waits for another but rank 0 for those that ran recorded units. */
+wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 
 #endif

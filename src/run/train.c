@@ -1,5 +1,5 @@
 /* train.c - the course of a run: open or resume, meta-steps, files, stop. */
-#include "train/train.h"
+#include "run/train.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,11 +9,12 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "train/memory.h"
-#include "train/recorder.h"
-#include "train/run_files.h"
+#include "run/memory.h"
+#include "run/recorder.h"
+#include "run/run_files.h"
+#include "run/state.h"
+#include "run/trained.h"
 #include "train/schema.h"
-#include "train/state.h"
 
 static const double MIB = 1048576.0;
 
@@ -62,9 +63,19 @@ static wl_status same_configuration(const run *r) {
   return wl_comm_same(r->comm, "the configuration", digest.value);
 }
 
+/* With the meta-parameters that the run starts from. */
+static wl_status create_trainer(run *r) {
+  WL_TRY(wl_trainer_create(r->config, r->comm, &r->trainer));
+  const wl_problem *p = &wl_setup_of(r->trainer)->problem;
+  wl_trainer_state *s = wl_state_of(r->trainer);
+  WL_TRY(wl_trained_start(r->config, p->model, p->tasks[0], p->seed, s->phi));
+  if (s->average) memcpy(s->average, s->phi, (size_t)p->model->phi.size * sizeof *s->phi);
+  return WL_OK;
+}
+
 static wl_status open_run(run *r) {
   WL_TRY(same_configuration(r));
-  WL_TRY(wl_comm_agree(r->comm, wl_trainer_create(r->config, r->comm, &r->trainer)));
+  WL_TRY(wl_comm_agree(r->comm, create_trainer(r)));
   WL_TRY(wl_run_files_open(r->path, r->request->resume, r->comm, &r->files));
   const wl_map *map = wl_config_map(r->config, "checkpoint", 0);
   r->every = wl_map_int(map, "every");
@@ -72,7 +83,7 @@ static wl_status open_run(run *r) {
   r->saved = -1;
   if (r->request->resume) {
     WL_TRY(wl_state_load(r->trainer, r->path, wl_schema(), &r->resumed));
-    if (r->resumed) r->saved = r->trainer->meta_step;
+    if (r->resumed) r->saved = wl_state_of(r->trainer)->meta_step;
     else wl_log_info("nothing to resume in %s: starting anew", r->path);
   }
   WL_TRY(wl_comm_agree(r->comm, wl_recorder_create(r->trainer, &r->recorder)));
@@ -85,29 +96,42 @@ static void close_run(run *r) {
   wl_trainer_destroy(&r->trainer);
 }
 
+static void describe_storage(const wl_trainer *tr, const wl_task *task, char *text, size_t size) {
+  const wl_trainer_setup *s = wl_setup_of(tr);
+  char kind[80];
+  if (!s->estimator->ops->traces) {
+    snprintf(text, size, "%s keeps no trace, whatever the length of windows and episodes",
+             s->estimator->ops->name);
+    return;
+  }
+  wl_unroll_describe_storage(s->problem.model, task, &s->problem.spec, kind, sizeof kind);
+  snprintf(text, size, "windows stored as %s", kind);
+}
+
 /* The memory line is the estimate that the closing line is held against. */
 static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
   WL_TRY(wl_comm_max(r->comm, &r->memory, 1));
-  const wl_task *most = tr->tasks[0];
-  for (int i = 1; i < tr->n_tasks; i++)
-    if (tr->tasks[i]->n > most->n) most = tr->tasks[i];
-  char storage[80];
-  wl_unroll_describe_storage(tr->model, most, &tr->spec, storage, sizeof storage);
+  const wl_task *most = wl_setup_of(tr)->problem.tasks[0];
+  for (int i = 1; i < wl_setup_of(tr)->problem.n_tasks; i++)
+    if (wl_setup_of(tr)->problem.tasks[i]->n > most->n) most = wl_setup_of(tr)->problem.tasks[i];
+  char storage[160];
+  describe_storage(tr, most, storage, sizeof storage);
   wl_log_info(
       "%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads%s",
-      (long long)tr->model->phi.size, tr->model->rule->ops->name, (long long)most->n,
-      (long long)tr->plan->units, wl_comm_size(r->comm), tr->threads,
-      tr->bound ? ", bound to cores" : "");
-  wl_log_info("memory %.1f MiB a rank, estimated; windows stored as %s; results in %s",
-              r->memory / MIB, storage, r->path);
-  if (wl_comm_size(r->comm) > tr->plan->units)
+      (long long)wl_setup_of(tr)->problem.model->phi.size,
+      wl_setup_of(tr)->problem.model->rule->ops->name, (long long)most->n,
+      (long long)wl_state_of(tr)->plan->units, wl_comm_size(r->comm), wl_setup_of(tr)->threads,
+      wl_setup_of(tr)->bound ? ", bound to cores" : "");
+  wl_log_info("memory %.1f MiB a rank, estimated; %s; results in %s", r->memory / MIB, storage,
+              r->path);
+  if (wl_comm_size(r->comm) > wl_state_of(tr)->plan->units)
     wl_log_warning(
         "%lld of %d ranks have nothing to do: outer.units, %lld, is how many can work; start fewer ranks or "
         "raise it",
-        (long long)(wl_comm_size(r->comm) - tr->plan->units), wl_comm_size(r->comm),
-        (long long)tr->plan->units);
+        (long long)(wl_comm_size(r->comm) - wl_state_of(tr)->plan->units), wl_comm_size(r->comm),
+        (long long)wl_state_of(tr)->plan->units);
   return WL_OK;
 }
 
@@ -116,7 +140,7 @@ wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_
   run r = {.config = config, .comm = comm, .path = path};
   WL_TRY(wl_comm_agree(comm, wl_train_run_directory(config, config_path, path, sizeof path)));
   WL_TRY(same_configuration(&r));
-  wl_status status = wl_comm_agree(comm, wl_trainer_create(config, comm, &r.trainer));
+  wl_status status = wl_comm_agree(comm, create_trainer(&r));
   if (status == WL_OK) status = announce(&r);
   wl_trainer_destroy(&r.trainer);
   return status;
@@ -141,17 +165,17 @@ static wl_status take_leave(const run *r) {
   wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off",
               peak / MIB, r->memory / MIB, 100.0 * (r->memory / peak - 1.0));
   tell_files(r);
-  if (tr->skipped > 0)
+  if (wl_state_of(tr)->skipped > 0)
     wl_log_warning(
         "%lld units were left out because they became non-finite; lower rule.output_scale or "
         "outer.learning_rate if they are many",
-        (long long)tr->skipped);
+        (long long)wl_state_of(tr)->skipped);
   return WL_OK;
 }
 
 static wl_status save(run *r) {
   WL_TRY(wl_run_files_save(r->files, r->trainer, (int)r->keep));
-  r->saved = r->trainer->meta_step;
+  r->saved = wl_state_of(r->trainer)->meta_step;
   return WL_OK;
 }
 
@@ -161,21 +185,22 @@ static void show_progress(run *r, const wl_meta_report *report) {
   if (isnan(r->loss_shown)) r->loss_shown = loss;
   if (isfinite(loss)) r->loss_shown += 0.05 * (loss - r->loss_shown);
   snprintf(text, sizeof text, "meta-loss %.4g  window's last loss %.4g  skipped %lld",
-           report->meta_loss, r->loss_shown, (long long)r->trainer->skipped);
-  wl_log_progress("meta-step", (long)r->trainer->meta_step, (long)r->trainer->steps, text);
+           report->meta_loss, r->loss_shown, (long long)wl_state_of(r->trainer)->skipped);
+  wl_log_progress("meta-step", (long)wl_state_of(r->trainer)->meta_step,
+                  (long)wl_setup_of(r->trainer)->steps, text);
 }
 
 /* The files of a meta-step: recorded windows, metrics, the checkpoint when it is due. */
 static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
-  const int64_t step = r->trainer->meta_step;
-  const bool last = stopping || r->diverged || step == r->trainer->steps;
+  const int64_t step = wl_state_of(r->trainer)->meta_step;
+  const bool last = stopping || r->diverged || step == wl_setup_of(r->trainer)->steps;
   if (wl_comm_rank(r->comm) == 0) {
-    wl_failure_keep(&r->trainer->pending, wl_run_files_log(r->files, step, report, r->resumed));
+    wl_trainer_keep_failure(r->trainer, wl_run_files_log(r->files, step, report, r->resumed));
     show_progress(r, report);
   }
   if (!last && (r->every == 0 || step % r->every != 0))
     return WL_OK; /* the others learn of a failure in the next reduction */
-  WL_TRY(wl_comm_agree(r->comm, wl_failure_raise(&r->trainer->pending)));
+  WL_TRY(wl_comm_agree(r->comm, wl_trainer_raise_failure(r->trainer)));
   return save(r);
 }
 
@@ -186,7 +211,7 @@ static bool out_of_time(const run *r) {
 }
 
 static bool is_asked_for(const run *r) {
-  return r->request->stop_after > 0 && r->trainer->meta_step >= r->request->stop_after;
+  return r->request->stop_after > 0 && wl_state_of(r->trainer)->meta_step >= r->request->stop_after;
 }
 
 /* At the first one: waiting for the end of the run to hear of it would cost the run. */
@@ -196,7 +221,15 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
   wl_log_warning(
       "meta-step %lld: %lld of %lld units became non-finite and were left out; further ones are counted "
       "under `skipped`",
-      (long long)r->trainer->meta_step, (long long)report->skipped, (long long)report->units);
+      (long long)wl_state_of(r->trainer)->meta_step, (long long)report->skipped,
+      (long long)report->units);
+}
+
+/* When to leave a meta-step, for rank 0; 0: never. The first one is ended, so that each start gets somewhere. */
+static double deadline(const run *r) {
+  const double limit = r->request->time_limit;
+  if (wl_comm_rank(r->comm) != 0 || !(limit > 0) || !(r->longest > 0)) return 0.0;
+  return r->started + fmax(limit - 0.5, 0.5 * limit);
 }
 
 /* One meta-step and its files; *stopping is set on all ranks alike. */
@@ -204,10 +237,16 @@ static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
   wl_trainer *tr = r->trainer;
   const double start = wl_seconds();
-  const bool recorded = wl_recorder_wants(r->recorder, tr->meta_step);
-  WL_TRY(wl_trainer_meta_step(tr, recorded ? r->recorder : NULL, r->request->stop, out_of_time(r),
-                              &report));
-  *stopping = tr->flags[WL_FLAG_STOP] > 0 || tr->flags[WL_FLAG_TIME] > 0 || is_asked_for(r);
+  const bool recorded = wl_recorder_wants(r->recorder, wl_state_of(tr)->meta_step);
+  const wl_watcher watcher = wl_recorder_watcher(r->recorder);
+  const wl_meta_request request = {.watcher = recorded ? &watcher : NULL,
+                                   .stop = r->request->stop,
+                                   .last = out_of_time(r),
+                                   .deadline = deadline(r)};
+  wl_meta_outcome outcome = WL_META_GO_ON;
+  WL_TRY(wl_trainer_meta_step(tr, &request, &outcome, &report));
+  *stopping = outcome != WL_META_GO_ON || is_asked_for(r);
+  if (outcome == WL_META_ABANDONED) return WL_OK;
   r->diverged = wl_trainer_has_diverged(tr);
   warn_of_skipped(r, &report);
   WL_TRY(write_step(r, &report, *stopping));
@@ -224,18 +263,20 @@ static wl_status loop(run *r, bool *stopped) {
   r->began = wl_seconds();
   *stopped = is_asked_for(r); /* a resumed run may be there already */
   r->diverged = wl_trainer_has_diverged(tr);
-  while (tr->meta_step < tr->steps && !*stopped && !r->diverged) WL_TRY(step(r, stopped));
+  while (wl_state_of(tr)->meta_step < wl_setup_of(tr)->steps && !*stopped && !r->diverged)
+    WL_TRY(step(r, stopped));
   wl_log_progress_end();
-  if (r->saved != tr->meta_step) WL_TRY(save(r));
+  if (r->saved != wl_state_of(tr)->meta_step) WL_TRY(save(r));
   WL_TRY(wl_run_files_finish(r->files));
-  *stopped = tr->meta_step < tr->steps;
+  *stopped = wl_state_of(tr)->meta_step < wl_setup_of(tr)->steps;
   return take_leave(r);
 }
 
 /* What happened, which checkpoints are from before it, and what to change. */
 static wl_status tell_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
-  const long long sound = (long long)tr->sound, done = (long long)tr->meta_step;
+  const long long sound = (long long)wl_state_of(tr)->sound,
+                  done = (long long)wl_state_of(tr)->meta_step;
   if (sound == 0)
     WL_FAIL(WL_ERR_DIVERGED, "no unit of the first %lld meta-steps stayed finite: lower %s", done,
             *wl_map_string(wl_config_map(r->config, "", 0), "start")
@@ -247,9 +288,10 @@ static wl_status tell_divergence(const run *r) {
         "the training diverged at meta-step %lld of %lld: since then %s; lower outer.learning_rate or set "
         "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are sound: a new run can "
         "`start` from one",
-        sound, (long long)tr->steps,
-        tr->barren > 0 ? "no unit stayed finite" : "its meta-parameters are not finite", r->path,
-        sound);
+        sound, (long long)wl_setup_of(tr)->steps,
+        wl_state_of(tr)->barren > 0 ? "no unit stayed finite"
+                                    : "its meta-parameters are not finite",
+        r->path, sound);
   wl_error_share(true);
   return WL_ERR_DIVERGED;
 }
@@ -258,16 +300,17 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
   char path[4160];
   wl_digest digest;
   snprintf(path, sizeof path, "%s/optimizer.h5", r->path);
-  WL_TRY(wl_comm_agree(r->comm, wl_trainer_digest(r->trainer, &digest)));
+  WL_TRY(wl_comm_agree(r->comm, wl_state_digest(r->trainer, &digest)));
   outcome->digest = digest.value;
-  outcome->meta_steps = r->trainer->meta_step;
+  outcome->meta_steps = wl_state_of(r->trainer)->meta_step;
   if (r->diverged) return tell_divergence(r);
   WL_TRY(wl_state_export(r->trainer, path));
   if (!stopped) return WL_OK;
   WL_FAIL(
       WL_TRY_AGAIN,
       "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to go on",
-      (long long)r->trainer->meta_step, (long long)r->trainer->steps, r->path);
+      (long long)wl_state_of(r->trainer)->meta_step, (long long)wl_setup_of(r->trainer)->steps,
+      r->path);
   wl_error_share(true); /* all ranks left the loop by the same flags */
   return WL_TRY_AGAIN;
 }

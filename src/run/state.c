@@ -1,5 +1,5 @@
 /* state.c - saving and loading the outer loop's state. */
-#include "train/state.h"
+#include "run/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "run/trained.h"
 #include "train/replay.h"
-#include "train/trained.h"
 
 typedef struct field_list {
   /* [capacity + 1]: what does not fit goes into the last, and is found by check_list */
@@ -56,34 +56,37 @@ static void add_replay(field_list *list, wl_replay *replay) {
 }
 
 /* The list: what is the same on every rank. */
-static wl_status list_state(wl_trainer *tr, field_list *list) {
-  const wl_layout *phi = &tr->model->phi;
-  list->capacity = 3 * phi->count + 48;
+static wl_status list_state(const wl_trainer *tr, field_list *list) {
+  const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
+  list->capacity = 4 * phi->count + 48;
   WL_TRY(WL_NEW(list->at, list->capacity + 1));
-  add_blocks(list, phi, "phi", tr->phi, "meta-parameters");
-  add_blocks(list, phi, "outer/first_moment", tr->outer->first,
+  add_blocks(list, phi, "phi", wl_state_of(tr)->phi, "meta-parameters");
+  add_blocks(list, phi, "outer/first_moment", wl_state_of(tr)->outer->first,
              "outer optimizer: decayed mean of the meta-gradient");
-  add_blocks(list, phi, "outer/second_moment", tr->outer->second,
+  add_blocks(list, phi, "outer/second_moment", wl_state_of(tr)->outer->second,
              "outer optimizer: decayed mean of its square");
-  add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, tr->outer->updates,
+  if (wl_state_of(tr)->average)
+    add_blocks(list, phi, "average", wl_state_of(tr)->average, "exponential average of phi");
+  add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, wl_state_of(tr)->outer->updates,
       "updates applied to rule, precondition, warp, initialisation");
-  add(list, "progress/meta_step", WL_INT64, 1, &tr->meta_step, "meta-steps done");
-  add(list, "progress/episode", WL_INT64, 1, &tr->plan->clock[0].episode,
+  add(list, "progress/meta_step", WL_INT64, 1, &wl_state_of(tr)->meta_step, "meta-steps done");
+  add(list, "progress/episode", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].episode,
       "number of the first unit's episode");
-  add(list, "progress/inner_step", WL_INT64, 1, &tr->plan->clock[0].t,
+  add(list, "progress/inner_step", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].t,
       "inner steps done in that episode");
-  add(list, "progress/skipped", WL_INT64, 1, &tr->skipped, "units left out so far as non-finite");
-  add(list, "progress/sound", WL_INT64, 1, &tr->sound,
+  add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
+      "units left out so far as non-finite");
+  add(list, "progress/sound", WL_INT64, 1, &wl_state_of(tr)->sound,
       "meta-steps done when units were counted last")
       ->in_digest = false;
-  add(list, "progress/barren", WL_INT64, 1, &tr->barren,
+  add(list, "progress/barren", WL_INT64, 1, &wl_state_of(tr)->barren,
       "episodes begun since then without a counted unit")
       ->in_digest = false;
-  if (wl_replay_lasts(tr->replay)) add_replay(list, tr->replay);
+  if (wl_replay_lasts(wl_state_of(tr)->replay)) add_replay(list, wl_state_of(tr)->replay);
   return check_list(list);
 }
 
-wl_status wl_trainer_digest(wl_trainer *tr, wl_digest *out) {
+wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
   wl_digest digest = {0};
   field_list list = {0};
   WL_TRY(list_state(tr, &list));
@@ -110,19 +113,21 @@ typedef struct unit_table {
 
 /* Units carry something over to the next meta-step; staggered ones at least their clocks. */
 static bool carries_units(const wl_trainer *tr) {
-  return tr->plan->setting.stagger || wl_plan_is_midway(tr->plan);
+  return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
 /* A unit between two episodes has a clock alone. */
 static int64_t count_in(const wl_trainer *tr, int field, int64_t u) {
   const wl_unit_field *f = &wl_unit_fields[field];
-  const wl_clock *c = &tr->plan->clock[u];
-  if (c->t == 0) return f->extent == WL_UNIT_ONE;
-  return wl_unit_field_count(f, tr->model, tr->tasks[c->family], WL_UNIT_PLAIN);
+  const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
+  if (c->t == 0) return wl_unit_field_is_inline(f);
+  return wl_unit_field_count(f, wl_setup_of(tr)->problem.model,
+                             wl_setup_of(tr)->problem.tasks[c->family],
+                             &wl_setup_of(tr)->estimator->shape);
 }
 
 static wl_status size_column(const wl_trainer *tr, int field, unit_column *column) {
-  const int64_t units = tr->plan->units;
+  const int64_t units = wl_state_of(tr)->plan->units;
   WL_TRY(WL_NEW(column->offset, units + 1));
   for (int64_t u = 0; u < units; u++)
     column->offset[u + 1] = column->offset[u] + count_in(tr, field, u);
@@ -141,7 +146,7 @@ static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     unit_column *column = &table->of[i];
     WL_TRY(size_column(tr, i, column));
-    WL_TRY(wl_alloc(&column->data, (size_t)column->offset[tr->plan->units] + 1,
+    WL_TRY(wl_alloc(&column->data, (size_t)column->offset[wl_state_of(tr)->plan->units] + 1,
                     wl_type_size(wl_unit_fields[i].type)));
   }
   return WL_OK;
@@ -162,35 +167,36 @@ static size_t bytes_of(const wl_trainer *tr, int field, int64_t u) {
 static wl_status move_field(const wl_trainer *tr, int field, int64_t u, wl_unit *unit,
                             const unit_table *table) {
   const size_t bytes = bytes_of(tr, field, u);
-  const bool first = wl_comm_rank(tr->comm) == 0;
+  const bool first = wl_comm_rank(wl_setup_of(tr)->comm) == 0;
   if (bytes == 0) return WL_OK;
   if (first && !unit)
-    return wl_comm_receive(tr->comm, place_of(table, field, u), bytes, tr->plan->owner[u]);
+    return wl_comm_receive(wl_setup_of(tr)->comm, place_of(table, field, u), bytes,
+                           wl_state_of(tr)->plan->owner[u]);
   const void *data = wl_unit_field_data(&wl_unit_fields[field], unit);
-  if (!first) return wl_comm_send(tr->comm, data, bytes, 0);
+  if (!first) return wl_comm_send(wl_setup_of(tr)->comm, data, bytes, 0);
   memcpy(place_of(table, field, u), data, bytes);
   return WL_OK;
 }
 
 static wl_status gather_unit(const wl_trainer *tr, int64_t u, const unit_table *table) {
-  const wl_clock *c = &tr->plan->clock[u];
-  const int rank = wl_comm_rank(tr->comm), owner = tr->plan->owner[u];
+  const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
+  const int rank = wl_comm_rank(wl_setup_of(tr)->comm), owner = wl_state_of(tr)->plan->owner[u];
   wl_unit idle = {.episode.index = c->episode, .horizon = c->horizon, .family = c->family};
-  wl_unit *unit = c->t == 0 ? &idle : rank == owner ? tr->unit[u] : NULL;
+  wl_unit *unit = c->t == 0 ? &idle : rank == owner ? wl_state_of(tr)->unit[u] : NULL;
   if (rank != 0 && (rank != owner || c->t == 0)) return WL_OK;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(move_field(tr, i, u, unit, table));
   return WL_OK;
 }
 
 static wl_status gather_units(wl_trainer *tr, unit_table *table) {
-  const bool first = wl_comm_rank(tr->comm) == 0;
-  WL_TRY(wl_comm_agree(tr->comm, first ? make_room_for_units(tr, table) : WL_OK));
-  for (int64_t u = 0; u < tr->plan->units; u++) WL_TRY(gather_unit(tr, u, table));
+  const bool first = wl_comm_rank(wl_setup_of(tr)->comm) == 0;
+  WL_TRY(wl_comm_agree(wl_setup_of(tr)->comm, first ? make_room_for_units(tr, table) : WL_OK));
+  for (int64_t u = 0; u < wl_state_of(tr)->plan->units; u++) WL_TRY(gather_unit(tr, u, table));
   return WL_OK;
 }
 
 static void list_units(const wl_trainer *tr, const unit_table *table, field_list *list) {
-  const int64_t units = tr->plan->units;
+  const int64_t units = wl_state_of(tr)->plan->units;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
     const unit_column *column = &table->of[i];
@@ -198,44 +204,48 @@ static void list_units(const wl_trainer *tr, const unit_table *table, field_list
     if (column->offset[units] == 0) continue;
     snprintf(name, sizeof name, "units/%s", f->name);
     add(list, name, f->type, column->offset[units], column->data, f->meaning)->in_digest = false;
-    if (f->extent == WL_UNIT_ONE) continue;
+    if (wl_unit_field_is_inline(f)) continue;
     snprintf(name, sizeof name, "units/%s_offset", f->name);
-    add(list, name, WL_INT64, units + 1, column->offset, "where each unit's begin")->in_digest = false;
+    add(list, name, WL_INT64, units + 1, column->offset, "where each unit's begin")->in_digest =
+        false;
   }
 }
 
 /* The kept points of all units, one after the other, at rank 0. */
 static wl_status gather_points(wl_trainer *tr, wl_real **points) {
-  if (!wl_replay_lasts(tr->replay)) return WL_OK;
+  if (!wl_replay_lasts(wl_state_of(tr)->replay)) return WL_OK;
   wl_status room = WL_OK;
-  if (wl_comm_rank(tr->comm) == 0)
-    room = WL_NEW(*points, wl_replay_points(tr->replay) * wl_replay_state(tr->replay).width + 1);
-  WL_TRY(wl_comm_agree(tr->comm, room));
-  return wl_replay_gather(tr->replay, tr, *points);
+  if (wl_comm_rank(wl_setup_of(tr)->comm) == 0)
+    room = WL_NEW(*points, wl_replay_points(wl_state_of(tr)->replay) *
+                                   wl_replay_state(wl_state_of(tr)->replay).width +
+                               1);
+  WL_TRY(wl_comm_agree(wl_setup_of(tr)->comm, room));
+  return wl_replay_gather(wl_state_of(tr)->replay, tr, *points);
 }
 
 static void list_points(const wl_trainer *tr, wl_real *points, field_list *list) {
-  const int64_t count = wl_replay_points(tr->replay);
+  const int64_t count = wl_replay_points(wl_state_of(tr)->replay);
   if (count == 0) return;
-  add(list, "replay/points", WL_REAL_TYPE, count * wl_replay_state(tr->replay).width, points,
-      "theta and rule state at the kept points, one after the other")
+  add(list, "replay/points", WL_REAL_TYPE, count * wl_replay_state(wl_state_of(tr)->replay).width,
+      points, "theta and rule state at the kept points, one after the other")
       ->in_digest = false;
 }
 
 /* This rank's share of the buffer, whichever rank wrote it. */
 static wl_status read_points(wl_trainer *tr, const wl_file *file) {
-  const wl_replay_tables t = wl_replay_state(tr->replay);
+  const wl_replay_tables t = wl_replay_state(wl_state_of(tr)->replay);
   wl_real *points = NULL;
   int64_t first = 0, largest = 1;
   for (int64_t p = 0; p < t.places; p++) largest = t.count[p] > largest ? t.count[p] : largest;
   WL_TRY(WL_NEW(points, largest * t.width));
   wl_status status = WL_OK;
   for (int64_t p = 0; status == WL_OK && p < t.places; p++) {
-    const bool mine = wl_replay_new_owner(tr, p) == wl_comm_rank(tr->comm) && t.count[p] > 0;
+    const bool mine =
+        wl_replay_new_owner(tr, p) == wl_comm_rank(wl_setup_of(tr)->comm) && t.count[p] > 0;
     if (mine)
       status = wl_file_read_range(file, "replay/points", WL_REAL_TYPE, first * t.width,
                                   t.count[p] * t.width, points);
-    if (status == WL_OK) status = wl_replay_restore(tr->replay, tr, p, points);
+    if (status == WL_OK) status = wl_replay_restore(wl_state_of(tr)->replay, tr, p, points);
     first += t.count[p];
   }
   wl_free(points);
@@ -252,11 +262,12 @@ typedef struct provenance {
 
 static wl_status describe(wl_trainer *tr, provenance *p) {
   wl_digest digest;
-  WL_TRY(wl_trainer_digest(tr, &digest));
-  WL_TRY(wl_config_to_yaml(tr->config, &p->configuration));
+  WL_TRY(wl_state_digest(tr, &digest));
+  WL_TRY(wl_config_to_yaml(wl_setup_of(tr)->config, &p->configuration));
   wl_digest_hex(digest, p->digest);
-  snprintf(p->steps, sizeof p->steps, "%lld", (long long)tr->meta_step);
-  snprintf(p->ranks, sizeof p->ranks, "%d ranks x %d threads", wl_comm_size(tr->comm), tr->threads);
+  snprintf(p->steps, sizeof p->steps, "%lld", (long long)wl_state_of(tr)->meta_step);
+  snprintf(p->ranks, sizeof p->ranks, "%d ranks x %d threads", wl_comm_size(wl_setup_of(tr)->comm),
+           wl_setup_of(tr)->threads);
   const wl_attribute all[] = {{"configuration", p->configuration},
                               {"digest", p->digest},
                               {"meta_steps", p->steps},
@@ -310,12 +321,12 @@ static wl_status copy_fields(wl_snapshot *s) {
 
 /* Rank 0: the list of fields over copies and what was gathered, and what they belong to. */
 static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
-  s->meta_step = tr->meta_step;
-  s->sound = tr->sound;
+  s->meta_step = wl_state_of(tr)->meta_step;
+  s->sound = wl_state_of(tr)->sound;
   WL_TRY(list_state(tr, &s->list));
   WL_TRY(copy_fields(s));
   if (carries_units(tr)) list_units(tr, &s->units, &s->list);
-  if (wl_replay_lasts(tr->replay)) list_points(tr, s->points, &s->list);
+  if (wl_replay_lasts(wl_state_of(tr)->replay)) list_points(tr, s->points, &s->list);
   WL_TRY(check_list(&s->list));
   return describe(tr, &s->provenance);
 }
@@ -323,12 +334,12 @@ static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
 wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
   wl_snapshot *s = NULL;
   *out = NULL;
-  wl_status status = wl_comm_agree(tr->comm, WL_NEW(s, 1));
+  wl_status status = wl_comm_agree(wl_setup_of(tr)->comm, WL_NEW(s, 1));
   if (status == WL_OK && carries_units(tr)) status = gather_units(tr, &s->units);
   if (status == WL_OK) status = gather_points(tr, &s->points);
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) status = fill_snapshot(tr, s);
-  status = wl_comm_agree(tr->comm, status);
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) *out = s;
+  if (status == WL_OK && wl_comm_rank(wl_setup_of(tr)->comm) == 0) status = fill_snapshot(tr, s);
+  status = wl_comm_agree(wl_setup_of(tr)->comm, status);
+  if (status == WL_OK && wl_comm_rank(wl_setup_of(tr)->comm) == 0) *out = s;
   else wl_snapshot_destroy(&s);
   return status;
 }
@@ -346,40 +357,45 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
 
 /* The clocks in the file are input: what they lead to is checked here. */
 static wl_status check_clock(const wl_trainer *tr, int64_t u) {
-  const wl_clock *c = &tr->plan->clock[u];
-  if (c->episode >= 0 && c->family >= 0 && c->family < tr->n_tasks && c->t >= 0 &&
-      (c->t == 0 || (c->t < c->horizon && c->horizon >= tr->horizon[0] &&
-                     c->horizon <= tr->horizon[tr->n_horizon - 1])))
+  const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
+  if (c->episode >= 0 && c->family >= 0 && c->family < wl_setup_of(tr)->problem.n_tasks &&
+      c->t >= 0 &&
+      (c->t == 0 ||
+       (c->t < c->horizon && c->horizon >= wl_setup_of(tr)->problem.horizon[0] &&
+        c->horizon <= wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1])))
     return WL_OK;
-  return WL_FAIL(WL_ERR_DATA,
-                 "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of family %lld, "
-                 "which this configuration does not have",
-                 (long long)u, (long long)c->t, (long long)c->horizon, (long long)c->episode,
-                 (long long)c->family);
+  return WL_FAIL(
+      WL_ERR_DATA,
+      "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of family %lld, "
+      "which this configuration does not have",
+      (long long)u, (long long)c->t, (long long)c->horizon, (long long)c->episode,
+      (long long)c->family);
 }
 
 static wl_status read_clocks(wl_trainer *tr, const wl_file *file) {
-  const int64_t units = tr->plan->units;
-  const char *const names[] = {"units/family", "units/episode", "units/inner_step", "units/horizon"};
+  const int64_t units = wl_state_of(tr)->plan->units;
+  const char *const names[] = {"units/family", "units/episode", "units/inner_step",
+                               "units/horizon"};
   int64_t *column = NULL;
   WL_TRY(WL_NEW(column, 4 * units));
   wl_status status = WL_OK;
   for (int i = 0; i < 4 && status == WL_OK; i++)
     status = wl_file_read_range(file, names[i], WL_INT64, 0, units, column + i * units);
   for (int64_t u = 0; u < units && status == WL_OK; u++) {
-    tr->plan->clock[u] = (wl_clock){.family = column[u],
-                                    .episode = column[units + u],
-                                    .t = column[2 * units + u],
-                                    .horizon = column[3 * units + u]};
+    wl_state_of(tr)->plan->clock[u] = (wl_clock){.family = column[u],
+                                                 .episode = column[units + u],
+                                                 .t = column[2 * units + u],
+                                                 .horizon = column[3 * units + u]};
     status = check_clock(tr, u);
   }
   wl_free(column);
   return status;
 }
 
-static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table *table, int64_t u) {
-  wl_unit *unit = tr->unit[u];
-  unit->episode = (wl_episode){tr->seed, WL_SPACE_TRAIN, 0, u};
+static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table *table,
+                           int64_t u) {
+  wl_unit *unit = wl_state_of(tr)->unit[u];
+  unit->episode = (wl_episode){wl_setup_of(tr)->problem.seed, WL_SPACE_TRAIN, 0, u};
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
     char name[80];
@@ -394,14 +410,16 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table
 /* This rank's share of the units within their episodes, whichever rank wrote them. */
 static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *table) {
   if (!wl_file_has(file, "units/inner_step"))
-    return WL_FAIL(WL_ERR_DATA,
-                   "the checkpoint was written within an episode by an earlier version, whose units "
-                   "have no clocks: resume with that version up to the end of an episode");
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "the checkpoint was written within an episode by an earlier version, whose units "
+        "have no clocks: resume with that version up to the end of an episode");
   WL_TRY(read_clocks(tr, file));
   WL_TRY(wl_trainer_place_units(tr));
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(size_column(tr, i, &table->of[i]));
-  for (int64_t u = 0; u < tr->plan->units; u++)
-    if (tr->unit[u] && tr->plan->clock[u].t > 0) WL_TRY(read_unit(tr, file, table, u));
+  for (int64_t u = 0; u < wl_state_of(tr)->plan->units; u++)
+    if (wl_state_of(tr)->unit[u] && wl_state_of(tr)->plan->clock[u].t > 0)
+      WL_TRY(read_unit(tr, file, table, u));
   return WL_OK;
 }
 
@@ -418,7 +436,7 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
   wl_status status = wl_file_attribute(file, "configuration", &text);
   if (status == WL_OK) status = wl_config_parse(text, path, schema, NULL, 0, &saved);
   if (status == WL_OK)
-    status = wl_config_diff(saved, tr->config, WL_KEY_FREE | WL_KEY_EXTENDS, &diff);
+    status = wl_config_diff(saved, wl_setup_of(tr)->config, WL_KEY_FREE | WL_KEY_EXTENDS, &diff);
   if (status == WL_OK && diff[0])
     status = WL_FAIL(
         WL_ERR_CONFIG,
@@ -435,7 +453,7 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
 static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *path) {
   char *saved = NULL, now[17];
   wl_digest digest;
-  WL_TRY(wl_trainer_digest(tr, &digest));
+  WL_TRY(wl_state_digest(tr, &digest));
   WL_TRY(wl_file_attribute(file, "digest", &saved));
   wl_digest_hex(digest, now);
   const bool same = strcmp(saved, now) == 0;
@@ -455,9 +473,9 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
       status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
-  set_clocks(tr->plan);
+  set_clocks(wl_state_of(tr)->plan);
   if (status == WL_OK && carries_units(tr)) status = read_units(tr, file, &units);
-  if (status == WL_OK && wl_replay_lasts(tr->replay)) status = read_points(tr, file);
+  if (status == WL_OK && wl_replay_lasts(wl_state_of(tr)->replay)) status = read_points(tr, file);
   free_units(&units);
   return status;
 }
@@ -485,15 +503,15 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
 /* Ranks that see different disks must not go on from different states. */
 static wl_status same_state(wl_trainer *tr, wl_status mine) {
   wl_digest digest = {0};
-  if (mine == WL_OK) mine = wl_trainer_digest(tr, &digest);
-  WL_TRY(wl_comm_agree(tr->comm, mine));
-  return wl_comm_same(tr->comm, "the newest valid checkpoint", digest.value);
+  if (mine == WL_OK) mine = wl_state_digest(tr, &digest);
+  WL_TRY(wl_comm_agree(wl_setup_of(tr)->comm, mine));
+  return wl_comm_same(wl_setup_of(tr)->comm, "the newest valid checkpoint", digest.value);
 }
 
 wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schema, bool *resumed) {
   wl_file *file = NULL;
   finding found;
-  wl_status status = open_newest(tr->comm, run, &found, &file);
+  wl_status status = open_newest(wl_setup_of(tr)->comm, run, &found, &file);
   *resumed = status == WL_OK && found.step >= 0;
   if (*resumed) {
     status = same_run(tr, file, schema, found.path);
@@ -509,10 +527,11 @@ wl_status wl_state_load(wl_trainer *tr, const char *run, const wl_section *schem
 wl_status wl_state_export(wl_trainer *tr, const char *path) {
   char hex[17];
   wl_digest digest;
-  wl_status status = wl_trainer_digest(tr, &digest);
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0) {
+  wl_status status = wl_state_digest(tr, &digest);
+  if (status == WL_OK && wl_comm_rank(wl_setup_of(tr)->comm) == 0) {
     wl_digest_hex(digest, hex);
-    status = wl_trained_write(path, tr->config, &tr->model->phi, tr->phi, hex, tr->meta_step);
+    status = wl_trained_write(path, wl_setup_of(tr)->config, &wl_setup_of(tr)->problem.model->phi,
+                              wl_trainer_result(tr), hex, wl_state_of(tr)->meta_step);
   }
-  return wl_comm_agree(tr->comm, status);
+  return wl_comm_agree(wl_setup_of(tr)->comm, status);
 }

@@ -1,5 +1,5 @@
 /* metrics.c - the report of a meta-step as numbers and as a line of JSON. */
-#include "train/metrics.h"
+#include "run/metrics.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -11,6 +11,8 @@ const wl_metric wl_metrics[WL_METRICS] = {
     {"last_loss", "outer loss at their end"},
     {"mean_loss", "mean outer loss over their steps"},
     {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
+    {"gradient_variance", "of the units' meta-gradients: mean of |g_u - mean g|^2"},
+    {"signal_to_noise", "|mean g|^2 over gradient_variance"},
     {"learning_rate", "rate of the outer optimizer"},
     {"units", "units of the meta-step"},
     {"skipped_units", "units left out as non-finite"},
@@ -27,6 +29,8 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
                                   r->last_loss,
                                   r->mean_loss,
                                   r->gradient_norm,
+                                  r->variance,
+                                  r->signal_to_noise,
                                   r->rate,
                                   (double)r->units,
                                   (double)r->skipped,
@@ -41,7 +45,7 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
 
 /* The metrics that are counts: `units` to `inner_steps`. */
 static bool is_count(int i) {
-  enum { FIRST_COUNT = 6, LAST_COUNT = 8 };
+  enum { FIRST_COUNT = 8, LAST_COUNT = 10 };
   return i >= FIRST_COUNT && i <= LAST_COUNT;
 }
 

@@ -1,6 +1,6 @@
 /* train.h - `warploom train`: a whole meta-training run, from configuration to files. */
-#ifndef WL_TRAIN_TRAIN_H
-#define WL_TRAIN_TRAIN_H
+#ifndef WL_RUN_TRAIN_H
+#define WL_RUN_TRAIN_H
 
 #include <signal.h>
 

@@ -1,11 +1,11 @@
 /* metrics.h - what each meta-step reports: names and meanings once, for the JSON lines and the trajectory file. */
-#ifndef WL_TRAIN_METRICS_H
-#define WL_TRAIN_METRICS_H
+#ifndef WL_RUN_METRICS_H
+#define WL_RUN_METRICS_H
 
 #include "io/trajectory.h"
 #include "train/trainer.h"
 
-enum { WL_METRICS = 14 };
+enum { WL_METRICS = 16 };
 
 /* In order; docs/hdf5-schema.md lists them. */
 extern const wl_metric wl_metrics[WL_METRICS];

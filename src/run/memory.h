@@ -1,6 +1,6 @@
 /* memory.h - what a training takes: an estimate before its first step, the peak after its last. */
-#ifndef WL_TRAIN_MEMORY_H
-#define WL_TRAIN_MEMORY_H
+#ifndef WL_RUN_MEMORY_H
+#define WL_RUN_MEMORY_H
 
 #include "train/trainer.h"
 

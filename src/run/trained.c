@@ -1,5 +1,5 @@
 /* trained.c - reads a trained optimizer from a run directory or a file. */
-#include "train/trained.h"
+#include "run/trained.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,22 +71,23 @@ wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_
   return read_attributes(*file, overrides, n_overrides, out);
 }
 
-/* A block of phi as a dataset "phi/<name>" of the file. */
-static wl_field block_field(const wl_block *b, double *phi) {
+/* A block of phi as a dataset "phi/<name>" of the file, or of its average. */
+static wl_field block_field(const char *group, const wl_block *b, double *phi) {
   wl_field field = {.type = WL_FLOAT64,
                     .ndim = b->ndim,
                     .data = phi + b->offset,
                     .units = "1",
                     .long_name = "meta-parameters"};
-  snprintf(field.name, sizeof field.name, "phi/%s", b->name);
+  snprintf(field.name, sizeof field.name, "%s/%s", group, b->name);
   memcpy(field.shape, b->shape, sizeof field.shape);
   return field;
 }
 
-/* phi by block names: the model that the configuration describes says which there must be. */
+/* A training with outer.average is about the average. Phi by block names: the model that the configuration describes says which there must be. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   for (int i = 0; i < layout->count; i++) {
-    wl_field field = block_field(&layout->blocks[i], phi);
+    wl_field field = block_field("average", &layout->blocks[i], phi);
+    if (!wl_file_has(file, field.name)) field = block_field("phi", &layout->blocks[i], phi);
     WL_TRY(wl_file_read(file, &field));
   }
   if (wl_finite_doubles(phi, layout->size)) return WL_OK;
@@ -110,7 +111,7 @@ static wl_status write_blocks(const char *path, const wl_layout *layout, double 
                               const wl_attribute *attributes, int count) {
   wl_field *fields = NULL;
   WL_TRY(WL_NEW(fields, layout->count + 1));
-  for (int i = 0; i < layout->count; i++) fields[i] = block_field(&layout->blocks[i], phi);
+  for (int i = 0; i < layout->count; i++) fields[i] = block_field("phi", &layout->blocks[i], phi);
   const wl_status status =
       wl_file_write(path, "optimizer", fields, layout->count, attributes, count);
   wl_free(fields);
@@ -172,4 +173,11 @@ void wl_trained_destroy(wl_trained **trained) {
   wl_layout_clear(&(*trained)->layout);
   wl_free(*trained);
   *trained = NULL;
+}
+
+wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
+                           uint64_t seed, double *phi) {
+  const char *trained = wl_map_string(wl_config_map(config, "", 0), "start");
+  if (*trained) return wl_trained_read_phi(trained, &model->phi, phi);
+  return wl_model_init(model, task, seed, phi);
 }

@@ -5,7 +5,7 @@
  * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
  * 0, takes its fields once, gathered: the large ones are written from where they are. Units go into it
  * where a checkpoint is due within an episode; one that a signal asks for there takes more. */
-#include "train/memory.h"
+#include "run/memory.h"
 
 #include <stdio.h>
 #ifdef __GLIBC__
@@ -40,45 +40,44 @@ static double resident(void) {
 /* Of one unit, of the largest family. */
 static double unit_bytes(const wl_trainer *tr) {
   int64_t most = 0;
-  for (int i = 0; i < tr->n_tasks; i++) {
-    const int64_t bytes = wl_unit_bytes(tr->model, tr->tasks[i], WL_UNIT_PLAIN);
+  for (int i = 0; i < wl_setup_of(tr)->problem.n_tasks; i++) {
+    const int64_t bytes =
+        wl_unit_bytes(wl_setup_of(tr)->problem.model, wl_setup_of(tr)->problem.tasks[i],
+                      &wl_setup_of(tr)->estimator->shape);
     if (bytes > most) most = bytes;
   }
   return (double)most;
 }
 
-static double workspace_bytes(const wl_trainer *tr) {
-  double sum = 0.0;
-  for (int i = 0; i < tr->n_tasks; i++)
-    if (!tr->ws[i])
-      sum += (double)wl_unroll_ws_bytes(tr->model, tr->tasks[i], &tr->spec, true, tr->threads);
-  return sum;
-}
-
 /* Whether a checkpoint is due while episodes are unfinished. */
 static bool saves_units(const wl_trainer *tr) {
-  const int64_t longest = tr->horizon[tr->n_horizon - 1];
-  if (tr->per_episode || longest <= tr->spec.steps) return false;
-  if (tr->n_horizon > 1 || tr->plan->setting.stagger) return true;
-  const int64_t windows = (longest + tr->spec.steps - 1) / tr->spec.steps;
-  const int64_t every = wl_map_int(wl_config_map(tr->config, "checkpoint", 0), "every");
-  return tr->steps % windows != 0 || (every < tr->steps && every % windows != 0);
+  const int64_t longest = wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1];
+  if (wl_setup_of(tr)->per_episode || longest <= wl_setup_of(tr)->problem.spec.steps) return false;
+  if (wl_setup_of(tr)->problem.n_horizon > 1 || wl_state_of(tr)->plan->setting.stagger) return true;
+  const int64_t windows =
+      (longest + wl_setup_of(tr)->problem.spec.steps - 1) / wl_setup_of(tr)->problem.spec.steps;
+  const int64_t every =
+      wl_map_int(wl_config_map(wl_setup_of(tr)->config, "checkpoint", 0), "every");
+  return wl_setup_of(tr)->steps % windows != 0 ||
+         (every < wl_setup_of(tr)->steps && every % windows != 0);
 }
 
 static double checkpoint_bytes(const wl_trainer *tr) {
-  const double replay =
-      wl_replay_lasts(tr->replay) ? wl_replay_reals(tr->replay) * sizeof(wl_real) : 0.0;
-  return 3.0 * (double)tr->model->phi.size * sizeof(double) +
-         (saves_units(tr) ? (double)tr->plan->units * unit_bytes(tr) : 0.0) + replay;
+  const double replay = wl_replay_lasts(wl_state_of(tr)->replay)
+                            ? wl_replay_reals(wl_state_of(tr)->replay) * sizeof(wl_real)
+                            : 0.0;
+  return 3.0 * (double)wl_setup_of(tr)->problem.model->phi.size * sizeof(double) +
+         (saves_units(tr) ? (double)wl_state_of(tr)->plan->units * unit_bytes(tr) : 0.0) + replay;
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {
-  const int size = wl_comm_size(tr->comm), rank = wl_comm_rank(tr->comm);
-  const int64_t own = tr->plan->units / size + (rank < tr->plan->units % size);
-  double bytes =
-      resident() + LIBRARIES + (double)tr->vector * sizeof(int64_t); /* the exact sum's integers */
-  if (own > 0) bytes += workspace_bytes(tr) + (double)own * unit_bytes(tr);
-  if (tr->replay) bytes += wl_replay_memory(tr->replay, tr);
+  const int size = wl_comm_size(wl_setup_of(tr)->comm), rank = wl_comm_rank(wl_setup_of(tr)->comm);
+  const int64_t own =
+      wl_state_of(tr)->plan->units / size + (rank < wl_state_of(tr)->plan->units % size);
+  double bytes = resident() + LIBRARIES +
+                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* the exact sum's integers */
+  if (own > 0) bytes += wl_trainer_workspace_bytes(tr) + (double)own * unit_bytes(tr);
+  if (wl_state_of(tr)->replay) bytes += wl_replay_memory(wl_state_of(tr)->replay, tr);
   if (rank == 0) bytes += checkpoint_bytes(tr);
   const double peak = wl_memory_peak();
   return bytes > peak ? bytes : peak;

@@ -1,8 +1,10 @@
 /* recorder.c - windows as fixed-size slots of bytes: filled by an observer, shipped to rank 0.
  *
  * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
-#include "train/recorder.h"
+#include "run/recorder.h"
+
 #include "base/clock.h"
+#include "base/failure.h"
 
 #include <math.h>
 #include <string.h>
@@ -69,28 +71,31 @@ static void spread(int64_t *index, int64_t count, int64_t n) {
 }
 
 static wl_trajectory_setting read_setting(const wl_trainer *tr, const wl_map *map, int64_t stride) {
-  wl_trajectory_setting s = {.steps = tr->spec.steps,
+  wl_trajectory_setting s = {.steps = wl_setup_of(tr)->problem.spec.steps,
                              .coordinates = wl_map_int(map, "coordinates"),
                              .compression = (int)wl_map_int(map, "compression"),
                              .half = strcmp(wl_map_string(map, "precision"), "half") == 0};
   int64_t least = INT64_MAX, most = 0;
-  for (int i = 0; i < tr->n_tasks; i++) {
-    if (tr->tasks[i]->n < least) least = tr->tasks[i]->n;
-    if (tr->tasks[i]->n > most) most = tr->tasks[i]->n;
+  for (int i = 0; i < wl_setup_of(tr)->problem.n_tasks; i++) {
+    if (wl_setup_of(tr)->problem.tasks[i]->n < least) least = wl_setup_of(tr)->problem.tasks[i]->n;
+    if (wl_setup_of(tr)->problem.tasks[i]->n > most) most = wl_setup_of(tr)->problem.tasks[i]->n;
   }
   if (s.coordinates > least) s.coordinates = least;
-  s.hidden = wl_map_bool(map, "hidden") && s.coordinates > 0 ? tr->model->rule->state_width : 0;
+  s.hidden = wl_map_bool(map, "hidden") && s.coordinates > 0
+                 ? wl_setup_of(tr)->problem.model->rule->state_width
+                 : 0;
   s.snapshots = stride > 0 ? (s.steps + stride - 1) / stride : 0;
   s.n = stride > 0 ? most : 0;
   return s;
 }
 
 wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
-  const wl_map *map = wl_config_map(tr->config, "trajectory", 0);
+  const wl_map *map = wl_config_map(wl_setup_of(tr)->config, "trajectory", 0);
   wl_recorder *r = NULL;
   *out = NULL;
   if (wl_map_int(map, "every") == 0) return WL_OK;
   WL_TRY(WL_NEW(r, 1));
+  r->trainer = tr;
   r->every = wl_map_int(map, "every");
   r->units = wl_map_int(map, "units");
   r->stride = wl_map_int(map, "snapshot_stride");
@@ -98,9 +103,10 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
   r->slot_bytes = slot_bytes(&r->setting);
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
-  if (status == WL_OK && wl_comm_rank(tr->comm) == 0)
+  if (status == WL_OK && wl_comm_rank(wl_setup_of(tr)->comm) == 0)
     status = wl_alloc((void **)&r->foreign, r->slot_bytes, 1);
-  if (status == WL_OK) spread(r->index, r->setting.coordinates, tr->tasks[0]->n);
+  if (status == WL_OK)
+    spread(r->index, r->setting.coordinates, wl_setup_of(tr)->problem.tasks[0]->n);
   if (status != WL_OK) wl_recorder_destroy(&r);
   *out = r;
   return status;
@@ -140,8 +146,8 @@ static void sample_row(wl_recorder *r, const slot_view *v, int64_t row, const wl
     v->gradient[row * s->coordinates + i] = step->g[c];
     v->update[row * s->coordinates + i] = step->u[c];
     for (int64_t h = 0; h < s->hidden; h++)
-      v->hidden[(row * s->coordinates + i) * s->hidden + h] =
-          step->state[wl_rule_state_index(r->trainer->model->rule, v->header->n, c, h)];
+      v->hidden[(row * s->coordinates + i) * s->hidden + h] = step->state[wl_rule_state_index(
+          wl_setup_of(r->trainer)->problem.model->rule, v->header->n, c, h)];
   }
 }
 
@@ -175,22 +181,31 @@ static wl_status grow(wl_recorder *r, int64_t more) {
   return WL_OK;
 }
 
-bool wl_recorder_begin(wl_recorder *r, const wl_trainer *tr, int64_t u, wl_observer *observer) {
+static bool begin(void *context, const wl_unit *unit, wl_observer *observer) {
+  wl_recorder *const r = context;
+  const int64_t u = unit->episode.unit;
   if (u >= r->units || r->failure.code != WL_OK) return false;
   wl_failure_keep(&r->failure, grow(r, 1));
   if (r->failure.code != WL_OK) return false;
-  const wl_unit *unit = tr->unit[u];
   const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
   memset(v.header, 0, r->slot_bytes);
-  *v.header =
-      (slot_header){tr->meta_step, u, unit->episode.index, unit->t, 0, 0, unit->task->n, unit->family};
+  *v.header = (slot_header){wl_state_of(r->trainer)->meta_step,
+                            u,
+                            unit->episode.index,
+                            unit->t,
+                            0,
+                            0,
+                            unit->task->n,
+                            unit->family};
   spread(r->here, r->setting.coordinates, unit->task->n);
-  r->trainer = tr;
   *observer = (wl_observer){.step = observe, .context = r};
   return true;
 }
 
-void wl_recorder_end(wl_recorder *r) { r->used++; }
+static void end(void *context) {
+  wl_recorder *const r = context;
+  r->used++;
+}
 
 static wl_status append(const wl_recorder *r, unsigned char *slot, double *seconds) {
   const slot_view v = view_slot(&r->setting, slot);
@@ -255,19 +270,23 @@ static wl_status send_unit(const wl_recorder *r, wl_comm *comm, int64_t first, i
   return WL_OK;
 }
 
-wl_status wl_recorder_ship(wl_recorder *r, const wl_trainer *tr, double *seconds) {
-  const int rank = wl_comm_rank(tr->comm);
-  for (int64_t u = 0, first = 0; u < r->units && u < tr->plan->units; u++) {
-    const int owner = tr->plan->owner[u];
+static wl_status ship(void *context, double *seconds) {
+  wl_recorder *const r = context;
+  const wl_trainer *tr = r->trainer;
+  const int rank = wl_comm_rank(wl_setup_of(tr)->comm);
+  for (int64_t u = 0, first = 0; u < r->units && u < wl_state_of(tr)->plan->units; u++) {
+    const int owner = wl_state_of(tr)->plan->owner[u];
     const int64_t end = end_of_unit(r, first, u);
     wl_status moved = WL_OK;
     if (rank == 0 && owner == 0)
       moved = r->failure.code == WL_OK ? keep_unit(r, first, end, seconds) : WL_OK;
-    else if (rank == 0) moved = receive_unit(r, tr->comm, owner, seconds);
-    else if (rank == owner) moved = send_unit(r, tr->comm, first, end);
+    else if (rank == 0) moved = receive_unit(r, wl_setup_of(tr)->comm, owner, seconds);
+    else if (rank == owner) moved = send_unit(r, wl_setup_of(tr)->comm, first, end);
     wl_failure_keep(&r->failure, moved);
     first = end;
   }
   r->used = 0;
   return wl_failure_raise(&r->failure);
 }
+
+wl_watcher wl_recorder_watcher(wl_recorder *r) { return (wl_watcher){begin, end, ship, r}; }

@@ -1,10 +1,11 @@
 /* trained.h - a trained optimizer in a run directory, a checkpoint or a file of its own. */
-#ifndef WL_TRAIN_TRAINED_H
-#define WL_TRAIN_TRAINED_H
+#ifndef WL_RUN_TRAINED_H
+#define WL_RUN_TRAINED_H
 
 #include "base/layout.h"
 #include "base/options.h"
 #include "io/checkpoint.h"
+#include "unroll/model.h"
 
 /* A trained optimizer with the configuration it came with. */
 typedef struct wl_trained {
@@ -26,6 +27,10 @@ int64_t wl_trained_horizon(const wl_trained *trained);
 /* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape, or
  * a number is not finite. */
 wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
+/* Meta-parameters [model->phi.size] at meta-step 0: drawn by the seed, or those of the trained optimizer that the
+ * configuration's `start` names. Not collective. */
+wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
+                           uint64_t seed, double *phi);
 /* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
                            double *phi, const char *digest, int64_t meta_steps);

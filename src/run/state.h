@@ -2,11 +2,15 @@
  *
  * One list of fields drives save, load and digest. Units in the middle of an episode are gathered
  * on rank 0, numbered by unit and not by rank, so that a checkpoint loads on any number of ranks. */
-#ifndef WL_TRAIN_STATE_H
-#define WL_TRAIN_STATE_H
+#ifndef WL_RUN_STATE_H
+#define WL_RUN_STATE_H
 
+#include "base/digest.h"
 #include "io/checkpoint.h"
 #include "train/trainer.h"
+
+/* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
+wl_status wl_state_digest(const wl_trainer *trainer, wl_digest *out);
 
 /* A copy of the state at the present meta-step, which training may leave behind. */
 typedef struct wl_snapshot wl_snapshot;

@@ -1,5 +1,5 @@
 /* run_files.c - the directory of a run, and the work handed to the thread that writes it. */
-#include "train/run_files.h"
+#include "run/run_files.h"
 
 #include <stdlib.h>
 
@@ -8,8 +8,8 @@
 #include "io/background.h"
 #include "io/run_directory.h"
 #include "io/trajectory.h"
-#include "train/metrics.h"
-#include "train/state.h"
+#include "run/metrics.h"
+#include "run/state.h"
 
 /* Rows of the trajectory are written between checkpoints too, before they take much memory. */
 enum { FLUSH_BYTES = 16 << 20 };
@@ -78,7 +78,8 @@ static wl_status start(wl_run_files *f, const wl_config *config, int64_t meta_st
 
 wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_trainer *tr,
                              wl_recorder *recorder) {
-  const wl_status status = f->directory ? start(f, config, tr->meta_step, recorder) : WL_OK;
+  const wl_status status =
+      f->directory ? start(f, config, wl_state_of(tr)->meta_step, recorder) : WL_OK;
   return wl_comm_agree(f->comm, status);
 }
 

@@ -3,10 +3,10 @@
  * Rank 0 writes. Checkpoints and segments of the trajectory are written by a thread of their own while
  * training goes on; training waits only where one is due and the one before is not finished, and at the
  * end. What that costs is measured. */
-#ifndef WL_TRAIN_RUN_FILES_H
-#define WL_TRAIN_RUN_FILES_H
+#ifndef WL_RUN_RUN_FILES_H
+#define WL_RUN_RUN_FILES_H
 
-#include "train/recorder.h"
+#include "run/recorder.h"
 #include "train/trainer.h"
 
 typedef struct wl_run_files wl_run_files;

@@ -1,0 +1,221 @@
+/* antithetic.c - perturbed runs and their losses (antithetic.h). */
+#include "estimator/antithetic.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define ANY 0, 0
+#define ES_KEYS                                                            \
+  {                                                                        \
+    "sigma", WL_OPT_REAL, "0.01", NULL, DBL_MIN, 1e6, "1",                 \
+        "Standard deviation of the perturbations of the meta-parameters.", \
+        WL_SLOT(wl_es_setting, sigma)                                      \
+  }
+#define LOSS_KEYS                                                                                    \
+  {"clip",                                                                                           \
+   WL_OPT_REALS,                                                                                     \
+   "[]",                                                                                             \
+   NULL,                                                                                             \
+   DBL_MIN,                                                                                          \
+   DBL_MAX,                                                                                          \
+   "1",                                                                                              \
+   "Bound of a loss, one or one for each task of a mixture, e.g. 1.5 ln C for C classes; []: none.", \
+   WL_SLOT(wl_es_setting, clip)},                                                                    \
+      {"transform",                                                                                  \
+       WL_OPT_CHOICE,                                                                                \
+       "plain",                                                                                      \
+       "plain|log",                                                                                  \
+       ANY,                                                                                          \
+       "1",                                                                                          \
+       "What enters of each (clipped) loss: L, or ln(L + floor).",                                   \
+       WL_SLOT(wl_es_setting, transform)},                                                           \
+      {"floor",                                                                                      \
+       WL_OPT_REAL,                                                                                  \
+       "0.01",                                                                                       \
+       NULL,                                                                                         \
+       0,                                                                                            \
+       DBL_MAX,                                                                                      \
+       "1",                                                                                          \
+       "Added to a loss before its logarithm.",                                                      \
+       WL_SLOT(wl_es_setting, floor)},                                                               \
+  {                                                                                                  \
+    "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                          \
+        "What a loss that is not finite counts as; 0: the unit is left out.",                        \
+        WL_SLOT(wl_es_setting, failed_loss)                                                          \
+  }
+#define PAIR_KEY                                                                       \
+  {                                                                                    \
+    "pairs", WL_OPT_INT, "1", NULL, 1, 1024, "pairs",                                  \
+        "Antithetic pairs of inner runs for each unit.", WL_SLOT(wl_es_setting, pairs) \
+  }
+#define END \
+  { NULL, 0, NULL, NULL, ANY, NULL, NULL }
+
+const wl_option wl_antithetic_options[] = {
+    ES_KEYS,
+    PAIR_KEY,
+    {"loss", WL_OPT_CHOICE, "window", "window|mean|sum|last|telescoping|mean_and_last", ANY, "1",
+     "What a window contributes: its meta-loss as the section `window` says; mean or sum of the losses at its steps, "
+     "or the loss at its end; the change of that since the window before, so that windows add up to the last loss of "
+     "the episode; or the mean over the episode's steps plus the mean over its last window.",
+     WL_SLOT(wl_es_setting, loss)},
+    {"last_share", WL_OPT_REAL, "0.75", NULL, 0, 1, "1",
+     "mean_and_last: weight of the last window; the mean over the episode has the rest.",
+     WL_SLOT(wl_es_setting, last_share)},
+    LOSS_KEYS,
+    END};
+
+const wl_option wl_full_es_options[] = {
+    ES_KEYS,
+    PAIR_KEY,
+    LOSS_KEYS,
+    {"batches", WL_OPT_INT, "50", NULL, 1, 1e6, "batches",
+     "Fresh minibatches at the episode's end whose mean loss is the objective.",
+     WL_SLOT(wl_es_setting, batches)},
+    {"sign", WL_OPT_BOOL, "false", NULL, ANY, "1",
+     "Take the sign of a pair's difference instead of the difference.",
+     WL_SLOT(wl_es_setting, sign)},
+    END};
+
+const wl_option wl_mixture_options[] = {ES_KEYS, END};
+
+/* ---- creation ---- */
+
+/* Losses before the steps cost nothing: the inner gradient brings them. */
+static wl_status choose_weights(wl_estimator *e) {
+  const int64_t steps = e->spec.steps;
+  const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;
+  if (e->es.loss == WL_ES_WINDOW) return WL_OK;
+  WL_TRY(WL_NEW(e->weights, steps + 1));
+  for (int64_t k = 0; k <= steps; k++) e->weights[k] = end == (k == steps);
+  e->spec.weights = WL_WEIGHTS_LIST;
+  e->spec.list = e->weights;
+  e->spec.transform = WL_LOSS_PLAIN;
+  return WL_OK;
+}
+
+wl_status wl_antithetic_create(const wl_map *map, wl_estimator *e) {
+  const wl_reals clip = e->es.clip;
+  if (clip.count > 1 && clip.count != e->n_tasks)
+    return wl_map_fail(map, "clip", "give one bound, or one for each of the %d tasks, not %d",
+                       e->n_tasks, clip.count);
+  e->spec.second_order = false;
+  e->runs = (int)(2 * e->es.pairs);
+  e->shape = (wl_unit_shape){.particles = e->runs,
+                             .differences = e->es.loss == WL_ES_TELESCOPING ? (int)e->es.pairs : 0};
+  return choose_weights(e);
+}
+
+/* ---- perturbations ---- */
+
+/* scratch: perturbed phi [phi.size], eps [phi.size], losses [K + 1] */
+static wl_real *eps_of(const wl_estimator *e, const wl_estimator_job *job) {
+  return (wl_real *)(void *)(job->scratch + e->model->phi.size);
+}
+static double *losses_of(const wl_estimator *e, const wl_estimator_job *job) {
+  return job->scratch + 2 * e->model->phi.size;
+}
+
+const wl_real *wl_antithetic_draw(const wl_estimator *e, const wl_estimator_job *job, int pair,
+                                  int64_t drawn_at) {
+  const wl_episode *episode = &job->unit->episode;
+  const int64_t n = e->model->phi.size;
+  const wl_stream stream = {e->seed,
+                            WL_FOR_PERTURB,
+                            (uint32_t)episode->space,
+                            (uint64_t)episode->index,
+                            (uint64_t)episode->unit,
+                            (uint64_t)drawn_at};
+  wl_real *const eps = eps_of(e, job);
+  wl_rng_normal(stream, (uint64_t)pair * (uint64_t)n, n, e->es.sigma, eps);
+  return eps;
+}
+
+static void perturb(const wl_estimator *e, const wl_estimator_job *job, wl_antithetic_run run) {
+  const wl_real *eps = wl_antithetic_draw(e, job, run.pair, run.drawn_at);
+  for (int64_t i = 0; i < e->model->phi.size; i++)
+    job->scratch[i] = job->phi[i] + run.sign * (double)eps[i];
+  wl_unroll_set_phi(job->ws, job->scratch);
+}
+
+/* ---- losses ---- */
+
+static double bound_of(const wl_estimator *e, const wl_unit *unit) {
+  const wl_reals clip = e->es.clip;
+  return clip.count == 0 ? INFINITY : clip.at[clip.count == 1 ? 0 : unit->family];
+}
+
+double wl_antithetic_transformed(const wl_estimator *e, const wl_unit *unit, double loss) {
+  const double value = !isfinite(loss) && e->es.failed_loss > 0 ? e->es.failed_loss : loss;
+  const double bound = bound_of(e, unit), clipped = value > bound ? bound : value;
+  return e->es.transform == WL_ES_LOG ? log(clipped + e->es.floor) : clipped;
+}
+
+static double mean_of_steps(const wl_estimator *e, const wl_estimator_job *job) {
+  double sum = 0.0;
+  for (int64_t k = 0; k < job->steps; k++)
+    sum += wl_antithetic_transformed(e, job->unit, losses_of(e, job)[k]);
+  return sum / (double)job->steps;
+}
+
+static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
+                      const wl_window_result *window) {
+  const double *losses = losses_of(e, job), steps = (double)job->steps,
+               horizon = (double)job->unit->horizon;
+  switch (e->es.loss) {
+    case WL_ES_WINDOW:
+      return window->finite ? wl_antithetic_transformed(e, job->unit, window->meta_loss)
+                            : wl_antithetic_transformed(e, job->unit, NAN);
+    case WL_ES_MEAN: return mean_of_steps(e, job);
+    case WL_ES_SUM: return mean_of_steps(e, job) * steps;
+    case WL_ES_LAST:
+    case WL_ES_TELESCOPING: return wl_antithetic_transformed(e, job->unit, losses[job->steps]);
+    case WL_ES_MEAN_AND_LAST: {
+      const bool last = job->t + job->steps == job->unit->horizon;
+      const double share = last ? e->es.last_share : 0.0;
+      return ((1.0 - e->es.last_share) * steps / horizon + share) * mean_of_steps(e, job);
+    }
+  }
+  return NAN;
+}
+
+/* ---- runs ---- */
+
+wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *job,
+                                wl_antithetic_run run, wl_run_outcome *out) {
+  double *const losses = losses_of(e, job);
+  const wl_window_options options = {.losses = losses, .observers = job->observers};
+  wl_unit particle = wl_unit_particle(e->model, job->unit, run.particle);
+  perturb(e, job, run);
+  particle.t = job->t;
+  if (job->t == 0) WL_TRY(wl_unit_start(job->ws, &particle, &job->unit->episode));
+  for (int64_t k = 0; k <= job->steps; k++) losses[k] = NAN;
+  WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
+  wl_unit_keep_particle(job->unit, run.particle, &particle);
+  out->loss = loss_of(e, job, &out->window);
+  out->counted = isfinite(out->loss);
+  return WL_OK;
+}
+
+wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job, int64_t drawn_at,
+                             wl_run_outcome *outcome) {
+  const wl_antithetic_run run = {job->run, job->run / 2, job->run % 2 == 0 ? 1 : -1, drawn_at};
+  return wl_antithetic_forward(e, job, run, outcome);
+}
+
+double wl_antithetic_slope(const wl_estimator *e, const wl_estimator_job *job, int pair,
+                           const wl_run_outcome *outcomes) {
+  double difference = outcomes[2 * pair].loss - outcomes[2 * pair + 1].loss;
+  if (e->es.loss == WL_ES_TELESCOPING) {
+    const double before = job->t == 0 ? 0.0 : job->unit->difference[pair];
+    job->unit->difference[pair] = difference;
+    difference -= before;
+  }
+  return difference / (2.0 * e->es.sigma * e->es.sigma * (double)e->es.pairs);
+}
+
+void wl_antithetic_add(const wl_estimator *e, double slope, const wl_real *direction,
+                       double *vector) {
+  for (int64_t i = 0; i < e->model->phi.size; i++) vector[i] += slope * (double)direction[i];
+}

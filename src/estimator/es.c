@@ -1,0 +1,29 @@
+/* es.c - truncated evolution strategies: both signs start each window from the same state.
+ *
+ *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn for each window
+ *
+ * The unit goes on from the end of the run at phi + eps. Like back-propagation through the window it is blind to what
+ * the window does to later ones: biased by truncation. */
+#include "estimator/antithetic.h"
+
+static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {
+  return wl_antithetic_pair(e, job, job->t, out);
+}
+
+static void finish(const wl_estimator *e, const wl_estimator_job *job,
+                   const wl_run_outcome *outcomes) {
+  for (int p = 0; p < (int)e->es.pairs; p++) {
+    const double slope = wl_antithetic_slope(e, job, p, outcomes);
+    if (job->vector)
+      wl_antithetic_add(e, slope, wl_antithetic_draw(e, job, p, job->t), job->vector);
+    wl_unit_copy_particle(e->model, job->unit, 2 * p, 2 * p + 1);
+  }
+}
+
+const wl_estimator_ops wl_estimator_es = {
+    .name = "es",
+    .summary = "truncated evolution strategies: forward only, biased by truncation",
+    .options = wl_antithetic_options,
+    .create = wl_antithetic_create,
+    .run = run,
+    .finish = finish};

@@ -1,0 +1,98 @@
+/* estimator.c - the table of estimators, and creation from the configuration. */
+#include "estimator/estimator.h"
+
+#include <string.h>
+
+#define WL_ESTIMATOR(name) extern const wl_estimator_ops wl_estimator_##name;
+#include "estimator/estimators.def"
+#undef WL_ESTIMATOR
+
+#define WL_ESTIMATOR(name) &wl_estimator_##name,
+const wl_estimator_ops *const wl_estimators[] = {
+#include "estimator/estimators.def"
+    NULL};
+#undef WL_ESTIMATOR
+
+enum { N_ESTIMATORS = sizeof wl_estimators / sizeof *wl_estimators };
+
+const wl_variant *wl_estimator_variants(void) {
+  static wl_variant variants[N_ESTIMATORS];
+  for (int i = 0; wl_estimators[i]; i++)
+    variants[i] =
+        (wl_variant){wl_estimators[i]->name, wl_estimators[i]->summary, wl_estimators[i]->options};
+  return variants;
+}
+
+static const wl_estimator_ops *find(const char *name) {
+  int i = 0;
+  while (strcmp(wl_estimators[i]->name, name) != 0) i++;
+  return wl_estimators[i]; /* the name was validated */
+}
+
+/* What the estimator cannot serve. */
+static wl_status check(const wl_config *config, const wl_estimator *e) {
+  const wl_map *outer = wl_config_map(config, "outer", 0);
+  const wl_initialisation *init = e->model->initialisation;
+  const bool pairs = e->runs > 1;
+  if (e->ops->traces && wl_model_needs_adjoint(e->model))
+    WL_TRY(wl_rule_need_adjoint(e->model->rule, wl_config_map(config, "rule", 0)));
+  if (e->ops->whole_episodes && strcmp(wl_map_string(outer, "every"), "episode") != 0)
+    return wl_map_fail(outer, "every",
+                       "the estimator %s takes whole episodes: set `every: episode`", e->ops->name);
+  if (pairs && init && init->path)
+    return wl_map_fail(e->map, "name",
+                       "leap and reptile learn theta_0 from one path of inner steps, and %s takes "
+                       "several: use `initialisation: {name: maml}`, or the estimator bptt",
+                       e->ops->name);
+  if (pairs && wl_map_real(wl_config_map(config, "replay", 0), "capacity") > 0)
+    return wl_map_fail(e->map, "name",
+                       "replayed windows are back-propagated: use the estimator bptt, or "
+                       "`replay.capacity: 0`");
+  if (e->ops->combine && wl_map_int(outer, "units") < 2)
+    return wl_map_fail(outer, "units",
+                       "the estimator %s takes variances over units: give at least 2",
+                       e->ops->name);
+  return WL_OK;
+}
+
+wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
+                              const wl_window_spec *spec, wl_estimator **out) {
+  const wl_map *map = wl_config_map(config, "estimator", 0);
+  wl_estimator *e = NULL;
+  WL_TRY(WL_NEW(e, 1));
+  *e = (wl_estimator){.ops = find(wl_map_variant(map)),
+                      .model = model,
+                      .map = map,
+                      .seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed"),
+                      .spec = *spec,
+                      .n_tasks = wl_config_count(config, "task"),
+                      .shape = {.particles = 1},
+                      .width = model->phi.size};
+  if (e->ops->options) wl_map_read(map, e->ops->options, &e->es);
+  wl_status status = e->ops->create(map, e);
+  if (status == WL_OK) status = check(config, e);
+  if (status != WL_OK) wl_estimator_destroy(&e);
+  *out = e;
+  return status;
+}
+
+void wl_estimator_destroy(wl_estimator **estimator) {
+  if (!*estimator) return;
+  wl_free((*estimator)->weights);
+  wl_free(*estimator);
+  *estimator = NULL;
+}
+
+/* Perturbed phi, eps, losses: antithetic.c. */
+int64_t wl_estimator_scratch(const wl_estimator *e) {
+  return e->runs > 1 ? 2 * e->model->phi.size + e->spec.steps + 1 : 0;
+}
+
+void wl_estimator_combine(const wl_estimator *e, const double *sum, int64_t counted,
+                          double *gradient) {
+  if (e->ops->combine) {
+    e->ops->combine(e, sum, counted, gradient);
+    return;
+  }
+  for (int64_t i = 0; i < e->model->phi.size; i++) gradient[i] = sum[i] / (double)counted;
+}

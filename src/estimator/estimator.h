@@ -1,0 +1,105 @@
+/* estimator.h - from a window of a unit to the unit's contribution to the meta-gradient.
+ *
+ * A window is one or more inner runs of the unit, which may be computed in any order or at the same time where the
+ * estimator is forward-only. Then `finish` turns their outcomes into the contribution (formulas:
+ * docs/mathematics.md, "Estimators of the meta-gradient"). An estimator is one file and a line in estimators.def.
+ *
+ * This module knows neither MPI nor HDF5. */
+#ifndef WL_ESTIMATOR_ESTIMATOR_H
+#define WL_ESTIMATOR_ESTIMATOR_H
+
+#include "unroll/window.h"
+
+typedef struct wl_estimator wl_estimator;
+
+/* One inner run of a unit's window. */
+typedef struct wl_estimator_job {
+  wl_unroll_ws *ws; /* of this thread, for the unit's task */
+  double *scratch;  /* [wl_estimator_scratch] of this thread */
+  wl_unit *unit;
+  int run;          /* below estimator->runs */
+  int64_t t, steps; /* first step of the window, and how many */
+  const double *phi;
+  const wl_observer *observers; /* of run estimator->main_run */
+  double *vector; /* [width] to which a back-propagating run adds; NULL: the unit only moves on */
+} wl_estimator_job;
+
+typedef struct wl_run_outcome {
+  wl_window_result window;
+  double loss;  /* whose differences a forward-only estimator takes */
+  bool counted; /* window and loss can be used */
+} wl_run_outcome;
+
+typedef struct wl_estimator_ops {
+  const char *name, *summary;
+  const wl_option *options; /* ends with key NULL; NULL: none */
+  bool traces;              /* back-propagates: its workspaces keep a trace */
+  bool whole_episodes;      /* needs outer.every: episode */
+  /* Sets runs, main_run, shape, width and what else it needs; the rest of the estimator is set. */
+  wl_status (*create)(const wl_map *map, wl_estimator *estimator);
+  wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,
+                   wl_run_outcome *outcome);
+  /* After all runs of the window that `job` describes: adds to job->vector, moves the unit's own state. NULL:
+   * the runs have done it. */
+  void (*finish)(const wl_estimator *estimator, const wl_estimator_job *job,
+                 const wl_run_outcome *outcomes);
+  /* Once a unit's windows of a meta-step are done; NULL: nothing. */
+  void (*close)(const wl_estimator *estimator, double *vector);
+  /* Meta-gradient [phi.size] from the sum of the counted units' vectors; NULL: their mean. */
+  void (*combine)(const wl_estimator *estimator, const double *sum, int64_t counted,
+                  double *gradient);
+} wl_estimator_ops;
+
+/* What a forward-only estimator takes of a window's losses. */
+typedef enum wl_es_loss {
+  WL_ES_WINDOW,
+  WL_ES_MEAN,
+  WL_ES_SUM,
+  WL_ES_LAST,
+  WL_ES_TELESCOPING,
+  WL_ES_MEAN_AND_LAST
+} wl_es_loss;
+
+/* Keys of the forward-only estimators. */
+typedef struct wl_es_setting {
+  double sigma;
+  int64_t pairs; /* antithetic pairs of a unit */
+  wl_es_loss loss;
+  double last_share; /* of WL_ES_MEAN_AND_LAST */
+  wl_reals clip;     /* bound of a loss: none, one, or one for each task */
+  enum { WL_ES_PLAIN, WL_ES_LOG } transform;
+  double floor;       /* added to the loss before its logarithm */
+  double failed_loss; /* what a non-finite loss counts as; 0: the unit is left out */
+  int64_t batches;    /* full_es: fresh batches at the episode's end */
+  bool sign;          /* full_es: the sign of the difference alone */
+} wl_es_setting;
+
+struct wl_estimator {
+  const wl_estimator_ops *ops;
+  const wl_model *model; /* borrowed */
+  const wl_map *map;     /* the configuration's section, borrowed */
+  uint64_t seed;
+  int n_tasks;
+  wl_window_spec spec; /* of the workspaces */
+  wl_unit_shape shape; /* of the units */
+  int runs, main_run;  /* inner runs of a window; the one that is recorded */
+  int64_t width;       /* numbers that a unit contributes */
+  wl_es_setting es;
+  double *weights; /* [K + 1] of the losses that are evaluated, where not as `window` says; owned */
+};
+
+extern const wl_estimator_ops *const wl_estimators[]; /* ends with NULL; [0] is bptt */
+const wl_variant *wl_estimator_variants(void);
+
+/* From the configuration's `estimator` section. `spec` is the `window` section's policy. WL_ERR_CONFIG where the
+ * estimator cannot serve the rule, the initialisation or the outer loop. */
+wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
+                              const wl_window_spec *spec, wl_estimator **out);
+void wl_estimator_destroy(wl_estimator **estimator);
+/* Doubles of scratch for each thread that runs jobs. */
+int64_t wl_estimator_scratch(const wl_estimator *estimator);
+/* The mean meta-gradient from the sum over `counted` units. */
+void wl_estimator_combine(const wl_estimator *estimator, const double *sum, int64_t counted,
+                          double *gradient);
+
+#endif

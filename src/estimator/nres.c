@@ -1,0 +1,28 @@
+/* nres.c - noise-reuse evolution strategies (Li et al. 2023): one perturbation for a whole episode.
+ *
+ *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn at the episode's start
+ *
+ * Summed over the windows of an episode this is the antithetic estimate for the whole episode: unbiased for the
+ * gradient of its smoothed loss, with a variance that does not grow with the number of windows. */
+#include "estimator/antithetic.h"
+
+static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {
+  return wl_antithetic_pair(e, job, 0, out);
+}
+
+static void finish(const wl_estimator *e, const wl_estimator_job *job,
+                   const wl_run_outcome *outcomes) {
+  for (int p = 0; p < (int)e->es.pairs; p++) {
+    const double slope = wl_antithetic_slope(e, job, p, outcomes);
+    if (job->vector) wl_antithetic_add(e, slope, wl_antithetic_draw(e, job, p, 0), job->vector);
+  }
+}
+
+const wl_estimator_ops wl_estimator_nres = {
+    .name = "nres",
+    .summary =
+        "evolution strategies with one perturbation an episode: forward only, unbiased over whole episodes",
+    .options = wl_antithetic_options,
+    .create = wl_antithetic_create,
+    .run = run,
+    .finish = finish};

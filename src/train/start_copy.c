@@ -1,0 +1,70 @@
+/* start_copy.c - the state at a meta-step's start, to which training returns when it leaves the meta-step early.
+ *
+ * Units that begin an episode are not copied: they begin it again. */
+#include <string.h>
+
+#include "train/replay.h"
+#include "train/trainer_impl.h"
+
+wl_status wl_start_copy_create(const wl_trainer *tr, wl_start_copy *c) {
+  const int64_t n = tr->setup.problem.model->phi.size;
+  WL_TRY(WL_NEW(c->clock, tr->state->plan->units));
+  WL_TRY(WL_NEW(c->unit, tr->state->plan->units));
+  return WL_NEW(c->vectors, 4 * n);
+}
+
+void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
+  for (int64_t u = 0; c->unit && u < tr->state->plan->units; u++) wl_unit_destroy(&c->unit[u]);
+  wl_free(c->clock);
+  wl_free(c->unit);
+  wl_free(c->vectors);
+}
+
+/* phi, moments and average, to or from their copies. */
+static void move_vectors(wl_trainer *tr, bool back) {
+  const int64_t n = tr->setup.problem.model->phi.size;
+  double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,
+                          tr->state->average};
+  for (int i = 0; i < 4; i++) {
+    double *const copy = tr->start.vectors + i * n;
+    if (!live[i] || n == 0) continue;
+    if (back) memcpy(live[i], copy, (size_t)n * sizeof *copy);
+    else memcpy(copy, live[i], (size_t)n * sizeof *copy);
+  }
+}
+
+void wl_trainer_keep_clocks(wl_trainer *tr) {
+  wl_start_copy *c = &tr->start;
+  memcpy(c->clock, tr->state->plan->clock, (size_t)tr->state->plan->units * sizeof *c->clock);
+  memcpy(c->updates, tr->state->outer->updates, sizeof c->updates);
+  c->skipped = tr->state->skipped;
+  c->sound = tr->state->sound;
+  c->barren = tr->state->barren;
+  move_vectors(tr, false);
+}
+
+wl_status wl_trainer_keep_start(wl_trainer *tr) {
+  for (int64_t u = 0; u < tr->state->plan->units; u++) {
+    wl_unit *unit = tr->state->unit[u], **copy = &tr->start.unit[u];
+    const bool kept = unit && !tr->state->plan->starts[u];
+    if (*copy && (!kept || (*copy)->task != unit->task)) wl_unit_destroy(copy);
+    if (!kept) continue;
+    if (!*copy)
+      WL_TRY(wl_unit_create_with(tr->setup.problem.model, unit->task, &unit->shape, copy));
+    wl_unit_copy(tr->setup.problem.model, unit, *copy);
+  }
+  return WL_OK;
+}
+
+void wl_trainer_return_to_start(wl_trainer *tr) {
+  wl_start_copy *c = &tr->start;
+  memcpy(tr->state->plan->clock, c->clock, (size_t)tr->state->plan->units * sizeof *c->clock);
+  memcpy(tr->state->outer->updates, c->updates, sizeof c->updates);
+  tr->state->skipped = c->skipped;
+  tr->state->sound = c->sound;
+  tr->state->barren = c->barren;
+  move_vectors(tr, true);
+  for (int64_t u = 0; u < tr->state->plan->units; u++)
+    if (tr->state->unit[u] && c->unit[u])
+      wl_unit_copy(tr->setup.problem.model, c->unit[u], tr->state->unit[u]);
+}

@@ -1,0 +1,53 @@
+# Ctrl-C or SIGTERM on mpirun, or a signal to one rank, within a meta-step of many seconds: the ranks leave their windows
+# at the next inner step, the last complete meta-step is saved within a second, and a resume ends with the digest of an
+# uninterrupted run.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+. "$WL_SOURCE/tests/fault/mlp_job.sh"
+
+cat >job.yaml <<'C'
+seed: 3
+threads: 1
+task: {family: mlp, data: synthetic, widths: [4], batch: 16}
+rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}
+episode: {steps: 2400}
+window: {steps: 1200, weights: sum, loss: log_ratio}
+outer: {steps: 2, units: 6, optimizer: adam, learning_rate: 3e-3}
+checkpoint: {every: 100}
+C
+expected=$(train_on 2 job.yaml straight)
+
+has_done_one() { [ -s "$1/metrics.jsonl" ]; }
+ranks_of() { pgrep -f "^$WL_BIN train .*output=$1( |\$)" || true; }
+no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
+
+# Starts the job, and strikes in the midst of its second meta-step.
+interrupt() { # SIGNAL WHOM (launcher, rank) RUN
+  local run=$3 launcher start code=0 saved limit
+  setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output="$run" >"$run.out" 2>"$run.err" &
+  launcher=$!
+  wait_for 60 "the first meta-step of $run" has_done_one "$run"
+  sleep 0.5
+  start=$(seconds_now)
+  case $2 in
+    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI passes it on a second later, and kills after another
+    rank) limit=1; kill -"$1" "$(ranks_of "$run" | tail -n 1)" ;;
+  esac
+  wait "$launcher" || code=$?
+  wait_for 20 "the end of the ranks of $run" no_rank_of "$run"
+  [ "$code" != 0 ] || fail "$run ended as if nothing had happened"
+  [ "$(checkpoint_step "$run")" = 1 ] || fail "$run: the newest checkpoint is of meta-step $(checkpoint_step "$run"): $(cat "$run.err")"
+  saved=$(awk -v a="$start" -v b="$(stat -c %.3Y "$run/checkpoints/step-00000001.h5")" 'BEGIN { printf "%.2f", b - a }')
+  expect_below "$run: seconds to the checkpoint" $limit "$saved"
+  expect_same "$run resumed" "$expected" "$(train_on 3 job.yaml "$run" --resume)"
+}
+interrupt TERM launcher term
+interrupt INT launcher int
+interrupt USR1 rank usr1
+
+# --stop-after is kept to the meta-step.
+code=0
+"$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output=late --set outer.steps=9 --stop-after 1 >late.out 2>late.err || code=$?
+[ $code = $EXIT_STOPPED ] || fail "--stop-after 1 ended with $code"
+[ "$(checkpoint_step late)" = 1 ] || fail "--stop-after 1 left meta-step $(checkpoint_step late)"
+echo "ok: --stop-after ends with its meta-step"
