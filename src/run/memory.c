@@ -49,6 +49,13 @@ static double unit_bytes(const wl_trainer *tr) {
   return (double)most;
 }
 
+/* Whether meta-steps begin within episodes: the units are copied then. */
+static bool copies_units(const wl_trainer *tr) {
+  const wl_problem *p = &wl_setup_of(tr)->problem;
+  if (wl_setup_of(tr)->per_episode) return false;
+  return p->horizon[p->n_horizon - 1] > p->spec.steps || wl_state_of(tr)->plan->setting.stagger;
+}
+
 /* Whether a checkpoint is due while episodes are unfinished. */
 static bool saves_units(const wl_trainer *tr) {
   const int64_t longest = wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1];
@@ -76,7 +83,9 @@ double wl_memory_estimate(const wl_trainer *tr) {
       wl_state_of(tr)->plan->units / size + (rank < wl_state_of(tr)->plan->units % size);
   double bytes = resident() + LIBRARIES +
                  (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* the exact sum's integers */
-  if (own > 0) bytes += wl_trainer_workspace_bytes(tr) + (double)own * unit_bytes(tr);
+  if (own > 0)
+    bytes += wl_trainer_workspace_bytes(tr) +
+             (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);
   if (wl_state_of(tr)->replay) bytes += wl_replay_memory(wl_state_of(tr)->replay, tr);
   if (rank == 0) bytes += checkpoint_bytes(tr);
   const double peak = wl_memory_peak();

@@ -195,8 +195,22 @@ static wl_status gather_units(wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
+/* Offsets come before all arrays: small datasets behind large ones would make the file's image as large. */
+static void list_offsets(const wl_trainer *tr, const unit_table *table, field_list *list) {
+  const int64_t units = wl_state_of(tr)->plan->units;
+  for (int i = 0; i < WL_UNIT_FIELDS; i++) {
+    const wl_unit_field *f = &wl_unit_fields[i];
+    char name[80];
+    if (wl_unit_field_is_inline(f) || table->of[i].offset[units] == 0) continue;
+    snprintf(name, sizeof name, "units/%s_offset", f->name);
+    add(list, name, WL_INT64, units + 1, table->of[i].offset, "where each unit's begin")
+        ->in_digest = false;
+  }
+}
+
 static void list_units(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = wl_state_of(tr)->plan->units;
+  list_offsets(tr, table, list);
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
     const unit_column *column = &table->of[i];
@@ -204,10 +218,6 @@ static void list_units(const wl_trainer *tr, const unit_table *table, field_list
     if (column->offset[units] == 0) continue;
     snprintf(name, sizeof name, "units/%s", f->name);
     add(list, name, f->type, column->offset[units], column->data, f->meaning)->in_digest = false;
-    if (wl_unit_field_is_inline(f)) continue;
-    snprintf(name, sizeof name, "units/%s_offset", f->name);
-    add(list, name, WL_INT64, units + 1, column->offset, "where each unit's begin")->in_digest =
-        false;
   }
 }
 

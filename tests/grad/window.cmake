@@ -9,5 +9,6 @@ foreach(precision "" DOUBLE)
   wl_add_unit_test(window_closed_form${suffix} ${precision} SOURCES test_window_closed_form.c window_fixture.c
     LIBS train base)
 endforeach()
+wl_add_unit_test(estimators DOUBLE SOURCES test_estimators.c window_fixture.c LIBS train estimator base)
 wl_add_script_test(check_reference SCRIPT check_reference.py TIMEOUT 900)
 wl_add_script_test(check_grid SCRIPT check_grid.py TIMEOUT 900)

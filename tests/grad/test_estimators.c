@@ -1,0 +1,280 @@
+/* test_estimators.c - estimators of the meta-gradient on a quadratic whose meta-gradient is known in closed form.
+ *
+ * One coordinate, L(theta) = (w theta - y)^2, gradient descent at rate r, which is the one meta-parameter:
+ *
+ *   theta_{t+1} - y/w = rho (theta_t - y/w),   rho = 1 - 2 r w^2,   L_t = rho^{2t} L_0,   drho/dr = -(1 - rho) / r
+ *
+ * With windows of one step, each with the loss at its end, an episode of T windows has
+ *   exact       sum_t dL_t/dr           = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr
+ *   truncated   theta at a window's start held fixed: each window 2 rho L_{t-1} drho/dr
+ */
+#include "estimator/antithetic.h"
+#include "window_fixture.h"
+
+enum { LONGEST = 32 };
+
+#define QUADRATIC                                       \
+  "task: {family: quadratic, dimension: 1, batch: 1}\n" \
+  "rule: {name: sgd, rate: 0.01, learn: [rate]}\n"      \
+  "window: {steps: 1, weights: last}\n"                 \
+  "outer: {units: 2}\n"
+
+typedef struct toy {
+  problem of;
+  wl_estimator *estimator;
+  wl_unroll_ws *ws;
+  wl_unit *unit;
+  double *scratch, *vector;
+  double first_loss, rho; /* L_0 at phi, and rho */
+} toy;
+
+/* L_0 and L_1 of the episode give rho; phi is set so that rho is 0.9. */
+static void choose_rate(toy *t) {
+  wl_window_result result;
+  wl_unit *unit = start_unit(&t->of, t->ws, 0);
+  double losses[2];
+  assert_ok(wl_window_forward(t->ws, unit, 1, &(wl_window_options){.losses = losses}, &result));
+  const double curvature = (1.0 - sqrt(losses[1] / losses[0])) / t->of.phi[0]; /* 2 w^2 */
+  t->first_loss = losses[0];
+  t->rho = 0.9;
+  t->of.phi[0] = (1.0 - t->rho) / curvature;
+  wl_unit_destroy(&unit);
+}
+
+static toy open_job(const char *job, const char *estimator) {
+  toy t = {0};
+  char yaml[1024];
+  snprintf(yaml, sizeof yaml, "%sestimator: %s\n", job, estimator);
+  t.of = open_problem(yaml);
+  const wl_problem *p = &t.of.of;
+  assert_ok(wl_estimator_create(t.of.config, p->model, &p->spec, &t.estimator));
+  assert_ok(wl_unroll_ws_create(p->model, p->tasks[0], &t.estimator->spec, t.estimator->ops->traces,
+                                1, &t.ws));
+  wl_unroll_set_phi(t.ws, t.of.phi);
+  assert_ok(wl_unit_create_with(p->model, p->tasks[0], &t.estimator->shape, &t.unit));
+  assert_ok(WL_NEW(t.scratch, wl_estimator_scratch(t.estimator) + 1));
+  assert_ok(WL_NEW(t.vector, t.estimator->width));
+  return t;
+}
+
+static toy open_toy(const char *estimator) {
+  toy t = open_job(QUADRATIC, estimator);
+  choose_rate(&t);
+  t.estimator->es.sigma = 0.02 * t.of.phi[0];
+  return t;
+}
+
+static void close_toy(toy *t) {
+  wl_free(t->scratch);
+  wl_free(t->vector);
+  wl_unit_destroy(&t->unit);
+  wl_unroll_ws_destroy(&t->ws);
+  wl_estimator_destroy(&t->estimator);
+  close_problem(&t->of);
+}
+
+static double slope_of_rho(const toy *t) { return -(1.0 - t->rho) / t->of.phi[0]; }
+static double exact(const toy *t, int64_t windows) {
+  double sum = 0.0;
+  for (int64_t k = 1; k <= windows; k++) sum += 2.0 * (double)k * pow(t->rho, 2.0 * (double)k - 1);
+  return sum * t->first_loss * slope_of_rho(t);
+}
+static double truncated(const toy *t, int64_t windows) {
+  double sum = 0.0;
+  for (int64_t k = 1; k <= windows; k++) sum += 2.0 * t->rho * pow(t->rho, 2.0 * (double)(k - 1));
+  return sum * t->first_loss * slope_of_rho(t);
+}
+/* Gradient of the loss at the end alone. */
+static double exact_end(const toy *t, int64_t windows) {
+  return exact(t, windows) - exact(t, windows - 1);
+}
+
+/* Begins the episode with the perturbations that belong to `draw`. */
+static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
+  const wl_episode episode = {t->of.of.seed, WL_SPACE_CHECK, 3, 0};
+  t->estimator->seed = draw;
+  t->unit->horizon = windows;
+  wl_unroll_set_phi(t->ws, t->of.phi);
+  assert_ok(wl_unit_start(t->ws, t->unit, &episode));
+}
+
+/* The episode's window at step k; its contribution is added to t->vector. */
+static void run_one_window(toy *t, int64_t k) {
+  const wl_estimator *e = t->estimator;
+  wl_run_outcome outcomes[8];
+  wl_estimator_job job = {.ws = t->ws,
+                          .scratch = t->scratch,
+                          .unit = t->unit,
+                          .t = k,
+                          .steps = 1,
+                          .phi = t->of.phi,
+                          .vector = t->vector};
+  for (job.run = 0; job.run < e->runs; job.run++) {
+    assert_ok(e->ops->run(e, &job, &outcomes[job.run]));
+    assert_true(outcomes[job.run].counted);
+  }
+  if (e->ops->finish) e->ops->finish(e, &job, outcomes);
+  t->unit->t = k + 1;
+}
+
+/* All windows of the episode: the sum of their gradients. */
+static double run_episode(toy *t, uint64_t draw, int64_t windows) {
+  begin_episode(t, draw, windows);
+  t->vector[0] = 0.0;
+  for (int64_t k = 0; k < windows; k++) run_one_window(t, k);
+  return t->vector[0];
+}
+
+typedef struct moments {
+  double mean, deviation, error; /* of the mean */
+} moments;
+
+static moments measure(const char *estimator, int64_t windows, int draws, toy *keep) {
+  toy t = open_toy(estimator);
+  double sum = 0.0, squares = 0.0;
+  for (int i = 0; i < draws; i++) {
+    const double g = run_episode(&t, 1000 + (uint64_t)i, windows);
+    sum += g;
+    squares += g * g;
+  }
+  const double mean = sum / draws, deviation = sqrt(squares / draws - mean * mean);
+  *keep = t;
+  return (moments){mean, deviation, deviation / sqrt((double)draws)};
+}
+
+/* The mean is within three standard errors of one value and far beyond them from another. */
+static void expect_mean(const char *estimator, int64_t windows, double (*is)(const toy *, int64_t),
+                        double (*is_not)(const toy *, int64_t)) {
+  toy t;
+  const moments m = measure(estimator, windows, 100000, &t);
+  const double off = (m.mean - is(&t, windows)) / m.error;
+  print_message("%s: %.6g +- %.2g, expected %.6g, %.1f errors off\n", estimator, m.mean, m.error,
+                is(&t, windows), off);
+  if (!(fabs(off) <= 3.0)) fail_msg("%s: %.2f standard errors off", estimator, off);
+  if (is_not) assert_true(fabs(m.mean - is_not(&t, windows)) > 10.0 * m.error);
+  close_toy(&t);
+}
+
+static void test_bptt_is_truncated(void **state) {
+  (void)state;
+  toy t = open_toy("{name: bptt}");
+  assert_true(fabs(run_episode(&t, 1, 6) / truncated(&t, 6) - 1.0) <= 1e-9);
+  close_toy(&t);
+}
+
+static void test_biased(void **state) {
+  (void)state;
+  expect_mean("{name: es}", 6, truncated, exact);
+}
+
+static void test_unbiased(void **state) {
+  (void)state;
+  expect_mean("{name: nres}", 6, exact, truncated);
+  expect_mean("{name: pes}", 6, exact, truncated);
+}
+
+static void test_telescoping(void **state) {
+  (void)state;
+  expect_mean("{name: nres, loss: telescoping}", 4, exact_end, exact);
+  expect_mean("{name: pes, loss: telescoping}", 4, exact_end, exact);
+}
+
+#define LSTM                                             \
+  "task: {family: quadratic, dimension: 3, batch: 2}\n"  \
+  "rule: {name: lstm, hidden: [3], output_scale: 0.1}\n" \
+  "window: {steps: 1, weights: last}\n"                  \
+  "outer: {units: 2}\n"
+
+/* Variance of a window's contribution, summed over meta-parameters and averaged over an episode's windows. */
+static double window_variance(const char *estimator, int64_t windows) {
+  enum { DRAWS = 300 };
+  toy t = open_job(LSTM, estimator);
+  const int64_t n = t.of.of.model->phi.size;
+  double *sum = NULL, squares = 0.0, mean = 0.0;
+  assert_ok(WL_NEW(sum, windows * n));
+  for (int i = 0; i < DRAWS; i++) {
+    begin_episode(&t, 1000 + (uint64_t)i, windows);
+    for (int64_t k = 0; k < windows; k++) {
+      memset(t.vector, 0, (size_t)n * sizeof *t.vector);
+      run_one_window(&t, k);
+      for (int64_t j = 0; j < n; j++) {
+        sum[k * n + j] += t.vector[j] / DRAWS;
+        squares += t.vector[j] * t.vector[j] / DRAWS;
+      }
+    }
+  }
+  for (int64_t j = 0; j < windows * n; j++) mean += sum[j] * sum[j];
+  wl_free(sum);
+  close_toy(&t);
+  return (squares - mean) / (double)windows;
+}
+
+/* pes credits each window's loss to the sum of all perturbations so far; nres has one. */
+static void test_variances(void **state) {
+  (void)state;
+  for (int64_t windows = 20; windows <= LONGEST; windows += 6) {
+    const double nres = window_variance("{name: nres}", windows),
+                 pes = window_variance("{name: pes}", windows);
+    print_message("%d windows: variance of nres %.3g, of pes %.3g\n", (int)windows, nres, pes);
+    assert_true(nres <= pes);
+  }
+}
+
+/* More pairs: the same mean, a variance that falls as their number. */
+static void test_pairs(void **state) {
+  (void)state;
+  toy t;
+  const moments one = measure("{name: nres}", 4, 20000, &t);
+  close_toy(&t);
+  const moments four = measure("{name: nres, pairs: 4}", 4, 20000, &t);
+  close_toy(&t);
+  assert_true(fabs(one.mean - four.mean) <= 4.0 * one.error);
+  assert_true(fabs(one.deviation / four.deviation - 2.0) <= 0.1);
+}
+
+/* Weights by inverse variance for each meta-parameter, from sums over units. */
+static void test_mixture(void **state) {
+  (void)state;
+  toy t = open_toy("{name: mixture}");
+  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* of three units */
+  double sum[4] = {0}, gradient = 0.0;
+  for (int u = 0; u < 3; u++) {
+    double unit[4] = {b[u], s[u], 0, 0};
+    t.estimator->ops->close(t.estimator, unit);
+    for (int i = 0; i < 4; i++) sum[i] += unit[i];
+  }
+  wl_estimator_combine(t.estimator, sum, 3, &gradient);
+  const double vb = 2.0 / 3.0, vs = 14.0 / 3.0; /* population variances */
+  assert_true(fabs(gradient - (2.0 / vb + 6.0 / vs) / (1.0 / vb + 1.0 / vs)) <= 1e-12);
+  /* no variance: the exact one is taken */
+  const double certain[4] = {6.0, 18.0, 12.0, 122.0};
+  wl_estimator_combine(t.estimator, certain, 3, &gradient);
+  assert_true(gradient == 2.0);
+  /* both parts of a unit's window agree with truncation */
+  assert_true(fabs(run_episode(&t, 1, 6) / truncated(&t, 6) - 1.0) <= 1e-9);
+  close_toy(&t);
+}
+
+/* What enters of a loss. */
+static void test_losses(void **state) {
+  (void)state;
+  toy t = open_toy("{name: nres, clip: 2, transform: log, floor: 0.5, failed_loss: 20}");
+  const wl_estimator *e = t.estimator;
+  assert_true(wl_antithetic_transformed(e, t.unit, 1.0) == log(1.5));
+  assert_true(wl_antithetic_transformed(e, t.unit, 9.0) == log(2.5));
+  assert_true(wl_antithetic_transformed(e, t.unit, NAN) == log(2.5));
+  assert_true(wl_antithetic_transformed(e, t.unit, INFINITY) == log(2.5));
+  close_toy(&t);
+  t = open_toy("{name: nres}");
+  assert_true(isnan(wl_antithetic_transformed(t.estimator, t.unit, NAN)));
+  close_toy(&t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_bptt_is_truncated), cmocka_unit_test(test_biased),
+      cmocka_unit_test(test_unbiased),          cmocka_unit_test(test_telescoping),
+      cmocka_unit_test(test_variances),         cmocka_unit_test(test_pairs),
+      cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
