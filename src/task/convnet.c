@@ -116,6 +116,14 @@ static wl_node build_features(const wl_map *map, const wl_convnet_shape *shape, 
   return wl_op_reshape(task->tape, f.node, 2, (const int64_t[]){shape->batch, *width});
 }
 
+/* Batch norm follows convolutions, and the dense layers of a network that has none. */
+static wl_norm dense_norm(const wl_map *map) {
+  int layers;
+  wl_map_ints(map, "filters", &layers);
+  if (wl_map_bool(map, "layer_norm")) return WL_NORM_LAYER;
+  return layers == 0 && wl_map_bool(map, "batch_norm") ? WL_NORM_BATCH : WL_NORM_NONE;
+}
+
 static wl_status build_tape(const wl_map *map, const wl_convnet_shape *s, wl_task *task,
                             wl_convnet *net) {
   WL_TRY(wl_tape_create(&task->tape));
@@ -124,9 +132,7 @@ static wl_status build_tape(const wl_map *map, const wl_convnet_shape *s, wl_tas
   net->labels = wl_tape_labels(t, "labels", s->batch);
   int64_t width;
   const wl_node h = build_features(map, s, net->x, task, &width);
-  const wl_node logits =
-      wl_net_perceptron(task, map, h, width, s->classes,
-                        wl_map_bool(map, "layer_norm") ? WL_NORM_LAYER : WL_NORM_NONE);
+  const wl_node logits = wl_net_perceptron(task, map, h, width, s->classes, dense_norm(map));
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, logits, net->labels), logits,
                         net->labels);
 }

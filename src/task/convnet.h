@@ -28,7 +28,7 @@
   {"features", WL_OPT_CHOICE, "all", "all|mean", 0, 0, "1",                                        \
    "What the dense layers see: every pixel of the last convolution, or its mean over the image."}, \
   {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",                                             \
-   "Normalise by the batch's own statistics."},                                                    \
+   "Normalise convolutions, or where `filters` is [] dense layers, by the batch's own statistics."}, \
   {"layer_norm", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                            \
    "Layer norm in place of batch norm, of each pixel's channels and of each dense layer."},        \
   {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",                                                 \

@@ -16,10 +16,8 @@ typedef struct wl_window_plan {
   int64_t record;         /* reals of tape that a step of all blocks keeps; 0: steps are replayed */
   int64_t state_every;    /* steps between states kept: WL_CHUNK_STEPS; 1: a history of all */
   int64_t factor;         /* reals of what the preconditioner takes from the gradient of a step */
-  bool keep_theta; /* theta is traced: rule or preconditioner reads it, or second order does */
-  bool
-      time_outermost; /* second order, or a preconditioner that reads theta: the rule's adjoint takes one step at
-                             a time */
+  bool keep_theta;        /* theta is traced: something reads it, or time is outermost */
+  bool time_outermost;    /* second order, or the preconditioner reads theta: steps go one by one */
 } wl_window_plan;
 
 /* Where a window of second order ended. With outer losses on the inner batches, its last loss and

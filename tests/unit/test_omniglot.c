@@ -128,6 +128,19 @@ static void test_evaluation_sample(void **state) {
   close_fixture(&f);
 }
 
+/* Without convolutions batch norm follows the dense layers, as in the published fully connected net. */
+static void test_fully_connected(void **state) {
+  (void)state;
+  fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [], widths: [7, 3]}");
+  const wl_layout *theta = wl_task_theta(f.task);
+  assert_int_equal(f.n, (GLYPH_PIXELS + 1) * 7 + 2 * 7 + 8 * 3 + 2 * 3 + 4 * 5);
+  assert_non_null(wl_layout_find(theta, "dense_norm2.scale"));
+  close_fixture(&f);
+  f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [2], widths: [7]}");
+  assert_null(wl_layout_find(wl_task_theta(f.task), "dense_norm1.scale"));
+  close_fixture(&f);
+}
+
 /* The training split's statistics give another loss than each batch's own, the same each time, and do not
  * reach into training. */
 static void test_statistics(void **state) {
@@ -344,10 +357,10 @@ static void test_damaged_file(void **state) {
 int main(void) {
   install_glyphs();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_multi_shot),        cmocka_unit_test(test_evaluation_sample),
-      cmocka_unit_test(test_alphabet_seed),     cmocka_unit_test(test_few_shot),
-      cmocka_unit_test(test_statistics),        cmocka_unit_test(test_distortions),
-      cmocka_unit_test(test_augmentation),      cmocka_unit_test(test_damaged_file),
-      cmocka_unit_test(test_impossible_options)};
+      cmocka_unit_test(test_multi_shot),      cmocka_unit_test(test_evaluation_sample),
+      cmocka_unit_test(test_alphabet_seed),   cmocka_unit_test(test_few_shot),
+      cmocka_unit_test(test_fully_connected), cmocka_unit_test(test_statistics),
+      cmocka_unit_test(test_distortions),     cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_damaged_file),    cmocka_unit_test(test_impossible_options)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
