@@ -1,0 +1,83 @@
+/* fuzz_config.c - configurations and --set lines through the parser and the full table of keys.
+ *
+ * An input is a configuration; what follows a line "#set" are lines of --set. Whatever the input, the
+ * parser answers WL_OK, or WL_ERR_CONFIG and a message of one line. What it accepts, printed, is accepted again as
+ * the same configuration: all its values, in the same text. */
+#include "fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/schema.h"
+
+enum { MOST_LINES = 8 };
+
+long long wl_fuzz_accepted;
+
+const char *const wl_fuzz_words[] = {
+    "{",      "}",          "[",         "]",      ",",        ": ",      "- ",       "\n",
+    "\n  ",   "#",          " #set\n",   "\n#set\n", "&a ",    "*a",      "!!str ",   "!x ",
+    "!!int ", "<<: *a",     "---\n",     "...\n",  "%TAG ! !x\n", "%YAML 1.2\n", "|\n  x\n", ">\n  x\n",
+    "'",      "\"",         "\\x00",     "\\uD800", "\xef\xbb\xbf", "\xff\xfe", "\x85", "\xe2\x80\xa8",
+    "~",      "null",       "yes",       "010",    "1e-400",   "1e400",   "1e3_0",    "0x10",
+    ".inf",   ".nan",       "-0",        "1__0",   "-9223372036854775808", "9223372036854775808", "1e19", "0o17",
+    "task",   "family",     "mlp",       "rule",   "lstm",     "hidden",  "window",   "weights",
+    "{last: 6}", "steps",   "outer",     "groups", "group",    "output",  "${HOME}",  "$HOME/",
+    "~/",     "output=a #", "task.0.",   "=",      ".",        "? ",      "\t",       "\r"};
+const int wl_fuzz_word_count = sizeof wl_fuzz_words / sizeof *wl_fuzz_words;
+const char *const wl_fuzz_seeds[] = {"jobs/*.yaml", "tests/fuzz/seeds/*.yaml",
+                                     "tests/example/*.yaml", NULL};
+
+static void expect(int condition, const char *what) {
+  if (condition) return;
+  fprintf(stderr, "fault: %s; last error: %s\n", what, wl_last_error());
+  abort();
+}
+
+/* Splits what follows "#set" into lines; the text ends before it. */
+static int split_lines(char *text, wl_override lines[MOST_LINES]) {
+  char *at = strstr(text, "#set\n"), *rest = NULL;
+  int count = 0;
+  if (!at) return 0;
+  *at = '\0';
+  for (char *line = strtok_r(at + 5, "\n", &rest); line && count < MOST_LINES;
+       line = strtok_r(NULL, "\n", &rest))
+    lines[count++] = (wl_override){WL_OVERRIDE_LINE, .text = line};
+  return count;
+}
+
+/* The text of a configuration says all that it holds. */
+static void check_round_trip(const wl_config *config) {
+  char *text = NULL, *again = NULL, *difference = NULL;
+  wl_config *second = NULL;
+  expect(wl_config_to_yaml(config, &text) == WL_OK, "a valid configuration can be printed");
+  expect(wl_config_parse(text, "printed", wl_schema(), NULL, 0, &second) == WL_OK,
+         "what was printed is valid");
+  expect(wl_config_to_yaml(second, &again) == WL_OK, "it can be printed again");
+  expect(strcmp(text, again) == 0, "it prints the same text");
+  expect(wl_config_diff(config, second, 0, &difference) == WL_OK && !*difference,
+         "it holds the same values");
+  free(text);
+  free(again);
+  free(difference);
+  wl_config_destroy(&second);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  char *const text = malloc(size + 1);
+  if (!text) return 0;
+  memcpy(text, data, size);
+  text[size] = '\0';
+  wl_override lines[MOST_LINES];
+  const int count = split_lines(text, lines);
+  wl_config *config = NULL;
+  const wl_status status = wl_config_parse(text, "fuzz", wl_schema(), lines, count, &config);
+  expect(status == WL_OK || status == WL_ERR_CONFIG, "valid or a configuration error");
+  wl_fuzz_accepted += status == WL_OK;
+  if (status == WL_OK) check_round_trip(config);
+  else expect(*wl_last_error() && !strchr(wl_last_error(), '\n'), "an error of one line");
+  wl_config_destroy(&config);
+  free(text);
+  return 0;
+}
