@@ -12,8 +12,8 @@ make() { # NAME RULE: the optimizer after one meta-step; what it has learned doe
   printf 'seed: 1\nthreads: 1\ntask: {family: quadratic, batch: 4}\nepisode: {steps: 5}\nwindow: {steps: 5}\nouter: {steps: 1, units: 1}\n' >"$scratch/$1.yaml"
   "$build/warploom" train "$scratch/$1.yaml" --quiet --set "rule=$2" --set "output=$scratch/$1" >/dev/null
 }
-make lstm '{name: lstm, hidden: [20, 20], preprocessing: log}'
-make small '{name: lstm, hidden: [20], preprocessing: log}'
+make lstm '{name: lstm, hidden: [20, 20], preprocessing: log, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}'
+make small '{name: lstm, hidden: [20], preprocessing: log, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}'
 make adam '{name: adam, learn: [rate]}'
 
 "$build/warploom" --version | grep -E '^(warploom|processor|compiler)'

@@ -147,6 +147,12 @@ wl_seconds_left() {
   if [ "$seconds" -gt 480 ]; then echo $((seconds - 120)); else echo $((seconds * 3 / 4)); fi
 }
 
+# A text between YAML's quotes, for --set.
+wl_yaml_text() { # TEXT
+  local quote="'"
+  printf "'%s'" "${1//$quote/$quote$quote}"
+}
+
 # Trains into $RUN, from its newest checkpoint if it has one.
 wl_train() { # CONFIG ARGS...
   local left step
@@ -156,7 +162,7 @@ wl_train() { # CONFIG ARGS...
   if [ "$step" -ge 0 ]; then wl_say "continuing $RUN from step $step"; fi
   left=$(wl_seconds_left)
   if [ -n "$left" ]; then set -- "$@" --time-limit "${left}s"; fi
-  wl_launch train "$@" --set "output=$RUN" --resume
+  wl_launch train "$@" --set "output=$(wl_yaml_text "$RUN")" --resume
 }
 
 # Counts the starts of a chain that added no meta-step to $RUN; fails when they are too many.

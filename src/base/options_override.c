@@ -2,7 +2,7 @@
  *
  * A path is keys joined by dots; a number picks a map of a list section ("task.0.dimension"). A
  * section that is a plain map counts as a list of one. What a user gives to --set is the value as it
- * stands, for a key that is a text; for others it is a plain YAML scalar, or a collection or quoted
+ * stands, for a key that is a text, unless it is quoted as in YAML; for others it is a plain YAML scalar, or a collection or quoted
  * text where it begins like one. */
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +127,8 @@ static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   return wl_tree_parse(e->pool, text, e->place.origin, false, out);
 }
 
-/* What a user gave: the text as it stands, and what it is for keys that are no texts. */
+/* What a user gave: the text as it stands, or between YAML's quotes, and what it is for keys that are no
+ * texts. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);
@@ -144,7 +145,8 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
     if (status == WL_OK) *out = parsed;
     else WL_TRY(wl_pool_text(e->pool, wl_last_error(), strlen(wl_last_error()), &problem));
   }
-  (*out)->given = kept;
+  const bool quoted = text[0] == '"' || text[0] == '\'';
+  (*out)->given = quoted && !problem ? (*out)->text : kept;
   (*out)->problem = problem;
   return WL_OK;
 }

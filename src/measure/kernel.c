@@ -22,19 +22,16 @@ typedef struct window {
   double *phi_grad;
 } window;
 
+/* The published LSTM, two layers of 20. */
 static wl_status create_rule(wl_rule **out) {
-  const wl_section sections[] = {
-      {.name = "rule", .doc = "update rule", .selector = "name", .variants = wl_rule_variants()},
-      {0}};
-  wl_config *config = NULL;
-  WL_TRY(wl_config_parse(
-      "rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}\n",
-      "measured rule", sections, NULL, 0, &config));
+  static const int64_t hidden[] = {20, 20};
+  const wl_override keys[] = {{WL_OVERRIDE_TEXT, "rule.name", .text = "lstm"},
+                              {WL_OVERRIDE_INTS, "rule.hidden", .ints = {hidden, 2}},
+                              {WL_OVERRIDE_TEXT, "rule.preprocessing", .text = "log"},
+                              {WL_OVERRIDE_REAL, "rule.momentum", .real = 0}};
   const wl_rule_setting setting = {
       .theta = &(const wl_layout){0}, .episode_steps = STEPS, .mixture = true};
-  const wl_status status = wl_rule_create(wl_config_map(config, "rule", 0), &setting, out);
-  wl_config_destroy(&config);
-  return status;
+  return wl_rule_create_by(keys, 4, &setting, out);
 }
 
 static int64_t record(const window *w) { return w->blocks * w->rule->tape; } /* of one step */

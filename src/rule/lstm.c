@@ -30,21 +30,21 @@ typedef struct lstm_ws {
 static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
      "units of each LSTM layer, one to four layers"},
-    {"preprocessing", WL_OPT_CHOICE, "none", "none|log|paper", 0, 0, NULL,
+    {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper", 0, 0, NULL,
      "input of the LSTM: the gradient; log: max(log(|g|+eps)/k, -1) and clip(g e^k, -1, 1); "
      "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)"},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
      "k of log or p of paper; 0 takes the published 5 or 10"},
-    {"gradient_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
+    {"gradient_scale", WL_OPT_REAL, "30.0", NULL, 0, 0, "1",
      "multiplies gradients before preprocessing"},
-    {"output_scale", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
+    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 0, "1",
      "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks"},
-    {"momentum", WL_OPT_REAL, "0", NULL, 0, 0.9999, "1",
+    {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
      "b of a running sum V' = b V + g: the LSTM sees its mean too, and a second output scales a Nesterov "
      "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it"},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
      "rate of that step where o2 is 0, as it is before meta-training; used with momentum"},
-    {"through_inputs", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+    {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
      "with window.order second: whether meta-gradients also go through the LSTM's inputs, where log and "
      "paper make them explode; false keeps what goes through the Nesterov step"},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",

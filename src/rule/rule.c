@@ -56,25 +56,25 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   return WL_OK;
 }
 
-/* Goes through the configuration, so that the defaults are those of the table of options. */
-wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out) {
+wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_setting *setting,
+                            wl_rule **out) {
   *out = NULL;
-  const wl_section sections[] = {{.name = "rule",
-                                  .doc = "update rule",
-                                  .selector = "name",
-                                  .variants = wl_rule_variants(),
-                                  .list = false},
-                                 {0}};
-  char text[160];
-  const int length = snprintf(text, sizeof text, "rule: {name: %s, rate: %.17g}\n", name, rate);
-  WL_CHECK(length > 0 && length < (int)sizeof text);
+  const wl_section sections[] = {
+      {.name = "rule", .doc = "update rule", .selector = "name", .variants = wl_rule_variants()},
+      {0}};
   wl_config *config = NULL;
-  WL_TRY(wl_config_parse(text, "baseline rule", sections, NULL, 0, &config));
-  static const wl_layout no_layout;
-  const wl_rule_setting setting = {.theta = &no_layout, .episode_steps = 1, .mixture = true};
-  const wl_status status = wl_rule_create(wl_config_map(config, "rule", 0), &setting, out);
+  WL_TRY(wl_config_parse("", "a rule of the program's own", sections, keys, count, &config));
+  const wl_status status = wl_rule_create(wl_config_map(config, "rule", 0), setting, out);
   wl_config_destroy(&config);
   return status;
+}
+
+wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out) {
+  static const wl_layout no_layout;
+  const wl_rule_setting setting = {.theta = &no_layout, .episode_steps = 1, .mixture = true};
+  const wl_override keys[] = {{WL_OVERRIDE_TEXT, "rule.name", .text = name},
+                              {WL_OVERRIDE_REAL, "rule.rate", .real = rate}};
+  return wl_rule_create_by(keys, 2, &setting, out);
 }
 
 void wl_rule_destroy(wl_rule **rule) {

@@ -133,6 +133,9 @@ extern const wl_rule_ops *const wl_rules[]; /* ends with NULL */
 const wl_variant *wl_rule_variants(void);
 
 wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, wl_rule **out);
+/* A rule by values for some of its keys, "rule.name" first, and its table's defaults. */
+wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_setting *setting,
+                            wl_rule **out);
 /* A hand-designed rule at a given rate and otherwise default options, for baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);

@@ -5,7 +5,7 @@ write_mlp_config() { # FILE
 seed: 3
 threads: 1
 task: {family: mlp, data: synthetic, widths: [8], batch: 32}
-rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}
+rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1, gradient_scale: 1.0, momentum: 0, through_inputs: true}
 episode: {steps: 50}
 window: {steps: 20, weights: sum, loss: log_ratio}
 outer: {steps: 20, units: 7, optimizer: adam, learning_rate: 3e-3, schedule: cosine, clip_norm: 1}
@@ -22,7 +22,7 @@ threads: 1
 task:
   - {family: mlp, data: synthetic, widths: [4], batch: 16, proportion: 0.4}
   - {family: quadratic, dimension: 6, batch: 11, proportion: 0.6}
-rule: {name: lstm, hidden: [12, 7], preprocessing: paper, output_scale: 0.1}
+rule: {name: lstm, hidden: [12, 7], preprocessing: paper, output_scale: 0.1, gradient_scale: 1.0, momentum: 0, through_inputs: true}
 episode: {steps: [20, 60]}
 window: {steps: 15, weights: mean, order: second, batch: fresh, split: heldout}
 outer: {steps: 12, units: 5, every: episode, optimizer: adamw, learning_rate: 1e-2, weight_decay: 0.01}
@@ -56,7 +56,7 @@ threads: 1
 task:
   - {family: mlp, data: synthetic, widths: [8], batch: 16, proportion: 0.5}
   - {family: quadratic, dimension: 6, batch: 11, proportion: 0.5}
-rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1}
+rule: {name: lstm, hidden: [20, 20], preprocessing: log, output_scale: 0.1, gradient_scale: 1.0, momentum: 0, through_inputs: true}
 episode: {steps: [20, 50], stagger: true}
 window: {steps: 10, weights: sum, loss: log_ratio}
 outer: {steps: 20, units: 7, optimizer: adam, learning_rate: 3e-3}

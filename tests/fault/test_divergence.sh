@@ -9,7 +9,7 @@ cat >job.yaml <<'Y'
 seed: 1
 threads: 1
 task: {family: quadratic, dimension: 6, batch: 8}
-rule: {name: lstm, hidden: [6]}
+rule: {name: lstm, hidden: [6], preprocessing: none, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}
 episode: {steps: 20}
 window: {steps: 10, weights: sum}
 outer: {steps: 60, units: 3}

@@ -9,7 +9,7 @@ cat >joint.yaml <<'C'
 seed: 9
 threads: 1
 task: {family: sinusoid, shots: 4, widths: [7, 6], activation: tanh, warp: [linear, residual]}
-rule: {name: lstm, hidden: [6], preprocessing: log, output_scale: 0.1}
+rule: {name: lstm, hidden: [6], preprocessing: log, output_scale: 0.1, gradient_scale: 1.0, momentum: 0, through_inputs: true}
 precondition: {name: kronecker}
 initialisation: {name: maml}
 episode: {steps: 3}

@@ -16,7 +16,7 @@ window: {steps: 5}
 outer: {steps: 3, units: 2, learning_rate: 1e-45}
 C
 }
-write_vanishing lstm.yaml '{name: lstm, hidden: [6], output_scale: 2e-39}'
+write_vanishing lstm.yaml '{name: lstm, hidden: [6], output_scale: 2e-39, preprocessing: none, gradient_scale: 1.0, momentum: 0}'
 write_vanishing sgd.yaml '{name: sgd, rate: 1e-37, learn: [rate]}'
 
 train() { # RANKS CONFIG RUN ARGS...

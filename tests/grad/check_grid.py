@@ -13,16 +13,26 @@ import sys
 QUADRATIC = "family: quadratic, dimension: 3, batch: 2"
 LOGISTIC = "family: logistic, dimension: 4, samples: 16, batch: 4"
 MLP = "family: mlp, widths: [3], batch: 4"
-LSTM = "name: lstm, output_scale: 0.1"
-SMALL = LSTM + ", hidden: [4]"
+
+
+def lstm(keys):
+    """The LSTM as published in 2016, but for these keys."""
+    published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
+                 "through_inputs": "true"}
+    rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
+    return f"name: lstm, {keys}, {rest}"
+
+
+LSTM = lstm("output_scale: 0.1")
+SMALL = lstm("output_scale: 0.1, hidden: [4]")
 
 # task, rule, window, what else
 GRID = [
     # the LSTM as published, both orders, on quadratics and the MLP
-    *[(task, f"{LSTM}, preprocessing: {input_}", f"steps: 6, order: {order}", "episode: {steps: 12}")
+    *[(task, lstm(f"output_scale: 0.1, preprocessing: {input_}"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
     # momentum's output layer starts at zero, which would hide every layer before it
-    *[(task, SMALL + ", momentum: 0.9", f"steps: 6, order: {order}", "episode: {steps: 12}")
+    *[(task, lstm("output_scale: 0.1, hidden: [4], momentum: 0.9"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task, order in ((QUADRATIC, "first"), (LOGISTIC, "second"))],
     # hand-designed rules with learned scalars
     (QUADRATIC, "name: sgd, rate: 0.05, learn: [rate], learn_per: step", "steps: 4, order: second", ""),

@@ -4,7 +4,8 @@
 #include "window_fixture.h"
 
 #define QUADRATIC "task: {family: quadratic, dimension: 5, batch: 3}\n"
-#define LSTM "rule: {name: lstm, output_scale: 0.1}\n"
+#define LSTM \
+  "rule: {name: lstm, output_scale: 0.1, preprocessing: none, gradient_scale: 1.0, momentum: 0, through_inputs: true}\n"
 #define MLP "task: {family: mlp, widths: [5], batch: 6}\n"
 
 /* ---- Storage -------------------------------------------------------------------------------- */

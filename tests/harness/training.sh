@@ -26,7 +26,7 @@ write_config() { # FILE
 seed: 7
 threads: 1
 task: {family: quadratic, dimension: 10, batch: 16}
-rule: {name: lstm, hidden: [20, 20]}
+rule: {name: lstm, hidden: [20, 20], preprocessing: none, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}
 episode: {steps: 100}
 window: {steps: 10, weights: sum}
 outer: {steps: 1000000, units: 6, optimizer: adam, learning_rate: 1e-3}

@@ -18,7 +18,7 @@ TOLERANCE = 1e-9  # relative to the largest entry of a block
 ROUNDING = 1e-4  # a block smaller than the largest by this is compared to 1e-13 of that instead
 VALUES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "values")
 
-LSTM = "name: lstm, hidden: [20, 20]"
+HIDDEN = "hidden: [20, 20]"
 GAUSSIAN = "family: quadratic, dimension: 5, batch: 3"
 UNIFORM = GAUSSIAN + ", distribution: uniform"
 MLP = "family: mlp, data: synthetic, widths: [7], batch: 8"
@@ -32,31 +32,39 @@ DECAY = ("precondition: {name: scalar, per: step_tensor, initial: 0.4, learn_dec
 KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
+def lstm(keys):
+    """The LSTM as published in 2016, but for these keys."""
+    published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
+                 "through_inputs": "true"}
+    rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
+    return f"name: lstm, {keys}, {rest}"
+
+
 def configuration(task, rule, window, steps, more=""):
     return (f"task: {{{task}}}\nrule: {{{rule}}}\nwindow: {{{window}}}\n"
             f"episode: {{steps: {steps}}}\n{more}")
 
 
 CASES = {
-    "quadratic-first": configuration(GAUSSIAN, f"{LSTM}, output_scale: 0.1", "steps: 20", 40),
+    "quadratic-first": configuration(GAUSSIAN, lstm(f"{HIDDEN}, output_scale: 0.1"), "steps: 20", 40),
     "quadratic-second": configuration(
-        GAUSSIAN, f"{LSTM}, output_scale: 0.1", "steps: 20, order: second", 40),
+        GAUSSIAN, lstm(f"{HIDDEN}, output_scale: 0.1"), "steps: 20, order: second", 40),
     "uniform-log-second": configuration(
-        UNIFORM, f"{LSTM}, output_scale: 0.1, preprocessing: log",
+        UNIFORM, lstm(f"{HIDDEN}, output_scale: 0.1, preprocessing: log"),
         "steps: 20, order: second, loss: log", 40),
     "uniform-paper-last": configuration(
-        UNIFORM, f"{LSTM}, output_scale: 0.1, preprocessing: paper", "steps: 20, weights: last", 40),
-    "mlp-first": configuration(MLP, f"{LSTM}, output_scale: 0.1", "steps: 10", 20),
+        UNIFORM, lstm(f"{HIDDEN}, output_scale: 0.1, preprocessing: paper"), "steps: 20, weights: last", 40),
+    "mlp-first": configuration(MLP, lstm(f"{HIDDEN}, output_scale: 0.1"), "steps: 10", 20),
     "mlp-log-second-last": configuration(
-        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log",
+        MLP, lstm(f"{HIDDEN}, output_scale: 0.1, preprocessing: log"),
         f"steps: 10, order: second, loss: log, weights: last, {HELDOUT}", 20),
     "mlp-paper-second": configuration(
-        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: paper", "steps: 10, order: second", 20),
+        MLP, lstm(f"{HIDDEN}, output_scale: 0.1, preprocessing: paper"), "steps: 10, order: second", 20),
     "mlp-ratio-mean": configuration(
-        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log, gradient_scale: 3.0",
+        MLP, lstm(f"{HIDDEN}, output_scale: 0.1, preprocessing: log, gradient_scale: 3.0"),
         "steps: 10, weights: mean, loss: log_ratio", 20),
     "mlp-nesterov-second": configuration(
-        MLP, f"{LSTM}, output_scale: 0.1, preprocessing: log, momentum: 0.9, rate: 0.3",
+        MLP, lstm(f"{HIDDEN}, output_scale: 0.1, preprocessing: log, momentum: 0.9, rate: 0.3"),
         "steps: 10, order: second", 20),
     "maml-first": configuration(
         MLP, "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, weights: last, {HELDOUT}", 3,
@@ -75,11 +83,11 @@ CASES = {
         "name: sgd, rate: 0.5", "steps: 4", 8),
     "joint-mlp-second": configuration(
         MLP + ", warp: [residual, linear], warp_after: [all, dense2], warp_noise: 0.1",
-        "name: lstm, hidden: [5], output_scale: 0.1, preprocessing: log",
+        lstm("hidden: [5], output_scale: 0.1, preprocessing: log"),
         f"steps: 4, order: second, {HELDOUT}", 4, MAML + DIAGONAL),
     "joint-sinusoid-first": configuration(
         "family: sinusoid, widths: [6, 5], activation: tanh, warp: [scale, residual], warp_noise: 0.1",
-        "name: lstm, hidden: [5], output_scale: 0.1", "steps: 3, weights: last, batch: fresh", 3,
+        lstm("hidden: [5], output_scale: 0.1"), "steps: 3, weights: last, batch: fresh", 3,
         MAML + KRONECKER),
     "mountain-online": configuration(
         "family: mountain, warp: residual, warp_width: 30, warp_noise: 0.2", "name: sgd, rate: 0.1",
@@ -90,7 +98,7 @@ CASES = {
         MAML + KRONECKER),
     "conv-residual-first": configuration(
         CONV + ", order: pool-norm-act, warp: [residual, batch_norm], warp_noise: 0.1",
-        "name: lstm, hidden: [5], output_scale: 0.1", "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
+        lstm("hidden: [5], output_scale: 0.1"), "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
     # singular values of the gradient, in tall and wide matrices and of low rank
     "gap-mlp-second": configuration(
         "family: mlp, data: synthetic, widths: [12, 4], batch: 6, activation: tanh, initial_scale: 0.5",
@@ -100,7 +108,7 @@ CASES = {
         CONV + ", activation: tanh, warp: [scale], warp_noise: 0.1", "name: sgd, rate: 0.2",
         "steps: 2, batch: fresh, order: second", 2, MAML + GAP),
     "gap-lstm-first": configuration(
-        MLP, "name: lstm, hidden: [5], output_scale: 0.1", "steps: 4", 8, GAP),
+        MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", 8, GAP),
     "gap-approximate-second": configuration(
         CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
         MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
@@ -113,7 +121,7 @@ CASES = {
         MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
         MAML + DECAY),
     "step-decay-first": configuration(
-        MLP, "name: lstm, hidden: [5], output_scale: 0.1", "steps: 4", "6, clip_norm: 0.2", DECAY),
+        MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", "6, clip_norm: 0.2", DECAY),
 }
 
 

@@ -13,8 +13,8 @@
 /* ---- Horizons: [low, high] is log-uniform, both ends included -------------------------------- */
 
 static int64_t horizon_of(const int64_t *steps, int count, int64_t episode) {
-  return wl_plan_horizon(&(wl_plan_setting){.seed = 5, .horizon = steps, .n_horizon = count}, episode,
-                         0);
+  return wl_plan_horizon(&(wl_plan_setting){.seed = 5, .horizon = steps, .n_horizon = count},
+                         episode, 0);
 }
 
 /* P(T = k) = log((k + 1) / k) / log((high + 1) / low). */
@@ -199,7 +199,7 @@ static void initial_lstm(void **state) {
   (void)state;
   static const char yaml[] =
       "task: {family: quadratic, dimension: 2, batch: 1}\n"
-      "rule: {name: lstm, hidden: [20, 20], preprocessing: none}\n";
+      "rule: {name: lstm, hidden: [20, 20], preprocessing: none, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}\n";
   check_initial(yaml, "lstm1.weight", 4, false, cdf_truncated, 0, 1 / sqrt(21.0));
   check_initial(yaml, "lstm2.weight", 2, false, cdf_truncated, 0, 1 / sqrt(40.0));
   check_initial(yaml, "lstm2.bias", 30, false, cdf_truncated, 0, 1 / sqrt(40.0));
@@ -228,12 +228,9 @@ static void initial_warps(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(horizons),
-      cmocka_unit_test(long_horizons),
-      cmocka_unit_test(staggered_starts),
-      cmocka_unit_test(families),
-      cmocka_unit_test(initial_lstm),
-      cmocka_unit_test(initial_preconditioners),
+      cmocka_unit_test(horizons),         cmocka_unit_test(long_horizons),
+      cmocka_unit_test(staggered_starts), cmocka_unit_test(families),
+      cmocka_unit_test(initial_lstm),     cmocka_unit_test(initial_preconditioners),
       cmocka_unit_test(initial_warps),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

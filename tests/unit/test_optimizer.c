@@ -31,11 +31,12 @@ typedef struct fixture {
   double *phi;
 } fixture;
 
-static const char *const plain = "rule: {name: lstm, preprocessing: log}";
+static const char *const plain =
+    "rule: {name: lstm, preprocessing: log, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}";
 static const char *const cases[] = {
-    "rule: {name: lstm, preprocessing: log, output_scale: 0.1}",
-    "rule: {name: lstm, hidden: [7], gradient_scale: 3}\nprecondition: {name: diagonal}",
-    "rule: {name: lstm, hidden: [5, 4]}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}",
+    "rule: {name: lstm, preprocessing: log, output_scale: 0.1, gradient_scale: 1.0, momentum: 0}",
+    "rule: {name: lstm, hidden: [7], gradient_scale: 3, preprocessing: none, output_scale: 1.0, momentum: 0}\nprecondition: {name: diagonal}",
+    "rule: {name: lstm, hidden: [5, 4], preprocessing: none, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}",
     "rule: {name: adam, rate: 0.01, learn: [rate, beta1], learn_per: tensor}",
     "rule: {name: adamw, rate: 0.01, weight_decay: 0.1, learn: [weight_decay]}",
     "rule: {name: sgd, rate: 1, learn: [rate]}\nprecondition: {name: scalar, per: tensor, initial: 0.1}",
@@ -160,7 +161,10 @@ static void test_learned_start(void **state) {
   trace t = {0};
   float theta[64] = {0};
   wl_optimizer *optimizer = NULL;
-  open_fixture(&f, "rule: {name: lstm}\ninitialisation: {name: maml}", network);
+  open_fixture(
+      &f,
+      "rule: {name: lstm, preprocessing: none, gradient_scale: 1.0, output_scale: 1.0, momentum: 0}\ninitialisation: {name: maml}",
+      network);
   run_engine(&f, &t);
   assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
   assert_int_equal(wl_optimizer_parameters(optimizer), t.n);
@@ -289,7 +293,10 @@ static void test_subnormals_in_the_callers_threads(void **state) {
   static float one[MANY], two[MANY];
   fixture f;
   bool kept[TEAM];
-  open_fixture(&f, "rule: {name: lstm, hidden: [4], momentum: 0.5, rate: 1e6}", network);
+  open_fixture(
+      &f,
+      "rule: {name: lstm, hidden: [4], momentum: 0.5, rate: 1e6, gradient_scale: 1.0, preprocessing: none, output_scale: 1.0}",
+      network);
 #pragma omp parallel num_threads(TEAM)
   fesetround(FE_UPWARD);
   run_on_vanishing(1, one);

@@ -285,7 +285,7 @@ static void tables_fill_their_structs(void **state) {
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
-      "runs/sweep #1", "a: b", "[1] {2}", "[1",      "{a: b}", "'q'",  "\"x\"", "- x", "&a", "*a",
+      "runs/sweep #1", "a: b", "[1] {2}", "[1",      "{a: b}", "'q",  "\"x", "- x", "&a", "*a",
       "!t x",          "? k",  "null",    " blank ", "| x",    "100%", "@x",    "#"};
   for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
     char line[64];
@@ -295,6 +295,14 @@ static void texts_are_taken_whole(void **state) {
     assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), names[i]);
     wl_config_destroy(&config);
   }
+}
+
+static void texts_may_be_quoted(void **state) {
+  (void)state;
+  const char *const lines[] = {"output='a ''b'' #c'"};
+  wl_config *config = parse(quadratic, 1, lines);
+  assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), "a 'b' #c");
+  wl_config_destroy(&config);
 }
 
 /* Overrides of the program's own are values; what is absent takes its default. */
@@ -497,6 +505,7 @@ int main(void) {
       cmocka_unit_test(help_lists_every_key),
       cmocka_unit_test(tables_fill_their_structs),
       cmocka_unit_test(texts_are_taken_whole),
+      cmocka_unit_test(texts_may_be_quoted),
       cmocka_unit_test(overrides_carry_values),
       cmocka_unit_test(paths_are_expanded),
       cmocka_unit_test(differences_leave_flagged_keys_out),

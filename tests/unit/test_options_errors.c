@@ -214,7 +214,7 @@ static void allocations_may_fail(void **state) {
     wl_config_destroy(&config);
   }
   assert_int_equal(status, WL_OK);
-  assert_true(k > 50);
+  assert_true(k > 30);
 }
 
 int main(void) {
