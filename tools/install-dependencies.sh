@@ -16,7 +16,7 @@ set -euo pipefail
 BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools
   libopenblas-dev libyaml-dev libcmocka-dev zlib1g-dev librandom123-dev libjansson-dev libxxhash-dev
   python3 python3-h5py python3-numpy python3-matplotlib python3-pil dataset-fashion-mnist"
-TEST_PACKAGES="mpich libmpich-dev python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck
+TEST_PACKAGES="mpich libmpich-dev python3-jsonschema python3-yaml python3-xarray python3-h5netcdf slurm-wlm munge iproute2 util-linux procps shellcheck
   libsimgrid-dev mandoc chromium"
 BENCH_PACKAGES="libsimgrid-dev"
 # Missing from a release or a mirror, these cost one data set or one test, never the build.

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/json_schema.h"
 #include "cli/stop.h"
 #include "train/schema.h"
 #include "run/train.h"
@@ -16,6 +17,8 @@ static const wl_argument arguments[] = {
     {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
     {"dry-run", NULL,
      "check the configuration, print it in full, say what a rank will hold, and stop"},
+    {"json-schema", NULL,
+     "print the keys of the configuration as a JSON Schema, for editors and validators, and stop"},
     {"list", "WHAT", "list tasks, rules, preconditioners or initialisations, and stop"},
     {0}};
 
@@ -55,6 +58,14 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
   return status;
 }
 
+static wl_status print_schema(void) {
+  json_t *schema = wl_json_schema(wl_schema());
+  const int written = schema ? json_dumpf(schema, stdout, JSON_INDENT(1)) : -1;
+  json_decref(schema);
+  putchar('\n');
+  return written == 0 ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while printing the schema");
+}
+
 static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   wl_override overrides[WL_ARGUMENTS_MAX];
   const char *what = wl_argument_text(&cli->arguments, "list", NULL);
@@ -62,6 +73,8 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   wl_config *config = NULL;
   wl_train_request request;
   if (what) return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);
+  if (wl_argument_given(&cli->arguments, "json-schema"))
+    return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? print_schema() : WL_OK);
   if (argc != 1)
     return wl_comm_agree(
         cli->comm,

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "run/memory.h"
 #include "run/recorder.h"
 #include "run/run_files.h"
@@ -24,6 +25,7 @@ typedef struct run {
   const wl_train_request *request;
   wl_comm *comm;
   const char *path;
+  const char *config_path;
   wl_trainer *trainer;
   wl_recorder *recorder;
   wl_run_files *files;
@@ -73,9 +75,31 @@ static wl_status create_trainer(run *r) {
   return WL_OK;
 }
 
+static bool has_checkpoints(const char *folder) {
+  char path[4200];
+  snprintf(path, sizeof path, "%s/checkpoints", folder);
+  return wl_is_directory(path);
+}
+
+/* A run directory that was moved, or copied, has its configuration with it: that one's `output` is where
+ * the run was before, and nothing would be resumed there. */
+static wl_status refuse_moved(const run *r) {
+  char folder[4096];
+  const char *const slash = strrchr(r->config_path, '/');
+  const int length = slash ? (int)(slash - r->config_path) : 1;
+  snprintf(folder, sizeof folder, "%.*s", length, slash ? r->config_path : ".");
+  if (has_checkpoints(r->path) || !has_checkpoints(folder)) return WL_OK;
+  return WL_FAIL(WL_ERR_CONFIG,
+                 "%s lies in a run directory, but its output is '%s', where there is nothing to resume: was the "
+                 "run moved? Add --set output=%s",
+                 r->config_path, r->path, folder);
+}
+
 static wl_status open_run(run *r) {
   WL_TRY(same_configuration(r));
   WL_TRY(wl_comm_agree(r->comm, create_trainer(r)));
+  if (r->request->resume)
+    WL_TRY(wl_comm_agree(r->comm, wl_comm_rank(r->comm) == 0 ? refuse_moved(r) : WL_OK));
   WL_TRY(wl_run_files_open(r->path, r->request->resume, r->comm, &r->files));
   const wl_map *map = wl_config_map(r->config, "checkpoint", 0);
   r->every = wl_map_int(map, "every");
@@ -126,6 +150,11 @@ static wl_status announce(run *r) {
       wl_setup_of(tr)->bound ? ", bound to cores" : "");
   wl_log_info("memory %.1f MiB a rank, estimated; %s; results in %s", r->memory / MIB, storage,
               r->path);
+  const wl_problem *p = &wl_setup_of(tr)->problem;
+  const int64_t longest = p->horizon[p->n_horizon - 1];
+  if (p->spec.steps > longest)
+    wl_log_warning("window.steps, %lld, is more than the %lld of episode.steps: windows end with the episode",
+                   (long long)p->spec.steps, (long long)longest);
   if (wl_comm_size(r->comm) > wl_state_of(tr)->plan->units)
     wl_log_warning(
         "%lld of %d ranks have nothing to do: outer.units, %lld, is how many can work; start fewer ranks or "
@@ -321,6 +350,7 @@ wl_status wl_train(const wl_config *config, const char *config_path,
            .request = request,
            .comm = comm,
            .path = outcome->run,
+           .config_path = config_path,
            .started = wl_seconds(),
            .loss_shown = NAN};
   bool stopped = false;

@@ -139,8 +139,9 @@ static int run(fuzzer *f, long long runs) {
       return EXIT_FAILURE;
     }
   }
-  printf("%lld runs on %d seeds, %lld accepted: longest %.4f s, peak %.0f MiB of which %.0f at the start\n",
-         runs, f->seeds, wl_fuzz_accepted, longest, peak_mib(), memory);
+  printf(
+      "%lld runs on %d seeds, %lld accepted: longest %.4f s, peak %.0f MiB of which %.0f at the start\n",
+      runs, f->seeds, wl_fuzz_accepted, longest, peak_mib(), memory);
   return EXIT_SUCCESS;
 }
 

@@ -1,0 +1,162 @@
+/* init.c - `warploom init --task FAMILY`: a commented configuration to start from.
+ *
+ * The recipe is that of docs/guide.md: an LSTM that begins as Nesterov's method, windows of a quarter of
+ * the episode, differentiated exactly, whose last losses count. What differs between families is a row of
+ * the table below; their keys, defaults and descriptions come from the table of keys. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/suggest.h"
+#include "cli/commands.h"
+#include "train/schema.h"
+
+static const wl_argument arguments[] = {
+    {"task", "FAMILY", "the family of tasks; `warploom train --list tasks` lists them"},
+    {"output", "FILE", "write to FILE, which must not exist; default: standard output"},
+    {0}};
+
+/* What is particular to a family. */
+typedef struct recipe {
+  const char *family;
+  const char *keys; /* lines of its section that differ from the defaults; "" for none */
+  const char *rate; /* of Nesterov's method, near its best */
+  int steps;        /* T; a window has a quarter of them */
+  const char *loss; /* that enters the meta-loss */
+} recipe;
+
+static const recipe recipes[] = {
+    {"quadratic", "", "0.1", 100, "log"},
+    {"mlp", "  data: synthetic\n  widths: [16]\n  batch: 64\n", "1.0", 100, "log"},
+    {"autoencoder", "  data: synthetic\n  widths: [16, 4, 16]\n  batch: 32\n", "10.0", 100, "log"},
+    {"language-model", "  cell: gru\n  embedding: 8\n  hidden: 16\n  batch: 8\n  length: 8\n",
+     "0.3", 40, "log"},
+    {"transformer", "  batch: 4\n  length: 8\n", "0.3", 40, "log"},
+    {"logistic", "", "0.03", 100, "log"},
+    {"rosenbrock", "", "0.0003", 100, "log"},
+    {"test-function", "  function: ackley\n", "0.01", 100, "log"},
+    {"sinusoid", "  shots: 10\n", "0.01", 40, "log"},
+    {"mountain", "", "0.03", 100, "plain"}, /* its losses are negative */
+    {"conv", "  data: synthetic\n  filters: [4, 8]\n  batch: 16\n", "0.1", 40, "log"},
+    {"omniglot",
+     "  file: omniglot28.h5          # made by tools/pack_omniglot.py\n  filters: [16, 16, 16, 16]\n",
+     "0.1", 40, "log"},
+};
+
+/* A family without a row gets its defaults and a small rate. */
+static recipe find_recipe(const char *family) {
+  for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
+    if (strcmp(recipes[i].family, family) == 0) return recipes[i];
+  return (recipe){family, "", "0.01", 100, "plain"};
+}
+
+static wl_status find_family(const char *name, const wl_variant **out) {
+  enum { MOST = 64 };
+  const char *names[MOST];
+  int count = 0;
+  for (const wl_variant *v = wl_schema_section("task")->variants; v->name && count < MOST; v++) {
+    names[count++] = v->name;
+    if (strcmp(v->name, name) != 0) continue;
+    *out = v;
+    return WL_OK;
+  }
+  const char *const near = wl_suggest(name, names, count);
+  return WL_FAIL(WL_ERR_USAGE,
+                 "--task %s: no such family%s%s%s; 'warploom train --list tasks' lists them", name,
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+/* "  # widths: [20]   Units of each hidden layer." for each key that the recipe leaves at its default. */
+static void write_keys(const wl_option *options, const char *given, FILE *out) {
+  for (const wl_option *o = options; o && o->key; o++) {
+    char start[64];
+    snprintf(start, sizeof start, "  %s:", o->key);
+    if (strstr(given, start)) continue;
+    fprintf(out, "  # %s: %s\n  #     ", o->key,
+            o->fallback && *o->fallback ? o->fallback : "\"\"");
+    for (const char *word = o->doc; word && *word;) { /* comments stay within a line of 100 */
+      const int length = (int)strcspn(word, "\n");
+      fprintf(out, "%.*s", length, word);
+      word += length + (word[length] == '\n');
+    }
+    fputc('\n', out);
+  }
+}
+
+static void write_configuration(const wl_variant *family, FILE *out) {
+  const recipe r = find_recipe(family->name);
+  fprintf(out,
+          "# %s: %s.\n# Made by `warploom init --task %s`. Train it and see what was learned:\n"
+          "#   mpirun -n 2 warploom train CONFIG\n#   warploom eval runs/%s\n"
+          "# `warploom train --help` explains every key; what is left out has its default.\n"
+          "seed: 1\noutput: runs/%s\n\ntask:\n  family: %s\n%s",
+          family->name, family->summary, family->name, family->name, family->name, family->name,
+          r.keys);
+  fputs("  # Further keys of this family, with their defaults:\n", out);
+  write_keys(family->options, r.keys, out);
+  fprintf(
+      out,
+      "\n# A coordinatewise LSTM that begins as Nesterov's method and learns what to multiply its steps\n"
+      "# with and what to add. `warploom eval` tunes Nesterov's rate: put the best one here.\n"
+      "rule:\n  name: lstm\n  hidden: [10, 10]\n  momentum: 0.9\n  rate: %s\n",
+      r.rate);
+  fprintf(
+      out,
+      "\n# T inner steps of an episode, and the K of a window, which is differentiated exactly; its last\n"
+      "# losses alone count.\n"
+      "episode:\n  steps: %d\nwindow:\n  steps: %d\n  weights: {last: %d}\n  loss: %s\n  order: second\n",
+      r.steps, r.steps / 4, r.steps / 16, r.loss);
+  fputs(
+      "\n# The outer loop. More steps learn more; more units make the meta-gradient less noisy.\n"
+      "outer:\n  steps: 600\n  units: 2\n  learning_rate: 3e-3\n  beta2: 0.99\n  schedule: cosine\n"
+      "  final_fraction: 0.02\n  clip_norm: 1\ncheckpoint:\n  every: 200\n",
+      out);
+}
+
+/* Makes the file, which must not exist. */
+static wl_status open_output(const char *path, FILE **out) {
+  *out = stdout;
+  if (!path) return WL_OK;
+  const int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  *out = file >= 0 ? fdopen(file, "w") : NULL;
+  if (*out) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "--output %s: cannot be created: %s", path, strerror(errno));
+}
+
+static wl_status init(const wl_arguments *given) {
+  const char *const name = wl_argument_text(given, "task", NULL);
+  const char *const path = wl_argument_text(given, "output", NULL);
+  const wl_variant *family = NULL;
+  FILE *out = NULL;
+  if (!name)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "which family? --task FAMILY; 'warploom train --list tasks' lists them");
+  WL_TRY(find_family(name, &family));
+  WL_TRY(open_output(path, &out));
+  write_configuration(family, out);
+  if (!path) return WL_OK; /* main looks at standard output */
+  if (fclose(out) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+static wl_status run_init(wl_cli *cli, int argc, char **argv) {
+  (void)argc, (void)argv;
+  return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? init(&cli->arguments) : WL_OK);
+}
+
+const wl_command wl_command_init = {
+    "init",
+    "",
+    "prints a commented configuration for a family of tasks",
+    0,
+    0,
+    arguments,
+    NULL,
+    false,
+    run_init,
+    "Prints a configuration that meta-trains an LSTM on a family of tasks, with the recipe of the guide and every key of "
+    "the family. It trains as it is; omniglot needs its packed file.",
+    "warploom init --task mlp --output mlp.yaml\n"
+    "warploom train mlp.yaml\n"};

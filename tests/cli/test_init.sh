@@ -1,0 +1,31 @@
+#!/bin/bash
+# `warploom init`: for every family a configuration that is accepted, and the perceptron's learns.
+. "$WL_SOURCE/tests/harness/training.sh"
+
+count=0
+while read -r family _; do
+  "$WL_BIN" init --task "$family" --output "$family.yaml" || fail "init --task $family"
+  grep -q '^  # ' "$family.yaml" || fail "$family.yaml has no comments"
+  count=$((count + 1))
+  [ "$family" != omniglot ] || continue # its data are not here
+  "$WL_BIN" train "$family.yaml" --dry-run >/dev/null 2>dry.err || fail "$family.yaml: $(tail -n 1 dry.err)"
+done < <("$WL_BIN" train --list tasks)
+[ "$count" -ge 10 ] || fail "init was tried on $count families"
+
+# Mean of the windows' last losses over the last quarter of a short training, in thousandths; chance is 2303.
+loss_of() { # CONFIG STEPS
+  "$WL_BIN" train "$1" --quiet --set threads=1 --set outer.steps="$2" --set output="run-$1" >/dev/null
+  awk -F'"last_loss":' '{split($2, v, /[,}]/); a[NR] = v[1]}
+    END {n = int(NR / 4); for (i = NR - n + 1; i <= NR; i++) sum += a[i]; printf "%d", 1000 * sum / n}' "run-$1/metrics.jsonl"
+}
+expect_below "the perceptron's loss with its recipe" 1400 "$(loss_of mlp.yaml 40)"
+printf 'task: {family: mlp, data: synthetic}\nrule: {name: lstm}\n' >defaults.yaml
+expect_below "the perceptron's loss with defaults alone" 2000 "$(loss_of defaults.yaml 80)"
+
+code=0
+"$WL_BIN" init --task mlp --output mlp.yaml 2>err || code=$?
+[ "$code" = 73 ] && grep -q mlp.yaml err || fail "an existing file: $code"
+code=0
+"$WL_BIN" init --task mpl 2>err || code=$?
+[ "$code" = 64 ] && grep -q "did you mean 'mlp'" err || fail "an unknown family: $code"
+echo "ok"

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""`warploom train --json-schema`: every configuration in jobs/ is valid, and wrong ones are refused by the
+schema and by the program alike."""
+
+import copy
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+
+try:
+    import jsonschema
+    import yaml
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+PROGRAM, SOURCE = os.environ["WL_BIN"], os.environ["WL_SOURCE"]
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML reads YAML 1.1, where 1e-3 is a text; YAML 1.2 takes it for a number."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+
+schema = json.loads(subprocess.run([PROGRAM, "train", "--json-schema"], check=True, capture_output=True).stdout)
+validator = jsonschema.validators.validator_for(schema)
+validator.check_schema(schema)
+check = validator(schema)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return yaml.load(file, Loader)
+
+
+def accepted_by_program(configuration):
+    with open("changed.yaml", "w", encoding="utf-8") as file:
+        json.dump(configuration, file)  # JSON is YAML
+    done = subprocess.run([PROGRAM, "train", "changed.yaml", "--dry-run"], capture_output=True, text=True)
+    assert done.returncode in (0, 78), done.stderr
+    return done.returncode == 0
+
+
+files = sorted(glob.glob(os.path.join(SOURCE, "jobs", "*.yaml")))
+assert len(files) >= 10, files
+for path in files:
+    errors = [error.message[:200] for error in check.iter_errors(read(path))]
+    assert not errors, f"{path}: {errors}"
+
+base = {"threads": 1, "task": {"family": "quadratic", "dimension": 3, "batch": 2},
+        "rule": {"name": "lstm", "hidden": [4]}, "window": {"steps": 4, "weights": {"last": 2}}}
+CHANGES = [  # section, key, value, whether it is valid
+    ("window", "weights", "sum", True), ("window", "weights", [1, 0, 0, 0, 2.5], True),
+    ("window", "weights", {"last": 0}, False), ("window", "weights", {"sum": 2}, False),
+    ("window", "weights", "some", False), ("window", "steps", 0, False), ("window", "steps", 2.5, False),
+    ("window", "steps", "4", False), ("window", "stepps", 4, False), ("task", "family", "quadratc", False),
+    ("task", "widths", [3], False), ("rule", "hidden", 5, True), ("rule", "hidden", [5, 0], False),
+    ("rule", "through_inputs", "no", False), ("rule", "output_scale", "big", False),
+]
+for section, key, value, valid in CHANGES:
+    changed = copy.deepcopy(base)
+    changed[section][key] = value
+    assert check.is_valid(changed) == valid, f"schema on {section}.{key} = {value}"
+    assert accepted_by_program(changed) == valid, f"program on {section}.{key} = {value}"
+for name, value in (("windw", {}), ("seed", -1), ("threads", 100000), ("rule", ["lstm"])):
+    changed = {**base, name: value}
+    assert not check.is_valid(changed) and not accepted_by_program(changed), f"{name} = {value}"
+assert not check.is_valid({}) and "task" in schema["required"]
+assert schema["properties"]["threads"]["x-resume-may-change"] and schema["properties"]["seed"]["x-identity"]
+print(f"ok: {len(files)} configurations, {len(CHANGES) + 4} changes")
