@@ -66,9 +66,26 @@ wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Begins a run over n parameters at step 0 with a zero state, in place of any run before. Allocates
  * all that the run needs: for an LSTM of 2 x 20 units 328 bytes for each parameter.
- * WL_ERR_USAGE when n < 1 or not wl_optimizer_parameters(), WL_ERR_OS without memory; the handle
- * then has no run. */
+ * WL_ERR_USAGE when n < 1 or not wl_optimizer_parameters(), or the rule sees tensors; WL_ERR_OS without
+ * memory; the handle then has no run. */
 wl_status wl_optimizer_start(wl_optimizer *optimizer, int64_t n);
+
+/* Shape of a tensor of the caller's parameters, in C order. */
+typedef struct wl_tensor_shape {
+  int ndim; /* 1 to 4 */
+  int64_t shape[4];
+} wl_tensor_shape;
+
+/* The same for n parameters that are `count` tensors, one after the other: what a rule that sees tensors needs (muon,
+ * controller, mlp, small_fc, celo2). Weights of dense layers are (in, out), of convolutions (out, in, rows, columns), as
+ * in the trained networks. `horizon`: steps that the run will take, for schedules and rules that look ahead; 0: those of
+ * wl_optimizer_horizon(). WL_ERR_USAGE as for wl_optimizer_start, and for an impossible shape. */
+wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
+                                     const wl_tensor_shape *tensors, int64_t horizon);
+
+/* The minibatch loss at the theta of the next step, for rules that follow it (controller); not telling it is allowed.
+ * WL_ERR_USAGE without a run. */
+wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 
 /* Copies the learned initial parameters into theta [n]; tensors that the configuration names as
  * `initialisation.fresh` were not learned and stay as they are. WL_ERR_USAGE when none were learned,

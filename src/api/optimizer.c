@@ -2,6 +2,7 @@
 #include "warploom/optimizer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/optimizer_impl.h"
@@ -44,14 +45,19 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
 
 /* The network's tensors where it is known, else one vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
-  if (!o->task) return wl_layout_add(out, "", "theta", 1, &n, NULL);
-  return wl_layout_append(out, wl_task_theta(o->task), NULL);
+  if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
+  if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);
+  return WL_FAIL(
+      WL_ERR_USAGE,
+      "wl_optimizer_start: the rule %s sees tensors; call wl_optimizer_start_tensors with "
+      "their shapes",
+      o->rule->ops->name);
 }
 
 static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *run) {
   const int64_t pad = wl_pad(n);
   run->blocks = wl_blocks(n);
-  WL_TRY(lay_out(o, n, &run->layout));
+  run->loss = NAN;
   WL_TRY(WL_NEW(run->g, pad));
   WL_TRY(WL_NEW(run->u, pad));
   if (o->rule->reads_theta || (o->precondition && o->precondition->reads_theta))
@@ -78,17 +84,68 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
                  function, (long long)n, (long long)expected);
 }
 
-wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
-  WL_TRY(check_handle(o, "wl_optimizer_start"));
-  wl_optimizer_run_clear(&o->run);
-  WL_TRY(check_size(o, "wl_optimizer_start", n));
+/* Begins a run over the run's layout. */
+static wl_status start_run(wl_optimizer *o, int64_t horizon) {
+  const int64_t n = o->run.layout.size;
   wl_float_state callers;
   wl_float_state_enter(&callers);
   const wl_status status = allocate(o, n, &o->run);
   wl_float_state_leave(&callers);
-  if (status != WL_OK) wl_optimizer_run_clear(&o->run);
-  else o->run.n = n;
+  if (status != WL_OK) {
+    wl_optimizer_run_clear(&o->run);
+    return status;
+  }
+  o->run.n = n;
+  o->run.horizon = horizon > 0 ? horizon : o->horizon;
+  return WL_OK;
+}
+
+wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
+  WL_TRY(check_handle(o, "wl_optimizer_start"));
+  wl_optimizer_run_clear(&o->run);
+  WL_TRY(check_size(o, "wl_optimizer_start", n));
+  const wl_status status = lay_out(o, n, &o->run.layout);
+  if (status == WL_OK) return start_run(o, 0);
+  wl_optimizer_run_clear(&o->run);
   return status;
+}
+
+static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape *tensor) {
+  bool possible = tensor->ndim >= 1 && tensor->ndim <= WL_MAX_DIMS;
+  for (int a = 0; possible && a < tensor->ndim; a++) possible = tensor->shape[a] >= 1;
+  if (!possible)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_start_tensors: tensor %d has an impossible shape; give 1 to %d "
+                   "axes of at least 1",
+                   number, WL_MAX_DIMS);
+  char name[WL_NAME_SIZE];
+  snprintf(name, sizeof name, "tensor%d", number);
+  return wl_layout_add(layout, "", name, tensor->ndim, tensor->shape, NULL);
+}
+
+wl_status wl_optimizer_start_tensors(wl_optimizer *o, int count, const wl_tensor_shape *tensors,
+                                     int64_t horizon) {
+  WL_TRY(check_handle(o, "wl_optimizer_start_tensors"));
+  wl_optimizer_run_clear(&o->run);
+  if (count < 1 || !tensors || horizon < 0)
+    return WL_FAIL(
+        WL_ERR_USAGE,
+        "wl_optimizer_start_tensors: give at least one tensor, and a horizon of 0 or more");
+  wl_status status = WL_OK;
+  for (int i = 0; status == WL_OK && i < count; i++)
+    status = add_tensor(&o->run.layout, i, &tensors[i]);
+  if (status == WL_OK) status = check_size(o, "wl_optimizer_start_tensors", o->run.layout.size);
+  if (status == WL_OK) return start_run(o, horizon);
+  wl_optimizer_run_clear(&o->run);
+  return status;
+}
+
+wl_status wl_optimizer_set_loss(wl_optimizer *o, double loss) {
+  WL_TRY(check_handle(o, "wl_optimizer_set_loss"));
+  if (o->run.n == 0)
+    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_loss: no run; call wl_optimizer_start first");
+  o->run.loss = loss;
+  return WL_OK;
 }
 
 wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
@@ -133,8 +190,8 @@ static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
     input = run->pg;
   }
   const wl_inner_step step = {.t = run->t,
-                              .horizon = o->horizon,
-                              .loss = NAN,
+                              .horizon = run->horizon,
+                              .loss = run->loss,
                               .blocks = run->blocks,
                               .g = input,
                               .theta = run->theta,
@@ -142,6 +199,7 @@ static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
                               .s_out = run->state,
                               .u = run->u};
   wl_rule_step(o->rule, run->rule_ws, &step);
+  run->loss = NAN;
 }
 
 static wl_status check_update(wl_optimizer_run *run) {

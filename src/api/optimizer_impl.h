@@ -15,6 +15,8 @@ typedef struct wl_optimizer_run {
   int64_t n, t; /* parameters, steps done; n = 0: no run */
   int64_t blocks;
   wl_layout layout; /* of theta */
+  int64_t horizon;  /* T that the rule is told */
+  double loss;      /* at theta of the next step; NaN: unknown */
   wl_rule_ws *rule_ws;
   wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned (NULL: none), update */
   wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */

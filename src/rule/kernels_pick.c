@@ -3,6 +3,7 @@
 #include "rule/controller_kernel.h"
 #include "rule/feature_kernel.h"
 #include "rule/lstm_net.h"
+#include "rule/rnnprop_kernel.h"
 
 #ifdef __x86_64__
 #define PICK(type, kernel)                                                              \
@@ -21,3 +22,4 @@
 PICK(wl_lstm_kernel, wl_lstm_kernel)
 PICK(wl_controller_kernel, wl_controller_kernel)
 PICK(wl_feature_kernel, wl_feature_kernel)
+PICK(wl_rnnprop_kernel, wl_rnnprop_kernel)

@@ -105,10 +105,9 @@ static void run_engine(fixture *f, trace *t) {
 
 /* ---- The same by the public interface --------------------------------------------------------- */
 
-static void same_run(wl_optimizer *optimizer, const trace *t) {
+static void take_run(wl_optimizer *optimizer, const trace *t) {
   float theta[64];
   memcpy(theta, t->theta[0], sizeof theta);
-  assert_int_equal(wl_optimizer_start(optimizer, t->n), WL_OK);
   for (int k = 0; k < STEPS; k++) {
     assert_int_equal(wl_optimizer_step(optimizer, t->n, t->g[k], theta), WL_OK);
     for (int64_t i = 0; i < t->n; i++)
@@ -116,6 +115,39 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
         fail_msg("step %d, parameter %lld: %.9g, the engine has %.9g", k, (long long)i, theta[i],
                  t->theta[k + 1][i]);
   }
+}
+
+static void same_run(wl_optimizer *optimizer, const trace *t) {
+  assert_int_equal(wl_optimizer_start(optimizer, t->n), WL_OK);
+  take_run(optimizer, t);
+}
+
+/* A rule that sees tensors needs their shapes, and then does what the engine does. */
+static void test_tensors(void **state) {
+  (void)state;
+  fixture f;
+  trace t = {0};
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, "rule: {name: small_fc, step_scale: 0.1}", network);
+  run_engine(&f, &t);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_start(optimizer, t.n), WL_ERR_USAGE);
+  assert_non_null(strstr(wl_last_error(), "wl_optimizer_start_tensors"));
+  const wl_layout *const theta = wl_task_theta(f.problem.tasks[0]);
+  wl_tensor_shape shapes[8];
+  assert_true(theta->count <= 8);
+  for (int j = 0; j < theta->count; j++) {
+    shapes[j].ndim = theta->blocks[j].ndim;
+    memcpy(shapes[j].shape, theta->blocks[j].shape, sizeof shapes[j].shape);
+  }
+  assert_int_equal(wl_optimizer_set_loss(optimizer, 1), WL_ERR_USAGE);
+  assert_int_equal(wl_optimizer_start_tensors(optimizer, theta->count, shapes, 0), WL_OK);
+  assert_int_equal(wl_optimizer_set_loss(optimizer, 1), WL_OK);
+  take_run(optimizer, &t);
+  shapes[0].shape[0] = 0;
+  assert_int_equal(wl_optimizer_start_tensors(optimizer, theta->count, shapes, 0), WL_ERR_USAGE);
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
 }
 
 static void test_runs_are_the_engines(void **state) {
@@ -346,6 +378,7 @@ static void test_printing_of_hdf5_is_the_programs(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_runs_are_the_engines),
+      cmocka_unit_test(test_tensors),
       cmocka_unit_test(test_what_it_says_of_itself),
       cmocka_unit_test(test_learned_start),
       cmocka_unit_test(test_non_finite_gradients_change_nothing),

@@ -1,0 +1,212 @@
+/* rnnprop.c - RNNprop (Lv, Jiang and Li 2017): an LSTM on gradients and momenta that are normalised as Adam's are.
+ *
+ *   m' = b m + (1 - b) g,   v' = b v + (1 - b) g^2,   b = .95,   both bias-corrected below
+ *   x  = (g, m) / (sqrt v + 1e-8);   y = elu(W_in x + b_in)
+ *   LSTM layers on y, gates in the order input, candidate, forget (+1), output
+ *   u  = -output_scale tanh(w h + b_out)
+ *
+ * State of a coordinate: m, v, then h and c of each layer. The adjoint replays a chunk and walks back block by block;
+ * meta-gradients of a group of blocks are added in working precision, lanes apart, then in double. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rule/rnnprop_kernel.h"
+#include "rule/tensors.h"
+
+enum { GROUP = 8 };
+
+typedef struct workspace {
+  const wl_rnnprop_kernel *kernel;
+  wl_real *phi;     /* [parameters] */
+  wl_real *states;  /* [WL_CHUNK_STEPS][width][16] of the block at hand */
+  wl_real *mu;      /* [width][16] where the caller has none */
+  wl_real *phi_bar; /* [parameters][16] */
+} workspace;
+
+static const wl_option rnnprop_options[] = {
+    {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_RNNPROP_MOST_HIDDEN, "1",
+     "units of each LSTM layer, one to four layers; the dense layer before them has as many as the first"},
+    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1",
+     "the most that a coordinate moves in a step"},
+    {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+
+static void rnnprop_destroy(wl_rule *rule) {
+  wl_free(rule->impl);
+  rule->impl = NULL;
+}
+
+static wl_status add_layer(wl_layout *phi, const char *name, int64_t rows, int64_t columns,
+                           int64_t *weight, int64_t *bias) {
+  char text[WL_NAME_SIZE];
+  snprintf(text, sizeof text, "%.40s.weight", name);
+  WL_TRY(wl_layout_add(phi, "rule", text, 2, (int64_t[]){rows, columns}, weight));
+  snprintf(text, sizeof text, "%.40s.bias", name);
+  return wl_layout_add(phi, "rule", text, 1, &rows, bias);
+}
+
+static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
+  WL_TRY(add_layer(phi, "input", net->hidden[0], 2, &net->in_weight, &net->in_bias));
+  int64_t in = net->hidden[0];
+  for (int l = 0; l < net->layers; l++) {
+    char name[WL_NAME_SIZE];
+    snprintf(name, sizeof name, "lstm%d", l + 1);
+    WL_TRY(add_layer(phi, name, 4 * net->hidden[l], in + net->hidden[l], &net->weight[l],
+                     &net->bias[l]));
+    in = net->hidden[l];
+  }
+  WL_TRY(add_layer(phi, "output", 1, in, &net->out_weight, &net->out_bias));
+  net->parameters = phi->size;
+  return WL_OK;
+}
+
+static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *setting,
+                                wl_rule *rule) {
+  (void)setting;
+  wl_rnnprop_net *net = NULL;
+  WL_TRY(WL_NEW(net, 1));
+  rule->impl = net;
+  const int64_t *hidden = wl_map_ints(options, "hidden", &net->layers);
+  if (net->layers < 1 || net->layers > WL_RNNPROP_MOST_LAYERS)
+    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers",
+                       net->layers, WL_RNNPROP_MOST_LAYERS);
+  net->width = 2;
+  for (int l = 0; l < net->layers; l++) {
+    net->hidden[l] = (int)hidden[l];
+    net->width += 2 * hidden[l];
+  }
+  net->output_scale = wl_map_real(options, "output_scale");
+  WL_TRY(add_layers(net, &rule->phi));
+  rule->state_width = net->width;
+  rule->cost = 8.0 * (double)net->parameters;
+  return WL_OK;
+}
+
+/* As the LSTM's: truncated normal, sd 1 / sqrt(inputs); dense and output biases zero. */
+static void rnnprop_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
+  memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
+  for (int i = 0; i < rule->phi.count; i++) {
+    const wl_block *const b = &rule->phi.blocks[i];
+    const bool cell = strncmp(b->name, "lstm", 4) == 0;
+    if (b->ndim < 2 && !cell) continue;
+    const int64_t fan = b->ndim == 2 ? b->shape[1] : rule->phi.blocks[i - 1].shape[1];
+    const wl_stream stream = {
+        .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = (uint64_t)i};
+    wl_rng_truncated_normal(stream, 0, b->size, 1 / sqrt((double)fan), phi + b->offset);
+  }
+}
+
+static size_t rnnprop_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                               int threads) {
+  (void)theta, (void)threads;
+  const wl_rnnprop_net *net = rule->impl;
+  const int64_t lanes = adjoint ? (WL_CHUNK_STEPS + 1) * net->width + net->parameters : 0;
+  return sizeof(workspace) + (size_t)(net->parameters + lanes * WL_LANES) * sizeof(wl_real);
+}
+
+static void rnnprop_ws_destroy(void *impl) {
+  workspace *ws = impl;
+  if (!ws) return;
+  wl_free(ws->phi);
+  wl_free(ws->states);
+  wl_free(ws->mu);
+  wl_free(ws->phi_bar);
+  wl_free(ws);
+}
+
+static wl_status allocate(const wl_rnnprop_net *net, bool adjoint, workspace *ws) {
+  ws->kernel = wl_rnnprop_kernel_select();
+  WL_TRY(WL_NEW(ws->phi, net->parameters));
+  if (!adjoint) return WL_OK;
+  WL_TRY(WL_NEW(ws->states, WL_CHUNK_STEPS * net->width * WL_LANES));
+  WL_TRY(WL_NEW(ws->mu, net->width * WL_LANES));
+  return WL_NEW(ws->phi_bar, net->parameters * WL_LANES);
+}
+
+static wl_status rnnprop_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                   int threads, void **out) {
+  (void)theta, (void)threads;
+  workspace *ws = NULL;
+  WL_TRY(WL_NEW(ws, 1));
+  const wl_status status = allocate(rule->impl, adjoint, ws);
+  if (status != WL_OK) rnnprop_ws_destroy(ws);
+  else *out = ws;
+  return status;
+}
+
+static void rnnprop_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
+  workspace *ws = rule_ws->impl;
+  memcpy(ws->phi, phi, (size_t)rule->phi.size * sizeof *phi);
+}
+
+static wl_rnnprop_time time_of(int64_t t) {
+  const wl_real correction = (wl_real)(1 / (1 - pow(0.95, (double)(t + 1))));
+  return (wl_rnnprop_time){correction, correction};
+}
+
+static void rnnprop_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
+  const wl_rnnprop_net *const net = rule->impl;
+  const workspace *const ws = rule_ws->impl;
+  const wl_rnnprop_time time = time_of(step->t);
+  const int threads = rule_ws->threads;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t b = 0; b < step->blocks; b++) {
+    const int64_t at = b * WL_LANES, state = at * net->width;
+    ws->kernel->step(net, ws->phi, time, step->g + at, step->s_in + state, step->s_out + state,
+                     step->u + at);
+  }
+}
+
+/* lam += w_k grad L_out(theta_k). */
+static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
+  if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
+  const wl_real weight = (wl_real)chunk->loss_weight[k];
+  for (int l = 0; l < WL_LANES; l++) lam[l] += weight * chunk->loss_grad[at + l];
+}
+
+static void block_backward(const wl_rnnprop_net *net, workspace *ws, const wl_rule_chunk *chunk,
+                           int64_t block) {
+  const int64_t size = net->width * WL_LANES;
+  _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES];
+  wl_real *const lam = chunk->lam + block * WL_LANES;
+  wl_real *const mu = chunk->mu ? chunk->mu + block * size : ws->mu;
+  if (!chunk->mu) memset(mu, 0, (size_t)size * sizeof *mu);
+  memcpy(ws->states, chunk->state + block * size, (size_t)size * sizeof *ws->states);
+  for (int64_t k = 0; k + 1 < chunk->steps; k++)
+    ws->kernel->step(net, ws->phi, time_of(chunk->t0 + k),
+                     chunk->g + (k * chunk->blocks + block) * WL_LANES, ws->states + k * size,
+                     ws->states + (k + 1) * size, unwanted);
+  for (int64_t k = chunk->steps - 1; k >= 0; k--) {
+    const int64_t at = (k * chunk->blocks + block) * WL_LANES;
+    ws->kernel->backward(net, ws->phi, time_of(chunk->t0 + k), chunk->g + at, ws->states + k * size,
+                         lam, mu, chunk->gbar ? chunk->gbar + at : unwanted, ws->phi_bar);
+    add_loss_gradient(chunk, k, at, lam);
+  }
+}
+
+static void rnnprop_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
+                             double *phi_grad) {
+  const wl_rnnprop_net *const net = rule->impl;
+  workspace *const ws = rule_ws->impl;
+  const int64_t size = net->parameters * WL_LANES;
+  for (int64_t first = 0; first < chunk->blocks; first += GROUP) {
+    memset(ws->phi_bar, 0, (size_t)size * sizeof *ws->phi_bar);
+    for (int64_t b = first; b < first + GROUP && b < chunk->blocks; b++)
+      block_backward(net, ws, chunk, b);
+    for (int64_t i = 0; i < size; i++) phi_grad[i / WL_LANES] += (double)ws->phi_bar[i];
+  }
+}
+
+const wl_rule_ops wl_rule_rnnprop = {
+    .name = "rnnprop",
+    .summary = "LSTM on gradients and momenta normalised as Adam's are (RNNprop, 2017)",
+    .options = rnnprop_options,
+    .create = rnnprop_create,
+    .destroy = rnnprop_destroy,
+    .init = rnnprop_init,
+    .pack = rnnprop_pack,
+    .step = rnnprop_step,
+    .backward = rnnprop_backward,
+    .ws_create = rnnprop_ws_create,
+    .ws_destroy = rnnprop_ws_destroy,
+    .ws_bytes = rnnprop_ws_bytes};

@@ -1,0 +1,210 @@
+/* rnnprop_kernel.c - one step of RNNprop and its adjoint, a vector of coordinates at a time (rnnprop_kernel.h). */
+#include "rule/rnnprop_kernel.h"
+
+#include "rule/vector.h"
+
+enum { MOST = WL_RNNPROP_MOST_HIDDEN, LAYERS = WL_RNNPROP_MOST_LAYERS };
+static const wl_real DECAY = (wl_real)0.95, EPSILON = (wl_real)1e-8,
+                     LOG2_E = (wl_real)1.4426950408889634;
+
+/* At any address. */
+INLINE vec load_row(const wl_real *p) { return load_some(p, VECTOR_LANES); }
+INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
+
+INLINE vec exponential(vec x) { return exp2_clipped(LOG2_E * x); }
+INLINE vec sigmoid(vec x) { return (wl_real)1 / ((wl_real)1 + exponential(-x)); }
+/* By e^-2|x|, so that the clip of the exponential never matters. */
+INLINE vec hyperbolic(vec x) {
+  const vec size = maximum(x, -x), e = exponential((wl_real)-2 * size);
+  const vec y = ((wl_real)1 - e) / ((wl_real)1 + e);
+  return choose((mask)(x < splat(0)), -y, y);
+}
+INLINE vec elu(vec x) {
+  return choose((mask)(x > splat(0)), x, exponential(minimum(splat(0), x)) - (wl_real)1);
+}
+
+/* Everything of one step that its adjoint reads. */
+typedef struct activations {
+  vec g, m, v, denominator, x[2]; /* new m and v; x: inputs */
+  vec dense[MOST];
+  vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
+  vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new */
+  vec out;                                                    /* tanh of the output */
+} activations;
+
+/* Row of the state that h of a layer begins at; c follows. */
+INLINE int64_t row_of(const wl_rnnprop_net *net, int layer) {
+  int64_t row = 2;
+  for (int l = 0; l < layer; l++) row += 2 * net->hidden[l];
+  return row;
+}
+
+INLINE vec dot(const wl_real *weight, int count, const vec *x, vec sum) {
+  for (int k = 0; k < count; k++) sum += weight[k] * x[k];
+  return sum;
+}
+
+INLINE void take_inputs(wl_rnnprop_time time, const wl_real *g, const wl_real *state,
+                        activations *a) {
+  a->g = load_row(g);
+  a->m = DECAY * load_row(state) + ((wl_real)1 - DECAY) * a->g;
+  a->v = DECAY * load_row(state + WL_LANES) + ((wl_real)1 - DECAY) * (a->g * a->g);
+  a->denominator = root(time.v * a->v) + EPSILON;
+  a->x[0] = a->g / a->denominator;
+  a->x[1] = time.m * a->m / a->denominator;
+}
+
+static void cell(const wl_rnnprop_net *net, const wl_real *phi, int layer, const vec *below,
+                 const wl_real *state, activations *a) {
+  const int H = net->hidden[layer], in = layer == 0 ? H : net->hidden[layer - 1];
+  const wl_real *const weight = phi + net->weight[layer], *const bias = phi + net->bias[layer],
+                       *const old = state + row_of(net, layer) * WL_LANES;
+  vec h[MOST];
+  for (int u = 0; u < H; u++) h[u] = load_row(old + u * WL_LANES);
+  for (int u = 0; u < H; u++) {
+    vec z[4];
+    UNROLL for (int gate = 0; gate < 4; gate++) {
+      const wl_real *const row = weight + (gate * H + u) * (in + H);
+      z[gate] = dot(row + in, H, h, dot(row, in, below, splat(bias[gate * H + u])));
+    }
+    a->i[layer][u] = sigmoid(z[0]);
+    a->j[layer][u] = hyperbolic(z[1]);
+    a->f[layer][u] = sigmoid(z[2] + (wl_real)1);
+    a->o[layer][u] = sigmoid(z[3]);
+    a->c[layer][u] =
+        a->f[layer][u] * load_row(old + (H + u) * WL_LANES) + a->i[layer][u] * a->j[layer][u];
+    a->tanh_c[layer][u] = hyperbolic(a->c[layer][u]);
+    a->h[layer][u] = a->o[layer][u] * a->tanh_c[layer][u];
+  }
+}
+
+static void forward(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
+                    const wl_real *g, const wl_real *state, activations *a) {
+  take_inputs(time, g, state, a);
+  for (int u = 0; u < net->hidden[0]; u++)
+    a->dense[u] = elu(dot(phi + net->in_weight + 2 * u, 2, a->x, splat(phi[net->in_bias + u])));
+  for (int l = 0; l < net->layers; l++)
+    cell(net, phi, l, l == 0 ? a->dense : a->h[l - 1], state, a);
+  const int last = net->layers - 1;
+  a->out = hyperbolic(
+      dot(phi + net->out_weight, net->hidden[last], a->h[last], splat(phi[net->out_bias])));
+}
+
+static void step(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
+                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u) {
+  activations a;
+  for (int at = 0; at < WL_LANES; at += VECTOR_LANES) {
+    forward(net, phi, time, g + at, s_in + at, &a);
+    store_row(s_out + at, a.m);
+    store_row(s_out + WL_LANES + at, a.v);
+    for (int l = 0; l < net->layers; l++)
+      for (int k = 0; k < net->hidden[l]; k++) {
+        wl_real *const row = s_out + (row_of(net, l) + k) * WL_LANES + at;
+        store_row(row, a.h[l][k]);
+        store_row(row + net->hidden[l] * WL_LANES, a.c[l][k]);
+      }
+    store_row(u + at, (wl_real)-net->output_scale * a.out);
+  }
+}
+
+INLINE void add(wl_real *p, vec x) { store_row(p, load_row(p) + x); }
+
+/* z_bar [4] of one unit, gates in the order of the rows; c's adjoint becomes that of the old c. */
+INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_bar, vec *c_bar,
+                      vec *z_bar) {
+  const vec i = a->i[layer][u], j = a->j[layer][u], f = a->f[layer][u], o = a->o[layer][u],
+            t = a->tanh_c[layer][u], one = splat(1);
+  const vec c = *c_bar + h_bar * o * (one - t * t);
+  z_bar[0] = c * j * i * (one - i);
+  z_bar[1] = c * i * (one - j * j);
+  z_bar[2] = c * old_c * f * (one - f);
+  z_bar[3] = h_bar * t * o * (one - o);
+  *c_bar = c * f;
+}
+
+/* h_bar [H]: adjoint of the layer's h from above, without mu's; below_bar [in] out. */
+static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int layer,
+                          const activations *a, const wl_real *state, const vec *h_bar,
+                          vec *below_bar, wl_real *mu, wl_real *phi_bar) {
+  const int H = net->hidden[layer], in = layer == 0 ? H : net->hidden[layer - 1];
+  const vec *const below = layer == 0 ? a->dense : a->h[layer - 1];
+  const int64_t row = row_of(net, layer) * WL_LANES;
+  vec old_h_bar[MOST];
+  for (int k = 0; k < H; k++) old_h_bar[k] = splat(0);
+  for (int k = 0; k < in; k++) below_bar[k] = splat(0);
+  for (int u = 0; u < H; u++) {
+    wl_real *const mu_h = mu + row + u * WL_LANES, *const mu_c = mu_h + H * WL_LANES;
+    vec c_bar = load_row(mu_c), z_bar[4];
+    gate_bars(a, layer, u, load_row(state + row + (H + u) * WL_LANES), h_bar[u] + load_row(mu_h),
+              &c_bar, z_bar);
+    store_row(mu_c, c_bar);
+    for (int gate = 0; gate < 4; gate++) {
+      const int64_t at = gate * H + u;
+      const wl_real *const weight = phi + net->weight[layer] + at * (in + H);
+      wl_real *const bar = phi_bar + (net->weight[layer] + at * (in + H)) * WL_LANES;
+      add(phi_bar + (net->bias[layer] + at) * WL_LANES, z_bar[gate]);
+      for (int k = 0; k < in; k++) {
+        below_bar[k] += weight[k] * z_bar[gate];
+        add(bar + k * WL_LANES, z_bar[gate] * below[k]);
+      }
+      for (int k = 0; k < H; k++) {
+        old_h_bar[k] += weight[in + k] * z_bar[gate];
+        add(bar + (in + k) * WL_LANES, z_bar[gate] * load_row(state + row + k * WL_LANES));
+      }
+    }
+  }
+  for (int k = 0; k < H; k++) store_row(mu + row + k * WL_LANES, old_h_bar[k]);
+}
+
+/* From adjoints of the inputs to those of g, and of the old m and v in mu. */
+static void input_backward(wl_rnnprop_time time, const activations *a, const vec *x_bar,
+                           wl_real *mu, wl_real *gbar) {
+  const vec inverse = (wl_real)1 / a->denominator;
+  const vec root_of = a->denominator - EPSILON;
+  const vec denominator_bar = -(x_bar[0] * a->x[0] + x_bar[1] * a->x[1]) * inverse;
+  const vec slope = choose((mask)(a->v > splat(0)), (wl_real)0.5 * time.v / root_of, splat(0));
+  const vec m_bar = load_row(mu) + time.m * x_bar[1] * inverse;
+  const vec v_bar = load_row(mu + WL_LANES) + denominator_bar * slope;
+  store_row(gbar, x_bar[0] * inverse + ((wl_real)1 - DECAY) * (m_bar + (wl_real)2 * a->g * v_bar));
+  store_row(mu, DECAY * m_bar);
+  store_row(mu + WL_LANES, DECAY * v_bar);
+}
+
+static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
+                        const wl_real *g, const wl_real *state, const wl_real *lam, wl_real *mu,
+                        wl_real *gbar, wl_real *phi_bar) {
+  activations a;
+  vec bar[2][MOST], x_bar[2] = {{0}, {0}};
+  forward(net, phi, time, g, state, &a);
+  const int last = net->layers - 1;
+  const vec out_bar = (wl_real)-net->output_scale * load_row(lam) * (splat(1) - a.out * a.out);
+  add(phi_bar + net->out_bias * WL_LANES, out_bar);
+  for (int k = 0; k < net->hidden[last]; k++) {
+    bar[last % 2][k] = phi[net->out_weight + k] * out_bar;
+    add(phi_bar + (net->out_weight + k) * WL_LANES, out_bar * a.h[last][k]);
+  }
+  for (int l = last; l >= 0; l--)
+    cell_backward(net, phi, l, &a, state, bar[l % 2], bar[(l + 1) % 2], mu, phi_bar);
+  for (int u = 0; u < net->hidden[0]; u++) {
+    const vec y = a.dense[u],
+              z_bar = bar[1][u] * choose((mask)(y > splat(0)), splat(1), y + (wl_real)1);
+    add(phi_bar + (net->in_bias + u) * WL_LANES, z_bar);
+    UNROLL for (int k = 0; k < 2; k++) {
+      x_bar[k] += phi[net->in_weight + 2 * u + k] * z_bar;
+      add(phi_bar + (net->in_weight + 2 * u + k) * WL_LANES, z_bar * a.x[k]);
+    }
+  }
+  input_backward(time, &a, x_bar, mu, gbar);
+}
+
+static void backward(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
+                     const wl_real *g, const wl_real *s_in, const wl_real *lam, wl_real *mu,
+                     wl_real *gbar, wl_real *phi_bar) {
+  for (int at = 0; at < WL_LANES; at += VECTOR_LANES)
+    backward_of(net, phi, time, g + at, s_in + at, lam + at, mu + at, gbar + at, phi_bar + at);
+}
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+extern const wl_rnnprop_kernel JOIN(wl_rnnprop_kernel_, WL_VARIANT);
+const wl_rnnprop_kernel JOIN(wl_rnnprop_kernel_, WL_VARIANT) = {step, backward};
