@@ -3,8 +3,8 @@
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
- * 0, takes its fields once, gathered: the large ones are written from where they are. Units go into it
- * where a checkpoint is due within an episode; one that a signal asks for there takes more. */
+ * 0, takes its fields twice: gathered, and in the file's image. Units go into it where a checkpoint is
+ * due within an episode; one that a signal asks for there takes more. */
 #include "run/memory.h"
 
 #include <stdio.h>
@@ -69,6 +69,7 @@ static bool saves_units(const wl_trainer *tr) {
          (every < wl_setup_of(tr)->steps && every % windows != 0);
 }
 
+/* The fields of a checkpoint. */
 static double checkpoint_bytes(const wl_trainer *tr) {
   const double replay = wl_replay_lasts(wl_state_of(tr)->replay)
                             ? wl_replay_reals(wl_state_of(tr)->replay) * sizeof(wl_real)
@@ -87,7 +88,7 @@ double wl_memory_estimate(const wl_trainer *tr) {
     bytes += wl_trainer_workspace_bytes(tr) +
              (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);
   if (wl_state_of(tr)->replay) bytes += wl_replay_memory(wl_state_of(tr)->replay, tr);
-  if (rank == 0) bytes += checkpoint_bytes(tr);
+  if (rank == 0) bytes += 2.0 * checkpoint_bytes(tr);
   const double peak = wl_memory_peak();
   return bytes > peak ? bytes : peak;
 }
