@@ -35,3 +35,21 @@ steps=$(($(checkpoint_step killed) + 2))
 to_there="--set outer.schedule=constant --set outer.steps=$steps"
 expect_same "killed on 2 ranks, ended on 3" "$(train_on 1 joint.yaml whole $to_there)" \
   "$(train_on 3 joint.yaml killed --resume $to_there)"
+
+# GAP, whose singular vectors come from LAPACK, on clipped gradients, with scalars by step and tensor and a shared head.
+cat >gap.yaml <<'C'
+seed: 4
+threads: 1
+task: {family: sinusoid, frequency: varying, shots: 5, widths: [12, 9], activation: tanh}
+rule: {name: pamela, rate: 0.02, learn: [rate, decay, skip], learn_per: step_tensor}
+precondition: {name: gap, noise: 0.2}
+initialisation: {name: maml, shared: [dense3.weight]}
+episode: {steps: 6, clip_norm: 3}
+window: {steps: 6, weights: last, batch: fresh, order: second}
+outer: {steps: 8, units: 5, every: episode, optimizer: adam, learning_rate: 1e-2}
+checkpoint: {every: 3}
+C
+expected=$(train_on 1 gap.yaml gap)
+expect_same "GAP on 3 ranks with 2 threads" "$expected" "$(train_on 3 gap.yaml gap3 --set threads=2)"
+train_on 2 gap.yaml gapsplit --stop-after 4 >/dev/null
+expect_same "GAP stopped on 2 ranks, ended on 1" "$expected" "$(train_on 1 gap.yaml gapsplit --resume)"

@@ -40,12 +40,18 @@ static const char *const cases[] = {
     "rule: {name: adam, rate: 0.01, learn: [rate, beta1], learn_per: tensor}",
     "rule: {name: adamw, rate: 0.01, weight_decay: 0.1, learn: [weight_decay]}",
     "rule: {name: sgd, rate: 1, learn: [rate]}\nprecondition: {name: scalar, per: tensor, initial: 0.1}",
+    "rule: {name: sgd, rate: 0.1}\nprecondition: {name: gap, noise: 0.3}",
+    "rule: {name: pamela, rate: 0.1, skip: 0.2, learn: [rate, decay, skip], learn_per: step_tensor}",
+    "rule: {name: sgd, rate: 1}\n"
+    "precondition: {name: scalar, per: step_tensor, learn_decay: true, initial: 0.1}\n"
+    "initialisation: {name: maml, shared: [weight]}\nepisode: {steps: 30, clip_value: 0.1}",
+    "rule: {name: adam, rate: 0.01, learn: [rate]}\nepisode: {steps: 30, clip_norm: 0.3}",
 };
 
 static void open_fixture(fixture *f, const char *parts, const char *task) {
   char text[1024];
-  snprintf(text, sizeof text, "seed: 4\ntask: %s\n%s\nepisode: {steps: %d}\nwindow: {steps: %d}\n",
-           task, parts, STEPS, STEPS);
+  snprintf(text, sizeof text, "seed: 4\ntask: %s\n%s\n%swindow: {steps: %d}\n", task, parts,
+           strstr(parts, "episode:") ? "" : "episode: {steps: 30}\n", STEPS);
   *f = (fixture){0};
   assert_int_equal(wl_config_parse(text, "test", wl_schema(), NULL, 0, &f->config), WL_OK);
   assert_int_equal(wl_problem_create(f->config, &f->problem), WL_OK);
