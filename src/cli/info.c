@@ -1,5 +1,6 @@
 /* info.c - `warploom info FILE`: what is in a run, a checkpoint, a trajectory or any other file. */
 #include "cli/commands.h"
+#include "cli/info_print.h"
 #include "cli/json.h"
 #include "io/describe.h"
 
@@ -15,7 +16,7 @@ static wl_status info(const wl_arguments *given, const char *path) {
   json_t *description = NULL;
   const wl_status status = wl_describe(path, wl_argument_given(given, "verify"), &description);
   if (!description) return status;
-  wl_describe_print(description, wl_json_beside(json));
+  wl_info_print(description, wl_json_beside(json));
   const wl_status written = json ? wl_json_write(json_incref(description), json) : WL_OK;
   json_decref(description);
   return status != WL_OK ? status : written;

@@ -5,7 +5,7 @@
  *   run:  path, kind "run", checkpoints [{file, meta_steps, digest, bytes, whole}], newest,
  *         trajectory {records, metrics, segments}, verified, problems []
  *
- * What files say of themselves is input: text that is no UTF-8 is shown as "?". */
+ * What files say of themselves is input: text that is no UTF-8, and control characters, are shown as "?". */
 #include "io/describe.h"
 
 #include <stdlib.h>
@@ -16,7 +16,11 @@
 #include "io/segment.h"
 
 static json_t *text_json(const char *text) {
-  json_t *const value = json_string(text);
+  char *const copy = strdup(text);
+  for (char *at = copy; at && *at; at++)
+    if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 127) *at = '?';
+  json_t *const value = json_string(copy ? copy : "?");
+  free(copy);
   return value ? value : json_string("?");
 }
 

@@ -281,7 +281,8 @@ static wl_status hash_elements(const wl_file *file, const wl_stored *stored, uin
   const size_t all = (size_t)wl_field_count(f) * H5Tget_size(type);
   const int64_t rows = f->ndim > 0 ? f->shape[0] : 1;
   const size_t row_bytes = rows > 0 ? all / (size_t)rows : 0;
-  const int64_t most = row_bytes > 0 && row_bytes < BUFFER ? (int64_t)(BUFFER / row_bytes) : 1;
+  const int64_t fit = row_bytes > 0 && row_bytes < BUFFER ? (int64_t)(BUFFER / row_bytes) : 1,
+                most = rows < fit && rows > 0 ? rows : fit;
   XXH3_state_t *const state = XXH3_createState();
   char *data = NULL;
   wl_status status = state ? wl_alloc((void **)&data, row_bytes * (size_t)most + 1, 1)

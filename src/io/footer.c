@@ -61,7 +61,7 @@ static wl_status read_at(int fd, const char *path, uint64_t offset, void *data, 
 static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t bytes,
                             uint64_t *hash) {
   XXH3_state_t *const state = XXH3_createState();
-  char *const buffer = malloc(BUFFER);
+  char *const buffer = malloc(bytes < BUFFER ? (size_t)bytes + 1 : BUFFER);
   wl_status status =
       state && buffer ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", path);
   if (status == WL_OK) XXH3_64bits_reset(state);

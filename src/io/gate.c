@@ -14,8 +14,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
-enum { MOST_OBJECTS = 1 << 16, DEEPEST = 8, NAME = 512, DEFLATE_LIMIT = 1032 };
+enum {
+  MOST_OBJECTS = 1 << 16,
+  MOST_CHUNKS = 1 << 14,
+  DEEPEST = 8,
+  NAME = 512,
+  DEFLATE_LIMIT = 1032
+};
 static const uint64_t LARGEST_CHUNK = UINT64_C(1) << 25, LARGEST_DATASET = UINT64_C(1) << 42;
 
 /* ---- files ---- */
@@ -176,18 +183,66 @@ static wl_status check_shape(candidate *c, wl_field *field) {
   return WL_OK;
 }
 
-static wl_status check_filters(const candidate *c) {
+/* Shuffle, then deflate, or one of them, or none. */
+static wl_status check_filters(const candidate *c, bool *deflated) {
   const int count = H5Pget_nfilters(c->creation);
-  for (int i = 0; i < count; i++) {
+  bool known = count >= 0 && count <= 2;
+  *deflated = false;
+  for (int i = 0; known && i < count; i++) {
     unsigned flags = 0, configuration = 0;
     size_t values = 0;
     const H5Z_filter_t filter =
         H5Pget_filter2(c->creation, (unsigned)i, &flags, &values, NULL, 0, NULL, &configuration);
-    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE &&
-        filter != H5Z_FILTER_FLETCHER32)
-      return refuse(c, "has a filter other than deflate, shuffle and fletcher32");
+    *deflated = filter == H5Z_FILTER_DEFLATE;
+    known = *deflated ? i + 1 == count : filter == H5Z_FILTER_SHUFFLE && i == 0;
   }
-  return count < 0 || count > 4 ? refuse(c, "has too many filters") : WL_OK;
+  return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
+}
+
+/* Whether a chunk has as many bytes as its shape says, once it is inflated: HDF5 copies so many without a
+ * look. `stored` has room for as many as zlib ever makes of them. */
+static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
+                           unsigned char *stored, unsigned char *inflated) {
+  hsize_t held = 0;
+  haddr_t address = 0;
+  unsigned skipped = 0;
+  uint32_t skipped_again = 0;
+  uLongf length = bytes;
+  if (!deflated) /* HDF5 does not look up the size of such a chunk otherwise */
+    return H5Dget_chunk_info_by_coord(c->dataset, corner, &skipped, &address, &held) >= 0 &&
+           held == bytes && skipped == 0;
+  if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
+      held > compressBound(bytes) ||
+      H5Dread_chunk(c->dataset, H5P_DEFAULT, corner, &skipped_again, stored) < 0)
+    return false;
+  return skipped_again == 0 && uncompress(inflated, &length, stored, (uLong)held) == Z_OK &&
+         length == bytes;
+}
+
+/* Goes to the next corner; false behind the last one. */
+static bool next_corner(const wl_field *field, const hsize_t *chunk, hsize_t *corner) {
+  for (int d = field->ndim - 1; d >= 0; d--) {
+    corner[d] += chunk[d];
+    if (corner[d] < (hsize_t)field->shape[d]) return true;
+    corner[d] = 0;
+  }
+  return false;
+}
+
+static wl_status check_each_chunk(const candidate *c, const wl_field *field, const hsize_t *chunk,
+                                  size_t bytes) {
+  hsize_t corner[H5S_MAX_RANK] = {0};
+  bool deflated = false, right = true;
+  WL_TRY(check_filters(c, &deflated));
+  unsigned char *const stored = malloc(compressBound(bytes)), *const inflated = malloc(bytes);
+  if (stored && inflated) do
+      right = chunk_is_right(c, corner, deflated, bytes, stored, inflated);
+    while (right && next_corner(field, chunk, corner));
+  const bool room = stored && inflated;
+  free(stored);
+  free(inflated);
+  if (!room) return WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", c->path);
+  return right ? WL_OK : refuse(c, "has a chunk of another length than its shape says");
 }
 
 /* All chunks are there, none is large, and they do not promise more than the file can hold. */
@@ -202,14 +257,15 @@ static wl_status check_chunks(const candidate *c, const wl_field *field) {
     bytes *= chunk[d];
     chunks *= ((uint64_t)field->shape[d] + chunk[d] - 1) / chunk[d];
   }
-  WL_TRY(check_filters(c));
   const WL_H5_SCOPED space = H5Dget_space(c->dataset);
   const uint64_t held = H5Dget_storage_size(c->dataset);
   if (held > c->file_bytes || chunks > held || chunks * bytes / DEFLATE_LIMIT > held + 64 * chunks)
     return refuse(c, "promises more data than the file holds");
   WL_TRY_H5(H5Dget_num_chunks(c->dataset, space, &stored), WL_ERR_DATA, c->path,
             "count the chunks of '%s'", c->name);
-  return stored == chunks ? WL_OK : refuse(c, "lacks a part of its data");
+  if (stored != chunks) return refuse(c, "lacks a part of its data");
+  if (chunks > MOST_CHUNKS) return refuse(c, "has more than 16,384 chunks");
+  return check_each_chunk(c, field, chunk, bytes);
 }
 
 static wl_status check_storage(const candidate *c, const wl_field *field) {

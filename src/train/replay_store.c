@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "io/spill.h"
+#include "train/spill.h"
 
 __extension__ typedef _Float16 half;
 

@@ -1,6 +1,7 @@
 /* test_describe.c - what info says of files and runs, and that --verify finds damage. */
 #include "io_test.h"
 
+#include "cli/info_print.h"
 #include "io/describe.h"
 #include "trajectory_sample.h"
 
@@ -30,7 +31,7 @@ static char *printed(const json_t *description) {
   char *text = NULL;
   size_t bytes = 0;
   FILE *const out = open_memstream(&text, &bytes);
-  wl_describe_print(description, out);
+  wl_info_print(description, out);
   fclose(out);
   return text;
 }

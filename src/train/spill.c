@@ -1,5 +1,5 @@
 /* spill.c - row r lies at byte r * row_bytes of a sparse file without a name. */
-#include "io/spill.h"
+#include "train/spill.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* test_spill.c - rows come back as they were written, in each size and any order, and no file stays. */
 #include <dirent.h>
 
-#include "io/spill.h"
-#include "io_test.h"
+#include "train/spill.h"
+
+#include "io/io_test.h"
 
 enum { ROWS = 9, WIDTH = 37 };
 

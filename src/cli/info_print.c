@@ -1,7 +1,8 @@
-/* describe_print.c - a description as text for people. */
+/* info_print.c - a description of a file or run as text for people. */
+#include <stdbool.h>
 #include <string.h>
 
-#include "io/describe.h"
+#include "cli/info_print.h"
 
 static const char *text_of(const json_t *object, const char *key) {
   const char *const text = json_string_value(json_object_get(object, key));
@@ -96,7 +97,7 @@ static void print_run(const json_t *d, FILE *out) {
     fputs("  optimizer.h5         the trained optimizer alone\n", out);
 }
 
-void wl_describe_print(const json_t *d, FILE *out) {
+void wl_info_print(const json_t *d, FILE *out) {
   size_t i = 0;
   json_t *problem = NULL;
   if (strcmp(text_of(d, "kind"), "run") == 0) print_run(d, out);

@@ -4,8 +4,8 @@
  * process ends; its space is given back when it is closed. Rows take space when they are first written.
  * Nobody else ever reads it, so it is no HDF5: HDF5 belongs to the thread that writes checkpoints, and the
  * training would wait for that. */
-#ifndef WL_IO_SPILL_H
-#define WL_IO_SPILL_H
+#ifndef WL_TRAIN_SPILL_H
+#define WL_TRAIN_SPILL_H
 
 #include "base/status.h"
 
