@@ -1,12 +1,15 @@
 /* train.c - `warploom train CONFIG`. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "cli/commands.h"
 #include "cli/json_schema.h"
 #include "cli/stop.h"
+#include "io/atomic_file.h"
 #include "train/schema.h"
 #include "run/train.h"
 
@@ -47,9 +50,23 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
+/* A run writes its own config.yaml: not onto the configuration that is read, unless that is the run's. */
+static wl_status check_output(const wl_config *config, const char *path) {
+  const char *const output = wl_map_string(wl_config_map(config, "", 0), "output");
+  char written[WL_PATH_MAX], lock[WL_PATH_MAX];
+  WL_TRY(wl_path_join(written, output, "config.yaml"));
+  WL_TRY(wl_path_join(lock, output, "lock"));
+  if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "output: '%s' holds the configuration '%s' itself, which the run's own would replace: "
+                 "choose another folder",
+                 output, path);
+}
+
 static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
                        const wl_train_request *request) {
   wl_train_outcome outcome = {0};
+  WL_TRY(wl_comm_agree(cli->comm, check_output(config, path)));
   const wl_status status = wl_train(config, path, request, cli->comm, &outcome);
   if ((status != WL_OK && status != WL_TRY_AGAIN) || wl_comm_rank(cli->comm) != 0) return status;
   char hex[17];

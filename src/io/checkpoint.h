@@ -27,7 +27,7 @@ wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
 wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
 void wl_file_close(wl_file **file);
 const char *wl_file_path(const wl_file *file);
-/* Fills field->type, ndim, shape of the dataset of that name; WL_ERR_DATA when absent. */
+/* Name, type, shape and texts of a dataset, data NULL; WL_ERR_DATA when absent. */
 wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
 /* Reads into field->data, which must match in type and shape. */
 wl_status wl_file_read(const wl_file *file, wl_field *field);

@@ -52,7 +52,6 @@ static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
     if (strncmp(name, "phi/", 4) != 0) continue;
     wl_field f = {0};
     WL_TRY(wl_file_query(file, name, &f));
-    snprintf(f.name, sizeof f.name, "%s", name);
     const size_t bytes = (size_t)wl_field_count(&f) * wl_type_size(f.type);
     WL_TRY(wl_alloc(&f.data, bytes + 1, 1));
     const wl_status status = wl_file_read(file, &f);
@@ -171,16 +170,6 @@ static void copy_dimensions(const wl_file *file, hid_t dataset, wl_field *field)
       snprintf(field->dims[d], sizeof field->dims[d], "%.*s", (int)sizeof field->dims[d] - 1, word);
 }
 
-wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
-  wl_stored stored;
-  WL_TRY(open_dataset(file, name, &stored));
-  field->type = stored.field.type;
-  field->ndim = stored.field.ndim;
-  memcpy(field->shape, stored.field.shape, sizeof field->shape);
-  wl_h5_release(&stored.id);
-  return WL_OK;
-}
-
 wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half) {
   wl_stored stored;
   WL_TRY(open_dataset(file, name, &stored));
@@ -191,6 +180,11 @@ wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *
   copy_dimensions(file, stored.id, field);
   wl_h5_release(&stored.id);
   return WL_OK;
+}
+
+wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
+  bool half = false;
+  return wl_file_query_stored(file, name, field, &half);
 }
 
 static void print_shape(const wl_field *field, char out[128]) {

@@ -58,43 +58,33 @@ static const char *const length_names[] = {"",      "step",     "coordinate",
                                            "state", "snapshot", "parameter"};
 
 typedef struct column_spec {
-  const char *name, *units, *long_name;
+  const char *name;
   wl_type type;
-  enum length tail[3];
   bool sampled; /* half precision on request */
+  enum length tail[3];
+  const char *long_name;
 } column_spec;
 
 static const column_spec specs[] = {
-    {"meta_step", "1", "meta-steps done when the window ran", WL_INT64, {NONE}, false},
-    {"unit", "1", "unit of work within the meta-step", WL_INT64, {NONE}, false},
-    {"episode", "1", "episode the window belongs to", WL_INT64, {NONE}, false},
-    {"family", "1", "index of the task in the configuration", WL_INT64, {NONE}, false},
-    {"t0", "1", "first inner step of the window", WL_INT64, {NONE}, false},
-    {"steps", "1", "inner steps of the window; rows beyond are NaN", WL_INT64, {NONE}, false},
-    {"loss", "1", "inner loss at theta_t", WL_FLOAT64, {STEP}, false},
-    {"outer_loss",
-     "1",
-     "outer loss at theta_t, NaN where not evaluated",
-     WL_FLOAT64,
-     {STEP},
-     false},
-    {"gradient_norm", "1", "Euclidean norm of the gradient", WL_FLOAT64, {STEP}, false},
-    {"update_norm", "1", "Euclidean norm of the update", WL_FLOAT64, {STEP}, false},
-    {"gradient",
-     "1",
-     "gradient of the sampled coordinates",
-     WL_REAL_TYPE,
-     {STEP, COORDINATE},
-     true},
-    {"update", "1", "update of the sampled coordinates", WL_REAL_TYPE, {STEP, COORDINATE}, true},
+    {"meta_step", WL_INT64, false, {NONE}, "meta-steps done when the window ran"},
+    {"unit", WL_INT64, false, {NONE}, "unit of work within the meta-step"},
+    {"episode", WL_INT64, false, {NONE}, "episode the window belongs to"},
+    {"family", WL_INT64, false, {NONE}, "index of the task in the configuration"},
+    {"t0", WL_INT64, false, {NONE}, "first inner step of the window"},
+    {"steps", WL_INT64, false, {NONE}, "inner steps of the window; rows beyond are NaN"},
+    {"loss", WL_FLOAT64, false, {STEP}, "inner loss at theta_t"},
+    {"outer_loss", WL_FLOAT64, false, {STEP}, "outer loss at theta_t, NaN where not evaluated"},
+    {"gradient_norm", WL_FLOAT64, false, {STEP}, "Euclidean norm of the gradient"},
+    {"update_norm", WL_FLOAT64, false, {STEP}, "Euclidean norm of the update"},
+    {"gradient", WL_REAL_TYPE, true, {STEP, COORDINATE}, "gradient of the sampled coordinates"},
+    {"update", WL_REAL_TYPE, true, {STEP, COORDINATE}, "update of the sampled coordinates"},
     {"hidden",
-     "1",
-     "state of the rule at the sampled coordinates, after the step",
      WL_REAL_TYPE,
+     true,
      {STEP, COORDINATE, STATE},
-     true},
-    {"snapshot_step", "1", "inner step of each snapshot, -1: none", WL_INT64, {SNAPSHOT}, false},
-    {"theta", "1", "inner parameters at the snapshots", WL_REAL_TYPE, {SNAPSHOT, PARAMETER}, true}};
+     "state of the rule at them, after the step"},
+    {"snapshot_step", WL_INT64, false, {SNAPSHOT}, "inner step of each snapshot, -1: none"},
+    {"theta", WL_REAL_TYPE, true, {SNAPSHOT, PARAMETER}, "inner parameters at the snapshots"}};
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
 static int64_t length_of(const wl_trajectory_setting *s, enum length length) {
@@ -113,7 +103,7 @@ static void name_field(wl_field *f, const char *name, const char *units, const c
 /* Adds the column unless the setting gives it no length. */
 static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
   wl_field f = {.type = spec->type, .ndim = 1};
-  name_field(&f, spec->name, spec->units, spec->long_name, "record");
+  name_field(&f, spec->name, "1", spec->long_name, "record");
   for (int i = 0; i < 3 && spec->tail[i] != NONE; i++) {
     snprintf(f.dims[f.ndim], sizeof f.dims[0], "%s", length_names[spec->tail[i]]);
     f.shape[f.ndim] = length_of(&t->setting, spec->tail[i]);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/background.h"
-#include "io/run_directory.h"
+#include "run/run_directory.h"
 #include "io/trajectory.h"
 #include "run/metrics.h"
 #include "run/state.h"

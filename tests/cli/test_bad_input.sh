@@ -126,6 +126,10 @@ expect 1 73 "whole/checkpoints/latest" info whole --json whole/checkpoints/lates
 expect 1 73 "not what is read" info alone.h5 --json whole/description.json
 expect 1 73 "spare.yaml|itself" check spare.yaml --dump spare.yaml
 expect 1 73 "step-00000004.h5" export whole --output whole/checkpoints/step-00000004.h5
+mkdir project
+cp good.yaml project/config.yaml
+expect 2 73 "project|itself" train project/config.yaml --set output=project
+cmp -s good.yaml project/config.yaml || fail "the configuration was replaced"
 cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an input was changed"
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"
 "$WL_BIN" info whole --json whole/description.json >/dev/null || fail "no further file in the run's own folder"

@@ -32,8 +32,8 @@
 #include "io/describe.h"
 #include "io/footer.h"
 #include "io/segment.h"
+#include "run/trained.h"
 #include "train/schema.h"
-#include "train/trained.h"
 #include "warploom/optimizer.h"
 
 #define CASE "case.h5"

@@ -8,8 +8,8 @@
  *   RUN/previous-N/     an earlier run that a new one, started in the same folder, moved aside
  *
  * Not collective: rank 0 owns it. */
-#ifndef WL_IO_RUN_DIRECTORY_H
-#define WL_IO_RUN_DIRECTORY_H
+#ifndef WL_RUN_RUN_DIRECTORY_H
+#define WL_RUN_RUN_DIRECTORY_H
 
 #include <stdbool.h>
 

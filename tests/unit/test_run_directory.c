@@ -1,11 +1,11 @@
 /* test_run_directory.c - making, locking, moving an earlier run aside, and the lines of metrics. */
-#include "io_test.h"
+#include "io/io_test.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "io/run_directory.h"
+#include "run/run_directory.h"
 
 static void assert_text(const char *path, const char *expected) {
   size_t bytes = 0;

@@ -1,6 +1,6 @@
 /* run_directory.c - making, locking and clearing a run's folder; metrics as lines of JSON. */
 #define _GNU_SOURCE
-#include "io/run_directory.h"
+#include "run/run_directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
