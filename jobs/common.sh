@@ -75,6 +75,7 @@ wl_rank_environment() {
 # the site kills a step on the first non-zero code, that has to be off for the code to survive.
 wl_choose_launcher() {
   local library plugin candidates launcher
+  WL_OWN_LAUNCH=${WARPLOOM_LAUNCH:-}
   [ -z "${WARPLOOM_LAUNCH:-}" ] || return 0
   library=$("$WARPLOOM" --version 2>/dev/null | sed -n 's/^MPI  *//p')
   case $library in
@@ -153,11 +154,23 @@ wl_yaml_text() { # TEXT
   printf "'%s'" "${1//$quote/$quote$quote}"
 }
 
+# Ends the job where its configuration is wrong, or where it has more ranks than units, which are what ranks work on: the
+# others would idle. Not where WARPLOOM_LAUNCH says how many ranks there are.
+wl_check_training() { # CONFIG ARGS...
+  local full code=0 units ranks=${SLURM_NTASKS:-}
+  full=$("$WARPLOOM" train "$@" --dry-run --quiet) || code=$?
+  case $code in 6[4-9] | 7[0-8]) wl_die "$code" "nothing was started: 'warploom train $1 --dry-run' ended with code $code" ;; esac
+  units=$(awk '/^[a-z]/ { section = $1 } section == "outer:" && $1 == "units:" { print $2 }' <<<"$full")
+  [ -n "$units" ] && [ -n "$ranks" ] && [ -z "$WL_OWN_LAUNCH" ] && [ "$ranks" -gt "$units" ] || return 0
+  wl_die 78 "$ranks ranks, of which $units can work (outer.units of $1): submit with --nodes=1 --ntasks-per-node=$units, or with --set outer.units=$ranks"
+}
+
 # Trains into $RUN, from its newest checkpoint if it has one.
 wl_train() { # CONFIG ARGS...
   local left step
   [ -r "$1" ] || wl_die 66 "no configuration '$1' (seen from $PWD)"
   mkdir -p "$(dirname "$RUN")" || wl_die 73 "cannot create the folder of $RUN"
+  wl_check_training "$@"
   step=$(wl_checkpoint_step)
   if [ "$step" -ge 0 ]; then wl_say "continuing $RUN from step $step"; fi
   left=$(wl_seconds_left)

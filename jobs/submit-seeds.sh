@@ -23,11 +23,19 @@ command -v sbatch >/dev/null || { echo "submit-seeds: no sbatch here: run it on 
 jobs=$(cd "$(dirname "$0")" && pwd)
 export WARPLOOM_JOBS=$jobs
 
+# What is wrong with the configuration is found before anything is queued, where the program runs on this machine.
+warploom=${WARPLOOM:-$jobs/../build/warploom}
+if [ -x "$warploom" ] || warploom=$(command -v warploom); then
+  code=0
+  "$warploom" train "${@:-$jobs/quickstart.yaml}" --dry-run --quiet >/dev/null || code=$?
+  case $code in 6[4-9] | 7[0-8]) echo "submit-seeds: nothing was submitted" >&2; exit "$code" ;; esac
+fi
+
 array=$(sbatch --parsable --array="$seeds" "${options[@]}" "$jobs/seeds-array.sbatch" "$@")
 array=${array%%;*} # a federation adds the cluster's name
 export RUN=${RUN:-runs/seeds-$array}
 aggregate=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes "${options[@]}" \
   "$jobs/aggregate.sbatch")
 echo "seeds $seeds: job $array; aggregate: job ${aggregate%%;*}, after the last seed"
-echo "results: $RUN/seed-*, then $RUN/comparison.txt and $RUN/training.png"
+echo "results: $RUN/seed-*, then $RUN/comparison.txt (final losses of all seeds) and $RUN/training.png"
 echo "watch:   squeue --me"

@@ -121,7 +121,18 @@ class Comparison:
     def as_dict(self):
         runs = [{"run": str(r.path), "task": r.title, **p, "figures": f, "evaluation": e}
                 for r, p, f, e in zip(self.runs, self.provenance, self.figures, self.evaluations)]
-        return {"runs": runs, "differences": self.differences, "digests": self.digests()}
+        return {"runs": runs, "differences": self.differences, "digests": self.digests(), "over_seeds": self.over_seeds()}
+
+    def over_seeds(self):
+        """Where runs differ in the seed alone and all are evaluated: final losses of each rule, mean and 95 % half width."""
+        if self.essential() != {"seed"} or not all(self.evaluations):
+            return {}
+        out = {}
+        for rule in self.evaluations[0]["final_loss"]:
+            losses = [e["final_loss"].get(rule, math.nan) for e in self.evaluations]
+            mean, half = wf.interval(losses)
+            out[rule] = {"final_loss": losses, "mean": float(mean), "half_width": float(half)}
+        return out
 
 
 def short_labels(paths):
@@ -184,13 +195,17 @@ def print_text(c, everything):
     print(by_run(c.labels, [(n, [f[n] for f in c.figures]) for n in names]))
     print_seeds(c)
     if any(c.evaluations):
-        print("\nFinal losses on fresh tasks")
+        print("\nFinal losses on fresh tasks" + ("; mean over seeds and half width of its 95 % interval" if c.over_seeds() else ""))
         rules = dict.fromkeys(r for e in c.evaluations if e for r in e["final_loss"])
         rows = [(r, [e and e["final_loss"].get(r) for e in c.evaluations]) for r in rules]
+        over, labels = c.over_seeds(), c.labels
+        if over:
+            rows = [(rule, row + [over[rule]["mean"], over[rule]["half_width"]]) for rule, row in rows]
+            labels = labels + ["mean", "+-"]
         rows.append(("learned / best hand-designed", [e and e["ratio"] for e in c.evaluations]))
         rows.append(("learned - best hand-designed", [e and e["difference"] for e in c.evaluations]))
         rows.append(("the learned rule", [e and e["verdict"] for e in c.evaluations]))
-        print(by_run(c.labels, rows))
+        print(by_run(labels, [(name, list(row) + [None] * (len(labels) - len(row))) for name, row in rows]))
 
 
 def finite(value):

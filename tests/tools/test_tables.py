@@ -26,6 +26,21 @@ def check_comparison():
     expect("the same bits" in equal and "none that matter" in equal, f"what touches no bits counts as a difference in\n{equal}")
     seeds = tool("compare_runs.py", "one", "other")
     expect("differ, as the seeds do" in seeds and "Over 2 seeds" in seeds, seeds)
+    evaluate("other")
+    table = json.loads(tool("compare_runs.py", "one", "other", "--json", "-"))["over_seeds"]
+    for rule, row in table.items():
+        losses = []
+        for run in ("one", "other"):
+            with h5py.File(f"{run}/evaluation.h5") as file:
+                names = [wf.text_of(name) for name in file["case-00/rule_name"]]
+                losses.append(float(np.mean(file["case-00/final_loss"][names.index(rule)])))
+        expect_equal(f"final losses of {rule}", losses, row["final_loss"])
+        expect(abs(row["mean"] - sum(losses) / 2) <= 1e-12 * abs(row["mean"]), f"mean of {rule}")
+        half = 12.706 * abs(losses[0] - losses[1]) / 2  # Student's t at one degree, two values
+        expect(abs(row["half_width"] - half) <= 1e-9 * max(half, 1e-300), f"interval of {rule}: {row['half_width']}, not {half}")
+    expect_equal("rules over seeds", {"learned (lstm)", "sgd", "momentum", "nesterov", "rmsprop", "adam"}, set(table))
+    said = tool("compare_runs.py", "one", "other")
+    expect("mean over seeds" in said and "+-" in said.split("Final losses")[1], said)
     text = tool("compare_runs.py", "one", "slow")
     for word in ("outer.learning_rate", "0.01", "0.0001", "rule.hidden", "[5]", "as the configurations do", "learned (lstm)"):
         expect(word in text, f"'{word}' is missing in\n{text}")
