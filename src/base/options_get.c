@@ -107,10 +107,16 @@ static void store_value(const wl_value *value, unsigned char *at) {
   }
 }
 
+/* A table may hold rows of others: a key of the same name and type is the same key. */
+static bool is_row(const wl_option *option, const wl_option *row) {
+  return option == row || (option->type == row->type && option->slot.kind == row->slot.kind &&
+                           strcmp(option->key, row->key) == 0);
+}
+
 void wl_map_read(const wl_map *map, const wl_option *table, void *out) {
   for (const wl_option *row = table; row->key; ++row)
     for (int i = 0; i < map->count; ++i)
-      if (map->values[i].option == row)
+      if (is_row(map->values[i].option, row))
         store_value(&map->values[i], (unsigned char *)out + row->slot.offset);
 }
 

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/eval_print.h"
+#include "cli/eval_speedup.h"
 #include "cli/json.h"
 #include "cli/picture.h"
 #include "evaluate/evaluate.h"
@@ -33,6 +34,14 @@ static const wl_argument arguments[] = {
     {"output", "FILE",
      "HDF5 file with all curves; default RUN/evaluation.h5, or for a file NAME.h5 NAME-evaluation.h5 in the current folder. An "
      "earlier evaluation of that name with other settings is kept as NAME-previous-N.h5"},
+    {"speedup", "SUITE",
+     "instead: the steps and the time that tuned hand-designed rules need to get as far, on a suite of tasks such as "
+     "jobs/suites/unseen.yaml; without RUN only their curves are computed"},
+    {"baselines", "LIST",
+     "with --speedup, rules whose curves are computed where they are missing: adam, nesterov, nadamw, lion, muon, each "
+     "also with -linear or -cosine behind it, or all; default adam. All whose curves are there are reported"},
+    {"curves", "FILE",
+     "with --speedup, the file of their curves; default SUITE with .h5 for .yaml"},
     {"no-picture", NULL, "do not draw the curves beside the HDF5 file"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
@@ -280,11 +289,15 @@ static wl_status check_output(const request *q) {
 }
 
 static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
-  (void)argc;
   request q;
   wl_trained *trained = NULL;
   wl_eval_case cases[MAX_CASES] = {0};
   int count = 0;
+  if (wl_argument_given(&cli->arguments, "speedup"))
+    return wl_eval_speedup(cli, argc > 0 ? argv[0] : NULL);
+  if (argc == 0)
+    return wl_comm_agree(
+        cli->comm, WL_FAIL(WL_ERR_USAGE, "which run? 'warploom eval RUN', e.g. runs/quickstart"));
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
@@ -303,7 +316,7 @@ const wl_command wl_command_eval = {
     "eval",
     "RUN",
     "compares a trained optimizer with tuned hand-designed ones on fresh tasks",
-    1,
+    0,
     1,
     arguments,
     NULL,
@@ -315,4 +328,5 @@ const wl_command wl_command_eval = {
     "where Python has h5py and matplotlib. The work is spread over ranks; the numbers do not depend on how many.",
     "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
     "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
+    "mpirun -n 2 warploom eval jobs/trained/quadratic-gaussian.h5 --speedup jobs/suites/validation.yaml\n"
     "warploom eval runs/quickstart --steps 400 --output far.h5          # beyond what it was trained for\n"};

@@ -77,6 +77,16 @@ wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out) {
   return wl_rule_create_by(keys, 2, &setting, out);
 }
 
+wl_status wl_rule_create_scheduled(const char *name, double rate, const char *schedule,
+                                   wl_rule **out) {
+  static const wl_layout no_layout;
+  const wl_rule_setting setting = {.theta = &no_layout, .episode_steps = 1, .mixture = true};
+  const wl_override keys[] = {{WL_OVERRIDE_TEXT, "rule.name", .text = name},
+                              {WL_OVERRIDE_REAL, "rule.rate", .real = rate},
+                              {WL_OVERRIDE_TEXT, "rule.schedule", .text = schedule}};
+  return wl_rule_create_by(keys, 3, &setting, out);
+}
+
 void wl_rule_destroy(wl_rule **rule) {
   if (rule == NULL || *rule == NULL) return;
   if ((*rule)->ops->destroy != NULL) (*rule)->ops->destroy(*rule);

@@ -138,6 +138,9 @@ wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_se
                             wl_rule **out);
 /* A hand-designed rule at a given rate and otherwise default options, for baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
+/* The same with a `schedule` of rules that have one: "constant", "linear", "cosine". */
+wl_status wl_rule_create_scheduled(const char *name, double rate, const char *schedule,
+                                   wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);
 /* Reals of state of a unit whose inner parameters are theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);

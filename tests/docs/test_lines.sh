@@ -22,6 +22,7 @@ less_of() { # WORDS...
   local eval="--steps 1 --seeds 2 --units 1 --tune-units 1 --no-picture --output curves.h5"
   case "$*" in
     *" train "*) echo --dry-run ;;
+    *" eval "*--speedup*) echo "--speedup suite.yaml --curves suite.h5 --baselines adam --no-picture --output report.json" ;;
     *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # built in, and small
     *" eval "*) echo "$eval" ;;
     *" check "*sinusoid*) echo "--directions 1 --set task.widths=[4,4]" ;;
@@ -61,6 +62,7 @@ try_line() { # LINE
   tried=$((tried + 1))
 }
 
+printf 'suite: small\nseeds: 1\ntasks: [{name: q, horizons: [3], family: quadratic, dimension: 2}]\n' >suite.yaml
 tried=0
 need_run quadratic-gaussian
 while read -r line; do try_line "$line"; done < <(

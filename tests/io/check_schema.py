@@ -223,6 +223,8 @@ def make_files():
     run("train", "replay.yaml")
     run("eval", "replayed", "--steps", "2", "--seeds", "2", "--tune-units", "1", "--no-picture")
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")
+    pathlib.Path("suite.yaml").write_text("suite: s\nseeds: 1\ntasks: [{name: q, horizons: [3], family: quadratic, dimension: 2}]\n")
+    run("eval", "--speedup", "suite.yaml")
     # whether gradients are right is for the tests of `check`; here only its file matters
     run("check", "job.yaml", "--dump", "dump.h5", "--windows", "1", "--tolerance", "1e-5")
     return sorted(map(str, pathlib.Path(".").rglob("*.h5")))

@@ -7,7 +7,7 @@ import sys
 from fixture import QUADRATIC, TOOLS, evaluate, expect, expect_equal, tool, tool_fails, train
 
 TOOL_NAMES = ["plot_evaluation.py", "plot_training.py", "plot_trajectories.py", "compare_runs.py", "report.py", "export_csv.py",
-              "watch.py", "ablate.py"]
+              "watch.py", "ablate.py", "plot_speedup.py"]
 USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
 
 

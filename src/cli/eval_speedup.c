@@ -1,0 +1,265 @@
+/* eval_speedup.c - speed-ups over tuned hand-designed rules: the request, the tables, the JSON, the picture. */
+#include "cli/eval_speedup.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "cli/json.h"
+#include "cli/picture.h"
+#include "evaluate/speedup.h"
+
+typedef struct request {
+  const char *path, *suite;
+  char curves[PATH_MAX], output[PATH_MAX];
+  wl_baseline baselines[WL_MAX_BASELINES];
+  int count;
+} request;
+
+/* "a/b.yaml" -> "b", or "a/b" where the folder is wanted. */
+static void stem_of(const char *path, bool with_folder, char *out, size_t size) {
+  const char *const slash = strrchr(path, '/'), *const name = slash ? slash + 1 : path;
+  const char *const dot = strrchr(name, '.'), *const from = with_folder ? path : name;
+  snprintf(out, size, "%.*s", (int)((dot ? dot : name + strlen(name)) - from), from);
+}
+
+static wl_status read_baselines(const char *list, request *q) {
+  char names[512], *rest, *name;
+  if (strcmp(list, "all") == 0) {
+    q->count = wl_baselines(q->baselines);
+    return WL_OK;
+  }
+  if (snprintf(names, sizeof names, "%s", list) >= (int)sizeof names)
+    return WL_FAIL(WL_ERR_USAGE, "--baselines: the list is longer than %zu bytes",
+                   sizeof names - 1);
+  for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+    if (q->count == WL_MAX_BASELINES) return WL_FAIL(WL_ERR_USAGE, "--baselines: too many");
+    WL_TRY(wl_baseline_find(name, &q->baselines[q->count++]));
+  }
+  return WL_OK;
+}
+
+/* What the suite says is not said again. */
+static wl_status refuse_others(const wl_arguments *a) {
+  static const char *const others[] = {"steps", "seeds", "units",       "tune-units",
+                                       "seed",  "vary",  "learned-only"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (wl_argument_given(a, others[i]))
+      return WL_FAIL(WL_ERR_USAGE,
+                     "--%s: not with --speedup, whose suite holds tasks, horizons and seeds",
+                     others[i]);
+  return WL_OK;
+}
+
+static wl_status read_request(const wl_arguments *a, const char *path, request *q) {
+  char stem[PATH_MAX];
+  WL_TRY(refuse_others(a));
+  *q = (request){.path = path, .suite = wl_argument_text(a, "speedup", "")};
+  stem_of(q->suite, true, stem, sizeof stem);
+  int used = snprintf(q->curves, sizeof q->curves, "%s", wl_argument_text(a, "curves", ""));
+  if (used == 0) used = snprintf(q->curves, sizeof q->curves, "%s.h5", stem);
+  if (used >= (int)sizeof q->curves) return WL_FAIL(WL_ERR_USAGE, "--curves: the name is too long");
+  return read_baselines(wl_argument_text(a, "baselines", "adam"), q);
+}
+
+/* RUN/speedup-SUITE.json, or NAME-speedup-SUITE.json in the current folder. */
+static wl_status name_output(const wl_arguments *a, const wl_suite *suite, request *q) {
+  const char *const given = wl_argument_text(a, "output", NULL);
+  char stem[PATH_MAX];
+  int used;
+  stem_of(q->path, false, stem, sizeof stem);
+  if (given) used = snprintf(q->output, sizeof q->output, "%s", given);
+  else if (wl_is_directory(q->path))
+    used = snprintf(q->output, sizeof q->output, "%s/speedup-%s.json", q->path, suite->name);
+  else used = snprintf(q->output, sizeof q->output, "%s-speedup-%s.json", stem, suite->name);
+  if (used < (int)sizeof q->output) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is too long");
+}
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+/* Our tuned Adam beside published figures. */
+static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
+  for (int i = 0; i < suite->count; i++) {
+    const wl_suite_task *t = &suite->tasks[i];
+    const wl_baseline_curve *adam = NULL;
+    for (int j = 0; j < curves[i].count; j++)
+      if (strcmp(curves[i].curve[j].baseline.name, "adam") == 0) adam = &curves[i].curve[j];
+    for (int j = 0; adam && j < t->reference_steps.count; j++) {
+      double ours = NAN;
+      for (int64_t k = 0; k < adam->points && adam->steps[k] <= t->reference_steps.at[j]; k++)
+        ours = adam->best[k];
+      if (adam->steps[adam->points - 1] < t->reference_steps.at[j]) ours = NAN;
+      fprintf(out, "  %-32s %7lld steps: tuned Adam %.4f, published %.4f (%+.1f %%)\n", t->name,
+              (long long)t->reference_steps.at[j], ours, t->reference_losses.at[j],
+              100 * (ours / t->reference_losses.at[j] - 1));
+    }
+  }
+}
+
+static double median_of_seeds(const double *values, int64_t seeds) {
+  double sorted[1000];
+  memcpy(sorted, values, (size_t)seeds * sizeof *sorted);
+  for (int64_t i = 1; i < seeds; i++)
+    for (int64_t j = i; j > 0 && sorted[j] < sorted[j - 1]; j--) {
+      const double swap = sorted[j];
+      sorted[j] = sorted[j - 1];
+      sorted[j - 1] = swap;
+    }
+  return seeds % 2 ? sorted[seeds / 2] : 0.5 * (sorted[seeds / 2 - 1] + sorted[seeds / 2]);
+}
+
+static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *out) {
+  fprintf(out, "\nAgainst tuned %s, median over %lld runs of each task and horizon\n",
+          t->baseline.name, (long long)s->seeds);
+  fprintf(out, "  %-32s %8s %10s %10s %12s\n", "task", "steps", "speed-up", "in time",
+          "loss ratio");
+  for (int64_t i = 0; i < s->cells; i++) {
+    const double *const steps = t->speedup + i * s->seeds;
+    const double median = median_of_seeds(steps, s->seeds);
+    int64_t caps = 0;
+    for (int64_t k = 0; k < s->seeds; k++) caps += t->capped[i * s->seeds + k];
+    fprintf(out, "  %-32s %8lld %9s%.2f %10.2f %12.3f\n", s->cell[i].task->name,
+            (long long)s->cell[i].horizon, 2 * caps > s->seeds ? ">" : "", median,
+            median_of_seeds(t->wall + i * s->seeds, s->seeds), t->loss_ratio[i]);
+  }
+}
+
+static void print_summary(const wl_speedup *s, FILE *out) {
+  fprintf(
+      out,
+      "\nOver all tasks, horizons and seeds (%lld runs, %lld diverged; 95 %% intervals by bootstrap; capped "
+      "at %d)\n",
+      (long long)(s->cells * s->seeds), (long long)s->diverged, WL_SPEEDUP_REACH);
+  fprintf(out, "  %-18s %24s %24s %22s %8s\n", "tuned rule", "interquartile mean", "median",
+          "in time, iq. mean", "capped");
+  for (int i = 0; i < s->tables; i++) {
+    const wl_speedup_table *t = &s->table[i];
+    fprintf(out,
+            "  %-18s %8.2f (%5.2f to %5.2f) %8.2f (%5.2f to %5.2f) %6.2f (%5.2f to %5.2f) %8lld\n",
+            t->baseline.name, t->iqm, t->iqm_low, t->iqm_high, t->median, t->median_low,
+            t->median_high, t->wall_iqm, t->wall_low, t->wall_high, (long long)t->caps);
+  }
+}
+
+/* ---- For scripts ---------------------------------------------------------------------------- */
+
+static json_t *numbers(const double *values, int64_t n) {
+  json_t *list = json_array();
+  for (int64_t i = 0; i < n; i++) json_array_append_new(list, wl_json_number(values[i]));
+  return list;
+}
+
+static json_t *interval_json(double value, double low, double high) {
+  return json_pack("{s:o, s:o, s:o}", "value", wl_json_number(value), "low", wl_json_number(low),
+                   "high", wl_json_number(high));
+}
+
+static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
+  json_t *cells = json_array();
+  for (int64_t i = 0; i < s->cells; i++) {
+    json_t *capped = json_array();
+    for (int64_t k = 0; k < s->seeds; k++)
+      json_array_append_new(capped, json_boolean(t->capped[i * s->seeds + k]));
+    json_array_append_new(
+        cells, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "task", s->cell[i].task->name, "steps",
+                         (json_int_t)s->cell[i].horizon, "speedup",
+                         numbers(t->speedup + i * s->seeds, s->seeds), "wall_clock_speedup",
+                         numbers(t->wall + i * s->seeds, s->seeds), "capped", capped, "loss_ratio",
+                         wl_json_number(t->loss_ratio[i])));
+  }
+  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "baseline", t->baseline.name,
+                   "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
+                   interval_json(t->median, t->median_low, t->median_high),
+                   "wall_clock_interquartile_mean",
+                   interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped",
+                   (json_int_t)t->caps, "cells", cells);
+}
+
+static json_t *report_json(const wl_suite *suite, const wl_trained *trained, const wl_speedup *s) {
+  json_t *tables = json_array(), *cells = json_array();
+  for (int i = 0; i < s->tables; i++) json_array_append_new(tables, table_json(s, &s->table[i]));
+  for (int64_t i = 0; i < s->cells; i++)
+    json_array_append_new(cells,
+                          json_pack("{s:s, s:I, s:o, s:o}", "task", s->cell[i].task->name, "steps",
+                                    (json_int_t)s->cell[i].horizon, "final_loss_of_seed",
+                                    numbers(s->cell[i].final, s->seeds), "seconds_of_a_step",
+                                    wl_json_number(s->cell[i].seconds)));
+  return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:I, s:o, s:o}", "suite", suite->name, "source",
+                   trained->source, "digest", trained->digest, "meta_steps",
+                   (json_int_t)trained->meta_steps, "seeds", (json_int_t)s->seeds, "cap",
+                   WL_SPEEDUP_REACH, "diverged", (json_int_t)s->diverged, "cells", cells, "tables",
+                   tables);
+}
+
+/* ---- The command ---------------------------------------------------------------------------- */
+
+/* An earlier report of that name is kept as NAME-previous-N.json. */
+static wl_status keep_earlier(const char *output) {
+  char stem[PATH_MAX], kept[PATH_MAX + 32];
+  if (access(output, F_OK) != 0) return WL_OK;
+  stem_of(output, true, stem, sizeof stem);
+  for (int n = 1; n == 1 || access(kept, F_OK) == 0; n++)
+    snprintf(kept, sizeof kept, "%s-previous-%d.json", stem, n);
+  if (rename(output, kept) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: cannot be renamed to %s", output, kept);
+}
+
+/* Rank 0. */
+static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite,
+                        const wl_trained *trained, const wl_speedup *s,
+                        const wl_task_curves *curves) {
+  const char *const json = wl_argument_text(a, "json", NULL);
+  FILE *const out = wl_json_beside(json);
+  print_references(suite, curves, out);
+  if (!trained) {
+    fprintf(out, "curves of baselines in %s\n", q->curves);
+    return WL_OK;
+  }
+  for (int i = 0; i < s->tables; i++) print_cells(s, &s->table[i], out);
+  print_summary(s, out);
+  WL_TRY(name_output(a, suite, q));
+  WL_TRY(keep_earlier(q->output));
+  WL_TRY(wl_json_write(report_json(suite, trained, s), q->output));
+  if (json) WL_TRY(wl_json_write(report_json(suite, trained, s), json));
+  wl_log_info("all runs in %s", q->output);
+  if (!wl_argument_given(a, "no-picture")) wl_picture_draw("plot_speedup.py", q->output);
+  return WL_OK;
+}
+
+static wl_status run_suite(wl_cli *cli, request *q, const wl_suite *suite,
+                           const wl_trained *trained) {
+  wl_task_curves *curves = NULL;
+  wl_speedup speedup = {0};
+  wl_status status = wl_comm_agree(cli->comm, WL_NEW(curves, suite->count));
+  const wl_speedup_request request = {suite, q->baselines, q->count, q->curves, trained};
+  if (status == WL_OK) status = wl_speedup_run(&request, cli->comm, curves, &speedup);
+  if (status == WL_OK)
+    status =
+        wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0
+                                     ? report(&cli->arguments, q, suite, trained, &speedup, curves)
+                                     : WL_OK);
+  wl_speedup_clear(&speedup);
+  for (int i = 0; curves && i < suite->count; i++) wl_task_curves_clear(&curves[i]);
+  wl_free(curves);
+  return status;
+}
+
+wl_status wl_eval_speedup(wl_cli *cli, const char *path) {
+  request q;
+  wl_suite *suite = NULL;
+  wl_trained *trained = NULL;
+  wl_override overrides[WL_ARGUMENTS_MAX + 1];
+  const int n = wl_argument_overrides(&cli->arguments, overrides);
+  wl_status status = read_request(&cli->arguments, path, &q);
+  if (status == WL_OK) status = wl_suite_read(q.suite, &suite);
+  if (status == WL_OK && path) status = wl_trained_read(path, overrides, n, &trained);
+  status = wl_comm_agree(cli->comm, status);
+  if (status == WL_OK) status = run_suite(cli, &q, suite, trained);
+  wl_trained_destroy(&trained);
+  wl_suite_destroy(&suite);
+  return status;
+}

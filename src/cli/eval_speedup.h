@@ -1,0 +1,10 @@
+/* eval_speedup.h - `warploom eval RUN --speedup SUITE`. */
+#ifndef WL_CLI_EVAL_SPEEDUP_H
+#define WL_CLI_EVAL_SPEEDUP_H
+
+#include "cli/commands.h"
+
+/* `path` is the trained optimizer; NULL: only the curves of the suite's baselines are computed. Collective. */
+wl_status wl_eval_speedup(wl_cli *cli, const char *path);
+
+#endif

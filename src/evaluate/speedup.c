@@ -1,0 +1,211 @@
+/* speedup.c - curves, speed-ups and their aggregates: what follows from losses (speedup.h has the protocol). */
+#include "evaluate/speedup.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "evaluate/speedup_impl.h"
+
+enum { RESAMPLES = 2000 };
+
+static const struct {
+  const char *rule;
+  int lowest;
+} rules[] = {{"adam", -14}, {"nesterov", -10}, {"nadamw", -14}, {"lion", -14}, {"muon", -14}};
+static const char *const schedules[] = {"constant", "linear", "cosine"};
+
+int wl_baselines(wl_baseline out[WL_MAX_BASELINES]) {
+  int count = 0;
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+    for (size_t j = 0; j < sizeof schedules / sizeof *schedules; j++) {
+      wl_baseline *b = &out[count++];
+      *b = (wl_baseline){.lowest = rules[i].lowest};
+      snprintf(b->rule, sizeof b->rule, "%s", rules[i].rule);
+      snprintf(b->schedule, sizeof b->schedule, "%s", schedules[j]);
+      snprintf(b->name, sizeof b->name, "%s%s%s", b->rule, j ? "-" : "", j ? schedules[j] : "");
+    }
+  return count;
+}
+
+wl_status wl_baseline_find(const char *name, wl_baseline *out) {
+  wl_baseline all[WL_MAX_BASELINES];
+  const int count = wl_baselines(all);
+  for (int i = 0; i < count; i++)
+    if (strcmp(all[i].name, name) == 0) {
+      *out = all[i];
+      return WL_OK;
+    }
+  return WL_FAIL(
+      WL_ERR_USAGE,
+      "--baselines %s: unknown; accepted are adam, nesterov, nadamw, lion, muon, each also with "
+      "-linear or -cosine behind it",
+      name);
+}
+
+int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
+  int64_t count = 0, t = 0;
+  while (t < last) {
+    const int64_t next = growing ? t + 1 + t / 20 : t + 10;
+    t = next < last ? next : last;
+    if (steps) steps[count] = t;
+    count++;
+  }
+  return count;
+}
+
+/* ---- Curves --------------------------------------------------------------------------------- */
+
+void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
+  const bool constant = strcmp(c->baseline.schedule, "constant") == 0;
+  for (int64_t k = 0; k < c->points; k++) c->best[k] = INFINITY;
+  for (int i = 0; i < WL_SPEEDUP_RATES; i++) {
+    double mean = c->loss[i * c->points];
+    for (int64_t k = 0; k < c->points; k++) {
+      const double loss = c->loss[i * c->points + k];
+      /* lengths of a schedule are runs of their own, which nothing joins */
+      mean = constant ? smoothing * mean + (1 - smoothing) * loss : loss;
+      if (mean < c->best[k]) c->best[k] = mean;
+    }
+  }
+  for (int64_t k = 1; k < c->points; k++)
+    if (!(c->best[k] < c->best[k - 1])) c->best[k] = c->best[k - 1];
+}
+
+double wl_speedup_steps_to(const wl_baseline_curve *c, double loss, bool *capped) {
+  int64_t k = 0;
+  while (k < c->points && !(c->best[k] <= loss)) k++;
+  *capped = k == c->points;
+  if (*capped) return (double)c->steps[c->points - 1];
+  if (k == 0 || !isfinite(c->best[k - 1])) return (double)c->steps[k];
+  const double share = (c->best[k - 1] - loss) / (c->best[k - 1] - c->best[k]);
+  const double a = (double)c->steps[k - 1], b = (double)c->steps[k];
+  if (strcmp(c->baseline.schedule, "constant") == 0) return a + share * (b - a);
+  return a * pow(b / a, share);
+}
+
+/* The baseline's best at a horizon: of rules without a schedule the least up to it. */
+static double best_at(const wl_baseline_curve *c, int64_t horizon) {
+  double best = NAN;
+  for (int64_t k = 0; k < c->points && c->steps[k] <= horizon; k++) best = c->best[k];
+  return best;
+}
+
+/* ---- Aggregates ----------------------------------------------------------------------------- */
+
+static int rising(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double wl_interquartile_mean(double *values, int64_t n) {
+  qsort(values, (size_t)n, sizeof *values, rising);
+  const int64_t cut = n / 4;
+  double sum = 0.0;
+  for (int64_t i = cut; i < n - cut; i++) sum += values[i];
+  return sum / (double)(n - 2 * cut);
+}
+
+static double median_of(double *values, int64_t n) {
+  qsort(values, (size_t)n, sizeof *values, rising);
+  return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+/* Median, interquartile mean, and 95 % intervals of both by resampling the seeds of each cell. */
+typedef struct aggregate {
+  double median, median_low, median_high, mean, mean_low, mean_high;
+} aggregate;
+
+static wl_status summarise(const double *values, int64_t cells, int64_t seeds, aggregate *out) {
+  const int64_t n = cells * seeds;
+  double *drawn = NULL, *medians = NULL, *means = NULL;
+  int64_t *seed = NULL;
+  wl_status status = WL_NEW(drawn, n);
+  if (status == WL_OK) status = WL_NEW(seed, n);
+  if (status == WL_OK) status = WL_NEW(medians, RESAMPLES);
+  if (status == WL_OK) status = WL_NEW(means, RESAMPLES);
+  for (int i = 0; status == WL_OK && i <= RESAMPLES; i++) {
+    const wl_stream stream = {1, WL_FOR_PROBE, WL_SPACE_EVAL, (uint64_t)i, 0, 0};
+    wl_rng_index(stream, 0, n, (uint64_t)seeds, seed);
+    for (int64_t j = 0; j < n; j++)
+      drawn[j] = values[i == RESAMPLES ? j : j / seeds * seeds + seed[j]];
+    const double mean = wl_interquartile_mean(drawn, n), median = median_of(drawn, n);
+    if (i == RESAMPLES) out->mean = mean, out->median = median;
+    else means[i] = mean, medians[i] = median;
+  }
+  if (status == WL_OK) {
+    qsort(means, RESAMPLES, sizeof *means, rising);
+    qsort(medians, RESAMPLES, sizeof *medians, rising);
+    const int low = RESAMPLES / 40, high = RESAMPLES - 1 - low;
+    out->mean_low = means[low], out->mean_high = means[high];
+    out->median_low = medians[low], out->median_high = medians[high];
+  }
+  wl_free(drawn);
+  wl_free(seed);
+  wl_free(medians);
+  wl_free(means);
+  return status;
+}
+
+static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curve, double seconds,
+                      int64_t seeds, int64_t index, wl_speedup_table *out) {
+  double sum = 0.0;
+  for (int64_t s = 0; s < seeds; s++) {
+    const int64_t at = index * seeds + s;
+    sum += cell->final[s] / (double)seeds;
+    out->capped[at] = false;
+    out->speedup[at] = out->wall[at] = 0.0;
+    if (isnan(cell->final[s])) continue;
+    const double steps = wl_speedup_steps_to(curve, cell->final[s], &out->capped[at]);
+    const double ratio = steps / (double)cell->horizon;
+    out->capped[at] |= ratio > WL_SPEEDUP_REACH;
+    out->speedup[at] = fmin(ratio, WL_SPEEDUP_REACH);
+    out->wall[at] = out->speedup[at] * seconds / cell->seconds;
+    out->caps += out->capped[at];
+  }
+  out->loss_ratio[index] = sum / best_at(curve, cell->horizon);
+}
+
+wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *curve,
+                           const double *seconds, wl_speedup_table *out) {
+  const int64_t n = s->cells * s->seeds;
+  WL_TRY(WL_NEW(out->speedup, n));
+  WL_TRY(WL_NEW(out->wall, n));
+  WL_TRY(WL_NEW(out->capped, n));
+  WL_TRY(WL_NEW(out->loss_ratio, s->cells));
+  out->baseline = curve[0]->baseline;
+  for (int64_t i = 0; i < s->cells; i++)
+    fill_cell(&s->cell[i], curve[i], seconds[i], s->seeds, i, out);
+  aggregate steps, wall;
+  WL_TRY(summarise(out->speedup, s->cells, s->seeds, &steps));
+  WL_TRY(summarise(out->wall, s->cells, s->seeds, &wall));
+  out->median = steps.median, out->median_low = steps.median_low,
+  out->median_high = steps.median_high;
+  out->iqm = steps.mean, out->iqm_low = steps.mean_low, out->iqm_high = steps.mean_high;
+  out->wall_median = wall.median, out->wall_iqm = wall.mean;
+  out->wall_low = wall.mean_low, out->wall_high = wall.mean_high;
+  return WL_OK;
+}
+
+void wl_speedup_clear(wl_speedup *s) {
+  for (int64_t i = 0; s->cell && i < s->cells; i++) wl_free(s->cell[i].final);
+  wl_free(s->cell);
+  for (int i = 0; i < s->tables; i++) {
+    wl_free(s->table[i].speedup);
+    wl_free(s->table[i].wall);
+    wl_free(s->table[i].capped);
+    wl_free(s->table[i].loss_ratio);
+  }
+  *s = (wl_speedup){0};
+}
+
+void wl_task_curves_clear(wl_task_curves *curves) {
+  for (int i = 0; i < curves->count; i++) {
+    wl_free(curves->curve[i].steps);
+    wl_free(curves->curve[i].loss);
+    wl_free(curves->curve[i].diverged);
+    wl_free(curves->curve[i].best);
+  }
+  curves->count = 0;
+}

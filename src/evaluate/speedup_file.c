@@ -1,0 +1,125 @@
+/* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines": a group for each task, in it one for each rule. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/real.h"
+#include "evaluate/speedup.h"
+#include "io/checkpoint.h"
+
+enum { FIELDS_OF_CURVE = 3 };
+
+static wl_field field(const wl_suite_task *t, const char *rule, const char *name, wl_type type,
+                      void *data) {
+  wl_field f = {.type = type, .ndim = 1, .data = data, .units = "1"};
+  snprintf(f.name, sizeof f.name, "%.48s/%.40s%s%s", t->name, rule, rule[0] ? "/" : "", name);
+  return f;
+}
+
+static void describe(wl_field *f, int ndim, int64_t a, int64_t b, const char *dims,
+                     const char *meaning) {
+  f->ndim = ndim;
+  f->shape[0] = a;
+  f->shape[1] = b;
+  snprintf(f->dims[0], sizeof f->dims[0], "%s", dims);
+  if (ndim > 1) snprintf(f->dims[1], sizeof f->dims[1], "point");
+  snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
+}
+
+static wl_field definition_field(const wl_suite_task *t) {
+  wl_field f = field(t, "", "definition", WL_UINT8, t->definition);
+  describe(&f, 1, (int64_t)strlen(t->definition), 0, "character",
+           "the task and how losses are taken, YAML");
+  return f;
+}
+
+static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
+                         wl_field out[FIELDS_OF_CURVE]) {
+  out[0] = field(t, c->baseline.name, "steps", WL_INT64, c->steps);
+  describe(&out[0], 1, c->points, 0, "point", "inner steps done where a loss was taken");
+  out[1] = field(t, c->baseline.name, "loss", WL_FLOAT64, c->loss);
+  describe(&out[1], 2, WL_SPEEDUP_RATES, c->points, "rate",
+           "mean over runs; NaN where one diverged");
+  out[2] = field(t, c->baseline.name, "diverged", WL_INT64, c->diverged);
+  describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "runs that became non-finite");
+}
+
+wl_status wl_speedup_save(const char *path, const wl_suite *suite, const wl_task_curves *curves) {
+  wl_field *fields = NULL;
+  int n = 0;
+  WL_TRY(WL_NEW(fields, suite->count * (1 + WL_MAX_BASELINES * FIELDS_OF_CURVE)));
+  for (int i = 0; i < suite->count; i++) {
+    if (curves[i].count > 0) fields[n++] = definition_field(&suite->tasks[i]);
+    for (int j = 0; j < curves[i].count; j++, n += FIELDS_OF_CURVE)
+      curve_fields(&suite->tasks[i], (wl_baseline_curve *)&curves[i].curve[j], fields + n);
+  }
+  char *text = NULL;
+  wl_status status = wl_config_to_yaml(suite->config, &text);
+  const wl_attribute attributes[] = {
+      {"configuration", text}, {"suite", suite->name}, {"precision", WL_REAL_NAME}};
+  if (status == WL_OK) status = wl_file_write(path, "baselines", fields, n, attributes, 3);
+  free(text);
+  wl_free(fields);
+  return status;
+}
+
+/* Whether the file's task is the suite's: the same text. */
+static wl_status same_task(const wl_file *file, const wl_suite_task *t, bool *same) {
+  wl_field f = definition_field(t), stored;
+  char *text = NULL;
+  *same = false;
+  if (!wl_file_has(file, f.name)) return WL_OK;
+  WL_TRY(wl_file_query(file, f.name, &stored));
+  if (stored.type != WL_UINT8 || stored.ndim != 1 || stored.shape[0] != f.shape[0]) return WL_OK;
+  WL_TRY(WL_NEW(text, f.shape[0] + 1));
+  f.data = text;
+  const wl_status status = wl_file_read(file, &f);
+  *same = status == WL_OK && memcmp(text, t->definition, (size_t)f.shape[0]) == 0;
+  wl_free(text);
+  return status;
+}
+
+static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_baseline_curve *c) {
+  wl_field fields[FIELDS_OF_CURVE], stored;
+  curve_fields(t, c, fields);
+  WL_TRY(wl_file_query(file, fields[0].name, &stored));
+  if (stored.ndim != 1 || stored.shape[0] < 1 || stored.shape[0] > 100000000)
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' is no list of steps", fields[0].name);
+  c->points = stored.shape[0];
+  WL_TRY(WL_NEW(c->steps, c->points));
+  WL_TRY(WL_NEW(c->loss, WL_SPEEDUP_RATES * c->points));
+  WL_TRY(WL_NEW(c->diverged, WL_SPEEDUP_RATES));
+  WL_TRY(WL_NEW(c->best, c->points));
+  curve_fields(t, c, fields);
+  for (int i = 0; i < FIELDS_OF_CURVE; i++) WL_TRY(wl_file_read(file, &fields[i]));
+  for (int64_t k = 1; k < c->points; k++)
+    if (c->steps[k] <= c->steps[k - 1])
+      return WL_FAIL(WL_ERR_DATA, "dataset '%s': the steps do not rise", fields[0].name);
+  return WL_OK;
+}
+
+static wl_status read_task(const wl_file *file, const wl_suite_task *t, wl_task_curves *out) {
+  wl_baseline all[WL_MAX_BASELINES];
+  const int count = wl_baselines(all);
+  bool same;
+  WL_TRY(same_task(file, t, &same));
+  for (int i = 0; same && i < count; i++) {
+    wl_field f = field(t, all[i].name, "steps", WL_INT64, NULL);
+    if (!wl_file_has(file, f.name)) continue;
+    wl_baseline_curve *c = &out->curve[out->count++];
+    *c = (wl_baseline_curve){.baseline = all[i]};
+    WL_TRY(read_curve(file, t, c));
+  }
+  return WL_OK;
+}
+
+wl_status wl_speedup_load(const char *path, const wl_suite *suite, wl_task_curves *curves) {
+  wl_file *file = NULL;
+  if (access(path, F_OK) != 0) return WL_OK;
+  WL_TRY(wl_file_open(path, "baselines", &file));
+  wl_status status = WL_OK;
+  for (int i = 0; status == WL_OK && i < suite->count; i++)
+    status = read_task(file, &suite->tasks[i], &curves[i]);
+  wl_file_close(&file);
+  return status;
+}

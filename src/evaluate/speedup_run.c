@@ -1,0 +1,343 @@
+/* speedup_run.c - runs hand-designed rules and the learned one on the tasks of a suite, spread over the ranks.
+ *
+ * The unit of work is one run. Every rank holds the whole table of losses and fills in its own rows; the tables are added,
+ * where rows of others are zero bits. */
+#include <math.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "evaluate/speedup_impl.h"
+#include "unroll/window.h"
+
+enum { SCHEDULED_LENGTHS = 3, TIMED_STEPS = 40, TIMINGS = 3 };
+
+typedef struct field {
+  const wl_suite *suite;
+  const wl_suite_task *entry;
+  const wl_task *task;
+  wl_comm *comm;
+} field;
+
+/* One rule on the task: its model, ready to run. */
+typedef struct runner {
+  const field *f;
+  wl_model *model;
+  wl_unroll_ws *ws;
+  wl_unit *unit;
+} runner;
+
+/* Takes `model` over. */
+static wl_status create_runner(const field *f, wl_model *model, const double *phi, int64_t steps,
+                               runner *r) {
+  const wl_window_spec spec = {.steps = steps, .weights = WL_WEIGHTS_LAST};
+  *r = (runner){.f = f, .model = model};
+  WL_TRY(wl_unroll_ws_create(model, f->task, &spec, false, 1, &r->ws));
+  WL_TRY(wl_unit_create(model, f->task, &r->unit));
+  wl_unroll_set_phi(r->ws, phi);
+  return WL_OK;
+}
+
+static void destroy_runner(runner *r) {
+  wl_unit_destroy(&r->unit);
+  wl_unroll_ws_destroy(&r->ws);
+  wl_model_destroy(&r->model);
+}
+
+static wl_status start_run(runner *r, int64_t seed, int64_t horizon) {
+  const wl_episode episode = {(uint64_t)r->f->suite->seed, WL_SPACE_EVAL, seed, 0};
+  WL_TRY(wl_unit_start(r->ws, r->unit, &episode));
+  r->unit->horizon = horizon;
+  return WL_OK;
+}
+
+/* Steps up to `step`; false once the run is not finite. */
+static wl_status advance(runner *r, int64_t step, bool *finite) {
+  wl_window_result result = {.finite = true};
+  if (step > r->unit->t) WL_TRY(wl_window_run(r->ws, r->unit, step - r->unit->t, NULL, &result));
+  *finite = result.finite;
+  return WL_OK;
+}
+
+/* The loss on the way: some batches of the fixed sample in turn, or all. */
+static double measure(const runner *r, int64_t point, int64_t batches) {
+  const wl_task *task = r->f->task;
+  wl_task_ws *ws = wl_unroll_task_ws(r->ws);
+  const wl_real *warp = wl_unroll_warp(r->ws);
+  if (batches == 0 || batches >= task->eval_batches)
+    return wl_task_evaluate(task, ws, WL_SPLIT_TRAIN, r->unit->theta, warp, NULL);
+  double sum = 0.0;
+  for (int64_t i = 0; i < batches; i++) {
+    const wl_batch batch = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN,
+                            (point * batches + i) % task->eval_batches};
+    sum += wl_task_loss(task, ws, &batch, r->unit->theta, warp, NULL, NULL);
+  }
+  return sum / (double)batches;
+}
+
+static bool is_constant(const wl_baseline *b) { return strcmp(b->schedule, "constant") == 0; }
+
+/* ---- Baselines ------------------------------------------------------------------------------ */
+
+/* One run along the points, or, with a schedule, one run for each of them. Once not finite, the rest is NaN. */
+static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed, double *loss,
+                            double *diverged) {
+  const bool constant = is_constant(&c->baseline);
+  const int64_t batches = r->f->suite->batches;
+  bool finite = true;
+  for (int64_t k = 0; k < c->points; k++) {
+    if (k == 0 || !constant) WL_TRY(start_run(r, seed, constant ? 0 : c->steps[k]));
+    if (k == 0 || !constant || finite) WL_TRY(advance(r, c->steps[k], &finite));
+    loss[k] = finite ? measure(r, k, constant ? batches : 0) : NAN;
+    finite = finite && isfinite(loss[k]);
+    if (!finite) *diverged = 1.0;
+  }
+  return WL_OK;
+}
+
+static wl_status run_rate(const field *f, const wl_baseline_curve *c, int rate, int64_t seed,
+                          double *loss, double *diverged) {
+  wl_rule *rule = NULL;
+  wl_model *model = NULL;
+  runner r = {0};
+  WL_TRY(wl_rule_create_scheduled(c->baseline.rule, pow(10.0, (c->baseline.lowest + rate) / 2.0),
+                                  c->baseline.schedule, &rule));
+  WL_TRY(wl_model_create_fixed(rule, NULL, f->task, &model));
+  wl_status status = create_runner(f, model, NULL, c->steps[c->points - 1], &r);
+  if (status == WL_OK) status = run_points(&r, c, seed, loss, diverged);
+  destroy_runner(&r);
+  return status;
+}
+
+/* Lengths of a scheduled rule: each horizon, and 3 and 10 times it, below 10 times the longest. */
+static int64_t list_lengths(const wl_suite_task *t, int64_t *steps) {
+  static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
+  int64_t count = 0;
+  for (int i = 0; i < t->horizons.count; i++)
+    for (int j = 0; j < SCHEDULED_LENGTHS; j++) {
+      const int64_t length = factors[j] * t->horizons.at[i];
+      int64_t at = 0;
+      while (at < count && steps[at] < length) at++;
+      if (at < count && steps[at] == length) continue;
+      memmove(steps + at + 1, steps + at, (size_t)(count - at) * sizeof *steps);
+      steps[at] = length;
+      count++;
+    }
+  return count;
+}
+
+static wl_status allocate_curve(const field *f, wl_baseline_curve *c) {
+  const wl_suite_task *t = f->entry;
+  const int64_t last = WL_SPEEDUP_REACH * t->horizons.at[t->horizons.count - 1];
+  const bool growing = f->suite->batches == 0;
+  const int64_t most = is_constant(&c->baseline) ? wl_speedup_points(last, growing, NULL)
+                                                 : SCHEDULED_LENGTHS * t->horizons.count;
+  WL_TRY(WL_NEW(c->steps, most));
+  c->points = is_constant(&c->baseline) ? wl_speedup_points(last, growing, c->steps)
+                                        : list_lengths(t, c->steps);
+  WL_TRY(WL_NEW(c->loss, WL_SPEEDUP_RATES * c->points));
+  WL_TRY(WL_NEW(c->diverged, WL_SPEEDUP_RATES));
+  return WL_NEW(c->best, c->points);
+}
+
+/* Means over seeds, from the table of all runs: [rate][seed][points + 1], the last one: diverged. */
+static void average_runs(const field *f, const double *table, wl_baseline_curve *c) {
+  const int64_t seeds = f->suite->seeds, row = c->points + 1;
+  for (int64_t job = 0; job < WL_SPEEDUP_RATES * seeds; job++) {
+    const int64_t rate = job / seeds;
+    for (int64_t k = 0; k < c->points; k++)
+      c->loss[rate * c->points + k] += table[job * row + k] / (double)seeds;
+    c->diverged[rate] += table[job * row + c->points] > 0;
+  }
+}
+
+/* Runs of high rates, which may diverge early, are dealt out first to last like the others: in turn. */
+static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
+  const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
+  double *table = NULL;
+  wl_status status = allocate_curve(f, c);
+  const int64_t row = c->points + 1;
+  if (status == WL_OK) status = WL_NEW(table, jobs * row);
+  WL_TRY(wl_comm_agree(f->comm, status));
+  for (int64_t j = wl_comm_rank(f->comm); status == WL_OK && j < jobs; j += wl_comm_size(f->comm))
+    status = run_rate(f, c, (int)(j / f->suite->seeds), j % f->suite->seeds, table + j * row,
+                      table + j * row + c->points);
+  status = wl_comm_agree(f->comm, status);
+  if (status == WL_OK)
+    status = wl_comm_sum_int64(f->comm, (int64_t *)(void *)table, (size_t)(jobs * row));
+  if (status == WL_OK) average_runs(f, table, c);
+  wl_free(table);
+  return status;
+}
+
+static wl_baseline_curve *find_curve(wl_task_curves *curves, const char *name) {
+  for (int i = 0; i < curves->count; i++)
+    if (strcmp(curves->curve[i].baseline.name, name) == 0) return &curves->curve[i];
+  return NULL;
+}
+
+/* *added: something was computed. */
+static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
+                                 bool *added) {
+  for (int i = 0; i < q->count; i++) {
+    if (find_curve(out, q->baselines[i].name)) continue;
+    wl_log_info("%s: %s, %d rates x %lld seeds", f->entry->name, q->baselines[i].name,
+                WL_SPEEDUP_RATES, (long long)f->suite->seeds);
+    wl_baseline_curve *c = &out->curve[out->count++];
+    c->baseline = q->baselines[i];
+    WL_TRY(compute_curve(f, c));
+    *added = true;
+  }
+  for (int i = 0; i < out->count; i++) wl_speedup_envelope(&out->curve[i], f->suite->smoothing);
+  return WL_OK;
+}
+
+/* ---- The learned rule ----------------------------------------------------------------------- */
+
+static wl_status create_learned(const field *f, const wl_trained *t, int64_t steps, runner *r) {
+  wl_model *model = NULL;
+  WL_TRY(wl_model_create(t->config, &f->task, 1, &model));
+  if (model->phi.size == t->layout.size && model->phi.count == t->layout.count)
+    return create_runner(f, model, t->phi, steps, r);
+  wl_model_destroy(&model);
+  return WL_FAIL(
+      WL_ERR_CONFIG,
+      "%s: parts of this system belong to the network that it was trained on; only a rule "
+      "without preconditioner, warp layers and theta_0 runs on task '%s'",
+      t->source, f->entry->name);
+}
+
+static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *final) {
+  bool finite;
+  WL_TRY(start_run(r, seed, horizon));
+  WL_TRY(advance(r, horizon, &finite));
+  *final = finite ? measure(r, 0, 0) : NAN;
+  if (!isfinite(*final)) *final = NAN;
+  return WL_OK;
+}
+
+/* Seconds of a step, the fastest of some stretches. Every rank times the same on its own. */
+static wl_status time_steps(runner *r, double *seconds) {
+  bool finite = true;
+  *seconds = INFINITY;
+  for (int i = 0; i < TIMINGS; i++) {
+    WL_TRY(start_run(r, 0, TIMED_STEPS));
+    const double before = wl_comm_time();
+    WL_TRY(advance(r, TIMED_STEPS, &finite));
+    *seconds = fmin(*seconds, (wl_comm_time() - before) / TIMED_STEPS);
+  }
+  return WL_OK;
+}
+
+static wl_status time_baseline(const field *f, const wl_baseline *b, double *seconds) {
+  wl_rule *rule = NULL;
+  wl_model *model = NULL;
+  runner r = {0};
+  WL_TRY(wl_rule_create_scheduled(b->rule, 1e-4, b->schedule, &rule));
+  WL_TRY(wl_model_create_fixed(rule, NULL, f->task, &model));
+  wl_status status = create_runner(f, model, NULL, TIMED_STEPS, &r);
+  if (status == WL_OK) status = time_steps(&r, seconds);
+  destroy_runner(&r);
+  return status;
+}
+
+static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cell *cells) {
+  const wl_ints *horizons = &f->entry->horizons;
+  const int64_t seeds = f->suite->seeds, jobs = horizons->count * seeds;
+  runner r = {0};
+  double seconds = 0.0;
+  const int64_t longest = horizons->at[horizons->count - 1];
+  wl_status status = create_learned(f, t, longest > TIMED_STEPS ? longest : TIMED_STEPS, &r);
+  for (int i = 0; status == WL_OK && i < horizons->count; i++)
+    status = WL_NEW(cells[i].final, seeds);
+  status = wl_comm_agree(f->comm, status);
+  if (status == WL_OK) status = time_steps(&r, &seconds);
+  for (int64_t j = wl_comm_rank(f->comm); status == WL_OK && j < jobs; j += wl_comm_size(f->comm))
+    status = run_seed(&r, j % seeds, horizons->at[j / seeds], &cells[j / seeds].final[j % seeds]);
+  status = wl_comm_agree(f->comm, status);
+  for (int i = 0; status == WL_OK && i < horizons->count; i++) {
+    cells[i].task = f->entry;
+    cells[i].horizon = horizons->at[i];
+    cells[i].seconds = seconds;
+    status = wl_comm_sum_int64(f->comm, (int64_t *)(void *)cells[i].final, (size_t)seeds);
+  }
+  destroy_runner(&r);
+  return status;
+}
+
+/* ---- The suite ------------------------------------------------------------------------------ */
+
+/* What one task of the suite adds. `seconds` [WL_MAX_BASELINES] are those of its curves. */
+static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
+                          wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
+  wl_task *task = NULL;
+  bool added = false;
+  const wl_suite_task *entry = &q->suite->tasks[index];
+  wl_status status = wl_task_create(entry->map, (uint64_t)q->suite->seed, &task);
+  if (status == WL_OK && task->family->few_shot)
+    status = wl_map_fail(entry->map, "family", "few-shot tasks have no speed-up: use plain eval");
+  status = wl_comm_agree(comm, status);
+  const field f = {q->suite, entry, task, comm};
+  if (status == WL_OK) status = complete_curves(&f, q, &curves[index], &added);
+  if (status == WL_OK && added)
+    status = wl_comm_agree(
+        comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, q->suite, curves) : WL_OK);
+  if (status == WL_OK && q->trained) status = run_learned(&f, q->trained, cells);
+  for (int i = 0; status == WL_OK && q->trained && i < curves[index].count; i++)
+    status = time_baseline(&f, &curves[index].curve[i].baseline, &seconds[i]);
+  wl_task_destroy(&task);
+  return wl_comm_agree(comm, status);
+}
+
+/* Against one baseline, where every task has its curve. */
+static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
+                                const double *seconds, const wl_baseline *b, wl_speedup *out) {
+  const wl_baseline_curve **curve = NULL;
+  double *step = NULL;
+  int64_t cell = 0;
+  wl_status status = WL_NEW(curve, out->cells);
+  if (status == WL_OK) status = WL_NEW(step, out->cells);
+  for (int i = 0; status == WL_OK && i < suite->count; i++) {
+    wl_baseline_curve *c = find_curve(&curves[i], b->name);
+    if (!c) break;
+    for (int h = 0; h < suite->tasks[i].horizons.count; h++, cell++) {
+      curve[cell] = c;
+      step[cell] = seconds[i * WL_MAX_BASELINES + (c - curves[i].curve)];
+    }
+  }
+  if (status == WL_OK && cell == out->cells)
+    status = wl_speedup_judge(out, curve, step, &out->table[out->tables++]);
+  wl_free(curve);
+  wl_free(step);
+  return status;
+}
+
+static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const double *seconds,
+                           wl_speedup *out) {
+  wl_baseline all[WL_MAX_BASELINES];
+  const int count = wl_baselines(all);
+  for (int64_t i = 0; i < out->cells; i++)
+    for (int64_t s = 0; s < out->seeds; s++) out->diverged += isnan(out->cell[i].final[s]);
+  for (int i = 0; i < count; i++) WL_TRY(judge_baseline(suite, curves, seconds, &all[i], out));
+  return WL_OK;
+}
+
+wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_curves *curves,
+                         wl_speedup *out) {
+  const wl_suite *suite = q->suite;
+  double *seconds = NULL;
+  *out = (wl_speedup){.seeds = suite->seeds};
+  for (int i = 0; i < suite->count; i++) out->cells += suite->tasks[i].horizons.count;
+  wl_status status = WL_NEW(out->cell, out->cells);
+  if (status == WL_OK) status = WL_NEW(seconds, suite->count * WL_MAX_BASELINES);
+  if (status == WL_OK) status = wl_speedup_load(q->file, suite, curves);
+  status = wl_comm_agree(comm, status);
+  for (int64_t i = 0, cell = 0; status == WL_OK && i < suite->count; i++) {
+    status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
+    cell += suite->tasks[i].horizons.count;
+  }
+  if (status == WL_OK && q->trained)
+    status = wl_comm_agree(comm, judge_all(suite, curves, seconds, out));
+  wl_free(seconds);
+  if (status != WL_OK) wl_speedup_clear(out);
+  return status;
+}

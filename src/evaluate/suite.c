@@ -1,0 +1,127 @@
+/* suite.c - reads and checks a suite. */
+#include "evaluate/suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "task/task.h"
+
+enum { MAX_OPTIONS = 64, OWN_OPTIONS = 4 };
+
+static const wl_option suite_options[] = {
+    {"suite", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the suite", WL_SLOT(wl_suite, name),
+     0},
+    {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of the tasks' random numbers",
+     WL_SLOT(wl_suite, seed), 0},
+    {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "runs of each task at each horizon",
+     WL_SLOT(wl_suite, seeds), 0},
+    {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
+     "batches of a loss on the way, taken every 10 steps; 0: the whole fixed sample, at steps that "
+     "grow by a twentieth",
+     WL_SLOT(wl_suite, batches), 0},
+    {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
+     "factor of the running mean over losses on the way; 0: none", WL_SLOT(wl_suite, smoothing), 0},
+    {0}};
+
+static const wl_option own_options[OWN_OPTIONS] = {
+    {"name", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the task", WL_SLOT(wl_suite_task, name),
+     0},
+    {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "horizons at which it is judged",
+     WL_SLOT(wl_suite_task, horizons), 0},
+    {"reference_steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
+     "steps of published losses of tuned Adam", WL_SLOT(wl_suite_task, reference_steps), 0},
+    {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "those losses",
+     WL_SLOT(wl_suite_task, reference_losses), 0}};
+
+/* A suite's keys of a task, followed by those of every task. */
+static const wl_option *task_options(void) {
+  static wl_option all[MAX_OPTIONS];
+  memcpy(all, own_options, sizeof own_options);
+  for (int i = 0; wl_task_common_options[i].key && OWN_OPTIONS + i + 1 < MAX_OPTIONS; i++)
+    all[OWN_OPTIONS + i] = wl_task_common_options[i];
+  return all;
+}
+
+static const wl_section *sections(void) {
+  static wl_section all[3];
+  all[0] = (wl_section){.name = "", .doc = "The suite", .options = suite_options};
+  all[1] = (wl_section){.name = "tasks",
+                        .doc = "Its tasks",
+                        .options = task_options(),
+                        .selector = "family",
+                        .variants = wl_task_variants(),
+                        .list = true};
+  return all;
+}
+
+static wl_status check_task(const wl_suite *s, int index) {
+  const wl_suite_task *t = &s->tasks[index];
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  const size_t length = strlen(t->name);
+  if (length == 0 || length > 48 || strspn(t->name, letters) != length)
+    return wl_map_fail(t->map, "name", "1 to 48 letters, digits, - and _ are accepted");
+  for (int i = 0; i < index; i++)
+    if (strcmp(s->tasks[i].name, t->name) == 0)
+      return wl_map_fail(t->map, "name", "'%s' is given twice", t->name);
+  if (t->horizons.count == 0) return wl_map_fail(t->map, "horizons", "give one or more");
+  for (int i = 1; i < t->horizons.count; i++)
+    if (t->horizons.at[i] <= t->horizons.at[i - 1])
+      return wl_map_fail(t->map, "horizons", "they must rise");
+  if (t->reference_steps.count != t->reference_losses.count)
+    return wl_map_fail(t->map, "reference_losses", "as many as reference_steps");
+  return WL_OK;
+}
+
+/* The resolved YAML of one task: the suite parsed again with the others taken out. */
+static wl_status define_task(const char *path, wl_suite *s, int index) {
+  wl_config *config = NULL;
+  wl_override *absent = NULL;
+  char(*names)[32] = NULL;
+  int n = 0;
+  wl_status status = WL_NEW(absent, s->count + 1);
+  if (status == WL_OK) status = WL_NEW(names, s->count + 1);
+  for (int i = s->count - 1; status == WL_OK && i >= 0; i--) {
+    if (i == index) continue;
+    snprintf(names[n], sizeof names[n], "tasks.%d", i);
+    absent[n] = (wl_override){.kind = WL_OVERRIDE_ABSENT, .path = names[n]};
+    n++;
+  }
+  if (status == WL_OK) status = wl_config_read(path, sections(), absent, n, &config);
+  if (status == WL_OK) status = wl_config_to_yaml(config, &s->tasks[index].definition);
+  wl_config_destroy(&config);
+  wl_free(absent);
+  wl_free(names);
+  return status;
+}
+
+wl_status wl_suite_read(const char *path, wl_suite **out) {
+  wl_suite *s = NULL;
+  *out = NULL;
+  WL_TRY(WL_NEW(s, 1));
+  wl_status status = wl_config_read(path, sections(), NULL, 0, &s->config);
+  if (status == WL_OK) {
+    wl_map_read(wl_config_map(s->config, "", 0), suite_options, s);
+    s->count = wl_config_count(s->config, "tasks");
+    status = WL_NEW(s->tasks, s->count + 1);
+  }
+  for (int i = 0; status == WL_OK && i < s->count; i++) {
+    wl_suite_task *t = &s->tasks[i];
+    t->map = wl_config_map(s->config, "tasks", i);
+    wl_map_read(t->map, task_options(), t);
+    status = check_task(s, i);
+    if (status == WL_OK) status = define_task(path, s, i);
+  }
+  if (status != WL_OK) wl_suite_destroy(&s);
+  *out = s;
+  return status;
+}
+
+void wl_suite_destroy(wl_suite **suite) {
+  wl_suite *s = *suite;
+  if (!s) return;
+  for (int i = 0; s->tasks && i < s->count; i++) free(s->tasks[i].definition);
+  wl_free(s->tasks);
+  wl_config_destroy(&s->config);
+  wl_free(s);
+  *suite = NULL;
+}

@@ -1,0 +1,141 @@
+# `eval --speedup`: curves and tables do not depend on ranks, follow the protocol (recomputed here from the file of curves), give
+# 1 for the baseline itself and 0 for what diverges; what was computed is kept when a suite grows.
+set -euo pipefail
+. "$WL_SOURCE/tests/harness/training.sh"
+
+cat >small.yaml <<'C'
+suite: small
+seeds: 3
+evaluate_batches: 0
+smoothing: 0
+tasks:
+  - {name: quadratic, horizons: [20, 50], family: quadratic, dimension: 4, batch: 4}
+  - {name: perceptron, horizons: [30], family: mlp, data: synthetic, widths: [3], batch: 8, eval_samples: 32}
+C
+sed 's/suite: small/suite: smooth/; s/evaluate_batches: 0/evaluate_batches: 2/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >smooth.yaml
+sed 's/seeds: 3/seeds: 1/; s/suite: small/suite: one/' small.yaml >one.yaml
+
+run() { # RANKS REPORT ARGUMENTS...
+  "$WL_MPIEXEC" -n "$1" "$WL_BIN" eval "${@:3}" --no-picture --output "$2.json" >"$2.out" 2>"$2.err" || { cat "$2.err" >&2; fail "$2"; }
+}
+learned=$WL_SOURCE/jobs/trained/quadratic-gaussian.h5
+run 2 two "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves two.h5
+run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves again.h5
+run 1 smooth "$learned" --speedup smooth.yaml
+
+# a hand-designed rule in the place of the learned one
+system() { # NAME RULE
+  printf 'threads: 1\noutput: %s\ntask: {family: quadratic, dimension: 4, batch: 4}\nrule: %s\nepisode: {steps: 20}\nwindow: {steps: 5}\nouter: {steps: 0, units: 1}\n' "$1" "$2" >"$1.yaml"
+  "$WL_BIN" train "$1.yaml" --quiet >/dev/null
+}
+"$WL_BIN" eval --speedup one.yaml >/dev/null 2>&1
+rate=$("$WL_PYTHON" - <<'P'
+import h5py, numpy as np
+with h5py.File("one.h5") as file:
+    steps, loss = file["quadratic/adam/steps"][:], file["quadratic/adam/loss"][:]
+print(repr(10 ** ((-14 + int(np.nanargmin(loss[:, list(steps).index(20)]))) / 2)))
+P
+)
+system adam "{name: adam, rate: $rate, learn: [rate]}"
+system wild "{name: sgd, rate: 1e9, learn: [rate]}"
+run 1 same adam --speedup one.yaml
+run 1 wild wild --speedup one.yaml
+
+"$WL_PYTHON" - <<'P' || fail "the figures are not the protocol's"
+import json, math
+import h5py, numpy as np
+
+def close(a, b, tolerance=1e-9):
+    return a is not None and abs(a - b) <= tolerance * max(1.0, abs(b))
+
+def steps_to(name, steps, loss, smoothing, f):
+    best = np.full(len(steps), np.inf)
+    for row in loss:
+        mean = row[0]
+        for k, x in enumerate(row):
+            mean = x if "-" in name else smoothing * mean + (1 - smoothing) * x
+            if mean < best[k]:
+                best[k] = mean
+    best = np.minimum.accumulate(best)
+    if not (best <= f).any():
+        return float(steps[-1]), True
+    k = int(np.argmax(best <= f))
+    if k == 0 or not np.isfinite(best[k - 1]):
+        return float(steps[k]), False
+    share = (best[k - 1] - f) / (best[k - 1] - best[k])
+    a, b = float(steps[k - 1]), float(steps[k])
+    return (a * (b / a) ** share if "-" in name else a + share * (b - a)), False
+
+def check(report, curves, smoothing, baselines):
+    data = json.load(open(report + ".json"))
+    finals = {(c["task"], c["steps"]): c["final_loss_of_seed"] for c in data["cells"]}
+    assert {t["baseline"] for t in data["tables"]} == set(baselines), [t["baseline"] for t in data["tables"]]
+    with h5py.File(curves) as file:
+        for table in data["tables"]:
+            values, name, caps = [], table["baseline"], 0
+            for cell in table["cells"]:
+                group = file[f"{cell['task']}/{name}"]
+                steps, loss = group["steps"][:], group["loss"][:]
+                assert loss.shape[0] == 15 and (np.diff(steps) > 0).all() and steps[-1] >= 10 * cell["steps"]
+                for f, got, capped in zip(finals[cell["task"], cell["steps"]], cell["speedup"], cell["capped"]):
+                    t, off = steps_to(name, steps, loss, smoothing, f)
+                    ratio = t / cell["steps"]
+                    assert close(got, min(ratio, 10.0)), (name, cell["task"], cell["steps"], got, ratio)
+                    assert capped == (off or ratio > 10)
+                    caps += capped
+                    values.append(got)
+            values.sort()
+            cut = len(values) // 4
+            assert close(table["interquartile_mean"]["value"], np.mean(values[cut:len(values) - cut]))
+            assert close(table["median"]["value"], np.median(values)) and table["capped"] == caps
+            for key in ("interquartile_mean", "median", "wall_clock_interquartile_mean"):
+                assert table[key]["low"] <= table[key]["value"] <= table[key]["high"], (name, key, table[key])
+            assert len(set(values)) < 2 or table["interquartile_mean"]["low"] < table["interquartile_mean"]["high"]
+
+names = ["adam", "nesterov", "muon-linear", "nadamw-cosine"]
+check("two", "two.h5", 0.0, names)
+check("smooth", "smooth.h5", 0.9, ["adam"])
+with h5py.File("two.h5") as a, h5py.File("again.h5") as b:
+    for task in a:
+        for name in names:
+            for key in ("steps", "loss", "diverged"):
+                x, y = (np.asarray(f[f"{task}/{name}/{key}"]) for f in (a, b))
+                assert x.tobytes() == y.tobytes(), f"{task}/{name}/{key} depends on the number of ranks"
+    assert list(a["quadratic/adam/steps"][-1:]) == [500] and a["quadratic/nesterov/diverged"][-1] == 3
+with h5py.File("smooth.h5") as file:
+    assert list(file["quadratic/adam/steps"][:3]) == [10, 20, 30]
+two, again, same, wild = (json.load(open(f"{n}.json")) for n in ("two", "again", "same", "wild"))
+assert [c["final_loss_of_seed"] for c in two["cells"]] == [c["final_loss_of_seed"] for c in again["cells"]]
+assert abs(same["tables"][0]["cells"][0]["speedup"][0] - 1) < 0.03, same["tables"][0]["cells"][0]
+assert wild["diverged"] >= 2 and wild["tables"][0]["cells"][0]["speedup"] == [0.0], wild["diverged"]
+assert all(c["seconds_of_a_step"] > 0 for c in two["cells"])
+P
+
+# a suite that grows, and one whose task changes
+printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
+"$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
+expect_same "what a task more computes" "more: adam, 15 rates x 3 seeds" "$(cat grown)"
+sed -i 's/dimension: 4/dimension: 5/' small.yaml
+"$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>changed
+expect_same "what a changed task computes" "quadratic: adam, 15 rates x 3 seeds" "$(cat changed)"
+
+refuses() { # CODE WORDS ARGUMENTS...
+  local code=0
+  "$WL_BIN" eval "${@:3}" >out 2>err || code=$?
+  [ $code = "$1" ] && grep -q -- "$2" err && [ "$(grep -c error: err)" = 1 ] || fail "eval ${*:3}: exit code $code, $(cat err)"
+}
+refuses 64 "which run" --steps 3
+refuses 64 "not with --speedup" --speedup one.yaml --seeds 3
+refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
+refuses 66 "none.yaml" --speedup none.yaml
+refuses 65 "quadratic-gaussian.h5" --speedup one.yaml --curves "$learned"
+refuses 78 "trained on" "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --speedup one.yaml
+printf 'suite: few\ntasks: [{name: sine, horizons: [5], family: sinusoid}]\n' >few.yaml
+refuses 78 "few-shot" --speedup few.yaml
+printf 'suite: twice\ntasks: [{name: a, horizons: [5], family: quadratic}, {name: a, horizons: [5], family: quadratic}]\n' >twice.yaml
+refuses 78 "given twice" --speedup twice.yaml
+printf 'suite: fall\ntasks: [{name: a, horizons: [5, 3], family: quadratic}]\n' >fall.yaml
+refuses 78 "rise" --speedup fall.yaml
+"$WL_PYTHON" "$WL_SOURCE/tools/plot_speedup.py" two.json again.json -o both.png >/dev/null || fail "no picture"
+[ -s both.png ] || fail "an empty picture"
+echo ok
