@@ -39,7 +39,8 @@ static const wl_argument arguments[] = {
      "jobs/suites/unseen.yaml; without RUN only their curves are computed"},
     {"baselines", "LIST",
      "with --speedup, rules whose curves are computed where they are missing: adam, nesterov, nadamw, lion, muon, each "
-     "also with -linear or -cosine behind it, or all; default adam. All whose curves are there are reported"},
+     "also with -linear or -cosine behind it, or all, or none, which only checks "
+     "the suite; default adam. All whose curves are there are reported"},
     {"curves", "FILE",
      "with --speedup, the file of their curves; default SUITE with .h5 for .yaml"},
     {"no-picture", NULL, "do not draw the curves beside the HDF5 file"},
