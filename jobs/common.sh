@@ -148,12 +148,6 @@ wl_seconds_left() {
   if [ "$seconds" -gt 480 ]; then echo $((seconds - 120)); else echo $((seconds * 3 / 4)); fi
 }
 
-# A text between YAML's quotes, for --set.
-wl_yaml_text() { # TEXT
-  local quote="'"
-  printf "'%s'" "${1//$quote/$quote$quote}"
-}
-
 # Ends the job where its configuration is wrong, or where it has more ranks than units, which are what ranks work on: the
 # others would idle. Not where WARPLOOM_LAUNCH says how many ranks there are.
 wl_check_training() { # CONFIG ARGS...
@@ -175,7 +169,7 @@ wl_train() { # CONFIG ARGS...
   if [ "$step" -ge 0 ]; then wl_say "continuing $RUN from step $step"; fi
   left=$(wl_seconds_left)
   if [ -n "$left" ]; then set -- "$@" --time-limit "${left}s"; fi
-  wl_launch train "$@" --set "output=$(wl_yaml_text "$RUN")" --resume
+  wl_launch train "$@" --set "output=$RUN" --resume
 }
 
 # Counts the starts of a chain that added no meta-step to $RUN; fails when they are too many.
