@@ -48,6 +48,34 @@ static wl_status take_provenance(const char *digest, const char *steps, wl_train
                  t->source, digest, steps);
 }
 
+/* Whether the text's section `rule` is an LSTM's without the key `momentum`: it was written before there was one. */
+static bool lacks_momentum(const char *text) {
+  const char *rule = strstr(text, "\nrule:\n");
+  if (!rule) return false;
+  const char *end = rule + strlen("\nrule:\n");
+  while (*end == ' ') {
+    end += strcspn(end, "\n");
+    end += *end == '\n';
+  }
+  const char *const lstm = strstr(rule, "\n  name: lstm\n"), *const momentum =
+                                                                 strstr(rule, "\n  momentum:");
+  return lstm && lstm < end && !(momentum && momentum < end);
+}
+
+/* Defaults may have changed since the file was written; what its configuration does not say was as it then was. */
+static wl_status parse_stored(const char *text, const wl_override *overrides, int n_overrides,
+                              wl_trained *t) {
+  wl_override *all = NULL;
+  int n = 0;
+  WL_TRY(WL_NEW(all, n_overrides + 1));
+  if (lacks_momentum(text))
+    all[n++] = (wl_override){.kind = WL_OVERRIDE_REAL, .path = "rule.momentum", .real = 0.0};
+  for (int i = 0; i < n_overrides; i++) all[n++] = overrides[i];
+  const wl_status status = wl_config_parse(text, t->source, wl_schema(), all, n, &t->config);
+  wl_free(all);
+  return status;
+}
+
 static wl_status read_attributes(const wl_file *file, const wl_override *overrides, int n_overrides,
                                  wl_trained *t) {
   char *text = NULL, *digest = NULL, *steps = NULL;
@@ -56,8 +84,7 @@ static wl_status read_attributes(const wl_file *file, const wl_override *overrid
   if (status == WL_OK) status = wl_file_attribute(file, "meta_steps", &steps);
   if (status == WL_OK) {
     status = take_provenance(digest, steps, t);
-    if (status == WL_OK)
-      status = wl_config_parse(text, t->source, wl_schema(), overrides, n_overrides, &t->config);
+    if (status == WL_OK) status = parse_stored(text, overrides, n_overrides, t);
   }
   free(text);
   free(digest);

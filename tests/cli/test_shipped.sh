@@ -63,6 +63,12 @@ for file in "$WL_SOURCE"/jobs/*.yaml; do
   try_config "$file" "$name"
   tried=$((tried + 1))
 done
+for file in "$WL_SOURCE"/jobs/trained/*.h5; do
+  code=0
+  "$WL_BIN" eval "$file" --quiet --learned-only --steps 1 --seeds 2 >out 2>err || code=$?
+  [ $code = 0 ] || { [ $code = 66 ] && grep -q fashion-mnist err; } || { cat err >&2; fail "eval $file: exit code $code"; }
+  echo "ok: $(basename "$file"), exit code $code"
+done
 for suite in "$WL_SOURCE"/jobs/suites/*.yaml; do
   code=0
   "$WL_BIN" eval --speedup "$suite" --baselines none --curves none.h5 --quiet >out 2>err || code=$?
