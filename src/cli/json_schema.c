@@ -67,9 +67,27 @@ static json_t *default_value(const wl_option *option) {
   return value ? value : json_string(option->fallback);
 }
 
+/* {word: [..]}, a list of `least` to `most` values (0: any number). */
+static json_t *draw_of(const char *word, json_t *value, int least, int most) {
+  json_t *list = json_pack("{s:s,s:O,s:i}", "type", "array", "items", value, "minItems", least);
+  if (most > 0) json_object_set_new(list, "maxItems", json_integer(most));
+  return json_pack("{s:s,s:{s:o},s:[s],s:b}", "type", "object", "properties", word, list,
+                   "required", word, "additionalProperties", 0);
+}
+
+/* The value, or what it is drawn from. Takes the value over. */
+static json_t *with_draws(json_t *value, unsigned flags) {
+  if (!(flags & WL_KEY_ONE_OF)) return value;
+  json_t *any = json_pack("[O,o]", value, draw_of("one_of", value, 1, 0));
+  for (int i = 0; flags & WL_KEY_DRAW && i < 2; i++)
+    json_array_append_new(any, draw_of(i ? "log_uniform" : "uniform", value, 2, 2));
+  json_decref(value);
+  return json_pack("{s:o}", "anyOf", any);
+}
+
 static json_t *key_schema(const wl_option *option, unsigned section_flags) {
   const unsigned flags = option->flags | section_flags;
-  json_t *o = value_schema(option);
+  json_t *o = with_draws(value_schema(option), flags);
   if (option->doc) json_object_set_new(o, "description", json_string(option->doc));
   if (option->fallback) json_object_set_new(o, "default", default_value(option));
   if (option->units && strcmp(option->units, "1") != 0)

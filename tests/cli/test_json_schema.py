@@ -60,6 +60,11 @@ CHANGES = [  # section, key, value, whether it is valid
     ("window", "weights", "some", False), ("window", "steps", 0, False), ("window", "steps", 2.5, False),
     ("window", "steps", "4", False), ("window", "stepps", 4, False), ("task", "family", "quadratc", False),
     ("task", "widths", [3], False), ("rule", "hidden", 5, True), ("rule", "hidden", [5, 0], False),
+    ("task", "dimension", {"one_of": [3, 4]}, True), ("task", "dimension", {"one_of": []}, False),
+    ("task", "dimension", {"one_of": [3, 0]}, False), ("task", "dimension", {"uniform": [3, 4]}, False),
+    ("task", "loss_scale", {"log_uniform": [0.1, 10]}, True), ("task", "loss_scale", {"uniform": [1]}, False),
+    ("task", "distribution", {"one_of": ["gaussian", "uniform"]}, True),
+    ("task", "distribution", {"one_of": ["gauss"]}, False), ("rule", "hidden", {"one_of": [[5], [6]]}, False),
     ("rule", "through_inputs", "no", False), ("rule", "output_scale", "big", False),
 ]
 for section, key, value, valid in CHANGES:

@@ -13,6 +13,13 @@ done
 train_on 3 drawn.yaml split --stop-after 5 >/dev/null
 expect_same "drawn tasks resumed on 2 ranks" "$expected" "$(train_on 2 drawn.yaml split --resume)"
 
+# By perturbations, units out of step, whose family and draws change as each begins an episode.
+forward=(--set 'window={steps: 10}' --set 'estimator={name: nres, pairs: 2, sigma: 0.01, loss: mean}' --set episode.stagger=true)
+expected_forward=$(train_on 1 drawn.yaml forward "${forward[@]}")
+expect_same "drawn tasks by nres on 3 ranks" "$expected_forward" "$(train_on 3 drawn.yaml forward-3 "${forward[@]}")"
+train_on 2 drawn.yaml forward-split "${forward[@]}" --stop-after 5 >/dev/null
+expect_same "drawn tasks by nres, resumed" "$expected_forward" "$(train_on 1 drawn.yaml forward-split "${forward[@]}" --resume)"
+
 changed=$(train_on 1 drawn.yaml changed --set 'task.0.activation={one_of: [relu, tanh, elu]}')
 [ "$changed" != "$expected" ] || fail "another list of activations changed nothing"
 code=0
