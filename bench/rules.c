@@ -31,6 +31,7 @@ static const char *const rules[] = {"name: adam",
                                     "name: celo2",
                                     "name: celo2, newton_schulz: false",
                                     "name: celo2base",
+                                    "name: rnnprop",
                                     "name: lstm"};
 enum { RULES = sizeof rules / sizeof *rules };
 

@@ -5,6 +5,10 @@
  *   LSTM layers on y, gates in the order input, candidate, forget (+1), output
  *   u  = -output_scale tanh(w h + b_out)
  *
+ * With a `rate` a second output scales Adam's direction, and both outputs start at zero, so that the rule begins as Adam:
+ *
+ *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
+ *
  * State of a coordinate: m, v, then h and c of each layer. The adjoint replays a chunk and walks back block by block;
  * meta-gradients of a group of blocks are added in working precision, lanes apart, then in double. */
 #include <math.h>
@@ -29,6 +33,9 @@ static const wl_option rnnprop_options[] = {
      "units of each LSTM layer, one to four layers; the dense layer before them has as many as the first"},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1",
      "the most that a coordinate moves in a step"},
+    {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
+     "rate of an Adam step that a second output scales, of 0.95 and 0.95; before meta-training the rule is that "
+     "Adam; 0: no such step"},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static void rnnprop_destroy(wl_rule *rule) {
@@ -55,7 +62,7 @@ static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
                      &net->bias[l]));
     in = net->hidden[l];
   }
-  WL_TRY(add_layer(phi, "output", 1, in, &net->out_weight, &net->out_bias));
+  WL_TRY(add_layer(phi, "output", net->heads, in, &net->out_weight, &net->out_bias));
   net->parameters = phi->size;
   return WL_OK;
 }
@@ -76,6 +83,8 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
     net->width += 2 * hidden[l];
   }
   net->output_scale = wl_map_real(options, "output_scale");
+  net->rate = wl_map_real(options, "rate");
+  net->heads = net->rate > 0 ? 2 : 1;
   WL_TRY(add_layers(net, &rule->phi));
   rule->state_width = net->width;
   rule->cost = 8.0 * (double)net->parameters;
@@ -84,11 +93,13 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
 
 /* As the LSTM's: truncated normal, sd 1 / sqrt(inputs); dense and output biases zero. */
 static void rnnprop_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
+  const wl_rnnprop_net *net = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
   for (int i = 0; i < rule->phi.count; i++) {
     const wl_block *const b = &rule->phi.blocks[i];
     const bool cell = strncmp(b->name, "lstm", 4) == 0;
     if (b->ndim < 2 && !cell) continue;
+    if (net->heads == 2 && strcmp(b->name, "output.weight") == 0) continue;
     const int64_t fan = b->ndim == 2 ? b->shape[1] : rule->phi.blocks[i - 1].shape[1];
     const wl_stream stream = {
         .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = (uint64_t)i};

@@ -30,6 +30,7 @@ typedef struct activations {
   vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
   vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new */
   vec out;                                                    /* tanh of the output */
+  vec factor; /* rate e^o2 of the Adam direction, with two heads */
 } activations;
 
 /* Row of the state that h of a layer begins at; c follows. */
@@ -85,9 +86,11 @@ static void forward(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_ti
     a->dense[u] = elu(dot(phi + net->in_weight + 2 * u, 2, a->x, splat(phi[net->in_bias + u])));
   for (int l = 0; l < net->layers; l++)
     cell(net, phi, l, l == 0 ? a->dense : a->h[l - 1], state, a);
-  const int last = net->layers - 1;
-  a->out = hyperbolic(
-      dot(phi + net->out_weight, net->hidden[last], a->h[last], splat(phi[net->out_bias])));
+  const int last = net->layers - 1, H = net->hidden[last];
+  a->out = hyperbolic(dot(phi + net->out_weight, H, a->h[last], splat(phi[net->out_bias])));
+  if (net->heads == 2)
+    a->factor = (wl_real)net->rate * exponential(dot(phi + net->out_weight + H, H, a->h[last],
+                                                     splat(phi[net->out_bias + 1])));
 }
 
 static void step(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
@@ -103,7 +106,9 @@ static void step(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time 
         store_row(row, a.h[l][k]);
         store_row(row + net->hidden[l] * WL_LANES, a.c[l][k]);
       }
-    store_row(u + at, (wl_real)-net->output_scale * a.out);
+    vec move = (wl_real)-net->output_scale * a.out;
+    if (net->heads == 2) move -= a.factor * a.x[1];
+    store_row(u + at, move);
   }
 }
 
@@ -176,12 +181,21 @@ static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnpro
   activations a;
   vec bar[2][MOST], x_bar[2] = {{0}, {0}};
   forward(net, phi, time, g, state, &a);
-  const int last = net->layers - 1;
-  const vec out_bar = (wl_real)-net->output_scale * load_row(lam) * (splat(1) - a.out * a.out);
-  add(phi_bar + net->out_bias * WL_LANES, out_bar);
-  for (int k = 0; k < net->hidden[last]; k++) {
-    bar[last % 2][k] = phi[net->out_weight + k] * out_bar;
-    add(phi_bar + (net->out_weight + k) * WL_LANES, out_bar * a.h[last][k]);
+  const int last = net->layers - 1, H = net->hidden[last];
+  const vec u_bar = load_row(lam);
+  vec out_bar[2] = {(wl_real)-net->output_scale * u_bar * (splat(1) - a.out * a.out), {0}};
+  if (net->heads == 2) {
+    out_bar[1] = -a.factor * a.x[1] * u_bar;
+    x_bar[1] = -a.factor * u_bar;
+  }
+  for (int k = 0; k < H; k++) bar[last % 2][k] = splat(0);
+  for (int head = 0; head < net->heads; head++) {
+    const int64_t row = net->out_weight + head * H;
+    add(phi_bar + (net->out_bias + head) * WL_LANES, out_bar[head]);
+    for (int k = 0; k < H; k++) {
+      bar[last % 2][k] += phi[row + k] * out_bar[head];
+      add(phi_bar + (row + k) * WL_LANES, out_bar[head] * a.h[last][k]);
+    }
   }
   for (int l = last; l >= 0; l--)
     cell_backward(net, phi, l, &a, state, bar[l % 2], bar[(l + 1) % 2], mu, phi_bar);

@@ -47,6 +47,12 @@ GRID = [
       for order in ("first", "second")],
     ("family: language-model, embedding: 3, hidden: 3, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
     ("family: transformer, width: 4, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
+    # rules that see tensors, and RNNprop
+    *[("family: logistic, dimension: 3, classes: 3, samples: 16, batch: 4", rule, "steps: 3, order: second",
+       "seed: 5\nepisode: {steps: 6}")
+      for rule in ("name: mlp, hidden: [4, 4], step_scale: 0.1", "name: small_fc, step_scale: 0.1",
+                   "name: celo2, newton_schulz: false, rate: 0.01", "name: celo2base, rate: 0.01",
+                   "name: rnnprop, hidden: [3, 2], rate: 0.01")],
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),

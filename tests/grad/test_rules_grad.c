@@ -206,6 +206,7 @@ static void test_nothing_learned(void **state) {
   check_rule("name: adamw, rate: 0.1, beta2: 0.95, weight_decay: 0.3", 20);
   check_rule("name: nesterov, rate: 0.1, schedule: warmup_cosine, warmup_steps: 5", 20);
   check_rule("name: rnnprop, hidden: [2, 1]", 20);
+  check_rule("name: rnnprop, hidden: [2, 1], rate: 0.1", 20);
 }
 
 int main(void) {

@@ -274,17 +274,18 @@ class FeatureNet:
 
 
 class RNNprop:
-    """Lv, Jiang and Li 2017, two layers."""
+    """Lv, Jiang and Li 2017, two layers; with a rate, a second output scales Adam's direction."""
 
-    def __init__(self, hidden):
-        self.hidden = hidden
+    def __init__(self, hidden, rate=0):
+        self.hidden, self.rate = hidden, rate
         sizes, n = [], hidden[0]
         for shape in [(hidden[0], 2), (hidden[0],)]:
             sizes.append(shape)
         for h in hidden:
             sizes += [(4 * h, n + h), (4 * h,)]
             n = h
-        sizes += [(1, n), (1,)]
+        heads = 2 if rate else 1
+        sizes += [(heads, n), (heads,)]
         phi, at, self.w = wiggle(sum(math.prod(s) for s in sizes)), 0, []
         for s in sizes:
             self.w.append(phi[at:at + math.prod(s)].reshape(s))
@@ -297,18 +298,22 @@ class RNNprop:
         self.m, self.v = .95 * self.m + .05 * g, .95 * self.v + .05 * g * g
         q = 1 / (1 - .95 ** (t + 1))
         below = np.sqrt(self.v * q) + 1e-8
-        y = np.stack([g / below, self.m * q / below], axis=-1) @ self.w[0].T + self.w[1]
+        adam = self.m * q / below
+        y = np.stack([g / below, adam], axis=-1) @ self.w[0].T + self.w[1]
         y = np.where(y > 0, y, np.exp(np.minimum(y, 0)) - 1)
         for l in range(len(self.hidden)):
             z = np.concatenate([y, self.h[l]], axis=-1) @ self.w[2 + 2 * l].T + self.w[3 + 2 * l]
             i, j, f, o = np.split(z, 4, axis=-1)
             self.c[l] = sigmoid(f + 1) * self.c[l] + sigmoid(i) * np.tanh(j)
             self.h[l] = y = sigmoid(o) * np.tanh(self.c[l])
-        return split(-.1 * np.tanh(y @ self.w[-2].T + self.w[-1])[..., 0])
+        out = y @ self.w[-2].T + self.w[-1]
+        u = -.1 * np.tanh(out[..., 0])
+        return split(u - self.rate * np.exp(out[..., 1]) * adam if self.rate else u)
 
 
 CASES = [
     ("name: rnnprop, hidden: [3, 2]", lambda: RNNprop([3, 2])),
+    ("name: rnnprop, hidden: [3, 2], rate: 0.02", lambda: RNNprop([3, 2], .02)),
     ("name: mlp, hidden: [32, 32], step_scale: 0.1, exponent_scale: 0.3",
      lambda: FeatureNet("mlp", [32, 32], scale=.1, exponent=.3)),
     ("name: small_fc, step_scale: 0.1, exponent_scale: 0.3",
