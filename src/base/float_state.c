@@ -15,15 +15,16 @@ enum { FLAGS = 0x3f, CONTROL = 0x1f80 | FLUSHES * 0x8040 };
 static unsigned long read_control(void) { return _mm_getcsr(); }
 static void write_control(unsigned long control) { _mm_setcsr((unsigned)control); }
 #elif defined(__aarch64__)
-/* Round to nearest, no trap; FZ (bit 24) flushes operands and results. FPCR has no flags. */
-enum { FLAGS = 0, CONTROL = FLUSHES << 24 };
+/* Round to nearest, no trap; FZ (bit 24) flushes operands and results. The upper half is FPSR, the flags. */
+static const unsigned long FLAGS = 0xffffffff00000000, CONTROL = (unsigned long)FLUSHES << 24;
 static unsigned long read_control(void) {
-  unsigned long control;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(control));
-  return control;
+  unsigned long control, flags;
+  __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(control), "=r"(flags));
+  return flags << 32 | (control & 0xffffffff);
 }
 static void write_control(unsigned long control) {
-  __asm__ volatile("msr fpcr, %0" : : "r"(control) : "memory");
+  const unsigned long flags = control >> 32, low = control & 0xffffffff;
+  __asm__ volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(low), "r"(flags) : "memory");
 }
 #else
 enum { FLAGS = 0, CONTROL = 0 };

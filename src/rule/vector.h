@@ -9,6 +9,7 @@
 #define WL_RULE_VECTOR_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/real.h"
