@@ -19,6 +19,7 @@ static void default_output(const char *path, char *output, size_t size) {
 
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
+  WL_TRY(wl_check_output(output, path, "optimizer.h5")); /* the default name too */
   WL_TRY(wl_trained_read(path, NULL, 0, &t));
   const wl_status status =
       wl_trained_write(output, t->config, &t->layout, t->phi, t->digest, t->meta_steps);
