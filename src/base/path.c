@@ -1,7 +1,9 @@
 /* path.c - asks the file system. */
 #include "base/path.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -66,10 +68,19 @@ static bool folder_of(const char *path, char folder[PATH_SIZE]) {
   return strcmp(folder, path) != 0;
 }
 
+/* The path without links and "..", also where its last part is not there yet. */
+static void resolve(const char *path, char out[PATH_SIZE]) {
+  char folder[PATH_SIZE], real[PATH_MAX];
+  snprintf(out, PATH_SIZE, "%s", path);
+  if (realpath(path, real)) snprintf(out, PATH_SIZE, "%s", real);
+  else if (folder_of(path, folder) && realpath(folder, real))
+    snprintf(out, PATH_SIZE, "%.*s/%s", PATH_SIZE - 300, real, leaf_of(path));
+}
+
 /* The run directory that `path` lies in or is. */
 static bool find_run(const char *path, char run[PATH_SIZE]) {
   char parent[PATH_SIZE];
-  snprintf(run, PATH_SIZE, "%s", path);
+  resolve(path, run);
   while (!is_run(run)) {
     if (!folder_of(run, parent)) return false;
     memcpy(run, parent, sizeof parent);
@@ -79,7 +90,9 @@ static bool find_run(const char *path, char run[PATH_SIZE]) {
 
 wl_status wl_check_output(const char *output, const char *input, const char *own) {
   char run[PATH_SIZE], input_run[PATH_SIZE];
-  const char *const name = leaf_of(output);
+  char full[PATH_SIZE];
+  resolve(output, full);
+  const char *const name = leaf_of(full);
   if (input && wl_same_file(output, input))
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
                    "the output '%s' is the input '%s' itself: choose another name", output, input);

@@ -125,6 +125,8 @@ mkdir else && cp -r whole else/run
 (cd else/run && expect 1 73 "not what is read" export ../../alone.h5) || exit 1
 expect 1 73 "whole/optimizer.h5" eval whole $evaluated --output whole/optimizer.h5
 expect 1 73 "whole/metrics.jsonl" info whole --json whole/metrics.jsonl
+ln -s whole/metrics.jsonl link.json
+expect 1 73 "link.json" info whole --json link.json
 expect 1 73 "whole/checkpoints/latest" info whole --json whole/checkpoints/latest
 expect 1 73 "not what is read" info alone.h5 --json whole/description.json
 expect 1 73 "spare.yaml|itself" check spare.yaml --dump spare.yaml
