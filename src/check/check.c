@@ -11,6 +11,7 @@
 #include "check/check_impl.h"
 #include "check/check_ladder.h"
 #include "run/trained.h"
+#include "train/schema.h"
 
 enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096, START_STREAM = 1 << 20 };
 static const double MOVED_BY = 0.01;   /* standard deviation */
@@ -80,7 +81,7 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
 
 /* The run's `threads`, or all cores, as check is one process; a small task is faster on one. */
 static int choose_threads(const wl_config *config, int64_t n) {
-  const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
+  const int64_t asked = wl_schema_run(config).threads;
   const int cores = wl_cores_allowed();
   if (asked > 0) return (int)asked;
   return n >= WORTH_THREADS && cores > 1 ? cores : 1;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "train/replay.h"
+#include "train/schema.h"
 
 static const double LIBRARIES =
     5.5 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
@@ -63,8 +64,7 @@ static bool saves_units(const wl_trainer *tr) {
   if (wl_setup_of(tr)->problem.n_horizon > 1 || wl_state_of(tr)->plan->setting.stagger) return true;
   const int64_t windows =
       (longest + wl_setup_of(tr)->problem.spec.steps - 1) / wl_setup_of(tr)->problem.spec.steps;
-  const int64_t every =
-      wl_map_int(wl_config_map(wl_setup_of(tr)->config, "checkpoint", 0), "every");
+  const int64_t every = wl_schema_checkpoint(wl_setup_of(tr)->config).every;
   return wl_setup_of(tr)->steps % windows != 0 ||
          (every < wl_setup_of(tr)->steps && every % windows != 0);
 }

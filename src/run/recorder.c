@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "train/schema.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,36 +71,36 @@ static void spread(int64_t *index, int64_t count, int64_t n) {
   for (int64_t i = 0; i < count; i++) index[i] = i * n / count;
 }
 
-static wl_trajectory_setting read_setting(const wl_trainer *tr, const wl_map *map, int64_t stride) {
+static wl_trajectory_setting read_setting(const wl_trainer *tr, const wl_trajectory_keys *keys) {
+  const int64_t stride = keys->snapshot_stride;
   wl_trajectory_setting s = {.steps = wl_setup_of(tr)->problem.spec.steps,
-                             .coordinates = wl_map_int(map, "coordinates"),
-                             .compression = (int)wl_map_int(map, "compression"),
-                             .half = strcmp(wl_map_string(map, "precision"), "half") == 0};
+                             .coordinates = keys->coordinates,
+                             .compression = (int)keys->compression,
+                             .half = keys->precision == WL_RECORDED_HALF};
   int64_t least = INT64_MAX, most = 0;
   for (int i = 0; i < wl_setup_of(tr)->problem.n_tasks; i++) {
     if (wl_setup_of(tr)->problem.tasks[i]->n < least) least = wl_setup_of(tr)->problem.tasks[i]->n;
     if (wl_setup_of(tr)->problem.tasks[i]->n > most) most = wl_setup_of(tr)->problem.tasks[i]->n;
   }
   if (s.coordinates > least) s.coordinates = least;
-  s.hidden = wl_map_bool(map, "hidden") && s.coordinates > 0
-                 ? wl_setup_of(tr)->problem.model->rule->state_width
-                 : 0;
+  s.hidden =
+      keys->hidden && s.coordinates > 0 ? wl_setup_of(tr)->problem.model->rule->state_width : 0;
   s.snapshots = stride > 0 ? (s.steps + stride - 1) / stride : 0;
   s.n = stride > 0 ? most : 0;
   return s;
 }
 
 wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
-  const wl_map *map = wl_config_map(wl_setup_of(tr)->config, "trajectory", 0);
+  const wl_trajectory_keys keys = wl_schema_trajectory(wl_setup_of(tr)->config);
   wl_recorder *r = NULL;
   *out = NULL;
-  if (wl_map_int(map, "every") == 0) return WL_OK;
+  if (keys.every == 0) return WL_OK;
   WL_TRY(WL_NEW(r, 1));
   r->trainer = tr;
-  r->every = wl_map_int(map, "every");
-  r->units = wl_map_int(map, "units");
-  r->stride = wl_map_int(map, "snapshot_stride");
-  r->setting = read_setting(tr, map, r->stride);
+  r->every = keys.every;
+  r->units = keys.units;
+  r->stride = keys.snapshot_stride;
+  r->setting = read_setting(tr, &keys);
   r->slot_bytes = slot_bytes(&r->setting);
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);

@@ -43,7 +43,7 @@ typedef struct run {
 
 wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
                                  size_t size) {
-  const char *given = wl_map_string(wl_config_map(config, "", 0), "output");
+  const char *given = wl_schema_run(config).output;
   const char *slash = strrchr(config_path, '/'), *name = slash ? slash + 1 : config_path,
              *dot = strrchr(name, '.');
   const int length = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
@@ -89,10 +89,11 @@ static wl_status refuse_moved(const run *r) {
   const int length = slash ? (int)(slash - r->config_path) : 1;
   snprintf(folder, sizeof folder, "%.*s", length, slash ? r->config_path : ".");
   if (has_checkpoints(r->path) || !has_checkpoints(folder)) return WL_OK;
-  return WL_FAIL(WL_ERR_CONFIG,
-                 "%s lies in a run directory, but its output is '%s', where there is nothing to resume: was the "
-                 "run moved? Add --set output=%s",
-                 r->config_path, r->path, folder);
+  return WL_FAIL(
+      WL_ERR_CONFIG,
+      "%s lies in a run directory, but its output is '%s', where there is nothing to resume: was the "
+      "run moved? Add --set output=%s",
+      r->config_path, r->path, folder);
 }
 
 static wl_status open_run(run *r) {
@@ -101,9 +102,9 @@ static wl_status open_run(run *r) {
   if (r->request->resume)
     WL_TRY(wl_comm_agree(r->comm, wl_comm_rank(r->comm) == 0 ? refuse_moved(r) : WL_OK));
   WL_TRY(wl_run_files_open(r->path, r->request->resume, r->comm, &r->files));
-  const wl_map *map = wl_config_map(r->config, "checkpoint", 0);
-  r->every = wl_map_int(map, "every");
-  r->keep = wl_map_int(map, "keep");
+  const wl_checkpoint_keys keys = wl_schema_checkpoint(r->config);
+  r->every = keys.every;
+  r->keep = keys.keep;
   r->saved = -1;
   if (r->request->resume) {
     WL_TRY(wl_state_load(r->trainer, r->path, wl_schema(), &r->resumed));
@@ -153,8 +154,9 @@ static wl_status announce(run *r) {
   const wl_problem *p = &wl_setup_of(tr)->problem;
   const int64_t longest = p->horizon[p->n_horizon - 1];
   if (p->spec.steps > longest)
-    wl_log_warning("window.steps, %lld, is more than the %lld of episode.steps: windows end with the episode",
-                   (long long)p->spec.steps, (long long)longest);
+    wl_log_warning(
+        "window.steps, %lld, is more than the %lld of episode.steps: windows end with the episode",
+        (long long)p->spec.steps, (long long)longest);
   if (wl_comm_size(r->comm) > wl_state_of(tr)->plan->units)
     wl_log_warning(
         "%lld of %d ranks have nothing to do: outer.units, %lld, is how many can work; start fewer ranks or "
@@ -308,7 +310,7 @@ static wl_status tell_divergence(const run *r) {
                   done = (long long)wl_state_of(tr)->meta_step;
   if (sound == 0)
     WL_FAIL(WL_ERR_DIVERGED, "no unit of the first %lld meta-steps stayed finite: lower %s", done,
-            *wl_map_string(wl_config_map(r->config, "", 0), "start")
+            *wl_schema_run(r->config).start
                 ? "the rate, or name a `start` from before its training diverged"
                 : "rule.output_scale or the rule's rate");
   else

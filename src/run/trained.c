@@ -162,7 +162,7 @@ wl_status wl_trained_write(const char *path, const wl_config *config, const wl_l
 static wl_status read_phi(const wl_file *file, wl_trained *t) {
   wl_task *task = NULL;
   wl_model *model = NULL;
-  const uint64_t seed = (uint64_t)wl_map_int(wl_config_map(t->config, "", 0), "seed");
+  const uint64_t seed = (uint64_t)wl_schema_run(t->config).seed;
   wl_status status = wl_task_create(wl_config_map(t->config, "task", 0), seed, &task);
   if (status == WL_OK)
     status = wl_model_create(t->config, (const wl_task *const *)&task, 1, &model);
@@ -188,9 +188,8 @@ wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_
 }
 
 int64_t wl_trained_horizon(const wl_trained *trained) {
-  int count;
-  const int64_t *steps = wl_map_ints(wl_config_map(trained->config, "episode", 0), "steps", &count);
-  return steps[count - 1];
+  const wl_ints steps = wl_schema_episode(trained->config).steps;
+  return steps.at[steps.count - 1];
 }
 
 void wl_trained_destroy(wl_trained **trained) {
@@ -204,7 +203,7 @@ void wl_trained_destroy(wl_trained **trained) {
 
 wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
                            uint64_t seed, double *phi) {
-  const char *trained = wl_map_string(wl_config_map(config, "", 0), "start");
+  const char *trained = wl_schema_run(config).start;
   if (*trained) return wl_trained_read_phi(trained, &model->phi, phi);
   return wl_model_init(model, task, seed, phi);
 }

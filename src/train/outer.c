@@ -13,55 +13,71 @@
 
 const wl_option wl_outer_options[] = {
     {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run.",
-     .flags = WL_KEY_EXTENDS},
+     WL_SLOT(wl_outer_keys, steps), .flags = WL_KEY_EXTENDS},
     {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units",
-     "Tasks unrolled for each meta-step, over all ranks."},
+     "Tasks unrolled for each meta-step, over all ranks.", WL_SLOT(wl_outer_keys, units)},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
-     "A meta-step after each window, or after each meta-batch of whole episodes (gradients of their windows added)."},
+     "A meta-step after each window, or after each meta-batch of whole episodes (gradients of their windows added).",
+     WL_SLOT(wl_outer_keys, every)},
     {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1",
-     "The optimizer of the meta-parameters."},
-    {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1",
-     "Its rate, before the schedule."},
-    {"beta1", WL_OPT_REAL, "0.9", NULL, 0, BELOW_ONE, "1", "Decay of the first moment."},
-    {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the second moment."},
+     "The optimizer of the meta-parameters.", WL_SLOT(wl_outer_keys, optimizer)},
+    {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1", "Its rate, before the schedule.",
+     WL_SLOT(wl_outer_keys, learning_rate)},
+    {"beta1", WL_OPT_REAL, "0.9", NULL, 0, BELOW_ONE, "1", "Decay of the first moment.",
+     WL_SLOT(wl_outer_keys, beta1)},
+    {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the second moment.",
+     WL_SLOT(wl_outer_keys, beta2)},
     {"epsilon", WL_OPT_REAL, "1e-8", NULL, DBL_MIN, DBL_MAX, "1",
-     "Added to the root of the second moment."},
-    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd."},
+     "Added to the root of the second moment.", WL_SLOT(wl_outer_keys, epsilon)},
+    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd.",
+     WL_SLOT(wl_outer_keys, momentum)},
     {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Decoupled decay of adamw, times the rate."},
+     "Decoupled decay of adamw, times the rate.", WL_SLOT(wl_outer_keys, weight_decay)},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on each element of the meta-gradient; 0: none."},
+     "Bound on each element of the meta-gradient; 0: none.", WL_SLOT(wl_outer_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the meta-gradient's norm; 0: none."},
+     "Bound on the meta-gradient's norm; 0: none.", WL_SLOT(wl_outer_keys, clip_norm)},
     {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
-     "Course of the rate after the warm-up."},
+     "Course of the rate after the warm-up.", WL_SLOT(wl_outer_keys, schedule)},
     {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps of linear warm-up, with any schedule."},
+     "Meta-steps of linear warm-up, with any schedule.", WL_SLOT(wl_outer_keys, warmup_steps)},
     {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Share of the rate that `cosine` ends at."},
+     "Share of the rate that `cosine` ends at.", WL_SLOT(wl_outer_keys, final_fraction)},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
-     "Meta-steps between the drops of `step` (in an update rule's own schedule 100 by default)."},
+     "Meta-steps between the drops of `step` (in an update rule's own schedule 100 by default).",
+     WL_SLOT(wl_outer_keys, decay_every)},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
-     "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default)."},
+     "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default).",
+     WL_SLOT(wl_outer_keys, decay_factor)},
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
      "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never.",
-     .flags = WL_KEY_EXTENDS},
+     WL_SLOT(wl_outer_keys, patience), .flags = WL_KEY_EXTENDS},
     {"average", WL_OPT_REAL, "0", NULL, 0, BELOW_ONE, "1",
      "Decay of an exponential average of the meta-parameters, which is exported and evaluated in their place, e.g. "
-     "0.98; 0: none."},
+     "0.98; 0: none.",
+     WL_SLOT(wl_outer_keys, average)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
+
+/* One map of the section `groups`. */
+typedef struct group_keys {
+  double learning_rate, clip_norm;
+  enum { AS_OUTER, OWN_KIND } optimizer; /* from OWN_KIND on the kinds of wl_outer_kind */
+  int64_t from_step, until_step;
+} group_keys;
 
 static const wl_option group_options[] = {
     {"learning_rate", WL_OPT_REAL, "-1", NULL, -1, DBL_MAX, "1",
-     "The group's rate, before the schedule; -1: that of `outer`."},
+     "The group's rate, before the schedule; -1: that of `outer`.",
+     WL_SLOT(group_keys, learning_rate)},
     {"optimizer", WL_OPT_CHOICE, "outer", "outer|adam|adamw|sgd", ANY, "1",
-     "The group's optimizer; outer: that of `outer`."},
+     "The group's optimizer; outer: that of `outer`.", WL_SLOT(group_keys, optimizer)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the norm of the group's part of the meta-gradient; 0: none."},
-    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Frozen before this meta-step."},
+     "Bound on the norm of the group's part of the meta-gradient; 0: none.",
+     WL_SLOT(group_keys, clip_norm)},
+    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "Frozen before this meta-step.",
+     WL_SLOT(group_keys, from_step)},
     {"until_step", WL_OPT_INT, "-1", NULL, -1, DBL_MAX, "meta-steps",
-     "Frozen from this meta-step on; -1: never."},
+     "Frozen from this meta-step on; -1: never.", WL_SLOT(group_keys, until_step)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition", "warp",
                                                          "initialisation"};
@@ -73,11 +89,6 @@ const wl_variant wl_outer_group_variants[] = {
     {"warp", "the warp layers'", group_options},
     {"initialisation", "the learned theta_0", group_options},
     {NULL, NULL, NULL}};
-
-static wl_outer_kind kind_of(const char *name) {
-  if (strcmp(name, "sgd") == 0) return WL_OUTER_SGD;
-  return strcmp(name, "adamw") == 0 ? WL_OUTER_ADAMW : WL_OUTER_ADAM;
-}
 
 static int group_of(const char *name) {
   int i = 0;
@@ -102,8 +113,9 @@ static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
 static wl_status read_group(wl_outer *o, const wl_map *map) {
   if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
   wl_outer_group *g = &o->group[group_of(wl_map_variant(map))];
-  const double rate = wl_map_real(map, "learning_rate");
-  const char *optimizer = wl_map_string(map, "optimizer");
+  group_keys keys;
+  wl_map_read(map, group_options, &keys);
+  const double rate = keys.learning_rate;
   if (g->size == 0)
     return wl_map_fail(map, "group", "nothing of this group is learned in this configuration");
   if (g->configured) return wl_map_fail(map, "group", "'%s' is given twice", wl_map_variant(map));
@@ -112,18 +124,17 @@ static wl_status read_group(wl_outer *o, const wl_map *map) {
                        "give a rate of at least 0, or -1 for that of `outer`");
   g->configured = true;
   if (rate >= 0) g->rate = rate;
-  if (strcmp(optimizer, "outer") != 0) g->kind = kind_of(optimizer);
-  g->clip_norm = wl_map_real(map, "clip_norm");
-  g->from_step = wl_map_int(map, "from_step");
-  g->until_step = wl_map_int(map, "until_step");
+  if (keys.optimizer >= OWN_KIND) g->kind = (wl_outer_kind)(keys.optimizer - OWN_KIND);
+  g->clip_norm = keys.clip_norm;
+  g->from_step = keys.from_step;
+  g->until_step = keys.until_step;
   return WL_OK;
 }
 
-static wl_status read_groups(wl_outer *o, const wl_config *config, const wl_layout *phi) {
-  const wl_map *map = wl_config_map(config, "outer", 0);
-  const wl_outer_group start = {.kind = kind_of(wl_map_string(map, "optimizer")),
-                                .rate = wl_map_real(map, "learning_rate"),
-                                .until_step = -1};
+static wl_status read_groups(wl_outer *o, const wl_config *config, const wl_outer_keys *keys,
+                             const wl_layout *phi) {
+  const wl_outer_group start = {
+      .kind = keys->optimizer, .rate = keys->learning_rate, .until_step = -1};
   for (int g = 0; g < WL_OUTER_GROUPS; g++) o->group[g] = start;
   WL_TRY(find_ranges(o, phi));
   for (int i = 0; i < wl_config_count(config, "groups"); i++)
@@ -131,22 +142,28 @@ static wl_status read_groups(wl_outer *o, const wl_config *config, const wl_layo
   return WL_OK;
 }
 
+wl_outer_keys wl_outer_read(const wl_config *config) {
+  wl_outer_keys keys;
+  wl_map_read(wl_config_map(config, "outer", 0), wl_outer_options, &keys);
+  return keys;
+}
+
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out) {
-  const wl_map *map = wl_config_map(config, "outer", 0);
+  const wl_outer_keys keys = wl_outer_read(config);
   wl_outer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
-  *o = (wl_outer){.rate = wl_map_real(map, "learning_rate"),
-                  .beta1 = wl_map_real(map, "beta1"),
-                  .beta2 = wl_map_real(map, "beta2"),
-                  .epsilon = wl_map_real(map, "epsilon"),
-                  .momentum = wl_map_real(map, "momentum"),
-                  .weight_decay = wl_map_real(map, "weight_decay"),
-                  .clip_value = wl_map_real(map, "clip_value"),
-                  .clip_norm = wl_map_real(map, "clip_norm"),
-                  .average = wl_map_real(map, "average"),
-                  .schedule = wl_schedule_of(map, wl_map_int(map, "steps")),
+  *o = (wl_outer){.rate = keys.learning_rate,
+                  .beta1 = keys.beta1,
+                  .beta2 = keys.beta2,
+                  .epsilon = keys.epsilon,
+                  .momentum = keys.momentum,
+                  .weight_decay = keys.weight_decay,
+                  .clip_value = keys.clip_value,
+                  .clip_norm = keys.clip_norm,
+                  .average = keys.average,
+                  .schedule = wl_schedule_of(wl_config_map(config, "outer", 0), keys.steps),
                   .count = phi->size};
-  wl_status status = read_groups(o, config, phi);
+  wl_status status = read_groups(o, config, &keys, phi);
   if (status == WL_OK) status = WL_NEW(o->first, phi->size + 1);
   if (status == WL_OK) status = WL_NEW(o->second, phi->size + 1);
   if (status != WL_OK) wl_outer_destroy(&o);

@@ -47,6 +47,17 @@ typedef struct wl_outer {
   int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction: state */
 } wl_outer;
 
+/* The section `outer`; texts are borrowed. */
+typedef struct wl_outer_keys {
+  int64_t steps, units, warmup_steps, decay_every, patience;
+  enum { WL_EVERY_WINDOW, WL_EVERY_EPISODE } every;
+  wl_outer_kind optimizer;
+  int schedule;
+  double learning_rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
+  double final_fraction, decay_factor, average;
+} wl_outer_keys;
+wl_outer_keys wl_outer_read(const wl_config *config);
+
 /* From the sections `outer` and `groups`. */
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out);
 void wl_outer_destroy(wl_outer **outer);

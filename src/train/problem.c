@@ -18,13 +18,15 @@ static wl_status create_tasks(const wl_config *config, wl_problem *p) {
 
 static wl_status read_horizon(const wl_config *config, wl_problem *p) {
   const wl_map *map = wl_config_map(config, "episode", 0);
-  p->horizon = wl_map_ints(map, "steps", &p->n_horizon);
+  const wl_ints steps = wl_schema_episode(config).steps;
+  p->horizon = steps.at;
+  p->n_horizon = steps.count;
   if (p->n_horizon == 1 || (p->n_horizon == 2 && p->horizon[0] <= p->horizon[1])) return WL_OK;
   return wl_map_fail(map, "steps", "give one number or [low, high]");
 }
 
 static wl_status build(const wl_config *config, wl_problem *p) {
-  p->seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed");
+  p->seed = (uint64_t)wl_schema_run(config).seed;
   WL_TRY(read_horizon(config, p)); /* the model is made for the longest episode */
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "train/replay_store.h"
+#include "train/schema.h"
 #include "train/trainer_impl.h"
 
 /* Passes over a run: the upper half of a 64-bit draw number tells them apart (run_point). */
@@ -33,11 +34,11 @@ struct wl_replay {
 
 /* ---- Creation -------------------------------------------------------------------------------- */
 
-static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
-  r->stride = wl_map_int(map, "stride");
-  r->epochs = wl_map_int(map, "epochs");
-  r->batch = wl_map_int(map, "batch");
-  r->batches = wl_map_int(map, "keep");
+static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_replay *r) {
+  r->stride = keys->stride;
+  r->epochs = keys->epochs;
+  r->batch = keys->batch;
+  r->batches = keys->keep;
   r->units = tr->state->plan->units;
   r->capacity =
       (tr->setup.problem.horizon[tr->setup.problem.n_horizon - 1] + r->stride - 1) / r->stride;
@@ -45,7 +46,7 @@ static void read_options(const wl_trainer *tr, const wl_map *map, wl_replay *r) 
   r->state =
       wl_rule_state_reals(tr->setup.problem.model->rule, wl_task_theta(tr->setup.problem.tasks[0]));
   r->spec = tr->setup.problem.spec;
-  r->spec.steps = wl_map_int(map, "steps");
+  r->spec.steps = keys->steps;
   r->spec.weights = WL_WEIGHTS_LAST;
   r->spec.fresh = true;
   r->spec.replayed = true;
@@ -62,7 +63,7 @@ static wl_status check_options(const wl_trainer *tr) {
                        "replay needs a single task, not a mixture of %d",
                        tr->setup.problem.n_tasks);
   const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
-  if ((double)tr->setup.steps * (double)wl_map_int(map, "epochs") >= MOST_PASSES)
+  if ((double)tr->setup.steps * (double)wl_schema_replay(tr->setup.config).epochs >= MOST_PASSES)
     return wl_map_fail(map, "epochs",
                        "outer.steps times replay.epochs must be below %.0f: each pass draws "
                        "minibatches of its own, and there are no more",
@@ -70,14 +71,15 @@ static wl_status check_options(const wl_trainer *tr) {
   return WL_OK;
 }
 
-static wl_status create_store(const wl_trainer *tr, const wl_map *map, wl_replay *r) {
+static wl_status create_store(const wl_trainer *tr, const wl_replay_keys *keys, wl_replay *r) {
   const wl_replay_shape shape = {
       .places = r->batches * r->units,
       .points = r->capacity,
       .horizon = tr->setup.problem.horizon[tr->setup.problem.n_horizon - 1],
       .width = r->n + r->state,
-      .n = r->n};
-  return wl_replay_store_create(map, &shape, &r->store);
+      .n = r->n,
+      .map = wl_config_map(tr->setup.config, "replay", 0)};
+  return wl_replay_store_create(keys, &shape, &r->store);
 }
 
 static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
@@ -97,14 +99,14 @@ static wl_status allocate(const wl_trainer *tr, wl_replay *r) {
 }
 
 wl_status wl_replay_create(const wl_trainer *tr, wl_replay **out) {
-  const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
   wl_replay *r = NULL;
   *out = NULL;
-  if (!(wl_map_real(map, "capacity") > 0)) return WL_OK;
+  const wl_replay_keys keys = wl_schema_replay(tr->setup.config);
+  if (!(keys.capacity > 0)) return WL_OK;
   WL_TRY(WL_NEW(r, 1));
-  read_options(tr, map, r);
+  read_options(tr, &keys, r);
   wl_status status = check_options(tr);
-  if (status == WL_OK) status = create_store(tr, map, r);
+  if (status == WL_OK) status = create_store(tr, &keys, r);
   if (status == WL_OK) status = allocate(tr, r);
   if (status != WL_OK) wl_replay_destroy(&r);
   *out = r;

@@ -32,20 +32,18 @@ static size_t element_size(precision p) {
                                  : sizeof(wl_real);
 }
 
-static void read_options(const wl_map *map, wl_replay_store *s) {
-  const char *name = wl_map_string(map, "precision");
-  s->precision = strcmp(name, "half") == 0     ? PRECISION_HALF
-                 : strcmp(name, "single") == 0 ? PRECISION_SINGLE
-                                               : PRECISION_WORKING;
+static void read_options(const wl_replay_keys *keys, wl_replay_store *s) {
+  s->precision = (precision)keys->precision; /* in the order of the choices */
   s->element = element_size(s->precision);
   s->point_bytes = (size_t)s->shape.width * s->element;
-  s->folder = wl_map_string(map, "spill");
+  s->folder = keys->spill;
 }
 
 /* Splits the points between memory and file. */
-static wl_status fit(const wl_map *map, wl_replay_store *s) {
+static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
+  const wl_map *map = s->shape.map;
   const double layer = (double)s->shape.places * (double)s->point_bytes,
-               budget = wl_map_real(map, "capacity") * MIB;
+               budget = keys->capacity * MIB;
   const double fitting = floor(budget / layer);
   s->in_memory = fitting < (double)s->shape.points ? (int64_t)fitting : s->shape.points;
   if (s->in_memory == s->shape.points || *s->folder) return WL_OK;
@@ -63,14 +61,14 @@ static wl_status fit(const wl_map *map, wl_replay_store *s) {
       ceil((double)s->shape.horizon / fitting));
 }
 
-wl_status wl_replay_store_create(const wl_map *map, const wl_replay_shape *shape,
+wl_status wl_replay_store_create(const wl_replay_keys *keys, const wl_replay_shape *shape,
                                  wl_replay_store **out) {
   wl_replay_store *s = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(s, 1));
   s->shape = *shape;
-  read_options(map, s);
-  wl_status status = fit(map, s);
+  read_options(keys, s);
+  wl_status status = fit(keys, s);
   if (status == WL_OK) status = WL_NEW(s->owned, shape->places);
   if (status == WL_OK) status = WL_NEW(s->memory, shape->places);
   if (status == WL_OK) status = WL_NEW(s->row, s->point_bytes);

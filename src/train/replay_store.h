@@ -9,6 +9,7 @@
 
 #include "base/options.h"
 #include "base/real.h"
+#include "train/schema.h"
 
 typedef struct wl_replay_store wl_replay_store;
 
@@ -17,11 +18,12 @@ typedef struct wl_replay_shape {
   int64_t horizon;        /* steps of the longest episode, for messages */
   int64_t width;          /* reals of a point: theta [n], rule state [width - n] */
   int64_t n;
+  const wl_map *map; /* the section `replay`, borrowed: errors name its keys */
 } wl_replay_shape;
 
 /* From the section `replay`: capacity, precision, spill. WL_ERR_CONFIG when the points do not fit the
  * capacity and there is no folder to spill to. */
-wl_status wl_replay_store_create(const wl_map *map, const wl_replay_shape *shape,
+wl_status wl_replay_store_create(const wl_replay_keys *keys, const wl_replay_shape *shape,
                                  wl_replay_store **out);
 void wl_replay_store_destroy(wl_replay_store **store);
 /* Takes or gives back the room of a place on this rank. */

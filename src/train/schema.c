@@ -16,30 +16,34 @@
 
 static const wl_option top_options[] = {
     {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
-     "Seed of every random number: tasks, batches, initial values."},
+     "Seed of every random number: tasks, batches, initial values.", WL_SLOT(wl_run_keys, seed)},
     {"output", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Run directory; by default runs/ and the configuration's name.",
+     "Run directory; by default runs/ and the configuration's name.", WL_SLOT(wl_run_keys, output),
      .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"start", WL_OPT_STRING, "", NULL, ANY, "1",
      "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning.",
-     .flags = WL_KEY_PATH},
+     WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
      "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to and "
      "OMP_NUM_THREADS; for one rank on a machine that others use too, the cores that are idle. Where a job owns its cores "
      "and uses all of them, each thread is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
-     .flags = WL_KEY_FREE},
+     WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option episode_options[] = {
     {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
-     "T, inner steps of an episode; [low, high] draws it log-uniformly for each episode."},
+     "T, inner steps of an episode; [low, high] draws it log-uniformly for each episode.",
+     WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, ANY, "1",
      "Units begin at random steps of their first episode, and each ends and restarts on its own, with a horizon of its "
-     "own; needs `outer.every: window`."},
+     "own; needs `outer.every: window`.",
+     WL_SLOT(wl_episode_keys, stagger)},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on each element of an inner gradient, before preconditioner and rule; 0: none."},
+     "Bound on each element of an inner gradient, before preconditioner and rule; 0: none.",
+     WL_SLOT(wl_episode_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: none."},
+     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: none.",
+     WL_SLOT(wl_episode_keys, clip_norm)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 /* The `window` section; choices as their rows list them. */
@@ -89,44 +93,51 @@ static const wl_option window_options[] = {
 
 static const wl_option replay_options[] = {
     {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Memory that the buffer of trajectories may take, over all ranks; 0: no replay."},
+     "Memory that the buffer of trajectories may take, over all ranks; 0: no replay.",
+     WL_SLOT(wl_replay_keys, capacity)},
     {"spill", WL_OPT_STRING, "", NULL, ANY, "1",
      "Folder, local to the node at best, for the points beyond the capacity; empty: the buffer must fit.",
-     .flags = WL_KEY_FREE | WL_KEY_PATH},
+     WL_SLOT(wl_replay_keys, spill), .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps",
-     "Inner steps between the points that are kept."},
+     "Inner steps between the points that are kept.", WL_SLOT(wl_replay_keys, stride)},
     {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1",
-     "Stored precision of the points."},
+     "Stored precision of the points.", WL_SLOT(wl_replay_keys, precision)},
     {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches",
-     "Meta-batches of episodes that stay in the buffer."},
+     "Meta-batches of episodes that stay in the buffer.", WL_SLOT(wl_replay_keys, keep)},
     {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes",
-     "Passes over the buffer for each meta-batch of episodes."},
+     "Passes over the buffer for each meta-batch of episodes.", WL_SLOT(wl_replay_keys, epochs)},
     {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows",
-     "Replayed windows of one step of the outer optimizer."},
+     "Replayed windows of one step of the outer optimizer.", WL_SLOT(wl_replay_keys, batch)},
     {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps",
-     "K of the replayed windows; 1 is Warp-Grad's look-ahead."},
+     "K of the replayed windows; 1 is Warp-Grad's look-ahead.", WL_SLOT(wl_replay_keys, steps)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option checkpoint_options[] = {
     {"every", WL_OPT_INT, "500", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between checkpoints; 0: only at the end."},
-    {"keep", WL_OPT_INT, "2", NULL, 2, 1e6, "files", "Verified checkpoints that are kept."},
+     "Meta-steps between checkpoints; 0: only at the end.", WL_SLOT(wl_checkpoint_keys, every)},
+    {"keep", WL_OPT_INT, "2", NULL, 2, 1e6, "files", "Verified checkpoints that are kept.",
+     WL_SLOT(wl_checkpoint_keys, keep)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option trajectory_options[] = {
     {"every", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
      "Meta-steps between recorded ones; 0: record none. Choose a number without a factor in common with the windows of "
-     "an episode: else the same of them are recorded each time."},
-    {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Units recorded at each of those."},
+     "an episode: else the same of them are recorded each time.",
+     WL_SLOT(wl_trajectory_keys, every)},
+    {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Units recorded at each of those.",
+     WL_SLOT(wl_trajectory_keys, units)},
     {"coordinates", WL_OPT_INT, "16", NULL, AT_LEAST(0), "1",
-     "Coordinates whose gradient and update are recorded, evenly spread."},
+     "Coordinates whose gradient and update are recorded, evenly spread.",
+     WL_SLOT(wl_trajectory_keys, coordinates)},
     {"hidden", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Also record the rule's state of those coordinates."},
+     "Also record the rule's state of those coordinates.", WL_SLOT(wl_trajectory_keys, hidden)},
     {"snapshot_stride", WL_OPT_INT, "0", NULL, AT_LEAST(0), "steps",
-     "Inner steps between whole copies of theta; 0: none."},
-    {"compression", WL_OPT_INT, "4", NULL, 0, 9, "1", "Deflate level; 0: none."},
+     "Inner steps between whole copies of theta; 0: none.",
+     WL_SLOT(wl_trajectory_keys, snapshot_stride)},
+    {"compression", WL_OPT_INT, "4", NULL, 0, 9, "1", "Deflate level; 0: none.",
+     WL_SLOT(wl_trajectory_keys, compression)},
     {"precision", WL_OPT_CHOICE, "single", "single|half", ANY, "1",
-     "Stored precision of sampled arrays and snapshots."},
+     "Stored precision of sampled arrays and snapshots.", WL_SLOT(wl_trajectory_keys, precision)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 enum { N_SECTIONS = 14 };
@@ -218,4 +229,34 @@ wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
     return wl_map_fail(map, "split",
                        "the held-out split needs minibatches of its own: add `batch: fresh`");
   return window_weights(map, &keys.weights, spec);
+}
+
+wl_run_keys wl_schema_run(const wl_config *config) {
+  wl_run_keys keys;
+  wl_map_read(wl_config_map(config, "", 0), top_options, &keys);
+  return keys;
+}
+
+wl_episode_keys wl_schema_episode(const wl_config *config) {
+  wl_episode_keys keys;
+  wl_map_read(wl_config_map(config, "episode", 0), episode_options, &keys);
+  return keys;
+}
+
+wl_replay_keys wl_schema_replay(const wl_config *config) {
+  wl_replay_keys keys;
+  wl_map_read(wl_config_map(config, "replay", 0), replay_options, &keys);
+  return keys;
+}
+
+wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config) {
+  wl_checkpoint_keys keys;
+  wl_map_read(wl_config_map(config, "checkpoint", 0), checkpoint_options, &keys);
+  return keys;
+}
+
+wl_trajectory_keys wl_schema_trajectory(const wl_config *config) {
+  wl_trajectory_keys keys;
+  wl_map_read(wl_config_map(config, "trajectory", 0), trajectory_options, &keys);
+  return keys;
 }

@@ -10,6 +10,37 @@ const wl_section *wl_schema(void);
 /* The section of that name, NULL if there is none. */
 const wl_section *wl_schema_section(const char *name);
 
+/* The sections that train declares; texts and lists are borrowed from the configuration. */
+typedef struct wl_run_keys { /* the top level */
+  int64_t seed, threads;
+  const char *output, *start;
+} wl_run_keys;
+typedef struct wl_episode_keys {
+  wl_ints steps;
+  bool stagger;
+  double clip_value, clip_norm;
+} wl_episode_keys;
+typedef struct wl_replay_keys {
+  double capacity; /* MiB */
+  const char *spill;
+  int64_t stride, keep, epochs, batch, steps;
+  enum { WL_REPLAY_WORKING, WL_REPLAY_SINGLE, WL_REPLAY_HALF } precision;
+} wl_replay_keys;
+typedef struct wl_checkpoint_keys {
+  int64_t every, keep;
+} wl_checkpoint_keys;
+typedef struct wl_trajectory_keys {
+  int64_t every, units, coordinates, snapshot_stride, compression;
+  bool hidden;
+  enum { WL_RECORDED_SINGLE, WL_RECORDED_HALF } precision;
+} wl_trajectory_keys;
+
+wl_run_keys wl_schema_run(const wl_config *config);
+wl_episode_keys wl_schema_episode(const wl_config *config);
+wl_replay_keys wl_schema_replay(const wl_config *config);
+wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
+wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
+
 /* The `window` section as the engine's policy. The list of weights is borrowed from the configuration. */
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec);
 

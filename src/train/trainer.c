@@ -2,10 +2,11 @@
 #include <string.h>
 
 #include "train/replay.h"
+#include "train/schema.h"
 #include "train/trainer_impl.h"
 
 static int choose_threads(const wl_config *config, const wl_comm *comm) {
-  const int64_t asked = wl_map_int(wl_config_map(config, "", 0), "threads");
+  const int64_t asked = wl_schema_run(config).threads;
   return asked > 0 ? (int)asked : wl_comm_cores(comm);
 }
 
@@ -26,16 +27,15 @@ static wl_status create_plan(wl_trainer *tr) {
     cost[i] = cost_of(tr, tr->setup.problem.tasks[i]);
   }
   const wl_map *episode = wl_config_map(tr->setup.config, "episode", 0);
-  const wl_plan_setting setting = {
-      .seed = tr->setup.problem.seed,
-      .units = wl_map_int(wl_config_map(tr->setup.config, "outer", 0), "units"),
-      .ranks = wl_comm_size(tr->setup.comm),
-      .tasks = tr->setup.problem.n_tasks,
-      .proportion = proportion,
-      .cost = cost,
-      .horizon = tr->setup.problem.horizon,
-      .n_horizon = tr->setup.problem.n_horizon,
-      .stagger = wl_map_bool(episode, "stagger")};
+  const wl_plan_setting setting = {.seed = tr->setup.problem.seed,
+                                   .units = wl_outer_read(tr->setup.config).units,
+                                   .ranks = wl_comm_size(tr->setup.comm),
+                                   .tasks = tr->setup.problem.n_tasks,
+                                   .proportion = proportion,
+                                   .cost = cost,
+                                   .horizon = tr->setup.problem.horizon,
+                                   .n_horizon = tr->setup.problem.n_horizon,
+                                   .stagger = wl_schema_episode(tr->setup.config).stagger};
   if (status == WL_OK && setting.stagger && tr->setup.per_episode)
     status =
         wl_map_fail(episode, "stagger",
@@ -57,23 +57,22 @@ static wl_status create_workspaces(wl_trainer *tr) {
 }
 
 static wl_status create_state(wl_trainer *tr) {
-  const wl_map *outer = wl_config_map(tr->setup.config, "outer", 0);
+  const wl_outer_keys outer = wl_outer_read(tr->setup.config);
   WL_TRY(create_plan(tr));
   WL_TRY(WL_NEW(tr->state->unit, tr->state->plan->units));
   WL_TRY(WL_NEW(tr->state->phi, tr->setup.problem.model->phi.size));
-  if (wl_map_real(outer, "average") > 0)
-    WL_TRY(WL_NEW(tr->state->average, tr->setup.problem.model->phi.size));
+  if (outer.average > 0) WL_TRY(WL_NEW(tr->state->average, tr->setup.problem.model->phi.size));
   WL_TRY(wl_outer_create(tr->setup.config, &tr->setup.problem.model->phi, &tr->state->outer));
   return wl_model_init(tr->setup.problem.model, tr->setup.problem.tasks[0], tr->setup.problem.seed,
                        tr->state->phi);
 }
 
 static wl_status build(wl_trainer *tr) {
-  const wl_map *outer = wl_config_map(tr->setup.config, "outer", 0);
+  const wl_outer_keys outer = wl_outer_read(tr->setup.config);
   WL_TRY(wl_problem_create(tr->setup.config, &tr->setup.problem));
-  tr->setup.per_episode = strcmp(wl_map_string(outer, "every"), "episode") == 0;
-  tr->setup.steps = wl_map_int(outer, "steps");
-  tr->setup.patience = wl_map_int(outer, "patience");
+  tr->setup.per_episode = outer.every == WL_EVERY_EPISODE;
+  tr->setup.steps = outer.steps;
+  tr->setup.patience = outer.patience;
   WL_TRY(wl_estimator_create(tr->setup.config, tr->setup.problem.model, &tr->setup.problem.spec,
                              &tr->setup.estimator));
   WL_TRY(create_state(tr));
