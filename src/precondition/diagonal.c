@@ -9,19 +9,29 @@
 #include "precondition/precondition.h"
 
 typedef struct diagonal {
+  double initial;
+  wl_reals initial_range; /* empty: none */
   double lo, hi;
 } diagonal; /* equal: a constant */
 
+static const wl_option diagonal_options[] = {
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "every factor at the start",
+     WL_SLOT(diagonal, initial)},
+    {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
+     "[lo, hi]: factors are drawn uniformly from it instead; [] for `initial`",
+     WL_SLOT(diagonal, initial_range)},
+    {0}};
+
 static wl_status read_initial(const wl_map *options, diagonal *impl) {
-  int count = 0;
-  const double *range = wl_map_reals(options, "initial_range", &count);
-  impl->lo = impl->hi = wl_map_real(options, "initial");
-  if (count == 0) return WL_OK;
-  if (count != 2 || !(range[0] < range[1]))
+  wl_map_read(options, diagonal_options, impl);
+  const wl_reals range = impl->initial_range;
+  impl->lo = impl->hi = impl->initial;
+  if (range.count == 0) return WL_OK;
+  if (range.count != 2 || !(range.at[0] < range.at[1]))
     return wl_map_fail(options, "initial_range",
                        "give two numbers [lo, hi] with lo < hi, or [] for a constant");
-  impl->lo = range[0];
-  impl->hi = range[1];
+  impl->lo = range.at[0];
+  impl->hi = range.at[1];
   return WL_OK;
 }
 
@@ -67,12 +77,6 @@ static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const
   for (int64_t i = 0; bar->g != NULL && i < p->theta->size; i++)
     bar->g[i] = phi[i] * bar->out[i]; /* P^T = P */
 }
-
-static const wl_option diagonal_options[] = {
-    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "every factor at the start"},
-    {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
-     "[lo, hi]: factors are drawn uniformly from it instead; [] for `initial`"},
-    {0}};
 
 extern const wl_precondition_ops wl_precondition_diagonal;
 const wl_precondition_ops wl_precondition_diagonal = {

@@ -39,6 +39,15 @@ typedef struct gap {
   int64_t most;   /* elements of the largest matrix */
 } gap;
 
+static const wl_option gap_options[] = {
+    {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "the diagonal approximation: rows of the gradient times m, without singular vectors",
+     WL_SLOT(gap, approximate)},
+    {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
+     "standard deviation of what each factor's parameter starts at; 0: all factors are 1",
+     WL_SLOT(gap, noise)},
+    {0}};
+
 /* ---- creation ---- */
 
 static wl_status add_matrix(wl_precondition *p, const wl_block *b, matrix *m) {
@@ -60,8 +69,7 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
   WL_TRY(WL_NEW(impl->matrices, theta->count));
-  impl->approximate = wl_map_bool(options, "approximate");
-  impl->noise = wl_map_real(options, "noise");
+  wl_map_read(options, gap_options, impl);
   for (int j = 0; j < theta->count; j++) {
     if (theta->blocks[j].ndim < 2) continue;
     matrix *m = &impl->matrices[impl->count++];
@@ -235,13 +243,6 @@ static void gap_adjoint(const wl_precondition *p, const wl_real *phi, const wl_g
     multiply(impl, &q, bar->g + q.m->offset);
   }
 }
-
-static const wl_option gap_options[] = {
-    {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "the diagonal approximation: rows of the gradient times m, without singular vectors"},
-    {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "standard deviation of what each factor's parameter starts at; 0: all factors are 1"},
-    {0}};
 
 extern const wl_precondition_ops wl_precondition_gap;
 const wl_precondition_ops wl_precondition_gap = {

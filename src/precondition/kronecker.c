@@ -39,6 +39,12 @@ typedef struct kronecker {
   double noise;    /* standard deviation around the identity at the start */
 } kronecker;
 
+static const wl_option kronecker_options[] = {
+    {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
+     "standard deviation of what is added to each element at the start; 0: the identity",
+     WL_SLOT(kronecker, noise)},
+    {0}};
+
 /* ---- creation ---- */
 
 static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size) {
@@ -82,7 +88,7 @@ static wl_status kronecker_create(const wl_map *options, const wl_layout *theta,
   p->impl = impl;
   WL_TRY(WL_NEW(impl->tensors, theta->count));
   impl->count = theta->count;
-  impl->noise = wl_map_real(options, "noise");
+  wl_map_read(options, kronecker_options, impl);
   int64_t widest = 0;
   for (int j = 0; j < theta->count; j++) {
     tensor *t = &impl->tensors[j];
@@ -192,11 +198,6 @@ static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, cons
     tensor_adjoint(impl, t, phi, in->g + t->offset, &part, scratch);
   }
 }
-
-static const wl_option kronecker_options[] = {
-    {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "standard deviation of what is added to each element at the start; 0: the identity"},
-    {0}};
 
 extern const wl_precondition_ops wl_precondition_kronecker;
 const wl_precondition_ops wl_precondition_kronecker = {

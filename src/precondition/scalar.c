@@ -14,11 +14,25 @@
 #include <string.h>
 
 typedef struct scalar {
+  enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
   double initial, initial_decay;
   int64_t steps, tensors; /* factors: (steps, tensors), each 1 where it makes no difference */
-  bool decays;
+  bool learn_decay;
   int64_t decay_at; /* of lambda in phi */
 } scalar;
+
+static const wl_option scalar_options[] = {
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "the factors of the gradient at the start",
+     WL_SLOT(scalar, initial)},
+    {"per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",
+     "one factor for all, or one for each inner tensor, inner step, or step and tensor",
+     WL_SLOT(scalar, per)},
+    {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "also learns as many factors of the parameters, which are added: decays",
+     WL_SLOT(scalar, learn_decay)},
+    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "these at the start",
+     WL_SLOT(scalar, initial_decay)},
+    {0}};
 
 static wl_status add_factors(const scalar *impl, bool both, const char *name, wl_layout *phi,
                              int64_t *offset) {
@@ -31,15 +45,13 @@ static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl
   scalar *impl = NULL;
   WL_TRY(WL_NEW(impl, 1));
   p->impl = impl;
-  const char *per = wl_map_string(options, "per");
-  const bool both = strcmp(per, "step_tensor") == 0;
-  impl->initial = wl_map_real(options, "initial");
-  impl->initial_decay = wl_map_real(options, "initial_decay");
-  impl->steps = both || strcmp(per, "step") == 0 ? p->steps : 1;
-  impl->tensors = both || strcmp(per, "tensor") == 0 ? theta->count : 1;
-  impl->decays = p->reads_theta = wl_map_bool(options, "learn_decay");
+  wl_map_read(options, scalar_options, impl);
+  const bool both = impl->per == PER_STEP_TENSOR;
+  impl->steps = both || impl->per == PER_STEP ? p->steps : 1;
+  impl->tensors = both || impl->per == PER_TENSOR ? theta->count : 1;
+  p->reads_theta = impl->learn_decay;
   WL_TRY(add_factors(impl, both, "precondition.alpha", &p->phi, NULL));
-  if (!impl->decays) return WL_OK;
+  if (!impl->learn_decay) return WL_OK;
   return add_factors(impl, both, "precondition.decay", &p->phi, &impl->decay_at);
 }
 
@@ -49,7 +61,8 @@ static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   (void)seed;
   const scalar *impl = p->impl;
   for (int64_t j = 0; j < p->phi.size; j++)
-    phi[j] = (wl_real)(impl->decays && j >= impl->decay_at ? impl->initial_decay : impl->initial);
+    phi[j] =
+        (wl_real)(impl->learn_decay && j >= impl->decay_at ? impl->initial_decay : impl->initial);
 }
 
 /* Index of a tensor's factor at step t. */
@@ -80,7 +93,7 @@ static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_
     const wl_block *b = &p->theta->blocks[j];
     const int64_t at = factor_of(impl, in->t, j);
     scale(b, phi[at], in->g, out);
-    if (impl->decays) add_scaled(b, phi[impl->decay_at + at], in->theta, out);
+    if (impl->learn_decay) add_scaled(b, phi[impl->decay_at + at], in->theta, out);
   }
 }
 
@@ -92,20 +105,11 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
     const wl_block *b = &p->theta->blocks[j];
     const int64_t at = factor_of(impl, in->t, j), decay = impl->decay_at + at;
     bar->phi[at] += dot(b, bar->out, in->g);
-    if (impl->decays) bar->phi[decay] += dot(b, bar->out, in->theta);
-    if (impl->decays) add_scaled(b, phi[decay], bar->out, bar->theta);
+    if (impl->learn_decay) bar->phi[decay] += dot(b, bar->out, in->theta);
+    if (impl->learn_decay) add_scaled(b, phi[decay], bar->out, bar->theta);
     if (bar->g != NULL) scale(b, phi[at], bar->out, bar->g); /* last: it may be bar->out */
   }
 }
-
-static const wl_option scalar_options[] = {
-    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "the factors of the gradient at the start"},
-    {"per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",
-     "one factor for all, or one for each inner tensor, inner step, or step and tensor"},
-    {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "also learns as many factors of the parameters, which are added: decays"},
-    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "these at the start"},
-    {0}};
 
 extern const wl_precondition_ops wl_precondition_scalar;
 const wl_precondition_ops wl_precondition_scalar = {

@@ -27,28 +27,42 @@ typedef struct lstm_ws {
   wl_real *partial;       /* [wave][partial_count] */
 } lstm_ws;
 
+/* The section `rule` for an LSTM. */
+typedef struct lstm_keys {
+  wl_ints hidden;
+  wl_lstm_input preprocessing;
+  double preprocessing_strength, gradient_scale, output_scale, momentum, rate, forget_bias;
+  bool through_inputs;
+} lstm_keys;
+
 static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
-     "units of each LSTM layer, one to four layers"},
+     "units of each LSTM layer, one to four layers", WL_SLOT(lstm_keys, hidden)},
     {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper", 0, 0, NULL,
      "input of the LSTM: the gradient; log: max(log(|g|+eps)/k, -1) and clip(g e^k, -1, 1); "
-     "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)"},
+     "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)",
+     WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
-     "k of log or p of paper; 0 takes the published 5 or 10"},
+     "k of log or p of paper; 0 takes the published 5 or 10",
+     WL_SLOT(lstm_keys, preprocessing_strength)},
     {"gradient_scale", WL_OPT_REAL, "30.0", NULL, 0, 0, "1",
-     "multiplies gradients before preprocessing"},
+     "multiplies gradients before preprocessing", WL_SLOT(lstm_keys, gradient_scale)},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 0, "1",
-     "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks"},
+     "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks",
+     WL_SLOT(lstm_keys, output_scale)},
     {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
      "b of a running sum V' = b V + g: the LSTM sees its mean too, and a second output scales a Nesterov "
-     "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it"},
+     "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it",
+     WL_SLOT(lstm_keys, momentum)},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-     "rate of that step where o2 is 0, as it is before meta-training; used with momentum"},
+     "rate of that step where o2 is 0, as it is before meta-training; used with momentum",
+     WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
      "with window.order second: whether meta-gradients also go through the LSTM's inputs, where log and "
-     "paper make them explode; false keeps what goes through the Nesterov step"},
+     "paper make them explode; false keeps what goes through the Nesterov step",
+     WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
-     "added to the forget gate's pre-activation"},
+     "added to the forget gate's pre-activation", WL_SLOT(lstm_keys, forget_bias)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN; }
@@ -56,21 +70,17 @@ static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN 
 /* ---- Creation ------------------------------------------------------------------------------- */
 
 static wl_status set_net(const wl_map *options, wl_lstm_net *net) {
-  int layers = 0;
-  const int64_t *hidden = wl_map_ints(options, "hidden", &layers);
+  lstm_keys keys;
+  wl_map_read(options, lstm_options, &keys);
+  const int layers = keys.hidden.count;
   if (layers < 1 || layers > WL_LSTM_MAX_LAYERS)
     return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers", layers,
                        WL_LSTM_MAX_LAYERS);
-  const char *kind = wl_map_string(options, "preprocessing");
-  const wl_lstm_input input = strcmp(kind, "log") == 0     ? WL_LSTM_LOG
-                              : strcmp(kind, "paper") == 0 ? WL_LSTM_PAPER
-                                                           : WL_LSTM_RAW;
-  wl_lstm_net_shape(net, input, wl_map_real(options, "momentum"), layers, hidden);
-  net->rate = (wl_real)wl_map_real(options, "rate");
-  net->through_inputs = wl_map_bool(options, "through_inputs");
-  wl_lstm_net_scales(net, wl_map_real(options, "preprocessing_strength"),
-                     wl_map_real(options, "gradient_scale"), wl_map_real(options, "output_scale"),
-                     wl_map_real(options, "forget_bias"));
+  wl_lstm_net_shape(net, keys.preprocessing, keys.momentum, layers, keys.hidden.at);
+  net->rate = (wl_real)keys.rate;
+  net->through_inputs = keys.through_inputs;
+  wl_lstm_net_scales(net, keys.preprocessing_strength, keys.gradient_scale, keys.output_scale,
+                     keys.forget_bias);
   return WL_OK;
 }
 

@@ -13,7 +13,7 @@
 
 typedef struct logistic {
   int64_t dimension, classes, samples, batch; /* d, C, N, B */
-  double separation, initial_scale;
+  double separation, initial_scale, l2;
   wl_node x, labels, reference;
 } logistic;
 
@@ -38,18 +38,21 @@ static size_t mixture_bytes(const logistic *m) {
 }
 
 static const wl_option options[] = {
-    {"dimension", WL_OPT_INT, "20", NULL, 1, 1e5, "1", "Number of features d."},
+    {"dimension", WL_OPT_INT, "20", NULL, 1, 1e5, "1", "Number of features d.",
+     WL_SLOT(logistic, dimension)},
     {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1",
-     "Number of classes, each one Gaussian; 2 is the binary case."},
+     "Number of classes, each one Gaussian; 2 is the binary case.", WL_SLOT(logistic, classes)},
     {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1",
-     "Training points of a task; as many are held out."},
-    {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1",
-     "Points in a minibatch, drawn with replacement."},
+     "Training points of a task; as many are held out.", WL_SLOT(logistic, samples)},
+    {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement.",
+     WL_SLOT(logistic, batch)},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
-     "Typical distance of a class mean from the origin, in standard deviations of a class."},
-    {"l2", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1", "Weight of the penalty ||W||^2 / 2."},
+     "Typical distance of a class mean from the origin, in standard deviations of a class.",
+     WL_SLOT(logistic, separation)},
+    {"l2", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1", "Weight of the penalty ||W||^2 / 2.",
+     WL_SLOT(logistic, l2)},
     {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",
-     "Standard deviation of the initial weights and biases."},
+     "Standard deviation of the initial weights and biases.", WL_SLOT(logistic, initial_scale)},
     {0}};
 
 static wl_status build(logistic *m, double l2, wl_task *task) {
@@ -74,13 +77,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   logistic *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
-  m->dimension = wl_map_int(map, "dimension");
-  m->classes = wl_map_int(map, "classes");
-  m->samples = wl_map_int(map, "samples");
-  m->batch = wl_map_int(map, "batch");
-  m->separation = wl_map_real(map, "separation");
-  m->initial_scale = wl_map_real(map, "initial_scale");
-  WL_TRY(build(m, wl_map_real(map, "l2"), task));
+  wl_map_read(map, options, m);
+  WL_TRY(build(m, m->l2, task));
   task->n = wl_task_theta(task)->size;
   task->draw_bytes = mixture_bytes(m);
   task->eval_batches = m->samples >= m->batch ? m->samples / m->batch : 1;

@@ -5,13 +5,11 @@
  * Each of the B functions has its own theta_b; L is separable. The paper (Andrychowicz et al.
  * 2016, section 3.1) draws W and y from N(0,1), the code published with it uniformly from [0,1).
  * theta_0 ~ N(0, 0.01^2). */
-#include <string.h>
-
 #include "task/family.h"
 
 typedef struct quadratic {
   int64_t batch, dimension; /* B, d */
-  bool uniform;             /* else Gaussian */
+  enum { GAUSSIAN, UNIFORM } distribution;
   wl_node w, y;
 } quadratic;
 
@@ -19,11 +17,13 @@ typedef struct quadratic {
 enum { DRAW_W, DRAW_Y };
 
 static const wl_option options[] = {
-    {"dimension", WL_OPT_INT, "10", NULL, 1, 4096, "1", "Dimension d of each function."},
+    {"dimension", WL_OPT_INT, "10", NULL, 1, 4096, "1", "Dimension d of each function.",
+     WL_SLOT(quadratic, dimension)},
     {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",
-     "Number of functions that one task holds; the loss is their mean."},
+     "Number of functions that one task holds; the loss is their mean.", WL_SLOT(quadratic, batch)},
     {"distribution", WL_OPT_CHOICE, "gaussian", "gaussian|uniform", 0, 0, "1",
-     "Entries of W and y: N(0,1) as in the paper of 2016, or uniform in [0,1) as in its code."},
+     "Entries of W and y: N(0,1) as in the paper of 2016, or uniform in [0,1) as in its code.",
+     WL_SLOT(quadratic, distribution)},
     {0}};
 
 static wl_status build(quadratic *q, wl_task *task) {
@@ -46,9 +46,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   quadratic *q = NULL;
   WL_TRY(WL_NEW(q, 1));
   task->impl = q;
-  q->batch = wl_map_int(map, "batch");
-  q->dimension = wl_map_int(map, "dimension");
-  q->uniform = strcmp(wl_map_string(map, "distribution"), "uniform") == 0;
+  wl_map_read(map, options, q);
   WL_TRY(build(q, task));
   task->n = q->batch * q->dimension;
   return WL_OK;
@@ -57,7 +55,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
 static void draw_array(const quadratic *q, wl_stream stream, int64_t n, wl_real *out) {
-  if (q->uniform) wl_rng_uniform(stream, 0, n, 0.0, 1.0, out);
+  if (q->distribution == UNIFORM) wl_rng_uniform(stream, 0, n, 0.0, 1.0, out);
   else wl_rng_normal(stream, 0, n, 1.0, out);
 }
 

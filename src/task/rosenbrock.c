@@ -13,6 +13,8 @@
 typedef enum start { START_UNIFORM, START_NORMAL, START_CLASSIC } start;
 
 typedef struct rosenbrock {
+  enum { CHAINED, PAIRS } coupling;
+  double curvature;
   int64_t dimension; /* n */
   start start;
   double spread;
@@ -21,14 +23,17 @@ typedef struct rosenbrock {
 
 static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "2", NULL, 2, 1e6, "1",
-     "Number of variables; even for `coupling: pairs`."},
+     "Number of variables; even for `coupling: pairs`.", WL_SLOT(rosenbrock, dimension)},
     {"coupling", WL_OPT_CHOICE, "chained", "chained|pairs", 0, 0, "1",
-     "Neighbours overlap in a chain, or the variables come in independent pairs."},
-    {"curvature", WL_OPT_REAL, "100.0", NULL, 0, 1e9, "1", "Factor c of the valley's walls."},
+     "Neighbours overlap in a chain, or the variables come in independent pairs.",
+     WL_SLOT(rosenbrock, coupling)},
+    {"curvature", WL_OPT_REAL, "100.0", NULL, 0, 1e9, "1", "Factor c of the valley's walls.",
+     WL_SLOT(rosenbrock, curvature)},
     {"start", WL_OPT_CHOICE, "uniform", "uniform|normal|classic", 0, 0, "1",
-     "Starting points: uniform in [-spread, spread], N(0, spread^2), or (-1.2, 1, -1.2, 1, ..)."},
+     "Starting points: uniform in [-spread, spread], N(0, spread^2), or (-1.2, 1, -1.2, 1, ..).",
+     WL_SLOT(rosenbrock, start)},
     {"spread", WL_OPT_REAL, "2.0", NULL, 0, 1e6, "1",
-     "Width of the distribution of starting points."},
+     "Width of the distribution of starting points.", WL_SLOT(rosenbrock, spread)},
     {0}};
 
 static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *task) {
@@ -47,24 +52,17 @@ static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *tas
                         -1);
 }
 
-static start parse_start(const char *name) {
-  if (strcmp(name, "classic") == 0) return START_CLASSIC;
-  return strcmp(name, "normal") == 0 ? START_NORMAL : START_UNIFORM;
-}
-
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed; /* all that is random belongs to the episode */
   rosenbrock *r = NULL;
   WL_TRY(WL_NEW(r, 1));
   task->impl = r;
-  r->dimension = wl_map_int(map, "dimension");
-  r->start = parse_start(wl_map_string(map, "start"));
-  r->spread = wl_map_real(map, "spread");
-  const bool pairs = strcmp(wl_map_string(map, "coupling"), "pairs") == 0;
+  wl_map_read(map, options, r);
+  const bool pairs = r->coupling == PAIRS;
   if (pairs && r->dimension % 2)
     return wl_map_fail(map, "dimension", "%lld is odd, `coupling: pairs` needs an even number",
                        (long long)r->dimension);
-  WL_TRY(build(r, pairs, wl_map_real(map, "curvature"), task));
+  WL_TRY(build(r, pairs, r->curvature, task));
   task->n = r->dimension;
   return WL_OK;
 }

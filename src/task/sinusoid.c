@@ -15,7 +15,7 @@
 
 typedef struct sinusoid {
   int64_t shots, query, rows; /* support, query, the larger */
-  bool varying;
+  enum { FIXED, VARYING } frequency;
   wl_node x, y, weight; /* (rows,1) each; weight 1/K, 0 in rows beyond the set */
 } sinusoid;
 
@@ -29,11 +29,12 @@ enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
 
 static const wl_option options[] = {
     {"frequency", WL_OPT_CHOICE, "fixed", "fixed|varying", 0, 0, "1",
-     "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2]."},
+     "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2].",
+     WL_SLOT(sinusoid, frequency)},
     {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1",
-     "Points of the support set, on which a task adapts."},
-    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1",
-     "Points of the query set; 0: as many as `shots`."},
+     "Points of the support set, on which a task adapts.", WL_SLOT(sinusoid, shots)},
+    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1", "Points of the query set; 0: as many as `shots`.",
+     WL_SLOT(sinusoid, query)},
     {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer."},
     {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",
      "Non-linearity of the hidden layers."},
@@ -56,9 +57,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   sinusoid *s = NULL;
   WL_TRY(WL_NEW(s, 1));
   task->impl = s;
-  s->varying = strcmp(wl_map_string(map, "frequency"), "varying") == 0;
-  s->shots = wl_map_int(map, "shots");
-  s->query = wl_map_int(map, "query");
+  wl_map_read(map, options, s);
   if (s->query == 0) s->query = s->shots;
   s->rows = s->shots > s->query ? s->shots : s->query;
   WL_TRY(build(map, s, task));
@@ -75,7 +74,7 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
   wl_rng_uniform_double(wl_episode_stream(episode, WL_FOR_TASK, DRAW_WAVE), 0, 3, 0.0, 1.0, u);
   *(wave *)draw = (wave){.amplitude = 0.1 + 4.9 * u[0],
                          .phase = M_PI * u[1],
-                         .frequency = s->varying ? 0.8 + 0.4 * u[2] : 1.0};
+                         .frequency = s->frequency == VARYING ? 0.8 + 0.4 * u[2] : 1.0};
   return WL_OK;
 }
 
@@ -85,7 +84,7 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
   const wave *w = draw;
   const bool support = batch->purpose == WL_FOR_INNER_BATCH;
   const int64_t count = support ? s->shots : s->query;
-  const double phase = s->varying ? w->phase : -w->phase;
+  const double phase = s->frequency == VARYING ? w->phase : -w->phase;
   wl_real *x = wl_tape_input_data(tape_ws, s->x), *y = wl_tape_input_data(tape_ws, s->y);
   wl_real *weight = wl_tape_input_data(tape_ws, s->weight);
   const wl_stream stream =

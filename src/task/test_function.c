@@ -17,6 +17,7 @@
 #include "task/family.h"
 
 typedef struct test_function {
+  enum { RASTRIGIN, ACKLEY, BEALE, ROSENBROCK, STYBLINSKI_TANG } function;
   int64_t dimension; /* n */
   double shift, spread;
   wl_node place; /* o (n) */
@@ -24,12 +25,14 @@ typedef struct test_function {
 
 static const wl_option options[] = {
     {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|rosenbrock|styblinski-tang", 0,
-     0, "1", "Which function."},
-    {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale."},
+     0, "1", "Which function.", WL_SLOT(test_function, function)},
+    {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale.",
+     WL_SLOT(test_function, dimension)},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
-     "The function is moved by a vector drawn uniformly in [-shift, shift] for each task."},
+     "The function is moved by a vector drawn uniformly in [-shift, shift] for each task.",
+     WL_SLOT(test_function, shift)},
     {"spread", WL_OPT_REAL, "4.0", NULL, 0, 1e6, "1",
-     "Starting points are uniform in [-spread, spread]."},
+     "Starting points are uniform in [-spread, spread].", WL_SLOT(test_function, spread)},
     {0}};
 
 /* cos 2 pi z */
@@ -88,14 +91,12 @@ static const struct {
                  {"rosenbrock", rosenbrock},
                  {"styblinski-tang", styblinski_tang}};
 
-static wl_status build(const wl_map *map, test_function *f, wl_task *task) {
+static wl_status build(test_function *f, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
   f->place = wl_tape_input(t, "place", 1, &f->dimension);
   const wl_node z = wl_op_sub(t, wl_tape_theta(t, "x", 1, &f->dimension), f->place);
-  size_t i = 0;
-  while (strcmp(wl_map_string(map, "function"), functions[i].name) != 0) i++;
-  return wl_tape_finish(t, functions[i].build(t, z, f->dimension), -1, -1);
+  return wl_tape_finish(t, functions[f->function].build(t, z, f->dimension), -1, -1);
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
@@ -103,15 +104,13 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   test_function *f = NULL;
   WL_TRY(WL_NEW(f, 1));
   task->impl = f;
-  *f = (test_function){.dimension = wl_map_int(map, "dimension"),
-                       .shift = wl_map_real(map, "shift"),
-                       .spread = wl_map_real(map, "spread")};
-  if (strcmp(wl_map_string(map, "function"), "rosenbrock") == 0 && f->dimension < 2)
+  wl_map_read(map, options, f);
+  if (f->function == ROSENBROCK && f->dimension < 2)
     return wl_map_fail(map, "dimension", "`function: rosenbrock` needs two variables at least");
-  if (strcmp(wl_map_string(map, "function"), "beale") == 0 && f->dimension % 2)
+  if (f->function == BEALE && f->dimension % 2)
     return wl_map_fail(map, "dimension", "%lld is odd, `function: beale` needs an even number",
                        (long long)f->dimension);
-  WL_TRY(build(map, f, task));
+  WL_TRY(build(f, task));
   task->n = f->dimension;
   return WL_OK;
 }

@@ -1,0 +1,66 @@
+/* test_keys.c - the whole table of keys: each row's member has the type of its key, and no key of a
+ * section hides another. */
+#include "cmocka_all.h"
+
+#include <string.h>
+
+#include "train/schema.h"
+
+/* The member's type for a key's type. */
+static wl_slot_kind slot_of(wl_option_type type) {
+  static const wl_slot_kind kinds[] = {[WL_OPT_INT] = WL_SLOT_INT,
+                                       [WL_OPT_REAL] = WL_SLOT_REAL,
+                                       [WL_OPT_BOOL] = WL_SLOT_BOOL,
+                                       [WL_OPT_STRING] = WL_SLOT_STRING,
+                                       [WL_OPT_CHOICE] = WL_SLOT_CHOICE,
+                                       [WL_OPT_INTS] = WL_SLOT_INTS,
+                                       [WL_OPT_REALS] = WL_SLOT_REALS,
+                                       [WL_OPT_STRINGS] = WL_SLOT_STRINGS,
+                                       [WL_OPT_CHOICE_OR_REALS] = WL_SLOT_CHOICE_OR_REALS};
+  return kinds[type];
+}
+
+static bool has_key(const wl_option *options, const char *key) {
+  for (const wl_option *o = options; o && o->key; o++)
+    if (strcmp(o->key, key) == 0) return true;
+  return false;
+}
+
+static void check_rows(const wl_section *s, const wl_option *options) {
+  for (const wl_option *o = options; o && o->key; o++) {
+    if (o->slot.kind != WL_SLOT_NONE && o->slot.kind != slot_of(o->type))
+      fail_msg("%s.%s: its member's type is not that of the key", s->name, o->key);
+    if (has_key(o + 1, o->key)) fail_msg("%s.%s is declared twice", s->name, o->key);
+    if (!o->doc || !*o->doc) fail_msg("%s.%s is not described", s->name, o->key);
+    if ((o->flags & WL_KEY_PATH) && o->type != WL_OPT_STRING)
+      fail_msg("%s.%s: only a text can be a path", s->name, o->key);
+  }
+}
+
+static void members_have_the_types_of_keys(void **state) {
+  (void)state;
+  for (const wl_section *s = wl_schema(); s->name; s++) {
+    check_rows(s, s->options);
+    for (const wl_variant *v = s->variants; v && v->name; v++) {
+      check_rows(s, v->options);
+      for (const wl_option *o = v->options; o && o->key; o++)
+        if (has_key(s->options, o->key)) fail_msg("%s.%s: %s hides it", s->name, o->key, v->name);
+    }
+  }
+}
+
+/* Train's own sections are read whole: no key of them is without a member. */
+static void every_key_of_train_is_read(void **state) {
+  (void)state;
+  static const char *const names[] = {"",       "episode",    "window",    "outer",
+                                      "replay", "checkpoint", "trajectory"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (const wl_option *o = wl_schema_section(names[i])->options; o->key; o++)
+      if (o->slot.kind == WL_SLOT_NONE) fail_msg("%s.%s goes nowhere", names[i], o->key);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(members_have_the_types_of_keys),
+                                     cmocka_unit_test(every_key_of_train_is_read)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
