@@ -28,17 +28,20 @@ typedef struct workspace {
 } workspace;
 
 static const wl_option muon_options[] = {
-    {"rate", WL_OPT_REAL, "0.02", NULL, 0, 1e9, "1", "learning rate"},
+    {"rate", WL_OPT_REAL, "0.02", NULL, 0, 1e9, "1", "learning rate", WL_SLOT(muon, rate)},
     WL_SCHEDULE_OPTIONS,
     {"momentum", WL_OPT_REAL, "0.95", NULL, 0, 0.999999999, "1",
-     "share of a matrix's momentum that each step keeps"},
-    {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate"},
-    {"vector_rate", WL_OPT_REAL, "0.3", NULL, 0, 1e9, "1", "rate of vectors as a share of `rate`"},
+     "share of a matrix's momentum that each step keeps", WL_SLOT(muon, momentum)},
+    {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate",
+     WL_SLOT(muon, weight_decay)},
+    {"vector_rate", WL_OPT_REAL, "0.3", NULL, 0, 1e9, "1", "rate of vectors as a share of `rate`",
+     WL_SLOT(muon, vector_rate)},
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
-     "share of a vector's mean that each step keeps"},
+     "share of a vector's mean that each step keeps", WL_SLOT(muon, beta1)},
     {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1",
-     "share of a vector's mean square that each step keeps"},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square"},
+     "share of a vector's mean square that each step keeps", WL_SLOT(muon, beta2)},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square",
+     WL_SLOT(muon, epsilon)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static void muon_destroy(wl_rule *rule) {
@@ -50,13 +53,7 @@ static wl_status muon_create(const wl_map *options, const wl_rule_setting *setti
   muon *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   rule->impl = m;
-  *m = (muon){.rate = wl_map_real(options, "rate"),
-              .momentum = wl_map_real(options, "momentum"),
-              .weight_decay = wl_map_real(options, "weight_decay"),
-              .vector_rate = wl_map_real(options, "vector_rate"),
-              .beta1 = wl_map_real(options, "beta1"),
-              .beta2 = wl_map_real(options, "beta2"),
-              .epsilon = wl_map_real(options, "epsilon")};
+  wl_map_read(options, muon_options, m);
   rule->tensorwise = true;
   rule->fields = fields;
   rule->n_fields = FIELDS;

@@ -30,7 +30,7 @@ typedef struct wl_dataset {
 #define WL_DATASET_OPTIONS                                                                     \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                        \
    "Images: synthetic or digits (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
-   "with IDX files (plain or gzipped) or CIFAR-10's binary files."},                           \
+   "with IDX files (plain or gzipped) or CIFAR-10's binary files.", .flags = WL_KEY_PATH},     \
   {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
    "Number of classes; 0: known for named data, else the largest training label plus one."},   \
   {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                           \

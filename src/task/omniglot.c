@@ -24,7 +24,17 @@ typedef struct pool {
 
 enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
 
+/* The family's own keys; 0 stands for the protocol's usual number. */
+typedef struct omniglot_keys {
+  const char *file;
+  enum { MULTI_SHOT, FEW_SHOT } protocol;
+  int64_t ways, shots, query, batch, alphabets, test_alphabets, alphabet_seed;
+  bool quarter_turns;
+  double augment_rotate, augment_shift, augment_scale;
+} omniglot_keys;
+
 typedef struct omniglot {
+  omniglot_keys keys;
   const wl_glyphs *glyphs; /* shared, released in destroy */
   bool few_shot;
   int64_t ways, shots, query;
@@ -53,53 +63,62 @@ enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
 static const wl_option options[] = {
     {"file", WL_OPT_STRING, "omniglot28.h5", NULL, 0, 0, "1",
      "Packed characters (tools/pack_omniglot.py): a path, or a name in the folder that "
-     "WARPLOOM_DATA names."},
+     "WARPLOOM_DATA names.",
+     WL_SLOT(omniglot, keys.file), WL_KEY_PATH},
     {"protocol", WL_OPT_CHOICE, "multi-shot", "multi-shot|few-shot", 0, 0, "1",
-     "A task is one alphabet with many drawers, or a few drawers of any characters."},
+     "A task is one alphabet with many drawers, or a few drawers of any characters.",
+     WL_SLOT(omniglot, keys.protocol)},
     {"ways", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Classes of a task; 0: 20 for multi-shot, 5 for few-shot."},
+     "Classes of a task; 0: 20 for multi-shot, 5 for few-shot.", WL_SLOT(omniglot, keys.ways)},
     {"shots", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Drawers of each class to adapt on; 0: 15 for multi-shot, 1 for few-shot."},
+     "Drawers of each class to adapt on; 0: 15 for multi-shot, 1 for few-shot.",
+     WL_SLOT(omniglot, keys.shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
      "Other drawers of each class, held out or as query set; 0: 5 for multi-shot, `shots` for "
-     "few-shot."},
+     "few-shot.",
+     WL_SLOT(omniglot, keys.query)},
     {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",
-     "Images in a multi-shot minibatch, drawn with replacement; few-shot takes whole sets."},
-    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1", "Multi-shot: alphabets to train on."},
+     "Images in a multi-shot minibatch, drawn with replacement; few-shot takes whole sets.",
+     WL_SLOT(omniglot, keys.batch)},
+    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1", "Multi-shot: alphabets to train on.",
+     WL_SLOT(omniglot, keys.alphabets)},
     {"test_alphabets", WL_OPT_INT, "10", NULL, 1, 1e6, "1",
-     "Multi-shot: alphabets to evaluate on; what remains serves tuning."},
+     "Multi-shot: alphabets to evaluate on; what remains serves tuning.",
+     WL_SLOT(omniglot, keys.test_alphabets)},
     {"alphabet_seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
      "Multi-shot: seed of the choice of alphabets and of their characters; evaluations use the "
-     "same."},
+     "same.",
+     WL_SLOT(omniglot, keys.alphabet_seed)},
     {"quarter_turns", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Few-shot: characters turned by 90, 180 and 270 degrees are classes of their own."},
+     "Few-shot: characters turned by 90, 180 and 270 degrees are classes of their own.",
+     WL_SLOT(omniglot, keys.quarter_turns)},
     {"augment_rotate", WL_OPT_REAL, "0", NULL, 0, 180, "degrees",
-     "Images are turned at random by up to this angle."},
+     "Images are turned at random by up to this angle.", WL_SLOT(omniglot, keys.augment_rotate)},
     {"augment_shift", WL_OPT_REAL, "0", NULL, 0, 0.5, "1",
-     "Images are moved at random by up to this share of their side."},
+     "Images are moved at random by up to this share of their side.",
+     WL_SLOT(omniglot, keys.augment_shift)},
     {"augment_scale", WL_OPT_REAL, "0", NULL, 0, 0.9, "1",
-     "Images are resized at random by up to this share."},
+     "Images are resized at random by up to this share.", WL_SLOT(omniglot, keys.augment_scale)},
     WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act"),
     {0}};
 
 /* ---- Creation -------------------------------------------------------------------------------- */
 
-static int64_t or_default(const wl_map *map, const char *key, int64_t when_zero) {
-  const int64_t value = wl_map_int(map, key);
+static int64_t or_default(int64_t value, int64_t when_zero) {
   return value > 0 ? value : when_zero;
 }
 
 static void read_options(const wl_map *map, omniglot *o) {
-  o->few_shot = strcmp(wl_map_string(map, "protocol"), "few-shot") == 0;
-  o->ways = or_default(map, "ways", o->few_shot ? 5 : 20);
-  o->shots = or_default(map, "shots", o->few_shot ? 1 : 15);
-  o->query = or_default(map, "query", o->few_shot ? o->shots : 5);
-  o->quarters = o->few_shot && wl_map_bool(map, "quarter_turns") ? 4 : 1;
-  o->batch = o->few_shot ? o->ways * (o->shots > o->query ? o->shots : o->query)
-                         : wl_map_int(map, "batch");
-  o->distortion = (wl_distortion){.rotate = wl_map_real(map, "augment_rotate"),
-                                  .shift = wl_map_real(map, "augment_shift"),
-                                  .scale = wl_map_real(map, "augment_scale")};
+  const omniglot_keys *k = &o->keys;
+  wl_map_read(map, options, o);
+  o->few_shot = k->protocol == FEW_SHOT;
+  o->ways = or_default(k->ways, o->few_shot ? 5 : 20);
+  o->shots = or_default(k->shots, o->few_shot ? 1 : 15);
+  o->query = or_default(k->query, o->few_shot ? o->shots : 5);
+  o->quarters = o->few_shot && k->quarter_turns ? 4 : 1;
+  o->batch = o->few_shot ? o->ways * (o->shots > o->query ? o->shots : o->query) : k->batch;
+  o->distortion = (wl_distortion){
+      .rotate = k->augment_rotate, .shift = k->augment_shift, .scale = k->augment_scale};
 }
 
 static wl_status check_options(const wl_map *map, const omniglot *o) {
@@ -122,13 +141,13 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
 }
 
 /* Characters by alphabet; in each in an order that alphabet_seed draws. */
-static wl_status sort_members(const wl_map *map, omniglot *o) {
+static wl_status sort_members(omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   int64_t *order = NULL;
   WL_TRY(WL_NEW(o->member, g->characters));
   WL_TRY(WL_NEW(o->start, g->alphabets + 1));
   WL_TRY(WL_NEW(order, g->characters));
-  wl_stream stream = {.seed = (uint64_t)wl_map_int(map, "alphabet_seed"),
+  wl_stream stream = {.seed = (uint64_t)o->keys.alphabet_seed,
                       .purpose = WL_FOR_DATASET,
                       .index = SPLIT_CHARACTERS};
   for (int64_t a = 0, n = 0; a < g->alphabets; a++) {
@@ -153,7 +172,7 @@ static wl_status new_pool(pool *p, int64_t room) {
 /* Alphabets in a drawn order, dealt out to training, evaluation and tuning. */
 static wl_status deal_alphabets(const wl_map *map, omniglot *o, const int64_t *eligible,
                                 int64_t count) {
-  const int64_t train = wl_map_int(map, "alphabets"), test = wl_map_int(map, "test_alphabets");
+  const int64_t train = o->keys.alphabets, test = o->keys.test_alphabets;
   if (train + test > count)
     return wl_map_fail(
         map, "alphabets",
@@ -174,7 +193,7 @@ static wl_status split_alphabets(const wl_map *map, omniglot *o) {
   const int64_t all = o->glyphs->alphabets;
   int64_t *order = NULL, count = 0;
   WL_TRY(WL_NEW(order, all));
-  wl_rng_permutation((wl_stream){.seed = (uint64_t)wl_map_int(map, "alphabet_seed"),
+  wl_rng_permutation((wl_stream){.seed = (uint64_t)o->keys.alphabet_seed,
                                  .purpose = WL_FOR_DATASET,
                                  .index = SPLIT_ALPHABETS},
                      all, order);
@@ -204,7 +223,7 @@ static wl_status split(const wl_map *map, omniglot *o) {
   for (int p = 0; p < POOLS; p++)
     WL_TRY(new_pool(&o->pools[p], o->few_shot ? o->glyphs->characters : o->glyphs->alphabets));
   if (o->few_shot) return split_characters(map, o);
-  WL_TRY(sort_members(map, o));
+  WL_TRY(sort_members(o));
   return split_alphabets(map, o);
 }
 
@@ -217,8 +236,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   omniglot *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   task->impl = o;
-  WL_TRY(wl_glyphs_open(wl_map_string(map, "file"), &o->glyphs));
   read_options(map, o);
+  WL_TRY(wl_glyphs_open(o->keys.file, &o->glyphs));
   WL_TRY(check_options(map, o));
   WL_TRY(split(map, o));
   const wl_convnet_shape shape = {o->batch, 1, o->glyphs->rows, o->glyphs->columns, o->ways};
