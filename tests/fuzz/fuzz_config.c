@@ -5,6 +5,7 @@
  * the same configuration: all its values, in the same text. */
 #include "fuzz/fuzz.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,38 @@ static int split_lines(char *text, wl_override lines[MOST_LINES]) {
   return count;
 }
 
+/* Numbers are compared as numbers: texts would agree on what both leave out. */
+static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
+  int n = 0, m = 0;
+  if (o->type == WL_OPT_INT) return wl_map_int(a, o->key) == wl_map_int(b, o->key);
+  if (o->type == WL_OPT_REAL) return wl_map_real(a, o->key) == wl_map_real(b, o->key);
+  if (o->type == WL_OPT_BOOL) return wl_map_bool(a, o->key) == wl_map_bool(b, o->key);
+  if (o->type == WL_OPT_STRING || o->type == WL_OPT_CHOICE)
+    return strcmp(wl_map_string(a, o->key), wl_map_string(b, o->key)) == 0;
+  if (o->type == WL_OPT_INTS) {
+    const int64_t *x = wl_map_ints(a, o->key, &n), *y = wl_map_ints(b, o->key, &m);
+    return n == m && (n == 0 || memcmp(x, y, (size_t)n * sizeof *x) == 0);
+  }
+  if (o->type == WL_OPT_STRINGS) return true; /* the printed texts say */
+  const double *x = wl_map_reals(a, o->key, &n), *y = wl_map_reals(b, o->key, &m);
+  bool same = n == m;
+  for (int i = 0; same && i < n; i++) same = x[i] == y[i];
+  return same;
+}
+
+static void check_values(const wl_config *a, const wl_config *b) {
+  for (const wl_section *s = wl_schema(); s->name; s++)
+    for (int i = 0; i < wl_config_count(a, s->name); i++) {
+      const wl_map *x = wl_config_map(a, s->name, i), *y = wl_config_map(b, s->name, i);
+      expect(y && strcmp(wl_map_variant(x), wl_map_variant(y)) == 0, "it has the same variants");
+      for (const wl_option *o = s->options; o && o->key; o++) expect(same_value(x, y, o), o->key);
+      for (const wl_variant *v = s->variants; v && v->name; v++)
+        for (const wl_option *o = v->options;
+             o && o->key && strcmp(v->name, wl_map_variant(x)) == 0; o++)
+          expect(same_value(x, y, o), o->key);
+    }
+}
+
 /* The text of a configuration says all that it holds. */
 static void check_round_trip(const wl_config *config) {
   char *text = NULL, *again = NULL, *difference = NULL;
@@ -120,6 +153,7 @@ static void check_round_trip(const wl_config *config) {
   expect(strcmp(text, again) == 0, "it prints the same text");
   expect(wl_config_diff(config, second, 0, &difference) == WL_OK && !*difference,
          "it holds the same values");
+  check_values(config, second);
   free(text);
   free(again);
   free(difference);
