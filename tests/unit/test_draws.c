@@ -216,6 +216,10 @@ static void initial_preconditioners(void **state) {
                 "precondition.dense1.weight", 1, false, cdf_uniform, 0.005, 0.1);
   check_initial(MLP SGD "precondition: {name: kronecker, noise: 0.02}\n",
                 "precondition.dense1.weight.axis1", 8, true, cdf_normal, 0, 0.02);
+  check_initial("task: {family: sinusoid" SGD "precondition: {name: gap, noise: 0.2}\n",
+                "precondition.dense2.weight", 50, false, cdf_normal, 0, 0.2);
+  check_initial("task: {family: sinusoid" SGD "precondition: {name: gap}\n",
+                "precondition.dense2.weight", 1, false, NULL, 0, 0);
 }
 
 static void initial_warps(void **state) {
