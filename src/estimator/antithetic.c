@@ -193,6 +193,8 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   for (int64_t k = 0; k <= job->steps; k++) losses[k] = NAN;
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
+  const double scale = wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* tasks weigh alike */
+  for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);
   out->counted = isfinite(out->loss);
   return WL_OK;

@@ -29,7 +29,7 @@ const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estima
 /* (F+ - F-) / (2 sigma^2 pairs) of a pair; with loss `telescoping` its change since the window before. */
 double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes);
-/* A loss as it enters: clipped, its logarithm, or what a failed one counts as. */
+/* A loss, without the task's loss_scale, as it enters: clipped, its logarithm, or what a failed one counts as. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* vector += slope * direction. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

@@ -20,7 +20,7 @@ static double final_loss(const wl_estimator *e, const wl_estimator_job *job) {
     sum += wl_task_loss(particle.task, wl_unroll_task_ws(job->ws), &batch, particle.theta,
                         wl_unroll_warp(job->ws), NULL, NULL);
   }
-  return sum / (double)e->es.batches;
+  return sum / ((double)e->es.batches * wl_task_loss_scale(wl_unroll_task_ws(job->ws)));
 }
 
 static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {

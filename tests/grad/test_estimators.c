@@ -274,11 +274,43 @@ static void test_losses(void **state) {
   close_toy(&t);
 }
 
+/* What a run of the first window counts: its loss at theta_0. */
+static double counted_loss(const char *job, const char *estimator) {
+  toy t = open_job(job, estimator);
+  wl_run_outcome outcome;
+  begin_episode(&t, 1, 1);
+  const wl_estimator_job first = {.ws = t.ws,
+                                  .scratch = t.scratch,
+                                  .unit = t.unit,
+                                  .steps = 1,
+                                  .phi = t.of.phi,
+                                  .vector = t.vector};
+  assert_ok(t.estimator->ops->run(t.estimator, &first, &outcome));
+  close_toy(&t);
+  return outcome.loss;
+}
+
+/* A task's loss_scale, drawn or not, changes nothing of what counts. */
+static void test_loss_scale(void **state) {
+  (void)state;
+  static const char *const settings[] = {"{name: nres, loss: mean}",
+                                         "{name: pes, loss: mean, transform: log, clip: 2}"};
+  for (int i = 0; i < 2; i++) {
+    const double plain = counted_loss(QUADRATIC, settings[i]);
+    const double scaled = counted_loss(
+        "task: {family: quadratic, dimension: 1, batch: 1, loss_scale: {log_uniform: [50, 5000]}}\n"
+        "rule: {name: sgd, rate: 0.01, learn: [rate]}\nwindow: {steps: 1, weights: last}\nouter: {units: 2}\n",
+        settings[i]);
+    assert_true(plain != 0.0 && fabs(scaled - plain) <= 1e-12 * fabs(plain));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_bptt_is_truncated), cmocka_unit_test(test_biased),
       cmocka_unit_test(test_unbiased),          cmocka_unit_test(test_telescoping),
       cmocka_unit_test(test_variances),         cmocka_unit_test(test_pairs),
-      cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses)};
+      cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_loss_scale)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
