@@ -106,6 +106,10 @@ def report(task, contenders, times, others):
     print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
           "compared with the fastest other on at most as many cores")
     print_table(("program", "ms a window", "M cs/s", "times as fast", "range", "as", "window MB", "start s"), rows)
+    for c in contenders:  # each goes on with its own training from round to round
+        first, last = times[c.name][:3], times[c.name][-3:]
+        print(f"{c.name}: {1e3 * statistics.median(first):.2f} ms a window in the first rounds, "
+              f"{1e3 * statistics.median(last):.2f} in the last")
     one, two = "Warploom tape, 1 thread", "Warploom tape, 2 ranks"
     if one in times and two in times:
         middle, least, most = (r / 2 for r in ratios(times[one], times[two]))

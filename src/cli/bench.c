@@ -86,6 +86,7 @@ static void print_kernel(const wl_kernel_figures *k, FILE *out) {
           1e-3 * k->flop);
   if (k->tape.total > 0) print_rate("  window.storage: tape", &k->tape, out);
   print_rate("  window.storage: replay", &k->replay, out);
+  print_rate("  the same, gradients below 1e-38", &k->vanishing, out);
 }
 
 static void print_sums(const figures *f, FILE *out) {
@@ -124,9 +125,10 @@ static json_t *rate_json(const wl_kernel_rate *r) {
 
 static json_t *kernel_json(const wl_kernel_figures *k) {
   json_t *kernel =
-      json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:o}", "coordinates", (json_int_t)k->coordinates,
+      json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:o, s:o}", "coordinates", (json_int_t)k->coordinates,
                 "threads", k->threads, "flop", k->flop, "peak", k->peak_total, "peak_least",
-                k->peak_least, "peak_most", k->peak_most, "replay", rate_json(&k->replay));
+                k->peak_least, "peak_most", k->peak_most, "replay", rate_json(&k->replay),
+                "vanishing", rate_json(&k->vanishing));
   if (k->tape.total > 0) json_object_set_new(kernel, "tape", rate_json(&k->tape));
   return kernel;
 }

@@ -124,7 +124,7 @@ static wl_status gather(wl_comm *comm, double figure, double *least, double *mos
 
 /* Medians of one window's seconds, and of the peak beside it. */
 typedef struct medians {
-  double peak, replay, tape;
+  double peak, replay, tape, vanishing;
 } medians;
 
 static wl_status measure(wl_comm *comm, window *w, int threads, int repeats, medians *out) {
@@ -137,7 +137,17 @@ static wl_status measure(wl_comm *comm, window *w, int threads, int repeats, med
     replay[i] = run(w, NULL);
     if (w->tape) tape[i] = run(w, w->tape);
   }
-  *out = (medians){wl_median(peak, repeats), wl_median(replay, repeats), wl_median(tape, repeats)};
+  *out = (medians){wl_median(peak, repeats), wl_median(replay, repeats), wl_median(tape, repeats), 0};
+  return WL_OK;
+}
+
+/* The median of windows by replay whose gradients, and so the adjoints that enter, are subnormal. */
+static wl_status measure_vanishing(wl_comm *comm, window *w, int repeats, double *seconds) {
+  double each[WL_MEASURE_REPEATS];
+  for (int64_t i = 0; i < STEPS * w->lanes; i++) w->g[i] *= (wl_real)1e-38;
+  WL_TRY(wl_comm_barrier(comm));
+  for (int i = 0; i < repeats; i++) each[i] = run(w, NULL);
+  *seconds = wl_median(each, repeats);
   return WL_OK;
 }
 
@@ -155,11 +165,13 @@ wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int
   WL_CHECK(repeats >= 1 && repeats <= WL_MEASURE_REPEATS);
   WL_TRY(wl_comm_agree(comm, create(coordinates, threads, most_tape, &w)));
   *out = (wl_kernel_figures){.coordinates = coordinates, .threads = threads, .flop = w.rule->cost};
-  const wl_status status = measure(comm, &w, threads, repeats, &m);
+  wl_status status = measure(comm, &w, threads, repeats, &m);
+  if (status == WL_OK) status = measure_vanishing(comm, &w, repeats, &m.vanishing);
   const bool taped = w.tape != NULL;
   destroy(&w);
   WL_TRY(status);
   WL_TRY(gather(comm, m.peak, &out->peak_least, &out->peak_most, &out->peak_total));
   WL_TRY(rate_of(comm, m.replay, out, &out->replay));
+  WL_TRY(rate_of(comm, m.vanishing, out, &out->vanishing));
   return taped ? rate_of(comm, m.tape, out, &out->tape) : WL_OK;
 }

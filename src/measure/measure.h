@@ -18,6 +18,7 @@ typedef struct wl_kernel_figures {
   double flop;                              /* of one cs: forward, replayed forward, backward */
   double peak_least, peak_most, peak_total; /* FLOP/s of all threads of a rank, and of all ranks */
   wl_kernel_rate replay, tape;              /* tape: zeros where it was too large */
+  wl_kernel_rate vanishing;                 /* replay, of gradients and adjoints below the normal numbers */
 } wl_kernel_figures;
 
 /* Medians of `repeats` (1 .. WL_MEASURE_REPEATS) windows of either storage, each beside a measurement of the
