@@ -276,8 +276,9 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
   WL_TRY(wl_config_to_yaml(wl_setup_of(tr)->config, &p->configuration));
   wl_digest_hex(digest, p->digest);
   snprintf(p->steps, sizeof p->steps, "%lld", (long long)wl_state_of(tr)->meta_step);
-  snprintf(p->ranks, sizeof p->ranks, "%d ranks x %d threads", wl_comm_size(wl_setup_of(tr)->comm),
-           wl_setup_of(tr)->threads);
+  snprintf(p->ranks, sizeof p->ranks, "%d rank%s x %d thread%s",
+           wl_comm_size(wl_setup_of(tr)->comm), wl_comm_size(wl_setup_of(tr)->comm) == 1 ? "" : "s",
+           wl_setup_of(tr)->threads, wl_setup_of(tr)->threads == 1 ? "" : "s");
   const wl_attribute all[] = {{"configuration", p->configuration},
                               {"digest", p->digest},
                               {"meta_steps", p->steps},

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "run/memory.h"
+#include "run/progress.h"
 #include "run/recorder.h"
 #include "run/run_files.h"
 #include "run/state.h"
@@ -33,12 +34,13 @@ typedef struct run {
   int64_t saved;       /* meta-step of the last checkpoint, -1: none */
   bool resumed;
   bool diverged;
-  bool warned;       /* of units that were left out */
-  double started;    /* when the program did */
-  double began;      /* when the first meta-step did */
-  double longest;    /* seconds of the longest meta-step with its files */
-  double memory;     /* bytes estimated for the rank that takes most */
-  double loss_shown; /* smoothed, for the progress line */
+  bool warned;    /* of units that were left out */
+  double started; /* when the program did */
+  double began;   /* when the first meta-step did */
+  double longest; /* seconds of the longest meta-step with its files */
+  double memory;  /* bytes estimated for the rank that takes most */
+  wl_progress *progress;
+  bool told; /* that the rule does nothing */
 } run;
 
 wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
@@ -112,14 +114,18 @@ static wl_status open_run(run *r) {
     else wl_log_info("nothing to resume in %s: starting anew", r->path);
   }
   WL_TRY(wl_comm_agree(r->comm, wl_recorder_create(r->trainer, &r->recorder)));
+  WL_TRY(wl_comm_agree(r->comm, wl_progress_create(r->trainer, &r->progress)));
   return wl_run_files_start(r->files, r->config, r->trainer, r->recorder);
 }
 
 static void close_run(run *r) {
   wl_run_files_close(&r->files);
   wl_recorder_destroy(&r->recorder);
+  wl_progress_destroy(&r->progress);
   wl_trainer_destroy(&r->trainer);
 }
+
+static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
 
 static void describe_storage(const wl_trainer *tr, const wl_task *task, char *text, size_t size) {
   const wl_trainer_setup *s = wl_setup_of(tr);
@@ -144,11 +150,13 @@ static wl_status announce(run *r) {
   char storage[160];
   describe_storage(tr, most, storage, sizeof storage);
   wl_log_info(
-      "%lld meta-parameters (rule %s), %lld inner parameters, %lld units on %d ranks x %d threads%s",
+      "%lld meta-parameter%s (rule %s), %lld inner parameter%s, %lld unit%s on %d rank%s x %d thread%s%s",
       (long long)wl_setup_of(tr)->problem.model->phi.size,
-      wl_setup_of(tr)->problem.model->rule->ops->name, (long long)most->n,
-      (long long)wl_state_of(tr)->plan->units, wl_comm_size(r->comm), wl_setup_of(tr)->threads,
-      wl_setup_of(tr)->bound ? ", bound to cores" : "");
+      plural(wl_setup_of(tr)->problem.model->phi.size),
+      wl_setup_of(tr)->problem.model->rule->ops->name, (long long)most->n, plural(most->n),
+      (long long)wl_state_of(tr)->plan->units, plural(wl_state_of(tr)->plan->units),
+      wl_comm_size(r->comm), plural(wl_comm_size(r->comm)), wl_setup_of(tr)->threads,
+      plural(wl_setup_of(tr)->threads), wl_setup_of(tr)->bound ? ", bound to cores" : "");
   wl_log_info("memory %.1f MiB a rank, estimated; %s; results in %s", r->memory / MIB, storage,
               r->path);
   const wl_problem *p = &wl_setup_of(tr)->problem;
@@ -183,9 +191,9 @@ static void tell_files(const run *r) {
   const double took = wl_seconds() - r->began;
   wl_log_info(
       "files: training spent %.2f s on them, %.2f %% of its %.1f s; beside it %.2f s went into writing %lld "
-      "checkpoints of %.1f MiB in all%s",
+      "checkpoint%s of %.1f MiB in all%s",
       cost.waited, 100.0 * cost.waited / took, took, cost.written, (long long)cost.checkpoints,
-      (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
+      plural(cost.checkpoints), (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
 }
 
 /* What the run took and what it left out. */
@@ -198,9 +206,9 @@ static wl_status take_leave(const run *r) {
   tell_files(r);
   if (wl_state_of(tr)->skipped > 0)
     wl_log_warning(
-        "%lld units were left out because they became non-finite; lower rule.output_scale or "
+        "%lld unit%s left out as non-finite; lower rule.output_scale or "
         "outer.learning_rate if they are many",
-        (long long)wl_state_of(tr)->skipped);
+        (long long)wl_state_of(tr)->skipped, wl_state_of(tr)->skipped == 1 ? " was" : "s were");
   return WL_OK;
 }
 
@@ -210,15 +218,25 @@ static wl_status save(run *r) {
   return WL_OK;
 }
 
-static void show_progress(run *r, const wl_meta_report *report) {
+static void show_progress(const run *r) {
   char text[128];
-  const double loss = report->last_loss;
-  if (isnan(r->loss_shown)) r->loss_shown = loss;
-  if (isfinite(loss)) r->loss_shown += 0.05 * (loss - r->loss_shown);
   snprintf(text, sizeof text, "meta-loss %.4g  window's last loss %.4g  skipped %lld",
-           report->meta_loss, r->loss_shown, (long long)wl_state_of(r->trainer)->skipped);
+           wl_progress_meta_loss(r->progress), wl_progress_last_loss(r->progress),
+           (long long)wl_state_of(r->trainer)->skipped);
   wl_log_progress("meta-step", (long)wl_state_of(r->trainer)->meta_step,
                   (long)wl_setup_of(r->trainer)->steps, text);
+}
+
+/* Once, so that nobody waits for the end of a training that gets nowhere. */
+static void warn_of_idleness(run *r) {
+  static const double WORTH_IT = 0.01;
+  const double gain = wl_progress_gain(r->progress);
+  if (r->told || !(gain < WORTH_IT)) return;
+  r->told = true;
+  wl_log_warning(
+      "meta-step %lld: an episode lowers the loss by %.1f %%, no more than a rule that does nothing. Start from a rule that "
+      "works, such as rule.momentum: 0.9 with rule.rate near that of tuned Nesterov, or raise rule.output_scale",
+      (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
 
 /* The files of a meta-step: recorded windows, metrics, the checkpoint when it is due. */
@@ -227,7 +245,9 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   const bool last = stopping || r->diverged || step == wl_setup_of(r->trainer)->steps;
   if (wl_comm_rank(r->comm) == 0) {
     wl_trainer_keep_failure(r->trainer, wl_run_files_log(r->files, step, report, r->resumed));
-    show_progress(r, report);
+    wl_progress_add(r->progress, report);
+    show_progress(r);
+    warn_of_idleness(r);
   }
   if (!last && (r->every == 0 || step % r->every != 0))
     return WL_OK; /* the others learn of a failure in the next reduction */
@@ -353,8 +373,7 @@ wl_status wl_train(const wl_config *config, const char *config_path,
            .comm = comm,
            .path = outcome->run,
            .config_path = config_path,
-           .started = wl_seconds(),
-           .loss_shown = NAN};
+           .started = wl_seconds()};
   bool stopped = false;
   wl_status status = wl_comm_agree(
       comm, wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run));
