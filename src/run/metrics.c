@@ -21,7 +21,8 @@ const wl_metric wl_metrics[WL_METRICS] = {
     {"compute_seconds_least", "computation, fastest rank"},
     {"wait_seconds", "waiting for the slowest rank, mean over ranks"},
     {"reduce_seconds", "exact sum once all ranks had come to it, rank 0"},
-    {"io_seconds", "that training spent on files, rank 0"}};
+    {"io_seconds", "that training spent on files, rank 0"},
+    {"validation_loss", "mean final loss on fixed tasks, where outer.validate is due"}};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   const double all[WL_METRICS] = {r->meta_loss,
@@ -39,7 +40,8 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
                                   r->compute_seconds_least,
                                   r->wait_seconds,
                                   r->reduce_seconds,
-                                  r->io_seconds};
+                                  r->io_seconds,
+                                  r->validation_loss};
   memcpy(values, all, sizeof all);
 }
 

@@ -5,7 +5,7 @@
 #include "io/trajectory.h"
 #include "train/trainer.h"
 
-enum { WL_METRICS = 16 };
+enum { WL_METRICS = 17 };
 
 /* In order; docs/hdf5-schema.md lists them. */
 extern const wl_metric wl_metrics[WL_METRICS];

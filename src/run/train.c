@@ -16,6 +16,7 @@
 #include "run/run_files.h"
 #include "run/state.h"
 #include "run/trained.h"
+#include "run/validate.h"
 #include "train/schema.h"
 
 static const double MIB = 1048576.0;
@@ -31,6 +32,7 @@ typedef struct run {
   wl_recorder *recorder;
   wl_run_files *files;
   int64_t every, keep; /* checkpoints */
+  int64_t validate;    /* meta-steps between validations; 0: none */
   int64_t saved;       /* meta-step of the last checkpoint, -1: none */
   bool resumed;
   bool diverged;
@@ -108,6 +110,7 @@ static wl_status open_run(run *r) {
   r->every = keys.every;
   r->keep = keys.keep;
   r->saved = -1;
+  r->validate = wl_outer_read(r->config).validate;
   if (r->request->resume) {
     WL_TRY(wl_state_load(r->trainer, r->path, wl_schema(), &r->resumed));
     if (r->resumed) r->saved = wl_state_of(r->trainer)->meta_step;
@@ -283,6 +286,18 @@ static double deadline(const run *r) {
   return r->started + fmax(limit - 0.5, 0.5 * limit);
 }
 
+/* Where it is due, and after the last meta-step. */
+static wl_status validate(const run *r, wl_meta_report *report) {
+  const int64_t step = wl_state_of(r->trainer)->meta_step;
+  report->validation_loss = NAN;
+  if (r->validate == 0 || (step % r->validate != 0 && step != wl_setup_of(r->trainer)->steps))
+    return WL_OK;
+  WL_TRY(wl_run_validate(r->trainer, &report->validation_loss));
+  if (wl_comm_rank(r->comm) == 0)
+    wl_log_info("meta-step %lld: validation loss %.4g", (long long)step, report->validation_loss);
+  return WL_OK;
+}
+
 /* One meta-step and its files; *stopping is set on all ranks alike. */
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
@@ -300,6 +315,7 @@ static wl_status step(run *r, bool *stopping) {
   if (outcome == WL_META_ABANDONED) return WL_OK;
   r->diverged = wl_trainer_has_diverged(tr);
   warn_of_skipped(r, &report);
+  WL_TRY(validate(r, &report));
   WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_seconds() - start);
   return WL_OK;

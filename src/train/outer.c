@@ -52,6 +52,9 @@ const wl_option wl_outer_options[] = {
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
      "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never.",
      WL_SLOT(wl_outer_keys, patience), .flags = WL_KEY_EXTENDS},
+    {"validate", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
+     "Meta-steps between two validations: the mean final loss on 8 fixed tasks of each family goes to the metrics; 0: none.",
+     WL_SLOT(wl_outer_keys, validate), .flags = WL_KEY_FREE},
     {"average", WL_OPT_REAL, "0", NULL, 0, BELOW_ONE, "1",
      "Decay of an exponential average of the meta-parameters, which is exported and evaluated in their place, e.g. "
      "0.98; 0: none.",

@@ -49,7 +49,7 @@ typedef struct wl_outer {
 
 /* The section `outer`; texts are borrowed. */
 typedef struct wl_outer_keys {
-  int64_t steps, units, warmup_steps, decay_every, patience;
+  int64_t steps, units, warmup_steps, decay_every, patience, validate;
   enum { WL_EVERY_WINDOW, WL_EVERY_EPISODE } every;
   wl_outer_kind optimizer;
   int schedule;

@@ -22,6 +22,7 @@ typedef struct wl_meta_report {
   double wait_seconds;                           /* for the slowest rank, mean over ranks */
   double reduce_seconds; /* the exact sum once all ranks had reached it: rank 0 */
   double io_seconds;     /* that training spent on files since the report before: rank 0 */
+  double validation_loss; /* on fixed tasks; NaN where it was not taken */
 } wl_meta_report;
 
 typedef struct wl_trainer wl_trainer;

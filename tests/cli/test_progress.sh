@@ -29,4 +29,37 @@ for got, key in zip(shown, ("meta_loss", "last_loss")):
     mean = sum(line[key] for line in lines) / 20
     assert abs(got - mean) <= 1e-3 * abs(mean), (key, got, mean)
 P
+
+# outer.validate: the final loss on fixed tasks, the same on any ranks and after a resume, and no bit of the training changes
+cat >valid.yaml <<'C'
+seed: 1
+threads: 1
+output: plain
+task: {family: quadratic, dimension: 4, batch: 4}
+rule: {name: lstm, hidden: [4]}
+episode: {steps: 20}
+window: {steps: 5}
+outer: {steps: 30, units: 2, learning_rate: 1e-2}
+trajectory: {every: 10, units: 1}
+C
+digest() { awk '/^digest/ { print $2 }' "$1"; }
+"$WL_BIN" train valid.yaml --quiet >plain.out
+"$WL_BIN" train valid.yaml --quiet --set output=one --set outer.validate=7 >one.out
+"$WL_MPIEXEC" -n 2 "$WL_BIN" train valid.yaml --quiet --set output=two --set outer.validate=7 --stop-after 10 >stopped.out || [ $? = 75 ]
+"$WL_MPIEXEC" -n 2 "$WL_BIN" train valid.yaml --quiet --set output=two --set outer.validate=7 --resume >two.out
+expect_same "the digest with validation" "$(digest plain.out)" "$(digest one.out)"
+expect_same "the digest on two ranks" "$(digest plain.out)" "$(digest two.out)"
+"$WL_PYTHON" - <<'P' || fail "validation"
+import json
+def losses(run):
+    return {line["meta_step"]: line["validation_loss"] for line in map(json.loads, open(run + "/metrics.jsonl"))}
+one, two, plain = losses("one"), losses("two"), losses("plain")
+assert {step for step, loss in one.items() if loss is not None} == {7, 14, 21, 28, 30}, one
+assert one == two and set(plain.values()) == {None}
+import h5py
+with h5py.File("one/trajectory.h5") as file:
+    table = dict(zip(file["metrics/meta_step"][:], file["metrics/validation_loss"][:]))
+assert all(table[s] != table[s] if loss is None else abs(table[s] - loss) <= 1e-7 * abs(loss) for s, loss in one.items()), table
+assert one[30] < one[7], one
+P
 echo ok
