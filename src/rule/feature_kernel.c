@@ -289,8 +289,8 @@ INLINE vec part_of(const wl_real *p, const bool advances) {
 }
 
 /* The first layer; along a line exactly one index advances in a matrix, both may in a convolution. */
-INLINE const wl_real *first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
-                                  const bool row_advances, const bool column_advances) {
+INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
+                        const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;
   for (int unit = 0; unit < net->width[0]; unit += WL_NET_ROWS) {
     vec sum[WL_NET_ROWS][VECTORS];
@@ -301,14 +301,12 @@ INLINE const wl_real *first_layer(const wl_packed_net *net, const parts *add, co
     finish_tile(sum, y + unit * VECTORS, WL_NET_ROWS, true);
     weight += (net->inputs + 1) * WL_NET_ROWS;
   }
-  return weight;
 }
 
-NOINLINE const wl_real *first_with_parts(const wl_packed_net *net, const parts *add, const vec *x,
-                                         vec *y) {
-  if (!add->row_advances) return first_layer(net, add, x, y, false, true);
-  if (!add->column_advances) return first_layer(net, add, x, y, true, false);
-  return first_layer(net, add, x, y, true, true);
+NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const vec *x, vec *y) {
+  if (!add->row_advances) first_layer(net, add, x, y, false, true);
+  else if (!add->column_advances) first_layer(net, add, x, y, true, false);
+  else first_layer(net, add, x, y, true, true);
 }
 
 /* Outputs [1 or 2] of a group; x: its features; add: NULL where they hold the tables' entries. */
@@ -318,7 +316,8 @@ NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, 
   int inputs = net->inputs;
   for (int layer = 0; layer < net->layers; layer++) {
     vec *const to = hidden[layer % 2];
-    if (layer == 0 && add) weight = first_with_parts(net, add, x, to);
+    if (layer == 1) weight = net->upper;
+    if (layer == 0 && add) first_with_parts(net, add, x, to);
     else
       for (int row = 0; row < net->width[layer]; row += WL_NET_ROWS) {
         tile(weight, inputs, x, to + row * VECTORS, WL_NET_ROWS, true);
@@ -327,6 +326,7 @@ NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, 
     x = to;
     inputs = net->width[layer];
   }
+  if (net->layers == 1) weight = net->upper;
   if (net->magnitude) tile(weight, inputs, x, y, 2, false);
   else tile(weight, inputs, x, y, 1, false);
 }

@@ -67,7 +67,8 @@ typedef struct wl_packed_net {
   int width[4];   /* of hidden layers, multiples of WL_NET_ROWS */
   bool magnitude; /* u = scale o_0 exp(exponent o_1), else u = scale o_0 */
   wl_real scale, exponent;
-  const wl_real *weight;
+  const wl_real *weight; /* of the first layer, */
+  const wl_real *upper;  /* and of the others */
 } wl_packed_net;
 
 typedef struct wl_feature_kernel {

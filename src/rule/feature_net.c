@@ -102,19 +102,6 @@ static double decay_of(double configured, const double *shift) {
   return fmax(0, fmin(1, decay));
 }
 
-void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
-  const wl_feature_rule *f = rule->impl;
-  wl_feature_ws *ws = rule_ws->impl;
-  for (int64_t i = 0; i < rule->phi.size; i++) ws->phi_copy[i] = (double)phi[i];
-  const double *const shift = f->learned_decays ? ws->phi_copy : NULL;
-  ws->phi.phi = ws->phi_copy;
-  for (int j = 0; j < f->momenta; j++)
-    ws->phi.m[j] = decay_of(f->m_decay[j], shift ? shift + f->m_at + j : NULL);
-  ws->phi.v = decay_of(f->v_decay, shift ? shift + f->v_at : NULL);
-  for (int j = 0; j < WL_FACTORED; j++)
-    ws->phi.factored[j] = decay_of(f->factored_decay[j], shift ? shift + f->factored_at + j : NULL);
-}
-
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
 /* Index of an element in the tensor without the axes of `dropped`, a set of bits. */
@@ -171,14 +158,16 @@ static int64_t index_size(const wl_layout *theta) {
 
 static int64_t padded(int width) { return (width + WL_NET_ROWS - 1) / WL_NET_ROWS * WL_NET_ROWS; }
 
-/* Reals of a packed net. */
+/* Reals of a tensor's packed first layer. */
 static int64_t packed_size(const wl_feature_rule *f) {
-  int64_t size = 0, inputs = f->features;
-  for (int l = 0; l < f->layers; l++) {
-    size += (inputs + 1) * padded(f->width[l]);
-    inputs = padded(f->width[l]);
-  }
-  return wl_pad(size + 2 * (inputs + 1));
+  return wl_pad((f->features + 1) * padded(f->width[0]));
+}
+
+/* Reals of the layers above the first, which tensors share. */
+static int64_t upper_size(const wl_feature_rule *f) {
+  int64_t size = 0;
+  for (int l = 1; l < f->layers; l++) size += (padded(f->width[l - 1]) + 1) * padded(f->width[l]);
+  return wl_pad(size + 2 * (padded(f->width[f->layers - 1]) + 1));
 }
 
 /* Lengths of the workspace's arrays: the one list that allocation and the estimate share. */
@@ -219,7 +208,8 @@ size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, boo
   lengths n = {0};
   if (wl_tensors_create(theta, &all) == WL_OK) n = lengths_of(rule, theta, &all, threads);
   wl_tensors_clear(&all);
-  int64_t reals = n.packed + n.partial + n.part + n.table + n.inverse + n.copies * n.scratch,
+  int64_t reals = n.packed + upper_size(rule->impl) + n.partial + n.part + n.table + n.inverse +
+                  n.copies * n.scratch,
           doubles = rule->phi.size + n.sums + n.inverse;
   if (has_adjoint(rule, adjoint)) {
     reals += (WL_CHUNK_STEPS + 2) * n.state;
@@ -235,11 +225,11 @@ void wl_feature_rule_ws_destroy(void *impl) {
   wl_feature_ws *ws = impl;
   if (!ws) return;
   wl_tensors_clear(&ws->tensors);
-  void *const owned[] = {ws->partial_at, ws->part_at, ws->part,      ws->inverse_at, ws->tensor,
-                         ws->index,      ws->view,    ws->net,       ws->packed,     ws->phi_copy,
-                         ws->partial,    ws->table,   ws->piece_sum, ws->inverse,    ws->tap_scale,
-                         ws->scratch,    ws->states,  ws->mu,        ws->features,   ws->dots,
-                         ws->bars};
+  void *const owned[] = {ws->upper,     ws->partial_at, ws->part_at, ws->part,      ws->inverse_at,
+                         ws->tensor,    ws->index,      ws->view,    ws->net,       ws->packed,
+                         ws->phi_copy,  ws->partial,    ws->table,   ws->piece_sum, ws->inverse,
+                         ws->tap_scale, ws->scratch,    ws->states,  ws->mu,        ws->features,
+                         ws->dots,      ws->bars};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
@@ -292,6 +282,7 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjo
   WL_TRY(WL_NEW(ws->part, n.part + 1));
   WL_TRY(WL_NEW(ws->index, n.index));
   WL_TRY(WL_NEW(ws->packed, n.packed + 1));
+  WL_TRY(WL_NEW(ws->upper, upper_size(f)));
   WL_TRY(WL_NEW(ws->phi_copy, rule->phi.size));
   WL_TRY(WL_NEW(ws->partial, n.partial + 1));
   WL_TRY(WL_NEW(ws->table, n.table + 1));
@@ -621,36 +612,65 @@ static wl_real *pack_tile(const wl_feature_rule *f, const wl_feature_ws *ws, con
   return out + (inputs + 1) * rows;
 }
 
+static int outputs_read(const wl_feature_rule *f) { return f->kind == WL_FEATURES_CELO2 ? 1 : 2; }
+
+/* All units of a layer as tiles; returns where the next layer begins. */
+static wl_real *pack_layer(const wl_feature_rule *f, const wl_feature_ws *ws, const double *inverse,
+                           int layer, const int *shape, wl_real *out) {
+  for (int first = 0; first < padded(f->width[layer]); first += WL_NET_ROWS)
+    out = pack_tile(f, ws, inverse, layer, (int[]){shape[0], first, WL_NET_ROWS, shape[1]}, out);
+  return out;
+}
+
+/* The layers above the first, which depend on phi alone. */
+static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
+  wl_real *out = ws->upper;
+  for (int l = 1; l < f->layers; l++)
+    out = pack_layer(f, ws, NULL, l, (int[]){(int)padded(f->width[l - 1]), false}, out);
+  const int inputs = (int)padded(f->width[f->layers - 1]);
+  pack_tile(f, ws, NULL, f->layers, (int[]){inputs, 0, outputs_read(f), false}, out);
+}
+
 static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
-  const bool by_tap = ws->tensor[j].taps > 1;
-  wl_packed_net *const net = &ws->net[j];
-  wl_real *out = ws->packed + j * ws->packed_size;
   const bool few = f->kind == WL_FEATURES_CELO2 && !t->matrix, folded = folds(f, &ws->tensor[j], t);
-  wl_real *const parts = ws->part + ws->part_at[j];
+  const int64_t rows = t->factored.rows;
+  wl_real *const parts = ws->part + ws->part_at[j],
+                 *const weight = ws->packed + j * ws->packed_size,
+                 *const columns = parts + padded(f->width[0]) * rows;
+  wl_packed_net *const net = &ws->net[j];
   *net = (wl_packed_net){.inputs = few      ? WL_VECTOR_FEATURES
                                    : folded ? f->features - 4 * WL_FACTORED
                                             : f->features,
                          .row_part = folded ? parts : NULL,
-                         .column_part = parts + padded(f->width[0]) * t->factored.rows,
-                         .rows = t->factored.rows,
+                         .column_part = columns,
+                         .rows = rows,
                          .columns = t->factored.columns,
                          .layers = f->layers,
-                         .magnitude = f->kind != WL_FEATURES_CELO2,
+                         .magnitude = outputs_read(f) == 2,
                          .scale = (wl_real)(f->kind == WL_FEATURES_CELO2 ? 1 : -f->step_scale),
                          .exponent = (wl_real)f->exponent_scale,
-                         .weight = out};
-  const double *const inverse = by_tap ? NULL : wl_feature_inverse(ws, j);
-  int inputs = net->inputs;
+                         .weight = weight,
+                         .upper = ws->upper};
+  for (int l = 0; l < f->layers; l++) net->width[l] = (int)padded(f->width[l]);
   if (folded) fold_tables(f, ws, j, true, parts);
-  if (folded) fold_tables(f, ws, j, false, parts + padded(f->width[0]) * t->factored.rows);
-  for (int l = 0; l < f->layers; l++) {
-    net->width[l] = (int)padded(f->width[l]);
-    for (int first = 0; first < net->width[l]; first += WL_NET_ROWS)
-      out = pack_tile(f, ws, inverse, l, (int[]){inputs, first, WL_NET_ROWS, folded}, out);
-    inputs = net->width[l];
-  }
-  pack_tile(f, ws, inverse, f->layers, (int[]){inputs, 0, net->magnitude ? 2 : 1, false}, out);
+  if (folded) fold_tables(f, ws, j, false, columns);
+  const double *const inverse = ws->tensor[j].taps > 1 ? NULL : wl_feature_inverse(ws, j);
+  pack_layer(f, ws, inverse, 0, (int[]){net->inputs, folded}, weight);
+}
+
+void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
+  const wl_feature_rule *f = rule->impl;
+  wl_feature_ws *ws = rule_ws->impl;
+  for (int64_t i = 0; i < rule->phi.size; i++) ws->phi_copy[i] = (double)phi[i];
+  const double *const shift = f->learned_decays ? ws->phi_copy : NULL;
+  ws->phi.phi = ws->phi_copy;
+  for (int j = 0; j < f->momenta; j++)
+    ws->phi.m[j] = decay_of(f->m_decay[j], shift ? shift + f->m_at + j : NULL);
+  ws->phi.v = decay_of(f->v_decay, shift ? shift + f->v_at : NULL);
+  for (int j = 0; j < WL_FACTORED; j++)
+    ws->phi.factored[j] = decay_of(f->factored_decay[j], shift ? shift + f->factored_at + j : NULL);
+  pack_upper(f, ws);
 }
 
 /* ---- Celo2's own ---------------------------------------------------------------------------- */

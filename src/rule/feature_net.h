@@ -68,7 +68,8 @@ typedef struct wl_feature_ws {
   const wl_feature_kernel *kernel;
   wl_feature_view *view; /* [tensors] */
   wl_packed_net *net;    /* [tensors] */
-  wl_real *packed;       /* [tensors][packed_size] */
+  wl_real *packed;       /* [tensors][packed_size] first layers */
+  wl_real *upper;        /* the layers above, shared by all tensors */
   int64_t packed_size;
   double *phi_copy; /* [phi.size] */
   wl_feature_phi phi;

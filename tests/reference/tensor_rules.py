@@ -318,6 +318,8 @@ CASES = [
      lambda: FeatureNet("mlp", [32, 32], scale=.1, exponent=.3)),
     ("name: small_fc, step_scale: 0.1, exponent_scale: 0.3",
      lambda: FeatureNet("small_fc", [4, 4], scale=.1, exponent=.3)),
+    ("name: small_fc, hidden: [6], step_scale: 0.1, exponent_scale: 0.3",
+     lambda: FeatureNet("small_fc", [6], scale=.1, exponent=.3)),
     ("name: small_fc, hidden: [32, 32], step_scale: 0.1, exponent_scale: 0.1",
      lambda: FeatureNet("small_fc", [32, 32], scale=.1, exponent=.1)),
     ("name: celo2, rate: 0.01, weight_decay: 0.1, schedule: linear",
