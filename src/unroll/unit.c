@@ -161,7 +161,7 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
   unit->start_loss = 0.0;
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, episode));
   memset(unit->theta, 0, (size_t)p->pad * sizeof(wl_real));
-  memset(unit->state, 0, (size_t)p->state * sizeof(wl_real));
+  memset(unit->state, 0, (size_t)p->kept.state * sizeof(wl_real));
   if (!m->initialisation || m->initialisation->any_fresh)
     WL_TRY(wl_task_theta0(unit->task, ws->task_ws, unit->theta));
   if (m->initialisation)

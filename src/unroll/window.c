@@ -106,22 +106,18 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
   const wl_window_plan *p = &ws->plan;
   if (!ws->with_gradient) return;
   if (p->keep_theta) memcpy(ws->theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
-  wl_real *const kept = ws->kept_state + slot / p->state_every * p->state;
-  if (slot % p->state_every == 0 && p->state > 0 && kept != state)
-    memcpy(kept, state, (size_t)p->state * sizeof *state);
+  ws->trace.kind->keep(&ws->trace, slot, state);
 }
 
-/* Where the state after step `slot` of a segment goes: a history has it where the next step keeps it. */
+/* Where the state after step `slot` of a segment goes. */
 static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state) {
-  const wl_window_plan *p = &ws->plan;
-  const bool kept = ws->with_gradient && p->state_every == 1 && slot + 1 < p->segment;
-  return kept ? ws->kept_state + (slot + 1) * p->state : state;
+  return ws->with_gradient ? ws->trace.kind->after(&ws->trace, slot, state) : state;
 }
 
 /* The unit's own copy of its state, should that be elsewhere. */
 static void bring_state(wl_window_run_state *run) {
   if (run->state == run->unit->state) return;
-  memcpy(run->unit->state, run->state, (size_t)run->ws->plan.state * sizeof *run->state);
+  memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
 }
 
 /* u from the raw gradient of step k, the segment's `slot`, and theta += u. */
@@ -145,7 +141,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
                               .s_in = before,
                               .s_out = after,
                               .u = ws->u,
-                              .tape = ws->tape ? ws->tape + slot * ws->plan.record : NULL};
+                              .tape = wl_trace_tape(&ws->trace, slot)};
   wl_rule_step(m->rule, ws->rule_ws, &step);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
@@ -258,9 +254,9 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
   const int64_t s = k / p->segment;
   memcpy(run->ws->snap_theta + s * p->pad, run->unit->theta, (size_t)p->pad * sizeof(wl_real));
-  if (p->state > 0)
-    memcpy(run->ws->snap_state + s * p->state, run->unit->state,
-           (size_t)p->state * sizeof(wl_real));
+  if (p->kept.state > 0)
+    memcpy(run->ws->snap_state + s * p->kept.state, run->unit->state,
+           (size_t)p->kept.state * sizeof(wl_real));
 }
 
 /* The outer loss at theta_K, after the last step. */

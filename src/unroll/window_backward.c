@@ -57,7 +57,7 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  const wl_real *const tape = ws->tape ? ws->tape + (c.slot + j) * p->record : NULL;
+  const wl_real *const tape = wl_trace_tape(&ws->trace, c.slot + j);
   return (wl_rule_chunk){.t0 = run->t0 + c.first + j,
                          .steps = count,
                          .blocks = p->blocks,
@@ -72,12 +72,12 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .mu = ws->mu,
                          .gbar = ws->gbar,
                          .tape = tape,
-                         .tape_before = tape && j > 0 ? tape - p->record : NULL};
+                         .tape_before = tape && j > 0 ? tape - p->kept.record : NULL};
 }
 
 /* The state kept at step `slot` of a segment, or last before it. */
 static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
-  return ws->kept_state + slot / ws->plan.state_every * ws->plan.state;
+  return ws->trace.kind->before(&ws->trace, slot);
 }
 
 static void whole_chunk(wl_window_run_state *run, chunk_place c) {
@@ -93,7 +93,7 @@ static void whole_chunk(wl_window_run_state *run, chunk_place c) {
 static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  memcpy(ws->states, kept_state(ws, c.slot), (size_t)p->state * sizeof(wl_real));
+  memcpy(ws->trace.chunk, kept_state(ws, c.slot), (size_t)p->kept.state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
     wl_rule_step(ws->model->rule, ws->rule_ws,
                  &(wl_inner_step){.t = run->t0 + c.first + j,
@@ -102,8 +102,8 @@ static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real
                                   .blocks = p->blocks,
                                   .g = pg + j * p->pad,
                                   .theta = at(ws->theta, c.slot + j, p),
-                                  .s_in = ws->states + j * p->state,
-                                  .s_out = ws->states + (j + 1) * p->state,
+                                  .s_in = ws->trace.chunk + j * p->kept.state,
+                                  .s_out = ws->trace.chunk + (j + 1) * p->kept.state,
                                   .u = ws->u});
 }
 
@@ -127,10 +127,10 @@ static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const bool second = ws->spec.second_order;
   const wl_real *pg = preconditioned(run, c);
-  if (ws->states) replay_states(run, c, pg);
+  if (ws->trace.chunk) replay_states(run, c, pg);
   for (int64_t j = c.count - 1; j >= 0; j--) {
     const wl_real *state =
-        ws->states ? ws->states + j * ws->plan.state : kept_state(ws, c.slot + j);
+        ws->trace.chunk ? ws->trace.chunk + j * ws->plan.kept.state : kept_state(ws, c.slot + j);
     const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
     wl_rule_backward(ws->model->rule, ws->rule_ws, &step, run->phi_grad + ws->model->rule_at);
     precondition_adjoint(run, c, j, ws->gbar, second);
@@ -158,7 +158,7 @@ static void start_adjoint(wl_window_run_state *run) {
   const wl_real *last = at(ws->outer_g, (run->steps - 1) % p->segment + 1, p);
   const wl_real weight = (wl_real)ws->weight[run->steps];
   for (int64_t i = 0; i < p->pad; i++) ws->lam[i] = weight != 0 ? weight * last[i] : 0;
-  if (ws->mu) memset(ws->mu, 0, (size_t)p->state * sizeof *ws->mu);
+  if (ws->mu) memset(ws->mu, 0, (size_t)p->kept.state * sizeof *ws->mu);
 }
 
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
@@ -172,7 +172,7 @@ wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
     const int64_t count = run->steps - first < p->segment ? run->steps - first : p->segment;
     if (s < segments - 1)
       wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad,
-                        ws->snap_state + s * p->state);
+                        ws->snap_state + s * p->kept.state);
     WL_TRY(segment_backward(run, first, count));
   }
   const wl_initialisation *init = ws->model->initialisation;

@@ -3,21 +3,20 @@
 #define WL_UNROLL_WINDOW_IMPL_H
 
 #include "unroll/path.h"
+#include "unroll/trace.h"
 
 /* Sizes that follow from model, task and policy. A window of K steps is cut into segments; the
  * state at each segment's start is kept, and a segment's traces are recomputed from it when the
  * backward pass reaches it. One segment (the whole window) when memory allows. */
 typedef struct wl_window_plan {
-  int64_t n, pad, blocks; /* coordinates, padded, blocks of WL_LANES */
-  int64_t state;          /* reals of rule state of all blocks */
-  int64_t segment;        /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
-  int64_t segments;       /* ceil(K / segment) */
-  int64_t kept_states;    /* of a segment */
-  int64_t record;         /* reals of tape that a step of all blocks keeps; 0: steps are replayed */
-  int64_t state_every;    /* steps between states kept: WL_CHUNK_STEPS; 1: a history of all */
-  int64_t factor;         /* reals of what the preconditioner takes from the gradient of a step */
-  bool keep_theta;        /* theta is traced: something reads it, or time is outermost */
-  bool time_outermost;    /* second order, or the preconditioner reads theta: steps go one by one */
+  int64_t n, pad, blocks;    /* coordinates, padded, blocks of WL_LANES */
+  int64_t segment;           /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
+  int64_t segments;          /* ceil(K / segment) */
+  const wl_trace_kind *kind; /* of trace; NULL: forward only */
+  wl_trace_shape kept;       /* what it keeps of a step */
+  int64_t factor;            /* reals of what the preconditioner takes from the gradient of a step */
+  bool keep_theta;           /* theta is traced: something reads it, or time is outermost */
+  bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
 } wl_window_plan;
 
 /* Where a window of second order ended. With outer losses on the inner batches, its last loss and
@@ -64,12 +63,11 @@ struct wl_unroll_ws {
   double *outer_loss;   /* [K+1] */
   double *inner_loss;   /* [K+1] at theta_k, of the steps taken */
   /* traces of the segment at hand */
-  wl_real *g;          /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
-  wl_real *outer_g;    /* [segment+1][pad] outer gradients; == g when batches are the same */
-  wl_real *theta;      /* [segment][pad] */
-  wl_real *factor;     /* [segment][factor] */
-  wl_real *kept_state; /* [kept_states][state] before every state_every-th step */
-  wl_real *tape; /* [segment][record] what the rule keeps of each step; NULL: it replays them */
+  wl_real *g;       /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
+  wl_real *outer_g; /* [segment+1][pad] outer gradients; == g when batches are the same */
+  wl_real *theta;   /* [segment][pad] */
+  wl_real *factor;  /* [segment][factor] */
+  wl_trace trace;   /* of the rule's steps */
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
@@ -79,7 +77,6 @@ struct wl_unroll_ws {
   wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] */
   wl_real *hv;        /* [pad] */
   wl_real *warp_grad; /* [warp_size] */
-  wl_real *states;    /* [WL_CHUNK_STEPS][state] second order, replayed: those of a chunk */
 };
 
 /* Whether a window can begin with what the one before ended with. */

@@ -14,33 +14,21 @@
 
 #include "unroll/window_impl.h"
 
-static int64_t kept_states(const wl_window_plan *p, int64_t steps) {
-  return (steps + p->state_every - 1) / p->state_every;
-}
-
-/* States that second order replays at a time: none from a tape or a history. */
-static int64_t replayed_states(const wl_window_plan *p, int64_t segment) {
-  if (!p->time_outermost || p->record > 0 || p->state_every == 1) return 0;
-  return segment < WL_CHUNK_STEPS ? segment : WL_CHUNK_STEPS;
-}
-
 static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
   return gradients + (p->keep_theta ? segment * p->pad : 0) +
-         (kept_states(p, segment) + replayed_states(p, segment)) * p->state +
-         segment * (p->record + p->factor);
+         wl_trace_reals(p->kind, &p->kept, segment) + segment * p->factor;
 }
 
 static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
                               int64_t segment) {
   const int64_t segments = (spec->steps + segment - 1) / segment;
-  return segments > 1 ? segments * (p->pad + p->state) : 0;
+  return segments > 1 ? segments * (p->pad + p->kept.state) : 0;
 }
 
 static void set_segment(wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   p->segment = segment;
   p->segments = (spec->steps + segment - 1) / segment;
-  p->kept_states = kept_states(p, segment);
 }
 
 static int64_t variable_bytes(const wl_window_plan *p, const wl_window_spec *spec,
@@ -70,37 +58,35 @@ static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   return fits(p, spec, p->segment);
 }
 
-/* What a step leaves for its adjoint beside the gradients; `record`: reals of tape of all blocks. False where the
- * rule, or the order, has no such thing. */
-static bool set_kept(wl_window_plan *p, wl_storage storage, int64_t record) {
-  p->record = storage == WL_STORAGE_TAPE ? record : 0;
-  const bool history = storage == WL_STORAGE_HISTORY && p->time_outermost && p->state > 0;
-  p->state_every = history ? 1 : WL_CHUNK_STEPS;
-  return p->record > 0 || history;
-}
-
+/* A tape or a history of this size is not taken unless `memory` bounds it. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
-  const int64_t step = p->record > 0 ? p->record : p->state;
+  const int64_t step = p->kind->tape(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
 }
 
-/* In the order of their speed: whole windows with a tape, a history, to be replayed, then the same in segments. */
-static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
-  static const wl_storage kinds[] = {WL_STORAGE_TAPE, WL_STORAGE_HISTORY, WL_STORAGE_REPLAY};
+/* Whole windows of the fastest kind that fits, else segments of it. */
+static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
-    for (int i = 0; i < 3; i++) {
-      const bool kept = set_kept(p, kinds[i], record);
-      if (kinds[i] != WL_STORAGE_REPLAY && !(kept && is_unasked(p, spec))) continue;
+    for (int i = 0; i < WL_TRACE_KINDS; i++) {
+      p->kind = &wl_trace_kinds[i];
+      if (!p->kind->serves(&p->kept) || (i != WL_TRACE_REPLAY && !is_unasked(p, spec))) continue;
       if (choose_segment(p, spec) && (cut || p->segments == 1)) return;
     }
 }
 
-static void choose_storage(wl_window_plan *p, const wl_window_spec *spec, int64_t record) {
+static const wl_trace_kind *kind_of(wl_storage storage, const wl_trace_shape *kept) {
+  const wl_trace_kind *asked = &wl_trace_kinds[storage == WL_STORAGE_TAPE      ? WL_TRACE_TAPE
+                                               : storage == WL_STORAGE_HISTORY ? WL_TRACE_HISTORY
+                                                                               : WL_TRACE_REPLAY];
+  return asked->serves(kept) ? asked : &wl_trace_kinds[WL_TRACE_REPLAY];
+}
+
+static void choose_storage(wl_window_plan *p, const wl_window_spec *spec) {
   if (spec->storage == WL_STORAGE_AUTO) {
-    choose_fastest(p, spec, record);
+    choose_fastest(p, spec);
     return;
   }
-  set_kept(p, spec->storage, record);
+  p->kind = kind_of(spec->storage, &p->kept);
   if (spec->storage == WL_STORAGE_SNAPSHOTS) cut(p, spec, true);
   else choose_segment(p, spec);
 }
@@ -108,13 +94,15 @@ static void choose_storage(wl_window_plan *p, const wl_window_spec *spec, int64_
 static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, bool with_gradient) {
   wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
-  p.state = wl_rule_state_reals(model->rule, wl_task_theta(task));
+  p.kept.state = wl_rule_state_reals(model->rule, wl_task_theta(task));
   const wl_precondition *precondition = model->precondition;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
-  if (with_gradient) choose_storage(&p, spec, p.blocks * model->rule->tape);
+  p.kept.record = p.blocks * model->rule->tape;
+  p.kept.stepwise = p.time_outermost;
+  if (with_gradient) choose_storage(&p, spec);
   else p.segments = 1;
   return p;
 }
@@ -140,6 +128,7 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const bool path = m->initialisation && m->initialisation->path && !ws->spec.replayed;
   const int64_t traced = grad ? p->segment + 1 : 1;
   const bool continues = wl_ws_continues(ws);
+  const wl_trace_kind *kind = p->kind;
   const buffer all[N_BUFFERS] = {
       {&ws->phi, m->phi.size},
       {&ws->u, p->pad},
@@ -151,15 +140,15 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
       {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
       {&ws->factor, grad ? p->segment * p->factor : p->factor},
-      {&ws->kept_state, grad ? p->kept_states * p->state : 0},
-      {&ws->tape, grad ? p->segment * p->record : 0},
+      {&ws->trace.states, grad ? kind->states(&p->kept, p->segment) : 0},
+      {&ws->trace.tape, grad ? kind->tape(&p->kept, p->segment) : 0},
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
-      {&ws->snap_state, grad && cut ? p->segments * p->state : 0},
+      {&ws->snap_state, grad && cut ? p->segments * p->kept.state : 0},
       {&ws->lam, grad ? p->pad : 0},
-      {&ws->mu, grad && hands_on(p, &ws->spec) ? p->state : 0},
+      {&ws->mu, grad && hands_on(p, &ws->spec) ? p->kept.state : 0},
       {&ws->gbar, grad && (conditioned || p->time_outermost) ? WL_CHUNK_STEPS * p->pad : 0},
       {&ws->hv, p->time_outermost ? p->pad : 0},
-      {&ws->states, grad ? replayed_states(p, p->segment) * p->state : 0},
+      {&ws->trace.chunk, grad ? kind->chunk(&p->kept, p->segment) : 0},
       {&ws->end_theta, continues ? p->pad : 0},
       {&ws->end_g, continues ? p->pad : 0},
       {&ws->end_warp_grad, continues ? m->warp_size : 0},
@@ -193,9 +182,9 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
                      "%.3g MiB is too little for a window of %lld steps over %lld "
                      "coordinates; the leanest storage%s takes %.1f MiB",
                      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
-                     p->record > 0         ? " with a tape"
-                     : p->state_every == 1 ? " with a history"
-                                           : "",
+                     p->kind == &wl_trace_kinds[WL_TRACE_TAPE]      ? " with a tape"
+                     : p->kind == &wl_trace_kinds[WL_TRACE_HISTORY] ? " with a history"
+                                                                    : "",
                      ceil((double)needed / 104857.6) / 10.0);
 }
 
@@ -217,6 +206,7 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
   ws->plan = make_plan(model, task, spec, with_gradient);
   ws->path.initialisation = model->initialisation;
   ws->path.pad = ws->plan.pad;
+  ws->trace = (wl_trace){.kind = ws->plan.kind, .shape = ws->plan.kept, .steps = ws->plan.segment};
   wl_status status = with_gradient ? check_budget(&ws->plan, spec) : WL_OK;
   if (status == WL_OK) status = allocate(ws, threads);
   if (status != WL_OK) wl_unroll_ws_destroy(&ws);
@@ -260,7 +250,7 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size) {
   const wl_window_plan p = make_plan(model, task, spec, true);
-  const char *kind = p.record > 0 ? "tape" : p.state_every == 1 ? "history" : "replay";
+  const char *kind = p.kind->name;
   if (p.segments == 1) snprintf(text, size, "%s", kind);
   else snprintf(text, size, "%s in segments of %lld steps", kind, (long long)p.segment);
 }

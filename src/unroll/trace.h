@@ -1,0 +1,61 @@
+/* trace.h - what a window keeps of the rule's steps for its backward pass, beside gradients and theta: one of three
+ * kinds behind one interface.
+ *
+ *   tape      what the rule's adjoint needs of each step, and the state before every WL_CHUNK_STEPS-th
+ *   history   the state before each step, for an adjoint that takes one step at a time
+ *   replay    the state before every WL_CHUNK_STEPS-th step: the steps between are run again
+ *
+ * A trace covers one segment of a window; its steps are numbered by `slot`. */
+#ifndef WL_UNROLL_TRACE_H
+#define WL_UNROLL_TRACE_H
+
+#include "base/real.h"
+#include "rule/rule.h"
+
+/* What a kind can rely on. */
+typedef struct wl_trace_shape {
+  int64_t state;  /* reals of rule state of all blocks */
+  int64_t record; /* reals that a taped step of all blocks keeps; 0: the rule has no tape */
+  bool stepwise;  /* the adjoint takes one step at a time */
+} wl_trace_shape;
+
+typedef struct wl_trace wl_trace;
+
+typedef struct wl_trace_kind {
+  const char *name;
+  /* Whether the rule and the order have such a thing. */
+  bool (*serves)(const wl_trace_shape *shape);
+  /* Reals for `steps` steps: states, tape, and those of the chunk that is run again. */
+  int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
+  int64_t (*tape)(const wl_trace_shape *shape, int64_t steps);
+  int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
+  /* Takes the state before a step, unless it is not kept, or there already. */
+  void (*keep)(const wl_trace *trace, int64_t slot, const wl_real *state);
+  /* Where the state after a step is to go: `state`, or where the next step would keep it. */
+  wl_real *(*after)(const wl_trace *trace, int64_t slot, wl_real *state);
+  /* The state kept before step `slot`, or last before it. */
+  const wl_real *(*before)(const wl_trace *trace, int64_t slot);
+} wl_trace_kind;
+
+struct wl_trace {
+  const wl_trace_kind *kind; /* NULL: nothing is kept */
+  wl_trace_shape shape;
+  int64_t steps;   /* of a segment */
+  wl_real *states; /* [kind->states] */
+  wl_real *tape;   /* [steps][record]; NULL: none */
+  wl_real
+      *chunk; /* [WL_CHUNK_STEPS][state] states of a chunk that is run again; NULL: not wanted */
+};
+
+/* The fastest first. */
+enum { WL_TRACE_TAPE, WL_TRACE_HISTORY, WL_TRACE_REPLAY, WL_TRACE_KINDS };
+extern const wl_trace_kind wl_trace_kinds[WL_TRACE_KINDS];
+
+/* Reals of a segment of `steps` steps. */
+int64_t wl_trace_reals(const wl_trace_kind *kind, const wl_trace_shape *shape, int64_t steps);
+/* Where step `slot` leaves its tape; NULL: it keeps none. */
+static inline wl_real *wl_trace_tape(const wl_trace *trace, int64_t slot) {
+  return trace->tape ? trace->tape + slot * trace->shape.record : NULL;
+}
+
+#endif
