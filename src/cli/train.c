@@ -22,7 +22,7 @@ static const wl_argument arguments[] = {
      "check the configuration, print it in full, say what a rank will hold, and stop"},
     {"json-schema", NULL,
      "print the keys of the configuration as a JSON Schema, for editors and validators, and stop"},
-    {"list", "WHAT", "list tasks, rules, preconditioners or initialisations, and stop"},
+    {"list", "WHAT", "list tasks, rules, preconditioners, initialisations or estimators, and stop"},
     {0}};
 
 static wl_status list(const char *what) {
@@ -31,14 +31,16 @@ static wl_status list(const char *what) {
   } lists[] = {{"tasks", "task"},
                {"rules", "rule"},
                {"preconditioners", "precondition"},
-               {"initialisations", "initialisation"}};
+               {"initialisations", "initialisation"},
+               {"estimators", "estimator"}};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     if (strcmp(what, lists[i].name) != 0) continue;
     wl_section_list(wl_schema_section(lists[i].section), stdout);
     return WL_OK;
   }
   return WL_FAIL(WL_ERR_USAGE,
-                 "--list %s: unknown; accepted are tasks, rules, preconditioners, initialisations",
+                 "--list %s: unknown; accepted are tasks, rules, preconditioners, initialisations, "
+                 "estimators",
                  what);
 }
 
@@ -128,7 +130,8 @@ const wl_command wl_command_train = {
     "improves the optimizer, for outer.steps meta-steps. Results go to a run directory (key output): checkpoints, "
     "metrics.jsonl, recorded inner runs, and optimizer.h5, the trained optimizer. The last line of standard output is "
     "the digest of the result; it does not depend on the number of ranks or threads, nor on interruptions. SIGTERM, "
-    "SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to any rank stop it with a checkpoint and exit code 75; --resume goes on.",
+    "SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to any rank stop it at the next inner step, with a checkpoint of "
+    "the last complete meta-step and exit code 75; --resume goes on.",
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
     "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"

@@ -2,9 +2,9 @@
  *
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
- * A workspace is counted for every family, because any may come to any rank. The checkpoint, at rank
- * 0, takes its fields twice: gathered, and in the file's image. Units go into it where a checkpoint is
- * due within an episode; one that a signal asks for there takes more. */
+ * A workspace is counted for every family, because any may come to any rank. Units that are within an episode as a
+ * meta-step starts are copied. The checkpoint, at rank 0, takes its fields twice: gathered, and in the file's image. Units
+ * go into it where a checkpoint is due within an episode; one that a signal asks for there takes more. */
 #include "run/memory.h"
 
 #include <stdio.h>
@@ -74,8 +74,9 @@ static double checkpoint_bytes(const wl_trainer *tr) {
   const double replay = wl_replay_lasts(wl_state_of(tr)->replay)
                             ? wl_replay_reals(wl_state_of(tr)->replay) * sizeof(wl_real)
                             : 0.0;
-  return 3.0 * (double)wl_setup_of(tr)->problem.model->phi.size * sizeof(double) +
-         (saves_units(tr) ? (double)wl_state_of(tr)->plan->units * unit_bytes(tr) : 0.0) + replay;
+  const double units =
+      saves_units(tr) ? (double)wl_state_of(tr)->plan->units * unit_bytes(tr) : 0.0;
+  return 3.0 * (double)wl_setup_of(tr)->problem.model->phi.size * sizeof(double) + units + replay;
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {

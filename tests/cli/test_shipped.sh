@@ -26,10 +26,19 @@ check_it() { # FILE NAME OPTIONS...
   "$WL_BIN" check "$1" --quiet --directions 1 "${@:3}" >out 2>err </dev/null || code=$?
   if [ $code = 78 ] && grep -q 'check with --set rule.through_inputs=true' err; then
     check_it "$@" --set rule.through_inputs=true
+  elif [ $code = 78 ] && grep -q 'has no adjoint' err; then
+    echo "ok: $2 has nothing to check: its rule is trained forward only"
   elif [ $code != 0 ]; then
     cat out err >&2
     fail "check $2: exit code $code"
   fi
+}
+
+# A rule alone, other than the LSTM, has no parts to leave out.
+ablate_it() { # FILE NAME OPTIONS...
+  local code=0
+  "$WL_BIN" ablate "$1" --dry-run "${@:3}" >out 2>err </dev/null || code=$?
+  [ $code = 0 ] || { [ $code = 78 ] && grep -q 'nothing to leave out' err; } || { tail -n 3 err >&2; fail "ablate $2"; }
 }
 
 try_config() { # FILE NAME
@@ -47,7 +56,7 @@ try_config() { # FILE NAME
   fi
   mapfile -t small < <(cuts full)
   check_it "$1" "$2" "${small[@]}"
-  succeeds "ablate $2" "$WL_BIN" ablate "$1" --dry-run "${small[@]}"
+  ablate_it "$1" "$2" "${small[@]}"
   succeeds "train $2" "$WL_BIN" train "$1" --quiet "${small[@]}" --set outer.steps=0 --set "output=$2"
   succeeds "eval $2" "$WL_BIN" eval "$2" --quiet --no-picture --steps 1 --seeds 2 --units 1 --tune-units 1 \
     --vary horizon,width,depth,activation,data,scale

@@ -47,7 +47,7 @@ for job in "3 first replay" "5 first replay" "2 second history"; do
   off=$(sed -n 's/^memory .* at the peak.* is [+-]\([0-9.]*\) % off$/\1/p' memory.err)
   expect_below "memory's estimate off by, in percent, after $steps meta-steps with $storage" 10 "${off:-999}"
 done
-for list in tasks rules preconditioners initialisations; do
+for list in tasks rules preconditioners initialisations estimators; do
   [ "$("$WL_BIN" train --list $list | wc -l)" -ge 2 ] || fail "--list $list is empty"
 done
 echo "ok"

@@ -1,31 +1,44 @@
-# Units with clocks of their own: the same bits on any ranks and threads, and after resumes within episodes.
+# Units with clocks of their own, by back-propagation and forward only: the same bits on any ranks and threads, and after
+# resumes within episodes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-write_staggered_config job.yaml
-expected=$(train_on 1 job.yaml straight)
-for ranks in 2 3 5; do
-  expect_same "$ranks ranks" "$expected" "$(train_on $ranks job.yaml on-$ranks)"
+for job in bptt 'nres, pairs: 2, loss: mean_and_last, transform: log' 'pes, loss: telescoping' mixture; do
+  name=${job%%,*}
+  write_staggered_config $name.yaml
+  sed -i -e 's/hidden: \[20, 20\]/hidden: [8]/' -e 's/steps: 20, units/steps: 12, units/' $name.yaml
+  echo "estimator: {name: $job}" >>$name.yaml
+  expected=$(train_on 1 $name.yaml $name)
+  [ $name = nres ] && counts="2 3 5" || counts=3
+  for ranks in $counts; do
+    expect_same "$name on $ranks ranks" "$expected" "$(train_on $ranks $name.yaml $name-$ranks)"
+  done
+  expect_same "$name with 2 threads on 2 ranks" "$expected" "$(train_on 2 $name.yaml $name-threads --set threads=2)"
+  train_on 3 $name.yaml $name-cut --stop-after 7 >/dev/null
+  expect_same "$name stopped on 3 ranks, ended on 5" "$expected" "$(train_on 5 $name.yaml $name-cut --resume)"
+  [ $name = pes ] || continue
+  kill_in_the_middle $name.yaml $name-killed --set trajectory.every=0
+  train_on 3 $name.yaml $name-killed --resume --set outer.steps="$(($(checkpoint_step $name-killed) + 3))" >$name.killed
+  steps=$(awk '{ print $4 }' $name.killed)
+  expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
-expect_same "2 threads" "$expected" "$(train_on 1 job.yaml threads --set threads=2)"
-train_on 3 job.yaml cut --stop-after 7 >/dev/null
-train_on 2 job.yaml cut --resume --stop-after 8 >/dev/null
-expect_same "stopped on 3 ranks, on 2, ended on 5" "$expected" "$(train_on 5 job.yaml cut --resume)"
 
 # The units are in the checkpoints whole, apart from one another.
 "$WL_PYTHON" - <<'P'
 import h5py
 
-with h5py.File("straight/checkpoints/step-00000020.h5") as one, h5py.File("cut/checkpoints/step-00000020.h5") as other:
-    assert len(set(one["units/inner_step"][:])) > 3, one["units/inner_step"][:]
-    assert len(set(one["units/horizon"][:])) > 3, one["units/horizon"][:]
-    for name in one["units"]:
-        assert one["units"][name][:].tobytes() == other["units"][name][:].tobytes(), name
+for name in ("bptt", "nres", "pes", "mixture"):
+    path = "/checkpoints/step-00000012.h5"
+    with h5py.File(name + path) as one, h5py.File(name + "-cut" + path) as other:
+        assert len(set(one["units/inner_step"][:])) > 3, one["units/inner_step"][:]
+        assert len(set(one["units/horizon"][:])) > 3, one["units/horizon"][:]
+        for field in one["units"]:
+            assert one["units"][field][:].tobytes() == other["units"][field][:].tobytes(), field
 P
 echo "ok: units are apart, and the same in both checkpoints"
 
 code=0
-"$WL_BIN" train job.yaml --set output=whole --set outer.every=episode >whole.out 2>whole.err || code=$?
+"$WL_BIN" train bptt.yaml --set output=whole --set outer.every=episode >whole.out 2>whole.err || code=$?
 [ $code = 78 ] && grep -q stagger whole.err || fail "staggered whole episodes ended with $code: $(cat whole.err)"
 echo "ok: staggered whole episodes are refused"
