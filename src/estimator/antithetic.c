@@ -12,37 +12,37 @@
         "Standard deviation of the perturbations of the meta-parameters.", \
         WL_SLOT(wl_es_setting, sigma)                                      \
   }
-#define LOSS_KEYS                                                                                    \
-  {"clip",                                                                                           \
-   WL_OPT_REALS,                                                                                     \
-   "[]",                                                                                             \
-   NULL,                                                                                             \
-   DBL_MIN,                                                                                          \
-   DBL_MAX,                                                                                          \
-   "1",                                                                                              \
-   "Bound of a loss, one or one for each task of a mixture, e.g. 1.5 ln C for C classes; []: none.", \
-   WL_SLOT(wl_es_setting, clip)},                                                                    \
-      {"transform",                                                                                  \
-       WL_OPT_CHOICE,                                                                                \
-       "plain",                                                                                      \
-       "plain|log",                                                                                  \
-       ANY,                                                                                          \
-       "1",                                                                                          \
-       "What enters of each (clipped) loss: L, or ln(L + floor).",                                   \
-       WL_SLOT(wl_es_setting, transform)},                                                           \
-      {"floor",                                                                                      \
-       WL_OPT_REAL,                                                                                  \
-       "0.01",                                                                                       \
-       NULL,                                                                                         \
-       0,                                                                                            \
-       DBL_MAX,                                                                                      \
-       "1",                                                                                          \
-       "Added to a loss before its logarithm.",                                                      \
-       WL_SLOT(wl_es_setting, floor)},                                                               \
-  {                                                                                                  \
-    "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                          \
-        "What a loss that is not finite counts as; 0: the unit is left out.",                        \
-        WL_SLOT(wl_es_setting, failed_loss)                                                          \
+#define LOSS_KEYS                                                                                  \
+  {"clip",                                                                                         \
+   WL_OPT_REALS,                                                                                   \
+   "[]",                                                                                           \
+   NULL,                                                                                           \
+   DBL_MIN,                                                                                        \
+   DBL_MAX,                                                                                        \
+   "1",                                                                                            \
+   "Bound of a loss, one or one for each entry of `task`, e.g. 1.5 ln C for C classes; []: none.", \
+   WL_SLOT(wl_es_setting, clip)},                                                                  \
+      {"transform",                                                                                \
+       WL_OPT_CHOICE,                                                                              \
+       "plain",                                                                                    \
+       "plain|log",                                                                                \
+       ANY,                                                                                        \
+       "1",                                                                                        \
+       "What enters of each (clipped) loss: L, or ln(L + floor).",                                 \
+       WL_SLOT(wl_es_setting, transform)},                                                         \
+      {"floor",                                                                                    \
+       WL_OPT_REAL,                                                                                \
+       "0.01",                                                                                     \
+       NULL,                                                                                       \
+       0,                                                                                          \
+       DBL_MAX,                                                                                    \
+       "1",                                                                                        \
+       "Added to a loss before its logarithm.",                                                    \
+       WL_SLOT(wl_es_setting, floor)},                                                             \
+  {                                                                                                \
+    "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                        \
+        "What a loss that is not finite counts as; 0: the unit is left out.",                      \
+        WL_SLOT(wl_es_setting, failed_loss)                                                        \
   }
 #define PAIR_KEY                                                                       \
   {                                                                                    \
@@ -97,9 +97,10 @@ static wl_status choose_weights(wl_estimator *e) {
 
 wl_status wl_antithetic_create(const wl_map *map, wl_estimator *e) {
   const wl_reals clip = e->es.clip;
-  if (clip.count > 1 && clip.count != e->n_tasks)
-    return wl_map_fail(map, "clip", "give one bound, or one for each of the %d tasks, not %d",
-                       e->n_tasks, clip.count);
+  if (clip.count > 1 && clip.count != e->n_entries)
+    return wl_map_fail(map, "clip",
+                       "give one bound, or one for each of the %d entries of `task`, not %d",
+                       e->n_entries, clip.count);
   e->spec.second_order = false;
   e->runs = (int)(2 * e->es.pairs);
   e->shape = (wl_unit_shape){.particles = e->runs,
@@ -143,7 +144,7 @@ static void perturb(const wl_estimator *e, const wl_estimator_job *job, wl_antit
 
 static double bound_of(const wl_estimator *e, const wl_unit *unit) {
   const wl_reals clip = e->es.clip;
-  return clip.count == 0 ? INFINITY : clip.at[clip.count == 1 ? 0 : unit->family];
+  return clip.count == 0 ? INFINITY : clip.at[clip.count == 1 ? 0 : e->entry[unit->family]];
 }
 
 double wl_antithetic_transformed(const wl_estimator *e, const wl_unit *unit, double loss) {

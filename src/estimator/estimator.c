@@ -55,6 +55,17 @@ static wl_status check(const wl_config *config, const wl_estimator *e) {
   return WL_OK;
 }
 
+/* The maps of an entry with choices follow one another, one for each combination. */
+static wl_status number_entries(const wl_config *config, wl_estimator *e) {
+  const int tasks = wl_config_count(config, "task");
+  WL_TRY(WL_NEW(e->entry, tasks));
+  for (int i = 0; i < tasks; e->n_entries++) {
+    const int end = i + wl_map_combinations(wl_config_map(config, "task", i));
+    for (; i < end && i < tasks; i++) e->entry[i] = e->n_entries;
+  }
+  return WL_OK;
+}
+
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
                               const wl_window_spec *spec, wl_estimator **out) {
   const wl_map *map = wl_config_map(config, "estimator", 0);
@@ -65,11 +76,11 @@ wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
                       .map = map,
                       .seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed"),
                       .spec = *spec,
-                      .n_tasks = wl_config_count(config, "task"),
                       .shape = {.particles = 1},
                       .width = model->phi.size};
   if (e->ops->options) wl_map_read(map, e->ops->options, &e->es);
-  wl_status status = e->ops->create(map, e);
+  wl_status status = number_entries(config, e);
+  if (status == WL_OK) status = e->ops->create(map, e);
   if (status == WL_OK) status = check(config, e);
   if (status != WL_OK) wl_estimator_destroy(&e);
   *out = e;
@@ -79,6 +90,7 @@ wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
 void wl_estimator_destroy(wl_estimator **estimator) {
   if (!*estimator) return;
   wl_free((*estimator)->weights);
+  wl_free((*estimator)->entry);
   wl_free(*estimator);
   *estimator = NULL;
 }

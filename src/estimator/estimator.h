@@ -66,7 +66,7 @@ typedef struct wl_es_setting {
   int64_t pairs; /* antithetic pairs of a unit */
   wl_es_loss loss;
   double last_share; /* of WL_ES_MEAN_AND_LAST */
-  wl_reals clip;     /* bound of a loss: none, one, or one for each task */
+  wl_reals clip;     /* bound of a loss: none, one, or one for each entry of `task` */
   enum { WL_ES_PLAIN, WL_ES_LOG } transform;
   double floor;       /* added to the loss before its logarithm */
   double failed_loss; /* what a non-finite loss counts as; 0: the unit is left out */
@@ -79,7 +79,8 @@ struct wl_estimator {
   const wl_model *model; /* borrowed */
   const wl_map *map;     /* the configuration's section, borrowed */
   uint64_t seed;
-  int n_tasks;
+  int n_entries; /* of the configuration's `task`, each of which may stand for several tasks by its choices */
+  int *entry;          /* [tasks] the entry that a task belongs to; owned */
   wl_window_spec spec; /* of the workspaces */
   wl_unit_shape shape; /* of the units */
   int runs, main_run;  /* inner runs of a window; the one that is recorded */

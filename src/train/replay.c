@@ -262,8 +262,9 @@ static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *
 }
 
 /* One pass over the buffer in an order of its own. */
-static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t total,
-                          int64_t *order, wl_meta_report *report, bool *left) {
+static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t *order,
+                          wl_meta_report *report, bool *left) {
+  const int64_t total = r->first[r->batches * r->units];
   const wl_stream stream = {tr->setup.problem.seed,         WL_FOR_REPLAY,   WL_SPACE_TRAIN,
                             (uint64_t)tr->state->meta_step, (uint64_t)epoch, 0};
   wl_rng_permutation(stream, total, order);
@@ -281,7 +282,7 @@ wl_status wl_replay_run(wl_replay *r, wl_trainer *tr, wl_meta_report *report, bo
   find_places(r);
   wl_status status = wl_comm_agree(tr->setup.comm, WL_NEW(order, total + 1));
   for (int64_t e = 0; status == WL_OK && !*left && e < r->epochs; e++)
-    status = run_pass(r, tr, e, total, order, report, left);
+    status = run_pass(r, tr, e, order, report, left);
   wl_free(order);
   return status;
 }

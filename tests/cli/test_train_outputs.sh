@@ -29,6 +29,28 @@ with h5py.File("run/trajectory.h5") as f:
     assert f.attrs["kind"] is not None
 P
 
+# outer.average: an exponential average over meta-steps, whose first ones count for less; it is what is exported.
+train_on 2 mlp.yaml average --set outer.steps=4 --set outer.average=0.3 --set checkpoint.every=1 --set checkpoint.keep=9 >/dev/null
+"$WL_PYTHON" - <<'P' || fail "the average of phi"
+import h5py
+import numpy as np
+
+
+def read(path, group):
+    with h5py.File(path) as f:
+        blocks = f[group]
+        return np.concatenate([blocks[k][:].ravel() for k in sorted(blocks) if blocks[k].attrs.get("CLASS") != b"DIMENSION_SCALE"])
+
+
+at = [f"average/checkpoints/step-{n:08d}.h5" for n in range(1, 5)]
+for n in range(1, 4):
+    keep = min(0.3, (1 + n) / (10 + n))
+    expected = keep * read(at[n - 1], "average") + (1 - keep) * read(at[n], "phi")
+    assert np.allclose(read(at[n], "average"), expected, rtol=1e-14, atol=0), n
+assert (read("average/optimizer.h5", "phi") == read(at[3], "average")).all()
+assert (read(at[3], "phi") != read(at[3], "average")).any()
+P
+
 # The resolved configuration gives the same run again.
 expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/config.yaml again)"
 # --dry-run prints just that.

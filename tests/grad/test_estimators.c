@@ -305,12 +305,31 @@ static void test_loss_scale(void **state) {
   }
 }
 
+/* One bound for each entry of `task`, of which the first stands for two tasks. */
+static void test_clip_by_entry(void **state) {
+  (void)state;
+  problem p = open_problem(
+      "task:\n"
+      "  - {family: quadratic, dimension: {one_of: [2, 3]}, batch: 1}\n"
+      "  - {family: quadratic, dimension: 4, batch: 1}\n"
+      "rule: {name: sgd, learn: [rate]}\n"
+      "estimator: {name: nres, clip: [1, 7]}\n");
+  wl_estimator *e = NULL;
+  assert_ok(wl_estimator_create(p.config, p.of.model, &p.of.spec, &e));
+  assert_int_equal(p.of.n_tasks, 3);
+  const double bound[3] = {1, 1, 7};
+  for (int i = 0; i < 3; i++)
+    assert_true(wl_antithetic_transformed(e, &(wl_unit){.family = i}, 100.0) == bound[i]);
+  wl_estimator_destroy(&e);
+  close_problem(&p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_bptt_is_truncated), cmocka_unit_test(test_biased),
       cmocka_unit_test(test_unbiased),          cmocka_unit_test(test_telescoping),
       cmocka_unit_test(test_variances),         cmocka_unit_test(test_pairs),
       cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_loss_scale)};
+      cmocka_unit_test(test_loss_scale), cmocka_unit_test(test_clip_by_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
