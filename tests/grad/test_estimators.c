@@ -167,6 +167,23 @@ static void test_biased(void **state) {
   expect_mean("{name: es}", 6, truncated, exact);
 }
 
+/* Both signs start each window of es from one state, those of nres go on apart. */
+static void test_es_joins(void **state) {
+  (void)state;
+  const char *const estimators[] = {"{name: es, pairs: 2}", "{name: nres, pairs: 2}"};
+  for (int i = 0; i < 2; i++) {
+    toy t = open_toy(estimators[i]);
+    run_episode(&t, 1, 3);
+    for (int p = 0; p < 4; p += 2) {
+      const wl_unit plus = wl_unit_particle(t.of.of.model, t.unit, p),
+                    minus = wl_unit_particle(t.of.of.model, t.unit, p + 1);
+      assert_true((plus.theta[0] == minus.theta[0]) == (i == 0));
+      assert_true((plus.start_loss == minus.start_loss));
+    }
+    close_toy(&t);
+  }
+}
+
 static void test_unbiased(void **state) {
   (void)state;
   expect_mean("{name: nres}", 6, exact, truncated);
@@ -325,11 +342,16 @@ static void test_clip_by_entry(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_bptt_is_truncated), cmocka_unit_test(test_biased),
-      cmocka_unit_test(test_unbiased),          cmocka_unit_test(test_telescoping),
-      cmocka_unit_test(test_variances),         cmocka_unit_test(test_pairs),
-      cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_loss_scale), cmocka_unit_test(test_clip_by_entry)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_bptt_is_truncated),
+                                     cmocka_unit_test(test_biased),
+                                     cmocka_unit_test(test_es_joins),
+                                     cmocka_unit_test(test_unbiased),
+                                     cmocka_unit_test(test_telescoping),
+                                     cmocka_unit_test(test_variances),
+                                     cmocka_unit_test(test_pairs),
+                                     cmocka_unit_test(test_mixture),
+                                     cmocka_unit_test(test_losses),
+                                     cmocka_unit_test(test_loss_scale),
+                                     cmocka_unit_test(test_clip_by_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
