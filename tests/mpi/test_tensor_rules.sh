@@ -1,6 +1,6 @@
 #!/bin/bash
-# A rule whose state has rows and columns, on a mixture of tasks of different shapes: the same bits on any number of ranks
-# and threads, and when a run stops within an episode and resumes on another number of ranks.
+# Rules that see tensors, on a mixture of tasks of different shapes, by back-propagation and forward only: the same bits on
+# any number of ranks and threads, and when a run stops within an episode and resumes on another number of ranks.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -21,10 +21,16 @@ run() { # RANKS NAME OPTIONS...
   local ranks=$1 name=$2; shift 2
   timeout 60 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train job.yaml --quiet --set "output=$name" "$@" | grep ^digest
 }
-one=$(run 1 one)
-[ "$(run 3 three)" = "$one" ] || fail "three ranks differ from one"
-[ "$(run 1 threads --set threads=2)" = "$one" ] || fail "two threads differ from one"
-run 1 stopped --stop-after 4 >/dev/null || true # exit code 75
-[ "$(run 2 stopped --resume)" = "$one" ] || fail "a resumed run differs"
-[ "$(run 1 other --set seed=4)" != "$one" ] || fail "the digest does not depend on the seed"
-echo "$one"
+check() { # NAME OPTIONS...
+  local name=$1 one; shift
+  one=$(run 1 "$name" "$@")
+  [ "$(run 3 "$name-three" "$@")" = "$one" ] || fail "$name: three ranks differ from one"
+  [ "$(run 1 "$name-threads" "$@" --set threads=2)" = "$one" ] || fail "$name: two threads differ from one"
+  run 1 "$name-stopped" "$@" --stop-after 4 >/dev/null || true # exit code 75
+  [ "$(run 2 "$name-stopped" --resume)" = "$one" ] || fail "$name: a resumed run differs"
+  [ "$(run 1 "$name-other" "$@" --set seed=4)" != "$one" ] || fail "$name: the digest does not depend on the seed"
+  echo "$name $one"
+}
+check back-propagated
+sed -i 's/^rule: .*/rule: {name: controller}\nestimator: {name: nres, pairs: 2}/; s/^episode: .*/episode: {steps: [9, 12], stagger: true}/' job.yaml
+check forward-only
