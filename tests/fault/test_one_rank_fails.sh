@@ -29,7 +29,7 @@ command_of() { # NAME
     train) echo train joint.yaml --quiet --set output=run ;;
     resume) echo train joint.yaml --quiet --set output=run --resume --set outer.steps=6 ;;
     eval) echo eval trained --quiet --steps 3 --seeds 2 --tune-units 2 --no-picture --output curves.h5 --vary horizon ;;
-    check) echo check joint.yaml --quiet --set outer.steps=1 --directions 1 ;;
+    check) echo check joint.yaml --quiet --set outer.steps=1 --set rule.through_inputs=true --directions 1 ;;
   esac
 }
 
@@ -72,7 +72,7 @@ if [ "${1:-}" = all ]; then
   exit
 fi
 try_points 1 WL_FAIL_ALLOC train $EXIT_OS 1 10 400 700
-try_points 0 WL_FAIL_ALLOC train $EXIT_OS 640
+try_points 0 WL_FAIL_ALLOC train $EXIT_OS 560 600
 try_points 0 WL_FAIL_IO train $EXIT_IO 6
 try_points 1 WL_FAIL_ALLOC resume $EXIT_OS 900
 try_points 1 WL_FAIL_ALLOC eval $EXIT_OS 600 4000
