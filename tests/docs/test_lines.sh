@@ -8,7 +8,7 @@ set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
 mkdir tree
-cp -r "$WL_SOURCE"/{docs,jobs,tests,tools,README.md} tree/
+cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,README.md} tree/
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 

@@ -1,0 +1,534 @@
+"""Reads what Warploom writes: run directories, checkpoints, evaluations, trajectories.
+
+Only what docs/hdf5-schema.md documents is used. The tools beside this file share it; a script of
+yours may import it too:
+
+    import warploom_files as wf
+    run = wf.Run("runs/quickstart")
+    run.metrics["meta_loss"]            # one value for each meta-step
+    wf.Evaluation("runs/quickstart/evaluation.h5").cases[0].curve    # (rule, seed, inner_step)
+"""
+import argparse
+import contextlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+# Files appear whole under their name and never change in place: no lock is needed, and file
+# systems without locks are common on clusters.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
+import h5py
+import numpy as np
+
+# Exit codes of sysexits.h, as the program's own.
+USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
+
+SCHEMA_VERSION = 2
+# Keys that say where and how a run is written, and nothing about what it computes.
+BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "window.memory", "window.storage",
+               "replay.spill")
+
+
+class ToolError(Exception):
+    """What the user can put right: one line, and the exit code."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+# ---- command lines -------------------------------------------------------------------------
+
+class Parser(argparse.ArgumentParser):
+    """The first paragraph of a tool's docstring is its summary, the rest stands below the options."""
+
+    def __init__(self, doc):
+        summary, _, rest = doc.strip().partition("\n\n")
+        super().__init__(description=summary, epilog=rest,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message):
+        self.exit(USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+    def parse_args(self, *given, **settings):
+        arguments = super().parse_args(*given, **settings)
+        values = dict(vars(arguments))
+        outputs = [values.pop(name, None) for name in ("output", "json")]
+        inputs = [item for value in values.values() for item in (value if isinstance(value, list) else [value])
+                  if isinstance(item, (str, os.PathLike)) and os.path.exists(item)]
+        for output in outputs:
+            if output and output != "-":
+                check_output(str(output), inputs)
+        return arguments
+
+
+# ---- outputs -------------------------------------------------------------------------------
+
+RUN_PARTS = re.compile(r"checkpoints|trajectory(\.h5)?|metrics\.jsonl|lock|config\.yaml|optimizer\.h5|evaluation\.h5"
+                       r"|latest|(step|segment)-\d*\.h5")
+
+
+def find_run(path):
+    """The run directory that a path lies in or is, or None."""
+    path = Path(os.path.abspath(path))
+    for folder in (path, *path.parents):
+        if (folder / "lock").is_file() and ((folder / "config.yaml").exists() or (folder / "checkpoints").exists()):
+            return folder
+    return None
+
+
+def check_output(output, inputs):
+    """Refuses an output that is an input, that lies in a run which is not read, or that is a file of a run."""
+    for path in inputs:
+        if os.path.exists(output) and os.path.samefile(output, path):
+            raise ToolError(CANNOT_CREATE, f"{output}: is the input {path} itself: choose another name")
+    run = find_run(output)
+    if run is None:
+        return
+    if run not in [find_run(path) for path in inputs]:
+        raise ToolError(CANNOT_CREATE, f"{output}: lies in the run directory {run}, which is not what is read: "
+                                       "choose a name outside")
+    if RUN_PARTS.fullmatch(os.path.basename(output)):
+        raise ToolError(CANNOT_CREATE, f"{output}: would replace a file of the run {run}: choose another name")
+
+
+def run_tool(main):
+    """Ends the process with main's code, or with a one-line error."""
+    name = os.path.basename(sys.argv[0])
+    try:
+        code = main() or 0
+        sys.stdout.flush()
+    except ToolError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        code = error.code
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        print(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        code = NO_PERMISSION if isinstance(error, PermissionError) else IO
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def require_path(path):
+    if not os.path.exists(path):
+        raise ToolError(NO_INPUT, f"{path}: no such file or directory")
+    return Path(path)
+
+
+def open_output(path):
+    """A text stream: standard output for "-"."""
+    if path == "-":
+        return contextlib.nullcontext(sys.stdout)
+    try:
+        return open(path, "w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise ToolError(CANNOT_CREATE, f"{path}: cannot be written: {error.strerror}") from error
+
+
+# ---- statistics ----------------------------------------------------------------------------
+
+_T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
+
+
+def student(degrees):
+    """97.5 % quantile of Student's t; beyond ten degrees Abramowitz and Stegun 26.7.5."""
+    if degrees < 1:
+        return float("nan")
+    if degrees <= len(_T975):
+        return _T975[degrees - 1]
+    z, v = 1.959964, float(degrees)
+    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v * v)
+
+
+def interval(values, axis=0):
+    """Mean and half width of its 95 % interval along an axis; non-finite values are left out."""
+    values = np.asarray(values, dtype=float)
+    finite = np.isfinite(values)
+    count = finite.sum(axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(finite, values, 0).sum(axis) / count
+        spread = np.where(finite, values - np.expand_dims(mean, axis), 0) ** 2
+        deviation = np.sqrt(spread.sum(axis) / (count - 1))
+        factors = np.array([student(n - 1) for n in range(values.shape[axis] + 1)])
+        half = factors[count] * deviation / np.sqrt(count)
+    return mean, np.where(count > 1, half, np.nan)
+
+
+def geometric_interval(values, axis=0):
+    """Mean, lower and upper end on a logarithmic scale: for losses, which span decades."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, half = interval(np.log10(values), axis)
+    return 10**mean, 10 ** (mean - half), 10 ** (mean + half)
+
+
+# ---- configurations ------------------------------------------------------------------------
+
+def _scalar(text):
+    """A value of the resolved YAML: number, boolean, quoted or plain word, or a list of them."""
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        inner = text[1:-1].strip()
+        return [_scalar(part) for part in re.split(r",\s*(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", inner)] if inner else []
+    if text.startswith('"') and text.endswith('"') and len(text) >= 2:
+        return json.loads(text)
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def parse_configuration(text):
+    """The resolved configuration as {"outer.steps": 600, ...}; a mixture's tasks are task[0], ...
+
+    Resolved files are written by the program in a fixed form: sections of `key: value` lines,
+    lists in brackets, and for a mixture of tasks `-` before each of its maps.
+    """
+    flat, section, number = {}, "", 0
+    for line in text.splitlines():
+        match = re.match(r"^(\s*)(- )?([A-Za-z_0-9]+):(?:\s+(.*))?$", line)
+        if not match:
+            continue
+        indent, item, key, value = match.groups()
+        if not indent and not item and not value:
+            section, number = key, -1
+            continue
+        if not indent and not item:
+            section = ""
+        number += item is not None
+        prefix = f"{section}[{number}]." if section and number >= 0 else f"{section}." if section else ""
+        flat[prefix + key] = _scalar(value or "")
+    return flat
+
+
+def differences(configurations):
+    """Keys whose values are not the same in all, in order of appearance: {key: [value, ...]}."""
+    keys = dict.fromkeys(key for c in configurations for key in c)
+    rows = {key: [c.get(key) for c in configurations] for key in keys}
+    return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
+
+
+def is_bookkeeping(key):
+    return any(key == k or (k.endswith(".") and key.startswith(k)) for k in BOOKKEEPING)
+
+
+def show(value):
+    """A configuration value for people."""
+    if value is None:
+        return "(absent)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(show(v) for v in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value) if value != "" else '""'
+
+
+# ---- HDF5 files ----------------------------------------------------------------------------
+
+def text_of(value):
+    """Text from an attribute, or from a zero-padded array of bytes."""
+    if isinstance(value, np.ndarray):
+        value = value.astype(np.uint8).tobytes()
+    if isinstance(value, bytes):
+        value = value.split(b"\0")[0].decode("utf-8", "replace")
+    return str(value)
+
+
+class File:
+    """An open, complete file of Warploom. `kind`: what it must be, None for any."""
+
+    def __init__(self, path, kind=None):
+        self.path = require_path(path)
+        if self.path.is_dir():
+            raise ToolError(DATA, f"{path}: a folder, where a file is expected")
+        try:
+            self.h5 = h5py.File(self.path, "r")
+        except OSError as error:
+            raise ToolError(DATA, f"{path}: not a readable HDF5 file: damaged, or something else") from error
+        self.attributes = {key: text_of(value) for key, value in self.h5.attrs.items()}
+        self._check(kind)
+
+    def _check(self, kind):
+        if self.attributes.get("format") != "warploom" or "complete" not in self.attributes:
+            raise ToolError(DATA, f"{self.path}: an HDF5 file, but none that Warploom wrote")
+        if int(self.attributes.get("schema_version", 0)) > SCHEMA_VERSION:
+            raise ToolError(DATA, f"{self.path}: schema version {self.attributes['schema_version']}, but these "
+                                  f"tools know {SCHEMA_VERSION}; use those of the program that wrote it")
+        if kind and self.kind != kind:
+            raise ToolError(DATA, f"{self.path}: holds: {self.kind}; needed: {kind}")
+
+    @property
+    def kind(self):
+        return self.attributes.get("kind", "")
+
+    @property
+    def configuration(self):
+        return parse_configuration(self.attributes.get("configuration", ""))
+
+    def __contains__(self, name):
+        return name in self.h5
+
+    def __getitem__(self, name):
+        return self.h5[name][()]
+
+    def datasets(self):
+        """Names of all datasets, dimension scales that only name a dimension left out."""
+        found = []
+
+        def visit(name, item):
+            if isinstance(item, h5py.Dataset) and not is_bare_scale(item):
+                found.append(name)
+        self.h5.visititems(visit)
+        return found
+
+    def close(self):
+        self.h5.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+def is_bare_scale(dataset):
+    return text_of(dataset.attrs.get("NAME", "")).startswith("This is a netCDF dimension but not a netCDF variable")
+
+
+def dimension_names(dataset):
+    """Names of a dataset's dimensions, from its scales."""
+    names = []
+    for d in range(dataset.ndim):
+        scales = scales_of(dataset, d)
+        names.append(scales[0].name.rsplit("/", 1)[-1] if scales else
+                     dataset.name.rsplit("/", 1)[-1] if h5py.h5ds.is_scale(dataset.id) else f"dim_{d}")
+    return names
+
+
+def scales_of(dataset, d):
+    """Dimension scales of dimension d; a scale has none itself."""
+    return [] if h5py.h5ds.is_scale(dataset.id) else list(dataset.dims[d].values())
+
+
+# ---- evaluations ---------------------------------------------------------------------------
+
+VERDICTS = ("wins", "ties", "loses", "fails")
+
+
+class Case:
+    """One setting of an evaluation. Rule 0 is the learned one."""
+
+    def __init__(self, group):
+        self.name = text_of(group["name"][()])
+        self.rules = [text_of(row) for row in group["rule_name"][()]]
+        self.curve = group["curve"][()]                        # (rule, seed, inner_step)
+        self.final = group["final_loss"][()]                   # (rule, seed)
+        self.heldout = group["heldout_loss"][()]
+        self.accuracy = group["heldout_accuracy"][()]
+        self.rate = group["learning_rate"][()]                 # (rule), NaN: learned
+        self.diverged = group["diverged"][()]                  # (rule), runs
+        self.start, self.difference, self.half, verdict = group["summary"][()]
+        self.gap, self.gap_half = group["difference"][()]      # where no ratio: few-shot, losses that are not positive
+        self.verdict = VERDICTS[int(verdict)]
+
+    @property
+    def seeds(self):
+        return self.curve.shape[1]
+
+    @property
+    def steps(self):
+        return self.curve.shape[2]
+
+    @property
+    def best(self):
+        """The hand-designed rule of the lowest mean final loss; one that diverged is never it."""
+        means = np.mean(self.final[1:], axis=1)
+        return 1 + int(np.argmin(np.where(np.isfinite(means), means, np.inf)))
+
+
+class Evaluation(File):
+    """What `warploom eval` wrote; a run directory stands for its evaluation.h5."""
+
+    def __init__(self, path):
+        path = require_path(path)
+        if path.is_dir():
+            folder, path = path, path / "evaluation.h5"
+            if not path.exists():
+                raise ToolError(NO_INPUT, f"{folder}: not evaluated yet: 'warploom eval {folder}' writes {path}")
+        super().__init__(path, "evaluation")
+        names = sorted(name for name in self.h5 if name.startswith("case-"))
+        self.cases = [Case(self.h5[name]) for name in names]
+        if not self.cases:
+            raise ToolError(DATA, f"{path}: holds no case that could be run")
+
+    @property
+    def title(self):
+        return describe_task(self.configuration)
+
+
+# ---- trajectories --------------------------------------------------------------------------
+
+class Trajectory(File):
+    """Recorded windows, loaded as arrays over records; `None` for what was not recorded."""
+
+    COLUMNS = ("meta_step", "unit", "episode", "family", "t0", "steps", "loss", "outer_loss", "gradient_norm",
+               "update_norm", "gradient", "update", "hidden", "snapshot_step", "theta")
+
+    def __init__(self, path):
+        super().__init__(path, "trajectory")
+        if "meta_step" not in self or not len(self["meta_step"]):
+            raise ToolError(DATA, f"{path}: no inner run is recorded yet: the first appears with the first checkpoint "
+                                  "(key checkpoint.every) or at the end of the run")
+
+    def __getattr__(self, name):
+        if name not in self.COLUMNS:
+            raise AttributeError(name)
+        value = self[name] if name in self else None
+        setattr(self, name, value)
+        return value
+
+    def episodes(self, unit=None):
+        """Whole episodes, all windows recorded: [(meta_step of the first window, unit, [record, ...])]."""
+        groups = {}
+        for i, key in enumerate(zip(self.episode, self.unit)):
+            if unit is None or key[1] == unit:
+                groups.setdefault(key, []).append(i)
+        return [(int(self.meta_step[rows[0]]), int(key[1]), rows) for key, rows in groups.items()]
+
+    def joined(self, rows, name):
+        """A per-step quantity of an episode's windows, one after the other, and its inner steps."""
+        steps = np.concatenate([self.t0[i] + np.arange(self.steps[i]) for i in rows])
+        return steps, np.concatenate([getattr(self, name)[i][:self.steps[i]] for i in rows])
+
+
+# ---- runs ----------------------------------------------------------------------------------
+
+def describe_task(c):
+    """A few words on what a configuration trains on."""
+    if "task[0].family" in c:
+        families = [v for k, v in c.items() if re.match(r"task\[\d+\]\.family", k)]
+        return "mixture of " + ", ".join(families)
+    words = [str(c.get("task.family", "task"))]
+    for key in ("data", "distribution", "widths", "dimension", "activation", "shots", "frequency"):
+        value = c.get(f"task.{key}")
+        if isinstance(value, list):
+            words.append(f"{key} " + "-".join(map(str, value)))
+        elif value is not None:
+            words.append(f"{key} {value}" if isinstance(value, (int, float)) else str(value))
+    return ", ".join(words)
+
+
+class Run:
+    """A run directory."""
+
+    def __init__(self, path):
+        self.path = require_path(path)
+        if not self.path.is_dir():
+            raise ToolError(DATA, f"{path}: a file, where a run directory is expected")
+        if not (self.path / "config.yaml").exists():
+            raise ToolError(DATA, f"{path}: no run directory: it holds no config.yaml")
+        self.text = (self.path / "config.yaml").read_text(encoding="utf-8")
+        self.configuration = parse_configuration(self.text)
+        self._metrics = None
+
+    @property
+    def name(self):
+        return self.path.resolve().name
+
+    @property
+    def title(self):
+        return describe_task(self.configuration)
+
+    @property
+    def heading(self):
+        return self.title if self.title.startswith(self.name) else f"{self.name}: {self.title}"
+
+    @property
+    def metrics(self):
+        """{"meta_step": array, "meta_loss": array, ...}; null is NaN, a line being written is left out."""
+        if self._metrics is None:
+            self._metrics = read_metrics(self.path / "metrics.jsonl")
+        if self._metrics is None:
+            raise ToolError(NO_INPUT, f"{self.path}: no meta-step is finished yet (no metrics.jsonl)")
+        return self._metrics
+
+    @property
+    def inner_steps(self):
+        """T, the longest episode."""
+        steps = self.configuration.get("episode.steps", [0])
+        return steps[-1] if isinstance(steps, list) else steps
+
+    @property
+    def windows(self):
+        """Meta-steps that one episode takes: the period of everything that depends on its progress."""
+        if self.configuration.get("outer.every") == "episode":
+            return 1
+        return max(1, -(-self.inner_steps // max(1, self.configuration.get("window.steps", 1))))
+
+    def checkpoints(self):
+        """[(meta-step, path)], oldest first."""
+        found = []
+        for path in (self.path / "checkpoints").glob("step-*.h5"):
+            match = re.fullmatch(r"step-(\d+)\.h5", path.name)
+            if match:
+                found.append((int(match.group(1)), path))
+        return sorted(found)
+
+    def newest(self):
+        """The newest readable checkpoint, open, or None."""
+        for _, path in reversed(self.checkpoints()):
+            try:
+                return File(path, "checkpoint")
+            except ToolError as error:
+                print(f"passed over: {error}", file=sys.stderr)
+        return None
+
+    def trajectory(self):
+        path = self.path / "trajectory.h5"
+        if not path.exists():
+            raise ToolError(NO_INPUT, f"{self.path}: no inner run was recorded: the key trajectory.every says how often, "
+                                      "as in 'warploom train CONFIG --set trajectory.every=50'")
+        return Trajectory(path)
+
+    def evaluation(self):
+        """None when there is none."""
+        return Evaluation(self.path) if (self.path / "evaluation.h5").exists() else None
+
+
+def read_metrics(path, offset=0):
+    """Columns of a metrics file; None when it does not exist or is empty."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    rows = []
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue  # torn: the line that is being written
+    rows = [row for row in rows[offset:] if isinstance(row, dict) and "meta_step" in row]
+    if not rows:
+        return None
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([np.nan if row.get(name) is None else row[name] for row in rows]) for name in names}
+
+
+def step_phases(metrics):
+    """Seconds of computing, waiting for the slowest rank, summing, files: (phase, meta-step). Means over ranks."""
+    waiting = metrics["wait_seconds"]
+    return np.stack([metrics["compute_seconds"] - waiting, waiting, metrics["reduce_seconds"], metrics["io_seconds"]])
+
+
+def step_seconds(metrics):
+    """Wall time of each meta-step, checkpoints left out."""
+    return step_phases(metrics).sum(axis=0)

@@ -1,0 +1,347 @@
+"""Update rules in PyTorch: the formulas of src/rule, a tensor at a time.
+
+A rule is made from the options of its configuration (keys without `rule.`), its meta-parameters {name: array} and the
+steps of the longest episode in training. `start` gives the state of a tensor, zero; `update` takes the tensors of a
+step, changes their states in place and returns the updates u of theta <- theta + u.
+"""
+import dataclasses
+import math
+
+import torch
+
+from .files import DATA, ToolError
+
+
+@dataclasses.dataclass
+class Tensor:
+    """One parameter at one step. Axes as in Warploom: dense weights (in, out), convolutions (out, in, ...)."""
+    index: int
+    g: torch.Tensor
+    p: torch.Tensor
+    state: dict
+
+    @property
+    def matrix(self):
+        return self.g.dim() >= 2
+
+    @property
+    def fan_in(self):
+        shape = self.g.shape
+        if len(shape) < 2:
+            return 1
+        return shape[0] if len(shape) == 2 else self.g.numel() // shape[0]
+
+
+@dataclasses.dataclass
+class Moment:
+    """What holds for all tensors: steps done, steps of the run, minibatch loss (NaN: unknown), state of the whole."""
+    t: int
+    horizon: int
+    loss: float
+    whole: dict
+
+
+def total(x, **axes):
+    """A sum in float64 where the device has it."""
+    return x.sum(**axes, dtype=x.dtype if x.device.type == "mps" else torch.float64)
+
+
+def wide(x):
+    return x if x.device.type == "mps" else x.double()
+
+
+def correction(decay, t):
+    """What takes the bias from a mean that started at zero."""
+    return 1 / (1 - decay ** (t + 1))
+
+
+def decayed(mean, keep, new, take=None):
+    """mean <- keep mean + take new, in place."""
+    return mean.mul_(keep).add_(new, alpha=1 - keep if take is None else take)
+
+
+class Rule:
+    """`fields`: names of states that have a number for each coordinate."""
+    reads_loss = False
+    fields = ()
+
+    def __init__(self, options, phi, steps):
+        self.options, self.phi, self.steps = options, phi, steps
+        self._placed = {}
+
+    def option(self, key, default=None):
+        value = self.options.get(key, default)
+        if value is None:
+            raise ToolError(DATA, f"the optimizer's configuration has no key rule.{key}")
+        return value
+
+    def placed(self, name, like):
+        """Meta-parameters `name` on the device and in the precision of a tensor."""
+        key = (name, like.device, like.dtype)
+        if key not in self._placed:
+            if name not in self.phi:
+                raise ToolError(DATA, f"the optimizer's file has no meta-parameters phi/{name}")
+            self._placed[key] = torch.as_tensor(self.phi[name]).to(like.device, like.dtype)
+        return self._placed[key]
+
+    def start(self, p):
+        return {name: torch.zeros_like(p, memory_format=torch.contiguous_format) for name in self.fields}
+
+    def update(self, tensors, now):
+        return [self.update_one(x, now) for x in tensors]
+
+    def update_one(self, x, now):
+        raise NotImplementedError
+
+
+class Schedule:
+    """The factor of the rate at step t (src/rule/schedule.c)."""
+
+    def __init__(self, rule):
+        self.kind = rule.option("schedule", "constant")
+        self.final = rule.option("final_fraction", 0.0)
+        self.every, self.factor = rule.option("decay_every", 1000), rule.option("decay_factor", 0.5)
+        self.warmup = rule.option("warmup_steps", 0) if self.kind == "warmup_cosine" else 0
+        self.warmup_fraction = rule.option("warmup_fraction", 0.0)
+
+    def at(self, t, steps):
+        warmup = math.floor(self.warmup_fraction * steps + 0.5) if self.warmup_fraction > 0 else self.warmup
+        if t < warmup:
+            return (t + 1) / warmup
+        if self.kind == "step":
+            return self.factor ** (t // self.every)
+        if self.kind == "constant":
+            return 1.0
+        done = min((t - warmup) / (steps - warmup), 1.0) if steps > warmup else 1.0
+        left = 1 - done if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+        return self.final + (1 - self.final) * left
+
+
+# ---- Hand-designed rules with learned scalars ------------------------------------------------------------------------
+
+@dataclasses.dataclass
+class Coefficient:
+    """A scalar at one step: its value, and of those between 0 and 1 the complement and the bias correction."""
+    value: float
+    complement: float = 0.0
+    correction: float = 1.0
+
+
+def _sgd(c, x):
+    return x.g * -c["rate"].value
+
+
+def _momentum(c, x):
+    return x.state["v"].mul_(c["momentum"].value).add_(x.g) * -c["rate"].value
+
+
+def _nesterov(c, x):
+    v = x.state["v"].mul_(c["momentum"].value).add_(x.g)
+    return (x.g + c["momentum"].value * v) * -c["rate"].value
+
+
+def _rmsprop(c, x):
+    v = decayed(x.state["v"], c["decay"].value, x.g * x.g, c["decay"].complement)
+    return x.g / (v.sqrt() + c["epsilon"].value) * -c["rate"].value
+
+
+def _moments(c, x):
+    m = decayed(x.state["m"], c["beta1"].value, x.g, c["beta1"].complement)
+    v = decayed(x.state["v"], c["beta2"].value, x.g * x.g, c["beta2"].complement)
+    return m, (v * c["beta2"].correction).sqrt_().add_(c["epsilon"].value)
+
+
+def _adam(c, x):
+    m, root = _moments(c, x)
+    return m * c["beta1"].correction / root * -c["rate"].value
+
+
+def _nadam(c, x):
+    m, root = _moments(c, x)
+    b = c["beta1"]
+    ahead = 1 / (1 - b.value * (1 - 1 / b.correction))
+    return (m * (b.value * ahead) + x.g * (b.complement * b.correction)) / root * -c["rate"].value
+
+
+def _with_decay(update):
+    return lambda c, x: update(c, x) - x.p * (c["rate"].value * c["weight_decay"].value)
+
+
+def _lion(c, x):
+    m = x.state["m"]
+    sign = (m * c["beta1"].value + x.g * (1 - c["beta1"].value)).sign_()
+    decayed(m, c["beta2"].value, x.g, c["beta2"].complement)
+    return (sign + x.p * c["weight_decay"].value) * -c["rate"].value
+
+
+def _pamela(c, x):
+    u = -(x.g * c["rate"].value) - x.p * c["decay"].value - x.state["u"] * c["skip"].value
+    return x.state["u"].copy_(u)
+
+
+FREE, UNIT, CONSTANT = "free", "between 0 and 1", "not learnable"
+_ADAM = {"rate": FREE, "beta1": UNIT, "beta2": UNIT, "epsilon": CONSTANT}
+_ADAMW = {**_ADAM, "weight_decay": FREE}
+# name: (update, state, scalars)
+ELEMENTWISE = {
+    "sgd": (_sgd, (), {"rate": FREE}),
+    "momentum": (_momentum, ("v",), {"rate": FREE, "momentum": UNIT}),
+    "nesterov": (_nesterov, ("v",), {"rate": FREE, "momentum": UNIT}),
+    "pamela": (_pamela, ("u",), {"rate": FREE, "decay": FREE, "skip": FREE}),
+    "rmsprop": (_rmsprop, ("v",), {"rate": FREE, "decay": UNIT, "epsilon": CONSTANT}),
+    "adam": (_adam, ("m", "v"), _ADAM),
+    "adamw": (_with_decay(_adam), ("m", "v"), _ADAMW),
+    "nadam": (_nadam, ("m", "v"), _ADAM),
+    "nadamw": (_with_decay(_nadam), ("m", "v"), _ADAMW),
+    "lion": (_lion, ("m",), {"rate": FREE, "beta1": CONSTANT, "beta2": UNIT, "weight_decay": FREE}),
+}
+
+
+class Elementwise(Rule):
+    """Scalars as configured, or learned per run, tensor, step or both: phi holds (steps, tensors) numbers, or fewer."""
+
+    def __init__(self, name, options, phi, steps):
+        super().__init__(options, phi, steps)
+        self.update_by, self.fields, self.scalars = ELEMENTWISE[name]
+        self.schedule = Schedule(self)
+        self.learned = {key: self._table(key) for key in self.option("learn", [])}
+        self.tensors = max((len(table[0]) for table in self.learned.values()), default=1)
+
+    def _table(self, key):
+        """Values [step][tensor] of a learned scalar."""
+        if f"rule.{key}" not in self.phi:
+            raise ToolError(DATA, f"the optimizer's file has no meta-parameters phi/rule.{key}")
+        per = self.option("learn_per", "run")
+        numbers = self.phi[f"rule.{key}"]
+        rows = self.steps if per.startswith("step") else 1
+        return numbers.reshape(rows, -1).tolist()
+
+    def _decode(self, key, number):
+        """Value and complement from a number of phi."""
+        if self.scalars[key] != UNIT:
+            return number, 0.0
+        return 1 / (1 + math.exp(-number)), 1 / (1 + math.exp(number))
+
+    def _coefficient(self, key, t, tensor):
+        if key not in self.learned:
+            value = self.option(key)
+            unit = self.scalars[key] == UNIT
+            return Coefficient(value, 1 - value, correction(value, t) if unit else 1.0)
+        rows = self.learned[key]
+        column = [row[tensor if self.tensors > 1 else 0] for row in rows]
+        value, complement = self._decode(key, column[min(t, len(column) - 1)])
+        if self.scalars[key] != UNIT:
+            return Coefficient(value)
+        beyond = t + 1 - len(column)
+        power = math.prod(self._decode(key, x)[0] for x in column[:t + 1]) * value ** max(beyond, 0)
+        return Coefficient(value, complement, 1 / (1 - power))
+
+    def coefficients(self, now, tensor):
+        c = {key: self._coefficient(key, now.t, tensor) for key in self.scalars}
+        c["rate"].value *= self.schedule.at(now.t, now.horizon)
+        return c
+
+    def update(self, tensors, now):
+        if self.tensors == 1:
+            c = self.coefficients(now, 0)
+            return [self.update_by(c, x) for x in tensors]
+        if max(x.index for x in tensors) >= self.tensors:
+            raise ToolError(DATA, f"the optimizer has scalars for each of {self.tensors} tensors, in their order; the "
+                                  "model has more")
+        return [self.update_by(self.coefficients(now, x.index), x) for x in tensors]
+
+
+# ---- Recurrent rules -------------------------------------------------------------------------------------------------
+
+ROWS = 1 << 14  # coordinates at a time, so that the gates of a large tensor stay small
+
+
+class Recurrent(Rule):
+    """What the LSTM and RNNprop share: layers, their state, coordinates in portions."""
+
+    def __init__(self, options, phi, steps):
+        super().__init__(options, phi, steps)
+        self.hidden = self.option("hidden")
+
+    def start(self, p):
+        state = super().start(p)
+        for l, units in enumerate(self.hidden, 1):
+            state[f"h{l}"] = p.new_zeros(p.numel(), units)
+            state[f"c{l}"] = p.new_zeros(p.numel(), units)
+        return state
+
+    def layers(self, x, state, forget_bias):
+        """x (n, inputs) through all layers; gates in the order input, candidate, forget, output."""
+        for l, units in enumerate(self.hidden, 1):
+            h, c = state[f"h{l}"], state[f"c{l}"]
+            weight = self.placed(f"lstm{l}.weight", x)
+            z = torch.addmm(self.placed(f"lstm{l}.bias", x), torch.cat([x, h], 1), weight.t())
+            i, j, f, o = z.split(units, 1)
+            c.mul_(torch.sigmoid(f + forget_bias)).add_(torch.sigmoid(i) * torch.tanh(j))
+            x = h.copy_(torch.sigmoid(o) * torch.tanh(c))
+        return torch.addmm(self.placed("output.bias", x), x, self.placed("output.weight", x).t())
+
+    def update_one(self, x, now):
+        g, u = x.g.reshape(-1), torch.empty(x.g.numel(), device=x.g.device, dtype=x.g.dtype)
+        for first in range(0, g.numel(), ROWS):
+            part = slice(first, first + ROWS)
+            state = {name: (s.view(-1) if name in self.fields else s)[part] for name, s in x.state.items()}
+            u[part] = self.update_part(g[part], state, now)
+        return u.view(x.g.shape)
+
+    def update_part(self, g, state, now):
+        raise NotImplementedError
+
+
+class Lstm(Recurrent):
+    """The coordinatewise LSTM (src/rule/lstm.c), with momentum a Nesterov step beside it."""
+    EPSILON = 1.1920928955078125e-7
+
+    def __init__(self, options, phi, steps):
+        super().__init__(options, phi, steps)
+        self.kind = self.option("preprocessing")
+        self.strength = self.option("preprocessing_strength", 0.0) or (10.0 if self.kind == "paper" else 5.0)
+        self.gradient_scale, self.output_scale = self.option("gradient_scale"), self.option("output_scale")
+        self.forget_bias = self.option("forget_bias")
+        self.momentum, self.rate = self.option("momentum", 0.0), self.option("rate", 1.0)
+        self.fields = ("sum",) if self.momentum > 0 else ()
+
+    def preprocess(self, g):
+        v = g * self.gradient_scale
+        if self.kind == "none":
+            return [v]
+        grown = v * math.exp(self.strength)
+        if self.kind == "log":
+            return [(torch.log(v.abs() + self.EPSILON) / self.strength).clamp_(min=-1), grown.clamp_(-1, 1)]
+        large = grown.abs() >= 1
+        size = torch.log(torch.where(large, v.abs(), torch.ones_like(v))) / self.strength
+        return [torch.where(large, size, -torch.ones_like(v)), torch.where(large, v.sign(), grown)]
+
+    def update_part(self, g, state, now):
+        x = self.preprocess(g)
+        if self.momentum > 0:
+            after = state["sum"].mul_(self.momentum).add_(g)
+            x += self.preprocess(after * (1 - self.momentum))
+        out = self.layers(torch.stack(x, 1), state, self.forget_bias)
+        u = out[:, 0] * self.output_scale
+        if self.momentum > 0:
+            u = u - self.rate * torch.exp(out[:, 1]) * (g + self.momentum * after)
+        return u
+
+
+class RnnProp(Recurrent):
+    """An LSTM on Adam's normalised gradients and momenta (src/rule/rnnprop.c)."""
+    DECAY = 0.95
+    fields = ("m", "v")
+
+    def update_part(self, g, state, now):
+        m, v = decayed(state["m"], self.DECAY, g), decayed(state["v"], self.DECAY, g * g)
+        q = correction(self.DECAY, now.t)
+        below = (v * q).sqrt_() + 1e-8
+        adam = m * q / below
+        x = torch.addmm(self.placed("input.bias", g), torch.stack([g / below, adam], 1),
+                        self.placed("input.weight", g).t())
+        out = self.layers(torch.nn.functional.elu(x), state, 1.0)
+        u = torch.tanh(out[:, 0]) * -self.option("output_scale")
+        rate = self.option("rate", 0.0)
+        return u - rate * torch.exp(out[:, 1]) * adam if rate > 0 else u

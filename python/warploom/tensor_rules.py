@@ -1,0 +1,228 @@
+"""Rules that see tensors: controller, and the nets over features mlp, small_fc, celo2."""
+import math
+
+import numpy as np
+import torch
+
+from .newton_schulz import orthogonal
+from .rules import Rule, Schedule, correction, decayed, total, wide
+
+TINY = 1e-30
+
+
+class Controller(Rule):
+    """A horizon-aware Muon whose rate and mixture a net sets for each tensor (src/rule/controller.c)."""
+    reads_loss = True
+    fields = ("momentum", "slow_momentum", "second_moment")
+    UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
+
+    def update(self, tensors, now):
+        T, left = now.horizon, 1 - min(1, now.t / now.horizon)
+        q = [correction(0.9, now.t), correction(0.99, now.t), correction(0.99, now.t)]
+        passes = [self._moments(x, q) for x in tensors]
+        sums = torch.stack([own.cpu() for _, own in passes]).double().numpy()
+        inputs = self._inputs(tensors, sums, q, now)
+        sizes = self._sizes(tensors, sums)
+        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left)))
+                for j, x in enumerate(tensors)]
+
+    @staticmethod
+    def _moments(x, q):
+        """New momenta; epsilon; sums over the tensor."""
+        g, p, state = x.g, x.p, x.state
+        m = decayed(state["momentum"], 0.9, g, 0.1)
+        s = decayed(state["slow_momentum"], 0.99, g, 0.01)
+        v = decayed(state["second_moment"], 0.99, g * g, 0.01)
+        of_v = total(v)
+        epsilon = (1e-8 * (q[2] * of_v / g.numel()).sqrt() + TINY).to(g.dtype)
+        ratio = m * q[0] / ((v * q[2]).sqrt_() + epsilon)
+        pairs = [(g, m), (g, g), (m, m), (m, s), (s, s), (p, m), (p, p), (ratio, ratio)]
+        return epsilon, torch.stack([total(a * b) for a, b in pairs] + [of_v])
+
+    def _follow_loss(self, now):
+        """ln of the fast average over the slow one and over the first loss; 0 where unknown."""
+        w, known = now.whole, math.isfinite(now.loss)
+        loss = now.loss if known else 0.0
+        if now.t == 0:
+            w["loss_first"] = loss
+        w["loss_fast"] = 0.9 * w.get("loss_fast", 0.0) + 0.1 * loss
+        w["loss_slow"] = 0.98 * w.get("loss_slow", 0.0) + 0.02 * loss
+        fast, slow = w["loss_fast"] * correction(0.9, now.t), w["loss_slow"] * correction(0.98, now.t)
+        ratio = lambda b: min(3, max(-3, math.log(fast / b))) if known and fast > 0 and b > 0 else 0.0  # noqa: E731
+        return ratio(slow), ratio(w.get("loss_first", 0.0))
+
+    def _inputs(self, tensors, sums, q, now):
+        gm, gg, mm, ms, ss, pm, pp, ratio, of_v = sums.T
+        cosine = lambda ab, aa, bb: ab / (np.sqrt(aa * bb) + TINY)  # noqa: E731
+        log_rms = lambda a, b: 0.5 * np.log((a + TINY) / (b + TINY))  # noqa: E731
+        x = min(1, now.t / now.horizon)
+        agree, slow_agree = cosine(gm, gg, mm), cosine(ms, mm, ss)
+        to_slow, to_first = self._follow_loss(now)
+        both = [2 * x - 1, 2 * (1 - x)**4 - 1, math.exp(-now.t / 10), math.exp(-now.t / 100),
+                min(2, max(-2, (math.log(now.horizon) - 6) / 1.5)), to_slow, to_first, 3 * math.exp(-20 * (1 - x)),
+                agree.mean(), slow_agree.mean()]
+        own = [agree, slow_agree, cosine(pm, pp, mm), log_rms(q[0]**2 * mm, q[2] * of_v),
+               log_rms(q[1]**2 * ss, q[2] * of_v), np.sqrt(ratio / [x.g.numel() for x in tensors])]
+        return [[o[j] for o in own] + both + [1.0 if x.matrix else 0.0] for j, x in enumerate(tensors)]
+
+    @staticmethod
+    def _sizes(tensors, sums):
+        """RMS(p) sqrt(fan-in) of matrices; of vectors the mean of the matrices', or of all."""
+        own = [math.sqrt(s[6] / x.g.numel() * x.fan_in) for x, s in zip(tensors, sums)]
+        among = [size for x, size in zip(tensors, own) if x.matrix] or own
+        return [size if x.matrix else sum(among) / len(among) for x, size in zip(tensors, own)]
+
+    def _net(self, inputs):
+        if not self.option("net"):
+            return np.zeros(6)
+        h = np.array(inputs)
+        for l in (1, 2):
+            h = np.tanh(self.phi[f"net{l}.weight"] @ h + self.phi[f"net{l}.bias"])
+        return self.phi["net3.weight"] @ h + self.phi["net3.bias"]
+
+    def _steer(self, x, inputs, size, moment):
+        """Factors k1, k2 of the mixture and c0, c1, c2 of the step."""
+        t, T, left = moment
+        b, a0, a1, a2, k1, k2, tau, alpha, power, w = self.phi["base"][0 if x.matrix else 1]
+        o = self._net(inputs)
+        rate = math.exp(b) * (T / self.UNKNOWN_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
+        rate *= left**math.exp(power) * min(1, (t + 1) / (max(0, w) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
+        if x.matrix:
+            rate /= math.sqrt(x.fan_in)
+        return [float(y) for y in (k1 + 0.3 * o[4], k2 + 0.3 * o[5], -rate * (a0 + o[1]), -rate * (a1 + o[2]),
+                                   -rate * (a2 + o[3]))]
+
+    def _update_one(self, x, epsilon, q, factors):
+        k1, k2, c0, c1, c2 = factors
+        m, s = x.state["momentum"] * q[0], x.state["slow_momentum"] * q[1]
+        z = m + k1 * (x.g - m) + k2 * (s - m)
+        u = (c1 * z + c2 * s) / ((x.state["second_moment"] * q[2]).sqrt_() + epsilon)
+        if x.matrix and self.option("newton_schulz"):
+            n = orthogonal(z)
+            u = u + n * (c0 / ((total(n * n) / n.numel()).sqrt() + TINY)).to(n.dtype)
+        return u
+
+
+# ---- Nets over features ----------------------------------------------------------------------------------------------
+
+FACTORED = 3
+TAU = np.array([1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5])
+
+
+def safe_inverse_root(x):
+    return x.clamp(min=1e-9).rsqrt()
+
+
+class FeatureNet(Rule):
+    """mlp, small_fc, celo2 and celo2base (src/rule/feature_net.h): a small net over normalised features."""
+    VECTOR_FEATURES = 15
+
+    def __init__(self, name, options, phi, steps):
+        super().__init__(options, phi, steps)
+        self.celo2, self.factors = name.startswith("celo2"), name != "mlp"
+        self.small = 1e-8 if self.celo2 else 1e-6
+        self.decays = {"mlp": [0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]}.get(name, [0.9, 0.99, 0.999])
+        self.v_decay, self.factored = 0.95 if self.celo2 else 0.999, [0.9, 0.99, 0.999]
+        if name == "small_fc":
+            self.decays = self._shifted("momentum_decays", self.decays)
+            self.v_decay = self._shifted("rms_decay", [self.v_decay])[0]
+            self.factored = self._shifted("adafactor_decays", self.factored)
+        self.adam_vectors = name == "celo2"
+        self.newton_schulz = name == "celo2" and self.option("newton_schulz")
+        self.layers = len(self.option("hidden")) + 1
+        if self.celo2:
+            self.schedule = Schedule(self)
+
+    def _shifted(self, name, decays):
+        shifts = self.phi[name].reshape(-1).tolist()
+        return [min(1, max(0, 1 - (1 - b) * math.exp(10 * shift))) for b, shift in zip(decays, shifts)]
+
+    def start(self, p):
+        state = {f"momentum{j}": p.new_zeros(p.shape) for j in range(1, len(self.decays) + 1)}
+        if not self.factors:
+            return state
+        state["second_moment"] = p.new_zeros(p.shape)
+        for j in range(1, FACTORED + 1):
+            rows, columns = list(p.shape), list(p.shape)
+            if p.dim() >= 2:
+                second, largest = self._axes(p)
+                rows[largest] = columns[second] = 1
+                state[f"columns{j}"] = p.new_zeros(columns)
+            state[f"rows{j}"] = p.new_zeros(rows)
+        return state
+
+    @staticmethod
+    def _axes(p):
+        """Second largest and largest axis; of equal ones the later is the larger."""
+        return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
+
+    def _vector_factors(self, x, g, k):
+        """R, C and the factors of g and m below rank 2."""
+        f = x.state[f"rows{k + 1}"]
+        f.copy_(self.factored[k] * wide(f) + (1 - self.factored[k]) * (wide(g)**2 + 1e-30))
+        return f, f, safe_inverse_root(wide(f) + 1e-9).to(g.dtype), (wide(f) + 1e-6).rsqrt().to(g.dtype)
+
+    def _matrix_factors(self, x, g, k):
+        second, largest = self._axes(g)
+        r, c, keep = x.state[f"rows{k + 1}"], x.state[f"columns{k + 1}"], self.factored[k]
+        square = g * g
+        r.copy_(keep * wide(r) + (1 - keep) * (wide(square).mean(largest, True) + 1e-30))
+        c.copy_(keep * wide(c) + (1 - keep) * (wide(square).mean(second, True) + 1e-30))
+        row = safe_inverse_root(wide(r) / (wide(r).mean(second, True) + 1e-9)).to(g.dtype)
+        factor = row * safe_inverse_root(wide(c)).to(g.dtype)
+        return r, c, factor, factor
+
+    def _features(self, x, g):
+        """Features in the order of feature_kernel.h, after the accumulators took g."""
+        m = [decayed(x.state[f"momentum{j + 1}"], b, g) for j, b in enumerate(self.decays)]
+        if not self.factors:
+            return [g, x.p] + m
+        v = decayed(x.state["second_moment"], self.v_decay, g * g)
+        inverse = 1 / (v + self.small).sqrt_()
+        tables = [(self._matrix_factors if x.matrix else self._vector_factors)(x, g, k) for k in range(FACTORED)]
+        root = lambda table: (wide(table) + 1e-8).rsqrt().to(g.dtype)  # noqa: E731
+        r, c = [t[0] for t in tables], [t[1] for t in tables]
+        head = [g] + ([g.clamp(-0.1, 0.1)] if self.celo2 else []) + [x.p] + m + [v] + [y * inverse for y in m]
+        middle = [inverse] + [g * t[2] for t in tables] + ([g * inverse] if self.celo2 else [])
+        return (head + middle + r + c + [root(y) for y in r] + [root(y) for y in c] +
+                [y * t[3] for y, t in zip(m, tables)])
+
+    def _inverse_rms(self, f):
+        """1 / sqrt(e + mean f^2), of Celo2 for each tap of a convolution."""
+        axes = (0, 1) if self.celo2 and f.dim() > 2 else tuple(range(f.dim()))
+        mean = total(f * f, dim=axes, keepdim=True) / math.prod(f.shape[a] for a in axes)
+        return ((1e-9 if self.celo2 else 1e-5) + mean).rsqrt().to(f.dtype)
+
+    def _net(self, features, now):
+        shape = features[0].shape
+        h = torch.stack([(f * self._inverse_rms(f)).expand(shape) for f in features], -1)
+        h = h.reshape(-1, len(features))
+        for l in range(1, self.layers + 1):
+            weight, bias = self.placed(f"layer{l}.weight", h), self.placed(f"layer{l}.bias", h)
+            if l == 1 and not self.celo2:
+                times = torch.as_tensor(np.tanh(now.t / TAU - 1)).to(h.device, h.dtype)
+                bias = bias + times @ weight[len(features):]
+            h = torch.addmm(bias, h, weight[:h.shape[1]])
+            if l < self.layers:
+                h.relu_()
+        return h.reshape(*shape, -1)
+
+    def update_one(self, x, now):
+        g = x.g.clamp(-1000, 1000) if self.celo2 else x.g
+        features = self._features(x, g)
+        if self.celo2:
+            return self._celo2(x, features, now)
+        out = self._net(features, now)
+        return out[..., 0] * torch.exp(out[..., 1] * self.option("exponent_scale")) * -self.option("step_scale")
+
+    def _celo2(self, x, features, now):
+        rate = self.option("rate") * self.schedule.at(now.t, now.horizon)
+        decay = x.p * self.option("weight_decay")
+        if self.adam_vectors and not x.matrix:
+            m, v = x.state["momentum1"], x.state["second_moment"]
+            step = m * correction(0.9, now.t) / (v * correction(self.v_decay, now.t) + 1e-8).sqrt_()
+            return (step + decay) * (-rate * self.option("vector_rate"))
+        out = self._net(features if x.matrix else features[:self.VECTOR_FEATURES], now)[..., 0]
+        if self.newton_schulz:
+            out = orthogonal(out)
+        return (out * self._inverse_rms(out) + decay) * -rate

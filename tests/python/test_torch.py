@@ -1,0 +1,265 @@
+"""warploom.torch.LearnedOptimizer beside the C library, on a small network of the digits: the same steps from the same
+gradients, the same loss curve with gradients of its own, exact resumes, parameter groups, errors.
+
+The measure is |theta_torch - theta_C| / |theta_C - theta_0| after all steps from the gradients of one run. Each step rounds
+theta to float32, so that the measure is some 1e-7 where theta moves as far as it is long; limits stand beside each rule."""
+import copy
+import io
+import subprocess
+import sys
+import zlib
+
+from fixture import PROGRAM, SOURCE, COptimizer, expect, train, train_all
+
+try:
+    import h5py
+    import numpy as np
+    import torch
+except ImportError as missing:
+    print(f"skipped: {missing}; the package needs Debian's python3-torch")
+    sys.exit(77)
+
+import warploom
+from warploom.files import ToolError
+from warploom.torch import LearnedOptimizer
+
+torch.set_num_threads(1)
+# name: (section rule, steps, limit, steps with the same curve). Newton-Schulz steps amplify the rounding of small singular
+# values. At the rates of the controller training is chaotic: a last bit of theta shows in the loss after some 50 steps.
+RULES = {
+    "controller": ("{name: controller}", 1000, 1e-5, 30),
+    "lstm": ("{name: lstm, output_scale: 0.01}", 1000, 1e-6, 1000),
+    "nesterov": ("{name: nesterov, rate: 0.02, learn: [rate, momentum]}", 1000, 1e-6, 1000),
+    "celo2": ("{name: celo2, rate: 0.003, schedule: cosine}", 200, 1e-6, 0),
+    "no_net": ("{name: controller, net: false, newton_schulz: false}", 60, 1e-6, 0),
+    "paper": ("{name: lstm, hidden: [6], preprocessing: paper, momentum: 0, output_scale: 0.01}", 60, 1e-6, 0),
+    "raw": ("{name: lstm, hidden: [6, 5], preprocessing: none}", 60, 1e-6, 0),
+    "adam": ("{name: adam, learn: [rate, beta1, beta2], learn_per: step, schedule: warmup_cosine, warmup_steps: 5}", 60, 1e-6, 0),
+    "adamw": ("{name: adamw, weight_decay: 0.1, learn: [rate]}", 60, 1e-6, 0),
+    "nadamw": ("{name: nadamw, weight_decay: 0.1, learn: [rate, beta1], schedule: linear}", 60, 1e-6, 0),
+    "rmsprop": ("{name: rmsprop, learn: [rate, decay], schedule: step, decay_every: 20}", 60, 1e-6, 0),
+    "lion": ("{name: lion, rate: 0.001, learn: [rate, beta2]}", 60, 1e-6, 0),
+    "pamela": ("{name: pamela, rate: 0.02, skip: -0.5, learn: [rate, skip]}", 60, 1e-6, 0),
+    "momentum": ("{name: momentum, learn: [rate, momentum]}", 60, 1e-6, 0),
+    "sgd": ("{name: sgd, learn: [rate]}", 60, 1e-6, 0),
+    "mlp": ("{name: mlp, step_scale: 0.01, exponent_scale: 0.1}", 60, 1e-6, 0),
+    "small_fc": ("{name: small_fc, step_scale: 0.01, exponent_scale: 0.1}", 60, 1e-6, 0),
+    "celo2base": ("{name: celo2base, rate: 0.003, weight_decay: 0.1}", 60, 1e-6, 0),
+    "rnnprop": ("{name: rnnprop, hidden: [6], rate: 0.01}", 60, 1e-6, 0),
+}
+
+
+def digits():
+    rows = np.frombuffer(zlib.decompress((SOURCE / "data/digits.z").read_bytes()), np.uint8).reshape(-1, 65)
+    return torch.tensor(rows[:, :64] / 16.0, dtype=torch.float32).view(-1, 1, 8, 8), torch.tensor(rows[:, 64]).long()
+
+
+IMAGES, LABELS = digits()
+
+
+def network():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten(),
+                               torch.nn.Linear(36, 12), torch.nn.Tanh(), torch.nn.Linear(12, 10))
+
+
+def loss_of(model, t):
+    batch = slice(32 * t % 1760, 32 * t % 1760 + 32)
+    return torch.nn.functional.cross_entropy(model(IMAGES[batch]), LABELS[batch])
+
+
+def flat(tensors):
+    """In Warploom's axes, one after the other; and the arrays themselves."""
+    arrays = [(x.t() if x.dim() == 2 else x).detach().numpy() for x in tensors]
+    return np.concatenate([a.reshape(-1) for a in arrays]), arrays
+
+
+def run(model, optimizer, first, steps, watch=lambda loss: None):
+    losses = []
+    for t in range(first, first + steps):
+        loss = loss_of(model, t)
+        optimizer.zero_grad()
+        loss.backward()
+        watch(loss)
+        losses.append(loss.item())
+        optimizer.step(loss=loss)
+    return losses
+
+
+def same_steps(path, steps):
+    """The measure from the same gradients, and the losses of the run."""
+    model = network()
+    theta, arrays = flat(model.parameters())
+    start = theta.copy()
+    c = COptimizer(path, arrays, steps)
+    optimizer = LearnedOptimizer(model.parameters(), path, horizon=steps)
+    losses = run(model, optimizer, 0, steps,
+                 lambda loss: c.step(flat([p.grad for p in model.parameters()])[0], theta, loss.item()))
+    c.close()
+    return np.linalg.norm(flat(model.parameters())[0] - theta) / np.linalg.norm(theta - start), losses
+
+
+def curve_of_c(path, horizon, steps):
+    """The losses of the first steps of a run that the C library makes by itself."""
+    model = network()
+    theta, arrays = flat(model.parameters())
+    c, losses = COptimizer(path, arrays, horizon), []
+    for t in range(steps):
+        model.zero_grad()
+        loss = loss_of(model, t)
+        loss.backward()
+        losses.append(loss.item())
+        c.step(flat([p.grad for p in model.parameters()])[0], theta, loss.item())
+        at = 0
+        for p in model.parameters():
+            part = torch.from_numpy(theta[at:at + p.numel()].copy())
+            p.data.copy_(part.view(p.t().shape).t() if p.dim() == 2 else part.view(p.shape))
+            at += p.numel()
+    c.close()
+    return losses
+
+
+def test_rules(paths):
+    """Each rule; where it takes many steps, also the curve that the C library makes from its own gradients."""
+    for name, (_, steps, limit, curve) in RULES.items():
+        measure, losses = same_steps(paths[name], steps)
+        print(f"{name}: {steps} steps, difference {measure:.2e}, loss {losses[0]:.3f} to {np.mean(losses[-20:]):.4f}")
+        expect(measure <= limit, f"{name}: differs from the C library by {measure:.2e}, limit {limit:.0e}")
+        if curve == 0:
+            continue
+        expect(np.mean(losses[-20:]) < 0.3 * losses[0], f"{name}: does not train")
+        apart = np.max(np.abs(np.array(losses[:curve]) - curve_of_c(paths[name], steps, curve)))
+        print(f"{name}: loss curves over {curve} steps at most {apart:.2e} apart")
+        expect(apart <= 100 * limit, f"{name}: the loss curve is {apart:.2e} from the C library's")
+
+
+def parameters_of(model):
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b))
+
+
+def test_resume(paths):
+    """30 steps equal 18 steps, a state through a file, and 12 steps: bit by bit."""
+    for name in ("controller", "lstm", "small_fc", "adam", "rnnprop"):
+        model = network()
+        optimizer = LearnedOptimizer(model.parameters(), paths[name], horizon=30)
+        run(model, optimizer, 0, 18)
+        file = io.BytesIO()
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
+        run(model, optimizer, 18, 12)
+        other = network()
+        resumed = LearnedOptimizer(other.parameters(), paths[name])
+        file.seek(0)
+        saved = torch.load(file)
+        other.load_state_dict(saved["model"])
+        fresh = copy.deepcopy(other)
+        resumed.load_state_dict(saved["optimizer"])
+        run(other, resumed, 18, 12)
+        expect(equal(parameters_of(model), parameters_of(other)), f"{name}: a resume changes bits")
+        run(fresh, LearnedOptimizer(fresh.parameters(), paths[name], horizon=30), 18, 12)
+        expect(not equal(parameters_of(model), parameters_of(fresh)), f"{name}: the resume does not need its state")
+
+
+def test_groups(paths):
+    """lr, weight decay and a scheduler act as documented; a group of lr 0 stands still."""
+    model = network()
+    convolution, rest = model[0].parameters(), [p for layer in model[1:] for p in layer.parameters()]
+    optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], paths["controller"])
+    before = parameters_of(model)
+    run(model, optimizer, 0, 3)
+    expect(equal(before[:2], parameters_of(model)[:2]), "a group of lr 0 moved")
+    expect(not equal(before[2:], parameters_of(model)[2:]), "the other group did not move")
+
+    moved = []  # the movement of a first step, without and with weight decay
+    for settings in ({}, {"weight_decay": 0.25}):
+        model = network()
+        optimizer = LearnedOptimizer(model.parameters(), paths["controller"], lr=0.5, **settings)
+        before = parameters_of(model)
+        run(model, optimizer, 0, 1)
+        moved.append([new - old for new, old in zip(parameters_of(model), before)])
+    for plain, decayed, old in zip(*moved, before):
+        expect(torch.allclose(decayed - plain, -0.125 * old, atol=1e-6), "weight decay is not lr w theta")
+
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.0)
+    run(model, optimizer, 1, 1)
+    scheduler.step()
+    before = parameters_of(model)
+    run(model, optimizer, 2, 1)
+    expect(equal(before, parameters_of(model)), "a scheduler has no effect")
+
+
+def test_parameters(paths):
+    """Closures; parameters without gradients, of float64, of half precision; a scalar."""
+    double, single = network().double(), network()
+    theirs, ours = (LearnedOptimizer(m.parameters(), paths["lstm"]) for m in (double, single))
+    for t in range(20):
+        def closure(model, optimizer, images):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(images), LABELS[:32])
+            loss.backward()
+            return loss
+        a = theirs.step(lambda: closure(double, theirs, IMAGES[:32].double()))
+        b = ours.step(lambda: closure(single, ours, IMAGES[:32]))
+        expect(abs(a.item() - b.item()) < 1e-4, f"float64 and float32 part at step {t}: {a} and {b}")
+    expect(all(s.dtype == torch.float64 for s in theirs.state[double[0].weight].values()), "a state is not float64")
+
+    half, scalar, idle = (torch.nn.Parameter(torch.ones(shape, dtype=dtype))
+                          for shape, dtype in (((4, 3), torch.bfloat16), ((), torch.float32), ((2,), torch.float32)))
+    optimizer = LearnedOptimizer([half, scalar, idle], paths["controller"])
+    half.grad, scalar.grad = torch.ones_like(half), torch.ones_like(scalar)
+    optimizer.step()
+    expect(bool((half < 1).all()), "half precision did not move")
+    expect(scalar.item() < 1 and idle.eq(1).all(), "a scalar did not move, or one without gradient did")
+    state = optimizer.state[half]["momentum"].clone()
+    optimizer.load_state_dict(optimizer.state_dict())
+    expect(state.dtype == torch.float32 and torch.equal(optimizer.state[half]["momentum"], state),
+           "a state of half-precision parameters loses precision in a resume")
+
+
+def expect_error(words, action):
+    try:
+        action()
+    except ToolError as error:
+        expect(words in str(error), f"an error says '{error}', without '{words}'")
+        return
+    expect(False, f"no error; expected one with '{words}'")
+
+
+def test_errors(paths):
+    model, lstm = network(), paths["lstm"]
+    sgd = train("warped", "{name: sgd, learn: [rate]}", "initialisation: {name: maml}\n")
+    expect_error("initialisation 'maml'", lambda: LearnedOptimizer(model.parameters(), sgd))
+    expect_error("no such file", lambda: LearnedOptimizer(model.parameters(), "nowhere.h5"))
+    expect_error("not a readable HDF5 file", lambda: LearnedOptimizer(model.parameters(), "lstm.yaml"))
+    with h5py.File("other.h5", "w") as other:
+        other.attrs.update({"format": "warploom", "kind": "evaluation", "complete": 1, "schema_version": 2})
+    expect_error("of the kind 'evaluation'", lambda: LearnedOptimizer(model.parameters(), "other.h5"))
+    expect_error("at least 1 step", lambda: LearnedOptimizer(model.parameters(), lstm, horizon=0))
+    expect_error("out_in or in_out", lambda: LearnedOptimizer(model.parameters(), lstm, layout="rows"))
+    first, second = (LearnedOptimizer(model.parameters(), paths[name]) for name in ("lstm", "raw"))
+    expect_error("belongs to the trained optimizer", lambda: second.load_state_dict(first.state_dict()))
+    adam = torch.optim.Adam(model.parameters())
+    expect_error("another optimizer's", lambda: first.load_state_dict(adam.state_dict()))
+    checkpoint = LearnedOptimizer(model.parameters(), "lstm")
+    expect(checkpoint.digest == first.digest, "a run directory is not its newest checkpoint")
+
+
+def test_version():
+    said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.split()
+    expect(warploom.__version__ in said, f"the package is {warploom.__version__}, the program {said}")
+
+
+def main():
+    paths = train_all({name: rule for name, (rule, *_) in RULES.items()})
+    test_version()
+    test_errors(paths)
+    test_parameters(paths)
+    test_groups(paths)
+    test_resume(paths)
+    test_rules(paths)
+
+
+main()
