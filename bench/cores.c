@@ -37,7 +37,7 @@ static const char usage[] =
 
 int main(int argc, char **argv) {
   char line[32];
-  if (argc > 1) return tell_usage(usage, strcmp(argv[1], "--help") == 0);
+  if (argc > 1) return print_usage(usage, strcmp(argv[1], "--help") == 0);
   printf("ready %d threads on %s; warploom %s, %s\n", omp_get_max_threads(), wl_build_processor(),
          wl_build_version(), wl_build_compiler());
   fflush(stdout);

@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
   wl_float_state_enter(&of_the_system); /* as warploom does */
   wl_comm *comm = NULL;
   const bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
-  if (asked || argc < 2) return tell_usage(usage, asked);
+  if (asked || argc < 2) return print_usage(usage, asked);
   wl_status status = wl_comm_start(&argc, &argv, &comm);
   if (status == WL_OK) status = serve(comm, argc, argv);
   if (status != WL_OK) fprintf(stderr, "bench_meta_step: %s\n", wl_last_error());

@@ -61,7 +61,7 @@ static void report(wl_optimizer *const *optimizer, double times[FILES][ROUNDS], 
            1e3 * times[i][0], times[i][ROUNDS / 2] / times[count - 1][ROUNDS / 2]);
 }
 
-static int tell_usage(bool asked) {
+static int print_usage(bool asked) {
   fprintf(
       asked ? stdout : stderr,
       "usage: bench_update PARAMETERS THREADS FILE...\n"
@@ -75,9 +75,9 @@ int main(int argc, char **argv) {
   wl_optimizer *optimizer[FILES] = {NULL};
   static double times[FILES][ROUNDS];
   const int count = argc - 3;
-  if (argc > 1 && strcmp(argv[1], "--help") == 0) return tell_usage(true);
+  if (argc > 1 && strcmp(argv[1], "--help") == 0) return print_usage(true);
   if (count < 1 || count > FILES || atoll(argv[1]) < 1 || atoi(argv[2]) < 1)
-    return tell_usage(false);
+    return print_usage(false);
   const int64_t n = atoll(argv[1]);
   float *gradient = calloc((size_t)n, sizeof *gradient), *theta = calloc((size_t)n, sizeof *theta);
   if (!gradient || !theta) return WL_ERR_OS;

@@ -8,7 +8,7 @@
 #include "base/status.h"
 
 /* Prints the text, where it was asked for to standard output; the exit code. */
-static inline int tell_usage(const char *text, bool asked) {
+static inline int print_usage(const char *text, bool asked) {
   fputs(text, asked ? stdout : stderr);
   return asked ? 0 : WL_ERR_USAGE;
 }

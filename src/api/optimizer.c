@@ -159,7 +159,7 @@ wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
   WL_TRY(check_size(o, "wl_optimizer_initial", n));
   const wl_initialisation *init = o->initialisation;
   for (int j = 0; j < init->phi.count; j++) {
-    const wl_block *b = &init->phi.blocks[j];
+    const wl_tensor_entry *b = &init->phi.tensors[j];
     for (int64_t i = 0; i < b->size; i++)
       for (int64_t k = i * init->copies[j]; k < (i + 1) * init->copies[j]; k++)
         theta[init->from[j] + k] = (float)o->theta0[b->offset + i];

@@ -15,11 +15,11 @@ static int64_t shape_size(int ndim, const int64_t *shape) {
 static wl_status layout_grow(wl_layout *layout) {
   if (layout->count < layout->capacity) return WL_OK;
   const int capacity = layout->capacity > 0 ? 2 * layout->capacity : 16;
-  wl_block *blocks = NULL;
+  wl_tensor_entry *blocks = NULL;
   WL_TRY(WL_NEW(blocks, capacity));
-  if (layout->count > 0) memcpy(blocks, layout->blocks, (size_t)layout->count * sizeof *blocks);
-  wl_free(layout->blocks);
-  layout->blocks = blocks;
+  if (layout->count > 0) memcpy(blocks, layout->tensors, (size_t)layout->count * sizeof *blocks);
+  wl_free(layout->tensors);
+  layout->tensors = blocks;
   layout->capacity = capacity;
   return WL_OK;
 }
@@ -40,8 +40,8 @@ wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, 
     return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': its shape is empty, negative or too large", name);
 
   WL_TRY(layout_grow(layout));
-  wl_block *const block = &layout->blocks[layout->count++];
-  *block = (wl_block){.ndim = ndim, .offset = layout->size, .size = size};
+  wl_tensor_entry *const block = &layout->tensors[layout->count++];
+  *block = (wl_tensor_entry){.ndim = ndim, .offset = layout->size, .size = size};
   memcpy(block->name, name, strlen(name) + 1);
   memcpy(block->group, group, strlen(group) + 1);
   for (int d = 0; d < ndim; ++d) block->shape[d] = shape[d];
@@ -50,9 +50,9 @@ wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, 
   return WL_OK;
 }
 
-const wl_block *wl_layout_find(const wl_layout *layout, const char *name) {
+const wl_tensor_entry *wl_layout_find(const wl_layout *layout, const char *name) {
   for (int i = 0; i < layout->count; ++i)
-    if (strcmp(layout->blocks[i].name, name) == 0) return &layout->blocks[i];
+    if (strcmp(layout->tensors[i].name, name) == 0) return &layout->tensors[i];
   return NULL;
 }
 
@@ -60,7 +60,7 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
   const int count = layout->count;
   const int64_t size = layout->size;
   for (int i = 0; i < from->count; ++i) {
-    const wl_block *const block = &from->blocks[i];
+    const wl_tensor_entry *const block = &from->tensors[i];
     const wl_status status =
         wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
     if (status != WL_OK) { /* all blocks or none */
@@ -74,6 +74,6 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
 }
 
 void wl_layout_clear(wl_layout *layout) {
-  wl_free(layout->blocks);
+  wl_free(layout->tensors);
   *layout = (wl_layout){0};
 }

@@ -8,18 +8,18 @@
 
 enum { WL_MAX_DIMS = 4, WL_NAME_SIZE = 64 };
 
-typedef struct wl_block {
+typedef struct wl_tensor_entry {
   char name[WL_NAME_SIZE];  /* e.g. "lstm1.weight", unique in its layout */
   char group[WL_NAME_SIZE]; /* "rule", "precondition", "warp", "initialisation"; "" for theta */
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   int64_t offset; /* first element in the flat vector */
   int64_t size;   /* number of elements */
-} wl_block;
+} wl_tensor_entry;
 
 typedef struct wl_layout {
   int count, capacity;
-  wl_block *blocks; /* [count], by ascending offset */
+  wl_tensor_entry *tensors; /* [count], by ascending offset */
   int64_t size;     /* elements in all, unpadded */
 } wl_layout;
 
@@ -28,7 +28,7 @@ typedef struct wl_layout {
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset);
 /* The block of that name, NULL if there is none. Borrowed until the next add. */
-const wl_block *wl_layout_find(const wl_layout *layout, const char *name);
+const wl_tensor_entry *wl_layout_find(const wl_layout *layout, const char *name);
 /* Appends copies of all blocks of `from`, offsets shifted; *offset as above. */
 wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *offset);
 void wl_layout_clear(wl_layout *layout);

@@ -19,9 +19,9 @@ static wl_status build_tree(wl_config *config, const char *text, const char *sou
   if (wl_node_is_null(*root)) (*root)->kind = WL_NODE_MAP;
   char found[160];
   if ((*root)->kind != WL_NODE_MAP)
-    return wl_place_fail((*root)->place, "", "expected keys and values, got %s",
+    return wl_location_fail((*root)->location, "", "expected keys and values, got %s",
                          wl_node_describe(*root, found, sizeof found));
-  (*root)->place.line = 0; /* what is missing at the top level has no line */
+  (*root)->location.line = 0; /* what is missing at the top level has no line */
   for (int i = 0; i < n_overrides; ++i)
     WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
   return WL_OK;

@@ -30,7 +30,7 @@ static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *pa
   WL_TRY(WL_POOL_NEW(pool, choices, list->count));
   int i = 0;
   for (const wl_entry *item = list->first; item; item = item->next, ++i) {
-    choices[i] = (wl_value){.option = value->option, .place = item->node->place};
+    choices[i] = (wl_value){.option = value->option, .location = item->node->location};
     WL_TRY(wl_value_read(pool, item->node, path, &choices[i]));
   }
   value->choices = choices;
@@ -41,13 +41,13 @@ static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *pa
 /* Between two numbers, and only of a key that takes any. */
 static wl_status check_interval(const wl_node *list, const char *path, const wl_value *value) {
   if (!(value->option->flags & WL_KEY_DRAW))
-    return wl_place_fail(list->place, path,
+    return wl_location_fail(list->location, path,
                          "%s is not possible for this key; list its values: {one_of: [..]}",
                          draw_words[value->draw]);
   const double low = value->choices[0].real, high = value->choices[1].real;
   if (value->n_choices == 2 && low <= high && (value->draw == WL_DRAW_UNIFORM || low > 0.0))
     return WL_OK;
-  return wl_place_fail(list->place, path, "%s takes [low, high] with low at most high%s",
+  return wl_location_fail(list->location, path, "%s takes [low, high] with low at most high%s",
                        draw_words[value->draw],
                        value->draw == WL_DRAW_UNIFORM ? "" : " and above 0");
 }
@@ -58,7 +58,7 @@ wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_
   value->string = "";
   const int least = value->draw == WL_DRAW_ONE_OF ? 1 : 2;
   if (list->kind != WL_NODE_LIST || list->count < least)
-    return wl_place_fail(node->place, path, "%s takes a list: {%s: [%s]}", draw_words[value->draw],
+    return wl_location_fail(node->location, path, "%s takes a list: {%s: [%s]}", draw_words[value->draw],
                          draw_words[value->draw], least == 1 ? "first, second, .." : "low, high");
   WL_TRY(read_choices(pool, list, path, value));
   if (value->draw != WL_DRAW_ONE_OF) WL_TRY(check_interval(list, path, value));
@@ -84,7 +84,7 @@ static wl_status count_combinations(const wl_map *map, int *count) {
     if (!multiplies(&map->values[i])) continue;
     char path[WL_PATH_SIZE];
     if (map->values[i].n_choices > MAX_COMBINATIONS / *count)
-      return wl_place_fail(map->values[i].place,
+      return wl_location_fail(map->values[i].location,
                            wl_map_path(map, map->values[i].option->key, false, path),
                            "more than %d combinations of the section's draws", MAX_COMBINATIONS);
     *count *= map->values[i].n_choices;

@@ -127,6 +127,6 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   const wl_value *const value = find_value(map, key);
-  return wl_place_fail(value ? value->place : map->place, wl_map_path(map, key, false, path), "%s",
+  return wl_location_fail(value ? value->location : map->location, wl_map_path(map, key, false, path), "%s",
                        text);
 }

@@ -28,10 +28,10 @@ void wl_pool_clear(wl_pool *pool);
 /* ---- trees: YAML as it was written ---- */
 
 /* Where a text stands: "job.yaml" line 3, or "--set outer.steps=5" line 0. */
-typedef struct wl_place {
+typedef struct wl_location {
   const char *origin;
   int line; /* from 1; 0: none */
-} wl_place;
+} wl_location;
 
 typedef enum wl_node_kind { WL_NODE_SCALAR, WL_NODE_LIST, WL_NODE_MAP } wl_node_kind;
 
@@ -40,7 +40,7 @@ typedef struct wl_entry wl_entry;
 
 struct wl_node {
   wl_node_kind kind;
-  wl_place place;
+  wl_location location;
   const char *text;    /* scalars; "" otherwise */
   bool plain;          /* scalars: written without quotes */
   const char *given;   /* what stands behind the '=' of --set, for keys that are texts; else NULL */
@@ -52,7 +52,7 @@ struct wl_node {
 
 struct wl_entry {
   const char *key; /* "" in lists */
-  wl_place place;  /* of the key */
+  wl_location location;  /* of the key */
   wl_node *node;
   wl_entry *next;
 };
@@ -63,7 +63,7 @@ wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, boo
 wl_entry *wl_node_find(const wl_node *map, const char *key);
 wl_entry *wl_node_at(const wl_node *list, int index);
 /* Appends an entry to a list or map. */
-wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place,
+wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_location location,
                          wl_node *child);
 /* Takes an entry out of a list or map. */
 void wl_node_remove(wl_node *node, const wl_entry *entry);
@@ -78,7 +78,7 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_place place;   /* of the value; of the map where the default stands in */
+  wl_location location;   /* of the value; of the map where the default stands in */
   bool is_list;     /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
   int64_t integer;  /* also the index of a choice */
   int64_t argument; /* N of a choice that is written {name: N} */
@@ -100,7 +100,7 @@ struct wl_map {
   int index, siblings;       /* i-th of so many maps of the section */
   int combinations;          /* of the choices of its draws */
   const wl_variant *variant; /* NULL: the section has no selector */
-  wl_place place;
+  wl_location location;
   int count;
   wl_value *values; /* [count] in table order, the selector first */
 };
@@ -139,7 +139,7 @@ const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
                         char path[WL_PATH_SIZE]);
 
 /* WL_ERR_CONFIG "origin:line: key 'path': ...". */
-wl_status wl_place_fail(wl_place place, const char *path, const char *format, ...)
+wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
@@ -152,7 +152,7 @@ int wl_choices_split(const char *choices, char *storage, size_t size, const char
 /* "", "at least 1", "from 0 to 1", "greater than 0": the accepted range of an option. */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
 /* Expands ~/, $NAME and ${NAME} of a path; *out lives as long as the pool. */
-wl_status wl_path_expand(wl_pool *pool, const char *text, wl_place place, const char *path,
+wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out);
 /* The shortest decimal text with a point that reads back as x; YAML's .inf for infinities. */
 const char *wl_real_text(double x, char buffer[40]);

@@ -1,4 +1,4 @@
-/* options_message.c - the words of configuration errors: place, range, suggestions. */
+/* options_message.c - the words of configuration errors: location, range, suggestions. */
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@ static void make_printable(char *text) {
     if (iscntrl((unsigned char)*text)) *text = '?';
 }
 
-wl_status wl_place_fail(wl_place place, const char *path, const char *format, ...) {
+wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...) {
   char text[3072];
   va_list arguments;
   va_start(arguments, format);
@@ -28,11 +28,11 @@ wl_status wl_place_fail(wl_place place, const char *path, const char *format, ..
   va_end(arguments);
   make_printable(text);
   char line[16] = "";
-  if (place.line > 0) snprintf(line, sizeof line, ":%d", place.line);
+  if (location.line > 0) snprintf(line, sizeof line, ":%d", location.line);
   char key[WL_PATH_SIZE + 16] = "";
   if (path[0]) snprintf(key, sizeof key, "key '%.*s': ", WL_PATH_SIZE, path);
   make_printable(key);
-  return WL_FAIL(WL_ERR_CONFIG, "%s%s: %s%s", place.origin, line, key, text);
+  return WL_FAIL(WL_ERR_CONFIG, "%s%s: %s%s", location.origin, line, key, text);
 }
 
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,

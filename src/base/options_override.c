@@ -12,7 +12,7 @@
 /* One override being applied. */
 typedef struct edit {
   wl_pool *pool;
-  wl_place place;   /* "--set outer.steps=5", without a line */
+  wl_location location;   /* "--set outer.steps=5", without a line */
   const char *path; /* "outer.steps" */
 } edit;
 
@@ -42,12 +42,12 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
   const int index = component_index(component);
   *used = index >= 0;
   if (index < 0 && s->node->count != 1)
-    return wl_place_fail(e->place, e->path,
+    return wl_location_fail(e->location, e->path,
                          "a list of %d maps: say which, with its number (from 0) before '%s'",
                          s->node->count, component);
   wl_entry *const entry = wl_node_at(s->node, index < 0 ? 0 : index);
   if (!entry)
-    return wl_place_fail(e->place, e->path, "no item %d: the list has %d, counted from 0", index,
+    return wl_location_fail(e->location, e->path, "no item %d: the list has %d, counted from 0", index,
                          s->node->count);
   move_to(s, entry, true);
   return WL_OK;
@@ -55,17 +55,17 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
 
 /* Turns nothing into an empty map, so that overrides can fill an absent or empty section. */
 static wl_status want_map(const edit *e, wl_node *node, const char *component) {
-  if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .place = e->place};
+  if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .location = e->location};
   if (node->kind == WL_NODE_MAP) return WL_OK;
   char found[160];
-  return wl_place_fail(e->place, e->path, "there is no '%s' to set: the value above it is %s",
+  return wl_location_fail(e->location, e->path, "there is no '%s' to set: the value above it is %s",
                        component, wl_node_describe(node, found, sizeof found));
 }
 
 static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bool plain,
                           wl_node **out) {
   WL_TRY(WL_POOL_NEW(e->pool, *out, 1));
-  **out = (wl_node){.kind = kind, .place = e->place, .text = text, .plain = plain};
+  **out = (wl_node){.kind = kind, .location = e->location, .text = text, .plain = plain};
   return WL_OK;
 }
 
@@ -75,7 +75,7 @@ static wl_status enter_map(const edit *e, spot *s, const char *key) {
   if (!entry) {
     wl_node *child = NULL;
     WL_TRY(new_node(e, WL_NODE_SCALAR, "", true, &child));
-    WL_TRY(wl_node_append(e->pool, s->node, key, e->place, child));
+    WL_TRY(wl_node_append(e->pool, s->node, key, e->location, child));
     entry = s->node->last;
   }
   move_to(s, entry, false);
@@ -105,7 +105,7 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
     const size_t length = dot ? (size_t)(dot - component) : strlen(component);
     WL_TRY(wl_pool_text(e->pool, component, length, &key));
     if (key[0] == '\0')
-      return wl_place_fail(e->place, "", "'%s' has an empty part between its dots", e->path);
+      return wl_location_fail(e->location, "", "'%s' has an empty part between its dots", e->path);
     WL_TRY(descend(e, s, key));
     component = dot ? dot + 1 : NULL;
   }
@@ -123,8 +123,8 @@ static bool ends_as_it_begins(const char *text, size_t length) {
 /* The value as YAML, where it begins like a collection, a quoted text, a tag, an anchor or an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
-    return wl_place_fail(e->place, e->path, "the value does not end as it begins: %s", text);
-  return wl_tree_parse(e->pool, text, e->place.origin, false, out);
+    return wl_location_fail(e->location, e->path, "the value does not end as it begins: %s", text);
+  return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
 /* What a user gave: the text as it stands, or between YAML's quotes, and what it is for keys that are no
@@ -154,14 +154,14 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
 /* Splits "path=value" and names the edit after it. */
 static wl_status open_line(const char *line, edit *e, wl_node **value) {
   const char *const equals = strchr(line, '=');
-  const wl_place bare = {"--set", 0};
+  const wl_location bare = {"--set", 0};
   if (!equals || equals == line || equals - line >= WL_PATH_SIZE)
-    return wl_place_fail(bare, "", "'%s' is not of the form key=value, such as outer.steps=100",
+    return wl_location_fail(bare, "", "'%s' is not of the form key=value, such as outer.steps=100",
                          line);
   char origin[512];
   const int length = snprintf(origin, sizeof origin, "--set %s", line);
   const size_t kept = length < (int)sizeof origin ? (size_t)length : sizeof origin - 1;
-  WL_TRY(wl_pool_text(e->pool, origin, kept, &e->place.origin));
+  WL_TRY(wl_pool_text(e->pool, origin, kept, &e->location.origin));
   WL_TRY(wl_pool_text(e->pool, line, (size_t)(equals - line), &e->path));
   return read_line_value(e, equals + 1, value);
 }
@@ -183,7 +183,7 @@ static wl_status ints_node(const edit *e, wl_ints ints, wl_node **out) {
     const int length = snprintf(buffer, sizeof buffer, "%lld", (long long)ints.at[i]);
     WL_TRY(wl_pool_text(e->pool, buffer, (size_t)length, &text));
     WL_TRY(new_node(e, WL_NODE_SCALAR, text, true, &item));
-    WL_TRY(wl_node_append(e->pool, *out, "", e->place, item));
+    WL_TRY(wl_node_append(e->pool, *out, "", e->location, item));
   }
   return WL_OK;
 }
@@ -193,7 +193,7 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
   const char *text = NULL;
   *value = NULL;
   e->path = override->path;
-  e->place = (wl_place){"the program's own setting", 0};
+  e->location = (wl_location){"the program's own setting", 0};
   switch (override->kind) {
     case WL_OVERRIDE_LINE: return open_line(override->text, e, value);
     case WL_OVERRIDE_TEXT:
@@ -212,7 +212,7 @@ static void take_out(const spot *s) {
   wl_node_remove(s->holder, s->entry);
   if (s->holder->kind == WL_NODE_LIST && s->holder->count == 0)
     *s->holder =
-        (wl_node){.kind = WL_NODE_SCALAR, .place = s->holder->place, .text = "", .plain = true};
+        (wl_node){.kind = WL_NODE_SCALAR, .location = s->holder->location, .text = "", .plain = true};
 }
 
 wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *override) {
@@ -226,9 +226,9 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
     return WL_OK;
   }
   if (!s.entry || s.item)
-    return wl_place_fail(e.place, e.path, "set the keys of one item, not the item: %s.key=value",
+    return wl_location_fail(e.location, e.path, "set the keys of one item, not the item: %s.key=value",
                          e.path);
   s.entry->node = value;
-  s.entry->place = e.place;
+  s.entry->location = e.location;
   return WL_OK;
 }

@@ -25,23 +25,23 @@ static size_t variable_at(const char *text, const char **name, size_t *length) {
   return *length > 0 ? *length + 1 : 0;
 }
 
-static wl_status put_variable(wl_place place, const char *path, const char *name, size_t length,
+static wl_status put_variable(wl_location location, const char *path, const char *name, size_t length,
                               FILE *out) {
   char key[256];
   snprintf(key, sizeof key, "%.*s", (int)length, name);
   const char *const value = length < sizeof key ? getenv(key) : NULL;
   if (!value || !*value)
-    return wl_place_fail(place, path, "the environment variable '%.80s' is not set", key);
+    return wl_location_fail(location, path, "the environment variable '%.80s' is not set", key);
   fputs(value, out);
   return WL_OK;
 }
 
-static wl_status expand(const char *text, wl_place place, const char *path, FILE *out) {
+static wl_status expand(const char *text, wl_location location, const char *path, FILE *out) {
   if (text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
-    WL_TRY(put_variable(place, path, "HOME", 4, out));
+    WL_TRY(put_variable(location, path, "HOME", 4, out));
     ++text;
   } else if (text[0] == '~') {
-    return wl_place_fail(place, path,
+    return wl_location_fail(location, path,
                          "%.80s: only ~/ is expanded, not another user's home; write "
                          "the full path",
                          text);
@@ -50,14 +50,14 @@ static wl_status expand(const char *text, wl_place place, const char *path, FILE
     const char *name;
     size_t length;
     const size_t taken = variable_at(text, &name, &length);
-    if (taken > 0) WL_TRY(put_variable(place, path, name, length, out));
+    if (taken > 0) WL_TRY(put_variable(location, path, name, length, out));
     else fputc(*text, out);
     text += taken > 0 ? taken : 1;
   }
   return WL_OK;
 }
 
-wl_status wl_path_expand(wl_pool *pool, const char *text, wl_place place, const char *path,
+wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out) {
   *out = text;
   if (!strpbrk(text, "~$")) return WL_OK;
@@ -65,7 +65,7 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_place place, const 
   size_t size = 0;
   FILE *const stream = open_memstream(&expanded, &size);
   if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory");
-  wl_status status = expand(text, place, path, stream);
+  wl_status status = expand(text, location, path, stream);
   if (fclose(stream) != 0 && status == WL_OK) status = WL_FAIL(WL_ERR_OS, "out of memory");
   if (status == WL_OK) status = wl_pool_text(pool, expanded, strlen(expanded), out);
   free(expanded);

@@ -48,11 +48,11 @@ wl_entry *wl_node_at(const wl_node *list, int index) {
   return entry;
 }
 
-wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_place place,
+wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_location location,
                          wl_node *child) {
   wl_entry *entry = NULL;
   WL_TRY(WL_POOL_NEW(pool, entry, 1));
-  *entry = (wl_entry){.key = key, .place = place, .node = child};
+  *entry = (wl_entry){.key = key, .location = location, .node = child};
   *(node->last ? &node->last->next : &node->first) = entry;
   node->last = entry;
   node->count++;

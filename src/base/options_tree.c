@@ -20,7 +20,7 @@ enum {
 typedef struct open_node {
   wl_node *node;
   const char *key; /* of a map: the last one that was read; NULL: none */
-  wl_place key_place;
+  wl_location key_location;
   bool wants_value; /* of that key */
 } open_node;
 
@@ -41,8 +41,8 @@ typedef struct builder {
   anchor anchor[MAX_ANCHORS];
 } builder;
 
-static wl_place place_of(const builder *b, yaml_mark_t mark) {
-  return (wl_place){b->origin, b->lines ? (int)mark.line + 1 : 0};
+static wl_location location_of(const builder *b, yaml_mark_t mark) {
+  return (wl_location){b->origin, b->lines ? (int)mark.line + 1 : 0};
 }
 
 /* "outer.steps", "task.1": where the next value goes; "" in what --set gives, whose origin names it. */
@@ -62,29 +62,29 @@ static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
   return path;
 }
 
-#define FAIL_HERE(b, place, ...) \
-  wl_place_fail((place), path_of((b), (char[WL_PATH_SIZE]){0}), __VA_ARGS__)
+#define FAIL_HERE(b, location, ...) \
+  wl_location_fail((location), path_of((b), (char[WL_PATH_SIZE]){0}), __VA_ARGS__)
 
-static wl_status new_node(builder *b, wl_node_kind kind, wl_place place, wl_node **out) {
+static wl_status new_node(builder *b, wl_node_kind kind, wl_location location, wl_node **out) {
   if (++b->nodes > MAX_NODES)
-    return FAIL_HERE(b, place, "more than %d values (aliases included)", MAX_NODES);
+    return FAIL_HERE(b, location, "more than %d values (aliases included)", MAX_NODES);
   WL_TRY(WL_POOL_NEW(b->pool, *out, 1));
-  **out = (wl_node){.kind = kind, .place = place, .text = ""};
+  **out = (wl_node){.kind = kind, .location = location, .text = ""};
   return WL_OK;
 }
 
 static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
   if (key->kind != WL_NODE_SCALAR)
-    return FAIL_HERE(b, key->place, "a key must be a word, not %s",
+    return FAIL_HERE(b, key->location, "a key must be a word, not %s",
                      wl_node_describe(key, (char[8]){0}, 8));
   const wl_entry *const earlier = wl_node_find(open->node, key->text);
   open->key = key->text;
-  open->key_place = key->place;
+  open->key_location = key->location;
   open->wants_value = true;
   if (earlier)
-    return FAIL_HERE(b, key->place, "given twice; the first is on line %d", earlier->place.line);
+    return FAIL_HERE(b, key->location, "given twice; the first is on line %d", earlier->location.line);
   if (open->node->count < MAX_KEYS) return WL_OK;
-  return FAIL_HERE(b, key->place, "more than %d keys in one map", MAX_KEYS);
+  return FAIL_HERE(b, key->location, "more than %d keys in one map", MAX_KEYS);
 }
 
 /* Puts a node where it belongs: the root, an item, a key or its value. */
@@ -95,39 +95,39 @@ static wl_status attach(builder *b, wl_node *node) {
   }
   open_node *const open = &b->open[b->depth - 1];
   if (open->node->kind == WL_NODE_LIST)
-    return wl_node_append(b->pool, open->node, "", node->place, node);
+    return wl_node_append(b->pool, open->node, "", node->location, node);
   if (!open->wants_value) return take_key(b, open, node);
   open->wants_value = false;
-  return wl_node_append(b->pool, open->node, open->key, open->key_place, node);
+  return wl_node_append(b->pool, open->node, open->key, open->key_location, node);
 }
 
 static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_node *node) {
   if (!name) return WL_OK;
   if (b->anchors == MAX_ANCHORS)
-    return FAIL_HERE(b, node->place, "more than %d anchors", MAX_ANCHORS);
+    return FAIL_HERE(b, node->location, "more than %d anchors", MAX_ANCHORS);
   anchor *const a = &b->anchor[b->anchors++];
   a->node = node;
   return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);
 }
 
 /* The value's own type is what its key wants: only !!str, which makes a text of a number, says more. */
-static wl_status check_tag(const builder *b, wl_place place, const yaml_char_t *tag,
+static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);
   if (!tag || *given) return WL_OK;
-  return FAIL_HERE(b, place, "the tag '%.60s' has no meaning here; write the value without it",
+  return FAIL_HERE(b, location, "the tag '%.60s' has no meaning here; write the value without it",
                    (const char *)tag);
 }
 
 static wl_status take_scalar(builder *b, const yaml_event_t *e) {
-  const wl_place place = place_of(b, e->start_mark);
+  const wl_location location = location_of(b, e->start_mark);
   const char *const text = (const char *)e->data.scalar.value;
   wl_node *node = NULL;
   bool tagged = false;
   if (strlen(text) != e->data.scalar.length)
-    return FAIL_HERE(b, place, "a text with a zero byte in it");
-  WL_TRY(check_tag(b, place, e->data.scalar.tag, YAML_STR_TAG, &tagged));
-  WL_TRY(new_node(b, WL_NODE_SCALAR, place, &node));
+    return FAIL_HERE(b, location, "a text with a zero byte in it");
+  WL_TRY(check_tag(b, location, e->data.scalar.tag, YAML_STR_TAG, &tagged));
+  WL_TRY(new_node(b, WL_NODE_SCALAR, location, &node));
   node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !tagged;
   WL_TRY(wl_pool_text(b->pool, text, e->data.scalar.length, &node->text));
   WL_TRY(remember_anchor(b, e->data.scalar.anchor, node));
@@ -136,13 +136,13 @@ static wl_status take_scalar(builder *b, const yaml_event_t *e) {
 
 static wl_status take_collection(builder *b, const yaml_event_t *e) {
   const bool list = e->type == YAML_SEQUENCE_START_EVENT;
-  const wl_place place = place_of(b, e->start_mark);
+  const wl_location location = location_of(b, e->start_mark);
   wl_node *node = NULL;
   bool tagged = false;
-  if (b->depth == MAX_DEPTH) return FAIL_HERE(b, place, "nested more than %d deep", MAX_DEPTH);
-  WL_TRY(check_tag(b, place, list ? e->data.sequence_start.tag : e->data.mapping_start.tag,
+  if (b->depth == MAX_DEPTH) return FAIL_HERE(b, location, "nested more than %d deep", MAX_DEPTH);
+  WL_TRY(check_tag(b, location, list ? e->data.sequence_start.tag : e->data.mapping_start.tag,
                    list ? YAML_SEQ_TAG : YAML_MAP_TAG, &tagged));
-  WL_TRY(new_node(b, list ? WL_NODE_LIST : WL_NODE_MAP, place, &node));
+  WL_TRY(new_node(b, list ? WL_NODE_LIST : WL_NODE_MAP, location, &node));
   WL_TRY(remember_anchor(b, list ? e->data.sequence_start.anchor : e->data.mapping_start.anchor,
                          node));
   WL_TRY(attach(b, node));
@@ -151,14 +151,14 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
 }
 
 /* A copy, so that an override of one does not change the other. */
-static wl_status copy_node(builder *b, const wl_node *from, wl_place place, wl_node **out) {
-  WL_TRY(new_node(b, from->kind, place, out));
+static wl_status copy_node(builder *b, const wl_node *from, wl_location location, wl_node **out) {
+  WL_TRY(new_node(b, from->kind, location, out));
   (*out)->text = from->text;
   (*out)->plain = from->plain;
   for (const wl_entry *entry = from->first; entry; entry = entry->next) {
     wl_node *child = NULL;
-    WL_TRY(copy_node(b, entry->node, place, &child));
-    WL_TRY(wl_node_append(b->pool, *out, entry->key, place, child));
+    WL_TRY(copy_node(b, entry->node, location, &child));
+    WL_TRY(wl_node_append(b->pool, *out, entry->key, location, child));
   }
   return WL_OK;
 }
@@ -175,17 +175,17 @@ static int depth_of(const wl_node *node) {
 /* The last anchor of that name before the alias. */
 static wl_status take_alias(builder *b, const yaml_event_t *e) {
   const char *const name = (const char *)e->data.alias.anchor;
-  const wl_place place = place_of(b, e->start_mark);
+  const wl_location location = location_of(b, e->start_mark);
   int i = b->anchors - 1;
   while (i >= 0 && strcmp(b->anchor[i].name, name) != 0) --i;
-  if (i < 0) return FAIL_HERE(b, place, "there is no anchor '&%.60s' before '*%.60s'", name, name);
+  if (i < 0) return FAIL_HERE(b, location, "there is no anchor '&%.60s' before '*%.60s'", name, name);
   for (int d = 0; d < b->depth; ++d)
     if (b->open[d].node == b->anchor[i].node)
-      return FAIL_HERE(b, place, "'*%.60s' stands inside what '&%.60s' names", name, name);
+      return FAIL_HERE(b, location, "'*%.60s' stands inside what '&%.60s' names", name, name);
   if (b->depth + depth_of(b->anchor[i].node) > MAX_DEPTH)
-    return FAIL_HERE(b, place, "nested more than %d deep", MAX_DEPTH);
+    return FAIL_HERE(b, location, "nested more than %d deep", MAX_DEPTH);
   wl_node *node = NULL;
-  WL_TRY(copy_node(b, b->anchor[i].node, place, &node));
+  WL_TRY(copy_node(b, b->anchor[i].node, location, &node));
   return attach(b, node);
 }
 
@@ -193,7 +193,7 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
   switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
       if (b->documents++ == 0) return WL_OK;
-      return wl_place_fail(place_of(b, e->start_mark), "", "a second YAML document; give one");
+      return wl_location_fail(location_of(b, e->start_mark), "", "a second YAML document; give one");
     case YAML_SCALAR_EVENT: return take_scalar(b, e);
     case YAML_SEQUENCE_START_EVENT:
     case YAML_MAPPING_START_EVENT: return take_collection(b, e);
@@ -207,7 +207,7 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
 /* The parser's own words, with the line they are about. */
 static wl_status parser_failure(const builder *b, const yaml_parser_t *parser) {
   if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", b->origin);
-  return FAIL_HERE(b, place_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",
+  return FAIL_HERE(b, location_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",
                    parser->problem ? parser->problem : "unreadable", parser->context ? ", " : "",
                    parser->context ? parser->context : "", parser->problem_mark.column + 1);
 }
@@ -228,7 +228,7 @@ static wl_status check_directives(const builder *b, const char *text) {
   int count = text[0] == '%';
   for (const char *at = text; (at = strstr(at, "\n%")); ++at) ++count;
   if (count <= MAX_DIRECTIVES) return WL_OK;
-  return wl_place_fail((wl_place){b->origin, 0}, "", "more than %d lines that begin with %%",
+  return wl_location_fail((wl_location){b->origin, 0}, "", "more than %d lines that begin with %%",
                        MAX_DIRECTIVES);
 }
 
@@ -247,7 +247,7 @@ wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, boo
     yaml_parser_delete(&parser);
   }
   if (status == WL_OK && !b->root) {
-    status = new_node(b, WL_NODE_SCALAR, (wl_place){origin, 0}, &b->root);
+    status = new_node(b, WL_NODE_SCALAR, (wl_location){origin, 0}, &b->root);
     if (status == WL_OK) b->root->plain = true;
   }
   *root = b->root;

@@ -51,9 +51,9 @@ static wl_status choose_variant(const wl_section *section, const wl_node *node, 
   map->variant = name ? find_variant(section, name) : NULL;
   if (map->variant && (!entry || entry->node->kind == WL_NODE_SCALAR)) return WL_OK;
   wl_accepted_text(name ? name : "", names, count, accepted, sizeof accepted);
-  if (!entry) return wl_place_fail(map->place, path, "missing: it has no default%s", accepted);
+  if (!entry) return wl_location_fail(map->location, path, "missing: it has no default%s", accepted);
   char found[160];
-  return wl_place_fail(entry->node->place, path, "unknown %s %s%s", section->selector,
+  return wl_location_fail(entry->node->location, path, "unknown %s %s%s", section->selector,
                        wl_node_describe(entry->node, found, sizeof found), accepted);
 }
 
@@ -84,18 +84,18 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
   const wl_variant *const owner = owner_of(map->section, entry->key);
   if (owner && map->variant) {
     wl_accepted_text("", table->names, table->count, accepted, sizeof accepted);
-    return wl_place_fail(entry->place, path, "unknown key for %s '%s': it belongs to '%s'%s",
+    return wl_location_fail(entry->location, path, "unknown key for %s '%s': it belongs to '%s'%s",
                          map->section->selector, map->variant->name, owner->name, accepted);
   }
   wl_accepted_text(entry->key, table->names, table->count, accepted, sizeof accepted);
-  return wl_place_fail(entry->place, path, "unknown key%s", accepted);
+  return wl_location_fail(entry->location, path, "unknown key%s", accepted);
 }
 
 /* The default; most are plain scalars, which need no parser. "" is the empty text, not nothing. */
 static wl_status read_fallback(wl_config *config, const wl_option *option, const char *path,
                                wl_value *value) {
   wl_node scalar = {.kind = WL_NODE_SCALAR,
-                    .place = {"default value", 0},
+                    .location = {"default value", 0},
                     .text = option->fallback,
                     .plain = option->fallback[0] != '\0'};
   wl_node *fallback = &scalar;
@@ -111,12 +111,12 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   const wl_entry *const entry = wl_node_find(node, option->key);
   char path[WL_PATH_SIZE];
   wl_map_path(map, option->key, false, path);
-  value->place = entry ? entry->node->place : map->place;
+  value->location = entry ? entry->node->location : map->location;
   if (entry && map->section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED)
     return wl_draw_read(&config->pool, entry->node, path, value);
   if (entry) return wl_value_read(&config->pool, entry->node, path, value);
   if (!option->fallback)
-    return wl_place_fail(map->place, path, "missing: it has no default (%s)",
+    return wl_location_fail(map->location, path, "missing: it has no default (%s)",
                          option->doc ? option->doc : "required");
   return read_fallback(config, option, path, value);
 }
@@ -149,15 +149,15 @@ static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
 
 /* Fills one map of a group from a node, which must be a map or nothing. */
 static wl_status fill_from(wl_config *config, wl_group *group, int index, const wl_node *node) {
-  const wl_node empty = {.kind = WL_NODE_MAP, .place = node->place, .text = ""};
+  const wl_node empty = {.kind = WL_NODE_MAP, .location = node->location, .text = ""};
   wl_map *const map = &group->maps[index];
   *map = (wl_map){
-      .section = group->section, .index = index, .siblings = group->count, .place = node->place};
+      .section = group->section, .index = index, .siblings = group->count, .location = node->location};
   if (wl_node_is_null(node)) return fill_map(config, &empty, map);
   if (node->kind == WL_NODE_MAP) return fill_map(config, node, map);
   if (node->problem) return WL_FAIL(WL_ERR_CONFIG, "%s", node->problem);
   char found[160];
-  return wl_place_fail(node->place, group->section->name, "expected keys and values%s, got %s",
+  return wl_location_fail(node->location, group->section->name, "expected keys and values%s, got %s",
                        group->section->list ? " (or a list of such maps)" : "",
                        wl_node_describe(node, found, sizeof found));
 }
@@ -166,12 +166,12 @@ static wl_status fill_from(wl_config *config, wl_group *group, int index, const 
 static wl_status fill_group(wl_config *config, const wl_node *root, const char *source,
                             wl_group *group) {
   const wl_section *const section = group->section;
-  const wl_node absent = {.kind = WL_NODE_MAP, .place = {source, 0}, .text = ""};
+  const wl_node absent = {.kind = WL_NODE_MAP, .location = {source, 0}, .text = ""};
   const wl_entry *const entry = section->name[0] ? wl_node_find(root, section->name) : NULL;
   const wl_node *const node = section->name[0] == '\0' ? root : entry ? entry->node : &absent;
   const bool list = section->list && node->kind == WL_NODE_LIST;
   if (list && node->count == 0)
-    return wl_place_fail(node->place, section->name, "an empty list: give at least one map");
+    return wl_location_fail(node->location, section->name, "an empty list: give at least one map");
   group->count = list ? node->count : 1;
   WL_TRY(WL_POOL_NEW(&config->pool, group->maps, group->count));
   const wl_entry *item = list ? node->first : NULL;
@@ -202,10 +202,10 @@ static wl_status check_root(const wl_section *sections, const wl_node *root) {
     wl_accepted_text(section ? "" : entry->key, table.names, table.count, accepted,
                      sizeof accepted);
     if (section)
-      return wl_place_fail(entry->place, entry->key,
+      return wl_location_fail(entry->location, entry->key,
                            "unknown key at the top level; did you mean '%s.%s'?%s", section,
                            entry->key, accepted);
-    return wl_place_fail(entry->place, entry->key, "unknown key%s", accepted);
+    return wl_location_fail(entry->location, entry->key, "unknown key%s", accepted);
   }
   return WL_OK;
 }

@@ -18,7 +18,7 @@ enum { NUMBER_SIZE = 64, CHOICES = 32, CHOICES_SIZE = 512 };
 static wl_status wrong_type(const wl_node *node, const char *path, const char *wanted) {
   char found[160];
   if (node->problem) return WL_FAIL(WL_ERR_CONFIG, "%s", node->problem);
-  return wl_place_fail(node->place, path, "expected %s, got %s", wanted,
+  return wl_location_fail(node->location, path, "expected %s, got %s", wanted,
                        wl_node_describe(node, found, sizeof found));
 }
 
@@ -140,7 +140,7 @@ static wl_status check_range(const wl_option *option, const wl_node *node, const
   char range[96];
   wl_range_text(option, range, sizeof range);
   const bool units = option->units && strcmp(option->units, "1") != 0;
-  return wl_place_fail(node->place, path, "%.60s is out of range; accepted: %s%s%s", node->text,
+  return wl_location_fail(node->location, path, "%.60s is out of range; accepted: %s%s%s", node->text,
                        range[0] ? range : "finite numbers", units ? " " : "",
                        units ? option->units : "");
 }
@@ -163,8 +163,8 @@ static wl_status read_string(wl_pool *pool, const wl_option *option, const wl_no
     return wrong_type(node, path, "a text");
   *out = node->given ? node->given : node->text;
   if ((*out)[0] == '\0' && !option->fallback)
-    return wl_place_fail(node->place, path, "must not be empty");
-  return option->flags & WL_KEY_PATH ? wl_path_expand(pool, *out, node->place, path, out) : WL_OK;
+    return wl_location_fail(node->location, path, "must not be empty");
+  return option->flags & WL_KEY_PATH ? wl_path_expand(pool, *out, node->location, path, out) : WL_OK;
 }
 
 /* {name: N} of a choice "{name: N}". */
@@ -192,7 +192,7 @@ static wl_status read_choice(const wl_node *node, const char *path, wl_value *va
   if (node->problem) return wrong_type(node, path, "");
   char accepted[CHOICES_SIZE + 256], found[160];
   wl_accepted_text(scalar ? node->text : "", words, count, accepted, sizeof accepted);
-  return wl_place_fail(node->place, path, "unknown choice %s%s%s",
+  return wl_location_fail(node->location, path, "unknown choice %s%s%s",
                        wl_node_describe(node, found, sizeof found), accepted,
                        option->type == WL_OPT_CHOICE_OR_REALS ? " or a list of numbers" : "");
 }

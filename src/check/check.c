@@ -117,7 +117,7 @@ static wl_status open_window(const wl_problem *p, const wl_config *config, int n
 typedef struct probe {
   const wl_check_window *window;
   wl_rollout *rollout;
-  const wl_block *block;
+  const wl_tensor_entry *block;
   wl_rollout_mode mode;
   double *phi;   /* [phi.size] scratch: the base point outside the block */
   wl_real *v;    /* [largest block] direction */
@@ -131,7 +131,7 @@ typedef struct probe {
 
 static double shifted(void *context, double h) {
   const probe *p = context;
-  const wl_block *b = p->block;
+  const wl_tensor_entry *b = p->block;
   const double *base = p->window->phi + b->offset;
   for (int64_t i = 0; i < b->size; i++) p->phi[b->offset + i] = base[i] + h * (double)p->v[i];
   const double loss = wl_rollout_run(p->rollout, p->phi, p->mode);
@@ -139,7 +139,7 @@ static double shifted(void *context, double h) {
   return loss;
 }
 
-static void book(probe *p, const wl_ladder *l) {
+static void accumulate(probe *p, const wl_ladder *l) {
   p->moved = fmax(p->moved, l->moved);
   p->claimed = fmax(p->claimed, l->claimed);
   for (int i = 0; i < l->orders && p->orders < MAX_ORDERS; i++) p->order[p->orders++] = l->order[i];
@@ -162,7 +162,7 @@ static double probe_direction(probe *p, double base, double norm, double toleran
                  .scale = fmax(fabs(a), 0.1 * norm),
                  .tolerance = tolerance};
   wl_ladder_climb(&l);
-  book(p, &l);
+  accumulate(p, &l);
   return l.error;
 }
 
@@ -180,7 +180,7 @@ static void judge(const probe *p, double tolerance, wl_check_block *out) {
 }
 
 static void check_block(probe *p, int index, const wl_check_request *request, wl_check_block *out) {
-  const wl_block *b = p->block;
+  const wl_tensor_entry *b = p->block;
   const wl_check_window *w = p->window;
   *out = (wl_check_block){.task = w->number, .ndim = b->ndim};
   memcpy(out->name, b->name, sizeof out->name);
@@ -204,7 +204,7 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
 /* ---- One task, all tasks -------------------------------------------------------------------- */
 
 /* Books a relative difference; NaN counts as disagreement. */
-static void book_disagreement(double difference, wl_check_task *out) {
+static void accumulate_disagreement(double difference, wl_check_task *out) {
   out->passed = out->passed && difference <= AGREEMENT;
   if (!(difference <= out->disagreement)) out->disagreement = difference;
 }
@@ -219,21 +219,21 @@ static void compare_runs(const wl_check_window *w, double meta_loss, const wl_ro
   double size = 1.0;
   for (int64_t i = 0; i < w->n; i++) size = fmax(size, fabs((double)w->theta_end[i]));
   for (int64_t i = 0; i < w->n; i++)
-    book_disagreement(fabs((double)(end[i] - w->theta_end[i])) / size, out);
-  book_disagreement(fabs(meta_loss - w->meta_loss) / fmax(r->magnitude, 1e-300), out);
+    accumulate_disagreement(fabs((double)(end[i] - w->theta_end[i])) / size, out);
+  accumulate_disagreement(fabs(meta_loss - w->meta_loss) / fmax(r->magnitude, 1e-300), out);
 }
 
 static wl_status allocate_probe(probe *p, const wl_layout *phi) {
   int64_t largest = 1;
   for (int i = 0; i < phi->count; i++)
-    if (phi->blocks[i].size > largest) largest = phi->blocks[i].size;
+    if (phi->tensors[i].size > largest) largest = phi->tensors[i].size;
   WL_TRY(WL_NEW(p->phi, phi->size));
   WL_TRY(WL_NEW(p->v, largest));
   return WL_NEW(p->order, MAX_ORDERS);
 }
 
 /* Leap and Reptile learn theta_0 from the path: their gradient is none of the meta-loss's. */
-static bool follows_meta_loss(const wl_model *m, const wl_block *block) {
+static bool follows_meta_loss(const wl_model *m, const wl_tensor_entry *block) {
   return block->offset < m->theta0_at ||
          wl_initialisation_is_adjoint(m->initialisation, block->offset - m->theta0_at);
 }
@@ -243,7 +243,7 @@ static wl_status check_blocks(probe *p, const wl_check_request *request, wl_chec
   WL_TRY(allocate_probe(p, phi));
   memcpy(p->phi, p->window->phi, (size_t)phi->size * sizeof *p->phi);
   for (int i = 0; i < phi->count; i++) {
-    p->block = &phi->blocks[i];
+    p->block = &phi->tensors[i];
     if (!follows_meta_loss(p->window->problem->model, p->block)) continue;
     wl_check_block *out = &report->blocks[report->count++];
     check_block(p, i, request, out);
@@ -299,7 +299,7 @@ static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_repor
   wl_real *noise = NULL;
   WL_TRY(WL_NEW(noise, layout->size + 1));
   for (int i = 0; i < layout->count; i++) {
-    const wl_block *b = &layout->blocks[i];
+    const wl_tensor_entry *b = &layout->tensors[i];
     if (!is_zero(phi + b->offset, b->size)) continue;
     const wl_stream stream = {p->seed, WL_FOR_PROBE, WL_SPACE_CHECK, (uint64_t)i, 0, START_STREAM};
     wl_rng_normal(stream, 0, b->size, MOVED_BY, noise);
@@ -319,7 +319,7 @@ static wl_status find_silent_blocks(const wl_problem *p, const double *phi, cons
     wl_check_window window;
     const wl_status status = open_window(p, config, i, phi, request->windows, &window);
     for (int b = 0; status == WL_OK && b < layout->count; b++)
-      *silent |= is_zero(window.gradient + layout->blocks[b].offset, layout->blocks[b].size);
+      *silent |= is_zero(window.gradient + layout->tensors[b].offset, layout->tensors[b].size);
     free_window(&window);
     WL_TRY(status);
   }

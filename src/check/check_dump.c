@@ -103,7 +103,7 @@ static wl_status add_vector(wl_dump *d, const wl_check_window *w, const char *ke
 static wl_status add_blocks(wl_dump *d, const char *prefix, const wl_layout *layout,
                             const double *vector, const char *meaning) {
   for (int i = 0; i < layout->count; i++) {
-    const wl_block *b = &layout->blocks[i];
+    const wl_tensor_entry *b = &layout->tensors[i];
     char name[128];
     double *data = NULL;
     snprintf(name, sizeof name, "%s/%s", prefix, b->name);
@@ -118,8 +118,8 @@ static wl_status add_offsets(wl_dump *d, const wl_check_window *w) {
   const wl_layout *theta = wl_task_theta(w->task);
   for (int i = 0; i < theta->count; i++) {
     char key[WL_NAME_SIZE + 16];
-    snprintf(key, sizeof key, "theta_offset/%s", theta->blocks[i].name);
-    WL_TRY(add_count(d, w->number, key, theta->blocks[i].offset,
+    snprintf(key, sizeof key, "theta_offset/%s", theta->tensors[i].name);
+    WL_TRY(add_count(d, w->number, key, theta->tensors[i].offset,
                      "first element of the tensor in a row over coordinates"));
   }
   return WL_OK;

@@ -41,7 +41,7 @@ static bool is_smooth(const rung *r, int j) {
 }
 
 /* The order of the error between neighbours on the ladder, where truncation rules it. */
-static void book_orders(wl_ladder *l, const rung *r, int count) {
+static void record_orders(wl_ladder *l, const rung *r, int count) {
   for (int j = 0; j + 3 < count; j++) {
     const bool measurable =
         r[j].error <= ASYMPTOTIC && r[j + 1].error >= ROUNDING_MARGIN * r[j + 1].floor;
@@ -157,7 +157,7 @@ void wl_ladder_climb(wl_ladder *l) {
     rises = l->error < ENOUGH && !better ? rises + 1 : 0;
     if (better) l->error = error;
   }
-  book_orders(l, r, count);
+  record_orders(l, r, count);
   const bool zero = wl_ladder_is_zero(l->magnitude, l->moved, l->claimed);
   if (!zero && r[0].floor > FAINT * l->tolerance) look_above(l);
   if (isinf(l->error)) l->error = bound(r, count);

@@ -153,7 +153,7 @@ static json_t *figures_json(const figures *f) {
 /* ---- The command ---------------------------------------------------------------------------- */
 
 static wl_status show(const request *q, const figures *f) {
-  print_figures(q, f, wl_json_beside(q->json));
+  print_figures(q, f, wl_json_text_stream(q->json));
   return q->json ? wl_json_write(figures_json(f), q->json) : WL_OK;
 }
 

@@ -149,7 +149,7 @@ static wl_status read_request(const wl_arguments *a, wl_check_request *q) {
 
 static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_check_request *q) {
   const char *json = wl_argument_text(a, "json", NULL);
-  print_report(r, q->tolerance, wl_json_beside(json));
+  print_report(r, q->tolerance, wl_json_text_stream(json));
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump) wl_log_info("everything needed to recompute this is in %s", q->dump);
   if (r->passed && r->untested)

@@ -255,7 +255,7 @@ static wl_status make_room(const request *q, const wl_trained *trained) {
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
-  wl_eval_print(trained, cases, count, wl_json_beside(json));
+  wl_eval_print(trained, cases, count, wl_json_text_stream(json));
   if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
   if (q->setting.alone) return WL_OK;
   WL_TRY(make_room(q, trained));

@@ -214,7 +214,7 @@ static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite
                         const wl_trained *trained, const wl_speedup *s,
                         const wl_task_curves *curves) {
   const char *const json = wl_argument_text(a, "json", NULL);
-  FILE *const out = wl_json_beside(json);
+  FILE *const out = wl_json_text_stream(json);
   print_references(suite, curves, out);
   if (!trained) {
     fprintf(out, "curves of baselines in %s\n", q->curves);

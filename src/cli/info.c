@@ -16,7 +16,7 @@ static wl_status info(const wl_arguments *given, const char *path) {
   json_t *description = NULL;
   const wl_status status = wl_describe(path, wl_argument_given(given, "verify"), &description);
   if (!description) return status;
-  wl_info_print(description, wl_json_beside(json));
+  wl_info_print(description, wl_json_text_stream(json));
   const wl_status written = json ? wl_json_write(json_incref(description), json) : WL_OK;
   json_decref(description);
   return status != WL_OK ? status : written;

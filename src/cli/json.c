@@ -8,7 +8,7 @@ static int is_standard_output(const char *path) { return path && strcmp(path, "-
 
 json_t *wl_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
-FILE *wl_json_beside(const char *path) { return is_standard_output(path) ? stderr : stdout; }
+FILE *wl_json_text_stream(const char *path) { return is_standard_output(path) ? stderr : stdout; }
 
 wl_status wl_json_write(json_t *root, const char *path) {
   const int standard = is_standard_output(path);

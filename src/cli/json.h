@@ -11,7 +11,7 @@
 json_t *wl_json_number(double value);
 /* Where text for people goes beside JSON in `path` (NULL: none): standard error when the JSON takes
  * standard output. */
-FILE *wl_json_beside(const char *path);
+FILE *wl_json_text_stream(const char *path);
 /* Writes `root`, which it takes over, to `path`; "-": standard output. */
 wl_status wl_json_write(json_t *root, const char *path);
 

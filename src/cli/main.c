@@ -11,9 +11,9 @@
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
-#include "cli/stop.h"
+#include "cli/signals.h"
 #include "cli/tool.h"
-#include "cli/twin.h"
+#include "cli/float64_program.h"
 #include "tensor/gemm.h"
 
 enum { COMMANDS_MAX = 32 };
@@ -174,12 +174,12 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   const wl_status outputs_ok = check_outputs(&cli, operands < argc ? argv[operands] : NULL);
   if (outputs_ok != WL_OK) return fail_early(outputs_ok);
 #ifndef WL_DOUBLE
-  if (command->in_double) return fail_early(wl_twin_execute(all));
+  if (command->in_double) return fail_early(wl_float64_program_execute(all));
 #else
   (void)all;
 #endif
 
-  wl_stop_prepare(wl_stop_trains(command->arguments), wl_environment_rank());
+  wl_signals_prepare(wl_signals_stop_training(command->arguments), wl_environment_rank());
   cli.quiet = wl_argument_given(&cli.arguments, "quiet");
   const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
   if (started != WL_OK && !wl_error_is_shared()) end_all_ranks(NULL, wl_environment_rank(), started);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/place.h"
+#include "cli/executable_dir.h"
 
 enum { ARGUMENTS = 1024 };
 
@@ -16,7 +16,7 @@ bool wl_tool_find(const char *file, char *path) {
   static const char *const places[] = {"../tools", "../share/warploom/tools",
                                        "../../share/warploom/tools"};
   char self[PATH_MAX];
-  if (wl_own_folder(self, sizeof self) != WL_OK) return false;
+  if (wl_executable_dir(self, sizeof self) != WL_OK) return false;
   for (size_t i = 0; i < sizeof places / sizeof *places; i++)
     if (snprintf(path, PATH_MAX, "%s/%s/%s", self, places[i], file) < PATH_MAX &&
         access(path, R_OK) == 0)

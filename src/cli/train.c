@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/json_schema.h"
-#include "cli/stop.h"
+#include "cli/signals.h"
 #include "io/atomic_file.h"
 #include "train/schema.h"
 #include "run/train.h"
@@ -16,7 +16,7 @@
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
      "override a key of the configuration, e.g. --set outer.learning_rate=3e-4; may be repeated"},
-    WL_STOP_ARGUMENTS,
+    WL_TRAIN_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
     {"dry-run", NULL,
      "check the configuration, print it in full, say what a rank will hold, and stop"},
@@ -100,7 +100,7 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
         cli->comm,
         WL_FAIL(WL_ERR_USAGE,
                 "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
-  wl_status status = wl_stop_read(&cli->arguments, &request);
+  wl_status status = wl_train_request_read(&cli->arguments, &request);
   if (status == WL_OK) status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
   if (status == WL_OK)
     status = wl_argument_int(&cli->arguments, "stop-after", 1, INT64_MAX, &request.stop_after);

@@ -70,7 +70,7 @@ static wl_status look_at_warp(const wl_eval_runner *r, const wl_contender *learn
   return status;
 }
 
-static void book_advantage(const wl_eval_runner *r, const wl_outcome *plain,
+static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
                            const wl_outcome *warped, wl_eval_case *out) {
   const int64_t units = r->setting->units, seeds = r->setting->seeds;
   double gain[WL_MAX_SEEDS] = {0};
@@ -102,7 +102,7 @@ wl_status wl_eval_warp(const wl_eval_runner *r, const wl_contender *learned,
   if (status == WL_OK) status = look_at_warp(r, learned, starts, &out->coverage);
   status = wl_comm_agree(r->comm, status);
   if (status == WL_OK) status = run_plain(r, starts, plain);
-  if (status == WL_OK) book_advantage(r, plain, outcomes, out);
+  if (status == WL_OK) record_advantage(r, plain, outcomes, out);
   wl_free(starts);
   wl_free(plain);
   return status;

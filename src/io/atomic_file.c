@@ -296,7 +296,7 @@ static wl_status read_open_file(int fd, const char *path, char **data, size_t *b
   return WL_OK;
 }
 
-wl_status wl_read_whole(const char *path, char **data, size_t *bytes) {
+wl_status wl_read_file(const char *path, char **data, size_t *bytes) {
   *data = NULL;
   *bytes = 0;
   const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);

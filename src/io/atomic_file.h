@@ -42,7 +42,7 @@ wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *na
 /* WL_FAIL with the code that fits `error` (errno): `doing` is "write", "create", ... */
 wl_status wl_os_fail(const char *doing, const char *path, int error);
 /* The whole file, malloc'ed with a zero byte after it. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_IO. */
-wl_status wl_read_whole(const char *path, char **data, size_t *bytes);
+wl_status wl_read_file(const char *path, char **data, size_t *bytes);
 
 /* Names, each and the list malloc'ed. */
 typedef struct wl_names {

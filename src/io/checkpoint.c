@@ -38,7 +38,7 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 typedef struct survey {
   const char *run, *coming; /* the coming one's name */
   int keep;
-  int64_t sound; /* the newest complete one of a step below this stays */
+  int64_t last_counted; /* the newest complete one of a step below this stays */
   char folder[WL_PATH_MAX];
   wl_names names; /* newest first */
   int obsolete;   /* from here on they can go, */
@@ -55,7 +55,7 @@ static bool is_coming(const survey *s, int i) { return strcmp(s->names.at[i], s-
 /* The newest one from before a divergence, where it is not among those that stay anyway. */
 static int find_spared(const survey *s) {
   for (int i = 0; i < s->names.count; i++) {
-    if (step_of(s->names.at[i]) >= s->sound || is_coming(s, i)) continue;
+    if (step_of(s->names.at[i]) >= s->last_counted || is_coming(s, i)) continue;
     if (i < s->obsolete || i + 1 == s->names.count || is_complete(s, i)) return i;
   }
   return -1;
@@ -96,7 +96,7 @@ static wl_status point_to(const char *folder, const char *name) {
 static wl_status save(survey *s, const char *path, const wl_file_content *content) {
   wl_file_content with_survey = *content;
   with_survey.path = path;
-  with_survey.meanwhile = find_obsolete;
+  with_survey.during_write = find_obsolete;
   with_survey.context = s;
   WL_TRY(wl_items_write(&with_survey));
   WL_TRY(point_to(s->folder, s->coming));
@@ -104,11 +104,11 @@ static wl_status save(survey *s, const char *path, const wl_file_content *conten
   return WL_OK;
 }
 
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t sound,
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t last_counted,
                              const wl_field *fields, int n_fields, const wl_attribute *attributes,
                              int n_attributes) {
   char path[WL_PATH_MAX], name[64];
-  survey s = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1, .sound = sound};
+  survey s = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1, .last_counted = last_counted};
   wl_item *items = NULL;
   WL_TRY(wl_path_join(s.folder, run, "checkpoints"));
   if (mkdir(s.folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create", s.folder, errno);

@@ -39,9 +39,9 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5 and a `latest` text
- * file that names the newest. Keeps the newest `keep`, and the newest of a step below `sound`, however old;
+ * file that names the newest. Keeps the newest `keep`, and the newest of a step below `last_counted`, however old;
  * removes stale temporaries. */
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t sound,
+wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t last_counted,
                              const wl_field *fields, int n_fields, const wl_attribute *attributes,
                              int n_attributes);
 /* Opens the newest valid one; damaged ones are named in a warning and passed over.

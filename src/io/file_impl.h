@@ -39,7 +39,7 @@ typedef struct wl_file_content {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  void (*meanwhile)(void *context); /* done while the disk writes; NULL: nothing */
+  void (*during_write)(void *context); /* done while the disk writes; NULL: nothing */
   void *context;
 } wl_file_content;
 

@@ -399,7 +399,7 @@ static wl_status append_body(const writer *w, wl_atomic_file *file, XXH3_state_t
 /* While the disk writes, what was written is read back. */
 static wl_status check_written(const char *temporary, void *context) {
   const wl_file_content *const content = context;
-  if (content->meanwhile) content->meanwhile(content->context);
+  if (content->during_write) content->during_write(content->context);
   return wl_footer_check(temporary);
 }
 

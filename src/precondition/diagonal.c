@@ -42,7 +42,7 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
   p->impl = impl;
   WL_TRY(read_initial(options, impl));
   for (int j = 0; j < theta->count; j++) {
-    const wl_block *b = &theta->blocks[j];
+    const wl_tensor_entry *b = &theta->tensors[j];
     char name[WL_NAME_SIZE];
     const int length = snprintf(name, sizeof name, "precondition.%s", b->name);
     WL_CHECK(length < (int)sizeof name);

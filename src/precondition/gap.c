@@ -50,7 +50,7 @@ static const wl_option gap_options[] = {
 
 /* ---- creation ---- */
 
-static wl_status add_matrix(wl_precondition *p, const wl_block *b, matrix *m) {
+static wl_status add_matrix(wl_precondition *p, const wl_tensor_entry *b, matrix *m) {
   char name[WL_NAME_SIZE];
   const int length = snprintf(name, sizeof name, "precondition.%s", b->name);
   WL_CHECK(length < (int)sizeof name);
@@ -71,9 +71,9 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
   WL_TRY(WL_NEW(impl->matrices, theta->count));
   wl_map_read(options, gap_options, impl);
   for (int j = 0; j < theta->count; j++) {
-    if (theta->blocks[j].ndim < 2) continue;
+    if (theta->tensors[j].ndim < 2) continue;
     matrix *m = &impl->matrices[impl->count++];
-    WL_TRY(add_matrix(p, &theta->blocks[j], m));
+    WL_TRY(add_matrix(p, &theta->tensors[j], m));
     const int64_t needed = wl_singular_work(m->out, m->rest);
     if (needed > work) work = needed;
     if (m->least > impl->widest) impl->widest = m->least;

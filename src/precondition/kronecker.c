@@ -47,7 +47,7 @@ static const wl_option kronecker_options[] = {
 
 /* ---- creation ---- */
 
-static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t size) {
+static wl_status check_axis(const wl_map *options, const wl_tensor_entry *b, int64_t size) {
   if (size <= AXIS_LIMIT) return WL_OK;
   return wl_map_fail(
       options, "name",
@@ -56,7 +56,7 @@ static wl_status check_axis(const wl_map *options, const wl_block *b, int64_t si
       b->name, (long long)size, AXIS_LIMIT);
 }
 
-static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int64_t before,
+static wl_status add_axis(wl_precondition *p, const wl_tensor_entry *b, tensor *t, int64_t before,
                           int64_t size) {
   char name[WL_NAME_SIZE];
   const int length = snprintf(name, sizeof name, "precondition.%s.axis%d", b->name, t->axes);
@@ -66,7 +66,7 @@ static wl_status add_axis(wl_precondition *p, const wl_block *b, tensor *t, int6
   return wl_layout_add(&p->phi, "precondition", name, 2, (int64_t[]){size, size}, &a->at);
 }
 
-static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_block *b,
+static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_tensor_entry *b,
                             tensor *t) {
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
@@ -92,7 +92,7 @@ static wl_status kronecker_create(const wl_map *options, const wl_layout *theta,
   int64_t widest = 0;
   for (int j = 0; j < theta->count; j++) {
     tensor *t = &impl->tensors[j];
-    WL_TRY(add_tensor(options, p, &theta->blocks[j], t));
+    WL_TRY(add_tensor(options, p, &theta->tensors[j], t));
     if (t->size > impl->largest) impl->largest = t->size;
     for (int d = 0; d < t->axes; d++)
       if (t->axis[d].size > widest) widest = t->axis[d].size;
@@ -114,7 +114,7 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
   if (impl->noise > 0) wl_rng_normal(stream, 0, p->phi.size, impl->noise, phi);
   else memset(phi, 0, (size_t)p->phi.size * sizeof *phi);
   for (int j = 0; j < p->phi.count; j++) {
-    const wl_block *m = &p->phi.blocks[j];
+    const wl_tensor_entry *m = &p->phi.tensors[j];
     for (int64_t i = 0; i < m->shape[0]; i++) phi[m->offset + i * (m->shape[0] + 1)] += 1;
   }
 }

@@ -71,15 +71,15 @@ static int64_t factor_of(const scalar *impl, int64_t t, int tensor) {
   return step * impl->tensors + (impl->tensors > 1 ? tensor : 0);
 }
 
-static void scale(const wl_block *b, wl_real factor, const wl_real *in, wl_real *out) {
+static void scale(const wl_tensor_entry *b, wl_real factor, const wl_real *in, wl_real *out) {
   for (int64_t i = b->offset; i < b->offset + b->size; i++) out[i] = factor * in[i];
 }
 
-static void add_scaled(const wl_block *b, wl_real factor, const wl_real *in, wl_real *out) {
+static void add_scaled(const wl_tensor_entry *b, wl_real factor, const wl_real *in, wl_real *out) {
   for (int64_t i = b->offset; i < b->offset + b->size; i++) out[i] += factor * in[i];
 }
 
-static double dot(const wl_block *b, const wl_real *x, const wl_real *y) {
+static double dot(const wl_tensor_entry *b, const wl_real *x, const wl_real *y) {
   double sum = 0;
   for (int64_t i = b->offset; i < b->offset + b->size; i++) sum += (double)x[i] * (double)y[i];
   return sum;
@@ -90,7 +90,7 @@ static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_
   (void)scratch;
   const scalar *impl = p->impl;
   for (int j = 0; j < p->theta->count; j++) {
-    const wl_block *b = &p->theta->blocks[j];
+    const wl_tensor_entry *b = &p->theta->tensors[j];
     const int64_t at = factor_of(impl, in->t, j);
     scale(b, phi[at], in->g, out);
     if (impl->learn_decay) add_scaled(b, phi[impl->decay_at + at], in->theta, out);
@@ -102,7 +102,7 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
   (void)scratch;
   const scalar *impl = p->impl;
   for (int j = 0; j < p->theta->count; j++) {
-    const wl_block *b = &p->theta->blocks[j];
+    const wl_tensor_entry *b = &p->theta->tensors[j];
     const int64_t at = factor_of(impl, in->t, j), decay = impl->decay_at + at;
     bar->phi[at] += dot(b, bar->out, in->g);
     if (impl->learn_decay) bar->phi[decay] += dot(b, bar->out, in->theta);

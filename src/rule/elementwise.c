@@ -100,7 +100,7 @@ static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule
   e->blocks = wl_blocks(theta->size);
   WL_TRY(WL_NEW(e->slot, wl_pad(theta->size)));
   for (int j = 0; j < theta->count; j++)
-    for (int64_t i = 0; i < theta->blocks[j].size; i++) e->slot[theta->blocks[j].offset + i] = j;
+    for (int64_t i = 0; i < theta->tensors[j].size; i++) e->slot[theta->tensors[j].offset + i] = j;
   for (int64_t i = theta->size; i < wl_pad(theta->size); i++) e->slot[i] = theta->count - 1;
   return WL_OK;
 }

@@ -105,7 +105,7 @@ static double decay_of(double configured, const double *shift) {
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
 /* Index of an element in the tensor without the axes of `dropped`, a set of bits. */
-static int64_t reduced_index(const wl_block *b, int64_t element, unsigned dropped) {
+static int64_t reduced_index(const wl_tensor_entry *b, int64_t element, unsigned dropped) {
   int64_t index = 0, stride = 1;
   for (int a = b->ndim - 1; a >= 0; a--) {
     const int64_t i = element % b->shape[a];
@@ -117,10 +117,10 @@ static int64_t reduced_index(const wl_block *b, int64_t element, unsigned droppe
   return index;
 }
 
-static int64_t lines_of(const wl_block *b) { return b->size / b->shape[b->ndim - 1]; }
+static int64_t lines_of(const wl_tensor_entry *b) { return b->size / b->shape[b->ndim - 1]; }
 
 /* Fills in a matrix's indices; returns where the next tensor's begin. */
-static int32_t *index_matrix(const wl_block *b, const wl_factored *factored, wl_feature_tensor *t,
+static int32_t *index_matrix(const wl_tensor_entry *b, const wl_factored *factored, wl_feature_tensor *t,
                              int32_t *at) {
   const unsigned largest = 1u << factored->largest, second = 1u << factored->second;
   const int last = b->ndim - 1;
@@ -151,8 +151,8 @@ static int64_t taps_of(const wl_feature_rule *f, const wl_tensor *t) {
 static int64_t index_size(const wl_layout *theta) {
   int64_t size = 1;
   for (int j = 0; j < theta->count; j++)
-    if (theta->blocks[j].ndim >= 2)
-      size += 2 * lines_of(&theta->blocks[j]) + wl_factored_of(&theta->blocks[j]).rows;
+    if (theta->tensors[j].ndim >= 2)
+      size += 2 * lines_of(&theta->tensors[j]) + wl_factored_of(&theta->tensors[j]).rows;
   return size;
 }
 
@@ -253,7 +253,7 @@ static void index_tensors(const wl_feature_rule *f, const wl_layout *theta, wl_f
     sums += tensor->pieces * t->taps * WL_MOST_FEATURES;
     ws->rows += tensor->factored.rows;
     ws->columns += tensor->factored.columns;
-    if (tensor->matrix) at = index_matrix(&theta->blocks[j], &tensor->factored, t, at);
+    if (tensor->matrix) at = index_matrix(&theta->tensors[j], &tensor->factored, t, at);
   }
 }
 

@@ -96,11 +96,11 @@ static void rnnprop_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_rnnprop_net *net = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
   for (int i = 0; i < rule->phi.count; i++) {
-    const wl_block *const b = &rule->phi.blocks[i];
+    const wl_tensor_entry *const b = &rule->phi.tensors[i];
     const bool cell = strncmp(b->name, "lstm", 4) == 0;
     if (b->ndim < 2 && !cell) continue;
     if (net->heads == 2 && strcmp(b->name, "output.weight") == 0) continue;
-    const int64_t fan = b->ndim == 2 ? b->shape[1] : rule->phi.blocks[i - 1].shape[1];
+    const int64_t fan = b->ndim == 2 ? b->shape[1] : rule->phi.tensors[i - 1].shape[1];
     const wl_stream stream = {
         .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = (uint64_t)i};
     wl_rng_truncated_normal(stream, 0, b->size, 1 / sqrt((double)fan), phi + b->offset);

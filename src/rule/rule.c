@@ -103,7 +103,7 @@ static int64_t field_reals(const wl_state_field *field, const wl_layout *theta) 
   if (field->extent == WL_STATE_TENSOR) return theta->count;
   int64_t reals = 0;
   for (int j = 0; j < theta->count; j++) {
-    const wl_factored f = wl_factored_of(&theta->blocks[j]);
+    const wl_factored f = wl_factored_of(&theta->tensors[j]);
     reals += field->extent == WL_STATE_ROW ? f.rows : f.columns;
   }
   return reals;

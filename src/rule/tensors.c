@@ -4,14 +4,14 @@
 #include <string.h>
 
 /* The largest axis that is not `taken`; of equal ones the last. */
-static int largest_axis(const wl_block *b, int taken) {
+static int largest_axis(const wl_tensor_entry *b, int taken) {
   int best = -1;
   for (int a = 0; a < b->ndim; a++)
     if (a != taken && (best < 0 || b->shape[a] >= b->shape[best])) best = a;
   return best;
 }
 
-wl_factored wl_factored_of(const wl_block *b) {
+wl_factored wl_factored_of(const wl_tensor_entry *b) {
   if (b->ndim < 2) return (wl_factored){.rows = b->size};
   wl_factored f = {.largest = largest_axis(b, -1)};
   f.second = largest_axis(b, f.largest);
@@ -20,15 +20,15 @@ wl_factored wl_factored_of(const wl_block *b) {
   return f;
 }
 
-static int64_t pieces_of(const wl_block *b) { return (b->size + WL_PIECE - 1) / WL_PIECE; }
+static int64_t pieces_of(const wl_tensor_entry *b) { return (b->size + WL_PIECE - 1) / WL_PIECE; }
 
 int64_t wl_tensors_pieces(const wl_layout *theta) {
   int64_t pieces = 0;
-  for (int j = 0; j < theta->count; j++) pieces += pieces_of(&theta->blocks[j]);
+  for (int j = 0; j < theta->count; j++) pieces += pieces_of(&theta->tensors[j]);
   return pieces;
 }
 
-static wl_tensor describe(const wl_block *b) {
+static wl_tensor describe(const wl_tensor_entry *b) {
   wl_tensor t = {.offset = b->offset,
                  .size = b->size,
                  .matrix = b->ndim >= 2,
@@ -64,7 +64,7 @@ wl_status wl_tensors_create(const wl_layout *theta, wl_tensors *out) {
   int64_t row = 0, column = 0, piece = 0;
   for (int j = 0; j < theta->count; j++) {
     wl_tensor *const t = &out->tensor[j];
-    *t = describe(&theta->blocks[j]);
+    *t = describe(&theta->tensors[j]);
     t->row_at = row;
     t->column_at = column;
     t->first_piece = piece;

@@ -51,7 +51,7 @@ typedef struct wl_tensors {
   wl_piece *piece; /* [pieces] */
 } wl_tensors;
 
-wl_factored wl_factored_of(const wl_block *block);
+wl_factored wl_factored_of(const wl_tensor_entry *block);
 wl_status wl_tensors_create(const wl_layout *theta, wl_tensors *out);
 void wl_tensors_clear(wl_tensors *tensors);
 size_t wl_tensors_bytes(const wl_layout *theta);

@@ -120,7 +120,7 @@ static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]
                  "'%s' holds too many earlier runs: choose another output folder", d->path);
 }
 
-static wl_status move_aside(const wl_run_directory *d) {
+static wl_status rename_earlier(const wl_run_directory *d) {
   char previous[WL_PATH_MAX] = "", from[WL_PATH_MAX], to[WL_PATH_MAX];
   for (int i = 0; parts[i]; i++) {
     if (!part_exists(d, parts[i])) continue;
@@ -141,7 +141,7 @@ static wl_status open_directory(wl_run_directory *d, bool resume) {
   WL_TRY(make_folders(d->path));
   WL_TRY(lock(d));
   wl_remove_temporaries(d->path);
-  return resume ? WL_OK : move_aside(d);
+  return resume ? WL_OK : rename_earlier(d);
 }
 
 wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory **out) {
@@ -228,7 +228,7 @@ wl_status wl_run_directory_trim_metrics(wl_run_directory *d, int64_t meta_step) 
   char path[WL_PATH_MAX], *text = NULL;
   size_t bytes = 0;
   WL_TRY(wl_path_join(path, d->path, "metrics.jsonl"));
-  const wl_status status = wl_read_whole(path, &text, &bytes);
+  const wl_status status = wl_read_file(path, &text, &bytes);
   if (status == WL_ERR_NO_INPUT) return WL_OK;
   WL_TRY(status);
   const size_t kept = keep_lines(text, bytes, meta_step);

@@ -36,7 +36,7 @@ static wl_status check_list(const field_list *list) {
 static void add_blocks(field_list *list, const wl_layout *phi, const char *prefix, double *vector,
                        const char *meaning) {
   for (int i = 0; i < phi->count; i++) {
-    const wl_block *b = &phi->blocks[i];
+    const wl_tensor_entry *b = &phi->tensors[i];
     wl_field *f = add(list, "", WL_FLOAT64, b->size, vector + b->offset, meaning);
     snprintf(f->name, sizeof f->name, "%s/%s", prefix, b->name);
     f->ndim = b->ndim;
@@ -76,11 +76,11 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
       "inner steps done in that episode");
   add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
       "units left out so far as non-finite");
-  add(list, "progress/sound", WL_INT64, 1, &wl_state_of(tr)->sound,
+  add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,
       "meta-steps done when units were counted last")
       ->in_digest = false;
-  add(list, "progress/barren", WL_INT64, 1, &wl_state_of(tr)->barren,
-      "episodes begun since then without a counted unit")
+  add(list, "progress/episodes_without_finite_unit", WL_INT64, 1, &wl_state_of(tr)->episodes_without_finite_unit,
+      "episodes begun since then without a finite unit")
       ->in_digest = false;
   if (wl_replay_lasts(wl_state_of(tr)->replay)) add_replay(list, wl_state_of(tr)->replay);
   return check_list(list);
@@ -290,7 +290,7 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
 }
 
 struct wl_snapshot {
-  int64_t meta_step, sound;
+  int64_t meta_step, last_counted;
   field_list list;
   char *copies; /* of what the trainer will change */
   unit_table units;
@@ -333,7 +333,7 @@ static wl_status copy_fields(wl_snapshot *s) {
 /* Rank 0: the list of fields over copies and what was gathered, and what they belong to. */
 static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   s->meta_step = wl_state_of(tr)->meta_step;
-  s->sound = wl_state_of(tr)->sound;
+  s->last_counted = wl_state_of(tr)->last_counted;
   WL_TRY(list_state(tr, &s->list));
   WL_TRY(copy_fields(s));
   if (carries_units(tr)) list_units(tr, &s->units, &s->list);
@@ -356,7 +356,7 @@ wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
 }
 
 wl_status wl_snapshot_write(const wl_snapshot *s, const char *run, int keep) {
-  return wl_checkpoint_save(run, s->meta_step, keep, s->sound, s->list.at, s->list.count,
+  return wl_checkpoint_save(run, s->meta_step, keep, s->last_counted, s->list.at, s->list.count,
                             s->provenance.at, s->provenance.count);
 }
 

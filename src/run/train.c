@@ -189,7 +189,7 @@ wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_
 }
 
 /* What the files cost the training, which goes on while they are written. */
-static void tell_files(const run *r) {
+static void report_files(const run *r) {
   const wl_run_files_cost cost = wl_run_files_spent(r->files);
   const double took = wl_seconds() - r->began;
   wl_log_info(
@@ -200,13 +200,13 @@ static void tell_files(const run *r) {
 }
 
 /* What the run took and what it left out. */
-static wl_status take_leave(const run *r) {
+static wl_status leave_background(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
   WL_TRY(wl_comm_max(r->comm, &peak, 1));
   wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off",
               peak / MIB, r->memory / MIB, 100.0 * (r->memory / peak - 1.0));
-  tell_files(r);
+  report_files(r);
   if (wl_state_of(tr)->skipped > 0)
     wl_log_warning(
         "%lld unit%s left out as non-finite; lower rule.output_scale or "
@@ -336,15 +336,15 @@ static wl_status loop(run *r, bool *stopped) {
   if (r->saved != wl_state_of(tr)->meta_step) WL_TRY(save(r));
   WL_TRY(wl_run_files_finish(r->files));
   *stopped = wl_state_of(tr)->meta_step < wl_setup_of(tr)->steps;
-  return take_leave(r);
+  return leave_background(r);
 }
 
 /* What happened, which checkpoints are from before it, and what to change. */
-static wl_status tell_divergence(const run *r) {
+static wl_status report_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
-  const long long sound = (long long)wl_state_of(tr)->sound,
+  const long long last_counted = (long long)wl_state_of(tr)->last_counted,
                   done = (long long)wl_state_of(tr)->meta_step;
-  if (sound == 0)
+  if (last_counted == 0)
     WL_FAIL(WL_ERR_DIVERGED, "no unit of the first %lld meta-steps stayed finite: lower %s", done,
             *wl_schema_run(r->config).start
                 ? "the rate, or name a `start` from before its training diverged"
@@ -353,12 +353,12 @@ static wl_status tell_divergence(const run *r) {
     WL_FAIL(
         WL_ERR_DIVERGED,
         "the training diverged at meta-step %lld of %lld: since then %s; lower outer.learning_rate or set "
-        "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are sound: a new run can "
+        "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are valid: a new run can "
         "`start` from one",
-        sound, (long long)wl_setup_of(tr)->steps,
-        wl_state_of(tr)->barren > 0 ? "no unit stayed finite"
+        last_counted, (long long)wl_setup_of(tr)->steps,
+        wl_state_of(tr)->episodes_without_finite_unit > 0 ? "no unit stayed finite"
                                     : "its meta-parameters are not finite",
-        r->path, sound);
+        r->path, last_counted);
   wl_error_share(true);
   return WL_ERR_DIVERGED;
 }
@@ -370,7 +370,7 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
   WL_TRY(wl_comm_agree(r->comm, wl_state_digest(r->trainer, &digest)));
   outcome->digest = digest.value;
   outcome->meta_steps = wl_state_of(r->trainer)->meta_step;
-  if (r->diverged) return tell_divergence(r);
+  if (r->diverged) return report_divergence(r);
   WL_TRY(wl_state_export(r->trainer, path));
   if (!stopped) return WL_OK;
   WL_FAIL(

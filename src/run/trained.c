@@ -99,7 +99,7 @@ wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_
 }
 
 /* A block of phi as a dataset "phi/<name>" of the file, or of its average. */
-static wl_field block_field(const char *group, const wl_block *b, double *phi) {
+static wl_field block_field(const char *group, const wl_tensor_entry *b, double *phi) {
   wl_field field = {.type = WL_FLOAT64,
                     .ndim = b->ndim,
                     .data = phi + b->offset,
@@ -113,8 +113,8 @@ static wl_field block_field(const char *group, const wl_block *b, double *phi) {
 /* A training with outer.average is about the average. Phi by block names: the model that the configuration describes says which there must be. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   for (int i = 0; i < layout->count; i++) {
-    wl_field field = block_field("average", &layout->blocks[i], phi);
-    if (!wl_file_has(file, field.name)) field = block_field("phi", &layout->blocks[i], phi);
+    wl_field field = block_field("average", &layout->tensors[i], phi);
+    if (!wl_file_has(file, field.name)) field = block_field("phi", &layout->tensors[i], phi);
     WL_TRY(wl_file_read(file, &field));
   }
   if (wl_finite_doubles(phi, layout->size)) return WL_OK;
@@ -138,7 +138,7 @@ static wl_status write_blocks(const char *path, const wl_layout *layout, double 
                               const wl_attribute *attributes, int count) {
   wl_field *fields = NULL;
   WL_TRY(WL_NEW(fields, layout->count + 1));
-  for (int i = 0; i < layout->count; i++) fields[i] = block_field("phi", &layout->blocks[i], phi);
+  for (int i = 0; i < layout->count; i++) fields[i] = block_field("phi", &layout->tensors[i], phi);
   const wl_status status =
       wl_file_write(path, "optimizer", fields, layout->count, attributes, count);
   wl_free(fields);

@@ -129,7 +129,7 @@ static void draw_factors(wl_augment_ws *ws, const wl_layout *layout) {
   const wl_augment *a = ws->augment;
   const wl_stream stream = stream_of(ws, WL_DRAW_OF_REPARAMETRISATION);
   for (int b = 0; b < layout->count; b++) {
-    const wl_block *block = &layout->blocks[b];
+    const wl_tensor_entry *block = &layout->tensors[b];
     const double one =
         log_uniform(a->reparametrise_range, stream, a->reparametrise == SCOPE_TENSOR ? b : 0);
     for (int64_t i = block->offset; i < block->offset + block->size; i++)
@@ -157,7 +157,7 @@ static void jitter(const wl_augment_ws *ws, const wl_layout *layout, wl_real *th
   wl_rng_uniform_double(stream, 0, 1, 0.0, 1.0, &u);
   if (!(u < ws->augment->jitter)) return;
   for (int b = 0; b < layout->count; b++) {
-    const wl_block *block = &layout->blocks[b];
+    const wl_tensor_entry *block = &layout->tensors[b];
     const wl_real factor = (wl_real)log_uniform(ws->augment->jitter_range, stream, 1 + b);
     for (int64_t i = block->offset; i < block->offset + block->size; i++) theta[i] *= factor;
   }

@@ -46,6 +46,6 @@ wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t o
 wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out,
                           wl_norm norm);
 /* Inputs of one output of a weight: (in,out) dense, (out,in,k,k) convolution. */
-int64_t wl_net_fan_in(const wl_block *weight);
+int64_t wl_net_fan_in(const wl_tensor_entry *weight);
 
 #endif

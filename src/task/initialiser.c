@@ -22,11 +22,11 @@ static bool ends_with(const char *name, const char *end) {
 }
 
 /* Inputs and outputs of a weight: (in,out), (out,in,k,k). */
-static double fan_in(const wl_block *w) {
+static double fan_in(const wl_tensor_entry *w) {
   return strstr(w->name, "embedding") ? 1.0 : (double)wl_net_fan_in(w);
 }
 
-static double fan_out(const wl_block *w) {
+static double fan_out(const wl_tensor_entry *w) {
   const int64_t in = w->ndim == 2 ? w->shape[0] : w->shape[1];
   return (double)(w->size / in);
 }
@@ -49,7 +49,7 @@ static void orthogonalise(double *vectors, int64_t k, int64_t n) {
   for (int64_t i = 0; i < n; i++) v[i] /= length;
 }
 
-static wl_status draw_orthogonal(wl_stream stream, const wl_block *w, wl_real *out) {
+static wl_status draw_orthogonal(wl_stream stream, const wl_tensor_entry *w, wl_real *out) {
   const int64_t rows = w->shape[0], columns = w->size / rows;
   const int64_t count = rows < columns ? rows : columns, length = rows < columns ? columns : rows;
   double *vectors = NULL;
@@ -67,7 +67,7 @@ static wl_status draw_orthogonal(wl_stream stream, const wl_block *w, wl_real *o
   return WL_OK;
 }
 
-static wl_status draw_weight(const wl_initialiser *how, wl_stream stream, const wl_block *w,
+static wl_status draw_weight(const wl_initialiser *how, wl_stream stream, const wl_tensor_entry *w,
                              wl_real *out) {
   const uint64_t first = (uint64_t)w->offset;
   switch (how->kind) {
@@ -89,7 +89,7 @@ static wl_status draw_weight(const wl_initialiser *how, wl_stream stream, const 
 }
 
 /* Start of one tensor; `out` is zeroed. */
-static wl_status draw_block(const wl_initialiser *how, wl_stream stream, const wl_block *block,
+static wl_status draw_block(const wl_initialiser *how, wl_stream stream, const wl_tensor_entry *block,
                             wl_real *out) {
   if (ends_with(block->name, ".shift")) return WL_OK;
   if (ends_with(block->name, ".scale")) {
@@ -107,6 +107,6 @@ wl_status wl_initialiser_theta0(const wl_initialiser *initialiser, const wl_task
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_THETA0, 0);
   memset(theta, 0, (size_t)task->n * sizeof *theta);
   for (int i = 0; i < layout->count; i++)
-    WL_TRY(draw_block(initialiser, stream, &layout->blocks[i], theta + layout->blocks[i].offset));
+    WL_TRY(draw_block(initialiser, stream, &layout->tensors[i], theta + layout->tensors[i].offset));
   return WL_OK;
 }

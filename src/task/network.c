@@ -87,6 +87,6 @@ wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t i
                         &site);
 }
 
-int64_t wl_net_fan_in(const wl_block *w) {
+int64_t wl_net_fan_in(const wl_tensor_entry *w) {
   return w->ndim == 2 ? w->shape[0] : w->shape[1] * w->shape[2] * w->shape[3];
 }

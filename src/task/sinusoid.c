@@ -101,7 +101,7 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_THETA0, 0);
   memset(theta, 0, (size_t)task->n * sizeof *theta);
   for (int i = 0; i < layout->count; i++) {
-    const wl_block *block = &layout->blocks[i];
+    const wl_tensor_entry *block = &layout->tensors[i];
     if (block->ndim == 2)
       wl_rng_truncated_normal(stream, (uint64_t)block->offset, block->size, 0.01,
                               theta + block->offset);

@@ -236,12 +236,12 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
 /* ---- Initial values -------------------------------------------------------------------------- */
 
 /* (n,n) or (C,C,k,k): ones where input and output agree, at the kernel's centre. */
-static void set_identity(const wl_block *b, wl_real *out) {
+static void set_identity(const wl_tensor_entry *b, wl_real *out) {
   const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;
 }
 
-static void add_noise(uint64_t seed, const wl_block *b, double sd, wl_real *out) {
+static void add_noise(uint64_t seed, const wl_tensor_entry *b, double sd, wl_real *out) {
   const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_WARP_NOISE};
   wl_real draw;
   for (int64_t i = 0; i < b->size; i++) {
@@ -254,7 +254,7 @@ void wl_warp_init(const wl_warp *w, const wl_layout *phi, uint64_t seed, wl_real
   const wl_stream stream = {.seed = seed, .purpose = WL_FOR_META_INIT, .task = WL_INIT_WARP};
   memset(out, 0, (size_t)phi->size * sizeof *out);
   for (int j = 0; w && j < phi->count; j++) {
-    const wl_block *b = &phi->blocks[j];
+    const wl_tensor_entry *b = &phi->tensors[j];
     wl_real *at = out + b->offset;
     if (w->roles[j] == ROLE_IDENTITY) set_identity(b, at);
     for (int64_t i = 0; w->roles[j] == ROLE_ONES && i < b->size; i++) at[i] = 1;

@@ -33,20 +33,20 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
 static void note_counted(wl_trainer *tr, int64_t counted) {
   tr->state->skipped += tr->state->plan->units - counted;
   if (counted == 0) {
-    tr->state->barren += tr->state->plan->starts[0];
+    tr->state->episodes_without_finite_unit += tr->state->plan->starts[0];
     return;
   }
-  tr->state->sound = tr->state->meta_step + 1;
-  tr->state->barren = 0;
+  tr->state->last_counted = tr->state->meta_step + 1;
+  tr->state->episodes_without_finite_unit = 0;
 }
 
 bool wl_trainer_has_diverged(const wl_trainer *tr) {
   const wl_clock *first = &tr->state->plan->clock[0];
   const int64_t begun = first->episode + (first->t > 0);
   if (!wl_finite_doubles(tr->state->phi, tr->setup.problem.model->phi.size)) return true;
-  if (tr->setup.patience == 0 || tr->state->barren == 0) return false;
-  return tr->state->barren >= tr->setup.patience ||
-         (tr->state->meta_step >= tr->setup.steps && 2 * tr->state->barren >= begun);
+  if (tr->setup.patience == 0 || tr->state->episodes_without_finite_unit == 0) return false;
+  return tr->state->episodes_without_finite_unit >= tr->setup.patience ||
+         (tr->state->meta_step >= tr->setup.steps && 2 * tr->state->episodes_without_finite_unit >= begun);
 }
 
 /* |mean g|^2 over the mean of |g_u - mean g|^2 = mean |g_u|^2 - |mean g|^2. */
@@ -85,7 +85,7 @@ double *wl_trainer_result(const wl_trainer *tr) {
 }
 
 /* What goes on while the other ranks reach the reduction. A failure here is raised in the next one. */
-static void meanwhile(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
+static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
@@ -101,7 +101,7 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   s.tallies = tallies;
   s.n_tallies = 2;
   WL_TRY(wl_comm_exact_sum_start(tr->setup.comm, &s));
-  meanwhile(tr, watcher, report);
+  ship_records(tr, watcher, report);
   WL_TRY(wl_comm_exact_sum_finish(tr->setup.comm, &s));
   WL_TRY(wl_interruption_settle(&tr->interruption, tallies[1]));
   const double waited =

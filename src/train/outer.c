@@ -102,7 +102,7 @@ static int group_of(const char *name) {
 /* The parts of phi by group; the groups lie one after the other in it. */
 static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   for (int i = 0; i < phi->count; i++) {
-    const wl_block *b = &phi->blocks[i];
+    const wl_tensor_entry *b = &phi->tensors[i];
     const int g = group_of(b->group);
     WL_CHECK(g < WL_OUTER_GROUPS);
     if (o->group[g].size == 0) o->group[g].offset = b->offset;

@@ -8,7 +8,7 @@ static wl_status lay_out(const wl_layout *phi, wl_reduction *r) {
   WL_TRY(WL_NEW(r->quanta, r->n_quanta + 1));
   for (int64_t c = 0; c < copies; c++)
     for (int i = 0; i < phi->count; i++)
-      r->quanta[c * phi->count + i] = c * phi->size + phi->blocks[i].offset;
+      r->quanta[c * phi->count + i] = c * phi->size + phi->tensors[i].offset;
   for (int64_t i = 0; i <= WL_SUM_COUNT; i++) r->quanta[copies * phi->count + i] = r->width + i;
   return WL_OK;
 }

@@ -38,8 +38,8 @@ void wl_trainer_keep_clocks(wl_trainer *tr) {
   memcpy(c->clock, tr->state->plan->clock, (size_t)tr->state->plan->units * sizeof *c->clock);
   memcpy(c->updates, tr->state->outer->updates, sizeof c->updates);
   c->skipped = tr->state->skipped;
-  c->sound = tr->state->sound;
-  c->barren = tr->state->barren;
+  c->last_counted = tr->state->last_counted;
+  c->episodes_without_finite_unit = tr->state->episodes_without_finite_unit;
   move_vectors(tr, false);
 }
 
@@ -61,8 +61,8 @@ void wl_trainer_return_to_start(wl_trainer *tr) {
   memcpy(tr->state->plan->clock, c->clock, (size_t)tr->state->plan->units * sizeof *c->clock);
   memcpy(tr->state->outer->updates, c->updates, sizeof c->updates);
   tr->state->skipped = c->skipped;
-  tr->state->sound = c->sound;
-  tr->state->barren = c->barren;
+  tr->state->last_counted = c->last_counted;
+  tr->state->episodes_without_finite_unit = c->episodes_without_finite_unit;
   move_vectors(tr, true);
   for (int64_t u = 0; u < tr->state->plan->units; u++)
     if (tr->state->unit[u] && c->unit[u])

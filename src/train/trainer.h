@@ -52,8 +52,8 @@ typedef struct wl_trainer_state {
   wl_replay *replay; /* NULL: the windows that are run are the windows used for the meta-gradient */
   int64_t meta_step; /* done */
   int64_t skipped;   /* units left out so far */
-  int64_t sound;     /* meta-steps done when units were counted last */
-  int64_t barren;    /* episodes begun since then, none of whose units was counted */
+  int64_t last_counted;     /* meta-steps done when units were counted last */
+  int64_t episodes_without_finite_unit;    /* episodes begun since then, none of whose units was counted */
 } wl_trainer_state;
 
 /* Builds tasks, model, plan and outer optimizer; phi has its initial values. Not collective, but

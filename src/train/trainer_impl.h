@@ -16,7 +16,7 @@ typedef struct wl_start_copy {
   wl_unit **unit;  /* [units] those within an episode, on the rank that has them */
   double *vectors; /* [4][phi.size] phi, first and second moment, average */
   int64_t updates[WL_OUTER_GROUPS];
-  int64_t skipped, sound, barren;
+  int64_t skipped, last_counted, episodes_without_finite_unit;
 } wl_start_copy;
 
 struct wl_trainer {

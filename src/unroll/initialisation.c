@@ -60,7 +60,7 @@ static double squared_length(const wl_initialisation *init, const wl_real *u) {
   double sum = 0.0;
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[LEAP]) continue;
-    const int64_t size = init->phi.blocks[j].size * init->copies[j];
+    const int64_t size = init->phi.tensors[j].size * init->copies[j];
     for (int64_t i = init->from[j]; i < init->from[j] + size; i++)
       sum += (double)u[i] * (double)u[i];
   }
@@ -74,7 +74,7 @@ static void leap_segment(const wl_initialisation *init, const wl_path_segment *s
   if (init->stabilise) rise = -fabs(rise);
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[LEAP]) continue;
-    const wl_block *b = &init->phi.blocks[j];
+    const wl_tensor_entry *b = &init->phi.tensors[j];
     const wl_real *u = s->u + init->from[j], *g = s->g + init->from[j];
     for (int64_t i = 0; i < b->size; i++)
       for (int64_t k = i * init->copies[j]; k < (i + 1) * init->copies[j]; k++)
@@ -85,7 +85,7 @@ static void leap_segment(const wl_initialisation *init, const wl_path_segment *s
 /* grad += factor times the sum of x over the copies of each number of learned tensor j. */
 static void add_copies(const wl_initialisation *init, int j, double factor, const wl_real *x,
                        double *grad) {
-  const wl_block *b = &init->phi.blocks[j];
+  const wl_tensor_entry *b = &init->phi.tensors[j];
   const int64_t copies = init->copies[j];
   for (int64_t i = 0; i < b->size; i++)
     for (int64_t k = i * copies; k < (i + 1) * copies; k++)
@@ -114,7 +114,7 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_layout
   char known[512] = "";
   for (int i = 0; i < theta->count; i++) {
     const size_t used = strlen(known);
-    snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", theta->blocks[i].name);
+    snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", theta->tensors[i].name);
   }
   for (int i = 0; i < count; i++)
     if (!wl_layout_find(theta, names[i]))
@@ -148,7 +148,7 @@ static wl_status choose_method(const wl_map *map, const char *tensor,
 }
 
 /* Elements that start from one number: the outputs of a tensor that is `shared`, which come last in it. */
-static wl_status count_copies(const wl_map *map, const wl_block *b, int64_t *copies) {
+static wl_status count_copies(const wl_map *map, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(map, "shared", b->name)) return WL_OK;
   if (b->ndim != 1 && b->ndim != 2)
@@ -160,7 +160,7 @@ static wl_status count_copies(const wl_map *map, const wl_block *b, int64_t *cop
   return WL_OK;
 }
 
-static wl_status add_tensor(const wl_map *map, wl_initialisation *init, const wl_block *b,
+static wl_status add_tensor(const wl_map *map, wl_initialisation *init, const wl_tensor_entry *b,
                             const wl_initialisation_ops *method) {
   char name[WL_NAME_SIZE];
   if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
@@ -179,7 +179,7 @@ static wl_status add_tensor(const wl_map *map, wl_initialisation *init, const wl
 }
 
 /* Its values are drawn: all outputs take those of the first. */
-static wl_status add_drawn(const wl_map *map, wl_initialisation *init, const wl_block *b) {
+static wl_status add_drawn(const wl_map *map, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};
   WL_TRY(count_copies(map, b, &drawn->copies));
@@ -199,9 +199,9 @@ static wl_status choose_tensors(const wl_map *map, const wl_layout *theta,
   WL_TRY(WL_NEW(init->drawn, theta->count));
   for (int i = 0; i < theta->count; i++) {
     const wl_initialisation_ops *method;
-    WL_TRY(choose_method(map, theta->blocks[i].name, &method));
-    WL_TRY(method ? add_tensor(map, init, &theta->blocks[i], method)
-                  : add_drawn(map, init, &theta->blocks[i]));
+    WL_TRY(choose_method(map, theta->tensors[i].name, &method));
+    WL_TRY(method ? add_tensor(map, init, &theta->tensors[i], method)
+                  : add_drawn(map, init, &theta->tensors[i]));
   }
   init->any_fresh = init->phi.count < theta->count;
   if (init->phi.count > 0) return WL_OK;
@@ -243,7 +243,7 @@ static void repeat(wl_real *at, int64_t size, int64_t copies) {
 
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta) {
   for (int j = 0; j < init->phi.count; j++) {
-    const wl_block *b = &init->phi.blocks[j];
+    const wl_tensor_entry *b = &init->phi.tensors[j];
     wl_real *at = theta + init->from[j];
     for (int64_t i = 0; i < b->size; i++) at[i * init->copies[j]] = theta0[b->offset + i];
     repeat(at, b->size, init->copies[j]);
@@ -255,7 +255,7 @@ void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0) {
   for (int j = 0; j < init->phi.count; j++) {
-    const wl_block *b = &init->phi.blocks[j];
+    const wl_tensor_entry *b = &init->phi.tensors[j];
     const wl_real *at = theta + init->from[j];
     for (int64_t i = 0; i < b->size; i++) theta0[b->offset + i] = at[i * init->copies[j]];
   }
@@ -263,7 +263,7 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
 
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset) {
   for (int j = 0; j < init->phi.count; j++)
-    if (init->phi.blocks[j].offset == offset) return init->method[j]->adjoint;
+    if (init->phi.tensors[j].offset == offset) return init->method[j]->adjoint;
   return false;
 }
 

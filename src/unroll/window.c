@@ -59,7 +59,7 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
 }
 
 /* Books the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
-static void book_outer(wl_window_run_state *run, int64_t k, double loss, wl_window_result *result) {
+static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss, wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   if (holds_start(run, k)) run->unit->start_loss = loss;
   ws->outer_loss[k] = loss;
@@ -84,11 +84,11 @@ static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
 
 /* Outer gradient at theta_k on a batch of its own into the trace; zeros where it has no weight. */
 static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
-                             const wl_real *theta, bool *booked) {
+                             const wl_real *theta, bool *counted) {
   wl_unroll_ws *ws = run->ws;
   wl_real *out = ws->outer_g + trace_slot(ws, slot) * ws->plan.pad;
-  *booked = needs_outer(run, k);
-  if (!*booked) {
+  *counted = needs_outer(run, k);
+  if (!*counted) {
     memset(out, 0, (size_t)ws->plan.pad * sizeof *out);
     return NAN;
   }
@@ -199,11 +199,11 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
   wl_unroll_ws *ws = run->ws;
   wl_real *now = state;
   for (int64_t slot = 0; slot < count; slot++) {
-    bool booked;
+    bool counted;
     wl_real *const after = state_after(ws, slot, state);
     keep_start_of_step(ws, slot, theta, now);
     inner_gradient(run, first + slot, slot, theta);
-    if (ws->spec.fresh) outer_gradient(run, first + slot, slot, theta, &booked);
+    if (ws->spec.fresh) outer_gradient(run, first + slot, slot, theta, &counted);
     apply_rule(run, first + slot, slot, theta, now, after);
     now = after;
   }
@@ -213,10 +213,10 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
 static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
                        wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
-  bool booked = needs_outer(run, k);
+  bool counted = needs_outer(run, k);
   double loss = inner_loss;
-  if (ws->spec.fresh) loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
-  if (booked) book_outer(run, k, loss, result);
+  if (ws->spec.fresh) loss = outer_gradient(run, k, slot, run->unit->theta, &counted);
+  if (counted) accumulate_outer(run, k, loss, result);
   else skip_outer(ws, k, loss);
 }
 
@@ -264,10 +264,10 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   const int64_t k = run->steps;
   const int64_t slot = ws->with_gradient ? (k - 1) % ws->plan.segment + 1 : 0;
-  bool booked;
-  const double loss = outer_gradient(run, k, slot, run->unit->theta, &booked);
-  if (booked) keep_end(run, slot, loss);
-  if (booked) book_outer(run, k, loss, result);
+  bool counted;
+  const double loss = outer_gradient(run, k, slot, run->unit->theta, &counted);
+  if (counted) keep_end(run, slot, loss);
+  if (counted) accumulate_outer(run, k, loss, result);
   else skip_outer(ws, k, loss);
 }
 

@@ -31,7 +31,7 @@ for ranks in 1 2; do
   expect_same "exit code on $ranks ranks" $EXIT_DIVERGED "$(code_of $ranks on-$ranks)"
   expect_same "checkpoints on $ranks ranks" "step-00000010.h5 step-00000030.h5 step-00000031.h5" "$(checkpoints on-$ranks)"
   [ "$(grep -c 'warploom: error' on-$ranks.err)" = 1 ] || fail "not one error"
-  grep -q "error: the training diverged at meta-step 11 of 60.*meta-steps below 11 are sound" on-$ranks.err ||
+  grep -q "error: the training diverged at meta-step 11 of 60.*meta-steps below 11 are valid" on-$ranks.err ||
     fail "the error does not say when: $(grep error on-$ranks.err)"
   grep -q "warning: meta-step 12: 3 of 3 units became non-finite" on-$ranks.err || fail "no warning at the first skipped units"
   [ ! -e on-$ranks/optimizer.h5 ] || fail "a diverged optimizer is exported"
@@ -42,14 +42,14 @@ expect_same "checkpoints when resumed" "$(checkpoints on-1)" "$(checkpoints spli
 expect_same "exit code when resumed once more" $EXIT_DIVERGED "$(code_of 1 split --resume)"
 expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set outer.steps=24)"
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
-expect_same "exit code with sound units" 0 "$(code_of 1 sound --set outer.steps=9)"
+expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.steps=9)"
 
-# Another rate is another run: it is refused, and a new one begins with the last sound meta-parameters, not with
+# Another rate is another run: it is refused, and a new one begins with the last valid meta-parameters, not with
 # those that have no future.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
 grep -q 'groups.learning_rate.*`start`' split.err || fail "the refusal does not say how to go on: $(cat split.err)"
-expect_same "exit code from the last sound one" 0 "$(code_of 2 new --set start=split/checkpoints/step-00000010.h5 $lower)"
+expect_same "exit code from the last valid one" 0 "$(code_of 2 new --set start=split/checkpoints/step-00000010.h5 $lower)"
 expect_same "exit code from the diverged one" $EXIT_DIVERGED "$(code_of 1 lost --set start=split $lower)"
 beyond="--set groups.optimizer=sgd --set groups.learning_rate=1e308"
 expect_same "exit code beyond the largest number" $EXIT_DIVERGED "$(code_of 1 infinite $beyond)"
@@ -58,5 +58,5 @@ grep -q "error: .*meta-step 11 of 60: since then its meta-parameters are not fin
 expect_same "exit code from what is not finite" 65 "$(code_of 1 nowhere --set start=infinite)"
 grep -q "'infinite/checkpoints/step-00000011.h5'.*not finite" nowhere.err || fail "the file is not named: $(cat nowhere.err)"
 grep -q 'error: no unit.*name a `start` from before' lost.err || fail "the error does not name the start: $(cat lost.err)"
-grep -q "warning" sound.err && fail "a warning without skipped units: $(cat sound.err)"
+grep -q "warning" finite.err && fail "a warning without skipped units: $(cat finite.err)"
 exit 0

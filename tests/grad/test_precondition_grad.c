@@ -89,7 +89,7 @@ static void check_clipped(const char *text, const char *episode) {
   check_part(&q, text, x, gradient, 0, n);
   if (q.p->reads_theta) check_part(&q, "theta", x, gradient, n, n);
   for (int j = 0; j < q.p->phi.count; j++) {
-    const wl_block *b = &q.p->phi.blocks[j];
+    const wl_tensor_entry *b = &q.p->phi.tensors[j];
     check_part(&q, b->name, x, gradient, 2 * n + b->offset, b->size);
   }
   wl_precondition_destroy(&q.p);

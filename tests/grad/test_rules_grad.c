@@ -135,7 +135,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                                      .tolerance = 1e-9});
   }
   for (int j = 0; j < r.f.rule->phi.count; j++) {
-    const wl_block *b = &r.f.rule->phi.blocks[j];
+    const wl_tensor_entry *b = &r.f.rule->phi.tensors[j];
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, b->name);
     directional_check(&(directional){.name = name,

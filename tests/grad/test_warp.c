@@ -321,7 +321,7 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unit *unit = start_unit(p, ws, 0);
   const wl_task *task = p->of.tasks[0];
   wl_window_result result;
-  *q = (path){.n = task->n, .first = wl_task_theta(task)->blocks[2].offset};
+  *q = (path){.n = task->n, .first = wl_task_theta(task)->tensors[2].offset};
   memset(gradient, 0, (size_t)p->of.model->phi.size * sizeof *gradient);
   while (unit->t < STEPS) {
     const int64_t left = STEPS - unit->t;
@@ -419,23 +419,23 @@ static void test_shared_head(void **state) {
     const wl_layout *few = &shared.of.model->phi, *all = &plain.of.model->phi;
     assert_true(few->size == all->size - 6 * 9); /* (5,10) and (10) are (5) and (1) */
     for (int j = 0; j < all->count; j++) {
-      const int64_t copies = all->blocks[j].size / few->blocks[j].size;
-      for (int64_t i = 0; i < all->blocks[j].size; i++)
-        plain.phi[all->blocks[j].offset + i] = shared.phi[few->blocks[j].offset + i / copies];
+      const int64_t copies = all->tensors[j].size / few->tensors[j].size;
+      for (int64_t i = 0; i < all->tensors[j].size; i++)
+        plain.phi[all->tensors[j].offset + i] = shared.phi[few->tensors[j].offset + i / copies];
     }
     outcome a = run_request(&shared, (request){.unit = 1}),
             b = run_request(&plain, (request){.unit = 1});
     assert_true(a.result.finite && all_equal(a.losses, b.losses, a.steps + 1));
     for (int64_t i = 0; i < a.n; i++) assert_true(a.theta[i] == b.theta[i]);
     for (int j = 0; j < all->count; j++) {
-      const int64_t copies = all->blocks[j].size / few->blocks[j].size;
+      const int64_t copies = all->tensors[j].size / few->tensors[j].size;
       double sums[512] = {0}, size = 0;
-      for (int64_t i = 0; i < all->blocks[j].size && i / copies < 512; i++) {
-        sums[i / copies] += b.gradient[all->blocks[j].offset + i];
-        size = fmax(size, fabs(b.gradient[all->blocks[j].offset + i]));
+      for (int64_t i = 0; i < all->tensors[j].size && i / copies < 512; i++) {
+        sums[i / copies] += b.gradient[all->tensors[j].offset + i];
+        size = fmax(size, fabs(b.gradient[all->tensors[j].offset + i]));
       }
-      for (int64_t i = 0; i < few->blocks[j].size && i < 512; i++)
-        assert_true(fabs(a.gradient[few->blocks[j].offset + i] - sums[i]) <=
+      for (int64_t i = 0; i < few->tensors[j].size && i < 512; i++)
+        assert_true(fabs(a.gradient[few->tensors[j].offset + i] - sums[i]) <=
                     CLOSE * (size + 1e-12));
     }
     free_outcome(&a);
@@ -454,7 +454,7 @@ static void test_shared_head_drawn(void **state) {
   wl_unit *unit[2] = {start_unit(&shared, ws[0], 1), start_unit(&plain, ws[1], 1)};
   const wl_layout *theta = wl_task_theta(shared.of.tasks[0]);
   for (int j = 0; j < theta->count; j++) {
-    const wl_block *b = &theta->blocks[j];
+    const wl_tensor_entry *b = &theta->tensors[j];
     const int64_t copies = j < 2 ? 1 : 10;
     for (int64_t i = 0; i < b->size; i++)
       assert_true(unit[0]->theta[b->offset + i] == unit[1]->theta[b->offset + i / copies * copies]);

@@ -15,7 +15,7 @@ static wl_real *vector(int64_t n) {
 }
 
 static const double *block(const problem *p, const outcome *o, const char *name) {
-  const wl_block *b = wl_layout_find(&p->of.model->phi, name);
+  const wl_tensor_entry *b = wl_layout_find(&p->of.model->phi, name);
   assert_non_null(b);
   return o->gradient + b->offset;
 }

@@ -6,16 +6,16 @@
 #include "io/atomic_file.h"
 #include "io_test.h"
 
-static void save_as(const char *run, int64_t step, int keep, int64_t sound) {
+static void save_as(const char *run, int64_t step, int keep, int64_t last_counted) {
   sample s;
   sample_make(&s, step);
   mkdir(run, 0777);
-  assert_ok(wl_checkpoint_save(run, step, keep, sound, s.fields, SAMPLE_FIELDS, NULL, 0));
+  assert_ok(wl_checkpoint_save(run, step, keep, last_counted, s.fields, SAMPLE_FIELDS, NULL, 0));
 }
 
 static void save(const char *run, int64_t step, int keep) { save_as(run, step, keep, 0); }
-static void save_sound(const char *run, int64_t step, int64_t sound) {
-  save_as(run, step, 2, step < sound ? step : sound);
+static void save_last_counted(const char *run, int64_t step, int64_t last_counted) {
+  save_as(run, step, 2, step < last_counted ? step : last_counted);
 }
 
 static void assert_newest(const char *run, int64_t expected) {
@@ -160,17 +160,17 @@ static void temporaries_of_the_living_stay(void **state) {
 }
 
 /* The last one from before a divergence outlives any number after it; a damaged one does not count. */
-static void sound_one_stays(void **state) {
+static void last_counted_stays(void **state) {
   (void)state;
-  for (int64_t step = 1; step <= 6; step++) save_sound("sound", step, 4);
-  assert_int_equal(count_files("sound/checkpoints", "step-"), 3);
-  assert_true(file_exists("sound/checkpoints/step-00000003.h5"));
+  for (int64_t step = 1; step <= 6; step++) save_last_counted("diverged", step, 4);
+  assert_int_equal(count_files("diverged/checkpoints", "step-"), 3);
+  assert_true(file_exists("diverged/checkpoints/step-00000003.h5"));
   for (int64_t step = 1; step <= 6; step++) {
-    save_sound("spoilt", step, 4);
+    save_last_counted("spoilt", step, 4);
     if (step == 3) damage("spoilt/checkpoints/step-00000003.h5");
   }
   assert_true(file_exists("spoilt/checkpoints/step-00000002.h5"));
-  for (int64_t step = 1; step <= 6; step++) save_sound("fine", step, step);
+  for (int64_t step = 1; step <= 6; step++) save_last_counted("fine", step, step);
   assert_int_equal(count_files("fine/checkpoints", "step-"), 2);
 }
 
@@ -188,7 +188,7 @@ int main(void) {
       cmocka_unit_test(none_at_all),         cmocka_unit_test(newest_is_kept_and_pointed_to),
       cmocka_unit_test(order_is_by_number),  cmocka_unit_test(damaged_newest_is_passed_over),
       cmocka_unit_test(two_whole_ones_stay), cmocka_unit_test(strangers_and_temporaries),
-      cmocka_unit_test(sound_one_stays),     cmocka_unit_test(temporaries_of_the_living_stay),
+      cmocka_unit_test(last_counted_stays),     cmocka_unit_test(temporaries_of_the_living_stay),
       cmocka_unit_test(same_step_again),     cmocka_unit_test(large_ones_are_kept_alike)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

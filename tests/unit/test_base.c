@@ -79,7 +79,7 @@ static void layout_places_blocks_in_order(void **state) {
   }
   assert_int_equal(wl_layout_add(&layout, "", "scalar", 0, NULL, &offset), WL_OK);
   assert_int_equal(layout.size, 241);
-  const wl_block *const block = wl_layout_find(&layout, "w17");
+  const wl_tensor_entry *const block = wl_layout_find(&layout, "w17");
   assert_non_null(block);
   assert_int_equal(block->offset, 102);
   assert_int_equal(block->size, 6);

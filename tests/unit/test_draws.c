@@ -171,7 +171,7 @@ static void check_initial(const char *yaml, const char *name, int seeds, bool id
   int64_t size = 0;
   for (int s = 0; s < seeds; s++) {
     built m = build(yaml, (uint64_t)(100 + s));
-    const wl_block *block = wl_layout_find(&m.model->phi, name);
+    const wl_tensor_entry *block = wl_layout_find(&m.model->phi, name);
     assert_non_null(block);
     size = block->size;
     if (x == NULL) assert_int_equal(WL_NEW(x, size * seeds), WL_OK);

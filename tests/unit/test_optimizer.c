@@ -143,8 +143,8 @@ static void test_tensors(void **state) {
   wl_tensor_shape shapes[8];
   assert_true(theta->count <= 8);
   for (int j = 0; j < theta->count; j++) {
-    shapes[j].ndim = theta->blocks[j].ndim;
-    memcpy(shapes[j].shape, theta->blocks[j].shape, sizeof shapes[j].shape);
+    shapes[j].ndim = theta->tensors[j].ndim;
+    memcpy(shapes[j].shape, theta->tensors[j].shape, sizeof shapes[j].shape);
   }
   assert_int_equal(wl_optimizer_set_loss(optimizer, 1), WL_ERR_USAGE);
   assert_int_equal(wl_optimizer_start_tensors(optimizer, theta->count, shapes, 0), WL_OK);

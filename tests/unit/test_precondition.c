@@ -140,7 +140,7 @@ static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2
 }
 
 static const wl_real *matrix(const fixture *f, const char *name) {
-  const wl_block *b = wl_layout_find(&f->p->phi, name);
+  const wl_tensor_entry *b = wl_layout_find(&f->p->phi, name);
   assert_non_null(b);
   return f->phi + b->offset;
 }

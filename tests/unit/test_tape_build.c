@@ -185,7 +185,7 @@ static void test_layouts(void **state) {
   assert_int_equal(theta->size, 30 + 20);
   assert_int_equal(wl_layout_find(theta, "w2")->offset, 30);
   assert_int_equal(phi->size, 25);
-  assert_string_equal(phi->blocks[0].group, "warp");
+  assert_string_equal(phi->tensors[0].group, "warp");
   wl_tape_destroy(&n.tape);
 }
 

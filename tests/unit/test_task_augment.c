@@ -104,10 +104,10 @@ static void test_reparametrisation(void **state) {
       const wl_layout *layout = wl_task_theta(p.plain.task);
       double last = 0.0;
       for (int64_t i = 0, b = 0; i < p.plain.n; i++) {
-        while (i >= layout->blocks[b].offset + layout->blocks[b].size) b++;
+        while (i >= layout->tensors[b].offset + layout->tensors[b].size) b++;
         if (p.plain.theta[i] == 0.0) continue; /* biases and shifts */
         const double c = p.plain.theta[i] / p.varied.theta[i];
-        const bool first = i == layout->blocks[b].offset;
+        const bool first = i == layout->tensors[b].offset;
         assert_close(p.varied.grad[i], 3 * c * p.plain.grad[i],
                      1e-12 * (1 + fabs(p.varied.grad[i])));
         if (last > 0.0 && (kind == 0 || (kind == 1 && !first))) assert_close(c, last, 1e-13 * c);
@@ -136,7 +136,7 @@ static void test_scale_jitter(void **state) {
     const bool moved = p.plain.theta[0] != p.varied.theta[0];
     jittered += moved;
     for (int b = 0; b < layout->count; b++) {
-      const int64_t at = layout->blocks[b].offset, last = at + layout->blocks[b].size - 1;
+      const int64_t at = layout->tensors[b].offset, last = at + layout->tensors[b].size - 1;
       const double factor = p.varied.theta[at] / p.plain.theta[at];
       assert_close(p.varied.theta[last], factor * p.plain.theta[last], 1e-14);
       assert_true(moved ? factor >= 0.03 * (1 - 1e-14) && factor <= 2 * (1 + 1e-14)

@@ -272,7 +272,7 @@ static void check_theta0(const char *yaml, const char *name, int64_t episodes, d
                          double a, double b) {
   char what[320];
   fixture f = open_fixture(yaml);
-  const wl_block *block = wl_layout_find(wl_task_theta(f.task), name);
+  const wl_tensor_entry *block = wl_layout_find(wl_task_theta(f.task), name);
   assert_non_null(block);
   const int64_t n = episodes * block->size;
   double *x = sample_of(n);

@@ -53,7 +53,7 @@ static void open_rule(runner *r, const char *options, int threads) {
 
 /* The script's meta-parameters: those that are not drawn, plus a wiggle. */
 static void wiggle_phi(runner *r) {
-  const wl_block *const base = wl_layout_find(&r->rule->phi, "base");
+  const wl_tensor_entry *const base = wl_layout_find(&r->rule->phi, "base");
   const int64_t kept = base ? base->size : 0;
   for (int64_t i = 0; i < r->rule->phi.size; i++)
     r->phi[i] = (i < kept ? r->phi[i] : 0) + (wl_real)(0.2 * sin(0.6 * (double)i + 0.1));
@@ -78,9 +78,9 @@ static void close_runner(runner *r) {
 
 static void set_gradient(runner *r, int t, double scale) {
   for (int j = 0; j < SHAPES; j++)
-    for (int64_t k = 0; k < r->theta.blocks[j].size; k++) {
-      const double i = (double)(r->theta.blocks[j].offset + k);
-      r->g[r->theta.blocks[j].offset + k] =
+    for (int64_t k = 0; k < r->theta.tensors[j].size; k++) {
+      const double i = (double)(r->theta.tensors[j].offset + k);
+      r->g[r->theta.tensors[j].offset + k] =
           (wl_real)(scale * 0.01 * (j + 1) * sin(0.9 * i + 1.7 * t + 0.01 * i * i));
     }
 }
@@ -102,7 +102,7 @@ static double rms_of(const double *x, int64_t n) {
 /* Errors are compared with the root mean square of their tensor. */
 static void compare(const runner *r, const char *options, int t, const double *expected) {
   for (int j = 0; j < SHAPES; j++) {
-    const wl_block *const b = &r->theta.blocks[j];
+    const wl_tensor_entry *const b = &r->theta.tensors[j];
     const double size = rms_of(expected + b->offset, b->size);
     for (int64_t i = b->offset; i < b->offset + b->size; i++) {
       const double error = fabs((double)r->u[i] - expected[i]);
@@ -258,7 +258,7 @@ static void test_threads_keep_the_bits(void **state) {
 /* Exchanges the first two rows of the 17x16 and of the 3x16 matrix. */
 static void exchange_rows(const runner *r, wl_real *x) {
   for (int j = 1; j <= 2; j++) {
-    const wl_block *const b = &r->theta.blocks[j];
+    const wl_tensor_entry *const b = &r->theta.tensors[j];
     for (int64_t k = 0; k < b->shape[1]; k++) {
       wl_real *const first = x + b->offset + k, *const second = first + b->shape[1];
       const wl_real kept = *first;
@@ -335,7 +335,7 @@ static void test_celo2_steps_have_the_size_of_the_rate(void **state) {
     run_steps(&r, rules[i], 1, 1);
     for (int j = i == 0 ? 0 : 1; j < (i == 0 ? SHAPES : 4); j++) {
       double u[TENSOR_N];
-      const wl_block *const b = &r.theta.blocks[j];
+      const wl_tensor_entry *const b = &r.theta.tensors[j];
       for (int64_t k = 0; k < b->size; k++) u[k] = (double)r.u[b->offset + k];
       const double size = rms_of(u, b->size);
       if (!(fabs(size - 0.003) <= 1e-3 * 0.003)) fail_msg("%s: tensor %d: %g", rules[i], j, size);

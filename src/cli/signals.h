@@ -1,12 +1,12 @@
-/* stop.h - what makes a training end early with a checkpoint, and go on: signals, --time-limit, --resume. */
-#ifndef WL_CLI_STOP_H
-#define WL_CLI_STOP_H
+/* signals.h - what makes a training end early with a checkpoint, and go on: signals, --time-limit, --resume. */
+#ifndef WL_CLI_SIGNALS_H
+#define WL_CLI_SIGNALS_H
 
 #include "cli/arguments.h"
 #include "run/train.h"
 
 /* Options of the commands that train. */
-#define WL_STOP_ARGUMENTS                                                                          \
+#define WL_TRAIN_ARGUMENTS                                                                          \
   {"resume", NULL,                                                                                 \
    "continue the run directory's newest valid checkpoint; start anew when there is none"},         \
   {                                                                                                \
@@ -16,16 +16,16 @@
         "SLURM the job's own end is kept by itself"                                                \
   }
 
-/* Whether a command takes WL_STOP_ARGUMENTS: it trains. */
-bool wl_stop_trains(const wl_argument *arguments);
+/* Whether a command takes WL_TRAIN_ARGUMENTS: it trains. */
+bool wl_signals_stop_training(const wl_argument *arguments);
 
 /* Sets what signals do, for the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes
  * return their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process
  * at once with exit code 75 while there is nothing to save, and are polled during the training. Other commands keep the
  * system's actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. `rank` 0 says why it ends. */
-void wl_stop_prepare(bool trains, int rank);
+void wl_signals_prepare(bool trains, int rank);
 
 /* Reads the options into *request. */
-wl_status wl_stop_read(const wl_arguments *arguments, wl_train_request *request);
+wl_status wl_train_request_read(const wl_arguments *arguments, wl_train_request *request);
 
 #endif

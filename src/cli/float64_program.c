@@ -1,5 +1,5 @@
-/* twin.c - handing over to the float64 build, which verifies what this one computes. */
-#include "cli/twin.h"
+/* float64_program.c - handing over to the float64 build, which verifies what this one computes. */
+#include "cli/float64_program.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -7,16 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/place.h"
+#include "cli/executable_dir.h"
 
 #ifndef WL_LIBEXEC_FROM_BIN
 #define WL_LIBEXEC_FROM_BIN "../libexec/warploom"
 #endif
 
-wl_status wl_twin_execute(char **argv) {
+wl_status wl_float64_program_execute(char **argv) {
   static const char *const places[] = {".", WL_LIBEXEC_FROM_BIN};
   char folder[PATH_MAX];
-  WL_TRY(wl_own_folder(folder, sizeof folder));
+  WL_TRY(wl_executable_dir(folder, sizeof folder));
   for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
     char path[PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/%s/warploom64", folder, places[i]);

@@ -1,5 +1,5 @@
-/* stop.c - signals and time limits of the commands that train. */
-#include "cli/stop.h"
+/* signals.c - signals and time limits of the commands that train. */
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "cli/duration.h"
 
-bool wl_stop_trains(const wl_argument *arguments) {
+bool wl_signals_stop_training(const wl_argument *arguments) {
   for (const wl_argument *a = arguments; a && a->name; a++)
     if (strcmp(a->name, "time-limit") == 0) return true;
   return false;
@@ -48,7 +48,7 @@ static bool ignores_hangup(void) {
 }
 
 /* The action stays after the first signal, so that the copies a launcher forwards change nothing. */
-void wl_stop_prepare(bool trains, int rank) {
+void wl_signals_prepare(bool trains, int rank) {
   static const int endings[] = {SIGTERM, SIGINT, SIGXCPU, SIGUSR1, SIGUSR2};
   speaker = rank;
   set_action(SIGPIPE, SIG_IGN);
@@ -90,7 +90,7 @@ static wl_status time_limit(const wl_arguments *given, double *seconds) {
   return WL_OK;
 }
 
-wl_status wl_stop_read(const wl_arguments *given, wl_train_request *request) {
+wl_status wl_train_request_read(const wl_arguments *given, wl_train_request *request) {
   *request = (wl_train_request){
       .resume = wl_argument_given(given, "resume"), .stop = &stop_signal, .polled = &polled};
   return time_limit(given, &request->time_limit);

@@ -1,11 +1,11 @@
-/* place.c - asks the system. */
-#include "cli/place.h"
+/* executable_dir.c - asks the system. */
+#include "cli/executable_dir.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-wl_status wl_own_folder(char *folder, size_t size) {
+wl_status wl_executable_dir(char *folder, size_t size) {
   const ssize_t length = readlink("/proc/self/exe", folder, size - 1);
   if (length < 0)
     return WL_FAIL(WL_ERR_OS, "cannot find this program's own file: %s", strerror(errno));
