@@ -59,11 +59,13 @@ typedef struct workspace {
 
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "whether a net sets rate and mixture of each tensor at each step; false: learned scalars alone"},
+     "whether a net sets rate and mixture of each tensor at each step; false: learned scalars alone",
+     WL_SLOT(controller, net)},
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "whether matrices move along the orthogonal factor of their momentum; it has no adjoint, so that the "
-     "rule is then for forward-only estimators"},
-    {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+     "rule is then for forward-only estimators",
+     WL_SLOT(controller, newton_schulz)},
+    {0}};
 
 /* ---- Creation ------------------------------------------------------------------------------- */
 
@@ -90,8 +92,7 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   controller *c = NULL;
   WL_TRY(WL_NEW(c, 1));
   rule->impl = c;
-  c->net = wl_map_bool(options, "net");
-  c->newton_schulz = wl_map_bool(options, "newton_schulz");
+  wl_map_read(options, controller_options, c);
   rule->tensorwise = true;
   rule->fields = fields;
   rule->n_fields = FIELDS;

@@ -22,14 +22,13 @@
 
 typedef struct elementwise {
   const wl_elementwise *definition;
-  wl_schedule schedule;
+  wl_elementwise_keys keys;
   bool by_step;
   int64_t rows;   /* different values over the steps: T, else 1 */
   int64_t slots;  /* different values at one step: tensors, else 1 */
   int64_t count;  /* numbers for each learned scalar: rows times slots */
   int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
   int64_t blocks; /* that `slot` covers */
-  double configured[WL_ELEMENTWISE_MAX_SCALARS];
   bool learned[WL_ELEMENTWISE_MAX_SCALARS];
   int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* in phi, where learned */
 } elementwise;
@@ -75,15 +74,13 @@ static wl_status fail_learn(const elementwise *e, const wl_map *options, const c
 }
 
 static wl_status read_learn(elementwise *e, const wl_map *options, const char *rule) {
-  int count = 0;
-  const char *const *keys = wl_map_strings(options, "learn", &count);
-  for (int k = 0; k < count; k++) {
-    const int i = learnable(e->definition, keys[k]);
-    if (i < 0) return fail_learn(e, options, keys[k], rule);
-    if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->configured[i] > 0))
-      return wl_map_fail(options, keys[k],
-                         "a learned %s starts between 0 and 1, both excluded; give e.g. 0.5",
-                         keys[k]);
+  for (int k = 0; k < e->keys.learn.count; k++) {
+    const char *const key = e->keys.learn.at[k];
+    const int i = learnable(e->definition, key);
+    if (i < 0) return fail_learn(e, options, key, rule);
+    if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->keys.scalar[i] > 0))
+      return wl_map_fail(options, key,
+                         "a learned %s starts between 0 and 1, both excluded; give e.g. 0.5", key);
     e->learned[i] = true;
   }
   return WL_OK;
@@ -95,7 +92,7 @@ static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule
   if (setting->mixture || theta == NULL || theta->count == 0)
     return wl_map_fail(options, "learn_per",
                        "'%s' needs one task, not a mixture; choose run or step",
-                       wl_map_string(options, "learn_per"));
+                       e->by_step ? "step_tensor" : "tensor");
   e->slots = theta->count;
   e->blocks = wl_blocks(theta->size);
   WL_TRY(WL_NEW(e->slot, wl_pad(theta->size)));
@@ -109,11 +106,11 @@ static wl_status read_learn_per(elementwise *e, const wl_map *options,
                                 const wl_rule_setting *setting) {
   bool any = false;
   for (int i = 0; i < e->definition->scalars; i++) any = any || e->learned[i];
-  const char *per = wl_map_string(options, "learn_per");
   e->rows = e->slots = 1;
-  e->by_step = any && strncmp(per, "step", 4) == 0;
+  e->by_step = any && e->keys.learn_per >= WL_PER_STEP;
   if (e->by_step) e->rows = setting->episode_steps;
-  if (any && strstr(per, "tensor") != NULL) WL_TRY(make_slots(e, options, setting));
+  if (any && (e->keys.learn_per == WL_PER_TENSOR || e->keys.learn_per == WL_PER_STEP_TENSOR))
+    WL_TRY(make_slots(e, options, setting));
   e->count = e->rows * e->slots;
   return WL_OK;
 }
@@ -142,9 +139,8 @@ wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *
   rule->state_width = definition->state_width;
   rule->reads_theta = definition->reads_theta;
   rule->cost = definition->cost;
-  for (int i = 0; i < definition->scalars; i++)
-    e->configured[i] = wl_map_real(options, definition->scalar[i].key);
-  WL_TRY(wl_schedule_read(options, setting->episode_steps, &e->schedule));
+  wl_map_read(options, rule->ops->options, &e->keys);
+  WL_TRY(wl_schedule_complete(&e->keys.schedule, options, setting->episode_steps));
   WL_TRY(read_learn(e, options, rule->ops->name));
   WL_TRY(read_learn_per(e, options, setting));
   return add_blocks(e, &rule->phi);
@@ -164,7 +160,7 @@ void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const elementwise *e = rule->impl;
   for (int i = 0; i < e->definition->scalars; i++) {
     if (!e->learned[i]) continue;
-    const double x = e->configured[i];
+    const double x = e->keys.scalar[i];
     const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
     for (int64_t j = 0; j < e->count; j++)
       phi[e->offset[i] + j] = (wl_real)(unit ? log(x / (1 - x)) : x);
@@ -195,7 +191,7 @@ static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi
   const bool from_phi = phi != NULL && e->learned[i];
   for (int64_t j = 0; j < e->count; j++) {
     const double x = from_phi ? (double)phi[e->offset[i] + j] : 0;
-    value[j] = !from_phi ? e->configured[i] : unit ? 1 / (1 + exp(-x)) : x;
+    value[j] = !from_phi ? e->keys.scalar[i] : unit ? 1 / (1 + exp(-x)) : x;
     complement[j] = !unit ? 0 : from_phi ? 1 / (1 + exp(x)) : 1 - value[j];
     power[j] = j < e->slots ? value[j] : power[j - e->slots] * value[j];
   }
@@ -276,7 +272,7 @@ static point point_at(const elementwise *e, const workspace *w, int i, int64_t t
 static void tabulate(const elementwise *e, workspace *w, int64_t t0, int64_t steps,
                      int64_t horizon) {
   point *p = w->points;
-  w->schedule = wl_schedule_over(&e->schedule, horizon);
+  w->schedule = wl_schedule_over(&e->keys.schedule, horizon);
   for (int64_t k = 0; k < steps; k++)
     for (int64_t slot = 0; slot < e->slots; slot++)
       for (int i = 0; i < e->definition->scalars; i++) *p++ = point_at(e, w, i, t0 + k, slot);

@@ -34,17 +34,6 @@ void wl_feature_rule_destroy(wl_rule *rule) {
   rule->impl = NULL;
 }
 
-wl_status wl_feature_rule_widths(const wl_map *options, wl_feature_rule *f) {
-  int layers = 0;
-  const int64_t *width = wl_map_ints(options, "hidden", &layers);
-  if (layers < 1 || layers > WL_NET_MOST_LAYERS)
-    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers", layers,
-                       WL_NET_MOST_LAYERS);
-  f->layers = layers;
-  for (int l = 0; l < layers; l++) f->width[l] = (int)width[l];
-  return WL_OK;
-}
-
 static wl_status add_layers(wl_feature_rule *f, wl_layout *phi) {
   char name[WL_NAME_SIZE];
   for (int l = 0; l <= f->layers; l++) {
@@ -72,7 +61,24 @@ static double cost_of(const wl_feature_rule *f) {
   return 6 * weights + 20.0 * f->features + (f->newton_schulz ? 400 : 0);
 }
 
-wl_status wl_feature_rule_complete(wl_feature_rule *f, wl_rule *rule) {
+static wl_status read_keys(wl_feature_rule *f, const wl_map *options, const wl_rule *rule,
+                           int64_t steps) {
+  wl_map_read(options, rule->ops->options, f);
+  f->layers = f->hidden.count;
+  if (f->layers < 1 || f->layers > WL_NET_MOST_LAYERS)
+    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers",
+                       f->layers, WL_NET_MOST_LAYERS);
+  for (int l = 0; l < f->layers; l++) f->width[l] = (int)f->hidden.at[l];
+  return wl_schedule_complete(&f->schedule, options, steps);
+}
+
+wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *options,
+                                 const wl_rule_setting *setting, wl_rule *rule) {
+  wl_feature_rule *f = NULL;
+  WL_TRY(WL_NEW(f, 1));
+  rule->impl = f;
+  *f = *fixed;
+  WL_TRY(read_keys(f, options, rule, setting->episode_steps));
   rule->tensorwise = true;
   rule->fields = factors(f) ? factored_fields : mlp_fields;
   rule->n_fields = factors(f) ? FACTORED_FIELDS : WL_MOST_MOMENTA;

@@ -34,6 +34,7 @@ typedef struct wl_feature_rule {
   bool learned_decays;
   double m_decay[WL_MOST_MOMENTA], v_decay, factored_decay[WL_FACTORED];
   double epsilon; /* e of the normaliser */
+  wl_ints hidden; /* as configured; borrowed while the rule is created */
   int layers, width[WL_NET_MOST_LAYERS];
   double step_scale, exponent_scale; /* mlp, small_fc */
   bool newton_schulz, adam_vectors;  /* celo2 */
@@ -92,8 +93,9 @@ typedef struct wl_feature_ws {
   double *bars;     /* adjoints of a tensor's tables */
 } wl_feature_ws;
 
-/* Completes a rule of which the settings are there: phi, state, members of `rule`. rule->impl is its owner's. */
-wl_status wl_feature_rule_complete(wl_feature_rule *f, wl_rule *rule);
+/* A rule with the members of `fixed`, its keys read over them: wl_rule_ops.create of these rules. */
+wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *options,
+                                 const wl_rule_setting *setting, wl_rule *rule);
 void wl_feature_rule_destroy(wl_rule *rule);
 void wl_feature_rule_init(const wl_rule *rule, uint64_t seed, wl_real *phi);
 void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
@@ -106,8 +108,6 @@ void wl_feature_rule_ws_destroy(void *impl);
 size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                 int threads);
 
-/* Widths of `hidden` for the options of these rules. */
-wl_status wl_feature_rule_widths(const wl_map *options, wl_feature_rule *f);
 /* The new state, its tables and normalisers; the net is left alone. */
 void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
 /* Of tensor j: sums of squares of g by groups of lines, [WL_LINE_GROUPS][rows + columns], and
@@ -121,7 +121,25 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
   return layer < f->layers ? f->width[layer] : f->outputs;
 }
 
+/* Keys of these rules. */
+/* clang-format off */
+#define WL_HIDDEN_OPTION(fallback, text)                                      \
+  {"hidden", WL_OPT_INTS, fallback, NULL, 1, WL_NET_MOST_WIDTH, "1",          \
+   "units of each hidden layer, one to three layers" text, WL_SLOT(wl_feature_rule, hidden)}
+#define WL_STEP_OPTIONS(text)                                                 \
+  {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "multiplies the step" text, \
+   WL_SLOT(wl_feature_rule, step_scale)},                                     \
+  {"exponent_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e3, "1",                 \
+   "multiplies the second output, of which the step is proportional to the exponential", \
+   WL_SLOT(wl_feature_rule, exponent_scale)}
+/* clang-format on */
+
+/* Defines wl_rule_<id> from the static `<id>_rule` (wl_feature_rule) and `<id>_options`. */
 #define WL_FEATURE_RULE(id, text)                                             \
+  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting, \
+                               wl_rule *rule) {                               \
+    return wl_feature_rule_create(&id##_rule, options, setting, rule);        \
+  }                                                                           \
   extern const wl_rule_ops wl_rule_##id;                                      \
   const wl_rule_ops wl_rule_##id = {.name = #id,                              \
                                     .summary = text,                          \

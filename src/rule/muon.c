@@ -29,7 +29,7 @@ typedef struct workspace {
 
 static const wl_option muon_options[] = {
     {"rate", WL_OPT_REAL, "0.02", NULL, 0, 1e9, "1", "learning rate", WL_SLOT(muon, rate)},
-    WL_SCHEDULE_OPTIONS,
+    WL_SCHEDULE_OPTIONS(muon, schedule),
     {"momentum", WL_OPT_REAL, "0.95", NULL, 0, 0.999999999, "1",
      "share of a matrix's momentum that each step keeps", WL_SLOT(muon, momentum)},
     {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate",
@@ -61,7 +61,7 @@ static wl_status muon_create(const wl_map *options, const wl_rule_setting *setti
   rule->reads_theta = true;
   rule->cost = 400;
   rule->forward_only = "Newton-Schulz steps";
-  return wl_schedule_read(options, setting->episode_steps, &m->schedule);
+  return wl_schedule_complete(&m->schedule, options, setting->episode_steps);
 }
 
 static void muon_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi) {

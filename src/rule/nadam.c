@@ -94,22 +94,10 @@ static const wl_scalar scalars[NADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                   {"epsilon", WL_SCALAR_CONSTANT},
                                                   {"weight_decay", WL_SCALAR_FREE}};
 
-#define NADAM_OPTIONS                                                                             \
-  WL_ELEMENTWISE_OPTIONS("0.001"),                                                                \
-      {"beta1", WL_OPT_REAL, "0.9", NULL,                                                         \
-       0,       0.999999999, "1",   "share of the mean that each step keeps"},                    \
-      {"beta2", WL_OPT_REAL, "0.999", NULL,                                                       \
-       0,       0.999999999, "1",     "share of the mean square that each step keeps"},           \
-  {                                                                                               \
-    "epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square" \
-  }
+#define NADAM_OPTIONS WL_ELEMENTWISE_OPTIONS("0.001"), WL_MOMENT_OPTIONS(BETA1, BETA2, EPSILON)
 
 static const wl_option nadam_options[] = {NADAM_OPTIONS, {0}};
-
-static const wl_option nadamw_options[] = {NADAM_OPTIONS,
-                                           {"weight_decay", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-                                            "decoupled weight decay, times the rate"},
-                                           {0}};
+static const wl_option nadamw_options[] = {NADAM_OPTIONS, WL_DECAY_OPTION("0.01", WEIGHT_DECAY), {0}};
 
 static const wl_elementwise nadam_rule = {.state_width = 2,
                                           .cost = 75,

@@ -38,10 +38,8 @@ static void nesterov_vjp(const wl_coefficient *restrict c, const wl_real *restri
 
 static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE}, {"momentum", WL_SCALAR_UNIT}};
 
-static const wl_option nesterov_options[] = {WL_ELEMENTWISE_OPTIONS("0.01"),
-                                             {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999,
-                                              "1", "share of the running sum that each step keeps"},
-                                             {0}};
+static const wl_option nesterov_options[] = {
+    WL_ELEMENTWISE_OPTIONS("0.01"), WL_MOMENTUM_OPTION(MOMENTUM), {0}};
 
 static const wl_elementwise nesterov_rule = {.state_width = 1,
                                              .cost = 16,

@@ -30,13 +30,15 @@ typedef struct workspace {
 
 static const wl_option rnnprop_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_RNNPROP_MOST_HIDDEN, "1",
-     "units of each LSTM layer, one to four layers; the dense layer before them has as many as the first"},
+     "units of each LSTM layer, one to four layers; the dense layer before them has as many as the first",
+     WL_SLOT(wl_rnnprop_net, widths)},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1",
-     "the most that a coordinate moves in a step"},
+     "the most that a coordinate moves in a step", WL_SLOT(wl_rnnprop_net, output_scale)},
     {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
      "rate of an Adam step that a second output scales, of 0.95 and 0.95; before meta-training the rule is that "
-     "Adam; 0: no such step"},
-    {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+     "Adam; 0: no such step",
+     WL_SLOT(wl_rnnprop_net, rate)},
+    {0}};
 
 static void rnnprop_destroy(wl_rule *rule) {
   wl_free(rule->impl);
@@ -73,17 +75,16 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
   wl_rnnprop_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));
   rule->impl = net;
-  const int64_t *hidden = wl_map_ints(options, "hidden", &net->layers);
+  wl_map_read(options, rnnprop_options, net);
+  net->layers = net->widths.count;
   if (net->layers < 1 || net->layers > WL_RNNPROP_MOST_LAYERS)
     return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers",
                        net->layers, WL_RNNPROP_MOST_LAYERS);
   net->width = 2;
   for (int l = 0; l < net->layers; l++) {
-    net->hidden[l] = (int)hidden[l];
-    net->width += 2 * hidden[l];
+    net->hidden[l] = (int)net->widths.at[l];
+    net->width += 2 * net->hidden[l];
   }
-  net->output_scale = wl_map_real(options, "output_scale");
-  net->rate = wl_map_real(options, "rate");
   net->heads = net->rate > 0 ? 2 : 1;
   WL_TRY(add_layers(net, &rule->phi));
   rule->state_width = net->width;

@@ -8,6 +8,7 @@ enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 
 /* Sizes, and where parts lie in phi. */
 typedef struct wl_rnnprop_net {
+  wl_ints widths; /* `hidden` as configured; borrowed while the rule is created */
   int layers, hidden[WL_RNNPROP_MOST_LAYERS]; /* the dense layer has hidden[0] units */
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;

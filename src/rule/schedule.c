@@ -2,33 +2,16 @@
 #include "rule/schedule.h"
 
 #include <math.h>
-#include <string.h>
 
-static wl_schedule_kind kind_of(const char *name) {
-  if (strcmp(name, "cosine") == 0 || strcmp(name, "warmup_cosine") == 0) return WL_SCHEDULE_COSINE;
-  if (strcmp(name, "linear") == 0) return WL_SCHEDULE_LINEAR;
-  return strcmp(name, "step") == 0 ? WL_SCHEDULE_STEP : WL_SCHEDULE_CONSTANT;
-}
-
-wl_schedule wl_schedule_of(const wl_map *options, int64_t steps) {
-  return (wl_schedule){.kind = kind_of(wl_map_string(options, "schedule")),
-                       .steps = steps,
-                       .warmup_steps = wl_map_int(options, "warmup_steps"),
-                       .decay_every = wl_map_int(options, "decay_every"),
-                       .decay_factor = wl_map_real(options, "decay_factor"),
-                       .final_fraction = wl_map_real(options, "final_fraction")};
-}
-
-wl_status wl_schedule_read(const wl_map *options, int64_t steps, wl_schedule *out) {
-  const bool warms_up = strcmp(wl_map_string(options, "schedule"), "warmup_cosine") == 0;
-  *out = wl_schedule_of(options, steps);
-  if (!warms_up) out->warmup_steps = 0;
-  if (out->warmup_steps > steps)
+wl_status wl_schedule_complete(wl_schedule *s, const wl_map *options, int64_t steps) {
+  s->steps = steps;
+  if (s->kind != WL_SCHEDULE_WARMUP_COSINE) s->warmup_steps = 0;
+  else s->kind = WL_SCHEDULE_COSINE;
+  if (s->warmup_steps > steps)
     return wl_map_fail(options, "warmup_steps",
                        "%lld is more than the %lld steps of the run; choose at most that many",
-                       (long long)out->warmup_steps, (long long)steps);
-  out->warmup_fraction = wl_map_real(options, "warmup_fraction");
-  *out = wl_schedule_over(out, steps);
+                       (long long)s->warmup_steps, (long long)steps);
+  *s = wl_schedule_over(s, steps);
   return WL_OK;
 }
 

@@ -17,8 +17,9 @@
 typedef enum wl_schedule_kind {
   WL_SCHEDULE_CONSTANT,
   WL_SCHEDULE_COSINE,
+  WL_SCHEDULE_STEP,
   WL_SCHEDULE_LINEAR,
-  WL_SCHEDULE_STEP
+  WL_SCHEDULE_WARMUP_COSINE /* as an update rule's key says it; cosine once it is complete */
 } wl_schedule_kind;
 
 typedef struct wl_schedule {
@@ -30,27 +31,29 @@ typedef struct wl_schedule {
   double decay_factor, final_fraction;
 } wl_schedule;
 
-/* The keys of an update rule, for inclusion in a table of options. */
+/* The keys of an update rule, for inclusion in a table of options; `member` of `type` is a wl_schedule. */
 /* clang-format off */
-#define WL_SCHEDULE_OPTIONS                                                    \
-  {"schedule", WL_OPT_CHOICE, "constant", "constant|linear|cosine|step|warmup_cosine", 0, 0, "1", \
-   "how the rate changes over the steps of an episode"},                       \
+#define WL_SCHEDULE_OPTIONS(type, member)                                            \
+  {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \
+   "how the rate changes over the steps of an episode", WL_SLOT(type, member.kind)}, \
   {"warmup_steps", WL_OPT_INT, "0", NULL, 0, 1e15, "steps",                    \
-   "steps over which schedule warmup_cosine raises the rate linearly"},        \
+   "steps over which schedule warmup_cosine raises the rate linearly",         \
+   WL_SLOT(type, member.warmup_steps)},                                        \
   {"warmup_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",                       \
-   "share of the episode over which the rate rises linearly, with any schedule"}, \
+   "share of the episode over which the rate rises linearly, with any schedule", \
+   WL_SLOT(type, member.warmup_fraction)},                                     \
   {"decay_every", WL_OPT_INT, "100", NULL, 1, 1e15, "steps",                   \
-   "steps between two reductions of schedule step"},                           \
+   "steps between two reductions of schedule step", WL_SLOT(type, member.decay_every)}, \
   {"decay_factor", WL_OPT_REAL, "0.1", NULL, 0, 1e3, "1",                      \
-   "what schedule step multiplies the rate with at each reduction"},           \
+   "what schedule step multiplies the rate with at each reduction",            \
+   WL_SLOT(type, member.decay_factor)},                                        \
   {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                      \
-   "share of the rate that linear and cosine schedules end at"}
+   "share of the rate that linear and cosine schedules end at", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
-/* The keys as they are: warm-up with any schedule. `steps` is T. */
-wl_schedule wl_schedule_of(const wl_map *options, int64_t steps);
-/* Those of an update rule, which warms up with warmup_cosine alone. WL_ERR_CONFIG when that is longer than T. */
-wl_status wl_schedule_read(const wl_map *options, int64_t steps, wl_schedule *out);
+/* Completes what an update rule has read from `options`, for runs of T = steps. warmup_steps counts with
+ * warmup_cosine alone. WL_ERR_CONFIG when it is longer than T. */
+wl_status wl_schedule_complete(wl_schedule *schedule, const wl_map *options, int64_t steps);
 /* The same for an episode of so many steps; 0: as it is. */
 wl_schedule wl_schedule_over(const wl_schedule *schedule, int64_t horizon);
 /* The rate at step t >= 0. */

@@ -38,17 +38,17 @@ const wl_option wl_outer_options[] = {
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
      "Bound on the meta-gradient's norm; 0: none.", WL_SLOT(wl_outer_keys, clip_norm)},
     {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
-     "Course of the rate after the warm-up.", WL_SLOT(wl_outer_keys, schedule)},
+     "Course of the rate after the warm-up.", WL_SLOT(wl_outer_keys, schedule.kind)},
     {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps of linear warm-up, with any schedule.", WL_SLOT(wl_outer_keys, warmup_steps)},
+     "Meta-steps of linear warm-up, with any schedule.", WL_SLOT(wl_outer_keys, schedule.warmup_steps)},
     {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Share of the rate that `cosine` ends at.", WL_SLOT(wl_outer_keys, final_fraction)},
+     "Share of the rate that `cosine` ends at.", WL_SLOT(wl_outer_keys, schedule.final_fraction)},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
      "Meta-steps between the drops of `step` (in an update rule's own schedule 100 by default).",
-     WL_SLOT(wl_outer_keys, decay_every)},
+     WL_SLOT(wl_outer_keys, schedule.decay_every)},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
      "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default).",
-     WL_SLOT(wl_outer_keys, decay_factor)},
+     WL_SLOT(wl_outer_keys, schedule.decay_factor)},
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
      "Episodes in a row without a counted unit after which the training has diverged and ends; 0: never.",
      WL_SLOT(wl_outer_keys, patience), .flags = WL_KEY_EXTENDS},
@@ -146,13 +146,14 @@ static wl_status read_groups(wl_outer *o, const wl_config *config, const wl_oute
 }
 
 wl_outer_keys wl_outer_read(const wl_config *config) {
-  wl_outer_keys keys;
+  wl_outer_keys keys = {0};
   wl_map_read(wl_config_map(config, "outer", 0), wl_outer_options, &keys);
   return keys;
 }
 
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out) {
-  const wl_outer_keys keys = wl_outer_read(config);
+  wl_outer_keys keys = wl_outer_read(config);
+  keys.schedule.steps = keys.steps;
   wl_outer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   *o = (wl_outer){.rate = keys.learning_rate,
@@ -164,7 +165,7 @@ wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_oute
                   .clip_value = keys.clip_value,
                   .clip_norm = keys.clip_norm,
                   .average = keys.average,
-                  .schedule = wl_schedule_of(wl_config_map(config, "outer", 0), keys.steps),
+                  .schedule = keys.schedule,
                   .count = phi->size};
   wl_status status = read_groups(o, config, &keys, phi);
   if (status == WL_OK) status = WL_NEW(o->first, phi->size + 1);

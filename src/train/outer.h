@@ -49,12 +49,12 @@ typedef struct wl_outer {
 
 /* The section `outer`; texts are borrowed. */
 typedef struct wl_outer_keys {
-  int64_t steps, units, warmup_steps, decay_every, patience, validate;
+  int64_t steps, units, patience, validate;
   enum { WL_EVERY_WINDOW, WL_EVERY_EPISODE } every;
   wl_outer_kind optimizer;
-  int schedule;
   double learning_rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
-  double final_fraction, decay_factor, average;
+  double average;
+  wl_schedule schedule; /* `steps` is left to the reader */
 } wl_outer_keys;
 wl_outer_keys wl_outer_read(const wl_config *config);
 
