@@ -245,15 +245,15 @@ REAL(void, wl_unroll_set_phi, wl_unroll_ws *ws, const double *phi) {
   if (!table()) __real_wl_unroll_set_phi(ws, phi);
 }
 
-REAL(wl_status, wl_dataset_open, const wl_map *map, const wl_dataset **out) {
+REAL(wl_status, wl_dataset_open, const wl_dataset_keys *keys, const wl_dataset **out) {
   static const wl_dataset shape = {.channels = 1,
                                    .rows = 14,
                                    .columns = 14,
                                    .pixels = 196,
                                    .classes = 10,
                                    .split = {{.count = 4096}, {.count = 1024}}};
-  if (!table() || strcmp(wl_map_string(map, "data"), "synthetic") != 0)
-    return __real_wl_dataset_open(map, out);
+  if (!table() || strcmp(keys->data, "synthetic") != 0)
+    return __real_wl_dataset_open(keys, out);
   *out = &shape;
   return WL_OK;
 }

@@ -23,7 +23,7 @@ static const wl_option suite_options[] = {
      "factor of the running mean over losses on the way; 0: none", WL_SLOT(wl_suite, smoothing), 0},
     {0}};
 
-static const wl_option own_options[OWN_OPTIONS] = {
+static const wl_option own_options[] = {
     {"name", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the task", WL_SLOT(wl_suite_task, name),
      0},
     {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "horizons at which it is judged",
@@ -31,12 +31,13 @@ static const wl_option own_options[OWN_OPTIONS] = {
     {"reference_steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
      "steps of published losses of tuned Adam", WL_SLOT(wl_suite_task, reference_steps), 0},
     {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "those losses",
-     WL_SLOT(wl_suite_task, reference_losses), 0}};
+     WL_SLOT(wl_suite_task, reference_losses), 0},
+    {0}};
 
 /* A suite's keys of a task, followed by those of every task. */
 static const wl_option *task_options(void) {
   static wl_option all[MAX_OPTIONS];
-  memcpy(all, own_options, sizeof own_options);
+  memcpy(all, own_options, OWN_OPTIONS * sizeof *all);
   for (int i = 0; wl_task_common_options[i].key && OWN_OPTIONS + i + 1 < MAX_OPTIONS; i++)
     all[OWN_OPTIONS + i] = wl_task_common_options[i];
   return all;
@@ -107,7 +108,7 @@ wl_status wl_suite_read(const char *path, wl_suite **out) {
   for (int i = 0; status == WL_OK && i < s->count; i++) {
     wl_suite_task *t = &s->tasks[i];
     t->map = wl_config_map(s->config, "tasks", i);
-    wl_map_read(t->map, task_options(), t);
+    wl_map_read(t->map, own_options, t);
     status = check_task(s, i);
     if (status == WL_OK) status = define_task(path, s, i);
   }

@@ -23,8 +23,8 @@ static const wl_option celo2_options[] = {
      "whether matrices move along the orthogonal factor of the net's output; it has no adjoint, so that "
      "the rule is then for forward-only estimators",
      WL_SLOT(wl_feature_rule, newton_schulz)},
-    {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1",
-     "rate of vectors as a multiple of `rate`", WL_SLOT(wl_feature_rule, vector_rate)},
+    {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1", "rate of vectors as a multiple of `rate`",
+     WL_SLOT(wl_feature_rule, vector_rate)},
     {0}};
 
 static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};

@@ -123,35 +123,35 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
 
 /* Keys of these rules. */
 /* clang-format off */
-#define WL_HIDDEN_OPTION(fallback, text)                                      \
-  {"hidden", WL_OPT_INTS, fallback, NULL, 1, WL_NET_MOST_WIDTH, "1",          \
+#define WL_HIDDEN_OPTION(fallback, text)                                                          \
+  {"hidden", WL_OPT_INTS, fallback, NULL, 1, WL_NET_MOST_WIDTH, "1",                              \
    "units of each hidden layer, one to three layers" text, WL_SLOT(wl_feature_rule, hidden)}
-#define WL_STEP_OPTIONS(text)                                                 \
-  {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "multiplies the step" text, \
-   WL_SLOT(wl_feature_rule, step_scale)},                                     \
-  {"exponent_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e3, "1",                 \
-   "multiplies the second output, of which the step is proportional to the exponential", \
+#define WL_STEP_OPTIONS(text)                                                                     \
+  {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "multiplies the step" text,             \
+   WL_SLOT(wl_feature_rule, step_scale)},                                                         \
+  {"exponent_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e3, "1",                                     \
+   "multiplies the second output, of which the step is proportional to the exponential",          \
    WL_SLOT(wl_feature_rule, exponent_scale)}
 /* clang-format on */
 
 /* Defines wl_rule_<id> from the static `<id>_rule` (wl_feature_rule) and `<id>_options`. */
-#define WL_FEATURE_RULE(id, text)                                             \
+#define WL_FEATURE_RULE(id, text)                                                     \
   static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting, \
-                               wl_rule *rule) {                               \
-    return wl_feature_rule_create(&id##_rule, options, setting, rule);        \
-  }                                                                           \
-  extern const wl_rule_ops wl_rule_##id;                                      \
-  const wl_rule_ops wl_rule_##id = {.name = #id,                              \
-                                    .summary = text,                          \
-                                    .options = id##_options,                  \
-                                    .create = id##_create,                    \
-                                    .destroy = wl_feature_rule_destroy,       \
-                                    .init = wl_feature_rule_init,             \
-                                    .pack = wl_feature_rule_pack,             \
-                                    .step = wl_feature_rule_step,             \
-                                    .backward = wl_feature_rule_backward,     \
-                                    .ws_create = wl_feature_rule_ws_create,   \
-                                    .ws_destroy = wl_feature_rule_ws_destroy, \
+                               wl_rule *rule) {                                       \
+    return wl_feature_rule_create(&id##_rule, options, setting, rule);                \
+  }                                                                                   \
+  extern const wl_rule_ops wl_rule_##id;                                              \
+  const wl_rule_ops wl_rule_##id = {.name = #id,                                      \
+                                    .summary = text,                                  \
+                                    .options = id##_options,                          \
+                                    .create = id##_create,                            \
+                                    .destroy = wl_feature_rule_destroy,               \
+                                    .init = wl_feature_rule_init,                     \
+                                    .pack = wl_feature_rule_pack,                     \
+                                    .step = wl_feature_rule_step,                     \
+                                    .backward = wl_feature_rule_backward,             \
+                                    .ws_create = wl_feature_rule_ws_create,           \
+                                    .ws_destroy = wl_feature_rule_ws_destroy,         \
                                     .ws_bytes = wl_feature_rule_ws_bytes}
 
 #endif

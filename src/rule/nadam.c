@@ -97,7 +97,8 @@ static const wl_scalar scalars[NADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
 #define NADAM_OPTIONS WL_ELEMENTWISE_OPTIONS("0.001"), WL_MOMENT_OPTIONS(BETA1, BETA2, EPSILON)
 
 static const wl_option nadam_options[] = {NADAM_OPTIONS, {0}};
-static const wl_option nadamw_options[] = {NADAM_OPTIONS, WL_DECAY_OPTION("0.01", WEIGHT_DECAY), {0}};
+static const wl_option nadamw_options[] = {
+    NADAM_OPTIONS, WL_DECAY_OPTION("0.01", WEIGHT_DECAY), {0}};
 
 static const wl_elementwise nadam_rule = {.state_width = 2,
                                           .cost = 75,

@@ -44,7 +44,8 @@ static const wl_option pamela_options[] = {
     {"decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "share of the parameters that a step takes away",
      WL_SCALAR_SLOT(DECAY)},
     {"skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "share of the previous step that a step takes back; -0.9 is heavy-ball momentum 0.9", WL_SCALAR_SLOT(SKIP)},
+     "share of the previous step that a step takes back; -0.9 is heavy-ball momentum 0.9",
+     WL_SCALAR_SLOT(SKIP)},
     {0}};
 
 static const wl_elementwise pamela_rule = {.state_width = 1,

@@ -5,12 +5,10 @@
 
 #include "task/family.h"
 
-typedef enum scope { SCOPE_NONE, SCOPE_GLOBAL, SCOPE_TENSOR, SCOPE_PARAMETER } scope;
-
 struct wl_augment {
   wl_draw loss_scale, gradient_noise;
-  scope reparametrise;
-  double jitter; /* probability */
+  int reparametrise; /* as wl_augment_keys has it */
+  double jitter;     /* probability */
   double reparametrise_range[2], jitter_range[2];
 };
 
@@ -29,32 +27,30 @@ static bool always(const wl_draw *draw, double value) {
 }
 
 /* [low, high], above 0 by the options table. */
-static wl_status read_range(const wl_map *options, const char *key, double range[2]) {
-  int count;
-  const double *values = wl_map_reals(options, key, &count);
-  if (count != 2 || !(values[0] <= values[1]))
+static wl_status copy_range(const wl_map *options, const char *key, wl_reals values,
+                            double range[2]) {
+  if (values.count != 2 || !(values.at[0] <= values.at[1]))
     return wl_map_fail(options, key, "expected [low, high]");
-  range[0] = values[0];
-  range[1] = values[1];
+  range[0] = values.at[0];
+  range[1] = values.at[1];
   return WL_OK;
 }
 
-static wl_status read_options(const wl_map *options, wl_augment *a) {
-  static const char *const scopes[] = {"none", "global", "tensor", "parameter"};
-  WL_TRY(wl_draw_copy(wl_map_draw(options, "loss_scale"), &a->loss_scale));
-  WL_TRY(wl_draw_copy(wl_map_draw(options, "gradient_noise"), &a->gradient_noise));
-  while (strcmp(wl_map_string(options, "reparametrise"), scopes[a->reparametrise]) != 0)
-    a->reparametrise++;
-  a->jitter = wl_map_real(options, "scale_jitter");
-  WL_TRY(read_range(options, "reparametrise_range", a->reparametrise_range));
-  return read_range(options, "scale_jitter_range", a->jitter_range);
+static wl_status copy_keys(const wl_augment_keys *keys, const wl_map *options, wl_augment *a) {
+  WL_TRY(wl_draw_copy(keys->loss_scale, &a->loss_scale));
+  WL_TRY(wl_draw_copy(keys->gradient_noise, &a->gradient_noise));
+  a->reparametrise = keys->reparametrise;
+  a->jitter = keys->scale_jitter;
+  WL_TRY(copy_range(options, "reparametrise_range", keys->reparametrise_range,
+                    a->reparametrise_range));
+  return copy_range(options, "scale_jitter_range", keys->scale_jitter_range, a->jitter_range);
 }
 
-wl_status wl_augment_create(const wl_map *options, wl_augment **out) {
+wl_status wl_augment_create(const wl_augment_keys *keys, const wl_map *options, wl_augment **out) {
   wl_augment *a = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(a, 1));
-  const wl_status status = read_options(options, a);
+  const wl_status status = copy_keys(keys, options, a);
   const bool nothing =
       always(&a->loss_scale, 1.0) && always(&a->gradient_noise, 0.0) && !wl_augment_moves_start(a);
   if (status != WL_OK || nothing) wl_augment_destroy(&a);
@@ -71,13 +67,13 @@ void wl_augment_destroy(wl_augment **augment) {
 }
 
 bool wl_augment_moves_start(const wl_augment *a) {
-  return a && (a->reparametrise != SCOPE_NONE || a->jitter > 0.0);
+  return a && (a->reparametrise != WL_REPARAMETRISE_NONE || a->jitter > 0.0);
 }
 
 double wl_augment_cost(const wl_augment *a, int64_t n) {
   if (!a) return 0.0;
   const double noise = always(&a->gradient_noise, 0.0) ? 0.0 : 150.0;
-  return (noise + (a->reparametrise == SCOPE_NONE ? 1.0 : 3.0)) * (double)n;
+  return (noise + (a->reparametrise == WL_REPARAMETRISE_NONE ? 1.0 : 3.0)) * (double)n;
 }
 
 wl_status wl_augment_ws_create(const wl_augment *augment, int64_t n, wl_augment_ws **out) {
@@ -87,7 +83,7 @@ wl_status wl_augment_ws_create(const wl_augment *augment, int64_t n, wl_augment_
   WL_TRY(WL_NEW(ws, 1));
   *ws = (wl_augment_ws){.augment = augment, .n = n, .step = -1};
   wl_status status = WL_OK;
-  if (augment->reparametrise != SCOPE_NONE) {
+  if (augment->reparametrise != WL_REPARAMETRISE_NONE) {
     status = WL_NEW(ws->factor, n);
     if (status == WL_OK) status = WL_NEW(ws->theta, n);
     if (status == WL_OK) status = WL_NEW(ws->v, n);
@@ -110,8 +106,8 @@ void wl_augment_ws_destroy(wl_augment_ws **ws) {
 
 size_t wl_augment_ws_bytes(const wl_augment *a, int64_t n) {
   if (!a) return 0;
-  const int64_t vectors =
-      (a->reparametrise == SCOPE_NONE ? 0 : 3) + (always(&a->gradient_noise, 0.0) ? 0 : 1);
+  const int64_t vectors = (a->reparametrise == WL_REPARAMETRISE_NONE ? 0 : 3) +
+                          (always(&a->gradient_noise, 0.0) ? 0 : 1);
   return sizeof(wl_augment_ws) + (size_t)(vectors * n) * sizeof(wl_real);
 }
 
@@ -130,10 +126,10 @@ static void draw_factors(wl_augment_ws *ws, const wl_layout *layout) {
   const wl_stream stream = stream_of(ws, WL_DRAW_OF_REPARAMETRISATION);
   for (int b = 0; b < layout->count; b++) {
     const wl_tensor_entry *block = &layout->tensors[b];
-    const double one =
-        log_uniform(a->reparametrise_range, stream, a->reparametrise == SCOPE_TENSOR ? b : 0);
+    const double one = log_uniform(a->reparametrise_range, stream,
+                                   a->reparametrise == WL_REPARAMETRISE_TENSOR ? b : 0);
     for (int64_t i = block->offset; i < block->offset + block->size; i++)
-      ws->factor[i] = (wl_real)(a->reparametrise == SCOPE_PARAMETER
+      ws->factor[i] = (wl_real)(a->reparametrise == WL_REPARAMETRISE_PARAMETER
                                     ? log_uniform(a->reparametrise_range, stream, i)
                                     : one);
   }

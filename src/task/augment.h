@@ -28,29 +28,44 @@ enum {
   WL_DRAW_OF_DATA_FRACTION
 };
 
+typedef struct wl_augment_keys {
+  wl_draw loss_scale, gradient_noise;
+  enum {
+    WL_REPARAMETRISE_NONE,
+    WL_REPARAMETRISE_GLOBAL,
+    WL_REPARAMETRISE_TENSOR,
+    WL_REPARAMETRISE_PARAMETER
+  } reparametrise;
+  wl_reals reparametrise_range, scale_jitter_range; /* borrowed while the task is created */
+  double scale_jitter;
+} wl_augment_keys;
+
+/* `member` of `type` is a wl_augment_keys. */
 /* clang-format off */
-#define WL_AUGMENT_OPTIONS                                                                          \
-  {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                        \
-   "Factor on the loss, and so on every gradient.", .flags = WL_KEY_DRAW},                          \
-  {"gradient_noise", WL_OPT_REAL, "0", NULL, 0, 1e12, "1",                                          \
-   "Standard deviation of what is added to each inner gradient, before `loss_scale`.",              \
-   .flags = WL_KEY_DRAW},                                                                           \
-  {"reparametrise", WL_OPT_CHOICE, "none", "none|global|tensor|parameter", 0, 0, "1",               \
-   "Parameters are divided by a factor at the start and multiplied by it in the network: one "      \
-   "factor for all, for each tensor, or for each parameter."},                                      \
-  {"reparametrise_range", WL_OPT_REALS, "[1e-3, 1e3]", NULL, 1e-12, 1e12, "1",                      \
-   "[low, high] of these factors, which are log-uniform."},                                         \
-  {"scale_jitter", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                               \
-   "Share of the episodes in which each tensor's initial values are multiplied by a factor."},      \
-  {"scale_jitter_range", WL_OPT_REALS, "[0.03, 2]", NULL, 1e-12, 1e12, "1",                         \
-   "[low, high] of these factors, which are log-uniform."}
+#define WL_AUGMENT_OPTIONS(type, member)                                                          \
+  {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \
+   "Factor on the loss, and so on every gradient.", WL_SLOT(type, member.loss_scale), WL_KEY_DRAW}, \
+  {"gradient_noise", WL_OPT_REAL, "0", NULL, 0, 1e12, "1",                                        \
+   "Standard deviation of what is added to each inner gradient, before `loss_scale`.",            \
+   WL_SLOT(type, member.gradient_noise), WL_KEY_DRAW},                                            \
+  {"reparametrise", WL_OPT_CHOICE, "none", "none|global|tensor|parameter", 0, 0, "1",             \
+   "Parameters are divided by a factor at the start and multiplied by it in the network: one "    \
+   "factor for all, for each tensor, or for each parameter.",                                     \
+   WL_SLOT(type, member.reparametrise)},                                                          \
+  {"reparametrise_range", WL_OPT_REALS, "[1e-3, 1e3]", NULL, 1e-12, 1e12, "1",                    \
+   "[low, high] of these factors, which are log-uniform.", WL_SLOT(type, member.reparametrise_range)}, \
+  {"scale_jitter", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                             \
+   "Share of the episodes in which each tensor's initial values are multiplied by a factor.",     \
+   WL_SLOT(type, member.scale_jitter)},                                                           \
+  {"scale_jitter_range", WL_OPT_REALS, "[0.03, 2]", NULL, 1e-12, 1e12, "1",                       \
+   "[low, high] of these factors, which are log-uniform.", WL_SLOT(type, member.scale_jitter_range)}
 /* clang-format on */
 
 typedef struct wl_augment wl_augment;       /* what the options say */
 typedef struct wl_augment_ws wl_augment_ws; /* what the bound episode has of it, and buffers */
 
-/* *out is NULL where the options change nothing. */
-wl_status wl_augment_create(const wl_map *options, wl_augment **out);
+/* From what is read of `options`. *out is NULL where they change nothing. */
+wl_status wl_augment_create(const wl_augment_keys *keys, const wl_map *options, wl_augment **out);
 void wl_augment_destroy(wl_augment **augment);
 /* Whether theta_0 is changed. */
 bool wl_augment_moves_start(const wl_augment *augment);

@@ -11,21 +11,23 @@
 
 typedef struct autoencoder {
   wl_image_source images;
+  wl_perceptron hidden;
   wl_initialiser initialiser;
   wl_node x;
 } autoencoder;
 
-static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS,
-                                    WL_PERCEPTRON_OPTIONS("[128, 32, 128]", "relu"),
-                                    WL_INITIALISER_OPTIONS("fan-in"),
-                                    {0}};
+static const wl_option options[] = {
+    WL_IMAGE_SOURCE_OPTIONS(autoencoder, images),
+    WL_PERCEPTRON_OPTIONS("[128, 32, 128]", "relu", autoencoder, hidden),
+    WL_INITIALISER_OPTIONS("fan-in", autoencoder, initialiser),
+    {0}};
 
-static wl_status build(const wl_map *map, autoencoder *m, wl_task *task) {
+static wl_status build(autoencoder *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
   const int64_t pixels = m->images.data->pixels;
   m->x = wl_tape_input(t, "x", 2, (const int64_t[]){m->images.batch, pixels});
-  const wl_node z = wl_net_perceptron(task, map, m->x, pixels, pixels, wl_net_norm(map));
+  const wl_node z = wl_net_perceptron(task, &m->hidden, m->x, pixels, pixels);
   const wl_node error = wl_op_sub(t, m->x, wl_op_sigmoid(t, z));
   return wl_tape_finish(t, wl_op_mean(t, wl_op_square(t, error)), -1, -1);
 }
@@ -35,9 +37,9 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   autoencoder *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
-  WL_TRY(wl_image_source_open(map, task, &m->images));
-  m->initialiser = wl_initialiser_read(map);
-  WL_TRY(build(map, m, task));
+  wl_map_read(map, options, m);
+  WL_TRY(wl_image_source_open(task, &m->images));
+  WL_TRY(build(m, task));
   task->n = wl_task_theta(task)->size;
   return WL_OK;
 }

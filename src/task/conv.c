@@ -7,15 +7,17 @@ typedef struct conv {
   wl_convnet net;
 } conv;
 
-static const wl_option options[] = {
-    WL_IMAGE_SOURCE_OPTIONS, WL_CONVNET_OPTIONS("[16, 16, 16]", "norm-act-pool"), {0}};
+static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(conv, images),
+                                    WL_CONVNET_OPTIONS("[16, 16, 16]", "norm-act-pool", conv, net),
+                                    {0}};
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed; /* the data are the same for every seed, all else belongs to the episode */
   conv *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
-  WL_TRY(wl_image_source_open(map, task, &m->images));
+  wl_map_read(map, options, m);
+  WL_TRY(wl_image_source_open(task, &m->images));
   const wl_dataset *data = m->images.data;
   const wl_convnet_shape shape = {m->images.batch, data->channels, data->rows, data->columns,
                                   data->classes};

@@ -14,41 +14,59 @@
 #include "task/family.h"
 #include "task/initialiser.h"
 
-/* The network's options, for the options table of a family; `filters` and `order` are defaults. */
-/* clang-format off */
-#define WL_CONVNET_OPTIONS(filters, order)                                                         \
-  {"filters", WL_OPT_INTS, filters, NULL, 1, 4096, "1", "Channels of each convolution."},          \
-  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd."},                      \
-  {"order", WL_OPT_CHOICE, order, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",          \
-   "What follows each convolution: batch norm, activation and 2x2 pooling in this order."},        \
-  {"pooling", WL_OPT_CHOICE, "max", "max|average|none", 0, 0, "1",                                 \
-   "What is taken of each 2x2 window; none: no pooling."},                                         \
-  {"strides", WL_OPT_INTS, "[1]", NULL, 1, 16, "pixels",                                           \
-   "Stride of each convolution; the last number holds for all that follow."},                      \
-  {"features", WL_OPT_CHOICE, "all", "all|mean", 0, 0, "1",                                        \
-   "What the dense layers see: every pixel of the last convolution, or its mean over the image."}, \
-  {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",                                             \
-   "Normalise convolutions, or where `filters` is [] dense layers, by the batch's own statistics."}, \
-  {"layer_norm", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                            \
-   "Layer norm in place of batch norm, of each pixel's channels and of each dense layer."},        \
-  {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",                                                 \
-   "Units of dense layers between the last convolution and the output."},                          \
-  {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",                                 \
-   "Non-linearity after each layer but the last."},                                                \
-  WL_INITIALISER_OPTIONS("he")
-/* clang-format on */
-
 /* What goes in and comes out. */
 typedef struct wl_convnet_shape {
   int64_t batch, channels, rows, columns, classes;
 } wl_convnet_shape;
 
 typedef struct wl_convnet {
-  wl_node x, labels; /* inputs: (B,channels,rows,columns), B labels */
+  /* As configured; lists are borrowed while the task is created. */
+  wl_ints filters, strides;
+  int64_t kernel;
+  enum { WL_NORM_ACT_POOL, WL_POOL_NORM_ACT, WL_ACT_POOL_NORM } order;
+  enum { WL_POOL_MAX, WL_POOL_AVERAGE, WL_POOL_NONE } pooling;
+  enum { WL_SEES_ALL, WL_SEES_MEAN } features;
+  bool batch_norm, layer_norm;
+  wl_perceptron dense;
   wl_initialiser initialiser;
+  /* As built. */
+  wl_node x, labels; /* inputs: (B,channels,rows,columns), B labels */
 } wl_convnet;
 
-/* Builds and finishes task->tape, with the warps of the options, and sets task->n. WL_ERR_CONFIG for an
+/* The network's options, for the options table of a family: `filters_` and `order_` are defaults, `member` of
+ * `type` is a wl_convnet. */
+/* clang-format off */
+#define WL_CONVNET_OPTIONS(filters_, order_, type, member)                                        \
+  {"filters", WL_OPT_INTS, filters_, NULL, 1, 4096, "1", "Channels of each convolution.",         \
+   WL_SLOT(type, member.filters)},                                                                \
+  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd.",                      \
+   WL_SLOT(type, member.kernel)},                                                                 \
+  {"order", WL_OPT_CHOICE, order_, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",        \
+   "What follows each convolution: batch norm, activation and 2x2 pooling in this order.",        \
+   WL_SLOT(type, member.order)},                                                                  \
+  {"pooling", WL_OPT_CHOICE, "max", "max|average|none", 0, 0, "1",                                \
+   "What is taken of each 2x2 window; none: no pooling.", WL_SLOT(type, member.pooling)},         \
+  {"strides", WL_OPT_INTS, "[1]", NULL, 1, 16, "pixels",                                          \
+   "Stride of each convolution; the last number holds for all that follow.",                      \
+   WL_SLOT(type, member.strides)},                                                                \
+  {"features", WL_OPT_CHOICE, "all", "all|mean", 0, 0, "1",                                       \
+   "What the dense layers see: every pixel of the last convolution, or its mean over the image.", \
+   WL_SLOT(type, member.features)},                                                               \
+  {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",                                            \
+   "Normalise convolutions, or where `filters` is [] dense layers, by the batch's own statistics.", \
+   WL_SLOT(type, member.batch_norm)},                                                             \
+  {"layer_norm", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                           \
+   "Layer norm in place of batch norm, of each pixel's channels and of each dense layer.",        \
+   WL_SLOT(type, member.layer_norm)},                                                             \
+  {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",                                                \
+   "Units of dense layers between the last convolution and the output.",                          \
+   WL_SLOT(type, member.dense.widths)},                                                           \
+  {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",                                \
+   "Non-linearity after each layer but the last.", WL_SLOT(type, member.dense.activation)},       \
+  WL_INITIALISER_OPTIONS("he", type, member.initialiser)
+/* clang-format on */
+
+/* Builds and finishes task->tape from keys that are just read, with the warps of the options, and sets task->n. WL_ERR_CONFIG for an
  * even kernel, and for poolings and strides that leave nothing of the image. */
 wl_status wl_convnet_build(const wl_map *map, const wl_convnet_shape *shape, wl_task *task,
                            wl_convnet *net);

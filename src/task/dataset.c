@@ -117,11 +117,10 @@ static wl_status check_classes(const char *data, int64_t asked, int64_t found) {
       (long long)asked, data, (long long)found);
 }
 
-wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out) {
-  const char *data = wl_map_string(map, "data");
-  const int64_t asked = wl_map_int(map, "classes");
-  source from = {
-      .classes = asked, .side = wl_map_int(map, "side"), .grey = wl_map_bool(map, "grey")};
+wl_status wl_dataset_open(const wl_dataset_keys *keys, const wl_dataset **out) {
+  const char *data = keys->data;
+  const int64_t asked = keys->classes;
+  source from = {.classes = asked, .side = keys->side, .grey = keys->grey};
   if (strcmp(data, "synthetic") == 0 || strcmp(data, "digits") == 0) {
     snprintf(from.directory, sizeof from.directory, "%s", data);
   } else {

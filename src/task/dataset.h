@@ -25,24 +25,32 @@ typedef struct wl_dataset {
 
 /* What `data` names, beside directories. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
-/* The options of a family that opens images, for its options table. */
+/* What a family's options say of its images. */
+typedef struct wl_dataset_keys {
+  const char *data;      /* borrowed while the task is created */
+  int64_t classes, side; /* 0: as the data have it */
+  bool grey;
+} wl_dataset_keys;
+/* These options, for the family's table; `member` of `type` is a wl_dataset_keys. */
 /* clang-format off */
-#define WL_DATASET_OPTIONS                                                                     \
-  {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                        \
+#define WL_DATASET_OPTIONS(type, member)                                                          \
+  {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                           \
    "Images: synthetic or digits (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
-   "with IDX files (plain or gzipped) or CIFAR-10's binary files.", .flags = WL_KEY_PATH},     \
-  {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                              \
-   "Number of classes; 0: known for named data, else the largest training label plus one."},   \
-  {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                           \
-   "Side that images are resized to, bilinearly and without antialiasing; 0: as they are."},   \
-  {"grey", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                              \
-   "Colour images become their channels' mean."}
+   "with IDX files (plain or gzipped) or CIFAR-10's binary files.", WL_SLOT(type, member.data), WL_KEY_PATH}, \
+  {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                                 \
+   "Number of classes; 0: known for named data, else the largest training label plus one.",       \
+   WL_SLOT(type, member.classes)},                                                                \
+  {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                              \
+   "Side that images are resized to, bilinearly and without antialiasing; 0: as they are.",       \
+   WL_SLOT(type, member.side)},                                                                   \
+  {"grey", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                                 \
+   "Colour images become their channels' mean.", WL_SLOT(type, member.grey)}
 /* clang-format on */
 
-/* Opens what the map's `data` names. The same data opened again is shared. Thread-safe.
+/* Opens what `data` names. The same data opened again is shared. Thread-safe.
  * WL_ERR_NO_INPUT (missing; the message says how to get it), WL_ERR_DATA (damaged; file and
  * byte). The caller releases it with wl_dataset_close. */
-wl_status wl_dataset_open(const wl_map *map, const wl_dataset **out);
+wl_status wl_dataset_open(const wl_dataset_keys *keys, const wl_dataset **out);
 void wl_dataset_close(const wl_dataset **dataset);
 
 #endif

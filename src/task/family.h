@@ -19,21 +19,33 @@ static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose 
 
 /* Choices of the option `activation`, for the options table. */
 #define WL_ACTIVATIONS "sigmoid|tanh|relu|elu|gelu"
-/* Applies one of WL_ACTIVATIONS by name. */
-wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name);
+typedef enum wl_activation {
+  WL_ACTIVATION_SIGMOID,
+  WL_ACTIVATION_TANH,
+  WL_ACTIVATION_RELU,
+  WL_ACTIVATION_ELU,
+  WL_ACTIVATION_GELU
+} wl_activation;
+wl_node wl_net_activation(wl_tape *tape, wl_node x, wl_activation activation);
 /* Normalisation of hidden layers: by the batch's statistics or each row's (pixel's). */
 typedef enum wl_norm { WL_NORM_NONE, WL_NORM_BATCH, WL_NORM_LAYER } wl_norm;
-/* Options of a perceptron's hidden layers. */
+/* Hidden layers of a perceptron. `widths` is borrowed while the task is created. */
+typedef struct wl_perceptron {
+  wl_ints widths;
+  wl_activation activation;
+  wl_norm norm;
+} wl_perceptron;
+/* Their options; `member` of `type` is a wl_perceptron. */
 /* clang-format off */
-#define WL_PERCEPTRON_OPTIONS(widths, activation)                                              \
-  {"widths", WL_OPT_INTS, widths, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none."}, \
-  {"activation", WL_OPT_CHOICE, activation, WL_ACTIVATIONS, 0, 0, "1",                         \
-   "Non-linearity of the hidden layers."},                                                     \
-  {"normalisation", WL_OPT_CHOICE, "none", "none|batch|layer", 0, 0, "1",                      \
-   "What is normalised before each activation: nothing, units over the batch, or each row."}
+#define WL_PERCEPTRON_OPTIONS(fallback, choice, type, member)                                     \
+  {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none.", \
+   WL_SLOT(type, member.widths)},                                                                 \
+  {"activation", WL_OPT_CHOICE, choice, WL_ACTIVATIONS, 0, 0, "1",                                \
+   "Non-linearity of the hidden layers.", WL_SLOT(type, member.activation)},                      \
+  {"normalisation", WL_OPT_CHOICE, "none", "none|batch|layer", 0, 0, "1",                         \
+   "What is normalised before each activation: nothing, units over the batch, or each row.",      \
+   WL_SLOT(type, member.norm)}
 /* clang-format on */
-/* What the option `normalisation` says. */
-wl_norm wl_net_norm(const wl_map *map);
 /* (x normalised) s + b of (B,n) or (B,C,H,W) with n or C `channels`; parameters "<layer>.scale" and
  * "<layer>.shift". */
 wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t channels,
@@ -41,10 +53,10 @@ wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t ch
 /* Dense layer number `number`: x (B,in) -> x W + b (B,out), parameters "dense<number>.weight"
  * (in,out) and "dense<number>.bias" (out) in theta. */
 wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out);
-/* Hidden layers as the options `widths` and `activation` say, each activation(norm(x W + b)) with the warp
+/* Hidden layers, each activation(norm(x W + b)) with the warp
  * that the task's options place there; then the output layer: x (B,in) -> (B,out). */
-wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out,
-                          wl_norm norm);
+wl_node wl_net_perceptron(wl_task *task, const wl_perceptron *hidden, wl_node x, int64_t in,
+                          int64_t out);
 /* Inputs of one output of a weight: (in,out) dense, (out,in,k,k) convolution. */
 int64_t wl_net_fan_in(const wl_tensor_entry *weight);
 

@@ -14,16 +14,15 @@ static int64_t part_of(const wl_image_source *source, wl_split split, double fra
   return used > 1 ? used : 1;
 }
 
-wl_status wl_image_source_open(const wl_map *map, wl_task *task, wl_image_source *out) {
-  *out = (wl_image_source){.batch = wl_map_int(map, "batch")};
-  WL_TRY(wl_draw_copy(wl_map_draw(map, "data_fraction"), &out->fraction));
-  WL_TRY(wl_dataset_open(map, &out->data));
-  int64_t samples = wl_map_int(map, "eval_samples");
+wl_status wl_image_source_open(wl_task *task, wl_image_source *source) {
+  WL_TRY(wl_draw_copy(source->fraction, &source->fraction));
+  WL_TRY(wl_dataset_open(&source->keys, &source->data));
+  int64_t samples = source->eval_samples;
   for (wl_split s = WL_SPLIT_TRAIN; s <= WL_SPLIT_HELDOUT; s++) {
-    const int64_t least = part_of(out, s, wl_draw_least(&out->fraction));
+    const int64_t least = part_of(source, s, wl_draw_least(&source->fraction));
     if (least < samples) samples = least;
   }
-  task->eval_batches = samples >= out->batch ? samples / out->batch : 1;
+  task->eval_batches = samples >= source->batch ? samples / source->batch : 1;
   return WL_OK;
 }
 

@@ -7,28 +7,30 @@
 #include "task/dataset.h"
 
 typedef struct wl_image_source {
-  const wl_dataset *data; /* shared */
+  wl_dataset_keys keys;
   int64_t batch;          /* B, images of a minibatch */
+  int64_t eval_samples;   /* images of the fixed sample, as configured */
   wl_draw fraction;       /* of the training split that an episode uses: its first images */
+  const wl_dataset *data; /* shared */
 } wl_image_source;
 
-/* Options of a family that trains on images. */
+/* Options of a family that trains on images; `member` of `type` is a wl_image_source. */
 /* clang-format off */
-#define WL_IMAGE_SOURCE_OPTIONS                                                                  \
-  WL_DATASET_OPTIONS,                                                                            \
-  {"data_fraction", WL_OPT_REAL, "1.0", NULL, 1e-6, 1, "1",                                      \
-   "Part of the training images that is used, the first ones; google/learned_optimization's "    \
-   "tasks have 0.8.", .flags = WL_KEY_DRAW},                                                     \
-  {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",                                                \
-   "Images in a minibatch, drawn with replacement."},                                            \
-  {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",                                        \
-   "Images of the fixed sample that evaluations use, in whole batches, no more than the data "   \
-   "has."}
+#define WL_IMAGE_SOURCE_OPTIONS(type, member)                                                     \
+  WL_DATASET_OPTIONS(type, member.keys),                                                          \
+  {"data_fraction", WL_OPT_REAL, "1.0", NULL, 1e-6, 1, "1",                                       \
+   "Part of the training images that is used, the first ones; google/learned_optimization's "     \
+   "tasks have 0.8.", WL_SLOT(type, member.fraction), WL_KEY_DRAW},                               \
+  {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",                                                 \
+   "Images in a minibatch, drawn with replacement.", WL_SLOT(type, member.batch)},                \
+  {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",                                         \
+   "Images of the fixed sample that evaluations use, in whole batches, no more than the data "    \
+   "has.", WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens what the map names (errors: wl_dataset_open) and sets task->eval_batches: whole batches in about
+/* Opens the images of a source whose keys are just read (errors: wl_dataset_open) and sets task->eval_batches: whole batches in about
  * `eval_samples` images, as many as both splits have, at least 1. */
-wl_status wl_image_source_open(const wl_map *map, wl_task *task, wl_image_source *out);
+wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
 /* Fills x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not wanted) with a batch: drawn with

@@ -9,13 +9,6 @@
 
 #include "task/family.h"
 
-wl_initialiser wl_initialiser_read(const wl_map *map) {
-  static const char *const names[] = {"normal", "fan-in", "he", "glorot", "orthogonal"};
-  wl_initialiser out = {.scale = wl_map_real(map, "initial_scale")};
-  while (strcmp(wl_map_string(map, "initialisation"), names[out.kind]) != 0) out.kind++;
-  return out;
-}
-
 static bool ends_with(const char *name, const char *end) {
   const size_t n = strlen(name), m = strlen(end);
   return n >= m && strcmp(name + n - m, end) == 0;

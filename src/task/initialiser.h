@@ -27,17 +27,17 @@ typedef struct wl_initialiser {
   double scale; /* of normal */
 } wl_initialiser;
 
-/* The options of a family whose weights start as `fallback` says. */
+/* The options of a family whose weights start as `fallback` says; `member` of `type` is a wl_initialiser. */
 /* clang-format off */
-#define WL_INITIALISER_OPTIONS(fallback)                                                        \
-  {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",  \
-   "Weights: N(0, initial_scale^2), biases too; truncated normal of variance 1 / fan-in, cut "  \
-   "at two deviations; N(0, 2 / fan-in); uniform by fan-in and fan-out; orthogonal."},          \
-  {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                     \
-   "Standard deviation for `initialisation: normal`."}
+#define WL_INITIALISER_OPTIONS(fallback, type, member)                                            \
+  {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",    \
+   "Weights: N(0, initial_scale^2), biases too; truncated normal of variance 1 / fan-in, cut "    \
+   "at two deviations; N(0, 2 / fan-in); uniform by fan-in and fan-out; orthogonal.",             \
+   WL_SLOT(type, member.kind)},                                                                   \
+  {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                       \
+   "Standard deviation for `initialisation: normal`.", WL_SLOT(type, member.scale)}
 /* clang-format on */
 
-wl_initialiser wl_initialiser_read(const wl_map *map);
 /* theta_0 of the episode, all n elements. */
 wl_status wl_initialiser_theta0(const wl_initialiser *initialiser, const wl_task *task,
                                 const wl_episode *episode, wl_real *theta);

@@ -10,8 +10,6 @@
  * One weight [W_x; W_h] (d + H, gates H) in the order of the gates above, so that its fan-in is d + H. Sizes and
  * start are those of google/learned_optimization (tasks/fixed/rnn_lm.py). Rows of a step lie together: token t of
  * sequence b is row t B + b. */
-#include <string.h>
-
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"
@@ -19,6 +17,7 @@
 typedef struct language_model {
   wl_text_source source;
   wl_initialiser initialiser;
+  enum { VANILLA, GRU, LSTM } cell;
   int64_t embedding, hidden; /* d, H */
   wl_node tokens, next, ones;
 } language_model;
@@ -32,11 +31,14 @@ typedef struct cell {
 } cell;
 
 static const wl_option options[] = {
-    WL_TEXT_OPTIONS,
-    {"cell", WL_OPT_CHOICE, "lstm", "vanilla|gru|lstm", 0, 0, "1", "Recurrent cell."},
-    {"embedding", WL_OPT_INT, "64", NULL, 1, 1e5, "1", "Dimension of a character's embedding."},
-    {"hidden", WL_OPT_INT, "128", NULL, 1, 1e5, "1", "Units of the cell."},
-    WL_INITIALISER_OPTIONS("fan-in"),
+    WL_TEXT_OPTIONS(language_model, source),
+    {"cell", WL_OPT_CHOICE, "lstm", "vanilla|gru|lstm", 0, 0, "1", "Recurrent cell.",
+     WL_SLOT(language_model, cell)},
+    {"embedding", WL_OPT_INT, "64", NULL, 1, 1e5, "1", "Dimension of a character's embedding.",
+     WL_SLOT(language_model, embedding)},
+    {"hidden", WL_OPT_INT, "128", NULL, 1, 1e5, "1", "Units of the cell.",
+     WL_SLOT(language_model, hidden)},
+    WL_INITIALISER_OPTIONS("fan-in", language_model, initialiser),
     {0}};
 
 static wl_node gate(const cell *m, wl_node gates, int64_t number) {
@@ -72,10 +74,9 @@ static void step_lstm(cell *m, wl_node x) {
 }
 
 static const struct {
-  const char *name;
   int64_t gates;
   void (*step)(cell *m, wl_node x);
-} cells[] = {{"vanilla", 1, step_vanilla}, {"gru", 3, step_gru}, {"lstm", 4, step_lstm}};
+} cells[] = {[VANILLA] = {1, step_vanilla}, [GRU] = {3, step_gru}, [LSTM] = {4, step_lstm}};
 
 /* nodes[0 .. count) one below the other, by halves. */
 static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
@@ -91,11 +92,9 @@ static wl_node initial_state(const language_model *m, wl_tape *t, const char *na
 }
 
 /* h_1 .. h_T (T B, H). */
-static wl_status unroll(const wl_map *map, language_model *m, wl_tape *t, wl_node *out) {
+static wl_status unroll(const language_model *m, wl_tape *t, wl_node *out) {
   const int64_t batch = m->source.batch, length = m->source.length, d = m->embedding;
-  size_t kind = 0;
-  while (strcmp(wl_map_string(map, "cell"), cells[kind].name) != 0) kind++;
-  const int64_t width = cells[kind].gates * m->hidden;
+  const int64_t width = cells[m->cell].gates * m->hidden;
   const wl_node table =
       wl_tape_theta(t, "embedding.weight", 2, (const int64_t[]){m->source.text->vocabulary, d});
   const wl_node weight =
@@ -105,11 +104,11 @@ static wl_status unroll(const wl_map *map, language_model *m, wl_tape *t, wl_nod
   const wl_node inputs = wl_op_add_bias(t, wl_op_matmul(t, x, wl_op_rows(t, weight, 0, d)), bias);
   cell state = {t, m->hidden, wl_op_rows(t, weight, d, m->hidden), initial_state(m, t, "initial.h"),
                 -1};
-  if (strcmp(cells[kind].name, "lstm") == 0) state.c = initial_state(m, t, "initial.c");
+  if (m->cell == LSTM) state.c = initial_state(m, t, "initial.c");
   wl_node *h = NULL;
   WL_TRY(WL_NEW(h, length));
   for (int64_t i = 0; i < length; i++) {
-    cells[kind].step(&state, wl_op_rows(t, inputs, i * batch, batch));
+    cells[m->cell].step(&state, wl_op_rows(t, inputs, i * batch, batch));
     h[i] = state.h;
   }
   *out = stack(t, h, length);
@@ -117,7 +116,7 @@ static wl_status unroll(const wl_map *map, language_model *m, wl_tape *t, wl_nod
   return WL_OK;
 }
 
-static wl_status build(const wl_map *map, language_model *m, wl_task *task) {
+static wl_status build(language_model *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
   const int64_t rows = m->source.batch * m->source.length;
@@ -125,7 +124,7 @@ static wl_status build(const wl_map *map, language_model *m, wl_task *task) {
   m->next = wl_tape_labels(t, "next", rows);
   m->ones = wl_tape_input(t, "ones", 2, (const int64_t[]){m->source.batch, 1});
   wl_node h;
-  WL_TRY(unroll(map, m, t, &h));
+  WL_TRY(unroll(m, t, &h));
   const wl_node logits = wl_net_dense(t, h, 1, m->hidden, m->source.text->vocabulary);
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, logits, m->next), logits, m->next);
 }
@@ -135,11 +134,9 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   language_model *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
+  wl_map_read(map, options, m);
   WL_TRY(wl_text_source_open(map, task, &m->source));
-  m->initialiser = wl_initialiser_read(map);
-  m->embedding = wl_map_int(map, "embedding");
-  m->hidden = wl_map_int(map, "hidden");
-  WL_TRY(build(map, m, task));
+  WL_TRY(build(m, task));
   task->n = wl_task_theta(task)->size;
   return WL_OK;
 }

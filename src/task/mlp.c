@@ -10,23 +10,23 @@
 
 typedef struct mlp {
   wl_image_source images;
+  wl_perceptron hidden;
   wl_initialiser initialiser;
   wl_node x, labels;
 } mlp;
 
-static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS,
-                                    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid"),
-                                    WL_INITIALISER_OPTIONS("normal"),
+static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(mlp, images),
+                                    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid", mlp, hidden),
+                                    WL_INITIALISER_OPTIONS("normal", mlp, initialiser),
                                     {0}};
 
-static wl_status build(const wl_map *map, mlp *m, wl_task *task) {
+static wl_status build(mlp *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
   const wl_dataset *data = m->images.data;
   m->x = wl_tape_input(t, "x", 2, (const int64_t[]){m->images.batch, data->pixels});
   m->labels = wl_tape_labels(t, "labels", m->images.batch);
-  const wl_node logits =
-      wl_net_perceptron(task, map, m->x, data->pixels, data->classes, wl_net_norm(map));
+  const wl_node logits = wl_net_perceptron(task, &m->hidden, m->x, data->pixels, data->classes);
   const wl_node loss = wl_op_softmax_cross_entropy(t, logits, m->labels);
   return wl_tape_finish(t, loss, logits, m->labels);
 }
@@ -36,9 +36,9 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   mlp *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
-  WL_TRY(wl_image_source_open(map, task, &m->images));
-  m->initialiser = wl_initialiser_read(map);
-  WL_TRY(build(map, m, task));
+  wl_map_read(map, options, m);
+  WL_TRY(wl_image_source_open(task, &m->images));
+  WL_TRY(build(m, task));
   task->n = wl_task_theta(task)->size;
   return WL_OK;
 }

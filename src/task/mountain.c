@@ -7,14 +7,12 @@
  * s in {1 .. 10}, a_i in {-1, 0, 1}, b_i in {-5 .. 5}, all uniform; start uniform in [-3, 3]^2.
  * A warp layer after "x" is the paper's explicit warp, f(omega(x)): `warp: residual, warp_width: 30`.
  * On the tape every scalar is a tensor of shape (1). */
-#include <string.h>
-
 #include "task/family.h"
 
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
 
 typedef struct mountain {
-  bool shared;                       /* units of a meta-step share the surface */
+  enum { OWN, SHARED } surface;      /* shared: by the units of a meta-step */
   wl_node coefficient[COEFFICIENTS]; /* (1) each */
   wl_node point;                     /* (1,2) omega(x) */
 } mountain;
@@ -23,7 +21,8 @@ typedef struct mountain {
 
 static const wl_option options[] = {
     {"surface", WL_OPT_CHOICE, "own", "own|shared", 0, 0, "1",
-     "own: a surface for each unit; shared: the units of an episode (of a set, in eval) start on one."},
+     "own: a surface for each unit; shared: the units of an episode (of a set, in eval) start on one.",
+     WL_SLOT(mountain, surface)},
     {0}};
 
 /* exp(-u^2 - v^2) */
@@ -64,7 +63,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   mountain *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
-  m->shared = strcmp(wl_map_string(map, "surface"), "shared") == 0;
+  wl_map_read(map, options, m);
   WL_TRY(build(m, task));
   task->n = 2;
   return WL_OK;
@@ -86,7 +85,7 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
   const mountain *m = task->impl;
   double value[COEFFICIENTS];
   wl_episode surface = *episode;
-  if (m->shared) surface.unit = 0;
+  if (m->surface == SHARED) surface.unit = 0;
   for (int i = A1; i <= A3; i++) value[i] = integer(&surface, i, -1, 1);
   for (int i = B1; i <= B3; i++) value[i] = integer(&surface, i, -5, 5);
   value[INVERSE_S] = 1.0 / integer(&surface, INVERSE_S, 1, 10);

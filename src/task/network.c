@@ -4,22 +4,13 @@
  *   normalise   y = norm(x) s + b, over the batch or over a row
  *   activation  sigmoid, tanh, relu, elu, gelu, elementwise */
 #include <stdio.h>
-#include <string.h>
 
 #include "task/family.h"
 
-wl_node wl_net_activation(wl_tape *tape, wl_node x, const char *name) {
-  static const struct {
-    const char *name;
-    wl_node (*apply)(wl_tape *, wl_node);
-  } table[] = {{"sigmoid", wl_op_sigmoid},
-               {"tanh", wl_op_tanh},
-               {"relu", wl_op_relu},
-               {"elu", wl_op_elu},
-               {"gelu", wl_op_gelu}};
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strcmp(name, table[i].name) == 0) return table[i].apply(tape, x);
-  return -1; /* the options table admits no other; the tape refuses a node -1 */
+wl_node wl_net_activation(wl_tape *tape, wl_node x, wl_activation activation) {
+  static wl_node (*const apply[])(wl_tape *, wl_node) = {wl_op_sigmoid, wl_op_tanh, wl_op_relu,
+                                                         wl_op_elu, wl_op_gelu};
+  return apply[activation](tape, x);
 }
 
 wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out) {
@@ -44,40 +35,28 @@ wl_node wl_net_normalise(wl_tape *t, wl_node x, const char *layer, int64_t chann
   return wl_op_add_channel(t, x, layer_parameter(t, layer, "shift", channels));
 }
 
-wl_norm wl_net_norm(const wl_map *map) {
-  const char *name = wl_map_string(map, "normalisation");
-  return *name == 'b' ? WL_NORM_BATCH : *name == 'l' ? WL_NORM_LAYER : WL_NORM_NONE;
-}
-
-/* A hidden dense layer. */
-typedef struct hidden {
-  int number;
-  int64_t in, out;
-  const char *activation;
-  wl_norm norm;
-} hidden;
-
-static wl_node add_hidden(wl_task *task, wl_node x, const hidden *h) {
+/* Hidden dense layer `number`, from 1. */
+static wl_node add_hidden(wl_task *task, const wl_perceptron *p, wl_node x, int number,
+                          int64_t in) {
+  const int64_t out = p->widths.at[number - 1];
   char layer[WL_NAME_SIZE], norm[WL_NAME_SIZE];
-  snprintf(layer, sizeof layer, "dense%d", h->number);
-  snprintf(norm, sizeof norm, "dense_norm%d", h->number);
-  wl_warp_site site = {.layer = layer, .side = WL_WARP_BEFORE, .ndim = 2, .channels = h->out};
-  wl_node y = wl_net_dense(task->tape, x, h->number, h->in, h->out);
-  y = wl_net_normalise(task->tape, y, norm, h->out, h->norm);
+  snprintf(layer, sizeof layer, "dense%d", number);
+  snprintf(norm, sizeof norm, "dense_norm%d", number);
+  wl_warp_site site = {.layer = layer, .side = WL_WARP_BEFORE, .ndim = 2, .channels = out};
+  wl_node y = wl_net_dense(task->tape, x, number, in, out);
+  y = wl_net_normalise(task->tape, y, norm, out, p->norm);
   y = wl_warp_insert(task->warp, task->tape, y, &site);
-  y = wl_net_activation(task->tape, y, h->activation);
+  y = wl_net_activation(task->tape, y, p->activation);
   site.side = WL_WARP_AFTER;
   return wl_warp_insert(task->warp, task->tape, y, &site);
 }
 
-wl_node wl_net_perceptron(wl_task *task, const wl_map *map, wl_node x, int64_t in, int64_t out,
-                          wl_norm norm) {
-  int layers;
-  const int64_t *widths = wl_map_ints(map, "widths", &layers);
-  for (int i = 0; i < layers; i++) {
-    const hidden h = {i + 1, in, widths[i], wl_map_string(map, "activation"), norm};
-    x = add_hidden(task, x, &h);
-    in = widths[i];
+wl_node wl_net_perceptron(wl_task *task, const wl_perceptron *hidden, wl_node x, int64_t in,
+                          int64_t out) {
+  const int layers = hidden->widths.count;
+  for (int i = 1; i <= layers; i++) {
+    x = add_hidden(task, hidden, x, i, in);
+    in = hidden->widths.at[i - 1];
   }
   char layer[WL_NAME_SIZE];
   snprintf(layer, sizeof layer, "dense%d", layers + 1);

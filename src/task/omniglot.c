@@ -99,7 +99,7 @@ static const wl_option options[] = {
      WL_SLOT(omniglot, keys.augment_shift)},
     {"augment_scale", WL_OPT_REAL, "0", NULL, 0, 0.9, "1",
      "Images are resized at random by up to this share.", WL_SLOT(omniglot, keys.augment_scale)},
-    WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act"),
+    WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act", omniglot, net),
     {0}};
 
 /* ---- Creation -------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 typedef struct sinusoid {
   int64_t shots, query, rows; /* support, query, the larger */
   enum { FIXED, VARYING } frequency;
+  wl_perceptron hidden;
   wl_node x, y, weight; /* (rows,1) each; weight 1/K, 0 in rows beyond the set */
 } sinusoid;
 
@@ -35,19 +36,20 @@ static const wl_option options[] = {
      "Points of the support set, on which a task adapts.", WL_SLOT(sinusoid, shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1", "Points of the query set; 0: as many as `shots`.",
      WL_SLOT(sinusoid, query)},
-    {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer."},
+    {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer.",
+     WL_SLOT(sinusoid, hidden.widths)},
     {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",
-     "Non-linearity of the hidden layers."},
+     "Non-linearity of the hidden layers.", WL_SLOT(sinusoid, hidden.activation)},
     {0}};
 
-static wl_status build(const wl_map *map, sinusoid *s, wl_task *task) {
+static wl_status build(sinusoid *s, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
   const int64_t column[] = {s->rows, 1};
   s->x = wl_tape_input(t, "x", 2, column);
   s->y = wl_tape_input(t, "y", 2, column);
   s->weight = wl_tape_input(t, "weight", 2, column);
-  const wl_node f = wl_net_perceptron(task, map, s->x, 1, 1, WL_NORM_NONE);
+  const wl_node f = wl_net_perceptron(task, &s->hidden, s->x, 1, 1);
   const wl_node error = wl_op_square(t, wl_op_sub(t, f, s->y));
   return wl_tape_finish(t, wl_op_sum(t, wl_op_mul(t, s->weight, error)), -1, -1);
 }
@@ -60,7 +62,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   wl_map_read(map, options, s);
   if (s->query == 0) s->query = s->shots;
   s->rows = s->shots > s->query ? s->shots : s->query;
-  WL_TRY(build(map, s, task));
+  WL_TRY(build(s, task));
   task->n = wl_task_theta(task)->size;
   task->draw_bytes = sizeof(wave);
   return WL_OK;

@@ -28,14 +28,24 @@ const wl_task_family *const wl_task_families[] = {
 
 enum { FAMILY_COUNT = sizeof wl_task_families / sizeof *wl_task_families - 1 };
 
+/* Keys of every family. */
+typedef struct task_keys {
+  double proportion;
+  enum { FROM_BATCH, FROM_TRAINING } norm_statistics;
+  wl_augment_keys augment;
+  wl_warp_keys warp;
+} task_keys;
+
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
-     "Share of this family in a mixture of tasks, relative to the others."},
+     "Share of this family in a mixture of tasks, relative to the others.",
+     WL_SLOT(task_keys, proportion)},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
      "What batch norm takes in evaluations: each batch's own statistics, or those of the training split "
-     "(the support set) at the adapted parameters."},
-    WL_AUGMENT_OPTIONS,
-    WL_WARP_OPTIONS,
+     "(the support set) at the adapted parameters.",
+     WL_SLOT(task_keys, norm_statistics)},
+    WL_AUGMENT_OPTIONS(task_keys, augment),
+    WL_WARP_OPTIONS(task_keys, warp),
     {0}};
 
 struct wl_task_ws {
@@ -73,8 +83,12 @@ static const wl_task_family *find_family(const char *name) {
 
 /* Reads the warp, lets the family build its network around it, and sees that all of it was placed. */
 static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
-  WL_TRY(wl_augment_create(options, &task->augment));
-  if (warped) WL_TRY(wl_warp_create(options, &task->warp));
+  task_keys keys = {0};
+  wl_map_read(options, wl_task_common_options, &keys);
+  task->proportion = keys.proportion / wl_map_combinations(options);
+  task->held_statistics = keys.norm_statistics == FROM_TRAINING;
+  WL_TRY(wl_augment_create(&keys.augment, options, &task->augment));
+  if (warped) WL_TRY(wl_warp_create(&keys.warp, options, &task->warp));
   WL_TRY(task->family->create(options, seed, task));
   return wl_warp_placed(task->warp, options);
 }
@@ -88,8 +102,6 @@ static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, 
   wl_task *task = NULL;
   WL_TRY(WL_NEW(task, 1));
   task->family = family;
-  task->proportion = wl_map_real(options, "proportion") / wl_map_combinations(options);
-  task->held_statistics = strcmp(wl_map_string(options, "norm_statistics"), "training") == 0;
   task->eval_batches = 1;
   const wl_status status = build_task(options, seed, warped, task);
   if (status != WL_OK) {

@@ -63,20 +63,19 @@ static wl_status make_text(const void *request, void **object) {
 
 static const wl_shared_kind texts = {"text", make_text, free_text};
 
-wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *out) {
-  const char *path = wl_map_string(map, "text");
-  *out = (wl_text_source){.batch = wl_map_int(map, "batch"), .length = wl_map_int(map, "length")};
+wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *source) {
+  const char *path = source->path;
   const void *object;
   if (strlen(path) >= 4096) return wl_map_fail(map, "text", "the path is too long");
   WL_TRY(wl_shared_open(&texts, path, path, &object));
-  out->text = object;
-  if (out->text->count - out->text->training <= out->length)
+  source->text = object;
+  if (source->text->count - source->text->training <= source->length)
     return WL_FAIL(WL_ERR_DATA,
                    "%s: %lld characters, the last tenth held out, are too few for sequences of "
                    "%lld; name a longer text or set a shorter `length`",
-                   path, (long long)out->text->count, (long long)out->length);
-  const int64_t samples = wl_map_int(map, "eval_samples");
-  task->eval_batches = samples > out->batch ? samples / out->batch : 1;
+                   path, (long long)source->text->count, (long long)source->length);
+  const int64_t samples = source->eval_samples;
+  task->eval_batches = samples > source->batch ? samples / source->batch : 1;
   return WL_OK;
 }
 

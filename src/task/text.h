@@ -15,27 +15,30 @@ typedef struct wl_text {
 } wl_text;
 
 typedef struct wl_text_source {
-  const wl_text *text;
+  const char *path;      /* borrowed while the task is created */
   int64_t batch, length; /* B sequences of T characters, each with its successor */
+  int64_t eval_samples;  /* sequences of the fixed sample, as configured */
+  const wl_text *text;
 } wl_text_source;
 
-/* Options of a family that learns a text. */
+/* Options of a family that learns a text; `member` of `type` is a wl_text_source. */
 /* clang-format off */
-#define WL_TEXT_OPTIONS                                                                           \
+#define WL_TEXT_OPTIONS(type, member)                                                             \
   {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \
    "Text file whose characters (bytes) are learned; its last tenth is held out.",                 \
-   .flags = WL_KEY_PATH},                                                                         \
+   WL_SLOT(type, member.path), WL_KEY_PATH},                                                      \
   {"length", WL_OPT_INT, "32", NULL, 1, 1e5, "characters",                                        \
-   "Characters of a sequence, each of which predicts the next."},                                 \
+   "Characters of a sequence, each of which predicts the next.", WL_SLOT(type, member.length)},   \
   {"batch", WL_OPT_INT, "32", NULL, 1, 1e6, "1",                                                  \
-   "Sequences in a minibatch, drawn with replacement."},                                          \
+   "Sequences in a minibatch, drawn with replacement.", WL_SLOT(type, member.batch)},             \
   {"eval_samples", WL_OPT_INT, "256", NULL, 1, 1e9, "1",                                          \
-   "Sequences of the fixed sample that evaluations use, in whole batches."}
+   "Sequences of the fixed sample that evaluations use, in whole batches.",                       \
+   WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens what the map names and sets task->eval_batches. WL_ERR_NO_INPUT (missing), WL_ERR_PERMISSION,
+/* Opens the text of a source whose keys are just read, and sets task->eval_batches. WL_ERR_NO_INPUT (missing), WL_ERR_PERMISSION,
  * WL_ERR_DATA (too short for a sequence of each split). */
-wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *out);
+wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *source);
 void wl_text_source_close(wl_text_source *source);
 
 /* Character t of sequence b goes to tokens[t * B + b], or [b * T + t] with `sequence_major`, its successor to

@@ -21,12 +21,15 @@ typedef struct transformer {
 } transformer;
 
 static const wl_option options[] = {
-    WL_TEXT_OPTIONS,
-    {"width", WL_OPT_INT, "32", NULL, 1, 1e5, "1", "d, dimension of a token's vector."},
-    {"heads", WL_OPT_INT, "2", NULL, 1, 1e4, "1", "Heads of the attention; they divide `width`."},
+    WL_TEXT_OPTIONS(transformer, source),
+    {"width", WL_OPT_INT, "32", NULL, 1, 1e5, "1", "d, dimension of a token's vector.",
+     WL_SLOT(transformer, width)},
+    {"heads", WL_OPT_INT, "2", NULL, 1, 1e4, "1", "Heads of the attention; they divide `width`.",
+     WL_SLOT(transformer, heads)},
     {"hidden", WL_OPT_INT, "0", NULL, 0, 1e6, "1",
-     "Units of the dense part's hidden layer; 0: four times `width`."},
-    WL_INITIALISER_OPTIONS("fan-in"),
+     "Units of the dense part's hidden layer; 0: four times `width`.",
+     WL_SLOT(transformer, hidden)},
+    WL_INITIALISER_OPTIONS("fan-in", transformer, initialiser),
     {0}};
 
 /* x W + b with parameters "<name>.weight", "<name>.bias". */
@@ -93,11 +96,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   transformer *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
+  wl_map_read(map, options, m);
   WL_TRY(wl_text_source_open(map, task, &m->source));
-  m->initialiser = wl_initialiser_read(map);
-  m->width = wl_map_int(map, "width");
-  m->heads = wl_map_int(map, "heads");
-  m->hidden = wl_map_int(map, "hidden");
   if (m->hidden == 0) m->hidden = 4 * m->width;
   if (m->width % m->heads != 0)
     return wl_map_fail(map, "heads", "%lld heads do not divide the width %lld", (long long)m->heads,

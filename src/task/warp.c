@@ -120,56 +120,47 @@ enum { STAGES = sizeof table / sizeof *table };
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-static wl_status read_stages(const wl_map *options, wl_warp *w) {
-  int count;
-  const char *const *names = wl_map_strings(options, "warp", &count);
-  if (count > MAX_STAGES)
-    return wl_map_fail(options, "warp", "%d stages, at most %d are possible", count, MAX_STAGES);
-  for (int i = 0; i < count; i++) {
+static wl_status find_stages(const wl_strings *names, const wl_map *options, wl_warp *w) {
+  if (names->count > MAX_STAGES)
+    return wl_map_fail(options, "warp", "%d stages, at most %d are possible", names->count,
+                       MAX_STAGES);
+  for (int i = 0; i < names->count; i++) {
     for (int k = 0; k < STAGES; k++)
-      if (strcmp(names[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
+      if (strcmp(names->at[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
     if (!w->stages[w->n_stages])
       return wl_map_fail(options, "warp",
                          "'%s' is no warp layer; choose from linear, scale, residual, conv3x3, "
                          "conv1x1, batch_norm, sigmoid, tanh, relu, elu, or give none",
-                         names[i]);
+                         names->at[i]);
     w->n_stages++;
   }
   return WL_OK;
 }
 
-static wl_status read_layers(const wl_map *options, wl_warp *w) {
-  int count;
-  const char *const *names = wl_map_strings(options, "warp_after", &count);
-  for (int i = 0; i < count; i++) {
-    if (strcmp(names[i], "all") == 0) w->all = true;
-    else if (w->n_layers == MAX_LAYERS || strlen(names[i]) >= WL_NAME_SIZE)
+static wl_status copy_layers(const wl_strings *names, const wl_map *options, wl_warp *w) {
+  for (int i = 0; i < names->count; i++) {
+    if (strcmp(names->at[i], "all") == 0) w->all = true;
+    else if (w->n_layers == MAX_LAYERS || strlen(names->at[i]) >= WL_NAME_SIZE)
       return wl_map_fail(options, "warp_after", "at most %d names of fewer than %d characters",
                          MAX_LAYERS, WL_NAME_SIZE);
-    else snprintf(w->layers[w->n_layers++], WL_NAME_SIZE, "%s", names[i]);
+    else snprintf(w->layers[w->n_layers++], WL_NAME_SIZE, "%s", names->at[i]);
   }
   if (w->all || w->n_layers > 0) return WL_OK;
   return wl_map_fail(options, "warp_after",
                      "an empty list places no warp; give all, names of layers, or `warp: none`");
 }
 
-static wl_status read_options(const wl_map *options, wl_warp *w) {
-  w->side =
-      strcmp(wl_map_string(options, "warp_side"), "before") == 0 ? WL_WARP_BEFORE : WL_WARP_AFTER;
-  w->width = wl_map_int(options, "warp_width");
-  w->noise = wl_map_real(options, "warp_noise");
-  WL_TRY(read_stages(options, w));
-  return read_layers(options, w);
-}
-
-wl_status wl_warp_create(const wl_map *options, wl_warp **out) {
-  int count;
-  const char *const *names = wl_map_strings(options, "warp", &count);
+wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out) {
+  const wl_strings *names = &keys->stages;
   *out = NULL;
-  if (count == 0 || (count == 1 && strcmp(names[0], "none") == 0)) return WL_OK;
+  if (names->count == 0 || (names->count == 1 && strcmp(names->at[0], "none") == 0)) return WL_OK;
   wl_warp *w = NULL;
   WL_TRY(WL_NEW(w, 1));
-  const wl_status status = read_options(options, w);
+  w->side = keys->side;
+  w->width = keys->width;
+  w->noise = keys->noise;
+  wl_status status = find_stages(names, options, w);
+  if (status == WL_OK) status = copy_layers(&keys->after, options, w);
   if (status != WL_OK) wl_warp_destroy(&w);
   *out = w;
   return status;

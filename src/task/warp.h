@@ -35,24 +35,32 @@ typedef struct wl_warp_site {
   int64_t channels;  /* n or C */
 } wl_warp_site;
 
-/* Options of every family. */
+/* Options of every family. Lists are borrowed while the task is created. */
+typedef struct wl_warp_keys {
+  wl_strings stages, after;
+  wl_warp_side side;
+  int64_t width;
+  double noise;
+} wl_warp_keys;
+
+/* `member` of `type` is a wl_warp_keys. */
 /* clang-format off */
-#define WL_WARP_OPTIONS                                                                           \
+#define WL_WARP_OPTIONS(type, member)                                                             \
   {"warp", WL_OPT_STRINGS, "none", NULL, 0, 0, "1",                                               \
    "Warp layers, stage by stage: linear, scale, residual, conv3x3, conv1x1, batch_norm, "         \
-   "sigmoid, tanh, relu, elu; none for an unwarped network."},                                    \
+   "sigmoid, tanh, relu, elu; none for an unwarped network.", WL_SLOT(type, member.stages)},      \
   {"warp_after", WL_OPT_STRINGS, "all", NULL, 0, 0, "1",                                          \
-   "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last."},           \
+   "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last.", WL_SLOT(type, member.after)}, \
   {"warp_side", WL_OPT_CHOICE, "after", "before|after", 0, 0, "1",                                \
-   "Side of the layer's activation: before makes T-Nets, after warps what the next layer sees."}, \
+   "Side of the layer's activation: before makes T-Nets, after warps what the next layer sees.", WL_SLOT(type, member.side)}, \
   {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                              \
-   "Hidden units (channels) of `residual`; 0: as many as the layer has."},                        \
+   "Hidden units (channels) of `residual`; 0: as many as the layer has.", WL_SLOT(type, member.width)}, \
   {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
-   "Standard deviation of what is added to each warp parameter at the start; 0: the identity."}
+   "Standard deviation of what is added to each warp parameter at the start; 0: the identity.", WL_SLOT(type, member.noise)}
 /* clang-format on */
 
-/* Reads the options; *out is NULL for `warp: none`. WL_ERR_CONFIG for an unknown stage. */
-wl_status wl_warp_create(const wl_map *options, wl_warp **out);
+/* From what is read of `options`; *out is NULL for `warp: none`. WL_ERR_CONFIG for an unknown stage. */
+wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out);
 void wl_warp_destroy(wl_warp **warp);
 /* omega(h) where the options place a warp, else h. `warp` may be NULL. */
 wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);

@@ -14,22 +14,37 @@ struct wl_initialisation_ops {
   void (*segment)(const wl_initialisation *init, const wl_path_segment *segment, double *grad);
 };
 
+enum { MAML, LEAP, REPTILE, N_METHODS };
+
+/* Lists of tensors; a method's is `by_method`. */
+typedef struct initialisation_keys {
+  wl_strings fresh, by_method[N_METHODS], shared;
+  bool loss_term, stabilise;
+} initialisation_keys;
+
 static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others are learned."},
+     "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others are learned.",
+     WL_SLOT(initialisation_keys, fresh)},
     {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by MAML, whatever the name says."},
+     "Tensors learned by MAML, whatever the name says.",
+     WL_SLOT(initialisation_keys, by_method[MAML])},
     {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by Leap, whatever the name says."},
+     "Tensors learned by Leap, whatever the name says.",
+     WL_SLOT(initialisation_keys, by_method[LEAP])},
     {"reptile", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by Reptile, whatever the name says."},
+     "Tensors learned by Reptile, whatever the name says.",
+     WL_SLOT(initialisation_keys, by_method[REPTILE])},
     {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Dense weights and biases whose outputs all start alike, from one learned or (with `fresh`) drawn vector, e.g. the "
-     "head: no class is told from another before a task adapts (UNICORN-MAML)."},
+     "head: no class is told from another before a task adapts (UNICORN-MAML).",
+     WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Leap: the change of the loss is part of a segment's length."},
+     "Leap: the change of the loss is part of a segment's length.",
+     WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Leap: a rise of the loss counts as a fall, so that it does not pull theta_0 uphill."},
+     "Leap: a rise of the loss counts as a fall, so that it does not pull theta_0 uphill.",
+     WL_SLOT(initialisation_keys, stabilise)},
     {0}};
 
 const wl_variant wl_initialisation_variants[] = {
@@ -49,7 +64,6 @@ const wl_variant wl_initialisation_variants[] = {
 static void leap_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad);
 static void reptile_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad);
 
-enum { MAML, LEAP, REPTILE, N_METHODS };
 static const wl_initialisation_ops table[N_METHODS] = {
     [MAML] = {.name = "maml", .adjoint = true},
     [LEAP] = {.name = "leap", .losses = true, .segment = leap_segment},
@@ -107,39 +121,43 @@ void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segm
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
+/* The section and what is read of it. */
+typedef struct request {
+  const wl_map *map;
+  initialisation_keys keys;
+} request;
+
+static bool lists(const wl_strings *names, const char *name) {
+  for (int i = 0; i < names->count; i++)
+    if (strcmp(names->at[i], name) == 0) return true;
+  return false;
+}
+
 /* A name in the list that is no tensor is an error that lists them. */
-static wl_status check_names(const wl_map *map, const char *key, const wl_layout *theta) {
-  int count;
-  const char *const *names = wl_map_strings(map, key, &count);
+static wl_status check_names(const wl_map *map, const char *key, const wl_strings *names,
+                             const wl_layout *theta) {
   char known[512] = "";
   for (int i = 0; i < theta->count; i++) {
     const size_t used = strlen(known);
     snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", theta->tensors[i].name);
   }
-  for (int i = 0; i < count; i++)
-    if (!wl_layout_find(theta, names[i]))
-      return wl_map_fail(map, key, "'%s' is no tensor of this task; it has: %s", names[i], known);
+  for (int i = 0; i < names->count; i++)
+    if (!wl_layout_find(theta, names->at[i]))
+      return wl_map_fail(map, key, "'%s' is no tensor of this task; it has: %s", names->at[i],
+                         known);
   return WL_OK;
 }
 
-static bool lists(const wl_map *map, const char *key, const char *name) {
-  int count;
-  const char *const *names = wl_map_strings(map, key, &count);
-  for (int i = 0; i < count; i++)
-    if (strcmp(names[i], name) == 0) return true;
-  return false;
-}
-
 /* How the tensor is learned: as the one list says that has it, else as `name` says. NULL: drawn anew. */
-static wl_status choose_method(const wl_map *map, const char *tensor,
+static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
-  const char *found = lists(map, "fresh", tensor) ? "fresh" : NULL;
+  const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
   *out = NULL;
   for (int m = 0; m < N_METHODS; m++) {
-    if (!found && strcmp(table[m].name, wl_map_variant(map)) == 0) *out = &table[m];
-    if (!lists(map, table[m].name, tensor)) continue;
+    if (!found && strcmp(table[m].name, wl_map_variant(r->map)) == 0) *out = &table[m];
+    if (!lists(&r->keys.by_method[m], tensor)) continue;
     if (found)
-      return wl_map_fail(map, table[m].name,
+      return wl_map_fail(r->map, table[m].name,
                          "'%s' is in the list `%s` too; a tensor starts in one way", tensor, found);
     found = table[m].name;
     *out = &table[m];
@@ -148,11 +166,11 @@ static wl_status choose_method(const wl_map *map, const char *tensor,
 }
 
 /* Elements that start from one number: the outputs of a tensor that is `shared`, which come last in it. */
-static wl_status count_copies(const wl_map *map, const wl_tensor_entry *b, int64_t *copies) {
+static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
-  if (!lists(map, "shared", b->name)) return WL_OK;
+  if (!lists(&r->keys.shared, b->name)) return WL_OK;
   if (b->ndim != 1 && b->ndim != 2)
-    return wl_map_fail(map, "shared",
+    return wl_map_fail(r->map, "shared",
                        "'%s' is neither a dense weight nor a bias, and so has no vector for each "
                        "output",
                        b->name);
@@ -160,7 +178,7 @@ static wl_status count_copies(const wl_map *map, const wl_tensor_entry *b, int64
   return WL_OK;
 }
 
-static wl_status add_tensor(const wl_map *map, wl_initialisation *init, const wl_tensor_entry *b,
+static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_tensor_entry *b,
                             const wl_initialisation_ops *method) {
   char name[WL_NAME_SIZE];
   if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
@@ -171,42 +189,42 @@ static wl_status add_tensor(const wl_map *map, wl_initialisation *init, const wl
   init->losses |= method->losses;
   init->path |= method->segment != NULL;
   int64_t *copies = &init->copies[init->phi.count];
-  WL_TRY(count_copies(map, b, copies));
-  const bool shared = lists(map, "shared", b->name);
+  WL_TRY(count_copies(r, b, copies));
+  const bool shared = lists(&r->keys.shared, b->name);
   const int64_t vector = b->size / *copies;
   return wl_layout_add(&init->phi, "initialisation", name, shared ? 1 : b->ndim,
                        shared ? &vector : b->shape, NULL);
 }
 
 /* Its values are drawn: all outputs take those of the first. */
-static wl_status add_drawn(const wl_map *map, wl_initialisation *init, const wl_tensor_entry *b) {
+static wl_status add_drawn(const request *r, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};
-  WL_TRY(count_copies(map, b, &drawn->copies));
+  WL_TRY(count_copies(r, b, &drawn->copies));
   drawn->size = b->size / drawn->copies;
   if (drawn->copies > 1) init->n_drawn++;
   return WL_OK;
 }
 
-static wl_status choose_tensors(const wl_map *map, const wl_layout *theta,
-                                wl_initialisation *init) {
-  WL_TRY(check_names(map, "fresh", theta));
-  WL_TRY(check_names(map, "shared", theta));
-  for (int m = 0; m < N_METHODS; m++) WL_TRY(check_names(map, table[m].name, theta));
+static wl_status choose_tensors(const request *r, const wl_layout *theta, wl_initialisation *init) {
+  WL_TRY(check_names(r->map, "fresh", &r->keys.fresh, theta));
+  WL_TRY(check_names(r->map, "shared", &r->keys.shared, theta));
+  for (int m = 0; m < N_METHODS; m++)
+    WL_TRY(check_names(r->map, table[m].name, &r->keys.by_method[m], theta));
   WL_TRY(WL_NEW(init->from, theta->count));
   WL_TRY(WL_NEW(init->method, theta->count));
   WL_TRY(WL_NEW(init->copies, theta->count));
   WL_TRY(WL_NEW(init->drawn, theta->count));
   for (int i = 0; i < theta->count; i++) {
     const wl_initialisation_ops *method;
-    WL_TRY(choose_method(map, theta->tensors[i].name, &method));
-    WL_TRY(method ? add_tensor(map, init, &theta->tensors[i], method)
-                  : add_drawn(map, init, &theta->tensors[i]));
+    WL_TRY(choose_method(r, theta->tensors[i].name, &method));
+    WL_TRY(method ? add_tensor(r, init, &theta->tensors[i], method)
+                  : add_drawn(r, init, &theta->tensors[i]));
   }
   init->any_fresh = init->phi.count < theta->count;
   if (init->phi.count > 0) return WL_OK;
   return wl_map_fail(
-      map, "fresh",
+      r->map, "fresh",
       "every tensor is fresh, so that nothing is learned; use `initialisation: {name: none}`");
 }
 
@@ -216,9 +234,11 @@ wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
   if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
   wl_initialisation *init = NULL;
   WL_TRY(WL_NEW(init, 1));
-  init->loss_term = wl_map_bool(map, "loss_term");
-  init->stabilise = wl_map_bool(map, "stabilise");
-  const wl_status status = choose_tensors(map, theta, init);
+  request r = {.map = map};
+  wl_map_read(map, options, &r.keys);
+  init->loss_term = r.keys.loss_term;
+  init->stabilise = r.keys.stabilise;
+  const wl_status status = choose_tensors(&r, theta, init);
   if (status != WL_OK) wl_initialisation_destroy(&init);
   *out = init;
   return status;

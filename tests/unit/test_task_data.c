@@ -48,16 +48,17 @@ static void test_plain_equals_gzipped(void **state) {
 
 /* Opens a data set through its own options; `more`: ", side: 4". */
 static const wl_dataset *open_data_as(const char *data, const char *more) {
-  static const wl_option options[] = {WL_DATASET_OPTIONS, {0}};
+  static const wl_option options[] = {WL_DATASET_OPTIONS(wl_image_source, keys), {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
   char text[256];
   snprintf(text, sizeof text, "task: {data: '%s'%s}\n", data, more);
   wl_config *config = NULL;
   assert_ok(wl_config_parse(text, "test", sections, NULL, 0, &config));
-  const wl_dataset *dataset = NULL;
-  assert_ok(wl_dataset_open(wl_config_map(config, "task", 0), &dataset));
+  wl_image_source source = {0};
+  wl_map_read(wl_config_map(config, "task", 0), options, &source);
+  assert_ok(wl_dataset_open(&source.keys, &source.data));
   wl_config_destroy(&config);
-  return dataset;
+  return source.data;
 }
 
 static const wl_dataset *open_data(const char *data) { return open_data_as(data, ""); }
@@ -92,7 +93,7 @@ static void test_gather(void **state) {
   enum { BATCH = 300, STEPS = 40 };
   write_tiny("gather", false);
   const wl_dataset *d = open_data("gather");
-  const wl_image_source source = {d, BATCH, {.low = 1.0, .high = 1.0}};
+  const wl_image_source source = {.data = d, .batch = BATCH, .fraction = {.low = 1.0, .high = 1.0}};
   const wl_episode episode = episode_number(1);
   static wl_real x[BATCH * TINY_SIDE * TINY_SIDE];
   int32_t labels[BATCH];
@@ -130,8 +131,9 @@ static void test_fraction(void **state) {
   const wl_dataset *d = open_data("fraction");
   const wl_episode episode = episode_number(1);
   static wl_real x[USED * PIXELS];
-  const wl_image_source source = {d, USED, {.low = 0.6, .high = 0.6}},
-                        small = {d, USED / 2, {.low = 0.6, .high = 0.6}};
+  const wl_image_source source = {.data = d, .batch = USED, .fraction = {.low = 0.6, .high = 0.6}},
+                        small = {
+                            .data = d, .batch = USED / 2, .fraction = {.low = 0.6, .high = 0.6}};
   for (int64_t step = 0; step < 20; step++) {
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, step};
     wl_image_source_load(&source, &episode, &batch, x, NULL);

@@ -42,11 +42,11 @@ static void soft_clip_vjp(const wl_coefficient *restrict c, const wl_real *restr
 
 static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE}, {"bound", WL_SCALAR_FREE}};
 
-static const wl_option soft_clip_options[] = {WL_ELEMENTWISE_OPTIONS("0.1"),
-                                              {"bound", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",
-                                               "gradient beyond which steps hardly grow",
-                                               WL_SCALAR_SLOT(BOUND)},
-                                              {0}};
+static const wl_option soft_clip_options[] = {
+    WL_ELEMENTWISE_OPTIONS("0.1"),
+    {"bound", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1", "gradient beyond which steps hardly grow",
+     WL_SCALAR_SLOT(BOUND)},
+    {0}};
 
 static const wl_elementwise soft_clip_rule = {.cost = 20,
                                               .scalars = SCALARS,

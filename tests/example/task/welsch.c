@@ -19,11 +19,13 @@ enum { DRAW_X, DRAW_TRUE, DRAW_NOISE, DRAW_OUTLIERS };
 static const double OUTLIER = 10.0;
 
 static const wl_option options[] = {
-    {"dimension", WL_OPT_INT, "8", NULL, 1, 4096, "1", "Number of parameters d."},
-    {"points", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Number of points B."},
+    {"dimension", WL_OPT_INT, "8", NULL, 1, 4096, "1", "Number of parameters d.",
+     WL_SLOT(welsch, dimension)},
+    {"points", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Number of points B.", WL_SLOT(welsch, points)},
     {"outliers", WL_OPT_REAL, "0.1", NULL, 0, 1, "1",
-     "Share of points that have nothing to do with the line."},
-    {"noise", WL_OPT_REAL, "0.1", NULL, 0, 1e6, "1", "Standard deviation of the others' errors."},
+     "Share of points that have nothing to do with the line.", WL_SLOT(welsch, outliers)},
+    {"noise", WL_OPT_REAL, "0.1", NULL, 0, 1e6, "1", "Standard deviation of the others' errors.",
+     WL_SLOT(welsch, noise)},
     {0}};
 
 /* The loss as operators; gradients and Hessian-vector products follow from it. */
@@ -44,10 +46,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   welsch *w = NULL;
   WL_TRY(WL_NEW(w, 1));
   task->impl = w;
-  w->points = wl_map_int(map, "points");
-  w->dimension = wl_map_int(map, "dimension");
-  w->outliers = wl_map_real(map, "outliers");
-  w->noise = wl_map_real(map, "noise");
+  wl_map_read(map, options, w);
   task->n = w->dimension;
   task->draw_bytes = (size_t)w->dimension * sizeof(wl_real);
   return build(w, task);
