@@ -1,2 +1,7 @@
-"""Learned optimizers trained by Warploom: `warploom.torch.LearnedOptimizer`; runs as arrays: `warploom.open_run`."""
+"""Learned optimizers trained by Warploom: `warploom.torch.LearnedOptimizer`; runs as arrays: `warploom.open_run`; the
+program: `warploom.train`, `warploom.evaluate`, `warploom.check`."""
+from .files import Run as open_run  # noqa: F401
+from .files import ToolError  # noqa: F401
+from .program import check, evaluate, train  # noqa: F401
+
 __version__ = "0.1.0"

@@ -1,15 +1,17 @@
 """Reads what Warploom writes: run directories, checkpoints, evaluations, trajectories.
 
-Only what docs/hdf5-schema.md documents is used. The tools beside this file share it; a script of
-yours may import it too:
+Only what docs/hdf5-schema.md documents is used. The tools of the source tree share it.
 
-    import warploom_files as wf
-    run = wf.Run("runs/quickstart")
-    run.metrics["meta_loss"]            # one value for each meta-step
-    wf.Evaluation("runs/quickstart/evaluation.h5").cases[0].curve    # (rule, seed, inner_step)
+    import warploom
+    run = warploom.open_run("runs/quickstart")
+    run.metrics["meta_loss"]                                         # one value for each meta-step
+    run.trajectory().variables("metrics")["wait_seconds"].units      # "s"
+    run.trajectory().to_xarray().loss.plot(x="step", hue="record")   # where xarray is installed
+    run.evaluation().cases[0].curve                                  # (rule, seed, inner_step)
 """
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -243,6 +245,15 @@ def text_of(value):
     return str(value)
 
 
+@dataclasses.dataclass
+class Variable:
+    """A dataset, with what the file says of it."""
+    values: np.ndarray
+    dimensions: tuple
+    units: str
+    long_name: str
+
+
 class File:
     """An open, complete file of Warploom. `kind`: what it must be, None for any."""
 
@@ -279,6 +290,20 @@ class File:
 
     def __getitem__(self, name):
         return self.h5[name][()]
+
+    def variables(self, group="/"):
+        """{name: Variable} of a group's datasets, those of groups within it left out."""
+        if not isinstance(self.h5.get(group), h5py.Group):
+            raise ToolError(DATA, f"{self.path}: holds no group '{group}'")
+        return {name: Variable(item[()], tuple(dimension_names(item)), text_of(item.attrs.get("units", "1")),
+                               text_of(item.attrs.get("long_name", "")))
+                for name, item in self.h5[group].items() if isinstance(item, h5py.Dataset) and not is_bare_scale(item)}
+
+    def to_xarray(self, group="/"):
+        """The same as an xarray.Dataset, with the file's attributes."""
+        import xarray
+        return xarray.Dataset({name: (v.dimensions, v.values, {"units": v.units, "long_name": v.long_name})
+                               for name, v in self.variables(group).items()}, attrs=self.attributes)
 
     def datasets(self):
         """Names of all datasets, dimension scales that only name a dimension left out."""

@@ -1,0 +1,132 @@
+"""Starts the program and returns what it wrote: train, evaluate, check.
+
+Every value is one argument of the program; there is no shell. `config` is a path or a dictionary of the keys. The program
+is `program`, else $WARPLOOM, else `warploom` on the PATH; with several ranks `launcher` starts it.
+"""
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from . import files
+from .files import NO_INPUT, USAGE, ToolError
+
+FAILED_CHECK = 70  # exit code of `warploom check` where a gradient is wrong; the table is there
+LAST_LINES = 20
+
+
+def _program(program):
+    found = program or os.environ.get("WARPLOOM") or shutil.which("warploom")
+    if not found:
+        raise ToolError(NO_INPUT, "no program 'warploom' on the PATH: build and install it, or name it by the environment "
+                                  "variable WARPLOOM")
+    return str(found)
+
+
+def _text(value):
+    """A value as YAML; text as it stands."""
+    return value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else json.dumps(
+        value, allow_nan=False)
+
+
+def _settings(settings):
+    return [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={_text(value)}")]
+
+
+def _options(options):
+    """seeds=3 as --seeds 3, learned_only=True as --learned-only, vary=["width", "depth"] as --vary width,depth."""
+    words = []
+    for key, value in options.items():
+        if value is None or value is False:
+            continue
+        words.append("--" + key.replace("_", "-"))
+        if value is not True:
+            words.append(",".join(map(_text, value)) if isinstance(value, (list, tuple)) else _text(value))
+    return words
+
+
+def _config_file(config, folder):
+    """The path of a configuration; a dictionary is written into the folder, as JSON, which is YAML."""
+    if not isinstance(config, dict):
+        return os.fspath(config)
+    path = Path(folder) / "config.yaml"
+    path.write_text(json.dumps(config, allow_nan=False), encoding="utf-8")
+    return str(path)
+
+
+def _follow(stream, last, quiet):
+    """Keeps the last lines of a stream, and shows them at once: in a notebook below the cell."""
+    for line in stream:
+        last.append(line.rstrip("\n"))
+        if not quiet:
+            print(last[-1], file=sys.stderr, flush=True)
+
+
+def _run(words, ranks, launcher, quiet, accepted=()):
+    """Runs the program; another exit code than 0 and those accepted is an error with its own message."""
+    if ranks < 1:
+        raise ToolError(USAGE, f"ranks is {ranks}; give at least 1")
+    command = ([*launcher, str(ranks)] if ranks > 1 else []) + words
+    last = collections.deque(maxlen=LAST_LINES)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+    except OSError as error:
+        raise ToolError(NO_INPUT, f"{command[0]}: cannot be started: {error.strerror}") from error
+    with process:
+        reader = threading.Thread(target=_follow, args=(process.stderr, last, quiet))
+        reader.start()
+        try:
+            process.wait()
+        except BaseException:  # an interrupted notebook: the program writes its checkpoint and ends
+            process.terminate()
+            process.wait()
+            raise
+        finally:
+            reader.join()
+    if process.returncode != 0 and process.returncode not in accepted:
+        errors = [line for line in last if "error:" in line] or list(last)
+        raise ToolError(process.returncode, errors[0] if errors else f"{words[0]}: exit code {process.returncode}")
+
+
+def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=None, stop_after=None, quiet=False,
+          program=None, launcher=("mpirun", "-n")):
+    """Meta-trains into the run directory `output` and returns it as warploom.open_run does.
+
+    settings: {"outer.steps": 100, ...} in place of the configuration's. A run that ends early (time_limit, stop_after, a
+    signal) is a ToolError with code 75; resume=True continues it."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [_program(program), "train", _config_file(config, folder), *_settings(settings),
+                 *_settings({"output": os.fspath(output)}),
+                 *_options({"resume": resume, "time_limit": time_limit, "stop_after": stop_after, "quiet": quiet})]
+        _run(words, ranks, launcher, quiet)
+    return files.Run(output)
+
+
+def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=None, launcher=("mpirun", "-n"), **options):
+    """Evaluates a run directory or a file into the file `output` and returns it as a files.Evaluation.
+
+    options: those of `warploom eval`, as seeds=3, units=2, steps=400, vary=["width", "horizon"]."""
+    for key in ("learned_only", "speedup"):
+        if options.get(key):
+            raise ToolError(USAGE, f"{key} writes no evaluation file; use the program, `warploom eval`")
+    words = [_program(program), "eval", os.fspath(trained), *_settings(settings),
+             *_options({"no_picture": True, "quiet": quiet, **options, "output": os.fspath(output)})]
+    _run(words, ranks, launcher, quiet)
+    return files.Evaluation(output)
+
+
+def check(config, *, settings=None, quiet=False, program=None, **options):
+    """The table of `warploom check` as a dictionary; "passed" says whether all meta-gradients are right.
+
+    options: those of the command, as directions=3, tolerance=1e-7, windows=1."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "table.json"
+        words = [_program(program), "check", _config_file(config, folder), *_settings(settings),
+                 *_options({"quiet": quiet, **options, "json": table})]
+        _run(words, 1, (), quiet, accepted=(FAILED_CHECK,))
+        return json.loads(table.read_text(encoding="utf-8"))

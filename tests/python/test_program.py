@@ -1,0 +1,118 @@
+"""warploom.train, evaluate and check start the program; open_run reads what it wrote, with names and units of the files."""
+import json
+import os
+import sys
+
+from fixture import PROGRAM, expect
+
+os.environ["WARPLOOM"] = PROGRAM
+try:
+    import h5py
+    import numpy as np
+except ImportError as missing:
+    print(f"skipped: {missing}; the package needs Debian's python3-h5py")
+    sys.exit(77)
+
+import warploom
+from warploom.files import Variable
+
+CONFIG = {"seed": 1, "threads": 1, "task": {"family": "quadratic", "dimension": 4, "batch": 4},
+          "rule": {"name": "lstm", "hidden": [3], "momentum": 0, "preprocessing": "none"}, "episode": {"steps": [12]},
+          "window": {"steps": 4, "order": "first"}, "outer": {"steps": 6, "units": 2, "learning_rate": 1e-05},
+          "trajectory": {"every": 1, "coordinates": 3}}
+LAUNCHER = (os.environ["WL_MPIEXEC"], "-n")
+
+
+def expect_error(code, words, action):
+    try:
+        action()
+    except warploom.ToolError as error:
+        expect(error.code == code and words in str(error), f"error {error.code} '{error}', expected {code} '{words}'")
+        return
+    expect(False, f"no error; expected '{words}'")
+
+
+def test_train():
+    """A name that a shell would take apart is a name; ranks, a file and a dictionary give the same bits."""
+    odd = "a run; touch hacked $(touch hacked)"
+    one = warploom.train(CONFIG, odd, quiet=True, settings={"outer.steps": 4, "episode.steps": [8, 12]})
+    expect(not os.path.exists("hacked") and one.path.name == odd, "a value reached a shell")
+    expect(one.configuration["outer.steps"] == 4 and one.configuration["episode.steps"] == [8, 12], "settings are lost")
+    with open("config.yaml", "w", encoding="utf-8") as file:
+        json.dump(CONFIG, file)
+    two = warploom.train("config.yaml", "two", ranks=2, quiet=True, launcher=LAUNCHER)
+    expect_error(75, "", lambda: warploom.train(CONFIG, "three", quiet=True, stop_after=3))
+    three = warploom.train(CONFIG, "three", quiet=True, resume=True)
+    digests = [run.newest().attributes["digest"] for run in (two, three)]
+    expect(digests[0] == digests[1], f"a dictionary, a stop and a resume give other bits: {digests}")
+    expect([step for step, _ in three.checkpoints()] == [3, 6], "a resume begins anew")
+    return two
+
+
+def test_errors():
+    expect_error(78, "outer.stepz", lambda: warploom.train({**CONFIG, "outer": {"stepz": 1}}, "bad", quiet=True))
+    expect_error(64, "ranks is 0", lambda: warploom.train(CONFIG, "bad", ranks=0))
+    expect_error(66, "cannot be started", lambda: warploom.check(CONFIG, program="./nowhere"))
+    expect_error(64, "speedup", lambda: warploom.evaluate("two", "e.h5", speedup="suite.yaml"))
+    expect_error(66, "nowhere", lambda: warploom.open_run("nowhere"))
+
+
+def test_check():
+    table = warploom.check(CONFIG, quiet=True, directions=2)
+    expect(table["passed"] and table["tasks"][0]["blocks"], "a right gradient does not pass")
+    expect(not warploom.check(CONFIG, quiet=True, tolerance=1e-30)["passed"], "nothing is below 1e-30, but passed")
+
+
+def test_evaluate(run):
+    evaluation = warploom.evaluate(run.path, "evaluation.h5", quiet=True, seeds=2, vary=["horizon"])
+    expect(evaluation.cases[0].curve.shape[1] == 2 and len(evaluation.cases) > 1, "options are lost")
+
+
+def same(variable, dataset, name):
+    """The values, dimensions and units are those that h5py reads directly."""
+    expect(isinstance(variable, Variable) and np.array_equal(variable.values, dataset[()], equal_nan=True), f"{name}: values")
+    expect(variable.units == dataset.attrs["units"].decode() and variable.long_name, f"{name}: units or long name")
+    expect(len(variable.dimensions) == dataset.ndim, f"{name}: dimensions {variable.dimensions}")
+
+
+def test_files(run):
+    with run.trajectory() as trajectory, h5py.File(run.path / "trajectory.h5") as direct:
+        rows, metrics = trajectory.variables(), trajectory.variables("metrics")
+        for name, variable in rows.items():
+            same(variable, direct[name], name)
+        expect(rows["gradient"].dimensions == ("record", "step", "coordinate"), rows["gradient"].dimensions)
+        expect(metrics["wait_seconds"].units == "s" and metrics["meta_loss"].dimensions == ("meta_step",), "metrics")
+        expect(np.allclose(metrics["meta_loss"].values, run.metrics["meta_loss"]), "metrics of both files differ")
+        expect_error(65, "no group", lambda: trajectory.variables("nothing"))
+        test_xarray(run, trajectory)
+    with run.newest() as checkpoint:
+        expect(checkpoint.variables("phi")["lstm1.weight"].values.shape == (12, 4), "phi")
+
+
+def test_xarray(run, trajectory):
+    try:
+        import xarray
+    except ImportError:
+        print("xarray is not installed: not tested")
+        return
+    for group in ("/", "metrics"):
+        with xarray.open_dataset(run.path / "trajectory.h5", engine="h5netcdf", group=group) as direct:
+            ours = trajectory.to_xarray(group)
+            expect(set(ours.variables) == set(direct.variables), f"{group}: {set(ours.variables) ^ set(direct.variables)}")
+            expect(set(ours.coords) == set(direct.coords), f"{group}: coordinates {set(ours.coords)}")
+            for name, variable in ours.variables.items():
+                theirs = direct.variables[name]
+                expect(variable.dims == theirs.dims and np.array_equal(variable.values, theirs.values, equal_nan=True) and
+                       variable.attrs["units"] == theirs.attrs["units"], f"{group}: {name} differs from xarray's reading")
+
+
+def main():
+    run = test_train()
+    test_errors()
+    test_check()
+    test_evaluate(run)
+    test_files(run)
+    print("ok")
+
+
+main()
