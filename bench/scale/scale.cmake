@@ -12,11 +12,11 @@ endif()
 
 set(WL_FOLDED wl_trainer_meta_step wl_outer_update wl_plan_begin wl_window_run wl_unit_create_with wl_unit_copy wl_unit_start
   wl_unroll_ws_create wl_unroll_ws_destroy wl_unroll_set_phi wl_unroll_set_interrupt wl_dataset_open wl_dataset_close
-  wl_comm_finish MPI_Init_thread MPI_Iallreduce MPI_Waitall)
+  wl_comm_finish wl_seconds MPI_Init_thread MPI_Iallreduce MPI_Wait)
 list(TRANSFORM WL_FOLDED PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE WL_FOLDED_OPTIONS)
 
 file(GLOB WL_SMPI_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/comm/*.c ${CMAKE_SOURCE_DIR}/src/cli/*.c)
-set(WL_SMPI_FOLDERS measure run train estimator unroll rule precondition task tensor io base)
+set(WL_SMPI_FOLDERS measure evaluate check run train estimator unroll rule precondition task tensor io base)
 add_library(warploom_smpi MODULE ${WL_SMPI_SOURCES} ${CMAKE_CURRENT_LIST_DIR}/folded.c)
 wl_configure_target(warploom_smpi "" "" "")
 set_target_properties(warploom_smpi PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
@@ -24,7 +24,7 @@ set_target_properties(warploom_smpi PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTOR
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/comm/comm.c PROPERTIES
   COMPILE_OPTIONS "-include;smpi/smpi_helpers.h" COMPILE_DEFINITIONS SMPI_NO_OVERRIDE_MALLOC)
 target_include_directories(warploom_smpi SYSTEM BEFORE PRIVATE ${WL_SMPI_INCLUDE}/smpi ${WL_SMPI_INCLUDE})
-target_compile_definitions(warploom_smpi PRIVATE WL_LIBEXEC_FROM_BIN="")
+target_compile_definitions(warploom_smpi PRIVATE WL_LIBEXEC_FROM_BIN="" WL_SIMULATED)
 target_link_options(warploom_smpi PRIVATE ${WL_FOLDED_OPTIONS} -Wl,-s)
 # The archives by their files: as targets they would bring the real MPI along.
 foreach(folder ${WL_SMPI_FOLDERS})

@@ -53,7 +53,11 @@ void wl_environment_prepare(char **argv) {
   unsetenv("POSIXLY_CORRECT"); /* options may follow operands */
   forget_hdf5();
   const bool waiting = choose_waiting(), kernels = choose_kernels();
+#ifdef WL_SIMULATED /* the executable is the simulator, which loaded the program as a module */
+  (void)argv, (void)waiting, (void)kernels;
+#else
   if (waiting || kernels) execv("/proc/self/exe", argv); /* where that fails, things stay as they are */
+#endif
 }
 
 static void report_blas(void) {
