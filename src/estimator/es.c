@@ -2,8 +2,9 @@
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn for each window
  *
- * The unit goes on from the end of the run at phi + eps. Like back-propagation through the window it is blind to what
- * the window does to later ones: biased by truncation. */
+ * The unit goes on from the end of the run at phi + eps: both signs then have the same loss, from which `telescoping`
+ * takes the next window's change. Like back-propagation through the window es is blind to what the window does to later
+ * ones: biased by truncation. */
 #include "estimator/antithetic.h"
 
 static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {
@@ -17,6 +18,7 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
     if (job->vector)
       wl_antithetic_add(e, slope, wl_antithetic_draw(e, job, p, job->t), job->vector);
     wl_unit_copy_particle(e->model, job->unit, 2 * p, 2 * p + 1);
+    if (job->unit->shape.differences > 0) job->unit->difference[p] = 0.0;
   }
 }
 

@@ -196,6 +196,15 @@ static void test_telescoping(void **state) {
   expect_mean("{name: pes, loss: telescoping}", 4, exact_end, exact);
 }
 
+/* With es both signs start a window at one loss: its change differs between them as the loss at its end does. */
+static void test_es_telescopes(void **state) {
+  (void)state;
+  toy change = open_toy("{name: es, loss: telescoping}"), end = open_toy("{name: es, loss: last}");
+  assert_true(run_episode(&change, 1, 6) == run_episode(&end, 1, 6));
+  close_toy(&change);
+  close_toy(&end);
+}
+
 /* A rate for each step: a window's loss depends on each of the rates so far in a direction of its own. */
 #define RATES                                                       \
   "task: {family: quadratic, dimension: 1, batch: 1}\n"             \
@@ -347,6 +356,7 @@ int main(void) {
                                      cmocka_unit_test(test_es_joins),
                                      cmocka_unit_test(test_unbiased),
                                      cmocka_unit_test(test_telescoping),
+                                     cmocka_unit_test(test_es_telescopes),
                                      cmocka_unit_test(test_variances),
                                      cmocka_unit_test(test_pairs),
                                      cmocka_unit_test(test_mixture),
