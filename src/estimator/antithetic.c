@@ -183,6 +183,15 @@ static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
 
 /* ---- runs ---- */
 
+/* What the metrics show: F as it enters, and instead of losses that a failed run lacks what it counts as. */
+static void report(const wl_estimator *e, wl_run_outcome *out) {
+  double *const losses[] = {&out->window.first_loss, &out->window.last_loss,
+                            &out->window.mean_loss};
+  out->window.meta_loss = out->loss;
+  for (int i = 0; e->es.failed_loss > 0 && i < 3; i++)
+    if (!isfinite(*losses[i])) *losses[i] = e->es.failed_loss;
+}
+
 wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *job,
                                 wl_antithetic_run run, wl_run_outcome *out) {
   double *const losses = losses_of(e, job);
@@ -198,6 +207,7 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);
   out->counted = isfinite(out->loss);
+  report(e, out);
   return WL_OK;
 }
 

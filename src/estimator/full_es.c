@@ -27,10 +27,12 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
   WL_TRY(wl_antithetic_pair(e, job, 0, out));
   if (job->t + job->steps < job->unit->horizon) {
     out->counted = out->counted || e->es.failed_loss > 0;
+    out->window.meta_loss = 0.0; /* the episode's is the loss at its end */
     return WL_OK;
   }
   const double loss = out->window.finite ? final_loss(e, job) : NAN;
   out->loss = wl_antithetic_transformed(e, job->unit, loss);
+  out->window.meta_loss = out->loss;
   out->counted = isfinite(out->loss);
   return WL_OK;
 }

@@ -8,6 +8,8 @@
  *   exact       sum_t dL_t/dr           = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr
  *   truncated   theta at a window's start held fixed: each window 2 rho L_{t-1} drho/dr
  */
+#include <float.h>
+
 #include "estimator/antithetic.h"
 #include "window_fixture.h"
 
@@ -300,6 +302,42 @@ static void test_losses(void **state) {
   close_toy(&t);
 }
 
+/* The window's outcome of a first run whose rate makes the loss infinite. */
+static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
+  toy t = open_job(
+      "task: {family: quadratic, dimension: 1, batch: 1}\n"
+      "rule: {name: sgd, rate: 0.01, learn: [rate]}\n"
+      "window: {steps: 4}\nouter: {units: 2, every: episode}\n",
+      estimator);
+  wl_run_outcome outcome;
+  begin_episode(&t, 1, horizon);
+  t.of.phi[0] = DBL_MAX / 4;
+  const wl_estimator_job first = {.ws = t.ws,
+                                  .scratch = t.scratch,
+                                  .unit = t.unit,
+                                  .steps = 4,
+                                  .phi = t.of.phi,
+                                  .vector = t.vector};
+  assert_ok(t.estimator->ops->run(t.estimator, &first, &outcome));
+  close_toy(&t);
+  return outcome;
+}
+
+/* A failed run that counts shows in the metrics as what it counts as, and the meta-loss is what enters. */
+static void test_failed_runs(void **state) {
+  (void)state;
+  const wl_run_outcome mean = failed_run("{name: nres, loss: mean, clip: 5, failed_loss: 20}", 4);
+  assert_false(mean.window.finite);
+  assert_true(mean.counted && mean.loss > 3.0 && mean.loss <= 5.0);
+  assert_true(mean.window.meta_loss == mean.loss && mean.window.last_loss == 20.0);
+  const wl_run_outcome none = failed_run("{name: nres, loss: mean}", 4);
+  assert_true(!none.counted && !isfinite(none.window.last_loss));
+  const wl_run_outcome whole = failed_run("{name: full_es, failed_loss: 20}", 4);
+  assert_true(whole.counted && whole.window.meta_loss == 20.0);
+  const wl_run_outcome half = failed_run("{name: full_es, failed_loss: 20}", 8);
+  assert_true(half.counted && half.window.meta_loss == 0.0);
+}
+
 /* What a run of the first window counts: its loss at theta_0. */
 static double counted_loss(const char *job, const char *estimator) {
   toy t = open_job(job, estimator);
@@ -361,6 +399,7 @@ int main(void) {
                                      cmocka_unit_test(test_pairs),
                                      cmocka_unit_test(test_mixture),
                                      cmocka_unit_test(test_losses),
+                                     cmocka_unit_test(test_failed_runs),
                                      cmocka_unit_test(test_loss_scale),
                                      cmocka_unit_test(test_clip_by_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
