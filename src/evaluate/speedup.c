@@ -57,15 +57,20 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
 
 /* ---- Curves --------------------------------------------------------------------------------- */
 
+/* What the running mean keeps of itself at point k: `smoothing` for every ten steps. */
+static double kept(const wl_baseline_curve *c, int64_t k, double smoothing) {
+  return k > 0 ? pow(smoothing, (double)(c->steps[k] - c->steps[k - 1]) / 10.0) : 0.0;
+}
+
 void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
   const bool constant = strcmp(c->baseline.schedule, "constant") == 0;
   for (int64_t k = 0; k < c->points; k++) c->best[k] = INFINITY;
   for (int i = 0; i < WL_SPEEDUP_RATES; i++) {
     double mean = c->loss[i * c->points];
     for (int64_t k = 0; k < c->points; k++) {
-      const double loss = c->loss[i * c->points + k];
       /* lengths of a schedule are runs of their own, which nothing joins */
-      mean = constant ? smoothing * mean + (1 - smoothing) * loss : loss;
+      const double loss = c->loss[i * c->points + k], keep = constant ? kept(c, k, smoothing) : 0.0;
+      mean = keep > 0.0 ? keep * mean + (1 - keep) * loss : loss;
       if (mean < c->best[k]) c->best[k] = mean;
     }
   }

@@ -89,7 +89,7 @@ void wl_task_curves_clear(wl_task_curves *curves);
 /* Steps at which losses of a run of `last` steps are taken: every 10, or growing by a twentieth. Returns how many; steps NULL:
  * only that. */
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
-/* Fills curve->best from its losses. */
+/* Fills curve->best from its losses; smoothing: what the running mean keeps after ten steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 /* t(f); *capped is true where the curve does not reach f, and t is then its last step. */
 double wl_speedup_steps_to(const wl_baseline_curve *curve, double loss, bool *capped);

@@ -28,7 +28,7 @@ typedef struct wl_suite {
   int64_t seed, seeds;
   int64_t
       batches; /* of a loss on the way, every 10 steps; 0: the whole fixed sample, at steps that grow by a twentieth */
-  double smoothing; /* factor of the running mean over losses on the way; 0: none */
+  double smoothing; /* what the running mean over losses on the way keeps after 10 steps; 0: none */
   int count;
   wl_suite_task *tasks; /* [count] */
 } wl_suite;

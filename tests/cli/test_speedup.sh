@@ -13,6 +13,7 @@ tasks:
   - {name: perceptron, horizons: [30], family: mlp, data: synthetic, widths: [3], batch: 8, eval_samples: 32}
 C
 sed 's/suite: small/suite: smooth/; s/evaluate_batches: 0/evaluate_batches: 2/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >smooth.yaml
+sed 's/suite: small/suite: growing/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >growing.yaml
 sed 's/seeds: 3/seeds: 1/; s/suite: small/suite: one/' small.yaml >one.yaml
 
 run() { # RANKS REPORT ARGUMENTS...
@@ -22,6 +23,7 @@ learned=$WL_SOURCE/jobs/trained/quadratic-gaussian.h5
 run 2 two "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves two.h5
 run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves again.h5
 run 1 smooth "$learned" --speedup smooth.yaml
+run 1 growing "$learned" --speedup growing.yaml # points apart by other than ten steps
 
 # a hand-designed rule in the place of the learned one
 system() { # NAME RULE
@@ -53,7 +55,8 @@ def steps_to(name, steps, loss, smoothing, f):
     for row in loss:
         mean = row[0]
         for k, x in enumerate(row):
-            mean = x if "-" in name else smoothing * mean + (1 - smoothing) * x
+            keep = 0.0 if "-" in name or k == 0 else smoothing ** ((steps[k] - steps[k - 1]) / 10)
+            mean = keep * mean + (1 - keep) * x if keep else x
             if mean < best[k]:
                 best[k] = mean
     best = np.minimum.accumulate(best)
@@ -95,6 +98,7 @@ def check(report, curves, smoothing, baselines):
 names = ["adam", "nesterov", "muon-linear", "nadamw-cosine"]
 check("two", "two.h5", 0.0, names)
 check("smooth", "smooth.h5", 0.9, ["adam"])
+check("growing", "growing.h5", 0.9, ["adam"])
 with h5py.File("two.h5") as a, h5py.File("again.h5") as b:
     for task in a:
         for name in names:
