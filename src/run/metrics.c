@@ -12,7 +12,7 @@ const wl_metric wl_metrics[WL_METRICS] = {
     {"mean_loss", "mean outer loss over their steps"},
     {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
     {"gradient_variance", "of the units' meta-gradients: mean of |g_u - mean g|^2"},
-    {"signal_to_noise", "|mean g|^2 over gradient_variance"},
+    {"signal_to_noise", "|mean g|^2 over gradient_variance; noise alone gives 1 / (units - 1)"},
     {"learning_rate", "rate of the outer optimizer"},
     {"units", "units of the meta-step"},
     {"skipped_units", "units left out as non-finite"},

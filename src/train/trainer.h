@@ -15,7 +15,7 @@ typedef struct wl_meta_report {
   double meta_loss, first_loss, last_loss, mean_loss;
   double gradient_norm, rate;
   double variance;        /* of the units' meta-gradients: mean of |g_u - mean g|^2 */
-  double signal_to_noise; /* |mean g|^2 over that */
+  double signal_to_noise; /* |mean g|^2 over that; of noise alone 1 / (counted units - 1) */
   int64_t units, skipped; /* units in all, left out as non-finite */
   int64_t inner_steps;    /* longest */
   double compute_seconds, compute_seconds_least; /* slowest and fastest rank */
