@@ -1,4 +1,4 @@
-/* optimizer.h - a trained optimizer in a program of your own.
+/* optimizer.h - use a trained optimizer from a C program.
  *
  *   wl_optimizer *opt = NULL;
  *   if (wl_optimizer_load("optimizer.h5", &opt) != WL_OK) puts(wl_last_error());
@@ -9,18 +9,17 @@
  *   }
  *   wl_optimizer_destroy(&opt);
  *
- * What is computed is what was trained: g~ = P g where a preconditioner was learned, then
- * (u, s) = rule(g~, theta, s, t). The rule's state s is kept inside the handle, float32.
+ * Each step computes g~ = P g if a preconditioner was learned, then (u, s) = rule(g~, theta, s, t), as in training. The
+ * handle keeps the rule's state s in float32.
  *
  * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). Neither MPI nor
  * its headers are needed. No function here is collective. A handle serves one thread and one run at
- * a time; programs that train several things at once load one handle for each, from any threads. Loading
- * uses HDF5: where the program uses HDF5 too, not at the same time. Functions that fail return a code other
- * than WL_OK and leave a message in wl_last_error(). A NULL handle or array is WL_ERR_USAGE, or 0 or "" from
- * functions that return no status.
+ * a time; a program that trains several models at once loads one handle for each, from any thread. Loading uses HDF5:
+ * the program must not call HDF5 at the same time. Functions that fail return a code other than WL_OK and leave a
+ * message in wl_last_error(). A NULL handle or array is WL_ERR_USAGE, or 0 or "" from functions that return no status.
  *
- * The locale and the floating-point state of the caller do not change a result: inside the library subnormal
- * numbers count as zero and rounding is to nearest; both are the caller's again when a function returns. */
+ * The locale and the floating-point state of the caller do not change a result: inside the library subnormal numbers
+ * count as zero and rounding is to nearest. Every function restores the caller's state before it returns. */
 #ifndef WARPLOOM_OPTIMIZER_H
 #define WARPLOOM_OPTIMIZER_H
 
@@ -45,17 +44,17 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 /* Frees the handle and sets it to NULL; NULL is accepted. */
 void wl_optimizer_destroy(wl_optimizer **optimizer);
 
-/* Number of parameters that the optimizer is for: 0 for any (a coordinatewise rule alone), else that
- * of the one network that its preconditioner, its learned initial parameters or its scalars for
- * each tensor belong to, flat in the order of the network's tensors. */
+/* Number of parameters that the optimizer can train. 0: any number (a coordinatewise rule alone). Otherwise the number
+ * of parameters of the network that its preconditioner, learned initial parameters or scalars per tensor were trained
+ * for, flat in the order of the network's tensors. */
 int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
 
 /* Name of the update rule ("lstm") and digest of the meta-state it was written with (16 hex digits).
  * Valid until the handle is destroyed. */
 const char *wl_optimizer_rule(const wl_optimizer *optimizer);
 const char *wl_optimizer_digest(const wl_optimizer *optimizer);
-/* Meta-parameters, meta-steps of training behind them, and inner steps of the longest episode in
- * that training: beyond this horizon the optimizer is on ground that it has not seen. */
+/* Number of meta-parameters, number of meta-steps that trained them, and inner steps of the longest training episode.
+ * Runs longer than this horizon were not seen in training. */
 int64_t wl_optimizer_meta_parameters(const wl_optimizer *optimizer);
 int64_t wl_optimizer_meta_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
@@ -83,13 +82,13 @@ typedef struct wl_tensor_shape {
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
-/* The minibatch loss at the theta of the next step, for rules that follow it (controller); not telling it is allowed.
+/* The minibatch loss at the theta of the next step, for rules that follow it (controller); other rules ignore it; the
+ * call is optional.
  * WL_ERR_USAGE without a run. */
 wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 
-/* Copies the learned initial parameters into theta [n]; tensors that the configuration names as
- * `initialisation.fresh` were not learned and stay as they are. WL_ERR_USAGE when none were learned,
- * or n is not wl_optimizer_parameters(). */
+/* Copies the learned initial parameters into theta [n]; tensors that the configuration names in `initialisation.fresh`
+ * were not learned and are left unchanged. WL_ERR_USAGE when none were learned, or n is not wl_optimizer_parameters(). */
 wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
 
 /* One step: theta [n] <- theta + u, from gradient [n], the gradient of the loss at theta in the

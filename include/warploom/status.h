@@ -15,12 +15,12 @@ typedef enum wl_status {
   WL_ERR_USAGE = 64,         /* wrong command line */
   WL_ERR_DATA = 65,          /* damaged or unsuitable input file */
   WL_ERR_NO_INPUT = 66,      /* input file missing or unreadable */
-  WL_ERR_DIVERGED = 69,      /* the training diverged: its meta-parameters are of no use */
+  WL_ERR_DIVERGED = 69,      /* the training diverged: its meta-parameters are not usable */
   WL_ERR_SOFTWARE = 70,      /* a defect in Warploom */
   WL_ERR_OS = 71,            /* no memory, no process, MPI failure */
   WL_ERR_CANNOT_CREATE = 73, /* output cannot be created */
   WL_ERR_IO = 74,            /* reading or writing failed, disk full */
-  WL_TRY_AGAIN = 75,         /* stopped early with a checkpoint: run again to go on */
+  WL_TRY_AGAIN = 75,         /* stopped early with a checkpoint: run again to resume */
   WL_ERR_PROTOCOL = 76,      /* ranks disagree */
   WL_ERR_PERMISSION = 77,    /* no permission */
   WL_ERR_CONFIG = 78         /* wrong configuration */

@@ -1,4 +1,4 @@
-/* blas.c - asks OpenBLAS, whose core names stand for instruction sets. */
+/* blas.c - queries OpenBLAS, whose core names imply instruction sets. */
 #include "base/blas.h"
 
 #include <cblas.h>

@@ -7,8 +7,8 @@
 const char *wl_blas_kernels(void); /* "Haswell" */
 /* Kernels with fused multiply-adds, which every processor with AVX2 can run; NULL where this processor cannot. */
 const char *wl_blas_better_kernels(void);
-/* Whether the processor has AVX2 and OpenBLAS runs kernels that do not use it: a version older than the processor takes it
- * for one of 2004, at a quarter of the speed or less. */
+/* Whether the processor has AVX2 but OpenBLAS runs kernels without it. An OpenBLAS older than the processor does not
+ * recognise it and runs at a quarter of the speed or less. */
 bool wl_blas_is_slow(void);
 
 #endif

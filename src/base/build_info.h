@@ -1,4 +1,4 @@
-/* build_info.h - what this binary was made of, for --version and every output file. */
+/* build_info.h - version, compiler and libraries of this binary, for --version and every output file. */
 #ifndef WL_BASE_BUILD_INFO_H
 #define WL_BASE_BUILD_INFO_H
 

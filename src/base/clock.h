@@ -1,8 +1,8 @@
-/* clock.h - how long things take. */
+/* clock.h - elapsed time. */
 #ifndef WL_BASE_CLOCK_H
 #define WL_BASE_CLOCK_H
 
-/* Seconds since some moment in the past, by a clock that nobody sets. */
+/* Seconds on the monotonic clock, from an arbitrary origin. */
 double wl_seconds(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* cores.c - by the system's affinity masks; where there are none, nothing is bound. */
+/* cores.c - uses the system's affinity masks; on systems without them nothing is bound. */
 #define _GNU_SOURCE
 #include "base/cores.h"
 
@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A whole number from 1 to `most` at the start of a variable, ended by `end` or the end of the text; 0: none. */
+/* An integer from 1 to `most` at the start of a variable, followed by `end` or the end of the text; 0: none. */
 static int number_from(const char *name, char end, long most) {
   const char *const text = getenv(name);
   if (!text || *text < '0' || *text > '9') return 0;
@@ -25,7 +25,7 @@ bool wl_cores_are_owned(void) {
   return getenv("SLURM_JOB_ID") && number_from("SLURM_CPUS_ON_NODE", '\0', 1 << 20) >= node;
 }
 
-/* Threads that run or wait for a core on the whole machine, this one among them: "0.5 0.4 0.3 2/310 4711". */
+/* Threads on this machine that run or wait for a core, including this one: "0.5 0.4 0.3 2/310 4711". */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");
@@ -35,7 +35,7 @@ static int running_threads(void) {
   return running > 1 ? running : 1;
 }
 
-/* The least of some looks: what runs for a moment alone is nobody's core. */
+/* The minimum of several samples: a thread that runs only for a moment does not occupy a core. */
 int wl_cores_idle(void) {
   enum { LOOKS = 5, PAUSE = 2000000 };
   const struct timespec pause = {.tv_nsec = PAUSE};
@@ -55,7 +55,7 @@ int wl_cores_idle(void) {
 static cpu_set_t allowed; /* before anything was bound */
 static bool bound;
 
-/* The mask of this process; false where it has more cores than a mask holds. */
+/* The affinity mask of this process; false if the machine has more cores than a mask holds. */
 static bool find_allowed(void) {
   return bound || sched_getaffinity(0, sizeof allowed, &allowed) == 0;
 }
@@ -71,7 +71,7 @@ static bool user_binds(void) {
   return false;
 }
 
-/* The allowed core number `index`, alone. */
+/* A mask with only the allowed core number `index`. */
 static cpu_set_t one_core(int index) {
   cpu_set_t one;
   CPU_ZERO(&one);
@@ -86,7 +86,7 @@ bool wl_cores_bind(int threads, int first) {
 #pragma omp parallel num_threads(threads)
   {
     const cpu_set_t own = one_core(first + omp_get_thread_num());
-    (void)sched_setaffinity(0, sizeof own, &own); /* else it runs where it did */
+    (void)sched_setaffinity(0, sizeof own, &own); /* on failure the affinity is unchanged */
   }
   return true;
 }

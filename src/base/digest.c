@@ -2,8 +2,8 @@
  *
  *   d <- XXH3(data, XXH3(name, d))
  *
- * XXH3 takes in the length too, so neither the border between name and data nor that between
- * two arrays can move without a change of the digest. */
+ * XXH3 also hashes the length. Moving bytes from a name to its data, or from one array to the next, therefore changes
+ * the digest. */
 #include "base/digest.h"
 
 #include <inttypes.h>

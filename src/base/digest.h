@@ -1,4 +1,4 @@
-/* digest.h - a 64-bit digest (XXH3) of named arrays, for comparing runs at a glance. */
+/* digest.h - a 64-bit digest (XXH3) of named arrays, for comparing runs. */
 #ifndef WL_BASE_DIGEST_H
 #define WL_BASE_DIGEST_H
 

@@ -1,4 +1,4 @@
-/* draw.c - drawing from the distribution that a key of the configuration names. */
+/* draw.c - samples the distribution of a configuration key. */
 #include "base/draw.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* draw.h - values of a key that may be a distribution. */
+/* draw.h - values of configuration keys that may be distributions. */
 #ifndef WL_BASE_DRAW_H
 #define WL_BASE_DRAW_H
 
@@ -12,7 +12,7 @@ double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
 /* A copy that owns its choices; to be cleared. */
 wl_status wl_draw_copy(wl_draw draw, wl_draw *out);
 void wl_draw_clear(wl_draw *draw);
-/* The least value that can be drawn. */
+/* The smallest value that can be drawn. */
 double wl_draw_least(const wl_draw *draw);
 
 #endif

@@ -1,7 +1,7 @@
-/* failure.h - a failure that is raised later than it arose: after other calls, or in another thread.
+/* failure.h - keeps a failure so that it can be returned later: after other calls, or in another thread.
  *
- * The last error is each thread's own and any further failure replaces it, so that a status kept alone would
- * come up with somebody else's message. */
+ * Each thread has one last error, which the next failure replaces. A status kept without its message would be reported
+ * with another failure's message. */
 #ifndef WL_BASE_FAILURE_H
 #define WL_BASE_FAILURE_H
 
@@ -12,9 +12,9 @@ typedef struct wl_failure { /* zeroed: none */
   char message[4096];
 } wl_failure;
 
-/* Keeps `status`, unless it is WL_OK, with this thread's last error. The first of several failures stays. */
+/* Keeps `status` and this thread's last error, unless `status` is WL_OK. Only the first of several failures is kept. */
 void wl_failure_keep(wl_failure *failure, wl_status status);
-/* Returns what was kept, its message as the caller's last error, and keeps it no longer; WL_OK for none. */
+/* Returns and clears the kept status, and makes its message the caller's last error; WL_OK if there is none. */
 wl_status wl_failure_raise(wl_failure *failure);
 
 #endif

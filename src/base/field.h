@@ -1,4 +1,4 @@
-/* field.h - state registered once: the one list that drives save, load and digest. */
+/* field.h - state arrays, registered once in a list that save, load and digest all use. */
 #ifndef WL_BASE_FIELD_H
 #define WL_BASE_FIELD_H
 

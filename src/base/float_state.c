@@ -1,4 +1,4 @@
-/* float_state.c - MXCSR on x86-64, FPCR on aarch64; elsewhere what fenv.h reaches, without flushing. */
+/* float_state.c - MXCSR on x86-64, FPCR on aarch64; elsewhere fenv.h, which cannot flush subnormal numbers. */
 #include "base/float_state.h"
 
 #ifdef WL_DOUBLE

@@ -1,4 +1,4 @@
-/* float_state.h - the floating-point state of a thread that computes: the one place that sets it.
+/* float_state.h - sets the floating-point state of computing threads. No other file does.
  *
  * Rounding to nearest, no trap, and in float32 builds subnormal numbers read and written as zero: many processors
  * handle them in microcode, and a training slows down as its gradients and states shrink. float64 builds keep

@@ -1,4 +1,4 @@
-/* isa.c - asks the processor and the environment. */
+/* isa.c - queries the processor and the environment. */
 #include "base/isa.h"
 
 #include <stdatomic.h>
@@ -31,8 +31,8 @@ static void warn_once(const char *wanted, wl_isa taken) {
   static atomic_flag warned = ATOMIC_FLAG_INIT;
   if (atomic_flag_test_and_set(&warned)) return;
   wl_log_warning(
-      "WARPLOOM_ISA=%s is not to be had here: taking %s (it accepts avx512, avx2, "
-      "baseline, as far as processor and operating system have them)",
+      "WARPLOOM_ISA=%s is not supported on this machine: using %s (accepted: avx512, avx2, baseline, if processor and "
+      "operating system support them)",
       wanted, names[taken]);
 }
 

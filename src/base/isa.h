@@ -1,4 +1,4 @@
-/* isa.h - the instruction set that kernels run with, one decision for all of them.
+/* isa.h - the instruction set of all kernels, chosen once.
  *
  * Kernels are compiled for each set; which compilation runs is decided when the program runs.
  * Results of different sets differ in the last bits. */
@@ -12,10 +12,10 @@ typedef enum wl_isa {
   WL_ISA_COUNT
 } wl_isa;
 
-/* The widest that this processor has. */
+/* The widest instruction set of this processor. */
 wl_isa wl_isa_widest(void);
-/* That, or the lesser one that WARPLOOM_ISA=avx512|avx2|baseline asks
- * for. The first time that it asks for what is not there, a warning says so. */
+/* The same, or a narrower one that WARPLOOM_ISA=avx512|avx2|baseline selects. The first call warns if the selected one
+ * is not supported. */
 wl_isa wl_isa_choose(void);
 /* "baseline", "avx2", "avx512" */
 const char *wl_isa_name(wl_isa isa);

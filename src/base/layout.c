@@ -11,7 +11,7 @@ static int64_t shape_size(int ndim, const int64_t *shape) {
   return size;
 }
 
-/* Makes room for one more block. */
+/* Makes room for one more tensor. */
 static wl_status layout_grow(wl_layout *layout) {
   if (layout->count < layout->capacity) return WL_OK;
   const int capacity = layout->capacity > 0 ? 2 * layout->capacity : 16;
@@ -27,17 +27,17 @@ static wl_status layout_grow(wl_layout *layout) {
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset) {
   if (strlen(name) >= WL_NAME_SIZE || strlen(group) >= WL_NAME_SIZE || name[0] == '\0')
-    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' of group '%s': names have 1 to %d characters", name,
+    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' of group '%s': names have 1 to %d characters", name,
                    group, WL_NAME_SIZE - 1);
   if (wl_layout_find(layout, name))
-    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s' is already in the layout", name);
+    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' is already in the layout", name);
   if (ndim < 0 || ndim > WL_MAX_DIMS)
-    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': %d dimensions, at most %d are possible", name,
+    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s': %d dimensions, at most %d are possible", name,
                    ndim, WL_MAX_DIMS);
   const int64_t size = shape_size(ndim, shape);
   int64_t end = 0;
   if (size < 0 || __builtin_add_overflow(layout->size, size, &end))
-    return WL_FAIL(WL_ERR_SOFTWARE, "block '%s': its shape is empty, negative or too large", name);
+    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s': its shape is empty, negative or too large", name);
 
   WL_TRY(layout_grow(layout));
   wl_tensor_entry *const block = &layout->tensors[layout->count++];
@@ -63,7 +63,7 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
     const wl_tensor_entry *const block = &from->tensors[i];
     const wl_status status =
         wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
-    if (status != WL_OK) { /* all blocks or none */
+    if (status != WL_OK) { /* all tensors or none */
       layout->count = count;
       layout->size = size;
       return status;

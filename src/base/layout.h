@@ -23,13 +23,13 @@ typedef struct wl_layout {
   int64_t size;     /* elements in all, unpadded */
 } wl_layout;
 
-/* Appends a block; *offset receives its first element (NULL: not wanted).
+/* Appends a tensor; *offset receives its first element (NULL: not wanted).
  * WL_ERR_SOFTWARE for a duplicate name or an impossible shape. A zeroed wl_layout is empty. */
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset);
-/* The block of that name, NULL if there is none. Borrowed until the next add. */
+/* The tensor of that name, NULL if there is none. Borrowed until the next add. */
 const wl_tensor_entry *wl_layout_find(const wl_layout *layout, const char *name);
-/* Appends copies of all blocks of `from`, offsets shifted; *offset as above. */
+/* Appends copies of all tensors of `from`, offsets shifted; *offset as above. */
 wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *offset);
 void wl_layout_clear(wl_layout *layout);
 

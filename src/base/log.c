@@ -4,7 +4,7 @@
  * it and the next call draws it again. Elsewhere (a batch log) a plain line is printed when
  * progress starts, then at most one each PLAIN_SECONDS, and a last one at the end.
  *
- * Any thread may speak: the one that writes files warns while the training shows its progress. */
+ * Any thread may print: the thread that writes files warns while the training shows its progress. */
 #include "base/log.h"
 
 #include <pthread.h>
@@ -27,10 +27,10 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The progress under way, under the lock. */
+/* The current progress, protected by the lock. */
 static struct {
   bool active, terminal, drawn;
-  long first;            /* `done` of the first call: what a resumed run has not done now */
+  long first;            /* `done` of the first call: steps that were done before a resume */
   long done, shown;      /* of the last call; of the last line printed */
   double start, printed; /* times of the first call and of the last line */
   char line[LINE_SIZE];

@@ -10,7 +10,7 @@
 
 enum { LARGEST_FILE = 4 << 20 };
 
-/* The root of the tree: what the text holds, a map, with the overrides applied. */
+/* The root of the tree: the map parsed from the text, with the overrides applied. */
 static wl_status build_tree(wl_config *config, const char *text, const char *source,
                             const wl_override *overrides, int n_overrides, const char **name,
                             wl_node **root) {
@@ -21,7 +21,7 @@ static wl_status build_tree(wl_config *config, const char *text, const char *sou
   if ((*root)->kind != WL_NODE_MAP)
     return wl_location_fail((*root)->location, "", "expected keys and values, got %s",
                          wl_node_describe(*root, found, sizeof found));
-  (*root)->location.line = 0; /* what is missing at the top level has no line */
+  (*root)->location.line = 0; /* a key missing at the top level has no line */
   for (int i = 0; i < n_overrides; ++i)
     WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
   return WL_OK;
@@ -52,19 +52,19 @@ void wl_config_destroy(wl_config **config) {
   *config = NULL;
 }
 
-/* Reads an open file whole; *text is to be freed with wl_free. */
+/* Reads all of an open file; the caller frees *text with wl_free. */
 static wl_status read_stream(FILE *file, const char *path, char **text) {
   struct stat info;
   if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: a directory, where a YAML configuration is wanted", path);
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is a directory; name a YAML configuration file", path);
   WL_TRY(WL_NEW(*text, LARGEST_FILE + 2));
   const size_t length = fread(*text, 1, LARGEST_FILE + 1, file);
   wl_status status = WL_OK;
   if (ferror(file)) status = WL_FAIL(WL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
   else if (length > LARGEST_FILE)
-    status = WL_FAIL(WL_ERR_CONFIG, "%s: larger than 4 MiB: not a configuration", path);
+    status = WL_FAIL(WL_ERR_CONFIG, "%s: is larger than 4 MiB; name a YAML configuration file", path);
   else if (strlen(*text) != length)
-    status = WL_FAIL(WL_ERR_CONFIG, "%s: holds zero bytes: not a text file", path);
+    status = WL_FAIL(WL_ERR_CONFIG, "%s: contains zero bytes; name a text file with a YAML configuration", path);
   if (status == WL_OK) return WL_OK;
   wl_free(*text);
   *text = NULL;

@@ -27,7 +27,7 @@ typedef enum wl_option_type {
   WL_OPT_CHOICE_OR_REALS /* one of `choices`, or a list of reals; a scalar is a list of one */
 } wl_option_type;
 
-/* What the rows of lists are read into. Borrowed for the configuration's life. */
+/* Values of list keys. Borrowed for the configuration's life. */
 typedef struct wl_ints {
   const int64_t *at;
   int count;
@@ -95,11 +95,11 @@ typedef struct wl_slot {
    (unsigned)offsetof(type, member) \
   }
 
-/* What else is true of a key. Without a flag it belongs to a run's identity: the result depends on
- * it, and a resumed run must have the value that the run was started with. */
+/* Properties of a key. A key without flags is part of a run's identity: the result depends on it, and a resumed run
+ * must have the value that the run was started with. */
 typedef enum wl_key_flags {
   WL_KEY_FREE = 1,    /* the result does not depend on it: a resume may change it */
-  WL_KEY_EXTENDS = 2, /* a resume may change it: what is computed from then on depends on it */
+  WL_KEY_EXTENDS = 2, /* a resume may change it, and the later results depend on it */
   WL_KEY_PATH = 4,    /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
   WL_KEY_DRAW = 8,    /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
   WL_KEY_ONE_OF = 16  /* of a section: every key may be {one_of: [..]}, and the section's maps are all
@@ -140,14 +140,13 @@ typedef struct wl_section {
 typedef struct wl_config wl_config; /* one validated configuration, all defaults filled in */
 typedef struct wl_map wl_map;       /* one section of it */
 
-/* One edit of a configuration before it is validated. The value stays a value: nothing of it is
- * read as YAML, but for the lines that a user gives to --set. */
+/* One edit of a configuration before it is validated. Only values that a user gives to --set are parsed as YAML. */
 typedef enum wl_override_kind {
   WL_OVERRIDE_LINE, /* `text` is "path=value" of a command line */
-  WL_OVERRIDE_TEXT, /* `text`, whatever it holds */
+  WL_OVERRIDE_TEXT, /* `text` as a string, not parsed */
   WL_OVERRIDE_REAL,
   WL_OVERRIDE_INTS,
-  WL_OVERRIDE_ABSENT /* takes a section, key or item out, as if it had not been written */
+  WL_OVERRIDE_ABSENT /* removes a section, key or item */
 } wl_override_kind;
 typedef struct wl_override {
   wl_override_kind kind;
@@ -175,17 +174,17 @@ int wl_config_written(const wl_config *config, const char *section);
 /* The value of the section's selector in this map ("" without one). */
 const char *wl_map_variant(const wl_map *map);
 
-/* How many combinations of choices the map stands among: 1 unless the section's keys are drawn; and which
- * it is, as in "widths: [32], activation: relu" ("" for 1), cut to `size`. */
+/* Number of combinations of the section's drawn keys (1 if none is drawn). `text` receives this map's combination, such
+ * as "widths: [32], activation: relu" ("" for 1), cut to `size`. */
 int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 
 /* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point
- * into; the others of its members are left alone. `table` is one of the map's own tables. */
+ * into; its other members are unchanged. `table` is one of the map's own tables. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
-/* Getters. The key must be in the map's table (a missing one is a programming error, is
- * told on standard error, and yields zero). Lists are borrowed for the config's life. */
+/* Getters. The key must be in the map's table (a missing key is a programming error, which is printed and yields zero).
+ * Lists are borrowed for the config's life. */
 int64_t wl_map_int(const wl_map *map, const char *key);
 double wl_map_real(const wl_map *map, const char *key);
 bool wl_map_bool(const wl_map *map, const char *key);
@@ -203,15 +202,15 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
 /* The resolved configuration as YAML text, every key with its value, in table order; the same
  * text parses back to the same configuration. malloc'ed, owned by the caller. */
 wl_status wl_config_to_yaml(const wl_config *config, char **text);
-/* Keys that differ between two resolved configurations, one "key: a | b" a line, but those that have
- * any of the flags `except`. malloc'ed. */
+/* Keys that differ between two resolved configurations, one "key: a | b" per line, without keys that have any of the
+ * flags `except`. malloc'ed. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
 
 /* Prints the table of keys for --help (roff: as man-page source). */
 void wl_sections_help(const wl_section *sections, bool roff, FILE *out);
-/* Text in a man-page source. */
+/* Prints text escaped for a man page. */
 void wl_help_roff(const char *text, FILE *out);
-/* Text broken into lines of a terminal, those after the first indented; no newline at the end. */
+/* Prints text wrapped to the terminal's width, indented after the first line; no newline at the end. */
 void wl_help_wrap(const char *text, int indent, FILE *out);
 /* Prints name and summary of each variant of a section: --list tasks. */
 void wl_section_list(const wl_section *section, FILE *out);

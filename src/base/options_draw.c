@@ -1,9 +1,9 @@
 /* options_draw.c - values that are drawn for each episode: {one_of: [..]}, {uniform: [a, b]},
  * {log_uniform: [a, b]}.
  *
- * A number that the module can vary while a run goes on (WL_KEY_DRAW) stays a distribution. Of every other
- * key of a section with WL_KEY_ONE_OF the map as written stands for one map for each choice, and with
- * several such keys for each combination; the last key changes fastest. */
+ * A number that the module can vary during a run (WL_KEY_DRAW) stays a distribution. For other keys of a section with
+ * WL_KEY_ONE_OF, the map as written expands to one map for each choice, or for each combination of choices if several
+ * keys have them; the last key changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -38,7 +38,7 @@ static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *pa
   return WL_OK;
 }
 
-/* Between two numbers, and only of a key that takes any. */
+/* A uniform distribution needs two numbers, and a key that accepts any number. */
 static wl_status check_interval(const wl_node *list, const char *path, const wl_value *value) {
   if (!(value->option->flags & WL_KEY_DRAW))
     return wl_location_fail(list->location, path,
@@ -73,7 +73,7 @@ wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_
   return WL_OK;
 }
 
-/* Whether the key is one that makes maps of its choices. */
+/* Whether the choices of this key expand to several maps. */
 static bool multiplies(const wl_value *value) {
   return value->draw == WL_DRAW_ONE_OF && !(value->option->flags & WL_KEY_DRAW);
 }

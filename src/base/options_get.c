@@ -107,7 +107,7 @@ static void store_value(const wl_value *value, unsigned char *at) {
   }
 }
 
-/* A table may hold rows of others: a key of the same name and type is the same key. */
+/* Tables may share rows: keys of the same name and type are the same key. */
 static bool is_row(const wl_option *option, const wl_option *row) {
   return option == row || (option->type == row->type && option->slot.kind == row->slot.kind &&
                            strcmp(option->key, row->key) == 0);

@@ -1,4 +1,4 @@
-/* options_help.c - the table of keys for people: --help and the man page. */
+/* options_help.c - prints the table of keys: --help and the man page. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -6,7 +6,7 @@
 
 #include "base/options_impl.h"
 
-/* Columns of the terminal that standard output is, within bounds that read well; else those of most. */
+/* Width of the terminal, limited to a readable range; a default if standard output is no terminal. */
 static int help_width(void) {
   enum { USUAL = 80, LEAST = 60, MOST = 120 };
   struct winsize size = {0};
@@ -43,7 +43,7 @@ static void write_accepted(const wl_option *option, FILE *out) {
     fprintf(out, ", %s", option->units);
 }
 
-/* A dash, or a dot that begins a line, would otherwise be taken for something else. */
+/* roff gives a dash, and a dot at the start of a line, a special meaning: escape them. */
 void wl_help_roff(const char *text, FILE *out) {
   bool begins = true;
   for (; *text; ++text) {
@@ -79,7 +79,7 @@ static void print_text(const char *text, bool roff, int indent, FILE *out) {
   else wl_help_wrap(text, indent, out);
 }
 
-/* What is accepted, and the default. */
+/* Prints the accepted values and the default. */
 static void print_values(const wl_option *option, bool roff, FILE *out) {
   char *text = NULL;
   size_t size = 0;

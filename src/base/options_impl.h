@@ -3,7 +3,7 @@
  *   YAML text --(options_tree)--> wl_node tree --(options_override)--> the same, edited
  *     --(options_validate, options_value)--> wl_config: groups of maps of values
  *
- * Everything of a configuration lives in its pool and goes with it. */
+ * The pool owns all memory of a configuration and is freed with it. */
 #ifndef WL_BASE_OPTIONS_IMPL_H
 #define WL_BASE_OPTIONS_IMPL_H
 
@@ -27,7 +27,7 @@ void wl_pool_clear(wl_pool *pool);
 
 /* ---- trees: YAML as it was written ---- */
 
-/* Where a text stands: "job.yaml" line 3, or "--set outer.steps=5" line 0. */
+/* Where a text was written: "job.yaml" line 3, or "--set outer.steps=5" line 0. */
 typedef struct wl_location {
   const char *origin;
   int line; /* from 1; 0: none */
@@ -43,8 +43,8 @@ struct wl_node {
   wl_location location;
   const char *text;    /* scalars; "" otherwise */
   bool plain;          /* scalars: written without quotes */
-  const char *given;   /* what stands behind the '=' of --set, for keys that are texts; else NULL */
-  const char *problem; /* why that is not YAML; NULL: it is */
+  const char *given;   /* the text after the '=' of --set, for keys of type text; else NULL */
+  const char *problem; /* why it is not valid YAML; NULL: it is valid */
   int count;           /* entries of a list or map */
   wl_entry *first;     /* in the order written */
   wl_entry *last;
@@ -78,7 +78,7 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_location location;   /* of the value; of the map where the default stands in */
+  wl_location location;   /* of the value; of the map if the default is used */
   bool is_list;     /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
   int64_t integer;  /* also the index of a choice */
   int64_t argument; /* N of a choice that is written {name: N} */
@@ -97,7 +97,7 @@ typedef struct wl_value {
 
 struct wl_map {
   const wl_section *section;
-  int index, siblings;       /* i-th of so many maps of the section */
+  int index, siblings;       /* index, and number of maps of the section */
   int combinations;          /* of the choices of its draws */
   const wl_variant *variant; /* NULL: the section has no selector */
   wl_location location;

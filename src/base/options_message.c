@@ -1,4 +1,4 @@
-/* options_message.c - the words of configuration errors: location, range, suggestions. */
+/* options_message.c - texts of configuration errors: location, range, suggestions. */
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,12 +9,12 @@
 #include "base/options_impl.h"
 #include "base/suggest.h"
 
-/* Bounds beyond these stand for none: tables write 1e-300 for "greater than 0" and INFINITY or
- * 1e300 for "no upper bound". */
+/* Bounds beyond these mean no bound: tables write 1e-300 for "greater than 0" and INFINITY or 1e300 for "no upper
+ * bound". */
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 
-/* A message is one line, whatever the text that it repeats. */
+/* Control characters are replaced, so that a message is always one line. */
 static void make_printable(char *text) {
   for (; *text; ++text)
     if (iscntrl((unsigned char)*text)) *text = '?';

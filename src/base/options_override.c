@@ -1,9 +1,9 @@
 /* options_override.c - one edit of the tree before it is validated.
  *
  * A path is keys joined by dots; a number picks a map of a list section ("task.0.dimension"). A
- * section that is a plain map counts as a list of one. What a user gives to --set is the value as it
- * stands, for a key that is a text, unless it is quoted as in YAML; for others it is a plain YAML scalar, or a collection or quoted
- * text where it begins like one. */
+ * section that is a plain map counts as a list of one. For a key of type text the value of --set is taken literally,
+ * unless it is quoted as in YAML. For other keys it is a plain YAML scalar, or a collection or quoted text if it begins
+ * like one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ typedef struct edit {
   const char *path; /* "outer.steps" */
 } edit;
 
-/* The value that a path leads to, and what holds it. */
+/* The value that a path leads to, and its container. */
 typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that `entry` is of */
@@ -36,8 +36,8 @@ static void move_to(spot *s, wl_entry *entry, bool item) {
   *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
 }
 
-/* Goes to the item of a list that a component names or, in a list of one, goes without saying; *used
- * tells whether the component was the item's number. */
+/* Goes to the item of a list whose number the component is. In a list of one item the number may be left out. *used:
+ * whether the component was the item's number. */
 static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
@@ -53,7 +53,7 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
   return WL_OK;
 }
 
-/* Turns nothing into an empty map, so that overrides can fill an absent or empty section. */
+/* Replaces a null value by an empty map, so that overrides can fill an absent or empty section. */
 static wl_status want_map(const edit *e, wl_node *node, const char *component) {
   if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .location = e->location};
   if (node->kind == WL_NODE_MAP) return WL_OK;
@@ -82,7 +82,7 @@ static wl_status enter_map(const edit *e, spot *s, const char *key) {
   return WL_OK;
 }
 
-/* Goes one component down. */
+/* Follows one component of the path. */
 static wl_status descend(const edit *e, spot *s, const char *component) {
   if (s->node->kind == WL_NODE_LIST) {
     bool used = false;
@@ -96,7 +96,7 @@ static wl_status descend(const edit *e, spot *s, const char *component) {
   return WL_OK;
 }
 
-/* Goes to where the path leads, from the root. */
+/* Follows the path from the root. */
 static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   *s = (spot){.node = root};
   for (const char *component = e->path; component;) {
@@ -112,8 +112,8 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   return WL_OK;
 }
 
-/* Whether a value that begins like a collection or a quoted text also ends like one: a comment behind
- * it would be lost. */
+/* Whether a value that begins like a collection or a quoted text also ends like one. Text after it would be lost as a
+ * comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);
@@ -127,8 +127,7 @@ static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
-/* What a user gave: the text as it stands, or between YAML's quotes, and what it is for keys that are no
- * texts. */
+/* A value given by the user: the literal or quoted text, and its YAML value for keys that are not texts. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);
@@ -188,7 +187,7 @@ static wl_status ints_node(const edit *e, wl_ints ints, wl_node **out) {
   return WL_OK;
 }
 
-/* The edit's path and value; *value is NULL where something is taken out. */
+/* The edit's path and value; *value is NULL for a removal. */
 static wl_status open_edit(const wl_override *override, edit *e, wl_node **value) {
   const char *text = NULL;
   *value = NULL;
@@ -206,7 +205,7 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
   return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
 }
 
-/* Takes out what the path leads to; a list without items is nothing. */
+/* Removes the value that the path leads to; a list without items becomes null. */
 static void take_out(const spot *s) {
   if (!s->entry) return;
   wl_node_remove(s->holder, s->entry);

@@ -1,11 +1,11 @@
-/* options_pool.c - what a configuration owns: its pool of memory and its nodes. */
+/* options_pool.c - the memory pool of a configuration, and its nodes. */
 #include <string.h>
 
 #include "base/options_impl.h"
 
 union wl_pool_item {
   wl_pool_item *before;
-  max_align_t align; /* the memory that was asked for follows */
+  max_align_t align; /* the requested memory follows */
 };
 
 wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size) {

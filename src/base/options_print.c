@@ -8,7 +8,7 @@
 
 /* ---- YAML, through libyaml's emitter; each step yields 1, or 0 when out of memory ---- */
 
-/* A text that every YAML reader takes for the same text needs no quotes. */
+/* Whether every YAML reader reads the text unquoted as the same text. */
 static bool is_plain_word(const char *text) {
   static const char *const reserved[] = {"true", "false", "yes", "no", "on",
                                          "off",  "null",  "y",   "n"};

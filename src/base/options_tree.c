@@ -110,7 +110,7 @@ static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_n
   return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);
 }
 
-/* The value's own type is what its key wants: only !!str, which makes a text of a number, says more. */
+/* The key determines the type of its value. Only the tag !!str is accepted, which turns a number into a text. */
 static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);
@@ -181,7 +181,7 @@ static wl_status take_alias(builder *b, const yaml_event_t *e) {
   if (i < 0) return FAIL_HERE(b, location, "there is no anchor '&%.60s' before '*%.60s'", name, name);
   for (int d = 0; d < b->depth; ++d)
     if (b->open[d].node == b->anchor[i].node)
-      return FAIL_HERE(b, location, "'*%.60s' stands inside what '&%.60s' names", name, name);
+      return FAIL_HERE(b, location, "'*%.60s' is inside the value that '&%.60s' names", name, name);
   if (b->depth + depth_of(b->anchor[i].node) > MAX_DEPTH)
     return FAIL_HERE(b, location, "nested more than %d deep", MAX_DEPTH);
   wl_node *node = NULL;
@@ -204,7 +204,7 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
   }
 }
 
-/* The parser's own words, with the line they are about. */
+/* The parser's error message, with its line. */
 static wl_status parser_failure(const builder *b, const yaml_parser_t *parser) {
   if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", b->origin);
   return FAIL_HERE(b, location_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",

@@ -180,7 +180,7 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
   return wl_group_expand(&config->pool, group);
 }
 
-/* The section that has a key of this name, for a hint to who forgot the section. */
+/* The section that has a key of this name, to suggest it if the user left out the section. */
 static const char *section_of(const wl_section *sections, const char *key) {
   for (const wl_section *s = sections; s->name; ++s)
     for (const wl_option *o = s->name[0] ? s->options : NULL; o && o->key; ++o)

@@ -39,8 +39,7 @@ static int take_digits(const char **from, char *out, size_t *used) {
   return count;
 }
 
-/* The decimal number that a plain text spells, without its underscores. A zero may not lead: for YAML
- * 1.1, 010 is eight. */
+/* Copies a decimal number without its underscores. A leading zero is refused: YAML 1.1 reads 010 as eight. */
 static bool number_text(const char *at, char out[NUMBER_SIZE]) {
   size_t used = 0;
   if (*at == '-' || *at == '+') out[used++] = *at++;
@@ -88,7 +87,7 @@ static long double to_real(const char *text) {
   return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);
 }
 
-/* Neither what overflows nor what vanishes: 1e-400 is not meant to be zero. */
+/* Refuses overflow and underflow: 1e-400 is not meant to be zero. */
 static bool parse_real(const wl_node *node, double *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;

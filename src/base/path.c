@@ -1,4 +1,4 @@
-/* path.c - asks the file system. */
+/* path.c - queries the file system. */
 #include "base/path.h"
 
 #include <limits.h>
@@ -21,7 +21,7 @@ bool wl_same_file(const char *a, const char *b) {
 
 /* ---- outputs ---- */
 
-/* What a training writes and later reads again, or somebody else does. */
+/* Files that a training writes into its run directory. */
 static const char *const run_parts[] = {"checkpoints",   "trajectory",   "trajectory.h5",
                                         "metrics.jsonl", "lock",         "config.yaml",
                                         "optimizer.h5",  "evaluation.h5"};
@@ -68,7 +68,7 @@ static bool folder_of(const char *path, char folder[PATH_SIZE]) {
   return strcmp(folder, path) != 0;
 }
 
-/* The path without links and "..", also where its last part is not there yet. */
+/* The path without symbolic links and "..". Its last component need not exist. */
 static void resolve(const char *path, char out[PATH_SIZE]) {
   char folder[PATH_SIZE], real[PATH_MAX];
   snprintf(out, PATH_SIZE, "%s", path);
@@ -100,8 +100,7 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
   const bool mine = input && find_run(input, input_run) && wl_same_file(run, input_run);
   if (!mine)
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "the output '%s' lies in the run directory '%s', which is not what is read: "
-                   "choose a name outside",
+                   "the output '%s' lies in the run directory '%s', which is not the input: choose a name outside it",
                    output, run);
   if (!is_part(name) || (own && strcmp(name, own) == 0)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,

@@ -1,4 +1,4 @@
-/* path.h - what a path leads to, and whether a command may write there. */
+/* path.h - folders, equal paths, and whether a command may write to a path. */
 #ifndef WL_BASE_PATH_H
 #define WL_BASE_PATH_H
 
@@ -6,14 +6,14 @@
 
 #include "base/status.h"
 
-/* A folder that is there. */
+/* Whether the path is an existing folder. */
 bool wl_is_directory(const char *path);
-/* Both are there, and the same, by whatever names. */
+/* Whether both exist and are the same file, also by different names. */
 bool wl_same_file(const char *a, const char *b);
 
-/* Whether a command that reads `input` (NULL: nothing) may write `output`: not onto the input, not into a
- * run directory that is not the input's, and there not onto what belongs to the run but `own` (NULL:
- * none), the file that the command itself makes. WL_ERR_CANNOT_CREATE. Not collective. */
+/* Checks that a command that reads `input` (NULL: nothing) may write `output`. Refused are the input itself, a run
+ * directory other than the input's, and files of the run other than `own` (NULL: none), the command's own output file.
+ * WL_ERR_CANNOT_CREATE. Not collective. */
 wl_status wl_check_output(const char *output, const char *input, const char *own);
 
 #endif

@@ -16,9 +16,9 @@ typedef float wl_real;
 #endif
 
 /* Coordinates in one block of the structure-of-arrays layout. Every array over
- * coordinates is padded to whole blocks and aligned to WL_ALIGN bytes. Padding
- * coordinates of gradients are zero; those of theta and of a rule's state hold what
- * the rule makes of that, the same on any rank, and no other coordinate depends on them. */
+ * coordinates is padded to whole blocks and aligned to WL_ALIGN bytes. Padding coordinates of gradients are zero. In
+ * theta and in a rule's state they hold the values that the rule computes from zero gradients, equal on all ranks; no
+ * other coordinate depends on them. */
 enum { WL_LANES = 16, WL_ALIGN = 64 };
 /* Allocations of this size and more are aligned to it and may use huge pages. */
 enum { WL_HUGE_PAGE = 2097152 };

@@ -6,7 +6,7 @@
  * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
  *
  * Where a number may be rejected (truncated normals, bounded integers), attempt a of element e
- * takes the bits of element e + a 2^56, so that no element ever shifts another. Elements are
+ * takes the bits of element e + a 2^56, so that a rejection changes no other element. Elements are
  * below 2^56, attempts below 2^7. */
 #include "base/rng.h"
 

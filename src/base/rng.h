@@ -1,4 +1,4 @@
-/* rng.h - random numbers as a pure function of what they are for.
+/* rng.h - random numbers as a pure function of their purpose and index.
  *
  * Philox4x64-10 (Salmon et al. 2011, Random123): key = (seed, purpose | space << 32),
  * counter = (element block, step, task, index). No state: the same stream yields the
@@ -8,7 +8,7 @@
 
 #include "base/real.h"
 
-/* What a number is for. Consecutive, never reused, never reordered: files depend on it. */
+/* Purpose of a random number. Values are consecutive, never reused, never reordered: files depend on them. */
 typedef enum wl_purpose {
   WL_FOR_META_INIT,   /* initial meta-parameters */
   WL_FOR_FAMILY,      /* which family of a mixture */
@@ -20,17 +20,17 @@ typedef enum wl_purpose {
   WL_FOR_EVAL_BATCH,  /* fixed sample of an evaluation */
   WL_FOR_DATASET,     /* synthetic data sets */
   WL_FOR_AUGMENT,     /* augmentation of images */
-  WL_FOR_UNUSED,      /* nothing is drawn for it; it keeps the values of those below */
+  WL_FOR_UNUSED,      /* unused; it keeps the values of the purposes below */
   WL_FOR_REPLAY,      /* draws from the trajectory buffer */
   WL_FOR_PROBE,       /* directions of gradient checks */
   WL_FOR_STAGGER,     /* where a unit begins its first episode */
   WL_FOR_PERTURB,     /* perturbations of evolution strategies */
   WL_FOR_DRAW,           /* values of keys that are distributions */
-  WL_FOR_GRADIENT_NOISE, /* what is added to inner gradients */
+  WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */
   WL_FOR_COUNT
 } wl_purpose;
 
-/* What is drawn for WL_FOR_META_INIT beside the rule's own numbers: the stream's `task`. */
+/* The stream's `task` for WL_FOR_META_INIT: draws other than the rule's. */
 enum {
   WL_INIT_DIAGONAL = 0x70726563,
   WL_INIT_KRONECKER = 0x6b726f6e,

@@ -25,7 +25,7 @@ void wl_error_share(bool shared) { last_error_shared = shared; }
 bool wl_error_is_shared(void) { return last_error_shared; }
 
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...) {
-  /* an argument may be the last error itself, so format beside it */
+  /* an argument may be the last error itself, so format into a separate buffer */
   char text[MESSAGE_SIZE];
   va_list arguments;
   va_start(arguments, format);
@@ -35,21 +35,21 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
   memcpy(last_error, text, sizeof text);
   last_error_shared = false;
 
-  /* only a defect of ours is located in our sources: a user cannot act on that place */
+  /* only internal errors name the source line: it does not help a user with other errors */
   if (code == WL_ERR_SOFTWARE && length >= 0 && length < MESSAGE_SIZE)
     snprintf(last_error + length, sizeof last_error - (size_t)length, " (%s:%d)", file, line);
   return code;
 }
 
-/* True when this allocation is the one that WL_FAIL_ALLOC asks to fail. */
+/* True if WL_FAIL_ALLOC selects this allocation to fail. */
 static int wl_alloc_is_to_fail(void) {
   const char *const wanted = getenv("WL_FAIL_ALLOC");
   if (!wanted) return 0;
   return atomic_fetch_add(&allocations, 1) + 1 == strtoll(wanted, NULL, 10);
 }
 
-/* Memory for `bytes`, in huge pages from WL_HUGE_PAGE on where the system has them: small pages lie in
- * the second-level cache as chance has it, and what would fit there evicts itself. */
+/* Memory for `bytes`, in huge pages from WL_HUGE_PAGE on where the system has them: physical addresses of small pages
+ * are arbitrary, so that data smaller than the second-level cache may still conflict in it. */
 static void *take(size_t bytes) {
   void *memory = NULL;
   if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0)

@@ -1,7 +1,7 @@
 /* status.h - status codes and the text of the last error.
  *
  * Every function that can fail returns a wl_status. The codes are the exit codes
- * of sysexits.h, so that main returns what it was given. WL_FAIL records a message
+ * of sysexits.h, so that main returns the status as the exit code. WL_FAIL records a message
  * for the calling thread; WL_TRY passes a failure up unchanged. Nothing below
  * src/cli ends the process. */
 #ifndef WL_BASE_STATUS_H
@@ -12,8 +12,8 @@
 #include "warploom/status.h"
 
 /* Records the message as this thread's last error and yields `code`. The message says what is
- * wrong, where (file, line, key, rank) and the fix. WL_ERR_SOFTWARE, a defect of ours, gets
- * " (source file:line)" appended; for other codes that place would tell a user nothing. */
+ * wrong, where (file, line, key, rank) and the fix. WL_ERR_SOFTWARE (a defect in Warploom) also gets " (source
+ * file:line)" appended. */
 #define WL_FAIL(code, ...) wl_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns from the calling function when `call` fails. */
@@ -30,7 +30,7 @@
     if ((status) != WL_OK) goto label;   \
   } while (0)
 
-/* A check that stays on in every build: a broken promise inside Warploom. */
+/* An internal consistency check, active in every build. */
 #define WL_CHECK(condition)                                                                     \
   do {                                                                                          \
     if (!(condition)) return WL_FAIL(WL_ERR_SOFTWARE, "internal check failed: %s", #condition); \
@@ -39,13 +39,13 @@
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Whether this thread's last error is known to be every rank's: set where ranks have agreed on it, or where
- * it follows from what all of them know alike; each new failure takes it back. A failure that is not
- * shared may leave the other ranks waiting for this one, so that main has to end them too. */
+/* Whether all ranks have the same last error. Set after ranks agreed on it, or if all ranks compute it from the same
+ * data; each new failure clears it. A failure that is not shared may leave the other ranks waiting for this one, so
+ * that main has to end them too. */
 void wl_error_share(bool shared);
 bool wl_error_is_shared(void);
 
-/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS when there is none.
+/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if it is not available.
  * Free with wl_free. Honours WL_FAIL_ALLOC=k in the environment (tests: the k-th
  * allocation fails). */
 wl_status wl_alloc(void **out, size_t count, size_t size);

@@ -3,7 +3,7 @@
 #define WL_BASE_SUGGEST_H
 
 /* The candidate at the least edit distance (insertion, deletion, substitution, exchange of
- * neighbours), the first of equals; NULL when none is near enough to be meant. */
+ * neighbours), the first if several are equally near; NULL if none is near enough. */
 const char *wl_suggest(const char *word, const char *const *candidates, int count);
 
 #endif

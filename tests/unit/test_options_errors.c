@@ -139,7 +139,7 @@ static const bad_case cases[] = {
      {"more than 8 lines that begin with %"}},
     {"task: &t\n  family: *t\n",
      NULL,
-     {"job.yaml:2: key 'task.family': '*t' stands inside what '&t'"}},
+     {"job.yaml:2: key 'task.family': '*t' is inside the value that '&t'"}},
     /* overrides */
     {TASK,
      "outer.stepps=5",
