@@ -11,15 +11,14 @@
 #include "base/float_state.h"
 #include "io/h5_printing.h"
 #include "run/trained.h"
+#include "train/schema.h"
 
 static bool chosen(const wl_optimizer *o, const char *section) {
   return strcmp(wl_map_variant(wl_config_map(o->config, section, 0)), "none") != 0;
 }
 
 static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
-  int stages = 0;
-  const char *const *warp = wl_map_strings(wl_config_map(o->config, "task", 0), "warp", &stages);
-  if (stages == 0 || (stages == 1 && strcmp(warp[0], "none") == 0)) return WL_OK;
+  if (!wl_task_wants_warp(wl_config_map(o->config, "task", 0))) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
                  "%s was trained with warp layers, which are part of the task's network and cannot "
                  "act on a gradient alone; train one with `task.warp: none`",
@@ -29,7 +28,7 @@ static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
 /* The network that a part belongs to. */
 static wl_status need_network(wl_optimizer *o) {
   if (o->task) return WL_OK;
-  const uint64_t seed = (uint64_t)wl_map_int(wl_config_map(o->config, "", 0), "seed");
+  const uint64_t seed = (uint64_t)wl_schema_run(o->config).seed;
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
@@ -47,10 +46,7 @@ static wl_status create_rule(wl_optimizer *o) {
 }
 
 static wl_status create_parts(wl_optimizer *o) {
-  int count = 0;
-  const int64_t *steps = wl_map_ints(wl_config_map(o->config, "episode", 0), "steps", &count);
-  WL_CHECK(count > 0);
-  o->horizon = steps[count - 1];
+  o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
     return wl_precondition_create(o->config, NULL, &o->precondition); /* a clip at most */

@@ -54,7 +54,7 @@ static wl_status print_configuration(const wl_config *config) {
 
 /* A run writes its own config.yaml: not onto the configuration that is read, unless that is the run's. */
 static wl_status check_output(const wl_config *config, const char *path) {
-  const char *const output = wl_map_string(wl_config_map(config, "", 0), "output");
+  const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
       wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder says so */

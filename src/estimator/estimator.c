@@ -30,13 +30,14 @@ static const wl_estimator_ops *find(const char *name) {
 }
 
 /* What the estimator cannot serve. */
-static wl_status check(const wl_config *config, const wl_estimator *e) {
+static wl_status check(const wl_config *config, const wl_estimator_setting *setting,
+                       const wl_estimator *e) {
   const wl_map *outer = wl_config_map(config, "outer", 0);
   const wl_initialisation *init = e->model->initialisation;
   const bool pairs = e->runs > 1;
   if (e->ops->traces && wl_model_needs_adjoint(e->model))
     WL_TRY(wl_rule_need_adjoint(e->model->rule, wl_config_map(config, "rule", 0)));
-  if (e->ops->whole_episodes && strcmp(wl_map_string(outer, "every"), "episode") != 0)
+  if (e->ops->whole_episodes && !setting->whole_episodes)
     return wl_map_fail(outer, "every",
                        "the estimator %s takes whole episodes: set `every: episode`", e->ops->name);
   if (pairs && init && init->path)
@@ -44,11 +45,11 @@ static wl_status check(const wl_config *config, const wl_estimator *e) {
                        "leap and reptile learn theta_0 from one path of inner steps, and %s takes "
                        "several: use `initialisation: {name: maml}`, or the estimator bptt",
                        e->ops->name);
-  if (pairs && wl_map_real(wl_config_map(config, "replay", 0), "capacity") > 0)
+  if (pairs && setting->replays)
     return wl_map_fail(e->map, "name",
                        "replayed windows are back-propagated: use the estimator bptt, or "
                        "`replay.capacity: 0`");
-  if (e->ops->combine && wl_map_int(outer, "units") < 2)
+  if (e->ops->combine && setting->units < 2)
     return wl_map_fail(outer, "units",
                        "the estimator %s takes variances over units: give at least 2",
                        e->ops->name);
@@ -67,21 +68,22 @@ static wl_status number_entries(const wl_config *config, wl_estimator *e) {
 }
 
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
-                              const wl_window_spec *spec, wl_estimator **out) {
+                              const wl_window_spec *spec, const wl_estimator_setting *setting,
+                              wl_estimator **out) {
   const wl_map *map = wl_config_map(config, "estimator", 0);
   wl_estimator *e = NULL;
   WL_TRY(WL_NEW(e, 1));
   *e = (wl_estimator){.ops = find(wl_map_variant(map)),
                       .model = model,
                       .map = map,
-                      .seed = (uint64_t)wl_map_int(wl_config_map(config, "", 0), "seed"),
+                      .seed = setting->seed,
                       .spec = *spec,
                       .shape = {.particles = 1},
                       .width = model->phi.size};
   if (e->ops->options) wl_map_read(map, e->ops->options, &e->es);
   wl_status status = number_entries(config, e);
   if (status == WL_OK) status = e->ops->create(map, e);
-  if (status == WL_OK) status = check(config, e);
+  if (status == WL_OK) status = check(config, setting, e);
   if (status != WL_OK) wl_estimator_destroy(&e);
   *out = e;
   return status;

@@ -92,10 +92,19 @@ struct wl_estimator {
 extern const wl_estimator_ops *const wl_estimators[]; /* ends with NULL; [0] is bptt */
 const wl_variant *wl_estimator_variants(void);
 
+/* What an estimator is made for. */
+typedef struct wl_estimator_setting {
+  uint64_t seed;
+  int64_t units;       /* of a meta-step */
+  bool whole_episodes; /* a meta-step takes all windows of an episode */
+  bool replays;        /* there is a buffer of trajectories */
+} wl_estimator_setting;
+
 /* From the configuration's `estimator` section. `spec` is the `window` section's policy. WL_ERR_CONFIG where the
  * estimator cannot serve the rule, the initialisation or the outer loop. */
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
-                              const wl_window_spec *spec, wl_estimator **out);
+                              const wl_window_spec *spec, const wl_estimator_setting *setting,
+                              wl_estimator **out);
 void wl_estimator_destroy(wl_estimator **estimator);
 /* Doubles of scratch for each thread that runs jobs. */
 int64_t wl_estimator_scratch(const wl_estimator *estimator);

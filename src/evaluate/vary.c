@@ -157,11 +157,9 @@ static const struct {
 wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size) {
-  int horizons = 0;
-  const int64_t *horizon = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &horizons);
   collection c = {.task = wl_config_map(config, "task", 0),
                   .mixture = wl_config_written(config, "task") > 1,
-                  .horizon = horizon[horizons - 1],
+                  .horizon = wl_episode_longest(config),
                   .out = out};
   size_t i = 0;
   while (i < sizeof axes / sizeof *axes && strcmp(axes[i].name, axis) != 0) i++;

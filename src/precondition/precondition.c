@@ -46,14 +46,12 @@ static const wl_precondition_ops *find(const char *name) {
 
 static wl_status create(const wl_config *config, const wl_precondition_ops *ops,
                         const wl_layout *theta, wl_precondition *p) {
-  const wl_map *episode = wl_config_map(config, "episode", 0);
-  int count = 0;
-  const int64_t *steps = wl_map_ints(episode, "steps", &count);
+  const wl_episode_keys episode = wl_episode_read(config);
   *p = (wl_precondition){.ops = ops,
                          .theta = theta,
-                         .steps = steps[count - 1],
-                         .clip_value = wl_map_real(episode, "clip_value"),
-                         .clip_norm = wl_map_real(episode, "clip_norm")};
+                         .steps = episode.steps.at[episode.steps.count - 1],
+                         .clip_value = episode.clip_value,
+                         .clip_norm = episode.clip_norm};
   return ops == &none ? WL_OK : ops->create(wl_config_map(config, "precondition", 0), theta, p);
 }
 

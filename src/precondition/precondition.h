@@ -9,7 +9,7 @@
 #define WL_PRECONDITION_PRECONDITION_H
 
 #include "base/layout.h"
-#include "base/options.h"
+#include "precondition/episode.h"
 #include "base/real.h"
 
 typedef struct wl_precondition wl_precondition;

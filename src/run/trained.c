@@ -188,7 +188,7 @@ wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_
 }
 
 int64_t wl_trained_horizon(const wl_trained *trained) {
-  const wl_ints steps = wl_schema_episode(trained->config).steps;
+  const wl_ints steps = wl_episode_read(trained->config).steps;
   return steps.at[steps.count - 1];
 }
 

@@ -81,10 +81,20 @@ static const wl_task_family *find_family(const char *name) {
   return NULL;
 }
 
-/* Reads the warp, lets the family build its network around it, and sees that all of it was placed. */
-static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
+static task_keys read_keys(const wl_map *options) {
   task_keys keys = {0};
   wl_map_read(options, wl_task_common_options, &keys);
+  return keys;
+}
+
+bool wl_task_wants_warp(const wl_map *options) {
+  const task_keys keys = read_keys(options);
+  return wl_warp_wanted(&keys.warp);
+}
+
+/* Reads the warp, lets the family build its network around it, and sees that all of it was placed. */
+static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
+  const task_keys keys = read_keys(options);
   task->proportion = keys.proportion / wl_map_combinations(options);
   task->held_statistics = keys.norm_statistics == FROM_TRAINING;
   WL_TRY(wl_augment_create(&keys.augment, options, &task->augment));

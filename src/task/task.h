@@ -86,6 +86,8 @@ extern const wl_option wl_task_common_options[];
 /* Configures the family that the map's selector names. Data files are read here. */
 wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out);
 /* The same network without warp layers, for rules that know none. */
+/* Whether the options ask for warp layers. */
+bool wl_task_wants_warp(const wl_map *options);
 wl_status wl_task_create_unwarped(const wl_map *options, uint64_t seed, wl_task **out);
 void wl_task_destroy(wl_task **task);
 static inline const wl_layout *wl_task_theta(const wl_task *task) {

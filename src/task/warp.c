@@ -150,16 +150,20 @@ static wl_status copy_layers(const wl_strings *names, const wl_map *options, wl_
                      "an empty list places no warp; give all, names of layers, or `warp: none`");
 }
 
+bool wl_warp_wanted(const wl_warp_keys *keys) {
+  const wl_strings *s = &keys->stages;
+  return s->count > 1 || (s->count == 1 && strcmp(s->at[0], "none") != 0);
+}
+
 wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out) {
-  const wl_strings *names = &keys->stages;
   *out = NULL;
-  if (names->count == 0 || (names->count == 1 && strcmp(names->at[0], "none") == 0)) return WL_OK;
+  if (!wl_warp_wanted(keys)) return WL_OK;
   wl_warp *w = NULL;
   WL_TRY(WL_NEW(w, 1));
   w->side = keys->side;
   w->width = keys->width;
   w->noise = keys->noise;
-  wl_status status = find_stages(names, options, w);
+  wl_status status = find_stages(&keys->stages, options, w);
   if (status == WL_OK) status = copy_layers(&keys->after, options, w);
   if (status != WL_OK) wl_warp_destroy(&w);
   *out = w;

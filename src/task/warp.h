@@ -59,6 +59,8 @@ typedef struct wl_warp_keys {
    "Standard deviation of what is added to each warp parameter at the start; 0: the identity.", WL_SLOT(type, member.noise)}
 /* clang-format on */
 
+/* Whether there is any stage. */
+bool wl_warp_wanted(const wl_warp_keys *keys);
 /* From what is read of `options`; *out is NULL for `warp: none`. WL_ERR_CONFIG for an unknown stage. */
 wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out);
 void wl_warp_destroy(wl_warp **warp);

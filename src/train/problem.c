@@ -18,7 +18,7 @@ static wl_status create_tasks(const wl_config *config, wl_problem *p) {
 
 static wl_status read_horizon(const wl_config *config, wl_problem *p) {
   const wl_map *map = wl_config_map(config, "episode", 0);
-  const wl_ints steps = wl_schema_episode(config).steps;
+  const wl_ints steps = wl_episode_read(config).steps;
   p->horizon = steps.at;
   p->n_horizon = steps.count;
   if (p->n_horizon == 1 || (p->n_horizon == 2 && p->horizon[0] <= p->horizon[1])) return WL_OK;

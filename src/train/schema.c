@@ -7,6 +7,7 @@
 
 #include "estimator/estimator.h"
 #include "io/arrays.h"
+#include "precondition/episode.h"
 #include "task/glyphs.h"
 #include "train/outer.h"
 
@@ -28,22 +29,6 @@ static const wl_option top_options[] = {
      "OMP_NUM_THREADS; for one rank on a machine that others use too, the cores that are idle. Where a job owns its cores "
      "and uses all of them, each thread is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
-    {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
-
-static const wl_option episode_options[] = {
-    {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
-     "T, inner steps of an episode; [low, high] draws it log-uniformly for each episode.",
-     WL_SLOT(wl_episode_keys, steps)},
-    {"stagger", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Units begin at random steps of their first episode, and each ends and restarts on its own, with a horizon of its "
-     "own; needs `outer.every: window`.",
-     WL_SLOT(wl_episode_keys, stagger)},
-    {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on each element of an inner gradient, before preconditioner and rule; 0: none.",
-     WL_SLOT(wl_episode_keys, clip_value)},
-    {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: none.",
-     WL_SLOT(wl_episode_keys, clip_norm)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 /* The `window` section; choices as their rows list them. */
@@ -162,7 +147,7 @@ const wl_section *wl_schema(void) {
        wl_precondition_variants(), "none", false},
       {"initialisation", "Learned initial parameters of a task", NULL, "name",
        wl_initialisation_variants, "none", false},
-      {"episode", "One run of the inner loop", episode_options, NULL, NULL, NULL, false},
+      {"episode", "One run of the inner loop", wl_episode_options, NULL, NULL, NULL, false},
       {"window", "The stretch of an episode that is differentiated", window_options, NULL, NULL,
        NULL, false},
       {"estimator", "How the meta-gradient of a window is estimated", NULL, "name",
@@ -234,12 +219,6 @@ wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
 wl_run_keys wl_schema_run(const wl_config *config) {
   wl_run_keys keys;
   wl_map_read(wl_config_map(config, "", 0), top_options, &keys);
-  return keys;
-}
-
-wl_episode_keys wl_schema_episode(const wl_config *config) {
-  wl_episode_keys keys;
-  wl_map_read(wl_config_map(config, "episode", 0), episode_options, &keys);
   return keys;
 }
 

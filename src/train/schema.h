@@ -15,11 +15,6 @@ typedef struct wl_run_keys { /* the top level */
   int64_t seed, threads;
   const char *output, *start;
 } wl_run_keys;
-typedef struct wl_episode_keys {
-  wl_ints steps;
-  bool stagger;
-  double clip_value, clip_norm;
-} wl_episode_keys;
 typedef struct wl_replay_keys {
   double capacity; /* MiB */
   const char *spill;
@@ -36,7 +31,6 @@ typedef struct wl_trajectory_keys {
 } wl_trajectory_keys;
 
 wl_run_keys wl_schema_run(const wl_config *config);
-wl_episode_keys wl_schema_episode(const wl_config *config);
 wl_replay_keys wl_schema_replay(const wl_config *config);
 wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);

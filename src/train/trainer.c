@@ -35,7 +35,7 @@ static wl_status create_plan(wl_trainer *tr) {
                                    .cost = cost,
                                    .horizon = tr->setup.problem.horizon,
                                    .n_horizon = tr->setup.problem.n_horizon,
-                                   .stagger = wl_schema_episode(tr->setup.config).stagger};
+                                   .stagger = wl_episode_read(tr->setup.config).stagger};
   if (status == WL_OK && setting.stagger && tr->setup.per_episode)
     status =
         wl_map_fail(episode, "stagger",
@@ -69,12 +69,16 @@ static wl_status create_state(wl_trainer *tr) {
 
 static wl_status build(wl_trainer *tr) {
   const wl_outer_keys outer = wl_outer_read(tr->setup.config);
+  const wl_estimator_setting setting = {.seed = (uint64_t)wl_schema_run(tr->setup.config).seed,
+                                        .units = outer.units,
+                                        .whole_episodes = outer.every == WL_EVERY_EPISODE,
+                                        .replays = wl_schema_replay(tr->setup.config).capacity > 0};
   WL_TRY(wl_problem_create(tr->setup.config, &tr->setup.problem));
   tr->setup.per_episode = outer.every == WL_EVERY_EPISODE;
   tr->setup.steps = outer.steps;
   tr->setup.patience = outer.patience;
   WL_TRY(wl_estimator_create(tr->setup.config, tr->setup.problem.model, &tr->setup.problem.spec,
-                             &tr->setup.estimator));
+                             &setting, &tr->setup.estimator));
   WL_TRY(create_state(tr));
   WL_TRY(wl_reduction_create(&tr->setup.problem.model->phi, tr->setup.estimator->width,
                              &tr->reduction));

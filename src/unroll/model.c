@@ -41,9 +41,7 @@ static wl_status check_start(const wl_config *config, const wl_task *const *task
 static wl_status create_parts(const wl_config *config, const wl_task *const *tasks, int count,
                               wl_model *m) {
   const wl_layout *theta = wl_task_theta(tasks[0]);
-  int n_steps = 0;
-  const int64_t *steps = wl_map_ints(wl_config_map(config, "episode", 0), "steps", &n_steps);
-  const wl_rule_setting setting = {theta, steps[n_steps - 1], count > 1};
+  const wl_rule_setting setting = {theta, wl_episode_longest(config), count > 1};
   WL_TRY(check_mixture(config, tasks, count));
   WL_TRY(wl_rule_create(wl_config_map(config, "rule", 0), &setting, &m->rule));
   WL_TRY(wl_precondition_create(config, theta, &m->precondition));

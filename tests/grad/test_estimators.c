@@ -43,13 +43,16 @@ static void choose_rate(toy *t) {
   wl_unit_destroy(&unit);
 }
 
+/* The tests stand in for the outer loop. */
+static const wl_estimator_setting setting = {.seed = 1, .units = 2, .whole_episodes = true};
+
 static toy open_job(const char *job, const char *estimator) {
   toy t = {0};
   char yaml[1024];
   snprintf(yaml, sizeof yaml, "%sestimator: %s\n", job, estimator);
   t.of = open_problem(yaml);
   const wl_problem *p = &t.of.of;
-  assert_ok(wl_estimator_create(t.of.config, p->model, &p->spec, &t.estimator));
+  assert_ok(wl_estimator_create(t.of.config, p->model, &p->spec, &setting, &t.estimator));
   assert_ok(wl_unroll_ws_create(p->model, p->tasks[0], &t.estimator->spec, t.estimator->ops->traces,
                                 1, &t.ws));
   wl_unroll_set_phi(t.ws, t.of.phi);
@@ -379,7 +382,7 @@ static void test_clip_by_entry(void **state) {
       "rule: {name: sgd, learn: [rate]}\n"
       "estimator: {name: nres, clip: [1, 7]}\n");
   wl_estimator *e = NULL;
-  assert_ok(wl_estimator_create(p.config, p.of.model, &p.of.spec, &e));
+  assert_ok(wl_estimator_create(p.config, p.of.model, &p.of.spec, &setting, &e));
   assert_int_equal(p.of.n_tasks, 3);
   const double bound[3] = {1, 1, 7};
   for (int i = 0; i < 3; i++)

@@ -18,21 +18,15 @@ wl_status fixture_config(const char *section, const wl_variant *variants, const 
   return wl_config_parse(yaml, "test.yaml", sections, NULL, 0, out);
 }
 
-/* The keys of `episode` that preconditioners read. */
-static const wl_option episode_options[] = {
-    {"steps", WL_OPT_INTS, "3", NULL, 1, 1e9, "steps", "T"},
-    {"clip_value", WL_OPT_REAL, "0", NULL, 0, 1e30, "1", "of each element"},
-    {"clip_norm", WL_OPT_REAL, "0", NULL, 0, 1e30, "1", "of the norm"},
-    {0}};
-
 wl_status fixture_precondition(const char *text, const char *episode, const wl_layout *theta,
                                wl_precondition **out) {
-  const wl_section sections[] = {{.name = "precondition",
-                                  .doc = "under test",
-                                  .selector = "name",
-                                  .variants = wl_precondition_variants()},
-                                 {.name = "episode", .doc = "its run", .options = episode_options},
-                                 {0}};
+  const wl_section sections[] = {
+      {.name = "precondition",
+       .doc = "under test",
+       .selector = "name",
+       .variants = wl_precondition_variants()},
+      {.name = "episode", .doc = "its run", .options = wl_episode_options},
+      {0}};
   char yaml[512];
   wl_config *config = NULL;
   snprintf(yaml, sizeof yaml, "precondition: {%s}\nepisode: {%s}\n", text, episode);

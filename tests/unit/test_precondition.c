@@ -52,7 +52,7 @@ static void open_fixture(fixture *f, const char *text) {
   assert_int_equal(wl_layout_add(&f->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&f->theta, "", "dense", 2, (int64_t[]){4, 6}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&f->theta, "", "conv", 4, (int64_t[]){3, 2, 3, 2}, NULL), WL_OK);
-  if (fixture_precondition(text, "", &f->theta, &f->p) != WL_OK) fail_msg("%s", wl_last_error());
+  if (fixture_precondition(text, "steps: 3", &f->theta, &f->p) != WL_OK) fail_msg("%s", wl_last_error());
   assert_true(f->p->phi.size <= LIMIT && f->p->scratch <= SCRATCH && f->p->factor <= LIMIT);
   f->p->ops->init(f->p, 3, f->phi);
 }
@@ -222,7 +222,7 @@ static void expect_config_error(const char *text, int64_t axis, const char *says
   wl_layout theta = {0};
   assert_int_equal(wl_layout_add(&theta, "", "wide", 1, &axis, NULL), WL_OK);
   wl_precondition *p = NULL;
-  const wl_status status = fixture_precondition(text, "", &theta, &p);
+  const wl_status status = fixture_precondition(text, "steps: 3", &theta, &p);
   assert_int_equal(status, WL_ERR_CONFIG);
   assert_null(p);
   if (strstr(wl_last_error(), says) == NULL)
@@ -244,7 +244,7 @@ static void test_none(void **state) {
   static const wl_layout theta;
   wl_precondition *p = (wl_precondition *)&theta;
   assert_string_equal(wl_preconditions[0]->name, "none");
-  assert_int_equal(fixture_precondition("name: none", "", &theta, &p), WL_OK);
+  assert_int_equal(fixture_precondition("name: none", "steps: 3", &theta, &p), WL_OK);
   assert_null(p);
 }
 

@@ -1,0 +1,32 @@
+/* episode.c - the keys of `episode`. */
+#include "precondition/episode.h"
+
+#include <float.h>
+
+const wl_option wl_episode_options[] = {
+    {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
+     "T, inner steps of an episode; [low, high] draws it log-uniformly for each episode.",
+     WL_SLOT(wl_episode_keys, steps)},
+    {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "Units begin at random steps of their first episode, and each ends and restarts on its own, with a horizon of its "
+     "own; needs `outer.every: window`.",
+     WL_SLOT(wl_episode_keys, stagger)},
+    {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
+     "Bound on each element of an inner gradient, before preconditioner and rule; 0: none.",
+     WL_SLOT(wl_episode_keys, clip_value)},
+    {"clip_norm", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
+     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: none.",
+     WL_SLOT(wl_episode_keys, clip_norm)},
+    {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
+
+wl_episode_keys wl_episode_read(const wl_config *config) {
+  wl_episode_keys keys = {0};
+  wl_map_read(wl_config_map(config, "episode", 0), wl_episode_options, &keys);
+  return keys;
+}
+
+int64_t wl_episode_longest(const wl_config *config) {
+  const wl_ints steps = wl_episode_read(config).steps;
+  WL_CHECK(steps.count > 0);
+  return steps.at[steps.count - 1];
+}
