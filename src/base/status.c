@@ -1,23 +1,21 @@
 /* status.c - the last error of each thread, and allocation that can be made to fail.
  *
- * WL_FAIL_ALLOC=k in the environment makes the k-th call of wl_alloc (counted from 1, over all
- * threads) fail as if memory had run out. Tests loop over k to reach every clean-up path. */
+ * Tests loop over the allocation that base/fault.h makes fail. */
 #include "base/status.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fault.h"
 #include "base/real.h"
 
 enum { MESSAGE_SIZE = 4096 };
 
 static _Thread_local char last_error[MESSAGE_SIZE];
 static _Thread_local bool last_error_shared;
-static atomic_llong allocations;
 
 const char *wl_last_error(void) { return last_error; }
 
@@ -41,13 +39,6 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
   return code;
 }
 
-/* True if WL_FAIL_ALLOC selects this allocation to fail. */
-static int wl_alloc_is_to_fail(void) {
-  const char *const wanted = getenv("WL_FAIL_ALLOC");
-  if (!wanted) return 0;
-  return atomic_fetch_add(&allocations, 1) + 1 == strtoll(wanted, NULL, 10);
-}
-
 /* Memory for `bytes`, in huge pages from WL_HUGE_PAGE on where the system has them: physical addresses of small pages
  * are arbitrary, so that data smaller than the second-level cache may still conflict in it. */
 static void *take(size_t bytes) {
@@ -68,7 +59,7 @@ wl_status wl_alloc(void **out, size_t count, size_t size) {
                    count, size);
   /* whole vectors; zero bytes still yield a pointer to free */
   const size_t padded = bytes == 0 ? WL_ALIGN : (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
-  void *const memory = wl_alloc_is_to_fail() ? NULL : take(padded);
+  void *const memory = wl_fault_due(WL_FAULT_ALLOC) ? NULL : take(padded);
   if (!memory)
     return WL_FAIL(WL_ERR_OS,
                    "out of memory: %zu bytes wanted; run fewer ranks on a node or a smaller job",

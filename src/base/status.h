@@ -46,8 +46,7 @@ void wl_error_share(bool shared);
 bool wl_error_is_shared(void);
 
 /* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if it is not available.
- * Free with wl_free. Honours WL_FAIL_ALLOC=k in the environment (tests: the k-th
- * allocation fails). */
+ * Free with wl_free. Tests make one fail (base/fault.h). */
 wl_status wl_alloc(void **out, size_t count, size_t size);
 #define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
 void wl_free(void *pointer);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "base/fault.h"
 
 #define TEMPORARY_MARK ".tmp-"
 
@@ -78,12 +79,9 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
 
 /* ---- writing ---- */
 
-static atomic_llong steps_taken;
-
 /* Fails when this step is the one that WL_FAIL_IO names. */
 static wl_status begin_step(const char *doing, const char *path) {
-  const char *const wanted = getenv("WL_FAIL_IO");
-  if (!wanted || atomic_fetch_add(&steps_taken, 1) + 1 != strtoll(wanted, NULL, 10)) return WL_OK;
+  if (!wl_fault_due(WL_FAULT_IO)) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "cannot %s '%s': failure asked for by WL_FAIL_IO", doing, path);
 }
 

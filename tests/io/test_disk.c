@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/fault.h"
 #include "io/atomic_file.h"
 
 static void write_ok(const char *path, int64_t seed) {
@@ -68,12 +69,10 @@ typedef struct failing {
 
 /* A child whose k-th step fails; its exit code says what it saw. */
 static int child_with_failure(const failing *f, int k) {
-  char text[16];
-  snprintf(text, sizeof text, "%d", k);
   fflush(NULL);
   const pid_t child = fork();
   if (child == 0) {
-    setenv("WL_FAIL_IO", text, 1);
+    wl_fault_request(WL_FAULT_IO, k);
     const wl_status status = f->write(f->path, 2);
     _exit(status == WL_OK ? 0 : status == WL_ERR_IO && strstr(wl_last_error(), f->path) ? 1 : 2);
   }

@@ -9,6 +9,7 @@
 #include "base/build_info.h"
 #include "base/digest.h"
 #include "base/failure.h"
+#include "base/fault.h"
 #include "base/field.h"
 #include "base/isa.h"
 #include "base/real.h"
@@ -56,11 +57,10 @@ static void alloc_is_aligned_and_zeroed(void **state) {
 
 static void alloc_fails_on_request(void **state) {
   (void)state;
-  setenv("WL_FAIL_ALLOC", "3", 1);
+  wl_fault_request(WL_FAULT_ALLOC, 3);
   void *memory[4];
   wl_status statuses[4];
   for (int i = 0; i < 4; ++i) statuses[i] = wl_alloc(&memory[i], 1, 1);
-  unsetenv("WL_FAIL_ALLOC");
   for (int i = 0; i < 4; ++i) {
     assert_int_equal(statuses[i], i == 2 ? WL_ERR_OS : WL_OK);
     wl_free(memory[i]);

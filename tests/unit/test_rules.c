@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/fault.h"
 #include "harness/rule_fixture.h"
 #include "reference/optimizers_values.h"
 #include "rule/schedule.h"
@@ -339,10 +340,7 @@ static void test_out_of_memory(void **state) {
   const wl_rule_setting setting = {.theta = &theta, .episode_steps = 10};
   int failures = 0;
   for (wl_status status = WL_ERR_OS; status != WL_OK; failures++) {
-    char k[16];
-    /* the count runs on over the program: pass j made j + 1 allocations */
-    snprintf(k, sizeof k, "%d", failures * (failures + 1) / 2 + failures + 1);
-    setenv("WL_FAIL_ALLOC", k, 1);
+    wl_fault_request(WL_FAULT_ALLOC, failures + 1);
     wl_rule *rule = NULL;
     wl_rule_ws *ws = NULL;
     status = wl_rule_create(wl_config_map(config, "rule", 0), &setting, &rule);
@@ -352,7 +350,7 @@ static void test_out_of_memory(void **state) {
     wl_rule_destroy(&rule);
     assert_true(failures < 100);
   }
-  unsetenv("WL_FAIL_ALLOC");
+  wl_fault_request(WL_FAULT_ALLOC, 0);
   assert_true(failures > 8);
   wl_config_destroy(&config);
   wl_layout_clear(&theta);

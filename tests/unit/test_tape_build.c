@@ -1,10 +1,10 @@
 /* test_tape_build.c - building tapes: errors are kept and told by finish, failing allocations leave
  * nothing behind, cost and storage are as promised, workspaces are independent. float32. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "tensor/tape_ws.h"
 #include "unit/cmocka_all.h"
 
@@ -153,22 +153,18 @@ static wl_status build_net(net *n, int64_t width) {
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, out, n->labels), out, n->labels);
 }
 
-/* Fails the first allocation, then the second of a new attempt, and so on until none is left to
- * fail. The process counts on while WL_FAIL_ALLOC is set, and has counted to it when one fails. */
+/* Fails the first allocation, then the second of a new attempt, and so on until none is left to fail. */
 static void test_failing_allocation(void **state) {
   (void)state;
   int failures = 0;
   wl_status status = WL_ERR_OS;
-  for (long counted = 0; status != WL_OK; failures++) {
-    char text[32];
-    counted += failures + 1;
-    snprintf(text, sizeof text, "%ld", counted);
-    assert_int_equal(setenv("WL_FAIL_ALLOC", text, 1), 0);
+  for (; status != WL_OK; failures++) {
+    wl_fault_request(WL_FAULT_ALLOC, failures + 1);
     net n = {0};
     wl_tape_ws *ws = NULL;
     status = build_net(&n, 5);
     if (status == WL_OK) status = wl_tape_ws_create(n.tape, 1, &ws);
-    unsetenv("WL_FAIL_ALLOC");
+    wl_fault_request(WL_FAULT_ALLOC, 0);
     wl_tape_ws_destroy(&ws);
     wl_tape_destroy(&n.tape);
     if (status != WL_OK) assert_int_equal(status, WL_ERR_OS);
