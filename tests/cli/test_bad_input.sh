@@ -14,12 +14,13 @@ outer: {steps: 4, units: 2}
 C
 
 cases=0
-# Runs `warploom ARGS` on RANKS ranks; expects exit code CODE and one error line that holds every WORD.
+# Runs `warploom ARGS` on RANKS ranks, one without a launcher; expects exit code CODE and one error line that holds every WORD.
 expect() { # RANKS CODE WORDS(|-separated) ARGS...
-  local ranks=$1 code=$2 words=$3 got=0 word lines
+  local ranks=$1 code=$2 words=$3 got=0 word lines launch=()
+  [ "$ranks" = 1 ] || launch=("$WL_MPIEXEC" -n "$ranks")
   shift 3
   cases=$((cases + 1))
-  timeout -k 5 60 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" "$@" >out.txt 2>err.txt || got=$?
+  timeout -k 5 60 "${launch[@]}" "$WL_BIN" "$@" >out.txt 2>err.txt || got=$?
   [ $got = "$code" ] || { cat err.txt >&2; fail "warploom $*: exit $got, expected $code"; }
   lines=$(grep -c 'warploom: error' err.txt || true)
   [ "$lines" = 1 ] || { cat err.txt >&2; fail "warploom $*: $lines error lines, expected one"; }

@@ -10,10 +10,13 @@
 #
 #   common: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
 #           [ENVIRONMENT <name=value>...]
+#   ENVIRONMENT ${WL_NO_GRACE}: when one rank ends with an exit code other than 0, Open MPI kills the others at once
+#   instead of after two seconds. Not for tests that send signals to the launcher.
 #
 # LIBS names folders of src ("base", "task"); what they depend on comes along.
 # The folder's name (unit, mpi, ...) is always among the labels.
 
+set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
 set(WL_TEST_ENVIRONMENT
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
