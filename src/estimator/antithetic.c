@@ -28,7 +28,7 @@
        "plain|log",                                                                                \
        ANY,                                                                                        \
        "1",                                                                                        \
-       "What enters of each (clipped) loss: L, or ln(L + floor).",                                 \
+       "What enters of each (clipped) loss: L, or ln(max(L, 0) + floor).",                                 \
        WL_SLOT(wl_es_setting, transform)},                                                         \
       {"floor",                                                                                    \
        WL_OPT_REAL,                                                                                \
@@ -150,7 +150,8 @@ static double bound_of(const wl_estimator *e, const wl_unit *unit) {
 double wl_antithetic_transformed(const wl_estimator *e, const wl_unit *unit, double loss) {
   const double value = !isfinite(loss) && e->es.failed_loss > 0 ? e->es.failed_loss : loss;
   const double bound = bound_of(e, unit), clipped = value > bound ? bound : value;
-  return e->es.transform == WL_ES_LOG ? log(clipped + e->es.floor) : clipped;
+  if (e->es.transform != WL_ES_LOG) return clipped;
+  return log((clipped < 0.0 ? 0.0 : clipped) + e->es.floor);
 }
 
 static double mean_of_steps(const wl_estimator *e, const wl_estimator_job *job) {

@@ -297,6 +297,7 @@ static void test_losses(void **state) {
   const wl_estimator *e = t.estimator;
   assert_true(wl_antithetic_transformed(e, t.unit, 1.0) == log(1.5));
   assert_true(wl_antithetic_transformed(e, t.unit, 9.0) == log(2.5));
+  assert_true(wl_antithetic_transformed(e, t.unit, -3.0) == log(0.5)); /* gradient noise can do that */
   assert_true(wl_antithetic_transformed(e, t.unit, NAN) == log(2.5));
   assert_true(wl_antithetic_transformed(e, t.unit, INFINITY) == log(2.5));
   close_toy(&t);
