@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "evaluate/speedup_impl.h"
 #include "unroll/window.h"
@@ -158,7 +159,7 @@ static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   wl_status status = allocate_curve(f, c);
   const int64_t row = c->points + 1;
   if (status == WL_OK) status = WL_NEW(table, jobs * row);
-  WL_TRY(wl_comm_agree(f->comm, status));
+  status = wl_comm_agree(f->comm, status);
   for (int64_t j = wl_comm_rank(f->comm); status == WL_OK && j < jobs; j += wl_comm_size(f->comm))
     status = run_rate(f, c, (int)(j / f->suite->seeds), j % f->suite->seeds, table + j * row,
                       table + j * row + c->points);
@@ -322,6 +323,20 @@ static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const 
   return WL_OK;
 }
 
+/* Ranks that see other files would compute other curves, and wait for one another. */
+static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves, wl_comm *comm) {
+  wl_digest digest = {0};
+  for (int i = 0; i < suite->count; i++) {
+    const char *const definition = suite->tasks[i].definition;
+    wl_digest_add(&digest, "task", definition, strlen(definition));
+    for (int k = 0; k < curves[i].count; k++) {
+      const wl_baseline_curve *const c = &curves[i].curve[k];
+      wl_digest_add(&digest, c->baseline.name, c->steps, (size_t)c->points * sizeof *c->steps);
+    }
+  }
+  return wl_comm_same(comm, "the suite, or its file of curves,", digest.value);
+}
+
 wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out) {
   const wl_suite *suite = q->suite;
@@ -332,6 +347,7 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
   if (status == WL_OK) status = WL_NEW(seconds, suite->count * WL_MAX_BASELINES);
   if (status == WL_OK) status = wl_speedup_load(q->file, suite, curves);
   status = wl_comm_agree(comm, status);
+  if (status == WL_OK) status = same_curves(suite, curves, comm);
   for (int64_t i = 0, cell = 0; status == WL_OK && i < suite->count; i++) {
     status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
     cell += suite->tasks[i].horizons.count;

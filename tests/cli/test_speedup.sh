@@ -115,6 +115,13 @@ assert wild["diverged"] >= 2 and wild["tables"][0]["cells"][0]["speedup"] == [0.
 assert all(c["seconds_of_a_step"] > 0 for c in two["cells"])
 P
 
+# ranks that see other files of curves: an error, no waiting
+mkdir rank0 rank1
+cp one.h5 rank0/
+code=0
+timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
+[ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "files apart: exit code $code, $(cat apart)"
+
 # a suite that grows, and one whose task changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
