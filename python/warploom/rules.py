@@ -62,6 +62,7 @@ def decayed(mean, keep, new, take=None):
 
 class Rule:
     """`fields`: names of states that have a number for each coordinate."""
+    tensorwise = False  # whether it matters which coordinate lies where
     reads_loss = False
     fields = ()
 
@@ -147,13 +148,13 @@ def _rmsprop(c, x):
 
 def _moments(c, x):
     m = decayed(x.state["m"], c["beta1"].value, x.g, c["beta1"].complement)
-    v = decayed(x.state["v"], c["beta2"].value, x.g * x.g, c["beta2"].complement)
+    v = x.state["v"].mul_(c["beta2"].value).addcmul_(x.g, x.g, value=c["beta2"].complement)
     return m, (v * c["beta2"].correction).sqrt_().add_(c["epsilon"].value)
 
 
 def _adam(c, x):
     m, root = _moments(c, x)
-    return m * c["beta1"].correction / root * -c["rate"].value
+    return (m / root).mul_(-c["rate"].value * c["beta1"].correction)
 
 
 def _nadam(c, x):
@@ -253,7 +254,8 @@ class Elementwise(Rule):
 
 # ---- Recurrent rules -------------------------------------------------------------------------------------------------
 
-ROWS = 1 << 14  # coordinates at a time, so that the gates of a large tensor stay small
+ROWS = {"cpu": 1 << 12}  # coordinates at a time, so that their gates stay in the caches
+MOST_ROWS = 1 << 18  # on other devices: so that the gates of a large tensor stay small
 
 
 class Recurrent(Rule):
@@ -266,26 +268,27 @@ class Recurrent(Rule):
     def start(self, p):
         state = super().start(p)
         for l, units in enumerate(self.hidden, 1):
-            state[f"h{l}"] = p.new_zeros(p.numel(), units)
-            state[f"c{l}"] = p.new_zeros(p.numel(), units)
+            state[f"h{l}"] = p.new_zeros(units, p.numel())
+            state[f"c{l}"] = p.new_zeros(units, p.numel())
         return state
 
     def layers(self, x, state, forget_bias):
-        """x (n, inputs) through all layers; gates in the order input, candidate, forget, output."""
+        """Outputs (heads, n) of x (inputs, n) through all layers; gates in the order input, candidate, forget, output."""
         for l, units in enumerate(self.hidden, 1):
             h, c = state[f"h{l}"], state[f"c{l}"]
             weight = self.placed(f"lstm{l}.weight", x)
-            z = torch.addmm(self.placed(f"lstm{l}.bias", x), torch.cat([x, h], 1), weight.t())
-            i, j, f, o = z.split(units, 1)
+            z = torch.addmm(self.placed(f"lstm{l}.bias", x).unsqueeze(1), weight, torch.cat([x, h]))
+            i, j, f, o = z.split(units)
             c.mul_(torch.sigmoid(f + forget_bias)).add_(torch.sigmoid(i) * torch.tanh(j))
             x = h.copy_(torch.sigmoid(o) * torch.tanh(c))
-        return torch.addmm(self.placed("output.bias", x), x, self.placed("output.weight", x).t())
+        return torch.addmm(self.placed("output.bias", x).unsqueeze(1), self.placed("output.weight", x), x)
 
     def update_one(self, x, now):
         g, u = x.g.reshape(-1), torch.empty(x.g.numel(), device=x.g.device, dtype=x.g.dtype)
-        for first in range(0, g.numel(), ROWS):
-            part = slice(first, first + ROWS)
-            state = {name: (s.view(-1) if name in self.fields else s)[part] for name, s in x.state.items()}
+        rows = ROWS.get(g.device.type, MOST_ROWS)
+        for first in range(0, g.numel(), rows):
+            part = slice(first, first + rows)
+            state = {name: s.view(-1)[part] if name in self.fields else s[:, part] for name, s in x.state.items()}
             u[part] = self.update_part(g[part], state, now)
         return u.view(x.g.shape)
 
@@ -322,10 +325,10 @@ class Lstm(Recurrent):
         if self.momentum > 0:
             after = state["sum"].mul_(self.momentum).add_(g)
             x += self.preprocess(after * (1 - self.momentum))
-        out = self.layers(torch.stack(x, 1), state, self.forget_bias)
-        u = out[:, 0] * self.output_scale
+        out = self.layers(torch.stack(x), state, self.forget_bias)
+        u = out[0] * self.output_scale
         if self.momentum > 0:
-            u = u - self.rate * torch.exp(out[:, 1]) * (g + self.momentum * after)
+            u = u - self.rate * torch.exp(out[1]) * (g + self.momentum * after)
         return u
 
 
@@ -339,9 +342,9 @@ class RnnProp(Recurrent):
         q = correction(self.DECAY, now.t)
         below = (v * q).sqrt_() + 1e-8
         adam = m * q / below
-        x = torch.addmm(self.placed("input.bias", g), torch.stack([g / below, adam], 1),
-                        self.placed("input.weight", g).t())
+        x = torch.addmm(self.placed("input.bias", g).unsqueeze(1), self.placed("input.weight", g),
+                        torch.stack([g / below, adam]))
         out = self.layers(torch.nn.functional.elu(x), state, 1.0)
-        u = torch.tanh(out[:, 0]) * -self.option("output_scale")
+        u = torch.tanh(out[0]) * -self.option("output_scale")
         rate = self.option("rate", 0.0)
-        return u - rate * torch.exp(out[:, 1]) * adam if rate > 0 else u
+        return u - rate * torch.exp(out[1]) * adam if rate > 0 else u

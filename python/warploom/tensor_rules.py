@@ -12,7 +12,7 @@ TINY = 1e-30
 
 class Controller(Rule):
     """A horizon-aware Muon whose rate and mixture a net sets for each tensor (src/rule/controller.c)."""
-    reads_loss = True
+    tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
 
@@ -115,6 +115,7 @@ def safe_inverse_root(x):
 
 class FeatureNet(Rule):
     """mlp, small_fc, celo2 and celo2base (src/rule/feature_net.h): a small net over normalised features."""
+    tensorwise = True
     VECTOR_FEATURES = 15
 
     def __init__(self, name, options, phi, steps):
@@ -194,18 +195,18 @@ class FeatureNet(Rule):
         return ((1e-9 if self.celo2 else 1e-5) + mean).rsqrt().to(f.dtype)
 
     def _net(self, features, now):
+        """Outputs (output, ...) of the net at each coordinate."""
         shape = features[0].shape
-        h = torch.stack([(f * self._inverse_rms(f)).expand(shape) for f in features], -1)
-        h = h.reshape(-1, len(features))
+        h = torch.stack([(f * self._inverse_rms(f)).expand(shape) for f in features]).view(len(features), -1)
         for l in range(1, self.layers + 1):
             weight, bias = self.placed(f"layer{l}.weight", h), self.placed(f"layer{l}.bias", h)
             if l == 1 and not self.celo2:
                 times = torch.as_tensor(np.tanh(now.t / TAU - 1)).to(h.device, h.dtype)
                 bias = bias + times @ weight[len(features):]
-            h = torch.addmm(bias, h, weight[:h.shape[1]])
+            h = torch.addmm(bias.unsqueeze(1), weight[:h.shape[0]].t(), h)
             if l < self.layers:
                 h.relu_()
-        return h.reshape(*shape, -1)
+        return h.view(-1, *shape)
 
     def update_one(self, x, now):
         g = x.g.clamp(-1000, 1000) if self.celo2 else x.g
@@ -213,7 +214,7 @@ class FeatureNet(Rule):
         if self.celo2:
             return self._celo2(x, features, now)
         out = self._net(features, now)
-        return out[..., 0] * torch.exp(out[..., 1] * self.option("exponent_scale")) * -self.option("step_scale")
+        return out[0] * torch.exp(out[1] * self.option("exponent_scale")) * -self.option("step_scale")
 
     def _celo2(self, x, features, now):
         rate = self.option("rate") * self.schedule.at(now.t, now.horizon)
@@ -222,7 +223,7 @@ class FeatureNet(Rule):
             m, v = x.state["momentum1"], x.state["second_moment"]
             step = m * correction(0.9, now.t) / (v * correction(self.v_decay, now.t) + 1e-8).sqrt_()
             return (step + decay) * (-rate * self.option("vector_rate"))
-        out = self._net(features if x.matrix else features[:self.VECTOR_FEATURES], now)[..., 0]
+        out = self._net(features if x.matrix else features[:self.VECTOR_FEATURES], now)[0]
         if self.newton_schulz:
             out = orthogonal(out)
         return (out * self._inverse_rms(out) + decay) * -rate

@@ -9,15 +9,14 @@
         optimizer.step(loss=loss)
 """
 import copy
-import os
 
 import numpy as np
 import torch
 
-from . import files
 from .files import DATA, USAGE, ToolError
 from .rules import ELEMENTWISE, Elementwise, Lstm, Moment, RnnProp, Tensor
 from .tensor_rules import Controller, FeatureNet
+from .trained import open_trained, read_phi
 
 _CLASSES = {"lstm": Lstm, "rnnprop": RnnProp, "controller": Controller}
 _NETS = ("mlp", "small_fc", "celo2", "celo2base")
@@ -30,29 +29,6 @@ def _make_rule(name, options, phi, steps):
     if name in _NETS:
         return FeatureNet(name, options, phi, steps)
     return _CLASSES[name](options, phi, steps)
-
-
-def _open(path):
-    """An optimizer file or a checkpoint; of a run directory the newest checkpoint."""
-    if os.path.isdir(path):
-        file = files.Run(path).newest()
-        if file is None:
-            raise ToolError(DATA, f"{path}: holds no readable checkpoint")
-        return file
-    file = files.File(path)
-    if file.kind not in ("optimizer", "checkpoint"):
-        raise ToolError(DATA, f"{path}: holds no trained optimizer, it is of the kind '{file.kind}'")
-    return file
-
-
-def _read_phi(file):
-    """{name: array}: the values that the float32 program works with; of a training with outer.average the average."""
-    group = file.h5["average" if "average" in file else "phi"]
-    phi = {name: item[()].astype(np.float32).astype(np.float64) for name, item in group.items()
-           if not files.is_bare_scale(item)}
-    if not all(np.isfinite(values).all() for values in phi.values()):
-        raise ToolError(DATA, f"{file.path}: its meta-parameters are not finite, the training had diverged")
-    return phi
 
 
 def _require_rule_alone(path, c):
@@ -89,13 +65,15 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def __init__(self, params, path, *, lr=1.0, weight_decay=0.0, horizon=None, layout="out_in"):
         if horizon is not None and horizon < 1:
             raise ToolError(USAGE, f"horizon is {horizon}; give at least 1 step, or None")
-        with _open(path) as file:
+        with open_trained(path) as file:
             c = file.configuration
             _require_rule_alone(path, c)
             options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
             steps = c["episode.steps"]
             self.trained_horizon = steps[-1] if isinstance(steps, list) else steps
-            self.rule = _make_rule(options["name"], options, _read_phi(file), self.trained_horizon)
+            # In the values that the float32 program works with.
+            phi = {name: x.astype(np.float32).astype(np.float64) for name, x in read_phi(file).items()}
+            self.rule = _make_rule(options["name"], options, phi, self.trained_horizon)
             self.digest, self.rule_name = file.attributes.get("digest", ""), options["name"]
         self._clip_value, self._clip_norm = c.get("episode.clip_value", 0.0), c.get("episode.clip_norm", 0.0)
         self._run = {"step": 0, "horizon": horizon or self.trained_horizon, "whole": {}}
@@ -139,8 +117,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
                 if p.grad.is_sparse:
                     raise ToolError(USAGE, "a gradient is sparse; give dense gradients (torch.nn.Embedding: sparse=False)")
                 dtype = p.dtype if p.dtype in (torch.float32, torch.float64) else torch.float32
-                transposed = p.dim() == 2 and group["layout"] == "out_in"
-                g, theta = ((y.t() if transposed else y.reshape(1) if y.dim() == 0 else y).to(dtype)
+                transposed = self.rule.tensorwise and p.dim() == 2 and group["layout"] == "out_in"
+                g, theta = ((y.t().contiguous() if transposed else y.reshape(1) if y.dim() == 0 else y).to(dtype)
                             for y in (p.grad, p.detach()))
                 if p not in self.state:
                     self.state[p] = self.rule.start(theta)

@@ -15,6 +15,7 @@ except ImportError as missing:
 
 import warploom
 from warploom.files import Variable
+from warploom.trained import open_trained, read_phi
 
 CONFIG = {"seed": 1, "threads": 1, "task": {"family": "quadratic", "dimension": 4, "batch": 4},
           "rule": {"name": "lstm", "hidden": [3], "momentum": 0, "preprocessing": "none"}, "episode": {"steps": [12]},
@@ -68,6 +69,27 @@ def test_evaluate(run):
     expect(evaluation.cases[0].curve.shape[1] == 2 and len(evaluation.cases) > 1, "options are lost")
 
 
+def test_export(run):
+    warploom.export_npz(run.path / "optimizer.h5", "phi.npz")
+    with np.load("phi.npz") as archive, h5py.File(run.path / "optimizer.h5") as file:
+        blocks = {name for name in file["phi"] if not name.startswith("dim_")}
+        expect(set(archive) == blocks | {"configuration"}, f"blocks {set(archive)}")
+        expect(all(np.array_equal(archive[name], file["phi"][name][()]) for name in blocks), "values differ")
+        expect(str(archive["configuration"]) == file.attrs["configuration"].decode(), "another configuration")
+
+
+def test_average():
+    """Of a training with outer.average the average counts, in a checkpoint as in optimizer.h5."""
+    run = warploom.train({**CONFIG, "outer": {**CONFIG["outer"], "learning_rate": 0.1, "average": 0.9}}, "mean", quiet=True)
+    blocks = []
+    for path in (run.path, run.path / "optimizer.h5"):
+        with open_trained(path) as file:
+            blocks.append(read_phi(file)["lstm1.weight"])
+    with run.newest() as checkpoint:
+        last = checkpoint["phi/lstm1.weight"]
+    expect(np.array_equal(*blocks) and not np.allclose(blocks[0], last), "the last meta-parameters, not the average")
+
+
 def same(variable, dataset, name):
     """The values, dimensions and units are those that h5py reads directly."""
     expect(isinstance(variable, Variable) and np.array_equal(variable.values, dataset[()], equal_nan=True), f"{name}: values")
@@ -112,6 +134,8 @@ def main():
     test_check()
     test_evaluate(run)
     test_files(run)
+    test_export(run)
+    test_average()
     print("ok")
 
 
