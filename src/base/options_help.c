@@ -114,6 +114,47 @@ static void print_heading(const wl_section *section, bool roff, FILE *out) {
   fputc('\n', out);
 }
 
+static bool is_same_text(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_option(const wl_option *a, const wl_option *b) {
+  return strcmp(a->key, b->key) == 0 && a->type == b->type && a->min == b->min &&
+         a->max == b->max && a->flags == b->flags && is_same_text(a->doc, b->doc) &&
+         is_same_text(a->fallback, b->fallback) && is_same_text(a->choices, b->choices);
+}
+
+/* The first variant before `variant` with this very option; NULL: none. */
+static const wl_variant *earlier_with(const wl_section *section, const wl_variant *variant,
+                                      const wl_option *option) {
+  for (const wl_variant *v = section->variants; v != variant; ++v)
+    for (const wl_option *o = v->options; o && o->key; ++o)
+      if (is_same_option(o, option)) return v;
+  return NULL;
+}
+
+/* "as with name: sgd: rate, schedule": options that are printed in full under an earlier variant. */
+static void print_shared(const wl_section *section, const wl_variant *variant, bool roff,
+                         FILE *out) {
+  for (const wl_variant *v = section->variants; v != variant; ++v) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *const draft = open_memstream(&text, &size);
+    if (!draft) return;
+    int count = 0;
+    for (const wl_option *o = variant->options; o && o->key; ++o)
+      if (earlier_with(section, variant, o) == v) fprintf(draft, count++ ? ", %s" : "%s", o->key);
+    fclose(draft);
+    if (count > 0) {
+      fprintf(out, roff ? ".TP\nas with %s: %s\n" : "  as with %s: %s\n      ", section->selector,
+              v->name);
+      print_text(text, roff, 6, out);
+      fputc('\n', out);
+    }
+    free(text);
+  }
+}
+
 static void print_variant(const wl_section *section, const wl_variant *variant, bool roff,
                           FILE *out) {
   fprintf(out, roff ? ".TP\n.B %s: %s\n" : "\n  with %s: %s\n", section->selector, variant->name);
@@ -121,7 +162,8 @@ static void print_variant(const wl_section *section, const wl_variant *variant, 
   print_text(variant->summary, roff, 4, out);
   fputc('\n', out);
   for (const wl_option *o = variant->options; o && o->key; ++o)
-    print_option(section->name, o, roff, out);
+    if (!earlier_with(section, variant, o)) print_option(section->name, o, roff, out);
+  print_shared(section, variant, roff, out);
 }
 
 static void print_selector(const wl_section *section, bool roff, FILE *out) {

@@ -16,11 +16,11 @@
 
 static const wl_argument arguments[] = {
     {"coordinates", "N", "coordinates of each rank; default 16000"},
-    {"threads", "N",
-     "threads of each rank; by default the cores of a node shared out among its ranks"},
-    {"repeats", "N", "measurements of each kind, whose median counts; default 7"},
-    {"folder", "FOLDER", "where files are written, and removed again; default the current folder"},
-    {"megabytes", "N", "size of those files; default 64, 0: no files"},
+    {"threads", "N", "threads of each rank; by default the cores of a node divided by its ranks"},
+    {"repeats", "N", "measurements of each kind; the median is reported; default 7"},
+    {"folder", "FOLDER",
+     "folder of the test files, which are removed afterwards; default the current folder"},
+    {"megabytes", "N", "size of the test files; default 64; 0: no files"},
     {"json", "FILE", "also write the figures as JSON; - for standard output"},
     {0}};
 
@@ -125,10 +125,10 @@ static json_t *rate_json(const wl_kernel_rate *r) {
 
 static json_t *kernel_json(const wl_kernel_figures *k) {
   json_t *kernel =
-      json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:o, s:o}", "coordinates", (json_int_t)k->coordinates,
-                "threads", k->threads, "flop", k->flop, "peak", k->peak_total, "peak_least",
-                k->peak_least, "peak_most", k->peak_most, "replay", rate_json(&k->replay),
-                "vanishing", rate_json(&k->vanishing));
+      json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:o, s:o}", "coordinates",
+                (json_int_t)k->coordinates, "threads", k->threads, "flop", k->flop, "peak",
+                k->peak_total, "peak_least", k->peak_least, "peak_most", k->peak_most, "replay",
+                rate_json(&k->replay), "vanishing", rate_json(&k->vanishing));
   if (k->tape.total > 0) json_object_set_new(kernel, "tape", rate_json(&k->tape));
   return kernel;
 }
@@ -177,11 +177,12 @@ const wl_command wl_command_bench = {
     NULL,
     false,
     run_bench,
-    "Runs for some seconds what a training spends its time on. First windows of the LSTM of 2 x 20 units on all ranks "
-    "at once, as coordinate-steps a second and as a share of the multiply-adds that the same cores did beside them, "
-    "replayed and with a tape, where that takes at most 256 MiB (16,600 coordinates); a training takes the faster. Then "
-    "the exact sum that every meta-step ends with. Then a checkpoint into FOLDER, beside a plain write and fsync of the "
-    "same bytes. Run it on a new cluster before a training, on an idle node: the share says whether ranks are bound to "
-    "cores of their own, the sum whether the network is the one that was paid for, the files which folder to write to.",
+    "Measures what a training spends its time on. First, it runs windows of an LSTM with 2 x 20 units on all "
+    "ranks at once, with replay and, up to 256 MiB (16,600 coordinates), with a tape. It prints coordinate-steps "
+    "per second and the share of the multiply-add rate of the same cores. Second, it measures the exact sum that "
+    "ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the rate with a plain write "
+    "and fsync of the same bytes. Run it on idle nodes of a new cluster before a training. A low share means "
+    "that ranks are not bound to separate cores; a slow sum means a slow network; the file rates show which "
+    "folder to use.",
     "warploom bench\n"
     "mpirun -n 64 warploom bench --threads 1 --folder $SCRATCH --json bench.json\n"};

@@ -14,11 +14,10 @@ static const wl_argument arguments[] = {
     {"directions", "N", "random directions for each block; default 3"},
     {"tolerance", "X", "largest relative error; default 1e-7"},
     {"windows", "N",
-     "windows run before the checked one, so that the rule's state is not zero; by default 1 where "
-     "the episode has room and theta_0 is not learned"},
+     "windows that run before the checked window, so that the rule's state is not zero; default 1 if the episode "
+     "is long enough and theta_0 is not learned, else 0"},
     {"dump", "FILE",
-     "also write an HDF5 file from which anyone can recompute the meta-gradients without this "
-     "program"},
+     "also write an HDF5 file from which another program can compute the meta-gradients"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
 
@@ -79,15 +78,16 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
             "%d block%s moved by small random values first, off the zeros that they start with\n",
             r->moved, r->moved == 1 ? " was" : "s were");
   if (kinks > 0)
-    fprintf(out,
-            "%d undecided: a kink of the loss lies closer than differences can resolve; try a "
-            "smooth activation or another seed\n",
-            kinks);
+    fprintf(
+        out,
+        "%d undecided: a kink of the loss is too close for the finite differences; try a smooth activation or "
+        "another seed\n",
+        kinks);
   if (faint > 0)
     fprintf(
         out,
-        "%d undecided: rounding of the loss hides so small a gradient, which agrees as far as can be "
-        "seen; try another seed or a smaller task\n",
+        "%d undecided: the gradient is below the noise of the finite differences; try another seed or a smaller "
+        "task\n",
         faint);
 }
 
@@ -151,7 +151,9 @@ static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_
   const char *json = wl_argument_text(a, "json", NULL);
   print_report(r, q->tolerance, wl_json_text_stream(json));
   if (json) WL_TRY(write_json(r, q->tolerance, json));
-  if (q->dump) wl_log_info("everything needed to recompute this is in %s", q->dump);
+  if (q->dump)
+    wl_log_info("%s holds everything from which another program can compute these meta-gradients",
+                q->dump);
   if (r->passed && r->untested)
     return WL_FAIL(WL_ERR_DATA,
                    "%d of %d blocks do not move the loss, so their gradients are not tested; more "
@@ -193,14 +195,14 @@ const wl_command wl_command_check = {
     wl_command_help_keys,
     true,
     run_check,
-    "Computes the meta-gradient of one window of each task with the engine, and again block by block as central "
-    "differences of a plain rollout, along random directions and over a range of step "
-    "sizes. A block is right when the best difference agrees within the tolerance and the error falls as h^2. The "
-    "rollout has loops, weights, loss transforms and batches of its own; with the engine it shares the task's loss, the "
-    "rule's step and the preconditioner's product, whose derivatives it does not use. Takes "
-    "seconds on small tasks; make large ones small by --set. Where a gradient is exactly zero, blocks that start at zero "
-    "are moved by small random values first, since they may hide others; where most blocks still move no loss, that is "
-    "said, with exit code 65. Exit code 0: all passed.",
+    "Computes the meta-gradient of one window of each task with the training engine, and compares each block "
+    "with central differences of a plain rollout, along random directions and over a range of step sizes. A "
+    "block passes if the best difference agrees within the tolerance and the error falls as h^2. The rollout has "
+    "separate code for loops, weights, loss transforms and batches. It shares with the engine the task's loss, "
+    "the rule's step and the preconditioner's product, but not their derivatives. Use --set to make large tasks "
+    "small. If a gradient is exactly zero, blocks that start at zero are first changed by small random values, "
+    "because they may hide others. If most blocks still do not change the loss, check says so and exits with "
+    "code 65. Exit code 0: all passed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"
     "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for a program of your own\n"};

@@ -22,28 +22,27 @@ static const wl_argument arguments[] = {
      "override a key of the run's configuration, e.g. --set task.widths=[40]; may be repeated"},
     {"steps", "T", "horizon in inner steps; by default the longest episode of the training"},
     {"seeds", "N",
-     "sets of fresh tasks, over which intervals are taken; default 10, or 600 where a task is few-shot"},
-    {"units", "N", "tasks in each set, over which losses are averaged; default 1"},
-    {"tune-units", "N",
-     "tasks on which each rate is tuned; default 5, or 25 where a task is few-shot"},
+     "sets of fresh tasks; intervals are over sets; default 10, or 600 for few-shot tasks"},
+    {"units", "N", "tasks in each set; losses are means over them; default 1"},
+    {"tune-units", "N", "tasks on which each rate is tuned; default 5, or 25 for few-shot tasks"},
     {"learned-only", NULL,
-     "no hand-designed rules to compare with: prints figures, and writes --json, but no HDF5 file"},
+     "do not compare with hand-designed rules: print figures and write --json, but no HDF5 file"},
     {"seed", "N", "seed of the fresh tasks; default 1"},
     {"vary", "LIST",
-     "also settings that differ in one thing: horizon,steps,width,depth,activation,data,scale"},
+     "also evaluate settings that differ in one thing: horizon,steps,width,depth,activation,data,scale"},
     {"output", "FILE",
-     "HDF5 file with all curves; default RUN/evaluation.h5, or for a file NAME.h5 NAME-evaluation.h5 in the current folder. An "
-     "earlier evaluation of that name with other settings is kept as NAME-previous-N.h5"},
+     "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 in the current folder for a "
+     "file NAME.h5. An earlier evaluation with other settings is kept as NAME-previous-N.h5"},
     {"speedup", "SUITE",
-     "instead: the steps and the time that tuned hand-designed rules need to get as far, on a suite of tasks such as "
-     "jobs/suites/unseen.yaml; without RUN only their curves are computed"},
+     "instead, measure how many steps and how much time tuned hand-designed rules need to reach the same losses "
+     "on a suite of tasks such as jobs/suites/unseen.yaml; without RUN, only compute their curves"},
     {"baselines", "LIST",
-     "with --speedup, rules whose curves are computed where they are missing: adam, nesterov, nadamw, lion, muon, each "
-     "also with -linear or -cosine behind it, or all, or none, which only checks "
-     "the suite; default adam. All whose curves are there are reported"},
+     "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also as "
+     "NAME-linear or NAME-cosine; or all; or none, which only checks the suite; default adam. The report includes "
+     "every rule with a curve in the file"},
     {"curves", "FILE",
-     "with --speedup, the file of their curves; default SUITE with .h5 for .yaml"},
-    {"no-picture", NULL, "do not draw the curves beside the HDF5 file"},
+     "with --speedup, the file of these curves; default SUITE with the ending .h5"},
+    {"no-picture", NULL, "do not draw the curves"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
 
@@ -323,10 +322,11 @@ const wl_command wl_command_eval = {
     NULL,
     false,
     run_eval,
-    "Runs the trained optimizer of RUN (a run directory, a checkpoint or an exported file) on tasks that it has not "
-    "seen, beside SGD, momentum, Nesterov, RMSprop and Adam, whose rates are tuned on other tasks for the same number of "
-    "steps. Prints a table with 95 % intervals and a verdict, writes all loss curves to an HDF5 file, and draws them "
-    "where Python has h5py and matplotlib. The work is spread over ranks; the numbers do not depend on how many.",
+    "Compares the trained optimizer of RUN (a run directory, a checkpoint or an exported file) with SGD, "
+    "momentum, Nesterov, RMSprop and Adam on fresh tasks. The rates of these rules are tuned on other tasks for "
+    "the same number of steps. Prints a table with 95 % intervals and a verdict, writes all loss curves to an "
+    "HDF5 file, and draws them if Python has h5py and matplotlib. The work is distributed over ranks; the "
+    "results do not depend on their number.",
     "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
     "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
     "mpirun -n 2 warploom eval jobs/trained/quadratic-gaussian.h5 --speedup jobs/suites/validation.yaml\n"

@@ -9,7 +9,7 @@
 
 static const wl_argument arguments[] = {
     {"output", "FILE",
-     "where to; default RUN/optimizer.h5 for a run directory, optimizer.h5 for a checkpoint file"},
+     "file to write; default RUN/optimizer.h5 for a run directory, optimizer.h5 for a checkpoint file"},
     {0}};
 
 static void default_output(const char *path, char *output, size_t size) {
@@ -50,7 +50,7 @@ const wl_command wl_command_export = {
     run_export,
     "Writes the meta-parameters of RUN's newest checkpoint, or of a checkpoint file, with the configuration and "
     "provenance, to an HDF5 file of some kilobytes: /phi/BLOCK, float64, one dataset for each block (see "
-    "docs/hdf5-schema.md). warploom eval, the key start of a configuration, and C programs through libwarploom take it. "
-    "Training writes RUN/optimizer.h5 by itself when it ends; this is for runs that still go on, and for other names.",
+    "docs/hdf5-schema.md). warploom eval, the key start of a configuration, and the C library read this file. A "
+    "training writes RUN/optimizer.h5 when it ends. Use export during a training, or for another file name.",
     "warploom export runs/quadratic-gaussian --output quadratic.h5\n"
     "warploom export runs/quickstart/checkpoints/step-00000600.h5 --output early.h5\n"};

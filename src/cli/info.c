@@ -6,7 +6,7 @@
 
 static const wl_argument arguments[] = {
     {"verify", NULL,
-     "also check every file of a run directory and decode every dataset; exit code 65 when something is damaged"},
+     "also check every file of a run directory and decode every dataset; exit code 65 if a file is damaged"},
     {"json", "FILE", "also write the description as JSON; - for standard output"},
     {0}};
 
@@ -31,17 +31,17 @@ static wl_status run_info(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_info = {
     "info",
     "PATH",
-    "tells what is in a run directory or a file, and whether it is whole",
+    "shows what a run directory or a file holds, and whether it is valid",
     1,
     1,
     arguments,
     NULL,
     false,
     run_info,
-    "Describes a run directory (its newest checkpoint), a checkpoint, a trajectory file, an exported optimizer or an "
-    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. A file is "
-    "compared with its checksum before anything is said of it, and so is each checkpoint of a run; --verify does that with "
-    "every file of a run directory, decodes every dataset, and names what is damaged.",
+    "Describes a run directory (its newest checkpoint), a checkpoint, a trajectory, an exported optimizer or an "
+    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. It first "
+    "compares the file, and each checkpoint of a run, with its checksum. --verify does this for every file of a "
+    "run directory, decodes every dataset, and names damaged files.",
     "warploom info runs/quickstart\n"
     "warploom info runs/quickstart --verify                             # exit code 65: damaged\n"
     "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

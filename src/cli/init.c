@@ -156,7 +156,7 @@ const wl_command wl_command_init = {
     NULL,
     false,
     run_init,
-    "Prints a configuration that meta-trains an LSTM on a family of tasks, with the recipe of the guide and every key of "
-    "the family. It trains as it is; omniglot needs its packed file.",
+    "Prints a configuration that meta-trains an LSTM on a task family, with the recommended settings of the "
+    "guide and every key of the family. It works without changes, except that omniglot needs its packed file.",
     "warploom init --task mlp --output mlp.yaml\n"
     "warploom train mlp.yaml\n"};

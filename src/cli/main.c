@@ -11,9 +11,9 @@
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cli/float64_program.h"
 #include "cli/signals.h"
 #include "cli/tool.h"
-#include "cli/float64_program.h"
 #include "tensor/gemm.h"
 
 enum { COMMANDS_MAX = 32 };
@@ -43,9 +43,9 @@ static void print_usage(FILE *out) {
     fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
   fputs(
       "\nTools in Python: ablate, compare_runs, export_csv, pack_omniglot, plot_evaluation, plot_training,\n"
-      "plot_trajectories, report, watch.\n"
-      "\n'warploom COMMAND --help' explains a command; 'warploom --version' tells what this is "
-      "made of.\n",
+      "plot_speedup, plot_trajectories, report, watch.\n"
+      "\n'warploom COMMAND --help' explains a command; 'warploom --version' names version, "
+      "libraries and processor.\n",
       out);
 }
 
@@ -182,7 +182,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   wl_signals_prepare(wl_signals_stop_training(command->arguments), wl_environment_rank());
   cli.quiet = wl_argument_given(&cli.arguments, "quiet");
   const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
-  if (started != WL_OK && !wl_error_is_shared()) end_all_ranks(NULL, wl_environment_rank(), started);
+  if (started != WL_OK && !wl_error_is_shared())
+    end_all_ranks(NULL, wl_environment_rank(), started);
   if (started != WL_OK) return fail_early(started);
   wl_log_setup(wl_comm_rank(cli.comm), cli.quiet);
   wl_gemm_use_one_thread();
@@ -192,7 +193,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  wl_float_state of_the_system; /* ours to the end of the process, and that of every thread made from here on */
+  wl_float_state
+      of_the_system; /* ours to the end of the process, and that of every thread made from here on */
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);
   if (argc < 2) {

@@ -10,8 +10,8 @@
 #include "cli/json_schema.h"
 #include "cli/signals.h"
 #include "io/atomic_file.h"
-#include "train/schema.h"
 #include "run/train.h"
+#include "train/schema.h"
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
@@ -19,7 +19,7 @@ static const wl_argument arguments[] = {
     WL_TRAIN_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
     {"dry-run", NULL,
-     "check the configuration, print it in full, say what a rank will hold, and stop"},
+     "check the configuration, print it in full with the memory that a rank needs, and stop"},
     {"json-schema", NULL,
      "print the keys of the configuration as a JSON Schema, for editors and validators, and stop"},
     {"list", "WHAT", "list tasks, rules, preconditioners, initialisations or estimators, and stop"},
@@ -60,10 +60,11 @@ static wl_status check_output(const wl_config *config, const char *path) {
       wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder says so */
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "output: '%s' holds the configuration '%s' itself, which the run's own would replace: "
-                 "choose another folder",
-                 output, path);
+  return WL_FAIL(
+      WL_ERR_CANNOT_CREATE,
+      "output: '%s' holds the configuration '%s' itself, which the run's own would replace: "
+      "choose another folder",
+      output, path);
 }
 
 static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
@@ -126,12 +127,13 @@ const wl_command wl_command_train = {
     wl_command_help_keys,
     false,
     run_train,
-    "Unrolls the optimizer being trained on the configuration's tasks, sums the meta-gradients of all ranks exactly, and "
-    "improves the optimizer, for outer.steps meta-steps. Results go to a run directory (key output): checkpoints, "
-    "metrics.jsonl, recorded inner runs, and optimizer.h5, the trained optimizer. The last line of standard output is "
-    "the digest of the result; it does not depend on the number of ranks or threads, nor on interruptions. SIGTERM, "
-    "SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to any rank stop it at the next inner step, with a checkpoint of "
-    "the last complete meta-step and exit code 75; --resume goes on.",
+    "Meta-trains the optimizer that CONFIG describes, for outer.steps meta-steps. In each meta-step, the ranks "
+    "run the optimizer on tasks, sum their meta-gradients exactly, and update the meta-parameters. Results go to "
+    "a run directory (key output): checkpoints, metrics.jsonl, recorded inner runs, and optimizer.h5, the "
+    "trained optimizer. The last line of standard output is the digest of the result. It does not depend on the "
+    "number of ranks or threads, nor on interruptions. SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to "
+    "any rank stop the run at the next inner step. It then saves a checkpoint of the last complete meta-step and "
+    "exits with code 75; --resume continues it.",
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
     "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"

@@ -56,12 +56,13 @@ const wl_option wl_antithetic_options[] = {
     ES_KEYS,
     PAIR_KEY,
     {"loss", WL_OPT_CHOICE, "window", "window|mean|sum|last|telescoping|mean_and_last", ANY, "1",
-     "What a window contributes: its meta-loss as the section `window` says; mean or sum of the losses at its steps, "
-     "or the loss at its end; the change of that since the window before, so that windows add up to the last loss of "
-     "the episode; or the mean over the episode's steps plus the mean over its last window.",
+     "Loss of a window: its meta-loss (section `window`); the mean or sum of the losses at its steps; the loss at "
+     "its end; the change of the loss at its end since the previous window, so that the windows add up to the "
+     "final loss of the episode; or a weighted sum of the mean over the episode's steps and the mean over its "
+     "last window.",
      WL_SLOT(wl_es_setting, loss)},
     {"last_share", WL_OPT_REAL, "0.75", NULL, 0, 1, "1",
-     "mean_and_last: weight of the last window; the mean over the episode has the rest.",
+     "mean_and_last: weight w of the last window; the mean over the episode has the weight 1 - w.",
      WL_SLOT(wl_es_setting, last_share)},
     LOSS_KEYS,
     END};

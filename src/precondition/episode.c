@@ -5,11 +5,11 @@
 
 const wl_option wl_episode_options[] = {
     {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
-     "T, inner steps of an episode; [low, high] draws it log-uniformly for each episode.",
+     "T: the inner steps of an episode; [low, high] draws T log-uniformly for each episode.",
      WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Units begin at random steps of their first episode, and each ends and restarts on its own, with a horizon of its "
-     "own; needs `outer.every: window`.",
+     "Units begin at random steps of their first episode, have separate horizons, and end and restart separately; "
+     "needs `outer.every: window`.",
      WL_SLOT(wl_episode_keys, stagger)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
      "Bound on each element of an inner gradient, before preconditioner and rule; 0: none.",

@@ -22,12 +22,12 @@ static const wl_option top_options[] = {
      "Run directory; by default runs/ and the configuration's name.", WL_SLOT(wl_run_keys, output),
      .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"start", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Trained optimizer (a file or run directory) whose meta-parameters the run starts from: fine-tuning.",
+     "Trained optimizer (a file or run directory) from whose meta-parameters the run starts: fine-tuning.",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Threads of each rank; 0: the cores of a node shared out among its ranks, within what each is bound to and "
-     "OMP_NUM_THREADS; for one rank on a machine that others use too, the cores that are idle. Where a job owns its cores "
-     "and uses all of them, each thread is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
+     "Threads of each rank. 0: the cores of a node divided by its ranks, at most OMP_NUM_THREADS and the cores "
+     "that the rank is bound to; for one rank on a shared machine, the idle cores. If a job owns its cores and "
+     "uses all of them, each thread is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -45,34 +45,35 @@ typedef struct window_keys {
 } window_keys;
 
 static const wl_option window_options[] = {
-    {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps",
-     "K, inner steps that one meta-gradient looks back over.", WL_SLOT(window_keys, steps)},
+    {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps", "K: the inner steps of a window.",
+     WL_SLOT(window_keys, steps)},
     {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last|{last: N}", ANY, "1",
      "Weights of the losses at theta_0 .. theta_K in the meta-loss: 1 each, 1/K each, 1 for the last or the last N; or "
      "a list of K+1 numbers.",
      WL_SLOT(window_keys, weights)},
     {"loss", WL_OPT_CHOICE, "plain", "plain|log|log_ratio|clipped", ANY, "1",
-     "What enters the meta-loss: L, log L, log(L / L at the episode's start), or min(L, clip).",
+     "Term of the meta-loss: L, log L, log(L / L at the episode's start), or min(L, clip).",
      WL_SLOT(window_keys, loss)},
     {"clip", WL_OPT_REAL, "1e30", NULL, ANY, "1", "Bound of the loss for `loss: clipped`.",
      WL_SLOT(window_keys, clip)},
     {"batch", WL_OPT_CHOICE, "same", "same|fresh", ANY, "1",
-     "Outer loss on the inner loss's minibatch, or on one of its own.",
+     "Minibatch of the outer loss: the same as for the inner loss, or a fresh one.",
      WL_SLOT(window_keys, batch)},
     {"split", WL_OPT_CHOICE, "train", "train|heldout", ANY, "1", "Data of a fresh outer minibatch.",
      WL_SLOT(window_keys, split)},
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
-     "first drops the gradient's own dependence on the parameters (as the 2016 paper does); second is exact.",
+     "first drops the dependence of the inner gradient on the parameters (as Andrychowicz et al. 2016); second is "
+     "exact.",
      WL_SLOT(window_keys, order)},
     {"storage", WL_OPT_CHOICE, "auto", "auto|tape|history|replay|snapshots", ANY, "1",
-     "What a window keeps: a tape of the LSTM's gates (other rules keep none, and replay); a history, the rule's state "
-     "of every step (with `order: first` it replays); gradients alone, its steps replayed; or snapshots, from which "
-     "whole segments are run again. auto: the fastest within `memory`. The bits "
-     "don't depend on it.",
+     "What a window keeps. tape: the LSTM's activations of every step (other rules replay). history: the rule "
+     "state before every step (with `order: first` it replays). replay: gradients; the rule's steps are computed "
+     "again. snapshots: the state at the start of each window segment, whose steps are computed again. auto: the "
+     "fastest within `memory`. The result does not depend on it.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Bound on a window's stored traces; longer windows are recomputed from snapshots. 0: none, but `storage: auto` "
-     "takes a tape or a history of 256 MiB at most.",
+     "Bound on the storage of a window; longer windows are recomputed from snapshots. 0: no bound, but `storage: "
+     "auto` uses a tape or a history of at most 256 MiB.",
      WL_SLOT(window_keys, memory), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -81,7 +82,7 @@ static const wl_option replay_options[] = {
      "Memory that the buffer of trajectories may take, over all ranks; 0: no replay.",
      WL_SLOT(wl_replay_keys, capacity)},
     {"spill", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Folder, local to the node at best, for the points beyond the capacity; empty: the buffer must fit.",
+     "Folder, best on a local disk, for the points beyond the capacity; empty: the buffer must fit.",
      WL_SLOT(wl_replay_keys, spill), .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps",
      "Inner steps between the points that are kept.", WL_SLOT(wl_replay_keys, stride)},
@@ -92,7 +93,7 @@ static const wl_option replay_options[] = {
     {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes",
      "Passes over the buffer for each meta-batch of episodes.", WL_SLOT(wl_replay_keys, epochs)},
     {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows",
-     "Replayed windows of one step of the outer optimizer.", WL_SLOT(wl_replay_keys, batch)},
+     "Replayed windows for each step of the outer optimizer.", WL_SLOT(wl_replay_keys, batch)},
     {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps",
      "K of the replayed windows; 1 is Warp-Grad's look-ahead.", WL_SLOT(wl_replay_keys, steps)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
@@ -106,10 +107,10 @@ static const wl_option checkpoint_options[] = {
 
 static const wl_option trajectory_options[] = {
     {"every", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between recorded ones; 0: record none. Choose a number without a factor in common with the windows of "
-     "an episode: else the same of them are recorded each time.",
+     "Meta-steps between recordings; 0: none. Choose a number that has no common factor with the number of "
+     "windows of an episode, or the same windows are recorded each time.",
      WL_SLOT(wl_trajectory_keys, every)},
-    {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Units recorded at each of those.",
+    {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Units in each recording.",
      WL_SLOT(wl_trajectory_keys, units)},
     {"coordinates", WL_OPT_INT, "16", NULL, AT_LEAST(0), "1",
      "Coordinates whose gradient and update are recorded, evenly spread.",
@@ -139,8 +140,8 @@ const wl_section *wl_schema(void) {
   const wl_section all[N_SECTIONS] = {
       {"", "Run", top_options, NULL, NULL, NULL, false},
       {"task",
-       "The family that tasks are drawn from; a list of maps is a mixture. Any key may be {one_of: [..]}, of which each "
-       "episode and unit draws one, and a number that says so a distribution: {uniform: [a, b]}, {log_uniform: [a, b]}",
+       "The task family; a list of maps is a mixture. Any key may be {one_of: [..]}: each episode of each unit "
+       "draws one value. A key of type distribution may also be {uniform: [a, b]} or {log_uniform: [a, b]}",
        wl_task_common_options, "family", wl_task_variants(), NULL, true, WL_KEY_ONE_OF},
       {"rule", "The update rule", NULL, "name", wl_rule_variants(), "lstm", false},
       {"precondition", "A learned map of the gradient, before the update rule", NULL, "name",
@@ -148,9 +149,9 @@ const wl_section *wl_schema(void) {
       {"initialisation", "Learned initial parameters of a task", NULL, "name",
        wl_initialisation_variants, "none", false},
       {"episode", "One run of the inner loop", wl_episode_options, NULL, NULL, NULL, false},
-      {"window", "The stretch of an episode that is differentiated", window_options, NULL, NULL,
-       NULL, false},
-      {"estimator", "How the meta-gradient of a window is estimated", NULL, "name",
+      {"window", "Consecutive inner steps with one contribution to the meta-gradient",
+       window_options, NULL, NULL, NULL, false},
+      {"estimator", "How a window's contribution to the meta-gradient is computed", NULL, "name",
        wl_estimator_variants(), "bptt", false},
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
       {"groups", "Settings of one group of meta-parameters; a list of maps for several", NULL,

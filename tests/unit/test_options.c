@@ -247,6 +247,35 @@ static void help_lists_every_key(void **state) {
   }
 }
 
+/* A variant names the keys that it shares with an earlier one; a key with another default is printed again. */
+static void help_prints_shared_keys_once(void **state) {
+  (void)state;
+  static const wl_option first[] = {
+      {"rate", WL_OPT_REAL, "0.1", NULL, 0, 1, "1", "Size of a step."},
+      {"decay", WL_OPT_REAL, "0.9", NULL, 0, 1, "1", "Of the mean."},
+      {0}};
+  static const wl_option second[] = {
+      {"rate", WL_OPT_REAL, "0.1", NULL, 0, 1, "1", "Size of a step."},
+      {"decay", WL_OPT_REAL, "0.5", NULL, 0, 1, "1", "Of the mean."},
+      {0}};
+  static const wl_variant variants[] = {{"a", "first", first}, {"b", "second", second}, {0}};
+  const wl_section sections[] = {{"rule", "A rule", NULL, "name", variants, "a", false}, {0}};
+  char *text = NULL;
+  size_t size = 0;
+  FILE *const stream = open_memstream(&text, &size);
+  assert_non_null(stream);
+  wl_sections_help(sections, false, stream);
+  fclose(stream);
+  const char *const shared = strstr(text, "as with name: a\n      rate\n");
+  if (!shared) fail_msg("the shared key is not named in:\n%s", text);
+  const char *const rate = strstr(text, "rule.rate");
+  assert_non_null(rate);
+  assert_null(strstr(rate + 1, "rule.rate"));
+  assert_non_null(strstr(text, "default 0.9"));
+  assert_non_null(strstr(text, "default 0.5"));
+  free(text);
+}
+
 /* Values go into the struct that the rows point into, each as its type. */
 static void tables_fill_their_structs(void **state) {
   (void)state;
@@ -285,8 +314,8 @@ static void tables_fill_their_structs(void **state) {
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
-      "runs/sweep #1", "a: b", "[1] {2}", "[1",      "{a: b}", "'q",  "\"x", "- x", "&a", "*a",
-      "!t x",          "? k",  "null",    " blank ", "| x",    "100%", "@x",    "#"};
+      "runs/sweep #1", "a: b", "[1] {2}", "[1",      "{a: b}", "'q",   "\"x", "- x", "&a", "*a",
+      "!t x",          "? k",  "null",    " blank ", "| x",    "100%", "@x",  "#"};
   for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
     char line[64];
     snprintf(line, sizeof line, "output=%s", names[i]);
@@ -503,6 +532,7 @@ int main(void) {
       cmocka_unit_test(yaml_has_every_key),
       cmocka_unit_test(differences_are_listed),
       cmocka_unit_test(help_lists_every_key),
+      cmocka_unit_test(help_prints_shared_keys_once),
       cmocka_unit_test(tables_fill_their_structs),
       cmocka_unit_test(texts_are_taken_whole),
       cmocka_unit_test(texts_may_be_quoted),
