@@ -79,7 +79,7 @@ static wl_status save(const char *folder, int64_t step, char *data, size_t bytes
        .ndim = 1,
        .shape = {reals - theta},
        .data = data + theta * (int64_t)sizeof(float)}};
-  return wl_checkpoint_save(folder, step, 2, 0, fields, FIELDS, NULL, 0);
+  return wl_checkpoint_save(folder, &(wl_checkpoint){step, 2, 0, fields, FIELDS, NULL, 0});
 }
 
 static wl_status verify(const char *folder) {

@@ -14,7 +14,7 @@ double wl_median(double *values, int count) {
   return 0.5 * (values[count / 2] + values[(count - 1) / 2]);
 }
 
-double wl_norm(const double *x, int64_t n) {
+double wl_statistic_norm(const double *x, int64_t n) {
   double sum = 0.0;
   for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
   return sqrt(sum);

@@ -7,6 +7,6 @@
 /* Median of count >= 1 values, which it sorts. */
 double wl_median(double *values, int count);
 /* Euclidean norm. */
-double wl_norm(const double *x, int64_t n);
+double wl_statistic_norm(const double *x, int64_t n);
 
 #endif

@@ -185,7 +185,7 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
   *out = (wl_check_block){.task = w->number, .ndim = b->ndim};
   memcpy(out->name, b->name, sizeof out->name);
   memcpy(out->shape, b->shape, sizeof out->shape);
-  out->norm = wl_norm(w->gradient + b->offset, b->size);
+  out->norm = wl_statistic_norm(w->gradient + b->offset, b->size);
   p->orders = 0;
   p->moved = p->claimed = 0.0;
   p->kink = p->faint = p->unexplained = false;

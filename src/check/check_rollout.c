@@ -36,7 +36,7 @@ wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
   WL_TRY(WL_NEW(r, 1));
   r->window = w;
   wl_status status = allocate(r);
-  if (status == WL_OK) status = wl_task_ws_create(w->task, 0, &r->task_ws);
+  if (status == WL_OK) status = wl_task_ws_create(w->task, false, &r->task_ws);
   if (status == WL_OK) status = wl_task_bind(w->task, r->task_ws, &w->episode);
   if (status == WL_OK)
     status = wl_rule_ws_create(w->problem->model->rule, wl_task_theta(w->task), false, w->threads,

@@ -24,9 +24,9 @@ static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) 
   fprintf(out, "  %-18s %9s", e->rule, rate);
   print_pair(out, e->mean, e->half_width, 4);
   if (!c->few_shot) print_pair(out, e->log10_mean, e->log10_half, 3);
-  wl_interval(e->heldout, c->seeds, &mean, &half);
+  wl_evaluate_interval(e->heldout, c->seeds, &mean, &half);
   if (!c->few_shot) print_pair(out, mean, half, 4);
-  wl_interval(e->accuracy, c->seeds, &mean, &half);
+  wl_evaluate_interval(e->accuracy, c->seeds, &mean, &half);
   if (accuracy) print_pair(out, mean, half, 4);
   fprintf(out, "  %s%s\n", e->diverged > 0 ? "diverged " : "",
           i > 0 && i == c->best ? "<- best hand-designed" : "");
@@ -169,7 +169,7 @@ static json_t *entry_json(const wl_eval_entry *e, int64_t seeds) {
   json_object_set_new(o, "final_loss_of_set", numbers(e->final, seeds));
   json_object_set_new(o, "heldout_loss_of_set", numbers(e->heldout, seeds));
   json_object_set_new(o, "heldout_accuracy_of_set", numbers(e->accuracy, seeds));
-  wl_interval(e->accuracy, seeds, &mean, &half);
+  wl_evaluate_interval(e->accuracy, seeds, &mean, &half);
   json_object_set_new(o, "heldout_accuracy", wl_json_number(mean));
   json_object_set_new(o, "heldout_accuracy_half_width", wl_json_number(half));
   json_object_set_new(o, "diverged", json_integer(e->diverged));

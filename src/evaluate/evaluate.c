@@ -117,7 +117,7 @@ static double student(int64_t degrees) {
   return z + (z * z * z + z) / (4 * v) + (5 * pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * v * v);
 }
 
-void wl_interval(const double *values, int64_t n, double *mean, double *half_width) {
+void wl_evaluate_interval(const double *values, int64_t n, double *mean, double *half_width) {
   double sum = 0.0, squares = 0.0;
   for (int64_t i = 0; i < n; i++) sum += values[i];
   *mean = sum / (double)n;
@@ -143,8 +143,8 @@ static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcom
     for (int64_t t = 0; t < steps; t++) e->curve[s * steps + t] += curves[j * steps + t] * share_of;
   }
   for (int64_t s = 0; s < seeds; s++) logs[s] = log10(e->final[s]);
-  wl_interval(e->final, seeds, &e->mean, &e->half_width);
-  wl_interval(logs, seeds, &e->log10_mean, &e->log10_half);
+  wl_evaluate_interval(e->final, seeds, &e->mean, &e->half_width);
+  wl_evaluate_interval(logs, seeds, &e->log10_mean, &e->log10_half);
 }
 
 static wl_status enter(const wl_eval_runner *r, const wl_contender *c, wl_eval_entry *e,
@@ -200,11 +200,11 @@ static void judge(wl_eval_case *c) {
     ratio[s] = log10(learned->final[s]) - log10(best->final[s]);
     gap[s] = learned->final[s] - best->final[s];
   }
-  wl_interval(ratio, c->seeds, &c->difference, &c->difference_half);
+  wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
     c->difference = c->difference_half =
         NAN; /* the mean loss over tasks is what few-shot tables hold */
-  wl_interval(gap, c->seeds, &c->gap, &c->gap_half);
+  wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
   const double half = isnan(c->difference) ? c->gap_half : c->difference_half;
   if (learned->diverged > 0 || !(learned->mean < c->start)) c->verdict = WL_FAILS;

@@ -92,6 +92,6 @@ wl_status wl_eval_write(const char *path, const wl_trained *trained, const char 
                         const wl_eval_case *cases, int count);
 
 /* Mean and half width of the 95 % interval (Student's t) of n values; NaN when one is not finite. */
-void wl_interval(const double *values, int64_t n, double *mean, double *half_width);
+void wl_evaluate_interval(const double *values, int64_t n, double *mean, double *half_width);
 
 #endif

@@ -23,7 +23,7 @@ static void mark(const wl_real y[2], double half, bool *cell) {
 
 /* Every rank for itself: the figure needs no message, and takes well under a second. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
-  const double half = r->task->family->warp_domain;
+  const double half = r->task->plane.half;
   bool *cell = NULL;
   int64_t reached = 0;
   WL_TRY(WL_NEW(cell, CELLS * CELLS));
@@ -71,12 +71,12 @@ static wl_status look_at_warp(const wl_eval_runner *r, const wl_contender *learn
 }
 
 static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
-                           const wl_outcome *warped, wl_eval_case *out) {
+                             const wl_outcome *warped, wl_eval_case *out) {
   const int64_t units = r->setting->units, seeds = r->setting->seeds;
   double gain[WL_MAX_SEEDS] = {0};
   for (int64_t j = 0; j < seeds * units; j++)
     gain[j / units] += (plain[j].final - warped[j].final) / (double)units;
-  wl_interval(gain, seeds, &out->advantage, &out->advantage_half);
+  wl_evaluate_interval(gain, seeds, &out->advantage, &out->advantage_half);
 }
 
 /* The learned rule's own part of phi lies before that of the warp; theta_0 is replaced by the starts. */
@@ -96,7 +96,7 @@ wl_status wl_eval_warp(const wl_eval_runner *r, const wl_contender *learned,
   const int64_t jobs = r->setting->seeds * r->setting->units;
   wl_real *starts = NULL;
   wl_outcome *plain = NULL;
-  if (!(r->task->family->warp_domain > 0) || learned->model->warp_size == 0) return WL_OK;
+  if (!(r->task->plane.half > 0) || learned->model->warp_size == 0) return WL_OK;
   wl_status status = WL_NEW(starts, jobs * r->task->n);
   if (status == WL_OK) status = WL_NEW(plain, jobs);
   if (status == WL_OK) status = look_at_warp(r, learned, starts, &out->coverage);

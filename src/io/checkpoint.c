@@ -104,24 +104,25 @@ static wl_status save(survey *s, const char *path, const wl_file_content *conten
   return WL_OK;
 }
 
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t last_counted,
-                             const wl_field *fields, int n_fields, const wl_attribute *attributes,
-                             int n_attributes) {
+wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
   char path[WL_PATH_MAX], name[64];
-  survey s = {.run = run, .coming = name, .keep = keep > 0 ? keep : 1, .last_counted = last_counted};
+  survey s = {.run = run,
+              .coming = name,
+              .keep = c->keep > 0 ? c->keep : 1,
+              .last_counted = c->last_counted};
   wl_item *items = NULL;
   WL_TRY(wl_path_join(s.folder, run, "checkpoints"));
   if (mkdir(s.folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create", s.folder, errno);
   wl_remove_temporaries(s.folder);
-  snprintf(name, sizeof name, "step-%08lld.h5", (long long)step);
+  snprintf(name, sizeof name, "step-%08lld.h5", (long long)c->step);
   WL_TRY(wl_path_join(path, s.folder, name));
-  WL_TRY(WL_NEW(items, n_fields));
-  for (int i = 0; i < n_fields; i++) items[i].field = fields[i];
+  WL_TRY(WL_NEW(items, c->n_fields));
+  for (int i = 0; i < c->n_fields; i++) items[i].field = c->fields[i];
   const wl_file_content content = {.kind = "checkpoint",
                                    .items = items,
-                                   .n_items = n_fields,
-                                   .attributes = attributes,
-                                   .n_attributes = n_attributes};
+                                   .n_items = c->n_fields,
+                                   .attributes = c->attributes,
+                                   .n_attributes = c->n_attributes};
   const wl_status status = save(&s, path, &content);
   wl_free(items);
   wl_names_clear(&s.names);

@@ -41,9 +41,16 @@ wl_status wl_file_attribute(const wl_file *file, const char *name, char **value)
 /* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5 and a `latest` text
  * file that names the newest. Keeps the newest `keep`, and the newest of a step below `last_counted`, however old;
  * removes stale temporaries. */
-wl_status wl_checkpoint_save(const char *run, int64_t step, int keep, int64_t last_counted,
-                             const wl_field *fields, int n_fields, const wl_attribute *attributes,
-                             int n_attributes);
+typedef struct wl_checkpoint {
+  int64_t step;
+  int keep;
+  int64_t last_counted;
+  const wl_field *fields;
+  int n_fields;
+  const wl_attribute *attributes;
+  int n_attributes;
+} wl_checkpoint;
+wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *checkpoint);
 /* Opens the newest valid one; damaged ones are named in a warning and passed over.
  * WL_ERR_NO_INPUT when there is none at all, WL_ERR_DATA when all are damaged. */
 wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[],

@@ -79,7 +79,8 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,
       "meta-steps done when units were counted last")
       ->in_digest = false;
-  add(list, "progress/episodes_without_finite_unit", WL_INT64, 1, &wl_state_of(tr)->episodes_without_finite_unit,
+  add(list, "progress/episodes_without_finite_unit", WL_INT64, 1,
+      &wl_state_of(tr)->episodes_without_finite_unit,
       "episodes begun since then without a finite unit")
       ->in_digest = false;
   if (wl_replay_lasts(wl_state_of(tr)->replay)) add_replay(list, wl_state_of(tr)->replay);
@@ -356,8 +357,9 @@ wl_status wl_snapshot_take(wl_trainer *tr, wl_snapshot **out) {
 }
 
 wl_status wl_snapshot_write(const wl_snapshot *s, const char *run, int keep) {
-  return wl_checkpoint_save(run, s->meta_step, keep, s->last_counted, s->list.at, s->list.count,
-                            s->provenance.at, s->provenance.count);
+  return wl_checkpoint_save(
+      run, &(wl_checkpoint){s->meta_step, keep, s->last_counted, s->list.at, s->list.count,
+                            s->provenance.at, s->provenance.count});
 }
 
 int64_t wl_snapshot_bytes(const wl_snapshot *s) {

@@ -14,7 +14,6 @@ enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
 typedef struct mountain {
   enum { OWN, SHARED } surface;      /* shared: by the units of a meta-step */
   wl_node coefficient[COEFFICIENTS]; /* (1) each */
-  wl_node point;                     /* (1,2) omega(x) */
 } mountain;
 
 #define DOMAIN_HALF 3.0 /* starts are drawn from [-3, 3]^2 */
@@ -46,7 +45,8 @@ static wl_status build(mountain *m, wl_task *task) {
   for (int i = 0; i < COEFFICIENTS; i++) c[i] = wl_tape_input(t, names[i], 1, (const int64_t[]){1});
   const wl_warp_site site = {.layer = "x", .side = WL_WARP_ONLY, .ndim = 2, .channels = 2};
   const wl_node leaf = wl_tape_theta(t, "x", 2, (const int64_t[]){1, 2});
-  const wl_node x = m->point = wl_warp_insert(task->warp, t, leaf, &site);
+  const wl_node x = wl_warp_insert(task->warp, t, leaf, &site);
+  task->plane = (wl_plane){.half = DOMAIN_HALF, .image = x};
   const wl_node x1 = wl_op_column(t, x, 0), x2 = wl_op_column(t, x, 1);
   const wl_node bowl = wl_op_square(t, wl_op_sub(t, c[A1], x1));
   const wl_node first =
@@ -99,8 +99,6 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
   return WL_OK;
 }
 
-static wl_node image(const wl_task *task) { return ((const mountain *)task->impl)->point; }
-
 const wl_task_family wl_task_mountain = {
     .name = "mountain",
     .summary = "random surfaces with peaks and valleys in the plane (Warp-Grad, appendix D)",
@@ -109,6 +107,4 @@ const wl_task_family wl_task_mountain = {
     .destroy = destroy,
     .bind = bind,
     .theta0 = theta0,
-    .warp_domain = DOMAIN_HALF,
-    .image = image,
 };

@@ -150,7 +150,7 @@ double wl_task_cost(const wl_task *task) {
 
 bool wl_task_moves_start(const wl_task *task) { return wl_augment_moves_start(task->augment); }
 
-wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **out) {
+wl_status wl_task_ws_create(const wl_task *task, bool with_tangent, wl_task_ws **out) {
   wl_task_ws *ws = NULL;
   wl_status status = WL_NEW(ws, 1);
   if (status != WL_OK) return status;
@@ -174,7 +174,7 @@ void wl_task_ws_destroy(wl_task_ws **ws) {
   *ws = NULL;
 }
 
-size_t wl_task_ws_bytes(const wl_task *task, int with_tangent) {
+size_t wl_task_ws_bytes(const wl_task *task, bool with_tangent) {
   return sizeof(wl_task_ws) + wl_tape_ws_bytes(task->tape, with_tangent) + task->draw_bytes +
          wl_augment_ws_bytes(task->augment, task->n);
 }
@@ -248,7 +248,7 @@ void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta,
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image) {
   wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, theta), phi, NULL);
-  memcpy(image, wl_tape_value(ws->tape, task->family->image(task)), 2 * sizeof *image);
+  memcpy(image, wl_tape_value(ws->tape, task->plane.image), 2 * sizeof *image);
 }
 
 static double evaluate_sample(const wl_task *task, wl_task_ws *ws, wl_split split,

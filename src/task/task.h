@@ -38,6 +38,13 @@ typedef struct wl_batch {
 } wl_batch;
 
 /* What the functions of a family see. `impl` and `draw_bytes` are set by create. */
+/* Two inner parameters, drawn from [-half, half]^2 and warped themselves: `image` is the node omega(theta),
+ * (1,2). half 0: the task is not of this kind. */
+typedef struct wl_plane {
+  double half;
+  wl_node image;
+} wl_plane;
+
 struct wl_task {
   const struct wl_task_family *family;
   void *impl;                 /* the family's own constants; freed by family->destroy */
@@ -49,6 +56,7 @@ struct wl_task {
   struct wl_warp *warp;       /* warp layers, placed by family->create; NULL: none; owned */
   bool held_statistics;       /* evaluations normalise by the training split's statistics */
   int64_t eval_batches; /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
+  wl_plane plane;
 };
 
 typedef struct wl_task_family {
@@ -71,10 +79,6 @@ typedef struct wl_task_family {
   /* Tasks have a support set and a query set; the latter is what WL_FOR_EVAL_BATCH loads for the
    * held-out split. */
   bool few_shot;
-  /* Two parameters, drawn from [-warp_domain, warp_domain]^2 and warped themselves: `image` is the
-   * node omega(theta), (1,2). 0: not such a family. */
-  double warp_domain;
-  wl_node (*image)(const wl_task *task);
 } wl_task_family;
 
 /* All families, ends with NULL; and the same as variants for the configuration's `task` section. */
@@ -100,9 +104,9 @@ bool wl_task_moves_start(const wl_task *task);
 /* FLOP of one gradient, for balancing. */
 double wl_task_cost(const wl_task *task);
 
-wl_status wl_task_ws_create(const wl_task *task, int with_tangent, wl_task_ws **out);
+wl_status wl_task_ws_create(const wl_task *task, bool with_tangent, wl_task_ws **out);
 void wl_task_ws_destroy(wl_task_ws **ws);
-size_t wl_task_ws_bytes(const wl_task *task, int with_tangent);
+size_t wl_task_ws_bytes(const wl_task *task, bool with_tangent);
 
 /* Factor on the losses of the bound episode (`loss_scale`). */
 double wl_task_loss_scale(const wl_task_ws *ws);
@@ -124,7 +128,7 @@ double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
  * hv_phi = (d grad_theta / d phi)^T v. Runs forward and reverse first. Allocates nothing. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
                  const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
-/* omega(theta) [2] of the bound episode, for families with a warp_domain. */
+/* omega(theta) [2] of the bound episode, for tasks with a plane. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
 /* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken: nothing

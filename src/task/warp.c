@@ -47,11 +47,6 @@ static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, i
 
 /* ---- Stages ---------------------------------------------------------------------------------- */
 
-static wl_node kernel(wl_warp *w, wl_tape *t, const char *part, role start, int64_t out, int64_t in,
-                      int64_t side) {
-  return parameter(w, t, part, start, 4, (const int64_t[]){out, in, side, side});
-}
-
 static wl_node apply_linear(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
   const int64_t n = site->channels;
   return wl_op_matmul(t, h, parameter(w, t, "weight", ROLE_IDENTITY, 2, (const int64_t[]){n, n}));
@@ -62,18 +57,24 @@ static wl_node apply_scale(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site
 }
 
 static wl_node apply_conv3x3(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
-  return wl_op_conv2d(
-      t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 3), 1, 1);
+  return wl_op_conv2d(t, h,
+                      parameter(w, t, "weight", ROLE_IDENTITY, 4,
+                                (const int64_t[]){site->channels, site->channels, 3, 3}),
+                      1, 1);
 }
 
 static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
-  return wl_op_conv2d(
-      t, h, kernel(w, t, "weight", ROLE_IDENTITY, site->channels, site->channels, 1), 1, 0);
+  return wl_op_conv2d(t, h,
+                      parameter(w, t, "weight", ROLE_IDENTITY, 4,
+                                (const int64_t[]){site->channels, site->channels, 1, 1}),
+                      1, 0);
 }
 
-/* One affine map of `residual`: x W + b, or x * K + b. */
+/* Affine map 1 or 2 of `residual`: x W + b, or x * K + b; the second starts at zero. */
 static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number,
-                      role start, int64_t in, int64_t out) {
+                      const int64_t size[2]) {
+  const int64_t in = size[0], out = size[1];
+  const role start = number == 1 ? ROLE_FAN_IN : ROLE_ZEROS;
   char weight[16], bias[16];
   snprintf(weight, sizeof weight, "weight%d", number);
   snprintf(bias, sizeof bias, "bias%d", number);
@@ -82,14 +83,15 @@ static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *sit
         wl_op_matmul(t, x, parameter(w, t, weight, start, 2, (const int64_t[]){in, out}));
     return wl_op_add_bias(t, y, parameter(w, t, bias, ROLE_ZEROS, 1, &out));
   }
-  const wl_node y = wl_op_conv2d(t, x, kernel(w, t, weight, start, out, in, 3), 1, 1);
+  const wl_node y =
+      wl_op_conv2d(t, x, parameter(w, t, weight, start, 4, (const int64_t[]){out, in, 3, 3}), 1, 1);
   return wl_op_add_channel(t, y, parameter(w, t, bias, ROLE_ZEROS, 1, &out));
 }
 
 static wl_node apply_residual(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
   const int64_t n = site->channels, width = w->width > 0 ? w->width : n;
-  const wl_node hidden = wl_op_tanh(t, affine(w, t, h, site, 1, ROLE_FAN_IN, n, width));
-  return wl_op_add(t, h, affine(w, t, hidden, site, 2, ROLE_ZEROS, width, n));
+  const wl_node hidden = wl_op_tanh(t, affine(w, t, h, site, 1, (const int64_t[]){n, width}));
+  return wl_op_add(t, h, affine(w, t, hidden, site, 2, (const int64_t[]){width, n}));
 }
 
 static wl_node apply_batch_norm(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {

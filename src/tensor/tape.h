@@ -92,9 +92,9 @@ const wl_layout *wl_tape_phi_layout(const wl_tape *t);
 double wl_tape_cost(const wl_tape *t);
 
 /* with_tangent: also allocates what wl_tape_tangent needs. */
-wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out);
+wl_status wl_tape_ws_create(const wl_tape *t, bool with_tangent, wl_tape_ws **out);
 void wl_tape_ws_destroy(wl_tape_ws **ws);
-size_t wl_tape_ws_bytes(const wl_tape *t, int with_tangent);
+size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent);
 
 /* The input and label leaves, in order of creation: what a loss was taken on, for whoever writes it
  * out. Borrowed for the tape's life. */

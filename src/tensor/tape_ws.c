@@ -12,14 +12,14 @@ static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   return at;
 }
 
-static wl_cell with_dot(wl_cell cell, const wl_tape_node *node, int with_tangent,
+static wl_cell with_dot(wl_cell cell, const wl_tape_node *node, bool with_tangent,
                         unsigned char *arena, size_t *used) {
   if (with_tangent && wl_node_flows(node))
     cell.dot = carve(arena, used, (size_t)node->size * sizeof(wl_real));
   return cell;
 }
 
-static wl_cell carve_cell(const wl_tape_node *node, int with_tangent, unsigned char *arena,
+static wl_cell carve_cell(const wl_tape_node *node, bool with_tangent, unsigned char *arena,
                           size_t *used) {
   const size_t bytes = (size_t)node->size * sizeof(wl_real);
   wl_cell cell = {0};
@@ -34,7 +34,7 @@ static wl_cell carve_cell(const wl_tape_node *node, int with_tangent, unsigned c
 }
 
 /* Bytes of the arena; with an arena, fills ws->cells and ws->temp. */
-static size_t lay_out(const wl_tape *t, int with_tangent, unsigned char *arena, wl_tape_ws *ws) {
+static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena, wl_tape_ws *ws) {
   size_t used = 0;
   for (int i = 0; i < t->count; ++i) {
     const wl_cell cell = carve_cell(&t->nodes[i], with_tangent, arena, &used);
@@ -81,7 +81,7 @@ static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
   return call;
 }
 
-wl_status wl_tape_ws_create(const wl_tape *t, int with_tangent, wl_tape_ws **out) {
+wl_status wl_tape_ws_create(const wl_tape *t, bool with_tangent, wl_tape_ws **out) {
   WL_CHECK(t->loss >= 0);
   wl_tape_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
@@ -109,7 +109,7 @@ void wl_tape_ws_destroy(wl_tape_ws **ws) {
   *ws = NULL;
 }
 
-size_t wl_tape_ws_bytes(const wl_tape *t, int with_tangent) {
+size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent) {
   return sizeof(wl_tape_ws) + (size_t)t->count * (sizeof(wl_cell) + sizeof(wl_op_call)) +
          lay_out(t, with_tangent, NULL, NULL);
 }

@@ -196,7 +196,7 @@ static double clamp(double x, double bound) { return x > bound ? bound : x < -bo
 
 static void clip(const wl_outer *o, double *g, double total) {
   for (int64_t i = 0; o->clip_value > 0 && i < o->count; i++) g[i] = clamp(g[i], o->clip_value);
-  const double clipped = o->clip_value > 0 ? wl_norm(g, o->count) : total;
+  const double clipped = o->clip_value > 0 ? wl_statistic_norm(g, o->count) : total;
   if (!(o->clip_norm > 0) || clipped <= o->clip_norm) return;
   for (int64_t i = 0; i < o->count; i++) g[i] *= o->clip_norm / clipped;
 }
@@ -206,7 +206,7 @@ static bool is_active(const wl_outer_group *g, int64_t step) {
 }
 
 static void clip_group(const wl_outer_group *g, double *part) {
-  const double size = g->clip_norm > 0 ? wl_norm(part, g->size) : 0.0;
+  const double size = g->clip_norm > 0 ? wl_statistic_norm(part, g->size) : 0.0;
   for (int64_t i = 0; size > g->clip_norm && i < g->size; i++) part[i] *= g->clip_norm / size;
 }
 
@@ -240,7 +240,7 @@ double wl_outer_update(wl_outer *o, int64_t step, unsigned groups, double *gradi
       memset(gradient + g->offset, 0, (size_t)g->size * sizeof *gradient);
     if (active[n]) clip_group(g, gradient + g->offset);
   }
-  const double total = wl_norm(gradient, o->count);
+  const double total = wl_statistic_norm(gradient, o->count);
   clip(o, gradient, total);
   for (int n = 0; n < WL_OUTER_GROUPS; n++) {
     if (!active[n]) continue;

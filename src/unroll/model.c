@@ -114,7 +114,7 @@ static wl_status init_theta0(const wl_initialisation *init, const wl_task *task,
   wl_task_ws *ws = NULL;
   wl_real *theta = NULL;
   WL_TRY(WL_NEW(theta, task->n));
-  wl_status status = wl_task_ws_create(task, 0, &ws);
+  wl_status status = wl_task_ws_create(task, false, &ws);
   if (status == WL_OK) status = wl_task_bind(task, ws, &first);
   if (status == WL_OK) status = wl_task_theta0(task, ws, theta);
   if (status == WL_OK) wl_initialisation_extract(init, theta, theta0);

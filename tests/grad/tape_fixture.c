@@ -84,7 +84,7 @@ static void open_bench(const tape_builder *b, bench *w) {
   w->tape = b->tape;
   w->n_theta = wl_tape_theta_layout(w->tape)->size;
   w->n = w->n_theta + wl_tape_phi_layout(w->tape)->size;
-  assert_int_equal(wl_tape_ws_create(w->tape, 1, &w->ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(w->tape, true, &w->ws), WL_OK);
   double **const all[] = {&w->x, &w->g, &w->hu, &w->hv, &w->u, &w->v, &w->spare};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = vector(w->n);
   draw(1, w->n, b->test->scale > 0 ? b->test->scale : 1.0, b->test->spaced, w->x);

@@ -228,7 +228,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unit *unit = start_unit(p, ws, 0);
   wl_task_ws *task_ws = NULL;
   wl_real theta[MOST], g[MOST], v[MOST], hv[MOST], warp[MOST], before[MOST];
-  assert_ok(wl_task_ws_create(task, 1, &task_ws));
+  assert_ok(wl_task_ws_create(task, true, &task_ws));
   assert_ok(wl_task_bind(task, task_ws, &unit->episode));
   memcpy(theta, unit->theta, (size_t)task->n * sizeof *theta);
   memset(gradient, 0, (size_t)m->phi.size * sizeof *gradient);

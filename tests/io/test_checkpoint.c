@@ -10,7 +10,8 @@ static void save_as(const char *run, int64_t step, int keep, int64_t last_counte
   sample s;
   sample_make(&s, step);
   mkdir(run, 0777);
-  assert_ok(wl_checkpoint_save(run, step, keep, last_counted, s.fields, SAMPLE_FIELDS, NULL, 0));
+  assert_ok(wl_checkpoint_save(
+      run, &(wl_checkpoint){step, keep, last_counted, s.fields, SAMPLE_FIELDS, NULL, 0}));
 }
 
 static void save(const char *run, int64_t step, int keep) { save_as(run, step, keep, 0); }
@@ -72,10 +73,10 @@ static void large_ones_are_kept_alike(void **state) {
       .name = "state", .type = WL_FLOAT32, .ndim = 1, .shape = {REALS}, .data = data};
   mkdir("large", 0777);
   for (int64_t step = 1; step <= 4; step++)
-    assert_ok(wl_checkpoint_save("large", step, 2, 0, &field, 1, NULL, 0));
+    assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){step, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 2);
   damage("large/checkpoints/step-00000004.h5"); /* does not count among the two */
-  assert_ok(wl_checkpoint_save("large", 5, 2, 0, &field, 1, NULL, 0));
+  assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){5, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 3);
   free(data);
 }
@@ -188,7 +189,7 @@ int main(void) {
       cmocka_unit_test(none_at_all),         cmocka_unit_test(newest_is_kept_and_pointed_to),
       cmocka_unit_test(order_is_by_number),  cmocka_unit_test(damaged_newest_is_passed_over),
       cmocka_unit_test(two_whole_ones_stay), cmocka_unit_test(strangers_and_temporaries),
-      cmocka_unit_test(last_counted_stays),     cmocka_unit_test(temporaries_of_the_living_stay),
+      cmocka_unit_test(last_counted_stays),  cmocka_unit_test(temporaries_of_the_living_stay),
       cmocka_unit_test(same_step_again),     cmocka_unit_test(large_ones_are_kept_alike)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,8 +14,10 @@ static void make_run(void) {
       {"configuration", "seed: 1\n"}, {"digest", "0123456789abcdef"}, {"meta_steps", "20"}};
   mkdir("run", 0777);
   sample_make(&s, 1);
-  assert_ok(wl_checkpoint_save("run", 10, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3));
-  assert_ok(wl_checkpoint_save("run", 20, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3));
+  assert_ok(wl_checkpoint_save("run",
+                               &(wl_checkpoint){10, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3}));
+  assert_ok(wl_checkpoint_save("run",
+                               &(wl_checkpoint){20, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3}));
   assert_ok(wl_file_write("run/optimizer.h5", "optimizer", s.fields, 2, attributes, 3));
   assert_ok(wl_trajectory_open("run", &small, t_index, 0, attributes, 3, &t));
   assert_ok(t_run(t, 0, 4, 2));

@@ -19,7 +19,8 @@ static void write_forever(int64_t first, int report) {
         {.name = "ballast", .type = WL_FLOAT64, .ndim = 1, .shape = {BALLAST}, .data = ballast}};
     sample_make(&s, step);
     memcpy(fields + 1, s.fields, sizeof s.fields);
-    if (wl_checkpoint_save("run", step, 2, 0, fields, SAMPLE_FIELDS + 1, NULL, 0) != WL_OK)
+    if (wl_checkpoint_save(
+            "run", &(wl_checkpoint){step, 2, 0, fields, SAMPLE_FIELDS + 1, NULL, 0}) != WL_OK)
       _exit(1);
     if (write(report, &step, sizeof step) != sizeof step) _exit(1);
   }

@@ -64,7 +64,7 @@ static inline wl_episode episode_number(int64_t index) {
 static inline fixture open_fixture(const char *yaml) {
   fixture f = {0};
   assert_ok(task_from(yaml, &f.task));
-  assert_ok(wl_task_ws_create(f.task, 1, &f.ws));
+  assert_ok(wl_task_ws_create(f.task, true, &f.ws));
   const wl_episode episode = episode_number(5);
   assert_ok(wl_task_bind(f.task, f.ws, &episode));
   f.n = f.task->n;

@@ -85,7 +85,8 @@ static void earlier_run_is_moved_aside(void **state) {
     assert_ok(wl_run_directory_open("moved", false, &d));
     assert_ok(wl_run_directory_write(d, "config.yaml", round == 1 ? "one" : "two"));
     assert_ok(wl_run_directory_append_metrics(d, "{\"meta_step\":1}"));
-    assert_ok(wl_checkpoint_save("moved", round, 2, 0, s.fields, SAMPLE_FIELDS, NULL, 0));
+    assert_ok(wl_checkpoint_save("moved",
+                                 &(wl_checkpoint){round, 2, 0, s.fields, SAMPLE_FIELDS, NULL, 0}));
     wl_run_directory_close(&d);
   }
   assert_text("moved/previous-1/config.yaml", "one");

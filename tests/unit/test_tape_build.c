@@ -163,7 +163,7 @@ static void test_failing_allocation(void **state) {
     net n = {0};
     wl_tape_ws *ws = NULL;
     status = build_net(&n, 5);
-    if (status == WL_OK) status = wl_tape_ws_create(n.tape, 1, &ws);
+    if (status == WL_OK) status = wl_tape_ws_create(n.tape, true, &ws);
     wl_fault_request(WL_FAULT_ALLOC, 0);
     wl_tape_ws_destroy(&ws);
     wl_tape_destroy(&n.tape);
@@ -191,17 +191,17 @@ static void test_storage(void **state) {
   net n = {0};
   wl_tape_ws *ws = NULL;
   assert_int_equal(build_net(&n, 5), WL_OK);
-  assert_int_equal(wl_tape_ws_create(n.tape, 1, &ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(n.tape, true, &ws), WL_OK);
   for (int i = 0; i < n.tape->count; i++) {
     const wl_tape_node *node = &n.tape->nodes[i];
     const int flows = node->op && node->depends;
     assert_true((ws->cells[i].grad != NULL) == flows && (ws->cells[i].graddot != NULL) == flows);
     assert_true((uintptr_t)ws->cells[i].value % WL_ALIGN == 0);
   }
-  assert_true(wl_tape_ws_bytes(n.tape, 1) > wl_tape_ws_bytes(n.tape, 0));
+  assert_true(wl_tape_ws_bytes(n.tape, true) > wl_tape_ws_bytes(n.tape, false));
   wl_tape_ws_destroy(&ws);
   assert_null(ws);
-  assert_int_equal(wl_tape_ws_create(n.tape, 0, &ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(n.tape, false, &ws), WL_OK);
   for (int i = 0; i < n.tape->count; i++) assert_null(ws->cells[i].dot);
   wl_tape_ws_destroy(&ws);
   wl_tape_destroy(&n.tape);
@@ -244,8 +244,8 @@ static void test_independent_workspaces(void **state) {
   net n = {0};
   wl_tape_ws *first = NULL, *second = NULL;
   assert_int_equal(build_net(&n, 5), WL_OK);
-  assert_int_equal(wl_tape_ws_create(n.tape, 1, &first), WL_OK);
-  assert_int_equal(wl_tape_ws_create(n.tape, 1, &second), WL_OK);
+  assert_int_equal(wl_tape_ws_create(n.tape, true, &first), WL_OK);
+  assert_int_equal(wl_tape_ws_create(n.tape, true, &second), WL_OK);
   wl_real x[150];
   for (int i = 0; i < 150; i++) x[i] = (wl_real)cos(3.0 * i);
   const outcome a = pass(&n, first, x, 1.0), other = pass(&n, second, x, 2.0),

@@ -38,7 +38,7 @@ static const wl_real *run(fixture *f, wl_node y, int64_t size_a, int64_t size_b)
   f->y = y;
   if (wl_tape_finish(f->tape, wl_op_sum(f->tape, y), -1, -1) != WL_OK)
     fail_msg("%s", wl_last_error());
-  assert_int_equal(wl_tape_ws_create(f->tape, 0, &f->ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(f->tape, false, &f->ws), WL_OK);
   fill(wl_tape_input_data(f->ws, f->a), size_a, 1);
   if (f->b >= 0) fill(wl_tape_input_data(f->ws, f->b), size_b, 2);
   wl_tape_forward(f->tape, f->ws, NULL, NULL, NULL);
@@ -344,7 +344,7 @@ static void open_classifier(classifier *c) {
   c->labels = wl_tape_labels(c->tape, "labels", 5);
   const wl_node loss = wl_op_softmax_cross_entropy(c->tape, c->logits, c->labels);
   assert_int_equal(wl_tape_finish(c->tape, loss, c->logits, c->labels), WL_OK);
-  assert_int_equal(wl_tape_ws_create(c->tape, 1, &c->ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(c->tape, true, &c->ws), WL_OK);
   memcpy(wl_tape_label_data(c->ws, c->labels), (const int32_t[]){2, 0, 1, 1, 2},
          5 * sizeof(int32_t));
 }
@@ -420,7 +420,7 @@ static void test_pool_choice(void **state) {
   const wl_node pooled =
       wl_op_max_pool(t, wl_tape_theta(t, "x", SHAPE(1, 1, PAIR_ROWS, PAIR_COLUMNS)), 2, 2);
   assert_int_equal(wl_tape_finish(t, wl_op_sum(t, pooled), -1, -1), WL_OK);
-  assert_int_equal(wl_tape_ws_create(t, 0, &ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(t, false, &ws), WL_OK);
   wl_tape_forward(t, ws, x, NULL, NULL);
   wl_tape_reverse(t, ws, grad, NULL);
   const wl_real *y = wl_tape_value(ws, pooled);
@@ -445,7 +445,7 @@ static void test_kinks(void **state) {
   const wl_node both =
       wl_op_add(t, wl_op_sum(t, wl_op_relu(t, x)), wl_op_sum(t, wl_op_max_pool(t, x, 2, 2)));
   assert_int_equal(wl_tape_finish(t, both, -1, -1), WL_OK);
-  assert_int_equal(wl_tape_ws_create(t, 0, &ws), WL_OK);
+  assert_int_equal(wl_tape_ws_create(t, false, &ws), WL_OK);
   wl_real grad[4];
   wl_tape_forward(t, ws, (const wl_real[]){0, -1, 0, 0}, NULL, NULL);
   wl_tape_reverse(t, ws, grad, NULL);

@@ -45,12 +45,12 @@ static void test_pure_function(void **state) {
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
   /* and in a fresh workspace without room for tangents */
   wl_task_ws *fresh = NULL;
-  assert_ok(wl_task_ws_create(f.task, 0, &fresh));
+  assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
   wl_task_ws_destroy(&fresh);
   /* the other episode, when nothing came before it */
-  assert_ok(wl_task_ws_create(f.task, 0, &fresh));
+  assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &b, &batch) == loss_b);
   wl_task_ws_destroy(&fresh);
   close_fixture(&f);
@@ -104,7 +104,7 @@ static void test_registry(void **state) {
   assert_ok(task_from("{family: quadratic, proportion: 2.5}", &task));
   assert_close(task->proportion, 2.5, 0.0);
   assert_true(wl_task_cost(task) > 0.0);
-  assert_true(wl_task_ws_bytes(task, 1) >= wl_task_ws_bytes(task, 0));
+  assert_true(wl_task_ws_bytes(task, true) >= wl_task_ws_bytes(task, false));
   wl_task_destroy(&task);
   assert_null(task);
 }
