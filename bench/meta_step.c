@@ -5,7 +5,8 @@
  * Runs what `warploom train` runs, files left out: windows of all units, exact sum, outer optimizer.
  * Speaks as versus.py has it: `ready` with its versions after the first meta-step; for `go` on standard
  * input about a second's meta-steps and the seconds of one; for `memory` the bytes that the first one
- * took beside the units' own parameters and state. */
+ * took beside the units' own parameters and state; for `step` the seconds of one meta-step alone; for
+ * `subnormals` how many of them the units' parameters and state hold. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,28 @@ static double unit_bytes(const wl_trainer *trainer) {
   return bytes;
 }
 
+static int64_t subnormals_in(const wl_real *values, int64_t count) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; i++) found += fpclassify(values[i]) == FP_SUBNORMAL;
+  return found;
+}
+
+/* Subnormal numbers in theta and the rule's state of this rank's units. */
+static double subnormals(const wl_trainer *trainer) {
+  const wl_trainer_state *s = wl_state_of(trainer);
+  const wl_model *const model = wl_setup_of(trainer)->problem.model;
+  int64_t found = 0;
+  for (int64_t u = 0; u < s->plan->units; u++)
+    for (int f = 0; s->unit[u] && f < WL_UNIT_FIELDS; f++) {
+      const wl_unit_field *const field = &wl_unit_fields[f];
+      if (field->extent != WL_UNIT_THETA && field->extent != WL_UNIT_STATE) continue;
+      found +=
+          subnormals_in(wl_unit_field_data(field, s->unit[u]),
+                        wl_unit_field_count(field, model, s->unit[u]->task, &s->unit[u]->shape));
+    }
+  return (double)found;
+}
+
 /* VmRSS, resident now, or VmHWM, at most since the mark, in bytes; 0 where the system does not tell. */
 static double memory(const char *which) {
   char line[256];
@@ -84,14 +107,17 @@ static wl_status first(wl_trainer *trainer, double *bytes) {
   return WL_OK;
 }
 
-typedef enum request { END, GO, MEMORY } request;
+typedef enum request { END, GO, MEMORY, STEP, SUBNORMALS } request;
 
 /* What rank 0 is asked next, on every rank. */
 static wl_status next_request(wl_comm *comm, request *out) {
   char line[32] = "";
   *out = END;
   if (wl_comm_rank(comm) == 0 && fgets(line, sizeof line, stdin))
-    *out = line[0] == 'm' ? MEMORY : GO;
+    *out = strcmp(line, "memory\n") == 0       ? MEMORY
+           : strcmp(line, "step\n") == 0       ? STEP
+           : strcmp(line, "subnormals\n") == 0 ? SUBNORMALS
+                                               : GO;
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
@@ -109,6 +135,8 @@ static wl_status answer(wl_trainer *trainer, double bytes) {
   while (asked != END) {
     double value = bytes;
     if (asked == GO) WL_TRY(measure(trainer, &value));
+    if (asked == STEP) WL_TRY(run(trainer, 1, &value));
+    if (asked == SUBNORMALS) value = subnormals(trainer);
     if (wl_comm_rank(wl_setup_of(trainer)->comm) == 0) printf("%.9e\n", value);
     fflush(stdout);
     WL_TRY(next_request(wl_setup_of(trainer)->comm, &asked));

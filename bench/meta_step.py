@@ -4,12 +4,15 @@
     bench/meta_step.py --build BUILD --python VENV/bin/python [--sizes NAME ...] [--rounds N]
                        [--cores 1 2] [--all-forms] [--json FILE]
     bench/meta_step.py --build BUILD --python VENV/bin/python --check
+    bench/meta_step.py --build BUILD --level [--windows N]
 
 BUILD is the build directory; the other python has JAX and PyTorch (bench/README.md). A step is a
 window of 20 inner steps, its meta-gradient in first order, and Adam, with an LSTM of 2 x 20 units, on
 1,280 quadratic coordinates and perceptrons of 15,910 and 101,770 parameters. The other programs run
 in the form that was fastest for each size (--all-forms: in all), on one core and on two.
---check compares everyone's meta-gradient with `warploom check` on windows of a small problem."""
+--check compares everyone's meta-gradient with `warploom check` on windows of a small problem.
+--level runs Warploom alone on the smaller perceptron: its last 20 windows beside the first 20, with subnormal
+numbers as zero, as always, and with gradual underflow."""
 
 import argparse
 import json
@@ -156,6 +159,27 @@ def check(arguments):
     return 1 if bad else 0
 
 
+def level(arguments):
+    """Windows that stay as fast as they began: a training's values shrink, and subnormal numbers are slow to compute with."""
+    print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
+    if arguments.cpu_time:
+        os.environ["VERSUS_CLOCK"] = "cpu"
+    names = {"subnormals as zero": "bench_meta_step", "gradual underflow": "bench_meta_step_gradual"}
+    workers = [versus.Worker(name, [os.path.join(arguments.build, "bench", program), CONFIG, task_override("mlp-15910")],
+                             environment={"OMPI_MCA_ess_singleton_isolated": "1"})  # no daemon that reports each SIGCONT
+               for name, program in names.items()]
+    times = {worker.name: [] for worker in workers}
+    for _ in range(arguments.windows):
+        for worker in workers:
+            times[worker.name].append(worker.ask("step"))
+    for worker in workers:
+        first, last = (statistics.mean(part) for part in (times[worker.name][:20], times[worker.name][-20:]))
+        print(f"{worker.name}: {1e3 * first:.1f} ms a window in the first 20 of {arguments.windows}, {1e3 * last:.1f} in the "
+              f"last 20, ratio {last / first:.2f}; {worker.ask('subnormals'):.0f} subnormal numbers in the units' state")
+        worker.close()
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--build", default="build", help="build directory")
@@ -169,7 +193,13 @@ def main():
     parser.add_argument("--cpu-time", action="store_true", help="one core each, CPU time: for a machine that others use too")
     parser.add_argument("--json", metavar="FILE", help="all times")
     parser.add_argument("--check", action="store_true", help="compare meta-gradients in place of timing")
+    parser.add_argument("--level", action="store_true", help="the last windows of a long run beside the first")
+    parser.add_argument("--windows", type=int, default=200, help="windows of --level, at least 20")
     arguments = parser.parse_args()
+    if arguments.windows < 20:
+        parser.error("--windows must be at least 20")
+    if arguments.level:
+        return level(arguments)
     return check(arguments) if arguments.check else measure(arguments)
 
 
