@@ -168,14 +168,15 @@ def level(arguments):
     workers = [versus.Worker(name, [os.path.join(arguments.build, "bench", program), CONFIG, task_override("mlp-15910")],
                              environment={"OMPI_MCA_ess_singleton_isolated": "1"})  # no daemon that reports each SIGCONT
                for name, program in names.items()]
-    times = {worker.name: [] for worker in workers}
+    times, subnormals = ({worker.name: [] for worker in workers} for _ in range(2))
     for _ in range(arguments.windows):
         for worker in workers:
             times[worker.name].append(worker.ask("step"))
+            subnormals[worker.name].append(worker.ask("subnormals"))
     for worker in workers:
         first, last = (statistics.mean(part) for part in (times[worker.name][:20], times[worker.name][-20:]))
         print(f"{worker.name}: {1e3 * first:.1f} ms a window in the first 20 of {arguments.windows}, {1e3 * last:.1f} in the "
-              f"last 20, ratio {last / first:.2f}; {worker.ask('subnormals'):.0f} subnormal numbers in the units' state")
+              f"last 20, ratio {last / first:.2f}; at most {max(subnormals[worker.name]):.0f} subnormal numbers in the unit's state")
         worker.close()
     return 0
 
