@@ -64,6 +64,7 @@ class Rule:
     """`fields`: names of states that have a number for each coordinate."""
     tensorwise = False  # whether it matters which coordinate lies where
     reads_loss = False
+    tensors = None  # that the rule is for, where it has meta-parameters for each
     fields = ()
 
     def __init__(self, options, phi, steps):
@@ -206,7 +207,8 @@ class Elementwise(Rule):
         self.update_by, self.fields, self.scalars = ELEMENTWISE[name]
         self.schedule = Schedule(self)
         self.learned = {key: self._table(key) for key in self.option("learn", [])}
-        self.tensors = max((len(table[0]) for table in self.learned.values()), default=1)
+        if "tensor" in self.option("learn_per", "run") and self.learned:
+            self.tensors = len(next(iter(self.learned.values()))[0])
 
     def _table(self, key):
         """Values [step][tensor] of a learned scalar."""
@@ -229,7 +231,7 @@ class Elementwise(Rule):
             unit = self.scalars[key] == UNIT
             return Coefficient(value, 1 - value, correction(value, t) if unit else 1.0)
         rows = self.learned[key]
-        column = [row[tensor if self.tensors > 1 else 0] for row in rows]
+        column = [row[tensor if self.tensors else 0] for row in rows]
         value, complement = self._decode(key, column[min(t, len(column) - 1)])
         if self.scalars[key] != UNIT:
             return Coefficient(value)
@@ -243,12 +245,9 @@ class Elementwise(Rule):
         return c
 
     def update(self, tensors, now):
-        if self.tensors == 1:
+        if not self.tensors:
             c = self.coefficients(now, 0)
             return [self.update_by(c, x) for x in tensors]
-        if max(x.index for x in tensors) >= self.tensors:
-            raise ToolError(DATA, f"the optimizer has scalars for each of {self.tensors} tensors, in their order; the "
-                                  "model has more")
         return [self.update_by(self.coefficients(now, x.index), x) for x in tensors]
 
 

@@ -93,6 +93,10 @@ class LearnedOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         known = float(loss) if loss is not None and self.rule.reads_loss else float("nan")
+        count = sum(len(group["params"]) for group in self.param_groups)
+        if self.rule.tensors not in (None, count):
+            raise ToolError(DATA, f"the optimizer has scalars for each of {self.rule.tensors} tensors, in their order; "
+                                  f"the model has {count}")
         work = self._gather()
         if work:
             tensors = [x for _, _, _, x in work]

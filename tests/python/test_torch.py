@@ -86,9 +86,9 @@ def run(model, optimizer, first, steps, watch=lambda loss: None):
     return losses
 
 
-def same_steps(path, steps):
+def same_steps(path, steps, make=network):
     """The measure from the same gradients, and the losses of the run."""
-    model = network()
+    model = make()
     theta, arrays = flat(model.parameters())
     start = theta.copy()
     c = COptimizer(path, arrays, steps)
@@ -247,6 +247,24 @@ def test_errors(paths):
     expect(checkpoint.digest == first.digest, "a run directory is not its newest checkpoint")
 
 
+def test_per_tensor():
+    """Scalars for each step and tensor, which belong to the network of the training."""
+    path = train("tensor", "{name: adamw, learn: [rate, beta1, weight_decay], learn_per: step_tensor}")
+
+    def perceptron():
+        torch.manual_seed(2)
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.ReLU(), torch.nn.Linear(8, 10))
+
+    measure, _ = same_steps(path, 60, perceptron)
+    print(f"scalars for each tensor: difference {measure:.2e}")
+    expect(measure <= 1e-6, f"scalars for each tensor: differs from the C library by {measure:.2e}")
+    expect_error("each of 4 tensors", lambda: run(*with_optimizer(network(), path), 0, 1))
+
+
+def with_optimizer(model, path):
+    return model, LearnedOptimizer(model.parameters(), path)
+
+
 def test_version():
     said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.split()
     expect(warploom.__version__ in said, f"the package is {warploom.__version__}, the program {said}")
@@ -259,6 +277,7 @@ def main():
     test_parameters(paths)
     test_groups(paths)
     test_resume(paths)
+    test_per_tensor()
     test_rules(paths)
 
 
