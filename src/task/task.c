@@ -229,17 +229,17 @@ double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
   return wl_augment_loss(ws->augment, batch, theta, loss);
 }
 
-void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
-                 const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
-  wl_task_load(task, ws, batch);
-  wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, theta), phi, NULL);
+void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,
+                 wl_real *hv_theta, wl_real *hv_phi) {
+  wl_task_load(task, ws, at->batch);
+  wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, at->theta), at->phi, NULL);
   wl_tape_reverse(task->tape, ws->tape, NULL, NULL);
-  wl_task_hvp_here(task, ws, theta, phi, v, hv_theta, hv_phi);
+  wl_task_hvp_here(task, ws, at, v, hv_theta, hv_phi);
 }
 
-void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
-  wl_tape_move(task->tape, ws->tape, wl_augment_last(ws->augment, theta), phi);
+  wl_tape_move(task->tape, ws->tape, wl_augment_last(ws->augment, at->theta), at->phi);
   wl_tape_tangent(task->tape, ws->tape, wl_augment_direction(ws->augment, v), NULL, NULL, hv_theta,
                   hv_phi);
   wl_augment_product(ws->augment, hv_theta, hv_phi, n_phi(task));

@@ -124,16 +124,21 @@ wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *the
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
                     const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
                     wl_real *grad_phi);
+/* Where a derivative is taken. */
+typedef struct wl_task_point {
+  const wl_batch *batch;
+  const wl_real *theta, *phi; /* [n], [phi of the tape]; phi NULL: there is none */
+} wl_task_point;
 /* Hessian-vector product of the batch's loss at theta along (v, 0): hv_theta = H v [n],
  * hv_phi = (d grad_theta / d phi)^T v. Runs forward and reverse first. Allocates nothing. */
-void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_batch *batch, const wl_real *theta,
-                 const wl_real *phi, const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
+void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,
+                 wl_real *hv_theta, wl_real *hv_phi);
 /* omega(theta) [2] of the bound episode, for tasks with a plane. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
 /* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken: nothing
  * is run again. theta and phi hold what they held then, here or elsewhere. */
-void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
+void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
 /* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). Batch norm
  * takes each batch's own statistics, or those of the training split's sample at theta. */

@@ -114,8 +114,11 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   wl_real *const warp = ws->model->warp_size > 0 ? ws->warp_grad : NULL;
   const wl_real *const theta = at(ws->theta, slot, &ws->plan);
   if (k == ws->held)
-    wl_task_hvp_here(ws->task, ws->task_ws, theta, wl_ws_warp(ws), gbar, ws->hv, warp);
-  else wl_task_hvp(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws), gbar, ws->hv, warp);
+    wl_task_hvp_here(ws->task, ws->task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)}, gbar,
+                     ws->hv, warp);
+  else
+    wl_task_hvp(ws->task, ws->task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)}, gbar,
+                ws->hv, warp);
   ws->held = k;
   for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += ws->hv[i];
   double *mixed = run->phi_grad + ws->model->warp_at;

@@ -241,7 +241,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
     wl_task_loss(task, task_ws, &outer, theta, wl_unroll_warp(ws), v, warp);
     for (int64_t i = 0; i < m->warp_size; i++) gradient[m->warp_at + i] += warp[i];
     for (int64_t i = 0; i < task->n; i++) v[i] = -(wl_real)RATE * v[i];
-    wl_task_hvp(task, task_ws, &inner, before, wl_unroll_warp(ws), v, hv, warp);
+    wl_task_hvp(task, task_ws, &(wl_task_point){&inner, before, wl_unroll_warp(ws)}, v, hv, warp);
     for (int64_t i = 0; second && i < m->warp_size; i++) gradient[m->warp_at + i] += warp[i];
   }
   wl_task_ws_destroy(&task_ws);

@@ -109,7 +109,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
   }
   wl_task_loss(unit->task, task_ws, &query, a.theta1, NULL, a.g_q, NULL);
   for (int64_t i = 0; i < n; i++) a.v[i] = a.alpha[i] * a.g_q[i];
-  wl_task_hvp(unit->task, task_ws, &support, a.theta0, NULL, a.v, a.hv, NULL);
+  wl_task_hvp(unit->task, task_ws, &(wl_task_point){&support, a.theta0, NULL}, a.v, a.hv, NULL);
   return a;
 }
 

@@ -106,7 +106,7 @@ static void check_hvp(fixture *f, const wl_batch *batch) {
   for (int k = 0; k < DIRECTIONS; k++) {
     direction(k, 0, f->n, f->v);
     gradient_difference(f, batch, f->v);
-    wl_task_hvp(f->task, f->ws, batch, f->theta, NULL, f->v, f->hv, NULL);
+    wl_task_hvp(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, f->v, f->hv, NULL);
     const double norm = sqrt(dot(f->hv, f->hv, f->n));
     largest = fmax(largest, norm);
     for (int64_t i = 0; i < f->n; i++) assert_close(f->hv[i], f->grad[i], 1e-7 * norm + 1e-9);
@@ -118,9 +118,9 @@ static void check_symmetry(fixture *f, const wl_batch *batch) {
   wl_real *u = f->grad;
   direction(0, 0, f->n, f->v);
   direction(0, 1, f->n, u);
-  wl_task_hvp(f->task, f->ws, batch, f->theta, NULL, f->v, f->hv, NULL);
+  wl_task_hvp(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, f->v, f->hv, NULL);
   const double u_h_v = dot(u, f->hv, f->n), scale = sqrt(dot(f->hv, f->hv, f->n));
-  wl_task_hvp(f->task, f->ws, batch, f->theta, NULL, u, f->hv, NULL);
+  wl_task_hvp(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, u, f->hv, NULL);
   assert_close(dot(f->v, f->hv, f->n), u_h_v, 1e-12 * scale);
 }
 
