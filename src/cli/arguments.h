@@ -40,7 +40,7 @@ int wl_argument_all(const wl_arguments *arguments, const char *name,
                     const char *values[WL_ARGUMENTS_MAX]);
 /* All --set, in order, as overrides of a configuration; returns their number. */
 int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[WL_ARGUMENTS_MAX]);
-/* The last value as a number from min to max; *out stays as it is when the option is not given. */
+/* The last value as a number from min to max; *out is unchanged if the option is not given. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
 wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,

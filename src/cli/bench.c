@@ -1,9 +1,9 @@
-/* bench.c - `warploom bench`: what this machine does, as a table.
+/* bench.c - `warploom bench`: measures this machine and prints a table.
  *
- *   kernel      coordinate-steps of the LSTM a second on all ranks at once, with a tape and replayed, and
- *               their share of the peak of multiply-adds measured beside them
+ *   kernel      coordinate-steps per second of the LSTM on all ranks at once, with activations kept and recomputed, and
+ *   their share of the measured peak of multiply-adds
  *   exact sum   seconds of the one collective of a meta-step, by size
- *   files       bytes a second of a checkpoint and of a plain write and fsync */
+ *   files       bytes per second of a checkpoint, and of a plain write and fsync */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static wl_status read_request(const wl_cli *cli, request *q) {
   return wl_argument_int(a, "megabytes", 0, 1000000, &q->megabytes);
 }
 
-/* Collective. Files are rank 0's, as a run's are. */
+/* Collective. Rank 0 measures files, because rank 0 writes a run's files. */
 static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);

@@ -75,7 +75,7 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
       tolerance);
   if (r->moved > 0)
     fprintf(out,
-            "%d block%s moved by small random values first, off the zeros that they start with\n",
+            "%d block%s first moved from zero by small random values\n",
             r->moved, r->moved == 1 ? " was" : "s were");
   if (kinks > 0)
     fprintf(
@@ -156,15 +156,15 @@ static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_
                 q->dump);
   if (r->passed && r->untested)
     return WL_FAIL(WL_ERR_DATA,
-                   "%d of %d blocks do not move the loss, so their gradients are not tested; more "
-                   "window.steps or another window.weights may let them",
+                   "%d of %d blocks do not change the loss, so their gradients are not tested; try more window.steps "
+                   "or other window.weights",
                    r->zeros, r->count);
   if (r->passed) return WL_OK;
   return WL_FAIL(WL_ERR_SOFTWARE,
-                 "a meta-gradient differs from its central differences; the table says which");
+                 "a meta-gradient differs from its central differences; see the table");
 }
 
-/* One window is one process's work: rank 0 does it, the others wait for the verdict. */
+/* Rank 0 checks the windows; the other ranks wait for the result. */
 static wl_status check(wl_cli *cli, const char *path) {
   wl_override overrides[WL_ARGUMENTS_MAX];
   const int n = wl_argument_overrides(&cli->arguments, overrides);

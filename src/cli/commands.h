@@ -1,4 +1,4 @@
-/* commands.h - what a subcommand is, and what main hands to it.
+/* commands.h - the type of a subcommand, and the arguments that main passes to it.
  *
  * One file for each, src/cli/<name>.c, defines wl_command_<name>; a line in commands.def lists it.
  * main has parsed the options and started MPI before run is called. */
@@ -26,18 +26,17 @@ struct wl_command {
   const char *operands; /* "CONFIG", "[FILE]"; "" for none */
   const char *summary;  /* one phrase, no full stop: "meta-trains an optimizer" */
   int min_operands, max_operands;
-  /* ends with name NULL; NULL: none. --help and --quiet are everyone's */
+  /* ends with name NULL; NULL: none. Every subcommand has --help and --quiet */
   const wl_argument *arguments;
-  /* What --help prints after the options: the keys of the configuration. roff: as man-page source.
-   * NULL: nothing. */
+  /* Prints the keys of the configuration after the options of --help. roff: as man-page source. NULL: nothing. */
   void (*more_help)(bool roff, FILE *out);
-  /* runs in float64: the float32 program hands over to its twin before MPI starts */
+  /* runs in float64: the float32 program executes warploom64 before MPI starts */
   bool in_double;
   /* argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. A failure that is
    * not marked as shared (wl_comm_agree marks it) ends all ranks by wl_comm_abort, because the others may
    * be waiting in a collective for this one. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
-  const char *about;    /* what it does, for somebody who has not read the guide: sentences */
+  const char *about;    /* its description, in sentences */
   const char *examples; /* lines of shell, each ending with a newline */
 };
 
@@ -50,7 +49,7 @@ void wl_command_help(const wl_command *command, bool roff, FILE *out);
 /* A `more_help`: every key of the configuration. */
 void wl_command_help_keys(bool roff, FILE *out);
 
-/* Each command's own. */
+/* The subcommands. */
 #define WL_COMMAND(name) extern const wl_command wl_command_##name;
 #include "cli/commands.def"
 #undef WL_COMMAND

@@ -1,11 +1,11 @@
-/* duration.c - times as people and SLURM write them. */
+/* duration.c - parses durations in common notations and in SLURM's. */
 #include "cli/duration.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A whole number of at most nine digits at *text, which moves behind it; -1 where there is none. */
+/* Reads an integer of at most nine digits and advances *text; -1 if there is none. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;
@@ -14,7 +14,7 @@ static long take_number(const char **text) {
   return digits >= 1 && digits <= 9 ? value : -1;
 }
 
-/* "a", "a:b" or "a:b:c" up to the end of the text; returns how many there are, 0 where it is something else. */
+/* Reads "a", "a:b" or "a:b:c" up to the end of the text; returns the number of fields, 0 for any other text. */
 static int take_fields(const char *text, long fields[3]) {
   for (int count = 1; count <= 3; ++count) {
     fields[count - 1] = take_number(&text);
@@ -25,7 +25,7 @@ static int take_fields(const char *text, long fields[3]) {
   return 0;
 }
 
-/* MM:SS, HH:MM:SS, and as SLURM has them D-HH, D-HH:MM, D-HH:MM:SS. */
+/* MM:SS, HH:MM:SS, and SLURM's D-HH, D-HH:MM, D-HH:MM:SS. */
 static bool parse_clock(const char *text, double *seconds) {
   const char *const dash = strchr(text, '-');
   long days = 0, f[3] = {0};

@@ -1,4 +1,4 @@
-/* duration.h - times on the command line. */
+/* duration.h - durations on the command line. */
 #ifndef WL_CLI_DURATION_H
 #define WL_CLI_DURATION_H
 

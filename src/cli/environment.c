@@ -1,4 +1,4 @@
-/* environment.c - variables are input: what is not ours to follow is taken away, what is a number is checked. */
+/* environment.c - environment variables are input: unwanted ones are removed, numbers are checked. */
 #include "cli/environment.h"
 
 #include <stdbool.h>
@@ -15,8 +15,8 @@
 
 extern char **environ;
 
-/* HDF5's variables choose drivers, plug-ins, prefixes of files, and locks that many file systems do not have; all of
- * these the program decides itself. The one about its version check only concerns the installation. */
+/* HDF5's variables choose drivers, plug-ins, file prefixes and file locks; the program sets all of these explicitly.
+ * The variable for HDF5's version check is kept. */
 static void forget_hdf5(void) {
   char name[64];
   for (char **entry = environ; *entry;) {
@@ -34,14 +34,14 @@ static void forget_hdf5(void) {
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* OpenMP's threads wait for the next region some microseconds awake, then asleep: the library's default, many
- * milliseconds, takes from other programs and other ranks the cores that they need, and from ours what it waits for. */
+/* OpenMP threads spin for some microseconds before they sleep. The library's default of many milliseconds takes cores
+ * from other programs and other ranks. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* for the second execution: the kernels of the first */
+static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* read by the second execution: the kernels of the first */
 
 static bool choose_kernels(void) {
   if (getenv("OPENBLAS_CORETYPE") || !wl_blas_is_slow()) return false;
@@ -56,7 +56,7 @@ void wl_environment_prepare(char **argv) {
 #ifdef WL_SIMULATED /* the executable is the simulator, which loaded the program as a module */
   (void)argv, (void)waiting, (void)kernels;
 #else
-  if (waiting || kernels) execv("/proc/self/exe", argv); /* where that fails, things stay as they are */
+  if (waiting || kernels) execv("/proc/self/exe", argv); /* if that fails, this execution continues */
 #endif
 }
 
@@ -64,7 +64,7 @@ static void report_blas(void) {
   const char *const before = getenv(replaced), *const kernels = wl_blas_kernels();
   if (wl_blas_is_slow())
     wl_log_warning(
-        "OpenBLAS runs its %s kernels, which use a part of this processor alone (%s): products of large matrices are "
+        "OpenBLAS runs its %s kernels, which do not use all instructions of this processor (%s): products of large matrices are "
         "slow; %s",
         kernels, wl_build_blas(),
         before ? "install a newer OpenBLAS, or one built with DYNAMIC_ARCH"
@@ -76,7 +76,7 @@ static void report_blas(void) {
         before, kernels);
 }
 
-/* On nodes of different processors a unit's bits depend on the rank that computes it. */
+/* On nodes with different processors the bits of a unit depend on the rank that computes it. */
 static wl_status report_differences(wl_comm *comm) {
   char text[1024];
   snprintf(text, sizeof text, "%s %s", wl_isa_name(wl_isa_choose()), wl_build_blas());
@@ -85,8 +85,8 @@ static wl_status report_differences(wl_comm *comm) {
   const wl_status status = wl_comm_same(comm, "the kernels", digest.value);
   if (status == WL_ERR_PROTOCOL)
     wl_log_warning(
-        "ranks run different kernels (on rank 0: %s): results depend on which rank computes what; set WARPLOOM_ISA and "
-        "OPENBLAS_CORETYPE to what all nodes have",
+        "ranks run different kernels (on rank 0: %s): results depend on which rank computes a unit; set WARPLOOM_ISA "
+        "and OPENBLAS_CORETYPE to values that all nodes support",
         text);
   return status == WL_ERR_PROTOCOL ? WL_OK : status;
 }
@@ -96,15 +96,15 @@ wl_status wl_environment_report(wl_comm *comm) {
   return report_differences(comm);
 }
 
-/* A whole number from 0 on, -1 where the variable is not set or holds something else. */
+/* An integer of at least 0; -1 if the variable is not set or not such a number. */
 static int number_of(const char *name) {
   const char *const text = getenv(name);
   if (!text || !*text || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text)) return -1;
   return atoi(text);
 }
 
-/* A rank counts where its launcher also names several: the variables may be left in a shell. SLURM_PROCID is not among
- * them, since each program of a packed job step has one and is alone. */
+/* A rank variable is used only if the launcher also names several ranks: variables may be left over in a shell.
+ * SLURM_PROCID is not used, since separate programs of a packed job step also have it. */
 int wl_environment_rank(void) {
   static const struct {
     const char *rank, *size;

@@ -1,20 +1,20 @@
-/* environment.h - what the environment of the process may decide, and what it may not. */
+/* environment.h - removes or sets environment variables that affect the program. */
 #ifndef WL_CLI_ENVIRONMENT_H
 #define WL_CLI_ENVIRONMENT_H
 
 #include "comm/comm.h"
 
-/* Called first in main. Takes away what would change how this program reads its command line (POSIXLY_CORRECT) or its
- * files (HDF5_*), for it and for what it starts. Where a library reads a variable before main runs, the program is executed
- * again with the variable set, once: GOMP_SPINCOUNT, unless the user has said how OpenMP's threads wait; OPENBLAS_CORETYPE,
- * where OpenBLAS does not know the processor. */
+/* Called first in main. Removes variables that would change how this program and its children parse the command line
+ * (POSIXLY_CORRECT) or access files (HDF5_*). Some libraries read variables before main runs: then the program executes
+ * itself once more with GOMP_SPINCOUNT set (unless the user chose how OpenMP threads wait), or with OPENBLAS_CORETYPE
+ * set (if OpenBLAS does not know the processor). */
 void wl_environment_prepare(char **argv);
 
-/* Says on rank 0 which kernels were taken in place of OpenBLAS's choice, or that slow ones run, or that ranks run
- * different ones, and what to do. For commands that compute. Collective. */
+/* Warns on rank 0 if other kernels replace OpenBLAS's choice, if slow ones run, or if ranks run different ones, with
+ * the fix. For commands that compute. Collective. */
 wl_status wl_environment_report(wl_comm *comm);
 
-/* The rank that the launcher gave this process, for the time before MPI starts; 0 without a launcher. */
+/* The rank according to the launcher's variables, for use before MPI starts; 0 without a launcher. */
 int wl_environment_rank(void);
 
 #endif

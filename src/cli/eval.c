@@ -1,4 +1,4 @@
-/* eval.c - `warploom eval RUN`: the table, the words, the file. */
+/* eval.c - `warploom eval RUN`: prints the table and the verdicts, writes the file. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -52,11 +52,11 @@ typedef struct request {
   wl_eval_setting setting;
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
-  char output[4200], settings[8192]; /* the second: all that the figures depend on, beside RUN */
+  char output[4200], settings[8192]; /* the second: all settings that the figures depend on, except RUN */
 } request;
 
-/* `given`, or evaluation.h5 in a run directory, or a name in the current folder: a trained file may lie in a source tree or
- * where all read it. */
+/* `given`, or evaluation.h5 in a run directory, or a name in the current folder: the folder of a trained file may not
+ * be writable. */
 static wl_status name_output(const char *given, request *q) {
   const size_t size = sizeof q->output;
   const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
@@ -70,7 +70,7 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
 }
 
-/* --set, --vary and the numbers in one text, by which an evaluation is told from others of the same name. */
+/* --set, --vary and the numbers as one text, which identifies an evaluation among others of the same name. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
   if (!out) return WL_FAIL(WL_ERR_OS, "out of memory");
@@ -155,11 +155,11 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
     q->setting.task = i;
     WL_TRY(run_one(cli, q, name, NULL, &cases[(*count)++]));
   }
-  q->setting.task = 0; /* what is varied is the first */
+  q->setting.task = 0; /* the first task is varied */
   return WL_OK;
 }
 
-/* Does `visit` with each axis that --vary names; the first failure ends it. */
+/* Calls `visit` for each axis that --vary names, up to the first failure. */
 static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis),
                           void *context) {
   char axes[256], *rest, *axis;
@@ -172,7 +172,7 @@ static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, c
   return WL_OK;
 }
 
-/* A misspelt axis is told before minutes are spent on the others. */
+/* Checks all axes before the long computation. */
 static wl_status check_axis(void *context, const char *axis) {
   const wl_trained *trained = context;
   wl_variation v[WL_MAX_VARIATIONS];
@@ -215,7 +215,7 @@ static bool has_attribute(const wl_file *file, const char *name, const char *exp
   return same;
 }
 
-/* Gives an earlier evaluation with other settings, and its picture, a name of its own. */
+/* Renames an earlier evaluation with other settings, and its picture. */
 static wl_status keep_earlier(const char *output) {
   char data[PATH_MAX], picture[PATH_MAX], kept[PATH_MAX], suffix[48];
   int n = 1;
@@ -233,8 +233,8 @@ static wl_status keep_earlier(const char *output) {
   return WL_OK;
 }
 
-/* What stands under the output's name is kept, unless the same evaluation replaces it. Its picture goes: it would show
- * other data where none is drawn. */
+/* An existing output is renamed, unless it is the same evaluation, which is replaced. Its picture is then removed,
+ * because it would show other data if no new one is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;
@@ -276,7 +276,7 @@ static wl_status check_existing(const request *q) {
   return WL_OK;
 }
 
-/* Told before minutes are spent on what could not be written. */
+/* Checks before the long computation that the output can be written. */
 static wl_status check_output(const request *q) {
   if (!q->setting.alone) WL_TRY(check_existing(q));
   char folder[sizeof q->output];
@@ -330,4 +330,4 @@ const wl_command wl_command_eval = {
     "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
     "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
     "mpirun -n 2 warploom eval jobs/trained/quadratic-gaussian.h5 --speedup jobs/suites/validation.yaml\n"
-    "warploom eval runs/quickstart --steps 400 --output far.h5          # beyond what it was trained for\n"};
+    "warploom eval runs/quickstart --steps 400 --output far.h5          # longer than the training horizon\n"};

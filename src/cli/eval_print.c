@@ -1,4 +1,4 @@
-/* eval_print.c - tables of an evaluation, and in words where the learned rule wins, ties and fails. */
+/* eval_print.c - prints the tables of an evaluation, and whether the learned rule wins, ties or fails. */
 #include "cli/eval_print.h"
 
 #include <math.h>
@@ -40,7 +40,7 @@ static bool has_accuracy(const wl_eval_case *c) {
   return false;
 }
 
-/* Where a ratio of losses says nothing: one is not positive, or every hand-designed rule diverged. */
+/* Used if the ratio of losses is meaningless: a loss is not positive, or every hand-designed rule diverged. */
 static void print_gap(const wl_eval_case *c, FILE *out) {
   static const char *const words[] = {"wins against", "ties with", "loses to"};
   if (isnan(c->gap))
@@ -105,7 +105,7 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* What an explicit warp reaches, and what it is worth. */
+/* The range of an explicit warp, and its benefit. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
@@ -126,7 +126,7 @@ static void print_case(const wl_eval_case *c, FILE *out) {
   print_warp(c, out);
 }
 
-/* One sentence for each verdict, with the settings it holds in. */
+/* One sentence for each verdict, with its settings. */
 static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
   static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
   fprintf(out, "\nIn short\n");

@@ -1,4 +1,4 @@
-/* eval_print.h - an evaluation for people, and as JSON for scripts. */
+/* eval_print.h - prints an evaluation as text and as JSON. */
 #ifndef WL_CLI_EVAL_PRINT_H
 #define WL_CLI_EVAL_PRINT_H
 

@@ -19,7 +19,7 @@ typedef struct request {
   int count;
 } request;
 
-/* "a/b.yaml" -> "b", or "a/b" where the folder is wanted. */
+/* "a/b.yaml" -> "b", or "a/b" with the folder. */
 static void stem_of(const char *path, bool with_folder, char *out, size_t size) {
   const char *const slash = strrchr(path, '/'), *const name = slash ? slash + 1 : path;
   const char *const dot = strrchr(name, '.'), *const from = with_folder ? path : name;
@@ -43,14 +43,14 @@ static wl_status read_baselines(const char *list, request *q) {
   return WL_OK;
 }
 
-/* What the suite says is not said again. */
+/* Refuses options that the suite sets. */
 static wl_status refuse_others(const wl_arguments *a) {
   static const char *const others[] = {"steps", "seeds", "units",       "tune-units",
                                        "seed",  "vary",  "learned-only"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (wl_argument_given(a, others[i]))
       return WL_FAIL(WL_ERR_USAGE,
-                     "--%s: not with --speedup, whose suite holds tasks, horizons and seeds",
+                     "--%s: not allowed with --speedup; the suite sets tasks, horizons and seeds",
                      others[i]);
   return WL_OK;
 }
@@ -82,7 +82,7 @@ static wl_status name_output(const wl_arguments *a, const wl_suite *suite, reque
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* Our tuned Adam beside published figures. */
+/* Compares our tuned Adam with published figures. */
 static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
   for (int i = 0; i < suite->count; i++) {
     const wl_suite_task *t = &suite->tasks[i];

@@ -1,4 +1,4 @@
-/* executable_dir.c - asks the system. */
+/* executable_dir.c - queries the system. */
 #include "cli/executable_dir.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* executable_dir.h - where this program lies, to find what was installed beside it. */
+/* executable_dir.h - the folder of this program, to find files installed with it. */
 #ifndef WL_CLI_EXECUTABLE_DIR_H
 #define WL_CLI_EXECUTABLE_DIR_H
 

@@ -1,4 +1,4 @@
-/* export.c - `warploom export RUN`: the trained optimizer alone. */
+/* export.c - `warploom export RUN`: writes the trained optimizer without training state. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* info.c - `warploom info FILE`: what is in a run, a checkpoint, a trajectory or any other file. */
+/* info.c - `warploom info FILE`: describes a run, a checkpoint, a trajectory or any other file. */
 #include "cli/commands.h"
 #include "cli/info_print.h"
 #include "cli/json.h"
@@ -10,7 +10,7 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the description as JSON; - for standard output"},
     {0}};
 
-/* Describes all that can be read, also when part of it is damaged. */
+/* Describes everything readable, even if part of it is damaged. */
 static wl_status info(const wl_arguments *given, const char *path) {
   const char *json = wl_argument_text(given, "json", NULL);
   json_t *description = NULL;

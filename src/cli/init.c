@@ -1,8 +1,8 @@
 /* init.c - `warploom init --task FAMILY`: a commented configuration to start from.
  *
- * The recipe is that of docs/guide.md: an LSTM that begins as Nesterov's method, windows of a quarter of
- * the episode, differentiated exactly, whose last losses count. What differs between families is a row of
- * the table below; their keys, defaults and descriptions come from the table of keys. */
+ * The recipe is that of docs/guide.md: an LSTM that begins as Nesterov's method, and windows of a quarter of the
+ * episode with second derivatives, whose last losses form the meta-loss. A row of the table below has the settings of
+ * each family; keys, defaults and descriptions come from the table of keys. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,10 +18,10 @@ static const wl_argument arguments[] = {
     {"output", "FILE", "write to FILE, which must not exist; default: standard output"},
     {0}};
 
-/* What is particular to a family. */
+/* Settings of a family. */
 typedef struct recipe {
   const char *family;
-  const char *keys; /* lines of its section that differ from the defaults; "" for none */
+  const char *keys; /* lines of its section with values other than the defaults; "" for none */
   const char *rate; /* of Nesterov's method, near its best */
   int steps;        /* T; a window has a quarter of them */
   const char *loss; /* that enters the meta-loss */
@@ -136,7 +136,7 @@ static wl_status init(const wl_arguments *given) {
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* main looks at standard output */
+  if (!path) return WL_OK; /* main checks standard output for errors */
   if (fclose(out) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }

@@ -18,5 +18,5 @@ wl_status wl_json_write(json_t *root, const char *path) {
   json_decref(root);
   if (!failed) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "%s: the JSON could not be written; is its directory there and writable?", path);
+                 "%s: the JSON could not be written; check that its directory exists and is writable", path);
 }

@@ -1,4 +1,4 @@
-/* json.h - what `--json FILE` asks for, the same in every subcommand. */
+/* json.h - the option `--json FILE` of all subcommands. */
 #ifndef WL_CLI_JSON_H
 #define WL_CLI_JSON_H
 
@@ -9,10 +9,9 @@
 
 /* The number; null where it is not finite. */
 json_t *wl_json_number(double value);
-/* Where text for people goes beside JSON in `path` (NULL: none): standard error when the JSON takes
- * standard output. */
+/* The stream for text output with JSON in `path` (NULL: none): standard error if the JSON goes to standard output. */
 FILE *wl_json_text_stream(const char *path);
-/* Writes `root`, which it takes over, to `path`; "-": standard output. */
+/* Writes `root` to `path` and releases it; "-": standard output. */
 wl_status wl_json_write(json_t *root, const char *path);
 
 #endif

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define HUGE_BOUND 1e99 /* bounds beyond stand for none */
+#define HUGE_BOUND 1e99 /* larger bounds mean no bound */
 
 static json_t *type_named(const char *name) { return json_pack("{s:s}", "type", name); }
 
@@ -60,7 +60,7 @@ static json_t *value_schema(const wl_option *option) {
   return json_object();
 }
 
-/* The default as JSON, where it is a number, a truth value or a list of numbers; else as a text. */
+/* The default as JSON: a number, a boolean, a list of numbers, or else a text. */
 static json_t *default_value(const wl_option *option) {
   json_t *value =
       option->type == WL_OPT_STRING ? NULL : json_loads(option->fallback, JSON_DECODE_ANY, NULL);
@@ -75,7 +75,7 @@ static json_t *draw_of(const char *word, json_t *value, int least, int most) {
                    "required", word, "additionalProperties", 0);
 }
 
-/* The value, or what it is drawn from. Takes the value over. */
+/* The schema of a value or of its distribution. Takes ownership of `value`. */
 static json_t *with_draws(json_t *value, unsigned flags) {
   if (!(flags & WL_KEY_ONE_OF)) return value;
   json_t *any = json_pack("[O,o]", value, draw_of("one_of", value, 1, 0));
@@ -106,7 +106,7 @@ static void add_keys(const wl_option *options, unsigned flags, json_t *propertie
   }
 }
 
-/* A map with the keys of the section and, of a section with a selector, those of one variant. */
+/* A map with the keys of the section and, if it has a selector, those of one variant. */
 static json_t *map_schema(const wl_section *s, const wl_variant *v) {
   json_t *properties = json_object(), *required = json_array();
   if (v) {

@@ -6,9 +6,8 @@
 
 #include "base/options.h"
 
-/* The schema of a configuration (draft 2020-12): types, choices, ranges, defaults, descriptions; x-unit,
- * x-identity and x-resume-may-change say what JSON Schema has no word for. A new reference; NULL without
- * memory. */
+/* The schema of a configuration (draft 2020-12): types, choices, ranges, defaults, descriptions; x-unit, x-identity and
+ * x-resume-may-change add properties that JSON Schema does not have. A new reference; NULL if out of memory. */
 json_t *wl_json_schema(const wl_section *sections);
 
 #endif

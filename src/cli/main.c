@@ -18,8 +18,8 @@
 
 enum { COMMANDS_MAX = 32 };
 
-/* A failure before MPI: every rank has the same command line, so one speaks for all. The others
- * leave a little later, because a launcher ends the whole job at the first exit. */
+/* A failure before MPI starts: every rank has the same command line, so only rank 0 prints it. The others exit a little
+ * later, because a launcher ends the job at the first exit. */
 static int fail_early(wl_status status) {
   const struct timespec pause = {.tv_nsec = 300000000};
   if (wl_environment_rank() == 0) wl_log_error("%s", wl_last_error());
@@ -27,7 +27,7 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
-/* A failure that the other ranks may not know of: they could wait for this one for ever. */
+/* A failure that the other ranks may not know: they could wait for this rank forever. */
 static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
   wl_log_error("rank %d: %s", rank, wl_last_error());
   wl_comm_abort(comm, (int)status);
@@ -106,13 +106,13 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* The file in a run directory that a command may replace; NULL: none. */
+/* The file of a run directory that a command may replace; NULL: none. */
 static const char *own_file(const wl_command *command) {
   if (strcmp(command->name, "export") == 0) return "optimizer.h5";
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* No output may be what the command reads, or belong to a run. */
+/* Refuses an output that is the command's input or belongs to a run. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
@@ -148,7 +148,7 @@ static bool computes(const wl_command *command) {
   return false;
 }
 
-/* Whether this machine computes as it should. Collective. */
+/* Checks that this machine computes correctly. Collective. */
 static wl_status prepare(wl_comm *comm) {
   WL_TRY(wl_environment_report(comm));
   return wl_comm_agree(comm, wl_gemm_check());

@@ -1,4 +1,4 @@
-/* picture.c - finds the tool and runs it; a missing picture is never an error. */
+/* picture.c - finds the tool and runs it; a failure to draw is never an error. */
 #include "cli/picture.h"
 
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 
 extern char **environ;
 
-/* The tool's exit status, -1 where it did not start. By the first python3 in the path; where that lacks
- * what the tool needs, the tool itself goes over to the system's (tools/warploom_needs.py). It prints the
- * picture's name: into nothing, since standard output may be carrying JSON. */
+/* The tool's exit status; -1 if it did not start. Uses the first python3 in the path; if modules are missing there, the
+ * tool switches to the system's Python (tools/warploom_needs.py). Its output is discarded, since standard output may
+ * contain JSON. */
 static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;
   pid_t child;
@@ -37,5 +37,5 @@ void wl_picture_draw(const char *tool, const char *file) {
   char *const argv[] = {(char *)"python3", path, (char *)file, (char *)"--output", picture, NULL};
   if (wl_tool_find(tool, path) && run_silently(argv) == 0) wl_log_info("picture in %s", picture);
   else
-    wl_log_info("no picture drawn; where Python has h5py and matplotlib: tools/%s %s", tool, file);
+    wl_log_info("no picture drawn; to draw it, use Python with h5py and matplotlib: tools/%s %s", tool, file);
 }

@@ -20,12 +20,12 @@ bool wl_signals_stop_training(const wl_argument *arguments) {
 /* ---- Signals ---- */
 
 static volatile sig_atomic_t stop_signal, polled;
-static int speaker; /* 0: this process says why it ends */
+static int speaker; /* 0: this process prints why it ends */
 
 /* Only functions that are safe in a handler. */
 static void end_now(void) {
   static const char text[] =
-      "warploom: ended by a signal while nothing was there to save; run it again, with --resume if it was a resumed run\n";
+      "warploom: ended by a signal before there was anything to save; run it again, with --resume if it was a resumed run\n";
   if (speaker == 0 && write(STDERR_FILENO, text, sizeof text - 1) < 0) errno = 0;
   _exit(WL_TRY_AGAIN);
 }
@@ -41,13 +41,13 @@ static void set_action(int number, void (*handler)(int)) {
   sigaction(number, &action, NULL);
 }
 
-/* nohup: the program outlives its terminal. */
+/* Started by nohup: SIGHUP stays ignored. */
 static bool ignores_hangup(void) {
   struct sigaction action;
   return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* The action stays after the first signal, so that the copies a launcher forwards change nothing. */
+/* The handler stays installed after the first signal, so that copies forwarded by a launcher have no effect. */
 void wl_signals_prepare(bool trains, int rank) {
   static const int endings[] = {SIGTERM, SIGINT, SIGXCPU, SIGUSR1, SIGUSR2};
   speaker = rank;

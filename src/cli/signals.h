@@ -1,4 +1,4 @@
-/* signals.h - what makes a training end early with a checkpoint, and go on: signals, --time-limit, --resume. */
+/* signals.h - signals and options that stop a training early with a checkpoint, or resume it: --time-limit, --resume. */
 #ifndef WL_CLI_SIGNALS_H
 #define WL_CLI_SIGNALS_H
 
@@ -8,21 +8,21 @@
 /* Options of the commands that train. */
 #define WL_TRAIN_ARGUMENTS                                                                          \
   {"resume", NULL,                                                                                 \
-   "continue the run directory's newest valid checkpoint; start anew when there is none"},         \
+   "resume from the run directory's newest valid checkpoint; start a new run if there is none"},         \
   {                                                                                                \
     "time-limit", "TIME",                                                                          \
         "stop with a checkpoint before TIME from now (seconds, 90m, 4h, HH:MM:SS, D-HH[:MM[:SS]]), " \
         "exit code 75; under "                                                                     \
-        "SLURM the job's own end is kept by itself"                                                \
+        "SLURM the end of the job is used automatically"                                                \
   }
 
-/* Whether a command takes WL_TRAIN_ARGUMENTS: it trains. */
+/* Whether a command has WL_TRAIN_ARGUMENTS: it trains. */
 bool wl_signals_stop_training(const wl_argument *arguments);
 
 /* Sets what signals do, for the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes
  * return their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process
  * at once with exit code 75 while there is nothing to save, and are polled during the training. Other commands keep the
- * system's actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. `rank` 0 says why it ends. */
+ * default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. Rank 0 prints why it ends. */
 void wl_signals_prepare(bool trains, int rank);
 
 /* Reads the options into *request. */

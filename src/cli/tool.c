@@ -1,4 +1,4 @@
-/* tool.c - finds a tool beside the program and hands over to it. */
+/* tool.c - finds a Python tool and executes it. */
 #include "cli/tool.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ bool wl_tool_find(const char *file, char *path) {
   return false;
 }
 
-/* A plain word, so that no path comes of it, and none of the modules that the tools share. */
+/* A plain word, so that it cannot be a path, and not a module that the tools share. */
 static bool find_by_name(const char *name, char *path) {
   char file[64];
   if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0') return false;

@@ -1,4 +1,4 @@
-/* tool.h - the Python tools that belong to this program: tools/NAME.py. */
+/* tool.h - Warploom's Python tools: tools/NAME.py. */
 #ifndef WL_CLI_TOOL_H
 #define WL_CLI_TOOL_H
 
@@ -10,8 +10,8 @@
 bool wl_tool_find(const char *file, char *path);
 /* Whether `warploom NAME` is a tool. */
 bool wl_tool_exists(const char *name);
-/* Becomes `python3 tools/NAME.py ARGUMENT...`, for argv = {NAME, ARGUMENT..., NULL}. WARPLOOM names this program to it. Returns
- * only on failure: WL_ERR_USAGE among several ranks, WL_ERR_OS without Python. */
+/* Executes `python3 tools/NAME.py ARGUMENT...` in this process, for argv = {NAME, ARGUMENT..., NULL}. The variable
+ * WARPLOOM names this program. Returns only on failure: WL_ERR_USAGE among several ranks, WL_ERR_OS without Python. */
 wl_status wl_tool_execute(char **argv);
 
 #endif

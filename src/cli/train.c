@@ -52,12 +52,12 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
-/* A run writes its own config.yaml: not onto the configuration that is read, unless that is the run's. */
+/* A run writes config.yaml: refuses to overwrite the configuration that is read, unless it is the run's. */
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder says so */
+      wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder reports the error */
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
   return WL_FAIL(
@@ -135,6 +135,6 @@ const wl_command wl_command_train = {
     "any rank stop the run at the next inner step. It then saves a checkpoint of the last complete meta-step and "
     "exits with code 75; --resume continues it.",
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
-    "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # go on, on other ranks\n"
+    "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # on a different number of ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
-    "warploom train --list tasks                                          # what there is to train on\n"};
+    "warploom train --list tasks                                          # the task families\n"};

@@ -95,7 +95,7 @@ void wl_comm_abort(wl_comm *comm, int code) {
   int running = 0;
   MPI_Initialized(&running);
   if (running) MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
-  _Exit(code); /* should the library return */
+  _Exit(code); /* in case the library returns */
 }
 
 int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
@@ -110,8 +110,8 @@ int wl_comm_cores(const wl_comm *comm) {
   return cores > 1 ? (int)cores : 1;
 }
 
-/* A thread that sleeps between two parallel regions may wake on the core of the thread that woke it, and stay
- * there until the system's next tick: two threads then take as long as one. */
+/* A thread that sleeps between two parallel regions may wake on the core of the thread that woke it. Both then share
+ * that core until the system's next scheduler tick. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
@@ -131,14 +131,14 @@ const char *wl_comm_library(void) {
 
 /* ---- agreement ---- */
 
-/* "rank 3: ..." was put there by an earlier agreement on the same failure. */
+/* An earlier agreement on the same failure has already added "rank 3: ...". */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';
 }
 
 static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
-  if (comm->size == 1) { /* its message is the last error already */
+  if (comm->size == 1) { /* the last error already has its message */
     wl_error_share(true);
     return mine;
   }
@@ -151,7 +151,7 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   char named[MESSAGE_SIZE + 32];
   if (names_a_rank(failure.message)) snprintf(named, sizeof named, "%s", failure.message);
   else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
-  /* recorded under a code that adds no source line: where the failure arose has added its own */
+  /* recorded under a code that adds no source line: the message already has one */
   WL_FAIL(WL_ERR_OS, "%s", named);
   wl_error_share(true);
   return (wl_status)failure.code;
@@ -222,7 +222,7 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
   return WL_OK;
 }
 
-/* Sent in as many messages as the count takes. */
+/* Split into several messages if the count needs it. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count) {
   WL_CHECK(comm->pending == 0);
   WL_CHECK(count / comm->chunk < WL_COMM_MESSAGES);
@@ -258,7 +258,7 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* One part, which must be as long as announced: sender and receiver agree on sizes beforehand. */
+/* Receives one part. Its length must be the expected one: sender and receiver know the sizes beforehand. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;

@@ -16,19 +16,20 @@ typedef struct wl_comm wl_comm;
  * it: it does not finalise MPI, and unless the error is shared, main ends them by wl_comm_abort. */
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
-/* Ends every rank at once with this exit code; `comm` may be NULL. Not collective; does not return. Only
- * main calls it. */
+/* Ends all ranks immediately with this exit code; `comm` may be NULL. Not collective; does not return. Only main calls
+ * it. */
 void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
 int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
 /* Ranks on this node, for layout advice. */
 int wl_comm_node_size(const wl_comm *comm);
-/* Threads of a rank unless told otherwise: the node's cores shared out among its ranks, at most those that this rank is
- * bound to and OMP_NUM_THREADS, at least 1. Of one rank on a machine that the job does not own, the idle cores. */
+/* Default number of threads of a rank: the node's cores divided by its ranks, at least 1, limited by the cores that
+ * this rank is bound to and by OMP_NUM_THREADS. A single rank on a shared machine uses the idle cores. */
 int wl_comm_cores(const wl_comm *comm);
-/* Binds the calling thread and the others of its OpenMP team of `threads` to cores of their own, where the job owns its
- * cores and the ranks of the node use each of them: elsewhere another program's threads may be bound to the same ones
- * while others idle. Not where the environment says how to bind. Whether it did. Not collective. */
+/* Binds the calling thread and the others of its OpenMP team of `threads` to separate cores. It does so only if the job
+ * owns its cores and the ranks of the node use all of them: otherwise another program may be bound to the same cores
+ * while others idle. It does nothing if the environment sets the binding. Returns whether it bound the threads. Not
+ * collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
@@ -49,20 +50,20 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 
-/* An alarm: a message without content to every other rank, for what they look at between two collectives. Not
- * collective; main thread. Each rank raises at most one before the others settle. */
+/* An alarm: an empty message to every other rank, which they poll for between two collectives. Not collective; main
+ * thread. Each rank raises at most one before the others settle. */
 wl_status wl_comm_alarm_raise(wl_comm *comm);
-/* Whether another rank's alarm is waiting; it goes on waiting. */
+/* Whether an alarm of another rank has arrived. Does not receive it. */
 bool wl_comm_alarm_is_heard(wl_comm *comm);
-/* Receives `count` alarms of other ranks, which have been raised, and ends the sending of its own. */
+/* Receives `count` alarms that other ranks have raised, and completes sending its own. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
 /* Exact sum of double vectors over units on all ranks (DESIGN 2).
  * Each unit's vector is rounded once to integers on a quantum that all ranks derive from the
- * largest magnitude of each block, and the integers are summed: the result is the same bits for
- * any number of ranks and any order of units.
- * A block in which a counted unit has a value that is not finite is NaN in `sum`; the other blocks
- * are not touched by it. Sums beyond the largest double are infinite. */
+ * largest magnitude of each block, and the integers are summed: the result is bitwise equal for any number of ranks and
+ * any order of units.
+ * A block in which a counted unit has a value that is not finite is NaN in `sum`; the other blocks are not affected.
+ * Sums beyond the largest double are infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] of this rank */
   int64_t units;         /* may be 0 */
@@ -81,9 +82,9 @@ typedef struct wl_exact_sum {
 } wl_exact_sum;
 
 wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */
-/* The same in two parts, both collective, for what can go on between them: start sends this rank's
- * largest magnitudes on their way and waits for nobody, but in the first call and where one is larger than
- * all before it: there all ranks agree on the memory for it. What `sum` points to must stay as it is. */
+/* The same in two parts, both collective, so that a rank can work between them. start sends this rank's largest
+ * magnitudes without waiting, except in the first call and in a call larger than all before, where all ranks agree on
+ * the memory. The caller must not change the data of `sum` in between. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

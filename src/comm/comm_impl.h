@@ -24,8 +24,8 @@ struct wl_comm {
   size_t maxima_room, integers_room;
 };
 
-/* As wl_comm_max, started now and finished by wait; `values` must not be touched between. One at a
- * time; other calls may come between, in the same order on every rank. */
+/* As wl_comm_max, started now and finished by wait; `values` must not be accessed in between. One at a time; other
+ * collectives may run in between, in the same order on every rank. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_wait(wl_comm *comm);
 

@@ -1,4 +1,4 @@
-/* exact_sum.c - the sum of real vectors over units, the same bits for any ranks and any order.
+/* exact_sum.c - the sum of real vectors over units, bitwise equal for any number of ranks and any order.
  *
  * For each block, with M the largest |x| over all counted units of all ranks, N the upper bound of
  * units and 2^(e-1) <= M < 2^e:
@@ -7,7 +7,7 @@
  *   S = sum over units of rint(x / q)                |S| <= N 2^(62 - h) <= 2^62: no overflow
  *   sum = S q
  *
- * M is a maximum and S an integer sum: both are exact, so that order cannot matter. The error of
+ * M is a maximum and S an integer sum: both are exact, so that the order does not matter. The error of
  * one unit is at most q/2 <= M 2^(h - 62): for N = 1000 units 2^-52 of the largest magnitude.
  *
  *   vectors [units][count],   maxima [n_blocks + n_flags],   integers [count + n_tallies + 1] */
@@ -135,7 +135,7 @@ static wl_status grow(wl_comm *comm, size_t maxima, size_t integers) {
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Room for this call in the communicator's scratch, set to zero. All ranks pass the same sizes,
- * so all grow in the same call and agree there on whether memory sufficed. */
+ * so all grow in the same call and agree in it whether the allocation succeeded. */
 static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   if (maxima > comm->maxima_room || integers > comm->integers_room) {
     const size_t m = larger(maxima, comm->maxima_room), n = larger(integers, comm->integers_room);

@@ -5,7 +5,7 @@
 
 #include "io/gate.h"
 
-/* A value that the wanted type does not hold ends the reading: none is ever cut to its nearest. */
+/* Reading fails at a value that the requested type cannot hold. Values are never clipped. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;

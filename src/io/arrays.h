@@ -1,5 +1,5 @@
-/* arrays.h - datasets of HDF5 files that others made, such as packed images. Warploom's own files are
- * read through checkpoint.h, which knows their footer. */
+/* arrays.h - reads datasets of HDF5 files that other programs wrote, such as packed images. checkpoint.h reads
+ * Warploom's files, which have a footer. */
 #ifndef WL_IO_ARRAYS_H
 #define WL_IO_ARRAYS_H
 

@@ -95,7 +95,7 @@ static wl_status append_slice(wl_atomic_file *file, const char *data, size_t byt
     at += (size_t)done;
     file->bytes += (uint64_t)done;
   }
-#ifdef SYNC_FILE_RANGE_WRITE /* the disk starts on it at once; nothing depends on that */
+#ifdef SYNC_FILE_RANGE_WRITE /* starts writing to the disk early; nothing depends on it */
   if (bytes == WL_ATOMIC_SLICE)
     (void)sync_file_range(file->fd, (off64_t)start, (off64_t)bytes, SYNC_FILE_RANGE_WRITE);
 #endif
@@ -109,16 +109,16 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
   return WL_OK;
 }
 
-/* The rename would put a file in the place of a device or a pipe. */
+/* The rename would replace a device or a pipe by a file. */
 static wl_status refuse_others(const char *path) {
   struct stat there;
   if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "cannot create '%s': what has that name is no regular file; choose another", path);
+                 "cannot create '%s': the name belongs to something that is not a regular file; choose another name", path);
 }
 
-/* Locks the new temporary against removal; false when somebody has just removed it. On file systems without
- * locks there is none. */
+/* Locks the new temporary against removal; false if another process has just removed it. On file systems without locks
+ * it does nothing. */
 static bool lock_temporary(int fd) {
   struct stat now;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
@@ -150,7 +150,7 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
-/* Some file systems have no sync of directories (EINVAL): nothing more can be done there. */
+/* Some file systems have no sync of directories (EINVAL): that is not an error. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
   folder_of(path, folder);
@@ -161,8 +161,8 @@ static wl_status sync_folder(const char *path) {
   return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
 }
 
-/* Closes the temporary, which may report a failed write, and gives it its name. The lock goes at the last
- * moment before: HDF5 in a reader's program would not open a file that is locked. */
+/* Closes the temporary, which may report a failed write, and gives it its name. The lock is released just before: HDF5
+ * in a reading program does not open a locked file. */
 static wl_status rename_temporary(wl_atomic_file *file) {
   const int fd = file->fd, locked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   file->fd = -1;
@@ -190,7 +190,7 @@ wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
   if (status == WL_OK) status = commit(file, check, context);
   if (file->fd >= 0) close(file->fd);
   file->fd = -1;
-  unlink(file->temporary); /* after the rename there is none */
+  unlink(file->temporary); /* after the rename there is no temporary */
   return status;
 }
 
@@ -205,8 +205,8 @@ wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
 
 static bool is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
 
-/* Removes a temporary unless its writer is alive and holds it. Opened for writing: some network file systems
- * lock only for writers. */
+/* Removes a temporary unless a running writer holds its lock. Opens it for writing: some network file systems allow
+ * locks only on files open for writing. */
 static void remove_stale(const char *path) {
   const int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return;

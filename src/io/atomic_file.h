@@ -1,4 +1,4 @@
-/* atomic_file.h - a file appears complete under its name, or not at all.
+/* atomic_file.h - writes a file so that it is complete under its name or absent.
  *
  * Temporary name in the same directory, write, check, sync, rename, sync of the directory. Not
  * collective. WL_FAIL_IO=k in the environment makes the k-th step of the process fail (tests). */
@@ -20,21 +20,20 @@ typedef struct wl_atomic_file {
   int fd;
   uint64_t bytes; /* written so far */
   bool
-      unsynced; /* set by the caller: does not wait for the disk; perhaps the old file after a power cut */
+      unsynced; /* set by the caller: does not wait for the disk; a power failure may leave the old file */
 } wl_atomic_file;
 
 /* Creates the temporary. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE. */
 wl_status wl_atomic_begin(const char *path, wl_atomic_file *file);
 /* Appends bytes. WL_ERR_IO: the disk is full (the free bytes are named), or failed. */
 wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes);
-/* Has `check` (NULL: none) look at the file at its temporary name, syncs it and makes it `path`, which is as
- * before until WL_OK is returned. Either way the temporary is gone; call it with the status of what was
- * appended, which is returned when it is a failure. */
+/* Runs `check` (NULL: none) on the temporary file, syncs it and renames it to `path`, which is unchanged until WL_OK is
+ * returned. The temporary is removed in any case. `status` is that of the appends; a failure is returned. */
 wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
                         wl_status (*check)(const char *temporary, void *context), void *context);
-/* All of it at once, without a check. */
+/* Writes all of a file, without a check. */
 wl_status wl_atomic_write(const char *path, const void *data, size_t bytes);
-/* Removes the temporaries that killed processes left in a folder; those that are being written stay. */
+/* Removes the temporaries of killed processes from a folder, but not those that are being written. */
 void wl_remove_temporaries(const char *folder);
 
 /* Joins folder and name; WL_ERR_CONFIG when the result is too long. */

@@ -13,7 +13,7 @@ static void do_work(wl_background *b) {
   atomic_store(&b->busy, false);
 }
 
-/* On any core, not on that of the thread that starts it. */
+/* The new thread may run on any core, not only on that of its creator. */
 static void *run_thread(void *background) {
   wl_cores_unbind();
   do_work(background);

@@ -1,7 +1,7 @@
 /* checkpoint.c - numbered checkpoints of a run: RUN/checkpoints/step-NNNNNNNN.h5 and `latest`.
  *
- * The folder's listing is what counts when a run resumes; `latest` is for people and scripts. Old
- * checkpoints go only when enough newer ones have been found complete. */
+ * A resume uses the folder's listing; `latest` is for people and scripts. Old checkpoints are removed only after enough
+ * newer ones were verified. */
 #include "io/checkpoint.h"
 
 #include <errno.h>
@@ -34,14 +34,14 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 
 /* ---- saving ---- */
 
-/* What can go once another checkpoint is there: looked up while the disk writes that one. */
+/* The checkpoints that can be removed once the next one is complete; determined while the disk writes it. */
 typedef struct survey {
-  const char *run, *coming; /* the coming one's name */
+  const char *run, *coming; /* name of the next checkpoint */
   int keep;
-  int64_t last_counted; /* the newest complete one of a step below this stays */
+  int64_t last_counted; /* the newest valid one of a step below this is kept */
   char folder[WL_PATH_MAX];
   wl_names names; /* newest first */
-  int obsolete;   /* from here on they can go, */
+  int obsolete;   /* from this index on they can be removed, */
   int spared;     /* except this one; -1: none */
 } survey;
 
@@ -52,7 +52,7 @@ static bool is_complete(const survey *s, int i) {
 
 static bool is_coming(const survey *s, int i) { return strcmp(s->names.at[i], s->coming) == 0; }
 
-/* The newest one from before a divergence, where it is not among those that stay anyway. */
+/* The newest one from before a divergence, if it is not kept for another reason. */
 static int find_spared(const survey *s) {
   for (int i = 0; i < s->names.count; i++) {
     if (step_of(s->names.at[i]) >= s->last_counted || is_coming(s, i)) continue;
@@ -61,7 +61,7 @@ static int find_spared(const survey *s) {
   return -1;
 }
 
-/* Reads the newest ones until enough are found complete beside the coming one; the oldest needs no check. */
+/* Verifies the newest ones until there are enough valid ones in addition to the next; the oldest needs no check. */
 static void find_obsolete(void *context) {
   survey *const s = context;
   int complete = 1;
@@ -72,7 +72,7 @@ static void find_obsolete(void *context) {
   s->spared = find_spared(s);
 }
 
-/* Failing to is no reason to stop. */
+/* A failure is a warning only. */
 static void remove_obsolete(const survey *s) {
   char path[WL_PATH_MAX];
   for (int i = s->obsolete; i < s->names.count; i++)
@@ -81,7 +81,7 @@ static void remove_obsolete(const survey *s) {
       wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
 }
 
-/* For people and scripts: nothing is lost with it. */
+/* For people and scripts; a resume does not need it. */
 static wl_status point_to(const char *folder, const char *name) {
   char path[WL_PATH_MAX], text[64];
   wl_atomic_file file;
@@ -131,7 +131,8 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* ---- opening ---- */
 
-/* A damaged one, or what only has its name, is passed over; one that may not be read is not. */
+/* A damaged checkpoint, or anything else with such a name, is skipped. A checkpoint without read permission is an
+ * error. */
 static wl_status open_first_complete(const char *run, const char *folder, const wl_names *names,
                                      wl_file **out, int64_t *step, char *path, size_t path_size) {
   char full[WL_PATH_MAX];
@@ -145,7 +146,7 @@ static wl_status open_first_complete(const char *run, const char *folder, const 
     wl_log_warning("%s; trying the checkpoint before it", wl_last_error());
   }
   return WL_FAIL(WL_ERR_DATA,
-                 "all %d checkpoints in '%s' are damaged: start anew in another output folder",
+                 "all %d checkpoints in '%s' are damaged: start a new run in another output folder",
                  names->count, folder);
 }
 

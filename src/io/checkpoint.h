@@ -1,8 +1,8 @@
-/* checkpoint.h - HDF5 files of named fields that are complete or not there.
+/* checkpoint.h - HDF5 files of named fields, written atomically.
  *
  * Made in memory, written to a temporary name in the same directory, read back and compared with the
- * checksum in its footer, synced, renamed, and the directory synced. What is opened has passed the footer and
- * the gate (gate.h). Not collective: rank 0 writes, every rank may read. */
+ * checksum in its footer, synced, renamed, and the directory synced. Opening a file checks its footer and its structure
+ * (gate.h). Not collective: rank 0 writes, every rank may read. */
 #ifndef WL_IO_CHECKPOINT_H
 #define WL_IO_CHECKPOINT_H
 
@@ -15,7 +15,7 @@ typedef struct wl_attribute {
 
 /* `kind` is "checkpoint", "optimizer", "evaluation", "dump": stored as the file's format.
  * Root attributes are `attributes` plus creator, version, revision, compiler, HDF5 version, date.
- * WL_ERR_IO (disk full), WL_ERR_CANNOT_CREATE, WL_ERR_PERMISSION; nothing stays under `path` then. */
+ * WL_ERR_IO (disk full), WL_ERR_CANNOT_CREATE, WL_ERR_PERMISSION; `path` is then unchanged. */
 wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
                         const wl_attribute *attributes, int n_attributes);
 
@@ -23,7 +23,7 @@ typedef struct wl_file wl_file; /* an open, verified file */
 /* Compares every byte with the footer, checks kind (NULL: any), objects and the digest of the meta-parameters.
  * WL_ERR_NO_INPUT, WL_ERR_DATA (damaged, or no such file). */
 wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
-/* The same for a file that another rank has just checked: it is not read through once more. */
+/* The same for a file that another rank has just checked: its bytes are not compared again. */
 wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
 void wl_file_close(wl_file **file);
 const char *wl_file_path(const wl_file *file);
@@ -39,7 +39,7 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5 and a `latest` text
- * file that names the newest. Keeps the newest `keep`, and the newest of a step below `last_counted`, however old;
+ * file that names the newest. Keeps the newest `keep`, and the newest of a step below `last_counted` of any age;
  * removes stale temporaries. */
 typedef struct wl_checkpoint {
   int64_t step;

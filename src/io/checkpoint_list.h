@@ -1,4 +1,4 @@
-/* checkpoint_list.h - the checkpoints of a run, for those that open, prune and describe them. */
+/* checkpoint_list.h - the list of a run's checkpoints, used to open, prune and describe them. */
 #ifndef WL_IO_CHECKPOINT_LIST_H
 #define WL_IO_CHECKPOINT_LIST_H
 

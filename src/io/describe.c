@@ -1,11 +1,11 @@
-/* describe.c - a description as one JSON object, from which the text for people is printed too.
+/* describe.c - describes a file or run as one JSON object; the text output is printed from it.
  *
  *   file: path, kind, bytes, attributes {}, datasets [{name, type, shape, dimensions, units, long_name}],
  *         verified, problems []
  *   run:  path, kind "run", checkpoints [{file, meta_steps, digest, bytes, whole}], newest,
  *         trajectory {records, metrics, segments}, verified, problems []
  *
- * What files say of themselves is input: text that is no UTF-8, and control characters, are shown as "?". */
+ * Texts in files are untrusted input: invalid UTF-8 and control characters are shown as "?". */
 #include "io/describe.h"
 
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static json_t *text_json(const char *text) {
   return value ? value : json_string("?");
 }
 
-/* Remembers the last error as a problem of what is described. */
+/* Adds the last error to the problems of the description. */
 static void add_problem(json_t *description) {
   json_t *list = json_object_get(description, "problems");
   if (!list) {
@@ -126,7 +126,7 @@ static wl_status describe_index(const char *run, json_t *list) {
   return status;
 }
 
-/* Every byte and dataset of a file that belongs to what is described, and must be there. */
+/* Verifies every byte and dataset of a file that must exist. */
 static void verify_part(const char *folder, const char *name, const char *kind,
                         json_t *description) {
   char path[WL_PATH_MAX];
@@ -140,7 +140,7 @@ static void verify_part(const char *folder, const char *name, const char *kind,
 
 static bool is_segment(const char *name) { return wl_segment_number(name) >= 0; }
 
-/* All segments that the index names, and all others that are there. */
+/* Verifies all segments that the index names, and all others in the folder. */
 static void verify_segments(const char *run, const char *named, json_t *description) {
   char folder[WL_PATH_MAX], name[WL_SEGMENT_NAME];
   wl_names names = {0};
@@ -197,7 +197,7 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 
 /* ---- run directories ---- */
 
-/* One checkpoint of a run; damage is noted, not returned. */
+/* Describes one checkpoint of a run; damage is noted, not returned. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   char path[WL_PATH_MAX];
@@ -232,7 +232,7 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
   return WL_OK;
 }
 
-/* Counts of what there is. */
+/* Counts records, metrics and segments. */
 static void describe_trajectory(const char *path, json_t *run) {
   char folder[WL_PATH_MAX];
   wl_segment_list list = {0};
@@ -297,7 +297,7 @@ wl_status wl_describe(const char *path, bool verify, json_t **out) {
   struct stat there;
   *out = NULL;
   if (stat(path, &there) != 0)
-    return WL_FAIL(WL_ERR_NO_INPUT, "there is no '%s': give a run directory or a Warploom file",
+    return WL_FAIL(WL_ERR_NO_INPUT, "'%s' does not exist: give a run directory or a Warploom file",
                    path);
   json_t *const description = json_object();
   if (!description) return WL_FAIL(WL_ERR_OS, "out of memory while describing '%s'", path);

@@ -1,9 +1,9 @@
-/* dimension.c - a scale for each dimension of each dataset, so that xarray and netCDF readers show names.
+/* dimension.c - dimension scales for all datasets, so that xarray and netCDF readers show names.
  *
  * Dimension d of a dataset in group G is named by its field, or "dim_<length>" when it has no name.
  * The scale G/<name> is the one-dimensional dataset of that name and length when there is one (then it
  * holds the coordinates), else a scale after the netCDF-4 convention that only names the dimension.
- * Where G/<name> is taken by something else or has another length, it is "<name>_<length>". */
+ * If G/<name> is another object or has another length, the scale is "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ static void scale_name(const wl_field *f, int d, int attempt, char name[NAME]) {
   else snprintf(name, NAME, "%.*s%s_%lld%s", group, f->name, f->dims[d], length, again);
 }
 
-/* A scale without coordinates: nothing is stored but its name and length. */
+/* Creates a scale without coordinates, which stores only its name and length. */
 static wl_status create_bare_scale(const char *path, hid_t file, const char *name, hsize_t length) {
   char label[NAME];
   const WL_H5_SCOPED space = H5Screate_simple(1, &length, NULL);
@@ -59,7 +59,7 @@ static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, 
   if (H5DSis_scale(scale) <= 0)
     WL_TRY_H5(H5DSset_scale(scale, slash ? slash + 1 : name), WL_ERR_IO, path,
               "name dimension scale '%s'", name);
-  if (strcmp(name, f->name) == 0) return WL_OK; /* coordinates of themselves */
+  if (strcmp(name, f->name) == 0) return WL_OK; /* a scale is its own coordinate */
   const WL_H5_SCOPED dataset = H5Dopen2(file, f->name, H5P_DEFAULT);
   WL_TRY_H5(H5DSattach_scale(dataset, scale, (unsigned)d), WL_ERR_IO, path,
             "attach dimension scale '%s'", name);

@@ -1,4 +1,4 @@
-/* file_impl.h - inside the files: stored items with their layout, and open files. */
+/* file_impl.h - private to src/io: stored items with their layout, and open files. */
 #ifndef WL_IO_FILE_IMPL_H
 #define WL_IO_FILE_IMPL_H
 
@@ -14,7 +14,7 @@ struct wl_file {
 };
 
 #define WL_KIND_SEGMENT "trajectory segment"
-#define WL_KIND_INDEX "trajectory" /* its datasets are virtual, and the program never opens them */
+#define WL_KIND_INDEX "trajectory" /* its datasets are virtual; Warploom never opens them */
 
 /* Rows of a virtual dataset that lie in another file. `shape` is that of the source; where it is
  * smaller than the virtual one beyond the first dimension, the rest reads as the fill value. */
@@ -39,7 +39,7 @@ typedef struct wl_file_content {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  void (*during_write)(void *context); /* done while the disk writes; NULL: nothing */
+  void (*during_write)(void *context); /* called while the disk writes; NULL: none */
   void *context;
 } wl_file_content;
 

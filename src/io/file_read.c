@@ -1,5 +1,4 @@
-/* file_read.c - opening a file means checking every byte of it; what is read afterwards is what was
- * written. */
+/* file_read.c - opens files, with a check of every byte, and reads their datasets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,7 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   return status;
 }
 
-/* Version 1 is read too, but for segments of trajectories, which replaced one another by levels. */
+/* Version 1 is read too, except segments of trajectories, whose format differed. */
 static wl_status check_schema(const wl_file *file, int64_t *schema) {
   const bool segment = strcmp(file->kind, WL_KIND_SEGMENT) == 0;
   WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
@@ -43,7 +42,7 @@ static wl_status check_schema(const wl_file *file, int64_t *schema) {
   return WL_OK;
 }
 
-/* The digest of the meta-parameters that are there. */
+/* The digest of the meta-parameters in the file. */
 static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
   wl_digest digest = {0};
   *any = false;
@@ -69,7 +68,7 @@ static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
 static wl_status check_phi(const wl_file *file, int64_t schema) {
   char found[17], *expected = NULL;
   bool any = false;
-  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0) return WL_OK; /* files had none */
+  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0) return WL_OK; /* old files had no digest */
   WL_TRY(digest_phi(file, &any, found));
   if (!any) return WL_OK;
   WL_TRY(wl_h5_get_text(file->path, file->id, "phi_digest", &expected));
@@ -77,7 +76,7 @@ static wl_status check_phi(const wl_file *file, int64_t schema) {
   free(expected);
   if (same) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
-                 "'%s': its meta-parameters are not those whose digest it carries; write the file "
+                 "'%s': its meta-parameters do not match its digest; write the file "
                  "again",
                  file->path);
 }
@@ -210,7 +209,7 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
       wanted->name, file->path, have, want);
 }
 
-/* Reads what `from` selects of a dataset into what `to` selects of data of this type. */
+/* Reads the part of a dataset that `from` selects into the part of `data` that `to` selects. */
 static wl_status read_selected(const wl_file *file, const char *name, hid_t dataset, wl_type type,
                                hid_t to, hid_t from, void *data) {
   const WL_H5_SCOPED memory = wl_h5_type(type, false);
@@ -267,7 +266,7 @@ wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t 
 
 /* ---- checksums ---- */
 
-/* XXH3 of the elements as they are stored, rows at a time, so that it needs little memory. */
+/* XXH3 of the stored elements, computed row by row to save memory. */
 static wl_status hash_elements(const wl_file *file, const wl_stored *stored, uint64_t *hash) {
   enum { BUFFER = 1 << 22 };
   const wl_field *const f = &stored->field;
@@ -315,7 +314,7 @@ static wl_status check_dataset(const wl_file *file, const char *name) {
 }
 
 wl_status wl_file_check_datasets(const wl_file *file) {
-  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* its data are those of the segments */
+  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* its data are in the segments */
   for (int i = 0; i < file->datasets.count; i++) WL_TRY(check_dataset(file, file->datasets.at[i]));
   return WL_OK;
 }

@@ -1,10 +1,9 @@
-/* file_write.c - the datasets and attributes of a file, and its way to the disk.
+/* file_write.c - writes the datasets and attributes of a file.
  *
  *   HDF5 makes an image in memory -> written with a footer -> read back -> synced -> renamed
  *
- * HDF5 never writes to the disk itself: a full disk or a killed process meets plain write calls, whose outcome
- * is known, and not the library's caches. Large arrays get their place in the image but are written from
- * where they are, so that a checkpoint needs little memory of its own. */
+ * HDF5 never writes to the disk: only plain write calls do, whose errors are all reported. Large arrays have an offset
+ * in the image but are written directly from the caller's memory, so that a checkpoint needs little extra memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +19,11 @@
 
 enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, NAME = 256 };
 /* From DIRECT_FROM bytes on an array is not copied into the image. METADATA bytes and METADATA_ITEM for each
- * dataset are set aside at the start of a file, so that little of the image lies behind such arrays. */
+ * dataset are reserved at the start of a file, so that little of the image follows these arrays. */
 enum { DIRECT_FROM = 1 << 20, METADATA = 1 << 16, METADATA_ITEM = 2048 };
 enum { IMAGE_STEP = 1 << 16, IMAGE_ROOM = 1 << 18 };
 
-/* Bytes of the file that are elsewhere in memory than the image. */
+/* Bytes of the file that are not stored in the image's memory. */
 typedef struct part {
   uint64_t offset, bytes;
   const char *data;
@@ -33,8 +32,8 @@ typedef struct part {
 typedef struct writer {
   const wl_file_content *content;
   const char *path;
-  hid_t file;  /* open while the image is made */
-  char *image; /* what HDF5 wrote: undefined where a part lies */
+  hid_t file;  /* open while the image is built */
+  char *image; /* written by HDF5; undefined in the range of a part */
   size_t room; /* its bytes, may be fewer than the body's */
   size_t capacity;
   part *parts; /* in order of offset */
@@ -44,7 +43,7 @@ typedef struct writer {
 
 /* ---- memory of the image ---- */
 
-/* HDF5 asks for a little more again and again: half as much more each time, or all would be copied as often. */
+/* HDF5 extends the image in many small steps: grow by half each time, to avoid a copy at each step. */
 static void *image_resize(void *memory, size_t bytes, H5FD_file_image_op_t operation,
                           void *context) {
   writer *const w = context;
@@ -69,7 +68,7 @@ static void *image_copy(void *to, const void *from, size_t bytes, H5FD_file_imag
   (void)context;
   return memcpy(to, from, bytes);
 }
-/* An image that HDF5 hands out says that its file is open; only that of a closed file is in order. */
+/* The image of an open file is marked as open; only the image of a closed file is valid. */
 static herr_t image_keep(void *memory, H5FD_file_image_op_t operation, void *context) {
   writer *const w = context;
   if (operation == H5FD_FILE_IMAGE_OP_FILE_CLOSE) w->image = memory;
@@ -107,7 +106,7 @@ static wl_status create_image(writer *w) {
   return WL_OK;
 }
 
-/* The file's length stands in the superblock of versions 2 and 3. */
+/* Superblocks of versions 2 and 3 contain the file's length. */
 static wl_status close_image(writer *w) {
   enum { VERSION_AT = 8, END_AT = 28 };
   const herr_t closed = H5Fclose(w->file);
@@ -115,14 +114,14 @@ static wl_status close_image(writer *w) {
   WL_TRY_H5(closed, WL_ERR_IO, w->path, "close the image");
   if (!w->image || w->room < END_AT + sizeof w->body_bytes || w->image[VERSION_AT] < 2 ||
       w->image[VERSION_AT] > 3)
-    return WL_FAIL(WL_ERR_SOFTWARE, "HDF5 kept the image of '%s' to itself", w->path);
+    return WL_FAIL(WL_ERR_SOFTWARE, "HDF5 did not return the image of '%s'", w->path);
   memcpy(&w->body_bytes, w->image + END_AT, sizeof w->body_bytes);
   return WL_OK;
 }
 
 /* ---- layout of a dataset ---- */
 
-/* Makes the groups of "a/b/name" that are not there yet. */
+/* Creates the missing groups of "a/b/name". */
 static wl_status make_groups(const writer *w, const char *name) {
   char group[NAME];
   const WL_H5_SCOPED creation = H5Pcreate(H5P_GROUP_CREATE);
@@ -156,7 +155,7 @@ static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
   H5Pset_deflate(creation, (unsigned)item->compression);
 }
 
-/* What a row whose source is missing reads as: never a number that could be taken for data. */
+/* The fill value of rows whose source is missing; it cannot be mistaken for data. */
 static void set_fill(hid_t creation, wl_type type) {
   const double nan = __builtin_nan("");
   const int64_t minus_one = -1;
@@ -165,7 +164,7 @@ static void set_fill(hid_t creation, wl_type type) {
   else H5Pset_fill_value(creation, H5T_NATIVE_INT64, &minus_one);
 }
 
-/* The rows of a source that has them by now: it may have grown since, and its first rows stay what they are. */
+/* Maps the current rows of a source. The source may grow later; its first rows do not change. */
 static wl_status map_source(const writer *w, hid_t creation, hid_t space, const wl_item *item,
                             const wl_source *source) {
   hsize_t start[WL_MAX_DIMS] = {(hsize_t)source->at}, count[WL_MAX_DIMS], origin[WL_MAX_DIMS] = {0};
@@ -187,7 +186,7 @@ static bool is_compressed(const wl_item *item, size_t element) {
          item_bytes(item, element) >= COMPRESS_FROM;
 }
 
-/* Whether the file can hold the item's array as it is in memory, and it is large. */
+/* Whether the item's array is large and is stored in its memory format. */
 static bool is_direct(const wl_item *item) {
   return item->field.data && !item->half && item->n_sources == 0 && item->compression == 0 &&
          item_bytes(item, wl_type_size(item->field.type)) >= DIRECT_FROM;
@@ -223,7 +222,7 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
-/* Stores `data`, which has the stored type already, and its checksum. */
+/* Stores `data`, which already has the stored type, and its checksum. */
 static wl_status put_data(writer *w, const wl_item *item, hid_t dataset, hid_t type,
                           const void *data) {
   const size_t bytes = item_bytes(item, H5Tget_size(type));
@@ -241,7 +240,7 @@ static wl_status put_data(writer *w, const wl_item *item, hid_t dataset, hid_t t
   return WL_OK;
 }
 
-/* Rounds to half precision first: the checksum is that of what is stored. */
+/* Rounds to half precision first: the checksum covers the stored values. */
 static wl_status put_half(writer *w, const wl_item *item, hid_t dataset, hid_t type) {
   const size_t count = (size_t)wl_field_count(&item->field),
                bytes = item_bytes(item, wl_type_size(item->field.type));
@@ -288,7 +287,7 @@ static void print_date(char *out, size_t size) {
   snprintf(out, size, "%s%.3s:%s", day, zone, zone + 3);
 }
 
-/* Which meta-parameters the file holds: compared when it is opened. */
+/* Stores the digest of the meta-parameters, which is compared when the file is opened. */
 static wl_status put_phi_digest(const writer *w) {
   wl_digest digest = {0};
   char hex[17];
@@ -299,7 +298,7 @@ static wl_status put_phi_digest(const writer *w) {
     any = true;
     wl_digest one = {0};
     wl_digest_add(&one, f->name, f->data, item_bytes(&w->content->items[i], wl_type_size(f->type)));
-    digest.value += one.value; /* whatever their order */
+    digest.value += one.value; /* in any order */
   }
   wl_digest_hex(digest, hex);
   return any ? wl_h5_put_text(w->path, w->file, "phi_digest", hex) : WL_OK;
@@ -340,7 +339,7 @@ static int by_offset(const void *a, const void *b) {
   return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Small items first: they and HDF5's own heaps come before the large arrays. */
+/* Small items first, so that they and HDF5's heaps precede the large arrays. */
 static wl_status put_items(writer *w) {
   for (int direct = 0; direct <= 1; direct++)
     for (int i = 0; i < w->content->n_items; i++)
@@ -371,7 +370,7 @@ static wl_status append(wl_atomic_file *file, XXH3_state_t *hash, const char *da
   return WL_OK;
 }
 
-/* Bytes [at, end) of the image; what HDF5 has not written is zero. */
+/* Bytes [at, end) of the image; bytes that HDF5 has not written are zero. */
 static wl_status append_image(const writer *w, wl_atomic_file *file, XXH3_state_t *hash,
                               uint64_t at, uint64_t end) {
   static const char zeros[4096];
@@ -396,7 +395,7 @@ static wl_status append_body(const writer *w, wl_atomic_file *file, XXH3_state_t
   return wl_atomic_append(file, footer, WL_FOOTER_BYTES);
 }
 
-/* While the disk writes, what was written is read back. */
+/* Reads the written bytes back while the disk writes them. */
 static wl_status check_written(const char *temporary, void *context) {
   const wl_file_content *const content = context;
   if (content->during_write) content->during_write(content->context);

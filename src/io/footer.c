@@ -1,4 +1,4 @@
-/* footer.c - makes and checks the last lines of a file (footer.h has their form). */
+/* footer.c - makes and checks the footer of a file (format: footer.h). */
 #include "io/footer.h"
 
 #include <errno.h>

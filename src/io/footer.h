@@ -1,7 +1,7 @@
-/* footer.h - the last lines of every file: a checksum of every byte before them.
+/* footer.h - the footer of every file: a checksum of all bytes before it.
  *
- * HDF5 ignores what follows its own data, so any reader opens such a file. A truncated, unfinished or
- * changed file is told apart before HDF5 parses it.
+ * HDF5 ignores bytes after its own data, so any reader can open such a file. The footer detects a truncated, unfinished
+ * or changed file before HDF5 parses it.
  *
  *   (newline)warploom seal 1
  *   end <body bytes> <XXH3-64 of body> <bytes of the text before "end"> <XXH3-64 of all text up to here>
@@ -14,9 +14,9 @@
 
 enum { WL_FOOTER_BYTES = 17 + 72 };
 
-/* The footer of a file whose body has this length and hash. */
+/* The footer of a file image of this length and hash. */
 void wl_footer_make(uint64_t body_bytes, uint64_t body_hash, char footer[WL_FOOTER_BYTES + 1]);
-/* Reads the whole file: WL_OK when every byte is as it was written. WL_ERR_NO_INPUT (no regular file of
+/* Reads all of the file: WL_OK if every byte is as written. WL_ERR_NO_INPUT (no regular file of
  * that name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
 wl_status wl_footer_check(const char *path);
 

@@ -1,10 +1,10 @@
 /* gate.c - checks of links, objects, types, sizes and storage.
  *
- * Links are visited in the order in which they are stored: for another order HDF5 makes a table first, and
- * crashes when a damaged heap leaves that unfinished.
+ * Links are visited in their stored order. For another order HDF5 builds a table first, and crashes if a damaged heap
+ * interrupts that.
  *
  * Sizes: contiguous and compact data must lie in the file byte for byte. Chunks must all be there, and
- * deflate shrinks by a factor of 1032 at most, so that a file cannot promise much more than it holds. */
+ * deflate shrinks by a factor of 1032 at most, so that a file cannot declare much more data than it contains. */
 #include "io/gate.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ typedef struct walk {
   const char *path;
   bool virtual;
   wl_names *datasets;
-  char prefix[NAME]; /* of the group at hand, "" or ending in "/" */
+  char prefix[NAME]; /* of the current group, "" or ending in "/" */
   int depth, objects;
   wl_status status;
 } walk;
@@ -99,7 +99,7 @@ static wl_status take_object(walk *w, hid_t group, const char *name, H5L_type_t 
   if (length < 0 || (size_t)length >= sizeof full)
     return WL_FAIL(WL_ERR_DATA, "'%s' has a name of more than %d characters", w->path, NAME);
   if (type != H5L_TYPE_HARD)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a link to elsewhere, which is not read", full,
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a soft or external link, which is not read", full,
                    w->path);
 #if H5_VERSION_GE(1, 12, 0)
   const herr_t got = H5Oget_info_by_name3(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
@@ -153,13 +153,13 @@ static wl_status refuse(const candidate *c, const char *what) {
   return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
 }
 
-/* Before anything else is asked: HDF5 opens the sources of some virtual datasets to tell their shape. */
+/* Checked first, because HDF5 opens the source files of some virtual datasets to find their shape. */
 static wl_status check_layout(const candidate *c, bool chunked) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)
     return refuse(c, "has its data in other files, which are not read");
   if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT && (layout != H5D_CHUNKED || !chunked))
-    return refuse(c, "is stored in another way than expected");
+    return refuse(c, "has an unexpected storage layout");
   return WL_OK;
 }
 
@@ -199,8 +199,8 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Whether a chunk has as many bytes as its shape says, once it is inflated: HDF5 copies so many without a
- * look. `stored` has room for as many as zlib ever makes of them. */
+/* Whether an inflated chunk has the number of bytes that its shape requires: HDF5 copies that many unchecked. `stored`
+ * has room for the largest compressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;
@@ -208,7 +208,7 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
   unsigned skipped = 0;
   uint32_t skipped_again = 0;
   uLongf length = bytes;
-  if (!deflated) /* HDF5 does not look up the size of such a chunk otherwise */
+  if (!deflated) /* otherwise HDF5 does not report the chunk's size */
     return H5Dget_chunk_info_by_coord(c->dataset, corner, &skipped, &address, &held) >= 0 &&
            held == bytes && skipped == 0;
   if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
@@ -219,7 +219,7 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
          length == bytes;
 }
 
-/* Goes to the next corner; false behind the last one. */
+/* Advances to the next chunk's corner; false after the last one. */
 static bool next_corner(const wl_field *field, const hsize_t *chunk, hsize_t *corner) {
   for (int d = field->ndim - 1; d >= 0; d--) {
     corner[d] += chunk[d];
@@ -242,10 +242,10 @@ static wl_status check_each_chunk(const candidate *c, const wl_field *field, con
   free(stored);
   free(inflated);
   if (!room) return WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", c->path);
-  return right ? WL_OK : refuse(c, "has a chunk of another length than its shape says");
+  return right ? WL_OK : refuse(c, "has a chunk whose length does not match its shape");
 }
 
-/* All chunks are there, none is large, and they do not promise more than the file can hold. */
+/* All chunks exist, none is too large, and they declare no more data than the file can hold. */
 static wl_status check_chunks(const candidate *c, const wl_field *field) {
   hsize_t chunk[H5S_MAX_RANK] = {0}, stored = 0;
   uint64_t chunks = 1, bytes = c->element;
@@ -260,10 +260,10 @@ static wl_status check_chunks(const candidate *c, const wl_field *field) {
   const WL_H5_SCOPED space = H5Dget_space(c->dataset);
   const uint64_t held = H5Dget_storage_size(c->dataset);
   if (held > c->file_bytes || chunks > held || chunks * bytes / DEFLATE_LIMIT > held + 64 * chunks)
-    return refuse(c, "promises more data than the file holds");
+    return refuse(c, "declares more data than the file holds");
   WL_TRY_H5(H5Dget_num_chunks(c->dataset, space, &stored), WL_ERR_DATA, c->path,
             "count the chunks of '%s'", c->name);
-  if (stored != chunks) return refuse(c, "lacks a part of its data");
+  if (stored != chunks) return refuse(c, "lacks part of its data");
   if (chunks > MOST_CHUNKS) return refuse(c, "has more than 16,384 chunks");
   return check_each_chunk(c, field, chunk, bytes);
 }
@@ -273,11 +273,11 @@ static wl_status check_storage(const candidate *c, const wl_field *field) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_CHUNKED) return check_chunks(c, field);
   if (H5Dget_storage_size(c->dataset) != c->bytes || c->bytes > c->file_bytes)
-    return refuse(c, "has not as many bytes as its shape says");
+    return refuse(c, "has a number of bytes that does not match its shape");
   if (layout == H5D_COMPACT) return WL_OK;
   const haddr_t offset = H5Dget_offset(c->dataset);
   if (offset == HADDR_UNDEF || offset > c->file_bytes - c->bytes)
-    return refuse(c, "does not lie in the file");
+    return refuse(c, "extends beyond the end of the file");
   return WL_OK;
 }
 
@@ -305,7 +305,7 @@ static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
   return check_storage(c, &out->field);
 }
 
-/* Closes what is open when a dataset does not pass. */
+/* Closes a dataset that failed a check. */
 static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) {
   wl_h5_release(&c->creation);
   if (status == WL_OK) return WL_OK;
@@ -350,7 +350,7 @@ wl_status wl_gate_open_integers(const char *path, hid_t file, const char *name, 
     return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': is it the packed file?", path, name);
   WL_TRY_H5(H5Lget_info(file, name, &link, H5P_DEFAULT), WL_ERR_DATA, path, "look at '%s'", name);
   if (link.type != H5L_TYPE_HARD)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a link to elsewhere, which is not read", name,
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a soft or external link, which is not read", name,
                    path);
   wl_status status = open_any(path, file, name, out, &c);
   if (status == WL_OK) status = check_integers(&c, ndim, out);

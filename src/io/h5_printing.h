@@ -1,12 +1,12 @@
-/* h5_printing.h - what HDF5 prints of errors belongs to the program: this library turns it off for its own
- * calls (their errors come back as statuses), and inside another program puts it back. */
+/* h5_printing.h - turns HDF5's printing of errors off during this library's calls, whose errors are returned as
+ * statuses, and restores the program's setting afterwards. */
 #ifndef WL_IO_H5_PRINTING_H
 #define WL_IO_H5_PRINTING_H
 
 #include <stdbool.h>
 
 typedef struct wl_h5_printing {
-  bool known; /* false: it is set by HDF5's older interface, and stays as we set it */
+  bool known; /* false: the program used HDF5's older interface; its setting is not restored */
   void (*function)(void);
   void *data;
 } wl_h5_printing;

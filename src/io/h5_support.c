@@ -30,7 +30,7 @@ void wl_h5_restore_printing(wl_h5_printing printing) {
   if (printing.known) H5Eset_auto2(H5E_DEFAULT, (H5E_auto2_t)printing.function, printing.data);
 }
 
-/* Keeps the innermost description: what the library met first. */
+/* Keeps the innermost description, which is the original cause. */
 static herr_t keep_description(unsigned number, const H5E_error2_t *error, void *text) {
   (void)number;
   if (error->desc) snprintf(text, TEXT, "%s", error->desc);

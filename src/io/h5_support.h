@@ -1,4 +1,4 @@
-/* h5_support.h - what every user of HDF5 in this folder needs: errors as statuses, types, attributes. */
+/* h5_support.h - helpers for HDF5 in this folder: errors as statuses, types, attributes. */
 #ifndef WL_IO_H5_SUPPORT_H
 #define WL_IO_H5_SUPPORT_H
 
@@ -19,9 +19,9 @@ enum { WL_SCHEMA_VERSION = 2 };
 #define WL_H5_SCOPED __attribute__((cleanup(wl_h5_release))) hid_t
 void wl_h5_release(const hid_t *id);
 
-/* HDF5 keeps its errors for us and prints none. Call at each entry from outside. */
+/* Turns off HDF5's printing of errors. Call it in each public function. */
 void wl_h5_quiet(void);
-/* WL_FAIL with HDF5's own description behind ours: "cannot write dataset 'x' of 'file': ...". */
+/* WL_FAIL with HDF5's description after ours: "cannot write dataset 'x' of 'file': ...". */
 wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #define WL_TRY_H5(call, code, path, ...)                            \

@@ -33,7 +33,7 @@ wl_status wl_segment_list_append(wl_segment_list *list, const wl_segment *segmen
   return WL_OK;
 }
 
-/* ---- what a segment holds ---- */
+/* ---- contents of a segment ---- */
 
 /* The meta-step of the last row, -1 without rows. */
 static wl_status read_last(const wl_file *file, const char *name, int64_t *rows, int64_t *last) {

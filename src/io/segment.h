@@ -1,6 +1,6 @@
 /* segment.h - the files RUN/trajectory/segment-NNNNNNNN.h5, and the index over them, RUN/trajectory.h5.
  *
- * Segments are numbered in order of time. The newest one is written anew, with more rows, until it is full. */
+ * Segments are numbered in order of time. The newest one is rewritten with more rows until it is full. */
 #ifndef WL_IO_SEGMENT_H
 #define WL_IO_SEGMENT_H
 
@@ -16,7 +16,7 @@ typedef struct wl_segment {
   int64_t number;
   int64_t records, metrics;          /* rows */
   int64_t last_record, last_metric;  /* meta-step of the last row of each, -1 without rows */
-  wl_field fields[WL_TABLE_COLUMNS]; /* [n_fields] what it holds, data NULL */
+  wl_field fields[WL_TABLE_COLUMNS]; /* [n_fields] its datasets, data NULL */
   bool half[WL_TABLE_COLUMNS];
   int n_fields;
 } wl_segment;
@@ -48,7 +48,7 @@ wl_status wl_segment_scan(const char *folder, wl_segment_list *list, int64_t *hi
 
 /* The datasets of the index over a list: names, types, shapes; malloc'ed for wl_free. */
 wl_status wl_index_items(const wl_segment_list *list, wl_item **items, int *count);
-/* Renews RUN/trajectory.h5 over the segments. */
+/* Rewrites RUN/trajectory.h5, the index over the segments. */
 wl_status wl_index_write(const char *run, const wl_segment_list *list, const wl_field *index,
                          const wl_attribute *attributes, int n_attributes);
 

@@ -53,7 +53,7 @@ static void fill_open(const wl_column *column, int64_t first, int64_t rows) {
   }
 }
 
-/* Each column grows for itself: when one cannot, the others have room to spare and no row is added. */
+/* Each column grows separately: if one allocation fails, the others have spare room and no row is added. */
 static wl_status reserve(wl_table *table, int64_t rows) {
   if (rows <= table->room) return WL_OK;
   const int64_t room = rows > 2 * table->room ? rows : 2 * table->room;

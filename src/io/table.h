@@ -1,6 +1,6 @@
 /* table.h - rows that grow in memory, column by column, before they go to a file.
  *
- * A column is a field whose first dimension is the row. Floats that a row leaves open are NaN, integers -1. */
+ * A column is a field whose first dimension is the row. Values that are not set are NaN for floats and -1 for integers. */
 #ifndef WL_IO_TABLE_H
 #define WL_IO_TABLE_H
 
@@ -29,7 +29,7 @@ wl_column *wl_table_find(wl_table *table, const char *name);
 bool wl_table_alike(const wl_table *a, const wl_table *b);
 /* Appends `rows` rows of NaN and -1; all or none. */
 wl_status wl_table_extend(wl_table *table, int64_t rows);
-/* Moves the rows of `from` behind those of a table that is alike, or has neither columns nor rows. */
+/* Moves the rows of `from` to the end of a table that has the same columns, or neither columns nor rows. */
 wl_status wl_table_move_rows(wl_table *from, wl_table *to);
 /* The start of a row of a column. */
 void *wl_table_cell(const wl_column *column, int64_t row);

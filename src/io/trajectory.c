@@ -2,7 +2,7 @@
  *
  *   appended -> (stage) -> newest: the rows of the newest segment -> (write) -> its file, and the index
  *
- * One thread appends while another writes; stage runs when neither does. */
+ * One thread appends while another writes; stage must run while neither does. */
 #include "io/trajectory.h"
 
 #include <errno.h>
@@ -145,13 +145,13 @@ static wl_status remove_segment(const wl_trajectory *t, int64_t number) {
   return unlink(path) == 0 || errno == ENOENT ? WL_OK : wl_os_fail("remove", path, errno);
 }
 
-/* The next rows go to another segment. */
+/* Starts a new segment for the next rows. */
 static void begin_segment(wl_trajectory *t) {
   clear_rows(&t->newest);
   t->number++;
 }
 
-/* Writes the newest segment, in the place of what its file held before. */
+/* Rewrites the file of the newest segment. */
 static wl_status write_segment(wl_trajectory *t) {
   const bool renewed = t->list.count > 0 && t->list.at[t->list.count - 1].number == t->number;
   wl_segment written;
@@ -180,8 +180,8 @@ static int64_t rows_up_to(wl_table *table, const char *name, int64_t last) {
   return kept;
 }
 
-/* Takes the last segment's rows into memory, but those that lie beyond the checkpoint. *whole: there were
- * none; its file is removed when no row is left. */
+/* Reads the last segment's rows into memory without those after the checkpoint. *whole: no row was dropped. Removes the
+ * file if no row is left. */
 static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
   const wl_segment *const s = &t->list.at[t->list.count - 1];
   rows *const r = &t->newest;
@@ -197,8 +197,8 @@ static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
   return WL_OK;
 }
 
-/* Removes what lies beyond the checkpoint. The segment that is then the last becomes the newest again, so
- * that an interrupted run has the files of one that was not. */
+/* Removes the rows after the checkpoint. The last remaining segment becomes the newest again, so that an interrupted
+ * run writes the same files as an uninterrupted one. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   bool whole = false;
   while (t->list.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
@@ -244,7 +244,7 @@ static wl_status continue_segments(wl_trajectory *t, int64_t resume_step) {
   WL_TRY(wl_segment_scan(t->folder, &t->list, &highest));
   const int64_t last = t->list.count > 0 ? t->list.at[t->list.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
-  if (highest > last) t->number = highest; /* damaged ones: nothing is put in their place */
+  if (highest > last) t->number = highest; /* damaged ones: their rows are lost */
   else if (!has_rows(&t->newest)) t->number = 0;
   else if (bytes_of(&t->newest) < limit_of(t)) return WL_OK;
   begin_segment(t);
@@ -360,7 +360,7 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_me
 
 /* ---- stage and write ---- */
 
-/* Rows with other columns than the newest segment has need one of their own. */
+/* Rows with other columns than the newest segment go to a new segment. */
 static bool fits_newest(const wl_trajectory *t) {
   const rows *const a = &t->appended, *const n = &t->newest;
   const bool records =

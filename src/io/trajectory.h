@@ -1,9 +1,9 @@
-/* trajectory.h - what inner runs looked like, appended while training goes on.
+/* trajectory.h - records of inner runs, appended during training.
  *
- * RUN/trajectory/segment-NNNNNNNN.h5, numbered in order of time, are written like checkpoints (temporary
- * name, rename): the newest one anew, with all its rows, until it is full. RUN/trajectory.h5 is one virtual
- * file over all of them for the reader, renamed into place after each write. A resume drops the rows that
- * lie beyond its checkpoint. Rank 0 only. Schema: docs/hdf5-schema.md. */
+ * RUN/trajectory/segment-NNNNNNNN.h5, numbered in order of time, are written like checkpoints (temporary name, rename).
+ * The newest one is rewritten with all its rows until it is full. RUN/trajectory.h5 is one virtual file over all of
+ * them for the reader, renamed into place after each write. A resume drops the rows after its checkpoint.
+ * Rank 0 only. Schema: docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -11,7 +11,7 @@
 #include "base/real.h"
 #include "io/checkpoint.h"
 
-/* One window of one unit, as the engine recorded it. Arrays hold K steps (row k is the step
+/* The record of one window of one unit. Arrays hold K steps (row k is the step
  * that leads from theta_k to theta_{k+1}; loss is L_out at theta_k). Sampled coordinates are the
  * same for every record of a run and task family. */
 typedef struct wl_record {
@@ -38,31 +38,31 @@ typedef struct wl_trajectory_setting {
   int64_t snapshots;     /* largest number of snapshots of a window */
   int compression;       /* deflate level, 0..9; shuffle is added when > 0 */
   bool half;             /* store sampled arrays and snapshots as IEEE half precision */
-  int64_t segment_bytes; /* of rows, from which on a segment is full; 0: 8 MiB */
+  int64_t segment_bytes; /* bytes of rows at which a segment is full; 0: 8 MiB */
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;
 
-/* Opens RUN's trajectory for appending: removes temporaries, and what lies beyond `resume_step`
- * meta-steps (0: everything): records whose meta_step is not below it, metrics whose meta_step is
- * above it. `coordinate_index` [coordinates] is stored. */
+/* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0:
+ * everything): records whose meta_step is not below it, metrics whose meta_step is above it. `coordinate_index`
+ * [coordinates] is stored. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              const int64_t *coordinate_index, int64_t resume_step,
                              const wl_attribute *attributes, int n_attributes, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
-/* A quantity that every meta-step has a value of. */
+/* A quantity with one value for each meta-step. */
 typedef struct wl_metric {
-  const char *name, *meaning; /* seconds have the word in their name */
+  const char *name, *meaning; /* names of times contain "seconds" */
 } wl_metric;
 /* Metrics of one meta-step, kept with the trajectory; `meta_step` counts those done, this one
  * included. The first call registers the names, later ones must pass the same. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
-/* Brings what was appended since the last flush to the newest segment and renews the index. After a
- * failure nothing is lost: the rows stay in memory for the next flush. */
+/* Writes the rows appended since the last flush to the newest segment and rewrites the index. After a failure the rows
+ * stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-/* The same in two parts: stage sets aside what was appended so far, write brings it to the files. While one
+/* The same in two parts: stage moves the appended rows to a second buffer, write writes that buffer. While one
  * thread writes another may append, but not stage. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);

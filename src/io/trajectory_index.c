@@ -1,4 +1,5 @@
-/* trajectory_index.c - RUN/trajectory.h5: every dataset of the segments as one, without a copy of the data.
+/* trajectory_index.c - RUN/trajectory.h5: joins the datasets of all segments as virtual datasets, without a copy of the
+ * data.
  *
  * Dataset D of N segments becomes the virtual dataset D: rows follow one another, and where segments
  * differ beyond the first dimension (a resume with other settings) the largest length counts and the
@@ -14,7 +15,7 @@ static int find_item(const wl_item *items, int count, const char *name) {
   return i;
 }
 
-/* Makes the item of a segment's dataset, or widens it so that the dataset fits; adds its rows. */
+/* Creates the item of a segment's dataset, or enlarges it so that the dataset fits; adds its rows. */
 static wl_status fit_item(wl_item *items, int *count, const wl_field *field, bool half) {
   const int i = find_item(items, *count, field->name);
   wl_item *const item = &items[i];
@@ -34,7 +35,7 @@ static wl_status fit_item(wl_item *items, int *count, const wl_field *field, boo
   return WL_OK;
 }
 
-/* Datasets that not every segment has are as long as the others: all rows of the list. */
+/* Datasets that some segments lack have the same number of rows as the others. */
 static void set_rows(const wl_segment_list *list, wl_item *items, int count) {
   int64_t records = 0, metrics = 0;
   for (int s = 0; s < list->count; s++) {
@@ -57,7 +58,7 @@ wl_status wl_index_items(const wl_segment_list *list, wl_item **items, int *coun
   return WL_OK;
 }
 
-/* What the index is made of: sources [n_items][segments] and their file names [segments]. */
+/* Contents of the index: sources [n_items][segments] and their file names [segments]. */
 typedef struct sources {
   wl_source *at;
   char (*files)[WL_SEGMENT_NAME + sizeof WL_TRAJECTORY_FOLDER];

@@ -2,9 +2,10 @@
  *
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
- * A workspace is counted for every family, because any may come to any rank. Units that are within an episode as a
- * meta-step starts are copied. The checkpoint, at rank 0, takes its fields twice: gathered, and in the file's image. Units
- * go into it where a checkpoint is due within an episode; one that a signal asks for there takes more. */
+ * A workspace is counted for every family, because a unit of any family may be assigned to any rank. Units that are
+ * within an episode when a meta-step starts are copied. A checkpoint takes its fields twice on rank 0: gathered, and in
+ * the file image. It includes units if it is due within an episode. A checkpoint caused by a signal within an episode
+ * may take more than the estimate. */
 #include "run/memory.h"
 
 #include <stdio.h>
@@ -25,8 +26,8 @@ double wl_memory_peak(void) {
   return getrusage(RUSAGE_SELF, &used) == 0 ? 1024.0 * (double)used.ru_maxrss : 0.0;
 }
 
-/* What is resident now; the peak where the system does not tell. What reading the data has left free is
- * given back first: it would be counted here and again for what takes its place. */
+/* Resident memory now, or the peak if the system does not report it. Memory that was freed after reading data is
+ * returned to the system first, because it would be counted twice. */
 static double resident(void) {
   long all = 0, here = 0;
 #ifdef __GLIBC__

@@ -20,7 +20,7 @@ const wl_metric wl_metrics[WL_METRICS] = {
     {"compute_seconds", "computation, slowest rank"},
     {"compute_seconds_least", "computation, fastest rank"},
     {"wait_seconds", "waiting for the slowest rank, mean over ranks"},
-    {"reduce_seconds", "exact sum once all ranks had come to it, rank 0"},
+    {"reduce_seconds", "exact sum after all ranks reached it, rank 0"},
     {"io_seconds", "that training spent on files, rank 0"},
     {"validation_loss", "mean final loss on fixed tasks, where outer.validate is due"}};
 

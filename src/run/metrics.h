@@ -1,4 +1,4 @@
-/* metrics.h - what each meta-step reports: names and meanings once, for the JSON lines and the trajectory file. */
+/* metrics.h - the metrics of a meta-step: names and meanings for the JSON lines and the trajectory file. */
 #ifndef WL_RUN_METRICS_H
 #define WL_RUN_METRICS_H
 

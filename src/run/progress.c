@@ -43,7 +43,7 @@ void wl_progress_add(wl_progress *p, const wl_meta_report *r) {
   p->ring[p->added++ % p->room] = (figures){r->meta_loss, r->first_loss, r->last_loss};
 }
 
-/* Means of what the ring holds; meta-steps without a finite unit are left out. */
+/* Means over the ring's reports, without meta-steps that have no finite unit. */
 static figures means(const wl_progress *p) {
   const int64_t held = p->added < p->room ? p->added : p->room;
   figures sum = {0};

@@ -18,10 +18,10 @@ struct wl_recorder {
   wl_trajectory_setting setting;
   int64_t every, units, stride;
   int64_t *index; /* [coordinates] of the first family */
-  int64_t *here;  /* [coordinates] of the family at hand */
+  int64_t *here;  /* [coordinates] of the current family */
   size_t slot_bytes;
   unsigned char *slots;   /* [capacity] of this rank's windows */
-  unsigned char *foreign; /* rank 0: one slot of another rank on its way to the file */
+  unsigned char *foreign; /* rank 0: one slot received from another rank */
   int64_t used, capacity;
   wl_failure failure; /* since the last shipment */
   const wl_trainer *trainer;
@@ -169,7 +169,7 @@ static void observe(void *context, const wl_step_view *step) {
   memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
 }
 
-/* Room for `more` slots; what they hold is undefined. */
+/* Room for `more` slots, with undefined content. */
 static wl_status grow(wl_recorder *r, int64_t more) {
   if (r->used + more <= r->capacity) return WL_OK;
   unsigned char *bigger = NULL;
@@ -244,14 +244,14 @@ static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
   return first;
 }
 
-/* Rank 0: a unit of its own, to the file. */
+/* Rank 0: writes the records of one of its units to the file. */
 static wl_status keep_unit(const wl_recorder *r, int64_t first, int64_t end, double *seconds) {
   for (int64_t i = first; i < end; i++) WL_TRY(append(r, slot_at(r, i), seconds));
   return WL_OK;
 }
 
-/* Rank 0: a unit of another rank. All its slots are received, whatever becomes of them: the sender
- * waits for that. */
+/* Rank 0: receives the records of another rank's unit. All its slots are received even after a failure, because the
+ * sender waits for it. */
 static wl_status receive_unit(const wl_recorder *r, wl_comm *comm, int from, double *seconds) {
   unsigned char *const slot = r->foreign;
   wl_status status = WL_OK;

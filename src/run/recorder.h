@@ -1,8 +1,7 @@
 /* recorder.h - records chosen windows for the trajectory file.
  *
- * The rank that runs a unit observes its steps; while the meta-gradients are being reduced the records
- * travel to rank 0, which hands them to the file in order of unit and window, so that the file does not
- * depend on the number of ranks. */
+ * The rank that runs a unit observes its steps; while the meta-gradients are reduced, the records are sent to rank 0.
+ * Rank 0 writes them in order of unit and window, so that the file does not depend on the number of ranks. */
 #ifndef WL_RUN_RECORDER_H
 #define WL_RUN_RECORDER_H
 
@@ -16,14 +15,14 @@ wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
 /* Where rank 0 puts the records; borrowed. */
 void wl_recorder_attach(wl_recorder *recorder, wl_trajectory *file);
-/* What rank 0 opens the file with; `index` [setting.coordinates] is borrowed. */
+/* Settings with which rank 0 opens the file; `index` [setting.coordinates] is borrowed. */
 wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder, const int64_t **index);
 /* Whether this meta-step (0-based) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
-/* What the trainer calls around windows and while ranks reach the reduction: it brings what was recorded to
- * rank 0, which appends it to its file. Every rank does so in the same meta-step, also one that has failed; none
- * waits for another but rank 0 for those that ran recorded units. */
+/* The watcher that the trainer calls around windows and before the reduction. It sends the records to rank 0, which
+ * appends them to its file. Every rank calls it in the same meta-step, also after a failure. Only rank 0 waits, for the
+ * ranks that ran recorded units. */
 wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 
 #endif

@@ -1,4 +1,4 @@
-/* run_directory.c - making, locking and clearing a run's folder; metrics as lines of JSON. */
+/* run_directory.c - creates and locks a run's folder, moves an earlier run; metrics as lines of JSON. */
 #define _GNU_SOURCE
 #include "run/run_directory.h"
 
@@ -20,8 +20,8 @@ struct wl_run_directory {
   int lock; /* descriptor of RUN/lock, -1: none */
 };
 
-/* What belongs to a run, in the order in which it is moved aside: checkpoints first, so that an
- * interrupted move leaves nothing that a later resume would take for the new run's. */
+/* The files of a run, in the order in which they are moved: checkpoints first, so that after an interrupted move a
+ * resume cannot mistake them for the new run's. */
 static const char *const parts[] = {
     "checkpoints", "trajectory.h5", "trajectory",    "metrics.jsonl",
     "config.yaml", "optimizer.h5",  "evaluation.h5", NULL};
@@ -69,10 +69,10 @@ static void sign_lock(int fd) {
   gethostname(host, sizeof host - 1);
   const int length = snprintf(text, sizeof text, "process %ld on %s\n", (long)getpid(), host);
   if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != length)
-    wl_log_warning("cannot note in the lock file who holds it: %s", strerror(errno));
+    wl_log_warning("cannot write the owner into the lock file: %s", strerror(errno));
 }
 
-/* Some file systems have no locks: two trainings in one folder are not noticed there. */
+/* On file systems without locks two trainings in one folder are not detected. */
 static bool locks_are_unsupported(int error) {
   return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
 }
@@ -91,7 +91,7 @@ static wl_status lock(wl_run_directory *d) {
       return status;
     }
     wl_log_warning(
-        "'%s' is on a file system without locks (%s): take care to run one training in it at a time",
+        "'%s' is on a file system without locks (%s): run only one training in it at a time",
         d->path, strerror(error));
   }
   sign_lock(fd);
@@ -99,7 +99,7 @@ static wl_status lock(wl_run_directory *d) {
   return WL_OK;
 }
 
-/* ---- moving an earlier run aside ---- */
+/* ---- moving an earlier run ---- */
 
 static bool part_exists(const wl_run_directory *d, const char *name) {
   char path[WL_PATH_MAX];
@@ -130,7 +130,7 @@ static wl_status rename_earlier(const wl_run_directory *d) {
     if (rename(from, to) != 0) return wl_os_fail("move aside", from, errno);
   }
   if (previous[0] != '\0')
-    wl_log_info("'%s' held a run already, which is now in '%s'; --resume continues a run instead",
+    wl_log_info("'%s' contained a run, which was moved to '%s'; use --resume to continue a run instead",
                 d->path, previous);
   return WL_OK;
 }
@@ -173,7 +173,7 @@ wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const ch
   return wl_atomic_write(path, text, strlen(text));
 }
 
-/* Appends text and a newline in one write; takes a torn line back. */
+/* Appends text and a newline in one write; removes the line if the write was partial. */
 static wl_status append_line(int fd, const char *path, const char *line) {
   const size_t length = strlen(line);
   const off_t before = lseek(fd, 0, SEEK_END);
@@ -185,7 +185,7 @@ static wl_status append_line(int fd, const char *path, const char *line) {
   const int error = done < 0 ? errno : ENOSPC;
   free(text);
   if (done == (ssize_t)(length + 1)) return WL_OK;
-  if (done > 0 && ftruncate(fd, before) != 0) wl_log_warning("'%s' ends in a torn line", path);
+  if (done > 0 && ftruncate(fd, before) != 0) wl_log_warning("'%s' ends in an incomplete line", path);
   return wl_os_fail("append to", path, error);
 }
 
@@ -199,7 +199,7 @@ wl_status wl_run_directory_append_metrics(wl_run_directory *d, const char *line)
   return status;
 }
 
-/* Whether a line is whole and not beyond the checkpoint. */
+/* Whether a line is complete and not after the checkpoint. */
 static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   json_t *const object = json_loadb(line, length, 0, NULL);
   const json_t *const step = json_object_get(object, "meta_step");
@@ -213,7 +213,7 @@ static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
   size_t kept = 0;
   for (size_t at = 0; at < bytes;) {
     const char *const end = memchr(text + at, '\n', bytes - at);
-    if (!end) break; /* torn */
+    if (!end) break; /* incomplete */
     const size_t length = (size_t)(end - (text + at)) + 1;
     if (is_kept(text + at, length - 1, meta_step)) {
       memmove(text + kept, text + at, length);

@@ -1,11 +1,11 @@
 /* run_directory.h - the folder that holds a run: locked by one training, with its text files.
  *
- *   RUN/lock            held (flock) while a training runs; says which
+ *   RUN/lock            locked (flock) while a training runs; names it
  *   RUN/config.yaml     the resolved configuration
  *   RUN/metrics.jsonl   one JSON object a line and meta-step
  *   RUN/checkpoints/    see checkpoint.h
  *   RUN/trajectory.h5   see trajectory.h
- *   RUN/previous-N/     an earlier run that a new one, started in the same folder, moved aside
+ *   RUN/previous-N/     an earlier run, moved by a new one in the same folder
  *
  * Not collective: rank 0 owns it. */
 #ifndef WL_RUN_RUN_DIRECTORY_H
@@ -18,16 +18,16 @@
 typedef struct wl_run_directory wl_run_directory;
 
 /* Makes the folder and its parents and locks it: WL_ERR_CANNOT_CREATE when another training holds the
- * lock or the folder cannot be made, WL_ERR_PERMISSION. Unless `resume`, what an earlier run left there
- * is moved to RUN/previous-N, never overwritten. */
+ * lock or the folder cannot be made, WL_ERR_PERMISSION. Without `resume`, the files of an earlier run are moved to
+ * RUN/previous-N, never overwritten. */
 wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory **out);
 void wl_run_directory_close(wl_run_directory **directory); /* unlocks */
 
-/* Writes the text file RUN/name, whole or not at all. */
+/* Writes the text file RUN/name atomically. */
 wl_status wl_run_directory_write(wl_run_directory *directory, const char *name, const char *text);
 /* Appends one line (without newline) to RUN/metrics.jsonl; on a full disk the file stays as it was. */
 wl_status wl_run_directory_append_metrics(wl_run_directory *directory, const char *line);
-/* Drops the lines whose "meta_step" is beyond `meta_step`, and torn ones: before a resume. */
+/* Drops the lines after `meta_step`, and incomplete ones: before a resume. */
 wl_status wl_run_directory_trim_metrics(wl_run_directory *directory, int64_t meta_step);
 
 #endif

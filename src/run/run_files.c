@@ -1,4 +1,4 @@
-/* run_files.c - the directory of a run, and the work handed to the thread that writes it. */
+/* run_files.c - the directory of a run, and the thread that writes its files. */
 #include "run/run_files.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "run/metrics.h"
 #include "run/state.h"
 
-/* Rows of the trajectory are written between checkpoints too, before they take much memory. */
+/* Rows of the trajectory are also written between checkpoints, to limit their memory. */
 enum { FLUSH_BYTES = 16 << 20 };
 
 struct wl_run_files {
@@ -20,7 +20,7 @@ struct wl_run_files {
   wl_run_directory *directory; /* rank 0, else NULL */
   wl_trajectory *trajectory;   /* rank 0 and only when recording */
   wl_background writing;
-  wl_snapshot *snapshot; /* that is being written; NULL: the trajectory alone */
+  wl_snapshot *snapshot; /* the checkpoint being written; NULL: only the trajectory */
   int keep;
   double told; /* cost.waited at the last report */
   wl_run_files_cost cost;
@@ -83,10 +83,10 @@ wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_traine
   return wl_comm_agree(f->comm, status);
 }
 
-/* ---- behind the training's back ---- */
+/* ---- writing in the background ---- */
 
-/* The thread's work. Rows before the checkpoint: one that can be resumed has its trajectory. A failure
- * of theirs does not keep the checkpoint from being written. */
+/* The thread's work. Rows are written before the checkpoint, so that every valid checkpoint has its trajectory. If
+ * writing the rows fails, the checkpoint is still written. */
 static wl_status write_staged(void *data) {
   wl_run_files *const f = data;
   const wl_status rows = f->trajectory ? wl_trajectory_write(f->trajectory) : WL_OK;
@@ -94,7 +94,7 @@ static wl_status write_staged(void *data) {
   return state != WL_OK ? state : rows;
 }
 
-/* Waits for the work under way, if any. */
+/* Waits for the running work, if any. */
 static wl_status settle(wl_run_files *f) {
   const wl_status status = wl_background_wait(&f->writing);
   wl_snapshot_destroy(&f->snapshot);

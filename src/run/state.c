@@ -11,7 +11,7 @@
 #include "train/replay.h"
 
 typedef struct field_list {
-  /* [capacity + 1]: what does not fit goes into the last, and is found by check_list */
+  /* [capacity + 1]: fields beyond the capacity go into the last entry, which check_list reports */
   wl_field *at;
   int count, capacity;
 } field_list;
@@ -32,7 +32,7 @@ static wl_status check_list(const field_list *list) {
   return WL_OK;
 }
 
-/* One field for each block of a flat vector over phi. */
+/* One field for each tensor of a flat vector over phi. */
 static void add_blocks(field_list *list, const wl_layout *phi, const char *prefix, double *vector,
                        const char *meaning) {
   for (int i = 0; i < phi->count; i++) {
@@ -44,7 +44,7 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
   }
 }
 
-/* What the replay buffer holds, but for the points themselves. */
+/* The replay buffer's tables, without the points. */
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
   add(list, "replay/episode", WL_INT64, t.batches, t.episode,
@@ -55,7 +55,7 @@ static void add_replay(field_list *list, wl_replay *replay) {
       "outer loss at the episode's start");
 }
 
-/* The list: what is the same on every rank. */
+/* The list of state that is the same on every rank. */
 static wl_status list_state(const wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
   list->capacity = 4 * phi->count + 48;
@@ -112,12 +112,12 @@ typedef struct unit_table {
   unit_column of[WL_UNIT_FIELDS];
 } unit_table;
 
-/* Units carry something over to the next meta-step; staggered ones at least their clocks. */
+/* Whether units have state at the end of a meta-step; staggered units always have at least their clocks. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* A unit between two episodes has a clock alone. */
+/* A unit between two episodes has only a clock. */
 static int64_t count_in(const wl_trainer *tr, int field, int64_t u) {
   const wl_unit_field *f = &wl_unit_fields[field];
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
@@ -164,7 +164,7 @@ static size_t bytes_of(const wl_trainer *tr, int field, int64_t u) {
   return (size_t)count_in(tr, field, u) * wl_type_size(wl_unit_fields[field].type);
 }
 
-/* One field of unit u on its way to rank 0, where `unit` is NULL unless it is its own. */
+/* Sends one field of unit u to rank 0, where `unit` is NULL for units of other ranks. */
 static wl_status move_field(const wl_trainer *tr, int field, int64_t u, wl_unit *unit,
                             const unit_table *table) {
   const size_t bytes = bytes_of(tr, field, u);
@@ -242,7 +242,7 @@ static void list_points(const wl_trainer *tr, wl_real *points, field_list *list)
       ->in_digest = false;
 }
 
-/* This rank's share of the buffer, whichever rank wrote it. */
+/* Reads this rank's part of the buffer, from any number of writing ranks. */
 static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   const wl_replay_tables t = wl_replay_state(wl_state_of(tr)->replay);
   wl_real *points = NULL;
@@ -263,7 +263,7 @@ static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   return status;
 }
 
-/* Attributes that say what the numbers belong to. */
+/* Attributes that identify the run of a checkpoint. */
 typedef struct provenance {
   char digest[17], steps[32], ranks[32];
   char *configuration;
@@ -293,7 +293,7 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
 struct wl_snapshot {
   int64_t meta_step, last_counted;
   field_list list;
-  char *copies; /* of what the trainer will change */
+  char *copies; /* of the arrays that the trainer will change */
   unit_table units;
   wl_real *points;
   provenance provenance;
@@ -331,7 +331,7 @@ static wl_status copy_fields(wl_snapshot *s) {
   return WL_OK;
 }
 
-/* Rank 0: the list of fields over copies and what was gathered, and what they belong to. */
+/* Rank 0: the list of copied and gathered fields, with the attributes of the run. */
 static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   s->meta_step = wl_state_of(tr)->meta_step;
   s->last_counted = wl_state_of(tr)->last_counted;
@@ -368,7 +368,7 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
   return (int64_t)bytes;
 }
 
-/* The clocks in the file are input: what they lead to is checked here. */
+/* The clocks in the file are untrusted input: checks their values. */
 static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   if (c->episode >= 0 && c->family >= 0 && c->family < wl_setup_of(tr)->problem.n_tasks &&
@@ -380,7 +380,7 @@ static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   return WL_FAIL(
       WL_ERR_DATA,
       "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of family %lld, "
-      "which this configuration does not have",
+      "which does not exist in this configuration",
       (long long)u, (long long)c->t, (long long)c->horizon, (long long)c->episode,
       (long long)c->family);
 }
@@ -420,7 +420,7 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table
   return WL_OK;
 }
 
-/* This rank's share of the units within their episodes, whichever rank wrote them. */
+/* Reads this rank's units within their episodes, from any number of writing ranks. */
 static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *table) {
   if (!wl_file_has(file, "units/inner_step"))
     return WL_FAIL(
@@ -454,7 +454,7 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
     status = WL_FAIL(
         WL_ERR_CONFIG,
         "%s belongs to another configuration (checkpoint | now): %.*s; resume with the "
-        "configuration it was started with, or choose another output, and there go on from it by "
+        "configuration it was started with, or choose another output and start from it with "
         "`start`",
         path, (int)strcspn(diff, "\n"), diff);
   wl_config_destroy(&saved);
@@ -493,13 +493,13 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   return status;
 }
 
-/* What rank 0 found for all. */
+/* Result of rank 0's search, sent to all ranks. */
 typedef struct finding {
   int64_t step; /* -1: nothing to resume */
   char path[4096];
 } finding;
 
-/* Rank 0 looks for the newest whole checkpoint, which takes reading all of it; the others open that one. */
+/* Rank 0 finds the newest valid checkpoint, which requires reading all of it; the other ranks open the same file. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};
@@ -513,7 +513,7 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
   return wl_comm_agree(comm, status);
 }
 
-/* Ranks that see different disks must not go on from different states. */
+/* Ranks that see different disks must not resume from different states. */
 static wl_status same_state(wl_trainer *tr, wl_status mine) {
   wl_digest digest = {0};
   if (mine == WL_OK) mine = wl_state_digest(tr, &digest);

@@ -1,4 +1,4 @@
-/* state.h - everything a later meta-step depends on, registered once.
+/* state.h - all state that later meta-steps depend on, registered once.
  *
  * One list of fields drives save, load and digest. Units in the middle of an episode are gathered
  * on rank 0, numbered by unit and not by rank, so that a checkpoint loads on any number of ranks. */
@@ -12,20 +12,20 @@
 /* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
 wl_status wl_state_digest(const wl_trainer *trainer, wl_digest *out);
 
-/* A copy of the state at the present meta-step, which training may leave behind. */
+/* A copy of the state at the current meta-step; training may continue while it is written. */
 typedef struct wl_snapshot wl_snapshot;
-/* Takes it: *out is not NULL on rank 0 alone. Collective; the outcome is agreed on. */
+/* Makes the copy: *out is not NULL on rank 0 only. Collective; the outcome is agreed on. */
 wl_status wl_snapshot_take(wl_trainer *trainer, wl_snapshot **out);
-/* Writes it as RUN's checkpoint; touches neither trainer nor MPI, so that any thread may. */
+/* Writes it as RUN's checkpoint. Uses neither trainer nor MPI, so that any thread may call it. */
 wl_status wl_snapshot_write(const wl_snapshot *snapshot, const char *run, int keep);
 int64_t wl_snapshot_bytes(const wl_snapshot *snapshot);
 void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
 /* Loads the newest valid checkpoint of RUN; *resumed is false when there is none. WL_ERR_CONFIG when it
- * belongs to another configuration (keys that do not touch what is computed may differ); `schema`
+ * belongs to another configuration (keys that do not affect the result may differ); `schema`
  * parses the one it carries. Collective. */
 wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema,
                         bool *resumed);
-/* Writes the trained meta-parameters alone, with the configuration. Rank 0 writes; collective. */
+/* Writes only the trained meta-parameters and the configuration. Rank 0 writes; collective. */
 wl_status wl_state_export(wl_trainer *trainer, const char *path);
 
 #endif

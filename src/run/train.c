@@ -1,4 +1,4 @@
-/* train.c - the course of a run: open or resume, meta-steps, files, stop. */
+/* train.c - a run: open or resume, meta-steps, files, stop. */
 #include "run/train.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@
 
 static const double MIB = 1048576.0;
 
-/* What a run holds beside the trainer. */
+/* The state of a run except the trainer. */
 typedef struct run {
   const wl_config *config;
   const wl_train_request *request;
@@ -37,12 +37,12 @@ typedef struct run {
   bool resumed;
   bool diverged;
   bool warned;    /* of units that were left out */
-  double started; /* when the program did */
-  double began;   /* when the first meta-step did */
+  double started; /* start of the program */
+  double began;   /* start of the first meta-step */
   double longest; /* seconds of the longest meta-step with its files */
-  double memory;  /* bytes estimated for the rank that takes most */
+  double memory;  /* estimated bytes of the rank with the most */
   wl_progress *progress;
-  bool told; /* that the rule does nothing */
+  bool told; /* the warning that the rule has no effect */
 } run;
 
 wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
@@ -69,7 +69,7 @@ static wl_status same_configuration(const run *r) {
   return wl_comm_same(r->comm, "the configuration", digest.value);
 }
 
-/* With the meta-parameters that the run starts from. */
+/* Includes the meta-parameters that the run starts from. */
 static wl_status create_trainer(run *r) {
   WL_TRY(wl_trainer_create(r->config, r->comm, &r->trainer));
   const wl_problem *p = &wl_setup_of(r->trainer)->problem;
@@ -85,8 +85,8 @@ static bool has_checkpoints(const char *folder) {
   return wl_is_directory(path);
 }
 
-/* A run directory that was moved, or copied, has its configuration with it: that one's `output` is where
- * the run was before, and nothing would be resumed there. */
+/* A run directory that was moved or copied contains its configuration, whose `output` names the old folder, where there
+ * is nothing to resume. */
 static wl_status refuse_moved(const run *r) {
   char folder[4096];
   const char *const slash = strrchr(r->config_path, '/');
@@ -114,7 +114,7 @@ static wl_status open_run(run *r) {
   if (r->request->resume) {
     WL_TRY(wl_state_load(r->trainer, r->path, wl_schema(), &r->resumed));
     if (r->resumed) r->saved = wl_state_of(r->trainer)->meta_step;
-    else wl_log_info("nothing to resume in %s: starting anew", r->path);
+    else wl_log_info("nothing to resume in %s: starting a new run", r->path);
   }
   WL_TRY(wl_comm_agree(r->comm, wl_recorder_create(r->trainer, &r->recorder)));
   WL_TRY(wl_comm_agree(r->comm, wl_progress_create(r->trainer, &r->progress)));
@@ -142,7 +142,7 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
   snprintf(text, size, "windows stored as %s", kind);
 }
 
-/* The memory line is the estimate that the closing line is held against. */
+/* Prints the estimate of the memory, which the last line compares with the peak. */
 static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
@@ -170,7 +170,7 @@ static wl_status announce(run *r) {
         (long long)p->spec.steps, (long long)longest);
   if (wl_comm_size(r->comm) > wl_state_of(tr)->plan->units)
     wl_log_warning(
-        "%lld of %d ranks have nothing to do: outer.units, %lld, is how many can work; start fewer ranks or "
+        "%lld of %d ranks have no work: at most outer.units = %lld ranks can work; start fewer ranks or "
         "raise it",
         (long long)(wl_comm_size(r->comm) - wl_state_of(tr)->plan->units), wl_comm_size(r->comm),
         (long long)wl_state_of(tr)->plan->units);
@@ -188,18 +188,18 @@ wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_
   return status;
 }
 
-/* What the files cost the training, which goes on while they are written. */
+/* The time that training spent on files; most writing runs in the background. */
 static void report_files(const run *r) {
   const wl_run_files_cost cost = wl_run_files_spent(r->files);
   const double took = wl_seconds() - r->began;
   wl_log_info(
-      "files: training spent %.2f s on them, %.2f %% of its %.1f s; beside it %.2f s went into writing %lld "
-      "checkpoint%s of %.1f MiB in all%s",
+      "files: training spent %.2f s on them, %.2f %% of its %.1f s; the background thread took %.2f s to write %lld "
+      "checkpoint%s of %.1f MiB in total%s",
       cost.waited, 100.0 * cost.waited / took, took, cost.written, (long long)cost.checkpoints,
       plural(cost.checkpoints), (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
 }
 
-/* What the run took and what it left out. */
+/* Prints the memory of the run and the units left out. */
 static wl_status leave_background(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
@@ -230,14 +230,14 @@ static void show_progress(const run *r) {
                   (long)wl_setup_of(r->trainer)->steps, text);
 }
 
-/* Once, so that nobody waits for the end of a training that gets nowhere. */
+/* Warns once if the training makes no progress, before it ends. */
 static void warn_of_idleness(run *r) {
   static const double WORTH_IT = 0.01;
   const double gain = wl_progress_gain(r->progress);
   if (r->told || !(gain < WORTH_IT)) return;
   r->told = true;
   wl_log_warning(
-      "meta-step %lld: an episode lowers the loss by %.1f %%, no more than a rule that does nothing. Start from a rule that "
+      "meta-step %lld: an episode lowers the loss by %.1f %%, no more than a rule without effect. Start from a rule that "
       "works, such as rule.momentum: 0.9 with rule.rate near that of tuned Nesterov, or raise rule.output_scale",
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
@@ -258,7 +258,7 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   return save(r);
 }
 
-/* Whether this meta-step must be the last: the one after it might end beyond the limit. */
+/* Whether this meta-step must be the last, because the next one might end after the limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
          wl_seconds() - r->started + 2.0 * r->longest > r->request->time_limit;
@@ -268,7 +268,7 @@ static bool is_asked_for(const run *r) {
   return r->request->stop_after > 0 && wl_state_of(r->trainer)->meta_step >= r->request->stop_after;
 }
 
-/* At the first one: waiting for the end of the run to hear of it would cost the run. */
+/* Warns at the first one, so that the user need not wait for the end of the run. */
 static void warn_of_skipped(run *r, const wl_meta_report *report) {
   if (r->warned || report->skipped == 0) return;
   r->warned = true;
@@ -279,7 +279,8 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
       (long long)report->units);
 }
 
-/* When to leave a meta-step, for rank 0; 0: never. The first one is ended, so that each start gets somewhere. */
+/* Time at which rank 0 interrupts a meta-step; 0: never. The first meta-step is always completed, so that each start
+ * makes progress. */
 static double deadline(const run *r) {
   const double limit = r->request->time_limit;
   if (wl_comm_rank(r->comm) != 0 || !(limit > 0) || !(r->longest > 0)) return 0.0;
@@ -328,7 +329,7 @@ static void poll_signals(const run *r, bool polled) {
 static wl_status loop(run *r, bool *stopped) {
   wl_trainer *tr = r->trainer;
   r->began = wl_seconds();
-  *stopped = is_asked_for(r); /* a resumed run may be there already */
+  *stopped = is_asked_for(r); /* a resumed run may already be complete */
   r->diverged = wl_trainer_has_diverged(tr);
   while (wl_state_of(tr)->meta_step < wl_setup_of(tr)->steps && !*stopped && !r->diverged)
     WL_TRY(step(r, stopped));
@@ -339,7 +340,7 @@ static wl_status loop(run *r, bool *stopped) {
   return leave_background(r);
 }
 
-/* What happened, which checkpoints are from before it, and what to change. */
+/* Reports the divergence, the checkpoints before it, and the fix. */
 static wl_status report_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
   const long long last_counted = (long long)wl_state_of(tr)->last_counted,
@@ -375,7 +376,7 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
   if (!stopped) return WL_OK;
   WL_FAIL(
       WL_TRY_AGAIN,
-      "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to go on",
+      "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to continue",
       (long long)wl_state_of(r->trainer)->meta_step, (long long)wl_setup_of(r->trainer)->steps,
       r->path);
   wl_error_share(true); /* all ranks left the loop by the same flags */

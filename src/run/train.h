@@ -26,12 +26,12 @@ typedef struct wl_train_outcome {
 wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
                                  size_t size);
 
-/* Says on standard error what a training would hold and where it would write, and does nothing. Much of what can be
- * wrong with a configuration shows only here, where data, model and workspaces are made. Collective. */
+/* Prints the memory and the output folder of a training, without training. It creates data, model and workspaces, and
+ * so finds errors that reading the configuration does not. Collective. */
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);
 
 /* Trains. Collective. WL_OK when outer.steps are done, WL_TRY_AGAIN when it stopped early with a
- * checkpoint, WL_ERR_DIVERGED when it went on to no use; `outcome` is filled in these cases. */
+ * checkpoint, WL_ERR_DIVERGED if it diverged; `outcome` is filled in these cases. */
 wl_status wl_train(const wl_config *config, const char *config_path,
                    const wl_train_request *request, wl_comm *comm, wl_train_outcome *outcome);
 

@@ -10,7 +10,7 @@
 #include "train/schema.h"
 #include "unroll/model.h"
 
-/* Other files of Warploom hold no meta-parameters. */
+/* Other kinds of Warploom files contain no meta-parameters. */
 static wl_status require_meta_parameters(const char *path, const wl_file *file) {
   char *kind = NULL;
   WL_TRY(wl_file_attribute(file, "kind", &kind));
@@ -18,7 +18,7 @@ static wl_status require_meta_parameters(const char *path, const wl_file *file) 
   const wl_status status =
       holds ? WL_OK
             : WL_FAIL(WL_ERR_DATA,
-                      "'%s' holds no trained optimizer, it is of the kind '%s': name a run "
+                      "'%s' contains no trained optimizer, its kind is '%s': name a run "
                       "directory, a checkpoint or an exported file",
                       path, kind);
   free(kind);
@@ -48,7 +48,7 @@ static wl_status take_provenance(const char *digest, const char *steps, wl_train
                  t->source, digest, steps);
 }
 
-/* Whether the text's section `rule` is an LSTM's without the key `momentum`: it was written before there was one. */
+/* Whether the section `rule` is an LSTM without the key `momentum`, as older versions wrote it. */
 static bool lacks_momentum(const char *text) {
   const char *rule = strstr(text, "\nrule:\n");
   if (!rule) return false;
@@ -62,7 +62,8 @@ static bool lacks_momentum(const char *text) {
   return lstm && lstm < end && !(momentum && momentum < end);
 }
 
-/* Defaults may have changed since the file was written; what its configuration does not say was as it then was. */
+/* Defaults may have changed since the file was written: sets keys that the file's configuration lacks to their old
+ * defaults. */
 static wl_status parse_stored(const char *text, const wl_override *overrides, int n_overrides,
                               wl_trained *t) {
   wl_override *all = NULL;
@@ -98,7 +99,7 @@ wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_
   return read_attributes(*file, overrides, n_overrides, out);
 }
 
-/* A block of phi as a dataset "phi/<name>" of the file, or of its average. */
+/* The dataset "phi/<name>" of a tensor of phi, or of its average. */
 static wl_field block_field(const char *group, const wl_tensor_entry *b, double *phi) {
   wl_field field = {.type = WL_FLOAT64,
                     .ndim = b->ndim,
@@ -110,7 +111,8 @@ static wl_field block_field(const char *group, const wl_tensor_entry *b, double 
   return field;
 }
 
-/* A training with outer.average is about the average. Phi by block names: the model that the configuration describes says which there must be. */
+/* Reads the average if the training has outer.average. The model of the configuration determines the tensors that must
+ * exist. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   for (int i = 0; i < layout->count; i++) {
     wl_field field = block_field("average", &layout->tensors[i], phi);

@@ -1,4 +1,4 @@
-/* trained.h - a trained optimizer in a run directory, a checkpoint or a file of its own. */
+/* trained.h - a trained optimizer in a run directory, a checkpoint or an exported file. */
 #ifndef WL_RUN_TRAINED_H
 #define WL_RUN_TRAINED_H
 
@@ -7,7 +7,7 @@
 #include "io/checkpoint.h"
 #include "unroll/model.h"
 
-/* A trained optimizer with the configuration it came with. */
+/* A trained optimizer with its configuration. */
 typedef struct wl_trained {
   wl_config *config;
   wl_layout layout; /* of phi: the model that the configuration describes */
@@ -18,24 +18,24 @@ typedef struct wl_trained {
 } wl_trained;
 
 /* Reads RUN's newest valid checkpoint, or an optimizer or checkpoint file. Not collective.
- * `overrides` change the configuration (for variants); `phi` is read by block names and shapes. */
+ * `overrides` change the configuration (for variants); `phi` is read by tensor names and shapes. */
 wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
 /* Inner steps of the longest episode of the training. */
 int64_t wl_trained_horizon(const wl_trained *trained);
-/* Reads just phi [layout->size] from such a file: WL_ERR_DATA when a block is missing or of another shape, or
- * a number is not finite. */
+/* Reads only phi [layout->size] from such a file: WL_ERR_DATA if a tensor is missing or has another shape, or a number
+ * is not finite. */
 wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
 /* Meta-parameters [model->phi.size] at meta-step 0: drawn by the seed, or those of the trained optimizer that the
  * configuration's `start` names. Not collective. */
 wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
                            uint64_t seed, double *phi);
-/* Writes phi alone, block by block, with the configuration: a file of kind "optimizer". */
+/* Writes the tensors of phi and the configuration: a file of kind "optimizer". */
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
                            double *phi, const char *digest, int64_t meta_steps);
 
-/* For those who make the parts themselves. Opens such a file and fills config, meta_steps, digest and
+/* For callers that build the model themselves. Opens such a file and fills config, meta_steps, digest and
  * source of `out`, which must be zeros; the caller destroys out->config and closes *file, also on failure. */
 wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained *out, wl_file **file);

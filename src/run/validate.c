@@ -1,4 +1,5 @@
-/* validate.c - forward runs, spread over the ranks; their table is added, where rows of others are zero bits. */
+/* validate.c - forward runs, distributed over the ranks. Each rank fills its rows of a table of zeros; the tables are
+ * added. */
 #include "run/validate.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* validate.h - the loss that the rule being trained reaches on fixed tasks, the same every time: what tells progress. */
+/* validate.h - the final loss of the current rule on fixed tasks, which measures progress. */
 #ifndef WL_RUN_VALIDATE_H
 #define WL_RUN_VALIDATE_H
 
@@ -6,9 +6,9 @@
 
 enum { WL_VALIDATION_TASKS = 8 };
 
-/* Mean final loss, on the fixed sample (few-shot: the query set), of whole episodes of the longest horizon on 8 tasks of each
- * family that training does not draw; NaN when one is not finite. With the meta-parameters that would be exported. Touches
- * nothing that training depends on; the same bits on any ranks. Collective. */
+/* Mean final loss, on the fixed sample (few-shot: the query set), of complete episodes of the longest horizon on 8
+ * tasks of each family that training does not draw; NaN if one is not finite. Uses the meta-parameters that would be
+ * exported, and changes no state of the training. Bitwise equal on any number of ranks. Collective. */
 wl_status wl_run_validate(wl_trainer *trainer, double *loss);
 
 #endif

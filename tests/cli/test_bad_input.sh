@@ -123,7 +123,7 @@ expect 1 73 "linked.h5|itself" eval alone.h5 $evaluated --json linked.h5
 expect 1 73 "itself" export alone.h5 --output linked.h5
 mkdir else && cp -r whole else/run
 (cd else/run && expect 1 73 "itself" export optimizer.h5) || exit 1
-(cd else/run && expect 1 73 "not what is read" export ../../alone.h5) || exit 1
+(cd else/run && expect 1 73 "is not the input" export ../../alone.h5) || exit 1
 expect 1 73 "whole/optimizer.h5" eval whole $evaluated --output whole/optimizer.h5
 expect 1 73 "whole/metrics.jsonl" info whole --json whole/metrics.jsonl
 ln -s whole/metrics.jsonl link.json

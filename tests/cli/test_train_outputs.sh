@@ -59,7 +59,7 @@ cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved config
 # What it says besides: what a rank will hold, and that there are more ranks than work.
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
 grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not tell the memory"
-grep -q '1 of 3 ranks have nothing to do' dry.err || fail "idle ranks are not told: $(cat dry.err)"
+grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
 # The estimate of memory beside the peak, where the last checkpoint has units in it, where it has none, and with a history.
 for job in "3 first replay" "5 first replay" "2 second history"; do
   read -r steps order storage <<<"$job"

@@ -185,7 +185,7 @@ static void other_things_stay(void **state) {
       .name = "x", .type = WL_FLOAT64, .ndim = 1, .shape = {1}, .data = &x, .units = "1"};
   assert_int_equal(mkfifo("pipe", 0600), 0);
   assert_fails(wl_file_write("pipe", "optimizer", &field, 1, NULL, 0), WL_ERR_CANNOT_CREATE,
-               "no regular file");
+               "not a regular file");
   assert_int_equal(stat("pipe", &there), 0);
   assert_true(S_ISFIFO(there.st_mode));
 }

@@ -236,7 +236,7 @@ def test_errors(paths):
     expect_error("not a readable HDF5 file", lambda: LearnedOptimizer(model.parameters(), "lstm.yaml"))
     with h5py.File("other.h5", "w") as other:
         other.attrs.update({"format": "warploom", "kind": "evaluation", "complete": 1, "schema_version": 2})
-    expect_error("of the kind 'evaluation'", lambda: LearnedOptimizer(model.parameters(), "other.h5"))
+    expect_error("its kind is 'evaluation'", lambda: LearnedOptimizer(model.parameters(), "other.h5"))
     expect_error("at least 1 step", lambda: LearnedOptimizer(model.parameters(), lstm, horizon=0))
     expect_error("out_in or in_out", lambda: LearnedOptimizer(model.parameters(), lstm, layout="rows"))
     first, second = (LearnedOptimizer(model.parameters(), paths[name]) for name in ("lstm", "raw"))
