@@ -136,7 +136,7 @@ refuses() { # CODE WORDS ARGUMENTS...
   [ $code = "$1" ] && grep -q -- "$2" err && [ "$(grep -c error: err)" = 1 ] || fail "eval ${*:3}: exit code $code, $(cat err)"
 }
 refuses 64 "which run" --steps 3
-refuses 64 "not with --speedup" --speedup one.yaml --seeds 3
+refuses 64 "not allowed with --speedup" --speedup one.yaml --seeds 3
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
 refuses 66 "none.yaml" --speedup none.yaml
 refuses 65 "quadratic-gaussian.h5" --speedup one.yaml --curves "$learned"
