@@ -41,7 +41,7 @@
        WL_SLOT(wl_es_setting, floor)},                                                             \
   {                                                                                                \
     "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                        \
-        "What a loss that is not finite counts as; 0: the unit is left out.",                      \
+        "Value used for a loss that is not finite; 0: the unit is left out.",                      \
         WL_SLOT(wl_es_setting, failed_loss)                                                        \
   }
 #define PAIR_KEY                                                                       \
@@ -83,7 +83,7 @@ const wl_option wl_mixture_options[] = {ES_KEYS, END};
 
 /* ---- creation ---- */
 
-/* Losses before the steps cost nothing: the inner gradient brings them. */
+/* Losses before the steps need no extra evaluation: the inner gradient computes them. */
 static wl_status choose_weights(wl_estimator *e) {
   const int64_t steps = e->spec.steps;
   const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;
@@ -185,7 +185,7 @@ static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
 
 /* ---- runs ---- */
 
-/* What the metrics show: F as it enters, and instead of losses that a failed run lacks what it counts as. */
+/* Values for the metrics: F as used, and the substitute for losses that a failed run lacks. */
 static void report(const wl_estimator *e, wl_run_outcome *out) {
   double *const losses[] = {&out->window.first_loss, &out->window.last_loss,
                             &out->window.mean_loss};
@@ -205,7 +205,7 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   for (int64_t k = 0; k <= job->steps; k++) losses[k] = NAN;
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
-  const double scale = wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* tasks weigh alike */
+  const double scale = wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* all tasks have equal weight */
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);
   out->counted = isfinite(out->loss);

@@ -1,8 +1,8 @@
-/* antithetic.h - what the forward-only estimators share: pairs of runs at phi + eps and phi - eps, with
+/* antithetic.h - common code of the forward-only estimators: pairs of runs at phi + eps and phi - eps, with
  * eps ~ N(0, sigma^2), on the same task, minibatches and random numbers.
  *
  * Run 2p is pair p at phi + eps_p, run 2p + 1 at phi - eps_p. eps is a function of the seed, the episode, the unit,
- * the pair and an inner step: it is drawn where it is needed, and neither sent nor stored. */
+ * the pair and an inner step: it is recomputed when needed, and neither sent nor stored. */
 #ifndef WL_ESTIMATOR_ANTITHETIC_H
 #define WL_ESTIMATOR_ANTITHETIC_H
 
@@ -13,7 +13,7 @@ extern const wl_option wl_antithetic_options[], wl_full_es_options[], wl_mixture
 /* Reads the keys and sets spec, runs, shape and width for pairs of particles. */
 wl_status wl_antithetic_create(const wl_map *map, wl_estimator *estimator);
 /* Run number `pair`, sign +1 or -1, of the unit's particle, with the perturbation of inner step `drawn_at`. At an
- * episode's start the particle starts, too: theta_0 may be learned. */
+ * episode's start the particle is initialised with the perturbed phi, because theta_0 may be learned. */
 typedef struct wl_antithetic_run {
   int particle, pair, sign;
   int64_t drawn_at;
@@ -29,7 +29,8 @@ const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estima
 /* (F+ - F-) / (2 sigma^2 pairs) of a pair; with loss `telescoping` its change since the window before. */
 double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes);
-/* A loss, without the task's loss_scale, as it enters: clipped, its logarithm, or what a failed one counts as. */
+/* A loss without the task's loss_scale, as used in the objective: clipped, its logarithm, or the value for a failed
+ * run. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* vector += slope * direction. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

@@ -1,4 +1,4 @@
-/* bptt.c - back-propagation through the window: exact for its meta-loss, blind beyond its ends. */
+/* bptt.c - back-propagation through the window: exact for its meta-loss, without effects on later windows. */
 #include "estimator/estimator.h"
 
 static wl_status create(const wl_map *map, wl_estimator *e) {

@@ -2,9 +2,9 @@
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn for each window
  *
- * The unit goes on from the end of the run at phi + eps: both signs then have the same loss, from which `telescoping`
- * takes the next window's change. Like back-propagation through the window es is blind to what the window does to later
- * ones: biased by truncation. */
+ * The unit continues from the end of the run at phi + eps. Both signs then start with the same loss, from which
+ * `telescoping` computes the next window's change. Like back-propagation through the window, es ignores the window's
+ * effect on later windows: it is biased by truncation. */
 #include "estimator/antithetic.h"
 
 static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {

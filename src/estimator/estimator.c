@@ -29,7 +29,7 @@ static const wl_estimator_ops *find(const char *name) {
   return wl_estimators[i]; /* the name was validated */
 }
 
-/* What the estimator cannot serve. */
+/* Refuses configurations that the estimator does not support. */
 static wl_status check(const wl_config *config, const wl_estimator_setting *setting,
                        const wl_estimator *e) {
   const wl_map *outer = wl_config_map(config, "outer", 0);

@@ -21,12 +21,12 @@ typedef struct wl_estimator_job {
   int64_t t, steps; /* first step of the window, and how many */
   const double *phi;
   const wl_observer *observers; /* of run estimator->main_run */
-  double *vector; /* [width] to which a back-propagating run adds; NULL: the unit only moves on */
+  double *vector; /* [width] to which a back-propagating run adds; NULL: the unit only advances */
 } wl_estimator_job;
 
 typedef struct wl_run_outcome {
   wl_window_result window;
-  double loss;  /* whose differences a forward-only estimator takes */
+  double loss;  /* the objective of a forward-only estimator */
   bool counted; /* window and loss can be used */
 } wl_run_outcome;
 
@@ -35,22 +35,22 @@ typedef struct wl_estimator_ops {
   const wl_option *options; /* ends with key NULL; NULL: none */
   bool traces;              /* back-propagates: its workspaces keep a trace */
   bool whole_episodes;      /* needs outer.every: episode */
-  /* Sets runs, main_run, shape, width and what else it needs; the rest of the estimator is set. */
+  /* Sets runs, main_run, shape, width and its own data; the other members are already set. */
   wl_status (*create)(const wl_map *map, wl_estimator *estimator);
   wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,
                    wl_run_outcome *outcome);
-  /* After all runs of the window that `job` describes: adds to job->vector, moves the unit's own state. NULL:
-   * the runs have done it. */
+  /* Called after all runs of the window that `job` describes: adds to job->vector and updates the unit's state. NULL:
+   * the runs do both. */
   void (*finish)(const wl_estimator *estimator, const wl_estimator_job *job,
                  const wl_run_outcome *outcomes);
-  /* Once a unit's windows of a meta-step are done; NULL: nothing. */
+  /* Called when a unit's windows of a meta-step are done; NULL: nothing. */
   void (*close)(const wl_estimator *estimator, double *vector);
   /* Meta-gradient [phi.size] from the sum of the counted units' vectors; NULL: their mean. */
   void (*combine)(const wl_estimator *estimator, const double *sum, int64_t counted,
                   double *gradient);
 } wl_estimator_ops;
 
-/* What a forward-only estimator takes of a window's losses. */
+/* The function of a window's losses that a forward-only estimator differentiates. */
 typedef enum wl_es_loss {
   WL_ES_WINDOW,
   WL_ES_MEAN,
@@ -69,7 +69,7 @@ typedef struct wl_es_setting {
   wl_reals clip;     /* bound of a loss: none, one, or one for each entry of `task` */
   enum { WL_ES_PLAIN, WL_ES_LOG } transform;
   double floor;       /* added to the loss before its logarithm */
-  double failed_loss; /* what a non-finite loss counts as; 0: the unit is left out */
+  double failed_loss; /* value used for a non-finite loss; 0: the unit is left out */
   int64_t batches;    /* full_es: fresh batches at the episode's end */
   bool sign;          /* full_es: the sign of the difference alone */
 } wl_es_setting;

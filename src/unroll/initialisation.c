@@ -10,7 +10,7 @@ struct wl_initialisation_ops {
   const char *name; /* also the key that lists tensors */
   bool adjoint;     /* learned through the adjoint of theta_0 */
   bool losses;      /* `segment` reads next_loss */
-  /* Adds one step's share of the gradient of its tensors, [phi.size]; NULL: the path says nothing. */
+  /* Adds one step's part of the gradient of its tensors, [phi.size]; NULL: not learned from the path. */
   void (*segment)(const wl_initialisation *init, const wl_path_segment *segment, double *grad);
 };
 
@@ -37,7 +37,7 @@ static const wl_option options[] = {
      WL_SLOT(initialisation_keys, by_method[REPTILE])},
     {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Dense weights and biases whose outputs all start alike, from one learned or (with `fresh`) drawn vector, e.g. the "
-     "head: no class is told from another before a task adapts (UNICORN-MAML).",
+     "head: all classes have the same logits before a task adapts (UNICORN-MAML).",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
      "Leap: the change of the loss is part of a segment's length.",
@@ -48,7 +48,7 @@ static const wl_option options[] = {
     {0}};
 
 const wl_variant wl_initialisation_variants[] = {
-    {"none", "theta_0 is drawn afresh for each episode, as the task family says", NULL},
+    {"none", "theta_0 is drawn for each episode by the task family's initialisation", NULL},
     {"maml",
      "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
      "first-order MAML, by window.order)",
@@ -84,7 +84,7 @@ static double squared_length(const wl_initialisation *init, const wl_real *u) {
 static void leap_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad) {
   double rise = init->loss_term ? s->next_loss - s->loss : 0.0;
   const double length = sqrt(squared_length(init, s->u) + rise * rise);
-  if (!(length > 0.0)) return; /* a segment of no length has no direction */
+  if (!(length > 0.0)) return; /* a path step of length zero has no direction */
   if (init->stabilise) rise = -fabs(rise);
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[LEAP]) continue;
@@ -121,7 +121,7 @@ void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segm
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
-/* The section and what is read of it. */
+/* The section and the values read from it. */
 typedef struct request {
   const wl_map *map;
   initialisation_keys keys;
@@ -133,7 +133,7 @@ static bool lists(const wl_strings *names, const char *name) {
   return false;
 }
 
-/* A name in the list that is no tensor is an error that lists them. */
+/* An unknown tensor name in the list is an error, whose message lists the tensors. */
 static wl_status check_names(const wl_map *map, const char *key, const wl_strings *names,
                              const wl_layout *theta) {
   char known[512] = "";
@@ -148,7 +148,7 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   return WL_OK;
 }
 
-/* How the tensor is learned: as the one list says that has it, else as `name` says. NULL: drawn anew. */
+/* How the tensor is learned: by the list that names it, else by `name`. NULL: drawn for each episode. */
 static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
   const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
@@ -158,14 +158,14 @@ static wl_status choose_method(const request *r, const char *tensor,
     if (!lists(&r->keys.by_method[m], tensor)) continue;
     if (found)
       return wl_map_fail(r->map, table[m].name,
-                         "'%s' is in the list `%s` too; a tensor starts in one way", tensor, found);
+                         "'%s' is also in the list `%s`; name each tensor in one list", tensor, found);
     found = table[m].name;
     *out = &table[m];
   }
   return WL_OK;
 }
 
-/* Elements that start from one number: the outputs of a tensor that is `shared`, which come last in it. */
+/* Elements that start with the same number: the outputs of a `shared` tensor, its last dimension. */
 static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(&r->keys.shared, b->name)) return WL_OK;
@@ -196,7 +196,7 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
                        shared ? &vector : b->shape, NULL);
 }
 
-/* Its values are drawn: all outputs take those of the first. */
+/* For a drawn tensor: all outputs get the values of the first. */
 static wl_status add_drawn(const request *r, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};

@@ -1,4 +1,4 @@
-/* initialisation.h - learned initial parameters theta_0, and where their gradient comes from.
+/* initialisation.h - learned initial parameters theta_0, and their gradients.
  *
  *   maml      the adjoint of theta_0 in the episode's first window (Finn et al. 2017)
  *   leap      the length of the path, segment by segment (Flennerhag et al. 2019):
@@ -6,11 +6,11 @@
  *             grad += ((theta_i - theta_{i+1}) - dL grad L_i) / d_i,  dL taken as -|dL|
  *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
  *
- * Leap and Reptile need the forward pass alone; their sums run over all windows of an episode. Each
- * tensor has a method of its own: `name` unless a list says otherwise. Leap's length is that of the
- * path of its own tensors. Tensors named `fresh` are drawn anew for each episode. Those named `shared` start with the
- * same vector for each output (UNICORN-MAML, Ye and Chao 2022), learned or drawn: a weight (in,out) is in phi (in),
- * a bias one number, and the gradient of each is the sum over the outputs. */
+ * Leap and Reptile need only the forward pass; their sums run over all windows of an episode. Each tensor has its own
+ * method: `name`, unless a list names another. Leap measures the path of its tensors only. Tensors named `fresh` are
+ * drawn again for each episode. Those named `shared` start with the same vector for each output (UNICORN-MAML, Ye and
+ * Chao 2022), learned or drawn: a weight (in,out) is in phi (in), a bias one number, and the gradient of each is the
+ * sum over the outputs. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -29,7 +29,7 @@ typedef struct wl_path_segment {
 
 typedef struct wl_initialisation_ops wl_initialisation_ops;
 
-/* A tensor that is drawn, and whose outputs all start alike. */
+/* A drawn tensor whose outputs all start with the same values. */
 typedef struct wl_drawn_vector {
   int64_t from, size, copies; /* where it begins in theta; inputs (1: a bias), outputs */
 } wl_drawn_vector;
@@ -64,9 +64,9 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
                                wl_real *theta0);
 /* Whether the tensor at this offset in phi is learned through the adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
-/* grad [phi.size] += the part of lam, the adjoint of theta_0, of the tensors that learn by it. */
+/* grad [phi.size] += lam, the adjoint of theta_0, for the tensors that are learned by it. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
-/* grad [phi.size] += one step's share of the gradient of the tensors that learn from the path. */
+/* grad [phi.size] += one step's part of the gradient of the tensors that are learned from the path. */
 void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segment *segment,
                                double *grad);
 

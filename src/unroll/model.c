@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Parts tied to one network's shape cannot be shared by networks of different shapes. */
+/* Parts that depend on a network's shape cannot be used for networks of different shapes. */
 static wl_status check_mixture(const wl_config *config, const wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
   const wl_map *precondition = wl_config_map(config, "precondition", 0),
@@ -27,7 +27,7 @@ static wl_status check_mixture(const wl_config *config, const wl_task *const *ta
   return WL_OK;
 }
 
-/* Episodes that start from theta_0 changed by an augmentation cannot start from a learned one. */
+/* Augmentations that change theta_0 exclude a learned theta_0. */
 static wl_status check_start(const wl_config *config, const wl_task *const *tasks, int count,
                              const wl_initialisation *initialisation) {
   for (int i = 0; i < count; i++)

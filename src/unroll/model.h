@@ -1,5 +1,5 @@
-/* model.h - what is being meta-trained: update rule, preconditioner, warp layers, initialisation,
- * and where each lies in the one flat vector phi. */
+/* model.h - the meta-trained parts: update rule, preconditioner, warp layers, initialisation, and their offsets in the
+ * flat vector phi. */
 #ifndef WL_UNROLL_MODEL_H
 #define WL_UNROLL_MODEL_H
 
@@ -22,7 +22,7 @@ typedef struct wl_model {
  * configuration error with a mixture. `tasks` are borrowed for the model's life. */
 wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out);
-/* A hand-designed rule made by the caller, which the model takes over, also on failure: baselines. With a
+/* A model with a hand-designed rule, for baselines. The model owns the rule, also after a failure. With a
  * `config` phi holds the warp layers of `task` and the initialisation that the configuration names, laid
  * out as at the end of the trained model's phi; NULL: phi is empty. */
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,

@@ -1,5 +1,5 @@
-/* path.h - an observer that adds to theta_0's gradient what its initialisation learns from the path: Leap and
- * Reptile, step by step (formulas: initialisation.h). */
+/* path.h - an observer that adds the gradients of Leap and Reptile for theta_0, step by step (formulas:
+ * initialisation.h). */
 #ifndef WL_UNROLL_PATH_H
 #define WL_UNROLL_PATH_H
 
@@ -11,7 +11,7 @@ typedef struct wl_path {
       *u; /* [pad] gradient and update of the last step; NULL: nothing is learned from the path */
   int64_t pad;
   double loss;  /* at the last step's start */
-  bool open;    /* a step waits for the loss at its end */
+  bool open;    /* a step whose end loss is not yet known */
   double *grad; /* of theta_0 */
 } wl_path;
 

@@ -23,17 +23,17 @@ typedef struct wl_trace wl_trace;
 
 typedef struct wl_trace_kind {
   const char *name;
-  /* Whether the rule and the order have such a thing. */
+  /* Whether the rule and the order support this kind. */
   bool (*serves)(const wl_trace_shape *shape);
   /* Reals for `steps` steps: states, tape, and those of the chunk that is run again. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*tape)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
-  /* Takes the state before a step, unless it is not kept, or there already. */
+  /* Keeps the state before a step, unless this kind does not keep it or it is already there. */
   void (*keep)(const wl_trace *trace, int64_t slot, const wl_real *state);
-  /* Where the state after a step is to go: `state`, or where the next step would keep it. */
+  /* Address for the state after a step: `state`, or where the next step would keep it. */
   wl_real *(*after)(const wl_trace *trace, int64_t slot, wl_real *state);
-  /* The state kept before step `slot`, or last before it. */
+  /* The last state kept at or before step `slot`. */
   const wl_real *(*before)(const wl_trace *trace, int64_t slot);
 } wl_trace_kind;
 

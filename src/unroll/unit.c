@@ -1,4 +1,4 @@
-/* unit.c - the list of a unit's fields and what walks it; the start of an episode. */
+/* unit.c - the list of a unit's fields and the functions over it; the start of an episode. */
 #include "unroll/unit.h"
 
 #include <stddef.h>
@@ -16,7 +16,7 @@ const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
      AT(horizon)},
     {"start_loss", "outer loss at the episode's start", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
      AT(start_loss)},
-    {"stopped", "1: the episode became non-finite and is not run on", WL_UINT8, WL_UNIT_ONE,
+    {"stopped", "1: the episode became non-finite and was stopped", WL_UINT8, WL_UNIT_ONE,
      WL_UNIT_ITSELF, AT(stopped)},
     {"other_start_loss", "start_loss of further particles", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_OTHERS,
      AT(other_start_loss)},

@@ -1,16 +1,16 @@
-/* unit.h - a unit of work: one episode in progress, with a clock of its own.
+/* unit.h - a unit of work: one episode in progress, with its clock.
  *
- * All that a unit carries from window to window stands once in wl_unit_fields; creation, copies, gathering,
- * checkpoints and the memory estimate walk that list. */
+ * wl_unit_fields lists all state that a unit keeps between windows. Creation, copies, gathering, checkpoints and the
+ * memory estimate use that list. */
 #ifndef WL_UNROLL_UNIT_H
 #define WL_UNROLL_UNIT_H
 
 #include "base/field.h"
 #include "unroll/model.h"
 
-/* What estimators need of a unit beside one inner state; zeros: nothing. */
+/* State that an estimator needs in addition to one inner state; zeros: none. */
 typedef struct wl_unit_shape {
-  int particles;    /* inner states in all */
+  int particles;    /* inner states in total */
   int accumulators; /* vectors over phi */
   int differences;  /* numbers */
 } wl_unit_shape;
@@ -29,7 +29,7 @@ typedef struct wl_unit {
   bool stopped;      /* non-finite: the rest of the episode is not run */
   wl_real *theta;    /* [pad(n)] */
   wl_real *state;    /* [wl_rule_state_reals] */
-  /* of the particles 1, 2, ...; those above are particle 0's */
+  /* of the particles 1, 2, ...; the fields above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;
   wl_real *other_theta, *other_state;
@@ -37,7 +37,7 @@ typedef struct wl_unit {
   double *difference;  /* [differences] */
 } wl_unit;
 
-/* How many numbers a field has: its extent, so many times. */
+/* A field has `count` times its extent numbers. */
 typedef enum wl_unit_extent {
   WL_UNIT_ONE,
   WL_UNIT_THETA,
@@ -45,7 +45,7 @@ typedef enum wl_unit_extent {
   WL_UNIT_PHI
 } wl_unit_extent;
 typedef enum wl_unit_times {
-  WL_UNIT_ITSELF, /* stands in wl_unit itself where the extent is one */
+  WL_UNIT_ITSELF, /* stored in wl_unit itself if the extent is one */
   WL_UNIT_OTHERS, /* the particles 1, 2, ... */
   WL_UNIT_ACCUMULATORS,
   WL_UNIT_DIFFERENCES
@@ -56,7 +56,7 @@ typedef struct wl_unit_field {
   wl_type type;
   wl_unit_extent extent;
   wl_unit_times times;
-  size_t at; /* where wl_unit has the number, or the pointer to them */
+  size_t at; /* offset in wl_unit of the number, or of the pointer */
 } wl_unit_field;
 
 enum { WL_UNIT_FIELDS = 14 };
@@ -74,15 +74,15 @@ int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_
 /* A unit of zeros; `task` is borrowed. */
 wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
                               const wl_unit_shape *shape, wl_unit **out);
-/* The same with one particle and nothing else. */
+/* The same with one particle and no further state. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
 /* All fields; both are of the same task and shape. */
 void wl_unit_copy(const wl_model *model, wl_unit *from, wl_unit *to);
 
-/* The unit as its particle number p alone is: arrays are shared, numbers copied. */
+/* A view of particle p as a unit: arrays are shared, numbers copied. */
 wl_unit wl_unit_particle(const wl_model *model, const wl_unit *unit, int p);
-/* Takes the numbers of that particle, but for the clock, back. */
+/* Copies the numbers of that particle back, except the clock. */
 void wl_unit_keep_particle(wl_unit *unit, int p, const wl_unit *particle);
 /* Particle `to` becomes a copy of `from`. */
 void wl_unit_copy_particle(const wl_model *model, wl_unit *unit, int from, int to);

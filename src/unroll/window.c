@@ -1,7 +1,7 @@
-/* window.c - the forward pass of a window, live and retraced (the recursion stands in window.h).
+/* window.c - the forward pass of a window, and its recomputation (recursion: window.h).
  *
- * One function takes a step for both, so that a retraced segment holds the same bits as the live
- * one did. Losses, weights and direct terms are the live pass's alone. */
+ * Both use the same function for a step, so that a recomputed segment is bitwise equal to the first pass. Only the
+ * first pass computes losses, weights and direct terms. */
 #include <math.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
   return 1.0;
 }
 
-/* Whether the window's first loss is the episode's, which the log ratio divides by. */
+/* Whether the window's first loss is the episode's first, the denominator of the log ratio. */
 static bool holds_start(const wl_window_run_state *run, int64_t k) {
   return k == 0 && run->t0 == 0;
 }
@@ -58,7 +58,7 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
   return denominator ? weight - run->weight_sum / loss : weight;
 }
 
-/* Books the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
+/* Accumulates the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
 static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss, wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   if (holds_start(run, k)) run->unit->start_loss = loss;
@@ -71,7 +71,7 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss, w
   for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += ws->weight[k] * ws->warp_grad[i];
 }
 
-/* A loss without weight: known where the inner batch gave it, else NaN. */
+/* A loss without weight: the inner loss if it is on the same batch, else NaN. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
@@ -82,7 +82,7 @@ static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
   return ws->with_gradient ? slot : 0;
 }
 
-/* Outer gradient at theta_k on a batch of its own into the trace; zeros where it has no weight. */
+/* Stores the outer gradient at theta_k on a separate batch in the trace; zeros if it has no weight. */
 static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta, bool *counted) {
   wl_unroll_ws *ws = run->ws;
@@ -109,12 +109,12 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
   ws->trace.kind->keep(&ws->trace, slot, state);
 }
 
-/* Where the state after step `slot` of a segment goes. */
+/* Address for the state after step `slot` of a segment. */
 static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state) {
   return ws->with_gradient ? ws->trace.kind->after(&ws->trace, slot, state) : state;
 }
 
-/* The unit's own copy of its state, should that be elsewhere. */
+/* Copies the state to the unit if it is stored elsewhere. */
 static void bring_state(wl_window_run_state *run) {
   if (run->state == run->unit->state) return;
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
@@ -146,7 +146,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
-/* The first inner loss and gradient of a window that goes on where another ended. */
+/* The first inner loss and gradient of a window that continues the previous one. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -159,7 +159,7 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->end.loss;
 }
 
-/* Keeps what the outer loss at theta_K gave, should the next window start from there. */
+/* Keeps the outer loss and gradient at theta_K, for a next window that starts there. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
@@ -209,7 +209,7 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
   }
 }
 
-/* The outer loss at theta_k for k < K: the inner one again, or one of its own. */
+/* The outer loss at theta_k for k < K: the inner loss, or one on a separate batch. */
 static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
                        wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -226,7 +226,7 @@ double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit) {
   return wl_task_loss(ws->task, ws->task_ws, &batch, unit->theta, wl_ws_warp(ws), NULL, NULL);
 }
 
-/* Step k of the live pass; false when the inner loss is not finite. */
+/* Step k of the first pass; false if the inner loss is not finite. */
 static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *observers,
                       wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -248,7 +248,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *ob
   return true;
 }
 
-/* (theta, state) at the start of each segment, where the window has more than one. */
+/* Keeps (theta, state) at the start of each segment, if the window has several. */
 static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   const wl_window_plan *p = &run->ws->plan;
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
@@ -299,7 +299,7 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
              : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
 }
 
-/* The steps, while losses are finite: *going. */
+/* Runs the steps while losses are finite: *going. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
   for (int64_t k = 0; *going && k < run->steps; k++) {

@@ -55,7 +55,7 @@ typedef struct wl_window_spec {
   bool fresh;             /* outer loss on its own minibatches, else on the inner ones */
   wl_split outer_split;
   bool second_order;
-  bool replayed; /* of a trajectory from which theta_0 has learnt already */
+  bool replayed; /* of a stored trajectory that was already used for theta_0's gradient */
   wl_storage storage;
   int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;
@@ -64,8 +64,8 @@ typedef struct wl_unroll_ws wl_unroll_ws;
 /* WL_ERR_CONFIG where spec->memory is too little for a window with a gradient, as below. */
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
                                  const wl_window_spec *spec);
-/* Buffers for windows of this model, task and policy; `with_gradient` false: forward only, and of
- * phi's gradient only what an initialisation learns from the path. */
+/* Buffers for windows of this model, task and policy; `with_gradient` false: forward only; of phi's gradient only the
+ * part of Leap and Reptile. */
 wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
                               const wl_window_spec *spec, bool with_gradient, int threads,
                               wl_unroll_ws **out);
@@ -83,19 +83,19 @@ const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
 
-/* Asked at each inner step and each chunk of a backward pass; true: a window ends at once with WL_TRY_AGAIN, and
- * its unit is in no defined state. */
+/* Called at each inner step and each chunk of a backward pass. true: the window ends immediately with WL_TRY_AGAIN, and
+ * the state of its unit is undefined. */
 typedef bool (*wl_interrupt)(void *context);
 void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context);
 
 /* Starts the episode: draws the task, sets theta_0 (learned or drawn) and a zero state. */
 wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episode);
 
-/* Called after each inner step of a window with what it did. All arrays padded, borrowed. */
+/* The values of an inner step, for observers. All arrays are padded and borrowed. */
 typedef struct wl_step_view {
   int64_t t;
   double loss;          /* inner loss at theta_t */
-  double outer_loss;    /* NaN where not evaluated: no weight, and batches of its own */
+  double outer_loss;    /* NaN if not evaluated: no weight, and separate batches */
   const wl_real *theta; /* theta_{t+1}; theta_t = theta - u up to rounding */
   const wl_real *g, *u; /* raw gradient at theta_t, update */
   const wl_real *state; /* s_{t+1} */
@@ -110,7 +110,7 @@ typedef struct wl_observer {
   const struct wl_observer *next;
 } wl_observer;
 
-/* What is wanted of a window beside its result; zeros, or NULL in its place: nothing. */
+/* Optional outputs of a window; zeros or a NULL pointer: none. */
 typedef struct wl_window_options {
   double *phi_grad; /* [model->phi.size] to which the meta-gradient is added; NULL: forward only */
   double *losses;   /* [steps + 1] outer losses */
@@ -126,13 +126,13 @@ typedef struct wl_window_result {
 } wl_window_result;
 
 /* Runs `steps` <= K steps from the unit's (theta, s, t), which advance; a workspace with a gradient keeps their
- * trace. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run is
- * data: result->finite is false and phi_grad is to be left out. */
+ * trace. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run is not an
+ * error: result->finite is false and the caller must not use phi_grad. */
 wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                             const wl_window_options *options, wl_window_result *result);
 /* Adds the rest of the meta-gradient of the window that this workspace ran last. */
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad);
-/* Forward and, where options->phi_grad is given, backward and what an initialisation learns from the path. */
+/* The forward pass; with options->phi_grad also the backward pass and the gradients of Leap and Reptile. */
 wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                         const wl_window_options *options, wl_window_result *result);
 /* Loss at the unit's theta on the minibatch of its next inner step. */

@@ -1,8 +1,8 @@
 /* window_backward.c - the adjoint recursion of window.h, segment by segment, chunk by chunk.
  *
  * First order: no term couples coordinates, so the rule gets a whole chunk of steps at once and
- * keeps it in cache. Second order: each step's Hessian couples all coordinates, so time is
- * outermost and the rule gets one step at a time; so it does where a preconditioner reads theta. */
+ * keeps it in cache. Second order: each step's Hessian couples all coordinates, so the outer loop is over time and the
+ * rule gets one step at a time. The same holds if a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
@@ -17,7 +17,7 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
   return trace ? trace + slot * p->pad : NULL;
 }
 
-/* What the preconditioner saw at step j of the chunk. */
+/* The preconditioner's inputs at step j of the chunk. */
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
   const int64_t slot = c.slot + j;
@@ -75,7 +75,7 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .tape_before = tape && j > 0 ? tape - p->kept.record : NULL};
 }
 
-/* The state kept at step `slot` of a segment, or last before it. */
+/* The last state kept at or before step `slot` of a segment. */
 static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->trace.kind->before(&ws->trace, slot);
 }
@@ -89,7 +89,7 @@ static void whole_chunk(wl_window_run_state *run, chunk_place c) {
     precondition_adjoint(run, c, j, ws->gbar + j * ws->plan.pad, false);
 }
 
-/* States s_0 .. s_{count-1} of the chunk, one by one, from the one kept at its start. */
+/* Recomputes the states s_0 .. s_{count-1} of the chunk from the state kept at its start. */
 static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;

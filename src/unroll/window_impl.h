@@ -19,8 +19,8 @@ typedef struct wl_window_plan {
   bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
 } wl_window_plan;
 
-/* Where a window of second order ended. With outer losses on the inner batches, its last loss and
- * gradient are the first inner ones of the window that goes on from there. */
+/* The end of a second-order window. With outer losses on the inner batches, its last loss and gradient are the first
+ * inner ones of the next window. */
 typedef struct wl_window_end {
   bool valid;
   wl_episode episode;
@@ -28,11 +28,11 @@ typedef struct wl_window_end {
   double loss;
 } wl_window_end;
 
-/* One window on its way: what forward and backward share beside the workspace. */
+/* One running window: data that forward and backward share in addition to the workspace. */
 typedef struct wl_window_run_state {
   struct wl_unroll_ws *ws;
   wl_unit *unit;
-  wl_real *state;    /* the unit's: here or, within a segment of a history, where it is kept */
+  wl_real *state;    /* the unit's state: the unit's array or, within a segment of a state history, the kept one */
   int64_t t0, steps; /* first step in the episode, number of steps */
   double weight_sum; /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;  /* NULL: forward only */
@@ -46,7 +46,7 @@ struct wl_unroll_ws {
   wl_window_plan plan;
   bool with_gradient;
   wl_window_run_state run; /* of the last window */
-  wl_interrupt interrupt;  /* NULL: nobody asks */
+  wl_interrupt interrupt;  /* NULL: never interrupted */
   void *interrupt_context;
   wl_task_ws *task_ws;        /* inner losses */
   wl_task_ws *outer_task_ws;  /* outer losses; == task_ws in first order */
@@ -62,7 +62,7 @@ struct wl_unroll_ws {
   double *weight;       /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss;   /* [K+1] */
   double *inner_loss;   /* [K+1] at theta_k, of the steps taken */
-  /* traces of the segment at hand */
+  /* traces of the current segment */
   wl_real *g;       /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
   wl_real *outer_g; /* [segment+1][pad] outer gradients; == g when batches are the same */
   wl_real *theta;   /* [segment][pad] */
@@ -79,7 +79,7 @@ struct wl_unroll_ws {
   wl_real *warp_grad; /* [warp_size] */
 };
 
-/* Whether a window can begin with what the one before ended with. */
+/* Whether a window can reuse the last loss and gradient of the window before. */
 static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
   return ws->plan.time_outermost && !ws->spec.fresh;
 }
@@ -89,7 +89,7 @@ static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
 static inline wl_real *wl_ws_factor(const wl_unroll_ws *ws, int64_t slot) {
   return ws->factor ? ws->factor + slot * ws->plan.factor : NULL;
 }
-/* What the preconditioner sees at inner step t, whose traces are at `slot`. */
+/* The preconditioner's inputs at inner step t, whose traces are at `slot`. */
 static inline wl_gradient wl_ws_gradient(const wl_unroll_ws *ws, int64_t t, int64_t slot,
                                          const wl_real *g, const wl_real *theta) {
   return (wl_gradient){
@@ -104,7 +104,7 @@ static inline bool wl_ws_is_interrupted(const wl_unroll_ws *ws) {
 }
 
 /* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),
- * which advance, and fills the traces exactly as the live pass did. */
+ * which advance, and fills the traces exactly as in the first pass. */
 void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
                        wl_real *state);
 #endif
