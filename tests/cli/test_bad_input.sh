@@ -79,7 +79,7 @@ mixture='task=[{family: quadratic, dimension: 3}, {family: quadratic, dimension:
 expect_parts "task.1.warp" 'task=[{family: quadratic}, {family: mlp, widths: [4], batch: 4, warp: linear}]'
 expect_parts "precondition.name|mixture" "$mixture" precondition.name=diagonal
 expect_parts "initialisation.name|mixture" "$mixture" initialisation.name=maml
-expect_parts 'initialisation.leap|in the list `maml` too' 'task={family: mlp, widths: [4], batch: 4}' \
+expect_parts 'initialisation.leap|also in the list `maml`' 'task={family: mlp, widths: [4], batch: 4}' \
   'initialisation={name: reptile, maml: [dense1.bias], leap: [dense1.bias]}'
 expect_parts "outer.every|episode" replay.capacity=1
 expect_parts "replay.epochs|outer.steps" replay.capacity=1 outer.every=episode outer.steps=2000000000 replay.epochs=2
