@@ -129,7 +129,7 @@ expect 1 73 "whole/metrics.jsonl" info whole --json whole/metrics.jsonl
 ln -s whole/metrics.jsonl link.json
 expect 1 73 "link.json" info whole --json link.json
 expect 1 73 "whole/checkpoints/latest" info whole --json whole/checkpoints/latest
-expect 1 73 "not what is read" info alone.h5 --json whole/description.json
+expect 1 73 "is not the input" info alone.h5 --json whole/description.json
 expect 1 73 "spare.yaml|itself" check spare.yaml --dump spare.yaml
 expect 1 73 "step-00000004.h5" export whole --output whole/checkpoints/step-00000004.h5
 mkdir project
