@@ -8,7 +8,7 @@
 #define ANY 0, 0
 #define ES_KEYS                                                            \
   {                                                                        \
-    "sigma", WL_OPT_REAL, "0.01", NULL, DBL_MIN, 1e6, "1",                 \
+    "sigma", WL_OPT_REAL, "0.01", NULL, 1e-9, 1e6, "1",                    \
         "Standard deviation of the perturbations of the meta-parameters.", \
         WL_SLOT(wl_es_setting, sigma)                                      \
   }
