@@ -104,10 +104,11 @@ int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 
 int wl_comm_cores(const wl_comm *comm) {
   const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
-  const long cores = share < own ? share : own;
-  if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : (int)cores;
+  const long least = share < own ? share : own;
+  const int cores = least > 1 ? (int)least : 1; /* 1 also where a node has more ranks than cores */
+  if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : cores;
   if (comm->node_size == 1 && !wl_cores_are_owned()) return wl_cores_idle();
-  return cores > 1 ? (int)cores : 1;
+  return cores;
 }
 
 /* A thread that sleeps between two parallel regions may wake on the core of the thread that woke it. Both then share

@@ -22,6 +22,13 @@ MPLBACKEND=nonsense MPLCONFIGDIR=/proc/x "$WL_PYTHON" "$WL_SOURCE/tools/plot_tra
   { cat plot.txt >&2; fail "MPLBACKEND: no picture"; }
 echo "ok: MPLBACKEND"
 
+# More ranks than cores: each has a thread.
+sed -e 's/units: 6/units: 3/' -e '$a estimator: {name: nres}' short.yaml >forward.yaml
+forward=$("$WL_BIN" train forward.yaml --quiet --set output=forward)
+expect_same "more ranks than cores with OMP_NUM_THREADS=1" "$forward" \
+  "$(OMP_NUM_THREADS=1 timeout 60 "$WL_MPIEXEC" -n $(($(nproc) + 1)) "$WL_BIN" train forward.yaml --quiet --set threads=0 \
+    --set output=crowded 2>err.txt || cat err.txt >&2)"
+
 # Threads of OpenMP sleep soon, unless the user has said how they wait.
 waits() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$WL_BIN" --version 2>&1 | grep SPINCOUNT | tail -n 1; }
 waits A=1 | grep -q "'1000'" || fail "OpenMP's waiting: $(waits A=1)"
@@ -44,3 +51,12 @@ for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
 done
 [ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: no version"
 echo "ok: inherited ranks"
+
+# A standard output that takes nothing is named, also by what only prints.
+for what in --help "train --help" "train --list rules" "train --json-schema" "init --task quadratic"; do
+  code=0
+  # shellcheck disable=SC2086
+  "$WL_BIN" $what >/dev/full 2>err.txt || code=$?
+  [ $code = 74 ] && grep -q "standard output" err.txt || fail "warploom $what >/dev/full: exit $code, $(cat err.txt)"
+done
+echo "ok: standard output that is full"
