@@ -102,8 +102,9 @@ typedef enum wl_key_flags {
   WL_KEY_EXTENDS = 2, /* a resume may change it, and the later results depend on it */
   WL_KEY_PATH = 4,    /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
   WL_KEY_DRAW = 8,    /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
-  WL_KEY_ONE_OF = 16  /* of a section: every key may be {one_of: [..]}, and the section's maps are all
+  WL_KEY_ONE_OF = 16, /* of a section: every key may be {one_of: [..]}, and the section's maps are all
                          combinations of such choices */
+  WL_KEY_FIXED = 32   /* of a key in such a section: it may not */
 } wl_key_flags;
 
 typedef struct wl_option {

@@ -52,6 +52,10 @@ static wl_status choose_variant(const wl_section *section, const wl_node *node, 
   if (map->variant && (!entry || entry->node->kind == WL_NODE_SCALAR)) return WL_OK;
   wl_accepted_text(name ? name : "", names, count, accepted, sizeof accepted);
   if (!entry) return wl_location_fail(map->location, path, "missing: it has no default%s", accepted);
+  if (section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED)
+    return wl_location_fail(entry->node->location, path,
+                         "this key cannot be drawn: give `%s` a list of maps, one for each %s",
+                         section->name, section->selector);
   char found[160];
   return wl_location_fail(entry->node->location, path, "unknown %s %s%s", section->selector,
                        wl_node_describe(entry->node, found, sizeof found), accepted);
@@ -112,8 +116,11 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   char path[WL_PATH_SIZE];
   wl_map_path(map, option->key, false, path);
   value->location = entry ? entry->node->location : map->location;
-  if (entry && map->section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED)
-    return wl_draw_read(&config->pool, entry->node, path, value);
+  const bool drawn =
+      entry && map->section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED;
+  if (drawn && option->flags & WL_KEY_FIXED)
+    return wl_location_fail(entry->node->location, path, "this key cannot be drawn: give one value");
+  if (drawn) return wl_draw_read(&config->pool, entry->node, path, value);
   if (entry) return wl_value_read(&config->pool, entry->node, path, value);
   if (!option->fallback)
     return wl_location_fail(map->location, path, "missing: it has no default (%s)",

@@ -77,7 +77,7 @@ static json_t *draw_of(const char *word, json_t *value, int least, int most) {
 
 /* The schema of a value or of its distribution. Takes ownership of `value`. */
 static json_t *with_draws(json_t *value, unsigned flags) {
-  if (!(flags & WL_KEY_ONE_OF)) return value;
+  if (!(flags & WL_KEY_ONE_OF) || flags & WL_KEY_FIXED) return value;
   json_t *any = json_pack("[O,o]", value, draw_of("one_of", value, 1, 0));
   for (int i = 0; flags & WL_KEY_DRAW && i < 2; i++)
     json_array_append_new(any, draw_of(i ? "log_uniform" : "uniform", value, 2, 2));

@@ -39,7 +39,7 @@ typedef struct task_keys {
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
      "Share of this family in a mixture of tasks, relative to the others.",
-     WL_SLOT(task_keys, proportion)},
+     WL_SLOT(task_keys, proportion), .flags = WL_KEY_FIXED},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
      "Statistics of batch norm in evaluations: those of each batch, or those of the training split (the support "
      "set) at the adapted parameters.",

@@ -30,9 +30,9 @@ static void number_bytes(wl_text *text) {
 }
 
 static wl_status read_file(const char *path, FILE *file, wl_text *text) {
-  struct stat info;
-  if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
+  struct stat info = {0};
+  if (fstat(fileno(file), &info) != 0)
+    return WL_FAIL(WL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
   if (info.st_size < 1 || info.st_size > MAX_TEXT)
     return WL_FAIL(WL_ERR_DATA, "%s: %lld bytes, expected 1 to %d", path, (long long)info.st_size,
                    MAX_TEXT);
@@ -51,6 +51,10 @@ static wl_status make_text(const void *request, void **object) {
   wl_text *text = NULL;
   WL_TRY(WL_NEW(text, 1));
   *object = text;
+  struct stat info;
+  if (stat(path, &info) == 0 &&
+      !S_ISREG(info.st_mode)) /* before it is opened: a pipe would wait for a writer */
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
   if (!file)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT,

@@ -22,7 +22,7 @@ static wl_status read_horizon(const wl_config *config, wl_problem *p) {
   p->horizon = steps.at;
   p->n_horizon = steps.count;
   if (p->n_horizon == 1 || (p->n_horizon == 2 && p->horizon[0] <= p->horizon[1])) return WL_OK;
-  return wl_map_fail(map, "steps", "give one number or [low, high]");
+  return wl_map_fail(map, "steps", "give one number, or [low, high] with low at most high");
 }
 
 static wl_status build(const wl_config *config, wl_problem *p) {

@@ -58,6 +58,11 @@ expect_key "task.family|quadratic" task.family=quadratics
 expect_key "window.weights|6" "window.weights=[1, 2]"
 expect_key "window.split|fresh" window.split=heldout
 expect_key "outer.units" outer.units=-1
+expect_key "task.proportion|cannot be drawn" "task.proportion={one_of: [1, 2]}"
+expect_key "task.family|list of maps" "task.family={one_of: [quadratic, mlp]}"
+expect_key "episode.steps|low at most high" "episode.steps=[9, 3]"
+mkfifo pipe
+expect 2 66 "pipe|regular file" train good.yaml --set "task={family: language-model, text: pipe}"
 expect 1 78 "through_inputs" check good.yaml --set rule.momentum=0.9 --set rule.through_inputs=false --set window.order=second
 printf 'seed: 1\ntask: {family: quadratic}\nouter:\n  units: 2\n  unitss: 3\n' >typo.yaml
 expect 2 78 "typo.yaml:5|unitss|units" train typo.yaml
