@@ -77,6 +77,13 @@ static void resolve(const char *path, char out[PATH_SIZE]) {
     snprintf(out, PATH_SIZE, "%.*s/%s", PATH_SIZE - 300, real, leaf_of(path));
 }
 
+bool wl_same_path(const char *a, const char *b) {
+  char full_a[PATH_SIZE], full_b[PATH_SIZE];
+  resolve(a, full_a);
+  resolve(b, full_b);
+  return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
+}
+
 /* The run directory that `path` lies in or is. */
 static bool find_run(const char *path, char run[PATH_SIZE]) {
   char parent[PATH_SIZE];
@@ -106,4 +113,12 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
                  "the output '%s' would replace a file of the run '%s': choose another name",
                  output, run);
+}
+
+wl_status wl_check_run_folder(const char *output) {
+  char full[PATH_SIZE], run[PATH_SIZE];
+  resolve(output, full);
+  if (!is_part(leaf_of(full)) || !folder_of(full, run) || !is_run(run)) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "output: '%s' is a part of the run '%s': choose another folder", output, run);
 }

@@ -10,10 +10,16 @@
 bool wl_is_directory(const char *path);
 /* Whether both exist and are the same file, also by different names. */
 bool wl_same_file(const char *a, const char *b);
+/* The same, also where nothing is there yet. */
+bool wl_same_path(const char *a, const char *b);
 
 /* Checks that a command that reads `input` (NULL: nothing) may write `output`. Refused are the input itself, a run
  * directory other than the input's, and files of the run other than `own` (NULL: none), the command's own output file.
  * WL_ERR_CANNOT_CREATE. Not collective. */
 wl_status wl_check_output(const char *output, const char *input, const char *own);
+
+/* Whether a run may have the folder `output`: not in the place of a part of another run, such as its checkpoints.
+ * WL_ERR_CANNOT_CREATE. Not collective. */
+wl_status wl_check_run_folder(const char *output);
 
 #endif

@@ -14,6 +14,7 @@
 #include "cli/float64_program.h"
 #include "cli/signals.h"
 #include "cli/tool.h"
+#include "io/gate.h"
 #include "tensor/gemm.h"
 
 enum { COMMANDS_MAX = 32 };
@@ -112,16 +113,49 @@ static const char *own_file(const wl_command *command) {
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Refuses an output that is the command's input or belongs to a run. */
+/* Whether the i-th option given names a VALUE, such as FILE. */
+static bool takes(const wl_arguments *a, int i, const char *value) {
+  const wl_argument *option = a->table;
+  while (strcmp(option->name, a->given[i].name) != 0) option++;
+  return option->value && strcmp(option->value, value) == 0;
+}
+
+/* The output is none of the command's other files: those that it writes too, and a suite that it reads. */
+static wl_status check_apart(const wl_arguments *a, const char *output, int at) {
+  for (int i = 0; i < a->count; i++) {
+    const char *const other = a->given[i].value;
+    const bool written = i < at && takes(a, i, "FILE");
+    if ((written || takes(a, i, "SUITE")) && wl_same_path(output, other) &&
+        strcmp(a->given[i].name, a->given[at].name) != 0)
+      return WL_FAIL(WL_ERR_CANNOT_CREATE, "--%s and --%s name the same file, '%s': choose another name for one",
+                     a->given[i].name, a->given[at].name, output);
+  }
+  return WL_OK;
+}
+
+/* Refuses an output that is the command's input, belongs to a run or is written twice. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
-    const wl_argument *option = a->table;
-    while (strcmp(option->name, a->given[i].name) != 0) option++;
-    if (option->value && strcmp(option->value, "FILE") == 0 && strcmp(a->given[i].value, "-") != 0)
-      WL_TRY(wl_check_output(a->given[i].value, input, own_file(cli->command)));
+    const char *const output = a->given[i].value;
+    if (!takes(a, i, "FILE") || strcmp(output, "-") == 0) continue;
+    WL_TRY(wl_check_output(output, input, own_file(cli->command)));
+    WL_TRY(check_apart(a, output, i));
+    if (strcmp(a->given[i].name, "json") != 0) WL_TRY(wl_gate_may_replace(output));
   }
   return WL_OK;
+}
+
+/* Writes what standard output still buffers. */
+static wl_status flush_output(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return WL_OK;
+  return WL_FAIL(WL_ERR_IO, "standard output could not be written in full: is the disk full or the pipe closed?");
+}
+
+/* The exit code after a page of help. */
+static int end_printing(void) {
+  const wl_status status = flush_output();
+  return status == WL_OK ? EXIT_SUCCESS : fail_early(status);
 }
 
 /* The exit code of a finished subcommand. */
@@ -133,12 +167,10 @@ static int conclude(wl_cli *cli, wl_status status) {
   if (failed && speaks) wl_log_error("%s", wl_last_error());
   if (status == WL_TRY_AGAIN && wl_last_error()[0]) wl_log_info("%s", wl_last_error());
   wl_comm_finish(&cli->comm);
-  if ((fflush(stdout) != 0 || ferror(stdout)) && status == WL_OK) {
-    wl_log_error(
-        "standard output could not be written in full: is the disk full or the pipe closed?");
-    return WL_ERR_IO;
-  }
-  return (int)status;
+  const wl_status written = flush_output();
+  if (status != WL_OK || written == WL_OK) return (int)status;
+  wl_log_error("%s", wl_last_error());
+  return (int)written;
 }
 
 static bool computes(const wl_command *command) {
@@ -167,7 +199,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   if (parsed != WL_OK) return fail_early(parsed);
   if (help || wl_argument_given(&cli.arguments, "help")) {
     if (wl_environment_rank() == 0) wl_command_help(command, man, stdout);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
+    return end_printing();
   }
   const wl_status operands_ok = check_operands(command, argc - operands);
   if (operands_ok != WL_OK) return fail_early(operands_ok);
@@ -201,7 +233,7 @@ int main(int argc, char **argv) {
     if (wl_environment_rank() == 0) print_usage(stderr);
     return WL_ERR_USAGE;
   }
-  if (handled_globally(argc, argv)) return fflush(stdout) == 0 ? EXIT_SUCCESS : WL_ERR_IO;
+  if (handled_globally(argc, argv)) return end_printing();
   const wl_command *command = NULL;
   const bool turned = argc == 3 && asks_for_help(argv[1]); /* warploom help train */
   const wl_status status = find_command(argv[turned ? 2 : 1], &command);

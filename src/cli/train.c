@@ -56,6 +56,7 @@ static wl_status print_configuration(const wl_config *config) {
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
+  WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
       wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder reports the error */
     return WL_OK;
@@ -81,10 +82,12 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
 
 static wl_status print_schema(void) {
   json_t *schema = wl_json_schema(wl_schema());
-  const int written = schema ? json_dumpf(schema, stdout, JSON_INDENT(1)) : -1;
+  char *const text = schema ? json_dumps(schema, JSON_INDENT(1)) : NULL;
   json_decref(schema);
-  putchar('\n');
-  return written == 0 ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while printing the schema");
+  if (!text) return WL_FAIL(WL_ERR_OS, "out of memory while printing the schema");
+  puts(text);
+  free(text);
+  return WL_OK;
 }
 
 static wl_status run_train(wl_cli *cli, int argc, char **argv) {

@@ -42,6 +42,23 @@ wl_status wl_gate_open_file(const char *path, hid_t *file) {
   return WL_OK;
 }
 
+wl_status wl_gate_may_replace(const char *path) {
+  static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
+  unsigned char first[sizeof signature];
+  struct stat there;
+  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) return WL_OK; /* creating it says more */
+  FILE *const in = fopen(path, "rb");
+  if (!in) return WL_OK;
+  const size_t count = fread(first, 1, sizeof first, in);
+  fclose(in);
+  if (count == 0 || (count == sizeof first && memcmp(first, signature, sizeof first) == 0))
+    return WL_OK;
+  return WL_FAIL(
+      WL_ERR_CANNOT_CREATE,
+      "the output '%s' is there already and is no HDF5 file: choose another name, or remove it first",
+      path);
+}
+
 /* ---- links and objects ---- */
 
 typedef struct walk {

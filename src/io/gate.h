@@ -18,6 +18,9 @@ typedef struct wl_stored {
 
 /* Opens a regular file for reading. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_DATA. */
 wl_status wl_gate_open_file(const char *path, hid_t *file);
+/* Whether an HDF5 file may be written there: over an empty file or another HDF5 file, or where nothing is. A name
+ * given by mistake, such as that of a configuration, is refused. WL_ERR_CANNOT_CREATE. */
+wl_status wl_gate_may_replace(const char *path);
 /* Sorted paths of all datasets, "a/b/name"; scales that only name a dimension are left out. `virtual`: all are assumed
  * to be virtual datasets, which are listed and never opened. */
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);
