@@ -147,9 +147,14 @@ static wl_status read_request(const wl_arguments *a, wl_check_request *q) {
   return WL_OK;
 }
 
-static wl_status show(const wl_arguments *a, const wl_check_report *r, const wl_check_request *q) {
+static wl_status show(const wl_arguments *a, const char *estimator, const wl_check_report *r,
+                      const wl_check_request *q) {
   const char *json = wl_argument_text(a, "json", NULL);
   print_report(r, q->tolerance, wl_json_text_stream(json));
+  if (strcmp(estimator, "bptt") != 0)
+    fprintf(wl_json_text_stream(json),
+            "These are the gradients of back-propagation; training estimates them by %s\n",
+            estimator);
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump)
     wl_log_info("%s holds everything from which another program can compute these meta-gradients",
@@ -174,7 +179,9 @@ static wl_status check(wl_cli *cli, const char *path) {
   WL_TRY(read_request(&cli->arguments, &request));
   WL_TRY(wl_config_read(path, wl_schema(), overrides, n, &config));
   wl_status status = wl_check(config, &request, &report);
-  if (status == WL_OK) status = show(&cli->arguments, &report, &request);
+  if (status == WL_OK)
+    status = show(&cli->arguments, wl_map_variant(wl_config_map(config, "estimator", 0)), &report,
+                  &request);
   wl_check_report_clear(&report);
   wl_config_destroy(&config);
   return status;
