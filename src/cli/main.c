@@ -43,8 +43,10 @@ static void print_usage(FILE *out) {
   for (const wl_command *const *c = wl_commands; *c; ++c)
     fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
   fputs(
-      "\nTools in Python: ablate, compare_runs, export_csv, pack_omniglot, plot_evaluation, plot_training,\n"
-      "plot_speedup, plot_trajectories, report, watch.\n"
+      "\nTools in Python: ablate, compare_runs, export_csv, pack_omniglot, plot_evaluation, plot_speedup,\n"
+      "plot_training, plot_trajectories, report, watch.\n"
+      "\nTo start: 'warploom init --task mlp' prints a configuration; 'warploom train --list WHAT' lists the\n"
+      "tasks, rules, estimators, preconditioners and initialisations; jobs/ has examples and suites of tasks.\n"
       "\n'warploom COMMAND --help' explains a command; 'warploom --version' names version, "
       "libraries and processor.\n",
       out);

@@ -140,4 +140,6 @@ const wl_command wl_command_train = {
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
     "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # on a different number of ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
-    "warploom train --list tasks                                          # the task families\n"};
+    "warploom train --list tasks                                          # the task families\n"
+    "warploom train jobs/controller.yaml                                  # evolution strategies, drawn tasks\n"
+    "warploom train jobs/quickstart.yaml --set estimator.name=nres        # another of `--list estimators`\n"};
