@@ -143,7 +143,9 @@ static wl_status check_outputs(const wl_cli *cli, const char *input) {
     if (!takes(a, i, "FILE") || strcmp(output, "-") == 0) continue;
     WL_TRY(wl_check_output(output, input, own_file(cli->command)));
     WL_TRY(check_apart(a, output, i));
-    if (strcmp(a->given[i].name, "json") != 0) WL_TRY(wl_gate_may_replace(output));
+    const bool json = strcmp(a->given[i].name, "json") == 0 ||
+                      (wl_argument_given(a, "speedup") && strcmp(a->given[i].name, "output") == 0);
+    if (!json) WL_TRY(wl_gate_may_replace(output));
   }
   return WL_OK;
 }
