@@ -1,22 +1,23 @@
-/* controller.c - a horizon-aware Muon whose rate and mixture a small net sets for each tensor and step.
+/* controller.c - Muon with a known horizon; a small net sets its rate and mixture for each tensor and step.
  *
- * State: m (.9), s (.99) of g and v (.99) of g^2, below all bias-corrected; averages of the minibatch loss
- * (.9, .98) and the first loss. With x = t / T and r = RMS(p) sqrt(fan-in), of vectors the mean r of the matrices:
+ * State: m (.9) and s (.99) of g and v (.99) of g^2, bias-corrected in the formulas below; averages of the minibatch
+ * loss (.9, .98) and the first loss. x = t / T; r = RMS(p) sqrt(fan-in) of a matrix; r of a vector is the mean r of the
+ * matrices:
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
- *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z, of matrices alone
+ *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
  *   rate = exp(b) (T / 2000)^-tau r^alpha fan_in^-1/2 (matrices only)
  *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
  * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, for matrices and for vectors. The net (17-16-16-6, tanh,
  * last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs are listed at
- * `put_inputs`. It starts as Muon with Nesterov momentum and a linear schedule; vectors by Adam.
+ * `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear schedule, and Adam for vectors.
  *
- * Where T is unknown (0) it counts as 2000 for scale and warm-up, and x = 0; where the loss is unknown its two inputs
- * are 0. r is at least 1e-3, so that parameters that start at zero move.
+ * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, its two inputs are 0.
+ * r is at least 1e-3; without this bound parameters that start at zero would not change.
  *
- * `newton_schulz: false` leaves out the term of a0; matrices then start with a = (0, 1, 0) as vectors do. */
+ * `newton_schulz: false` omits the term of a0; matrices then start with a = (0, 1, 0), like vectors. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,14 +208,14 @@ static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b)
 static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
-/* What holds for all tensors at one step. */
+/* Values that all tensors share at one step. */
 typedef struct moment {
-  double t, T, x; /* T as it counts, x = t / T */
+  double t, T, x; /* T, 2000 if unknown; x = t / T */
   double m, s, v; /* bias corrections */
   double fast_slow, fast_first;
 } moment;
 
-/* The averages of the loss: state of the whole, from `in` to `out`. */
+/* Updates the averages of the loss, which are state of all of theta, from `in` to `out`. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out, moment *now) {
   const bool known = isfinite(step->loss);
   const double first = step->t == 0 ? (known ? step->loss : 0) : (double)in[2];
@@ -241,7 +242,7 @@ static moment moment_of(const wl_inner_step *step) {
 /* ln of two root mean squares' ratio, from sums of squares. */
 static double log_rms(double a, double b) { return 0.5 * log((a + TINY) / (b + TINY)); }
 
-/* The inputs of tensor j but for the means over tensors. */
+/* The inputs of tensor j, except the means over tensors. */
 static void put_inputs(workspace *ws, int j, const moment *now, double ratio) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const sum = ws->sum[j];
@@ -306,7 +307,7 @@ static double size_of(const workspace *ws, int j) {
   return root_mean_square(ws->sum[j][WL_SUM_PP], t->size) * sqrt(t->fan_in);
 }
 
-/* The mean size of the matrices; of all tensors where there are none. */
+/* Mean r of the matrices; without matrices, of all tensors. */
 static double mean_size(const workspace *ws) {
   double sum = 0, all = 0;
   int matrices = 0;
@@ -329,7 +330,7 @@ static double rate_of(const double *base, const wl_tensor *t, const moment *now,
          fmin(1, warm) * exp(3 * tanh(o / 3));
 }
 
-/* Everything that a tensor's coordinates need to know; c0 still lacks 1 / RMS(N). */
+/* Coefficients of the update of a tensor's coordinates; c0 does not yet include 1 / RMS(N). */
 static void steer(const controller *c, workspace *ws, int j, const moment *now, double mean) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const base = ws->phi + c->base + (t->matrix ? 0 : SCALARS);
@@ -370,7 +371,7 @@ static void take_ratios(workspace *ws, const wl_controller_pass *pass, const mom
                                       all->piece[i].count);
 }
 
-/* z, then N in its place, and c0 over RMS(N); a matrix at a time. */
+/* Computes z, replaces it by N and divides c0 by RMS(N), one matrix at a time. */
 static void orthogonalise(workspace *ws, const wl_controller_pass *pass) {
   const wl_tensors *const all = &ws->tensors;
   const int threads = ws->scratch_threads;

@@ -1,11 +1,11 @@
-/* controller_kernel.h - the passes of the rule `controller` over coordinates, for each instruction set.
+/* controller_kernel.h - passes over the coordinates for the rule `controller`, for each instruction set.
  *
- *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums below
+ *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
  *   ratios   sum of (m / (sqrt v + e))^2 with bias-corrected m and v
  *   blends   z = m + k1 (g - m) + k2 (s - m)
  *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e); N the orthogonal factor of z, NULL: none
  *
- * All arrays are over the coordinates of theta; a call does `count` of them from `first` on. */
+ * All arrays are over the coordinates of theta; a call processes `count` of them, starting at `first`. */
 #ifndef WL_RULE_CONTROLLER_KERNEL_H
 #define WL_RULE_CONTROLLER_KERNEL_H
 
@@ -25,9 +25,9 @@ enum wl_controller_sums {
 
 typedef struct wl_controller_pass {
   const wl_real *g, *p;     /* gradient, parameters */
-  const wl_real *m, *s, *v; /* before `moments` the old ones, after it the new ones */
+  const wl_real *m, *s, *v; /* `moments` replaces the old values by the new ones */
   wl_real *m_out, *s_out, *v_out;
-  wl_real *z, *u; /* z: blends write it, updates read N from it */
+  wl_real *z, *u; /* `blends` writes z, `updates` reads N */
 } wl_controller_pass;
 
 typedef struct wl_controller_scalars {

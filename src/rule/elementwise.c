@@ -1,19 +1,19 @@
-/* elementwise.c - what all hand-designed rules share: options, learned scalars, replay, adjoint.
+/* elementwise.c - common code of hand-designed coordinatewise rules: options, learned scalars, replay, adjoint.
  *
  * A scalar x (rate, momentum, ...) has a value x_t,j at step t for the coordinates of slot j:
  *   learned per run     one number, one slot
  *   learned per tensor  one number for each slot, a slot being a tensor of theta
  *   learned per step    one number for each t < T (beyond T the last one), one slot
  *   learned per both    one number for each t < T and slot, in phi (T, slots)
- * In phi stands x itself (WL_SCALAR_FREE) or its logit (WL_SCALAR_UNIT), block "rule.<key>".
- * The coefficients that the elementwise functions see come from it:
+ * phi holds x itself (WL_SCALAR_FREE) or its logit (WL_SCALAR_UNIT), in the block "rule.<key>".
+ * The elementwise functions receive these coefficients:
  *   value = x_t (the rate times the schedule),  complement = 1 - x_t,  P_t = x_0 ... x_t,
  *   correction q_t = 1 / (1 - P_t)
- * and back, with x = sigmoid(phi):  dx/dphi = x (1 - x),  dq_t/dphi_i = q_t^2 P_t (1 - x_i), i <= t.
+ * The derivatives, with x = sigmoid(phi), are  dx/dphi = x (1 - x),  dq_t/dphi_i = q_t^2 P_t (1 - x_i), i <= t.
  *
- * Backward of a chunk: for each block replay s_{t0+1} .. s_{t0+K} by the very function that made
- * them, then walk back through the vjp. Adjoints of scalars are summed in double over lanes and
- * blocks, in that order, so that nothing depends on threads. */
+ * The backward pass of a chunk replays s_{t0+1} .. s_{t0+K} of each block with the function of the forward
+ * pass, then applies the vjp from the last step to the first. Adjoints of scalars are summed in double over
+ * lanes and then over blocks; the result does not depend on the number of threads. */
 #include "rule/elementwise.h"
 
 #include <math.h>
@@ -42,10 +42,10 @@ typedef struct point_bar {
 
 typedef struct workspace {
   double *value, *complement, *power; /* [scalars][count] decoded phi; power: per step only */
-  wl_schedule schedule;               /* of the episode at hand */
+  wl_schedule schedule;               /* of the current episode */
   point *points;                      /* [WL_CHUNK_STEPS][slots][scalars] */
   point_bar *bars;                    /* [WL_CHUNK_STEPS][slots][scalars] */
-  wl_coefficient *lanes;              /* [WL_CHUNK_STEPS][scalars] of the block at hand */
+  wl_coefficient *lanes;              /* [WL_CHUNK_STEPS][scalars] of the current block */
 } workspace;
 
 /* ---- creation ---- */
@@ -86,7 +86,7 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
   return WL_OK;
 }
 
-/* Slots are the tensors of theta: marks which coordinate belongs to which. */
+/* Makes each tensor of theta a slot and stores the slot of each coordinate. */
 static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule_setting *setting) {
   const wl_layout *theta = setting->theta;
   if (setting->mixture || theta == NULL || theta->count == 0)
@@ -154,7 +154,7 @@ void wl_elementwise_destroy(wl_rule *rule) {
   rule->impl = NULL;
 }
 
-/* Every number of a learned scalar starts at the configured value; nothing is drawn. */
+/* Every number of a learned scalar starts at the configured value; no random number is drawn. */
 void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   (void)seed;
   const elementwise *e = rule->impl;
@@ -212,7 +212,7 @@ static wl_status allocate(const elementwise *e, workspace *w) {
   return WL_NEW(w->lanes, WL_CHUNK_STEPS * e->definition->scalars);
 }
 
-/* Ready to step at once: a rule without learned scalars needs no pack. */
+/* The workspace is complete after this call if no scalar is learned; such a rule needs no pack. */
 wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                    int threads, void **out) {
   (void)adjoint, (void)threads;
@@ -244,7 +244,7 @@ void wl_elementwise_ws_destroy(void *impl) {
 
 /* ---- coefficients ---- */
 
-/* Which number of a scalar rules at step t in a slot. */
+/* Index of the number of a scalar that applies at step t in a slot. */
 static int64_t number_at(const elementwise *e, int64_t t, int64_t slot) {
   return (t < e->rows ? t : e->rows - 1) * e->slots + slot;
 }
@@ -282,8 +282,8 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
   return e->slot != NULL ? e->slot[coordinate] : 0;
 }
 
-/* Spreads the coefficients of a block's coordinates over its lanes, for `steps` steps. `loaded`
- * is the slot that all lanes hold already, -1 if none; it is kept up to date. */
+/* Copies the coefficients of a block's coordinates to its lanes, for `steps` steps. `loaded` is the
+ * slot whose coefficients all lanes already hold, -1 if there is none; the function updates it. */
 static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
                        int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES),
@@ -351,7 +351,7 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
   }
 }
 
-/* lam += w_k grad L_out(theta_k). A weight of zero skips the gradient, which need not be there. */
+/* lam += w_k grad L_out(theta_k). A weight of zero skips the gradient, which may then be NULL. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -366,7 +366,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES], unkept[WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
-  /* what vjp leaves out of it is zero where it is read */
+  /* entries that vjp does not set are read as zero */
   wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS];
   wl_real *lam = chunk->lam + block * WL_LANES;
   wl_real *mu = chunk->mu ? chunk->mu + block * size : unkept;
@@ -384,7 +384,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   }
 }
 
-/* d value / d phi of one number: the path past the running product. */
+/* d value / d phi of one number: the path that does not pass through the running product. */
 static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t,
                            int64_t number) {
   const int64_t at = i * e->count + number;
@@ -392,7 +392,7 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
   return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
-/* From adjoints of x_t and q_t to phi, for one scalar that is learned per run or tensor. */
+/* Adds the adjoints of x_t and q_t to that of phi, for one scalar that is learned per run or tensor. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                           int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
@@ -412,7 +412,7 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* The same for one that is learned per step, in one slot: q_t leads back to every step up to t. */
+/* The same for a scalar that is learned per step, in one slot: q_t depends on every step up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

@@ -1,13 +1,13 @@
-/* elementwise.h - hand-designed rules: what one file has to say to be one.
+/* elementwise.h - the definition of a hand-designed coordinatewise rule.
  *
- * Such a rule treats each coordinate alike and by itself and is steered by a few scalars:
+ * Such a rule treats every coordinate alike and separately. It depends on a few scalars a, b, ...:
  *
  *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
  *
- * A file states the scalars (key, range), f for the 16 lanes of a block, and f's
- * vector-Jacobian product. Everything else is shared and lives in elementwise.c: options,
+ * Each rule's file defines the scalars (key, range), f for the 16 lanes of a block, and f's
+ * vector-Jacobian product. elementwise.c implements the rest for all of them: options,
  * schedules, scalars learned per run, per tensor, per step or both, the replay of a chunk and its
- * adjoint. See sgd.c for the smallest one, adam.c for the largest. */
+ * adjoint. sgd.c is the smallest example, adam.c the largest. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 
@@ -16,7 +16,7 @@
 #include "rule/rule.h"
 #include "rule/schedule.h"
 
-/* The root in the working precision. */
+/* The square root in the working precision. */
 #ifdef WL_DOUBLE
 #define WL_SQRT sqrt
 #else
@@ -41,11 +41,11 @@ typedef struct wl_scalar {
 typedef struct wl_coefficient {
   wl_real value[WL_LANES];      /* x_t; for scalar 0, the rate, times the schedule's factor */
   wl_real complement[WL_LANES]; /* 1 - x_t, for WL_SCALAR_UNIT, without cancellation */
-  wl_real correction[WL_LANES]; /* 1 / (1 - x_0 x_1 ... x_t), for WL_SCALAR_UNIT: what takes the
-                                   bias from a running mean that started at zero */
+  wl_real correction[WL_LANES]; /* 1 / (1 - x_0 x_1 ... x_t), for WL_SCALAR_UNIT: corrects the bias
+                                   of a running mean that started at zero */
 } wl_coefficient;
 
-/* Adjoints of the same; `value` includes what goes through `complement`. Zeroed before vjp. */
+/* Adjoints of these coefficients; `value` includes the path through `complement`. Zeroed before vjp. */
 typedef struct wl_coefficient_bar {
   wl_real value[WL_LANES], correction[WL_LANES];
 } wl_coefficient_bar;
@@ -57,19 +57,19 @@ typedef struct wl_elementwise {
   int scalars; /* at most WL_ELEMENTWISE_MAX_SCALARS; [0] is the rate */
   const wl_scalar *scalar;
   /* c [scalars]; g, theta, u [16]; s, s_next [width][16], never the same array. theta is NULL
-   * unless read. */
+   * if the rule does not read it. */
   void (*step)(const wl_coefficient *restrict c, const wl_real *restrict g,
                const wl_real *restrict theta, const wl_real *restrict s, wl_real *restrict s_next,
                wl_real *restrict u);
   /* lam [16]: adjoint of u; mu [width][16] in: adjoint of s_next, out: of s. gbar, thetabar [16]
-   * out (thetabar only where theta is read); bar [scalars] out. */
+   * out (thetabar only if the rule reads theta); bar [scalars] out. */
   void (*vjp)(const wl_coefficient *restrict c, const wl_real *restrict g,
               const wl_real *restrict theta, const wl_real *restrict s,
               const wl_real *restrict s_next, const wl_real *restrict lam, wl_real *restrict mu,
               wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
 } wl_elementwise;
 
-/* What a rule's keys are read into; `learn` is borrowed while the rule is created. */
+/* Receives the values of a rule's keys; `learn` is borrowed while the rule is created. */
 typedef struct wl_elementwise_keys {
   double scalar[WL_ELEMENTWISE_MAX_SCALARS];
   wl_schedule schedule;
@@ -77,9 +77,9 @@ typedef struct wl_elementwise_keys {
   enum { WL_PER_RUN, WL_PER_TENSOR, WL_PER_STEP, WL_PER_STEP_TENSOR } learn_per;
 } wl_elementwise_keys;
 
-/* Where the value of scalar i goes. */
+/* The member that receives the value of scalar i. */
 #define WL_SCALAR_SLOT(i) WL_SLOT(wl_elementwise_keys, scalar[i])
-/* The keys that all these rules share, for the head of each one's table of options. */
+/* The keys that all these rules share: the first entries of each rule's table of options. */
 /* clang-format off */
 #define WL_ELEMENTWISE_OPTIONS(default_rate)                                                      \
   {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate", WL_SCALAR_SLOT(0)},     \
@@ -126,7 +126,7 @@ typedef struct wl_elementwise_keys {
                                     .ws_destroy = wl_elementwise_ws_destroy,          \
                                     .ws_bytes = wl_elementwise_ws_bytes}
 
-/* The members of wl_rule_ops, as documented there. `definition` is borrowed for good. */
+/* The members of wl_rule_ops, as documented there. `definition` is borrowed and must outlive the rule. */
 wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
                                 const wl_rule_setting *setting, wl_rule *rule);
 void wl_elementwise_destroy(wl_rule *rule);

@@ -1,4 +1,4 @@
-/* feature_kernel.h - per-coordinate features and the small net that reads them, for each instruction set.
+/* feature_kernel.h - features of each coordinate and the small net that reads them, for each instruction set.
  *
  * Inputs of one coordinate, with decays j = 0, 1, 2 (momenta m_j, second moment v, factored moments R_j of rows and
  * C_j of columns, h = 1e-8, r_j and c_j the row and column factors of feature_net.h):
@@ -9,8 +9,8 @@
  *   WL_FEATURES_CELO2     g, clip(g, 0.1), p, m_j, v, m_j / sqrt(v + h), 1 / sqrt(v + h), g r_j c_j,
  *                         g / sqrt(v + h); R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j     30
  *
- * A tensor consists of lines along its last axis. Along a line a row index is the same or advances with the
- * coordinate, and so is a column index. */
+ * A tensor consists of lines along its last axis. Along a line, the row index is either constant or increases by one
+ * with each coordinate; the same holds for the column index. */
 #ifndef WL_RULE_FEATURE_KERNEL_H
 #define WL_RULE_FEATURE_KERNEL_H
 
@@ -47,7 +47,7 @@ typedef struct wl_feature_view {
   int64_t line;                /* length of a line */
   const int32_t *row, *column; /* [lines] index at a line's start */
   bool row_advances, column_advances;
-  int64_t taps;             /* normalised tap by tap where above 1 */
+  int64_t taps;             /* above 1: each tap is normalised separately */
   const wl_real *tap_scale; /* [taps][WL_MOST_FEATURES] */
   const wl_real *g, *p;
   const wl_real *m_in[WL_MOST_MOMENTA], *v_in;
@@ -57,11 +57,11 @@ typedef struct wl_feature_view {
   wl_real *u;
 } wl_feature_view;
 
-/* Layers as tiles of WL_NET_ROWS units: the bias, then each input's weights. The last layer has rows of its own. */
+/* Layers as tiles of WL_NET_ROWS units: the bias, then each input's weights. The last layer is stored as plain rows. */
 typedef struct wl_packed_net {
   int inputs, layers; /* hidden layers */
-  /* What entries of tables add to each unit of the first layer, [units][rows] and [units][columns], where lines are
-   * whole vectors: the net then reads the other features alone, m_j r_j c_j in the place of R_j. NULL: it reads all. */
+  /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns], if lines are
+   * whole vectors. The net then reads only the other features; m_j r_j c_j has the index of R_j. NULL: it reads all. */
   const wl_real *row_part, *column_part;
   int64_t rows, columns;
   int width[4];   /* of hidden layers, multiples of WL_NET_ROWS */

@@ -90,7 +90,7 @@ wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *opt
   return f->learned_decays ? add_decays(f, &rule->phi) : WL_OK;
 }
 
-/* Weights truncated normal with sd 1 / sqrt(inputs), all else zero. */
+/* Weights are truncated normal with standard deviation 1 / sqrt(inputs); all other meta-parameters are zero. */
 void wl_feature_rule_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_feature_rule *f = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
@@ -125,7 +125,7 @@ static int64_t reduced_index(const wl_tensor_entry *b, int64_t element, unsigned
 
 static int64_t lines_of(const wl_tensor_entry *b) { return b->size / b->shape[b->ndim - 1]; }
 
-/* Fills in a matrix's indices; returns where the next tensor's begin. */
+/* Sets the indices of a matrix; returns the address of the next tensor's indices. */
 static int32_t *index_matrix(const wl_tensor_entry *b, const wl_factored *factored, wl_feature_tensor *t,
                              int32_t *at) {
   const unsigned largest = 1u << factored->largest, second = 1u << factored->second;
@@ -176,7 +176,7 @@ static int64_t upper_size(const wl_feature_rule *f) {
   return wl_pad(size + 2 * (padded(f->width[f->layers - 1]) + 1));
 }
 
-/* Lengths of the workspace's arrays: the one list that allocation and the estimate share. */
+/* Lengths of the workspace's arrays, for the allocation and for the memory estimate. */
 typedef struct lengths {
   int64_t index, packed, partial, part, table, sums, inverse, scratch, copies, largest, state;
 } lengths;
@@ -413,7 +413,7 @@ static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, co
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* Tables of tensor j begin where those of the tensors before it end. */
+/* The tables of tensor j follow those of tensor j - 1. */
 static void set_tables(wl_feature_ws *ws, int j, int64_t *at) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   wl_factor_tables *const table = &ws->view[j].table;
@@ -486,7 +486,7 @@ static double mean_square(const wl_real *table, int64_t count) {
   return sum / (double)count;
 }
 
-/* Sums of squares over the tensor of the features that are entries of tables. */
+/* Sums over the tensor of the squares of those features that are table entries. */
 static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_factor_tables *const table = &ws->view[j].table;
@@ -546,7 +546,7 @@ void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_
 
 /* ---- The net of a tensor -------------------------------------------------------------------- */
 
-/* Unit `unit` of the first layer: normalisers in its weights, times in its bias. */
+/* Packs unit `unit` of the first layer: its weights include the normalisers, its bias the time inputs. */
 static double first_bias(const wl_feature_rule *f, const wl_feature_ws *ws, int unit) {
   const double *const weight = ws->phi.phi + f->weight[0];
   double bias = ws->phi.phi[f->bias[0] + unit];
@@ -561,7 +561,7 @@ static double weight_of(const wl_feature_rule *f, const wl_feature_ws *ws, const
   return layer == 0 && inverse ? weight * inverse[input] : weight;
 }
 
-/* Whether entries of tables are added to the first layer beforehand. */
+/* Whether the contributions of table entries to the first layer are computed in advance. */
 static bool folds(const wl_feature_rule *f, const wl_feature_tensor *t, const wl_tensor *tensor) {
   return factors(f) && tensor->matrix && t->taps == 1 && t->line % WL_LANES == 0;
 }
@@ -575,7 +575,7 @@ static int feature_of(const wl_feature_rule *f, bool folded, int k) {
   return folded && k >= first_table(f) ? k + 4 * WL_FACTORED : k;
 }
 
-/* part [units][count] = what the tables of rows, or of columns, add to each unit. */
+/* part [units][count] = contribution of the tables of rows, or of columns, to each unit. */
 static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j, bool rows,
                         wl_real *part) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -620,7 +620,7 @@ static wl_real *pack_tile(const wl_feature_rule *f, const wl_feature_ws *ws, con
 
 static int outputs_read(const wl_feature_rule *f) { return f->kind == WL_FEATURES_CELO2 ? 1 : 2; }
 
-/* All units of a layer as tiles; returns where the next layer begins. */
+/* Packs all units of a layer as tiles; returns the address of the next layer. */
 static wl_real *pack_layer(const wl_feature_rule *f, const wl_feature_ws *ws, const double *inverse,
                            int layer, const int *shape, wl_real *out) {
   for (int first = 0; first < padded(f->width[layer]); first += WL_NET_ROWS)
@@ -679,7 +679,7 @@ void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rea
   pack_upper(f, ws);
 }
 
-/* ---- Celo2's own ---------------------------------------------------------------------------- */
+/* ---- Celo2 ---------------------------------------------------------------------------------- */
 
 /* u from the net's output in u, tap by tap: N(u) / RMS, decay. */
 static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double rate,
@@ -705,7 +705,7 @@ static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int
   }
 }
 
-/* Adam on the moments that are there: m_0 (.9) and v (.95), the epsilon inside the root. */
+/* Adam on the moments m_0 (.9) and v (.95) of the state; epsilon is inside the root. */
 static void finish_vector(const wl_feature_rule *f, const wl_feature_ws *ws, int j, int64_t t,
                           double rate) {
   const wl_feature_view *const v = &ws->view[j];

@@ -1,4 +1,4 @@
-/* feature_net.h - update rules that are a small net over normalised features of a coordinate: mlp, small_fc, celo2.
+/* feature_net.h - update rules that apply a small net to normalised features of each coordinate: mlp, small_fc, celo2.
  *
  * For each tensor, with b the decays of each moment (Metz et al. 2022, learned_optimization):
  *
@@ -9,15 +9,16 @@
  *   x_k  = f_k / sqrt(e + mean f_k^2)      features of feature_kernel.h, normalised over the tensor
  *   o    = net(x, tanh(t / tau - 1) for tau = 1, 3, 10 .. 1e5)      ReLU
  *
- * Below rank 2 V_j' = b V_j + (1 - b) (g^2 + 1e-30) takes the place of R_j and C_j, 1 / sqrt(max(V + 1e-9, 1e-9)) that of
- * r_j c_j at g and 1 / sqrt(V + 1e-6) at m_j. Nothing is bias-corrected.
+ * Below rank 2, V_j' = b V_j + (1 - b) (g^2 + 1e-30) replaces R_j and C_j; r_j c_j is 1 / sqrt(max(V + 1e-9, 1e-9)) as
+ * the factor of g and 1 / sqrt(V + 1e-6) as the factor of m_j. No moment is bias-corrected.
  *
  *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
- *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p), N five Newton-Schulz steps or nothing; normalised
- *                   over the first two axes for each tap of a convolution; a: rate times schedule
+ *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p), a: rate times schedule
+ *                   N: five Newton-Schulz steps or the identity, normalised over the first two axes for each tap
  *
- * A step is two passes over coordinates after one over g for rows and columns: moments and the features' squares, then
- * features and net in one. Normalisers are multiplied into the first layer's weights, times features into its bias. */
+ * A step consists of three passes over coordinates: sums of g^2 over rows and columns; moments and the sums of squares
+ * of the features; features and net together. The first layer's packed weights include the normalisers, its packed bias
+ * the time inputs. */
 #ifndef WL_RULE_FEATURE_NET_H
 #define WL_RULE_FEATURE_NET_H
 
@@ -27,7 +28,7 @@
 
 enum { WL_TIMES = 11, WL_NET_MOST_LAYERS = 3, WL_VECTOR_FEATURES = 15, WL_LINE_GROUPS = 8 };
 
-/* What sets the rules apart. */
+/* The parameters that distinguish the rules. */
 typedef struct wl_feature_rule {
   wl_feature_kind kind;
   int features, times, momenta, outputs;
@@ -44,13 +45,13 @@ typedef struct wl_feature_rule {
   int64_t m_at, v_at, factored_at;                                      /* of learned decays */
 } wl_feature_rule;
 
-/* Net and decays at hand, decoded from phi. */
+/* The current net and decays, decoded from phi. */
 typedef struct wl_feature_phi {
   double m[WL_MOST_MOMENTA], v, factored[WL_FACTORED]; /* decays */
   const double *phi;                                   /* [phi.size] */
 } wl_feature_phi;
 
-/* One tensor's places and tables. */
+/* Indices and tables of one tensor. */
 typedef struct wl_feature_tensor {
   const int32_t *line_row, *line_column; /* [lines] */
   const int32_t *row_group; /* [rows] index of the axes that are neither largest nor second */
@@ -58,8 +59,8 @@ typedef struct wl_feature_tensor {
       second;      /* length of a line, lines, groups, length of the second axis */
   int64_t largest; /* length of the largest axis */
   bool row_advances, column_advances;
-  int64_t taps; /* that are normalised apart: 1 unless celo2 */
-  int64_t sums; /* where its pieces' sums begin */
+  int64_t taps; /* normalised separately; 1 unless celo2 */
+  int64_t sums; /* offset of the sums of its pieces */
 } wl_feature_tensor;
 
 typedef struct wl_feature_ws {
@@ -87,13 +88,13 @@ typedef struct wl_feature_ws {
   int64_t scratch_size;
   /* with an adjoint */
   wl_real *states;  /* [WL_CHUNK_STEPS + 1][state] */
-  wl_real *mu;      /* [state] where the caller has none */
+  wl_real *mu;      /* [state] used if the caller passes none */
   double *features; /* [largest tensor][WL_MOST_FEATURES + 1] */
   double *dots;     /* [most taps][WL_MOST_FEATURES] */
   double *bars;     /* adjoints of a tensor's tables */
 } wl_feature_ws;
 
-/* A rule with the members of `fixed`, its keys read over them: wl_rule_ops.create of these rules. */
+/* Creates a rule from `fixed`; configured keys override its members. This is wl_rule_ops.create of these rules. */
 wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *options,
                                  const wl_rule_setting *setting, wl_rule *rule);
 void wl_feature_rule_destroy(wl_rule *rule);
@@ -108,7 +109,7 @@ void wl_feature_rule_ws_destroy(void *impl);
 size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                 int threads);
 
-/* The new state, its tables and normalisers; the net is left alone. */
+/* Computes the new state, its tables and the normalisers, without evaluating the net. */
 void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
 /* Of tensor j: sums of squares of g by groups of lines, [WL_LINE_GROUPS][rows + columns], and
  * 1 / sqrt(e + mean f^2), [taps][WL_MOST_FEATURES]. */

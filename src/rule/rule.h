@@ -3,15 +3,15 @@
  *   (u_t, s_{t+1}) = rule(g_t, theta_t, s_t, t, T, L_t; phi),   theta_{t+1} = theta_t + u_t
  *
  * A rule is one file that fills a wl_rule_ops and is listed in rules.def. Arrays over
- * coordinates are padded to blocks of WL_LANES and 64-byte aligned. Every result is the same
- * bits for any number of threads.
+ * coordinates are padded to blocks of WL_LANES and 64-byte aligned. The number of threads does not
+ * change a bit of any result.
  *
  * The state of a unit is wl_rule_state_reals(rule, theta) reals, zero at the episode's start.
  * There are two kinds of rules:
- *   coordinatewise  each coordinate by itself; state [block][state_width][WL_LANES]
+ *   coordinatewise  updates each coordinate separately; state [block][state_width][WL_LANES]
  *   tensorwise      sees the tensors of theta. Its state consists of named fields, one after the
  *                   other: first those of each coordinate, [pad(n)] each, in the order of theta;
- *                   then those of rows, columns, tensors and of the whole (state.h says how long) */
+ *                   then those of rows, columns, tensors and of all of theta (state.h gives their lengths) */
 #ifndef WL_RULE_RULE_H
 #define WL_RULE_RULE_H
 
@@ -24,8 +24,8 @@ typedef struct wl_rule wl_rule;
 typedef struct wl_rule_ws wl_rule_ws;
 
 /* Longest run of steps that the engine hands to wl_rule_backward at once. Meta-gradients are
- * summed over (chunk of steps, group of blocks) in one fixed order, so that memory policy,
- * window storage and threads never change a bit. */
+ * summed over (chunk of steps, group of blocks) in one fixed order. Memory policy, window storage
+ * and number of threads therefore never change a bit. */
 enum { WL_CHUNK_STEPS = 20 };
 
 /* K consecutive steps of one episode, t0 .. t0+K-1, 1 <= K <= WL_CHUNK_STEPS, all blocks.
@@ -42,13 +42,13 @@ typedef struct wl_rule_chunk {
   const wl_real
       *tape; /* [steps][blocks][rule->tape] as taped steps left it; NULL: steps are replayed */
   const wl_real
-      *tape_before; /* [blocks][rule->tape] of step t0 - 1, stands in for state; may be NULL */
+      *tape_before; /* [blocks][rule->tape] of step t0 - 1, read instead of state; may be NULL */
   const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
   const double *loss_weight; /* [steps] w_k times the derivative of the loss transform */
   wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
   wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0};
-                              * NULL: zero, and not wanted */
-  wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not wanted */
+                              * NULL: zero on entry, not returned */
+  wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not returned */
 } wl_rule_chunk;
 
 /* One step of an episode. */
@@ -65,7 +65,7 @@ typedef struct wl_inner_step {
                          * bits of all else; NULL: not wanted, always where rule->tape is 0 */
 } wl_inner_step;
 
-/* A named part of a tensorwise rule's state. */
+/* A named field of a tensorwise rule's state. */
 typedef enum wl_state_extent {
   WL_STATE_COORDINATE,
   WL_STATE_ROW,    /* one for each index of a tensor without its largest axis */
@@ -79,7 +79,7 @@ typedef struct wl_state_field {
   wl_state_extent extent;
 } wl_state_field;
 
-/* What a rule is made for. */
+/* The training for which a rule is created. */
 typedef struct wl_rule_setting {
   const wl_layout *theta; /* inner parameters of the (first) task; borrowed for the rule's life */
   int64_t episode_steps;  /* T, longest episode; for schedules and per-step scalars */
@@ -99,8 +99,8 @@ typedef struct wl_rule_ops {
   /* Adjoint of a chunk; adds into phi_grad [rule->phi.size] in double. */
   void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                    double *phi_grad);
-  /* Workspace of the rule's own (packed weights, thread scratch) for inner parameters theta; `adjoint`:
-   * backward is called with it. */
+  /* Allocates the rule's workspace (packed weights, thread scratch) for inner parameters theta; `adjoint`:
+   * backward will be called with it. */
   wl_status (*ws_create)(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
                          void **out);
   void (*ws_destroy)(void *impl);
@@ -118,7 +118,7 @@ struct wl_rule {
   const char *forward_only; /* why the rule has no adjoint, for messages; NULL: it has one */
   int64_t tape;             /* reals that a taped step keeps of a block; 0: the rule keeps none */
   bool reads_theta;
-  bool partial_gbar; /* the adjoint of g leaves something out on purpose */
+  bool partial_gbar; /* the adjoint of g omits a term by design */
   double cost;       /* FLOP per coordinate-step, forward and backward */
 };
 
@@ -133,23 +133,23 @@ extern const wl_rule_ops *const wl_rules[]; /* ends with NULL */
 const wl_variant *wl_rule_variants(void);
 
 wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, wl_rule **out);
-/* A rule by values for some of its keys, "rule.name" first, and its table's defaults. */
+/* Creates a rule from values for some of its keys, "rule.name" first; the other keys have their defaults. */
 wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_setting *setting,
                             wl_rule **out);
-/* A hand-designed rule at a given rate and otherwise default options, for baselines. */
+/* Creates a hand-designed rule with the given rate and default values of all other options, for baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
-/* The same with a `schedule` of rules that have one: "constant", "linear", "cosine". */
+/* The same, and sets the `schedule` of a rule that has this key: "constant", "linear", "cosine". */
 wl_status wl_rule_create_scheduled(const char *name, double rate, const char *schedule,
                                    wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);
-/* Reals of state of a unit whose inner parameters are theta. */
+/* Number of reals in the rule state of a unit with inner parameters theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
-/* Where real `j` < state_width of a coordinate lies in the state over n coordinates. */
+/* Offset of real `j` < state_width of a coordinate in the state over n coordinates. */
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
-/* WL_ERR_CONFIG, naming what to choose, where the rule has no adjoint. */
+/* Returns WL_ERR_CONFIG if the rule has no adjoint; the message names the estimators to choose from. */
 wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options);
-/* Workspace for inner parameters theta, which are borrowed; `adjoint`: for backward as well. A layout without names, one vector of n
- * coordinates, does for a coordinatewise rule. */
+/* Creates a workspace for inner parameters theta, which are borrowed; `adjoint`: for backward as well. A coordinatewise
+ * rule accepts a layout of one unnamed vector of n coordinates. */
 wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
                             wl_rule_ws **out);
 void wl_rule_ws_destroy(wl_rule_ws **ws);
