@@ -1,4 +1,4 @@
-/* status.h - what every Warploom function that can fail returns. */
+/* status.h - the status codes of Warploom functions. */
 #ifndef WARPLOOM_STATUS_H
 #define WARPLOOM_STATUS_H
 
@@ -12,7 +12,7 @@ extern "C" {
 /* Values are the exit codes of sysexits.h. */
 typedef enum wl_status {
   WL_OK = 0,
-  WL_ERR_USAGE = 64,         /* wrong command line */
+  WL_ERR_USAGE = 64,         /* wrong command line or argument */
   WL_ERR_DATA = 65,          /* damaged or unsuitable input file */
   WL_ERR_NO_INPUT = 66,      /* input file missing or unreadable */
   WL_ERR_DIVERGED = 69,      /* the training diverged: its meta-parameters are not usable */
@@ -26,8 +26,8 @@ typedef enum wl_status {
   WL_ERR_CONFIG = 78         /* wrong configuration */
 } wl_status;
 
-/* The last error message of the calling thread, "" if none. Valid until the next
- * failing call on this thread. Not collective. */
+/* Returns the last error message of the calling thread, "" if there is none. The string is valid
+ * until the next call that fails on this thread. Not collective. */
 const char *wl_last_error(void);
 
 #ifdef __cplusplus

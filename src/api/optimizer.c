@@ -43,7 +43,7 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   *run = (wl_optimizer_run){0};
 }
 
-/* The network's tensors where it is known, else one vector. */
+/* The network's tensors if the network is known, otherwise one vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);
@@ -84,7 +84,7 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
                  function, (long long)n, (long long)expected);
 }
 
-/* Begins a run over the run's layout. */
+/* Starts the run over its layout. */
 static wl_status start_run(wl_optimizer *o, int64_t horizon) {
   const int64_t n = o->run.layout.size;
   wl_float_state callers;
@@ -167,7 +167,7 @@ wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
   return WL_OK;
 }
 
-/* The padding of g stays zero from its allocation on. */
+/* The padding of g is zero after its allocation and never changes. */
 static wl_status take_gradient(wl_optimizer_run *run, const float *gradient) {
   for (int64_t i = 0; i < run->n; i++) {
     if (!isfinite(gradient[i]))

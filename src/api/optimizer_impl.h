@@ -1,4 +1,4 @@
-/* optimizer_impl.h - what a handle holds. Private to src/api. */
+/* optimizer_impl.h - the content of a handle. Private to src/api. */
 #ifndef WL_API_OPTIMIZER_IMPL_H
 #define WL_API_OPTIMIZER_IMPL_H
 
@@ -10,26 +10,26 @@
 
 enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
 
-/* A run in progress; all arrays are owned, over n coordinates padded to blocks. */
+/* A run in progress. It owns all arrays; they hold n coordinates, padded to blocks. */
 typedef struct wl_optimizer_run {
   int64_t n, t; /* parameters, steps done; n = 0: no run */
   int64_t blocks;
   wl_layout layout; /* of theta */
-  int64_t horizon;  /* T that the rule is told */
-  double loss;      /* at theta of the next step; NaN: unknown */
+  int64_t horizon;  /* T that the rule receives */
+  double loss;      /* minibatch loss at theta of the next step; NaN: unknown */
   wl_rule_ws *rule_ws;
   wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned (NULL: none), update */
   wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */
   wl_real *state;      /* [blocks][width][16] */
-  wl_real *scratch;    /* the preconditioner's, */
-  wl_real *factor;     /* and what it takes from the gradient */
+  wl_real *scratch;    /* workspace of the preconditioner, */
+  wl_real *factor;     /* and its factors of the gradient */
 } wl_optimizer_run;
 
 struct wl_optimizer {
   wl_config *config;
   char digest[17];
   int64_t meta_steps, horizon, meta_parameters;
-  wl_task *task; /* whose network the parts belong to; NULL: they belong to none */
+  wl_task *task; /* the parts depend on its network; NULL: on no network */
   wl_rule *rule;
   wl_precondition *precondition;     /* NULL: none */
   wl_initialisation *initialisation; /* NULL: not learned */
@@ -40,7 +40,7 @@ struct wl_optimizer {
   wl_optimizer_run run;
 };
 
-/* Ends a run and frees what it holds; a zeroed run is accepted. */
+/* Ends a run and frees its memory; a zeroed run is accepted. */
 void wl_optimizer_run_clear(wl_optimizer_run *run);
 
 #endif

@@ -1,8 +1,8 @@
 /* optimizer_load.c - a handle from an optimizer file, a checkpoint or a run directory.
  *
- * The file carries the configuration it was trained with; the update rule and the preconditioner
- * are made from it as training makes them, and read their blocks of phi by name. A task, and so its
- * data, is needed only where a part belongs to the task's network. */
+ * The file contains the configuration of its training. The update rule and the preconditioner are
+ * created from it as in training, and read their blocks of phi by name. The task and its data are
+ * needed only if a part depends on the task's network. */
 #include <locale.h>
 #include <pthread.h>
 #include <string.h>
@@ -25,15 +25,15 @@ static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
                  source);
 }
 
-/* The network that a part belongs to. */
+/* Creates the task whose network a part depends on, unless it exists. */
 static wl_status need_network(wl_optimizer *o) {
   if (o->task) return WL_OK;
   const uint64_t seed = (uint64_t)wl_schema_run(o->config).seed;
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* Made as for a mixture, which a coordinatewise rule does not mind; one with scalars for each tensor
- * refuses, and is made for its network. */
+/* First creates the rule as for a mixture of tasks, which works for a coordinatewise rule. A rule with
+ * scalars per tensor rejects a mixture; it is then created for its network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -91,8 +91,8 @@ static wl_status load(const char *path, wl_optimizer *o) {
   return status;
 }
 
-/* What surrounds a load: numbers are read with a decimal point whatever the caller's locale, and in this library's
- * floating-point state; HDF5 prints no errors, and serves one thread at a time. */
+/* Settings during a load: the locale has a decimal point, the floating-point state is the library's, HDF5 prints no
+ * errors, and a lock lets only one thread load at a time. */
 static wl_status load_in_own_settings(const char *path, wl_optimizer *o) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   wl_float_state callers;
