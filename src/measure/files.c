@@ -1,4 +1,4 @@
-/* files.c - a checkpoint's way to the disk beside a plain write of the same bytes. */
+/* files.c - compares writing a checkpoint with a plain write of the same bytes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "io/checkpoint.h"
 #include "measure/measure.h"
 
-/* Seconds of open, write, fsync, close. */
+/* Seconds for open, write, fsync and close. */
 static wl_status plain(const char *path, const char *data, size_t bytes, double *seconds) {
   const double start = wl_seconds();
   const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
@@ -43,7 +43,7 @@ static wl_status checkpoint(const char *path, double *data, int64_t count, doubl
   return status;
 }
 
-/* Both kinds in turn; the files are removed whatever happens. */
+/* Measures both kinds alternately; removes the files also after an error. */
 static wl_status measure(const char *folder, double *data, int64_t count, int repeats,
                          wl_file_figures *out) {
   double plain_seconds[WL_MEASURE_REPEATS], checkpoint_seconds[WL_MEASURE_REPEATS];

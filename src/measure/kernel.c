@@ -1,6 +1,6 @@
-/* kernel.c - windows of the coordinatewise LSTM beside the peak of the threads that compute them.
+/* kernel.c - rate of the coordinatewise LSTM's windows, compared with the peak of the threads that compute them.
  *
- * Wall time and all ranks at once: what a training gets, with neighbours on the node and all. */
+ * Times are wall times, and all ranks compute at once, as in a training. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,12 +11,12 @@
 
 enum { STEPS = WL_CHUNK_STEPS };
 
-/* A window's arrays, as src/unroll keeps them. */
+/* A window's arrays, in the layout of src/unroll. */
 typedef struct window {
   wl_rule *rule;
   wl_rule_ws *ws;
   int64_t blocks, lanes;
-  wl_layout layout; /* the coordinates as one vector, no tensors of it */
+  wl_layout layout; /* the coordinates as one vector, without tensors */
   wl_real *phi, *g, *start, *state, *lam, *mu, *u;
   wl_real *tape; /* NULL: too large */
   double *phi_grad;
@@ -75,7 +75,7 @@ static wl_status create(int64_t coordinates, int threads, int64_t most_tape, win
   return WL_OK;
 }
 
-/* Seconds of one window from a zero state: live steps, then the adjoint of all; tape NULL: by replay. */
+/* Seconds of one window from a zero state: live steps, then their adjoint; tape NULL: the adjoint replays. */
 static double run(window *w, wl_real *tape) {
   const size_t state = (size_t)(w->lanes * w->rule->state_width) * sizeof *w->state;
   memset(w->state, 0, state);
@@ -110,7 +110,7 @@ static double peak_of(int threads) {
   return sum;
 }
 
-/* Least, most and sum over ranks of a figure of each. */
+/* Minimum, maximum and sum of a figure over ranks. */
 static wl_status gather(wl_comm *comm, double figure, double *least, double *most, double *total) {
   double bounds[] = {figure, -figure};
   int64_t sum = (int64_t)figure;
@@ -122,14 +122,14 @@ static wl_status gather(wl_comm *comm, double figure, double *least, double *mos
   return WL_OK;
 }
 
-/* Medians of one window's seconds, and of the peak beside it. */
+/* Medians of one window's seconds and of the peak, measured alternately. */
 typedef struct medians {
   double peak, replay, tape, vanishing;
 } medians;
 
 static wl_status measure(wl_comm *comm, window *w, int threads, int repeats, medians *out) {
   double peak[WL_MEASURE_REPEATS], replay[WL_MEASURE_REPEATS], tape[WL_MEASURE_REPEATS] = {0};
-  run(w, NULL); /* the first ones meet pages that are not there yet */
+  run(w, NULL); /* the first windows include page faults */
   if (w->tape) run(w, w->tape);
   for (int i = 0; i < repeats; i++) {
     WL_TRY(wl_comm_barrier(comm));
@@ -141,7 +141,7 @@ static wl_status measure(wl_comm *comm, window *w, int threads, int repeats, med
   return WL_OK;
 }
 
-/* The median of windows by replay whose gradients, and so the adjoints that enter, are subnormal. */
+/* Median of windows by replay with subnormal gradients, so that the incoming adjoints are subnormal too. */
 static wl_status measure_vanishing(wl_comm *comm, window *w, int repeats, double *seconds) {
   double each[WL_MEASURE_REPEATS];
   for (int64_t i = 0; i < STEPS * w->lanes; i++) w->g[i] *= (wl_real)1e-38;

@@ -1,8 +1,8 @@
-/* peak.c - multiply-adds on registers alone.
+/* peak.c - rate of multiply-adds whose operands are all in registers.
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *
- * Enough chains that each pipe always has one ready, no more than there are registers. */
+ * There are enough independent chains to keep every pipe busy, and no more than there are registers. */
 #include "measure/peak.h"
 
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 enum { ROUNDS = 1000000 };
 
-/* CPU time, because a core that is shared has no other peak. */
+/* CPU time, because wall time on a shared core includes waiting. */
 static double cpu_seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);

@@ -1,11 +1,11 @@
-/* sum.c - the exact sum over ranks, as a meta-step has it: one vector from each rank. */
+/* sum.c - time of the exact sum over ranks of a meta-step: one vector from each rank. */
 #include "measure/measure.h"
 #include "base/clock.h"
 
 enum { MOST = 1000, LEAST = 3 };
 static const double ENOUGH = 0.2; /* seconds */
 
-/* `repeats` sums, one after the other; seconds of one, of the slowest rank. */
+/* Does `repeats` sums, one after the other; returns the mean seconds of one sum on the slowest rank. */
 static wl_status run(wl_comm *comm, const wl_exact_sum *template, int repeats, double *seconds) {
   WL_TRY(wl_comm_barrier(comm));
   const double start = wl_seconds();
