@@ -1,10 +1,10 @@
-/* cores.c - how many cores the threads of this process are worth when all of them compute at once.
+/* cores.c - measures how many cores' work the threads of this process do when all of them compute at once.
  *
  *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *
- * (multiply-adds on registers of all threads at once) / (of one alone), both by CPU time, so that
- * waiting for a core does not count: N on N cores, half of that where a host runs two virtual cores
- * on the two hyperthreads of one. Speaks as versus.py has it; the answer to `go` is that number. */
+ * The figure is (rate of multiply-adds on registers of all threads at once) / (rate of one thread alone), both
+ * by CPU time, which excludes waiting for a core. It is N on N cores, and half of that if pairs of virtual cores
+ * are hyperthreads of one core. The program uses the protocol of versus.py and answers `go` with the figure. */
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>

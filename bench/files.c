@@ -1,13 +1,13 @@
-/* files.c - what a checkpoint costs beside a plain write of the same bytes: bench_files [FOLDER] [MIB...]
+/* files.c - compares the cost of a checkpoint with a plain write of the same bytes: bench_files [FOLDER] [MIB...]
  *
- * In turn, ROUNDS times for each size:
+ * Measures these alternately, ROUNDS times for each size:
  *
  *   plain       open, write, fsync, close, rename, fsync of the folder
- *   checkpoint  wl_checkpoint_save: laid out by HDF5, checksums, the same system calls, and every byte read
- *               back and checked before the file gets its name
- *   verify      opening that file alone, which is the reading back without the writing
+ *   checkpoint  wl_checkpoint_save: HDF5 layout, checksums, the same system calls, and every byte is read
+ *               back and checked before the file is renamed
+ *   verify      opening that file: it is read and checked, but not written
  *
- * and the median of each, and of the ratio within a round. */
+ * Prints the median of each, and of the ratio within a round. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static double median(double values[ROUNDS]) {
   return sorted[ROUNDS / 2];
 }
 
-/* ---- the two ways ---- */
+/* ---- the two kinds of write ---- */
 
 static wl_status sync_folder(const char *folder) {
   const int fd = open(folder, O_RDONLY | O_DIRECTORY);
@@ -67,7 +67,7 @@ static wl_status write_plain(const char *folder, const char *data, size_t bytes)
   return sync_folder(folder);
 }
 
-/* The state of units in the middle of their episodes, as training has it: parameters and rule state. */
+/* The state of units within their episodes, as in training: parameters and rule state. */
 static wl_status save(const char *folder, int64_t step, char *data, size_t bytes) {
   const int64_t reals = (int64_t)(bytes / sizeof(float)), theta = reals / 81;
   double loss[UNITS] = {0};
@@ -103,7 +103,7 @@ static wl_status measure(const char *parent, size_t bytes) {
   WL_TRY(wl_alloc((void **)&data, bytes, 1));
   for (size_t i = 0; i < bytes; i++) data[i] = (char)(i * 2654435761u >> 13);
   wl_status status = WL_OK;
-  for (int r = 0; r < WARM && status == WL_OK; r++) { /* memory and disk come to a steady state */
+  for (int r = 0; r < WARM && status == WL_OK; r++) { /* warm-up of memory and disk */
     status = write_plain(folder, data, bytes);
     if (status == WL_OK) status = save(folder, r, data, bytes);
   }

@@ -1,9 +1,9 @@
-/* kernel.c - rate of the LSTM kernel as a share of this core's peak, beside OpenBLAS on the same shapes,
- * its accuracy, and what a second thread adds.
+/* kernel.c - rate of the LSTM kernel as a share of this core's peak, the rate of OpenBLAS on the same shapes,
+ * the kernel's accuracy, and the gain from a second thread.
  *
- * One chunk of 20 steps, hidden 20-20, one thread, thread CPU time, best and median. All figures are
- * taken in turn in every repeat, so that shares compare like with like. A coordinate-step ("cs") is
- * 39.48 kFLOP (preprocessing on): forward, replay, sweep, weight gradient. */
+ * One chunk of 20 steps, hidden 20-20, one thread, thread CPU time, best and median. Every repeat measures all
+ * figures one after the other; a share therefore divides figures of the same moment. A coordinate-step ("cs")
+ * is 39.48 kFLOP (preprocessing on): forward, replay, sweep, weight gradient. */
 #include <cblas.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -24,7 +24,7 @@ extern const wl_lstm_kernel
 
 enum { STEPS = WL_CHUNK_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
 static const double MOST_ERROR =
-    5e-6; /* relative, per tensor: what float32 may differ from float64 */
+    5e-6; /* largest accepted relative difference of a tensor between float32 and float64 */
 
 typedef enum figure {
   PEAK,
@@ -141,7 +141,7 @@ static void start_state(bench *b) {
   fill(3, b->lanes, 1, b->lam);
 }
 
-/* The window's live steps, state in place. */
+/* The window's live steps; the state is updated in place. */
 static void live(bench *b, wl_rule_ws *ws, bool taped) {
   const int64_t record = b->blocks * b->rule.tape;
   for (int64_t k = 0; k < STEPS; k++)
@@ -155,7 +155,7 @@ static void live(bench *b, wl_rule_ws *ws, bool taped) {
                                   .tape = taped ? b->tape + k * record : NULL});
 }
 
-/* The backward in chunks of `steps`, from the state at hand each or from the tape. */
+/* The backward pass in chunks of `steps`, each from the current state or from the tape. */
 static void backward(bench *b, wl_rule_ws *ws, int64_t steps, bool taped) {
   const int64_t record = b->blocks * b->rule.tape;
   for (int64_t k = STEPS - steps; k >= 0; k -= steps) {
@@ -179,7 +179,7 @@ static double run_live(bench *b, bool taped) {
   return cpu_seconds() - start;
 }
 
-/* Forward of the first few blocks again and again, all in cache, as the replay does it. */
+/* Repeats the forward pass of the first few blocks, all in cache, as in the replay. */
 static double run_replay(bench *b) {
   const int64_t few = b->blocks < WL_LSTM_GROUP ? b->blocks : WL_LSTM_GROUP;
   start_state(b);
@@ -203,7 +203,7 @@ static double run_backward(bench *b, int64_t steps, bool taped) {
   return cpu_seconds() - start;
 }
 
-/* Million cs/s of a window, live and backward, by the wall clock. */
+/* Million cs/s of a window, live and backward, by wall time. */
 static double run_threads(bench *b, int threads, bool taped) {
   start_state(b);
   const double start = seconds(CLOCK_MONOTONIC);
@@ -212,8 +212,8 @@ static double run_threads(bench *b, int threads, bool taped) {
   return 1e-6 * (double)b->n * STEPS / (seconds(CLOCK_MONOTONIC) - start);
 }
 
-/* GFLOP/s of two threads at once: what two cores can reach, where they are two. Hyperthreads of one core
- * reach what one thread does. */
+/* GFLOP/s of two threads at once: the limit of two cores. Two hyperthreads of one core reach only the rate
+ * of one thread. */
 static double two_peaks(void) {
   double sum = 0.0;
 #pragma omp parallel for num_threads(2) schedule(static, 1) reduction(+ : sum)
@@ -244,7 +244,7 @@ static double distance(const double *a, const double *b, int64_t n) {
   return sqrt(difference / norm);
 }
 
-/* The window's gradient by the plain kernel, in double, group by group; lam and mu at their start. */
+/* Computes the window's gradient with the plain kernel, in double, group by group; lam and mu are initial values. */
 static void reference_gradient(bench *b, double *out) {
   const wl_lstm_kernel *const plain = &wl_lstm_kernel_reference;
   void *const packed = take(plain->packed_bytes(&b->net), 1), *const scratch = take(
@@ -289,7 +289,7 @@ static void accuracy(wl_lstm_input input, double errors[TENSORS]) {
 
 /* ---- Report --------------------------------------------------------------------------------- */
 
-/* Best and median of one figure: rates are best when high, times when low. */
+/* Best and median of one figure: the highest rate or the lowest time is the best. */
 typedef struct summary {
   double best, median;
 } summary;
@@ -308,7 +308,7 @@ static summary summarise(figure what, double *values, int repeats) {
   return (summary){values[is_rate(what) ? repeats - 1 : 0], values[repeats / 2]};
 }
 
-/* A line of the table and a member of `json`: nanoseconds, rate, share of the peak. */
+/* Prints a line of the table and adds a member to `json`: nanoseconds, rate, share of the peak. */
 static void report_time(FILE *out, json_t *json, const char *name, summary ns, double kflop,
                         double peak) {
   const double best = 1e3 * kflop / ns.best / peak, median = 1e3 * kflop / ns.median / peak;
@@ -439,7 +439,7 @@ static int usage(FILE *out, int status) {
   return status;
 }
 
-/* Sets a; returns -1 to go on, else the exit status. */
+/* Sets a; returns -1 if the program continues, otherwise the exit status. */
 static int parse(int argc, char **argv, arguments *a) {
   static const struct option options[] = {{"coordinates", required_argument, NULL, 'n'},
                                           {"repeats", required_argument, NULL, 'r'},
@@ -469,7 +469,7 @@ static int parse(int argc, char **argv, arguments *a) {
   return sound ? -1 : usage(stderr, 64);
 }
 
-/* Returns whether the figures could be written where they were asked for. */
+/* Writes the figures to the requested file; returns whether that succeeded. */
 static bool write_json(const char *file, json_t *json) {
   if (!file) return true;
   const bool to_stdout = strcmp(file, "-") == 0;
@@ -485,7 +485,7 @@ int main(int argc, char **argv) {
   arguments a = {.n = 16000, .repeats = 7, .input = WL_LSTM_LOG};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;
-  openblas_set_num_threads(1); /* its threads would spin beside what is measured next */
+  openblas_set_num_threads(1); /* its threads would spin during the next measurement */
   bench b = {.n = 0};
   static double values[FIGURES][MAX_REPEATS];
   setup(&b, a.n, a.input);

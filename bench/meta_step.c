@@ -2,11 +2,13 @@
  *
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *
- * Runs what `warploom train` runs, files left out: windows of all units, exact sum, outer optimizer.
- * Speaks as versus.py has it: `ready` with its versions after the first meta-step; for `go` on standard
- * input about a second's meta-steps and the seconds of one; for `memory` the bytes that the first one
- * took beside the units' own parameters and state; for `step` the seconds of one meta-step alone; for
- * `subnormals` how many of them the units' parameters and state hold. */
+ * Runs the meta-steps of `warploom train` without files: windows of all units, exact sum, outer optimizer.
+ * The program uses the protocol of versus.py. It prints `ready` and its versions after the first meta-step, then
+ * answers these words on standard input:
+ *   go          runs meta-steps for about a second; prints the mean seconds of one
+ *   memory      prints the bytes that the first meta-step took, without the units' parameters and state
+ *   step        runs one meta-step; prints its seconds
+ *   subnormals  prints the number of subnormal numbers in the units' parameters and state */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,7 @@
 #include "train/trainer.h"
 #include "usage.h"
 
-/* Seconds on the clock that the driver asks for: of the day, or of this process on a core. */
+/* Seconds on the clock that the driver selects: wall time, or CPU time of this process. */
 static double seconds_now(void) {
   const char *const clock = getenv("VERSUS_CLOCK");
   struct timespec now;
@@ -41,7 +43,7 @@ static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   return WL_OK;
 }
 
-/* theta and the rule's state of this rank's units: what stays between meta-steps. */
+/* Bytes of theta and rule state of this rank's units, which remain allocated between meta-steps. */
 static double unit_bytes(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   double bytes = 0;
@@ -58,7 +60,7 @@ static int64_t subnormals_in(const wl_real *values, int64_t count) {
   return found;
 }
 
-/* Subnormal numbers in theta and the rule's state of this rank's units. */
+/* Number of subnormal numbers in theta and rule state of this rank's units. */
 static double subnormals(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   const wl_model *const model = wl_setup_of(trainer)->problem.model;
@@ -74,7 +76,7 @@ static double subnormals(const wl_trainer *trainer) {
   return (double)found;
 }
 
-/* VmRSS, resident now, or VmHWM, at most since the mark, in bytes; 0 where the system does not tell. */
+/* VmRSS (resident now) or VmHWM (peak since its reset), in bytes; 0 if the system does not report it. */
 static double memory(const char *which) {
   char line[256];
   double bytes = 0;
@@ -86,7 +88,7 @@ static double memory(const char *which) {
   return bytes;
 }
 
-/* The peak starts again from what is resident now. */
+/* Resets the peak to the memory that is resident now. */
 static void mark_memory(void) {
   FILE *const file = fopen("/proc/self/clear_refs", "w");
   if (!file) return;
@@ -109,7 +111,7 @@ static wl_status first(wl_trainer *trainer, double *bytes) {
 
 typedef enum request { END, GO, MEMORY, STEP, SUBNORMALS } request;
 
-/* What rank 0 is asked next, on every rank. */
+/* Reads the next request on rank 0 and sends it to every rank. */
 static wl_status next_request(wl_comm *comm, request *out) {
   char line[32] = "";
   *out = END;
@@ -121,7 +123,7 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* One meta-step that does not count tells how many make a second; one that takes a second counts. */
+/* The first meta-step determines how many fit into a second. It is not counted, unless it takes a second or more. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;

@@ -1,10 +1,10 @@
-/* rules.c - one step of every update rule over about a million parameters, beside Adam, and Newton-Schulz steps beside
- * the processor's peak.
+/* rules.c - time of one step of every update rule over about a million parameters, compared with Adam, and rate of
+ * Newton-Schulz steps, compared with the processor's peak.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *
- * Rules stand at their initial meta-parameters; all take turns. Milliseconds of a step, median and least, and both as
- * multiples of Adam's. Newton-Schulz: the multiply-adds that it executes over time, as a share of the peak. */
+ * Rules have their initial meta-parameters and are measured alternately. Prints the milliseconds of a step, median and
+ * least, and both as multiples of Adam's. Newton-Schulz: executed multiply-adds per second, as a share of the peak. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static const char *const rules[] = {"name: adam",
                                     "name: lstm"};
 enum { RULES = sizeof rules / sizeof *rules };
 
-/* Processor time of one thread, else wall time. */
+/* CPU time with one thread, otherwise wall time. */
 static int threads_used = 1;
 static double seconds(void) {
   struct timespec t;
@@ -61,7 +61,7 @@ typedef struct contender {
   double time[MOST_ROUNDS];
 } contender;
 
-/* A perceptron 784-640-512-256-10. */
+/* A multilayer perceptron 784-640-512-256-10. */
 static void lay_out(wl_layout *theta) {
   static const int64_t width[] = {784, 640, 512, 256, 10};
   char name[32];
@@ -119,7 +119,7 @@ static void time_rules(int threads, int rounds) {
   fill(theta.size, 1, 1e-2, g);
   fill(theta.size, 2, 5e-2, p);
   for (int i = 0; i < RULES; i++) open_contender(&all[i], rules[i], &theta, threads);
-  /* the first round meets pages that are not there yet */
+  /* the first round includes page faults */
   for (int round = -1; round < rounds; round++)
     for (int i = 0; i < RULES; i++) {
       const wl_inner_step step = {.t = round + 1,

@@ -1,9 +1,9 @@
-/* update.c - one step of trained optimizers over many parameters, through libwarploom, in turn.
+/* update.c - time of one step of trained optimizers over many parameters, through libwarploom.
  *
  *   bench_update PARAMETERS THREADS FILE...
  *
- * Milliseconds of wl_optimizer_step, median and least over the rounds, and the median as a multiple of
- * the last file's: update.sh gives an LSTM and Adam. */
+ * Measures the files alternately. Prints the milliseconds of wl_optimizer_step, median and least over the rounds,
+ * and the median as a multiple of the last file's. update.sh passes an LSTM and Adam. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
   if (!gradient || !theta) return WL_ERR_OS;
   fill(gradient, n);
   open_all(optimizer, argv + 3, count, n, atoi(argv[2]));
-  /* the first round meets pages that are not there yet */
+  /* the first round includes page faults */
   for (int round = -1; round < ROUNDS; round++)
     for (int i = 0; i < count; i++) {
       const double start = seconds();
