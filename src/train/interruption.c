@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-static const double LOOK = 0.01; /* seconds between looks at messages */
+static const double LOOK = 0.01; /* seconds between tests for messages */
 
 void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop, double deadline) {
   i->stop = stop;
@@ -16,7 +16,7 @@ void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop
   atomic_store(&i->asked, false);
 }
 
-/* What only the main thread may look at. */
+/* Tests for the deadline and for messages of other ranks. Main thread only. */
 static bool hears(wl_interruption *i) {
   const double now = wl_seconds();
   if (now < i->next_look) return false;

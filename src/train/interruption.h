@@ -1,5 +1,5 @@
-/* interruption.h - leaving a meta-step early: a rank that sees a signal, or rank 0 at the time limit, ends its windows
- * at the next inner step and tells the others, which look for that while they run theirs. */
+/* interruption.h - leaving a meta-step early. A rank that sees a signal, or rank 0 at the time limit, leaves its
+ * windows at the next inner step and sends a message to the others. Ranks test for the message while they run windows. */
 #ifndef WL_TRAIN_INTERRUPTION_H
 #define WL_TRAIN_INTERRUPTION_H
 
@@ -11,23 +11,24 @@
 typedef struct wl_interruption {
   wl_comm *comm;
   const volatile sig_atomic_t *stop; /* set by a signal handler; NULL: none */
-  double deadline;                   /* by wl_seconds; 0: none */
-  bool enabled;                      /* else a meta-step is always ended */
-  atomic_bool asked;                 /* this rank leaves */
-  atomic_bool first;                 /* not because another rank said so */
-  bool told;                         /* it has told the others */
-  double next_look;                  /* at the others' messages */
+  double deadline;                   /* time by wl_seconds; 0: none */
+  bool enabled;                      /* false: every meta-step is completed */
+  atomic_bool asked;                 /* this rank must leave its windows */
+  atomic_bool first;                 /* for its signal or deadline, not for a message of another rank */
+  bool told;                         /* this rank has sent its message */
+  double next_look;                  /* time (wl_seconds) of the next test for messages */
 } wl_interruption;
 
-/* Before the windows of a meta-step. */
+/* Call before the windows of a meta-step. `stop` is borrowed until the next call. */
 void wl_interruption_begin(wl_interruption *interruption, const volatile sig_atomic_t *stop,
                            double deadline);
-/* Whether to leave: for wl_unroll_set_interrupt, from any thread; the main one looks at messages, at most a
- * hundred times a second. */
+/* Whether this rank must leave its windows; a callback for wl_unroll_set_interrupt. Any thread may call it. The main
+ * thread also tests for messages, at most a hundred times a second. */
 bool wl_interruption_asked(void *interruption);
-/* After the windows: tells the other ranks, where this one leaves. Main thread. */
+/* Call after the windows, in the main thread: tells the other ranks that this one leaves, if it does. */
 wl_status wl_interruption_tell(wl_interruption *interruption);
-/* After the reduction that counted the ranks that told: receives what they sent. Collective. */
+/* Call after the reduction. `told`: how many ranks have sent a message. Receives the messages still in transit.
+ * Collective. */
 wl_status wl_interruption_settle(wl_interruption *interruption, int64_t told);
 
 #endif

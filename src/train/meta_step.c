@@ -8,7 +8,7 @@
 #include "train/replay.h"
 #include "train/trainer_impl.h"
 
-/* What the windows of the episodes move; the rest is left to replay. */
+/* The groups of phi that the windows of the episodes update; replay updates the others. */
 static unsigned moved_groups(const wl_trainer *tr) {
   return tr->state->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
 }
@@ -29,7 +29,7 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
       report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->setup.comm);
 }
 
-/* phi moves by counted units alone: without any, all that can help is what the next episode draws. */
+/* Only counted units change phi. Without any, only a newly drawn task in the next episode can yield a finite unit. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   tr->state->skipped += tr->state->plan->units - counted;
   if (counted == 0) {
@@ -84,13 +84,13 @@ double *wl_trainer_result(const wl_trainer *tr) {
   return tr->state->average ? tr->state->average : tr->state->phi;
 }
 
-/* What goes on while the other ranks reach the reduction. A failure here is raised in the next one. */
+/* Writes records while other ranks may still compute. The next reduction raises a failure that occurs here. */
 static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
 
-/* The exact sum of all units' contributions, which also tells every rank of failures, wishes to stop and times. */
+/* The exact sum of all units' contributions. It also gives every rank the failures, stop requests and times of all. */
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();
@@ -105,13 +105,13 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   WL_TRY(wl_comm_exact_sum_finish(tr->setup.comm, &s));
   WL_TRY(wl_interruption_settle(&tr->interruption, tallies[1]));
   const double waited =
-      tr->flags[WL_FLAG_BUSY] - computing; /* ranks leave the last meta-step together */
+      tr->flags[WL_FLAG_BUSY] - computing; /* all ranks left the previous meta-step at the same time */
   report->reduce_seconds = fmax(0.0, wl_seconds() - start - waited);
   fill_report(tr, s.n_counted, tallies[0], report);
   return WL_OK;
 }
 
-/* Runs the units; what came of it goes into the flags. Returns the contributions that count. */
+/* Runs the units and writes the outcome to the flags. Returns the number of this rank's contributions. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;
@@ -131,7 +131,7 @@ static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *c
   return left || status != WL_OK ? 0 : own;
 }
 
-/* With all contributions summed: phi moves, online and by replay. */
+/* Updates phi from the summed contributions, then by replay. */
 static wl_status learn(wl_trainer *tr, wl_meta_report *report, bool *left) {
   const int64_t counted = report->units - report->skipped;
   report->rate = wl_outer_rate(tr->state->outer, tr->state->meta_step);

@@ -68,7 +68,7 @@ const wl_option wl_outer_options[] = {
 /* One map of the section `groups`. */
 typedef struct group_keys {
   double learning_rate, clip_norm;
-  enum { AS_OUTER, OWN_KIND } optimizer; /* from OWN_KIND on the kinds of wl_outer_kind */
+  enum { AS_OUTER, OWN_KIND } optimizer; /* OWN_KIND + k: kind k of wl_outer_kind */
   int64_t from_step, until_step;
 } group_keys;
 
@@ -103,7 +103,7 @@ static int group_of(const char *name) {
   return i;
 }
 
-/* The parts of phi by group; the groups lie one after the other in it. */
+/* The part of phi of each group; each group is contiguous in phi. */
 static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   for (int i = 0; i < phi->count; i++) {
     const wl_tensor_entry *b = &phi->tensors[i];
@@ -191,7 +191,7 @@ double wl_outer_rate(const wl_outer *o, int64_t step) {
   return wl_schedule_rate(&o->schedule, o->rate, step);
 }
 
-/* Within [-bound, bound]; NaN stays, where fmin would make it a bound. */
+/* Clips to [-bound, bound]. NaN stays NaN; fmin would replace it by a bound. */
 static double clamp(double x, double bound) { return x > bound ? bound : x < -bound ? -bound : x; }
 
 static void clip(const wl_outer *o, double *g, double total) {

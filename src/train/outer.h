@@ -1,9 +1,9 @@
 /* outer.h - the outer optimizer: Adam, AdamW or SGD on the meta-parameters, in double.
  *
- * Adam (Kingma and Ba 2015, Algorithm 1), AdamW (Loshchilov and Hutter 2019): decay decoupled and
- * scaled by the scheduled rate; SGD with heavy-ball momentum. Each group of meta-parameters may have
- * a rate, an optimizer, a bound and a span of meta-steps of its own; outside the span it is frozen,
- * its moments included. The gradient is clipped by the groups' norms, by value, by global norm. */
+ * Adam (Kingma and Ba 2015, Algorithm 1); AdamW (Loshchilov and Hutter 2019) with decoupled decay, scaled by
+ * the scheduled rate; SGD with heavy-ball momentum. Each group of meta-parameters may have a separate rate,
+ * optimizer, norm bound and span of meta-steps; outside the span the group and its moments are frozen. The
+ * gradient is clipped by the groups' norms, then by value, then by global norm. */
 #ifndef WL_TRAIN_OUTER_H
 #define WL_TRAIN_OUTER_H
 
@@ -17,7 +17,7 @@ extern const wl_option wl_outer_options[];
 /* The configuration's `groups` section. */
 extern const wl_variant wl_outer_group_variants[];
 
-/* The groups of phi's layout, by bit in a set of them. */
+/* The groups of phi's layout. In a set of groups, group g is bit g. */
 enum {
   WL_OUTER_RULE,
   WL_OUTER_PRECONDITION,
@@ -30,7 +30,7 @@ enum { WL_OUTER_ALL = (1u << WL_OUTER_GROUPS) - 1 };
 typedef enum wl_outer_kind { WL_OUTER_ADAM, WL_OUTER_ADAMW, WL_OUTER_SGD } wl_outer_kind;
 
 typedef struct wl_outer_group {
-  int64_t offset, size; /* its part of phi; size 0: nothing of it is learned */
+  int64_t offset, size; /* the group's part of phi; size 0: the group has no meta-parameters */
   wl_outer_kind kind;
   double rate, clip_norm;
   int64_t from_step, until_step; /* meta-steps [from, until); until -1: no end */
@@ -40,31 +40,31 @@ typedef struct wl_outer_group {
 typedef struct wl_outer {
   double rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   wl_schedule schedule;
-  double average;         /* decay of the average of phi; 0: none is kept */
-  int64_t count;          /* meta-parameters */
-  double *first, *second; /* [count] moments: state */
+  double average;         /* decay of the average of phi; 0: no average */
+  int64_t count;          /* number of meta-parameters */
+  double *first, *second; /* [count] moments; part of the state */
   wl_outer_group group[WL_OUTER_GROUPS];
-  int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction: state */
+  int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction; part of the state */
 } wl_outer;
 
-/* The section `outer`; texts are borrowed. */
+/* The section `outer`; texts are borrowed from the configuration. */
 typedef struct wl_outer_keys {
   int64_t steps, units, patience, validate;
   enum { WL_EVERY_WINDOW, WL_EVERY_EPISODE } every;
   wl_outer_kind optimizer;
   double learning_rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   double average;
-  wl_schedule schedule; /* `steps` is left to the reader */
+  wl_schedule schedule; /* without `steps`; the caller sets it */
 } wl_outer_keys;
 wl_outer_keys wl_outer_read(const wl_config *config);
 
-/* From the sections `outer` and `groups`. */
+/* Creates the optimizer from the sections `outer` and `groups`. The caller frees *out with wl_outer_destroy. */
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out);
 void wl_outer_destroy(wl_outer **outer);
 /* The scheduled rate of meta-step `step` (0-based). */
 double wl_outer_rate(const wl_outer *outer, int64_t step);
-/* Updates those of `groups` (a set of bits) that are not frozen at this step. `gradient` is clipped in
- * place, and zeroed for the others; returns its norm before the global clipping. */
+/* Updates the groups of the bit set `groups` that are not frozen at this step. Clips `gradient` [count] in place and
+ * sets the gradient of all other groups to 0. Returns the gradient's norm before the global clipping. */
 double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient,
                        double *phi);
 

@@ -1,11 +1,11 @@
-/* reduction.h - the contributions of units on their way to one meta-gradient, the same bits on every rank. */
+/* reduction.h - the sum of the units' contributions to the meta-gradient, with the same bits on every rank. */
 #ifndef WL_TRAIN_REDUCTION_H
 #define WL_TRAIN_REDUCTION_H
 
 #include "comm/comm.h"
 #include "unroll/model.h"
 
-/* What stands behind each contribution: losses, and the squared norm of the meta-gradient. */
+/* The numbers stored after each contribution: losses, and the squared norm of the unit's meta-gradient. */
 enum {
   WL_SUM_META_LOSS,
   WL_SUM_FIRST_LOSS,
@@ -16,11 +16,11 @@ enum {
 };
 
 typedef struct wl_reduction {
-  int64_t width;   /* numbers of a contribution, a multiple of phi.size */
+  int64_t width;   /* length of a contribution, a multiple of phi.size */
   int64_t vector;  /* width + WL_SUM_COUNT */
   int64_t *quanta; /* [n_quanta + 1] bounds of the blocks that share a quantum */
   int64_t n_quanta;
-  int64_t room;     /* contributions that the next two have room for */
+  int64_t room;     /* number of contributions that fit in the next two arrays */
   double *vectors;  /* [room][vector] */
   bool *counted;    /* [room] */
   double *sum;      /* [vector] over all ranks */
@@ -29,12 +29,13 @@ typedef struct wl_reduction {
 
 wl_status wl_reduction_create(const wl_layout *phi, int64_t width, wl_reduction *out);
 void wl_reduction_clear(wl_reduction *reduction);
-/* Room for `own` contributions of this rank; what they held is lost. */
+/* Makes room for `own` contributions of this rank; their contents are undefined. */
 wl_status wl_reduction_reserve(wl_reduction *reduction, int64_t own);
 static inline double *wl_reduction_vector(const wl_reduction *r, int64_t i) {
   return r->vectors + i * r->vector;
 }
-/* The exact sum of `own` contributions here and at most `total` on all ranks; flags and tallies are the caller's. */
+/* Describes the exact sum of `own` contributions of this rank and at most `total` of all ranks. The caller sets flags
+ * and tallies. */
 wl_exact_sum wl_reduction_sum(const wl_reduction *reduction, int64_t own, int64_t total);
 
 #endif

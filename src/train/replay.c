@@ -1,8 +1,8 @@
 /* replay.c - the trajectory buffer and its replay (the algorithm: replay.h).
  *
- * The buffer is a ring of `batches` meta-batches of `units` units each; a place is (batch, unit) and
- * holds up to `capacity` points of `width` reals, point j being (theta, s) at step j * stride. Where they
- * are kept: replay_store.h. */
+ * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit). It
+ * holds up to `capacity` points of `width` reals; point j is (theta, s) at step j * stride. replay_store.h
+ * stores the points. */
 #include "train/replay.h"
 
 #include <string.h>
@@ -20,13 +20,13 @@ struct wl_replay {
   int64_t batches, units, capacity;
   int64_t n, state; /* reals of theta and of the rule's state in a point */
   wl_replay_store *store;
-  wl_failure failure; /* of keeping a point, raised when the meta-batch is shared */
+  wl_failure failure; /* failure to keep a point, raised by wl_replay_share */
   int64_t *episode;   /* [batches] -1: none */
-  int64_t *count;     /* [batches][units] points, the same on every rank once shared */
-  int64_t *first;     /* [batches * units + 1] points of all places before each */
+  int64_t *count;     /* [batches][units] points; equal on every rank after wl_replay_share */
+  int64_t *first;     /* [batches * units + 1] number of points in all places before this one */
   double *start_loss; /* [batches][units] */
   int64_t *owner;     /* [batches][units] rank */
-  int64_t current;    /* batch that is being collected */
+  int64_t current;    /* current batch */
   wl_unroll_ws *ws;
   wl_unit *unit;
   wl_reduction reduction;
@@ -52,7 +52,7 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->spec.replayed = true;
 }
 
-/* What the options table cannot say. */
+/* Tests that the options table cannot express. */
 static wl_status check_options(const wl_trainer *tr) {
   if (!tr->setup.per_episode)
     return wl_map_fail(
@@ -128,7 +128,7 @@ void wl_replay_destroy(wl_replay **replay) {
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-/* Room for the points of a place on the rank that owns it, none elsewhere. */
+/* Allocates room for the points of a place on the rank that owns it; the other ranks have no room for it. */
 static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
   r->owner[place] = owner;
   return wl_replay_store_own(r->store, place, owner == rank);
@@ -158,7 +158,7 @@ void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit
   r->count[place] = unit->t / r->stride + 1;
 }
 
-/* Disjoint tables are added: an element is written by one rank and zero bits on the others. */
+/* Sums the tables of all ranks. One rank has written an element; on the others all its bits are zero. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
   WL_TRY(wl_comm_agree(tr->setup.comm, wl_failure_raise(&r->failure)));
@@ -180,7 +180,7 @@ static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }
 
-/* Where point number `index` of the whole buffer lies: first[place] <= index < first[place + 1]. */
+/* The place of point number `index` of the whole buffer: first[place] <= index < first[place + 1]. */
 static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
   int64_t low = 0, high = r->batches * r->units;
   while (high - low > 1) {
@@ -192,7 +192,7 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
   *point = index - r->first[low];
 }
 
-/* The window that starts at a point, with minibatches that no other pass has drawn. */
+/* Runs the window that starts at a point, with minibatches that no other pass draws. */
 typedef struct wl_replay_point {
   int64_t place, point, pass;
 } wl_replay_point;
@@ -239,7 +239,7 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const wl_replay_batch 
   return WL_OK;
 }
 
-/* One mini-batch of windows and the step of all groups but the initialisation; *left: some rank leaves. */
+/* Runs one mini-batch of windows and updates all groups except the initialisation. *left: a rank leaves. */
 static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b,
                            wl_meta_report *report, bool *left) {
   int64_t own = 0;
@@ -261,7 +261,7 @@ static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *
   return WL_OK;
 }
 
-/* One pass over the buffer in an order of its own. */
+/* One pass over the buffer, in a newly drawn order. */
 static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t *order,
                           wl_meta_report *report, bool *left) {
   const int64_t total = r->first[r->batches * r->units];
@@ -313,7 +313,7 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
   return WL_OK;
 }
 
-/* A place that cannot be read still travels, so that rank 0 does not wait; the failure is agreed on at the end. */
+/* Sends a place even if it cannot be read, since rank 0 waits for it. The ranks agree on the failure at the end. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;

@@ -2,53 +2,54 @@
  * 2020, Algorithm 2).
  *
  *   collect   a meta-batch of episodes runs forward; (theta_t, s_t) of every stride-th step is kept.
- *             Only the learned initialisation takes a meta-step from it.
- *   replay    `epochs` passes over all kept points in random order, in mini-batches of windows that
- *             start there, each on fresh minibatches; after each mini-batch a step of all other groups.
+ *             These episodes update only the learned initialisation.
+ *   replay    `epochs` passes over all kept points in random order. A pass runs windows that start at the points,
+ *             with newly drawn data, in mini-batches. Each mini-batch updates all other groups of phi once.
  *
- * A point lives on the rank that ran its unit, which also computes its windows. Which points make up a
- * mini-batch depends on the seed, the meta-step and the pass alone, and sums are exact, so that the
- * result is the same bits for any number of ranks. */
+ * The rank that ran a unit keeps its points and computes their windows. The points of a mini-batch depend only on the
+ * seed, the meta-step and the pass, and sums are exact. The result therefore has the same bits for any number of
+ * ranks. */
 #ifndef WL_TRAIN_REPLAY_H
 #define WL_TRAIN_REPLAY_H
 
 #include "train/trainer.h"
 
-/* *out is NULL without replay. WL_ERR_CONFIG when the buffer does not fit the stated capacity and may not
- * spill, with a mixture of tasks, or with a meta-step after each window. `trainer` has model, plan and spec. */
+/* *out is NULL without replay. WL_ERR_CONFIG if the buffer exceeds its capacity and may not spill, if there is more
+ * than one task, or if each window has a meta-step. `trainer` must have model, plan and spec; it is not kept. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
 
-/* At the start of an episode: makes room for this rank's units, in the place of the oldest. */
+/* Call at the start of an episode: replaces the oldest meta-batch by room for the points of this rank's units. */
 wl_status wl_replay_open(wl_replay *replay, const wl_trainer *trainer);
-/* Keeps the unit's point (theta_t, s_t), t = unit->t, when the stride asks for it. */
+/* Keeps the unit's point (theta_t, s_t), t = unit->t, if t is a multiple of the stride. */
 void wl_replay_keep(wl_replay *replay, const wl_trainer *trainer, int64_t u, const wl_unit *unit);
-/* After the episodes: forgets those that became non-finite and shares what there is. Collective. */
+/* Call after the episodes: discards the points of non-finite ones and tells every rank the number of points of each
+ * place. Collective. */
 wl_status wl_replay_share(wl_replay *replay, wl_trainer *trainer);
-/* The passes over the buffer; phi and the outer optimizer change. *left: given up after a mini-batch, because some
- * rank leaves the meta-step. Collective. */
+/* Runs the passes over the buffer; changes phi and the outer optimizer. *left: the passes ended after a mini-batch
+ * because a rank leaves the meta-step. Collective. */
 wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report, bool *left);
 
-/* The buffer between meta-steps, for checkpoints: none when it holds one meta-batch only, which is
- * over when its meta-step is. */
+/* Whether a checkpoint must contain the buffer. It need not if the buffer holds a single meta-batch, because no later
+ * meta-step uses that one. */
 bool wl_replay_lasts(const wl_replay *replay);
 typedef struct wl_replay_tables {
   int64_t places;     /* kept meta-batches times units */
   int64_t batches;    /* kept meta-batches */
   int64_t width;      /* reals of a point: coordinates and rule state */
-  int64_t *episode;   /* [batches] number, -1: none */
-  int64_t *count;     /* [places] points */
+  int64_t *episode;   /* [batches] number of the episode; -1: none */
+  int64_t *count;     /* [places] number of points */
   double *start_loss; /* [places] */
 } wl_replay_tables;
 wl_replay_tables wl_replay_state(wl_replay *replay);
-int64_t wl_replay_points(const wl_replay *replay); /* in all */
-/* Brings all points to rank 0, `points` [wl_replay_points][width] there. Collective. */
+int64_t wl_replay_points(const wl_replay *replay); /* number of points of all places */
+/* Sends all points to rank 0, into its `points` [wl_replay_points][width]. Collective. */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
-/* Which rank takes a place after a restart, and the place's points [count][width]. */
+/* The rank that owns a place after a restart; wl_replay_restore gives it the place's points [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
                             const wl_real *points);
-/* Reals of a full buffer, and bytes of it that a rank will hold in memory. */
+/* Number of reals of a full buffer; bytes of a full buffer that a rank keeps in memory. */
 double wl_replay_reals(const wl_replay *replay);
 double wl_replay_memory(const wl_replay *replay, const wl_trainer *trainer);
 

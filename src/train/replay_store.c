@@ -14,12 +14,12 @@ struct wl_replay_store {
   wl_replay_shape shape;
   precision precision;
   size_t element, point_bytes;
-  int64_t in_memory;      /* points of a place */
+  int64_t in_memory;      /* points of a place that are in memory */
   const char *folder;     /* of the scratch file, borrowed from the configuration */
-  wl_spill *spill;        /* made when the first place comes to this rank */
+  wl_spill *spill;        /* created when this rank first owns a place */
   bool *owned;            /* [places] */
-  unsigned char **memory; /* [places] [in_memory][point_bytes], NULL where there is none */
-  unsigned char *row;     /* [point_bytes] on its way to or from the file */
+  unsigned char **memory; /* [places] [in_memory][point_bytes]; NULL: not owned */
+  unsigned char *row;     /* [point_bytes] buffer for reads and writes of the file */
 };
 
 static const double MIB = 1048576.0;
@@ -144,7 +144,7 @@ static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t fi
   }
 }
 
-/* The point's bytes in memory; NULL for one that lies in the file, in row *row. */
+/* The point's bytes in memory. NULL: the point is in the file, in row *row. */
 static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
   if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
   *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;

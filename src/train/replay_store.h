@@ -1,9 +1,9 @@
-/* replay_store.h - where the replay buffer keeps its points: in memory within a budget, the others in a
- * scratch file of the rank.
+/* replay_store.h - storage of the replay buffer's points: in memory up to a budget, the others in a scratch
+ * file of each rank.
  *
- * A place holds the points of one episode, on the rank that ran it. Of each place the first `in_memory`
- * points are in memory, the same number on every rank, so that the budget holds for any distribution of
- * places; memory and file hold the same bits, so that it makes no difference to a result. */
+ * A place holds the points of one episode, on the rank that ran it. The first `in_memory` points of each place
+ * are in memory. This number is equal on every rank, so the budget holds for any distribution of places. Memory
+ * and file hold the same bits, so the budget does not change results. */
 #ifndef WL_TRAIN_REPLAY_STORE_H
 #define WL_TRAIN_REPLAY_STORE_H
 
@@ -14,27 +14,27 @@
 typedef struct wl_replay_store wl_replay_store;
 
 typedef struct wl_replay_shape {
-  int64_t places, points; /* episodes, and the most points of one */
+  int64_t places, points; /* episodes; largest number of points of one */
   int64_t horizon;        /* steps of the longest episode, for messages */
   int64_t width;          /* reals of a point: theta [n], rule state [width - n] */
   int64_t n;
   const wl_map *map; /* the section `replay`, borrowed: errors name its keys */
 } wl_replay_shape;
 
-/* From the section `replay`: capacity, precision, spill. WL_ERR_CONFIG when the points do not fit the
- * capacity and there is no folder to spill to. */
+/* Reads capacity, precision and spill from the section `replay`. WL_ERR_CONFIG: the points do not fit the
+ * capacity and no spill folder is set. */
 wl_status wl_replay_store_create(const wl_replay_keys *keys, const wl_replay_shape *shape,
                                  wl_replay_store **out);
 void wl_replay_store_destroy(wl_replay_store **store);
-/* Takes or gives back the room of a place on this rank. */
+/* Allocates or frees the storage of a place on this rank. */
 wl_status wl_replay_store_own(wl_replay_store *store, int64_t place, bool mine);
 bool wl_replay_store_owns(const wl_replay_store *store, int64_t place);
-/* Point number `point` of a place that is this rank's: theta [n], state [width - n]. */
+/* Writes or reads point number `point` of a place that this rank owns: theta [n], state [width - n]. */
 wl_status wl_replay_store_put(wl_replay_store *store, int64_t place, int64_t point,
                               const wl_real *theta, const wl_real *state);
 wl_status wl_replay_store_get(wl_replay_store *store, int64_t place, int64_t point, wl_real *theta,
                               wl_real *state);
-/* Bytes that `places` places of a rank take in memory. */
+/* Bytes of memory for `places` places of a rank. */
 double wl_replay_store_bytes(const wl_replay_store *store, int64_t places);
 
 #endif

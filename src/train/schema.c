@@ -1,5 +1,5 @@
-/* schema.c - the table of configuration keys that train reads, beside those that tasks, rules and
- * preconditioners bring themselves. */
+/* schema.c - the table of configuration keys that src/train reads. Tasks, rules and preconditioners declare
+ * their own keys. */
 #include "train/schema.h"
 
 #include <float.h>
@@ -31,7 +31,7 @@ static const wl_option top_options[] = {
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-/* The `window` section; choices as their rows list them. */
+/* The `window` section; the enumerators of a choice have the order of its table row. */
 typedef struct window_keys {
   int64_t steps;
   wl_choice_or_reals weights;
@@ -128,12 +128,12 @@ static const wl_option trajectory_options[] = {
 
 enum { N_SECTIONS = 14 };
 
-/* As a program starts: the task families get their reader of HDF5, here, where both layers are known. */
+/* Runs when the program starts: gives the task families their HDF5 reader. Only this layer knows both. */
 __attribute__((constructor)) static void connect_layers(void) {
   wl_glyphs_set_reader(wl_arrays_read);
 }
 
-/* Filled once: the variants come from the registries of tasks, rules and preconditioners. */
+/* Filled once, from the registries of tasks, rules and preconditioners. */
 const wl_section *wl_schema(void) {
   static wl_section sections[N_SECTIONS];
   if (sections[0].doc) return sections;

@@ -5,7 +5,7 @@
 #include "base/options.h"
 #include "unroll/window.h"
 
-/* All sections, ends with name NULL. Valid for the life of the process. */
+/* All sections; the last has name NULL. Valid for the life of the process. */
 const wl_section *wl_schema(void);
 /* The section of that name, NULL if there is none. */
 const wl_section *wl_schema_section(const char *name);
@@ -35,7 +35,7 @@ wl_replay_keys wl_schema_replay(const wl_config *config);
 wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
 
-/* The `window` section as the engine's policy. The list of weights is borrowed from the configuration. */
+/* The window policy of the section `window`. The list of weights is borrowed from the configuration. */
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec);
 
 #endif

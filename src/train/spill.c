@@ -16,7 +16,7 @@ struct wl_spill {
   size_t row_bytes;
 };
 
-/* A file of a name that nobody else has, and that it loses at once. */
+/* Creates a file with a unique name and unlinks it at once. */
 static wl_status make_file(wl_spill *s) {
   char path[WL_PATH_MAX];
   WL_TRY(wl_path_join(path, s->folder, "warploom-replay-XXXXXX"));

@@ -1,6 +1,6 @@
-/* start_copy.c - the state at a meta-step's start, to which training returns when it leaves the meta-step early.
+/* start_copy.c - a copy of the state at a meta-step's start. Training restores it if it leaves the meta-step early.
  *
- * Units that begin an episode are not copied: they begin it again. */
+ * Units that begin an episode are not copied; they begin the episode again. */
 #include <string.h>
 
 #include "train/replay.h"
@@ -20,7 +20,7 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   wl_free(c->vectors);
 }
 
-/* phi, moments and average, to or from their copies. */
+/* Copies phi, moments and average to or from the copy. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,

@@ -10,104 +10,111 @@
 #include "train/plan.h"
 #include "train/problem.h"
 
-/* What a meta-step yields, the same on every rank. Means are over the counted units. */
+/* The figures of one meta-step, equal on every rank. Means are over the counted units. */
 typedef struct wl_meta_report {
   double meta_loss, first_loss, last_loss, mean_loss;
   double gradient_norm, rate;
   double variance;        /* of the units' meta-gradients: mean of |g_u - mean g|^2 */
-  double signal_to_noise; /* |mean g|^2 over that; of noise alone 1 / (counted units - 1) */
-  int64_t units, skipped; /* units in all, left out as non-finite */
-  int64_t inner_steps;    /* longest */
+  double signal_to_noise; /* |mean g|^2 / variance; pure noise gives 1 / (counted units - 1) */
+  int64_t units, skipped; /* all units; the non-finite units among them */
+  int64_t inner_steps;    /* largest number of inner steps of a unit */
   double compute_seconds, compute_seconds_least; /* slowest and fastest rank */
-  double wait_seconds;                           /* for the slowest rank, mean over ranks */
-  double reduce_seconds; /* the exact sum once all ranks had reached it: rank 0 */
-  double io_seconds;     /* that training spent on files since the report before: rank 0 */
-  double validation_loss; /* on fixed tasks; NaN where it was not taken */
+  double wait_seconds;                           /* mean over ranks of the wait for the slowest */
+  double reduce_seconds; /* rank 0: time of the exact sum after all ranks have reached it */
+  double io_seconds;     /* rank 0: time that training spent on files since the previous report */
+  double validation_loss; /* on fixed tasks; NaN: not measured in this meta-step */
 } wl_meta_report;
 
 typedef struct wl_trainer wl_trainer;
 typedef struct wl_replay wl_replay; /* replay.h */
 
-/* What training does not change. */
+/* The constant part of a trainer. */
 typedef struct wl_trainer_setup {
   wl_comm *comm;           /* borrowed */
   const wl_config *config; /* borrowed */
   wl_problem problem;
   wl_estimator *estimator;
   int threads;
-  bool bound;       /* they are, to cores of their own */
+  bool bound;       /* each thread is bound to a separate core */
   int lanes;        /* inner runs computed at the same time */
   bool per_episode; /* outer.every: episode */
   int64_t steps;    /* outer.steps */
   int64_t patience; /* outer.patience */
 } wl_trainer_setup;
 
-/* What it changes, and a later meta-step depends on. */
+/* The part that meta-steps change and that later meta-steps depend on. */
 typedef struct wl_trainer_state {
   wl_plan *plan;   /* the units' clocks */
-  wl_unit **unit;  /* [units] this rank's, NULL elsewhere */
+  wl_unit **unit;  /* [units] NULL for units of other ranks */
   double *phi;     /* [phi.size] */
   double *average; /* [phi.size] exponential average of phi; NULL: outer.average is 0 */
   wl_outer *outer;
-  wl_replay *replay; /* NULL: the windows that are run are the windows used for the meta-gradient */
-  int64_t meta_step; /* done */
-  int64_t skipped;   /* units left out so far */
-  int64_t last_counted;     /* meta-steps done when units were counted last */
-  int64_t episodes_without_finite_unit;    /* episodes begun since then, none of whose units was counted */
+  wl_replay *replay; /* NULL: no replay; the meta-gradient comes from the windows of the episodes */
+  int64_t meta_step; /* meta-steps done */
+  int64_t skipped;   /* units skipped so far */
+  int64_t last_counted;     /* meta-steps done when a unit was last counted */
+  int64_t episodes_without_finite_unit;    /* episodes begun since then; none of their units was counted */
 } wl_trainer_state;
 
-/* Builds tasks, model, plan and outer optimizer; phi has its initial values. Not collective, but
- * every rank must call it with the same configuration. `config` and `comm` are borrowed. */
+/* Creates tasks, model, plan and outer optimizer; phi has its initial values. The call is not collective, but
+ * every rank must call it with the same configuration. `config` and `comm` are borrowed; the caller frees *out with
+ * wl_trainer_destroy. */
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out);
 void wl_trainer_destroy(wl_trainer **trainer);
 const wl_trainer_setup *wl_setup_of(const wl_trainer *trainer);
 wl_trainer_state *wl_state_of(const wl_trainer *trainer);
-/* Numbers of the exact sum, for the memory estimate. */
+/* How many numbers the exact sum adds, for the memory estimate. */
 int64_t wl_trainer_sum_size(const wl_trainer *trainer);
-/* Bytes of the workspaces that are still to be made, should a unit of every task reach this rank. */
+/* Bytes of the workspaces not yet allocated, under the assumption that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
-/* With replay, episodes are run for their points, and back-propagated only where theta_0 asks for it. */
+/* Whether the windows of the episodes run backward. With replay they do so only if theta_0 is learned; otherwise the
+ * episodes run forward only, to collect points. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
-/* Watches the windows of a meta-step. */
+/* Callbacks around the windows of a meta-step. */
 typedef struct wl_watcher {
-  /* Before a window of a unit: false, or an observer of its steps. */
+  /* Before a window of a unit. True: *observer observes the window's steps. False: nothing observes them. */
   bool (*begin)(void *context, const wl_unit *unit, wl_observer *observer);
-  void (*end)(void *context); /* after it */
-  /* While the ranks reach the reduction; adds the seconds spent on files. Every rank calls it. */
+  void (*end)(void *context); /* after the window */
+  /* After the windows, while other ranks may still compute. Adds the time spent on files to *seconds. Every rank
+   * calls it. */
   wl_status (*ship)(void *context, double *seconds);
   void *context;
 } wl_watcher;
 
-/* Why a meta-step may end early or be the last one; all ranks learn of each one's wishes in the reduction. */
+/* The reasons for which a meta-step may end early or be the last one. The reduction tells every rank the requests of
+ * all ranks. */
 typedef struct wl_meta_request {
-  const wl_watcher *watcher;         /* NULL: nobody watches */
+  const wl_watcher *watcher;         /* NULL: no callbacks */
   const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
-  bool last;                         /* rank 0: time is short, the next one would be too long */
-  double deadline;                   /* rank 0, by wl_seconds: leave the windows then; 0: none */
+  bool last;                         /* rank 0: the remaining time is too short for another meta-step */
+  double deadline;                   /* rank 0: time (wl_seconds) at which to leave the windows; 0: none */
 } wl_meta_request;
 
 typedef enum wl_meta_outcome {
   WL_META_GO_ON,
-  WL_META_LAST, /* the meta-step is done, and is to be the last */
-  WL_META_ABANDONED /* windows were left: all is as after the meta-step before, and no more are to come */
+  WL_META_LAST, /* the meta-step is complete and must be the last */
+  WL_META_ABANDONED /* windows were left: the state equals that after the previous meta-step; training must end */
 } wl_meta_outcome;
 
-/* One meta-step: windows of all units, exact sum, outer update. Collective; *outcome is the same on every rank.
- * A rank that sees *stop or the deadline leaves its windows at the next inner step, and so do all others. */
+/* Runs one meta-step: windows of all units, exact sum, outer update. Collective; *outcome is the same on every rank.
+ * A rank that sees *stop or reaches the deadline leaves its windows at the next inner step. The other ranks then leave
+ * theirs. */
 wl_status wl_trainer_meta_step(wl_trainer *trainer, const wl_meta_request *request,
                                wl_meta_outcome *outcome, wl_meta_report *report);
-/* Keeps a failure of this rank, to be raised on all in the next reduction. */
+/* Keeps a failure of this rank; the next reduction raises it on all ranks. */
 void wl_trainer_keep_failure(wl_trainer *trainer, wl_status status);
-/* Raises what was kept as this rank's own; WL_OK for none. */
+/* Raises the kept failure on this rank only. WL_OK: no failure was kept. */
 wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 
-/* After a load: assigns the units by the plan's clocks and prepares this rank's, which the caller fills. */
+/* After a checkpoint is read: assigns the units to ranks by the plan's clocks and allocates this rank's units. The
+ * caller fills them. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
 /* Whether the training has diverged, the same on every rank: phi is not finite, or no unit was counted for
  * outer.patience episodes in a row or, once all meta-steps are done, in the last half of all episodes. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
-/* What is exported: the average of phi where there is one. */
+/* The exported meta-parameters [phi.size], owned by the trainer: the average of phi if outer.average is set, else
+ * phi. */
 double *wl_trainer_result(const wl_trainer *trainer);
 
 #endif

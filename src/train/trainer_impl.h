@@ -7,13 +7,13 @@
 #include "train/reduction.h"
 #include "train/trainer.h"
 
-/* What ranks tell one another in the reduction, each the maximum over them. */
+/* The flags of the reduction. The reduction takes the maximum of each over the ranks. */
 enum { WL_FLAG_FAILED, WL_FLAG_LEFT, WL_FLAG_STOP, WL_FLAG_BUSY, WL_FLAG_IDLE, WL_FLAG_COUNT };
 
 /* The state at a meta-step's start (start_copy.c). */
 typedef struct wl_start_copy {
   wl_clock *clock; /* [units] */
-  wl_unit **unit;  /* [units] those within an episode, on the rank that has them */
+  wl_unit **unit;  /* [units] units within an episode, on the rank that owns them */
   double *vectors; /* [4][phi.size] phi, first and second moment, average */
   int64_t updates[WL_OUTER_GROUPS];
   int64_t skipped, last_counted, episodes_without_finite_unit;
@@ -22,27 +22,27 @@ typedef struct wl_start_copy {
 struct wl_trainer {
   wl_trainer_setup setup;
   wl_trainer_state *state;
-  wl_unroll_ws **ws; /* [lanes][n_tasks], made when a unit of the task first comes to this rank */
+  wl_unroll_ws **ws; /* [lanes][n_tasks] created when this rank first runs a unit of the task */
   double *scratch;   /* [lanes][wl_estimator_scratch] */
   wl_reduction reduction;
   wl_start_copy start;
   wl_interruption interruption;
   double flags[WL_FLAG_COUNT];
-  wl_failure pending; /* a failure of this rank since the last reduction, raised in the next */
+  wl_failure pending; /* a failure of this rank since the last reduction; the next one raises it */
 };
 
 /* units.c */
 int wl_trainer_lanes(const wl_trainer *trainer);
 wl_status wl_trainer_run_units(wl_trainer *trainer, const wl_watcher *watcher, int64_t *own);
 
-/* start_copy.c: clocks and meta-parameters before the plan moves on, then units once they are placed. */
+/* start_copy.c: copies clocks and meta-parameters before wl_plan_begin, and units after they are assigned. */
 wl_status wl_start_copy_create(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_start_copy_clear(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_trainer_keep_clocks(wl_trainer *trainer);
 wl_status wl_trainer_keep_start(wl_trainer *trainer);
 void wl_trainer_return_to_start(wl_trainer *trainer);
 
-/* meta_step.c: the mean of `counted` contributions in reduction->sum moves phi. Online and replayed windows share it. */
+/* meta_step.c: updates phi by the mean of the `counted` contributions in reduction->sum. Used for episodes and replay. */
 void wl_trainer_update(wl_trainer *trainer, wl_reduction *reduction, int64_t counted,
                        unsigned groups, wl_meta_report *report);
 

@@ -1,15 +1,15 @@
-/* units.c - this rank's units in a meta-step: made, started, run window by window, put back when the meta-step is
- * abandoned.
+/* units.c - this rank's units in a meta-step: creates them, starts them, runs their windows, and restores them when
+ * the meta-step is abandoned.
  *
- * Units with a trace to keep run one after the other, each with all threads. Small forward-only ones run side by
- * side: a thread takes one inner run of one unit's window, with a workspace of its own. The bits are the same. */
+ * Units that keep a trace run one after the other, each with all threads. Small forward-only units run concurrently:
+ * a thread runs one inner run of one unit's window in a separate workspace. Both ways yield the same bits. */
 #include <omp.h>
 #include <string.h>
 
 #include "train/replay.h"
 #include "train/trainer_impl.h"
 
-/* Coordinates up to which threads gain more from units side by side than within one. */
+/* Up to this number of coordinates, concurrent units are faster than several threads in one unit. */
 enum { SMALL = 65536 };
 
 int wl_trainer_lanes(const wl_trainer *tr) {
@@ -41,7 +41,7 @@ static wl_status prepare_workspaces(wl_trainer *tr, int64_t family) {
   return WL_OK;
 }
 
-/* A unit object that fits the task, where there is none. */
+/* Replaces *unit by a new one if it does not fit the task. */
 static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
   if (*unit && (*unit)->task != task) wl_unit_destroy(unit);
   return *unit ? WL_OK
@@ -90,14 +90,14 @@ static wl_status start_units(wl_trainer *tr) {
 
 /* ---- windows ---- */
 
-/* A unit of this rank on its way through a meta-step. */
+/* The progress of one of this rank's units in a meta-step. */
 typedef struct passage {
   int64_t u;
   int64_t t; /* inner steps done */
   double *vector;
   bool *counted;
   bool done;
-  wl_run_outcome *outcomes; /* [runs] of the window at hand */
+  wl_run_outcome *outcomes; /* [runs] of the current window */
 } passage;
 
 /* A staggered unit first runs to the step at which it begins to contribute. */
@@ -170,12 +170,12 @@ static void close_window(const wl_trainer *tr, passage *p) {
     note_losses(tr, p);
   }
   p->t += job.steps;
-  tr->state->unit[p->u]->t = p->t; /* also where it stopped: its clock goes on */
+  tr->state->unit[p->u]->t = p->t; /* also if the unit stopped: its clock advances */
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);
 }
 
-/* Sees each step of a window: keeps the point it leads to for replay. */
+/* Called after each step of a window: keeps the point after the step for replay. */
 typedef struct keeper {
   wl_trainer *trainer;
   int64_t unit;
@@ -215,7 +215,7 @@ static wl_status run_in_turn(wl_trainer *tr, passage *passages, int64_t own,
   return WL_OK;
 }
 
-/* One window of each unit that is not done: its runs in any order, over threads. */
+/* Runs one window of each unit that is not done. Threads take its runs in any order. */
 static wl_status run_round(wl_trainer *tr, passage *passages, int64_t own) {
   const int runs = tr->setup.estimator->runs;
   wl_failure failure = {0};
