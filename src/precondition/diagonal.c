@@ -2,7 +2,7 @@
  *
  *   g~ = alpha o g,   graw = alpha o gbar,   alphabar = gbar o g       all of theta's shape
  *
- * Signs are free, as in the paper. Before rule sgd with rate 1 alpha is its vector of rates. */
+ * Factors may be negative, as in the paper. With the rule sgd at rate 1, alpha is the vector of learning rates. */
 #include <stdio.h>
 
 #include "base/rng.h"
@@ -48,7 +48,7 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
     WL_CHECK(length < (int)sizeof name);
     int64_t offset = 0;
     WL_TRY(wl_layout_add(&p->phi, "precondition", name, b->ndim, b->shape, &offset));
-    WL_CHECK(offset == b->offset); /* apply and adjoint count on it */
+    WL_CHECK(offset == b->offset); /* apply and adjoint rely on it */
   }
   return WL_OK;
 }

@@ -1,4 +1,4 @@
-/* episode.h - the section `episode` of the configuration, for all that depends on how a run of the inner loop goes. */
+/* episode.h - the section `episode` of the configuration: the settings of the inner loop. */
 #ifndef WL_PRECONDITION_EPISODE_H
 #define WL_PRECONDITION_EPISODE_H
 

@@ -4,16 +4,16 @@
  *   P G = U diag(m) U^T G,   m = ln(1 + e^{2M}) / 2 > 0,   M (min(out,rest)), the i-th for the i-th largest value
  *   Mbar = diag(U^T Gbar G^T U) dm/dM,   dm/dM = 1 - e^{-2m},   (adjoint of G) = P Gbar
  *
- * U is held constant by derivatives, as the paper's code does; biases and other vectors keep their gradient. A dense
- * weight is stored (in,out), so `out` is its second axis, a convolution's its first.
+ * Derivatives treat U as constant, like the paper's code. The gradient of biases and other vectors is unchanged. `out`
+ * is the second axis of a dense weight, stored (in,out), and the first axis of a convolution's weight.
  *
- * What is computed is P = 1 + U diag(m - 1) U^T over the singular values above rounding. On G, which lies in the span
- * of U, it is the same. On adjoints it is the identity where U says nothing, and so does not depend on the basis that
- * an SVD completes U with. With m = 1 it is the identity to the bit. phi holds x = M - M_0, where m(M_0) = 1:
+ * The code computes P = 1 + U diag(m - 1) U^T over the singular values above rounding. This equals the P above on G,
+ * since G lies in the span of U. On the complement of that span it is the identity. Adjoints therefore do not depend on
+ * the basis with which an SVD completes U. With m = 1, P is the identity bit for bit. phi holds x = M - M_0; m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * `approximate: true` takes U = 1: row i of G times m_i, or column i where there are fewer columns. */
+ * `approximate: true` uses U = 1: it multiplies row i of G by m_i, or column i if G has fewer columns than rows. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,15 +26,15 @@
 typedef struct matrix {
   int64_t offset, out, rest, least; /* least = min(out, rest) */
   bool out_last;                    /* stored (rest,out) */
-  int64_t at;                       /* of its x in phi */
-  int64_t basis;                    /* of its part of the factor: rank, U^T (least,out) */
+  int64_t at;                       /* offset of its x in phi */
+  int64_t basis;                    /* offset of its part of the factor: rank, U^T (least,out) */
 } matrix;
 
 typedef struct gap {
   int count;
   matrix *matrices;
   bool approximate;
-  double noise;   /* standard deviation of x at the start */
+  double noise;   /* standard deviation of the initial x */
   int64_t widest; /* largest of `least` */
   int64_t most;   /* elements of the largest matrix */
 } gap;
@@ -105,7 +105,7 @@ static void gap_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
 
 /* ---- factors ---- */
 
-/* m - 1 from x; beyond 20 by its asymptote. */
+/* m - 1 from x; uses the asymptote for x > 20. */
 static double excess(double x) {
   const double share = -expm1(-2); /* 1 - e^{-2} */
   return x > 20 ? x + 0.5 * log(share) : 0.5 * log1p(share * expm1(2 * x));
@@ -130,12 +130,12 @@ static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real 
   }
 }
 
-/* ---- the product, and its adjoint ---- */
+/* ---- the product and its adjoint ---- */
 
-/* One matrix at work. */
+/* The arguments of a product with one matrix. */
 typedef struct product {
   const matrix *m;
-  const wl_real *phi;   /* of the preconditioner */
+  const wl_real *phi;   /* the preconditioner's meta-parameters */
   const wl_real *basis; /* (rank,out): U^T */
   int64_t rank;
   wl_real *factors; /* [least] scratch: m - 1 */
@@ -152,14 +152,14 @@ static product open_product(const gap *impl, const matrix *m, const wl_real *phi
   return p;
 }
 
-/* U^T X of a matrix stored like m: (rank,rest), or (rest,rank) where `out` comes last. */
+/* U^T X for a matrix X stored like m. The result is (rank,rest), or (rest,rank) if `out` is the last axis. */
 static void project(const product *p, const wl_real *x, wl_real *out) {
   const matrix *m = p->m;
   if (m->out_last) wl_gemm_nt(m->rest, p->rank, m->out, x, p->basis, out, false);
   else wl_gemm_nn(p->rank, m->rest, m->out, p->basis, x, out, false);
 }
 
-/* Where element (i,k) of such a product stands. */
+/* Index of element (i,k) of such a product. */
 static int64_t place(const product *p, int64_t i, int64_t k) {
   return p->m->out_last ? k * p->rank + i : i * p->m->rest + k;
 }
@@ -174,7 +174,7 @@ static void add_excess(const product *p, wl_real *x) {
   else wl_gemm_tn(m->out, m->rest, p->rank, p->basis, p->y, x, true);
 }
 
-/* The approximation: where the k-th element that m_i multiplies stands, in row or column i of the matrix. */
+/* The approximation: index of the k-th element that m_i multiplies, in row or column i of the matrix. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
   const bool rows = (m->out <= m->rest) != m->out_last; /* of the matrix as it is stored */
   const int64_t length = m->out_last ? m->out : m->rest;
@@ -207,7 +207,7 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
   }
 }
 
-/* phi's adjoint: <row i of U^T Gbar, row i of U^T G> dm/dM, or of Gbar and G in the approximation. */
+/* phi's adjoint: <row i of U^T Gbar, row i of U^T G> dm/dM; the approximation uses the rows of Gbar and G. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;

@@ -6,12 +6,12 @@
  *   (a, b, c)       G~_{pqr} = M0_{pi} M1_{jq} M2_{kr} G_{ijk}
  *   (o, i, kh, kw)  as (o, i, kh kw)                         M2 over the kernel's positions
  *
- * The last two in summed indices. All matrices start as the identity, with `noise` added if wished. With K0 = M0, K1 = M1^T,
- * K2 = M2^T each is a product along its axis, z_{d+1} = K_d z_d, z_0 = G, and the adjoint is
+ * Repeated indices are summed. All matrices start as the identity plus Gaussian noise of standard deviation `noise`.
+ * With K0 = M0, K1 = M1^T, K2 = M2^T each step is a product along one axis, z_{d+1} = K_d z_d, z_0 = G. The adjoint is
  *
  *   Kbar_d = zbar_{d+1} z_d^T (summed over the other axes),   zbar_d = K_d^T zbar_{d+1}
  *
- * A tensor is seen from an axis as [before][size][after], row-major. */
+ * For the product along an axis, a tensor has the shape [before][size][after], row-major. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
 
 typedef struct axis {
   int64_t before, size, after;
-  int64_t at; /* of its matrix in phi */
+  int64_t at; /* offset of its matrix in phi */
 } axis;
 
 typedef struct tensor {
@@ -36,7 +36,7 @@ typedef struct kronecker {
   int count;
   tensor *tensors;
   int64_t largest; /* elements of the largest tensor */
-  double noise;    /* standard deviation around the identity at the start */
+  double noise;    /* standard deviation of the initial deviation from the identity */
 } kronecker;
 
 static const wl_option kronecker_options[] = {
@@ -71,7 +71,7 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
   for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
-    /* the last axis takes in what a fourth one would hold: positions of a kernel */
+    /* the third axis also includes the fourth: both are positions of a kernel */
     const int64_t size = t->axes == MAX_AXES - 1 ? b->size / before : b->shape[d];
     WL_TRY(check_axis(options, b, size));
     WL_TRY(add_axis(p, b, t, before, size));
@@ -121,7 +121,7 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 
 /* ---- products along an axis ---- */
 
-/* out = K in (forward) or K^T in along axis d; in and out [before][size][after], not the same. */
+/* out = K in (forward) or K^T in along axis d; in and out [before][size][after] are different arrays. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];

@@ -1,4 +1,4 @@
-/* precondition.c - the table of preconditioners, their creation and destruction, and the clip before them.
+/* precondition.c - the table of preconditioners, their creation and destruction, and the gradient clip.
  *
  *   clip:     c_i = min(max(g_i, -v), v),   g' = s c,  s = min(1, b / ||c||)
  *   adjoint:  cbar = s (g'bar - c <c, g'bar> / ||c||^2) where s < 1, else g'bar;   gbar_i = cbar_i where |g_i| <= v, else 0 */
@@ -102,16 +102,16 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
 static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, wl_real *c) {
   const wl_real v = (wl_real)p->clip_value;
   memcpy(c, g, (size_t)n * sizeof *c);
-  for (int64_t i = 0; v > 0 && i < n; i++) /* NaN stays */
+  for (int64_t i = 0; v > 0 && i < n; i++) /* NaN stays NaN */
     c[i] = c[i] > v ? v : c[i] < -v ? -v : c[i];
 }
 
-/* s; 1 also where the norm is not a number. */
+/* s; 1 if the norm is NaN. */
 static double shrink(const wl_precondition *p, double norm) {
   return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
 }
 
-/* The step with its gradient clipped: into the front of `scratch`, which moves on behind it. */
+/* The step with its gradient clipped. The clipped gradient takes the first n reals of *scratch, which is advanced. */
 static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_real **scratch) {
   wl_gradient out = *in;
   if (!clips(p)) return out;

@@ -2,9 +2,9 @@
  *
  *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
- * The clip is that of `episode` (clip_value, then clip_norm) and is there with any preconditioner. Some
- * preconditioners take part of P from the gradient itself, such as the singular vectors of `gap`; derivatives
- * hold that part, the factor, constant. It is computed once, where the step is taken. */
+ * The keys clip_value and clip_norm of `episode` set the clip, in this order, for every preconditioner. Some
+ * preconditioners compute a part of P, the factor, from the gradient; `gap` computes singular vectors.
+ * Derivatives treat the factor as constant. It is computed once for each inner step. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 
@@ -14,20 +14,20 @@
 
 typedef struct wl_precondition wl_precondition;
 
-/* What a step is computed from. */
+/* The inputs of a step. */
 typedef struct wl_gradient {
   int64_t t, n;          /* inner step, parameters */
   const wl_real *g;      /* [n] */
-  const wl_real *theta;  /* [n], for those that read it; else NULL */
+  const wl_real *theta;  /* [n]; NULL unless reads_theta is set */
   const wl_real *factor; /* [p->factor] */
 } wl_gradient;
 
 /* Adjoints of a step. */
 typedef struct wl_gradient_bar {
-  const wl_real *out; /* [n] of P g */
-  wl_real *g;         /* [n] of g, written; may be `out`; NULL: not wanted */
-  wl_real *theta;     /* [n] of theta, added to, for those that read it */
-  double *phi;        /* added to, in double */
+  const wl_real *out; /* [n] adjoint of P g */
+  wl_real *g;         /* [n] adjoint of g, overwritten; may equal `out`; NULL: not computed */
+  wl_real *theta;     /* [n] adjoint of theta is added here if reads_theta is set */
+  double *phi;        /* adjoint of phi is added here, in double */
 } wl_gradient_bar;
 
 typedef struct wl_precondition_ops {
@@ -37,10 +37,10 @@ typedef struct wl_precondition_ops {
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
-  /* The part of P that comes from the gradient; NULL: there is none. */
+  /* Computes the factor, the part of P that depends on the gradient; NULL: P has none. */
   void (*find_factor)(const wl_precondition *p, const wl_real *g, wl_real *factor,
                       wl_real *scratch);
-  /* out = P g, theta->size elements (padding beyond it is left alone); scratch as sized. */
+  /* out = P g for theta->size elements; later elements (padding) are not changed. scratch [p->scratch]. */
   void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in, wl_real *out,
                 wl_real *scratch);
   void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
@@ -55,24 +55,24 @@ struct wl_precondition {
   double clip_value, clip_norm; /* of the raw gradient; 0: none */
   bool reads_theta;             /* P g depends on theta too */
   wl_layout phi;                /* group "precondition" */
-  int64_t scratch;              /* wl_reals of scratch that the functions of `ops` need */
-  int64_t factor;               /* wl_reals of the part of P that derivatives hold constant */
+  int64_t scratch;              /* number of wl_reals of scratch for the functions of `ops` */
+  int64_t factor;               /* number of wl_reals of the factor, which derivatives treat as constant */
 };
 
 extern const wl_precondition_ops *const wl_preconditions[]; /* ends with NULL; [0] is "none" */
 const wl_variant *wl_precondition_variants(void);
 
-/* From the sections `precondition` and `episode`. `theta` is borrowed for the preconditioner's life; it may be
- * NULL for "none". Without clipping "none" yields *out == NULL. */
+/* Creates a preconditioner from the sections `precondition` and `episode`. `theta` is borrowed for the
+ * preconditioner's life; it may be NULL for "none". For "none" without clipping, *out is NULL. */
 wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta,
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
-/* wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
+/* Number of wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
 /* Initial meta-parameters. */
 void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
-/* Clipping and `ops`: see there. find_factor reads in->n and in->g. */
+/* These functions clip the gradient and call `ops`. find_factor reads in->n and in->g. */
 void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
                                  wl_real *scratch);
 void wl_precondition_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,

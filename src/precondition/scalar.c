@@ -1,14 +1,14 @@
-/* scalar.c - learned factors of the gradient and, if wished, of the parameters: one for all of theta, for each
- * tensor, each inner step, or each step and tensor.
+/* scalar.c - learned factors of the gradient and, optionally, of the parameters: one for all of theta, one for each
+ * tensor, one for each inner step, or one for each step and tensor.
  *
- *   g~_i = alpha_{t,j} g_i + lambda_{t,j} theta_i        i in tensor j; lambda with `learn_decay` alone
+ *   g~_i = alpha_{t,j} g_i + lambda_{t,j} theta_i        i in tensor j; lambda only with `learn_decay`
  *   alphabar_{t,j} = sum_i g~bar_i g_i,   lambdabar_{t,j} = sum_i g~bar_i theta_i
  *   gbar_i = alpha_{t,j} g~bar_i,         thetabar_i = lambda_{t,j} g~bar_i
  *
- * Signs are free. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019), one per step and tensor
- * its full form. Before rule sgd with rate 1, alpha and beta = 1 - lambda are the rate and the decay of ALFA's step
- * theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network. Steps beyond T take
- * the factors of the last. */
+ * Factors may be negative. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019); one per step and
+ * tensor is its full form. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and the decay of
+ * ALFA's step theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network. Steps
+ * beyond T use the factors of step T. */
 #include "precondition/precondition.h"
 
 #include <string.h>
@@ -16,9 +16,9 @@
 typedef struct scalar {
   enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
   double initial, initial_decay;
-  int64_t steps, tensors; /* factors: (steps, tensors), each 1 where it makes no difference */
+  int64_t steps, tensors; /* shape of the factors; 1: the same for all steps or tensors */
   bool learn_decay;
-  int64_t decay_at; /* of lambda in phi */
+  int64_t decay_at; /* offset of lambda in phi */
 } scalar;
 
 static const wl_option scalar_options[] = {

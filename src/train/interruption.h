@@ -1,5 +1,5 @@
 /* interruption.h - leaving a meta-step early. A rank that sees a signal, or rank 0 at the time limit, leaves its
- * windows at the next inner step and sends a message to the others. Ranks test for the message while they run windows. */
+ * windows at the next inner step and sends a message to the others, which test for messages in their windows. */
 #ifndef WL_TRAIN_INTERRUPTION_H
 #define WL_TRAIN_INTERRUPTION_H
 

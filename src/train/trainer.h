@@ -67,8 +67,8 @@ wl_trainer_state *wl_state_of(const wl_trainer *trainer);
 int64_t wl_trainer_sum_size(const wl_trainer *trainer);
 /* Bytes of the workspaces not yet allocated, under the assumption that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
-/* Whether the windows of the episodes run backward. With replay they do so only if theta_0 is learned; otherwise the
- * episodes run forward only, to collect points. */
+/* Whether the windows of the episodes run backward. Those of forward-only estimators do not. With replay, windows run
+ * backward only if theta_0 is learned by an adjoint; otherwise the episodes run forward to collect points. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks around the windows of a meta-step. */

@@ -42,7 +42,7 @@ void wl_trainer_keep_clocks(wl_trainer *trainer);
 wl_status wl_trainer_keep_start(wl_trainer *trainer);
 void wl_trainer_return_to_start(wl_trainer *trainer);
 
-/* meta_step.c: updates phi by the mean of the `counted` contributions in reduction->sum. Used for episodes and replay. */
+/* meta_step.c: updates phi by the mean of the `counted` contributions in reduction->sum, for episodes and replay. */
 void wl_trainer_update(wl_trainer *trainer, wl_reduction *reduction, int64_t counted,
                        unsigned groups, wl_meta_report *report);
 

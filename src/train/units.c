@@ -41,7 +41,7 @@ static wl_status prepare_workspaces(wl_trainer *tr, int64_t family) {
   return WL_OK;
 }
 
-/* Replaces *unit by a new one if it does not fit the task. */
+/* Creates *unit anew if it is NULL or belongs to another task. */
 static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
   if (*unit && (*unit)->task != task) wl_unit_destroy(unit);
   return *unit ? WL_OK
