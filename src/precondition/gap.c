@@ -9,7 +9,8 @@
  *
  * The code computes P = 1 + U diag(m - 1) U^T over the singular values above rounding. This equals the P above on G,
  * since G lies in the span of U. On the complement of that span it is the identity. Adjoints therefore do not depend on
- * the basis with which an SVD completes U. With m = 1, P is the identity bit for bit. phi holds x = M - M_0; m(M_0) = 1:
+ * the basis with which an SVD completes U. With m = 1, P is the identity bit for bit. phi holds x = M - M_0, where
+ * m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *

@@ -106,7 +106,7 @@ static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, w
     c[i] = c[i] > v ? v : c[i] < -v ? -v : c[i];
 }
 
-/* s; 1 if the norm is NaN. */
+/* s; a norm that is NaN also yields 1. */
 static double shrink(const wl_precondition *p, double norm) {
   return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
 }

@@ -1,4 +1,4 @@
-/* channels.h - a tensor seen as (batch, channels, inner), and sums per channel. Private to tensor. */
+/* channels.h - a tensor with the shape (batch, channels, inner), and sums per channel. Private to tensor. */
 #ifndef WL_TENSOR_CHANNELS_H
 #define WL_TENSOR_CHANNELS_H
 

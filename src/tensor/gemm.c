@@ -1,8 +1,7 @@
-/* gemm.c - matrix products: BLAS, and plain loops where a call of BLAS costs more than the product.
+/* gemm.c - matrix products by BLAS, or by our own loops if the call of BLAS takes longer than the product.
  *
- * The choice depends on the sizes alone, and BLAS runs with one thread (wl_gemm_use_one_thread),
- * so equal calls yield equal bits. Products with a vector always take a plain loop,
- * whichever of the three forms suits it. */
+ * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread), so equal calls
+ * yield equal bits. Products with a vector always use our own loops, in the fastest of the three forms. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -13,7 +12,7 @@
 #include "base/isa.h"
 #include "tensor/kernels.h"
 
-/* m n k below which our kernels win, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
+/* Below this m n k our kernels are faster, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
 enum { SMALL = 2000000 };
 
 #ifdef WL_DOUBLE
@@ -60,9 +59,9 @@ void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
   else blas(CblasTrans, CblasNoTrans, m, n, k, a, b, c, keep);
 }
 
-/* ---- Is it right? ---- */
+/* ---- The check of BLAS ---- */
 
-enum { M = 37, N = 53, K = 129 }; /* odd, so that the kernels' edges take part */
+enum { M = 37, N = 53, K = 129 }; /* odd, so that the check includes the kernels' edges */
 
 /* Small whole numbers: sums of their products are exact in any order. */
 static void fill(wl_real *x, int count, int factor) {
@@ -98,7 +97,7 @@ wl_status wl_gemm_check(void) {
       wl_build_blas(), wl_build_processor());
 }
 
-/* Of one processor and library, so that equal calls yield equal bits. */
+/* Depends only on the processor and the library, so equal calls yield equal bits. */
 static bool ours_are_wider(void) {
   static const char *const wide[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
   const char *const kernels = wl_blas_kernels();

@@ -7,16 +7,16 @@
 #include "base/real.h"
 #include "base/status.h"
 
-/* Tells BLAS to use one thread for the rest of the process, whatever its environment says: its results
- * depend on the number of threads, and ranks and OpenMP fill the cores already. For programs; a library
- * leaves its host's setting alone. */
+/* Sets BLAS to one thread for the rest of the process; environment variables have no effect on this. BLAS results
+ * depend on its number of threads, and ranks and OpenMP threads already occupy the cores. Only programs call it; the
+ * library keeps the setting of the program that uses it. */
 void wl_gemm_use_one_thread(void);
 
-/* WL_ERR_OS where BLAS multiplies small whole numbers wrongly, as some versions do with the kernels that they choose on some
- * processors. Takes less than a millisecond. */
+/* Checks BLAS with products of small integers. WL_ERR_OS: a product is wrong. Some versions of OpenBLAS choose kernels
+ * that are wrong on some processors. Takes less than a millisecond. */
 wl_status wl_gemm_check(void);
 
-/* C (m,n) = ..., or C += ... with keep. */
+/* C (m,n) = the product given after each declaration; with keep, C += the product. C must not overlap A or B. */
 void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (m,k) B (k,n) */
 void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
@@ -24,8 +24,8 @@ void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (k,m) B (k,n) */
 
-/* The same by our own kernels whatever the sizes, where they are compiled for 64-byte vectors: BLAS may lack
- * kernels for such a processor. Else as above. */
+/* C = the same products. They use our own kernels for all sizes if those have 64-byte vectors (AVX-512) and the kernels
+ * of BLAS do not. Otherwise they call the functions above. */
 void wl_gemm_wide_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c);
 void wl_gemm_wide_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,

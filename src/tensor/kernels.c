@@ -1,10 +1,10 @@
 /* kernels.c - exponentials over arrays, compiled per instruction set, and the table of its kernels.
  *
  * float32: exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 in two parts
- * (Cody and Waite), p = e^r - 1 by its Taylor polynomial of degree 7, |r| <= 0.347, so that
- * neither exp nor exp - 1 loses digits. The polynomial's error is 2e-8 of p. Then
+ * (Cody and Waite), p = e^r - 1 by its Taylor polynomial of degree 7, |r| <= 0.347. Neither exp nor
+ * exp - 1 loses digits. The polynomial's relative error is 2e-8. Then
  *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
- * No branches, so that the compiler puts elements in SIMD lanes. float64 calls libm. */
+ * There are no branches, so the compiler vectorises the loops. float64 calls libm. */
 #include <math.h>
 #include <string.h>
 
@@ -40,13 +40,13 @@ static inline exp_parts split_exp(float x) {
   q = q * r + 0.5f;
   uint32_t bits;
   memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 126u) << 23; /* n - 1, biased; the magic number's own bits fall out at the top */
+  bits = (bits + 126u) << 23; /* n - 1, biased; the shift discards the bits of the constant 1.5 2^23 */
   float scale;
   memcpy(&scale, &bits, sizeof scale);
   return (exp_parts){q * r * r + r, scale};
 }
 
-/* Keeps NaN. */
+/* NaN stays NaN. */
 static inline float clamp(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
 }

@@ -1,7 +1,7 @@
-/* kernels.h - the loops worth compiling for each instruction set. Private to tensor.
+/* kernels.h - the loops that are compiled for each instruction set. Private to tensor.
  *
- * The sources kernels.c and kernels_gemm.c become one table for each instruction set; wl_kernels
- * picks at run time. Results depend on the kind of processor, never on addresses or threads. */
+ * kernels.c and kernels_gemm.c are compiled into one table for each instruction set. wl_kernels chooses a table
+ * at run time. Results depend on the instruction set, never on addresses or threads. */
 #ifndef WL_TENSOR_KERNELS_H
 #define WL_TENSOR_KERNELS_H
 
@@ -14,13 +14,13 @@ typedef void (*wl_map_kernel)(int64_t n, const wl_real *x, wl_real *y);
 typedef void (*wl_gemm_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                                wl_real *c, bool keep);
 
-/* A matrix of which element (i, p) is data[i row + p step]. */
+/* A matrix whose element (i, p) is data[i row + p step]. */
 typedef struct wl_strided {
   const wl_real *data;
   int64_t row, step;
 } wl_strided;
 
-/* Products with rows of B at b + at[.]: C (m,n) of row length ldc = A B, or += with keep. */
+/* Products in which row p of B begins at b + at[p]. C (m,n), with row length ldc, = A B; with keep, C += A B. */
 typedef void (*wl_spread_kernel)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                                  const int64_t *at, wl_real *c, int64_t ldc,
                                  bool keep); /* row p of B, n long, at b + at[p] */

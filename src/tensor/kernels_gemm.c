@@ -4,12 +4,12 @@
  *              for p: for rows i of the tile: c_i += a_ip * (row p of B)
  *   dots     C (m,n) += A B^T, the common dimension in lanes, summed over the lanes at the end
  *
- * Row p of B (of B^T in `dots`) begins at b + at[p]: a dense matrix, or windows of an image that
- * overlap, so that a convolution is the same product without a copy of each window (ops_conv.c).
- * Elements of A are i * row + p * step apart, so that A may be transposed.
+ * Row p of B (of B^T in `dots`) begins at b + at[p]. B may be a dense matrix or overlapping windows of an
+ * image; a convolution then is such a product without a copy of each window (ops_conv.c). Element (i, p) of
+ * A is at i * row + p * step, so A may be transposed.
  *
- * An element of C is one chain of multiply-adds over p in `spread`, whatever tile it lies in, and
- * lane sums in one fixed tree in `dots`: its bits depend on its row of A and its column of B alone. */
+ * In `spread` an element of C is one chain of multiply-adds over p, in every tile. In `dots` it is a sum of
+ * lanes in one fixed tree. Its bits therefore depend only on its row of A and its column of B. */
 #include <string.h>
 
 #include "tensor/kernels_impl.h"
@@ -53,8 +53,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) sum[i][v] = keep ? load(c + i * ldc + v * LANES) : (vec){0};
-  /* A tall tile has two pointers that move, from which addresses reach all rows with the stride and three
-   * times it in registers; from one they would need more registers than there are. */
+  /* A tall tile has two moving pointers. Addresses of all rows are a pointer plus the stride or three times the
+   * stride, which are in registers. One pointer would need more registers than the processor has. */
   const bool tall = rows > LOW_ROWS;
   const wl_real *low = a.data, *high = tall ? a.data + LOW_ROWS * a.row : low;
   for (int64_t p = 0; p < k; ++p) {
@@ -77,8 +77,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
     for (int v = 0; v < vectors; ++v) store(c + i * ldc + v * LANES, sum[i][v]);
 }
 
-/* All m rows of a panel of `vectors` vectors; a narrow panel takes more rows at once, so that enough
- * multiply-adds are under way. */
+/* All m rows of a panel of `vectors` vectors. A narrow panel processes more rows at once, to have enough independent
+ * multiply-adds. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
@@ -94,7 +94,7 @@ INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const 
   if (i < m) spread_tile(1, vectors, k, a, b, at, c + i * ldc, ldc, keep);
 }
 
-/* The last n < LANES columns: B's are copied with zeros beside them, C's go through tiles of their own. */
+/* The last n < LANES columns. Columns of B are copied and padded with zeros; those of C use a temporary tile. */
 static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   enum { BAND = 64 };
@@ -136,7 +136,7 @@ void WL_KERNEL(spread)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_r
     spread_block(m, n, k - p < DEPTH ? k - p : DEPTH, a, b, at + p, c, ldc, keep || p > 0);
 }
 
-/* A dense B, whose row p begins at p ldb. */
+/* A dense B; row p begins at p ldb. */
 static void spread_dense(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          int64_t ldb, wl_real *c, int64_t ldc, bool keep) {
   int64_t at[DEPTH];
@@ -181,8 +181,8 @@ INLINE quad sum_lanes(const vec v[QUAD]) {
   return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/* `rows` rows of A with four rows of B: the whole lanes of k in lanes, the rest one by one. Rows of B
- * beyond `columns` repeat the last and are not written. */
+/* `rows` rows of A with four rows of B. Full vectors of k are summed in lanes, the remaining elements one by one.
+ * Rows of B beyond `columns` repeat the last; their results are not written. */
 INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int64_t lda,
                      const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   const wl_real *row[QUAD];
@@ -215,7 +215,7 @@ void WL_KERNEL(dots)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t 
   }
 }
 
-/* Few terms: rows of B^T are written out, a panel at a time, and spread. */
+/* For few terms: transposes B^T panel by panel and uses `spread`. */
 static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c, bool keep) {
   enum { PANEL = VECTORS * LANES };
@@ -228,7 +228,7 @@ static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl
   }
 }
 
-/* Lane sums pay where there are many terms, or too few rows for writing B^T out. */
+/* `dots` is faster for many terms, or if there are too few rows to justify the transposition of B^T. */
 void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                    bool keep) {
   enum { BLOCK = 64, SOME_ROWS = 16 };
@@ -236,7 +236,7 @@ void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
     nt_short(m, n, k, a, b, c, keep);
     return;
   }
-  if (n == 1 && m > 1) { /* C^T = B A^T fills tiles */
+  if (n == 1 && m > 1) { /* C^T = B A^T has full tiles */
     WL_KERNEL(nt)(1, m, k, b, a, c, keep);
     return;
   }

@@ -20,7 +20,7 @@ static const wl_kernel_table *pick(void) {
 }
 
 const wl_kernel_table *wl_kernels(void) {
-  static const wl_kernel_table *_Atomic chosen; /* every thread would choose alike */
+  static const wl_kernel_table *_Atomic chosen; /* every thread chooses the same table */
   const wl_kernel_table *table = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (!table) {
     table = pick();

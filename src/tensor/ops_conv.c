@@ -1,13 +1,13 @@
 /* ops_conv.c - two-dimensional convolution (cross-correlation), bilinear in image and filter.
  *
  *   y_{b,o,i,j} = sum_{c,k,l} w_{o,c,k,l} x_{b,c, i s + k - p, j s + l - p}     x is 0 outside
- *   H' = (H + 2 p - kh) / s + 1, W' alike
+ *   H' = (H + 2 p - kh) / s + 1; W' likewise
  *
- * Image by image as matrix products in which no window is copied. With the image in a frame of zeros,
- * rows of V = W + 2 p elements, line q = (c, k, l) of the matrix of windows is the frame itself from
- * at_q = (c (H + 2 p) + k) V + l on: output (i, j) of stride 1 is its element i V + j. The kw - 1
- * elements at the end of each row belong to no output; they are computed and left out, and a stride
- * picks every s-th row and column of what is left.
+ * Each image is convolved by matrix products that copy no window. The image is placed in a frame of zeros with
+ * rows of V = W + 2 p elements. Line q = (c, k, l) of the matrix of windows is the part of the frame that begins
+ * at at_q = (c (H + 2 p) + k) V + l. Output (i, j) of stride 1 is its element i V + j. The last kw - 1 elements
+ * of each row belong to no output; they are computed and discarded. A stride s selects every s-th row and column
+ * of the outputs of stride 1.
  *
  *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]                        spread
  *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]   the same, q' = (o, k, l)
@@ -18,15 +18,15 @@
 #include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
 
-enum { STRIPE = 16 }; /* lengths n are rounded up to whole vectors of any instruction set */
+enum { STRIPE = 16 }; /* lengths n are rounded up to full vectors of every instruction set */
 
-/* A convolution of stride 1 over frames: `in` planes of height x width to `out` planes of which the first
- * `rows` rows and `columns` columns are outputs. */
+/* A convolution of stride 1 from a frame of `in` planes of height x width to `out` planes. The first `rows` rows and
+ * `columns` columns of an output plane are outputs. */
 typedef struct conv_frame {
   int64_t in, out, height, width, rows, columns;
   int64_t kernel_height, kernel_width;
   int64_t terms;  /* in kh kw: lines of the matrix of windows */
-  int64_t length; /* elements of an output plane, whole stripes */
+  int64_t length; /* elements of an output plane, a multiple of STRIPE */
 } conv_frame;
 
 typedef struct conv_shape {
@@ -69,7 +69,8 @@ static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t
   return f;
 }
 
-/* x to y, and ybar to xbar: there the frame is what lets every input meet every tap of the filter. */
+/* The frames of x -> y and of ybar -> xbar. In the second, the frame is wide enough that every element of the filter
+ * is applied to every input. */
 static conv_frame forward_frame(const conv_shape *s) {
   return frame_of(s, s->channels, s->filters, s->height + 2 * s->pad, s->width + 2 * s->pad);
 }
@@ -79,20 +80,20 @@ static conv_frame backward_frame(const conv_shape *s) {
                   s->width + s->kernel_width - 1);
 }
 
-/* Scratch of a pass: the frame, a plane set of outputs, the filter turned round, at_q. */
+/* Scratch of a pass: the frame, the output planes, the filter with both axes of the kernel reversed, at_q. */
 typedef struct conv_scratch {
   wl_real *frame, *planes, *filter;
   int64_t *at;
 } conv_scratch;
 
-/* A frame and what windows of its last line reach behind it. */
+/* Reals of a frame, with the elements after its end that the last windows read. */
 static int64_t frame_reals(const conv_frame *f) {
   return f->in * f->height * f->width + f->kernel_width + STRIPE;
 }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Reals of frame, planes and filter for either direction, whole stripes; and the lines of `at`. */
+/* Reals of frame, planes and filter, enough for both directions, in multiples of STRIPE; and the length of `at`. */
 static void scratch_sizes(const conv_shape *s, int64_t reals[3], int64_t *lines) {
   const conv_frame f = forward_frame(s), b = backward_frame(s);
   const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)),
@@ -117,8 +118,8 @@ static void list_lines(const conv_frame *f, int64_t *at) {
       for (int64_t l = 0; l < f->kernel_width; ++l) at[q++] = (c * f->height + k) * f->width + l;
 }
 
-/* Row i of an image at row i stride + down of the frame, column j at column j stride + right; what
- * falls outside is left out. The rest of a frame or of planes stays zero from one image to the next. */
+/* Row i of an image is copied to row i stride + down of the frame, column j to column j stride + right. Elements
+ * outside the frame are skipped. The other elements of a frame or of planes stay zero for all images. */
 typedef struct placement {
   int64_t rows, columns; /* of the image */
   int64_t down, right, stride;
@@ -265,7 +266,7 @@ static size_t scratch_bytes(const conv_shape *s) {
          (size_t)lines * sizeof(int64_t);
 }
 
-/* Sizes whose scratch can be counted without overflow. */
+/* Whether the size of the scratch can be computed without overflow. */
 static bool is_countable(const conv_shape *s) {
   int64_t image, filter;
   return s->pad <= INT_MAX / 4 &&

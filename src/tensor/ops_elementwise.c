@@ -1,15 +1,15 @@
 /* ops_elementwise.c - y_i = f(x_i), and sums and products of two tensors of the same shape.
  *
- * A unary operator is its function, first and second derivative; WL_UNARY makes the passes:
+ * A unary operator is defined by its function and its first and second derivative; WL_UNARY defines the passes:
  *
  *   reverse          xbar  += f'(x) ybar
  *   tangent          x.    -> y. = f'(x) x.
  *   tangent reverse  x.bar += f'(x) y.bar + f''(x) x. ybar
  *
- * Derivatives are written in x, y = f(x), the node's factor and what forward kept, whichever is cheapest.
+ * Derivatives are expressions in x, y = f(x), the node's factor and the values that forward kept.
  *
  * gelu is x (1 + T) / 2 with T = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016),
- * the form that JAX takes by default and PyTorch calls 'tanh'; T is kept. */
+ * the default of JAX, called 'tanh' in PyTorch; T is kept. */
 #include <math.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@
                                            .tangent_reverse = op_name##_tangent_reverse,          \
                                            .flops = op_name##_flops};
 
-/* One loop of a unary pass; FIRST and SECOND see x, y, factor and kept[i]. */
+/* One loop of a unary pass; FIRST and SECOND may use x, y, factor and kept[i]. */
 #define WL_UNARY_LOOP(keep_flag, expr)            \
   do {                                            \
     const bool keep = (keep_flag);                \
@@ -84,7 +84,7 @@ static void square_forward(const wl_op_call *c) {
 }
 
 static void relu_forward(const wl_op_call *c) {
-  for (int64_t i = 0; i < c->node->size; ++i) /* keeps NaN */
+  for (int64_t i = 0; i < c->node->size; ++i) /* NaN stays NaN */
     c->value[i] = c->in[0].value[i] <= 0 ? 0 : c->in[0].value[i];
 }
 
@@ -118,7 +118,7 @@ static void sqrt_forward(const wl_op_call *c) {
     c->value[i] = (wl_real)sqrt((double)c->in[0].value[i]);
 }
 
-/* kept: T; the output holds u meanwhile */
+/* kept: T; the output temporarily holds u */
 static void gelu_forward(const wl_op_call *c) {
   const int64_t n = c->node->size;
   const wl_real *restrict x = c->in[0].value;
@@ -174,7 +174,7 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .apply = {wl_linear_copy, negated},
                                    .pull = {wl_linear_copy, negated}};
 
-/* mul: its own transpose in either operand */
+/* mul: as a linear map of either operand it equals its transpose */
 
 static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,
                   bool keep) {

@@ -1,5 +1,5 @@
-/* ops_layer_norm.c - layer normalisation (Ba, Kiros and Hinton 2016): each row of (B,n) by its own mean and
- * variance; of (B,C,H,W) the C channels of each pixel.
+/* ops_layer_norm.c - layer normalisation (Ba, Kiros and Hinton 2016) by the mean and variance of each row of (B,n),
+ * or of the C channels of each pixel of (B,C,H,W).
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
@@ -26,7 +26,7 @@ static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, dou
   for (int64_t i = 0; i < s.inner; ++i) out[i] *= share;
 }
 
-/* Runs `body` for the elements e of one batch entry, with i the pixel: rows of one pixel in one loop. */
+/* Runs `body` for the elements e of one batch entry; i is the pixel. A row (one pixel) takes a single loop. */
 #define FOR_PIXELS(s, e, i, body)                      \
   do {                                                 \
     if ((s).inner == 1) {                              \

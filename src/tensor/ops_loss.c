@@ -5,14 +5,14 @@
  *   tangent          L.        = 1/B sum_bc (p_bc - [c = label_b]) x._bc
  *   tangent reverse  x.bar_bc += L.bar (p_bc - [c = label_b]) / B + Lbar p._bc / B,
  *                    p._bc = p_bc (x._bc - sum_c' p_bc' x._bc')
- * A label outside [0, C) makes the loss NaN and its row's gradient that of no label. */
+ * A label outside [0, C) makes the loss NaN; the gradient of its row then has no term [c = label_b]. */
 #include <math.h>
 
 #include "tensor/kernels.h"
 #include "tensor/sums.h"
 #include "tensor/tape_impl.h"
 
-/* softmax cross-entropy; saved: p (B,C); temp: x less each row's maximum (B,C) */
+/* softmax cross-entropy; saved: p (B,C); temp: x minus the maximum of its row (B,C) */
 
 static void subtract_top(int64_t classes, const wl_real *x, wl_real *below) {
   wl_real top = x[0];

@@ -1,10 +1,10 @@
-/* ops_norm.c - batch normalisation per channel with the batch's own statistics
+/* ops_norm.c - batch normalisation per channel with the statistics of the batch
  * (Ioffe and Szegedy 2015), over the M = B H W (or B) elements of a channel.
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * Held statistics (their Algorithm 2), for forward passes alone: m and the variance, times M / (M - 1), are
- * means over the batches that were collected.
+ * Held statistics (their Algorithm 2) serve forward passes only. They are the means of m, and of the variance times
+ * M / (M - 1), over the collected batches.
  *
  * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). Hence
  *   reverse          xbar  += J ybar
@@ -21,7 +21,7 @@
 /* saved; temp: up to four vectors (C) in double */
 typedef struct norm_memory {
   int64_t mode;     /* wl_statistics */
-  int64_t batches;  /* collected */
+  int64_t batches;  /* number of collected batches */
   double vectors[]; /* (C) each: r; sums of m and of the variance over collected batches */
 } norm_memory;
 

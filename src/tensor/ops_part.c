@@ -1,8 +1,8 @@
-/* ops_part.c - parts of tensors and their composition: rows of a table, slices, one after another, swapped.
+/* ops_part.c - parts of tensors and their composition: rows of a table, slices, concatenation, swapped dimensions.
  *
  *   embedding  y_i = W_{label_i}                    Wbar_j += sum over i with label_i = j of ybar_i
  *   slice      y = rows or columns first .. of x    xbar[part] += ybar
- *   concat     y = [a; b], one after the other      abar += ybar[first part]
+ *   concat     y = [a; b] along dimension 0         abar += ybar[first part]
  *   swap       y_{b,j,i,k} = x_{b,i,j,k}            xbar_{b,i,j,k} += ybar_{b,j,i,k} */
 #include <math.h>
 #include <string.h>
@@ -55,7 +55,7 @@ const wl_tape_op wl_tape_op_embedding = {.name = "embedding",
                                          .tangent_reverse = embedding_tangent_reverse,
                                          .flops = output_size};
 
-/* slice of a matrix (m,n): node->column is the first row or column, y's shape tells how many */
+/* slice of a matrix (m,n): node->column is the first row or column; their number is in y's shape */
 
 static const wl_real *slice_row(const wl_op_call *c, const wl_real *x, int64_t row) {
   const int64_t n = c->in[0].node->shape[1];

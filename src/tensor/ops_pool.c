@@ -1,10 +1,10 @@
-/* ops_pool.c - pooling over square windows, no padding; a rest at the edge is left out.
+/* ops_pool.c - pooling over square windows without padding; a partial window at the edge is skipped.
  *
- *   H' = (H - size) / stride + 1, W' alike
+ *   H' = (H - size) / stride + 1; W' likewise
  *   max_pool  y_o = x_{a(o)}, a = arg-max of o's window, the first of equals;  xbar_{a(o)} += ybar_o
  *   avg_pool  y_o = sum over o's window of x / size^2;    xbar_i += ybar_o / size^2, i in o's window
  *
- * max_pool is linear once the arg-max is known, so only its forward is its own. */
+ * max_pool is linear for a given arg-max, so it uses the linear passes except forward. */
 #include <limits.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
 
 /* max_pool; saved: arg-max within the plane, int32 [size of y] */
 
-/* Arg-max of the window at `corner`; a NaN wins, so that it shows. */
+/* Arg-max of the window at `corner`. A NaN counts as the maximum, so it reaches the loss. */
 static int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
                           wl_real *value) {
   wl_real best = plane[corner];
@@ -53,8 +53,8 @@ static void pool_plane(const pool_shape *s, const wl_real *plane, int32_t *arg, 
     }
 }
 
-/* A row of windows of 2 x 2 side by side, the usual case: the same choice without branches, which data of
- * images would mispredict, windows in SIMD lanes. */
+/* A row of adjacent windows of 2 x 2, the usual case. The choice is the same, but has no branches, which image data
+ * would often mispredict. The loop is vectorised over windows. */
 static void pool_pairs(int32_t count, int32_t corner, int32_t width, const wl_real *restrict top,
                        int32_t *restrict arg, wl_real *restrict value) {
   const wl_real *restrict bottom = top + width;

@@ -1,4 +1,4 @@
-/* singular.c - LAPACK's geqp3, gesvd and ormqr behind one function. OpenBLAS holds them. */
+/* singular.c - left singular vectors by LAPACK's geqp3, gesvd and ormqr, which OpenBLAS contains. */
 #include "tensor/singular.h"
 
 #include <cblas.h>
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Fortran's interface: everything by address, lengths of strings at the end. */
+/* The Fortran interface: arguments are passed by address; lengths of strings follow at the end. */
 #ifdef WL_DOUBLE
 #define GEQP3 dgeqp3_
 #define GESVD dgesvd_
@@ -28,16 +28,16 @@ void ORMQR(const char *side, const char *trans, const blasint *m, const blasint 
            const blasint *k, const wl_real *a, const blasint *lda, const wl_real *tau, wl_real *c,
            const blasint *ldc, wl_real *work, const blasint *lwork, blasint *info, size_t, size_t);
 
-enum { PANEL = 64 }; /* columns that LAPACK's blocked algorithms take at a time, at most */
+enum { PANEL = 64 }; /* largest block of columns in LAPACK's blocked algorithms */
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Of LAPACK's own work, and all beside it: pivots and tau; R (r,n), its values and vectors. */
+/* Sizes of LAPACK's work, and of the other arrays: pivots and tau; R (r,n), its singular values and vectors. */
 static int64_t lapack_work(int64_t m, int64_t n) { return (PANEL + 5) * (most(m, n) + PANEL); }
 int64_t wl_singular_work(int64_t m, int64_t n) {
   const int64_t k = least(m, n);
-  /* a blasint takes at most as many bytes as two wl_reals */
+  /* a blasint has at most as many bytes as two wl_reals */
   return lapack_work(m, n) + 2 * n + k + k * n + k + k * k;
 }
 
@@ -47,7 +47,7 @@ static bool is_finite(const wl_real *a, int64_t n) {
   return isfinite(sum);
 }
 
-/* Rows of R above rounding, whose diagonal falls. */
+/* Number of rows of R above rounding; the diagonal of R is in falling order. */
 static int64_t rank_of(const wl_real *r, int64_t m, int64_t n) {
   const double bound = (double)ROUNDING * (double)most(m, n) * fabs((double)r[0]);
   int64_t rank = 0;
@@ -55,7 +55,7 @@ static int64_t rank_of(const wl_real *r, int64_t m, int64_t n) {
   return rank;
 }
 
-/* The first `rank` rows of R by columns, zeros below the diagonal. */
+/* Copies the first `rank` rows of R, stored by columns, with zeros below the diagonal. */
 static void take_rows(const wl_real *a, int64_t m, int64_t n, int64_t rank, wl_real *r) {
   for (int64_t j = 0; j < n; j++)
     for (int64_t i = 0; i < rank; i++) r[j * rank + i] = i <= j ? a[j * m + i] : 0;
@@ -68,14 +68,14 @@ int64_t wl_singular_left(int64_t m, int64_t n, wl_real *a, wl_real *u, wl_real *
   const blasint rows = (blasint)m, columns = (blasint)n, size = (blasint)lapack_work(m, n);
   blasint info = 0;
   if (!is_finite(a, m * n)) return 0;
-  memset(pivots, 0, 2 * (size_t)n * sizeof *pivots); /* 0: a column that may move */
+  memset(pivots, 0, 2 * (size_t)n * sizeof *pivots); /* 0: the column may be permuted */
   GEQP3(&rows, &columns, a, &rows, (blasint *)pivots, tau, lapack, &size, &info);
   const blasint rank = (blasint)rank_of(a, m, n), none = 1;
   if (rank == 0) return 0;
   take_rows(a, m, n, rank, r);
   GESVD("A", "N", &rank, &columns, r, &rank, s, vectors, &rank, NULL, &none, lapack, &size, &info,
         1, 1);
-  if (info != 0) return 0; /* has not converged: no vectors are better than wrong ones */
+  if (info != 0) return 0; /* gesvd has not converged: returns no vectors rather than wrong ones */
   memset(u, 0, (size_t)(rank * m) * sizeof *u);
   for (int64_t i = 0; i < rank; i++)
     memcpy(u + i * m, vectors + i * rank, (size_t)rank * sizeof *u);

@@ -1,4 +1,4 @@
-/* sums.h - sums over an array in double, in fixed lanes: they vectorise and always round alike. */
+/* sums.h - sums over an array in double, in a fixed number of lanes. They vectorise and always round identically. */
 #ifndef WL_TENSOR_SUMS_H
 #define WL_TENSOR_SUMS_H
 

@@ -1,7 +1,7 @@
-/* tape.c - building a tape: leaves, operators, and what finishing it works out.
+/* tape.c - building a tape: leaves, operators, and wl_tape_finish.
  *
- * Finishing marks the nodes that the loss depends on, decides which consumer writes and which
- * adds to each gradient, and sums the cost. After that the tape is const. */
+ * wl_tape_finish marks the nodes that the loss depends on. For each gradient it decides which consumer writes it
+ * and which consumers add to it. It also sums the cost. After that the tape is const. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -30,7 +30,7 @@ void wl_tape_destroy(wl_tape **tape) {
   *tape = NULL;
 }
 
-/* Errors: the first is kept. */
+/* Errors: the first one is kept. */
 
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   if (t->status != WL_OK) return -1;
@@ -102,7 +102,7 @@ static wl_status grow(wl_tape *t) {
   return WL_OK;
 }
 
-/* Elements of a shape, -1 where it is impossible. Sizes are BLAS arguments: each fits an int. */
+/* Number of elements of a shape, -1 if the shape is invalid. Sizes are BLAS arguments and must fit an int. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
   int64_t size = 1;
@@ -222,7 +222,7 @@ static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_n
   return WL_OK;
 }
 
-/* From the loss back: who is on the path, and who writes a gradient first. */
+/* From the loss backward: marks the nodes on the path, and for each gradient the consumer that writes it first. */
 static void mark_path(wl_tape *t) {
   t->nodes[t->loss].on_path = true;
   for (int i = t->loss; i >= 0; --i) {
@@ -235,8 +235,8 @@ static void mark_path(wl_tape *t) {
   }
 }
 
-/* Where A is the identity and writes the operand's gradient first, both are one array: the others add
- * to it once this operator is done with it. */
+/* If A is the identity and its node writes the operand's gradient first, node and operand share one gradient array.
+ * The other consumers add to that array after the reverse pass of this node. */
 static void share_gradients(wl_tape *t) {
   for (int i = 0; i < t->count; ++i) {
     wl_tape_node *const node = &t->nodes[i];

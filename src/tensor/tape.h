@@ -1,8 +1,8 @@
-/* tape.h - networks as a static list of tensor operators, each with its forward, reverse
- * and tangent rule, so that gradients and exact Hessian-vector products need no code per task.
+/* tape.h - networks as static lists of tensor operators. Each operator has a forward, reverse and tangent rule;
+ * gradients and exact Hessian-vector products therefore need no code per task.
  *
- * A tape is built once, then const. Everything that changes lives in a workspace, so one
- * tape serves many threads. All tensors are row-major wl_real; labels are int32.
+ * A tape is const after it is built. All values that change are in a workspace, so many threads can use one tape,
+ * each with a separate workspace. All tensors are row-major wl_real; labels are int32.
  *
  *   forward   L(theta, phi)
  *   reverse   dL/dtheta, dL/dphi
@@ -10,9 +10,8 @@
  *             = the Hessian-vector product on the joint vector, forward over reverse
  *             (Pearlmutter 1994). Exact wherever the operators are twice differentiable.
  *
- * Builders never fail one by one: the first error (bad shape, no memory) is kept and
- * returned by wl_tape_finish. Adding an operator: one entry in tape_ops.def and one
- * static function set in ops_*.c. */
+ * Builders return no error. The tape keeps the first error (bad shape, no memory) and wl_tape_finish returns it. A
+ * new operator needs one entry in tape_ops.def and one set of static functions in ops_*.c. */
 #ifndef WL_TENSOR_TAPE_H
 #define WL_TENSOR_TAPE_H
 
@@ -50,7 +49,7 @@ wl_node wl_op_shift(wl_tape *t, wl_node a, double term);
 wl_node wl_op_square(wl_tape *t, wl_node a);
 wl_node wl_op_exp(wl_tape *t, wl_node a);
 wl_node wl_op_cos(wl_tape *t, wl_node a);
-wl_node wl_op_sqrt(wl_tape *t, wl_node a); /* no derivative at 0 */
+wl_node wl_op_sqrt(wl_tape *t, wl_node a); /* not differentiable at 0 */
 wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
 wl_node wl_op_tanh(wl_tape *t, wl_node a);
 wl_node wl_op_relu(wl_tape *t, wl_node a); /* derivative 0 at 0 */
@@ -65,7 +64,7 @@ wl_node wl_op_swap(wl_tape *t, wl_node a);              /* (B,m,n,d) -> (B,n,m,d
 wl_node wl_op_embedding(wl_tape *t, wl_node table, wl_node labels); /* (V,d), N labels -> (N,d) */
 wl_node wl_op_batched_matmul(wl_tape *t, wl_node a, wl_node b);     /* (N,m,k)(N,k,n) -> (N,m,n) */
 wl_node wl_op_batched_matmul_nt(wl_tape *t, wl_node a, wl_node b);  /* (N,m,k)(N,n,k) -> (N,m,n) */
-/* (N,T,T): softmax of each row over the columns up to its own number, 0 in the others. */
+/* (N,T,T) -> (N,T,T): row i is the softmax over columns 0 .. i, and 0 in later columns. */
 wl_node wl_op_causal_softmax(wl_tape *t, wl_node a);
 wl_node wl_op_sum(wl_tape *t, wl_node a);  /* -> () */
 wl_node wl_op_mean(wl_tape *t, wl_node a); /* -> () */
@@ -76,28 +75,28 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride,
 wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size,
                        int stride); /* (B,C,H,W), no padding, floor */
 wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
-/* Batch normalisation per channel over (B,H,W) (or per column over B) with the batch's own
- * statistics unless wl_tape_set_statistics says otherwise, eps 1e-5; scale and shift are separate operators. */
+/* Batch normalisation per channel over (B,H,W), or per column over B; eps = 1e-5. It uses the statistics of the batch
+ * unless wl_tape_set_statistics sets others. Scale and shift are separate operators. */
 wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps);
-/* Layer normalisation over the channels of each pixel of (B,C,H,W), or each row of (B,n). */
+/* Layer normalisation over the channels of each pixel of (B,C,H,W), or over each row of (B,n). */
 wl_node wl_op_layer_norm(wl_tape *t, wl_node x, double eps);
 
-/* Ends building: `loss` must be a scalar. `logits` (-1: none) marks the (B,C) tensor whose
- * arg-max is compared with `labels` by wl_tape_accuracy. */
+/* Ends building; returns the first error of a builder. `loss` must be a scalar. `logits` (-1: none) is the (B,C)
+ * tensor whose arg-max wl_tape_accuracy compares with `labels`. */
 wl_status wl_tape_finish(wl_tape *t, wl_node loss, wl_node logits, wl_node labels);
 
 const wl_layout *wl_tape_theta_layout(const wl_tape *t);
 const wl_layout *wl_tape_phi_layout(const wl_tape *t);
-/* Rough cost of one forward and reverse pass in FLOP, for balancing work over ranks. */
+/* Estimated cost of one forward and reverse pass in FLOP, for balancing work over ranks. */
 double wl_tape_cost(const wl_tape *t);
 
-/* with_tangent: also allocates what wl_tape_tangent needs. */
+/* with_tangent: also allocates the arrays for wl_tape_tangent. */
 wl_status wl_tape_ws_create(const wl_tape *t, bool with_tangent, wl_tape_ws **out);
 void wl_tape_ws_destroy(wl_tape_ws **ws);
 size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent);
 
-/* The input and label leaves, in order of creation: what a loss was taken on, for whoever writes it
- * out. Borrowed for the tape's life. */
+/* The input and label leaves in order of creation: the data of a loss, for code that writes them to a file. Borrowed
+ * for the tape's life. */
 typedef struct wl_tape_leaf {
   wl_node node;
   const char *name;
@@ -109,33 +108,33 @@ typedef struct wl_tape_leaf {
 int wl_tape_leaf_count(const wl_tape *t);
 wl_tape_leaf wl_tape_leaf_at(const wl_tape *t, int i); /* 0 <= i < count */
 
-/* The storage of an input or label leaf, to be filled before forward. */
+/* The storage of an input or label leaf, owned by the workspace. The caller fills it before forward. */
 wl_real *wl_tape_input_data(wl_tape_ws *ws, wl_node input);
 int32_t *wl_tape_label_data(wl_tape_ws *ws, wl_node labels);
-/* A node's value after forward. */
+/* A node's value after forward, owned by the workspace. */
 const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
 
-/* The passes. None allocates. phi may be NULL when the tape has no phi leaves. The loss is
- * accumulated in double. reverse follows forward, tangent follows reverse, each at the same
- * inputs; outputs are overwritten; NULL outputs are not computed. theta and phi are read in place
- * by all three passes, so they stay as they are from forward to the last pass after it; a NULL v
- * stands for zeros. */
+/* The passes; none allocates. reverse must follow forward, and tangent must follow reverse, with the same inputs.
+ * Outputs are overwritten; NULL outputs are not computed. The loss is accumulated in double. phi may be NULL if the
+ * tape has no phi leaves. All three passes read theta and phi in place, so the caller must not change them between
+ * forward and the last pass that follows it. A NULL v means zeros. */
 void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi,
                      double *loss);
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
                      double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
-/* What batch norm normalises by: each batch's own statistics; the same, summed up for later, from nothing;
- * or what was summed up, in forward passes that no other pass follows. Returns how many operators heed it. */
+/* The statistics that batch norm uses. BATCH: those of each batch. COLLECT: those of each batch, which are also summed;
+ * the sums start at 0. HELD: the means of the collected sums, for forward passes that no other pass follows. Returns
+ * the number of operators that use the mode. */
 typedef enum wl_statistics {
   WL_STATISTICS_BATCH,
   WL_STATISTICS_COLLECT,
   WL_STATISTICS_HELD
 } wl_statistics;
 int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
-/* theta and phi, unchanged, lie elsewhere from now on: for passes after the last forward. */
+/* Sets new addresses of theta and phi, with unchanged values, for the passes after the last forward. */
 void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi);
-/* Share of rows whose arg-max equals the label, after forward; NaN where finish named no logits. */
+/* Share of rows whose arg-max equals the label, after forward; NaN if wl_tape_finish received no logits. */
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
 
 #endif

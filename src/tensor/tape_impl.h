@@ -1,7 +1,7 @@
-/* tape_impl.h - the structs behind tape.h, and what an operator is made of. Private to tensor.
+/* tape_impl.h - the structs of tape.h and the definition of an operator. Private to tensor.
  *
- * An operator y = f(a, b) fills one wl_tape_op with four passes. Most are one of three kinds, for
- * which ops.c has the passes once and for all (bar: gradient, dot: derivative along v):
+ * An operator y = f(a, b) fills one wl_tape_op with four passes. Most operators are of one of three kinds.
+ * Operators of a kind share these passes (bar: gradient, dot: derivative along v):
  *
  *   pass              unary y = f(x)              linear y = A a + B b   bilinear y = f(a, b)
  *   reverse           xbar += f' ybar             abar += A^T ybar       abar += f_a^T(ybar, b)
@@ -9,8 +9,8 @@
  *   tangent reverse   x.bar += f' y.bar           a.bar += A^T y.bar     a.bar += f_a^T(y.bar, b)
  *                            + f'' x. ybar                                      + f_a^T(ybar, b.)
  *
- * A gradient is written by the first consumer that the reverse pass meets and added to by the
- * others; which is which is known when the tape is finished (`keep`), so nothing is cleared. */
+ * The first consumer in the order of the reverse pass writes a gradient; the others add to it. wl_tape_finish
+ * decides which consumer writes (`keep`), so no gradient needs to be cleared. */
 #ifndef WL_TENSOR_TAPE_IMPL_H
 #define WL_TENSOR_TAPE_IMPL_H
 
@@ -39,12 +39,12 @@ typedef struct wl_tape_node {
   int64_t shape[WL_MAX_DIMS];
   int64_t size;     /* elements */
   int64_t offset;   /* theta and phi leaves: first element in the flat vector */
-  unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: what it is a function of */
-  bool on_path;     /* the loss is a function of it */
+  unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: the parameters it depends on */
+  bool on_path;     /* the loss depends on it */
   bool keep[2];     /* the operand's gradient is added to, not written */
-  bool lends; /* its gradient is also that of its first operand, which has no storage of its own */
-  bool borrows;       /* the other side of the same */
-  size_t saved_bytes; /* what forward keeps for the other passes: arg-max, probabilities */
+  bool lends; /* its gradient array is also that of its first operand */
+  bool borrows;       /* its gradient array is that of a consumer with `lends` */
+  size_t saved_bytes; /* values that forward keeps for the other passes: arg-max, probabilities */
   size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
   /* settings of the operator */
   double factor; /* scale: factor; shift: term; batch_norm: eps */
@@ -56,7 +56,7 @@ struct wl_tape {
   int count, capacity;
   wl_tape_node *nodes; /* [count], operands before their consumers */
   wl_layout theta, phi;
-  size_t temp_bytes; /* largest of the nodes' */
+  size_t temp_bytes; /* largest temp_bytes of the nodes */
   wl_node loss, logits, labels;
   double cost;
   wl_status status; /* first error of a builder, with its text */
@@ -67,10 +67,10 @@ struct wl_tape {
 typedef struct wl_operand {
   const wl_tape_node *node;
   const wl_real *value;  /* [node->size] */
-  const int32_t *labels; /* label leaves: instead of value */
-  wl_real *grad;         /* reverse; NULL: not wanted */
+  const int32_t *labels; /* label leaves: used instead of value */
+  wl_real *grad;         /* reverse; NULL: not computed */
   const wl_real *dot;    /* tangent; NULL: zero */
-  wl_real *graddot;      /* tangent reverse; NULL: not wanted */
+  wl_real *graddot;      /* tangent reverse; NULL: not computed */
   bool keep;             /* grad and graddot are added to, not written */
 } wl_operand;
 
@@ -89,7 +89,7 @@ typedef struct wl_op_call {
 typedef void (*wl_op_pass)(const wl_op_call *call);
 /* out = M x, or out += M x with keep */
 typedef void (*wl_op_map)(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
-/* out = p * q in the operator's sense, or out += p * q with keep */
+/* out = p * q, where * is the operator's product; with keep, out += p * q */
 typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl_real *q,
                               wl_real *out, bool keep);
 
@@ -99,7 +99,7 @@ struct wl_tape_op {
   int arity;
   bool takes_labels; /* the second operand is a label leaf */
   wl_op_pass forward, reverse, tangent, tangent_reverse;
-  /* FLOP of forward; each gradient costs about as much again. NULL: one for each element. */
+  /* FLOP of forward; each gradient costs about the same. NULL: one FLOP for each element. */
   double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
   wl_op_map apply[2], pull[2];           /* linear: A, B and their transposes */
   bool same;                             /* linear: A is the identity */
@@ -112,7 +112,7 @@ struct wl_tape_op {
 /* All operators, NULL at the end. */
 extern const wl_tape_op *const wl_tape_op_table[];
 
-/* out = x or, with keep, out += x: what an operator that passes an operand on applies and pulls. */
+/* out = x or, with keep, out += x: `apply` and `pull` of the identity. */
 void wl_linear_copy(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
 void wl_linear_forward(const wl_op_call *call);
 void wl_linear_reverse(const wl_op_call *call);
@@ -123,7 +123,7 @@ void wl_bilinear_reverse(const wl_op_call *call);
 void wl_bilinear_tangent(const wl_op_call *call);
 void wl_bilinear_tangent_reverse(const wl_op_call *call);
 
-/* The passes of an operator whose kind ops.c knows: kind is linear or bilinear. */
+/* The passes of an operator of a kind in ops.c; kind is linear or bilinear. */
 #define WL_OP_PASSES(kind)                                                                        \
   .forward = wl_##kind##_forward, .reverse = wl_##kind##_reverse, .tangent = wl_##kind##_tangent, \
   .tangent_reverse = wl_##kind##_tangent_reverse
@@ -137,9 +137,9 @@ void wl_bilinear_tangent_reverse(const wl_op_call *call);
       for (int64_t i = 0; i < (n); ++i) (out)[i] = (expr);  \
   } while (0)
 
-/* Building. A builder checks its operands, drafts the node and pushes it:
- * wl_tape_operands is false, with the error kept, unless a and b suit the operator;
- * wl_tape_misfit keeps the error "shapes do not fit" and yields -1. */
+/* Building. A builder checks its operands, drafts the node and pushes it.
+ * wl_tape_operands returns false and keeps an error if a or b is not a valid operand of the operator.
+ * wl_tape_misfit keeps the error "shapes do not fit" and returns -1. */
 bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
@@ -147,7 +147,7 @@ wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
 wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
                            const int64_t *shape);
 wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft);
-/* y = op(a) or op(a, b) of the shape of a, with no further settings. */
+/* Pushes y = op(a) or op(a, b) with the shape of a and no other settings. */
 wl_node wl_tape_push_like(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 
 #endif

@@ -1,17 +1,17 @@
 /* tape_pass.c - the passes over a tape: forward, reverse, tangent (Pearlmutter 1994).
  *
  *   forward   values in order of the nodes
- *   reverse   gradients against it, starting from dL/dL = 1
+ *   reverse   gradients in reverse order, starting from dL/dL = 1
  *   tangent   dots in order, starting from v at the parameters; then the dots of the gradients
- *             against it, starting from 0, which end as H v at the parameters
+ *             in reverse order, starting from 0; those of the parameters are H v
  *
- * Parameters are read and their gradients written where the caller has them. */
+ * Parameters are read from, and their gradients written to, the caller's arrays. */
 #include <math.h>
 #include <string.h>
 
 #include "tensor/tape_ws.h"
 
-/* A parameter's part of one of the caller's vectors; NULL where the vector is. */
+/* A parameter's part of one of the caller's vectors; NULL if the vector is NULL. */
 static wl_real *part_of(const wl_tape_node *leaf, wl_real *theta, wl_real *phi) {
   wl_real *const vector = leaf->leaf == WL_LEAF_THETA ? theta : phi;
   return vector ? vector + leaf->offset : NULL;
@@ -27,13 +27,13 @@ static bool is_parameter(const wl_tape_node *node) {
   return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI;
 }
 
-/* Call i with its parameters where the caller has them: values, gradients, or dots of both. */
+/* Loops over the operands of a call that are parameters; their arrays (values, gradients, dots) are the caller's. */
 #define WL_FOR_PARAMETERS(call, operand)                                                 \
   for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; \
        ++operand)                                                                        \
     if (is_parameter(operand->node))
 
-/* Which dots are zero follows from the parameters that move. */
+/* Sets the dots to NULL (zero) of operands that do not depend on the `moving` parameters. */
 static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
   if (ws->moving == moving) return;
   ws->moving = moving;
@@ -44,7 +44,7 @@ static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
     }
 }
 
-/* Zeros where a parameter does not act on the loss. */
+/* Sets the gradient of parameters that the loss does not depend on to 0. */
 static void clear_unused(const wl_tape *t, wl_real *theta, wl_real *phi) {
   for (int i = 0; i < t->count; ++i) {
     const wl_tape_node *const node = &t->nodes[i];

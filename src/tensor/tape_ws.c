@@ -1,11 +1,11 @@
 /* tape_ws.c - the workspace: one aligned arena for values, gradients and tangents of all nodes.
  *
- * The arena is laid out twice by the same function: once to count bytes, once to hand out. */
+ * One function lays out the arena twice: first to count bytes, then to assign addresses. */
 #include "tensor/tape_ws.h"
 
 #include <string.h>
 
-/* Hands out `bytes` of the arena at *used, aligned; NULL while only counting. */
+/* Returns `bytes` of the arena at *used, aligned, and advances *used; NULL if there is no arena yet. */
 static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   void *const at = arena ? arena + *used : NULL;
   *used += (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
@@ -45,7 +45,7 @@ static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena,
   return used;
 }
 
-/* From the loss back, since who borrows may lend in turn. */
+/* From the loss backward, since a node that borrows a gradient array may also lend it. */
 static void lend_gradients(wl_tape_ws *ws) {
   for (int i = ws->tape->count - 1; i >= 0; --i) {
     const wl_tape_node *const node = &ws->tape->nodes[i];
@@ -65,7 +65,7 @@ static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
                       .keep = keep};
 }
 
-/* All of a call that stays the same from pass to pass. */
+/* Sets the part of a call that is constant over the passes. */
 static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
   const wl_tape_node *const node = &ws->tape->nodes[i];
   const wl_cell *const cell = &ws->cells[i];

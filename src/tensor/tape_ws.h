@@ -4,26 +4,26 @@
 
 #include "tensor/tape_impl.h"
 
-/* Storage of one node; NULL where the node has none. */
+/* Storage of one node; NULL: the node has none. */
 typedef struct wl_cell {
-  wl_real *value; /* [size], but theta and phi leaves lie in the caller's vectors */
+  wl_real *value; /* [size]; NULL for theta and phi leaves, which are in the caller's vectors */
   int32_t *labels;
-  wl_real *grad;          /* operators that a parameter acts on the loss through */
-  wl_real *dot, *graddot; /* the same, with tangent */
+  wl_real *grad;          /* only operators on a path from a parameter to the loss */
+  wl_real *dot, *graddot; /* the same nodes, with tangent only */
   void *saved;
 } wl_cell;
 
 struct wl_tape_ws {
   const wl_tape *tape; /* borrowed */
   wl_cell *cells;      /* [tape->count] */
-  wl_op_call *calls; /* [tape->count] operators ready to be called, but for the caller's vectors */
-  unsigned moving;   /* parameters along which the calls' dots were last set */
+  wl_op_call *calls; /* [tape->count] prepared calls of the operators, without the caller's vectors */
+  unsigned moving;   /* parameters for which the calls' dots were last set */
   unsigned char *arena;
   void *temp;                 /* [tape->temp_bytes] */
-  const wl_real *theta, *phi; /* of the last forward, borrowed until the last pass at them */
+  const wl_real *theta, *phi; /* of the last forward; borrowed until its last pass */
 };
 
-/* True where a gradient must flow through the node. */
+/* Whether the node is an operator on a path from a parameter to the loss. */
 static inline bool wl_node_flows(const wl_tape_node *node) {
   return node->op && node->on_path && node->depends;
 }
