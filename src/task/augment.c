@@ -7,7 +7,7 @@
 
 struct wl_augment {
   wl_draw loss_scale, gradient_noise;
-  int reparametrise; /* as wl_augment_keys has it */
+  int reparametrise; /* enumerator of wl_augment_keys.reparametrise */
   double jitter;     /* probability */
   double reparametrise_range[2], jitter_range[2];
 };
@@ -26,7 +26,7 @@ static bool always(const wl_draw *draw, double value) {
   return draw->kind == WL_DRAW_FIXED && !(draw->low < value) && !(draw->low > value);
 }
 
-/* [low, high], above 0 by the options table. */
+/* Copies [low, high]; the options table ensures that both are above 0. */
 static wl_status copy_range(const wl_map *options, const char *key, wl_reals values,
                             double range[2]) {
   if (values.count != 2 || !(values.at[0] <= values.at[1]))
@@ -186,7 +186,7 @@ const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v) {
   return ws->v;
 }
 
-/* xi of the step, NULL where there is none. */
+/* xi of the step; NULL: no noise. */
 static const wl_real *noise_of(wl_augment_ws *ws, const wl_batch *batch) {
   if (batch->purpose != WL_FOR_INNER_BATCH || !(ws->noise_sd > 0.0)) return NULL;
   if (ws->step != batch->step)

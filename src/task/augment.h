@@ -1,17 +1,17 @@
-/* augment.h - how an episode may vary any task: its loss, its parameters, its start, its noise.
+/* augment.h - augmentations: random changes of a task's loss, parameters, initial values and gradients per episode.
  *
  *   L~(theta) = s (L(c o theta) + <xi_t, theta>)
  *   theta_0~  = j o theta_0 / c
  *
  *   s    loss_scale
- *   c    reparametrise: one factor for all parameters, for each tensor or each parameter, log-uniform in
- *        reparametrise_range, so that the same network has parameters of other sizes (Celo: Moudgil et al. 2025)
- *   j    scale_jitter: the probability that each tensor starts at another scale, by a factor log-uniform in
- *        scale_jitter_range
- *   xi   gradient_noise: N(0, sd^2), of its own for each inner step; in inner losses alone, so that the gradient of
- *        a loss is its gradient still
+ *   c    reparametrise: one factor for all parameters, for each tensor or for each parameter, log-uniform in
+ *        reparametrise_range. The network is the same; the scale of its parameters differs (Celo: Moudgil et al. 2025)
+ *   j    with probability scale_jitter, a factor for each tensor's initial values, log-uniform in scale_jitter_range;
+ *        otherwise 1
+ *   xi   gradient_noise: N(0, sd^2), drawn for each inner step. Only inner losses include it; it is a term of the loss,
+ *        so a gradient remains the gradient of its loss
  *
- * All are functions of the episode. Gradients and Hessian-vector products are those of L~, exactly. Private to
+ * All are functions of the episode. Gradients and Hessian-vector products are exactly those of L~. Private to
  * src/task. */
 #ifndef WL_TASK_AUGMENT_H
 #define WL_TASK_AUGMENT_H
@@ -19,7 +19,7 @@
 #include "base/draw.h"
 #include "task/task.h"
 
-/* What a stream of WL_FOR_DRAW is for: its `step`. */
+/* The `step` of a stream of WL_FOR_DRAW, which identifies the drawn quantity. */
 enum {
   WL_DRAW_OF_LOSS_SCALE,
   WL_DRAW_OF_GRADIENT_NOISE,
@@ -40,7 +40,7 @@ typedef struct wl_augment_keys {
   double scale_jitter;
 } wl_augment_keys;
 
-/* `member` of `type` is a wl_augment_keys. */
+/* The options of the augmentations; `member` of `type` is a wl_augment_keys. */
 /* clang-format off */
 #define WL_AUGMENT_OPTIONS(type, member)                                                          \
   {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \
@@ -61,15 +61,16 @@ typedef struct wl_augment_keys {
    "[low, high] of these factors, which are log-uniform.", WL_SLOT(type, member.scale_jitter_range)}
 /* clang-format on */
 
-typedef struct wl_augment wl_augment;       /* what the options say */
-typedef struct wl_augment_ws wl_augment_ws; /* what the bound episode has of it, and buffers */
+typedef struct wl_augment wl_augment;       /* the configured augmentations */
+typedef struct wl_augment_ws wl_augment_ws; /* those drawn for the bound episode, and buffers */
 
-/* From what is read of `options`. *out is NULL where they change nothing. */
+/* Creates the augmentations from `keys`, read from `options`. *out is NULL if they change nothing. `options` serves
+ * error messages and is not kept. */
 wl_status wl_augment_create(const wl_augment_keys *keys, const wl_map *options, wl_augment **out);
 void wl_augment_destroy(wl_augment **augment);
-/* Whether theta_0 is changed. */
+/* Whether the augmentations change theta_0. */
 bool wl_augment_moves_start(const wl_augment *augment);
-/* FLOP of a gradient's augmentation. */
+/* FLOP of the augmentation of one gradient of n parameters. */
 double wl_augment_cost(const wl_augment *augment, int64_t n);
 
 wl_status wl_augment_ws_create(const wl_augment *augment, int64_t n, wl_augment_ws **out);
@@ -78,20 +79,20 @@ size_t wl_augment_ws_bytes(const wl_augment *augment, int64_t n);
 void wl_augment_bind(wl_augment_ws *ws, const wl_layout *theta, const wl_episode *episode);
 double wl_augment_loss_scale(const wl_augment_ws *ws);
 
-/* theta_0 of the network to theta_0~, in place. */
+/* Changes theta_0 of the network to theta_0~, in place. */
 void wl_augment_start(const wl_augment_ws *ws, const wl_layout *layout, wl_real *theta);
-/* c o theta, kept in the workspace until the next call; theta itself where c is 1. */
+/* Returns c o theta [n], which the workspace keeps until the next call; returns `theta` if there is no c. */
 const wl_real *wl_augment_theta(wl_augment_ws *ws, const wl_real *theta);
-/* Where c o theta of the last call is; theta where c is 1. */
+/* Returns c o theta of the last call; returns `theta` if there is no c. */
 const wl_real *wl_augment_last(const wl_augment_ws *ws, const wl_real *theta);
-/* c o v, in a buffer of the workspace; v itself where c is 1. */
+/* Returns c o v [n] in a buffer of the workspace; returns `v` if there is no c. */
 const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v);
-/* L~ from L at theta. */
+/* L~(theta) from `loss` = L(c o theta). */
 double wl_augment_loss(wl_augment_ws *ws, const wl_batch *batch, const wl_real *theta, double loss);
-/* dL/d(c o theta), dL/dphi [n_phi] to the gradients of L~, in place; NULL: not wanted. */
+/* Changes dL/d(c o theta) and dL/dphi [n_phi] to the gradients of L~, in place. NULL: not computed. */
 void wl_augment_gradient(wl_augment_ws *ws, const wl_batch *batch, wl_real *grad_theta,
                          wl_real *grad_phi, int64_t n_phi);
-/* The products of L's Hessian with c o v to those of L~'s with v, in place; NULL: not wanted. */
+/* Changes the products of L's Hessian with c o v to those of L~'s Hessian with v, in place. NULL: not computed. */
 void wl_augment_product(const wl_augment_ws *ws, wl_real *hv_theta, wl_real *hv_phi, int64_t n_phi);
 
 #endif

@@ -3,8 +3,8 @@
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  z = h_last W + b (B,pixels)
  *   L = mean (x - sigmoid z)^2         over images and pixels
  *
- * The widths of the hidden layers say where it is narrow. Defaults are those of the autoencoders of
- * google/learned_optimization (tasks/fixed/image_mlp_ae.py). */
+ * `widths` sets the widths of all hidden layers, including the narrow one. Defaults are those of the autoencoders
+ * in google/learned_optimization (tasks/fixed/image_mlp_ae.py). */
 #include "task/family.h"
 #include "task/image_source.h"
 #include "task/initialiser.h"

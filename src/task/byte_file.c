@@ -1,7 +1,7 @@
-/* byte_file.c - reading a data file from the front, gzipped or plain.
+/* byte_file.c - sequential reading of a data file, gzipped or plain.
  *
- * zlib's inflate is called directly: gzread takes the end of a file for the end of a gzip member, so that
- * a member without its trailer, whose checksum was never compared, reads as a complete one. */
+ * The code calls zlib's inflate directly. gzread treats the end of the file as the end of a gzip member. It would
+ * accept a member without a trailer, whose checksum was never compared, as complete. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,13 +9,13 @@
 
 #include "task/dataset_impl.h"
 
-/* Deflate cannot shrink by more than this factor: bounds what a damaged header may promise. */
+/* The largest compression factor of Deflate. It limits the sizes that a damaged header may state. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {
   FILE *file;
   bool packed;   /* gzip */
-  bool complete; /* the last gzip member has ended, its checksum was right */
+  bool complete; /* the last gzip member has ended and its checksum is correct */
   z_stream stream;
   uint8_t buffer[BUFFER];
 } byte_source;
@@ -112,7 +112,7 @@ static wl_status read_plain(const wl_byte_file *file, uint8_t *to, size_t count,
   return WL_OK;
 }
 
-/* Decompresses what follows, members one after another; *got < count at the end of the file only. */
+/* Decompresses the next bytes, across gzip members. *got < count only at the end of the file. */
 static wl_status read_packed(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
   byte_source *const source = file->handle;
   z_stream *const stream = &source->stream;

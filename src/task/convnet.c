@@ -5,7 +5,7 @@
 
 enum { POOL = 2 };
 
-/* The running output of a network under construction, (B,channels,rows,columns). */
+/* The current output of a network under construction, (B,channels,rows,columns). */
 typedef struct feature {
   wl_node node;
   int64_t channels, rows, columns;
@@ -59,7 +59,7 @@ static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int la
   return f;
 }
 
-/* What poolings and strides leave of a side; 0: nothing. */
+/* The side of the image after poolings and strides; 0: nothing remains. */
 static int64_t side_left(const wl_convnet *net, int64_t side) {
   const int window = net->pooling == WL_POOL_NONE ? 1 : POOL;
   for (int i = 0; i < net->filters.count && side > 0; i++)
@@ -67,7 +67,7 @@ static int64_t side_left(const wl_convnet *net, int64_t side) {
   return side;
 }
 
-/* The options table cannot say that kernels are odd and that each pooling needs something to halve. */
+/* Tests that the options table cannot express: kernels are odd, and each pooling has an input of at least 2x2. */
 static wl_status check_options(const wl_map *map, const wl_convnet *net,
                                const wl_convnet_shape *shape) {
   if (net->kernel % 2 == 0)
@@ -82,8 +82,8 @@ static wl_status check_options(const wl_map *map, const wl_convnet *net,
   return WL_OK;
 }
 
-/* Convolution `layer`, from 1, with all that follows it, and the warp that the options place there: right after
- * the convolution, or after all its stages. */
+/* Convolution `layer` (from 1), its stages, and the warp that the options place either directly after the convolution
+ * or after all its stages. */
 static feature convolutional_layer(const wl_convnet *net, wl_task *task, feature f, int layer) {
   const int64_t filters = net->filters.at[layer - 1];
   char name[WL_NAME_SIZE];

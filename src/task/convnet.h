@@ -4,8 +4,8 @@
  *   logits = dense layers on the last h, flattened or averaged over the image;  L = cross-entropy(logits, label)
  *
  * h (B,C,H,W), W_l (out,in,k,k), padding of k / 2 on each side, pooling of 2x2 windows. Batch norm uses the
- * batch's own statistics (in evaluations those that `norm_statistics` says), layer norm those of each pixel's
- * channels; both with a scale (starts at 1) and a shift (starts at 0). Orders: Ioffe and Szegedy 2015
+ * statistics of the batch, in evaluations those that `norm_statistics` selects. Layer norm uses the statistics of
+ * each pixel's channels. Both have a scale, initially 1, and a shift, initially 0. Orders: Ioffe and Szegedy 2015
  * norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm.
  * Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
@@ -14,7 +14,7 @@
 #include "task/family.h"
 #include "task/initialiser.h"
 
-/* What goes in and comes out. */
+/* A convolutional classifier: shapes of input and output, options, and nodes. */
 typedef struct wl_convnet_shape {
   int64_t batch, channels, rows, columns, classes;
 } wl_convnet_shape;
@@ -66,8 +66,8 @@ typedef struct wl_convnet {
   WL_INITIALISER_OPTIONS("he", type, member.initialiser)
 /* clang-format on */
 
-/* Builds and finishes task->tape from keys that are just read, with the warps of the options, and sets task->n. WL_ERR_CONFIG for an
- * even kernel, and for poolings and strides that leave nothing of the image. */
+/* Builds and finishes task->tape from the keys that the caller has read, with the warps of the options; sets task->n.
+ * WL_ERR_CONFIG: a kernel is even, or nothing of the image remains after poolings and strides. */
 wl_status wl_convnet_build(const wl_map *map, const wl_convnet_shape *shape, wl_task *task,
                            wl_convnet *net);
 #endif

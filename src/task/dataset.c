@@ -1,7 +1,7 @@
 /* dataset.c - finding and sharing images.
  *
- * Named data is looked for in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. Data sets are
- * read-only and serve all tasks of the process. */
+ * Named data is searched in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. Data sets are
+ * read-only, and all tasks of the process share them. */
 #include "task/dataset.h"
 
 #include <stdlib.h>
@@ -30,11 +30,11 @@ static const named_data known[] = {
      "cifar-10 and name the directory above it in WARPLOOM_DATA"},
 };
 
-/* What a data set is made from. */
+/* The source of a data set. */
 typedef struct source {
-  char directory[WL_DATA_PATH]; /* or the name of a set that the program holds */
-  int64_t classes;              /* 0: to be found from the data */
-  int64_t side;                 /* 0: as they are */
+  char directory[WL_DATA_PATH]; /* or the name of a built-in data set */
+  int64_t classes;              /* 0: determined from the data */
+  int64_t side;                 /* pixels; 0: images are not resized */
   bool grey;
 } source;
 
@@ -80,7 +80,7 @@ static wl_status locate(const char *data, const named_data *named, char director
   return WL_FAIL(WL_ERR_NO_INPUT, "%s: data '%s' is not there; %s", directory, data, named->hint);
 }
 
-/* A fixed permutation of each split, so that an evaluation sees the same images in every run. */
+/* A fixed permutation of each split: evaluations use the same images in every run. */
 static wl_status draw_samples(wl_dataset *dataset) {
   for (int s = 0; s < 2; s++) {
     wl_images *images = &dataset->split[s];
@@ -107,7 +107,7 @@ static wl_status make_dataset(const void *request, void **object) {
 
 static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
-/* A number of classes that the data contradict: no network may be built for it. */
+/* Refuses a configured number of classes that differs from that of the data. */
 static wl_status check_classes(const char *data, int64_t asked, int64_t found) {
   if (asked == 0 || asked == found) return WL_OK;
   return WL_FAIL(

@@ -1,8 +1,8 @@
-/* dataset.h - labelled images, read or made once and shared by all tasks of a process.
+/* dataset.h - labelled images, read or generated once and shared by all tasks of a process.
  *
- * Pixels stay bytes, 0..255, as every source delivers them: a quarter of the memory and of the
- * traffic of float32 rows; image_source.h divides by 255 on the way into a tape's input. Images of
- * another side, or made grey, are kept as values in [0,1]. */
+ * Pixels are stored as the bytes 0..255 of the source, which need a quarter of the memory and bandwidth of
+ * float32. image_source.h divides them by 255 when it fills a tape's input. Images that were resized or
+ * converted to grey are stored as reals in [0,1]. */
 #ifndef WL_TASK_DATASET_H
 #define WL_TASK_DATASET_H
 
@@ -10,8 +10,8 @@
 
 typedef struct wl_images {
   int64_t count;
-  uint8_t *pixels; /* [count][channels * rows * columns]; NULL: values */
-  wl_real *values; /* the same in [0,1], where images were resized or made grey; NULL: pixels */
+  uint8_t *pixels; /* [count][channels * rows * columns]; NULL: `values` holds the images */
+  wl_real *values; /* the same in [0,1], for resized or grey images; NULL: `pixels` holds the images */
   uint8_t *labels; /* [count], 0 .. classes - 1 */
   int64_t *sample; /* [count], a fixed permutation: the order in which evaluations take images */
 } wl_images;
@@ -23,12 +23,12 @@ typedef struct wl_dataset {
   wl_images split[2]; /* by wl_split */
 } wl_dataset;
 
-/* What `data` names, beside directories. */
+/* The names that `data` may have; it may also be a directory. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
-/* What a family's options say of its images. */
+/* A family's options for its images. */
 typedef struct wl_dataset_keys {
   const char *data;      /* borrowed while the task is created */
-  int64_t classes, side; /* 0: as the data have it */
+  int64_t classes, side; /* number of classes, side in pixels; 0: those of the data */
   bool grey;
 } wl_dataset_keys;
 /* These options, for the family's table; `member` of `type` is a wl_dataset_keys. */
@@ -47,9 +47,9 @@ typedef struct wl_dataset_keys {
    "Colour images become their channels' mean.", WL_SLOT(type, member.grey)}
 /* clang-format on */
 
-/* Opens what `data` names. The same data opened again is shared. Thread-safe.
- * WL_ERR_NO_INPUT (missing; the message says how to get it), WL_ERR_DATA (damaged; file and
- * byte). The caller releases it with wl_dataset_close. */
+/* Opens the data set `data`. Data that is already open is shared. Thread-safe. WL_ERR_NO_INPUT: missing; the message
+ * says how to obtain it. WL_ERR_DATA: damaged; the message names file and byte. The caller releases *out with
+ * wl_dataset_close. */
 wl_status wl_dataset_open(const wl_dataset_keys *keys, const wl_dataset **out);
 void wl_dataset_close(const wl_dataset **dataset);
 

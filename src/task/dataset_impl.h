@@ -1,4 +1,4 @@
-/* dataset_impl.h - between dataset.c and the sources of images. Private to src/task. */
+/* dataset_impl.h - the interface between dataset.c and the sources of images. Private to src/task. */
 #ifndef WL_TASK_DATASET_IMPL_H
 #define WL_TASK_DATASET_IMPL_H
 
@@ -8,33 +8,34 @@
 
 enum { WL_DATA_PATH = 4096 };
 
-/* Each fills a zeroed dataset; on failure what was allocated stays in it, for the caller to free.
- * `classes`: 0 when to be found from the data. */
+/* Each fills a zeroed data set. After a failure the caller frees the arrays that were allocated.
+ * `classes` 0: determined from the data. */
 wl_status wl_dataset_read_idx(const char *directory, int64_t classes, wl_dataset *dataset);
 wl_status wl_dataset_read_cifar(const char *directory, wl_dataset *dataset);
 wl_status wl_dataset_make_synthetic(wl_dataset *dataset);
 wl_status wl_dataset_make_digits(wl_dataset *dataset);
-/* Do the files of CIFAR-10's binary format lie there? */
+/* Whether the directory contains files in CIFAR-10's binary format. */
 bool wl_dataset_is_cifar(const char *directory);
-/* Resizes to side x side (0: not) and makes grey, in place of the pixels, where that changes anything. */
+/* Resizes images to side x side (0: keeps their size) and converts them to grey if `grey`. Replaces `pixels` by
+ * `values` if that changes the images. */
 wl_status wl_dataset_resize(wl_dataset *dataset, int64_t side, bool grey);
-/* Allocates pixels and labels of one split; rows, columns and channels are set. */
+/* Allocates pixels and labels of one split. The caller has set rows, columns and channels. */
 wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels);
 
-/* A file read from the front, plain or gzipped alike. Offsets count decompressed bytes. */
+/* A file that is read sequentially, plain or gzipped. Offsets count decompressed bytes. */
 typedef struct wl_byte_file {
   void *handle; /* private to byte_file.c */
   char path[WL_DATA_PATH];
   int64_t offset;
-  int64_t limit; /* no more decompressed bytes than this can be in the file */
+  int64_t limit; /* upper bound of the number of decompressed bytes */
 } wl_byte_file;
 
-/* Opens directory/name, or directory/name.gz where that does not exist. */
+/* Opens directory/name, or directory/name.gz if the first does not exist. */
 wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_file *out);
 bool wl_byte_file_exists(const char *directory, const char *name);
-/* Reads exactly `count` bytes; a shorter file is WL_ERR_DATA. `what` is named in the message. */
+/* Reads exactly `count` bytes. WL_ERR_DATA: the file is shorter; the message names `what`. */
 wl_status wl_byte_file_read(wl_byte_file *file, uint8_t *to, int64_t count, const char *what);
-/* WL_ERR_DATA unless the file ends here; also where gzip's checksum is verified. */
+/* Checks that the file ends here and verifies gzip's checksum; otherwise WL_ERR_DATA. */
 wl_status wl_byte_file_expect_end(wl_byte_file *file);
 void wl_byte_file_close(wl_byte_file *file);
 

@@ -1,4 +1,4 @@
-/* family.h - what the families share: random streams of an episode, dense layers, activations.
+/* family.h - functions that the families share: random streams of an episode, dense layers, activations.
  * Private to src/task. */
 #ifndef WL_TASK_FAMILY_H
 #define WL_TASK_FAMILY_H
@@ -6,7 +6,7 @@
 #include "task/task.h"
 #include "task/warp.h"
 
-/* The stream of an episode for one purpose; `step` tells apart batches or drawn arrays. */
+/* The stream of an episode for one purpose; `step` distinguishes batches or drawn arrays. */
 static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose,
                                           uint64_t step) {
   return (wl_stream){.seed = episode->seed,
@@ -27,7 +27,7 @@ typedef enum wl_activation {
   WL_ACTIVATION_GELU
 } wl_activation;
 wl_node wl_net_activation(wl_tape *tape, wl_node x, wl_activation activation);
-/* Normalisation of hidden layers: by the batch's statistics or each row's (pixel's). */
+/* Normalisation of hidden layers, by the statistics of the batch or of each row (pixel). */
 typedef enum wl_norm { WL_NORM_NONE, WL_NORM_BATCH, WL_NORM_LAYER } wl_norm;
 /* Hidden layers of a perceptron. `widths` is borrowed while the task is created. */
 typedef struct wl_perceptron {
@@ -35,7 +35,7 @@ typedef struct wl_perceptron {
   wl_activation activation;
   wl_norm norm;
 } wl_perceptron;
-/* Their options; `member` of `type` is a wl_perceptron. */
+/* Options of the hidden layers; `member` of `type` is a wl_perceptron. */
 /* clang-format off */
 #define WL_PERCEPTRON_OPTIONS(fallback, choice, type, member)                                     \
   {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none.", \
@@ -46,18 +46,18 @@ typedef struct wl_perceptron {
    "What is normalised before each activation: nothing, units over the batch, or each row.",      \
    WL_SLOT(type, member.norm)}
 /* clang-format on */
-/* (x normalised) s + b of (B,n) or (B,C,H,W) with n or C `channels`; parameters "<layer>.scale" and
- * "<layer>.shift". */
+/* norm(x) s + b for x (B,n) or (B,C,H,W); `channels` is n or C. The parameters s and b are "<layer>.scale" and
+ * "<layer>.shift", each [channels]. */
 wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t channels,
                          wl_norm norm);
 /* Dense layer number `number`: x (B,in) -> x W + b (B,out), parameters "dense<number>.weight"
  * (in,out) and "dense<number>.bias" (out) in theta. */
 wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out);
-/* Hidden layers, each activation(norm(x W + b)) with the warp
- * that the task's options place there; then the output layer: x (B,in) -> (B,out). */
+/* Hidden layers activation(norm(x W + b)), with the warps of the task's options, then the output layer:
+ * x (B,in) -> (B,out). */
 wl_node wl_net_perceptron(wl_task *task, const wl_perceptron *hidden, wl_node x, int64_t in,
                           int64_t out);
-/* Inputs of one output of a weight: (in,out) dense, (out,in,k,k) convolution. */
+/* Number of inputs of one output of a weight: in for a dense layer (in,out), in k k for a convolution (out,in,k,k). */
 int64_t wl_net_fan_in(const wl_tensor_entry *weight);
 
 #endif

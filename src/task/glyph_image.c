@@ -3,15 +3,15 @@
 
 #include <math.h>
 
-/* Source coordinates of an output pixel, about both centres: the inverse map. */
+/* The inverse map: source coordinates of an output pixel, both relative to the image's centre. */
 typedef struct inverse {
-  double cosine, sine;  /* of the angle, over 1 + s */
+  double cosine, sine;  /* cosine and sine of the angle, divided by 1 + s */
   double rows, columns; /* t, pixels */
 } inverse;
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
 
-/* Quarter turns are exact, so that a class made by turning loses no pixel. */
+/* Quarter turns are exact: a class made by turning loses no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
   for (int64_t i = 0; i < turn; i++) {
     const double cosine = map->cosine;

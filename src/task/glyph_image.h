@@ -1,9 +1,9 @@
-/* glyph_image.h - one packed image as a network's input: turned, distorted, in reals.
+/* glyph_image.h - converts one packed image to a network's input: turned, distorted, in reals.
  *
  *   x(p) = ink(A^-1 (p - c - t) + c),   A = (1 + s) R(angle),   c the centre, nearest pixel, paper outside
  *
  * angle = 90 degrees * turn + a with a in [-rotate, rotate], t in [-shift, shift] of the side in each
- * direction, s in [-scale, scale], all uniform. Without any of them pixels are copied.
+ * direction, s in [-scale, scale], all uniform. Without a distortion pixels are copied.
  * Private to src/task. */
 #ifndef WL_TASK_GLYPH_IMAGE_H
 #define WL_TASK_GLYPH_IMAGE_H
@@ -20,7 +20,7 @@ typedef struct wl_distortion {
 
 enum { WL_DISTORTION_DRAWS = 4 };
 
-/* x [rows][columns] from `ink` [rows][columns], 1 where there is ink; u uniform in [0,1). */
+/* x [rows][columns] from `ink` [rows][columns] (1: ink, 0: paper); u [WL_DISTORTION_DRAWS] uniform in [0,1). */
 void wl_glyph_image(const wl_glyphs *glyphs, const uint8_t *ink, int64_t turn,
                     const wl_distortion *distortion, const double u[WL_DISTORTION_DRAWS],
                     wl_real *x);

@@ -35,7 +35,7 @@ static void adopt(wl_glyphs *g, const wl_field fields[ARRAYS]) {
   g->background = fields[BACKGROUND].data;
 }
 
-/* Indices and pixels are used without a further look. */
+/* Checks indices and pixels, which later code uses without a check. */
 static wl_status check(const char *path, const wl_glyphs *g, int64_t listed) {
   if (listed != g->characters)
     return WL_FAIL(

@@ -4,7 +4,7 @@
  *   byte 4   dims sizes, 32-bit big-endian: count (, rows, columns)
  *   then     the bytes, last dimension fastest
  *
- * Four files, by the names they have carried since 1998. Format: http://yann.lecun.com/exdb/mnist */
+ * A data set is four files with MNIST's names. Format: http://yann.lecun.com/exdb/mnist */
 #include <string.h>
 
 #include "task/dataset_impl.h"
@@ -41,7 +41,7 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   return WL_OK;
 }
 
-/* A damaged header must not make us allocate what the file cannot hold. */
+/* Refuses sizes larger than the file, before a damaged header causes a large allocation. */
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
     return WL_FAIL(WL_ERR_DATA,
@@ -73,15 +73,15 @@ static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset 
   return wl_byte_file_expect_end(file);
 }
 
-/* The first label that is `bound` or more, or -1. */
+/* Index of the first label that is not below `bound`; -1: none. */
 static int64_t find_label(const wl_images *images, int64_t bound) {
   for (int64_t i = 0; i < images->count; i++)
     if (images->labels[i] >= bound) return i;
   return -1;
 }
 
-/* Number of classes of the training labels. Between the smallest and the largest every label
- * occurs; a gap means damage, unless the user says how many classes there are. */
+/* Number of classes of the training labels. Every label between the smallest and the largest must occur. A missing
+ * label means damaged data, unless the user sets the number of classes. */
 static wl_status count_classes(const wl_byte_file *file, const wl_images *images,
                                int64_t *classes) {
   int64_t seen[256] = {0};

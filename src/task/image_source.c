@@ -1,4 +1,4 @@
-/* image_source.c - choosing and gathering the images of a minibatch. */
+/* image_source.c - chooses and copies the images of a minibatch. */
 #include "task/image_source.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "task/augment.h"
 #include "task/family.h"
 
-/* The first images of a split that a fraction of it has. */
+/* Number of images in a fraction of a split: its first images. The held-out split is always used completely. */
 static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;
@@ -31,13 +31,13 @@ void wl_image_source_close(wl_image_source *source) {
   wl_dataset_close(&source->data);
 }
 
-/* Pixels as reals in [0,1]; a true division, as every framework's loader does it. */
+/* Pixels as reals in [0,1], by a division, as in the data loaders of other frameworks. */
 static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
   for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
 }
 
-/* Asks for an image ahead of its use: rows of a random batch are far apart in memory, and
- * waiting for them would cost more than the conversion. */
+/* Prefetches an image. The images of a random batch are far apart in memory; waiting for them would take longer than
+ * the conversion. */
 static void prefetch(const void *from, int64_t bytes) {
   enum { CACHE_LINE = 64 };
   for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i);
@@ -60,7 +60,7 @@ static void copy_pixels(const wl_images *images, int64_t pixels, const int64_t *
   }
 }
 
-/* Images `at` onwards of the fixed sample: of the split's permutation those below `bound`. */
+/* Images from number `at` of the fixed sample: the numbers below `bound` in the order of the split's permutation. */
 static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int64_t count,
                          int64_t *chosen) {
   at %= bound;

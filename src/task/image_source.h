@@ -1,4 +1,4 @@
-/* image_source.h - minibatches of a data set's images, as a family's options ask for them.
+/* image_source.h - minibatches of a data set's images, selected by a family's options.
  * Private to src/task. */
 #ifndef WL_TASK_IMAGE_SOURCE_H
 #define WL_TASK_IMAGE_SOURCE_H
@@ -28,14 +28,14 @@ typedef struct wl_image_source {
    "has.", WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens the images of a source whose keys are just read (errors: wl_dataset_open) and sets task->eval_batches: whole batches in about
- * `eval_samples` images, as many as both splits have, at least 1. */
+/* Opens the images of a source after its keys are read (errors: wl_dataset_open). Sets task->eval_batches to the number
+ * of full batches in `eval_samples` images, or in the smaller split if that has fewer images; at least 1. */
 wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
-/* Fills x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not wanted) with a batch: drawn with
- * replacement, by (seed, space, episode, unit, step); for WL_FOR_EVAL_BATCH the images batch * step onwards
- * of the split's fixed sample, whatever the episode. */
+/* Fills x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not needed) with a batch. Images are drawn with
+ * replacement by (seed, space, episode, unit, step). WL_FOR_EVAL_BATCH instead uses the images from number batch * step
+ * of the split's fixed sample, which depends on the episode only if data_fraction is drawn. */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);
 

@@ -6,8 +6,8 @@
  *   glorot      uniform within sqrt(6 / (fan-in + fan-out))                    (Glorot and Bengio 2010)
  *   orthogonal  orthonormal rows or columns, whichever are fewer               (Saxe et al. 2014)
  *
- * All but normal start biases at 0. Scales of normalisations start at 1, their shifts at 0; tables of
- * embeddings ("embedding") are looked up, not summed over, and have fan-in 1.
+ * All kinds except normal set biases to 0. Scales of normalisations start at 1, their shifts at 0. Embedding
+ * tables ("embedding") have fan-in 1, since a lookup sums over no inputs.
  * Private to src/task. */
 #ifndef WL_TASK_INITIALISER_H
 #define WL_TASK_INITIALISER_H
@@ -27,7 +27,7 @@ typedef struct wl_initialiser {
   double scale; /* of normal */
 } wl_initialiser;
 
-/* The options of a family whose weights start as `fallback` says; `member` of `type` is a wl_initialiser. */
+/* The options of a family; `fallback` is the default kind; `member` of `type` is a wl_initialiser. */
 /* clang-format off */
 #define WL_INITIALISER_OPTIONS(fallback, type, member)                                            \
   {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",    \

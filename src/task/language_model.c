@@ -7,9 +7,9 @@
  *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
  *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
  *
- * One weight [W_x; W_h] (d + H, gates H) in the order of the gates above, so that its fan-in is d + H. Sizes and
- * start are those of google/learned_optimization (tasks/fixed/rnn_lm.py). Rows of a step lie together: token t of
- * sequence b is row t B + b. */
+ * One weight [W_x; W_h] (d + H, gates H) holds the gates in the order above; its fan-in is d + H. Sizes and initial
+ * values are those of google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a step are contiguous: token t
+ * of sequence b is row t B + b. */
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"
@@ -22,12 +22,12 @@ typedef struct language_model {
   wl_node tokens, next, ones;
 } language_model;
 
-/* What a cell is made from, while the tape is built. */
+/* The parts of a cell, used while the tape is built. */
 typedef struct cell {
   wl_tape *tape;
   int64_t hidden;    /* H */
   wl_node recurrent; /* W_h (H, gates H) */
-  wl_node h, c;      /* (B,H) each; c of the LSTM alone */
+  wl_node h, c;      /* (B,H) each; only the LSTM has c */
 } cell;
 
 static const wl_option options[] = {
@@ -78,7 +78,7 @@ static const struct {
   void (*step)(cell *m, wl_node x);
 } cells[] = {[VANILLA] = {1, step_vanilla}, [GRU] = {3, step_gru}, [LSTM] = {4, step_lstm}};
 
-/* nodes[0 .. count) one below the other, by halves. */
+/* Concatenates nodes[0 .. count) along the rows, recursively by halves. */
 static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
   if (count == 1) return nodes[0];
   return wl_op_concat(t, stack(t, nodes, count / 2),

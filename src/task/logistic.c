@@ -17,7 +17,7 @@ typedef struct logistic {
   wl_node x, labels, reference;
 } logistic;
 
-/* Drawn arrays, told apart by the stream's step; points and labels of both splits in one. */
+/* Drawn arrays, distinguished by the stream's step; an array contains the points or labels of both splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
 /* A drawn task: labels (2,N), points (2,N,d), means (C,d); training points before held-out ones. */
@@ -113,7 +113,7 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
     for (int64_t j = 0; j < m->classes; j++) e[i * m->classes + j] = j == i + 1;
 }
 
-/* Point i of a batch: its number among the N of the split. */
+/* Number of point i of a batch, among the N points of the split. */
 static int64_t chosen_point(const logistic *m, const wl_episode *episode, const wl_batch *batch,
                             int64_t i) {
   if (batch->purpose == WL_FOR_EVAL_BATCH) return (batch->step * m->batch + i) % m->samples;

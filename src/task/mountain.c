@@ -12,7 +12,7 @@
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
 
 typedef struct mountain {
-  enum { OWN, SHARED } surface;      /* shared: by the units of a meta-step */
+  enum { OWN, SHARED } surface;      /* SHARED: all units of a meta-step have the same surface */
   wl_node coefficient[COEFFICIENTS]; /* (1) each */
 } mountain;
 

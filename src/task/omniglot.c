@@ -1,17 +1,17 @@
 /* omniglot.c - handwritten characters in two protocols, classified by a convolutional network (convnet.h).
  *
- *   multi-shot   a task is one alphabet: `ways` of its characters, always the same and in the same order,
- *                `shots` drawers to train on and `query` held out; minibatches are drawn with replacement.
- *                A number of alphabets serves training, another evaluation, the rest tuning (Flennerhag et
- *                al. 2019, 2020: 20 characters, 15 + 5 drawers, 25 and 10 alphabets)
- *   few-shot     a task is `ways` characters of any alphabets, `shots` drawers of each in the support set and
- *                `query` others in the query set, whole sets at every step. The alphabets of images_background
- *                serve training and tuning, those of images_evaluation evaluation; characters turned by
- *                quarters may count as further classes (Vinyals et al. 2016)
+ *   multi-shot   a task is one alphabet: `ways` of its characters, always the same and in the same order.
+ *                `shots` drawers are for training and `query` are held out; minibatches are drawn with
+ *                replacement. `alphabets` alphabets are for training, `test_alphabets` for evaluation, the rest
+ *                for tuning (Flennerhag et al. 2019, 2020: 20 characters, 15 + 5 drawers, 25 and 10 alphabets)
+ *   few-shot     a task is `ways` characters of any alphabets. The support set has `shots` drawers of each, the
+ *                query set `query` others; every step uses the full set. The alphabets of images_background are
+ *                for training and tuning, those of images_evaluation for evaluation. Characters turned by
+ *                multiples of 90 degrees may be additional classes (Vinyals et al. 2016)
  *
- * In few-shot tasks WL_FOR_INNER_BATCH is the support set, WL_FOR_OUTER_BATCH the query set; an evaluation's
- * training split is the support set, its held-out split the query set. The tape's batch is the larger of
- * the two, which the smaller fills by repetition: mean losses and batch statistics stay those of the set. */
+ * In few-shot tasks WL_FOR_INNER_BATCH is the support set and WL_FOR_OUTER_BATCH the query set. In evaluations
+ * the training split is the support set and the held-out split the query set. The tape's batch is the larger of
+ * the two sets. The smaller set is repeated to fill it, which does not change mean losses and batch statistics. */
 #include <string.h>
 
 #include "task/convnet.h"
@@ -24,7 +24,7 @@ typedef struct pool {
 
 enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
 
-/* The family's own keys; 0 stands for the protocol's usual number. */
+/* The family's keys; 0 selects the protocol's usual number. */
 typedef struct omniglot_keys {
   const char *file;
   enum { MULTI_SHOT, FEW_SHOT } protocol;
@@ -39,15 +39,15 @@ typedef struct omniglot {
   bool few_shot;
   int64_t ways, shots, query;
   int64_t batch;    /* rows of the tape */
-  int64_t quarters; /* classes that a character makes by turning */
+  int64_t quarters; /* number of classes of a character: 4 with quarter turns, else 1 */
   wl_distortion distortion;
-  int64_t *member; /* [characters] by alphabet, in each in a drawn order */
-  int64_t *start;  /* [alphabets + 1] where an alphabet's begin in `member` */
+  int64_t *member; /* [characters] sorted by alphabet, in a drawn order within each */
+  int64_t *start;  /* [alphabets + 1] index in `member` of an alphabet's first character */
   pool pools[POOLS];
   wl_convnet net;
 } omniglot;
 
-/* A drawn task, laid out in the draw one array after the other. */
+/* A drawn task; its arrays are contiguous in `draw`. */
 typedef struct drawn {
   int64_t *character; /* [ways] */
   int64_t *turn;      /* [ways] quarters */
@@ -55,9 +55,9 @@ typedef struct drawn {
   int64_t *order[2];  /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
 } drawn;
 
-/* Numbers drawn for a task, told apart by the stream's step. */
+/* Numbers drawn for a task, distinguished by the stream's step. */
 enum { DRAW_POOL, DRAW_CHARACTERS, DRAW_TURNS, DRAW_ORDER, DRAW_DRAWERS };
-/* Numbers drawn for all tasks, told apart by the stream's index. */
+/* Numbers drawn for all tasks, distinguished by the stream's index. */
 enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
 
 static const wl_option options[] = {
@@ -140,7 +140,7 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   return WL_OK;
 }
 
-/* Characters by alphabet; in each in an order that alphabet_seed draws. */
+/* Sorts characters by alphabet; alphabet_seed determines the order within each. */
 static wl_status sort_members(omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   int64_t *order = NULL;
@@ -169,7 +169,7 @@ static wl_status new_pool(pool *p, int64_t room) {
   return WL_NEW(p->at, room > 0 ? room : 1);
 }
 
-/* Alphabets in a drawn order, dealt out to training, evaluation and tuning. */
+/* Distributes the alphabets, in a drawn order, to training, evaluation and tuning. */
 static wl_status deal_alphabets(const wl_map *map, omniglot *o, const int64_t *eligible,
                                 int64_t count) {
   const int64_t train = o->keys.alphabets, test = o->keys.test_alphabets;
@@ -274,8 +274,8 @@ static const pool *pool_of(const omniglot *o, wl_space space) {
                                             : FOR_TRAINING];
 }
 
-/* The units of an episode take alphabets in turn from a drawn order, so that no two have the same as long
- * as there are enough. */
+/* Unit i of an episode uses alphabet i of a drawn order. Two units have the same alphabet only if there are more units
+ * than alphabets. */
 static wl_status draw_alphabet(const omniglot *o, const wl_episode *episode, int64_t *alphabet) {
   const pool *p = pool_of(o, episode->space);
   wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_POOL);
@@ -300,7 +300,7 @@ static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, d
   return WL_OK;
 }
 
-/* Distinct classes of the pool: drawn again where they came before. */
+/* Draws distinct classes of the pool; a class that was drawn before is drawn again. */
 static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
   const pool *p = pool_of(o, episode->space);
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);
@@ -333,7 +333,7 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Whether a batch is of the drawers to adapt on, or of the others. */
+/* The split of a batch: train for the drawers to adapt on, held-out for the others. */
 static wl_split split_of(const omniglot *o, const wl_batch *batch) {
   if (!o->few_shot || batch->purpose == WL_FOR_EVAL_BATCH) return batch->split;
   return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;
@@ -351,7 +351,7 @@ static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn 
   return chosen;
 }
 
-/* What distorts row r of this batch. */
+/* Draws the random numbers for the distortion of row r of this batch. */
 static void draw_distortion(const wl_episode *episode, const wl_batch *batch, int64_t r,
                             double *u) {
   const uint64_t kind = 2 * (uint64_t)batch->purpose + (uint64_t)batch->split;

@@ -1,4 +1,4 @@
-/* quadratic.c - random quadratic functions, many at once.
+/* quadratic.c - a sum of random quadratic functions.
  *
  *   L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2      W (B,d,d), y (B,d), theta (B,d)
  *
@@ -13,7 +13,7 @@ typedef struct quadratic {
   wl_node w, y;
 } quadratic;
 
-/* Drawn arrays, told apart by the stream's step. */
+/* Drawn arrays, distinguished by the stream's step. */
 enum { DRAW_W, DRAW_Y };
 
 static const wl_option options[] = {

@@ -1,8 +1,8 @@
-/* resize.c - images of another side, and grey ones.
+/* resize.c - resizes images and converts them to grey.
  *
- * Bilinear with centres of pixels at half-integers and no antialiasing, as tf.image.resize does it: output i
- * of n samples the input of N at x = (i + 1/2) N / n - 1/2, between floor x and the next, each kept within
- * the image. 28 to 8 takes four of the 12.25 pixels that each output stands for. Grey is the mean of the
+ * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, like tf.image.resize. Output i
+ * of n interpolates the N inputs at x = (i + 1/2) N / n - 1/2, between pixels floor x and floor x + 1, both clipped
+ * to the image. From 28 to 8, an output uses four of the 12.25 pixels that it covers. Grey is the mean of the
  * channels. */
 #include <math.h>
 
@@ -24,7 +24,7 @@ static taps taps_of(int64_t i, int64_t in, int64_t out) {
 
 static double between(double a, double b, double part) { return a + (b - a) * part; }
 
-/* Mean of `channels` pixels a plane apart. */
+/* Mean of one pixel over `channels` planes. */
 static double pixel_at(const uint8_t *image, int64_t channels, int64_t plane, int64_t at) {
   double sum = 0.0;
   for (int64_t c = 0; c < channels; c++) sum += image[c * plane + at];

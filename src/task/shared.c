@@ -1,4 +1,4 @@
-/* shared.c - one list of open data, counted by users, under one lock. */
+/* shared.c - one list of open data with reference counts, protected by one lock. */
 #include "task/shared.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ typedef struct entry {
   struct entry *next;
 } entry;
 
-static entry *opened; /* guarded by lock */
+static entry *opened; /* protected by `lock` */
 static mtx_t lock;
 static once_flag lock_once = ONCE_FLAG_INIT;
 
@@ -26,7 +26,7 @@ static void free_entry(entry *e) {
   wl_free(e);
 }
 
-/* Under the lock: the open entry of that key, or a new one. */
+/* Returns the open entry of that key, or a new one. The caller holds the lock. */
 static wl_status find_or_make(const wl_shared_kind *kind, const char *key, const void *request,
                               entry **out) {
   for (entry *e = opened; e; e = e->next)

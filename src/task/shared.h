@@ -1,19 +1,19 @@
-/* shared.h - read-only data that the tasks of a process share: one object for each key, counted by
- * users and freed with the last. Thread-safe. Private to src/task. */
+/* shared.h - read-only data that the tasks of a process share: one object for each key, with a reference
+ * count. The last user frees it. Thread-safe. Private to src/task. */
 #ifndef WL_TASK_SHARED_H
 #define WL_TASK_SHARED_H
 
 #include "base/status.h"
 
-/* How to make and free one kind of object. `make` fills *object, also when it fails: what it has set
- * is then freed. `request` is what the caller of open passed. */
+/* The functions that create and free one kind of object. `request` is the argument of open. `make` sets *object even
+ * if it fails; the incomplete object is then freed. */
 typedef struct wl_shared_kind {
-  const char *name; /* tells the keys of one kind from those of another */
+  const char *name; /* distinguishes the keys of different kinds */
   wl_status (*make)(const void *request, void **object);
   void (*destroy)(void *object);
 } wl_shared_kind;
 
-/* The object of that key, made when nobody holds it. The caller gives it back with close. */
+/* Returns the object of that key; creates it if it is not open. The caller releases it with close. */
 wl_status wl_shared_open(const wl_shared_kind *kind, const char *key, const void *request,
                          const void **out);
 void wl_shared_close(const void *object);

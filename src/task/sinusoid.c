@@ -6,8 +6,8 @@
  * Network 1-40-40-1, ReLU; weights truncated normal with sd 0.01, biases zero, as in the code of
  * Finn et al. L = 1/K sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set (shots points),
  * every other purpose the query set (query points). Both are drawn once for a task, so all steps
- * of its adaptation see the same support. The tape's batch is the larger of the two; rows that a
- * set does not have carry weight 0. */
+ * of its adaptation use the same support set. The tape's batch is the larger of the two sets; the
+ * surplus rows of the smaller set have weight 0. */
 #include <math.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ typedef struct wave {
   double amplitude, frequency, phase;
 } wave;
 
-/* Drawn arrays, told apart by the stream's step. */
+/* Drawn arrays, distinguished by the stream's step. */
 enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
 
 static const wl_option options[] = {

@@ -1,15 +1,15 @@
-/* synthetic.c - the built-in classification set: needs no download, the same bytes everywhere.
+/* synthetic.c - the built-in classification data set, with the same bytes on every machine.
  *
  * 10 classes of 14 x 14 images, 4096 for training and 1024 held out. A class has two modes; a
  * mode is a sum of bumps in the unit square,
  *
  *   f(p) = sum_j a_j / (1 + |p - c_j|^2 / r_j^2)^2          j = 1 .. 5
  *
- * and an image is f seen through a random affine map, with random contrast and noise:
+ * and an image is f after a random affine map, with random contrast and noise:
  *
  *   pixel(p) = clip(0.15 + contrast f(A p + b) + noise) in bytes
  *
- * Only + - * / on doubles, so that no mathematics library has a say. */
+ * The code uses only + - * / on doubles, so it does not depend on the mathematics library. */
 #include "task/dataset_impl.h"
 
 enum { SIDE = 14, CLASSES = 10, MODES = 2, BUMPS = 5, TRAIN = 4096, HELDOUT = 1024 };

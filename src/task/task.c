@@ -1,12 +1,12 @@
-/* task.c - the table of families, and what holds for all of them: a drawn episode in a
- * workspace, losses, gradients, Hessian-vector products and evaluation.
+/* task.c - the table of families and the functions that all families share: the drawn task of an
+ * episode in a workspace, losses, gradients, Hessian-vector products and evaluation.
  *
  *   loss       L(theta, phi; batch)                       forward (and reverse)
  *   hvp        d/de grad L(theta + e v, phi; batch)       forward, reverse, tangent along (v, 0)
  *   evaluate   mean of L over the fixed sample            one forward per batch
  *
- * A workspace remembers which episode it holds and which batch the tape's inputs hold, so
- * that the three can be called in any order without drawing or gathering twice. */
+ * A workspace records which episode it holds and which batch the tape's inputs hold. The three
+ * can be called in any order, and nothing is drawn or loaded twice. */
 #include "task/task.h"
 
 #include <math.h>
@@ -92,7 +92,7 @@ bool wl_task_wants_warp(const wl_map *options) {
   return wl_warp_wanted(&keys.warp);
 }
 
-/* Reads the warp, lets the family build its network around it, and sees that all of it was placed. */
+/* Reads the warp, builds the family's network with it, and checks that all of its stages and layers were placed. */
 static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
   const task_keys keys = read_keys(options);
   task->proportion = keys.proportion / wl_map_combinations(options);

@@ -1,9 +1,9 @@
-/* task.h - task families: distributions of training problems, and one drawn episode of one.
+/* task.h - task families, which are distributions of training problems, and their drawn tasks.
  *
- * A family is one file that fills a wl_task_family (name, options, summary, functions) and
- * is listed in families.def. wl_task is a configured family: const after creation, shared
- * by threads. wl_task_ws holds one drawn episode and the tape's buffers. What is drawn is a
- * pure function of (seed, space, episode, unit, step): see base/rng.h. */
+ * A family is one file that fills a wl_task_family (name, options, summary, functions). families.def lists it.
+ * wl_task is a configured family; it is const after creation and threads share it. wl_task_ws holds the drawn
+ * task of one episode and the tape's buffers. All random values are pure functions of (seed, space, episode,
+ * unit, step): see base/rng.h. */
 #ifndef WL_TASK_TASK_H
 #define WL_TASK_TASK_H
 
@@ -14,12 +14,12 @@
 typedef struct wl_task wl_task;
 typedef struct wl_task_ws wl_task_ws;
 
-/* Which drawn task: the identity of an episode. */
+/* The identity of an episode, which determines its drawn task. */
 typedef struct wl_episode {
   uint64_t seed;
   wl_space space;
   int64_t index; /* episode number */
-  int64_t unit;  /* unit of work within it */
+  int64_t unit;  /* number of the unit */
 } wl_episode;
 
 static inline bool wl_same_episode(const wl_episode *a, const wl_episode *b) {
@@ -28,18 +28,16 @@ static inline bool wl_same_episode(const wl_episode *a, const wl_episode *b) {
 
 typedef enum wl_split { WL_SPLIT_TRAIN, WL_SPLIT_HELDOUT } wl_split;
 
-/* Which data a loss is taken on. Families without data (quadratics: the drawn functions are
- * the data) ignore it. Few-shot families map WL_FOR_INNER_BATCH to the support set and
- * WL_FOR_OUTER_BATCH to the query set. */
+/* The data of a loss. Families without data ignore it; those of quadratics are the drawn functions. Few-shot
+ * families use the support set for WL_FOR_INNER_BATCH and the query set for WL_FOR_OUTER_BATCH. */
 typedef struct wl_batch {
   wl_purpose purpose; /* WL_FOR_INNER_BATCH, WL_FOR_OUTER_BATCH, WL_FOR_EVAL_BATCH */
   wl_split split;
   int64_t step; /* inner step; for WL_FOR_EVAL_BATCH the number of the batch */
 } wl_batch;
 
-/* What the functions of a family see. `impl` and `draw_bytes` are set by create. */
-/* Two inner parameters, drawn from [-half, half]^2 and warped themselves: `image` is the node omega(theta),
- * (1,2). half 0: the task is not of this kind. */
+/* For tasks with two inner parameters, which are drawn from [-half, half]^2 and warped: `image` is the node
+ * omega(theta), (1,2). half 0: the task is not of this kind. */
 typedef struct wl_plane {
   double half;
   wl_node image;
@@ -47,15 +45,15 @@ typedef struct wl_plane {
 
 struct wl_task {
   const struct wl_task_family *family;
-  void *impl;                 /* the family's own constants; freed by family->destroy */
-  wl_tape *tape;              /* built by family->create, finished; owned */
-  int64_t n;                  /* inner parameters */
-  size_t draw_bytes;          /* size of one drawn task's data in the workspace */
+  void *impl;                 /* the family's constants, set by family->create, freed by family->destroy */
+  wl_tape *tape;              /* built and finished by family->create; owned */
+  int64_t n;                  /* number of inner parameters */
+  size_t draw_bytes;          /* size of one drawn task's data in the workspace, set by family->create */
   double proportion;          /* share in a mixture */
-  struct wl_augment *augment; /* how episodes vary it; NULL: not at all; owned */
+  struct wl_augment *augment; /* the augmentations; NULL: none; owned */
   struct wl_warp *warp;       /* warp layers, placed by family->create; NULL: none; owned */
-  bool held_statistics;       /* evaluations normalise by the training split's statistics */
-  int64_t eval_batches; /* batches of WL_FOR_EVAL_BATCH that make up the fixed sample (>= 1) */
+  bool held_statistics;       /* batch norm uses the training split's statistics in evaluations */
+  int64_t eval_batches; /* number of batches (WL_FOR_EVAL_BATCH) of the fixed sample, at least 1 */
   wl_plane plane;
 };
 
@@ -66,42 +64,43 @@ typedef struct wl_task_family {
    * eval_batches. */
   wl_status (*create)(const wl_map *options, uint64_t seed, wl_task *task);
   void (*destroy)(wl_task *task); /* frees impl; the caller owns the rest */
-  /* Draws the episode's task into `draw` (draw_bytes, zeroed); NULL: nothing to draw. */
+  /* Draws the episode's task into `draw` (draw_bytes, zeroed by the caller); NULL: nothing to draw. */
   wl_status (*sample)(const wl_task *task, const wl_episode *episode, void *draw);
-  /* theta_0, n elements (unlearned initialisation). */
+  /* Writes theta_0 [n], the initialisation if none is learned. */
   wl_status (*theta0)(const wl_task *task, const wl_episode *episode, wl_real *theta);
-  /* Fills the tape's inputs for this batch. NULL: inputs are filled by `bind`. */
+  /* Fills the tape's inputs for this batch. NULL: `bind` fills them. */
   void (*load)(const wl_task *task, const wl_episode *episode, const void *draw,
                const wl_batch *batch, wl_tape_ws *tape_ws);
-  /* Called once per drawn episode, for inputs that all its batches share; may be NULL. */
+  /* Fills the inputs that all batches of an episode share; called once per episode. May be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
-  /* Tasks have a support set and a query set; the latter is what WL_FOR_EVAL_BATCH loads for the
-   * held-out split. */
+  /* Tasks have a support set and a query set. WL_FOR_EVAL_BATCH loads the query set for the held-out split. */
   bool few_shot;
 } wl_task_family;
 
-/* All families, ends with NULL; and the same as variants for the configuration's `task` section. */
+/* All families; the last entry is NULL. wl_task_variants returns them as variants of the section `task`. */
 extern const wl_task_family *const wl_task_families[];
 const wl_variant *wl_task_variants(void);
-/* Options that every family has beside its own: proportion, augmentations, warp layers. Ends with key NULL. */
+/* Options that all families have: proportion, statistics of batch norm, augmentations, warp layers. The last has key
+ * NULL. */
 extern const wl_option wl_task_common_options[];
 
-/* Configures the family that the map's selector names. Data files are read here. */
+/* Creates a task of the family that `options` names; reads its data files. The caller frees *out with
+ * wl_task_destroy. `options` is not kept. */
 wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out);
-/* The same network without warp layers, for rules that know none. */
-/* Whether the options ask for warp layers. */
+/* Whether the options contain warp layers. wl_task_create_unwarped creates the task without them, for rules that do
+ * not support warp layers. */
 bool wl_task_wants_warp(const wl_map *options);
 wl_status wl_task_create_unwarped(const wl_map *options, uint64_t seed, wl_task **out);
 void wl_task_destroy(wl_task **task);
 static inline const wl_layout *wl_task_theta(const wl_task *task) {
   return wl_tape_theta_layout(task->tape);
 }
-/* Initial values of the tape's phi leaves, the warp layers' parameters: a pure function of the seed. */
+/* Initial values of the tape's phi leaves, which are the warp layers' parameters; a pure function of the seed. */
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
-/* Whether episodes start from theta_0 changed by the task's augmentations, which a learned theta_0 is not. */
+/* Whether the task's augmentations change theta_0. They never change a learned theta_0. */
 bool wl_task_moves_start(const wl_task *task);
-/* FLOP of one gradient, for balancing. */
+/* FLOP of one gradient, for balancing work over ranks. */
 double wl_task_cost(const wl_task *task);
 
 wl_status wl_task_ws_create(const wl_task *task, bool with_tangent, wl_task_ws **out);
@@ -111,37 +110,39 @@ size_t wl_task_ws_bytes(const wl_task *task, bool with_tangent);
 /* Factor on the losses of the bound episode (`loss_scale`). */
 double wl_task_loss_scale(const wl_task_ws *ws);
 
-/* Draws the episode into the workspace unless it already holds that episode. */
+/* Draws the episode's task into the workspace, unless the workspace already holds it. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);
-/* The tape's workspace with its inputs, and filling it with a batch of the bound episode: for
- * those who write out what a loss was taken on. Borrowed. */
+/* The tape's workspace, borrowed; wl_task_load fills its inputs with a batch of the bound episode. For code that writes
+ * the data of a loss to a file. */
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws);
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
-/* theta_0 of the bound episode, n elements; padding is the caller's. */
+/* Writes theta_0 [n] of the bound episode. The caller sets the padding. */
 wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta);
 
-/* Loss of a batch; grad_theta [n] and grad_phi [tape's phi] where not NULL. Allocates nothing. */
+/* Returns the loss of a batch of the bound episode. Writes grad_theta [n] and grad_phi [tape's phi] unless they are
+ * NULL. Allocates nothing. */
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
                     const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
                     wl_real *grad_phi);
-/* Where a derivative is taken. */
+/* The point at which a derivative is computed. */
 typedef struct wl_task_point {
   const wl_batch *batch;
-  const wl_real *theta, *phi; /* [n], [phi of the tape]; phi NULL: there is none */
+  const wl_real *theta, *phi; /* [n], [phi of the tape]; phi is NULL if the tape has none */
 } wl_task_point;
-/* Hessian-vector product of the batch's loss at theta along (v, 0): hv_theta = H v [n],
- * hv_phi = (d grad_theta / d phi)^T v. Runs forward and reverse first. Allocates nothing. */
+/* Computes the Hessian-vector product of the batch's loss at theta along (v, 0), v [n]: hv_theta = H v [n] and
+ * hv_phi = (d grad_theta / d phi)^T v [tape's phi]. Runs forward and reverse first. Allocates nothing. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,
                  wl_real *hv_theta, wl_real *hv_phi);
 /* omega(theta) [2] of the bound episode, for tasks with a plane. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
-/* The same where the workspace's last wl_task_loss with a gradient, or wl_task_hvp, was taken: nothing
- * is run again. theta and phi hold what they held then, here or elsewhere. */
+/* The same as wl_task_hvp at the point of the workspace's last wl_task_loss with a gradient, or last wl_task_hvp;
+ * does not repeat forward and reverse. theta and phi must have the values of that call; their addresses may differ. */
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
-/* Mean loss over the fixed evaluation sample of a split, and its accuracy (NULL: not wanted). Batch norm
- * takes each batch's own statistics, or those of the training split's sample at theta. */
+/* Returns the mean loss over the fixed evaluation sample of a split; *accuracy is its accuracy (NULL: not computed).
+ * Batch norm uses the statistics of each batch, or with held_statistics those of the training split's sample at
+ * theta. */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy);
 

@@ -1,4 +1,4 @@
-/* test_function.c - functions of n variables that optimizers are traditionally tried on, z = x - o:
+/* test_function.c - common test functions of n variables for optimizers, z = x - o:
  *
  *   rastrigin        sum z_i^2 + 10 (1 - cos 2 pi z_i)                                    minimum at z = 0
  *   ackley           20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i)     z = 0
@@ -7,9 +7,9 @@
  *   rosenbrock       sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2                            (1, .., 1)
  *   styblinski-tang  sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166..                        z_i = -2.9035
  *
- * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n, and x starts
- * uniformly in [-spread, spread]^n. Ackley's has no gradient at z = 0. The family
- * `rosenbrock` has that valley with other couplings and starts.
+ * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n; the initial x is
+ * uniform in [-spread, spread]^n. Ackley's function has no gradient at z = 0. The family `rosenbrock` has
+ * Rosenbrock's function with other couplings and initial values.
  * Formulas: Jamil and Yang 2013, A literature survey of benchmark functions. */
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* text.c - reading a text file and cutting sequences from it. */
+/* text.c - reads a text file and takes sequences from it. */
 #include "task/text.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ static void free_text(void *object) {
   wl_free(text);
 }
 
-/* Bytes become places in the vocabulary of those that occur. */
+/* Replaces each byte by its index in the vocabulary, which contains the bytes that occur. */
 static void number_bytes(wl_text *text) {
   uint8_t place[BYTES];
   bool seen[BYTES] = {false};
@@ -53,7 +53,7 @@ static wl_status make_text(const void *request, void **object) {
   *object = text;
   struct stat info;
   if (stat(path, &info) == 0 &&
-      !S_ISREG(info.st_mode)) /* before it is opened: a pipe would wait for a writer */
+      !S_ISREG(info.st_mode)) /* tested before it is opened: opening a pipe waits for a writer */
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
   if (!file)

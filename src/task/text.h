@@ -1,7 +1,8 @@
 /* text.h - a text file as characters (bytes), and minibatches of sequences from it.
  *
- * The vocabulary is the bytes that occur in the file, in their order. The first nine tenths are for training,
- * the rest is held out. Read once and shared by all tasks of a process. Private to src/task. */
+ * The vocabulary is the set of bytes that occur in the file, in ascending order. The first nine tenths of the
+ * file are for training, the rest is held out. The file is read once; all tasks of a process share it. Private to
+ * src/task. */
 #ifndef WL_TASK_TEXT_H
 #define WL_TASK_TEXT_H
 
@@ -9,7 +10,7 @@
 
 typedef struct wl_text {
   int64_t count;      /* characters */
-  int64_t training;   /* of these, for training */
+  int64_t training;   /* characters of the training split */
   int64_t vocabulary; /* V */
   uint8_t *tokens;    /* [count], 0 .. V - 1 */
 } wl_text;
@@ -21,7 +22,7 @@ typedef struct wl_text_source {
   const wl_text *text;
 } wl_text_source;
 
-/* Options of a family that learns a text; `member` of `type` is a wl_text_source. */
+/* Options of a family that trains on text; `member` of `type` is a wl_text_source. */
 /* clang-format off */
 #define WL_TEXT_OPTIONS(type, member)                                                             \
   {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \
@@ -36,14 +37,14 @@ typedef struct wl_text_source {
    WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens the text of a source whose keys are just read, and sets task->eval_batches. WL_ERR_NO_INPUT (missing), WL_ERR_PERMISSION,
- * WL_ERR_DATA (too short for a sequence of each split). */
+/* Opens the text of a source after its keys are read; sets task->eval_batches. WL_ERR_NO_INPUT (missing),
+ * WL_ERR_PERMISSION, WL_ERR_DATA (too short for a sequence of each split). */
 wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *source);
 void wl_text_source_close(wl_text_source *source);
 
-/* Character t of sequence b goes to tokens[t * B + b], or [b * T + t] with `sequence_major`, its successor to
- * the same place of `next`. Starts are drawn with replacement, by (seed, space, episode, unit, step); those of
- * WL_FOR_EVAL_BATCH are the same in every episode. */
+/* Writes character t of sequence b to tokens[t * B + b], or to tokens[b * T + t] with `sequence_major`, and its
+ * successor to the same index of `next`. The starts of sequences are drawn with replacement by (seed, space, episode,
+ * unit, step); those of WL_FOR_EVAL_BATCH are the same in every episode. */
 void wl_text_source_load(const wl_text_source *source, const wl_episode *episode,
                          const wl_batch *batch, bool sequence_major, int32_t *tokens,
                          int32_t *next);

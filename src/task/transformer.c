@@ -4,8 +4,8 @@
  *   x <- x + attention(norm x) W_o + b_o;   x <- x + gelu(norm x W_1 + b_1) W_2 + b_2
  *   L = mean over B and T of cross-entropy(norm x W + b, next token)
  *
- * attention: for each of `heads` parts of q, k, v = x W_qkv + b, softmax(q k^T / sqrt(d / heads)) v over the tokens
- * up to its own (Vaswani et al. 2017). Each norm is a layer norm with scale and shift, ahead of its part as in GPT-2.
+ * attention: for each of `heads` parts of q, k, v = x W_qkv + b, softmax(q k^T / sqrt(d / heads)) v over the token and
+ * those before it (Vaswani et al. 2017). Each norm is a layer norm with scale and shift, before its part as in GPT-2.
  * Rows: token t of sequence b is row b T + t. */
 #include <math.h>
 

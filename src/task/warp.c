@@ -7,14 +7,14 @@
 
 #include "task/family.h"
 
-/* How a parameter starts. */
+/* The kind of a parameter's initial values. */
 typedef enum role { ROLE_IDENTITY, ROLE_ONES, ROLE_ZEROS, ROLE_FAN_IN } role;
 
 enum { MAX_STAGES = 8, MAX_LAYERS = 32, MAX_PARAMETERS = 512 };
 
 typedef struct stage {
   const char *name;
-  bool dense, image; /* fits (B,n), (B,C,H,W) */
+  bool dense, image; /* accepts (B,n); accepts (B,C,H,W) */
   wl_node (*apply)(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
 } stage;
 
@@ -32,10 +32,10 @@ struct wl_warp {
   char met[512];             /* layers of the network, for messages */
   char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */
   role roles[MAX_PARAMETERS];
-  int n_parameters; /* in the order of the tape's phi layout */
+  int n_parameters; /* length of `roles`, which has the order of the tape's phi layout */
 };
 
-/* A parameter of the stage under construction; too many make a node that the tape refuses. */
+/* Adds a parameter of the stage under construction. -1: too many parameters; the tape refuses this node. */
 static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, int ndim,
                          const int64_t *shape) {
   char name[2 * WL_NAME_SIZE];
@@ -70,7 +70,7 @@ static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_si
                       1, 0);
 }
 
-/* Affine map 1 or 2 of `residual`: x W + b, or x * K + b; the second starts at zero. */
+/* Affine map 1 or 2 of `residual`: x W + b, or x * K + b; the parameters of map 2 are initially 0. */
 static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number,
                       const int64_t size[2]) {
   const int64_t in = size[0], out = size[1];
@@ -181,11 +181,11 @@ void wl_warp_destroy(wl_warp **warp) {
 
 static void note_layer(wl_warp *w, const wl_warp_site *site) {
   const size_t used = strlen(w->met);
-  if (site->side == WL_WARP_AFTER) return; /* met before */
+  if (site->side == WL_WARP_AFTER) return; /* already listed */
   snprintf(w->met + used, sizeof w->met - used, "%s%s", used ? ", " : "", site->layer);
 }
 
-/* Whether a warp goes here. */
+/* Whether the options place a warp here. */
 static bool selects(wl_warp *w, const wl_warp_site *site) {
   if (site->side != w->side && site->side != WL_WARP_ONLY) return false;
   for (int i = 0; i < w->n_layers; i++)
@@ -193,7 +193,7 @@ static bool selects(wl_warp *w, const wl_warp_site *site) {
   return w->all && !site->output;
 }
 
-/* "warp.<layer>.<stage>", with a number from the second of its kind. */
+/* Sets the prefix "warp.<layer>.<stage>"; the second and later stages of a kind have a number. */
 static void name_stage(wl_warp *w, int s, const char *layer) {
   int same = 1;
   for (int i = 0; i < s; i++) same += w->stages[i] == w->stages[s];
@@ -232,7 +232,7 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
 
 /* ---- Initial values -------------------------------------------------------------------------- */
 
-/* (n,n) or (C,C,k,k): ones where input and output agree, at the kernel's centre. */
+/* (n,n) or (C,C,k,k): 1 for equal input and output, at the kernel's centre; 0 elsewhere. */
 static void set_identity(const wl_tensor_entry *b, wl_real *out) {
   const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;

@@ -2,12 +2,12 @@
  *
  *   h <- omega(h; phi)       phi learned over all tasks, frozen while a task adapts theta
  *
- * They bend the task's loss surface, and so precondition its descent (Flennerhag et al. 2020;
- * linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of
- * stages that are applied one after the other wherever `warp_after` places them, each where its
- * shape fits:
+ * They change the task's loss surface and so precondition its gradient descent (Flennerhag et al.
+ * 2020; linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of
+ * stages. They are applied in order after each layer that `warp_after` selects; a stage that does not
+ * fit the layer's shape is skipped there:
  *
- *   stage        h (B,n)                                h (B,C,H,W)                          starts as
+ *   stage        h (B,n)                                h (B,C,H,W)                          initial value
  *   linear       h T, T (n,n)                                                                identity
  *   scale        h o s, s (n)                           s per channel (C)                    identity
  *   residual     h + tanh(h W1 + b1) W2 + b2            the same with 3x3 convolutions       W2, b2 = 0
@@ -25,17 +25,17 @@
 
 typedef struct wl_warp wl_warp;
 
-/* Where in a network a tensor stands: after which layer, and on which side of its activation. */
+/* The position of a tensor in a network: its layer, and the side of the layer's activation. */
 typedef enum wl_warp_side { WL_WARP_BEFORE, WL_WARP_AFTER, WL_WARP_ONLY } wl_warp_side;
 typedef struct wl_warp_site {
   const char *layer; /* "dense1", "conv2" */
-  wl_warp_side side; /* of the activation; ONLY: there is none, and `warp_side` says nothing */
-  bool output;       /* the last layer: taken by its name, not by "all" */
+  wl_warp_side side; /* of the activation; ONLY: there is no activation, and `warp_side` has no effect */
+  bool output;       /* the last layer: selected by its name, not by "all" */
   int ndim;          /* 2: (B,n), 4: (B,C,H,W) */
   int64_t channels;  /* n or C */
 } wl_warp_site;
 
-/* Options of every family. Lists are borrowed while the task is created. */
+/* Warp options of every family. Lists are borrowed while the task is created. */
 typedef struct wl_warp_keys {
   wl_strings stages, after;
   wl_warp_side side;
@@ -59,16 +59,16 @@ typedef struct wl_warp_keys {
    "Standard deviation of what is added to each warp parameter at the start; 0: the identity.", WL_SLOT(type, member.noise)}
 /* clang-format on */
 
-/* Whether there is any stage. */
+/* Whether the options contain a stage. */
 bool wl_warp_wanted(const wl_warp_keys *keys);
-/* From what is read of `options`; *out is NULL for `warp: none`. WL_ERR_CONFIG for an unknown stage. */
+/* Creates the warp from `keys`, read from `options`; *out is NULL for `warp: none`. WL_ERR_CONFIG: unknown stage. */
 wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out);
 void wl_warp_destroy(wl_warp **warp);
-/* omega(h) where the options place a warp, else h. `warp` may be NULL. */
+/* Returns omega(h) if the options place a warp at `site`, else h. `warp` may be NULL. */
 wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
-/* WL_ERR_CONFIG when a stage or a layer of the options found no place in the network that was built. */
+/* WL_ERR_CONFIG: a stage or a layer of the options was not used in the network that was built. */
 wl_status wl_warp_placed(const wl_warp *warp, const wl_map *options);
-/* Initial values of the tape's phi leaves, all of which are the warp's. */
+/* Initial values of the tape's phi leaves, which all belong to the warp. */
 void wl_warp_init(const wl_warp *warp, const wl_layout *phi, uint64_t seed, wl_real *out);
 
 #endif
