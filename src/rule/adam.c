@@ -26,7 +26,7 @@ static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict 
   }
 }
 
-/* Where v' is zero every g so far was, and the path through v' carries nothing: its factor is
+/* If v' is zero, every g so far was zero, and the path through v' contributes nothing: its factor is
  * set to 0. */
 static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                      const wl_real *restrict theta, const wl_real *restrict s,

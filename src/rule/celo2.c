@@ -1,6 +1,7 @@
-/* celo2.c - a small net whose normalised output, orthogonalised, is the step of a matrix; vectors by Adam
- * (Moudgil et al. 2026: Celo2, and without Newton-Schulz steps Celo2-base). Formulas: feature_net.h. Only the first of
- * the net's three outputs acts. Below rank 2, where the net serves vectors too, it reads its first 15 features alone. */
+/* celo2.c - a small net; its output, orthogonalised and normalised, is the step of a matrix; vectors by Adam
+ * (Moudgil et al. 2026: Celo2, and without Newton-Schulz steps Celo2-base). Formulas: feature_net.h. Only the first
+ * of the net's three outputs is used. If the net also updates tensors below rank 2, it reads only the first 15 features
+ * of these. */
 #include "rule/feature_net.h"
 
 /* clang-format off */
@@ -10,7 +11,7 @@
   WL_SCHEDULE_OPTIONS(wl_feature_rule, schedule),                                                 \
   {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate", \
    WL_SLOT(wl_feature_rule, weight_decay)}
-/* What both have. */
+/* Common keys of both rules. */
 #define CELO2_RULE                                                                                \
   .kind = WL_FEATURES_CELO2, .features = 30, .momenta = 3, .outputs = 3,                          \
   .m_decay = {0.9, 0.99, 0.999}, .v_decay = 0.95, .factored_decay = {0.9, 0.99, 0.999},           \

@@ -4,14 +4,14 @@
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *
- * so that a tensor takes two passes: the net backwards, which sums x xbar, then the features. Rows and columns
- * follow, whose adjoints reach g^2 of every coordinate. It runs on one thread. */
+ * A tensor therefore takes two passes: the adjoint of the net, which sums x xbar, then that of the features. The
+ * adjoints of rows and columns follow; they contribute to g^2 of every coordinate. The code runs on one thread. */
 #include <math.h>
 #include <string.h>
 
 #include "rule/feature_net.h"
 
-/* Where features of a kind begin, -1: there are none. */
+/* Index of the first feature of a kind; -1: there is none. */
 typedef struct positions {
   int g, clip, p, m, v, m_normal, inverse, g_factored, g_normal, r, c, inverse_r, inverse_c,
       m_factored;
@@ -24,7 +24,7 @@ static const positions positions_of[] = {
 enum { STRIDE = WL_MOST_FEATURES + 1, DIRECTION = WL_MOST_FEATURES };
 enum { MOST_INPUTS = WL_NET_MOST_WIDTH, MOST_LAYERS = WL_NET_MOST_LAYERS + 1 };
 
-/* What one tensor's adjoint works on. */
+/* Inputs, scratch and results of one tensor's adjoint. */
 typedef struct work {
   const wl_feature_rule *f;
   wl_feature_ws *ws;
@@ -68,7 +68,7 @@ static point point_at(const work *w, int64_t i) {
   return x;
 }
 
-/* What multiplies g and m_j in the factored features of decay j. */
+/* The factors of g and m_j in the factored features of decay j. */
 static double g_factor(const work *w, const point *x, int j) {
   const wl_factor_tables *const t = &w->view->table;
   const double row = (double)t->g_factor[j][x->row];
@@ -105,13 +105,13 @@ static void put_features(const work *w, const point *x, double *f) {
   put_factored(w, x, at, f);
 }
 
-/* Features that the net reads of this tensor. */
+/* Number of features of this tensor that the net reads. */
 static int features_read(const work *w) {
   const bool few = w->f->kind == WL_FEATURES_CELO2 && !w->tensor->matrix;
   return few ? WL_VECTOR_FEATURES : w->f->features;
 }
 
-/* x of all coordinates into w->features. */
+/* Stores x of all coordinates in w->features. */
 static void normalised_features(const work *w) {
   for (int64_t i = 0; i < w->tensor->size; i++) {
     const point x = point_at(w, i);
@@ -147,7 +147,7 @@ static void net_forward(const work *w, const double *features, activations *a) {
   }
 }
 
-/* From adjoints of the outputs to those of the features in `bar`, and into phi_grad. */
+/* Computes the adjoints of the features in `bar` from those of the outputs; adds the weights' adjoints to phi_grad. */
 static void net_backward(const work *w, const activations *a, const double *out_bar, double *bar) {
   const wl_feature_rule *const f = w->f;
   double above[MOST_INPUTS] = {0}, below[MOST_INPUTS];
@@ -205,7 +205,7 @@ static void direction_bars(const work *w) {
   }
 }
 
-/* x becomes xbar, and dots the sums of x xbar. */
+/* Replaces x by xbar, and sets dots to the sums of x xbar. */
 static void net_pass(const work *w) {
   activations a;
   memset(w->dots, 0, (size_t)(w->own->taps * WL_MOST_FEATURES) * sizeof *w->dots);
@@ -226,7 +226,7 @@ static void net_pass(const work *w) {
 
 /* ---- From features to state and tables ------------------------------------------------------ */
 
-/* Adjoints of what a coordinate's features are made of. */
+/* Adjoints of the values from which a coordinate's features are computed. */
 typedef struct point_bar {
   double g, p, m[WL_MOST_MOMENTA], v;
 } point_bar;
@@ -455,7 +455,7 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
       if (w->f->kind == WL_FEATURES_CELO2)
         of_point.p -= w->rate * w->f->weight_decay * (double)w->lam[i];
     }
-    bars[i] = of_point; /* smaller than the row of features that it was made from */
+    bars[i] = of_point; /* smaller than the row of features from which it was computed */
   }
   for (int k = 0; factors(w) && k < WL_FACTORED; k++)
     if (w->tensor->matrix) matrix_bars(w, k, &decays);

@@ -10,15 +10,15 @@ enum { VECTORS = 2, GROUP = VECTORS * VECTOR_LANES };
 
 /* ---- Rows and columns ----------------------------------------------------------------------- */
 
-/* Where the lanes of a vector lie. */
+/* Positions of the lanes of a vector in the tensor. */
 typedef struct place {
   int64_t left;
-  bool apart;          /* in several lines: each lane has indices of its own */
+  bool apart;          /* in several lines: each lane has separate indices */
   int64_t row, column; /* of the first lane otherwise */
   int32_t rows[VECTOR_LANES], columns[VECTOR_LANES];
 } place;
 
-/* Where a pass over coordinates stands: line and coordinate in it. */
+/* Position of a pass over coordinates: line, and coordinate within it. */
 typedef struct cursor {
   int64_t line, k;
 } cursor;
@@ -79,7 +79,7 @@ INLINE vec column_of(const wl_feature_view *w, const wl_real *table, const place
 
 /* ---- Features ------------------------------------------------------------------------------- */
 
-/* What features are made of. */
+/* The values from which features are computed. */
 typedef struct moment {
   vec g, p, m[WL_MOST_MOMENTA], v;
 } moment;
@@ -208,7 +208,7 @@ static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const 
   }
 }
 
-/* Lanes beyond the end have features of their own: zero. */
+/* Features of lanes beyond the end are zero. */
 NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
   mask inside;
   for (int l = 0; l < VECTOR_LANES; l++) inside[l] = l < left ? -1 : 0;
@@ -277,7 +277,7 @@ INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const 
   finish_tile(sum, y, rows, relu);
 }
 
-/* What tables add to the first layer, at the group's vectors. */
+/* Contribution of tables to the first layer, at the group's vectors. */
 typedef struct parts {
   const wl_real *row[VECTORS], *column[VECTORS];
   int64_t rows, columns; /* from unit to unit */

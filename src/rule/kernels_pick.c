@@ -1,4 +1,4 @@
-/* kernels_pick.c - which compilation of each kernel runs on this processor. */
+/* kernels_pick.c - selects the compilation of each kernel for this processor. */
 #include "base/isa.h"
 #include "rule/controller_kernel.h"
 #include "rule/feature_kernel.h"

@@ -1,9 +1,9 @@
-/* lion.c - Lion (Chen et al. 2023): the sign of a mean, found by search.
+/* lion.c - Lion (Chen et al. 2023): the step is the sign of a mean.
  *
  *   u  = -a (sign(b1 m + (1 - b1) g) + w theta)
  *   m' = b2 m + (1 - b2) g
  *
- * a: rate, w: weight_decay; state m from zero. The sign's derivative is zero, so that b1 is not learned. */
+ * a: rate, w: weight_decay; state m from zero. The sign's derivative is zero; b1 can therefore not be learned. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, WEIGHT_DECAY, SCALARS };

@@ -170,8 +170,8 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Groups of a wave: for one thread one; for several so many that none waits long at the wave's end, but for
- * wide nets no more than fit into some megabytes. */
+/* Number of groups of a wave. One thread: 1. Several threads: enough groups that no thread waits long at the end of
+ * the wave, but for wide nets no more than fit into some megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));
@@ -181,8 +181,8 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
   return each * threads < all ? each * threads : all;
 }
 
-/* Scratch of one thread. It fills up to a huge page of its own, but where that would be most of the memory: of
- * nets that need little scratch, and of jobs whose state, which a window keeps twice, is less. */
+/* Bytes of scratch of one thread, rounded up to separate huge pages. Exceptions, because the page would be most of
+ * the memory: nets that need little scratch, and jobs whose state (a window keeps two copies) is below a huge page. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),
@@ -250,7 +250,7 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* A tape of a chunk beyond this many bytes is written past the caches: it would not be there any more. */
+/* A chunk's tape of more bytes is written past the caches, which could not keep it until it is read. */
 enum { CACHED_TAPE = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
@@ -280,8 +280,8 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
   }
 }
 
-/* phi_grad += the partial sums of `count` groups, one group after the other; called by all threads of a
- * team, each for parameters of its own. */
+/* phi_grad += the partial sums of `count` groups, one group after the other. All threads of a team call it; each
+ * adds a separate range of parameters. */
 static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, double *phi_grad) {
   enum { RUN = 512 };
 #pragma omp for schedule(static)
@@ -294,8 +294,8 @@ static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, d
   }
 }
 
-/* A wave of groups at a time: whichever thread is free takes the next group, and no thread waits for
- * another but at the wave's end. */
+/* Processes one wave of groups at a time. A free thread takes the next group; threads wait for each other only
+ * at the end of the wave. */
 static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                           double *phi_grad) {
   const wl_lstm_net *const net = rule->impl;

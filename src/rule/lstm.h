@@ -5,13 +5,13 @@
  *   c' = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j);   h' = sigmoid(o) tanh(c')
  *   u_t = output_scale (w h'_last + b_out)
  *
- * With momentum b the rule also keeps V' = b V + g_t. The LSTM sees the preprocessed mean (1 - b) V'
- * beside the gradient, and a second output scales a Nesterov step in proportion, one rate for each
+ * With momentum b the rule also keeps V' = b V + g_t. The LSTM's inputs are then the gradient and the
+ * mean (1 - b) V', both preprocessed. A second output gives the rate of a Nesterov step, for each
  * coordinate and step:
  *
  *   u_t = output_scale (w h'_last + b_out) - rate exp(w_2 h'_last + b_2) (g_t + b V')
  *
- * Every coordinate has a state of its own; the weights are shared by all. */
+ * Every coordinate has a separate state; all coordinates share the weights. */
 #ifndef WL_RULE_LSTM_H
 #define WL_RULE_LSTM_H
 

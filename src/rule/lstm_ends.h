@@ -1,4 +1,4 @@
-/* lstm_ends.h - what comes before and after the layers of lstm_kernel.c, one vector at a time: inputs
+/* lstm_ends.h - computations before and after the layers of lstm_kernel.c, one vector at a time: inputs
  * from gradients, and the Nesterov step that the second output scales, with their adjoints.
  *
  *   without momentum   x = P(a g)
@@ -15,7 +15,7 @@
 INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
 INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
 
-/* Inputs x of one vector of gradients; v - v spoils them when v is not finite. */
+/* Inputs x of one vector of gradients; v - v makes them NaN if v is not finite. */
 INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x) {
   const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
   const wl_real per_k = 1 / net->strength;
@@ -50,8 +50,8 @@ INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx) 
   return dv * net->gradient_scale;
 }
 
-/* Inputs x of one vector: of its gradient, and with momentum of the running sum, whose next value
- * is left in sum_after. */
+/* Inputs x of one vector: of its gradient, and with momentum also of the running sum, whose next value
+ * is stored in sum_after. */
 INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_real *sum_after,
                           wl_real *x) {
   preprocess(net, g, x);
@@ -61,8 +61,8 @@ INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_
   preprocess(net, next * (1 - net->momentum), x + net->channels * WL_LANES);
 }
 
-/* Its adjoint. With momentum gbar comes in with the share of the Nesterov step, and sum_bar is that
- * of V' on entry and of V on return. dx is read where net->through_inputs. */
+/* Adjoint of the function above. With momentum gbar contains the part of the Nesterov step on entry, and sum_bar
+ * is the adjoint of V' on entry and of V on return. dx is read if net->through_inputs. */
 INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *sum_after,
                                   const wl_real *dx, wl_real *sum_bar, wl_real *gbar) {
   vec d = {0};

@@ -1,7 +1,7 @@
-/* lstm_forward.h - one step of one block: products, activations, update, and what a tape keeps of them.
+/* lstm_forward.h - one step of one block: products, activations, update, and the values that a tape keeps.
  *
  * Tiles of FWD_ROWS rows accumulate W [h; x] in registers and become powers of two at once; cells and
- * outputs follow in passes of their own. Weights are packed per tile, pre-scaled by -log2 e (gates) or
+ * outputs follow in separate passes. Weights are packed per tile, pre-scaled by -log2 e (gates) or
  * -2 log2 e (candidate), so that sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z').
  * Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_FORWARD_H
@@ -44,14 +44,14 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* Where a live step of one block keeps what its adjoint needs, past the caches. */
+/* Address at which a live step of one block stores the values for its adjoint, past the caches. */
 typedef struct kept_layer {
   wl_real *gates, *c; /* [hidden][4][16], [hidden][16]; NULL: nowhere */
 } kept_layer;
 
-/* From the exponentials of a unit to its gates and new cell, in place; one division serves all four.
- * The operations of a row's vectors stand side by side, as in exp2_all. Where gates are kept elsewhere,
- * only o stays here. */
+/* Computes gates and new cell of a unit from its exponentials, in place, with one division for all four gates.
+ * The operations of a row's vectors are interleaved, as in exp2_all. If the gates are stored elsewhere, only o
+ * remains here. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -106,8 +106,8 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out,
     }
 }
 
-/* tanh c and h of one layer of one block. The live step, the replay and a tape that is unfolded all
- * call this one copy. */
+/* tanh c and h of one layer of one block. The live step, the replay and the unfolding of a tape call
+ * the same compiled copy. */
 NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_real *tanh_c,
                       wl_real *h_out) {
   for (int64_t j = 0; j < H; j++)
@@ -153,7 +153,7 @@ INLINE void keep_rows(wl_real *to, const wl_real *from, int64_t reals, bool past
     else store(to + i, load(from + i));
 }
 
-/* The rest of a record: inputs, running sum and rate, and the cells where they are not kept yet. */
+/* Stores the rest of a record: inputs, running sum and rate, and the cells if they are not yet stored. */
 static void keep_step(const work *w, const wl_real *slot, const wl_real *after, wl_real *record,
                       bool past) {
   const wl_lstm_net *net = w->net;
@@ -167,9 +167,9 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
               net->layer[i].hidden * WL_LANES, false);
 }
 
-/* One step of one block from state `before` to `after` (may be the same), its tape into `slot` and,
- * where not NULL, what is to be kept into `record`: past the caches, or in them. The live step and the
- * replay both call this one copy, hence give the same bits. */
+/* One step of one block from state `before` to `after` (may be the same). Writes its tape to `slot` and, if
+ * `record` is not NULL, the values to keep to `record`, past the caches or through them. The live step and the
+ * replay call the same compiled copy and therefore give the same bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

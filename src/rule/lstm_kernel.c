@@ -1,12 +1,12 @@
 /* lstm_kernel.c - the coordinatewise LSTM, blocks of 16 coordinates in lanes; one table per instruction set.
  *
- * Compiled once for each instruction set, WL_VARIANT naming it (see kernels.cmake). Formulas are
- * those of lstm.h; weights stay in L1, a row is the 16 lanes of one quantity. Its parts:
- *   lstm_shapes.h           how weights, tape and sums lie in memory
+ * The build compiles this file once for each instruction set; WL_VARIANT is its name (kernels.cmake). Formulas
+ * are those of lstm.h. Weights stay in L1; a row is the 16 lanes of one quantity. The parts:
+ *   lstm_shapes.h           memory layout of weights, tape and sums
  *   lstm_forward.h          one step of one block, live and replayed
  *   lstm_sweep.h            the steps of a block backwards
  *   lstm_weight_gradient.h  the sums over steps and lanes
- * A few blocks go through all of the backward pass at a time, so that it stays in the caches. */
+ * The backward pass processes a few blocks at a time, whose data stay in the caches. */
 #include <string.h>
 
 #include "rule/lstm_forward.h"
@@ -71,8 +71,8 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch,
   finish_stores_past();
 }
 
-/* Blocks taken together: several when the chunk is short, so that the weight gradient has enough
- * terms to work on, yet the tape stays as short as that of a full chunk. */
+/* Number of blocks processed together: several if the chunk is short. The weight gradient then has enough
+ * terms, and the tape is no longer than that of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
                      const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {
   work w;

@@ -1,8 +1,8 @@
 /* lstm_net.h - the shape of a coordinatewise LSTM, and the table of one kernel for it.
  *
- * lstm.c turns options into a wl_lstm_net and splits blocks over threads; a kernel does the
- * arithmetic of a run of blocks on one thread. There is one kernel for each instruction set
- * (lstm_kernel.c compiled several times), and the tests have a plain one to compare with. */
+ * lstm.c creates a wl_lstm_net from options and distributes blocks over threads; a kernel computes
+ * consecutive blocks on one thread. There is one kernel for each instruction set (lstm_kernel.c is
+ * compiled several times); the tests compare them with a plain one. */
 #ifndef WL_RULE_LSTM_NET_H
 #define WL_RULE_LSTM_NET_H
 
@@ -13,7 +13,7 @@
 enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
 
 /* Blocks whose weight gradients are summed in working precision before they are added in double.
- * Part of the result: changing it changes the last bits of every meta-gradient. */
+ * Another value changes the last bits of every meta-gradient. */
 enum { WL_LSTM_GROUP = 8 };
 
 typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER } wl_lstm_input;
@@ -35,7 +35,7 @@ typedef struct wl_lstm_net {
   wl_lstm_input input;
   int64_t channels;       /* inputs made of one gradient: 1 or 2 */
   wl_real momentum, rate; /* of the Nesterov step; momentum 0: there is none */
-  bool through_inputs;    /* whether adjoints of g include what goes through the inputs */
+  bool through_inputs;    /* whether adjoints of g include the path through the inputs */
   wl_real strength;       /* k of LOG, p of PAPER */
   wl_real strength_exp;   /* e^strength */
   wl_real gradient_scale, output_scale, forget_bias;
@@ -44,21 +44,21 @@ typedef struct wl_lstm_net {
 /* Sets layers, offsets and sizes: 1 <= layers <= WL_LSTM_MAX_LAYERS, hidden [layers]; momentum 0 for none. */
 void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers,
                        const int64_t *hidden);
-/* Sets the scales, after the shape; strength 0 takes the published k = 5 or p = 10. */
+/* Sets the scales; the shape must be set before. strength 0: the published k = 5 or p = 10. */
 void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale,
                         double output_scale, double forget_bias);
 
-/* Smallest magnitude told apart from zero by the logarithm of WL_LSTM_LOG: the float32 epsilon
- * in both precisions, so that both builds compute the same function. */
+/* Smallest magnitude that the logarithm of WL_LSTM_LOG distinguishes from zero: the float32 epsilon
+ * in both precisions, because both builds must compute the same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
-/* One live step of `blocks` blocks; the pointers stand at the first. s_in may be s_out. */
+/* One live step of `blocks` blocks; the pointers are those of the first block. s_in may be s_out. */
 typedef struct wl_lstm_step {
   int64_t blocks;
   const wl_real *g, *s_in;
   wl_real *s_out, *u;
   wl_real *tape;    /* [blocks][tape_reals] for the adjoint; NULL: it replays the step */
-  bool past_caches; /* the tape is too long to stay in them */
+  bool past_caches; /* the tape is too long for the caches */
 } wl_lstm_step;
 
 typedef struct wl_lstm_kernel {
@@ -71,12 +71,12 @@ typedef struct wl_lstm_kernel {
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
   /* Adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes their
    * weight gradient to partial [parameters], in the order of phi. The running sum depends on
-   * gradients alone: its row of chunk->mu is kept up only where gbar is wanted. */
+   * gradients alone: its row of chunk->mu is computed only if gbar is not NULL. */
   void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
                    const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
 } wl_lstm_kernel;
 
-/* The kernel for this processor; WARPLOOM_ISA=avx512|avx2|baseline asks for a lesser one. */
+/* The kernel for this processor; WARPLOOM_ISA=avx512|avx2|baseline selects a lesser one. */
 const wl_lstm_kernel *wl_lstm_kernel_select(void);
 
 #endif

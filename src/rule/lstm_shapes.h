@@ -1,9 +1,9 @@
-/* lstm_shapes.h - tiles of lstm_kernel.c, and how weights, tape, sums and scratch lie in memory.
+/* lstm_shapes.h - tiles of lstm_kernel.c, and the memory layout of weights, tape, sums and scratch.
  *
  * A tape slot is one step of one block, in rows:
  *   state [width] (h1 c1 h2 c2 ..., V), x [inputs], per layer gates [hidden][4] (i, j, f, o, later
- *   dz) and tanh c [hidden], last the adjoints of the heads; that of the second is before the sweep
- *   the rate it gives. Slot 0 of a run holds its start.
+ *   dz) and tanh c [hidden], last the adjoints of the heads. Before the sweep the row of the second
+ *   head holds its rate. Slot 0 holds the state before the first step.
  * Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
@@ -41,8 +41,8 @@ static slot_layout slot_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* What a live step keeps of a block where the window's storage is a tape: of the rest of a slot, tanh c
- * and h follow from c and o by `outputs`. */
+/* The values of a block that a live step stores if the window's storage is a tape. The adjoint computes the rest
+ * of a slot, tanh c and h, from c and o with `outputs`. */
 typedef struct record_layout {
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS]; /* reals from its start */
   int64_t size;
@@ -115,13 +115,13 @@ static sums_layout sums_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* What one thread works on, carved out of the scratch it is given. */
+/* Arrays of one thread, all in its scratch. */
 typedef struct work {
   const wl_lstm_net *net;
   const wl_real *packed;
   slot_layout slot;
   record_layout record;
-  int64_t sweep_tiles; /* of one step, but those of x of the first layer, which may be left out */
+  int64_t sweep_tiles; /* of one step, without those of x of the first layer, which are optional */
   packed_layout at;
   sums_layout sum;
   wl_real *tape;                   /* [TAPE_SLOTS][slot.size] */
@@ -139,7 +139,7 @@ static int64_t sweep_tiles_of(const wl_lstm_net *net) {
   return rows * (WL_LANES / (COLS * VECTOR_LANES));
 }
 
-/* Sets the pointers of w; with scratch NULL only counts. Returns the reals taken. */
+/* Sets the pointers of w, unless scratch is NULL. Returns the number of reals. */
 static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch) {
   *w = (work){.net = net,
               .packed = packed,

@@ -1,7 +1,7 @@
-/* lstm_sweep.h - a block's steps backwards: dz over the gates of the tape, W^T dz in tiles of SWEEP_ROWS rows.
+/* lstm_sweep.h - adjoint of a block's steps: dz replaces the gates of the tape; W^T dz in tiles of SWEEP_ROWS rows.
  *
- * Slots are filled first: by the step function of the live step (so both give the same bits), or by
- * unfolding what the live step has kept. Everything is static, as in vector.h. */
+ * Slots are filled first: by the step function of the live step, which gives the same bits, or from the
+ * records of the live step. Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 
@@ -9,7 +9,7 @@
 
 #include "rule/lstm_forward.h"
 
-/* dz from the gates (may be in their place), dc over the cell's adjoint, of one layer at one step. */
+/* One layer at one step: computes dz from the gates (may be the same array) and replaces the cell's adjoint by dc. */
 NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c,
                            const wl_real *gates, const wl_real *dh, wl_real *dc, wl_real *dz) {
   for (int64_t j = 0; j < H; j++) UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
@@ -28,17 +28,17 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
     }
 }
 
-/* What will be met soon, on its way into the second-level cache, a few lines with each tile: as fast as it
- * is needed, and without a jam. */
+/* Data to prefetch into the second-level cache, a few lines with each tile: the lines arrive in time, and the
+ * memory queue does not fill up. */
 typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    int64_t left, each; /* reals; with each tile */
+    int64_t left, each; /* reals that remain; reals with each tile */
   } span[3];
 } fetch;
 
-/* Adds `rows` rows at p to what the tiles of a step bring. */
+/* Adds `rows` rows at p to the data that the tiles of a step prefetch. */
 static void ask(const work *w, const wl_real *p, int64_t rows, fetch *f) {
   f->span[f->spans].next = p;
   f->span[f->spans].left = rows * WL_LANES;
@@ -79,7 +79,7 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
     }
 }
 
-/* The adjoint of u enters: that of output `head` into its row of the tape, and on to dh of the last layer. */
+/* Stores the adjoint of output `head` in its row of the tape and adds its part to dh of the last layer. */
 INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;
@@ -91,7 +91,7 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
   }
 }
 
-/* Adjoint of the update; V_bar, where wanted, gets its share, and gbar that of the Nesterov step. */
+/* Adjoint of the update; gbar, if not NULL, receives the part of the Nesterov step, and sum_bar its part. */
 static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
                            wl_real *sum_bar, wl_real *gbar) {
   const wl_lstm_net *net = w->net;
@@ -110,8 +110,8 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
   }
 }
 
-/* One step of a block as the sweep meets it: its slot, and where gates and cells lie, in slots after a
- * replay, in records of a tape. */
+/* One step of a block for the sweep: its slot, and the addresses of gates and cells, which are in slots after a
+ * replay and in records if there is a tape. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -159,13 +159,13 @@ static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real 
   for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
 }
 
-/* Record of block b at step k of the chunk. Step -1 is the one before, where there is one. */
+/* Record of block b at step k of the chunk. Step -1 is the step before the chunk, if it has a record. */
 static const wl_real *record_at(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   if (k < 0) return chunk->tape_before ? chunk->tape_before + b * w->record.size : NULL;
   return chunk->tape + (k * chunk->blocks + b) * w->record.size;
 }
 
-/* h, and with it tanh c into `tanh_c`, of a step that is on record. */
+/* Computes h, and tanh c in `tanh_c`, of a step that has a record. */
 static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c, wl_real *h) {
   for (int i = 0; i < w->net->layers; i++) {
     const wl_lstm_layer *l = &w->net->layer[i];
@@ -174,7 +174,7 @@ static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c
   }
 }
 
-/* The start of a run of slots: the state before the chunk. */
+/* Fills slot 0: the state before the chunk. */
 static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
   const int64_t state = w->net->width * WL_LANES;
   const wl_real *before = chunk->tape ? record_at(w, chunk, b, -1) : NULL;
@@ -192,7 +192,7 @@ static void replay(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real
   }
 }
 
-/* Step k of block b from its record: fills what the slot lacks. tanh c of all steps goes to one place. */
+/* Step k of block b from its record: fills the rest of the slot. tanh c of all steps has the same address. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
                          wl_real *tape) {
   const wl_lstm_net *net = w->net;
@@ -225,14 +225,14 @@ static swept_step replayed(const work *w, int64_t k, wl_real *tape) {
   return at;
 }
 
-/* What to fetch at step k of block b: the record some steps on, which may be of the next block, and at the
- * last step what that block starts from. */
+/* Data to prefetch at step k of block b: the record some steps ahead, which may be of the next block, and with
+ * the last step of the block the starting state of the next one. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
   const bool more = b + 1 < chunk->blocks;
   if (chunk->tape && (ahead >= 0 || more)) {
-    const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps; /* < 0: there is but one */
+    const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps; /* < 0: short chunk */
     ask(w, record_at(w, chunk, ahead >= 0 ? b : b + 1, step < 0 ? 0 : step), record, &f);
   }
   if (k > 0 || !more) return f;
@@ -244,7 +244,7 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return f;
 }
 
-/* Brings block b of the chunk into tape [steps + 1] slots and sweeps it back. */
+/* Fills the slots [steps + 1] of block b of the chunk in `tape` and computes the adjoint of its steps. */
 static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
   const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES,
                 state = w->net->width * WL_LANES;

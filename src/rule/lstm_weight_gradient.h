@@ -1,4 +1,4 @@
-/* lstm_weight_gradient.h - dW = sum over steps and lanes of dz [h; x]^T, from slots that are swept.
+/* lstm_weight_gradient.h - dW = sum over steps and lanes of dz [h; x]^T, from slots after the sweep.
  *
  * Register tiles of GRAD_INPUTS inputs x 4 gates, summed over lanes at their end. Everything is static, as
  * in vector.h. */
@@ -36,7 +36,7 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
       add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
-/* The tile's body for each number of inputs, so that accumulators stay in registers. */
+/* The tile's body for each number of inputs; a constant number keeps the accumulators in registers. */
 #define GRADIENT_CASE(inputs, bias)                                                           \
   case 2 * (inputs) + (bias):                                                                 \
     for (int64_t j = 0; j < units; j++)                                                       \
@@ -62,8 +62,8 @@ NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_
   }
 }
 
-/* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. With a bias, it is the last tile's when
- * there is room in it. */
+/* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. A bias belongs to the last tile if that has
+ * room. */
 static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int bias,
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
@@ -75,8 +75,8 @@ static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int
   if (bias) gradient_columns(run, in, dz, units, columns, 0, 1, out + 4 * n);
 }
 
-/* dW of one layer: columns of h, x and the bias. A few units at a time, so that their dz of all steps
- * stay in L1 while the inputs pass by. */
+/* dW of one layer: columns of h, x and the bias. Processes a few units at a time: their dz of all steps stay in L1
+ * while the inputs are read. */
 static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;
@@ -112,7 +112,7 @@ NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl
   }
 }
 
-/* From the order of the sums to that of phi. */
+/* Copies the sums in the order of phi. */
 static void unpack_sums(const work *w, wl_real *partial) {
   const wl_lstm_net *net = w->net;
   for (int i = 0; i < net->layers; i++) {

@@ -2,8 +2,8 @@
  *
  *   v' = b v + g,   u = -a v'        a: rate, b: momentum; state v
  *
- * As torch.optim.SGD(momentum=b): the rate stands outside the running sum, so a schedule
- * also scales what was gathered before. */
+ * As torch.optim.SGD(momentum=b): the rate multiplies the running sum; a schedule therefore also scales
+ * earlier gradients. */
 #include "rule/elementwise.h"
 
 enum { RATE, MOMENTUM, SCALARS };

@@ -6,7 +6,7 @@
  *   u  = -a x                         NAdam
  *   u  = -a (x + w theta)             NAdamW
  *
- * As optax.nadam and optax.nadamw; state (m, v) from zero. p1 is made from q1: b1^(t+1) = 1 - 1 / q1. */
+ * As optax.nadam and optax.nadamw; state (m, v) from zero. p1 follows from q1: b1^(t+1) = 1 - 1 / q1. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, NADAM_SCALARS, WEIGHT_DECAY = NADAM_SCALARS, NADAMW_SCALARS };

@@ -1,22 +1,21 @@
-/* newton_schulz.h - the orthogonal factor of a matrix, roughly, by five Newton-Schulz steps (Jordan 2024: Muon).
+/* newton_schulz.h - an approximate orthogonal factor of a matrix by five Newton-Schulz steps (Jordan 2024: Muon).
  *
  *   X_0 = x / (|x|_F + 1e-8);   A = X X^T;   X <- a X + (b A + c A A) X,   (a, b, c) = (3.4445, -4.7750, 2.0315)
  *
  * on the side of the smaller dimension. With s rows and l >= s columns a step takes s l (2 s) + s^3 multiply-adds.
- * A matrix that is long enough is left alone until the end: all factors are polynomials of the Gram matrix
- * A_0 = X_0 X_0^T and commute, so A <- A P^2 and Q <- P Q with P = a I + b A + c A A, at s^3 each, and
- * X_5 = Q X_0. */
+ * If a matrix is long enough, the steps use only its Gram matrix A_0 = X_0 X_0^T. All factors are polynomials of A_0
+ * and commute; therefore A <- A P^2 and Q <- P Q with P = a I + b A + c A A, at s^3 each, and finally X_5 = Q X_0. */
 #ifndef WL_RULE_NEWTON_SCHULZ_H
 #define WL_RULE_NEWTON_SCHULZ_H
 
 #include "rule/tensors.h"
 
-/* Reals of scratch for a matrix. */
+/* Number of reals of scratch for a matrix. */
 int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns);
-/* x [rows][columns] in place. Its bits depend on x alone. */
+/* Replaces x [rows][columns] by its orthogonal factor. The bits of the result depend only on x. */
 void wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 
-/* Multiply-adds that it takes. */
+/* Number of multiply-adds of this computation. */
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
 /* The same for z [size] of a tensor: `flat` as the matrix of its first axis and all others, else each

@@ -20,7 +20,7 @@ static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restri
   }
 }
 
-/* Where v' is zero g is too, and the path through v' carries nothing: its factor is set to 0. */
+/* If v' is zero, g is zero, and the path through v' contributes nothing: its factor is set to 0. */
 static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                         const wl_real *restrict theta, const wl_real *restrict s,
                         const wl_real *restrict s_next, const wl_real *restrict lam,

@@ -5,12 +5,13 @@
  *   LSTM layers on y, gates in the order input, candidate, forget (+1), output
  *   u  = -output_scale tanh(w h + b_out)
  *
- * With a `rate` a second output scales Adam's direction, and both outputs start at zero, so that the rule begins as Adam:
+ * With a `rate` a second output scales Adam's direction. Both outputs start at zero; the rule then equals Adam:
  *
  *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * State of a coordinate: m, v, then h and c of each layer. The adjoint replays a chunk and walks back block by block;
- * meta-gradients of a group of blocks are added in working precision, lanes apart, then in double. */
+ * State of a coordinate: m, v, then h and c of each layer. The adjoint processes one block at a time: it replays the
+ * chunk, then goes from the last step to the first. Meta-gradients of a group of blocks are added in working precision,
+ * each lane separately, then in double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,8 +24,8 @@ enum { GROUP = 8 };
 typedef struct workspace {
   const wl_rnnprop_kernel *kernel;
   wl_real *phi;     /* [parameters] */
-  wl_real *states;  /* [WL_CHUNK_STEPS][width][16] of the block at hand */
-  wl_real *mu;      /* [width][16] where the caller has none */
+  wl_real *states;  /* [WL_CHUNK_STEPS][width][16] of the current block */
+  wl_real *mu;      /* [width][16] used if the caller passes none */
   wl_real *phi_bar; /* [parameters][16] */
 } workspace;
 

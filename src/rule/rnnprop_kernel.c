@@ -7,13 +7,13 @@ enum { MOST = WL_RNNPROP_MOST_HIDDEN, LAYERS = WL_RNNPROP_MOST_LAYERS };
 static const wl_real DECAY = (wl_real)0.95, EPSILON = (wl_real)1e-8,
                      LOG2_E = (wl_real)1.4426950408889634;
 
-/* At any address. */
+/* Load and store at any address. */
 INLINE vec load_row(const wl_real *p) { return load_some(p, VECTOR_LANES); }
 INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
 
 INLINE vec exponential(vec x) { return exp2_clipped(LOG2_E * x); }
 INLINE vec sigmoid(vec x) { return (wl_real)1 / ((wl_real)1 + exponential(-x)); }
-/* By e^-2|x|, so that the clip of the exponential never matters. */
+/* tanh from e^-2|x|: the clip of the exponential has no effect. */
 INLINE vec hyperbolic(vec x) {
   const vec size = maximum(x, -x), e = exponential((wl_real)-2 * size);
   const vec y = ((wl_real)1 - e) / ((wl_real)1 + e);
@@ -23,7 +23,7 @@ INLINE vec elu(vec x) {
   return choose((mask)(x > splat(0)), x, exponential(minimum(splat(0), x)) - (wl_real)1);
 }
 
-/* Everything of one step that its adjoint reads. */
+/* The values of one step that its adjoint reads. */
 typedef struct activations {
   vec g, m, v, denominator, x[2]; /* new m and v; x: inputs */
   vec dense[MOST];

@@ -6,7 +6,7 @@
 
 enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 
-/* Sizes, and where parts lie in phi. */
+/* Sizes, and offsets of the parts in phi. */
 typedef struct wl_rnnprop_net {
   wl_ints widths; /* `hidden` as configured; borrowed while the rule is created */
   int layers, hidden[WL_RNNPROP_MOST_LAYERS]; /* the dense layer has hidden[0] units */

@@ -1,4 +1,4 @@
-/* rule.c - the table of update rules, their creation, and the calls that pass through it. */
+/* rule.c - the table of update rules, their creation, and the calls of their functions. */
 #include "rule/rule.h"
 
 #include "rule/tensors.h"

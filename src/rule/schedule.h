@@ -1,4 +1,4 @@
-/* schedule.h - how a rate changes with the step t of a run of T steps: a factor in front of it.
+/* schedule.h - schedules of a rate: a factor that depends on the step t of a run of T steps.
  *
  *   warm-up   (t + 1) / W for t < W, and from there on
  *   constant  1
@@ -8,7 +8,7 @@
  *
  * f is final_fraction, W the steps of warm-up. Beyond T linear and cosine stay at f. In an update rule W is the share
  * warmup_fraction of T, or warmup_steps with warmup_cosine; in the outer loop warmup_steps, with any of them. T is the
- * horizon of the episode at hand where that is known, else the longest that the rule is made for. */
+ * horizon of the current episode if it is known, otherwise the longest horizon for which the rule was created. */
 #ifndef WL_RULE_SCHEDULE_H
 #define WL_RULE_SCHEDULE_H
 
@@ -51,10 +51,10 @@ typedef struct wl_schedule {
    "share of the rate that linear and cosine schedules end at", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
-/* Completes what an update rule has read from `options`, for runs of T = steps. warmup_steps counts with
+/* Completes the schedule that an update rule has read from `options`, for runs of T = steps. warmup_steps counts with
  * warmup_cosine alone. WL_ERR_CONFIG when it is longer than T. */
 wl_status wl_schedule_complete(wl_schedule *schedule, const wl_map *options, int64_t steps);
-/* The same for an episode of so many steps; 0: as it is. */
+/* Returns the schedule for an episode of `horizon` steps; 0: the schedule unchanged. */
 wl_schedule wl_schedule_over(const wl_schedule *schedule, int64_t horizon);
 /* The rate at step t >= 0. */
 double wl_schedule_rate(const wl_schedule *schedule, double rate, int64_t t);

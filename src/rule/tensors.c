@@ -1,4 +1,4 @@
-/* tensors.c - the tensors of theta as tensorwise rules see them (tensors.h). */
+/* tensors.c - the tensors of theta for tensorwise rules (tensors.h). */
 #include "rule/tensors.h"
 
 #include <string.h>

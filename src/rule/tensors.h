@@ -1,12 +1,12 @@
-/* tensors.h - what tensorwise rules share: the tensors of theta, pieces of them for threads, state fields.
+/* tensors.h - common code of tensorwise rules: the tensors of theta, pieces of them for threads, state fields.
  *
  * A tensor of rank 2 or more counts as a matrix. Its factored second moments run over its two largest
  * axes, as in Adafactor (Shazeer and Stern 2018): `largest` and `second` (of equal ones the later is
  * the larger). Rows are the indices of the tensor without its largest axis, columns those without its
  * second largest. A tensor of lower rank has its whole second moment in place of rows, and no columns.
  *
- * Work is cut into pieces: at most WL_PIECE coordinates of one tensor. Sums over a tensor are those of
- * its pieces, added in their order in double, so that their bits do not depend on threads. */
+ * A piece is a range of at most WL_PIECE coordinates of one tensor; threads process pieces. Sums over a tensor
+ * are the sums of its pieces, added in order in double; their bits do not depend on the number of threads. */
 #ifndef WL_RULE_TENSORS_H
 #define WL_RULE_TENSORS_H
 

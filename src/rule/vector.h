@@ -1,8 +1,8 @@
 /* vector.h - vectors of coordinates for the kernels of this folder, as wide as the instruction set allows.
  *
- * GNU vector types only: the same lines compile to 64, 32 and 16 byte registers, in float and in
+ * The code uses GNU vector types: the same lines compile to 64, 32 and 16 byte registers, in float and in
  * double. A row is the WL_LANES coordinates of a block, WL_LANES / VECTOR_LANES vectors. Everything is static:
- * each compilation of the kernel has a copy of its own.
+ * each compilation of the kernel has a separate copy.
  *
  * Arguments of minimum and maximum are ordered so that a NaN in the second passes through. */
 #ifndef WL_RULE_VECTOR_H
@@ -46,7 +46,7 @@ enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
 INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
-/* The first `left` lanes, at any address; all where there are as many. Lanes that are not loaded are zero. */
+/* Loads the first `left` lanes, or all if `left` is larger, at any address. Lanes that are not loaded are zero. */
 INLINE vec load_some(const wl_real *p, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) return *(const vec_anywhere *)p;
   vec v = {0};
@@ -57,8 +57,8 @@ INLINE void store_some(wl_real *p, vec v, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
   else __builtin_memcpy(p, &v, (size_t)left * sizeof *p);
 }
-/* Writes past the caches, where the processor can: what is not read again soon is not to evict what is.
- * finish_stores_past() before another thread reads it. */
+/* Writes past the caches if the processor can: data that is not read again soon then evicts no other data.
+ * Call finish_stores_past() before another thread reads the data. */
 #if !defined(__SSE2__)
 INLINE void store_past(wl_real *p, vec v) { store(p, v); }
 INLINE void finish_stores_past(void) {}
@@ -82,7 +82,7 @@ INLINE vec splat(wl_real x) { return x - (vec){0}; }
 /* a where m is all ones, b where it is zero. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* The intrinsics below say in one instruction what comparison and choice say in three. */
+/* The intrinsics below take one instruction, comparison and selection take three. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
@@ -119,9 +119,9 @@ INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* x = 2^x of n vectors, x clipped from above. In float a minimax polynomial of degree 5 (relative error 2e-7 with rounding)
- * of what x is above an integer m, scaled by 2^m. The operations of all vectors stand side by side: the
- * processor looks only some 64 operations ahead, hardly more than a few of these dependency chains. */
+/* x = 2^x of n vectors, x clipped from above. In float: 2^m times a minimax polynomial of degree 5 of x - m (relative
+ * error 2e-7 with rounding), m an integer near x. The operations of all vectors are interleaved, because the processor
+ * looks only some 64 operations ahead, hardly more than a few of these dependency chains. */
 #if defined(WL_DOUBLE)
 INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {
@@ -163,7 +163,7 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* The same of one vector. */
+/* The same for one vector. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;
@@ -212,7 +212,7 @@ INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
       _mm512_castps512_ps128(all) + _mm512_castps512_ps128(_mm512_shuffle_f32x4(all, all, 1));
   _mm_storeu_ps(p, _mm_loadu_ps(p) + sums);
 }
-/* p[0..16) += the same of four rows. */
+/* p[0..16) += the same for four rows. */
 INLINE void add_sums_of_four(wl_real *p, vec (*v)[4]) {
   __m512 quarters[4];
   UNROLL for (int r = 0; r < 4; r++) quarters[r] = quarter_sums(v[r][0], v[r][1], v[r][2], v[r][3]);
