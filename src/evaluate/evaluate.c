@@ -1,4 +1,4 @@
-/* evaluate.c - tunes the hand-designed rules, runs all of them, judges. */
+/* evaluate.c - tunes the hand-designed rules, runs all rules and compares them. */
 #include "evaluate/evaluate_impl.h"
 
 #include <math.h>
@@ -12,8 +12,8 @@ enum { N_BASELINES = 5, MAX_RATES = 40 };
 /* A hand-designed rule to compare with. */
 typedef struct baseline {
   const char *rule, *label;
-  bool adapts; /* starts where the trained system does: from the learned theta_0 */
-  bool warped; /* runs under the trained warp layers */
+  bool adapts; /* starts from the learned theta_0, as the trained system does */
+  bool warped; /* runs with the trained warp layers */
 } baseline;
 
 static const baseline whole_field[N_BASELINES] = {{"sgd", "sgd", false, false},
@@ -26,9 +26,9 @@ static bool is_none(const wl_config *config, const char *section) {
   return strcmp(wl_map_variant(wl_config_map(config, section, 0)), "none") == 0;
 }
 
-/* Few-shot tasks: how a task adapts is compared, so plain descent starts from the learned theta_0. It runs on the network
- * without warp layers, and under them too where that is not the trained system over again. Else every rule as it comes,
- * on the network without warp layers. Returns how many. */
+/* Chooses the hand-designed rules and returns their number. Few-shot tasks compare adaptation: gradient descent starts
+ * from the learned theta_0, on the network without warp layers; a second entry has the warp layers unless that is the
+ * trained system itself. For other tasks: every rule, on the network without warp layers. */
 static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) {
   const wl_config *config = r->trained->config;
   if (!r->few_shot) {
@@ -51,14 +51,14 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   wl_status status = wl_rule_create_fixed(b->rule, rate, &rule);
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
-  if (status == WL_OK && b->adapts) /* theta_0 and what precedes it are the last of phi */
+  if (status == WL_OK && b->adapts) /* the last part of phi: theta_0 and the blocks before it that the model has */
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
   c->task = task;
   return wl_comm_agree(r->comm, status);
 }
 
-/* Mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity when one diverges. */
+/* Mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity if a run diverges. */
 static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rate,
                           wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
@@ -92,7 +92,7 @@ static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, 
   return WL_OK;
 }
 
-/* Half-decades 1e-7 .. 1, on while the best lies at the upper end, then its quarter-decade neighbours. */
+/* Tries half-decades 1e-7 .. 1, higher ones while the best is the highest, then quarter-decades around the best. */
 static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
@@ -107,7 +107,8 @@ static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *sc
   return WL_OK;
 }
 
-/* 97.5 % quantile, the bound of a two-sided 95 % interval, of Student's t (Abramowitz and Stegun 26.7.5 beyond the table). */
+/* 97.5 % quantile of Student's t: the bound of a two-sided 95 % interval. Beyond the table: Abramowitz and Stegun
+ * 26.7.5. */
 static double student(int64_t degrees) {
   static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
                                  2.447,  2.365, 2.306, 2.262, 2.228};
@@ -126,7 +127,7 @@ void wl_evaluate_interval(const double *values, int64_t n, double *mean, double 
   if (!isfinite(*mean)) *mean = *half_width = NAN;
 }
 
-/* Means over the units of each set, then the interval over sets. */
+/* Computes means over the units of each set, then the interval over sets. */
 static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
                       const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
@@ -181,7 +182,7 @@ static wl_status enter_baseline(const wl_eval_runner *r, const baseline *b, wl_e
   return status;
 }
 
-/* The hand-designed entry of lowest mean; one whose runs diverged only where all did. */
+/* Index of the hand-designed entry with the lowest mean; an entry with diverged runs only if all have diverged runs. */
 static int best_entry(const wl_eval_case *c) {
   int best = 1;
   for (int i = 2; i < c->entries; i++)
@@ -189,8 +190,8 @@ static int best_entry(const wl_eval_case *c) {
   return best;
 }
 
-/* The learned rule against the best hand-designed one, paired over sets: by the ratio of losses, and
- * on few-shot tasks, or where they are not positive, by their difference. */
+/* Compares the learned rule with the best hand-designed one, paired over sets: by the ratio of losses. On
+ * few-shot tasks, or if a loss is not positive, by their difference. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];
@@ -203,7 +204,7 @@ static void judge(wl_eval_case *c) {
   wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
     c->difference = c->difference_half =
-        NAN; /* the mean loss over tasks is what few-shot tables hold */
+        NAN; /* few-shot tables hold the mean loss over tasks */
   wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
   const double half = isnan(c->difference) ? c->gap_half : c->difference_half;
@@ -244,7 +245,7 @@ static wl_status allocate_entries(wl_eval_case *c) {
   return WL_OK;
 }
 
-/* Allocates the tables of a case, before any rank waits for another, and fills them. */
+/* Allocates the tables of a case, before any collective call, and fills them. */
 static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   const wl_eval_setting *s = r->setting;
   const int64_t jobs = s->seeds * s->units;
@@ -265,7 +266,7 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   return status;
 }
 
-/* What the setting leaves open: few-shot tasks are small, and their interval is over tasks. */
+/* Replaces zeros of the setting by defaults; few-shot tasks are small, and their interval is over tasks. */
 static wl_eval_setting resolve(const wl_eval_setting *given, bool few_shot) {
   wl_eval_setting s = *given;
   if (s.seeds == 0) s.seeds = few_shot ? WL_FEW_SHOT_TASKS : 10;

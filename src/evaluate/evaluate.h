@@ -1,14 +1,15 @@
-/* evaluate.h - a trained optimizer beside tuned hand-designed ones, on fresh tasks.
+/* evaluate.h - compares a trained optimizer with tuned hand-designed rules on fresh tasks.
  *
- * Protocol (google/learned_optimization, and the tables of docs): each hand-designed rule's rate is
- * tuned for the very horizon, on tasks of WL_SPACE_TUNE, on half-decades 1e-7 .. 1 (extended while the
- * best lies at the upper end), then refined by quarter-decades. All are then run on tasks of WL_SPACE_EVAL,
- * the same for every rule: `seeds` sets of `units` tasks. Intervals are over seeds (Student's t, 95 %).
+ * Protocol (google/learned_optimization, and the tables of docs): the rate of each hand-designed rule is
+ * tuned for the horizon of the evaluation, on tasks of WL_SPACE_TUNE. The rates are half-decades 1e-7 .. 1
+ * (higher ones while the best is the highest tried), then quarter-decades around the best. All rules then run
+ * on the same tasks of WL_SPACE_EVAL: `seeds` sets of `units` tasks. Intervals are over sets (Student's t, 95 %).
  * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean.
  *
- * Few-shot families (support and query set): a set is one task, 600 of them by default; losses and accuracy
- * are those of the query set after adaptation; and the hand-designed rule is plain descent, tuned
- * likewise, from the learned theta_0 on the network without warp layers; and under them, where that is another system. */
+ * Few-shot families (support and query set): a set is one task; the default is 600 sets. Losses and accuracy are
+ * those of the query set after adaptation. The hand-designed rule is gradient descent from the learned theta_0,
+ * tuned in the same way, on the network without warp layers; a second entry runs it with the warp layers unless
+ * that is the trained system itself. */
 #ifndef WL_EVALUATE_EVALUATE_H
 #define WL_EVALUATE_EVALUATE_H
 
@@ -25,17 +26,17 @@ typedef struct wl_eval_setting {
   int64_t tune_units; /* tasks for tuning a rate; 0: 5, or 25 few-shot tasks */
   uint64_t seed;
   int threads;
-  int task;   /* of the configuration's, where it is a mixture */
+  int task;   /* task index, if the configuration is a mixture */
   bool alone; /* the learned rule only: entry 0, best 0, no comparison and no verdict */
 } wl_eval_setting;
 
-/* One rule's outcome. Arrays are owned by the case. */
+/* One rule's outcome. The case owns the arrays. */
 typedef struct wl_eval_entry {
   char rule[32];
   double rate;      /* NaN for a learned rule */
   double *final;    /* [seeds] mean loss on the fixed sample after the last step, over units */
   double *heldout;  /* [seeds] the same on the held-out split */
-  double *accuracy; /* [seeds] held-out accuracy, NaN where there is none */
+  double *accuracy; /* [seeds] held-out accuracy, NaN if undefined */
   double *curve;    /* [seeds][steps] mean minibatch loss at theta_t */
   int64_t diverged; /* runs */
   double mean, half_width;       /* of final */
@@ -44,7 +45,7 @@ typedef struct wl_eval_entry {
 
 typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
 
-/* One setting: the trained one, or one that differs in one thing. Entry 0 is the learned rule. */
+/* One setting: the trained one, or one that differs in one key. Entry 0 is the learned rule. */
 typedef struct wl_eval_case {
   char name[64];  /* "trained", "horizon x 5", "activation relu" */
   char note[160]; /* why it could not be run; "" otherwise */
@@ -52,46 +53,46 @@ typedef struct wl_eval_case {
   bool few_shot; /* a set is a task, losses are those of its query set */
   double start;  /* mean loss at theta_0 */
   int entries;
-  wl_eval_entry *entry; /* [entries]; none when there is a note */
+  wl_eval_entry *entry; /* [entries]; none if there is a note */
   int best;             /* the best hand-designed entry */
   double difference,
       difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
   double gap, gap_half; /* learned - best, paired likewise */
-  double coverage;      /* of a warp of the parameters themselves (evaluate_warp.c); NaN: none */
-  double advantage, advantage_half; /* of the warp, over the same rule without it */
+  double coverage;      /* of an explicit warp (evaluate_warp.c); NaN: none */
+  double advantage, advantage_half; /* of the warp over the same rule without it */
   wl_verdict verdict;
 } wl_eval_case;
 
-/* Runs the trained optimizer and the hand-designed rules. Collective. */
+/* Runs the trained optimizer and the hand-designed rules. The caller clears the case. Collective. */
 wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval_setting *setting,
                       wl_comm *comm, wl_eval_case *out);
 void wl_eval_case_clear(wl_eval_case *eval);
 
-/* The settings that `axis` ("horizon", "steps", "width", "depth", "activation", "data", "scale") adds beside the
- * trained one, as overrides of the configuration. */
+/* A setting that `axis` ("horizon", "steps", "width", "depth", "activation", "data", "scale") adds to the trained one,
+ * as an override of the configuration. */
 enum { WL_VARIED_INTS = 128 }; /* longest list that is varied */
 typedef struct wl_variation {
   char name[64];
   wl_override
-      override;  /* without a path where only the horizon changes; points into this variation */
+      override;  /* no path if only the horizon changes; points into this variation */
   char path[64]; /* "task.widths" */
   char text[64];
   int64_t ints[WL_VARIED_INTS];
-  int64_t steps_factor; /* horizon = factor x trained, where */
-  int64_t steps;        /* ... this is 0; else it is the horizon */
+  int64_t steps_factor; /* horizon = factor x trained, if */
+  int64_t steps;        /* ... this is 0; otherwise this is the horizon */
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };
-/* Returns how many; 0 with a message in `note` when the axis does not apply to this family. WL_ERR_USAGE for an
- * unknown axis. */
+/* Sets *count to the number of variations. If the axis does not apply to this family, *count is 0 and `note` has a
+ * message. WL_ERR_USAGE for an unknown axis. */
 wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size);
 
-/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". `settings` says what they were made with. */
+/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". `settings` is stored with them. */
 wl_status wl_eval_write(const char *path, const wl_trained *trained, const char *settings,
                         const wl_eval_case *cases, int count);
 
-/* Mean and half width of the 95 % interval (Student's t) of n values; NaN when one is not finite. */
+/* Mean and half width of the 95 % interval (Student's t) of n values; NaN if one is not finite. */
 void wl_evaluate_interval(const double *values, int64_t n, double *mean, double *half_width);
 
 #endif

@@ -9,14 +9,14 @@
 
 enum { FIELDS_OF_CASE = 11, NAME_LENGTH = 32 };
 
-/* Tables of one case, gathered from its entries. */
+/* Tables of one case, copied from its entries. */
 typedef struct tables {
   double *curve, *final, *heldout, *accuracy; /* [rules][seeds](...[steps]) */
   double *rate;                               /* [rules] */
   int64_t *diverged;                          /* [rules] */
   uint8_t *names;                             /* [rules][NAME_LENGTH] */
   double summary[4];                          /* start, log10 difference, its half width, verdict */
-  double gap[2];                              /* learned less best hand-designed, its half width */
+  double gap[2];                              /* learned minus best hand-designed, its half width */
   double warp[3];                             /* coverage, advantage, its half width */
 } tables;
 
@@ -55,7 +55,7 @@ static void clear(tables *t) {
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
 }
 
-/* A field "case-NN/name" over (rule, seed, inner_step), as many of them as ndim says. */
+/* A field "case-NN/name" over the first `ndim` of (rule, seed, inner_step). */
 static wl_field field(int number, const char *name, wl_type type, int ndim, const int64_t *shape,
                       const char *const *dims, void *data, const char *meaning) {
   wl_field f = {.type = type, .ndim = ndim, .data = data, .units = "1"};
@@ -99,7 +99,7 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
           i, "warp", WL_FLOAT64, 1, warp, quantity, t->warp,
           "share of the starts' square that the warp reaches; loss without less with it; its half width")};
   _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE counts the fields");
-  const bool warped = !isnan(c->coverage); /* the last field is there only for such a warp */
+  const bool warped = !isnan(c->coverage); /* only an explicit warp has the last field */
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
   memcpy(out, all, (size_t)count * sizeof *all);
   return count;

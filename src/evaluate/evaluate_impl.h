@@ -1,33 +1,33 @@
-/* evaluate_impl.h - between the parts of an evaluation: who runs, on what, and what an episode yields. */
+/* evaluate_impl.h - types and functions that the files of an evaluation share. Private to src/evaluate. */
 #ifndef WL_EVALUATE_EVALUATE_IMPL_H
 #define WL_EVALUATE_EVALUATE_IMPL_H
 
 #include "evaluate/evaluate.h"
 
-/* What one episode yields. Losses of few-shot tasks are those of the query set. */
+/* Results of one episode. Losses of few-shot tasks are those of the query set. */
 typedef struct wl_outcome {
   double start, final, heldout, accuracy;
-  double diverged; /* 1 when it did */
+  double diverged; /* 1 if the episode diverged, otherwise 0 */
 } wl_outcome;
 
-/* Who runs: a model with its phi, on a network. */
+/* A model with its phi, on a network. */
 typedef struct wl_contender {
   wl_model *model;
   const double *phi;
   const wl_task *task;
-  const wl_real *from; /* [jobs][n] where each episode starts instead of theta_0; NULL: theta_0 */
+  const wl_real *from; /* [jobs][n] start of each episode instead of theta_0; NULL: theta_0 */
 } wl_contender;
 
 typedef struct wl_eval_runner {
   const wl_trained *trained;
   const wl_task *task;  /* with the trained warp layers */
-  const wl_task *plain; /* without: what hand-designed rules run on */
+  const wl_task *plain; /* without them, for hand-designed rules */
   const wl_eval_setting *setting;
   bool few_shot;
   wl_comm *comm;
 } wl_eval_runner;
 
-/* The contender on `sets` sets of `units` tasks of a space. outcomes [sets*units]; curves
+/* Runs the contender on `sets` sets of `units` tasks of a space. outcomes [sets*units]; curves
  * [sets*units][steps] or NULL. Collective. */
 wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *contender,
                            wl_space space, int64_t sets, int64_t units, wl_outcome *outcomes,
@@ -35,14 +35,15 @@ wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *con
 /* The job numbers of this rank: first, first + stride, ... */
 static inline int64_t wl_eval_first_job(const wl_eval_runner *r) { return wl_comm_rank(r->comm); }
 static inline int64_t wl_eval_job_stride(const wl_eval_runner *r) { return wl_comm_size(r->comm); }
-/* The identity of job `job` of `units` tasks per set. */
+/* The episode of job `job`, with `units` tasks per set. */
 static inline wl_episode wl_eval_episode(const wl_eval_runner *r, wl_space space, int64_t job,
                                          int64_t units) {
   return (wl_episode){r->setting->seed, space, job / units, job % units};
 }
 
-/* Where the family's warp bends the parameters themselves: what the warp reaches, and how much further the
- * learned contender, whose outcomes are given, gets than the same rule without it. Else nothing. Collective. */
+/* For a family with an explicit warp of the parameters: computes the coverage of the warp, and the advantage of the
+ * learned contender, whose outcomes are given, over the same rule without the warp. Otherwise does nothing.
+ * Collective. */
 wl_status wl_eval_warp(const wl_eval_runner *runner, const wl_contender *learned,
                        const wl_outcome *outcomes, wl_eval_case *out);
 

@@ -1,8 +1,7 @@
-/* evaluate_run.c - runs rules on tasks, spread over the ranks.
+/* evaluate_run.c - runs rules on tasks, distributed over the ranks.
  *
- * The unit of work is one episode of one rule on one task. Every rank holds the whole table of
- * results, fills in its own rows, and the tables are added: rows of others are zero bits, so the sum
- * is exact. */
+ * A job is one episode of one rule on one task. Every rank has a table of all results and fills in the
+ * rows of its jobs; all other rows are zero bits. The sum of the tables over ranks is therefore exact. */
 #include <math.h>
 #include <string.h>
 
@@ -22,12 +21,12 @@ static void keep_loss(void *context, const wl_step_view *step) {
 /* One episode of a contender. */
 typedef struct episode_job {
   wl_episode episode;
-  bool all;            /* more than the final loss is wanted */
+  bool all;            /* compute more than the final loss */
   const wl_real *from; /* [n] start instead of theta_0; NULL: theta_0 */
-  double *curve;       /* [steps] minibatch losses; NULL: not wanted */
+  double *curve;       /* [steps] minibatch losses; NULL: not recorded */
 } episode_job;
 
-/* Loss on a split's fixed sample, or on a few-shot task's query set, which is its held-out split. */
+/* Loss on a split's fixed sample; for a few-shot task, on the query set, which is its held-out split. */
 static double measure(const wl_eval_runner *r, wl_unroll_ws *ws, const wl_unit *unit,
                       wl_split split, double *accuracy) {
   return wl_task_evaluate(unit->task, wl_unroll_task_ws(ws), r->few_shot ? WL_SPLIT_HELDOUT : split,

@@ -1,10 +1,10 @@
-/* evaluate_warp.c - what an explicit warp does to the plane (Flennerhag et al. 2020, appendix D).
+/* evaluate_warp.c - coverage and advantage of an explicit warp of the plane (Flennerhag et al. 2020, appendix D).
  *
- *   y = omega(x)            the point of the task's own surface that theta = x stands for
- *   coverage                share of the square that starts are drawn from which omega reaches: cells of a
- *                           grid on it that hold omega(x) for some x of a square twice as wide
- *   advantage               f(y~_T) - f(omega(x_T)): the same rule from the same point y_0 = omega(x_0) of
- *                           the surface without the warp, less with it; mean over sets of tasks
+ *   y = omega(x)            the point of the task's unwarped surface that theta = x represents
+ *   coverage                starts are drawn from a square; share of the cells of a grid on it that contain
+ *                           omega(x) for some x of a square twice as wide
+ *   advantage               f(y~_T) - f(omega(x_T)): final loss of the rule without the warp, from the point
+ *                           y_0 = omega(x_0), minus its final loss with the warp; mean over sets of tasks
  *
  * A warp that starts as the identity has coverage 1 and an advantage of exactly 0. */
 #include <math.h>
@@ -14,14 +14,14 @@
 
 enum { CELLS = 30, POINTS_OF_CELL = 4, REACH = 2, SIDE = REACH * CELLS * POINTS_OF_CELL };
 
-/* Marks the cell of [-half, half]^2 that y lies in. */
+/* Marks the cell of [-half, half]^2 that contains y. */
 static void mark(const wl_real y[2], double half, bool *cell) {
   const double i = floor(((double)y[0] + half) / (2 * half) * CELLS),
                j = floor(((double)y[1] + half) / (2 * half) * CELLS);
   if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
 }
 
-/* Every rank for itself: the figure needs no message, and takes well under a second. */
+/* Every rank computes the same figure, without communication; this takes well under a second. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
   const double half = r->task->plane.half;
   bool *cell = NULL;
@@ -54,7 +54,7 @@ static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return WL_OK;
 }
 
-/* Coverage, and where the same rule starts on the plain surface. */
+/* Computes the coverage, and the starting points of the same rule on the unwarped surface. */
 static wl_status look_at_warp(const wl_eval_runner *r, const wl_contender *learned, wl_real *starts,
                               double *coverage) {
   const wl_window_spec spec = {.steps = 1, .weights = WL_WEIGHTS_LAST};
@@ -79,7 +79,7 @@ static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
   wl_evaluate_interval(gain, seeds, &out->advantage, &out->advantage_half);
 }
 
-/* The learned rule's own part of phi lies before that of the warp; theta_0 is replaced by the starts. */
+/* The rule's part of phi precedes that of the warp, so phi serves without the warp too. `starts` replaces theta_0. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
   wl_status status =

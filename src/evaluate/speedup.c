@@ -1,4 +1,4 @@
-/* speedup.c - curves, speed-ups and their aggregates: what follows from losses (speedup.h has the protocol). */
+/* speedup.c - computes curves, speed-ups and their aggregates from losses (protocol: speedup.h). */
 #include "evaluate/speedup.h"
 
 #include <math.h>
@@ -57,7 +57,7 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
 
 /* ---- Curves --------------------------------------------------------------------------------- */
 
-/* What the running mean keeps of itself at point k: `smoothing` for every ten steps. */
+/* Decay of the running mean at point k: `smoothing` for every ten steps. */
 static double kept(const wl_baseline_curve *c, int64_t k, double smoothing) {
   return k > 0 ? pow(smoothing, (double)(c->steps[k] - c->steps[k - 1]) / 10.0) : 0.0;
 }
@@ -68,7 +68,7 @@ void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
   for (int i = 0; i < WL_SPEEDUP_RATES; i++) {
     double mean = c->loss[i * c->points];
     for (int64_t k = 0; k < c->points; k++) {
-      /* lengths of a schedule are runs of their own, which nothing joins */
+      /* each length of a schedule is a separate run and is not smoothed */
       const double loss = c->loss[i * c->points + k], keep = constant ? kept(c, k, smoothing) : 0.0;
       mean = keep > 0.0 ? keep * mean + (1 - keep) * loss : loss;
       if (mean < c->best[k]) c->best[k] = mean;
@@ -90,7 +90,7 @@ double wl_speedup_steps_to(const wl_baseline_curve *c, double loss, bool *capped
   return a * pow(b / a, share);
 }
 
-/* The baseline's best at a horizon: of rules without a schedule the least up to it. */
+/* The baseline's best loss at a horizon; for rules without a schedule the least loss up to it. */
 static double best_at(const wl_baseline_curve *c, int64_t horizon) {
   double best = NAN;
   for (int64_t k = 0; k < c->points && c->steps[k] <= horizon; k++) best = c->best[k];
@@ -117,7 +117,7 @@ static double median_of(double *values, int64_t n) {
   return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-/* Median, interquartile mean, and 95 % intervals of both by resampling the seeds of each cell. */
+/* Median, interquartile mean, and 95 % intervals of both by a bootstrap over the seeds of each cell. */
 typedef struct aggregate {
   double median, median_low, median_high, mean, mean_low, mean_high;
 } aggregate;

@@ -1,4 +1,5 @@
-/* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines": a group for each task, in it one for each rule. */
+/* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines". It has a group for each task, which has a
+ * group for each rule. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ wl_status wl_speedup_save(const char *path, const wl_suite *suite, const wl_task
   return status;
 }
 
-/* Whether the file's task is the suite's: the same text. */
+/* Whether the task's definition in the file equals the suite's. */
 static wl_status same_task(const wl_file *file, const wl_suite_task *t, bool *same) {
   wl_field f = definition_field(t), stored;
   char *text = NULL;

@@ -1,7 +1,7 @@
-/* speedup_run.c - runs hand-designed rules and the learned one on the tasks of a suite, spread over the ranks.
+/* speedup_run.c - runs hand-designed rules and the learned one on the tasks of a suite, distributed over the ranks.
  *
- * The unit of work is one run. Every rank holds the whole table of losses and fills in its own rows; the tables are added,
- * where rows of others are zero bits. */
+ * A job is one run. Every rank has a table of all losses and fills in the rows of its jobs; all other rows are zero
+ * bits. The sum of the tables over ranks is therefore exact. */
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ typedef struct field {
   wl_comm *comm;
 } field;
 
-/* One rule on the task: its model, ready to run. */
+/* One rule on the task: its model, workspace and unit. */
 typedef struct runner {
   const field *f;
   wl_model *model;
@@ -28,7 +28,7 @@ typedef struct runner {
   wl_unit *unit;
 } runner;
 
-/* Takes `model` over. */
+/* Takes ownership of `model`. */
 static wl_status create_runner(const field *f, wl_model *model, const double *phi, int64_t steps,
                                runner *r) {
   const wl_window_spec spec = {.steps = steps, .weights = WL_WEIGHTS_LAST};
@@ -52,7 +52,7 @@ static wl_status start_run(runner *r, int64_t seed, int64_t horizon) {
   return WL_OK;
 }
 
-/* Steps up to `step`; false once the run is not finite. */
+/* Runs inner steps up to `step`; *finite becomes false if the run is not finite. */
 static wl_status advance(runner *r, int64_t step, bool *finite) {
   wl_window_result result = {.finite = true};
   if (step > r->unit->t) WL_TRY(wl_window_run(r->ws, r->unit, step - r->unit->t, NULL, &result));
@@ -60,7 +60,7 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
   return WL_OK;
 }
 
-/* The loss on the way: some batches of the fixed sample in turn, or all. */
+/* The loss at a point: the mean over `batches` batches of the fixed sample, in rotation; 0: over all. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);
@@ -80,7 +80,8 @@ static bool is_constant(const wl_baseline *b) { return strcmp(b->schedule, "cons
 
 /* ---- Baselines ------------------------------------------------------------------------------ */
 
-/* One run along the points, or, with a schedule, one run for each of them. Once not finite, the rest is NaN. */
+/* Does one run through all points; with a schedule, one run for each point. After a value that is not finite, the
+ * remaining losses of the run are NaN. */
 static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed, double *loss,
                             double *diverged) {
   const bool constant = is_constant(&c->baseline);
@@ -141,7 +142,7 @@ static wl_status allocate_curve(const field *f, wl_baseline_curve *c) {
   return WL_NEW(c->best, c->points);
 }
 
-/* Means over seeds, from the table of all runs: [rate][seed][points + 1], the last one: diverged. */
+/* Averages the table of all runs over seeds: [rate][seed][points + 1]; the last element is 1 if the run diverged. */
 static void average_runs(const field *f, const double *table, wl_baseline_curve *c) {
   const int64_t seeds = f->suite->seeds, row = c->points + 1;
   for (int64_t job = 0; job < WL_SPEEDUP_RATES * seeds; job++) {
@@ -152,7 +153,7 @@ static void average_runs(const field *f, const double *table, wl_baseline_curve 
   }
 }
 
-/* Runs of high rates, which may diverge early, are dealt out first to last like the others: in turn. */
+/* Jobs are assigned to ranks in rotation: high rates, whose runs may diverge early, are spread over all ranks. */
 static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
   double *table = NULL;
@@ -177,7 +178,7 @@ static wl_baseline_curve *find_curve(wl_task_curves *curves, const char *name) {
   return NULL;
 }
 
-/* *added: something was computed. */
+/* Computes the curves that are missing; *added becomes true if there was one. */
 static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
                                  bool *added) {
   for (int i = 0; i < q->count; i++) {
@@ -217,7 +218,7 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   return WL_OK;
 }
 
-/* Seconds of a step, the fastest of some stretches. Every rank times the same on its own. */
+/* Seconds of a step: the least of several measurements. Every rank measures the same run separately. */
 static wl_status time_steps(runner *r, double *seconds) {
   bool finite = true;
   *seconds = INFINITY;
@@ -268,7 +269,7 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 
 /* ---- The suite ------------------------------------------------------------------------------ */
 
-/* What one task of the suite adds. `seconds` [WL_MAX_BASELINES] are those of its curves. */
+/* Computes curves, cells and times of one task of the suite. `seconds` [WL_MAX_BASELINES]: of a step of each curve. */
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;
@@ -290,7 +291,7 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   return wl_comm_agree(comm, status);
 }
 
-/* Against one baseline, where every task has its curve. */
+/* Compares with one baseline if every task has its curve. */
 static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
                                 const double *seconds, const wl_baseline *b, wl_speedup *out) {
   const wl_baseline_curve **curve = NULL;
@@ -323,7 +324,7 @@ static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const 
   return WL_OK;
 }
 
-/* Ranks that see other files would compute other curves, and wait for one another. */
+/* Ranks that read different files would compute different curves and deadlock in the collective calls. */
 static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves, wl_comm *comm) {
   wl_digest digest = {0};
   for (int i = 0; i < suite->count; i++) {

@@ -34,7 +34,7 @@ static const wl_option own_options[] = {
      WL_SLOT(wl_suite_task, reference_losses), 0},
     {0}};
 
-/* A suite's keys of a task, followed by those of every task. */
+/* The keys of a task that only a suite has, followed by the keys of every task. */
 static const wl_option *task_options(void) {
   static wl_option all[MAX_OPTIONS];
   memcpy(all, own_options, OWN_OPTIONS * sizeof *all);
@@ -73,7 +73,7 @@ static wl_status check_task(const wl_suite *s, int index) {
   return WL_OK;
 }
 
-/* The resolved YAML of one task: the suite parsed again with the others taken out. */
+/* The resolved YAML of one task: parses the suite again without the other tasks. */
 static wl_status define_task(const char *path, wl_suite *s, int index) {
   wl_config *config = NULL;
   wl_override *absent = NULL;

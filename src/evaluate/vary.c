@@ -1,17 +1,17 @@
-/* vary.c - the settings beside the trained one that show where a learned optimizer stops working.
+/* vary.c - settings that differ from the trained one, to test how a learned optimizer generalises.
  *
- * Each axis is a list of keys of the task families; what of them a family has is varied, one key at a
- * time. Choices take each other value, numbers are multiplied. */
+ * Each axis is a list of keys of task families. One key that the family has is varied at a time: a choice
+ * takes each other value, a number is multiplied. */
 #include <stdio.h>
 #include <string.h>
 
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
-/* The variations that are being collected. */
+/* A list of variations under construction. */
 typedef struct collection {
   const wl_map *task;
-  bool mixture;      /* whose first family is varied */
+  bool mixture;      /* only its first task is varied */
   int64_t horizon;   /* trained */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
@@ -28,8 +28,8 @@ static const wl_option *find_option(const wl_map *task, const char *key) {
   return NULL;
 }
 
-/* The next variation, of a key of the (first) task or, with NULL, of the horizon alone; NULL when there
- * is no room for more. */
+/* Appends a variation of a key of the (first) task; key NULL: of the horizon alone. Returns NULL if the
+ * list is full. */
 static wl_variation *append(collection *c, const char *name, const char *key) {
   if (c->count == WL_MAX_VARIATIONS) return NULL;
   wl_variation *v = &c->out[c->count++];
@@ -51,7 +51,7 @@ static void vary_horizon(collection *c) {
   }
 }
 
-/* 1, 5 and 10 inner steps, as few-shot protocols report; not the trained number again. */
+/* 1, 5 and 10 inner steps, as few-shot protocols report, except the trained number. */
 static void vary_steps(collection *c) {
   static const int64_t numbers[] = {1, 5, 10};
   for (int i = 0; i < 3; i++) {
@@ -62,8 +62,8 @@ static void vary_steps(collection *c) {
   }
 }
 
-/* Every element of a list of integers times `factor`, and `more` elements like the last; an empty list
- * has nothing to vary. */
+/* Multiplies every element of a list of integers by `factor` and appends `more` copies of the last one; does
+ * nothing for an empty list. */
 static void vary_list(collection *c, const char *key, int64_t factor, int more, const char *name) {
   int layers;
   if (!find_option(c->task, key)) return;
@@ -83,7 +83,7 @@ static void append_real(collection *c, const char *name, const char *key, double
   v->override.real = value;
 }
 
-/* Twice the units of dense layers, the channels of convolutions, the dimension of functions. */
+/* Doubles the units of dense layers, the channels of convolutions, the dimension of functions. */
 static void vary_width(collection *c) {
   char name[64];
   vary_list(c, "widths", 2, 0, "width x 2");
@@ -99,7 +99,7 @@ static void vary_depth(collection *c) {
   vary_list(c, "filters", 1, 1, "one convolution more");
 }
 
-/* Every other member of "a|b|c". */
+/* Appends a variation for every member of "a|b|c" that differs from the trained value. */
 static void vary_choice(collection *c, const char *key, const char *choices) {
   char words[256], name[64], *rest;
   snprintf(words, sizeof words, "%s", choices);
@@ -128,7 +128,7 @@ static void vary_activation(collection *c) {
   if (o) vary_choice(c, "activation", o->choices);
 }
 
-/* What a family's functions or samples are drawn from. */
+/* Varies the distribution of a family's functions or samples. */
 static void vary_data(collection *c) {
   static const char *const keys[] = {"distribution", "frequency", "surface", "coupling"};
   static const double separations[] = {0.5, 2.0};
@@ -140,7 +140,7 @@ static void vary_data(collection *c) {
   vary_factors(c, "separation", "separation", separations);
 }
 
-/* Factors of the loss, or of its steepest part. */
+/* Multiplies the loss, or its largest curvature. */
 static void vary_scale(collection *c) {
   static const double scales[] = {0.1, 10.0};
   vary_factors(c, "loss_scale", "loss", scales);
