@@ -1,4 +1,4 @@
-/* check.c - windows to check, directions, verdicts (the criterion: check.h). */
+/* check.c - chooses windows and directions, and decides about each block (criteria: check.h). */
 #include "check/check.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@ static const double MOVED_BY = 0.01;   /* standard deviation */
 static const double AGREEMENT = 1e-12; /* of engine and rollout */
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
 static const double BEYOND_DOUBT =
-    0.01; /* share of the tolerance that no wrong gradient comes below */
+    0.01; /* share of the tolerance: a wrong gradient has a larger error */
 
 /* ---- The window under test ------------------------------------------------------------------ */
 
@@ -43,7 +43,7 @@ static wl_status diverged(const wl_check_window *w, int64_t step) {
                  w->number, w->task->family->name, (long long)step);
 }
 
-/* Windows before the checked one. */
+/* Number of windows before the checked one. */
 static wl_status choose_start(wl_check_window *w, int64_t windows) {
   const wl_problem *p = w->problem;
   const int64_t length = p->horizon[p->n_horizon - 1], K = p->spec.steps;
@@ -60,7 +60,7 @@ static wl_status choose_start(wl_check_window *w, int64_t windows) {
   return WL_OK;
 }
 
-/* The engine's run: windows up to t0, then the one whose gradient is wanted. */
+/* The engine's run: windows up to t0, then the window under test. */
 static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit) {
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &w->episode));
@@ -79,7 +79,7 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   return WL_OK;
 }
 
-/* The run's `threads`, or all cores, as check is one process; a small task is faster on one. */
+/* Number of threads: the run's `threads`, or all cores, as check is one process; one for a small task. */
 static int choose_threads(const wl_config *config, int64_t n) {
   const int64_t asked = wl_schema_run(config).threads;
   const int cores = wl_cores_allowed();
@@ -113,7 +113,7 @@ static wl_status open_window(const wl_problem *p, const wl_config *config, int n
 
 /* ---- Differences ---------------------------------------------------------------------------- */
 
-/* What the probes of one block share. */
+/* Data that all probes of one block share. */
 typedef struct probe {
   const wl_check_window *window;
   wl_rollout *rollout;
@@ -123,9 +123,9 @@ typedef struct probe {
   wl_real *v;    /* [largest block] direction */
   double *order; /* [MAX_ORDERS] observed */
   int orders;
-  double moved;   /* the most that F moves on the ladder, */
-  double claimed; /* and the most that the gradient says it does */
-  /* of errors beyond the tolerance: a kink explains one, rounding does, nothing does */
+  double moved;   /* largest change of F on the ladder, */
+  double claimed; /* and largest change according to the gradient */
+  /* whether a kink, rounding or neither explains an error above the tolerance */
   bool kink, faint, unexplained;
 } probe;
 
@@ -149,7 +149,7 @@ static void accumulate(probe *p, const wl_ladder *l) {
   p->unexplained |= !l->kink && !l->faint;
 }
 
-/* The least relative error on the ladder along v; `base` is F at the base point, `norm` the block's. */
+/* Least relative error on the ladder along v; `base` is F at the base point, `norm` that of the block's gradient. */
 static double probe_direction(probe *p, double base, double norm, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
   double a = 0.0;
@@ -170,7 +170,7 @@ static void judge(const probe *p, double tolerance, wl_check_block *out) {
   out->zero = wl_ladder_is_zero(p->rollout->magnitude, p->moved, p->claimed);
   if (out->zero) out->error = 0.0;
   const bool far_below =
-      out->error <= BEYOND_DOUBT * tolerance; /* kinks may bend the slope on the way */
+      out->error <= BEYOND_DOUBT * tolerance; /* kinks may change the order at larger h */
   const bool ordered =
       isnan(out->slope) || far_below || (out->slope >= ORDER_LEAST && out->slope <= ORDER_MOST);
   const bool undecided = !out->zero && !(out->error <= tolerance) && !p->unexplained;
@@ -203,13 +203,13 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
 
 /* ---- One task, all tasks -------------------------------------------------------------------- */
 
-/* Books a relative difference; NaN counts as disagreement. */
+/* Accumulates a relative difference; NaN counts as disagreement. */
 static void accumulate_disagreement(double difference, wl_check_task *out) {
   out->passed = out->passed && difference <= AGREEMENT;
   if (!(difference <= out->disagreement)) out->disagreement = difference;
 }
 
-/* Engine and rollout must tell the same story before their derivatives are compared. */
+/* Compares meta-loss and final theta of engine and rollout, which must agree before derivatives are compared. */
 static void compare_runs(const wl_check_window *w, double meta_loss, const wl_rollout *r,
                          wl_check_task *out) {
   *out = (wl_check_task){
@@ -232,7 +232,7 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
   return WL_NEW(p->order, MAX_ORDERS);
 }
 
-/* Leap and Reptile learn theta_0 from the path: their gradient is none of the meta-loss's. */
+/* Leap and Reptile learn theta_0 from the path: their update is not the gradient of the meta-loss. */
 static bool follows_meta_loss(const wl_model *m, const wl_tensor_entry *block) {
   return block->offset < m->theta0_at ||
          wl_initialisation_is_adjoint(m->initialisation, block->offset - m->theta0_at);
@@ -292,8 +292,8 @@ static bool is_zero(const double *values, int64_t n) {
   return true;
 }
 
-/* A block that starts at zero may hide others: an output layer of zeros stops every gradient of the layers before it.
- * Where a gradient is exactly zero, such blocks are moved, so that all others are tested. */
+/* A block that starts at zero may hide others: with an output layer of zeros, every gradient of the layers before it is
+ * zero. If a gradient is exactly zero, the check moves the blocks that start at zero, and so tests all others. */
 static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_report *report) {
   const wl_layout *layout = &p->model->phi;
   wl_real *noise = NULL;

@@ -1,14 +1,14 @@
-/* check_dump.c - all that an outsider needs to recompute a meta-gradient, as one HDF5 file.
+/* check_dump.c - writes the data for an independent recomputation of a meta-gradient as one HDF5 file.
  *
  *   phi/BLOCK                      meta-parameters, each in its shape
  *   task<i>/t0, steps, start_loss  first inner step, K, outer loss at the episode's start
  *   task<i>/theta_start/TENSOR     inner parameters at the window's start
- *   task<i>/theta_offset/TENSOR    where it begins in rows over the n coordinates
+ *   task<i>/theta_offset/TENSOR    its first index in rows over the n coordinates
  *   task<i>/state_start            (n, width) the rule's state of each coordinate; for the LSTM
  *                                  h and c of layer 1, h and c of layer 2, ...
  *   task<i>/input/inner/LEAF       (K+1, ...) inputs of the inner loss at theta_0 .. theta_K;
- *                                  (1, ...) where all steps share them
- *   task<i>/input/outer/LEAF       the same of the outer loss, where it has batches of its own
+ *                                  (1, ...) if all steps share them
+ *   task<i>/input/outer/LEAF       the same of the outer loss, if it has separate batches
  *   task<i>/inner_loss (K), outer_loss (K+1; NaN without weight), gradient (K, n),
  *   task<i>/theta (K+1, n), update (K, n), meta_loss, meta_gradient/BLOCK
  *
@@ -23,11 +23,11 @@
 
 struct wl_dump {
   const wl_problem *problem;
-  wl_field *fields; /* [count], each with data of its own */
+  wl_field *fields; /* [count], each owns its data */
   int count, capacity;
 };
 
-/* Room for a field of `size` elements; *data is to be filled. */
+/* Allocates a field of `size` elements; the caller fills *data. */
 static wl_status add(wl_dump *d, const char *name, wl_type type, int ndim, const int64_t *shape,
                      const char *meaning, void **data) {
   if (d->count == d->capacity)
@@ -64,14 +64,14 @@ static wl_status add_number(wl_dump *d, int task, const char *key, double value,
   return WL_OK;
 }
 
-/* Names the dimensions of the field added last: what rows run along, and what lies in a row. */
+/* Names the dimensions of the last field: that of the rows, and that within a row. */
 static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
   wl_field *f = &d->fields[d->count - 1];
   snprintf(f->dims[0], sizeof f->dims[0], "%s", rows);
   if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
 }
 
-/* Over the window's steps (rows K) or its points theta_0 .. theta_K (rows K+1). */
+/* Rows are the window's steps (K) or its points theta_0 .. theta_K (K+1). */
 static const char *along(const wl_check_window *w, int64_t rows) {
   return rows == w->steps ? "step" : "point";
 }
@@ -113,7 +113,7 @@ static wl_status add_blocks(wl_dump *d, const char *prefix, const wl_layout *lay
   return WL_OK;
 }
 
-/* Where each tensor begins in the rows of theta, gradient and update. */
+/* Adds the first index of each tensor in the rows of theta, gradient and update. */
 static wl_status add_offsets(wl_dump *d, const wl_check_window *w) {
   const wl_layout *theta = wl_task_theta(w->task);
   for (int i = 0; i < theta->count; i++) {
@@ -125,7 +125,7 @@ static wl_status add_offsets(wl_dump *d, const wl_check_window *w) {
   return WL_OK;
 }
 
-/* theta_start by tensor. */
+/* Adds theta_start, one field for each tensor. */
 static wl_status add_theta_start(wl_dump *d, const wl_check_window *w) {
   double *flat = NULL;
   char prefix[64];
@@ -156,7 +156,7 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   return WL_OK;
 }
 
-/* One leaf's values as the workspace holds them, after those of `row` batches. */
+/* Copies one leaf's values from the workspace to row `row`. */
 static void copy_leaf(wl_tape_ws *ws, const wl_tape_leaf *leaf, int64_t row, void *data) {
   for (int64_t i = 0; i < leaf->size; i++) {
     if (leaf->labels)
@@ -165,7 +165,7 @@ static void copy_leaf(wl_tape_ws *ws, const wl_tape_leaf *leaf, int64_t row, voi
   }
 }
 
-/* Inputs of all steps; a shape of four dimensions is merged to make room for the steps. */
+/* Adds the inputs of all steps; a leaf of four dimensions is flattened, because the steps add a dimension. */
 static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws, bool outer) {
   const int64_t rows = w->task->family->load ? w->steps + 1 : 1;
   for (int i = 0; i < wl_tape_leaf_count(w->task->tape); i++) {

@@ -6,30 +6,30 @@
 enum { HIGHER = 10, COLUMNS = 6 };
 static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
-static const double ASYMPTOTIC = 0.05;      /* errors above it say nothing about the order */
-static const double ENOUGH = 1e-6;          /* a rise above it need not be rounding's */
-static const double ROUNDING_MARGIN = 30.0; /* errors within it of the rounding of F neither */
+static const double ASYMPTOTIC = 0.05;      /* the order is not measured at errors above this */
+static const double ENOUGH = 1e-6;          /* rounding may not be the cause of a rise above this */
+static const double ROUNDING_MARGIN = 30.0; /* nor at errors below so many roundings of F */
 static const double SMOOTH_LEAST = 1.8,
-                    SMOOTH_MOST = 2.2;   /* order of D itself where it converges */
-static const double ZERO_MARGIN = 300.0; /* units of rounding of F that are still nothing */
+                    SMOOTH_MOST = 2.2;   /* order of D where D converges */
+static const double ZERO_MARGIN = 300.0; /* units of rounding of F that count as zero */
 static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
-static const double BEND_SHARE = 3.0;    /* an error beyond so many bends is no kink's */
-static const double FAINT = 0.03; /* share of the tolerance that rounding may have at the top */
-static const double FAINT_SHARE = 1e-4; /* of F: a larger gradient is not hidden by its rounding */
-static const double SEEN = 10.0;        /* tolerances of rounding beyond which agreement is luck */
+static const double BEND_SHARE = 3.0;    /* a kink causes no error above so many bends */
+static const double FAINT = 0.03; /* share of the tolerance allowed to rounding at the largest h */
+static const double FAINT_SHARE = 1e-4; /* of F: rounding of F does not hide a larger gradient */
+static const double SEEN = 10.0;        /* agreement counts up to so many tolerances of rounding */
 static const double UNIT_ROUNDING = 2.3e-16;
 
 /* One h of the ladder. */
 typedef struct rung {
   double difference;       /* D(h) */
-  double without[COLUMNS]; /* D without its terms up to h^2k, by the k rungs before */
+  double without[COLUMNS]; /* D without its terms up to h^2k, from k earlier rungs */
   double error;            /* of D, relative */
-  double floor;            /* what rounding of F alone makes of it */
-  double bend; /* of the slopes on either side of the base point, their relative difference */
+  double floor;            /* relative error from rounding of F alone */
+  double bend; /* relative difference of the slopes on the two sides of the base point */
 } rung;
 
-/* Whether D itself, without asking for a, converges as h^2 from rung j over the next three: a kink
- * or a clip within reach of h, or rounding, breaks that. */
+/* Whether D converges as h^2 from rung j over the next three, without reference to a. A kink or a clip
+ * within reach of h, or rounding, prevents this. */
 static bool is_smooth(const rung *r, int j) {
   for (int i = j; i < j + 2; i++) {
     const double above = r[i].difference - r[i + 1].difference;
@@ -40,7 +40,7 @@ static bool is_smooth(const rung *r, int j) {
   return true;
 }
 
-/* The order of the error between neighbours on the ladder, where truncation rules it. */
+/* Records the order of the error between neighbouring rungs where truncation dominates. */
 static void record_orders(wl_ladder *l, const rung *r, int count) {
   for (int j = 0; j + 3 < count; j++) {
     const bool measurable =
@@ -50,7 +50,7 @@ static void record_orders(wl_ladder *l, const rung *r, int count) {
   }
 }
 
-/* An exact zero is none of any scale. */
+/* An error of exactly zero is zero for any scale, also for scale 0. */
 static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
 
 /* D(h). */
@@ -65,9 +65,9 @@ static rung step_on(wl_ladder *l, double h) {
                 .bend = fabs(above - 2.0 * l->base + below) / (h * l->scale)};
 }
 
-/* Neville's table in h^2: each rung before cancels one more term of D's error, which helps where rounding
- * sets in early. `ratio` is the square of (h here / h before), `before` that many rungs. Returns the
- * least error. */
+/* Neville's table in h^2: each earlier rung cancels one more term of D's error. This helps if rounding
+ * dominates already at large h. `ratio` is the square of (h here / h of the rung before), `before` the number of
+ * earlier rungs. Returns the least error. */
 static double extrapolate(const wl_ladder *l, rung *here, int before, double ratio) {
   double best = here->error, factor = 1.0;
   here->without[0] = here->difference;
@@ -80,13 +80,13 @@ static double extrapolate(const wl_ladder *l, rung *here, int before, double rat
   return best;
 }
 
-/* Whether D says anything there: where F does not move any more, D is 0, and so would any small claim be right. */
+/* Whether D is above rounding: where the change of F is rounded to 0, D is 0, and any small claim would agree. */
 static bool is_seen(const wl_ladder *l, const rung *r) {
   return r->floor <= fmax(SEEN * l->tolerance, ENOUGH);
 }
 
-/* A gradient so faint that F's rounding hides it on all of the ladder shows above it, where F is still
- * nearly straight. (fmin leaves NaN out.) */
+/* Tries larger h for a gradient so small that rounding of F hides it on the whole ladder; F is nearly linear
+ * over them. (fmin ignores NaN.) */
 static void look_above(wl_ladder *l) {
   const wl_ladder before = *l;
   rung r[HIGHER];
@@ -101,14 +101,14 @@ static void look_above(wl_ladder *l) {
   l->claimed = before.claimed;
 }
 
-/* Of a smooth F the slopes on the two sides of the base point differ by h F'', at a kink by a jump. */
+/* The slopes on the two sides of the base point differ by h F'' if F is smooth, by a constant jump at a kink. */
 static bool bend_stays(const rung *r, int j) {
   return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
 }
 
-/* Whether a kink within reach of the least h that rounding leaves readable explains the error there:
- * D is then off by no more than jumps, which do not fall with h (at the last h below them they may).
- * A wrong gradient of a smooth F, or of one whose kinks are further away, is not explained. */
+/* Whether a kink within reach explains the error at the least h at which D is above rounding. The error of D
+ * is then at most a few jumps, which do not fall with h (except at the last h, if it is below the kink's
+ * distance). A kink does not explain a wrong gradient if F is smooth or its kinks are further away. */
 static bool is_kink(const rung *r, int count) {
   int j = count - 1;
   while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;
@@ -116,8 +116,8 @@ static bool is_kink(const rung *r, int count) {
          (bend_stays(r, j) || (j > 0 && bend_stays(r, j - 1)));
 }
 
-/* Whether a gradient that is small beside F is as near to D as D is to itself one rung up and down, and
- * rounding lets it be, at the rung where that is least. Of a wrong one D keeps further away there. */
+/* Whether the gradient is small compared with F, and its error is within the noise of D: the changes of D to the
+ * two neighbouring rungs plus rounding, at the rung with the least noise. A wrong gradient has a larger error. */
 static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   double least = INFINITY, error = NAN;
   for (int i = 1; i + 1 < count; i++) {
@@ -131,10 +131,10 @@ static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   return l->scale <= FAINT_SHARE * l->magnitude && error <= least;
 }
 
-/* The error that can be told from rounding where none is seen. */
+/* Bound of the error if D is above rounding at no rung. */
 static double bound(const rung *r, int count) {
   double least = INFINITY;
-  for (int i = 0; i < count; i++) /* fmin leaves NaN out */
+  for (int i = 0; i < count; i++) /* fmin ignores NaN */
     least = fmin(least, r[i].error <= r[i].floor ? r[i].floor : r[i].error);
   return least;
 }
@@ -144,7 +144,7 @@ bool wl_ladder_is_zero(double magnitude, double moved, double claimed) {
   return moved <= nothing && claimed <= nothing;
 }
 
-/* Down the ladder; stops when rounding has clearly taken over. */
+/* Evaluates D with falling h; stops when rounding clearly dominates. */
 void wl_ladder_climb(wl_ladder *l) {
   rung r[WL_LADDER_RUNGS];
   int count = 0;
@@ -161,7 +161,7 @@ void wl_ladder_climb(wl_ladder *l) {
   const bool zero = wl_ladder_is_zero(l->magnitude, l->moved, l->claimed);
   if (!zero && r[0].floor > FAINT * l->tolerance) look_above(l);
   if (isinf(l->error)) l->error = bound(r, count);
-  if (l->error <= l->tolerance || l->scale == 0.0) return; /* nothing explains a block of zeros */
+  if (l->error <= l->tolerance || l->scale == 0.0) return; /* no case explains an error of a zero block */
   l->kink = is_kink(r, count);
   l->faint = !l->kink && is_hidden(l, r, count);
 }

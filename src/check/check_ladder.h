@@ -1,5 +1,5 @@
 /* check_ladder.h - one direction v of one block: the claim a = <dF/dphi, v> against central differences D(h)
- * on a ladder of h, and what may explain an error that stays (check.h has the words for it). */
+ * on a ladder of h, and the cases that may explain a remaining error (defined in check.h). */
 #ifndef WL_CHECK_CHECK_LADDER_H
 #define WL_CHECK_CHECK_LADDER_H
 
@@ -11,21 +11,21 @@ typedef struct wl_ladder {
   double (*loss)(void *context, double h); /* F(phi + h v) */
   void *context;
   double base;      /* F(phi) */
-  double magnitude; /* what rounding of F is relative to */
+  double magnitude; /* scale of F's rounding error */
   double claim;     /* a */
-  double scale;     /* what errors are relative to */
+  double scale;     /* denominator of relative errors */
   double tolerance; /* relative */
-  /* what comes of it */
+  /* results */
   double error;                  /* the least on the ladder, relative */
-  double moved, claimed;         /* the most that F moves on it, and the most that the claim says */
-  bool kink, faint;              /* explains an error beyond the tolerance */
-  double order[WL_LADDER_RUNGS]; /* of the error in h, where truncation rules it */
+  double moved, claimed;         /* largest change of F on it, and largest change by the claim */
+  bool kink, faint;              /* explains an error above the tolerance */
+  double order[WL_LADDER_RUNGS]; /* of the error in h, where truncation dominates */
   int orders;
 } wl_ladder;
 
 void wl_ladder_climb(wl_ladder *ladder);
-/* A gradient that is zero but for rounding has no relative error: F stays where it is over the whole
- * ladder up to its rounding, and the gradient says so too. */
+/* Whether the gradient is zero up to rounding and so has no relative error: over the whole ladder the changes
+ * of F, and the changes that the gradient predicts, are within rounding. */
 bool wl_ladder_is_zero(double magnitude, double moved, double claimed);
 
 #endif

@@ -1,11 +1,11 @@
-/* check_rollout.c - a window in the plainest way, to difference against.
+/* check_rollout.c - a simple implementation of a window, for the central differences.
  *
  *   g_t = grad L_in(theta_t; phi)  or frozen;   g~_t = P(phi) g_t
  *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
  *   F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
  *
- * Weights, transforms and batches are written out a second time on purpose: what they share with
- * the engine in src/unroll is the task, the rule's step and the preconditioner's product. */
+ * Weights, transforms and batches are implemented a second time by design: the rollout shares only the
+ * task, the rule's step and the preconditioner's product with the engine in src/unroll. */
 #include <math.h>
 #include <string.h>
 
@@ -68,7 +68,7 @@ wl_batch wl_rollout_outer_batch(const wl_check_window *w, int64_t k) {
   return (wl_batch){WL_FOR_OUTER_BATCH, w->problem->spec.outer_split, w->t0 + k};
 }
 
-/* w_k; the list of a window cut short by the episode's end is aligned to its end. */
+/* w_k; if the episode ends within the window, the list of weights is aligned to its last element. */
 static double weight_of(const wl_check_window *w, int64_t k) {
   const wl_window_spec *spec = &w->problem->spec;
   if (spec->weights == WL_WEIGHTS_LIST) return spec->list[k + spec->steps - w->steps];
@@ -103,7 +103,7 @@ static void start(wl_rollout *r, const double *phi) {
     wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
 
-/* The preconditioned gradient of step k. What the definition holds constant is that of the traced rollout. */
+/* The preconditioned gradient of step k. Values that the definition holds constant are those of the traced rollout. */
 static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
@@ -114,7 +114,7 @@ static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_
   wl_precondition_apply(m->precondition, r->phi + m->precondition_at, &step, r->pg, r->scratch);
 }
 
-/* theta_k -> theta_{k+1}; the raw gradient is read from g, or put there first. */
+/* theta_k -> theta_{k+1}; reads the raw gradient from g, or computes it into g first. */
 static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
@@ -135,7 +135,7 @@ static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   memcpy(r->updates + k * w->pad, r->u, (size_t)w->pad * sizeof *r->u);
 }
 
-/* w_k T(L_out(theta_k)); at the episode's start also the log ratio's denominator. */
+/* w_k T(L_out(theta_k)); at the episode's start also sets the denominator of the log ratio. */
 static double outer_term(wl_rollout *r, int64_t k, double *start_loss, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const bool first = k == 0 && w->t0 == 0;
