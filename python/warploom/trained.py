@@ -16,7 +16,7 @@ def open_trained(path):
         return file
     file = files.File(path)
     if file.kind not in ("optimizer", "checkpoint"):
-        raise ToolError(DATA, f"{path}: holds no trained optimizer, it is of the kind '{file.kind}'")
+        raise ToolError(DATA, f"{path}: holds no trained optimizer; its kind is '{file.kind}'")
     return file
 
 
