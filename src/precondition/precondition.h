@@ -33,7 +33,7 @@ typedef struct wl_gradient_bar {
 typedef struct wl_precondition_ops {
   const char *name, *summary;
   const wl_option *options;
-  /* p->steps and p->theta are set. */
+  /* Reads the options; sets impl, phi, scratch, factor and reads_theta. p->steps and p->theta are already set. */
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);

@@ -12,7 +12,7 @@ static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(conv, images),
                                     {0}};
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the data are the same for every seed, all else belongs to the episode */
+  (void)seed; /* the data do not depend on the seed; all draws depend on the episode */
   conv *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

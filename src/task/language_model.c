@@ -130,7 +130,7 @@ static wl_status build(language_model *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the text is the same for every seed, all else belongs to the episode */
+  (void)seed; /* the text does not depend on the seed; all draws depend on the episode */
   language_model *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

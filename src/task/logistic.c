@@ -73,7 +73,7 @@ static wl_status build(logistic *m, double l2, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all random values are drawn for each episode */
   logistic *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

@@ -32,7 +32,7 @@ static wl_status build(mlp *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the data are the same for every seed, all else belongs to the episode */
+  (void)seed; /* the data do not depend on the seed; all draws depend on the episode */
   mlp *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

@@ -59,7 +59,7 @@ static wl_status build(mountain *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all random values are drawn for each episode */
   mountain *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

@@ -232,7 +232,7 @@ static size_t draw_size(const omniglot *o) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* alphabet_seed says whose alphabets are which, all else belongs to the episode */
+  (void)seed; /* alphabet_seed distributes the alphabets; all other draws depend on the episode */
   omniglot *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   task->impl = o;

@@ -42,7 +42,7 @@ static wl_status build(quadratic *q, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all random values are drawn for each episode */
   quadratic *q = NULL;
   WL_TRY(WL_NEW(q, 1));
   task->impl = q;

@@ -53,7 +53,7 @@ static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *tas
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all random values are drawn for each episode */
   rosenbrock *r = NULL;
   WL_TRY(WL_NEW(r, 1));
   task->impl = r;

@@ -55,7 +55,7 @@ static wl_status build(sinusoid *s, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all random values are drawn for each episode */
   sinusoid *s = NULL;
   WL_TRY(WL_NEW(s, 1));
   task->impl = s;

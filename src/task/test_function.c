@@ -100,7 +100,7 @@ static wl_status build(test_function *f, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* all random values are drawn for each episode */
   test_function *f = NULL;
   WL_TRY(WL_NEW(f, 1));
   task->impl = f;

@@ -20,7 +20,8 @@ typedef struct wl_strided {
   int64_t row, step;
 } wl_strided;
 
-/* Products in which row p of B begins at b + at[p]. C (m,n), with row length ldc, = A B; with keep, C += A B. */
+/* Products with rows of B, or of B^T, at the addresses b + at[.]. C (m,n) = A B, or with keep C += A B; rows of C are
+ * ldc elements apart. */
 typedef void (*wl_spread_kernel)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                                  const int64_t *at, wl_real *c, int64_t ldc,
                                  bool keep); /* row p of B, n long, at b + at[p] */

@@ -45,7 +45,7 @@ INLINE void store(wl_real *p, vec v) { *(vec *)p = v; }
 
 /* ---- spread ---- */
 
-/* C (rows, vectors LANES) += or = A B over `k` terms; rows and vectors are constants where inlined. */
+/* C (rows, vectors LANES) += or = A B over `k` terms. The compiler inlines it with constant rows and vectors. */
 INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   vec sum[TALL][VECTORS];

@@ -12,7 +12,7 @@
 
 /* saved: r (B, inner); temp: up to four vectors (inner); both in double */
 
-/* out[i] = 1/C sum_c x y over one batch entry; y NULL: of x alone. */
+/* out[i] = 1/C sum_c x y over one batch entry; y NULL: 1/C sum_c x. */
 static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, double *out) {
   const double share = 1.0 / (double)s.channels;
   if (s.inner == 1) {

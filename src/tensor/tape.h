@@ -27,7 +27,7 @@ typedef int32_t wl_node; /* index of a tensor on its tape */
 wl_status wl_tape_create(wl_tape **out);
 void wl_tape_destroy(wl_tape **tape);
 
-/* Leaves. Parameters are appended to the tape's theta or phi layout in order of creation. */
+/* Leaves. Parameters are appended to the tape's theta or phi layout in order of creation. Names are copied. */
 wl_node wl_tape_theta(wl_tape *t, const char *name, int ndim, const int64_t *shape);
 wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim,
                     const int64_t *shape);

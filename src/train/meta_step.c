@@ -72,7 +72,7 @@ void wl_trainer_update(wl_trainer *tr, wl_reduction *r, int64_t counted, unsigne
       wl_outer_update(tr->state->outer, tr->state->meta_step, groups, r->gradient, tr->state->phi);
 }
 
-/* average <- a average + (1 - a) phi, a at most (1 + n) / (10 + n): the first meta-steps count for less. */
+/* average <- a average + (1 - a) phi with a at most (1 + n) / (10 + n), which reduces the weight of early phi. */
 static void update_average(wl_trainer *tr) {
   const double n = (double)tr->state->meta_step, early = (1.0 + n) / (10.0 + n),
                keep = tr->state->outer->average < early ? tr->state->outer->average : early;

@@ -63,7 +63,7 @@ static int64_t draw_family(const wl_plan *p, int64_t episode, int64_t unit) {
   return family;
 }
 
-/* In phase all units have the horizon of the first. */
+/* Without stagger all units have the horizon of unit 0. */
 int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit) {
   const int64_t *steps = s->horizon;
   if (s->n_horizon < 2) return steps[0];
@@ -73,7 +73,7 @@ int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit)
   return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
 }
 
-/* Where a staggered unit begins its first episode: uniform in [0, T). */
+/* The step at which a staggered unit begins its first episode: uniform in [0, T). */
 static int64_t first_step(const wl_plan_setting *s, int64_t unit, int64_t horizon) {
   const double x = draw(s, WL_FOR_STAGGER, 0, unit, 0.0, (double)horizon);
   return (int64_t)x < horizon ? (int64_t)x : horizon - 1;
@@ -88,7 +88,7 @@ static void begin_episode(wl_plan *p, int64_t u) {
 
 static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].family]; }
 
-/* The units that start, by falling cost; equal costs keep their order, by counting sort over the families. */
+/* Sorts the units that start by falling cost; units of equal cost keep their order. Counting sort over the tasks. */
 static int64_t sort_by_cost(wl_plan *p) {
   int64_t placed = 0;
   for (double bound = INFINITY; bound > -INFINITY;) {
@@ -106,7 +106,7 @@ static bool comes_before(const wl_plan *p, int a, int b) {
   return p->load[a] < p->load[b] || (!(p->load[b] < p->load[a]) && a < b);
 }
 
-/* Lets the rank at `at`, whose load is larger than its place says, sink in the heap. */
+/* Restores the heap after the load of the rank at index `at` has grown (sift-down). */
 static void sink(const wl_plan *p, int at) {
   const int rank = p->heap[at];
   for (int child = 2 * at + 1; child < p->setting.ranks; child = 2 * at + 1) {
@@ -119,7 +119,7 @@ static void sink(const wl_plan *p, int at) {
   p->heap[at] = rank;
 }
 
-/* Ranks by the load of the units that go on where they are. */
+/* Builds the heap of ranks by load. The load is that of the units that do not start, which keep their rank. */
 static void fill_heap(wl_plan *p) {
   const int ranks = p->setting.ranks;
   for (int r = 0; r < ranks; r++) {

@@ -27,7 +27,7 @@ static wl_status read_horizon(const wl_config *config, wl_problem *p) {
 
 static wl_status build(const wl_config *config, wl_problem *p) {
   p->seed = (uint64_t)wl_schema_run(config).seed;
-  WL_TRY(read_horizon(config, p)); /* the model is made for the longest episode */
+  WL_TRY(read_horizon(config, p)); /* checked before the model, whose size may depend on the longest episode */
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
   WL_TRY(wl_model_create(config, (const wl_task *const *)p->tasks, p->n_tasks, &p->model));

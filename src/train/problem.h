@@ -1,6 +1,6 @@
-/* problem.h - what is learned and on what: tasks, window policy and model of a configuration.
+/* problem.h - the learning problem of a configuration: tasks, window policy and model.
  *
- * `train` and `check` build the same problem from the same keys through this one function. */
+ * `train` and `check` both create the problem with wl_problem_create. */
 #ifndef WL_TRAIN_PROBLEM_H
 #define WL_TRAIN_PROBLEM_H
 
@@ -16,8 +16,8 @@ typedef struct wl_problem {
   int n_horizon;          /* 1: T; 2: [low, high] */
 } wl_problem;
 
-/* WL_ERR_CONFIG when nothing is learned, or episode.steps is not a number or a range. On failure
- * nothing is left to free. `config` is borrowed for the problem's life. Not collective. */
+/* Creates the problem. WL_ERR_CONFIG: there are no meta-parameters, or episode.steps is neither a number nor a range.
+ * After a failure the caller has nothing to free. `config` is borrowed for the problem's life. Not collective. */
 wl_status wl_problem_create(const wl_config *config, wl_problem *out);
 void wl_problem_destroy(wl_problem *problem);
 

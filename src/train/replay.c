@@ -11,7 +11,7 @@
 #include "train/schema.h"
 #include "train/trainer_impl.h"
 
-/* Passes over a run: the upper half of a 64-bit draw number tells them apart (run_point). */
+/* Largest number of passes of a run: the upper half of a 64-bit draw number identifies the pass (run_point). */
 static const double MOST_PASSES = 2147483647.0;
 
 struct wl_replay {
@@ -175,7 +175,7 @@ wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
 
-/* The number of the first point of each place in the whole buffer. */
+/* Computes `first`: the number of each place's first point, counted over the whole buffer. */
 static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }
@@ -192,7 +192,7 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
   *point = index - r->first[low];
 }
 
-/* Runs the window that starts at a point, with minibatches that no other pass draws. */
+/* A window to replay: its point, and the pass that determines its minibatches. Different passes draw different ones. */
 typedef struct wl_replay_point {
   int64_t place, point, pass;
 } wl_replay_point;
@@ -219,7 +219,7 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, dou
   return WL_OK;
 }
 
-/* Windows of one step of the outer optimizer. */
+/* The windows of one step of the outer optimizer. */
 typedef struct wl_replay_batch {
   const int64_t *order; /* [count] numbers of points in the whole buffer */
   int64_t count, pass;

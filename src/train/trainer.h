@@ -110,8 +110,9 @@ wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 /* After a checkpoint is read: assigns the units to ranks by the plan's clocks and allocates this rank's units. The
  * caller fills them. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
-/* Whether the training has diverged, the same on every rank: phi is not finite, or no unit was counted for
- * outer.patience episodes in a row or, once all meta-steps are done, in the last half of all episodes. */
+/* Whether the training has diverged; equal on every rank. It has if phi is not finite, or if no unit was counted for
+ * outer.patience consecutive episodes. After the last meta-step it also has if no unit was counted in the last half of
+ * all episodes. With outer.patience 0 only phi is tested. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
 /* The exported meta-parameters [phi.size], owned by the trainer: the average of phi if outer.average is set, else
  * phi. */

@@ -147,7 +147,7 @@ static bool all_counted(const wl_trainer *tr, const passage *p) {
   return true;
 }
 
-/* After the meta-step's last window of the unit. */
+/* Ends a unit's part in the meta-step, after its last window. */
 static void close_passage(const wl_trainer *tr, passage *p) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double squares = 0.0;
@@ -158,7 +158,7 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
-/* After all runs of a window. */
+/* Ends a window after all its runs. */
 static void close_window(const wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
