@@ -24,8 +24,8 @@ typedef struct elementwise {
   const wl_elementwise *definition;
   wl_elementwise_keys keys;
   bool by_step;
-  int64_t rows;   /* different values over the steps: T, else 1 */
-  int64_t slots;  /* different values at one step: tensors, else 1 */
+  int64_t rows;   /* number of values over the steps: T or 1 */
+  int64_t slots;  /* number of values at one step: tensors or 1 */
   int64_t count;  /* numbers for each learned scalar: rows times slots */
   int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
   int64_t blocks; /* that `slot` covers */

@@ -182,7 +182,7 @@ static void scaled_bar(const work *w, int64_t i, const double *out, double *bar)
   bar[1] = w->f->exponent_scale * scale * out[0] * u_bar;
 }
 
-/* celo2: u = -a (d / n + w p), n of the tap; d and then dbar lie in w->features. */
+/* celo2: u = -a (d / n + w p), n of the tap; w->features holds d, then dbar. */
 static void direction_bars(const work *w) {
   activations a;
   const int64_t size = w->tensor->size, taps = w->own->taps;
@@ -290,7 +290,7 @@ static void adam_bar(const work *w, const point *x, int64_t i, point_bar *out) {
 
 /* ---- Moments -------------------------------------------------------------------------------- */
 
-/* new = b old + (1 - b) x: the adjoint of the new one becomes that of the old; returns that of x. */
+/* new = b old + (1 - b) x: replaces the adjoint of `new` by that of `old`; returns that of x. */
 static double moment_bar(double decay, double bar, double old, double x, wl_real *mu,
                          double *decay_bar) {
   const double total = bar + (double)*mu;
@@ -433,7 +433,7 @@ static void add_decays(const work *w, const decay_bars *decays) {
         phi->factored[k] > 0 ? 10 * (1 - phi->factored[k]) * decays->factored[k] : 0;
 }
 
-/* Adjoints of g into gbar (NULL: not wanted) and of p, added to thetabar; arrays of the tensor. */
+/* Stores the adjoint of g in gbar, unless it is NULL, and adds that of p to thetabar; arrays of the tensor. */
 static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   const bool adam = w->f->adam_vectors && !w->tensor->matrix;
   decay_bars decays = {0};

@@ -1,6 +1,6 @@
 /* feature_kernel.c - features and net of a coordinate in one pass (feature_kernel.h), for each instruction set.
  *
- * Coordinates lie in lanes, VECTORS vectors at a time. Their features stay in L1; each layer keeps a tile of
+ * Each lane holds one coordinate; the code processes VECTORS vectors at a time. Their features stay in L1; each layer keeps a tile of
  * WL_NET_ROWS units x VECTORS vectors in registers. */
 #include "rule/feature_kernel.h"
 
@@ -196,7 +196,7 @@ INLINE void new_moment(const wl_feature_view *w, const int kind, int64_t i, int6
   store_some(w->v_out + i, x->v, left);
 }
 
-/* Squares of the features of lanes that lie in different taps. */
+/* Squares of the features of lanes that belong to different taps. */
 static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const vec *f,
                        double *sums) {
   for (int64_t l = 0; l < VECTOR_LANES && l < left; l++) {
@@ -252,7 +252,7 @@ static void moments(const wl_feature_view *w, int64_t first, int64_t count, doub
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* sum [rows] += W x of a tile, `rows` constant; the weights of an input lie side by side. */
+/* sum [rows] += W x of a tile, `rows` constant; the weights of an input are contiguous. */
 INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
                      const int rows) {
   for (int k = 0; k < inputs; k++) {

@@ -65,7 +65,7 @@ typedef struct wl_packed_net {
   const wl_real *row_part, *column_part;
   int64_t rows, columns;
   int width[4];   /* of hidden layers, multiples of WL_NET_ROWS */
-  bool magnitude; /* u = scale o_0 exp(exponent o_1), else u = scale o_0 */
+  bool magnitude; /* true: u = scale o_0 exp(exponent o_1); false: u = scale o_0 */
   wl_real scale, exponent;
   const wl_real *weight; /* of the first layer, */
   const wl_real *upper;  /* and of the others */

@@ -5,7 +5,7 @@
  * and biases of a layer truncated normal with sd 1/sqrt(in + H), head weights 1/sqrt(H), head bias 0.
  * With momentum both heads start at zero, so that the rule starts as Nesterov's at the given rate.
  *
- * Weight gradients are summed in one fixed order whatever the number of threads: over groups of
+ * Weight gradients are summed in one fixed order for any number of threads: over groups of
  * WL_LSTM_GROUP blocks in working precision, then group by group in double. */
 #include "rule/lstm.h"
 

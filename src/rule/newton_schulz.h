@@ -18,7 +18,7 @@ void wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratc
 /* Number of multiply-adds of this computation. */
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
-/* The same for z [size] of a tensor: `flat` as the matrix of its first axis and all others, else each
+/* The same for z [size] of a tensor. `flat`: as one matrix of its first axis and all others; otherwise for each
  * of its taps, a matrix of the first two axes. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
 void wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);

@@ -114,7 +114,7 @@ static void step(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time 
 
 INLINE void add(wl_real *p, vec x) { store_row(p, load_row(p) + x); }
 
-/* z_bar [4] of one unit, gates in the order of the rows; c's adjoint becomes that of the old c. */
+/* z_bar [4] of one unit, gates in the order of the rows; replaces the adjoint of c by that of the old c. */
 INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_bar, vec *c_bar,
                       vec *z_bar) {
   const vec i = a->i[layer][u], j = a->j[layer][u], f = a->f[layer][u], o = a->o[layer][u],

@@ -37,7 +37,7 @@ typedef struct wl_rule_chunk {
   int64_t horizon;      /* T of the episode; 0: unknown */
   const double *loss;   /* [steps] minibatch losses at theta_k; NULL: unknown */
   const wl_real *g;     /* [steps][16 blocks] preconditioned gradients */
-  const wl_real *theta; /* [steps][16 blocks]; NULL where the rule does not read theta */
+  const wl_real *theta; /* [steps][16 blocks]; NULL if the rule does not read theta */
   const wl_real *state; /* [blocks][width][16] s_{t0} */
   const wl_real
       *tape; /* [steps][blocks][rule->tape] as taped steps left it; NULL: steps are replayed */
@@ -57,12 +57,12 @@ typedef struct wl_inner_step {
   double loss;        /* minibatch loss at theta_t; NaN: unknown */
   int64_t blocks;
   const wl_real *g;     /* [16 blocks] preconditioned gradient */
-  const wl_real *theta; /* [16 blocks]; NULL where the rule does not read it */
+  const wl_real *theta; /* [16 blocks]; NULL if the rule does not read it */
   const wl_real *s_in;
   wl_real *s_out; /* may be s_in */
   wl_real *u;     /* [16 blocks] */
-  wl_real *tape;  /* [blocks][rule->tape] receives what spares the adjoint a replay, at the same
-                         * bits of all else; NULL: not wanted, always where rule->tape is 0 */
+  wl_real *tape;  /* [blocks][rule->tape] receives values with which the adjoint needs no replay; no
+                         * other result changes; NULL: none, always if rule->tape is 0 */
 } wl_inner_step;
 
 /* A named field of a tensorwise rule's state. */
