@@ -1,7 +1,8 @@
 /* precondition.c - the table of preconditioners, their creation and destruction, and the gradient clip.
  *
  *   clip:     c_i = min(max(g_i, -v), v),   g' = s c,  s = min(1, b / ||c||)
- *   adjoint:  cbar = s (g'bar - c <c, g'bar> / ||c||^2) if s < 1, else g'bar;   gbar_i = cbar_i if |g_i| <= v, else 0 */
+ *   adjoint:  cbar = s (g'bar - c <c, g'bar> / ||c||^2) if s < 1, else g'bar
+ *             gbar_i = cbar_i if |g_i| <= v, else 0 */
 #include "precondition/precondition.h"
 
 #include <math.h>

@@ -67,7 +67,8 @@ static int64_t side_left(const wl_convnet *net, int64_t side) {
   return side;
 }
 
-/* Tests that the options table cannot express: kernels are odd, and each pooling has an input of at least 2x2. */
+/* Tests that the options table cannot express: the kernel is odd, each pooling has an input of at least 2x2, and
+ * `features: mean` has square images. */
 static wl_status check_options(const wl_map *map, const wl_convnet *net,
                                const wl_convnet_shape *shape) {
   if (net->kernel % 2 == 0)

@@ -85,7 +85,7 @@ static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
                       stack(t, nodes + count / 2, count - count / 2));
 }
 
-/* A learned row, the same for every sequence: (B,1)(1,H). */
+/* A learned initial state (B,H), the same row for every sequence: (B,1)(1,H). */
 static wl_node initial_state(const language_model *m, wl_tape *t, const char *name) {
   const wl_node row = wl_tape_theta(t, name, 1, &m->hidden);
   return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));

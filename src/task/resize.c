@@ -42,7 +42,7 @@ static double sample(const uint8_t *image, const wl_dataset *d, int64_t channels
   return between(above, below, row.part) / 255.0;
 }
 
-/* One channel (or the mean of all) of one image, rows x columns. */
+/* Resizes one channel (or the mean of all) of one image to rows x columns. */
 static void resize_plane(const uint8_t *image, const wl_dataset *d, int64_t channels, int64_t rows,
                          int64_t columns, wl_real *out) {
   for (int64_t r = 0; r < rows; r++)
