@@ -1,7 +1,7 @@
 /* feature_kernel.c - features and net of a coordinate in one pass (feature_kernel.h), for each instruction set.
  *
- * Each lane holds one coordinate; the code processes VECTORS vectors at a time. Their features stay in L1; each layer keeps a tile of
- * WL_NET_ROWS units x VECTORS vectors in registers. */
+ * Each lane holds one coordinate; the code processes VECTORS vectors at a time. Their features stay in L1; each layer
+ * keeps a tile of WL_NET_ROWS units x VECTORS vectors in registers. */
 #include "rule/feature_kernel.h"
 
 #include "rule/vector.h"
