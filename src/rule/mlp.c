@@ -1,4 +1,5 @@
-/* mlp.c - a small net over gradient, parameter, six momenta and time (Metz et al. 2022: MLPLOpt). Formulas: feature_net.h. */
+/* mlp.c - a small net over gradient, parameter, six momenta and time (Metz et al. 2022: MLPLOpt).
+ * Formulas: feature_net.h. */
 #include "rule/feature_net.h"
 
 static const wl_option mlp_options[] = {WL_HIDDEN_OPTION("[32, 32]", ""), WL_STEP_OPTIONS(""), {0}};
