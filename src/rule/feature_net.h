@@ -27,6 +27,7 @@
 #include "rule/tensors.h"
 
 enum { WL_TIMES = 11, WL_NET_MOST_LAYERS = 3, WL_VECTOR_FEATURES = 15, WL_LINE_GROUPS = 8 };
+enum { WL_ROW_TABLES = 3, WL_COLUMN_TABLES = 2 }; /* for each decay */
 
 /* The parameters that distinguish the rules. */
 typedef struct wl_feature_rule {
@@ -41,6 +42,8 @@ typedef struct wl_feature_rule {
   bool newton_schulz, adam_vectors;  /* celo2 */
   double rate, weight_decay, vector_rate;
   wl_schedule schedule;
+  /* celo2: replaces the net's output in step->u by the step; NULL: the output is the step */
+  void (*finish)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   int64_t weight[WL_NET_MOST_LAYERS + 1], bias[WL_NET_MOST_LAYERS + 1]; /* offsets in phi */
   int64_t m_at, v_at, factored_at;                                      /* of learned decays */
 } wl_feature_rule;
@@ -115,6 +118,14 @@ void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner
  * 1 / sqrt(e + mean f^2), [taps][WL_MOST_FEATURES]. */
 const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j);
 const double *wl_feature_inverse(const wl_feature_ws *ws, int j);
+/* Whether the rule keeps factored moments. */
+static inline bool wl_feature_factors(const wl_feature_rule *f) {
+  return f->kind != WL_FEATURES_MLP;
+}
+/* Units of a hidden layer with the padding of its last tile. */
+static inline int wl_feature_padded(int width) {
+  return (width + WL_NET_ROWS - 1) / WL_NET_ROWS * WL_NET_ROWS;
+}
 static inline int wl_feature_inputs(const wl_feature_rule *f, int layer) {
   return layer == 0 ? f->features + f->times : f->width[layer - 1];
 }

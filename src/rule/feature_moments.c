@@ -1,0 +1,240 @@
+/* feature_moments.c - the passes over coordinates before the net's: moments, tables over rows and columns, normalisers
+ * (feature_net.h). */
+#include <math.h>
+#include <string.h>
+
+#include "rule/feature_net.h"
+
+/* ---- Moments of rows and columns ------------------------------------------------------------ */
+
+const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j) {
+  return ws->partial + ws->partial_at[j];
+}
+
+static void take_squares(wl_feature_ws *ws, int threads) {
+  const wl_tensors *const all = &ws->tensors;
+  const int tasks = all->count * WL_LINE_GROUPS;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
+  for (int task = 0; task < tasks; task++) {
+    const int j = task / WL_LINE_GROUPS, group = task % WL_LINE_GROUPS;
+    const wl_tensor *const t = &all->tensor[j];
+    const wl_feature_tensor *const own = &ws->tensor[j];
+    if (!t->matrix) continue;
+    const int64_t size = (own->lines + WL_LINE_GROUPS - 1) / WL_LINE_GROUPS, first = group * size;
+    const int64_t count = own->lines - first < size ? own->lines - first : size;
+    const int64_t rows = t->factored.rows, both = rows + t->factored.columns;
+    wl_real *const sums = ws->partial + ws->partial_at[j] + group * both;
+    memset(sums, 0, (size_t)both * sizeof *sums);
+    if (count > 0) ws->kernel->squares(&ws->view[j], first, count, sums, sums + rows);
+  }
+}
+
+/* new = b old + (1 - b) (mean square + 1e-30) of `count` rows or columns. */
+static void follow(double decay, const wl_real *old, wl_real *new, int64_t count,
+                   const wl_real *sums, int64_t stride, int64_t length) {
+  for (int64_t i = 0; i < count; i++) {
+    double sum = 0;
+    for (int group = 0; group < WL_LINE_GROUPS; group++) sum += (double)sums[group * stride + i];
+    new[i] = (wl_real)(decay * (double)old[i] + (1 - decay) * (sum / (double)length + 1e-30));
+  }
+}
+
+static double safe_inverse_root(double x) { return 1 / sqrt(fmax(x, 1e-9)); }
+
+/* Tables of a matrix's rows, from R in `r`. */
+static void fill_rows(const wl_feature_tensor *t, int64_t rows, const wl_real *r, wl_real *inverse,
+                      wl_real *factor) {
+  for (int64_t group = 0; group < t->groups; group++) {
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++)
+      if (t->row_group[i] == group) sum += (double)r[i];
+    const double mean = sum / (double)t->second + 1e-9;
+    for (int64_t i = 0; i < rows; i++)
+      if (t->row_group[i] == group) factor[i] = (wl_real)safe_inverse_root((double)r[i] / mean);
+  }
+  for (int64_t i = 0; i < rows; i++) inverse[i] = (wl_real)(1 / sqrt((double)r[i] + 1e-8));
+}
+
+static void factor_matrix(wl_feature_ws *ws, int j, const wl_real *rows_in, wl_real *rows_out,
+                          const wl_real *columns_in, wl_real *columns_out) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_feature_tensor *const own = &ws->tensor[j];
+  const int64_t rows = t->factored.rows, columns = t->factored.columns;
+  const wl_real *const sums = wl_feature_squares(ws, j);
+  wl_factor_tables *const table = &ws->view[j].table;
+  for (int k = 0; k < WL_FACTORED; k++) {
+    wl_real *const r = rows_out + k * ws->rows, *const c = columns_out + k * ws->columns;
+    follow(ws->phi.factored[k], rows_in + k * ws->rows, r, rows, sums, rows + columns,
+           own->largest);
+    follow(ws->phi.factored[k], columns_in + k * ws->columns, c, columns, sums + rows,
+           rows + columns, own->second);
+    fill_rows(own, rows, r, (wl_real *)table->inverse_r[k], (wl_real *)table->g_factor[k]);
+    wl_real *const inverse = (wl_real *)table->inverse_c[k], *const factor =
+                                                                 (wl_real *)table->c_factor[k];
+    for (int64_t i = 0; i < columns; i++) {
+      inverse[i] = (wl_real)(1 / sqrt((double)c[i] + 1e-8));
+      factor[i] = (wl_real)safe_inverse_root((double)c[i]);
+    }
+    table->r[k] = r;
+    table->c[k] = c;
+  }
+}
+
+static double clipped(const wl_feature_rule *f, double g) {
+  return f->kind == WL_FEATURES_CELO2 ? fmax(-1000, fmin(1000, g)) : g;
+}
+
+static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, const wl_real *in,
+                          wl_real *out) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  wl_factor_tables *const table = &ws->view[j].table;
+  for (int k = 0; k < WL_FACTORED; k++) {
+    const double decay = ws->phi.factored[k];
+    const wl_real *const old = in + k * ws->rows;
+    wl_real *const v = out + k * ws->rows;
+    wl_real *const inverse = (wl_real *)table->inverse_r[k],
+                   *const g_factor = (wl_real *)table->g_factor[k],
+                   *const m_factor = (wl_real *)table->m_factor[k];
+    for (int64_t i = 0; i < t->size; i++) {
+      const double g = clipped(f, (double)ws->view[j].g[i]);
+      v[i] = (wl_real)(decay * (double)old[i] + (1 - decay) * (g * g + 1e-30));
+      inverse[i] = (wl_real)(1 / sqrt((double)v[i] + 1e-8));
+      g_factor[i] = (wl_real)safe_inverse_root((double)v[i] + 1e-9);
+      m_factor[i] = (wl_real)(1 / sqrt((double)v[i] + 1e-6));
+    }
+    table->r[k] = v;
+  }
+}
+
+/* ---- One step ------------------------------------------------------------------------------- */
+
+/* The tables of tensor j follow those of tensor j - 1. */
+static void set_tables(wl_feature_ws *ws, int j, int64_t *at) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  wl_factor_tables *const table = &ws->view[j].table;
+  for (int k = 0; k < WL_FACTORED; k++) {
+    wl_real *const rows = ws->table + *at, *const columns = rows + WL_ROW_TABLES * t->factored.rows;
+    table->inverse_r[k] = rows;
+    table->g_factor[k] = rows + t->factored.rows;
+    table->m_factor[k] = rows + 2 * t->factored.rows;
+    table->inverse_c[k] = columns;
+    table->c_factor[k] = columns + t->factored.columns;
+    *at += WL_ROW_TABLES * t->factored.rows + WL_COLUMN_TABLES * t->factored.columns;
+  }
+}
+
+static void set_view(const wl_feature_rule *f, wl_feature_ws *ws, int j,
+                     const wl_inner_step *step) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_feature_tensor *const own = &ws->tensor[j];
+  const int64_t pad = wl_pad(ws->tensors.n), o = t->offset;
+  wl_feature_view *const v = &ws->view[j];
+  *v = (wl_feature_view){.kind = f->kind,
+                         .momenta = f->momenta,
+                         .factored = t->matrix,
+                         .line = own->line,
+                         .row = own->line_row,
+                         .column = own->line_column,
+                         .row_advances = own->row_advances,
+                         .column_advances = own->column_advances,
+                         .taps = own->taps,
+                         .g = step->g + o,
+                         .p = step->theta + o,
+                         .u = step->u ? step->u + o : NULL,
+                         .v_keep = (wl_real)ws->phi.v,
+                         .v_take = (wl_real)(1 - ws->phi.v)};
+  for (int i = 0; i < f->momenta; i++) {
+    v->m_in[i] = step->s_in + i * pad + o;
+    v->m_out[i] = step->s_out + i * pad + o;
+    v->m_keep[i] = (wl_real)ws->phi.m[i];
+    v->m_take[i] = (wl_real)(1 - ws->phi.m[i]);
+  }
+  v->v_in = step->s_in + f->momenta * pad + o;
+  v->v_out = step->s_out + f->momenta * pad + o;
+}
+
+static void factor_all(const wl_feature_rule *f, wl_feature_ws *ws, const wl_inner_step *step,
+                       int threads) {
+  const wl_tensors *const all = &ws->tensors;
+  const int64_t at = (f->momenta + 1) * wl_pad(all->n), columns = at + WL_FACTORED * ws->rows;
+  int64_t table = 0;
+  for (int j = 0; j < all->count; j++) set_tables(ws, j, &table);
+  take_squares(ws, threads);
+  for (int j = 0; j < all->count; j++) {
+    const wl_tensor *const t = &all->tensor[j];
+    const int64_t row = at + t->row_at, column = columns + t->column_at;
+    if (t->matrix)
+      factor_matrix(ws, j, step->s_in + row, step->s_out + row, step->s_in + column,
+                    step->s_out + column);
+    else factor_vector(f, ws, j, step->s_in + row, step->s_out + row);
+  }
+}
+
+const double *wl_feature_inverse(const wl_feature_ws *ws, int j) {
+  return ws->inverse + ws->inverse_at[j];
+}
+
+/* Mean square of `count` entries of a table. */
+static double mean_square(const wl_real *table, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += (double)table[i] * (double)table[i];
+  return sum / (double)count;
+}
+
+/* Sums over the tensor of the squares of those features that are table entries. */
+static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_factor_tables *const table = &ws->view[j].table;
+  const int64_t rows = t->factored.rows, columns = t->factored.columns;
+  double *const at = sum + (f->kind == WL_FEATURES_SMALL_FC ? 13 : 15);
+  const double size = (double)t->size;
+  for (int k = 0; k < WL_FACTORED; k++) {
+    at[k] = size * mean_square(table->r[k], rows);
+    at[2 * WL_FACTORED + k] = size * mean_square(table->inverse_r[k], rows);
+    at[WL_FACTORED + k] = t->matrix ? size * mean_square(table->c[k], columns) : at[k];
+    at[3 * WL_FACTORED + k] =
+        t->matrix ? size * mean_square(table->inverse_c[k], columns) : at[2 * WL_FACTORED + k];
+  }
+}
+
+static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_feature_tensor *const own = &ws->tensor[j];
+  const int64_t stride = own->taps * WL_MOST_FEATURES;
+  const double *const sums = ws->piece_sum + own->sums;
+  double *const inverse = ws->inverse + ws->inverse_at[j];
+  wl_real *const scale = ws->tap_scale + ws->inverse_at[j];
+  for (int64_t i = 0; i < stride; i++) {
+    inverse[i] = 0;
+    for (int64_t piece = 0; piece < t->pieces; piece++) inverse[i] += sums[piece * stride + i];
+  }
+  if (wl_feature_factors(f) && own->taps == 1) table_sums(f, ws, j, inverse);
+  for (int64_t i = 0; i < stride; i++) {
+    inverse[i] = 1 / sqrt(f->epsilon + inverse[i] * (double)own->taps / (double)t->size);
+    scale[i] = (wl_real)inverse[i];
+  }
+  ws->view[j].tap_scale = scale;
+}
+
+void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
+  const wl_feature_rule *f = rule->impl;
+  wl_feature_ws *const ws = rule_ws->impl;
+  const wl_tensors *const all = &ws->tensors;
+  const int threads = rule_ws->threads;
+  static const double tau[WL_TIMES] = {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5};
+  for (int i = 0; i < f->times; i++) ws->time[i] = tanh((double)step->t / tau[i] - 1);
+  for (int j = 0; j < all->count; j++) set_view(f, ws, j, step);
+  if (wl_feature_factors(f)) factor_all(f, ws, step, threads);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
+  for (int64_t i = 0; i < all->pieces; i++) {
+    const wl_piece *const p = &all->piece[i];
+    const wl_tensor *const t = &all->tensor[p->tensor];
+    const wl_feature_tensor *const own = &ws->tensor[p->tensor];
+    const int64_t stride = own->taps * WL_MOST_FEATURES;
+    double *const sums = ws->piece_sum + own->sums + (i - t->first_piece) * stride;
+    memset(sums, 0, (size_t)stride * sizeof *sums);
+    ws->kernel->moments(&ws->view[p->tensor], p->first - t->offset, p->count, sums);
+  }
+  for (int j = 0; j < all->count; j++) normalise(f, ws, j);
+  wl_tensors_clear_padding(all->n, (int)rule->state_width, step->s_out);
+}
