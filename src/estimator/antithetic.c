@@ -28,7 +28,7 @@
        "plain|log",                                                                                \
        ANY,                                                                                        \
        "1",                                                                                        \
-       "What enters of each (clipped) loss: L, or ln(max(L, 0) + floor).",                                 \
+       "Transform of each (clipped) loss L: none, or ln(max(L, 0) + floor).",                      \
        WL_SLOT(wl_es_setting, transform)},                                                         \
       {"floor",                                                                                    \
        WL_OPT_REAL,                                                                                \
@@ -205,7 +205,8 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   for (int64_t k = 0; k <= job->steps; k++) losses[k] = NAN;
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
-  const double scale = wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* all tasks have equal weight */
+  const double scale =
+      wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* all tasks have equal weight */
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);
   out->counted = isfinite(out->loss);

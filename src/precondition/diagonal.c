@@ -15,10 +15,10 @@ typedef struct diagonal {
 } diagonal; /* equal: a constant */
 
 static const wl_option diagonal_options[] = {
-    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "every factor at the start",
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of every factor.",
      WL_SLOT(diagonal, initial)},
     {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
-     "[lo, hi]: factors are drawn uniformly from it instead; [] for `initial`",
+     "[low, high]: initial factors are uniform in this range; []: they are `initial`.",
      WL_SLOT(diagonal, initial_range)},
     {0}};
 

@@ -42,10 +42,10 @@ typedef struct gap {
 
 static const wl_option gap_options[] = {
     {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "the diagonal approximation: rows of the gradient times m, without singular vectors",
+     "Use the diagonal approximation: rows of the gradient times m, without singular vectors.",
      WL_SLOT(gap, approximate)},
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "standard deviation of what each factor's parameter starts at; 0: all factors are 1",
+     "Standard deviation of the initial parameter of each factor; 0: all factors are 1.",
      WL_SLOT(gap, noise)},
     {0}};
 

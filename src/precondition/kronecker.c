@@ -41,7 +41,7 @@ typedef struct kronecker {
 
 static const wl_option kronecker_options[] = {
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "standard deviation of what is added to each element at the start; 0: the identity",
+     "Standard deviation of the noise added to each initial element; 0: the identity.",
      WL_SLOT(kronecker, noise)},
     {0}};
 

@@ -14,7 +14,7 @@
 #undef WL_PRECONDITION
 
 /* P = 1. */
-static const wl_precondition_ops none = {.name = "none", .summary = "the gradient as it is"};
+static const wl_precondition_ops none = {.name = "none", .summary = "the unchanged gradient"};
 
 #define WL_PRECONDITION(id) &wl_precondition_##id,
 const wl_precondition_ops *const wl_preconditions[] = {&none,

@@ -22,15 +22,15 @@ typedef struct scalar {
 } scalar;
 
 static const wl_option scalar_options[] = {
-    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "the factors of the gradient at the start",
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of the factors of the gradient.",
      WL_SLOT(scalar, initial)},
     {"per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",
-     "one factor for all, or one for each inner tensor, inner step, or step and tensor",
+     "One factor for all, or one for each inner tensor, inner step, or step and tensor.",
      WL_SLOT(scalar, per)},
     {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "also learns as many factors of the parameters, which are added: decays",
+     "Also learn as many factors of the parameters, which are added to the gradient (weight decay).",
      WL_SLOT(scalar, learn_decay)},
-    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "these at the start",
+    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "Initial value of the decays.",
      WL_SLOT(scalar, initial_decay)},
     {0}};
 
@@ -114,7 +114,9 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
 extern const wl_precondition_ops wl_precondition_scalar;
 const wl_precondition_ops wl_precondition_scalar = {
     .name = "scalar",
-    .summary = "one learned factor, or one for each tensor, inner step, or both; and decays",
+    .summary =
+        "learned factors of the gradient (one, or for each tensor, inner step, or both) and weight "
+        "decays",
     .options = scalar_options,
     .create = scalar_create,
     .destroy = scalar_destroy,

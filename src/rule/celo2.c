@@ -63,9 +63,10 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
 /* clang-format off */
 #define CELO2_OPTIONS                                                                             \
   WL_HIDDEN_OPTION("[8, 8]", ""),                                                                 \
-  {"rate", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "learning rate", WL_SLOT(wl_feature_rule, rate)}, \
+  {"rate", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "Learning rate.", WL_SLOT(wl_feature_rule, rate)}, \
   WL_SCHEDULE_OPTIONS(wl_feature_rule, schedule),                                                 \
-  {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate", \
+  {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "Coefficient of decoupled weight decay, " \
+                                                        "which is multiplied by the rate.",       \
    WL_SLOT(wl_feature_rule, weight_decay)}
 /* Common keys of both rules. */
 #define CELO2_RULE                                                                                \
@@ -77,11 +78,11 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
 static const wl_option celo2_options[] = {
     CELO2_OPTIONS,
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "whether matrices move along the orthogonal factor of the net's output; it has no adjoint, so that "
-     "the rule is then for forward-only estimators",
+     "Matrices move along the orthogonal factor of the network's output (Newton-Schulz iteration). It has no "
+     "adjoint: the rule then needs a forward-only estimator.",
      WL_SLOT(wl_feature_rule, newton_schulz)},
-    {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1", "rate of vectors as a multiple of `rate`",
-     WL_SLOT(wl_feature_rule, vector_rate)},
+    {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1",
+     "Rate of vectors as a multiple of `rate`.", WL_SLOT(wl_feature_rule, vector_rate)},
     {0}};
 
 static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};
@@ -89,5 +90,6 @@ static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};
 static const wl_feature_rule celo2_rule = {CELO2_RULE, .adam_vectors = true};
 static const wl_feature_rule celo2base_rule = {CELO2_RULE, .vector_rate = 1};
 
-WL_FEATURE_RULE(celo2, "small net, its output orthogonalised for matrices; vectors by Adam");
-WL_FEATURE_RULE(celo2base, "small net over normalised features for all tensors (Celo2-base)");
+WL_FEATURE_RULE(celo2,
+                "small network whose output is orthogonalised for matrices; Adam for vectors");
+WL_FEATURE_RULE(celo2base, "small network of normalised features for all tensors (Celo2-base)");

@@ -60,11 +60,11 @@ typedef struct workspace {
 
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "whether a net sets rate and mixture of each tensor at each step; false: learned scalars alone",
+     "A small network sets the rate and the mixture of each tensor at each step; false: learned scalars alone.",
      WL_SLOT(controller, net)},
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "whether matrices move along the orthogonal factor of their momentum; it has no adjoint, so that the "
-     "rule is then for forward-only estimators",
+     "Matrices move along the orthogonal factor of their momentum (Newton-Schulz iteration). It has no adjoint: "
+     "the rule then needs a forward-only estimator.",
      WL_SLOT(controller, newton_schulz)},
     {0}};
 
@@ -431,7 +431,8 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
 
 const wl_rule_ops wl_rule_controller = {
     .name = "controller",
-    .summary = "Muon with a horizon-aware schedule, steered for each tensor by a small net",
+    .summary =
+        "Muon with a schedule that knows the horizon; a small network adapts it for each tensor",
     .options = controller_options,
     .create = controller_create,
     .destroy = controller_destroy,

@@ -82,28 +82,28 @@ typedef struct wl_elementwise_keys {
 /* The keys that all these rules share: the first entries of each rule's table of options. */
 /* clang-format off */
 #define WL_ELEMENTWISE_OPTIONS(default_rate)                                                      \
-  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "learning rate", WL_SCALAR_SLOT(0)},     \
+  {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "Learning rate.", WL_SCALAR_SLOT(0)},    \
   WL_SCHEDULE_OPTIONS(wl_elementwise_keys, schedule),                                             \
   {"learn", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",                                                \
-   "scalars of the rule that become meta-parameters, e.g. [rate, momentum]",                      \
+   "Scalars of the rule that are learned as meta-parameters, e.g. [rate, momentum].",             \
    WL_SLOT(wl_elementwise_keys, learn)},                                                          \
   {"learn_per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",                   \
-   "one learned scalar for the run, for each inner tensor, for each step of the episode, "        \
-   "or for each step and tensor", WL_SLOT(wl_elementwise_keys, learn_per)}
+   "One learned value of each scalar for the run, for each inner tensor, for each step of the "   \
+   "episode, or for each step and tensor.", WL_SLOT(wl_elementwise_keys, learn_per)}
 /* Scalars of rules with moments, by their indices. */
 #define WL_MOMENT_OPTIONS(beta1, beta2, epsilon)                                                  \
   {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",                                        \
-   "share of the mean that each step keeps", WL_SCALAR_SLOT(beta1)},                              \
+   "Decay of the running mean.", WL_SCALAR_SLOT(beta1)},                                          \
   {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1",                                      \
-   "share of the mean square that each step keeps", WL_SCALAR_SLOT(beta2)},                       \
-  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square", \
+   "Decay of the running mean square.", WL_SCALAR_SLOT(beta2)},                                   \
+  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Added to the root of the mean square.", \
    WL_SCALAR_SLOT(epsilon)}
 #define WL_DECAY_OPTION(fallback, index)                                                          \
   {"weight_decay", WL_OPT_REAL, fallback, NULL, 0, 1e9, "1",                                      \
-   "decoupled weight decay, times the rate", WL_SCALAR_SLOT(index)}
+   "Coefficient of decoupled weight decay, which is multiplied by the rate.", WL_SCALAR_SLOT(index)}
 #define WL_MOMENTUM_OPTION(index)                                                                 \
   {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",                                     \
-   "share of the running sum that each step keeps", WL_SCALAR_SLOT(index)}
+   "Decay of the running sum of gradients.", WL_SCALAR_SLOT(index)}
 /* clang-format on */
 
 /* Defines wl_rule_<id> from the static `<id>_rule` (wl_elementwise) and `<id>_options`. */

@@ -137,12 +137,12 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
 /* clang-format off */
 #define WL_HIDDEN_OPTION(fallback, text)                                                          \
   {"hidden", WL_OPT_INTS, fallback, NULL, 1, WL_NET_MOST_WIDTH, "1",                              \
-   "units of each hidden layer, one to three layers" text, WL_SLOT(wl_feature_rule, hidden)}
+   "Units of each hidden layer, one to three layers." text, WL_SLOT(wl_feature_rule, hidden)}
 #define WL_STEP_OPTIONS(text)                                                                     \
-  {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "multiplies the step" text,             \
+  {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "Factor of the step." text,             \
    WL_SLOT(wl_feature_rule, step_scale)},                                                         \
   {"exponent_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e3, "1",                                     \
-   "multiplies the second output, of which the step is proportional to the exponential",          \
+   "Factor f of the second output o2; the step is proportional to exp(f o2).",                     \
    WL_SLOT(wl_feature_rule, exponent_scale)}
 /* clang-format on */
 

@@ -37,32 +37,33 @@ typedef struct lstm_keys {
 
 static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
-     "units of each LSTM layer, one to four layers", WL_SLOT(lstm_keys, hidden)},
+     "Units of each LSTM layer, one to four layers.", WL_SLOT(lstm_keys, hidden)},
     {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper", 0, 0, NULL,
-     "input of the LSTM: the gradient; log: max(log(|g|+eps)/k, -1) and clip(g e^k, -1, 1); "
-     "paper: (log|g|/p, sign g) where |g| >= e^-p, else (-1, e^p g)",
+     "Inputs of the LSTM. none: the gradient g. log: max(log(|g| + eps) / k, -1) and clip(g e^k, -1, 1). paper: "
+     "(log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g).",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
-     "k of log or p of paper; 0 takes the published 5 or 10",
+     "The number k of `log` or p of `paper`; 0: the published values, 5 and 10.",
      WL_SLOT(lstm_keys, preprocessing_strength)},
     {"gradient_scale", WL_OPT_REAL, "30.0", NULL, 0, 0, "1",
-     "multiplies gradients before preprocessing", WL_SLOT(lstm_keys, gradient_scale)},
+     "Factor of the gradient before preprocessing.", WL_SLOT(lstm_keys, gradient_scale)},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 0, "1",
-     "multiplies the output; the 2016 paper has 1 on quadratics, 0.01 on neural networks",
+     "Factor of the output. The paper of 2016 uses 1 on quadratics and 0.01 on neural networks.",
      WL_SLOT(lstm_keys, output_scale)},
     {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
-     "b of a running sum V' = b V + g: the LSTM sees its mean too, and a second output scales a Nesterov "
-     "step that is added to the first, u = output_scale o1 - rate e^o2 (g + b V'); 0: none of it",
+     "Decay b of a running sum of gradients, V' = b V + g. The LSTM also receives its mean, and a second output "
+     "o2 scales a Nesterov step: u = output_scale o1 - rate e^o2 (g + b V'). 0: no running sum and no such "
+     "step.",
      WL_SLOT(lstm_keys, momentum)},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-     "rate of that step where o2 is 0, as it is before meta-training; used with momentum",
+     "Rate of the Nesterov step at o2 = 0, its value before meta-training; used with `momentum`.",
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "with window.order second: whether meta-gradients also go through the LSTM's inputs, where log and "
-     "paper make them explode; false keeps what goes through the Nesterov step",
+     "With `window.order: second`: also differentiate through the LSTM's inputs. With `log` and `paper` such "
+     "meta-gradients explode. false: differentiate through the Nesterov step alone.",
      WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
-     "added to the forget gate's pre-activation", WL_SLOT(lstm_keys, forget_bias)},
+     "Added to the pre-activation of the forget gate.", WL_SLOT(lstm_keys, forget_bias)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN; }

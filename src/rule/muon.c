@@ -28,19 +28,21 @@ typedef struct workspace {
 } workspace;
 
 static const wl_option muon_options[] = {
-    {"rate", WL_OPT_REAL, "0.02", NULL, 0, 1e9, "1", "learning rate", WL_SLOT(muon, rate)},
+    {"rate", WL_OPT_REAL, "0.02", NULL, 0, 1e9, "1", "Learning rate.", WL_SLOT(muon, rate)},
     WL_SCHEDULE_OPTIONS(muon, schedule),
     {"momentum", WL_OPT_REAL, "0.95", NULL, 0, 0.999999999, "1",
-     "share of a matrix's momentum that each step keeps", WL_SLOT(muon, momentum)},
-    {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "decoupled weight decay, times the rate",
+     "Decay of the momentum of matrices.", WL_SLOT(muon, momentum)},
+    {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
+     "Coefficient of decoupled weight decay, which is "
+     "multiplied by the rate.",
      WL_SLOT(muon, weight_decay)},
-    {"vector_rate", WL_OPT_REAL, "0.3", NULL, 0, 1e9, "1", "rate of vectors as a share of `rate`",
-     WL_SLOT(muon, vector_rate)},
+    {"vector_rate", WL_OPT_REAL, "0.3", NULL, 0, 1e9, "1",
+     "Rate of vectors as a multiple of `rate`.", WL_SLOT(muon, vector_rate)},
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
-     "share of a vector's mean that each step keeps", WL_SLOT(muon, beta1)},
+     "Decay of the running mean of vectors.", WL_SLOT(muon, beta1)},
     {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1",
-     "share of a vector's mean square that each step keeps", WL_SLOT(muon, beta2)},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square",
+     "Decay of the running mean square of vectors.", WL_SLOT(muon, beta2)},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Added to the root of the mean square.",
      WL_SLOT(muon, epsilon)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
@@ -163,7 +165,7 @@ static void muon_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
 
 const wl_rule_ops wl_rule_muon = {
     .name = "muon",
-    .summary = "matrices along the orthogonal factor of their momentum, vectors by Adam",
+    .summary = "step along the orthogonal factor of the momentum for matrices, Adam for vectors",
     .options = muon_options,
     .create = muon_create,
     .destroy = muon_destroy,

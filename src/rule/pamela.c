@@ -42,10 +42,10 @@ static const wl_scalar scalars[SCALARS] = {
 
 static const wl_option pamela_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.01"),
-    {"decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "share of the parameters that a step takes away",
-     WL_SCALAR_SLOT(DECAY)},
+    {"decay", WL_OPT_REAL, "0", NULL, 0, 0, "1",
+     "Fraction of the parameters that a step subtracts.", WL_SCALAR_SLOT(DECAY)},
     {"skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "share of the previous step that a step takes back; -0.9 is heavy-ball momentum 0.9",
+     "Fraction of the previous step that a step subtracts; -0.9 is heavy-ball momentum 0.9.",
      WL_SCALAR_SLOT(SKIP)},
     {0}};
 

@@ -46,9 +46,9 @@ static const wl_scalar scalars[SCALARS] = {
 
 static const wl_option rmsprop_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.001"),
-    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
-     "share of the mean square that each step keeps", WL_SCALAR_SLOT(DECAY)},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "added to the root of the mean square",
+    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "Decay of the running mean square.",
+     WL_SCALAR_SLOT(DECAY)},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Added to the root of the mean square.",
      WL_SCALAR_SLOT(EPSILON)},
     {0}};
 

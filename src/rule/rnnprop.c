@@ -31,13 +31,13 @@ typedef struct workspace {
 
 static const wl_option rnnprop_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_RNNPROP_MOST_HIDDEN, "1",
-     "units of each LSTM layer, one to four layers; the dense layer before them has as many as the first",
+     "Units of each LSTM layer, one to four layers. The dense layer before them has as many units as the first.",
      WL_SLOT(wl_rnnprop_net, widths)},
-    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1",
-     "the most that a coordinate moves in a step", WL_SLOT(wl_rnnprop_net, output_scale)},
+    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1", "Bound on the step of a coordinate.",
+     WL_SLOT(wl_rnnprop_net, output_scale)},
     {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
-     "rate of an Adam step that a second output scales, of 0.95 and 0.95; before meta-training the rule is that "
-     "Adam; 0: no such step",
+     "Rate of an Adam step (beta1 = beta2 = 0.95) that a second output scales. Before meta-training the rule "
+     "equals that Adam. 0: no such step.",
      WL_SLOT(wl_rnnprop_net, rate)},
     {0}};
 

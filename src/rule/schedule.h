@@ -35,20 +35,20 @@ typedef struct wl_schedule {
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS(type, member)                                                         \
   {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \
-   "how the rate changes over the steps of an episode", WL_SLOT(type, member.kind)},              \
+   "How the rate changes over the steps of an episode.", WL_SLOT(type, member.kind)},             \
   {"warmup_steps", WL_OPT_INT, "0", NULL, 0, 1e15, "steps",                                       \
-   "steps over which schedule warmup_cosine raises the rate linearly",                            \
+   "Steps over which `warmup_cosine` raises the rate linearly.",                                  \
    WL_SLOT(type, member.warmup_steps)},                                                           \
   {"warmup_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                          \
-   "share of the episode over which the rate rises linearly, with any schedule",                  \
+   "Fraction of the episode over which the rate rises linearly, with any schedule.",              \
    WL_SLOT(type, member.warmup_fraction)},                                                        \
   {"decay_every", WL_OPT_INT, "100", NULL, 1, 1e15, "steps",                                      \
-   "steps between two reductions of schedule step", WL_SLOT(type, member.decay_every)},           \
+   "Steps between two reductions of the rate by `schedule: step`.", WL_SLOT(type, member.decay_every)}, \
   {"decay_factor", WL_OPT_REAL, "0.1", NULL, 0, 1e3, "1",                                         \
-   "what schedule step multiplies the rate with at each reduction",                               \
+   "Factor of the rate at each reduction by `schedule: step`.",                                   \
    WL_SLOT(type, member.decay_factor)},                                                           \
   {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                         \
-   "share of the rate that linear and cosine schedules end at", WL_SLOT(type, member.final_fraction)}
+   "Fraction of the rate at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
 /* Completes the schedule that an update rule has read from `options`, for runs of T = steps. warmup_steps counts with

@@ -3,7 +3,7 @@
 #include "rule/feature_net.h"
 
 static const wl_option small_fc_options[] = {
-    WL_HIDDEN_OPTION("[4, 4]", "; [32, 32] in PyLO"), WL_STEP_OPTIONS("; 0.01 in PyLO"), {0}};
+    WL_HIDDEN_OPTION("[4, 4]", " PyLO uses [32, 32]."), WL_STEP_OPTIONS(" PyLO uses 0.01."), {0}};
 
 static const wl_feature_rule small_fc_rule = {.kind = WL_FEATURES_SMALL_FC,
                                               .features = 28,
@@ -16,4 +16,4 @@ static const wl_feature_rule small_fc_rule = {.kind = WL_FEATURES_SMALL_FC,
                                               .factored_decay = {0.9, 0.99, 0.999},
                                               .epsilon = 1e-5};
 
-WL_FEATURE_RULE(small_fc, "small net over momenta and factored second moments (AdafacMLPLOpt)");
+WL_FEATURE_RULE(small_fc, "small network of momenta and factored second moments (AdafacMLPLOpt)");

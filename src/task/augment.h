@@ -44,21 +44,22 @@ typedef struct wl_augment_keys {
 /* clang-format off */
 #define WL_AUGMENT_OPTIONS(type, member)                                                          \
   {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \
-   "Factor on the loss, and so on every gradient.", WL_SLOT(type, member.loss_scale), WL_KEY_DRAW}, \
+   "Factor of the loss, and so of every gradient.", WL_SLOT(type, member.loss_scale), WL_KEY_DRAW}, \
   {"gradient_noise", WL_OPT_REAL, "0", NULL, 0, 1e12, "1",                                        \
-   "Standard deviation of what is added to each inner gradient, before `loss_scale`.",            \
+   "Standard deviation of the Gaussian noise added to each inner gradient, before `loss_scale`.", \
    WL_SLOT(type, member.gradient_noise), WL_KEY_DRAW},                                            \
   {"reparametrise", WL_OPT_CHOICE, "none", "none|global|tensor|parameter", 0, 0, "1",             \
-   "Parameters are divided by a factor at the start and multiplied by it in the network: one "    \
+   "Divide the initial parameters by a random factor and multiply them by it in the network: one " \
    "factor for all, for each tensor, or for each parameter.",                                     \
    WL_SLOT(type, member.reparametrise)},                                                          \
   {"reparametrise_range", WL_OPT_REALS, "[1e-3, 1e3]", NULL, 1e-12, 1e12, "1",                    \
-   "[low, high] of these factors, which are log-uniform.", WL_SLOT(type, member.reparametrise_range)}, \
+   "[low, high]: range of these factors, which are log-uniform.", WL_SLOT(type, member.reparametrise_range)}, \
   {"scale_jitter", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                             \
-   "Share of the episodes in which each tensor's initial values are multiplied by a factor.",     \
+   "Fraction of the episodes in which the initial values of each tensor are multiplied by a "     \
+   "random factor.",                                                                              \
    WL_SLOT(type, member.scale_jitter)},                                                           \
   {"scale_jitter_range", WL_OPT_REALS, "[0.03, 2]", NULL, 1e-12, 1e12, "1",                       \
-   "[low, high] of these factors, which are log-uniform.", WL_SLOT(type, member.scale_jitter_range)}
+   "[low, high]: range of these factors, which are log-uniform.", WL_SLOT(type, member.scale_jitter_range)}
 /* clang-format on */
 
 typedef struct wl_augment wl_augment;       /* the configured augmentations */

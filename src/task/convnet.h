@@ -42,21 +42,22 @@ typedef struct wl_convnet {
   {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, odd.",                      \
    WL_SLOT(type, member.kernel)},                                                                 \
   {"order", WL_OPT_CHOICE, order_, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",        \
-   "What follows each convolution: batch norm, activation and 2x2 pooling in this order.",        \
+   "Order of normalisation, activation and 2x2 pooling after each convolution.",                  \
    WL_SLOT(type, member.order)},                                                                  \
   {"pooling", WL_OPT_CHOICE, "max", "max|average|none", 0, 0, "1",                                \
-   "What is taken of each 2x2 window; none: no pooling.", WL_SLOT(type, member.pooling)},         \
+   "Pooling over 2x2 windows.", WL_SLOT(type, member.pooling)},                                   \
   {"strides", WL_OPT_INTS, "[1]", NULL, 1, 16, "pixels",                                          \
-   "Stride of each convolution; the last number holds for all that follow.",                      \
+   "Stride of each convolution; the last number also holds for the convolutions that follow.",    \
    WL_SLOT(type, member.strides)},                                                                \
   {"features", WL_OPT_CHOICE, "all", "all|mean", 0, 0, "1",                                       \
-   "What the dense layers see: every pixel of the last convolution, or its mean over the image.", \
+   "Inputs of the dense layers: every pixel of the last convolution, or its mean over the image.", \
    WL_SLOT(type, member.features)},                                                               \
   {"batch_norm", WL_OPT_BOOL, "true", NULL, 0, 0, "1",                                            \
-   "Normalise convolutions, or where `filters` is [] dense layers, by the batch's own statistics.", \
+   "Use batch norm after convolutions, or after dense layers if `filters` is [].",                \
    WL_SLOT(type, member.batch_norm)},                                                             \
   {"layer_norm", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                           \
-   "Layer norm in place of batch norm, of each pixel's channels and of each dense layer.",        \
+   "Use layer norm instead of batch norm, over the channels of each pixel and over each dense "   \
+   "layer.",                                                                                      \
    WL_SLOT(type, member.layer_norm)},                                                             \
   {"widths", WL_OPT_INTS, "[]", NULL, 1, 1e6, "1",                                                \
    "Units of dense layers between the last convolution and the output.",                          \

@@ -11,7 +11,8 @@
 typedef struct wl_images {
   int64_t count;
   uint8_t *pixels; /* [count][channels * rows * columns]; NULL: `values` holds the images */
-  wl_real *values; /* the same in [0,1], for resized or grey images; NULL: `pixels` holds the images */
+  wl_real
+      *values; /* the same in [0,1], for resized or grey images; NULL: `pixels` holds the images */
   uint8_t *labels; /* [count], 0 .. classes - 1 */
   int64_t *sample; /* [count], a fixed permutation: the order in which evaluations take images */
 } wl_images;
@@ -41,10 +42,10 @@ typedef struct wl_dataset_keys {
    "Number of classes; 0: known for named data, else the largest training label plus one.",       \
    WL_SLOT(type, member.classes)},                                                                \
   {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                              \
-   "Side that images are resized to, bilinearly and without antialiasing; 0: as they are.",       \
+   "Side of the resized images (bilinear, no antialiasing); 0: the original size.",               \
    WL_SLOT(type, member.side)},                                                                   \
   {"grey", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                                 \
-   "Colour images become their channels' mean.", WL_SLOT(type, member.grey)}
+   "Replace the colour channels by their mean.", WL_SLOT(type, member.grey)}
 /* clang-format on */
 
 /* Opens the data set `data`. Data that is already open is shared. Thread-safe. WL_ERR_NO_INPUT: missing; the message

@@ -43,7 +43,8 @@ typedef struct wl_perceptron {
   {"activation", WL_OPT_CHOICE, choice, WL_ACTIVATIONS, 0, 0, "1",                                \
    "Non-linearity of the hidden layers.", WL_SLOT(type, member.activation)},                      \
   {"normalisation", WL_OPT_CHOICE, "none", "none|batch|layer", 0, 0, "1",                         \
-   "What is normalised before each activation: nothing, units over the batch, or each row.",      \
+   "Normalisation before each activation: none, each unit over the batch, or each sample over its " \
+   "units.",                                                                                      \
    WL_SLOT(type, member.norm)}
 /* clang-format on */
 /* norm(x) s + b for x (B,n) or (B,C,H,W); `channels` is n or C. The parameters s and b are "<layer>.scale" and

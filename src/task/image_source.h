@@ -19,13 +19,13 @@ typedef struct wl_image_source {
 #define WL_IMAGE_SOURCE_OPTIONS(type, member)                                                     \
   WL_DATASET_OPTIONS(type, member.keys),                                                          \
   {"data_fraction", WL_OPT_REAL, "1.0", NULL, 1e-6, 1, "1",                                       \
-   "Part of the training images that is used, the first ones; google/learned_optimization's "     \
-   "tasks have 0.8.", WL_SLOT(type, member.fraction), WL_KEY_DRAW},                               \
+   "Fraction of the training images that is used, from the first on; the tasks of "               \
+   "google/learned_optimization use 0.8.", WL_SLOT(type, member.fraction), WL_KEY_DRAW},          \
   {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",                                                 \
    "Images in a minibatch, drawn with replacement.", WL_SLOT(type, member.batch)},                \
   {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",                                         \
-   "Images of the fixed sample that evaluations use, in whole batches, no more than the data "    \
-   "has.", WL_SLOT(type, member.eval_samples)}
+   "Images of the fixed sample on which evaluations measure the loss: whole batches, at most as " \
+   "many as the data has.", WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
 /* Opens the images of a source after its keys are read (errors: wl_dataset_open). Sets task->eval_batches to the number

@@ -20,7 +20,7 @@ typedef struct mountain {
 
 static const wl_option options[] = {
     {"surface", WL_OPT_CHOICE, "own", "own|shared", 0, 0, "1",
-     "own: a surface for each unit; shared: the units of an episode (of a set, in eval) start on one.",
+     "own: a surface for each unit; shared: one surface for all units of an episode (in eval, of a set).",
      WL_SLOT(mountain, surface)},
     {0}};
 

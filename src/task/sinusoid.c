@@ -33,7 +33,7 @@ static const wl_option options[] = {
      "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2].",
      WL_SLOT(sinusoid, frequency)},
     {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1",
-     "Points of the support set, on which a task adapts.", WL_SLOT(sinusoid, shots)},
+     "Points of the support set, which the inner loss uses.", WL_SLOT(sinusoid, shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1", "Points of the query set; 0: as many as `shots`.",
      WL_SLOT(sinusoid, query)},
     {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer.",

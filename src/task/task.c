@@ -41,8 +41,8 @@ const wl_option wl_task_common_options[] = {
      "Share of this family in a mixture of tasks, relative to the others.",
      WL_SLOT(task_keys, proportion), .flags = WL_KEY_FIXED},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
-     "Statistics of batch norm in evaluations: those of each batch, or those of the training split (the support "
-     "set) at the adapted parameters.",
+     "Statistics of batch norm in evaluations: those of each batch, or those of the training split (few-shot: "
+     "the support set) at the adapted parameters.",
      WL_SLOT(task_keys, norm_statistics)},
     WL_AUGMENT_OPTIONS(task_keys, augment),
     WL_WARP_OPTIONS(task_keys, warp),

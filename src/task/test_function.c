@@ -25,11 +25,11 @@ typedef struct test_function {
 
 static const wl_option options[] = {
     {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|rosenbrock|styblinski-tang", 0,
-     0, "1", "Which function.", WL_SLOT(test_function, function)},
+     0, "1", "The function.", WL_SLOT(test_function, function)},
     {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale.",
      WL_SLOT(test_function, dimension)},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
-     "The function is moved by a vector drawn uniformly in [-shift, shift] for each task.",
+     "The function is translated by a vector that is uniform in [-shift, shift] for each task.",
      WL_SLOT(test_function, shift)},
     {"spread", WL_OPT_REAL, "4.0", NULL, 0, 1e6, "1",
      "Starting points are uniform in [-spread, spread].", WL_SLOT(test_function, spread)},

@@ -33,7 +33,7 @@ typedef struct wl_text_source {
   {"batch", WL_OPT_INT, "32", NULL, 1, 1e6, "1",                                                  \
    "Sequences in a minibatch, drawn with replacement.", WL_SLOT(type, member.batch)},             \
   {"eval_samples", WL_OPT_INT, "256", NULL, 1, 1e9, "1",                                          \
-   "Sequences of the fixed sample that evaluations use, in whole batches.",                       \
+   "Sequences of the fixed sample on which evaluations measure the loss, in whole batches.",      \
    WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 

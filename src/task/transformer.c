@@ -22,12 +22,12 @@ typedef struct transformer {
 
 static const wl_option options[] = {
     WL_TEXT_OPTIONS(transformer, source),
-    {"width", WL_OPT_INT, "32", NULL, 1, 1e5, "1", "d, dimension of a token's vector.",
+    {"width", WL_OPT_INT, "32", NULL, 1, 1e5, "1", "Dimension d of the vector of a token.",
      WL_SLOT(transformer, width)},
-    {"heads", WL_OPT_INT, "2", NULL, 1, 1e4, "1", "Heads of the attention; they divide `width`.",
+    {"heads", WL_OPT_INT, "2", NULL, 1, 1e4, "1", "Attention heads; a divisor of `width`.",
      WL_SLOT(transformer, heads)},
     {"hidden", WL_OPT_INT, "0", NULL, 0, 1e6, "1",
-     "Units of the dense part's hidden layer; 0: four times `width`.",
+     "Units of the hidden layer of the dense part; 0: four times `width`.",
      WL_SLOT(transformer, hidden)},
     WL_INITIALISER_OPTIONS("fan-in", transformer, initialiser),
     {0}};

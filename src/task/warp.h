@@ -52,11 +52,11 @@ typedef struct wl_warp_keys {
   {"warp_after", WL_OPT_STRINGS, "all", NULL, 0, 0, "1",                                          \
    "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last.", WL_SLOT(type, member.after)}, \
   {"warp_side", WL_OPT_CHOICE, "after", "before|after", 0, 0, "1",                                \
-   "Side of the layer's activation: before makes T-Nets, after warps what the next layer sees.", WL_SLOT(type, member.side)}, \
+   "Position of the warp layer: before the layer's activation (as in T-Nets), or after it.", WL_SLOT(type, member.side)}, \
   {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                              \
-   "Hidden units (channels) of `residual`; 0: as many as the layer has.", WL_SLOT(type, member.width)}, \
+   "Hidden units or channels of `residual`; 0: as many as the warped layer has.", WL_SLOT(type, member.width)}, \
   {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
-   "Standard deviation of what is added to each warp parameter at the start; 0: the identity.", WL_SLOT(type, member.noise)}
+   "Standard deviation of the noise added to each initial warp parameter; 0: the identity.", WL_SLOT(type, member.noise)}
 /* clang-format on */
 
 /* Whether the options contain a stage. */

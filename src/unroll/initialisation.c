@@ -26,24 +26,22 @@ static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others are learned.",
      WL_SLOT(initialisation_keys, fresh)},
-    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by MAML, whatever the name says.",
+    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors learned by MAML, whatever `name` is.",
      WL_SLOT(initialisation_keys, by_method[MAML])},
-    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by Leap, whatever the name says.",
+    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors learned by Leap, whatever `name` is.",
      WL_SLOT(initialisation_keys, by_method[LEAP])},
     {"reptile", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by Reptile, whatever the name says.",
+     "Tensors learned by Reptile, whatever `name` is.",
      WL_SLOT(initialisation_keys, by_method[REPTILE])},
     {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Dense weights and biases whose outputs all start alike, from one learned or (with `fresh`) drawn vector, e.g. the "
-     "head: all classes have the same logits before a task adapts (UNICORN-MAML).",
+     "Dense weights and biases, e.g. of the head, whose rows all start from one vector, learned or (with "
+     "`fresh`) drawn: all classes have equal logits before a task adapts (UNICORN-MAML).",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
      "Leap: the change of the loss is part of a segment's length.",
      WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Leap: a rise of the loss counts as a fall, so that it does not pull theta_0 uphill.",
+     "Leap: count a rise of the loss as a fall, so that it does not move theta_0 uphill.",
      WL_SLOT(initialisation_keys, stabilise)},
     {0}};
 
@@ -158,7 +156,8 @@ static wl_status choose_method(const request *r, const char *tensor,
     if (!lists(&r->keys.by_method[m], tensor)) continue;
     if (found)
       return wl_map_fail(r->map, table[m].name,
-                         "'%s' is also in the list `%s`; name each tensor in one list", tensor, found);
+                         "'%s' is also in the list `%s`; name each tensor in one list", tensor,
+                         found);
     found = table[m].name;
     *out = &table[m];
   }
