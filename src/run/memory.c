@@ -62,7 +62,7 @@ static bool copies_units(const wl_trainer *tr) {
 static bool saves_units(const wl_trainer *tr) {
   const int64_t longest = wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1];
   if (wl_setup_of(tr)->per_episode || longest <= wl_setup_of(tr)->problem.spec.steps) return false;
-  if (wl_setup_of(tr)->problem.n_horizon > 1 || wl_state_of(tr)->plan->setting.stagger) return true;
+  if (wl_state_of(tr)->plan->setting.n_horizon > 1 || wl_state_of(tr)->plan->setting.stagger) return true;
   const int64_t windows =
       (longest + wl_setup_of(tr)->problem.spec.steps - 1) / wl_setup_of(tr)->problem.spec.steps;
   const int64_t every = wl_schema_checkpoint(wl_setup_of(tr)->config).every;
@@ -77,7 +77,8 @@ static double checkpoint_bytes(const wl_trainer *tr) {
                             : 0.0;
   const double units =
       saves_units(tr) ? (double)wl_state_of(tr)->plan->units * unit_bytes(tr) : 0.0;
-  return 3.0 * (double)wl_setup_of(tr)->problem.model->phi.size * sizeof(double) + units + replay;
+  const double vectors = wl_state_of(tr)->curriculum ? 4.0 : 3.0;
+  return vectors * (double)wl_setup_of(tr)->problem.model->phi.size * sizeof(double) + units + replay;
 }
 
 double wl_memory_estimate(const wl_trainer *tr) {

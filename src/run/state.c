@@ -55,10 +55,19 @@ static void add_replay(field_list *list, wl_replay *replay) {
       "outer loss at the episode's start");
 }
 
+static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum *c) {
+  add_blocks(list, phi, "curriculum/best", c->best,
+             "meta-parameters at the best evaluation of the stage");
+  add(list, "curriculum/stage", WL_INT64, 1, &c->stage, "number of the current stage, from 0");
+  add(list, "curriculum/failures", WL_INT64, 1, &c->failures,
+      "evaluations since the best one of the stage");
+  add(list, "curriculum/best_loss", WL_FLOAT64, 1, &c->best_loss, "loss of the best evaluation");
+}
+
 /* The list of state that is the same on every rank. */
 static wl_status list_state(const wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
-  list->capacity = 4 * phi->count + 48;
+  list->capacity = 5 * phi->count + 48;
   WL_TRY(WL_NEW(list->at, list->capacity + 1));
   add_blocks(list, phi, "phi", wl_state_of(tr)->phi, "meta-parameters");
   add_blocks(list, phi, "outer/first_moment", wl_state_of(tr)->outer->first,
@@ -83,6 +92,7 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
       &wl_state_of(tr)->episodes_without_finite_unit,
       "episodes begun since then without a finite unit")
       ->in_digest = false;
+  if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);
   if (wl_replay_lasts(wl_state_of(tr)->replay)) add_replay(list, wl_state_of(tr)->replay);
   return check_list(list);
 }
@@ -371,10 +381,13 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
 /* The clocks in the file are untrusted input: checks their values. */
 static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
+  const wl_curriculum *stages = wl_state_of(tr)->curriculum;
+  const int64_t shortest =
+      stages ? stages->length[0] : wl_setup_of(tr)->problem.horizon[0];
   if (c->episode >= 0 && c->family >= 0 && c->family < wl_setup_of(tr)->problem.n_tasks &&
       c->t >= 0 &&
       (c->t == 0 ||
-       (c->t < c->horizon && c->horizon >= wl_setup_of(tr)->problem.horizon[0] &&
+       (c->t < c->horizon && c->horizon >= shortest &&
         c->horizon <= wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1])))
     return WL_OK;
   return WL_FAIL(
@@ -476,6 +489,14 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
                         "%s: the digest of its state does not match the one it carries", path);
 }
 
+/* The number of the stage in the file is untrusted input. */
+static wl_status check_stage(const wl_trainer *tr, const char *path) {
+  const wl_curriculum *c = wl_state_of(tr)->curriculum;
+  if (!c || (c->stage >= 0 && c->stage < c->stages)) return WL_OK;
+  return WL_FAIL(WL_ERR_DATA, "%s: the curriculum has %lld stages and no number %lld", path,
+                 (long long)c->stages, (long long)c->stage);
+}
+
 static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *path) {
   field_list list = {0};
   unit_table units = {0};
@@ -486,6 +507,7 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
       status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
+  if (status == WL_OK) status = check_stage(tr, path);
   set_clocks(wl_state_of(tr)->plan);
   if (status == WL_OK && carries_units(tr)) status = read_units(tr, file, &units);
   if (status == WL_OK && wl_replay_lasts(wl_state_of(tr)->replay)) status = read_points(tr, file);
@@ -544,7 +566,7 @@ wl_status wl_state_export(wl_trainer *tr, const char *path) {
   if (status == WL_OK && wl_comm_rank(wl_setup_of(tr)->comm) == 0) {
     wl_digest_hex(digest, hex);
     status = wl_trained_write(path, wl_setup_of(tr)->config, &wl_setup_of(tr)->problem.model->phi,
-                              wl_trainer_result(tr), hex, wl_state_of(tr)->meta_step);
+                              wl_trainer_export(tr), hex, wl_state_of(tr)->meta_step);
   }
   return wl_comm_agree(wl_setup_of(tr)->comm, status);
 }

@@ -293,9 +293,31 @@ static wl_status validate(const run *r, wl_meta_report *report) {
   report->validation_loss = NAN;
   if (r->validate == 0 || (step % r->validate != 0 && step != wl_setup_of(r->trainer)->steps))
     return WL_OK;
-  WL_TRY(wl_run_validate(r->trainer, &report->validation_loss));
+  const wl_problem *p = &wl_setup_of(r->trainer)->problem;
+  const wl_validation whole = {p->horizon[p->n_horizon - 1], WL_VALIDATION_TASKS};
+  WL_TRY(wl_run_validate(r->trainer, &whole, &report->validation_loss));
   if (wl_comm_rank(r->comm) == 0)
     wl_log_info("meta-step %lld: validation loss %.4g", (long long)step, report->validation_loss);
+  return WL_OK;
+}
+
+/* The evaluation of the curriculum where it is due; may begin the next stage. */
+static wl_status evaluate_stage(const run *r) {
+  const wl_curriculum *c = wl_state_of(r->trainer)->curriculum;
+  const int64_t step = wl_state_of(r->trainer)->meta_step;
+  double loss;
+  if (!c || step % c->every != 0) return WL_OK;
+  const wl_validation next = {wl_curriculum_horizon(c), c->tasks};
+  WL_TRY(wl_run_validate(r->trainer, &next, &loss));
+  const double best = c->best_loss;
+  const bool advances = wl_trainer_judge(r->trainer, loss);
+  if (wl_comm_rank(r->comm) != 0) return WL_OK;
+  wl_log_info("meta-step %lld: stage %lld of %lld, loss %.4g after %lld steps, best %.4g",
+              (long long)step, (long long)(c->stage + !advances), (long long)c->stages, loss,
+              (long long)next.steps, fmin(best, loss));
+  if (advances)
+    wl_log_info("meta-step %lld: stage %lld begins, with episodes of up to %lld steps",
+                (long long)step, (long long)(c->stage + 1), (long long)c->length[2 * c->stage + 1]);
   return WL_OK;
 }
 
@@ -317,6 +339,7 @@ static wl_status step(run *r, bool *stopping) {
   r->diverged = wl_trainer_has_diverged(tr);
   warn_of_skipped(r, &report);
   WL_TRY(validate(r, &report));
+  WL_TRY(evaluate_stage(r));
   WL_TRY(write_step(r, &report, *stopping));
   r->longest = fmax(r->longest, wl_seconds() - start);
   return WL_OK;

@@ -22,31 +22,30 @@ static wl_status run_episode(wl_unroll_ws *ws, wl_unit *unit, uint64_t seed, int
 }
 
 /* This rank's episodes of one family. */
-static wl_status run_family(wl_trainer *tr, int family, double *losses) {
+static wl_status run_family(wl_trainer *tr, int family, const wl_validation *v, double *losses) {
   const wl_trainer_setup *s = wl_setup_of(tr);
   const wl_problem *p = &s->problem;
-  const int64_t steps = p->horizon[p->n_horizon - 1];
-  const wl_window_spec spec = {.steps = steps, .weights = WL_WEIGHTS_LAST};
+  const wl_window_spec spec = {.steps = v->steps, .weights = WL_WEIGHTS_LAST};
   wl_unroll_ws *ws = NULL;
   wl_unit *unit = NULL;
   wl_status status = wl_unroll_ws_create(p->model, p->tasks[family], &spec, false, s->threads, &ws);
   if (status == WL_OK) status = wl_unit_create(p->model, p->tasks[family], &unit);
   if (status == WL_OK) wl_unroll_set_phi(ws, wl_trainer_result(tr));
-  for (int i = wl_comm_rank(s->comm); status == WL_OK && i < WL_VALIDATION_TASKS;
+  for (int64_t i = wl_comm_rank(s->comm); status == WL_OK && i < v->tasks;
        i += wl_comm_size(s->comm))
-    status = run_episode(ws, unit, p->seed, i, steps, &losses[i]);
+    status = run_episode(ws, unit, p->seed, i, v->steps, &losses[i]);
   wl_unit_destroy(&unit);
   wl_unroll_ws_destroy(&ws);
   return status;
 }
 
-wl_status wl_run_validate(wl_trainer *tr, double *loss) {
+wl_status wl_run_validate(wl_trainer *tr, const wl_validation *v, double *loss) {
   const wl_trainer_setup *s = wl_setup_of(tr);
-  const int64_t count = (int64_t)s->problem.n_tasks * WL_VALIDATION_TASKS;
+  const int64_t count = s->problem.n_tasks * v->tasks;
   double *losses = NULL;
   wl_status status = WL_NEW(losses, count);
   for (int f = 0; status == WL_OK && f < s->problem.n_tasks; f++)
-    status = run_family(tr, f, losses + f * WL_VALIDATION_TASKS);
+    status = run_family(tr, f, v, losses + f * v->tasks);
   status = wl_comm_agree(s->comm, status);
   if (status == WL_OK)
     status = wl_comm_sum_int64(s->comm, (int64_t *)(void *)losses, (size_t)count);

@@ -6,9 +6,13 @@
 
 enum { WL_VALIDATION_TASKS = 8 };
 
-/* Mean final loss, on the fixed sample (few-shot: the query set), of complete episodes of the longest horizon on 8
- * tasks of each family that training does not draw; NaN if one is not finite. Uses the meta-parameters that would be
- * exported, and changes no state of the training. Bitwise equal on any number of ranks. Collective. */
-wl_status wl_run_validate(wl_trainer *trainer, double *loss);
+typedef struct wl_validation {
+  int64_t steps, tasks; /* length of the episodes; tasks of each family */
+} wl_validation;
+
+/* Mean final loss, on the fixed sample (few-shot: the query set), of complete episodes on tasks that training does not
+ * draw; NaN if one is not finite. Uses wl_trainer_result, and changes no state of the training. Bitwise equal on any
+ * number of ranks. Collective. */
+wl_status wl_run_validate(wl_trainer *trainer, const wl_validation *validation, double *loss);
 
 #endif

@@ -84,6 +84,21 @@ double *wl_trainer_result(const wl_trainer *tr) {
   return tr->state->average ? tr->state->average : tr->state->phi;
 }
 
+double *wl_trainer_export(const wl_trainer *tr) {
+  double *const best =
+      tr->state->curriculum ? wl_curriculum_result(tr->state->curriculum) : NULL;
+  return best ? best : wl_trainer_result(tr);
+}
+
+bool wl_trainer_judge(wl_trainer *tr, double loss) {
+  const wl_curriculum *c = tr->state->curriculum;
+  const size_t bytes = (size_t)tr->setup.problem.model->phi.size * sizeof(double);
+  if (!wl_curriculum_judge(tr->state->curriculum, loss, wl_trainer_result(tr))) return false;
+  memcpy(tr->state->phi, c->best, bytes);
+  if (tr->state->average) memcpy(tr->state->average, c->best, bytes);
+  return true;
+}
+
 /* Writes records while other ranks may still compute. The next reduction raises a failure that occurs here. */
 static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;

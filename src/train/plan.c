@@ -65,7 +65,7 @@ static int64_t draw_family(const wl_plan *p, int64_t episode, int64_t unit) {
 
 /* Without stagger all units have the horizon of unit 0. */
 int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit) {
-  const int64_t *steps = s->horizon;
+  const int64_t *steps = s->horizon + (s->stage ? 2 * *s->stage : 0);
   if (s->n_horizon < 2) return steps[0];
   const double x = draw(s, WL_FOR_HORIZON, episode, s->stagger ? unit : 0, log((double)steps[0]),
                         log((double)steps[1] + 1.0));

@@ -20,8 +20,9 @@ typedef struct wl_plan_setting {
   int ranks, tasks;
   const double *proportion; /* [tasks] copied */
   const double *cost;       /* [tasks] cost of a unit of this task, copied */
-  const int64_t *horizon;   /* [n_horizon] episode.steps, borrowed */
+  const int64_t *horizon;   /* [n_horizon] episode.steps, borrowed; with stages [stages][2] */
   int n_horizon;            /* 1: T; 2: [low, high] */
+  const int64_t *stage;     /* number of the current stage, borrowed; NULL: there are no stages */
   bool
       stagger; /* each unit draws its horizon and the step at which its first episode begins */
 } wl_plan_setting;

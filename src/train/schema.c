@@ -98,6 +98,21 @@ static const wl_option replay_options[] = {
      "K of the replayed windows; 1 is Warp-Grad's look-ahead.", WL_SLOT(wl_replay_keys, steps)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
+static const wl_option curriculum_options[] = {
+    {"steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
+     "Length of the episodes in each stage, growing; the last stage is that of `episode.steps`, which follows. []: one "
+     "stage.",
+     WL_SLOT(wl_curriculum_keys, steps)},
+    {"every", WL_OPT_INT, "100", NULL, AT_LEAST(1), "meta-steps",
+     "Meta-steps between two evaluations, on fixed tasks and at the length of the next stage.",
+     WL_SLOT(wl_curriculum_keys, every)},
+    {"patience", WL_OPT_INT, "1", NULL, AT_LEAST(1), "evaluations",
+     "Evaluations in a row without a new best one after which the next stage begins, from the best meta-parameters.",
+     WL_SLOT(wl_curriculum_keys, patience)},
+    {"tasks", WL_OPT_INT, "8", NULL, 1, 1e6, "tasks", "Fixed tasks of each family in an evaluation.",
+     WL_SLOT(wl_curriculum_keys, tasks)},
+    {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
+
 static const wl_option checkpoint_options[] = {
     {"every", WL_OPT_INT, "500", NULL, AT_LEAST(0), "meta-steps",
      "Meta-steps between checkpoints; 0: only at the end.", WL_SLOT(wl_checkpoint_keys, every)},
@@ -126,7 +141,7 @@ static const wl_option trajectory_options[] = {
      "Stored precision of sampled arrays and snapshots.", WL_SLOT(wl_trajectory_keys, precision)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-enum { N_SECTIONS = 14 };
+enum { N_SECTIONS = 15 };
 
 /* Runs when the program starts: gives the task families their HDF5 reader. Only this layer knows both. */
 __attribute__((constructor)) static void connect_layers(void) {
@@ -156,6 +171,8 @@ const wl_section *wl_schema(void) {
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
       {"groups", "Settings of one group of meta-parameters; a list of maps for several", NULL,
        "group", wl_outer_group_variants, "none", true},
+      {"curriculum", "Stages of growing episodes, which advance when evaluations stop improving",
+       curriculum_options, NULL, NULL, NULL, false},
       {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories",
        replay_options, NULL, NULL, NULL, false},
       {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false,
@@ -226,6 +243,12 @@ wl_run_keys wl_schema_run(const wl_config *config) {
 wl_replay_keys wl_schema_replay(const wl_config *config) {
   wl_replay_keys keys;
   wl_map_read(wl_config_map(config, "replay", 0), replay_options, &keys);
+  return keys;
+}
+
+wl_curriculum_keys wl_schema_curriculum(const wl_config *config) {
+  wl_curriculum_keys keys;
+  wl_map_read(wl_config_map(config, "curriculum", 0), curriculum_options, &keys);
   return keys;
 }
 

@@ -21,6 +21,10 @@ typedef struct wl_replay_keys {
   int64_t stride, keep, epochs, batch, steps;
   enum { WL_REPLAY_WORKING, WL_REPLAY_SINGLE, WL_REPLAY_HALF } precision;
 } wl_replay_keys;
+typedef struct wl_curriculum_keys {
+  wl_ints steps;
+  int64_t every, patience, tasks;
+} wl_curriculum_keys;
 typedef struct wl_checkpoint_keys {
   int64_t every, keep;
 } wl_checkpoint_keys;
@@ -32,6 +36,7 @@ typedef struct wl_trajectory_keys {
 
 wl_run_keys wl_schema_run(const wl_config *config);
 wl_replay_keys wl_schema_replay(const wl_config *config);
+wl_curriculum_keys wl_schema_curriculum(const wl_config *config);
 wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
 

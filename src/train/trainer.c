@@ -27,14 +27,16 @@ static wl_status create_plan(wl_trainer *tr) {
     cost[i] = cost_of(tr, tr->setup.problem.tasks[i]);
   }
   const wl_map *episode = wl_config_map(tr->setup.config, "episode", 0);
+  const wl_curriculum *c = tr->state->curriculum;
   const wl_plan_setting setting = {.seed = tr->setup.problem.seed,
                                    .units = wl_outer_read(tr->setup.config).units,
                                    .ranks = wl_comm_size(tr->setup.comm),
                                    .tasks = tr->setup.problem.n_tasks,
                                    .proportion = proportion,
                                    .cost = cost,
-                                   .horizon = tr->setup.problem.horizon,
-                                   .n_horizon = tr->setup.problem.n_horizon,
+                                   .horizon = c ? c->length : tr->setup.problem.horizon,
+                                   .n_horizon = c ? 2 : tr->setup.problem.n_horizon,
+                                   .stage = c ? &c->stage : NULL,
                                    .stagger = wl_episode_read(tr->setup.config).stagger};
   if (status == WL_OK && setting.stagger && tr->setup.per_episode)
     status =
@@ -58,6 +60,7 @@ static wl_status create_workspaces(wl_trainer *tr) {
 
 static wl_status create_state(wl_trainer *tr) {
   const wl_outer_keys outer = wl_outer_read(tr->setup.config);
+  WL_TRY(wl_curriculum_create(tr->setup.config, &tr->setup.problem, &tr->state->curriculum));
   WL_TRY(create_plan(tr));
   WL_TRY(WL_NEW(tr->state->unit, tr->state->plan->units));
   WL_TRY(WL_NEW(tr->state->phi, tr->setup.problem.model->phi.size));
@@ -115,6 +118,7 @@ static void destroy_state(wl_trainer *tr) {
     wl_unit_destroy(&tr->state->unit[u]);
   wl_replay_destroy(&tr->state->replay);
   wl_plan_destroy(&tr->state->plan);
+  wl_curriculum_destroy(&tr->state->curriculum);
   wl_outer_destroy(&tr->state->outer);
   wl_free(tr->state->unit);
   wl_free(tr->state->phi);

@@ -6,6 +6,7 @@
 
 #include "comm/comm.h"
 #include "estimator/estimator.h"
+#include "train/curriculum.h"
 #include "train/outer.h"
 #include "train/plan.h"
 #include "train/problem.h"
@@ -49,6 +50,7 @@ typedef struct wl_trainer_state {
   double *phi;     /* [phi.size] */
   double *average; /* [phi.size] exponential average of phi; NULL: outer.average is 0 */
   wl_outer *outer;
+  wl_curriculum *curriculum; /* NULL: one stage */
   wl_replay *replay; /* NULL: no replay; the meta-gradient comes from the windows of the episodes */
   int64_t meta_step; /* meta-steps done */
   int64_t skipped;   /* units skipped so far */
@@ -114,8 +116,12 @@ wl_status wl_trainer_place_units(wl_trainer *trainer);
  * outer.patience consecutive episodes. After the last meta-step it also has if no unit was counted in the last half of
  * all episodes. With outer.patience 0 only phi is tested. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
-/* The exported meta-parameters [phi.size], owned by the trainer: the average of phi if outer.average is set, else
- * phi. */
+/* The meta-parameters [phi.size] that are evaluated, owned by the trainer: the average of phi if outer.average is set,
+ * else phi. */
 double *wl_trainer_result(const wl_trainer *trainer);
+/* Those that are exported: with a curriculum the best ones of its last stage, else wl_trainer_result. */
+double *wl_trainer_export(const wl_trainer *trainer);
+/* Gives an evaluation of wl_trainer_result to the curriculum. True: the next stage begins. */
+bool wl_trainer_judge(wl_trainer *trainer, double loss);
 
 #endif
