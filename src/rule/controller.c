@@ -27,7 +27,11 @@
 #include "rule/tensors.h"
 
 enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, SCALARS };
-enum { INPUTS = 17, HIDDEN = 16, OUTPUTS = 6 };
+enum {
+  INPUTS = WL_CONTROLLER_INPUTS,
+  HIDDEN = WL_CONTROLLER_HIDDEN,
+  OUTPUTS = WL_CONTROLLER_OUTPUTS
+};
 enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 
 static const wl_state_field fields[FIELDS] = {
@@ -48,6 +52,7 @@ typedef struct workspace {
   wl_tensors tensors;
   const wl_controller_kernel *kernel;
   double *phi;                       /* [phi.size] */
+  wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
   double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
   double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
   wl_controller_scalars *scalars;    /* [tensors] */
@@ -151,6 +156,7 @@ static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, b
   const int64_t reals = c->newton_schulz ? wl_pad(theta->size) : 0;
   const int64_t copies = matrices < threads ? matrices : threads;
   return sizeof(workspace) + wl_tensors_bytes(theta) + (size_t)rule->phi.size * sizeof(double) +
+         WL_CONTROLLER_PACKED * sizeof(wl_real) +
          (size_t)wl_tensors_pieces(theta) * (WL_CONTROLLER_SUMS + 1) * sizeof(double) +
          (size_t)theta->count *
              ((WL_CONTROLLER_SUMS + INPUTS) * sizeof(double) + sizeof(wl_controller_scalars)) +
@@ -161,8 +167,8 @@ static void controller_ws_destroy(void *impl) {
   workspace *ws = impl;
   if (!ws) return;
   wl_tensors_clear(&ws->tensors);
-  void *const owned[] = {ws->phi,   ws->piece_sum, ws->ratio, ws->sum,
-                         ws->input, ws->scalars,   ws->z,     ws->scratch};
+  void *const owned[] = {ws->phi,   ws->net,     ws->piece_sum, ws->ratio,  ws->sum,
+                         ws->input, ws->scalars, ws->z,         ws->scratch};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
@@ -173,6 +179,7 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, int threa
   WL_TRY(wl_tensors_create(theta, &ws->tensors));
   ws->kernel = wl_controller_kernel_select();
   WL_TRY(WL_NEW(ws->phi, rule->phi.size));
+  WL_TRY(WL_NEW(ws->net, WL_CONTROLLER_PACKED));
   WL_TRY(WL_NEW(ws->piece_sum, ws->tensors.pieces * WL_CONTROLLER_SUMS + 1));
   WL_TRY(WL_NEW(ws->ratio, ws->tensors.pieces + 1));
   WL_TRY(WL_NEW(ws->sum, theta->count + 1));
@@ -196,9 +203,22 @@ static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *thet
   return status;
 }
 
+/* The matrices transposed (controller_kernel.h). */
+static void pack_net(const controller *c, const wl_real *phi, wl_real *packed) {
+  static const int size[4] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
+  for (int l = 0; l < 3; packed += (size[l] + 1) * HIDDEN, l++)
+    for (int o = 0; o < size[l + 1]; o++) {
+      for (int i = 0; i < size[l]; i++)
+        packed[i * HIDDEN + o] = phi[c->weight[l] + o * size[l] + i];
+      packed[size[l] * HIDDEN + o] = phi[c->bias[l] + o];
+    }
+}
+
 static void controller_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
   workspace *ws = rule_ws->impl;
+  const controller *c = rule->impl;
   for (int64_t i = 0; i < rule->phi.size; i++) ws->phi[i] = (double)phi[i];
+  if (c->net) pack_net(c, phi, ws->net);
 }
 
 /* ---- Losses and inputs ---------------------------------------------------------------------- */
@@ -280,23 +300,6 @@ static void put_means(workspace *ws) {
   }
 }
 
-static void dense(const double *weight, const double *bias, int in, int out, const double *x,
-                  double *y) {
-  for (int i = 0; i < out; i++) {
-    y[i] = bias[i];
-    for (int k = 0; k < in; k++) y[i] += weight[i * in + k] * x[k];
-  }
-}
-
-static void run_net(const controller *c, const double *phi, const double *input, double *output) {
-  double one[HIDDEN], two[HIDDEN];
-  dense(phi + c->weight[0], phi + c->bias[0], INPUTS, HIDDEN, input, one);
-  for (int i = 0; i < HIDDEN; i++) one[i] = tanh(one[i]);
-  dense(phi + c->weight[1], phi + c->bias[1], HIDDEN, HIDDEN, one, two);
-  for (int i = 0; i < HIDDEN; i++) two[i] = tanh(two[i]);
-  dense(phi + c->weight[2], phi + c->bias[2], HIDDEN, OUTPUTS, two, output);
-}
-
 /* ---- One step ------------------------------------------------------------------------------- */
 
 static double root_mean_square(double sum, int64_t n) { return sqrt(sum / (double)n); }
@@ -335,7 +338,7 @@ static void steer(const controller *c, workspace *ws, int j, const moment *now, 
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const base = ws->phi + c->base + (t->matrix ? 0 : SCALARS);
   double out[OUTPUTS] = {0};
-  if (c->net) run_net(c, ws->phi, ws->input[j], out);
+  if (c->net) ws->kernel->net(ws->net, ws->input[j], out);
   const double rate = rate_of(base, t, now, t->matrix ? size_of(ws, j) : mean, out[0]);
   wl_controller_scalars *const s = &ws->scalars[j];
   s->c0 = -rate * (base[A0] + out[1]);
@@ -383,10 +386,7 @@ static void orthogonalise(workspace *ws, const wl_controller_pass *pass) {
       const wl_tensor *const t = &all->tensor[j];
       if (!t->matrix) continue;
       ws->kernel->blends(pass, &ws->scalars[j], t->offset, t->size);
-      wl_orthogonal(t, false, pass->z + t->offset, scratch);
-      double sum = 0;
-      for (int64_t i = 0; i < t->size; i++)
-        sum += (double)pass->z[t->offset + i] * pass->z[t->offset + i];
+      const double sum = wl_orthogonal(t, false, pass->z + t->offset, scratch);
       ws->scalars[j].c0 /= root_mean_square(sum, t->size) + TINY;
     }
   }

@@ -66,6 +66,39 @@ static void blends(const wl_controller_pass *pass, const wl_controller_scalars *
   }
 }
 
+enum { ROW = WL_CONTROLLER_HIDDEN / VECTOR_LANES };
+
+/* out = W x + b; returns the next layer. */
+INLINE const wl_real *dense(const wl_real *w, int inputs, const wl_real *x, vec *out) {
+  const wl_real *const bias = w + inputs * WL_CONTROLLER_HIDDEN;
+  UNROLL for (int v = 0; v < ROW; v++) out[v] = load(bias + v * VECTOR_LANES);
+  for (int k = 0; k < inputs; k++, w += WL_CONTROLLER_HIDDEN)
+    UNROLL for (int v = 0; v < ROW; v++) out[v] += x[k] * load(w + v * VECTOR_LANES);
+  return bias + WL_CONTROLLER_HIDDEN;
+}
+
+/* tanh x = 1 - 2 / (e^2x + 1); exp2_all clips from above, where the result is 1. */
+INLINE void tanh_all(vec *x, wl_real *out) {
+  const wl_real twice_log2e = (wl_real)2.8853900817779268;
+  UNROLL for (int v = 0; v < ROW; v++) x[v] *= twice_log2e;
+  exp2_all(x, ROW);
+  UNROLL for (int v = 0; v < ROW; v++)
+      store(out + v * VECTOR_LANES, (wl_real)1 - (wl_real)2 / (x[v] + (wl_real)1));
+}
+
+static void net(const wl_real *packed, const double *input, double *output) {
+  wl_real x[WL_CONTROLLER_INPUTS], out[WL_CONTROLLER_HIDDEN] __attribute__((aligned(64)));
+  vec layer[ROW];
+  for (int i = 0; i < WL_CONTROLLER_INPUTS; i++) x[i] = (wl_real)input[i];
+  packed = dense(packed, WL_CONTROLLER_INPUTS, x, layer);
+  tanh_all(layer, out);
+  packed = dense(packed, WL_CONTROLLER_HIDDEN, out, layer);
+  tanh_all(layer, out);
+  dense(packed, WL_CONTROLLER_HIDDEN, out, layer);
+  UNROLL for (int v = 0; v < ROW; v++) store(out + v * VECTOR_LANES, layer[v]);
+  for (int i = 0; i < WL_CONTROLLER_OUTPUTS; i++) output[i] = (double)out[i];
+}
+
 INLINE void update(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t i,
                    int64_t left, const bool orthogonal) {
   const vec g = load_some(pass->g + i, left);
@@ -89,5 +122,5 @@ static void updates(const wl_controller_pass *pass, const wl_controller_scalars 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 extern const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT);
-const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT) = {moments, ratios, blends,
+const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT) = {moments, ratios, blends, net,
                                                                       updates};

@@ -3,6 +3,7 @@
  *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
  *   ratios   sum of (m / (sqrt v + e))^2 with bias-corrected m and v
  *   blends   z = m + k1 (g - m) + k2 (s - m)
+ *   net      output = W3 tanh(W2 tanh(W1 input + b1) + b2) + b3
  *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e); N the orthogonal factor of z, NULL: none
  *
  * All arrays are over the coordinates of theta; a call processes `count` of them, starting at `first`. */
@@ -36,12 +37,21 @@ typedef struct wl_controller_scalars {
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 
+/* Sizes of the net. A packed layer is its matrix, inputs times WL_CONTROLLER_HIDDEN, followed by its biases; the last
+ * layer is padded with zeros. */
+enum { WL_CONTROLLER_INPUTS = 17, WL_CONTROLLER_HIDDEN = 16, WL_CONTROLLER_OUTPUTS = 6 };
+enum {
+  WL_CONTROLLER_PACKED =
+      (WL_CONTROLLER_INPUTS + 2 * WL_CONTROLLER_HIDDEN + 3) * WL_CONTROLLER_HIDDEN
+};
+
 typedef struct wl_controller_kernel {
   void (*moments)(const wl_controller_pass *pass, int64_t first, int64_t count, double *sums);
   double (*ratios)(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
                    int64_t count);
   void (*blends)(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
                  int64_t count);
+  void (*net)(const wl_real *packed, const double *input, double *output);
   void (*updates)(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
                   int64_t count);
 } wl_controller_kernel;

@@ -3,6 +3,7 @@
 #include "rule/controller_kernel.h"
 #include "rule/feature_kernel.h"
 #include "rule/lstm_net.h"
+#include "rule/newton_schulz_kernel.h"
 #include "rule/rnnprop_kernel.h"
 
 #ifdef __x86_64__
@@ -22,4 +23,5 @@
 PICK(wl_lstm_kernel, wl_lstm_kernel)
 PICK(wl_controller_kernel, wl_controller_kernel)
 PICK(wl_feature_kernel, wl_feature_kernel)
+PICK(wl_newton_schulz_kernel, wl_newton_schulz_kernel)
 PICK(wl_rnnprop_kernel, wl_rnnprop_kernel)

@@ -1,10 +1,13 @@
-/* newton_schulz.c - five Newton-Schulz steps, directly or through the Gram matrix (newton_schulz.h). */
+/* newton_schulz.c - five Newton-Schulz steps, directly or through the Gram matrix (newton_schulz.h). Small matrices have
+ * a kernel of their own. */
 #include "rule/newton_schulz.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "rule/newton_schulz_kernel.h"
 #include "tensor/gemm.h"
 
 enum { STEPS = 5 };
@@ -12,10 +15,14 @@ static const double A = 3.4445, B = -4.7750, C = 2.0315, EPSILON = 1e-8;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+static bool is_small(int64_t rows, int64_t columns) {
+  return least(rows, columns) <= WL_NEWTON_SCHULZ_SMALL;
+}
+
 /* Multiply-adds through the Gram matrix: 2 s^2 l + 17 s^3; directly: 10 s^2 l + 5 s^3. */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
-  return 12 * s < 8 * l;
+  return is_small(rows, columns) || 12 * s < 8 * l;
 }
 
 double wl_newton_schulz_products(int64_t rows, int64_t columns) {
@@ -24,18 +31,27 @@ double wl_newton_schulz_products(int64_t rows, int64_t columns) {
 }
 
 int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
-  const int64_t s = least(rows, columns);
-  return 5 * wl_pad(s * s) + wl_pad(rows * columns);
+  const int64_t s = least(rows, columns), plain = 5 * wl_pad(s * s) + wl_pad(rows * columns);
+  const int64_t small =
+      is_small(rows, columns) ? wl_newton_schulz_kernel_scratch(rows, columns) : 0;
+  return small > plain ? small : plain;
+}
+
+/* Two copies of the matrix and five of its Gram matrix, with rows of whole vectors of any instruction set. */
+int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns) {
+  enum { WIDEST = 64 / sizeof(wl_real) };
+  const int64_t s = least(rows, columns), ld = (s + WIDEST - 1) / WIDEST * WIDEST;
+  return wl_pad(ld * (2 * (rows + columns - s) + 5 * s));
 }
 
 static void scale(int64_t n, double factor, wl_real *x) {
   for (int64_t i = 0; i < n; i++) x[i] = (wl_real)factor * x[i];
 }
 
-static void normalise(int64_t n, wl_real *x) {
+static double sum_of_squares(int64_t n, const wl_real *x) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
-  scale(n, 1 / (sqrt(sum) + EPSILON), x);
+  return sum;
 }
 
 /* out = b gram + c gram^2, plus a on the diagonal; square: scratch. */
@@ -91,10 +107,27 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
 }
 
-void wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
-  normalise(rows * columns, x);
+/* The choice asks the environment, which takes longer than a small matrix. */
+static const wl_newton_schulz_kernel *small_kernel(void) {
+  static const wl_newton_schulz_kernel *_Atomic chosen; /* every thread chooses the same table */
+  const wl_newton_schulz_kernel *kernel = atomic_load_explicit(&chosen, memory_order_relaxed);
+  if (!kernel) {
+    kernel = wl_newton_schulz_kernel_select();
+    atomic_store_explicit(&chosen, kernel, memory_order_relaxed);
+  }
+  return kernel;
+}
+
+double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
+  const int64_t n = rows * columns;
+  if (is_small(rows, columns)) {
+    const double sum = small_kernel()->factor(rows, columns, x, scratch);
+    if (sum >= 0) return sum;
+  }
+  scale(n, 1 / (sqrt(sum_of_squares(n, x)) + EPSILON), x);
   if (through_gram(rows, columns)) iterate_gram(rows, columns, x, scratch);
   else iterate(rows, columns, x, scratch);
+  return sum_of_squares(n, x);
 }
 
 int64_t wl_orthogonal_scratch(const wl_tensor *t, bool flat) {
@@ -102,16 +135,15 @@ int64_t wl_orthogonal_scratch(const wl_tensor *t, bool flat) {
   return wl_newton_schulz_scratch(t->height, t->width) + wl_pad(t->height * t->width);
 }
 
-void wl_orthogonal(const wl_tensor *t, bool flat, wl_real *z, wl_real *scratch) {
-  if (flat || t->taps == 1) {
-    wl_newton_schulz(t->height, t->size / t->height, z, scratch);
-    return;
-  }
+double wl_orthogonal(const wl_tensor *t, bool flat, wl_real *z, wl_real *scratch) {
+  if (flat || t->taps == 1) return wl_newton_schulz(t->height, t->size / t->height, z, scratch);
   const int64_t n = t->height * t->width;
   wl_real *const x = scratch + wl_newton_schulz_scratch(t->height, t->width);
+  double sum = 0;
   for (int64_t tap = 0; tap < t->taps; tap++) {
     for (int64_t i = 0; i < n; i++) x[i] = z[i * t->taps + tap];
-    wl_newton_schulz(t->height, t->width, x, scratch);
+    sum += wl_newton_schulz(t->height, t->width, x, scratch);
     for (int64_t i = 0; i < n; i++) z[i * t->taps + tap] = x[i];
   }
+  return sum;
 }

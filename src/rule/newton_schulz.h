@@ -12,8 +12,9 @@
 
 /* Number of reals of scratch for a matrix. */
 int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns);
-/* Replaces x [rows][columns] by its orthogonal factor. The bits of the result depend only on x. */
-void wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
+/* Replaces x [rows][columns] by its orthogonal factor and returns the sum of its squares. The bits of the result depend
+ * only on x. */
+double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 
 /* Number of multiply-adds of this computation. */
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
@@ -21,6 +22,6 @@ double wl_newton_schulz_products(int64_t rows, int64_t columns);
 /* The same for z [size] of a tensor. `flat`: as one matrix of its first axis and all others; otherwise for each
  * of its taps, a matrix of the first two axes. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
-void wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
+double wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
 
 #endif

@@ -6,13 +6,15 @@
  *
  * x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression: the softmax of
  * (0, z) is the sigmoid of z. Convex, strictly so with l2 > 0. Each task has `samples` training
- * points and as many held out; minibatches are drawn from them with replacement. */
+ * points and as many held out; minibatches are drawn from them with replacement. With data_seed > 0 the means and points
+ * of all tasks are the same. */
 #include <math.h>
 
 #include "task/family.h"
 
 typedef struct logistic {
   int64_t dimension, classes, samples, batch; /* d, C, N, B */
+  int64_t data_seed;
   double separation, initial_scale, l2;
   wl_node x, labels, reference;
 } logistic;
@@ -46,6 +48,10 @@ static const wl_option options[] = {
      "Training points of a task; as many are held out.", WL_SLOT(logistic, samples)},
     {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement.",
      WL_SLOT(logistic, batch)},
+    {"data_seed", WL_OPT_INT, "0", NULL, 0, 9e18, "1",
+     "0: each task draws its mixture and its points; otherwise the seed of those that all tasks share, so that tasks "
+     "differ in initial values and minibatches alone.",
+     WL_SLOT(logistic, data_seed)},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
      "Typical distance of a class mean from the origin, in standard deviations of a class.",
      WL_SLOT(logistic, separation)},
@@ -88,8 +94,10 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
 /* Draws the means, then the points around them. */
-static wl_status sample(const wl_task *task, const wl_episode *episode, void *draw) {
+static wl_status sample(const wl_task *task, const wl_episode *own, void *draw) {
   const logistic *m = task->impl;
+  const wl_episode shared = {.seed = (uint64_t)m->data_seed, .space = WL_SPACE_TRAIN};
+  const wl_episode *const episode = m->data_seed > 0 ? &shared : own;
   const int64_t d = m->dimension, total = 2 * m->samples;
   const mixture mix = mixture_in(m, draw);
   wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_MEANS), 0, m->classes * d,

@@ -327,6 +327,32 @@ static void initial_convolutions(void **state) {
   check_theta0(plain, "conv2.bias", 400, cdf_normal, 0, 0.2);
 }
 
+/* With data_seed all episodes have the same points, and each has its own initial values; another seed has other points.
+ * Without it the points differ. */
+static void shared_points(void **state) {
+  (void)state;
+  static const char *const seeds[] = {"0", "5", "6"};
+  wl_real point[3][2][8], theta[2][12];
+  for (int s = 0; s < 3; s++) {
+    char text[160];
+    snprintf(text, sizeof text,
+             "{family: logistic, dimension: 2, classes: 3, samples: 4, batch: 4, data_seed: %s}",
+             seeds[s]);
+    fixture f = open_fixture(text);
+    for (int e = 0; e < 2; e++) {
+      bind(&f, e);
+      wl_task_load(f.task, f.ws, &(wl_batch){WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0});
+      memcpy(point[s][e], input(&f, "x", NULL), sizeof point[s][e]);
+      assert_int_equal(wl_task_theta0(f.task, f.ws, theta[e]), WL_OK);
+    }
+    assert_true(memcmp(theta[0], theta[1], 6 * sizeof(wl_real)) != 0);
+    close_fixture(&f);
+  }
+  assert_true(memcmp(point[0][0], point[0][1], sizeof point[0][0]) != 0);
+  assert_true(memcmp(point[1][0], point[1][1], sizeof point[1][0]) == 0);
+  assert_true(memcmp(point[1][0], point[2][0], sizeof point[1][0]) != 0);
+}
+
 /* ---- Batches --------------------------------------------------------------------------------- */
 
 /* Which point each row of a batch is: the only feature tells them apart. */
@@ -444,11 +470,17 @@ static void multi_shot_images(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(fixed_waves),        cmocka_unit_test(varying_waves),
-      cmocka_unit_test(support_and_query),  cmocka_unit_test(quadratics),
-      cmocka_unit_test(mountains),          cmocka_unit_test(logistic_points),
-      cmocka_unit_test(initial_parameters), cmocka_unit_test(initial_convolutions),
-      cmocka_unit_test(minibatches),        cmocka_unit_test(few_shot_characters),
+      cmocka_unit_test(fixed_waves),
+      cmocka_unit_test(varying_waves),
+      cmocka_unit_test(support_and_query),
+      cmocka_unit_test(quadratics),
+      cmocka_unit_test(mountains),
+      cmocka_unit_test(logistic_points),
+      cmocka_unit_test(shared_points),
+      cmocka_unit_test(initial_parameters),
+      cmocka_unit_test(initial_convolutions),
+      cmocka_unit_test(minibatches),
+      cmocka_unit_test(few_shot_characters),
       cmocka_unit_test(multi_shot_images),
   };
   install_glyphs();

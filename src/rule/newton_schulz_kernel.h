@@ -1,0 +1,21 @@
+/* newton_schulz_kernel.h - the orthogonal factor of a small matrix (newton_schulz.h), for each instruction set. */
+#ifndef WL_RULE_NEWTON_SCHULZ_KERNEL_H
+#define WL_RULE_NEWTON_SCHULZ_KERNEL_H
+
+#include "base/real.h"
+
+/* The largest smaller side of a matrix that the kernel takes. */
+enum { WL_NEWTON_SCHULZ_SMALL = 64 };
+
+typedef struct wl_newton_schulz_kernel {
+  /* Replaces x [rows][columns] by its factor and returns the sum of its squares. Returns -1 and leaves x as it is if
+   * the squares of x are too large or too small for the working precision. */
+  double (*factor)(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
+} wl_newton_schulz_kernel;
+
+/* Number of reals of scratch. */
+int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns);
+/* The table for this processor. */
+const wl_newton_schulz_kernel *wl_newton_schulz_kernel_select(void);
+
+#endif
