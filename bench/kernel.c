@@ -32,15 +32,15 @@ typedef enum figure {
   REPLAY,
   BACKWARD,
   SINGLE_STEPS,
-  LIVE_TAPED,
-  BACKWARD_TAPED,
-  SINGLE_TAPED,
+  LIVE_KEPT,
+  BACKWARD_KEPT,
+  SINGLE_KEPT,
   GEMM_40,
   GEMM_22,
   ONE_THREAD,
   TWO_THREADS,
-  ONE_TAPED,
-  TWO_TAPED,
+  ONE_KEPT,
+  TWO_KEPT,
   TWO_PEAKS,
   FIGURES
 } figure;
@@ -49,15 +49,15 @@ static const char *const names[FIGURES] = {"FMA peak",
                                            "replay, in cache",
                                            "backward: replay, sweep, weights",
                                            "backward, chunks of one step",
-                                           "live forward, taped",
-                                           "backward from tape",
-                                           "backward from tape, one step",
+                                           "live forward, activations kept",
+                                           "backward from activations",
+                                           "backward from activations, one step",
                                            "sgemm, n x 80 x 40",
                                            "sgemm, n x 80 x 22",
-                                           "one thread, replay",
-                                           "two threads, replay",
-                                           "one thread, tape",
-                                           "two threads, tape",
+                                           "one thread, recompute",
+                                           "two threads, recompute",
+                                           "one thread, activations",
+                                           "two threads, activations",
                                            "FMA peak, two threads"};
 static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
@@ -66,7 +66,7 @@ typedef struct bench {
   wl_rule rule;
   wl_rule_ws ws[2]; /* of one and of two threads */
   int64_t n, blocks, lanes;
-  wl_real *phi, *g, *state, *lam, *mu, *u, *tape;
+  wl_real *phi, *g, *state, *lam, *mu, *u, *activations;
   double *phi_grad;
   float *a, *b, *c;
 } bench;
@@ -98,7 +98,7 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
   b->rule = (wl_rule){.ops = &wl_rule_lstm,
                       .impl = &b->net,
                       .state_width = b->net.width,
-                      .tape = wl_lstm_kernel_select()->tape_reals(&b->net)};
+                      .activations = wl_lstm_kernel_select()->activation_reals(&b->net)};
   b->n = n;
   b->blocks = wl_blocks(n);
   b->lanes = wl_pad(n);
@@ -109,7 +109,7 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
   b->lam = take(lanes, sizeof *b->lam);
   b->state = take(lanes * width, sizeof *b->state);
   b->mu = take(lanes * width, sizeof *b->mu);
-  b->tape = take((size_t)(STEPS * b->blocks * b->rule.tape), sizeof *b->tape);
+  b->activations = take((size_t)(STEPS * b->blocks * b->rule.activations), sizeof *b->activations);
   b->phi_grad = take((size_t)b->net.parameters, sizeof *b->phi_grad);
   b->a = take((size_t)n * 40, sizeof *b->a);
   b->b = take(80 * 40, sizeof *b->b);
@@ -127,8 +127,8 @@ static void setup(bench *b, int64_t n, wl_lstm_input input) {
 
 static void destroy(bench *b) {
   for (int i = 0; i < 2; i++) wl_rule_lstm.ws_destroy(b->ws[i].impl);
-  void *all[] = {b->phi,  b->g,        b->u, b->lam, b->state, b->mu,
-                 b->tape, b->phi_grad, b->a, b->b,   b->c};
+  void *all[] = {b->phi,         b->g,        b->u, b->lam, b->state, b->mu,
+                 b->activations, b->phi_grad, b->a, b->b,   b->c};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) wl_free(all[i]);
 }
 
@@ -142,8 +142,8 @@ static void start_state(bench *b) {
 }
 
 /* The window's live steps; the state is updated in place. */
-static void live(bench *b, wl_rule_ws *ws, bool taped) {
-  const int64_t record = b->blocks * b->rule.tape;
+static void live(bench *b, wl_rule_ws *ws, bool kept) {
+  const int64_t record = b->blocks * b->rule.activations;
   for (int64_t k = 0; k < STEPS; k++)
     wl_rule_step(&b->rule, ws,
                  &(wl_inner_step){.t = k,
@@ -152,30 +152,31 @@ static void live(bench *b, wl_rule_ws *ws, bool taped) {
                                   .s_in = b->state,
                                   .s_out = b->state,
                                   .u = b->u,
-                                  .tape = taped ? b->tape + k * record : NULL});
+                                  .activations = kept ? b->activations + k * record : NULL});
 }
 
-/* The backward pass in chunks of `steps`, each from the current state or from the tape. */
-static void backward(bench *b, wl_rule_ws *ws, int64_t steps, bool taped) {
-  const int64_t record = b->blocks * b->rule.tape;
+/* The backward pass in chunks of `steps`, each from the current state or from the activations. */
+static void backward(bench *b, wl_rule_ws *ws, int64_t steps, bool kept) {
+  const int64_t record = b->blocks * b->rule.activations;
   for (int64_t k = STEPS - steps; k >= 0; k -= steps) {
-    const wl_rule_chunk chunk = {.t0 = k,
-                                 .steps = steps,
-                                 .blocks = b->blocks,
-                                 .g = b->g + k * b->lanes,
-                                 .state = b->state,
-                                 .lam = b->lam,
-                                 .mu = b->mu,
-                                 .tape = taped ? b->tape + k * record : NULL,
-                                 .tape_before = taped && k > 0 ? b->tape + (k - 1) * record : NULL};
+    const wl_rule_chunk chunk = {
+        .t0 = k,
+        .steps = steps,
+        .blocks = b->blocks,
+        .g = b->g + k * b->lanes,
+        .state = b->state,
+        .lam = b->lam,
+        .mu = b->mu,
+        .activations = kept ? b->activations + k * record : NULL,
+        .activations_before = kept && k > 0 ? b->activations + (k - 1) * record : NULL};
     wl_rule_lstm.backward(&b->rule, ws, &chunk, b->phi_grad);
   }
 }
 
-static double run_live(bench *b, bool taped) {
+static double run_live(bench *b, bool kept) {
   start_state(b);
   const double start = cpu_seconds();
-  live(b, &b->ws[0], taped);
+  live(b, &b->ws[0], kept);
   return cpu_seconds() - start;
 }
 
@@ -196,19 +197,19 @@ static double run_replay(bench *b) {
   return (cpu_seconds() - start) * (double)b->blocks / (double)((b->blocks + few - 1) / few * few);
 }
 
-static double run_backward(bench *b, int64_t steps, bool taped) {
+static double run_backward(bench *b, int64_t steps, bool kept) {
   start_state(b);
   const double start = cpu_seconds();
-  backward(b, &b->ws[0], steps, taped);
+  backward(b, &b->ws[0], steps, kept);
   return cpu_seconds() - start;
 }
 
 /* Million cs/s of a window, live and backward, by wall time. */
-static double run_threads(bench *b, int threads, bool taped) {
+static double run_threads(bench *b, int threads, bool kept) {
   start_state(b);
   const double start = seconds(CLOCK_MONOTONIC);
-  live(b, &b->ws[threads - 1], taped);
-  backward(b, &b->ws[threads - 1], STEPS, taped);
+  live(b, &b->ws[threads - 1], kept);
+  backward(b, &b->ws[threads - 1], STEPS, kept);
   return 1e-6 * (double)b->n * STEPS / (seconds(CLOCK_MONOTONIC) - start);
 }
 
@@ -334,13 +335,13 @@ static void report_rates(FILE *out, json_t *json, const summary *s) {
         json, names[i],
         json_pack("{s:f, s:f}", "gflops_best", s[i].best, "gflops_median", s[i].median));
   }
-  for (int i = ONE_THREAD; i <= TWO_TAPED; i++) {
+  for (int i = ONE_THREAD; i <= TWO_KEPT; i++) {
     fprintf(out, "%-34s %24.3f /%7.3f M cs/s, wall clock\n", names[i], s[i].best, s[i].median);
     json_object_set_new(json, names[i],
                         json_pack("{s:f, s:f}", "mcs_best", s[i].best, "mcs_median", s[i].median));
   }
-  report_ratio(out, json, "two threads against one, replay", s[TWO_THREADS], s[ONE_THREAD]);
-  report_ratio(out, json, "two threads against one, tape", s[TWO_TAPED], s[ONE_TAPED]);
+  report_ratio(out, json, "two threads against one, recompute", s[TWO_THREADS], s[ONE_THREAD]);
+  report_ratio(out, json, "two threads against one, activations", s[TWO_KEPT], s[ONE_KEPT]);
   report_ratio(out, json, "two threads against one, FMA peak", s[TWO_PEAKS], s[PEAK]);
 }
 
@@ -364,14 +365,14 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   report_time(out, json, names[REPLAY], s[REPLAY], forward, peak);
   report_time(out, json, "sweep and weights (difference)", rest, forward + sweep, peak);
   report_time(out, json, names[BACKWARD], s[BACKWARD], all - forward, peak);
-  report_time(out, json, "total, first order: replay", total, all, peak);
+  report_time(out, json, "total, first order: recompute", total, all, peak);
   report_time(out, json, "total, second order: single steps", single, all, peak);
-  report_time(out, json, names[LIVE_TAPED], s[LIVE_TAPED], forward, peak);
-  report_time(out, json, names[BACKWARD_TAPED], s[BACKWARD_TAPED], forward + sweep, peak);
-  report_time(out, json, "total, first order: tape", sum_of(s[LIVE_TAPED], s[BACKWARD_TAPED]), all,
-              peak);
-  report_time(out, json, "total, second order: tape", sum_of(s[LIVE_TAPED], s[SINGLE_TAPED]), all,
-              peak);
+  report_time(out, json, names[LIVE_KEPT], s[LIVE_KEPT], forward, peak);
+  report_time(out, json, names[BACKWARD_KEPT], s[BACKWARD_KEPT], forward + sweep, peak);
+  report_time(out, json, "total, first order: activations", sum_of(s[LIVE_KEPT], s[BACKWARD_KEPT]),
+              all, peak);
+  report_time(out, json, "total, second order: activations", sum_of(s[LIVE_KEPT], s[SINGLE_KEPT]),
+              all, peak);
   report_rates(out, json, s);
 }
 
@@ -401,15 +402,15 @@ static void measure(bench *b, double values[FIGURES][MAX_REPEATS], int repeats) 
     values[REPLAY][i] = run_replay(b) * per_cs;
     values[BACKWARD][i] = run_backward(b, STEPS, false) * per_cs;
     values[SINGLE_STEPS][i] = run_backward(b, 1, false) * per_cs;
-    values[LIVE_TAPED][i] = run_live(b, true) * per_cs;
-    values[BACKWARD_TAPED][i] = run_backward(b, STEPS, true) * per_cs;
-    values[SINGLE_TAPED][i] = run_backward(b, 1, true) * per_cs;
+    values[LIVE_KEPT][i] = run_live(b, true) * per_cs;
+    values[BACKWARD_KEPT][i] = run_backward(b, STEPS, true) * per_cs;
+    values[SINGLE_KEPT][i] = run_backward(b, 1, true) * per_cs;
     values[GEMM_40][i] = run_gemm(b, 40);
     values[GEMM_22][i] = run_gemm(b, 22);
     values[ONE_THREAD][i] = run_threads(b, 1, false);
     values[TWO_THREADS][i] = run_threads(b, 2, false);
-    values[ONE_TAPED][i] = run_threads(b, 1, true);
-    values[TWO_TAPED][i] = run_threads(b, 2, true);
+    values[ONE_KEPT][i] = run_threads(b, 1, true);
+    values[TWO_KEPT][i] = run_threads(b, 2, true);
     values[TWO_PEAKS][i] = two_peaks();
   }
 }

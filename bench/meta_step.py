@@ -64,9 +64,9 @@ class Contender(versus.Worker):
 
 
 def start(arguments, task):
-    ours = [warploom(arguments.build, task, storage) for storage in ("tape", "replay") if 1 in arguments.cores]
+    ours = [warploom(arguments.build, task, storage) for storage in ("activations", "recompute") if 1 in arguments.cores]
     if 2 in arguments.cores:
-        ours += [warploom(arguments.build, task, "tape", threads=2), warploom(arguments.build, task, "tape", units=2, ranks=2)]
+        ours += [warploom(arguments.build, task, "activations", threads=2), warploom(arguments.build, task, "activations", units=2, ranks=2)]
     theirs = [other(arguments.python, program, task, form, threads)
               for program in FORMS
               for form in (FORMS[program] if arguments.all_forms else BEST[program][task])
@@ -113,7 +113,7 @@ def report(task, contenders, times, others):
         first, last = times[c.name][:3], times[c.name][-3:]
         print(f"{c.name}: {1e3 * statistics.median(first):.2f} ms a window in the first rounds, "
               f"{1e3 * statistics.median(last):.2f} in the last")
-    one, two = "Warploom tape, 1 thread", "Warploom tape, 2 ranks"
+    one, two = "Warploom activations, 1 thread", "Warploom activations, 2 ranks"
     if one in times and two in times:
         middle, least, most = (r / 2 for r in ratios(times[one], times[two]))
         print(f"two ranks at twice the work of one: efficiency {middle:.3f} ({least:.3f}-{most:.3f})")

@@ -28,7 +28,7 @@ import numpy as np
 # Exit codes of sysexits.h, as the program's own.
 USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Keys that say where and how a run is written, and nothing about what it computes.
 BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "window.memory", "window.storage",
                "replay.spill")
@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 # ---- outputs -------------------------------------------------------------------------------
 
 RUN_PARTS = re.compile(r"checkpoints|trajectory(\.h5)?|metrics\.jsonl|lock|config\.yaml|optimizer\.h5|evaluation\.h5"
-                       r"|latest|(step|segment)-\d*\.h5")
+                       r"|latest|(step|part)-\d*\.h5")
 
 
 def find_run(path):
@@ -405,7 +405,7 @@ class Evaluation(File):
 class Trajectory(File):
     """Recorded windows, loaded as arrays over records; `None` for what was not recorded."""
 
-    COLUMNS = ("meta_step", "unit", "episode", "family", "t0", "steps", "loss", "outer_loss", "gradient_norm",
+    COLUMNS = ("meta_step", "unit", "episode", "task", "t0", "steps", "loss", "outer_loss", "gradient_norm",
                "update_norm", "gradient", "update", "hidden", "snapshot_step", "theta")
 
     def __init__(self, path):

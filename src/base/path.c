@@ -37,7 +37,7 @@ static bool is_numbered(const char *name, const char *prefix) {
 static bool is_part(const char *name) {
   for (int i = 0; i < RUN_PARTS; i++)
     if (strcmp(name, run_parts[i]) == 0) return true;
-  return strcmp(name, "latest") == 0 || is_numbered(name, "step-") || is_numbered(name, "segment-");
+  return strcmp(name, "latest") == 0 || is_numbered(name, "step-") || is_numbered(name, "part-");
 }
 
 static const char *leaf_of(const char *path) {
@@ -106,9 +106,10 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
   if (!find_run(output, run)) return WL_OK;
   const bool mine = input && find_run(input, input_run) && wl_same_file(run, input_run);
   if (!mine)
-    return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "the output '%s' lies in the run directory '%s', which is not the input: choose a name outside it",
-                   output, run);
+    return WL_FAIL(
+        WL_ERR_CANNOT_CREATE,
+        "the output '%s' lies in the run directory '%s', which is not the input: choose a name outside it",
+        output, run);
   if (!is_part(name) || (own && strcmp(name, own) == 0)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
                  "the output '%s' would replace a file of the run '%s': choose another name",

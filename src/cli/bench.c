@@ -84,8 +84,8 @@ static void print_kernel(const wl_kernel_figures *k, FILE *out) {
           1e-9 * k->peak_total, 1e-9 * k->peak_least, 1e-9 * k->peak_most);
   fprintf(out, "  coordinate-steps, million/s, of %.2f kFLOP (the forward pass twice)\n",
           1e-3 * k->flop);
-  if (k->tape.total > 0) print_rate("  window.storage: tape", &k->tape, out);
-  print_rate("  window.storage: replay", &k->replay, out);
+  if (k->activations.total > 0) print_rate("  window.storage: activations", &k->activations, out);
+  print_rate("  window.storage: recompute", &k->recompute, out);
   print_rate("  the same, gradients below 1e-38", &k->vanishing, out);
 }
 
@@ -127,9 +127,10 @@ static json_t *kernel_json(const wl_kernel_figures *k) {
   json_t *kernel =
       json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:o, s:o}", "coordinates",
                 (json_int_t)k->coordinates, "threads", k->threads, "flop", k->flop, "peak",
-                k->peak_total, "peak_least", k->peak_least, "peak_most", k->peak_most, "replay",
-                rate_json(&k->replay), "vanishing", rate_json(&k->vanishing));
-  if (k->tape.total > 0) json_object_set_new(kernel, "tape", rate_json(&k->tape));
+                k->peak_total, "peak_least", k->peak_least, "peak_most", k->peak_most, "recompute",
+                rate_json(&k->recompute), "vanishing", rate_json(&k->vanishing));
+  if (k->activations.total > 0)
+    json_object_set_new(kernel, "activations", rate_json(&k->activations));
   return kernel;
 }
 
@@ -178,7 +179,7 @@ const wl_command wl_command_bench = {
     false,
     run_bench,
     "Measures what a training spends its time on. First, it runs windows of an LSTM with 2 x 20 units on all "
-    "ranks at once, with replay and, up to 256 MiB (16,600 coordinates), with a tape. It prints coordinate-steps "
+    "ranks at once, recomputed and, up to 256 MiB (16,600 coordinates), with activations kept. It prints coordinate-steps "
     "per second and the share of the multiply-add rate of the same cores. Second, it measures the exact sum that "
     "ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the rate with a plain write "
     "and fsync of the same bytes. Run it on idle nodes of a new cluster before a training. A low share means "

@@ -86,13 +86,13 @@ static void print_run(const json_t *d, FILE *out) {
           json_array_size(checkpoints));
   json_array_foreach((json_t *)checkpoints, i, one) fprintf(
       out, "    %-20s %10lld bytes  %s  step %s  digest %s  %s%s\n", text_of(one, "file"),
-      number_of(one, "bytes"), json_is_true(json_object_get(one, "whole")) ? "whole  " : "DAMAGED",
+      number_of(one, "bytes"), json_is_true(json_object_get(one, "valid")) ? "valid  " : "DAMAGED",
       text_of(one, "meta_steps"), text_of(one, "digest"), text_of(one, "date"),
       strcmp(text_of(one, "file"), text_of(d, "newest")) == 0 ? "  <- resume" : "");
   if (trajectory)
-    fprintf(out, "  trajectory.h5        %lld records, %lld metrics lines, %lld segments\n",
+    fprintf(out, "  trajectory.h5        %lld records, %lld metrics lines, %lld parts\n",
             number_of(trajectory, "records"), number_of(trajectory, "metrics"),
-            number_of(trajectory, "segments"));
+            number_of(trajectory, "parts"));
   if (json_is_true(json_object_get(d, "optimizer")))
     fputs("  optimizer.h5         the trained optimizer alone\n", out);
 }

@@ -145,7 +145,7 @@ static void perturb(const wl_estimator *e, const wl_estimator_job *job, wl_antit
 
 static double bound_of(const wl_estimator *e, const wl_unit *unit) {
   const wl_reals clip = e->es.clip;
-  return clip.count == 0 ? INFINITY : clip.at[clip.count == 1 ? 0 : e->entry[unit->family]];
+  return clip.count == 0 ? INFINITY : clip.at[clip.count == 1 ? 0 : e->entry[unit->task_index]];
 }
 
 double wl_antithetic_transformed(const wl_estimator *e, const wl_unit *unit, double loss) {

@@ -2,8 +2,8 @@
  *
  *   file: path, kind, bytes, attributes {}, datasets [{name, type, shape, dimensions, units, long_name}],
  *         verified, problems []
- *   run:  path, kind "run", checkpoints [{file, meta_steps, digest, bytes, whole}], newest,
- *         trajectory {records, metrics, segments}, verified, problems []
+ *   run:  path, kind "run", checkpoints [{file, meta_steps, digest, bytes, valid}], newest,
+ *         trajectory {records, metrics, parts}, verified, problems []
  *
  * Texts in files are untrusted input: invalid UTF-8 and control characters are shown as "?". */
 #include "io/describe.h"
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "io/checkpoint_list.h"
-#include "io/segment.h"
+#include "io/part.h"
 
 static json_t *text_json(const char *text) {
   char *const copy = strdup(text);
@@ -109,20 +109,20 @@ static wl_status folder_of(const char *path, char folder[WL_PATH_MAX]) {
   return WL_OK;
 }
 
-/* The index over the segments in RUN/trajectory, from what they hold. */
+/* The index over the parts in RUN/trajectory, from what they hold. */
 static wl_status describe_index(const char *run, json_t *list) {
   char folder[WL_PATH_MAX];
-  wl_segment_list segments = {0};
+  wl_part_list parts = {0};
   wl_item *items = NULL;
   int64_t highest = 0;
   int count = 0;
   WL_TRY(wl_path_join(folder, run, WL_TRAJECTORY_FOLDER));
-  wl_status status = wl_segment_scan(folder, &segments, &highest);
-  if (status == WL_OK) status = wl_index_items(&segments, &items, &count);
+  wl_status status = wl_part_scan(folder, &parts, &highest);
+  if (status == WL_OK) status = wl_index_items(&parts, &items, &count);
   for (int i = 0; status == WL_OK && i < count; i++)
     json_array_append_new(list, dataset_json(&items[i].field, items[i].half));
   wl_free(items);
-  wl_segment_list_clear(&segments);
+  wl_part_list_clear(&parts);
   return status;
 }
 
@@ -138,25 +138,24 @@ static void verify_part(const char *folder, const char *name, const char *kind,
   wl_file_close(&file);
 }
 
-static bool is_segment(const char *name) { return wl_segment_number(name) >= 0; }
+static bool is_part(const char *name) { return wl_part_number(name) >= 0; }
 
-/* Verifies all segments that the index names, and all others in the folder. */
-static void verify_segments(const char *run, const char *named, json_t *description) {
-  char folder[WL_PATH_MAX], name[WL_SEGMENT_NAME];
+/* Verifies all parts that the index names, and all others in the folder. */
+static void verify_parts(const char *run, const char *named, json_t *description) {
+  char folder[WL_PATH_MAX], name[WL_PART_NAME];
   wl_names names = {0};
   if (wl_path_join(folder, run, WL_TRAJECTORY_FOLDER) != WL_OK ||
-      wl_list_folder(folder, is_segment, &names) != WL_OK)
+      wl_list_folder(folder, is_part, &names) != WL_OK)
     add_problem(description);
-  for (int i = 0; i < names.count; i++)
-    verify_part(folder, names.at[i], WL_KIND_SEGMENT, description);
+  for (int i = 0; i < names.count; i++) verify_part(folder, names.at[i], WL_KIND_PART, description);
   for (char *end; named && *named; named = end + (*end == ' ')) {
     const long long number = strtoll(named, &end, 10);
     if (end == named || number < 0) {
-      (void)WL_FAIL(WL_ERR_DATA, "'%s/" WL_TRAJECTORY_INDEX "' has no list of segments", run);
+      (void)WL_FAIL(WL_ERR_DATA, "'%s/" WL_TRAJECTORY_INDEX "' has no list of parts", run);
       add_problem(description);
       break;
     }
-    wl_segment_name(number, name);
+    wl_part_name(number, name);
     if (file_bytes(folder, name) >= 0) continue; /* verified above */
     (void)WL_FAIL(WL_ERR_DATA, "'%s/%s', which '%s/" WL_TRAJECTORY_INDEX "' names, is missing",
                   folder, name, run);
@@ -179,7 +178,7 @@ static wl_status describe_open_file(const wl_file *file, bool verify, json_t *de
   if (!verify) return WL_OK;
   WL_TRY(wl_file_check_datasets(file));
   if (index)
-    verify_segments(run, json_string_value(json_object_get(attributes, "segments")), description);
+    verify_parts(run, json_string_value(json_object_get(attributes, "parts")), description);
   return WL_OK;
 }
 
@@ -207,7 +206,7 @@ static json_t *describe_checkpoint(const char *folder, const char *name, bool ve
   if (status == WL_OK) status = wl_file_open(path, "checkpoint", &file);
   if (status == WL_OK && verify) status = wl_file_check_datasets(file);
   if (status != WL_OK) add_problem(run);
-  json_object_set_new(one, "whole", json_boolean(status == WL_OK));
+  json_object_set_new(one, "valid", json_boolean(status == WL_OK));
   for (size_t i = 0; status == WL_OK && i < sizeof wanted / sizeof *wanted; i++) {
     json_t *const value = attribute_json(file, wanted[i]);
     if (value) json_object_set_new(one, wanted[i], value);
@@ -225,21 +224,21 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
   for (int i = 0; i < names.count; i++) {
     json_t *const one = describe_checkpoint(folder, names.at[i], verify, run);
     json_array_append_new(list, one);
-    if (json_is_true(json_object_get(one, "whole")) && !json_object_get(run, "newest"))
+    if (json_is_true(json_object_get(one, "valid")) && !json_object_get(run, "newest"))
       json_object_set(run, "newest", json_object_get(one, "file"));
   }
   wl_names_clear(&names);
   return WL_OK;
 }
 
-/* Counts records, metrics and segments. */
+/* Counts records, metrics and parts. */
 static void describe_trajectory(const char *path, json_t *run) {
   char folder[WL_PATH_MAX];
-  wl_segment_list list = {0};
+  wl_part_list list = {0};
   int64_t highest = 0;
   json_int_t records = 0, metrics = 0;
   if (wl_path_join(folder, path, WL_TRAJECTORY_FOLDER) != WL_OK ||
-      wl_segment_scan(folder, &list, &highest) != WL_OK) {
+      wl_part_scan(folder, &list, &highest) != WL_OK) {
     add_problem(run);
     return;
   }
@@ -250,8 +249,8 @@ static void describe_trajectory(const char *path, json_t *run) {
   if (highest > 0 || file_bytes(path, WL_TRAJECTORY_INDEX) >= 0)
     json_object_set_new(
         run, "trajectory",
-        json_pack("{sI, sI, si}", "records", records, "metrics", metrics, "segments", list.count));
-  wl_segment_list_clear(&list);
+        json_pack("{sI, sI, si}", "records", records, "metrics", metrics, "parts", list.count));
+  wl_part_list_clear(&list);
 }
 
 static void verify_trajectory(const char *path, json_t *run) {
@@ -260,8 +259,8 @@ static void verify_trajectory(const char *path, json_t *run) {
   verify_part(path, WL_TRAJECTORY_INDEX, WL_KIND_INDEX, run);
   if (wl_path_join(name, path, WL_TRAJECTORY_INDEX) == WL_OK &&
       wl_file_open(name, WL_KIND_INDEX, &file) == WL_OK)
-    (void)wl_file_attribute(file, "segments", &named);
-  verify_segments(path, named, run);
+    (void)wl_file_attribute(file, "parts", &named);
+  verify_parts(path, named, run);
   wl_file_close(&file);
   free(named);
 }

@@ -13,7 +13,7 @@ struct wl_file {
   wl_names datasets; /* sorted; virtual ones are listed only */
 };
 
-#define WL_KIND_SEGMENT "trajectory segment"
+#define WL_KIND_PART "trajectory part"
 #define WL_KIND_INDEX "trajectory" /* its datasets are virtual; Warploom never opens them */
 
 /* Rows of a virtual dataset that lie in another file. `shape` is that of the source; where it is

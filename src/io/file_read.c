@@ -25,20 +25,20 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   return status;
 }
 
-/* Version 1 is read too, except segments of trajectories, whose format differed. */
+/* Versions 1 and 2 are read too, except trajectories, whose format and names differed. */
 static wl_status check_schema(const wl_file *file, int64_t *schema) {
-  const bool segment = strcmp(file->kind, WL_KIND_SEGMENT) == 0;
   WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
   if (*schema > WL_SCHEMA_VERSION || *schema < 1)
     return WL_FAIL(
         WL_ERR_DATA,
         "'%s' has schema version %lld, this program reads up to %d: use a newer Warploom",
         file->path, (long long)*schema, WL_SCHEMA_VERSION);
-  if (*schema == 1 && segment)
-    return WL_FAIL(WL_ERR_DATA,
-                   "'%s' is a trajectory segment of schema version 1, which this program does not "
-                   "read: read it by h5py, or use Warploom of that version",
-                   file->path);
+  if (*schema < 3 && strncmp(file->kind, WL_KIND_INDEX, strlen(WL_KIND_INDEX)) == 0)
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "'%s' is a %s of schema version %lld, which this program does not read: read it by "
+        "h5py, or use Warploom of that version",
+        file->path, file->kind, (long long)*schema);
   return WL_OK;
 }
 
@@ -68,7 +68,8 @@ static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
 static wl_status check_phi(const wl_file *file, int64_t schema) {
   char found[17], *expected = NULL;
   bool any = false;
-  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0) return WL_OK; /* old files had no digest */
+  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0)
+    return WL_OK; /* old files had no digest */
   WL_TRY(digest_phi(file, &any, found));
   if (!any) return WL_OK;
   WL_TRY(wl_h5_get_text(file->path, file->id, "phi_digest", &expected));
@@ -147,7 +148,7 @@ static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *
   stored->id = H5I_INVALID_HID;
   if (!wl_file_has(file, name))
     return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
-  return wl_gate_open_dataset(file->path, file->id, name, strcmp(file->kind, WL_KIND_SEGMENT) == 0,
+  return wl_gate_open_dataset(file->path, file->id, name, strcmp(file->kind, WL_KIND_PART) == 0,
                               stored);
 }
 
@@ -314,7 +315,7 @@ static wl_status check_dataset(const wl_file *file, const char *name) {
 }
 
 wl_status wl_file_check_datasets(const wl_file *file) {
-  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* its data are in the segments */
+  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* its data are in the parts */
   for (int i = 0; i < file->datasets.count; i++) WL_TRY(check_dataset(file, file->datasets.at[i]));
   return WL_OK;
 }

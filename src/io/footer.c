@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define HEADING "\nwarploom seal 1\n"
+#define HEADING "\nwarploom footer\n"
 #define HEX "%016" PRIx64
 
 /* "end " and three numbers, then the last number and a newline; the buffer stays in the second-level cache. */

@@ -3,7 +3,7 @@
  * HDF5 ignores bytes after its own data, so any reader can open such a file. The footer detects a truncated, unfinished
  * or changed file before HDF5 parses it.
  *
- *   (newline)warploom seal 1
+ *   (newline)warploom footer
  *   end <body bytes> <XXH3-64 of body> <bytes of the text before "end"> <XXH3-64 of all text up to here>
  *
  * Numbers have 16 hexadecimal digits. Files of schema version 1 have further lines before "end". */

@@ -10,7 +10,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "checksums are those of little-endian data");
 
-enum { WL_SCHEMA_VERSION = 2 };
+enum { WL_SCHEMA_VERSION = 3 };
 
 /* How the netCDF-4 convention begins the name of a scale without coordinates. */
 #define WL_BARE_SCALE "This is a netCDF dimension but not a netCDF variable."

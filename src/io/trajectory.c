@@ -1,6 +1,6 @@
-/* trajectory.c - records and metrics in memory, written as segments; resume.
+/* trajectory.c - records and metrics in memory, written as parts; resume.
  *
- *   appended -> (stage) -> newest: the rows of the newest segment -> (write) -> its file, and the index
+ *   appended -> (stage) -> newest: the rows of the newest part -> (write) -> its file, and the index
  *
  * One thread appends while another writes; stage must run while neither does. */
 #include "io/trajectory.h"
@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/segment.h"
+#include "io/part.h"
 
-/* A segment that has as many bytes of rows is full. */
-enum { SEGMENT_BYTES = 1 << 23 };
+/* A part that has as many bytes of rows is full. */
+enum { PART_BYTES = 1 << 23 };
 
 /* Rows of both kinds. */
 typedef struct rows {
@@ -29,10 +29,10 @@ struct wl_trajectory {
   wl_attribute *attributes; /* [n_attributes], texts owned */
   int n_attributes;
   rows appended, newest;
-  bool unwritten;       /* the newest segment's file lacks rows */
-  bool stale;           /* trajectory.h5 does not show all segments */
-  wl_segment_list list; /* all that have a file; the last may be the newest one */
-  int64_t number;       /* of the newest segment */
+  bool unwritten;    /* the newest part's file lacks rows */
+  bool stale;        /* trajectory.h5 does not show all parts */
+  wl_part_list list; /* all that have a file; the last may be the newest one */
+  int64_t number;    /* of the newest part */
 };
 
 static bool has_rows(const rows *r) { return r->records.rows + r->metrics.rows > 0; }
@@ -42,7 +42,7 @@ static int64_t bytes_of(const rows *r) {
 }
 
 static int64_t limit_of(const wl_trajectory *t) {
-  return t->setting.segment_bytes > 0 ? t->setting.segment_bytes : (int64_t)SEGMENT_BYTES;
+  return t->setting.part_bytes > 0 ? t->setting.part_bytes : (int64_t)PART_BYTES;
 }
 
 static void clear_rows(rows *r) {
@@ -69,7 +69,7 @@ static const column_spec specs[] = {
     {"meta_step", WL_INT64, false, {NONE}, "meta-steps done when the window ran"},
     {"unit", WL_INT64, false, {NONE}, "unit of work within the meta-step"},
     {"episode", WL_INT64, false, {NONE}, "episode the window belongs to"},
-    {"family", WL_INT64, false, {NONE}, "index of the task in the configuration"},
+    {"task", WL_INT64, false, {NONE}, "index of the task in the configuration"},
     {"t0", WL_INT64, false, {NONE}, "first inner step of the window"},
     {"steps", WL_INT64, false, {NONE}, "inner steps of the window; rows beyond are NaN"},
     {"loss", WL_FLOAT64, false, {STEP}, "inner loss at theta_t"},
@@ -136,29 +136,29 @@ static wl_status set_index(wl_trajectory *t, const int64_t *index) {
   return WL_OK;
 }
 
-/* ---- segments ---- */
+/* ---- parts ---- */
 
-static wl_status remove_segment(const wl_trajectory *t, int64_t number) {
-  char name[WL_SEGMENT_NAME], path[WL_PATH_MAX];
-  wl_segment_name(number, name);
+static wl_status remove_part(const wl_trajectory *t, int64_t number) {
+  char name[WL_PART_NAME], path[WL_PATH_MAX];
+  wl_part_name(number, name);
   WL_TRY(wl_path_join(path, t->folder, name));
   return unlink(path) == 0 || errno == ENOENT ? WL_OK : wl_os_fail("remove", path, errno);
 }
 
-/* Starts a new segment for the next rows. */
-static void begin_segment(wl_trajectory *t) {
+/* Starts a new part for the next rows. */
+static void begin_part(wl_trajectory *t) {
   clear_rows(&t->newest);
   t->number++;
 }
 
-/* Rewrites the file of the newest segment. */
-static wl_status write_segment(wl_trajectory *t) {
+/* Rewrites the file of the newest part. */
+static wl_status write_part(wl_trajectory *t) {
   const bool renewed = t->list.count > 0 && t->list.at[t->list.count - 1].number == t->number;
-  wl_segment written;
-  WL_TRY(wl_segment_write(t->folder, t->number, &t->newest.records, &t->newest.metrics, &t->index,
-                          t->setting.compression, &written));
+  wl_part written;
+  WL_TRY(wl_part_write(t->folder, t->number, &t->newest.records, &t->newest.metrics, &t->index,
+                       t->setting.compression, &written));
   if (renewed) t->list.at[t->list.count - 1] = written;
-  else WL_TRY(wl_segment_list_append(&t->list, &written));
+  else WL_TRY(wl_part_list_append(&t->list, &written));
   t->unwritten = false;
   return WL_OK;
 }
@@ -180,31 +180,31 @@ static int64_t rows_up_to(wl_table *table, const char *name, int64_t last) {
   return kept;
 }
 
-/* Reads the last segment's rows into memory without those after the checkpoint. *whole: no row was dropped. Removes the
+/* Reads the last part's rows into memory without those after the checkpoint. *whole: no row was dropped. Removes the
  * file if no row is left. */
 static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
-  const wl_segment *const s = &t->list.at[t->list.count - 1];
+  const wl_part *const s = &t->list.at[t->list.count - 1];
   rows *const r = &t->newest;
   *whole = s->last_record < resume_step && s->last_metric <= resume_step;
   t->number = s->number;
-  WL_TRY(wl_segment_load(t->folder, s, &r->records, &r->metrics));
+  WL_TRY(wl_part_load(t->folder, s, &r->records, &r->metrics));
   r->records.rows = rows_up_to(&r->records, "meta_step", resume_step - 1);
   r->metrics.rows = rows_up_to(&r->metrics, "metrics/meta_step", resume_step);
   if (has_rows(r)) return WL_OK;
-  WL_TRY(remove_segment(t, s->number));
+  WL_TRY(remove_part(t, s->number));
   t->list.count--;
   clear_rows(r);
   return WL_OK;
 }
 
-/* Removes the rows after the checkpoint. The last remaining segment becomes the newest again, so that an interrupted
+/* Removes the rows after the checkpoint. The last remaining part becomes the newest again, so that an interrupted
  * run writes the same files as an uninterrupted one. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   bool whole = false;
   while (t->list.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
   if (!has_rows(&t->newest)) return WL_OK;
   t->unwritten = !whole;
-  return whole ? WL_OK : write_segment(t);
+  return whole ? WL_OK : write_part(t);
 }
 
 /* ---- open ---- */
@@ -239,15 +239,15 @@ static wl_status make_folder(wl_trajectory *t) {
 }
 
 /* Numbers continue behind what an earlier process left. */
-static wl_status continue_segments(wl_trajectory *t, int64_t resume_step) {
+static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   int64_t highest = 0;
-  WL_TRY(wl_segment_scan(t->folder, &t->list, &highest));
+  WL_TRY(wl_part_scan(t->folder, &t->list, &highest));
   const int64_t last = t->list.count > 0 ? t->list.at[t->list.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
   if (highest > last) t->number = highest; /* damaged ones: their rows are lost */
   else if (!has_rows(&t->newest)) t->number = 0;
   else if (bytes_of(&t->newest) < limit_of(t)) return WL_OK;
-  begin_segment(t);
+  begin_part(t);
   return WL_OK;
 }
 
@@ -257,7 +257,7 @@ static wl_status open_trajectory(wl_trajectory *t, const int64_t *index, int64_t
   WL_TRY(set_index(t, index));
   WL_TRY(set_columns(t));
   WL_TRY(copy_attributes(t, attributes, n_attributes));
-  WL_TRY(continue_segments(t, resume_step));
+  WL_TRY(continue_parts(t, resume_step));
   return write_index(t);
 }
 
@@ -270,7 +270,7 @@ static void destroy(wl_trajectory *t) {
   wl_free(t->index.data);
   clear_rows(&t->appended);
   clear_rows(&t->newest);
-  wl_segment_list_clear(&t->list);
+  wl_part_list_clear(&t->list);
   wl_free(t);
 }
 
@@ -314,7 +314,7 @@ static void put_numbers(wl_trajectory *t, const wl_record *r) {
     const char *name;
     int64_t value;
   } numbers[] = {{"meta_step", r->meta_step}, {"unit", r->unit}, {"episode", r->episode},
-                 {"family", r->family},       {"t0", r->t0},     {"steps", r->steps}};
+                 {"task", r->task},           {"t0", r->t0},     {"steps", r->steps}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     put(t, numbers[i].name, &numbers[i].value, 1);
 }
@@ -360,7 +360,7 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_me
 
 /* ---- stage and write ---- */
 
-/* Rows with other columns than the newest segment go to a new segment. */
+/* Rows with other columns than the newest part go to a new part. */
 static bool fits_newest(const wl_trajectory *t) {
   const rows *const a = &t->appended, *const n = &t->newest;
   const bool records =
@@ -379,7 +379,7 @@ wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
   if (!fits_newest(t)) {
     if (t->unwritten) return WL_OK; /* its own rows first */
-    begin_segment(t);
+    begin_part(t);
   }
   t->unwritten = true;
   WL_TRY(move_rows(&t->appended.records, &t->newest.records));
@@ -390,8 +390,8 @@ wl_status wl_trajectory_write(wl_trajectory *t) {
   if (!t->unwritten && !t->stale) return WL_OK;
   t->stale = true;
   if (t->unwritten) {
-    WL_TRY(write_segment(t));
-    if (bytes_of(&t->newest) >= limit_of(t)) begin_segment(t);
+    WL_TRY(write_part(t));
+    if (bytes_of(&t->newest) >= limit_of(t)) begin_part(t);
   }
   return write_index(t);
 }

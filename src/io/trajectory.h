@@ -1,6 +1,6 @@
 /* trajectory.h - records of inner runs, appended during training.
  *
- * RUN/trajectory/segment-NNNNNNNN.h5, numbered in order of time, are written like checkpoints (temporary name, rename).
+ * RUN/trajectory/part-NNNNNNNN.h5, numbered in order of time, are written like checkpoints (temporary name, rename).
  * The newest one is rewritten with all its rows until it is full. RUN/trajectory.h5 is one virtual file over all of
  * them for the reader, renamed into place after each write. A resume drops the rows after its checkpoint.
  * Rank 0 only. Schema: docs/hdf5-schema.md. */
@@ -17,7 +17,7 @@
 typedef struct wl_record {
   int64_t meta_step;                /* meta-steps done when the window ran: 0 for the first */
   int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
-  int32_t family;                   /* index of the task in the configuration */
+  int64_t task;                     /* index of the task in the configuration */
   const double *loss;               /* [steps] inner loss */
   const double *outer_loss;         /* [steps] NaN where not evaluated */
   const double *gradient_norm;      /* [steps] */
@@ -31,14 +31,14 @@ typedef struct wl_record {
 } wl_record;
 
 typedef struct wl_trajectory_setting {
-  int64_t steps;         /* largest window K: rows are padded with NaN */
-  int64_t coordinates;   /* sampled coordinates, 0: none */
-  int64_t hidden;        /* recorded state reals of each sampled coordinate, 0: none */
-  int64_t n;             /* largest number of inner parameters of a snapshot, 0: none */
-  int64_t snapshots;     /* largest number of snapshots of a window */
-  int compression;       /* deflate level, 0..9; shuffle is added when > 0 */
-  bool half;             /* store sampled arrays and snapshots as IEEE half precision */
-  int64_t segment_bytes; /* bytes of rows at which a segment is full; 0: 8 MiB */
+  int64_t steps;       /* largest window K: rows are padded with NaN */
+  int64_t coordinates; /* sampled coordinates, 0: none */
+  int64_t hidden;      /* recorded state reals of each sampled coordinate, 0: none */
+  int64_t n;           /* largest number of inner parameters of a snapshot, 0: none */
+  int64_t snapshots;   /* largest number of snapshots of a window */
+  int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
+  bool half;           /* store sampled arrays and snapshots as IEEE half precision */
+  int64_t part_bytes;  /* bytes of rows at which a part is full; 0: 8 MiB */
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;
@@ -59,7 +59,7 @@ typedef struct wl_metric {
  * included. The first call registers the names, later ones must pass the same. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
-/* Writes the rows appended since the last flush to the newest segment and rewrites the index. After a failure the rows
+/* Writes the rows appended since the last flush to the newest part and rewrites the index. After a failure the rows
  * stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
 /* The same in two parts: stage moves the appended rows to a second buffer, write writes that buffer. While one

@@ -18,7 +18,7 @@ typedef struct window {
   int64_t blocks, lanes;
   wl_layout layout; /* the coordinates as one vector, without tensors */
   wl_real *phi, *g, *start, *state, *lam, *mu, *u;
-  wl_real *tape; /* NULL: too large */
+  wl_real *activations; /* NULL: too large */
   double *phi_grad;
 } window;
 
@@ -34,9 +34,11 @@ static wl_status create_rule(wl_rule **out) {
   return wl_rule_create_by(keys, 4, &setting, out);
 }
 
-static int64_t record(const window *w) { return w->blocks * w->rule->tape; } /* of one step */
+static int64_t record(const window *w) {
+  return w->blocks * w->rule->activations;
+} /* of one step */
 
-static wl_status allocate(window *w, int threads, int64_t most_tape) {
+static wl_status allocate(window *w, int threads, int64_t most_kept) {
   const int64_t state = w->lanes * w->rule->state_width;
   WL_TRY(WL_NEW(w->phi, w->rule->phi.size));
   WL_TRY(WL_NEW(w->phi_grad, w->rule->phi.size));
@@ -46,24 +48,24 @@ static wl_status allocate(window *w, int threads, int64_t most_tape) {
   WL_TRY(WL_NEW(w->start, state));
   WL_TRY(WL_NEW(w->state, state));
   WL_TRY(WL_NEW(w->mu, state));
-  if (STEPS * record(w) * (int64_t)sizeof *w->tape <= most_tape)
-    WL_TRY(WL_NEW(w->tape, STEPS * record(w)));
+  if (STEPS * record(w) * (int64_t)sizeof *w->activations <= most_kept)
+    WL_TRY(WL_NEW(w->activations, STEPS * record(w)));
   return wl_rule_ws_create(w->rule, &w->layout, true, threads, &w->ws);
 }
 
 static void destroy(window *w) {
-  void *const owned[] = {w->phi,   w->phi_grad, w->g,  w->u,   w->lam,
-                         w->start, w->state,    w->mu, w->tape};
+  void *const owned[] = {w->phi,   w->phi_grad, w->g,  w->u,          w->lam,
+                         w->start, w->state,    w->mu, w->activations};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_rule_ws_destroy(&w->ws);
   wl_rule_destroy(&w->rule);
 }
 
-static wl_status create(int64_t coordinates, int threads, int64_t most_tape, window *w) {
+static wl_status create(int64_t coordinates, int threads, int64_t most_kept, window *w) {
   *w = (window){.blocks = wl_blocks(coordinates), .lanes = wl_pad(coordinates)};
   w->layout.size = coordinates;
   wl_status status = create_rule(&w->rule);
-  if (status == WL_OK) status = allocate(w, threads, most_tape);
+  if (status == WL_OK) status = allocate(w, threads, most_kept);
   if (status != WL_OK) {
     destroy(w);
     return status;
@@ -75,8 +77,8 @@ static wl_status create(int64_t coordinates, int threads, int64_t most_tape, win
   return WL_OK;
 }
 
-/* Seconds of one window from a zero state: live steps, then their adjoint; tape NULL: the adjoint replays. */
-static double run(window *w, wl_real *tape) {
+/* Seconds of one window from a zero state: live steps, then their adjoint; `activations` NULL: the adjoint runs the steps again. */
+static double run(window *w, wl_real *activations) {
   const size_t state = (size_t)(w->lanes * w->rule->state_width) * sizeof *w->state;
   memset(w->state, 0, state);
   memset(w->mu, 0, state);
@@ -90,14 +92,14 @@ static double run(window *w, wl_real *tape) {
                                   .s_in = w->state,
                                   .s_out = w->state,
                                   .u = w->u,
-                                  .tape = tape ? tape + t * record(w) : NULL});
+                                  .activations = activations ? activations + t * record(w) : NULL});
   const wl_rule_chunk chunk = {.steps = STEPS,
                                .blocks = w->blocks,
                                .g = w->g,
                                .state = w->start,
                                .lam = w->lam,
                                .mu = w->mu,
-                               .tape = tape};
+                               .activations = activations};
   wl_rule_backward(w->rule, w->ws, &chunk, w->phi_grad);
   return wl_seconds() - start;
 }
@@ -124,24 +126,26 @@ static wl_status gather(wl_comm *comm, double figure, double *least, double *mos
 
 /* Medians of one window's seconds and of the peak, measured alternately. */
 typedef struct medians {
-  double peak, replay, tape, vanishing;
+  double peak, recompute, activations, vanishing;
 } medians;
 
 static wl_status measure(wl_comm *comm, window *w, int threads, int repeats, medians *out) {
-  double peak[WL_MEASURE_REPEATS], replay[WL_MEASURE_REPEATS], tape[WL_MEASURE_REPEATS] = {0};
+  double peak[WL_MEASURE_REPEATS], recompute[WL_MEASURE_REPEATS],
+      activations[WL_MEASURE_REPEATS] = {0};
   run(w, NULL); /* the first windows include page faults */
-  if (w->tape) run(w, w->tape);
+  if (w->activations) run(w, w->activations);
   for (int i = 0; i < repeats; i++) {
     WL_TRY(wl_comm_barrier(comm));
     peak[i] = peak_of(threads);
-    replay[i] = run(w, NULL);
-    if (w->tape) tape[i] = run(w, w->tape);
+    recompute[i] = run(w, NULL);
+    if (w->activations) activations[i] = run(w, w->activations);
   }
-  *out = (medians){wl_median(peak, repeats), wl_median(replay, repeats), wl_median(tape, repeats), 0};
+  *out = (medians){wl_median(peak, repeats), wl_median(recompute, repeats),
+                   wl_median(activations, repeats), 0};
   return WL_OK;
 }
 
-/* Median of windows by replay with subnormal gradients, so that the incoming adjoints are subnormal too. */
+/* Median of recomputed windows with subnormal gradients, so that the incoming adjoints are subnormal too. */
 static wl_status measure_vanishing(wl_comm *comm, window *w, int repeats, double *seconds) {
   double each[WL_MEASURE_REPEATS];
   for (int64_t i = 0; i < STEPS * w->lanes; i++) w->g[i] *= (wl_real)1e-38;
@@ -159,19 +163,19 @@ static wl_status rate_of(wl_comm *comm, double seconds, wl_kernel_figures *f, wl
 }
 
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
-                            int64_t most_tape, wl_kernel_figures *out) {
+                            int64_t most_kept, wl_kernel_figures *out) {
   window w;
   medians m;
   WL_CHECK(repeats >= 1 && repeats <= WL_MEASURE_REPEATS);
-  WL_TRY(wl_comm_agree(comm, create(coordinates, threads, most_tape, &w)));
+  WL_TRY(wl_comm_agree(comm, create(coordinates, threads, most_kept, &w)));
   *out = (wl_kernel_figures){.coordinates = coordinates, .threads = threads, .flop = w.rule->cost};
   wl_status status = measure(comm, &w, threads, repeats, &m);
   if (status == WL_OK) status = measure_vanishing(comm, &w, repeats, &m.vanishing);
-  const bool taped = w.tape != NULL;
+  const bool kept = w.activations != NULL;
   destroy(&w);
   WL_TRY(status);
   WL_TRY(gather(comm, m.peak, &out->peak_least, &out->peak_most, &out->peak_total));
-  WL_TRY(rate_of(comm, m.replay, out, &out->replay));
+  WL_TRY(rate_of(comm, m.recompute, out, &out->recompute));
   WL_TRY(rate_of(comm, m.vanishing, out, &out->vanishing));
-  return taped ? rate_of(comm, m.tape, out, &out->tape) : WL_OK;
+  return kept ? rate_of(comm, m.activations, out, &out->activations) : WL_OK;
 }

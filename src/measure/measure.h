@@ -15,16 +15,16 @@ typedef struct wl_kernel_rate {
 typedef struct wl_kernel_figures {
   int64_t coordinates;                      /* of each rank */
   int threads;                              /* of each rank */
-  double flop;                              /* of one cs: forward, replayed forward, backward */
+  double flop;                              /* of one cs: forward twice, backward */
   double peak_least, peak_most, peak_total; /* FLOP/s of all threads of a rank, and of all ranks */
-  wl_kernel_rate replay, tape;              /* tape: zeros if it was too large */
-  wl_kernel_rate vanishing;                 /* replay, with subnormal gradients and adjoints */
+  wl_kernel_rate recompute, activations;    /* activations: zeros if they were too large */
+  wl_kernel_rate vanishing;                 /* recompute, with subnormal gradients and adjoints */
 } wl_kernel_figures;
 
 /* Measures medians over `repeats` (1 .. WL_MEASURE_REPEATS) windows of either storage, alternately with the peak.
- * Omits the storage `tape` if the tape has more than `most_tape` bytes. Collective. */
+ * Omits the storage `activations` if these have more than `most_kept` bytes. Collective. */
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
-                            int64_t most_tape, wl_kernel_figures *out);
+                            int64_t most_kept, wl_kernel_figures *out);
 
 /* Seconds of one exact sum of `count` numbers from each rank (every meta-step has one such sum): the
  * mean over many sums, of the slowest rank. Collective. */

@@ -130,7 +130,7 @@ static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setti
   WL_TRY_GOTO(status, set_net(options, net), fail);
   WL_TRY_GOTO(status, add_blocks(net, &rule->phi), fail);
   rule->state_width = net->width;
-  rule->tape = wl_lstm_kernel_select()->tape_reals(net);
+  rule->activations = wl_lstm_kernel_select()->activation_reals(net);
   rule->reads_theta = false;
   rule->partial_gbar = !net->through_inputs;
   rule->cost = step_cost(net);
@@ -251,15 +251,16 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* A chunk's tape of more bytes is written past the caches, which could not keep it until it is read. */
-enum { CACHED_TAPE = 4 << 20 };
+/* A chunk's activations of more bytes are written past the caches, which could not keep them until they are read. */
+enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
   const wl_lstm_net *const net = rule->impl;
   lstm_ws *const ws = rule_ws->impl;
   const int64_t groups = group_total(step->blocks);
   const bool past =
-      WL_CHUNK_STEPS * step->blocks * rule->tape * (int64_t)sizeof *step->tape > CACHED_TAPE;
+      WL_CHUNK_STEPS * step->blocks * rule->activations * (int64_t)sizeof *step->activations >
+      CACHED_ACTIVATIONS;
 #pragma omp parallel num_threads(ws->threads) if (ws->threads > 1 && groups > 1)
   {
     wl_float_state before;
@@ -267,13 +268,14 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
 #pragma omp for schedule(dynamic, 1)
     for (int64_t group = 0; group < groups; group++) {
       const int64_t first = group * WL_LSTM_GROUP, row = first * WL_LANES;
-      const wl_lstm_step live = {.blocks = group_count(group, step->blocks),
-                                 .g = step->g + row,
-                                 .s_in = step->s_in + row * net->width,
-                                 .s_out = step->s_out + row * net->width,
-                                 .u = step->u + row,
-                                 .tape = step->tape ? step->tape + first * rule->tape : NULL,
-                                 .past_caches = past};
+      const wl_lstm_step live = {
+          .blocks = group_count(group, step->blocks),
+          .g = step->g + row,
+          .s_in = step->s_in + row * net->width,
+          .s_out = step->s_out + row * net->width,
+          .u = step->u + row,
+          .activations = step->activations ? step->activations + first * rule->activations : NULL,
+          .past_caches = past};
       ws->kernel->step(net, ws->packed, ws->scratch + (size_t)thread_index() * ws->scratch_bytes,
                        &live);
     }

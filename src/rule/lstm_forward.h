@@ -1,4 +1,4 @@
-/* lstm_forward.h - one step of one block: products, activations, update, and the values that a tape keeps.
+/* lstm_forward.h - one step of one block: products, activations, update, and the activations that a step keeps.
  *
  * Tiles of FWD_ROWS rows accumulate W [h; x] in registers and become powers of two at once; cells and
  * outputs follow in separate passes. Weights are packed per tile, pre-scaled by -log2 e (gates) or
@@ -106,7 +106,7 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out,
     }
 }
 
-/* tanh c and h of one layer of one block. The live step, the replay and the unfolding of a tape call
+/* tanh c and h of one layer of one block. The live step, its repetition and the unfolding of a record call
  * the same compiled copy. */
 NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_real *tanh_c,
                       wl_real *h_out) {
@@ -132,7 +132,7 @@ INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   return even + odd;
 }
 
-/* Update of a block from h of its last layer; the rate of the Nesterov step goes to the tape. */
+/* Update of a block from h of its last layer; the rate of the Nesterov step goes to the slot. */
 INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after,
                    wl_real *slot, wl_real *u) {
   const wl_lstm_net *net = w->net;
@@ -167,9 +167,9 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
               net->layer[i].hidden * WL_LANES, false);
 }
 
-/* One step of one block from state `before` to `after` (may be the same). Writes its tape to `slot` and, if
+/* One step of one block from state `before` to `after` (may be the same). Writes its activations to `slot` and, if
  * `record` is not NULL, the values to keep to `record`, past the caches or through them. The live step and the
- * replay call the same compiled copy and therefore give the same bits. */
+ * repetition call the same compiled copy and therefore give the same bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

@@ -2,7 +2,7 @@
  *
  * The build compiles this file once for each instruction set; WL_VARIANT is its name (kernels.cmake). Formulas
  * are those of lstm.h. Weights stay in L1; a row is the 16 lanes of one quantity. The parts:
- *   lstm_shapes.h           memory layout of weights, tape and sums
+ *   lstm_shapes.h           memory layout of weights, slots and sums
  *   lstm_forward.h          one step of one block, live and replayed
  *   lstm_sweep.h            the steps of a block backwards
  *   lstm_weight_gradient.h  the sums over steps and lanes
@@ -32,7 +32,7 @@ static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, co
   }
 }
 
-/* Columns [first, first + count) of W, transposed in tiles; rows of dz in the tape's order. */
+/* Columns [first, first + count) of W, transposed in tiles; rows of dz in the order of a slot. */
 static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count,
                       wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
@@ -65,14 +65,15 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch,
   carve(&w, net, packed, scratch);
   const int64_t state = net->width * WL_LANES;
   for (int64_t b = 0; b < live->blocks; b++)
-    step_block(&w, live->g + b * WL_LANES, live->s_in + b * state, live->s_out + b * state, w.tape,
-               live->u + b * WL_LANES, live->tape ? live->tape + b * w.record.size : NULL,
-               live->tape && live->past_caches);
+    step_block(&w, live->g + b * WL_LANES, live->s_in + b * state, live->s_out + b * state, w.slots,
+               live->u + b * WL_LANES,
+               live->activations ? live->activations + b * w.record.size : NULL,
+               live->activations && live->past_caches);
   finish_stores_past();
 }
 
 /* Number of blocks processed together: several if the chunk is short. The weight gradient then has enough
- * terms, and the tape is no longer than that of a full chunk. */
+ * terms, and the slots are no more than those of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
                      const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {
   work w;
@@ -81,9 +82,9 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
   const int64_t together = WL_CHUNK_STEPS / chunk->steps;
   for (int64_t done = 0; done < count;) {
     const int64_t blocks = count - done < together ? count - done : together;
-    const tape_run run = {.blocks = blocks, .steps = chunk->steps, .slot = w.slot.size};
+    const slot_run run = {.blocks = blocks, .steps = chunk->steps, .slot = w.slot.size};
     for (int64_t b = 0; b < blocks; b++)
-      sweep(&w, chunk, first + done + b, w.tape + b * (chunk->steps + 1) * w.slot.size);
+      sweep(&w, chunk, first + done + b, w.slots + b * (chunk->steps + 1) * w.slot.size);
     for (int i = 0; i < net->layers; i++) layer_gradient(&w, &run, i, w.sums + w.sum.layer[i]);
     for (int64_t head = 0; head < net->heads; head++)
       head_gradient(&w, &run, head, w.sums + w.sum.head + head * w.sum.per_head);
@@ -98,4 +99,4 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
 #define TEXT(a) TEXT_(a)
 extern const wl_lstm_kernel JOIN(wl_lstm_kernel_, WL_VARIANT);
 const wl_lstm_kernel JOIN(wl_lstm_kernel_, WL_VARIANT) = {
-    TEXT(WL_VARIANT), packed_bytes, scratch_bytes, tape_reals, pack, step, backward};
+    TEXT(WL_VARIANT), packed_bytes, scratch_bytes, activation_reals, pack, step, backward};

@@ -57,8 +57,9 @@ typedef struct wl_lstm_step {
   int64_t blocks;
   const wl_real *g, *s_in;
   wl_real *s_out, *u;
-  wl_real *tape;    /* [blocks][tape_reals] for the adjoint; NULL: it replays the step */
-  bool past_caches; /* the tape is too long for the caches */
+  wl_real
+      *activations; /* [blocks][activation_reals] for the adjoint; NULL: it runs the step again */
+  bool past_caches; /* the activations are too long for the caches */
 } wl_lstm_step;
 
 typedef struct wl_lstm_kernel {
@@ -66,7 +67,7 @@ typedef struct wl_lstm_kernel {
   /* Bytes of packed weights (one copy for all threads), of scratch per thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);
   size_t (*scratch_bytes)(const wl_lstm_net *net);
-  int64_t (*tape_reals)(const wl_lstm_net *net); /* that a step keeps of a block */
+  int64_t (*activation_reals)(const wl_lstm_net *net); /* that a step keeps of a block */
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
   /* Adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes their

@@ -1,6 +1,6 @@
-/* lstm_shapes.h - tiles of lstm_kernel.c, and the memory layout of weights, tape, sums and scratch.
+/* lstm_shapes.h - tiles of lstm_kernel.c, and the memory layout of weights, slots, sums and scratch.
  *
- * A tape slot is one step of one block, in rows:
+ * A slot is one step of one block, in rows:
  *   state [width] (h1 c1 h2 c2 ..., V), x [inputs], per layer gates [hidden][4] (i, j, f, o, later
  *   dz) and tanh c [hidden], last the adjoints of the heads. Before the sweep the row of the second
  *   head holds its rate. Slot 0 holds the state before the first step.
@@ -18,7 +18,7 @@ enum { GRAD_INPUTS = 5, GRAD_ROWS = 6, GRAD_UNITS = 4 };
 enum { COLS = 2, FWD_ROWS = 5, EXP_ROWS = 5, SWEEP_ROWS = 5 };
 enum { GRAD_INPUTS = 3, GRAD_ROWS = 3, GRAD_UNITS = 4 };
 #endif
-enum { TAPE_SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP, FETCH_AHEAD = 2 };
+enum { SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP, FETCH_AHEAD = 2 };
 
 static int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
@@ -41,7 +41,7 @@ static slot_layout slot_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* The values of a block that a live step stores if the window's storage is a tape. The adjoint computes the rest
+/* The values of a block that a live step stores if the window keeps activations. The adjoint computes the rest
  * of a slot, tanh c and h, from c and o with `outputs`. */
 typedef struct record_layout {
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS]; /* reals from its start */
@@ -64,7 +64,7 @@ static record_layout record_of(const wl_lstm_net *net) {
   return r;
 }
 
-static int64_t tape_reals(const wl_lstm_net *net) { return record_of(net).size; }
+static int64_t activation_reals(const wl_lstm_net *net) { return record_of(net).size; }
 
 /* Packed weights of a layer, in reals from the start of the packed array. */
 typedef struct packed_layer {
@@ -124,7 +124,7 @@ typedef struct work {
   int64_t sweep_tiles; /* of one step, without those of x of the first layer, which are optional */
   packed_layout at;
   sums_layout sum;
-  wl_real *tape;                   /* [TAPE_SLOTS][slot.size] */
+  wl_real *slots;                  /* [SLOTS][slot.size] */
   wl_real *dx;                     /* [SWEEP_ROWS][16] adjoint of x */
   wl_real *dh[WL_LSTM_MAX_LAYERS]; /* [hidden, padded to SWEEP_ROWS][16] */
   wl_real *dc[WL_LSTM_MAX_LAYERS]; /* [hidden][16] */
@@ -147,7 +147,7 @@ static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_rea
               .record = record_of(net),
               .at = packed_of(net),
               .sum = sums_of(net)};
-  int64_t used = TAPE_SLOTS * w->slot.size;
+  int64_t used = SLOTS * w->slot.size;
   const int64_t dx = used;
   used += SWEEP_ROWS * WL_LANES;
   int64_t dh[WL_LSTM_MAX_LAYERS], dc[WL_LSTM_MAX_LAYERS];
@@ -159,7 +159,7 @@ static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_rea
   }
   if (scratch) {
     w->sweep_tiles = sweep_tiles_of(net);
-    w->tape = scratch;
+    w->slots = scratch;
     w->dx = scratch + dx;
     w->sums = scratch + used;
     for (int i = 0; i < net->layers; i++) {

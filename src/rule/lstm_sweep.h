@@ -1,4 +1,4 @@
-/* lstm_sweep.h - adjoint of a block's steps: dz replaces the gates of the tape; W^T dz in tiles of SWEEP_ROWS rows.
+/* lstm_sweep.h - adjoint of a block's steps: dz replaces the gates of the slots; W^T dz in tiles of SWEEP_ROWS rows.
  *
  * Slots are filled first: by the step function of the live step, which gives the same bits, or from the
  * records of the live step. Everything is static, as in vector.h. */
@@ -79,7 +79,7 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
     }
 }
 
-/* Stores the adjoint of output `head` in its row of the tape and adds its part to dh of the last layer. */
+/* Stores the adjoint of output `head` in its row of the slot and adds its part to dh of the last layer. */
 INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;
@@ -111,7 +111,7 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
 }
 
 /* One step of a block for the sweep: its slot, and the addresses of gates and cells, which are in slots after a
- * replay and in records if there is a tape. */
+ * slots if the steps are run again, and in records if the activations were kept. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -161,8 +161,9 @@ static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real 
 
 /* Record of block b at step k of the chunk. Step -1 is the step before the chunk, if it has a record. */
 static const wl_real *record_at(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
-  if (k < 0) return chunk->tape_before ? chunk->tape_before + b * w->record.size : NULL;
-  return chunk->tape + (k * chunk->blocks + b) * w->record.size;
+  if (k < 0)
+    return chunk->activations_before ? chunk->activations_before + b * w->record.size : NULL;
+  return chunk->activations + (k * chunk->blocks + b) * w->record.size;
 }
 
 /* Computes h, and tanh c in `tanh_c`, of a step that has a record. */
@@ -175,18 +176,18 @@ static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c
 }
 
 /* Fills slot 0: the state before the chunk. */
-static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
+static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t state = w->net->width * WL_LANES;
-  const wl_real *before = chunk->tape ? record_at(w, chunk, b, -1) : NULL;
-  if (before) unfold_outputs(w, before, tape, tape);
-  else memcpy(tape, chunk->state + b * state, (size_t)state * sizeof *tape);
+  const wl_real *before = chunk->activations ? record_at(w, chunk, b, -1) : NULL;
+  if (before) unfold_outputs(w, before, slots, slots);
+  else memcpy(slots, chunk->state + b * state, (size_t)state * sizeof *slots);
 }
 
 /* Fills slots 1 .. steps from slot 0. */
-static void replay(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
+static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks;
   for (int64_t k = 0; k < chunk->steps; k++) {
-    wl_real *slot = tape + (k + 1) * w->slot.size;
+    wl_real *slot = slots + (k + 1) * w->slot.size;
     step_block(w, chunk->g + k * stride + b * WL_LANES, slot - w->slot.size, slot, slot, NULL, NULL,
                false);
   }
@@ -194,10 +195,10 @@ static void replay(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real
 
 /* Step k of block b from its record: fills the rest of the slot. tanh c of all steps has the same address. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
-                         wl_real *tape) {
+                         wl_real *slots) {
   const wl_lstm_net *net = w->net;
   const wl_real *record = record_at(w, chunk, b, k), *before = record_at(w, chunk, b, k - 1);
-  swept_step at = {.slot = tape + (k + 1) * w->slot.size};
+  swept_step at = {.slot = slots + (k + 1) * w->slot.size};
   memcpy(at.slot + w->slot.x * WL_LANES, record,
          (size_t)(net->layer[0].in * WL_LANES) * sizeof *record);
   if (net->momentum > 0) {
@@ -205,18 +206,18 @@ static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, i
     memcpy(at.slot + (w->slot.head + 1) * WL_LANES, record + w->record.rate,
            WL_LANES * sizeof *record);
   }
-  unfold_outputs(w, record, tape, at.slot);
+  unfold_outputs(w, record, slots, at.slot);
   for (int i = 0; i < net->layers; i++) {
     at.gates[i] = record + w->record.gates[i];
-    at.c_before[i] = before ? before + w->record.c[i] : tape + net->layer[i].c * WL_LANES;
-    at.tanh_c[i] = tape + w->slot.tanh_c[i] * WL_LANES;
+    at.c_before[i] = before ? before + w->record.c[i] : slots + net->layer[i].c * WL_LANES;
+    at.tanh_c[i] = slots + w->slot.tanh_c[i] * WL_LANES;
   }
   return at;
 }
 
 /* Step k of a block that was replayed. */
-static swept_step replayed(const work *w, int64_t k, wl_real *tape) {
-  swept_step at = {.slot = tape + (k + 1) * w->slot.size};
+static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
+  swept_step at = {.slot = slots + (k + 1) * w->slot.size};
   for (int i = 0; i < w->net->layers; i++) {
     at.gates[i] = at.slot + w->slot.gates[i] * WL_LANES;
     at.c_before[i] = at.slot - w->slot.size + w->net->layer[i].c * WL_LANES;
@@ -231,32 +232,33 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
   const bool more = b + 1 < chunk->blocks;
-  if (chunk->tape && (ahead >= 0 || more)) {
+  if (chunk->activations && (ahead >= 0 || more)) {
     const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps; /* < 0: short chunk */
     ask(w, record_at(w, chunk, ahead >= 0 ? b : b + 1, step < 0 ? 0 : step), record, &f);
   }
   if (k > 0 || !more) return f;
   const int64_t width = w->net->width, state = width * WL_LANES;
-  const wl_real *const before = chunk->tape ? record_at(w, chunk, b + 1, -1) : NULL;
+  const wl_real *const before = chunk->activations ? record_at(w, chunk, b + 1, -1) : NULL;
   if (before) ask(w, before, record, &f);
   else ask(w, chunk->state + (b + 1) * state, width, &f);
   if (chunk->mu) ask(w, chunk->mu + (b + 1) * state, width, &f);
   return f;
 }
 
-/* Fills the slots [steps + 1] of block b of the chunk in `tape` and computes the adjoint of its steps. */
-static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *tape) {
+/* Fills the slots [steps + 1] of block b of the chunk in `slots` and computes the adjoint of its steps. */
+static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES,
                 state = w->net->width * WL_LANES;
-  start_run(w, chunk, b, tape);
-  if (!chunk->tape) replay(w, chunk, b, tape);
+  start_run(w, chunk, b, slots);
+  if (!chunk->activations) run_again(w, chunk, b, slots);
   _Alignas(WL_ALIGN) wl_real unkept[WL_LANES] = {0};
   wl_real *mu = chunk->mu ? chunk->mu + b * state : NULL;
   wl_real *sum_bar = mu ? mu + w->net->sum * WL_LANES : unkept;
   if (mu) move_adjoint(w, mu, 0);
   else clear_adjoint(w);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
-    const swept_step step = chunk->tape ? unfold(w, chunk, b, k, tape) : replayed(w, k, tape);
+    const swept_step step =
+        chunk->activations ? unfold(w, chunk, b, k, slots) : replayed(w, k, slots);
     const wl_real *g = chunk->g + k * stride + at;
     wl_real *gbar = chunk->gbar ? chunk->gbar + k * stride + at : NULL;
     update_adjoint(w, g, chunk->lam + at, step.slot, sum_bar, gbar);

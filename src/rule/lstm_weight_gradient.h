@@ -9,14 +9,14 @@
 
 #include "rule/lstm_shapes.h"
 
-/* A run of tape: `blocks` blocks of `steps` steps, each preceded by its starting slot. */
-typedef struct tape_run {
+/* A run of slots: `blocks` blocks of `steps` steps, each preceded by its starting slot. */
+typedef struct slot_run {
   int64_t blocks, steps, slot; /* slot: reals */
-} tape_run;
+} slot_run;
 
 /* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit.
  * `in` and `dz` point into the first slot that takes part. */
-INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real *dz,
+INLINE void gradient_tile(const slot_run *run, const wl_real *in, const wl_real *dz,
                           const int inputs, const int bias, wl_real *out) {
   vec acc[GRAD_ROWS][4] = {{{0}}};
   for (int64_t b = 0; b < run->blocks; b++, in += run->slot, dz += run->slot)
@@ -42,7 +42,7 @@ INLINE void gradient_tile(const tape_run *run, const wl_real *in, const wl_real 
     for (int64_t j = 0; j < units; j++)                                                       \
       gradient_tile(run, in, dz + 4 * j * WL_LANES, (inputs), (bias), out + 4 * j * columns); \
     break;
-NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_real *dz,
+NOINLINE void gradient_columns(const slot_run *run, const wl_real *in, const wl_real *dz,
                                int64_t units, int64_t columns, int64_t inputs, int bias,
                                wl_real *out) {
   switch (2 * inputs + bias) {
@@ -64,7 +64,7 @@ NOINLINE void gradient_columns(const tape_run *run, const wl_real *in, const wl_
 
 /* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. A bias belongs to the last tile if that has
  * room. */
-static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int bias,
+static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int bias,
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
     const int64_t inputs = n - from < GRAD_INPUTS ? n - from : GRAD_INPUTS;
@@ -77,12 +77,12 @@ static void gradient_part(const tape_run *run, const wl_real *in, int64_t n, int
 
 /* dW of one layer: columns of h, x and the bias. Processes a few units at a time: their dz of all steps stay in L1
  * while the inputs are read. */
-static void layer_gradient(const work *w, const tape_run *run, int layer, wl_real *sums) {
+static void layer_gradient(const work *w, const slot_run *run, int layer, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;
-  const wl_real *next = w->tape + run->slot;
+  const wl_real *next = w->slots + run->slot;
   const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
-  const wl_real *h = w->tape + l->h * WL_LANES; /* h before the step: one slot earlier */
+  const wl_real *h = w->slots + l->h * WL_LANES; /* h before the step: one slot earlier */
   for (int64_t unit = 0; unit < H; unit += GRAD_UNITS) {
     const int64_t units = H - unit < GRAD_UNITS ? H - unit : GRAD_UNITS;
     const wl_real *dz = next + (w->slot.gates[layer] + 4 * unit) * WL_LANES;
@@ -93,13 +93,13 @@ static void layer_gradient(const work *w, const tape_run *run, int layer, wl_rea
 }
 
 /* Output `head`: dw = sum d h, db = sum d, d its adjoint. */
-NOINLINE void head_gradient(const work *w, const tape_run *run, int64_t head, wl_real *sums) {
+NOINLINE void head_gradient(const work *w, const slot_run *run, int64_t head, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
   for (int64_t j = 0; j < l->hidden; j += 4) {
     vec acc[4] = {{0}}, bias = {0};
     for (int64_t b = 0; b < run->blocks; b++)
       for (int64_t k = 1; k <= run->steps; k++) {
-        const wl_real *slot = w->tape + (b * (run->steps + 1) + k) * run->slot;
+        const wl_real *slot = w->slots + (b * (run->steps + 1) + k) * run->slot;
         UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
           const vec d = load(slot + (w->slot.head + head) * WL_LANES + lane);
           UNROLL for (int q = 0; q < 4; q++) acc[q] +=

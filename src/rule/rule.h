@@ -39,10 +39,10 @@ typedef struct wl_rule_chunk {
   const wl_real *g;     /* [steps][16 blocks] preconditioned gradients */
   const wl_real *theta; /* [steps][16 blocks]; NULL if the rule does not read theta */
   const wl_real *state; /* [blocks][width][16] s_{t0} */
-  const wl_real
-      *tape; /* [steps][blocks][rule->tape] as taped steps left it; NULL: steps are replayed */
-  const wl_real
-      *tape_before; /* [blocks][rule->tape] of step t0 - 1, read instead of state; may be NULL */
+  const wl_real *
+      activations; /* [steps][blocks][rule->activations] as the steps kept them; NULL: steps are run again */
+  const wl_real *
+      activations_before; /* [blocks][rule->activations] of step t0 - 1, read instead of state; may be NULL */
   const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
   const double *loss_weight; /* [steps] w_k times the derivative of the loss transform */
   wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
@@ -61,8 +61,9 @@ typedef struct wl_inner_step {
   const wl_real *s_in;
   wl_real *s_out; /* may be s_in */
   wl_real *u;     /* [16 blocks] */
-  wl_real *tape;  /* [blocks][rule->tape] receives values with which the adjoint needs no replay; no
-                         * other result changes; NULL: none, always if rule->tape is 0 */
+  wl_real *
+      activations; /* [blocks][rule->activations] receives values with which the adjoint does not run the step again; no
+                         * other result changes; NULL: none, always if rule->activations is 0 */
 } wl_inner_step;
 
 /* A named field of a tensorwise rule's state. */
@@ -116,7 +117,8 @@ struct wl_rule {
   const wl_state_field *fields; /* of a tensorwise rule, those of coordinates first; borrowed */
   int n_fields;
   const char *forward_only; /* why the rule has no adjoint, for messages; NULL: it has one */
-  int64_t tape;             /* reals that a taped step keeps of a block; 0: the rule keeps none */
+  int64_t
+      activations; /* reals that a step can keep of a block for the adjoint; 0: the rule keeps none */
   bool reads_theta;
   bool partial_gbar; /* the adjoint of g omits a term by design */
   double cost;       /* FLOP per coordinate-step, forward and backward */

@@ -2,7 +2,7 @@
  *
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
- * A workspace is counted for every family, because a unit of any family may be assigned to any rank. Units that are
+ * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are
  * within an episode when a meta-step starts are copied. A checkpoint takes its fields twice on rank 0: gathered, and in
  * the file image. It includes units if it is due within an episode. A checkpoint caused by a signal within an episode
  * may take more than the estimate. */
@@ -39,7 +39,7 @@ static double resident(void) {
   return got == 2 ? (double)here * (double)sysconf(_SC_PAGESIZE) : wl_memory_peak();
 }
 
-/* Of one unit, of the largest family. */
+/* Of one unit, of the largest task. */
 static double unit_bytes(const wl_trainer *tr) {
   int64_t most = 0;
   for (int i = 0; i < wl_setup_of(tr)->problem.n_tasks; i++) {

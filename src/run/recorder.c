@@ -11,14 +11,14 @@
 #include <string.h>
 
 typedef struct slot_header {
-  int64_t meta_step, unit, episode, t0, steps, snapshots, n, family;
+  int64_t meta_step, unit, episode, t0, steps, snapshots, n, task;
 } slot_header;
 
 struct wl_recorder {
   wl_trajectory_setting setting;
   int64_t every, units, stride;
-  int64_t *index; /* [coordinates] of the first family */
-  int64_t *here;  /* [coordinates] of the current family */
+  int64_t *index; /* [coordinates] of the first task */
+  int64_t *here;  /* [coordinates] of the current task */
   size_t slot_bytes;
   unsigned char *slots;   /* [capacity] of this rank's windows */
   unsigned char *foreign; /* rank 0: one slot received from another rank */
@@ -197,7 +197,7 @@ static bool begin(void *context, const wl_unit *unit, wl_observer *observer) {
                             0,
                             0,
                             unit->task->n,
-                            unit->family};
+                            unit->task_index};
   spread(r->here, r->setting.coordinates, unit->task->n);
   *observer = (wl_observer){.step = observe, .context = r};
   return true;
@@ -216,7 +216,7 @@ static wl_status append(const wl_recorder *r, unsigned char *slot, double *secon
                             h->episode,
                             h->t0,
                             h->steps,
-                            (int32_t)h->family,
+                            h->task,
                             v.loss,
                             v.outer_loss,
                             v.gradient_norm,

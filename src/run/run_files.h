@@ -1,6 +1,6 @@
 /* run_files.h - writes the files of a run: configuration, metrics, trajectory, checkpoints.
  *
- * Rank 0 writes. Checkpoints and segments of the trajectory are written by a background thread during training.
+ * Rank 0 writes. Checkpoints and parts of the trajectory are written by a background thread during training.
  * Training waits only at the end, and if the next write is due before the last is finished. The waiting time is
  * measured. */
 #ifndef WL_RUN_RUN_FILES_H

@@ -133,7 +133,7 @@ static int64_t count_in(const wl_trainer *tr, int field, int64_t u) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   if (c->t == 0) return wl_unit_field_is_inline(f);
   return wl_unit_field_count(f, wl_setup_of(tr)->problem.model,
-                             wl_setup_of(tr)->problem.tasks[c->family],
+                             wl_setup_of(tr)->problem.tasks[c->task_index],
                              &wl_setup_of(tr)->estimator->shape);
 }
 
@@ -192,7 +192,7 @@ static wl_status move_field(const wl_trainer *tr, int field, int64_t u, wl_unit 
 static wl_status gather_unit(const wl_trainer *tr, int64_t u, const unit_table *table) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   const int rank = wl_comm_rank(wl_setup_of(tr)->comm), owner = wl_state_of(tr)->plan->owner[u];
-  wl_unit idle = {.episode.index = c->episode, .horizon = c->horizon, .family = c->family};
+  wl_unit idle = {.episode.index = c->episode, .horizon = c->horizon, .task_index = c->task_index};
   wl_unit *unit = c->t == 0 ? &idle : rank == owner ? wl_state_of(tr)->unit[u] : NULL;
   if (rank != 0 && (rank != owner || c->t == 0)) return WL_OK;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(move_field(tr, i, u, unit, table));
@@ -384,31 +384,38 @@ static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   const wl_curriculum *stages = wl_state_of(tr)->curriculum;
   const int64_t shortest =
       stages ? stages->length[0] : wl_setup_of(tr)->problem.horizon[0];
-  if (c->episode >= 0 && c->family >= 0 && c->family < wl_setup_of(tr)->problem.n_tasks &&
+  if (c->episode >= 0 && c->task_index >= 0 && c->task_index < wl_setup_of(tr)->problem.n_tasks &&
       c->t >= 0 &&
       (c->t == 0 ||
        (c->t < c->horizon && c->horizon >= shortest &&
         c->horizon <= wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1])))
     return WL_OK;
-  return WL_FAIL(
-      WL_ERR_DATA,
-      "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of family %lld, "
-      "which does not exist in this configuration",
-      (long long)u, (long long)c->t, (long long)c->horizon, (long long)c->episode,
-      (long long)c->family);
+  return WL_FAIL(WL_ERR_DATA,
+                 "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of task %lld, "
+                 "which does not exist in this configuration",
+                 (long long)u, (long long)c->t, (long long)c->horizon, (long long)c->episode,
+                 (long long)c->task_index);
+}
+
+/* The dataset of a unit's field. Until schema version 2 `task` was named `family`. */
+static void name_in(const wl_file *file, const char *field, char name[80]) {
+  const bool old = strcmp(field, "task") == 0 && !wl_file_has(file, "units/task");
+  snprintf(name, 80, "units/%s", old ? "family" : field);
 }
 
 static wl_status read_clocks(wl_trainer *tr, const wl_file *file) {
   const int64_t units = wl_state_of(tr)->plan->units;
-  const char *const names[] = {"units/family", "units/episode", "units/inner_step",
-                               "units/horizon"};
+  static const char *const fields[] = {"task", "episode", "inner_step", "horizon"};
   int64_t *column = NULL;
   WL_TRY(WL_NEW(column, 4 * units));
   wl_status status = WL_OK;
-  for (int i = 0; i < 4 && status == WL_OK; i++)
-    status = wl_file_read_range(file, names[i], WL_INT64, 0, units, column + i * units);
+  for (int i = 0; i < 4 && status == WL_OK; i++) {
+    char name[80];
+    name_in(file, fields[i], name);
+    status = wl_file_read_range(file, name, WL_INT64, 0, units, column + i * units);
+  }
   for (int64_t u = 0; u < units && status == WL_OK; u++) {
-    wl_state_of(tr)->plan->clock[u] = (wl_clock){.family = column[u],
+    wl_state_of(tr)->plan->clock[u] = (wl_clock){.task_index = column[u],
                                                  .episode = column[units + u],
                                                  .t = column[2 * units + u],
                                                  .horizon = column[3 * units + u]};
@@ -425,7 +432,7 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
     char name[80];
-    snprintf(name, sizeof name, "units/%s", f->name);
+    name_in(file, f->name, name);
     if (count_in(tr, i, u) > 0)
       WL_TRY(wl_file_read_range(file, name, f->type, table->of[i].offset[u], count_in(tr, i, u),
                                 wl_unit_field_data(f, unit)));

@@ -21,15 +21,15 @@ static wl_status run_episode(wl_unroll_ws *ws, wl_unit *unit, uint64_t seed, int
   return WL_OK;
 }
 
-/* This rank's episodes of one family. */
-static wl_status run_family(wl_trainer *tr, int family, const wl_validation *v, double *losses) {
+/* This rank's episodes of one task. */
+static wl_status run_task(wl_trainer *tr, int task, const wl_validation *v, double *losses) {
   const wl_trainer_setup *s = wl_setup_of(tr);
   const wl_problem *p = &s->problem;
   const wl_window_spec spec = {.steps = v->steps, .weights = WL_WEIGHTS_LAST};
   wl_unroll_ws *ws = NULL;
   wl_unit *unit = NULL;
-  wl_status status = wl_unroll_ws_create(p->model, p->tasks[family], &spec, false, s->threads, &ws);
-  if (status == WL_OK) status = wl_unit_create(p->model, p->tasks[family], &unit);
+  wl_status status = wl_unroll_ws_create(p->model, p->tasks[task], &spec, false, s->threads, &ws);
+  if (status == WL_OK) status = wl_unit_create(p->model, p->tasks[task], &unit);
   if (status == WL_OK) wl_unroll_set_phi(ws, wl_trainer_result(tr));
   for (int64_t i = wl_comm_rank(s->comm); status == WL_OK && i < v->tasks;
        i += wl_comm_size(s->comm))
@@ -45,7 +45,7 @@ wl_status wl_run_validate(wl_trainer *tr, const wl_validation *v, double *loss) 
   double *losses = NULL;
   wl_status status = WL_NEW(losses, count);
   for (int f = 0; status == WL_OK && f < s->problem.n_tasks; f++)
-    status = run_family(tr, f, v, losses + f * v->tasks);
+    status = run_task(tr, f, v, losses + f * v->tasks);
   status = wl_comm_agree(s->comm, status);
   if (status == WL_OK)
     status = wl_comm_sum_int64(s->comm, (int64_t *)(void *)losses, (size_t)count);

@@ -56,11 +56,11 @@ static double draw(const wl_plan_setting *s, wl_purpose purpose, int64_t episode
   return x;
 }
 
-static int64_t draw_family(const wl_plan *p, int64_t episode, int64_t unit) {
+static int64_t draw_task(const wl_plan *p, int64_t episode, int64_t unit) {
   const double x = draw(&p->setting, WL_FOR_FAMILY, episode, unit, 0.0, 1.0);
-  int64_t family = 0;
-  while (family < p->setting.tasks - 1 && !(x < p->share[family])) family++;
-  return family;
+  int64_t task = 0;
+  while (task < p->setting.tasks - 1 && !(x < p->share[task])) task++;
+  return task;
 }
 
 /* Without stagger all units have the horizon of unit 0. */
@@ -81,12 +81,12 @@ static int64_t first_step(const wl_plan_setting *s, int64_t unit, int64_t horizo
 
 static void begin_episode(wl_plan *p, int64_t u) {
   wl_clock *const c = &p->clock[u];
-  c->family = draw_family(p, c->episode, u);
+  c->task_index = draw_task(p, c->episode, u);
   c->horizon = wl_plan_horizon(&p->setting, c->episode, u);
   if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
 }
 
-static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].family]; }
+static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].task_index]; }
 
 /* Sorts the units that start by falling cost; units of equal cost keep their order. Counting sort over the tasks. */
 static int64_t sort_by_cost(wl_plan *p) {

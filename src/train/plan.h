@@ -11,7 +11,7 @@ typedef struct wl_clock {
   int64_t episode; /* number of the episode */
   int64_t t;       /* inner steps done */
   int64_t horizon; /* T */
-  int64_t family;  /* index of its task */
+  int64_t task_index;
 } wl_clock;
 
 typedef struct wl_plan_setting {

@@ -65,15 +65,15 @@ static const wl_option window_options[] = {
      "first drops the dependence of the inner gradient on the parameters (as Andrychowicz et al. 2016); second is "
      "exact.",
      WL_SLOT(window_keys, order)},
-    {"storage", WL_OPT_CHOICE, "auto", "auto|tape|history|replay|snapshots", ANY, "1",
-     "What a window keeps. tape: the LSTM's activations of every step (other rules replay). history: the rule "
-     "state before every step (with `order: first` it replays). replay: gradients; the rule's steps are computed "
-     "again. snapshots: the state at the start of each window segment, whose steps are computed again. auto: the "
+    {"storage", WL_OPT_CHOICE, "auto", "auto|activations|states|recompute|snapshots", ANY, "1",
+     "What a window keeps. activations: those of the LSTM of every step (other rules: recompute). states: the rule "
+     "state before every step (with `order: first`: recompute). recompute: gradients; the rule's steps are computed "
+     "again. snapshots: the state at the start of each segment, whose steps are computed again. auto: the "
      "fastest within `memory`. The result does not depend on it.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on the storage of a window; longer windows are recomputed from snapshots. 0: no bound, but `storage: "
-     "auto` uses a tape or a history of at most 256 MiB.",
+     "auto` keeps activations or states of at most 256 MiB.",
      WL_SLOT(window_keys, memory), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 

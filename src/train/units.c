@@ -23,17 +23,17 @@ static bool mine(const wl_trainer *tr, int64_t u) {
   return tr->state->plan->owner[u] == wl_comm_rank(tr->setup.comm);
 }
 
-static wl_unroll_ws **workspace(const wl_trainer *tr, int lane, int64_t family) {
-  return &tr->ws[lane * tr->setup.problem.n_tasks + family];
+static wl_unroll_ws **workspace(const wl_trainer *tr, int lane, int64_t task) {
+  return &tr->ws[lane * tr->setup.problem.n_tasks + task];
 }
 
 /* ---- making and starting ---- */
 
-static wl_status prepare_workspaces(wl_trainer *tr, int64_t family) {
+static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   for (int lane = 0; lane < tr->setup.lanes; lane++) {
-    wl_unroll_ws **ws = workspace(tr, lane, family);
+    wl_unroll_ws **ws = workspace(tr, lane, task);
     if (*ws) continue;
-    WL_TRY(wl_unroll_ws_create(tr->setup.problem.model, tr->setup.problem.tasks[family],
+    WL_TRY(wl_unroll_ws_create(tr->setup.problem.model, tr->setup.problem.tasks[task],
                                &tr->setup.estimator->spec, wl_trainer_back_propagates(tr),
                                tr->setup.lanes > 1 ? 1 : tr->setup.threads, ws));
     wl_unroll_set_interrupt(*ws, wl_interruption_asked, &tr->interruption);
@@ -52,13 +52,13 @@ static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
 static wl_status prepare_units(wl_trainer *tr) {
   int64_t own = 0;
   for (int64_t u = 0; u < tr->state->plan->units; u++) {
-    const int64_t family = tr->state->plan->clock[u].family;
+    const int64_t task = tr->state->plan->clock[u].task_index;
     if (!mine(tr, u)) {
       wl_unit_destroy(&tr->state->unit[u]);
       continue;
     }
-    WL_TRY(fit(tr, tr->setup.problem.tasks[family], &tr->state->unit[u]));
-    WL_TRY(prepare_workspaces(tr, family));
+    WL_TRY(fit(tr, tr->setup.problem.tasks[task], &tr->state->unit[u]));
+    WL_TRY(prepare_workspaces(tr, task));
     own++;
   }
   return wl_reduction_reserve(&tr->reduction, own);
@@ -81,8 +81,8 @@ static wl_status start_units(wl_trainer *tr) {
     wl_unit *unit = tr->state->unit[u];
     if (!unit || !tr->state->plan->starts[u]) continue;
     unit->horizon = clock->horizon;
-    unit->family = clock->family;
-    WL_TRY(wl_unit_start(*workspace(tr, 0, clock->family), unit, &episode));
+    unit->task_index = clock->task_index;
+    WL_TRY(wl_unit_start(*workspace(tr, 0, clock->task_index), unit, &episode));
     if (tr->state->replay) wl_replay_keep(tr->state->replay, tr, u, unit);
   }
   return WL_OK;
@@ -113,7 +113,7 @@ static int64_t steps_of(const wl_trainer *tr, const passage *p) {
 
 static wl_estimator_job job_of(const wl_trainer *tr, const passage *p, int run, int lane) {
   return (wl_estimator_job){
-      .ws = *workspace(tr, lane, tr->state->plan->clock[p->u].family),
+      .ws = *workspace(tr, lane, tr->state->plan->clock[p->u].task_index),
       .scratch =
           tr->scratch ? tr->scratch + lane * wl_estimator_scratch(tr->setup.estimator) : NULL,
       .unit = tr->state->unit[p->u],

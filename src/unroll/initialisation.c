@@ -9,9 +9,9 @@
 struct wl_initialisation_ops {
   const char *name; /* also the key that lists tensors */
   bool adjoint;     /* learned through the adjoint of theta_0 */
-  bool losses;      /* `segment` reads next_loss */
+  bool losses;      /* `step` reads next_loss */
   /* Adds one step's part of the gradient of its tensors, [phi.size]; NULL: not learned from the path. */
-  void (*segment)(const wl_initialisation *init, const wl_path_segment *segment, double *grad);
+  void (*step)(const wl_initialisation *init, const wl_path_step *step, double *grad);
 };
 
 enum { MAML, LEAP, REPTILE, N_METHODS };
@@ -38,7 +38,7 @@ static const wl_option options[] = {
      "`fresh`) drawn: all classes have equal logits before a task adapts (UNICORN-MAML).",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Leap: the change of the loss is part of a segment's length.",
+     "Leap: the change of the loss is part of the path's length.",
      WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
      "Leap: count a rise of the loss as a fall, so that it does not move theta_0 uphill.",
@@ -59,13 +59,13 @@ const wl_variant wl_initialisation_variants[] = {
 
 /* ---- Paths ----------------------------------------------------------------------------------- */
 
-static void leap_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad);
-static void reptile_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad);
+static void leap_step(const wl_initialisation *init, const wl_path_step *s, double *grad);
+static void reptile_step(const wl_initialisation *init, const wl_path_step *s, double *grad);
 
 static const wl_initialisation_ops table[N_METHODS] = {
     [MAML] = {.name = "maml", .adjoint = true},
-    [LEAP] = {.name = "leap", .losses = true, .segment = leap_segment},
-    [REPTILE] = {.name = "reptile", .segment = reptile_segment},
+    [LEAP] = {.name = "leap", .losses = true, .step = leap_step},
+    [REPTILE] = {.name = "reptile", .step = reptile_step},
 };
 
 static double squared_length(const wl_initialisation *init, const wl_real *u) {
@@ -79,7 +79,7 @@ static double squared_length(const wl_initialisation *init, const wl_real *u) {
   return sum;
 }
 
-static void leap_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad) {
+static void leap_step(const wl_initialisation *init, const wl_path_step *s, double *grad) {
   double rise = init->loss_term ? s->next_loss - s->loss : 0.0;
   const double length = sqrt(squared_length(init, s->u) + rise * rise);
   if (!(length > 0.0)) return; /* a path step of length zero has no direction */
@@ -104,17 +104,16 @@ static void add_copies(const wl_initialisation *init, int j, double factor, cons
       grad[b->offset + i] += factor * (double)x[init->from[j] + k];
 }
 
-static void reptile_segment(const wl_initialisation *init, const wl_path_segment *s, double *grad) {
+static void reptile_step(const wl_initialisation *init, const wl_path_step *s, double *grad) {
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[REPTILE]) continue;
     add_copies(init, j, -1, s->u, grad);
   }
 }
 
-void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segment *segment,
-                               double *grad) {
+void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad) {
   for (int m = 0; m < N_METHODS; m++)
-    if (table[m].segment) table[m].segment(init, segment, grad);
+    if (table[m].step) table[m].step(init, step, grad);
 }
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
@@ -186,7 +185,7 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
   init->method[init->phi.count] = method;
   init->adjoint |= method->adjoint;
   init->losses |= method->losses;
-  init->path |= method->segment != NULL;
+  init->path |= method->step != NULL;
   int64_t *copies = &init->copies[init->phi.count];
   WL_TRY(count_copies(r, b, copies));
   const bool shared = lists(&r->keys.shared, b->name);

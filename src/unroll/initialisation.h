@@ -1,7 +1,7 @@
 /* initialisation.h - learned initial parameters theta_0, and their gradients.
  *
  *   maml      the adjoint of theta_0 in the episode's first window (Finn et al. 2017)
- *   leap      the length of the path, segment by segment (Flennerhag et al. 2019):
+ *   leap      the length of the path, step by step (Flennerhag et al. 2019):
  *             d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),  dL = L_{i+1} - L_i
  *             grad += ((theta_i - theta_{i+1}) - dL grad L_i) / d_i,  dL taken as -|dL|
  *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
@@ -21,11 +21,11 @@
 typedef struct wl_initialisation wl_initialisation;
 
 /* One inner step theta_i -> theta_{i+1}. Arrays over all coordinates, borrowed. */
-typedef struct wl_path_segment {
+typedef struct wl_path_step {
   const wl_real *g;       /* grad L_in(theta_i) */
   const wl_real *u;       /* theta_{i+1} - theta_i */
   double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss NaN unless losses */
-} wl_path_segment;
+} wl_path_step;
 
 typedef struct wl_initialisation_ops wl_initialisation_ops;
 
@@ -44,7 +44,7 @@ struct wl_initialisation {
   const wl_initialisation_ops **method; /* [phi.count] how the tensor is learned */
   bool adjoint;                         /* some tensor is learned through the adjoint of theta_0 */
   bool path;                            /* some tensor is learned from the path */
-  bool losses;                          /* ... and reads next_loss of its segments */
+  bool losses;                          /* ... and reads next_loss of its steps */
   bool any_fresh;                       /* some tensors are not learned */
   bool loss_term;                       /* leap: dL is part of the length */
   bool stabilise;                       /* leap: dL > 0 changes its sign */
@@ -67,7 +67,6 @@ bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset)
 /* grad [phi.size] += lam, the adjoint of theta_0, for the tensors that are learned by it. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
 /* grad [phi.size] += one step's part of the gradient of the tensors that are learned from the path. */
-void wl_initialisation_segment(const wl_initialisation *init, const wl_path_segment *segment,
-                               double *grad);
+void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad);
 
 #endif

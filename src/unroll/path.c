@@ -4,15 +4,15 @@
 #include <math.h>
 #include <string.h>
 
-static void close_segment(wl_path *p, double next_loss) {
-  const wl_path_segment segment = {p->g, p->u, p->loss, next_loss};
-  if (p->open) wl_initialisation_segment(p->initialisation, &segment, p->grad);
+static void close_step(wl_path *p, double next_loss) {
+  const wl_path_step whole = {p->g, p->u, p->loss, next_loss};
+  if (p->open) wl_initialisation_step(p->initialisation, &whole, p->grad);
   p->open = false;
 }
 
 static void observe(void *context, const wl_step_view *step) {
   wl_path *const p = context;
-  close_segment(p, step->loss);
+  close_step(p, step->loss);
   memcpy(p->g, step->g, (size_t)p->pad * sizeof *p->g);
   memcpy(p->u, step->u, (size_t)p->pad * sizeof *p->u);
   p->loss = step->loss;
@@ -22,7 +22,7 @@ static void observe(void *context, const wl_step_view *step) {
 /* The last path step ends at theta_K, whose inner loss no inner step has computed. */
 static void end(void *context, wl_unroll_ws *ws, const wl_unit *unit) {
   wl_path *const p = context;
-  close_segment(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);
+  close_step(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);
 }
 
 wl_observer wl_path_begin(wl_path *p, double *grad, const wl_observer *next) {

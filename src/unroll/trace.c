@@ -1,4 +1,4 @@
-/* trace.c - tape, history and replay (trace.h). */
+/* trace.c - activations, states and recompute (trace.h). */
 #include "unroll/trace.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@ static int64_t none(const wl_trace_shape *s, int64_t steps) {
   return 0;
 }
 
-/* ---- states before every WL_CHUNK_STEPS-th step: tape and replay ---- */
+/* ---- states before every WL_CHUNK_STEPS-th step: activations and recompute ---- */
 
 static int64_t sparse_states(const wl_trace_shape *s, int64_t steps) {
   return (steps + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS * s->state;
@@ -29,43 +29,45 @@ static wl_real *sparse_after(const wl_trace *t, int64_t slot, wl_real *state) {
   return state;
 }
 
-static bool tape_serves(const wl_trace_shape *s) { return s->record > 0; }
-static int64_t tape_reals(const wl_trace_shape *s, int64_t steps) { return steps * s->record; }
+static bool activations_serve(const wl_trace_shape *s) { return s->record > 0; }
+static int64_t activation_reals(const wl_trace_shape *s, int64_t steps) {
+  return steps * s->record;
+}
 
-static bool replay_serves(const wl_trace_shape *s) {
+static bool recompute_serves(const wl_trace_shape *s) {
   (void)s;
   return true;
 }
-static int64_t replay_chunk(const wl_trace_shape *s, int64_t steps) {
+static int64_t recompute_chunk(const wl_trace_shape *s, int64_t steps) {
   return s->stepwise ? (steps < WL_CHUNK_STEPS ? steps : WL_CHUNK_STEPS) * s->state : 0;
 }
 
-/* ---- history: each step writes its state where the next one keeps it ---- */
+/* ---- states: each step writes its state where the next one keeps it ---- */
 
-static bool history_serves(const wl_trace_shape *s) { return s->stepwise && s->state > 0; }
-static int64_t history_states(const wl_trace_shape *s, int64_t steps) { return steps * s->state; }
+static bool states_serves(const wl_trace_shape *s) { return s->stepwise && s->state > 0; }
+static int64_t every_state(const wl_trace_shape *s, int64_t steps) { return steps * s->state; }
 
-static const wl_real *history_before(const wl_trace *t, int64_t slot) {
+static const wl_real *states_before(const wl_trace *t, int64_t slot) {
   return t->states + slot * t->shape.state;
 }
 
-static void history_keep(const wl_trace *t, int64_t slot, const wl_real *state) {
+static void states_keep(const wl_trace *t, int64_t slot, const wl_real *state) {
   wl_real *const kept = t->states + slot * t->shape.state;
   if (kept != state) memcpy(kept, state, (size_t)t->shape.state * sizeof *state);
 }
 
-static wl_real *history_after(const wl_trace *t, int64_t slot, wl_real *state) {
+static wl_real *states_after(const wl_trace *t, int64_t slot, wl_real *state) {
   return slot + 1 < t->steps ? t->states + (slot + 1) * t->shape.state : state;
 }
 
 const wl_trace_kind wl_trace_kinds[WL_TRACE_KINDS] = {
-    [WL_TRACE_TAPE] = {"tape", tape_serves, sparse_states, tape_reals, none, sparse_keep,
-                       sparse_after, sparse_before},
-    [WL_TRACE_HISTORY] = {"history", history_serves, history_states, none, none, history_keep,
-                          history_after, history_before},
-    [WL_TRACE_REPLAY] = {"replay", replay_serves, sparse_states, none, replay_chunk, sparse_keep,
-                         sparse_after, sparse_before}};
+    [WL_TRACE_ACTIVATIONS] = {"activations", activations_serve, sparse_states, activation_reals,
+                              none, sparse_keep, sparse_after, sparse_before},
+    [WL_TRACE_STATES] = {"states", states_serves, every_state, none, none, states_keep,
+                         states_after, states_before},
+    [WL_TRACE_RECOMPUTE] = {"recompute", recompute_serves, sparse_states, none, recompute_chunk,
+                            sparse_keep, sparse_after, sparse_before}};
 
 int64_t wl_trace_reals(const wl_trace_kind *k, const wl_trace_shape *s, int64_t steps) {
-  return k->states(s, steps) + k->tape(s, steps) + k->chunk(s, steps);
+  return k->states(s, steps) + k->activations(s, steps) + k->chunk(s, steps);
 }

@@ -1,9 +1,9 @@
 /* trace.h - what a window keeps of the rule's steps for its backward pass, beside gradients and theta: one of three
  * kinds behind one interface.
  *
- *   tape      what the rule's adjoint needs of each step, and the state before every WL_CHUNK_STEPS-th
- *   history   the state before each step, for an adjoint that takes one step at a time
- *   replay    the state before every WL_CHUNK_STEPS-th step: the steps between are run again
+ *   activations  what the rule's adjoint needs of each step, and the state before every WL_CHUNK_STEPS-th
+ *   states       the state before each step, for an adjoint that takes one step at a time
+ *   recompute    the state before every WL_CHUNK_STEPS-th step: the steps between are run again
  *
  * A trace covers one segment of a window; its steps are numbered by `slot`. */
 #ifndef WL_UNROLL_TRACE_H
@@ -14,9 +14,10 @@
 
 /* What a kind can rely on. */
 typedef struct wl_trace_shape {
-  int64_t state;  /* reals of rule state of all blocks */
-  int64_t record; /* reals that a taped step of all blocks keeps; 0: the rule has no tape */
-  bool stepwise;  /* the adjoint takes one step at a time */
+  int64_t state; /* reals of rule state of all blocks */
+  int64_t
+      record; /* reals of the activations that a step of all blocks keeps; 0: the rule keeps none */
+  bool stepwise; /* the adjoint takes one step at a time */
 } wl_trace_shape;
 
 typedef struct wl_trace wl_trace;
@@ -25,9 +26,9 @@ typedef struct wl_trace_kind {
   const char *name;
   /* Whether the rule and the order support this kind. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* Reals for `steps` steps: states, tape, and those of the chunk that is run again. */
+  /* Reals for `steps` steps: states, activations, and those of the chunk that is run again. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
-  int64_t (*tape)(const wl_trace_shape *shape, int64_t steps);
+  int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
   /* Keeps the state before a step, unless this kind does not keep it or it is already there. */
   void (*keep)(const wl_trace *trace, int64_t slot, const wl_real *state);
@@ -40,22 +41,22 @@ typedef struct wl_trace_kind {
 struct wl_trace {
   const wl_trace_kind *kind; /* NULL: nothing is kept */
   wl_trace_shape shape;
-  int64_t steps;   /* of a segment */
-  wl_real *states; /* [kind->states] */
-  wl_real *tape;   /* [steps][record]; NULL: none */
+  int64_t steps;        /* of a segment */
+  wl_real *states;      /* [kind->states] */
+  wl_real *activations; /* [steps][record]; NULL: none */
   wl_real
       *chunk; /* [WL_CHUNK_STEPS][state] states of a chunk that is run again; NULL: not wanted */
 };
 
 /* The fastest first. */
-enum { WL_TRACE_TAPE, WL_TRACE_HISTORY, WL_TRACE_REPLAY, WL_TRACE_KINDS };
+enum { WL_TRACE_ACTIVATIONS, WL_TRACE_STATES, WL_TRACE_RECOMPUTE, WL_TRACE_KINDS };
 extern const wl_trace_kind wl_trace_kinds[WL_TRACE_KINDS];
 
 /* Reals of a segment of `steps` steps. */
 int64_t wl_trace_reals(const wl_trace_kind *kind, const wl_trace_shape *shape, int64_t steps);
-/* Where step `slot` leaves its tape; NULL: it keeps none. */
-static inline wl_real *wl_trace_tape(const wl_trace *trace, int64_t slot) {
-  return trace->tape ? trace->tape + slot * trace->shape.record : NULL;
+/* Where step `slot` leaves its activations; NULL: it keeps none. */
+static inline wl_real *wl_trace_activations(const wl_trace *trace, int64_t slot) {
+  return trace->activations ? trace->activations + slot * trace->shape.record : NULL;
 }
 
 #endif

@@ -8,8 +8,8 @@
 
 #define AT(member) offsetof(wl_unit, member)
 const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
-    {"family", "index of the unit's task in the configuration", WL_INT64, WL_UNIT_ONE,
-     WL_UNIT_ITSELF, AT(family)},
+    {"task", "index of the unit's task in the configuration", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
+     AT(task_index)},
     {"episode", "number of its episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(episode.index)},
     {"inner_step", "inner steps done in it", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(t)},
     {"horizon", "inner steps of the whole episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,

@@ -22,7 +22,7 @@ typedef struct wl_unit {
   wl_episode episode;
   int64_t t;       /* inner steps done */
   int64_t horizon; /* T of the episode, for rules that look ahead; 0: unknown */
-  int64_t family;  /* index of its task */
+  int64_t task_index;
   /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */

@@ -59,7 +59,8 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
 }
 
 /* Accumulates the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
-static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss, wl_window_result *result) {
+static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
+                             wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   if (holds_start(run, k)) run->unit->start_loss = loss;
   ws->outer_loss[k] = loss;
@@ -141,7 +142,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
                               .s_in = before,
                               .s_out = after,
                               .u = ws->u,
-                              .tape = wl_trace_tape(&ws->trace, slot)};
+                              .activations = wl_trace_activations(&ws->trace, slot)};
   wl_rule_step(m->rule, ws->rule_ws, &step);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }

@@ -29,16 +29,17 @@ typedef enum wl_transform {
 } wl_transform;
 
 /* What a window keeps for its backward pass; the bits don't depend on it.
- *   tape       what the rule's adjoint needs of each step, where the rule has such a thing
- *   history    second order: the rule's state before each step, from which that step is replayed; else as replay
- *   replay     gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are replayed
- *   snapshots  theta and state at the starts of segments, about as few as possible: whole segments are run again
- *   auto       the fastest within `memory`; without a bound a tape or history of at most WL_WINDOW_UNASKED bytes */
+ *   activations  what the rule's adjoint needs of each step, if the rule keeps such values
+ *   states       second order: the rule's state before each step, from which that step is run again; else as
+ *                recompute
+ *   recompute    gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are run again
+ *   snapshots    theta and state at the starts of segments, about as few as possible: whole segments are run again
+ *   auto         the fastest within `memory`; without a bound activations or states of at most WL_WINDOW_UNASKED bytes */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
-  WL_STORAGE_TAPE,
-  WL_STORAGE_HISTORY,
-  WL_STORAGE_REPLAY,
+  WL_STORAGE_ACTIVATIONS,
+  WL_STORAGE_STATES,
+  WL_STORAGE_RECOMPUTE,
   WL_STORAGE_SNAPSHOTS
 } wl_storage;
 enum { WL_WINDOW_UNASKED = 256 << 20 };
@@ -79,7 +80,7 @@ void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
  * a window. Borrowed. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
-/* How windows of this task will be stored, for people: "tape", "replay in segments of 200 steps". */
+/* How windows of this task will be stored, for people: "activations", "recompute in segments of 200 steps". */
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
 

@@ -57,7 +57,7 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  const wl_real *const tape = wl_trace_tape(&ws->trace, c.slot + j);
+  const wl_real *const kept = wl_trace_activations(&ws->trace, c.slot + j);
   return (wl_rule_chunk){.t0 = run->t0 + c.first + j,
                          .steps = count,
                          .blocks = p->blocks,
@@ -71,8 +71,8 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .lam = ws->lam,
                          .mu = ws->mu,
                          .gbar = ws->gbar,
-                         .tape = tape,
-                         .tape_before = tape && j > 0 ? tape - p->kept.record : NULL};
+                         .activations = kept,
+                         .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
 
 /* The last state kept at or before step `slot` of a segment. */
@@ -90,7 +90,7 @@ static void whole_chunk(wl_window_run_state *run, chunk_place c) {
 }
 
 /* Recomputes the states s_0 .. s_{count-1} of the chunk from the state kept at its start. */
-static void replay_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
+static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
   memcpy(ws->trace.chunk, kept_state(ws, c.slot), (size_t)p->kept.state * sizeof(wl_real));
@@ -130,7 +130,7 @@ static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const bool second = ws->spec.second_order;
   const wl_real *pg = preconditioned(run, c);
-  if (ws->trace.chunk) replay_states(run, c, pg);
+  if (ws->trace.chunk) recompute_states(run, c, pg);
   for (int64_t j = c.count - 1; j >= 0; j--) {
     const wl_real *state =
         ws->trace.chunk ? ws->trace.chunk + j * ws->plan.kept.state : kept_state(ws, c.slot + j);

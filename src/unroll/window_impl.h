@@ -14,8 +14,8 @@ typedef struct wl_window_plan {
   int64_t segments;          /* ceil(K / segment) */
   const wl_trace_kind *kind; /* of trace; NULL: forward only */
   wl_trace_shape kept;       /* what it keeps of a step */
-  int64_t factor;            /* reals of what the preconditioner takes from the gradient of a step */
-  bool keep_theta;           /* theta is traced: something reads it, or time is outermost */
+  int64_t factor;      /* reals of what the preconditioner takes from the gradient of a step */
+  bool keep_theta;     /* theta is traced: something reads it, or time is outermost */
   bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
 } wl_window_plan;
 
@@ -32,7 +32,8 @@ typedef struct wl_window_end {
 typedef struct wl_window_run_state {
   struct wl_unroll_ws *ws;
   wl_unit *unit;
-  wl_real *state;    /* the unit's state: the unit's array or, within a segment of a state history, the kept one */
+  wl_real *
+      state; /* the unit's state: the unit's array or, within a segment of kept states, the kept one */
   int64_t t0, steps; /* first step in the episode, number of steps */
   double weight_sum; /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;  /* NULL: forward only */

@@ -2,12 +2,12 @@
  *
  * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
  *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n where kept,
- *              states ceil(S / C) n w, with a history S n w, tape S n r of a rule that keeps r reals of a step,
+ *              states ceil(S / C) n w, or S n w with `states`; activations S n r of a rule that keeps r reals of a step,
  *              S f where the preconditioner takes f reals from the gradient
- *   replayed   min(S, C) n w in second order, which keeps the states of the chunk at hand
+ *   recomputed min(S, C) n w in second order, which keeps the states of the chunk at hand
  *   snapshots  ceil(K / S) n (1 + w), none when S = K
- * so the least memory is taken near S = sqrt(K C) without a tape. A segment that is not the last is run
- * twice, however long it is: where cutting cannot be helped, shorter segments with a tape are faster than
+ * so the least memory is taken near S = sqrt(K C) without activations. A segment that is not the last is run
+ * twice, however long it is: where cutting cannot be helped, shorter segments with activations are faster than
  * longer ones without. */
 #include <math.h>
 #include <stdio.h>
@@ -58,9 +58,9 @@ static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   return fits(p, spec, p->segment);
 }
 
-/* A tape or a history of this size is not taken unless `memory` bounds it. */
+/* Activations or states of this size are not kept unless `memory` bounds it. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
-  const int64_t step = p->kind->tape(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
+  const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
 }
 
@@ -69,16 +69,17 @@ static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
       p->kind = &wl_trace_kinds[i];
-      if (!p->kind->serves(&p->kept) || (i != WL_TRACE_REPLAY && !is_unasked(p, spec))) continue;
+      if (!p->kind->serves(&p->kept) || (i != WL_TRACE_RECOMPUTE && !is_unasked(p, spec))) continue;
       if (choose_segment(p, spec) && (cut || p->segments == 1)) return;
     }
 }
 
 static const wl_trace_kind *kind_of(wl_storage storage, const wl_trace_shape *kept) {
-  const wl_trace_kind *asked = &wl_trace_kinds[storage == WL_STORAGE_TAPE      ? WL_TRACE_TAPE
-                                               : storage == WL_STORAGE_HISTORY ? WL_TRACE_HISTORY
-                                                                               : WL_TRACE_REPLAY];
-  return asked->serves(kept) ? asked : &wl_trace_kinds[WL_TRACE_REPLAY];
+  const wl_trace_kind *asked =
+      &wl_trace_kinds[storage == WL_STORAGE_ACTIVATIONS ? WL_TRACE_ACTIVATIONS
+                      : storage == WL_STORAGE_STATES    ? WL_TRACE_STATES
+                                                        : WL_TRACE_RECOMPUTE];
+  return asked->serves(kept) ? asked : &wl_trace_kinds[WL_TRACE_RECOMPUTE];
 }
 
 static void choose_storage(wl_window_plan *p, const wl_window_spec *spec) {
@@ -100,7 +101,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.factor = precondition ? precondition->factor : 0;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
-  p.kept.record = p.blocks * model->rule->tape;
+  p.kept.record = p.blocks * model->rule->activations;
   p.kept.stepwise = p.time_outermost;
   if (with_gradient) choose_storage(&p, spec);
   else p.segments = 1;
@@ -141,7 +142,7 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
       {&ws->factor, grad ? p->segment * p->factor : p->factor},
       {&ws->trace.states, grad ? kind->states(&p->kept, p->segment) : 0},
-      {&ws->trace.tape, grad ? kind->tape(&p->kept, p->segment) : 0},
+      {&ws->trace.activations, grad ? kind->activations(&p->kept, p->segment) : 0},
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
       {&ws->snap_state, grad && cut ? p->segments * p->kept.state : 0},
       {&ws->lam, grad ? p->pad : 0},
@@ -182,9 +183,9 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
                      "%.3g MiB is too little for a window of %lld steps over %lld "
                      "coordinates; the leanest storage%s takes %.1f MiB",
                      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
-                     p->kind == &wl_trace_kinds[WL_TRACE_TAPE]      ? " with a tape"
-                     : p->kind == &wl_trace_kinds[WL_TRACE_HISTORY] ? " with a history"
-                                                                    : "",
+                     p->kind == &wl_trace_kinds[WL_TRACE_ACTIVATIONS] ? " with activations"
+                     : p->kind == &wl_trace_kinds[WL_TRACE_STATES]    ? " with states"
+                                                                      : "",
                      ceil((double)needed / 104857.6) / 10.0);
 }
 

@@ -15,7 +15,7 @@ ranks, f = int(sys.argv[1]), json.load(open("figures.json"))
 kernel, files = f["kernel"], f["files"]
 assert f["ranks"] == ranks and kernel["threads"] == 1 and kernel["coordinates"] == 640
 assert kernel["peak_least"] <= kernel["peak_most"]
-for r in kernel["tape"], kernel["replay"], kernel["vanishing"]:
+for r in kernel["activations"], kernel["recompute"], kernel["vanishing"]:
     assert r["rate_least"] <= r["rate_most"]
     assert ranks * r["rate_least"] <= r["rate"] * 1.001 and r["rate"] <= ranks * r["rate_most"] * 1.001
     assert abs(r["share"] - r["rate"] * kernel["flop"] / kernel["peak"]) < 1e-6 and 0 < r["share"] < 1.6
@@ -29,7 +29,7 @@ echo "ok: figures at 1 and 2 ranks"
 import json, sys; assert "files" not in json.load(sys.stdin)' || fail "JSON on standard output"
 grep -q 'Exact sum over 1 rank,' table.txt || fail "the table goes to standard error beside JSON on standard output"
 "$WL_BIN" bench --coordinates 20000 --threads 1 --repeats 1 --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
-import json, sys; k = json.load(sys.stdin)["kernel"]; assert "tape" not in k and k["replay"]["rate"] > 0' ||
+import json, sys; k = json.load(sys.stdin)["kernel"]; assert "activations" not in k and k["recompute"]["rate"] > 0' ||
   fail "a tape of more than 256 MiB is tried"
 echo "ok: JSON on standard output; no tape of more than 256 MiB"
 

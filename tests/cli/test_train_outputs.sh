@@ -60,8 +60,8 @@ cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved config
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
 grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not tell the memory"
 grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
-# The estimate of memory beside the peak, where the last checkpoint has units in it, where it has none, and with a history.
-for job in "3 first replay" "5 first replay" "2 second history"; do
+# The estimate of memory beside the peak, where the last checkpoint has units in it, where it has none, and with states.
+for job in "3 first recompute" "5 first recompute" "2 second states"; do
   read -r steps order storage <<<"$job"
   "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \
     --set rule.hidden=[20,20] --set episode.steps=100 --set window.steps=20 --set window.order="$order" \

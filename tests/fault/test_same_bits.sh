@@ -21,19 +21,19 @@ done
 
 # Storage is not arithmetic: a window that is recomputed from snapshots gives the same meta-gradient.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
-expected=$(train_on 1 mlp.yaml whole $long --set window.storage=tape)
+expected=$(train_on 1 mlp.yaml whole $long --set window.storage=activations)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
-expect_same "window of 100 steps replayed" "$expected" "$(train_on 2 mlp.yaml replay $long --set window.storage=replay)"
+expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
-# Nor in second order, where a history has the unit's state elsewhere while a window runs.
+# Nor in second order, where `states` has the unit's state elsewhere while a window runs.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
-expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=replay)
-for storage in tape history; do
-  expect_same "second order with a $storage" "$expected" "$(train_on 2 mlp.yaml exact-$storage $exact --set window.storage=$storage)"
+expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)
+for storage in activations states; do
+  expect_same "second order with $storage" "$expected" "$(train_on 2 mlp.yaml exact-$storage $exact --set window.storage=$storage)"
 done
-train_on 3 mlp.yaml exact-split $exact --set window.storage=history --stop-after 1 >/dev/null
-expect_same "second order with a history, resumed in an episode to replay" "$expected" \
-  "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=replay --resume)"
+train_on 3 mlp.yaml exact-split $exact --set window.storage=states --stop-after 1 >/dev/null
+expect_same "second order with states, resumed in an episode to recompute" "$expected" \
+  "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=recompute --resume)"
 
 # Products large enough for BLAS to split them over threads where its environment allows: it may not.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"

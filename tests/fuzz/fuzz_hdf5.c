@@ -30,14 +30,14 @@
 #include "io/arrays.h"
 #include "io/describe.h"
 #include "io/footer.h"
-#include "io/segment.h"
+#include "io/part.h"
 #include "run/trained.h"
 #include "train/schema.h"
 #include "warploom/optimizer.h"
 
 #define CASE "case.h5"
 enum { LARGEST = 1 << 26 };
-#define FOOTER_START "\nwarploom seal 1\n"
+#define FOOTER_START "\nwarploom footer\n"
 
 /* ---- readers ---- */
 
@@ -57,20 +57,20 @@ static void read_optimizer(void) {
   if (wl_optimizer_load(CASE, &optimizer) == WL_OK) wl_optimizer_destroy(&optimizer);
 }
 
-/* As a run's only segment, which a resume loads. */
-static void read_segment(void) {
-  wl_segment_list list;
+/* As a run's only part, which a resume loads. */
+static void read_part(void) {
+  wl_part_list list;
   int64_t highest = 0;
-  unlink("run/trajectory/segment-00000001.h5");
-  if (link(CASE, "run/trajectory/segment-00000001.h5") != 0) return;
-  if (wl_segment_scan("run/trajectory", &list, &highest) != WL_OK) return;
+  unlink("run/trajectory/part-00000001.h5");
+  if (link(CASE, "run/trajectory/part-00000001.h5") != 0) return;
+  if (wl_part_scan("run/trajectory", &list, &highest) != WL_OK) return;
   for (int i = 0; i < list.count; i++) {
     wl_table records = {0}, metrics = {0};
-    (void)wl_segment_load("run/trajectory", &list.at[i], &records, &metrics);
+    (void)wl_part_load("run/trajectory", &list.at[i], &records, &metrics);
     wl_table_clear(&records);
     wl_table_clear(&metrics);
   }
-  wl_segment_list_clear(&list);
+  wl_part_list_clear(&list);
 }
 
 static void read_packed(void) {
@@ -84,7 +84,7 @@ static void read_packed(void) {
 static void read_all(void) {
   read_described();
   read_optimizer();
-  read_segment();
+  read_part();
   read_packed();
 }
 

@@ -29,4 +29,4 @@ P
 mkdir fuzz
 cd fuzz
 "$1" --runs "$2" --first "${FIRST:-0}" ../run/checkpoints/step-0000000[24].h5 ../run/optimizer.h5 ../run/trajectory.h5 \
-  ../run/trajectory/segment-00000001.h5 ../run/evaluation.h5 ../packed-old.h5 ../packed-new.h5
+  ../run/trajectory/part-00000001.h5 ../run/evaluation.h5 ../packed-old.h5 ../packed-new.h5

@@ -297,7 +297,8 @@ static void test_losses(void **state) {
   const wl_estimator *e = t.estimator;
   assert_true(wl_antithetic_transformed(e, t.unit, 1.0) == log(1.5));
   assert_true(wl_antithetic_transformed(e, t.unit, 9.0) == log(2.5));
-  assert_true(wl_antithetic_transformed(e, t.unit, -3.0) == log(0.5)); /* gradient noise can do that */
+  assert_true(wl_antithetic_transformed(e, t.unit, -3.0) ==
+              log(0.5)); /* gradient noise can do that */
   assert_true(wl_antithetic_transformed(e, t.unit, NAN) == log(2.5));
   assert_true(wl_antithetic_transformed(e, t.unit, INFINITY) == log(2.5));
   close_toy(&t);
@@ -387,24 +388,19 @@ static void test_clip_by_entry(void **state) {
   assert_int_equal(p.of.n_tasks, 3);
   const double bound[3] = {1, 1, 7};
   for (int i = 0; i < 3; i++)
-    assert_true(wl_antithetic_transformed(e, &(wl_unit){.family = i}, 100.0) == bound[i]);
+    assert_true(wl_antithetic_transformed(e, &(wl_unit){.task_index = i}, 100.0) == bound[i]);
   wl_estimator_destroy(&e);
   close_problem(&p);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_bptt_is_truncated),
-                                     cmocka_unit_test(test_biased),
-                                     cmocka_unit_test(test_es_joins),
-                                     cmocka_unit_test(test_unbiased),
-                                     cmocka_unit_test(test_telescoping),
-                                     cmocka_unit_test(test_es_telescopes),
-                                     cmocka_unit_test(test_variances),
-                                     cmocka_unit_test(test_pairs),
-                                     cmocka_unit_test(test_mixture),
-                                     cmocka_unit_test(test_losses),
-                                     cmocka_unit_test(test_failed_runs),
-                                     cmocka_unit_test(test_loss_scale),
-                                     cmocka_unit_test(test_clip_by_entry)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_bptt_is_truncated), cmocka_unit_test(test_biased),
+      cmocka_unit_test(test_es_joins),          cmocka_unit_test(test_unbiased),
+      cmocka_unit_test(test_telescoping),       cmocka_unit_test(test_es_telescopes),
+      cmocka_unit_test(test_variances),         cmocka_unit_test(test_pairs),
+      cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_failed_runs),       cmocka_unit_test(test_loss_scale),
+      cmocka_unit_test(test_clip_by_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,52 +21,58 @@ typedef struct storage_case {
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
 
 /* Long state: the leanest cut lies in the middle. Short state: every cut is some budget's best. With a
- * tape the shortest segment is the leanest. */
+ * activations kept the shortest segment is the leanest. */
 static storage_case storage_cases[] = {
-    {FIRST, WL_STORAGE_REPLAY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
     {FIRST,
-     WL_STORAGE_TAPE,
-     {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
-      "tape"}},
-    {FIRST, WL_STORAGE_AUTO, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay", "tape"}},
-    {SECOND, WL_STORAGE_REPLAY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
+     WL_STORAGE_RECOMPUTE,
+     {SEGMENTS("recompute", 40), SEGMENTS("recompute", 60), "recompute"}},
+    {FIRST,
+     WL_STORAGE_ACTIVATIONS,
+     {SEGMENTS("activations", 20), SEGMENTS("activations", 40), SEGMENTS("activations", 60),
+      SEGMENTS("activations", 80), "activations"}},
+    {FIRST,
+     WL_STORAGE_AUTO,
+     {SEGMENTS("recompute", 40), SEGMENTS("recompute", 60), "recompute", "activations"}},
     {SECOND,
-     WL_STORAGE_TAPE,
-     {SEGMENTS("tape", 20), SEGMENTS("tape", 40), SEGMENTS("tape", 60), SEGMENTS("tape", 80),
-      "tape"}},
+     WL_STORAGE_RECOMPUTE,
+     {SEGMENTS("recompute", 40), SEGMENTS("recompute", 60), "recompute"}},
     {SECOND,
-     WL_STORAGE_HISTORY,
-     {SEGMENTS("history", 20), SEGMENTS("history", 40), SEGMENTS("history", 60),
-      SEGMENTS("history", 80), "history"}},
-    {SECOND, WL_STORAGE_AUTO, {SEGMENTS("history", 20), "replay", "history", "tape"}},
-    {FIRST, WL_STORAGE_HISTORY, {SEGMENTS("replay", 40), SEGMENTS("replay", 60), "replay"}},
-    {FIRST, WL_STORAGE_SNAPSHOTS, {SEGMENTS("replay", 40)}},
+     WL_STORAGE_ACTIVATIONS,
+     {SEGMENTS("activations", 20), SEGMENTS("activations", 40), SEGMENTS("activations", 60),
+      SEGMENTS("activations", 80), "activations"}},
+    {SECOND,
+     WL_STORAGE_STATES,
+     {SEGMENTS("states", 20), SEGMENTS("states", 40), SEGMENTS("states", 60),
+      SEGMENTS("states", 80), "states"}},
+    {SECOND, WL_STORAGE_AUTO, {SEGMENTS("states", 20), "recompute", "states", "activations"}},
+    {FIRST, WL_STORAGE_STATES, {SEGMENTS("recompute", 40), SEGMENTS("recompute", 60), "recompute"}},
+    {FIRST, WL_STORAGE_SNAPSHOTS, {SEGMENTS("recompute", 40)}},
     {QUADRATIC "rule: {name: adam, rate: 0.02, learn: [rate, beta1]}\nwindow: {steps: 100}\n",
      WL_STORAGE_AUTO,
-     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
-      SEGMENTS("replay", 80), "replay"}},
+     {SEGMENTS("recompute", 20), SEGMENTS("recompute", 40), SEGMENTS("recompute", 60),
+      SEGMENTS("recompute", 80), "recompute"}},
     {QUADRATIC "rule: {name: adam, rate: 0.02, learn: [rate, beta1]}\n"
                "window: {steps: 100, order: second}\n",
-     WL_STORAGE_HISTORY,
-     {SEGMENTS("history", 20), SEGMENTS("history", 40), SEGMENTS("history", 60),
-      SEGMENTS("history", 80), "history"}},
+     WL_STORAGE_STATES,
+     {SEGMENTS("states", 20), SEGMENTS("states", 40), SEGMENTS("states", 60),
+      SEGMENTS("states", 80), "states"}},
     {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\nprecondition: {name: diagonal}\n"
          "window: {steps: 90, order: second, batch: fresh}\n",
-     WL_STORAGE_TAPE,
-     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
-      SEGMENTS("replay", 80), "replay"}},
+     WL_STORAGE_ACTIVATIONS,
+     {SEGMENTS("recompute", 20), SEGMENTS("recompute", 40), SEGMENTS("recompute", 60),
+      SEGMENTS("recompute", 80), "recompute"}},
     {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\n"
          "precondition: {name: gap, noise: 0.3}\nepisode: {steps: 100, clip_norm: 0.05}\n"
          "window: {steps: 90, order: second, batch: fresh}\n",
-     WL_STORAGE_REPLAY,
-     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
-      SEGMENTS("replay", 80), "replay"}},
+     WL_STORAGE_RECOMPUTE,
+     {SEGMENTS("recompute", 20), SEGMENTS("recompute", 40), SEGMENTS("recompute", 60),
+      SEGMENTS("recompute", 80), "recompute"}},
     {MLP "rule: {name: momentum, rate: 0.1, learn: [rate]}\n"
          "precondition: {name: scalar, per: step_tensor, learn_decay: true, initial_decay: 0.1}\n"
          "window: {steps: 90, order: first}\n",
-     WL_STORAGE_REPLAY,
-     {SEGMENTS("replay", 20), SEGMENTS("replay", 40), SEGMENTS("replay", 60),
-      SEGMENTS("replay", 80), "replay"}},
+     WL_STORAGE_RECOMPUTE,
+     {SEGMENTS("recompute", 20), SEGMENTS("recompute", 40), SEGMENTS("recompute", 60),
+      SEGMENTS("recompute", 80), "recompute"}},
 };
 enum { STORAGE_CASES = sizeof storage_cases / sizeof *storage_cases };
 
@@ -84,11 +90,11 @@ static bool is_enough(const problem *p) {
   return false;
 }
 
-/* Budgets from too small upwards: each new way of storing gives the same bits as a whole window to replay. */
+/* Budgets from too small upwards: each new way of storing gives the same bits as a whole window that is recomputed. */
 static void test_storage(void **state) {
   const storage_case *c = *state;
   problem p = open_problem(c->yaml);
-  p.of.spec.storage = WL_STORAGE_REPLAY;
+  p.of.spec.storage = WL_STORAGE_RECOMPUTE;
   outcome whole = run_request(&p, (request){.unit = 1});
   char now[80], last[80] = "";
   int found = 0;
@@ -119,10 +125,10 @@ static void test_storages(void **state) {
 /* A window of thousands of steps passes through every kind of storage as its budget grows. */
 static void test_long_window(void **state) {
   (void)state;
-  static const char *const kinds[] = {"replay in segments of ", "tape in segments of ", "replay",
-                                      "tape"};
+  static const char *const kinds[] = {"recompute in segments of ", "activations in segments of ",
+                                      "recompute", "activations"};
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 3000}\n");
-  p.of.spec.storage = WL_STORAGE_REPLAY;
+  p.of.spec.storage = WL_STORAGE_RECOMPUTE;
   outcome whole = run_request(&p, (request){0});
   char text[80];
   p.of.spec.storage = WL_STORAGE_AUTO;
@@ -139,22 +145,25 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a bound a short tape is taken, a long one is not, unless it is asked for. */
+/* Without a bound few activations are kept, many are not, unless they are asked for. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 20}\n");
   const int64_t step =
-      wl_blocks(p.of.tasks[0]->n) * p.of.model->rule->tape * (int64_t)sizeof(wl_real);
+      wl_blocks(p.of.tasks[0]->n) * p.of.model->rule->activations * (int64_t)sizeof(wl_real);
   const int64_t most = WL_WINDOW_UNASKED / step;
   const struct {
     int64_t steps;
     wl_storage storage;
     const char *stored;
-  } cases[] = {{20, WL_STORAGE_AUTO, "tape"},        {most, WL_STORAGE_AUTO, "tape"},
-               {20, WL_STORAGE_TAPE, "tape"},       {most + 1, WL_STORAGE_AUTO, "replay"},
-               {most + 1, WL_STORAGE_TAPE, "tape"}, {20, WL_STORAGE_REPLAY, "replay"},
-               {20, WL_STORAGE_SNAPSHOTS, "replay"}};
+  } cases[] = {{20, WL_STORAGE_AUTO, "activations"},
+               {most, WL_STORAGE_AUTO, "activations"},
+               {20, WL_STORAGE_ACTIVATIONS, "activations"},
+               {most + 1, WL_STORAGE_AUTO, "recompute"},
+               {most + 1, WL_STORAGE_ACTIVATIONS, "activations"},
+               {20, WL_STORAGE_RECOMPUTE, "recompute"},
+               {20, WL_STORAGE_SNAPSHOTS, "recompute"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     p.of.spec.steps = cases[i].steps;
     p.of.spec.storage = cases[i].storage;
@@ -170,7 +179,7 @@ static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
                            "window: {steps: 20}\n");
-  p.of.spec.storage = WL_STORAGE_REPLAY;
+  p.of.spec.storage = WL_STORAGE_RECOMPUTE;
   const int64_t reals =
       wl_unroll_ws_bytes(p.of.model, p.of.tasks[0], &p.of.spec, true, 1) / (int64_t)sizeof(wl_real);
   assert_in_range(reals, 250000, 350000);
@@ -184,10 +193,10 @@ static void test_short_window(void **state) {
   static const struct {
     wl_storage storage;
     int64_t reals, segment; /* budget, 0: none */
-  } cases[] = {{WL_STORAGE_REPLAY, 0, 100},
-               {WL_STORAGE_REPLAY, 34600, 60},
-               {WL_STORAGE_HISTORY, 0, 100},
-               {WL_STORAGE_HISTORY, 90000, 60}};
+  } cases[] = {{WL_STORAGE_RECOMPUTE, 0, 100},
+               {WL_STORAGE_RECOMPUTE, 34600, 60},
+               {WL_STORAGE_STATES, 0, 100},
+               {WL_STORAGE_STATES, 90000, 60}};
   enum { N = sizeof cases / sizeof *cases };
   outcome first[N], second[N];
   for (int i = 0; i < N; i++) {

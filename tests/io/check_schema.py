@@ -96,7 +96,7 @@ def read_page(text):
             attributes[title] = {row["attribute"]: row for row in rows}
         elif title.startswith("Kind `"):
             kinds[title.split("`")[1]] = [row for row in rows if "path" in row]
-    kinds["trajectory segment"] = [
+    kinds["trajectory part"] = [
         dict(row, present="optional") if row["path"].startswith("metrics/") else row for row in kinds["trajectory"]]
     return attributes["Root attributes"], attributes["Attributes of datasets"], kinds
 

@@ -94,7 +94,7 @@ def test_while_written():
 
 
 def test_open_index_while_rows_are_added():
-    """An index opened before its segment is written anew, with more rows, still reads the same data."""
+    """An index opened before its part is written anew, with more rows, still reads the same data."""
     write("grown", 0, 20, 1, 0)
     with h5py.File("grown/trajectory.h5", "r") as file:
         before = file["meta_step"][()]

@@ -9,7 +9,7 @@ static void make_run(void) {
   sample s;
   wl_trajectory *t = NULL;
   wl_trajectory_setting small = t_setting;
-  small.segment_bytes = 1;
+  small.part_bytes = 1;
   const wl_attribute attributes[] = {
       {"configuration", "seed: 1\n"}, {"digest", "0123456789abcdef"}, {"meta_steps", "20"}};
   mkdir("run", 0777);
@@ -70,7 +70,7 @@ static void a_run(void **state) {
                    4 * T_UNITS);
   char *const text = printed(d);
   assert_non_null(strstr(text, "<- resume"));
-  assert_non_null(strstr(text, "8 records, 4 metrics lines, 2 segments"));
+  assert_non_null(strstr(text, "8 records, 4 metrics lines, 2 parts"));
   free(text);
   json_decref(d);
 }
@@ -100,26 +100,26 @@ static void damage_is_found(void **state) {
   (void)state;
   verify_finds("run/checkpoints/step-00000020.h5", "run/checkpoints/step-00000020.h5");
   verify_finds("run", "run/checkpoints/step-00000010.h5");
-  verify_finds("run", "run/trajectory/segment-00000002.h5");
+  verify_finds("run", "run/trajectory/part-00000002.h5");
   verify_finds("run", "run/optimizer.h5");
   verify_finds("run", "run/trajectory.h5");
-  verify_finds("run/trajectory.h5", "run/trajectory/segment-00000001.h5");
+  verify_finds("run/trajectory.h5", "run/trajectory/part-00000001.h5");
 }
 
-/* What the index names must be there, and the index itself where there are segments. */
+/* What the index names must be there, and the index itself where there are parts. */
 static void missing_parts_are_found(void **state) {
   (void)state;
   json_t *d = NULL;
-  assert_int_equal(rename("run/trajectory/segment-00000002.h5", "away.h5"), 0);
-  assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "segment-00000002.h5");
+  assert_int_equal(rename("run/trajectory/part-00000002.h5", "away.h5"), 0);
+  assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "part-00000002.h5");
   json_decref(d);
-  assert_fails(wl_describe("run/trajectory.h5", true, &d), WL_ERR_DATA, "segment-00000002.h5");
+  assert_fails(wl_describe("run/trajectory.h5", true, &d), WL_ERR_DATA, "part-00000002.h5");
   json_decref(d);
   assert_int_equal(rename("run/trajectory", "folder"), 0);
   assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "2 problems");
   json_decref(d);
   assert_int_equal(rename("folder", "run/trajectory"), 0);
-  assert_int_equal(rename("away.h5", "run/trajectory/segment-00000002.h5"), 0);
+  assert_int_equal(rename("away.h5", "run/trajectory/part-00000002.h5"), 0);
   assert_int_equal(rename("run/trajectory.h5", "away.h5"), 0);
   assert_fails(wl_describe("run", true, &d), WL_ERR_DATA, "trajectory.h5");
   json_decref(d);
@@ -128,7 +128,7 @@ static void missing_parts_are_found(void **state) {
   json_decref(d);
 }
 
-/* The index's datasets are described by what the segments hold. */
+/* The index's datasets are described by what the parts hold. */
 static void an_index(void **state) {
   (void)state;
   json_t *d = NULL;

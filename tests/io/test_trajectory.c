@@ -1,4 +1,4 @@
-/* test_trajectory.c - segments, the index over them, resume, and failing disks. The index is read as other
+/* test_trajectory.c - parts, the index over them, resume, and failing disks. The index is read as other
  * programs read it, by plain HDF5. */
 #include "io_test.h"
 
@@ -18,11 +18,11 @@ static wl_trajectory *open_run(const char *run, int64_t resume_step) {
   return t;
 }
 
-/* Opens a run of segments of `bytes` bytes of rows. */
+/* Opens a run of parts of `bytes` bytes of rows. */
 static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t bytes) {
   wl_trajectory *t = NULL;
   wl_trajectory_setting setting = t_setting;
-  setting.segment_bytes = bytes;
+  setting.part_bytes = bytes;
   mkdir(run, 0777);
   assert_ok(wl_trajectory_open(run, &setting, t_index, resume_step, NULL, 0, &t));
   return t;
@@ -86,7 +86,7 @@ static void records_come_back(void **state) {
   assert_ok(wl_trajectory_close(&t));
   assert_null(t);
   assert_shows(INDEX("back"), 7);
-  assert_int_equal(count_files("back/trajectory", "segment-"), 1);
+  assert_int_equal(count_files("back/trajectory", "part-"), 1);
   wl_real *const hidden = column(INDEX("back"), "hidden", &f);
   assert_int_equal(f.ndim, 4);
   assert_true(f.type == WL_REAL_TYPE && f.shape[3] == T_HIDDEN);
@@ -106,13 +106,13 @@ static void before_the_first_flush(void **state) {
   assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* a reader finds it at once */
   wl_file_close(&file);
   assert_ok(wl_trajectory_flush(t));
-  assert_int_equal(count_files("fresh/trajectory", "segment-"), 0);
+  assert_int_equal(count_files("fresh/trajectory", "part-"), 0);
   assert_ok(wl_trajectory_close(&t));
   free(column(INDEX("fresh"), "coordinate_index", &f));
   assert_int_equal(f.shape[0], T_COORDINATES);
 }
 
-/* Resumed at each meta-step in turn, in one segment and in several: before, at and behind their edges. */
+/* Resumed at each meta-step in turn, in one part and in several: before, at and behind their edges. */
 static void resume_drops_what_lies_beyond(void **state) {
   (void)state;
   for (int64_t bytes = 0; bytes <= 3000; bytes += 3000)
@@ -128,24 +128,24 @@ static void resume_drops_what_lies_beyond(void **state) {
     }
 }
 
-/* A segment is full from a number of bytes on, and then stays as it is. */
-static void full_segments_stay(void **state) {
+/* A part is full from a number of bytes on, and then stays as it is. */
+static void full_parts_stay(void **state) {
   (void)state;
   struct stat before, after;
   wl_trajectory *t = open_small("full", 0, 6000);
   assert_ok(t_run(t, 0, 8, 1));
-  const int segments = count_files("full/trajectory", "segment-");
-  assert_in_range(segments, 2, 5);
-  assert_int_equal(stat("full/trajectory/segment-00000001.h5", &before), 0);
+  const int parts = count_files("full/trajectory", "part-");
+  assert_in_range(parts, 2, 5);
+  assert_int_equal(stat("full/trajectory/part-00000001.h5", &before), 0);
   assert_ok(t_run(t, 8, 20, 1));
   assert_ok(wl_trajectory_close(&t));
-  assert_int_equal(stat("full/trajectory/segment-00000001.h5", &after), 0);
+  assert_int_equal(stat("full/trajectory/part-00000001.h5", &after), 0);
   assert_int_equal(before.st_ino, after.st_ino);
-  assert_true(count_files("full/trajectory", "segment-") > segments);
+  assert_true(count_files("full/trajectory", "part-") > parts);
   assert_shows(INDEX("full"), 20);
 }
 
-/* An interrupted run has the segments of one that was not: as many, with the same rows. */
+/* An interrupted run has the parts of one that was not: as many, with the same rows. */
 static void interruptions_leave_no_trace(void **state) {
   (void)state;
   wl_trajectory *t = open_small("straight", 0, 6000);
@@ -186,14 +186,14 @@ static void other_settings_after_a_resume(void **state) {
   free(hidden);
 }
 
-/* A segment that is gone reads as NaN, not as zeros. */
-static void missing_segment_is_nan(void **state) {
+/* A part that is gone reads as NaN, not as zeros. */
+static void missing_part_is_nan(void **state) {
   (void)state;
   wl_field f;
   wl_trajectory *t = open_small("gone", 0, 1);
   assert_ok(t_run(t, 0, 4, 2));
   assert_ok(wl_trajectory_close(&t));
-  assert_int_equal(unlink("gone/trajectory/segment-00000001.h5"), 0);
+  assert_int_equal(unlink("gone/trajectory/part-00000001.h5"), 0);
   double *const loss = column(INDEX("gone"), "loss", &f);
   assert_true(isnan(loss[0]) && loss[4 * T_STEPS] == 2.0);
   free(loss);
@@ -202,13 +202,13 @@ static void missing_segment_is_nan(void **state) {
   free(steps);
 }
 
-static void damaged_segment_is_left_out(void **state) {
+static void damaged_part_is_left_out(void **state) {
   (void)state;
   wl_field f;
   wl_trajectory *t = open_small("damaged", 0, 1);
   assert_ok(t_run(t, 0, 6, 2));
   assert_ok(wl_trajectory_close(&t));
-  assert_int_equal(truncate("damaged/trajectory/segment-00000002.h5", 1000), 0);
+  assert_int_equal(truncate("damaged/trajectory/part-00000002.h5", 1000), 0);
   t = open_run("damaged", 6);
   assert_ok(wl_trajectory_close(&t));
   int64_t *const steps = column(INDEX("damaged"), "meta_step", &f);
@@ -222,7 +222,7 @@ static void failing_flush_loses_nothing(void **state) {
   wl_trajectory *t = open_run("failing", 0);
   assert_ok(t_run(t, 0, 3, 10));
   assert_int_equal(rename("failing/trajectory", "failing/away"), 0);
-  assert_fails(wl_trajectory_flush(t), WL_ERR_CANNOT_CREATE, "segment-00000001.h5");
+  assert_fails(wl_trajectory_flush(t), WL_ERR_CANNOT_CREATE, "part-00000001.h5");
   assert_int_equal(rename("failing/away", "failing/trajectory"), 0);
   assert_ok(t_run(t, 3, 4, 10));
   assert_ok(wl_trajectory_close(&t));
@@ -233,11 +233,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(records_come_back),
                                      cmocka_unit_test(before_the_first_flush),
                                      cmocka_unit_test(resume_drops_what_lies_beyond),
-                                     cmocka_unit_test(full_segments_stay),
+                                     cmocka_unit_test(full_parts_stay),
                                      cmocka_unit_test(interruptions_leave_no_trace),
                                      cmocka_unit_test(other_settings_after_a_resume),
-                                     cmocka_unit_test(missing_segment_is_nan),
-                                     cmocka_unit_test(damaged_segment_is_left_out),
+                                     cmocka_unit_test(missing_part_is_nan),
+                                     cmocka_unit_test(damaged_part_is_left_out),
                                      cmocka_unit_test(failing_flush_loses_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

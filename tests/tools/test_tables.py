@@ -18,7 +18,7 @@ def rows_of(text):
 
 def check_comparison():
     train(QUADRATIC, "one")
-    train(QUADRATIC, "two", "threads=1", "outer.patience=3", "window.memory=50", "window.storage=replay", "checkpoint.every=7", ranks=2)
+    train(QUADRATIC, "two", "threads=1", "outer.patience=3", "window.memory=50", "window.storage=recompute", "checkpoint.every=7", ranks=2)
     train(QUADRATIC, "other", "seed=2")
     train(QUADRATIC, "slow", "outer.learning_rate=1e-4", "rule.hidden=[5]")
     evaluate("one")

@@ -66,7 +66,7 @@ void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread) {
   f->rule = (wl_rule){.ops = &wl_rule_lstm,
                       .impl = &f->net,
                       .state_width = f->net.width,
-                      .tape = wl_lstm_kernel_select()->tape_reals(&f->net)};
+                      .activations = wl_lstm_kernel_select()->activation_reals(&f->net)};
   f->rule.phi.size = f->net.parameters;
   f->n = c->n;
   f->blocks = wl_blocks(c->n);
@@ -167,10 +167,10 @@ static void reset_adjoints(lstm_fixture *f) {
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
 }
 
-/* Steps first .. first + steps - 1, entered with `state`, or with the tape of all steps. */
+/* Steps first .. first + steps - 1, entered with `state`, or with the activations of all steps. */
 static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first,
-                          int64_t steps, const wl_real *state, const wl_real *tape) {
-  const int64_t record = f->blocks * f->rule.tape;
+                          int64_t steps, const wl_real *state, const wl_real *kept) {
+  const int64_t record = f->blocks * f->rule.activations;
   runner r;
   runner_create(f, threads, &r);
   const wl_rule_chunk chunk = {
@@ -184,8 +184,8 @@ static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t 
       .lam = f->lam,
       .mu = f->ends_here ? NULL : f->mu,
       .gbar = want_gbar ? f->gbar + first * f->lanes : NULL,
-      .tape = tape ? tape + first * record : NULL,
-      .tape_before = tape && first > 0 ? tape + (first - 1) * record : NULL};
+      .activations = kept ? kept + first * record : NULL,
+      .activations_before = kept && first > 0 ? kept + (first - 1) * record : NULL};
   if (threads == 0) reference_backward(f, &r, &chunk);
   else wl_rule_lstm.backward(&f->rule, &r.ws, &chunk, f->phi_grad);
   runner_destroy(&r);
@@ -207,8 +207,8 @@ void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut) {
 }
 
 void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut) {
-  const int64_t record = f->blocks * f->rule.tape;
-  wl_real *const tape = reals(f->steps * record);
+  const int64_t record = f->blocks * f->rule.activations;
+  wl_real *const kept = reals(f->steps * record);
   runner r;
   runner_create(f, threads, &r);
   memcpy(f->after, f->state, (size_t)(f->lanes * f->net.width) * sizeof *f->after);
@@ -220,10 +220,10 @@ void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut) {
                                        .s_in = f->after,
                                        .s_out = f->after,
                                        .u = f->u + k * f->lanes,
-                                       .tape = tape + k * record});
+                                       .activations = kept + k * record});
   runner_destroy(&r);
   reset_adjoints(f);
-  if (cut < f->steps) backward_part(f, threads, true, cut, f->steps - cut, NULL, tape);
-  backward_part(f, threads, true, 0, cut, f->state, tape);
-  wl_free(tape);
+  if (cut < f->steps) backward_part(f, threads, true, cut, f->steps - cut, NULL, kept);
+  backward_part(f, threads, true, 0, cut, f->state, kept);
+  wl_free(kept);
 }

@@ -267,7 +267,7 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
 }
 
 /* It keeps no tape. */
-static int64_t tape_reals(const wl_lstm_net *net) {
+static int64_t activation_reals(const wl_lstm_net *net) {
   (void)net;
   return 0;
 }
@@ -296,4 +296,4 @@ static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
 
 extern const wl_lstm_kernel wl_lstm_kernel_reference;
 const wl_lstm_kernel wl_lstm_kernel_reference = {
-    "reference", packed_bytes, scratch_bytes, tape_reals, pack, step, backward};
+    "reference", packed_bytes, scratch_bytes, activation_reals, pack, step, backward};

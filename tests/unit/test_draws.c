@@ -125,8 +125,8 @@ static void families(void **state) {
     wl_plan_begin(plan);
     for (int64_t u = 0; u < UNITS; u++) {
       assert_int_equal(plan->clock[u].episode, e);
-      counts[plan->clock[u].family]++;
-      drawn[e * UNITS + u] = (double)plan->clock[u].family;
+      counts[plan->clock[u].task_index]++;
+      drawn[e * UNITS + u] = (double)plan->clock[u].task_index;
     }
   }
   assert_counts("families of a mixture", counts, 3, p, DRAWS);
