@@ -1,4 +1,4 @@
-# Writes generated/wl_build.h (version, git revision, compiler and flags, HDF5) on each build; the file
+# Writes generated/wl_build.h (version, git revision, build type, compiler and flags, HDF5) on each build; the file
 # changes, and base/build_info.c is compiled again, only when one of them does.
 string(TOUPPER "${CMAKE_BUILD_TYPE}" wl_build_type)
 string(JOIN " " wl_build_flags "-std=gnu17" ${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${wl_build_type}} ${WL_NUMERICS})
@@ -10,7 +10,7 @@ set(WL_GENERATED ${CMAKE_BINARY_DIR}/generated)
 add_custom_target(wl_build_header
   COMMAND ${CMAKE_COMMAND}
     -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${WL_GENERATED}/wl_build.h
-    -DVERSION=${PROJECT_VERSION} "-DCOMPILER=${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}"
+    -DVERSION=${PROJECT_VERSION} -DTYPE=${CMAKE_BUILD_TYPE} "-DCOMPILER=${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}"
     "-DFLAGS=${wl_build_flags}" -DHDF5=${HDF5_VERSION}
     -P ${CMAKE_SOURCE_DIR}/cmake/write_build_header.cmake
   BYPRODUCTS ${WL_GENERATED}/wl_build.h

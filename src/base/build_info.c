@@ -17,6 +17,7 @@ static char blas[TEXT_SIZE];
 
 const char *wl_build_version(void) { return WL_BUILD_VERSION; }
 const char *wl_build_revision(void) { return WL_BUILD_REVISION; }
+const char *wl_build_type(void) { return WL_BUILD_TYPE; }
 const char *wl_build_compiler(void) { return WL_BUILD_COMPILER; }
 const char *wl_build_hdf5(void) { return WL_BUILD_HDF5; }
 

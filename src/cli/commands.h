@@ -38,6 +38,7 @@ struct wl_command {
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* its description, in sentences */
   const char *examples; /* lines of shell, each ending with a newline */
+  bool without_mpi;     /* one process that never starts MPI: cli->comm is NULL */
 };
 
 /* All subcommands, ends with NULL. */

@@ -105,15 +105,27 @@ static int number_of(const char *name) {
 
 /* A rank variable is used only if the launcher also names several ranks: variables may be left over in a shell.
  * SLURM_PROCID is not used, since separate programs of a packed job step also have it. */
-int wl_environment_rank(void) {
+static void read_launcher(int *rank, int *ranks) {
   static const struct {
     const char *rank, *size;
   } launchers[] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
                    {"PMI_RANK", "PMI_SIZE"},
                    {"PMIX_RANK", "SLURM_STEP_NUM_TASKS"}};
   for (size_t i = 0; i < sizeof launchers / sizeof *launchers; ++i) {
-    const int rank = number_of(launchers[i].rank);
-    if (rank >= 0 && number_of(launchers[i].size) > 1) return rank;
+    *rank = number_of(launchers[i].rank), *ranks = number_of(launchers[i].size);
+    if (*rank >= 0 && *ranks > 1) return;
   }
-  return 0;
+  *rank = 0, *ranks = 1;
+}
+
+int wl_environment_rank(void) {
+  int rank, ranks;
+  read_launcher(&rank, &ranks);
+  return rank;
+}
+
+int wl_environment_ranks(void) {
+  int rank, ranks;
+  read_launcher(&rank, &ranks);
+  return ranks;
 }

@@ -14,7 +14,9 @@ void wl_environment_prepare(char **argv);
  * the fix. For commands that compute. Collective. */
 wl_status wl_environment_report(wl_comm *comm);
 
-/* The rank according to the launcher's variables, for use before MPI starts; 0 without a launcher. */
+/* The rank and the number of ranks according to the launcher's variables, for use before MPI starts; 0 and 1 without a
+ * launcher. */
 int wl_environment_rank(void);
+int wl_environment_ranks(void);
 
 #endif

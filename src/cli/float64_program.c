@@ -13,16 +13,24 @@
 #define WL_LIBEXEC_FROM_BIN "../libexec/warploom"
 #endif
 
-wl_status wl_float64_program_execute(char **argv) {
+bool wl_float64_program_find(char *path) {
   static const char *const places[] = {".", WL_LIBEXEC_FROM_BIN};
   char folder[PATH_MAX];
-  WL_TRY(wl_executable_dir(folder, sizeof folder));
-  for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
-    char path[PATH_MAX + 64];
-    snprintf(path, sizeof path, "%s/%s/warploom64", folder, places[i]);
+  if (wl_executable_dir(folder, sizeof folder) != WL_OK) return false;
+  for (size_t i = 0; i < sizeof places / sizeof *places; ++i)
+    if (snprintf(path, PATH_MAX, "%s/%s/warploom64", folder, places[i]) < PATH_MAX &&
+        access(path, F_OK) == 0)
+      return true;
+  return false;
+}
+
+wl_status wl_float64_program_execute(char **argv) {
+  char path[PATH_MAX], folder[PATH_MAX];
+  if (wl_float64_program_find(path)) {
     execv(path, argv);
-    if (errno != ENOENT) return WL_FAIL(WL_ERR_OS, "%s: cannot be run: %s", path, strerror(errno));
+    return WL_FAIL(WL_ERR_OS, "%s: cannot be run: %s", path, strerror(errno));
   }
+  WL_TRY(wl_executable_dir(folder, sizeof folder));
   return WL_FAIL(
       WL_ERR_OS,
       "the float64 program warploom64 is neither in %s nor in %s/%s: build it by 'cmake --build "

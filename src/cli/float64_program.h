@@ -2,9 +2,14 @@
 #ifndef WL_CLI_FLOAT64_PROGRAM_H
 #define WL_CLI_FLOAT64_PROGRAM_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
-/* Replaces this process by warploom64, found next to this binary or in libexec, with the same arguments. Returns only
+/* Whether warploom64 is found next to this binary or in libexec, and its path [PATH_MAX]. */
+bool wl_float64_program_find(char *path);
+
+/* Replaces this process by warploom64 with the same arguments. Returns only
  * if that fails. Call it before MPI starts. */
 wl_status wl_float64_program_execute(char **argv);
 

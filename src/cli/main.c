@@ -1,19 +1,24 @@
 /* main.c - the program: finds the subcommand, parses its options, starts MPI, maps the status
  * to the exit code (sysexits.h), and is the only place that ends the process. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/build_info.h"
 #include "base/float_state.h"
+#include "base/isa.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "base/path.h"
+#include "base/real.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "cli/float64_program.h"
 #include "cli/signals.h"
 #include "cli/tool.h"
+#include "io/describe.h"
 #include "io/gate.h"
 #include "tensor/gemm.h"
 
@@ -41,23 +46,33 @@ static void print_usage(FILE *out) {
       "Meta-training of learned optimizers on clusters.\n\nCommands:\n",
       out);
   for (const wl_command *const *c = wl_commands; *c; ++c)
-    fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
+    fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->summary);
+  fputs("\nTools in Python: ", out);
+  wl_help_wrap(wl_tool_names(), 17, out);
   fputs(
-      "\nTools in Python: ablate, compare_runs, export_csv, pack_omniglot, plot_evaluation, plot_speedup,\n"
-      "plot_training, plot_trajectories, report, watch.\n"
-      "\nTo start: 'warploom init --task mlp' prints a configuration; 'warploom train --list WHAT' lists the\n"
+      "\n\nTo start: 'warploom init --task mlp' prints a configuration; 'warploom train --list WHAT' lists the\n"
       "tasks, rules, estimators, preconditioners and initialisations; jobs/ has examples and suites of tasks.\n"
       "\n'warploom COMMAND --help' explains a command; 'warploom --version' names version, "
-      "libraries and processor.\n",
+      "build, libraries and kernels.\n",
       out);
 }
 
+/* The instruction sets of this processor for which there are kernels: "baseline, avx2". */
+static void list_kernels(char *text, size_t size) {
+  size_t used = 0;
+  for (wl_isa isa = WL_ISA_BASELINE; isa <= wl_isa_widest() && used < size; isa++)
+    used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", wl_isa_name(isa));
+}
+
 static void print_version(void) {
-  printf(
-      "warploom %s\nrevision   %s\ncompiler   %s\nprocessor  %s\nMPI        %s\nHDF5       "
-      "%s\nBLAS       %s\n",
-      wl_build_version(), wl_build_revision(), wl_build_compiler(), wl_build_processor(),
-      wl_comm_library(), wl_build_hdf5(), wl_build_blas());
+  char kernels[64], path[PATH_MAX], real_path[PATH_MAX];
+  list_kernels(kernels, sizeof kernels);
+  printf("warploom %s\nrevision   %s\nbuild      %s, %s; float64 program: %s\n", wl_build_version(), wl_build_revision(),
+         wl_build_type(), WL_REAL_NAME, wl_float64_program_find(path) ? realpath(path, real_path) : "not installed");
+  printf("compiler   %s\nprocessor  %s\n", wl_build_compiler(), wl_build_processor());
+  printf("kernels    %s (this processor has %s; WARPLOOM_ISA selects)\n", wl_isa_name(wl_isa_choose()), kernels);
+  printf("MPI        %s\nHDF5       %s (built with %s)\nBLAS       %s\n", wl_comm_library(), wl_describe_hdf5(),
+         wl_build_hdf5(), wl_build_blas());
 }
 
 static bool asks_for_help(const char *argument) {
@@ -190,6 +205,15 @@ static wl_status prepare(wl_comm *comm) {
   return wl_comm_agree(comm, wl_gemm_check());
 }
 
+/* A subcommand that is one process without MPI. */
+static int run_alone(wl_cli *cli, int argc, char **argv) {
+  if (wl_environment_ranks() > 1)
+    return fail_early(WL_FAIL(WL_ERR_USAGE, "'warploom %s' is one process: call it without mpirun", cli->command->name));
+  wl_log_setup(0, cli->quiet);
+  const wl_status status = cli->command->run(cli, argc, argv);
+  return status == WL_OK ? end_printing() : fail_early(status);
+}
+
 /* argv[0] is the subcommand; `all` the whole command line, which getopt permutes in place. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
@@ -215,8 +239,9 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   (void)all;
 #endif
 
-  wl_signals_prepare(wl_signals_stop_training(command->arguments), wl_environment_rank());
   cli.quiet = wl_argument_given(&cli.arguments, "quiet");
+  if (command->without_mpi) return run_alone(&cli, argc - operands, argv + operands);
+  wl_signals_prepare(wl_signals_stop_training(command->arguments), wl_environment_rank());
   const wl_status started = wl_comm_start(&argc, &argv, &cli.comm);
   if (started != WL_OK && !wl_error_is_shared())
     end_all_ranks(NULL, wl_environment_rank(), started);

@@ -8,9 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/environment.h"
 #include "cli/executable_dir.h"
 
 enum { ARGUMENTS = 1024 };
+
+#ifndef WL_TOOLS /* set by CMakeLists.txt: the names of the files in tools/ */
+#define WL_TOOLS ""
+#endif
+
+const char *wl_tool_names(void) { return WL_TOOLS; }
 
 bool wl_tool_find(const char *file, char *path) {
   static const char *const places[] = {"../tools", "../share/warploom/tools",
@@ -37,20 +44,10 @@ bool wl_tool_exists(const char *name) {
   return find_by_name(name, path);
 }
 
-/* A launcher's number of ranks; 1 without one. */
-static int launched_ranks(void) {
-  static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    const char *const text = getenv(names[i]);
-    if (text) return atoi(text);
-  }
-  return 1;
-}
-
 wl_status wl_tool_execute(char **argv) {
   char path[PATH_MAX], program[PATH_MAX];
   char *command[ARGUMENTS] = {(char *)"python3", path};
-  if (launched_ranks() > 1)
+  if (wl_environment_ranks() > 1)
     return WL_FAIL(
         WL_ERR_USAGE,
         "'warploom %s' is one process that starts others: call it without mpirun; where it "

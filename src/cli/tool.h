@@ -8,6 +8,8 @@
 
 /* The path of tools/FILE in the source tree or the installation; false when there is none. path [PATH_MAX]. */
 bool wl_tool_find(const char *file, char *path);
+/* The names of all tools, separated by spaces. */
+const char *wl_tool_names(void);
 /* Whether `warploom NAME` is a tool. */
 bool wl_tool_exists(const char *name);
 /* Executes `python3 tools/NAME.py ARGUMENT...` in this process, for argv = {NAME, ARGUMENT..., NULL}. The variable

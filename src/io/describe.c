@@ -308,3 +308,5 @@ wl_status wl_describe(const char *path, bool verify, json_t **out) {
   else *out = description;
   return summary;
 }
+
+const char *wl_describe_hdf5(void) { return wl_h5_version(); }

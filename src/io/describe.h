@@ -16,4 +16,7 @@
  * A run with a damaged checkpoint is WL_OK without `verify`. Not collective. */
 wl_status wl_describe(const char *path, bool verify, json_t **out);
 
+/* The version of the HDF5 library in use, "1.10.8". */
+const char *wl_describe_hdf5(void);
+
 #endif

@@ -305,12 +305,9 @@ static wl_status put_phi_digest(const writer *w) {
 }
 
 static wl_status put_root(const writer *w) {
-  char date[48], library[48];
-  unsigned major = 0, minor = 0, release = 0;
+  char date[48];
   const int64_t schema = WL_SCHEMA_VERSION;
   const uint64_t complete = 1;
-  H5get_libversion(&major, &minor, &release);
-  snprintf(library, sizeof library, "%u.%u.%u", major, minor, release);
   print_date(date, sizeof date);
   const wl_attribute own[] = {{"format", "warploom"},
                               {"kind", w->content->kind},
@@ -320,7 +317,7 @@ static wl_status put_root(const writer *w) {
                               {"compiler", wl_build_compiler()},
                               {"processor", wl_build_processor()},
                               {"blas", wl_build_blas()},
-                              {"hdf5_version", library},
+                              {"hdf5_version", wl_h5_version()},
                               {"date", date}};
   WL_TRY(wl_h5_put_integer(w->path, w->file, "schema_version", WL_INT64, &schema));
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)

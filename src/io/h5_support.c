@@ -162,3 +162,11 @@ hid_t wl_h5_access(void) {
 #endif
   return access;
 }
+
+const char *wl_h5_version(void) {
+  static _Thread_local char text[48];
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
+  return text;
+}

@@ -19,6 +19,9 @@ enum { WL_SCHEMA_VERSION = 3 };
 #define WL_H5_SCOPED __attribute__((cleanup(wl_h5_release))) hid_t
 void wl_h5_release(const hid_t *id);
 
+/* The version of the library in use, "1.10.8". */
+const char *wl_h5_version(void);
+
 /* Turns off HDF5's printing of errors. Call it in each public function. */
 void wl_h5_quiet(void);
 /* WL_FAIL with HDF5's description after ours: "cannot write dataset 'x' of 'file': ...". */

@@ -1,0 +1,66 @@
+/* child.c - fork, exec, and waiting with a time limit. */
+#include "cli/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static bool redirect(const char *path, int flags, int to) {
+  const int file = open(path, flags, 0666);
+  if (file < 0 || dup2(file, to) < 0) return false;
+  if (file != to) close(file);
+  return true;
+}
+
+/* In the new process. Its own group, so that a time limit ends what it started too. */
+static void execute(const wl_child *child) {
+  enum { WRITE = O_WRONLY | O_CREAT | O_TRUNC };
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (redirect("/dev/null", O_RDONLY, STDIN_FILENO) &&
+      redirect(child->output, WRITE, STDOUT_FILENO) &&
+      redirect(child->errors, WRITE, STDERR_FILENO))
+    execvp(child->argv[0], child->argv);
+  _exit(WL_CHILD_NOT_RUN);
+}
+
+/* Waits until the process has ended or the time is over; whether it has ended. */
+static bool wait_for(pid_t pid, double until, int *state) {
+  const struct timespec pause = {.tv_nsec = 5000000};
+  for (;;) {
+    const pid_t ended = waitpid(pid, state, WNOHANG);
+    if (ended == pid || (ended < 0 && errno != EINTR)) return true;
+    if (wl_seconds() > until) return false;
+    nanosleep(&pause, NULL);
+  }
+}
+
+/* Ends the group: first so that a launcher can end its ranks, then without delay. */
+static void end(pid_t pid) {
+  int state = 0;
+  kill(-pid, SIGTERM);
+  if (wait_for(pid, wl_seconds() + 5, &state)) return;
+  kill(-pid, SIGKILL);
+  waitpid(pid, &state, 0);
+}
+
+wl_status wl_child_run(const wl_child *child, int *code) {
+  int state = 0;
+  const pid_t pid = fork();
+  if (pid < 0) return WL_FAIL(WL_ERR_OS, "no process for %s: %s", child->argv[0], strerror(errno));
+  if (pid == 0) execute(child);
+  if (!wait_for(pid, wl_seconds() + child->seconds, &state)) {
+    end(pid);
+    *code = WL_CHILD_LATE;
+    return WL_OK;
+  }
+  *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
+  return WL_OK;
+}

@@ -1,0 +1,215 @@
+/* selftest.c - `warploom selftest`: tries an installation in less than a minute and prints a table of what passed. */
+#define _GNU_SOURCE /* nftw */
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/build_info.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/selftest_impl.h"
+#include "io/describe.h"
+
+static const wl_argument arguments[] = {
+    {"launch", "COMMAND",
+     "the words that start two ranks, such as 'srun --mpi=pmix -n 2'; default: 'mpirun -n 2' of the program's MPI library, "
+     "if it is in PATH; none: do not start ranks"},
+    {"only", "TEXT", "only the checks whose name contains TEXT, such as kernels"},
+    {"folder", "FOLDER", "folder for scratch files; default: the value of TMPDIR, else /tmp"},
+    {"keep", NULL, "keep the scratch files; they are also kept after a failure"},
+    {"json", "FILE", "also write the table as JSON; - for standard output"},
+    {0}};
+
+/* ---- The launcher --------------------------------------------------------------------------------- */
+
+/* Whether an executable of that name is in PATH. */
+static bool in_path(const char *name) {
+  const char *const path = getenv("PATH");
+  char file[PATH_MAX];
+  for (const char *folder = path; folder && *folder;) {
+    const int length = (int)strcspn(folder, ":");
+    snprintf(file, sizeof file, "%.*s/%s", length, folder, name);
+    if (access(file, X_OK) == 0) return true;
+    folder += length + (folder[length] == ':');
+  }
+  return false;
+}
+
+/* The launcher of the MPI library in PATH; NULL: none. The same choice as in jobs/common.sh. */
+static const char *find_launcher(void) {
+  static const char *const open_mpi[] = {"mpirun.openmpi", "mpirun", "mpiexec", NULL};
+  static const char *const mpich[] = {"mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun", NULL};
+  const bool is_open_mpi = strstr(wl_comm_library(), "Open MPI") != NULL;
+  for (const char *const *name = is_open_mpi ? open_mpi : mpich; *name; name++)
+    if (in_path(*name)) return *name;
+  return NULL;
+}
+
+/* Splits the command at its spaces; `words` keeps pointers into it. */
+static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
+  int count = 0;
+  char *rest = NULL;
+  for (char *word = strtok_r(command, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    if (count == WL_SELFTEST_WORDS - 1)
+      return WL_FAIL(WL_ERR_USAGE, "--launch has more than %d words", count);
+    words[count++] = word;
+  }
+  words[count] = NULL;
+  return WL_OK;
+}
+
+/* Lets the launcher start two ranks anywhere: on one core, and as root in a container. Values of the user stay. */
+static void prepare_launcher(void) {
+  static const char *const values[][2] = {
+      {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+      {"OMPI_MCA_mpi_yield_when_idle", "1"},
+      {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+      {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
+      {"PRTE_MCA_hwloc_default_binding_policy", "none"}};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) setenv(values[i][0], values[i][1], 0);
+  if (geteuid() != 0) return;
+  setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
+  setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
+}
+
+static wl_status choose_launcher(wl_selftest *s, const wl_arguments *given,
+                                 char command[PATH_MAX]) {
+  const char *const wanted = wl_argument_text(given, "launch", NULL);
+  prepare_launcher();
+  s->no_launcher = "--launch none";
+  if (wanted && strcmp(wanted, "none") == 0) return WL_OK;
+  if (wanted) {
+    snprintf(command, PATH_MAX, "%s", wanted);
+    return split(command, s->launcher);
+  }
+  const char *const found = find_launcher();
+  s->no_launcher = "no launcher of the MPI library in PATH: --launch names one";
+  if (!found) return WL_OK;
+  snprintf(command, PATH_MAX, "%s -n 2", found);
+  return split(command, s->launcher);
+}
+
+/* ---- The report ------------------------------------------------------------------------------------- */
+
+static const char *const verdicts[] = {"passed", "FAILED", "SKIPPED"};
+
+static void print_heading(const wl_selftest *s) {
+  fprintf(s->out, "warploom %s (%s) on %s\n%s; HDF5 %s; %s\nlauncher:", wl_build_version(),
+          wl_build_revision(), wl_build_processor(), wl_comm_library(), wl_describe_hdf5(),
+          wl_build_blas());
+  for (char *const *word = s->launcher; *word; word++) fprintf(s->out, " %s", *word);
+  fprintf(s->out, "%s\n\n  %-40s %-8s %5s\n", s->launcher[0] ? "" : " none", "check", "result",
+          "s");
+}
+
+void wl_selftest_report(wl_selftest *s, const char *name, wl_selftest_check check,
+                        const void *what) {
+  if (s->only && !strstr(name, s->only)) return;
+  const double start = wl_seconds();
+  s->detail[0] = '\0';
+  const wl_verdict verdict = check(s, what);
+  const double seconds = wl_seconds() - start;
+  s->counts[verdict]++;
+  fprintf(s->out, "  %-40s %-8s %5.1f  %s\n", name, verdicts[verdict], seconds, s->detail);
+  fflush(s->out);
+  json_array_append_new(
+      s->rows, json_pack("{s:s,s:s,s:f,s:s}", "check", name, "result", verdicts[verdict], "seconds",
+                         seconds, "detail", s->detail));
+}
+
+static json_t *report_json(const wl_selftest *s) {
+  return json_pack("{s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:O}", "version", wl_build_version(), "revision",
+                   wl_build_revision(), "processor", wl_build_processor(), "mpi", wl_comm_library(),
+                   "passed", s->counts[WL_PASSED], "failed", s->counts[WL_FAILED], "skipped",
+                   s->counts[WL_SKIPPED], "checks", s->rows);
+}
+
+/* Names every check that failed. */
+static wl_status conclude(const wl_selftest *s) {
+  char names[1024] = "";
+  size_t i;
+  json_t *row;
+  if (s->only && json_array_size(s->rows) == 0)
+    return WL_FAIL(WL_ERR_USAGE, "--only %s: no check has such a name", s->only);
+  if (s->counts[WL_FAILED] == 0) return WL_OK;
+  json_array_foreach(s->rows, i, row) {
+    const size_t used = strlen(names);
+    if (strcmp(json_string_value(json_object_get(row, "result")), verdicts[WL_FAILED]) == 0)
+      snprintf(names + used, sizeof names - used, "%s'%s'", used ? ", " : "",
+               json_string_value(json_object_get(row, "check")));
+  }
+  return WL_FAIL(
+      WL_ERR_SOFTWARE, "%d of %d checks failed: %s; configurations, runs and outputs are in %s",
+      s->counts[WL_FAILED], s->counts[WL_FAILED] + s->counts[WL_PASSED], names, s->folder);
+}
+
+/* ---- The command ------------------------------------------------------------------------------------ */
+
+static int remove_one(const char *path, const struct stat *state, int kind, struct FTW *place) {
+  (void)state, (void)kind, (void)place;
+  return remove(path);
+}
+
+static wl_status make_folder(wl_selftest *s, const wl_arguments *given) {
+  const char *const usual = getenv("TMPDIR");
+  const char *const folder = wl_argument_text(given, "folder", usual && *usual ? usual : "/tmp");
+  snprintf(s->folder, sizeof s->folder, "%.*s/warploom-selftest-XXXXXX", PATH_MAX - 256, folder);
+  if (mkdtemp(s->folder)) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "no folder can be made in %s: name a writable one by --folder", folder);
+}
+
+static wl_status find_program(wl_selftest *s) {
+  const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
+  if (length <= 0) return WL_FAIL(WL_ERR_OS, "cannot find this program's own file");
+  s->program[length] = '\0';
+  return WL_OK;
+}
+
+static wl_status run_selftest(wl_cli *cli, int argc, char **argv) {
+  (void)argc, (void)argv;
+  const char *const json = wl_argument_text(&cli->arguments, "json", NULL);
+  char launcher[PATH_MAX];
+  wl_selftest s = {.out = wl_json_text_stream(json),
+                   .only = wl_argument_text(&cli->arguments, "only", NULL)};
+  WL_TRY(find_program(&s));
+  WL_TRY(choose_launcher(&s, &cli->arguments, launcher));
+  WL_TRY(make_folder(&s, &cli->arguments));
+  s.rows = json_array();
+  const double start = wl_seconds();
+  print_heading(&s);
+  wl_selftest_all(&s);
+  fprintf(s.out, "\n%d passed, %d failed, %d skipped in %.0f s\n", s.counts[WL_PASSED],
+          s.counts[WL_FAILED], s.counts[WL_SKIPPED], wl_seconds() - start);
+  wl_status status = conclude(&s);
+  if (status == WL_OK && !wl_argument_given(&cli->arguments, "keep"))
+    nftw(s.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  else fprintf(s.out, "files: %s\n", s.folder);
+  if (status == WL_OK && json) status = wl_json_write(report_json(&s), json);
+  else if (json) (void)wl_json_write(report_json(&s), json);
+  json_decref(s.rows);
+  return status;
+}
+
+const wl_command wl_command_selftest = {
+    "selftest",
+    "",
+    "tries this installation and prints a table of checks",
+    0,
+    0,
+    arguments,
+    NULL,
+    false,
+    run_selftest,
+    "Starts this program on small built-in jobs and compares what must be equal: initial states with recorded digests; "
+    "digests of 1 and 2 threads, of 1 and 2 ranks, and with a stop and a resume; float32 with float64 and "
+    "meta-gradients with central differences, for the kernels of each instruction set that the processor has; files "
+    "with what was written. It takes less than a minute and needs no other files. The checks of two ranks are skipped "
+    "if no launcher of the MPI library is in PATH. The exit code is 0 if no check failed, else 70, and the failed "
+    "checks are named.",
+    "warploom selftest\n"
+    "warploom selftest --launch 'srun --mpi=pmix -n 2' --folder $SCRATCH --json selftest.json\n",
+    true};

@@ -1,0 +1,60 @@
+#!/bin/bash
+# `warploom selftest`: passes here, says what it skips, and fails where something is wrong, naming it.
+set -euo pipefail
+: "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
+fail() { echo "FAILED: $*" >&2; exit 1; }
+export TMPDIR=$PWD
+
+selftest() { # CODE OPTIONS...
+  local code=0
+  "${PROGRAM:-$WL_BIN}" selftest "${@:2}" >table 2>errors || code=$?
+  [ "$code" = "$1" ] || { cat table errors >&2; fail "selftest ${*:2}: exit code $code, expected $1"; }
+}
+expect() { # FILE PATTERN
+  grep -qE -- "$2" "$1" || { cat table errors >&2; fail "$1 does not say: $2"; }
+}
+
+selftest 0 --launch "$WL_MPIEXEC -n 2" --json result.json
+expect table '^1[0-9] passed, 0 failed, 0 skipped in'
+for isa in $("$WL_BIN" --version | sed -n 's/^kernels.*has \(.*\);.*/\1/p' | tr -d ,); do
+  expect table "^  kernels $isa: .* passed"
+done
+expect result.json '"failed": 0'
+[ "$(grep -c '"result": "passed"' result.json)" = "$(grep -c '  passed ' table)" ] || fail "table and JSON differ"
+[ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "scratch files are left behind"
+
+# Without a launcher
+PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
+expect table 'SKIPPED .*no launcher of the MPI library in PATH'
+selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
+expect table 'SKIPPED .*--launch none'
+
+# A launcher of another MPI library, a broken one, and one that changes the result
+printf '#!/bin/sh\nexec "$@"\n' >separate
+printf '#!/bin/sh\nexec "%s" -n 2 "$@" --set seed=99\n' "$WL_MPIEXEC" >other
+chmod +x separate other
+selftest 70 --only 'LSTM: 1 and 2 ranks' --launch ./separate
+expect errors "1 of 1 checks failed: 'LSTM: 1 and 2 ranks'"
+expect table 'FAILED .*belongs to another MPI library'
+selftest 70 --only 'ranks' --launch false
+expect table 'FAILED .*train ended with code 1, expected 0'
+expect errors '3 of 3 checks failed'
+selftest 70 --only 'LSTM: 1 and 2 ranks' --launch ./other
+expect table 'FAILED .*digest [0-9a-f]{16} step 3, but digest [0-9a-f]{16} step 3 on one rank'
+
+# A float64 program with other numbers, and none
+mkdir doctored
+cp "$WL_BIN" doctored/
+PROGRAM=$PWD/doctored/warploom selftest 70 --only 'kernels baseline'
+expect table 'FAILED .*warploom64 is not installed'
+printf '#!/bin/sh\nexec "%s64" "$@" --set seed=99\n' "$WL_BIN" >doctored/warploom64
+chmod +x doctored/warploom64
+PROGRAM=$PWD/doctored/warploom selftest 70 --only 'kernels baseline'
+expect table 'FAILED .*differ by .* of their values from float64'
+
+selftest 64 --only nothing
+code=0
+"$WL_MPIEXEC" -n 2 "$WL_BIN" selftest >table 2>errors || code=$?
+[ "$code" = 64 ] || fail "selftest on two ranks: exit code $code"
+expect errors 'is one process: call it without mpirun'
+echo "ok: selftest"
