@@ -36,8 +36,8 @@ wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
 
 void wl_optimizer_run_clear(wl_optimizer_run *run) {
   wl_rule_ws_destroy(&run->rule_ws);
-  void *const owned[] = {run->g,     run->pg,      run->u,     run->theta,
-                         run->state, run->scratch, run->factor};
+  void *const owned[] = {run->g,     run->pg,      run->u,      run->theta,
+                         run->state, run->scratch, run->factor, run->before};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_layout_clear(&run->layout);
   *run = (wl_optimizer_run){0};
@@ -63,6 +63,7 @@ static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *ru
   if (o->rule->reads_theta || (o->precondition && o->precondition->reads_theta))
     WL_TRY(WL_NEW(run->theta, pad));
   WL_TRY(WL_NEW(run->state, wl_rule_state_reals(o->rule, &run->layout) + 1));
+  WL_TRY(WL_NEW(run->before, wl_precondition_state(o->precondition, n) + 1));
   if (o->precondition) {
     WL_TRY(WL_NEW(run->pg, pad));
     WL_TRY(WL_NEW(run->scratch, wl_precondition_scratch(o->precondition, n) + 1));
@@ -183,10 +184,16 @@ static wl_status take_gradient(wl_optimizer_run *run, const float *gradient) {
 static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
   const wl_real *input = run->g;
   if (o->precondition) {
-    const wl_gradient in = {
-        .t = run->t, .n = run->n, .g = run->g, .theta = run->theta, .factor = run->factor};
+    const wl_gradient in = {.t = run->t,
+                            .n = run->n,
+                            .g = run->g,
+                            .theta = run->theta,
+                            .factor = run->factor,
+                            .before = run->before};
     wl_precondition_find_factor(o->precondition, &in, run->factor, run->scratch);
     wl_precondition_apply(o->precondition, o->precondition_phi, &in, run->pg, run->scratch);
+    if (o->precondition->reads_before)
+      memcpy(run->before, run->pg, (size_t)run->n * sizeof *run->before);
     input = run->pg;
   }
   const wl_inner_step step = {.t = run->t,

@@ -22,7 +22,8 @@ typedef struct wl_optimizer_run {
   wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */
   wl_real *state;      /* [blocks][width][16] */
   wl_real *scratch;    /* workspace of the preconditioner, */
-  wl_real *factor;     /* and its factors of the gradient */
+  wl_real *factor;     /* its factors of the gradient, */
+  wl_real *before;     /* and its result of the step before */
 } wl_optimizer_run;
 
 struct wl_optimizer {

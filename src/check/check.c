@@ -94,7 +94,7 @@ static wl_status open_window(const wl_problem *p, const wl_config *config, int n
   w->n = w->task->n;
   w->threads = choose_threads(config, w->n);
   w->pad = wl_pad(w->n);
-  w->state = wl_rule_state_reals(p->model->rule, wl_task_theta(w->task));
+  w->state = wl_model_state(p->model, wl_task_theta(w->task));
   WL_TRY(choose_start(w, windows));
   wl_unroll_ws *ws = NULL;
   wl_unit *unit = NULL;

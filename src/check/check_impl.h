@@ -13,7 +13,7 @@ typedef struct wl_check_window {
   const wl_task *task;       /* borrowed */
   wl_episode episode;
   int64_t t0, steps;     /* first inner step, number of steps */
-  int64_t n, pad, state; /* coordinates, padded, reals of rule state */
+  int64_t n, pad, state; /* coordinates, padded, reals of a unit's state */
   int threads;           /* results do not depend on them */
   const double *phi;     /* [phi.size] base point, borrowed */
   wl_real *theta_start;  /* [pad] */

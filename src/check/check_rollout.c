@@ -108,10 +108,13 @@ static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
   wl_real *factor = r->factor + k * r->factor_size;
-  const wl_gradient step = {.t = w->t0 + k, .n = w->n, .g = g, .theta = r->theta, .factor = factor};
+  wl_real *before = m->precondition->reads_before ? r->state + w->state - w->pad : NULL;
+  const wl_gradient step = {
+      .t = w->t0 + k, .n = w->n, .g = g, .theta = r->theta, .factor = factor, .before = before};
   if (mode == WL_ROLLOUT_TRACE)
     wl_precondition_find_factor(m->precondition, &step, factor, r->scratch);
   wl_precondition_apply(m->precondition, r->phi + m->precondition_at, &step, r->pg, r->scratch);
+  if (before) memcpy(before, r->pg, (size_t)w->pad * sizeof *before);
 }
 
 /* theta_k -> theta_{k+1}; reads the raw gradient from g, or computes it into g first. */

@@ -20,6 +20,7 @@ typedef struct wl_gradient {
   const wl_real *g;      /* [n] */
   const wl_real *theta;  /* [n]; NULL unless reads_theta is set */
   const wl_real *factor; /* [p->factor] */
+  const wl_real *before; /* [n] P g of the step before; NULL unless reads_before is set */
 } wl_gradient;
 
 /* Adjoints of a step. */
@@ -27,13 +28,14 @@ typedef struct wl_gradient_bar {
   const wl_real *out; /* [n] adjoint of P g */
   wl_real *g;         /* [n] adjoint of g, overwritten; may equal `out`; NULL: not computed */
   wl_real *theta;     /* [n] adjoint of theta is added here if reads_theta is set */
+  wl_real *before;    /* [n] adjoint of `before`, overwritten if reads_before is set */
   double *phi;        /* adjoint of phi is added here, in double */
 } wl_gradient_bar;
 
 typedef struct wl_precondition_ops {
   const char *name, *summary;
   const wl_option *options;
-  /* Reads the options; sets impl, phi, scratch, factor and reads_theta. p->steps and p->theta are already set. */
+  /* Reads the options; sets impl, phi, scratch, factor, reads_theta and reads_before. p->steps and p->theta are already set. */
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
@@ -53,7 +55,8 @@ struct wl_precondition {
   const wl_layout *theta;       /* borrowed */
   int64_t steps;                /* T */
   double clip_value, clip_norm; /* of the raw gradient; 0: none */
-  bool reads_theta;             /* P g depends on theta too */
+  bool reads_theta;             /* P g depends on theta too, */
+  bool reads_before;            /* and on P g of the step before, 0 at the first */
   wl_layout phi;                /* group "precondition" */
   int64_t scratch;              /* number of wl_reals of scratch for the functions of `ops` */
   int64_t factor;               /* number of wl_reals of the factor, which derivatives treat as constant */
@@ -70,6 +73,10 @@ void wl_precondition_destroy(wl_precondition **p);
 
 /* Number of wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
+/* Number of wl_reals that a unit of n parameters keeps from step to step; p may be NULL. */
+static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n) {
+  return p && p->reads_before ? wl_pad(n) : 0;
+}
 /* Initial meta-parameters. */
 void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
 /* These functions clip the gradient and call `ops`. find_factor reads in->n and in->g. */

@@ -1,13 +1,14 @@
-/* scalar.c - learned factors of the gradient and, optionally, of the parameters: one for all of theta, one for each
- * tensor, one for each inner step, or one for each step and tensor.
+/* scalar.c - learned factors of the gradient and, optionally, of the parameters and of the step before: one for all of
+ * theta, one for each tensor, one for each inner step, or one for each step and tensor.
  *
- *   g~_i = alpha_{t,j} g_i + lambda_{t,j} theta_i        i in tensor j; lambda only with `learn_decay`
- *   alphabar_{t,j} = sum_i g~bar_i g_i,   lambdabar_{t,j} = sum_i g~bar_i theta_i
- *   gbar_i = alpha_{t,j} g~bar_i,         thetabar_i = lambda_{t,j} g~bar_i
+ *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i}         i in tensor j, g~_{-1} = 0
+ *   lambda only with `learn_decay`, kappa only with `learn_skip`; each factor of x has the adjoint
+ *   alphabar_{t,j} = sum_i g~bar_i x_i,   xbar_i = alpha_{t,j} g~bar_i
  *
  * Factors may be negative. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019); one per step and
  * tensor is its full form. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and the decay of
- * ALFA's step theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network. Steps
+ * ALFA's step theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network, and kappa is a
+ * gradient skip connection (PAMELA, Rajasegaran et al. 2020) before any rule: rule pamela with skip = -kappa. Steps
  * beyond T use the factors of step T. */
 #include "precondition/precondition.h"
 
@@ -15,10 +16,10 @@
 
 typedef struct scalar {
   enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
-  double initial, initial_decay;
+  double initial, initial_decay, initial_skip;
   int64_t steps, tensors; /* shape of the factors; 1: the same for all steps or tensors */
-  bool learn_decay;
-  int64_t decay_at; /* offset of lambda in phi */
+  bool learn_decay, learn_skip;
+  int64_t decay_at, skip_at; /* offsets of lambda and kappa in phi */
 } scalar;
 
 static const wl_option scalar_options[] = {
@@ -32,6 +33,12 @@ static const wl_option scalar_options[] = {
      WL_SLOT(scalar, learn_decay)},
     {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "Initial value of the decays.",
      WL_SLOT(scalar, initial_decay)},
+    {"learn_skip", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "Also learn as many factors of the previous step's preconditioned gradient, which is added "
+     "(gradient skip connections).",
+     WL_SLOT(scalar, learn_skip)},
+    {"initial_skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
+     "Initial value of the factors of `learn_skip`.", WL_SLOT(scalar, initial_skip)},
     {0}};
 
 static wl_status add_factors(const scalar *impl, bool both, const char *name, wl_layout *phi,
@@ -50,9 +57,13 @@ static wl_status scalar_create(const wl_map *options, const wl_layout *theta, wl
   impl->steps = both || impl->per == PER_STEP ? p->steps : 1;
   impl->tensors = both || impl->per == PER_TENSOR ? theta->count : 1;
   p->reads_theta = impl->learn_decay;
+  p->reads_before = impl->learn_skip;
   WL_TRY(add_factors(impl, both, "precondition.alpha", &p->phi, NULL));
-  if (!impl->learn_decay) return WL_OK;
-  return add_factors(impl, both, "precondition.decay", &p->phi, &impl->decay_at);
+  if (impl->learn_decay)
+    WL_TRY(add_factors(impl, both, "precondition.decay", &p->phi, &impl->decay_at));
+  if (impl->learn_skip)
+    WL_TRY(add_factors(impl, both, "precondition.skip", &p->phi, &impl->skip_at));
+  return WL_OK;
 }
 
 static void scalar_destroy(wl_precondition *p) { wl_free(p->impl); }
@@ -60,9 +71,11 @@ static void scalar_destroy(wl_precondition *p) { wl_free(p->impl); }
 static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   (void)seed;
   const scalar *impl = p->impl;
-  for (int64_t j = 0; j < p->phi.size; j++)
-    phi[j] =
-        (wl_real)(impl->learn_decay && j >= impl->decay_at ? impl->initial_decay : impl->initial);
+  for (int64_t j = 0; j < impl->steps * impl->tensors; j++) {
+    phi[j] = (wl_real)impl->initial;
+    if (impl->learn_decay) phi[impl->decay_at + j] = (wl_real)impl->initial_decay;
+    if (impl->learn_skip) phi[impl->skip_at + j] = (wl_real)impl->initial_skip;
+  }
 }
 
 /* Index of a tensor's factor at step t. */
@@ -94,6 +107,7 @@ static void scalar_apply(const wl_precondition *p, const wl_real *phi, const wl_
     const int64_t at = factor_of(impl, in->t, j);
     scale(b, phi[at], in->g, out);
     if (impl->learn_decay) add_scaled(b, phi[impl->decay_at + at], in->theta, out);
+    if (impl->learn_skip) add_scaled(b, phi[impl->skip_at + at], in->before, out);
   }
 }
 
@@ -103,10 +117,13 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
   const scalar *impl = p->impl;
   for (int j = 0; j < p->theta->count; j++) {
     const wl_tensor_entry *b = &p->theta->tensors[j];
-    const int64_t at = factor_of(impl, in->t, j), decay = impl->decay_at + at;
+    const int64_t at = factor_of(impl, in->t, j), decay = impl->decay_at + at,
+                  skip = impl->skip_at + at;
     bar->phi[at] += dot(b, bar->out, in->g);
     if (impl->learn_decay) bar->phi[decay] += dot(b, bar->out, in->theta);
     if (impl->learn_decay) add_scaled(b, phi[decay], bar->out, bar->theta);
+    if (impl->learn_skip) bar->phi[skip] += dot(b, bar->out, in->before);
+    if (impl->learn_skip) scale(b, phi[skip], bar->out, bar->before);
     if (bar->g != NULL) scale(b, phi[at], bar->out, bar->g); /* last: it may be bar->out */
   }
 }
@@ -115,8 +132,8 @@ extern const wl_precondition_ops wl_precondition_scalar;
 const wl_precondition_ops wl_precondition_scalar = {
     .name = "scalar",
     .summary =
-        "learned factors of the gradient (one, or for each tensor, inner step, or both) and weight "
-        "decays",
+        "learned factors of the gradient (one, or for each tensor, inner step, or both), weight "
+        "decays and gradient skip connections",
     .options = scalar_options,
     .create = scalar_create,
     .destroy = scalar_destroy,

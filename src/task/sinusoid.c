@@ -7,7 +7,8 @@
  * Finn et al. L = 1/K sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set (shots points),
  * every other purpose the query set (query points). Both are drawn once for a task, so all steps
  * of its adaptation use the same support set. The tape's batch is the larger of the two sets; the
- * surplus rows of the smaller set have weight 0. */
+ * surplus rows of the smaller set have weight 0. With `warp_loss`, the loss of the support set has a learned term
+ * (warp.h); the query set's has not. */
 #include <math.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ typedef struct sinusoid {
   enum { FIXED, VARYING } frequency;
   wl_perceptron hidden;
   wl_node x, y, weight; /* (rows,1) each; weight 1/K, 0 in rows beyond the set */
+  wl_node learned;      /* (rows,1) weight of the learned loss, 0 in the query set; -1: none */
 } sinusoid;
 
 /* A drawn task. */
@@ -42,6 +44,11 @@ static const wl_option options[] = {
      "Non-linearity of the hidden layers.", WL_SLOT(sinusoid, hidden.activation)},
     {0}};
 
+/* sum of weight * each over the rows. */
+static wl_node weighted(wl_tape *t, wl_node weight, wl_node each) {
+  return wl_op_sum(t, wl_op_mul(t, weight, each));
+}
+
 static wl_status build(sinusoid *s, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
@@ -51,7 +58,11 @@ static wl_status build(sinusoid *s, wl_task *task) {
   s->weight = wl_tape_input(t, "weight", 2, column);
   const wl_node f = wl_net_perceptron(task, &s->hidden, s->x, 1, 1);
   const wl_node error = wl_op_square(t, wl_op_sub(t, f, s->y));
-  return wl_tape_finish(t, wl_op_sum(t, wl_op_mul(t, s->weight, error)), -1, -1);
+  const wl_node learned = wl_warp_learned_loss(task->warp, t, s->y);
+  wl_node loss = weighted(t, s->weight, error);
+  s->learned = learned < 0 ? -1 : wl_tape_input(t, "learned", 2, column);
+  if (learned >= 0) loss = wl_op_add(t, loss, weighted(t, s->learned, learned));
+  return wl_tape_finish(t, loss, -1, -1);
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
@@ -96,6 +107,9 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
     y[i] = (wl_real)(w->amplitude * sin(w->frequency * (double)x[i] + phase));
     weight[i] = i < count ? (wl_real)(1.0 / (double)count) : 0;
   }
+  if (s->learned < 0) return;
+  wl_real *learned = wl_tape_input_data(tape_ws, s->learned);
+  for (int64_t i = 0; i < s->rows; i++) learned[i] = support ? weight[i] : 0;
 }
 
 static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {

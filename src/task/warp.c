@@ -27,8 +27,11 @@ struct wl_warp {
   int n_layers;
   bool all; /* `warp_after` holds "all" */
   wl_warp_side side;
-  int64_t width;
+  int64_t width, loss;
   double noise;
+  wl_node hidden;          /* last hidden layer met, */
+  int64_t hidden_channels; /* 0: none yet; -1: an image */
+  bool loss_used;
   char met[512];             /* layers of the network, for messages */
   char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */
   role roles[MAX_PARAMETERS];
@@ -152,10 +155,12 @@ static wl_status copy_layers(const wl_strings *names, const wl_map *options, wl_
                      "an empty list places no warp; give all, names of layers, or `warp: none`");
 }
 
-bool wl_warp_wanted(const wl_warp_keys *keys) {
+static bool has_stages(const wl_warp_keys *keys) {
   const wl_strings *s = &keys->stages;
   return s->count > 1 || (s->count == 1 && strcmp(s->at[0], "none") != 0);
 }
+
+bool wl_warp_wanted(const wl_warp_keys *keys) { return has_stages(keys) || keys->loss > 0; }
 
 wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out) {
   *out = NULL;
@@ -164,8 +169,9 @@ wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_war
   WL_TRY(WL_NEW(w, 1));
   w->side = keys->side;
   w->width = keys->width;
+  w->loss = keys->loss;
   w->noise = keys->noise;
-  wl_status status = find_stages(&keys->stages, options, w);
+  wl_status status = has_stages(keys) ? find_stages(&keys->stages, options, w) : WL_OK;
   if (status == WL_OK) status = copy_layers(&keys->after, options, w);
   if (status != WL_OK) wl_warp_destroy(&w);
   *out = w;
@@ -201,10 +207,8 @@ static void name_stage(wl_warp *w, int s, const char *layer) {
   if (same > 1) snprintf(w->prefix + used, sizeof w->prefix - (size_t)used, "%d", same);
 }
 
-wl_node wl_warp_insert(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
-  if (!w) return h;
-  note_layer(w, site);
-  if (!selects(w, site)) return h;
+/* The stages of a selected site. */
+static wl_node apply_stages(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
   for (int s = 0; s < w->n_stages; s++) {
     if (!(site->ndim == 2 ? w->stages[s]->dense : w->stages[s]->image)) continue;
     w->stage_used[s] = true;
@@ -214,8 +218,35 @@ wl_node wl_warp_insert(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *si
   return h;
 }
 
+wl_node wl_warp_insert(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
+  if (!w) return h;
+  note_layer(w, site);
+  if (selects(w, site)) h = apply_stages(w, t, h, site);
+  if (site->side == WL_WARP_AFTER) {
+    w->hidden = h;
+    w->hidden_channels = site->ndim == 2 ? site->channels : -1;
+  }
+  return h;
+}
+
+wl_node wl_warp_learned_loss(wl_warp *w, wl_tape *t, wl_node y) {
+  if (!w || w->loss == 0 || w->hidden_channels <= 0) return -1;
+  const int64_t width = w->loss;
+  const wl_warp_site site = {.layer = "loss", .ndim = 2, .channels = w->hidden_channels};
+  w->loss_used = true;
+  snprintf(w->prefix, sizeof w->prefix, "warp.loss");
+  const wl_node seen = affine(w, t, w->hidden, &site, 1, (const int64_t[]){site.channels, width});
+  const wl_node target = parameter(w, t, "target", ROLE_FAN_IN, 2, (const int64_t[]){1, width});
+  const wl_node unit = wl_op_tanh(t, wl_op_add(t, seen, wl_op_matmul(t, y, target)));
+  return wl_op_matmul(t, unit,
+                      parameter(w, t, "weight2", ROLE_ZEROS, 2, (const int64_t[]){width, 1}));
+}
+
 wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
   if (!w) return WL_OK;
+  if (w->loss > 0 && !w->loss_used)
+    return wl_map_fail(options, "warp_loss",
+                       "a learned loss is for a regression with hidden layers: family sinusoid");
   for (int i = 0; i < w->n_layers; i++)
     if (!w->layer_used[i])
       return wl_map_fail(options, "warp_after",

@@ -16,6 +16,12 @@
  *   batch_norm   normalised by the batch's statistics, then o s + b                          s = 1, b = 0
  *   sigmoid, tanh, relu, elu                            elementwise
  *
+ * The option `warp_loss` adds a learned term to the loss of a regression's support set. It sees the last hidden layer h
+ * and the target y, so the gradient of a point is no longer a multiple of its error (learned losses: Bechtle et al.
+ * 2021; Baik et al. 2021):
+ *
+ *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
+ *
  * Private to src/task. */
 #ifndef WL_TASK_WARP_H
 #define WL_TASK_WARP_H
@@ -39,7 +45,7 @@ typedef struct wl_warp_site {
 typedef struct wl_warp_keys {
   wl_strings stages, after;
   wl_warp_side side;
-  int64_t width;
+  int64_t width, loss;
   double noise;
 } wl_warp_keys;
 
@@ -55,17 +61,22 @@ typedef struct wl_warp_keys {
    "Position of the warp layer: before the layer's activation (as in T-Nets), or after it.", WL_SLOT(type, member.side)}, \
   {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                              \
    "Hidden units or channels of `residual`; 0: as many as the warped layer has.", WL_SLOT(type, member.width)}, \
+  {"warp_loss", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                               \
+   "Hidden units of a learned term of the support loss, for regression (sinusoid); 0: none.", WL_SLOT(type, member.loss)}, \
   {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
    "Standard deviation of the noise added to each initial warp parameter; 0: the identity.", WL_SLOT(type, member.noise)}
 /* clang-format on */
 
-/* Whether the options contain a stage. */
+/* Whether the options contain a stage or a learned loss. */
 bool wl_warp_wanted(const wl_warp_keys *keys);
 /* Creates the warp from `keys`, read from `options`; *out is NULL for `warp: none`. WL_ERR_CONFIG: unknown stage. */
 wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out);
 void wl_warp_destroy(wl_warp **warp);
 /* Returns omega(h) if the options place a warp at `site`, else h. `warp` may be NULL. */
 wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
+/* Returns the learned loss l(h, y) (B,1) of each row for targets y (B,1), h being the last hidden layer that
+ * wl_warp_insert has seen; -1 if the options have none. `warp` may be NULL. */
+wl_node wl_warp_learned_loss(wl_warp *warp, wl_tape *tape, wl_node y);
 /* WL_ERR_CONFIG: a stage or a layer of the options was not used in the network that was built. */
 wl_status wl_warp_placed(const wl_warp *warp, const wl_map *options);
 /* Initial values of the tape's phi leaves, which all belong to the warp. */

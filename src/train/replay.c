@@ -43,8 +43,7 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->capacity =
       (tr->setup.problem.horizon[tr->setup.problem.n_horizon - 1] + r->stride - 1) / r->stride;
   r->n = tr->setup.problem.tasks[0]->n;
-  r->state =
-      wl_rule_state_reals(tr->setup.problem.model->rule, wl_task_theta(tr->setup.problem.tasks[0]));
+  r->state = wl_model_state(tr->setup.problem.model, wl_task_theta(tr->setup.problem.tasks[0]));
   r->spec = tr->setup.problem.spec;
   r->spec.steps = keys->steps;
   r->spec.weights = WL_WEIGHTS_LAST;

@@ -73,6 +73,10 @@ wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, 
   return status;
 }
 
+int64_t wl_model_state(const wl_model *m, const wl_layout *theta) {
+  return wl_rule_state_reals(m->rule, theta) + wl_precondition_state(m->precondition, theta->size);
+}
+
 bool wl_model_needs_adjoint(const wl_model *m) {
   return m->rule->phi.size > 0 || (m->precondition && m->precondition->phi.size > 0) ||
          m->warp_size > 0 || (m->initialisation && m->initialisation->adjoint);

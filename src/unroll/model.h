@@ -32,6 +32,8 @@ void wl_model_destroy(wl_model **model);
 /* Initial meta-parameters [phi.size], a pure function of the seed. */
 wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi);
 
+/* Number of wl_reals of a unit's state: the rule's, then the preconditioner's. */
+int64_t wl_model_state(const wl_model *model, const wl_layout *theta);
 /* Whether some meta-parameter is learned by back-propagation, not from the path alone. */
 bool wl_model_needs_adjoint(const wl_model *model);
 

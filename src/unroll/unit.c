@@ -26,7 +26,8 @@ const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
      WL_UNIT_ONE, WL_UNIT_DIFFERENCES, AT(difference)},
     {"theta", "inner parameters, padded to blocks", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_ITSELF,
      AT(theta)},
-    {"state", "state of the update rule", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_ITSELF, AT(state)},
+    {"state", "state of the update rule, then of the preconditioner", WL_REAL_TYPE, WL_UNIT_STATE,
+     WL_UNIT_ITSELF, AT(state)},
     {"other_theta", "theta of further particles", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_OTHERS,
      AT(other_theta)},
     {"other_state", "state of further particles", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_OTHERS,
@@ -54,7 +55,7 @@ static int64_t extent_of(const wl_unit_field *f, const wl_model *m, const wl_tas
   switch (f->extent) {
     case WL_UNIT_ONE: return 1;
     case WL_UNIT_THETA: return wl_pad(task->n);
-    case WL_UNIT_STATE: return wl_rule_state_reals(m->rule, wl_task_theta(task));
+    case WL_UNIT_STATE: return wl_model_state(m, wl_task_theta(task));
     case WL_UNIT_PHI: return m->phi.size;
   }
   return 0;
@@ -131,8 +132,7 @@ wl_unit wl_unit_particle(const wl_model *m, const wl_unit *unit, int p) {
   wl_unit particle = *unit;
   if (p == 0) return particle;
   particle.theta = unit->other_theta + (p - 1) * wl_pad(unit->task->n);
-  particle.state =
-      unit->other_state + (p - 1) * wl_rule_state_reals(m->rule, wl_task_theta(unit->task));
+  particle.state = unit->other_state + (p - 1) * wl_model_state(m, wl_task_theta(unit->task));
   particle.start_loss = unit->other_start_loss[p - 1];
   particle.stopped = unit->other_stopped[p - 1];
   return particle;
@@ -147,7 +147,7 @@ void wl_unit_copy_particle(const wl_model *m, wl_unit *unit, int from, int to) {
   const wl_unit source = wl_unit_particle(m, unit, from), target = wl_unit_particle(m, unit, to);
   memcpy(target.theta, source.theta, (size_t)wl_pad(unit->task->n) * sizeof *target.theta);
   memcpy(target.state, source.state,
-         (size_t)wl_rule_state_reals(m->rule, wl_task_theta(unit->task)) * sizeof *target.state);
+         (size_t)wl_model_state(m, wl_task_theta(unit->task)) * sizeof *target.state);
   wl_unit_keep_particle(unit, to, &source);
 }
 

@@ -28,7 +28,7 @@ typedef struct wl_unit {
   double start_loss; /* L_out(theta_0) */
   bool stopped;      /* non-finite: the rest of the episode is not run */
   wl_real *theta;    /* [pad(n)] */
-  wl_real *state;    /* [wl_rule_state_reals] */
+  wl_real *state;    /* [wl_model_state] */
   /* of the particles 1, 2, ...; the fields above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;

@@ -128,9 +128,11 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   const wl_model *m = ws->model;
   const wl_real *const g = ws->g + trace_slot(ws, slot) * ws->plan.pad, *input = g;
   if (m->precondition) {
-    const wl_gradient in = wl_ws_gradient(ws, run->t0 + k, slot, g, theta);
+    wl_gradient in = wl_ws_gradient(ws, run->t0 + k, slot, g, theta);
+    in.before = wl_ws_before(ws, before);
     wl_precondition_find_factor(m->precondition, &in, wl_ws_factor(ws, slot), ws->scratch);
     wl_precondition_apply(m->precondition, ws->phi + m->precondition_at, &in, ws->pg, ws->scratch);
+    if (in.before) memcpy(after + ws->plan.before_at, ws->pg, (size_t)ws->plan.pad * sizeof *after);
     input = ws->pg;
   }
   const wl_inner_step step = {.t = run->t0 + k,

@@ -17,12 +17,20 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
   return trace ? trace + slot * p->pad : NULL;
 }
 
-/* The preconditioner's inputs at step j of the chunk. */
+/* The last state kept at or before step `slot` of a segment. */
+static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
+  return ws->trace.kind->before(&ws->trace, slot);
+}
+
+/* The preconditioner's inputs at step j of the chunk, whose earlier steps have their results in ws->pg. */
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
   const int64_t slot = c.slot + j;
-  return wl_ws_gradient(ws, run->t0 + c.first + j, slot, at(ws->g, slot, &ws->plan),
-                        at(ws->theta, slot, &ws->plan));
+  wl_gradient in = wl_ws_gradient(ws, run->t0 + c.first + j, slot, at(ws->g, slot, &ws->plan),
+                                  at(ws->theta, slot, &ws->plan));
+  if (ws->plan.reads_before)
+    in.before = j > 0 ? at(ws->pg, j - 1, &ws->plan) : wl_ws_before(ws, kept_state(ws, c.slot));
+  return in;
 }
 
 /* The chunk's preconditioned gradients: the raw ones where there is no preconditioner. */
@@ -38,16 +46,20 @@ static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place
   return ws->pg;
 }
 
-/* phi-gradient of P at step j of the chunk; gbar becomes the adjoint of the raw gradient. */
+/* phi-gradient of P at step j of the chunk; gbar becomes the adjoint of the raw gradient. Where P reads the result of the
+ * step before, the adjoint of that result is in mu, behind the adjoint of the rule's state. */
 static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
                                  bool want_raw) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
   if (!m->precondition) return;
   const wl_gradient step = gradient_at(run, c, j);
+  wl_real *const before = ws->plan.reads_before ? ws->mu + ws->plan.before_at : NULL;
+  for (int64_t i = 0; before && i < ws->plan.n; i++) gbar[i] += before[i];
   const wl_gradient_bar bar = {.out = gbar,
                                .g = want_raw ? gbar : NULL,
                                .theta = ws->lam,
+                               .before = before,
                                .phi = run->phi_grad + m->precondition_at};
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
@@ -73,11 +85,6 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .gbar = ws->gbar,
                          .activations = kept,
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
-}
-
-/* The last state kept at or before step `slot` of a segment. */
-static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
-  return ws->trace.kind->before(&ws->trace, slot);
 }
 
 static void whole_chunk(wl_window_run_state *run, chunk_place c) {

@@ -14,6 +14,8 @@ typedef struct wl_window_plan {
   int64_t segments;          /* ceil(K / segment) */
   const wl_trace_kind *kind; /* of trace; NULL: forward only */
   wl_trace_shape kept;       /* what it keeps of a step */
+  int64_t before_at;         /* offset in a unit's state of the last preconditioned gradient, */
+  bool reads_before;         /* which is there if the preconditioner reads it */
   int64_t factor;      /* reals of what the preconditioner takes from the gradient of a step */
   bool keep_theta;     /* theta is traced: something reads it, or time is outermost */
   bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
@@ -90,11 +92,15 @@ static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
 static inline wl_real *wl_ws_factor(const wl_unroll_ws *ws, int64_t slot) {
   return ws->factor ? ws->factor + slot * ws->plan.factor : NULL;
 }
-/* The preconditioner's inputs at inner step t, whose traces are at `slot`. */
+/* The preconditioner's inputs at inner step t, whose traces are at `slot`; without `before`. */
 static inline wl_gradient wl_ws_gradient(const wl_unroll_ws *ws, int64_t t, int64_t slot,
                                          const wl_real *g, const wl_real *theta) {
   return (wl_gradient){
       .t = t, .n = ws->plan.n, .g = g, .theta = theta, .factor = wl_ws_factor(ws, slot)};
+}
+/* The preconditioned gradient before a step, in the unit's state there; NULL unless it is read. */
+static inline const wl_real *wl_ws_before(const wl_unroll_ws *ws, const wl_real *state) {
+  return ws->plan.reads_before ? state + ws->plan.before_at : NULL;
 }
 static inline wl_batch wl_inner_batch(const wl_unit *unit, int64_t t) {
   return (wl_batch){WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, unit->draw + t};

@@ -95,8 +95,10 @@ static void choose_storage(wl_window_plan *p, const wl_window_spec *spec) {
 static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, bool with_gradient) {
   wl_window_plan p = {.n = task->n, .pad = wl_pad(task->n), .blocks = wl_blocks(task->n)};
-  p.kept.state = wl_rule_state_reals(model->rule, wl_task_theta(task));
+  p.kept.state = wl_model_state(model, wl_task_theta(task));
+  p.before_at = wl_rule_state_reals(model->rule, wl_task_theta(task));
   const wl_precondition *precondition = model->precondition;
+  p.reads_before = precondition && precondition->reads_before;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta);
@@ -116,9 +118,9 @@ typedef struct buffer {
 } buffer;
 enum { N_BUFFERS = 22 };
 
-/* A window of one chunk has no state's adjoint to hand from one to the next. */
+/* A window of one chunk has no state's adjoint to hand from one to the next, unless the preconditioner has a state. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
-  return p->time_outermost || spec->steps > WL_CHUNK_STEPS;
+  return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
 }
 
 static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {

@@ -53,3 +53,19 @@ expected=$(train_on 1 gap.yaml gap)
 expect_same "GAP on 3 ranks with 2 threads" "$expected" "$(train_on 3 gap.yaml gap3 --set threads=2)"
 train_on 2 gap.yaml gapsplit --stop-after 4 >/dev/null
 expect_same "GAP stopped on 2 ranks, ended on 1" "$expected" "$(train_on 1 gap.yaml gapsplit --resume)"
+
+# Gradient skip connections: the unit keeps the last preconditioned gradient; the stop is in the middle of an episode.
+cat >skip.yaml <<'C'
+seed: 4
+threads: 1
+task: {family: quadratic, dimension: 4, batch: 4}
+rule: {name: momentum, rate: 0.01, learn: [rate]}
+precondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.5}
+episode: {steps: 9}
+window: {steps: 3, order: second}
+outer: {steps: 8, units: 3, optimizer: adam, learning_rate: 1e-2}
+checkpoint: {every: 3}
+C
+expected=$(train_on 1 skip.yaml skip)
+train_on 2 skip.yaml skipsplit --stop-after 4 >/dev/null
+expect_same "skip connections stopped on 2 ranks, ended on 1" "$expected" "$(train_on 1 skip.yaml skipsplit --resume)"

@@ -58,6 +58,14 @@ GRID = [
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: gap, noise: 0.2}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: scalar, per: step_tensor, learn_decay: true}"),
+    # gradient skip connections before a rule with a state, over several chunks and windows
+    *[(LOGISTIC, "name: momentum, rate: 0.05, learn: [rate]", f"steps: 25, order: {order}",
+       "episode: {steps: 60}\nprecondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.3}")
+      for order in ("first", "second")],
+    # a learned term of the support loss
+    ("family: sinusoid, shots: 4, query: 6, widths: [5, 4], activation: tanh, warp: residual, warp_loss: 3, warp_noise: 0.3",
+     "name: sgd, rate: 0.1", "steps: 2, weights: last, batch: fresh, order: second",
+     "episode: {steps: 2}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, order: second",
      "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),

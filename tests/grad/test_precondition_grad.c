@@ -1,6 +1,8 @@
 /* test_precondition_grad.c - adjoints of the preconditioners against central differences.
  *
- *   F(g, theta, phi) = sum_i sin(c_i (P(phi) g)_i):  out_i = c_i cos(...), and dF/dg, dF/dtheta, dF/dphi
+ *   F(g, theta, b, phi) = sum_i sin(c_i (P(phi) g)_i):  out_i = c_i cos(...), and dF/dg, dF/dtheta, dF/db, dF/dphi
+ *
+ * b is the result of the step before.
  *
  * What a preconditioner takes from the gradient and its derivatives hold constant is that of the base point. */
 #include <math.h>
@@ -16,7 +18,7 @@
 
 enum { SIZE_LIMIT = 2000, SCRATCH_LIMIT = 40000 };
 
-/* x = [g: n][theta: n][phi] */
+/* x = [g: n][theta: n][b: n][phi] */
 typedef struct problem {
   wl_layout theta;
   wl_precondition *p;
@@ -27,7 +29,8 @@ static double weight_of(int64_t i) { return 1 + 0.1 * (double)(i % 5); }
 
 static wl_gradient step_at(const problem *q, const double *x) {
   const int64_t n = q->theta.size;
-  return (wl_gradient){.t = 1, .n = n, .g = x, .theta = x + n, .factor = q->factor};
+  return (wl_gradient){
+      .t = 1, .n = n, .g = x, .theta = x + n, .factor = q->factor, .before = x + 2 * n};
 }
 
 static double objective(void *context, const double *x) {
@@ -35,7 +38,7 @@ static double objective(void *context, const double *x) {
   wl_real out[SIZE_LIMIT];
   const int64_t n = q->theta.size;
   const wl_gradient step = step_at(q, x);
-  wl_precondition_apply(q->p, x + 2 * n, &step, out, q->scratch);
+  wl_precondition_apply(q->p, x + 3 * n, &step, out, q->scratch);
   double sum = 0;
   for (int64_t i = 0; i < q->theta.size; i++) sum += sin(weight_of(i) * out[i]);
   return sum;
@@ -50,7 +53,7 @@ static void open_problem(problem *q, const char *text, const char *episode) {
   assert_int_equal(wl_layout_add(&q->theta, "", "conv", 4, (int64_t[]){3, 2, 3, 2}, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&q->theta, "", "point", 4, (int64_t[]){2, 3, 1, 1}, NULL), WL_OK);
   assert_int_equal(fixture_precondition(text, episode, &q->theta, &q->p), WL_OK);
-  assert_true(2 * q->theta.size + q->p->phi.size <= SIZE_LIMIT && q->p->factor <= SIZE_LIMIT &&
+  assert_true(3 * q->theta.size + q->p->phi.size <= SIZE_LIMIT && q->p->factor <= SIZE_LIMIT &&
               wl_precondition_scratch(q->p, q->theta.size) <= SCRATCH_LIMIT);
 }
 
@@ -71,26 +74,28 @@ static void check_clipped(const char *text, const char *episode) {
   static problem q;
   static double x[SIZE_LIMIT], gradient[SIZE_LIMIT];
   open_problem(&q, text, episode);
-  const int64_t n = q.theta.size, size = 2 * n + q.p->phi.size;
-  fixture_normal(1, 2 * n, 1, x);
+  const int64_t n = q.theta.size, size = 3 * n + q.p->phi.size;
+  fixture_normal(1, 3 * n, 1, x);
   for (int64_t i = 0; i < n; i++) /* no kink within reach of the differences */
     if (fabs(fabs(x[i]) - q.p->clip_value) < 0.05) x[i] = 0.5;
-  fixture_normal(2, q.p->phi.size, 0.4, x + 2 * n);
+  fixture_normal(2, q.p->phi.size, 0.4, x + 3 * n);
   wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];
   wl_precondition_init(q.p, 5, start);
-  for (int64_t i = 0; i < size - 2 * n; i++) x[2 * n + i] += start[i];
+  for (int64_t i = 0; i < size - 3 * n; i++) x[3 * n + i] += start[i];
   const wl_gradient step = step_at(&q, x);
   wl_precondition_find_factor(q.p, &step, q.factor, q.scratch);
-  wl_precondition_apply(q.p, x + 2 * n, &step, out, q.scratch);
+  wl_precondition_apply(q.p, x + 3 * n, &step, out, q.scratch);
   memset(gradient, 0, sizeof gradient);
   for (int64_t i = 0; i < n; i++) gradient[i] = weight_of(i) * cos(weight_of(i) * out[i]);
-  const wl_gradient_bar in_place = {gradient, gradient, gradient + n, gradient + 2 * n};
-  wl_precondition_adjoint(q.p, x + 2 * n, &step, &in_place, q.scratch);
+  const wl_gradient_bar in_place = {gradient, gradient, gradient + n, gradient + 2 * n,
+                                    gradient + 3 * n};
+  wl_precondition_adjoint(q.p, x + 3 * n, &step, &in_place, q.scratch);
   check_part(&q, text, x, gradient, 0, n);
   if (q.p->reads_theta) check_part(&q, "theta", x, gradient, n, n);
+  if (q.p->reads_before) check_part(&q, "before", x, gradient, 2 * n, n);
   for (int j = 0; j < q.p->phi.count; j++) {
     const wl_tensor_entry *b = &q.p->phi.tensors[j];
-    check_part(&q, b->name, x, gradient, 2 * n + b->offset, b->size);
+    check_part(&q, b->name, x, gradient, 3 * n + b->offset, b->size);
   }
   wl_precondition_destroy(&q.p);
   wl_layout_clear(&q.theta);
@@ -104,6 +109,8 @@ static void test_scalar(void **state) {
   check("name: scalar, initial: -0.5, per: tensor");
   check("name: scalar, initial: 0.5, per: step, learn_decay: true");
   check("name: scalar, initial: 0.5, per: step_tensor, learn_decay: true, initial_decay: 0.2");
+  check("name: scalar, initial: 0.5, per: step_tensor, learn_skip: true, initial_skip: 0.3");
+  check("name: scalar, per: step, learn_skip: true, learn_decay: true");
 }
 
 static void test_diagonal(void **state) {

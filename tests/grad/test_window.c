@@ -73,6 +73,12 @@ static storage_case storage_cases[] = {
      WL_STORAGE_RECOMPUTE,
      {SEGMENTS("recompute", 20), SEGMENTS("recompute", 40), SEGMENTS("recompute", 60),
       SEGMENTS("recompute", 80), "recompute"}},
+    {MLP "rule: {name: adam, rate: 0.02, learn: [rate]}\n"
+         "precondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.5}\n"
+         "window: {steps: 90, order: second}\n",
+     WL_STORAGE_RECOMPUTE,
+     {SEGMENTS("recompute", 20), SEGMENTS("recompute", 40), SEGMENTS("recompute", 60),
+      SEGMENTS("recompute", 80), "recompute"}},
 };
 enum { STORAGE_CASES = sizeof storage_cases / sizeof *storage_cases };
 

@@ -46,11 +46,23 @@ class Warp:
         after = setting["warp_after"] if isinstance(setting["warp_after"], list) else [setting["warp_after"]]
         self.stages = [] if stages == ["none"] else stages
         self.after, self.side, self.phi = after, setting["warp_side"], phi
+        self.hidden = None
         for name in self.stages:
             if name not in self.STAGES:
                 raise unknown("warp layer", name)
 
     def __call__(self, h, layer, side, output=False):
+        h = self.warped(h, layer, side, output)
+        if side == "after":
+            self.hidden = h
+        return h
+
+    def learned_loss(self, y):
+        """l(h, y) of the last hidden layer, which the network has just computed, and the target."""
+        inside = self.affine("warp.loss.", "1", self.hidden) + y @ self.phi["warp.loss.target"]
+        return torch.tanh(inside) @ self.phi["warp.loss.weight2"]
+
+    def warped(self, h, layer, side, output):
         if side not in (self.side, "only") or not (layer in self.after or "all" in self.after and not output):
             return h
         for i, name in enumerate(self.stages):
@@ -143,7 +155,10 @@ def conv_loss(setting, theta, inputs, warp):
 def sinusoid_loss(setting, theta, inputs, warp):
     """Weighted squared error; rows that a set does not have carry weight 0."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
-    return (inputs["weight"] * error ** 2).sum()
+    loss = (inputs["weight"] * error ** 2).sum()
+    if "learned" in inputs:
+        loss = loss + (inputs["learned"] * warp.learned_loss(inputs["y"])).sum()
+    return loss
 
 
 def mountain_loss(_, theta, inputs, warp):
@@ -278,6 +293,8 @@ class Window:
             gradient = gradient * (norm / gradient.norm())
         return gradient
 
+    before = 0.0  # the preconditioned gradient of the step before
+
     def precondition(self, gradient, k, theta):
         name, at, out = self.setting["precondition"]["name"], 0, []
         gradient = self.clip(gradient)
@@ -295,14 +312,18 @@ class Window:
         return torch.cat(out)
 
     def scalar(self, gradient, k, theta):
-        """A factor of the gradient for each step and tensor, and one of the parameters."""
+        """Factors of the gradient, the parameters and the result before, for each step and tensor."""
         if self.setting["precondition"]["per"] != "step_tensor":
             raise unknown("per", self.setting["precondition"]["per"])
-        alpha, decay = (self.phi.get("precondition." + key) for key in ("alpha", "decay"))
+        alpha, decay, skip = (self.phi.get("precondition." + key) for key in ("alpha", "decay", "skip"))
         sizes = torch.tensor([math.prod(shape) for _, shape in self.tensors])
         row = min(self.t0 + k, len(alpha) - 1)
         out = alpha[row].repeat_interleave(sizes) * gradient
-        return out if decay is None else out + decay[row].repeat_interleave(sizes) * theta
+        if decay is not None:
+            out = out + decay[row].repeat_interleave(sizes) * theta
+        if skip is not None:
+            out = self.before = out + skip[row].repeat_interleave(sizes) * self.before
+        return out
 
     def gap(self, tensor, gradient):
         """Singular values times m, the left vectors of (out, rest) held constant."""

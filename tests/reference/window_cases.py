@@ -29,6 +29,8 @@ DIAGONAL = "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"
 GAP = "precondition: {name: gap, noise: 0.3}\n"
 DECAY = ("precondition: {name: scalar, per: step_tensor, initial: 0.4, learn_decay: true, "
          "initial_decay: 0.05}\n")
+SKIP = ("precondition: {name: scalar, per: step_tensor, initial: 0.4, learn_skip: true, initial_skip: 0.3, "
+        "learn_decay: true, initial_decay: 0.05}\n")
 KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
@@ -122,6 +124,16 @@ CASES = {
         MAML + DECAY),
     "step-decay-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", "6, clip_norm: 0.2", DECAY),
+    # gradient skip connections, before descent and before an LSTM
+    "step-skip-second": configuration(
+        MLP, "name: sgd, rate: 1", f"steps: 4, order: second, {HELDOUT}", 4, MAML + SKIP),
+    "step-skip-first": configuration(
+        MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", 4, SKIP),
+    # a learned term of the support loss
+    "learned-loss-second": configuration(
+        "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
+        "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
+        "steps: 2, weights: last, batch: fresh, order: second", 2, MAML + DIAGONAL),
 }
 
 

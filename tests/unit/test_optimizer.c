@@ -43,7 +43,7 @@ static const char *const cases[] = {
     "rule: {name: sgd, rate: 0.1}\nprecondition: {name: gap, noise: 0.3}",
     "rule: {name: pamela, rate: 0.1, skip: 0.2, learn: [rate, decay, skip], learn_per: step_tensor}",
     "rule: {name: sgd, rate: 1}\n"
-    "precondition: {name: scalar, per: step_tensor, learn_decay: true, initial: 0.1}\n"
+    "precondition: {name: scalar, per: step_tensor, learn_decay: true, initial: 0.1, learn_skip: true, initial_skip: 0.3}\n"
     "initialisation: {name: maml, shared: [weight]}\nepisode: {steps: 30, clip_value: 0.1}",
     "rule: {name: adam, rate: 0.01, learn: [rate]}\nepisode: {steps: 30, clip_norm: 0.3}",
 };

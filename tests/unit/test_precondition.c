@@ -22,14 +22,18 @@ enum { LIMIT = 4000, SCRATCH = 40000 };
 typedef struct fixture {
   wl_layout theta;
   wl_precondition *p;
-  wl_real phi[LIMIT], scratch[SCRATCH], factor[LIMIT], theta_values[LIMIT];
+  wl_real phi[LIMIT], scratch[SCRATCH], factor[LIMIT], theta_values[LIMIT], before[LIMIT];
   int64_t t;
 } fixture;
 
 /* The step at gradient g, with its factor. */
 static wl_gradient step_at(fixture *f, const wl_real *g) {
-  const wl_gradient step = {
-      .t = f->t, .n = f->theta.size, .g = g, .theta = f->theta_values, .factor = f->factor};
+  const wl_gradient step = {.t = f->t,
+                            .n = f->theta.size,
+                            .g = g,
+                            .theta = f->theta_values,
+                            .factor = f->factor,
+                            .before = f->before};
   wl_precondition_find_factor(f->p, &step, f->factor, f->scratch);
   return step;
 }
@@ -40,11 +44,12 @@ static void apply(fixture *f, const wl_real *g, wl_real *out) {
 }
 
 static void adjoint(fixture *f, const wl_real *g, const wl_real *bar, wl_real *raw, double *grad) {
-  wl_real theta[LIMIT] = {0};
+  wl_real theta[LIMIT] = {0}, before[LIMIT];
   const wl_gradient step = step_at(f, g);
-  wl_precondition_adjoint(f->p, f->phi, &step,
-                          &(wl_gradient_bar){.out = bar, .g = raw, .theta = theta, .phi = grad},
-                          f->scratch);
+  wl_precondition_adjoint(
+      f->p, f->phi, &step,
+      &(wl_gradient_bar){.out = bar, .g = raw, .theta = theta, .before = before, .phi = grad},
+      f->scratch);
 }
 
 static void open_fixture(fixture *f, const char *text) {
@@ -75,6 +80,7 @@ static const char *const texts[] = {"name: scalar",
                                     "name: kronecker",
                                     "name: scalar, per: step_tensor",
                                     "name: scalar, per: step, learn_decay: true",
+                                    "name: scalar, per: step_tensor, learn_skip: true",
                                     "name: gap",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
@@ -274,6 +280,32 @@ static void test_scalar_per_step_and_tensor(void **state) {
   close_fixture(&f);
 }
 
+/* Rule sgd after it is rule pamela, whose skip is the negative one, for several steps. */
+static void test_scalar_skip_is_pamela(void **state) {
+  (void)state;
+  static fixture f;
+  rule_fixture pamela;
+  enum { N = 67 };
+  open_fixture(&f,
+               "name: scalar, learn_skip: true, initial: 0.5, initial_skip: -0.75, "
+               "learn_decay: true, initial_decay: 0.25");
+  assert_int_equal(f.theta.size, N);
+  assert_true(f.phi[0] == (wl_real)0.5 && f.phi[1] == (wl_real)0.25 && f.phi[2] == (wl_real)-0.75);
+  rule_fixture_open(&pamela, "name: pamela, rate: 0.5, decay: 0.25, skip: 0.75", N, 3);
+  wl_real g[LIMIT] = {0}, out[LIMIT], u[LIMIT], memory[LIMIT] = {0};
+  for (f.t = 0; f.t < 4; f.t++) {
+    fixture_normal((uint64_t)f.t, N, 1, g);
+    fixture_normal((uint64_t)(10 + f.t), N, 1, f.theta_values);
+    apply(&f, g, out);
+    wl_rule_step(pamela.rule, pamela.ws,
+                 FIXTURE_STEP(f.t, pamela.blocks, g, f.theta_values, memory, memory, u));
+    for (int i = 0; i < N; i++) expect_near("step", -(double)out[i], (double)u[i]);
+    memcpy(f.before, out, N * sizeof *out);
+  }
+  rule_fixture_close(&pamela);
+  close_fixture(&f);
+}
+
 /* ---- GAP ------------------------------------------------------------------------------------- */
 
 /* m from phi as the paper's softplus_2 gives it. */
@@ -388,6 +420,7 @@ int main(void) {
       cmocka_unit_test(test_wrong_configurations),
       cmocka_unit_test(test_none),
       cmocka_unit_test(test_scalar_per_step_and_tensor),
+      cmocka_unit_test(test_scalar_skip_is_pamela),
       cmocka_unit_test(test_gap_of_a_diagonal_gradient),
       cmocka_unit_test(test_singular_vectors),
       cmocka_unit_test(test_clip),
