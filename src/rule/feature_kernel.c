@@ -6,7 +6,12 @@
 
 #include "rule/vector.h"
 
-enum { VECTORS = 2, GROUP = VECTORS * VECTOR_LANES };
+#if VECTOR_BYTES == 64 /* 32 registers */
+enum { VECTORS = 4 };
+#else
+enum { VECTORS = 2 };
+#endif
+enum { GROUP = VECTORS * VECTOR_LANES };
 
 /* ---- Rows and columns ----------------------------------------------------------------------- */
 
@@ -61,11 +66,17 @@ INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *
   at->column = w->column[c.line] + (w->column_advances ? c.k : 0);
 }
 
+#if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
+INLINE vec gather(const wl_real *table, const int32_t *index) {
+  return (vec)_mm512_i32gather_ps(_mm512_loadu_si512(index), table, sizeof *table);
+}
+#else
 INLINE vec gather(const wl_real *table, const int32_t *index) {
   vec v;
   for (int l = 0; l < VECTOR_LANES; l++) v[l] = table[index[l]];
   return v;
 }
+#endif
 
 INLINE vec row_of(const wl_feature_view *w, const wl_real *table, const place *at) {
   if (at->apart) return gather(table, at->rows);
@@ -178,6 +189,36 @@ static void squares(const wl_feature_view *w, int64_t first, int64_t count, wl_r
   for (int64_t line = first; line < first + count; line++)
     if (w->kind == WL_FEATURES_CELO2) squares_of_line(w, WL_FEATURES_CELO2, line, rows, columns);
     else squares_of_line(w, WL_FEATURES_SMALL_FC, line, rows, columns);
+}
+
+/* ---- Tables of rows and columns, in double -------------------------------------------------- */
+
+static void follow(const wl_follow *f, int64_t count, const wl_real *restrict old,
+                   wl_real *restrict new) {
+  for (int64_t i = 0; i < count; i++) {
+    double sum = 0;
+    UNROLL for (int group = 0; group < WL_LINE_GROUPS; group++) sum +=
+        (double)f->sums[group * f->stride + i];
+    new[i] = (wl_real)(f->decay * (double)old[i] + (1 - f->decay) * (sum / f->length + 1e-30));
+  }
+}
+
+static void inverse_roots(const wl_inverse_root *f, int64_t count, const wl_real *restrict x,
+                          wl_real *restrict out) {
+  const double divisor = f->divisor, shift = f->shift, least = f->least;
+  for (int64_t i = 0; i < count; i++) {
+    const double y = (double)x[i] / divisor + shift;
+    out[i] = (wl_real)(1 / sqrt(y < least ? least : y));
+  }
+}
+
+static void combine(const wl_real *by, const wl_real *const *from, int64_t count, wl_real *out) {
+  for (int64_t i = 0; i < count; i += VECTOR_LANES) {
+    vec sum = {0};
+    UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) sum +=
+        by[k] * load_some(from[k] + i, count - i);
+    store_some(out + i, sum, count - i);
+  }
 }
 
 /* ---- Moments -------------------------------------------------------------------------------- */
@@ -425,5 +466,5 @@ static void rescale(int64_t n, double along, wl_real *u, double decay, const wl_
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 extern const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT);
-const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT) = {squares, moments, forward,
-                                                                sum_squares, rescale};
+const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT) = {
+    squares, moments, forward, follow, inverse_roots, combine, sum_squares, rescale};

@@ -71,6 +71,17 @@ typedef struct wl_packed_net {
   const wl_real *upper;  /* and of the others */
 } wl_packed_net;
 
+enum { WL_LINE_GROUPS = 8 };
+typedef struct wl_follow {
+  double decay, length;
+  const wl_real *sums; /* [WL_LINE_GROUPS][stride] */
+  int64_t stride;
+} wl_follow;
+
+typedef struct wl_inverse_root {
+  double divisor, shift, least;
+} wl_inverse_root;
+
 typedef struct wl_feature_kernel {
   /* Adds the squares of g over lines [first, first + count) to rows and columns. */
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
@@ -81,6 +92,12 @@ typedef struct wl_feature_kernel {
   /* u from the new moments. */
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
                   int64_t count);
+  /* Of `count` rows or columns: new = b old + (1 - b) (sum over groups of lines / length + 1e-30). */
+  void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
+  /* out = 1 / sqrt(max(x / divisor + shift, least)) */
+  void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
+  /* out = sum_k by_k from_k, k < 2 WL_FACTORED */
+  void (*combine)(const wl_real *by, const wl_real *const *from, int64_t count, wl_real *out);
   /* Sum of squares of u [n]; u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);
   void (*rescale)(int64_t n, double along, wl_real *u, double decay, const wl_real *p);

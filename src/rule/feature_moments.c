@@ -29,52 +29,41 @@ static void take_squares(wl_feature_ws *ws, int threads) {
   }
 }
 
-/* new = b old + (1 - b) (mean square + 1e-30) of `count` rows or columns. */
-static void follow(double decay, const wl_real *old, wl_real *new, int64_t count,
-                   const wl_real *sums, int64_t stride, int64_t length) {
-  for (int64_t i = 0; i < count; i++) {
-    double sum = 0;
-    for (int group = 0; group < WL_LINE_GROUPS; group++) sum += (double)sums[group * stride + i];
-    new[i] = (wl_real)(decay * (double)old[i] + (1 - decay) * (sum / (double)length + 1e-30));
-  }
-}
-
-static double safe_inverse_root(double x) { return 1 / sqrt(fmax(x, 1e-9)); }
-
 /* Tables of a matrix's rows, from R in `r`. */
-static void fill_rows(const wl_feature_tensor *t, int64_t rows, const wl_real *r, wl_real *inverse,
-                      wl_real *factor) {
+static void fill_rows(const wl_feature_kernel *kernel, const wl_feature_tensor *t, int64_t rows,
+                      const wl_real *r, wl_real *factor) {
   for (int64_t group = 0; group < t->groups; group++) {
     double sum = 0;
     for (int64_t i = 0; i < rows; i++)
       if (t->row_group[i] == group) sum += (double)r[i];
-    const double mean = sum / (double)t->second + 1e-9;
-    for (int64_t i = 0; i < rows; i++)
-      if (t->row_group[i] == group) factor[i] = (wl_real)safe_inverse_root((double)r[i] / mean);
+    const wl_inverse_root root = {sum / (double)t->second + 1e-9, 0, 1e-9};
+    if (t->groups == 1) kernel->inverse_roots(&root, rows, r, factor);
+    else
+      for (int64_t i = 0; i < rows; i++)
+        if (t->row_group[i] == group) kernel->inverse_roots(&root, 1, r + i, factor + i);
   }
-  for (int64_t i = 0; i < rows; i++) inverse[i] = (wl_real)(1 / sqrt((double)r[i] + 1e-8));
 }
 
 static void factor_matrix(wl_feature_ws *ws, int j, const wl_real *rows_in, wl_real *rows_out,
                           const wl_real *columns_in, wl_real *columns_out) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_feature_tensor *const own = &ws->tensor[j];
+  const wl_feature_kernel *const kernel = ws->kernel;
   const int64_t rows = t->factored.rows, columns = t->factored.columns;
   const wl_real *const sums = wl_feature_squares(ws, j);
   wl_factor_tables *const table = &ws->view[j].table;
+  static const wl_inverse_root inverse = {1, 1e-8, 0}, factor = {1, 0, 1e-9};
   for (int k = 0; k < WL_FACTORED; k++) {
+    const double decay = ws->phi.factored[k];
     wl_real *const r = rows_out + k * ws->rows, *const c = columns_out + k * ws->columns;
-    follow(ws->phi.factored[k], rows_in + k * ws->rows, r, rows, sums, rows + columns,
-           own->largest);
-    follow(ws->phi.factored[k], columns_in + k * ws->columns, c, columns, sums + rows,
-           rows + columns, own->second);
-    fill_rows(own, rows, r, (wl_real *)table->inverse_r[k], (wl_real *)table->g_factor[k]);
-    wl_real *const inverse = (wl_real *)table->inverse_c[k], *const factor =
-                                                                 (wl_real *)table->c_factor[k];
-    for (int64_t i = 0; i < columns; i++) {
-      inverse[i] = (wl_real)(1 / sqrt((double)c[i] + 1e-8));
-      factor[i] = (wl_real)safe_inverse_root((double)c[i]);
-    }
+    kernel->follow(&(wl_follow){decay, (double)own->largest, sums, rows + columns}, rows,
+                   rows_in + k * ws->rows, r);
+    kernel->follow(&(wl_follow){decay, (double)own->second, sums + rows, rows + columns}, columns,
+                   columns_in + k * ws->columns, c);
+    fill_rows(kernel, own, rows, r, (wl_real *)table->g_factor[k]);
+    kernel->inverse_roots(&inverse, rows, r, (wl_real *)table->inverse_r[k]);
+    kernel->inverse_roots(&inverse, columns, c, (wl_real *)table->inverse_c[k]);
+    kernel->inverse_roots(&factor, columns, c, (wl_real *)table->c_factor[k]);
     table->r[k] = r;
     table->c[k] = c;
   }
@@ -92,16 +81,15 @@ static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, co
     const double decay = ws->phi.factored[k];
     const wl_real *const old = in + k * ws->rows;
     wl_real *const v = out + k * ws->rows;
-    wl_real *const inverse = (wl_real *)table->inverse_r[k],
-                   *const g_factor = (wl_real *)table->g_factor[k],
-                   *const m_factor = (wl_real *)table->m_factor[k];
     for (int64_t i = 0; i < t->size; i++) {
       const double g = clipped(f, (double)ws->view[j].g[i]);
       v[i] = (wl_real)(decay * (double)old[i] + (1 - decay) * (g * g + 1e-30));
-      inverse[i] = (wl_real)(1 / sqrt((double)v[i] + 1e-8));
-      g_factor[i] = (wl_real)safe_inverse_root((double)v[i] + 1e-9);
-      m_factor[i] = (wl_real)(1 / sqrt((double)v[i] + 1e-6));
     }
+    static const wl_inverse_root inverse = {1, 1e-8, 0}, g_factor = {1, 1e-9, 1e-9},
+                                 m_factor = {1, 1e-6, 0};
+    ws->kernel->inverse_roots(&inverse, t->size, v, (wl_real *)table->inverse_r[k]);
+    ws->kernel->inverse_roots(&g_factor, t->size, v, (wl_real *)table->g_factor[k]);
+    ws->kernel->inverse_roots(&m_factor, t->size, v, (wl_real *)table->m_factor[k]);
     table->r[k] = v;
   }
 }

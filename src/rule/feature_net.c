@@ -12,19 +12,14 @@ static double decay_of(double configured, const double *shift) {
 
 /* ---- The net of a tensor -------------------------------------------------------------------- */
 
-/* Packs unit `unit` of the first layer: its weights include the normalisers, its bias the time inputs. */
-static double first_bias(const wl_feature_rule *f, const wl_feature_ws *ws, int unit) {
-  const double *const weight = ws->phi.phi + f->weight[0];
-  double bias = ws->phi.phi[f->bias[0] + unit];
+/* bias [units] of the first layer with the contribution of the time inputs, which all tensors share. */
+static void first_bias(const wl_feature_rule *f, const wl_feature_phi *phi, const double *time,
+                       double *bias) {
+  const int units = f->width[0];
+  const double *const weight = phi->phi + f->weight[0] + f->features * units;
+  memcpy(bias, phi->phi + f->bias[0], (size_t)units * sizeof *bias);
   for (int i = 0; i < f->times; i++)
-    bias += weight[(f->features + i) * f->width[0] + unit] * ws->time[i];
-  return bias;
-}
-
-static double weight_of(const wl_feature_rule *f, const wl_feature_ws *ws, const double *inverse,
-                        int layer, int input, int unit) {
-  const double weight = ws->phi.phi[f->weight[layer] + input * wl_feature_units(f, layer) + unit];
-  return layer == 0 && inverse ? weight * inverse[input] : weight;
+    for (int u = 0; u < units; u++) bias[u] += weight[i * units + u] * time[i];
 }
 
 /* Whether the contributions of table entries to the first layer are computed in advance. */
@@ -48,62 +43,69 @@ static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j
   const wl_factor_tables *const table = &ws->view[j].table;
   const double *const inverse = wl_feature_inverse(ws, j);
   const int64_t count = rows ? t->factored.rows : t->factored.columns;
-  const int first = first_table(f) + (rows ? 0 : WL_FACTORED), second = first + 2 * WL_FACTORED;
+  const int first = first_table(f) + (rows ? 0 : WL_FACTORED);
+  const wl_real *from[2 * WL_FACTORED];
+  for (int k = 0; k < WL_FACTORED; k++) {
+    from[k] = rows ? table->r[k] : table->c[k];
+    from[WL_FACTORED + k] = rows ? table->inverse_r[k] : table->inverse_c[k];
+  }
   memset(part, 0, (size_t)(wl_feature_padded(f->width[0]) * count) * sizeof *part);
-  for (int unit = 0; unit < f->width[0]; unit++)
-    for (int k = 0; k < WL_FACTORED; k++) {
-      const wl_real *const a = rows ? table->r[k] : table->c[k], *const b =
-                                                                     rows ? table->inverse_r[k]
-                                                                          : table->inverse_c[k];
-      const wl_real by_a = (wl_real)weight_of(f, ws, inverse, 0, first + k, unit),
-                    by_b = (wl_real)weight_of(f, ws, inverse, 0, second + k, unit);
-      wl_real *const out = part + unit * count;
-      for (int64_t i = 0; i < count; i++) out[i] += by_a * a[i] + by_b * b[i];
+  for (int unit = 0; unit < f->width[0]; unit++) {
+    wl_real by[2 * WL_FACTORED];
+    for (int k = 0; k < 2 * WL_FACTORED; k++) {
+      const int input = first + k + (k < WL_FACTORED ? 0 : WL_FACTORED);
+      by[k] = (wl_real)(ws->phi.phi[f->weight[0] + input * f->width[0] + unit] * inverse[input]);
     }
+    ws->kernel->combine(by, from, count, part + unit * count);
+  }
 }
 
-/* One tile of `rows` units from `first` on; units and inputs of padding stay zero. */
-static wl_real *pack_tile(const wl_feature_rule *f, const wl_feature_ws *ws, const double *inverse,
-                          int layer, const int *shape, wl_real *out) {
-  const int inputs = shape[0], first = shape[1], rows = shape[2];
-  const int units = wl_feature_units(f, layer);
-  const bool folded = layer == 0 && shape[3];
-  const int real_inputs = layer == 0 ? inputs : f->width[layer - 1];
-  for (int r = 0; r < rows; r++) {
-    const int unit = first + r;
-    const bool there = unit < units;
-    out[r] = (wl_real)(!there       ? 0
-                       : layer == 0 ? first_bias(f, ws, unit)
-                                    : ws->phi.phi[f->bias[layer] + unit]);
-    for (int k = 0; k < inputs; k++)
-      out[(k + 1) * rows + r] =
-          (wl_real)(there && k < real_inputs
-                        ? weight_of(f, ws, inverse, layer, feature_of(f, folded, k), unit)
-                        : 0);
+/* What a layer's tiles are packed from. */
+typedef struct layer_source {
+  const double *bias, *weight; /* [units], [real inputs][units] */
+  const double *scale;         /* of each input; NULL: 1 */
+  int units, inputs, real_inputs;
+  const wl_feature_rule *folded; /* not NULL: input k is feature_of k */
+} layer_source;
+
+/* One tile of `rows` units from `first` on; units and inputs of padding are zero. */
+static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *out) {
+  const int there = s->units - first < rows ? s->units - first : rows;
+  memset(out, 0, (size_t)((s->inputs + 1) * rows) * sizeof *out);
+  for (int r = 0; r < there; r++) out[r] = (wl_real)s->bias[first + r];
+  for (int k = 0; k < s->real_inputs; k++) {
+    const int input = s->folded ? feature_of(s->folded, true, k) : k;
+    const double scale = s->scale ? s->scale[input] : 1;
+    const double *const from = s->weight + input * s->units + first;
+    wl_real *const to = out + (k + 1) * rows;
+    for (int r = 0; r < there; r++) to[r] = (wl_real)(from[r] * scale);
   }
-  return out + (inputs + 1) * rows;
+  return out + (s->inputs + 1) * rows;
 }
 
 static int outputs_read(const wl_feature_rule *f) { return f->kind == WL_FEATURES_CELO2 ? 1 : 2; }
 
 /* Packs all units of a layer as tiles; returns the address of the next layer. */
-static wl_real *pack_layer(const wl_feature_rule *f, const wl_feature_ws *ws, const double *inverse,
-                           int layer, const int *shape, wl_real *out) {
-  for (int first = 0; first < wl_feature_padded(f->width[layer]); first += WL_NET_ROWS)
-    out = pack_tile(f, ws, inverse, layer, (int[]){shape[0], first, WL_NET_ROWS, shape[1]}, out);
+static wl_real *pack_layer(const layer_source *s, wl_real *out) {
+  for (int first = 0; first < wl_feature_padded(s->units); first += WL_NET_ROWS)
+    out = pack_tile(s, first, WL_NET_ROWS, out);
   return out;
 }
 
 /* The layers above the first, which depend on phi alone. */
 static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
   wl_real *out = ws->upper;
-  for (int l = 1; l < f->layers; l++)
-    out = pack_layer(f, ws, NULL, l, (int[]){wl_feature_padded(f->width[l - 1]), false}, out);
-  const int inputs = wl_feature_padded(f->width[f->layers - 1]);
-  pack_tile(f, ws, NULL, f->layers, (int[]){inputs, 0, outputs_read(f), false}, out);
+  for (int l = 1; l <= f->layers; l++) {
+    const layer_source source = {.bias = ws->phi.phi + f->bias[l],
+                                 .weight = ws->phi.phi + f->weight[l],
+                                 .units = wl_feature_units(f, l),
+                                 .inputs = wl_feature_padded(f->width[l - 1]),
+                                 .real_inputs = f->width[l - 1]};
+    out = l < f->layers ? pack_layer(&source, out) : pack_tile(&source, 0, outputs_read(f), out);
+  }
 }
 
-static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
+static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j, const double *bias) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const bool few = f->kind == WL_FEATURES_CELO2 && !t->matrix, folded = folds(f, &ws->tensor[j], t);
   const int64_t rows = t->factored.rows;
@@ -127,8 +129,14 @@ static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   for (int l = 0; l < f->layers; l++) net->width[l] = wl_feature_padded(f->width[l]);
   if (folded) fold_tables(f, ws, j, true, parts);
   if (folded) fold_tables(f, ws, j, false, columns);
-  const double *const inverse = ws->tensor[j].taps > 1 ? NULL : wl_feature_inverse(ws, j);
-  pack_layer(f, ws, inverse, 0, (int[]){net->inputs, folded}, weight);
+  pack_layer(&(layer_source){.bias = bias,
+                             .weight = ws->phi.phi + f->weight[0],
+                             .scale = ws->tensor[j].taps > 1 ? NULL : wl_feature_inverse(ws, j),
+                             .units = f->width[0],
+                             .inputs = net->inputs,
+                             .real_inputs = net->inputs,
+                             .folded = folded ? f : NULL},
+             weight);
 }
 
 void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
@@ -151,7 +159,9 @@ void wl_feature_rule_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inn
   const wl_tensors *const all = &ws->tensors;
   const int threads = rule_ws->threads;
   wl_feature_rule_advance(rule, rule_ws, step);
-  for (int j = 0; j < all->count; j++) pack_net(f, ws, j);
+  double bias[WL_NET_MOST_WIDTH];
+  first_bias(f, &ws->phi, ws->time, bias);
+  for (int j = 0; j < all->count; j++) pack_net(f, ws, j, bias);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
   for (int64_t i = 0; i < all->pieces; i++) {
     const wl_piece *const p = &all->piece[i];

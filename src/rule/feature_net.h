@@ -26,7 +26,7 @@
 #include "rule/schedule.h"
 #include "rule/tensors.h"
 
-enum { WL_TIMES = 11, WL_NET_MOST_LAYERS = 3, WL_VECTOR_FEATURES = 15, WL_LINE_GROUPS = 8 };
+enum { WL_TIMES = 11, WL_NET_MOST_LAYERS = 3, WL_VECTOR_FEATURES = 15 };
 enum { WL_ROW_TABLES = 3, WL_COLUMN_TABLES = 2 }; /* for each decay */
 
 /* The parameters that distinguish the rules. */
