@@ -37,4 +37,6 @@ install(DIRECTORY include/warploom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES
 install(DIRECTORY tools jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom USE_SOURCE_PERMISSIONS
   PATTERN "__pycache__" EXCLUDE
   REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # what somebody measured in the source tree
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom PATTERN "__pycache__" EXCLUDE
+  PATTERN "*.so" EXCLUDE)
 install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -9,6 +9,7 @@
 
 #include "api/optimizer_impl.h"
 #include "base/float_state.h"
+#include "base/plugin_open.h"
 #include "io/h5_printing.h"
 #include "run/trained.h"
 #include "train/schema.h"
@@ -101,6 +102,7 @@ static wl_status load_in_own_settings(const char *path, wl_optimizer *o) {
   const locale_t callers_locale = uselocale(plain);
   wl_float_state_enter(&callers);
   pthread_mutex_lock(&lock);
+  wl_plugin_refuse(true); /* a file must not make its reader run other code */
   const wl_h5_printing printing = wl_h5_save_printing();
   const wl_status status = load(path, o);
   wl_h5_restore_printing(printing);

@@ -23,7 +23,8 @@ static wl_status build_tree(wl_config *config, const char *text, const char *sou
                          wl_node_describe(*root, found, sizeof found));
   (*root)->location.line = 0; /* a key missing at the top level has no line */
   for (int i = 0; i < n_overrides; ++i)
-    WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
+    if (overrides[i].kind == WL_OVERRIDE_ANY_HASH) config->any_hash = true;
+    else WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
   return WL_OK;
 }
 

@@ -104,7 +104,9 @@ typedef enum wl_key_flags {
   WL_KEY_DRAW = 8,    /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
   WL_KEY_ONE_OF = 16, /* of a section: every key may be {one_of: [..]}, and the section's maps are all
                          combinations of such choices */
-  WL_KEY_FIXED = 32   /* of a key in such a section: it may not */
+  WL_KEY_FIXED = 32,  /* of a key in such a section: it may not */
+  WL_KEY_BESIDE = 64, /* of a path: in a file, it is relative to the configuration's folder */
+  WL_KEY_HASH = 128   /* the hash of the file that the row before names: computed, and an error if another is given */
 } wl_key_flags;
 
 typedef struct wl_option {
@@ -123,11 +125,14 @@ typedef struct wl_option {
 typedef struct wl_variant {
   const char *name, *summary;
   const wl_option *options; /* ends with key NULL; NULL: none */
+  const void *table;        /* the functions of its module: wl_task_family, wl_rule_ops; may be NULL */
 } wl_variant;
+typedef struct wl_plugin_kind wl_plugin_kind; /* base/plugin_open.h */
 
 /* A top-level key of the configuration. `name` "" holds top-level scalars (seed, output).
  * With `selector` (e.g. "family", "name") the keys are `options` plus those of the variant
- * that the selector's value names. With `list` the section may also be a sequence of maps. */
+ * that the selector's value names, or of the plug-in that the key `plugin` names in its place. With
+ * `list` the section may also be a sequence of maps. */
 typedef struct wl_section {
   const char *name, *doc;
   const wl_option *options;     /* ends with key NULL; NULL: none */
@@ -136,6 +141,7 @@ typedef struct wl_section {
   const char *fallback_variant; /* used when the section is absent; NULL: the section is required */
   bool list;
   unsigned flags; /* wl_key_flags of all its keys */
+  const wl_plugin_kind *plugins; /* plug-ins that may take the place of a variant; NULL: none */
 } wl_section;
 
 typedef struct wl_config wl_config; /* one validated configuration, all defaults filled in */
@@ -147,7 +153,8 @@ typedef enum wl_override_kind {
   WL_OVERRIDE_TEXT, /* `text` as a string, not parsed */
   WL_OVERRIDE_REAL,
   WL_OVERRIDE_INTS,
-  WL_OVERRIDE_ABSENT /* removes a section, key or item */
+  WL_OVERRIDE_ABSENT,  /* removes a section, key or item */
+  WL_OVERRIDE_ANY_HASH /* no path: hashes that the configuration gives are not compared with the files */
 } wl_override_kind;
 typedef struct wl_override {
   wl_override_kind kind;
@@ -172,8 +179,11 @@ int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
 /* Number of maps of a section as written, before draws are expanded. */
 int wl_config_written(const wl_config *config, const char *section);
-/* The value of the section's selector in this map ("" without one). */
+/* The value of the section's selector in this map, or the name of its plug-in ("" without one). */
 const char *wl_map_variant(const wl_map *map);
+/* The table and the options of that variant. NULL: it has none, or is a plug-in that was refused. */
+const void *wl_map_table(const wl_map *map);
+const wl_option *wl_map_options(const wl_map *map);
 
 /* Number of combinations of the section's drawn keys (1 if none is drawn). `text` receives this map's combination, such
  * as "widths: [32], activation: relu" ("" for 1), cut to `size`. */
@@ -205,7 +215,11 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
 wl_status wl_config_to_yaml(const wl_config *config, char **text);
 /* Keys that differ between two resolved configurations, one "key: a | b" per line, without keys that have any of the
  * flags `except`. malloc'ed. */
+/* A hash that differs is left out if `b` gives the new one explicitly. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
+
+/* The i-th file whose hash the configuration holds (WL_KEY_HASH), from 0; false: there are fewer. Borrowed. */
+bool wl_config_hashed_file(const wl_config *config, int i, const char **file, const char **hash);
 
 /* Prints the table of keys for --help (roff: as man-page source). */
 void wl_sections_help(const wl_section *sections, bool roff, FILE *out);

@@ -29,6 +29,12 @@ const wl_map *wl_config_map(const wl_config *config, const char *section, int i)
 
 const char *wl_map_variant(const wl_map *map) { return map->variant ? map->variant->name : ""; }
 
+const void *wl_map_table(const wl_map *map) { return map->variant ? map->variant->table : NULL; }
+
+const wl_option *wl_map_options(const wl_map *map) {
+  return map->variant ? map->variant->options : NULL;
+}
+
 static const wl_value *find_value(const wl_map *map, const char *key) {
   for (int i = 0; i < map->count; ++i)
     if (strcmp(map->values[i].option->key, key) == 0) return &map->values[i];
@@ -126,7 +132,11 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  const wl_value *const value = find_value(map, key);
+  const wl_value *value = find_value(map, key);
+  if (!value && map->section->selector && strcmp(key, map->section->selector) == 0) {
+    key = wl_plugin_options[0].key; /* the plug-in in the selector's place */
+    value = find_value(map, key);
+  }
   return wl_location_fail(value ? value->location : map->location, wl_map_path(map, key, false, path), "%s",
                        text);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/options_impl.h"
+#include "base/plugin_open.h"
 
 /* Width of the terminal, limited to a readable range; a default if standard output is no terminal. */
 static int help_width(void) {
@@ -174,6 +175,18 @@ static void print_selector(const wl_section *section, bool roff, FILE *out) {
   else fputs("; required)\n", out);
 }
 
+/* The plug-ins that are open, after the built-in variants. */
+static void print_plugins(const wl_section *section, bool roff, FILE *out) {
+  for (const wl_option *o = wl_plugin_options; o->key; ++o) print_option(section->name, o, roff, out);
+  for (const wl_open_plugin *p = NULL; (p = wl_plugin_next(section->plugins, p));) {
+    fprintf(out, roff ? ".TP\n.B plugin: %s\n%s: " : "\n  with plugin: %s\n    %s: ", p->path, p->variant.name);
+    print_text(p->variant.summary, roff, 4, out);
+    fputc('\n', out);
+    for (const wl_option *o = p->variant.options; o && o->key; ++o)
+      print_option(section->name, o, roff, out);
+  }
+}
+
 void wl_sections_help(const wl_section *sections, bool roff, FILE *out) {
   for (const wl_section *section = sections; section->name; ++section) {
     if (section != sections && !roff) fputc('\n', out);
@@ -183,6 +196,7 @@ void wl_sections_help(const wl_section *sections, bool roff, FILE *out) {
       print_option(section->name, o, roff, out);
     for (const wl_variant *v = section->variants; v && v->name; ++v)
       print_variant(section, v, roff, out);
+    if (section->plugins) print_plugins(section, roff, out);
   }
 }
 

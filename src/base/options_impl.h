@@ -90,6 +90,7 @@ typedef struct wl_value {
   const double *reals;
   const char *const *strings;
   bool chosen;             /* one of the choices of a draw, in the map of a combination */
+  bool given;              /* a hash: in the configuration, not computed */
   wl_draw_kind draw;       /* not WL_DRAW_FIXED: what follows */
   int n_choices;           /* of uniform and log_uniform: low, high */
   struct wl_value *choices; /* [n_choices] */
@@ -118,6 +119,7 @@ struct wl_config {
   const wl_section *sections;
   int count;
   wl_group *groups; /* [count], one for each section */
+  bool any_hash;    /* WL_OVERRIDE_ANY_HASH */
 };
 
 /* Fills config->groups from the tree. */
@@ -133,6 +135,14 @@ wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_
 wl_status wl_group_expand(wl_pool *pool, wl_group *group);
 /* The text of a value, or of item i of a list, as it reads back; may point into `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
+
+/* The rows of the keys `plugin` and `plugin_hash`; ends with key NULL. */
+extern const wl_option wl_plugin_options[];
+/* Opens the plug-in that a map names and sets map->variant. */
+wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map);
+/* Fills in or checks a WL_KEY_HASH; `file` is the value of the row before. */
+wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file, const char *path,
+                        wl_value *value);
 
 /* "outer.steps", "task.1.dimension" (where the section has several maps or `with_index`), "seed". */
 const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
@@ -154,6 +164,8 @@ const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
 /* Expands ~/, $NAME and ${NAME} of a path; *out lives as long as the pool. */
 wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out);
+/* Makes a path absolute: relative to the folder of the file that it was written in, or to the current folder. */
+wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
 /* The shortest decimal text with a point that reads back as x; YAML's .inf for infinities. */
 const char *wl_real_text(double x, char buffer[40]);
 

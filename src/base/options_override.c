@@ -200,7 +200,8 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
       return new_node(e, WL_NODE_SCALAR, text, false, value);
     case WL_OVERRIDE_REAL: return real_node(e, override->real, value);
     case WL_OVERRIDE_INTS: return ints_node(e, override->ints, value);
-    case WL_OVERRIDE_ABSENT: return WL_OK;
+    case WL_OVERRIDE_ABSENT:
+    case WL_OVERRIDE_ANY_HASH: return WL_OK;
   }
   return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
 }

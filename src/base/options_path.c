@@ -5,6 +5,7 @@
  * not set is an error: a folder called '$SCRATCH' is never meant. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/options_impl.h"
 
@@ -69,5 +70,29 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
   if (fclose(stream) != 0 && status == WL_OK) status = WL_FAIL(WL_ERR_OS, "out of memory");
   if (status == WL_OK) status = wl_pool_text(pool, expanded, strlen(expanded), out);
   free(expanded);
+  return status;
+}
+
+/* Only a value in a file has a line; others were given by the command line or the program. */
+wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out) {
+  *out = text;
+  if (text[0] == '/' || text[0] == '\0') return WL_OK;
+  while (strncmp(text, "./", 2) == 0) text += 2;
+  const char *const slash = location.line > 0 ? strrchr(location.origin, '/') : NULL;
+  const int folder = slash ? (int)(slash - location.origin) + 1 : 0;
+  const bool absolute = folder > 0 && location.origin[0] == '/';
+  char *const current = absolute ? NULL : getcwd(NULL, 0);
+  char *full = NULL;
+  size_t size = 0;
+  FILE *const stream = open_memstream(&full, &size);
+  if (!stream || (!absolute && !current)) {
+    free(current);
+    return WL_FAIL(WL_ERR_OS, "%s: the current folder is not known", text);
+  }
+  fprintf(stream, "%s%s%.*s%s", current ? current : "", current ? "/" : "", folder, location.origin, text);
+  fclose(stream);
+  const wl_status status = wl_pool_text(pool, full, strlen(full), out);
+  free(current);
+  free(full);
   return status;
 }

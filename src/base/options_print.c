@@ -232,6 +232,7 @@ static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool
     const wl_value *const value = &map->values[i];
     const wl_value *const theirs = find_key(other, value->option->key);
     if (flags_of(map, value) & d->except) continue;
+    if (value->option->flags & WL_KEY_HASH && theirs && theirs->given) continue;
     if (theirs && (d->only_missing || same_value(value, theirs))) continue;
     char path[WL_PATH_SIZE];
     fprintf(d->out, "%s: ", wl_map_path(map, value->option->key, with_index, path));

@@ -132,7 +132,11 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
 static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   const wl_section *const section = map->section;
   key_table table = {.count = 0};
-  if (section->selector) {
+  const bool plugin = section->plugins && wl_node_find(node, wl_plugin_options[0].key);
+  if (plugin) {
+    WL_TRY(wl_choose_plugin(config, node, map));
+    table_add(&table, wl_plugin_options);
+  } else if (section->selector) {
     WL_TRY(choose_variant(section, node, map));
     wl_option *selector = NULL;
     WL_TRY(selector_option(&config->pool, section, &selector));
@@ -142,7 +146,8 @@ static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   }
   table_add(&table, section->options);
   if (map->variant) table_add(&table, map->variant->options);
-  for (const wl_entry *entry = node->first; entry && section->name[0]; entry = entry->next)
+  const bool any_key = section->name[0] == '\0' || (plugin && !map->variant->table);
+  for (const wl_entry *entry = node->first; entry && !any_key; entry = entry->next)
     if (!table_has(&table, entry->key)) return unknown_key(map, entry, &table);
 
   WL_TRY(WL_POOL_NEW(&config->pool, map->values, table.count));
@@ -150,6 +155,10 @@ static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   for (int i = 0; i < table.count; ++i) {
     map->values[i].option = table.options[i];
     WL_TRY(fill_value(config, map, node, &map->values[i]));
+    if (!(table.options[i]->flags & WL_KEY_HASH)) continue;
+    char path[WL_PATH_SIZE];
+    wl_map_path(map, table.options[i]->key, false, path);
+    WL_TRY(wl_check_hash(config, &config->pool, &map->values[i - 1], path, &map->values[i]));
   }
   return WL_OK;
 }

@@ -163,7 +163,8 @@ static wl_status read_string(wl_pool *pool, const wl_option *option, const wl_no
   *out = node->given ? node->given : node->text;
   if ((*out)[0] == '\0' && !option->fallback)
     return wl_location_fail(node->location, path, "must not be empty");
-  return option->flags & WL_KEY_PATH ? wl_path_expand(pool, *out, node->location, path, out) : WL_OK;
+  if (option->flags & WL_KEY_PATH) WL_TRY(wl_path_expand(pool, *out, node->location, path, out));
+  return option->flags & WL_KEY_BESIDE ? wl_path_beside(pool, *out, node->location, out) : WL_OK;
 }
 
 /* {name: N} of a choice "{name: N}". */

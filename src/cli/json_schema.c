@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/plugin_open.h"
+
 #define HUGE_BOUND 1e99 /* larger bounds mean no bound */
 
 static json_t *type_named(const char *name) { return json_pack("{s:s}", "type", name); }
@@ -121,12 +123,32 @@ static json_t *map_schema(const wl_section *s, const wl_variant *v) {
                    required, "additionalProperties", 0);
 }
 
+/* A map with a plug-in in place of the selector. Without one that is open, any further keys. */
+static json_t *plugin_schema(const wl_section *s, const wl_open_plugin *p) {
+  json_t *properties = json_pack("{s:{s:s},s:{s:s}}", "plugin", "type", "string", "plugin_hash", "type", "string");
+  json_t *required = json_pack("[s]", "plugin");
+  add_keys(s->options, s->flags, properties, required);
+  if (p) {
+    add_keys(p->variant.options, s->flags, properties, required);
+    json_object_set_new(json_object_get(properties, "plugin"), "description", json_string(p->variant.summary));
+  }
+  return json_pack("{s:s,s:o,s:o,s:b}", "type", "object", "properties", properties, "required", required,
+                   "additionalProperties", p == NULL);
+}
+
+static void add_plugins(const wl_section *s, json_t *maps) {
+  const wl_open_plugin *p = wl_plugin_next(s->plugins, NULL);
+  if (!p) json_array_append_new(maps, plugin_schema(s, NULL));
+  for (; p; p = wl_plugin_next(s->plugins, p)) json_array_append_new(maps, plugin_schema(s, p));
+}
+
 static json_t *section_schema(const wl_section *s) {
   json_t *maps = json_array();
   for (const wl_variant *v = s->variants; v && v->name; v++)
     json_array_append_new(maps, map_schema(s, v));
+  if (s->plugins) add_plugins(s, maps);
   if (!s->selector) json_array_append_new(maps, map_schema(s, NULL));
-  json_t *map = json_pack("{s:o}", "oneOf", maps), *any = json_pack("[O]", map);
+  json_t *map = json_pack("{s:o}", "anyOf", maps), *any = json_pack("[O]", map);
   if (s->list)
     json_array_append_new(any,
                           json_pack("{s:s,s:i,s:O}", "type", "array", "minItems", 1, "items", map));

@@ -21,6 +21,7 @@
 #include "io/describe.h"
 #include "io/gate.h"
 #include "tensor/gemm.h"
+#include "train/schema.h"
 
 enum { COMMANDS_MAX = 32 };
 
@@ -214,6 +215,20 @@ static int run_alone(wl_cli *cli, int argc, char **argv) {
   return status == WL_OK ? end_printing() : fail_early(status);
 }
 
+/* Prints the help; opens the plug-ins that the configuration names (NULL: none is given), so that it has their keys. */
+static int show_help(const wl_cli *cli, bool man, const char *configuration) {
+  wl_override overrides[WL_ARGUMENTS_MAX];
+  wl_config *config = NULL;
+  if (configuration && cli->command->more_help) {
+    const int n = wl_argument_overrides(&cli->arguments, overrides);
+    const wl_status status = wl_config_read(configuration, wl_schema(), overrides, n, &config);
+    if (status != WL_OK) return fail_early(status);
+    wl_config_destroy(&config);
+  }
+  if (wl_environment_rank() == 0) wl_command_help(cli->command, man, stdout);
+  return end_printing();
+}
+
 /* argv[0] is the subcommand; `all` the whole command line, which getopt permutes in place. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
@@ -225,10 +240,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
   const wl_status parsed =
       help ? WL_OK : wl_arguments_parse(table, argc, argv, &cli.arguments, &operands);
   if (parsed != WL_OK) return fail_early(parsed);
-  if (help || wl_argument_given(&cli.arguments, "help")) {
-    if (wl_environment_rank() == 0) wl_command_help(command, man, stdout);
-    return end_printing();
-  }
+  if (help || wl_argument_given(&cli.arguments, "help"))
+    return show_help(&cli, man, operands < argc ? argv[operands] : NULL);
   const wl_status operands_ok = check_operands(command, argc - operands);
   if (operands_ok != WL_OK) return fail_early(operands_ok);
   const wl_status outputs_ok = check_outputs(&cli, operands < argc ? argv[operands] : NULL);

@@ -80,7 +80,11 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
   return status;
 }
 
-static wl_status print_schema(void) {
+/* With the keys of the plug-ins that the configuration names; NULL: none is given. */
+static wl_status print_schema(const char *configuration) {
+  wl_config *config = NULL;
+  if (configuration) WL_TRY(wl_config_read(configuration, wl_schema(), NULL, 0, &config));
+  wl_config_destroy(&config); /* its plug-ins stay open */
   json_t *schema = wl_json_schema(wl_schema());
   char *const text = schema ? json_dumps(schema, JSON_INDENT(1)) : NULL;
   json_decref(schema);
@@ -98,7 +102,7 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
   wl_train_request request;
   if (what) return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? list(what) : WL_OK);
   if (wl_argument_given(&cli->arguments, "json-schema"))
-    return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? print_schema() : WL_OK);
+    return wl_comm_agree(cli->comm, wl_comm_rank(cli->comm) == 0 ? print_schema(argc ? argv[0] : NULL) : WL_OK);
   if (argc != 1)
     return wl_comm_agree(
         cli->comm,

@@ -167,16 +167,29 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
+/* Names the lowest rank whose value is not rank 0's, and counts such ranks. */
+static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
+  uint64_t first = value, other;
+  WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));
+  int lowest = value == first ? comm->size : comm->rank, count = value != first;
+  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm->world), "MPI_Allreduce");
+  WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_INT, MPI_SUM, comm->world), "MPI_Allreduce");
+  other = value;
+  WL_TRY(wl_comm_bcast(comm, &other, sizeof other, lowest));
+  char more[64] = "";
+  if (count > 1) snprintf(more, sizeof more, ", and %d more ranks differ from rank 0", count - 1);
+  return WL_FAIL(WL_ERR_PROTOCOL,
+                 "%s differs between ranks (rank 0 has %016" PRIx64 ", rank %d has %016" PRIx64
+                 "%s): start the same program with the same files on every node",
+                 what, first, lowest, other, more);
+}
+
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t bounds[2] = {value, ~value}; /* the largest, and the complement of the smallest */
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
              "MPI_Allreduce");
   if (bounds[0] == ~bounds[1]) return WL_OK;
-  const wl_status status = WL_FAIL(WL_ERR_PROTOCOL,
-                                   "%s differs between ranks (%016" PRIx64 " to %016" PRIx64
-                                   ", here on rank %d %016" PRIx64
-                                   "): start the same program with the same files on every node",
-                                   what, ~bounds[1], bounds[0], comm->rank, value);
+  const wl_status status = fail_different(comm, what, value);
   wl_error_share(true);
   return status;
 }

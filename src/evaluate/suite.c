@@ -51,7 +51,8 @@ static const wl_section *sections(void) {
                         .options = task_options(),
                         .selector = "family",
                         .variants = wl_task_variants(),
-                        .list = true};
+                        .list = true,
+                        .plugins = &wl_task_plugins};
   return all;
 }
 

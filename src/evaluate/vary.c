@@ -20,11 +20,8 @@ typedef struct collection {
 static const wl_option *find_option(const wl_map *task, const char *key) {
   for (const wl_option *o = wl_task_common_options; o->key; o++)
     if (strcmp(o->key, key) == 0) return o;
-  for (const wl_variant *v = wl_task_variants(); v->name; v++) {
-    if (strcmp(v->name, wl_map_variant(task)) != 0) continue;
-    for (const wl_option *o = v->options; o && o->key; o++)
-      if (strcmp(o->key, key) == 0) return o;
-  }
+  for (const wl_option *o = wl_map_options(task); o && o->key; o++)
+    if (strcmp(o->key, key) == 0) return o;
   return NULL;
 }
 

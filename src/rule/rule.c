@@ -1,6 +1,7 @@
 /* rule.c - the table of update rules, their creation, and the calls of their functions. */
 #include "rule/rule.h"
 
+#include "base/plugin_open.h"
 #include "rule/tensors.h"
 
 #include <stdio.h>
@@ -22,28 +23,27 @@ enum { RULES = sizeof wl_rules / sizeof *wl_rules - 1 };
 static wl_variant variants[RULES + 1];
 static once_flag variants_once = ONCE_FLAG_INIT;
 
-static void fill_variants(void) {
-  for (int i = 0; i < RULES; i++)
-    variants[i] = (wl_variant){wl_rules[i]->name, wl_rules[i]->summary, wl_rules[i]->options};
+static void describe_rule(const void *table, wl_variant *out) {
+  const wl_rule_ops *ops = table;
+  *out = (wl_variant){ops->name, ops->summary, ops->options, ops};
 }
+
+static void fill_variants(void) {
+  for (int i = 0; i < RULES; i++) describe_rule(wl_rules[i], &variants[i]);
+}
+
+const wl_plugin_kind wl_rule_plugins = {"rule", "an update rule", WL_RULE_LAYOUT, describe_rule};
 
 const wl_variant *wl_rule_variants(void) {
   call_once(&variants_once, fill_variants);
   return variants;
 }
 
-static const wl_rule_ops *find(const char *name) {
-  for (int i = 0; i < RULES; i++)
-    if (strcmp(wl_rules[i]->name, name) == 0) return wl_rules[i];
-  return NULL;
-}
-
 wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, wl_rule **out) {
   *out = NULL;
-  const char *name = wl_map_variant(options);
-  const wl_rule_ops *ops = find(name);
+  const wl_rule_ops *ops = wl_map_table(options);
   if (ops == NULL)
-    return WL_FAIL(WL_ERR_CONFIG, "there is no update rule '%s'; --list rules prints them", name);
+    return wl_map_fail(options, "name", "the update rule comes from a plug-in, which is not loaded here");
   wl_rule *rule = NULL;
   WL_TRY(WL_NEW(rule, 1));
   rule->ops = ops;

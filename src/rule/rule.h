@@ -17,6 +17,7 @@
 
 #include "base/layout.h"
 #include "base/options.h"
+#include "base/plugin.h"
 #include "base/real.h"
 #include "base/rng.h"
 
@@ -130,6 +131,13 @@ struct wl_rule_ws {
   int threads;
   const wl_rule_ops *ops;
 };
+
+/* Sizes of the structs that a rule in a plug-in shares with the program (base/plugin.h). */
+#define WL_RULE_LAYOUT                                                                         \
+  ((WL_SHARED_LAYOUT * 251 + (uint32_t)sizeof(wl_rule_ops)) * 251 * 251 +                      \
+   (uint32_t)sizeof(wl_rule) * 251 +                                                           \
+   (uint32_t)(sizeof(wl_inner_step) + sizeof(wl_rule_chunk) + sizeof(wl_rule_setting)))
+extern const struct wl_plugin_kind wl_rule_plugins;
 
 extern const wl_rule_ops *const wl_rules[]; /* ends with NULL */
 const wl_variant *wl_rule_variants(void);

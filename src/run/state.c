@@ -464,10 +464,11 @@ static void set_clocks(wl_plan *plan) {
 /* WL_ERR_CONFIG when the checkpoint belongs to another configuration. */
 static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema,
                           const char *path) {
+  const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH};
   char *text = NULL, *diff = NULL;
   wl_config *saved = NULL;
   wl_status status = wl_file_attribute(file, "configuration", &text);
-  if (status == WL_OK) status = wl_config_parse(text, path, schema, NULL, 0, &saved);
+  if (status == WL_OK) status = wl_config_parse(text, path, schema, &any_hash, 1, &saved);
   if (status == WL_OK)
     status = wl_config_diff(saved, wl_setup_of(tr)->config, WL_KEY_FREE | WL_KEY_EXTENDS, &diff);
   if (status == WL_OK && diff[0])
@@ -475,8 +476,9 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
         WL_ERR_CONFIG,
         "%s belongs to another configuration (checkpoint | now): %.*s; resume with the "
         "configuration it was started with, or choose another output and start from it with "
-        "`start`",
-        path, (int)strcspn(diff, "\n"), diff);
+        "`start`%s",
+        path, (int)strcspn(diff, "\n"), diff,
+        strstr(diff, "_hash: ") ? "; to accept a changed file, give its hash: --set KEY=HASH" : "");
   wl_config_destroy(&saved);
   free(text);
   free(diff);

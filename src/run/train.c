@@ -58,8 +58,24 @@ wl_status wl_train_run_directory(const wl_config *config, const char *config_pat
                  size - 1);
 }
 
+/* Plug-ins and modules that the configuration names, which each rank has read from its own file system. */
+static wl_status same_files(const run *r) {
+  const char *file = NULL, *hash = NULL;
+  char what[512] = "a file of the configuration (";
+  uint64_t value = 0;
+  int n = 0;
+  for (; wl_config_hashed_file(r->config, n, &file, &hash); n++) {
+    const size_t used = strlen(what);
+    snprintf(what + used, sizeof what - used, "%s%.200s", n > 0 ? ", " : "", file);
+    value = value * 31 + strtoull(hash, NULL, 16); /* of one file: its hash */
+  }
+  snprintf(what + strlen(what), sizeof what - strlen(what), ")");
+  return wl_comm_same(r->comm, what, value);
+}
+
 /* Ranks that were started with different files or overrides must not average their gradients. */
 static wl_status same_configuration(const run *r) {
+  WL_TRY(same_files(r));
   char *text = NULL;
   wl_digest digest = {0};
   const wl_status mine = wl_config_to_yaml(r->config, &text);

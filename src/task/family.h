@@ -1,5 +1,5 @@
 /* family.h - functions that the families share: random streams of an episode, dense layers, activations.
- * Private to src/task. */
+ * For the files of src/task and for plug-ins. */
 #ifndef WL_TASK_FAMILY_H
 #define WL_TASK_FAMILY_H
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <threads.h>
 
+#include "base/plugin_open.h"
 #include "task/augment.h"
 #include "task/warp.h"
 
@@ -63,22 +64,20 @@ struct wl_task_ws {
 static wl_variant variants[FAMILY_COUNT + 1];
 static once_flag variants_once = ONCE_FLAG_INIT;
 
-static void fill_variants(void) {
-  for (int i = 0; i < FAMILY_COUNT; i++) {
-    const wl_task_family *family = wl_task_families[i];
-    variants[i] = (wl_variant){family->name, family->summary, family->options};
-  }
+static void describe_family(const void *table, wl_variant *out) {
+  const wl_task_family *family = table;
+  *out = (wl_variant){family->name, family->summary, family->options, family};
 }
+
+static void fill_variants(void) {
+  for (int i = 0; i < FAMILY_COUNT; i++) describe_family(wl_task_families[i], &variants[i]);
+}
+
+const wl_plugin_kind wl_task_plugins = {"task", "a task family", WL_TASK_LAYOUT, describe_family};
 
 const wl_variant *wl_task_variants(void) {
   call_once(&variants_once, fill_variants);
   return variants;
-}
-
-static const wl_task_family *find_family(const char *name) {
-  for (int i = 0; i < FAMILY_COUNT; i++)
-    if (strcmp(wl_task_families[i]->name, name) == 0) return wl_task_families[i];
-  return NULL;
 }
 
 static task_keys read_keys(const wl_map *options) {
@@ -104,11 +103,10 @@ static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, w
 }
 
 static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, wl_task **out) {
-  const char *name = wl_map_variant(options);
-  const wl_task_family *family = find_family(name);
+  const wl_task_family *family = wl_map_table(options);
   if (!family)
-    return WL_FAIL(WL_ERR_CONFIG,
-                   "task family '%s' is unknown; `warploom train --list tasks` names them", name);
+    return wl_map_fail(options, "family",
+                       "the task family comes from a plug-in, which is not loaded here");
   wl_task *task = NULL;
   WL_TRY(WL_NEW(task, 1));
   task->family = family;

@@ -8,6 +8,7 @@
 #define WL_TASK_TASK_H
 
 #include "base/options.h"
+#include "base/plugin.h"
 #include "base/rng.h"
 #include "tensor/tape.h"
 
@@ -77,6 +78,12 @@ typedef struct wl_task_family {
   /* Tasks have a support set and a query set. WL_FOR_EVAL_BATCH loads the query set for the held-out split. */
   bool few_shot;
 } wl_task_family;
+
+/* Sizes of the structs that a family in a plug-in shares with the program (base/plugin.h). */
+#define WL_TASK_LAYOUT                                                                         \
+  ((WL_SHARED_LAYOUT * 251 + (uint32_t)sizeof(wl_task_family)) * 251 * 251 +                   \
+   (uint32_t)sizeof(wl_task) * 251 + (uint32_t)(sizeof(wl_episode) + sizeof(wl_batch)))
+extern const struct wl_plugin_kind wl_task_plugins;
 
 /* All families; the last entry is NULL. wl_task_variants returns them as variants of the section `task`. */
 extern const wl_task_family *const wl_task_families[];

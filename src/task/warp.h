@@ -22,7 +22,7 @@
  *
  *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
  *
- * Private to src/task. */
+ * For the files of src/task and for plug-ins. */
 #ifndef WL_TASK_WARP_H
 #define WL_TASK_WARP_H
 

@@ -157,8 +157,9 @@ const wl_section *wl_schema(void) {
       {"task",
        "The task family; a list of maps is a mixture. Any key may be {one_of: [..]}: each episode of each unit "
        "draws one value. A key of type distribution may also be {uniform: [a, b]} or {log_uniform: [a, b]}",
-       wl_task_common_options, "family", wl_task_variants(), NULL, true, WL_KEY_ONE_OF},
-      {"rule", "The update rule", NULL, "name", wl_rule_variants(), "lstm", false},
+       wl_task_common_options, "family", wl_task_variants(), NULL, true, WL_KEY_ONE_OF,
+       &wl_task_plugins},
+      {"rule", "The update rule", NULL, "name", wl_rule_variants(), "lstm", false, 0, &wl_rule_plugins},
       {"precondition", "A learned map of the gradient, before the update rule", NULL, "name",
        wl_precondition_variants(), "none", false},
       {"initialisation", "Learned initial parameters of a task", NULL, "name",

@@ -25,7 +25,7 @@ done
 echo "ok: links"
 
 mkdir tree
-cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,include,CONTRIBUTING.md} tree/
+cp -r "$WL_SOURCE"/{docs,examples,jobs,python,tests,tools,include,CONTRIBUTING.md} tree/
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 

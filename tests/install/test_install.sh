@@ -22,7 +22,8 @@ check_files() {
   for path in bin/warploom libexec/warploom/warploom64 include/warploom/optimizer.h include/warploom/status.h \
     share/man/man1/warploom.1 share/man/man1/warploom-train.1 share/man/man5/warploom.yaml.5 \
     share/warploom/jobs/quickstart.yaml share/warploom/jobs/single.sbatch share/doc/warploom/guide.md \
-    share/doc/warploom/LICENSE; do
+    share/doc/warploom/LICENSE include/warploom/task.h include/warploom/plugin/task/family.h \
+    share/warploom/examples/plugins/welsch.c; do
     [ -e "$prefix/$path" ] || fail "not installed: $path"
   done
   ! grep -rlF -e "$build" -e "$WL_SOURCE" "$prefix" --include=*.cmake --include=*.pc --include=*.h >leaks ||
@@ -91,6 +92,25 @@ from_every_source() {
   done
 }
 
+# An own task and an own rule against the installed headers: by the one command, and by CMake.
+plugins() {
+  mkdir own && cp "$prefix"/share/warploom/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} own/
+  (cd own && "$prefix/bin/warploom" plugin build soft_clip.c) 2>plugin.err || { cat plugin.err >&2; fail "plugin build"; }
+  cat >own/CMakeLists.txt <<'C'
+cmake_minimum_required(VERSION 3.20)
+project(own LANGUAGES C)
+find_package(warploom 0.1 REQUIRED)
+warploom_add_plugin(welsch welsch.c)
+C
+  { cmake -S own -B own/build -DCMAKE_PREFIX_PATH="$prefix" && cmake --build own/build; } >plugin.log 2>&1 ||
+    { cat plugin.log >&2; fail "warploom_add_plugin"; }
+  mv own/build/welsch.so own/
+  "$prefix/bin/warploom" check own/welsch.yaml >plugin.out 2>&1 || { cat plugin.out >&2; fail "check of the plug-ins"; }
+  grep -q '^All passed' plugin.out || fail "check of the plug-ins: $(cat plugin.out)"
+  "$prefix/bin/warploom" train own/welsch.yaml --set output=own/run --quiet >plugin.out || fail "training with plug-ins"
+  echo "ok: plug-ins against the installation"
+}
+
 as_cplusplus() {
   command -v c++ >/dev/null || return 0
   echo '#include <warploom/optimizer.h>
@@ -107,6 +127,7 @@ train
 by_pkg_config
 by_find_package
 from_every_source
+plugins
 as_cplusplus
 "$prefix/bin/warploom" check own.yaml >check.out || { cat check.out >&2; fail "the installed float64 twin"; }
 echo "ok: installed program, library and float64 twin"

@@ -6,10 +6,9 @@
  *
  *   gbar = -a r^3 ubar,   abar = -g r ubar,   cbar = -a (g / c)^3 r^3 ubar
  *
- * The worked example of CONTRIBUTING.md: one file, one line in rules.def, nothing else. */
+ * The worked example of docs/plugins.md: warploom plugin build soft_clip.c */
 #include <math.h>
-
-#include "rule/elementwise.h"
+#include <warploom/rule.h>
 
 enum { RATE, BOUND, SCALARS };
 
@@ -55,3 +54,4 @@ static const wl_elementwise soft_clip_rule = {.cost = 20,
                                               .vjp = soft_clip_vjp};
 
 WL_ELEMENTWISE_RULE(soft_clip, "gradient descent with steps of bounded length");
+WL_PLUGIN_RULE(wl_rule_soft_clip);

@@ -5,8 +5,8 @@
  * X and the true parameters are N(0,1). y is exact up to noise, except for the first outliers * B
  * points, where it is N(0, 10^2). Far from the fit the loss is flat: a hard case for any optimizer.
  *
- * The worked example of CONTRIBUTING.md: one file, one line in families.def, nothing else. */
-#include "task/family.h"
+ * The worked example of docs/plugins.md: warploom plugin build welsch.c */
+#include <warploom/task.h>
 
 typedef struct welsch {
   int64_t points, dimension; /* B, d */
@@ -79,7 +79,7 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
   return WL_OK;
 }
 
-const wl_task_family wl_task_welsch = {
+static const wl_task_family family = {
     .name = "welsch",
     .summary = "linear regression with outliers, Welsch's loss",
     .options = options,
@@ -89,3 +89,5 @@ const wl_task_family wl_task_welsch = {
     .bind = bind,
     .theta0 = theta0,
 };
+
+WL_PLUGIN_TASK(family);

@@ -1,0 +1,42 @@
+/* plugin.h - what a plug-in exports: a shared object that adds a task family or an update rule.
+ *
+ * A plug-in exports warploom_task_float32, warploom_task_float64, warploom_rule_float32 or warploom_rule_float64, or
+ * several of them, each of type wl_plugin. The macros WL_PLUGIN_TASK and WL_PLUGIN_RULE (warploom/task.h,
+ * warploom/rule.h) define the symbol of the precision for which the source is compiled. Functions of Warploom that a
+ * plug-in calls are undefined in it; the program provides them. */
+#ifndef WL_BASE_PLUGIN_H
+#define WL_BASE_PLUGIN_H
+
+#include <stdint.h>
+
+#include "base/layout.h"
+#include "base/options.h"
+#include "base/rng.h"
+
+/* Version of the interface. Raise it when a struct, an enumerator or the meaning of a function in the installed headers
+ * changes. */
+enum { WL_PLUGIN_ABI = 1 };
+
+/* Sizes of the structs of src/base that plug-ins use; those of their kind are added to it. */
+#define WL_SHARED_LAYOUT                                                                       \
+  (((uint32_t)sizeof(wl_option) * 251 + (uint32_t)sizeof(wl_tensor_entry)) * 251 * 251 +       \
+   (uint32_t)(sizeof(wl_stream) + sizeof(wl_layout)) * 251 + (uint32_t)WL_FOR_COUNT)
+
+typedef struct wl_plugin {
+  uint32_t abi;      /* WL_PLUGIN_ABI; the first member in every version */
+  uint32_t layout;   /* sizes of the shared structs, so that a forgotten change of the ABI is noticed */
+  const void *table; /* wl_task_family or wl_rule_ops */
+} wl_plugin;
+
+#ifdef WL_DOUBLE
+#define WL_PLUGIN_SYMBOL(kind) warploom_##kind##_float64
+#else
+#define WL_PLUGIN_SYMBOL(kind) warploom_##kind##_float32
+#endif
+
+#define WL_PLUGIN_EXPORT(kind, struct_sizes, object)                             \
+  extern const wl_plugin WL_PLUGIN_SYMBOL(kind);                                 \
+  __attribute__((visibility("default"))) const wl_plugin WL_PLUGIN_SYMBOL(kind) = \
+      {WL_PLUGIN_ABI, (struct_sizes), &(object)}
+
+#endif

@@ -1,0 +1,192 @@
+/* plugin_open.c - opens a shared object and checks that it fits this program: symbol, precision, ABI. */
+#include "base/plugin_open.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+
+enum { LARGEST_FILE = 1 << 30 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static wl_open_plugin *first; /* guarded by the lock */
+static bool refused;
+
+void wl_plugin_refuse(bool r) { refused = r; }
+bool wl_plugin_is_refused(void) { return refused; }
+
+/* ---- hash ---- */
+
+static wl_status hash_stream(FILE *file, const char *path, char hash[WL_FILE_HASH_SIZE]) {
+  char *bytes = NULL;
+  size_t size = 0, used = 0;
+  wl_digest digest = {0};
+  wl_status status = WL_OK;
+  for (size_t got = 1; got > 0 && status == WL_OK; used += got) {
+    if (used + 65536 > size) {
+      size = 2 * size + 65536;
+      char *const more = realloc(bytes, size);
+      if (!more || size > LARGEST_FILE) status = WL_FAIL(WL_ERR_OS, "%s: too large to be read", path);
+      bytes = more ? more : bytes;
+    }
+    got = status == WL_OK ? fread(bytes + used, 1, 65536, file) : 0;
+  }
+  if (status == WL_OK && ferror(file))
+    status = WL_FAIL(WL_ERR_NO_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+  if (status == WL_OK) wl_digest_add(&digest, "file", bytes, used);
+  wl_digest_hex(digest, hash);
+  free(bytes);
+  return status;
+}
+
+wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]) {
+  FILE *const file = fopen(path, "rb");
+  if (!file) return WL_FAIL(WL_ERR_NO_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+  const wl_status status = hash_stream(file, path, hash);
+  fclose(file);
+  return status;
+}
+
+/* ---- checks ---- */
+
+static const wl_plugin *find_symbol(void *object, const char *kind, const char *precision) {
+  char name[64];
+  snprintf(name, sizeof name, "warploom_%s_%s", kind, precision);
+  return dlsym(object, name);
+}
+
+static const char *other_precision(void) {
+  return strcmp(WL_REAL_NAME, "float32") == 0 ? "float64" : "float32";
+}
+
+/* What the file exports instead of the symbol that is wanted. */
+static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const char *path) {
+  const char *const other = strcmp(kind->name, "task") == 0 ? "rule" : "task";
+  if (find_symbol(object, kind->name, other_precision()))
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "%s: was built for %s, and this program computes in " WL_REAL_NAME
+                   "; build it again with `warploom plugin build`, which builds for both",
+                   path, other_precision());
+  if (find_symbol(object, other, WL_REAL_NAME))
+    return WL_FAIL(WL_ERR_CONFIG, "%s: adds a %s, not a %s; name it as `%s: {plugin: ..}`", path, other,
+                   kind->name, other);
+  return WL_FAIL(WL_ERR_CONFIG,
+                 "%s: does not export the symbol warploom_%s_" WL_REAL_NAME
+                 "; end its source with WL_PLUGIN_%s(..)",
+                 path, kind->name, strcmp(kind->name, "task") == 0 ? "TASK" : "RULE");
+}
+
+static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *kind,
+                               const char *path) {
+  if (plugin->abi != WL_PLUGIN_ABI)
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "%s: was built for version %u of the plug-in interface, and this program has version %u; build "
+                   "it again with `warploom plugin build`",
+                   path, (unsigned)plugin->abi, (unsigned)WL_PLUGIN_ABI);
+  if (plugin->layout != kind->layout)
+    return WL_FAIL(WL_ERR_CONFIG,
+                   "%s: was built with headers whose structs have other sizes (layout %08x, this program's is "
+                   "%08x); build it again with `warploom plugin build` of this program",
+                   path, (unsigned)plugin->layout, (unsigned)kind->layout);
+  return WL_OK;
+}
+
+/* ---- opening ---- */
+
+/* dlopen looks for a name without a slash elsewhere. */
+static wl_status load_object(const char *path, void **object) {
+  char here[4096];
+  snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
+  *object = dlopen(here, RTLD_NOW | RTLD_LOCAL);
+  if (*object) return WL_OK;
+  const char *const why = dlerror();
+  return WL_FAIL(WL_ERR_CONFIG, "%s: cannot be loaded as a plug-in: %s", path, why ? why : "unknown reason");
+}
+
+static wl_status load(const wl_plugin_kind *kind, const char *path, wl_open_plugin *p) {
+  void *object = NULL;
+  WL_TRY(load_object(path, &object));
+  const wl_plugin *const plugin = find_symbol(object, kind->name, WL_REAL_NAME);
+  if (!plugin) return fail_symbol(object, kind, path);
+  WL_TRY(check_version(plugin, kind, path));
+  kind->describe(plugin->table, &p->variant);
+  p->variant.table = plugin->table;
+  if (p->variant.name && p->variant.name[0] && p->variant.summary) return WL_OK;
+  return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary", path);
+}
+
+static const wl_open_plugin *find_open(const wl_plugin_kind *kind, const char *hash) {
+  for (const wl_open_plugin *p = first; p; p = p->next)
+    if (p->kind == kind && strcmp(p->hash, hash) == 0) return p;
+  return NULL;
+}
+
+static wl_status open_new(const wl_plugin_kind *kind, const char *path, const char *hash,
+                          const wl_open_plugin **out) {
+  wl_open_plugin *p = NULL;
+  WL_TRY(WL_NEW(p, 1));
+  p->kind = kind;
+  memcpy(p->hash, hash, sizeof p->hash);
+  p->path = strdup(path);
+  const wl_status status = p->path ? load(kind, path, p) : WL_FAIL(WL_ERR_OS, "out of memory");
+  if (status != WL_OK) {
+    free(p->path);
+    wl_free(p);
+    return status;
+  }
+  p->next = first;
+  *out = first = p;
+  return WL_OK;
+}
+
+/* The hash is compared before the file is loaded, because loading runs its constructors. */
+static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const char *hash,
+                             const wl_open_plugin **out) {
+  char found[WL_FILE_HASH_SIZE];
+  *out = hash[0] ? find_open(kind, hash) : NULL;
+  if (*out) return WL_OK;
+  WL_TRY(wl_file_hash(path, found));
+  if (hash[0] && strcmp(hash, found) != 0)
+    return WL_FAIL(WL_ERR_CONFIG, 
+                   "%s: has the hash %s, not %s: it is not the file that was used. Restore that file, or accept this "
+                   "one with the key plugin_hash: %s",
+                   path, found, hash, found);
+  *out = find_open(kind, found);
+  return *out ? WL_OK : open_new(kind, path, found, out);
+}
+
+wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const char *hash,
+                         const wl_open_plugin **out) {
+  pthread_mutex_lock(&lock);
+  const wl_status status = open_locked(kind, path, hash, out);
+  pthread_mutex_unlock(&lock);
+  return status;
+}
+
+const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_plugin *after) {
+  pthread_mutex_lock(&lock);
+  const wl_open_plugin *p = after ? after->next : first;
+  pthread_mutex_unlock(&lock);
+  while (p && p->kind != kind) p = p->next;
+  return p;
+}
+
+wl_status wl_plugin_list(const char *path, const wl_plugin_kind *const *kinds, int n_kinds,
+                         wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
+  static const char *const precisions[] = {"float32", "float64"};
+  char hash[WL_FILE_HASH_SIZE];
+  void *object = NULL;
+  *count = 0;
+  WL_TRY(wl_file_hash(path, hash)); /* names a file that is missing more clearly than dlopen */
+  WL_TRY(load_object(path, &object));
+  for (int k = 0; k < n_kinds; k++)
+    for (int i = 0; i < 2 && *count < WL_PLUGIN_EXPORTS; i++) {
+      const wl_plugin *const plugin = find_symbol(object, kinds[k]->name, precisions[i]);
+      if (plugin) exports[(*count)++] = (wl_plugin_export){kinds[k], precisions[i], plugin};
+    }
+  return WL_OK;
+}

@@ -1,0 +1,57 @@
+/* plugin_open.h - opens plug-ins (plugin.h) and hashes files that a configuration names. */
+#ifndef WL_BASE_PLUGIN_OPEN_H
+#define WL_BASE_PLUGIN_OPEN_H
+
+#include "base/options.h"
+#include "base/plugin.h"
+
+/* The kinds of plug-ins, one for each section that accepts them. */
+typedef struct wl_plugin_kind {
+  const char *name;    /* "task", "rule": of the symbol warploom_<name>_<precision> */
+  const char *summary; /* what a plug-in of this kind adds: "a task family" */
+  uint32_t layout;
+  void (*describe)(const void *table, wl_variant *out); /* fills name, summary, options */
+} wl_plugin_kind;
+
+enum { WL_FILE_HASH_SIZE = 17 };
+
+/* A plug-in that is open. It stays open until the process ends. */
+typedef struct wl_open_plugin wl_open_plugin;
+struct wl_open_plugin {
+  const wl_plugin_kind *kind;
+  char *path;
+  char hash[WL_FILE_HASH_SIZE];
+  wl_variant variant;
+  const wl_open_plugin *next;
+};
+
+/* Opens the file. `hash` is the hash that the file must have; "": any. A plug-in with that hash that is already open is
+ * used whatever its path. WL_ERR_NO_INPUT, WL_ERR_CONFIG or WL_ERR_DATA; the message names the file and what it lacks.
+ * Thread-safe. */
+wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const char *hash,
+                         const wl_open_plugin **out);
+/* The open plug-ins of this kind after `after` (NULL: the first), NULL at the end. */
+const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_plugin *after);
+
+/* One symbol that a file exports. */
+typedef struct wl_plugin_export {
+  const wl_plugin_kind *kind;
+  const char *precision;
+  const wl_plugin *plugin;
+} wl_plugin_export;
+enum { WL_PLUGIN_EXPORTS = 4 };
+
+/* Loads the file and lists what it exports of the kinds ([n_kinds]), whether or not it fits this program. */
+wl_status wl_plugin_list(const char *path, const wl_plugin_kind *const *kinds, int n_kinds,
+                         wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count);
+
+/* Neither plug-ins nor other programs that a configuration names are loaded from now on (false: they are). A map that
+ * names a plug-in is then accepted with any keys, and has no table. For the C library, whose callers open files of
+ * others and whose symbols plug-ins cannot see. */
+void wl_plugin_refuse(bool refused);
+bool wl_plugin_is_refused(void);
+
+/* XXH3 of the file's bytes, as 16 hexadecimal digits. */
+wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]);
+
+#endif

@@ -1,0 +1,130 @@
+/* plugin.c - `warploom plugin build|info|new`: task families and update rules without a build of Warploom. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/plugin_open.h"
+#include "cli/commands.h"
+#include "cli/plugin_build.h"
+#include "cli/plugin_new.h"
+#include "rule/rule.h"
+#include "task/task.h"
+
+static const wl_argument arguments[] = {
+    {"output", "PLUGIN", "of build: the file to write; default: the first source with .so in place of .c"},
+    {"verbose", NULL, "of build: print the commands"},
+    {0}};
+
+static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* "float32, float64": the precisions for which a kind is exported. */
+static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind, char *text,
+                            size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int i = 0; i < count && used < size; i++)
+    if (exports[i].kind == kind)
+      used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", exports[i].precision);
+}
+
+/* Whether the plug-in's structs can be read by this program. */
+static bool fits(const wl_plugin_export *e) {
+  return e->plugin->abi == WL_PLUGIN_ABI && e->plugin->layout == e->kind->layout;
+}
+
+static void print_export(const wl_plugin_export *exports, int count, const wl_plugin_export *e) {
+  char precisions[40];
+  join_precisions(exports, count, e->kind, precisions, sizeof precisions);
+  printf("  %-10s %s\n  %-10s %u%s\n", "precision", precisions, "interface", (unsigned)e->plugin->abi,
+         fits(e) ? "" : ", which is not this program's: build it again");
+  if (!fits(e)) return;
+  wl_variant variant = {0};
+  e->kind->describe(e->plugin->table, &variant);
+  printf("  %-10s %s\n\n", e->kind->name, variant.name);
+  const wl_section sections[] = {{.name = e->kind->name, .doc = variant.summary, .options = variant.options}, {0}};
+  wl_sections_help(sections, false, stdout);
+}
+
+static wl_status print_info(const char *path) {
+  wl_plugin_export exports[WL_PLUGIN_EXPORTS];
+  char hash[WL_FILE_HASH_SIZE];
+  int count = 0;
+  WL_TRY(wl_plugin_list(path, kinds, KINDS, exports, &count));
+  if (count == 0)
+    return WL_FAIL(WL_ERR_DATA,
+                   "%s: exports neither a task family nor a rule; end its source with WL_PLUGIN_TASK(..) or "
+                   "WL_PLUGIN_RULE(..)",
+                   path);
+  WL_TRY(wl_file_hash(path, hash));
+  printf("%s\n  %-10s %s\n", path, "hash", hash);
+  for (int i = 0; i < count; i++)
+    if (i == 0 || exports[i].kind != exports[i - 1].kind) print_export(exports, count, &exports[i]);
+  return WL_OK;
+}
+
+/* my_task.c -> my_task.so, in the current folder. */
+static wl_status name_output(char **operands, int count, char *output, size_t size) {
+  for (int i = 0; i < count; i++) {
+    if (operands[i][0] == '-') continue;
+    const char *const slash = strrchr(operands[i], '/'), *const leaf = slash ? slash + 1 : operands[i];
+    const char *const dot = strrchr(leaf, '.');
+    const int stem = dot && dot > leaf ? (int)(dot - leaf) : (int)strlen(leaf);
+    if (snprintf(output, size, "%.*s.so", stem, leaf) < (int)size) return WL_OK;
+  }
+  return WL_FAIL(WL_ERR_USAGE, "name a source: warploom plugin build my_task.c");
+}
+
+static wl_status build(const wl_arguments *a, char **operands, int count) {
+  char output[4096], precisions[40];
+  WL_TRY(name_output(operands, count, output, sizeof output));
+  const wl_plugin_sources sources = {.argument = operands,
+                                     .count = count,
+                                     .output = wl_argument_text(a, "output", output),
+                                     .verbose = wl_argument_given(a, "verbose")};
+  wl_plugin_export exports[WL_PLUGIN_EXPORTS];
+  int exported = 0;
+  WL_TRY(wl_plugin_build(&sources));
+  WL_TRY(wl_plugin_list(sources.output, kinds, KINDS, exports, &exported));
+  if (exported == 0) return print_info(sources.output);
+  for (int i = 0; i < exported; i++) {
+    if (i > 0 && exports[i].kind == exports[i - 1].kind) continue;
+    wl_variant variant = {0};
+    exports[i].kind->describe(exports[i].plugin->table, &variant);
+    join_precisions(exports, exported, exports[i].kind, precisions, sizeof precisions);
+    wl_log_info("%s: %s '%s' for %s", sources.output, exports[i].kind->summary, variant.name, precisions);
+  }
+  return WL_OK;
+}
+
+static wl_status run_plugin(wl_cli *cli, int argc, char **argv) {
+  const wl_arguments *const a = &cli->arguments;
+  const char *const action = argv[0];
+  if (strcmp(action, "build") == 0) return build(a, argv + 1, argc - 1);
+  if (strcmp(action, "info") == 0 && argc == 2) return print_info(argv[1]);
+  if (strcmp(action, "new") == 0 && argc == 3) return wl_plugin_new(argv[1], argv[2]);
+  return WL_FAIL(WL_ERR_USAGE,
+                 "warploom plugin takes: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task NAME, new rule NAME");
+}
+
+const wl_command wl_command_plugin = {
+    "plugin",
+    "build SOURCE.. | info FILE | new task|rule NAME",
+    "builds and describes plug-ins: own task families and update rules",
+    2,
+    600,
+    arguments,
+    NULL,
+    false,
+    run_plugin,
+    "A plug-in is a shared object with a task family or an update rule in C; a configuration names it as `task: {plugin: "
+    "./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. build compiles sources for float32 and float64 into one "
+    "file, with the compiler that built Warploom or the one that the environment variable CC names; flags for it follow "
+    "--. info prints what a file adds, its keys, its precisions and its hash. new writes NAME.c and NAME.yaml to start "
+    "from. docs/plugins.md explains the interface.",
+    "warploom plugin new task my_task\n"
+    "warploom plugin build my_task.c\n"
+    "warploom plugin build my_task.c helper.c --output tasks.so -- -I/opt/include -lhelper\n"
+    "warploom plugin info my_task.so\n"
+    "warploom check my_task.yaml && mpirun -n 2 warploom train my_task.yaml\n",
+    true};

@@ -1,0 +1,200 @@
+/* plugin_build.c - runs the compiler.
+ *
+ *   for float32 and float64:   cc -c SOURCE ..    cc -r    objcopy     all symbols but the exported one become local
+ *   then                       cc -shared         both objects in one file
+ *
+ * The two objects define the same names, hence the local symbols. */
+#include "cli/plugin_build.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/executable_dir.h"
+
+#ifndef WL_PLUGIN_COMPILER
+#define WL_PLUGIN_COMPILER "cc"
+#define WL_PLUGIN_FLAGS "-std=gnu17 -O3"
+#endif
+
+extern char **environ;
+
+enum { WORDS = 512, SOURCES = 64 };
+
+/* A command line under construction. */
+typedef struct command {
+  char *word[WORDS + 1];
+  int count;
+  bool full;
+} command;
+
+static void add(command *c, const char *word) {
+  if (c->count < WORDS) c->word[c->count++] = (char *)word;
+  else c->full = true;
+}
+
+static wl_status run(command *c, bool verbose) {
+  pid_t child;
+  int code = 0;
+  if (c->full) return WL_FAIL(WL_ERR_USAGE, "more than %d sources and flags", WORDS);
+  c->word[c->count] = NULL;
+  for (int i = 0; verbose && i < c->count; i++) fprintf(stderr, "%s%c", c->word[i], i + 1 < c->count ? ' ' : '\n');
+  const int failed = posix_spawnp(&child, c->word[0], NULL, NULL, c->word, environ);
+  if (failed)
+    return WL_FAIL(WL_ERR_OS, "%s cannot be run: %s; the environment variable CC names another compiler", c->word[0],
+                   strerror(failed));
+  while (waitpid(child, &code, 0) < 0)
+    if (errno != EINTR) return WL_FAIL(WL_ERR_OS, "waiting for %s: %s", c->word[0], strerror(errno));
+  if (WIFEXITED(code) && WEXITSTATUS(code) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_DATA, "%s failed; its messages are above", c->word[0]);
+}
+
+/* One build. */
+typedef struct build {
+  const wl_plugin_sources *from;
+  char folder[PATH_MAX];                   /* of temporary files */
+  char include[2][PATH_MAX + 64];          /* -I.. of warploom/task.h and of the headers that it includes */
+  char flags[sizeof WL_PLUGIN_FLAGS];      /* split into words */
+  char object[2][PATH_MAX + 64];           /* of each precision */
+  char part[2][SOURCES][PATH_MAX + 64];    /* of each precision and source */
+  char unfinished[PATH_MAX + 64];
+} build;
+
+static const char *const precisions[] = {"float32", "float64"};
+
+static const char *compiler(void) {
+  const char *const cc = getenv("CC");
+  return cc && *cc ? cc : WL_PLUGIN_COMPILER;
+}
+
+/* The headers of the installation, or of the source tree if the program is in its build folder. */
+static wl_status find_headers(build *b) {
+  static const char *const places[][2] = {{"../include", "../include/warploom/plugin"},
+                                          {"../../include", "../../include/warploom/plugin"},
+                                          {"../include", "../src"}};
+  char self[PATH_MAX - 64], probe[PATH_MAX + 64];
+  WL_TRY(wl_executable_dir(self, sizeof self));
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    snprintf(probe, sizeof probe, "%s/%s/task/family.h", self, places[i][1]);
+    if (access(probe, R_OK) != 0) continue;
+    for (int k = 0; k < 2; k++) snprintf(b->include[k], sizeof b->include[k], "-I%s/%s", self, places[i][k]);
+    return WL_OK;
+  }
+  return WL_FAIL(WL_ERR_NO_INPUT,
+                 "the headers for plug-ins (include/warploom/plugin) are not installed with this program, %s", self);
+}
+
+static bool is_flag(const char *argument) { return argument[0] == '-'; }
+static bool links(const char *flag) {
+  return strncmp(flag, "-l", 2) == 0 || strncmp(flag, "-L", 2) == 0 || strncmp(flag, "-Wl,", 4) == 0;
+}
+
+static void add_flags(command *c, char *flags) {
+  for (char *rest = NULL, *word = strtok_r(flags, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) add(c, word);
+}
+
+static wl_status compile(build *b, int precision, const char *source, const char *object) {
+  command c = {.count = 0};
+  add(&c, compiler());
+  strcpy(b->flags, WL_PLUGIN_FLAGS);
+  add_flags(&c, b->flags);
+  add(&c, "-fPIC");
+  add(&c, "-fvisibility=hidden");
+  add(&c, "-Wall");
+  if (precision == 1) add(&c, "-DWL_DOUBLE");
+  for (int k = 0; k < 2; k++) add(&c, b->include[k]);
+  for (int i = 0; i < b->from->count; i++)
+    if (is_flag(b->from->argument[i]) && !links(b->from->argument[i])) add(&c, b->from->argument[i]);
+  add(&c, "-c");
+  add(&c, source);
+  add(&c, "-o");
+  add(&c, object);
+  return run(&c, b->from->verbose);
+}
+
+/* All sources of one precision as one object, whose only global symbols are those that Warploom looks for. */
+static wl_status combine(build *b, int precision, int parts) {
+  command c = {.count = 0}, localise = {.count = 0};
+  add(&c, compiler());
+  add(&c, "-r");
+  add(&c, "-nostdlib");
+  for (int i = 0; i < parts; i++) add(&c, b->part[precision][i]);
+  add(&c, "-o");
+  add(&c, b->object[precision]);
+  WL_TRY(run(&c, b->from->verbose));
+  char task[64], rule[64];
+  snprintf(task, sizeof task, "--keep-global-symbol=warploom_task_%s", precisions[precision]);
+  snprintf(rule, sizeof rule, "--keep-global-symbol=warploom_rule_%s", precisions[precision]);
+  add(&localise, "objcopy");
+  add(&localise, task);
+  add(&localise, rule);
+  add(&localise, b->object[precision]);
+  return run(&localise, b->from->verbose);
+}
+
+static wl_status compile_all(build *b, int precision) {
+  int parts = 0;
+  for (int i = 0; i < b->from->count; i++) {
+    const char *const source = b->from->argument[i];
+    if (is_flag(source)) continue;
+    if (access(source, R_OK) != 0) return WL_FAIL(WL_ERR_NO_INPUT, "%s: %s", source, strerror(errno));
+    if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "more than %d sources", SOURCES);
+    snprintf(b->part[precision][parts], sizeof b->part[precision][parts], "%.4000s/%d-%d.o", b->folder, precision,
+             parts);
+    WL_TRY(compile(b, precision, source, b->part[precision][parts]));
+    parts++;
+  }
+  if (parts == 0) return WL_FAIL(WL_ERR_USAGE, "name a source: warploom plugin build my_task.c");
+  return combine(b, precision, parts);
+}
+
+static wl_status link_all(build *b) {
+  command c = {.count = 0};
+  add(&c, compiler());
+  add(&c, "-shared");
+  for (int k = 0; k < 2; k++) add(&c, b->object[k]);
+  for (int i = 0; i < b->from->count; i++)
+    if (is_flag(b->from->argument[i]) && links(b->from->argument[i])) add(&c, b->from->argument[i]);
+  add(&c, "-lm");
+  add(&c, "-o");
+  add(&c, b->unfinished);
+  WL_TRY(run(&c, b->from->verbose));
+  if (rename(b->unfinished, b->from->output) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", b->from->output, strerror(errno));
+}
+
+static void remove_temporaries(build *b) {
+  unlink(b->unfinished);
+  for (int k = 0; k < 2; k++) {
+    unlink(b->object[k]);
+    for (int i = 0; i < SOURCES && b->part[k][i][0]; i++) unlink(b->part[k][i]);
+  }
+  rmdir(b->folder);
+}
+
+wl_status wl_plugin_build(const wl_plugin_sources *sources) {
+  build *b = NULL;
+  WL_TRY(WL_NEW(b, 1));
+  b->from = sources;
+  const char *const temporary = getenv("TMPDIR");
+  snprintf(b->folder, sizeof b->folder, "%.3000s/warploom-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+  snprintf(b->unfinished, sizeof b->unfinished, "%.4000s.%ld", sources->output, (long)getpid());
+  wl_status status = find_headers(b);
+  if (status == WL_OK && !mkdtemp(b->folder))
+    status = WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s; TMPDIR names another folder", b->folder, strerror(errno));
+  else if (status == WL_OK) {
+    for (int k = 0; k < 2; k++)
+      snprintf(b->object[k], sizeof b->object[k], "%.4000s/%s.o", b->folder, precisions[k]);
+    for (int k = 0; status == WL_OK && k < 2; k++) status = compile_all(b, k);
+    if (status == WL_OK) status = link_all(b);
+    remove_temporaries(b);
+  }
+  wl_free(b);
+  return status;
+}

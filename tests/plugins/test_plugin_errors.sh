@@ -1,0 +1,114 @@
+#!/bin/bash
+# What is wrong with a plug-in is said with file, line and key, and with the code of a wrong configuration.
+. "$WL_SOURCE/tests/harness/training.sh"
+cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
+"$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "build"; }
+"$WL_BIN" plugin build soft_clip.c 2>build.err || { cat build.err >&2; fail "build"; }
+
+config() { # TASK
+  printf 'seed: 1\ntask: %s\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' "$1"
+}
+refused() { # WHAT CODE PATTERN TASK
+  local code=0
+  config "$4" >bad.yaml
+  "$WL_BIN" train bad.yaml --set output=bad >bad.out 2>bad.err || code=$?
+  [ $code = "$2" ] || fail "$1: code $code, not $2: $(cat bad.err)"
+  grep -q "bad.yaml:2: key .*$3" bad.err || fail "$1: no 'bad.yaml:2: key ..$3' in $(cat bad.err)"
+  [ "$(wc -l <bad.err)" = 1 ] || fail "$1: not one line: $(cat bad.err)"
+  echo "ok: $1"
+}
+compile() { # OUTPUT
+  ${CC:-cc} -shared -fPIC -I"$WL_SOURCE/include" -I"$WL_SOURCE/src" "${@:2}" -o "$1"
+}
+
+refused "missing file" 66 "none.so: cannot be opened" '{plugin: ./none.so}'
+echo 'no object' >text.so
+refused "no shared object" 78 "text.so: cannot be loaded" '{plugin: ./text.so}'
+echo 'int x;' >empty.c && compile empty.so empty.c
+refused "no symbol" 78 "does not export the symbol warploom_task_float32" '{plugin: ./empty.so}'
+sed 's/^static void destroy/wl_node wl_op_absent(wl_tape *t);\nvoid use(void) { wl_op_absent(0); }\n&/' welsch.c >unresolved.c
+compile unresolved.so unresolved.c
+refused "unresolved symbol" 78 "undefined symbol: wl_op_absent" '{plugin: ./unresolved.so}'
+compile wide.so -DWL_DOUBLE welsch.c
+refused "wrong precision" 78 "wide.so: was built for float64" '{plugin: ./wide.so}'
+sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_plugin warploom_task_float32 = {99, 0, \&family};/' welsch.c >abi.c
+compile abi.so abi.c
+refused "wrong interface" 78 "version 99 of the plug-in interface, and this program has version" '{plugin: ./abi.so}'
+sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_plugin warploom_task_float32 = {WL_PLUGIN_ABI, 5, \&family};/' welsch.c >layout.c
+compile layout.so layout.c
+refused "structs of other sizes" 78 "structs have other sizes" '{plugin: ./layout.so}'
+refused "a rule for a task" 78 "soft_clip.so: adds a rule, not a task" '{plugin: ./soft_clip.so}'
+sed 's/"welsch"/"mlp"/' welsch.c >mlp.c && "$WL_BIN" plugin build mlp.c 2>build.err
+refused "name of a built-in family" 78 "'mlp' is that of a built-in task" '{plugin: ./mlp.so}'
+refused "family and plugin" 78 "give .family. or .plugin., not both" '{plugin: ./welsch.so, family: mlp}'
+refused "unknown key" 78 "did you mean 'outliers'" '{plugin: ./welsch.so, outlier: 0.1}'
+refused "value out of range" 78 "out of range; accepted: from 0 to 1" '{plugin: ./welsch.so, outliers: 2}'
+refused "another hash" 78 "not 0123456789abcdef" '{plugin: ./welsch.so, plugin_hash: 0123456789abcdef}'
+refused "drawn plug-in" 78 "expected a text" '{plugin: {one_of: [./welsch.so]}}'
+
+# In float64 the same file serves; one that holds float32 alone is refused.
+compile narrow.so welsch.c
+config '{plugin: ./narrow.so}' >narrow.yaml
+code=0
+"$WL_BIN" check narrow.yaml >narrow.out 2>narrow.err || code=$?
+[ $code = 78 ] && grep -q "narrow.so: was built for float32, and this program computes in float64" narrow.err ||
+  fail "float32 alone in check: code $code, $(cat narrow.err)"
+
+# Ranks that read different files of the same name: /proc/self/cwd is another folder on each.
+mkdir a b
+cp welsch.so a
+sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c && "$WL_BIN" plugin build changed.c --output b/welsch.so 2>build.err
+config '{plugin: /proc/self/cwd/welsch.so}' >ranks.yaml
+code=0
+timeout 60 "$WL_MPIEXEC" -n 1 --wdir "$PWD/a" "$WL_BIN" train "$PWD/ranks.yaml" --set output="$PWD/ranks" \
+  : -n 1 --wdir "$PWD/b" "$WL_BIN" train "$PWD/ranks.yaml" --set output="$PWD/ranks" >ranks.out 2>ranks.err || code=$?
+[ $code = 76 ] || fail "different files on ranks: code $code: $(cat ranks.err)"
+hash_of() { "$WL_BIN" plugin info "$1" | awk '$1 == "hash" { print $2 }'; }
+grep -q "welsch.so) differs between ranks (rank 0 has $(hash_of a/welsch.so), rank 1 has $(hash_of b/welsch.so))" ranks.err ||
+  fail "message about ranks: $(cat ranks.err)"
+
+# The subcommand: usage, and a source with an error.
+usage() { # CODE ARGUMENTS...
+  local code=0 expected=$1
+  shift
+  "$WL_BIN" plugin "$@" >usage.out 2>usage.err || code=$?
+  [ $code = "$expected" ] || fail "plugin $*: code $code, not $expected: $(cat usage.err)"
+}
+usage 64 bild welsch.c
+usage 64 build -- -O2
+usage 64 new tusk x
+usage 64 new task ../x
+usage 66 info none.so
+usage 66 build none.c
+usage 65 info empty.so
+echo 'int main( {' >broken.c
+usage 65 build broken.c
+grep -q "broken.c:1" usage.err || fail "the compiler's message is missing: $(cat usage.err)"
+[ ! -e broken.so ] || fail "a failed build left a file"
+"$WL_BIN" plugin new task my_task 2>new.err && "$WL_BIN" plugin build my_task.c 2>new.err || fail "plugin new: $(cat new.err)"
+usage 73 new task my_task
+"$WL_BIN" train my_task.yaml --set outer.steps=2 --set output=new --quiet >new.out || fail "the new task does not train"
+"$WL_BIN" plugin new rule my_rule 2>new.err && "$WL_BIN" plugin build my_rule.c 2>new.err || fail "plugin new: $(cat new.err)"
+"$WL_BIN" train my_rule.yaml --set outer.steps=2 --set output=new-rule --quiet >new.out || fail "the new rule does not train"
+
+# A source in two files whose functions are not static.
+cat >two.c <<'S'
+#include <warploom/task.h>
+wl_node squares(wl_tape *t, wl_node x);
+S
+sed -e '/^#include/d' -e 's/wl_op_square(t, r)/squares(t, r)/' welsch.c >>two.c
+printf '#include <warploom/task.h>\nwl_node squares(wl_tape *t, wl_node x) { return wl_op_square(t, x); }\n' >helper.c
+"$WL_BIN" plugin build two.c helper.c 2>two.err || fail "two sources: $(cat two.err)"
+config '{plugin: ./two.so}' >two.yaml
+"$WL_BIN" check two.yaml >two.out 2>&1 || fail "two sources: check: $(cat two.out)"
+echo "ok: subcommand"
+
+# The program exports every function of the installed headers.
+for header in $(sed -n '/set(WL_PLUGIN_HEADERS/,/)/p' "$WL_SOURCE/cmake/WlPlugin.cmake" | grep -oE '[a-z_]+/[a-z_]+[.]h'); do
+  cat "$WL_SOURCE/src/$header"
+done | sed 's|^ \*.*||; s|/\*.*||' | grep -vE 'static inline|#define' | grep -oE '\bwl_[a-z_0-9]+\(' | tr -d '(' | sort -u >declared
+nm -D --defined-only "$WL_BIN" | awk '{ print $3 }' | sort -u >exported
+[ "$(wc -l <declared)" -gt 100 ] || fail "only $(wc -l <declared) functions in the headers"
+comm -13 exported declared >absent
+[ ! -s absent ] || fail "functions of the headers that the program does not export: $(cat absent)"
+echo "ok: $(wc -l <declared) functions exported"
