@@ -17,14 +17,19 @@ class Controller(Rule):
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
 
     def update(self, tensors, now):
-        T, left = now.horizon, 1 - min(1, now.t / now.horizon)
+        T, left = self._horizon(now)
         q = [correction(0.9, now.t), correction(0.99, now.t), correction(0.99, now.t)]
         passes = [self._moments(x, q) for x in tensors]
         sums = torch.stack([own.cpu() for _, own in passes]).double().numpy()
-        inputs = self._inputs(tensors, sums, q, now)
+        losses = self._follow_loss(now)
+        inputs = self._inputs(tensors, sums, q, now, losses)
         sizes = self._sizes(tensors, sums)
-        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left)))
+        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left, losses[1])))
                 for j, x in enumerate(tensors)]
+
+    def _horizon(self, now):
+        """T, and the share of it that is left; a horizon that the rule does not see is 2000 and never nearer."""
+        return (now.horizon, 1 - min(1, now.t / now.horizon)) if self.option("horizon") else (self.UNKNOWN_HORIZON, 1.0)
 
     @staticmethod
     def _moments(x, q):
@@ -41,25 +46,26 @@ class Controller(Rule):
 
     def _follow_loss(self, now):
         """ln of the fast average over the slow one and over the first loss; 0 where unknown."""
-        w, known = now.whole, math.isfinite(now.loss)
+        w, known = now.whole, self.option("losses") and math.isfinite(now.loss)
         loss = now.loss if known else 0.0
         if now.t == 0:
             w["loss_first"] = loss
         w["loss_fast"] = 0.9 * w.get("loss_fast", 0.0) + 0.1 * loss
         w["loss_slow"] = 0.98 * w.get("loss_slow", 0.0) + 0.02 * loss
         fast, slow = w["loss_fast"] * correction(0.9, now.t), w["loss_slow"] * correction(0.98, now.t)
-        ratio = lambda b: min(3, max(-3, math.log(fast / b))) if known and fast > 0 and b > 0 else 0.0  # noqa: E731
+        ratio = lambda b: math.log(fast / b) if known and fast > 0 and b > 0 else 0.0  # noqa: E731
         return ratio(slow), ratio(w.get("loss_first", 0.0))
 
-    def _inputs(self, tensors, sums, q, now):
+    def _inputs(self, tensors, sums, q, now, losses):
         gm, gg, mm, ms, ss, pm, pp, ratio, of_v = sums.T
         cosine = lambda ab, aa, bb: ab / (np.sqrt(aa * bb) + TINY)  # noqa: E731
         log_rms = lambda a, b: 0.5 * np.log((a + TINY) / (b + TINY))  # noqa: E731
-        x = min(1, now.t / now.horizon)
+        T, left = self._horizon(now)
+        x = 1 - left
         agree, slow_agree = cosine(gm, gg, mm), cosine(ms, mm, ss)
-        to_slow, to_first = self._follow_loss(now)
+        to_slow, to_first = (min(3, max(-3, ratio)) for ratio in losses)
         both = [2 * x - 1, 2 * (1 - x)**4 - 1, math.exp(-now.t / 10), math.exp(-now.t / 100),
-                min(2, max(-2, (math.log(now.horizon) - 6) / 1.5)), to_slow, to_first, 3 * math.exp(-20 * (1 - x)),
+                min(2, max(-2, (math.log(T) - 6) / 1.5)), to_slow, to_first, 3 * math.exp(-20 * (1 - x)),
                 agree.mean(), slow_agree.mean()]
         own = [agree, slow_agree, cosine(pm, pp, mm), log_rms(q[0]**2 * mm, q[2] * of_v),
                log_rms(q[1]**2 * ss, q[2] * of_v), np.sqrt(ratio / [x.g.numel() for x in tensors])]
@@ -82,11 +88,14 @@ class Controller(Rule):
 
     def _steer(self, x, inputs, size, moment):
         """Factors k1, k2 of the mixture and c0, c1, c2 of the step."""
-        t, T, left = moment
-        b, a0, a1, a2, k1, k2, tau, alpha, power, w = self.phi["base"][0 if x.matrix else 1]
+        t, T, left, to_first = moment
+        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline = self.phi["base"][0 if x.matrix else 1]
         o = self._net(inputs)
+        if not self.option("mix"):
+            k1, k2, o[4], o[5] = 0.1, 0.0, 0.0, 0.0
         rate = math.exp(b) * (T / self.UNKNOWN_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
         rate *= left**math.exp(power) * min(1, (t + 1) / (max(0, w) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
+        rate *= math.exp(max(0, decline) * max(-9, min(0, to_first)))
         if x.matrix:
             rate /= math.sqrt(x.fan_in)
         return [float(y) for y in (k1 + 0.3 * o[4], k2 + 0.3 * o[5], -rate * (a0 + o[1]), -rate * (a1 + o[2]),

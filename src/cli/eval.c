@@ -39,9 +39,10 @@ static const wl_argument arguments[] = {
     {"baselines", "LIST",
      "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also as "
      "NAME-linear or NAME-cosine; or all; or none, which only checks the suite; default adam. The report includes "
-     "every rule with a curve in the file"},
+     "every rule with a curve in the file, on the tasks that have one"},
     {"curves", "FILE",
-     "with --speedup, the file of these curves; default SUITE with the ending .h5"},
+     "with --speedup, the file of these curves; default SUITE with the ending .h5. Further files, after commas, "
+     "are read too; the first file receives their curves"},
     {"no-picture", NULL, "do not draw the curves"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
@@ -52,7 +53,8 @@ typedef struct request {
   wl_eval_setting setting;
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
-  char output[4200], settings[8192]; /* the second: all settings that the figures depend on, except RUN */
+  char output[4200],
+      settings[8192]; /* the second: all settings that the figures depend on, except RUN */
 } request;
 
 /* `given`, or evaluation.h5 in a run directory, or a name in the current folder: the folder of a trained file may not

@@ -120,6 +120,7 @@ static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *ou
           "loss ratio");
   for (int64_t i = 0; i < s->cells; i++) {
     const double *const steps = t->speedup + i * s->seeds;
+    if (isnan(steps[0])) continue;
     const double median = median_of_seeds(steps, s->seeds);
     int64_t caps = 0;
     for (int64_t k = 0; k < s->seeds; k++) caps += t->capped[i * s->seeds + k];
@@ -132,17 +133,28 @@ static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *ou
 static void print_summary(const wl_speedup *s, FILE *out) {
   fprintf(
       out,
-      "\nOver all tasks, horizons and seeds (%lld runs, %lld diverged; 95 %% intervals by bootstrap; capped "
-      "at %d)\n",
+      "\nOver tasks, horizons and seeds (%lld runs, %lld diverged; 95 %% intervals by bootstrap; capped at "
+      "%d)\n",
       (long long)(s->cells * s->seeds), (long long)s->diverged, WL_SPEEDUP_REACH);
-  fprintf(out, "  %-18s %24s %24s %22s %8s\n", "tuned rule", "interquartile mean", "median",
-          "in time, iq. mean", "capped");
+  fprintf(out, "  %-18s %6s %24s %24s %22s %8s\n", "tuned rule", "cells", "interquartile mean",
+          "median", "in time, iq. mean", "capped");
   for (int i = 0; i < s->tables; i++) {
     const wl_speedup_table *t = &s->table[i];
-    fprintf(out,
-            "  %-18s %8.2f (%5.2f to %5.2f) %8.2f (%5.2f to %5.2f) %6.2f (%5.2f to %5.2f) %8lld\n",
-            t->baseline.name, t->iqm, t->iqm_low, t->iqm_high, t->median, t->median_low,
-            t->median_high, t->wall_iqm, t->wall_low, t->wall_high, (long long)t->caps);
+    fprintf(
+        out,
+        "  %-18s %6lld %8.2f (%5.2f to %5.2f) %8.2f (%5.2f to %5.2f) %6.2f (%5.2f to %5.2f) %8lld\n",
+        t->baseline.name, (long long)t->judged, t->iqm, t->iqm_low, t->iqm_high, t->median,
+        t->median_low, t->median_high, t->wall_iqm, t->wall_low, t->wall_high, (long long)t->caps);
+  }
+  fprintf(
+      out,
+      "\nMean final loss over that of the tuned rule (ties within 1 %%)\n  %-18s %8s %8s %8s %8s %8s\n",
+      "tuned rule", "median", "worst", "lower", "ties", "higher");
+  for (int i = 0; i < s->tables; i++) {
+    const wl_speedup_table *t = &s->table[i];
+    fprintf(out, "  %-18s %8.3f %8.3f %8lld %8lld %8lld\n", t->baseline.name, t->ratio_median,
+            t->ratio_worst, (long long)t->won, (long long)t->tied,
+            (long long)(t->judged - t->won - t->tied));
   }
 }
 
@@ -162,6 +174,7 @@ static json_t *interval_json(double value, double low, double high) {
 static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
   json_t *cells = json_array();
   for (int64_t i = 0; i < s->cells; i++) {
+    if (isnan(t->speedup[i * s->seeds])) continue; /* no curve */
     json_t *capped = json_array();
     for (int64_t k = 0; k < s->seeds; k++)
       json_array_append_new(capped, json_boolean(t->capped[i * s->seeds + k]));
@@ -172,12 +185,12 @@ static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
                          numbers(t->wall + i * s->seeds, s->seeds), "capped", capped, "loss_ratio",
                          wl_json_number(t->loss_ratio[i])));
   }
-  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "baseline", t->baseline.name,
+  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o}", "baseline", t->baseline.name,
                    "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
                    interval_json(t->median, t->median_low, t->median_high),
                    "wall_clock_interquartile_mean",
                    interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped",
-                   (json_int_t)t->caps, "cells", cells);
+                   (json_int_t)t->caps, "judged_cells", (json_int_t)t->judged, "cells", cells);
 }
 
 static json_t *report_json(const wl_suite *suite, const wl_trained *trained, const wl_speedup *s) {

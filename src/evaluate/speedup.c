@@ -122,11 +122,13 @@ typedef struct aggregate {
   double median, median_low, median_high, mean, mean_low, mean_high;
 } aggregate;
 
-static wl_status summarise(const double *values, int64_t cells, int64_t seeds, aggregate *out) {
-  const int64_t n = cells * seeds;
-  double *drawn = NULL, *medians = NULL, *means = NULL;
-  int64_t *seed = NULL;
-  wl_status status = WL_NEW(drawn, n);
+static wl_status summarise(const double *all, int64_t cells, int64_t seeds, aggregate *out) {
+  double *values = NULL, *drawn = NULL, *medians = NULL, *means = NULL;
+  int64_t *seed = NULL, n = 0;
+  wl_status status = WL_NEW(values, cells * seeds);
+  for (int64_t i = 0; status == WL_OK && i < cells * seeds; i++)
+    if (!isnan(all[i])) values[n++] = all[i]; /* cells without a curve are NaN */
+  if (status == WL_OK) status = WL_NEW(drawn, n);
   if (status == WL_OK) status = WL_NEW(seed, n);
   if (status == WL_OK) status = WL_NEW(medians, RESAMPLES);
   if (status == WL_OK) status = WL_NEW(means, RESAMPLES);
@@ -146,6 +148,7 @@ static wl_status summarise(const double *values, int64_t cells, int64_t seeds, a
     out->mean_low = means[low], out->mean_high = means[high];
     out->median_low = medians[low], out->median_high = medians[high];
   }
+  wl_free(values);
   wl_free(drawn);
   wl_free(seed);
   wl_free(medians);
@@ -158,10 +161,9 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
   double sum = 0.0;
   for (int64_t s = 0; s < seeds; s++) {
     const int64_t at = index * seeds + s;
-    sum += cell->final[s] / (double)seeds;
     out->capped[at] = false;
-    out->speedup[at] = out->wall[at] = 0.0;
-    if (isnan(cell->final[s])) continue;
+    out->speedup[at] = out->wall[at] = curve ? 0.0 : NAN;
+    if (!curve || isnan(cell->final[s])) continue;
     const double steps = wl_speedup_steps_to(curve, cell->final[s], &out->capped[at]);
     const double ratio = steps / (double)cell->horizon;
     out->capped[at] |= ratio > WL_SPEEDUP_REACH;
@@ -169,7 +171,27 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
     out->wall[at] = out->speedup[at] * seconds / cell->seconds;
     out->caps += out->capped[at];
   }
-  out->loss_ratio[index] = sum / best_at(curve, cell->horizon);
+  for (int64_t s = 0; s < seeds; s++) sum += cell->final[s] / (double)seeds;
+  out->loss_ratio[index] = curve ? sum / best_at(curve, cell->horizon) : NAN;
+  out->judged += curve != NULL;
+}
+
+/* Median and worst of the loss ratios; a diverged cell counts as infinite. */
+static wl_status compare_losses(const wl_speedup *s, wl_speedup_table *out) {
+  double *ratio = NULL;
+  int64_t n = 0;
+  WL_TRY(WL_NEW(ratio, s->cells));
+  for (int64_t i = 0; i < s->cells; i++) {
+    if (isnan(out->speedup[i * s->seeds])) continue;
+    ratio[n] = isnan(out->loss_ratio[i]) ? INFINITY : out->loss_ratio[i];
+    out->won += ratio[n] < 1 - WL_SPEEDUP_TIE;
+    out->tied += fabs(ratio[n] - 1) <= WL_SPEEDUP_TIE;
+    n++;
+  }
+  out->ratio_median = median_of(ratio, n);
+  out->ratio_worst = ratio[n - 1];
+  wl_free(ratio);
+  return WL_OK;
 }
 
 wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *curve,
@@ -179,9 +201,9 @@ wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *
   WL_TRY(WL_NEW(out->wall, n));
   WL_TRY(WL_NEW(out->capped, n));
   WL_TRY(WL_NEW(out->loss_ratio, s->cells));
-  out->baseline = curve[0]->baseline;
   for (int64_t i = 0; i < s->cells; i++)
     fill_cell(&s->cell[i], curve[i], seconds[i], s->seeds, i, out);
+  WL_TRY(compare_losses(s, out));
   aggregate steps, wall;
   WL_TRY(summarise(out->speedup, s->cells, s->seeds, &steps));
   WL_TRY(summarise(out->wall, s->cells, s->seeds, &wall));

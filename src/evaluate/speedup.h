@@ -18,6 +18,7 @@
 #include "evaluate/suite.h"
 #include "run/trained.h"
 
+#define WL_SPEEDUP_TIE 0.01
 enum { WL_SPEEDUP_RATES = 15, WL_SPEEDUP_REACH = 10, WL_MAX_BASELINES = 24 };
 
 /* A hand-designed rule with a schedule, by name: "adam", "muon-linear". */
@@ -54,7 +55,7 @@ typedef struct wl_speedup_cell {
   double seconds; /* of a step */
 } wl_speedup_cell;
 
-/* Comparison with one baseline: s of every run [cells x seeds]. Arrays are owned. */
+/* Comparison with one baseline: s of every run [cells x seeds]; NaN on tasks without a curve. Arrays are owned. */
 typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
@@ -62,7 +63,9 @@ typedef struct wl_speedup_table {
   double *loss_ratio; /* [cells] mean final loss over the baseline's best at that horizon */
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* the last two: of the mean */
-  int64_t caps;
+  int64_t caps, judged;                              /* runs, cells */
+  int64_t won, tied; /* cells with a loss_ratio below and within 1 +- WL_SPEEDUP_TIE */
+  double ratio_median, ratio_worst;
 } wl_speedup_table;
 
 typedef struct wl_speedup {
@@ -76,12 +79,12 @@ typedef struct wl_speedup_request {
   const wl_suite *suite;
   const wl_baseline *baselines; /* [count] to compute if the file lacks them */
   int count;
-  const char *file;          /* of the baselines' curves */
+  const char *file;          /* of the baselines' curves; after commas, more files to read */
   const wl_trained *trained; /* NULL: baselines only */
 } wl_speedup_request;
 
 /* Computes the curves that the file lacks and writes the file after every task. Then compares the trained optimizer
- * with every baseline that has a curve for each task. Fills curves [suite->count], which the caller clears.
+ * with every baseline that has a curve, on the tasks that have it. Fills curves [suite->count], which the caller clears.
  * Collective. */
 wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out);
@@ -98,9 +101,9 @@ double wl_speedup_steps_to(const wl_baseline_curve *curve, double loss, bool *ca
 /* Mean of the middle half of n values: sorts them in place and omits n/4 (rounded down) at each end. */
 double wl_interquartile_mean(double *values, int64_t n);
 
-/* Reads and writes the file of curves: kind "baselines". Reading ignores a task whose definition differs from the
- * suite's. */
-wl_status wl_speedup_load(const char *path, const wl_suite *suite, wl_task_curves *curves);
-wl_status wl_speedup_save(const char *path, const wl_suite *suite, const wl_task_curves *curves);
+/* Reads the files of curves, and writes the first: kind "baselines". Reading ignores a task whose definition differs
+ * from the suite's, and curves that an earlier file has. */
+wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
+wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 
 #endif

@@ -1,11 +1,12 @@
 /* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines". It has a group for each task, which has a
  * group for each rule. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/real.h"
-#include "evaluate/speedup.h"
+#include "evaluate/speedup_impl.h"
 #include "io/checkpoint.h"
 
 enum { FIELDS_OF_CURVE = 3 };
@@ -45,7 +46,9 @@ static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
   describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "runs that became non-finite");
 }
 
-wl_status wl_speedup_save(const char *path, const wl_suite *suite, const wl_task_curves *curves) {
+wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%.*s", (int)strcspn(paths, ","), paths);
   wl_field *fields = NULL;
   int n = 0;
   WL_TRY(WL_NEW(fields, suite->count * (1 + WL_MAX_BASELINES * FIELDS_OF_CURVE)));
@@ -106,7 +109,7 @@ static wl_status read_task(const wl_file *file, const wl_suite_task *t, wl_task_
   WL_TRY(same_task(file, t, &same));
   for (int i = 0; same && i < count; i++) {
     wl_field f = field(t, all[i].name, "steps", WL_INT64, NULL);
-    if (!wl_file_has(file, f.name)) continue;
+    if (!wl_file_has(file, f.name) || wl_curve_find(out, all[i].name)) continue;
     wl_baseline_curve *c = &out->curve[out->count++];
     *c = (wl_baseline_curve){.baseline = all[i]};
     WL_TRY(read_curve(file, t, c));
@@ -114,7 +117,7 @@ static wl_status read_task(const wl_file *file, const wl_suite_task *t, wl_task_
   return WL_OK;
 }
 
-wl_status wl_speedup_load(const char *path, const wl_suite *suite, wl_task_curves *curves) {
+static wl_status load_file(const char *path, const wl_suite *suite, wl_task_curves *curves) {
   wl_file *file = NULL;
   if (access(path, F_OK) != 0) return WL_OK;
   WL_TRY(wl_file_open(path, "baselines", &file));
@@ -123,4 +126,15 @@ wl_status wl_speedup_load(const char *path, const wl_suite *suite, wl_task_curve
     status = read_task(file, &suite->tasks[i], &curves[i]);
   wl_file_close(&file);
   return status;
+}
+
+wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves) {
+  char path[PATH_MAX];
+  for (const char *rest = paths; *rest;) {
+    const size_t length = strcspn(rest, ",");
+    snprintf(path, sizeof path, "%.*s", (int)length, rest);
+    WL_TRY(load_file(path, suite, curves));
+    rest += length + (rest[length] == ',');
+  }
+  return WL_OK;
 }

@@ -172,7 +172,7 @@ static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   return status;
 }
 
-static wl_baseline_curve *find_curve(wl_task_curves *curves, const char *name) {
+wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
   for (int i = 0; i < curves->count; i++)
     if (strcmp(curves->curve[i].baseline.name, name) == 0) return &curves->curve[i];
   return NULL;
@@ -182,7 +182,7 @@ static wl_baseline_curve *find_curve(wl_task_curves *curves, const char *name) {
 static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
                                  bool *added) {
   for (int i = 0; i < q->count; i++) {
-    if (find_curve(out, q->baselines[i].name)) continue;
+    if (wl_curve_find(out, q->baselines[i].name)) continue;
     wl_log_info("%s: %s, %d rates x %lld seeds", f->entry->name, q->baselines[i].name,
                 WL_SPEEDUP_RATES, (long long)f->suite->seeds);
     wl_baseline_curve *c = &out->curve[out->count++];
@@ -291,24 +291,28 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   return wl_comm_agree(comm, status);
 }
 
-/* Compares with one baseline if every task has its curve. */
+/* Compares with one baseline, on the tasks that have its curve. */
 static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
                                 const double *seconds, const wl_baseline *b, wl_speedup *out) {
   const wl_baseline_curve **curve = NULL;
   double *step = NULL;
   int64_t cell = 0;
+  bool any = false;
   wl_status status = WL_NEW(curve, out->cells);
   if (status == WL_OK) status = WL_NEW(step, out->cells);
   for (int i = 0; status == WL_OK && i < suite->count; i++) {
-    wl_baseline_curve *c = find_curve(&curves[i], b->name);
-    if (!c) break;
+    const wl_baseline_curve *const c = wl_curve_find(&curves[i], b->name);
+    any = any || c;
     for (int h = 0; h < suite->tasks[i].horizons.count; h++, cell++) {
       curve[cell] = c;
-      step[cell] = seconds[i * WL_MAX_BASELINES + (c - curves[i].curve)];
+      if (c) step[cell] = seconds[i * WL_MAX_BASELINES + (c - curves[i].curve)];
     }
   }
-  if (status == WL_OK && cell == out->cells)
-    status = wl_speedup_judge(out, curve, step, &out->table[out->tables++]);
+  if (status == WL_OK && any) {
+    wl_speedup_table *const table = &out->table[out->tables++];
+    table->baseline = *b;
+    status = wl_speedup_judge(out, curve, step, table);
+  }
   wl_free(curve);
   wl_free(step);
   return status;
@@ -353,6 +357,9 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
     status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
     cell += suite->tasks[i].horizons.count;
   }
+  if (status == WL_OK && strchr(q->file, ',')) /* the first file receives what the others have */
+    status = wl_comm_agree(
+        comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, suite, curves) : WL_OK);
   if (status == WL_OK && q->trained)
     status = wl_comm_agree(comm, judge_all(suite, curves, seconds, out));
   wl_free(seconds);

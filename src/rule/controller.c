@@ -7,15 +7,18 @@
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
  *   rate = exp(b) (T / 2000)^-tau r^alpha fan_in^-1/2 (matrices only)
- *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) exp(3 tanh(o / 3))
+ *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^max(0, lambda) exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
- * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, for matrices and for vectors. The net (17-16-16-6, tanh,
- * last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs are listed at
+ * L is the fast average of the loss, L_0 the first loss; L / L_0 is at least e^-9. N has no length that shrinks near a
+ * minimum. Where the loss vanishes, this factor ends steps that would otherwise kill rectified units.
+ *
+ * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, for matrices and for vectors. The net (17-16-16-6,
+ * tanh, last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs are listed at
  * `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear schedule, and Adam for vectors.
  *
- * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, its two inputs are 0.
- * r is at least 1e-3; without this bound parameters that start at zero would not change.
+ * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, its two inputs are 0 and its
+ * factor is 1. r is at least 1e-3; without this bound parameters that start at zero would not change.
  *
  * `newton_schulz: false` omits the term of a0; matrices then start with a = (0, 1, 0), like vectors. */
 #include <math.h>
@@ -26,7 +29,7 @@
 #include "rule/newton_schulz.h"
 #include "rule/tensors.h"
 
-enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, SCALARS };
+enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, SCALARS };
 enum {
   INPUTS = WL_CONTROLLER_INPUTS,
   HIDDEN = WL_CONTROLLER_HIDDEN,
@@ -41,10 +44,10 @@ static const wl_state_field fields[FIELDS] = {
 
 static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
                     DECAY_SLOW = 0.98;
-static const double LEAST_SIZE = 1e-3, UNKNOWN_HORIZON = 2000, TINY = 1e-30;
+static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, UNKNOWN_HORIZON = 2000, TINY = 1e-30;
 
 typedef struct controller {
-  bool net, newton_schulz;
+  bool net, newton_schulz, mix, losses, horizon;
   int64_t base, weight[3], bias[3]; /* offsets in phi */
 } controller;
 
@@ -71,6 +74,15 @@ static const wl_option controller_options[] = {
      "Matrices move along the orthogonal factor of their momentum (Newton-Schulz iteration). It has no adjoint: "
      "the rule then needs a forward-only estimator.",
      WL_SLOT(controller, newton_schulz)},
+    {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+     "whether the mixture of gradient and momenta (k1, k2) is learned; false: it stays at (0.1, 0)",
+     WL_SLOT(controller, mix)},
+    {"losses", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+     "whether the rule sees the minibatch losses; false: as if they were unknown",
+     WL_SLOT(controller, losses)},
+    {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
+     "whether the rule sees the number of steps; false: as if it were unknown",
+     WL_SLOT(controller, horizon)},
     {0}};
 
 /* ---- Creation ------------------------------------------------------------------------------- */
@@ -112,7 +124,7 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
 
 static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const controller *c = rule->impl;
-  const double matrix[SCALARS] = {log(0.07), 1, 0, 0, 0.1, 0, 0.25, 0.5, 0, 0.03};
+  const double matrix[SCALARS] = {log(0.07), 1, 0, 0, INITIAL_K1, 0, 0.25, 0.5, 0, 0.03, 0.25};
   for (int kind = 0; kind < 2; kind++)
     for (int i = 0; i < SCALARS; i++) phi[c->base + kind * SCALARS + i] = (wl_real)matrix[i];
   phi[c->base + SCALARS + B] = (wl_real)log(0.006);
@@ -330,7 +342,8 @@ static double rate_of(const double *base, const wl_tensor *t, const moment *now,
   const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
   return exp(base[B]) * pow(now->T / UNKNOWN_HORIZON, -base[TAU]) *
          pow(fmax(size, LEAST_SIZE), base[ALPHA]) * scale * pow(1 - now->x, exp(base[Q])) *
-         fmin(1, warm) * exp(3 * tanh(o / 3));
+         fmin(1, warm) * exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) *
+         exp(3 * tanh(o / 3));
 }
 
 /* Coefficients of the update of a tensor's coordinates; c0 does not yet include 1 / RMS(N). */
@@ -344,8 +357,8 @@ static void steer(const controller *c, workspace *ws, int j, const moment *now, 
   s->c0 = -rate * (base[A0] + out[1]);
   s->c1 = -rate * (base[A1] + out[2]);
   s->c2 = -rate * (base[A2] + out[3]);
-  s->k1 = base[K1] + 0.3 * out[4];
-  s->k2 = base[K2] + 0.3 * out[5];
+  s->k1 = c->mix ? base[K1] + 0.3 * out[4] : INITIAL_K1;
+  s->k2 = c->mix ? base[K2] + 0.3 * out[5] : 0;
 }
 
 static void take_moments(workspace *ws, const wl_controller_pass *pass, int threads) {
@@ -401,8 +414,11 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
   wl_controller_pass pass = {
       step->g,   step->theta,   step->s_in, step->s_in + pad, step->s_in + 2 * pad, out,
       out + pad, out + 2 * pad, ws->z,      step->u};
-  moment now = moment_of(step);
-  follow_loss(step, step->s_in + 3 * pad, out + 3 * pad, &now);
+  wl_inner_step seen = *step;
+  if (!c->horizon) seen.horizon = 0;
+  if (!c->losses) seen.loss = NAN;
+  moment now = moment_of(&seen);
+  follow_loss(&seen, step->s_in + 3 * pad, out + 3 * pad, &now);
   take_moments(ws, &pass, rule_ws->threads);
   pass.m = out;
   pass.s = out + pad;

@@ -25,12 +25,14 @@ from warploom.torch import LearnedOptimizer
 
 torch.set_num_threads(1)
 # name: (section rule, steps, limit, steps with the same curve). Newton-Schulz steps amplify the rounding of small singular
-# values. At the rates of the controller training is chaotic: a last bit of theta shows in the loss after some 50 steps.
+# values, and the controller's net in C has float32. At the rates of the controller training is chaotic: a last bit of theta
+# shows in the loss after some 50 steps.
 RULES = {
-    "controller": ("{name: controller}", 1000, 1e-5, 30),
+    "controller": ("{name: controller}", 1000, 5e-5, 30),
     "lstm": ("{name: lstm, output_scale: 0.01}", 1000, 1e-6, 1000),
     "nesterov": ("{name: nesterov, rate: 0.02, learn: [rate, momentum]}", 1000, 1e-6, 1000),
     "celo2": ("{name: celo2, rate: 0.003, schedule: cosine}", 200, 1e-6, 0),
+    "blind": ("{name: controller, mix: false, losses: false, horizon: false}", 60, 5e-5, 30),
     "no_net": ("{name: controller, net: false, newton_schulz: false}", 60, 1e-6, 0),
     "paper": ("{name: lstm, hidden: [6], preprocessing: paper, momentum: 0, output_scale: 0.01}", 60, 1e-6, 0),
     "raw": ("{name: lstm, hidden: [6, 5], preprocessing: none}", 60, 1e-6, 0),

@@ -80,16 +80,16 @@ class Controller:
 
     def __init__(self, net, ns):
         self.net, self.ns = net, ns
-        first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03]
-        second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03]
+        first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03, .25]
+        second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03, .25]
         if not ns:
             first[1:4] = 0, 1, 0
-        count = 20 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
+        count = 22 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
         phi = wiggle(count)
-        phi[:20] += np.array(first + second)
-        self.base = phi[:20].reshape(2, 10)
+        phi[:22] += np.array(first + second)
+        self.base = phi[:22].reshape(2, 11)
         if net:
-            sizes, at, self.layers = [17, 16, 16, 6], 20, []
+            sizes, at, self.layers = [17, 16, 16, 6], 22, []
             for i, o in zip(sizes, sizes[1:]):
                 w = phi[at:at + i * o].reshape(o, i)
                 self.layers.append((w, phi[at + i * o:at + i * o + o]))
@@ -123,7 +123,7 @@ class Controller:
         updates = []
         for j, shape in enumerate(SHAPES):
             matrix = len(shape) > 1
-            b, a0, a1, a2, k1, k2, tau, alpha, q, w = self.base[0 if matrix else 1]
+            b, a0, a1, a2, k1, k2, tau, alpha, q, w, decline = self.base[0 if matrix else 1]
             o = np.zeros(6)
             if self.net:
                 h = np.array(own[j] + both + [1.0 if matrix else 0.0])
@@ -139,6 +139,7 @@ class Controller:
             r = rms(p[j]) * math.sqrt(fan_in(shape)) if matrix else np.mean(sizes)
             rate = math.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** math.exp(q)
             rate *= min(1, (t + 1) / (max(w, 0) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
+            rate *= math.exp(max(0, decline) * min(0, math.log(fast / self.first)))
             if matrix:
                 rate /= math.sqrt(fan_in(shape))
             updates.append(-rate * u)

@@ -10,6 +10,7 @@
 
 #include "harness/rule_fixture.h"
 #include "reference/tensor_rules_values.h"
+#include "rule/newton_schulz.h"
 #include "rule/tensors.h"
 #ifdef WL_DOUBLE
 #include "reference/tensor_rules_grad_values.h"
@@ -224,6 +225,69 @@ static void test_gradients(void **state) {
 }
 #endif
 
+/* ---- Newton-Schulz steps ---- */
+
+/* out [m][n] = A B, or A^T B if `transposed`; A has `terms` columns, or rows. */
+static void multiply(int m, int n, int terms, const double *a, bool transposed, const double *b,
+                     double *out) {
+  for (int i = 0; i < m; i++)
+    for (int j = 0; j < n; j++) {
+      double sum = 0;
+      for (int k = 0; k < terms; k++)
+        sum += a[transposed ? k * m + i : i * terms + k] * b[k * n + j];
+      out[i * n + j] = sum;
+    }
+}
+
+/* X <- a X + X (b A + c A A), A = X^T X, in double. */
+static void plain_steps(int rows, int columns, double *x) {
+  static double gram[80 * 80], square[80 * 80], y[80 * 80];
+  double norm = 0;
+  for (int i = 0; i < rows * columns; i++) norm += x[i] * x[i];
+  for (int i = 0; i < rows * columns; i++) x[i] /= sqrt(norm) + 1e-8;
+  for (int step = 0; step < 5; step++) {
+    multiply(columns, columns, rows, x, true, x, gram);
+    multiply(columns, columns, columns, gram, false, gram, square);
+    for (int i = 0; i < columns * columns; i++) gram[i] = -4.7750 * gram[i] + 2.0315 * square[i];
+    multiply(rows, columns, columns, x, false, gram, y);
+    for (int i = 0; i < rows * columns; i++) x[i] = 3.4445 * x[i] + y[i];
+  }
+}
+
+/* All widths of tiles and their rests, tall and wide, above the kernel's largest side, and far from 1, where squares leave
+ * the range of float. */
+static void newton_schulz_steps(void **state) {
+  (void)state;
+  static const int sides[] = {1, 2, 3, 7, 8, 13, 16, 17, 31, 32, 40, 64, 65, 80};
+  enum { SIDES = sizeof sides / sizeof *sides };
+  static const double scales[] = {1, 1e-20, 1e25};
+  static double expected[80 * 80];
+  for (int a = 0; a < SIDES; a++)
+    for (int b = 0; b < SIDES; b++) {
+      const int rows = sides[a], columns = sides[b];
+      const double size = scales[(a + b) % 3];
+      wl_real *x = NULL, *scratch = NULL;
+      assert_int_equal(WL_NEW(x, rows * columns), WL_OK);
+      assert_int_equal(WL_NEW(scratch, wl_newton_schulz_scratch(rows, columns)), WL_OK);
+      for (int i = 0; i < rows * columns; i++)
+        expected[i] = x[i] =
+            (wl_real)(size * (sin(0.9 * i + 0.01 * i * i) + (i % (columns + 1) == 0)));
+      plain_steps(rows, columns, expected);
+      const double sum = wl_newton_schulz(rows, columns, x, scratch);
+      double squares = 0, largest = 0;
+      for (int i = 0; i < rows * columns; i++) {
+        squares += (double)x[i] * (double)x[i];
+        largest = fmax(largest, fabs((double)x[i] - expected[i]));
+      }
+      if (!(largest <= (sizeof(wl_real) == 4 ? 2e-3 : 1e-11)))
+        fail_msg("%d x %d: %g from the plain computation", rows, columns, largest);
+      if (!(fabs(sum - squares) <= 1e-5 * squares + 1e-30))
+        fail_msg("%d x %d: sum of squares %g, not %g", rows, columns, sum, squares);
+      wl_free(x);
+      wl_free(scratch);
+    }
+}
+
 /* ---- symmetries ---- */
 
 static const char *const all_rules[] = {
@@ -361,6 +425,7 @@ int main(void) {
 #ifdef WL_DOUBLE
                                      cmocka_unit_test(test_gradients),
 #endif
+                                     cmocka_unit_test(newton_schulz_steps),
                                      cmocka_unit_test(test_threads_keep_the_bits),
                                      cmocka_unit_test(test_rows_may_be_exchanged),
                                      cmocka_unit_test(test_the_gradient_scale_cancels),
