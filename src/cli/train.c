@@ -146,4 +146,4 @@ const wl_command wl_command_train = {
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
     "warploom train --list tasks                                          # the task families\n"
     "warploom train jobs/controller.yaml                                  # evolution strategies, drawn tasks\n"
-    "warploom train jobs/quickstart.yaml --set estimator.name=nres        # another of `--list estimators`\n"};
+    "warploom train jobs/quickstart.yaml --set window.order=first --set estimator.name=nres  # another of `--list estimators`\n"};

@@ -30,13 +30,18 @@ static const wl_estimator_ops *find(const char *name) {
 }
 
 /* Refuses configurations that the estimator does not support. */
-static wl_status check(const wl_config *config, const wl_estimator_setting *setting,
-                       const wl_estimator *e) {
+static wl_status check(const wl_config *config, const wl_window_spec *spec,
+                       const wl_estimator_setting *setting, const wl_estimator *e) {
   const wl_map *outer = wl_config_map(config, "outer", 0);
   const wl_initialisation *init = e->model->initialisation;
   const bool pairs = e->runs > 1;
   if (e->ops->traces && wl_model_needs_adjoint(e->model))
     WL_TRY(wl_rule_need_adjoint(e->model->rule, wl_config_map(config, "rule", 0)));
+  if (!e->ops->traces && spec->second_order)
+    return wl_map_fail(wl_config_map(config, "window", 0), "order",
+                       "the estimator %s differentiates no inner step: leave `order` at first, or use "
+                       "the estimator bptt",
+                       e->ops->name);
   if (e->ops->whole_episodes && !setting->whole_episodes)
     return wl_map_fail(outer, "every",
                        "the estimator %s takes whole episodes: set `every: episode`", e->ops->name);
@@ -83,7 +88,7 @@ wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
   if (e->ops->options) wl_map_read(map, e->ops->options, &e->es);
   wl_status status = number_entries(config, e);
   if (status == WL_OK) status = e->ops->create(map, e);
-  if (status == WL_OK) status = check(config, setting, e);
+  if (status == WL_OK) status = check(config, spec, setting, e);
   if (status != WL_OK) wl_estimator_destroy(&e);
   *out = e;
   return status;

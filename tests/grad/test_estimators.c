@@ -201,6 +201,39 @@ static void test_telescoping(void **state) {
   expect_mean("{name: pes, loss: telescoping}", 4, exact_end, exact);
 }
 
+/* E[eps sign(F(+) - F(-))] / (2 sigma^2) of a monotonic F is E|eps| / (2 sigma^2), with the sign of the slope. */
+static double sign_of_end(const toy *t, int64_t windows) {
+  return copysign(1.0 / (t->estimator->es.sigma * sqrt(2.0 * 3.14159265358979324)),
+                  exact_end(t, windows));
+}
+
+/* The objective is the loss at the end of the episode alone; every batch of a quadratic is the same. */
+static void test_full_es(void **state) {
+  (void)state;
+  expect_mean("{name: full_es, batches: 2}", 4, exact_end, exact);
+  expect_mean("{name: full_es, batches: 2, sign: true}", 4, sign_of_end, exact_end);
+}
+
+/* Forward-only estimators differentiate no step; that order: second is not ignored, the message says. */
+static void test_no_order(void **state) {
+  (void)state;
+  static const char *const names[] = {"nres", "pes", "es", "full_es"};
+  for (int i = 0; i < 4; i++) {
+    char yaml[512];
+    snprintf(yaml, sizeof yaml,
+             "task: {family: quadratic, dimension: 1, batch: 1}\nrule: {name: sgd, learn: [rate]}\n"
+             "window: {steps: 1, order: second}\nestimator: {name: %s}\n",
+             names[i]);
+    problem p = open_problem(yaml);
+    wl_estimator *e = NULL;
+    assert_int_equal(wl_estimator_create(p.config, p.of.model, &p.of.spec, &setting, &e),
+                     WL_ERR_CONFIG);
+    assert_non_null(strstr(wl_last_error(), "window.order"));
+    assert_non_null(strstr(wl_last_error(), names[i]));
+    close_problem(&p);
+  }
+}
+
 /* With es both signs start a window at one loss: its change differs between them as the loss at its end does. */
 static void test_es_telescopes(void **state) {
   (void)state;
@@ -401,6 +434,7 @@ int main(void) {
       cmocka_unit_test(test_variances),         cmocka_unit_test(test_pairs),
       cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses),
       cmocka_unit_test(test_failed_runs),       cmocka_unit_test(test_loss_scale),
-      cmocka_unit_test(test_clip_by_entry)};
+      cmocka_unit_test(test_clip_by_entry),     cmocka_unit_test(test_full_es),
+      cmocka_unit_test(test_no_order)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
