@@ -6,6 +6,7 @@
 #              warp     Warp-Leap offline: 3x3 warps learned from replayed windows, first order
 #              exact    the same with the second-order term
 #              online   the warps' gradient summed over the windows of an episode as it runs
+#              gap      no warp; factors of the gradients' singular values (GAP) learned as `warp` learns the warps
 #     head     kept     the head's start is learned with the rest of theta_0
 #              fresh    it is drawn anew for each task
 #     seed     of the run, and of the choice of alphabets
@@ -36,6 +37,8 @@ choose_options() { # METHOD HEAD
     leap) options+=(--set task.warp=none --set "groups=[{group: initialisation}]" --set replay.capacity=0 --set window.steps="$inner") ;;
     warp) options+=(--set window.steps="$inner") ;;
     exact) options+=(--set window.steps="$inner" --set window.order=second) ;;
+    gap) options+=(--set task.warp=none --set precondition.name=gap --set window.steps="$inner"
+                   --set "groups=[{group: precondition, optimizer: adam, learning_rate: 1e-2}]") ;;
     online) options+=(--set window.steps=1 --set replay.capacity=0) ;;
     *) echo "omniglot.sh: no method '$1'; see --help" >&2; exit 64 ;;
   esac
@@ -92,7 +95,7 @@ every_cell() {
   local seed head method
   for seed in 1 2 3; do
     for head in kept fresh; do
-      for method in leap warp exact online; do echo "$method-$head-$seed"; done
+      for method in leap warp exact online gap; do echo "$method-$head-$seed"; done
     done
   done
 }

@@ -58,3 +58,20 @@ void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const 
   const inverse map = draw_map(g, turn, d, u);
   resample(g, ink, &map, x);
 }
+
+/* x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along a line of n pixels. */
+static void smooth_line(wl_real *x, int64_t n, int64_t stride) {
+  wl_real before = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const wl_real now = x[i * stride], after = i + 1 < n ? x[(i + 1) * stride] : 0;
+    x[i * stride] = (before + 2 * now + after) / 4;
+    before = now;
+  }
+}
+
+void wl_glyph_smooth(const wl_glyphs *g, int64_t times, wl_real *x) {
+  for (int64_t k = 0; k < times; k++) {
+    for (int64_t i = 0; i < g->rows; i++) smooth_line(x + i * g->columns, g->columns, 1);
+    for (int64_t j = 0; j < g->columns; j++) smooth_line(x + j, g->rows, g->columns);
+  }
+}

@@ -25,4 +25,7 @@ void wl_glyph_image(const wl_glyphs *glyphs, const uint8_t *ink, int64_t turn,
                     const wl_distortion *distortion, const double u[WL_DISTORTION_DRAWS],
                     wl_real *x);
 
+/* x <- w * x, `times` times: w is the binomial filter (1 2 1) / 4 along rows and columns, with paper outside. */
+void wl_glyph_smooth(const wl_glyphs *glyphs, int64_t times, wl_real *x);
+
 #endif

@@ -30,6 +30,7 @@ typedef struct omniglot_keys {
   enum { MULTI_SHOT, FEW_SHOT } protocol;
   int64_t ways, shots, query, batch, alphabets, test_alphabets, alphabet_seed;
   bool quarter_turns;
+  int64_t smooth;
   double augment_rotate, augment_shift, augment_scale;
 } omniglot_keys;
 
@@ -92,6 +93,10 @@ static const wl_option options[] = {
     {"quarter_turns", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Few-shot: characters rotated by 90, 180 and 270 degrees are separate classes.",
      WL_SLOT(omniglot, keys.quarter_turns)},
+    {"smooth", WL_OPT_INT, "0", NULL, 0, 100, "1",
+     "Each image is smoothed this many times by the binomial filter (1 2 1) / 4 along rows and columns, in place of "
+     "the shades of grey that a file of one-bit images lacks.",
+     WL_SLOT(omniglot, keys.smooth)},
     {"augment_rotate", WL_OPT_REAL, "0", NULL, 0, 180, "degrees",
      "Images are rotated at random by up to this angle.", WL_SLOT(omniglot, keys.augment_rotate)},
     {"augment_shift", WL_OPT_REAL, "0", NULL, 0, 0.5, "1",
@@ -378,6 +383,7 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
     draw_distortion(episode, batch, r, u);
     wl_glyph_image(g, wl_glyphs_image(g, d.character[class], drawer), d.turn[class], &o->distortion,
                    u, x + r * g->pixels);
+    wl_glyph_smooth(g, o->keys.smooth, x + r * g->pixels);
     labels[r] = (int32_t) class;
   }
 }

@@ -82,6 +82,7 @@ expect_parts() { # WORDS OVERRIDES...
 }
 mixture='task=[{family: quadratic, dimension: 3}, {family: quadratic, dimension: 4}]'
 expect_parts "task.1.warp" 'task=[{family: quadratic}, {family: mlp, widths: [4], batch: 4, warp: linear}]'
+expect_parts "task.warp_loss|sinusoid" 'task={family: mlp, widths: [4], batch: 4, warp_loss: 3}'
 expect_parts "precondition.name|mixture" "$mixture" precondition.name=diagonal
 expect_parts "initialisation.name|mixture" "$mixture" initialisation.name=maml
 expect_parts 'initialisation.leap|also in the list `maml`' 'task={family: mlp, widths: [4], batch: 4}' \

@@ -295,6 +295,40 @@ static void test_distortions(void **state) {
   assert_true(shows(by_turn.x, 4, 2, 1));
 }
 
+/* One point becomes the outer product of the filter with itself; what leaves the image is lost. */
+static void test_smoothing(void **state) {
+  (void)state;
+  const wl_glyphs g = {.rows = 3, .columns = 4, .pixels = 12};
+  wl_real x[12] = {0}, y[12] = {0};
+  x[1 * 4 + 0] = 16;
+  wl_glyph_smooth(&g, 1, x);
+  const double expected[12] = {2, 1, 0, 0, 4, 2, 0, 0, 2, 1, 0, 0};
+  for (int p = 0; p < 12; p++) assert_close((double)x[p], expected[p], 0);
+  y[1 * 4 + 0] = 16;
+  wl_glyph_smooth(&g, 1, x);
+  wl_glyph_smooth(&g, 2, y);
+  assert_memory_equal(x, y, sizeof x);
+  wl_glyph_smooth(&g, 0, y);
+  assert_memory_equal(x, y, sizeof x);
+}
+
+/* The key `smooth` reaches the batch. */
+static void test_smooth_batch(void **state) {
+  (void)state;
+  fixture plain = open_fixture(MULTI "}"), smooth = open_fixture(MULTI ", smooth: 2}");
+  const wl_tape_leaf x = wl_tape_leaf_at(plain.task->tape, 0);
+  const wl_batch batch = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0};
+  wl_task_load(plain.task, plain.ws, &batch);
+  wl_task_load(smooth.task, smooth.ws, &batch);
+  wl_real *from = wl_tape_input_data(wl_task_ws_tape(plain.ws), x.node);
+  const wl_real *to = wl_tape_input_data(wl_task_ws_tape(smooth.ws), x.node);
+  const wl_glyphs g = {.rows = GLYPH_SIDE, .columns = GLYPH_SIDE, .pixels = GLYPH_PIXELS};
+  for (int r = 0; r < 10; r++) wl_glyph_smooth(&g, 2, from + r * GLYPH_PIXELS);
+  assert_memory_equal(from, to, 10 * GLYPH_PIXELS * sizeof *from);
+  close_fixture(&plain);
+  close_fixture(&smooth);
+}
+
 /* Each batch is distorted in its own way, the same batch always alike. */
 static void test_augmentation(void **state) {
   (void)state;
@@ -360,7 +394,8 @@ int main(void) {
       cmocka_unit_test(test_multi_shot),      cmocka_unit_test(test_evaluation_sample),
       cmocka_unit_test(test_alphabet_seed),   cmocka_unit_test(test_few_shot),
       cmocka_unit_test(test_fully_connected), cmocka_unit_test(test_statistics),
-      cmocka_unit_test(test_distortions),     cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_distortions),     cmocka_unit_test(test_smoothing),
+      cmocka_unit_test(test_smooth_batch),    cmocka_unit_test(test_augmentation),
       cmocka_unit_test(test_damaged_file),    cmocka_unit_test(test_impossible_options)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
