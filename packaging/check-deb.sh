@@ -1,0 +1,89 @@
+#!/bin/bash
+# Installs a .deb of Warploom in a throw-away copy of a Debian root, runs `warploom selftest` there as an ordinary user,
+# looks at what was installed, and removes the package again.
+#
+#   packaging/check-deb.sh DEB [ROOT]
+#
+#   ROOT   a Debian root, which stays as it is; made by debootstrap where nothing is there. APT installs what the package
+#          needs. Default: this machine's own root, where dpkg must find the libraries installed.
+#   WARPLOOM_SELFTEST   options of `warploom selftest`, as '--only LSTM'
+#
+# Needs root with CAP_SYS_ADMIN: the copy is an overlay in memory, in a mount namespace. Exit code 77: not possible here.
+set -euo pipefail
+die() { echo "check-deb: $*" >&2; exit 1; }
+skip() { echo "skipped: $*"; exit 77; }
+case ${1:-} in -h | --help | '') sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64 ;; esac
+deb=$(realpath "$1") root=${2:-}
+[ -r "$deb" ] || die "no package $deb"
+[ "$(id -u)" = 0 ] || skip "a copy of a root needs root"
+unshare --mount --pid --fork true 2>/dev/null || skip "no right to make namespaces (CAP_SYS_ADMIN)"
+
+make_root() {
+  local source=/etc/apt/sources.list.d/debian.sources uri=http://deb.debian.org/debian file
+  command -v debootstrap >/dev/null || skip "debootstrap is missing"
+  if [ -r $source ]; then uri=$(sed -n 's/^URIs: *//p' $source | head -n 1); fi
+  debootstrap --variant=minbase --include=ca-certificates "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$1" "$uri"
+  if [ -r $source ]; then
+    cp $source "$1/etc/apt/sources.list.d/"
+    : >"$1/etc/apt/sources.list"
+  fi
+  for file in /etc/apt/apt.conf.d/99*; do if [ -f "$file" ]; then cp "$file" "$1/etc/apt/apt.conf.d/"; fi; done
+}
+if [ -n "$root" ] && [ ! -e "$root/etc/debian_version" ]; then make_root "$root"; fi
+
+copy=$(mktemp -d "${TMPDIR:-/tmp}/check-deb.XXXXXX")
+trap 'rmdir "$copy"' EXIT
+export copy deb root WARPLOOM_SELFTEST=${WARPLOOM_SELFTEST:-}
+
+# What follows runs in the root, as root; its argument says whether APT has to install what the package needs.
+check='
+set -euo pipefail
+fail() { echo "check-deb: FAILED: $*" >&2; exit 1; }
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+if [ "${1:-}" = fresh ]; then
+  apt-get -qq update
+  apt-get -qq install -y --no-install-recommends /package/warploom.deb openmpi-bin openssh-client >/tmp/apt.log 2>&1 || { tail -n 5 /tmp/apt.log >&2; fail "apt-get install"; }
+else
+  dpkg -i /package/warploom.deb >/tmp/dpkg.log 2>&1 || { tail -n 5 /tmp/dpkg.log >&2; fail "dpkg -i"; }
+fi
+[ "$(command -v warploom)" = /usr/bin/warploom ] || fail "warploom is $(command -v warploom)"
+warploom --version
+setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/tmp TMPDIR=/tmp warploom selftest $WARPLOOM_SELFTEST || fail "selftest"
+for file in /usr/share/man/man1/warploom.1.gz /usr/share/bash-completion/completions/warploom /usr/share/doc/warploom/copyright \
+  /usr/share/zsh/vendor-completions/_warploom /usr/share/warploom/jobs/quickstart.yaml /usr/include/warploom/optimizer.h; do
+  [ -s "$file" ] || fail "no $file"
+done
+ldconfig -p | grep "libwarploom.so.0 " >/dev/null || fail "the linker does not know libwarploom"
+warploom train /usr/share/warploom/jobs/quickstart.yaml --dry-run --quiet >/dev/null || fail "an installed configuration"
+if command -v python3 >/dev/null && python3 -c "import numpy, h5py" 2>/dev/null; then
+  (cd / && /usr/bin/python3 -c "import warploom; print(\"python\", warploom.__version__)") || fail "import warploom"
+  warploom report --help >/dev/null || fail "a tool"
+fi
+dpkg --verify warploom | (! grep .) || fail "files differ from the package"
+dpkg -P warploom >/dev/null || fail "dpkg -P"
+left=$(find /usr -name "*warploom*" -not -path "/usr/src/*" 2>/dev/null | head -n 5)
+[ -z "$left" ] || fail "left behind: $left"
+echo "check-deb: ok"
+'
+export check
+unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+  mount -t tmpfs tmpfs "$copy"
+  mkdir "$copy/upper" "$copy/work" "$copy/root"
+  mount -t overlay overlay -o "lowerdir=${root:-/},upperdir=$copy/upper,workdir=$copy/work" "$copy/root" 2>/dev/null || { echo "skipped: no overlay file system"; exit 77; }
+  cd "$copy/root"
+  mount -t proc proc proc
+  mount --rbind /dev dev
+  mount --rbind /sys sys
+  mount -t tmpfs tmpfs tmp
+  chmod 1777 tmp
+  mkdir package
+  cp "$deb" package/warploom.deb
+  if [ -n "$root" ]; then
+    cp -L /etc/resolv.conf /etc/hosts etc/
+    mkdir -p usr/local/share/ca-certificates
+    cp -rL /usr/local/share/ca-certificates/. usr/local/share/ca-certificates/ 2>/dev/null || true
+    cp -L /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ 2>/dev/null || true
+  fi
+  exec chroot . /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \
+    WARPLOOM_SELFTEST="$WARPLOOM_SELFTEST" bash -c "$check" check "${root:+fresh}"
+'

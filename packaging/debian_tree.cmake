@@ -1,0 +1,30 @@
+# Makes the staged tree of a .deb what Debian expects: compressed manual pages, no run paths, copyright and changelog, completion of zsh
+# in the folder for packages, the Python package where Debian's Python finds it. Run by cpack; does nothing for others.
+if(NOT CPACK_GENERATOR STREQUAL "DEB")
+  return()
+endif()
+set(usr ${CPACK_TEMPORARY_DIRECTORY}/usr)
+set(doc ${usr}/share/doc/${CPACK_PACKAGE_NAME})
+
+file(GLOB pages ${usr}/share/man/man*/*.[0-9])
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
+file(WRITE ${doc}/changelog "${CPACK_PACKAGE_NAME} (${CPACK_PACKAGE_VERSION}) unstable; urgency=medium\n\n"
+  "  * CHANGELOG.md in this folder lists the changes.\n\n -- ${CPACK_PACKAGE_CONTACT}  ${date}\n")
+execute_process(COMMAND gzip -9 -n -f ${pages} ${doc}/changelog COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME ${doc}/LICENSE ${doc}/copyright)
+
+foreach(file bin/warploom libexec/warploom/warploom64)
+  file(RPATH_REMOVE FILE ${usr}/${file}) # the libraries are in the system's folders
+endforeach()
+file(GLOB_RECURSE libraries ${usr}/lib/libwarploom.so.*.*)
+foreach(library ${libraries})
+  file(RPATH_REMOVE FILE ${library})
+endforeach()
+
+if(EXISTS ${usr}/share/zsh/site-functions)
+  file(RENAME ${usr}/share/zsh/site-functions ${usr}/share/zsh/vendor-completions)
+endif()
+
+set(python ${usr}/lib/python3/dist-packages)
+file(MAKE_DIRECTORY ${python})
+file(CREATE_LINK ../../../share/warploom/python/warploom ${python}/warploom SYMBOLIC)

@@ -1,0 +1,62 @@
+"""Spack recipe of Warploom, for the tree that it is in:
+
+    spack repo add packaging/spack
+    spack install --test=root warploom
+    spack test run warploom
+
+It fetches the branch main of this tree's own git repository. Without commits: spack develop --path TREE warploom@main.
+"""
+import os
+
+from spack.package import *
+
+try:  # since Spack 1.0 build systems are in the repository of packages
+    from spack_repo.builtin.build_systems.cmake import CMakePackage
+except ImportError:
+    pass
+
+TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 4))
+
+
+class Warploom(CMakePackage):
+    """Meta-training of learned optimizers on clusters: small networks that turn gradients into updates, trained across
+    MPI ranks with results that do not depend on the number of ranks, threads or restarts."""
+
+    git = f"file://{TREE}"
+    license("BSD-3-Clause")
+
+    version("main", branch="main")
+
+    variant("tools", default=True, description="Python with what the tools and the Python package import")
+
+    depends_on("c", type="build")
+    depends_on("cmake@3.20:", type="build")
+    depends_on("git", type="build")
+    depends_on("cmocka", type="build")
+    depends_on("mpi@3.1:")
+    depends_on("hdf5+hl")
+    depends_on("openblas")
+    depends_on("libyaml")
+    depends_on("jansson")
+    depends_on("zlib-api")
+    depends_on("xxhash")
+    depends_on("random123", type="build")
+    with when("+tools"):
+        depends_on("python@3.9:", type="run")
+        depends_on("py-numpy", type="run")
+        depends_on("py-h5py", type="run")
+        depends_on("py-matplotlib", type="run")
+
+    conflicts("%gcc@:11", msg="Warploom needs _Float16 and __builtin_shufflevector: GCC 12 or later, or clang")
+
+    def cmake_args(self):
+        return [self.define("WL_TESTS", self.run_tests)]
+
+    def setup_run_environment(self, env):
+        env.set("WARPLOOM_JOBS", join_path(self.prefix.share.warploom, "jobs"))
+        env.prepend_path("PYTHONPATH", join_path(self.prefix.share.warploom, "python"))
+
+    def test_selftest(self):
+        """the self-test of the installed program, with and without the launcher of its MPI library"""
+        with working_dir(self.test_suite.stage):
+            which(self.prefix.bin.warploom)("selftest")
