@@ -80,7 +80,8 @@ typedef struct wl_tensor_shape {
 /* Starts a run over n parameters that consist of `count` tensors, one after the other. A rule that sees tensors (muon,
  * controller, mlp, small_fc, celo2) needs this call. Weights of dense layers have the shape (in, out), of convolutions
  * (out, in, rows, columns), as in the trained networks. `horizon`: number of steps of the run, for schedules and rules
- * that use the horizon; 0: wl_optimizer_horizon(). WL_ERR_USAGE as for wl_optimizer_start, and for an invalid shape. */
+ * that use the horizon; 0: wl_optimizer_horizon(). WL_ERR_USAGE for an
+ * invalid shape, and if the optimizer belongs to a network whose tensors have other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
@@ -101,6 +102,33 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
  *                not finite: theta is unchanged, the rule state is lost, and the run has ended */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);
+
+/* The caller's arrays of one tensor, and factors of its update. */
+typedef struct wl_tensor_step {
+  const float *gradient; /* [size] */
+  float *theta;          /* [size] */
+  int transposed; /* not 0: both arrays hold a matrix of shape (rows, columns) as (columns, rows) */
+  float rate, weight_decay; /* 1 and 0: the rule as trained */
+} wl_tensor_step;
+
+/* Does one step over the tensors of wl_optimizer_start_tensors, whose arrays may lie anywhere in memory:
+ * theta <- theta + rate (u - weight_decay theta). Arrays and errors as for wl_optimizer_step, which has the same result
+ * to the bit where rate is 1 and weight_decay 0. WL_ERR_USAGE also if `count` is not the run's number of tensors. */
+wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
+                                    const wl_tensor_step *tensors);
+
+/* Returns 1 if the result depends on the shapes of tensors and on the order of their axes, otherwise 0. */
+int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
+
+/* A run can be saved and resumed to the bit: save wl_optimizer_steps() and the state, later start a run over the same
+ * tensors and with the same horizon, and set both. The state is that of the rule and of the preconditioner, as float numbers.
+ * wl_optimizer_steps: steps done. wl_optimizer_state_size: numbers in the state; 0 without a run.
+ * WL_ERR_USAGE   no run; size is not wl_optimizer_state_size(); steps < 0 */
+int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
+int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
+wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, float *state);
+wl_status wl_optimizer_set_state(wl_optimizer *optimizer, int64_t size, const float *state,
+                                 int64_t steps);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-/* optimizer.c - a run with a trained optimizer: g~ = P g, (u, s) = rule(g~, theta, s, t), theta += u. */
+/* optimizer.c - a handle's properties, the start of a run and its state. */
 #include "warploom/optimizer.h"
 
 #include <math.h>
@@ -14,19 +14,23 @@ const char *wl_optimizer_digest(const wl_optimizer *o) { return o ? o->digest : 
 int64_t wl_optimizer_meta_parameters(const wl_optimizer *o) { return o ? o->meta_parameters : 0; }
 int64_t wl_optimizer_meta_steps(const wl_optimizer *o) { return o ? o->meta_steps : 0; }
 int64_t wl_optimizer_horizon(const wl_optimizer *o) { return o ? o->horizon : 0; }
+int64_t wl_optimizer_steps(const wl_optimizer *o) { return o ? o->run.t : 0; }
+int wl_optimizer_sees_tensors(const wl_optimizer *o) {
+  return o && (o->rule->tensorwise || o->task);
+}
 
-static wl_status check_handle(const wl_optimizer *o, const char *function) {
+wl_status wl_optimizer_check_handle(const wl_optimizer *o, const char *function) {
   if (o) return WL_OK;
   return WL_FAIL(WL_ERR_USAGE, "%s: the handle is NULL; wl_optimizer_load makes one", function);
 }
 
-static wl_status check_array(const float *array, const char *function, const char *name) {
+wl_status wl_optimizer_check_array(const float *array, const char *function, const char *name) {
   if (array) return WL_OK;
   return WL_FAIL(WL_ERR_USAGE, "%s: `%s` is NULL; give an array of n numbers", function, name);
 }
 
 wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
-  WL_TRY(check_handle(o, "wl_optimizer_set_threads"));
+  WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_set_threads"));
   if (threads < 1 || threads > WL_OPTIMIZER_THREADS_MAX)
     return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give 1 to %d", threads,
                    WL_OPTIMIZER_THREADS_MAX);
@@ -62,8 +66,10 @@ static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *ru
   WL_TRY(WL_NEW(run->u, pad));
   if (o->rule->reads_theta || (o->precondition && o->precondition->reads_theta))
     WL_TRY(WL_NEW(run->theta, pad));
-  WL_TRY(WL_NEW(run->state, wl_rule_state_reals(o->rule, &run->layout) + 1));
-  WL_TRY(WL_NEW(run->before, wl_precondition_state(o->precondition, n) + 1));
+  run->state_reals = wl_rule_state_reals(o->rule, &run->layout);
+  run->before_reals = wl_precondition_state(o->precondition, n);
+  WL_TRY(WL_NEW(run->state, run->state_reals + 1));
+  WL_TRY(WL_NEW(run->before, run->before_reals + 1));
   if (o->precondition) {
     WL_TRY(WL_NEW(run->pg, pad));
     WL_TRY(WL_NEW(run->scratch, wl_precondition_scratch(o->precondition, n) + 1));
@@ -102,7 +108,7 @@ static wl_status start_run(wl_optimizer *o, int64_t horizon) {
 }
 
 wl_status wl_optimizer_start(wl_optimizer *o, int64_t n) {
-  WL_TRY(check_handle(o, "wl_optimizer_start"));
+  WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_start"));
   wl_optimizer_run_clear(&o->run);
   WL_TRY(check_size(o, "wl_optimizer_start", n));
   const wl_status status = lay_out(o, n, &o->run.layout);
@@ -124,9 +130,30 @@ static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape
   return wl_layout_add(layout, "", name, tensor->ndim, tensor->shape, NULL);
 }
 
+/* Parts that belong to a network need its tensors. */
+static wl_status check_network(const wl_optimizer *o, const wl_layout *given) {
+  if (!o->task) return WL_OK;
+  const wl_layout *const theta = wl_task_theta(o->task);
+  if (given->count != theta->count)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_start_tensors: %d tensors, but this optimizer belongs to a "
+                   "network of %d",
+                   given->count, theta->count);
+  for (int j = 0; j < theta->count; j++) {
+    const wl_tensor_entry *const a = &given->tensors[j], *const b = &theta->tensors[j];
+    if (a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0)
+      continue;
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_start_tensors: tensor %d is not of the shape that '%s' has in the "
+                   "network to which this optimizer belongs",
+                   j, b->name);
+  }
+  return WL_OK;
+}
+
 wl_status wl_optimizer_start_tensors(wl_optimizer *o, int count, const wl_tensor_shape *tensors,
                                      int64_t horizon) {
-  WL_TRY(check_handle(o, "wl_optimizer_start_tensors"));
+  WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_start_tensors"));
   wl_optimizer_run_clear(&o->run);
   if (count < 1 || !tensors || horizon < 0)
     return WL_FAIL(
@@ -135,14 +162,14 @@ wl_status wl_optimizer_start_tensors(wl_optimizer *o, int count, const wl_tensor
   wl_status status = WL_OK;
   for (int i = 0; status == WL_OK && i < count; i++)
     status = add_tensor(&o->run.layout, i, &tensors[i]);
-  if (status == WL_OK) status = check_size(o, "wl_optimizer_start_tensors", o->run.layout.size);
+  if (status == WL_OK) status = check_network(o, &o->run.layout);
   if (status == WL_OK) return start_run(o, horizon);
   wl_optimizer_run_clear(&o->run);
   return status;
 }
 
 wl_status wl_optimizer_set_loss(wl_optimizer *o, double loss) {
-  WL_TRY(check_handle(o, "wl_optimizer_set_loss"));
+  WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_set_loss"));
   if (o->run.n == 0)
     return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_loss: no run; call wl_optimizer_start first");
   o->run.loss = loss;
@@ -150,8 +177,8 @@ wl_status wl_optimizer_set_loss(wl_optimizer *o, double loss) {
 }
 
 wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
-  WL_TRY(check_handle(o, "wl_optimizer_initial"));
-  WL_TRY(check_array(theta, "wl_optimizer_initial", "theta"));
+  WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_initial"));
+  WL_TRY(wl_optimizer_check_array(theta, "wl_optimizer_initial", "theta"));
   if (!o->initialisation)
     return WL_FAIL(
         WL_ERR_USAGE,
@@ -168,99 +195,39 @@ wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
   return WL_OK;
 }
 
-/* The padding of g is zero after its allocation and never changes. */
-static wl_status take_gradient(wl_optimizer_run *run, const float *gradient) {
-  for (int64_t i = 0; i < run->n; i++) {
-    if (!isfinite(gradient[i]))
-      return WL_FAIL(
-          WL_ERR_DATA,
-          "wl_optimizer_step: gradient[%lld] is not finite at step %lld; nothing was changed",
-          (long long)i, (long long)run->t);
-    run->g[i] = gradient[i];
-  }
+int64_t wl_optimizer_state_size(const wl_optimizer *o) {
+  return o ? o->run.state_reals + o->run.before_reals : 0;
+}
+
+static wl_status check_state(const wl_optimizer *o, const char *function, int64_t size,
+                             const float *state) {
+  WL_TRY(wl_optimizer_check_handle(o, function));
+  if (o->run.n == 0)
+    return WL_FAIL(WL_ERR_USAGE, "%s: no run; call wl_optimizer_start first", function);
+  if (size != wl_optimizer_state_size(o))
+    return WL_FAIL(WL_ERR_USAGE, "%s: size is %lld, but the state of this run has %lld numbers",
+                   function, (long long)size, (long long)wl_optimizer_state_size(o));
+  return size > 0 ? wl_optimizer_check_array(state, function, "state") : WL_OK;
+}
+
+wl_status wl_optimizer_get_state(const wl_optimizer *o, int64_t size, float *state) {
+  WL_TRY(check_state(o, "wl_optimizer_get_state", size, state));
+  const wl_optimizer_run *const run = &o->run;
+  for (int64_t i = 0; i < run->state_reals; i++) state[i] = (float)run->state[i];
+  for (int64_t i = 0; i < run->before_reals; i++)
+    state[run->state_reals + i] = (float)run->before[i];
   return WL_OK;
 }
 
-static void compute_update(const wl_optimizer *o, wl_optimizer_run *run) {
-  const wl_real *input = run->g;
-  if (o->precondition) {
-    const wl_gradient in = {.t = run->t,
-                            .n = run->n,
-                            .g = run->g,
-                            .theta = run->theta,
-                            .factor = run->factor,
-                            .before = run->before};
-    wl_precondition_find_factor(o->precondition, &in, run->factor, run->scratch);
-    wl_precondition_apply(o->precondition, o->precondition_phi, &in, run->pg, run->scratch);
-    if (o->precondition->reads_before)
-      memcpy(run->before, run->pg, (size_t)run->n * sizeof *run->before);
-    input = run->pg;
-  }
-  const wl_inner_step step = {.t = run->t,
-                              .horizon = run->horizon,
-                              .loss = run->loss,
-                              .blocks = run->blocks,
-                              .g = input,
-                              .theta = run->theta,
-                              .s_in = run->state,
-                              .s_out = run->state,
-                              .u = run->u};
-  wl_rule_step(o->rule, run->rule_ws, &step);
+wl_status wl_optimizer_set_state(wl_optimizer *o, int64_t size, const float *state, int64_t steps) {
+  WL_TRY(check_state(o, "wl_optimizer_set_state", size, state));
+  if (steps < 0)
+    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_state: steps is %lld; give 0 or more",
+                   (long long)steps);
+  wl_optimizer_run *const run = &o->run;
+  for (int64_t i = 0; i < run->state_reals; i++) run->state[i] = state[i];
+  for (int64_t i = 0; i < run->before_reals; i++) run->before[i] = state[run->state_reals + i];
+  run->t = steps;
   run->loss = NAN;
-}
-
-static wl_status check_update(wl_optimizer_run *run) {
-  for (int64_t i = 0; i < run->n; i++) {
-    if (isfinite(run->u[i])) continue;
-    const long long t = (long long)run->t;
-    wl_optimizer_run_clear(run);
-    return WL_FAIL(
-        WL_ERR_DATA,
-        "wl_optimizer_step: the update of parameter %lld is not finite at step %lld; theta was "
-        "not changed, and the run has ended",
-        (long long)i, t);
-  }
   return WL_OK;
-}
-
-static bool overlap(const float *a, const float *b, int64_t n) {
-  const uintptr_t first = (uintptr_t)a, second = (uintptr_t)b, bytes = (uintptr_t)n * sizeof *a;
-  return first < second ? second - first < bytes : first - second < bytes;
-}
-
-static wl_status check_step(const wl_optimizer *o, int64_t n, const float *gradient,
-                            const float *theta) {
-  WL_TRY(check_handle(o, "wl_optimizer_step"));
-  if (o->run.n == 0 || n != o->run.n)
-    return WL_FAIL(
-        WL_ERR_USAGE,
-        "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0: no run); "
-        "call wl_optimizer_start first",
-        (long long)n, (long long)o->run.n);
-  WL_TRY(check_array(gradient, "wl_optimizer_step", "gradient"));
-  WL_TRY(check_array(theta, "wl_optimizer_step", "theta"));
-  if (overlap(gradient, theta, n))
-    return WL_FAIL(WL_ERR_USAGE,
-                   "wl_optimizer_step: `gradient` and `theta` overlap; give two arrays");
-  return WL_OK;
-}
-
-static wl_status take_step(wl_optimizer *o, const float *gradient, float *theta) {
-  wl_optimizer_run *run = &o->run;
-  WL_TRY(take_gradient(run, gradient));
-  for (int64_t i = 0; run->theta && i < run->n; i++) run->theta[i] = theta[i];
-  compute_update(o, run);
-  WL_TRY(check_update(run));
-  for (int64_t i = 0; i < run->n; i++) theta[i] += (float)run->u[i];
-  run->t++;
-  return WL_OK;
-}
-
-wl_status wl_optimizer_step(wl_optimizer *o, int64_t n, const float *gradient, float *theta) {
-  wl_float_state callers;
-  WL_TRY(check_step(o, n, gradient, theta));
-  wl_float_state_enter(&callers);
-  const wl_status status = take_step(o, gradient, theta);
-  wl_float_state_leave(&callers);
-  return status;
 }

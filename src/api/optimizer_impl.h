@@ -13,14 +13,14 @@ enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
 /* A run in progress. It owns all arrays; they hold n coordinates, padded to blocks. */
 typedef struct wl_optimizer_run {
   int64_t n, t; /* parameters, steps done; n = 0: no run */
-  int64_t blocks;
+  int64_t blocks, state_reals, before_reals;
   wl_layout layout; /* of theta */
   int64_t horizon;  /* T that the rule receives */
   double loss;      /* minibatch loss at theta of the next step; NaN: unknown */
   wl_rule_ws *rule_ws;
   wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned (NULL: none), update */
   wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */
-  wl_real *state;      /* [blocks][width][16] */
+  wl_real *state;      /* [state_reals], of a coordinatewise rule [blocks][width][16] */
   wl_real *scratch;    /* workspace of the preconditioner, */
   wl_real *factor;     /* its factors of the gradient, */
   wl_real *before;     /* and its result of the step before */
@@ -43,5 +43,9 @@ struct wl_optimizer {
 
 /* Ends a run and frees its memory; a zeroed run is accepted. */
 void wl_optimizer_run_clear(wl_optimizer_run *run);
+
+/* WL_ERR_USAGE, and a message that names the calling function, for NULL. */
+wl_status wl_optimizer_check_handle(const wl_optimizer *o, const char *function);
+wl_status wl_optimizer_check_array(const float *array, const char *function, const char *name);
 
 #endif

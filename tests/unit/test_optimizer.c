@@ -78,10 +78,12 @@ static const char *const network =
 typedef struct trace {
   int64_t n;
   float g[STEPS][64], theta[STEPS + 1][64];
+  double loss[STEPS];
 } trace;
 
 static void observe(void *context, const wl_step_view *step) {
   trace *t = context;
+  t->loss[step->t] = step->loss;
   for (int64_t i = 0; i < t->n; i++) {
     t->g[step->t][i] = (float)step->g[i];
     t->theta[step->t + 1][i] = (float)step->theta[i];
@@ -100,6 +102,7 @@ static void run_engine(fixture *f, trace *t) {
   assert_int_equal(wl_unit_create(f->problem.model, task, &unit), WL_OK);
   wl_unroll_set_phi(ws, f->phi);
   assert_int_equal(wl_unit_start(ws, unit, &(wl_episode){9, WL_SPACE_EVAL, 1, 0}), WL_OK);
+  unit->horizon = STEPS;
   for (int64_t i = 0; i < t->n; i++) t->theta[0][i] = (float)unit->theta[i];
   const wl_observer observer = {.step = observe, .context = t};
   const wl_window_options options = {.observers = &observer};
@@ -152,6 +155,147 @@ static void test_tensors(void **state) {
   take_run(optimizer, &t);
   shapes[0].shape[0] = 0;
   assert_int_equal(wl_optimizer_start_tensors(optimizer, theta->count, shapes, 0), WL_ERR_USAGE);
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
+static void expect_usage(wl_status status, const char *word) {
+  assert_int_equal(status, WL_ERR_USAGE);
+  if (!strstr(wl_last_error(), word)) fail_msg("'%s' does not name %s", wl_last_error(), word);
+}
+
+/* ---- Tensors that lie anywhere, and a state that is saved and set ------------------------------ */
+
+/* The tensors of a network in separate arrays, matrices with exchanged axes. */
+typedef struct scattered {
+  int count;
+  wl_tensor_shape shapes[8];
+  float theta[8][64], gradient[8][64];
+  wl_tensor_step steps[8];
+} scattered;
+
+static void scatter(const wl_layout *layout, scattered *s) {
+  assert_true(layout->count <= 8);
+  s->count = layout->count;
+  for (int j = 0; j < s->count; j++) {
+    const wl_tensor_entry *const t = &layout->tensors[j];
+    s->shapes[j].ndim = t->ndim;
+    memcpy(s->shapes[j].shape, t->shape, sizeof t->shape);
+    s->steps[j] = (wl_tensor_step){s->gradient[j], s->theta[j], t->ndim == 2, 1, 0};
+  }
+}
+
+/* Place of element i of a tensor in the array of the caller. */
+static int64_t exchanged(const wl_tensor_entry *t, int64_t i) {
+  return t->ndim == 2 ? i % t->shape[1] * t->shape[0] + i / t->shape[1] : i;
+}
+
+static void put(const wl_layout *layout, const float *from, float to[8][64]) {
+  for (int j = 0; j < layout->count; j++)
+    for (int64_t i = 0; i < layout->tensors[j].size; i++)
+      to[j][exchanged(&layout->tensors[j], i)] = from[layout->tensors[j].offset + i];
+}
+
+static void expect_theta(const wl_layout *layout, const scattered *s, const float *theta, int k) {
+  for (int j = 0; j < s->count; j++)
+    for (int64_t i = 0; i < layout->tensors[j].size; i++) {
+      const float ours = s->theta[j][exchanged(&layout->tensors[j], i)],
+                  engine = theta[layout->tensors[j].offset + i];
+      if (memcmp(&ours, &engine, sizeof ours) != 0)
+        fail_msg("step %d, tensor %d: %.9g, the engine has %.9g", k, j, (double)ours,
+                 (double)engine);
+    }
+}
+
+static void restart_with_state(wl_optimizer **optimizer, const scattered *s) {
+  const int64_t size = wl_optimizer_state_size(*optimizer), done = wl_optimizer_steps(*optimizer);
+  float *const saved = malloc((size_t)(size + 1) * sizeof *saved);
+  assert_int_equal(wl_optimizer_get_state(*optimizer, size, saved), WL_OK);
+  wl_optimizer_destroy(optimizer);
+  assert_int_equal(wl_optimizer_load(path, optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_start_tensors(*optimizer, s->count, s->shapes, 0), WL_OK);
+  assert_int_equal(wl_optimizer_set_state(*optimizer, size, saved, done), WL_OK);
+  free(saved);
+}
+
+static void test_scattered_tensors_and_a_resume(void **state) {
+  (void)state;
+  static const char *const tensorwise[] = {"rule: {name: controller}", "rule: {name: small_fc}",
+                                           "rule: {name: celo2, rate: 0.01}"};
+  const size_t known = sizeof cases / sizeof *cases;
+  for (size_t c = 0; c < known + 3; c++) {
+    fixture f;
+    trace t = {0};
+    scattered s = {0};
+    wl_optimizer *optimizer = NULL;
+    open_fixture(&f, c < known ? cases[c] : tensorwise[c - known], network);
+    const wl_layout *const layout = wl_task_theta(f.problem.tasks[0]);
+    run_engine(&f, &t);
+    scatter(layout, &s);
+    assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+    if (c >= known) assert_int_equal(wl_optimizer_sees_tensors(optimizer), 1);
+    assert_int_equal(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, 0), WL_OK);
+    put(layout, t.theta[0], s.theta);
+    for (int k = 0; k < STEPS; k++) {
+      if (k == STEPS / 2) restart_with_state(&optimizer, &s);
+      put(layout, t.g[k], s.gradient);
+      assert_int_equal(wl_optimizer_set_loss(optimizer, t.loss[k]), WL_OK);
+      assert_int_equal(wl_optimizer_step_tensors(optimizer, s.count, s.steps), WL_OK);
+      expect_theta(layout, &s, t.theta[k + 1], k);
+    }
+    wl_optimizer_destroy(&optimizer);
+    close_fixture(&f);
+  }
+}
+
+/* theta <- theta + rate (u - weight_decay theta), of each tensor with factors of its own. */
+static void test_rate_and_decay(void **state) {
+  (void)state;
+  fixture f;
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, "rule: {name: sgd, rate: 0.25, learn: [rate]}", network);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_sees_tensors(optimizer), 0);
+  const wl_tensor_shape shapes[] = {{2, {2, 1}}, {1, {1}}};
+  float a[] = {1, 2}, b[] = {3}, ga[] = {4, 8}, gb[] = {-4};
+  wl_tensor_step steps[] = {{ga, a, 0, 0.5f, 0.125f}, {gb, b, 0, 2, 0}};
+  assert_int_equal(wl_optimizer_start_tensors(optimizer, 2, shapes, 0), WL_OK);
+  assert_int_equal(wl_optimizer_step_tensors(optimizer, 2, steps), WL_OK);
+  assert_true(a[0] == 1 - 0.5f * (1 + 0.125f) && a[1] == 2 - 0.5f * (2 + 0.25f) && b[0] == 5);
+  steps[1].theta = gb;
+  expect_usage(wl_optimizer_step_tensors(optimizer, 2, steps), "overlap");
+  steps[1] = (wl_tensor_step){gb, b, 0, NAN, 0};
+  expect_usage(wl_optimizer_step_tensors(optimizer, 2, steps), "tensor 1");
+  expect_usage(wl_optimizer_step_tensors(optimizer, 1, steps), "1 tensors");
+  steps[1].rate = 1;
+  gb[0] = NAN;
+  assert_int_equal(wl_optimizer_step_tensors(optimizer, 2, steps), WL_ERR_DATA);
+  assert_non_null(strstr(wl_last_error(), "gradient of tensor 1"));
+  assert_true(b[0] == 5 && wl_optimizer_steps(optimizer) == 1);
+  expect_usage(wl_optimizer_get_state(optimizer, 7, a), "size is 7");
+  expect_usage(wl_optimizer_set_state(optimizer, wl_optimizer_state_size(optimizer), a, -1), "-1");
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
+/* Parts that belong to a network accept its shapes only. */
+static void test_shapes_of_the_network(void **state) {
+  (void)state;
+  fixture f;
+  scattered s = {0};
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, "rule: {name: sgd, rate: 1}\nprecondition: {name: diagonal}", network);
+  scatter(wl_task_theta(f.problem.tasks[0]), &s);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  assert_int_equal(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, 0), WL_OK);
+  expect_usage(wl_optimizer_start_tensors(optimizer, 1, s.shapes, 0), "1 tensors");
+  for (int j = 0; j < s.count; j++) {
+    if (s.shapes[j].ndim != 2) continue;
+    const int64_t rows = s.shapes[j].shape[0];
+    s.shapes[j].shape[0] = s.shapes[j].shape[1];
+    s.shapes[j].shape[1] = rows;
+  }
+  expect_usage(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, 0), "not of the shape");
   wl_optimizer_destroy(&optimizer);
   close_fixture(&f);
 }
@@ -259,11 +403,6 @@ static void test_misuse(void **state) {
   assert_int_equal(wl_optimizer_set_threads(optimizer, 0), WL_ERR_USAGE);
   wl_optimizer_destroy(&optimizer);
   close_fixture(&f);
-}
-
-static void expect_usage(wl_status status, const char *word) {
-  assert_int_equal(status, WL_ERR_USAGE);
-  if (!strstr(wl_last_error(), word)) fail_msg("'%s' does not name %s", wl_last_error(), word);
 }
 
 static void test_null_and_overlap(void **state) {
@@ -385,6 +524,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_runs_are_the_engines),
       cmocka_unit_test(test_tensors),
+      cmocka_unit_test(test_scattered_tensors_and_a_resume),
+      cmocka_unit_test(test_rate_and_decay),
+      cmocka_unit_test(test_shapes_of_the_network),
       cmocka_unit_test(test_what_it_says_of_itself),
       cmocka_unit_test(test_learned_start),
       cmocka_unit_test(test_non_finite_gradients_change_nothing),
