@@ -56,8 +56,8 @@ def correction(decay, t):
 
 
 def decayed(mean, keep, new, take=None):
-    """mean <- keep mean + take new, in place."""
-    return mean.mul_(keep).add_(new, alpha=1 - keep if take is None else take)
+    """mean <- keep mean + take new, in place; rounded as in the C library where the device has fused products."""
+    return torch.add(new * (1 - keep if take is None else take), mean, alpha=keep, out=mean)
 
 
 class Rule:

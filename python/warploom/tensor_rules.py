@@ -104,7 +104,8 @@ class Controller(Rule):
     def _update_one(self, x, epsilon, q, factors):
         k1, k2, c0, c1, c2 = factors
         m, s = x.state["momentum"] * q[0], x.state["slow_momentum"] * q[1]
-        z = m + k1 * (x.g - m) + k2 * (s - m)
+        ahead = torch.add(-m, x.state["slow_momentum"], alpha=q[1])
+        z = torch.add(torch.add(m, x.g - m, alpha=k1), ahead, alpha=k2)
         u = (c1 * z + c2 * s) / ((x.state["second_moment"] * q[2]).sqrt_() + epsilon)
         if x.matrix and self.option("newton_schulz"):
             n = orthogonal(z)

@@ -1,4 +1,4 @@
-"""Trained optimizers as torch.optim.Optimizer, in PyTorch alone.
+"""Trained optimizers as torch.optim.Optimizer, in PyTorch alone or by the C library.
 
     import warploom.torch
     optimizer = warploom.torch.LearnedOptimizer(model.parameters(), "optimizer.h5", horizon=2000)
@@ -13,6 +13,7 @@ import copy
 import numpy as np
 import torch
 
+from . import library
 from .files import DATA, USAGE, ToolError
 from .rules import ELEMENTWISE, Elementwise, Lstm, Moment, RnnProp, Tensor
 from .tensor_rules import Controller, FeatureNet
@@ -47,6 +48,77 @@ def _require_rule_alone(path, c):
                                   "cannot act on a gradient alone; train one with `task.warp: none`")
 
 
+def _read(path):
+    """Configuration, meta-parameters in the values that the float32 program works with, digest. Closes the file: HDF5
+    cannot open it a second time in the library."""
+    with open_trained(path) as file:
+        phi = {name: x.astype(np.float32).astype(np.float64) for name, x in read_phi(file).items()}
+        return file.configuration, phi, file.attributes.get("digest", "")
+
+
+class _CRun:
+    """A run of the C library over the parameters of an optimizer. It owns their states."""
+
+    def __init__(self, path, digest):
+        self.optimizer = library.Optimizer(path)
+        if self.optimizer.digest != digest:
+            raise ToolError(DATA, f"{path}: changes while it is read; give a file")
+        self.parameters, self.saved = None, None
+
+    @staticmethod
+    def obstacle(p):
+        """Why the library cannot change a parameter, or None."""
+        if p.device.type != "cpu" or p.dtype != torch.float32:
+            return f"it is {p.dtype} on {p.device}"
+        if not p.is_contiguous():
+            return "it is not contiguous"
+        if p.dim() > library.MOST_AXES or p.numel() == 0:
+            return f"its shape is {tuple(p.shape)}"
+        return "its gradient is sparse" if p.grad is not None and p.grad.is_sparse else None
+
+    def _transposed(self, p, group):
+        return self.optimizer.sees_tensors and p.dim() == 2 and group["layout"] == "out_in"
+
+    def _start(self, work, run, threads):
+        shapes = [tuple(p.shape)[::-1] if self._transposed(p, group) else tuple(p.shape) or (1,) for p, group in work]
+        self.optimizer.start(shapes, run["horizon"], threads)
+        self.parameters = [p for p, _ in work]
+        if self.saved is not None:
+            self.optimizer.set_state(self.saved.numel(), self.saved.data_ptr(), run["step"])
+            self.saved = None
+
+    def step(self, work, run, loss, threads):
+        """work: [(parameter, group)] of all with a gradient."""
+        if self.parameters is None:
+            self._start(work, run, threads)
+        if len(work) != len(self.parameters) or any(p is not q for (p, _), q in zip(work, self.parameters)):
+            raise ToolError(USAGE, "the parameters with a gradient are not those of the first step; give all of them "
+                                   'gradients, or use backend="torch"')
+        gradients = [p.grad.to(torch.float32).contiguous() for p, _ in work]
+        self.optimizer.step([(g.data_ptr(), p.data_ptr(), self._transposed(p, group), group["lr"], group["weight_decay"])
+                             for g, (p, group) in zip(gradients, work)], loss)
+        _note_change(self.parameters)
+
+    def state(self):
+        """The states of all parameters, in the order of the library; None before the first step."""
+        if self.parameters is None:
+            return None if self.saved is None else self.saved.clone()
+        state = torch.empty(self.optimizer.state_size)
+        self.optimizer.get_state(state.data_ptr())
+        return state
+
+    def restore(self, state):
+        self.parameters, self.saved = None, state if state is None else state.detach().cpu().float().contiguous().clone()
+
+
+def _note_change(parameters):
+    """Tells autograd, which otherwise sees changes by PyTorch alone; before PyTorch 2.1 that was not possible."""
+    increment = getattr(torch.autograd.graph, "increment_version", None)
+    if increment:
+        for p in parameters:
+            increment(p)
+
+
 class LearnedOptimizer(torch.optim.Optimizer):
     """A trained optimizer: (u, s) = rule(g, theta, s, t), theta <- theta + lr (u - weight_decay theta).
 
@@ -57,33 +129,67 @@ class LearnedOptimizer(torch.optim.Optimizer):
     weight_decay  decoupled, times lr
     horizon       steps that the run will take, for rules that look at t / T; None: those of the training
     layout        axes of matrices: "out_in" as in torch.nn.Linear, "in_out" as in torch.nn.Embedding
+    backend       "torch"; "c": the C library, for contiguous float32 parameters on the CPU; "auto": the C library where
+                  it is installed and all parameters are such. The attribute `backend` says which, from the first step on
+    threads       of the C library; None: torch.get_num_threads()
 
     lr, weight_decay and layout may differ between groups. State is kept in the precision of the parameters, float32 at
     least. Parameters without a gradient are left out of a step.
     """
 
-    def __init__(self, params, path, *, lr=1.0, weight_decay=0.0, horizon=None, layout="out_in"):
+    def __init__(self, params, path, *, lr=1.0, weight_decay=0.0, horizon=None, layout="out_in", backend="auto",
+                 threads=None):
         if horizon is not None and horizon < 1:
             raise ToolError(USAGE, f"horizon is {horizon}; give at least 1 step, or None")
-        with open_trained(path) as file:
-            c = file.configuration
-            _require_rule_alone(path, c)
-            options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
-            steps = c["episode.steps"]
-            self.trained_horizon = steps[-1] if isinstance(steps, list) else steps
-            # In the values that the float32 program works with.
-            phi = {name: x.astype(np.float32).astype(np.float64) for name, x in read_phi(file).items()}
-            self.rule = _make_rule(options["name"], options, phi, self.trained_horizon)
-            self.digest, self.rule_name = file.attributes.get("digest", ""), options["name"]
+        if backend not in ("auto", "torch", "c"):
+            raise ToolError(USAGE, f"backend '{backend}': give auto, torch or c")
+        c, phi, self.digest = _read(path)
+        steps = c["episode.steps"]
+        self.trained_horizon, self.rule_name = steps[-1] if isinstance(steps, list) else steps, c["rule.name"]
+        self.backend, self._threads, self._c, self.rule = backend, threads, None, None
+        if backend != "torch":
+            self._open_library(path)
+        if backend != "c":
+            self._open_rule(path, c, phi)
         self._clip_value, self._clip_norm = c.get("episode.clip_value", 0.0), c.get("episode.clip_norm", 0.0)
         self._run = {"step": 0, "horizon": horizon or self.trained_horizon, "whole": {}}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
+
+    def _open_library(self, path):
+        """Opens the optimizer in the library; with backend "auto" it is enough that PyTorch can run it."""
+        try:
+            self._c = _CRun(path, self.digest)
+        except ToolError:
+            if self.backend == "c":
+                raise
+            self.backend = "torch"
+
+    def _open_rule(self, path, c, phi):
+        """Makes the rule in PyTorch; with backend "auto" it is enough that the library can run it."""
+        try:
+            _require_rule_alone(path, c)
+            options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
+            self.rule = _make_rule(self.rule_name, options, phi, self.trained_horizon)
+        except ToolError:
+            if self._c is None:
+                raise
+            self.backend = "c"
 
     def add_param_group(self, param_group):
         layout = param_group.get("layout", self.defaults["layout"])
         if layout not in ("out_in", "in_out"):
             raise ToolError(USAGE, f"layout '{layout}': give out_in or in_out")
         super().add_param_group(param_group)
+
+    def _with_gradient(self):
+        return [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+
+    def _choose_backend(self):
+        """Decides "auto" at the first step: the library, unless it cannot change one of the parameters."""
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        every = all(p.grad is not None for p in parameters)
+        fits = every and all(self._c.obstacle(p) is None for p in parameters)
+        self.backend = "c" if fits else "torch"
 
     @torch.no_grad()
     def step(self, closure=None, *, loss=None):
@@ -92,23 +198,44 @@ class LearnedOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        known = float(loss) if loss is not None and self.rule.reads_loss else float("nan")
+        if self.backend == "auto":
+            self._choose_backend()
+        read = loss is not None and (self.backend == "c" or self.rule.reads_loss)
+        known = float(loss) if read else float("nan")
+        if self.backend == "c":
+            self._step_in_library(known)
+        else:
+            self._step_in_torch(known)
+        self._run["step"] += 1
+        return loss
+
+    def _step_in_library(self, loss):
+        work = self._with_gradient()
+        for p, _ in work:
+            obstacle = self._c.obstacle(p)
+            if obstacle:
+                raise ToolError(USAGE, f"the C library cannot change a parameter: {obstacle}; "
+                                       'use backend="torch", or contiguous float32 parameters on the CPU')
+        if work:
+            threads = torch.get_num_threads() if self._threads is None else self._threads
+            self._c.step(work, self._run, loss, threads)
+
+    def _step_in_torch(self, loss):
         count = sum(len(group["params"]) for group in self.param_groups)
         if self.rule.tensors not in (None, count):
             raise ToolError(DATA, f"the optimizer has scalars for each of {self.rule.tensors} tensors, in their order; "
                                   f"the model has {count}")
         work = self._gather()
-        if work:
-            tensors = [x for _, _, _, x in work]
-            self._clip(tensors)
-            now = Moment(self._run["step"], self._run["horizon"], known, self._run["whole"])
-            for (p, group, transposed, x), u in zip(work, self.rule.update(tensors, now)):
-                if group["weight_decay"]:
-                    u = u - group["weight_decay"] * x.p
-                u = u.t() if transposed else u
-                p.add_(u.reshape(p.shape).to(p.dtype), alpha=group["lr"])
-        self._run["step"] += 1
-        return loss
+        if not work:
+            return
+        tensors = [x for _, _, _, x in work]
+        self._clip(tensors)
+        now = Moment(self._run["step"], self._run["horizon"], loss, self._run["whole"])
+        for (p, group, transposed, x), u in zip(work, self.rule.update(tensors, now)):
+            if group["weight_decay"]:
+                u = u - group["weight_decay"] * x.p
+            u = u.t() if transposed else u
+            p.add_(u.reshape(p.shape).to(p.dtype), alpha=group["lr"])
 
     def _gather(self):
         """(parameter, group, whether its axes are exchanged, tensor as the rule sees it) of all with a gradient."""
@@ -141,9 +268,12 @@ class LearnedOptimizer(torch.optim.Optimizer):
                     x.g = x.g * (self._clip_norm / norm)
 
     def state_dict(self):
-        """As every optimizer's, and under "warploom" the step, the horizon, what the rule knows of the losses and the
-        digest of its meta-parameters."""
-        return {**super().state_dict(), "warploom": {**copy.deepcopy(self._run), "digest": self.digest}}
+        """As every optimizer's, and under "warploom" the step, the horizon, what the rule knows of the losses, the
+        digest of its meta-parameters, the backend, and of the C library the states of all parameters."""
+        own = {**copy.deepcopy(self._run), "digest": self.digest, "backend": self.backend}
+        if self.backend == "c":
+            own["state"] = self._c.state()
+        return {**super().state_dict(), "warploom": own}
 
     def load_state_dict(self, state_dict):
         own = state_dict.get("warploom")
@@ -151,9 +281,21 @@ class LearnedOptimizer(torch.optim.Optimizer):
             raise ToolError(DATA, "the state is another optimizer's: it has no entry 'warploom'")
         if own["digest"] != self.digest:
             raise ToolError(DATA, f"the state belongs to the trained optimizer {own['digest']}, this is {self.digest}")
+        self._take_backend(own["backend"])
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "warploom"})
-        self._run = {key: copy.deepcopy(value) for key, value in own.items() if key != "digest"}
+        self._run = {key: copy.deepcopy(own[key]) for key in ("step", "horizon", "whole")}
+        if self.backend == "c":
+            self._c.restore(own["state"])
         self._restore_precision(state_dict)
+
+    def _take_backend(self, theirs):
+        """A state can be used by the backend alone that made it."""
+        possible = {"auto": True, "c": self._c is not None, "torch": self.rule is not None}
+        if self.backend not in (theirs, "auto") and theirs != "auto" or not possible[theirs]:
+            raise ToolError(USAGE, f'the state was made with backend="{theirs}", this optimizer has backend='
+                                   f'"{self.backend}"; make it with backend="{theirs}"')
+        if theirs != "auto":
+            self.backend = theirs
 
     def _restore_precision(self, state_dict):
         """PyTorch casts states to the precision of the parameters; those of half precision have float32 states."""

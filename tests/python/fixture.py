@@ -10,6 +10,7 @@ sys.dont_write_bytecode = True
 SOURCE, PROGRAM = Path(os.environ["WL_SOURCE"]), os.environ["WL_BIN"]
 LIBRARY = Path(PROGRAM).parent / "libwarploom.so"
 sys.path.insert(0, str(SOURCE / "python"))
+os.environ["WARPLOOM_LIBRARY"] = str(LIBRARY)
 
 CONFIGURATION = """
 seed: 1

@@ -8,6 +8,7 @@ import io
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 from fixture import PROGRAM, SOURCE, COptimizer, expect, train, train_all
 
@@ -88,13 +89,13 @@ def run(model, optimizer, first, steps, watch=lambda loss: None):
     return losses
 
 
-def same_steps(path, steps, make=network):
-    """The measure from the same gradients, and the losses of the run."""
+def same_steps(path, steps, make=network, **options):
+    """The measure from the same gradients, and the losses of the run. options: of the class."""
     model = make()
     theta, arrays = flat(model.parameters())
     start = theta.copy()
     c = COptimizer(path, arrays, steps)
-    optimizer = LearnedOptimizer(model.parameters(), path, horizon=steps)
+    optimizer = LearnedOptimizer(model.parameters(), path, horizon=steps, **{"backend": "torch", **options})
     losses = run(model, optimizer, 0, steps,
                  lambda loss: c.step(flat([p.grad for p in model.parameters()])[0], theta, loss.item()))
     c.close()
@@ -135,6 +136,73 @@ def test_rules(paths):
         expect(apart <= 100 * limit, f"{name}: the loss curve is {apart:.2e} from the C library's")
 
 
+def test_library(paths):
+    """backend="c" takes the C library's steps to the bit, for each rule."""
+    for name, path in paths.items():
+        measure, losses = same_steps(path, 60, backend="c")
+        expect(measure == 0, f"{name}: backend c differs from the library by {measure:.2e}")
+        expect(losses[-1] != losses[0], f"{name}: backend c takes no steps")
+
+
+def test_backends(paths):
+    """auto takes the library where it can act on all parameters; a state belongs to one backend; what c refuses."""
+    model, lstm = network(), paths["lstm"]
+    optimizer = LearnedOptimizer(model.parameters(), lstm)
+    run(model, optimizer, 0, 2)
+    expect(optimizer.backend == "c", "auto does not take the library")
+    state = optimizer.state_dict()
+    expect_error("made with backend", lambda: LearnedOptimizer(model.parameters(), lstm, backend="torch").load_state_dict(state))
+    double = network().double()
+    other = LearnedOptimizer(double.parameters(), lstm)
+    loss_of_double = torch.nn.functional.cross_entropy(double(IMAGES[:32].double()), LABELS[:32])
+    loss_of_double.backward()
+    other.step()
+    expect(other.backend == "torch", "auto gives float64 parameters to the library")
+    forced = LearnedOptimizer(double.parameters(), lstm, backend="c")
+    expect_error("torch.float64 on cpu", forced.step)
+    model[0].bias.grad = None
+    expect_error("not those of the first step", optimizer.step)
+    expect_error("auto, torch or c", lambda: LearnedOptimizer(model.parameters(), lstm, backend="jax"))
+    model[3].weight.grad[0, 0] = float("nan")
+    broken = LearnedOptimizer(model.parameters(), lstm, backend="c")
+    before = parameters_of(model)
+    expect_error("is not finite at step 0", broken.step)
+    expect(equal(before, parameters_of(model)), "a gradient that is not finite moved parameters")
+
+
+def test_preconditioners():
+    """A preconditioner, and muon behind one, run in the library on the network of the training, and on no other."""
+
+    def perceptron():
+        torch.manual_seed(2)
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.ReLU(), torch.nn.Linear(8, 10))
+
+    for rule, precondition in (("sgd, rate: 1, learn: [rate]", "diagonal"), ("muon, rate: 0.02", "kronecker")):
+        path = train(precondition, f"{{name: {rule}}}", f"precondition: {{name: {precondition}}}\n")
+        measure, _ = same_steps(path, 20, perceptron, backend="auto")
+        expect(measure == 0, f"{precondition}: differs from the library by {measure:.2e}")
+        expect_error("network of 4", lambda: run(*with_optimizer(network(), path), 0, 1))
+
+
+def test_threads(paths):
+    """Optimizers in two threads at once take the steps that they take one after the other."""
+    def train_one(name):
+        torch.manual_seed(3)
+        model = torch.nn.Linear(64, 10)
+        optimizer = LearnedOptimizer(model.parameters(), paths[name], horizon=40, backend="c", threads=1)
+        for t in range(40):
+            torch.nn.functional.cross_entropy(model(IMAGES[t:t + 32].flatten(1)), LABELS[t:t + 32]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return parameters_of(model)
+
+    names = ["lstm", "controller"]
+    alone = [train_one(name) for name in names]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(train_one, names))
+    expect(all(map(equal, alone, together)), "two optimizers in two threads disturb each other")
+
+
 def parameters_of(model):
     return [p.detach().clone() for p in model.parameters()]
 
@@ -145,9 +213,10 @@ def equal(a, b):
 
 def test_resume(paths):
     """30 steps equal 18 steps, a state through a file, and 12 steps: bit by bit."""
-    for name in ("controller", "lstm", "small_fc", "adam", "rnnprop"):
+    for name, backend in [(name, backend) for name in ("controller", "lstm", "small_fc", "adam", "rnnprop")
+                          for backend in ("torch", "c")]:
         model = network()
-        optimizer = LearnedOptimizer(model.parameters(), paths[name], horizon=30)
+        optimizer = LearnedOptimizer(model.parameters(), paths[name], horizon=30, backend=backend)
         run(model, optimizer, 0, 18)
         file = io.BytesIO()
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
@@ -161,15 +230,20 @@ def test_resume(paths):
         resumed.load_state_dict(saved["optimizer"])
         run(other, resumed, 18, 12)
         expect(equal(parameters_of(model), parameters_of(other)), f"{name}: a resume changes bits")
-        run(fresh, LearnedOptimizer(fresh.parameters(), paths[name], horizon=30), 18, 12)
+        run(fresh, LearnedOptimizer(fresh.parameters(), paths[name], horizon=30, backend=backend), 18, 12)
         expect(not equal(parameters_of(model), parameters_of(fresh)), f"{name}: the resume does not need its state")
 
 
 def test_groups(paths):
+    for backend in ("torch", "c"):
+        check_groups(paths["controller"], backend)
+
+
+def check_groups(path, backend):
     """lr, weight decay and a scheduler act as documented; a group of lr 0 stands still."""
     model = network()
     convolution, rest = model[0].parameters(), [p for layer in model[1:] for p in layer.parameters()]
-    optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], paths["controller"])
+    optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], path, backend=backend)
     before = parameters_of(model)
     run(model, optimizer, 0, 3)
     expect(equal(before[:2], parameters_of(model)[:2]), "a group of lr 0 moved")
@@ -178,7 +252,7 @@ def test_groups(paths):
     moved = []  # the movement of a first step, without and with weight decay
     for settings in ({}, {"weight_decay": 0.25}):
         model = network()
-        optimizer = LearnedOptimizer(model.parameters(), paths["controller"], lr=0.5, **settings)
+        optimizer = LearnedOptimizer(model.parameters(), path, lr=0.5, backend=backend, **settings)
         before = parameters_of(model)
         run(model, optimizer, 0, 1)
         moved.append([new - old for new, old in zip(parameters_of(model), before)])
@@ -233,7 +307,7 @@ def expect_error(words, action):
 def test_errors(paths):
     model, lstm = network(), paths["lstm"]
     sgd = train("warped", "{name: sgd, learn: [rate]}", "initialisation: {name: maml}\n")
-    expect_error("initialisation 'maml'", lambda: LearnedOptimizer(model.parameters(), sgd))
+    expect_error("initialisation 'maml'", lambda: LearnedOptimizer(model.parameters(), sgd, backend="torch"))
     expect_error("no such file", lambda: LearnedOptimizer(model.parameters(), "nowhere.h5"))
     expect_error("not a readable HDF5 file", lambda: LearnedOptimizer(model.parameters(), "lstm.yaml"))
     with h5py.File("other.h5", "w") as other:
@@ -260,11 +334,11 @@ def test_per_tensor():
     measure, _ = same_steps(path, 60, perceptron)
     print(f"scalars for each tensor: difference {measure:.2e}")
     expect(measure <= 1e-6, f"scalars for each tensor: differs from the C library by {measure:.2e}")
-    expect_error("each of 4 tensors", lambda: run(*with_optimizer(network(), path), 0, 1))
+    expect_error("each of 4 tensors", lambda: run(*with_optimizer(network(), path, backend="torch"), 0, 1))
 
 
-def with_optimizer(model, path):
-    return model, LearnedOptimizer(model.parameters(), path)
+def with_optimizer(model, path, **options):
+    return model, LearnedOptimizer(model.parameters(), path, **options)
 
 
 def test_version():
@@ -277,6 +351,10 @@ def main():
     test_version()
     test_errors(paths)
     test_parameters(paths)
+    test_library(paths)
+    test_backends(paths)
+    test_preconditioners()
+    test_threads(paths)
     test_groups(paths)
     test_resume(paths)
     test_per_tensor()

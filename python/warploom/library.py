@@ -1,0 +1,136 @@
+"""The C library libwarploom by ctypes (include/warploom/optimizer.h): optimizers over arrays in the memory of the CPU.
+
+The library is the file that $WARPLOOM_LIBRARY names; or else the one of the program ($WARPLOOM, or `warploom` on the PATH),
+of the source tree around this package, or of the system's loader.
+"""
+import ctypes
+import functools
+import os
+import shutil
+import weakref
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_int64, c_void_p
+from pathlib import Path
+
+from h5py._objects import phil  # h5py's lock: HDF5 is called by one thread at a time
+
+from .files import NO_INPUT, USAGE, ToolError
+
+SONAME, MOST_AXES = "libwarploom.so.0", 4
+
+
+class Shape(ctypes.Structure):
+    _fields_ = [("ndim", c_int), ("shape", c_int64 * MOST_AXES)]
+
+
+class TensorStep(ctypes.Structure):
+    _fields_ = [("gradient", c_void_p), ("theta", c_void_p), ("transposed", c_int), ("rate", c_float),
+                ("weight_decay", c_float)]
+
+
+# name: (result, arguments). A result of c_int is a status, 0 without an error.
+FUNCTIONS = {
+    "wl_last_error": (c_char_p, []),
+    "wl_optimizer_load": (c_int, [c_char_p, POINTER(c_void_p)]),
+    "wl_optimizer_destroy": (None, [POINTER(c_void_p)]),
+    "wl_optimizer_digest": (c_char_p, [c_void_p]),
+    "wl_optimizer_parameters": (c_int64, [c_void_p]),
+    "wl_optimizer_sees_tensors": (c_int, [c_void_p]),
+    "wl_optimizer_set_threads": (c_int, [c_void_p, c_int]),
+    "wl_optimizer_start_tensors": (c_int, [c_void_p, c_int, POINTER(Shape), c_int64]),
+    "wl_optimizer_set_loss": (c_int, [c_void_p, c_double]),
+    "wl_optimizer_initial": (c_int, [c_void_p, c_int64, c_void_p]),
+    "wl_optimizer_step_tensors": (c_int, [c_void_p, c_int, POINTER(TensorStep)]),
+    "wl_optimizer_state_size": (c_int64, [c_void_p]),
+    "wl_optimizer_get_state": (c_int, [c_void_p, c_int64, c_void_p]),
+    "wl_optimizer_set_state": (c_int, [c_void_p, c_int64, c_void_p, c_int64]),
+}
+
+
+def _beside_program():
+    """Where a build or an installation has the library of its program."""
+    program = os.environ.get("WARPLOOM") or shutil.which("warploom")
+    if not program:
+        return []
+    folder = Path(program).resolve().parent
+    libraries = [folder.parent / "lib", folder.parent / "lib64", *folder.parent.glob("lib/*-linux-gnu")]
+    return [folder / SONAME, *(lib / SONAME for lib in libraries)]
+
+
+@functools.lru_cache(maxsize=None)
+def _open(path):
+    library = ctypes.CDLL(path)
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def open_library():
+    """The library; ToolError says what was tried."""
+    named = os.environ.get("WARPLOOM_LIBRARY")
+    tree = Path(__file__).resolve().parents[2] / "build" / SONAME
+    places = [named] if named else [str(p) for p in (*_beside_program(), tree) if p.exists()] + [SONAME]
+    errors = []
+    for place in places:
+        try:
+            return _open(place)
+        except OSError as error:
+            errors.append(str(error))
+        except AttributeError as error:
+            errors.append(f"{place}: older than this package ({error})")
+    raise ToolError(NO_INPUT, "the C library cannot be loaded: " + "; ".join(errors) + "; install Warploom, or name the "
+                              "library by the environment variable WARPLOOM_LIBRARY")
+
+
+class Optimizer:
+    """A trained optimizer of the library. One thread at a time may use it; other threads may use other ones."""
+
+    def __init__(self, path):
+        self._library, handle = open_library(), c_void_p()
+        with phil:
+            self._check(self._library.wl_optimizer_load(os.fsencode(path), byref(handle)))
+        self._handle = handle
+        self._finalizer = weakref.finalize(self, self._library.wl_optimizer_destroy, byref(handle))
+        self.digest = self._library.wl_optimizer_digest(handle).decode()
+        self.sees_tensors = bool(self._library.wl_optimizer_sees_tensors(handle))
+        self._steps = None
+
+    def _check(self, status):
+        if status:
+            raise ToolError(status, self._library.wl_last_error().decode("utf-8", "replace"))
+
+    @property
+    def started(self):
+        return self._steps is not None
+
+    def start(self, shapes, horizon, threads):
+        """Begins a run over tensors of these shapes, in the axes of Warploom."""
+        given = (Shape * len(shapes))(*(Shape(len(s), (c_int64 * MOST_AXES)(*s)) for s in shapes))
+        self._steps = None
+        self._check(self._library.wl_optimizer_set_threads(self._handle, threads))
+        self._check(self._library.wl_optimizer_start_tensors(self._handle, len(shapes), given, horizon))
+        self._steps = (TensorStep * len(shapes))()
+
+    def step(self, tensors, loss):
+        """tensors: (address of the gradient, of theta, whether axes are exchanged, rate, weight decay) of each, float32.
+        Changes theta in place."""
+        if len(tensors) != len(self._steps):
+            raise ToolError(USAGE, f"{len(tensors)} tensors; the run was started with {len(self._steps)}")
+        for at, tensor in zip(self._steps, tensors):
+            at.gradient, at.theta, at.transposed, at.rate, at.weight_decay = tensor
+        self._check(self._library.wl_optimizer_set_loss(self._handle, loss))
+        self._check(self._library.wl_optimizer_step_tensors(self._handle, len(tensors), self._steps))
+
+    @property
+    def state_size(self):
+        return self._library.wl_optimizer_state_size(self._handle)
+
+    def get_state(self, address):
+        self._check(self._library.wl_optimizer_get_state(self._handle, self.state_size, address))
+
+    def set_state(self, size, address, steps):
+        self._check(self._library.wl_optimizer_set_state(self._handle, size, address, steps))
+
+    def initial(self, size, address):
+        """Copies the learned initial parameters, all tensors one after the other."""
+        self._check(self._library.wl_optimizer_initial(self._handle, size, address))
