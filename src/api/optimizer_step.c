@@ -26,22 +26,46 @@ static place place_of(const wl_optimizer_run *run, const parts *given, int i) {
   return (place){t->offset, t->size, t->shape[0], exchanged ? t->shape[1] : 0};
 }
 
-enum { TILE = 32 };
+enum { HIGH = 16, WIDE = 64 }; /* of a tile */
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Copies a part of the caller into the run's array `to`, in tiles where axes are exchanged. */
+/* A tile of a matrix that the caller holds with exchanged axes: rows [i, i_end), columns [j, j_end). */
+typedef struct tile {
+  int64_t i, i_end, j, j_end;
+} tile;
+
+/* The tile after `t`, row by row of tiles; i = rows after the last one. */
+static tile tile_after(const place *at, const tile *t) {
+  const int64_t j = t->j_end < at->columns ? t->j_end : 0, i = j > 0 ? t->i : t->i_end;
+  return (tile){i, least(i + HIGH, at->rows), j, least(j + WIDE, at->columns)};
+}
+
+/* Fetches what the next tile reads of `theirs` (columns, rows) and of `ours` (rows, columns): its lines lie too far
+ * apart for the prefetcher of the processor. */
+static void fetch(const place *at, const tile *t, const float *theirs, const wl_real *ours) {
+  enum { LINE = 16 };
+  for (int64_t j = t->j; t->i < at->rows && j < t->j_end; j++)
+    for (int64_t i = t->i; i < t->i_end; i += LINE) __builtin_prefetch(&theirs[j * at->rows + i]);
+  for (int64_t i = t->i; i < t->i_end; i++)
+    for (int64_t j = t->j; j < t->j_end; j += LINE) __builtin_prefetch(&ours[i * at->columns + j]);
+}
+
+/* Copies a part of the caller into the run's array `to`. */
 static void take_part(const place *at, const float *from, wl_real *to) {
   to += at->offset;
   if (at->columns == 0) {
     for (int64_t i = 0; i < at->size; i++) to[i] = from[i];
     return;
   }
-  for (int64_t r = 0; r < at->rows; r += TILE)
-    for (int64_t c = 0; c < at->columns; c += TILE)
-      for (int64_t i = r; i < least(r + TILE, at->rows); i++)
-        for (int64_t j = c; j < least(c + TILE, at->columns); j++)
-          to[i * at->columns + j] = from[j * at->rows + i];
+  tile next = tile_after(at, &(tile){0});
+  while (next.i < at->rows) {
+    const tile t = next;
+    next = tile_after(at, &t);
+    fetch(at, &next, from, to);
+    for (int64_t i = t.i; i < t.i_end; i++)
+      for (int64_t j = t.j; j < t.j_end; j++) to[i * at->columns + j] = from[j * at->rows + i];
+  }
 }
 
 /* theta += rate (u - weight_decay theta) of one part. */
@@ -53,13 +77,17 @@ static void add_part(const place *at, const wl_tensor_step *part, const wl_real 
     for (int64_t i = 0; i < at->size; i++) theta[i] += rate * ((float)u[i] - decay * theta[i]);
     return;
   }
-  for (int64_t r = 0; r < at->rows; r += TILE)
-    for (int64_t c = 0; c < at->columns; c += TILE)
-      for (int64_t j = c; j < least(c + TILE, at->columns); j++)
-        for (int64_t i = r; i < least(r + TILE, at->rows); i++) {
-          float *const x = &theta[j * at->rows + i];
-          *x += rate * ((float)u[i * at->columns + j] - decay * *x);
-        }
+  tile next = tile_after(at, &(tile){0});
+  while (next.i < at->rows) {
+    const tile t = next;
+    next = tile_after(at, &t);
+    fetch(at, &next, theta, u);
+    for (int64_t j = t.j; j < t.j_end; j++)
+      for (int64_t i = t.i; i < t.i_end; i++) {
+        float *const x = &theta[j * at->rows + i];
+        *x += rate * ((float)u[i * at->columns + j] - decay * *x);
+      }
+  }
 }
 
 /* Index of the first element that is not finite, or n. x - x is 0 for finite x only; the first loop is vectorised. */

@@ -278,6 +278,25 @@ static void test_rate_and_decay(void **state) {
   close_fixture(&f);
 }
 
+/* Each element of a matrix with exchanged axes gets its own update, also in tiles that are not full. */
+static void test_large_exchanged_matrix(void **state) {
+  (void)state;
+  enum { ROWS = 37, COLUMNS = 141 };
+  static float theta[ROWS * COLUMNS], g[ROWS * COLUMNS];
+  fixture f;
+  wl_optimizer *optimizer = NULL;
+  open_fixture(&f, "rule: {name: sgd, rate: 0.25, learn: [rate]}", network);
+  assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
+  const wl_tensor_shape shape = {2, {ROWS, COLUMNS}};
+  const wl_tensor_step step = {g, theta, 1, 1, 0};
+  for (int i = 0; i < ROWS * COLUMNS; i++) g[i] = (float)(4 * i);
+  assert_int_equal(wl_optimizer_start_tensors(optimizer, 1, &shape, 0), WL_OK);
+  assert_int_equal(wl_optimizer_step_tensors(optimizer, 1, &step), WL_OK);
+  for (int i = 0; i < ROWS * COLUMNS; i++) assert_true(theta[i] == (float)-i);
+  wl_optimizer_destroy(&optimizer);
+  close_fixture(&f);
+}
+
 /* Parts that belong to a network accept its shapes only. */
 static void test_shapes_of_the_network(void **state) {
   (void)state;
@@ -526,6 +545,7 @@ int main(void) {
       cmocka_unit_test(test_tensors),
       cmocka_unit_test(test_scattered_tensors_and_a_resume),
       cmocka_unit_test(test_rate_and_decay),
+      cmocka_unit_test(test_large_exchanged_matrix),
       cmocka_unit_test(test_shapes_of_the_network),
       cmocka_unit_test(test_what_it_says_of_itself),
       cmocka_unit_test(test_learned_start),
