@@ -27,6 +27,7 @@ typedef enum wl_purpose {
   WL_FOR_PERTURB,     /* perturbations of evolution strategies */
   WL_FOR_DRAW,           /* values of keys that are distributions */
   WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */
+  WL_FOR_IMITATION,      /* which episodes imitate a teacher */
   WL_FOR_COUNT
 } wl_purpose;
 

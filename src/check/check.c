@@ -26,6 +26,8 @@ static wl_status allocate_window(wl_check_window *w) {
   WL_TRY(WL_NEW(w->theta_start, w->pad));
   WL_TRY(WL_NEW(w->state_start, w->state + 1));
   WL_TRY(WL_NEW(w->theta_end, w->pad));
+  if (w->teacher)
+    WL_TRY(WL_NEW(w->teacher_start, wl_rule_state_reals(w->teacher, wl_task_theta(w->task))));
   return WL_NEW(w->gradient, w->problem->model->phi.size);
 }
 
@@ -33,6 +35,7 @@ static void free_window(wl_check_window *w) {
   wl_free(w->theta_start);
   wl_free(w->state_start);
   wl_free(w->theta_end);
+  wl_free(w->teacher_start);
   wl_free(w->gradient);
 }
 
@@ -65,12 +68,16 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &w->episode));
   unit->horizon = w->problem->horizon[w->problem->n_horizon - 1];
+  if (w->teacher) *unit->imitates = true;
   while (unit->t < w->t0) {
     WL_TRY(wl_window_run(ws, unit, w->problem->spec.steps, NULL, &result));
     if (!result.finite) return diverged(w, unit->t);
   }
   memcpy(w->theta_start, unit->theta, (size_t)w->pad * sizeof(wl_real));
   memcpy(w->state_start, unit->state, (size_t)w->state * sizeof(wl_real));
+  if (w->teacher)
+    memcpy(w->teacher_start, unit->teacher_state,
+           (size_t)wl_rule_state_reals(w->teacher, wl_task_theta(w->task)) * sizeof(wl_real));
   w->start_loss = unit->start_loss;
   WL_TRY(wl_window_run(ws, unit, w->steps, &(wl_window_options){.phi_grad = w->gradient}, &result));
   if (!result.finite) return diverged(w, unit->t);
@@ -95,11 +102,13 @@ static wl_status open_window(const wl_problem *p, const wl_config *config, int n
   w->threads = choose_threads(config, w->n);
   w->pad = wl_pad(w->n);
   w->state = wl_model_state(p->model, wl_task_theta(w->task));
+  w->teacher = p->imitation ? wl_imitation_teacher(p->imitation) : NULL;
   WL_TRY(choose_start(w, windows));
   wl_unroll_ws *ws = NULL;
   wl_unit *unit = NULL;
   wl_status status = allocate_window(w);
-  if (status == WL_OK) status = wl_unit_create(p->model, w->task, &unit);
+  const wl_unit_shape shape = {.particles = 1, .teacher = w->teacher};
+  if (status == WL_OK) status = wl_unit_create_with(p->model, w->task, &shape, &unit);
   if (status == WL_OK)
     status = wl_unroll_ws_create(p->model, w->task, &p->spec, true, w->threads, &ws);
   if (status == WL_OK) {

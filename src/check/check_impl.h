@@ -19,6 +19,8 @@ typedef struct wl_check_window {
   wl_real *theta_start;  /* [pad] */
   wl_real *state_start;  /* [blocks][width][16] */
   wl_real *theta_end;    /* [pad] */
+  const wl_rule *teacher; /* NULL: no imitation */
+  wl_real *teacher_start; /* [wl_rule_state_reals of the teacher] */
   double start_loss;     /* L_out at the episode's theta_0, for t0 > 0 */
   double meta_loss;
   double *gradient; /* [phi.size] dF/dphi */
@@ -39,12 +41,15 @@ typedef struct wl_rollout {
   wl_real *theta, *live, *pg, *u; /* [pad] parameters; gradient, raw and preconditioned; update */
   wl_real *state;                 /* [blocks][width][16] */
   wl_real *scratch;               /* workspace of the preconditioner */
+  wl_rule_ws *teacher_ws;
+  wl_real *teacher_state;
   /* of the last traced rollout */
   wl_real *g;      /* [steps][pad] raw inner gradients */
   wl_real *factor; /* [steps][factor_size] the preconditioner's factors of them */
   int64_t factor_size;
   wl_real *thetas;    /* [steps+1][pad] */
   wl_real *updates;   /* [steps][pad] */
+  wl_real *taught;    /* [steps][pad] the teacher's updates */
   double *inner_loss; /* [steps] */
   double *outer_loss; /* [steps+1] NaN if the weight is zero */
   double magnitude;   /* sum of |w_k T(L_k)|: the scale of F's rounding error */

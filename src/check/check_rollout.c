@@ -4,6 +4,10 @@
  *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
  *   F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
  *
+ * With a teacher, whose updates e_t are frozen where the gradients are (unroll/imitation.h):
+ *
+ *   theta_{t+1} = theta_t + f e_t + (1 - f) u_t;   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
+ *
  * Weights, transforms and batches are implemented a second time by design: the rollout shares only the
  * task, the rule's step and the preconditioner's product with the engine in src/unroll. */
 #include <math.h>
@@ -28,6 +32,10 @@ static wl_status allocate(wl_rollout *r) {
   WL_TRY(WL_NEW(r->thetas, (w->steps + 1) * w->pad));
   WL_TRY(WL_NEW(r->updates, w->steps * w->pad));
   WL_TRY(WL_NEW(r->inner_loss, w->steps));
+  if (w->teacher) {
+    WL_TRY(WL_NEW(r->taught, w->steps * w->pad));
+    WL_TRY(WL_NEW(r->teacher_state, wl_rule_state_reals(w->teacher, wl_task_theta(w->task))));
+  }
   return WL_NEW(r->outer_loss, w->steps + 1);
 }
 
@@ -41,6 +49,9 @@ wl_status wl_rollout_create(const wl_check_window *w, wl_rollout **out) {
   if (status == WL_OK)
     status = wl_rule_ws_create(w->problem->model->rule, wl_task_theta(w->task), false, w->threads,
                                &r->rule_ws);
+  if (status == WL_OK && w->teacher)
+    status = wl_rule_ws_create(w->teacher, wl_task_theta(w->task), false, w->threads, &r->teacher_ws);
+  if (status == WL_OK && w->teacher) wl_rule_pack(w->teacher, r->teacher_ws, NULL);
   if (status != WL_OK) wl_rollout_destroy(&r);
   *out = r;
   return status;
@@ -51,10 +62,11 @@ void wl_rollout_destroy(wl_rollout **rollout) {
   if (!r) return;
   void *const owned[] = {r->factor,  r->phi,        r->theta,     r->pg, r->u,
                          r->state,   r->scratch,    r->live,      r->g,  r->thetas,
-                         r->updates, r->inner_loss, r->outer_loss};
+                         r->updates, r->inner_loss, r->outer_loss, r->taught, r->teacher_state};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_task_ws_destroy(&r->task_ws);
   wl_rule_ws_destroy(&r->rule_ws);
+  wl_rule_ws_destroy(&r->teacher_ws);
   wl_free(r);
   *rollout = NULL;
 }
@@ -99,6 +111,9 @@ static void start(wl_rollout *r, const double *phi) {
   wl_rule_pack(m->rule, r->rule_ws, r->phi + m->rule_at);
   memcpy(r->theta, w->theta_start, (size_t)w->pad * sizeof *r->theta);
   memcpy(r->state, w->state_start, (size_t)(w->state + 1) * sizeof *r->state);
+  if (w->teacher)
+    memcpy(r->teacher_state, w->teacher_start,
+           (size_t)wl_rule_state_reals(w->teacher, wl_task_theta(w->task)) * sizeof *r->theta);
   if (m->initialisation && w->t0 == 0)
     wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
@@ -117,8 +132,52 @@ static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_
   if (before) memcpy(before, r->pg, (size_t)w->pad * sizeof *before);
 }
 
-/* theta_k -> theta_{k+1}; reads the raw gradient from g, or computes it into g first. */
-static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
+static double dot(const wl_real *a, const wl_real *b, int64_t n) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i++) sum += (double)(a[i] * b[i]);
+  return sum;
+}
+
+/* a D_cos + b D_mag over the tensors with several axes, all of them where there is none, and c D_dist. */
+static double apart(const wl_layout *theta, const double *weight, const wl_real *e, const wl_real *u) {
+  const double ee = dot(e, e, theta->size), eu = dot(e, u, theta->size), uu = dot(u, u, theta->size);
+  double cosines = 0.0, sizes = 0.0;
+  int matrices = 0, taken = 0;
+  for (int j = 0; j < theta->count; j++) matrices += theta->tensors[j].ndim >= 2;
+  for (int j = 0; j < theta->count; j++) {
+    const int64_t at = theta->tensors[j].offset, n = theta->tensors[j].size;
+    if (matrices > 0 && theta->tensors[j].ndim < 2) continue;
+    double difference = 0.0;
+    for (int64_t i = at; i < at + n; i++)
+      difference += fabs(fabs((double)u[i]) - fabs((double)e[i])) / (double)n;
+    cosines += 1.0 - dot(e + at, u + at, n) /
+                         (sqrt(dot(e + at, e + at, n)) * sqrt(dot(u + at, u + at, n)));
+    sizes += difference;
+    taken++;
+  }
+  return (weight[0] * cosines + weight[1] * sizes) / taken + weight[2] * (ee - 2.0 * eu + uu) / ee;
+}
+
+/* The teacher's update beside r->u, which becomes the mixture of both; returns the step's term of F'. */
+static double imitate(wl_rollout *r, int64_t k, const wl_inner_step *learned, wl_rollout_mode mode) {
+  const wl_check_window *w = r->window;
+  const wl_imitation *m = w->problem->imitation;
+  const wl_imitation_weights weights = wl_imitation_at(m, 0);
+  wl_real *const e = r->taught + k * w->pad;
+  wl_inner_step step = *learned;
+  step.horizon = wl_imitation_span(m, learned->horizon);
+  step.g = r->g + k * w->pad;
+  step.s_in = step.s_out = r->teacher_state;
+  step.u = e;
+  if (mode != WL_ROLLOUT_FROZEN) wl_rule_step(w->teacher, r->teacher_ws, &step);
+  const double term = apart(wl_task_theta(w->task), weights.term, e, r->u);
+  for (int64_t i = 0; i < w->n; i++)
+    r->u[i] += (wl_real)weights.force * (e[i] - r->u[i]);
+  return term;
+}
+
+/* theta_k -> theta_{k+1}, and the step's term of imitation; reads the raw gradient from g, or computes it into g first. */
+static double step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
   wl_real *g = mode == WL_ROLLOUT_REAL ? r->live : r->g + k * w->pad, *input = g;
@@ -129,13 +188,15 @@ static void step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
     input = r->pg;
   }
   const int64_t horizon = w->problem->horizon[w->problem->n_horizon - 1];
-  wl_rule_step(m->rule, r->rule_ws,
-               &(wl_inner_step){w->t0 + k, horizon, loss, w->pad / WL_LANES, input, r->theta,
-                                r->state, r->state, r->u, NULL});
+  const wl_inner_step inner = {w->t0 + k, horizon,  loss,     w->pad / WL_LANES, input,
+                               r->theta,  r->state, r->state, r->u,              NULL};
+  wl_rule_step(m->rule, r->rule_ws, &inner);
+  const double term = w->teacher ? imitate(r, k, &inner, mode) : 0.0;
   for (int64_t i = 0; i < w->n; i++) r->theta[i] += r->u[i];
-  if (mode != WL_ROLLOUT_TRACE) return;
+  if (mode != WL_ROLLOUT_TRACE) return term;
   r->inner_loss[k] = loss;
   memcpy(r->updates + k * w->pad, r->u, (size_t)w->pad * sizeof *r->u);
+  return term;
 }
 
 /* w_k T(L_out(theta_k)); at the episode's start also sets the denominator of the log ratio. */
@@ -157,12 +218,18 @@ static double outer_term(wl_rollout *r, int64_t k, double *start_loss, wl_rollou
 
 double wl_rollout_run(wl_rollout *r, const double *phi, wl_rollout_mode mode) {
   const int64_t steps = r->window->steps;
-  double total = 0.0, start_loss = r->window->start_loss;
+  const wl_check_window *w = r->window;
+  double total = 0.0, apart = 0.0, weights = 0.0, start_loss = w->start_loss;
   start(r, phi);
   if (mode == WL_ROLLOUT_TRACE) r->magnitude = 0.0;
   for (int64_t k = 0; k < steps; k++) {
     total += outer_term(r, k, &start_loss, mode);
-    step(r, k, mode);
+    apart += step(r, k, mode);
   }
-  return total + outer_term(r, steps, &start_loss, mode);
+  total += outer_term(r, steps, &start_loss, mode);
+  for (int64_t k = 0; k <= steps; k++) weights += weight_of(w, k);
+  if (!w->teacher) return total;
+  apart *= weights / (double)steps;
+  if (mode == WL_ROLLOUT_TRACE) r->magnitude += fabs(apart);
+  return wl_imitation_at(w->problem->imitation, 0).task * total + apart;
 }

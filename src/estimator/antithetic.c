@@ -197,7 +197,8 @@ static void report(const wl_estimator *e, wl_run_outcome *out) {
 wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *job,
                                 wl_antithetic_run run, wl_run_outcome *out) {
   double *const losses = losses_of(e, job);
-  const wl_window_options options = {.losses = losses, .observers = job->observers};
+  const wl_window_options options = {
+      .losses = losses, .observers = job->observers, .imitation = out->imitation};
   wl_unit particle = wl_unit_particle(e->model, job->unit, run.particle);
   perturb(e, job, run);
   particle.t = job->t;
@@ -220,6 +221,28 @@ wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job,
   return wl_antithetic_forward(e, job, run, outcome);
 }
 
+/* The part of imitation in a pair's difference (ELO):
+ *
+ *   s sum_i a_i mean_k d_ik / r_i,   d_ik = D_i(+) - D_i(-) at step k,   r_i^2 = mean of d_ik^2 over pairs and steps */
+static double imitation_difference(const wl_estimator *e, const wl_estimator_job *job, int pair,
+                                   const wl_run_outcome *outcomes) {
+  const double *weight = wl_unroll_imitation(job->ws)->term;
+  double total = 0.0;
+  for (int i = 0; i < WL_IMITATION_TERMS; i++) {
+    double squares = 0.0, sum = 0.0;
+    for (int p = 0; p < (int)e->es.pairs; p++)
+      for (int64_t k = 0; k < job->steps; k++) {
+        const int64_t at = k * WL_IMITATION_TERMS + i;
+        const double d = outcomes[2 * p].imitation[at] - outcomes[2 * p + 1].imitation[at];
+        squares += d * d;
+        if (p == pair) sum += d;
+      }
+    const double steps = (double)job->steps, count = (double)e->es.pairs * steps;
+    if (squares > 0) total += weight[i] * (sum / steps) / sqrt(squares / count);
+  }
+  return wl_imitation_scale(e->spec.imitation) * total;
+}
+
 double wl_antithetic_slope(const wl_estimator *e, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes) {
   double difference = outcomes[2 * pair].loss - outcomes[2 * pair + 1].loss;
@@ -228,6 +251,9 @@ double wl_antithetic_slope(const wl_estimator *e, const wl_estimator_job *job, i
     job->unit->difference[pair] = difference;
     difference -= before;
   }
+  if (job->unit->shape.teacher && *job->unit->imitates)
+    difference = wl_unroll_imitation(job->ws)->task * difference +
+                 imitation_difference(e, job, pair, outcomes);
   return difference / (2.0 * e->es.sigma * e->es.sigma * (double)e->es.pairs);
 }
 

@@ -20,5 +20,6 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
 const wl_estimator_ops wl_estimator_bptt = {.name = "bptt",
                                             .summary = "back-propagation through the window",
                                             .traces = true,
+                                            .imitates = true,
                                             .create = create,
                                             .run = run};

@@ -26,6 +26,7 @@ const wl_estimator_ops wl_estimator_es = {
     .name = "es",
     .summary = "truncated evolution strategies: forward only, biased by truncation",
     .options = wl_antithetic_options,
+    .imitates = true,
     .create = wl_antithetic_create,
     .run = run,
     .finish = finish};

@@ -50,6 +50,15 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
                        "leap and reptile learn theta_0 from one path of inner steps, and %s takes "
                        "several: use `initialisation: {name: maml}`, or the estimator bptt",
                        e->ops->name);
+  if (e->spec.imitation && !e->ops->imitates)
+    return wl_map_fail(e->map, "name",
+                       "the estimator %s cannot imitate a teacher: use bptt, es, pes or nres, or "
+                       "leave `imitation` out",
+                       e->ops->name);
+  if (e->spec.imitation && (setting->replays || (init && init->path)))
+    return wl_map_fail(e->map, "name",
+                       "leap, reptile and replay learn from the rule's own path: leave `imitation` "
+                       "out");
   if (pairs && setting->replays)
     return wl_map_fail(e->map, "name",
                        "replayed windows are back-propagated: use the estimator bptt, or "
@@ -89,6 +98,7 @@ wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
   wl_status status = number_entries(config, e);
   if (status == WL_OK) status = e->ops->create(map, e);
   if (status == WL_OK) status = check(config, spec, setting, e);
+  if (e->spec.imitation) e->shape.teacher = wl_imitation_teacher(e->spec.imitation);
   if (status != WL_OK) wl_estimator_destroy(&e);
   *out = e;
   return status;

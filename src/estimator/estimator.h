@@ -28,6 +28,7 @@ typedef struct wl_run_outcome {
   wl_window_result window;
   double loss;  /* the objective of a forward-only estimator */
   bool counted; /* window and loss can be used */
+  double *imitation; /* [steps][WL_IMITATION_TERMS] of a unit that imitates, borrowed; NULL without a teacher */
 } wl_run_outcome;
 
 typedef struct wl_estimator_ops {
@@ -35,6 +36,7 @@ typedef struct wl_estimator_ops {
   const wl_option *options; /* ends with key NULL; NULL: none */
   bool traces;              /* back-propagates: its workspaces keep a trace */
   bool whole_episodes;      /* needs outer.every: episode */
+  bool imitates;            /* serves units that imitate a teacher */
   /* Sets runs, main_run, shape, width and its own data; the other members are already set. */
   wl_status (*create)(const wl_map *map, wl_estimator *estimator);
   wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,

@@ -23,6 +23,7 @@ const wl_estimator_ops wl_estimator_nres = {
     .summary =
         "evolution strategies with one perturbation an episode: forward only, unbiased over whole episodes",
     .options = wl_antithetic_options,
+    .imitates = true,
     .create = wl_antithetic_create,
     .run = run,
     .finish = finish};

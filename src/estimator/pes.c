@@ -35,6 +35,7 @@ const wl_estimator_ops wl_estimator_pes = {
     .summary =
         "persistent evolution strategies: a perturbation a window, accumulated over the episode",
     .options = wl_antithetic_options,
+    .imitates = true,
     .create = create,
     .run = run,
     .finish = finish};

@@ -25,11 +25,24 @@ static wl_status read_horizon(const wl_config *config, wl_problem *p) {
   return wl_map_fail(map, "steps", "give one number, or [low, high] with low at most high");
 }
 
+static wl_status create_imitation(const wl_config *config, wl_problem *p) {
+  const wl_rule_setting setting = {.theta = wl_task_theta(p->tasks[0]),
+                                   .episode_steps = p->horizon[p->n_horizon - 1],
+                                   .mixture = p->n_tasks > 1};
+  WL_TRY(wl_imitation_create(config, &setting, &p->imitation));
+  p->spec.imitation = p->imitation;
+  if (!p->imitation || !p->spec.second_order) return WL_OK;
+  return wl_map_fail(wl_config_map(config, "window", 0), "order",
+                     "imitation takes the teacher's updates as constants, which is first order: set "
+                     "`order: first`, or leave `imitation` out");
+}
+
 static wl_status build(const wl_config *config, wl_problem *p) {
   p->seed = (uint64_t)wl_schema_run(config).seed;
   WL_TRY(read_horizon(config, p)); /* checked before the model, whose size may depend on the longest episode */
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
+  WL_TRY(create_imitation(config, p));
   WL_TRY(wl_model_create(config, (const wl_task *const *)p->tasks, p->n_tasks, &p->model));
   if (p->model->phi.size > 0) return WL_OK;
   return wl_map_fail(
@@ -48,6 +61,7 @@ wl_status wl_problem_create(const wl_config *config, wl_problem *out) {
 
 void wl_problem_destroy(wl_problem *p) {
   wl_model_destroy(&p->model);
+  wl_imitation_destroy(&p->imitation);
   for (int i = 0; p->tasks && i < p->n_tasks; i++) wl_task_destroy(&p->tasks[i]);
   wl_free(p->tasks);
   *p = (wl_problem){0};

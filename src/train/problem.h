@@ -11,6 +11,7 @@ typedef struct wl_problem {
   wl_task **tasks; /* [n_tasks] */
   int n_tasks;
   wl_window_spec spec;
+  wl_imitation *imitation; /* NULL: none */
   wl_model *model;
   const int64_t *horizon; /* [n_horizon] episode.steps, borrowed from the configuration */
   int n_horizon;          /* 1: T; 2: [low, high] */

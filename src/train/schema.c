@@ -141,7 +141,7 @@ static const wl_option trajectory_options[] = {
      "Stored precision of sampled arrays and snapshots.", WL_SLOT(wl_trajectory_keys, precision)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-enum { N_SECTIONS = 15 };
+enum { N_SECTIONS = 16 };
 
 /* Runs when the program starts: gives the task families their HDF5 reader. Only this layer knows both. */
 __attribute__((constructor)) static void connect_layers(void) {
@@ -174,6 +174,8 @@ const wl_section *wl_schema(void) {
        "group", wl_outer_group_variants, "none", true},
       {"curriculum", "Stages of growing episodes, which advance when evaluations stop improving",
        curriculum_options, NULL, NULL, NULL, false},
+      {"imitation", "A hand-designed rule as the teacher of the learned one; with the teacher's own keys",
+       wl_imitation_options, "teacher", wl_imitation_variants(), "none", false},
       {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories",
        replay_options, NULL, NULL, NULL, false},
       {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false,

@@ -61,6 +61,9 @@ static wl_status create_workspaces(wl_trainer *tr) {
 static wl_status create_state(wl_trainer *tr) {
   const wl_outer_keys outer = wl_outer_read(tr->setup.config);
   WL_TRY(wl_curriculum_create(tr->setup.config, &tr->setup.problem, &tr->state->curriculum));
+  const wl_curriculum *c = tr->state->curriculum;
+  if (tr->setup.problem.imitation)
+    WL_TRY(wl_imitation_check_stages(tr->setup.problem.imitation, c ? c->stages : 1));
   WL_TRY(create_plan(tr));
   WL_TRY(WL_NEW(tr->state->unit, tr->state->plan->units));
   WL_TRY(WL_NEW(tr->state->phi, tr->setup.problem.model->phi.size));

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "task/family.h"
 #include "train/replay.h"
 #include "train/trainer_impl.h"
 
@@ -70,8 +71,22 @@ wl_status wl_trainer_place_units(wl_trainer *tr) {
 }
 
 static void set_phi(wl_trainer *tr) {
-  for (int i = 0; i < tr->setup.lanes * tr->setup.problem.n_tasks; i++)
-    if (tr->ws[i]) wl_unroll_set_phi(tr->ws[i], tr->state->phi);
+  const wl_imitation *imitation = tr->setup.problem.imitation;
+  wl_imitation_weights weights;
+  if (imitation) weights = wl_imitation_at(imitation, tr->state->meta_step);
+  for (int i = 0; i < tr->setup.lanes * tr->setup.problem.n_tasks; i++) {
+    if (!tr->ws[i]) continue;
+    wl_unroll_set_phi(tr->ws[i], tr->state->phi);
+    if (imitation) wl_unroll_set_imitation(tr->ws[i], &weights);
+  }
+}
+
+static bool draw_imitation(const wl_trainer *tr, const wl_episode *episode) {
+  const wl_curriculum *c = tr->state->curriculum;
+  const double share = wl_imitation_share(tr->setup.problem.imitation, c ? c->stage : 0);
+  double x;
+  wl_rng_uniform_double(wl_episode_stream(episode, WL_FOR_IMITATION, 0), 0, 1, 0.0, 1.0, &x);
+  return x < share;
 }
 
 static wl_status start_units(wl_trainer *tr) {
@@ -82,6 +97,7 @@ static wl_status start_units(wl_trainer *tr) {
     if (!unit || !tr->state->plan->starts[u]) continue;
     unit->horizon = clock->horizon;
     unit->task_index = clock->task_index;
+    if (tr->setup.problem.imitation) *unit->imitates = draw_imitation(tr, &episode);
     WL_TRY(wl_unit_start(*workspace(tr, 0, clock->task_index), unit, &episode));
     if (tr->state->replay) wl_replay_keep(tr->state->replay, tr, u, unit);
   }
@@ -145,6 +161,11 @@ static bool all_counted(const wl_trainer *tr, const passage *p) {
   for (int r = 0; r < tr->setup.estimator->runs; r++)
     if (!p->outcomes[r].counted) return false;
   return true;
+}
+
+/* The room of each run for the terms of imitation; nothing without a teacher. */
+static int64_t terms_of(const wl_trainer *tr) {
+  return tr->setup.problem.imitation ? tr->setup.problem.spec.steps * WL_IMITATION_TERMS : 0;
 }
 
 /* Ends a unit's part in the meta-step, after its last window. */
@@ -266,9 +287,12 @@ static int64_t begin_passages(wl_trainer *tr, passage *passages, wl_run_outcome 
 static wl_status run_passages(wl_trainer *tr, const wl_watcher *watcher, int64_t *own) {
   passage *passages = NULL;
   wl_run_outcome *outcomes = NULL;
+  double *terms = NULL;
+  const int64_t runs = tr->state->plan->units * tr->setup.estimator->runs;
   wl_status status = WL_NEW(passages, tr->state->plan->units);
-  if (status == WL_OK)
-    status = WL_NEW(outcomes, tr->state->plan->units * tr->setup.estimator->runs);
+  if (status == WL_OK) status = WL_NEW(outcomes, runs);
+  if (status == WL_OK && terms_of(tr) > 0) status = WL_NEW(terms, runs * terms_of(tr));
+  for (int64_t r = 0; terms && r < runs; r++) outcomes[r].imitation = terms + r * terms_of(tr);
   if (status == WL_OK) {
     *own = begin_passages(tr, passages, outcomes);
     status = tr->setup.lanes > 1 && !watcher ? run_side_by_side(tr, passages, *own)
@@ -276,6 +300,7 @@ static wl_status run_passages(wl_trainer *tr, const wl_watcher *watcher, int64_t
   }
   wl_free(passages);
   wl_free(outcomes);
+  wl_free(terms);
   return status;
 }
 

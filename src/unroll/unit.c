@@ -34,6 +34,10 @@ const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
      AT(other_state)},
     {"accumulator", "pes: sum of the episode's perturbations of each pair", WL_FLOAT64, WL_UNIT_PHI,
      WL_UNIT_ACCUMULATORS, AT(accumulator)},
+    {"imitates", "1: the episode imitates the teacher", WL_UINT8, WL_UNIT_ONE, WL_UNIT_TEACHERS,
+     AT(imitates)},
+    {"teacher_state", "state of the teacher for each particle", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
+     WL_UNIT_PUPILS, AT(teacher_state)},
 };
 _Static_assert(sizeof(bool) == 1, "`stopped` is stored as one byte");
 
@@ -47,23 +51,31 @@ static int64_t times_of(const wl_unit_field *f, const wl_unit_shape *shape) {
     case WL_UNIT_OTHERS: return shape->particles > 1 ? shape->particles - 1 : 0;
     case WL_UNIT_ACCUMULATORS: return shape->accumulators;
     case WL_UNIT_DIFFERENCES: return shape->differences;
+    case WL_UNIT_TEACHERS: return shape->teacher != NULL;
+    case WL_UNIT_PUPILS: return shape->teacher ? shape->particles : 0;
   }
   return 0;
 }
 
-static int64_t extent_of(const wl_unit_field *f, const wl_model *m, const wl_task *task) {
+static int64_t teacher_reals(const wl_unit_shape *shape, const wl_task *task) {
+  return shape->teacher ? wl_rule_state_reals(shape->teacher, wl_task_theta(task)) : 0;
+}
+
+static int64_t extent_of(const wl_unit_field *f, const wl_model *m, const wl_task *task,
+                         const wl_unit_shape *shape) {
   switch (f->extent) {
     case WL_UNIT_ONE: return 1;
     case WL_UNIT_THETA: return wl_pad(task->n);
     case WL_UNIT_STATE: return wl_model_state(m, wl_task_theta(task));
     case WL_UNIT_PHI: return m->phi.size;
+    case WL_UNIT_TEACHER_STATE: return teacher_reals(shape, task);
   }
   return 0;
 }
 
 int64_t wl_unit_field_count(const wl_unit_field *f, const wl_model *m, const wl_task *task,
                             const wl_unit_shape *shape) {
-  return times_of(f, shape) * extent_of(f, m, task);
+  return times_of(f, shape) * extent_of(f, m, task, shape);
 }
 
 static void **array_of(const wl_unit_field *f, wl_unit *unit) {
@@ -131,6 +143,7 @@ void wl_unit_copy(const wl_model *m, wl_unit *from, wl_unit *to) {
 wl_unit wl_unit_particle(const wl_model *m, const wl_unit *unit, int p) {
   wl_unit particle = *unit;
   if (p == 0) return particle;
+  if (unit->shape.teacher) particle.teacher_state += p * teacher_reals(&unit->shape, unit->task);
   particle.theta = unit->other_theta + (p - 1) * wl_pad(unit->task->n);
   particle.state = unit->other_state + (p - 1) * wl_model_state(m, wl_task_theta(unit->task));
   particle.start_loss = unit->other_start_loss[p - 1];
@@ -148,6 +161,9 @@ void wl_unit_copy_particle(const wl_model *m, wl_unit *unit, int from, int to) {
   memcpy(target.theta, source.theta, (size_t)wl_pad(unit->task->n) * sizeof *target.theta);
   memcpy(target.state, source.state,
          (size_t)wl_model_state(m, wl_task_theta(unit->task)) * sizeof *target.state);
+  if (unit->shape.teacher)
+    memcpy(target.teacher_state, source.teacher_state,
+           (size_t)teacher_reals(&unit->shape, unit->task) * sizeof *target.teacher_state);
   wl_unit_keep_particle(unit, to, &source);
 }
 
@@ -162,6 +178,9 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
   WL_TRY(wl_task_bind(unit->task, ws->task_ws, episode));
   memset(unit->theta, 0, (size_t)p->pad * sizeof(wl_real));
   memset(unit->state, 0, (size_t)p->kept.state * sizeof(wl_real));
+  if (unit->shape.teacher)
+    memset(unit->teacher_state, 0,
+           (size_t)teacher_reals(&unit->shape, unit->task) * sizeof *unit->teacher_state);
   if (!m->initialisation || m->initialisation->any_fresh)
     WL_TRY(wl_task_theta0(unit->task, ws->task_ws, unit->theta));
   if (m->initialisation)

@@ -13,6 +13,7 @@ typedef struct wl_unit_shape {
   int particles;    /* inner states in total */
   int accumulators; /* vectors over phi */
   int differences;  /* numbers */
+  const wl_rule *teacher; /* NULL: none; borrowed */
 } wl_unit_shape;
 
 /* Arrays are owned by the unit. */
@@ -35,6 +36,8 @@ typedef struct wl_unit {
   wl_real *other_theta, *other_state;
   double *accumulator; /* [accumulators][phi.size] */
   double *difference;  /* [differences] */
+  bool *imitates;         /* [1] whether this episode imitates the teacher; with one only */
+  wl_real *teacher_state; /* [particles][wl_rule_state_reals of the teacher] */
 } wl_unit;
 
 /* A field has `count` times its extent numbers. */
@@ -42,13 +45,16 @@ typedef enum wl_unit_extent {
   WL_UNIT_ONE,
   WL_UNIT_THETA,
   WL_UNIT_STATE,
-  WL_UNIT_PHI
+  WL_UNIT_PHI,
+  WL_UNIT_TEACHER_STATE
 } wl_unit_extent;
 typedef enum wl_unit_times {
   WL_UNIT_ITSELF, /* stored in wl_unit itself if the extent is one */
   WL_UNIT_OTHERS, /* the particles 1, 2, ... */
   WL_UNIT_ACCUMULATORS,
-  WL_UNIT_DIFFERENCES
+  WL_UNIT_DIFFERENCES,
+  WL_UNIT_TEACHERS, /* 1 with a teacher */
+  WL_UNIT_PUPILS    /* the particles, with a teacher */
 } wl_unit_times;
 
 typedef struct wl_unit_field {
@@ -59,7 +65,7 @@ typedef struct wl_unit_field {
   size_t at; /* offset in wl_unit of the number, or of the pointer */
 } wl_unit_field;
 
-enum { WL_UNIT_FIELDS = 14 };
+enum { WL_UNIT_FIELDS = 16 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
 /* Whether wl_unit holds the field's one number itself, and no pointer. */

@@ -53,9 +53,10 @@ static bool needs_outer(const wl_window_run_state *run, int64_t k) {
 /* w_k T'(L_k), and at theta_0 also the log ratio's own dependence on its denominator. */
 static double effective_weight(const wl_window_run_state *run, int64_t k, double loss) {
   const wl_window_spec *spec = &run->ws->spec;
-  const double weight = raw_weight(spec, k, run->steps) * transform_slope(spec, loss);
+  const double share = run->imitates ? run->ws->imitation.task : 1.0;
+  const double weight = share * raw_weight(spec, k, run->steps) * transform_slope(spec, loss);
   const bool denominator = holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO;
-  return denominator ? weight - run->weight_sum / loss : weight;
+  return denominator ? weight - share * run->weight_sum / loss : weight;
 }
 
 /* Accumulates the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
@@ -121,6 +122,35 @@ static void bring_state(wl_window_run_state *run) {
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
 }
 
+/* W / K times the weight of each term: F' takes the mean of the terms over the steps. */
+static void imitation_slopes(const wl_window_run_state *run, double slope[WL_IMITATION_TERMS]) {
+  for (int i = 0; i < WL_IMITATION_TERMS; i++)
+    slope[i] = run->ws->imitation.term[i] * run->weight_sum / (double)run->steps;
+}
+
+/* The teacher's update beside the rule's, which it replaces in part. */
+static void imitate(wl_window_run_state *run, int64_t k, int64_t slot, const wl_inner_step *learned) {
+  wl_unroll_ws *const ws = run->ws;
+  const wl_imitation *const m = ws->spec.imitation;
+  const wl_layout *const layout = wl_task_theta(ws->task);
+  wl_inner_step step = *learned;
+  step.horizon = wl_imitation_span(m, run->unit->horizon);
+  step.g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
+  step.s_in = step.s_out = run->teacher;
+  step.u = ws->taught;
+  step.activations = NULL;
+  wl_rule_step(wl_imitation_teacher(m), ws->teacher_ws, &step);
+  wl_imitation_compare(layout, ws->taught, ws->u, ws->terms + k * WL_IMITATION_TERMS);
+  if (ws->with_gradient) {
+    double slope[WL_IMITATION_TERMS];
+    imitation_slopes(run, slope);
+    wl_imitation_adjoint(layout, slope, ws->taught, ws->u, ws->imitation_bar + slot * ws->plan.pad);
+  }
+  const wl_real force = (wl_real)ws->imitation.force;
+  for (int64_t i = 0; i < ws->plan.n; i++)
+    ws->u[i] = force * ws->taught[i] + (1 - force) * ws->u[i];
+}
+
 /* u from the raw gradient of step k, the segment's `slot`, and theta += u. */
 static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_real *theta,
                        const wl_real *before, wl_real *after) {
@@ -146,6 +176,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
                               .u = ws->u,
                               .activations = wl_trace_activations(&ws->trace, slot)};
   wl_rule_step(m->rule, ws->rule_ws, &step);
+  if (run->imitates) imitate(run, k, slot, &step);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
@@ -260,6 +291,9 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   if (p->kept.state > 0)
     memcpy(run->ws->snap_state + s * p->kept.state, run->unit->state,
            (size_t)p->kept.state * sizeof(wl_real));
+  if (run->imitates)
+    memcpy(run->ws->snap_teacher + s * p->teacher, run->teacher,
+           (size_t)p->teacher * sizeof(wl_real));
 }
 
 /* The outer loss at theta_K, after the last step. */
@@ -302,6 +336,22 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
              : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
 }
 
+/* F' from F and the terms, or the terms for the caller. */
+static void close_imitation(const wl_window_run_state *run, const wl_window_options *o,
+                            wl_window_result *result) {
+  const wl_unroll_ws *ws = run->ws;
+  const int64_t count = run->steps * WL_IMITATION_TERMS;
+  double slope[WL_IMITATION_TERMS];
+  if (o->imitation) {
+    memcpy(o->imitation, ws->terms, (size_t)count * sizeof *ws->terms);
+    return;
+  }
+  imitation_slopes(run, slope);
+  result->meta_loss *= ws->imitation.task;
+  for (int64_t i = 0; i < count; i++)
+    result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->terms[i];
+}
+
 /* Runs the steps while losses are finite: *going. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
@@ -325,11 +375,15 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                                   .t0 = unit->t,
                                   .steps = steps,
                                   .phi_grad = o->phi_grad,
+                                  .imitates = ws->spec.imitation && unit->shape.teacher && *unit->imitates,
+                                  .teacher = unit->teacher_state,
                                   .continues = goes_on(ws, unit)};
   wl_window_run_state *const run = &ws->run;
   ws->end.valid = false;
   run->weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
+  if (run->imitates) /* of steps that are not taken: 0 */
+    memset(ws->terms, 0, (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->terms);
   const bool started = !unit->stopped;
   bool going = started;
   WL_TRY(run_steps(run, o->observers, &going, result));
@@ -338,6 +392,7 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   for (const wl_observer *w = o->observers; going && w; w = w->next)
     if (w->end) w->end(w->context, ws, unit);
   if (started) summarise(run, result);
+  if (run->imitates) close_imitation(run, o, result);
   result->finite = going && isfinite(result->meta_loss) && wl_finite_reals(unit->theta, ws->plan.n);
   unit->stopped = !result->finite;
   if (o->losses)

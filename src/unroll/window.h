@@ -13,6 +13,7 @@
 #ifndef WL_UNROLL_WINDOW_H
 #define WL_UNROLL_WINDOW_H
 
+#include "unroll/imitation.h"
 #include "unroll/unit.h"
 
 typedef enum wl_weights {
@@ -56,6 +57,7 @@ typedef struct wl_window_spec {
   bool fresh;             /* outer loss on its own minibatches, else on the inner ones */
   wl_split outer_split;
   bool second_order;
+  const wl_imitation *imitation; /* NULL: none; borrowed. It acts on units that imitate */
   bool replayed; /* of a stored trajectory that was already used for theta_0's gradient */
   wl_storage storage;
   int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
@@ -76,6 +78,9 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
                            bool with_gradient, int threads);
 /* Casts and packs phi [model->phi.size]; call after every change of it. */
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
+/* Sets the weights of imitation, which are those of meta-step 0 before the first call. */
+void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights);
+const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
 /* The workspace's task buffers and the network's part of phi (NULL: none), for losses taken outside
  * a window. Borrowed. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
@@ -115,6 +120,8 @@ typedef struct wl_observer {
 typedef struct wl_window_options {
   double *phi_grad; /* [model->phi.size] to which the meta-gradient is added; NULL: forward only */
   double *losses;   /* [steps + 1] outer losses */
+  /* [steps][WL_IMITATION_TERMS] of a unit that imitates; the meta-loss is then F, not F' (imitation.h) */
+  double *imitation;
   const wl_observer *observers;
 } wl_window_options;
 

@@ -87,11 +87,73 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
 
+/* rule_bar and its increments for `count` steps from `slot`. In the episode that imitates, theta_{k+1} has the share
+ * 1 - f of the rule's update u_k, and the imitation's loss has the derivative e_k by it:
+ *
+ *   x_k = (1 - f) lam_{k+1} + e_k                                           adjoint of u_k
+ *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k         if the rule does not read theta
+ *
+ * The rule's recursion over a chunk gets x in place of lam, and these increments in place of the losses' gradients. */
+static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
+  wl_unroll_ws *ws = run->ws;
+  const int64_t pad = ws->plan.pad;
+  const wl_real through = (wl_real)(1.0 - ws->imitation.force);
+  const wl_real *const e = ws->imitation_bar + slot * pad;
+  for (int64_t i = 0; i < pad; i++)
+    ws->rule_bar[i] = through * ws->lam[i] + e[(count - 1) * pad + i];
+  for (int64_t k = 1; k < count; k++) {
+    const wl_real weight = through * (wl_real)ws->weight[first + k];
+    const wl_real *const loss = at(ws->outer_g, slot + k, &ws->plan);
+    wl_real *const out = ws->rule_bar_steps + k * pad;
+    for (int64_t i = 0; i < pad; i++)
+      out[i] = (weight != 0 ? weight * loss[i] : 0) + e[(k - 1) * pad + i] - e[k * pad + i];
+  }
+}
+
+/* lam_{t0} of the chunk: the losses' gradients, and of a rule that reads theta its part, for one step. */
+static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count,
+                       const wl_real *rule_bar_before) {
+  wl_unroll_ws *ws = run->ws;
+  for (int64_t i = 0; rule_bar_before && i < ws->plan.pad; i++)
+    ws->lam[i] += ws->rule_bar[i] - rule_bar_before[i];
+  for (int64_t k = count - 1; k >= 0; k--) {
+    const wl_real weight = (wl_real)ws->weight[first + k];
+    const wl_real *const loss = at(ws->outer_g, slot + k, &ws->plan);
+    for (int64_t i = 0; weight != 0 && i < ws->plan.pad; i++) ws->lam[i] += weight * loss[i];
+  }
+}
+
+/* The rule's adjoint over a chunk of a window that imitates; one step if the rule reads theta. */
+static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chunk, int64_t first,
+                              int64_t slot, double *phi_grad) {
+  static const double weights[WL_CHUNK_STEPS] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                                 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  wl_unroll_ws *ws = run->ws;
+  const bool reads_theta = ws->model->rule->reads_theta;
+  wl_rule_chunk own = *chunk;
+  prepare_rule_bar(run, first, slot, chunk->steps);
+  wl_real *const before = reads_theta ? ws->rule_bar_steps : NULL; /* free, as there is one step */
+  if (before) memcpy(before, ws->rule_bar, (size_t)ws->plan.pad * sizeof *before);
+  own.lam = ws->rule_bar;
+  own.loss_grad = reads_theta ? NULL : ws->rule_bar_steps;
+  own.loss_weight = weights;
+  wl_rule_backward(ws->model->rule, ws->rule_ws, &own, phi_grad);
+  finish_lam(run, first, slot, chunk->steps, before);
+}
+
+static void rule_adjoint(wl_window_run_state *run, const wl_rule_chunk *chunk, int64_t first,
+                         int64_t slot) {
+  const wl_unroll_ws *ws = run->ws;
+  double *const phi_grad = run->phi_grad + ws->model->rule_at;
+  if (run->imitates) imitation_adjoint(run, chunk, first, slot, phi_grad);
+  else wl_rule_backward(ws->model->rule, ws->rule_ws, chunk, phi_grad);
+}
+
 static void whole_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_rule_chunk chunk =
       rule_chunk(run, c, 0, c.count, preconditioned(run, c), kept_state(ws, c.slot));
-  wl_rule_backward(ws->model->rule, ws->rule_ws, &chunk, run->phi_grad + ws->model->rule_at);
+  rule_adjoint(run, &chunk, c.first, c.slot);
   for (int64_t j = c.count - 1; ws->model->precondition && j >= 0; j--)
     precondition_adjoint(run, c, j, ws->gbar + j * ws->plan.pad, false);
 }
@@ -142,7 +204,7 @@ static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
     const wl_real *state =
         ws->trace.chunk ? ws->trace.chunk + j * ws->plan.kept.state : kept_state(ws, c.slot + j);
     const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
-    wl_rule_backward(ws->model->rule, ws->rule_ws, &step, run->phi_grad + ws->model->rule_at);
+    rule_adjoint(run, &step, c.first + j, c.slot + j);
     precondition_adjoint(run, c, j, ws->gbar, second);
     if (second) hessian_term(run, c.first + j, c.slot + j, ws->gbar);
   }
@@ -180,9 +242,11 @@ wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
   for (int64_t s = segments - 1; s >= 0; s--) {
     const int64_t first = s * p->segment;
     const int64_t count = run->steps - first < p->segment ? run->steps - first : p->segment;
-    if (s < segments - 1)
+    if (s < segments - 1) {
+      if (run->imitates) run->teacher = ws->snap_teacher + s * p->teacher;
       wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad,
                         ws->snap_state + s * p->kept.state);
+    }
     WL_TRY(segment_backward(run, first, count));
   }
   const wl_initialisation *init = ws->model->initialisation;

@@ -16,6 +16,7 @@ typedef struct wl_window_plan {
   wl_trace_shape kept;       /* what it keeps of a step */
   int64_t before_at;         /* offset in a unit's state of the last preconditioned gradient, */
   bool reads_before;         /* which is there if the preconditioner reads it */
+  int64_t teacher;     /* reals of the teacher's state */
   int64_t factor;      /* reals of what the preconditioner takes from the gradient of a step */
   bool keep_theta;     /* theta is traced: something reads it, or time is outermost */
   bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
@@ -39,6 +40,8 @@ typedef struct wl_window_run_state {
   int64_t t0, steps; /* first step in the episode, number of steps */
   double weight_sum; /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;  /* NULL: forward only */
+  bool imitates;     /* the unit's episode imitates the teacher */
+  wl_real *teacher;  /* the teacher's state */
   bool continues;    /* from ws->end, whose loss and gradient are those of the first step */
 } wl_window_run_state;
 
@@ -71,9 +74,18 @@ struct wl_unroll_ws {
   wl_real *theta;   /* [segment][pad] */
   wl_real *factor;  /* [segment][factor] */
   wl_trace trace;   /* of the rule's steps */
+  /* imitation */
+  wl_imitation_weights imitation;
+  wl_rule_ws *teacher_ws;
+  wl_real *taught;     /* [pad] the teacher's update */
+  double *terms;       /* [K][WL_IMITATION_TERMS] */
+  wl_real *imitation_bar; /* [segment][pad] derivative of the terms by the rule's updates */
+  wl_real *rule_bar;      /* [pad] adjoint of the rule's update */
+  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] its differences from step to step */
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
+  wl_real *snap_teacher; /* [segments][teacher] */
   /* backward */
   wl_real *lam;       /* [pad] */
   wl_real *mu;        /* [state] */

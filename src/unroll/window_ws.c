@@ -17,13 +17,14 @@
 static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
   return gradients + (p->keep_theta ? segment * p->pad : 0) +
+         (spec->imitation ? segment * p->pad : 0) +
          wl_trace_reals(p->kind, &p->kept, segment) + segment * p->factor;
 }
 
 static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
                               int64_t segment) {
   const int64_t segments = (spec->steps + segment - 1) / segment;
-  return segments > 1 ? segments * (p->pad + p->kept.state) : 0;
+  return segments > 1 ? segments * (p->pad + p->kept.state + p->teacher) : 0;
 }
 
 static void set_segment(wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
@@ -101,8 +102,11 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.reads_before = precondition && precondition->reads_before;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
-  p.time_outermost = with_gradient && (spec->second_order || reads_theta);
+  const bool step_by_step = spec->imitation && model->rule->reads_theta; /* see imitation_adjoint */
+  p.time_outermost = with_gradient && (spec->second_order || reads_theta || step_by_step);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
+  if (spec->imitation)
+    p.teacher = wl_rule_state_reals(wl_imitation_teacher(spec->imitation), wl_task_theta(task));
   p.kept.record = p.blocks * model->rule->activations;
   p.kept.stepwise = p.time_outermost;
   if (with_gradient) choose_storage(&p, spec);
@@ -116,7 +120,7 @@ typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
-enum { N_BUFFERS = 22 };
+enum { N_BUFFERS = 27 };
 
 /* A window of one chunk has no state's adjoint to hand from one to the next, unless the preconditioner has a state. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
@@ -131,6 +135,7 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
   const bool path = m->initialisation && m->initialisation->path && !ws->spec.replayed;
   const int64_t traced = grad ? p->segment + 1 : 1;
   const bool continues = wl_ws_continues(ws);
+  const bool imitates = ws->spec.imitation != NULL, pupil = grad && imitates;
   const wl_trace_kind *kind = p->kind;
   const buffer all[N_BUFFERS] = {
       {&ws->phi, m->phi.size},
@@ -147,6 +152,11 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->trace.activations, grad ? kind->activations(&p->kept, p->segment) : 0},
       {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
       {&ws->snap_state, grad && cut ? p->segments * p->kept.state : 0},
+      {&ws->snap_teacher, pupil && cut ? p->segments * p->teacher : 0},
+      {&ws->taught, imitates ? p->pad : 0},
+      {&ws->imitation_bar, pupil ? p->segment * p->pad : 0},
+      {&ws->rule_bar, pupil ? p->pad : 0},
+      {&ws->rule_bar_steps, pupil ? WL_CHUNK_STEPS * p->pad : 0},
       {&ws->lam, grad ? p->pad : 0},
       {&ws->mu, grad && hands_on(p, &ws->spec) ? p->kept.state : 0},
       {&ws->gbar, grad && (conditioned || p->time_outermost) ? WL_CHUNK_STEPS * p->pad : 0},
@@ -169,6 +179,12 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->inner_loss, ws->spec.steps + 1));
+  if (ws->spec.imitation) {
+    WL_TRY(WL_NEW(ws->terms, ws->spec.steps * WL_IMITATION_TERMS));
+    WL_TRY(wl_rule_ws_create(wl_imitation_teacher(ws->spec.imitation), wl_task_theta(ws->task),
+                             false, threads, &ws->teacher_ws));
+    wl_rule_pack(wl_imitation_teacher(ws->spec.imitation), ws->teacher_ws, NULL);
+  }
   WL_TRY(wl_task_ws_create(ws->task, ws->plan.time_outermost, &ws->task_ws));
   if (ws->plan.time_outermost)
     WL_TRY(wl_task_ws_create(ws->task, wl_ws_continues(ws), &ws->outer_task_ws));
@@ -207,6 +223,7 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
   ws->spec = *spec;
   ws->with_gradient = with_gradient;
   ws->plan = make_plan(model, task, spec, with_gradient);
+  if (spec->imitation) ws->imitation = wl_imitation_at(spec->imitation, 0);
   ws->path.initialisation = model->initialisation;
   ws->path.pad = ws->plan.pad;
   ws->trace = (wl_trace){.kind = ws->plan.kind, .shape = ws->plan.kept, .steps = ws->plan.segment};
@@ -228,12 +245,21 @@ void wl_unroll_ws_destroy(wl_unroll_ws **at) {
   wl_free(ws->weight);
   wl_free(ws->outer_loss);
   wl_free(ws->inner_loss);
+  wl_free(ws->terms);
   if (ws->outer_task_ws == ws->task_ws) ws->outer_task_ws = NULL;
   wl_task_ws_destroy(&ws->outer_task_ws);
   wl_task_ws_destroy(&ws->task_ws);
   wl_rule_ws_destroy(&ws->rule_ws);
+  wl_rule_ws_destroy(&ws->teacher_ws);
   wl_free(ws);
   *at = NULL;
+}
+
+static int64_t teacher_bytes(const wl_task *task, const wl_window_spec *spec, int threads) {
+  if (!spec->imitation) return 0;
+  return spec->steps * WL_IMITATION_TERMS * (int64_t)sizeof(double) +
+         (int64_t)wl_rule_ws_bytes(wl_imitation_teacher(spec->imitation), wl_task_theta(task),
+                                   false, threads);
 }
 
 int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
@@ -247,7 +273,8 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
   return reals * (int64_t)sizeof(wl_real) + 3 * (spec->steps + 1) * (int64_t)sizeof(double) +
          (int64_t)wl_task_ws_bytes(task, ws.plan.time_outermost) +
          (ws.plan.time_outermost ? (int64_t)wl_task_ws_bytes(task, wl_ws_continues(&ws)) : 0) +
-         (int64_t)wl_rule_ws_bytes(model->rule, wl_task_theta(task), with_gradient, threads);
+         (int64_t)wl_rule_ws_bytes(model->rule, wl_task_theta(task), with_gradient, threads) +
+         teacher_bytes(task, spec, threads);
 }
 
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
@@ -268,6 +295,11 @@ void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {
   for (int64_t i = 0; i < ws->model->phi.size; i++) ws->phi[i] = (wl_real)phi[i];
   wl_rule_pack(ws->model->rule, ws->rule_ws, ws->phi + ws->model->rule_at);
 }
+
+void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights) {
+  ws->imitation = *weights;
+}
+const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws) { return &ws->imitation; }
 
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws) { return ws->task_ws; }
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws) { return wl_ws_warp(ws); }

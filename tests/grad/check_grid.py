@@ -84,6 +84,14 @@ GRID = [
       for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
     (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
+    # imitation: forced paths and each term, with a rule that reads theta, with snapshots, with a learned theta_0
+    (MLP, SMALL, "steps: 6", "episode: {steps: 12}\nimitation: {teacher: adam, rate: 0.01}"),
+    (MLP, SMALL, "steps: 5, loss: log_ratio, weights: mean",
+     "episode: {steps: 9}\nimitation: {teacher: momentum, force: 0.4, distance: 0.2, cosine: 0.3, magnitude: 0.2}"),
+    (LOGISTIC, "name: adamw, rate: 0.05, weight_decay: 0.3, learn: [rate, weight_decay]", "steps: 6, batch: fresh",
+     "initialisation: {name: maml}\nimitation: {teacher: muon, rate: 0.01, force: 0.7, distance: 0.3, cosine: 0.3}"),
+    (QUADRATIC, SMALL, "steps: 60, storage: snapshots",
+     "episode: {steps: 120}\nprecondition: {name: diagonal}\nimitation: {teacher: nesterov, force: 0.5, distance: 0.5}"),
     (QUADRATIC, SMALL, "steps: 60, memory: 0.035, order: second", "episode: {steps: 120}"),  # in segments
 ]
 

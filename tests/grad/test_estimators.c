@@ -107,6 +107,8 @@ static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
 static void run_one_window(toy *t, int64_t k) {
   const wl_estimator *e = t->estimator;
   wl_run_outcome outcomes[8];
+  double terms[8][WL_IMITATION_TERMS];
+  for (int r = 0; r < 8; r++) outcomes[r].imitation = terms[r];
   wl_estimator_job job = {.ws = t->ws,
                           .scratch = t->scratch,
                           .unit = t->unit,
@@ -426,6 +428,60 @@ static void test_clip_by_entry(void **state) {
   close_problem(&p);
 }
 
+/* The toy with a teacher of rate r_e = 2 r and two pairs of runs. */
+static toy open_pupil(const char *keys) {
+  char estimator[240];
+  toy t = open_toy("{name: nres}");
+  snprintf(estimator, sizeof estimator,
+           "{name: nres, pairs: 2, loss: last}\nimitation: {teacher: momentum, momentum: 0, rate: "
+           "%.17g, scale: 0.3, %s}",
+           2.0 * t.of.phi[0], keys);
+  close_toy(&t);
+  t = open_toy(estimator);
+  *t.unit->imitates = true;
+  return t;
+}
+
+/* eps of the pairs of draw 5, which a window of one step has used. */
+static void draw_pairs(toy *t, double eps[2]) {
+  const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
+  for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);
+}
+
+/* D_dist = (r / r_e - 1)^2 has the difference 4 eps (r / r_e - 1) / r_e = -eps / r over a pair, and on the teacher's own
+ * path no loss depends on r. Divided by the root mean square over the pairs: -eps / sqrt(mean eps^2). */
+static void test_imitation(void **state) {
+  (void)state;
+  toy t = open_pupil("distance: 1");
+  double eps[2];
+  const double found = run_episode(&t, 5, 1), sigma = t.estimator->es.sigma;
+  draw_pairs(&t, eps);
+  const double squares = eps[0] * eps[0] + eps[1] * eps[1];
+  const double expected = -0.3 * squares / sqrt(squares / 2) / (2 * sigma * sigma * 2);
+  assert_true(fabs(found - expected) <= 1e-9 * fabs(expected));
+  close_toy(&t);
+}
+
+/* Without losses of imitation the path mixes the two rates: theta_1 has the factor 1 - 2 w^2 (f r_e + (1 - f) r). */
+static void test_forced_path(void **state) {
+  (void)state;
+  toy t = open_pupil("distance: 0, force: 0.25");
+  double eps[2], expected = 0.0;
+  const double found = run_episode(&t, 5, 1), sigma = t.estimator->es.sigma, r = t.of.phi[0];
+  draw_pairs(&t, eps);
+  for (int p = 0; p < 2; p++) {
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+      const double rate = 0.25 * 2 * r + 0.75 * (r + (i == 0 ? eps[p] : -eps[p]));
+      const double factor = 1.0 - (1.0 - t.rho) * rate / r;
+      loss[i] = factor * factor * t.first_loss;
+    }
+    expected += eps[p] * (loss[0] - loss[1]) / (2 * sigma * sigma * 2);
+  }
+  assert_true(fabs(found - expected) <= 1e-9 * fabs(expected));
+  close_toy(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_bptt_is_truncated), cmocka_unit_test(test_biased),
@@ -435,6 +491,7 @@ int main(void) {
       cmocka_unit_test(test_mixture),           cmocka_unit_test(test_losses),
       cmocka_unit_test(test_failed_runs),       cmocka_unit_test(test_loss_scale),
       cmocka_unit_test(test_clip_by_entry),     cmocka_unit_test(test_full_es),
-      cmocka_unit_test(test_no_order)};
+      cmocka_unit_test(test_no_order),          cmocka_unit_test(test_imitation),
+      cmocka_unit_test(test_forced_path)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

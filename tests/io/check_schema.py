@@ -40,7 +40,7 @@ replay: {capacity: 1, keep: 2}
 checkpoint: {every: 1}
 """
 
-# Units with several particles, accumulators and differences, the average of phi, and stages.
+# Units with several particles, accumulators and differences, the average of phi, stages and a teacher.
 EVOLVED = """
 seed: 3
 threads: 1
@@ -52,6 +52,7 @@ window: {steps: 3}
 estimator: {name: pes, loss: telescoping}
 outer: {steps: 2, units: 2, average: 0.9}
 curriculum: {steps: [6], every: 1}
+imitation: {teacher: adam}
 checkpoint: {every: 1}
 """
 

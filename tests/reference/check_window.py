@@ -225,6 +225,48 @@ def sgd_rule(setting, phi, gradient, state):
 RULES = {"lstm": lstm_rule, "sgd": sgd_rule}
 
 
+# ---- Imitation: a teacher's updates are constants, computed by torch.optim --------------------
+
+class Teacher:
+    """Updates of a hand-designed rule along a path, from the episode's start."""
+
+    def __init__(self, setting, tensors):
+        self.setting, self.tensors = setting, tensors
+        self.point = torch.nn.Parameter(torch.zeros(sum(math.prod(shape) for _, shape in tensors)))
+        if setting["teacher"] == "adam":
+            self.rule = torch.optim.Adam([self.point], lr=setting["rate"], eps=setting["epsilon"],
+                                         betas=(setting["beta1"], setting["beta2"]))
+        elif setting["teacher"] == "momentum":
+            self.rule = torch.optim.SGD([self.point], lr=setting["rate"], momentum=setting["momentum"])
+        else:
+            raise unknown("teacher", setting["teacher"])
+        if setting["schedule"] != "constant" or setting["hold"] or setting["fade"]:
+            raise unknown("schedule", setting["schedule"])
+
+    def update(self, gradient):
+        self.point.data.zero_()
+        self.point.grad = gradient.detach().clone()
+        self.rule.step()
+        return self.point.detach().clone()
+
+    def matrices(self, flat):
+        """The tensors with several axes, or all of them if there is none."""
+        parts = list(flat.split([math.prod(shape) for _, shape in self.tensors]))
+        chosen = [part for part, (_, shape) in zip(parts, self.tensors) if len(shape) > 1]
+        return chosen or parts
+
+    def apart(self, expert, learned):
+        """a D_cos + b D_mag + c D_dist of one step."""
+        pairs = list(zip(self.matrices(expert), self.matrices(learned)))
+        cosine = sum(1 - torch.nn.functional.cosine_similarity(e, l, dim=0, eps=0.0) for e, l in pairs) / len(pairs)
+        magnitude = sum((e.abs() - l.abs()).abs().mean() for e, l in pairs) / len(pairs)
+        distance = torch.nn.functional.mse_loss(learned, expert, reduction="sum") / expert.square().sum()
+        return self.setting["cosine"] * cosine + self.setting["magnitude"] * magnitude + self.setting["distance"] * distance
+
+    def task_weight(self):
+        return 1 - self.setting["cosine"] - self.setting["magnitude"] - self.setting["distance"]
+
+
 # ---- The window ---------------------------------------------------------------------------------
 
 GAP_START = 0.5 * math.log(math.exp(2) - 1)  # where softplus_2 is 1
@@ -353,6 +395,14 @@ class Window:
             gradient = torch.tensordot(gradient, factor(d), dims=([d], [0])).movedim(-1, d)
         return gradient.reshape(shape)
 
+    def teacher(self):
+        setting = self.setting["imitation"]
+        if setting["teacher"] == "none":
+            return None
+        if self.t0 > 0:
+            raise unknown("first step of a window that imitates", self.t0)
+        return Teacher(setting, self.tensors)
+
     def weights(self):
         kind = self.setting["window"]["weights"]
         table = {"sum": [1.0] * (self.steps + 1), "last": [0.0] * self.steps + [1.0],
@@ -386,9 +436,15 @@ class Window:
         theta = self.start()
         state = torch.tensor(self.dump["state_start"]) if "state_start" in self.dump else None
         rows = {"theta": [theta], "update": [], "gradient": [], "inner_loss": []}
+        teacher, apart = self.teacher(), torch.zeros(())
         outer = [self.loss("outer", 0, theta)]
         for k in range(self.steps):
             loss, gradient, update, state = self.step(k, theta, state)
+            if teacher:
+                expert = teacher.update(gradient)
+                apart = apart + teacher.apart(expert, update) / self.steps
+                force = teacher.setting["force"]
+                update = force * expert + (1 - force) * update
             theta = theta + update
             outer.append(self.loss("outer", k + 1, theta))
             for name, row in (("theta", theta), ("update", update), ("gradient", gradient),
@@ -397,6 +453,8 @@ class Window:
         start = outer[0] if self.t0 == 0 else torch.tensor(self.dump["start_loss"][0])
         total = sum(weight * self.transform(loss, start)
                     for weight, loss in zip(self.weights(), outer) if weight != 0.0)
+        if teacher:
+            total = teacher.task_weight() * total + sum(self.weights()) * apart
         total.backward()
         found = {name: torch.stack(list_).detach().numpy() for name, list_ in rows.items()}
         found["outer_loss"] = torch.stack(outer).detach().numpy()

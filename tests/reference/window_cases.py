@@ -134,6 +134,15 @@ CASES = {
         "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
         "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
         "steps: 2, weights: last, batch: fresh, order: second", 2, MAML + DIAGONAL),
+    # a teacher: its path alone, and mixed paths with every loss of imitation
+    "imitation-adam-first": configuration(
+        MLP, lstm("hidden: [5], output_scale: 0.01, preprocessing: log"), "steps: 25", 25,
+        "imitation: {teacher: adam, rate: 0.01}\n"),
+    "imitation-momentum-first": configuration(
+        MLP, lstm("hidden: [5], output_scale: 0.01, preprocessing: log"),
+        "steps: 25, weights: mean, loss: log_ratio", 25,
+        MAML + "imitation: {teacher: momentum, rate: 0.3, force: 0.4, cosine: 0.3, magnitude: 0.2, "
+        "distance: 0.1}\n"),
 }
 
 
