@@ -7,6 +7,8 @@
 typedef struct inverse {
   double cosine, sine;  /* cosine and sine of the angle, divided by 1 + s */
   double rows, columns; /* t, pixels */
+  double from_row,
+      from_column; /* source of the image's centre: the centre, or the ink's centre of mass */
 } inverse;
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
@@ -26,9 +28,24 @@ static inverse draw_map(const wl_glyphs *g, int64_t turn, const wl_distortion *d
   inverse map = {.cosine = cos(angle) / size,
                  .sine = sin(angle) / size,
                  .rows = between(d->shift, u[1]) * (double)g->rows,
-                 .columns = between(d->shift, u[2]) * (double)g->columns};
+                 .columns = between(d->shift, u[2]) * (double)g->columns,
+                 .from_row = 0.5 * (double)(g->rows - 1),
+                 .from_column = 0.5 * (double)(g->columns - 1)};
   add_turns(&map, turn);
   return map;
+}
+
+/* Moves the source by whole pixels towards the ink's centre of mass. */
+static void add_centre(const wl_glyphs *g, const uint8_t *ink, inverse *map) {
+  int64_t total = 0, row = 0, column = 0;
+  for (int64_t p = 0; p < g->pixels; p++) {
+    total += ink[p];
+    row += ink[p] * (p / g->columns);
+    column += ink[p] * (p % g->columns);
+  }
+  if (total == 0) return;
+  map->from_row += floor((double)row / (double)total - map->from_row + 0.5);
+  map->from_column += floor((double)column / (double)total - map->from_column + 0.5);
 }
 
 static wl_real sample(const wl_glyphs *g, const uint8_t *ink, double row, double column) {
@@ -44,18 +61,19 @@ static void resample(const wl_glyphs *g, const uint8_t *ink, const inverse *map,
     for (int64_t j = 0; j < g->columns; j++) {
       const double r = (double)i - middle_row - map->rows,
                    c = (double)j - middle_column - map->columns;
-      x[i * g->columns + j] = sample(g, ink, middle_row + map->cosine * r + map->sine * c,
-                                     middle_column - map->sine * r + map->cosine * c);
+      x[i * g->columns + j] = sample(g, ink, map->from_row + map->cosine * r + map->sine * c,
+                                     map->from_column - map->sine * r + map->cosine * c);
     }
 }
 
 void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const wl_distortion *d,
                     const double u[WL_DISTORTION_DRAWS], wl_real *x) {
-  if (turn == 0 && d->rotate == 0.0 && d->shift == 0.0 && d->scale == 0.0) {
+  if (turn == 0 && !d->centre && d->rotate == 0.0 && d->shift == 0.0 && d->scale == 0.0) {
     for (int64_t p = 0; p < g->pixels; p++) x[p] = ink[p];
     return;
   }
-  const inverse map = draw_map(g, turn, d, u);
+  inverse map = draw_map(g, turn, d, u);
+  if (d->centre) add_centre(g, ink, &map);
   resample(g, ink, &map, x);
 }
 

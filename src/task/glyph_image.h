@@ -1,7 +1,9 @@
 /* glyph_image.h - converts one packed image to a network's input: turned, distorted, in reals.
  *
- *   x(p) = ink(A^-1 (p - c - t) + c),   A = (1 + s) R(angle),   c the centre, nearest pixel, paper outside
+ *   x(p) = ink(A^-1 (p - c - t) + c'),   A = (1 + s) R(angle),   c the centre, nearest pixel, paper outside
  *
+ * c' = c, or with `centre` c plus the vector from c to the ink's centre of mass, rounded to whole pixels.
+
  * angle = 90 degrees * turn + a with a in [-rotate, rotate], t in [-shift, shift] of the side in each
  * direction, s in [-scale, scale], all uniform. Without a distortion pixels are copied.
  * Private to src/task. */
@@ -16,6 +18,7 @@ typedef struct wl_distortion {
   double rotate; /* degrees */
   double shift;  /* share of the side */
   double scale;  /* share of the size, less than 1 */
+  bool centre;   /* the ink's centre of mass moves to the image's centre first */
 } wl_distortion;
 
 enum { WL_DISTORTION_DRAWS = 4 };

@@ -29,7 +29,7 @@ typedef struct omniglot_keys {
   const char *file;
   enum { MULTI_SHOT, FEW_SHOT } protocol;
   int64_t ways, shots, query, batch, alphabets, test_alphabets, alphabet_seed;
-  bool quarter_turns;
+  bool quarter_turns, centre;
   int64_t smooth;
   double augment_rotate, augment_shift, augment_scale;
 } omniglot_keys;
@@ -97,6 +97,9 @@ static const wl_option options[] = {
      "Each image is smoothed this many times by the binomial filter (1 2 1) / 4 along rows and columns, in place of "
      "the shades of grey that a file of one-bit images lacks.",
      WL_SLOT(omniglot, keys.smooth)},
+    {"centre", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
+     "Each character's centre of mass is moved to the centre of its image, by whole pixels.",
+     WL_SLOT(omniglot, keys.centre)},
     {"augment_rotate", WL_OPT_REAL, "0", NULL, 0, 180, "degrees",
      "Images are rotated at random by up to this angle.", WL_SLOT(omniglot, keys.augment_rotate)},
     {"augment_shift", WL_OPT_REAL, "0", NULL, 0, 0.5, "1",
@@ -122,8 +125,10 @@ static void read_options(const wl_map *map, omniglot *o) {
   o->query = or_default(k->query, o->few_shot ? o->shots : 5);
   o->quarters = o->few_shot && k->quarter_turns ? 4 : 1;
   o->batch = o->few_shot ? o->ways * (o->shots > o->query ? o->shots : o->query) : k->batch;
-  o->distortion = (wl_distortion){
-      .rotate = k->augment_rotate, .shift = k->augment_shift, .scale = k->augment_scale};
+  o->distortion = (wl_distortion){.rotate = k->augment_rotate,
+                                  .shift = k->augment_shift,
+                                  .scale = k->augment_scale,
+                                  .centre = k->centre};
 }
 
 static wl_status check_options(const wl_map *map, const omniglot *o) {

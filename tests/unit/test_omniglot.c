@@ -295,6 +295,26 @@ static void test_distortions(void **state) {
   assert_true(shows(by_turn.x, 4, 2, 1));
 }
 
+/* The centre of mass moves by whole pixels, before a turn about the centre; an empty image stays empty. */
+static void test_centre(void **state) {
+  (void)state;
+  const wl_glyphs g = {.rows = 5, .columns = 5, .pixels = 25};
+  const wl_distortion d = {.centre = true};
+  const double u[WL_DISTORTION_DRAWS] = {0};
+  uint8_t ink[25] = {0};
+  wl_real x[25], nothing[25] = {0};
+  wl_glyph_image(&g, ink, 0, &d, u, x);
+  assert_memory_equal(x, nothing, sizeof x);
+  ink[0] = ink[1] = ink[2] = ink[5] =
+      1; /* centre of mass (0.25, 0.75): two down, one to the right */
+  wl_glyph_image(&g, ink, 0, &d, u, x);
+  for (int p = 0; p < 25; p++)
+    assert_true(x[p] == (wl_real)(p == 11 || p == 12 || p == 13 || p == 16));
+  wl_glyph_image(&g, ink, 2, &d, u, x);
+  for (int p = 0; p < 25; p++)
+    assert_true(x[p] == (wl_real)(p == 13 || p == 12 || p == 11 || p == 8));
+}
+
 /* One point becomes the outer product of the filter with itself; what leaves the image is lost. */
 static void test_smoothing(void **state) {
   (void)state;
@@ -391,11 +411,12 @@ static void test_damaged_file(void **state) {
 int main(void) {
   install_glyphs();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_multi_shot),      cmocka_unit_test(test_evaluation_sample),
-      cmocka_unit_test(test_alphabet_seed),   cmocka_unit_test(test_few_shot),
-      cmocka_unit_test(test_fully_connected), cmocka_unit_test(test_statistics),
-      cmocka_unit_test(test_distortions),     cmocka_unit_test(test_smoothing),
-      cmocka_unit_test(test_smooth_batch),    cmocka_unit_test(test_augmentation),
-      cmocka_unit_test(test_damaged_file),    cmocka_unit_test(test_impossible_options)};
+      cmocka_unit_test(test_multi_shot),        cmocka_unit_test(test_evaluation_sample),
+      cmocka_unit_test(test_alphabet_seed),     cmocka_unit_test(test_few_shot),
+      cmocka_unit_test(test_fully_connected),   cmocka_unit_test(test_statistics),
+      cmocka_unit_test(test_distortions),       cmocka_unit_test(test_centre),
+      cmocka_unit_test(test_smoothing),         cmocka_unit_test(test_smooth_batch),
+      cmocka_unit_test(test_augmentation),      cmocka_unit_test(test_damaged_file),
+      cmocka_unit_test(test_impossible_options)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
