@@ -105,5 +105,5 @@ void wl_info_print(const json_t *d, FILE *out) {
   json_array_foreach(json_object_get(d, "problems"), i, problem)
       fprintf(out, "  problem: %s\n", json_string_value(problem));
   if (json_is_true(json_object_get(d, "verified")))
-    fputs("  verified: every byte and every checksum\n", out);
+    fputs("  verified: every byte and every dataset\n", out);
 }

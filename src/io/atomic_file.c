@@ -87,17 +87,14 @@ static wl_status begin_step(const char *doing, const char *path) {
 
 static wl_status append_slice(wl_atomic_file *file, const char *data, size_t bytes) {
   WL_TRY(begin_step("write", file->path));
-  const uint64_t start = file->bytes;
   for (size_t at = 0; at < bytes;) {
     const ssize_t done = write(file->fd, data + at, bytes - at);
     if (done < 0 && errno == EINTR) continue;
     if (done <= 0) return wl_os_fail("write", file->path, done < 0 ? errno : ENOSPC);
     at += (size_t)done;
-    file->bytes += (uint64_t)done;
   }
 #ifdef SYNC_FILE_RANGE_WRITE /* starts writing to the disk early; nothing depends on it */
-  if (bytes == WL_ATOMIC_SLICE)
-    (void)sync_file_range(file->fd, (off64_t)start, (off64_t)bytes, SYNC_FILE_RANGE_WRITE);
+  if (bytes == WL_ATOMIC_SLICE) (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif
   return WL_OK;
 }
@@ -113,8 +110,10 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
 static wl_status refuse_others(const char *path) {
   struct stat there;
   if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "cannot create '%s': the name belongs to something that is not a regular file; choose another name", path);
+  return WL_FAIL(
+      WL_ERR_CANNOT_CREATE,
+      "cannot create '%s': the name belongs to something that is not a regular file; choose another name",
+      path);
 }
 
 /* Locks the new temporary against removal; false if another process has just removed it. On file systems without locks
@@ -174,20 +173,18 @@ static wl_status rename_temporary(wl_atomic_file *file) {
   return status;
 }
 
-static wl_status commit(wl_atomic_file *file, wl_status (*check)(const char *, void *),
-                        void *context) {
+static wl_status commit(wl_atomic_file *file, wl_status (*check)(const char *)) {
   if (check) WL_TRY(begin_step("verify", file->path));
-  if (check) WL_TRY(check(file->temporary, context));
+  if (check) WL_TRY(check(file->temporary));
   if (!file->unsynced) WL_TRY(begin_step("sync", file->path));
   if (!file->unsynced && fsync(file->fd) != 0) return wl_os_fail("sync", file->path, errno);
   WL_TRY(rename_temporary(file));
   return file->unsynced ? WL_OK : sync_folder(file->path);
 }
 
-wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
-                        wl_status (*check)(const char *, void *), void *context) {
+wl_status wl_atomic_end(wl_atomic_file *file, wl_status status, wl_status (*check)(const char *)) {
   if (file->fd < 0) return status;
-  if (status == WL_OK) status = commit(file, check, context);
+  if (status == WL_OK) status = commit(file, check);
   if (file->fd >= 0) close(file->fd);
   file->fd = -1;
   unlink(file->temporary); /* after the rename there is no temporary */
@@ -198,7 +195,7 @@ wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
   wl_atomic_file file;
   wl_status status = wl_atomic_begin(path, &file);
   if (status == WL_OK) status = wl_atomic_append(&file, data, bytes);
-  return wl_atomic_end(&file, status, NULL, NULL);
+  return wl_atomic_end(&file, status, NULL);
 }
 
 /* ---- folders ---- */

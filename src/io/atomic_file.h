@@ -18,9 +18,7 @@ typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
   int fd;
-  uint64_t bytes; /* written so far */
-  bool
-      unsynced; /* set by the caller: does not wait for the disk; a power failure may leave the old file */
+  bool unsynced; /* set by the caller: not synced; a power failure may leave the old file */
 } wl_atomic_file;
 
 /* Creates the temporary. WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE. */
@@ -30,7 +28,7 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
 /* Runs `check` (NULL: none) on the temporary file, syncs it and renames it to `path`, which is unchanged until WL_OK is
  * returned. The temporary is removed in any case. `status` is that of the appends; a failure is returned. */
 wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
-                        wl_status (*check)(const char *temporary, void *context), void *context);
+                        wl_status (*check)(const char *temporary));
 /* Writes all of a file, without a check. */
 wl_status wl_atomic_write(const char *path, const void *data, size_t bytes);
 /* Removes the temporaries of killed processes from a folder, but not those that are being written. */

@@ -34,14 +34,12 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 
 /* ---- saving ---- */
 
-/* The checkpoints that can be removed once the next one is complete; determined while the disk writes it. */
+/* The checkpoints of the folder, before the next one is written. */
 typedef struct survey {
-  const char *run, *coming; /* name of the next checkpoint */
-  int keep;
-  int64_t last_counted; /* the newest valid one of a step below this is kept */
+  const char *coming; /* name of the next checkpoint */
   char folder[WL_PATH_MAX];
   wl_names names; /* newest first */
-  int obsolete;   /* from this index on they can be removed, */
+  int obsolete;   /* from this index on they can be removed once the next one is complete, */
   int spared;     /* except this one; -1: none */
 } survey;
 
@@ -52,24 +50,22 @@ static bool is_complete(const survey *s, int i) {
 
 static bool is_coming(const survey *s, int i) { return strcmp(s->names.at[i], s->coming) == 0; }
 
-/* The newest one from before a divergence, if it is not kept for another reason. */
-static int find_spared(const survey *s) {
+/* The newest valid one of a step below `last_counted`, from before a divergence, if it is not kept for another
+ * reason. */
+static int find_spared(const survey *s, int64_t last_counted) {
   for (int i = 0; i < s->names.count; i++) {
-    if (step_of(s->names.at[i]) >= s->last_counted || is_coming(s, i)) continue;
+    if (step_of(s->names.at[i]) >= last_counted || is_coming(s, i)) continue;
     if (i < s->obsolete || i + 1 == s->names.count || is_complete(s, i)) return i;
   }
   return -1;
 }
 
 /* Verifies the newest ones until there are enough valid ones in addition to the next; the oldest needs no check. */
-static void find_obsolete(void *context) {
-  survey *const s = context;
-  int complete = 1;
-  if (wl_checkpoint_list(s->run, s->folder, &s->names) != WL_OK) return;
-  for (; s->obsolete < s->names.count && complete < s->keep; s->obsolete++)
+static void find_obsolete(survey *s, int keep, int64_t last_counted) {
+  for (int complete = 1; s->obsolete < s->names.count && complete < keep; s->obsolete++)
     if (!is_coming(s, s->obsolete) && s->obsolete + 1 < s->names.count)
       complete += is_complete(s, s->obsolete);
-  s->spared = find_spared(s);
+  s->spared = find_spared(s, last_counted);
 }
 
 /* A failure is a warning only. */
@@ -90,41 +86,23 @@ static wl_status point_to(const char *folder, const char *name) {
   file.unsynced = true;
   if (status == WL_OK)
     status = wl_atomic_append(&file, text, (size_t)snprintf(text, sizeof text, "%s\n", name));
-  return wl_atomic_end(&file, status, NULL, NULL);
-}
-
-static wl_status save(survey *s, const char *path, const wl_file_content *content) {
-  wl_file_content with_survey = *content;
-  with_survey.path = path;
-  with_survey.during_write = find_obsolete;
-  with_survey.context = s;
-  WL_TRY(wl_items_write(&with_survey));
-  WL_TRY(point_to(s->folder, s->coming));
-  remove_obsolete(s);
-  return WL_OK;
+  return wl_atomic_end(&file, status, NULL);
 }
 
 wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
   char path[WL_PATH_MAX], name[64];
-  survey s = {.run = run,
-              .coming = name,
-              .keep = c->keep > 0 ? c->keep : 1,
-              .last_counted = c->last_counted};
-  wl_item *items = NULL;
+  survey s = {.coming = name};
   WL_TRY(wl_path_join(s.folder, run, "checkpoints"));
   if (mkdir(s.folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create", s.folder, errno);
   wl_remove_temporaries(s.folder);
   snprintf(name, sizeof name, "step-%08lld.h5", (long long)c->step);
   WL_TRY(wl_path_join(path, s.folder, name));
-  WL_TRY(WL_NEW(items, c->n_fields));
-  for (int i = 0; i < c->n_fields; i++) items[i].field = c->fields[i];
-  const wl_file_content content = {.kind = "checkpoint",
-                                   .items = items,
-                                   .n_items = c->n_fields,
-                                   .attributes = c->attributes,
-                                   .n_attributes = c->n_attributes};
-  const wl_status status = save(&s, path, &content);
-  wl_free(items);
+  WL_TRY(wl_checkpoint_list(run, s.folder, &s.names));
+  find_obsolete(&s, c->keep, c->last_counted);
+  wl_status status =
+      wl_file_write(path, "checkpoint", c->fields, c->n_fields, c->attributes, c->n_attributes);
+  if (status == WL_OK) status = point_to(s.folder, name);
+  if (status == WL_OK) remove_obsolete(&s);
   wl_names_clear(&s.names);
   return status;
 }

@@ -243,8 +243,8 @@ static void describe_trajectory(const char *path, json_t *run) {
     return;
   }
   for (int i = 0; i < list.count; i++) {
-    records += (json_int_t)list.at[i].records;
-    metrics += (json_int_t)list.at[i].metrics;
+    records += (json_int_t)list.at[i].content.rows[WL_RECORDS];
+    metrics += (json_int_t)list.at[i].content.rows[WL_METRICS];
   }
   if (highest > 0 || file_bytes(path, WL_TRAJECTORY_INDEX) >= 0)
     json_object_set_new(

@@ -8,7 +8,7 @@
 #include "base/status.h"
 
 /* Describes any Warploom file, or a run directory: kind, attributes, datasets with type, shape and units,
- * checkpoints. `verify` also reads every dataset back and compares it with its checksum, for a run directory or a
+ * checkpoints. `verify` also reads every dataset back and requires that HDF5 can, for a run directory or a
  * trajectory in all its files, and requires all files that it names.
  *
  * WL_ERR_DATA when something is damaged; *out then describes the rest ("problems" names the damage). The caller owns

@@ -16,21 +16,12 @@ struct wl_file {
 #define WL_KIND_PART "trajectory part"
 #define WL_KIND_INDEX "trajectory" /* its datasets are virtual; Warploom never opens them */
 
-/* Rows of a virtual dataset that lie in another file. `shape` is that of the source; where it is
- * smaller than the virtual one beyond the first dimension, the rest reads as the fill value. */
-typedef struct wl_source {
-  const char *file; /* relative to the virtual file's folder, borrowed */
-  int64_t at;       /* first row in the virtual dataset */
-  int64_t shape[WL_MAX_DIMS];
-} wl_source;
-
 /* A field and how it is stored. */
 typedef struct wl_item {
-  wl_field field;           /* data NULL for a virtual dataset */
-  bool half;                /* floats as IEEE binary16 */
-  int compression;          /* deflate level with shuffle; 0: contiguous */
-  const wl_source *sources; /* [n_sources] of a virtual dataset, borrowed */
-  int n_sources;
+  wl_field field;                   /* data NULL for a virtual dataset */
+  bool half;                        /* floats as IEEE binary16 */
+  int compression;                  /* deflate level with shuffle; 0: contiguous */
+  const struct wl_part_list *parts; /* of a virtual dataset: files that hold its rows; borrowed */
 } wl_item;
 
 typedef struct wl_file_content {
@@ -39,8 +30,6 @@ typedef struct wl_file_content {
   int n_items;
   const wl_attribute *attributes;
   int n_attributes;
-  void (*during_write)(void *context); /* called while the disk writes; NULL: none */
-  void *context;
 } wl_file_content;
 
 /* As wl_file_write, with the layout of each item. */
@@ -48,10 +37,7 @@ wl_status wl_items_write(const wl_file_content *content);
 /* Name, type, shape, units, long_name and the names of the dimensions; whether floats are stored in half
  * precision. */
 wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half);
-/* Reads a dataset into rows [row, row + its rows) of `field`, whose shape is the whole target's and in no
- * further dimension smaller; converts between floats. */
-wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t row);
-/* Reads every dataset through HDF5 and compares it with its checksum; WL_ERR_DATA names it. */
+/* Reads every dataset through HDF5; WL_ERR_DATA names one that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
 /* Names the dimensions of a dataset that is in `file` by dimension scales. Call when all datasets are there. */
 wl_status wl_dimensions_name(const char *path, hid_t file, const wl_field *field);

@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/digest.h"
 #include "io/file_impl.h"
 #include "io/footer.h"
@@ -247,71 +244,14 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
   return read_selected(file, name, dataset, type, to, from, data);
 }
 
-wl_status wl_file_read_rows(const wl_file *file, const wl_field *field, int64_t row) {
-  wl_stored stored;
-  hsize_t whole[WL_MAX_DIMS], start[WL_MAX_DIMS] = {(hsize_t)row}, count[WL_MAX_DIMS];
-  WL_TRY(open_dataset(file, field->name, &stored));
-  const WL_H5_SCOPED dataset = stored.id;
-  WL_CHECK(stored.field.ndim == field->ndim && field->ndim > 0);
-  WL_CHECK(row >= 0 && stored.field.shape[0] <= field->shape[0] - row);
-  if (wl_field_count(&stored.field) == 0) return WL_OK;
-  for (int d = 0; d < field->ndim; d++) {
-    whole[d] = (hsize_t)field->shape[d];
-    count[d] = (hsize_t)stored.field.shape[d];
-    WL_CHECK(count[d] <= whole[d]);
-  }
-  const WL_H5_SCOPED to = H5Screate_simple(field->ndim, whole, NULL);
-  H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, count, NULL);
-  return read_selected(file, field->name, dataset, field->type, to, H5S_ALL, field->data);
-}
-
-/* ---- checksums ---- */
-
-/* XXH3 of the stored elements, computed row by row to save memory. */
-static wl_status hash_elements(const wl_file *file, const wl_stored *stored, uint64_t *hash) {
-  enum { BUFFER = 1 << 22 };
-  const wl_field *const f = &stored->field;
-  const WL_H5_SCOPED type = H5Dget_type(stored->id);
-  const size_t all = (size_t)wl_field_count(f) * H5Tget_size(type);
-  const int64_t rows = f->ndim > 0 ? f->shape[0] : 1;
-  const size_t row_bytes = rows > 0 ? all / (size_t)rows : 0;
-  const int64_t fit = row_bytes > 0 && row_bytes < BUFFER ? (int64_t)(BUFFER / row_bytes) : 1,
-                most = rows < fit && rows > 0 ? rows : fit;
-  XXH3_state_t *const state = XXH3_createState();
-  char *data = NULL;
-  wl_status status = state ? wl_alloc((void **)&data, row_bytes * (size_t)most + 1, 1)
-                           : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", file->path);
-  if (state) XXH3_64bits_reset(state);
-  for (int64_t row = 0; status == WL_OK && all > 0 && row < rows; row += most) {
-    const int64_t some = rows - row < most ? rows - row : most;
-    hsize_t start[WL_MAX_DIMS] = {(hsize_t)row}, count[WL_MAX_DIMS] = {(hsize_t)some};
-    for (int d = 1; d < f->ndim; d++) count[d] = (hsize_t)f->shape[d];
-    const WL_H5_SCOPED from = H5Dget_space(stored->id);
-    const WL_H5_SCOPED to =
-        f->ndim > 0 ? H5Screate_simple(f->ndim, count, NULL) : H5Screate(H5S_SCALAR);
-    if (f->ndim > 0) H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, count, NULL);
-    if (H5Dread(stored->id, type, to, from, H5P_DEFAULT, data) < 0)
-      status = wl_h5_fail(WL_ERR_DATA, file->path, "read dataset '%s'", f->name);
-    else XXH3_64bits_update(state, data, row_bytes * (size_t)some);
-  }
-  if (status == WL_OK) *hash = XXH3_64bits_digest(state);
-  wl_free(data);
-  if (state) XXH3_freeState(state);
-  return status;
-}
-
+/* Into a buffer, so that HDF5 decodes what it stores. */
 static wl_status check_dataset(const wl_file *file, const char *name) {
-  wl_stored stored;
-  int64_t expected = 0;
-  uint64_t found = 0;
-  WL_TRY(open_dataset(file, name, &stored));
-  const WL_H5_SCOPED dataset = stored.id;
-  WL_TRY(wl_h5_get_integer(file->path, dataset, "checksum", &expected));
-  WL_TRY(hash_elements(file, &stored, &found));
-  if (found == (uint64_t)expected) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA,
-                 "'%s' is damaged: dataset '%s' does not match its checksum; use an older file",
-                 file->path, name);
+  wl_field f;
+  WL_TRY(wl_file_query(file, name, &f));
+  WL_TRY(wl_alloc(&f.data, (size_t)wl_field_count(&f) + 1, wl_type_size(f.type)));
+  const wl_status status = wl_file_read(file, &f);
+  wl_free(f.data);
+  return status;
 }
 
 wl_status wl_file_check_datasets(const wl_file *file) {

@@ -22,17 +22,17 @@ _Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "the parts of 
 
 /* The numbers of the end line. */
 typedef struct end_line {
-  uint64_t body_bytes, body_hash, text_bytes, text_hash;
+  uint64_t image_bytes, image_hash, text_bytes, text_hash;
 } end_line;
 
 static void print_end(char out[END_BYTES + 1], const end_line *end) {
-  snprintf(out, END_BYTES + 1, "end " HEX " " HEX " " HEX " " HEX "\n", end->body_bytes,
-           end->body_hash, end->text_bytes, end->text_hash);
+  snprintf(out, END_BYTES + 1, "end " HEX " " HEX " " HEX " " HEX "\n", end->image_bytes,
+           end->image_hash, end->text_bytes, end->text_hash);
 }
 
-void wl_footer_make(uint64_t body_bytes, uint64_t body_hash, char footer[WL_FOOTER_BYTES + 1]) {
+void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]) {
   enum { TEXT = sizeof HEADING - 1 };
-  end_line end = {body_bytes, body_hash, TEXT, 0};
+  end_line end = {bytes, XXH3_64bits(image, bytes), TEXT, 0};
   memcpy(footer, HEADING, TEXT);
   print_end(footer + TEXT, &end);
   end.text_hash = XXH3_64bits(footer, TEXT + END_COVERED);
@@ -82,27 +82,27 @@ static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end
     return damaged(path,
                    "it is too short: its writing was not finished, or it is no Warploom file");
   WL_TRY(read_at(fd, path, size - END_BYTES, line, END_BYTES));
-  if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->body_bytes,
-             &end->body_hash, &end->text_bytes, &end->text_hash) == 4)
+  if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->image_bytes,
+             &end->image_hash, &end->text_bytes, &end->text_hash) == 4)
     print_end(again, end);
   if (memcmp(line, again, END_BYTES) != 0)
     return damaged(path,
                    "the footer at its end is missing: it is truncated, was changed by another "
                    "program, or is no Warploom file");
-  if (end->body_bytes > size || end->text_bytes > size ||
-      end->body_bytes + end->text_bytes + END_BYTES != size)
+  if (end->image_bytes > size || end->text_bytes > size ||
+      end->image_bytes + end->text_bytes + END_BYTES != size)
     return damaged(path, "its length is not that of its footer");
   return WL_OK;
 }
 
 static wl_status check_open_file(int fd, const char *path, uint64_t size) {
   end_line end;
-  uint64_t text = 0, body = 0;
+  uint64_t text = 0, image = 0;
   WL_TRY(read_end(fd, path, size, &end));
-  WL_TRY(hash_range(fd, path, end.body_bytes, end.text_bytes + END_COVERED, &text));
+  WL_TRY(hash_range(fd, path, end.image_bytes, end.text_bytes + END_COVERED, &text));
   if (text != end.text_hash) return damaged(path, "its footer has changed");
-  WL_TRY(hash_range(fd, path, 0, end.body_bytes, &body));
-  return body == end.body_hash ? WL_OK : damaged(path, "its content has changed");
+  WL_TRY(hash_range(fd, path, 0, end.image_bytes, &image));
+  return image == end.image_hash ? WL_OK : damaged(path, "its content has changed");
 }
 
 wl_status wl_footer_check(const char *path) {

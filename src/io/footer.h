@@ -4,7 +4,7 @@
  * or changed file before HDF5 parses it.
  *
  *   (newline)warploom footer
- *   end <body bytes> <XXH3-64 of body> <bytes of the text before "end"> <XXH3-64 of all text up to here>
+ *   end <bytes of the image> <XXH3-64 of the image> <bytes of the text before "end"> <XXH3-64 of all text up to here>
  *
  * Numbers have 16 hexadecimal digits. Files of schema version 1 have further lines before "end". */
 #ifndef WL_IO_FOOTER_H
@@ -14,8 +14,8 @@
 
 enum { WL_FOOTER_BYTES = 17 + 72 };
 
-/* The footer of a file image of this length and hash. */
-void wl_footer_make(uint64_t body_bytes, uint64_t body_hash, char footer[WL_FOOTER_BYTES + 1]);
+/* The footer of a file image. */
+void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]);
 /* Reads all of the file: WL_OK if every byte is as written. WL_ERR_NO_INPUT (no regular file of
  * that name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
 wl_status wl_footer_check(const char *path);

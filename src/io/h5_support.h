@@ -8,7 +8,7 @@
 #include "base/field.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "checksums are those of little-endian data");
+               "files hold little-endian data");
 
 enum { WL_SCHEMA_VERSION = 3 };
 

@@ -3,8 +3,13 @@
 
 #include <string.h>
 
+wl_row_kind wl_row_kind_of(const char *name) {
+  return strncmp(name, "metrics/", 8) == 0 ? WL_METRICS : WL_RECORDS;
+}
+
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half) {
-  WL_CHECK(table->room == 0 && like->ndim >= 1 && table->count < WL_TABLE_COLUMNS);
+  WL_CHECK(like->ndim >= 1 && table->count < WL_TABLE_COLUMNS);
+  WL_CHECK(table->room[wl_row_kind_of(like->name)] == 0);
   wl_column *const column = &table->columns[table->count++];
   *column = (wl_column){*like, half, 1};
   column->field.data = NULL;
@@ -16,13 +21,18 @@ static size_t cell_bytes(const wl_column *c) {
   return (size_t)c->width * wl_type_size(c->field.type);
 }
 
-int64_t wl_table_bytes(const wl_table *table) {
-  int64_t bytes = 0;
-  for (int i = 0; i < table->count; i++) bytes += (int64_t)cell_bytes(&table->columns[i]);
-  return bytes * table->rows;
+static int64_t rows_of(const wl_table *table, const wl_column *c) {
+  return table->rows[wl_row_kind_of(c->field.name)];
 }
 
-wl_column *wl_table_find(wl_table *table, const char *name) {
+int64_t wl_table_bytes(const wl_table *table) {
+  int64_t bytes = 0;
+  for (int i = 0; i < table->count; i++)
+    bytes += (int64_t)cell_bytes(&table->columns[i]) * rows_of(table, &table->columns[i]);
+  return bytes;
+}
+
+const wl_column *wl_table_find(const wl_table *table, const char *name) {
   for (int i = 0; i < table->count; i++)
     if (strcmp(table->columns[i].field.name, name) == 0) return &table->columns[i];
   return NULL;
@@ -31,8 +41,7 @@ wl_column *wl_table_find(wl_table *table, const char *name) {
 bool wl_table_alike(const wl_table *a, const wl_table *b) {
   bool alike = a->count == b->count;
   for (int i = 0; alike && i < a->count; i++) {
-    const wl_column *const x = &a->columns[i], *const y =
-                                                   wl_table_find((wl_table *)b, x->field.name);
+    const wl_column *const x = &a->columns[i], *const y = wl_table_find(b, x->field.name);
     alike =
         y && x->field.type == y->field.type && x->half == y->half && x->field.ndim == y->field.ndim;
     for (int d = 1; alike && d < x->field.ndim; d++) alike = x->field.shape[d] == y->field.shape[d];
@@ -54,50 +63,55 @@ static void fill_open(const wl_column *column, int64_t first, int64_t rows) {
 }
 
 /* Each column grows separately: if one allocation fails, the others have spare room and no row is added. */
-static wl_status reserve(wl_table *table, int64_t rows) {
-  if (rows <= table->room) return WL_OK;
-  const int64_t room = rows > 2 * table->room ? rows : 2 * table->room;
+static wl_status reserve(wl_table *table, wl_row_kind kind, int64_t rows) {
+  if (rows <= table->room[kind]) return WL_OK;
+  const int64_t room = rows > 2 * table->room[kind] ? rows : 2 * table->room[kind];
   for (int i = 0; i < table->count; i++) {
     wl_column *const c = &table->columns[i];
     void *bigger = NULL;
+    if (wl_row_kind_of(c->field.name) != kind) continue;
     WL_TRY(wl_alloc(&bigger, (size_t)room * cell_bytes(c), 1));
-    if (table->rows > 0) memcpy(bigger, c->field.data, (size_t)table->rows * cell_bytes(c));
+    if (table->rows[kind] > 0)
+      memcpy(bigger, c->field.data, (size_t)table->rows[kind] * cell_bytes(c));
     wl_free(c->field.data);
     c->field.data = bigger;
   }
-  table->room = room;
+  table->room[kind] = room;
   return WL_OK;
 }
 
-wl_status wl_table_extend(wl_table *table, int64_t rows) {
-  WL_TRY(reserve(table, table->rows + rows));
-  for (int i = 0; i < table->count; i++) fill_open(&table->columns[i], table->rows, rows);
-  table->rows += rows;
+wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows) {
+  WL_TRY(reserve(table, kind, table->rows[kind] + rows));
+  for (int i = 0; i < table->count; i++)
+    if (wl_row_kind_of(table->columns[i].field.name) == kind)
+      fill_open(&table->columns[i], table->rows[kind], rows);
+  table->rows[kind] += rows;
   return WL_OK;
 }
 
 wl_status wl_table_move_rows(wl_table *from, wl_table *to) {
-  for (int i = 0; to->count < from->count && to->room == 0; i++)
+  for (int i = 0; to->count < from->count; i++) /* `to` has none */
     WL_TRY(wl_table_add_column(to, &from->columns[i].field, from->columns[i].half));
   WL_CHECK(wl_table_alike(from, to));
-  const int64_t first = to->rows;
-  WL_TRY(wl_table_extend(to, from->rows));
-  for (int i = 0; i < from->count && from->rows > 0; i++) {
-    const wl_column *const c = &from->columns[i];
-    memcpy(wl_table_cell(wl_table_find(to, c->field.name), first), c->field.data,
-           (size_t)from->rows * cell_bytes(c));
+  for (int k = 0; k < WL_ROW_KINDS; k++) WL_TRY(reserve(to, k, to->rows[k] + from->rows[k]));
+  for (int i = 0; i < from->count; i++) {
+    const wl_column *const c = &from->columns[i], *const target = wl_table_find(to, c->field.name);
+    if (rows_of(from, c) > 0)
+      memcpy(wl_table_cell(target, rows_of(to, c)), c->field.data,
+             (size_t)rows_of(from, c) * cell_bytes(c));
   }
-  from->rows = 0;
+  for (int k = 0; k < WL_ROW_KINDS; k++) {
+    to->rows[k] += from->rows[k];
+    from->rows[k] = 0;
+  }
   return WL_OK;
 }
 
-int wl_table_items(const wl_table *table, int compression, wl_item *items) {
-  for (int i = 0; i < table->count; i++) {
-    const wl_column *const c = &table->columns[i];
-    items[i] = (wl_item){.field = c->field, .half = c->half, .compression = compression};
-    items[i].field.shape[0] = table->rows;
-  }
-  return table->count;
+wl_item wl_table_item(const wl_table *table, int i, int compression) {
+  const wl_column *const c = &table->columns[i];
+  wl_item item = {.field = c->field, .half = c->half, .compression = compression};
+  item.field.shape[0] = rows_of(table, c);
+  return item;
 }
 
 void wl_table_clear(wl_table *table) {

@@ -1,13 +1,16 @@
 /* table.h - rows that grow in memory, column by column, before they go to a file.
  *
- * A column is a field whose first dimension is the row. Values that are not set are NaN for floats and -1 for integers. */
+ * A column is a field whose first dimension is the row. There are two kinds of rows: records, and metrics, whose
+ * columns are named "metrics/...". Values that are not set are NaN for floats and -1 for integers. */
 #ifndef WL_IO_TABLE_H
 #define WL_IO_TABLE_H
 
 #include "io/file_impl.h"
 
+typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
+
 typedef struct wl_column {
-  wl_field field; /* shape[0] is not kept up to date: see wl_table_items */
+  wl_field field; /* shape[0] is not kept up to date: see wl_table_item */
   bool half;
   int64_t width; /* elements of a row */
 } wl_column;
@@ -17,24 +20,26 @@ enum { WL_TABLE_COLUMNS = 64 };
 typedef struct wl_table { /* zeroed: empty */
   wl_column columns[WL_TABLE_COLUMNS];
   int count;
-  int64_t rows, room;
+  int64_t rows[WL_ROW_KINDS], room[WL_ROW_KINDS];
 } wl_table;
 
+/* The kind of rows of a dataset (the index of coordinates has none). */
+wl_row_kind wl_row_kind_of(const char *name);
 /* Appends a column; `like` gives name, type, dimensions (the first is the row's) and texts. Before any row. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
 int64_t wl_table_bytes(const wl_table *table); /* of all rows */
 /* The column of that name, NULL if there is none. */
-wl_column *wl_table_find(wl_table *table, const char *name);
+const wl_column *wl_table_find(const wl_table *table, const char *name);
 /* Whether both have the same columns. */
 bool wl_table_alike(const wl_table *a, const wl_table *b);
 /* Appends `rows` rows of NaN and -1; all or none. */
-wl_status wl_table_extend(wl_table *table, int64_t rows);
-/* Moves the rows of `from` to the end of a table that has the same columns, or neither columns nor rows. */
+wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows);
+/* Moves all rows to the end of a table that has the same columns, or none; all or none. */
 wl_status wl_table_move_rows(wl_table *from, wl_table *to);
 /* The start of a row of a column. */
 void *wl_table_cell(const wl_column *column, int64_t row);
-/* One item for each column, appended to `items`; returns their number. Data is borrowed. */
-int wl_table_items(const wl_table *table, int compression, wl_item *items);
+/* Column i for a file. Data is borrowed. */
+wl_item wl_table_item(const wl_table *table, int i, int compression);
 void wl_table_clear(wl_table *table);
 
 #endif

@@ -7,20 +7,15 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "io/part.h"
 
 /* A part that has as many bytes of rows is full. */
 enum { PART_BYTES = 1 << 23 };
-
-/* Rows of both kinds. */
-typedef struct rows {
-  wl_table records, metrics;
-} rows;
 
 struct wl_trajectory {
   char run[WL_PATH_MAX], folder[WL_PATH_MAX];
@@ -28,26 +23,18 @@ struct wl_trajectory {
   wl_field index;           /* coordinate_index, data owned */
   wl_attribute *attributes; /* [n_attributes], texts owned */
   int n_attributes;
-  rows appended, newest;
-  bool unwritten;    /* the newest part's file lacks rows */
-  bool stale;        /* trajectory.h5 does not show all parts */
-  wl_part_list list; /* all that have a file; the last may be the newest one */
-  int64_t number;    /* of the newest part */
+  wl_table appended, newest;
+  bool unwritten;     /* the newest part's file lacks rows */
+  bool stale;         /* trajectory.h5 does not show all parts */
+  wl_part_list parts; /* all that have a file; the last may be the newest one */
+  int64_t number;     /* of the newest part */
 };
 
-static bool has_rows(const rows *r) { return r->records.rows + r->metrics.rows > 0; }
+static bool has_rows(const wl_table *t) { return t->rows[WL_RECORDS] + t->rows[WL_METRICS] > 0; }
 
-static int64_t bytes_of(const rows *r) {
-  return wl_table_bytes(&r->records) + wl_table_bytes(&r->metrics);
-}
-
-static int64_t limit_of(const wl_trajectory *t) {
-  return t->setting.part_bytes > 0 ? t->setting.part_bytes : (int64_t)PART_BYTES;
-}
-
-static void clear_rows(rows *r) {
-  wl_table_clear(&r->records);
-  wl_table_clear(&r->metrics);
+static bool is_full(const wl_trajectory *t) {
+  return wl_table_bytes(&t->newest) >=
+         (t->setting.part_bytes > 0 ? t->setting.part_bytes : (int64_t)PART_BYTES);
 }
 
 /* ---- columns ---- */
@@ -109,7 +96,7 @@ static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
     f.shape[f.ndim] = length_of(&t->setting, spec->tail[i]);
     if (f.shape[f.ndim++] == 0) return WL_OK;
   }
-  return wl_table_add_column(&t->appended.records, &f, spec->sampled && t->setting.half);
+  return wl_table_add_column(&t->appended, &f, spec->sampled && t->setting.half);
 }
 
 static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type type,
@@ -118,12 +105,7 @@ static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type t
   char path[sizeof f.name];
   snprintf(path, sizeof path, "metrics/%s", name);
   name_field(&f, path, strstr(name, "seconds") ? "s" : "1", long_name, "meta_step");
-  return wl_table_add_column(&t->appended.metrics, &f, false);
-}
-
-static wl_status set_columns(wl_trajectory *t) {
-  for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
-  return WL_OK;
+  return wl_table_add_column(&t->appended, &f, false);
 }
 
 static wl_status set_index(wl_trajectory *t, const int64_t *index) {
@@ -147,25 +129,25 @@ static wl_status remove_part(const wl_trajectory *t, int64_t number) {
 
 /* Starts a new part for the next rows. */
 static void begin_part(wl_trajectory *t) {
-  clear_rows(&t->newest);
+  wl_table_clear(&t->newest);
   t->number++;
 }
 
 /* Rewrites the file of the newest part. */
 static wl_status write_part(wl_trajectory *t) {
-  const bool renewed = t->list.count > 0 && t->list.at[t->list.count - 1].number == t->number;
+  wl_part *const last = t->parts.count > 0 ? &t->parts.at[t->parts.count - 1] : NULL;
   wl_part written;
-  WL_TRY(wl_part_write(t->folder, t->number, &t->newest.records, &t->newest.metrics, &t->index,
-                       t->setting.compression, &written));
-  if (renewed) t->list.at[t->list.count - 1] = written;
-  else WL_TRY(wl_part_list_append(&t->list, &written));
+  WL_TRY(
+      wl_part_write(t->folder, t->number, &t->newest, &t->index, t->setting.compression, &written));
+  if (last && last->number == t->number) *last = written;
+  else WL_TRY(wl_part_list_append(&t->parts, &written));
   t->unwritten = false;
   return WL_OK;
 }
 
 static wl_status write_index(wl_trajectory *t) {
   t->stale = true;
-  WL_TRY(wl_index_write(t->run, &t->list, &t->index, t->attributes, t->n_attributes));
+  WL_TRY(wl_index_write(t->run, &t->parts, &t->index, t->attributes, t->n_attributes));
   t->stale = false;
   return WL_OK;
 }
@@ -173,27 +155,27 @@ static wl_status write_index(wl_trajectory *t) {
 /* ---- resume ---- */
 
 /* Rows at the front whose meta_step is at most `last`. */
-static int64_t rows_up_to(wl_table *table, const char *name, int64_t last) {
+static int64_t rows_up_to(const wl_table *table, wl_row_kind kind, const char *name, int64_t last) {
   const wl_column *const c = wl_table_find(table, name);
   int64_t kept = 0;
-  while (c && kept < table->rows && *(int64_t *)wl_table_cell(c, kept) <= last) kept++;
+  while (c && kept < table->rows[kind] && *(int64_t *)wl_table_cell(c, kept) <= last) kept++;
   return kept;
 }
 
 /* Reads the last part's rows into memory without those after the checkpoint. *whole: no row was dropped. Removes the
  * file if no row is left. */
 static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
-  const wl_part *const s = &t->list.at[t->list.count - 1];
-  rows *const r = &t->newest;
-  *whole = s->last_record < resume_step && s->last_metric <= resume_step;
-  t->number = s->number;
-  WL_TRY(wl_part_load(t->folder, s, &r->records, &r->metrics));
-  r->records.rows = rows_up_to(&r->records, "meta_step", resume_step - 1);
-  r->metrics.rows = rows_up_to(&r->metrics, "metrics/meta_step", resume_step);
+  const wl_part *const last = &t->parts.at[t->parts.count - 1];
+  wl_table *const r = &t->newest;
+  *whole = last->last[WL_RECORDS] < resume_step && last->last[WL_METRICS] <= resume_step;
+  t->number = last->number;
+  WL_TRY(wl_part_load(t->folder, last, r));
+  r->rows[WL_RECORDS] = rows_up_to(r, WL_RECORDS, "meta_step", resume_step - 1);
+  r->rows[WL_METRICS] = rows_up_to(r, WL_METRICS, "metrics/meta_step", resume_step);
   if (has_rows(r)) return WL_OK;
-  WL_TRY(remove_part(t, s->number));
-  t->list.count--;
-  clear_rows(r);
+  WL_TRY(remove_part(t, last->number));
+  t->parts.count--;
+  wl_table_clear(r);
   return WL_OK;
 }
 
@@ -201,7 +183,7 @@ static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
  * run writes the same files as an uninterrupted one. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   bool whole = false;
-  while (t->list.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
+  while (t->parts.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
   if (!has_rows(&t->newest)) return WL_OK;
   t->unwritten = !whole;
   return whole ? WL_OK : write_part(t);
@@ -209,23 +191,13 @@ static wl_status trim(wl_trajectory *t, int64_t resume_step) {
 
 /* ---- open ---- */
 
-static wl_status copy_text(const char *text, char **copy) {
-  const size_t bytes = strlen(text) + 1;
-  WL_TRY(wl_alloc((void **)copy, bytes, 1));
-  memcpy(*copy, text, bytes);
-  return WL_OK;
-}
-
-static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attributes,
-                                 int n_attributes) {
-  WL_TRY(WL_NEW(t->attributes, n_attributes));
-  for (; t->n_attributes < n_attributes; t->n_attributes++) {
-    wl_attribute *const a = &t->attributes[t->n_attributes];
-    *a = (wl_attribute){NULL, NULL};
-    WL_TRY(copy_text(attributes[t->n_attributes].name, (char **)&a->name));
-    const wl_status status = copy_text(attributes[t->n_attributes].value, (char **)&a->value);
-    if (status != WL_OK) wl_free((char *)a->name);
-    WL_TRY(status);
+static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attributes, int count) {
+  WL_TRY(WL_NEW(t->attributes, count));
+  t->n_attributes = count;
+  for (int i = 0; i < count; i++) {
+    t->attributes[i] = (wl_attribute){strdup(attributes[i].name), strdup(attributes[i].value)};
+    if (!t->attributes[i].name || !t->attributes[i].value)
+      return WL_FAIL(WL_ERR_OS, "out of memory for the attributes of the trajectory");
   }
   return WL_OK;
 }
@@ -241,12 +213,12 @@ static wl_status make_folder(wl_trajectory *t) {
 /* Numbers continue behind what an earlier process left. */
 static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   int64_t highest = 0;
-  WL_TRY(wl_part_scan(t->folder, &t->list, &highest));
-  const int64_t last = t->list.count > 0 ? t->list.at[t->list.count - 1].number : 0;
+  WL_TRY(wl_part_scan(t->folder, &t->parts, &highest));
+  const int64_t last = t->parts.count > 0 ? t->parts.at[t->parts.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
   if (highest > last) t->number = highest; /* damaged ones: their rows are lost */
   else if (!has_rows(&t->newest)) t->number = 0;
-  else if (bytes_of(&t->newest) < limit_of(t)) return WL_OK;
+  else if (!is_full(t)) return WL_OK;
   begin_part(t);
   return WL_OK;
 }
@@ -255,7 +227,7 @@ static wl_status open_trajectory(wl_trajectory *t, const int64_t *index, int64_t
                                  const wl_attribute *attributes, int n_attributes) {
   WL_TRY(make_folder(t));
   WL_TRY(set_index(t, index));
-  WL_TRY(set_columns(t));
+  for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
   WL_TRY(copy_attributes(t, attributes, n_attributes));
   WL_TRY(continue_parts(t, resume_step));
   return write_index(t);
@@ -263,14 +235,14 @@ static wl_status open_trajectory(wl_trajectory *t, const int64_t *index, int64_t
 
 static void destroy(wl_trajectory *t) {
   for (int i = 0; i < t->n_attributes; i++) {
-    wl_free((char *)t->attributes[i].name);
-    wl_free((char *)t->attributes[i].value);
+    free((char *)t->attributes[i].name);
+    free((char *)t->attributes[i].value);
   }
   wl_free(t->attributes);
   wl_free(t->index.data);
-  clear_rows(&t->appended);
-  clear_rows(&t->newest);
-  wl_part_list_clear(&t->list);
+  wl_table_clear(&t->appended);
+  wl_table_clear(&t->newest);
+  wl_part_list_clear(&t->parts);
   wl_free(t);
 }
 
@@ -294,17 +266,17 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 
 /* Copies `count` elements to the start of the last row of a column, if there is such a column. */
 static void put(wl_trajectory *t, const char *name, const void *data, int64_t count) {
-  const wl_column *const c = wl_table_find(&t->appended.records, name);
+  const wl_column *const c = wl_table_find(&t->appended, name);
   if (c && data && count > 0)
-    memcpy(wl_table_cell(c, t->appended.records.rows - 1), data,
+    memcpy(wl_table_cell(c, t->appended.rows[WL_RECORDS] - 1), data,
            (size_t)count * wl_type_size(c->field.type));
 }
 
 static void put_snapshots(wl_trajectory *t, const wl_record *r) {
-  const wl_column *const c = wl_table_find(&t->appended.records, "theta");
+  const wl_column *const c = wl_table_find(&t->appended, "theta");
   if (!c || !r->theta) return;
   put(t, "snapshot_step", r->snapshot_step, r->snapshots);
-  wl_real *const cell = wl_table_cell(c, t->appended.records.rows - 1);
+  wl_real *const cell = wl_table_cell(c, t->appended.rows[WL_RECORDS] - 1);
   for (int64_t i = 0; i < r->snapshots; i++)
     memcpy(cell + i * t->setting.n, r->theta + i * r->n, (size_t)r->n * sizeof(wl_real));
 }
@@ -323,7 +295,7 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
   const wl_trajectory_setting *const s = &t->setting;
   WL_CHECK(r->steps <= s->steps);
   WL_CHECK(s->n == 0 || (r->snapshots <= s->snapshots && r->n <= s->n));
-  WL_TRY(wl_table_extend(&t->appended.records, 1));
+  WL_TRY(wl_table_extend(&t->appended, WL_RECORDS, 1));
   put_numbers(t, r);
   put(t, "loss", r->loss, r->steps);
   put(t, "outer_loss", r->outer_loss, r->steps);
@@ -336,54 +308,36 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
   return WL_OK;
 }
 
-static wl_status register_metrics(wl_trajectory *t, const wl_metric *metrics, int count) {
-  WL_TRY(add_metric_column(t, "meta_step", WL_INT64, "meta-steps done, this one included"));
-  for (int i = 0; i < count; i++)
-    WL_TRY(add_metric_column(t, metrics[i].name, WL_FLOAT64, metrics[i].meaning));
-  return WL_OK;
-}
-
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count) {
-  if (t->appended.metrics.count == 0) WL_TRY(register_metrics(t, metrics, count));
-  WL_CHECK(t->appended.metrics.count == count + 1);
-  for (int i = 0; i < count; i++)
-    WL_CHECK(strcmp(t->appended.metrics.columns[i + 1].field.name + strlen("metrics/"),
-                    metrics[i].name) == 0);
-  WL_TRY(wl_table_extend(&t->appended.metrics, 1));
-  const int64_t row = t->appended.metrics.rows - 1;
-  *(int64_t *)wl_table_cell(&t->appended.metrics.columns[0], row) = meta_step;
-  for (int i = 0; i < count; i++)
-    *(double *)wl_table_cell(&t->appended.metrics.columns[i + 1], row) = values[i];
+  wl_table *const table = &t->appended;
+  if (!wl_table_find(table, "metrics/meta_step")) {
+    WL_TRY(add_metric_column(t, "meta_step", WL_INT64, "meta-steps done, this one included"));
+    for (int i = 0; i < count; i++)
+      WL_TRY(add_metric_column(t, metrics[i].name, WL_FLOAT64, metrics[i].meaning));
+  }
+  WL_TRY(wl_table_extend(table, WL_METRICS, 1));
+  const int64_t row = table->rows[WL_METRICS] - 1;
+  const wl_column *const first = &table->columns[table->count - count - 1];
+  *(int64_t *)wl_table_cell(first, row) = meta_step;
+  for (int i = 0; i < count; i++) {
+    WL_CHECK(strcmp(first[1 + i].field.name + strlen("metrics/"), metrics[i].name) == 0);
+    *(double *)wl_table_cell(&first[1 + i], row) = values[i];
+  }
   return WL_OK;
 }
 
 /* ---- stage and write ---- */
 
-/* Rows with other columns than the newest part go to a new part. */
-static bool fits_newest(const wl_trajectory *t) {
-  const rows *const a = &t->appended, *const n = &t->newest;
-  const bool records =
-      n->records.rows == 0 || a->records.rows == 0 || wl_table_alike(&a->records, &n->records);
-  return records &&
-         (n->metrics.rows == 0 || a->metrics.rows == 0 || wl_table_alike(&a->metrics, &n->metrics));
-}
-
-static wl_status move_rows(wl_table *from, wl_table *to) {
-  if (from->rows == 0) return WL_OK;
-  if (to->rows == 0) wl_table_clear(to);
-  return wl_table_move_rows(from, to);
-}
-
 wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
-  if (!fits_newest(t)) {
-    if (t->unwritten) return WL_OK; /* its own rows first */
+  if (!has_rows(&t->newest)) wl_table_clear(&t->newest);
+  else if (!wl_table_alike(&t->appended, &t->newest)) { /* other columns: a new part */
+    if (t->unwritten) return WL_OK;                     /* its own rows first */
     begin_part(t);
   }
   t->unwritten = true;
-  WL_TRY(move_rows(&t->appended.records, &t->newest.records));
-  return move_rows(&t->appended.metrics, &t->newest.metrics);
+  return wl_table_move_rows(&t->appended, &t->newest);
 }
 
 wl_status wl_trajectory_write(wl_trajectory *t) {
@@ -391,12 +345,12 @@ wl_status wl_trajectory_write(wl_trajectory *t) {
   t->stale = true;
   if (t->unwritten) {
     WL_TRY(write_part(t));
-    if (bytes_of(&t->newest) >= limit_of(t)) begin_part(t);
+    if (is_full(t)) begin_part(t);
   }
   return write_index(t);
 }
 
-int64_t wl_trajectory_pending(const wl_trajectory *t) { return bytes_of(&t->appended); }
+int64_t wl_trajectory_pending(const wl_trajectory *t) { return wl_table_bytes(&t->appended); }
 
 wl_status wl_trajectory_flush(wl_trajectory *t) {
   WL_TRY(wl_trajectory_write(t));

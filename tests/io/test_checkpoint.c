@@ -142,7 +142,7 @@ static void temporaries_of_the_living_stay(void **state) {
     wl_atomic_file file;
     const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
     if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);
-    if (wl_atomic_end(&file, WL_OK, NULL, NULL) != WL_OK) _exit(2);
+    if (wl_atomic_end(&file, WL_OK, NULL) != WL_OK) _exit(2);
     if (wl_atomic_begin("living/checkpoints/more.h5", &file) != WL_OK) _exit(3);
     raise(SIGKILL);
   }
