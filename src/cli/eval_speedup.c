@@ -185,12 +185,16 @@ static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
                          numbers(t->wall + i * s->seeds, s->seeds), "capped", capped, "loss_ratio",
                          wl_json_number(t->loss_ratio[i])));
   }
-  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o}", "baseline", t->baseline.name,
-                   "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
-                   interval_json(t->median, t->median_low, t->median_high),
-                   "wall_clock_interquartile_mean",
-                   interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped",
-                   (json_int_t)t->caps, "judged_cells", (json_int_t)t->judged, "cells", cells);
+  json_t *const ratio =
+      json_pack("{s:o, s:o, s:I, s:I, s:I}", "median", wl_json_number(t->ratio_median), "worst",
+                wl_json_number(t->ratio_worst), "lower", (json_int_t)t->won, "ties",
+                (json_int_t)t->tied, "higher", (json_int_t)(t->judged - t->won - t->tied));
+  return json_pack(
+      "{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
+      "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
+      interval_json(t->median, t->median_low, t->median_high), "wall_clock_interquartile_mean",
+      interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped", (json_int_t)t->caps,
+      "judged_cells", (json_int_t)t->judged, "loss_ratio", ratio, "cells", cells);
 }
 
 static json_t *report_json(const wl_suite *suite, const wl_trained *trained, const wl_speedup *s) {

@@ -51,7 +51,8 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   wl_status status = wl_rule_create_fixed(b->rule, rate, &rule);
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
-  if (status == WL_OK && b->adapts) /* the last part of phi: theta_0 and the blocks before it that the model has */
+  if (status == WL_OK &&
+      b->adapts) /* the last part of phi: theta_0 and the blocks before it that the model has */
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
   c->task = task;
@@ -203,8 +204,7 @@ static void judge(wl_eval_case *c) {
   }
   wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
-    c->difference = c->difference_half =
-        NAN; /* few-shot tables hold the mean loss over tasks */
+    c->difference = c->difference_half = NAN; /* few-shot tables hold the mean loss over tasks */
   wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
   const double half = isnan(c->difference) ? c->gap_half : c->difference_half;

@@ -57,8 +57,8 @@ typedef struct wl_eval_case {
   int best;             /* the best hand-designed entry */
   double difference,
       difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
-  double gap, gap_half; /* learned - best, paired likewise */
-  double coverage;      /* of an explicit warp (evaluate_warp.c); NaN: none */
+  double gap, gap_half;             /* learned - best, paired likewise */
+  double coverage;                  /* of an explicit warp (evaluate_warp.c); NaN: none */
   double advantage, advantage_half; /* of the warp over the same rule without it */
   wl_verdict verdict;
 } wl_eval_case;
@@ -73,9 +73,8 @@ void wl_eval_case_clear(wl_eval_case *eval);
 enum { WL_VARIED_INTS = 128 }; /* longest list that is varied */
 typedef struct wl_variation {
   char name[64];
-  wl_override
-      override;  /* no path if only the horizon changes; points into this variation */
-  char path[64]; /* "task.widths" */
+  wl_override override; /* no path if only the horizon changes; points into this variation */
+  char path[64];        /* "task.widths" */
   char text[64];
   int64_t ints[WL_VARIED_INTS];
   int64_t steps_factor; /* horizon = factor x trained, if */

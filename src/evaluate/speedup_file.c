@@ -8,6 +8,7 @@
 #include "base/real.h"
 #include "evaluate/speedup_impl.h"
 #include "io/checkpoint.h"
+#include "task/task.h"
 
 enum { FIELDS_OF_CURVE = 3 };
 
@@ -67,18 +68,63 @@ wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_tas
   return status;
 }
 
-/* Whether the task's definition in the file equals the suite's. */
+/* The length of the line at `text`, without its end. */
+static size_t line_length(const char *text) { return strcspn(text, "\n"); }
+
+static bool has_line(const char *text, const char *line, size_t length) {
+  for (; *text; text += line_length(text), text += *text == '\n')
+    if (line_length(text) == length && memcmp(text, line, length) == 0) return true;
+  return false;
+}
+
+static bool is_default_of(const wl_option *options, const char *key, const char *value) {
+  for (; options && options->key; options++)
+    if (strcmp(options->key, key) == 0) {
+      char *end_a, *end_b;
+      const char *const fallback = options->fallback ? options->fallback : "";
+      const double a = strtod(fallback, &end_a), b = strtod(value, &end_b);
+      return strcmp(fallback, value) == 0 || (*fallback && *value && !*end_a && !*end_b && a == b);
+    }
+  return false;
+}
+
+/* Whether a line "key: value" of the task gives a default. */
+static bool is_default(const wl_suite_task *t, const char *line, size_t length) {
+  char key[64], value[256];
+  line += strspn(line, " -");
+  const size_t name = strcspn(line, ":");
+  if (name >= sizeof key || length >= sizeof value || strncmp(line + name, ": ", 2) != 0)
+    return false;
+  snprintf(key, sizeof key, "%.*s", (int)name, line);
+  snprintf(value, sizeof value, "%.*s", (int)line_length(line + name + 2), line + name + 2);
+  return is_default_of(wl_task_common_options, key, value) ||
+         is_default_of(wl_map_options(t->map), key, value);
+}
+
+/* Whether every line of the file's definition is in the task's, and the task's other lines, of keys that are newer than
+ * the file, give defaults. */
+static bool same_definition(const wl_suite_task *t, const char *stored) {
+  const char *line;
+  for (line = stored; *line; line += line_length(line), line += *line == '\n')
+    if (!has_line(t->definition, line, line_length(line))) return false;
+  for (line = t->definition; *line; line += line_length(line), line += *line == '\n')
+    if (!has_line(stored, line, line_length(line)) && !is_default(t, line, line_length(line)))
+      return false;
+  return true;
+}
+
 static wl_status same_task(const wl_file *file, const wl_suite_task *t, bool *same) {
   wl_field f = definition_field(t), stored;
   char *text = NULL;
   *same = false;
   if (!wl_file_has(file, f.name)) return WL_OK;
   WL_TRY(wl_file_query(file, f.name, &stored));
-  if (stored.type != WL_UINT8 || stored.ndim != 1 || stored.shape[0] != f.shape[0]) return WL_OK;
+  if (stored.type != WL_UINT8 || stored.ndim != 1 || stored.shape[0] < 0) return WL_OK;
+  f.shape[0] = stored.shape[0];
   WL_TRY(WL_NEW(text, f.shape[0] + 1));
   f.data = text;
   const wl_status status = wl_file_read(file, &f);
-  *same = status == WL_OK && memcmp(text, t->definition, (size_t)f.shape[0]) == 0;
+  *same = status == WL_OK && same_definition(t, text);
   wl_free(text);
   return status;
 }

@@ -11,7 +11,7 @@
 #include "evaluate/speedup_impl.h"
 #include "unroll/window.h"
 
-enum { SCHEDULED_LENGTHS = 3, TIMED_STEPS = 40, TIMINGS = 3 };
+enum { SCHEDULED_LENGTHS = 3, TIMED_STEPS = 10, TIMINGS = 30 };
 
 typedef struct field {
   const wl_suite *suite;
@@ -218,7 +218,7 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   return WL_OK;
 }
 
-/* Seconds of a step: the least of several measurements. Every rank measures the same run separately. */
+/* Seconds of a step: the least of many short measurements, because other processes may interrupt them. Every rank measures the same run separately. */
 static wl_status time_steps(runner *r, double *seconds) {
   bool finite = true;
   *seconds = INFINITY;

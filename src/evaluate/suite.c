@@ -20,7 +20,8 @@ static const wl_option suite_options[] = {
      "grow by a twentieth",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
-     "what the running mean over losses on the way keeps after 10 steps; 0: none", WL_SLOT(wl_suite, smoothing), 0},
+     "what the running mean over losses on the way keeps after 10 steps; 0: none",
+     WL_SLOT(wl_suite, smoothing), 0},
     {0}};
 
 static const wl_option own_options[] = {

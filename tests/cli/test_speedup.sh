@@ -122,6 +122,20 @@ code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
 [ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "files apart: exit code $code, $(cat apart)"
 
+# curves of another file go into the first; a task without a curve is left out
+run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
+run 1 kept "$learned" --speedup small.yaml --baselines none --curves merged.h5
+sed '/perceptron/p; s/name: perceptron/name: another/' small.yaml >partly.yaml
+run 1 partly "$learned" --speedup partly.yaml --baselines none --curves merged.h5
+"$WL_PYTHON" - <<'P' || fail "curves of several files"
+import json
+two, merged, kept, partly = (json.load(open(f"{n}.json")) for n in ("two", "merged", "kept", "partly"))
+values = lambda report: [(t["baseline"], t["interquartile_mean"], t["judged_cells"], [c["speedup"] for c in t["cells"]]) for t in report["tables"]]
+assert values(two) == values(merged) == values(kept) == values(partly), "speed-ups"
+assert len(partly["cells"]) == 4 and all(t["judged_cells"] == 3 for t in partly["tables"])
+assert json.dumps(merged["tables"][0]["loss_ratio"]) and merged["tables"][0]["loss_ratio"]["worst"] == max(c["loss_ratio"] for c in two["tables"][0]["cells"])
+P
+
 # a suite that grows, and one whose task changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown

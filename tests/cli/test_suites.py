@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""No job of jobs/general trains on a task of jobs/suites: what they may draw differs from each task of a suite in data, network or
+loss; unseen and validation share no task. A task that a job does draw is found."""
+import copy
+import glob
+import json
+import os
+import subprocess
+import sys
+
+try:
+    import yaml
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+SOURCE = os.environ["WL_SOURCE"]
+# what makes a task: the other keys say how it is sampled, started and measured
+KEYS = ("family", "data", "text", "side", "widths", "filters", "strides", "features", "order", "pooling", "batch_norm", "layer_norm",
+        "normalisation", "activation", "cell", "hidden", "embedding", "width", "heads", "length", "dimension", "classes", "separation",
+        "loss_scale")
+
+
+def families():
+    """The defaults of each family's keys."""
+    schema = json.loads(subprocess.run([os.environ["WL_BIN"], "train", "--json-schema"], check=True, capture_output=True).stdout)
+    task = schema["properties"]["task"]["anyOf"][0]
+    return {v["properties"]["family"]["const"]: {k: p.get("default") for k, p in v["properties"].items()}
+            for v in task["anyOf"] if "const" in v["properties"].get("family", {})}
+
+
+def drawn(value):
+    """All values of a key that a job may draw; None: a range."""
+    if not isinstance(value, dict):
+        return [value]
+    return value.get("one_of")
+
+
+def same(task, entry, defaults):
+    """Whether `entry` of a job may draw `task` of a suite."""
+    if task["family"] != entry["family"]:
+        return False
+    own = defaults[task["family"]]
+    for key in KEYS:
+        if key not in own:
+            continue
+        values = drawn(entry.get(key, own[key]))
+        if values is not None and task.get(key, own[key]) not in values:
+            return False
+    return True
+
+
+def entries(path):
+    with open(path, encoding="utf-8") as file:
+        task = yaml.safe_load(file)["task"]
+    return task if isinstance(task, list) else [task]
+
+
+def suite(name):
+    with open(f"{SOURCE}/jobs/suites/{name}.yaml", encoding="utf-8") as file:
+        return yaml.safe_load(file)["tasks"]
+
+
+def main():
+    defaults = families()
+    suites = {name: suite(name) for name in ("unseen", "validation", "lo-fixed")}
+    jobs = {path: entries(path) for path in sorted(glob.glob(f"{SOURCE}/jobs/general/*.yaml"))}
+    assert jobs, "no jobs in jobs/general"
+    for path, job in jobs.items():
+        for name, tasks in suites.items():
+            for task in tasks:
+                assert not any(same(task, entry, defaults) for entry in job), f"{path} trains on {task['name']} of {name}"
+    for task in suites["unseen"]:
+        assert not any(same(task, other, defaults) for other in suites["validation"]), f"{task['name']} of unseen is in validation"
+    # each task of `unseen`, with a choice of activations, is found in a job that has it
+    for task in suites["unseen"]:
+        entry = copy.deepcopy(task)
+        if "activation" in defaults[task["family"]]:
+            entry["activation"] = {"one_of": ["elu", entry.get("activation", defaults[task["family"]]["activation"])]}
+        assert same(task, entry, defaults), f"{task['name']} is not found"
+    print(f"{len(jobs)} jobs, {sum(map(len, suites.values()))} tasks")
+
+
+main()

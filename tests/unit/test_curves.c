@@ -1,0 +1,58 @@
+/* test_curves.c - which curves in a file count for a suite's task: those of the same definition, where keys that are newer
+ * than the file have their defaults. */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "evaluate/speedup.h"
+
+static void write_text(const char *path, const char *text) {
+  FILE *const file = fopen(path, "w");
+  assert_non_null(file);
+  assert_true(fputs(text, file) >= 0);
+  assert_int_equal(fclose(file), 0);
+}
+
+/* Writes a curve whose definition has `from` replaced by `to`; returns the number of curves that the suite then finds. */
+static int found_with(const char *suite_text, const char *from, const char *to) {
+  int64_t steps[1] = {10}, diverged[WL_SPEEDUP_RATES] = {0};
+  double loss[WL_SPEEDUP_RATES] = {0}, best[1] = {0};
+  wl_suite *suite = NULL;
+  wl_task_curves curves = {.count = 1}, read = {0};
+  write_text("suite.yaml", suite_text);
+  assert_int_equal(wl_suite_read("suite.yaml", &suite), WL_OK);
+  assert_int_equal(wl_baseline_find("adam", &curves.curve[0].baseline), WL_OK);
+  curves.curve[0] = (wl_baseline_curve){curves.curve[0].baseline, 1, steps, loss, diverged, best};
+  char *const own = suite->tasks[0].definition, *const place = strstr(own, from);
+  assert_non_null(place);
+  char other[8192];
+  snprintf(other, sizeof other, "%.*s%s%s", (int)(place - own), own, to, place + strlen(from));
+  suite->tasks[0].definition = other;
+  assert_int_equal(wl_speedup_save("curves.h5", suite, &curves), WL_OK);
+  suite->tasks[0].definition = own;
+  assert_int_equal(wl_speedup_load("curves.h5", suite, &read), WL_OK);
+  const int found = read.count;
+  wl_task_curves_clear(&read);
+  wl_suite_destroy(&suite);
+  return found;
+}
+
+#define SUITE(keys) \
+  "suite: s\ntasks:\n  - {name: a, horizons: [1], family: quadratic, dimension: 3" keys "}\n"
+
+static void definitions(void **state) {
+  (void)state;
+  assert_int_equal(found_with(SUITE(""), "warp_width: 0", "warp_width: 0"), 1);
+  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* older than the key */
+  assert_int_equal(found_with(SUITE(""), "  batch: 128\n", ""), 1);
+  assert_int_equal(found_with(SUITE(", batch: 4"), "  batch: 4\n", ""), 0); /* no default */
+  assert_int_equal(found_with(SUITE(""), "dimension: 3", "dimension: 4"), 0);
+  assert_int_equal(found_with(SUITE(""), "  dimension: 3\n", "  dimension: 3\n  gone: 1\n"), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(definitions)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
