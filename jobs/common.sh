@@ -1,6 +1,7 @@
-# What the batch scripts in this folder share; they source it, nobody runs it.
+# What the batch scripts in this folder share; they source it, nobody runs it. A script has the directives of its batch
+# system (SLURM: .sbatch, PBS: .pbs, Flux: .flux) and then calls one of the functions wl_job_* at the end of this file.
 #
-# Set by the user, in the environment of sbatch or by editing a script:
+# Set by the user, in the environment of sbatch, qsub -v or flux batch, or by editing a script:
 #   WARPLOOM_SETUP   shell code run first on the node, such as
 #                      'module load openmpi hdf5 openblas'  or
 #                      '. /apps/spack/share/spack/setup-env.sh; spack env activate warploom'
@@ -9,41 +10,64 @@
 #   WARPLOOM_PYTHON  a Python 3 with h5py, numpy and matplotlib (default: python3)
 #   RUN              the run directory (default: runs/<job name>-<job id>); give that of an earlier
 #                    job and its newest checkpoint is continued, on any number of nodes and ranks
+#   WARPLOOM_SUBMIT  PBS and Flux: options with which a chain submits its next job, such as '-q NAME -l walltime=8:00:00'
+#   CONFIG, ARGS     PBS: the configuration (or run) and further arguments, since qsub passes none to a script
 #
 # Signals. SLURM sends USR1 to the script ahead of the time limit and on preemption, TERM on
 # scancel and requeue. Both are passed on as USR1 to the launcher, which hands it to every rank:
 # they finish the meta-step, write a checkpoint and return 75. (mpirun would kill its ranks one
 # second after a TERM; it forwards USR1.) A job ended without notice continues from its last
-# periodic checkpoint, with the same bits.
+# periodic checkpoint, with the same bits. PBS and Flux give no such notice: there Warploom's own clock stops the run.
 
 set -o pipefail
 WL_STOPPED_EARLY=75 # exit code of warploom: stopped with a checkpoint, try again
 WL_MAX_STALLS=5     # a chain ends after so many starts in a row that added no meta-step
-# This job's name for SLURM. In an array the last task has the array's own number: by that, SLURM means all of its tasks.
-WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
-WL_JOB=${WL_JOB:-${SLURM_JOB_ID:-}}
 WL_CHILD=           # process id of the launcher while it runs
 WL_STOP=0           # 1: a signal asked this job to stop
-WL_TERMINATED=0     # 1: the signal was TERM, so SLURM ends the job by itself
+WL_TERMINATED=0     # 1: the signal was TERM, so the batch system ends the job by itself
 WL_SIGNALLED=0      # 1: a signal came since the last wait
+
+# What the batch system says about this job: WL_BATCH slurm, pbs, flux or none; WL_JOB its id, WL_NAME its name,
+# WL_FOLDER the folder of submission, WL_RANKS its ranks (empty: not known), WL_THREADS the cores of a rank.
+wl_identify() {
+  WL_RANKS='' WL_THREADS=1 WL_FOLDER=$PWD
+  if [ -n "${SLURM_JOB_ID:-}" ]; then
+    # In an array the last task has the array's own number: by that, SLURM means all of its tasks.
+    WL_BATCH=slurm WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+    WL_JOB=${WL_JOB:-$SLURM_JOB_ID} WL_NAME=${SLURM_JOB_NAME:-job} WL_FOLDER=${SLURM_SUBMIT_DIR:-$PWD}
+    WL_RANKS=${SLURM_NTASKS:-} WL_THREADS=${SLURM_CPUS_PER_TASK:-1}
+  elif [ -n "${PBS_JOBID:-}" ]; then
+    WL_BATCH=pbs WL_JOB=$PBS_JOBID WL_NAME=${PBS_JOBNAME:-job} WL_FOLDER=${PBS_O_WORKDIR:-$PWD}
+    WL_THREADS=${OMP_NUM_THREADS:-1} # PBS sets it to the ompthreads of a chunk
+    if [ -r "${PBS_NODEFILE:-}" ]; then WL_RANKS=$(wc -l <"$PBS_NODEFILE"); fi
+  elif [ -n "${FLUX_ENCLOSING_ID:-}" ]; then
+    WL_BATCH=flux WL_JOB=$FLUX_ENCLOSING_ID WL_NAME=flux
+    WL_RANKS=$(flux resource list -s all -no '{ncores}' 2>/dev/null) || WL_RANKS=''
+  else
+    WL_BATCH=none WL_JOB='' WL_NAME=job
+  fi
+}
+wl_identify
 
 wl_say() { printf '%s\n' "$@"; } # each argument is a line
 wl_die() { # CODE MESSAGE
-  printf '%s: %s\n' "${SLURM_JOB_NAME:-warploom}" "$2" >&2
+  printf '%s: %s\n' "$WL_NAME" "$2" >&2
   exit "$1"
 }
 
 # Finds the program and the launcher, and sets the environment of the ranks.
 wl_begin() {
-  cd "${SLURM_SUBMIT_DIR:-$PWD}" || wl_die 66 "no folder ${SLURM_SUBMIT_DIR:-}"
+  cd "$WL_FOLDER" || wl_die 66 "no folder $WL_FOLDER"
   if [ -n "${WARPLOOM_SETUP:-}" ]; then
     eval "$WARPLOOM_SETUP" || wl_die 78 "WARPLOOM_SETUP failed: $WARPLOOM_SETUP"
   fi
   wl_find_program
   wl_rank_environment
   wl_choose_launcher
-  RUN=${RUN:-runs/${SLURM_JOB_NAME:-job}-${SLURM_JOB_ID:-$$}}
-  wl_say "job ${SLURM_JOB_ID:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')" \
+  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # of an array's task: the number that SLURM gives it
+  number=${number%%.*}                      # PBS adds the server's name
+  RUN=${RUN:-runs/$WL_NAME-${number//[^A-Za-z0-9_-]/}}
+  wl_say "job ${WL_JOB:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')" \
     "launcher: $WARPLOOM_LAUNCH" "program:  $WARPLOOM"
   trap 'wl_on_signal USR1' USR1
   trap 'wl_on_signal TERM' TERM INT
@@ -59,8 +83,8 @@ wl_find_program() {
 
 wl_rank_environment() {
   # one rank is one core: a BLAS that starts threads of its own costs up to a factor of 30
-  export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
-  export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
+  export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=$WL_THREADS
+  export SRUN_CPUS_PER_TASK=$WL_THREADS
   # mpirun: a host that is cut off ends the job after 20 + 3 x 5 s (Open MPI's default: 8 minutes)
   export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-20}
   export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-5}
@@ -82,14 +106,22 @@ wl_choose_launcher() {
     *MPICH* | *Intel* | *MVAPICH* | *Cray* | *CRAY*) plugin=pmi2 candidates="mpiexec.hydra mpiexec.mpich mpiexec mpirun" ;;
     *) plugin=pmix candidates="mpirun.openmpi mpirun mpiexec" ;;
   esac
-  if [ -n "${SLURM_JOB_ID:-}" ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw $plugin; then
+  if [ $WL_BATCH = flux ]; then
+    WARPLOOM_LAUNCH="flux run ${WL_RANKS:+-n $WL_RANKS}"
+    if [ $plugin = pmix ]; then WARPLOOM_LAUNCH+=" -o pmi=pmix"; fi # the plug-in flux-pmix; MPICH's needs none
+    return 0
+  fi
+  if [ $WL_BATCH = slurm ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw $plugin; then
     WARPLOOM_LAUNCH="srun --mpi=$plugin --kill-on-bad-exit=0"
     return 0
   fi
   for launcher in $candidates; do
     command -v "$launcher" >/dev/null || continue
     WARPLOOM_LAUNCH=$launcher
-    [ -n "${SLURM_JOB_ID:-}" ] || WARPLOOM_LAUNCH="$launcher -n 2"
+    case $WL_BATCH in
+      pbs) WARPLOOM_LAUNCH="$launcher${WL_RANKS:+ -n $WL_RANKS}${PBS_NODEFILE:+ -machinefile $PBS_NODEFILE}" ;;
+      none) WARPLOOM_LAUNCH="$launcher -n 2" ;;
+    esac
     return 0
   done
   wl_die 69 "no launcher for ${library:-this MPI}: neither srun --mpi=$plugin nor ${candidates// /, } is here; load the MPI by WARPLOOM_SETUP, or set WARPLOOM_LAUNCH"
@@ -134,29 +166,56 @@ wl_checkpoint_step() {
   esac
 }
 
-# Seconds to give to --time-limit: what SLURM has left for this job, less two minutes (or a
-# quarter, if that is less) to stop in. Empty without a limit.
-wl_seconds_left() {
-  local left days=0 hours=0 minutes seconds
-  left=$(squeue -h -j "${WL_JOB:-0}" -o %L 2>/dev/null | head -n 1)
+# D-HH:MM:SS, HH:MM:SS or MM:SS in seconds; nothing for other texts.
+wl_seconds_of() { # TIME
+  local left=$1 days=0 hours=0 minutes seconds
   case $left in *[!0-9:-]* | '' | *--*) return 0 ;; esac
   case $left in *-*) days=${left%%-*} left=${left#*-} ;; esac
   seconds=${left##*:} left=${left%:*}
   minutes=${left##*:}
   case $left in *:*) hours=${left%%:*} ;; esac
-  seconds=$((((10#$days * 24 + 10#$hours) * 60 + 10#$minutes) * 60 + 10#$seconds))
+  echo $((((10#$days * 24 + 10#$hours) * 60 + 10#$minutes) * 60 + 10#$seconds))
+}
+
+# PBS knows the limit, and from time to time what is used of it; this shell has run for SECONDS.
+wl_pbs_left() {
+  local text limit used
+  text=$(qstat -f "$WL_JOB" 2>/dev/null) || return 0
+  limit=$(wl_seconds_of "$(sed -n 's/^ *Resource_List.walltime = *//p' <<<"$text")")
+  used=$(wl_seconds_of "$(sed -n 's/^ *resources_used.walltime = *//p' <<<"$text")")
+  [ -z "$limit" ] || echo $((limit - (${used:-0} > SECONDS ? used : SECONDS)))
+}
+
+# Seconds to give to --time-limit: what the batch system has left for this job, less two minutes (or a
+# quarter, if that is less) to stop in. Empty without a limit.
+wl_seconds_left() {
+  local seconds=
+  case $WL_BATCH in
+    slurm) seconds=$(wl_seconds_of "$(squeue -h -j "$WL_JOB" -o %L 2>/dev/null | head -n 1)") ;;
+    pbs) seconds=$(wl_pbs_left) ;;
+    flux) seconds=$(flux job timeleft 2>/dev/null) seconds=${seconds%.*} ;;
+  esac
+  case $seconds in '' | *[!0-9]*) return 0 ;; esac
   if [ "$seconds" -gt 480 ]; then echo $((seconds - 120)); else echo $((seconds * 3 / 4)); fi
 }
 
 # Ends the job where its configuration is wrong, or where it has more ranks than units, which are what ranks work on: the
 # others would idle. Not where WARPLOOM_LAUNCH says how many ranks there are.
 wl_check_training() { # CONFIG ARGS...
-  local full code=0 units ranks=${SLURM_NTASKS:-}
+  local full code=0 units ranks=$WL_RANKS
   full=$("$WARPLOOM" train "$@" --dry-run --quiet) || code=$?
   case $code in 6[4-9] | 7[0-8]) wl_die "$code" "nothing was started: 'warploom train $1 --dry-run' ended with code $code" ;; esac
   units=$(awk '/^[a-z]/ { section = $1 } section == "outer:" && $1 == "units:" { print $2 }' <<<"$full")
   [ -n "$units" ] && [ -n "$ranks" ] && [ -z "$WL_OWN_LAUNCH" ] && [ "$ranks" -gt "$units" ] || return 0
-  wl_die 78 "$ranks ranks, of which $units can work (outer.units of $1): submit with --nodes=1 --ntasks-per-node=$units, or with --set outer.units=$ranks"
+  wl_die 78 "$ranks ranks, of which $units can work (outer.units of $1): submit with $(wl_ask_for "$units"), or with --set outer.units=$ranks"
+}
+
+wl_ask_for() { # RANKS
+  case $WL_BATCH in
+    pbs) echo "-l select=1:ncpus=$1:mpiprocs=$1" ;;
+    flux) echo "-n $1" ;;
+    *) echo "--nodes=1 --ntasks-per-node=$1" ;;
+  esac
 }
 
 # Trains into $RUN, from its newest checkpoint if it has one.
@@ -185,29 +244,154 @@ wl_made_progress() { # STEP_AT_START
   [ "$stalls" -lt "$WL_MAX_STALLS" ]
 }
 
-# Puts this job back into the queue; SLURM then ends the script. Returns 75 where that is not to
-# be done: after a TERM (scancel, or a requeue of SLURM's own), and in a chain that stands still.
-wl_requeue() { # STEP_AT_START
-  if [ "$WL_TERMINATED" = 1 ] || [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; then
+# Puts this job back into the queue; SLURM then ends the script. PBS and Flux get a new job that starts after this one.
+# Returns 75 where that is not to be done: after a TERM (scancel, or a requeue of SLURM's own), and in a chain that
+# stands still.
+wl_requeue() { # STEP_AT_START ARGS...
+  if [ "$WL_TERMINATED" = 1 ] || { [ "$WL_BATCH" = slurm ] && [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; }; then
     wl_say "ended from outside: not requeued by this script"
     return "$WL_STOPPED_EARLY"
   fi
   wl_made_progress "$1" ||
     wl_die 1 "$WL_MAX_STALLS starts without a finished meta-step: give the job more time (--time)"
   wl_say "step $(wl_checkpoint_step) is safe; requeueing job $WL_JOB"
+  if [ "$WL_BATCH" != slurm ]; then
+    wl_submit_next "${@:2}"
+    return "$WL_STOPPED_EARLY"
+  fi
   scontrol requeue "$WL_JOB" || return "$WL_STOPPED_EARLY"
   exec sleep 600
+}
+
+# The variables of this file that are set, as qsub -v and flux take them.
+wl_variables() {
+  local name
+  for name in RUN WARPLOOM_JOBS WARPLOOM WARPLOOM_SETUP WARPLOOM_PYTHON WARPLOOM_SUBMIT CONFIG ARGS; do
+    if [ -n "${!name:-}" ]; then echo "$name"; fi
+  done
+  if [ -n "$WL_OWN_LAUNCH" ]; then echo WARPLOOM_LAUNCH; fi
+}
+
+# The next job of a chain, after this one.
+wl_submit_next() { # ARGS...
+  # shellcheck disable=SC2154 # each script sets it before it sources this file
+  export RUN WARPLOOM_JOBS=$jobs
+  case $WL_BATCH in
+    pbs) # shellcheck disable=SC2086 # several options
+      qsub -N "$WL_NAME" -W "depend=afterany:$WL_JOB" -v "$(wl_variables | paste -sd ,)" ${WARPLOOM_SUBMIT:-} "$jobs/chain.pbs" ;;
+    flux) # shellcheck disable=SC2086 # several options; flux passes the environment on
+      flux --parent batch --dependency="afterany:$WL_JOB" ${WARPLOOM_SUBMIT:-} "$jobs/chain.flux" "$@" ;;
+    *) wl_say "no batch system: continue by hand" ;;
+  esac
 }
 
 wl_show_results() { # CODE
   wl_say "" "results: $(cd "$RUN" 2>/dev/null && pwd)" \
     "  look at them:   $WARPLOOM info $RUN" \
-    "  evaluate:       sbatch jobs/evaluate.sbatch $RUN" \
+    "  evaluate:       $(wl_submit_by evaluate "$RUN")" \
     "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
   case $1 in
     0) return 0 ;;
     "$WL_STOPPED_EARLY") wl_say "stopped early, step $(wl_checkpoint_step) is safe; continue with" ;;
     *) wl_say "ended with code $1: the reason stands above; step $(wl_checkpoint_step) is safe; continue with" ;;
   esac
-  wl_say "  RUN=$RUN sbatch <the same script and arguments>"
+  case $WL_BATCH in
+    pbs) wl_say "  qsub -v RUN=$RUN,<the same variables> <the same script>" ;;
+    flux) wl_say "  RUN=$RUN flux batch <the same script and arguments>" ;;
+    *) wl_say "  RUN=$RUN sbatch <the same script and arguments>" ;;
+  esac
+}
+
+wl_submit_by() { # SCRIPT RUN
+  case $WL_BATCH in
+    pbs) echo "qsub -v CONFIG=$2 jobs/$1.pbs" ;;
+    flux) echo "flux batch jobs/$1.flux $2" ;;
+    *) echo "sbatch jobs/$1.sbatch $2" ;;
+  esac
+}
+
+# ---- What the scripts do -------------------------------------------------------------------------
+
+# PBS passes arguments as variables.
+wl_arguments() { # ARGS...
+  WL_ARGUMENTS=("$@")
+  [ "$WL_BATCH" = pbs ] && [ $# = 0 ] && [ -n "${CONFIG:-}" ] || return 0
+  # shellcheck disable=SC2206 # several words
+  WL_ARGUMENTS=("$CONFIG" ${ARGS:-})
+}
+
+# Meta-trains CONFIG; with `chain` as often as it takes.
+wl_job_train() { # single|chain [CONFIG ARGS...]
+  local code=0 step kind=$1
+  shift
+  wl_arguments "$@"
+  wl_begin
+  step=$(wl_checkpoint_step)
+  wl_train "${WL_ARGUMENTS[@]:-jobs/quickstart.yaml}" || code=$?
+  if [ "$code" = "$WL_STOPPED_EARLY" ] && [ "$kind" = chain ]; then wl_requeue "$step" "$@" || true; fi
+  wl_show_results "$code"
+  exit "$code"
+}
+
+# A minute's trial of an installation: some meta-steps, straight through, and stopped and resumed.
+wl_job_smoke() { # [CONFIG ARGS...]
+  local base code=0 straight resumed
+  wl_arguments "$@"
+  wl_begin
+  set -- "${WL_ARGUMENTS[@]:-jobs/quickstart.yaml}" --set outer.steps=20
+  base=$RUN
+  mkdir -p "$base"
+
+  RUN=$base/straight
+  wl_train "$@" >"$base/straight.out" || wl_die 1 "smoke: training failed"
+  RUN=$base/resumed
+  wl_train "$@" --stop-after 10 >"$base/stopped.out" || code=$?
+  [ "$code" = "$WL_STOPPED_EARLY" ] || wl_die 1 "smoke: --stop-after ended with $code, not $WL_STOPPED_EARLY"
+  wl_train "$@" >"$base/resumed.out" || wl_die 1 "smoke: resume failed"
+
+  straight=$(tail -n 1 "$base/straight.out")
+  resumed=$(tail -n 1 "$base/resumed.out")
+  wl_say "straight through:    $straight" "stopped and resumed: $resumed"
+  case $straight in "digest "*" step 20") ;; *) wl_die 1 "smoke: unexpected last line" ;; esac
+  [ "$straight" = "$resumed" ] || wl_die 1 "smoke: the digests differ"
+  RUN=$base/straight
+  wl_show_results 0
+  wl_say "smoke: ok"
+}
+
+# Measures the trained optimizer of RUN against tuned hand-designed ones on fresh tasks.
+wl_job_evaluate() { # RUN ARGS...
+  local code=0 curves
+  wl_arguments "$@"
+  set -- ${WL_ARGUMENTS[@]+"${WL_ARGUMENTS[@]}"}
+  RUN=${1:-${RUN:-}}
+  [ -n "$RUN" ] || wl_die 64 "name the run: $(wl_submit_by evaluate RUN)"
+  [ $# = 0 ] || shift
+  wl_begin
+  wl_launch eval "$RUN" "$@" || code=$?
+  [ "$code" = 0 ] || wl_die "$code" "the evaluation of $RUN ended with code $code"
+  curves=$RUN/evaluation.h5
+  [ -d "$RUN" ] || curves=$(basename "${RUN%.h5}")-evaluation.h5 # an optimizer's file: in the current folder
+  wl_say "" "results: $curves, unless --output named another file" \
+    "  look at them:   $WARPLOOM info $curves" \
+    "  loss curves:    ${WARPLOOM_PYTHON:-python3} tools/plot_evaluation.py $curves"
+}
+
+# Puts the runs in folders side by side: evaluates each that has no evaluation yet, on the same fresh tasks, then gives
+# final losses with mean and 95 % interval over seeds, and training curves with a band.
+wl_compare() { # FOLDER RUNS... [-- OPTIONS OF EVAL...]
+  local folder=$1 python=${WARPLOOM_PYTHON:-python3} tools=$jobs/../tools run runs=()
+  shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do runs+=("$1"); shift; done
+  [ $# = 0 ] || shift
+  for run in "${runs[@]}"; do
+    [ -s "$run/evaluation.h5" ] || wl_launch eval "$run" --no-picture --quiet "$@" >/dev/null ||
+      wl_die 1 "the evaluation of $run failed"
+  done
+  wl_say "" "${#runs[@]} runs:"
+  "$python" "$tools/compare_runs.py" "${runs[@]}" --json "$folder/comparison.json" | tee "$folder/comparison.txt" || wl_die 1 "compare_runs.py failed"
+  "$python" "$tools/plot_training.py" "${runs[@]}" --output "$folder/training.png" || wl_die 1 "plot_training.py failed"
+  wl_say "" "results: $(cd "$folder" && pwd)" "  comparison.txt   final losses of all runs, mean and 95 % interval over seeds" \
+    "  comparison.json  the same for scripts" \
+    "  training.png     curves with a band over the seeds"
 }

@@ -1,0 +1,143 @@
+#!/bin/bash
+# Trains a configuration with every combination of values of some keys, and compares the runs at the end.
+#
+#   jobs/sweep.sh CONFIG --over KEY=VALUES [--over KEY=VALUES...] [OPTIONS] [-- OPTIONS OF SBATCH...]
+#
+#   --over KEY=VALUES  values with commas between them, or whole numbers FIRST..LAST; a list as value stays together:
+#                      --over rule.hidden=[10,10],[20,20] --over seed=1..5
+#   --set KEY=VALUE    for all runs, as for `warploom train`
+#   --local            train one run after the other on this machine, without a batch system
+#   --dry-run          check and list the runs, start none
+#
+# Under SLURM the runs are one array of chains (sweep-array.sbatch), and a job that starts after the last one evaluates
+# and compares them (aggregate.sbatch). Results: $RUN, by default runs/sweep-<date or job>, with a folder for each run,
+# comparison.txt and training.png. With --local, the same command with RUN=<folder> continues a sweep that was stopped.
+# WARPLOOM_LAUNCH and the other variables of common.sh act as in the batch scripts.
+set -euo pipefail
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
+die() { echo "sweep: $2" >&2; exit "$1"; }
+
+config='' local_run=0 dry=0 keys=() values=() settings=() submit=()
+add_axis() { # KEY=VALUES
+  case $1 in [a-z]*=?*) ;; *) die 64 "--over $1: give KEY=VALUE,VALUE... or KEY=FIRST..LAST" ;; esac
+  keys+=("${1%%=*}") values+=("${1#*=}")
+}
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --over | --set) [ $# -gt 1 ] || die 64 "$1 needs a value" ;;&
+    --over) add_axis "$2"; shift 2 ;;
+    --over=*) add_axis "${1#*=}"; shift ;;
+    --set) settings+=(--set "$2"); shift 2 ;;
+    --set=*) settings+=(--set "${1#*=}"); shift ;;
+    --local) local_run=1; shift ;;
+    --dry-run) dry=1; shift ;;
+    --) shift; submit=("$@"); break ;;
+    -*) die 64 "unknown option $1; options of sbatch go behind --" ;;
+    *) [ -z "$config" ] || die 64 "one configuration, got $config and $1"
+      config=$1; shift ;;
+  esac
+done
+[ -n "$config" ] || { usage >&2; exit 64; }
+[ ${#keys[@]} -gt 0 ] || die 64 "no --over: nothing to vary"
+[ -r "$config" ] || die 66 "no configuration '$config'"
+jobs=$(cd "$(dirname "$0")" && pwd)
+
+# The values of an axis, one a line: 1..5, or split at the commas outside of brackets and braces.
+values_of() { # VALUES
+  if [[ $1 =~ ^(-?[0-9]+)\.\.(-?[0-9]+)$ ]]; then
+    seq "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    return
+  fi
+  awk -v text="$1" 'BEGIN {
+    for (i = 1; i <= length(text); i++) {
+      c = substr(text, i, 1)
+      if (c ~ /[[{(]/) depth++
+      if (c ~ /[])}]/) depth--
+      if (c == "," && depth == 0) { print value; value = "" } else value = value c
+    }
+    print value }'
+}
+
+# All combinations: a line for each run with its folder and its settings, separated by tabs.
+combinations() {
+  local lines=("") next axis line value i last
+  for i in "${!keys[@]}"; do
+    next=()
+    mapfile -t axis < <(values_of "${values[i]}")
+    [ ${#axis[@]} -gt 0 ] || die 64 "--over ${keys[i]}=${values[i]}: no values"
+    for line in "${lines[@]}"; do
+      for value in "${axis[@]}"; do
+        [ -n "$value" ] || die 64 "--over ${keys[i]}=${values[i]}: an empty value"
+        next+=("$line"$'\t'"${keys[i]}=$value")
+      done
+    done
+    lines=("${next[@]}")
+  done
+  i=0
+  for line in "${lines[@]}"; do
+    i=$((i + 1)) last=${line//$'\t'/_}
+    last=$(sed 's/_[a-z_0-9.]*\.\([a-z_0-9]*=\)/_\1/g; s/[][{} ]//g; s/[^A-Za-z0-9=._-]\{1,\}/-/g' <<<"$last")
+    printf '%03d%s%s\n' $i "$last" "$line"
+  done
+}
+runs=$(combinations) || exit $?
+count=$(wc -l <<<"$runs")
+
+. "$jobs/common.sh"
+wl_find_program
+config_of() { # LINE: sets `arguments`, those of train for this run
+  local fields field
+  IFS=$'\t' read -ra fields <<<"$1"
+  arguments=("$config" ${settings[@]+"${settings[@]}"})
+  for field in "${fields[@]:1}"; do arguments+=(--set "$field"); done
+}
+
+# What is wrong with a combination is found before anything is started.
+while IFS= read -r line; do
+  config_of "$line"
+  "$WARPLOOM" train "${arguments[@]}" --dry-run --quiet </dev/null >/dev/null || die $? "nothing was started: ${line//$'\t'/ }"
+done <<<"$runs"
+if [ $dry = 1 ]; then
+  echo "$count runs:"
+  echo "$runs"
+  exit 0
+fi
+
+# ---- On this machine: one after the other. A run that fails does not stop the others; a signal does.
+if [ $local_run = 1 ]; then
+  # shellcheck disable=SC2034 # common.sh uses it
+  WL_NAME=sweep
+  wl_begin
+  folder=$RUN code=0 failed=() finished=()
+  mkdir -p "$folder"
+  echo "$runs" >"$folder/sweep.tsv"
+  while IFS= read -r line <&3; do
+    RUN=$folder/${line%%$'\t'*} this=0
+    config_of "$line"
+    wl_train "${arguments[@]}" </dev/null >"$RUN.out" 2>"$RUN.err" || this=$?
+    case $this in
+      0) finished+=("$RUN"); wl_say "$(basename "$RUN"): $(tail -n 1 "$RUN.out")" ;;
+      "$WL_STOPPED_EARLY") die 75 "stopped in $RUN; continue with RUN=$folder and the same command" ;;
+      *) failed+=("$(basename "$RUN")"); code=$this; wl_say "$(basename "$RUN"): ended with code $this: $(tail -n 1 "$RUN.err")" ;;
+    esac
+  done 3<<<"$runs"
+  [ ${#finished[@]} -lt 2 ] || wl_compare "$folder" "${finished[@]}"
+  [ ${#failed[@]} = 0 ] || die "$code" "${#failed[@]} of $count runs failed: ${failed[*]}"
+  exit 0
+fi
+
+# ---- SLURM: an array of chains, and the comparison behind it
+command -v sbatch >/dev/null || die 69 "no sbatch here: run it on a login node, or with --local"
+export WARPLOOM_JOBS=$jobs WARPLOOM
+RUN=${RUN:-runs/sweep-$(date +%Y%m%d-%H%M%S)-$$}
+mkdir -p "$RUN"
+RUN=$(cd "$RUN" && pwd)
+export RUN
+echo "$runs" >"$RUN/sweep.tsv"
+array=$(sbatch --parsable --array="1-$count" ${submit[@]+"${submit[@]}"} "$jobs/sweep-array.sbatch" "$config" ${settings[@]+"${settings[@]}"})
+array=${array%%;*} # a federation adds the cluster's name
+aggregate=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes ${submit[@]+"${submit[@]}"} "$jobs/aggregate.sbatch")
+echo "$count runs: job $array; comparison: job ${aggregate%%;*}, after the last run"
+echo "results: $RUN/*/, then $RUN/comparison.txt and $RUN/training.png"
+echo "watch:   squeue --me"

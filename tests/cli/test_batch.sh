@@ -1,0 +1,112 @@
+#!/bin/bash
+# The batch scripts for PBS and Flux with stand-ins for the commands of these systems, which are not in Debian: variables
+# of a job are set by hand, and qsub, qstat and flux are scripts here that record and answer. What the real systems do
+# with directives and signals is not tried. All scripts are also checked by shellcheck.
+. "$WL_SOURCE/tests/harness/training.sh"
+export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
+unset SLURM_JOB_ID RUN
+
+for script in "$WARPLOOM_JOBS"/*.{sh,sbatch,pbs,flux}; do
+  bash -n "$script" || fail "$script: not a shell script"
+  ! command -v shellcheck >/dev/null || shellcheck -s bash -e SC1091,SC2015 "$script" || fail "shellcheck: $script"
+done
+for name in smoke single chain evaluate; do # the same work, so the same last lines
+  expect_same "what $name does in PBS" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.pbs")"
+  expect_same "what $name does in Flux" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.flux")"
+  grep -q '^#PBS -l walltime=' "$WARPLOOM_JOBS/$name.pbs" || fail "$name.pbs asks for no time"
+  grep -q '^#flux: -t ' "$WARPLOOM_JOBS/$name.flux" || fail "$name.flux asks for no time"
+done
+
+mkdir bin
+cat >bin/qsub <<'C'
+#!/bin/bash
+printf '%s\n' "$@" >submitted # one argument a line
+while [ $# -gt 0 ]; do
+  if [ "$1" = -v ]; then
+    for name in ${2//,/ }; do printf 'export %s=%q\n' "$name" "${!name}"; done >variables
+  fi
+  shift
+done
+echo 124.server
+C
+cat >bin/qstat <<'C'
+#!/bin/bash
+[ "$1" = -f ] && [ "$2" = "$PBS_JOBID" ] || exit 1
+printf 'Job Id: %s\n    resources_used.walltime = 00:00:00\n    Resource_List.walltime = %s\n' "$2" "$(cat walltime)"
+C
+cat >bin/flux <<'C'
+#!/bin/bash
+case "$1 $2" in
+  "resource list") echo 2 ;;
+  "job timeleft") cat timeleft ;;
+  "run -n") # -n RANKS [-o pmi=pmix] PROGRAM ARGS...
+    ranks=$3
+    shift 3
+    if [ "$1" = -o ]; then shift 2; fi
+    exec "$WL_MPIEXEC" -n "$ranks" "$@" ;;
+  "--parent batch") printf '%s\n' "$@" >submitted ;;
+  *) echo "flux: $*" >&2; exit 1 ;;
+esac
+C
+chmod +x bin/*
+export PATH=$PWD/bin:$PATH
+
+write_config train.yaml
+submitted() { grep -qxF -- "$1" submitted || { cat submitted >&2; fail "the next job is not submitted with $1"; }; }
+output_has() { grep -qE -- "$2" "$1" || { cat "$1" >&2; fail "$1 does not say: $2"; }; }
+run_script() { # CODE OUTPUT SCRIPT ARGS...
+  local code=0
+  timeout 120 bash "$WARPLOOM_JOBS/$3" "${@:4}" >"$2" 2>&1 || code=$?
+  [ "$code" = "$1" ] || { cat "$2" >&2; fail "$3: exit code $code, expected $1"; }
+}
+
+# ---- PBS: a chain of two jobs, the first of which stops ahead of its limit
+pbs() { # JOB CODE OUTPUT SCRIPT
+  PBS_JOBID=$1 PBS_JOBNAME=mine PBS_O_WORKDIR=$PWD PBS_NODEFILE=$PWD/nodes OMP_NUM_THREADS=1 run_script "${@:2}"
+}
+printf 'localhost\nlocalhost\n' >nodes
+echo 00:00:04 >walltime
+CONFIG=train.yaml ARGS='--set checkpoint.every=50' WARPLOOM_SUBMIT='-q long' pbs 123.server 75 pbs-1.out chain.pbs
+output_has pbs-1.out '^job 123.server on '
+output_has pbs-1.out '^launcher: .* -n 2 -machinefile '
+output_has pbs-1.out 'on 2 ranks'
+output_has pbs-1.out 'requeueing job 123.server'
+output_has pbs-1.out 'qsub -v CONFIG=runs/mine-123 jobs/evaluate.pbs'
+submitted depend=afterany:123.server
+submitted "$WARPLOOM_JOBS/chain.pbs"
+submitted long
+steps=$(($(checkpoint_step runs/mine-123) + 100))
+sed -i "s/steps: 1000000,/steps: $steps,/" train.yaml
+echo 01:00:00 >walltime
+(. ./variables && pbs 124.server 0 pbs-2.out chain.pbs)
+output_has pbs-2.out 'continuing runs/mine-123 from step'
+expected=$(straight_digest train.yaml $steps straight --set checkpoint.every=50)
+expect_same "digest of the chain under PBS" "$expected" "$(digest_line pbs-2.out)"
+
+# More ranks than units, and a missing configuration
+for _ in 1 2 3 4 5 6; do echo localhost; done >>nodes
+CONFIG=train.yaml pbs 125.server 78 pbs-3.out single.pbs
+output_has pbs-3.out '8 ranks, of which 6 can work .*: submit with -l select=1:ncpus=6:mpiprocs=6'
+printf 'localhost\nlocalhost\n' >nodes
+CONFIG=absent.yaml pbs 126.server 66 pbs-4.out single.pbs
+
+# ---- Flux
+flux_job() { FLUX_ENCLOSING_ID=$1 run_script "${@:2}"; } # JOB CODE OUTPUT SCRIPT ARGS...
+sed -i "s/steps: $steps,/steps: 1000000,/" train.yaml
+echo 4.7 >timeleft
+WARPLOOM_SUBMIT='--queue=long' flux_job f58A 75 flux-1.out chain.flux train.yaml --set checkpoint.every=50
+output_has flux-1.out '^launcher: flux run -n 2 -o pmi=pmix'
+output_has flux-1.out 'on 2 ranks'
+for argument in --parent batch --dependency=afterany:f58A --queue=long "$WARPLOOM_JOBS/chain.flux" train.yaml checkpoint.every=50; do
+  submitted "$argument"
+done
+steps=$(($(checkpoint_step runs/flux-f58A) + 100))
+sed -i "s/steps: 1000000,/steps: $steps,/" train.yaml
+echo inf >timeleft
+RUN=runs/flux-f58A flux_job f58B 0 flux-2.out chain.flux train.yaml --set checkpoint.every=50
+expected=$(straight_digest train.yaml $steps straight-flux --set checkpoint.every=50)
+expect_same "digest of the chain under Flux" "$expected" "$(digest_line flux-2.out)"
+flux_job f58C 0 flux-3.out smoke.flux train.yaml --set episode.steps=40
+expect_same "last line of smoke.flux" "smoke: ok" "$(tail -n 1 flux-3.out)"
+flux_job f58D 64 flux-4.out evaluate.flux
+output_has flux-4.out 'flux batch jobs/evaluate.flux RUN'
