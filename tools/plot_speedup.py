@@ -8,56 +8,13 @@ Examples:
   plot_speedup.py runs/general/speedup-unseen.json
   plot_speedup.py a-speedup-unseen.json b-speedup-unseen.json --output both.png
 """
-import json
 import os
-import sys
 
 import warploom_needs  # first: says what this Python lacks
 
-import numpy as np
-
 import warploom_files as wf
 import warploom_style as style
-
-
-def read(path):
-    wf.require_path(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            report = json.load(file)
-        return report, {table["baseline"]: table for table in report["tables"]}
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise wf.ToolError(wf.DATA, f"{path}: is no report of 'warploom eval --speedup'") from error
-
-
-def curves_of(reports):
-    """[(label, table)]: every baseline of one report, or the first common baseline of several."""
-    if len(reports) == 1:
-        return [(f"over tuned {name}", table) for name, table in reports[0][1].items()]
-    for name in reports[0][1]:
-        if all(name in tables for _, tables in reports):
-            return [(f"{os.path.basename(report['source'])} over tuned {name}", tables[name]) for report, tables in reports]
-    raise wf.ToolError(wf.DATA, "the reports have no baseline in common")
-
-
-def profile(axis, table, key, label):
-    values = np.sort([x or 0.0 for cell in table["cells"] for x in cell[key]])
-    share = 1 - np.arange(len(values)) / len(values)
-    axis.step(np.maximum(values, 1e-2), share, where="pre", label=label)
-
-
-def draw(reports):
-    import matplotlib.pyplot as plt
-    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True, layout="constrained")
-    for axis, key, name in ((axes[0], "speedup", "steps"), (axes[1], "wall_clock_speedup", "wall clock, update included")):
-        for label, table in curves_of(reports):
-            profile(axis, table, key, label)
-        axis.axvline(1, color="0.6", linewidth=0.8)
-        axis.set(xscale="log", xlabel=f"speed-up in {name} (capped at {reports[0][0]['cap']} in steps)", ylim=(0, 1.02))
-    axes[0].set_ylabel("share of runs at least as fast")
-    axes[0].legend(fontsize="small")
-    figure.suptitle(f"Suite {reports[0][0]['suite']}: {reports[0][0]['seeds']} seeds of each task and horizon", fontsize="medium")
-    return figure
+from warploom.plots.speedup import draw, read
 
 
 def main():

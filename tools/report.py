@@ -24,11 +24,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import compare_runs
-import plot_evaluation
-import plot_training
-import plot_trajectories
 import warploom_files as wf
 import warploom_style as ws
+from warploom.plots import evaluation as plot_evaluation, training as plot_training, trajectories as plot_trajectories
 
 STYLE = """
 :root { --ink: #222; --soft: #5c5c5c; --line: #dcdcdc; --tint: #f6f5f2; --accent: #b84a00; }

@@ -528,6 +528,36 @@ class Run:
         """None when there is none."""
         return Evaluation(self.path) if (self.path / "evaluation.h5").exists() else None
 
+    def plot_training(self, smooth=None):
+        """A matplotlib Figure of the course of the training: losses, gradients, times. smooth: a mean over so many meta-steps."""
+        from .plots import training
+        return _shown_once(training.draw([self], smooth))
+
+    def plot_trajectories(self, show=None):
+        """A Figure of the recorded inner runs. show: parts, as ["loss", "rule"]; None: all that were recorded."""
+        from .plots import trajectories
+        unknown = [name for name in show or () if name not in trajectories.PARTS]
+        if unknown:
+            raise ToolError(USAGE, f"show: unknown part '{unknown[0]}'; accepted are {', '.join(trajectories.PARTS)}")
+        with self.trajectory():  # a reason why there is none
+            figure, reasons = trajectories.draw(self, show)
+        if figure is None or (show and reasons):
+            raise ToolError(NO_INPUT, "; ".join(reasons))
+        return _shown_once(figure)
+
+    def plot_evaluation(self, case=None, smooth=1):
+        """A Figure of the evaluation beside hand-designed rules. case: the name of one setting; None: all."""
+        from .plots import evaluation
+        with Evaluation(self.path) as file:
+            return _shown_once(evaluation.draw(file, case, smooth))
+
+
+def _shown_once(figure):
+    """Closed, so that a notebook shows it as the result of its cell alone."""
+    import matplotlib.pyplot as plt
+    plt.close(figure)
+    return figure
+
 
 def read_metrics(path, offset=0):
     """Columns of a metrics file; None when it does not exist or is empty."""

@@ -78,6 +78,27 @@ def test_export(run):
         expect(str(archive["configuration"]) == file.attrs["configuration"].decode(), "another configuration")
 
 
+def test_plots(run):
+    """The pictures of the tools, as figures; pyplot keeps none of them open, and the caller's style stays."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("matplotlib is not installed: pictures are not tested")
+        return
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    grid = plt.rcParams["axes.grid"]
+    expect_error(66, "not evaluated yet", run.plot_evaluation)
+    warploom.evaluate(run.path, run.path / "evaluation.h5", quiet=True, seeds=2)
+    expect_error(64, "unknown part 'nothing'", lambda: run.plot_trajectories(["nothing"]))
+    losses = run.plot_training(smooth=1).axes[0].get_lines()
+    expect(any(np.allclose(line.get_ydata(), run.metrics["meta_loss"]) for line in losses), "no line is the meta-loss")
+    for figure in (run.plot_evaluation(), run.plot_trajectories(["loss"])):
+        figure.savefig("figure.png")
+        expect(len(figure.axes) >= 1 and os.path.getsize("figure.png") > 10000, "a figure is empty")
+    expect(not plt.get_fignums() and plt.rcParams["axes.grid"] == grid, "figures stay open, or the style stays")
+
+
 def test_average():
     """Of a training with outer.average the average counts, in a checkpoint as in optimizer.h5."""
     run = warploom.train({**CONFIG, "outer": {**CONFIG["outer"], "learning_rate": 0.1, "average": 0.9}}, "mean", quiet=True)
@@ -136,6 +157,7 @@ def main():
     test_files(run)
     test_export(run)
     test_average()
+    test_plots(run)
     print("ok")
 
 

@@ -10,11 +10,11 @@ import matplotlib.colors
 import matplotlib.image
 import numpy as np
 
-import plot_evaluation
-import plot_training
-import plot_trajectories
 import warploom_files as wf
 import warploom_style as ws
+from warploom.plots import evaluation as plot_evaluation
+from warploom.plots import training as plot_training
+from warploom.plots import trajectories as plot_trajectories
 
 
 def pixels_near(image, colour, tolerance=0.06):

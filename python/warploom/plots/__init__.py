@@ -1,0 +1,1 @@
+"""Pictures of runs: warploom.Run.plot_training, plot_trajectories, plot_evaluation. The tools draw with these modules."""
