@@ -105,7 +105,12 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
   value->given = value->string[0] != '\0';
   if (wl_plugin_is_refused() || (config->any_hash && value->given)) return WL_OK;
   const wl_status status = wl_file_hash(file->string, hash);
-  if (status != WL_OK) return fail_at(file->location, path, status);
+  if (status != WL_OK) {
+    char named[WL_PATH_SIZE]; /* the key of the file, in the same section */
+    const char *const dot = strrchr(path, '.');
+    snprintf(named, sizeof named, "%.*s%s", dot ? (int)(dot - path) + 1 : 0, path, file->option->key);
+    return fail_at(file->location, named, status);
+  }
   if (!value->given) return wl_pool_text(pool, hash, strlen(hash), &value->string);
   if (strcmp(hash, value->string) == 0) return WL_OK;
   return wl_location_fail(value->location, path,

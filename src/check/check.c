@@ -274,6 +274,7 @@ static wl_status check_window(const wl_check_window *w, const wl_check_request *
   probe p = {.window = w, .rollout = rollout};
   p.mode = w->problem->spec.second_order ? WL_ROLLOUT_REAL : WL_ROLLOUT_FROZEN;
   if (status == WL_OK) status = check_blocks(&p, request, report);
+  if (status == WL_OK) status = wl_task_status(w->task);
   wl_free(p.phi);
   wl_free(p.v);
   wl_free(p.order);

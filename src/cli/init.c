@@ -11,6 +11,7 @@
 
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "task/task.h"
 #include "train/schema.h"
 
 static const wl_argument arguments[] = {
@@ -43,6 +44,7 @@ static const recipe recipes[] = {
     {"omniglot",
      "  file: omniglot28.h5          # made by tools/pack_omniglot.py\n  filters: [16, 16, 16, 16]\n",
      "0.1", 40, "log"},
+    {"python", "  module: my_task.py           # docs/plugins.md says what it has\n", "0.01", 40, "log"},
 };
 
 /* A family without a row gets its defaults and a small rate. */
@@ -85,6 +87,9 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
   }
 }
 
+/* Families whose loss is not computed by operators have no second derivatives. */
+static bool first_order_only(const wl_variant *family) { return ((const wl_task_family *)family->table)->loss != NULL; }
+
 static void write_configuration(const wl_variant *family, FILE *out) {
   const recipe r = find_recipe(family->name);
   fprintf(out,
@@ -106,8 +111,8 @@ static void write_configuration(const wl_variant *family, FILE *out) {
       out,
       "\n# T inner steps of an episode, and the K of a window, which is differentiated exactly; its last\n"
       "# losses alone count.\n"
-      "episode:\n  steps: %d\nwindow:\n  steps: %d\n  weights: {last: %d}\n  loss: %s\n  order: second\n",
-      r.steps, r.steps / 4, r.steps / 16, r.loss);
+      "episode:\n  steps: %d\nwindow:\n  steps: %d\n  weights: {last: %d}\n  loss: %s\n  order: %s\n",
+      r.steps, r.steps / 4, r.steps / 16, r.loss, first_order_only(family) ? "first" : "second");
   fputs(
       "\n# The outer loop. More steps learn more; more units make the meta-gradient less noisy.\n"
       "outer:\n  steps: 600\n  units: 2\n  learning_rate: 3e-3\n  beta2: 0.99\n  schedule: cosine\n"
@@ -157,6 +162,7 @@ const wl_command wl_command_init = {
     false,
     run_init,
     "Prints a configuration that meta-trains an LSTM on a task family, with the recommended settings of the "
-    "guide and every key of the family. It works without changes, except that omniglot needs its packed file.",
+    "guide and every key of the family. It works without changes, except that omniglot needs its packed file and python "
+    "its module.",
     "warploom init --task mlp --output mlp.yaml\n"
     "warploom train mlp.yaml\n"};

@@ -34,7 +34,7 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
   out->loss = wl_antithetic_transformed(e, job->unit, loss);
   out->window.meta_loss = out->loss;
   out->counted = isfinite(out->loss);
-  return WL_OK;
+  return wl_task_status(job->unit->task);
 }
 
 static void finish(const wl_estimator *e, const wl_estimator_job *job,

@@ -51,7 +51,7 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   o->final = measure(r, ws, unit, WL_SPLIT_TRAIN, NULL);
   if (job->all) o->heldout = measure(r, ws, unit, WL_SPLIT_HELDOUT, &o->accuracy);
   o->diverged = !isfinite(o->final);
-  return WL_OK;
+  return wl_task_status(unit->task);
 }
 
 /* Adds disjoint tables: an element is written by one rank and zero bits on the others. */

@@ -94,7 +94,7 @@ static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed,
     finite = finite && isfinite(loss[k]);
     if (!finite) *diverged = 1.0;
   }
-  return WL_OK;
+  return wl_task_status(r->f->task);
 }
 
 static wl_status run_rate(const field *f, const wl_baseline_curve *c, int rate, int64_t seed,
@@ -215,7 +215,7 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   WL_TRY(advance(r, horizon, &finite));
   *final = finite ? measure(r, 0, 0) : NAN;
   if (!isfinite(*final)) *final = NAN;
-  return WL_OK;
+  return wl_task_status(r->f->task);
 }
 
 /* Seconds of a step: the least of many short measurements, because other processes may interrupt them. Every rank measures the same run separately. */

@@ -18,7 +18,7 @@ static wl_status run_episode(wl_unroll_ws *ws, wl_unit *unit, uint64_t seed, int
   *loss = result.finite ? wl_task_evaluate(unit->task, wl_unroll_task_ws(ws), split, unit->theta,
                                            wl_unroll_warp(ws), NULL)
                         : NAN;
-  return WL_OK;
+  return wl_task_status(unit->task);
 }
 
 /* This rank's episodes of one task. */

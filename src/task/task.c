@@ -143,7 +143,8 @@ void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi) {
 }
 
 double wl_task_cost(const wl_task *task) {
-  return wl_tape_cost(task->tape) + wl_augment_cost(task->augment, task->n);
+  const double cost = task->family->loss ? task->cost : wl_tape_cost(task->tape);
+  return cost + wl_augment_cost(task->augment, task->n);
 }
 
 bool wl_task_moves_start(const wl_task *task) { return wl_augment_moves_start(task->augment); }
@@ -214,15 +215,24 @@ void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch) {
   ws->loaded = true;
 }
 
+wl_status wl_task_status(const wl_task *task) {
+  return task->family->status ? task->family->status(task) : WL_OK;
+}
+
 static int64_t n_phi(const wl_task *task) { return wl_tape_phi_layout(task->tape)->size; }
 
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
                     const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
                     wl_real *grad_phi) {
   wl_task_load(task, ws, batch);
+  const wl_real *const seen = wl_augment_theta(ws->augment, theta);
   double loss = NAN;
-  wl_tape_forward(task->tape, ws->tape, wl_augment_theta(ws->augment, theta), phi, &loss);
-  if (grad_theta || grad_phi) wl_tape_reverse(task->tape, ws->tape, grad_theta, grad_phi);
+  if (task->family->loss) {
+    loss = task->family->loss(task, &ws->episode, batch, seen, grad_theta);
+  } else {
+    wl_tape_forward(task->tape, ws->tape, seen, phi, &loss);
+    if (grad_theta || grad_phi) wl_tape_reverse(task->tape, ws->tape, grad_theta, grad_phi);
+  }
   wl_augment_gradient(ws->augment, batch, grad_theta, grad_phi, n_phi(task));
   return wl_augment_loss(ws->augment, batch, theta, loss);
 }

@@ -50,6 +50,7 @@ struct wl_task {
   wl_tape *tape;              /* built and finished by family->create; owned */
   int64_t n;                  /* number of inner parameters */
   size_t draw_bytes;          /* size of one drawn task's data in the workspace, set by family->create */
+  double cost;                /* FLOP of one gradient, if the tape does not compute the loss; else 0 */
   double proportion;          /* share in a mixture */
   struct wl_augment *augment; /* the augmentations; NULL: none; owned */
   struct wl_warp *warp;       /* warp layers, placed by family->create; NULL: none; owned */
@@ -75,6 +76,12 @@ typedef struct wl_task_family {
   /* Fills the inputs that all batches of an episode share; called once per episode. May be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
+  /* Computes the loss and, unless NULL, its gradient [n] in place of the tape, which then has the layout of theta alone.
+   * First order only. NULL: the tape computes them. */
+  double (*loss)(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
+                 wl_real *gradient);
+  /* The first failure of `loss`, which returned NaN. NULL: it cannot fail. */
+  wl_status (*status)(const wl_task *task);
   /* Tasks have a support set and a query set. WL_FOR_EVAL_BATCH loads the query set for the held-out split. */
   bool few_shot;
 } wl_task_family;
@@ -131,6 +138,9 @@ wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *the
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
                     const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
                     wl_real *grad_phi);
+/* The first failure of a loss of this task so far; such losses are NaN. Only losses that the tape does not compute fail.
+ * Call it where a status can be returned after losses were computed. */
+wl_status wl_task_status(const wl_task *task);
 /* The point at which a derivative is computed. */
 typedef struct wl_task_point {
   const wl_batch *batch;

@@ -37,12 +37,23 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
                      "`order: first`, or leave `imitation` out");
 }
 
+/* Hessian-vector products come from the tape. */
+static wl_status check_order(const wl_config *config, const wl_problem *p) {
+  for (int i = 0; p->spec.second_order && i < p->n_tasks; i++)
+    if (p->tasks[i]->family->loss)
+      return wl_map_fail(wl_config_map(config, "window", 0), "order",
+                         "the task family '%s' has first derivatives only: choose `order: first`",
+                         p->tasks[i]->family->name);
+  return WL_OK;
+}
+
 static wl_status build(const wl_config *config, wl_problem *p) {
   p->seed = (uint64_t)wl_schema_run(config).seed;
   WL_TRY(read_horizon(config, p)); /* checked before the model, whose size may depend on the longest episode */
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
   WL_TRY(create_imitation(config, p));
+  WL_TRY(check_order(config, p));
   WL_TRY(wl_model_create(config, (const wl_task *const *)p->tasks, p->n_tasks, &p->model));
   if (p->model->phi.size > 0) return WL_OK;
   return wl_map_fail(

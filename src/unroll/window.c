@@ -398,7 +398,7 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   if (o->losses)
     memcpy(o->losses, ws->outer_loss,
            (size_t)(result->steps + (going ? 1 : 0)) * sizeof *o->losses);
-  return WL_OK;
+  return wl_task_status(unit->task);
 }
 
 wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,

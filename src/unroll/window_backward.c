@@ -252,5 +252,5 @@ wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
   const wl_initialisation *init = ws->model->initialisation;
   if (init && init->adjoint && run->t0 == 0)
     wl_initialisation_adjoint(init, ws->lam, run->phi_grad + ws->model->theta0_at);
-  return WL_OK;
+  return wl_task_status(ws->task);
 }

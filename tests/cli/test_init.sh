@@ -7,7 +7,7 @@ while read -r family _; do
   "$WL_BIN" init --task "$family" --output "$family.yaml" || fail "init --task $family"
   grep -q '^  # ' "$family.yaml" || fail "$family.yaml has no comments"
   count=$((count + 1))
-  [ "$family" != omniglot ] || continue # its data are not here
+  case $family in omniglot | python) continue ;; esac # its data, or its module, are not here
   "$WL_BIN" train "$family.yaml" --dry-run >/dev/null 2>dry.err || fail "$family.yaml: $(tail -n 1 dry.err)"
 done < <("$WL_BIN" train --list tasks)
 [ "$count" -ge 10 ] || fail "init was tried on $count families"

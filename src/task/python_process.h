@@ -1,0 +1,27 @@
+/* python_process.h - a Python interpreter in a process of its own, which answers over a socket.
+ *
+ * Its standard output goes to standard error. It ends when the socket closes, so it never outlives this process for long.
+ * One thread uses it at a time. Private to src/task. */
+#ifndef WL_TASK_PYTHON_PROCESS_H
+#define WL_TASK_PYTHON_PROCESS_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+/* The source that the interpreter runs, python_bridge.py. */
+extern const unsigned char wl_python_bridge[];
+extern const size_t wl_python_bridge_size;
+
+typedef struct wl_python_process wl_python_process;
+
+/* Starts the interpreter, a file or a name on PATH, and sends it the source. Later calls wait at most `timeout` seconds
+ * for each transfer. */
+wl_status wl_python_process_start(const char *interpreter, double timeout, wl_python_process **out);
+/* Closes the socket, and kills the process if it does not end. */
+void wl_python_process_stop(wl_python_process **process);
+/* WL_ERR_OS if the process has ended or the time is over; the message says which. */
+wl_status wl_python_process_send(wl_python_process *process, const void *data, size_t bytes);
+wl_status wl_python_process_receive(wl_python_process *process, void *data, size_t bytes);
+
+#endif
