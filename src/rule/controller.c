@@ -1,4 +1,5 @@
-/* controller.c - Muon with a known horizon; a small net sets its rate and mixture for each tensor and step.
+/* controller.c - Muon with a known horizon; a small net sets its rate and mixture for each tensor and step. The adjoint,
+ * without Newton-Schulz steps, is in controller_adjoint.c.
  *
  * State: m (.9) and s (.99) of g and v (.99) of g^2, bias-corrected in the formulas below; averages of the minibatch
  * loss (.9, .98) and the first loss. x = t / T; r = RMS(p) sqrt(fan-in) of a matrix; r of a vector is the mean r of the
@@ -25,64 +26,31 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rule/controller_kernel.h"
+#include "rule/controller_impl.h"
 #include "rule/newton_schulz.h"
-#include "rule/tensors.h"
-
-enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, SCALARS };
-enum {
-  INPUTS = WL_CONTROLLER_INPUTS,
-  HIDDEN = WL_CONTROLLER_HIDDEN,
-  OUTPUTS = WL_CONTROLLER_OUTPUTS
-};
-enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 
 static const wl_state_field fields[FIELDS] = {
     {"momentum", WL_STATE_COORDINATE},      {"slow_momentum", WL_STATE_COORDINATE},
     {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
     {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
 
-static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
-                    DECAY_SLOW = 0.98;
-static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, UNKNOWN_HORIZON = 2000, TINY = 1e-30;
-
-typedef struct controller {
-  bool net, newton_schulz, mix, losses, horizon;
-  int64_t base, weight[3], bias[3]; /* offsets in phi */
-} controller;
-
-typedef struct workspace {
-  wl_tensors tensors;
-  const wl_controller_kernel *kernel;
-  double *phi;                       /* [phi.size] */
-  wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
-  double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
-  double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
-  wl_controller_scalars *scalars;    /* [tensors] */
-  double (*input)[INPUTS];           /* [tensors] */
-  wl_real *z;                        /* [pad(n)]; NULL without Newton-Schulz */
-  wl_real *scratch;                  /* [threads][scratch_size] */
-  int64_t scratch_size;
-  int scratch_threads;
-} workspace;
-
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "A small network sets the rate and the mixture of each tensor at each step; false: learned scalars alone.",
-     WL_SLOT(controller, net)},
+     WL_SLOT(wl_controller, net)},
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "Matrices move along the orthogonal factor of their momentum (Newton-Schulz iteration). It has no adjoint: "
      "the rule then needs a forward-only estimator.",
-     WL_SLOT(controller, newton_schulz)},
+     WL_SLOT(wl_controller, newton_schulz)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "whether the mixture of gradient and momenta (k1, k2) is learned; false: it stays at (0.1, 0)",
-     WL_SLOT(controller, mix)},
+     WL_SLOT(wl_controller, mix)},
     {"losses", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "whether the rule sees the minibatch losses; false: as if they were unknown",
-     WL_SLOT(controller, losses)},
+     WL_SLOT(wl_controller, losses)},
     {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "whether the rule sees the number of steps; false: as if it were unknown",
-     WL_SLOT(controller, horizon)},
+     WL_SLOT(wl_controller, horizon)},
     {0}};
 
 /* ---- Creation ------------------------------------------------------------------------------- */
@@ -92,7 +60,7 @@ static void controller_destroy(wl_rule *rule) {
   rule->impl = NULL;
 }
 
-static wl_status add_net(controller *c, wl_layout *phi) {
+static wl_status add_net(wl_controller *c, wl_layout *phi) {
   static const int64_t size[4] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
   char name[WL_NAME_SIZE];
   for (int l = 0; l < 3; l++) {
@@ -107,7 +75,7 @@ static wl_status add_net(controller *c, wl_layout *phi) {
 static wl_status controller_create(const wl_map *options, const wl_rule_setting *setting,
                                    wl_rule *rule) {
   (void)setting;
-  controller *c = NULL;
+  wl_controller *c = NULL;
   WL_TRY(WL_NEW(c, 1));
   rule->impl = c;
   wl_map_read(options, controller_options, c);
@@ -117,13 +85,13 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   rule->state_width = 3;
   rule->reads_theta = true;
   rule->cost = c->newton_schulz ? 500 : 60;
-  rule->forward_only = c->newton_schulz ? "Newton-Schulz steps" : "the controller's sums";
+  if (c->newton_schulz) rule->forward_only = "Newton-Schulz steps";
   WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){2, SCALARS}, &c->base));
   return c->net ? add_net(c, &rule->phi) : WL_OK;
 }
 
 static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
-  const controller *c = rule->impl;
+  const wl_controller *c = rule->impl;
   const double matrix[SCALARS] = {log(0.07), 1, 0, 0, INITIAL_K1, 0, 0.25, 0.5, 0, 0.03, 0.25};
   for (int kind = 0; kind < 2; kind++)
     for (int i = 0; i < SCALARS; i++) phi[c->base + kind * SCALARS + i] = (wl_real)matrix[i];
@@ -161,32 +129,42 @@ static int64_t scratch_of(const wl_layout *theta, int *matrices) {
 
 static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                   int threads) {
-  (void)adjoint;
-  const controller *c = rule->impl;
+  const wl_controller *c = rule->impl;
   int matrices = 0;
   const int64_t scratch = c->newton_schulz ? scratch_of(theta, &matrices) : 0;
-  const int64_t reals = c->newton_schulz ? wl_pad(theta->size) : 0;
+  const int64_t traced = adjoint ? (WL_CHUNK_STEPS + 2) * wl_rule_state_reals(rule, theta) : 0;
+  const int64_t reals = c->newton_schulz ? wl_pad(theta->size) : traced;
   const int64_t copies = matrices < threads ? matrices : threads;
-  return sizeof(workspace) + wl_tensors_bytes(theta) + (size_t)rule->phi.size * sizeof(double) +
-         WL_CONTROLLER_PACKED * sizeof(wl_real) +
+  return sizeof(wl_controller_ws) + wl_tensors_bytes(theta) +
+         (size_t)rule->phi.size * sizeof(double) + WL_CONTROLLER_PACKED * sizeof(wl_real) +
          (size_t)wl_tensors_pieces(theta) * (WL_CONTROLLER_SUMS + 1) * sizeof(double) +
          (size_t)theta->count *
-             ((WL_CONTROLLER_SUMS + INPUTS) * sizeof(double) + sizeof(wl_controller_scalars)) +
+             ((WL_CONTROLLER_SUMS + INPUTS) * sizeof(double) + sizeof(wl_controller_scalars) +
+              (adjoint ? sizeof(wl_controller_bar) : 0)) +
          (size_t)(reals + copies * scratch) * sizeof(wl_real);
 }
 
 static void controller_ws_destroy(void *impl) {
-  workspace *ws = impl;
+  wl_controller_ws *ws = impl;
   if (!ws) return;
   wl_tensors_clear(&ws->tensors);
-  void *const owned[] = {ws->phi,   ws->net,     ws->piece_sum, ws->ratio,  ws->sum,
-                         ws->input, ws->scalars, ws->z,         ws->scratch};
+  void *const owned[] = {ws->phi,     ws->net, ws->piece_sum, ws->ratio,  ws->sum, ws->input,
+                         ws->scalars, ws->z,   ws->scratch,   ws->states, ws->mu,  ws->bar};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
 
-static wl_status allocate(const wl_rule *rule, const wl_layout *theta, int threads, workspace *ws) {
-  const controller *c = rule->impl;
+static wl_status allocate_adjoint(const wl_rule *rule, const wl_layout *theta,
+                                  wl_controller_ws *ws) {
+  const int64_t state = wl_rule_state_reals(rule, theta);
+  WL_TRY(WL_NEW(ws->states, (WL_CHUNK_STEPS + 1) * state));
+  WL_TRY(WL_NEW(ws->mu, state));
+  return WL_NEW(ws->bar, theta->count + 1);
+}
+
+static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
+                          wl_controller_ws *ws) {
+  const wl_controller *c = rule->impl;
   int matrices = 0;
   WL_TRY(wl_tensors_create(theta, &ws->tensors));
   ws->kernel = wl_controller_kernel_select();
@@ -197,7 +175,7 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, int threa
   WL_TRY(WL_NEW(ws->sum, theta->count + 1));
   WL_TRY(WL_NEW(ws->scalars, theta->count + 1));
   WL_TRY(WL_NEW(ws->input, theta->count + 1));
-  if (!c->newton_schulz) return WL_OK;
+  if (!c->newton_schulz) return adjoint ? allocate_adjoint(rule, theta, ws) : WL_OK;
   ws->scratch_size = scratch_of(theta, &matrices);
   ws->scratch_threads = matrices < threads ? matrices : threads;
   WL_TRY(WL_NEW(ws->z, wl_pad(theta->size) + 1));
@@ -206,17 +184,16 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, int threa
 
 static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                       int threads, void **out) {
-  (void)adjoint;
-  workspace *ws = NULL;
+  wl_controller_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
-  const wl_status status = allocate(rule, theta, threads, ws);
+  const wl_status status = allocate(rule, theta, adjoint, threads, ws);
   if (status != WL_OK) controller_ws_destroy(ws);
   else *out = ws;
   return status;
 }
 
 /* The matrices transposed (controller_kernel.h). */
-static void pack_net(const controller *c, const wl_real *phi, wl_real *packed) {
+static void pack_net(const wl_controller *c, const wl_real *phi, wl_real *packed) {
   static const int size[4] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
   for (int l = 0; l < 3; packed += (size[l] + 1) * HIDDEN, l++)
     for (int o = 0; o < size[l + 1]; o++) {
@@ -227,28 +204,21 @@ static void pack_net(const controller *c, const wl_real *phi, wl_real *packed) {
 }
 
 static void controller_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
-  workspace *ws = rule_ws->impl;
-  const controller *c = rule->impl;
+  wl_controller_ws *ws = rule_ws->impl;
+  const wl_controller *c = rule->impl;
   for (int64_t i = 0; i < rule->phi.size; i++) ws->phi[i] = (double)phi[i];
   if (c->net) pack_net(c, phi, ws->net);
 }
 
 /* ---- Losses and inputs ---------------------------------------------------------------------- */
 
-static double clip(double x, double most) { return fmax(-most, fmin(most, x)); }
 static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b) : 0; }
 static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
-/* Values that all tensors share at one step. */
-typedef struct moment {
-  double t, T, x; /* T, 2000 if unknown; x = t / T */
-  double m, s, v; /* bias corrections */
-  double fast_slow, fast_first;
-} moment;
-
 /* Updates the averages of the loss, which are state of all of theta, from `in` to `out`. */
-static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out, moment *now) {
+static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
+                        wl_controller_now *now) {
   const bool known = isfinite(step->loss);
   const double first = step->t == 0 ? (known ? step->loss : 0) : (double)in[2];
   const double loss = known ? step->loss : 0;
@@ -257,25 +227,26 @@ static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *o
   out[2] = (wl_real)first;
   const double fast = (double)out[0] * correction(DECAY_FAST, step->t),
                slow = (double)out[1] * correction(DECAY_SLOW, step->t);
+  now->known = known;
   now->fast_slow = known ? log_ratio(fast, slow) : 0;
   now->fast_first = known ? log_ratio(fast, first) : 0;
 }
 
-static moment moment_of(const wl_inner_step *step) {
+static wl_controller_now moment_of(const wl_inner_step *step) {
   const double T = step->horizon > 0 ? (double)step->horizon : UNKNOWN_HORIZON, t = (double)step->t;
-  return (moment){.t = t,
-                  .T = T,
-                  .x = step->horizon > 0 ? fmin(1, t / T) : 0,
-                  .m = correction(DECAY_M, step->t),
-                  .s = correction(DECAY_S, step->t),
-                  .v = correction(DECAY_V, step->t)};
+  return (wl_controller_now){.t = t,
+                             .T = T,
+                             .x = step->horizon > 0 ? fmin(1, t / T) : 0,
+                             .m = correction(DECAY_M, step->t),
+                             .s = correction(DECAY_S, step->t),
+                             .v = correction(DECAY_V, step->t)};
 }
 
 /* ln of two root mean squares' ratio, from sums of squares. */
 static double log_rms(double a, double b) { return 0.5 * log((a + TINY) / (b + TINY)); }
 
 /* The inputs of tensor j, except the means over tensors. */
-static void put_inputs(workspace *ws, int j, const moment *now, double ratio) {
+static void put_inputs(wl_controller_ws *ws, int j, const wl_controller_now *now, double ratio) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const sum = ws->sum[j];
   const double left = 1 - now->x, v = now->v * sum[WL_SUM_V];
@@ -299,7 +270,7 @@ static void put_inputs(workspace *ws, int j, const moment *now, double ratio) {
   memcpy(ws->input[j], in, sizeof in);
 }
 
-static void put_means(workspace *ws) {
+static void put_means(wl_controller_ws *ws) {
   double first = 0, second = 0;
   const int count = ws->tensors.count;
   for (int j = 0; j < count; j++) {
@@ -317,17 +288,17 @@ static void put_means(workspace *ws) {
 static double root_mean_square(double sum, int64_t n) { return sqrt(sum / (double)n); }
 
 /* RMS(p) sqrt(fan-in) of a matrix. */
-static double size_of(const workspace *ws, int j) {
+double wl_controller_size(const wl_controller_ws *ws, int j) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   return root_mean_square(ws->sum[j][WL_SUM_PP], t->size) * sqrt(t->fan_in);
 }
 
 /* Mean r of the matrices; without matrices, of all tensors. */
-static double mean_size(const workspace *ws) {
+double wl_controller_mean_size(const wl_controller_ws *ws) {
   double sum = 0, all = 0;
   int matrices = 0;
   for (int j = 0; j < ws->tensors.count; j++) {
-    const double size = size_of(ws, j);
+    const double size = wl_controller_size(ws, j);
     all += size;
     if (!ws->tensors.tensor[j].matrix) continue;
     sum += size;
@@ -336,8 +307,8 @@ static double mean_size(const workspace *ws) {
   return matrices > 0 ? sum / matrices : all / ws->tensors.count;
 }
 
-static double rate_of(const double *base, const wl_tensor *t, const moment *now, double size,
-                      double o) {
+double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,
+                          double size, double o) {
   const double warm = (now->t + 1) / (fmax(0, base[W]) * now->T + 1);
   const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
   return exp(base[B]) * pow(now->T / UNKNOWN_HORIZON, -base[TAU]) *
@@ -347,12 +318,14 @@ static double rate_of(const double *base, const wl_tensor *t, const moment *now,
 }
 
 /* Coefficients of the update of a tensor's coordinates; c0 does not yet include 1 / RMS(N). */
-static void steer(const controller *c, workspace *ws, int j, const moment *now, double mean) {
+static void steer(const wl_controller *c, wl_controller_ws *ws, int j, const wl_controller_now *now,
+                  double mean) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const base = ws->phi + c->base + (t->matrix ? 0 : SCALARS);
   double out[OUTPUTS] = {0};
   if (c->net) ws->kernel->net(ws->net, ws->input[j], out);
-  const double rate = rate_of(base, t, now, t->matrix ? size_of(ws, j) : mean, out[0]);
+  const double rate =
+      wl_controller_rate(base, t, now, t->matrix ? wl_controller_size(ws, j) : mean, out[0]);
   wl_controller_scalars *const s = &ws->scalars[j];
   s->c0 = -rate * (base[A0] + out[1]);
   s->c1 = -rate * (base[A1] + out[2]);
@@ -361,7 +334,7 @@ static void steer(const controller *c, workspace *ws, int j, const moment *now, 
   s->k2 = c->mix ? base[K2] + 0.3 * out[5] : 0;
 }
 
-static void take_moments(workspace *ws, const wl_controller_pass *pass, int threads) {
+static void take_moments(wl_controller_ws *ws, const wl_controller_pass *pass, int threads) {
   const wl_tensors *const all = &ws->tensors;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
   for (int64_t i = 0; i < all->pieces; i++)
@@ -371,8 +344,8 @@ static void take_moments(workspace *ws, const wl_controller_pass *pass, int thre
     wl_tensors_sum(all, j, WL_CONTROLLER_SUMS, ws->piece_sum, ws->sum[j]);
 }
 
-static void take_ratios(workspace *ws, const wl_controller_pass *pass, const moment *now,
-                        int threads) {
+static void take_ratios(wl_controller_ws *ws, const wl_controller_pass *pass,
+                        const wl_controller_now *now, int threads) {
   const wl_tensors *const all = &ws->tensors;
   for (int j = 0; j < all->count; j++)
     ws->scalars[j] = (wl_controller_scalars){
@@ -388,7 +361,7 @@ static void take_ratios(workspace *ws, const wl_controller_pass *pass, const mom
 }
 
 /* Computes z, replaces it by N and divides c0 by RMS(N), one matrix at a time. */
-static void orthogonalise(workspace *ws, const wl_controller_pass *pass) {
+static void orthogonalise(wl_controller_ws *ws, const wl_controller_pass *pass) {
   const wl_tensors *const all = &ws->tensors;
   const int threads = ws->scratch_threads;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -405,9 +378,10 @@ static void orthogonalise(workspace *ws, const wl_controller_pass *pass) {
   }
 }
 
-static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
-  const controller *c = rule->impl;
-  workspace *const ws = rule_ws->impl;
+wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,
+                                         const wl_inner_step *step, wl_controller_now *now) {
+  const wl_controller *c = rule->impl;
+  wl_controller_ws *const ws = rule_ws->impl;
   const wl_tensors *const all = &ws->tensors;
   const int64_t pad = wl_pad(all->n);
   wl_real *const out = step->s_out;
@@ -417,21 +391,31 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
   wl_inner_step seen = *step;
   if (!c->horizon) seen.horizon = 0;
   if (!c->losses) seen.loss = NAN;
-  moment now = moment_of(&seen);
-  follow_loss(&seen, step->s_in + 3 * pad, out + 3 * pad, &now);
+  *now = moment_of(&seen);
+  follow_loss(&seen, step->s_in + 3 * pad, out + 3 * pad, now);
   take_moments(ws, &pass, rule_ws->threads);
   pass.m = out;
   pass.s = out + pad;
   pass.v = out + 2 * pad;
-  take_ratios(ws, &pass, &now, rule_ws->threads);
+  take_ratios(ws, &pass, now, rule_ws->threads);
   for (int j = 0; j < all->count; j++) {
     double ratio = 0;
     wl_tensors_sum(all, j, 1, ws->ratio, &ratio);
-    put_inputs(ws, j, &now, ratio);
+    put_inputs(ws, j, now, ratio);
   }
   put_means(ws);
-  const double mean = mean_size(ws);
-  for (int j = 0; j < all->count; j++) steer(c, ws, j, &now, mean);
+  const double mean = wl_controller_mean_size(ws);
+  for (int j = 0; j < all->count; j++) steer(c, ws, j, now, mean);
+  wl_tensors_clear_padding(all->n, 3, out);
+  return pass;
+}
+
+static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
+  const wl_controller *c = rule->impl;
+  wl_controller_ws *const ws = rule_ws->impl;
+  const wl_tensors *const all = &ws->tensors;
+  wl_controller_now now;
+  const wl_controller_pass pass = wl_controller_advance(rule, rule_ws, step, &now);
   if (c->newton_schulz) orthogonalise(ws, &pass);
 #pragma omp parallel for schedule(static) \
     num_threads(rule_ws->threads) if (rule_ws->threads > 1 && all->pieces > 1)
@@ -441,7 +425,6 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
     if (!all->tensor[p->tensor].matrix) own.z = NULL;
     ws->kernel->updates(&own, &ws->scalars[p->tensor], p->first, p->count);
   }
-  wl_tensors_clear_padding(all->n, 3, out);
   wl_tensors_clear_padding(all->n, 1, step->u);
 }
 
@@ -455,6 +438,7 @@ const wl_rule_ops wl_rule_controller = {
     .init = controller_init,
     .pack = controller_pack,
     .step = controller_step,
+    .backward = wl_controller_backward,
     .ws_create = controller_ws_create,
     .ws_destroy = controller_ws_destroy,
     .ws_bytes = controller_ws_bytes};

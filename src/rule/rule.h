@@ -50,6 +50,7 @@ typedef struct wl_rule_chunk {
   wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0};
                               * NULL: zero on entry, not returned */
   wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not returned */
+  double *loss_bar;          /* [steps] the adjoint of `loss` is added; NULL: not returned */
 } wl_rule_chunk;
 
 /* One step of an episode. */

@@ -7,7 +7,8 @@
  *   (gbar, thetabar, mu, phibar) = rule^T(u: lam, s: mu);   gbar <- P^T gbar (+ dP term)
  *   lam <- lam + thetabar + w_k T'(L_k) grad L_out(theta_k) [+ H_k gbar]
  *   phi-gradient += phibar + w_k T'(L_k) dL_out/dphi [+ (d grad L_in/dphi)^T gbar]
- * The bracketed terms are those of second order.
+ * The bracketed terms are those of second order. If the rule reads L_in(theta_k), second order also adds the adjoint of
+ * that input times grad L_in to lam, and times dL_in/dphi to the phi-gradient.
  *
  * This module knows neither MPI nor HDF5. */
 #ifndef WL_UNROLL_WINDOW_H

@@ -194,6 +194,20 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->warp_grad[i];
 }
 
+/* The step's loss is an input of the rule: lam += bar grad L_in, and likewise for the warp layers. */
+static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
+  wl_unroll_ws *ws = run->ws;
+  const wl_real *const g = at(ws->g, slot, &ws->plan);
+  for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += (wl_real)bar * g[i];
+  if (ws->model->warp_size == 0) return;
+  const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
+  wl_task_loss(ws->task, ws->task_ws, &batch, at(ws->theta, slot, &ws->plan), wl_ws_warp(ws),
+               ws->hv, ws->warp_grad);
+  ws->held = k;
+  double *direct = run->phi_grad + ws->model->warp_at;
+  for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += bar * (double)ws->warp_grad[i];
+}
+
 /* One step at a time, the last first. */
 static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
@@ -203,10 +217,13 @@ static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   for (int64_t j = c.count - 1; j >= 0; j--) {
     const wl_real *state =
         ws->trace.chunk ? ws->trace.chunk + j * ws->plan.kept.state : kept_state(ws, c.slot + j);
-    const wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
+    wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
+    double loss_bar = 0;
+    step.loss_bar = second ? &loss_bar : NULL;
     rule_adjoint(run, &step, c.first + j, c.slot + j);
     precondition_adjoint(run, c, j, ws->gbar, second);
     if (second) hessian_term(run, c.first + j, c.slot + j, ws->gbar);
+    if (loss_bar != 0) loss_term(run, c.first + j, c.slot + j, loss_bar);
   }
 }
 

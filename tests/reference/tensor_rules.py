@@ -44,7 +44,7 @@ def wiggle(n):
 
 
 def rms(x):
-    return math.sqrt(np.mean(x * x))
+    return np.sqrt(np.mean(x * x))
 
 
 def newton_schulz(x):
@@ -85,8 +85,8 @@ class Controller:
         if not ns:
             first[1:4] = 0, 1, 0
         count = 22 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
-        phi = wiggle(count)
-        phi[:22] += np.array(first + second)
+        self.phi = wiggle(count)
+        phi = self.phi + np.array(first + second + [0.0] * (count - 22))
         self.base = phi[:22].reshape(2, 11)
         if net:
             sizes, at, self.layers = [17, 16, 16, 6], 22, []
@@ -110,15 +110,15 @@ class Controller:
             m.append(self.m[j] / (1 - .9 ** (t + 1)))
             s.append(self.s[j] / (1 - .99 ** (t + 1)))
             v.append(self.v[j] / (1 - .99 ** (t + 1)))
-        cos = lambda a, b: np.sum(a * b) / math.sqrt(np.sum(a * a) * np.sum(b * b))
+        cos = lambda a, b: np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b))
         denominators = [np.sqrt(y) + 1e-8 * rms(np.sqrt(y)) for y in v]
         own = [[cos(g[j], m[j]), cos(m[j], s[j]), cos(p[j], m[j]),
-                math.log(rms(m[j]) / rms(np.sqrt(v[j]))), math.log(rms(s[j]) / rms(np.sqrt(v[j]))),
+                np.log(rms(m[j]) / rms(np.sqrt(v[j]))), np.log(rms(s[j]) / rms(np.sqrt(v[j]))),
                 rms(m[j] / denominators[j])] for j in range(len(SHAPES))]
         both = [2 * x - 1, 2 * (1 - x) ** 4 - 1, math.exp(-t / 10), math.exp(-t / 100),
-                np.clip((math.log(T) - 6) / 1.5, -2, 2), np.clip(math.log(fast / slow), -3, 3),
-                np.clip(math.log(fast / self.first), -3, 3), 3 * math.exp(-20 * (1 - x)),
-                np.mean([o[0] for o in own]), np.mean([o[1] for o in own])]
+                min(2, max(-2, (math.log(T) - 6) / 1.5)), np.clip(np.log(fast / slow), -3, 3),
+                np.clip(np.log(fast / self.first), -3, 3), 3 * math.exp(-20 * (1 - x)),
+                sum(o[0] for o in own) / len(own), sum(o[1] for o in own) / len(own)]
         sizes = [rms(p[j]) * math.sqrt(fan_in(s)) for j, s in enumerate(SHAPES) if len(s) > 1]
         updates = []
         for j, shape in enumerate(SHAPES):
@@ -136,12 +136,12 @@ class Controller:
             if matrix and self.ns:
                 n = orthogonal(z)
                 u = u + (a0 + o[1]) * n / rms(n)
-            r = rms(p[j]) * math.sqrt(fan_in(shape)) if matrix else np.mean(sizes)
-            rate = math.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** math.exp(q)
-            rate *= min(1, (t + 1) / (max(w, 0) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
-            rate *= math.exp(max(0, decline) * min(0, math.log(fast / self.first)))
+            r = rms(p[j]) * math.sqrt(fan_in(shape)) if matrix else sum(sizes) / len(sizes)
+            rate = np.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** np.exp(q)
+            rate = rate * min(1, (t + 1) / (max(w, 0) * T + 1)) * np.exp(3 * np.tanh(o[0] / 3))
+            rate = rate * np.exp(max(0, decline) * min(0, np.log(fast / self.first)))
             if matrix:
-                rate /= math.sqrt(fan_in(shape))
+                rate = rate / math.sqrt(fan_in(shape))
             updates.append(-rate * u)
         return updates
 

@@ -17,8 +17,12 @@ WEIGHTS = [0.3, -0.7, 1.1, 0.9]
 
 class Torch:
     """What tensor_rules.py uses of NumPy."""
-    sqrt, exp, tanh = torch.sqrt, torch.exp, torch.tanh
+    exp, tanh, log, sum = torch.exp, torch.tanh, torch.log, torch.sum
     ndarray = torch.Tensor
+
+    @staticmethod
+    def sqrt(x):
+        return torch.sqrt(torch.clamp(x, min=1e-300))  # the slope at zero is zero, not infinite
 
     @staticmethod
     def zeros(shape):
@@ -26,7 +30,7 @@ class Torch:
 
     @staticmethod
     def array(x):
-        return torch.tensor(x)
+        return torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in x])
 
     @staticmethod
     def maximum(x, least):
@@ -66,11 +70,16 @@ CASES = [
      lambda: rules.FeatureNet("celo2", [5, 6, 7], rate=.01, decay=.1)),
     ("name: celo2base, rate: 0.01, weight_decay: 0.1, schedule: linear",
      lambda: rules.FeatureNet("celo2", [8, 8], base=True, rate=.01, decay=.1)),
+    ("name: controller, newton_schulz: false", lambda: rules.Controller(True, False)),
+    ("name: controller, net: false, newton_schulz: false", lambda: rules.Controller(False, False)),
 ]
 
 
 def fields(rule):
     """The state in the order of the rule's fields."""
+    if isinstance(rule, rules.Controller):
+        return [torch.cat([x.reshape(-1) for x in field]) for field in (rule.m, rule.s, rule.v)] + [
+            x.reshape(1) for x in (rule.fast, rule.slow, rule.first)]
     out = [torch.cat([m[k].reshape(-1) for m in rule.m]) for k in range(len(rule.m[0]))]
     if rule.kind == "mlp":
         return out
@@ -83,32 +92,35 @@ def gradients(make):
     traces = [torch.tensor(rules.gradient(t)) for t in range(rules.STEPS)]
     start = torch.tensor(rules.START)
     index = torch.arange(rules.N, dtype=torch.float64)
-    leaves = traces + [start]
+    losses = [torch.tensor(rules.loss(t)) for t in range(rules.STEPS)]
+    leaves = traces + losses + [start]
     rules.np, rules.wiggle = Torch, lambda n: (0.2 * torch.sin(0.6 * torch.arange(n) + 0.1)).requires_grad_()
     for x in leaves:
         x.requires_grad_()
     rule, theta = make(), start
     total = WEIGHTS[0] * torch.sin((1 + 0.01 * index) * theta).sum()
     for t in range(rules.STEPS):
-        u = rule.step(t, rules.split(traces[t]), rules.split(theta), None)
+        u = rule.step(t, rules.split(traces[t]), rules.split(theta), losses[t])
         theta = theta + torch.cat([x.reshape(-1) for x in u])
         total = total + WEIGHTS[t + 1] * torch.sin((1 + 0.01 * index) * theta + t + 1).sum()
     for f, x in enumerate(fields(rule)):
         total = total + (torch.sin(0.3 * torch.arange(len(x)) + f) * x).sum()
-    return torch.autograd.grad(total, leaves + [rule.phi])
+    return [torch.zeros_like(x) if g is None else g
+            for g, x in zip(torch.autograd.grad(total, leaves + [rule.phi], allow_unused=True), leaves + [rule.phi])]
 
 
 def main():
     print(f"/* Made by tensor_rules_grad.py with PyTorch {torch.__version__}, float64. Do not edit. */")
-    print(f"enum {{ GRAD_CASES = {len(CASES)}, GRAD_MOST_PHI = 400 }};")
+    print(f"enum {{ GRAD_CASES = {len(CASES)}, GRAD_MOST_PHI = 800 }};")
     print("static const struct grad_case {\n  const char *options;\n  double g[TENSOR_STEPS][TENSOR_N];")
-    print("  double theta[TENSOR_N], phi[GRAD_MOST_PHI];\n} grad_cases[GRAD_CASES] = {")
+    print("  double loss[TENSOR_STEPS], theta[TENSOR_N], phi[GRAD_MOST_PHI];\n} grad_cases[GRAD_CASES] = {")
     for options, make in CASES:
         numpy_module, wiggle = rules.np, rules.wiggle
-        *g, theta, phi = (x.tolist() for x in gradients(make))
+        *trace, theta, phi = (x.tolist() for x in gradients(make))
+        g, losses = trace[:rules.STEPS], trace[rules.STEPS:]
         rules.np, rules.wiggle = numpy_module, wiggle
         rows = ",\n     ".join(rules.braces(r) for r in g)
-        print(f'    {{"{options}",\n    {{{rows}}},\n    {rules.braces(theta)},\n    {rules.braces(phi)}}},')
+        print(f'    {{"{options}",\n    {{{rows}}},\n    {rules.braces(losses)},\n    {rules.braces(theta)},\n    {rules.braces(phi)}}},')
     print("};")
 
 

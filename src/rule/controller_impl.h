@@ -1,0 +1,73 @@
+/* controller_impl.h - what controller.c (the step) and controller_adjoint.c share. */
+#ifndef WL_RULE_CONTROLLER_IMPL_H
+#define WL_RULE_CONTROLLER_IMPL_H
+
+#include <math.h>
+
+#include "rule/controller_kernel.h"
+#include "rule/tensors.h"
+
+enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, SCALARS };
+enum {
+  INPUTS = WL_CONTROLLER_INPUTS,
+  HIDDEN = WL_CONTROLLER_HIDDEN,
+  OUTPUTS = WL_CONTROLLER_OUTPUTS
+};
+enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
+
+static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
+                    DECAY_SLOW = 0.98;
+static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, UNKNOWN_HORIZON = 2000, TINY = 1e-30;
+
+typedef struct wl_controller {
+  bool net, newton_schulz, mix, losses, horizon;
+  int64_t base, weight[3], bias[3]; /* offsets in phi */
+} wl_controller;
+
+/* Adjoints of one tensor's values at one step. */
+typedef struct wl_controller_bar {
+  double sum[WL_CONTROLLER_SUMS], ratio, size, input[INPUTS];
+  double c1, c2, k1, k2;
+} wl_controller_bar;
+
+typedef struct wl_controller_ws {
+  wl_tensors tensors;
+  const wl_controller_kernel *kernel;
+  double *phi;                       /* [phi.size] */
+  wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
+  double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
+  double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
+  wl_controller_scalars *scalars;    /* [tensors] */
+  double (*input)[INPUTS];           /* [tensors] */
+  wl_real *z;                        /* [pad(n)]; NULL without Newton-Schulz */
+  wl_real *scratch;                  /* [threads][scratch_size] */
+  int64_t scratch_size;
+  int scratch_threads;
+  /* with an adjoint */
+  wl_real *states;        /* [WL_CHUNK_STEPS + 1][state] */
+  wl_real *mu;            /* [state] used if the caller passes none */
+  wl_controller_bar *bar; /* [tensors] */
+} wl_controller_ws;
+
+/* Values that all tensors share at one step. */
+typedef struct wl_controller_now {
+  double t, T, x; /* T, 2000 if unknown; x = t / T */
+  double m, s, v; /* bias corrections */
+  bool known;     /* the loss */
+  double fast_slow, fast_first;
+} wl_controller_now;
+
+/* The new state, and all that the update of a coordinate needs: sums, inputs, scalars; the pass that updates them. */
+wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,
+                                         const wl_inner_step *step, wl_controller_now *now);
+/* RMS(p) sqrt(fan-in) of tensor j; its mean over the matrices, or over all tensors if there are none. */
+double wl_controller_size(const wl_controller_ws *ws, int j);
+double wl_controller_mean_size(const wl_controller_ws *ws);
+double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,
+                          double size, double o);
+void wl_controller_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
+                            double *phi_grad);
+
+static inline double clip(double x, double most) { return fmax(-most, fmin(most, x)); }
+
+#endif
