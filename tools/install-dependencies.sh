@@ -5,7 +5,7 @@
 #   tools/install-dependencies.sh --list SET... print the package names and install nothing
 #
 #   build   compiler, CMake, Open MPI, HDF5, OpenBLAS, Python for the pictures, Fashion-MNIST
-#   test    what the tests start or read with besides: MPICH, SLURM, munge, network tools, xarray, PyTorch, pip,
+#   test    what the tests start or read with besides: MPICH, SLURM, munge, network tools, xarray, PyTorch, pip, nbconvert,
 #           checkers of man pages and of pages in HTML, zsh, environment modules
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
 #
@@ -17,11 +17,12 @@ BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev 
   libopenblas-dev libyaml-dev libcmocka-dev zlib1g-dev librandom123-dev libjansson-dev libxxhash-dev
   python3 python3-h5py python3-numpy python3-matplotlib python3-pil dataset-fashion-mnist"
 TEST_PACKAGES="mpich libmpich-dev python3-jsonschema python3-yaml python3-xarray python3-h5netcdf
-  python3-torch python3-pip python3-setuptools python3-wheel slurm-wlm munge iproute2 util-linux procps shellcheck
+  python3-torch python3-pip python3-setuptools python3-wheel python3-nbconvert
+  python3-ipykernel slurm-wlm munge iproute2 util-linux procps shellcheck
   libsimgrid-dev mandoc chromium zsh environment-modules lua5.3"
 BENCH_PACKAGES="libsimgrid-dev"
 # Missing from a release or a mirror, these cost one data set or one test, never the build.
-OPTIONAL_PACKAGES="dataset-fashion-mnist python3-torch chromium mandoc shellcheck libsimgrid-dev zsh environment-modules lua5.3"
+OPTIONAL_PACKAGES="dataset-fashion-mnist python3-torch python3-nbconvert python3-ipykernel chromium mandoc shellcheck libsimgrid-dev zsh environment-modules lua5.3"
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 die() { echo "install-dependencies: $*" >&2; exit 1; }

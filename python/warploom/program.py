@@ -59,12 +59,25 @@ def _config_file(config, folder):
     return str(path)
 
 
-def _follow(stream, last, quiet):
-    """Keeps the last lines of a stream, and shows them at once: in a notebook below the cell."""
+def _print_line(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+def _notebook_line():
+    """Shows a line in place of the one before, below the cell of a notebook; None elsewhere."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if not hasattr(shell, "kernel"):
+        return None
+    from IPython.display import display
+    handle = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda line: handle.update({"text/plain": line}, raw=True)
+
+
+def _follow(stream, last, show, show_progress):
+    """Keeps the last lines of a stream, and shows them at once; in a notebook a line of progress replaces the last one."""
     for line in stream:
         last.append(line.rstrip("\n"))
-        if not quiet:
-            print(last[-1], file=sys.stderr, flush=True)
+        (show_progress if last[-1].startswith("meta-step ") else show)(last[-1])
 
 
 def _run(words, ranks, launcher, quiet, accepted=()):
@@ -72,13 +85,14 @@ def _run(words, ranks, launcher, quiet, accepted=()):
     if ranks < 1:
         raise ToolError(USAGE, f"ranks is {ranks}; give at least 1")
     command = ([*launcher, str(ranks)] if ranks > 1 else []) + words
-    last = collections.deque(maxlen=LAST_LINES)
+    last, progress = collections.deque(maxlen=LAST_LINES), None if quiet else _notebook_line()
     try:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
     except OSError as error:
         raise ToolError(NO_INPUT, f"{command[0]}: cannot be started: {error.strerror}") from error
     with process:
-        reader = threading.Thread(target=_follow, args=(process.stderr, last, quiet))
+        show = (lambda line: None) if quiet else _print_line
+        reader = threading.Thread(target=_follow, args=(process.stderr, last, show, progress or show))
         reader.start()
         try:
             process.wait()

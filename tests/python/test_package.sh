@@ -1,21 +1,47 @@
 #!/bin/bash
-# The package installs with pip, without a network, and works from where pip puts it.
+# pip builds a wheel without a network, installs it into a fresh virtual environment, and the package works from there.
 set -euo pipefail
-: "${WL_SOURCE:?run the tests through ctest}" "${WL_PYTHON:?}"
+: "${WL_SOURCE:?run the tests through ctest}" "${WL_PYTHON:?}" "${WL_BIN:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
-"$WL_PYTHON" -c 'import setuptools, wheel, pip, h5py' 2>missing.txt ||
+"$WL_PYTHON" -c 'import setuptools, wheel, pip, h5py, venv' 2>missing.txt ||
   { echo "skipped: $(tail -n 1 missing.txt); the test needs Debian's python3-pip, -setuptools, -wheel and -h5py"; exit 77; }
 
 cp -r "$WL_SOURCE/python" package
-"$WL_PYTHON" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-index --no-build-isolation \
-  --no-deps --target installed ./package >pip.txt 2>&1 || { cat pip.txt >&2; fail "pip install"; }
-
+OPTIONS=(--quiet --disable-pip-version-check --no-index --no-deps)
+"$WL_PYTHON" -m pip wheel "${OPTIONS[@]}" --no-build-isolation --wheel-dir wheels ./package >pip.txt 2>&1 ||
+  { cat pip.txt >&2; fail "pip wheel"; }
 version=$(sed -n 's/^project(warploom VERSION \([0-9.]*\).*/\1/p' "$WL_SOURCE/CMakeLists.txt")
-[ -d "installed/warploom-$version.dist-info" ] || { ls installed >&2; fail "the package's version is not $version"; }
-cd installed
-PYTHONPATH=. "$WL_PYTHON" -c 'import warploom.files as files; assert files.__file__.startswith("'"$PWD"'")'
-if "$WL_PYTHON" -c 'import torch' 2>/dev/null; then
-  PYTHONPATH=. "$WL_PYTHON" -c 'import warploom.torch; warploom.torch.LearnedOptimizer'
-fi
+wheel=wheels/warploom-$version-py3-none-any.whl
+[ -f "$wheel" ] || { ls wheels >&2; fail "the wheel's version is not $version"; }
+
+# NumPy, h5py and PyTorch are the system's, and so is pip.
+"$WL_PYTHON" -m venv --without-pip --system-site-packages fresh
+fresh/bin/python -m pip install "${OPTIONS[@]}" "$wheel" >pip.txt 2>&1 || { cat pip.txt >&2; fail "pip install"; }
+
+cat >use.py <<'EOF2'
+import os
+import sys
+
+import warploom
+from warploom.plots import style, training  # noqa: F401
+
+assert warploom.__file__.startswith(os.path.abspath("fresh")), warploom.__file__
+config = {"seed": 1, "threads": 1, "task": {"family": "quadratic", "dimension": 4, "batch": 4}, "rule": {"name": "lstm"},
+          "episode": {"steps": 8}, "window": {"steps": 4}, "outer": {"steps": 2, "units": 1}}
+run = warploom.train(config, "run", quiet=True)
+assert len(run.metrics["meta_loss"]) == 2
+try:
+    import torch
+except ImportError:
+    print("PyTorch is not installed: warploom.torch is not tested")
+    sys.exit()
+from warploom.torch import LearnedOptimizer
+weight = torch.nn.Parameter(torch.ones(3, 2))
+optimizer = LearnedOptimizer([weight], run.path)
+(weight ** 2).sum().backward()
+optimizer.step()
+assert optimizer.backend == "c" and not weight.eq(1).any(), optimizer.backend
+EOF2
+PYTHONPATH='' WARPLOOM=$WL_BIN fresh/bin/python use.py || fail "the installed package"
 echo "ok: warploom $version"
