@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Follows a training in the terminal: step, rate, loss, time left; redraws until the run ends.
+"""Follows trainings in the terminal: step, rate, loss, time left; redraws until the runs end.
 
-Reads RUN/metrics.jsonl, which grows while the run goes on, so it may run on another machine than the
+Reads RUN/metrics.jsonl, which grows while a run goes on, so it may run on another machine than the
 job, over a shared file system. It only looks: Ctrl-C stops the watching, never the training.
 
 Examples:
   watch.py runs/quickstart                 redraws every two seconds
-  watch.py runs/seed-* --every 10          several runs, a block for each
+  watch.py runs/seed-* --every 10          several runs; from four on, a line for each
+  watch.py runs/sweep-1234                 all runs in a folder, also those that begin later
   watch.py runs/quickstart --once          prints the state and ends, for scripts
   watch.py runs/quickstart --once --json -
 """
@@ -26,6 +27,7 @@ import warploom_files as wf
 BLOCKS = "▁▂▃▄▅▆▇█"
 RAMP = "_.-=*#"  # where the terminal has no Unicode
 QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # silent for longer than this: nobody is writing
+MOST_BLOCKS = 3  # runs that get several lines each
 
 
 def duration(seconds):
@@ -117,15 +119,32 @@ def loss_line(state, name, label, width):
     return f"  {label:<10} {now:>10.4g}  {line}{trend}"
 
 
-def describe(path, width, following=False):
-    """Lines on one run; one that has not begun is told, not an error. While following, neither is a folder that is
-    empty for a moment: a new run in a used one moves the earlier files away."""
+def expand(paths):
+    """Run directories; a folder that is none stands for the runs in it."""
+    found = []
+    for path in map(os.fspath, paths):
+        inside = [] if os.path.exists(os.path.join(path, "config.yaml")) else sorted(
+            entry.path for entry in os.scandir(path) if os.path.exists(os.path.join(entry.path, "config.yaml"))
+        ) if os.path.isdir(path) else []
+        found += inside or [path]
+    return found
+
+
+def look(path, following=False):
+    """The state of a run, None for one that has not begun. While following, a folder that is empty for a moment has not
+    begun either: a new run in a used one moves the earlier files away."""
     try:
-        s = State(path)
+        return State(path)
     except (wf.ToolError, FileNotFoundError) as error:
         if os.path.isdir(path) and (following or getattr(error, "code", wf.NO_INPUT) == wf.NO_INPUT):
-            return [f"{path}: waiting for the first meta-step"], False
+            return None
         raise
+
+
+def describe(path, s, width):
+    """Lines on one run."""
+    if s is None:
+        return [f"{path}: waiting for the first meta-step"]
     share = min(1.0, s.step / max(1, s.total))
     left = {"finished": "finished", "running": f"{duration(s.left)} left",
             "quiet": "stopped? (--resume goes on)"}[s.state]
@@ -134,29 +153,71 @@ def describe(path, width, following=False):
              loss_line(s, "meta_loss", "meta-loss", width), loss_line(s, "last_loss", "last loss", width)]
     kept = "none yet" if s.checkpoint is None else f"{s.checkpoint:,}"
     lines.append(f"  checkpoint {kept}; skipped units {s.skipped}; last line {duration(s.age)} ago")
-    return [line[:width] for line in lines], s.state == "finished"
+    return [line[:width] for line in lines]
+
+
+def table(paths, states, width):
+    """A line for each run, and one for all of them."""
+    names = [os.path.basename(os.path.normpath(path)) for path in paths]
+    if len(set(names)) < len(names):
+        names = list(map(os.fspath, paths))
+    bars = 12 if width >= 110 else 0
+    room = min(max(map(len, names)), max(12, width - 60 - bars - (bars > 0) * 2))
+
+    def row(name, share, step="", rate="", loss="", change="", state=""):
+        short = name if len(name) <= room else "..." + name[3 - room:]
+        drawn = bar(share, bars) + "  " if bars and share is not None else " " * (bars + 2 * (bars > 0))
+        return f"{short:<{room}}  {drawn}{step:>14}  {rate:>8}  {loss:>9}  {change:>8}  {state}"
+
+    lines = [row("run", None, "meta-step", "rate", "meta-loss", "change", "state")]
+    for name, s in zip(names, states):
+        if s is None:
+            lines.append(row(name, 0, state="waiting"))
+            continue
+        now, before = s.smoothed("meta_loss")
+        lines.append(row(name, min(1.0, s.step / max(1, s.total)), f"{s.step:,}/{s.total:,}", f"{1 / s.seconds:.3g}/s", f"{now:.4g}",
+                         f"{now - before:+.2g}" if math.isfinite(before) else "",
+                         f"{duration(s.left)} left" if s.state == "running" else s.state))
+    return [line[:width] for line in lines + [summary(states)]]
+
+
+def summary(states):
+    """"2 of 5 finished, 1 quiet; 3 min left"."""
+    kinds = ["waiting" if s is None else s.state for s in states]
+    parts = [f"{kinds.count('finished')} of {len(kinds)} finished"]
+    parts += [f"{kinds.count(kind)} {kind}" for kind in ("running", "quiet", "waiting") if kind in kinds]
+    left = [s.left for s in states if s is not None and s.state == "running"]
+    skipped = sum(s.skipped for s in states if s is not None)
+    return ", ".join(parts) + (f"; {duration(max(left))} left" if left else "") + (f"; skipped units {skipped}" if skipped else "")
+
+
+def show(paths, states, width):
+    if len(paths) > MOST_BLOCKS:
+        return table(paths, states, width)
+    return [line for path, s in zip(paths, states) for line in describe(path, s, width)]
 
 
 def follow(paths, every):
     shown = 0
     while True:
         width = shutil.get_terminal_size((100, 24)).columns - 1
-        blocks = [describe(path, width, shown > 0) for path in paths]
-        lines = [line for block, _ in blocks for line in block]
+        runs = expand(paths)
+        states = [look(path, shown > 0) for path in runs]
+        lines = show(runs, states, width)
         if sys.stdout.isatty() and shown:
             sys.stdout.write(f"\x1b[{shown}A")
         clear = "\x1b[K" if sys.stdout.isatty() else ""
         sys.stdout.write("".join(f"{line}{clear}\n" for line in lines) + ("\x1b[J" if clear else ""))
         sys.stdout.flush()
         shown = len(lines)
-        if all(done for _, done in blocks):
+        if all(s is not None and s.state == "finished" for s in states):
             return
         time.sleep(every)
 
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
     parser.add_argument("--once", action="store_true", help="print the state once and end")
     parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="time between two looks (default: 2)")
     parser.add_argument("--json", metavar="FILE", help="with --once: the state as JSON; - for standard output")
@@ -169,12 +230,13 @@ def main():
         wf.require_path(path)
     if a.json:
         with wf.open_output(a.json) as out:
-            json.dump([State(path).as_dict() for path in a.runs], out, indent=2)
+            states = [(path, look(path)) for path in expand(a.runs)]
+            json.dump([s.as_dict() if s else {"run": path, "state": "waiting"} for path, s in states], out, indent=2)
             out.write("\n")
     elif a.once:
         width = shutil.get_terminal_size((100, 24)).columns
-        for path in a.runs:
-            print("\n".join(describe(path, width)[0]))
+        runs = expand(a.runs)
+        print("\n".join(show(runs, [look(path) for path in runs], width)))
     else:
         follow(a.runs, a.every)
 

@@ -62,6 +62,28 @@ def check_follow():
     expect(b"\x1b[" in shown and b"waiting for the first" in shown and b"100 %" in shown, f"{shown[-400:]!r}")
 
 
+def check_several():
+    """From four runs on a line for each; a folder stands for the runs in it, in their order."""
+    os.makedirs("sweep")
+    for number in (1, 2, 3):
+        os.rename(train(QUADRATIC, f"run-{number}", f"seed={number}", "outer.steps=8"), f"sweep/run-{number}")
+    expect_equal("runs of a folder", ["sweep/run-1", "sweep/run-2", "sweep/run-3"],
+                 [s["run"] for s in json.loads(tool("watch.py", "sweep", "--once", "--json", "-"))])
+    expect("last loss" in tool("watch.py", "sweep", "--once"), "three runs without their blocks")
+    lines = tool("watch.py", "sweep", "empty", "--once").splitlines()
+    expect_equal("lines", 6, len(lines))
+    for number in (1, 2, 3):
+        loss = [json.loads(line)["meta_loss"] for line in open(f"sweep/run-{number}/metrics.jsonl")]
+        words = lines[number].split()
+        expect_equal("words of a run", [f"run-{number}", "8/8", "finished"], [words[0], words[1], words[-1]])
+        expect(min(loss) <= float(words[3]) <= max(loss), f"meta-loss {words[3]} of {loss}")
+    expect(lines[4].split()[0] == "empty" and lines[4].endswith("waiting"), lines[4])
+    expect_equal("summary", "3 of 4 finished, 1 waiting", lines[5])
+    expect(all(len(line) <= 80 for line in lines), f"wider than 80 columns: {lines}")
+    expect_equal("state of a waiting run", "waiting", state_of("empty")["state"])
+
+
 check_states()
+check_several()
 check_follow()
 print("ok")
