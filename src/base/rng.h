@@ -28,6 +28,7 @@ typedef enum wl_purpose {
   WL_FOR_DRAW,           /* values of keys that are distributions */
   WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */
   WL_FOR_IMITATION,      /* which episodes imitate a teacher */
+  WL_FOR_RESTART,        /* which episodes restart from a stored state */
   WL_FOR_COUNT
 } wl_purpose;
 

@@ -126,7 +126,7 @@ const wl_real *wl_antithetic_draw(const wl_estimator *e, const wl_estimator_job 
   const wl_stream stream = {e->seed,
                             WL_FOR_PERTURB,
                             (uint32_t)episode->space,
-                            (uint64_t)episode->index,
+                            (uint64_t)job->unit->number,
                             (uint64_t)episode->unit,
                             (uint64_t)drawn_at};
   wl_real *const eps = eps_of(e, job);
@@ -247,7 +247,7 @@ double wl_antithetic_slope(const wl_estimator *e, const wl_estimator_job *job, i
                            const wl_run_outcome *outcomes) {
   double difference = outcomes[2 * pair].loss - outcomes[2 * pair + 1].loss;
   if (e->es.loss == WL_ES_TELESCOPING) {
-    const double before = job->t == 0 ? 0.0 : job->unit->difference[pair];
+    const double before = job->t == job->unit->first ? 0.0 : job->unit->difference[pair];
     job->unit->difference[pair] = difference;
     difference -= before;
   }

@@ -24,7 +24,7 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
     const wl_real *eps = wl_antithetic_draw(e, job, p, job->t);
     const double slope = wl_antithetic_slope(e, job, p, outcomes);
     for (int64_t i = 0; i < n; i++) {
-      sum[i] = job->t == 0 ? (double)eps[i] : sum[i] + (double)eps[i];
+      sum[i] = job->t == job->unit->first ? (double)eps[i] : sum[i] + (double)eps[i];
       if (job->vector) job->vector[i] += slope * sum[i];
     }
   }

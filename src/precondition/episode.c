@@ -11,6 +11,10 @@ const wl_option wl_episode_options[] = {
      "Units begin at random steps of their first episode, have separate horizons, and end and restart separately; "
      "needs `outer.every: window`.",
      WL_SLOT(wl_episode_keys, stagger)},
+    {"restart", WL_OPT_REAL, "0", NULL, 0, 1, "1",
+     "Probability that an episode begins at the state before the window in which the losses of the unit's previous "
+     "episode rose most, instead of a new task; needs `stagger`.",
+     WL_SLOT(wl_episode_keys, restart)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
      "Bound on each element of an inner gradient, before preconditioner and rule; 0: none.",
      WL_SLOT(wl_episode_keys, clip_value)},

@@ -6,6 +6,7 @@
 
 typedef struct wl_episode_keys {
   wl_ints steps; /* T, or [low, high]; borrowed from the configuration */
+  double restart;
   bool stagger;
   double clip_value, clip_norm;
 } wl_episode_keys;

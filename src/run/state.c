@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "run/trained.h"
 #include "train/replay.h"
+#include "unroll/restart.h"
 
 typedef struct field_list {
   /* [capacity + 1]: fields beyond the capacity go into the last entry, which check_list reports */
@@ -55,6 +56,13 @@ static void add_replay(field_list *list, wl_replay *replay) {
       "outer loss at the episode's start");
 }
 
+static void add_restarts(field_list *list, const wl_plan *plan) {
+  add(list, "restart/origin", WL_INT64, plan->units, plan->origin,
+      "number of the episode whose task each unit has");
+  add(list, "restart/stored", WL_INT64, plan->units, plan->stored,
+      "inner step of each unit's stored state, 0: none");
+}
+
 static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum *c) {
   add_blocks(list, phi, "curriculum/best", c->best,
              "meta-parameters at the best evaluation of the stage");
@@ -92,6 +100,7 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
       &wl_state_of(tr)->episodes_without_finite_unit,
       "episodes begun since then without a finite unit")
       ->in_digest = false;
+  if (wl_state_of(tr)->plan->setting.restart > 0) add_restarts(list, wl_state_of(tr)->plan);
   if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);
   if (wl_replay_lasts(wl_state_of(tr)->replay)) add_replay(list, wl_state_of(tr)->replay);
   return check_list(list);
@@ -127,11 +136,16 @@ static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* A unit between two episodes has only a clock. */
+/* Whether a unit has more than a clock: within an episode, or with a stored state to restart from. */
+static bool has_state(const wl_trainer *tr, int64_t u) {
+  const wl_plan *plan = wl_state_of(tr)->plan;
+  return plan->clock[u].t > 0 || plan->stored[u] > 0;
+}
+
 static int64_t count_in(const wl_trainer *tr, int field, int64_t u) {
   const wl_unit_field *f = &wl_unit_fields[field];
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
-  if (c->t == 0) return wl_unit_field_is_inline(f);
+  if (!has_state(tr, u)) return wl_unit_field_is_inline(f);
   return wl_unit_field_count(f, wl_setup_of(tr)->problem.model,
                              wl_setup_of(tr)->problem.tasks[c->task_index],
                              &wl_setup_of(tr)->estimator->shape);
@@ -192,9 +206,14 @@ static wl_status move_field(const wl_trainer *tr, int field, int64_t u, wl_unit 
 static wl_status gather_unit(const wl_trainer *tr, int64_t u, const unit_table *table) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   const int rank = wl_comm_rank(wl_setup_of(tr)->comm), owner = wl_state_of(tr)->plan->owner[u];
-  wl_unit idle = {.episode.index = c->episode, .horizon = c->horizon, .task_index = c->task_index};
-  wl_unit *unit = c->t == 0 ? &idle : rank == owner ? wl_state_of(tr)->unit[u] : NULL;
-  if (rank != 0 && (rank != owner || c->t == 0)) return WL_OK;
+  const bool clock_only = !has_state(tr, u);
+  wl_unit idle = {.number = c->episode, .horizon = c->horizon, .task_index = c->task_index};
+  wl_unit *unit = clock_only ? &idle : rank == owner ? wl_state_of(tr)->unit[u] : NULL;
+  if (rank != 0 && (rank != owner || clock_only)) return WL_OK;
+  if (unit && c->t == 0) { /* between two episodes */
+    unit->t = 0;
+    unit->number = c->episode;
+  }
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(move_field(tr, i, u, unit, table));
   return WL_OK;
 }
@@ -382,13 +401,14 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
 static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   const wl_curriculum *stages = wl_state_of(tr)->curriculum;
-  const int64_t shortest =
-      stages ? stages->length[0] : wl_setup_of(tr)->problem.horizon[0];
+  const wl_problem *p = &wl_setup_of(tr)->problem;
+  const bool restarts = wl_state_of(tr)->plan->setting.restart > 0;
+  const int64_t shortest = stages ? stages->length[0] : p->horizon[0],
+                longest = p->horizon[p->n_horizon - 1];
   if (c->episode >= 0 && c->task_index >= 0 && c->task_index < wl_setup_of(tr)->problem.n_tasks &&
       c->t >= 0 &&
       (c->t == 0 ||
-       (c->t < c->horizon && c->horizon >= shortest &&
-        c->horizon <= wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1])))
+       (c->t < c->horizon && c->horizon >= shortest && (restarts || c->horizon <= longest))))
     return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
                  "the checkpoint's unit %lld is at step %lld of %lld in episode %lld of task %lld, "
@@ -437,6 +457,9 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table
       WL_TRY(wl_file_read_range(file, name, f->type, table->of[i].offset[u], count_in(tr, i, u),
                                 wl_unit_field_data(f, unit)));
   }
+  const int64_t *origin = wl_state_of(tr)->plan->origin;
+  unit->episode.index = unit->shape.restarts ? origin[u] : unit->number;
+  unit->draw = wl_restart_draw(unit->number, unit->episode.index);
   return WL_OK;
 }
 
@@ -451,7 +474,7 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *tab
   WL_TRY(wl_trainer_place_units(tr));
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(size_column(tr, i, &table->of[i]));
   for (int64_t u = 0; u < wl_state_of(tr)->plan->units; u++)
-    if (wl_state_of(tr)->unit[u] && wl_state_of(tr)->plan->clock[u].t > 0)
+    if (wl_state_of(tr)->unit[u] && has_state(tr, u))
       WL_TRY(read_unit(tr, file, table, u));
   return WL_OK;
 }
@@ -498,9 +521,14 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
                         "%s: the digest of its state does not match the one it carries", path);
 }
 
-/* The number of the stage in the file is untrusted input. */
+/* The number of the stage and the steps of stored states in the file are untrusted input. */
 static wl_status check_stage(const wl_trainer *tr, const char *path) {
   const wl_curriculum *c = wl_state_of(tr)->curriculum;
+  const wl_plan *plan = wl_state_of(tr)->plan;
+  for (int64_t u = 0; u < plan->units; u++)
+    if (plan->origin[u] < 0 || plan->stored[u] < 0)
+      return WL_FAIL(WL_ERR_DATA, "%s: the stored state of unit %lld is at a step below 0", path,
+                     (long long)u);
   if (!c || (c->stage >= 0 && c->stage < c->stages)) return WL_OK;
   return WL_FAIL(WL_ERR_DATA, "%s: the curriculum has %lld stages and no number %lld", path,
                  (long long)c->stages, (long long)c->stage);

@@ -31,9 +31,10 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
 
 /* Only counted units change phi. Without any, only a newly drawn task in the next episode can yield a finite unit. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
+  const bool begun = tr->state->plan->starts[0] || tr->state->plan->restarts[0];
   tr->state->skipped += tr->state->plan->units - counted;
   if (counted == 0) {
-    tr->state->episodes_without_finite_unit += tr->state->plan->starts[0];
+    tr->state->episodes_without_finite_unit += begun;
     return;
   }
   tr->state->last_counted = tr->state->meta_step + 1;
@@ -109,12 +110,14 @@ static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_repo
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();
-  int64_t tallies[2] = {(int64_t)(1e9 * computing), tr->interruption.told};
+  int64_t *const tallies = tr->tallies;
+  tallies[0] = (int64_t)(1e9 * computing);
+  tallies[1] = tr->interruption.told;
   wl_exact_sum s = wl_reduction_sum(&tr->reduction, own, tr->state->plan->units);
   s.flags = tr->flags;
   s.n_flags = WL_FLAG_COUNT;
   s.tallies = tallies;
-  s.n_tallies = 2;
+  s.n_tallies = 2 + (tr->state->plan->setting.restart > 0 ? (int)tr->state->plan->units : 0);
   WL_TRY(wl_comm_exact_sum_start(tr->setup.comm, &s));
   ship_records(tr, watcher, report);
   WL_TRY(wl_comm_exact_sum_finish(tr->setup.comm, &s));
@@ -132,6 +135,7 @@ static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *c
   int64_t own = 0;
   wl_interruption_begin(&tr->interruption, request->stop, request->deadline);
   wl_trainer_keep_clocks(tr);
+  memset(tr->tallies, 0, (size_t)(tr->state->plan->units + 2) * sizeof *tr->tallies);
   wl_plan_begin(tr->state->plan);
   wl_status status = wl_trainer_run_units(tr, request->watcher, &own);
   const bool left = status == WL_TRY_AGAIN;
@@ -172,6 +176,8 @@ wl_status wl_trainer_meta_step(wl_trainer *tr, const wl_meta_request *request,
     return WL_OK;
   }
   update_average(tr);
+  for (int64_t u = 0; u < tr->state->plan->units; u++)
+    if (tr->tallies[2 + u] > 0) wl_plan_store(tr->state->plan, u);
   wl_plan_advance(tr->state->plan, tr->setup.per_episode ? 0 : tr->setup.problem.spec.steps);
   tr->state->meta_step++;
   return WL_OK;

@@ -8,6 +8,9 @@ static wl_status allocate(wl_plan *p) {
   WL_TRY(WL_NEW(p->clock, p->units));
   WL_TRY(WL_NEW(p->owner, p->units));
   WL_TRY(WL_NEW(p->starts, p->units));
+  WL_TRY(WL_NEW(p->restarts, p->units));
+  WL_TRY(WL_NEW(p->origin, p->units));
+  WL_TRY(WL_NEW(p->stored, p->units));
   WL_TRY(WL_NEW(p->share, p->setting.tasks));
   WL_TRY(WL_NEW(p->cost, p->setting.tasks));
   WL_TRY(WL_NEW(p->load, p->setting.ranks));
@@ -40,8 +43,8 @@ wl_status wl_plan_create(const wl_plan_setting *s, wl_plan **out) {
 void wl_plan_destroy(wl_plan **plan) {
   wl_plan *p = *plan;
   if (!p) return;
-  void *const owned[] = {p->clock, p->owner, p->starts, p->share,
-                         p->cost,  p->load,  p->order,  p->heap};
+  void *const owned[] = {p->clock,  p->owner, p->starts, p->restarts, p->origin, p->stored,
+                         p->share,  p->cost,  p->load,   p->order,    p->heap};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(p);
   *plan = NULL;
@@ -83,7 +86,21 @@ static void begin_episode(wl_plan *p, int64_t u) {
   wl_clock *const c = &p->clock[u];
   c->task_index = draw_task(p, c->episode, u);
   c->horizon = wl_plan_horizon(&p->setting, c->episode, u);
+  p->origin[u] = c->episode;
+  p->stored[u] = 0;
   if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
+}
+
+/* The task stays, so that the stored state fits; the length is drawn anew from there on. */
+static void begin_again(wl_plan *p, int64_t u) {
+  wl_clock *const c = &p->clock[u];
+  c->t = p->stored[u];
+  c->horizon = c->t + wl_plan_horizon(&p->setting, c->episode, u);
+}
+
+static bool is_restarted(const wl_plan *p, int64_t u) {
+  if (p->clock[u].t > 0 || p->stored[u] == 0) return false;
+  return draw(&p->setting, WL_FOR_RESTART, p->clock[u].episode, u, 0.0, 1.0) < p->setting.restart;
 }
 
 static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].task_index]; }
@@ -145,8 +162,10 @@ static void assign_starting(wl_plan *p) {
 void wl_plan_begin(wl_plan *p) {
   bool any = false;
   for (int64_t u = 0; u < p->units; u++) {
-    p->starts[u] = p->clock[u].t == 0;
+    p->restarts[u] = is_restarted(p, u);
+    p->starts[u] = p->clock[u].t == 0 && !p->restarts[u];
     if (p->starts[u]) begin_episode(p, u);
+    if (p->restarts[u]) begin_again(p, u);
     any |= p->starts[u];
   }
   if (any) assign_starting(p);
@@ -156,6 +175,8 @@ void wl_plan_assign(wl_plan *p) {
   for (int64_t u = 0; u < p->units; u++) p->starts[u] = true;
   assign_starting(p);
 }
+
+void wl_plan_store(wl_plan *p, int64_t u) { p->stored[u] = p->clock[u].t; }
 
 void wl_plan_advance(wl_plan *p, int64_t steps) {
   for (int64_t u = 0; u < p->units; u++) {

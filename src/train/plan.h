@@ -23,6 +23,7 @@ typedef struct wl_plan_setting {
   const int64_t *horizon;   /* [n_horizon] episode.steps, borrowed; with stages [stages][2] */
   int n_horizon;            /* 1: T; 2: [low, high] */
   const int64_t *stage;     /* number of the current stage, borrowed; NULL: there are no stages */
+  double restart; /* probability that an episode begins at the unit's stored state */
   bool
       stagger; /* each unit draws its horizon and the step at which its first episode begins */
 } wl_plan_setting;
@@ -33,6 +34,9 @@ typedef struct wl_plan {
   wl_clock *clock; /* [units] out */
   int *owner;      /* [units] out: rank that runs the unit */
   bool *starts;    /* [units] out: the unit begins an episode in this meta-step, at step clock.t */
+  bool *restarts;  /* [units] out: it does so from its stored state, on the same rank and not counted by `starts` */
+  int64_t *origin; /* [units] the episode whose task the unit has */
+  int64_t *stored; /* [units] inner step of its stored state; 0: it has none */
   double *share;   /* [tasks] cumulative proportions, the last is 1 */
   double *cost;    /* [tasks] */
   double *load;    /* [ranks] scratch: cost assigned */
@@ -45,6 +49,8 @@ void wl_plan_destroy(wl_plan **plan);
 /* Call at the start of a meta-step. Each unit at step 0 draws the task and horizon of its episode. These units are
  * assigned in order of falling cost, each to the least loaded rank. */
 void wl_plan_begin(wl_plan *plan);
+/* Call before wl_plan_advance: the unit has stored its state before this meta-step. */
+void wl_plan_store(wl_plan *plan, int64_t unit);
 /* Call after a meta-step. `steps`: the window length in inner steps; 0: the meta-step ran whole episodes. */
 void wl_plan_advance(wl_plan *plan, int64_t steps);
 /* Assigns all units to ranks again, after their clocks were read from a file. */

@@ -9,6 +9,8 @@
 wl_status wl_start_copy_create(const wl_trainer *tr, wl_start_copy *c) {
   const int64_t n = tr->setup.problem.model->phi.size;
   WL_TRY(WL_NEW(c->clock, tr->state->plan->units));
+  WL_TRY(WL_NEW(c->origin, tr->state->plan->units));
+  WL_TRY(WL_NEW(c->stored, tr->state->plan->units));
   WL_TRY(WL_NEW(c->unit, tr->state->plan->units));
   return WL_NEW(c->vectors, 4 * n);
 }
@@ -16,6 +18,8 @@ wl_status wl_start_copy_create(const wl_trainer *tr, wl_start_copy *c) {
 void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   for (int64_t u = 0; c->unit && u < tr->state->plan->units; u++) wl_unit_destroy(&c->unit[u]);
   wl_free(c->clock);
+  wl_free(c->origin);
+  wl_free(c->stored);
   wl_free(c->unit);
   wl_free(c->vectors);
 }
@@ -33,9 +37,18 @@ static void move_vectors(wl_trainer *tr, bool back) {
   }
 }
 
+static void move_clocks(wl_trainer *tr, bool back) {
+  wl_start_copy *c = &tr->start;
+  wl_plan *p = tr->state->plan;
+  const size_t units = (size_t)p->units;
+  memcpy(back ? p->clock : c->clock, back ? c->clock : p->clock, units * sizeof *p->clock);
+  memcpy(back ? p->origin : c->origin, back ? c->origin : p->origin, units * sizeof *p->origin);
+  memcpy(back ? p->stored : c->stored, back ? c->stored : p->stored, units * sizeof *p->stored);
+}
+
 void wl_trainer_keep_clocks(wl_trainer *tr) {
   wl_start_copy *c = &tr->start;
-  memcpy(c->clock, tr->state->plan->clock, (size_t)tr->state->plan->units * sizeof *c->clock);
+  move_clocks(tr, false);
   memcpy(c->updates, tr->state->outer->updates, sizeof c->updates);
   c->skipped = tr->state->skipped;
   c->last_counted = tr->state->last_counted;
@@ -58,7 +71,7 @@ wl_status wl_trainer_keep_start(wl_trainer *tr) {
 
 void wl_trainer_return_to_start(wl_trainer *tr) {
   wl_start_copy *c = &tr->start;
-  memcpy(tr->state->plan->clock, c->clock, (size_t)tr->state->plan->units * sizeof *c->clock);
+  move_clocks(tr, true);
   memcpy(tr->state->outer->updates, c->updates, sizeof c->updates);
   tr->state->skipped = c->skipped;
   tr->state->last_counted = c->last_counted;

@@ -37,7 +37,11 @@ static wl_status create_plan(wl_trainer *tr) {
                                    .horizon = c ? c->length : tr->setup.problem.horizon,
                                    .n_horizon = c ? 2 : tr->setup.problem.n_horizon,
                                    .stage = c ? &c->stage : NULL,
+                                   .restart = wl_episode_read(tr->setup.config).restart,
                                    .stagger = wl_episode_read(tr->setup.config).stagger};
+  if (status == WL_OK && setting.restart > 0 && !setting.stagger)
+    status = wl_map_fail(episode, "restart",
+                         "episodes that restart end apart from others: set `stagger: true`");
   if (status == WL_OK && setting.stagger && tr->setup.per_episode)
     status =
         wl_map_fail(episode, "stagger",
@@ -66,6 +70,7 @@ static wl_status create_state(wl_trainer *tr) {
     WL_TRY(wl_imitation_check_stages(tr->setup.problem.imitation, c ? c->stages : 1));
   WL_TRY(create_plan(tr));
   WL_TRY(WL_NEW(tr->state->unit, tr->state->plan->units));
+  WL_TRY(WL_NEW(tr->tallies, tr->state->plan->units + 2));
   WL_TRY(WL_NEW(tr->state->phi, tr->setup.problem.model->phi.size));
   if (outer.average > 0) WL_TRY(WL_NEW(tr->state->average, tr->setup.problem.model->phi.size));
   WL_TRY(wl_outer_create(tr->setup.config, &tr->setup.problem.model->phi, &tr->state->outer));
@@ -85,6 +90,7 @@ static wl_status build(wl_trainer *tr) {
   tr->setup.patience = outer.patience;
   WL_TRY(wl_estimator_create(tr->setup.config, tr->setup.problem.model, &tr->setup.problem.spec,
                              &setting, &tr->setup.estimator));
+  tr->setup.estimator->shape.restarts = wl_episode_read(tr->setup.config).restart > 0;
   WL_TRY(create_state(tr));
   WL_TRY(wl_reduction_create(&tr->setup.problem.model->phi, tr->setup.estimator->width,
                              &tr->reduction));
@@ -140,6 +146,7 @@ void wl_trainer_destroy(wl_trainer **trainer) {
   wl_problem_destroy(&tr->setup.problem);
   wl_free(tr->ws);
   wl_free(tr->scratch);
+  wl_free(tr->tallies);
   wl_free(tr);
   *trainer = NULL;
 }

@@ -13,6 +13,7 @@ enum { WL_FLAG_FAILED, WL_FLAG_LEFT, WL_FLAG_STOP, WL_FLAG_BUSY, WL_FLAG_IDLE, W
 /* The state at a meta-step's start (start_copy.c). */
 typedef struct wl_start_copy {
   wl_clock *clock; /* [units] */
+  int64_t *origin, *stored; /* [units] of the plan */
   wl_unit **unit;  /* [units] units within an episode, on the rank that owns them */
   double *vectors; /* [4][phi.size] phi, first and second moment, average */
   int64_t updates[WL_OUTER_GROUPS];
@@ -28,6 +29,7 @@ struct wl_trainer {
   wl_start_copy start;
   wl_interruption interruption;
   double flags[WL_FLAG_COUNT];
+  int64_t *tallies; /* [2 + units] sums over ranks: busy nanoseconds, requests; 1 for a unit that stored its state */
   wl_failure pending; /* a failure of this rank since the last reduction; the next one raises it */
 };
 

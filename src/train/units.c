@@ -9,6 +9,7 @@
 #include "task/family.h"
 #include "train/replay.h"
 #include "train/trainer_impl.h"
+#include "unroll/restart.h"
 
 /* Up to this number of coordinates, concurrent units are faster than several threads in one unit. */
 enum { SMALL = 65536 };
@@ -94,11 +95,16 @@ static wl_status start_units(wl_trainer *tr) {
     const wl_clock *clock = &tr->state->plan->clock[u];
     const wl_episode episode = {tr->setup.problem.seed, WL_SPACE_TRAIN, clock->episode, u};
     wl_unit *unit = tr->state->unit[u];
+    if (unit && tr->state->plan->restarts[u]) {
+      unit->horizon = clock->horizon;
+      wl_restart_begin(tr->setup.problem.model, unit, clock->episode, clock->t);
+    }
     if (!unit || !tr->state->plan->starts[u]) continue;
     unit->horizon = clock->horizon;
     unit->task_index = clock->task_index;
     if (tr->setup.problem.imitation) *unit->imitates = draw_imitation(tr, &episode);
     WL_TRY(wl_unit_start(*workspace(tr, 0, clock->task_index), unit, &episode));
+    if (unit->shape.restarts) wl_restart_clear_scores(unit);
     if (tr->state->replay) wl_replay_keep(tr->state->replay, tr, u, unit);
   }
   return WL_OK;
@@ -179,8 +185,20 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
+/* Stores the state before a window in which losses rose; at the episode's end also if it has stored none yet. A window
+ * that begins an episode has no state to restart from, or begins at the stored one. */
+static void store_state(wl_trainer *tr, const passage *p, bool ends) {
+  wl_unit *unit = tr->state->unit[p->u];
+  const wl_plan *plan = tr->state->plan;
+  const bool grown = wl_restart_has_grown(unit);
+  if (plan->starts[p->u] || plan->restarts[p->u]) return;
+  if (!grown && !(ends && plan->stored[p->u] == 0)) return;
+  wl_restart_store(tr->setup.problem.model, tr->start.unit[p->u], unit);
+  tr->tallies[2 + p->u] = 1;
+}
+
 /* Ends a window after all its runs. */
-static void close_window(const wl_trainer *tr, passage *p) {
+static void close_window(wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
   const wl_estimator_job job = job_of(tr, p, 0, 0);
@@ -191,6 +209,7 @@ static void close_window(const wl_trainer *tr, passage *p) {
     note_losses(tr, p);
   }
   p->t += job.steps;
+  if (tr->setup.estimator->shape.restarts) store_state(tr, p, p->t == clock->horizon);
   tr->state->unit[p->u]->t = p->t; /* also if the unit stopped: its clock advances */
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);

@@ -10,7 +10,7 @@
 const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
     {"task", "index of the unit's task in the configuration", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
      AT(task_index)},
-    {"episode", "number of its episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(episode.index)},
+    {"episode", "number of its episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(number)},
     {"inner_step", "inner steps done in it", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(t)},
     {"horizon", "inner steps of the whole episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
      AT(horizon)},
@@ -38,6 +38,14 @@ const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
      AT(imitates)},
     {"teacher_state", "state of the teacher for each particle", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
      WL_UNIT_PUPILS, AT(teacher_state)},
+    {"score", "of each particle score, largest score and last loss; mean of the largest scores",
+     WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_STORED_SCORES, AT(score)},
+    {"stored_theta", "theta of the stored state", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_STORED,
+     AT(stored_theta)},
+    {"stored_state", "the rule's state there", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_STORED,
+     AT(stored_state)},
+    {"stored_teacher_state", "the teacher's state there", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
+     WL_UNIT_STORED_TEACHERS, AT(stored_teacher_state)},
 };
 _Static_assert(sizeof(bool) == 1, "`stopped` is stored as one byte");
 
@@ -53,6 +61,10 @@ static int64_t times_of(const wl_unit_field *f, const wl_unit_shape *shape) {
     case WL_UNIT_DIFFERENCES: return shape->differences;
     case WL_UNIT_TEACHERS: return shape->teacher != NULL;
     case WL_UNIT_PUPILS: return shape->teacher ? shape->particles : 0;
+    case WL_UNIT_STORED: return shape->restarts;
+    case WL_UNIT_STORED_TEACHERS: return shape->restarts && shape->teacher;
+    case WL_UNIT_STORED_SCORES:
+      return shape->restarts ? WL_UNIT_SCORES * shape->particles + 1 : 0;
   }
   return 0;
 }
@@ -131,6 +143,7 @@ void wl_unit_destroy(wl_unit **unit) {
 void wl_unit_copy(const wl_model *m, wl_unit *from, wl_unit *to) {
   to->episode = from->episode;
   to->draw = from->draw;
+  to->first = from->first;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     const wl_unit_field *f = &wl_unit_fields[i];
     const int64_t count = wl_unit_field_count(f, m, from->task, &from->shape);
@@ -143,6 +156,7 @@ void wl_unit_copy(const wl_model *m, wl_unit *from, wl_unit *to) {
 wl_unit wl_unit_particle(const wl_model *m, const wl_unit *unit, int p) {
   wl_unit particle = *unit;
   if (p == 0) return particle;
+  if (unit->shape.restarts) particle.score += p * WL_UNIT_SCORES;
   if (unit->shape.teacher) particle.teacher_state += p * teacher_reals(&unit->shape, unit->task);
   particle.theta = unit->other_theta + (p - 1) * wl_pad(unit->task->n);
   particle.state = unit->other_state + (p - 1) * wl_model_state(m, wl_task_theta(unit->task));
@@ -171,7 +185,8 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
   const wl_model *m = ws->model;
   const wl_window_plan *p = &ws->plan;
   unit->episode = *episode;
-  unit->t = 0;
+  unit->number = episode->index;
+  unit->t = unit->first = 0;
   unit->draw = 0;
   unit->stopped = false;
   unit->start_loss = 0.0;

@@ -14,13 +14,16 @@ typedef struct wl_unit_shape {
   int accumulators; /* vectors over phi */
   int differences;  /* numbers */
   const wl_rule *teacher; /* NULL: none; borrowed */
+  bool restarts;          /* stores a state to restart from (restart.h) */
 } wl_unit_shape;
 
 /* Arrays are owned by the unit. */
 typedef struct wl_unit {
   const wl_task *task;
   wl_unit_shape shape;
-  wl_episode episode;
+  wl_episode episode; /* from which task and minibatches are drawn */
+  int64_t number;  /* of the unit's episode: that of `episode` unless it was restarted */
+  int64_t first;   /* inner step at which it began, 0 unless it was restarted; after a resume 0 */
   int64_t t;       /* inner steps done */
   int64_t horizon; /* T of the episode, for rules that look ahead; 0: unknown */
   int64_t task_index;
@@ -37,8 +40,12 @@ typedef struct wl_unit {
   double *accumulator; /* [accumulators][phi.size] */
   double *difference;  /* [differences] */
   bool *imitates;         /* [1] whether this episode imitates the teacher; with one only */
+  double *score; /* [WL_UNIT_SCORES particles + 1] */
+  wl_real *stored_theta, *stored_state, *stored_teacher_state; /* of one particle */
   wl_real *teacher_state; /* [particles][wl_rule_state_reals of the teacher] */
 } wl_unit;
+
+enum { WL_UNIT_SCORES = 3 }; /* numbers of a particle in `score` */
 
 /* A field has `count` times its extent numbers. */
 typedef enum wl_unit_extent {
@@ -54,7 +61,10 @@ typedef enum wl_unit_times {
   WL_UNIT_ACCUMULATORS,
   WL_UNIT_DIFFERENCES,
   WL_UNIT_TEACHERS, /* 1 with a teacher */
-  WL_UNIT_PUPILS    /* the particles, with a teacher */
+  WL_UNIT_PUPILS,   /* the particles, with a teacher */
+  WL_UNIT_STORED,   /* 1 if the unit stores a state */
+  WL_UNIT_STORED_TEACHERS,
+  WL_UNIT_STORED_SCORES
 } wl_unit_times;
 
 typedef struct wl_unit_field {
@@ -65,7 +75,7 @@ typedef struct wl_unit_field {
   size_t at; /* offset in wl_unit of the number, or of the pointer */
 } wl_unit_field;
 
-enum { WL_UNIT_FIELDS = 16 };
+enum { WL_UNIT_FIELDS = 20 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
 /* Whether wl_unit holds the field's one number itself, and no pointer. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/finite.h"
+#include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
 /* w_k of a window of `steps` steps; a list is aligned to its end in a shortened last window. */
@@ -395,6 +396,8 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   if (run->imitates) close_imitation(run, o, result);
   result->finite = going && isfinite(result->meta_loss) && wl_finite_reals(unit->theta, ws->plan.n);
   unit->stopped = !result->finite;
+  if (unit->shape.restarts && started)
+    wl_restart_score(unit, ws->inner_loss, result->steps, result->finite);
   if (o->losses)
     memcpy(o->losses, ws->outer_loss,
            (size_t)(result->steps + (going ? 1 : 0)) * sizeof *o->losses);

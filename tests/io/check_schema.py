@@ -40,14 +40,14 @@ replay: {capacity: 1, keep: 2}
 checkpoint: {every: 1}
 """
 
-# Units with several particles, accumulators and differences, the average of phi, stages and a teacher.
+# Units with several particles, accumulators and differences, the average of phi, stages, a teacher and restarts.
 EVOLVED = """
 seed: 3
 threads: 1
 output: evolved
 task: {family: quadratic, dimension: 4, batch: 3}
 rule: {name: lstm, hidden: [4]}
-episode: {steps: 9}
+episode: {steps: 9, stagger: true, restart: 0.5}
 window: {steps: 3}
 estimator: {name: pes, loss: telescoping}
 outer: {steps: 2, units: 2, average: 0.9}
