@@ -55,7 +55,8 @@ GRID = [
                    "name: controller, newton_schulz: false", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
     # the minibatch loss is an input of the controller: in second order its slope counts, also that by warp layers
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh], warp_noise: 0.1, gradient_noise: 0.01",
-     "name: controller, newton_schulz: false", "steps: 3, order: second", "precondition: {name: scalar, per: tensor}"),
+     "name: controller, newton_schulz: false", "steps: 3, order: second",
+     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # the warm-up has its kink at 3 % of the steps
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
