@@ -4,6 +4,7 @@ import math
 import numpy as np
 import torch
 
+from .files import DATA, ToolError
 from .newton_schulz import orthogonal
 from .rules import Rule, Schedule, correction, decayed, total, wide
 
@@ -15,6 +16,11 @@ class Controller(Rule):
     tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
+
+    def __init__(self, options, phi, steps):
+        super().__init__(options, phi, steps)
+        if self.option("correction", "none") != "none":
+            raise ToolError(DATA, "the controller in PyTorch has no rule.correction: use backend=\"c\"")
 
     def update(self, tensors, now):
         T, left = self._horizon(now)

@@ -34,6 +34,33 @@ static const wl_state_field fields[FIELDS] = {
     {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
     {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
 
+/* With an LSTM that corrects coordinates: its h and c follow second_moment. */
+#define CORRECTION_FIELD(name) \
+  { "correction_" name, WL_STATE_COORDINATE }
+static const wl_state_field lstm_fields[] = {{"momentum", WL_STATE_COORDINATE},
+                                             {"slow_momentum", WL_STATE_COORDINATE},
+                                             {"second_moment", WL_STATE_COORDINATE},
+                                             CORRECTION_FIELD("h1"),
+                                             CORRECTION_FIELD("h2"),
+                                             CORRECTION_FIELD("h3"),
+                                             CORRECTION_FIELD("h4"),
+                                             CORRECTION_FIELD("h5"),
+                                             CORRECTION_FIELD("h6"),
+                                             CORRECTION_FIELD("h7"),
+                                             CORRECTION_FIELD("h8"),
+                                             CORRECTION_FIELD("c1"),
+                                             CORRECTION_FIELD("c2"),
+                                             CORRECTION_FIELD("c3"),
+                                             CORRECTION_FIELD("c4"),
+                                             CORRECTION_FIELD("c5"),
+                                             CORRECTION_FIELD("c6"),
+                                             CORRECTION_FIELD("c7"),
+                                             CORRECTION_FIELD("c8"),
+                                             {"loss_fast", WL_STATE_WHOLE},
+                                             {"loss_slow", WL_STATE_WHOLE},
+                                             {"loss_first", WL_STATE_WHOLE}};
+enum { LSTM_STATE = 2 * WL_CORRECTION_UNITS };
+
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "A small network sets the rate and the mixture of each tensor at each step; false: learned scalars alone.",
@@ -51,6 +78,10 @@ static const wl_option controller_options[] = {
     {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "whether the rule sees the number of steps; false: as if it were unknown",
      WL_SLOT(wl_controller, horizon)},
+    {"correction", WL_OPT_CHOICE, "none", "none|mlp|lstm", 0, 0, NULL,
+     "A network that scales the step of each coordinate: `mlp` with 8 tanh units, or `lstm` with 8 units. Before "
+     "meta-training it changes nothing. It needs a forward-only estimator.",
+     WL_SLOT(wl_controller, correction)},
     {0}};
 
 /* ---- Creation ------------------------------------------------------------------------------- */
@@ -72,6 +103,24 @@ static wl_status add_net(wl_controller *c, wl_layout *phi) {
   return WL_OK;
 }
 
+/* Rows and columns of the correction's hidden layer. */
+static void correction_shape(const wl_controller *c, int64_t shape[2]) {
+  const bool lstm = c->correction == CORRECTED_BY_LSTM;
+  shape[0] = WL_CORRECTION_UNITS * (lstm ? 4 : 1);
+  shape[1] = WL_CORRECTION_INPUTS + (lstm ? WL_CORRECTION_UNITS : 0);
+}
+
+static wl_status add_correction(wl_controller *c, wl_layout *phi) {
+  const int64_t one = 1;
+  int64_t shape[2];
+  correction_shape(c, shape);
+  WL_TRY(wl_layout_add(phi, "rule", "correction.hidden.weight", 2, shape, &c->correct));
+  WL_TRY(wl_layout_add(phi, "rule", "correction.hidden.bias", 1, shape, NULL));
+  WL_TRY(wl_layout_add(phi, "rule", "correction.output.weight", 2,
+                       (int64_t[]){1, WL_CORRECTION_UNITS}, NULL));
+  return wl_layout_add(phi, "rule", "correction.output.bias", 1, &one, NULL);
+}
+
 static wl_status controller_create(const wl_map *options, const wl_rule_setting *setting,
                                    wl_rule *rule) {
   (void)setting;
@@ -80,14 +129,27 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   rule->impl = c;
   wl_map_read(options, controller_options, c);
   rule->tensorwise = true;
-  rule->fields = fields;
-  rule->n_fields = FIELDS;
-  rule->state_width = 3;
+  const bool lstm = c->correction == CORRECTED_BY_LSTM;
+  rule->fields = lstm ? lstm_fields : fields;
+  rule->n_fields = FIELDS + (lstm ? LSTM_STATE : 0);
+  rule->state_width = 3 + (lstm ? LSTM_STATE : 0);
   rule->reads_theta = true;
-  rule->cost = c->newton_schulz ? 500 : 60;
+  rule->cost = (c->newton_schulz ? 500 : 60) + (lstm ? 1500 : c->correction ? 250 : 0);
+  if (c->correction) rule->forward_only = "its correction of coordinates";
   if (c->newton_schulz) rule->forward_only = "Newton-Schulz steps";
   WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){2, SCALARS}, &c->base));
-  return c->net ? add_net(c, &rule->phi) : WL_OK;
+  if (c->net) WL_TRY(add_net(c, &rule->phi));
+  return c->correction ? add_correction(c, &rule->phi) : WL_OK;
+}
+
+/* As the net's hidden layers; the output layer is zero. */
+static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi) {
+  int64_t shape[2];
+  correction_shape(c, shape);
+  const wl_stream stream = {
+      .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = 2};
+  wl_rng_truncated_normal(stream, 0, shape[0] * shape[1], 1 / sqrt((double)shape[1]),
+                          phi + c->correct);
 }
 
 static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
@@ -100,9 +162,10 @@ static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
     phi[c->base + kind * SCALARS + A0] = 0;
     phi[c->base + kind * SCALARS + A1] = 1;
   }
-  if (!c->net) return;
-  memset(phi + c->weight[0], 0, (size_t)(rule->phi.size - c->weight[0]) * sizeof *phi);
-  for (int l = 0; l < 2; l++) {
+  const int64_t scalars = 2 * SCALARS;
+  memset(phi + scalars, 0, (size_t)(rule->phi.size - scalars) * sizeof *phi);
+  if (c->correction) init_correction(c, seed, phi);
+  for (int l = 0; c->net && l < 2; l++) {
     const int64_t in = l == 0 ? INPUTS : HIDDEN;
     const wl_stream stream = {
         .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = (uint64_t)l};
@@ -111,6 +174,12 @@ static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
 }
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
+
+static int64_t correction_size(const wl_controller *c) {
+  int64_t shape[2];
+  correction_shape(c, shape);
+  return c->correction ? shape[0] * (shape[1] + 1) + WL_CORRECTION_UNITS + 1 : 0;
+}
 
 static int64_t scratch_of(const wl_layout *theta, int *matrices) {
   wl_tensors tensors;
@@ -136,7 +205,8 @@ static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, b
   const int64_t reals = c->newton_schulz ? wl_pad(theta->size) : traced;
   const int64_t copies = matrices < threads ? matrices : threads;
   return sizeof(wl_controller_ws) + wl_tensors_bytes(theta) +
-         (size_t)rule->phi.size * sizeof(double) + WL_CONTROLLER_PACKED * sizeof(wl_real) +
+         (size_t)rule->phi.size * sizeof(double) +
+         (size_t)(WL_CONTROLLER_PACKED + correction_size(c)) * sizeof(wl_real) +
          (size_t)wl_tensors_pieces(theta) * (WL_CONTROLLER_SUMS + 1) * sizeof(double) +
          (size_t)theta->count *
              ((WL_CONTROLLER_SUMS + INPUTS) * sizeof(double) + sizeof(wl_controller_scalars) +
@@ -148,8 +218,9 @@ static void controller_ws_destroy(void *impl) {
   wl_controller_ws *ws = impl;
   if (!ws) return;
   wl_tensors_clear(&ws->tensors);
-  void *const owned[] = {ws->phi,     ws->net, ws->piece_sum, ws->ratio,  ws->sum, ws->input,
-                         ws->scalars, ws->z,   ws->scratch,   ws->states, ws->mu,  ws->bar};
+  void *const owned[] = {ws->phi,    ws->correction, ws->net,     ws->piece_sum, ws->ratio,
+                         ws->sum,    ws->input,      ws->scalars, ws->z,         ws->scratch,
+                         ws->states, ws->mu,         ws->bar};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
@@ -170,6 +241,7 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjo
   ws->kernel = wl_controller_kernel_select();
   WL_TRY(WL_NEW(ws->phi, rule->phi.size));
   WL_TRY(WL_NEW(ws->net, WL_CONTROLLER_PACKED));
+  WL_TRY(WL_NEW(ws->correction, correction_size(c) + 1));
   WL_TRY(WL_NEW(ws->piece_sum, ws->tensors.pieces * WL_CONTROLLER_SUMS + 1));
   WL_TRY(WL_NEW(ws->ratio, ws->tensors.pieces + 1));
   WL_TRY(WL_NEW(ws->sum, theta->count + 1));
@@ -208,6 +280,8 @@ static void controller_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_r
   const wl_controller *c = rule->impl;
   for (int64_t i = 0; i < rule->phi.size; i++) ws->phi[i] = (double)phi[i];
   if (c->net) pack_net(c, phi, ws->net);
+  if (c->correction)
+    memcpy(ws->correction, phi + c->correct, (size_t)correction_size(c) * sizeof *phi);
 }
 
 /* ---- Losses and inputs ---------------------------------------------------------------------- */
@@ -392,7 +466,8 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
   if (!c->horizon) seen.horizon = 0;
   if (!c->losses) seen.loss = NAN;
   *now = moment_of(&seen);
-  follow_loss(&seen, step->s_in + 3 * pad, out + 3 * pad, now);
+  const int64_t losses = rule->state_width * pad;
+  follow_loss(&seen, step->s_in + losses, out + losses, now);
   take_moments(ws, &pass, rule_ws->threads);
   pass.m = out;
   pass.s = out + pad;
@@ -406,8 +481,24 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
   put_means(ws);
   const double mean = wl_controller_mean_size(ws);
   for (int j = 0; j < all->count; j++) steer(c, ws, j, now, mean);
-  wl_tensors_clear_padding(all->n, 3, out);
+  wl_tensors_clear_padding(all->n, (int)rule->state_width, out);
   return pass;
+}
+
+static wl_correction correction_at(const wl_controller *c, const wl_controller_ws *ws,
+                                   const wl_inner_step *step, double x) {
+  const int64_t pad = wl_pad(ws->tensors.n);
+  int64_t shape[2];
+  correction_shape(c, shape);
+  const wl_real *const bias = ws->correction + shape[0] * shape[1];
+  return (wl_correction){.lstm = c->correction == CORRECTED_BY_LSTM,
+                         .time = (wl_real)(2 * x - 1),
+                         .weight = ws->correction,
+                         .bias = bias,
+                         .head = bias + shape[0],
+                         .in = step->s_in + 3 * pad,
+                         .out = step->s_out + 3 * pad,
+                         .stride = pad};
 }
 
 static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
@@ -417,6 +508,7 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
   wl_controller_now now;
   const wl_controller_pass pass = wl_controller_advance(rule, rule_ws, step, &now);
   if (c->newton_schulz) orthogonalise(ws, &pass);
+  const wl_correction correction = correction_at(c, ws, step, now.x);
 #pragma omp parallel for schedule(static) \
     num_threads(rule_ws->threads) if (rule_ws->threads > 1 && all->pieces > 1)
   for (int64_t i = 0; i < all->pieces; i++) {
@@ -424,6 +516,8 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
     wl_controller_pass own = pass;
     if (!all->tensor[p->tensor].matrix) own.z = NULL;
     ws->kernel->updates(&own, &ws->scalars[p->tensor], p->first, p->count);
+    if (c->correction)
+      ws->kernel->correct(&own, &ws->scalars[p->tensor], &correction, p->first, p->count);
   }
   wl_tensors_clear_padding(all->n, 1, step->u);
 }

@@ -21,7 +21,8 @@ static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, UNKNOWN_HORIZON = 2000,
 
 typedef struct wl_controller {
   bool net, newton_schulz, mix, losses, horizon;
-  int64_t base, weight[3], bias[3]; /* offsets in phi */
+  enum { UNCORRECTED, CORRECTED_BY_MLP, CORRECTED_BY_LSTM } correction;
+  int64_t base, weight[3], bias[3], correct; /* offsets in phi */
 } wl_controller;
 
 /* Adjoints of one tensor's values at one step. */
@@ -36,6 +37,7 @@ typedef struct wl_controller_ws {
   double *phi;                       /* [phi.size] */
   wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
   double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
+  wl_real *correction;               /* its part of phi */
   double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
   wl_controller_scalars *scalars;    /* [tensors] */
   double (*input)[INPUTS];           /* [tensors] */

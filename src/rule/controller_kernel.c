@@ -1,8 +1,6 @@
 /* controller_kernel.c - passes over coordinates (controller_kernel.h), compiled for each instruction set. */
 #include "rule/controller_kernel.h"
 
-#include <stdbool.h>
-
 #include "rule/vector.h"
 
 INLINE double add_lanes(vec a) {
@@ -119,8 +117,70 @@ static void updates(const wl_controller_pass *pass, const wl_controller_scalars 
     for (int64_t i = first; i < end; i += VECTOR_LANES) update(pass, c, i, end - i, false);
 }
 
+/* ---- Correction of each coordinate ---------------------------------------------------------- */
+
+enum { UNITS = WL_CORRECTION_UNITS, OWN_INPUTS = WL_CORRECTION_INPUTS };
+#define LOG2_E ((wl_real)1.4426950408889634)
+
+/* tanh from 2^(2 x log2 e). */
+INLINE vec tanh_of(vec power) { return (wl_real)1 - (wl_real)2 / (power + (wl_real)1); }
+
+/* Unit k of the LSTM from its pre-activations: new h; reads and writes c. */
+INLINE vec lstm_unit(vec *z, const wl_real *c_in, wl_real *c_out, int64_t left) {
+  z[0] *= -LOG2_E;
+  z[1] *= 2 * LOG2_E;
+  z[2] = -LOG2_E * (z[2] + (wl_real)1);
+  z[3] *= -LOG2_E;
+  exp2_all(z, 4);
+  const vec c = load_some(c_in, left) / ((wl_real)1 + z[2]) + tanh_of(z[1]) / ((wl_real)1 + z[0]);
+  store_some(c_out, c, left);
+  return tanh_of(exp2_clipped(2 * LOG2_E * c)) / ((wl_real)1 + z[3]);
+}
+
+INLINE void correct_vector(const wl_controller_pass *pass, const wl_controller_scalars *c,
+                           const wl_correction *net, int64_t i, int64_t left, const bool lstm) {
+  enum { MOST_INPUTS = OWN_INPUTS + UNITS };
+  const int inputs = lstm ? MOST_INPUTS : OWN_INPUTS, gates = lstm ? 4 : 1;
+  const vec inverse = reciprocal(load_some(pass->v + i, left), c);
+  vec x[MOST_INPUTS] = {load_some(pass->g + i, left) * inverse,
+                        (wl_real)c->m * load_some(pass->m + i, left) * inverse,
+                        (wl_real)c->s * load_some(pass->s + i, left) * inverse, splat(net->time)};
+  for (int k = 0; lstm && k < UNITS; k++)
+    x[OWN_INPUTS + k] = load_some(net->in + k * net->stride + i, left);
+  vec o = splat(net->head[UNITS]);
+  for (int k = 0; k < UNITS; k++) {
+    vec z[4], h;
+    for (int q = 0; q < gates; q++) {
+      const int row = q * UNITS + k;
+      z[q] = splat(net->bias[row]);
+      for (int j = 0; j < inputs; j++) z[q] += net->weight[row * inputs + j] * x[j];
+    }
+    const int64_t cell = (UNITS + k) * net->stride + i;
+    if (lstm) {
+      h = lstm_unit(z, net->in + cell, net->out + cell, left);
+      store_some(net->out + k * net->stride + i, h, left);
+    } else {
+      h = tanh_of(exp2_clipped(2 * LOG2_E * z[0]));
+    }
+    o += net->head[k] * h;
+  }
+  const vec bounded = (wl_real)3 * tanh_of(exp2_clipped(2 * LOG2_E / 3 * o));
+  store_some(pass->u + i, load_some(pass->u + i, left) * exp2_clipped(LOG2_E * bounded), left);
+}
+
+static void correct(const wl_controller_pass *pass, const wl_controller_scalars *c,
+                    const wl_correction *net, int64_t first, int64_t count) {
+  const int64_t end = first + count;
+  if (net->lstm)
+    for (int64_t i = first; i < end; i += VECTOR_LANES)
+      correct_vector(pass, c, net, i, end - i, true);
+  else
+    for (int64_t i = first; i < end; i += VECTOR_LANES)
+      correct_vector(pass, c, net, i, end - i, false);
+}
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 extern const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT);
-const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT) = {moments, ratios, blends, net,
-                                                                      updates};
+const wl_controller_kernel JOIN(wl_controller_kernel_, WL_VARIANT) = {moments, ratios,  blends,
+                                                                      net,     updates, correct};

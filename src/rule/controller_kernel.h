@@ -5,10 +5,14 @@
  *   blends   z = m + k1 (g - m) + k2 (s - m)
  *   net      output = W3 tanh(W2 tanh(W1 input + b1) + b2) + b3
  *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e); N the orthogonal factor of z, NULL: none
+ *   correct  u <- u exp(3 tanh(o / 3)), o = w h + b; h: tanh units or an LSTM layer that read (g, m, s) / (sqrt v + e)
+ *            and 2x - 1
  *
  * All arrays are over the coordinates of theta; a call processes `count` of them, starting at `first`. */
 #ifndef WL_RULE_CONTROLLER_KERNEL_H
 #define WL_RULE_CONTROLLER_KERNEL_H
+
+#include <stdbool.h>
 
 #include "base/real.h"
 
@@ -45,6 +49,18 @@ enum {
       (WL_CONTROLLER_INPUTS + 2 * WL_CONTROLLER_HIDDEN + 3) * WL_CONTROLLER_HIDDEN
 };
 
+/* The net of `correct`. LSTM: gates in the order input, candidate, forget (+1), output. */
+enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
+typedef struct wl_correction {
+  bool lstm;
+  wl_real time;               /* 2x - 1 */
+  const wl_real *weight;      /* [units] or [4 units], times inputs or inputs + units */
+  const wl_real *bias, *head; /* [units] or [4 units]; w and b, [units + 1] */
+  const wl_real *in;          /* LSTM: h of each unit, then c, [2 units][stride] */
+  wl_real *out;               /* may be `in` */
+  int64_t stride;
+} wl_correction;
+
 typedef struct wl_controller_kernel {
   void (*moments)(const wl_controller_pass *pass, int64_t first, int64_t count, double *sums);
   double (*ratios)(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
@@ -54,6 +70,8 @@ typedef struct wl_controller_kernel {
   void (*net)(const wl_real *packed, const double *input, double *output);
   void (*updates)(const wl_controller_pass *pass, const wl_controller_scalars *c, int64_t first,
                   int64_t count);
+  void (*correct)(const wl_controller_pass *pass, const wl_controller_scalars *c,
+                  const wl_correction *net, int64_t first, int64_t count);
 } wl_controller_kernel;
 
 /* The table for this processor. */

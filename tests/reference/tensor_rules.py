@@ -78,13 +78,15 @@ def fan_in(shape):
 class Controller:
     """The prototype's rule C3; C0 without the net."""
 
-    def __init__(self, net, ns):
-        self.net, self.ns = net, ns
+    def __init__(self, net, ns, correction=None):
+        self.net, self.ns, self.correction = net, ns, correction
         first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03, .25]
         second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03, .25]
         if not ns:
             first[1:4] = 0, 1, 0
         count = 22 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
+        rows, inputs = {"mlp": (8, 4), "lstm": (32, 12), None: (0, 0)}[correction]
+        count += (rows * (inputs + 1) + 9 if correction else 0)
         self.phi = wiggle(count)
         phi = self.phi + np.array(first + second + [0.0] * (count - 22))
         self.base = phi[:22].reshape(2, 11)
@@ -96,6 +98,23 @@ class Controller:
                 at += i * o + o
         self.m, self.s, self.v = ([np.zeros(s) for s in SHAPES] for _ in range(3))
         self.fast = self.slow = 0.0
+        if correction:
+            at = count - rows * (inputs + 1) - 9
+            self.hidden = phi[at:at + rows * inputs].reshape(rows, inputs), phi[at + rows * inputs:count - 9]
+            self.head = phi[count - 9:]
+            self.h, self.c = ([np.zeros(s + (8,)) for s in SHAPES] for _ in range(2))
+
+    def corrected(self, j, u, inputs):
+        """The update, each coordinate scaled by a net of its normalised gradient and momenta and the time."""
+        weight, bias = self.hidden
+        if self.correction == "mlp":
+            h = np.tanh(inputs @ weight.T + bias)
+        else:
+            sigmoid = lambda x: 1 / (1 + np.exp(-x))
+            i, candidate, f, o = np.split(np.concatenate([inputs, self.h[j]], axis=-1) @ weight.T + bias, 4, axis=-1)
+            self.c[j] = sigmoid(f + 1) * self.c[j] + sigmoid(i) * np.tanh(candidate)
+            h = self.h[j] = sigmoid(o) * np.tanh(self.c[j])
+        return u * np.exp(3 * np.tanh((h @ self.head[:8] + self.head[8]) / 3))
 
     def step(self, t, g, p, value):
         if t == 0:
@@ -142,6 +161,9 @@ class Controller:
             rate = rate * np.exp(max(0, decline) * min(0, np.log(fast / self.first)))
             if matrix:
                 rate = rate / math.sqrt(fan_in(shape))
+            if self.correction:
+                own_inputs = [y / denominators[j] for y in (g[j], m[j], s[j])] + [np.full(shape, 2 * x - 1)]
+                u = self.corrected(j, u, np.stack(own_inputs, axis=-1))
             updates.append(-rate * u)
         return updates
 
@@ -333,6 +355,8 @@ CASES = [
     ("name: controller", lambda: Controller(True, True)),
     ("name: controller, net: false", lambda: Controller(False, True)),
     ("name: controller, newton_schulz: false", lambda: Controller(True, False)),
+    ("name: controller, correction: mlp", lambda: Controller(True, True, "mlp")),
+    ("name: controller, net: false, newton_schulz: false, correction: lstm", lambda: Controller(False, False, "lstm")),
 ]
 
 

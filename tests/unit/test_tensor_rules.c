@@ -298,7 +298,8 @@ static void newton_schulz_steps(void **state) {
 static const char *const all_rules[] = {
     "name: muon",     "name: controller", "name: controller, newton_schulz: false",
     "name: mlp",      "name: small_fc",   "name: celo2",
-    "name: celo2base"};
+    "name: celo2base", "name: controller, correction: mlp",
+    "name: controller, correction: lstm"};
 enum { ALL_RULES = sizeof all_rules / sizeof *all_rules };
 
 /* Steps of a rule at its initial meta-parameters, gradients times `scale`, theta to a power of it. */
