@@ -121,7 +121,8 @@ class Comparison:
     def as_dict(self):
         runs = [{"run": str(r.path), "task": r.title, **p, "figures": f, "evaluation": e}
                 for r, p, f, e in zip(self.runs, self.provenance, self.figures, self.evaluations)]
-        return {"runs": runs, "differences": self.differences, "digests": self.digests(), "over_seeds": self.over_seeds()}
+        return {"runs": runs, "differences": self.differences, "digests": self.digests(), "over_seeds": self.over_seeds(),
+                "over_settings": self.over_settings()}
 
     def over_seeds(self):
         """Where runs differ in the seed alone and all are evaluated: final losses of each rule, mean and 95 % half width."""
@@ -133,6 +134,24 @@ class Comparison:
             mean, half = wf.interval(losses)
             out[rule] = {"final_loss": losses, "mean": float(mean), "half_width": float(half)}
         return out
+
+    def final(self, i):
+        """What a run is judged by: the learned rule's final loss on fresh tasks, else the last loss of the training."""
+        losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
+        return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
+
+    def over_settings(self):
+        """Where a sweep varies more than the seed: the final loss of each setting, mean and 95 % half width over its runs,
+        the lowest first."""
+        keys = [k for k in self.differences if k in self.essential() - {"seed"}]
+        groups = {}
+        for i in range(len(self.runs)):
+            groups.setdefault(tuple(wf.show(self.differences[k][i]) for k in keys), []).append(self.final(i))
+        if not keys or len(groups) == len(self.runs):
+            return []
+        rows = [{"setting": dict(zip(keys, setting)), "runs": len(losses), "mean": float(np.mean(losses)),
+                 "half_width": float(wf.interval(losses)[1]) if len(losses) > 1 else math.nan} for setting, losses in groups.items()]
+        return sorted(rows, key=lambda row: (math.isnan(row["mean"]), row["mean"]))
 
 
 def short_labels(paths):
@@ -180,6 +199,17 @@ def print_seeds(c):
     print(table(["", "mean", "", ""], rows))
 
 
+def print_settings(c):
+    """A sweep over more than the seed."""
+    rows = c.over_settings()
+    if not rows:
+        return
+    what = "final loss of the learned rule" if all(c.evaluations) else "last loss, last tenth"
+    print(f"\nSettings, the best first ({what}, mean over seeds and half width of its 95 % interval)")
+    print(table(list(rows[0]["setting"]) + ["runs", "mean", "+-"],
+                [list(row["setting"].values()) + [number(row[k]) for k in ("runs", "mean", "half_width")] for row in rows]))
+
+
 def print_text(c, everything):
     print("Differences in the configurations")
     if c.differences:
@@ -206,6 +236,7 @@ def print_text(c, everything):
         rows.append(("learned - best hand-designed", [e and e["difference"] for e in c.evaluations]))
         rows.append(("the learned rule", [e and e["verdict"] for e in c.evaluations]))
         print(by_run(labels, [(name, list(row) + [None] * (len(labels) - len(row))) for name, row in rows]))
+    print_settings(c)
 
 
 def finite(value):

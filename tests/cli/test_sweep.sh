@@ -27,6 +27,18 @@ for line in "001_learning_rate=1e-4_seed=1 1e-4 1" "002_learning_rate=1e-4_seed=
   expect_same "digest of $name" "$expected" "$(tail -n 1 "swept/$name.out")"
 done
 has swept/comparison.txt 'Final losses on fresh tasks'
+has swept/comparison.txt '^Settings, the best first'
+"$WARPLOOM_PYTHON" - <<'P' || fail "the comparison by settings"
+import json, statistics
+c = json.load(open("swept/comparison.json"))
+of = {}
+for run in c["runs"]:
+    rate = float(run["run"].split("learning_rate=")[1].split("_")[0])
+    of.setdefault(rate, []).append(run["evaluation"]["final_loss"]["learned (lstm)"])
+got = [(float(row["setting"]["outer.learning_rate"]), row["runs"], row["mean"]) for row in c["over_settings"]]
+expected = sorted(((rate, len(losses), statistics.mean(losses)) for rate, losses in of.items()), key=lambda row: row[2])
+assert len(got) == 2 and all(a[:2] == b[:2] and abs(a[2] - b[2]) <= 1e-9 * abs(b[2]) for a, b in zip(got, expected)), (got, expected)
+P
 [ -s swept/training.png ] && [ -s swept/comparison.json ] || fail "no picture or no JSON of the comparison"
 
 # One that was stopped: a run without its last step is finished, the others are left as they are
