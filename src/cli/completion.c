@@ -14,8 +14,9 @@ static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;
   } kinds[] = {{"KEY=VALUE", ":key"}, {"FOLDER", ":folder"}, {"FAMILY", ":family"},
-               {"TEXT", ":text"},     {"COMMAND", ":text"},  {"N", ":text"},
-               {"X", ":text"},        {"T", ":text"}};
+               {"N", ":text"},        {"X", ":text"},        {"T", ":text"},
+               {"TEXT", ":text"},     {"COMMAND", ":text"},  {"LIST", ":text"},
+               {"TIME", ":text"},     {"WHAT", ":text"}};
   if (!name || !*name) return ":none";
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (strcmp(name, kinds[i].name) == 0) return kinds[i].kind;
