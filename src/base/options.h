@@ -191,20 +191,10 @@ int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 
 /* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point
- * into; its other members are unchanged. `table` is one of the map's own tables. */
+ * into; its other members are unchanged. Rows of another table than the map's are matched by key and type, and skipped
+ * where the map has none. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
-/* Getters. The key must be in the map's table (a missing key is a programming error, which is printed and yields zero).
- * Lists are borrowed for the config's life. */
-int64_t wl_map_int(const wl_map *map, const char *key);
-double wl_map_real(const wl_map *map, const char *key);
-bool wl_map_bool(const wl_map *map, const char *key);
-const char *wl_map_string(const wl_map *map,
-                          const char *key); /* STRING, CHOICE; CHOICE_OR_REALS: "" when a list */
-const int64_t *wl_map_ints(const wl_map *map, const char *key, int *count);
-const double *wl_map_reals(const wl_map *map, const char *key, int *count);
-const char *const *wl_map_strings(const wl_map *map, const char *key, int *count);
-wl_draw wl_map_draw(const wl_map *map, const char *key); /* of a WL_KEY_DRAW */
 /* WL_FAIL(WL_ERR_CONFIG) naming file, line and full key of this map's value, for checks that
  * only the module can make. */
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...)

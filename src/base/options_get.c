@@ -41,42 +41,6 @@ static const wl_value *find_value(const wl_map *map, const char *key) {
   return NULL;
 }
 
-/* The value of a key that the table must have; zeros otherwise. */
-static const wl_value *value_of(const wl_map *map, const char *key) {
-  static const wl_value zero = {.string = ""};
-  const wl_value *const value = find_value(map, key);
-  if (!value) wl_log_error("the key '%s' is asked for, but it is not in the table", key);
-  return value ? value : &zero;
-}
-
-int64_t wl_map_int(const wl_map *map, const char *key) { return value_of(map, key)->integer; }
-bool wl_map_bool(const wl_map *map, const char *key) { return value_of(map, key)->boolean; }
-const char *wl_map_string(const wl_map *map, const char *key) { return value_of(map, key)->string; }
-
-double wl_map_real(const wl_map *map, const char *key) {
-  const wl_value *const value = value_of(map, key);
-  const bool integer = value->option && value->option->type == WL_OPT_INT;
-  return integer ? (double)value->integer : value->real;
-}
-
-const int64_t *wl_map_ints(const wl_map *map, const char *key, int *count) {
-  const wl_value *const value = value_of(map, key);
-  *count = value->ints ? value->count : 0;
-  return value->ints;
-}
-
-const double *wl_map_reals(const wl_map *map, const char *key, int *count) {
-  const wl_value *const value = value_of(map, key);
-  *count = value->reals ? value->count : 0;
-  return value->reals;
-}
-
-const char *const *wl_map_strings(const wl_map *map, const char *key, int *count) {
-  const wl_value *const value = value_of(map, key);
-  *count = value->strings ? value->count : 0;
-  return value->strings;
-}
-
 int wl_map_combinations(const wl_map *map) { return map->combinations; }
 
 static wl_draw draw_of(const wl_value *value) {
@@ -84,8 +48,6 @@ static wl_draw draw_of(const wl_value *value) {
   return (wl_draw){
       value->draw, value->reals[0], value->reals[value->count - 1], {value->reals, value->count}};
 }
-
-wl_draw wl_map_draw(const wl_map *map, const char *key) { return draw_of(value_of(map, key)); }
 
 static void store_value(const wl_value *value, unsigned char *at) {
   const wl_option *const option = value->option;

@@ -2,28 +2,57 @@
  *
  * Each axis is a list of keys of task families. One key that the family has is varied at a time: a choice
  * takes each other value, a number is multiplied. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
+/* The keys of task families that are varied, as the families read them. Where a family lacks a key, its value stays as
+ * in `absent`. */
+typedef struct varied_keys {
+  wl_ints widths, filters;
+  int64_t dimension;
+  int activation, distribution, frequency, surface, coupling;
+  const char *data;
+  double separation, curvature;
+  wl_draw loss_scale;
+} varied_keys;
+
+static const varied_keys absent = {.activation = -1,
+                                   .distribution = -1,
+                                   .frequency = -1,
+                                   .surface = -1,
+                                   .coupling = -1,
+                                   .separation = NAN,
+                                   .curvature = NAN,
+                                   .loss_scale = {.low = NAN}};
+
+static const wl_option varied_options[] = {
+    {"widths", WL_OPT_INTS, .slot = WL_SLOT(varied_keys, widths)},
+    {"filters", WL_OPT_INTS, .slot = WL_SLOT(varied_keys, filters)},
+    {"dimension", WL_OPT_INT, .slot = WL_SLOT(varied_keys, dimension)},
+    {"activation", WL_OPT_CHOICE, .slot = WL_SLOT(varied_keys, activation)},
+    {"distribution", WL_OPT_CHOICE, .slot = WL_SLOT(varied_keys, distribution)},
+    {"frequency", WL_OPT_CHOICE, .slot = WL_SLOT(varied_keys, frequency)},
+    {"surface", WL_OPT_CHOICE, .slot = WL_SLOT(varied_keys, surface)},
+    {"coupling", WL_OPT_CHOICE, .slot = WL_SLOT(varied_keys, coupling)},
+    {"data", WL_OPT_STRING, .slot = WL_SLOT(varied_keys, data)},
+    {"separation", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, separation)},
+    {"curvature", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, curvature)},
+    {"loss_scale", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, loss_scale)},
+    {0}};
+
 /* A list of variations under construction. */
 typedef struct collection {
   const wl_map *task;
+  varied_keys trained;
   bool mixture;      /* only its first task is varied */
   int64_t horizon;   /* trained */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
 } collection;
-
-static const wl_option *find_option(const wl_map *task, const char *key) {
-  for (const wl_option *o = wl_task_common_options; o->key; o++)
-    if (strcmp(o->key, key) == 0) return o;
-  for (const wl_option *o = wl_map_options(task); o && o->key; o++)
-    if (strcmp(o->key, key) == 0) return o;
-  return NULL;
-}
 
 /* Appends a variation of a key of the (first) task; key NULL: of the horizon alone. Returns NULL if the
  * list is full. */
@@ -61,14 +90,17 @@ static void vary_steps(collection *c) {
 
 /* Multiplies every element of a list of integers by `factor` and appends `more` copies of the last one; does
  * nothing for an empty list. */
-static void vary_list(collection *c, const char *key, int64_t factor, int more, const char *name) {
-  int layers;
-  if (!find_option(c->task, key)) return;
-  const int64_t *list = wl_map_ints(c->task, key, &layers);
+static void vary_list(collection *c, const char *key, wl_ints trained, int64_t factor, int more) {
+  const bool dense = strcmp(key, "widths") == 0;
+  char name[64];
+  const int layers = trained.count;
   if (layers == 0 || layers + more > WL_VARIED_INTS) return;
+  if (more > 0) snprintf(name, sizeof name, "one %s more", dense ? "layer" : "convolution");
+  else snprintf(name, sizeof name, "%s x %lld", dense ? "width" : "filters", (long long)factor);
   wl_variation *v = append(c, name, key);
   if (!v) return;
-  for (int i = 0; i < layers + more; i++) v->ints[i] = factor * list[i < layers ? i : layers - 1];
+  for (int i = 0; i < layers + more; i++)
+    v->ints[i] = factor * trained.at[i < layers ? i : layers - 1];
   v->override.kind = WL_OVERRIDE_INTS;
   v->override.ints = (wl_ints){v->ints, layers + more};
 }
@@ -83,65 +115,73 @@ static void append_real(collection *c, const char *name, const char *key, double
 /* Doubles the units of dense layers, the channels of convolutions, the dimension of functions. */
 static void vary_width(collection *c) {
   char name[64];
-  vary_list(c, "widths", 2, 0, "width x 2");
-  vary_list(c, "filters", 2, 0, "filters x 2");
-  if (!find_option(c->task, "dimension")) return;
-  const int64_t dimension = 2 * wl_map_int(c->task, "dimension");
-  snprintf(name, sizeof name, "dimension %lld", (long long)dimension);
-  append_real(c, name, "dimension", (double)dimension);
+  vary_list(c, "widths", c->trained.widths, 2, 0);
+  vary_list(c, "filters", c->trained.filters, 2, 0);
+  if (c->trained.dimension == 0) return;
+  snprintf(name, sizeof name, "dimension %lld", (long long)(2 * c->trained.dimension));
+  append_real(c, name, "dimension", (double)(2 * c->trained.dimension));
 }
 
 static void vary_depth(collection *c) {
-  vary_list(c, "widths", 1, 1, "one layer more");
-  vary_list(c, "filters", 1, 1, "one convolution more");
+  vary_list(c, "widths", c->trained.widths, 1, 1);
+  vary_list(c, "filters", c->trained.filters, 1, 1);
 }
 
-/* Appends a variation for every member of "a|b|c" that differs from the trained value. */
-static void vary_choice(collection *c, const char *key, const char *choices) {
-  char words[256], name[64], *rest;
+static void append_text(collection *c, const char *key, const char *word) {
+  char name[64];
+  snprintf(name, sizeof name, "%s %s", key, word);
+  wl_variation *v = append(c, name, key);
+  if (!v) return;
+  snprintf(v->text, sizeof v->text, "%s", word);
+  v->override.kind = WL_OVERRIDE_TEXT;
+  v->override.text = v->text;
+}
+
+/* Appends a variation for every member of "a|b|c" but the trained one. */
+static void vary_words(collection *c, const char *key, const char *choices, const char *trained,
+                       int trained_index) {
+  char words[256], *rest;
+  int i = 0;
   snprintf(words, sizeof words, "%s", choices);
-  for (char *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
-    if (strcmp(word, wl_map_string(c->task, key)) == 0) continue;
-    snprintf(name, sizeof name, "%s %s", key, word);
-    wl_variation *v = append(c, name, key);
-    if (!v) return;
-    snprintf(v->text, sizeof v->text, "%s", word);
-    v->override.kind = WL_OVERRIDE_TEXT;
-    v->override.text = v->text;
-  }
+  for (char *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest), i++)
+    if (i != trained_index && (!trained || strcmp(word, trained) != 0)) append_text(c, key, word);
 }
 
-static void vary_factors(collection *c, const char *key, const char *label,
+/* Every other choice of a key that the family has. */
+static void vary_choice(collection *c, const char *key, int trained) {
+  const wl_option *o = wl_map_options(c->task);
+  while (trained >= 0 && o && o->key && strcmp(o->key, key) != 0) o++;
+  if (trained >= 0 && o && o->key) vary_words(c, key, o->choices, NULL, trained);
+}
+
+static void vary_factors(collection *c, const char *key, const char *label, double trained,
                          const double factor[2]) {
   char name[64];
-  for (int i = 0; i < 2 && find_option(c->task, key); i++) {
+  for (int i = 0; i < 2 && !isnan(trained); i++) {
     snprintf(name, sizeof name, "%s x %g", label, factor[i]);
-    append_real(c, name, key, factor[i] * wl_map_real(c->task, key));
+    append_real(c, name, key, factor[i] * trained);
   }
 }
 
-static void vary_activation(collection *c) {
-  const wl_option *o = find_option(c->task, "activation");
-  if (o) vary_choice(c, "activation", o->choices);
-}
+static void vary_activation(collection *c) { vary_choice(c, "activation", c->trained.activation); }
 
 /* Varies the distribution of a family's functions or samples. */
 static void vary_data(collection *c) {
-  static const char *const keys[] = {"distribution", "frequency", "surface", "coupling"};
-  static const double separations[] = {0.5, 2.0};
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-    const wl_option *o = find_option(c->task, keys[i]);
-    if (o) vary_choice(c, keys[i], o->choices);
-  }
-  if (find_option(c->task, "data")) vary_choice(c, "data", WL_DATASET_NAMES);
-  vary_factors(c, "separation", "separation", separations);
+  const varied_keys *const k = &c->trained;
+  vary_choice(c, "distribution", k->distribution);
+  vary_choice(c, "frequency", k->frequency);
+  vary_choice(c, "surface", k->surface);
+  vary_choice(c, "coupling", k->coupling);
+  if (k->data) vary_words(c, "data", WL_DATASET_NAMES, k->data, -1);
+  vary_factors(c, "separation", "separation", k->separation, (const double[]){0.5, 2.0});
 }
 
 /* Multiplies the loss, or its largest curvature. */
 static void vary_scale(collection *c) {
   static const double scales[] = {0.1, 10.0};
-  vary_factors(c, "loss_scale", "loss", scales);
-  vary_factors(c, "curvature", "curvature", scales);
+  const wl_draw loss = c->trained.loss_scale; /* a drawn one varies already */
+  vary_factors(c, "loss_scale", "loss", loss.kind == WL_DRAW_FIXED ? loss.low : NAN, scales);
+  vary_factors(c, "curvature", "curvature", c->trained.curvature, scales);
 }
 
 static const struct {
@@ -157,7 +197,9 @@ wl_status wl_variations(const wl_config *config, const char *axis,
   collection c = {.task = wl_config_map(config, "task", 0),
                   .mixture = wl_config_written(config, "task") > 1,
                   .horizon = wl_episode_longest(config),
+                  .trained = absent,
                   .out = out};
+  wl_map_read(c.task, varied_options, &c.trained);
   size_t i = 0;
   while (i < sizeof axes / sizeof *axes && strcmp(axes[i].name, axis) != 0) i++;
   if (i == sizeof axes / sizeof *axes)

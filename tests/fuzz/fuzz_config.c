@@ -110,23 +110,52 @@ static int split_lines(char *text, wl_override lines[MOST_LINES]) {
   return count;
 }
 
+static bool same_reals(wl_reals x, wl_reals y) {
+  bool same = x.count == y.count;
+  for (int i = 0; same && i < x.count; i++) same = x.at[i] == y.at[i];
+  return same;
+}
+
 /* Numbers are compared as numbers: texts would agree on what both leave out. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
-  int n = 0, m = 0;
-  if (o->type == WL_OPT_INT) return wl_map_int(a, o->key) == wl_map_int(b, o->key);
-  if (o->type == WL_OPT_REAL) return wl_map_real(a, o->key) == wl_map_real(b, o->key);
-  if (o->type == WL_OPT_BOOL) return wl_map_bool(a, o->key) == wl_map_bool(b, o->key);
-  if (o->type == WL_OPT_STRING || o->type == WL_OPT_CHOICE)
-    return strcmp(wl_map_string(a, o->key), wl_map_string(b, o->key)) == 0;
-  if (o->type == WL_OPT_INTS) {
-    const int64_t *x = wl_map_ints(a, o->key, &n), *y = wl_map_ints(b, o->key, &m);
-    return n == m && (n == 0 || memcmp(x, y, (size_t)n * sizeof *x) == 0);
+  typedef union any {
+    int64_t integer;
+    double real;
+    bool boolean;
+    int choice;
+    const char *string;
+    wl_ints ints;
+    wl_reals reals;
+    wl_strings strings;
+    wl_choice_or_reals either;
+    wl_draw draw;
+  } any;
+  any x = {0}, y = {0};
+  wl_option row[] = {*o, {0}};
+  row[0].slot.offset = 0;
+  wl_map_read(a, row, &x);
+  wl_map_read(b, row, &y);
+  switch (o->slot.kind) {
+    case WL_SLOT_INT: return x.integer == y.integer;
+    case WL_SLOT_REAL: return x.real == y.real;
+    case WL_SLOT_BOOL: return x.boolean == y.boolean;
+    case WL_SLOT_CHOICE: return x.choice == y.choice;
+    case WL_SLOT_STRING: return strcmp(x.string, y.string) == 0;
+    case WL_SLOT_INTS:
+      return x.ints.count == y.ints.count &&
+             (x.ints.count == 0 ||
+              memcmp(x.ints.at, y.ints.at, (size_t)x.ints.count * sizeof *x.ints.at) == 0);
+    case WL_SLOT_REALS: return same_reals(x.reals, y.reals);
+    case WL_SLOT_CHOICE_OR_REALS:
+      return x.either.choice == y.either.choice && x.either.argument == y.either.argument &&
+             same_reals(x.either.list, y.either.list);
+    case WL_SLOT_DRAW:
+      return x.draw.kind == y.draw.kind && x.draw.low == y.draw.low && x.draw.high == y.draw.high &&
+             same_reals(x.draw.choices, y.draw.choices);
+    case WL_SLOT_STRINGS:
+    case WL_SLOT_NONE: return true; /* the printed texts say */
   }
-  if (o->type == WL_OPT_STRINGS) return true; /* the printed texts say */
-  const double *x = wl_map_reals(a, o->key, &n), *y = wl_map_reals(b, o->key, &m);
-  bool same = n == m;
-  for (int i = 0; same && i < n; i++) same = x[i] == y[i];
-  return same;
+  return false;
 }
 
 static void check_values(const wl_config *a, const wl_config *b) {

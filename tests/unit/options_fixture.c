@@ -11,8 +11,10 @@ static const wl_option top[] = {
 
 static const wl_option task_common[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 1e-300, 1e300, "1", "share in a mixture"},
-    {"noise", WL_OPT_REAL, "0", NULL, 0, 100, "1", "drawn at any time", .flags = WL_KEY_DRAW},
+    {"noise", WL_OPT_REAL, "0", NULL, 0, 100, "1", "drawn at any time", {WL_SLOT_DRAW, 0},
+     WL_KEY_DRAW},
     {0}};
+const wl_option *const fixture_noise = &task_common[1];
 
 const wl_option fixture_quadratic_options[] = {
     {"dimension", WL_OPT_INT, NULL, NULL, 1, 1e6, "1", "number of parameters",

@@ -25,4 +25,7 @@ typedef struct fixture_mlp {
 } fixture_mlp;
 extern const wl_option fixture_outer_options[], fixture_quadratic_options[], fixture_mlp_options[];
 
+/* The rows of the key `noise` of every task, read into a wl_draw. */
+extern const wl_option *const fixture_noise;
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/config_values.h"
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
@@ -26,18 +27,18 @@ static void defaults_are_filled_in(void **state) {
   (void)state;
   wl_config *config = parse(quadratic, 0, NULL);
   const wl_map *const outer = wl_config_map(config, "outer", 0);
-  assert_int_equal(wl_map_int(outer, "steps"), 10000);
-  assert_true(wl_map_real(outer, "learning_rate") == 1e-3);
-  assert_true(isinf(wl_map_real(outer, "clip")));
-  assert_false(wl_map_bool(outer, "nesterov"));
-  assert_string_equal(wl_map_string(outer, "weights"), "sum");
+  assert_int_equal(config_int(outer, "steps"), 10000);
+  assert_true(config_real(outer, "learning_rate") == 1e-3);
+  assert_true(isinf(config_real(outer, "clip")));
+  assert_false(config_bool(outer, "nesterov"));
+  assert_string_equal(config_string(outer, "weights"), "sum");
   const wl_map *const top = wl_config_map(config, "", 0);
-  assert_int_equal(wl_map_int(top, "seed"), 1);
-  assert_string_equal(wl_map_string(top, "output"), "");
+  assert_int_equal(config_int(top, "seed"), 1);
+  assert_string_equal(config_string(top, "output"), "");
   const wl_map *const rule = wl_config_map(config, "rule", 0);
   assert_string_equal(wl_map_variant(rule), "adam");
   int count = 0;
-  const double *const betas = wl_map_reals(rule, "betas", &count);
+  const double *const betas = config_reals(rule, "betas", &count);
   assert_int_equal(count, 2);
   assert_true(betas[1] == 0.999);
   assert_string_equal(wl_map_variant(outer), "");
@@ -57,28 +58,28 @@ static void values_are_read(void **state) {
       "rule: {name: lstm}\n"
       "outer: {steps: 20_000, learning_rate: 3e-4, nesterov: Yes, weights: [0, 0.5, 1]}\n",
       0, NULL);
-  assert_int_equal(wl_map_int(wl_config_map(config, "", 0), "seed"), 16);
-  assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), "runs/a b");
+  assert_int_equal(config_int(wl_config_map(config, "", 0), "seed"), 16);
+  assert_string_equal(config_string(wl_config_map(config, "", 0), "output"), "runs/a b");
   assert_int_equal(wl_config_count(config, "task"), 3);
   int count = 0;
   const wl_map *task = wl_config_map(config, "task", 0);
   assert_string_equal(wl_map_variant(task), "mlp");
-  assert_string_equal(wl_map_string(task, "family"), "mlp");
-  assert_int_equal(wl_map_ints(task, "hidden", &count)[1], 10);
+  assert_string_equal(config_string(task, "family"), "mlp");
+  assert_int_equal(config_ints(task, "hidden", &count)[1], 10);
   assert_int_equal(count, 2);
-  assert_string_equal(wl_map_strings(task, "files", &count)[1], "b c");
-  assert_true(wl_map_real(task, "proportion") == 3);
-  assert_int_equal(wl_map_ints(wl_config_map(config, "task", 1), "hidden", &count)[0], 7);
+  assert_string_equal(config_strings(task, "files", &count)[1], "b c");
+  assert_true(config_real(task, "proportion") == 3);
+  assert_int_equal(config_ints(wl_config_map(config, "task", 1), "hidden", &count)[0], 7);
   assert_int_equal(count, 1);
-  wl_map_strings(wl_config_map(config, "task", 1), "files", &count);
+  config_strings(wl_config_map(config, "task", 1), "files", &count);
   assert_int_equal(count, 0);
-  assert_int_equal(wl_map_int(wl_config_map(config, "task", 2), "dimension"), 1000);
+  assert_int_equal(config_int(wl_config_map(config, "task", 2), "dimension"), 1000);
   const wl_map *const outer = wl_config_map(config, "outer", 0);
-  assert_int_equal(wl_map_int(outer, "steps"), 20000);
-  assert_true(wl_map_bool(outer, "nesterov"));
-  assert_true(wl_map_real(outer, "learning_rate") == 3e-4);
-  assert_string_equal(wl_map_string(outer, "weights"), "");
-  assert_true(wl_map_reals(outer, "weights", &count)[1] == 0.5);
+  assert_int_equal(config_int(outer, "steps"), 20000);
+  assert_true(config_bool(outer, "nesterov"));
+  assert_true(config_real(outer, "learning_rate") == 3e-4);
+  assert_string_equal(config_string(outer, "weights"), "");
+  assert_true(config_reals(outer, "weights", &count)[1] == 0.5);
   assert_int_equal(count, 3);
   assert_null(wl_config_map(config, "task", 3));
   wl_config_destroy(&config);
@@ -91,13 +92,13 @@ static void overrides_edit_the_tree(void **state) {
                                    "rule.betas=[0, 1]",  "outer.weights=0.25"};
   wl_config *config = parse(quadratic, 8, overrides);
   const wl_map *const outer = wl_config_map(config, "outer", 0);
-  assert_int_equal(wl_map_int(outer, "steps"), 6);
-  assert_int_equal(wl_map_int(wl_config_map(config, "", 0), "seed"), 9);
-  assert_int_equal(wl_map_int(wl_config_map(config, "task", 0), "dimension"), 3);
-  assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), "");
+  assert_int_equal(config_int(outer, "steps"), 6);
+  assert_int_equal(config_int(wl_config_map(config, "", 0), "seed"), 9);
+  assert_int_equal(config_int(wl_config_map(config, "task", 0), "dimension"), 3);
+  assert_string_equal(config_string(wl_config_map(config, "", 0), "output"), "");
   int count = 0;
-  assert_true(wl_map_reals(wl_config_map(config, "rule", 0), "betas", &count)[0] == 0);
-  assert_true(wl_map_reals(outer, "weights", &count)[0] == 0.25);
+  assert_true(config_reals(wl_config_map(config, "rule", 0), "betas", &count)[0] == 0);
+  assert_true(config_reals(outer, "weights", &count)[0] == 0.25);
   wl_config_destroy(&config);
 }
 
@@ -107,17 +108,17 @@ static void overrides_reach_lists_and_sections(void **state) {
   wl_config *config =
       parse("task: [{family: quadratic}, {family: quadratic, dimension: 1}]\n", 2, overrides);
   assert_string_equal(wl_map_variant(wl_config_map(config, "task", 0)), "mlp");
-  assert_int_equal(wl_map_int(wl_config_map(config, "task", 1), "dimension"), 4);
+  assert_int_equal(config_int(wl_config_map(config, "task", 1), "dimension"), 4);
   wl_config_destroy(&config);
 
   const char *const whole[] = {"task={family: quadratic, dimension: 2}", "task.dimension=5"};
   config = parse("", 2, whole);
-  assert_int_equal(wl_map_int(wl_config_map(config, "task", 0), "dimension"), 5);
+  assert_int_equal(config_int(wl_config_map(config, "task", 0), "dimension"), 5);
   wl_config_destroy(&config);
 
   const char *const only[] = {"task.dimension=8"};
   config = parse("task: [{family: quadratic}]\n", 1, only);
-  assert_int_equal(wl_map_int(wl_config_map(config, "task", 0), "dimension"), 8);
+  assert_int_equal(config_int(wl_config_map(config, "task", 0), "dimension"), 8);
   wl_config_destroy(&config);
 }
 
@@ -131,10 +132,10 @@ static void assert_round_trip(const char *text) {
   assert_string_equal(yaml, again);
   assert_int_equal(wl_config_diff(first, second, 0, &difference), WL_OK);
   assert_string_equal(difference, "");
-  const double rate = wl_map_real(wl_config_map(first, "outer", 0), "learning_rate");
-  assert_true(rate == wl_map_real(wl_config_map(second, "outer", 0), "learning_rate"));
-  assert_string_equal(wl_map_string(wl_config_map(first, "", 0), "output"),
-                      wl_map_string(wl_config_map(second, "", 0), "output"));
+  const double rate = config_real(wl_config_map(first, "outer", 0), "learning_rate");
+  assert_true(rate == config_real(wl_config_map(second, "outer", 0), "learning_rate"));
+  assert_string_equal(config_string(wl_config_map(first, "", 0), "output"),
+                      config_string(wl_config_map(second, "", 0), "output"));
   free(yaml);
   free(again);
   free(difference);
@@ -321,7 +322,7 @@ static void texts_are_taken_whole(void **state) {
     snprintf(line, sizeof line, "output=%s", names[i]);
     const char *const lines[] = {line};
     wl_config *config = parse(quadratic, 1, lines);
-    assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), names[i]);
+    assert_string_equal(config_string(wl_config_map(config, "", 0), "output"), names[i]);
     wl_config_destroy(&config);
   }
 }
@@ -330,7 +331,7 @@ static void texts_may_be_quoted(void **state) {
   (void)state;
   const char *const lines[] = {"output='a ''b'' #c'"};
   wl_config *config = parse(quadratic, 1, lines);
-  assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), "a 'b' #c");
+  assert_string_equal(config_string(wl_config_map(config, "", 0), "output"), "a 'b' #c");
   wl_config_destroy(&config);
 }
 
@@ -353,13 +354,13 @@ static void overrides_carry_values(void **state) {
           "job.yaml", fixture_sections, overrides, 6, &config),
       WL_OK);
   const wl_map *const outer = wl_config_map(config, "outer", 0);
-  assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), "a #b: [c]");
-  assert_true(wl_map_real(outer, "learning_rate") == 0.1 + 0.2);
-  assert_int_equal(wl_map_int(outer, "steps"), 10000);
+  assert_string_equal(config_string(wl_config_map(config, "", 0), "output"), "a #b: [c]");
+  assert_true(config_real(outer, "learning_rate") == 0.1 + 0.2);
+  assert_int_equal(config_int(outer, "steps"), 10000);
   assert_string_equal(wl_map_variant(wl_config_map(config, "rule", 0)), "lstm");
   assert_int_equal(wl_config_count(config, "task"), 1);
   int count = 0;
-  assert_int_equal(wl_map_ints(wl_config_map(config, "task", 0), "hidden", &count)[1], 5);
+  assert_int_equal(config_ints(wl_config_map(config, "task", 0), "hidden", &count)[1], 5);
   wl_config_destroy(&config);
 }
 
@@ -381,7 +382,7 @@ static void paths_are_expanded(void **state) {
     const wl_override output = {WL_OVERRIDE_TEXT, "output", .text = cases[i][0]};
     wl_config *config = NULL;
     assert_int_equal(wl_config_parse(quadratic, "j", fixture_sections, &output, 1, &config), WL_OK);
-    assert_string_equal(wl_map_string(wl_config_map(config, "", 0), "output"), cases[i][1]);
+    assert_string_equal(config_string(wl_config_map(config, "", 0), "output"), cases[i][1]);
     wl_config_destroy(&config);
   }
   static const char *const refused[] = {"$WL_TEST_UNSET/a", "${WL_TEST_UNSET}", "~root/x"};
@@ -423,7 +424,7 @@ static void files_are_read(void **state) {
   fputs(quadratic, file);
   fclose(file);
   assert_int_equal(wl_config_read("job.yaml", fixture_sections, NULL, 0, &config), WL_OK);
-  assert_int_equal(wl_map_int(wl_config_map(config, "task", 0), "dimension"), 10);
+  assert_int_equal(config_int(wl_config_map(config, "task", 0), "dimension"), 10);
   wl_config_destroy(&config);
   remove("job.yaml");
 }
@@ -445,20 +446,20 @@ static void draws_become_maps(void **state) {
   for (int i = 0; i < 6; ++i) { /* `proportion` is common, and so ahead of the family's keys */
     int count;
     const wl_map *const map = wl_config_map(config, "task", i);
-    const int64_t *hidden = wl_map_ints(map, "hidden", &count);
+    const int64_t *hidden = config_ints(map, "hidden", &count);
     assert_int_equal(hidden[0], wanted[i].hidden);
     assert_int_equal(count, wanted[i].layers);
-    assert_true(wl_map_real(map, "proportion") == wanted[i].proportion);
+    assert_true(config_real(map, "proportion") == wanted[i].proportion);
     assert_int_equal(wl_map_combinations(map), 6);
     char text[64], cut[12];
     wl_map_choices(map, text, sizeof text);
     wl_map_choices(map, cut, sizeof cut);
     if (i == 4) assert_string_equal(text, "proportion: 2.0, hidden: [64, 48]");
     if (i == 4) assert_string_equal(cut, "proportion:");
-    assert_int_equal(wl_map_draw(map, "noise").kind, WL_DRAW_FIXED);
+    assert_int_equal(config_value(map, "noise")->draw, WL_DRAW_FIXED);
   }
   const wl_map *const last = wl_config_map(config, "task", 6);
-  assert_string_equal(wl_map_string(last, "distribution"), "uniform");
+  assert_string_equal(config_string(last, "distribution"), "uniform");
   assert_int_equal(wl_map_combinations(last), 1);
   char text[64];
   wl_map_choices(last, text, sizeof text);
@@ -484,7 +485,8 @@ static void distributions_stay(void **state) {
              wanted[i].text);
     wl_config *config = parse(text, 0, NULL);
     assert_int_equal(wl_config_count(config, "task"), 1);
-    const wl_draw draw = wl_map_draw(wl_config_map(config, "task", 0), "noise");
+    wl_draw draw;
+    wl_map_read(wl_config_map(config, "task", 0), fixture_noise, &draw);
     assert_int_equal(draw.kind, wanted[i].kind);
     assert_true(draw.low == wanted[i].low && draw.high == wanted[i].high);
     assert_int_equal(draw.choices.count, wanted[i].choices);
