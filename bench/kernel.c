@@ -3,7 +3,7 @@
  *
  * One chunk of 20 steps, hidden 20-20, one thread, thread CPU time, best and median. Every repeat measures all
  * figures one after the other; a share therefore divides figures of the same moment. A coordinate-step ("cs")
- * is 39.48 kFLOP (preprocessing on): forward, replay, sweep, weight gradient. */
+ * is 39.48 kFLOP (preprocessing on): forward twice, sweep, weight gradient. */
 #include <cblas.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -11,25 +11,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/build_info.h"
+#include "base/clock.h"
 #include "base/float_state.h"
+#include "base/statistic.h"
+#include "measure/kernel_window.h"
 #include "measure/peak.h"
-#include "rule/lstm.h"
 #include "rule/lstm_net.h"
 
 extern const wl_lstm_kernel
     wl_lstm_kernel_reference; /* tests/unit/lstm_reference.c: double, one by one */
 
-enum { STEPS = WL_CHUNK_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
+enum { STEPS = WL_WINDOW_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
 static const double MOST_ERROR =
     5e-6; /* largest accepted relative difference of a tensor between float32 and float64 */
 
 typedef enum figure {
   PEAK,
   LIVE,
-  REPLAY,
+  AGAIN,
   BACKWARD,
   SINGLE_STEPS,
   LIVE_KEPT,
@@ -46,8 +47,8 @@ typedef enum figure {
 } figure;
 static const char *const names[FIGURES] = {"FMA peak",
                                            "live forward",
-                                           "replay, in cache",
-                                           "backward: replay, sweep, weights",
+                                           "the same again, in cache",
+                                           "backward: again, sweep, weights",
                                            "backward, chunks of one step",
                                            "live forward, activations kept",
                                            "backward from activations",
@@ -61,173 +62,86 @@ static const char *const names[FIGURES] = {"FMA peak",
                                            "FMA peak, two threads"};
 static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
+/* One and two threads, and the matrices of the products. */
 typedef struct bench {
-  wl_lstm_net net;
-  wl_rule rule;
-  wl_rule_ws ws[2]; /* of one and of two threads */
-  int64_t n, blocks, lanes;
-  wl_real *phi, *g, *state, *lam, *mu, *u, *activations;
-  double *phi_grad;
+  wl_kernel_window one, two;
   float *a, *b, *c;
 } bench;
 
-static double seconds(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+static void check(wl_status status) {
+  if (status == WL_OK) return;
+  fprintf(stderr, "bench_kernel: %s\n", wl_last_error());
+  exit(EXIT_FAILURE);
 }
-static double cpu_seconds(void) { return seconds(CLOCK_THREAD_CPUTIME_ID); }
 
 static void *take(size_t count, size_t size) {
   void *p = NULL;
-  if (wl_alloc(&p, count, size) != WL_OK) {
-    fprintf(stderr, "bench_kernel: %s\n", wl_last_error());
-    exit(EXIT_FAILURE);
-  }
+  check(wl_alloc(&p, count, size));
   return p;
 }
 
-static void fill(uint64_t step, int64_t n, double spread, wl_real *out) {
-  const wl_stream s = {.seed = 1, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = step};
-  wl_rng_uniform(s, 0, n, -spread, spread, out);
+/* Weights at which the gates are neither linear nor saturated. */
+static void create_window(int64_t n, int threads, const char *preprocessing, wl_kernel_window *w) {
+  check(wl_kernel_window_create(&(wl_kernel_setting){n, threads, preprocessing, INT64_MAX}, w));
+  const wl_stream s = {.seed = 1, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = 1};
+  wl_rng_uniform(s, 0, w->rule->phi.size, -0.22, 0.22, w->phi);
+  wl_rule_pack(w->rule, w->ws, w->phi);
 }
 
-static void setup(bench *b, int64_t n, wl_lstm_input input) {
-  wl_lstm_net_shape(&b->net, input, 0, 2, (int64_t[]){20, 20});
-  wl_lstm_net_scales(&b->net, 0, 1, 1, 1);
-  b->rule = (wl_rule){.ops = &wl_rule_lstm,
-                      .impl = &b->net,
-                      .state_width = b->net.width,
-                      .activations = wl_lstm_kernel_select()->activation_reals(&b->net)};
-  b->n = n;
-  b->blocks = wl_blocks(n);
-  b->lanes = wl_pad(n);
-  const size_t lanes = (size_t)b->lanes, width = (size_t)b->net.width;
-  b->phi = take((size_t)b->net.parameters, sizeof *b->phi);
-  b->g = take(STEPS * lanes, sizeof *b->g);
-  b->u = take(lanes, sizeof *b->u);
-  b->lam = take(lanes, sizeof *b->lam);
-  b->state = take(lanes * width, sizeof *b->state);
-  b->mu = take(lanes * width, sizeof *b->mu);
-  b->activations = take((size_t)(STEPS * b->blocks * b->rule.activations), sizeof *b->activations);
-  b->phi_grad = take((size_t)b->net.parameters, sizeof *b->phi_grad);
+static void setup(bench *b, int64_t n, const char *preprocessing) {
+  create_window(n, 1, preprocessing, &b->one);
+  create_window(n, 2, preprocessing, &b->two);
   b->a = take((size_t)n * 40, sizeof *b->a);
   b->b = take(80 * 40, sizeof *b->b);
   b->c = take((size_t)n * 80, sizeof *b->c);
-  fill(1, b->net.parameters, 0.22, b->phi);
-  fill(2, STEPS * b->lanes, 1, b->g);
-  for (int i = 0; i < 2; i++) {
-    b->ws[i] = (wl_rule_ws){.threads = i + 1};
-    const wl_layout theta = {.size = n};
-    if (wl_rule_lstm.ws_create(&b->rule, &theta, true, i + 1, &b->ws[i].impl) != WL_OK)
-      exit(EXIT_FAILURE);
-    wl_rule_lstm.pack(&b->rule, &b->ws[i], b->phi);
-  }
 }
 
 static void destroy(bench *b) {
-  for (int i = 0; i < 2; i++) wl_rule_lstm.ws_destroy(b->ws[i].impl);
-  void *all[] = {b->phi,         b->g,        b->u, b->lam, b->state, b->mu,
-                 b->activations, b->phi_grad, b->a, b->b,   b->c};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) wl_free(all[i]);
+  wl_kernel_window_destroy(&b->one);
+  wl_kernel_window_destroy(&b->two);
+  wl_free(b->a);
+  wl_free(b->b);
+  wl_free(b->c);
 }
 
 /* ---- Measurements --------------------------------------------------------------------------- */
 
-static void start_state(bench *b) {
-  const size_t bytes = (size_t)(b->lanes * b->net.width) * sizeof(wl_real);
-  memset(b->state, 0, bytes);
-  memset(b->mu, 0, bytes);
-  fill(3, b->lanes, 1, b->lam);
+static double run_live(wl_kernel_window *w, bool keep) {
+  wl_kernel_window_reset(w);
+  const double start = wl_thread_seconds();
+  wl_kernel_window_forward(w, w->blocks, keep);
+  return wl_thread_seconds() - start;
 }
 
-/* The window's live steps; the state is updated in place. */
-static void live(bench *b, wl_rule_ws *ws, bool kept) {
-  const int64_t record = b->blocks * b->rule.activations;
-  for (int64_t k = 0; k < STEPS; k++)
-    wl_rule_step(&b->rule, ws,
-                 &(wl_inner_step){.t = k,
-                                  .blocks = b->blocks,
-                                  .g = b->g + k * b->lanes,
-                                  .s_in = b->state,
-                                  .s_out = b->state,
-                                  .u = b->u,
-                                  .activations = kept ? b->activations + k * record : NULL});
+/* Repeats the forward pass of the first few blocks, all in cache, as the backward pass does. */
+static double run_again(wl_kernel_window *w) {
+  const int64_t few = w->blocks < WL_LSTM_GROUP ? w->blocks : WL_LSTM_GROUP;
+  wl_kernel_window_reset(w);
+  const double start = wl_thread_seconds();
+  for (int64_t block = 0; block < w->blocks; block += few) wl_kernel_window_forward(w, few, false);
+  return (wl_thread_seconds() - start) * (double)w->blocks /
+         (double)((w->blocks + few - 1) / few * few);
 }
 
-/* The backward pass in chunks of `steps`, each from the current state or from the activations. */
-static void backward(bench *b, wl_rule_ws *ws, int64_t steps, bool kept) {
-  const int64_t record = b->blocks * b->rule.activations;
-  for (int64_t k = STEPS - steps; k >= 0; k -= steps) {
-    const wl_rule_chunk chunk = {
-        .t0 = k,
-        .steps = steps,
-        .blocks = b->blocks,
-        .g = b->g + k * b->lanes,
-        .state = b->state,
-        .lam = b->lam,
-        .mu = b->mu,
-        .activations = kept ? b->activations + k * record : NULL,
-        .activations_before = kept && k > 0 ? b->activations + (k - 1) * record : NULL};
-    wl_rule_lstm.backward(&b->rule, ws, &chunk, b->phi_grad);
-  }
-}
-
-static double run_live(bench *b, bool kept) {
-  start_state(b);
-  const double start = cpu_seconds();
-  live(b, &b->ws[0], kept);
-  return cpu_seconds() - start;
-}
-
-/* Repeats the forward pass of the first few blocks, all in cache, as in the replay. */
-static double run_replay(bench *b) {
-  const int64_t few = b->blocks < WL_LSTM_GROUP ? b->blocks : WL_LSTM_GROUP;
-  start_state(b);
-  const double start = cpu_seconds();
-  for (int64_t block = 0; block < b->blocks; block += few)
-    for (int64_t k = 0; k < STEPS; k++)
-      wl_rule_step(&b->rule, &b->ws[0],
-                   &(wl_inner_step){.t = k,
-                                    .blocks = few,
-                                    .g = b->g + k * b->lanes,
-                                    .s_in = b->state,
-                                    .s_out = b->state,
-                                    .u = b->u});
-  return (cpu_seconds() - start) * (double)b->blocks / (double)((b->blocks + few - 1) / few * few);
-}
-
-static double run_backward(bench *b, int64_t steps, bool kept) {
-  start_state(b);
-  const double start = cpu_seconds();
-  backward(b, &b->ws[0], steps, kept);
-  return cpu_seconds() - start;
+static double run_backward(wl_kernel_window *w, int64_t steps, bool kept) {
+  wl_kernel_window_reset(w);
+  const double start = wl_thread_seconds();
+  wl_kernel_window_backward(w, steps, kept);
+  return wl_thread_seconds() - start;
 }
 
 /* Million cs/s of a window, live and backward, by wall time. */
-static double run_threads(bench *b, int threads, bool kept) {
-  start_state(b);
-  const double start = seconds(CLOCK_MONOTONIC);
-  live(b, &b->ws[threads - 1], kept);
-  backward(b, &b->ws[threads - 1], STEPS, kept);
-  return 1e-6 * (double)b->n * STEPS / (seconds(CLOCK_MONOTONIC) - start);
-}
-
-/* GFLOP/s of two threads at once: the limit of two cores. Two hyperthreads of one core reach only the rate
- * of one thread. */
-static double two_peaks(void) {
-  double sum = 0.0;
-#pragma omp parallel for num_threads(2) schedule(static, 1) reduction(+ : sum)
-  for (int i = 0; i < 2; i++) sum += 1e-9 * wl_measure_peak();
-  return sum;
+static double run_window(wl_kernel_window *w, bool keep) {
+  return 1e-6 * (double)w->coordinates * STEPS / wl_kernel_window_seconds(w, keep);
 }
 
 /* GFLOP/s of sgemm [n][k] x [k][80]. */
 static double run_gemm(bench *b, int k) {
-  const double start = cpu_seconds();
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)b->n, 80, k, 1, b->a, k, b->b, 80, 0,
-              b->c, 80);
-  return 160e-9 * (double)b->n * k / (cpu_seconds() - start);
+  const int n = (int)b->one.coordinates;
+  const double start = wl_thread_seconds();
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, 80, k, 1, b->a, k, b->b, 80, 0, b->c,
+              80);
+  return 160e-9 * (double)n * k / (wl_thread_seconds() - start);
 }
 
 /* ---- Accuracy ------------------------------------------------------------------------------- */
@@ -246,23 +160,24 @@ static double distance(const double *a, const double *b, int64_t n) {
 }
 
 /* Computes the window's gradient with the plain kernel, in double, group by group; lam and mu are initial values. */
-static void reference_gradient(bench *b, double *out) {
+static void reference_gradient(const wl_kernel_window *w, double *out) {
   const wl_lstm_kernel *const plain = &wl_lstm_kernel_reference;
-  void *const packed = take(plain->packed_bytes(&b->net), 1), *const scratch = take(
-                                                                  plain->scratch_bytes(&b->net), 1);
-  wl_real *const partial = take((size_t)b->net.parameters, sizeof *partial);
-  plain->pack(&b->net, b->phi, packed);
+  const wl_lstm_net *const net = w->rule->impl;
+  void *const packed = take(plain->packed_bytes(net), 1), *const scratch =
+                                                              take(plain->scratch_bytes(net), 1);
+  wl_real *const partial = take((size_t)net->parameters, sizeof *partial);
+  plain->pack(net, w->phi, packed);
   const wl_rule_chunk chunk = {.steps = STEPS,
-                               .blocks = b->blocks,
-                               .g = b->g,
-                               .state = b->state,
-                               .lam = b->lam,
-                               .mu = b->mu};
-  for (int64_t first = 0; first < b->blocks; first += WL_LSTM_GROUP) {
-    const int64_t left = b->blocks - first;
-    plain->backward(&b->net, packed, scratch, &chunk, first,
+                               .blocks = w->blocks,
+                               .g = w->g,
+                               .state = w->start,
+                               .lam = w->lam,
+                               .mu = w->mu};
+  for (int64_t first = 0; first < w->blocks; first += WL_LSTM_GROUP) {
+    const int64_t left = w->blocks - first;
+    plain->backward(net, packed, scratch, &chunk, first,
                     left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP, partial);
-    for (int64_t p = 0; p < b->net.parameters; p++) out[p] += (double)partial[p];
+    for (int64_t p = 0; p < net->parameters; p++) out[p] += (double)partial[p];
   }
   wl_free(packed);
   wl_free(scratch);
@@ -270,22 +185,22 @@ static void reference_gradient(bench *b, double *out) {
 }
 
 /* Relative error of each tensor of the meta-gradient against arithmetic in double. */
-static void accuracy(wl_lstm_input input, double errors[TENSORS]) {
-  bench b = {.n = 0};
-  setup(&b, ACCURACY_N, input);
-  double *const wanted = take((size_t)b.net.parameters, sizeof *wanted);
-  start_state(&b);
-  reference_gradient(&b, wanted);
-  start_state(&b);
-  backward(&b, &b.ws[0], STEPS, false);
-  const wl_lstm_layer *const l = b.net.layer;
-  const int64_t edges[TENSORS + 1] = {l[0].weight,     l[0].bias,         l[1].weight,
-                                      l[1].bias,       b.net.head_weight, b.net.head_bias,
-                                      b.net.parameters};
+static void accuracy(const char *preprocessing, double errors[TENSORS]) {
+  wl_kernel_window w;
+  create_window(ACCURACY_N, 1, preprocessing, &w);
+  const wl_lstm_net *const net = w.rule->impl;
+  double *const wanted = take((size_t)net->parameters, sizeof *wanted);
+  wl_kernel_window_reset(&w);
+  reference_gradient(&w, wanted);
+  wl_kernel_window_reset(&w);
+  wl_kernel_window_backward(&w, STEPS, false);
+  const wl_lstm_layer *const l = net->layer;
+  const int64_t edges[TENSORS + 1] = {l[0].weight,      l[0].bias,      l[1].weight,    l[1].bias,
+                                      net->head_weight, net->head_bias, net->parameters};
   for (int i = 0; i < TENSORS; i++)
-    errors[i] = distance(b.phi_grad + edges[i], wanted + edges[i], edges[i + 1] - edges[i]);
+    errors[i] = distance(w.phi_grad + edges[i], wanted + edges[i], edges[i + 1] - edges[i]);
   wl_free(wanted);
-  destroy(&b);
+  wl_kernel_window_destroy(&w);
 }
 
 /* ---- Report --------------------------------------------------------------------------------- */
@@ -295,18 +210,13 @@ typedef struct summary {
   double best, median;
 } summary;
 
-static int ascending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static summary sum_of(summary a, summary b) {
   return (summary){a.best + b.best, a.median + b.median};
 }
 
 static summary summarise(figure what, double *values, int repeats) {
-  qsort(values, (size_t)repeats, sizeof *values, ascending);
-  return (summary){values[is_rate(what) ? repeats - 1 : 0], values[repeats / 2]};
+  const double median = wl_median(values, repeats); /* sorts them */
+  return (summary){values[is_rate(what) ? repeats - 1 : 0], median};
 }
 
 /* Prints a line of the table and adds a member to `json`: nanoseconds, rate, share of the peak. */
@@ -349,20 +259,21 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
                    int repeats) {
   summary s[FIGURES];
   for (int i = 0; i < FIGURES; i++) s[i] = summarise((figure)i, values[i], repeats);
-  const double in = (double)b->net.layer[0].in, peak = s[PEAK].median;
+  const wl_lstm_net *const net = b->one.rule->impl;
+  const double in = (double)net->layer[0].in, peak = s[PEAK].median;
   const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* kFLOP per cs */
   const double sweep = 2e-3 * (80 * 20 + 80 * 40), all = 3 * forward + sweep;
   const summary total = sum_of(s[LIVE], s[BACKWARD]), single = sum_of(s[LIVE], s[SINGLE_STEPS]);
-  const summary rest = {s[BACKWARD].best - s[REPLAY].best, s[BACKWARD].median - s[REPLAY].median};
+  const summary rest = {s[BACKWARD].best - s[AGAIN].best, s[BACKWARD].median - s[AGAIN].median};
   fprintf(out,
           "%s; %s; %s\nkernel %s, n = %lld, %d steps, hidden 20-20, %d repeats, best / median\n",
           wl_build_processor(), wl_build_compiler(), wl_build_blas(), wl_lstm_kernel_select()->name,
-          (long long)b->n, STEPS, repeats);
+          (long long)b->one.coordinates, STEPS, repeats);
   fprintf(out, "%-34s %7.1f /%7.1f GFLOP/s\n", names[PEAK], s[PEAK].best, s[PEAK].median);
   json_object_set_new(json, names[PEAK],
                       json_pack("{s:f, s:f}", "gflops_best", s[PEAK].best, "gflops_median", peak));
   report_time(out, json, names[LIVE], s[LIVE], forward, peak);
-  report_time(out, json, names[REPLAY], s[REPLAY], forward, peak);
+  report_time(out, json, names[AGAIN], s[AGAIN], forward, peak);
   report_time(out, json, "sweep and weights (difference)", rest, forward + sweep, peak);
   report_time(out, json, names[BACKWARD], s[BACKWARD], all - forward, peak);
   report_time(out, json, "total, first order: recompute", total, all, peak);
@@ -377,11 +288,11 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
 }
 
 /* Returns whether every tensor is within MOST_ERROR. */
-static bool report_accuracy(FILE *out, json_t *json, wl_lstm_input input) {
+static bool report_accuracy(FILE *out, json_t *json, const char *preprocessing) {
   double errors[TENSORS];
   bool good = true;
   json_t *const each = json_object();
-  accuracy(input, errors);
+  accuracy(preprocessing, errors);
   fprintf(out, "meta-gradient in float32 against float64, n = %d:", ACCURACY_N);
   for (int i = 0; i < TENSORS; i++) {
     fprintf(out, "%s %s %.1e", i ? "," : "", tensor_names[i], errors[i]);
@@ -394,24 +305,26 @@ static bool report_accuracy(FILE *out, json_t *json, wl_lstm_input input) {
 }
 
 static void measure(bench *b, double values[FIGURES][MAX_REPEATS], int repeats) {
-  const double per_cs = 1e9 / ((double)b->n * STEPS);
-  run_live(b, true);
+  const double per_cs = 1e9 / ((double)b->one.coordinates * STEPS);
+  wl_kernel_window *const w = &b->one;
+  run_live(w, true);
+  run_live(&b->two, true);
   for (int i = 0; i < repeats; i++) {
     values[PEAK][i] = 1e-9 * wl_measure_peak();
-    values[LIVE][i] = run_live(b, false) * per_cs;
-    values[REPLAY][i] = run_replay(b) * per_cs;
-    values[BACKWARD][i] = run_backward(b, STEPS, false) * per_cs;
-    values[SINGLE_STEPS][i] = run_backward(b, 1, false) * per_cs;
-    values[LIVE_KEPT][i] = run_live(b, true) * per_cs;
-    values[BACKWARD_KEPT][i] = run_backward(b, STEPS, true) * per_cs;
-    values[SINGLE_KEPT][i] = run_backward(b, 1, true) * per_cs;
+    values[LIVE][i] = run_live(w, false) * per_cs;
+    values[AGAIN][i] = run_again(w) * per_cs;
+    values[BACKWARD][i] = run_backward(w, STEPS, false) * per_cs;
+    values[SINGLE_STEPS][i] = run_backward(w, 1, false) * per_cs;
+    values[LIVE_KEPT][i] = run_live(w, true) * per_cs;
+    values[BACKWARD_KEPT][i] = run_backward(w, STEPS, true) * per_cs;
+    values[SINGLE_KEPT][i] = run_backward(w, 1, true) * per_cs;
     values[GEMM_40][i] = run_gemm(b, 40);
     values[GEMM_22][i] = run_gemm(b, 22);
-    values[ONE_THREAD][i] = run_threads(b, 1, false);
-    values[TWO_THREADS][i] = run_threads(b, 2, false);
-    values[ONE_KEPT][i] = run_threads(b, 1, true);
-    values[TWO_KEPT][i] = run_threads(b, 2, true);
-    values[TWO_PEAKS][i] = two_peaks();
+    values[ONE_THREAD][i] = run_window(w, false);
+    values[TWO_THREADS][i] = run_window(&b->two, false);
+    values[ONE_KEPT][i] = run_window(w, true);
+    values[TWO_KEPT][i] = run_window(&b->two, true);
+    values[TWO_PEAKS][i] = 1e-9 * wl_measure_peaks(2);
   }
 }
 
@@ -420,7 +333,7 @@ static void measure(bench *b, double values[FIGURES][MAX_REPEATS], int repeats) 
 typedef struct arguments {
   int64_t n;
   int repeats;
-  wl_lstm_input input;
+  const char *preprocessing;
   const char *json; /* file for the figures, "-" for standard output; NULL: none */
 } arguments;
 
@@ -448,19 +361,17 @@ static int parse(int argc, char **argv, arguments *a) {
                                           {"json", required_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
-  static const char *const inputs[] = {
-      [WL_LSTM_RAW] = "none", [WL_LSTM_LOG] = "log", [WL_LSTM_PAPER] = "paper"};
   for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    int input = WL_LSTM_RAW;
     switch (c) {
       case 'n': a->n = atoll(optarg); break;
       case 'r': a->repeats = atoi(optarg); break;
       case 'j': a->json = optarg; break;
       case 'h': return usage(stdout, 0);
       case 'p':
-        while (input <= WL_LSTM_PAPER && strcmp(inputs[input], optarg) != 0) input++;
-        if (input > WL_LSTM_PAPER) return usage(stderr, 64);
-        a->input = (wl_lstm_input)input;
+        if (strcmp(optarg, "none") != 0 && strcmp(optarg, "log") != 0 &&
+            strcmp(optarg, "paper") != 0)
+          return usage(stderr, 64);
+        a->preprocessing = optarg;
         break;
       default: return usage(stderr, 64);
     }
@@ -483,13 +394,13 @@ static bool write_json(const char *file, json_t *json) {
 int main(int argc, char **argv) {
   wl_float_state of_the_system;
   wl_float_state_enter(&of_the_system); /* as warploom does */
-  arguments a = {.n = 16000, .repeats = 7, .input = WL_LSTM_LOG};
+  arguments a = {.n = 16000, .repeats = 7, .preprocessing = "log"};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;
   openblas_set_num_threads(1); /* its threads would spin during the next measurement */
-  bench b = {.n = 0};
+  bench b;
   static double values[FIGURES][MAX_REPEATS];
-  setup(&b, a.n, a.input);
+  setup(&b, a.n, a.preprocessing);
   measure(&b, values, a.repeats);
   FILE *const out = a.json && strcmp(a.json, "-") == 0 ? stderr : stdout;
   json_t *const json = json_pack(
@@ -497,7 +408,7 @@ int main(int argc, char **argv) {
       wl_build_compiler(), "blas", wl_build_blas(), "kernel", wl_lstm_kernel_select()->name,
       "coordinates", (json_int_t)a.n, "steps", STEPS, "repeats", a.repeats);
   report(out, json, &b, values, a.repeats);
-  const bool good = report_accuracy(out, json, a.input);
+  const bool good = report_accuracy(out, json, a.preprocessing);
   const bool written = write_json(a.json, json);
   json_decref(json);
   destroy(&b);

@@ -4,5 +4,7 @@
 
 /* Seconds on the monotonic clock, from an arbitrary origin. */
 double wl_seconds(void);
+/* CPU seconds of the calling thread: on a core that others use, wall time includes waiting. */
+double wl_thread_seconds(void);
 
 #endif

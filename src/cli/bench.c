@@ -103,7 +103,7 @@ static void print_files(const wl_file_figures *f, const char *folder, FILE *out)
   fprintf(out, "\nFiles of %.0f MB in %s, MB/s\n", 1e-6 * (double)f->bytes, folder);
   fprintf(out, "  %-34s %10.0f\n", "write and fsync", 1e-6 * f->plain);
   fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, checked and synced",
-          1e-6 * f->checkpoint, 100.0 * f->checkpoint / f->plain);
+          1e-6 * f->checkpoint, 100.0 * f->ratio);
 }
 
 static void print_figures(const request *q, const figures *f, FILE *out) {
@@ -146,8 +146,9 @@ static json_t *figures_json(const figures *f) {
                 kernel_json(&f->kernel), "exact_sum", sums);
   if (f->files.bytes > 0)
     json_object_set_new(root, "files",
-                        json_pack("{s:I, s:f, s:f}", "bytes", (json_int_t)f->files.bytes, "plain",
-                                  f->files.plain, "checkpoint", f->files.checkpoint));
+                        json_pack("{s:I, s:f, s:f, s:f, s:f}", "bytes", (json_int_t)f->files.bytes,
+                                  "plain", f->files.plain, "checkpoint", f->files.checkpoint,
+                                  "verify", f->files.verify, "ratio", f->files.ratio));
   return root;
 }
 

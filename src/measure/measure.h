@@ -32,9 +32,10 @@ wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds);
 
 typedef struct wl_file_figures {
   int64_t bytes;
-  double plain; /* bytes/s of write and fsync of one file */
-  /* bytes/s of a checkpoint's HDF5 file: footer added, written, synced, re-read, renamed */
-  double checkpoint;
+  double plain;      /* bytes/s of write, sync and rename of one file */
+  double checkpoint; /* bytes/s of a checkpoint: HDF5, footer, written, re-read, synced, renamed */
+  double verify;     /* bytes/s of opening it, which compares every byte */
+  double ratio;      /* of the checkpoint's rate and the plain one: median over the rounds */
 } wl_file_figures;
 
 /* Measures medians over `repeats` files of `bytes` bytes of each kind, alternately, in `folder`; removes the files.

@@ -6,19 +6,12 @@
 #include "measure/peak.h"
 
 #include <stdint.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/isa.h"
 #include "base/real.h"
 
 enum { ROUNDS = 1000000 };
-
-/* CPU time, because wall time on a shared core includes waiting. */
-static double cpu_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 #define UNROLL(chains, body) _Pragma("GCC unroll 32") for (int i = 0; i < (chains); i++) body
 
@@ -28,9 +21,9 @@ static double cpu_seconds(void) {
     vector a[chains], sum = {0};                                                    \
     UNROLL(chains, a[i] = (vector){0} + (wl_real)(i + 2));                          \
     const vector m = (vector){0} + (wl_real)0.999, p = (vector){0} + (wl_real)1e-3; \
-    const double start = cpu_seconds();                                             \
+    const double start = wl_thread_seconds();                                       \
     for (int64_t k = 0; k < ROUNDS; k++) UNROLL(chains, a[i] = a[i] * m + p);       \
-    const double time = cpu_seconds() - start;                                      \
+    const double time = wl_thread_seconds() - start;                                \
     UNROLL(chains, sum += a[i]);                                                    \
     volatile wl_real sink = sum[0];                                                 \
     (void)sink;                                                                     \
@@ -51,3 +44,10 @@ PEAK_LOOP(peak_baseline, 16, 24, )
 
 double wl_measure_peak(void) { return peak_baseline(); }
 #endif
+
+double wl_measure_peaks(int threads) {
+  double sum = 0.0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : sum) if (threads > 1)
+  for (int i = 0; i < threads; i++) sum += wl_measure_peak();
+  return sum;
+}

@@ -1,6 +1,6 @@
 /* sum.c - time of the exact sum over ranks of a meta-step: one vector from each rank. */
-#include "measure/measure.h"
 #include "base/clock.h"
+#include "measure/measure.h"
 
 enum { MOST = 1000, LEAST = 3 };
 static const double ENOUGH = 0.2; /* seconds */

@@ -30,8 +30,8 @@ import json, sys; assert "files" not in json.load(sys.stdin)' || fail "JSON on s
 grep -q 'Exact sum over 1 rank,' table.txt || fail "the table goes to standard error beside JSON on standard output"
 "$WL_BIN" bench --coordinates 20000 --threads 1 --repeats 1 --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
 import json, sys; k = json.load(sys.stdin)["kernel"]; assert "activations" not in k and k["recompute"]["rate"] > 0' ||
-  fail "a tape of more than 256 MiB is tried"
-echo "ok: JSON on standard output; no tape of more than 256 MiB"
+  fail "activations of more than 256 MiB are kept"
+echo "ok: JSON on standard output; no activations of more than 256 MiB"
 
 core=$("$WL_PYTHON" -c 'import os; print(min(os.sched_getaffinity(0)))')
 taskset -c "$core" "$WL_BIN" bench --coordinates 640 --repeats 3 --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
