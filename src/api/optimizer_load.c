@@ -40,6 +40,7 @@ static wl_status create_rule(wl_optimizer *o) {
   const wl_map *options = wl_config_map(o->config, "rule", 0);
   const wl_rule_setting any = {&no_tensors, o->horizon, true};
   const wl_status status = wl_rule_create(options, &any, &o->rule);
+  if (!wl_map_table(options)) return status; /* of a plug-in */
   if (status != WL_ERR_CONFIG || wl_config_count(o->config, "task") > 1) return status;
   WL_TRY(need_network(o));
   const wl_rule_setting one = {wl_task_theta(o->task), o->horizon, false};

@@ -57,7 +57,8 @@ static wl_status read_text(wl_config *config, const wl_node *node, const wl_map 
   char path[WL_PATH_SIZE];
   wl_value value = {.option = option, .string = ""};
   if (entry)
-    WL_TRY(wl_value_read(&config->pool, entry->node, wl_map_path(map, option->key, false, path), &value));
+    WL_TRY(wl_value_read(&config->pool, entry->node, wl_map_path(map, option->key, false, path),
+                         &value));
   *out = value.string;
   return WL_OK;
 }
@@ -74,8 +75,9 @@ static wl_status check_name(const wl_map *map, const wl_open_plugin *plugin, wl_
                             const char *path) {
   for (const wl_variant *v = map->section->variants; v && v->name; ++v)
     if (strcmp(v->name, plugin->variant.name) == 0)
-      return wl_location_fail(location, path, "%s: its name '%s' is that of a built-in %s; choose another", plugin->path,
-                              v->name, map->section->name);
+      return wl_location_fail(location, path,
+                              "%s: its name '%s' is that of a built-in %s; choose another",
+                              plugin->path, v->name, map->section->name);
   return WL_OK;
 }
 
@@ -87,7 +89,8 @@ wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map) 
   const char *file = NULL, *hash = NULL;
   const wl_open_plugin *plugin = NULL;
   if (wl_node_find(node, section->selector))
-    return wl_location_fail(entry->location, path, "give `%s` or `plugin`, not both", section->selector);
+    return wl_location_fail(entry->location, path, "give `%s` or `plugin`, not both",
+                            section->selector);
   WL_TRY(read_text(config, node, map, PLUGIN, &file));
   WL_TRY(read_text(config, node, map, PLUGIN_HASH, &hash));
   map->variant = &refused;
@@ -99,8 +102,8 @@ wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map) 
   return WL_OK;
 }
 
-wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file, const char *path,
-                        wl_value *value) {
+wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file,
+                        const char *path, wl_value *value) {
   char hash[WL_FILE_HASH_SIZE];
   value->given = value->string[0] != '\0';
   if (wl_plugin_is_refused() || (config->any_hash && value->given)) return WL_OK;
@@ -108,15 +111,17 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
   if (status != WL_OK) {
     char named[WL_PATH_SIZE]; /* the key of the file, in the same section */
     const char *const dot = strrchr(path, '.');
-    snprintf(named, sizeof named, "%.*s%s", dot ? (int)(dot - path) + 1 : 0, path, file->option->key);
+    snprintf(named, sizeof named, "%.*s%s", dot ? (int)(dot - path) + 1 : 0, path,
+             file->option->key);
     return fail_at(file->location, named, status);
   }
   if (!value->given) return wl_pool_text(pool, hash, strlen(hash), &value->string);
   if (strcmp(hash, value->string) == 0) return WL_OK;
-  return wl_location_fail(value->location, path,
-                          "the file %s has the hash %s, not %s: it is not the file that was used. Restore that file, or "
-                          "accept this one with --set %s=%s",
-                          file->string, hash, value->string, path, hash);
+  return wl_location_fail(
+      value->location, path,
+      "the file %s has the hash %s, not %s: it is not the file that was used. Restore that file, or "
+      "accept this one with --set %s=%s",
+      file->string, hash, value->string, path, hash);
 }
 
 bool wl_config_hashed_file(const wl_config *config, int i, const char **file, const char **hash) {

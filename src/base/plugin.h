@@ -18,13 +18,14 @@
 enum { WL_PLUGIN_ABI = 1 };
 
 /* Sizes of the structs of src/base that plug-ins use; those of their kind are added to it. */
-#define WL_SHARED_LAYOUT                                                                       \
-  (((uint32_t)sizeof(wl_option) * 251 + (uint32_t)sizeof(wl_tensor_entry)) * 251 * 251 +       \
+#define WL_SHARED_LAYOUT                                                                 \
+  (((uint32_t)sizeof(wl_option) * 251 + (uint32_t)sizeof(wl_tensor_entry)) * 251 * 251 + \
    (uint32_t)(sizeof(wl_stream) + sizeof(wl_layout)) * 251 + (uint32_t)WL_FOR_COUNT)
 
 typedef struct wl_plugin {
-  uint32_t abi;      /* WL_PLUGIN_ABI; the first member in every version */
-  uint32_t layout;   /* sizes of the shared structs, so that a forgotten change of the ABI is noticed */
+  uint32_t abi; /* WL_PLUGIN_ABI; the first member in every version */
+  uint32_t
+      layout; /* sizes of the shared structs, so that a forgotten change of the ABI is noticed */
   const void *table; /* wl_task_family or wl_rule_ops */
 } wl_plugin;
 
@@ -34,9 +35,9 @@ typedef struct wl_plugin {
 #define WL_PLUGIN_SYMBOL(kind) warploom_##kind##_float32
 #endif
 
-#define WL_PLUGIN_EXPORT(kind, struct_sizes, object)                             \
-  extern const wl_plugin WL_PLUGIN_SYMBOL(kind);                                 \
-  __attribute__((visibility("default"))) const wl_plugin WL_PLUGIN_SYMBOL(kind) = \
-      {WL_PLUGIN_ABI, (struct_sizes), &(object)}
+#define WL_PLUGIN_EXPORT(kind, struct_sizes, object)                                \
+  extern const wl_plugin WL_PLUGIN_SYMBOL(kind);                                    \
+  __attribute__((visibility("default"))) const wl_plugin WL_PLUGIN_SYMBOL(kind) = { \
+      WL_PLUGIN_ABI, (struct_sizes), &(object)}
 
 #endif

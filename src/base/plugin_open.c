@@ -30,7 +30,8 @@ static wl_status hash_stream(FILE *file, const char *path, char hash[WL_FILE_HAS
     if (used + 65536 > size) {
       size = 2 * size + 65536;
       char *const more = realloc(bytes, size);
-      if (!more || size > LARGEST_FILE) status = WL_FAIL(WL_ERR_OS, "%s: too large to be read", path);
+      if (!more || size > LARGEST_FILE)
+        status = WL_FAIL(WL_ERR_OS, "%s: too large to be read", path);
       bytes = more ? more : bytes;
     }
     got = status == WL_OK ? fread(bytes + used, 1, 65536, file) : 0;
@@ -72,8 +73,8 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
                    "; build it again with `warploom plugin build`, which builds for both",
                    path, other_precision());
   if (find_symbol(object, other, WL_REAL_NAME))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: adds a %s, not a %s; name it as `%s: {plugin: ..}`", path, other,
-                   kind->name, other);
+    return WL_FAIL(WL_ERR_CONFIG, "%s: adds a %s, not a %s; name it as `%s: {plugin: ..}`", path,
+                   other, kind->name, other);
   return WL_FAIL(WL_ERR_CONFIG,
                  "%s: does not export the symbol warploom_%s_" WL_REAL_NAME
                  "; end its source with WL_PLUGIN_%s(..)",
@@ -83,15 +84,17 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
 static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *kind,
                                const char *path) {
   if (plugin->abi != WL_PLUGIN_ABI)
-    return WL_FAIL(WL_ERR_CONFIG,
-                   "%s: was built for version %u of the plug-in interface, and this program has version %u; build "
-                   "it again with `warploom plugin build`",
-                   path, (unsigned)plugin->abi, (unsigned)WL_PLUGIN_ABI);
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s: was built for version %u of the plug-in interface, and this program has version %u; build "
+        "it again with `warploom plugin build`",
+        path, (unsigned)plugin->abi, (unsigned)WL_PLUGIN_ABI);
   if (plugin->layout != kind->layout)
-    return WL_FAIL(WL_ERR_CONFIG,
-                   "%s: was built with headers whose structs have other sizes (layout %08x, this program's is "
-                   "%08x); build it again with `warploom plugin build` of this program",
-                   path, (unsigned)plugin->layout, (unsigned)kind->layout);
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s: was built with headers whose structs have other sizes (layout %08x, this program's is "
+        "%08x); build it again with `warploom plugin build` of this program",
+        path, (unsigned)plugin->layout, (unsigned)kind->layout);
   return WL_OK;
 }
 
@@ -104,7 +107,8 @@ static wl_status load_object(const char *path, void **object) {
   *object = dlopen(here, RTLD_NOW | RTLD_LOCAL);
   if (*object) return WL_OK;
   const char *const why = dlerror();
-  return WL_FAIL(WL_ERR_CONFIG, "%s: cannot be loaded as a plug-in: %s", path, why ? why : "unknown reason");
+  return WL_FAIL(WL_ERR_CONFIG, "%s: cannot be loaded as a plug-in: %s", path,
+                 why ? why : "unknown reason");
 }
 
 static wl_status load(const wl_plugin_kind *kind, const char *path, wl_open_plugin *p) {
@@ -151,10 +155,11 @@ static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const
   if (*out) return WL_OK;
   WL_TRY(wl_file_hash(path, found));
   if (hash[0] && strcmp(hash, found) != 0)
-    return WL_FAIL(WL_ERR_CONFIG, 
-                   "%s: has the hash %s, not %s: it is not the file that was used. Restore that file, or accept this "
-                   "one with the key plugin_hash: %s",
-                   path, found, hash, found);
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s: has the hash %s, not %s: it is not the file that was used. Restore that file, or accept this "
+        "one with the key plugin_hash: %s",
+        path, found, hash, found);
   *out = find_open(kind, found);
   return *out ? WL_OK : open_new(kind, path, found, out);
 }

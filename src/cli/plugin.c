@@ -11,7 +11,8 @@
 #include "task/task.h"
 
 static const wl_argument arguments[] = {
-    {"output", "PLUGIN", "of build: the file to write; default: the first source with .so in place of .c"},
+    {"output", "PLUGIN",
+     "of build: the file to write; default: the first source with .so in place of .c"},
     {"verbose", NULL, "of build: print the commands"},
     {0}};
 
@@ -19,13 +20,14 @@ static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* "float32, float64": the precisions for which a kind is exported. */
-static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind, char *text,
-                            size_t size) {
+static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind,
+                            char *text, size_t size) {
   size_t used = 0;
   text[0] = '\0';
   for (int i = 0; i < count && used < size; i++)
     if (exports[i].kind == kind)
-      used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", exports[i].precision);
+      used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                               exports[i].precision);
 }
 
 /* Whether the plug-in's structs can be read by this program. */
@@ -36,13 +38,14 @@ static bool fits(const wl_plugin_export *e) {
 static void print_export(const wl_plugin_export *exports, int count, const wl_plugin_export *e) {
   char precisions[40];
   join_precisions(exports, count, e->kind, precisions, sizeof precisions);
-  printf("  %-10s %s\n  %-10s %u%s\n", "precision", precisions, "interface", (unsigned)e->plugin->abi,
-         fits(e) ? "" : ", which is not this program's: build it again");
+  printf("  %-10s %s\n  %-10s %u%s\n", "precision", precisions, "interface",
+         (unsigned)e->plugin->abi, fits(e) ? "" : ", which is not this program's: build it again");
   if (!fits(e)) return;
   wl_variant variant = {0};
   e->kind->describe(e->plugin->table, &variant);
   printf("  %-10s %s\n\n", e->kind->name, variant.name);
-  const wl_section sections[] = {{.name = e->kind->name, .doc = variant.summary, .options = variant.options}, {0}};
+  const wl_section sections[] = {
+      {.name = e->kind->name, .doc = variant.summary, .options = variant.options}, {0}};
   wl_sections_help(sections, false, stdout);
 }
 
@@ -52,10 +55,11 @@ static wl_status print_info(const char *path) {
   int count = 0;
   WL_TRY(wl_plugin_list(path, kinds, KINDS, exports, &count));
   if (count == 0)
-    return WL_FAIL(WL_ERR_DATA,
-                   "%s: exports neither a task family nor a rule; end its source with WL_PLUGIN_TASK(..) or "
-                   "WL_PLUGIN_RULE(..)",
-                   path);
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "%s: exports neither a task family nor a rule; end its source with WL_PLUGIN_TASK(..) or "
+        "WL_PLUGIN_RULE(..)",
+        path);
   WL_TRY(wl_file_hash(path, hash));
   printf("%s\n  %-10s %s\n", path, "hash", hash);
   for (int i = 0; i < count; i++)
@@ -67,7 +71,8 @@ static wl_status print_info(const char *path) {
 static wl_status name_output(char **operands, int count, char *output, size_t size) {
   for (int i = 0; i < count; i++) {
     if (operands[i][0] == '-') continue;
-    const char *const slash = strrchr(operands[i], '/'), *const leaf = slash ? slash + 1 : operands[i];
+    const char *const slash = strrchr(operands[i], '/'), *const leaf =
+                                                             slash ? slash + 1 : operands[i];
     const char *const dot = strrchr(leaf, '.');
     const int stem = dot && dot > leaf ? (int)(dot - leaf) : (int)strlen(leaf);
     if (snprintf(output, size, "%.*s.so", stem, leaf) < (int)size) return WL_OK;
@@ -92,7 +97,8 @@ static wl_status build(const wl_arguments *a, char **operands, int count) {
     wl_variant variant = {0};
     exports[i].kind->describe(exports[i].plugin->table, &variant);
     join_precisions(exports, exported, exports[i].kind, precisions, sizeof precisions);
-    wl_log_info("%s: %s '%s' for %s", sources.output, exports[i].kind->summary, variant.name, precisions);
+    wl_log_info("%s: %s '%s' for %s", sources.output, exports[i].kind->summary, variant.name,
+                precisions);
   }
   return WL_OK;
 }
@@ -103,8 +109,9 @@ static wl_status run_plugin(wl_cli *cli, int argc, char **argv) {
   if (strcmp(action, "build") == 0) return build(a, argv + 1, argc - 1);
   if (strcmp(action, "info") == 0 && argc == 2) return print_info(argv[1]);
   if (strcmp(action, "new") == 0 && argc == 3) return wl_plugin_new(argv[1], argv[2]);
-  return WL_FAIL(WL_ERR_USAGE,
-                 "warploom plugin takes: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task NAME, new rule NAME");
+  return WL_FAIL(
+      WL_ERR_USAGE,
+      "warploom plugin takes: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task NAME, new rule NAME");
 }
 
 const wl_command wl_command_plugin = {

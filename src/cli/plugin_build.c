@@ -44,13 +44,16 @@ static wl_status run(command *c, bool verbose) {
   int code = 0;
   if (c->full) return WL_FAIL(WL_ERR_USAGE, "more than %d sources and flags", WORDS);
   c->word[c->count] = NULL;
-  for (int i = 0; verbose && i < c->count; i++) fprintf(stderr, "%s%c", c->word[i], i + 1 < c->count ? ' ' : '\n');
+  for (int i = 0; verbose && i < c->count; i++)
+    fprintf(stderr, "%s%c", c->word[i], i + 1 < c->count ? ' ' : '\n');
   const int failed = posix_spawnp(&child, c->word[0], NULL, NULL, c->word, environ);
   if (failed)
-    return WL_FAIL(WL_ERR_OS, "%s cannot be run: %s; the environment variable CC names another compiler", c->word[0],
-                   strerror(failed));
+    return WL_FAIL(WL_ERR_OS,
+                   "%s cannot be run: %s; the environment variable CC names another compiler",
+                   c->word[0], strerror(failed));
   while (waitpid(child, &code, 0) < 0)
-    if (errno != EINTR) return WL_FAIL(WL_ERR_OS, "waiting for %s: %s", c->word[0], strerror(errno));
+    if (errno != EINTR)
+      return WL_FAIL(WL_ERR_OS, "waiting for %s: %s", c->word[0], strerror(errno));
   if (WIFEXITED(code) && WEXITSTATUS(code) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_DATA, "%s failed; its messages are above", c->word[0]);
 }
@@ -58,11 +61,11 @@ static wl_status run(command *c, bool verbose) {
 /* One build. */
 typedef struct build {
   const wl_plugin_sources *from;
-  char folder[PATH_MAX];                   /* of temporary files */
-  char include[2][PATH_MAX + 64];          /* -I.. of warploom/task.h and of the headers that it includes */
-  char flags[sizeof WL_PLUGIN_FLAGS];      /* split into words */
-  char object[2][PATH_MAX + 64];           /* of each precision */
-  char part[2][SOURCES][PATH_MAX + 64];    /* of each precision and source */
+  char folder[PATH_MAX];          /* of temporary files */
+  char include[2][PATH_MAX + 64]; /* -I.. of warploom/task.h and of the headers that it includes */
+  char flags[sizeof WL_PLUGIN_FLAGS];   /* split into words */
+  char object[2][PATH_MAX + 64];        /* of each precision */
+  char part[2][SOURCES][PATH_MAX + 64]; /* of each precision and source */
   char unfinished[PATH_MAX + 64];
 } build;
 
@@ -83,20 +86,26 @@ static wl_status find_headers(build *b) {
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
     snprintf(probe, sizeof probe, "%s/%s/task/family.h", self, places[i][1]);
     if (access(probe, R_OK) != 0) continue;
-    for (int k = 0; k < 2; k++) snprintf(b->include[k], sizeof b->include[k], "-I%s/%s", self, places[i][k]);
+    for (int k = 0; k < 2; k++)
+      snprintf(b->include[k], sizeof b->include[k], "-I%s/%s", self, places[i][k]);
     return WL_OK;
   }
-  return WL_FAIL(WL_ERR_NO_INPUT,
-                 "the headers for plug-ins (include/warploom/plugin) are not installed with this program, %s", self);
+  return WL_FAIL(
+      WL_ERR_NO_INPUT,
+      "the headers for plug-ins (include/warploom/plugin) are not installed with this program, %s",
+      self);
 }
 
 static bool is_flag(const char *argument) { return argument[0] == '-'; }
 static bool links(const char *flag) {
-  return strncmp(flag, "-l", 2) == 0 || strncmp(flag, "-L", 2) == 0 || strncmp(flag, "-Wl,", 4) == 0;
+  return strncmp(flag, "-l", 2) == 0 || strncmp(flag, "-L", 2) == 0 ||
+         strncmp(flag, "-Wl,", 4) == 0;
 }
 
 static void add_flags(command *c, char *flags) {
-  for (char *rest = NULL, *word = strtok_r(flags, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) add(c, word);
+  for (char *rest = NULL, *word = strtok_r(flags, " ", &rest); word;
+       word = strtok_r(NULL, " ", &rest))
+    add(c, word);
 }
 
 static wl_status compile(build *b, int precision, const char *source, const char *object) {
@@ -110,7 +119,8 @@ static wl_status compile(build *b, int precision, const char *source, const char
   if (precision == 1) add(&c, "-DWL_DOUBLE");
   for (int k = 0; k < 2; k++) add(&c, b->include[k]);
   for (int i = 0; i < b->from->count; i++)
-    if (is_flag(b->from->argument[i]) && !links(b->from->argument[i])) add(&c, b->from->argument[i]);
+    if (is_flag(b->from->argument[i]) && !links(b->from->argument[i]))
+      add(&c, b->from->argument[i]);
   add(&c, "-c");
   add(&c, source);
   add(&c, "-o");
@@ -143,10 +153,11 @@ static wl_status compile_all(build *b, int precision) {
   for (int i = 0; i < b->from->count; i++) {
     const char *const source = b->from->argument[i];
     if (is_flag(source)) continue;
-    if (access(source, R_OK) != 0) return WL_FAIL(WL_ERR_NO_INPUT, "%s: %s", source, strerror(errno));
+    if (access(source, R_OK) != 0)
+      return WL_FAIL(WL_ERR_NO_INPUT, "%s: %s", source, strerror(errno));
     if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "more than %d sources", SOURCES);
-    snprintf(b->part[precision][parts], sizeof b->part[precision][parts], "%.4000s/%d-%d.o", b->folder, precision,
-             parts);
+    snprintf(b->part[precision][parts], sizeof b->part[precision][parts], "%.4000s/%d-%d.o",
+             b->folder, precision, parts);
     WL_TRY(compile(b, precision, source, b->part[precision][parts]));
     parts++;
   }
@@ -183,11 +194,13 @@ wl_status wl_plugin_build(const wl_plugin_sources *sources) {
   WL_TRY(WL_NEW(b, 1));
   b->from = sources;
   const char *const temporary = getenv("TMPDIR");
-  snprintf(b->folder, sizeof b->folder, "%.3000s/warploom-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+  snprintf(b->folder, sizeof b->folder, "%.3000s/warploom-XXXXXX",
+           temporary && *temporary ? temporary : "/tmp");
   snprintf(b->unfinished, sizeof b->unfinished, "%.4000s.%ld", sources->output, (long)getpid());
   wl_status status = find_headers(b);
   if (status == WL_OK && !mkdtemp(b->folder))
-    status = WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s; TMPDIR names another folder", b->folder, strerror(errno));
+    status = WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s; TMPDIR names another folder", b->folder,
+                     strerror(errno));
   else if (status == WL_OK) {
     for (int k = 0; k < 2; k++)
       snprintf(b->object[k], sizeof b->object[k], "%.4000s/%s.o", b->folder, precisions[k]);

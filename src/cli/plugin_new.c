@@ -18,6 +18,7 @@ typedef struct example {
 
 static const example examples[] = {
     {"task", "welsch",
+     "# warploom check welsch.yaml --set rule.through_inputs=true     (false leaves out a part of second order)\n"
      "seed: 1\n"
      "task: {plugin: ./welsch.so}\n"
      "rule: {name: lstm, hidden: [20, 20], preprocessing: log, momentum: 0.9, rate: 0.1, output_scale: 0.1}\n"
@@ -46,7 +47,8 @@ static wl_status open_source(const example *e, FILE **file) {
     *file = fopen(path, "r");
     if (*file) return WL_OK;
   }
-  return WL_FAIL(WL_ERR_NO_INPUT, "%s.c, the example to start from, is not installed with this program, %s", e->name,
+  return WL_FAIL(WL_ERR_NO_INPUT,
+                 "%s.c, the example to start from, is not installed with this program, %s", e->name,
                  self);
 }
 
@@ -64,7 +66,8 @@ static wl_status create(const char *name, const char *suffix, FILE **out) {
   snprintf(path, sizeof path, "%s%s", name, suffix);
   *out = fopen(path, "wx");
   if (*out) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", path, errno == EEXIST ? "exists; choose another name" : strerror(errno));
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", path,
+                 errno == EEXIST ? "exists; choose another name" : strerror(errno));
 }
 
 static wl_status close_written(FILE *out, const char *name) {
@@ -84,8 +87,11 @@ static wl_status copy_source(const example *e, const char *name) {
 static wl_status check_name(const char *name) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
   const size_t length = strlen(name);
-  if (length > 0 && length < 64 && strspn(name, letters) == length && !isdigit((unsigned char)name[0])) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "'%s': a name has letters, digits and _, and begins with a letter", name);
+  if (length > 0 && length < 64 && strspn(name, letters) == length &&
+      !isdigit((unsigned char)name[0]))
+    return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE, "'%s': a name has letters, digits and _, and begins with a letter",
+                 name);
 }
 
 wl_status wl_plugin_new(const char *kind, const char *name) {
@@ -97,7 +103,8 @@ wl_status wl_plugin_new(const char *kind, const char *name) {
     WL_TRY(create(name, ".yaml", &out));
     put_renamed(examples[i].configuration, examples[i].name, name, out);
     WL_TRY(close_written(out, name));
-    wl_log_info("%s.c and %s.yaml: an example to change; then warploom plugin build %s.c", name, name, name);
+    wl_log_info("%s.c and %s.yaml: an example to change; then warploom plugin build %s.c", name,
+                name, name);
     return WL_OK;
   }
   return WL_FAIL(WL_ERR_USAGE, "plugin new %s: unknown; accepted are task and rule", kind);

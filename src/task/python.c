@@ -50,17 +50,19 @@ static const wl_option options[] = {
      "Python file; a relative path starts at the configuration's folder.", WL_SLOT(python, module),
      WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"module_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Hash of that file, which Warploom writes. If it is given, no other file is accepted.", WL_SLOT(python, hash),
-     .flags = WL_KEY_HASH | WL_KEY_FIXED},
+     "Hash of that file, which Warploom writes. If it is given, no other file is accepted.",
+     WL_SLOT(python, hash), .flags = WL_KEY_HASH | WL_KEY_FIXED},
     {"function", WL_OPT_STRING, "make_task", NULL, 0, 0, "1",
      "Function of the file that returns the task; docs/plugins.md says what a task has.",
      WL_SLOT(python, function)},
     {"arguments", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Keyword arguments of the function, e.g. [width=32, activation=relu].", WL_SLOT(python, arguments)},
-    {"python", WL_OPT_STRING, "python3", NULL, 0, 0, "1", "The interpreter: a file, or a name on PATH.",
-     WL_SLOT(python, interpreter), WL_KEY_FREE | WL_KEY_PATH},
-    {"timeout", WL_OPT_REAL, "600", NULL, 1e-3, 1e9, "seconds", "Longest wait for one answer of Python.",
-     WL_SLOT(python, timeout), WL_KEY_FREE},
+     "Keyword arguments of the function, e.g. [width=32, activation=relu].",
+     WL_SLOT(python, arguments)},
+    {"python", WL_OPT_STRING, "python3", NULL, 0, 0, "1",
+     "The interpreter: a file, or a name on PATH.", WL_SLOT(python, interpreter),
+     WL_KEY_FREE | WL_KEY_PATH},
+    {"timeout", WL_OPT_REAL, "600", NULL, 1e-3, 1e9, "seconds",
+     "Longest wait for one answer of Python.", WL_SLOT(python, timeout), WL_KEY_FREE},
     {"evaluation_batches", WL_OPT_INT, "1", NULL, 1, 1e6, "1",
      "Batches of the fixed sample of an evaluation.", WL_SLOT(python, batches)},
     {0}};
@@ -100,7 +102,8 @@ static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   const size_t kept = bytes < MESSAGE ? (size_t)bytes : MESSAGE - 1;
   WL_TRY(wl_python_process_receive(process, text, kept));
   for (int64_t left = bytes - (int64_t)kept; left > 0; left -= (int64_t)sizeof rest)
-    WL_TRY(wl_python_process_receive(process, rest, left < (int64_t)sizeof rest ? (size_t)left : sizeof rest));
+    WL_TRY(wl_python_process_receive(process, rest,
+                                     left < (int64_t)sizeof rest ? (size_t)left : sizeof rest));
   return WL_FAIL(WL_ERR_DATA, "Python: %s", text);
 }
 
@@ -110,8 +113,8 @@ typedef struct exchange {
   const void *sent;
   size_t sent_bytes;
   void *received;
-  size_t room;     /* of `received` */
-  bool exact;      /* the reply has that length */
+  size_t room; /* of `received` */
+  bool exact;  /* the reply has that length */
   size_t got;
   double loss;
 } exchange;
@@ -125,8 +128,10 @@ static wl_status converse(wl_python_process *process, exchange *e) {
   e->got = (size_t)reply.bytes;
   e->loss = reply.loss;
   if (reply.bytes < 0 || e->got > e->room || (e->exact && e->got != e->room))
-    return WL_FAIL(WL_ERR_DATA, "Python: %lld bytes in a reply where %zu fit; does the number of parameters change?",
-                   (long long)reply.bytes, e->room);
+    return WL_FAIL(
+        WL_ERR_DATA,
+        "Python: %lld bytes in a reply where %zu fit; does the number of parameters change?",
+        (long long)reply.bytes, e->room);
   return wl_python_process_receive(process, e->received, e->got);
 }
 
@@ -148,7 +153,8 @@ static wl_status write_settings(const wl_map *map, python *p) {
   FILE *out = open_memstream(&p->settings, &size);
   p->program = strdup(p->interpreter);
   if (!out || !p->program) return WL_FAIL(WL_ERR_OS, "out of memory");
-  fprintf(out, "precision\t%s\nmodule\t%s\nfunction\t%s\narguments\t", WL_REAL_NAME, p->module, p->function);
+  fprintf(out, "precision\t%s\nmodule\t%s\nfunction\t%s\narguments\t", WL_REAL_NAME, p->module,
+          p->function);
   bool lines = strpbrk(p->module, "\n\t") || strpbrk(p->function, "\n\t");
   for (int i = 0; i < p->arguments.count; i++) {
     fprintf(out, "%s%s", i > 0 ? "\x1f" : "", p->arguments.at[i]);
@@ -156,7 +162,8 @@ static wl_status write_settings(const wl_map *map, python *p) {
   }
   fputc('\n', out);
   if (fclose(out) != 0) return WL_FAIL(WL_ERR_OS, "out of memory");
-  return lines ? wl_map_fail(map, "module", "names and arguments must not contain line breaks") : WL_OK;
+  return lines ? wl_map_fail(map, "module", "names and arguments must not contain line breaks")
+               : WL_OK;
 }
 
 /* One line of the description: a name, the number of sizes, and the sizes. */
@@ -203,7 +210,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   static const double CALL = 1e6, EACH = 10.0;
   (void)seed;
   python *p = NULL;
-  if (wl_plugin_is_refused()) return wl_map_fail(map, "module", "Python modules are not loaded here");
+  if (wl_plugin_is_refused())
+    return wl_map_fail(map, "module", "Python modules are not loaded here");
   WL_TRY(WL_NEW(p, 1));
   pthread_mutex_init(&p->lock, NULL);
   task->impl = p;
@@ -257,8 +265,8 @@ static wl_status failure(const wl_task *task) {
   return status;
 }
 
-static double loss(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
-                   wl_real *gradient) {
+static double loss(const wl_task *task, const wl_episode *episode, const wl_batch *batch,
+                   const wl_real *theta, wl_real *gradient) {
   const size_t bytes = (size_t)task->n * sizeof *theta;
   exchange e = {.request = request_of(gradient ? GRADIENT : LOSS, episode),
                 .sent = theta,
@@ -278,7 +286,8 @@ static double loss(const wl_task *task, const wl_episode *episode, const wl_batc
 
 const wl_task_family wl_task_python = {
     .name = "python",
-    .summary = "loss and gradient from a Python function (NumPy or PyTorch); first order only, slow",
+    .summary =
+        "loss and gradient from a Python function (NumPy or PyTorch); first order only, slow",
     .options = options,
     .create = create,
     .destroy = destroy,

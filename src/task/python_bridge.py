@@ -45,7 +45,8 @@ def reply(code, loss, data):
 
 def reply_error(error):
     """The traceback goes to standard error, the last line with its place to Warploom."""
-    rank = next((os.environ[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID") if name in os.environ), None)
+    names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+    rank = next((os.environ[name] for name in names if name in os.environ), None)
     outer = error.__traceback__
     while outer and outer.tb_frame.f_code.co_filename in ("warploom-bridge", "<frozen importlib._bootstrap>",
                                                           "<frozen importlib._bootstrap_external>"):

@@ -36,8 +36,8 @@ static const char bootstrap[] =
 
 /* ---- environment: one thread in numerical libraries, whose number could change a bit of a result ---- */
 
-static const char *const fixed[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1",
-                                    "PYTHONHASHSEED=0"};
+static const char *const fixed[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
+                                    "MKL_NUM_THREADS=1", "PYTHONHASHSEED=0"};
 enum { FIXED = sizeof fixed / sizeof *fixed };
 
 static bool is_fixed(const char *entry) {
@@ -64,7 +64,8 @@ static int spawn(const char *interpreter, int socket, char **environment, pid_t 
   posix_spawn_file_actions_t actions;
   if (posix_spawn_file_actions_init(&actions) != 0) return ENOMEM;
   int error = posix_spawn_file_actions_adddup2(&actions, socket, 3);
-  if (error == 0) error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (error == 0)
+    error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   if (error == 0) error = posix_spawnp(id, interpreter, &actions, NULL, argv, environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -83,13 +84,14 @@ static wl_status launch(const char *interpreter, wl_python_process *p) {
   wl_free(environment);
   if (error) {
     p->id = 0;
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s cannot be run: %s; the key `python` names the interpreter", interpreter,
-                   strerror(error));
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s cannot be run: %s; the key `python` names the interpreter",
+                   interpreter, strerror(error));
   }
   return status;
 }
 
-wl_status wl_python_process_start(const char *interpreter, double timeout, wl_python_process **out) {
+wl_status wl_python_process_start(const char *interpreter, double timeout,
+                                  wl_python_process **out) {
   wl_python_process *p = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(p, 1));
@@ -134,11 +136,14 @@ void wl_python_process_stop(wl_python_process **process) {
 
 static wl_status say_ended(wl_python_process *p) {
   int code = 0;
-  if (!await_end(p, 1.0, &code)) return WL_FAIL(WL_ERR_OS, "the Python process closed its connection");
+  if (!await_end(p, 1.0, &code))
+    return WL_FAIL(WL_ERR_OS, "the Python process closed its connection");
   if (WIFSIGNALED(code))
-    return WL_FAIL(WL_ERR_OS, "the Python process was ended by signal %d (%s)%s", WTERMSIG(code), strsignal(WTERMSIG(code)),
+    return WL_FAIL(WL_ERR_OS, "the Python process was ended by signal %d (%s)%s", WTERMSIG(code),
+                   strsignal(WTERMSIG(code)),
                    WTERMSIG(code) == SIGKILL ? "; was the memory used up?" : "");
-  return WL_FAIL(WL_ERR_OS, "the Python process ended with exit code %d; its messages are above", WEXITSTATUS(code));
+  return WL_FAIL(WL_ERR_OS, "the Python process ended with exit code %d; its messages are above",
+                 WEXITSTATUS(code));
 }
 
 static wl_status wait_ready(wl_python_process *p, short event) {
@@ -146,12 +151,16 @@ static wl_status wait_ready(wl_python_process *p, short event) {
   const double end = wl_seconds() + p->timeout;
   for (;;) {
     const double left = end - wl_seconds();
-    const int ready = poll(&poller, 1, left > 0 ? (int)(1000.0 * (left < 1e6 ? left : 1e6)) + 1 : 0);
+    const int ready =
+        poll(&poller, 1, left > 0 ? (int)(1000.0 * (left < 1e6 ? left : 1e6)) + 1 : 0);
     if (ready > 0) return WL_OK;
     if (ready == 0)
-      return WL_FAIL(WL_ERR_OS, "the Python process did not answer within %g s; raise the key `timeout` if it needs longer",
-                     p->timeout);
-    if (errno != EINTR) return WL_FAIL(WL_ERR_OS, "waiting for the Python process: %s", strerror(errno));
+      return WL_FAIL(
+          WL_ERR_OS,
+          "the Python process did not answer within %g s; raise the key `timeout` if it needs longer",
+          p->timeout);
+    if (errno != EINTR)
+      return WL_FAIL(WL_ERR_OS, "waiting for the Python process: %s", strerror(errno));
   }
 }
 
