@@ -84,10 +84,10 @@ def set_key(key, value):
 
 
 def parts_of(config):
-    if "task[1].family" in config:
+    if "task[1].proportion" in config:
         raise wf.ToolError(78, "an ablation is of a system on one task family, not on a mixture")
     has = {
-        "lstm": config["rule.name"] == "lstm",
+        "lstm": config.get("rule.name") == "lstm",
         "warp": config["task.warp"] not in ([], ["none"]),
         "precondition": config["precondition.name"] != "none",
         "theta0": config["initialisation.name"] != "none",

@@ -439,10 +439,14 @@ class Trajectory(File):
 
 def describe_task(c):
     """A few words on what a configuration trains on."""
-    if "task[0].family" in c:
-        families = [v for k, v in c.items() if re.match(r"task\[\d+\]\.family", k)]
-        return "mixture of " + ", ".join(families)
-    words = [str(c.get("task.family", "task"))]
+    def family(prefix):
+        plugin = c.get(f"{prefix}.plugin")
+        return os.path.basename(plugin) if plugin else str(c.get(f"{prefix}.family", "task"))
+
+    if "task[0].proportion" in c:
+        prefixes = [k.rpartition(".")[0] for k in c if re.match(r"task\[\d+\]\.proportion$", k)]
+        return "mixture of " + ", ".join(map(family, prefixes))
+    words = [family("task")]
     for key in ("data", "distribution", "widths", "dimension", "activation", "shots", "frequency"):
         value = c.get(f"task.{key}")
         if isinstance(value, list):

@@ -144,6 +144,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         if backend not in ("auto", "torch", "c"):
             raise ToolError(USAGE, f"backend '{backend}': give auto, torch or c")
         c, phi, self.digest = _read(path)
+        if "rule.plugin" in c:
+            raise ToolError(DATA, f"{path}: its rule is a plug-in, {c['rule.plugin']}, which only the program warploom runs")
         steps = c["episode.steps"]
         self.trained_horizon, self.rule_name = steps[-1] if isinstance(steps, list) else steps, c["rule.name"]
         self.backend, self._threads, self._c, self.rule = backend, threads, None, None
