@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/digest.h"
 
@@ -45,6 +46,9 @@ static wl_status hash_stream(FILE *file, const char *path, char hash[WL_FILE_HAS
 }
 
 wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]) {
+  struct stat info;
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", path); /* a pipe would never end */
   FILE *const file = fopen(path, "rb");
   if (!file) return WL_FAIL(WL_ERR_NO_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
   const wl_status status = hash_stream(file, path, hash);

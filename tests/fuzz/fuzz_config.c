@@ -90,7 +90,7 @@ const char *const wl_fuzz_words[] = {"{",
                                      "\r"};
 const int wl_fuzz_word_count = sizeof wl_fuzz_words / sizeof *wl_fuzz_words;
 const char *const wl_fuzz_seeds[] = {"jobs/*.yaml", "tests/fuzz/seeds/*.yaml",
-                                     "tests/example/*.yaml", NULL};
+                                     "examples/plugins/*.yaml", NULL};
 
 static void expect(int condition, const char *what) {
   if (condition) return;

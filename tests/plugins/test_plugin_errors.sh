@@ -22,6 +22,8 @@ compile() { # OUTPUT
 }
 
 refused "missing file" 66 "none.so: cannot be opened" '{plugin: ./none.so}'
+mkfifo pipe.so && refused "a pipe" 66 "pipe.so: is not a regular file" '{plugin: ./pipe.so}'
+refused "a folder" 66 "is not a regular file" '{plugin: ./}'
 echo 'no object' >text.so
 refused "no shared object" 78 "text.so: cannot be loaded" '{plugin: ./text.so}'
 echo 'int x;' >empty.c && compile empty.so empty.c
