@@ -8,6 +8,7 @@
 #   test    what the tests start or read with besides: MPICH, SLURM, munge, network tools, xarray, PyTorch, pip, nbconvert,
 #           checkers of man pages and of pages in HTML, zsh, environment modules
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
+#   package what packaging/build-deb.sh needs besides (also in test)
 #
 # Asks nothing, says what it installs, needs root or sudo only when something is missing.
 # Where another system or a cluster's modules provide these, skip this script.
@@ -19,8 +20,10 @@ BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev 
 TEST_PACKAGES="mpich libmpich-dev python3-jsonschema python3-yaml python3-xarray python3-h5netcdf
   python3-torch python3-pip python3-setuptools python3-wheel python3-nbconvert
   python3-ipykernel slurm-wlm munge iproute2 util-linux procps shellcheck
-  libsimgrid-dev mandoc chromium zsh environment-modules lua5.3"
+  libsimgrid-dev mandoc chromium zsh environment-modules lua5.3
+  dpkg-dev file"
 BENCH_PACKAGES="libsimgrid-dev"
+PACKAGE_PACKAGES="dpkg-dev file"
 # Missing from a release or a mirror, these cost one data set or one test, never the build.
 OPTIONAL_PACKAGES="dataset-fashion-mnist python3-torch python3-nbconvert python3-ipykernel chromium mandoc shellcheck libsimgrid-dev zsh environment-modules lua5.3"
 
@@ -34,7 +37,8 @@ packages_of() { # SET...
       build) echo $BUILD_PACKAGES ;;
       test) echo $TEST_PACKAGES ;;
       bench) echo $BENCH_PACKAGES ;;
-      *) die "unknown set '$set': give build, test or bench" ;;
+      package) echo $PACKAGE_PACKAGES ;;
+      *) die "unknown set '$set': give build, test, bench or package" ;;
     esac
   done | tr ' ' '\n' | sort -u
 }

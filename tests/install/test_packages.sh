@@ -39,7 +39,10 @@ check_source() {
 }
 
 check_deb() {
-  command -v dpkg-shlibdeps >/dev/null || { missing+=" dpkg-dev"; return 0; }
+  local program
+  for program in dpkg-shlibdeps file; do
+    command -v $program >/dev/null || { missing+=" $program"; return 0; }
+  done
   pack DEB
   local deb code=0
   deb=$(echo package-DEB/warploom_"$version"_*.deb)
