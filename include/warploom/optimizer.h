@@ -130,6 +130,22 @@ wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, fl
 wl_status wl_optimizer_set_state(wl_optimizer *optimizer, int64_t size, const float *state,
                                  int64_t steps);
 
+/* Meta-parameters that were made elsewhere: a named tensor of phi, in C order. */
+typedef struct wl_meta_parameters {
+  const char *name; /* "layer1.weight" */
+  int64_t size;
+  const double *values; /* [size] */
+} wl_meta_parameters;
+
+/* Writes an optimizer file from meta-parameters and the YAML configuration of the update rule, of a task and of an
+ * episode. All functions and commands that read optimizer files accept it.
+ * WL_ERR_CONFIG         an error in the configuration
+ * WL_ERR_USAGE          tensors are missing, unknown, or of another size; a number is not finite; the configuration has
+ *                       more than an update rule
+ * WL_ERR_CANNOT_CREATE  the file cannot be written */
+wl_status wl_optimizer_write(const char *path, const char *configuration, int count,
+                             const wl_meta_parameters *given);
+
 #ifdef __cplusplus
 }
 #endif

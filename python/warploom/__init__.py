@@ -3,6 +3,6 @@ program: `warploom.train`, `warploom.evaluate`, `warploom.check`."""
 from .files import Run as open_run  # noqa: F401
 from .files import ToolError  # noqa: F401
 from .program import check, evaluate, train  # noqa: F401
-from .trained import export_npz  # noqa: F401
+from .trained import export_npz, import_weights  # noqa: F401
 
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ import weakref
 from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_int64, c_void_p
 from pathlib import Path
 
+import numpy as np
 from h5py._objects import phil  # h5py's lock: HDF5 is called by one thread at a time
 
 from .files import NO_INPUT, USAGE, ToolError
@@ -25,6 +26,10 @@ class Shape(ctypes.Structure):
 class TensorStep(ctypes.Structure):
     _fields_ = [("gradient", c_void_p), ("theta", c_void_p), ("transposed", c_int), ("rate", c_float),
                 ("weight_decay", c_float)]
+
+
+class MetaParameters(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("size", c_int64), ("values", c_void_p)]
 
 
 # name: (result, arguments). A result of c_int is a status, 0 without an error.
@@ -42,6 +47,7 @@ FUNCTIONS = {
     "wl_optimizer_step_tensors": (c_int, [c_void_p, c_int, POINTER(TensorStep)]),
     "wl_optimizer_state_size": (c_int64, [c_void_p]),
     "wl_optimizer_get_state": (c_int, [c_void_p, c_int64, c_void_p]),
+    "wl_optimizer_write": (c_int, [c_char_p, c_char_p, c_int, POINTER(MetaParameters)]),
     "wl_optimizer_set_state": (c_int, [c_void_p, c_int64, c_void_p, c_int64]),
 }
 
@@ -80,6 +86,16 @@ def open_library():
             errors.append(f"{place}: older than this package ({error})")
     raise ToolError(NO_INPUT, "the C library cannot be loaded: " + "; ".join(errors) + "; install Warploom, or name the "
                               "library by the environment variable WARPLOOM_LIBRARY")
+
+
+def write_optimizer(path, configuration, phi):
+    """An optimizer file from the text of a configuration and {name: array}."""
+    library, arrays = open_library(), [np.ascontiguousarray(values, dtype=np.float64) for values in phi.values()]
+    given = (MetaParameters * len(phi))(*(MetaParameters(name.encode(), a.size, a.ctypes.data) for name, a in zip(phi, arrays)))
+    with phil:
+        status = library.wl_optimizer_write(os.fsencode(path), configuration.encode(), len(phi), given)
+    if status:
+        raise ToolError(status, library.wl_last_error().decode("utf-8", "replace"))
 
 
 class Optimizer:

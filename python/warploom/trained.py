@@ -1,10 +1,11 @@
-"""Meta-parameters of a trained optimizer, from an optimizer file, a checkpoint or a run directory."""
+"""Meta-parameters of a trained optimizer: from an optimizer file, a checkpoint or a run directory; into an optimizer file."""
+import json
 import os
 
 import numpy as np
 
-from . import files
-from .files import DATA, ToolError
+from . import files, library
+from .files import DATA, USAGE, ToolError
 
 
 def open_trained(path):
@@ -33,3 +34,65 @@ def export_npz(path, output):
     """Writes the meta-parameters, an array for each block, and the text `configuration` into a NumPy archive."""
     with open_trained(path) as file:
         np.savez(output, configuration=file.attributes["configuration"], **read_phi(file))
+
+
+INPUTS = {"small_fc": 39, "celo2": 30, "celo2base": 30, "mlp": 19}
+OUTPUTS = {"small_fc": 2, "celo2": 3, "celo2base": 3, "mlp": 2}
+DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # of small_fc, in the order of its flat vectors
+TASK = {"family": "mlp", "data": "digits", "widths": [32], "batch": 64}
+
+
+def _layers(rule, hidden):
+    """{name: shape} of a net, in the order of published weights: weight (in, out) and bias of each layer."""
+    sizes = [INPUTS[rule], *hidden, OUTPUTS[rule]]
+    return {f"layer{l}.{part}": shape for l, (n, m) in enumerate(zip(sizes, sizes[1:]), 1)
+            for part, shape in (("weight", (n, m)), ("bias", (m,)))}
+
+
+def _named(rule, weights, hidden):
+    """{name: array} and the widths of the hidden layers."""
+    if isinstance(weights, dict):
+        named = {name: np.asarray(values, dtype=float) for name, values in weights.items()}
+        widths = [named[f"layer{l}.bias"].size for l in range(1, len(named)) if f"layer{l + 1}.bias" in named]
+    elif isinstance(weights, np.ndarray):
+        widths = list(hidden or ([8, 8] if rule.startswith("celo2") else [32, 32]))
+        shapes = _layers(rule, widths)
+        if rule == "small_fc" and weights.size == sum(map(np.prod, shapes.values())) + 7:
+            shapes.update({name: (size,) for name, size in DECAYS.items()})
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+        if weights.ndim != 1 or weights.size != ends[-1]:
+            raise ToolError(USAGE, f"{weights.size} weights of shape {weights.shape}; {rule} with hidden layers {widths} has {ends[-1]}")
+        named = {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights.astype(float), ends[:-1]))}
+    else:
+        arrays = [np.asarray(a, dtype=float) for a in weights]
+        widths = [a.size for a in arrays[1:-1:2]]
+        named = dict(zip(_layers(rule, widths), arrays))
+        if len(named) != len(arrays):
+            raise ToolError(USAGE, f"{len(arrays)} arrays; give the weight and the bias of each layer")
+    for name, shape in _layers(rule, widths).items():
+        if name not in named or named[name].shape != shape:
+            raise ToolError(USAGE, f"{name} has the shape {named[name].shape if name in named else None}; {rule} needs {shape}")
+    return named, widths
+
+
+def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=2000, task=None):
+    """Writes weights that were published or trained elsewhere into the optimizer file `output`.
+
+    rule       small_fc, celo2, celo2base or mlp
+    weights    the weight (in, out) and the bias of each layer as a list of arrays, or all numbers in this order as one
+               array (celo2: 347; small_fc with 32-32 units: 2,402), or {name: array} with the names of the file, such as
+               "layer1.weight". Decays of small_fc that are not given are those of the start
+    hidden     widths of the hidden layers where `weights` is one array; None: [8, 8] for celo2, otherwise [32, 32]
+    options    keys of the rule, as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc
+    horizon    steps of the longest run of the training, for schedules
+    task       what `warploom eval` runs it on; None: a small network for the built-in digits
+
+    Inputs are expected in the order of src/rule/feature_kernel.h, which is that of learned_optimization and Celo2."""
+    if rule not in INPUTS:
+        raise ToolError(USAGE, f"rule '{rule}': weights can be imported for {', '.join(INPUTS)}")
+    named, widths = _named(rule, weights, hidden)
+    if rule == "small_fc":
+        named.update({name: np.zeros(size) for name, size in DECAYS.items() if name not in named})
+    configuration = {"task": task or TASK, "rule": {"name": rule, "hidden": widths, **(options or {})},
+                     "episode": {"steps": horizon}, "window": {"steps": min(20, horizon)}}
+    library.write_optimizer(output, json.dumps(configuration, allow_nan=False), named)

@@ -1,13 +1,15 @@
-/* optimizer_load.c - a handle from an optimizer file, a checkpoint or a run directory.
+/* optimizer_load.c - a handle from an optimizer file, a checkpoint or a run directory; a file from given meta-parameters.
  *
  * The file contains the configuration of its training. The update rule and the preconditioner are
  * created from it as in training, and read their blocks of phi by name. The task and its data are
  * needed only if a part depends on the task's network. */
 #include <locale.h>
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "api/optimizer_impl.h"
+#include "base/digest.h"
 #include "base/float_state.h"
 #include "base/plugin_open.h"
 #include "io/h5_printing.h"
@@ -79,7 +81,18 @@ static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
   return WL_OK;
 }
 
-static wl_status load(const char *path, wl_optimizer *o) {
+/* What a call with a file has to do. */
+typedef struct file_job {
+  const char *path;
+  wl_optimizer *o;
+  const char *configuration; /* of a file to write, */
+  int count;                 /* and its meta-parameters */
+  const wl_meta_parameters *given;
+} file_job;
+
+static wl_status load(const file_job *job) {
+  const char *const path = job->path;
+  wl_optimizer *const o = job->o;
   wl_trained trained = {0};
   wl_file *file = NULL;
   wl_status status = wl_trained_open(path, NULL, 0, &trained, &file);
@@ -93,19 +106,19 @@ static wl_status load(const char *path, wl_optimizer *o) {
   return status;
 }
 
-/* Settings during a load: the locale has a decimal point, the floating-point state is the library's, HDF5 prints no
- * errors, and a lock lets only one thread load at a time. */
-static wl_status load_in_own_settings(const char *path, wl_optimizer *o) {
+/* Settings during a call with files: the locale has a decimal point, the floating-point state is the library's, HDF5
+ * prints no errors, and a lock lets only one thread work with files at a time. */
+static wl_status in_own_settings(wl_status (*act)(const file_job *), const file_job *job) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   wl_float_state callers;
   const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-  if (plain == (locale_t)0) return WL_FAIL(WL_ERR_OS, "wl_optimizer_load: no memory for a locale");
+  if (plain == (locale_t)0) return WL_FAIL(WL_ERR_OS, "%s: no memory for a locale", job->path);
   const locale_t callers_locale = uselocale(plain);
   wl_float_state_enter(&callers);
   pthread_mutex_lock(&lock);
   wl_plugin_refuse(true); /* a file must not make its reader run other code */
   const wl_h5_printing printing = wl_h5_save_printing();
-  const wl_status status = load(path, o);
+  const wl_status status = act(job);
   wl_h5_restore_printing(printing);
   pthread_mutex_unlock(&lock);
   wl_float_state_leave(&callers);
@@ -125,7 +138,7 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer) {
   wl_optimizer *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   o->threads = 1;
-  const wl_status status = load_in_own_settings(path, o);
+  const wl_status status = in_own_settings(load, &(file_job){.path = path, .o = o});
   if (status != WL_OK) wl_optimizer_destroy(&o);
   *optimizer = o;
   return status;
@@ -145,4 +158,79 @@ void wl_optimizer_destroy(wl_optimizer **optimizer) {
   wl_free(o->theta0);
   wl_free(o);
   *optimizer = NULL;
+}
+
+/* ---- A file from meta-parameters that were made elsewhere -------------------------------------- */
+
+static const wl_meta_parameters *find_given(const file_job *job, const char *name) {
+  for (int i = 0; i < job->count; i++)
+    if (strcmp(job->given[i].name, name) == 0) return &job->given[i];
+  return NULL;
+}
+
+/* Each tensor of phi is given once, and nothing else. */
+static wl_status take_given(const file_job *job, const wl_layout *phi, double *values) {
+  for (int j = 0; j < phi->count; j++) {
+    const wl_tensor_entry *const t = &phi->tensors[j];
+    const wl_meta_parameters *const given = find_given(job, t->name);
+    if (!given || given->size != t->size)
+      return WL_FAIL(
+          WL_ERR_USAGE,
+          "wl_optimizer_write: the rule has %lld meta-parameters '%s', but %lld are given",
+          (long long)t->size, t->name, given ? (long long)given->size : 0LL);
+    memcpy(values + t->offset, given->values, (size_t)t->size * sizeof *values);
+  }
+  for (int i = 0; i < job->count; i++)
+    if (!wl_layout_find(phi, job->given[i].name))
+      return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_write: the rule has no meta-parameters '%s'",
+                     job->given[i].name);
+  for (int64_t i = 0; i < phi->size; i++)
+    if (!isfinite(values[i]))
+      return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_write: a meta-parameter is not finite");
+  return WL_OK;
+}
+
+static wl_status write_phi(const file_job *job, double *values) {
+  const wl_layout *const phi = &job->o->rule->phi;
+  wl_digest digest = {0};
+  WL_TRY(take_given(job, phi, values));
+  wl_digest_add(&digest, job->o->rule->ops->name, values, (size_t)phi->size * sizeof *values);
+  wl_digest_hex(digest, job->o->digest);
+  return wl_trained_write(job->path, job->o->config, phi, values, job->o->digest, 0);
+}
+
+static wl_status write(const file_job *job) {
+  wl_optimizer *const o = job->o;
+  double *values = NULL;
+  WL_TRY(wl_config_parse(job->configuration, "configuration", wl_schema(), NULL, 0, &o->config));
+  if (chosen(o, "precondition") || chosen(o, "initialisation"))
+    return WL_FAIL(
+        WL_ERR_USAGE,
+        "wl_optimizer_write: the configuration has a preconditioner or an initialisation; "
+        "only an update rule alone can be written");
+  WL_TRY(refuse_warp(o, "the configuration"));
+  o->horizon = wl_episode_longest(o->config);
+  WL_TRY(create_rule(o));
+  WL_TRY(WL_NEW(values, o->rule->phi.size + 1));
+  const wl_status status = write_phi(job, values);
+  wl_free(values);
+  return status;
+}
+
+wl_status wl_optimizer_write(const char *path, const char *configuration, int count,
+                             const wl_meta_parameters *given) {
+  bool complete = path && configuration && (given || count == 0);
+  for (int i = 0; complete && i < count; i++) complete = given[i].name && given[i].values;
+  if (!complete)
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_write: an argument is NULL; give a path, a configuration, and "
+                   "meta-parameters with names and values");
+  wl_optimizer *o = NULL;
+  WL_TRY(WL_NEW(o, 1));
+  const wl_status status = in_own_settings(
+      write,
+      &(file_job){
+          .path = path, .o = o, .configuration = configuration, .count = count, .given = given});
+  wl_optimizer_destroy(&o);
+  return status;
 }

@@ -339,6 +339,40 @@ static void test_runs_are_the_engines(void **state) {
   }
 }
 
+/* A file from the meta-parameters of another takes the same steps; phi that does not fit is refused. */
+static void test_write(void **state) {
+  (void)state;
+  fixture f;
+  trace t = {0};
+  char *text = NULL;
+  wl_optimizer *optimizer = NULL;
+  wl_meta_parameters given[16];
+  open_fixture(&f, cases[0], network);
+  run_engine(&f, &t);
+  const wl_layout *const phi = &f.problem.model->phi;
+  assert_true(phi->count <= 15);
+  for (int j = 0; j < phi->count; j++) {
+    const wl_tensor_entry *const tensor = &phi->tensors[j];
+    given[j] = (wl_meta_parameters){tensor->name, tensor->size, f.phi + tensor->offset};
+  }
+  assert_int_equal(wl_config_to_yaml(f.config, &text), WL_OK);
+  assert_int_equal(wl_optimizer_write("written.h5", text, phi->count, given), WL_OK);
+  assert_int_equal(wl_optimizer_load("written.h5", &optimizer), WL_OK);
+  same_run(optimizer, &t);
+  wl_optimizer_destroy(&optimizer);
+  unlink("written.h5");
+  expect_usage(wl_optimizer_write("written.h5", text, phi->count - 1, given), "but 0 are given");
+  given[phi->count] = (wl_meta_parameters){"extra", 1, f.phi};
+  expect_usage(wl_optimizer_write("written.h5", text, phi->count + 1, given), "'extra'");
+  f.phi[3] = NAN;
+  expect_usage(wl_optimizer_write("written.h5", text, phi->count, given), "not finite");
+  expect_usage(wl_optimizer_write(NULL, text, phi->count, given), "NULL");
+  assert_int_equal(wl_optimizer_write("written.h5", "rule: {nam: x}", 0, NULL), WL_ERR_CONFIG);
+  assert_int_equal(access("written.h5", F_OK), -1);
+  free(text);
+  close_fixture(&f);
+}
+
 static void test_what_it_says_of_itself(void **state) {
   (void)state;
   fixture f;
@@ -547,6 +581,7 @@ int main(void) {
       cmocka_unit_test(test_rate_and_decay),
       cmocka_unit_test(test_large_exchanged_matrix),
       cmocka_unit_test(test_shapes_of_the_network),
+      cmocka_unit_test(test_write),
       cmocka_unit_test(test_what_it_says_of_itself),
       cmocka_unit_test(test_learned_start),
       cmocka_unit_test(test_non_finite_gradients_change_nothing),
