@@ -41,6 +41,31 @@ class Moment:
     whole: dict
 
 
+class Bundle:
+    """Small tensors side by side as one: fewer and larger operations. Their states are views of the bundle's.
+
+    The states that the rule lists as `fields` have the shape of the tensor, others the shape (units, coordinates)."""
+    MOST = 1 << 14  # coordinates of a tensor that is bundled
+
+    def __init__(self, fields, states, shapes):
+        self.states, self.sizes, self.state = states, [math.prod(shape) for shape in shapes], {}
+        for name in states[0]:
+            flat = [s[name].reshape(-1) if name in fields else s[name] for s in states]
+            self.state[name] = torch.cat(flat, dim=-1)
+            for own, part, shape in zip(states, self.state[name].split(self.sizes, dim=-1), shapes):
+                own[name] = part.view(shape) if name in fields else part
+
+    def holds(self, states):
+        return len(states) == len(self.states) and all(a is b for a, b in zip(states, self.states))
+
+    def tensor(self, tensors):
+        flat = lambda parts: torch.cat([part.reshape(-1) for part in parts])  # noqa: E731
+        return Tensor(0, flat([x.g for x in tensors]), flat([x.p for x in tensors]), self.state)
+
+    def split(self, u, tensors):
+        return [part.view(x.g.shape) for part, x in zip(u.split(self.sizes), tensors)]
+
+
 def total(x, **axes):
     """A sum in float64 where the device has it."""
     return x.sum(**axes, dtype=x.dtype if x.device.type == "mps" else torch.float64)
@@ -88,6 +113,11 @@ class Rule:
 
     def start(self, p):
         return {name: torch.zeros_like(p, memory_format=torch.contiguous_format) for name in self.fields}
+
+    @property
+    def by_coordinate(self):
+        """Whether coordinates of several tensors can be treated as those of one."""
+        return not self.tensorwise and self.tensors is None
 
     def update(self, tensors, now):
         return [self.update_one(x, now) for x in tensors]

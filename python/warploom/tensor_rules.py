@@ -1,11 +1,11 @@
-"""Rules that see tensors: controller, and the nets over features mlp, small_fc, celo2."""
+"""Rules that see tensors: controller, muon, and the nets over features mlp, small_fc, celo2."""
 import math
 
 import numpy as np
 import torch
 
 from .files import DATA, ToolError
-from .newton_schulz import orthogonal
+from .newton_schulz import newton_schulz, orthogonal
 from .rules import Rule, Schedule, correction, decayed, total, wide
 
 TINY = 1e-30
@@ -117,6 +117,36 @@ class Controller(Rule):
             n = orthogonal(z)
             u = u + n * (c0 / ((total(n * n) / n.numel()).sqrt() + TINY)).to(n.dtype)
         return u
+
+
+class Muon(Rule):
+    """Matrices along the orthogonal factor of their Nesterov momentum, vectors by Adam (src/rule/muon.c)."""
+    tensorwise = True
+
+    def __init__(self, options, phi, steps):
+        super().__init__(options, phi, steps)
+        self.schedule = Schedule(self)
+
+    def start(self, p):
+        names = ("momentum",) if p.dim() >= 2 else ("momentum", "second_moment")
+        return {name: torch.zeros_like(p, memory_format=torch.contiguous_format) for name in names}
+
+    def update_one(self, x, now):
+        rate = self.option("rate") * self.schedule.at(now.t, now.horizon)
+        step, factor = self._matrix(x) if x.matrix else self._vector(x, now.t)
+        return (step * factor + x.p * self.option("weight_decay")) * -(rate if x.matrix else rate * self.option("vector_rate"))
+
+    def _matrix(self, x):
+        b = self.option("momentum")
+        z = torch.add((1 - b) * x.g, decayed(x.state["momentum"], b, x.g), alpha=b)
+        fan_out = x.g.numel() / x.fan_in
+        return newton_schulz(z.flatten(1)).view(x.g.shape), math.sqrt(max(1, fan_out / x.fan_in))
+
+    def _vector(self, x, t):
+        m = decayed(x.state["momentum"], self.option("beta1"), x.g)
+        v = decayed(x.state["second_moment"], self.option("beta2"), x.g * x.g)
+        root = (v * correction(self.option("beta2"), t)).sqrt_() + self.option("epsilon")
+        return m / root, correction(self.option("beta1"), t)
 
 
 # ---- Nets over features ----------------------------------------------------------------------------------------------

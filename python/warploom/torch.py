@@ -13,13 +13,13 @@ import copy
 import numpy as np
 import torch
 
-from . import library
+from . import library, precondition
 from .files import DATA, USAGE, ToolError
-from .rules import ELEMENTWISE, Elementwise, Lstm, Moment, RnnProp, Tensor
-from .tensor_rules import Controller, FeatureNet
+from .rules import ELEMENTWISE, Bundle, Elementwise, Lstm, Moment, RnnProp, Tensor
+from .tensor_rules import Controller, FeatureNet, Muon
 from .trained import open_trained, read_phi
 
-_CLASSES = {"lstm": Lstm, "rnnprop": RnnProp, "controller": Controller}
+_CLASSES = {"lstm": Lstm, "rnnprop": RnnProp, "controller": Controller, "muon": Muon}
 _NETS = ("mlp", "small_fc", "celo2", "celo2base")
 RULES = (*_CLASSES, *_NETS, *ELEMENTWISE)
 
@@ -38,10 +38,9 @@ def _require_rule_alone(path, c):
     if name not in RULES:
         raise ToolError(DATA, f"{path}: the rule '{name}' is not supported in PyTorch yet; supported: "
                               + ", ".join(RULES))
-    for part in ("precondition", "initialisation"):
-        if c.get(f"{part}.name", "none") != "none":
-            raise ToolError(DATA, f"{path}: was trained with {part} '{c[part + '.name']}', which belongs to its task's "
-                                  f"network and is not supported in PyTorch yet; train one with `{part}: {{name: none}}`")
+    if c.get("initialisation.name", "none") != "none":
+        raise ToolError(DATA, f"{path}: was trained with initialisation '{c['initialisation.name']}', which belongs to its "
+                              "task's network and is not supported in PyTorch; train one with `initialisation: {name: none}`")
     for key, value in c.items():
         if key.startswith("task") and key.endswith(".warp") and value not in ("none", ["none"], []):
             raise ToolError(DATA, f"{path}: was trained with warp layers, which are part of the task's network and "
@@ -149,12 +148,14 @@ class LearnedOptimizer(torch.optim.Optimizer):
         steps = c["episode.steps"]
         self.trained_horizon, self.rule_name = steps[-1] if isinstance(steps, list) else steps, c["rule.name"]
         self.backend, self._threads, self._c, self.rule = backend, threads, None, None
+        self._precondition = None
         if backend != "torch":
             self._open_library(path)
         if backend != "c":
             self._open_rule(path, c, phi)
         self._clip_value, self._clip_norm = c.get("episode.clip_value", 0.0), c.get("episode.clip_norm", 0.0)
         self._run = {"step": 0, "horizon": horizon or self.trained_horizon, "whole": {}}
+        self._bundles = {}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
 
     def _open_library(self, path):
@@ -171,6 +172,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         try:
             _require_rule_alone(path, c)
             options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
+            given = {key[13:]: value for key, value in c.items() if key.startswith("precondition.")}
+            self._precondition = precondition.make(given.get("name", "none"), given, phi)
             self.rule = _make_rule(self.rule_name, options, phi, self.trained_horizon)
         except ToolError:
             if self._c is None:
@@ -232,16 +235,39 @@ class LearnedOptimizer(torch.optim.Optimizer):
             return
         tensors = [x for _, _, _, x in work]
         self._clip(tensors)
+        if self._precondition:
+            self._precondition.apply(tensors)
         now = Moment(self._run["step"], self._run["horizon"], loss, self._run["whole"])
-        for (p, group, transposed, x), u in zip(work, self.rule.update(tensors, now)):
+        for (p, group, transposed, x), u in zip(work, self._update(tensors, now)):
             if group["weight_decay"]:
                 u = u - group["weight_decay"] * x.p
             u = u.t() if transposed else u
             p.add_(u.reshape(p.shape).to(p.dtype), alpha=group["lr"])
 
+    def _update(self, tensors, now):
+        """Updates of all tensors. A rule that works by coordinate takes small ones of one device and precision together."""
+        kinds = {}
+        for j, x in enumerate(tensors):
+            if self.rule.by_coordinate and x.g.numel() <= Bundle.MOST:
+                kinds.setdefault((x.g.device, x.g.dtype), []).append(j)
+        bundled = {key: chosen for key, chosen in kinds.items() if len(chosen) > 1}
+        inside = {j for chosen in bundled.values() for j in chosen}
+        rest = [j for j in range(len(tensors)) if j not in inside]
+        updates = dict(zip(rest, self.rule.update([tensors[j] for j in rest], now)))
+        for key, chosen in bundled.items():
+            own = [tensors[j] for j in chosen]
+            bundle = self._bundles.get(key)
+            if bundle is None or not bundle.holds([x.state for x in own]):
+                bundle = self._bundles[key] = Bundle(
+                    self.rule.fields, [x.state for x in own], [x.g.shape for x in own])
+            u = self.rule.update([bundle.tensor(own)], now)[0]
+            updates.update(zip(chosen, bundle.split(u, own)))
+        return [updates[j] for j in range(len(tensors))]
+
     def _gather(self):
         """(parameter, group, whether its axes are exchanged, tensor as the rule sees it) of all with a gradient."""
         work, index = [], -1
+        seen = self.rule.tensorwise or self._precondition is not None
         for group in self.param_groups:
             for p in group["params"]:
                 index += 1
@@ -250,7 +276,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
                 if p.grad.is_sparse:
                     raise ToolError(USAGE, "a gradient is sparse; give dense gradients (torch.nn.Embedding: sparse=False)")
                 dtype = p.dtype if p.dtype in (torch.float32, torch.float64) else torch.float32
-                transposed = self.rule.tensorwise and p.dim() == 2 and group["layout"] == "out_in"
+                transposed = seen and p.dim() == 2 and group["layout"] == "out_in"
                 g, theta = ((y.t().contiguous() if transposed else y.reshape(1) if y.dim() == 0 else y).to(dtype)
                             for y in (p.grad, p.detach()))
                 if p not in self.state:
@@ -284,6 +310,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
         if own["digest"] != self.digest:
             raise ToolError(DATA, f"the state belongs to the trained optimizer {own['digest']}, this is {self.digest}")
         self._take_backend(own["backend"])
+        self._bundles = {}
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "warploom"})
         self._run = {key: copy.deepcopy(own[key]) for key in ("step", "horizon", "whole")}
         if self.backend == "c":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 from fixture import PROGRAM, SOURCE, COptimizer, expect, train, train_all
 
@@ -22,6 +23,7 @@ except ImportError as missing:
 
 import warploom
 from warploom.files import ToolError
+from warploom.rules import Bundle
 from warploom.torch import LearnedOptimizer
 
 torch.set_num_threads(1)
@@ -171,17 +173,49 @@ def test_backends(paths):
 
 
 def test_preconditioners():
-    """A preconditioner, and muon behind one, run in the library on the network of the training, and on no other."""
+    """A preconditioner runs on the network of the training and on no other; in PyTorch those that it supports."""
 
     def perceptron():
         torch.manual_seed(2)
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.ReLU(), torch.nn.Linear(8, 10))
 
-    for rule, precondition in (("sgd, rate: 1, learn: [rate]", "diagonal"), ("muon, rate: 0.02", "kronecker")):
-        path = train(precondition, f"{{name: {rule}}}", f"precondition: {{name: {precondition}}}\n")
+    for name, rule, precondition, limit in (
+            ("diagonal", "sgd, rate: 1, learn: [rate]", "diagonal, initial_range: [0.5, 2]", 1e-6),
+            ("gap", "sgd, rate: 0.1, learn: [rate]", "gap, noise: 0.5", 1e-5),
+            ("gap_rows", "adam, learn: [rate]", "gap, noise: 0.5, approximate: true", 1e-6),
+            ("muon", "muon, rate: 0.02, momentum: 0.9, weight_decay: 0.1, schedule: linear", "diagonal", 5e-5),
+            ("kronecker", "sgd, rate: 0.1, learn: [rate]", "kronecker", None)):
+        path = train(name, f"{{name: {rule}}}", f"precondition: {{name: {precondition}}}\n")
         measure, _ = same_steps(path, 20, perceptron, backend="auto")
-        expect(measure == 0, f"{precondition}: differs from the library by {measure:.2e}")
+        expect(measure == 0, f"{name}: differs from the library by {measure:.2e}")
         expect_error("network of 4", lambda: run(*with_optimizer(network(), path), 0, 1))
+        if limit is None:
+            expect_error("supported", lambda: with_optimizer(perceptron(), path, backend="torch"))
+            continue
+        measure, _ = same_steps(path, 20, perceptron, backend="torch")
+        print(f"{name}: difference {measure:.2e}")
+        expect(measure <= limit, f"{name}: differs from the C library by {measure:.2e}")
+        expect_error("was trained for", lambda: run(*with_optimizer(network(), path, backend="torch"), 0, 1))
+
+
+def test_bundles(paths):
+    """Small tensors that are taken together get the updates that they get one by one, also when one has no gradient."""
+    for name in ("adam", "lstm", "rnnprop"):
+        results = []
+        for most in (Bundle.MOST, 0):
+            with mock.patch.object(Bundle, "MOST", most):
+                model = network()
+                optimizer = LearnedOptimizer(model.parameters(), paths[name], backend="torch")
+                run(model, optimizer, 0, 4)
+                model[0].bias.requires_grad_(False)
+                model[0].bias.grad = None
+                run(model, optimizer, 4, 4)
+                model[0].bias.requires_grad_(True)
+                run(model, optimizer, 8, 4)
+                expect((len(optimizer._bundles) > 0) == (most > 0), f"{name}: {len(optimizer._bundles)} bundles")
+                results.append(parameters_of(model))
+        for ours, theirs in zip(*results):
+            expect(torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6), f"{name}: bundled tensors get other updates")
 
 
 def test_threads(paths):
@@ -355,6 +389,7 @@ def main():
     test_backends(paths)
     test_preconditioners()
     test_threads(paths)
+    test_bundles(paths)
     test_groups(paths)
     test_resume(paths)
     test_per_tensor()
