@@ -399,6 +399,14 @@ class Evaluation(File):
     def title(self):
         return describe_task(self.configuration)
 
+    def case_to_xarray(self, name):
+        """A case as an xarray.Dataset whose coordinate `rule` has the names of the rules."""
+        names = {case.name: f"case-{i:02d}" for i, case in enumerate(self.cases)}
+        if name not in names:
+            raise ToolError(USAGE, f"{self.path}: has no case '{name}'; it has {', '.join(names)}")
+        case = self.cases[list(names).index(name)]
+        return self.to_xarray(names[name]).drop_vars(["name", "rule_name"]).assign_coords(rule=list(case.rules))
+
 
 # ---- trajectories --------------------------------------------------------------------------
 
@@ -489,6 +497,15 @@ class Run:
         if self._metrics is None:
             raise ToolError(NO_INPUT, f"{self.path}: no meta-step is finished yet (no metrics.jsonl)")
         return self._metrics
+
+    def metrics_to_xarray(self):
+        """The same as an xarray.Dataset over meta_step; names with _seconds have the unit s, others 1."""
+        import xarray
+        metrics = dict(self.metrics)
+        steps = metrics.pop("meta_step")
+        columns = {name: ("meta_step", values, {"units": "s" if "_seconds" in name else "1"})
+                   for name, values in metrics.items()}
+        return xarray.Dataset(columns, {"meta_step": steps}, {"run": self.name, "configuration": self.text})
 
     @property
     def inner_steps(self):

@@ -149,6 +149,26 @@ def test_xarray(run, trajectory):
                        variable.attrs["units"] == theirs.attrs["units"], f"{group}: {name} differs from xarray's reading")
 
 
+def test_more_xarray(run):
+    """Metrics and a case of an evaluation, with the units that the files have."""
+    try:
+        import xarray  # noqa: F401
+    except ImportError:
+        print("xarray is not installed: not tested")
+        return
+    metrics = run.metrics_to_xarray()
+    with run.trajectory() as trajectory, run.evaluation() as evaluation:
+        for name, variable in trajectory.variables("metrics").items():
+            if name in metrics and name != "meta_step":
+                expect(metrics[name].attrs["units"] == variable.units, f"{name}: {metrics[name].attrs} not {variable.units}")
+        case = evaluation.cases[0]
+        table = evaluation.case_to_xarray(case.name)
+        expect(np.array_equal(table.curve.sel(rule=case.rules[1]).values, case.curve[1]), "the curve is another rule's")
+        expect_error(64, "no case 'other'", lambda: evaluation.case_to_xarray("other"))
+    expect(metrics.sizes["meta_step"] == len(run.metrics["meta_loss"]) and float(metrics.meta_loss[0]) == run.metrics["meta_loss"][0],
+           "metrics are lost")
+
+
 def main():
     run = test_train()
     test_errors()
@@ -158,6 +178,7 @@ def main():
     test_export(run)
     test_average()
     test_plots(run)
+    test_more_xarray(run)
     print("ok")
 
 
