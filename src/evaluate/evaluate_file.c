@@ -55,48 +55,56 @@ static void clear(tables *t) {
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
 }
 
-/* A field "case-NN/name" over the first `ndim` of (rule, seed, inner_step). */
-static wl_field field(int number, const char *name, wl_type type, int ndim, const int64_t *shape,
-                      const char *const *dims, void *data, const char *meaning) {
-  wl_field f = {.type = type, .ndim = ndim, .data = data, .units = "1"};
+/* The dimensions of a field. */
+typedef struct extent {
+  int ndim;
+  struct {
+    const char *name;
+    int64_t length;
+  } side[3];
+} extent;
+
+/* A field "case-NN/name". */
+static wl_field field(int number, const char *name, wl_type type, extent over, void *data,
+                      const char *meaning) {
+  wl_field f = {.type = type, .ndim = over.ndim, .data = data, .units = "1"};
   snprintf(f.name, sizeof f.name, "case-%02d/%s", number, name);
   snprintf(f.long_name, sizeof f.long_name, "%s", meaning);
-  for (int i = 0; i < ndim; i++) {
-    f.shape[i] = shape[i];
-    snprintf(f.dims[i], sizeof f.dims[i], "%s", dims[i]);
+  for (int i = 0; i < over.ndim; i++) {
+    f.shape[i] = over.side[i].length;
+    snprintf(f.dims[i], sizeof f.dims[i], "%s", over.side[i].name);
   }
   return f;
 }
 
 static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
-  const int64_t shape[] = {c->entries, c->seeds, c->steps}, names[] = {c->entries, NAME_LENGTH},
-                summary[] = {4}, gap[] = {2}, warp[] = {3}, length[] = {(int64_t)strlen(c->name)};
-  static const char *const dims[] = {"rule", "seed", "inner_step"},
-                           *const text[] = {"rule", "character"}, *const quantity[] = {"quantity"},
-                           *const characters[] = {"character"};
+  const extent rules = {1, {{"rule", c->entries}}},
+               sets = {2, {{"rule", c->entries}, {"seed", c->seeds}}},
+               steps = {3, {{"rule", c->entries}, {"seed", c->seeds}, {"inner_step", c->steps}}},
+               names = {2, {{"rule", c->entries}, {"character", NAME_LENGTH}}},
+               text = {1, {{"character", (int64_t)strlen(c->name)}}}, four = {1, {{"quantity", 4}}},
+               three = {1, {{"quantity", 3}}}, two = {1, {{"quantity", 2}}};
   const wl_field all[] = {
-      field(i, "name", WL_UINT8, 1, length, characters, (void *)c->name,
+      field(i, "name", WL_UINT8, text, (void *)c->name,
             "what differs from the trained setting, ASCII"),
-      field(i, "rule_name", WL_UINT8, 2, names, text, t->names,
+      field(i, "rule_name", WL_UINT8, names, t->names,
             "name of each rule, ASCII padded with zeros"),
-      field(i, "curve", WL_FLOAT64, 3, shape, dims, t->curve,
+      field(i, "curve", WL_FLOAT64, steps, t->curve,
             "minibatch loss at theta_t, mean over the tasks of a set"),
-      field(i, "final_loss", WL_FLOAT64, 2, shape, dims, t->final,
+      field(i, "final_loss", WL_FLOAT64, sets, t->final,
             "loss on the fixed sample after the last step"),
-      field(i, "heldout_loss", WL_FLOAT64, 2, shape, dims, t->heldout,
-            "the same on the held-out split"),
-      field(i, "heldout_accuracy", WL_FLOAT64, 2, shape, dims, t->accuracy,
+      field(i, "heldout_loss", WL_FLOAT64, sets, t->heldout, "the same on the held-out split"),
+      field(i, "heldout_accuracy", WL_FLOAT64, sets, t->accuracy,
             "share of held-out samples classified right"),
-      field(i, "learning_rate", WL_FLOAT64, 1, shape, dims, t->rate,
-            "tuned rate; NaN for the learned rule"),
-      field(i, "diverged", WL_INT64, 1, shape, dims, t->diverged, "runs that became non-finite"),
+      field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned rate; NaN for the learned rule"),
+      field(i, "diverged", WL_INT64, rules, t->diverged, "runs that became non-finite"),
       field(
-          i, "summary", WL_FLOAT64, 1, summary, quantity, t->summary,
+          i, "summary", WL_FLOAT64, four, t->summary,
           "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails"),
-      field(i, "difference", WL_FLOAT64, 1, gap, quantity, t->gap,
+      field(i, "difference", WL_FLOAT64, two, t->gap,
             "final loss of learned less best hand-designed, mean over sets; its half width"),
       field(
-          i, "warp", WL_FLOAT64, 1, warp, quantity, t->warp,
+          i, "warp", WL_FLOAT64, three, t->warp,
           "share of the starts' square that the warp reaches; loss without less with it; its half width")};
   _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE counts the fields");
   const bool warped = !isnan(c->coverage); /* only an explicit warp has the last field */

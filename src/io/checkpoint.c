@@ -111,15 +111,13 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* A damaged checkpoint, or anything else with such a name, is skipped. A checkpoint without read permission is an
  * error. */
-static wl_status open_first_complete(const char *run, const char *folder, const wl_names *names,
-                                     wl_file **out, int64_t *step, char *path, size_t path_size) {
+static wl_status open_first_complete(const char *folder, const wl_names *names, wl_file **out,
+                                     int64_t *step) {
   char full[WL_PATH_MAX];
-  if (names->count == 0) return WL_FAIL(WL_ERR_NO_INPUT, "'%s' holds no checkpoint", run);
   for (int i = 0; i < names->count; i++) {
     WL_TRY(wl_path_join(full, folder, names->at[i]));
     const wl_status status = wl_file_open(full, "checkpoint", out);
     *step = step_of(names->at[i]);
-    snprintf(path, path_size, "%s", full);
     if (status != WL_ERR_DATA && status != WL_ERR_IO && status != WL_ERR_NO_INPUT) return status;
     wl_log_warning("%s; trying the checkpoint before it", wl_last_error());
   }
@@ -128,13 +126,14 @@ static wl_status open_first_complete(const char *run, const char *folder, const 
                  names->count, folder);
 }
 
-wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[],
-                                    size_t path_size) {
+wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step) {
   char folder[WL_PATH_MAX];
   wl_names names = {0};
   *out = NULL;
   WL_TRY(wl_checkpoint_list(run, folder, &names));
-  const wl_status status = open_first_complete(run, folder, &names, out, step, path, path_size);
+  const wl_status status = names.count > 0
+                               ? open_first_complete(folder, &names, out, step)
+                               : WL_FAIL(WL_ERR_NO_INPUT, "'%s' holds no checkpoint", run);
   wl_names_clear(&names);
   return status;
 }

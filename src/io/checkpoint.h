@@ -53,7 +53,6 @@ typedef struct wl_checkpoint {
 wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *checkpoint);
 /* Opens the newest valid one; damaged ones are named in a warning and passed over.
  * WL_ERR_NO_INPUT when there is none at all, WL_ERR_DATA when all are damaged. */
-wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step, char path[],
-                                    size_t path_size);
+wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step);
 
 #endif

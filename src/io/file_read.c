@@ -207,12 +207,12 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
       wanted->name, file->path, have, want);
 }
 
-/* Reads the part of a dataset that `from` selects into the part of `data` that `to` selects. */
-static wl_status read_selected(const wl_file *file, const char *name, hid_t dataset, wl_type type,
-                               hid_t to, hid_t from, void *data) {
-  const WL_H5_SCOPED memory = wl_h5_type(type, false);
-  WL_TRY_H5(H5Dread(dataset, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path,
-            "read dataset '%s'", name);
+/* Reads the part of a dataset that `from` selects into memory of extent `to`. */
+static wl_status read_selected(const wl_file *file, const wl_stored *stored, hid_t to, hid_t from,
+                               void *data) {
+  const WL_H5_SCOPED memory = wl_h5_type(stored->field.type, false);
+  WL_TRY_H5(H5Dread(stored->id, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path,
+            "read dataset '%s'", stored->field.name);
   return WL_OK;
 }
 
@@ -221,7 +221,7 @@ wl_status wl_file_read(const wl_file *file, wl_field *field) {
   WL_TRY(open_dataset(file, field->name, &stored));
   const WL_H5_SCOPED dataset = stored.id;
   WL_TRY(match(file, field, &stored.field));
-  return read_selected(file, field->name, dataset, field->type, H5S_ALL, H5S_ALL, field->data);
+  return read_selected(file, &stored, H5S_ALL, H5S_ALL, field->data);
 }
 
 wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
@@ -241,7 +241,7 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
   const WL_H5_SCOPED from = H5Dget_space(dataset);
   const WL_H5_SCOPED to = H5Screate_simple(1, &size, NULL);
   H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &size, NULL);
-  return read_selected(file, name, dataset, type, to, from, data);
+  return read_selected(file, &stored, to, from, data);
 }
 
 /* Into a buffer, so that HDF5 decodes what it stores. */

@@ -60,7 +60,7 @@ static void adamw_step(const wl_coefficient *restrict c, const wl_real *restrict
                        const wl_real *restrict theta, const wl_real *restrict s,
                        wl_real *restrict s_next, wl_real *restrict u) {
   adam_step(c, g, NULL, s, s_next, u);
-  for (int l = 0; l < WL_LANES; l++) u[l] -= c[RATE].value[l] * c[WEIGHT_DECAY].value[l] * theta[l];
+  wl_decay_step(c, WEIGHT_DECAY, theta, u);
 }
 
 static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
@@ -69,12 +69,7 @@ static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
                       wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
                       wl_coefficient_bar *restrict bar) {
   adam_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);
-  for (int l = 0; l < WL_LANES; l++) {
-    const wl_real a = c[RATE].value[l], w = c[WEIGHT_DECAY].value[l];
-    thetabar[l] = -a * w * lam[l];
-    bar[RATE].value[l] -= lam[l] * w * theta[l];
-    bar[WEIGHT_DECAY].value[l] = -a * lam[l] * theta[l];
-  }
+  wl_decay_vjp(c, WEIGHT_DECAY, theta, lam, thetabar, bar);
 }
 
 /* AdamW's scalars; Adam has all but the last. */

@@ -69,6 +69,23 @@ typedef struct wl_elementwise {
               wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
 } wl_elementwise;
 
+/* Decoupled weight decay, u -= a w theta with the rate a of scalar 0 and the decay w of scalar `decay`, and its
+ * adjoint, which follow those of the rule without decay. */
+static inline void wl_decay_step(const wl_coefficient *restrict c, int decay,
+                                 const wl_real *restrict theta, wl_real *restrict u) {
+  for (int l = 0; l < WL_LANES; l++) u[l] -= c[0].value[l] * c[decay].value[l] * theta[l];
+}
+static inline void wl_decay_vjp(const wl_coefficient *restrict c, int decay,
+                                const wl_real *restrict theta, const wl_real *restrict lam,
+                                wl_real *restrict thetabar, wl_coefficient_bar *restrict bar) {
+  for (int l = 0; l < WL_LANES; l++) {
+    const wl_real a = c[0].value[l], w = c[decay].value[l];
+    thetabar[l] = -a * w * lam[l];
+    bar[0].value[l] -= lam[l] * w * theta[l];
+    bar[decay].value[l] = -a * lam[l] * theta[l];
+  }
+}
+
 /* Receives the values of a rule's keys; `learn` is borrowed while the rule is created. */
 typedef struct wl_elementwise_keys {
   double scalar[WL_ELEMENTWISE_MAX_SCALARS];

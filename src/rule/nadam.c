@@ -71,7 +71,7 @@ static void nadamw_step(const wl_coefficient *restrict c, const wl_real *restric
                         const wl_real *restrict theta, const wl_real *restrict s,
                         wl_real *restrict s_next, wl_real *restrict u) {
   nadam_step(c, g, NULL, s, s_next, u);
-  for (int l = 0; l < WL_LANES; l++) u[l] -= c[RATE].value[l] * c[WEIGHT_DECAY].value[l] * theta[l];
+  wl_decay_step(c, WEIGHT_DECAY, theta, u);
 }
 
 static void nadamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
@@ -80,12 +80,7 @@ static void nadamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict
                        wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
                        wl_coefficient_bar *restrict bar) {
   nadam_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);
-  for (int l = 0; l < WL_LANES; l++) {
-    const wl_real a = c[RATE].value[l], w = c[WEIGHT_DECAY].value[l];
-    thetabar[l] = -a * w * lam[l];
-    bar[RATE].value[l] -= lam[l] * w * theta[l];
-    bar[WEIGHT_DECAY].value[l] = -a * lam[l] * theta[l];
-  }
+  wl_decay_vjp(c, WEIGHT_DECAY, theta, lam, thetabar, bar);
 }
 
 static const wl_scalar scalars[NADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},

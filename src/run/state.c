@@ -564,7 +564,10 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
   *found = (finding){.step = -1};
   wl_status status = WL_OK;
   if (first)
-    status = wl_checkpoint_open_newest(run, file, &found->step, found->path, sizeof found->path);
+    status = wl_checkpoint_open_newest(run, file, &found->step);
+  if (first && status == WL_OK)
+    snprintf(found->path, sizeof found->path, "%s", wl_file_path(*file));
+  if (status == WL_ERR_NO_INPUT) *found = (finding){.step = -1};
   if (status == WL_ERR_NO_INPUT) status = WL_OK;
   WL_TRY(wl_comm_agree(comm, status));
   WL_TRY(wl_comm_bcast(comm, found, sizeof *found, 0));

@@ -28,10 +28,11 @@ static wl_status require_meta_parameters(const char *path, const wl_file *file) 
 /* The newest checkpoint of a run directory, or the file itself; `source` receives its name. */
 static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
   int64_t step;
-  if (wl_is_directory(path)) return wl_checkpoint_open_newest(path, file, &step, source, size);
-  snprintf(source, size, "%s", path);
-  WL_TRY(wl_file_open(path, NULL, file));
-  const wl_status status = require_meta_parameters(path, *file);
+  const bool run = wl_is_directory(path);
+  if (run) WL_TRY(wl_checkpoint_open_newest(path, file, &step));
+  else WL_TRY(wl_file_open(path, NULL, file));
+  snprintf(source, size, "%s", wl_file_path(*file));
+  const wl_status status = run ? WL_OK : require_meta_parameters(path, *file);
   if (status != WL_OK) wl_file_close(file);
   return status;
 }
