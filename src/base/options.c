@@ -11,11 +11,9 @@
 enum { LARGEST_FILE = 4 << 20 };
 
 /* The root of the tree: the map parsed from the text, with the overrides applied. */
-static wl_status build_tree(wl_config *config, const char *text, const char *source,
-                            const wl_override *overrides, int n_overrides, const char **name,
-                            wl_node **root) {
-  WL_TRY(wl_pool_text(&config->pool, source, strlen(source), name));
-  WL_TRY(wl_tree_parse(&config->pool, text, *name, true, root));
+static wl_status build_tree(wl_config *config, const char *text, const char *name,
+                            const wl_override *overrides, int n_overrides, wl_node **root) {
+  WL_TRY(wl_tree_parse(&config->pool, text, name, true, root));
   if (wl_node_is_null(*root)) (*root)->kind = WL_NODE_MAP;
   char found[160];
   if ((*root)->kind != WL_NODE_MAP)
@@ -36,7 +34,8 @@ wl_status wl_config_parse(const char *text, const char *source, const wl_section
   config->sections = sections;
   const char *name = NULL;
   wl_node *root = NULL;
-  wl_status status = build_tree(config, text, source, overrides, n_overrides, &name, &root);
+  wl_status status = wl_pool_text(&config->pool, source, strlen(source), &name);
+  if (status == WL_OK) status = build_tree(config, text, name, overrides, n_overrides, &root);
   if (status == WL_OK) status = wl_config_validate(config, root, name);
   if (status != WL_OK) {
     wl_config_destroy(&config);

@@ -65,7 +65,7 @@ static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rat
   wl_contender c = {0};
   wl_status status = create_baseline(r, b, rate, &c);
   if (status == WL_OK)
-    status = wl_eval_run_sets(r, &c, WL_SPACE_TUNE, 1, r->setting->tune_units, scratch, NULL);
+    status = wl_eval_run_sets(r, &c, WL_SPACE_TUNE, scratch, NULL);
   wl_model_destroy(&c.model);
   double sum = 0.0;
   for (int64_t i = 0; i < r->setting->tune_units; i++)
@@ -151,8 +151,7 @@ static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcom
 
 static wl_status enter(const wl_eval_runner *r, const wl_contender *c, wl_eval_entry *e,
                        wl_outcome *outcomes, double *curves, double *start) {
-  WL_TRY(wl_eval_run_sets(r, c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, outcomes,
-                          curves));
+  WL_TRY(wl_eval_run_sets(r, c, WL_SPACE_EVAL, outcomes, curves));
   summarise(e, r, outcomes, curves, start);
   return WL_OK;
 }

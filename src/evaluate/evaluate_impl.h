@@ -27,11 +27,10 @@ typedef struct wl_eval_runner {
   wl_comm *comm;
 } wl_eval_runner;
 
-/* Runs the contender on `sets` sets of `units` tasks of a space. outcomes [sets*units]; curves
+/* Runs the contender on the setting's sets of tasks of a space (one set to tune). outcomes [sets*units]; curves
  * [sets*units][steps] or NULL. Collective. */
 wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *contender,
-                           wl_space space, int64_t sets, int64_t units, wl_outcome *outcomes,
-                           double *curves);
+                           wl_space space, wl_outcome *outcomes, double *curves);
 /* The job numbers of this rank: first, first + stride, ... */
 static inline int64_t wl_eval_first_job(const wl_eval_runner *r) { return wl_comm_rank(r->comm); }
 static inline int64_t wl_eval_job_stride(const wl_eval_runner *r) { return wl_comm_size(r->comm); }

@@ -61,9 +61,11 @@ static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t co
 }
 
 wl_status wl_eval_run_sets(const wl_eval_runner *r, const wl_contender *c, wl_space space,
-                           int64_t sets, int64_t units, wl_outcome *outcomes, double *curves) {
+                           wl_outcome *outcomes, double *curves) {
   const wl_window_spec spec = {.steps = r->setting->steps, .weights = WL_WEIGHTS_LAST, .memory = 0};
-  const int64_t jobs = sets * units, steps = r->setting->steps;
+  const bool tuning = space == WL_SPACE_TUNE;
+  const int64_t units = tuning ? r->setting->tune_units : r->setting->units;
+  const int64_t jobs = (tuning ? 1 : r->setting->seeds) * units, steps = r->setting->steps;
   wl_unroll_ws *ws = NULL;
   wl_unit *unit = NULL;
   memset(outcomes, 0, (size_t)jobs * sizeof *outcomes);

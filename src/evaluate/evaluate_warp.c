@@ -86,7 +86,7 @@ static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_ou
       wl_comm_agree(r->comm, wl_model_create(r->trained->config, &r->plain, 1, &c.model));
   if (status == WL_OK)
     status =
-        wl_eval_run_sets(r, &c, WL_SPACE_EVAL, r->setting->seeds, r->setting->units, plain, NULL);
+        wl_eval_run_sets(r, &c, WL_SPACE_EVAL, plain, NULL);
   wl_model_destroy(&c.model);
   return status;
 }

@@ -108,13 +108,13 @@ static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type t
   return wl_table_add_column(&t->appended, &f, false);
 }
 
-static wl_status set_index(wl_trajectory *t, const int64_t *index) {
+static wl_status set_index(wl_trajectory *t) {
   const int64_t count = t->setting.coordinates;
   t->index = (wl_field){.type = WL_INT64, .ndim = 1, .shape = {count}};
   name_field(&t->index, WL_COORDINATE_INDEX, "1",
              "index in theta of each sampled coordinate (first task)", "coordinate");
-  WL_TRY(wl_alloc(&t->index.data, (size_t)count + 1, sizeof *index));
-  if (count > 0) memcpy(t->index.data, index, (size_t)count * sizeof *index);
+  WL_TRY(wl_alloc(&t->index.data, (size_t)count + 1, sizeof *t->setting.index));
+  if (count > 0) memcpy(t->index.data, t->setting.index, (size_t)count * sizeof *t->setting.index);
   return WL_OK;
 }
 
@@ -223,10 +223,9 @@ static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   return WL_OK;
 }
 
-static wl_status open_trajectory(wl_trajectory *t, const int64_t *index, int64_t resume_step,
-                                 const wl_attribute *attributes, int n_attributes) {
+static wl_status open_trajectory(wl_trajectory *t, int64_t resume_step, const wl_attribute *attributes, int n_attributes) {
   WL_TRY(make_folder(t));
-  WL_TRY(set_index(t, index));
+  WL_TRY(set_index(t));
   for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
   WL_TRY(copy_attributes(t, attributes, n_attributes));
   WL_TRY(continue_parts(t, resume_step));
@@ -247,16 +246,15 @@ static void destroy(wl_trajectory *t) {
 }
 
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
-                             const int64_t *coordinate_index, int64_t resume_step,
-                             const wl_attribute *attributes, int n_attributes,
-                             wl_trajectory **out) {
+                             int64_t resume_step, const wl_attribute *attributes,
+                             int n_attributes, wl_trajectory **out) {
   wl_trajectory *t = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(t, 1));
   snprintf(t->run, sizeof t->run, "%s", run);
   t->setting = *setting;
   const wl_status status =
-      open_trajectory(t, coordinate_index, resume_step, attributes, n_attributes);
+      open_trajectory(t, resume_step, attributes, n_attributes);
   if (status == WL_OK) *out = t;
   else destroy(t);
   return status;

@@ -33,6 +33,7 @@ typedef struct wl_record {
 typedef struct wl_trajectory_setting {
   int64_t steps;       /* largest window K: rows are padded with NaN */
   int64_t coordinates; /* sampled coordinates, 0: none */
+  const int64_t *index; /* [coordinates] of them in theta, copied and stored */
   int64_t hidden;      /* recorded state reals of each sampled coordinate, 0: none */
   int64_t n;           /* largest number of inner parameters of a snapshot, 0: none */
   int64_t snapshots;   /* largest number of snapshots of a window */
@@ -44,11 +45,10 @@ typedef struct wl_trajectory_setting {
 typedef struct wl_trajectory wl_trajectory;
 
 /* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0:
- * everything): records whose meta_step is not below it, metrics whose meta_step is above it. `coordinate_index`
- * [coordinates] is stored. */
+ * everything): records whose meta_step is not below it, metrics whose meta_step is above it. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
-                             const int64_t *coordinate_index, int64_t resume_step,
-                             const wl_attribute *attributes, int n_attributes, wl_trajectory **out);
+                             int64_t resume_step, const wl_attribute *attributes,
+                             int n_attributes, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 /* A quantity with one value for each meta-step. */

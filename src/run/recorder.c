@@ -108,6 +108,7 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
     status = wl_alloc((void **)&r->foreign, r->slot_bytes, 1);
   if (status == WL_OK)
     spread(r->index, r->setting.coordinates, wl_setup_of(tr)->problem.tasks[0]->n);
+  r->setting.index = r->index;
   if (status != WL_OK) wl_recorder_destroy(&r);
   *out = r;
   return status;
@@ -125,10 +126,7 @@ void wl_recorder_destroy(wl_recorder **recorder) {
 
 void wl_recorder_attach(wl_recorder *r, wl_trajectory *file) { r->file = file; }
 
-wl_trajectory_setting wl_recorder_setting(const wl_recorder *r, const int64_t **index) {
-  *index = r->index;
-  return r->setting;
-}
+wl_trajectory_setting wl_recorder_setting(const wl_recorder *r) { return r->setting; }
 
 bool wl_recorder_wants(const wl_recorder *r, int64_t meta_step) {
   return r && meta_step % r->every == 0;

@@ -15,8 +15,8 @@ wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
 /* Where rank 0 puts the records; borrowed. */
 void wl_recorder_attach(wl_recorder *recorder, wl_trajectory *file);
-/* Settings with which rank 0 opens the file; `index` [setting.coordinates] is borrowed. */
-wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder, const int64_t **index);
+/* Settings with which rank 0 opens the file; `index` is borrowed from the recorder. */
+wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder);
 /* Whether this meta-step (0-based) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 

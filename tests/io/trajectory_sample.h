@@ -6,13 +6,14 @@
 
 enum { T_STEPS = 5, T_COORDINATES = 3, T_HIDDEN = 2, T_N = 7, T_SNAPSHOTS = 2, T_UNITS = 2 };
 
+static const int64_t t_index[T_COORDINATES] = {0, 2, 4};
 static const wl_trajectory_setting t_setting = {.steps = T_STEPS,
                                                 .coordinates = T_COORDINATES,
+                                                .index = t_index,
                                                 .hidden = T_HIDDEN,
                                                 .n = T_N,
                                                 .snapshots = T_SNAPSHOTS,
                                                 .compression = 4};
-static const int64_t t_index[T_COORDINATES] = {0, 2, 4};
 static const wl_metric t_metrics[] = {{"meta_loss", "meta-loss"}, {"io_seconds", "spent on files"}};
 
 /* Windows of even meta-steps are three steps long, the others five. */
