@@ -4,23 +4,14 @@
  *
  * theta_0 by default ~ N(0, initial_scale^2), weights and biases (Andrychowicz et al. 2016, section 3.2:
  * 784-20-10, sigmoid, batch 128). Minibatches are drawn with replacement. */
-#include "task/family.h"
-#include "task/image_source.h"
-#include "task/initialiser.h"
+#include "task/mlp.h"
 
-typedef struct mlp {
-  wl_image_source images;
-  wl_perceptron hidden;
-  wl_initialiser initialiser;
-  wl_node x, labels;
-} mlp;
-
-static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(mlp, images),
-                                    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid", mlp, hidden),
-                                    WL_INITIALISER_OPTIONS("normal", mlp, initialiser),
+static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(wl_mlp, images),
+                                    WL_PERCEPTRON_OPTIONS("[20]", "sigmoid", wl_mlp, hidden),
+                                    WL_INITIALISER_OPTIONS("normal", wl_mlp, initialiser),
                                     {0}};
 
-static wl_status build(mlp *m, wl_task *task) {
+static wl_status build(wl_mlp *m, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
   const wl_dataset *data = m->images.data;
@@ -31,35 +22,41 @@ static wl_status build(mlp *m, wl_task *task) {
   return wl_tape_finish(t, loss, logits, m->labels);
 }
 
-static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the data do not depend on the seed; all draws depend on the episode */
-  mlp *m = NULL;
+wl_status wl_mlp_create(const wl_map *map, const wl_option *keys,
+                        wl_status (*build_tape)(wl_mlp *m, wl_task *task), wl_task *task) {
+  wl_mlp *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
-  wl_map_read(map, options, m);
+  wl_map_read(map, keys, m);
   WL_TRY(wl_image_source_open(task, &m->images));
-  WL_TRY(build(m, task));
+  WL_TRY(build_tape(m, task));
   task->n = wl_task_theta(task)->size;
   return WL_OK;
 }
 
-static void destroy(wl_task *task) {
-  mlp *m = task->impl;
+/* The data do not depend on the seed; all draws depend on the episode. */
+static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
+  (void)seed;
+  return wl_mlp_create(map, options, build, task);
+}
+
+void wl_mlp_destroy(wl_task *task) {
+  wl_mlp *m = task->impl;
   wl_image_source_close(&m->images);
   wl_free(m);
 }
 
-static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
-  const mlp *m = task->impl;
+wl_status wl_mlp_theta0(const wl_task *task, const wl_episode *episode, wl_real *theta) {
+  const wl_mlp *m = task->impl;
   return wl_initialiser_theta0(&m->initialiser, task, episode, theta);
 }
 
-static void load(const wl_task *task, const wl_episode *episode, const void *draw,
+void wl_mlp_load(const wl_task *task, const wl_episode *episode, const void *draw,
                  const wl_batch *batch, wl_tape_ws *tape_ws) {
   (void)draw;
-  const mlp *m = task->impl;
+  const wl_mlp *m = task->impl;
   wl_image_source_load(&m->images, episode, batch, wl_tape_input_data(tape_ws, m->x),
-                       wl_tape_label_data(tape_ws, m->labels));
+                       m->labels >= 0 ? wl_tape_label_data(tape_ws, m->labels) : NULL);
 }
 
 const wl_task_family wl_task_mlp = {
@@ -68,7 +65,7 @@ const wl_task_family wl_task_mlp = {
         "multi-layer perceptron on images: any widths and activation, batch or layer norm, cross-entropy",
     .options = options,
     .create = create,
-    .destroy = destroy,
-    .theta0 = theta0,
-    .load = load,
+    .destroy = wl_mlp_destroy,
+    .theta0 = wl_mlp_theta0,
+    .load = wl_mlp_load,
 };
