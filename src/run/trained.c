@@ -112,12 +112,23 @@ static wl_field block_field(const char *group, const wl_tensor_entry *b, double 
   return field;
 }
 
-/* Reads the average if the training has outer.average. The model of the configuration determines the tensors that must
- * exist. */
+/* The group of a file that holds what wl_trainer_export returns. */
+static wl_status find_result(const wl_file *file, const wl_layout *layout, const char **group) {
+  int64_t exported = 0;
+  char average[WL_NAME_SIZE + 16];
+  snprintf(average, sizeof average, "average/%s", layout->tensors[0].name);
+  if (wl_file_has(file, "curriculum/exported"))
+    WL_TRY(wl_file_read_range(file, "curriculum/exported", WL_INT64, 0, 1, &exported));
+  *group = exported ? "curriculum/best" : wl_file_has(file, average) ? "average" : "phi";
+  return WL_OK;
+}
+
+/* The model of the configuration determines the tensors that must exist. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
+  const char *group = "phi";
+  if (layout->count > 0) WL_TRY(find_result(file, layout, &group));
   for (int i = 0; i < layout->count; i++) {
-    wl_field field = block_field("average", &layout->tensors[i], phi);
-    if (!wl_file_has(file, field.name)) field = block_field("phi", &layout->tensors[i], phi);
+    wl_field field = block_field(group, &layout->tensors[i], phi);
     WL_TRY(wl_file_read(file, &field));
   }
   if (wl_finite_doubles(phi, layout->size)) return WL_OK;

@@ -62,6 +62,7 @@ bool wl_curriculum_judge(wl_curriculum *c, double loss, const double *judged) {
   if (loss < c->best_loss) { /* false for NaN */
     c->best_loss = loss;
     c->failures = 0;
+    c->exported = is_last(c);
     memcpy(c->best, judged, (size_t)c->size * sizeof *judged);
     return false;
   }
@@ -74,5 +75,5 @@ bool wl_curriculum_judge(wl_curriculum *c, double loss, const double *judged) {
 }
 
 double *wl_curriculum_result(const wl_curriculum *c) {
-  return is_last(c) && isfinite(c->best_loss) ? c->best : NULL;
+  return c->exported ? c->best : NULL;
 }

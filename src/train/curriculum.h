@@ -18,6 +18,7 @@ typedef struct wl_curriculum {
   int64_t failures; /* evaluations since the best one of this stage */
   double best_loss; /* of this stage; infinite: none yet */
   double *best;     /* [size] the meta-parameters that were evaluated then */
+  int64_t exported; /* 1: they are the result, because the stage is the last one */
 } wl_curriculum;
 
 /* *out is NULL without stages. WL_ERR_CONFIG if the lengths do not grow. */

@@ -70,6 +70,13 @@ with h5py.File("one/checkpoints/step-00000075.h5") as file, h5py.File("one/optim
 print("ok: stages", changes)
 P
 
+# A run directory and the exported rule are the same optimizer.
+result() { # SOURCE
+  "$WL_BIN" eval "$1" --learned-only --seeds 2 --quiet --json result.json >result.out 2>&1 || fail "eval $1: $(cat result.out)"
+  "$WL_PYTHON" -c 'import json; print(json.load(open("result.json"))["cases"][0]["rules"][0]["final_loss_of_set"])'
+}
+expect_same "losses of run directory and exported rule" "$(result one/optimizer.h5)" "$(result one)"
+
 code=0
 "$WL_BIN" train stages.yaml --set output=wrong --set curriculum.steps=[20,10] >wrong.out 2>wrong.err || code=$?
 [ $code = 78 ] && grep -q 'stages must grow up to episode.steps' wrong.err || fail "stages that do not grow ended with $code: $(cat wrong.err)"
