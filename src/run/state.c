@@ -71,7 +71,8 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
       "evaluations since the best one of the stage");
   add(list, "curriculum/best_loss", WL_FLOAT64, 1, &c->best_loss, "loss of the best evaluation");
   add(list, "curriculum/exported", WL_INT64, 1, &c->exported,
-      "1: curriculum/best is the result of the training");
+      "1: curriculum/best is the result of the training")
+      ->in_digest = false;
 }
 
 /* The list of state that is the same on every rank. */
