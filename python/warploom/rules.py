@@ -332,6 +332,8 @@ class Lstm(Recurrent):
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)
         self.kind = self.option("preprocessing")
+        if self.kind == "adam":
+            raise ToolError(DATA, "the LSTM in PyTorch has no preprocessing: adam; use backend=\"c\"")
         self.strength = self.option("preprocessing_strength", 0.0) or (10.0 if self.kind == "paper" else 5.0)
         self.gradient_scale, self.output_scale = self.option("gradient_scale"), self.option("output_scale")
         self.forget_bias = self.option("forget_bias")

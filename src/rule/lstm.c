@@ -38,9 +38,11 @@ typedef struct lstm_keys {
 static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
      "Units of each LSTM layer, one to four layers.", WL_SLOT(lstm_keys, hidden)},
-    {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper", 0, 0, NULL,
+    {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper|adam", 0, 0, NULL,
      "Inputs of the LSTM. none: the gradient g. log: max(log(|g| + eps) / k, -1) and clip(g e^k, -1, 1). paper: "
-     "(log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g).",
+     "(log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g). adam: (g, m) / sqrt v with means m, v of g and g^2 "
+     "(decay 0.95); the second output then scales m / sqrt v at `rate`, where 0 leaves it out, and only `hidden`, "
+     "`output_scale` and `rate` count.",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
      "The number k of `log` or p of `paper`; 0: the published values, 5 and 10.",
@@ -56,7 +58,8 @@ static const wl_option lstm_options[] = {
      "step.",
      WL_SLOT(lstm_keys, momentum)},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-     "Rate of the Nesterov step at o2 = 0, its value before meta-training; used with `momentum`.",
+     "Rate of the Nesterov step at o2 = 0, its value before meta-training; used with `momentum`, and with "
+     "`preprocessing: adam`.",
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
      "With `window.order: second`: also differentiate through the LSTM's inputs. With `log` and `paper` such "
@@ -70,9 +73,8 @@ static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN 
 
 /* ---- Creation ------------------------------------------------------------------------------- */
 
-static wl_status set_net(const wl_map *options, wl_lstm_net *net) {
-  lstm_keys keys;
-  wl_map_read(options, lstm_options, &keys);
+static wl_status set_net(const wl_map *options, const lstm_keys *own, wl_lstm_net *net) {
+  const lstm_keys keys = *own;
   const int layers = keys.hidden.count;
   if (layers < 1 || layers > WL_LSTM_MAX_LAYERS)
     return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers", layers,
@@ -124,10 +126,15 @@ static void lstm_destroy(wl_rule *rule) {
 static wl_status lstm_create(const wl_map *options, const wl_rule_setting *setting, wl_rule *rule) {
   (void)setting;
   wl_lstm_net *net = NULL;
+  lstm_keys keys;
+  wl_map_read(options, lstm_options, &keys);
+  if (keys.preprocessing == WL_LSTM_ADAM)
+    return wl_lstm_adam_create(
+        options, &(wl_lstm_adam_keys){keys.hidden, keys.output_scale, keys.rate}, rule);
   WL_TRY(WL_NEW(net, 1));
   rule->impl = net;
   wl_status status = WL_OK;
-  WL_TRY_GOTO(status, set_net(options, net), fail);
+  WL_TRY_GOTO(status, set_net(options, &keys, net), fail);
   WL_TRY_GOTO(status, add_blocks(net, &rule->phi), fail);
   rule->state_width = net->width;
   rule->activations = wl_lstm_kernel_select()->activation_reals(net);

@@ -11,6 +11,8 @@
  *
  *   u_t = output_scale (w h'_last + b_out) - rate exp(w_2 h'_last + b_2) (g_t + b V')
  *
+ * With `preprocessing: adam` the inputs are RNNprop's, and the second output scales Adam's direction: rnnprop.c.
+ *
  * Every coordinate has a separate state; all coordinates share the weights. */
 #ifndef WL_RULE_LSTM_H
 #define WL_RULE_LSTM_H
@@ -18,5 +20,12 @@
 #include "rule/rule.h"
 
 extern const wl_rule_ops wl_rule_lstm;
+
+/* Creates an LSTM with `preprocessing: adam`, in rnnprop.c; sets rule->ops. */
+typedef struct wl_lstm_adam_keys {
+  wl_ints hidden;
+  double output_scale, rate;
+} wl_lstm_adam_keys;
+wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *keys, wl_rule *rule);
 
 #endif

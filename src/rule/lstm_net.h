@@ -16,7 +16,8 @@ enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
  * Another value changes the last bits of every meta-gradient. */
 enum { WL_LSTM_GROUP = 8 };
 
-typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER } wl_lstm_input;
+/* WL_LSTM_ADAM is no input of these kernels (rnnprop.c). */
+typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER, WL_LSTM_ADAM } wl_lstm_input;
 
 typedef struct wl_lstm_layer {
   int64_t in, hidden;   /* inputs from below, units */

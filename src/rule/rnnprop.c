@@ -9,6 +9,10 @@
  *
  *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
+ * `lstm` with `preprocessing: adam` is the same without the dense layer and without tanh: y = x, and
+ *
+ *   u  = output_scale (w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
+ *
  * State of a coordinate: m, v, then h and c of each layer. The adjoint processes one block at a time: it replays the
  * chunk, then goes from the last step to the first. Meta-gradients of a group of blocks are added in working precision,
  * each lane separately, then in double. */
@@ -16,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rule/lstm.h"
 #include "rule/rnnprop_kernel.h"
 #include "rule/tensors.h"
 
@@ -56,8 +61,9 @@ static wl_status add_layer(wl_layout *phi, const char *name, int64_t rows, int64
 }
 
 static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
-  WL_TRY(add_layer(phi, "input", net->hidden[0], 2, &net->in_weight, &net->in_bias));
-  int64_t in = net->hidden[0];
+  if (!net->plain)
+    WL_TRY(add_layer(phi, "input", net->hidden[0], 2, &net->in_weight, &net->in_bias));
+  int64_t in = wl_rnnprop_inputs(net, 0);
   for (int l = 0; l < net->layers; l++) {
     char name[WL_NAME_SIZE];
     snprintf(name, sizeof name, "lstm%d", l + 1);
@@ -70,13 +76,12 @@ static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *setting,
-                                wl_rule *rule) {
-  (void)setting;
+/* Completes the rule; `keys` has the configured members. */
+static wl_status create(const wl_map *options, const wl_rnnprop_net *keys, wl_rule *rule) {
   wl_rnnprop_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));
   rule->impl = net;
-  wl_map_read(options, rnnprop_options, net);
+  *net = *keys;
   net->layers = net->widths.count;
   if (net->layers < 1 || net->layers > WL_RNNPROP_MOST_LAYERS)
     return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers",
@@ -91,6 +96,26 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
   rule->state_width = net->width;
   rule->cost = 8.0 * (double)net->parameters;
   return WL_OK;
+}
+
+static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *setting,
+                                wl_rule *rule) {
+  (void)setting;
+  wl_rnnprop_net keys = {0};
+  wl_map_read(options, rnnprop_options, &keys);
+  return create(options, &keys, rule);
+}
+
+static const wl_rule_ops lstm_adam;
+wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *keys, wl_rule *rule) {
+  rule->ops = &lstm_adam;
+  /* u = output_scale (w h + b) here, with the other sign than RNNprop's */
+  return create(options,
+                &(wl_rnnprop_net){.widths = keys->hidden,
+                                  .output_scale = -keys->output_scale,
+                                  .rate = keys->rate,
+                                  .plain = true},
+                rule);
 }
 
 /* As the LSTM's: truncated normal, sd 1 / sqrt(inputs); dense and output biases zero. */
@@ -210,16 +235,17 @@ static void rnnprop_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_
   }
 }
 
+/* clang-format off */
+#define IMPLEMENTATION                                                                            \
+  .destroy = rnnprop_destroy, .init = rnnprop_init, .pack = rnnprop_pack, .step = rnnprop_step,   \
+  .backward = rnnprop_backward, .ws_create = rnnprop_ws_create, .ws_destroy = rnnprop_ws_destroy, \
+  .ws_bytes = rnnprop_ws_bytes
+/* clang-format on */
+
 const wl_rule_ops wl_rule_rnnprop = {
     .name = "rnnprop",
     .summary = "LSTM on gradients and momenta normalised as Adam's are (RNNprop, 2017)",
     .options = rnnprop_options,
     .create = rnnprop_create,
-    .destroy = rnnprop_destroy,
-    .init = rnnprop_init,
-    .pack = rnnprop_pack,
-    .step = rnnprop_step,
-    .backward = rnnprop_backward,
-    .ws_create = rnnprop_ws_create,
-    .ws_destroy = rnnprop_ws_destroy,
-    .ws_bytes = rnnprop_ws_bytes};
+    IMPLEMENTATION};
+static const wl_rule_ops lstm_adam = {.name = "lstm", IMPLEMENTATION};

@@ -29,7 +29,7 @@ typedef struct activations {
   vec dense[MOST];
   vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
   vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new */
-  vec out;                                                    /* tanh of the output */
+  vec out;                                                    /* output; without `plain` its tanh */
   vec factor; /* rate e^o2 of the Adam direction, with two heads */
 } activations;
 
@@ -57,7 +57,7 @@ INLINE void take_inputs(wl_rnnprop_time time, const wl_real *g, const wl_real *s
 
 static void cell(const wl_rnnprop_net *net, const wl_real *phi, int layer, const vec *below,
                  const wl_real *state, activations *a) {
-  const int H = net->hidden[layer], in = layer == 0 ? H : net->hidden[layer - 1];
+  const int H = net->hidden[layer], in = wl_rnnprop_inputs(net, layer);
   const wl_real *const weight = phi + net->weight[layer], *const bias = phi + net->bias[layer],
                        *const old = state + row_of(net, layer) * WL_LANES;
   vec h[MOST];
@@ -79,15 +79,20 @@ static void cell(const wl_rnnprop_net *net, const wl_real *phi, int layer, const
   }
 }
 
+/* The inputs of a layer. */
+INLINE const vec *below_of(const wl_rnnprop_net *net, int layer, const activations *a) {
+  return layer > 0 ? a->h[layer - 1] : net->plain ? a->x : a->dense;
+}
+
 static void forward(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
                     const wl_real *g, const wl_real *state, activations *a) {
   take_inputs(time, g, state, a);
-  for (int u = 0; u < net->hidden[0]; u++)
+  for (int u = 0; !net->plain && u < net->hidden[0]; u++)
     a->dense[u] = elu(dot(phi + net->in_weight + 2 * u, 2, a->x, splat(phi[net->in_bias + u])));
-  for (int l = 0; l < net->layers; l++)
-    cell(net, phi, l, l == 0 ? a->dense : a->h[l - 1], state, a);
+  for (int l = 0; l < net->layers; l++) cell(net, phi, l, below_of(net, l, a), state, a);
   const int last = net->layers - 1, H = net->hidden[last];
-  a->out = hyperbolic(dot(phi + net->out_weight, H, a->h[last], splat(phi[net->out_bias])));
+  a->out = dot(phi + net->out_weight, H, a->h[last], splat(phi[net->out_bias]));
+  if (!net->plain) a->out = hyperbolic(a->out);
   if (net->heads == 2)
     a->factor = (wl_real)net->rate * exponential(dot(phi + net->out_weight + H, H, a->h[last],
                                                      splat(phi[net->out_bias + 1])));
@@ -131,8 +136,8 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
 static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int layer,
                           const activations *a, const wl_real *state, const vec *h_bar,
                           vec *below_bar, wl_real *mu, wl_real *phi_bar) {
-  const int H = net->hidden[layer], in = layer == 0 ? H : net->hidden[layer - 1];
-  const vec *const below = layer == 0 ? a->dense : a->h[layer - 1];
+  const int H = net->hidden[layer], in = wl_rnnprop_inputs(net, layer);
+  const vec *const below = below_of(net, layer, a);
   const int64_t row = row_of(net, layer) * WL_LANES;
   vec old_h_bar[MOST];
   for (int k = 0; k < H; k++) old_h_bar[k] = splat(0);
@@ -175,6 +180,20 @@ static void input_backward(wl_rnnprop_time time, const activations *a, const vec
   store_row(mu + WL_LANES, DECAY * v_bar);
 }
 
+/* Adds to x_bar from the adjoint of the dense layer's outputs. */
+static void dense_backward(const wl_rnnprop_net *net, const wl_real *phi, const activations *a,
+                           const vec *bar, vec *x_bar, wl_real *phi_bar) {
+  for (int u = 0; u < net->hidden[0]; u++) {
+    const vec y = a->dense[u],
+              z_bar = bar[u] * choose((mask)(y > splat(0)), splat(1), y + (wl_real)1);
+    add(phi_bar + (net->in_bias + u) * WL_LANES, z_bar);
+    UNROLL for (int k = 0; k < 2; k++) {
+      x_bar[k] += phi[net->in_weight + 2 * u + k] * z_bar;
+      add(phi_bar + (net->in_weight + 2 * u + k) * WL_LANES, z_bar * a->x[k]);
+    }
+  }
+}
+
 static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
                         const wl_real *g, const wl_real *state, const wl_real *lam, wl_real *mu,
                         wl_real *gbar, wl_real *phi_bar) {
@@ -183,7 +202,8 @@ static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnpro
   forward(net, phi, time, g, state, &a);
   const int last = net->layers - 1, H = net->hidden[last];
   const vec u_bar = load_row(lam);
-  vec out_bar[2] = {(wl_real)-net->output_scale * u_bar * (splat(1) - a.out * a.out), {0}};
+  vec out_bar[2] = {(wl_real)-net->output_scale * u_bar, {0}};
+  if (!net->plain) out_bar[0] *= splat(1) - a.out * a.out;
   if (net->heads == 2) {
     out_bar[1] = -a.factor * a.x[1] * u_bar;
     x_bar[1] = -a.factor * u_bar;
@@ -199,15 +219,8 @@ static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnpro
   }
   for (int l = last; l >= 0; l--)
     cell_backward(net, phi, l, &a, state, bar[l % 2], bar[(l + 1) % 2], mu, phi_bar);
-  for (int u = 0; u < net->hidden[0]; u++) {
-    const vec y = a.dense[u],
-              z_bar = bar[1][u] * choose((mask)(y > splat(0)), splat(1), y + (wl_real)1);
-    add(phi_bar + (net->in_bias + u) * WL_LANES, z_bar);
-    UNROLL for (int k = 0; k < 2; k++) {
-      x_bar[k] += phi[net->in_weight + 2 * u + k] * z_bar;
-      add(phi_bar + (net->in_weight + 2 * u + k) * WL_LANES, z_bar * a.x[k]);
-    }
-  }
+  if (net->plain) UNROLL for (int k = 0; k < 2; k++) x_bar[k] += bar[1][k];
+  else dense_backward(net, phi, &a, bar[1], x_bar, phi_bar);
   input_backward(time, &a, x_bar, mu, gbar);
 }
 

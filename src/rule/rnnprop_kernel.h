@@ -1,4 +1,5 @@
-/* rnnprop_kernel.h - RNNprop on blocks of 16 coordinates, for each instruction set; formulas in rnnprop.c. */
+/* rnnprop_kernel.h - an LSTM on normalised gradients and momenta, on blocks of 16 coordinates, for each instruction set;
+ * formulas in rnnprop.c. */
 #ifndef WL_RULE_RNNPROP_KERNEL_H
 #define WL_RULE_RNNPROP_KERNEL_H
 
@@ -9,6 +10,7 @@ enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 /* Sizes, and offsets of the parts in phi. */
 typedef struct wl_rnnprop_net {
   wl_ints widths; /* `hidden` as configured; borrowed while the rule is created */
+  bool plain; /* `lstm` with preprocessing: adam; no dense layer, and the output is not bounded by tanh */
   int layers, hidden[WL_RNNPROP_MOST_LAYERS]; /* the dense layer has hidden[0] units */
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;
@@ -16,6 +18,11 @@ typedef struct wl_rnnprop_net {
   int heads;                 /* 2 where the Adam direction has a factor */
   double output_scale, rate; /* rate 0: no such direction */
 } wl_rnnprop_net;
+
+/* Inputs of a layer from below. */
+static inline int wl_rnnprop_inputs(const wl_rnnprop_net *net, int layer) {
+  return layer > 0 ? net->hidden[layer - 1] : net->plain ? 2 : net->hidden[0];
+}
 
 /* Bias corrections of a step. */
 typedef struct wl_rnnprop_time {

@@ -207,6 +207,8 @@ static void test_nothing_learned(void **state) {
   check_rule("name: nesterov, rate: 0.1, schedule: warmup_cosine, warmup_steps: 5", 20);
   check_rule("name: rnnprop, hidden: [2, 1]", 20);
   check_rule("name: rnnprop, hidden: [2, 1], rate: 0.1", 20);
+  check_rule("name: lstm, preprocessing: adam, hidden: [2, 1], rate: 0.1", 20);
+  check_rule("name: lstm, preprocessing: adam, hidden: [3], rate: 0", 20);
 }
 
 int main(void) {

@@ -297,13 +297,12 @@ class FeatureNet:
 
 
 class RNNprop:
-    """Lv, Jiang and Li 2017, two layers; with a rate, a second output scales Adam's direction."""
+    """Lv, Jiang and Li 2017, two layers; with a rate, a second output scales Adam's direction. plain: the LSTM without
+    the dense layer before it and the tanh behind it."""
 
-    def __init__(self, hidden, rate=0):
-        self.hidden, self.rate = hidden, rate
-        sizes, n = [], hidden[0]
-        for shape in [(hidden[0], 2), (hidden[0],)]:
-            sizes.append(shape)
+    def __init__(self, hidden, rate=0, plain=False):
+        self.hidden, self.rate, self.plain = hidden, rate, plain
+        sizes, n = ([], 2) if plain else ([(hidden[0], 2), (hidden[0],)], hidden[0])
         for h in hidden:
             sizes += [(4 * h, n + h), (4 * h,)]
             n = h
@@ -322,21 +321,25 @@ class RNNprop:
         q = 1 / (1 - .95 ** (t + 1))
         below = np.sqrt(self.v * q) + 1e-8
         adam = self.m * q / below
-        y = np.stack([g / below, adam], axis=-1) @ self.w[0].T + self.w[1]
-        y = np.where(y > 0, y, np.exp(np.minimum(y, 0)) - 1)
+        y, first = np.stack([g / below, adam], axis=-1), 0
+        if not self.plain:
+            y, first = y @ self.w[0].T + self.w[1], 2
+            y = np.where(y > 0, y, np.exp(np.minimum(y, 0)) - 1)
         for l in range(len(self.hidden)):
-            z = np.concatenate([y, self.h[l]], axis=-1) @ self.w[2 + 2 * l].T + self.w[3 + 2 * l]
+            z = np.concatenate([y, self.h[l]], axis=-1) @ self.w[first + 2 * l].T + self.w[first + 1 + 2 * l]
             i, j, f, o = np.split(z, 4, axis=-1)
             self.c[l] = sigmoid(f + 1) * self.c[l] + sigmoid(i) * np.tanh(j)
             self.h[l] = y = sigmoid(o) * np.tanh(self.c[l])
         out = y @ self.w[-2].T + self.w[-1]
-        u = -.1 * np.tanh(out[..., 0])
+        u = .1 * out[..., 0] if self.plain else -.1 * np.tanh(out[..., 0])
         return split(u - self.rate * np.exp(out[..., 1]) * adam if self.rate else u)
 
 
 CASES = [
     ("name: rnnprop, hidden: [3, 2]", lambda: RNNprop([3, 2])),
     ("name: rnnprop, hidden: [3, 2], rate: 0.02", lambda: RNNprop([3, 2], .02)),
+    ("name: lstm, preprocessing: adam, hidden: [3, 2], rate: 0.02", lambda: RNNprop([3, 2], .02, plain=True)),
+    ("name: lstm, preprocessing: adam, hidden: [4], rate: 0", lambda: RNNprop([4], plain=True)),
     ("name: mlp, hidden: [32, 32], step_scale: 0.1, exponent_scale: 0.3",
      lambda: FeatureNet("mlp", [32, 32], scale=.1, exponent=.3)),
     ("name: small_fc, step_scale: 0.1, exponent_scale: 0.3",
