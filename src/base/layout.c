@@ -11,19 +11,6 @@ static int64_t shape_size(int ndim, const int64_t *shape) {
   return size;
 }
 
-/* Makes room for one more tensor. */
-static wl_status layout_grow(wl_layout *layout) {
-  if (layout->count < layout->capacity) return WL_OK;
-  const int capacity = layout->capacity > 0 ? 2 * layout->capacity : 16;
-  wl_tensor_entry *blocks = NULL;
-  WL_TRY(WL_NEW(blocks, capacity));
-  if (layout->count > 0) memcpy(blocks, layout->tensors, (size_t)layout->count * sizeof *blocks);
-  wl_free(layout->tensors);
-  layout->tensors = blocks;
-  layout->capacity = capacity;
-  return WL_OK;
-}
-
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset) {
   if (strlen(name) >= WL_NAME_SIZE || strlen(group) >= WL_NAME_SIZE || name[0] == '\0')
@@ -39,7 +26,7 @@ wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, 
   if (size < 0 || __builtin_add_overflow(layout->size, size, &end))
     return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s': its shape is empty, negative or too large", name);
 
-  WL_TRY(layout_grow(layout));
+  WL_TRY(WL_GROW(layout->tensors, layout->count, layout->capacity));
   wl_tensor_entry *const block = &layout->tensors[layout->count++];
   *block = (wl_tensor_entry){.ndim = ndim, .offset = layout->size, .size = size};
   memcpy(block->name, name, strlen(name) + 1);

@@ -69,3 +69,15 @@ wl_status wl_alloc(void **out, size_t count, size_t size) {
 }
 
 void wl_free(void *pointer) { free(pointer); }
+
+wl_status wl_grow(void **array, int count, int *room, size_t size) {
+  if (count < *room) return WL_OK;
+  void *bigger = NULL;
+  const int wanted = 2 * *room + 16;
+  WL_TRY(wl_alloc(&bigger, (size_t)wanted, size));
+  if (count > 0) memcpy(bigger, *array, (size_t)count * size);
+  wl_free(*array);
+  *array = bigger;
+  *room = wanted;
+  return WL_OK;
+}

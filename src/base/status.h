@@ -50,5 +50,8 @@ bool wl_error_is_shared(void);
 wl_status wl_alloc(void **out, size_t count, size_t size);
 #define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
 void wl_free(void *pointer);
+/* Room for one more element behind `count` in an array of wl_alloc that may have none: doubled if it is full. */
+wl_status wl_grow(void **array, int count, int *room, size_t size);
+#define WL_GROW(array, count, room) wl_grow((void **)&(array), (count), &(room), sizeof *(array))
 
 #endif

@@ -221,13 +221,7 @@ void wl_remove_temporaries(const char *folder) {
 }
 
 wl_status wl_names_add(wl_names *names, const char *name) {
-  if (names->count == names->room) {
-    const int room = 2 * names->room + 32;
-    char **const more = realloc(names->at, (size_t)room * sizeof *more);
-    if (!more) return WL_FAIL(WL_ERR_OS, "out of memory for %d names", room);
-    names->at = more;
-    names->room = room;
-  }
+  WL_TRY(WL_GROW(names->at, names->count, names->room));
   names->at[names->count] = strdup(name);
   if (!names->at[names->count])
     return WL_FAIL(WL_ERR_OS, "out of memory for %d names", names->count);
@@ -237,7 +231,7 @@ wl_status wl_names_add(wl_names *names, const char *name) {
 
 void wl_names_clear(wl_names *names) {
   for (int i = 0; i < names->count; i++) free(names->at[i]);
-  free(names->at);
+  wl_free(names->at);
   *names = (wl_names){0};
 }
 

@@ -41,7 +41,7 @@ wl_status wl_os_fail(const char *doing, const char *path, int error);
 /* The whole file, malloc'ed with a zero byte after it. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_IO. */
 wl_status wl_read_file(const char *path, char **data, size_t *bytes);
 
-/* Names, each and the list malloc'ed. */
+/* Names, each malloc'ed. */
 typedef struct wl_names {
   char **at;
   int count, room;

@@ -21,14 +21,7 @@ void wl_part_list_clear(wl_part_list *list) {
 }
 
 wl_status wl_part_list_append(wl_part_list *list, const wl_part *part) {
-  if (list->count == list->room) {
-    wl_part *bigger = NULL;
-    WL_TRY(WL_NEW(bigger, 2 * list->room + 8));
-    if (list->count > 0) memcpy(bigger, list->at, (size_t)list->count * sizeof *bigger);
-    wl_free(list->at);
-    list->at = bigger;
-    list->room = 2 * list->room + 8;
-  }
+  WL_TRY(WL_GROW(list->at, list->count, list->room));
   list->at[list->count++] = *part;
   return WL_OK;
 }

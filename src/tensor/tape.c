@@ -90,18 +90,6 @@ wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
   return node;
 }
 
-static wl_status grow(wl_tape *t) {
-  if (t->count < t->capacity) return WL_OK;
-  const int capacity = t->capacity > 0 ? 2 * t->capacity : 32;
-  wl_tape_node *nodes = NULL;
-  WL_TRY(WL_NEW(nodes, capacity));
-  if (t->count > 0) memcpy(nodes, t->nodes, (size_t)t->count * sizeof *nodes);
-  wl_free(t->nodes);
-  t->nodes = nodes;
-  t->capacity = capacity;
-  return WL_OK;
-}
-
 /* Number of elements of a shape, -1 if the shape is invalid. Sizes are BLAS arguments and must fit an int. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
@@ -128,7 +116,7 @@ wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft) {
         t, WL_ERR_SOFTWARE,
         "%s: a shape of %d dimensions is impossible, or a size is not in [1, 2^31)",
         draft->op ? draft->op->name : "leaf", draft->ndim);
-  const wl_status status = grow(t);
+  const wl_status status = WL_GROW(t->nodes, t->count, t->capacity);
   if (status != WL_OK) return wl_tape_refuse(t, status, "%s", wl_last_error());
   wl_tape_node *node = &t->nodes[t->count];
   *node = *draft;
