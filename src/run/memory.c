@@ -91,7 +91,7 @@ double wl_memory_estimate(const wl_trainer *tr) {
     bytes += wl_trainer_workspace_bytes(tr) +
              (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);
   if (wl_state_of(tr)->replay) bytes += wl_replay_memory(wl_state_of(tr)->replay, tr);
-  if (rank == 0) bytes += 3.0 * checkpoint_bytes(tr); /* the fields, their copy, the HDF5 image */
+  if (rank == 0) bytes += 2.0 * checkpoint_bytes(tr); /* the copy of the fields, the HDF5 image */
   const double peak = wl_memory_peak();
   return bytes > peak ? bytes : peak;
 }
