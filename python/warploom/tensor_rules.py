@@ -29,8 +29,8 @@ class Controller(Rule):
         sums = torch.stack([own.cpu() for _, own in passes]).double().numpy()
         losses = self._follow_loss(now)
         inputs = self._inputs(tensors, sums, q, now, losses)
-        sizes = self._sizes(tensors, sums)
-        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left, losses[1])))
+        sizes, depth = self._sizes(tensors, sums), max(2, sum(x.matrix for x in tensors))
+        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left, losses[1], depth)))
                 for j, x in enumerate(tensors)]
 
     def _horizon(self, now):
@@ -94,13 +94,14 @@ class Controller(Rule):
 
     def _steer(self, x, inputs, size, moment):
         """Factors k1, k2 of the mixture and c0, c1, c2 of the step."""
-        t, T, left, to_first = moment
-        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline = self.phi["base"][0 if x.matrix else 1]
+        t, T, left, to_first, depth = moment
+        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][0 if x.matrix else 1]
         o = self._net(inputs)
         if not self.option("mix"):
             k1, k2, o[4], o[5] = 0.1, 0.0, 0.0, 0.0
         rate = math.exp(b) * (T / self.UNKNOWN_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
         rate *= left**math.exp(power) * min(1, (t + 1) / (max(0, w) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
+        rate *= (depth / 3)**-deepen
         rate *= math.exp(max(0, decline) * max(-9, min(0, to_first)))
         if x.matrix:
             rate /= math.sqrt(x.fan_in)

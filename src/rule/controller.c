@@ -7,16 +7,18 @@
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
- *   rate = exp(b) (T / 2000)^-tau r^alpha fan_in^-1/2 (matrices only)
+ *   rate = exp(b) (T / 2000)^-tau (D / 3)^-delta r^alpha fan_in^-1/2 (matrices only)
  *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^max(0, lambda) exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
- * L is the fast average of the loss, L_0 the first loss; L / L_0 is at least e^-9. N has no length that shrinks near a
- * minimum. Where the loss vanishes, this factor ends steps that would otherwise kill rectified units.
+ * D is the number of matrices, at least 2: a deep net bears a lower rate. L is the fast average of the loss, L_0 the first
+ * loss; L / L_0 is at least e^-9. N has no length that shrinks near a minimum. Where the loss vanishes, this factor ends
+ * steps that would otherwise kill rectified units.
  *
- * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, for matrices and for vectors. The net (17-16-16-6,
- * tanh, last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs are listed at
- * `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear schedule, and Adam for vectors.
+ * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, for matrices and for vectors. The net
+ * (17-16-16-6, tanh, last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs
+ * are listed at `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear schedule, and Adam
+ * for vectors.
  *
  * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, its two inputs are 0 and its
  * factor is 1. r is at least 1e-3; without this bound parameters that start at zero would not change.
@@ -154,7 +156,7 @@ static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi)
 
 static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_controller *c = rule->impl;
-  const double matrix[SCALARS] = {log(0.07), 1, 0, 0, INITIAL_K1, 0, 0.25, 0.5, 0, 0.03, 0.25};
+  const double matrix[SCALARS] = {log(0.07), 1, 0, 0, INITIAL_K1, 0, 0.25, 0.5, 0, 0.03, 0.25, 0.7};
   for (int kind = 0; kind < 2; kind++)
     for (int i = 0; i < SCALARS; i++) phi[c->base + kind * SCALARS + i] = (wl_real)matrix[i];
   phi[c->base + SCALARS + B] = (wl_real)log(0.006);
@@ -381,14 +383,21 @@ double wl_controller_mean_size(const wl_controller_ws *ws) {
   return matrices > 0 ? sum / matrices : all / ws->tensors.count;
 }
 
+/* Number of matrices, at least 2. */
+static double depth_of(const wl_tensors *all) {
+  int matrices = 0;
+  for (int j = 0; j < all->count; j++) matrices += all->tensor[j].matrix;
+  return fmax(2, matrices);
+}
+
 double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,
                           double size, double o) {
   const double warm = (now->t + 1) / (fmax(0, base[W]) * now->T + 1);
   const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
   return exp(base[B]) * pow(now->T / UNKNOWN_HORIZON, -base[TAU]) *
-         pow(fmax(size, LEAST_SIZE), base[ALPHA]) * scale * pow(1 - now->x, exp(base[Q])) *
-         fmin(1, warm) * exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) *
-         exp(3 * tanh(o / 3));
+         pow(now->depth / MIDDLE_DEPTH, -base[DELTA]) * pow(fmax(size, LEAST_SIZE), base[ALPHA]) *
+         scale * pow(1 - now->x, exp(base[Q])) * fmin(1, warm) *
+         exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));
 }
 
 /* Coefficients of the update of a tensor's coordinates; c0 does not yet include 1 / RMS(N). */
@@ -479,6 +488,7 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
     put_inputs(ws, j, now, ratio);
   }
   put_means(ws);
+  now->depth = depth_of(all);
   const double mean = wl_controller_mean_size(ws);
   for (int j = 0; j < all->count; j++) steer(c, ws, j, now, mean);
   wl_tensors_clear_padding(all->n, (int)rule->state_width, out);

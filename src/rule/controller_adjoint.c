@@ -126,6 +126,7 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   const double declined = clip(fmin(0, now->fast_first), 9);
   out[B] += log_bar;
   out[TAU] -= log(now->T / UNKNOWN_HORIZON) * log_bar;
+  out[DELTA] -= log(w->now->depth / MIDDLE_DEPTH) * log_bar;
   out[ALPHA] += log(fmax(size, LEAST_SIZE)) * log_bar;
   if (now->x < 1) out[Q] += exp(base[Q]) * log(1 - now->x) * log_bar;
   if (base[W] > 0 && now->t + 1 < base[W] * now->T + 1)

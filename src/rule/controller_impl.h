@@ -7,7 +7,7 @@
 #include "rule/controller_kernel.h"
 #include "rule/tensors.h"
 
-enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, SCALARS };
+enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, SCALARS };
 enum {
   INPUTS = WL_CONTROLLER_INPUTS,
   HIDDEN = WL_CONTROLLER_HIDDEN,
@@ -17,7 +17,8 @@ enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 
 static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
                     DECAY_SLOW = 0.98;
-static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, UNKNOWN_HORIZON = 2000, TINY = 1e-30;
+static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, MIDDLE_DEPTH = 3, UNKNOWN_HORIZON = 2000,
+                    TINY = 1e-30;
 
 typedef struct wl_controller {
   bool net, newton_schulz, mix, losses, horizon;
@@ -57,6 +58,7 @@ typedef struct wl_controller_now {
   double m, s, v; /* bias corrections */
   bool known;     /* the loss */
   double fast_slow, fast_first;
+  double depth; /* D */
 } wl_controller_now;
 
 /* The new state, and all that the update of a coordinate needs: sums, inputs, scalars; the pass that updates them. */

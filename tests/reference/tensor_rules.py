@@ -80,18 +80,18 @@ class Controller:
 
     def __init__(self, net, ns, correction=None):
         self.net, self.ns, self.correction = net, ns, correction
-        first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03, .25]
-        second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03, .25]
+        first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03, .25, .7]
+        second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03, .25, .7]
         if not ns:
             first[1:4] = 0, 1, 0
-        count = 22 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
+        count = 24 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
         rows, inputs = {"mlp": (8, 4), "lstm": (32, 12), None: (0, 0)}[correction]
         count += (rows * (inputs + 1) + 9 if correction else 0)
         self.phi = wiggle(count)
-        phi = self.phi + np.array(first + second + [0.0] * (count - 22))
-        self.base = phi[:22].reshape(2, 11)
+        phi = self.phi + np.array(first + second + [0.0] * (count - 24))
+        self.base = phi[:24].reshape(2, 12)
         if net:
-            sizes, at, self.layers = [17, 16, 16, 6], 22, []
+            sizes, at, self.layers = [17, 16, 16, 6], 24, []
             for i, o in zip(sizes, sizes[1:]):
                 w = phi[at:at + i * o].reshape(o, i)
                 self.layers.append((w, phi[at + i * o:at + i * o + o]))
@@ -142,7 +142,7 @@ class Controller:
         updates = []
         for j, shape in enumerate(SHAPES):
             matrix = len(shape) > 1
-            b, a0, a1, a2, k1, k2, tau, alpha, q, w, decline = self.base[0 if matrix else 1]
+            b, a0, a1, a2, k1, k2, tau, alpha, q, w, decline, deepen = self.base[0 if matrix else 1]
             o = np.zeros(6)
             if self.net:
                 h = np.array(own[j] + both + [1.0 if matrix else 0.0])
@@ -158,6 +158,7 @@ class Controller:
             r = rms(p[j]) * math.sqrt(fan_in(shape)) if matrix else sum(sizes) / len(sizes)
             rate = np.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** np.exp(q)
             rate = rate * min(1, (t + 1) / (max(w, 0) * T + 1)) * np.exp(3 * np.tanh(o[0] / 3))
+            rate = rate * (len(sizes) / 3) ** -deepen
             rate = rate * np.exp(max(0, decline) * min(0, np.log(fast / self.first)))
             if matrix:
                 rate = rate / math.sqrt(fan_in(shape))
