@@ -78,7 +78,8 @@ typedef struct wl_slot {
   wl_slot_kind kind;
   unsigned offset;
 } wl_slot;
-/* The slot of a member, its kind taken from the member's type. */
+/* The slot of a member, its kind taken from the member's type. Members of other types are an error of the compiler; the
+ * type of an enum is int or unsigned. */
 #define WL_SLOT(type, member)                 \
   {                                           \
     _Generic(((type *)0)->member,           \
@@ -91,7 +92,8 @@ typedef struct wl_slot {
        wl_strings: WL_SLOT_STRINGS,        \
        wl_choice_or_reals: WL_SLOT_CHOICE_OR_REALS, \
        wl_draw: WL_SLOT_DRAW,               \
-       default: WL_SLOT_CHOICE),           \
+       int: WL_SLOT_CHOICE,                \
+       unsigned: WL_SLOT_CHOICE),          \
    (unsigned)offsetof(type, member) \
   }
 

@@ -126,6 +126,9 @@ struct wl_config {
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
 /* Converts a node to the option's type and range; value->option is set. `path` for messages. */
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
+/* Converts the default of value->option. */
+wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
+                           wl_value *value);
 /* Whether a node is a distribution, and its word. */
 wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);

@@ -71,16 +71,6 @@ static wl_status fail_at(wl_location location, const char *path, wl_status code)
   return code;
 }
 
-static wl_status check_name(const wl_map *map, const wl_open_plugin *plugin, wl_location location,
-                            const char *path) {
-  for (const wl_variant *v = map->section->variants; v && v->name; ++v)
-    if (strcmp(v->name, plugin->variant.name) == 0)
-      return wl_location_fail(location, path,
-                              "%s: its name '%s' is that of a built-in %s; choose another",
-                              plugin->path, v->name, map->section->name);
-  return WL_OK;
-}
-
 wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map) {
   const wl_section *const section = map->section;
   const wl_entry *const entry = wl_node_find(node, wl_plugin_options[PLUGIN].key);
@@ -97,7 +87,6 @@ wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map) 
   if (wl_plugin_is_refused()) return WL_OK;
   const wl_status status = open_plugin(config, section, file, hash, &plugin);
   if (status != WL_OK) return fail_at(entry->node->location, path, status);
-  WL_TRY(check_name(map, plugin, entry->node->location, path));
   map->variant = &plugin->variant;
   return WL_OK;
 }

@@ -95,17 +95,17 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
   return wl_location_fail(entry->location, path, "unknown key%s", accepted);
 }
 
-/* The default; most are plain scalars, which need no parser. "" is the empty text, not nothing. */
-static wl_status read_fallback(wl_config *config, const wl_option *option, const char *path,
-                               wl_value *value) {
+/* Most defaults are plain scalars, which need no parser. "" is the empty text, not nothing. */
+wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
+                           wl_value *value) {
   wl_node scalar = {.kind = WL_NODE_SCALAR,
                     .location = {"default value", 0},
                     .text = option->fallback,
                     .plain = option->fallback[0] != '\0'};
   wl_node *fallback = &scalar;
   if (strpbrk(option->fallback, "[{'\""))
-    WL_TRY(wl_tree_parse(&config->pool, option->fallback, "default value", false, &fallback));
-  return wl_value_read(&config->pool, fallback, path, value);
+    WL_TRY(wl_tree_parse(pool, option->fallback, "default value", false, &fallback));
+  return wl_value_read(pool, fallback, path, value);
 }
 
 /* The value of one key: as given, or its default. */
@@ -125,7 +125,7 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   if (!option->fallback)
     return wl_location_fail(map->location, path, "missing: it has no default (%s)",
                          option->doc ? option->doc : "required");
-  return read_fallback(config, option, path, value);
+  return wl_fallback_read(&config->pool, option, path, value);
 }
 
 /* Checks the keys of a map and fills its values. Keys of the root are checked by check_root. */

@@ -1,4 +1,4 @@
-/* plugin_open.c - opens a shared object and checks that it fits this program: symbol, precision, ABI. */
+/* plugin_open.c - opens a shared object and looks for the symbol of this program's precision. */
 #include "base/plugin_open.h"
 
 #include <dlfcn.h>
@@ -85,46 +85,28 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
                  path, kind->name, strcmp(kind->name, "task") == 0 ? "TASK" : "RULE");
 }
 
-static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *kind,
-                               const char *path) {
-  if (plugin->abi != WL_PLUGIN_ABI)
-    return WL_FAIL(
-        WL_ERR_CONFIG,
-        "%s: was built for version %u of the plug-in interface, and this program has version %u; build "
-        "it again with `warploom plugin build`",
-        path, (unsigned)plugin->abi, (unsigned)WL_PLUGIN_ABI);
-  if (plugin->layout != kind->layout)
-    return WL_FAIL(
-        WL_ERR_CONFIG,
-        "%s: was built with headers whose structs have other sizes (layout %08x, this program's is "
-        "%08x); build it again with `warploom plugin build` of this program",
-        path, (unsigned)plugin->layout, (unsigned)kind->layout);
-  return WL_OK;
-}
-
 /* ---- opening ---- */
 
 /* dlopen looks for a name without a slash elsewhere. */
-static wl_status load_object(const char *path, void **object) {
+static wl_status load_object(const char *path, const char *shown, void **object) {
   char here[4096];
   snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
   *object = dlopen(here, RTLD_NOW | RTLD_LOCAL);
   if (*object) return WL_OK;
-  const char *const why = dlerror();
-  return WL_FAIL(WL_ERR_CONFIG, "%s: cannot be loaded as a plug-in: %s", path,
-                 why ? why : "unknown reason");
+  const char *const error = dlerror(), *const why = error ? error : "unknown reason";
+  const size_t name = strlen(here);
+  return WL_FAIL(WL_ERR_CONFIG, "%s: cannot be loaded as a plug-in: %s", shown,
+                 strncmp(why, here, name) == 0 && why[name] == ':' ? why + name + 2 : why);
 }
 
 static wl_status load(const wl_plugin_kind *kind, const char *path, wl_open_plugin *p) {
   void *object = NULL;
-  WL_TRY(load_object(path, &object));
+  WL_TRY(load_object(path, path, &object));
   const wl_plugin *const plugin = find_symbol(object, kind->name, WL_REAL_NAME);
   if (!plugin) return fail_symbol(object, kind, path);
-  WL_TRY(check_version(plugin, kind, path));
-  kind->describe(plugin->table, &p->variant);
+  WL_TRY(wl_plugin_check(kind, plugin, path, &p->variant));
   p->variant.table = plugin->table;
-  if (p->variant.name && p->variant.name[0] && p->variant.summary) return WL_OK;
-  return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary", path);
+  return WL_OK;
 }
 
 static const wl_open_plugin *find_open(const wl_plugin_kind *kind, const char *hash) {
@@ -184,18 +166,19 @@ const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_p
   return p;
 }
 
-wl_status wl_plugin_list(const char *path, const wl_plugin_kind *const *kinds, int n_kinds,
-                         wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
+wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export exports[WL_PLUGIN_EXPORTS],
+                         int *count) {
   static const char *const precisions[] = {"float32", "float64"};
   char hash[WL_FILE_HASH_SIZE];
   void *object = NULL;
   *count = 0;
-  WL_TRY(wl_file_hash(path, hash)); /* names a file that is missing more clearly than dlopen */
-  WL_TRY(load_object(path, &object));
-  for (int k = 0; k < n_kinds; k++)
+  WL_TRY(wl_file_hash(search->path, hash)); /* names a file that is missing more clearly than dlopen */
+  WL_TRY(load_object(search->path, search->shown, &object));
+  for (int k = 0; k < search->n_kinds; k++)
     for (int i = 0; i < 2 && *count < WL_PLUGIN_EXPORTS; i++) {
-      const wl_plugin *const plugin = find_symbol(object, kinds[k]->name, precisions[i]);
-      if (plugin) exports[(*count)++] = (wl_plugin_export){kinds[k], precisions[i], plugin};
+      const wl_plugin_kind *const kind = search->kinds[k];
+      const wl_plugin *const plugin = find_symbol(object, kind->name, precisions[i]);
+      if (plugin) exports[(*count)++] = (wl_plugin_export){kind, precisions[i], plugin};
     }
   return WL_OK;
 }

@@ -11,6 +11,10 @@ typedef struct wl_plugin_kind {
   const char *summary; /* what a plug-in of this kind adds: "a task family" */
   uint32_t layout;
   void (*describe)(const void *table, wl_variant *out); /* fills name, summary, options */
+  const char *(*missing)(const void *table); /* a required function that is NULL; NULL: there is none */
+  const wl_variant *(*built_in)(void);       /* ends with name NULL */
+  const char *selector;                      /* the key that `plugin` replaces: "family", "name" */
+  const wl_option *common;                   /* the section's keys, which a plug-in may not have; NULL: none */
 } wl_plugin_kind;
 
 enum { WL_FILE_HASH_SIZE = 17 };
@@ -41,9 +45,20 @@ typedef struct wl_plugin_export {
 } wl_plugin_export;
 enum { WL_PLUGIN_EXPORTS = 4 };
 
-/* Loads the file and lists what it exports of the kinds ([n_kinds]), whether or not it fits this program. */
-wl_status wl_plugin_list(const char *path, const wl_plugin_kind *const *kinds, int n_kinds,
-                         wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count);
+/* What wl_plugin_list looks for, and where. */
+typedef struct wl_plugin_search {
+  const char *path, *shown; /* the file, and its name in messages */
+  const wl_plugin_kind *const *kinds;
+  int n_kinds;
+} wl_plugin_search;
+
+/* Loads the file and lists what it exports of the kinds, whether or not it fits this program. */
+wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export exports[WL_PLUGIN_EXPORTS],
+                         int *count);
+/* Checks the version of an export, then its table: functions, name, keys and their defaults. `path` names the file in
+ * messages. Fills name, summary and options of *out. */
+wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, const char *path,
+                          wl_variant *out);
 
 /* Neither plug-ins nor other programs that a configuration names are loaded from now on (false: they are). A map that
  * names a plug-in is then accepted with any keys, and has no table. For the C library, whose callers open files of

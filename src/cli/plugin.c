@@ -1,6 +1,8 @@
 /* plugin.c - `warploom plugin build|info|new`: task families and update rules without a build of Warploom. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/plugin_open.h"
@@ -12,7 +14,7 @@
 
 static const wl_argument arguments[] = {
     {"output", "PLUGIN",
-     "of build: the file to write; default: the first source with .so in place of .c"},
+     "of build: the file to write; default: the first source's name with .so in place of .c, in the current folder"},
     {"verbose", NULL, "of build: print the commands"},
     {0}};
 
@@ -35,35 +37,43 @@ static bool fits(const wl_plugin_export *e) {
   return e->plugin->abi == WL_PLUGIN_ABI && e->plugin->layout == e->kind->layout;
 }
 
-static void print_export(const wl_plugin_export *exports, int count, const wl_plugin_export *e) {
+static wl_status print_export(const wl_plugin_export *exports, int count, const wl_plugin_export *e,
+                              const char *path) {
   char precisions[40];
   join_precisions(exports, count, e->kind, precisions, sizeof precisions);
   printf("  %-10s %s\n  %-10s %u%s\n", "precision", precisions, "interface",
          (unsigned)e->plugin->abi, fits(e) ? "" : ", which is not this program's: build it again");
-  if (!fits(e)) return;
+  if (!fits(e)) return WL_OK;
   wl_variant variant = {0};
-  e->kind->describe(e->plugin->table, &variant);
+  WL_TRY(wl_plugin_check(e->kind, e->plugin, path, &variant));
   printf("  %-10s %s\n\n", e->kind->name, variant.name);
   const wl_section sections[] = {
       {.name = e->kind->name, .doc = variant.summary, .options = variant.options}, {0}};
   wl_sections_help(sections, false, stdout);
+  return WL_OK;
+}
+
+/* Opens the file and lists what it exports, which is at least one table. */
+static wl_status list(const char *path, const char *shown,
+                      wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
+  WL_TRY(wl_plugin_list(&(wl_plugin_search){path, shown, kinds, KINDS}, exports, count));
+  if (*count > 0) return WL_OK;
+  return WL_FAIL(WL_ERR_DATA,
+                 "%s: exports neither a task family nor a rule; end its source with WL_PLUGIN_TASK(..) "
+                 "or WL_PLUGIN_RULE(..)",
+                 shown);
 }
 
 static wl_status print_info(const char *path) {
   wl_plugin_export exports[WL_PLUGIN_EXPORTS];
   char hash[WL_FILE_HASH_SIZE];
   int count = 0;
-  WL_TRY(wl_plugin_list(path, kinds, KINDS, exports, &count));
-  if (count == 0)
-    return WL_FAIL(
-        WL_ERR_DATA,
-        "%s: exports neither a task family nor a rule; end its source with WL_PLUGIN_TASK(..) or "
-        "WL_PLUGIN_RULE(..)",
-        path);
+  WL_TRY(list(path, path, exports, &count));
   WL_TRY(wl_file_hash(path, hash));
   printf("%s\n  %-10s %s\n", path, "hash", hash);
   for (int i = 0; i < count; i++)
-    if (i == 0 || exports[i].kind != exports[i - 1].kind) print_export(exports, count, &exports[i]);
+    if (i == 0 || exports[i].kind != exports[i - 1].kind)
+      WL_TRY(print_export(exports, count, &exports[i], path));
   return WL_OK;
 }
 
@@ -80,25 +90,43 @@ static wl_status name_output(char **operands, int count, char *output, size_t si
   return WL_FAIL(WL_ERR_USAGE, "name a source: warploom plugin build my_task.c");
 }
 
+/* What a build has made. */
+typedef struct product {
+  wl_plugin_export exports[WL_PLUGIN_EXPORTS];
+  wl_variant variants[WL_PLUGIN_EXPORTS];
+  int count;
+} product;
+
+/* Compiles, and replaces `output` if this program accepts the result. */
+static wl_status make(const wl_plugin_sources *sources, const char *output, product *p) {
+  WL_TRY(wl_plugin_build(sources));
+  WL_TRY(list(sources->output, output, p->exports, &p->count));
+  for (int i = 0; i < p->count; i++)
+    WL_TRY(wl_plugin_check(p->exports[i].kind, p->exports[i].plugin, output, &p->variants[i]));
+  if (rename(sources->output, output) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", output, strerror(errno));
+}
+
 static wl_status build(const wl_arguments *a, char **operands, int count) {
-  char output[4096], precisions[40];
-  WL_TRY(name_output(operands, count, output, sizeof output));
+  char name[4096], unfinished[4160], precisions[40];
+  product p = {.count = 0};
+  WL_TRY(name_output(operands, count, name, sizeof name));
+  const char *const output = wl_argument_text(a, "output", name);
+  snprintf(unfinished, sizeof unfinished, "%.4000s.%ld", output, (long)getpid());
   const wl_plugin_sources sources = {.argument = operands,
                                      .count = count,
-                                     .output = wl_argument_text(a, "output", output),
+                                     .output = unfinished,
                                      .verbose = wl_argument_given(a, "verbose")};
-  wl_plugin_export exports[WL_PLUGIN_EXPORTS];
-  int exported = 0;
-  WL_TRY(wl_plugin_build(&sources));
-  WL_TRY(wl_plugin_list(sources.output, kinds, KINDS, exports, &exported));
-  if (exported == 0) return print_info(sources.output);
-  for (int i = 0; i < exported; i++) {
-    if (i > 0 && exports[i].kind == exports[i - 1].kind) continue;
-    wl_variant variant = {0};
-    exports[i].kind->describe(exports[i].plugin->table, &variant);
-    join_precisions(exports, exported, exports[i].kind, precisions, sizeof precisions);
-    wl_log_info("%s: %s '%s' for %s", sources.output, exports[i].kind->summary, variant.name,
-                precisions);
+  const wl_status status = make(&sources, output, &p);
+  if (status != WL_OK) {
+    unlink(unfinished);
+    return status;
+  }
+  for (int i = 0; i < p.count; i++) {
+    const wl_plugin_kind *const kind = p.exports[i].kind;
+    if (i > 0 && kind == p.exports[i - 1].kind) continue;
+    join_precisions(p.exports, p.count, kind, precisions, sizeof precisions);
+    wl_log_info("%s: %s '%s' for %s", output, kind->summary, p.variants[i].name, precisions);
   }
   return WL_OK;
 }
@@ -133,5 +161,6 @@ const wl_command wl_command_plugin = {
     "warploom plugin build my_task.c\n"
     "warploom plugin build my_task.c helper.c --output tasks.so -- -I/opt/include -lhelper\n"
     "warploom plugin info my_task.so\n"
-    "warploom check my_task.yaml && mpirun -n 2 warploom train my_task.yaml\n",
+    "warploom check my_task.yaml --set rule.through_inputs=true\n"
+    "mpirun -n 2 warploom train my_task.yaml\n",
     true};

@@ -66,7 +66,6 @@ typedef struct build {
   char flags[sizeof WL_PLUGIN_FLAGS];   /* split into words */
   char object[2][PATH_MAX + 64];        /* of each precision */
   char part[2][SOURCES][PATH_MAX + 64]; /* of each precision and source */
-  char unfinished[PATH_MAX + 64];
 } build;
 
 static const char *const precisions[] = {"float32", "float64"};
@@ -116,6 +115,7 @@ static wl_status compile(build *b, int precision, const char *source, const char
   add(&c, "-fPIC");
   add(&c, "-fvisibility=hidden");
   add(&c, "-Wall");
+  add(&c, "-Werror=implicit-function-declaration");
   if (precision == 1) add(&c, "-DWL_DOUBLE");
   for (int k = 0; k < 2; k++) add(&c, b->include[k]);
   for (int i = 0; i < b->from->count; i++)
@@ -174,14 +174,11 @@ static wl_status link_all(build *b) {
     if (is_flag(b->from->argument[i]) && links(b->from->argument[i])) add(&c, b->from->argument[i]);
   add(&c, "-lm");
   add(&c, "-o");
-  add(&c, b->unfinished);
-  WL_TRY(run(&c, b->from->verbose));
-  if (rename(b->unfinished, b->from->output) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", b->from->output, strerror(errno));
+  add(&c, b->from->output);
+  return run(&c, b->from->verbose);
 }
 
 static void remove_temporaries(build *b) {
-  unlink(b->unfinished);
   for (int k = 0; k < 2; k++) {
     unlink(b->object[k]);
     for (int i = 0; i < SOURCES && b->part[k][i][0]; i++) unlink(b->part[k][i]);
@@ -196,7 +193,6 @@ wl_status wl_plugin_build(const wl_plugin_sources *sources) {
   const char *const temporary = getenv("TMPDIR");
   snprintf(b->folder, sizeof b->folder, "%.3000s/warploom-XXXXXX",
            temporary && *temporary ? temporary : "/tmp");
-  snprintf(b->unfinished, sizeof b->unfinished, "%.4000s.%ld", sources->output, (long)getpid());
   wl_status status = find_headers(b);
   if (status == WL_OK && !mkdtemp(b->folder))
     status = WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s; TMPDIR names another folder", b->folder,

@@ -9,12 +9,12 @@
 typedef struct wl_plugin_sources {
   char **argument; /* [count] sources, and flags of the compiler, which begin with '-' */
   int count;
-  const char *output; /* "my_task.so" */
+  const char *output; /* the file to write */
   bool verbose;       /* prints the commands */
 } wl_plugin_sources;
 
 /* Compiles for float32 and float64 into one shared object. The environment's CC is the compiler; by default it is the
- * one that built this program. An existing output is replaced only if all succeeds. */
+ * one that built this program. After an error the output may exist. */
 wl_status wl_plugin_build(const wl_plugin_sources *sources);
 
 #endif

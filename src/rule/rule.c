@@ -32,7 +32,26 @@ static void fill_variants(void) {
   for (int i = 0; i < RULES; i++) describe_rule(wl_rules[i], &variants[i]);
 }
 
-const wl_plugin_kind wl_rule_plugins = {"rule", "an update rule", WL_RULE_LAYOUT, describe_rule};
+/* `backward` may be absent in rules without an adjoint. */
+static const char *missing_function(const void *table) {
+  const wl_rule_ops *ops = table;
+  if (!ops->create) return "create";
+  if (!ops->destroy) return "destroy";
+  if (!ops->init) return "init";
+  if (!ops->pack) return "pack";
+  if (!ops->step) return "step";
+  if (!ops->ws_create) return "ws_create";
+  if (!ops->ws_destroy) return "ws_destroy";
+  return ops->ws_bytes ? NULL : "ws_bytes";
+}
+
+const wl_plugin_kind wl_rule_plugins = {.name = "rule",
+                                        .summary = "an update rule",
+                                        .layout = WL_RULE_LAYOUT,
+                                        .describe = describe_rule,
+                                        .missing = missing_function,
+                                        .built_in = wl_rule_variants,
+                                        .selector = "name"};
 
 const wl_variant *wl_rule_variants(void) {
   call_once(&variants_once, fill_variants);
@@ -47,7 +66,9 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   wl_rule *rule = NULL;
   WL_TRY(WL_NEW(rule, 1));
   rule->ops = ops;
-  const wl_status status = ops->create(options, setting, rule);
+  wl_status status = ops->create(options, setting, rule);
+  if (status == WL_OK && !ops->backward && !rule->forward_only)
+    status = wl_map_fail(options, "name", "the rule has no function `backward`; without an adjoint set forward_only");
   if (status != WL_OK) {
     wl_rule_destroy(&rule);
     return status;

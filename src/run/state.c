@@ -1,4 +1,5 @@
 /* state.c - saving and loading the outer loop's state. */
+#define _GNU_SOURCE /* memmem */
 #include "run/state.h"
 
 #include <stdio.h>
@@ -487,6 +488,24 @@ static void set_clocks(wl_plan *plan) {
   for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
 
+/* What accepts the changed files: an option of the command line for each hash in the lines "key: saved | now". */
+static void accept_hashes(const char *diff, char *text, size_t size) {
+  static const char word[] = "_hash: ", intro[] = "; to accept the changed file, add";
+  size_t used = 0;
+  text[0] = '\0';
+  for (const char *line = diff; *line;) {
+    const int length = (int)strcspn(line, "\n");
+    const char *const key_end = memmem(line, (size_t)length, word, sizeof word - 1);
+    const char *const now = memmem(line, (size_t)length, " | ", 3);
+    if (key_end && now && now[3] != '(' && used < size) {
+      const int key = (int)(key_end - line) + (int)sizeof word - 3;
+      used += (size_t)snprintf(text + used, size - used, "%s --set %.*s=%.*s", used ? "" : intro, key,
+                               line, (int)(line + length - now) - 3, now + 3);
+    }
+    line += length + (line[length] == '\n');
+  }
+}
+
 /* WL_ERR_CONFIG when the checkpoint belongs to another configuration. */
 static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema,
                           const char *path) {
@@ -497,14 +516,16 @@ static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_se
   if (status == WL_OK) status = wl_config_parse(text, path, schema, &any_hash, 1, &saved);
   if (status == WL_OK)
     status = wl_config_diff(saved, wl_setup_of(tr)->config, WL_KEY_FREE | WL_KEY_EXTENDS, &diff);
-  if (status == WL_OK && diff[0])
+  if (status == WL_OK && diff[0]) {
+    char accept[1024];
+    accept_hashes(diff, accept, sizeof accept);
     status = WL_FAIL(
         WL_ERR_CONFIG,
         "%s belongs to another configuration (checkpoint | now): %.*s; resume with the "
         "configuration it was started with, or choose another output and start from it with "
         "`start`%s",
-        path, (int)strcspn(diff, "\n"), diff,
-        strstr(diff, "_hash: ") ? "; to accept a changed file, give its hash: --set KEY=HASH" : "");
+        path, (int)strcspn(diff, "\n"), diff, accept);
+  }
   wl_config_destroy(&saved);
   free(text);
   free(diff);

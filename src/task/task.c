@@ -73,7 +73,19 @@ static void fill_variants(void) {
   for (int i = 0; i < FAMILY_COUNT; i++) describe_family(wl_task_families[i], &variants[i]);
 }
 
-const wl_plugin_kind wl_task_plugins = {"task", "a task family", WL_TASK_LAYOUT, describe_family};
+static const char *missing_function(const void *table) {
+  const wl_task_family *family = table;
+  return !family->create ? "create" : !family->destroy ? "destroy" : !family->theta0 ? "theta0" : NULL;
+}
+
+const wl_plugin_kind wl_task_plugins = {.name = "task",
+                                        .summary = "a task family",
+                                        .layout = WL_TASK_LAYOUT,
+                                        .describe = describe_family,
+                                        .missing = missing_function,
+                                        .built_in = wl_task_variants,
+                                        .selector = "family",
+                                        .common = wl_task_common_options};
 
 const wl_variant *wl_task_variants(void) {
   call_once(&variants_once, fill_variants);
@@ -91,6 +103,23 @@ bool wl_task_wants_warp(const wl_map *options) {
   return wl_warp_wanted(&keys.warp);
 }
 
+/* What `create` must have set. */
+static wl_status check_created(const wl_task *task, const wl_map *options) {
+  if (!task->tape) return wl_map_fail(options, "family", "create built no tape: task->tape is NULL");
+  const int64_t parameters = wl_task_theta(task)->size;
+  if (task->n != parameters)
+    return wl_map_fail(options, "family", "create set n to %lld, but the tape has %lld inner parameters",
+                       (long long)task->n, (long long)parameters);
+  if (task->eval_batches < 1)
+    return wl_map_fail(options, "family", "create set eval_batches to %lld; it must be at least 1",
+                       (long long)task->eval_batches);
+  if (wl_tape_leaf_count(task->tape) > 0 && !task->family->bind && !task->family->load)
+    return wl_map_fail(options, "family",
+                       "the tape has the input '%s', and the family has neither bind nor load to fill it",
+                       wl_tape_leaf_at(task->tape, 0).name);
+  return WL_OK;
+}
+
 /* Reads the warp, builds the family's network with it, and checks that all of its stages and layers were placed. */
 static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
   const task_keys keys = read_keys(options);
@@ -99,6 +128,7 @@ static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, w
   WL_TRY(wl_augment_create(&keys.augment, options, &task->augment));
   if (warped) WL_TRY(wl_warp_create(&keys.warp, options, &task->warp));
   WL_TRY(task->family->create(options, seed, task));
+  WL_TRY(check_created(task, options));
   return wl_warp_placed(task->warp, options);
 }
 

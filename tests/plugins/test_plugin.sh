@@ -79,6 +79,7 @@ code=0
 "$WL_BIN" train welsch.yaml --set output=one --set outer.steps=50 --resume >resume.out 2>resume.err || code=$?
 [ $code = 78 ] || fail "a resume with another plug-in ended with $code: $(cat resume.err)"
 grep -q "task.plugin_hash: $hash | $new" resume.err || fail "message of the resume: $(cat resume.err)"
+grep -q "add --set task.plugin_hash=$new\$" resume.err || fail "the resume does not name the option: $(cat resume.err)"
 code=0
 "$WL_BIN" eval one --seeds 2 >eval.out 2>eval.err || code=$?
 [ $code = 78 ] || fail "an evaluation with another plug-in ended with $code"

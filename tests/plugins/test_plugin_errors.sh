@@ -40,13 +40,57 @@ sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_
 compile layout.so layout.c
 refused "structs of other sizes" 78 "structs have other sizes" '{plugin: ./layout.so}'
 refused "a rule for a task" 78 "soft_clip.so: adds a rule, not a task" '{plugin: ./soft_clip.so}'
-sed 's/"welsch"/"mlp"/' welsch.c >mlp.c && "$WL_BIN" plugin build mlp.c 2>build.err
-refused "name of a built-in family" 78 "'mlp' is that of a built-in task" '{plugin: ./mlp.so}'
+changed() { # NAME SED_EXPRESSION..: welsch.c with an error, compiled without the checks of `plugin build`
+  local name=$1
+  shift
+  sed "$@" welsch.c >"$name.c"
+  cmp -s "$name.c" welsch.c && fail "$name: the source did not change"
+  compile "$name.so" "$name.c" || fail "$name: does not compile"
+}
 refused "family and plugin" 78 "give .family. or .plugin., not both" '{plugin: ./welsch.so, family: mlp}'
 refused "unknown key" 78 "did you mean 'outliers'" '{plugin: ./welsch.so, outlier: 0.1}'
 refused "value out of range" 78 "out of range; accepted: from 0 to 1" '{plugin: ./welsch.so, outliers: 2}'
 refused "another hash" 78 "not 0123456789abcdef" '{plugin: ./welsch.so, plugin_hash: 0123456789abcdef}'
 refused "drawn plug-in" 78 "expected a text" '{plugin: {one_of: [./welsch.so]}}'
+
+# Tables and keys that are wrong; `plugin build` and `plugin info` say the same.
+wrong() { # NAME PATTERN SED_EXPRESSION..
+  local name=$1 pattern=$2 action code
+  changed "$name" "${@:3}"
+  refused "$name" 78 "$name.so: $pattern" "{plugin: ./$name.so}"
+  for action in "info $name.so" ${BUILD:+"build $name.c"}; do
+    code=0
+    "$WL_BIN" plugin $action >action.out 2>action.err || code=$?
+    [ $code = 78 ] && grep -q "$name.so: $pattern" action.err || fail "plugin $action: code $code: $(cat action.err)"
+  done
+}
+for function in create destroy theta0; do
+  wrong "no_$function" "its table has no function .$function." "/^    [.]$function = /d"
+done
+wrong mlp "its name 'mlp' is that of a built-in task" 's/"welsch"/"mlp"/'
+BUILD=yes wrong no_name "its table has no name" '/^    [.]name = /d'
+wrong common_key "key 'loss_scale' is one that every task has" 's/{"noise"/{"loss_scale"/'
+wrong selector_key "key 'family' is one that every task has" 's/{"noise"/{"family"/'
+wrong twice "key 'points' is twice" 's/{"dimension"/{"points"/'
+wrong type "key 'noise': WL_OPT_INT needs WL_SLOT with a member of type int64_t" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_INT, "1"/'
+wrong no_choices "key 'noise' is a choice and has no list" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_CHOICE, "a"/; s/outliers, noise;/outliers; int noise;/'
+wrong no_such_choice "default value: key 'noise': unknown choice 'c'" 's/{"noise", WL_OPT_REAL, "0.1", NULL/{"noise", WL_OPT_CHOICE, "c", "a|b"/; s/outliers, noise;/outliers; int noise;/'
+BUILD=yes wrong default "default value: key 'outliers': 1.1 is out of range" 's/{"outliers", WL_OPT_REAL, "0.1"/{"outliers", WL_OPT_REAL, "1.1"/'
+for type in float size_t; do
+  sed "s/outliers, noise;/outliers; $type noise;/" welsch.c >member.c
+  "$WL_BIN" plugin build member.c >member.out 2>&1 && fail "a member of type $type is accepted"
+  grep -q "_Generic" member.out || fail "a member of type $type: $(cat member.out)"
+done
+
+# What `create` forgets.
+changed few 's/task->n = w->dimension/task->n = 3/'
+refused "n that differs from the tape" 78 "create set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
+changed no_tape 's/return build(w, task);/(void)build; return WL_OK;/'
+refused "no tape" 78 "create built no tape" '{plugin: ./no_tape.so}'
+changed unfilled '/^    [.]bind = /d'
+refused "inputs that nothing fills" 78 "the tape has the input 'x'" '{plugin: ./unfilled.so}'
+changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
+refused "no batches of an evaluation" 78 "create set eval_batches to 0" '{plugin: ./no_batches.so}'
 
 # In float64 the same file serves; one that holds float32 alone is refused.
 compile narrow.so welsch.c
@@ -87,6 +131,16 @@ echo 'int main( {' >broken.c
 usage 65 build broken.c
 grep -q "broken.c:1" usage.err || fail "the compiler's message is missing: $(cat usage.err)"
 [ ! -e broken.so ] || fail "a failed build left a file"
+cp welsch.c kept.c && "$WL_BIN" plugin build kept.c 2>kept.err && cp kept.so kept.before || fail "build of kept.c"
+for line in 'void wl_op_absent(void); void use(void); void use(void) { wl_op_absent(); }' 'void use(void); void use(void) { wl_op_absent(); }'; do
+  { cat welsch.c; echo "$line"; } >kept.c
+  code=0
+  "$WL_BIN" plugin build kept.c >kept.out 2>kept.err || code=$?
+  [ $code != 0 ] && grep -q wl_op_absent kept.err || fail "a function that nobody has: code $code: $(cat kept.err)"
+  cmp kept.so kept.before || fail "a build that failed replaced the file"
+done
+grep -q "implicit declaration" kept.err || fail "an undeclared function is no error of the compiler: $(cat kept.err)"
+[ "$(ls kept.so*)" = kept.so ] || fail "a build that failed left $(ls kept.so*)"
 "$WL_BIN" plugin new task my_task 2>new.err && "$WL_BIN" plugin build my_task.c 2>new.err || fail "plugin new: $(cat new.err)"
 usage 73 new task my_task
 "$WL_BIN" train my_task.yaml --set outer.steps=2 --set output=new --quiet >new.out || fail "the new task does not train"

@@ -1,0 +1,101 @@
+/* plugin_check.c - checks what a plug-in exports: its version, the functions of its table, its name and its keys. */
+#include "base/options_impl.h"
+#include "base/plugin_open.h"
+
+#include <string.h>
+
+static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *kind,
+                               const char *path) {
+  if (plugin->abi != WL_PLUGIN_ABI)
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s: was built for version %u of the plug-in interface, and this program has version %u; build "
+        "it again with `warploom plugin build`",
+        path, (unsigned)plugin->abi, (unsigned)WL_PLUGIN_ABI);
+  if (plugin->layout != kind->layout)
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s: was built with headers whose structs have other sizes (layout %08x, this program's is "
+        "%08x); build it again with `warploom plugin build` of this program",
+        path, (unsigned)plugin->layout, (unsigned)kind->layout);
+  return WL_OK;
+}
+
+static wl_status check_name(const wl_plugin_kind *kind, const char *name, const char *path) {
+  for (const wl_variant *v = kind->built_in(); v->name; ++v)
+    if (strcmp(v->name, name) == 0)
+      return WL_FAIL(WL_ERR_CONFIG, "%s: its name '%s' is that of a built-in %s; choose another",
+                     path, name, kind->name);
+  return WL_OK;
+}
+
+/* The types of members that hold a value. */
+static const struct member {
+  const char *type, *member;
+  wl_slot_kind slot;
+} members[] = {
+    [WL_OPT_INT] = {"WL_OPT_INT", "int64_t", WL_SLOT_INT},
+    [WL_OPT_REAL] = {"WL_OPT_REAL", "double", WL_SLOT_REAL},
+    [WL_OPT_BOOL] = {"WL_OPT_BOOL", "bool", WL_SLOT_BOOL},
+    [WL_OPT_STRING] = {"WL_OPT_STRING", "const char *", WL_SLOT_STRING},
+    [WL_OPT_CHOICE] = {"WL_OPT_CHOICE", "int or an enum", WL_SLOT_CHOICE},
+    [WL_OPT_INTS] = {"WL_OPT_INTS", "wl_ints", WL_SLOT_INTS},
+    [WL_OPT_REALS] = {"WL_OPT_REALS", "wl_reals", WL_SLOT_REALS},
+    [WL_OPT_STRINGS] = {"WL_OPT_STRINGS", "wl_strings", WL_SLOT_STRINGS},
+    [WL_OPT_CHOICE_OR_REALS] = {"WL_OPT_CHOICE_OR_REALS", "wl_choice_or_reals", WL_SLOT_CHOICE_OR_REALS},
+};
+
+static wl_status check_type(const wl_option *row, const char *path) {
+  static const struct member drawn = {"WL_OPT_REAL with WL_KEY_DRAW", "wl_draw", WL_SLOT_DRAW};
+  if ((unsigned)row->type >= sizeof members / sizeof *members)
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' has an unknown type", path, row->key);
+  const struct member *const m = row->flags & WL_KEY_DRAW ? &drawn : &members[row->type];
+  if (row->slot.kind != m->slot)
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s': %s needs WL_SLOT with a member of type %s", path,
+                   row->key, m->type, m->member);
+  const bool choice = row->type == WL_OPT_CHOICE || row->type == WL_OPT_CHOICE_OR_REALS;
+  if (choice && !(row->choices && row->choices[0]))
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is a choice and has no list of choices", path,
+                   row->key);
+  return WL_OK;
+}
+
+static bool has_row(const wl_option *table, const wl_option *end, const char *key) {
+  for (; table && table != end && table->key; ++table)
+    if (strcmp(table->key, key) == 0) return true;
+  return false;
+}
+
+static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, const wl_option *row,
+                           const char *path) {
+  if (has_row(kind->common, NULL, row->key) || has_row(wl_plugin_options, NULL, row->key) ||
+      strcmp(kind->selector, row->key) == 0)
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is one that every %s has; choose another name",
+                   path, row->key, kind->name);
+  if (has_row(table, row, row->key))
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is twice in its table", path, row->key);
+  WL_TRY(check_type(row, path));
+  if (!row->fallback) return WL_OK;
+  wl_pool pool = {0};
+  wl_value value = {.option = row};
+  char why[1024];
+  const wl_status status = wl_fallback_read(&pool, row, row->key, &value);
+  if (status != WL_OK) snprintf(why, sizeof why, "%s", wl_last_error());
+  wl_pool_clear(&pool);
+  return status == WL_OK ? WL_OK : WL_FAIL(WL_ERR_CONFIG, "%s: %s", path, why);
+}
+
+wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, const char *path,
+                          wl_variant *out) {
+  WL_TRY(check_version(plugin, kind, path));
+  kind->describe(plugin->table, out);
+  if (!out->name || !out->name[0] || !out->summary)
+    return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary", path);
+  WL_TRY(check_name(kind, out->name, path));
+  const char *const missing = kind->missing(plugin->table);
+  if (missing)
+    return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`", path, missing);
+  for (const wl_option *row = out->options; row && row->key; ++row)
+    WL_TRY(check_row(kind, out->options, row, path));
+  return WL_OK;
+}
