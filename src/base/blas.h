@@ -5,10 +5,11 @@
 #include <stdbool.h>
 
 const char *wl_blas_kernels(void); /* "Haswell" */
-/* Kernels with fused multiply-adds, which every processor with AVX2 can run; NULL where this processor cannot. */
+/* Returns a core whose kernels use fused multiply-adds and run on every processor with AVX2; NULL if this processor
+ * cannot run them. */
 const char *wl_blas_better_kernels(void);
-/* Whether the processor has AVX2 but OpenBLAS runs kernels without it. An OpenBLAS older than the processor does not
- * recognise it and runs at a quarter of the speed or less. */
+/* Whether the processor has AVX2 but OpenBLAS runs kernels without it. An OpenBLAS that is older than the processor
+ * does not recognise the processor and runs at a quarter of the speed or less. */
 bool wl_blas_is_slow(void);
 
 #endif

@@ -1,5 +1,4 @@
-/* build_info.c - version, revision and compiler from the generated header; processor and BLAS
- * as this process finds them. */
+/* build_info.c - version, revision and compiler from the generated header; processor and BLAS as found at run time. */
 #include "base/build_info.h"
 
 #include <cblas.h>
@@ -21,7 +20,7 @@ const char *wl_build_type(void) { return WL_BUILD_TYPE; }
 const char *wl_build_compiler(void) { return WL_BUILD_COMPILER; }
 const char *wl_build_hdf5(void) { return WL_BUILD_HDF5; }
 
-/* The value of the first "model name" line of /proc/cpuinfo, "" if there is none. */
+/* Reads the value of the first "model name" line of /proc/cpuinfo, "" if there is no such line. */
 static void read_model_name(char *out, size_t size) {
   out[0] = '\0';
   FILE *const file = fopen("/proc/cpuinfo", "r");
@@ -44,7 +43,8 @@ static void describe_processor(void) {
            wl_isa_name(wl_isa_choose()));
 }
 
-/* The configuration ends in the core name of the build; the core in use is added where it differs. */
+/* Describes OpenBLAS. Its configuration ends with the core name of the build. If the core in use is another one, its
+ * name is added. */
 static void describe_blas(void) {
   const char *const config = openblas_get_config();
   const char *const core = openblas_get_corename();

@@ -1,4 +1,4 @@
-/* clock.c - the monotonic clock, and CPU time. */
+/* clock.c - reads the monotonic clock and the CPU time. */
 #include "base/clock.h"
 
 #include <time.h>

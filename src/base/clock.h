@@ -4,7 +4,7 @@
 
 /* Seconds on the monotonic clock, from an arbitrary origin. */
 double wl_seconds(void);
-/* CPU seconds of the calling thread: on a core that others use, wall time includes waiting. */
+/* CPU seconds of the calling thread. Unlike wall time, they exclude the time in which the core runs other programs. */
 double wl_thread_seconds(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* cores.c - uses the system's affinity masks; on systems without them nothing is bound. */
+/* cores.c - uses the system's affinity masks; on systems without affinity masks nothing is bound. */
 #define _GNU_SOURCE
 #include "base/cores.h"
 
@@ -8,7 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* An integer from 1 to `most` at the start of a variable, followed by `end` or the end of the text; 0: none. */
+/* Reads an integer from 1 to `most` at the start of an environment variable, followed by `end` or the end of the text;
+ * returns 0 if there is none. */
 static int number_from(const char *name, char end, long most) {
   const char *const text = getenv(name);
   if (!text || *text < '0' || *text > '9') return 0;
@@ -25,7 +26,8 @@ bool wl_cores_are_owned(void) {
   return getenv("SLURM_JOB_ID") && number_from("SLURM_CPUS_ON_NODE", '\0', 1 << 20) >= node;
 }
 
-/* Threads on this machine that run or wait for a core, including this one: "0.5 0.4 0.3 2/310 4711". */
+/* Returns the number of threads on this machine that run or wait for a core, including this one, from a line such as
+ * "0.5 0.4 0.3 2/310 4711". */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");
@@ -35,7 +37,7 @@ static int running_threads(void) {
   return running > 1 ? running : 1;
 }
 
-/* The minimum of several samples: a thread that runs only for a moment does not occupy a core. */
+/* Takes the minimum of several samples: a thread that runs only for a moment does not occupy a core. */
 int wl_cores_idle(void) {
   enum { LOOKS = 5, PAUSE = 2000000 };
   const struct timespec pause = {.tv_nsec = PAUSE};
@@ -52,10 +54,10 @@ int wl_cores_idle(void) {
 #if defined(_OPENMP) && defined(__linux__)
 #include <omp.h>
 
-static cpu_set_t allowed; /* before anything was bound */
+static cpu_set_t allowed; /* the allowed cores before anything was bound */
 static bool bound;
 
-/* The affinity mask of this process; false if the machine has more cores than a mask holds. */
+/* Finds the affinity mask of this process; false if the machine has more cores than a mask holds. */
 static bool find_allowed(void) {
   return bound || sched_getaffinity(0, sizeof allowed, &allowed) == 0;
 }
@@ -71,7 +73,7 @@ static bool user_binds(void) {
   return false;
 }
 
-/* A mask with only the allowed core number `index`. */
+/* Returns a mask with only the allowed core number `index`. */
 static cpu_set_t one_core(int index) {
   cpu_set_t one;
   CPU_ZERO(&one);

@@ -5,14 +5,14 @@
 #include "base/options.h"
 #include "base/rng.h"
 
-/* The value of element `element` of the stream: the number itself, one of the choices, or uniform in
- * [low, high], for log_uniform in the logarithm. */
+/* Returns the value of element `element` of the stream: the number itself, one of the choices, or a number drawn
+ * uniformly from [low, high]; for log_uniform, its logarithm is uniform. */
 double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
 
-/* A copy that owns its choices; to be cleared. */
+/* Makes a copy that owns its choices; the caller clears it with wl_draw_clear. */
 wl_status wl_draw_copy(wl_draw draw, wl_draw *out);
 void wl_draw_clear(wl_draw *draw);
-/* The smallest value that can be drawn. */
+/* Returns the smallest value that can be drawn. */
 double wl_draw_least(const wl_draw *draw);
 
 #endif

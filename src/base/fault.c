@@ -1,4 +1,4 @@
-/* fault.c - countdowns to the calls that are to fail. */
+/* fault.c - counts down to the calls that must fail. */
 #include "base/fault.h"
 
 #include <pthread.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static atomic_llong calls_left[WL_FAULT_COUNT]; /* 1: the next one fails; 0 or less: none */
+static atomic_llong calls_left[WL_FAULT_COUNT]; /* 1: the next call fails; 0 or less: no call fails */
 
 static void read_environment(void) {
   static const char *const names[WL_FAULT_COUNT] = {

@@ -13,8 +13,8 @@ typedef enum wl_type { WL_FLOAT32, WL_FLOAT64, WL_INT64, WL_UINT64, WL_UINT8 } w
 #define WL_REAL_TYPE WL_FLOAT32
 #endif
 
-/* One named array in memory. Names are paths ("outer/first_moment"); io turns them into
- * HDF5 groups. `data` is borrowed. */
+/* One named array in memory. Names are paths ("outer/first_moment"); src/io makes HDF5 groups of their folders. `data`
+ * is borrowed. */
 typedef struct wl_field {
   char name[128];
   wl_type type;
@@ -28,6 +28,6 @@ typedef struct wl_field {
 } wl_field;
 
 size_t wl_type_size(wl_type type);
-int64_t wl_field_count(const wl_field *field); /* elements */
+int64_t wl_field_count(const wl_field *field); /* Returns the number of elements. */
 
 #endif

@@ -1,4 +1,4 @@
-/* finite.h - tests whether an array is finite, by exponent bits so that the loop vectorises. */
+/* finite.h - tests whether an array is finite. The tests look at the exponent bits, so that the loop vectorises. */
 #ifndef WL_BASE_FINITE_H
 #define WL_BASE_FINITE_H
 
@@ -7,7 +7,7 @@
 
 #include "base/real.h"
 
-/* Infinities and NaN have an exponent of all ones. */
+/* An infinity or a NaN has an exponent of all ones. */
 static inline bool wl_finite_floats(const float *x, int64_t n) {
   const uint32_t ones = UINT32_C(0x7f800000);
   uint32_t bad = 0;

@@ -1,12 +1,12 @@
 /* float_state.h - sets the floating-point state of computing threads. No other file does.
  *
- * Rounding to nearest, no trap, and in float32 builds subnormal numbers read and written as zero: many processors
- * handle them in microcode, and a training slows down as its gradients and states shrink. float64 builds keep
- * gradual underflow (docs/reproducibility.md).
+ * The state is rounding to nearest without traps. In float32 builds, subnormal numbers are also read and written as
+ * zero, because many processors handle them in microcode: without this a training slows down as its gradients and
+ * states shrink. float64 builds keep gradual underflow (docs/reproducibility.md).
  *
  * A new thread inherits the state of the thread that creates it. The program sets it first in main, before any thread
- * exists. The C library cannot rely on that: it sets the state on entry, in each OpenMP region, whose threads may be
- * the caller's, and restores it on leaving. */
+ * exists. The C library cannot rely on that order, because the threads of an OpenMP region may be those of its caller.
+ * It sets the state on entry and in each OpenMP region, and restores the previous state when it returns. */
 #ifndef WL_BASE_FLOAT_STATE_H
 #define WL_BASE_FLOAT_STATE_H
 
@@ -19,7 +19,8 @@ typedef struct wl_float_state {
   fenv_t environment;
 } wl_float_state;
 
-/* Sets the state of the calling thread; *before is what wl_float_state_leave restores, exception flags included. */
+/* Sets the state of the calling thread. *before receives the previous state with its exception flags, for
+ * wl_float_state_leave. */
 void wl_float_state_enter(wl_float_state *before);
 void wl_float_state_leave(const wl_float_state *before);
 /* Whether the calling thread is in the state that wl_float_state_enter sets. */

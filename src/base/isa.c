@@ -11,7 +11,7 @@ static const char *const names[WL_ISA_COUNT] = {"baseline", "avx2", "avx512"};
 
 const char *wl_isa_name(wl_isa isa) { return names[isa]; }
 
-/* What the compilations for x86-64-v4 and x86-64-v3 use of their levels. The builtin also asks whether the
+/* Tests for the instructions of x86-64-v4 and x86-64-v3 that the kernels use. The builtin also asks whether the
  * operating system saves the registers (XCR0). */
 wl_isa wl_isa_widest(void) {
 #ifdef __x86_64__

@@ -1,21 +1,21 @@
 /* isa.h - the instruction set of all kernels, chosen once.
  *
- * Kernels are compiled for each set; which compilation runs is decided when the program runs.
- * Results of different sets differ in the last bits. */
+ * Kernels are compiled for each set, and the program chooses one of the compilations when it runs. Results of different
+ * sets differ in the last bits. */
 #ifndef WL_BASE_ISA_H
 #define WL_BASE_ISA_H
 
 typedef enum wl_isa {
-  WL_ISA_BASELINE, /* what every processor of the architecture has */
+  WL_ISA_BASELINE, /* the instructions that every processor of the architecture has */
   WL_ISA_AVX2,     /* x86-64-v3 */
   WL_ISA_AVX512,   /* x86-64-v4 */
   WL_ISA_COUNT
 } wl_isa;
 
-/* The widest instruction set of this processor. */
+/* Returns the widest instruction set of this processor. */
 wl_isa wl_isa_widest(void);
-/* The same, or a narrower one that WARPLOOM_ISA=avx512|avx2|baseline selects. The first call warns if the selected one
- * is not supported. */
+/* Returns the widest instruction set, or a narrower one that WARPLOOM_ISA=avx512|avx2|baseline selects. The first call
+ * warns if the selected instruction set is not supported. */
 wl_isa wl_isa_choose(void);
 /* "baseline", "avx2", "avx512" */
 const char *wl_isa_name(wl_isa isa);

@@ -1,9 +1,9 @@
-/* layout.c - named tensors laid end to end: the flat vectors theta and phi. */
+/* layout.c - named tensors, one after the other: the flat vectors theta and phi. */
 #include "base/layout.h"
 
 #include <string.h>
 
-/* Product of the shape, or -1 when a size is not positive or the product overflows. */
+/* Returns the product of the shape, or -1 if a size is not positive or the product overflows. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   int64_t size = 1;
   for (int d = 0; d < ndim; ++d)
@@ -50,7 +50,7 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
     const wl_tensor_entry *const block = &from->tensors[i];
     const wl_status status =
         wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
-    if (status != WL_OK) { /* all tensors or none */
+    if (status != WL_OK) { /* either all tensors are added or none */
       layout->count = count;
       layout->size = size;
       return status;

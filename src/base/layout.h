@@ -1,6 +1,6 @@
-/* layout.h - named tensors laid end to end in one flat vector.
+/* layout.h - named tensors, one after the other in one flat vector.
  *
- * Used for the inner parameters theta of a task and for the meta-parameters phi. */
+ * The inner parameters theta of a task and the meta-parameters phi are such vectors. */
 #ifndef WL_BASE_LAYOUT_H
 #define WL_BASE_LAYOUT_H
 
@@ -23,13 +23,13 @@ typedef struct wl_layout {
   int64_t size;     /* elements in all, unpadded */
 } wl_layout;
 
-/* Appends a tensor; *offset receives its first element (NULL: not wanted).
- * WL_ERR_SOFTWARE for a duplicate name or an impossible shape. A zeroed wl_layout is empty. */
+/* Appends a tensor; *offset receives the position of its first element (NULL: not wanted). WL_ERR_SOFTWARE for a
+ * duplicate name or an impossible shape. A zeroed wl_layout is empty. */
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset);
-/* The tensor of that name, NULL if there is none. Borrowed until the next add. */
+/* Returns the tensor of that name, NULL if there is none. The pointer is valid until the next add. */
 const wl_tensor_entry *wl_layout_find(const wl_layout *layout, const char *name);
-/* Appends copies of all tensors of `from`, offsets shifted; *offset as above. */
+/* Appends copies of all tensors of `from` with shifted offsets; *offset receives the position of the first copy. */
 wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *offset);
 void wl_layout_clear(wl_layout *layout);
 

@@ -1,8 +1,8 @@
-/* log.c - messages and progress on stderr.
+/* log.c - prints messages and progress on stderr.
  *
- * On a terminal progress is one line that redraws at most five times a second; a message clears
- * it and the next call draws it again. Elsewhere (a batch log) a plain line is printed when
- * progress starts, then at most one each PLAIN_SECONDS, and a last one at the end.
+ * On a terminal, progress is one line that is redrawn at most five times a second. A message clears this line, and the
+ * next call draws it again. Elsewhere, as in a batch log, a plain line is printed when progress starts, then at most
+ * one line each PLAIN_SECONDS, and a last line at the end.
  *
  * Any thread may print: the thread that writes files warns while the training shows its progress. */
 #include "base/log.h"
@@ -30,8 +30,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The current progress, protected by the lock. */
 static struct {
   bool active, terminal, drawn;
-  long first;            /* `done` of the first call: steps that were done before a resume */
-  long done, shown;      /* of the last call; of the last line printed */
+  long first;            /* `done` of the first call: the steps that were done before a resume */
+  long done, shown;      /* `done` of the last call; `done` of the last printed line */
   double start, printed; /* times of the first call and of the last line */
   char line[LINE_SIZE];
 } progress;
@@ -41,7 +41,7 @@ void wl_log_setup(int rank, bool quiet) {
   setup.quiet = quiet;
 }
 
-/* One write for each line, so that lines of several ranks do not mix. */
+/* Writes each line with one call, so that lines of several ranks do not mix. */
 static void print_line(const char *prefix, const char *format, va_list arguments) {
   char line[8192];
   pthread_mutex_lock(&lock);
@@ -79,14 +79,14 @@ void wl_log_error(const char *format, ...) {
   va_end(arguments);
 }
 
-/* "1:02:03" or "4:05". */
+/* Formats a duration as "1:02:03" or "4:05". */
 static void format_duration(double seconds, char *out, size_t size) {
   const long s = seconds < 0 ? 0 : seconds > 3.6e9 ? (long)3.6e9 : (long)(seconds + 0.5);
   if (s >= 3600) snprintf(out, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
   else snprintf(out, size, "%ld:%02ld", s / 60, s % 60);
 }
 
-/* "train 120/10000  35.1/s  4:41 left  text" into progress.line. */
+/* Writes "train 120/10000  35.1/s  4:41 left  text" into progress.line. */
 static void compose_line(const char *what, long done, long total, const char *text, double now) {
   char speed[96] = "";
   const double elapsed = now - progress.start;

@@ -4,15 +4,15 @@
 
 #include <stdbool.h>
 
-/* Called once: the rank of this process (ranks other than 0 print only errors) and whether --quiet was given. */
+/* Sets the rank of this process (ranks other than 0 print only errors) and whether --quiet was given. Called once. */
 void wl_log_setup(int rank, bool quiet);
 void wl_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "warploom: error: ...", on any rank. */
+/* Prints "warploom: error: ..." on any rank. */
 void wl_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Progress: on a terminal one line that redraws, elsewhere a plain line at most every half minute. It may be called at
- * any rate. `text` is shown after "done/total  rate  time left". */
+/* Shows progress: on a terminal as one line that is redrawn, elsewhere as a plain line at most every half minute. This
+ * function may be called at any rate. `text` is shown after "done/total  rate  time left". */
 void wl_log_progress(const char *what, long done, long total, const char *text);
 void wl_log_progress_end(void);
 

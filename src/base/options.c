@@ -1,4 +1,4 @@
-/* options.c - reading a configuration: parse, override, validate. */
+/* options.c - reads a configuration: parses it, applies overrides, validates it. */
 #include "base/options.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 enum { LARGEST_FILE = 4 << 20 };
 
-/* The root of the tree: the map parsed from the text, with the overrides applied. */
+/* Builds the tree: the map parsed from the text, with the overrides applied. */
 static wl_status build_tree(wl_config *config, const char *text, const char *name,
                             const wl_override *overrides, int n_overrides, wl_node **root) {
   WL_TRY(wl_tree_parse(&config->pool, text, name, true, root));
@@ -19,7 +19,7 @@ static wl_status build_tree(wl_config *config, const char *text, const char *nam
   if ((*root)->kind != WL_NODE_MAP)
     return wl_location_fail((*root)->location, "", "expected keys and values, got %s",
                          wl_node_describe(*root, found, sizeof found));
-  (*root)->location.line = 0; /* a key missing at the top level has no line */
+  (*root)->location.line = 0; /* a key that is missing at the top level has no line */
   for (int i = 0; i < n_overrides; ++i)
     if (overrides[i].kind == WL_OVERRIDE_ANY_HASH) config->any_hash = true;
     else WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
@@ -52,7 +52,7 @@ void wl_config_destroy(wl_config **config) {
   *config = NULL;
 }
 
-/* Reads all of an open file; the caller frees *text with wl_free. */
+/* Reads an open file to its end; the caller frees *text with wl_free. */
 static wl_status read_stream(FILE *file, const char *path, char **text) {
   struct stat info;
   if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode))

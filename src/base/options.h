@@ -1,10 +1,10 @@
 /* options.h - the table of configuration keys, and maps validated against it.
  *
- * Each module declares its keys once as a table of wl_option, and reads them once, by wl_map_read,
- * into the struct that its rows point into. The table drives YAML validation, --set overrides,
- * --help, the man page, the JSON Schema, the resolved configuration and what a resume may change.
- * Unknown keys, wrong types and impossible values are WL_ERR_CONFIG with a message
- * "file:line: key 'outer.learning_rat': unknown; did you mean 'learning_rate'? ...". */
+ * Each module declares its keys once, as a table of wl_option. It reads their values once, with wl_map_read, into a
+ * struct whose members the rows of the table name. The table determines YAML validation, --set overrides, --help, the
+ * man page, the JSON Schema, the resolved configuration and what a resume may change. Unknown keys, wrong types and
+ * impossible values are WL_ERR_CONFIG with a message "file:line: key 'outer.learning_rat': unknown; did you mean
+ * 'learning_rate'? ...". */
 #ifndef WL_BASE_OPTIONS_H
 #define WL_BASE_OPTIONS_H
 
@@ -16,7 +16,7 @@
 #include "base/status.h"
 
 typedef enum wl_option_type {
-  WL_OPT_INT, /* 64-bit integer; 1e4 and 10_000 accepted when integral */
+  WL_OPT_INT, /* 64-bit integer; 1e4 and 10_000 are accepted, 1.5 is not */
   WL_OPT_REAL,
   WL_OPT_BOOL,           /* true, false, yes, no, on, off */
   WL_OPT_STRING,         /* "" allowed unless `required` */
@@ -27,7 +27,7 @@ typedef enum wl_option_type {
   WL_OPT_CHOICE_OR_REALS /* one of `choices`, or a list of reals; a scalar is a list of one */
 } wl_option_type;
 
-/* Values of list keys. Borrowed for the configuration's life. */
+/* Values of list keys. They are borrowed for the configuration's life. */
 typedef struct wl_ints {
   const int64_t *at;
   int count;
@@ -40,14 +40,14 @@ typedef struct wl_strings {
   const char *const *at;
   int count;
 } wl_strings;
-/* A choice, or a list of numbers: `choice` is then the number of choices. */
+/* A choice or a list of numbers. For a list, `choice` is the number of choices. */
 typedef struct wl_choice_or_reals {
   int choice;
-  int64_t argument; /* N of a choice that is written {name: N} */
+  int64_t argument; /* N of a choice that is written as {name: N} */
   wl_reals list;
 } wl_choice_or_reals;
 
-/* A number, or the distribution that it is drawn from for each episode. */
+/* A number, or a distribution from which a number is drawn for each episode. */
 typedef enum wl_draw_kind {
   WL_DRAW_FIXED,
   WL_DRAW_ONE_OF,
@@ -56,11 +56,11 @@ typedef enum wl_draw_kind {
 } wl_draw_kind;
 typedef struct wl_draw {
   wl_draw_kind kind;
-  double low, high; /* WL_DRAW_FIXED: both the number */
-  wl_reals choices; /* WL_DRAW_ONE_OF */
+  double low, high; /* for WL_DRAW_FIXED both are the number */
+  wl_reals choices; /* for WL_DRAW_ONE_OF */
 } wl_draw;
 
-/* Where a key's value goes in its module's struct. */
+/* The type of the struct member that receives a key's value. */
 typedef enum wl_slot_kind {
   WL_SLOT_NONE,
   WL_SLOT_INT,    /* int64_t */
@@ -100,30 +100,30 @@ typedef struct wl_slot {
 /* Properties of a key. A key without flags is part of a run's identity: the result depends on it, and a resumed run
  * must have the value that the run was started with. */
 typedef enum wl_key_flags {
-  WL_KEY_FREE = 1,    /* the result does not depend on it: a resume may change it */
-  WL_KEY_EXTENDS = 2, /* a resume may change it, and the later results depend on it */
+  WL_KEY_FREE = 1,    /* the result does not depend on the key: a resume may change its value */
+  WL_KEY_EXTENDS = 2, /* a resume may change the value, and later results depend on it */
   WL_KEY_PATH = 4,    /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
   WL_KEY_DRAW = 8,    /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
   WL_KEY_ONE_OF = 16, /* of a section: every key may be {one_of: [..]}, and the section's maps are all
                          combinations of such choices */
-  WL_KEY_FIXED = 32,  /* of a key in such a section: it may not */
-  WL_KEY_BESIDE = 64, /* of a path: in a file, it is relative to the configuration's folder */
-  WL_KEY_HASH = 128   /* the hash of the file that the row before names: computed, and an error if another is given */
+  WL_KEY_FIXED = 32,  /* for a key of such a section: it may not have choices */
+  WL_KEY_BESIDE = 64, /* for a path: if given in a file, it is relative to the configuration's folder */
+  WL_KEY_HASH = 128   /* hash of the file that the previous row names: computed; a given hash must be the same */
 } wl_key_flags;
 
 typedef struct wl_option {
-  const char *key; /* "learning_rate"; the section prefixes "outer." */
+  const char *key; /* such as "learning_rate", without the section's "outer." */
   wl_option_type type;
   const char *fallback; /* default as YAML text; NULL: the key is required */
   const char *choices;  /* "sum|mean|{last: N}" for choices, else NULL; N is a whole number */
-  double min, max;      /* inclusive range of each number; both 0: any */
+  double min, max;      /* inclusive range of each number; both 0: any number */
   const char *units;    /* "1", "steps", "seconds", ... */
   const char *doc;      /* one sentence, shown by --help and the man page */
   wl_slot slot;         /* where wl_map_read stores the value */
   unsigned flags;       /* wl_key_flags */
 } wl_option;
 
-/* One member of a section whose keys depend on a choice: a task family, a rule. */
+/* One member of a section whose keys depend on a choice, such as a task family or a rule. */
 typedef struct wl_variant {
   const char *name, *summary;
   const wl_option *options; /* ends with key NULL; NULL: none */
@@ -131,10 +131,10 @@ typedef struct wl_variant {
 } wl_variant;
 typedef struct wl_plugin_kind wl_plugin_kind; /* base/plugin_open.h */
 
-/* A top-level key of the configuration. `name` "" holds top-level scalars (seed, output).
- * With `selector` (e.g. "family", "name") the keys are `options` plus those of the variant
- * that the selector's value names, or of the plug-in that the key `plugin` names in its place. With
- * `list` the section may also be a sequence of maps. */
+/* A top-level key of the configuration. The section named "" holds the top-level scalars (seed, output). If there is a
+ * `selector` (e.g. "family", "name"), its value names a variant, and the keys are `options` plus the keys of that
+ * variant. The key `plugin` may take the place of the selector; the keys are then `options` plus the keys of the
+ * plug-in. With `list` the section may also be a sequence of maps. */
 typedef struct wl_section {
   const char *name, *doc;
   const wl_option *options;     /* ends with key NULL; NULL: none */
@@ -146,17 +146,18 @@ typedef struct wl_section {
   const wl_plugin_kind *plugins; /* plug-ins that may take the place of a variant; NULL: none */
 } wl_section;
 
-typedef struct wl_config wl_config; /* one validated configuration, all defaults filled in */
-typedef struct wl_map wl_map;       /* one section of it */
+typedef struct wl_config wl_config; /* a validated configuration with all defaults filled in */
+typedef struct wl_map wl_map;       /* one section of a configuration, or one map of a list section */
 
-/* One edit of a configuration before it is validated. Only values that a user gives to --set are parsed as YAML. */
+/* One edit of a configuration before the configuration is validated. Only values that a user gives to --set are parsed
+ * as YAML. */
 typedef enum wl_override_kind {
   WL_OVERRIDE_LINE, /* `text` is "path=value" of a command line */
   WL_OVERRIDE_TEXT, /* `text` as a string, not parsed */
   WL_OVERRIDE_REAL,
   WL_OVERRIDE_INTS,
   WL_OVERRIDE_ABSENT,  /* removes a section, key or item */
-  WL_OVERRIDE_ANY_HASH /* no path: hashes that the configuration gives are not compared with the files */
+  WL_OVERRIDE_ANY_HASH /* has no path: hashes that the configuration gives are not compared with the files */
 } wl_override_kind;
 typedef struct wl_override {
   wl_override_kind kind;
@@ -166,60 +167,65 @@ typedef struct wl_override {
   wl_ints ints;
 } wl_override;
 
-/* Parses YAML text (`source` names it in messages), applies the overrides in their order, validates
- * against `sections` (ends with name NULL; borrowed for the life of the config). *out is owned by the
- * caller. Not collective. */
+/* Parses YAML text (`source` names it in messages), applies the overrides in their order, and validates the result
+ * against `sections` (ends with name NULL; borrowed for the life of the config). *out is owned by the caller. Not
+ * collective. */
 wl_status wl_config_parse(const char *text, const char *source, const wl_section *sections,
                           const wl_override *overrides, int n_overrides, wl_config **out);
-/* The same from a file: WL_ERR_NO_INPUT when missing, WL_ERR_PERMISSION when unreadable. */
+/* Does the same for the text of a file. WL_ERR_NO_INPUT if the file is missing, WL_ERR_PERMISSION if it is
+ * unreadable. */
 wl_status wl_config_read(const char *path, const wl_section *sections, const wl_override *overrides,
                          int n_overrides, wl_config **out);
 void wl_config_destroy(wl_config **config);
 
-/* Number of maps of a section (1 unless it is a list, or draws are expanded), and the i-th. Borrowed. */
+/* Return the number of maps of a section (1 unless the section is a list or draws are expanded), and the i-th map.
+ * Borrowed. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
-/* Number of maps of a section as written, before draws are expanded. */
+/* Returns the number of maps of a section as written, before draws are expanded. */
 int wl_config_written(const wl_config *config, const char *section);
-/* The value of the section's selector in this map, or the name of its plug-in ("" without one). */
+/* Returns the value of the section's selector in this map, or the name of the map's plug-in; "" if the section has no
+ * selector. */
 const char *wl_map_variant(const wl_map *map);
-/* The table and the options of that variant. NULL: it has none, or is a plug-in that was refused. */
+/* Return the table and the options of the map's variant. NULL: the variant has none, or is a plug-in that was
+ * refused. */
 const void *wl_map_table(const wl_map *map);
 const wl_option *wl_map_options(const wl_map *map);
 
-/* Number of combinations of the section's drawn keys (1 if none is drawn). `text` receives this map's combination, such
- * as "widths: [32], activation: relu" ("" for 1), cut to `size`. */
+/* Returns the number of combinations of the section's drawn keys (1 if none is drawn). `text` receives the combination
+ * of this map, such as "widths: [32], activation: relu", cut to `size`; "" if there is only one. */
 int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 
-/* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point
- * into; its other members are unchanged. Rows of another table than the map's are matched by key and type, and skipped
- * where the map has none. */
+/* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point into; other
+ * members of the struct are unchanged. If `table` is not the map's own table, its rows are matched by key and type, and
+ * rows that the map does not have are skipped. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
-/* WL_FAIL(WL_ERR_CONFIG) naming file, line and full key of this map's value, for checks that
- * only the module can make. */
+/* Fails with WL_ERR_CONFIG, naming file, line and full key of this map's value. For checks that only the module can
+ * make. */
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The resolved configuration as YAML text, every key with its value, in table order; the same
- * text parses back to the same configuration. malloc'ed, owned by the caller. */
+/* Writes the resolved configuration as YAML text: every key with its value, in table order. The same text parses back
+ * to the same configuration. *text is malloc'ed and owned by the caller. */
 wl_status wl_config_to_yaml(const wl_config *config, char **text);
-/* Keys that differ between two resolved configurations, one "key: a | b" per line, without keys that have any of the
- * flags `except`. malloc'ed. */
-/* A hash that differs is left out if `b` gives the new one explicitly. */
+/* Lists the keys that differ between two resolved configurations, one "key: a | b" per line. Keys that have any of the
+ * flags `except` are left out. *text is malloc'ed. */
+/* A hash that differs is left out if `b` explicitly gives the new hash. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
 
-/* The i-th file whose hash the configuration holds (WL_KEY_HASH), from 0; false: there are fewer. Borrowed. */
+/* Returns the i-th file (from 0) whose hash the configuration holds (WL_KEY_HASH); false if there are fewer files.
+ * Borrowed. */
 bool wl_config_hashed_file(const wl_config *config, int i, const char **file, const char **hash);
 
-/* Prints the table of keys for --help (roff: as man-page source). */
+/* Prints the table of keys for --help; with `roff`, as man-page source. */
 void wl_sections_help(const wl_section *sections, bool roff, FILE *out);
 /* Prints text escaped for a man page. */
 void wl_help_roff(const char *text, FILE *out);
 /* Prints text wrapped to the terminal's width, indented after the first line; no newline at the end. */
 void wl_help_wrap(const char *text, int indent, FILE *out);
-/* Prints name and summary of each variant of a section: --list tasks. */
+/* Prints name and summary of each variant of a section, as for --list tasks. */
 void wl_section_list(const wl_section *section, FILE *out);
 
 #endif

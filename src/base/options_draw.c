@@ -2,8 +2,8 @@
  * {log_uniform: [a, b]}.
  *
  * A number that the module can vary during a run (WL_KEY_DRAW) stays a distribution. For other keys of a section with
- * WL_KEY_ONE_OF, the map as written expands to one map for each choice, or for each combination of choices if several
- * keys have them; the last key changes fastest. */
+ * WL_KEY_ONE_OF, the map as written expands to one map for each choice. If several keys have choices, the map expands
+ * to one map for each combination of choices; the last key changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -23,7 +23,7 @@ wl_draw_kind wl_node_draw(const wl_node *node) {
   return WL_DRAW_FIXED;
 }
 
-/* The items of the list, each a value of the key. */
+/* Reads the items of the list, each of which is a value of the key. */
 static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *path,
                               wl_value *value) {
   wl_value *choices = NULL;
@@ -38,7 +38,7 @@ static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *pa
   return WL_OK;
 }
 
-/* A uniform distribution needs two numbers, and a key that accepts any number. */
+/* Checks a uniform distribution, which needs two numbers and a key that accepts any number. */
 static wl_status check_interval(const wl_node *list, const char *path, const wl_value *value) {
   if (!(value->option->flags & WL_KEY_DRAW))
     return wl_location_fail(list->location, path,
@@ -92,7 +92,7 @@ static wl_status count_combinations(const wl_map *map, int *count) {
   return WL_OK;
 }
 
-/* Combination `number` of the map as written. */
+/* Makes the map of combination `number` of the choices in the map as written. */
 static wl_status combine(wl_pool *pool, const wl_map *written, int combinations, int number,
                          wl_map *out) {
   wl_value *values = NULL;

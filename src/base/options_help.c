@@ -7,7 +7,7 @@
 #include "base/options_impl.h"
 #include "base/plugin_open.h"
 
-/* Width of the terminal, limited to a readable range; a default if standard output is no terminal. */
+/* Returns the width of the terminal, limited to a readable range; a default width if standard output is no terminal. */
 static int help_width(void) {
   enum { USUAL = 80, LEAST = 60, MOST = 120 };
   struct winsize size = {0};
@@ -30,7 +30,7 @@ static const char *type_name(wl_option_type type) {
   return "";
 }
 
-/* "sum | mean | last, or list of numbers", "integer, at least 1, steps". */
+/* Writes the accepted values, such as "sum | mean | last, or list of numbers" or "integer, at least 1, steps". */
 static void write_accepted(const wl_option *option, FILE *out) {
   char storage[512], range[96];
   const char *words[32];
@@ -44,7 +44,7 @@ static void write_accepted(const wl_option *option, FILE *out) {
     fprintf(out, ", %s", option->units);
 }
 
-/* roff gives a dash, and a dot at the start of a line, a special meaning: escape them. */
+/* Escapes dashes, and a dot at the start of a line: roff gives both a special meaning. */
 void wl_help_roff(const char *text, FILE *out) {
   bool begins = true;
   for (; *text; ++text) {
@@ -74,7 +74,7 @@ void wl_help_wrap(const char *text, int indent, FILE *out) {
   }
 }
 
-/* As man-page source, or as lines of the terminal from column `indent` on. */
+/* Prints the text as man-page source, or as lines of the terminal from column `indent` on. */
 static void print_text(const char *text, bool roff, int indent, FILE *out) {
   if (roff) wl_help_roff(text, out);
   else wl_help_wrap(text, indent, out);
@@ -125,7 +125,7 @@ static bool is_same_option(const wl_option *a, const wl_option *b) {
          is_same_text(a->fallback, b->fallback) && is_same_text(a->choices, b->choices);
 }
 
-/* The first variant before `variant` with this very option; NULL: none. */
+/* Returns the first variant before `variant` that has this very option; NULL if there is none. */
 static const wl_variant *earlier_with(const wl_section *section, const wl_variant *variant,
                                       const wl_option *option) {
   for (const wl_variant *v = section->variants; v != variant; ++v)
@@ -134,7 +134,7 @@ static const wl_variant *earlier_with(const wl_section *section, const wl_varian
   return NULL;
 }
 
-/* "as with name: sgd: rate, schedule": options that are printed in full under an earlier variant. */
+/* Prints "as with name: sgd: rate, schedule": the options that are printed in full under an earlier variant. */
 static void print_shared(const wl_section *section, const wl_variant *variant, bool roff,
                          FILE *out) {
   for (const wl_variant *v = section->variants; v != variant; ++v) {
@@ -175,7 +175,7 @@ static void print_selector(const wl_section *section, bool roff, FILE *out) {
   else fputs("; required)\n", out);
 }
 
-/* The plug-ins that are open, after the built-in variants. */
+/* Prints the open plug-ins, after the built-in variants. */
 static void print_plugins(const wl_section *section, bool roff, FILE *out) {
   for (const wl_option *o = wl_plugin_options; o->key; ++o) print_option(section->name, o, roff, out);
   for (const wl_open_plugin *p = NULL; (p = wl_plugin_next(section->plugins, p));) {

@@ -1,4 +1,4 @@
-/* options_impl.h - inside the options: node trees, values, and the pool that owns them.
+/* options_impl.h - what only the files options*.c use: node trees, values, and the pool that owns both.
  *
  *   YAML text --(options_tree)--> wl_node tree --(options_override)--> the same, edited
  *     --(options_validate, options_value)--> wl_config: groups of maps of values
@@ -21,7 +21,7 @@ typedef struct wl_pool {
 wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size);
 #define WL_POOL_NEW(pool, pointer, count) \
   wl_pool_alloc((pool), (void **)&(pointer), (size_t)(count), sizeof *(pointer))
-/* A copy of the first `length` bytes of text and a terminating zero. */
+/* Copies the first `length` bytes of text and adds a terminating zero. */
 wl_status wl_pool_text(wl_pool *pool, const char *text, size_t length, const char **out);
 void wl_pool_clear(wl_pool *pool);
 
@@ -30,7 +30,7 @@ void wl_pool_clear(wl_pool *pool);
 /* Where a text was written: "job.yaml" line 3, or "--set outer.steps=5" line 0. */
 typedef struct wl_location {
   const char *origin;
-  int line; /* from 1; 0: none */
+  int line; /* counted from 1; 0: there is no line */
 } wl_location;
 
 typedef enum wl_node_kind { WL_NODE_SCALAR, WL_NODE_LIST, WL_NODE_MAP } wl_node_kind;
@@ -41,23 +41,23 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_location location;
-  const char *text;    /* scalars; "" otherwise */
-  bool plain;          /* scalars: written without quotes */
+  const char *text;    /* the text of a scalar; "" otherwise */
+  bool plain;          /* true for a scalar that is written without quotes */
   const char *given;   /* the text after the '=' of --set, for keys of type text; else NULL */
-  const char *problem; /* why it is not valid YAML; NULL: it is valid */
-  int count;           /* entries of a list or map */
+  const char *problem; /* why the text is not valid YAML; NULL: the text is valid */
+  int count;           /* number of entries of a list or map */
   wl_entry *first;     /* in the order written */
   wl_entry *last;
 };
 
 struct wl_entry {
   const char *key; /* "" in lists */
-  wl_location location;  /* of the key */
+  wl_location location;  /* where the key was written */
   wl_node *node;
   wl_entry *next;
 };
 
-/* Parses one YAML document, in time linear in its length. An empty one is a null scalar. */
+/* Parses one YAML document, in time linear in its length. An empty document is a null scalar. */
 wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
                         wl_node **root);
 wl_entry *wl_node_find(const wl_node *map, const char *key);
@@ -65,11 +65,11 @@ wl_entry *wl_node_at(const wl_node *list, int index);
 /* Appends an entry to a list or map. */
 wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_location location,
                          wl_node *child);
-/* Takes an entry out of a list or map. */
+/* Removes an entry from a list or map. */
 void wl_node_remove(wl_node *node, const wl_entry *entry);
-/* A plain null: nothing, ~ or null. */
+/* Whether the node is a plain null: nothing, ~ or null. */
 bool wl_node_is_null(const wl_node *node);
-/* "a list", "a map", "nothing" or the quoted text, for messages. */
+/* Describes a node for messages: "a list", "a map", "nothing" or the quoted text. */
 const char *wl_node_describe(const wl_node *node, char *buffer, size_t size);
 /* Applies one override to the tree. */
 wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *override);
@@ -78,28 +78,28 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_location location;   /* of the value; of the map if the default is used */
-  bool is_list;     /* lists, and WL_OPT_CHOICE_OR_REALS that holds numbers */
+  wl_location location;   /* where the value was written; if the default is used, where the map was */
+  bool is_list;     /* true for lists, and for WL_OPT_CHOICE_OR_REALS if it holds numbers */
   int64_t integer;  /* also the index of a choice */
-  int64_t argument; /* N of a choice that is written {name: N} */
+  int64_t argument; /* N of a choice that is written as {name: N} */
   double real;
   bool boolean;
   const char *string;
-  int count; /* of the list in use */
+  int count; /* number of elements of the list in use */
   const int64_t *ints;
   const double *reals;
   const char *const *strings;
-  bool chosen;             /* one of the choices of a draw, in the map of a combination */
-  bool given;              /* a hash: in the configuration, not computed */
-  wl_draw_kind draw;       /* not WL_DRAW_FIXED: what follows */
-  int n_choices;           /* of uniform and log_uniform: low, high */
+  bool chosen;             /* the value is one of the choices of a draw, in the map of a combination */
+  bool given;              /* for a hash: it is given in the configuration, not computed */
+  wl_draw_kind draw;       /* if not WL_DRAW_FIXED, the next two members are set */
+  int n_choices;           /* for uniform and log_uniform 2: low and high */
   struct wl_value *choices; /* [n_choices] */
 } wl_value;
 
 struct wl_map {
   const wl_section *section;
   int index, siblings;       /* index, and number of maps of the section */
-  int combinations;          /* of the choices of its draws */
+  int combinations;          /* number of combinations of the choices of its draws */
   const wl_variant *variant; /* NULL: the section has no selector */
   wl_location location;
   int count;
@@ -109,9 +109,9 @@ struct wl_map {
 typedef struct wl_group {
   const wl_section *section;
   int count;
-  wl_map *maps; /* [count], as written */
+  wl_map *maps; /* [count] maps as written */
   int n_drawn;
-  wl_map *drawn; /* [n_drawn], one for each combination of choices; == maps where none is drawn */
+  wl_map *drawn; /* [n_drawn] one for each combination of choices; == maps if no key is drawn */
 } wl_group;
 
 struct wl_config {
@@ -124,7 +124,7 @@ struct wl_config {
 
 /* Fills config->groups from the tree. */
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
-/* Converts a node to the option's type and range; value->option is set. `path` for messages. */
+/* Converts a node to the option's type and range; value->option is set before. Messages name `path`. */
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
 /* Converts the default of value->option. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
@@ -132,44 +132,45 @@ wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *p
 /* Whether a node is a distribution, and its word. */
 wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);
-/* Converts such a node; value->option is set. */
+/* Converts a node that is a distribution; value->option is set before. */
 wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
 /* Fills group->drawn. */
 wl_status wl_group_expand(wl_pool *pool, wl_group *group);
-/* The text of a value, or of item i of a list, as it reads back; may point into `buffer`. */
+/* Returns the text of a value, or of item i of a list, in the form that is read back. It may be in `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
 
 /* The rows of the keys `plugin` and `plugin_hash`; ends with key NULL. */
 extern const wl_option wl_plugin_options[];
 /* Opens the plug-in that a map names and sets map->variant. */
 wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map);
-/* Fills in or checks a WL_KEY_HASH; `file` is the value of the row before. */
+/* Computes a WL_KEY_HASH that is not given, or checks the given one. `file` is the value of the previous row. */
 wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file, const char *path,
                         wl_value *value);
 
-/* "outer.steps", "task.1.dimension" (where the section has several maps or `with_index`), "seed". */
+/* Writes "outer.steps", "seed", or "task.1.dimension" if the section has several maps or `with_index` is true. */
 const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
                         char path[WL_PATH_SIZE]);
 
-/* WL_ERR_CONFIG "origin:line: key 'path': ...". */
+/* Fails with WL_ERR_CONFIG and the message "origin:line: key 'path': ...". */
 wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
+/* Writes "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
 /* Splits "a|b|c": pointers into storage, which must hold the text; returns their number. */
-/* The name of a choice: "last" of "{last: N}". */
+/* Returns the name of a choice: "last" for "{last: N}". */
 const char *wl_choice_name(const char *choice, char *buffer, size_t size);
 int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
                      int capacity);
-/* "", "at least 1", "from 0 to 1", "greater than 0": the accepted range of an option. */
+/* Returns the accepted range of an option: "", "at least 1", "from 0 to 1", "greater than 0". */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
-/* Expands ~/, $NAME and ${NAME} of a path; *out lives as long as the pool. */
+/* Expands ~/, $NAME and ${NAME} in a path; *out lives as long as the pool. */
 wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out);
-/* Makes a path absolute: relative to the folder of the file that it was written in, or to the current folder. */
+/* Makes a path absolute. A path in a file is relative to the folder of that file, any other path to the current
+ * folder. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
-/* The shortest decimal text with a point that reads back as x; YAML's .inf for infinities. */
+/* Returns the shortest decimal text with a point that reads back as x; for infinities YAML's .inf. */
 const char *wl_real_text(double x, char buffer[40]);
 
 #endif

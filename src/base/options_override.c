@@ -1,15 +1,15 @@
-/* options_override.c - one edit of the tree before it is validated.
+/* options_override.c - edits the tree before the tree is validated.
  *
- * A path is keys joined by dots; a number picks a map of a list section ("task.0.dimension"). A
- * section that is a plain map counts as a list of one. For a key of type text the value of --set is taken literally,
- * unless it is quoted as in YAML. For other keys it is a plain YAML scalar, or a collection or quoted text if it begins
- * like one. */
+ * A path consists of keys joined by dots; a number selects a map of a list section ("task.0.dimension"). A section that
+ * is a plain map counts as a list of one map. For a key of type text, the value of --set is taken literally unless it
+ * is quoted as in YAML. For other keys the value is a collection or a quoted text if it begins like one, else a plain
+ * YAML scalar. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/options_impl.h"
 
-/* One override being applied. */
+/* An override that is being applied. */
 typedef struct edit {
   wl_pool *pool;
   wl_location location;   /* "--set outer.steps=5", without a line */
@@ -19,12 +19,12 @@ typedef struct edit {
 /* The value that a path leads to, and its container. */
 typedef struct spot {
   wl_node *node;
-  wl_node *holder; /* the list or map that `entry` is of */
+  wl_node *holder; /* the list or map that contains `entry` */
   wl_entry *entry; /* NULL: the root, or the only item of a list that is written as a map */
   bool item;       /* the path ends with the number of an item */
 } spot;
 
-/* The index that a path component spells; -1 when it is a key. */
+/* Returns the index that a path component spells; -1 if the component is a key. */
 static int component_index(const char *component) {
   if (component[0] == '\0' || strlen(component) > 6 ||
       component[strspn(component, "0123456789")] != '\0')
@@ -36,8 +36,8 @@ static void move_to(spot *s, wl_entry *entry, bool item) {
   *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
 }
 
-/* Goes to the item of a list whose number the component is. In a list of one item the number may be left out. *used:
- * whether the component was the item's number. */
+/* Goes to the item of a list that the component numbers. The number may be left out in a list of one item. Sets *used
+ * if the component was the item's number. */
 static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
@@ -69,7 +69,7 @@ static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bo
   return WL_OK;
 }
 
-/* Goes to the entry of a map for a key, created empty where absent. */
+/* Goes to the entry of a map for a key, and creates an empty entry if there is none. */
 static wl_status enter_map(const edit *e, spot *s, const char *key) {
   wl_entry *entry = wl_node_find(s->node, key);
   if (!entry) {
@@ -92,7 +92,7 @@ static wl_status descend(const edit *e, spot *s, const char *component) {
   WL_TRY(want_map(e, s->node, component));
   if (component_index(component) != 0 || wl_node_find(s->node, component))
     return enter_map(e, s, component);
-  s->item = true; /* a list of one, written as a map */
+  s->item = true; /* the map is an item of a list of one */
   return WL_OK;
 }
 
@@ -112,29 +112,29 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   return WL_OK;
 }
 
-/* Whether a value that begins like a collection or a quoted text also ends like one. Text after it would be lost as a
- * comment. */
+/* Whether a value that begins like a collection or a quoted text also ends like one. Any text after its end would be
+ * lost as a comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);
   return !kind || text[length - 1] == end[kind - begin];
 }
 
-/* The value as YAML, where it begins like a collection, a quoted text, a tag, an anchor or an alias. */
+/* Parses a value as YAML. For values that begin like a collection, a quoted text, a tag, an anchor or an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
     return wl_location_fail(e->location, e->path, "the value does not end as it begins: %s", text);
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
-/* A value given by the user: the literal or quoted text, and its YAML value for keys that are not texts. */
+/* Reads a value given by the user: its literal or quoted text, and, for keys that are not texts, its YAML value. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);
   while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) --length;
   WL_TRY(wl_pool_text(e->pool, given, strlen(given), &kept));
   WL_TRY(wl_pool_text(e->pool, text, length, &text));
-  /* nothing after the '=' is the empty text, not null */
+  /* if nothing follows the '=', the value is the empty text, not null */
   WL_TRY(new_node(e, WL_NODE_SCALAR, text, length > 0, out));
   const char *problem = NULL;
   if (length > 0 && strchr("[{\"'!&*", text[0])) {
@@ -150,7 +150,7 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
   return WL_OK;
 }
 
-/* Splits "path=value" and names the edit after it. */
+/* Splits "path=value" and records the line as the origin of the edit. */
 static wl_status open_line(const char *line, edit *e, wl_node **value) {
   const char *const equals = strchr(line, '=');
   const wl_location bare = {"--set", 0};
@@ -187,7 +187,7 @@ static wl_status ints_node(const edit *e, wl_ints ints, wl_node **out) {
   return WL_OK;
 }
 
-/* The edit's path and value; *value is NULL for a removal. */
+/* Finds the edit's path and value; *value is NULL for a removal. */
 static wl_status open_edit(const wl_override *override, edit *e, wl_node **value) {
   const char *text = NULL;
   *value = NULL;
@@ -206,7 +206,7 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
   return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
 }
 
-/* Removes the value that the path leads to; a list without items becomes null. */
+/* Removes the value that the path leads to. A list that has no items left becomes null. */
 static void take_out(const spot *s) {
   if (!s->entry) return;
   wl_node_remove(s->holder, s->entry);

@@ -3,8 +3,8 @@
  *   task: {plugin: ./my_task.so, dimension: 8}    is resolved to
  *   task: {plugin: /where/my_task.so, plugin_hash: 0123456789abcdef, dimension: 8}
  *
- * The hash belongs to the identity of a run, the path does not. A configuration that gives a hash accepts no other
- * file; an empty one accepts any. */
+ * The hash belongs to the identity of a run, the path does not. A configuration that gives a hash accepts only a file
+ * with that hash; an empty hash accepts any file. */
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ const wl_option wl_plugin_options[] = {
     {0}};
 enum { PLUGIN, PLUGIN_HASH };
 
-/* What a refused plug-in stands for: any keys, no functions. */
+/* The variant of a refused plug-in: it accepts any keys and has no functions. */
 static const wl_variant refused = {"plug-in", "a plug-in, which is not loaded here", NULL, NULL};
 
 static const char *leaf(const char *path) {
@@ -30,7 +30,7 @@ static const char *leaf(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-/* For a checkpoint whose plug-in has moved: one that is open and has the same file name. */
+/* Finds an open plug-in with the same file name, for a checkpoint whose plug-in has moved. */
 static const wl_open_plugin *find_moved(const wl_plugin_kind *kind, const char *path) {
   const wl_open_plugin *p = wl_plugin_next(kind, NULL);
   while (p && strcmp(leaf(p->path), leaf(path)) != 0) p = wl_plugin_next(kind, p);
@@ -49,7 +49,7 @@ static wl_status open_plugin(const wl_config *config, const wl_section *section,
   return wl_plugin_open(section->plugins, path, "", out);
 }
 
-/* The value of one of the two keys. */
+/* Reads the value of one of the two keys. */
 static wl_status read_text(wl_config *config, const wl_node *node, const wl_map *map, int row,
                            const char **out) {
   const wl_option *const option = &wl_plugin_options[row];
@@ -63,7 +63,7 @@ static wl_status read_text(wl_config *config, const wl_node *node, const wl_map 
   return WL_OK;
 }
 
-/* Adds where the file was named to what is wrong with it. */
+/* Adds to the last error where the file was named. */
 static wl_status fail_at(wl_location location, const char *path, wl_status code) {
   char why[1024];
   snprintf(why, sizeof why, "%s", wl_last_error());
@@ -98,7 +98,7 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
   if (wl_plugin_is_refused() || (config->any_hash && value->given)) return WL_OK;
   const wl_status status = wl_file_hash(file->string, hash);
   if (status != WL_OK) {
-    char named[WL_PATH_SIZE]; /* the key of the file, in the same section */
+    char named[WL_PATH_SIZE]; /* the key that names the file, in the same section */
     const char *const dot = strrchr(path, '.');
     snprintf(named, sizeof named, "%.*s%s", dot ? (int)(dot - path) + 1 : 0, path,
              file->option->key);

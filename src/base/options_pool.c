@@ -5,7 +5,7 @@
 
 union wl_pool_item {
   wl_pool_item *before;
-  max_align_t align; /* the requested memory follows */
+  max_align_t align; /* the requested memory follows this header */
 };
 
 wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size) {

@@ -1,4 +1,4 @@
-/* options_print.c - the resolved configuration as YAML, and the difference of two. */
+/* options_print.c - writes the resolved configuration as YAML, and the differences between two configurations. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -62,7 +62,7 @@ static int emit_flow_map_start(yaml_emitter_t *emitter) {
          yaml_emitter_emit(emitter, &event);
 }
 
-/* "{last: 6}" as a map. */
+/* Writes "{last: 6}" as a map. */
 static int emit_counted(yaml_emitter_t *emitter, const char *text) {
   char name[40];
   wl_choice_name(text, name, sizeof name);
@@ -75,7 +75,7 @@ static int emit_counted(yaml_emitter_t *emitter, const char *text) {
 
 static int emit_value(yaml_emitter_t *emitter, const wl_value *value);
 
-/* {one_of: [..]} */
+/* Writes a distribution, such as {one_of: [..]}. */
 static int emit_draw(yaml_emitter_t *emitter, const wl_value *value) {
   int ok = emit_flow_map_start(emitter) && emit_text(emitter, wl_draw_word(value->draw), false) &&
            emit_list_start(emitter, true);
@@ -105,7 +105,7 @@ static int emit_values(yaml_emitter_t *emitter, const wl_map *map) {
   return ok;
 }
 
-/* A section; one map of a list section is written as that map. */
+/* Writes a section. If a list section has one map, writes that map. */
 static int emit_group(yaml_emitter_t *emitter, const wl_group *group) {
   if (group->section->name[0] == '\0') return emit_values(emitter, &group->maps[0]);
   int ok = emit_text(emitter, group->section->name, false);
@@ -133,7 +133,7 @@ static int write_to_stream(void *stream, unsigned char *data, size_t size) {
   return fwrite(data, 1, size, (FILE *)stream) == size;
 }
 
-/* Runs the emitter into an open stream. */
+/* Writes the YAML to an open stream. */
 static int write_yaml(const wl_config *config, FILE *stream) {
   yaml_emitter_t emitter;
   if (!yaml_emitter_initialize(&emitter)) return 0;
@@ -194,7 +194,7 @@ void wl_map_choices(const wl_map *map, char *text, size_t size) {
   text[size - 1] = '\0';
 }
 
-/* The flags of a key and of its section. */
+/* Returns the flags of a key together with those of its section. */
 static unsigned flags_of(const wl_map *map, const wl_value *value) {
   return map->section->flags | value->option->flags;
 }
@@ -218,15 +218,15 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
   return NULL;
 }
 
-/* One direction of a comparison. */
+/* How the keys of one configuration are compared with those of another. */
 typedef struct diff {
   unsigned except;   /* keys with any of these flags are left out */
-  bool only_missing; /* only keys that the other one lacks */
+  bool only_missing; /* only keys that the other configuration lacks */
   FILE *out;
 } diff;
 
-/* Lines for the keys of `map` that differ in `other` (NULL: there is no such map). With
- * `only_missing`, map is of b and only keys that a lacks are printed. */
+/* Prints a line for each key of `map` that differs in `other` (NULL: there is no such map). With `only_missing`, `map`
+ * belongs to b, and only keys that a lacks are printed. */
 static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool with_index) {
   for (int i = 0; i < map->count; ++i) {
     const wl_value *const value = &map->values[i];

@@ -1,27 +1,27 @@
-/* options_tree.c - YAML text to a tree of nodes that know their lines, from libyaml's events.
+/* options_tree.c - reads YAML text into a tree of nodes that know their lines, from libyaml's events.
  *
- * Events, because libyaml's documents give a text with the tag !!str and a plain one the same tag, and
- * take quadratic time for deep or wide collections. Depth, keys, values and anchors are bounded, so
- * that time and memory are linear in the length of the text. */
+ * It uses events because libyaml's documents take quadratic time for deep or wide collections, and give a plain text
+ * the same tag as a text with the tag !!str. Depth, keys, values and anchors are bounded, so that time and memory are
+ * linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 
 #include "base/options_impl.h"
 
 enum {
-  MAX_DEPTH = 16,     /* of nesting; a configuration needs four */
-  MAX_KEYS = 256,     /* of one map */
+  MAX_DEPTH = 16,     /* depth of nesting; a configuration needs four */
+  MAX_KEYS = 256,     /* keys of one map */
   MAX_NODES = 250000, /* aliases could otherwise multiply without bound */
   MAX_ANCHORS = 64,
-  MAX_DIRECTIVES = 8 /* libyaml compares each %TAG with all before it */
+  MAX_DIRECTIVES = 8 /* libyaml compares each %TAG directive with all earlier ones */
 };
 
 /* A collection whose end has not been read. */
 typedef struct open_node {
   wl_node *node;
-  const char *key; /* of a map: the last one that was read; NULL: none */
+  const char *key; /* for a map: the last key that was read; NULL: none */
   wl_location key_location;
-  bool wants_value; /* of that key */
+  bool wants_value; /* the value of `key` comes next */
 } open_node;
 
 typedef struct anchor {
@@ -45,7 +45,8 @@ static wl_location location_of(const builder *b, yaml_mark_t mark) {
   return (wl_location){b->origin, b->lines ? (int)mark.line + 1 : 0};
 }
 
-/* "outer.steps", "task.1": where the next value goes; "" in what --set gives, whose origin names it. */
+/* Writes where the next value goes: "outer.steps", "task.1". For the text of --set it is "", because the origin of that
+ * text contains the path. */
 static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
   int used = 0;
   path[0] = '\0';
@@ -87,7 +88,7 @@ static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
   return FAIL_HERE(b, key->location, "more than %d keys in one map", MAX_KEYS);
 }
 
-/* Puts a node where it belongs: the root, an item, a key or its value. */
+/* Puts a node where it belongs: as the root, an item, a key or a value. */
 static wl_status attach(builder *b, wl_node *node) {
   if (b->depth == 0) {
     b->root = node;
@@ -110,7 +111,8 @@ static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_n
   return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);
 }
 
-/* The key determines the type of its value. Only the tag !!str is accepted, which turns a number into a text. */
+/* Checks a tag. The key determines the type of its value. Only the tag !!str is accepted, which turns a number into a
+ * text. */
 static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);
@@ -150,7 +152,7 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
   return WL_OK;
 }
 
-/* A copy, so that an override of one does not change the other. */
+/* Copies a node, so that an override of one does not change the other. */
 static wl_status copy_node(builder *b, const wl_node *from, wl_location location, wl_node **out) {
   WL_TRY(new_node(b, from->kind, location, out));
   (*out)->text = from->text;
@@ -172,7 +174,7 @@ static int depth_of(const wl_node *node) {
   return deepest + (node->kind != WL_NODE_SCALAR);
 }
 
-/* The last anchor of that name before the alias. */
+/* Replaces an alias by a copy of the last anchor of that name before the alias. */
 static wl_status take_alias(builder *b, const yaml_event_t *e) {
   const char *const name = (const char *)e->data.alias.anchor;
   const wl_location location = location_of(b, e->start_mark);
@@ -204,7 +206,7 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
   }
 }
 
-/* The parser's error message, with its line. */
+/* Fails with the parser's error message and its line. */
 static wl_status parser_failure(const builder *b, const yaml_parser_t *parser) {
   if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", b->origin);
   return FAIL_HERE(b, location_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",

@@ -1,5 +1,5 @@
-/* options_validate.c - a node tree against the table of sections: every key known, every required
- * one present, every default filled in. */
+/* options_validate.c - compares a node tree with the table of sections: refuses unknown keys, demands required keys,
+ * fills in defaults. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -40,7 +40,7 @@ static int variant_names(const wl_section *section, const char *names[MAX_KEYS])
   return count;
 }
 
-/* The variant that the selector names; the section's fallback where it is not given. */
+/* Finds the variant that the selector names, or the section's fallback if the selector is not given. */
 static wl_status choose_variant(const wl_section *section, const wl_node *node, wl_map *map) {
   const wl_entry *const entry = wl_node_find(node, section->selector);
   const char *const name = entry ? entry->node->text : section->fallback_variant;
@@ -61,7 +61,7 @@ static wl_status choose_variant(const wl_section *section, const wl_node *node, 
                        wl_node_describe(entry->node, found, sizeof found), accepted);
 }
 
-/* The selector as an option like any other. */
+/* Makes the selector an option like any other. */
 static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_option **out) {
   wl_option *option = NULL;
   WL_TRY(WL_POOL_NEW(pool, option, 1));
@@ -74,7 +74,7 @@ static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_op
   return WL_OK;
 }
 
-/* Another variant of the section that has this key; NULL if none has. */
+/* Finds another variant of the section that has this key; NULL if there is none. */
 static const wl_variant *owner_of(const wl_section *section, const char *key) {
   for (const wl_variant *v = section->variants; v && v->name; ++v)
     for (const wl_option *o = v->options; o && o->key; ++o)
@@ -108,7 +108,7 @@ wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *p
   return wl_value_read(pool, fallback, path, value);
 }
 
-/* The value of one key: as given, or its default. */
+/* Fills in the value of one key: the given value, or the default. */
 static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node *node,
                             wl_value *value) {
   const wl_option *const option = value->option;
@@ -178,7 +178,7 @@ static wl_status fill_from(wl_config *config, wl_group *group, int index, const 
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* A required section that is not there is reported through its missing selector or keys. */
+/* Fills a group. A required section that is missing is reported through its missing selector or keys. */
 static wl_status fill_group(wl_config *config, const wl_node *root, const char *source,
                             wl_group *group) {
   const wl_section *const section = group->section;
@@ -196,7 +196,7 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
   return wl_group_expand(&config->pool, group);
 }
 
-/* The section that has a key of this name, to suggest it if the user left out the section. */
+/* Finds the section that has a key of this name, to suggest that section if the user left it out. */
 static const char *section_of(const wl_section *sections, const char *key) {
   for (const wl_section *s = sections; s->name; ++s)
     for (const wl_option *o = s->name[0] ? s->options : NULL; o && o->key; ++o)
@@ -204,7 +204,7 @@ static const char *section_of(const wl_section *sections, const char *key) {
   return NULL;
 }
 
-/* Every key of the root is a section or a top-level scalar. */
+/* Refuses a key of the root that is neither a section nor a top-level scalar. */
 static wl_status check_root(const wl_section *sections, const wl_node *root) {
   key_table table = {.count = 0};
   for (const wl_section *s = sections; s->name; ++s) {

@@ -1,4 +1,4 @@
-/* options_value.c - one YAML node to one typed value, and back. */
+/* options_value.c - converts a YAML node to a typed value, and a value to text. */
 #define _GNU_SOURCE /* strtold_l */
 #include <ctype.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static wl_status wrong_type(const wl_node *node, const char *path, const char *w
 
 /* ---- numbers, as YAML 1.2's core schema has them, and underscores between digits ---- */
 
-/* Copies digits, without the underscores between them; the number of digits, or -1. */
+/* Copies digits without the underscores between them. Returns the number of digits, or -1 on failure. */
 static int take_digits(const char **from, char *out, size_t *used) {
   int count = 0;
   for (; isdigit((unsigned char)**from) || **from == '_'; ++*from) {
@@ -81,13 +81,13 @@ static locale_t c_locale;
 static once_flag c_locale_once = ONCE_FLAG_INIT;
 static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
 
-/* strtold with a decimal point, whatever the caller's locale. */
+/* Calls strtold with a decimal point, whatever the caller's locale is. */
 static long double to_real(const char *text) {
   call_once(&c_locale_once, make_c_locale);
   return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);
 }
 
-/* Refuses overflow and underflow: 1e-400 is not meant to be zero. */
+/* Parses a real number. Refuses overflow and underflow: 1e-400 is not meant to be zero. */
 static bool parse_real(const wl_node *node, double *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;
@@ -99,7 +99,7 @@ static bool parse_real(const wl_node *node, double *out) {
   return isfinite(*out) && (zero || fabs(*out) >= DBL_MIN);
 }
 
-/* Digits, 0x..., or a real that is integral (1e4). */
+/* Parses an integer: digits, 0x..., or a real number without a fraction (1e4). */
 static bool parse_int(const wl_node *node, int64_t *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;
@@ -127,7 +127,8 @@ static bool parse_bool(const wl_node *node, bool *out) {
   return false;
 }
 
-/* Infinity is for keys whose default is infinite; elsewhere it is never meant. */
+/* Whether the option accepts the number. Infinity is for keys whose default is infinite; for other keys it is never
+ * meant. */
 static bool is_acceptable(const wl_option *option, double x) {
   if (isinf(x) && !(option->fallback && strstr(option->fallback, ".inf"))) return false;
   return (option->min == 0 && option->max == 0) || (x >= option->min && x <= option->max);
@@ -167,7 +168,7 @@ static wl_status read_string(wl_pool *pool, const wl_option *option, const wl_no
   return option->flags & WL_KEY_BESIDE ? wl_path_beside(pool, *out, node->location, out) : WL_OK;
 }
 
-/* {name: N} of a choice "{name: N}". */
+/* Whether a node is {name: N} for the choice "{name: N}". */
 static bool is_counted(const wl_node *node, const char *choice, int64_t *argument) {
   char name[64];
   if (choice[0] != '{' || node->kind != WL_NODE_MAP || node->count != 1) return false;
@@ -175,7 +176,7 @@ static bool is_counted(const wl_node *node, const char *choice, int64_t *argumen
          parse_int(node->first->node, argument) && *argument >= 1;
 }
 
-/* One of the choices; its index goes to value->integer. */
+/* Reads one of the choices; value->integer receives its index. */
 static wl_status read_choice(const wl_node *node, const char *path, wl_value *value) {
   const wl_option *const option = value->option;
   char storage[CHOICES_SIZE];
@@ -197,7 +198,7 @@ static wl_status read_choice(const wl_node *node, const char *path, wl_value *va
                        option->type == WL_OPT_CHOICE_OR_REALS ? " or a list of numbers" : "");
 }
 
-/* The items of a list one after the other; a scalar is a list of one. */
+/* Returns the first item of a list and prepares for the next one. A scalar is a list of one. */
 static const wl_node *first_item(const wl_node *node, const wl_entry **next) {
   *next = node->kind == WL_NODE_LIST ? node->first : NULL;
   return *next ? (*next)->node : node;
@@ -208,7 +209,7 @@ static const wl_node *next_item(const wl_entry **next) {
   return *next ? (*next)->node : NULL;
 }
 
-/* Number of items, or a failure for a map or nothing. */
+/* Counts the items. Fails for a map or an empty node. */
 static wl_status list_count(const wl_node *node, const char *path, const char *wanted, int *count) {
   if (node->kind == WL_NODE_MAP || wl_node_is_null(node) || node->problem)
     return wrong_type(node, path, wanted);
@@ -289,7 +290,7 @@ wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl
   return WL_FAIL(WL_ERR_SOFTWARE, "key '%s' has an unknown type in its table", path);
 }
 
-/* "{last: 6}" */
+/* Writes a choice with its number, as in "{last: 6}". */
 static void choice_text(const wl_value *value, char buffer[40]) {
   char storage[CHOICES_SIZE], name[24];
   const char *words[CHOICES];

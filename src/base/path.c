@@ -1,4 +1,4 @@
-/* path.c - queries the file system. */
+/* path.c - asks the file system. */
 #include "base/path.h"
 
 #include <limits.h>
@@ -57,7 +57,7 @@ static bool is_run(const char *folder) {
          (is_there(folder, "config.yaml") || is_there(folder, "checkpoints"));
 }
 
-/* The folder that holds `path`; false at the root and where the path has none. */
+/* Finds the folder that holds `path`; false at the root and if the path has no folder. */
 static bool folder_of(const char *path, char folder[PATH_SIZE]) {
   const char *const slash = strrchr(path, '/');
   if (!slash) {
@@ -68,7 +68,7 @@ static bool folder_of(const char *path, char folder[PATH_SIZE]) {
   return strcmp(folder, path) != 0;
 }
 
-/* The path without symbolic links and "..". Its last component need not exist. */
+/* Resolves symbolic links and "..". The last component of the path need not exist. */
 static void resolve(const char *path, char out[PATH_SIZE]) {
   char folder[PATH_SIZE], real[PATH_MAX];
   snprintf(out, PATH_SIZE, "%s", path);
@@ -84,7 +84,7 @@ bool wl_same_path(const char *a, const char *b) {
   return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
 }
 
-/* The run directory that `path` lies in or is. */
+/* Finds the run directory that `path` is, or in which it lies. */
 static bool find_run(const char *path, char run[PATH_SIZE]) {
   char parent[PATH_SIZE];
   resolve(path, run);

@@ -8,17 +8,17 @@
 
 /* Whether the path is an existing folder. */
 bool wl_is_directory(const char *path);
-/* Whether both exist and are the same file, also by different names. */
+/* Whether both paths exist and are the same file, possibly under different names. */
 bool wl_same_file(const char *a, const char *b);
-/* The same, also where nothing is there yet. */
+/* The same for paths at which nothing may exist yet. */
 bool wl_same_path(const char *a, const char *b);
 
 /* Checks that a command that reads `input` (NULL: nothing) may write `output`. Refused are the input itself, a run
- * directory other than the input's, and files of the run other than `own` (NULL: none), the command's own output file.
- * WL_ERR_CANNOT_CREATE. Not collective. */
+ * directory other than the input's, and every file of the run except `own` (NULL: no exception), which is the command's
+ * own output file. WL_ERR_CANNOT_CREATE. Not collective. */
 wl_status wl_check_output(const char *output, const char *input, const char *own);
 
-/* Whether a run may have the folder `output`: not in the place of a part of another run, such as its checkpoints.
+/* Checks that a run may use the folder `output`, which must not be a part of another run, such as its checkpoints.
  * WL_ERR_CANNOT_CREATE. Not collective. */
 wl_status wl_check_run_folder(const char *output);
 

@@ -48,7 +48,7 @@ static wl_status hash_stream(FILE *file, const char *path, char hash[WL_FILE_HAS
 wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]) {
   struct stat info;
   if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", path); /* a pipe would never end */
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", path); /* reading a pipe might never end */
   FILE *const file = fopen(path, "rb");
   if (!file) return WL_FAIL(WL_ERR_NO_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
   const wl_status status = hash_stream(file, path, hash);
@@ -68,7 +68,7 @@ static const char *other_precision(void) {
   return strcmp(WL_REAL_NAME, "float32") == 0 ? "float64" : "float32";
 }
 
-/* What the file exports instead of the symbol that is wanted. */
+/* Fails with a message that says what the file exports instead of the required symbol. */
 static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const char *path) {
   const char *const other = strcmp(kind->name, "task") == 0 ? "rule" : "task";
   if (find_symbol(object, kind->name, other_precision()))
@@ -133,7 +133,8 @@ static wl_status open_new(const wl_plugin_kind *kind, const char *path, const ch
   return WL_OK;
 }
 
-/* The hash is compared before the file is loaded, because loading runs its constructors. */
+/* Opens a plug-in while the lock is held. Compares the hash before the file is loaded, because loading runs its
+ * constructors. */
 static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const char *hash,
                              const wl_open_plugin **out) {
   char found[WL_FILE_HASH_SIZE];

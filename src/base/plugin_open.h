@@ -7,7 +7,7 @@
 
 /* The kinds of plug-ins, one for each section that accepts them. */
 typedef struct wl_plugin_kind {
-  const char *name;    /* "task", "rule": of the symbol warploom_<name>_<precision> */
+  const char *name;    /* "task", "rule": part of the symbol warploom_<name>_<precision> */
   const char *summary; /* what a plug-in of this kind adds: "a task family" */
   uint32_t layout;
   void (*describe)(const void *table, wl_variant *out); /* fills name, summary, options */
@@ -19,7 +19,7 @@ typedef struct wl_plugin_kind {
 
 enum { WL_FILE_HASH_SIZE = 17 };
 
-/* A plug-in that is open. It stays open until the process ends. */
+/* An open plug-in. It stays open until the process ends. */
 typedef struct wl_open_plugin wl_open_plugin;
 struct wl_open_plugin {
   const wl_plugin_kind *kind;
@@ -29,12 +29,12 @@ struct wl_open_plugin {
   const wl_open_plugin *next;
 };
 
-/* Opens the file. `hash` is the hash that the file must have; "": any. A plug-in with that hash that is already open is
- * used whatever its path. WL_ERR_NO_INPUT, WL_ERR_CONFIG or WL_ERR_DATA; the message names the file and what it lacks.
- * Thread-safe. */
+/* Opens the file. `hash` is the hash that the file must have; "": any hash. If a plug-in with that hash is already
+ * open, it is used, whatever its path is. WL_ERR_NO_INPUT, WL_ERR_CONFIG or WL_ERR_DATA; the message names the file and
+ * what it lacks. Thread-safe. */
 wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const char *hash,
                          const wl_open_plugin **out);
-/* The open plug-ins of this kind after `after` (NULL: the first), NULL at the end. */
+/* Returns the open plug-in of this kind that follows `after` (NULL: the first one), NULL at the end. */
 const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_plugin *after);
 
 /* One symbol that a file exports. */
@@ -60,13 +60,13 @@ wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export export
 wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, const char *path,
                           wl_variant *out);
 
-/* Neither plug-ins nor other programs that a configuration names are loaded from now on (false: they are). A map that
+/* Refuses, from now on, to load plug-ins and other programs that a configuration names (false: loads them). A map that
  * names a plug-in is then accepted with any keys, and has no table. For the C library, whose callers open files of
  * others and whose symbols plug-ins cannot see. */
 void wl_plugin_refuse(bool refused);
 bool wl_plugin_is_refused(void);
 
-/* XXH3 of the file's bytes, as 16 hexadecimal digits. */
+/* Computes the XXH3 of the file's bytes, as 16 hexadecimal digits. */
 wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]);
 
 #endif

@@ -32,16 +32,16 @@ void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out) {
   }
 }
 
-/* The bits of one element at a later attempt. */
+/* Returns the bits of one element at a later attempt. */
 static uint64_t element_bits(const wl_stream *s, uint64_t element, uint64_t attempt) {
   const uint64_t shifted = element + (attempt << ATTEMPT_SHIFT);
   return stream_block(s, shifted / WORDS).v[shifted % WORDS];
 }
 
-/* 53 bits as a multiple of 2^-53 in [0, 1). */
+/* Converts 53 bits to a multiple of 2^-53 in [0, 1). */
 static double unit_double(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 
-/* The largest number below hi, towards lo: rounding must not reach the open end of [lo, hi). */
+/* Returns the largest number below hi, towards lo: rounding must not reach the open end of [lo, hi). */
 static double below(double x, double lo, double hi) {
   return x < hi || !(lo < hi) ? x : nextafter(hi, lo);
 }
@@ -57,7 +57,7 @@ void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, do
   }
 }
 
-/* x in working precision, still below hi. */
+/* Rounds x to working precision, and keeps it below hi. */
 static wl_real round_below(double x, double lo, double hi) {
   const wl_real rounded = (wl_real)x;
   if ((double)rounded < hi || !(lo < hi)) return rounded;
@@ -77,7 +77,7 @@ void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi
   }
 }
 
-/* Box and Muller: elements 2j and 2j+1 are r cos a and r sin a of the same pair of words,
+/* Computes two normals by Box and Muller: elements 2j and 2j+1 are r cos a and r sin a of the same pair of words,
  * r = sqrt(-2 log u), u in (0, 1]. */
 static void normal_pair(const uint64_t words[2], double pair[2]) {
   const double u = ((double)(words[0] >> 11) + 1.0) * 0x1p-53;
@@ -87,7 +87,7 @@ static void normal_pair(const uint64_t words[2], double pair[2]) {
   pair[1] = radius * sin(angle);
 }
 
-/* Standard normal of one element at one attempt. */
+/* Returns the standard normal of one element at one attempt. */
 static double normal_element(const wl_stream *s, uint64_t element, uint64_t attempt) {
   const uint64_t even = element & ~UINT64_C(1);
   const uint64_t words[2] = {element_bits(s, even, attempt), element_bits(s, even + 1, attempt)};
@@ -96,7 +96,7 @@ static double normal_element(const wl_stream *s, uint64_t element, uint64_t atte
   return pair[element & 1];
 }
 
-/* Standard normals of `count` <= CHUNK elements. */
+/* Fills in the standard normals of `count` <= CHUNK elements. */
 static void normal_chunk(const wl_stream *s, uint64_t first, int64_t count, double *out) {
   uint64_t bits[CHUNK + 2];
   const uint64_t even = first & ~UINT64_C(1);
@@ -128,7 +128,7 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, 
     const int64_t count = n - at < CHUNK ? n - at : CHUNK;
     normal_chunk(&s, first + (uint64_t)at, count, x);
     for (int64_t i = 0; i < count; ++i) {
-      /* one in 22 is redrawn; that 64 attempts all fail has probability 1e-86 */
+      /* one number in 22 is redrawn; the probability that all 64 attempts fail is 1e-86 */
       for (uint64_t attempt = 1; fabs(x[i]) > 2.0 && attempt < ATTEMPTS; ++attempt)
         x[i] = normal_element(&s, first + (uint64_t)(at + i), attempt);
       out[at + i] = (wl_real)(sd * x[i]);
@@ -136,8 +136,8 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, 
   }
 }
 
-/* A uniform integer below `bound` without bias, from 64 bits each attempt.
- * D. Lemire: Fast random integer generation in an interval. ACM TOMACS 29, 2019. */
+/* Returns a uniform integer below `bound` without bias. Each attempt uses 64 bits. D. Lemire: Fast random integer
+ * generation in an interval. ACM TOMACS 29, 2019. */
 static uint64_t bounded(const wl_stream *s, uint64_t element, uint64_t bits, uint64_t bound) {
   const uint64_t threshold = -bound % bound; /* 2^64 mod bound */
   uint128 product = (uint128)bits * bound;
@@ -161,7 +161,7 @@ void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out) {
   uint64_t bits[CHUNK];
   for (int64_t i = 0; i < n; ++i) {
     if (i % CHUNK == 0) wl_rng_bits(s, (uint64_t)i, n - i < CHUNK ? n - i : CHUNK, bits);
-    /* inside out: i goes to a uniform place among the first i + 1, whose number moves up to i */
+    /* inside-out shuffle: i goes to a random place among the first i + 1; the number at that place moves to place i */
     const uint64_t j = bounded(&s, (uint64_t)i, bits[i % CHUNK], (uint64_t)i + 1);
     if (j < (uint64_t)i) out[i] = out[j];
     out[j] = i;

@@ -1,14 +1,15 @@
 /* rng.h - random numbers as a pure function of their purpose and index.
  *
- * Philox4x64-10 (Salmon et al. 2011, Random123): key = (seed, purpose | space << 32),
- * counter = (element block, step, task, index). No state: the same stream yields the
- * same numbers on any rank, thread or restart. */
+ * Philox4x64-10 (Salmon et al. 2011, Random123): key = (seed, purpose | space << 32), counter = (element block, step,
+ * task, index). The generator has no state: the same stream yields the same numbers on any rank, in any thread and
+ * after any restart. */
 #ifndef WL_BASE_RNG_H
 #define WL_BASE_RNG_H
 
 #include "base/real.h"
 
-/* Purpose of a random number. Values are consecutive, never reused, never reordered: files depend on them. */
+/* Purpose of a random number. Values are consecutive, and are never reused or reordered, because files depend on
+ * them. */
 typedef enum wl_purpose {
   WL_FOR_META_INIT,   /* initial meta-parameters */
   WL_FOR_FAMILY,      /* which family of a mixture */
@@ -32,7 +33,7 @@ typedef enum wl_purpose {
   WL_FOR_COUNT
 } wl_purpose;
 
-/* The stream's `task` for WL_FOR_META_INIT: draws other than the rule's. */
+/* Values of the stream's `task` for WL_FOR_META_INIT, for draws other than the rule's. */
 enum {
   WL_INIT_DIAGONAL = 0x70726563,
   WL_INIT_KRONECKER = 0x6b726f6e,
@@ -41,7 +42,7 @@ enum {
   WL_INIT_GAP = 0x67617030
 };
 
-/* Disjoint families of tasks, so that tuning, evaluation and training never share one. */
+/* Disjoint families of tasks, so that tuning, evaluation and training never share a task. */
 typedef enum wl_space { WL_SPACE_TRAIN, WL_SPACE_TUNE, WL_SPACE_EVAL, WL_SPACE_CHECK } wl_space;
 
 typedef struct wl_stream {
@@ -49,12 +50,12 @@ typedef struct wl_stream {
   uint32_t purpose; /* wl_purpose */
   uint32_t space;   /* wl_space */
   uint64_t index;   /* meta-step or episode */
-  uint64_t task;    /* unit within it */
+  uint64_t task;    /* unit within the meta-step or episode */
   uint64_t step;    /* inner step, block number, ... */
 } wl_stream;
 
-/* Each fills out[0..n) with elements first .. first+n-1 of the stream; element e never
- * depends on `first` or `n`. */
+/* Each function fills out[0..n) with the elements first .. first+n-1 of the stream. Element e never depends on `first`
+ * or `n`. */
 void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out);
 void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi,
                     wl_real *out); /* [lo, hi) */
@@ -65,7 +66,7 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd,
                              wl_real *out); /* |x| <= 2 sd, redrawn */
 void wl_rng_index(wl_stream s, uint64_t first, int64_t n, uint64_t bound,
                   int64_t *out); /* [0, bound) */
-/* A uniformly random permutation of 0..n-1 (Fisher-Yates on elements 0..n-1). */
+/* Draws a uniformly random permutation of 0..n-1 (Fisher-Yates on elements 0..n-1). */
 void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out);
 
 #endif

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-/* Median of count >= 1 values, which it sorts. */
+/* Sorts count >= 1 values and returns their median. */
 double wl_median(double *values, int count);
-/* Euclidean norm. */
+/* Returns the Euclidean norm. */
 double wl_statistic_norm(const double *x, int64_t n);
 
 #endif

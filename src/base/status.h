@@ -11,9 +11,8 @@
 
 #include "warploom/status.h"
 
-/* Records the message as this thread's last error and yields `code`. The message says what is
- * wrong, where (file, line, key, rank) and the fix. WL_ERR_SOFTWARE (a defect in Warploom) also gets " (source
- * file:line)" appended. */
+/* Records the message as this thread's last error and yields `code`. The message says what is wrong, where (file, line,
+ * key, rank), and how to fix it. For WL_ERR_SOFTWARE (a defect in Warploom), " (source file:line)" is appended. */
 #define WL_FAIL(code, ...) wl_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns from the calling function when `call` fails. */
@@ -23,7 +22,7 @@
     if (wl_try_ != WL_OK) return wl_try_; \
   } while (0)
 
-/* As WL_TRY, but jumps to a clean-up label with `status` set. */
+/* Does the same as WL_TRY, but sets `status` and jumps to a clean-up label. */
 #define WL_TRY_GOTO(status, call, label) \
   do {                                   \
     (status) = (call);                   \
@@ -39,18 +38,19 @@
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Whether all ranks have the same last error. Set after ranks agreed on it, or if all ranks compute it from the same
- * data; each new failure clears it. A failure that is not shared may leave the other ranks waiting for this one, so
- * that main has to end them too. */
+/* Whether all ranks have the same last error. Set after ranks agreed on the error, or if all ranks compute it from the
+ * same data; each new failure clears the mark. A failure that is not shared may leave the other ranks waiting for this
+ * one, so that main must end them too. */
 void wl_error_share(bool shared);
 bool wl_error_is_shared(void);
 
-/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if it is not available.
- * Free with wl_free. Tests make one fail (base/fault.h). */
+/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if no memory is available. Free it with wl_free. Tests make an
+ * allocation fail (base/fault.h). */
 wl_status wl_alloc(void **out, size_t count, size_t size);
 #define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
 void wl_free(void *pointer);
-/* Room for one more element behind `count` in an array of wl_alloc that may have none: doubled if it is full. */
+/* Makes room for one more element after `count` elements in an array from wl_alloc, which may be NULL. If the array is
+ * full, its room is doubled. */
 wl_status wl_grow(void **array, int count, int *room, size_t size);
 #define WL_GROW(array, count, room) wl_grow((void **)&(array), (count), &(room), sizeof *(array))
 

@@ -10,7 +10,7 @@ enum { LONGEST = 63 };
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-/* Distance of two words of at most LONGEST characters. */
+/* Returns the distance of two words of at most LONGEST characters. */
 static int edit_distance(const char *a, int length_a, const char *b, int length_b) {
   int rows[3][LONGEST + 1]; /* rows i-2, i-1 and i of d, in turn */
   for (int j = 0; j <= length_b; ++j) rows[0][j] = j;

@@ -1,7 +1,7 @@
 /* comm.c - the communicator: start and finish, agreement, and collectives that split large counts.
  *
- * Every operation here is exact (maximum, integer sum, copy), so that no result depends on the
- * number of ranks or on the order in which the library combines them. */
+ * Every operation here is exact (maximum, integer sum, copy), so that no result depends on the number of ranks or on
+ * the order in which the library combines values. */
 #include "comm/comm.h"
 
 #include <ctype.h>
@@ -18,7 +18,7 @@
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
 _Static_assert(CHUNK < INT_MAX, "MPI counts are int");
 
-/* WL_OK, or what the library says about `code`. */
+/* Returns WL_OK, or fails with what the library says about `code`. */
 static wl_status check_mpi(int code, const char *what) {
   if (code == MPI_SUCCESS) return WL_OK;
   char text[MPI_MAX_ERROR_STRING] = "";
@@ -95,7 +95,7 @@ void wl_comm_abort(wl_comm *comm, int code) {
   int running = 0;
   MPI_Initialized(&running);
   if (running) MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
-  _Exit(code); /* in case the library returns */
+  _Exit(code); /* in case MPI_Abort returns */
 }
 
 int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
@@ -105,14 +105,14 @@ int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 int wl_comm_cores(const wl_comm *comm) {
   const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
   const long least = share < own ? share : own;
-  const int cores = least > 1 ? (int)least : 1; /* 1 also where a node has more ranks than cores */
+  const int cores = least > 1 ? (int)least : 1; /* also 1 if a node has more ranks than cores */
   if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : cores;
   if (comm->node_size == 1 && !wl_cores_are_owned()) return wl_cores_idle();
   return cores;
 }
 
-/* A thread that sleeps between two parallel regions may wake on the core of the thread that woke it. Both then share
- * that core until the system's next scheduler tick. */
+/* Binds the threads. A thread that is not bound and sleeps between two parallel regions may wake on the core of the
+ * thread that woke it. Both then share that core until the system's next scheduler tick. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
@@ -132,7 +132,7 @@ const char *wl_comm_library(void) {
 
 /* ---- agreement ---- */
 
-/* An earlier agreement on the same failure has already added "rank 3: ...". */
+/* Whether the message begins with "rank 3: ...", which an earlier agreement on the same failure has added. */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';
@@ -152,7 +152,7 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   char named[MESSAGE_SIZE + 32];
   if (names_a_rank(failure.message)) snprintf(named, sizeof named, "%s", failure.message);
   else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
-  /* recorded under a code that adds no source line: the message already has one */
+  /* use a code that adds no source line, because the message already has one */
   WL_FAIL(WL_ERR_OS, "%s", named);
   wl_error_share(true);
   return (wl_status)failure.code;
@@ -167,7 +167,8 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
-/* Names the lowest rank whose value is not rank 0's, and counts such ranks. */
+/* Fails with a message that names the lowest rank whose value differs from rank 0's, and says how many such ranks there
+ * are. */
 static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t first = value, other;
   WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));
@@ -185,7 +186,7 @@ static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value)
 }
 
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
-  uint64_t bounds[2] = {value, ~value}; /* the largest, and the complement of the smallest */
+  uint64_t bounds[2] = {value, ~value}; /* the maximum yields the largest value, and the complement of the smallest */
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
              "MPI_Allreduce");
   if (bounds[0] == ~bounds[1]) return WL_OK;
@@ -236,7 +237,7 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
   return WL_OK;
 }
 
-/* Split into several messages if the count needs it. */
+/* Splits the values into several messages if there are many. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count) {
   WL_CHECK(comm->pending == 0);
   WL_CHECK(count / comm->chunk < WL_COMM_MESSAGES);
@@ -272,7 +273,7 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* Receives one part. Its length must be the expected one: sender and receiver know the sizes beforehand. */
+/* Receives one part, which must have the expected length: sender and receiver know the sizes beforehand. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;

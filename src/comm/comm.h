@@ -1,5 +1,5 @@
-/* comm.h - the only user of MPI. A communicator duplicated once from the world; without
- * mpirun it holds one rank.
+/* comm.h - the only user of MPI. The communicator is a duplicate of the world, made once; without mpirun it holds one
+ * rank.
  *
  * "Collective" means every rank calls it, in the same order. Errors of MPI itself are
  * WL_ERR_OS. No count is narrowed without a check; larger messages are split. */
@@ -12,8 +12,9 @@
 
 typedef struct wl_comm wl_comm;
 
-/* MPI_Init_thread (FUNNELED) and MPI_Finalize. Collective. Where start fails on one rank, the others wait for
- * it: it does not finalise MPI, and unless the error is shared, main ends them by wl_comm_abort. */
+/* Start and finish call MPI_Init_thread (FUNNELED) and MPI_Finalize. Collective. If wl_comm_start fails on one rank,
+ * the others wait for that rank. The failing rank does not finalise MPI. Unless the error is shared, main ends the
+ * other ranks by wl_comm_abort. */
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
 /* Ends all ranks immediately with this exit code; `comm` may be NULL. Not collective; does not return. Only main calls
@@ -21,70 +22,71 @@ void wl_comm_finish(wl_comm **comm);
 void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
 int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
-/* Ranks on this node, for layout advice. */
+/* Returns the number of ranks on this node, for advice on the layout. */
 int wl_comm_node_size(const wl_comm *comm);
-/* Default number of threads of a rank: the node's cores divided by its ranks, at least 1, limited by the cores that
- * this rank is bound to and by OMP_NUM_THREADS. A single rank on a shared machine uses the idle cores. */
+/* Returns the default number of threads of a rank: the node's cores divided by its ranks, at least 1, limited by the
+ * cores that this rank is bound to and by OMP_NUM_THREADS. A single rank on a shared machine uses the idle cores. */
 int wl_comm_cores(const wl_comm *comm);
-/* Binds the calling thread and the others of its OpenMP team of `threads` to separate cores. It does so only if the job
+/* Binds the calling thread and the others of its OpenMP team of `threads` to separate cores. Does so only if the job
  * owns its cores and the ranks of the node use all of them: otherwise another program may be bound to the same cores
- * while others idle. It does nothing if the environment sets the binding. Returns whether it bound the threads. Not
+ * while others idle. Does nothing if the environment sets the binding. Returns whether the threads were bound. Not
  * collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
-/* Collective. Ranks agree on a status: all get WL_OK, or all the code of the lowest failing
- * rank, whose message becomes everyone's last error ("rank 3: ..." where there are several), marked as
- * shared. Call before any collective that a failed rank would miss. */
+/* Agrees on a status with the other ranks. All ranks get WL_OK, or all get the code of the lowest failing rank. The
+ * message of that rank becomes everyone's last error ("rank 3: ..." if there are several ranks), marked as shared. Call
+ * this function before any collective that a failed rank would miss. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
-/* Collective. WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value; `what` is named. */
+/* Fails with WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value; the message mentions `what`. Collective. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
 wl_status wl_comm_barrier(wl_comm *comm);
 wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* collective */
 
-/* Collective, in place, exact and order-free. */
+/* Takes the maximum of each value over the ranks. Collective, in place, exact and independent of the order of the
+ * ranks. */
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 
-/* Point to point, for unit state on its way to rank 0 and files. Matched by order. */
+/* Send and receive between two ranks, for files and for unit state that rank 0 gathers. Messages are matched by their
+ * order. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 
-/* An alarm: an empty message to every other rank, which they poll for between two collectives. Not collective; main
- * thread. Each rank raises at most one before the others settle. */
+/* Sends an alarm, which is an empty message, to every other rank. The other ranks poll for alarms between two
+ * collectives. Not collective; main thread only. Each rank raises at most one alarm before the others settle it. */
 wl_status wl_comm_alarm_raise(wl_comm *comm);
 /* Whether an alarm of another rank has arrived. Does not receive it. */
 bool wl_comm_alarm_is_heard(wl_comm *comm);
-/* Receives `count` alarms that other ranks have raised, and completes sending its own. */
+/* Receives `count` alarms that other ranks have raised, and completes the sending of this rank's own alarm. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
-/* Exact sum of double vectors over units on all ranks (DESIGN 2).
- * Each unit's vector is rounded once to integers on a quantum that all ranks derive from the
- * largest magnitude of each block, and the integers are summed: the result is bitwise equal for any number of ranks and
- * any order of units.
- * A block in which a counted unit has a value that is not finite is NaN in `sum`; the other blocks are not affected.
- * Sums beyond the largest double are infinite. */
+/* Exact sum of double vectors over units on all ranks (DESIGN 2). For each block, all ranks derive the same quantum
+ * from the block's largest magnitude. Each unit's values are rounded once to integer multiples of the quantum, and the
+ * integers are summed. The result is therefore bitwise equal for any number of ranks and any order of units. If a
+ * counted unit has a value that is not finite, the block of that value is NaN in `sum`; the other blocks are not
+ * affected. Sums beyond the largest double are infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] of this rank */
   int64_t units;         /* may be 0 */
-  const bool *counted; /* [units] false: leave this one out (non-finite); its values are not read */
+  const bool *counted; /* [units] false: leave this unit out (non-finite); its values are not read */
   int64_t count;
-  /* [n_blocks + 1] ascending offsets into the vector: one quantum for each block */
+  /* [n_blocks + 1] ascending offsets into the vector; each block has one quantum */
   const int64_t *blocks;
   int64_t n_blocks;
-  int64_t total; /* units over all ranks, an upper bound; fixes the head room */
-  double *flags; /* [n_flags] any finite numbers; out: their maximum over ranks */
+  int64_t total; /* an upper bound of the number of units over all ranks; determines the head room */
+  double *flags; /* [n_flags] any finite numbers; out: the maximum of each over the ranks */
   int n_flags;
-  int64_t *tallies; /* [n_tallies] out: their sum over ranks */
+  int64_t *tallies; /* [n_tallies] out: the sum of each over the ranks */
   int n_tallies;
-  double *sum;       /* [count] out, on every rank */
+  double *sum;       /* [count] out, the same on every rank */
   int64_t n_counted; /* out: units counted over all ranks */
 } wl_exact_sum;
 
 wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */
-/* The same in two parts, both collective, so that a rank can work between them. start sends this rank's largest
- * magnitudes without waiting, except in the first call and in a call larger than all before, where all ranks agree on
- * the memory. The caller must not change the data of `sum` in between. */
+/* The same in two parts, both collective, so that a rank can work between them. wl_comm_exact_sum_start sends this
+ * rank's largest magnitudes without waiting. It does wait in the first call, and in a call larger than all before,
+ * because all ranks then agree on the memory. The caller must not change the data of `sum` in between. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

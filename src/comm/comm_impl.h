@@ -1,4 +1,4 @@
-/* comm_impl.h - inside the communicator: what comm.c and exact_sum.c share. */
+/* comm_impl.h - the communicator's members and functions that comm.c and exact_sum.c share. */
 #ifndef WL_COMM_COMM_IMPL_H
 #define WL_COMM_COMM_IMPL_H
 
@@ -6,26 +6,27 @@
 
 #include "comm/comm.h"
 
-/* Most messages of one nonblocking collective: 64 of 2^30 elements. */
+/* Largest number of messages of one nonblocking collective: 64 of 2^30 elements. */
 enum { WL_COMM_MESSAGES = 64 };
 
 struct wl_comm {
-  MPI_Comm world; /* duplicate of MPI_COMM_WORLD, errors returned */
+  MPI_Comm world; /* duplicate of MPI_COMM_WORLD that returns errors */
   int rank, size, node_rank, node_size;
   bool owns_mpi; /* this communicator initialised MPI and finalises it */
-  size_t chunk;  /* most elements of one message; tests make it small */
+  size_t chunk;  /* largest number of elements of a message; tests make it small */
   /* collective in progress: one request for each message */
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
-  MPI_Request *alarms; /* [size - 1] being sent; NULL: none */
+  MPI_Request *alarms; /* [size - 1] requests of the alarms being sent; NULL: none */
   /* scratch of the exact sum, grown when a call needs more */
   double *maxima;    /* [maxima_room] largest magnitude of each block, then flags */
   int64_t *integers; /* [integers_room] rounded sums, tallies, number counted */
   size_t maxima_room, integers_room;
 };
 
-/* As wl_comm_max, started now and finished by wait; `values` must not be accessed in between. One at a time; other
- * collectives may run in between, in the same order on every rank. */
+/* Does the same as wl_comm_max in two parts: begun by this function and finished by wait. `values` must not be accessed
+ * in between. Only one can be in progress at a time. Other collectives may run in between, in the same order on every
+ * rank. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_wait(wl_comm *comm);
 

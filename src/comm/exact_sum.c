@@ -18,7 +18,7 @@
 #include "comm/comm.h"
 #include "comm/comm_impl.h"
 
-/* One call: its arguments and what is derived from them. */
+/* The arguments of one call, and the values derived from them. */
 typedef struct summing {
   const wl_exact_sum *in;
   int headroom;      /* h */
@@ -26,8 +26,8 @@ typedef struct summing {
   int64_t *integers; /* [count] S */
 } summing;
 
-/* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied: exactly, except
- * where the product is below the smallest normal number and is rounded in the second step. */
+/* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied. The product is exact, unless it is below
+ * the smallest normal number and is rounded in the second step. */
 typedef struct two_factors {
   double first, second;
 } two_factors;
@@ -37,14 +37,14 @@ static two_factors power_of_two(int exponent) {
   return (two_factors){scalbn(1.0, half), scalbn(1.0, exponent - half)};
 }
 
-/* Exponent of q for a block whose largest magnitude is `largest` > 0. */
+/* Returns the exponent of q for a block whose largest magnitude is `largest` > 0. */
 static int quantum_exponent(double largest, int headroom) {
   int e = 0;
   frexp(largest, &e); /* largest < 2^e, subnormals too */
   return e - 62 + headroom;
 }
 
-/* ceil(log2(total + 1)): bits that hold any number up to `total`. */
+/* Returns ceil(log2(total + 1)), the number of bits that hold any number up to `total`. */
 static int bits_of(int64_t total) {
   int bits = 0;
   while (total > 0) {
@@ -54,8 +54,8 @@ static int bits_of(int64_t total) {
   return bits;
 }
 
-/* The largest magnitude; infinite when a value is not finite, NaN included. A maximum is the same in
- * any order: lanes, so that it vectorises. */
+/* Returns the largest magnitude; infinite if a value is infinite or NaN. A maximum is the same in any order, so the
+ * loop has several lanes and can be vectorised. */
 static double largest_magnitude(const double *x, int64_t count) {
   enum { LANES = 4 };
   double lane[LANES] = {0}, zero[LANES] = {0}; /* zero: sums of 0 x, NaN where x is not finite */
@@ -93,14 +93,14 @@ static void add_rounded(const summing *s, int64_t unit, int64_t block) {
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
   for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
     const int64_t rounded = llrint(x[i] * inverse.first * inverse.second);
-    /* unsigned, so that a caller's wrong `total` wraps and is reported, not undefined */
+    /* unsigned, so that an overflow from a caller's wrong `total` is defined, and can be reported */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
   }
 }
 
 static bool has_quantum(double largest) { return largest > 0.0 && largest <= DBL_MAX; }
 
-/* The number of units that were counted. */
+/* Rounds and adds the vectors of all counted units; returns the number of these units. */
 static int64_t round_units(const summing *s) {
   int64_t n = 0;
   for (int64_t u = 0; u < s->in->units; u++) {
@@ -134,8 +134,8 @@ static wl_status grow(wl_comm *comm, size_t maxima, size_t integers) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Room for this call in the communicator's scratch, set to zero. All ranks pass the same sizes,
- * so all grow in the same call and agree in it whether the allocation succeeded. */
+/* Makes room for this call in the communicator's scratch and sets it to zero. All ranks pass the same sizes, so that
+ * all need more room in the same call and agree there whether the allocation succeeded. */
 static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   if (maxima > comm->maxima_room || integers > comm->integers_room) {
     const size_t m = larger(maxima, comm->maxima_room), n = larger(integers, comm->integers_room);

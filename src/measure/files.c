@@ -14,9 +14,9 @@
 #include "io/checkpoint.h"
 #include "measure/measure.h"
 
-enum { WARM = 2 }; /* first rounds, which are not counted */
+enum { WARM = 2 }; /* number of first rounds, which are not counted */
 
-/* Open, write, sync, close, rename. */
+/* Opens, writes, syncs, closes and renames a plain file. */
 static wl_status write_plain(const char *folder, const double *data, size_t bytes) {
   char name[WL_PATH_MAX], last[WL_PATH_MAX];
   WL_TRY(wl_path_join(name, folder, "plain.new"));
@@ -35,7 +35,7 @@ static wl_status write_plain(const char *folder, const double *data, size_t byte
   return failed ? wl_os_fail("write", name, error) : WL_OK;
 }
 
-/* The state of units within their episodes, as in training: parameters and rule state. */
+/* Saves a checkpoint with the state of units within their episodes, as in training: parameters and rule state. */
 static wl_status save(const char *folder, int64_t step, double *data, int64_t count) {
   const int64_t theta = count / 81;
   const wl_field fields[] = {

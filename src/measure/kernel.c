@@ -1,4 +1,5 @@
-/* kernel.c - rate of the coordinatewise LSTM's windows, compared with the peak of the threads that compute them.
+/* kernel.c - measures the rate of windows of the coordinatewise LSTM, and compares that rate with the peak rate of the
+ * threads.
  *
  * Times are wall times, and all ranks compute at once, as in a training. */
 #include "base/statistic.h"
@@ -6,7 +7,7 @@
 #include "measure/measure.h"
 #include "measure/peak.h"
 
-/* Minimum, maximum and sum of a figure over ranks. */
+/* Computes the minimum, maximum and sum of a figure over the ranks. */
 static wl_status gather(wl_comm *comm, double figure, double *least, double *most, double *total) {
   double bounds[] = {figure, -figure};
   int64_t sum = (int64_t)figure;
@@ -40,7 +41,8 @@ static wl_status measure(wl_comm *comm, wl_kernel_window *w, int threads, int re
   return WL_OK;
 }
 
-/* Median of recomputed windows with subnormal gradients, so that the incoming adjoints are subnormal too. */
+/* Measures the median time of recomputed windows with subnormal gradients, so that the incoming adjoints are subnormal
+ * too. */
 static wl_status measure_vanishing(wl_comm *comm, wl_kernel_window *w, int repeats,
                                    double *seconds) {
   double each[WL_MEASURE_REPEATS];

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-/* The published LSTM, two layers of 20. */
+/* Creates the published LSTM, with two layers of 20 units. */
 static wl_status create_rule(const char *preprocessing, wl_rule **out) {
   static const int64_t hidden[] = {20, 20};
   const wl_override keys[] = {{WL_OVERRIDE_TEXT, "rule.name", .text = "lstm"},
@@ -19,7 +19,7 @@ static wl_status create_rule(const char *preprocessing, wl_rule **out) {
   return wl_rule_create_by(keys, sizeof keys / sizeof *keys, &setting, out);
 }
 
-/* Reals of the activations of one step. */
+/* Returns the number of reals of the activations of one step. */
 static int64_t record(const wl_kernel_window *w) { return w->blocks * w->rule->activations; }
 
 static wl_status allocate(wl_kernel_window *w, const wl_kernel_setting *setting) {

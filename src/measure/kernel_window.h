@@ -12,12 +12,12 @@ typedef struct wl_kernel_window {
   wl_rule_ws *ws;
   int64_t coordinates, blocks, lanes;
   wl_layout layout;     /* the coordinates as one vector, without tensors */
-  wl_real *phi, *g;     /* [parameters], [steps][lanes] */
+  wl_real *phi, *g;     /* [parameters] meta-parameters; [steps][lanes] gradients */
   wl_real *start;       /* [lanes][state] zeros: state before the window */
-  wl_real *state;       /* after the steps done */
+  wl_real *state;       /* [lanes][state] state after the steps done */
   wl_real *lam, *mu;    /* adjoints of theta and state */
   wl_real *u;           /* [lanes] update */
-  wl_real *activations; /* [steps][blocks]; NULL: too large */
+  wl_real *activations; /* [steps][blocks]; NULL: too large to keep */
   double *phi_grad;     /* [parameters] sum over all backward passes */
 } wl_kernel_window;
 
@@ -25,18 +25,18 @@ typedef struct wl_kernel_setting {
   int64_t coordinates;
   int threads;
   const char *preprocessing;
-  int64_t most_kept; /* bytes of activations; more are not kept */
+  int64_t most_kept; /* bytes of activations; if there are more, none are kept */
 } wl_kernel_setting;
 
 wl_status wl_kernel_window_create(const wl_kernel_setting *setting, wl_kernel_window *out);
 void wl_kernel_window_destroy(wl_kernel_window *window);
-/* State and adjoints as at the start of a window. */
+/* Sets state and adjoints to their values at the start of a window. */
 void wl_kernel_window_reset(wl_kernel_window *window);
-/* All steps of the first `blocks` blocks; `keep`: with activations. */
+/* Runs all steps of the first `blocks` blocks. `keep`: also stores the activations. */
 void wl_kernel_window_forward(wl_kernel_window *window, int64_t blocks, bool keep);
-/* The adjoint of all steps, in chunks of `steps` steps; `kept`: from the activations. */
+/* Runs the adjoint of all steps, in chunks of `steps` steps. `kept`: uses the stored activations. */
 void wl_kernel_window_backward(wl_kernel_window *window, int64_t steps, bool kept);
-/* Wall seconds of a window: reset, then both passes. */
+/* Returns the wall seconds of a window: reset, then both passes. */
 double wl_kernel_window_seconds(wl_kernel_window *window, bool keep);
 
 #endif

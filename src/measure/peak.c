@@ -1,4 +1,4 @@
-/* peak.c - rate of multiply-adds whose operands are all in registers.
+/* peak.c - measures the rate of multiply-adds whose operands are all in registers.
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *

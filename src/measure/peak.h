@@ -5,7 +5,8 @@
 /* Measures FLOP per second (two for each multiply-add) in wl_real on the calling thread, with vectors of the
  * instruction set that the kernels use (base/isa.h). Takes some hundredths of a second. */
 double wl_measure_peak(void);
-/* The sum over so many threads at once: two threads of one core have the rate of one. */
+/* Measures the sum of the rates of `threads` threads that run at once. Two threads of one core together have the rate
+ * of one. */
 double wl_measure_peaks(int threads);
 
 #endif
