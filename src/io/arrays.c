@@ -1,11 +1,11 @@
-/* arrays.c - reading HDF5 files of other programs, whole datasets at a time. */
+/* arrays.c - reads HDF5 files of other programs, one whole dataset at a time. */
 #include "io/arrays.h"
 
 #include <string.h>
 
 #include "io/gate.h"
 
-/* Reading fails at a value that the requested type cannot hold. Values are never clipped. */
+/* Makes reading fail at a value that the requested type cannot hold. Values are never clipped. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;

@@ -1,8 +1,8 @@
-/* atomic_file.c - temporary, check, sync, rename, sync of the directory; paths and folders.
+/* atomic_file.c - writes a temporary file, checks it, syncs it, renames it and syncs the directory; paths and folders.
  *
- * A process killed at any point leaves `path` as it was, or complete and new, and at worst a stale
- * temporary, which the next writer removes. The temporary of a process that is still writing is locked:
- * a lock goes with its process, on whichever host that runs. */
+ * If the process is killed, `path` is either unchanged or complete and new. At worst a stale temporary remains, which
+ * the next writer removes. The temporary of a process that is still writing is locked. The lock ends with the process,
+ * on whichever host the process runs. */
 #define _GNU_SOURCE
 #include "io/atomic_file.h"
 
@@ -33,7 +33,7 @@ wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *na
   return WL_OK;
 }
 
-/* The folder part of a path, "." without one. */
+/* Finds the folder part of a path; "." if the path has none. */
 static void folder_of(const char *path, char out[WL_PATH_MAX]) {
   const char *const slash = strrchr(path, '/');
   if (!slash) snprintf(out, WL_PATH_MAX, ".");
@@ -79,7 +79,7 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
 
 /* ---- writing ---- */
 
-/* Fails when this step is the one that WL_FAIL_IO names. */
+/* Fails if WL_FAIL_IO names this step. */
 static wl_status begin_step(const char *doing, const char *path) {
   if (!wl_fault_due(WL_FAULT_IO)) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "cannot %s '%s': failure asked for by WL_FAIL_IO", doing, path);
@@ -93,7 +93,7 @@ static wl_status append_slice(wl_atomic_file *file, const char *data, size_t byt
     if (done <= 0) return wl_os_fail("write", file->path, done < 0 ? errno : ENOSPC);
     at += (size_t)done;
   }
-#ifdef SYNC_FILE_RANGE_WRITE /* starts writing to the disk early; nothing depends on it */
+#ifdef SYNC_FILE_RANGE_WRITE /* starts writing to the disk early; this only saves time */
   if (bytes == WL_ATOMIC_SLICE) (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif
   return WL_OK;
@@ -106,7 +106,7 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
   return WL_OK;
 }
 
-/* The rename would replace a device or a pipe by a file. */
+/* Refuses a device or a pipe, which the rename would replace by a file. */
 static wl_status refuse_others(const char *path) {
   struct stat there;
   if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
@@ -116,8 +116,8 @@ static wl_status refuse_others(const char *path) {
       path);
 }
 
-/* Locks the new temporary against removal; false if another process has just removed it. On file systems without locks
- * it does nothing. */
+/* Locks the new temporary against removal; false if another process has just removed the temporary. Does nothing on
+ * file systems without locks. */
 static bool lock_temporary(int fd) {
   struct stat now;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
@@ -149,7 +149,7 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
-/* Some file systems have no sync of directories (EINVAL): that is not an error. */
+/* Syncs the folder. Some file systems cannot sync directories (EINVAL), which is not an error. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
   folder_of(path, folder);
@@ -160,8 +160,8 @@ static wl_status sync_folder(const char *path) {
   return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
 }
 
-/* Closes the temporary, which may report a failed write, and gives it its name. The lock is released just before: HDF5
- * in a reading program does not open a locked file. */
+/* Closes the temporary and gives it its final name. The close may report a failed write. The lock is released just
+ * before the rename, because HDF5 in a reading program does not open a locked file. */
 static wl_status rename_temporary(wl_atomic_file *file) {
   const int fd = file->fd, locked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   file->fd = -1;
@@ -202,8 +202,8 @@ wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
 
 static bool is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
 
-/* Removes a temporary unless a running writer holds its lock. Opens it for writing: some network file systems allow
- * locks only on files open for writing. */
+/* Removes a temporary unless a running writer holds its lock. Opens the temporary for writing, because some network
+ * file systems allow locks only on files that are open for writing. */
 static void remove_stale(const char *path) {
   const int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return;

@@ -1,4 +1,4 @@
-/* background.c - a thread for one piece of work, whose status is kept for the caller. */
+/* background.c - runs one piece of work in a thread, and keeps its status for the caller. */
 #include "io/background.h"
 
 #include <signal.h>
@@ -13,7 +13,7 @@ static void do_work(wl_background *b) {
   atomic_store(&b->busy, false);
 }
 
-/* The new thread may run on any core, not only on that of its creator. */
+/* Runs the work. The new thread may use any core, not only that of its creator. */
 static void *run_thread(void *background) {
   wl_cores_unbind();
   do_work(background);

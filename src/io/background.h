@@ -1,4 +1,4 @@
-/* background.h - work done by one further thread while the caller continues.
+/* background.h - runs work in one further thread while the caller continues.
  *
  * The data that the work reads must not change until wl_background_wait has returned. The caller must not use HDF5
  * between start and wait, because the library may have no locks. The thread blocks all signals. If no thread can be
@@ -18,18 +18,18 @@ typedef struct wl_background { /* zeroed: no work */
   pthread_t thread;
   bool threaded; /* a thread must be joined */
   atomic_bool busy;
-  wl_failure failure; /* of the work */
-  double seconds;     /* taken by all work so far */
+  wl_failure failure; /* the failure of the work */
+  double seconds;     /* seconds that all work has taken so far */
 } wl_background;
 
-/* Starts work(data); the work before it must have been waited for. */
+/* Starts work(data). The caller must have waited for any earlier work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
-/* Whether work is running; does not wait. */
+/* Whether work is running. Does not wait. */
 bool wl_background_is_busy(wl_background *background);
-/* Waits for the work and returns its status, its message as the caller's last error; WL_OK when there was
- * none since the last call. */
+/* Waits for the work and returns its status; the message of a failure becomes the caller's last error. Returns WL_OK if
+ * there was no work since the last call. */
 wl_status wl_background_wait(wl_background *background);
-/* Waits and forgets the status; the caller's last error stays: for clean-up after another failure. */
+/* Waits and ignores the status. The caller's last error is unchanged. For clean-up after another failure. */
 void wl_background_drop(wl_background *background);
 
 #endif

@@ -1,7 +1,7 @@
 /* checkpoint.c - numbered checkpoints of a run: RUN/checkpoints/step-NNNNNNNN.h5 and `latest`.
  *
- * A resume uses the folder's listing; `latest` is for people and scripts. Old checkpoints are removed only after enough
- * newer ones were verified. */
+ * A resume lists the folder; `latest` is for people and scripts. Old checkpoints are removed only after enough newer
+ * ones were verified. */
 #include "io/checkpoint.h"
 
 #include <errno.h>
@@ -34,13 +34,13 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 
 /* ---- saving ---- */
 
-/* The checkpoints of the folder, before the next one is written. */
+/* The checkpoints in the folder before the next checkpoint is written. */
 typedef struct survey {
   const char *coming; /* name of the next checkpoint */
   char folder[WL_PATH_MAX];
   wl_names names; /* newest first */
-  int obsolete;   /* from this index on they can be removed once the next one is complete, */
-  int spared;     /* except this one; -1: none */
+  int obsolete;   /* checkpoints from this index on can be removed once the next one is complete, */
+  int spared;     /* except the one with this index; -1: no exception */
 } survey;
 
 static bool is_complete(const survey *s, int i) {
@@ -50,8 +50,8 @@ static bool is_complete(const survey *s, int i) {
 
 static bool is_coming(const survey *s, int i) { return strcmp(s->names.at[i], s->coming) == 0; }
 
-/* The newest valid one of a step below `last_counted`, from before a divergence, if it is not kept for another
- * reason. */
+/* Finds the newest valid checkpoint of a step below `last_counted`, which is from before a divergence, unless it is
+ * kept for another reason. */
 static int find_spared(const survey *s, int64_t last_counted) {
   for (int i = 0; i < s->names.count; i++) {
     if (step_of(s->names.at[i]) >= last_counted || is_coming(s, i)) continue;
@@ -60,7 +60,8 @@ static int find_spared(const survey *s, int64_t last_counted) {
   return -1;
 }
 
-/* Verifies the newest ones until there are enough valid ones in addition to the next; the oldest needs no check. */
+/* Verifies the newest checkpoints until enough of them are valid, counting the next one as valid. The oldest need not
+ * be checked. */
 static void find_obsolete(survey *s, int keep, int64_t last_counted) {
   for (int complete = 1; s->obsolete < s->names.count && complete < keep; s->obsolete++)
     if (!is_coming(s, s->obsolete) && s->obsolete + 1 < s->names.count)
@@ -68,7 +69,7 @@ static void find_obsolete(survey *s, int keep, int64_t last_counted) {
   s->spared = find_spared(s, last_counted);
 }
 
-/* A failure is a warning only. */
+/* Removes the obsolete checkpoints. A failure to do so is only a warning. */
 static void remove_obsolete(const survey *s) {
   char path[WL_PATH_MAX];
   for (int i = s->obsolete; i < s->names.count; i++)
@@ -77,7 +78,7 @@ static void remove_obsolete(const survey *s) {
       wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
 }
 
-/* For people and scripts; a resume does not need it. */
+/* Writes the name of the newest checkpoint into `latest`, for people and scripts. A resume does not need that file. */
 static wl_status point_to(const char *folder, const char *name) {
   char path[WL_PATH_MAX], text[64];
   wl_atomic_file file;
@@ -109,8 +110,8 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* ---- opening ---- */
 
-/* A damaged checkpoint, or anything else with such a name, is skipped. A checkpoint without read permission is an
- * error. */
+/* Opens the first valid checkpoint. A damaged checkpoint, or anything else with such a name, is skipped. A checkpoint
+ * without read permission is an error. */
 static wl_status open_first_complete(const char *folder, const wl_names *names, wl_file **out,
                                      int64_t *step) {
   char full[WL_PATH_MAX];

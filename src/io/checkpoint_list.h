@@ -4,7 +4,7 @@
 
 #include "io/atomic_file.h"
 
-/* File names, newest first, and their folder. Freed with wl_names_clear. */
+/* Lists the file names, newest first, and their folder. The caller frees them with wl_names_clear. */
 wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names);
 
 #endif

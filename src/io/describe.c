@@ -1,4 +1,4 @@
-/* describe.c - describes a file or run as one JSON object; the text output is printed from it.
+/* describe.c - describes a file or run as one JSON object, from which the text output is printed.
  *
  *   file: path, kind, bytes, attributes {}, datasets [{name, type, shape, dimensions, units, long_name}],
  *         verified, problems []
@@ -34,7 +34,7 @@ static void add_problem(json_t *description) {
   json_array_append_new(list, text_json(wl_last_error()));
 }
 
-/* -1: there is none. */
+/* Returns the size of the file in bytes; -1 if there is no such file. */
 static json_int_t file_bytes(const char *folder, const char *name) {
   char path[WL_PATH_MAX];
   struct stat file;
@@ -53,7 +53,7 @@ static herr_t take_attribute(hid_t object, const char *name, const H5A_info_t *i
   return list->count < MOST && wl_names_add(list, name) == WL_OK ? 0 : -1;
 }
 
-/* A root attribute as text or number; NULL for others. */
+/* Returns a root attribute as text or number; NULL for other types. */
 static json_t *attribute_json(const wl_file *file, const char *name) {
   char *text = NULL;
   int64_t number = 0;
@@ -102,14 +102,14 @@ static wl_status describe_datasets(const wl_file *file, json_t *list) {
 
 /* ---- trajectories ---- */
 
-/* The folder of a file, "." without one. */
+/* Finds the folder of a file; "." if the path has none. */
 static wl_status folder_of(const char *path, char folder[WL_PATH_MAX]) {
   const char *const slash = strrchr(path, '/');
   snprintf(folder, WL_PATH_MAX, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
   return WL_OK;
 }
 
-/* The index over the parts in RUN/trajectory, from what they hold. */
+/* Describes the index over the parts in RUN/trajectory, from the contents of the parts. */
 static wl_status describe_index(const char *run, json_t *list) {
   char folder[WL_PATH_MAX];
   wl_part_list parts = {0};
@@ -140,7 +140,7 @@ static void verify_part(const char *folder, const char *name, const char *kind,
 
 static bool is_part(const char *name) { return wl_part_number(name) >= 0; }
 
-/* Verifies all parts that the index names, and all others in the folder. */
+/* Verifies all parts in the folder, and that all parts that the index names exist. */
 static void verify_parts(const char *run, const char *named, json_t *description) {
   char folder[WL_PATH_MAX], name[WL_PART_NAME];
   wl_names names = {0};
@@ -196,7 +196,7 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 
 /* ---- run directories ---- */
 
-/* Describes one checkpoint of a run; damage is noted, not returned. */
+/* Describes one checkpoint of a run. Damage is noted in the description and is not an error. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   char path[WL_PATH_MAX];

@@ -7,16 +7,16 @@
 
 #include "base/status.h"
 
-/* Describes any Warploom file, or a run directory: kind, attributes, datasets with type, shape and units,
- * checkpoints. `verify` also reads every dataset back and requires that HDF5 can, for a run directory or a
- * trajectory in all its files, and requires all files that it names.
+/* Describes any Warploom file, or a run directory: kind, attributes, datasets with type, shape and units, checkpoints.
+ * `verify` also requires that HDF5 can read every dataset. For a run directory or a trajectory this applies to all its
+ * files, and all files that it names must exist.
  *
- * WL_ERR_DATA when something is damaged; *out then describes the rest ("problems" names the damage). The caller owns
- * *out (json_decref). It is NULL, with WL_ERR_NO_INPUT, if the path does not exist.
- * A run with a damaged checkpoint is WL_OK without `verify`. Not collective. */
+ * Returns WL_ERR_DATA if something is damaged; *out then describes the rest ("problems" names the damage). The caller
+ * owns *out (json_decref). If the path does not exist, *out is NULL and WL_ERR_NO_INPUT is returned. Without `verify`,
+ * the status of a run with a damaged checkpoint is WL_OK. Not collective. */
 wl_status wl_describe(const char *path, bool verify, json_t **out);
 
-/* The version of the HDF5 library in use, "1.10.8". */
+/* Returns the version of the HDF5 library in use, such as "1.10.8". */
 const char *wl_describe_hdf5(void);
 
 #endif

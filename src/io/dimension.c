@@ -1,9 +1,9 @@
-/* dimension.c - dimension scales for all datasets, so that xarray and netCDF readers show names.
+/* dimension.c - gives all datasets dimension scales, so that xarray and netCDF readers show names.
  *
- * Dimension d of a dataset in group G is named by its field, or "dim_<length>" when it has no name.
- * The scale G/<name> is the one-dimensional dataset of that name and length when there is one (then it
- * holds the coordinates), else a scale after the netCDF-4 convention that only names the dimension.
- * If G/<name> is another object or has another length, the scale is "<name>_<length>". */
+ * The field of a dataset in group G names each dimension; a dimension without a name is called "dim_<length>". If there
+ * is a one-dimensional dataset G/<name> of that length, it is the scale and holds the coordinates. Otherwise the scale
+ * follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is another object or has another
+ * length, the scale is "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +11,8 @@
 
 enum { NAME = 256 };
 
-/* Candidate `attempt` for the name of a dimension's scale. The second side of a square matrix needs another
- * name than the first. */
+/* Writes candidate `attempt` for the name of a dimension's scale. The second side of a square matrix needs another name
+ * than the first. */
 static void scale_name(const wl_field *f, int d, int attempt, char name[NAME]) {
   const char *const slash = strrchr(f->name, '/'), *again = "";
   const int group = slash ? (int)(slash - f->name) + 1 : 0;
@@ -47,7 +47,7 @@ static bool fits(hid_t object, hsize_t length) {
          H5Sget_simple_extent_dims(space, &size, NULL) == 1 && size == length;
 }
 
-/* Attaches the scale of that name, making it when there is none; *taken: something else has the name. */
+/* Attaches the scale of that name, and creates it if there is none. Sets *taken if something else has the name. */
 static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, const char *name,
                         bool *taken) {
   const hsize_t length = (hsize_t)f->shape[d];

@@ -10,7 +10,7 @@ struct wl_file {
   hid_t id;
   char path[WL_PATH_MAX];
   char *kind;
-  wl_names datasets; /* sorted; virtual ones are listed only */
+  wl_names datasets; /* sorted; virtual datasets are only listed */
 };
 
 #define WL_KIND_PART "trajectory part"
@@ -18,10 +18,10 @@ struct wl_file {
 
 /* A field and how it is stored. */
 typedef struct wl_item {
-  wl_field field;                   /* data NULL for a virtual dataset */
-  bool half;                        /* floats as IEEE binary16 */
+  wl_field field;                   /* its data is NULL for a virtual dataset */
+  bool half;                        /* store floats as IEEE binary16 */
   int compression;                  /* deflate level with shuffle; 0: contiguous */
-  const struct wl_part_list *parts; /* of a virtual dataset: files that hold its rows; borrowed */
+  const struct wl_part_list *parts; /* for a virtual dataset: the files that hold its rows; borrowed */
 } wl_item;
 
 typedef struct wl_file_content {
@@ -32,14 +32,14 @@ typedef struct wl_file_content {
   int n_attributes;
 } wl_file_content;
 
-/* As wl_file_write, with the layout of each item. */
+/* Does the same as wl_file_write, with the layout of each item. */
 wl_status wl_items_write(const wl_file_content *content);
-/* Name, type, shape, units, long_name and the names of the dimensions; whether floats are stored in half
- * precision. */
+/* Reads name, type, shape, units, long_name and the names of the dimensions of a dataset, and whether its floats are
+ * stored in half precision. */
 wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half);
 /* Reads every dataset through HDF5; WL_ERR_DATA names one that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
-/* Names the dimensions of a dataset that is in `file` by dimension scales. Call when all datasets are there. */
+/* Names the dimensions of a dataset in `file` by dimension scales. Call this when all datasets exist. */
 wl_status wl_dimensions_name(const char *path, hid_t file, const wl_field *field);
 
 #endif

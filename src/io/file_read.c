@@ -1,4 +1,4 @@
-/* file_read.c - opens files, with a check of every byte, and reads their datasets. */
+/* file_read.c - opens files, checks every byte, and reads their datasets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 /* ---- opening ---- */
 
-/* The text attribute must have this value. */
+/* Fails unless the text attribute has this value. */
 static wl_status expect_text(const wl_file *file, const char *name, const char *expected) {
   char *value = NULL;
   WL_TRY(wl_h5_get_text(file->path, file->id, name, &value));
@@ -22,7 +22,8 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   return status;
 }
 
-/* Versions 1 and 2 are read too, except trajectories, whose format and names differed. */
+/* Checks the schema version. Versions 1 and 2 are read too, except for trajectories, whose format and names
+ * differed. */
 static wl_status check_schema(const wl_file *file, int64_t *schema) {
   WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
   if (*schema > WL_SCHEMA_VERSION || *schema < 1)
@@ -39,7 +40,7 @@ static wl_status check_schema(const wl_file *file, int64_t *schema) {
   return WL_OK;
 }
 
-/* The digest of the meta-parameters in the file. */
+/* Computes the digest of the meta-parameters in the file. */
 static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
   wl_digest digest = {0};
   *any = false;
@@ -157,7 +158,7 @@ static void copy_text(const wl_file *file, hid_t dataset, const char *name, char
   free(text);
 }
 
-/* "record step": a word for each dimension, "-" for one without a name. */
+/* Writes the names of the dimensions, such as "record step", with "-" for a dimension without a name. */
 static void copy_dimensions(const wl_file *file, hid_t dataset, wl_field *field) {
   char names[WL_MAX_DIMS * sizeof field->dims[0] + 1] = "", *rest = NULL;
   copy_text(file, dataset, "dimensions", names, sizeof names);
@@ -244,7 +245,7 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
   return read_selected(file, &stored, to, from, data);
 }
 
-/* Into a buffer, so that HDF5 decodes what it stores. */
+/* Reads the dataset into a buffer, so that HDF5 decodes the stored data. */
 static wl_status check_dataset(const wl_file *file, const char *name) {
   wl_field f;
   WL_TRY(wl_file_query(file, name, &f));
@@ -255,7 +256,7 @@ static wl_status check_dataset(const wl_file *file, const char *name) {
 }
 
 wl_status wl_file_check_datasets(const wl_file *file) {
-  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* its data are in the parts */
+  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* the data of the index are in the parts */
   for (int i = 0; i < file->datasets.count; i++) WL_TRY(check_dataset(file, file->datasets.at[i]));
   return WL_OK;
 }

@@ -2,7 +2,7 @@
  *
  *   HDF5 makes an image in memory -> written with a footer -> read back -> synced -> renamed
  *
- * HDF5 never writes to the disk: only plain write calls do, whose errors are all reported. */
+ * HDF5 never writes to the disk. Only plain write calls do, and all their errors are reported. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, LARGE_PAGE = 1 << 21, NAME =
 enum {
   METADATA = 1 << 16,
   METADATA_ITEM = 4096
-}; /* expected bytes of a file and of each dataset */
+}; /* bytes that a file and each dataset are expected to have */
 
 typedef struct writer {
   const wl_file_content *content;
@@ -30,7 +30,7 @@ typedef struct writer {
 
 /* ---- the image ---- */
 
-/* Large pages save most of the time that the first touch of a large image takes. */
+/* Enlarges the image. Large pages save most of the time that the first access to a large image takes. */
 static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *unused) {
   (void)operation, (void)unused;
   char *const image = realloc(memory, bytes);
@@ -40,7 +40,7 @@ static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operati
   return image;
 }
 
-/* The image of an open file is marked as open; only that of a closed file is valid. */
+/* The image of an open file is marked as open. Only the image of a closed file is valid. */
 static _Thread_local char *closed_image;
 
 static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unused) {
@@ -54,8 +54,8 @@ static size_t item_bytes(const wl_item *item, size_t element) {
   return (size_t)wl_field_count(&item->field) * element;
 }
 
-/* Virtual datasets and chunks need the format of HDF5 1.10, whose index of chunks is small and has
- * checksums. Everything else keeps that of 1.8, which more readers know. */
+/* Creates the image. Virtual datasets and chunks need the format of HDF5 1.10, whose index of chunks is small and has
+ * checksums. Everything else keeps the format of 1.8, which more readers know. */
 static wl_status create_image(writer *w) {
   H5FD_file_image_callbacks_t memory = {.image_realloc = grow_image, .image_free = keep_image};
   H5F_libver_t format = H5F_LIBVER_V18;
@@ -77,7 +77,8 @@ static wl_status create_image(writer *w) {
   return WL_OK;
 }
 
-/* Superblocks of versions 2 and 3 contain the file's length. The flush makes the memory as long. */
+/* Closes the image. Superblocks of versions 2 and 3 contain the file's length. The flush makes the memory as long as
+ * the file. */
 static wl_status close_image(writer *w, char **image, uint64_t *bytes) {
   enum { VERSION_AT = 8, END_AT = 28 };
   hsize_t room = 0;
@@ -96,7 +97,7 @@ static wl_status close_image(writer *w, char **image, uint64_t *bytes) {
 
 /* ---- layout of a dataset ---- */
 
-/* Creates the missing groups of "a/b/name". */
+/* Creates the groups of "a/b/name" that do not exist yet. */
 static wl_status make_groups(const writer *w, const char *name) {
   char group[NAME];
   const WL_H5_SCOPED creation = H5Pcreate(H5P_GROUP_CREATE);
@@ -116,7 +117,7 @@ static hid_t make_space(const wl_field *field) {
   return field->ndim == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(field->ndim, size, NULL);
 }
 
-/* Chunks of at most CHUNK_BYTES: whole rows where they fit, else cut from the first dimension on. */
+/* Sets chunks of at most CHUNK_BYTES bytes: whole rows if they fit, else rows cut along the first dimensions. */
 static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
   hsize_t chunk[WL_MAX_DIMS];
   size_t bytes = element;
@@ -130,7 +131,7 @@ static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
   H5Pset_deflate(creation, (unsigned)item->compression);
 }
 
-/* The fill value of rows whose source is missing; it cannot be mistaken for data. */
+/* Sets the fill value of rows whose source is missing. This value cannot be mistaken for data. */
 static void set_fill(hid_t creation, wl_type type) {
   const double nan = __builtin_nan("");
   const int64_t minus_one = -1;
@@ -166,7 +167,7 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
-/* Rounds to half precision where `stored` is. */
+/* Writes the data; HDF5 rounds floats if the dataset has half precision. */
 static wl_status put_data(const writer *w, const wl_item *item, hid_t dataset) {
   const WL_H5_SCOPED memory = wl_h5_type(item->field.type, false);
   WL_TRY_H5(H5Dwrite(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, item->field.data), WL_ERR_IO,
@@ -191,7 +192,7 @@ static wl_status put_item(const writer *w, const wl_item *item) {
 
 /* ---- root attributes ---- */
 
-/* Local time with its offset: 2026-01-31T12:00:00+01:00. */
+/* Prints the local time with its offset: 2026-01-31T12:00:00+01:00. */
 static void print_date(char *out, size_t size) {
   const time_t now = time(NULL);
   struct tm local;
@@ -214,7 +215,7 @@ static wl_status put_phi_digest(const writer *w) {
     any = true;
     wl_digest one = {0};
     wl_digest_add(&one, f->name, f->data, item_bytes(&w->content->items[i], wl_type_size(f->type)));
-    digest.value += one.value; /* in any order */
+    digest.value += one.value; /* the sum does not depend on the order of the datasets */
   }
   wl_digest_hex(digest, hex);
   return any ? wl_h5_put_text(w->path, w->file, "phi_digest", hex) : WL_OK;

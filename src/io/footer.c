@@ -1,4 +1,4 @@
-/* footer.c - makes and checks the footer of a file (format: footer.h). */
+/* footer.c - makes and checks the footer of a file (for its format see footer.h). */
 #include "io/footer.h"
 
 #include <errno.h>
@@ -16,7 +16,8 @@
 #define HEADING "\nwarploom footer\n"
 #define HEX "%016" PRIx64
 
-/* "end " and three numbers, then the last number and a newline; the buffer stays in the second-level cache. */
+/* The line has "end " and three numbers, then the last number and a newline. The buffer fits in the second-level
+ * cache. */
 enum { END_COVERED = 4 + 3 * 17, END_BYTES = END_COVERED + 17, BUFFER = 1 << 17 };
 _Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "the parts of a footer");
 
@@ -57,7 +58,7 @@ static wl_status read_at(int fd, const char *path, uint64_t offset, void *data, 
   return WL_OK;
 }
 
-/* XXH3 of bytes [offset, offset + bytes). */
+/* Computes the XXH3 of the bytes [offset, offset + bytes). */
 static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t bytes,
                             uint64_t *hash) {
   XXH3_state_t *const state = XXH3_createState();

@@ -14,10 +14,10 @@
 
 enum { WL_FOOTER_BYTES = 17 + 72 };
 
-/* The footer of a file image. */
+/* Makes the footer of a file image. */
 void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]);
-/* Reads all of the file: WL_OK if every byte is as written. WL_ERR_NO_INPUT (no regular file of
- * that name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
+/* Reads the whole file; returns WL_OK if every byte is as written. WL_ERR_NO_INPUT (no regular file of that name),
+ * WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
 wl_status wl_footer_check(const char *path);
 
 #endif

@@ -1,10 +1,10 @@
-/* gate.c - checks of links, objects, types, sizes and storage.
+/* gate.c - checks links, objects, types, sizes and storage.
  *
- * Links are visited in their stored order. For another order HDF5 builds a table first, and crashes if a damaged heap
- * interrupts that.
+ * Links are visited in their stored order. For any other order HDF5 first builds a table, and crashes if a damaged heap
+ * interrupts this work.
  *
- * Sizes: contiguous and compact data must lie in the file byte for byte. Chunks must all be there, and
- * deflate shrinks by a factor of 1032 at most, so that a file cannot declare much more data than it contains. */
+ * Contiguous and compact data must be in the file byte for byte. All chunks must exist, and deflate shrinks data by a
+ * factor of at most 1032. A file therefore cannot declare much more data than it contains. */
 #include "io/gate.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ wl_status wl_gate_may_replace(const char *path) {
   static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
   unsigned char first[sizeof signature];
   struct stat there;
-  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) return WL_OK; /* creating it says more */
+  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) return WL_OK; /* creating the file gives a better message */
   FILE *const in = fopen(path, "rb");
   if (!in) return WL_OK;
   const size_t count = fread(first, 1, sizeof first, in);
@@ -65,7 +65,7 @@ typedef struct walk {
   const char *path;
   bool virtual;
   wl_names *datasets;
-  char prefix[NAME]; /* of the current group, "" or ending in "/" */
+  char prefix[NAME]; /* prefix of the current group: "" or a path that ends in "/" */
   int depth, objects;
   wl_status status;
 } walk;
@@ -157,11 +157,11 @@ wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *dat
 
 /* ---- datasets ---- */
 
-/* A dataset under examination. */
+/* A dataset that is being checked. */
 typedef struct candidate {
   const char *path, *name;
   hid_t dataset, creation;
-  uint64_t bytes; /* of all elements */
+  uint64_t bytes; /* size of all elements */
   uint64_t file_bytes;
   size_t element;
 } candidate;
@@ -170,7 +170,8 @@ static wl_status refuse(const candidate *c, const char *what) {
   return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
 }
 
-/* Checked first, because HDF5 opens the source files of some virtual datasets to find their shape. */
+/* Checks the layout. This comes first, because HDF5 opens the source files of some virtual datasets to find their
+ * shape. */
 static wl_status check_layout(const candidate *c, bool chunked) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)
@@ -200,7 +201,7 @@ static wl_status check_shape(candidate *c, wl_field *field) {
   return WL_OK;
 }
 
-/* Shuffle, then deflate, or one of them, or none. */
+/* Accepts shuffle followed by deflate, one of the two, or no filter. */
 static wl_status check_filters(const candidate *c, bool *deflated) {
   const int count = H5Pget_nfilters(c->creation);
   bool known = count >= 0 && count <= 2;
@@ -216,8 +217,8 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Whether an inflated chunk has the number of bytes that its shape requires: HDF5 copies that many unchecked. `stored`
- * has room for the largest compressed chunk. */
+/* Whether an inflated chunk has the number of bytes that its shape requires. HDF5 copies that many bytes without a
+ * check. `stored` has room for the largest compressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;
@@ -225,7 +226,7 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
   unsigned skipped = 0;
   uint32_t skipped_again = 0;
   uLongf length = bytes;
-  if (!deflated) /* otherwise HDF5 does not report the chunk's size */
+  if (!deflated) /* only this function looks up the size of such a chunk */
     return H5Dget_chunk_info_by_coord(c->dataset, corner, &skipped, &address, &held) >= 0 &&
            held == bytes && skipped == 0;
   if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
@@ -262,7 +263,7 @@ static wl_status check_each_chunk(const candidate *c, const wl_field *field, con
   return right ? WL_OK : refuse(c, "has a chunk whose length does not match its shape");
 }
 
-/* All chunks exist, none is too large, and they declare no more data than the file can hold. */
+/* Checks that all chunks exist, that none is too large, and that they declare no more data than the file can hold. */
 static wl_status check_chunks(const candidate *c, const wl_field *field) {
   hsize_t chunk[H5S_MAX_RANK] = {0}, stored = 0;
   uint64_t chunks = 1, bytes = c->element;
@@ -322,7 +323,7 @@ static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
   return check_storage(c, &out->field);
 }
 
-/* Closes a dataset that failed a check. */
+/* Releases what the checks opened, and closes the dataset if it failed a check. */
 static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) {
   wl_h5_release(&c->creation);
   if (status == WL_OK) return WL_OK;

@@ -1,8 +1,8 @@
 /* gate.h - checks the structure of HDF5 files before they are read: files are untrusted input.
  *
- * Every reader in this folder opens files and datasets through these functions alone. They refuse links other than hard
- * links, objects with several links, objects other than groups and datasets, data in other files, impossible types,
- * ranks and sizes, and data beyond the end of the file. */
+ * Every reader in this folder opens files and datasets through these functions alone. These functions refuse links
+ * other than hard links, objects with several links, objects other than groups and datasets, data in other files,
+ * impossible types, ranks and sizes, and data beyond the end of the file. */
 #ifndef WL_IO_GATE_H
 #define WL_IO_GATE_H
 
@@ -18,13 +18,13 @@ typedef struct wl_stored {
 
 /* Opens a regular file for reading. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_DATA. */
 wl_status wl_gate_open_file(const char *path, hid_t *file);
-/* Whether an HDF5 file may be written there: over an empty file or another HDF5 file, or where nothing is. A name
- * given by mistake, such as that of a configuration, is refused. WL_ERR_CANNOT_CREATE. */
+/* Whether an HDF5 file may be written to `path`: it may if nothing is there, or an empty file, or another HDF5 file.
+ * Other files are refused, because the name may be a mistake, such as that of a configuration. WL_ERR_CANNOT_CREATE. */
 wl_status wl_gate_may_replace(const char *path);
-/* Sorted paths of all datasets, "a/b/name"; scales that only name a dimension are left out. `virtual`: all are assumed
- * to be virtual datasets, which are listed and never opened. */
+/* Lists the paths of all datasets, "a/b/name", sorted. Scales that only name a dimension are left out. `virtual`: all
+ * datasets are assumed to be virtual; they are listed and never opened. */
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);
-/* Opens a dataset that Warploom wrote; `chunked`: chunks are allowed. */
+/* Opens a dataset that Warploom wrote. `chunked`: the dataset may have chunks. */
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
                                wl_stored *out);
 /* Opens a dataset of integers that another program wrote, of field->ndim dimensions. */

@@ -30,7 +30,7 @@ void wl_h5_restore_printing(wl_h5_printing printing) {
   if (printing.known) H5Eset_auto2(H5E_DEFAULT, (H5E_auto2_t)printing.function, printing.data);
 }
 
-/* Keeps the innermost description, which is the original cause. */
+/* Keeps the description of the innermost error, which is the original cause. */
 static herr_t keep_description(unsigned number, const H5E_error2_t *error, void *text) {
   (void)number;
   if (error->desc) snprintf(text, TEXT, "%s", error->desc);
@@ -106,7 +106,7 @@ wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl
   return put_scalar(path, object, name, stored, value);
 }
 
-/* Opens an attribute that is one element of a class; the type tells how large it is. */
+/* Opens an attribute that is one element of a type class. The attribute's type gives the element's size. */
 static wl_status open_scalar(const char *path, hid_t object, const char *name, H5T_class_t class,
                              hid_t *attribute, hid_t *type) {
   *attribute = *type = H5I_INVALID_HID;

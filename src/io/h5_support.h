@@ -12,19 +12,19 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 enum { WL_SCHEMA_VERSION = 3 };
 
-/* How the netCDF-4 convention begins the name of a scale without coordinates. */
+/* The first words of the name of a scale without coordinates, by the netCDF-4 convention. */
 #define WL_BARE_SCALE "This is a netCDF dimension but not a netCDF variable."
 
 /* An id that is released when it goes out of scope. */
 #define WL_H5_SCOPED __attribute__((cleanup(wl_h5_release))) hid_t
 void wl_h5_release(const hid_t *id);
 
-/* The version of the library in use, "1.10.8". */
+/* Returns the version of the library in use, such as "1.10.8". */
 const char *wl_h5_version(void);
 
 /* Turns off HDF5's printing of errors. Call it in each public function. */
 void wl_h5_quiet(void);
-/* WL_FAIL with HDF5's description after ours: "cannot write dataset 'x' of 'file': ...". */
+/* Fails with HDF5's description after our message: "cannot write dataset 'x' of 'file': ...". */
 wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #define WL_TRY_H5(call, code, path, ...)                            \
@@ -32,21 +32,23 @@ wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
     if ((call) < 0) return wl_h5_fail((code), (path), __VA_ARGS__); \
   } while (0)
 
-/* The stored type; the caller releases it. `half`: IEEE binary16 for the floats. */
+/* Returns the stored type; the caller releases it. `half`: floats are stored as IEEE binary16. */
 hid_t wl_h5_type(wl_type type, bool half);
-/* The type of a dataset; false when it is none of ours. Half precision counts as float32. */
+/* Finds the type of a dataset; false if Warploom does not write that type. Half precision counts as float32. */
 bool wl_h5_known_type(hid_t stored, wl_type *type, bool *half);
 
-/* Attributes. Text has a fixed length, UTF-8, a zero at its end. */
+/* Writes and reads attributes. Text has a fixed length, is UTF-8 and ends in a zero byte. */
 wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const char *value);
 wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl_type type,
                             const void *value);
-/* malloc'ed; WL_ERR_DATA when absent or not one text of fixed length. */
+/* Reads a text; *value is malloc'ed. WL_ERR_DATA if the attribute does not exist or is not one text of fixed length. */
 wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value);
-/* WL_ERR_DATA when absent or not one integer; values above INT64_MAX keep their bits. */
+/* Reads an integer. WL_ERR_DATA if the attribute does not exist or is not one integer; values above INT64_MAX keep
+ * their bits. */
 wl_status wl_h5_get_integer(const char *path, hid_t object, const char *name, int64_t *value);
 
-/* Access properties without file locks: no file is ever changed in place. Released by the caller. */
+/* Returns access properties without file locks, which are not needed because no file is ever changed in place. The
+ * caller releases them. */
 hid_t wl_h5_access(void);
 
 #endif

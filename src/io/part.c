@@ -1,4 +1,4 @@
-/* part.c - writing, reading and finding the parts of a trajectory. */
+/* part.c - writes, reads and finds the parts of a trajectory. */
 #include "io/part.h"
 
 #include <stdio.h>
@@ -118,7 +118,7 @@ wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows) 
   return status;
 }
 
-/* Until schema version 2 the name began with "segment-". */
+/* Whether the name is that of a part. Until schema version 2 such names began with "segment-". */
 static bool is_part(const char *name) {
   return wl_part_number(name) >= 0 || wl_numbered_name(name, "segment-") >= 0;
 }

@@ -1,8 +1,9 @@
 /* part_index.c - RUN/trajectory.h5: joins the datasets of all parts as virtual datasets, without a copy of the data.
  *
- * Dataset D of N parts becomes the virtual dataset D: rows follow one another, and where parts
- * differ beyond the first dimension (a resume with other settings) the largest length counts and the
- * rest reads as NaN or -1, as does a part that is missing. The attribute `parts` has their numbers. */
+ * Dataset D of N parts becomes the virtual dataset D, in which the rows of the parts follow one another. If parts
+ * differ in another dimension than the first (after a resume with other settings), the virtual dataset has the largest
+ * length, and missing elements read as NaN or -1. The rows of a missing part read the same way. The attribute `parts`
+ * has the numbers of the parts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -73,7 +74,7 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
   return WL_OK;
 }
 
-/* "1 2 5" */
+/* Prints the numbers of the parts, such as "1 2 5". */
 static wl_status print_numbers(const wl_part_list *list, char **text) {
   const size_t room = (size_t)list->count * 21 + 1;
   size_t at = 0;

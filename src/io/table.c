@@ -1,4 +1,4 @@
-/* table.c - growing columns. */
+/* table.c - adds rows to columns and moves them between tables. */
 #include "io/table.h"
 
 #include <string.h>
@@ -62,7 +62,7 @@ static void fill_open(const wl_column *column, int64_t first, int64_t rows) {
   }
 }
 
-/* Each column grows separately: if one allocation fails, the others have spare room and no row is added. */
+/* Makes room for more rows in each column. If one allocation fails, other columns have spare room; no row is added. */
 static wl_status reserve(wl_table *table, wl_row_kind kind, int64_t rows) {
   if (rows <= table->room[kind]) return WL_OK;
   const int64_t room = rows > 2 * table->room[kind] ? rows : 2 * table->room[kind];

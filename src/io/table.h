@@ -1,4 +1,4 @@
-/* table.h - rows that grow in memory, column by column, before they go to a file.
+/* table.h - rows that are collected in memory, column by column, before they are written to a file.
  *
  * A column is a field whose first dimension is the row. There are two kinds of rows: records, and metrics, whose
  * columns are named "metrics/...". Values that are not set are NaN for floats and -1 for integers. */
@@ -23,22 +23,23 @@ typedef struct wl_table { /* zeroed: empty */
   int64_t rows[WL_ROW_KINDS], room[WL_ROW_KINDS];
 } wl_table;
 
-/* The kind of rows of a dataset (the index of coordinates has none). */
+/* Returns the kind of rows that a dataset has (the index of coordinates has no rows). */
 wl_row_kind wl_row_kind_of(const char *name);
-/* Appends a column; `like` gives name, type, dimensions (the first is the row's) and texts. Before any row. */
+/* Appends a column. `like` gives its name, type, dimensions (the first one counts the rows) and texts. Call this before
+ * any row is added. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
-int64_t wl_table_bytes(const wl_table *table); /* of all rows */
-/* The column of that name, NULL if there is none. */
+int64_t wl_table_bytes(const wl_table *table); /* bytes of all rows */
+/* Returns the column of that name, NULL if there is none. */
 const wl_column *wl_table_find(const wl_table *table, const char *name);
-/* Whether both have the same columns. */
+/* Whether both tables have the same columns. */
 bool wl_table_alike(const wl_table *a, const wl_table *b);
-/* Appends `rows` rows of NaN and -1; all or none. */
+/* Appends `rows` rows of NaN and -1; on failure none. */
 wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows);
-/* Moves all rows to the end of a table that has the same columns, or none; all or none. */
+/* Moves all rows to the end of a table that has the same columns, or no columns; on failure moves none. */
 wl_status wl_table_move_rows(wl_table *from, wl_table *to);
-/* The start of a row of a column. */
+/* Returns the address of a row in a column. */
 void *wl_table_cell(const wl_column *column, int64_t row);
-/* Column i for a file. Data is borrowed. */
+/* Returns column i in the form that is written to a file. Its data is borrowed. */
 wl_item wl_table_item(const wl_table *table, int i, int compression);
 void wl_table_clear(wl_table *table);
 

@@ -1,4 +1,4 @@
-/* trajectory.c - records and metrics in memory, written as parts; resume.
+/* trajectory.c - keeps records and metrics in memory and writes them as parts; resume.
  *
  *   appended -> (stage) -> newest: the rows of the newest part -> (write) -> its file, and the index
  *
@@ -14,7 +14,7 @@
 
 #include "io/part.h"
 
-/* A part that has as many bytes of rows is full. */
+/* A part is full when its rows have this many bytes. */
 enum { PART_BYTES = 1 << 23 };
 
 struct wl_trajectory {
@@ -26,8 +26,8 @@ struct wl_trajectory {
   wl_table appended, newest;
   bool unwritten;     /* the newest part's file lacks rows */
   bool stale;         /* trajectory.h5 does not show all parts */
-  wl_part_list parts; /* all that have a file; the last may be the newest one */
-  int64_t number;     /* of the newest part */
+  wl_part_list parts; /* all parts that have a file; the last may be the newest part */
+  int64_t number;     /* number of the newest part */
 };
 
 static bool has_rows(const wl_table *t) { return t->rows[WL_RECORDS] + t->rows[WL_METRICS] > 0; }
@@ -39,7 +39,7 @@ static bool is_full(const wl_trajectory *t) {
 
 /* ---- columns ---- */
 
-/* One column of the records: its tail dimensions as indices into the lengths of a setting. */
+/* Lengths that a setting determines. A column of the records has such lengths in its dimensions after the first. */
 enum length { NONE, STEP, COORDINATE, STATE, SNAPSHOT, PARAMETER };
 static const char *const length_names[] = {"",      "step",     "coordinate",
                                            "state", "snapshot", "parameter"};
@@ -47,7 +47,7 @@ static const char *const length_names[] = {"",      "step",     "coordinate",
 typedef struct column_spec {
   const char *name;
   wl_type type;
-  bool sampled; /* half precision on request */
+  bool sampled; /* stored in half precision if the setting says so */
   enum length tail[3];
   const char *long_name;
 } column_spec;
@@ -154,7 +154,7 @@ static wl_status write_index(wl_trajectory *t) {
 
 /* ---- resume ---- */
 
-/* Rows at the front whose meta_step is at most `last`. */
+/* Returns the number of rows at the front whose meta_step is at most `last`. */
 static int64_t rows_up_to(const wl_table *table, wl_row_kind kind, const char *name, int64_t last) {
   const wl_column *const c = wl_table_find(table, name);
   int64_t kept = 0;
@@ -162,8 +162,8 @@ static int64_t rows_up_to(const wl_table *table, wl_row_kind kind, const char *n
   return kept;
 }
 
-/* Reads the last part's rows into memory without those after the checkpoint. *whole: no row was dropped. Removes the
- * file if no row is left. */
+/* Reads the rows of the last part into memory and drops the rows after the checkpoint. Sets *whole if no row was
+ * dropped. Removes the file if no row is left. */
 static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
   const wl_part *const last = &t->parts.at[t->parts.count - 1];
   wl_table *const r = &t->newest;
@@ -210,13 +210,13 @@ static wl_status make_folder(wl_trajectory *t) {
   return WL_OK;
 }
 
-/* Numbers continue behind what an earlier process left. */
+/* Continues the numbers after those of the parts that an earlier process wrote. */
 static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   int64_t highest = 0;
   WL_TRY(wl_part_scan(t->folder, &t->parts, &highest));
   const int64_t last = t->parts.count > 0 ? t->parts.at[t->parts.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
-  if (highest > last) t->number = highest; /* damaged ones: their rows are lost */
+  if (highest > last) t->number = highest; /* the parts above `last` are damaged: their rows are lost */
   else if (!has_rows(&t->newest)) t->number = 0;
   else if (!is_full(t)) return WL_OK;
   begin_part(t);
@@ -330,8 +330,8 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_me
 wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
   if (!has_rows(&t->newest)) wl_table_clear(&t->newest);
-  else if (!wl_table_alike(&t->appended, &t->newest)) { /* other columns: a new part */
-    if (t->unwritten) return WL_OK;                     /* its own rows first */
+  else if (!wl_table_alike(&t->appended, &t->newest)) { /* other columns need a new part */
+    if (t->unwritten) return WL_OK;                     /* the newest part's own rows are written first */
     begin_part(t);
   }
   t->unwritten = true;

@@ -1,9 +1,9 @@
 /* trajectory.h - records of inner runs, appended during training.
  *
- * RUN/trajectory/part-NNNNNNNN.h5, numbered in order of time, are written like checkpoints (temporary name, rename).
- * The newest one is rewritten with all its rows until it is full. RUN/trajectory.h5 is one virtual file over all of
- * them for the reader, renamed into place after each write. A resume drops the rows after its checkpoint.
- * Rank 0 only. Schema: docs/hdf5-schema.md. */
+ * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in order of time and written like checkpoints (temporary name,
+ * rename). The newest part is rewritten with all its rows until it is full. RUN/trajectory.h5 is a virtual file that
+ * shows all parts as one; it is replaced after each write of a part. A resume drops the rows after its checkpoint. Rank
+ * 0 only. Schema: docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -11,9 +11,8 @@
 #include "base/real.h"
 #include "io/checkpoint.h"
 
-/* The record of one window of one unit. Arrays hold K steps (row k is the step
- * that leads from theta_k to theta_{k+1}; loss is L_out at theta_k). Sampled coordinates are the
- * same for every record of a run and task family. */
+/* The record of one window of one unit. Arrays hold K steps. Row k is the step that leads from theta_k to theta_{k+1};
+ * loss is L_out at theta_k. The sampled coordinates are the same for every record of a run and task family. */
 typedef struct wl_record {
   int64_t meta_step;                /* meta-steps done when the window ran: 0 for the first */
   int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
@@ -26,26 +25,26 @@ typedef struct wl_record {
   const wl_real *update;            /* [steps][coordinates] */
   const wl_real *hidden;            /* [steps][coordinates][hidden] */
   const wl_real *theta;             /* [snapshots][n] */
-  const int64_t *snapshot_step;     /* [snapshots] inner step of each */
+  const int64_t *snapshot_step;     /* [snapshots] inner step of each snapshot */
   int64_t snapshots, n;
 } wl_record;
 
 typedef struct wl_trajectory_setting {
   int64_t steps;       /* largest window K: rows are padded with NaN */
-  int64_t coordinates; /* sampled coordinates, 0: none */
-  const int64_t *index; /* [coordinates] of them in theta, copied and stored */
+  int64_t coordinates; /* number of sampled coordinates, 0: none */
+  const int64_t *index; /* [coordinates] indices of the sampled coordinates in theta, copied and stored */
   int64_t hidden;      /* recorded state reals of each sampled coordinate, 0: none */
   int64_t n;           /* largest number of inner parameters of a snapshot, 0: none */
   int64_t snapshots;   /* largest number of snapshots of a window */
   int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
   bool half;           /* store sampled arrays and snapshots as IEEE half precision */
-  int64_t part_bytes;  /* bytes of rows at which a part is full; 0: 8 MiB */
+  int64_t part_bytes;  /* a part is full when its rows have this many bytes; 0: 8 MiB */
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;
 
-/* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0:
- * everything): records whose meta_step is not below it, metrics whose meta_step is above it. */
+/* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0: all rows):
+ * records whose meta_step is resume_step or more, and metrics whose meta_step is above resume_step. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const wl_attribute *attributes,
                              int n_attributes, wl_trajectory **out);
@@ -55,18 +54,18 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 typedef struct wl_metric {
   const char *name, *meaning; /* names of times contain "seconds" */
 } wl_metric;
-/* Metrics of one meta-step, kept with the trajectory; `meta_step` counts those done, this one
- * included. The first call registers the names, later ones must pass the same. */
+/* Adds the metrics of one meta-step, which are kept with the trajectory. `meta_step` counts the meta-steps done,
+ * including this one. The first call registers the names; later calls must pass the same names. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
 /* Writes the rows appended since the last flush to the newest part and rewrites the index. After a failure the rows
  * stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-/* The same in two parts: stage moves the appended rows to a second buffer, write writes that buffer. While one
- * thread writes another may append, but not stage. */
+/* Does the same in two parts: stage moves the appended rows to a second buffer, and write writes that buffer. While one
+ * thread writes, another may append, but not stage. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
-/* Bytes appended since the last stage. */
+/* Returns the bytes appended since the last stage. */
 int64_t wl_trajectory_pending(const wl_trajectory *t);
 wl_status wl_trajectory_close(wl_trajectory **t); /* flushes; accepts NULL */
 

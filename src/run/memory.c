@@ -1,11 +1,11 @@
-/* memory.c - the memory of a rank, in bytes.
+/* memory.c - estimates and measures the memory of a rank, in bytes.
  *
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
- * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are
- * within an episode when a meta-step starts are copied. A checkpoint takes its fields twice on rank 0: gathered, and in
- * the file image. It includes units if it is due within an episode. A checkpoint caused by a signal within an episode
- * may take more than the estimate. */
+ * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are within
+ * an episode when a meta-step starts are copied. On rank 0 a checkpoint takes the memory of its fields twice: once for
+ * the gathered fields and once for the file image. A checkpoint that is due within an episode includes units. A
+ * checkpoint caused by a signal within an episode may take more memory than the estimate. */
 #include "run/memory.h"
 
 #include <stdio.h>
@@ -19,15 +19,15 @@
 #include "train/schema.h"
 
 static const double LIBRARIES =
-    5.5 * 1048576.0; /* what MPI and HDF5 take at their first use, measured */
+    5.5 * 1048576.0; /* measured memory that MPI and HDF5 take at their first use */
 
 double wl_memory_peak(void) {
   struct rusage used;
   return getrusage(RUSAGE_SELF, &used) == 0 ? 1024.0 * (double)used.ru_maxrss : 0.0;
 }
 
-/* Resident memory now, or the peak if the system does not report it. Memory that was freed after reading data is
- * returned to the system first, because it would be counted twice. */
+/* Returns the resident memory now, or the peak if the system does not report resident memory. Memory that was freed
+ * after reading data is first returned to the system, because it would be counted twice. */
 static double resident(void) {
   long all = 0, here = 0;
 #ifdef __GLIBC__
@@ -39,7 +39,7 @@ static double resident(void) {
   return got == 2 ? (double)here * (double)sysconf(_SC_PAGESIZE) : wl_memory_peak();
 }
 
-/* Of one unit, of the largest task. */
+/* Returns the bytes of one unit of the largest task. */
 static double unit_bytes(const wl_trainer *tr) {
   int64_t most = 0;
   for (int i = 0; i < wl_setup_of(tr)->problem.n_tasks; i++) {
@@ -51,7 +51,7 @@ static double unit_bytes(const wl_trainer *tr) {
   return (double)most;
 }
 
-/* Whether meta-steps begin within episodes: the units are copied then. */
+/* Whether units are copied, because meta-steps begin within episodes. */
 static bool copies_units(const wl_trainer *tr) {
   const wl_problem *p = &wl_setup_of(tr)->problem;
   if (wl_setup_of(tr)->per_episode) return false;
@@ -70,7 +70,7 @@ static bool saves_units(const wl_trainer *tr) {
          (every < wl_setup_of(tr)->steps && every % windows != 0);
 }
 
-/* The fields of a checkpoint. */
+/* Returns the bytes of the fields of a checkpoint. */
 static double checkpoint_bytes(const wl_trainer *tr) {
   const double replay = wl_replay_lasts(wl_state_of(tr)->replay)
                             ? wl_replay_reals(wl_state_of(tr)->replay) * sizeof(wl_real)
@@ -86,7 +86,7 @@ double wl_memory_estimate(const wl_trainer *tr) {
   const int64_t own =
       wl_state_of(tr)->plan->units / size + (rank < wl_state_of(tr)->plan->units % size);
   double bytes = resident() + LIBRARIES +
-                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* the exact sum's integers */
+                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* integers of the exact sum */
   if (own > 0)
     bytes += wl_trainer_workspace_bytes(tr) +
              (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);

@@ -4,10 +4,10 @@
 
 #include "train/trainer.h"
 
-/* Estimated peak of this rank in bytes: memory used now (program, libraries, data, state) plus memory for the first
- * episode and the checkpoints. Not collective. */
+/* Returns the estimated peak of this rank in bytes: the memory used now (program, libraries, data, state) plus the
+ * memory for the first episode and the checkpoints. Not collective. */
 double wl_memory_estimate(const wl_trainer *trainer);
-/* Peak memory of this process so far, in bytes. Not collective. */
+/* Returns the peak memory of this process so far, in bytes. Not collective. */
 double wl_memory_peak(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* metrics.c - the report of a meta-step as numbers and as a line of JSON. */
+/* metrics.c - writes the report of a meta-step as numbers and as a line of JSON. */
 #include "run/metrics.h"
 
 #include <jansson.h>
@@ -45,7 +45,7 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   memcpy(values, all, sizeof all);
 }
 
-/* The metrics that are counts: `units` to `inner_steps`. */
+/* Whether metric i is a count, which those from `units` to `inner_steps` are. */
 static bool is_count(int i) {
   enum { FIRST_COUNT = 8, LAST_COUNT = 10 };
   return i >= FIRST_COUNT && i <= LAST_COUNT;

@@ -1,4 +1,4 @@
-/* recorder.c - windows as fixed-size slots of bytes: filled by an observer, shipped to rank 0.
+/* recorder.c - stores each window in a slot of fixed size, which an observer fills and which is sent to rank 0.
  *
  * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
 #include "run/recorder.h"
@@ -17,18 +17,18 @@ typedef struct slot_header {
 struct wl_recorder {
   wl_trajectory_setting setting;
   int64_t every, units, stride;
-  int64_t *index; /* [coordinates] of the first task */
-  int64_t *here;  /* [coordinates] of the current task */
+  int64_t *index; /* [coordinates] the sampled coordinates of the first task */
+  int64_t *here;  /* [coordinates] the sampled coordinates of the current task */
   size_t slot_bytes;
-  unsigned char *slots;   /* [capacity] of this rank's windows */
-  unsigned char *foreign; /* rank 0: one slot received from another rank */
+  unsigned char *slots;   /* [capacity] slots of this rank's windows */
+  unsigned char *foreign; /* on rank 0: one slot received from another rank */
   int64_t used, capacity;
-  wl_failure failure; /* since the last shipment */
+  wl_failure failure; /* a failure since the last shipment */
   const wl_trainer *trainer;
   wl_trajectory *file; /* rank 0 */
 };
 
-/* Arrays of a slot in order. Everything is 8-byte aligned: wl_real arrays are rounded up. */
+/* The arrays of a slot, in order. Every array is aligned to 8 bytes; the size of wl_real arrays is rounded up. */
 typedef struct slot_view {
   slot_header *header;
   double *loss, *outer_loss, *gradient_norm, *update_norm;
@@ -45,7 +45,7 @@ static size_t slot_bytes(const wl_trajectory_setting *s) {
          reals(s->snapshots * s->n);
 }
 
-/* The arrays of the slot at `base`. */
+/* Finds the arrays of the slot at `base`. */
 static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base) {
   slot_view v = {(slot_header *)(void *)base, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   const size_t column = (size_t)s->steps * sizeof(double);
@@ -66,7 +66,7 @@ static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base) 
   return v;
 }
 
-/* Evenly spread: coordinate i of C is number floor(i n / C). */
+/* Spreads the coordinates evenly: coordinate i of C is number floor(i n / C). */
 static void spread(int64_t *index, int64_t count, int64_t n) {
   for (int64_t i = 0; i < count; i++) index[i] = i * n / count;
 }
@@ -167,7 +167,7 @@ static void observe(void *context, const wl_step_view *step) {
   memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
 }
 
-/* Room for `more` slots, with undefined content. */
+/* Makes room for `more` slots, whose content is undefined. */
 static wl_status grow(wl_recorder *r, int64_t more) {
   if (r->used + more <= r->capacity) return WL_OK;
   unsigned char *bigger = NULL;
@@ -236,7 +236,7 @@ static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
   return r->slots + (size_t)i * r->slot_bytes;
 }
 
-/* The slots [*first, end) of a unit among this rank's, which are in order of unit; `first` moves on. */
+/* Returns the end of the slots [first, end) of a unit. The slots of this rank are in order of unit. */
 static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
   while (first < r->used && ((const slot_header *)(void *)slot_at(r, first))->unit == unit) first++;
   return first;
@@ -248,8 +248,8 @@ static wl_status keep_unit(const wl_recorder *r, int64_t first, int64_t end, dou
   return WL_OK;
 }
 
-/* Rank 0: receives the records of another rank's unit. All its slots are received even after a failure, because the
- * sender waits for it. */
+/* Rank 0: receives the records of another rank's unit. All slots of the unit are received even after a failure, because
+ * the sender waits until they are. */
 static wl_status receive_unit(const wl_recorder *r, wl_comm *comm, int from, double *seconds) {
   unsigned char *const slot = r->foreign;
   wl_status status = WL_OK;

@@ -1,7 +1,7 @@
 /* recorder.h - records chosen windows for the trajectory file.
  *
- * The rank that runs a unit observes its steps; while the meta-gradients are reduced, the records are sent to rank 0.
- * Rank 0 writes them in order of unit and window, so that the file does not depend on the number of ranks. */
+ * The rank that runs a unit observes the unit's steps. While the meta-gradients are reduced, the records are sent to
+ * rank 0. Rank 0 writes them in order of unit and window, so that the file does not depend on the number of ranks. */
 #ifndef WL_RUN_RECORDER_H
 #define WL_RUN_RECORDER_H
 
@@ -10,19 +10,19 @@
 
 typedef struct wl_recorder wl_recorder;
 
-/* Reads the `trajectory` section; *out is NULL when it records nothing. */
+/* Creates a recorder from the section `trajectory`; *out is NULL if nothing is to be recorded. */
 wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
-/* Where rank 0 puts the records; borrowed. */
+/* Sets the file to which rank 0 writes the records; borrowed. */
 void wl_recorder_attach(wl_recorder *recorder, wl_trajectory *file);
-/* Settings with which rank 0 opens the file; `index` is borrowed from the recorder. */
+/* Returns the settings with which rank 0 opens the file; `index` is borrowed from the recorder. */
 wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder);
 /* Whether this meta-step (0-based) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
-/* The watcher that the trainer calls around windows and before the reduction. It sends the records to rank 0, which
- * appends them to its file. Every rank calls it in the same meta-step, also after a failure. Only rank 0 waits, for the
- * ranks that ran recorded units. */
+/* Returns the watcher that the trainer calls around windows and before the reduction. The watcher sends the records to
+ * rank 0, which appends them to its file. Every rank calls it in the same meta-step, also after a failure. Only rank 0
+ * waits; it waits for the ranks that ran recorded units. */
 wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 
 #endif

@@ -1,4 +1,5 @@
-/* run_directory.c - creates and locks a run's folder, moves an earlier run; metrics as lines of JSON. */
+/* run_directory.c - creates and locks the folder of a run, moves the files of an earlier run, and writes metrics as
+ * lines of JSON. */
 #define _GNU_SOURCE
 #include "run/run_directory.h"
 
@@ -20,8 +21,8 @@ struct wl_run_directory {
   int lock; /* descriptor of RUN/lock, -1: none */
 };
 
-/* The files of a run, in the order in which they are moved: checkpoints first, so that after an interrupted move a
- * resume cannot mistake them for the new run's. */
+/* The files of a run, in the order in which they are moved. Checkpoints come first, so that after an interrupted move a
+ * resume cannot mistake old checkpoints for those of the new run. */
 static const char *const parts[] = {
     "checkpoints", "trajectory.h5", "trajectory",    "metrics.jsonl",
     "config.yaml", "optimizer.h5",  "evaluation.h5", NULL};
@@ -39,7 +40,7 @@ static wl_status make_folder(const char *path) {
   return wl_os_fail("create the folder", path, errno);
 }
 
-/* As mkdir -p. */
+/* Makes a folder and its parents, as mkdir -p does. */
 static wl_status make_folders(const char *path) {
   char part[WL_PATH_MAX];
   if (path[0] == '\0' || strlen(path) >= WL_PATH_MAX)
@@ -72,7 +73,7 @@ static void sign_lock(int fd) {
     wl_log_warning("cannot write the owner into the lock file: %s", strerror(errno));
 }
 
-/* On file systems without locks two trainings in one folder are not detected. */
+/* Whether the file system has no locks. Two trainings in one folder are then not detected. */
 static bool locks_are_unsupported(int error) {
   return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
 }
@@ -107,7 +108,7 @@ static bool part_exists(const wl_run_directory *d, const char *name) {
   return wl_path_join(path, d->path, name) == WL_OK && lstat(path, &there) == 0;
 }
 
-/* Makes the first RUN/previous-N that is free. */
+/* Makes the first folder RUN/previous-N whose name is free. */
 static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]) {
   for (int n = 1; n < 100000; n++) {
     char name[32];
@@ -173,7 +174,7 @@ wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const ch
   return wl_atomic_write(path, text, strlen(text));
 }
 
-/* Appends text and a newline in one write; removes the line if the write was partial. */
+/* Appends text and a newline in one write. Removes the line if only a part of it was written. */
 static wl_status append_line(int fd, const char *path, const char *line) {
   const size_t length = strlen(line);
   const off_t before = lseek(fd, 0, SEEK_END);
@@ -199,7 +200,7 @@ wl_status wl_run_directory_append_metrics(wl_run_directory *d, const char *line)
   return status;
 }
 
-/* Whether a line is complete and not after the checkpoint. */
+/* Whether a line is complete and its meta-step is not after the checkpoint. */
 static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   json_t *const object = json_loadb(line, length, 0, NULL);
   const json_t *const step = json_object_get(object, "meta_step");
@@ -208,12 +209,12 @@ static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   return kept;
 }
 
-/* Moves the kept lines to the front; their length. */
+/* Moves the lines that are kept to the front; returns their total length. */
 static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
   size_t kept = 0;
   for (size_t at = 0; at < bytes;) {
     const char *const end = memchr(text + at, '\n', bytes - at);
-    if (!end) break; /* incomplete */
+    if (!end) break; /* the line is incomplete */
     const size_t length = (size_t)(end - (text + at)) + 1;
     if (is_kept(text + at, length - 1, meta_step)) {
       memmove(text + kept, text + at, length);

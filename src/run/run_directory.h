@@ -1,13 +1,13 @@
-/* run_directory.h - the folder that holds a run: locked by one training, with its text files.
+/* run_directory.h - the folder of a run, which one training locks, and the text files in that folder.
  *
- *   RUN/lock            locked (flock) while a training runs; names it
+ *   RUN/lock            locked (flock) while a training runs; its text names that training
  *   RUN/config.yaml     the resolved configuration
  *   RUN/metrics.jsonl   one JSON object a line and meta-step
  *   RUN/checkpoints/    see checkpoint.h
  *   RUN/trajectory.h5   see trajectory.h
  *   RUN/previous-N/     an earlier run, moved by a new one in the same folder
  *
- * Not collective: rank 0 owns it. */
+ * Not collective: only rank 0 has a run directory. */
 #ifndef WL_RUN_RUN_DIRECTORY_H
 #define WL_RUN_RUN_DIRECTORY_H
 
@@ -17,17 +17,17 @@
 
 typedef struct wl_run_directory wl_run_directory;
 
-/* Makes the folder and its parents and locks it: WL_ERR_CANNOT_CREATE when another training holds the
- * lock or the folder cannot be made, WL_ERR_PERMISSION. Without `resume`, the files of an earlier run are moved to
- * RUN/previous-N, never overwritten. */
+/* Makes the folder and its parents and locks the folder. WL_ERR_CANNOT_CREATE if another training holds the lock or the
+ * folder cannot be made, WL_ERR_PERMISSION. Without `resume`, the files of an earlier run are moved to RUN/previous-N,
+ * and are never overwritten. */
 wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory **out);
 void wl_run_directory_close(wl_run_directory **directory); /* unlocks */
 
 /* Writes the text file RUN/name atomically. */
 wl_status wl_run_directory_write(wl_run_directory *directory, const char *name, const char *text);
-/* Appends one line (without newline) to RUN/metrics.jsonl; on a full disk the file stays as it was. */
+/* Appends one line (without newline) to RUN/metrics.jsonl. If the disk is full, the file is unchanged. */
 wl_status wl_run_directory_append_metrics(wl_run_directory *directory, const char *line);
-/* Drops the lines after `meta_step`, and incomplete ones: before a resume. */
+/* Removes incomplete lines and the lines after `meta_step`; called before a resume. */
 wl_status wl_run_directory_trim_metrics(wl_run_directory *directory, int64_t meta_step);
 
 #endif

@@ -1,4 +1,4 @@
-/* run_files.c - the directory of a run, and the thread that writes its files. */
+/* run_files.c - manages the directory of a run, and the thread that writes its files. */
 #include "run/run_files.h"
 
 #include <stdlib.h>
@@ -11,18 +11,18 @@
 #include "run/metrics.h"
 #include "run/state.h"
 
-/* Rows of the trajectory are also written between checkpoints, to limit their memory. */
+/* Rows of the trajectory are also written between checkpoints, to limit the memory that they take. */
 enum { FLUSH_BYTES = 16 << 20 };
 
 struct wl_run_files {
   wl_comm *comm;
   const char *path;
   wl_run_directory *directory; /* rank 0, else NULL */
-  wl_trajectory *trajectory;   /* rank 0 and only when recording */
+  wl_trajectory *trajectory;   /* on rank 0 and only when recording, else NULL */
   wl_background writing;
-  wl_snapshot *snapshot; /* the checkpoint being written; NULL: only the trajectory */
+  wl_snapshot *snapshot; /* the checkpoint being written; NULL: only the trajectory is written */
   int keep;
-  double told; /* cost.waited at the last report */
+  double told; /* the value of cost.waited at the last report */
   wl_run_files_cost cost;
 };
 
@@ -84,8 +84,8 @@ wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_traine
 
 /* ---- writing in the background ---- */
 
-/* The thread's work. Rows are written before the checkpoint, so that every valid checkpoint has its trajectory. If
- * writing the rows fails, the checkpoint is still written. */
+/* Does the work of the thread. Rows are written before the checkpoint, so that every valid checkpoint has its
+ * trajectory. If writing the rows fails, the checkpoint is still written. */
 static wl_status write_staged(void *data) {
   wl_run_files *const f = data;
   const wl_status rows = f->trajectory ? wl_trajectory_write(f->trajectory) : WL_OK;
@@ -93,7 +93,7 @@ static wl_status write_staged(void *data) {
   return state != WL_OK ? state : rows;
 }
 
-/* Waits for the running work, if any. */
+/* Waits for the work in progress, if there is any. */
 static wl_status settle(wl_run_files *f) {
   const wl_status status = wl_background_wait(&f->writing);
   wl_snapshot_destroy(&f->snapshot);

@@ -13,7 +13,7 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* [capacity + 1]: fields beyond the capacity go into the last entry, which check_list reports */
+  /* [capacity + 1]: fields beyond the capacity overwrite the last entry, and check_list reports that */
   wl_field *at;
   int count, capacity;
 } field_list;
@@ -34,7 +34,7 @@ static wl_status check_list(const field_list *list) {
   return WL_OK;
 }
 
-/* One field for each tensor of a flat vector over phi. */
+/* Adds one field for each tensor of a flat vector over phi. */
 static void add_blocks(field_list *list, const wl_layout *phi, const char *prefix, double *vector,
                        const char *meaning) {
   for (int i = 0; i < phi->count; i++) {
@@ -46,7 +46,7 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
   }
 }
 
-/* The replay buffer's tables, without the points. */
+/* Adds the tables of the replay buffer, without the points. */
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
   add(list, "replay/episode", WL_INT64, t.batches, t.episode,
@@ -76,7 +76,7 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
       ->in_digest = false;
 }
 
-/* The list of state that is the same on every rank. */
+/* Lists the state that is the same on every rank. */
 static wl_status list_state(const wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
   list->capacity = 5 * phi->count + 48;
@@ -125,9 +125,9 @@ wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
 
 /* ---- units ---- */
 
-/* All units' numbers of one field, one unit after the other, at rank 0. */
+/* The numbers of one field of all units, one unit after the other, at rank 0. */
 typedef struct unit_column {
-  int64_t *offset; /* [units + 1] where each unit's begin */
+  int64_t *offset; /* [units + 1] where the numbers of each unit begin */
   void *data;
 } unit_column;
 
@@ -135,12 +135,12 @@ typedef struct unit_table {
   unit_column of[WL_UNIT_FIELDS];
 } unit_table;
 
-/* Whether units have state at the end of a meta-step; staggered units always have at least their clocks. */
+/* Whether units have state at the end of a meta-step. Staggered units always have at least their clocks. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* Whether a unit has more than a clock: within an episode, or with a stored state to restart from. */
+/* Whether a unit has more state than a clock: it is within an episode, or has a stored state to restart from. */
 static bool has_state(const wl_trainer *tr, int64_t u) {
   const wl_plan *plan = wl_state_of(tr)->plan;
   return plan->clock[u].t > 0 || plan->stored[u] > 0;
@@ -170,7 +170,7 @@ static void free_units(unit_table *table) {
   }
 }
 
-/* Rank 0 alone. */
+/* Allocates the table. Only rank 0 calls this function. */
 static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     unit_column *column = &table->of[i];
@@ -181,7 +181,7 @@ static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Where unit u's numbers of a field go in the table. */
+/* Returns the place in the table for unit u's numbers of a field. */
 static void *place_of(const unit_table *table, int field, int64_t u) {
   const unit_column *column = &table->of[field];
   return (char *)column->data +
@@ -192,7 +192,7 @@ static size_t bytes_of(const wl_trainer *tr, int field, int64_t u) {
   return (size_t)count_in(tr, field, u) * wl_type_size(wl_unit_fields[field].type);
 }
 
-/* Sends one field of unit u to rank 0, where `unit` is NULL for units of other ranks. */
+/* Sends one field of unit u to rank 0. On rank 0, `unit` is NULL for units of other ranks. */
 static wl_status move_field(const wl_trainer *tr, int field, int64_t u, wl_unit *unit,
                             const unit_table *table) {
   const size_t bytes = bytes_of(tr, field, u);
@@ -214,7 +214,7 @@ static wl_status gather_unit(const wl_trainer *tr, int64_t u, const unit_table *
   wl_unit idle = {.number = c->episode, .horizon = c->horizon, .task_index = c->task_index};
   wl_unit *unit = clock_only ? &idle : rank == owner ? wl_state_of(tr)->unit[u] : NULL;
   if (rank != 0 && (rank != owner || clock_only)) return WL_OK;
-  if (unit && c->t == 0) { /* between two episodes */
+  if (unit && c->t == 0) { /* the unit is between two episodes */
     unit->t = 0;
     unit->number = c->episode;
   }
@@ -229,7 +229,8 @@ static wl_status gather_units(wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Offsets come before all arrays: small datasets behind large ones would make the file's image as large. */
+/* Lists the offsets. They come before all arrays, because small datasets after large ones would make the file's image
+ * grow by the size of the large ones. */
 static void list_offsets(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = wl_state_of(tr)->plan->units;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
@@ -255,7 +256,7 @@ static void list_units(const wl_trainer *tr, const unit_table *table, field_list
   }
 }
 
-/* The kept points of all units, one after the other, at rank 0. */
+/* Gathers the kept points of all units at rank 0, one unit after the other. */
 static wl_status gather_points(wl_trainer *tr, wl_real **points) {
   if (!wl_replay_lasts(wl_state_of(tr)->replay)) return WL_OK;
   wl_status room = WL_OK;
@@ -275,7 +276,7 @@ static void list_points(const wl_trainer *tr, wl_real *points, field_list *list)
       ->in_digest = false;
 }
 
-/* Reads this rank's part of the buffer, from any number of writing ranks. */
+/* Reads this rank's part of the buffer. The file may have been written by any number of ranks. */
 static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   const wl_replay_tables t = wl_replay_state(wl_state_of(tr)->replay);
   wl_real *points = NULL;
@@ -326,7 +327,7 @@ static wl_status describe(wl_trainer *tr, provenance *p) {
 struct wl_snapshot {
   int64_t meta_step, last_counted;
   field_list list;
-  char *copies; /* of the arrays that the trainer will change */
+  char *copies; /* copies of the arrays that the trainer will change */
   unit_table units;
   wl_real *points;
   provenance provenance;
@@ -364,7 +365,7 @@ static wl_status copy_fields(wl_snapshot *s) {
   return WL_OK;
 }
 
-/* Rank 0: the list of copied and gathered fields, with the attributes of the run. */
+/* Makes, on rank 0, the list of copied and gathered fields, with the attributes of the run. */
 static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   s->meta_step = wl_state_of(tr)->meta_step;
   s->last_counted = wl_state_of(tr)->last_counted;
@@ -401,7 +402,7 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
   return (int64_t)bytes;
 }
 
-/* The clocks in the file are untrusted input: checks their values. */
+/* Checks the values of a clock, because the clocks in the file are untrusted input. */
 static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   const wl_curriculum *stages = wl_state_of(tr)->curriculum;
@@ -421,7 +422,7 @@ static wl_status check_clock(const wl_trainer *tr, int64_t u) {
                  (long long)c->task_index);
 }
 
-/* The dataset of a unit's field. Until schema version 2 `task` was named `family`. */
+/* Writes the name of the dataset of a unit's field. Until schema version 2 the field `task` was named `family`. */
 static void name_in(const wl_file *file, const char *field, char name[80]) {
   const bool old = strcmp(field, "task") == 0 && !wl_file_has(file, "units/task");
   snprintf(name, 80, "units/%s", old ? "family" : field);
@@ -467,7 +468,7 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table
   return WL_OK;
 }
 
-/* Reads this rank's units within their episodes, from any number of writing ranks. */
+/* Reads the state of this rank's units. The file may have been written by any number of ranks. */
 static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *table) {
   if (!wl_file_has(file, "units/inner_step"))
     return WL_FAIL(
@@ -483,7 +484,7 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *tab
   return WL_OK;
 }
 
-/* All units are between the same two episodes. */
+/* Sets all clocks to that of unit 0: all units are between the same two episodes. */
 static void set_clocks(wl_plan *plan) {
   for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
@@ -545,7 +546,7 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
                         "%s: the digest of its state does not match the one it carries", path);
 }
 
-/* The number of the stage and the steps of stored states in the file are untrusted input. */
+/* Checks the number of the stage and the steps of stored states, because the file is untrusted input. */
 static wl_status check_stage(const wl_trainer *tr, const char *path) {
   const wl_curriculum *c = wl_state_of(tr)->curriculum;
   const wl_plan *plan = wl_state_of(tr)->plan;
@@ -564,7 +565,7 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   wl_status status = list_state(tr, &list);
   for (int i = 0; status == WL_OK && i < list.count; i++)
     if (list.at[i].in_digest ||
-        wl_file_has(file, list.at[i].name)) /* older files lack the others */
+        wl_file_has(file, list.at[i].name)) /* older files lack the other fields */
       status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
@@ -576,13 +577,14 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   return status;
 }
 
-/* Result of rank 0's search, sent to all ranks. */
+/* The result of rank 0's search, which is sent to all ranks. */
 typedef struct finding {
   int64_t step; /* -1: nothing to resume */
   char path[4096];
 } finding;
 
-/* Rank 0 finds the newest valid checkpoint, which requires reading all of it; the other ranks open the same file. */
+/* Finds the newest valid checkpoint on rank 0, which must read the whole file to verify it. The other ranks then open
+ * the same file. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};
@@ -599,7 +601,7 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
   return wl_comm_agree(comm, status);
 }
 
-/* Ranks that see different disks must not resume from different states. */
+/* Checks that all ranks have the same state. Ranks that see different disks must not resume from different states. */
 static wl_status same_state(wl_trainer *tr, wl_status mine) {
   wl_digest digest = {0};
   if (mine == WL_OK) mine = wl_state_digest(tr, &digest);

@@ -9,23 +9,23 @@
 #include "io/checkpoint.h"
 #include "train/trainer.h"
 
-/* Digest of the meta-state: phi, the outer optimizer, counters. The same on every rank. */
+/* Computes the digest of the meta-state: phi, the outer optimizer, counters. It is the same on every rank. */
 wl_status wl_state_digest(const wl_trainer *trainer, wl_digest *out);
 
-/* A copy of the state at the current meta-step; training may continue while it is written. */
+/* A copy of the state at the current meta-step. Training may continue while the copy is written. */
 typedef struct wl_snapshot wl_snapshot;
-/* Makes the copy: *out is not NULL on rank 0 only. Collective; the outcome is agreed on. */
+/* Makes the copy; *out is NULL except on rank 0. Collective; all ranks get the same status. */
 wl_status wl_snapshot_take(wl_trainer *trainer, wl_snapshot **out);
-/* Writes it as RUN's checkpoint. Uses neither trainer nor MPI, so that any thread may call it. */
+/* Writes the copy as a checkpoint of RUN. Uses neither trainer nor MPI, so that any thread may call this function. */
 wl_status wl_snapshot_write(const wl_snapshot *snapshot, const char *run, int keep);
 int64_t wl_snapshot_bytes(const wl_snapshot *snapshot);
 void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
-/* Loads the newest valid checkpoint of RUN; *resumed is false when there is none. WL_ERR_CONFIG when it
- * belongs to another configuration (keys that do not affect the result may differ); `schema`
- * parses the one it carries. Collective. */
+/* Loads the newest valid checkpoint of RUN; *resumed is false if there is none. WL_ERR_CONFIG if the checkpoint belongs
+ * to another configuration (keys that do not affect the result may differ). `schema` is used to parse the configuration
+ * in the checkpoint. Collective. */
 wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema,
                         bool *resumed);
-/* Writes only the trained meta-parameters and the configuration. Rank 0 writes; collective. */
+/* Writes only the trained meta-parameters and the configuration. Rank 0 writes. Collective. */
 wl_status wl_state_export(wl_trainer *trainer, const char *path);
 
 #endif

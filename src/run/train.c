@@ -1,4 +1,4 @@
-/* train.c - a run: open or resume, meta-steps, files, stop. */
+/* train.c - a run: opens or resumes it, does its meta-steps, writes its files, stops. */
 #include "run/train.h"
 
 #include <math.h>
@@ -31,18 +31,18 @@ typedef struct run {
   wl_trainer *trainer;
   wl_recorder *recorder;
   wl_run_files *files;
-  int64_t every, keep; /* checkpoints */
+  int64_t every, keep; /* checkpoint.every and checkpoint.keep */
   int64_t validate;    /* meta-steps between validations; 0: none */
-  int64_t saved;       /* meta-step of the last checkpoint, -1: none */
+  int64_t saved;       /* meta-step of the last checkpoint, -1: there is none */
   bool resumed;
   bool diverged;
-  bool warned;    /* of units that were left out */
+  bool warned;    /* the user has been warned of units that were left out */
   double started; /* start of the program */
   double began;   /* start of the first meta-step */
   double longest; /* seconds of the longest meta-step with its files */
-  double memory;  /* estimated bytes of the rank with the most */
+  double memory;  /* estimated bytes of the rank that needs the most */
   wl_progress *progress;
-  bool told; /* the warning that the rule has no effect */
+  bool told; /* the user has been warned that the rule has no effect */
 } run;
 
 wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
@@ -58,7 +58,8 @@ wl_status wl_train_run_directory(const wl_config *config, const char *config_pat
                  size - 1);
 }
 
-/* Plug-ins and modules that the configuration names, which each rank has read from its own file system. */
+/* Checks that all ranks have the same plug-ins and modules that the configuration names. Each rank has read them from
+ * its own file system. */
 static wl_status same_files(const run *r) {
   const char *file = NULL, *hash = NULL;
   char what[512] = "a file of the configuration (";
@@ -67,13 +68,14 @@ static wl_status same_files(const run *r) {
   for (; wl_config_hashed_file(r->config, n, &file, &hash); n++) {
     const size_t used = strlen(what);
     snprintf(what + used, sizeof what - used, "%s%.200s", n > 0 ? ", " : "", file);
-    value = value * 31 + strtoull(hash, NULL, 16); /* of one file: its hash */
+    value = value * 31 + strtoull(hash, NULL, 16); /* for one file this is its hash */
   }
   snprintf(what + strlen(what), sizeof what - strlen(what), ")");
   return wl_comm_same(r->comm, what, value);
 }
 
-/* Ranks that were started with different files or overrides must not average their gradients. */
+/* Checks that all ranks have the same configuration. Ranks that were started with different files or overrides must not
+ * average their gradients. */
 static wl_status same_configuration(const run *r) {
   WL_TRY(same_files(r));
   char *text = NULL;
@@ -85,7 +87,7 @@ static wl_status same_configuration(const run *r) {
   return wl_comm_same(r->comm, "the configuration", digest.value);
 }
 
-/* Includes the meta-parameters that the run starts from. */
+/* Creates the trainer and sets the meta-parameters that the run starts from. */
 static wl_status create_trainer(run *r) {
   WL_TRY(wl_trainer_create(r->config, r->comm, &r->trainer));
   const wl_problem *p = &wl_setup_of(r->trainer)->problem;
@@ -101,8 +103,8 @@ static bool has_checkpoints(const char *folder) {
   return wl_is_directory(path);
 }
 
-/* A run directory that was moved or copied contains its configuration, whose `output` names the old folder, where there
- * is nothing to resume. */
+/* Refuses to resume a run directory that was moved or copied. The `output` of its configuration names the old folder,
+ * where there is nothing to resume. */
 static wl_status refuse_moved(const run *r) {
   char folder[4096];
   const char *const slash = strrchr(r->config_path, '/');
@@ -158,7 +160,7 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
   snprintf(text, size, "windows stored as %s", kind);
 }
 
-/* Prints the estimate of the memory, which the last line compares with the peak. */
+/* Prints the estimate of the memory. The last line of the run compares this estimate with the peak. */
 static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
@@ -204,7 +206,7 @@ wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_
   return status;
 }
 
-/* The time that training spent on files; most writing runs in the background. */
+/* Prints the time that training spent on files; most writing is done in the background. */
 static void report_files(const run *r) {
   const wl_run_files_cost cost = wl_run_files_spent(r->files);
   const double took = wl_seconds() - r->began;
@@ -215,7 +217,7 @@ static void report_files(const run *r) {
       plural(cost.checkpoints), (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
 }
 
-/* Prints the memory of the run and the units left out. */
+/* Prints the memory of the run and the number of units left out. */
 static wl_status leave_background(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
@@ -246,7 +248,7 @@ static void show_progress(const run *r) {
                   (long)wl_setup_of(r->trainer)->steps, text);
 }
 
-/* Warns once if the training makes no progress, before it ends. */
+/* Warns once if the training makes no progress, while it still runs. */
 static void warn_of_idleness(run *r) {
   static const double WORTH_IT = 0.01;
   const double gain = wl_progress_gain(r->progress);
@@ -258,7 +260,7 @@ static void warn_of_idleness(run *r) {
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
 
-/* The files of a meta-step: recorded windows, metrics, the checkpoint when it is due. */
+/* Writes the files of a meta-step: recorded windows, metrics, and the checkpoint when it is due. */
 static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   const int64_t step = wl_state_of(r->trainer)->meta_step;
   const bool last = stopping || r->diverged || step == wl_setup_of(r->trainer)->steps;
@@ -269,12 +271,12 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
     warn_of_idleness(r);
   }
   if (!last && (r->every == 0 || step % r->every != 0))
-    return WL_OK; /* the others learn of a failure in the next reduction */
+    return WL_OK; /* the other ranks learn of a failure in the next reduction */
   WL_TRY(wl_comm_agree(r->comm, wl_trainer_raise_failure(r->trainer)));
   return save(r);
 }
 
-/* Whether this meta-step must be the last, because the next one might end after the limit. */
+/* Whether this meta-step must be the last, because the next one might end after the time limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
          wl_seconds() - r->started + 2.0 * r->longest > r->request->time_limit;
@@ -284,7 +286,7 @@ static bool is_asked_for(const run *r) {
   return r->request->stop_after > 0 && wl_state_of(r->trainer)->meta_step >= r->request->stop_after;
 }
 
-/* Warns at the first one, so that the user need not wait for the end of the run. */
+/* Warns when the first unit is left out, so that the user need not wait for the end of the run. */
 static void warn_of_skipped(run *r, const wl_meta_report *report) {
   if (r->warned || report->skipped == 0) return;
   r->warned = true;
@@ -295,15 +297,15 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
       (long long)report->units);
 }
 
-/* Time at which rank 0 interrupts a meta-step; 0: never. The first meta-step is always completed, so that each start
- * makes progress. */
+/* Returns the time at which rank 0 interrupts a meta-step; 0: never. The first meta-step is always completed, so that
+ * each start makes progress. */
 static double deadline(const run *r) {
   const double limit = r->request->time_limit;
   if (wl_comm_rank(r->comm) != 0 || !(limit > 0) || !(r->longest > 0)) return 0.0;
   return r->started + fmax(limit - 0.5, 0.5 * limit);
 }
 
-/* Where it is due, and after the last meta-step. */
+/* Validates the rule when this is due, and after the last meta-step. */
 static wl_status validate(const run *r, wl_meta_report *report) {
   const int64_t step = wl_state_of(r->trainer)->meta_step;
   report->validation_loss = NAN;
@@ -317,7 +319,7 @@ static wl_status validate(const run *r, wl_meta_report *report) {
   return WL_OK;
 }
 
-/* The evaluation of the curriculum where it is due; may begin the next stage. */
+/* Evaluates the rule for the curriculum when this is due. The next stage may then begin. */
 static wl_status evaluate_stage(const run *r) {
   const wl_curriculum *c = wl_state_of(r->trainer)->curriculum;
   const int64_t step = wl_state_of(r->trainer)->meta_step;
@@ -337,7 +339,7 @@ static wl_status evaluate_stage(const run *r) {
   return WL_OK;
 }
 
-/* One meta-step and its files; *stopping is set on all ranks alike. */
+/* Does one meta-step and writes its files. *stopping is the same on all ranks. */
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
   wl_trainer *tr = r->trainer;
@@ -379,7 +381,7 @@ static wl_status loop(run *r, bool *stopped) {
   return leave_background(r);
 }
 
-/* Reports the divergence, the checkpoints before it, and the fix. */
+/* Reports the divergence, the checkpoints from before it, and the fix. */
 static wl_status report_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
   const long long last_counted = (long long)wl_state_of(tr)->last_counted,
@@ -418,7 +420,7 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
       "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to continue",
       (long long)wl_state_of(r->trainer)->meta_step, (long long)wl_setup_of(r->trainer)->steps,
       r->path);
-  wl_error_share(true); /* all ranks left the loop by the same flags */
+  wl_error_share(true); /* all ranks left the loop because of the same flags */
   return WL_TRY_AGAIN;
 }
 

@@ -10,7 +10,7 @@
 #include "train/schema.h"
 #include "unroll/model.h"
 
-/* Other kinds of Warploom files contain no meta-parameters. */
+/* Refuses Warploom files of other kinds, which contain no meta-parameters. */
 static wl_status require_meta_parameters(const char *path, const wl_file *file) {
   char *kind = NULL;
   WL_TRY(wl_file_attribute(file, "kind", &kind));
@@ -25,7 +25,7 @@ static wl_status require_meta_parameters(const char *path, const wl_file *file) 
   return status;
 }
 
-/* The newest checkpoint of a run directory, or the file itself; `source` receives its name. */
+/* Opens the newest checkpoint of a run directory, or the file itself; `source` receives the name of the opened file. */
 static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
   int64_t step;
   const bool run = wl_is_directory(path);
@@ -37,7 +37,8 @@ static wl_status open_source(const char *path, char *source, size_t size, wl_fil
   return status;
 }
 
-/* A digest has 16 hexadecimal digits, a number of meta-steps digits alone. */
+/* Checks and stores the digest, which has 16 hexadecimal digits, and the number of meta-steps, which has only decimal
+ * digits. */
 static wl_status take_provenance(const char *digest, const char *steps, wl_trained *t) {
   char *end = NULL;
   snprintf(t->digest, sizeof t->digest, "%s", digest);
@@ -49,7 +50,7 @@ static wl_status take_provenance(const char *digest, const char *steps, wl_train
                  t->source, digest, steps);
 }
 
-/* Whether the section `rule` is an LSTM without the key `momentum`, as older versions wrote it. */
+/* Whether the section `rule` is an LSTM without the key `momentum`, as older versions of Warploom wrote it. */
 static bool lacks_momentum(const char *text) {
   const char *rule = strstr(text, "\nrule:\n");
   if (!rule) return false;
@@ -63,8 +64,8 @@ static bool lacks_momentum(const char *text) {
   return lstm && lstm < end && !(momentum && momentum < end);
 }
 
-/* Defaults may have changed since the file was written: sets keys that the file's configuration lacks to their old
- * defaults. */
+/* Parses a stored configuration. Defaults may have changed since the file was written, so keys that the configuration
+ * lacks get their old defaults. */
 static wl_status parse_stored(const char *text, const wl_override *overrides, int n_overrides,
                               wl_trained *t) {
   wl_override *all = NULL;
@@ -100,7 +101,7 @@ wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_
   return read_attributes(*file, overrides, n_overrides, out);
 }
 
-/* The dataset "phi/<name>" of a tensor of phi, or of its average. */
+/* Describes the dataset of a tensor in a group, such as "phi/<name>". */
 static wl_field block_field(const char *group, const wl_tensor_entry *b, double *phi) {
   wl_field field = {.type = WL_FLOAT64,
                     .ndim = b->ndim,
@@ -112,7 +113,7 @@ static wl_field block_field(const char *group, const wl_tensor_entry *b, double 
   return field;
 }
 
-/* The group of a file that holds what wl_trainer_export returns. */
+/* Finds the group of a file that holds what wl_trainer_export returns. */
 static wl_status find_result(const wl_file *file, const wl_layout *layout, const char **group) {
   int64_t exported = 0;
   char average[WL_NAME_SIZE + 16];
@@ -123,7 +124,7 @@ static wl_status find_result(const wl_file *file, const wl_layout *layout, const
   return WL_OK;
 }
 
-/* The model of the configuration determines the tensors that must exist. */
+/* Reads the tensors. The model of the configuration determines which tensors must exist. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   const char *group = "phi";
   if (layout->count > 0) WL_TRY(find_result(file, layout, &group));

@@ -1,12 +1,12 @@
-/* validate.c - forward runs, distributed over the ranks. Each rank fills its rows of a table of zeros; the tables are
- * added. */
+/* validate.c - distributes forward runs over the ranks. Each rank fills in its rows of a table of zeros, and the tables
+ * are added. */
 #include "run/validate.h"
 
 #include <math.h>
 
 #include "unroll/window.h"
 
-/* One episode; *loss is NaN when it is not finite. */
+/* Runs one episode; *loss is NaN if its loss is not finite. */
 static wl_status run_episode(wl_unroll_ws *ws, wl_unit *unit, uint64_t seed, int64_t number,
                              int64_t steps, double *loss) {
   const wl_episode episode = {seed, WL_SPACE_TUNE, 0, number};
@@ -21,7 +21,7 @@ static wl_status run_episode(wl_unroll_ws *ws, wl_unit *unit, uint64_t seed, int
   return wl_task_status(unit->task);
 }
 
-/* This rank's episodes of one task. */
+/* Runs this rank's episodes of one task. */
 static wl_status run_task(wl_trainer *tr, int task, const wl_validation *v, double *losses) {
   const wl_trainer_setup *s = wl_setup_of(tr);
   const wl_problem *p = &s->problem;

@@ -1,4 +1,4 @@
-/* validate.h - the final loss of the current rule on fixed tasks, which measures progress. */
+/* validate.h - the final loss of the current rule on fixed tasks, as a measure of progress. */
 #ifndef WL_RUN_VALIDATE_H
 #define WL_RUN_VALIDATE_H
 
@@ -7,12 +7,12 @@
 enum { WL_VALIDATION_TASKS = 8 };
 
 typedef struct wl_validation {
-  int64_t steps, tasks; /* length of the episodes; tasks of each family */
+  int64_t steps, tasks; /* length of the episodes; number of tasks of each family */
 } wl_validation;
 
-/* Mean final loss, on the fixed sample (few-shot: the query set), of complete episodes on tasks that training does not
- * draw; NaN if one is not finite. Uses wl_trainer_result, and changes no state of the training. Bitwise equal on any
- * number of ranks. Collective. */
+/* Computes the mean final loss of complete episodes on tasks that training does not draw. The loss is taken on the
+ * fixed sample (few-shot: on the query set). NaN if a loss is not finite. Uses wl_trainer_result, and changes no state
+ * of the training. Bitwise equal on any number of ranks. Collective. */
 wl_status wl_run_validate(wl_trainer *trainer, const wl_validation *validation, double *loss);
 
 #endif
