@@ -1,4 +1,4 @@
-/* arguments.c - command-line options from a table, over getopt_long. */
+/* arguments.c - parses command-line options that a table lists, with getopt_long. */
 #include "cli/arguments.h"
 
 #include <errno.h>
@@ -13,10 +13,10 @@
 enum {
   HELP_INDENT = 25,
   FIRST_CODE =
-      256 /* getopt_long's code of table entry i is FIRST_CODE + i, beyond every character */
+      256 /* getopt_long's code of table entry i is FIRST_CODE + i, which is larger than any character */
 };
 
-/* The table in getopt's form; returns its length. */
+/* Converts the table to getopt's form; returns its length. */
 static int getopt_table(const wl_argument *table,
                         struct option options[WL_ARGUMENT_TABLE_MAX + 1]) {
   int count = 0;
@@ -42,7 +42,7 @@ static wl_status unknown_option(const wl_argument *table, int count, const char 
                  command);
 }
 
-/* What getopt_long complains about: argv[optind - 1] is the argument at fault. */
+/* Reports what getopt_long complains about. The faulty argument is argv[optind - 1]. */
 static wl_status parse_failure(const wl_argument *table, int count, char **argv, int code) {
   const char *const text = argv[optind - 1];
   const int known = optopt >= FIRST_CODE && optopt < FIRST_CODE + count ? optopt - FIRST_CODE : -1;
@@ -60,7 +60,7 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
   const int count = getopt_table(table, options);
   memset(out, 0, sizeof *out);
   out->table = table;
-  optind = 0; /* glibc: start afresh */
+  optind = 0; /* makes glibc start from the beginning */
   opterr = 0;
   for (int code; (code = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     const int index = code - FIRST_CODE;

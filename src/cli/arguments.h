@@ -1,4 +1,4 @@
-/* arguments.h - command-line options from a table, over getopt_long. */
+/* arguments.h - parses command-line options that a table lists. */
 #ifndef WL_CLI_ARGUMENTS_H
 #define WL_CLI_ARGUMENTS_H
 
@@ -14,10 +14,10 @@ typedef struct wl_argument {
   const char *doc;   /* one sentence */
 } wl_argument;
 
-/* Options given on a command line, entries of a table. */
+/* Largest numbers of options on a command line, and of entries in a table. */
 enum { WL_ARGUMENTS_MAX = 256, WL_ARGUMENT_TABLE_MAX = 64 };
 
-/* The options of one command line, in the order given. Texts point into argv. */
+/* The options of one command line, in the order given. Their texts point into argv. */
 typedef struct wl_arguments {
   const wl_argument *table;
   int count;
@@ -26,21 +26,21 @@ typedef struct wl_arguments {
   } given[WL_ARGUMENTS_MAX];
 } wl_arguments;
 
-/* Parses argv[1 .. argc); argv[0] is the subcommand. Operands are moved to the end, and
- * *operands is the index of the first. WL_ERR_USAGE for an unknown option (the nearest is
- * suggested), a missing or superfluous value. */
+/* Parses argv[1 .. argc); argv[0] is the subcommand. Operands are moved to the end, and *operands is the index of the
+ * first operand. WL_ERR_USAGE for an unknown option (the message suggests the nearest one), and for a missing or
+ * superfluous value. */
 wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl_arguments *out,
                              int *operands);
 
 bool wl_argument_given(const wl_arguments *arguments, const char *name);
-/* The last value given, else `fallback`. */
+/* Returns the last value given for an option, else `fallback`. */
 const char *wl_argument_text(const wl_arguments *arguments, const char *name, const char *fallback);
-/* All values of a repeated option ("--set"), in order; returns their number. */
+/* Lists all values of a repeated option, such as --set, in order; returns their number. */
 int wl_argument_all(const wl_arguments *arguments, const char *name,
                     const char *values[WL_ARGUMENTS_MAX]);
-/* All --set, in order, as overrides of a configuration; returns their number. */
+/* Lists the values of all --set, in order, as overrides of a configuration; returns their number. */
 int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[WL_ARGUMENTS_MAX]);
-/* The last value as a number from min to max; *out is unchanged if the option is not given. */
+/* Reads the last value of an option as a number from min to max; *out is unchanged if the option is not given. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
 wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,

@@ -1,7 +1,7 @@
 /* bench.c - `warploom bench`: measures this machine and prints a table.
  *
- *   kernel      coordinate-steps per second of the LSTM on all ranks at once, with activations kept and recomputed, and
- *   their share of the measured peak of multiply-adds
+ *   kernel      coordinate-steps per second of the LSTM on all ranks at once, with activations kept or recomputed, and
+ *               their share of the measured peak of multiply-adds
  *   exact sum   seconds of the one collective of a meta-step, by size
  *   files       bytes per second of a checkpoint, and of a plain write and fsync */
 #include <math.h>
@@ -24,7 +24,7 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the figures as JSON; - for standard output"},
     {0}};
 
-/* Numbers of an exact sum: the meta-gradient of the LSTM of 2 x 20 units, and larger models. */
+/* The sizes of the exact sums: the meta-gradient of the LSTM of 2 x 20 units, and those of larger models. */
 enum { SUMS = 3 };
 static const int64_t sum_counts[SUMS] = {5141, 65536, 1048576};
 
@@ -37,7 +37,7 @@ typedef struct figures {
   int ranks, node_ranks;
   wl_kernel_figures kernel;
   double sum_seconds[SUMS];
-  wl_file_figures files; /* bytes 0: not measured */
+  wl_file_figures files; /* with bytes 0: not measured */
 } figures;
 
 static wl_status read_request(const wl_cli *cli, request *q) {
@@ -52,12 +52,12 @@ static wl_status read_request(const wl_cli *cli, request *q) {
   return wl_argument_int(a, "megabytes", 0, 1000000, &q->megabytes);
 }
 
-/* Collective. Rank 0 measures files, because rank 0 writes a run's files. */
+/* Measures the figures. Rank 0 measures files, because rank 0 writes a run's files. Collective. */
 static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
   f->node_ranks = wl_comm_node_size(comm);
-  (void)wl_comm_bind_threads(comm, (int)q->threads); /* as a training does */
+  (void)wl_comm_bind_threads(comm, (int)q->threads); /* as for a training */
   WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats,
                            WL_WINDOW_UNASKED, &f->kernel));
   for (int i = 0; i < SUMS; i++) WL_TRY(wl_measure_sum(comm, sum_counts[i], &f->sum_seconds[i]));

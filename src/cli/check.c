@@ -1,4 +1,4 @@
-/* check.c - `warploom check CONFIG`: meta-gradients against central differences, as a table. */
+/* check.c - `warploom check CONFIG`: compares meta-gradients with central differences and prints a table. */
 #include <math.h>
 #include <string.h>
 

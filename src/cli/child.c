@@ -1,4 +1,4 @@
-/* child.c - fork, exec, and waiting with a time limit. */
+/* child.c - starts a program with fork and exec, and waits for it with a time limit. */
 #include "cli/child.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@ static bool redirect(const char *path, int flags, int to) {
   return true;
 }
 
-/* In the new process. Its own group, so that a time limit ends what it started too. */
+/* Executes the program in the new process. The process gets a separate group, so that at the time limit the programs
+ * that it has started are ended too. */
 static void execute(const wl_child *child) {
   enum { WRITE = O_WRONLY | O_CREAT | O_TRUNC };
   setpgid(0, 0);
@@ -31,7 +32,7 @@ static void execute(const wl_child *child) {
   _exit(WL_CHILD_NOT_RUN);
 }
 
-/* Waits until the process has ended or the time is over; whether it has ended. */
+/* Waits until the process has ended or the time is over; returns whether the process has ended. */
 static bool wait_for(pid_t pid, double until, int *state) {
   const struct timespec pause = {.tv_nsec = 5000000};
   for (;;) {
@@ -42,7 +43,7 @@ static bool wait_for(pid_t pid, double until, int *state) {
   }
 }
 
-/* Ends the group: first so that a launcher can end its ranks, then without delay. */
+/* Ends the group: first with SIGTERM, so that a launcher can end its ranks, then with SIGKILL. */
 static void end(pid_t pid) {
   int state = 0;
   kill(-pid, SIGTERM);

@@ -1,4 +1,4 @@
-/* child.h - runs another program and waits for its end, at most for a given time. */
+/* child.h - runs another program and waits until it ends or its time is over. */
 #ifndef WL_CLI_CHILD_H
 #define WL_CLI_CHILD_H
 
@@ -8,13 +8,14 @@ typedef struct wl_child {
   char *const *argv;  /* argv[0] is looked up in PATH; the last is NULL */
   const char *output; /* file for standard output */
   const char *errors; /* file for standard error */
-  double seconds;     /* the program is ended after this time */
+  double seconds;     /* the program is ended after this many seconds */
 } wl_child;
 
 enum { WL_CHILD_LATE = 124, WL_CHILD_NOT_RUN = 127 };
 
-/* Runs the program with nothing on standard input. *code is its exit code, 128 + N after signal N, WL_CHILD_LATE if it
- * was ended, WL_CHILD_NOT_RUN if it could not be executed. The program ends with this process. */
+/* Runs the program with nothing on standard input. *code is the program's exit code, 128 + N after signal N,
+ * WL_CHILD_LATE if the time limit ended it, WL_CHILD_NOT_RUN if it could not be executed. If this process ends, the
+ * program is ended too. */
 wl_status wl_child_run(const wl_child *child, int *code);
 
 #endif

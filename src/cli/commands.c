@@ -16,7 +16,7 @@ const wl_command *const wl_commands[] = {
 
 void wl_command_help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
-/* The examples, each line indented. */
+/* Prints the examples with each line indented. */
 static void print_examples(const char *lines, FILE *out) {
   for (const char *line = lines; *line;) {
     const int length = (int)strcspn(line, "\n");

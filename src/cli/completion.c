@@ -1,15 +1,16 @@
 /* completion.c - `warploom completion bash|zsh`: prints a completion script for a shell.
  *
- * Commands, options and keys come from the tables that the program itself reads. A completion script has functions that
- * answer "what may stand here", written from these tables, and a fixed part that asks them. */
+ * Commands, options and keys come from the tables that the program itself uses. A completion script has functions that
+ * list what may be typed at a position, which are made from these tables, and a fixed part that calls these
+ * functions. */
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/tool.h"
 #include "train/schema.h"
 
-/* What a value or an operand named `name` in --help may be: words separated by '|', or one of the kinds that the fixed
- * parts know. */
+/* Returns what a value or an operand may be that --help calls `name`: words separated by '|', or one of the kinds that
+ * the fixed parts know. */
 static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;
@@ -23,7 +24,8 @@ static const char *kind_of(const char *name) {
   return strchr(name, '|') ? name : ":file";
 }
 
-/* Prints the words of a list separated by '|', each followed by `end`, without those that are written {name: N}. */
+/* Prints the words of a list that is separated by '|', each followed by `end`. Leaves out words that are written as
+ * {name: N}. */
 static void print_words(const char *list, const char *end, FILE *out) {
   for (const char *word = list; word && *word;) {
     const int length = (int)strcspn(word, "|");
@@ -67,7 +69,7 @@ static void print_variants(const wl_section *section, FILE *out) {
   for (const wl_variant *v = section->variants; v && v->name; v++) fprintf(out, "%s ", v->name);
 }
 
-/* "    window.weights) echo sum mean last;;" */
+/* Prints a case such as "    window.weights) echo sum mean last;;". */
 static void print_values(const wl_section *section, const wl_option *option, FILE *out) {
   if (option->type != WL_OPT_BOOL && !option->choices) return;
   fputs("   ", out);
@@ -77,7 +79,8 @@ static void print_values(const wl_section *section, const wl_option *option, FIL
   fputs(";;\n", out);
 }
 
-/* Keys of several variants may have different choices: the first variant's are offered. */
+/* Prints the functions that list keys and their choices. A key of several variants may have different choices; those of
+ * the first variant are offered. */
 static void print_key_functions(FILE *out) {
   fputs("_warploom_keys() {\n  echo", out);
   print_keys(out);
@@ -176,7 +179,7 @@ static void print_bash(FILE *out) {
 
 /* ---- zsh ---------------------------------------------------------------------------------------- */
 
-/* Text between single quotes. `special`: characters that get a backslash. */
+/* Prints text between single quotes. The characters in `special` get a backslash. */
 static void print_quoted(const char *text, const char *special, FILE *out) {
   for (; *text; text++) {
     if (*text == '\'') {
@@ -188,7 +191,7 @@ static void print_quoted(const char *text, const char *special, FILE *out) {
   }
 }
 
-/* The action of _arguments for a kind. */
+/* Prints the action of _arguments for a kind. */
 static void print_zsh_action(const char *kind, FILE *out) {
   if (strcmp(kind, ":key") == 0) fputs("_warploom_setting", out);
   else if (strcmp(kind, ":folder") == 0) fputs("_files -/", out);

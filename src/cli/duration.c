@@ -25,19 +25,19 @@ static int take_fields(const char *text, long fields[3]) {
   return 0;
 }
 
-/* MM:SS, HH:MM:SS, and SLURM's D-HH, D-HH:MM, D-HH:MM:SS. */
+/* Parses MM:SS, HH:MM:SS, and SLURM's D-HH, D-HH:MM, D-HH:MM:SS. */
 static bool parse_clock(const char *text, double *seconds) {
   const char *const dash = strchr(text, '-');
   long days = 0, f[3] = {0};
   if (dash && ((days = take_number(&text)) < 0 || text != dash)) return false;
   const int count = take_fields(dash ? dash + 1 : text, f);
   if (count == 0 || (dash && f[0] > 23)) return false;
-  const long unit = dash ? 3600 : count == 3 ? 3600 : 60; /* of the first field */
+  const long unit = dash ? 3600 : count == 3 ? 3600 : 60; /* seconds in one unit of the first field */
   *seconds = 86400.0 * (double)days + (double)(unit * f[0]) + (double)(unit / 60 * f[1]) + (double)f[2];
   return dash || count > 1;
 }
 
-/* "90", "1.5h": digits and at most one point, then at most one unit. */
+/* Parses a number such as "90" or "1.5h": digits and at most one point, then at most one unit. */
 static bool parse_number(const char *text, double *seconds) {
   static const struct {
     char unit;

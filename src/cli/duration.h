@@ -4,9 +4,8 @@
 
 #include "base/status.h"
 
-/* Seconds from "90", "90s", "1.5h", "30m", "2d", "MM:SS", "HH:MM:SS", "D-HH", "D-HH:MM", "D-HH:MM:SS", at most
- * a hundred years. `option` is named in the
- * WL_ERR_USAGE message. */
+/* Parses seconds from "90", "90s", "1.5h", "30m", "2d", "MM:SS", "HH:MM:SS", "D-HH", "D-HH:MM" or "D-HH:MM:SS", at most
+ * a hundred years. The WL_ERR_USAGE message names `option`. */
 wl_status wl_duration_parse(const char *text, const char *option, double *seconds);
 
 #endif

@@ -1,4 +1,4 @@
-/* environment.c - environment variables are input: unwanted ones are removed, numbers are checked. */
+/* environment.c - removes unwanted environment variables and checks the numbers in others, because they are input. */
 #include "cli/environment.h"
 
 #include <stdbool.h>
@@ -15,8 +15,8 @@
 
 extern char **environ;
 
-/* HDF5's variables choose drivers, plug-ins, file prefixes and file locks; the program sets all of these explicitly.
- * The variable for HDF5's version check is kept. */
+/* Removes HDF5's variables, which choose drivers, plug-ins, file prefixes and file locks: the program sets all of these
+ * explicitly. The variable for HDF5's version check is kept. */
 static void forget_hdf5(void) {
   char name[64];
   for (char **entry = environ; *entry;) {
@@ -29,19 +29,19 @@ static void forget_hdf5(void) {
     }
     memcpy(name, *entry, length);
     name[length] = '\0';
-    unsetenv(name); /* moves the rest forward */
+    unsetenv(name); /* this moves the later variables forward */
   }
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* OpenMP threads spin for some microseconds before they sleep. The library's default of many milliseconds takes cores
- * from other programs and other ranks. */
+/* Makes waiting OpenMP threads spin for only some microseconds before they sleep. The library's default of many
+ * milliseconds takes cores from other programs and other ranks. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* read by the second execution: the kernels of the first */
+static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* names the kernels of the first execution, for the second */
 
 static bool choose_kernels(void) {
   if (getenv("OPENBLAS_CORETYPE") || !wl_blas_is_slow()) return false;
@@ -56,7 +56,7 @@ void wl_environment_prepare(char **argv) {
 #ifdef WL_SIMULATED /* the executable is the simulator, which loaded the program as a module */
   (void)argv, (void)waiting, (void)kernels;
 #else
-  if (waiting || kernels) execv("/proc/self/exe", argv); /* if that fails, this execution continues */
+  if (waiting || kernels) execv("/proc/self/exe", argv); /* if execv fails, this execution continues */
 #endif
 }
 
@@ -76,7 +76,8 @@ static void report_blas(void) {
         before, kernels);
 }
 
-/* On nodes with different processors the bits of a unit depend on the rank that computes it. */
+/* Warns if ranks run different kernels. On nodes with different processors the bits of a unit depend on the rank that
+ * computes the unit. */
 static wl_status report_differences(wl_comm *comm) {
   char text[1024];
   snprintf(text, sizeof text, "%s %s", wl_isa_name(wl_isa_choose()), wl_build_blas());
@@ -96,15 +97,16 @@ wl_status wl_environment_report(wl_comm *comm) {
   return report_differences(comm);
 }
 
-/* An integer of at least 0; -1 if the variable is not set or not such a number. */
+/* Returns an integer of at least 0; -1 if the variable is not set or has another value. */
 static int number_of(const char *name) {
   const char *const text = getenv(name);
   if (!text || !*text || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text)) return -1;
   return atoi(text);
 }
 
-/* A rank variable is used only if the launcher also names several ranks: variables may be left over in a shell.
- * SLURM_PROCID is not used, since separate programs of a packed job step also have it. */
+/* Reads the rank and the number of ranks. A rank variable is used only if the launcher also gives a number of several
+ * ranks, because variables may be left over in a shell. SLURM_PROCID is not used, because separate programs of a packed
+ * job step also have that variable. */
 static void read_launcher(int *rank, int *ranks) {
   static const struct {
     const char *rank, *size;

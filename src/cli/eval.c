@@ -54,11 +54,11 @@ typedef struct request {
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200],
-      settings[8192]; /* the second: all settings that the figures depend on, except RUN */
+      settings[8192]; /* all settings that the figures depend on, except RUN */
 } request;
 
-/* `given`, or evaluation.h5 in a run directory, or a name in the current folder: the folder of a trained file may not
- * be writable. */
+/* Chooses the output: `given`, or evaluation.h5 in a run directory, or a name in the current folder. The folder of a
+ * trained file is not used, because it may not be writable. */
 static wl_status name_output(const char *given, request *q) {
   const size_t size = sizeof q->output;
   const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
@@ -72,7 +72,7 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
 }
 
-/* --set, --vary and the numbers as one text, which identifies an evaluation among others of the same name. */
+/* Writes --set, --vary and the numbers as one text, which distinguishes evaluations of the same name. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
   if (!out) return WL_FAIL(WL_ERR_OS, "out of memory");
@@ -102,7 +102,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
-/* One case: the trained setting, or a variation of it. */
+/* Runs one case: the trained setting, or a variation of it. */
 static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_variation *v,
                          wl_eval_case *out) {
   wl_trained *trained = NULL;
@@ -124,7 +124,7 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
   snprintf(c->note, sizeof c->note, "%s", note);
 }
 
-/* The cases of one axis. A setting that cannot take the trained parts is noted, not an error. */
+/* Runs the cases of one axis. If a setting cannot use the trained parts, this is noted and is not an error. */
 static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
                           wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];
@@ -143,7 +143,7 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   return WL_OK;
 }
 
-/* The trained setting: a case for each family of a mixture. */
+/* Runs the trained setting, with one case for each family of a mixture. */
 static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases,
                              int *count) {
   const int families = wl_config_count(config, "task");
@@ -157,7 +157,7 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
     q->setting.task = i;
     WL_TRY(run_one(cli, q, name, NULL, &cases[(*count)++]));
   }
-  q->setting.task = 0; /* the first task is varied */
+  q->setting.task = 0; /* variations apply to the first task */
   return WL_OK;
 }
 
@@ -174,7 +174,7 @@ static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, c
   return WL_OK;
 }
 
-/* Checks all axes before the long computation. */
+/* Checks an axis. All axes are checked before the long computation. */
 static wl_status check_axis(void *context, const char *axis) {
   const wl_trained *trained = context;
   wl_variation v[WL_MAX_VARIATIONS];
@@ -203,7 +203,7 @@ static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, w
   return for_axes(cli, visit_axis, &run);
 }
 
-/* NAME.h5 -> NAME<suffix>. */
+/* Replaces the end of a name: NAME.h5 -> NAME<suffix>. */
 static void rename_end(const char *file, const char *suffix, char out[PATH_MAX]) {
   const size_t n = strlen(file);
   const int stem = n > 3 && strcmp(file + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
@@ -235,8 +235,8 @@ static wl_status keep_earlier(const char *output) {
   return WL_OK;
 }
 
-/* An existing output is renamed, unless it is the same evaluation, which is replaced. Its picture is then removed,
- * because it would show other data if no new one is drawn. */
+/* Renames an existing output, unless it is the same evaluation, which is replaced. In that case the picture is removed,
+ * because it would show other data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;
@@ -252,7 +252,7 @@ static wl_status make_room(const request *q, const wl_trained *trained) {
   return WL_OK;
 }
 
-/* Rank 0: the table, the JSON, the file, the picture. */
+/* Writes, on rank 0, the table, the JSON, the file and the picture. */
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
@@ -267,7 +267,7 @@ static wl_status report(const wl_cli *cli, const request *q, const wl_trained *t
   return WL_OK;
 }
 
-/* An existing output that is no evaluation is not replaced. */
+/* Refuses to replace an existing output that is not an evaluation. */
 static wl_status check_existing(const request *q) {
   wl_file *file = NULL;
   if (access(q->output, F_OK) != 0) return WL_OK;

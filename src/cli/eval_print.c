@@ -1,4 +1,4 @@
-/* eval_print.c - prints the tables of an evaluation, and whether the learned rule wins, ties or fails. */
+/* eval_print.c - prints the tables of an evaluation, and whether the learned rule wins, ties, loses or fails. */
 #include "cli/eval_print.h"
 
 #include <math.h>
@@ -15,7 +15,8 @@ static void print_pair(FILE *out, double mean, double half, int digits) {
   fprintf(out, "  %20s", text);
 }
 
-/* Few-shot: loss and accuracy of the query set. Else: final loss, its logarithm, the held-out split. */
+/* Prints one row. Few-shot: loss and accuracy of the query set. Otherwise: final loss, its logarithm, and the held-out
+ * loss. */
 static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) {
   const wl_eval_entry *e = &c->entry[i];
   double mean, half;
@@ -40,7 +41,8 @@ static bool has_accuracy(const wl_eval_case *c) {
   return false;
 }
 
-/* Used if the ratio of losses is meaningless: a loss is not positive, or every hand-designed rule diverged. */
+/* Prints differences of losses. Used if the ratio of losses is meaningless because a loss is not positive or every
+ * hand-designed rule diverged. */
 static void print_gap(const wl_eval_case *c, FILE *out) {
   static const char *const words[] = {"wins against", "ties with", "loses to"};
   if (isnan(c->gap))
@@ -105,7 +107,7 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* The range of an explicit warp, and its benefit. */
+/* Prints the range of an explicit warp, and the benefit of the warp. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
@@ -126,7 +128,7 @@ static void print_case(const wl_eval_case *c, FILE *out) {
   print_warp(c, out);
 }
 
-/* One sentence for each verdict, with its settings. */
+/* Prints one sentence for each verdict; it lists the settings with that verdict. */
 static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
   static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
   fprintf(out, "\nIn short\n");

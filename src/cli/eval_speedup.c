@@ -19,7 +19,7 @@ typedef struct request {
   int count;
 } request;
 
-/* "a/b.yaml" -> "b", or "a/b" with the folder. */
+/* Finds the stem of a path: "a/b.yaml" -> "b", or "a/b" with the folder. */
 static void stem_of(const char *path, bool with_folder, char *out, size_t size) {
   const char *const slash = strrchr(path, '/'), *const name = slash ? slash + 1 : path;
   const char *const dot = strrchr(name, '.'), *const from = with_folder ? path : name;
@@ -66,7 +66,7 @@ static wl_status read_request(const wl_arguments *a, const char *path, request *
   return read_baselines(wl_argument_text(a, "baselines", "adam"), q);
 }
 
-/* RUN/speedup-SUITE.json, or NAME-speedup-SUITE.json in the current folder. */
+/* Chooses the output: RUN/speedup-SUITE.json, or NAME-speedup-SUITE.json in the current folder. */
 static wl_status name_output(const wl_arguments *a, const wl_suite *suite, request *q) {
   const char *const given = wl_argument_text(a, "output", NULL);
   char stem[PATH_MAX];
@@ -174,7 +174,7 @@ static json_t *interval_json(double value, double low, double high) {
 static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
   json_t *cells = json_array();
   for (int64_t i = 0; i < s->cells; i++) {
-    if (isnan(t->speedup[i * s->seeds])) continue; /* no curve */
+    if (isnan(t->speedup[i * s->seeds])) continue; /* there is no curve */
     json_t *capped = json_array();
     for (int64_t k = 0; k < s->seeds; k++)
       json_array_append_new(capped, json_boolean(t->capped[i * s->seeds + k]));
@@ -215,7 +215,7 @@ static json_t *report_json(const wl_suite *suite, const wl_trained *trained, con
 
 /* ---- The command ---------------------------------------------------------------------------- */
 
-/* An earlier report of that name is kept as NAME-previous-N.json. */
+/* Keeps an earlier report of that name as NAME-previous-N.json. */
 static wl_status keep_earlier(const char *output) {
   char stem[PATH_MAX], kept[PATH_MAX + 32];
   if (access(output, F_OK) != 0) return WL_OK;
@@ -226,7 +226,7 @@ static wl_status keep_earlier(const char *output) {
   return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: cannot be renamed to %s", output, kept);
 }
 
-/* Rank 0. */
+/* Prints and writes the report. Only rank 0 calls this function. */
 static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite,
                         const wl_trained *trained, const wl_speedup *s,
                         const wl_task_curves *curves) {

@@ -4,7 +4,8 @@
 
 #include "cli/commands.h"
 
-/* `path` is the trained optimizer; NULL: only the curves of the suite's baselines are computed. Collective. */
+/* Computes the speed-ups. `path` is the trained optimizer; NULL: only the curves of the suite's baselines are computed.
+ * Collective. */
 wl_status wl_eval_speedup(wl_cli *cli, const char *path);
 
 #endif

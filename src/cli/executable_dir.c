@@ -1,4 +1,4 @@
-/* executable_dir.c - queries the system. */
+/* executable_dir.c - asks the system for the path of this program. */
 #include "cli/executable_dir.h"
 
 #include <errno.h>

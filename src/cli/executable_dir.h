@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-/* The folder of this binary. */
+/* Finds the folder of this binary. */
 wl_status wl_executable_dir(char *folder, size_t size);
 
 #endif

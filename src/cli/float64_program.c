@@ -1,4 +1,4 @@
-/* float64_program.c - executes the float64 build, which verifies gradients. */
+/* float64_program.c - finds and executes the float64 build, which verifies gradients. */
 #include "cli/float64_program.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* info_print.c - a description of a file or run as text for people. */
+/* info_print.c - prints a description of a file or run as text for people. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static long long number_of(const json_t *object, const char *key) {
   return (long long)json_integer_value(json_object_get(object, key));
 }
 
-/* Text of several lines, each indented. */
+/* Prints text of several lines, each indented. */
 static void print_indented(const char *text, FILE *out) {
   while (*text) {
     const size_t length = strcspn(text, "\n");
@@ -22,7 +22,7 @@ static void print_indented(const char *text, FILE *out) {
   }
 }
 
-/* Attributes by name, the long ones (configuration) last. */
+/* Prints the attributes in order of their names, and long ones (the configuration) last. */
 static void print_attributes(const json_t *attributes, FILE *out) {
   const char *name = NULL;
   json_t *value = NULL;
@@ -39,7 +39,7 @@ static void print_attributes(const json_t *attributes, FILE *out) {
   }
 }
 
-/* "(record 300, step 20)", or "(80, 21)" where the dimensions have no names of their own. */
+/* Writes a shape as "(record 300, step 20)", or as "(80, 21)" if the dimensions have no names of their own. */
 static void print_shape(const json_t *dataset, char *shape, size_t size) {
   const json_t *const lengths = json_object_get(dataset, "shape"), *const names = json_object_get(
                                                                        dataset, "dimensions");

@@ -1,4 +1,4 @@
-/* info_print.h - a description of a file or run as text for people. */
+/* info_print.h - prints a description of a file or run as text for people. */
 #ifndef WL_CLI_INFO_PRINT_H
 #define WL_CLI_INFO_PRINT_H
 

@@ -1,8 +1,8 @@
-/* init.c - `warploom init --task FAMILY`: a commented configuration to start from.
+/* init.c - `warploom init --task FAMILY`: writes a commented configuration to start from.
  *
  * The recipe is that of docs/guide.md: an LSTM that begins as Nesterov's method, and windows of a quarter of the
- * episode with second derivatives, whose last losses form the meta-loss. A row of the table below has the settings of
- * each family; keys, defaults and descriptions come from the table of keys. */
+ * episode with second derivatives, whose last losses form the meta-loss. The table below has a row with the settings of
+ * each family. Keys, defaults and descriptions come from the table of keys. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,10 +22,10 @@ static const wl_argument arguments[] = {
 /* Settings of a family. */
 typedef struct recipe {
   const char *family;
-  const char *keys; /* lines of its section with values other than the defaults; "" for none */
-  const char *rate; /* of Nesterov's method, near its best */
-  int steps;        /* T; a window has a quarter of them */
-  const char *loss; /* that enters the meta-loss */
+  const char *keys; /* lines of the section `task` with values other than the defaults; "" for none */
+  const char *rate; /* rate of Nesterov's method, near the best one */
+  int steps;        /* T; a window has a quarter of these steps */
+  const char *loss; /* the loss that enters the meta-loss */
 } recipe;
 
 static const recipe recipes[] = {
@@ -39,7 +39,7 @@ static const recipe recipes[] = {
     {"rosenbrock", "", "0.0003", 100, "log"},
     {"test-function", "  function: ackley\n", "0.01", 100, "log"},
     {"sinusoid", "  shots: 10\n", "0.01", 40, "log"},
-    {"mountain", "", "0.03", 100, "plain"}, /* its losses are negative */
+    {"mountain", "", "0.03", 100, "plain"}, /* the losses of this family are negative */
     {"conv", "  data: synthetic\n  filters: [4, 8]\n  batch: 16\n", "0.1", 40, "log"},
     {"omniglot",
      "  file: omniglot28.h5          # made by tools/pack_omniglot.py\n  filters: [16, 16, 16, 16]\n",
@@ -47,7 +47,7 @@ static const recipe recipes[] = {
     {"python", "  module: my_task.py           # docs/plugins.md says what it has\n", "0.01", 40, "log"},
 };
 
-/* A family without a row gets its defaults and a small rate. */
+/* Finds the row of a family. A family without a row gets its defaults and a small rate. */
 static recipe find_recipe(const char *family) {
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
     if (strcmp(recipes[i].family, family) == 0) return recipes[i];
@@ -70,7 +70,7 @@ static wl_status find_family(const char *name, const wl_variant **out) {
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* "  # widths: [20]   Units of each hidden layer." for each key that the recipe leaves at its default. */
+/* Writes "  # widths: [20]   Units of each hidden layer." for each key that the recipe leaves at its default. */
 static void write_keys(const wl_option *options, const char *given, FILE *out) {
   for (const wl_option *o = options; o && o->key; o++) {
     char start[64];
@@ -78,7 +78,7 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
     if (strstr(given, start)) continue;
     fprintf(out, "  # %s: %s\n  #     ", o->key,
             o->fallback && *o->fallback ? o->fallback : "\"\"");
-    for (const char *word = o->doc; word && *word;) { /* comments stay within a line of 100 */
+    for (const char *word = o->doc; word && *word;) { /* the line with its comment has at most 100 characters */
       const int length = (int)strcspn(word, "\n");
       fprintf(out, "%.*s", length, word);
       word += length + (word[length] == '\n');
@@ -87,7 +87,7 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
   }
 }
 
-/* Families whose loss is not computed by operators have no second derivatives. */
+/* Whether a family has no second derivatives, because its loss is not computed by operators. */
 static bool first_order_only(const wl_variant *family) { return ((const wl_task_family *)family->table)->loss != NULL; }
 
 static void write_configuration(const wl_variant *family, FILE *out) {
@@ -120,7 +120,7 @@ static void write_configuration(const wl_variant *family, FILE *out) {
       out);
 }
 
-/* Makes the file, which must not exist. */
+/* Creates the file, which must not exist. */
 static wl_status open_output(const char *path, FILE **out) {
   *out = stdout;
   if (!path) return WL_OK;
@@ -141,7 +141,7 @@ static wl_status init(const wl_arguments *given) {
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* main checks standard output for errors */
+  if (!path) return WL_OK; /* main checks errors of standard output */
   if (fclose(out) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }

@@ -1,4 +1,4 @@
-/* json.c - JSON for scripts. */
+/* json.c - writes JSON for scripts. */
 #include "cli/json.h"
 
 #include <math.h>

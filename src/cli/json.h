@@ -7,9 +7,10 @@
 
 #include "base/status.h"
 
-/* The number; null where it is not finite. */
+/* Returns the number as JSON; null if it is not finite. */
 json_t *wl_json_number(double value);
-/* The stream for text output with JSON in `path` (NULL: none): standard error if the JSON goes to standard output. */
+/* Returns the stream for text output when JSON goes to `path` (NULL: no JSON): standard error if the JSON goes to
+ * standard output, else standard output. */
 FILE *wl_json_text_stream(const char *path);
 /* Writes `root` to `path` and releases it; "-": standard output. */
 wl_status wl_json_write(json_t *root, const char *path);

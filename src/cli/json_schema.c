@@ -1,4 +1,4 @@
-/* json_schema.c - the table of keys as a JSON Schema, for editors and validators. */
+/* json_schema.c - writes the table of keys as a JSON Schema, for editors and validators. */
 #include "cli/json_schema.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 static json_t *type_named(const char *name) { return json_pack("{s:s}", "type", name); }
 
-/* A number's range; DBL_MIN stands for "greater than 0". */
+/* Describes a number with its range; DBL_MIN stands for "greater than 0". */
 static json_t *number(const wl_option *option, const char *type) {
   json_t *o = type_named(type);
   if (option->min == 0 && option->max == 0) return o;
@@ -21,12 +21,12 @@ static json_t *number(const wl_option *option, const char *type) {
   return o;
 }
 
-/* Lists; one value is a list of one. */
+/* Describes a list. A single value is accepted as a list of one. */
 static json_t *list_of(json_t *item) {
   return json_pack("{s:[O,{s:s,s:o}]}", "anyOf", item, "type", "array", "items", item);
 }
 
-/* Alternatives: the choices by name, those that are written {name: N}, and lists of numbers. */
+/* Lists the alternatives: the choices by name, the choices that are written as {name: N}, and lists of numbers. */
 static json_t *choices(const wl_option *option) {
   char storage[512], *rest = NULL;
   json_t *any = json_array(), *names = json_array();
@@ -62,14 +62,14 @@ static json_t *value_schema(const wl_option *option) {
   return json_object();
 }
 
-/* The default as JSON: a number, a boolean, a list of numbers, or else a text. */
+/* Returns the default as JSON: a number, a boolean, a list of numbers, or else a text. */
 static json_t *default_value(const wl_option *option) {
   json_t *value =
       option->type == WL_OPT_STRING ? NULL : json_loads(option->fallback, JSON_DECODE_ANY, NULL);
   return value ? value : json_string(option->fallback);
 }
 
-/* {word: [..]}, a list of `least` to `most` values (0: any number). */
+/* Describes {word: [..]} with a list of `least` to `most` values (0: any number of values). */
 static json_t *draw_of(const char *word, json_t *value, int least, int most) {
   json_t *list = json_pack("{s:s,s:O,s:i}", "type", "array", "items", value, "minItems", least);
   if (most > 0) json_object_set_new(list, "maxItems", json_integer(most));
@@ -77,7 +77,7 @@ static json_t *draw_of(const char *word, json_t *value, int least, int most) {
                    "required", word, "additionalProperties", 0);
 }
 
-/* The schema of a value or of its distribution. Takes ownership of `value`. */
+/* Describes a value or its distribution. Takes ownership of `value`. */
 static json_t *with_draws(json_t *value, unsigned flags) {
   if (!(flags & WL_KEY_ONE_OF) || flags & WL_KEY_FIXED) return value;
   json_t *any = json_pack("[O,o]", value, draw_of("one_of", value, 1, 0));
@@ -108,7 +108,7 @@ static void add_keys(const wl_option *options, unsigned flags, json_t *propertie
   }
 }
 
-/* A map with the keys of the section and, if it has a selector, those of one variant. */
+/* Describes a map with the keys of the section and, if the section has a selector, the keys of one variant. */
 static json_t *map_schema(const wl_section *s, const wl_variant *v) {
   json_t *properties = json_object(), *required = json_array();
   if (v) {
@@ -123,7 +123,7 @@ static json_t *map_schema(const wl_section *s, const wl_variant *v) {
                    required, "additionalProperties", 0);
 }
 
-/* A map with a plug-in in place of the selector. Without one that is open, any further keys. */
+/* Describes a map with a plug-in in place of the selector. If no plug-in is open, any further keys are accepted. */
 static json_t *plugin_schema(const wl_section *s, const wl_open_plugin *p) {
   json_t *properties = json_pack("{s:{s:s},s:{s:s}}", "plugin", "type", "string", "plugin_hash", "type", "string");
   json_t *required = json_pack("[s]", "plugin");

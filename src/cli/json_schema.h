@@ -6,8 +6,9 @@
 
 #include "base/options.h"
 
-/* The schema of a configuration (draft 2020-12): types, choices, ranges, defaults, descriptions; x-unit, x-identity and
- * x-resume-may-change add properties that JSON Schema does not have. A new reference; NULL if out of memory. */
+/* Returns the schema of a configuration (draft 2020-12): types, choices, ranges, defaults, descriptions. x-unit,
+ * x-identity and x-resume-may-change add properties that JSON Schema does not have. The caller owns the new reference;
+ * NULL if out of memory. */
 json_t *wl_json_schema(const wl_section *sections);
 
 #endif

@@ -1,5 +1,5 @@
-/* main.c - the program: finds the subcommand, parses its options, starts MPI, maps the status
- * to the exit code (sysexits.h), and is the only place that ends the process. */
+/* main.c - the program: finds the subcommand, parses its options, starts MPI, and returns the status as the exit code
+ * (sysexits.h). Only this file ends the process. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +25,8 @@
 
 enum { COMMANDS_MAX = 32 };
 
-/* A failure before MPI starts: every rank has the same command line, so only rank 0 prints it. The others exit a little
- * later, because a launcher ends the job at the first exit. */
+/* Handles a failure before MPI starts. Every rank has the same command line, so only rank 0 prints the message. The
+ * other ranks exit a little later, because a launcher ends the job at the first exit. */
 static int fail_early(wl_status status) {
   const struct timespec pause = {.tv_nsec = 300000000};
   if (wl_environment_rank() == 0) wl_log_error("%s", wl_last_error());
@@ -34,7 +34,8 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
-/* A failure that the other ranks may not know: they could wait for this rank forever. */
+/* Handles a failure that the other ranks may not know of. They could wait for this rank forever, so all ranks are
+ * ended. */
 static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
   wl_log_error("rank %d: %s", rank, wl_last_error());
   wl_comm_abort(comm, (int)status);
@@ -58,7 +59,7 @@ static void print_usage(FILE *out) {
       out);
 }
 
-/* The instruction sets of this processor for which there are kernels: "baseline, avx2". */
+/* Lists the instruction sets of this processor for which there are kernels: "baseline, avx2". */
 static void list_kernels(char *text, size_t size) {
   size_t used = 0;
   for (wl_isa isa = WL_ISA_BASELINE; isa <= wl_isa_widest() && used < size; isa++)
@@ -81,7 +82,8 @@ static bool asks_for_help(const char *argument) {
          strcmp(argument, "help") == 0;
 }
 
-/* --help, --version and the like, which need no subcommand; false when it is something else. */
+/* Handles --help, --version and similar options, which need no subcommand. Returns false if the argument is something
+ * else. */
 static bool handled_globally(int argc, char **argv) {
   const bool help = asks_for_help(argv[1]);
   const bool version = strcmp(argv[1], "--version") == 0;
@@ -107,7 +109,7 @@ static wl_status find_command(const char *name, const wl_command **out) {
                  near ? near : "", near ? "'?" : "");
 }
 
-/* The subcommand's table and the options of every subcommand. */
+/* Joins the subcommand's table and the options that every subcommand has. */
 static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_TABLE_MAX]) {
   int count = 0;
   for (const wl_argument *a = command->arguments; a && a->name && count < WL_ARGUMENT_TABLE_MAX - 3;
@@ -125,20 +127,20 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* The file of a run directory that a command may replace; NULL: none. */
+/* Returns the file of a run directory that a command may replace; NULL: none. */
 static const char *own_file(const wl_command *command) {
   if (strcmp(command->name, "export") == 0) return "optimizer.h5";
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Whether the i-th option given names a VALUE, such as FILE. */
+/* Whether the i-th given option takes a value of the kind `value`, such as FILE. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;
   return option->value && strcmp(option->value, value) == 0;
 }
 
-/* The output is none of the command's other files: those that it writes too, and a suite that it reads. */
+/* Checks that the output is not another file of the command: one that it also writes, or a suite that it reads. */
 static wl_status check_apart(const wl_arguments *a, const char *output, int at) {
   for (int i = 0; i < a->count; i++) {
     const char *const other = a->given[i].value;
@@ -151,7 +153,7 @@ static wl_status check_apart(const wl_arguments *a, const char *output, int at) 
   return WL_OK;
 }
 
-/* Refuses an output that is the command's input, belongs to a run or is written twice. */
+/* Refuses an output that is the command's input, belongs to a run or is written twice by the command. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
@@ -166,19 +168,19 @@ static wl_status check_outputs(const wl_cli *cli, const char *input) {
   return WL_OK;
 }
 
-/* Writes what standard output still buffers. */
+/* Writes the data that standard output still buffers. */
 static wl_status flush_output(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "standard output could not be written in full: is the disk full or the pipe closed?");
 }
 
-/* The exit code after a page of help. */
+/* Returns the exit code after a page of help. */
 static int end_printing(void) {
   const wl_status status = flush_output();
   return status == WL_OK ? EXIT_SUCCESS : fail_early(status);
 }
 
-/* The exit code of a finished subcommand. */
+/* Returns the exit code of a finished subcommand. */
 static int conclude(wl_cli *cli, wl_status status) {
   const bool together = wl_error_is_shared() || wl_comm_size(cli->comm) == 1;
   const bool failed = status != WL_OK && status != WL_TRY_AGAIN;
@@ -206,7 +208,7 @@ static wl_status prepare(wl_comm *comm) {
   return wl_comm_agree(comm, wl_gemm_check());
 }
 
-/* A subcommand that is one process without MPI. */
+/* Runs a subcommand that is one process without MPI. */
 static int run_alone(wl_cli *cli, int argc, char **argv) {
   if (wl_environment_ranks() > 1)
     return fail_early(WL_FAIL(WL_ERR_USAGE, "'warploom %s' is one process: call it without mpirun", cli->command->name));
@@ -215,7 +217,8 @@ static int run_alone(wl_cli *cli, int argc, char **argv) {
   return status == WL_OK ? end_printing() : fail_early(status);
 }
 
-/* Prints the help; opens the plug-ins that the configuration names (NULL: none is given), so that it has their keys. */
+/* Prints the help. First opens the plug-ins that the configuration names (NULL: no configuration), so that the help
+ * includes their keys. */
 static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   wl_override overrides[WL_ARGUMENTS_MAX];
   wl_config *config = NULL;
@@ -229,7 +232,7 @@ static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   return end_printing();
 }
 
-/* argv[0] is the subcommand; `all` the whole command line, which getopt permutes in place. */
+/* Runs a subcommand, which is argv[0]. `all` is the whole command line, because getopt changes the order in argv. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
   full_table(command, table);
@@ -268,7 +271,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 
 int main(int argc, char **argv) {
   wl_float_state
-      of_the_system; /* ours to the end of the process, and that of every thread made from here on */
+      of_the_system; /* never restored: this process keeps the state that is set next, and so do its threads */
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);
   if (argc < 2) {
@@ -277,7 +280,7 @@ int main(int argc, char **argv) {
   }
   if (handled_globally(argc, argv)) return end_printing();
   const wl_command *command = NULL;
-  const bool turned = argc == 3 && asks_for_help(argv[1]); /* warploom help train */
+  const bool turned = argc == 3 && asks_for_help(argv[1]); /* as in `warploom help train` */
   const wl_status status = find_command(argv[turned ? 2 : 1], &command);
   if (status != WL_OK && !turned && wl_tool_exists(argv[1]))
     return fail_early(wl_tool_execute(argv + 1));

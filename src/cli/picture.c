@@ -14,9 +14,9 @@
 
 extern char **environ;
 
-/* The tool's exit status; -1 if it did not start. Uses the first python3 in the path; if modules are missing there, the
- * tool switches to the system's Python (tools/warploom_needs.py). Its output is discarded, since standard output may
- * contain JSON. */
+/* Runs the tool and returns its exit status; -1 if the tool did not start. Uses the first python3 in the path. If
+ * modules are missing there, the tool switches to the system's Python (tools/warploom_needs.py). The tool's output is
+ * discarded, because standard output may contain JSON. */
 static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;
   pid_t child;

@@ -21,7 +21,7 @@ static const wl_argument arguments[] = {
 static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* "float32, float64": the precisions for which a kind is exported. */
+/* Writes the precisions for which a kind is exported: "float32, float64". */
 static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind,
                             char *text, size_t size) {
   size_t used = 0;
@@ -32,7 +32,7 @@ static void join_precisions(const wl_plugin_export *exports, int count, const wl
                                exports[i].precision);
 }
 
-/* Whether the plug-in's structs can be read by this program. */
+/* Whether this program can read the plug-in's structs. */
 static bool fits(const wl_plugin_export *e) {
   return e->plugin->abi == WL_PLUGIN_ABI && e->plugin->layout == e->kind->layout;
 }
@@ -77,7 +77,7 @@ static wl_status print_info(const char *path) {
   return WL_OK;
 }
 
-/* my_task.c -> my_task.so, in the current folder. */
+/* Names the output: my_task.c -> my_task.so, in the current folder. */
 static wl_status name_output(char **operands, int count, char *output, size_t size) {
   for (int i = 0; i < count; i++) {
     if (operands[i][0] == '-') continue;

@@ -3,7 +3,7 @@
  *   for float32 and float64:   cc -c SOURCE ..    cc -r    objcopy     all symbols but the exported one become local
  *   then                       cc -shared         both objects in one file
  *
- * The two objects define the same names, hence the local symbols. */
+ * The two objects define the same names; this is why their symbols become local. */
 #include "cli/plugin_build.h"
 
 #include <errno.h>
@@ -75,7 +75,7 @@ static const char *compiler(void) {
   return cc && *cc ? cc : WL_PLUGIN_COMPILER;
 }
 
-/* The headers of the installation, or of the source tree if the program is in its build folder. */
+/* Finds the headers of the installation, or of the source tree if the program is in its build folder. */
 static wl_status find_headers(build *b) {
   static const char *const places[][2] = {{"../include", "../include/warploom/plugin"},
                                           {"../../include", "../../include/warploom/plugin"},
@@ -128,7 +128,8 @@ static wl_status compile(build *b, int precision, const char *source, const char
   return run(&c, b->from->verbose);
 }
 
-/* All sources of one precision as one object, whose only global symbols are those that Warploom looks for. */
+/* Combines all sources of one precision into one object, whose only global symbols are those that Warploom looks
+ * for. */
 static wl_status combine(build *b, int precision, int parts) {
   command c = {.count = 0}, localise = {.count = 0};
   add(&c, compiler());

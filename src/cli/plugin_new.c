@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "cli/executable_dir.h"
 
-/* The example of a kind, and the configuration of a new one; both hold the example's name in place of the new one. */
+/* The example of a kind, and a configuration for a new plug-in. Both contain the example's name, which is replaced by
+ * the new name. */
 typedef struct example {
   const char *kind, *name, *configuration;
 } example;
@@ -52,7 +53,7 @@ static wl_status open_source(const example *e, FILE **file) {
                  self);
 }
 
-/* Writes the text with each example's name replaced. */
+/* Writes the text, and replaces the example's name wherever it occurs. */
 static void put_renamed(const char *text, const char *from, const char *to, FILE *out) {
   for (const char *next; (next = strstr(text, from)); text = next + strlen(from)) {
     fwrite(text, 1, (size_t)(next - text), out);

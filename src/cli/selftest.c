@@ -1,4 +1,4 @@
-/* selftest.c - `warploom selftest`: tries an installation in less than a minute and prints a table of what passed. */
+/* selftest.c - `warploom selftest`: tests an installation in less than a minute and prints a table of the results. */
 #define _GNU_SOURCE /* nftw */
 #include <ftw.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static bool in_path(const char *name) {
   return false;
 }
 
-/* The launcher of the MPI library in PATH; NULL: none. The same choice as in jobs/common.sh. */
+/* Returns the launcher of the MPI library in PATH; NULL: there is none. The choice is the same as in jobs/common.sh. */
 static const char *find_launcher(void) {
   static const char *const open_mpi[] = {"mpirun.openmpi", "mpirun", "mpiexec", NULL};
   static const char *const mpich[] = {"mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun", NULL};
@@ -48,7 +48,7 @@ static const char *find_launcher(void) {
   return NULL;
 }
 
-/* Splits the command at its spaces; `words` keeps pointers into it. */
+/* Splits the command at its spaces. `words` receives pointers into the command. */
 static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   int count = 0;
   char *rest = NULL;
@@ -61,7 +61,8 @@ static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   return WL_OK;
 }
 
-/* Lets the launcher start two ranks anywhere: on one core, and as root in a container. Values of the user stay. */
+/* Lets the launcher start two ranks anywhere, even on one core, and as root in a container. Variables that the user has
+ * set are kept. */
 static void prepare_launcher(void) {
   static const char *const values[][2] = {
       {"OMPI_MCA_rmaps_base_oversubscribe", "1"},

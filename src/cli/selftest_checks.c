@@ -1,5 +1,5 @@
-/* selftest_checks.c - the checks of `warploom selftest`. Each starts this program on small jobs, as a user does, and
- * compares what must be equal:
+/* selftest_checks.c - the checks of `warploom selftest`. Each check runs this program on small jobs, as a user does,
+ * and compares results that must be equal:
  *
  *   initial states   digests that are the same on every machine, against recorded ones
  *   invariances      the digest after some meta-steps, for 1 and 2 threads, 1 and 2 ranks, with and without a stop
@@ -70,7 +70,8 @@ static wl_verdict fail(wl_selftest *s, const char *format, ...) {
   return WL_FAILED;
 }
 
-/* The last line of a file that contains `word`; false if there is none. line [LINE_SIZE], without its end. */
+/* Finds the last line of a file that contains `word`; false if there is none. line [LINE_SIZE] receives the line
+ * without its end. */
 static bool last_line(const char *path, const char *word, char *line) {
   char next[LINE_SIZE];
   bool found = false;
@@ -87,8 +88,8 @@ static bool last_line(const char *path, const char *word, char *line) {
 }
 
 typedef struct process {
-  bool launched; /* by the launcher, on two ranks */
-  int expected;  /* exit code */
+  bool launched; /* start the process by the launcher, on two ranks */
+  int expected;  /* expected exit code */
   char output[PATH_MAX + 32], errors[PATH_MAX + 32];
 } process;
 
@@ -101,7 +102,7 @@ static wl_verdict explain(wl_selftest *s, const process *p, const char *command,
               line, p->errors);
 }
 
-/* Runs `program words...`, words up to NULL. */
+/* Runs `program words...`; the words end with NULL. */
 static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
   char *argv[ARGUMENTS];
   int count = 0, code = 0;
@@ -125,9 +126,9 @@ static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
 /* One training of a job. */
 typedef struct training {
   const char *program;
-  const char *name;   /* of its run directory */
-  int threads, steps; /* steps < 0: as many as the job has */
-  int stop_after;     /* 0: not */
+  const char *name;   /* name of its run directory */
+  int threads, steps; /* steps < 0: the number of steps of the job */
+  int stop_after;     /* 0: do not stop early */
   bool resume, launched;
 } training;
 
@@ -145,7 +146,7 @@ static wl_verdict write_configuration(wl_selftest *s, const job *j, char path[PA
   return WL_PASSED;
 }
 
-/* A launcher of another MPI library starts two programs of one rank each. */
+/* Checks that the launcher starts two ranks. A launcher of another MPI library starts two programs of one rank each. */
 static wl_verdict check_ranks(wl_selftest *s, const process *p) {
   char line[LINE_SIZE];
   if (!last_line(p->errors, "on 1 rank", line)) return WL_PASSED;
@@ -156,7 +157,7 @@ static wl_verdict check_ranks(wl_selftest *s, const process *p) {
       s->launcher[0]);
 }
 
-/* Trains; digest [DIGEST_SIZE] becomes "digest <16 hex digits> step <n>". */
+/* Trains; digest [DIGEST_SIZE] receives "digest <16 hex digits> step <n>". */
 static wl_verdict train(wl_selftest *s, const job *j, training t, char *digest) {
   char config[PATH_MAX], run_folder[PATH_MAX], output[PATH_MAX + 8], threads[32], steps[32],
       stop[32], line[LINE_SIZE];
@@ -191,7 +192,7 @@ static wl_verdict initial_state(wl_selftest *s, const void *what) {
   return WL_PASSED;
 }
 
-/* Another training of the same job has the same digest as the plain one on one rank and thread. */
+/* Checks that another training of the same job has the same digest as the plain training on one rank and thread. */
 static wl_verdict same_digest(wl_selftest *s, const job *j, training other) {
   char digest[DIGEST_SIZE], *const plain = s->plain[j - jobs];
   if (!plain[0] &&
@@ -226,7 +227,7 @@ static wl_verdict stop_and_resume(wl_selftest *s, const void *what) {
 
 /* ---- Kernels -------------------------------------------------------------------------------------- */
 
-/* What the first meta-step of a run reports. */
+/* The figures that the first meta-step of a run reports. */
 typedef struct first_step {
   double meta_loss, gradient_norm;
 } first_step;
@@ -246,7 +247,8 @@ static wl_verdict read_first_step(wl_selftest *s, const char *name, first_step *
 
 static double relative(double a, double b) { return fabs(a - b) / fabs(b); }
 
-/* In float32 with kernels of one instruction set, against float64. Rounding errors are near 1e-6 of the norm. */
+/* Compares float32, with the kernels of one instruction set, with float64. Rounding errors are near 1e-6 of the
+ * norm. */
 static wl_verdict against_float64(wl_selftest *s, const char *isa) {
   const double tolerance = 1e-4;
   char program64[PATH_MAX], digest[DIGEST_SIZE];
@@ -283,7 +285,7 @@ static wl_verdict differences(wl_selftest *s, const job *j) {
   return WL_PASSED;
 }
 
-/* With the kernels of one instruction set. */
+/* Runs the checks of the kernels with the kernels of one instruction set. */
 static wl_verdict kernel_check(wl_selftest *s, const void *what) {
   const char *const isa = wl_isa_name(*(const wl_isa *)what);
   const char *const before = getenv("WARPLOOM_ISA");

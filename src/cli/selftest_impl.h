@@ -19,29 +19,29 @@ enum {
 typedef enum wl_verdict { WL_PASSED, WL_FAILED, WL_SKIPPED } wl_verdict;
 
 typedef struct wl_selftest {
-  char folder[PATH_MAX];  /* scratch, with a file of output for each process */
+  char folder[PATH_MAX];  /* scratch folder, with a file of output for each process */
   char program[PATH_MAX]; /* this program */
   char *launcher
-      [WL_SELFTEST_WORDS]; /* words that start two ranks, ends with NULL; none: no launcher */
-  const char *no_launcher; /* why there is none */
-  char detail[WL_SELFTEST_DETAIL]; /* of the check that runs: what was seen, or why it failed */
+      [WL_SELFTEST_WORDS]; /* words that start two ranks, then NULL; no words: there is no launcher */
+  const char *no_launcher; /* why there is no launcher */
+  char detail[WL_SELFTEST_DETAIL]; /* of the running check: what was found, or why it failed */
   char plain[WL_SELFTEST_JOBS]
             [WL_SELFTEST_DIGEST]; /* digest of each job, once trained on one rank and thread */
-  const char *only;               /* checks whose name contains this; NULL: all */
-  int processes;                  /* started until now; numbers their files */
-  int counts[WL_SKIPPED + 1];     /* checks by verdict */
+  const char *only;               /* run only checks whose name contains this; NULL: all */
+  int processes;                  /* number of processes started so far; numbers their files */
+  int counts[WL_SKIPPED + 1];     /* number of checks with each verdict */
   FILE *out;                      /* the table */
-  json_t *rows;                   /* the same, for --json */
+  json_t *rows;                   /* rows of the table, for --json */
 } wl_selftest;
 
-/* A check. `what` is the same that wl_selftest_report received. */
+/* A check. `what` is the pointer that wl_selftest_report received. */
 typedef wl_verdict (*wl_selftest_check)(wl_selftest *s, const void *what);
 
 /* Runs a check and adds its row to the report. */
 void wl_selftest_report(wl_selftest *s, const char *name, wl_selftest_check check,
                         const void *what);
 
-/* All checks. */
+/* Runs all checks. */
 void wl_selftest_all(wl_selftest *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* signals.c - signals and time limits of the commands that train. */
+/* signals.c - handles signals and time limits for the commands that train. */
 #include "cli/signals.h"
 
 #include <errno.h>
@@ -20,9 +20,9 @@ bool wl_signals_stop_training(const wl_argument *arguments) {
 /* ---- Signals ---- */
 
 static volatile sig_atomic_t stop_signal, polled;
-static int speaker; /* 0: this process prints why it ends */
+static int speaker; /* 0: this process prints why the program ends */
 
-/* Only functions that are safe in a handler. */
+/* Ends the process from the handler, and uses only functions that are safe there. */
 static void end_now(void) {
   static const char text[] =
       "warploom: ended by a signal before there was anything to save; run it again, with --resume if it was a resumed run\n";
@@ -41,13 +41,13 @@ static void set_action(int number, void (*handler)(int)) {
   sigaction(number, &action, NULL);
 }
 
-/* Started by nohup: SIGHUP stays ignored. */
+/* Whether nohup started the program: SIGHUP then stays ignored. */
 static bool ignores_hangup(void) {
   struct sigaction action;
   return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* The handler stays installed after the first signal, so that copies forwarded by a launcher have no effect. */
+/* The handlers stay installed after the first signal, so that copies forwarded by a launcher have no effect. */
 void wl_signals_prepare(bool trains, int rank) {
   static const int endings[] = {SIGTERM, SIGINT, SIGXCPU, SIGUSR1, SIGUSR2};
   speaker = rank;
@@ -64,8 +64,8 @@ void wl_signals_prepare(bool trains, int rank) {
 
 /* ---- Time limits ---- */
 
-/* Seconds to the end of the SLURM job; 0 where SLURM names none. The variable may be left from another job, empty or
- * "Unknown": an end that is past, or a year ahead, is not this job's. */
+/* Returns the seconds to the end of the SLURM job; 0 if SLURM gives none. The variable may be left over from another
+ * job, empty or "Unknown". An end that is past, or a year ahead, is therefore not used. */
 static double slurm_seconds_left(void) {
   enum { YEAR = 366 * 86400 };
   const char *const text = getenv("SLURM_JOB_END_TIME");
@@ -76,7 +76,8 @@ static double slurm_seconds_left(void) {
   return 0;
 }
 
-/* --time-limit, else what is left of the SLURM job less a minute for the last checkpoint. */
+/* Reads --time-limit. Without this option, the limit is the remaining time of the SLURM job, minus a minute for the
+ * last checkpoint. */
 static wl_status time_limit(const wl_arguments *given, double *seconds) {
   enum { MARGIN = 60 };
   const char *const text = wl_argument_text(given, "time-limit", NULL);

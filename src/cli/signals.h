@@ -1,4 +1,5 @@
-/* signals.h - signals and options that stop a training early with a checkpoint, or resume it: --time-limit, --resume. */
+/* signals.h - signals and options that stop a training early with a checkpoint, and options that resume a training:
+ * --time-limit, --resume. */
 #ifndef WL_CLI_SIGNALS_H
 #define WL_CLI_SIGNALS_H
 
@@ -16,13 +17,14 @@
         "SLURM the end of the job is used automatically"                                                \
   }
 
-/* Whether a command has WL_TRAIN_ARGUMENTS: it trains. */
+/* Whether a command has WL_TRAIN_ARGUMENTS, and therefore trains. */
 bool wl_signals_stop_training(const wl_argument *arguments);
 
-/* Sets what signals do, for the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes
- * return their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process
- * at once with exit code 75 while there is nothing to save, and are polled during the training. Other commands keep the
- * default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. Rank 0 prints why it ends. */
+/* Sets what signals do in the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes return
+ * their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process at once
+ * with exit code 75 while there is nothing to save. During the training they are polled. Other commands keep the
+ * default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. Rank 0 prints why the program
+ * ends. */
 void wl_signals_prepare(bool trains, int rank);
 
 /* Reads the options into *request. */

@@ -52,13 +52,14 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
-/* A run writes config.yaml: refuses to overwrite the configuration that is read, unless it is the run's. */
+/* A run writes config.yaml. Refuses an output folder where this would overwrite the configuration that is read, unless
+ * that file is the run's own. */
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder reports the error */
+      wl_path_join(lock, output, "lock") != WL_OK) /* this error is reported when the folder is opened */
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
   return WL_FAIL(
@@ -80,7 +81,7 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
   return status;
 }
 
-/* With the keys of the plug-ins that the configuration names; NULL: none is given. */
+/* Prints the schema, with the keys of the plug-ins that the configuration names (NULL: no configuration). */
 static wl_status print_schema(const char *configuration) {
   wl_config *config = NULL;
   if (configuration) WL_TRY(wl_config_read(configuration, wl_schema(), NULL, 0, &config));

@@ -6,7 +6,7 @@
 
 #include "train/schema.h"
 
-/* The stages of the configuration, then episode.steps. */
+/* Lists the stages of the configuration, followed by episode.steps. */
 static wl_status list_stages(const wl_map *map, wl_ints given, const wl_problem *p,
                              wl_curriculum *c) {
   WL_TRY(WL_NEW(c->length, 2 * c->stages));

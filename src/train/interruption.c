@@ -16,7 +16,7 @@ void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop
   atomic_store(&i->asked, false);
 }
 
-/* Tests for the deadline and for messages of other ranks. Main thread only. */
+/* Tests whether the deadline has passed or another rank has sent a message. Only the main thread may call this. */
 static bool hears(wl_interruption *i) {
   const double now = wl_seconds();
   if (now < i->next_look) return false;

@@ -1,4 +1,4 @@
-/* meta_step.c - one meta-step: windows of this rank's units, the exact sum, the outer update. */
+/* meta_step.c - runs one meta-step: the windows of this rank's units, the exact sum, the outer update. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "train/replay.h"
 #include "train/trainer_impl.h"
 
-/* The groups of phi that the windows of the episodes update; replay updates the others. */
+/* Returns the groups of phi that the windows of the episodes update. Replay updates the other groups. */
 static unsigned moved_groups(const wl_trainer *tr) {
   return tr->state->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
 }
@@ -29,7 +29,8 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
       report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->setup.comm);
 }
 
-/* Only counted units change phi. Without any, only a newly drawn task in the next episode can yield a finite unit. */
+/* Records how many units were counted. Only counted units change phi. If no unit is counted, phi stays the same, and
+ * only a newly drawn task in the next episode can yield a finite unit. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   const bool begun = tr->state->plan->starts[0] || tr->state->plan->restarts[0];
   tr->state->skipped += tr->state->plan->units - counted;
@@ -50,7 +51,8 @@ bool wl_trainer_has_diverged(const wl_trainer *tr) {
          (tr->state->meta_step >= tr->setup.steps && 2 * tr->state->episodes_without_finite_unit >= begun);
 }
 
-/* |mean g|^2 over the mean of |g_u - mean g|^2 = mean |g_u|^2 - |mean g|^2. */
+/* Reports the variance, mean |g_u - mean g|^2 = mean |g_u|^2 - |mean g|^2, and the signal-to-noise ratio, which is
+ * |mean g|^2 divided by the variance. */
 static void note_noise(const wl_trainer *tr, const wl_reduction *r, int64_t counted,
                        wl_meta_report *report) {
   const int64_t n = tr->setup.problem.model->phi.size;
@@ -73,7 +75,8 @@ void wl_trainer_update(wl_trainer *tr, wl_reduction *r, int64_t counted, unsigne
       wl_outer_update(tr->state->outer, tr->state->meta_step, groups, r->gradient, tr->state->phi);
 }
 
-/* average <- a average + (1 - a) phi with a at most (1 + n) / (10 + n), which reduces the weight of early phi. */
+/* Sets average to a average + (1 - a) phi. The factor a is at most (1 + n) / (10 + n), so that early values of phi have
+ * less weight. */
 static void update_average(wl_trainer *tr) {
   const double n = (double)tr->state->meta_step, early = (1.0 + n) / (10.0 + n),
                keep = tr->state->outer->average < early ? tr->state->outer->average : early;
@@ -106,7 +109,8 @@ static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_repo
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
 
-/* The exact sum of all units' contributions. It also gives every rank the failures, stop requests and times of all. */
+/* Sums the contributions of all units exactly. The same reduction gives every rank the failures, stop requests and
+ * times of all ranks. */
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();

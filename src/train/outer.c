@@ -9,7 +9,7 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
-#define BELOW_ONE 0.999999 /* a decay of 1 has no bias correction */
+#define BELOW_ONE 0.999999 /* with a decay of 1 the bias correction is undefined */
 
 const wl_option wl_outer_options[] = {
     {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run.",
@@ -65,10 +65,10 @@ const wl_option wl_outer_options[] = {
      WL_SLOT(wl_outer_keys, average)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-/* One map of the section `groups`. */
+/* The values of one map of the section `groups`. */
 typedef struct group_keys {
   double learning_rate, clip_norm;
-  enum { AS_OUTER, OWN_KIND } optimizer; /* OWN_KIND + k: kind k of wl_outer_kind */
+  enum { AS_OUTER, OWN_KIND } optimizer; /* OWN_KIND + k means kind k of wl_outer_kind */
   int64_t from_step, until_step;
 } group_keys;
 
@@ -103,7 +103,7 @@ static int group_of(const char *name) {
   return i;
 }
 
-/* The part of phi of each group; each group is contiguous in phi. */
+/* Finds the part of phi that belongs to each group. Each group is contiguous in phi. */
 static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   for (int i = 0; i < phi->count; i++) {
     const wl_tensor_entry *b = &phi->tensors[i];
@@ -116,7 +116,7 @@ static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   return WL_OK;
 }
 
-/* One map of the `groups` section. */
+/* Reads one map of the section `groups`. */
 static wl_status read_group(wl_outer *o, const wl_map *map) {
   if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
   wl_outer_group *g = &o->group[group_of(wl_map_variant(map))];

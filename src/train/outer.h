@@ -11,10 +11,10 @@
 #include "base/options.h"
 #include "rule/schedule.h"
 
-/* The configuration's `outer` section: all of the outer loop's keys. */
+/* The keys of the section `outer`, which are all keys of the outer loop. */
 extern const wl_option wl_outer_options[];
 
-/* The configuration's `groups` section. */
+/* The groups that the section `groups` may name, with their keys. */
 extern const wl_variant wl_outer_group_variants[];
 
 /* The groups of phi's layout. In a set of groups, group g is bit g. */
@@ -47,24 +47,24 @@ typedef struct wl_outer {
   int64_t updates[WL_OUTER_GROUPS]; /* updates applied, for bias correction; part of the state */
 } wl_outer;
 
-/* The section `outer`; texts are borrowed from the configuration. */
+/* The values of the section `outer`. Texts are borrowed from the configuration. */
 typedef struct wl_outer_keys {
   int64_t steps, units, patience, validate;
   enum { WL_EVERY_WINDOW, WL_EVERY_EPISODE } every;
   wl_outer_kind optimizer;
   double learning_rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   double average;
-  wl_schedule schedule; /* without `steps`; the caller sets it */
+  wl_schedule schedule; /* all but `steps`, which the caller sets */
 } wl_outer_keys;
 wl_outer_keys wl_outer_read(const wl_config *config);
 
 /* Creates the optimizer from the sections `outer` and `groups`. The caller frees *out with wl_outer_destroy. */
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out);
 void wl_outer_destroy(wl_outer **outer);
-/* The scheduled rate of meta-step `step` (0-based). */
+/* Returns the scheduled rate of meta-step `step` (0-based). */
 double wl_outer_rate(const wl_outer *outer, int64_t step);
 /* Updates the groups of the bit set `groups` that are not frozen at this step. Clips `gradient` [count] in place and
- * sets the gradient of all other groups to 0. Returns the gradient's norm before the global clipping. */
+ * sets the gradient of all other groups to 0. Returns the norm that the gradient has before the global clipping. */
 double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient,
                        double *phi);
 

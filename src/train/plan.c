@@ -1,4 +1,4 @@
-/* plan.c - clocks of units: families, horizons, and the assignment of units to ranks. */
+/* plan.c - the clocks of units: tasks, horizons, and the assignment of units to ranks. */
 #include "train/plan.h"
 
 #include <math.h>
@@ -66,7 +66,7 @@ static int64_t draw_task(const wl_plan *p, int64_t episode, int64_t unit) {
   return task;
 }
 
-/* Without stagger all units have the horizon of unit 0. */
+/* If units are not staggered, all have the horizon of unit 0. */
 int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit) {
   const int64_t *steps = s->horizon + (s->stage ? 2 * *s->stage : 0);
   if (s->n_horizon < 2) return steps[0];
@@ -76,7 +76,7 @@ int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit)
   return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
 }
 
-/* The step at which a staggered unit begins its first episode: uniform in [0, T). */
+/* Draws the step at which a staggered unit begins its first episode, uniformly from [0, T). */
 static int64_t first_step(const wl_plan_setting *s, int64_t unit, int64_t horizon) {
   const double x = draw(s, WL_FOR_STAGGER, 0, unit, 0.0, (double)horizon);
   return (int64_t)x < horizon ? (int64_t)x : horizon - 1;
@@ -91,7 +91,8 @@ static void begin_episode(wl_plan *p, int64_t u) {
   if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
 }
 
-/* The task stays, so that the stored state fits; the length is drawn anew from there on. */
+/* Begins an episode at the unit's stored state. The task stays the same, so that the stored state fits. The number of
+ * steps from there to the end of the episode is drawn anew. */
 static void begin_again(wl_plan *p, int64_t u) {
   wl_clock *const c = &p->clock[u];
   c->t = p->stored[u];
@@ -105,7 +106,8 @@ static bool is_restarted(const wl_plan *p, int64_t u) {
 
 static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].task_index]; }
 
-/* Sorts the units that start by falling cost; units of equal cost keep their order. Counting sort over the tasks. */
+/* Sorts the units that begin an episode by their cost, the largest first; units of equal cost keep their order. This is
+ * a counting sort over the tasks. */
 static int64_t sort_by_cost(wl_plan *p) {
   int64_t placed = 0;
   for (double bound = INFINITY; bound > -INFINITY;) {
@@ -136,7 +138,8 @@ static void sink(const wl_plan *p, int at) {
   p->heap[at] = rank;
 }
 
-/* Builds the heap of ranks by load. The load is that of the units that do not start, which keep their rank. */
+/* Builds the heap of ranks by load. The load of a rank is the cost of its units that do not begin an episode; these
+ * units stay on their rank. */
 static void fill_heap(wl_plan *p) {
   const int ranks = p->setting.ranks;
   for (int r = 0; r < ranks; r++) {

@@ -1,5 +1,5 @@
 /* plan.h - the clock of each unit and the rank that runs it. Both depend only on the configuration, the seed and the
- * number of meta-steps done. Every rank computes them, so clocks and balancing need no messages. */
+ * number of meta-steps done. Every rank computes both, so that clocks and balancing need no messages. */
 #ifndef WL_TRAIN_PLAN_H
 #define WL_TRAIN_PLAN_H
 
@@ -29,14 +29,14 @@ typedef struct wl_plan_setting {
 } wl_plan_setting;
 
 typedef struct wl_plan {
-  wl_plan_setting setting; /* with proportion and cost NULL */
+  wl_plan_setting setting; /* its members proportion and cost are NULL */
   int64_t units;
   wl_clock *clock; /* [units] out */
   int *owner;      /* [units] out: rank that runs the unit */
   bool *starts;    /* [units] out: the unit begins an episode in this meta-step, at step clock.t */
-  bool *restarts;  /* [units] out: it does so from its stored state, on the same rank and not counted by `starts` */
+  bool *restarts;  /* [units] out: the unit begins at its stored state and stays on its rank; `starts` is then false */
   int64_t *origin; /* [units] the episode whose task the unit has */
-  int64_t *stored; /* [units] inner step of its stored state; 0: it has none */
+  int64_t *stored; /* [units] inner step of the unit's stored state; 0: there is none */
   double *share;   /* [tasks] cumulative proportions, the last is 1 */
   double *cost;    /* [tasks] */
   double *load;    /* [ranks] scratch: cost assigned */
@@ -49,7 +49,7 @@ void wl_plan_destroy(wl_plan **plan);
 /* Call at the start of a meta-step. Each unit at step 0 draws the task and horizon of its episode. These units are
  * assigned in order of falling cost, each to the least loaded rank. */
 void wl_plan_begin(wl_plan *plan);
-/* Call before wl_plan_advance: the unit has stored its state before this meta-step. */
+/* Records that the unit has stored the state that it had before this meta-step. Call before wl_plan_advance. */
 void wl_plan_store(wl_plan *plan, int64_t unit);
 /* Call after a meta-step. `steps`: the window length in inner steps; 0: the meta-step ran whole episodes. */
 void wl_plan_advance(wl_plan *plan, int64_t steps);
@@ -57,9 +57,9 @@ void wl_plan_advance(wl_plan *plan, int64_t steps);
 void wl_plan_assign(wl_plan *plan);
 /* Whether any unit is within an episode, after its first step and before its end. */
 bool wl_plan_is_midway(const wl_plan *plan);
-/* The horizon of the longest current episode, in inner steps. */
+/* Returns the horizon of the longest current episode, in inner steps. */
 int64_t wl_plan_longest(const wl_plan *plan);
-/* Length of the unit's episode: steps[0], or log-uniform in [steps[0], steps[1]]. */
+/* Returns the length of the unit's episode: steps[0], or a number drawn log-uniformly from [steps[0], steps[1]]. */
 int64_t wl_plan_horizon(const wl_plan_setting *setting, int64_t episode, int64_t unit);
 
 #endif

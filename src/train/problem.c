@@ -37,7 +37,8 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
                      "`order: first`, or leave `imitation` out");
 }
 
-/* Hessian-vector products come from the tape. */
+/* Refuses second order for a task family whose loss is not computed by the tape, which provides the Hessian-vector
+ * products. */
 static wl_status check_order(const wl_config *config, const wl_problem *p) {
   for (int i = 0; p->spec.second_order && i < p->n_tasks; i++)
     if (p->tasks[i]->family->loss)

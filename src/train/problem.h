@@ -18,7 +18,7 @@ typedef struct wl_problem {
 } wl_problem;
 
 /* Creates the problem. WL_ERR_CONFIG: there are no meta-parameters, or episode.steps is neither a number nor a range.
- * After a failure the caller has nothing to free. `config` is borrowed for the problem's life. Not collective. */
+ * After a failure the caller has nothing to free. `config` must exist as long as the problem. Not collective. */
 wl_status wl_problem_create(const wl_config *config, wl_problem *out);
 void wl_problem_destroy(wl_problem *problem);
 

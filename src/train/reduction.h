@@ -23,8 +23,8 @@ typedef struct wl_reduction {
   int64_t room;     /* number of contributions that fit in the next two arrays */
   double *vectors;  /* [room][vector] */
   bool *counted;    /* [room] */
-  double *sum;      /* [vector] over all ranks */
-  double *gradient; /* [phi.size] their mean */
+  double *sum;      /* [vector] sum of the contributions of all ranks */
+  double *gradient; /* [phi.size] mean of the counted meta-gradients */
 } wl_reduction;
 
 wl_status wl_reduction_create(const wl_layout *phi, int64_t width, wl_reduction *out);
@@ -34,8 +34,8 @@ wl_status wl_reduction_reserve(wl_reduction *reduction, int64_t own);
 static inline double *wl_reduction_vector(const wl_reduction *r, int64_t i) {
   return r->vectors + i * r->vector;
 }
-/* Describes the exact sum of `own` contributions of this rank and at most `total` of all ranks. The caller sets flags
- * and tallies. */
+/* Describes the exact sum of `own` contributions of this rank and at most `total` contributions of all ranks. The
+ * caller sets flags and tallies. */
 wl_exact_sum wl_reduction_sum(const wl_reduction *reduction, int64_t own, int64_t total);
 
 #endif

@@ -1,4 +1,4 @@
-/* replay.c - the trajectory buffer and its replay (the algorithm: replay.h).
+/* replay.c - the trajectory buffer and its replay (for the algorithm see replay.h).
  *
  * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit). It
  * holds up to `capacity` points of `width` reals; point j is (theta, s) at step j * stride. replay_store.h
@@ -11,7 +11,7 @@
 #include "train/schema.h"
 #include "train/trainer_impl.h"
 
-/* Largest number of passes of a run: the upper half of a 64-bit draw number identifies the pass (run_point). */
+/* Largest number of passes in a run: the upper half of a 64-bit draw number identifies the pass (run_point). */
 static const double MOST_PASSES = 2147483647.0;
 
 struct wl_replay {
@@ -20,12 +20,12 @@ struct wl_replay {
   int64_t batches, units, capacity;
   int64_t n, state; /* reals of theta and of the rule's state in a point */
   wl_replay_store *store;
-  wl_failure failure; /* failure to keep a point, raised by wl_replay_share */
+  wl_failure failure; /* a failure to keep a point; wl_replay_share raises it */
   int64_t *episode;   /* [batches] -1: none */
-  int64_t *count;     /* [batches][units] points; equal on every rank after wl_replay_share */
+  int64_t *count;     /* [batches][units] number of points; equal on every rank after wl_replay_share */
   int64_t *first;     /* [batches * units + 1] number of points in all places before this one */
   double *start_loss; /* [batches][units] */
-  int64_t *owner;     /* [batches][units] rank */
+  int64_t *owner;     /* [batches][units] the rank that owns the place */
   int64_t current;    /* current batch */
   wl_unroll_ws *ws;
   wl_unit *unit;
@@ -51,7 +51,7 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->spec.replayed = true;
 }
 
-/* Tests that the options table cannot express. */
+/* Makes the checks that the options table cannot express. */
 static wl_status check_options(const wl_trainer *tr) {
   if (!tr->setup.per_episode)
     return wl_map_fail(
@@ -127,7 +127,7 @@ void wl_replay_destroy(wl_replay **replay) {
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-/* Allocates room for the points of a place on the rank that owns it; the other ranks have no room for it. */
+/* Allocates room for the points of a place on the rank that owns the place; the other ranks have no room for them. */
 static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
   r->owner[place] = owner;
   return wl_replay_store_own(r->store, place, owner == rank);
@@ -157,7 +157,8 @@ void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit
   r->count[place] = unit->t / r->stride + 1;
 }
 
-/* Sums the tables of all ranks. One rank has written an element; on the others all its bits are zero. */
+/* Sums the tables of all ranks. Only one rank has written any given element; on the other ranks all bits of that
+ * element are zero. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
   WL_TRY(wl_comm_agree(tr->setup.comm, wl_failure_raise(&r->failure)));
@@ -179,7 +180,7 @@ static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }
 
-/* The place of point number `index` of the whole buffer: first[place] <= index < first[place + 1]. */
+/* Finds the place of point number `index` of the whole buffer: first[place] <= index < first[place + 1]. */
 static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
   int64_t low = 0, high = r->batches * r->units;
   while (high - low > 1) {
@@ -191,7 +192,8 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
   *point = index - r->first[low];
 }
 
-/* A window to replay: its point, and the pass that determines its minibatches. Different passes draw different ones. */
+/* A window to replay: its point, and the pass that determines its minibatches. Different passes draw different
+ * minibatches. */
 typedef struct wl_replay_point {
   int64_t place, point, pass;
 } wl_replay_point;
@@ -238,7 +240,8 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const wl_replay_batch 
   return WL_OK;
 }
 
-/* Runs one mini-batch of windows and updates all groups except the initialisation. *left: a rank leaves. */
+/* Runs one mini-batch of windows and updates all groups except the initialisation. Sets *left if a rank leaves the
+ * meta-step. */
 static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b,
                            wl_meta_report *report, bool *left) {
   int64_t own = 0;
@@ -260,7 +263,7 @@ static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *
   return WL_OK;
 }
 
-/* One pass over the buffer, in a newly drawn order. */
+/* Runs one pass over the buffer, in a newly drawn order. */
 static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t *order,
                           wl_meta_report *report, bool *left) {
   const int64_t total = r->first[r->batches * r->units];
@@ -312,7 +315,8 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
   return WL_OK;
 }
 
-/* Sends a place even if it cannot be read, since rank 0 waits for it. The ranks agree on the failure at the end. */
+/* Sends the points of a place even if they cannot be read, because rank 0 waits for them. The ranks agree on the
+ * failure at the end. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;

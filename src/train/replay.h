@@ -14,8 +14,9 @@
 
 #include "train/trainer.h"
 
-/* *out is NULL without replay. WL_ERR_CONFIG if the buffer exceeds its capacity and may not spill, if there is more
- * than one task, or if each window has a meta-step. `trainer` must have model, plan and spec; it is not kept. */
+/* Creates the buffer; *out is NULL without replay. WL_ERR_CONFIG if the buffer exceeds its capacity and may not spill,
+ * if there is more than one task, or if each window has a meta-step. `trainer` must have model, plan and spec; the
+ * buffer keeps no pointer to it. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
 
@@ -23,19 +24,19 @@ void wl_replay_destroy(wl_replay **replay);
 wl_status wl_replay_open(wl_replay *replay, const wl_trainer *trainer);
 /* Keeps the unit's point (theta_t, s_t), t = unit->t, if t is a multiple of the stride. */
 void wl_replay_keep(wl_replay *replay, const wl_trainer *trainer, int64_t u, const wl_unit *unit);
-/* Call after the episodes: discards the points of non-finite ones and tells every rank the number of points of each
- * place. Collective. */
+/* Call after the episodes. Discards the points of non-finite episodes, and gives every rank the number of points of
+ * each place. Collective. */
 wl_status wl_replay_share(wl_replay *replay, wl_trainer *trainer);
-/* Runs the passes over the buffer; changes phi and the outer optimizer. *left: the passes ended after a mini-batch
- * because a rank leaves the meta-step. Collective. */
+/* Runs the passes over the buffer; changes phi and the outer optimizer. Sets *left if the passes ended after a
+ * mini-batch because a rank leaves the meta-step. Collective. */
 wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report, bool *left);
 
-/* Whether a checkpoint must contain the buffer. It need not if the buffer holds a single meta-batch, because no later
- * meta-step uses that one. */
+/* Whether a checkpoint must contain the buffer. A buffer that holds a single meta-batch need not be saved, because no
+ * later meta-step uses that meta-batch. */
 bool wl_replay_lasts(const wl_replay *replay);
 typedef struct wl_replay_tables {
-  int64_t places;     /* kept meta-batches times units */
-  int64_t batches;    /* kept meta-batches */
+  int64_t places;     /* number of kept meta-batches times number of units */
+  int64_t batches;    /* number of kept meta-batches */
   int64_t width;      /* reals of a point: coordinates and rule state */
   int64_t *episode;   /* [batches] number of the episode; -1: none */
   int64_t *count;     /* [places] number of points */
@@ -43,13 +44,14 @@ typedef struct wl_replay_tables {
 } wl_replay_tables;
 wl_replay_tables wl_replay_state(wl_replay *replay);
 int64_t wl_replay_points(const wl_replay *replay); /* number of points of all places */
-/* Sends all points to rank 0, into its `points` [wl_replay_points][width]. Collective. */
+/* Sends all points to rank 0, which stores them in `points` [wl_replay_points][width]. Collective. */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
-/* The rank that owns a place after a restart; wl_replay_restore gives it the place's points [count][width]. */
+/* Returns the rank that owns a place after a restart. wl_replay_restore gives that rank the place's points
+ * [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
                             const wl_real *points);
-/* Number of reals of a full buffer; bytes of a full buffer that a rank keeps in memory. */
+/* Return the number of reals of a full buffer, and the bytes of a full buffer that a rank keeps in memory. */
 double wl_replay_reals(const wl_replay *replay);
 double wl_replay_memory(const wl_replay *replay, const wl_trainer *trainer);
 

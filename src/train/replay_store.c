@@ -15,7 +15,7 @@ struct wl_replay_store {
   precision precision;
   size_t element, point_bytes;
   int64_t in_memory;      /* points of a place that are in memory */
-  const char *folder;     /* of the scratch file, borrowed from the configuration */
+  const char *folder;     /* folder of the scratch file, borrowed from the configuration */
   wl_spill *spill;        /* created when this rank first owns a place */
   bool *owned;            /* [places] */
   unsigned char **memory; /* [places] [in_memory][point_bytes]; NULL: not owned */
@@ -33,7 +33,7 @@ static size_t element_size(precision p) {
 }
 
 static void read_options(const wl_replay_keys *keys, wl_replay_store *s) {
-  s->precision = (precision)keys->precision; /* in the order of the choices */
+  s->precision = (precision)keys->precision; /* the enumerators have the order of the choices */
   s->element = element_size(s->precision);
   s->point_bytes = (size_t)s->shape.width * s->element;
   s->folder = keys->spill;
@@ -144,7 +144,7 @@ static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t fi
   }
 }
 
-/* The point's bytes in memory. NULL: the point is in the file, in row *row. */
+/* Returns the address of the point in memory. NULL: the point is in the file, in row *row. */
 static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
   if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
   *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;

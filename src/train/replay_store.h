@@ -14,8 +14,8 @@
 typedef struct wl_replay_store wl_replay_store;
 
 typedef struct wl_replay_shape {
-  int64_t places, points; /* episodes; largest number of points of one */
-  int64_t horizon;        /* steps of the longest episode, for messages */
+  int64_t places, points; /* number of episodes; largest number of points of one episode */
+  int64_t horizon;        /* steps of the longest episode, which messages mention */
   int64_t width;          /* reals of a point: theta [n], rule state [width - n] */
   int64_t n;
   const wl_map *map; /* the section `replay`, borrowed: errors name its keys */
@@ -26,7 +26,7 @@ typedef struct wl_replay_shape {
 wl_status wl_replay_store_create(const wl_replay_keys *keys, const wl_replay_shape *shape,
                                  wl_replay_store **out);
 void wl_replay_store_destroy(wl_replay_store **store);
-/* Allocates or frees the storage of a place on this rank. */
+/* Allocates the storage of a place on this rank if `mine` is true, else frees it. */
 wl_status wl_replay_store_own(wl_replay_store *store, int64_t place, bool mine);
 bool wl_replay_store_owns(const wl_replay_store *store, int64_t place);
 /* Writes or reads point number `point` of a place that this rank owns: theta [n], state [width - n]. */
@@ -34,7 +34,7 @@ wl_status wl_replay_store_put(wl_replay_store *store, int64_t place, int64_t poi
                               const wl_real *theta, const wl_real *state);
 wl_status wl_replay_store_get(wl_replay_store *store, int64_t place, int64_t point, wl_real *theta,
                               wl_real *state);
-/* Bytes of memory for `places` places of a rank. */
+/* Returns the bytes of memory that `places` places of a rank take. */
 double wl_replay_store_bytes(const wl_replay_store *store, int64_t places);
 
 #endif

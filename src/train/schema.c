@@ -143,12 +143,12 @@ static const wl_option trajectory_options[] = {
 
 enum { N_SECTIONS = 16 };
 
-/* Runs when the program starts: gives the task families their HDF5 reader. Only this layer knows both. */
+/* Runs when the program starts: gives the task families their HDF5 reader. Only this layer may depend on both. */
 __attribute__((constructor)) static void connect_layers(void) {
   wl_glyphs_set_reader(wl_arrays_read);
 }
 
-/* Filled once, from the registries of tasks, rules and preconditioners. */
+/* Fills the table at the first call, from the registries of tasks, rules and preconditioners. */
 const wl_section *wl_schema(void) {
   static wl_section sections[N_SECTIONS];
   if (sections[0].doc) return sections;
@@ -193,10 +193,10 @@ const wl_section *wl_schema_section(const char *name) {
   return NULL;
 }
 
-/* A list must hold w_0 .. w_K. */
+/* Reads the weights. A list must have exactly the weights w_0 .. w_K. */
 static wl_status window_weights(const wl_map *map, const wl_choice_or_reals *given,
                                 wl_window_spec *spec) {
-  enum { LAST_OF = 3, LIST }; /* {last: N}; a list */
+  enum { LAST_OF = 3, LIST }; /* LAST_OF: {last: N}; LIST: a list */
   const wl_reals list = given->list;
   if (given->choice == LAST_OF && given->argument > spec->steps + 1)
     return wl_map_fail(map, "weights", "a window of %lld steps has %lld losses, not %lld",

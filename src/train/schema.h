@@ -5,9 +5,9 @@
 #include "base/options.h"
 #include "unroll/window.h"
 
-/* All sections; the last has name NULL. Valid for the life of the process. */
+/* Returns all sections; the last has name NULL. They are valid for the life of the process. */
 const wl_section *wl_schema(void);
-/* The section of that name, NULL if there is none. */
+/* Returns the section of that name, NULL if there is none. */
 const wl_section *wl_schema_section(const char *name);
 
 /* The sections that train declares; texts and lists are borrowed from the configuration. */
@@ -40,7 +40,7 @@ wl_curriculum_keys wl_schema_curriculum(const wl_config *config);
 wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
 
-/* The window policy of the section `window`. The list of weights is borrowed from the configuration. */
+/* Reads the window policy from the section `window`. The list of weights is borrowed from the configuration. */
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec);
 
 #endif

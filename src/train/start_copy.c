@@ -1,4 +1,5 @@
-/* start_copy.c - a copy of the state at a meta-step's start. Training restores it if it leaves the meta-step early.
+/* start_copy.c - a copy of the state at the start of a meta-step. If training leaves the meta-step early, it restores
+ * that state.
  *
  * Units that begin an episode are not copied; they begin the episode again. */
 #include <string.h>

@@ -19,8 +19,8 @@ typedef struct wl_meta_report {
   double signal_to_noise; /* |mean g|^2 / variance; pure noise gives 1 / (counted units - 1) */
   int64_t units, skipped; /* all units; the non-finite units among them */
   int64_t inner_steps;    /* largest number of inner steps of a unit */
-  double compute_seconds, compute_seconds_least; /* slowest and fastest rank */
-  double wait_seconds;                           /* mean over ranks of the wait for the slowest */
+  double compute_seconds, compute_seconds_least; /* compute time of the slowest and of the fastest rank */
+  double wait_seconds;                           /* how long a rank waits for the slowest one, mean over the ranks */
   double reduce_seconds; /* rank 0: time of the exact sum after all ranks have reached it */
   double io_seconds;     /* rank 0: time that training spent on files since the previous report */
   double validation_loss; /* on fixed tasks; NaN: not measured in this meta-step */
@@ -54,8 +54,8 @@ typedef struct wl_trainer_state {
   wl_replay *replay; /* NULL: no replay; the meta-gradient comes from the windows of the episodes */
   int64_t meta_step; /* meta-steps done */
   int64_t skipped;   /* units skipped so far */
-  int64_t last_counted;     /* meta-steps done when a unit was last counted */
-  int64_t episodes_without_finite_unit;    /* episodes begun since then; none of their units was counted */
+  int64_t last_counted;     /* number of meta-steps done when a unit was last counted */
+  int64_t episodes_without_finite_unit;    /* episodes begun since a unit was last counted */
 } wl_trainer_state;
 
 /* Creates tasks, model, plan and outer optimizer; phi has its initial values. The call is not collective, but
@@ -65,21 +65,22 @@ wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer *
 void wl_trainer_destroy(wl_trainer **trainer);
 const wl_trainer_setup *wl_setup_of(const wl_trainer *trainer);
 wl_trainer_state *wl_state_of(const wl_trainer *trainer);
-/* How many numbers the exact sum adds, for the memory estimate. */
+/* Returns how many numbers the exact sum adds, for the memory estimate. */
 int64_t wl_trainer_sum_size(const wl_trainer *trainer);
-/* Bytes of the workspaces not yet allocated, under the assumption that this rank runs a unit of every task. */
+/* Returns the bytes of the workspaces that are not yet allocated, assuming that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
-/* Whether the windows of the episodes run backward. Those of forward-only estimators do not. With replay, windows run
- * backward only if theta_0 is learned by an adjoint; otherwise the episodes run forward to collect points. */
+/* Whether the windows of the episodes run backward. The windows of forward-only estimators do not. With replay, windows
+ * run backward only if theta_0 is learned by an adjoint; otherwise the episodes run forward to collect points. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks around the windows of a meta-step. */
 typedef struct wl_watcher {
-  /* Before a window of a unit. True: *observer observes the window's steps. False: nothing observes them. */
+  /* Called before a window of a unit. Returns true if *observer is to observe the window's steps, false if nothing
+   * is. */
   bool (*begin)(void *context, const wl_unit *unit, wl_observer *observer);
-  void (*end)(void *context); /* after the window */
-  /* After the windows, while other ranks may still compute. Adds the time spent on files to *seconds. Every rank
-   * calls it. */
+  void (*end)(void *context); /* called after the window */
+  /* Called after the windows, while other ranks may still compute. Adds the time spent on files to *seconds. Every rank
+   * calls this function. */
   wl_status (*ship)(void *context, double *seconds);
   void *context;
 } wl_watcher;
@@ -96,32 +97,33 @@ typedef struct wl_meta_request {
 typedef enum wl_meta_outcome {
   WL_META_GO_ON,
   WL_META_LAST, /* the meta-step is complete and must be the last */
-  WL_META_ABANDONED /* windows were left: the state equals that after the previous meta-step; training must end */
+  WL_META_ABANDONED /* windows were left early: the state is that after the previous meta-step; training must end */
 } wl_meta_outcome;
 
-/* Runs one meta-step: windows of all units, exact sum, outer update. Collective; *outcome is the same on every rank.
- * A rank that sees *stop or reaches the deadline leaves its windows at the next inner step. The other ranks then leave
- * theirs. */
+/* Runs one meta-step: windows of all units, exact sum, outer update. Collective; *outcome is the same on every rank. A
+ * rank that sees *stop or reaches the deadline leaves its windows at the next inner step. The other ranks then leave
+ * their windows too. */
 wl_status wl_trainer_meta_step(wl_trainer *trainer, const wl_meta_request *request,
                                wl_meta_outcome *outcome, wl_meta_report *report);
 /* Keeps a failure of this rank; the next reduction raises it on all ranks. */
 void wl_trainer_keep_failure(wl_trainer *trainer, wl_status status);
-/* Raises the kept failure on this rank only. WL_OK: no failure was kept. */
+/* Raises the kept failure on this rank only. Returns WL_OK if no failure was kept. */
 wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 
-/* After a checkpoint is read: assigns the units to ranks by the plan's clocks and allocates this rank's units. The
- * caller fills them. */
+/* Call after a checkpoint is read. Assigns the units to ranks by the plan's clocks and allocates this rank's units. The
+ * caller fills these units. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
-/* Whether the training has diverged; equal on every rank. It has if phi is not finite, or if no unit was counted for
- * outer.patience consecutive episodes. After the last meta-step it also has if no unit was counted in the last half of
- * all episodes. With outer.patience 0 only phi is tested. */
+/* Whether the training has diverged; equal on every rank. The training has diverged if phi is not finite, or if no unit
+ * was counted for outer.patience consecutive episodes. After the last meta-step it has also diverged if no unit was
+ * counted in the last half of all episodes. With outer.patience 0 only phi is tested. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
-/* The meta-parameters [phi.size] that are evaluated, owned by the trainer: the average of phi if outer.average is set,
- * else phi. */
+/* Returns the meta-parameters [phi.size] that are evaluated: the average of phi if outer.average is set, else phi. They
+ * are owned by the trainer. */
 double *wl_trainer_result(const wl_trainer *trainer);
-/* Those that are exported: with a curriculum the best ones of its last stage, else wl_trainer_result. */
+/* Returns the meta-parameters that are exported: with a curriculum the best ones of its last stage, otherwise those
+ * that wl_trainer_result returns. */
 double *wl_trainer_export(const wl_trainer *trainer);
-/* Gives an evaluation of wl_trainer_result to the curriculum. True: the next stage begins. */
+/* Gives an evaluation of wl_trainer_result to the curriculum. Returns true if the next stage begins. */
 bool wl_trainer_judge(wl_trainer *trainer, double loss);
 
 #endif

@@ -1,4 +1,4 @@
-/* trainer_impl.h - the trainer inside src/train. */
+/* trainer_impl.h - the trainer's members and functions that only src/train uses. */
 #ifndef WL_TRAIN_TRAINER_IMPL_H
 #define WL_TRAIN_TRAINER_IMPL_H
 
@@ -29,7 +29,7 @@ struct wl_trainer {
   wl_start_copy start;
   wl_interruption interruption;
   double flags[WL_FLAG_COUNT];
-  int64_t *tallies; /* [2 + units] sums over ranks: busy nanoseconds, requests; 1 for a unit that stored its state */
+  int64_t *tallies; /* [2 + units] summed over ranks: busy nanoseconds, requests; 1 for a unit that stored its state */
   wl_failure pending; /* a failure of this rank since the last reduction; the next one raises it */
 };
 

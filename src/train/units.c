@@ -1,5 +1,5 @@
-/* units.c - this rank's units in a meta-step: creates them, starts them, runs their windows, and restores them when
- * the meta-step is abandoned.
+/* units.c - creates this rank's units, starts them, runs their windows, and restores the units when the meta-step is
+ * abandoned.
  *
  * Units that keep a trace run one after the other, each with all threads. Small forward-only units run concurrently:
  * a thread runs one inner run of one unit's window in a separate workspace. Both ways yield the same bits. */
@@ -11,7 +11,7 @@
 #include "train/trainer_impl.h"
 #include "unroll/restart.h"
 
-/* Up to this number of coordinates, concurrent units are faster than several threads in one unit. */
+/* Up to this number of coordinates, running units concurrently is faster than using several threads in one unit. */
 enum { SMALL = 65536 };
 
 int wl_trainer_lanes(const wl_trainer *tr) {
@@ -122,7 +122,8 @@ typedef struct passage {
   wl_run_outcome *outcomes; /* [runs] of the current window */
 } passage;
 
-/* A staggered unit first runs to the step at which it begins to contribute. */
+/* Whether the unit's next window contributes. A staggered unit first runs to the step at which it begins to
+ * contribute. */
 static bool contributes(const wl_trainer *tr, const passage *p) {
   return p->t >= tr->state->plan->clock[p->u].t;
 }
@@ -169,7 +170,7 @@ static bool all_counted(const wl_trainer *tr, const passage *p) {
   return true;
 }
 
-/* The room of each run for the terms of imitation; nothing without a teacher. */
+/* Returns how many numbers each run stores for the terms of imitation; 0 without a teacher. */
 static int64_t terms_of(const wl_trainer *tr) {
   return tr->setup.problem.imitation ? tr->setup.problem.spec.steps * WL_IMITATION_TERMS : 0;
 }
@@ -185,8 +186,9 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
-/* Stores the state before a window in which losses rose; at the episode's end also if it has stored none yet. A window
- * that begins an episode has no state to restart from, or begins at the stored one. */
+/* Stores the state before a window in which losses rose. At the end of an episode, stores the state also if the unit
+ * has none stored yet. Stores nothing for the first window of an episode: it either has no state before it or begins at
+ * the stored state. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;
@@ -197,7 +199,7 @@ static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   tr->tallies[2 + p->u] = 1;
 }
 
-/* Ends a window after all its runs. */
+/* Ends a window when all runs of the window are done. */
 static void close_window(wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
@@ -210,7 +212,7 @@ static void close_window(wl_trainer *tr, passage *p) {
   }
   p->t += job.steps;
   if (tr->setup.estimator->shape.restarts) store_state(tr, p, p->t == clock->horizon);
-  tr->state->unit[p->u]->t = p->t; /* also if the unit stopped: its clock advances */
+  tr->state->unit[p->u]->t = p->t; /* also if the unit stopped, because its clock advances */
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);
 }
@@ -255,7 +257,7 @@ static wl_status run_in_turn(wl_trainer *tr, passage *passages, int64_t own,
   return WL_OK;
 }
 
-/* Runs one window of each unit that is not done. Threads take its runs in any order. */
+/* Runs one window of each unit that is not done. Threads take the runs of these windows in any order. */
 static wl_status run_round(wl_trainer *tr, passage *passages, int64_t own) {
   const int runs = tr->setup.estimator->runs;
   wl_failure failure = {0};

@@ -1,4 +1,4 @@
-/* imitation.c - teachers, schedules and losses of imitation (formulas: imitation.h). */
+/* imitation.c - teachers, schedules and losses of imitation (for the formulas see imitation.h). */
 #include "unroll/imitation.h"
 
 #include <float.h>
@@ -138,13 +138,13 @@ wl_imitation_weights wl_imitation_at(const wl_imitation *m, int64_t meta_step) {
     w.term[i] = k->weight[i] * (k->end[i] + (1.0 - k->end[i]) * left);
     w.task -= w.term[i];
   }
-  if (w.task < 0.0) w.task = 0.0; /* by rounding */
+  if (w.task < 0.0) w.task = 0.0; /* rounding may make it negative */
   return w;
 }
 
 /* ---- Losses ---- */
 
-/* The tensors that D_cos and D_mag take. */
+/* Returns the number of tensors that D_cos and D_mag use. */
 static int count_matrices(const wl_layout *theta) {
   int matrices = 0;
   for (int i = 0; i < theta->count; i++) matrices += theta->tensors[i].ndim > 1;

@@ -1,7 +1,7 @@
-/* imitation.h - a hand-designed teacher beside the learned rule: forced paths and losses of imitation.
+/* imitation.h - a hand-designed rule as the teacher of the learned rule: forced paths and losses of imitation.
  *
- * In an episode that imitates, the teacher sees the raw gradients of the same path, with a state of its own. With its
- * update e_k and the learned rule's update l_k,
+ * In an episode that imitates, the teacher receives the raw gradients of the same path and has a separate state. With
+ * the teacher's update e_k and the learned rule's update l_k,
  *
  *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k                                  forced path
  *   F'          = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)    W = sum of the window's weights
@@ -10,8 +10,8 @@
  *                                                                 tensors where there is no matrix
  *   D_dist = |l - e|^2 / |e|^2                                    over all coordinates
  *
- * e_k is a constant of the derivative, as the gradient is in first order. The formula of the forward-only estimators is
- * in src/estimator/antithetic.c. References: Chen et al. 2020 (c = 1, a share of the episodes), ELO (a, b, f). */
+ * The derivative takes e_k as a constant, as first order takes the gradient. The formula of the forward-only estimators
+ * is in src/estimator/antithetic.c. References: Chen et al. 2020 (c = 1, a share of the episodes), ELO (a, b, f). */
 #ifndef WL_UNROLL_IMITATION_H
 #define WL_UNROLL_IMITATION_H
 
@@ -28,29 +28,31 @@ typedef struct wl_imitation_weights {
 
 typedef struct wl_imitation wl_imitation;
 
-/* The section `imitation`: keys of every teacher, and the teachers. */
+/* The section `imitation`: the keys of every teacher, and the teachers. */
 extern const wl_option wl_imitation_options[];
 const wl_variant *wl_imitation_variants(void);
 
-/* *out is NULL without a teacher. The configuration is borrowed for the object's life. */
+/* Creates the teacher; *out is NULL if there is none. The configuration is borrowed for the object's life. */
 wl_status wl_imitation_create(const wl_config *config, const wl_rule_setting *setting,
                               wl_imitation **out);
 void wl_imitation_destroy(wl_imitation **imitation);
 const wl_rule *wl_imitation_teacher(const wl_imitation *imitation);
-/* Factor of the normalised differences in forward-only estimators. */
+/* Returns the factor of the normalised differences in forward-only estimators. */
 double wl_imitation_scale(const wl_imitation *imitation);
-/* Steps over which the teacher's schedule runs: those of its own, or the episode's. */
+/* Returns the number of steps over which the teacher's schedule runs: the number that its schedule sets, else the
+ * episode's. */
 int64_t wl_imitation_span(const wl_imitation *imitation, int64_t horizon);
-/* Probability that an episode imitates, in a stage of the curriculum. */
+/* Returns the probability that an episode imitates, in a stage of the curriculum. */
 double wl_imitation_share(const wl_imitation *imitation, int64_t stage);
-/* WL_ERR_CONFIG unless there is one share, or one for each of the stages. */
+/* Fails with WL_ERR_CONFIG unless the configuration gives one share, or one share for each stage. */
 wl_status wl_imitation_check_stages(const wl_imitation *imitation, int64_t stages);
 wl_imitation_weights wl_imitation_at(const wl_imitation *imitation, int64_t meta_step);
 
-/* The D of two updates [theta->size]. */
+/* Computes D_cos, D_mag and D_dist of two updates [theta->size]. */
 void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const wl_real *learned,
                           double term[WL_IMITATION_TERMS]);
-/* bar = sum_i slope_i dD_i / dlearned. Where an update is zero, D_cos is 1 and its derivative is taken as zero. */
+/* Computes bar = sum_i slope_i dD_i / dlearned. If an update is zero, D_cos is 1 and its derivative is taken as
+ * zero. */
 void wl_imitation_adjoint(const wl_layout *theta, const double slope[WL_IMITATION_TERMS],
                           const wl_real *expert, const wl_real *learned, wl_real *bar);
 

@@ -1,5 +1,5 @@
-/* initialisation.c - which tensors of theta_0 are learned, and Leap's and Reptile's gradients
- * (formulas: initialisation.h). */
+/* initialisation.c - which tensors of theta_0 are learned, and the gradients of Leap and Reptile (for the formulas see
+ * initialisation.h). */
 #include "unroll/initialisation.h"
 
 #include <math.h>
@@ -7,16 +7,17 @@
 #include <string.h>
 
 struct wl_initialisation_ops {
-  const char *name; /* also the key that lists tensors */
+  const char *name; /* name of the method, and of the key that lists its tensors */
   bool adjoint;     /* learned through the adjoint of theta_0 */
   bool losses;      /* `step` reads next_loss */
-  /* Adds one step's part of the gradient of its tensors, [phi.size]; NULL: not learned from the path. */
+  /* Adds one step's part of the gradient of the method's tensors to grad [phi.size]; NULL: not learned from the
+   * path. */
   void (*step)(const wl_initialisation *init, const wl_path_step *step, double *grad);
 };
 
 enum { MAML, LEAP, REPTILE, N_METHODS };
 
-/* Lists of tensors; a method's is `by_method`. */
+/* The lists of tensors; `by_method` has the list of each method. */
 typedef struct initialisation_keys {
   wl_strings fresh, by_method[N_METHODS], shared;
   bool loss_term, stabilise;
@@ -94,7 +95,7 @@ static void leap_step(const wl_initialisation *init, const wl_path_step *s, doub
   }
 }
 
-/* grad += factor times the sum of x over the copies of each number of learned tensor j. */
+/* Adds to grad: factor times the sum of x over the copies of each number of learned tensor j. */
 static void add_copies(const wl_initialisation *init, int j, double factor, const wl_real *x,
                        double *grad) {
   const wl_tensor_entry *b = &init->phi.tensors[j];
@@ -118,7 +119,7 @@ void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *s
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
-/* The section and the values read from it. */
+/* The section `initialisation` and the values read from it. */
 typedef struct request {
   const wl_map *map;
   initialisation_keys keys;
@@ -130,7 +131,7 @@ static bool lists(const wl_strings *names, const char *name) {
   return false;
 }
 
-/* An unknown tensor name in the list is an error, whose message lists the tensors. */
+/* Refuses a list with an unknown tensor name. The message lists the tensors. */
 static wl_status check_names(const wl_map *map, const char *key, const wl_strings *names,
                              const wl_layout *theta) {
   char known[512] = "";
@@ -145,7 +146,8 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   return WL_OK;
 }
 
-/* How the tensor is learned: by the list that names it, else by `name`. NULL: drawn for each episode. */
+/* Finds how the tensor is learned: by the method whose list names it, else by `name`. NULL: the tensor is drawn for
+ * each episode. */
 static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
   const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
@@ -163,7 +165,8 @@ static wl_status choose_method(const request *r, const char *tensor,
   return WL_OK;
 }
 
-/* Elements that start with the same number: the outputs of a `shared` tensor, its last dimension. */
+/* Counts the elements that start with the same number: the outputs of a `shared` tensor, which are its last
+ * dimension. */
 static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(&r->keys.shared, b->name)) return WL_OK;
@@ -194,7 +197,7 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
                        shared ? &vector : b->shape, NULL);
 }
 
-/* For a drawn tensor: all outputs get the values of the first. */
+/* Adds a drawn tensor, in which all outputs get the values of the first output. */
 static wl_status add_drawn(const request *r, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};
@@ -253,7 +256,8 @@ void wl_initialisation_destroy(wl_initialisation **init) {
   *init = NULL;
 }
 
-/* size numbers, `copies` elements apart, are repeated over the elements between them. */
+/* Repeats numbers: there are `size` numbers, `copies` elements apart, and each is copied to the elements up to the next
+ * one. */
 static void repeat(wl_real *at, int64_t size, int64_t copies) {
   for (int64_t i = 0; i < size; i++)
     for (int64_t k = i * copies + 1; k < (i + 1) * copies; k++) at[k] = at[i * copies];

@@ -7,10 +7,10 @@
  *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
  *
  * Leap and Reptile need only the forward pass; their sums run over all windows of an episode. Each tensor has its own
- * method: `name`, unless a list names another. Leap measures the path of its tensors only. Tensors named `fresh` are
- * drawn again for each episode. Those named `shared` start with the same vector for each output (UNICORN-MAML, Ye and
- * Chao 2022), learned or drawn: a weight (in,out) is in phi (in), a bias one number, and the gradient of each is the
- * sum over the outputs. */
+ * method: the one in `name`, unless the list of another method names the tensor. Leap measures the path of its own
+ * tensors only. Tensors in the list `fresh` are drawn again for each episode. Tensors in the list `shared` start with
+ * the same vector for each output (UNICORN-MAML, Ye and Chao 2022), whether learned or drawn. In phi a shared weight
+ * (in,out) has the shape (in), and a shared bias is one number. The gradient of either is the sum over the outputs. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -24,19 +24,19 @@ typedef struct wl_initialisation wl_initialisation;
 typedef struct wl_path_step {
   const wl_real *g;       /* grad L_in(theta_i) */
   const wl_real *u;       /* theta_{i+1} - theta_i */
-  double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss NaN unless losses */
+  double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss is NaN unless `losses` is set */
 } wl_path_step;
 
 typedef struct wl_initialisation_ops wl_initialisation_ops;
 
 /* A drawn tensor whose outputs all start with the same values. */
 typedef struct wl_drawn_vector {
-  int64_t from, size, copies; /* where it begins in theta; inputs (1: a bias), outputs */
+  int64_t from, size, copies; /* position of its first element in theta; inputs (1: a bias); outputs */
 } wl_drawn_vector;
 
 struct wl_initialisation {
-  wl_layout phi; /* "theta0.<tensor>" of each learned tensor, group "initialisation" */
-  int64_t *from; /* [phi.count] where the tensor begins in theta */
+  wl_layout phi; /* "theta0.<tensor>" for each learned tensor, group "initialisation" */
+  int64_t *from; /* [phi.count] position of the tensor's first element in theta */
   int64_t *
       copies; /* [phi.count] elements of the tensor that start from one number; 1 unless `shared` */
   wl_drawn_vector *drawn; /* [n_drawn] */
@@ -44,29 +44,29 @@ struct wl_initialisation {
   const wl_initialisation_ops **method; /* [phi.count] how the tensor is learned */
   bool adjoint;                         /* some tensor is learned through the adjoint of theta_0 */
   bool path;                            /* some tensor is learned from the path */
-  bool losses;                          /* ... and reads next_loss of its steps */
+  bool losses;                          /* some method needs next_loss of the path's steps */
   bool any_fresh;                       /* some tensors are not learned */
-  bool loss_term;                       /* leap: dL is part of the length */
-  bool stabilise;                       /* leap: dL > 0 changes its sign */
+  bool loss_term;                       /* for leap: dL is part of the length */
+  bool stabilise;                       /* for leap: the sign of a positive dL is changed */
 };
 
 /* The configuration's `initialisation` section. */
 extern const wl_variant wl_initialisation_variants[];
-/* *out is NULL for "none". WL_ERR_CONFIG when a list names no tensor of theta, or one that another
- * list has, or when all tensors are fresh. */
+/* Creates the initialisation; *out is NULL for "none". WL_ERR_CONFIG if a list names something that is no tensor of
+ * theta or a tensor that another list names, or if all tensors are fresh. */
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
                                    wl_initialisation **out);
 void wl_initialisation_destroy(wl_initialisation **init);
 
-/* Learned tensors of theta from theta0 [phi.size], and back. */
+/* Copy the learned tensors from theta0 [phi.size] to theta, and back. */
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0);
 /* Whether the tensor at this offset in phi is learned through the adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
-/* grad [phi.size] += lam, the adjoint of theta_0, for the tensors that are learned by it. */
+/* Adds lam, the adjoint of theta_0, to grad [phi.size], for the tensors that are learned through that adjoint. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
-/* grad [phi.size] += one step's part of the gradient of the tensors that are learned from the path. */
+/* Adds one step's part of the gradient to grad [phi.size], for the tensors that are learned from the path. */
 void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Parts that depend on a network's shape cannot be used for networks of different shapes. */
+/* Refuses parts that depend on a network's shape if the tasks have networks of different shapes. */
 static wl_status check_mixture(const wl_config *config, const wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
   const wl_map *precondition = wl_config_map(config, "precondition", 0),
@@ -27,7 +27,7 @@ static wl_status check_mixture(const wl_config *config, const wl_task *const *ta
   return WL_OK;
 }
 
-/* Augmentations that change theta_0 exclude a learned theta_0. */
+/* Refuses a learned theta_0 if the augmentations change theta_0. */
 static wl_status check_start(const wl_config *config, const wl_task *const *tasks, int count,
                              const wl_initialisation *initialisation) {
   for (int i = 0; i < count; i++)
@@ -111,7 +111,7 @@ void wl_model_destroy(wl_model **model) {
   *model = NULL;
 }
 
-/* theta_0 starts as one draw of the family's own initialisation. */
+/* Sets theta_0 to one draw of the family's own initialisation. */
 static wl_status init_theta0(const wl_initialisation *init, const wl_task *task, uint64_t seed,
                              wl_real *theta0) {
   const wl_episode first = {seed, WL_SPACE_TRAIN, INT64_MAX, 0};

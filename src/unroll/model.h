@@ -1,5 +1,5 @@
-/* model.h - the meta-trained parts: update rule, preconditioner, warp layers, initialisation, and their offsets in the
- * flat vector phi. */
+/* model.h - the parts that are meta-trained (update rule, preconditioner, warp layers, initialisation), and the
+ * positions of these parts in the flat vector phi. */
 #ifndef WL_UNROLL_MODEL_H
 #define WL_UNROLL_MODEL_H
 
@@ -17,22 +17,22 @@ typedef struct wl_model {
   int64_t warp_size;
 } wl_model;
 
-/* Builds the model for tasks [count] from the configuration's sections `rule`, `precondition` and
- * `initialisation`. Parts that belong to one network (preconditioner, warp layers, theta_0) are a
- * configuration error with a mixture. `tasks` are borrowed for the model's life. */
+/* Builds the model for tasks [count] from the configuration's sections `rule`, `precondition` and `initialisation`.
+ * Parts that belong to one network (preconditioner, warp layers, theta_0) are a configuration error with a mixture.
+ * `tasks` must exist as long as the model. */
 wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out);
-/* A model with a hand-designed rule, for baselines. The model owns the rule, also after a failure. With a
- * `config` phi holds the warp layers of `task` and the initialisation that the configuration names, laid
- * out as at the end of the trained model's phi; NULL: phi is empty. */
+/* Builds a model with a hand-designed rule, for baselines. The model owns the rule, also after a failure. With a
+ * `config`, phi holds the warp layers of `task` and the initialisation that the configuration names, laid out as at the
+ * end of the trained model's phi. With NULL, phi is empty. */
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
                                 wl_model **out);
 void wl_model_destroy(wl_model **model);
 
-/* Initial meta-parameters [phi.size], a pure function of the seed. */
+/* Computes the initial meta-parameters [phi.size], a pure function of the seed. */
 wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi);
 
-/* Number of wl_reals of a unit's state: the rule's, then the preconditioner's. */
+/* Returns the number of wl_reals of a unit's state, which has the rule's state, then the preconditioner's. */
 int64_t wl_model_state(const wl_model *model, const wl_layout *theta);
 /* Whether some meta-parameter is learned by back-propagation, not from the path alone. */
 bool wl_model_needs_adjoint(const wl_model *model);

@@ -1,4 +1,4 @@
-/* path.c - a path step is complete when the loss at its end is known, at the next inner step. */
+/* path.c - adds the gradient of each path step once the loss at the step's end is known, at the next inner step. */
 #include "unroll/path.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ static void observe(void *context, const wl_step_view *step) {
   p->open = true;
 }
 
-/* The last path step ends at theta_K, whose inner loss no inner step has computed. */
+/* Ends the last path step, which leads to theta_K. No inner step has computed the inner loss at theta_K. */
 static void end(void *context, wl_unroll_ws *ws, const wl_unit *unit) {
   wl_path *const p = context;
   close_step(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);

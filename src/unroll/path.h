@@ -10,12 +10,12 @@ typedef struct wl_path {
   wl_real *g,
       *u; /* [pad] gradient and update of the last step; NULL: nothing is learned from the path */
   int64_t pad;
-  double loss;  /* at the last step's start */
-  bool open;    /* a step whose end loss is not yet known */
-  double *grad; /* of theta_0 */
+  double loss;  /* loss at the start of the last step */
+  bool open;    /* the loss at the end of the last step is not yet known */
+  double *grad; /* gradient of theta_0 */
 } wl_path;
 
-/* Begins a window: the observer of its steps, which adds to `grad`. `path` is borrowed. */
+/* Begins a window. Returns the observer of the window's steps, which adds to `grad`. `path` is borrowed. */
 wl_observer wl_path_begin(wl_path *path, double *grad, const wl_observer *next);
 
 #endif

@@ -1,4 +1,4 @@
-/* restart.c - scores, the stored state, and the start from it (restart.h). */
+/* restart.c - scores, the stored state, and the start from the stored state (restart.h). */
 #include "unroll/restart.h"
 
 #include <math.h>
@@ -6,7 +6,7 @@
 
 enum { SCORE, WORST, LAST_LOSS, NUMBERS = WL_UNIT_SCORES };
 
-/* Steps between the minibatches of two episodes of one task. */
+/* Two episodes of one task draw minibatches that are this many steps apart. */
 static const int64_t APART = (int64_t)1 << 32;
 
 static double *mean_of(wl_unit *unit) { return unit->score + NUMBERS * unit->shape.particles; }
@@ -43,7 +43,7 @@ static void copy(wl_real *to, const wl_real *from, int64_t count) {
   if (count > 0) memcpy(to, from, (size_t)count * sizeof *to);
 }
 
-/* Lengths of what is stored. */
+/* These functions return the lengths of the arrays that are stored. */
 static int64_t theta_of(const wl_unit *unit) { return wl_pad(unit->task->n); }
 static int64_t state_of(const wl_model *model, const wl_unit *unit) {
   return wl_model_state(model, wl_task_theta(unit->task));

@@ -1,4 +1,4 @@
-/* trace.c - activations, states and recompute (trace.h). */
+/* trace.c - the three kinds of traces: activations, states and recompute (trace.h). */
 #include "unroll/trace.h"
 
 #include <string.h>

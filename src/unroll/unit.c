@@ -1,4 +1,4 @@
-/* unit.c - the list of a unit's fields and the functions over it; the start of an episode. */
+/* unit.c - the list of a unit's fields, the functions that use the list, and the start of an episode. */
 #include "unroll/unit.h"
 
 #include <stddef.h>

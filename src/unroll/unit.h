@@ -1,7 +1,7 @@
 /* unit.h - a unit of work: one episode in progress, with its clock.
  *
- * wl_unit_fields lists all state that a unit keeps between windows. Creation, copies, gathering, checkpoints and the
- * memory estimate use that list. */
+ * wl_unit_fields lists all state that a unit keeps between windows. All code that creates, copies, gathers or saves
+ * units, or estimates their memory, uses that list. */
 #ifndef WL_UNROLL_UNIT_H
 #define WL_UNROLL_UNIT_H
 
@@ -17,37 +17,37 @@ typedef struct wl_unit_shape {
   bool restarts;          /* stores a state to restart from (restart.h) */
 } wl_unit_shape;
 
-/* Arrays are owned by the unit. */
+/* The unit owns its arrays. */
 typedef struct wl_unit {
   const wl_task *task;
   wl_unit_shape shape;
-  wl_episode episode; /* from which task and minibatches are drawn */
-  int64_t number;  /* of the unit's episode: that of `episode` unless it was restarted */
-  int64_t first;   /* inner step at which it began, 0 unless it was restarted; after a resume 0 */
+  wl_episode episode; /* the episode that determines the task and the minibatches */
+  int64_t number;  /* number of the unit's episode; differs from that of `episode` after a restart */
+  int64_t first;   /* inner step at which the episode began, 0 unless it was restarted; 0 after a resume */
   int64_t t;       /* inner steps done */
-  int64_t horizon; /* T of the episode, for rules that look ahead; 0: unknown */
+  int64_t horizon; /* T of the episode, for rules that use it; 0: unknown */
   int64_t task_index;
-  /* added to the inner step where minibatches are drawn: a replayed window sees fresh ones */
+  /* number that is added to the inner step when minibatches are drawn, so that a replayed window draws fresh ones */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */
-  bool stopped;      /* non-finite: the rest of the episode is not run */
+  bool stopped;      /* the run became non-finite: the rest of the episode is not run */
   wl_real *theta;    /* [pad(n)] */
   wl_real *state;    /* [wl_model_state] */
-  /* of the particles 1, 2, ...; the fields above belong to particle 0 */
+  /* belong to the particles 1, 2, ...; the fields above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;
   wl_real *other_theta, *other_state;
   double *accumulator; /* [accumulators][phi.size] */
   double *difference;  /* [differences] */
-  bool *imitates;         /* [1] whether this episode imitates the teacher; with one only */
+  bool *imitates;         /* [1] whether this episode imitates the teacher; only if there is a teacher */
   double *score; /* [WL_UNIT_SCORES particles + 1] */
-  wl_real *stored_theta, *stored_state, *stored_teacher_state; /* of one particle */
+  wl_real *stored_theta, *stored_state, *stored_teacher_state; /* state of one particle */
   wl_real *teacher_state; /* [particles][wl_rule_state_reals of the teacher] */
 } wl_unit;
 
-enum { WL_UNIT_SCORES = 3 }; /* numbers of a particle in `score` */
+enum { WL_UNIT_SCORES = 3 }; /* how many numbers a particle has in `score` */
 
-/* A field has `count` times its extent numbers. */
+/* The size of a field is its extent, multiplied by its wl_unit_times. */
 typedef enum wl_unit_extent {
   WL_UNIT_ONE,
   WL_UNIT_THETA,
@@ -57,11 +57,11 @@ typedef enum wl_unit_extent {
 } wl_unit_extent;
 typedef enum wl_unit_times {
   WL_UNIT_ITSELF, /* stored in wl_unit itself if the extent is one */
-  WL_UNIT_OTHERS, /* the particles 1, 2, ... */
+  WL_UNIT_OTHERS, /* once for each of the particles 1, 2, ... */
   WL_UNIT_ACCUMULATORS,
   WL_UNIT_DIFFERENCES,
-  WL_UNIT_TEACHERS, /* 1 with a teacher */
-  WL_UNIT_PUPILS,   /* the particles, with a teacher */
+  WL_UNIT_TEACHERS, /* 1 if there is a teacher */
+  WL_UNIT_PUPILS,   /* number of particles if there is a teacher */
   WL_UNIT_STORED,   /* 1 if the unit stores a state */
   WL_UNIT_STORED_TEACHERS,
   WL_UNIT_STORED_SCORES
@@ -72,35 +72,35 @@ typedef struct wl_unit_field {
   wl_type type;
   wl_unit_extent extent;
   wl_unit_times times;
-  size_t at; /* offset in wl_unit of the number, or of the pointer */
+  size_t at; /* offset in wl_unit of the number itself, or of the pointer to the array */
 } wl_unit_field;
 
 enum { WL_UNIT_FIELDS = 20 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
-/* Whether wl_unit holds the field's one number itself, and no pointer. */
+/* Whether wl_unit holds the one number of the field itself, not a pointer to it. */
 bool wl_unit_field_is_inline(const wl_unit_field *field);
-/* Numbers in the field of a unit of this shape. */
+/* Returns how many numbers this field of a unit holds, for a unit of this shape. */
 int64_t wl_unit_field_count(const wl_unit_field *field, const wl_model *model, const wl_task *task,
                             const wl_unit_shape *shape);
 void *wl_unit_field_data(const wl_unit_field *field, wl_unit *unit);
-/* Bytes of all fields. */
+/* Returns the bytes of all fields of a unit. */
 int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_shape *shape);
 
-/* A unit of zeros; `task` is borrowed. */
+/* Creates a unit in which all numbers are zero; `task` is borrowed. */
 wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
                               const wl_unit_shape *shape, wl_unit **out);
-/* The same with one particle and no further state. */
+/* Creates a unit with one particle and without further state. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
-/* All fields; both are of the same task and shape. */
+/* Copies all fields. Both units must have the same task and shape. */
 void wl_unit_copy(const wl_model *model, wl_unit *from, wl_unit *to);
 
-/* A view of particle p as a unit: arrays are shared, numbers copied. */
+/* Returns a view of particle p as a unit, which shares the arrays and has copies of the numbers. */
 wl_unit wl_unit_particle(const wl_model *model, const wl_unit *unit, int p);
-/* Copies the numbers of that particle back, except the clock. */
+/* Copies the numbers of the view `particle` back to the unit, except the clock. */
 void wl_unit_keep_particle(wl_unit *unit, int p, const wl_unit *particle);
-/* Particle `to` becomes a copy of `from`. */
+/* Makes particle `to` a copy of particle `from`. */
 void wl_unit_copy_particle(const wl_model *model, wl_unit *unit, int from, int to);
 
 #endif

@@ -1,6 +1,6 @@
-/* window.c - the forward pass of a window, and its recomputation (recursion: window.h).
+/* window.c - the forward pass of a window, and its recomputation (for the recursion see window.h).
  *
- * Both use the same function for a step, so that a recomputed segment is bitwise equal to the first pass. Only the
+ * Both call the same function for each step, so that a recomputed segment is bitwise equal to the first pass. Only the
  * first pass computes losses, weights and direct terms. */
 #include <math.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 #include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
-/* w_k of a window of `steps` steps; a list is aligned to its end in a shortened last window. */
+/* Returns w_k for a window of `steps` steps. If the last window is shorter, the list of weights is aligned to its
+ * end. */
 static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
@@ -40,7 +41,7 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
   return 1.0;
 }
 
-/* Whether the window's first loss is the episode's first, the denominator of the log ratio. */
+/* Whether loss k of the window is the first of the episode, which is the denominator of the log ratio. */
 static bool holds_start(const wl_window_run_state *run, int64_t k) {
   return k == 0 && run->t0 == 0;
 }
@@ -51,7 +52,7 @@ static bool needs_outer(const wl_window_run_state *run, int64_t k) {
          (holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO);
 }
 
-/* w_k T'(L_k), and at theta_0 also the log ratio's own dependence on its denominator. */
+/* Returns w_k T'(L_k). At theta_0 this includes the derivative of the log ratio by its denominator. */
 static double effective_weight(const wl_window_run_state *run, int64_t k, double loss) {
   const wl_window_spec *spec = &run->ws->spec;
   const double share = run->imitates ? run->ws->imitation.task : 1.0;
@@ -60,7 +61,8 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
   return denominator ? weight - share * run->weight_sum / loss : weight;
 }
 
-/* Accumulates the outer loss at theta_k: meta-loss, weight for the backward pass, direct term dL_out/dphi. */
+/* Adds the outer loss at theta_k to the meta-loss, stores its weight for the backward pass, and adds the direct term
+ * dL_out/dphi. */
 static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
                              wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -74,18 +76,18 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
   for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += ws->weight[k] * ws->warp_grad[i];
 }
 
-/* A loss without weight: the inner loss if it is on the same batch, else NaN. */
+/* Records a loss without weight: the inner loss if it is on the same batch, else NaN. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
 }
 
-/* Where step `slot` of a segment keeps its traces; everything shares slot 0 without a gradient. */
+/* Returns where step `slot` of a segment keeps its traces. Without a gradient all steps share slot 0. */
 static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
   return ws->with_gradient ? slot : 0;
 }
 
-/* Stores the outer gradient at theta_k on a separate batch in the trace; zeros if it has no weight. */
+/* Stores the outer gradient at theta_k on a separate batch in the trace; zeros if the loss has no weight. */
 static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta, bool *counted) {
   wl_unroll_ws *ws = run->ws;
@@ -112,24 +114,24 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
   ws->trace.kind->keep(&ws->trace, slot, state);
 }
 
-/* Address for the state after step `slot` of a segment. */
+/* Returns the address for the state after step `slot` of a segment. */
 static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state) {
   return ws->with_gradient ? ws->trace.kind->after(&ws->trace, slot, state) : state;
 }
 
-/* Copies the state to the unit if it is stored elsewhere. */
+/* Copies the state to the unit if the state is stored elsewhere. */
 static void bring_state(wl_window_run_state *run) {
   if (run->state == run->unit->state) return;
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
 }
 
-/* W / K times the weight of each term: F' takes the mean of the terms over the steps. */
+/* Computes W / K times the weight of each term, because F' takes the mean of the terms over the steps. */
 static void imitation_slopes(const wl_window_run_state *run, double slope[WL_IMITATION_TERMS]) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++)
     slope[i] = run->ws->imitation.term[i] * run->weight_sum / (double)run->steps;
 }
 
-/* The teacher's update beside the rule's, which it replaces in part. */
+/* Computes the teacher's update, compares it with the rule's, and replaces the share f of the rule's update by it. */
 static void imitate(wl_window_run_state *run, int64_t k, int64_t slot, const wl_inner_step *learned) {
   wl_unroll_ws *const ws = run->ws;
   const wl_imitation *const m = ws->spec.imitation;
@@ -152,7 +154,7 @@ static void imitate(wl_window_run_state *run, int64_t k, int64_t slot, const wl_
     ws->u[i] = force * ws->taught[i] + (1 - force) * ws->u[i];
 }
 
-/* u from the raw gradient of step k, the segment's `slot`, and theta += u. */
+/* Computes u from the raw gradient of step k, which is the segment's step `slot`, and adds u to theta. */
 static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_real *theta,
                        const wl_real *before, wl_real *after) {
   wl_unroll_ws *const ws = run->ws;
@@ -181,7 +183,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
-/* The first inner loss and gradient of a window that continues the previous one. */
+/* Takes the first inner loss and gradient of a window from the end of the previous window, which it continues. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -194,7 +196,7 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->end.loss;
 }
 
-/* Keeps the outer loss and gradient at theta_K, for a next window that starts there. */
+/* Keeps the outer loss and gradient at theta_K for a next window that starts there. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
@@ -213,7 +215,7 @@ static bool goes_on(const wl_unroll_ws *ws, const wl_unit *unit) {
          memcmp(ws->end_theta, unit->theta, (size_t)ws->plan.pad * sizeof *unit->theta) == 0;
 }
 
-/* Inner gradient at theta_k into the trace; returns the inner loss. */
+/* Stores the inner gradient at theta_k in the trace; returns the inner loss. */
 static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta) {
   wl_unroll_ws *ws = run->ws;
@@ -244,7 +246,7 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
   }
 }
 
-/* The outer loss at theta_k for k < K: the inner loss, or one on a separate batch. */
+/* Records the outer loss at theta_k for k < K: the inner loss, or a loss on a separate batch. */
 static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
                        wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -261,7 +263,7 @@ double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit) {
   return wl_task_loss(ws->task, ws->task_ws, &batch, unit->theta, wl_ws_warp(ws), NULL, NULL);
 }
 
-/* Step k of the first pass; false if the inner loss is not finite. */
+/* Runs step k of the first pass; returns false if the inner loss is not finite. */
 static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *observers,
                       wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -283,7 +285,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *ob
   return true;
 }
 
-/* Keeps (theta, state) at the start of each segment, if the window has several. */
+/* Keeps (theta, state) at the start of each segment, if the window has several segments. */
 static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   const wl_window_plan *p = &run->ws->plan;
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
@@ -297,7 +299,7 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
            (size_t)p->teacher * sizeof(wl_real));
 }
 
-/* The outer loss at theta_K, after the last step. */
+/* Records the outer loss at theta_K, after the last step. */
 static void live_end(wl_window_run_state *run, wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   const int64_t k = run->steps;
@@ -309,7 +311,8 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-/* Over the losses at theta_0 .. theta_steps, the last of which may be the non-finite one. */
+/* Computes the first, last and mean loss over theta_0 .. theta_steps. The last of these losses may be the non-finite
+ * one. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -337,7 +340,7 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
              : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
 }
 
-/* F' from F and the terms, or the terms for the caller. */
+/* Computes F' from F and the terms, or copies the terms for the caller. */
 static void close_imitation(const wl_window_run_state *run, const wl_window_options *o,
                             wl_window_result *result) {
   const wl_unroll_ws *ws = run->ws;
@@ -353,7 +356,7 @@ static void close_imitation(const wl_window_run_state *run, const wl_window_opti
     result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->terms[i];
 }
 
-/* Runs the steps while losses are finite: *going. */
+/* Runs the steps while losses are finite. *going is false if one was not. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
   for (int64_t k = 0; *going && k < run->steps; k++) {
@@ -383,7 +386,7 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   ws->end.valid = false;
   run->weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
-  if (run->imitates) /* of steps that are not taken: 0 */
+  if (run->imitates) /* the terms of steps that are not taken are 0 */
     memset(ws->terms, 0, (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->terms);
   const bool started = !unit->stopped;
   bool going = started;

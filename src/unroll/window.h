@@ -1,4 +1,4 @@
-/* window.h - the one engine: K consecutive steps of an episode, their meta-loss and its gradient.
+/* window.h - the engine: runs K consecutive steps of an episode, and computes their meta-loss and its gradient.
  *
  *   g_t = grad L_in(theta_t; phi);  g~_t = P(phi) g_t;  (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi)
  *   theta_{t+1} = theta_t + u_t;    F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
@@ -7,8 +7,8 @@
  *   (gbar, thetabar, mu, phibar) = rule^T(u: lam, s: mu);   gbar <- P^T gbar (+ dP term)
  *   lam <- lam + thetabar + w_k T'(L_k) grad L_out(theta_k) [+ H_k gbar]
  *   phi-gradient += phibar + w_k T'(L_k) dL_out/dphi [+ (d grad L_in/dphi)^T gbar]
- * The bracketed terms are those of second order. If the rule reads L_in(theta_k), second order also adds the adjoint of
- * that input times grad L_in to lam, and times dL_in/dphi to the phi-gradient.
+ * The bracketed terms are those of second order. If the rule reads L_in(theta_k), second order also uses the adjoint of
+ * that input: its product with grad L_in is added to lam, and its product with dL_in/dphi to the phi-gradient.
  *
  * This module knows neither MPI nor HDF5. */
 #ifndef WL_UNROLL_WINDOW_H
@@ -30,7 +30,7 @@ typedef enum wl_transform {
   WL_LOSS_CLIPPED
 } wl_transform;
 
-/* What a window keeps for its backward pass; the bits don't depend on it.
+/* What a window keeps for its backward pass. The bits of the result do not depend on this choice.
  *   activations  what the rule's adjoint needs of each step, if the rule keeps such values
  *   states       second order: the rule's state before each step, from which that step is run again; else as
  *                recompute
@@ -46,52 +46,52 @@ typedef enum wl_storage {
 } wl_storage;
 enum { WL_WINDOW_UNASKED = 256 << 20 };
 
-/* The window policy, from the configuration's `window` section. */
+/* The window policy, from the section `window` of the configuration. */
 typedef struct wl_window_spec {
-  const wl_map *map; /* that section, borrowed: errors name its keys; NULL where `memory` is 0 */
+  const wl_map *map; /* the section `window`, borrowed: errors name its keys; NULL if `memory` is 0 */
   int64_t steps;     /* K */
   wl_weights weights;
-  int64_t earlier;        /* WL_WEIGHTS_LAST: losses before the last one that count too */
+  int64_t earlier;        /* WL_WEIGHTS_LAST: how many losses before the last one also have weight */
   const double *list;     /* [K+1] for WL_WEIGHTS_LIST, borrowed; w_0 .. w_K */
   wl_transform transform; /* T */
   double clip;            /* WL_LOSS_CLIPPED: T(L) = min(L, clip) */
-  bool fresh;             /* outer loss on its own minibatches, else on the inner ones */
+  bool fresh;             /* the outer loss is on separate minibatches, else on the inner ones */
   wl_split outer_split;
   bool second_order;
-  const wl_imitation *imitation; /* NULL: none; borrowed. It acts on units that imitate */
-  bool replayed; /* of a stored trajectory that was already used for theta_0's gradient */
+  const wl_imitation *imitation; /* NULL: none; borrowed. Only units that imitate use it */
+  bool replayed; /* the window belongs to a stored trajectory that theta_0's gradient has already used */
   wl_storage storage;
   int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
 } wl_window_spec;
 
 typedef struct wl_unroll_ws wl_unroll_ws;
-/* WL_ERR_CONFIG where spec->memory is too little for a window with a gradient, as below. */
+/* Fails with WL_ERR_CONFIG if spec->memory is too little for a window with a gradient. */
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
                                  const wl_window_spec *spec);
-/* Buffers for windows of this model, task and policy; `with_gradient` false: forward only; of phi's gradient only the
- * part of Leap and Reptile. */
+/* Creates buffers for windows of this model, task and policy. With `with_gradient` false, windows run forward only, and
+ * only the gradients of Leap and Reptile can be computed. */
 wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
                               const wl_window_spec *spec, bool with_gradient, int threads,
                               wl_unroll_ws **out);
 void wl_unroll_ws_destroy(wl_unroll_ws **ws);
-/* Bytes that ws_create will take: the estimate printed before a run. */
+/* Returns the bytes that wl_unroll_ws_create will take, for the estimate printed before a run. */
 int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
                            bool with_gradient, int threads);
-/* Casts and packs phi [model->phi.size]; call after every change of it. */
+/* Converts phi [model->phi.size] to working precision and packs it; call this after every change of phi. */
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
-/* Sets the weights of imitation, which are those of meta-step 0 before the first call. */
+/* Sets the weights of imitation. Before the first call they are those of meta-step 0. */
 void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights);
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
-/* The workspace's task buffers and the network's part of phi (NULL: none), for losses taken outside
+/* Return the workspace's task buffers and the network's part of phi (NULL: none), for losses that are computed outside
  * a window. Borrowed. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
-/* How windows of this task will be stored, for people: "activations", "recompute in segments of 200 steps". */
+/* Describes for people how windows of this task will be stored: "activations", "recompute in segments of 200 steps". */
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
 
-/* Called at each inner step and each chunk of a backward pass. true: the window ends immediately with WL_TRY_AGAIN, and
- * the state of its unit is undefined. */
+/* Called at each inner step and at each chunk of a backward pass. If the function returns true, the window ends
+ * immediately with WL_TRY_AGAIN, and the state of the window's unit is undefined. */
 typedef bool (*wl_interrupt)(void *context);
 void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context);
 
@@ -102,16 +102,16 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
 typedef struct wl_step_view {
   int64_t t;
   double loss;          /* inner loss at theta_t */
-  double outer_loss;    /* NaN if not evaluated: no weight, and separate batches */
+  double outer_loss;    /* NaN if not evaluated, because it has no weight and is on a separate batch */
   const wl_real *theta; /* theta_{t+1}; theta_t = theta - u up to rounding */
-  const wl_real *g, *u; /* raw gradient at theta_t, update */
+  const wl_real *g, *u; /* raw gradient at theta_t, update u_t */
   const wl_real *state; /* s_{t+1} */
 } wl_step_view;
 
-/* Watches the steps of a window, in a list with others. */
+/* An observer of the steps of a window. Observers form a list. */
 typedef struct wl_observer {
   void (*step)(void *context, const wl_step_view *step);
-  /* Once theta_K is reached, all losses finite; NULL: not wanted. */
+  /* Called once theta_K is reached and all losses are finite; NULL: not called. */
   void (*end)(void *context, wl_unroll_ws *ws, const wl_unit *unit);
   void *context;
   const struct wl_observer *next;
@@ -121,7 +121,7 @@ typedef struct wl_observer {
 typedef struct wl_window_options {
   double *phi_grad; /* [model->phi.size] to which the meta-gradient is added; NULL: forward only */
   double *losses;   /* [steps + 1] outer losses */
-  /* [steps][WL_IMITATION_TERMS] of a unit that imitates; the meta-loss is then F, not F' (imitation.h) */
+  /* [steps][WL_IMITATION_TERMS] terms of a unit that imitates; the meta-loss is then F, not F' (imitation.h) */
   double *imitation;
   const wl_observer *observers;
 } wl_window_options;
@@ -129,22 +129,23 @@ typedef struct wl_window_options {
 typedef struct wl_window_result {
   double meta_loss;             /* F */
   double first_loss, last_loss; /* L_out at theta_0 and theta_K of the window */
-  double mean_loss;             /* plain mean of L_out over k = 0 .. K where evaluated */
-  int64_t steps;                /* steps done: K, fewer when non-finite */
+  double mean_loss;             /* plain mean of those L_out at k = 0 .. K that were evaluated */
+  int64_t steps;                /* number of steps done: K, or fewer if the run is not finite */
   bool finite;                  /* losses, parameters and gradient all finite */
 } wl_window_result;
 
-/* Runs `steps` <= K steps from the unit's (theta, s, t), which advance; a workspace with a gradient keeps their
- * trace. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run is not an
- * error: result->finite is false and the caller must not use phi_grad. */
+/* Runs `steps` <= K steps from the unit's (theta, s, t), which advance. A workspace with a gradient keeps the trace of
+ * these steps. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run is not an
+ * error: result->finite is then false, and the caller must not use phi_grad. */
 wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                             const wl_window_options *options, wl_window_result *result);
 /* Adds the rest of the meta-gradient of the window that this workspace ran last. */
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad);
-/* The forward pass; with options->phi_grad also the backward pass and the gradients of Leap and Reptile. */
+/* Runs the forward pass. With options->phi_grad, also runs the backward pass and computes the gradients of Leap and
+ * Reptile. */
 wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                         const wl_window_options *options, wl_window_result *result);
-/* Loss at the unit's theta on the minibatch of its next inner step. */
+/* Returns the loss at the unit's theta on the minibatch of the unit's next inner step. */
 double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit);
 
 #endif

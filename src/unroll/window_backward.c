@@ -1,8 +1,8 @@
 /* window_backward.c - the adjoint recursion of window.h, segment by segment, chunk by chunk.
  *
- * First order: no term couples coordinates, so the rule gets a whole chunk of steps at once and
- * keeps it in cache. Second order: each step's Hessian couples all coordinates, so the outer loop is over time and the
- * rule gets one step at a time. The same holds if a preconditioner reads theta. */
+ * In first order no term couples coordinates, so the rule gets a whole chunk of steps at once and keeps the chunk in
+ * cache. In second order each step's Hessian couples all coordinates, so the outer loop is over time and the rule gets
+ * one step at a time. The rule also gets one step at a time if a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
@@ -17,12 +17,13 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
   return trace ? trace + slot * p->pad : NULL;
 }
 
-/* The last state kept at or before step `slot` of a segment. */
+/* Returns the last state that is kept at or before step `slot` of a segment. */
 static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->trace.kind->before(&ws->trace, slot);
 }
 
-/* The preconditioner's inputs at step j of the chunk, whose earlier steps have their results in ws->pg. */
+/* Returns the preconditioner's inputs at step j of the chunk. The results of the chunk's earlier steps are in
+ * ws->pg. */
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
   const int64_t slot = c.slot + j;
@@ -33,7 +34,7 @@ static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, in
   return in;
 }
 
-/* The chunk's preconditioned gradients: the raw ones where there is no preconditioner. */
+/* Computes the chunk's preconditioned gradients. Without a preconditioner, returns the raw gradients. */
 static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
@@ -46,8 +47,8 @@ static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place
   return ws->pg;
 }
 
-/* phi-gradient of P at step j of the chunk; gbar becomes the adjoint of the raw gradient. Where P reads the result of the
- * step before, the adjoint of that result is in mu, behind the adjoint of the rule's state. */
+/* Adds the phi-gradient of P at step j of the chunk, and turns gbar into the adjoint of the raw gradient. If P reads
+ * the result of the previous step, the adjoint of that result is in mu, after the adjoint of the rule's state. */
 static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
                                  bool want_raw) {
   wl_unroll_ws *ws = run->ws;
@@ -64,7 +65,7 @@ static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
 
-/* `count` steps from step j of the chunk, for the rule. */
+/* Describes `count` steps from step j of the chunk for the rule. */
 static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t j, int64_t count,
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
@@ -87,8 +88,8 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
 
-/* rule_bar and its increments for `count` steps from `slot`. In the episode that imitates, theta_{k+1} has the share
- * 1 - f of the rule's update u_k, and the imitation's loss has the derivative e_k by it:
+/* Computes rule_bar and its increments for `count` steps from `slot`. In an episode that imitates, theta_{k+1} has the
+ * share 1 - f of the rule's update u_k, and e_k is here the derivative of the imitation's loss by u_k:
  *
  *   x_k = (1 - f) lam_{k+1} + e_k                                           adjoint of u_k
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k         if the rule does not read theta
@@ -110,7 +111,8 @@ static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t sl
   }
 }
 
-/* lam_{t0} of the chunk: the losses' gradients, and of a rule that reads theta its part, for one step. */
+/* Computes lam_{t0} of the chunk: adds the losses' gradients and, if the rule reads theta, the rule's part for one
+ * step. */
 static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count,
                        const wl_real *rule_bar_before) {
   wl_unroll_ws *ws = run->ws;
@@ -123,7 +125,7 @@ static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, in
   }
 }
 
-/* The rule's adjoint over a chunk of a window that imitates; one step if the rule reads theta. */
+/* Runs the rule's adjoint over a chunk of a window that imitates. If the rule reads theta, the chunk is one step. */
 static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chunk, int64_t first,
                               int64_t slot, double *phi_grad) {
   static const double weights[WL_CHUNK_STEPS] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -132,7 +134,7 @@ static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chu
   const bool reads_theta = ws->model->rule->reads_theta;
   wl_rule_chunk own = *chunk;
   prepare_rule_bar(run, first, slot, chunk->steps);
-  wl_real *const before = reads_theta ? ws->rule_bar_steps : NULL; /* free, as there is one step */
+  wl_real *const before = reads_theta ? ws->rule_bar_steps : NULL; /* available: there is one step */
   if (before) memcpy(before, ws->rule_bar, (size_t)ws->plan.pad * sizeof *before);
   own.lam = ws->rule_bar;
   own.loss_grad = reads_theta ? NULL : ws->rule_bar_steps;
@@ -176,7 +178,7 @@ static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_r
                                   .u = ws->u});
 }
 
-/* lam += H gbar and phi-gradient += (d grad L_in / dphi)^T gbar at one step. */
+/* Adds H gbar to lam and (d grad L_in / dphi)^T gbar to the phi-gradient, at one step. */
 static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
@@ -194,7 +196,7 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->warp_grad[i];
 }
 
-/* The step's loss is an input of the rule: lam += bar grad L_in, and likewise for the warp layers. */
+/* Adds bar grad L_in to lam, because the step's loss is an input of the rule, and adds the same for the warp layers. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *const g = at(ws->g, slot, &ws->plan);
@@ -208,7 +210,7 @@ static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double 
   for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += bar * (double)ws->warp_grad[i];
 }
 
-/* One step at a time, the last first. */
+/* Runs the adjoint of a chunk one step at a time, the last step first. */
 static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const bool second = ws->spec.second_order;
@@ -240,7 +242,7 @@ static wl_status segment_backward(wl_window_run_state *run, int64_t first, int64
   return WL_OK;
 }
 
-/* lam_K = w_K T'(L_K) grad L_out(theta_K), mu_K = 0. */
+/* Sets lam_K = w_K T'(L_K) grad L_out(theta_K) and mu_K = 0. */
 static void start_adjoint(wl_window_run_state *run) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;

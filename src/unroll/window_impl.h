@@ -5,44 +5,44 @@
 #include "unroll/path.h"
 #include "unroll/trace.h"
 
-/* Sizes that follow from model, task and policy. A window of K steps is cut into segments; the
- * state at each segment's start is kept, and a segment's traces are recomputed from it when the
- * backward pass reaches it. One segment (the whole window) when memory allows. */
+/* Sizes that follow from model, task and policy. A window of K steps is cut into segments. The state at the start of
+ * each segment is kept, and the traces of a segment are recomputed from that state when the backward pass reaches the
+ * segment. If memory allows, there is one segment, the whole window. */
 typedef struct wl_window_plan {
   int64_t n, pad, blocks;    /* coordinates, padded, blocks of WL_LANES */
   int64_t segment;           /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
   int64_t segments;          /* ceil(K / segment) */
-  const wl_trace_kind *kind; /* of trace; NULL: forward only */
-  wl_trace_shape kept;       /* what it keeps of a step */
+  const wl_trace_kind *kind; /* kind of trace; NULL: forward only */
+  wl_trace_shape kept;       /* what the trace keeps of a step */
   int64_t before_at;         /* offset in a unit's state of the last preconditioned gradient, */
   bool reads_before;         /* which is there if the preconditioner reads it */
   int64_t teacher;     /* reals of the teacher's state */
   int64_t factor;      /* reals of what the preconditioner takes from the gradient of a step */
-  bool keep_theta;     /* theta is traced: something reads it, or time is outermost */
+  bool keep_theta;     /* theta is traced, because something reads it or time is outermost */
   bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
 } wl_window_plan;
 
-/* The end of a second-order window. With outer losses on the inner batches, its last loss and gradient are the first
- * inner ones of the next window. */
+/* The end of a second-order window. If outer losses are on the inner batches, the last loss and gradient of the window
+ * are the first inner ones of the next window. */
 typedef struct wl_window_end {
   bool valid;
   wl_episode episode;
-  int64_t t, drawn; /* steps done, batch */
+  int64_t t, drawn; /* steps done; batch */
   double loss;
 } wl_window_end;
 
-/* One running window: data that forward and backward share in addition to the workspace. */
+/* A running window: data that the forward and the backward pass share in addition to the workspace. */
 typedef struct wl_window_run_state {
   struct wl_unroll_ws *ws;
   wl_unit *unit;
   wl_real *
-      state; /* the unit's state: the unit's array or, within a segment of kept states, the kept one */
+      state; /* the state in use: the unit's array or, within a segment of kept states, the kept state */
   int64_t t0, steps; /* first step in the episode, number of steps */
   double weight_sum; /* sum of w_k, for the log ratio's normaliser */
   double *phi_grad;  /* NULL: forward only */
   bool imitates;     /* the unit's episode imitates the teacher */
   wl_real *teacher;  /* the teacher's state */
-  bool continues;    /* from ws->end, whose loss and gradient are those of the first step */
+  bool continues;    /* the window continues at ws->end, whose loss and gradient are those of the first step */
 } wl_window_run_state;
 
 struct wl_unroll_ws {
@@ -51,29 +51,29 @@ struct wl_unroll_ws {
   wl_window_spec spec;
   wl_window_plan plan;
   bool with_gradient;
-  wl_window_run_state run; /* of the last window */
+  wl_window_run_state run; /* the last window */
   wl_interrupt interrupt;  /* NULL: never interrupted */
   void *interrupt_context;
-  wl_task_ws *task_ws;        /* inner losses */
-  wl_task_ws *outer_task_ws;  /* outer losses; == task_ws in first order */
-  wl_window_end end;          /* outer_task_ws holds the pass at it */
+  wl_task_ws *task_ws;        /* for inner losses */
+  wl_task_ws *outer_task_ws;  /* for outer losses; == task_ws in first order */
+  wl_window_end end;          /* outer_task_ws holds the pass at this end */
   wl_real *end_theta, *end_g; /* [pad] */
   wl_real *end_warp_grad;     /* [warp_size] */
-  int64_t held; /* second order: step of the window whose gradient task_ws holds, -1: none */
+  int64_t held; /* for second order: the window's step whose gradient is in task_ws, -1: none */
   wl_rule_ws *rule_ws;
   wl_real *phi;         /* [phi.size] phi in working precision */
   wl_real *u, *scratch; /* [pad] update; preconditioner scratch */
-  wl_path path;         /* where theta_0 is learned from it */
+  wl_path path;         /* used if theta_0 is learned from the path */
   wl_real *pg;          /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
   double *weight;       /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss;   /* [K+1] */
-  double *inner_loss;   /* [K+1] at theta_k, of the steps taken */
+  double *inner_loss;   /* [K+1] loss at theta_k, for the steps taken */
   /* traces of the current segment */
   wl_real *g;       /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
   wl_real *outer_g; /* [segment+1][pad] outer gradients; == g when batches are the same */
   wl_real *theta;   /* [segment][pad] */
   wl_real *factor;  /* [segment][factor] */
-  wl_trace trace;   /* of the rule's steps */
+  wl_trace trace;   /* trace of the rule's steps */
   /* imitation */
   wl_imitation_weights imitation;
   wl_rule_ws *teacher_ws;
@@ -81,7 +81,7 @@ struct wl_unroll_ws {
   double *terms;       /* [K][WL_IMITATION_TERMS] */
   wl_real *imitation_bar; /* [segment][pad] derivative of the terms by the rule's updates */
   wl_real *rule_bar;      /* [pad] adjoint of the rule's update */
-  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] its differences from step to step */
+  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] differences of rule_bar from step to step */
   /* at segment starts */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
@@ -94,7 +94,7 @@ struct wl_unroll_ws {
   wl_real *warp_grad; /* [warp_size] */
 };
 
-/* Whether a window can reuse the last loss and gradient of the window before. */
+/* Whether a window can reuse the last loss and gradient of the previous window. */
 static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
   return ws->plan.time_outermost && !ws->spec.fresh;
 }
@@ -104,13 +104,14 @@ static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
 static inline wl_real *wl_ws_factor(const wl_unroll_ws *ws, int64_t slot) {
   return ws->factor ? ws->factor + slot * ws->plan.factor : NULL;
 }
-/* The preconditioner's inputs at inner step t, whose traces are at `slot`; without `before`. */
+/* Returns the preconditioner's inputs at inner step t, whose traces are at `slot`; `before` is not set. */
 static inline wl_gradient wl_ws_gradient(const wl_unroll_ws *ws, int64_t t, int64_t slot,
                                          const wl_real *g, const wl_real *theta) {
   return (wl_gradient){
       .t = t, .n = ws->plan.n, .g = g, .theta = theta, .factor = wl_ws_factor(ws, slot)};
 }
-/* The preconditioned gradient before a step, in the unit's state there; NULL unless it is read. */
+/* Returns the previous step's preconditioned gradient, which is in the unit's state; NULL unless the preconditioner
+ * reads it. */
 static inline const wl_real *wl_ws_before(const wl_unroll_ws *ws, const wl_real *state) {
   return ws->plan.reads_before ? state + ws->plan.before_at : NULL;
 }
@@ -122,8 +123,8 @@ static inline bool wl_ws_is_interrupted(const wl_unroll_ws *ws) {
   return ws->interrupt && ws->interrupt(ws->interrupt_context);
 }
 
-/* Re-runs steps [first, first + count) of the window from the unit-independent (theta, state),
- * which advance, and fills the traces exactly as in the first pass. */
+/* Runs the steps [first, first + count) of the window again, from copies (theta, state) that are independent of the
+ * unit. Both advance, and the traces are filled exactly as in the first pass. */
 void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
                        wl_real *state);
 #endif

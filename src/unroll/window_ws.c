@@ -6,9 +6,9 @@
  *              S f where the preconditioner takes f reals from the gradient
  *   recomputed min(S, C) n w in second order, which keeps the states of the chunk at hand
  *   snapshots  ceil(K / S) n (1 + w), none when S = K
- * so the least memory is taken near S = sqrt(K C) without activations. A segment that is not the last is run
- * twice, however long it is: where cutting cannot be helped, shorter segments with activations are faster than
- * longer ones without. */
+ * Without activations, memory is therefore least near S = sqrt(K C). Every segment except the last is run twice,
+ * whatever its length. If the window must be cut, shorter segments with activations are therefore faster than longer
+ * segments without. */
 #include <math.h>
 #include <stdio.h>
 
@@ -42,7 +42,8 @@ static bool fits(const wl_window_plan *p, const wl_window_spec *spec, int64_t se
   return spec->memory <= 0 || variable_bytes(p, spec, segment) <= spec->memory;
 }
 
-/* The longest segment within the budget, shorter than the window; the leanest one where none fits. */
+/* Cuts the window into the longest segments within the budget. If no length fits, or with `lean`, takes the length that
+ * needs the least memory. */
 static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   int64_t fitting = 0, leanest = spec->steps < WL_CHUNK_STEPS ? spec->steps : WL_CHUNK_STEPS;
   for (int64_t s = WL_CHUNK_STEPS; s < spec->steps; s += WL_CHUNK_STEPS) {
@@ -52,20 +53,20 @@ static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   set_segment(p, spec, fitting > 0 && !lean ? fitting : leanest);
 }
 
-/* The whole window where it fits, else cut. Returns whether it fits. */
+/* Makes the whole window one segment if it fits, else cuts it. Returns whether the result fits. */
 static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   set_segment(p, spec, spec->steps);
   if (!fits(p, spec, spec->steps)) cut(p, spec, false);
   return fits(p, spec, p->segment);
 }
 
-/* Activations or states of this size are not kept unless `memory` bounds it. */
+/* Whether activations or states may be kept: they are small enough, or `memory` bounds them. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
 }
 
-/* Whole windows of the fastest kind that fits, else segments of it. */
+/* Chooses whole windows of the fastest kind that fits, else segments of that kind. */
 static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
@@ -114,15 +115,15 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   return p;
 }
 
-/* Every buffer with its length in reals; 0: not needed. The one list that allocation and the
- * estimate share. */
+/* A buffer with its length in reals; 0: not needed. Allocation and the memory estimate share one list of buffers. */
 typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
 enum { N_BUFFERS = 27 };
 
-/* A window of one chunk has no state's adjoint to hand from one to the next, unless the preconditioner has a state. */
+/* Whether a chunk hands the adjoint of a state to the next chunk. A window of one chunk does not, unless the
+ * preconditioner has a state. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
   return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
 }
@@ -193,7 +194,7 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
                            &ws->rule_ws);
 }
 
-/* A budget that even the leanest cut exceeds is the user's to raise. */
+/* Fails if the budget is too small even for the segments that need the least memory: the user must raise it. */
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
