@@ -12,12 +12,12 @@
  * Each step computes g~ = P g if a preconditioner was learned, otherwise g~ = g; then (u, s) = rule(g~, theta, s, t),
  * as in training. The handle owns the rule state s, in float32.
  *
- * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). The program needs neither MPI nor
- * its headers. No function here is collective. Only one thread may use a handle at a time, for one run at a time; a
- * program that trains several models at once loads one handle for each, from any thread. wl_optimizer_load uses HDF5:
- * the program must not call HDF5 at the same time. A function that fails returns a code other than WL_OK and stores a
- * message, which wl_last_error() returns. For a NULL handle or array a function returns WL_ERR_USAGE; functions without
- * a status return 0 or "".
+ * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). The program needs neither MPI nor its
+ * headers. No function here is collective. Only one thread may use a handle at a time, for one run at a time; a program
+ * that trains several models at once loads one handle for each, from any thread. wl_optimizer_load uses HDF5: the
+ * program must not call HDF5 at the same time. A function that fails returns a code other than WL_OK and stores a
+ * message, which wl_last_error() returns. Given a NULL handle or array, a function returns WL_ERR_USAGE, or 0 or "" if
+ * it returns no status.
  *
  * The locale and the floating-point state of the caller do not change a result: inside the library subnormal numbers
  * count as zero and rounding is to nearest. Every function restores the caller's state before it returns. */
@@ -45,28 +45,28 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 /* Frees the handle and sets it to NULL; NULL is accepted. */
 void wl_optimizer_destroy(wl_optimizer **optimizer);
 
-/* Number of parameters that the optimizer can train. 0: any number (a coordinatewise rule alone). Otherwise its
- * preconditioner, learned initial parameters or scalars per tensor belong to one network, and this is the number of
- * that network's parameters; theta holds them in the order of the network's tensors. */
+/* Returns the number of parameters that the optimizer can train. 0 means any number, which is so for a coordinatewise
+ * rule alone. Any other value is the number of parameters of one network, for which the preconditioner, the initial
+ * parameters or the scalars per tensor were learned; theta then holds them in the order of the network's tensors. */
 int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
 
-/* Name of the update rule ("lstm"), and digest of the meta-state when the file was written (16 hex
+/* Return the name of the update rule ("lstm"), and the digest that the meta-state had when the file was written (16 hex
  * digits). Both strings are valid until the handle is destroyed. */
 const char *wl_optimizer_rule(const wl_optimizer *optimizer);
 const char *wl_optimizer_digest(const wl_optimizer *optimizer);
-/* Number of meta-parameters; number of meta-steps of their training; horizon: number of inner steps of the longest
- * training episode. Training used no longer runs than this horizon. */
+/* Return the number of meta-parameters, the number of meta-steps of their training, and the horizon, which is the
+ * number of inner steps of the longest training episode. Training used no run longer than this horizon. */
 int64_t wl_optimizer_meta_parameters(const wl_optimizer *optimizer);
 int64_t wl_optimizer_meta_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 
-/* Sets the number of threads from the next start on; the default is 1. The number does not change a
+/* Sets the number of threads for the runs that start after this call; the default is 1. The number does not change a
  * bit of the results. WL_ERR_USAGE below 1 or above 4096. */
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Starts a run over n parameters at step 0 with a zero rule state; ends a previous run. Allocates all
  * memory of the run: for an LSTM of 2 x 20 units 328 bytes for each parameter.
- * WL_ERR_USAGE   n < 1, n differs from a wl_optimizer_parameters() above 0, or the rule sees tensors
+ * WL_ERR_USAGE   n < 1, n differs from a nonzero wl_optimizer_parameters(), or the rule sees tensors
  * WL_ERR_OS      not enough memory
  * After an error the handle has no run. */
 wl_status wl_optimizer_start(wl_optimizer *optimizer, int64_t n);
@@ -78,10 +78,10 @@ typedef struct wl_tensor_shape {
 } wl_tensor_shape;
 
 /* Starts a run over n parameters that consist of `count` tensors, one after the other. A rule that sees tensors (muon,
- * controller, mlp, small_fc, celo2) needs this call. Weights of dense layers have the shape (in, out), of convolutions
- * (out, in, rows, columns), as in the trained networks. `horizon`: number of steps of the run, for schedules and rules
- * that use the horizon; 0: wl_optimizer_horizon(). WL_ERR_USAGE for an
- * invalid shape, and if the optimizer belongs to a network whose tensors have other shapes. */
+ * controller, mlp, small_fc, celo2) needs this call. Weights of dense layers have the shape (in, out), weights of
+ * convolutions have the shape (out, in, rows, columns), as in the trained networks. `horizon` is the number of steps of
+ * the run, which schedules and some rules use; 0 stands for wl_optimizer_horizon(). WL_ERR_USAGE for an invalid shape,
+ * and if the optimizer belongs to a network whose tensors have other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
@@ -97,32 +97,34 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
 /* Does one step: theta [n] <- theta + u. gradient [n] is the gradient of the loss at theta, in units
  * of the loss divided by units of theta. Both arrays are borrowed for the call, need no alignment and
  * must not overlap. The function allocates nothing.
- * WL_ERR_USAGE   no run was started, or the run has another n; an array is NULL; the arrays overlap
+ * WL_ERR_USAGE   no run was started, or n differs from that of the run; an array is NULL; the arrays overlap
  * WL_ERR_DATA    a gradient is not finite: theta and the rule state are unchanged; or the update is
  *                not finite: theta is unchanged, the rule state is lost, and the run has ended */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);
 
-/* The caller's arrays of one tensor, and factors of its update. */
+/* The caller's arrays of one tensor, and the factors of the update of that tensor. */
 typedef struct wl_tensor_step {
   const float *gradient; /* [size] */
   float *theta;          /* [size] */
   int transposed; /* not 0: both arrays hold a matrix of shape (rows, columns) as (columns, rows) */
-  float rate, weight_decay; /* 1 and 0: the rule as trained */
+  float rate, weight_decay; /* with 1 and 0 the rule acts as trained */
 } wl_tensor_step;
 
-/* Does one step over the tensors of wl_optimizer_start_tensors, whose arrays may lie anywhere in memory:
- * theta <- theta + rate (u - weight_decay theta). Arrays and errors as for wl_optimizer_step, which has the same result
- * to the bit where rate is 1 and weight_decay 0. WL_ERR_USAGE also if `count` is not the run's number of tensors. */
+/* Does one step over the tensors of wl_optimizer_start_tensors, whose arrays may lie anywhere in memory: theta <- theta
+ * + rate (u - weight_decay theta). The requirements on arrays and the errors are those of wl_optimizer_step. Both
+ * functions give the same bits if rate is 1 and weight_decay is 0. WL_ERR_USAGE is also returned if `count` is not the
+ * run's number of tensors. */
 wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
                                     const wl_tensor_step *tensors);
 
 /* Returns 1 if the result depends on the shapes of tensors and on the order of their axes, otherwise 0. */
 int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
 
-/* A run can be saved and resumed to the bit: save wl_optimizer_steps() and the state, later start a run over the same
- * tensors and with the same horizon, and set both. The state is that of the rule and of the preconditioner, as float numbers.
- * wl_optimizer_steps: steps done. wl_optimizer_state_size: numbers in the state; 0 without a run.
+/* A run can be saved and resumed to the bit. To save it, keep the state and wl_optimizer_steps(), the number of steps
+ * done. To resume it, start a run over the same tensors with the same horizon, and set the steps and the state. The
+ * state consists of the float numbers of the rule and the preconditioner; wl_optimizer_state_size() returns how many
+ * they are, 0 without a run.
  * WL_ERR_USAGE   no run; size is not wl_optimizer_state_size(); steps < 0 */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);

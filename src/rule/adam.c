@@ -6,8 +6,8 @@
  *   u  = -a x                         Adam
  *   u  = -a (x + w theta)             AdamW: the decay is outside the adaptive part
  *
- * a: rate, e: epsilon, w: weight_decay; state (m, v) from zero. As torch.optim.Adam and AdamW.
- * Betas learned per step: the power is the product of the betas so far. */
+ * a: rate, e: epsilon, w: weight_decay; state (m, v) from zero. The formulas are those of torch.optim.Adam and AdamW.
+ * If betas are learned per step, the power is the product of the betas so far. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };
@@ -26,8 +26,8 @@ static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict 
   }
 }
 
-/* If v' is zero, every g so far was zero, and the path through v' contributes nothing: its factor is
- * set to 0. */
+/* If v' is zero, every g so far was zero, and the path through v' contributes nothing. The factor of this path is set
+ * to 0. */
 static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                      const wl_real *restrict theta, const wl_real *restrict s,
                      const wl_real *restrict s_next, const wl_real *restrict lam,
@@ -72,7 +72,7 @@ static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
   wl_decay_vjp(c, WEIGHT_DECAY, theta, lam, thetabar, bar);
 }
 
-/* AdamW's scalars; Adam has all but the last. */
+/* The scalars of AdamW; Adam has all of them except the last. */
 static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                  {"beta1", WL_SCALAR_UNIT},
                                                  {"beta2", WL_SCALAR_UNIT},

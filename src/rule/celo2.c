@@ -1,13 +1,13 @@
-/* celo2.c - a small net; its output, orthogonalised and normalised, is the step of a matrix; vectors by Adam
- * (Moudgil et al. 2026: Celo2, and without Newton-Schulz steps Celo2-base). Formulas: feature_net.h. Only the first
+/* celo2.c - a small net whose output, orthogonalised and normalised, is the step of a matrix. Adam updates vectors
+ * (Moudgil et al. 2026: Celo2; without Newton-Schulz steps: Celo2-base). feature_net.h has the formulas. Only the first
  * of the net's three outputs is used. If the net also updates tensors below rank 2, it reads only the first 15 features
- * of these. */
+ * of these tensors. */
 #include <math.h>
 
 #include "rule/feature_net.h"
 #include "rule/newton_schulz.h"
 
-/* u from the net's output in u, tap by tap: N(u) / RMS, decay. */
+/* Replaces the net's output in u by the update, one tap at a time: N(u) / RMS, then weight decay. */
 static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double rate,
                           wl_real *scratch) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -31,7 +31,7 @@ static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int
   }
 }
 
-/* Adam on the moments m_0 (.9) and v (.95) of the state; epsilon is inside the root. */
+/* Updates a vector by Adam, with the moments m_0 (.9) and v (.95) of the state. Epsilon is inside the root. */
 static void finish_vector(const wl_feature_rule *f, const wl_feature_ws *ws, int j, int64_t t,
                           double rate) {
   const wl_feature_view *const v = &ws->view[j];

@@ -1,9 +1,9 @@
-/* controller.c - Muon with a known horizon; a small net sets its rate and mixture for each tensor and step. The adjoint,
- * without Newton-Schulz steps, is in controller_adjoint.c.
+/* controller.c - Muon with a known horizon. A small net sets the rate and the mixture of directions for each tensor and
+ * step. The adjoint of the rule without Newton-Schulz steps is in controller_adjoint.c.
  *
- * State: m (.9) and s (.99) of g and v (.99) of g^2, bias-corrected in the formulas below; averages of the minibatch
- * loss (.9, .98) and the first loss. x = t / T; r = RMS(p) sqrt(fan-in) of a matrix; r of a vector is the mean r of the
- * matrices:
+ * The state holds the running means m (.9) and s (.99) of g and v (.99) of g^2, which the formulas below use
+ * bias-corrected. It also holds two averages of the minibatch loss (.9, .98) and the first loss. x is t / T. r of a
+ * matrix is RMS(p) sqrt(fan-in); r of a vector is the mean r of the matrices:
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
@@ -20,8 +20,9 @@
  * are listed at `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear schedule, and Adam
  * for vectors.
  *
- * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, its two inputs are 0 and its
- * factor is 1. r is at least 1e-3; without this bound parameters that start at zero would not change.
+ * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, the net's two inputs from the
+ * loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound parameters that start at zero
+ * would not change.
  *
  * `newton_schulz: false` omits the term of a0; matrices then start with a = (0, 1, 0), like vectors. */
 #include <math.h>
@@ -36,7 +37,7 @@ static const wl_state_field fields[FIELDS] = {
     {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
     {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
 
-/* With an LSTM that corrects coordinates: its h and c follow second_moment. */
+/* If an LSTM corrects the coordinates, h and c of the LSTM follow second_moment. */
 #define CORRECTION_FIELD(name) \
   { "correction_" name, WL_STATE_COORDINATE }
 static const wl_state_field lstm_fields[] = {{"momentum", WL_STATE_COORDINATE},
@@ -105,7 +106,7 @@ static wl_status add_net(wl_controller *c, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Rows and columns of the correction's hidden layer. */
+/* Sets the numbers of rows and columns of the correction's hidden layer. */
 static void correction_shape(const wl_controller *c, int64_t shape[2]) {
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   shape[0] = WL_CORRECTION_UNITS * (lstm ? 4 : 1);
@@ -144,7 +145,7 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   return c->correction ? add_correction(c, &rule->phi) : WL_OK;
 }
 
-/* As the net's hidden layers; the output layer is zero. */
+/* Draws the correction's hidden layer like the hidden layers of the net. The output layer stays zero. */
 static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi) {
   int64_t shape[2];
   correction_shape(c, shape);
@@ -266,7 +267,7 @@ static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *thet
   return status;
 }
 
-/* The matrices transposed (controller_kernel.h). */
+/* Packs the transposed matrices (controller_kernel.h). */
 static void pack_net(const wl_controller *c, const wl_real *phi, wl_real *packed) {
   static const int size[4] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
   for (int l = 0; l < 3; packed += (size[l] + 1) * HIDDEN, l++)
@@ -292,7 +293,7 @@ static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b)
 static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
-/* Updates the averages of the loss, which are state of all of theta, from `in` to `out`. */
+/* Updates the averages of the loss, which belong to the state of all of theta, from `in` to `out`. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
                         wl_controller_now *now) {
   const bool known = isfinite(step->loss);
@@ -318,10 +319,10 @@ static wl_controller_now moment_of(const wl_inner_step *step) {
                              .v = correction(DECAY_V, step->t)};
 }
 
-/* ln of two root mean squares' ratio, from sums of squares. */
+/* Returns the logarithm of the ratio of two root mean squares, from their sums of squares. */
 static double log_rms(double a, double b) { return 0.5 * log((a + TINY) / (b + TINY)); }
 
-/* The inputs of tensor j, except the means over tensors. */
+/* Computes the net's inputs for tensor j, except the means over tensors. */
 static void put_inputs(wl_controller_ws *ws, int j, const wl_controller_now *now, double ratio) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const sum = ws->sum[j];
@@ -363,13 +364,13 @@ static void put_means(wl_controller_ws *ws) {
 
 static double root_mean_square(double sum, int64_t n) { return sqrt(sum / (double)n); }
 
-/* RMS(p) sqrt(fan-in) of a matrix. */
+/* Returns RMS(p) sqrt(fan-in) of a matrix. */
 double wl_controller_size(const wl_controller_ws *ws, int j) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   return root_mean_square(ws->sum[j][WL_SUM_PP], t->size) * sqrt(t->fan_in);
 }
 
-/* Mean r of the matrices; without matrices, of all tensors. */
+/* Returns the mean r of the matrices, or of all tensors if there are no matrices. */
 double wl_controller_mean_size(const wl_controller_ws *ws) {
   double sum = 0, all = 0;
   int matrices = 0;
@@ -400,7 +401,7 @@ double wl_controller_rate(const double *base, const wl_tensor *t, const wl_contr
          exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));
 }
 
-/* Coefficients of the update of a tensor's coordinates; c0 does not yet include 1 / RMS(N). */
+/* Computes the coefficients of the update of a tensor's coordinates. c0 does not yet include 1 / RMS(N). */
 static void steer(const wl_controller *c, wl_controller_ws *ws, int j, const wl_controller_now *now,
                   double mean) {
   const wl_tensor *const t = &ws->tensors.tensor[j];

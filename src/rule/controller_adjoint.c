@@ -1,12 +1,15 @@
-/* controller_adjoint.c - the adjoint of the rule `controller` without Newton-Schulz steps, one step at a time, in double.
+/* controller_adjoint.c - the adjoint of the rule `controller` without Newton-Schulz steps, one step at a time, in
+ * double.
  *
- * With M, S bias-corrected m', s', i = 1 / (sqrt v + e) and bars for adjoints, a coordinate's update is
+ * Let M and S be the bias-corrected m' and s', and i = 1 / (sqrt v + e). A bar marks an adjoint. The update of a
+ * coordinate is
  *
  *   u = (c1 z + c2 S) i,   z = M + k1 (g - M) + k2 (S - M)
  *
- * c1, c2, k1, k2 depend on the tensor's sums through the rate and the net, and e on the sum of v'. The adjoint therefore
- * passes over the coordinates three times: the bars of c1 .. k2; after those of the sums that the net reads, that of e;
- * then those of g, p and the state. */
+ * c1, c2, k1, k2 depend on the tensor's sums through the rate and the net, and e on the sum of v'. The adjoint
+ * therefore takes three passes over the coordinates. The first computes the bars of c1, c2, k1 and k2, from which the
+ * bars of the sums that the net reads follow. The second computes the bar of e. The third computes the bars of g, p and
+ * the state. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
@@ -17,13 +20,13 @@ typedef struct work {
   wl_controller_ws *ws;
   const wl_controller_pass *pass; /* m, s, v: the new state */
   const wl_controller_now *now;
-  wl_real *lam, *mu, *gbar; /* gbar: NULL if not wanted */
+  wl_real *lam, *mu, *gbar; /* gbar: NULL if it is not needed */
   double *phi_grad;
 } work;
 
 /* Values of one coordinate. */
 typedef struct point {
-  double g, p, m, s, v; /* new state, not corrected */
+  double g, p, m, s, v; /* m, s, v: new state, not bias-corrected */
   double M, S, root, inverse, z, w;
 } point;
 
@@ -42,7 +45,7 @@ static point point_at(const work *w, const wl_controller_scalars *c, int64_t i) 
   return x;
 }
 
-/* First pass: the bars of c1, c2, k1, k2. */
+/* First pass: computes the bars of c1, c2, k1, k2. */
 static void scalar_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -83,7 +86,7 @@ static void net_forward(const work *w, const double *input, activations *a) {
   dense(phi + c->weight[2], phi + c->bias[2], HIDDEN, OUTPUTS, a->two, a->out);
 }
 
-/* Adds the bars of the weights to phi_grad and those of x to x_bar. */
+/* Adds the bars of the weights to phi_grad and the bars of x to x_bar. */
 static void dense_bar(const work *w, int layer, int in, int out, const double *x,
                       const double *y_bar, double *x_bar) {
   const double *const weight = w->ws->phi + w->c->weight[layer];
@@ -117,7 +120,7 @@ static double size_at(const work *w, int j, double mean) {
   return w->ws->tensors.tensor[j].matrix ? wl_controller_size(w->ws, j) : mean;
 }
 
-/* From the bar of the rate's logarithm to those of its parameters, of r and of ln(L / L_0). */
+/* Computes the bars of the rate's parameters, of r and of ln(L / L_0) from the bar of the rate's logarithm. */
 static void rate_bar(const work *w, int j, double size, double log_bar, double *loss_bar) {
   const wl_controller_now *const now = w->now;
   const int64_t at = w->c->base + (w->ws->tensors.tensor[j].matrix ? 0 : SCALARS);
@@ -136,7 +139,7 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   if (base[LAMBDA] > 0 && declined < 0 && declined > -9) *loss_bar += base[LAMBDA] * log_bar;
 }
 
-/* Of tensor j: through c1, c2, k1, k2 to meta-parameters, inputs and r. */
+/* Propagates the bars of c1, c2, k1, k2 of tensor j to the meta-parameters, the net's inputs and r. */
 static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   const wl_controller *const c = w->c;
   const int64_t at = c->base + (w->ws->tensors.tensor[j].matrix ? 0 : SCALARS);
@@ -164,7 +167,7 @@ static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   if (c->net) net_backward(w, w->ws->input[j], &a, out_bar, bar->input);
 }
 
-/* r of a vector is the mean r of the matrices, or of all tensors if there are none. */
+/* Distributes the bars of r. r of a vector is the mean r of the matrices, or of all tensors without matrices. */
 static void share_sizes(const work *w) {
   const wl_tensors *const all = &w->ws->tensors;
   double of_mean = 0;
@@ -185,7 +188,7 @@ static void share_sizes(const work *w) {
 
 /* ---- Inputs --------------------------------------------------------------------------------- */
 
-/* a / (sqrt(b c) + TINY) of the sums at `ab`, `aa`, `bb`. */
+/* Computes the bars of the sums a, b, c at `ab`, `aa`, `bb` from the bar of a / (sqrt(b c) + TINY). */
 static void cosine_bar(const double *sum, double bar, int ab, int aa, int bb, double *sum_bar) {
   const double root = sqrt(sum[aa] * sum[bb]), whole = root + TINY;
   sum_bar[ab] += bar / whole;
@@ -201,7 +204,7 @@ static void log_rms_bar(const double *sum, double bar, int a, double scale_a, do
   sum_bar[WL_SUM_V] -= 0.5 * bar * scale_v / (scale_v * sum[WL_SUM_V] + TINY);
 }
 
-/* The means over tensors are inputs 14 and 15 of every tensor. */
+/* Distributes the bars of inputs 14 and 15 of every tensor, which are means over tensors. */
 static void share_means(const work *w) {
   const int count = w->ws->tensors.count;
   double first = 0, second = 0;
@@ -230,7 +233,7 @@ static void input_bars(const work *w, int j) {
 
 /* ---- Losses --------------------------------------------------------------------------------- */
 
-/* Bars of the two log ratios to those of the averages in mu; returns that of the step's loss. */
+/* Propagates the bars of the two log ratios to the averages of the loss in mu. Returns the bar of the step's loss. */
 static double loss_bar(const work *w, const wl_inner_step *step, double fast_slow,
                        double fast_first) {
   const int64_t at = 3 * wl_pad(w->ws->tensors.n);
@@ -264,12 +267,12 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* The bar of 1 / (sqrt v + e): from the update and from the sum of (M i)^2. */
+/* Returns the bar of 1 / (sqrt v + e), with contributions from the update and from the sum of (M i)^2. */
 static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x, int64_t i) {
   return (double)w->lam[i] * x->w + 2 * bar->ratio * x->M * x->M * x->inverse;
 }
 
-/* Second pass: e = 1e-8 sqrt(sum v / n). */
+/* Second pass: computes the bar of e = 1e-8 sqrt(sum v / n). */
 static void epsilon_bar(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -283,7 +286,7 @@ static void epsilon_bar(const work *w, int j) {
   if (v > 0) bar->sum[WL_SUM_V] += sum * 1e-8 * 0.5 / sqrt(v) * c->v / (double)t->size;
 }
 
-/* Third pass: g, p and the state. */
+/* Third pass: computes the bars of g, p and the state. */
 static void coordinate_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -329,7 +332,7 @@ static wl_inner_step step_of(const wl_rule_chunk *chunk, const wl_controller_ws 
                          .s_out = ws->states + (k + 1) * state};
 }
 
-/* The adjoint of one step; returns that of its loss. */
+/* Runs the adjoint of one step. Returns the adjoint of the step's loss. */
 static double step_backward(const work *w, const wl_inner_step *step) {
   const int count = w->ws->tensors.count;
   const double mean = wl_controller_mean_size(w->ws);

@@ -38,7 +38,7 @@ typedef struct wl_controller_ws {
   double *phi;                       /* [phi.size] */
   wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
   double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
-  wl_real *correction;               /* its part of phi */
+  wl_real *correction;               /* the correction's part of phi */
   double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
   wl_controller_scalars *scalars;    /* [tensors] */
   double (*input)[INPUTS];           /* [tensors] */
@@ -61,10 +61,12 @@ typedef struct wl_controller_now {
   double depth; /* D */
 } wl_controller_now;
 
-/* The new state, and all that the update of a coordinate needs: sums, inputs, scalars; the pass that updates them. */
+/* Computes the new state, and the sums, inputs and scalars that the update of a coordinate needs. Returns the pass that
+ * updates the coordinates. */
 wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,
                                          const wl_inner_step *step, wl_controller_now *now);
-/* RMS(p) sqrt(fan-in) of tensor j; its mean over the matrices, or over all tensors if there are none. */
+/* Return RMS(p) sqrt(fan-in) of tensor j, and the mean of this value over the matrices, or over all tensors if there
+ * are no matrices. */
 double wl_controller_size(const wl_controller_ws *ws, int j);
 double wl_controller_mean_size(const wl_controller_ws *ws);
 double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,

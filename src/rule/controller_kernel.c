@@ -32,7 +32,7 @@ static void moments(const wl_controller_pass *pass, int64_t first, int64_t count
   for (int j = 0; j < WL_CONTROLLER_SUMS; j++) sums[j] = add_lanes(sum[j]);
 }
 
-/* 1 / (sqrt v + e) of bias-corrected v. */
+/* Returns 1 / (sqrt v + e) of bias-corrected v. */
 INLINE vec reciprocal(vec v, const wl_controller_scalars *c) {
   return (wl_real)1 / (root((wl_real)c->v * v) + (wl_real)c->epsilon);
 }
@@ -66,7 +66,7 @@ static void blends(const wl_controller_pass *pass, const wl_controller_scalars *
 
 enum { ROW = WL_CONTROLLER_HIDDEN / VECTOR_LANES };
 
-/* out = W x + b; returns the next layer. */
+/* Computes out = W x + b. Returns the address of the next layer. */
 INLINE const wl_real *dense(const wl_real *w, int inputs, const wl_real *x, vec *out) {
   const wl_real *const bias = w + inputs * WL_CONTROLLER_HIDDEN;
   UNROLL for (int v = 0; v < ROW; v++) out[v] = load(bias + v * VECTOR_LANES);
@@ -125,7 +125,7 @@ enum { UNITS = WL_CORRECTION_UNITS, OWN_INPUTS = WL_CORRECTION_INPUTS };
 /* tanh from 2^(2 x log2 e). */
 INLINE vec tanh_of(vec power) { return (wl_real)1 - (wl_real)2 / (power + (wl_real)1); }
 
-/* Unit k of the LSTM from its pre-activations: new h; reads and writes c. */
+/* Computes one unit of the LSTM from its pre-activations z: returns the new h, reads the old c, writes the new c. */
 INLINE vec lstm_unit(vec *z, const wl_real *c_in, wl_real *c_out, int64_t left) {
   z[0] *= -LOG2_E;
   z[1] *= 2 * LOG2_E;

@@ -41,15 +41,15 @@ typedef struct wl_controller_scalars {
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 
-/* Sizes of the net. A packed layer is its matrix, inputs times WL_CONTROLLER_HIDDEN, followed by its biases; the last
- * layer is padded with zeros. */
+/* Sizes of the net. A packed layer consists of a matrix, inputs times WL_CONTROLLER_HIDDEN, and the biases after it.
+ * The last layer is padded with zeros. */
 enum { WL_CONTROLLER_INPUTS = 17, WL_CONTROLLER_HIDDEN = 16, WL_CONTROLLER_OUTPUTS = 6 };
 enum {
   WL_CONTROLLER_PACKED =
       (WL_CONTROLLER_INPUTS + 2 * WL_CONTROLLER_HIDDEN + 3) * WL_CONTROLLER_HIDDEN
 };
 
-/* The net of `correct`. LSTM: gates in the order input, candidate, forget (+1), output. */
+/* The net of `correct`. An LSTM has its gates in the order input, candidate, forget (+1), output. */
 enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;
@@ -74,7 +74,7 @@ typedef struct wl_controller_kernel {
                   const wl_correction *net, int64_t first, int64_t count);
 } wl_controller_kernel;
 
-/* The table for this processor. */
+/* Returns the table for this processor. */
 const wl_controller_kernel *wl_controller_kernel_select(void);
 
 #endif

@@ -28,9 +28,9 @@ typedef struct elementwise {
   int64_t slots;  /* number of values at one step: tensors or 1 */
   int64_t count;  /* numbers for each learned scalar: rows times slots */
   int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
-  int64_t blocks; /* that `slot` covers */
+  int64_t blocks; /* number of blocks that `slot` covers */
   bool learned[WL_ELEMENTWISE_MAX_SCALARS];
-  int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* in phi, where learned */
+  int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* offsets in phi of the learned scalars */
 } elementwise;
 
 typedef struct point {
@@ -42,7 +42,7 @@ typedef struct point_bar {
 
 typedef struct workspace {
   double *value, *complement, *power; /* [scalars][count] decoded phi; power: per step only */
-  wl_schedule schedule;               /* of the current episode */
+  wl_schedule schedule;               /* schedule of the current episode */
   point *points;                      /* [WL_CHUNK_STEPS][slots][scalars] */
   point_bar *bars;                    /* [WL_CHUNK_STEPS][slots][scalars] */
   wl_coefficient *lanes;              /* [WL_CHUNK_STEPS][scalars] of the current block */
@@ -50,7 +50,7 @@ typedef struct workspace {
 
 /* ---- creation ---- */
 
-/* Index of a learnable scalar by its key, -1 if there is none. */
+/* Returns the index of a learnable scalar by its key; -1 if there is none. */
 static int learnable(const wl_elementwise *definition, const char *key) {
   for (int i = 0; i < definition->scalars; i++)
     if (definition->scalar[i].range != WL_SCALAR_CONSTANT &&
@@ -183,7 +183,8 @@ size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool
          WL_CHUNK_STEPS * scalars * sizeof(wl_coefficient);
 }
 
-/* Numbers of scalar i from phi, or (phi NULL, or not learned) from the configuration. */
+/* Decodes the numbers of scalar i from phi, or takes them from the configuration if phi is NULL or the scalar is not
+ * learned. */
 static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   double *value = w->value + i * e->count, *complement = w->complement + i * e->count;
@@ -244,12 +245,12 @@ void wl_elementwise_ws_destroy(void *impl) {
 
 /* ---- coefficients ---- */
 
-/* Index of the number of a scalar that applies at step t in a slot. */
+/* Returns the index of the number of a scalar that applies at step t in a slot. */
 static int64_t number_at(const elementwise *e, int64_t t, int64_t slot) {
   return (t < e->rows ? t : e->rows - 1) * e->slots + slot;
 }
 
-/* P_t = x_0 x_1 ... x_t. */
+/* Returns P_t = x_0 x_1 ... x_t. */
 static double power_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const double *value = w->value + i * e->count;
   const double *power = w->power + i * e->count;
@@ -323,7 +324,7 @@ void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_ste
   }
 }
 
-/* s [steps+1][width][16]: the block's states through the chunk. */
+/* Computes s [steps+1][width][16], the states of the block through the chunk. */
 static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                    int64_t block, wl_real *s) {
   const int64_t size = e->definition->state_width * WL_LANES;
@@ -351,7 +352,7 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
   }
 }
 
-/* lam += w_k grad L_out(theta_k). A weight of zero skips the gradient, which may then be NULL. */
+/* lam += w_k grad L_out(theta_k). If the weight is zero, the gradient is not read and may be NULL. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -384,7 +385,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   }
 }
 
-/* d value / d phi of one number: the path that does not pass through the running product. */
+/* Returns d value / d phi of one number, along the path that does not pass through the running product. */
 static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t,
                            int64_t number) {
   const int64_t at = i * e->count + number;
@@ -392,7 +393,7 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
   return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
-/* Adds the adjoints of x_t and q_t to that of phi, for one scalar that is learned per run or tensor. */
+/* Adds the adjoints of x_t and q_t to the adjoint of phi, for one scalar that is learned per run or tensor. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                           int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
@@ -412,7 +413,7 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* The same for a scalar that is learned per step, in one slot: q_t depends on every step up to t. */
+/* Does the same for one slot of a scalar that is learned per step. Here q_t depends on every step up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

@@ -61,16 +61,16 @@ typedef struct wl_elementwise {
   void (*step)(const wl_coefficient *restrict c, const wl_real *restrict g,
                const wl_real *restrict theta, const wl_real *restrict s, wl_real *restrict s_next,
                wl_real *restrict u);
-  /* lam [16]: adjoint of u; mu [width][16] in: adjoint of s_next, out: of s. gbar, thetabar [16]
-   * out (thetabar only if the rule reads theta); bar [scalars] out. */
+  /* lam [16] is the adjoint of u. mu [width][16] is the adjoint of s_next on entry and of s on return. gbar, thetabar
+   * [16] and bar [scalars] are results; thetabar is set only if the rule reads theta. */
   void (*vjp)(const wl_coefficient *restrict c, const wl_real *restrict g,
               const wl_real *restrict theta, const wl_real *restrict s,
               const wl_real *restrict s_next, const wl_real *restrict lam, wl_real *restrict mu,
               wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
 } wl_elementwise;
 
-/* Decoupled weight decay, u -= a w theta with the rate a of scalar 0 and the decay w of scalar `decay`, and its
- * adjoint, which follow those of the rule without decay. */
+/* Apply decoupled weight decay, u -= a w theta, and its adjoint, after the step and the adjoint of the rule without
+ * decay. a is the rate (scalar 0), w the decay (scalar `decay`). */
 static inline void wl_decay_step(const wl_coefficient *restrict c, int decay,
                                  const wl_real *restrict theta, wl_real *restrict u) {
   for (int l = 0; l < WL_LANES; l++) u[l] -= c[0].value[l] * c[decay].value[l] * theta[l];
@@ -107,7 +107,7 @@ typedef struct wl_elementwise_keys {
   {"learn_per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",                   \
    "One learned value of each scalar for the run, for each inner tensor, for each step of the "   \
    "episode, or for each step and tensor.", WL_SLOT(wl_elementwise_keys, learn_per)}
-/* Scalars of rules with moments, by their indices. */
+/* Options for the scalars of rules with moments. The arguments are the indices of the scalars. */
 #define WL_MOMENT_OPTIONS(beta1, beta2, epsilon)                                                  \
   {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",                                        \
    "Decay of the running mean.", WL_SCALAR_SLOT(beta1)},                                          \

@@ -1,17 +1,18 @@
 /* feature_adjoint.c - the adjoint of the rules of feature_net.h, one step and one tensor at a time, in double.
  *
- * With bars for adjoints and x = f / n, n = sqrt(e + mean f^2) over the N coordinates of a tensor or tap:
+ * A bar marks an adjoint. With x = f / n and n = sqrt(e + mean f^2) over the N coordinates of a tensor or tap,
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *
- * A tensor therefore takes two passes: the adjoint of the net, which sums x xbar, then that of the features. The
- * adjoints of rows and columns follow; they contribute to g^2 of every coordinate. The code runs on one thread. */
+ * A tensor therefore takes two passes. The first computes the adjoint of the net and sums x xbar; the second computes
+ * the adjoint of the features. The adjoints of rows and columns follow; they contribute to the adjoint of g^2 of every
+ * coordinate. The code runs on one thread. */
 #include <math.h>
 #include <string.h>
 
 #include "rule/feature_net.h"
 
-/* Index of the first feature of a kind; -1: there is none. */
+/* The index of the first feature of each kind; -1: there is none. */
 typedef struct positions {
   int g, clip, p, m, v, m_normal, inverse, g_factored, g_normal, r, c, inverse_r, inverse_c,
       m_factored;
@@ -38,8 +39,8 @@ typedef struct work {
   double *dots;             /* [taps][WL_MOST_FEATURES] sums of x xbar */
   double *row_bar[3][3];    /* R, g factor, m factor; [rows] for each decay */
   double *column_bar[2][3]; /* C, factor */
-  const wl_real *lam;       /* [pad] adjoint of u, of the tensor's first coordinate */
-  wl_real *mu;              /* [state] in: of the new state, out: of the old */
+  const wl_real *lam;       /* [pad] adjoint of u, from the tensor's first coordinate on */
+  wl_real *mu; /* [state] adjoint of the new state on entry, of the old state on return */
   double *phi_grad;
   double rate; /* celo2 */
 } work;
@@ -68,7 +69,7 @@ static point point_at(const work *w, int64_t i) {
   return x;
 }
 
-/* The factors of g and m_j in the factored features of decay j. */
+/* Return the factors of g and m_j in the factored features of decay j. */
 static double g_factor(const work *w, const point *x, int j) {
   const wl_factor_tables *const t = &w->view->table;
   const double row = (double)t->g_factor[j][x->row];
@@ -105,7 +106,7 @@ static void put_features(const work *w, const point *x, double *f) {
   put_factored(w, x, at, f);
 }
 
-/* Number of features of this tensor that the net reads. */
+/* Returns the number of features of this tensor that the net reads. */
 static int features_read(const work *w) {
   const bool few = w->f->kind == WL_FEATURES_CELO2 && !w->tensor->matrix;
   return few ? WL_VECTOR_FEATURES : w->f->features;
@@ -147,7 +148,8 @@ static void net_forward(const work *w, const double *features, activations *a) {
   }
 }
 
-/* Computes the adjoints of the features in `bar` from those of the outputs; adds the weights' adjoints to phi_grad. */
+/* Computes the adjoints of the features in `bar` from the adjoints of the outputs. Adds the adjoints of the weights to
+ * phi_grad. */
 static void net_backward(const work *w, const activations *a, const double *out_bar, double *bar) {
   const wl_feature_rule *const f = w->f;
   double above[MOST_INPUTS] = {0}, below[MOST_INPUTS];
@@ -182,7 +184,7 @@ static void scaled_bar(const work *w, int64_t i, const double *out, double *bar)
   bar[1] = w->f->exponent_scale * scale * out[0] * u_bar;
 }
 
-/* celo2: u = -a (d / n + w p), n of the tap; w->features holds d, then dbar. */
+/* For celo2, u = -a (d / n + w p), where n belongs to the tap. Replaces d in w->features by dbar. */
 static void direction_bars(const work *w) {
   activations a;
   const int64_t size = w->tensor->size, taps = w->own->taps;
@@ -278,7 +280,7 @@ static void feature_bar(const work *w, const point *x, const double *bar, point_
   factored_bar(w, x, bar, out);
 }
 
-/* Adam's part of celo2 on vectors: x = q1 m_0 / sqrt(q2 v + 1e-8). */
+/* Adds the adjoint of celo2's Adam step on vectors: x = q1 m_0 / sqrt(q2 v + 1e-8). */
 static void adam_bar(const work *w, const point *x, int64_t i, point_bar *out) {
   const double done = (double)(w->step->t + 1), rate = w->rate * w->f->vector_rate;
   const double q1 = 1 / (1 - pow(w->ws->phi.m[0], done)), q2 = 1 / (1 - pow(w->ws->phi.v, done));
@@ -290,7 +292,7 @@ static void adam_bar(const work *w, const point *x, int64_t i, point_bar *out) {
 
 /* ---- Moments -------------------------------------------------------------------------------- */
 
-/* new = b old + (1 - b) x: replaces the adjoint of `new` by that of `old`; returns that of x. */
+/* For new = b old + (1 - b) x: replaces the adjoint of `new` by the adjoint of `old` and returns the adjoint of x. */
 static double moment_bar(double decay, double bar, double old, double x, wl_real *mu,
                          double *decay_bar) {
   const double total = bar + (double)*mu;
@@ -303,7 +305,7 @@ typedef struct decay_bars {
   double m[WL_MOST_MOMENTA], v, factored[WL_FACTORED];
 } decay_bars;
 
-/* Adjoints of g and p of one coordinate; square_bar: that of g^2 from rows and columns. */
+/* Returns the adjoints of g and p of one coordinate. `square_bar` is the adjoint of g^2 from rows and columns. */
 static point_bar coordinate_bar(const work *w, int64_t i, point_bar bar, decay_bars *decays) {
   const int64_t pad = wl_pad(w->ws->tensors.n), at = w->tensor->offset + i;
   const wl_feature_view *const v = w->view;
@@ -321,7 +323,7 @@ static point_bar coordinate_bar(const work *w, int64_t i, point_bar bar, decay_b
   return bar;
 }
 
-/* Adjoints of the row factors become part of those of R: q = R / (mean R + 1e-9), r = q^-1/2 where q > 1e-9. */
+/* Adds the adjoints of the row factors to the adjoints of R: q = R / (mean R + 1e-9), r = q^-1/2 where q > 1e-9. */
 static void row_factor_bar(const work *w, int k) {
   const int64_t rows = w->tensor->factored.rows;
   const wl_real *const r = w->view->table.r[k], *const factor = w->view->table.g_factor[k];
@@ -341,7 +343,7 @@ static void row_factor_bar(const work *w, int k) {
   }
 }
 
-/* Adjoint of R or C: of the old ones in mu, of the mean square in `bar`. */
+/* Computes the adjoints of the old R or C, in mu, and of the mean squares, in `bar`. */
 static void square_bars(const work *w, int k, int64_t count, double *bar, const wl_real *old,
                         wl_real *mu, const wl_real *sums, int64_t length, decay_bars *decays) {
   const int64_t stride = w->tensor->factored.rows + w->tensor->factored.columns;
@@ -386,7 +388,7 @@ static void vector_bars(const work *w, int k, decay_bars *decays) {
   }
 }
 
-/* Adjoint of g^2 of a coordinate through rows and columns. */
+/* Returns the adjoint of a coordinate's g^2 through rows and columns. */
 static double square_bar(const work *w, const point *x) {
   double bar = 0;
   for (int k = 0; k < WL_FACTORED; k++) {
@@ -409,7 +411,7 @@ static void carve_bars(work *w) {
   }
 }
 
-/* The features' adjoints of coordinate i from xbar. */
+/* Computes the adjoints of the features of coordinate i from xbar. */
 static void denormalise(const work *w, const point *x, int64_t i, double *bar) {
   const int64_t tap = i % w->own->taps * WL_MOST_FEATURES;
   const double *const x_bar = w->features + i * STRIDE, *const inverse = w->inverse + tap,
@@ -433,7 +435,8 @@ static void add_decays(const work *w, const decay_bars *decays) {
         phi->factored[k] > 0 ? 10 * (1 - phi->factored[k]) * decays->factored[k] : 0;
 }
 
-/* Stores the adjoint of g in gbar, unless it is NULL, and adds that of p to thetabar; arrays of the tensor. */
+/* Stores the adjoint of g in gbar, unless gbar is NULL, and adds the adjoint of p to thetabar. Both are arrays of the
+ * tensor. */
 static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   const bool adam = w->f->adam_vectors && !w->tensor->matrix;
   decay_bars decays = {0};

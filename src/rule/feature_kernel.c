@@ -15,15 +15,15 @@ enum { GROUP = VECTORS * VECTOR_LANES };
 
 /* ---- Rows and columns ----------------------------------------------------------------------- */
 
-/* Positions of the lanes of a vector in the tensor. */
+/* The positions of the lanes of a vector in the tensor. */
 typedef struct place {
   int64_t left;
-  bool apart;          /* in several lines: each lane has separate indices */
-  int64_t row, column; /* of the first lane otherwise */
+  bool apart;          /* the lanes are in several lines, and each has separate indices */
+  int64_t row, column; /* otherwise: indices of the first lane */
   int32_t rows[VECTOR_LANES], columns[VECTOR_LANES];
 } place;
 
-/* Position of a pass over coordinates: line, and coordinate within it. */
+/* Position of a pass over coordinates: the line, and the coordinate within the line. */
 typedef struct cursor {
   int64_t line, k;
 } cursor;
@@ -104,8 +104,8 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
   return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
 }
 
-/* The factored ones: g r c from feature `first` on, R, C, 1 / sqrt R, 1 / sqrt C, m r c from `rest` on; without
- * `tables` m r c alone. */
+/* Computes the factored features: g r c from feature `first` on; R, C, 1 / sqrt R, 1 / sqrt C and m r c from feature
+ * `rest` on, or without `tables` only m r c. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
                               const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
@@ -237,7 +237,7 @@ INLINE void new_moment(const wl_feature_view *w, const int kind, int64_t i, int6
   store_some(w->v_out + i, x->v, left);
 }
 
-/* Squares of the features of lanes that belong to different taps. */
+/* Adds the squares of the features, each lane to the sums of its tap. */
 static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const vec *f,
                        double *sums) {
   for (int64_t l = 0; l < VECTOR_LANES && l < left; l++) {
@@ -249,14 +249,15 @@ static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const 
   }
 }
 
-/* Features of lanes beyond the end are zero. */
+/* Sets the features of lanes beyond the end to zero. */
 NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
   mask inside;
   for (int l = 0; l < VECTOR_LANES; l++) inside[l] = l < left ? -1 : 0;
   for (int k = 0; k < inputs; k++) f[k * VECTORS] = choose(inside, f[k * VECTORS], splat(0));
 }
 
-/* Features that are no entries of tables, in the order of `features` without tables, and the number of each. */
+/* short_count returns the number of features that are not entries of tables. short_number returns the index of the k-th
+ * of them among all features. */
 INLINE int short_count(const int kind) {
   return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
 }
@@ -293,7 +294,7 @@ static void moments(const wl_feature_view *w, int64_t first, int64_t count, doub
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* sum [rows] += W x of a tile, `rows` constant; the weights of an input are contiguous. */
+/* sum [rows] += W x for one tile. `rows` is constant, and the weights of an input are contiguous. */
 INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
                      const int rows) {
   for (int k = 0; k < inputs; k++) {
@@ -318,10 +319,10 @@ INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const 
   finish_tile(sum, y, rows, relu);
 }
 
-/* Contribution of tables to the first layer, at the group's vectors. */
+/* The contributions of tables to the first layer, for the vectors of a group. */
 typedef struct parts {
   const wl_real *row[VECTORS], *column[VECTORS];
-  int64_t rows, columns; /* from unit to unit */
+  int64_t rows, columns; /* distance from one unit to the next */
   bool row_advances, column_advances;
 } parts;
 
@@ -329,7 +330,8 @@ INLINE vec part_of(const wl_real *p, const bool advances) {
   return advances ? load_some(p, VECTOR_LANES) : splat(*p);
 }
 
-/* The first layer; along a line exactly one index advances in a matrix, both may in a convolution. */
+/* Computes the first layer. Along a line of a matrix exactly one of the two indices advances; in a convolution both
+ * may. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                         const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;
@@ -350,7 +352,7 @@ NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const
   else first_layer(net, add, x, y, true, true);
 }
 
-/* Outputs [1 or 2] of a group; x: its features; add: NULL where they hold the tables' entries. */
+/* Computes the outputs [1 or 2] of a group from the features x. `add` is NULL if x contains the table entries. */
 NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, vec *y) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
   const wl_real *weight = net->weight;
@@ -442,7 +444,7 @@ static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t 
 /* ---- Celo2's output ------------------------------------------------------------------------- */
 
 static double sum_squares(int64_t n, const wl_real *u) {
-  enum { RUN = 4096 }; /* in working precision, runs in double */
+  enum { RUN = 4096 }; /* a run is summed in working precision, the runs in double */
   double all = 0;
   for (int64_t first = 0; first < n; first += RUN) {
     vec sum = {0};

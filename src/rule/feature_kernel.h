@@ -43,8 +43,8 @@ typedef struct wl_factor_tables {
 typedef struct wl_feature_view {
   wl_feature_kind kind;
   int momenta;
-  bool factored;               /* has R and C; else, below rank 2, rows are coordinates and C = R */
-  int64_t line;                /* length of a line */
+  bool factored; /* rank 2 or more: has R and C; below, rows are coordinates and C = R */
+  int64_t line;  /* length of a line */
   const int32_t *row, *column; /* [lines] index at a line's start */
   bool row_advances, column_advances;
   int64_t taps;             /* above 1: each tap is normalised separately */
@@ -61,14 +61,15 @@ typedef struct wl_feature_view {
 typedef struct wl_packed_net {
   int inputs, layers; /* hidden layers */
   /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns], if lines are
-   * whole vectors. The net then reads only the other features; m_j r_j c_j has the index of R_j. NULL: it reads all. */
+   * whole vectors. The net then reads only the other features, and m_j r_j c_j has the index of R_j. NULL: the net
+   * reads all features. */
   const wl_real *row_part, *column_part;
   int64_t rows, columns;
-  int width[4];   /* of hidden layers, multiples of WL_NET_ROWS */
+  int width[4];   /* widths of hidden layers, multiples of WL_NET_ROWS */
   bool magnitude; /* true: u = scale o_0 exp(exponent o_1); false: u = scale o_0 */
   wl_real scale, exponent;
-  const wl_real *weight; /* of the first layer, */
-  const wl_real *upper;  /* and of the others */
+  const wl_real *weight; /* weights of the first layer */
+  const wl_real *upper;  /* weights of the other layers */
 } wl_packed_net;
 
 enum { WL_LINE_GROUPS = 8 };
@@ -83,27 +84,28 @@ typedef struct wl_inverse_root {
 } wl_inverse_root;
 
 typedef struct wl_feature_kernel {
-  /* Adds the squares of g over lines [first, first + count) to rows and columns. */
+  /* Adds the squares of g over lines [first, first + count) to the sums of rows and columns. */
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
                   wl_real *columns);
-  /* New momenta and second moments of coordinates [first, first + count), and the sums of squares of their
-   * features: [WL_MOST_FEATURES], 0 for entries of tables, or of all, tap by tap, [taps][WL_MOST_FEATURES]. */
+  /* Computes the new momenta and second moments of coordinates [first, first + count), and the sums of squares of their
+   * features in sums [WL_MOST_FEATURES], which is 0 for table entries. With several taps, sums is
+   * [taps][WL_MOST_FEATURES] and includes all features. */
   void (*moments)(const wl_feature_view *view, int64_t first, int64_t count, double *sums);
-  /* u from the new moments. */
+  /* Computes u from the new moments. */
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
                   int64_t count);
-  /* Of `count` rows or columns: new = b old + (1 - b) (sum over groups of lines / length + 1e-30). */
+  /* Computes, for `count` rows or columns, new = b old + (1 - b) (sum over groups of lines / length + 1e-30). */
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
   /* out = 1 / sqrt(max(x / divisor + shift, least)) */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
   /* out = sum_k by_k from_k, k < 2 WL_FACTORED */
   void (*combine)(const wl_real *by, const wl_real *const *from, int64_t count, wl_real *out);
-  /* Sum of squares of u [n]; u <- along u + decay p. */
+  /* sum_squares returns the sum of squares of u [n]. rescale computes u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);
   void (*rescale)(int64_t n, double along, wl_real *u, double decay, const wl_real *p);
 } wl_feature_kernel;
 
-/* The table for this processor. */
+/* Returns the table for this processor. */
 const wl_feature_kernel *wl_feature_kernel_select(void);
 
 #endif

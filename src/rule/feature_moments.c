@@ -29,7 +29,7 @@ static void take_squares(wl_feature_ws *ws, int threads) {
   }
 }
 
-/* Tables of a matrix's rows, from R in `r`. */
+/* Fills the tables of a matrix's rows from R in `r`. */
 static void fill_rows(const wl_feature_kernel *kernel, const wl_feature_tensor *t, int64_t rows,
                       const wl_real *r, wl_real *factor) {
   for (int64_t group = 0; group < t->groups; group++) {
@@ -96,7 +96,7 @@ static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, co
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* The tables of tensor j follow those of tensor j - 1. */
+/* Sets the addresses of the tables of tensor j, which follow those of tensor j - 1. */
 static void set_tables(wl_feature_ws *ws, int j, int64_t *at) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   wl_factor_tables *const table = &ws->view[j].table;
@@ -162,14 +162,14 @@ const double *wl_feature_inverse(const wl_feature_ws *ws, int j) {
   return ws->inverse + ws->inverse_at[j];
 }
 
-/* Mean square of `count` entries of a table. */
+/* Returns the mean square of `count` entries of a table. */
 static double mean_square(const wl_real *table, int64_t count) {
   double sum = 0;
   for (int64_t i = 0; i < count; i++) sum += (double)table[i] * (double)table[i];
   return sum / (double)count;
 }
 
-/* Sums over the tensor of the squares of those features that are table entries. */
+/* Computes the sums of squares, over the tensor, of the features that are table entries. */
 static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_factor_tables *const table = &ws->view[j].table;

@@ -12,7 +12,7 @@ static double decay_of(double configured, const double *shift) {
 
 /* ---- The net of a tensor -------------------------------------------------------------------- */
 
-/* bias [units] of the first layer with the contribution of the time inputs, which all tensors share. */
+/* Computes bias [units] of the first layer, including the contribution of the time inputs, which all tensors share. */
 static void first_bias(const wl_feature_rule *f, const wl_feature_phi *phi, const double *time,
                        double *bias) {
   const int units = f->width[0];
@@ -31,7 +31,7 @@ static int first_table(const wl_feature_rule *f) {
   return f->kind == WL_FEATURES_SMALL_FC ? 13 : 15;
 }
 
-/* Feature that the net reads as input k. */
+/* Returns the feature that the net reads as input k. */
 static int feature_of(const wl_feature_rule *f, bool folded, int k) {
   return folded && k >= first_table(f) ? k + 4 * WL_FACTORED : k;
 }
@@ -60,15 +60,15 @@ static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j
   }
 }
 
-/* What a layer's tiles are packed from. */
+/* The values from which the tiles of a layer are packed. */
 typedef struct layer_source {
   const double *bias, *weight; /* [units], [real inputs][units] */
-  const double *scale;         /* of each input; NULL: 1 */
+  const double *scale;         /* scale of each input; NULL: 1 */
   int units, inputs, real_inputs;
-  const wl_feature_rule *folded; /* not NULL: input k is feature_of k */
+  const wl_feature_rule *folded; /* not NULL: input k is the feature feature_of(k) */
 } layer_source;
 
-/* One tile of `rows` units from `first` on; units and inputs of padding are zero. */
+/* Packs one tile of `rows` units from unit `first` on. Units and inputs of padding are zero. */
 static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *out) {
   const int there = s->units - first < rows ? s->units - first : rows;
   memset(out, 0, (size_t)((s->inputs + 1) * rows) * sizeof *out);
@@ -92,7 +92,7 @@ static wl_real *pack_layer(const layer_source *s, wl_real *out) {
   return out;
 }
 
-/* The layers above the first, which depend on phi alone. */
+/* Packs the layers above the first, which depend on phi alone. */
 static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
   wl_real *out = ws->upper;
   for (int l = 1; l <= f->layers; l++) {

@@ -16,9 +16,9 @@
  *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p), a: rate times schedule
  *                   N: five Newton-Schulz steps or the identity, normalised over the first two axes for each tap
  *
- * A step consists of three passes over coordinates: sums of g^2 over rows and columns; moments and the sums of squares
- * of the features; features and net together. The first layer's packed weights include the normalisers, its packed bias
- * the time inputs. */
+ * A step takes three passes over the coordinates. The first sums g^2 over rows and columns. The second computes moments
+ * and the sums of squares of the features. The third computes the features and the net. The packed weights of the first
+ * layer include the normalisers, and its packed bias includes the time inputs. */
 #ifndef WL_RULE_FEATURE_NET_H
 #define WL_RULE_FEATURE_NET_H
 
@@ -45,7 +45,7 @@ typedef struct wl_feature_rule {
   /* celo2: replaces the net's output in step->u by the step; NULL: the output is the step */
   void (*finish)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   int64_t weight[WL_NET_MOST_LAYERS + 1], bias[WL_NET_MOST_LAYERS + 1]; /* offsets in phi */
-  int64_t m_at, v_at, factored_at;                                      /* of learned decays */
+  int64_t m_at, v_at, factored_at; /* offsets in phi of learned decays */
 } wl_feature_rule;
 
 /* The current net and decays, decoded from phi. */
@@ -83,10 +83,10 @@ typedef struct wl_feature_ws {
   wl_real *part;    /* [tensors][units of the first layer][rows + columns] */
   wl_real *partial; /* [tensors][groups of lines][rows + columns] squares of g */
   wl_real *table;   /* rows: 3 x (inverse, g factor, m factor), columns: 3 x (inverse, factor) */
-  int64_t rows, columns; /* of all tensors */
+  int64_t rows, columns; /* rows and columns of all tensors */
   double *piece_sum;     /* [pieces][taps][WL_MOST_FEATURES] */
   double *inverse;       /* [tensors][taps][WL_MOST_FEATURES] 1 / sqrt(e + mean f^2) */
-  wl_real *tap_scale;    /* the same in working precision */
+  wl_real *tap_scale;    /* `inverse` in working precision */
   wl_real *scratch;      /* [scratch_threads][scratch_size] of Newton-Schulz */
   int64_t scratch_size;
   /* with an adjoint */
@@ -112,17 +112,17 @@ void wl_feature_rule_ws_destroy(void *impl);
 size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                 int threads);
 
-/* Computes the new state, its tables and the normalisers, without evaluating the net. */
+/* Computes the new state, the tables of the state and the normalisers, without evaluating the net. */
 void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
-/* Of tensor j: sums of squares of g by groups of lines, [WL_LINE_GROUPS][rows + columns], and
- * 1 / sqrt(e + mean f^2), [taps][WL_MOST_FEATURES]. */
+/* Return, for tensor j, the sums of squares of g by groups of lines, [WL_LINE_GROUPS][rows + columns], and 1 / sqrt(e +
+ * mean f^2), [taps][WL_MOST_FEATURES]. */
 const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j);
 const double *wl_feature_inverse(const wl_feature_ws *ws, int j);
 /* Whether the rule keeps factored moments. */
 static inline bool wl_feature_factors(const wl_feature_rule *f) {
   return f->kind != WL_FEATURES_MLP;
 }
-/* Units of a hidden layer with the padding of its last tile. */
+/* Returns the number of units of a hidden layer, including the padding of its last tile. */
 static inline int wl_feature_padded(int width) {
   return (width + WL_NET_ROWS - 1) / WL_NET_ROWS * WL_NET_ROWS;
 }

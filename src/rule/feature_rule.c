@@ -1,6 +1,7 @@
 /* feature_rule.c - creation and workspace of the rules of feature_net.h.
  *
- * feature_moments.c: moments, tables and normalisers; feature_net.c: the net and one step; feature_adjoint.c: the adjoint. */
+ * feature_moments.c has moments, tables and normalisers, feature_net.c the net and one step, feature_adjoint.c the
+ * adjoint. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static wl_status add_decays(wl_feature_rule *f, wl_layout *phi) {
   return wl_layout_add(phi, "rule", "adafactor_decays", 1, &factored, &f->factored_at);
 }
 
-/* FLOP of a coordinate-step, forward and backward. */
+/* Returns the FLOP of a coordinate-step, forward and backward. */
 static double cost_of(const wl_feature_rule *f) {
   double weights = 0;
   for (int l = 0; l <= f->layers; l++)
@@ -102,7 +103,7 @@ void wl_feature_rule_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Index of an element in the tensor without the axes of `dropped`, a set of bits. */
+/* Returns the index of an element in the tensor without the axes in the bit set `dropped`. */
 static int64_t reduced_index(const wl_tensor_entry *b, int64_t element, unsigned dropped) {
   int64_t index = 0, stride = 1;
   for (int a = b->ndim - 1; a >= 0; a--) {
@@ -154,12 +155,12 @@ static int64_t index_size(const wl_layout *theta) {
   return size;
 }
 
-/* Reals of a tensor's packed first layer. */
+/* Returns the number of reals of a tensor's packed first layer. */
 static int64_t packed_size(const wl_feature_rule *f) {
   return wl_pad((f->features + 1) * wl_feature_padded(f->width[0]));
 }
 
-/* Reals of the layers above the first, which tensors share. */
+/* Returns the number of reals of the layers above the first, which all tensors share. */
 static int64_t upper_size(const wl_feature_rule *f) {
   int64_t size = 0;
   for (int l = 1; l < f->layers; l++)

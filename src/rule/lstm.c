@@ -1,9 +1,9 @@
 /* lstm.c - the coordinatewise LSTM rule: options, meta-parameters, threads.
  *
- * phi holds lstm<l>.weight (4H, in + H), lstm<l>.bias (4H) for l = 1, 2, ..., then output.weight
- * (heads, H) and output.bias (heads). Initial values as google-deepmind/learning-to-learn: weights
- * and biases of a layer truncated normal with sd 1/sqrt(in + H), head weights 1/sqrt(H), head bias 0.
- * With momentum both heads start at zero, so that the rule starts as Nesterov's at the given rate.
+ * phi holds lstm<l>.weight (4H, in + H), lstm<l>.bias (4H) for l = 1, 2, ..., then output.weight (heads, H) and
+ * output.bias (heads). The initial values are those of google-deepmind/learning-to-learn: weights and biases of a layer
+ * are truncated normal with sd 1/sqrt(in + H), head weights have sd 1/sqrt(H), and head biases are 0. With momentum
+ * both heads start at zero, so that the rule starts as Nesterov's rule at the given rate.
  *
  * Weight gradients are summed in one fixed order for any number of threads: over groups of
  * WL_LSTM_GROUP blocks in working precision, then group by group in double. */
@@ -20,7 +20,7 @@ typedef struct lstm_ws {
   const wl_lstm_kernel *kernel;
   int threads;
   size_t scratch_bytes;   /* per thread */
-  unsigned char *packed;  /* weights as the kernel wants them */
+  unsigned char *packed;  /* weights in the layout of the kernel */
   unsigned char *scratch; /* [threads][scratch_bytes] */
   int64_t wave;           /* groups whose weight gradients are held before they are added */
   int64_t partial_count;  /* reals of one group's weight gradient, padded */
@@ -87,7 +87,7 @@ static wl_status set_net(const wl_map *options, const lstm_keys *own, wl_lstm_ne
   return WL_OK;
 }
 
-/* The blocks of phi, in the order of the net's offsets. */
+/* Adds the blocks of phi, in the order of the net's offsets. */
 static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   char name[WL_NAME_SIZE];
   for (int l = 0; l < net->layers; l++) {
@@ -105,7 +105,7 @@ static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* FLOP of a coordinate-step: live forward, replayed forward, sweep and weight gradient. */
+/* Returns the FLOP of a coordinate-step: live forward pass, replayed forward pass, sweep and weight gradient. */
 static double step_cost(const wl_lstm_net *net) {
   double mac = 0;
   for (int l = 0; l < net->layers; l++) {
@@ -147,7 +147,7 @@ fail:
   return status;
 }
 
-/* One stream per block of phi, so that a layer's values do not depend on the other layers. */
+/* Draws a block of phi from a stream of that block alone, so a layer's values do not depend on the other layers. */
 static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out) {
   const wl_stream stream = {
       .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
@@ -168,7 +168,7 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   if (net->heads == 1) draw(seed, block, last, last, phi + net->head_weight);
 }
 
-/* Blocks of group `group` when there are `blocks` in all. */
+/* Returns the number of blocks in group `group` if there are `blocks` in all. */
 static int64_t group_count(int64_t group, int64_t blocks) {
   const int64_t left = blocks - group * WL_LSTM_GROUP;
   return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
@@ -178,8 +178,8 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Number of groups of a wave. One thread: 1. Several threads: enough groups that no thread waits long at the end of
- * the wave, but for wide nets no more than fit into some megabytes. */
+/* Returns the number of groups in a wave. One thread: 1. Several threads: enough groups that no thread waits long at
+ * the end of the wave, but for wide nets no more than fit into some megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));
@@ -189,8 +189,9 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
   return each * threads < all ? each * threads : all;
 }
 
-/* Bytes of scratch of one thread, rounded up to separate huge pages. Exceptions, because the page would be most of
- * the memory: nets that need little scratch, and jobs whose state (a window keeps two copies) is below a huge page. */
+/* Returns the bytes of scratch of one thread, rounded up to separate huge pages. The size is not rounded for nets that
+ * need little scratch, nor for jobs whose state (a window keeps two copies) is below a huge page, because the huge page
+ * would then be most of the memory. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),
@@ -258,7 +259,8 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* A chunk's activations of more bytes are written past the caches, which could not keep them until they are read. */
+/* If the activations of a chunk have more bytes than this, they are written past the caches, which could not keep them
+ * until they are read. */
 enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {

@@ -11,7 +11,8 @@
  *
  *   u_t = output_scale (w h'_last + b_out) - rate exp(w_2 h'_last + b_2) (g_t + b V')
  *
- * With `preprocessing: adam` the inputs are RNNprop's, and the second output scales Adam's direction: rnnprop.c.
+ * With `preprocessing: adam` the inputs are those of RNNprop, and the second output scales the direction of Adam
+ * (rnnprop.c).
  *
  * Every coordinate has a separate state; all coordinates share the weights. */
 #ifndef WL_RULE_LSTM_H
@@ -21,7 +22,7 @@
 
 extern const wl_rule_ops wl_rule_lstm;
 
-/* Creates an LSTM with `preprocessing: adam`, in rnnprop.c; sets rule->ops. */
+/* The keys of an LSTM with `preprocessing: adam`. wl_lstm_adam_create (rnnprop.c) creates the rule and sets its ops. */
 typedef struct wl_lstm_adam_keys {
   wl_ints hidden;
   double output_scale, rate;

@@ -11,11 +11,11 @@
 #include "rule/lstm_net.h"
 #include "rule/vector.h"
 
-/* Magnitude, and a value with the sign of v and magnitude 1. */
+/* Return the magnitude of v, and a value with the sign of v and magnitude 1. */
 INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
 INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
 
-/* Inputs x of one vector of gradients; v - v makes them NaN if v is not finite. */
+/* Computes the inputs x of one vector of gradients. The term v - v makes them NaN if v is not finite. */
 INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x) {
   const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
   const wl_real per_k = 1 / net->strength;
@@ -31,7 +31,7 @@ INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x) {
   }
 }
 
-/* Adjoint of g from those of x. */
+/* Returns the adjoint of g from the adjoints of x. */
 INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx) {
   const vec v = g * net->gradient_scale, size = magnitude_of(v), zero = {0};
   const wl_real per_k = 1 / net->strength;
@@ -50,8 +50,8 @@ INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx) 
   return dv * net->gradient_scale;
 }
 
-/* Inputs x of one vector: of its gradient, and with momentum also of the running sum, whose next value
- * is stored in sum_after. */
+/* Computes the inputs x of one vector from its gradient, and with momentum also from the running sum. Stores the next
+ * value of the running sum in sum_after. */
 INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_real *sum_after,
                           wl_real *x) {
   preprocess(net, g, x);
@@ -61,8 +61,8 @@ INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_
   preprocess(net, next * (1 - net->momentum), x + net->channels * WL_LANES);
 }
 
-/* Adjoint of the function above. With momentum gbar contains the part of the Nesterov step on entry, and sum_bar
- * is the adjoint of V' on entry and of V on return. dx is read if net->through_inputs. */
+/* Computes the adjoint of the function above. With momentum gbar contains the part of the Nesterov step on entry, and
+ * sum_bar is the adjoint of V' on entry and of V on return. dx is read if net->through_inputs. */
 INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *sum_after,
                                   const wl_real *dx, wl_real *sum_bar, wl_real *gbar) {
   vec d = {0};
@@ -80,7 +80,7 @@ INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *
   store(gbar, d);
 }
 
-/* g + b V', the direction of nesterov.c. */
+/* Returns g + b V', the direction of nesterov.c. */
 INLINE vec nesterov_direction(const wl_lstm_net *net, vec g, vec sum_after) {
   return g + net->momentum * sum_after;
 }

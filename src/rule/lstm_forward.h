@@ -23,7 +23,7 @@ INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
   }
 }
 
-/* Rows 2^z', z' = W [h; x] + b pre-scaled, of one layer of one block: e [4 hidden, padded][16]. */
+/* Computes the rows 2^z', z' = W [h; x] + b pre-scaled, of one layer of one block: e [4 hidden, padded][16]. */
 NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_real *x,
                            const wl_real *h, wl_real *e) {
   const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;
@@ -49,9 +49,9 @@ typedef struct kept_layer {
   wl_real *gates, *c; /* [hidden][4][16], [hidden][16]; NULL: nowhere */
 } kept_layer;
 
-/* Computes gates and new cell of a unit from its exponentials, in place, with one division for all four gates.
- * The operations of a row's vectors are interleaved, as in exp2_all. If the gates are stored elsewhere, only o
- * remains here. */
+/* Computes gates and new cell of a unit from its exponentials, in place, with one division for all four gates. The
+ * operations of a row's vectors are interleaved, as in exp2_all. If the gates are stored at `keep`, only o remains in
+ * `gates`. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -85,7 +85,7 @@ INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep
   }
 }
 
-/* tanh of the new cell, and the output. */
+/* Computes tanh of the new cell, and the output h. */
 INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, wl_real *h_out) {
   vec e[COLS];
   EACH e[v] = load(c_out + at) * (wl_real)(-2 * LOG2_E);
@@ -96,7 +96,7 @@ INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, 
 #undef EACH
 }
 
-/* Gates and new c of one layer of one block. */
+/* Computes the gates and the new c of one layer of one block. */
 NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out, kept_layer keep) {
   for (int64_t j = 0; j < H; j++)
     UNROLL for (int lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
@@ -106,8 +106,8 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out,
     }
 }
 
-/* tanh c and h of one layer of one block. The live step, its repetition and the unfolding of a record call
- * the same compiled copy. */
+/* Computes tanh c and h of one layer of one block. The live step, its repetition and the unfolding of a record call the
+ * same compiled copy. */
 NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_real *tanh_c,
                       wl_real *h_out) {
   for (int64_t j = 0; j < H; j++)
@@ -117,7 +117,7 @@ NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_
     }
 }
 
-/* Output `head` of one vector: w h + b. */
+/* Returns output `head` of one vector: w h + b. */
 INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   const int64_t H = w->net->layer[w->net->layers - 1].hidden;
   const wl_real *weight = w->packed + w->at.head + head * H,
@@ -132,7 +132,7 @@ INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   return even + odd;
 }
 
-/* Update of a block from h of its last layer; the rate of the Nesterov step goes to the slot. */
+/* Computes the update of a block from h of the last layer. Stores the rate of the Nesterov step in the slot. */
 INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after,
                    wl_real *slot, wl_real *u) {
   const wl_lstm_net *net = w->net;
@@ -167,9 +167,9 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
               net->layer[i].hidden * WL_LANES, false);
 }
 
-/* One step of one block from state `before` to `after` (may be the same). Writes its activations to `slot` and, if
- * `record` is not NULL, the values to keep to `record`, past the caches or through them. The live step and the
- * repetition call the same compiled copy and therefore give the same bits. */
+/* Computes one step of one block, from state `before` to state `after`, which may be the same array. Writes the
+ * activations to `slot` and, if `record` is not NULL, the values to keep to `record`, past the caches or through them.
+ * The live step and its repetition call the same compiled copy and therefore give the same bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

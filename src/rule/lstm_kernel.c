@@ -1,4 +1,4 @@
-/* lstm_kernel.c - the coordinatewise LSTM, blocks of 16 coordinates in lanes; one table per instruction set.
+/* lstm_kernel.c - the coordinatewise LSTM, blocks of 16 coordinates in lanes; with one table per instruction set.
  *
  * The build compiles this file once for each instruction set; WL_VARIANT is its name (kernels.cmake). Formulas
  * are those of lstm.h. Weights stay in L1; a row is the 16 lanes of one quantity. The parts:
@@ -15,7 +15,7 @@
 #include "rule/lstm_sweep.h"
 #include "rule/lstm_weight_gradient.h"
 
-/* One tile of forward weights: the bias, then each column of [h; x], of FWD_ROWS pre-scaled rows. */
+/* Packs one tile of forward weights, FWD_ROWS pre-scaled rows: the bias, then each column of [h; x]. */
 static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, const wl_real *phi,
                               int64_t first, wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
@@ -32,7 +32,7 @@ static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, co
   }
 }
 
-/* Columns [first, first + count) of W, transposed in tiles; rows of dz in the order of a slot. */
+/* Packs columns [first, first + count) of W, transposed in tiles. The rows of dz have the order of a slot. */
 static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count,
                       wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
@@ -72,8 +72,8 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch,
   finish_stores_past();
 }
 
-/* Number of blocks processed together: several if the chunk is short. The weight gradient then has enough
- * terms, and the slots are no more than those of a full chunk. */
+/* Processes several blocks together if the chunk is short. The weight gradient then has enough terms, and the number of
+ * slots is at most that of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
                      const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {
   work w;

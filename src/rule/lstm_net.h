@@ -32,10 +32,10 @@ typedef struct wl_lstm_net {
   int64_t head_weight, head_bias; /* offsets in phi: (heads, hidden of the last layer), (heads) */
   int64_t parameters;             /* size of phi */
   int64_t width;                  /* rows of state: 2 x the sum of hidden, with momentum 1 more */
-  int64_t sum;                    /* with momentum: row of the running sum, the last one */
+  int64_t sum;                    /* row of the running sum with momentum, the last row */
   wl_lstm_input input;
   int64_t channels;       /* inputs made of one gradient: 1 or 2 */
-  wl_real momentum, rate; /* of the Nesterov step; momentum 0: there is none */
+  wl_real momentum, rate; /* for the Nesterov step; momentum 0: there is no such step */
   bool through_inputs;    /* whether adjoints of g include the path through the inputs */
   wl_real strength;       /* k of LOG, p of PAPER */
   wl_real strength_exp;   /* e^strength */
@@ -53,32 +53,32 @@ void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale
  * in both precisions, because both builds must compute the same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
-/* One live step of `blocks` blocks; the pointers are those of the first block. s_in may be s_out. */
+/* The arguments of one live step of `blocks` blocks. The pointers point to the first block. s_in may be s_out. */
 typedef struct wl_lstm_step {
   int64_t blocks;
   const wl_real *g, *s_in;
   wl_real *s_out, *u;
-  wl_real
-      *activations; /* [blocks][activation_reals] for the adjoint; NULL: it runs the step again */
-  bool past_caches; /* the activations are too long for the caches */
+  wl_real *activations; /* [blocks][activation_reals]; NULL: the adjoint repeats the step */
+  bool past_caches;     /* the activations are too long for the caches */
 } wl_lstm_step;
 
 typedef struct wl_lstm_kernel {
   const char *name; /* instruction set */
-  /* Bytes of packed weights (one copy for all threads), of scratch per thread. */
+  /* Return the bytes of the packed weights, of which all threads share one copy, and of the scratch of one thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);
   size_t (*scratch_bytes)(const wl_lstm_net *net);
-  int64_t (*activation_reals)(const wl_lstm_net *net); /* that a step keeps of a block */
+  int64_t (*activation_reals)(const wl_lstm_net *net); /* reals kept of a block */
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
-  /* Adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes their
-   * weight gradient to partial [parameters], in the order of phi. The running sum depends on
-   * gradients alone: its row of chunk->mu is computed only if gbar is not NULL. */
+  /* Computes the adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes the weight
+   * gradient of these blocks to partial [parameters], in the order of phi. The running sum depends on gradients alone,
+   * so its row of chunk->mu is computed only if gbar is not NULL. */
   void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
                    const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
 } wl_lstm_kernel;
 
-/* The kernel for this processor; WARPLOOM_ISA=avx512|avx2|baseline selects a lesser one. */
+/* Returns the kernel for this processor. WARPLOOM_ISA=avx512|avx2|baseline selects the kernel of a lesser instruction
+ * set. */
 const wl_lstm_kernel *wl_lstm_kernel_select(void);
 
 #endif

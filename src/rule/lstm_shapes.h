@@ -3,7 +3,7 @@
  * A slot is one step of one block, in rows:
  *   state [width] (h1 c1 h2 c2 ..., V), x [inputs], per layer gates [hidden][4] (i, j, f, o, later
  *   dz) and tanh c [hidden], last the adjoints of the heads. Before the sweep the row of the second
- *   head holds its rate. Slot 0 holds the state before the first step.
+ *   head holds the rate of the Nesterov step. Slot 0 holds the state before the first step.
  * Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
@@ -95,10 +95,10 @@ static packed_layout packed_of(const wl_lstm_net *net) {
   return p;
 }
 
-/* Sums of the weight gradient of a group: per layer [hidden][h columns, x columns, bias][4 gates],
- * then for each head its weights, padded to fours, and its bias. */
+/* Sums of the weight gradient of a group: per layer [hidden][h columns, x columns, bias][4 gates], then for each head
+ * the weights, padded to a multiple of four, and the bias. */
 typedef struct sums_layout {
-  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size; /* bias counts from the start of a head */
+  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size; /* bias: offset from the start of a head */
   int64_t per_head;
 } sums_layout;
 
@@ -115,13 +115,13 @@ static sums_layout sums_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* Arrays of one thread, all in its scratch. */
+/* The arrays of one thread, all in the thread's scratch. */
 typedef struct work {
   const wl_lstm_net *net;
   const wl_real *packed;
   slot_layout slot;
   record_layout record;
-  int64_t sweep_tiles; /* of one step, without those of x of the first layer, which are optional */
+  int64_t sweep_tiles; /* tiles of one step, without the optional tiles of x of the first layer */
   packed_layout at;
   sums_layout sum;
   wl_real *slots;                  /* [SLOTS][slot.size] */

@@ -1,4 +1,5 @@
-/* lstm_sweep.h - adjoint of a block's steps: dz replaces the gates of the slots; W^T dz in tiles of SWEEP_ROWS rows.
+/* lstm_sweep.h - the adjoint of a block's steps. dz replaces the gates of the slots; W^T dz is computed in tiles of
+ * SWEEP_ROWS rows.
  *
  * Slots are filled first: by the step function of the live step, which gives the same bits, or from the
  * records of the live step. Everything is static, as in vector.h. */
@@ -9,7 +10,8 @@
 
 #include "rule/lstm_forward.h"
 
-/* One layer at one step: computes dz from the gates (may be the same array) and replaces the cell's adjoint by dc. */
+/* Computes dz of one layer at one step from the gates, possibly in the same array. Replaces the adjoint of the cell by
+ * dc. */
 NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c,
                            const wl_real *gates, const wl_real *dh, wl_real *dc, wl_real *dz) {
   for (int64_t j = 0; j < H; j++) UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
@@ -91,7 +93,8 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
   }
 }
 
-/* Adjoint of the update; gbar, if not NULL, receives the part of the Nesterov step, and sum_bar its part. */
+/* Computes the adjoint of the update. From the Nesterov step, gbar (unless NULL) and sum_bar receive the parts of g and
+ * V'. */
 static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
                            wl_real *sum_bar, wl_real *gbar) {
   const wl_lstm_net *net = w->net;
@@ -110,8 +113,8 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
   }
 }
 
-/* One step of a block for the sweep: its slot, and the addresses of gates and cells, which are in slots after a
- * slots if the steps are run again, and in records if the activations were kept. */
+/* One step of a block for the sweep: the slot, and the addresses of gates and cells. They are in the slots if the steps
+ * are run again, and in the records if the activations were kept. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -132,7 +135,7 @@ static void sweep_step(const work *w, const swept_step *at, int want_x, fetch *a
   }
 }
 
-/* The adjoint of a block's state starts at zero. */
+/* Sets the adjoint of a block's state to zero. */
 static void clear_adjoint(const work *w) {
   for (int i = 0; i < w->net->layers; i++) {
     const size_t bytes = (size_t)(w->net->layer[i].hidden * WL_LANES) * sizeof(wl_real);
@@ -152,14 +155,15 @@ static void move_adjoint(const work *w, wl_real *mu, int out) {
   }
 }
 
-/* lam of a block across step k: + loss_weight loss_grad. */
+/* Adds loss_weight loss_grad of step k to lam of a block. */
 static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   const wl_real weight = (wl_real)chunk->loss_weight[k];
   const wl_real *grad = chunk->loss_grad + k * WL_LANES * chunk->blocks + at;
   for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
 }
 
-/* Record of block b at step k of the chunk. Step -1 is the step before the chunk, if it has a record. */
+/* Returns the record of block b at step k of the chunk. Step -1 is the step before the chunk, if that step has a
+ * record. */
 static const wl_real *record_at(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   if (k < 0)
     return chunk->activations_before ? chunk->activations_before + b * w->record.size : NULL;
@@ -193,7 +197,7 @@ static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   }
 }
 
-/* Step k of block b from its record: fills the rest of the slot. tanh c of all steps has the same address. */
+/* Returns step k of block b from its record and fills the rest of the slot. tanh c of all steps has one address. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
                          wl_real *slots) {
   const wl_lstm_net *net = w->net;
@@ -215,7 +219,7 @@ static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return at;
 }
 
-/* Step k of a block that was replayed. */
+/* Returns step k of a block that was replayed. */
 static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   swept_step at = {.slot = slots + (k + 1) * w->slot.size};
   for (int i = 0; i < w->net->layers; i++) {
@@ -226,8 +230,8 @@ static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   return at;
 }
 
-/* Data to prefetch at step k of block b: the record some steps ahead, which may be of the next block, and with
- * the last step of the block the starting state of the next one. */
+/* Returns the data to prefetch at step k of block b: the record some steps ahead, which may belong to the next block,
+ * and at the last step of the block the starting state of the next block. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;

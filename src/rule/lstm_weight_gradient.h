@@ -1,7 +1,7 @@
 /* lstm_weight_gradient.h - dW = sum over steps and lanes of dz [h; x]^T, from slots after the sweep.
  *
- * Register tiles of GRAD_INPUTS inputs x 4 gates, summed over lanes at their end. Everything is static, as
- * in vector.h. */
+ * Registers hold tiles of GRAD_INPUTS inputs x 4 gates, which are summed over lanes at the end. Everything is static,
+ * as in vector.h. */
 #ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
 #define WL_RULE_LSTM_WEIGHT_GRADIENT_H
 
@@ -9,7 +9,7 @@
 
 #include "rule/lstm_shapes.h"
 
-/* A run of slots: `blocks` blocks of `steps` steps, each preceded by its starting slot. */
+/* A run of slots: `blocks` blocks of `steps` steps. The starting slot of each block precedes its steps. */
 typedef struct slot_run {
   int64_t blocks, steps, slot; /* slot: reals */
 } slot_run;
@@ -36,7 +36,7 @@ INLINE void gradient_tile(const slot_run *run, const wl_real *in, const wl_real 
       add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
-/* The tile's body for each number of inputs; a constant number keeps the accumulators in registers. */
+/* Runs the tile with a constant number of inputs, which keeps the accumulators in registers. */
 #define GRADIENT_CASE(inputs, bias)                                                           \
   case 2 * (inputs) + (bias):                                                                 \
     for (int64_t j = 0; j < units; j++)                                                       \
@@ -62,8 +62,8 @@ NOINLINE void gradient_columns(const slot_run *run, const wl_real *in, const wl_
   }
 }
 
-/* dW of the rows of x or h: `n` columns in tiles of GRAD_INPUTS. A bias belongs to the last tile if that has
- * room. */
+/* Computes the part of dW that belongs to the `n` inputs x or h, in tiles of GRAD_INPUTS inputs. The bias is part of
+ * the last tile if that tile has room. */
 static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int bias,
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
@@ -75,8 +75,8 @@ static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int
   if (bias) gradient_columns(run, in, dz, units, columns, 0, 1, out + 4 * n);
 }
 
-/* dW of one layer: columns of h, x and the bias. Processes a few units at a time: their dz of all steps stay in L1
- * while the inputs are read. */
+/* Computes dW of one layer: columns of h, of x and the bias. Processes a few units at a time, so that their dz of all
+ * steps stay in L1 while the inputs are read. */
 static void layer_gradient(const work *w, const slot_run *run, int layer, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;
@@ -92,7 +92,7 @@ static void layer_gradient(const work *w, const slot_run *run, int layer, wl_rea
   }
 }
 
-/* Output `head`: dw = sum d h, db = sum d, d its adjoint. */
+/* Computes the gradient of output `head`: dw = sum d h, db = sum d, where d is the adjoint of the output. */
 NOINLINE void head_gradient(const work *w, const slot_run *run, int64_t head, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
   for (int64_t j = 0; j < l->hidden; j += 4) {

@@ -2,7 +2,7 @@
  *
  *   v' = b v + g,   u = -a v'        a: rate, b: momentum; state v
  *
- * As torch.optim.SGD(momentum=b): the rate multiplies the running sum; a schedule therefore also scales
+ * The formula is that of torch.optim.SGD(momentum=b). The rate multiplies the running sum, so a schedule also scales
  * earlier gradients. */
 #include "rule/elementwise.h"
 

@@ -1,4 +1,5 @@
-/* muon.c - Muon (Jordan et al. 2024): matrices along the orthogonal factor of their momentum, vectors by Adam.
+/* muon.c - Muon (Jordan et al. 2024): moves matrices along the orthogonal factor of their momentum, and vectors by
+ * Adam.
  *
  *   matrices  m' = b m + (1 - b) g,   z = (1 - b) g + b m'     Nesterov
  *             u  = -a (sqrt(max(1, fan-out / fan-in)) N(z) + w theta)

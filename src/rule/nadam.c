@@ -6,12 +6,13 @@
  *   u  = -a x                         NAdam
  *   u  = -a (x + w theta)             NAdamW
  *
- * As optax.nadam and optax.nadamw; state (m, v) from zero. p1 follows from q1: b1^(t+1) = 1 - 1 / q1. */
+ * The formulas are those of optax.nadam and optax.nadamw. The state (m, v) starts at zero. p1 follows from q1: b1^(t+1)
+ * = 1 - 1 / q1. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, NADAM_SCALARS, WEIGHT_DECAY = NADAM_SCALARS, NADAMW_SCALARS };
 
-/* b1^(t+1), and p1 from it. */
+/* Return b1^(t+1), and p1 from b1^(t+1). */
 static wl_real power_of(const wl_coefficient *c, int l) { return 1 - 1 / c[BETA1].correction[l]; }
 static wl_real next_correction(const wl_coefficient *c, int l) {
   return 1 / (1 - c[BETA1].value[l] * power_of(c, l));
@@ -36,7 +37,7 @@ static void nadam_step(const wl_coefficient *restrict c, const wl_real *restrict
   }
 }
 
-/* As Adam's, with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
+/* Like Adam's vjp, with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
 static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                       const wl_real *restrict theta, const wl_real *restrict s,
                       const wl_real *restrict s_next, const wl_real *restrict lam,

@@ -2,7 +2,7 @@
  *
  *   v' = b v + g,   u = -a (g + b v')        a: rate, b: momentum; state v
  *
- * As torch.optim.SGD(momentum=b, nesterov=True). */
+ * The formula is that of torch.optim.SGD(momentum=b, nesterov=True). */
 #include "rule/elementwise.h"
 
 enum { RATE, MOMENTUM, SCALARS };

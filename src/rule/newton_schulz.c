@@ -1,5 +1,5 @@
-/* newton_schulz.c - five Newton-Schulz steps, directly or through the Gram matrix (newton_schulz.h). Small matrices have
- * a kernel of their own. */
+/* newton_schulz.c - five Newton-Schulz steps, directly or through the Gram matrix (newton_schulz.h). Small matrices
+ * have a separate kernel. */
 #include "rule/newton_schulz.h"
 
 #include <math.h>
@@ -19,7 +19,8 @@ static bool is_small(int64_t rows, int64_t columns) {
   return least(rows, columns) <= WL_NEWTON_SCHULZ_SMALL;
 }
 
-/* Multiply-adds through the Gram matrix: 2 s^2 l + 17 s^3; directly: 10 s^2 l + 5 s^3. */
+/* Whether the steps take fewer multiply-adds through the Gram matrix (2 s^2 l + 17 s^3) than directly (10 s^2 l + 5
+ * s^3). */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
   return is_small(rows, columns) || 12 * s < 8 * l;
@@ -61,13 +62,13 @@ static void polynomial(int64_t s, double a, const wl_real *gram, wl_real *square
   for (int64_t i = 0; i < s; i++) out[i * s + i] += (wl_real)a;
 }
 
-/* X X^T or, where X is taller than wide, X^T X. */
+/* Computes X X^T, or X^T X if X is taller than wide. */
 static void gram_of(int64_t rows, int64_t columns, const wl_real *x, wl_real *gram) {
   if (rows <= columns) wl_gemm_wide_nt(rows, rows, columns, x, x, gram);
   else wl_gemm_wide_tn(columns, columns, rows, x, x, gram);
 }
 
-/* y = P X or X P, P of the smaller side. */
+/* Computes y = P X or y = X P, where P is a matrix of the smaller side. */
 static void apply(int64_t rows, int64_t columns, const wl_real *p, const wl_real *x, wl_real *y) {
   if (rows <= columns) wl_gemm_wide_nn(rows, columns, rows, p, x, y);
   else wl_gemm_wide_nn(rows, columns, columns, x, p, y);
@@ -107,7 +108,7 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
 }
 
-/* The choice asks the environment, which takes longer than a small matrix. */
+/* Chooses the table once: the choice reads the environment, which takes longer than a small matrix. */
 static const wl_newton_schulz_kernel *small_kernel(void) {
   static const wl_newton_schulz_kernel *_Atomic chosen; /* every thread chooses the same table */
   const wl_newton_schulz_kernel *kernel = atomic_load_explicit(&chosen, memory_order_relaxed);

@@ -1,4 +1,5 @@
-/* newton_schulz_kernel.c - Newton-Schulz steps of a small matrix through its Gram matrix, compiled for each instruction set.
+/* newton_schulz_kernel.c - Newton-Schulz steps of a small matrix through its Gram matrix, compiled for each instruction
+ * set.
  *
  *   Y [long][ld] = x or x^T over its norm, the shorter side in rows that are padded with zeros to whole vectors
  *   G = Y^T Y;  five times: P = a I + b G + c G G,  Q <- Q P (at first P),  G <- G P P;  result Y Q
@@ -12,7 +13,7 @@
 
 enum { STEPS = 5, TALL = 8, BROAD = VECTOR_BYTES == 64 ? 8 : 4 };
 static const double A = 3.4445, B = -4.7750, C = 2.0315, EPSILON = 1e-8;
-static const double LEAST = 1e-30, MOST = 1e30; /* of the sum of squares */
+static const double LEAST = 1e-30, MOST = 1e30; /* bounds of the sum of squares */
 
 INLINE vec get(const wl_real *p) { return *(const vec_anywhere *)p; }
 INLINE void put(wl_real *p, vec v) { *(vec_anywhere *)p = v; }
@@ -23,7 +24,7 @@ typedef struct strided {
   int64_t row, step;
 } strided;
 
-/* `rows` rows and `vectors` vectors of C = A B; inlined with both constant. */
+/* Computes `rows` rows and `vectors` vectors of C = A B. The compiler inlines it with both numbers constant. */
 INLINE void tile(const int rows, const int vectors, int64_t terms, strided a, const wl_real *b,
                  wl_real *c, int64_t ld) {
   vec sum[TALL][2] = {{{0}}};
@@ -83,7 +84,7 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
   return total;
 }
 
-/* Y: rows of x or of its transpose, times `factor`. */
+/* Copies the rows of x or of its transpose, times `factor`, to Y. */
 static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real *x, wl_real *y,
                     int64_t ld) {
   if (rows < columns) {
@@ -97,7 +98,7 @@ static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real 
       put(y + i * ld + j, (wl_real)factor * load_some(x + i * columns + j, columns - j));
 }
 
-/* x from rows of the result or of its transpose. */
+/* Copies the rows of the result, or of its transpose, to x. */
 static void copy_out(int64_t rows, int64_t columns, const wl_real *y, wl_real *x, int64_t ld) {
   if (rows < columns) {
     for (int64_t i = 0; i < rows; i++)
@@ -117,7 +118,7 @@ static void polynomial(int64_t side, int64_t ld, const wl_real *g, wl_real *work
   for (int64_t i = 0; i < side; i++) p[i * ld + i] += (wl_real)A;
 }
 
-/* q: product of the five polynomials; g is overwritten. Returns q, which is one of the two arrays. */
+/* Computes the product of the five polynomials and returns its address, which is `q` or `next`. Overwrites g. */
 static wl_real *iterate(int64_t side, int64_t ld, wl_real *g, wl_real *q, wl_real *next) {
   wl_real *const p = next + side * ld, *const work = p + side * ld;
   polynomial(side, ld, g, work, q);

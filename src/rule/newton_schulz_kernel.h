@@ -4,7 +4,7 @@
 
 #include "base/real.h"
 
-/* The largest smaller side of a matrix that the kernel takes. */
+/* The kernel accepts matrices whose smaller side is at most this number. */
 enum { WL_NEWTON_SCHULZ_SMALL = 64 };
 
 typedef struct wl_newton_schulz_kernel {
@@ -13,9 +13,9 @@ typedef struct wl_newton_schulz_kernel {
   double (*factor)(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 } wl_newton_schulz_kernel;
 
-/* Number of reals of scratch. */
+/* Returns the number of reals of scratch. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns);
-/* The table for this processor. */
+/* Returns the table for this processor. */
 const wl_newton_schulz_kernel *wl_newton_schulz_kernel_select(void);
 
 #endif

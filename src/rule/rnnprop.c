@@ -1,4 +1,4 @@
-/* rnnprop.c - RNNprop (Lv, Jiang and Li 2017): an LSTM on gradients and momenta that are normalised as Adam's are.
+/* rnnprop.c - RNNprop (Lv, Jiang and Li 2017): an LSTM on gradients and momenta that are normalised as in Adam.
  *
  *   m' = b m + (1 - b) g,   v' = b v + (1 - b) g^2,   b = .95,   both bias-corrected below
  *   x  = (g, m) / (sqrt v + 1e-8);   y = elu(W_in x + b_in)
@@ -76,7 +76,7 @@ static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Completes the rule; `keys` has the configured members. */
+/* Completes the rule. `keys` holds the configured members. */
 static wl_status create(const wl_map *options, const wl_rnnprop_net *keys, wl_rule *rule) {
   wl_rnnprop_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));
@@ -109,7 +109,7 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
 static const wl_rule_ops lstm_adam;
 wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *keys, wl_rule *rule) {
   rule->ops = &lstm_adam;
-  /* u = output_scale (w h + b) here, with the other sign than RNNprop's */
+  /* here u = output_scale (w h + b); the sign is opposite to that of RNNprop */
   return create(options,
                 &(wl_rnnprop_net){.widths = keys->hidden,
                                   .output_scale = -keys->output_scale,
@@ -118,7 +118,8 @@ wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *ke
                 rule);
 }
 
-/* As the LSTM's: truncated normal, sd 1 / sqrt(inputs); dense and output biases zero. */
+/* Draws weights like those of the LSTM: truncated normal with sd 1 / sqrt(inputs). The biases of the dense layer and of
+ * the outputs are zero. */
 static void rnnprop_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_rnnprop_net *net = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);

@@ -13,7 +13,7 @@ INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
 
 INLINE vec exponential(vec x) { return exp2_clipped(LOG2_E * x); }
 INLINE vec sigmoid(vec x) { return (wl_real)1 / ((wl_real)1 + exponential(-x)); }
-/* tanh from e^-2|x|: the clip of the exponential has no effect. */
+/* Returns tanh x from e^-2|x|, for which the clip of the exponential has no effect. */
 INLINE vec hyperbolic(vec x) {
   const vec size = maximum(x, -x), e = exponential((wl_real)-2 * size);
   const vec y = ((wl_real)1 - e) / ((wl_real)1 + e);
@@ -28,12 +28,12 @@ typedef struct activations {
   vec g, m, v, denominator, x[2]; /* new m and v; x: inputs */
   vec dense[MOST];
   vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
-  vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new */
-  vec out;                                                    /* output; without `plain` its tanh */
+  vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new values */
+  vec out;                                                    /* output; if not `plain`, its tanh */
   vec factor; /* rate e^o2 of the Adam direction, with two heads */
 } activations;
 
-/* Row of the state that h of a layer begins at; c follows. */
+/* Returns the row of the state at which h of a layer begins; c follows. */
 INLINE int64_t row_of(const wl_rnnprop_net *net, int layer) {
   int64_t row = 2;
   for (int l = 0; l < layer; l++) row += 2 * net->hidden[l];
@@ -79,7 +79,7 @@ static void cell(const wl_rnnprop_net *net, const wl_real *phi, int layer, const
   }
 }
 
-/* The inputs of a layer. */
+/* Returns the inputs of a layer. */
 INLINE const vec *below_of(const wl_rnnprop_net *net, int layer, const activations *a) {
   return layer > 0 ? a->h[layer - 1] : net->plain ? a->x : a->dense;
 }
@@ -119,7 +119,8 @@ static void step(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time 
 
 INLINE void add(wl_real *p, vec x) { store_row(p, load_row(p) + x); }
 
-/* z_bar [4] of one unit, gates in the order of the rows; replaces the adjoint of c by that of the old c. */
+/* Computes z_bar [4] of one unit, with the gates in the order of the rows. Replaces the adjoint of the new c by the
+ * adjoint of the old c. */
 INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_bar, vec *c_bar,
                       vec *z_bar) {
   const vec i = a->i[layer][u], j = a->j[layer][u], f = a->f[layer][u], o = a->o[layer][u],
@@ -132,7 +133,7 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
   *c_bar = c * f;
 }
 
-/* h_bar [H]: adjoint of the layer's h from above, without mu's; below_bar [in] out. */
+/* h_bar [H] is the adjoint of the layer's h from above, without the part in mu. below_bar [in] is a result. */
 static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int layer,
                           const activations *a, const wl_real *state, const vec *h_bar,
                           vec *below_bar, wl_real *mu, wl_real *phi_bar) {
@@ -166,7 +167,7 @@ static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int lay
   for (int k = 0; k < H; k++) store_row(mu + row + k * WL_LANES, old_h_bar[k]);
 }
 
-/* From adjoints of the inputs to those of g, and of the old m and v in mu. */
+/* Computes the adjoint of g, and in mu the adjoints of the old m and v, from the adjoints of the inputs. */
 static void input_backward(wl_rnnprop_time time, const activations *a, const vec *x_bar,
                            wl_real *mu, wl_real *gbar) {
   const vec inverse = (wl_real)1 / a->denominator;
@@ -180,7 +181,7 @@ static void input_backward(wl_rnnprop_time time, const activations *a, const vec
   store_row(mu + WL_LANES, DECAY * v_bar);
 }
 
-/* Adds to x_bar from the adjoint of the dense layer's outputs. */
+/* Adds to x_bar the contribution of the adjoint of the dense layer's outputs. */
 static void dense_backward(const wl_rnnprop_net *net, const wl_real *phi, const activations *a,
                            const vec *bar, vec *x_bar, wl_real *phi_bar) {
   for (int u = 0; u < net->hidden[0]; u++) {

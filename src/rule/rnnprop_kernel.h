@@ -1,5 +1,5 @@
-/* rnnprop_kernel.h - an LSTM on normalised gradients and momenta, on blocks of 16 coordinates, for each instruction set;
- * formulas in rnnprop.c. */
+/* rnnprop_kernel.h - an LSTM on normalised gradients and momenta, on blocks of 16 coordinates, for each instruction
+ * set. rnnprop.c has the formulas. */
 #ifndef WL_RULE_RNNPROP_KERNEL_H
 #define WL_RULE_RNNPROP_KERNEL_H
 
@@ -15,11 +15,11 @@ typedef struct wl_rnnprop_net {
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;
   int64_t width;             /* reals of state of a coordinate: m, v, then h and c of each layer */
-  int heads;                 /* 2 where the Adam direction has a factor */
-  double output_scale, rate; /* rate 0: no such direction */
+  int heads;                 /* 2 if the Adam direction has a factor */
+  double output_scale, rate; /* rate 0: there is no Adam direction */
 } wl_rnnprop_net;
 
-/* Inputs of a layer from below. */
+/* Returns the number of inputs that a layer has from below. */
 static inline int wl_rnnprop_inputs(const wl_rnnprop_net *net, int layer) {
   return layer > 0 ? net->hidden[layer - 1] : net->plain ? 2 : net->hidden[0];
 }
@@ -30,17 +30,17 @@ typedef struct wl_rnnprop_time {
 } wl_rnnprop_time;
 
 typedef struct wl_rnnprop_kernel {
-  /* One step of one block: g, u [16], state [width][16], s_out may be s_in. */
+  /* Computes one step of one block: g, u [16]; s_in, s_out [width][16], which may be the same array. */
   void (*step)(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
                const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u);
-  /* Its adjoint: lam [16] of u; mu [width][16] in: of s_out, out: of s_in; gbar [16] out; adds to phi_bar, lanes
-   * side by side: [parameters][16]. */
+  /* Computes the adjoint of `step`. lam [16] is the adjoint of u. mu [width][16] is the adjoint of s_out on entry and
+   * of s_in on return. gbar [16] is a result. Adds to phi_bar [parameters][16], in which the lanes are side by side. */
   void (*backward)(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
                    const wl_real *g, const wl_real *s_in, const wl_real *lam, wl_real *mu,
                    wl_real *gbar, wl_real *phi_bar);
 } wl_rnnprop_kernel;
 
-/* The table for this processor. */
+/* Returns the table for this processor. */
 const wl_rnnprop_kernel *wl_rnnprop_kernel_select(void);
 
 #endif

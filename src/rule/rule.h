@@ -94,12 +94,12 @@ typedef struct wl_rule_ops {
   const wl_option *options;
   wl_status (*create)(const wl_map *options, const wl_rule_setting *setting, wl_rule *rule);
   void (*destroy)(wl_rule *rule);
-  /* Initial meta-parameters, rule->phi.size of them, from (seed, WL_FOR_META_INIT). */
+  /* Draws the initial meta-parameters, rule->phi.size of them, from (seed, WL_FOR_META_INIT). */
   void (*init)(const wl_rule *rule, uint64_t seed, wl_real *phi);
   /* Packs phi for the hot loop into the workspace; called after every change of phi. */
   void (*pack)(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
   void (*step)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
-  /* Adjoint of a chunk; adds into phi_grad [rule->phi.size] in double. */
+  /* Computes the adjoint of a chunk. Adds to phi_grad [rule->phi.size] in double. */
   void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                    double *phi_grad);
   /* Allocates the rule's workspace (packed weights, thread scratch) for inner parameters theta; `adjoint`:
@@ -116,7 +116,7 @@ struct wl_rule {
   wl_layout phi;       /* meta-parameters, group "rule"; empty for a fixed rule */
   int64_t state_width; /* reals of state per coordinate */
   bool tensorwise;
-  const wl_state_field *fields; /* of a tensorwise rule, those of coordinates first; borrowed */
+  const wl_state_field *fields; /* fields of a tensorwise rule, coordinates first; borrowed */
   int n_fields;
   const char *forward_only; /* why the rule has no adjoint, for messages; NULL: it has one */
   int64_t
@@ -149,13 +149,13 @@ wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_se
                             wl_rule **out);
 /* Creates a hand-designed rule with the given rate and default values of all other options, for baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
-/* The same, and sets the `schedule` of a rule that has this key: "constant", "linear", "cosine". */
+/* Does the same, and sets the `schedule` of a rule that has this key: "constant", "linear", "cosine". */
 wl_status wl_rule_create_scheduled(const char *name, double rate, const char *schedule,
                                    wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);
-/* Number of reals in the rule state of a unit with inner parameters theta. */
+/* Returns the number of reals in the rule state of a unit with inner parameters theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
-/* Offset of real `j` < state_width of a coordinate in the state over n coordinates. */
+/* Returns the offset of real `j` < state_width of a coordinate in the state over n coordinates. */
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
 /* Returns WL_ERR_CONFIG if the rule has no adjoint; the message names the estimators to choose from. */
 wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options);

@@ -6,9 +6,9 @@
  *   cosine    f + (1 - f) (1 + cos(pi (t - W) / (T - W))) / 2
  *   step      decay_factor ^ floor(t / decay_every)
  *
- * f is final_fraction, W the steps of warm-up. Beyond T linear and cosine stay at f. In an update rule W is the share
- * warmup_fraction of T, or warmup_steps with warmup_cosine; in the outer loop warmup_steps, with any of them. T is the
- * horizon of the current episode if it is known, otherwise the longest horizon for which the rule was created. */
+ * f is final_fraction, W the steps of warm-up. Beyond T linear and cosine stay at f. In an update rule W is
+ * warmup_fraction times T, or warmup_steps with warmup_cosine. In the outer loop W is warmup_steps with every schedule.
+ * T is the horizon of the current episode if it is known, otherwise the longest horizon of the rule. */
 #ifndef WL_RULE_SCHEDULE_H
 #define WL_RULE_SCHEDULE_H
 
@@ -19,7 +19,7 @@ typedef enum wl_schedule_kind {
   WL_SCHEDULE_COSINE,
   WL_SCHEDULE_STEP,
   WL_SCHEDULE_LINEAR,
-  WL_SCHEDULE_WARMUP_COSINE /* as an update rule's key says it; cosine once it is complete */
+  WL_SCHEDULE_WARMUP_COSINE /* a key of an update rule may have it; completed, it is cosine */
 } wl_schedule_kind;
 
 typedef struct wl_schedule {
@@ -51,12 +51,12 @@ typedef struct wl_schedule {
    "Fraction of the rate at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
-/* Completes the schedule that an update rule has read from `options`, for runs of T = steps. warmup_steps counts with
- * warmup_cosine alone. WL_ERR_CONFIG when it is longer than T. */
+/* Completes the schedule that an update rule has read from `options`, for runs of T = steps. warmup_steps is used only
+ * with warmup_cosine. WL_ERR_CONFIG if warmup_steps exceeds T. */
 wl_status wl_schedule_complete(wl_schedule *schedule, const wl_map *options, int64_t steps);
-/* Returns the schedule for an episode of `horizon` steps; 0: the schedule unchanged. */
+/* Returns the schedule for an episode of `horizon` steps. If `horizon` is 0, returns the schedule unchanged. */
 wl_schedule wl_schedule_over(const wl_schedule *schedule, int64_t horizon);
-/* The rate at step t >= 0. */
+/* Returns the rate at step t >= 0. */
 double wl_schedule_rate(const wl_schedule *schedule, double rate, int64_t t);
 
 #endif

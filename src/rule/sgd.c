@@ -2,7 +2,7 @@
  *
  *   u = -a g        a: rate
  *
- * As torch.optim.SGD without momentum. No state. */
+ * The formula is that of torch.optim.SGD without momentum. The rule has no state. */
 #include "rule/elementwise.h"
 
 enum { RATE, SCALARS };

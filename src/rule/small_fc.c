@@ -1,5 +1,6 @@
 /* small_fc.c - a small net over momenta and factored second moments, whose decays it learns (Metz et al. 2022:
- * AdafacMLPLOpt). Formulas: feature_net.h. A decay is 1 - (1 - b) exp(10 phi), phi from 0; b as configured here. */
+ * AdafacMLPLOpt). Formulas: feature_net.h. A decay is 1 - (1 - b) exp(10 phi), where phi starts at 0 and this file sets
+ * b. */
 #include "rule/feature_net.h"
 
 static const wl_option small_fc_options[] = {

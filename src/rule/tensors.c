@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* The largest axis that is not `taken`; of equal ones the last. */
+/* Returns the largest axis that is not `taken`; of equal axes, the last one. */
 static int largest_axis(const wl_tensor_entry *b, int taken) {
   int best = -1;
   for (int a = 0; a < b->ndim; a++)

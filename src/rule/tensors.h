@@ -29,12 +29,12 @@ typedef struct wl_factored {
 typedef struct wl_tensor {
   int64_t offset, size;
   bool matrix;           /* rank 2 or more */
-  double fan_in;         /* of a dense (in, out) or a convolution's (out, in, ...) tensor */
+  double fan_in;         /* fan-in of a dense (in, out) or a convolution's (out, in, ...) tensor */
   double fan_out;        /* size / fan_in of a matrix */
   int64_t height, width; /* the first two axes; of a vector 1 and its size */
-  int64_t taps; /* product of the others; element (r, c, tap) is (r width + c) taps + tap */
+  int64_t taps; /* product of the other axes; element (r, c, tap) is (r width + c) taps + tap */
   wl_factored factored;
-  int64_t row_at, column_at; /* of the tensor in fields of rows and of columns */
+  int64_t row_at, column_at; /* offset of the tensor in fields of rows and of columns */
   int64_t first_piece, pieces;
 } wl_tensor;
 
@@ -61,7 +61,7 @@ int64_t wl_tensors_pieces(const wl_layout *theta);
 void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const double *piece_sum,
                     double *sum);
 
-/* First real of a tensorwise rule's field in the state. */
+/* Returns the index in the state of the first real of a tensorwise rule's field. */
 int64_t wl_rule_field_offset(const wl_rule *rule, const wl_layout *theta, int field);
 /* Zeroes the padding of an array over coordinates, and of `fields` such arrays side by side. */
 void wl_tensors_clear_padding(int64_t n, int fields, wl_real *x);

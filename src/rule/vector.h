@@ -79,7 +79,7 @@ INLINE void store_past(wl_real *p, vec v) { _mm_stream_ps(p, (__m128)v); }
 INLINE void finish_stores_past(void) { _mm_sfence(); }
 #endif
 INLINE vec splat(wl_real x) { return x - (vec){0}; }
-/* a where m is all ones, b where it is zero. */
+/* Returns a where m is all ones and b where m is zero. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
 /* The intrinsics below take one instruction, comparison and selection take three. */
@@ -97,7 +97,7 @@ INLINE vec minimum(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
 #endif
 
-/* The root of each lane. */
+/* Returns the root of each lane. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec root(vec a) { return (vec)_mm512_sqrt_ps((__m512)a); }
 #elif VECTOR_BYTES == 32 && !defined(WL_DOUBLE)
@@ -131,8 +131,8 @@ INLINE void exp2_all(vec *x, const int n) {
   }
 }
 #elif VECTOR_BYTES == 64
-/* m = floor x, which one instruction subtracts and another takes from x itself; below, the result becomes
- * subnormal and zero without a clip. */
+/* m = floor x. One instruction subtracts m from x; another scales by 2^m and takes m from x itself. Where x is very
+ * small, the result becomes subnormal and then zero without a clip. */
 enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
 INLINE void exp2_all(vec *x, const int n) {
   vec f[EXP2_MOST], p[EXP2_MOST];
@@ -163,7 +163,7 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* The same for one vector. */
+/* Does the same for one vector. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;
@@ -192,7 +192,7 @@ INLINE vec logarithm(vec x) {
 
 /* p[0..4) += sums over lanes of a, b, c, d, always in the same order. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
-/* In each quarter, sums over its lanes of a, b, c, d, by 6 shuffles for all four. */
+/* Returns in each quarter the sums over its lanes of a, b, c and d. The four sums take 6 shuffles together. */
 INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
   const __m512 ab =
       _mm512_unpacklo_ps((__m512)a, (__m512)b) + _mm512_unpackhi_ps((__m512)a, (__m512)b);
@@ -201,7 +201,7 @@ INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
   return (__m512)(_mm512_unpacklo_pd((__m512d)ab, (__m512d)cd)) +
          (__m512)(_mm512_unpackhi_pd((__m512d)ab, (__m512d)cd));
 }
-/* Sums of neighbouring quarters: of a in the lower half, of b in the upper. */
+/* Adds neighbouring quarters: the sums of a are in the lower half, those of b in the upper half. */
 INLINE __m512 join_quarters(__m512 a, __m512 b) {
   return _mm512_shuffle_f32x4(a, b, 0x88) + _mm512_shuffle_f32x4(a, b, 0xdd);
 }
@@ -212,7 +212,7 @@ INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
       _mm512_castps512_ps128(all) + _mm512_castps512_ps128(_mm512_shuffle_f32x4(all, all, 1));
   _mm_storeu_ps(p, _mm_loadu_ps(p) + sums);
 }
-/* p[0..16) += the same for four rows. */
+/* Adds the sums of four rows to p[0..16). */
 INLINE void add_sums_of_four(wl_real *p, vec (*v)[4]) {
   __m512 quarters[4];
   UNROLL for (int r = 0; r < 4; r++) quarters[r] = quarter_sums(v[r][0], v[r][1], v[r][2], v[r][3]);
