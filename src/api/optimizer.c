@@ -47,7 +47,7 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   *run = (wl_optimizer_run){0};
 }
 
-/* The network's tensors if the network is known, otherwise one vector. */
+/* Creates the layout: the network's tensors if the network is known, otherwise one vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);
@@ -130,7 +130,7 @@ static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape
   return wl_layout_add(layout, "", name, tensor->ndim, tensor->shape, NULL);
 }
 
-/* Parts that belong to a network need its tensors. */
+/* Checks the given layout: parts that belong to a network need the tensors of that network. */
 static wl_status check_network(const wl_optimizer *o, const wl_layout *given) {
   if (!o->task) return WL_OK;
   const wl_layout *const theta = wl_task_theta(o->task);

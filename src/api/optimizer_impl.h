@@ -10,27 +10,27 @@
 
 enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
 
-/* A run in progress. It owns all arrays; they hold n coordinates, padded to blocks. */
+/* A run in progress. The struct owns all arrays, which hold n coordinates, padded to blocks. */
 typedef struct wl_optimizer_run {
   int64_t n, t; /* parameters, steps done; n = 0: no run */
   int64_t blocks, state_reals, before_reals;
-  wl_layout layout; /* of theta */
+  wl_layout layout; /* layout of theta */
   int64_t horizon;  /* T that the rule receives */
   double loss;      /* minibatch loss at theta of the next step; NaN: unknown */
   wl_rule_ws *rule_ws;
   wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned (NULL: none), update */
   wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */
   wl_real *state;      /* [state_reals], of a coordinatewise rule [blocks][width][16] */
-  wl_real *scratch;    /* workspace of the preconditioner, */
-  wl_real *factor;     /* its factors of the gradient, */
-  wl_real *before;     /* and its result of the step before */
+  wl_real *scratch;    /* workspace of the preconditioner */
+  wl_real *factor;     /* the preconditioner's factors of the gradient */
+  wl_real *before;     /* the preconditioner's result of the step before */
 } wl_optimizer_run;
 
 struct wl_optimizer {
   wl_config *config;
   char digest[17];
   int64_t meta_steps, horizon, meta_parameters;
-  wl_task *task; /* the parts depend on its network; NULL: on no network */
+  wl_task *task; /* task on whose network the parts depend; NULL: they depend on none */
   wl_rule *rule;
   wl_precondition *precondition;     /* NULL: none */
   wl_initialisation *initialisation; /* NULL: not learned */
@@ -44,7 +44,7 @@ struct wl_optimizer {
 /* Ends a run and frees its memory; a zeroed run is accepted. */
 void wl_optimizer_run_clear(wl_optimizer_run *run);
 
-/* WL_ERR_USAGE, and a message that names the calling function, for NULL. */
+/* Returns WL_ERR_USAGE for a NULL handle, with a message that names the calling function. */
 wl_status wl_optimizer_check_handle(const wl_optimizer *o, const char *function);
 wl_status wl_optimizer_check_array(const float *array, const char *function, const char *name);
 

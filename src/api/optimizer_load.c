@@ -1,4 +1,5 @@
-/* optimizer_load.c - a handle from an optimizer file, a checkpoint or a run directory; a file from given meta-parameters.
+/* optimizer_load.c - creates a handle from an optimizer file, a checkpoint or a run directory, and a file from given
+ * meta-parameters.
  *
  * The file contains the configuration of its training. The update rule and the preconditioner are
  * created from it as in training, and read their blocks of phi by name. The task and its data are
@@ -42,7 +43,7 @@ static wl_status create_rule(wl_optimizer *o) {
   const wl_map *options = wl_config_map(o->config, "rule", 0);
   const wl_rule_setting any = {&no_tensors, o->horizon, true};
   const wl_status status = wl_rule_create(options, &any, &o->rule);
-  if (!wl_map_table(options)) return status; /* of a plug-in */
+  if (!wl_map_table(options)) return status; /* the rule is from a plug-in */
   if (status != WL_ERR_CONFIG || wl_config_count(o->config, "task") > 1) return status;
   WL_TRY(need_network(o));
   const wl_rule_setting one = {wl_task_theta(o->task), o->horizon, false};
@@ -61,7 +62,7 @@ static wl_status create_parts(wl_optimizer *o) {
                                   &o->initialisation);
 }
 
-/* Float64 in the file, working precision in the handle. */
+/* Reads blocks, which have float64 in the file and the working precision in the handle. */
 static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o,
                              wl_real **out) {
   double *values = NULL;
@@ -81,12 +82,12 @@ static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
   return WL_OK;
 }
 
-/* What a call with a file has to do. */
+/* The arguments and results of a call that works with a file. */
 typedef struct file_job {
   const char *path;
   wl_optimizer *o;
-  const char *configuration; /* of a file to write, */
-  int count;                 /* and its meta-parameters */
+  const char *configuration; /* configuration of a file to write */
+  int count;                 /* number of its meta-parameters */
   const wl_meta_parameters *given;
 } file_job;
 
@@ -106,8 +107,8 @@ static wl_status load(const file_job *job) {
   return status;
 }
 
-/* Settings during a call with files: the locale has a decimal point, the floating-point state is the library's, HDF5
- * prints no errors, and a lock lets only one thread work with files at a time. */
+/* Calls `act` with the settings for files: the locale has a decimal point, the floating-point state is the library's,
+ * HDF5 prints no errors, and a lock lets only one thread work with files at a time. */
 static wl_status in_own_settings(wl_status (*act)(const file_job *), const file_job *job) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   wl_float_state callers;
@@ -168,7 +169,7 @@ static const wl_meta_parameters *find_given(const file_job *job, const char *nam
   return NULL;
 }
 
-/* Each tensor of phi is given once, and nothing else. */
+/* Copies the given tensors to `values`. Each tensor of phi must be given once, and nothing else may be given. */
 static wl_status take_given(const file_job *job, const wl_layout *phi, double *values) {
   for (int j = 0; j < phi->count; j++) {
     const wl_tensor_entry *const t = &phi->tensors[j];

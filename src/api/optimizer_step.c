@@ -14,7 +14,7 @@ typedef struct parts {
   bool whole;                 /* part[0] holds all tensors, one after the other */
 } parts;
 
-/* A part's place in the run. columns: of a matrix that the caller holds with exchanged axes; otherwise 0. */
+/* The place of a part in the run. `columns` is 0 unless it is a matrix that the caller holds with exchanged axes. */
 typedef struct place {
   int64_t offset, size, rows, columns;
 } place;
@@ -26,7 +26,7 @@ static place place_of(const wl_optimizer_run *run, const parts *given, int i) {
   return (place){t->offset, t->size, t->shape[0], exchanged ? t->shape[1] : 0};
 }
 
-enum { HIGH = 16, WIDE = 64 }; /* of a tile */
+enum { HIGH = 16, WIDE = 64 }; /* size of a tile */
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -35,14 +35,14 @@ typedef struct tile {
   int64_t i, i_end, j, j_end;
 } tile;
 
-/* The tile after `t`, row by row of tiles; i = rows after the last one. */
+/* Returns the tile after `t`, row by row of tiles. After the last tile, i is the number of rows. */
 static tile tile_after(const place *at, const tile *t) {
   const int64_t j = t->j_end < at->columns ? t->j_end : 0, i = j > 0 ? t->i : t->i_end;
   return (tile){i, least(i + HIGH, at->rows), j, least(j + WIDE, at->columns)};
 }
 
-/* Fetches what the next tile reads of `theirs` (columns, rows) and of `ours` (rows, columns): its lines lie too far
- * apart for the prefetcher of the processor. */
+/* Prefetches the elements that the next tile reads of `theirs` (columns, rows) and of `ours` (rows, columns). The lines
+ * of a tile lie too far apart for the prefetcher of the processor. */
 static void fetch(const place *at, const tile *t, const float *theirs, const wl_real *ours) {
   enum { LINE = 16 };
   for (int64_t j = t->j; t->i < at->rows && j < t->j_end; j++)
@@ -68,7 +68,7 @@ static void take_part(const place *at, const float *from, wl_real *to) {
   }
 }
 
-/* theta += rate (u - weight_decay theta) of one part. */
+/* Adds to one part: theta += rate (u - weight_decay theta). */
 static void add_part(const place *at, const wl_tensor_step *part, const wl_real *u) {
   const float rate = part->rate, decay = part->weight_decay;
   float *const theta = part->theta;
@@ -90,7 +90,8 @@ static void add_part(const place *at, const wl_tensor_step *part, const wl_real 
   }
 }
 
-/* Index of the first element that is not finite, or n. x - x is 0 for finite x only; the first loop is vectorised. */
+/* Returns the index of the first element that is not finite, or n. x - x is 0 for finite x only; the first loop is
+ * vectorised. */
 static int64_t first_nonfinite(int64_t n, const wl_real *x) {
   enum { CHUNK = 4096 };
   for (int64_t first = 0; first < n; first += CHUNK) {
@@ -103,7 +104,7 @@ static int64_t first_nonfinite(int64_t n, const wl_real *x) {
   return n;
 }
 
-/* The padding of g is zero after its allocation and never changes. */
+/* Copies the gradients to the run. The padding of g is zero after its allocation and never changes. */
 static wl_status take_gradients(wl_optimizer_run *run, const parts *given) {
   for (int i = 0; i < given->count; i++) {
     const place at = place_of(run, given, i);

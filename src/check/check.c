@@ -15,7 +15,7 @@
 
 enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096, START_STREAM = 1 << 20 };
 static const double MOVED_BY = 0.01;   /* standard deviation */
-static const double AGREEMENT = 1e-12; /* of engine and rollout */
+static const double AGREEMENT = 1e-12; /* largest relative difference of engine and rollout */
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
 static const double BEYOND_DOUBT =
     0.01; /* share of the tolerance: a wrong gradient has a larger error */
@@ -46,7 +46,7 @@ static wl_status diverged(const wl_check_window *w, int64_t step) {
                  w->number, w->task->family->name, (long long)step);
 }
 
-/* Number of windows before the checked one. */
+/* Returns the number of windows before the checked one. */
 static wl_status choose_start(wl_check_window *w, int64_t windows) {
   const wl_problem *p = w->problem;
   const int64_t length = p->horizon[p->n_horizon - 1], K = p->spec.steps;
@@ -63,7 +63,7 @@ static wl_status choose_start(wl_check_window *w, int64_t windows) {
   return WL_OK;
 }
 
-/* The engine's run: windows up to t0, then the window under test. */
+/* Runs the engine: the windows up to t0, then the window under test. */
 static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit) {
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &w->episode));
@@ -86,7 +86,8 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   return WL_OK;
 }
 
-/* Number of threads: the run's `threads`, or all cores, as check is one process; one for a small task. */
+/* Returns the number of threads: the configured `threads`, or all cores, because check is one process. A small task
+ * gets one thread. */
 static int choose_threads(const wl_config *config, int64_t n) {
   const int64_t asked = wl_schema_run(config).threads;
   const int cores = wl_cores_allowed();
@@ -132,8 +133,8 @@ typedef struct probe {
   wl_real *v;    /* [largest block] direction */
   double *order; /* [MAX_ORDERS] observed */
   int orders;
-  double moved;   /* largest change of F on the ladder, */
-  double claimed; /* and largest change according to the gradient */
+  double moved;   /* largest change of F on the ladder */
+  double claimed; /* largest change that the gradient predicts */
   /* whether a kink, rounding or neither explains an error above the tolerance */
   bool kink, faint, unexplained;
 } probe;
@@ -158,7 +159,8 @@ static void accumulate(probe *p, const wl_ladder *l) {
   p->unexplained |= !l->kink && !l->faint;
 }
 
-/* Least relative error on the ladder along v; `base` is F at the base point, `norm` that of the block's gradient. */
+/* Returns the least relative error on the ladder along v. `base` is F at the base point, `norm` the norm of the block's
+ * gradient. */
 static double probe_direction(probe *p, double base, double norm, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
   double a = 0.0;
@@ -241,7 +243,8 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
   return WL_NEW(p->order, MAX_ORDERS);
 }
 
-/* Leap and Reptile learn theta_0 from the path: their update is not the gradient of the meta-loss. */
+/* Whether the update of a block is the gradient of the meta-loss. Leap and Reptile learn theta_0 from the path, so
+ * their update is not this gradient. */
 static bool follows_meta_loss(const wl_model *m, const wl_tensor_entry *block) {
   return block->offset < m->theta0_at ||
          wl_initialisation_is_adjoint(m->initialisation, block->offset - m->theta0_at);
@@ -303,7 +306,7 @@ static bool is_zero(const double *values, int64_t n) {
 }
 
 /* A block that starts at zero may hide others: with an output layer of zeros, every gradient of the layers before it is
- * zero. If a gradient is exactly zero, the check moves the blocks that start at zero, and so tests all others. */
+ * zero. If a gradient is exactly zero, the check moves the blocks that start at zero, so that all others are tested. */
 static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_report *report) {
   const wl_layout *layout = &p->model->phi;
   wl_real *noise = NULL;

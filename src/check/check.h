@@ -3,18 +3,18 @@
  *   D(h) = (F(phi + h v) - F(phi - h v)) / 2h   against   a = <dF/dphi, v>,   v ~ N(0,1) on one block
  *   error(h) = |D(h) - a| / max(|a|, 0.1 ||block of dF/dphi||)
  *
- * for several directions v and a geometric ladder of h. D and a are compared with their signs. A separate
- * rollout (check_rollout.c) computes F, not the window engine. Second order: F is the exact meta-loss. The
- * first-order meta-gradient is not its derivative, but that of the meta-loss with inner gradients frozen at
- * the base point; F is then this function.
+ * for several directions v and a geometric ladder of h. D and a are compared with their signs. A separate rollout
+ * (check_rollout.c) computes F, not the window engine. In second order, F is the exact meta-loss. In first order, F is
+ * the meta-loss with inner gradients frozen at the base point, because the first-order meta-gradient is the derivative
+ * of this function.
  *
  * A block passes if it meets two conditions:
  *   - The error at the best h is within the tolerance, for D(h) or for its extrapolation, which cancels the
  *     terms up to h^10. An h does not count if rounding of F alone causes an error above ten tolerances.
  *   - The error of D(h) falls as h^2 wherever truncation dominates. Truncation dominates where D(h) converges
  *     as h^2 without reference to a; a kink (ReLU, a clip) within reach of h prevents this.
- * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h up to 3e4.
- * F is then nearly linear over them.
+ * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h up to 3e4, over which
+ * F is then nearly linear.
  *
  * Three other cases are not wrong gradients:
  *   zero   The loss does not depend on the block, for example on a bias ahead of a batch norm, and the gradient
@@ -41,7 +41,7 @@ typedef struct wl_check_block {
   int task; /* index in the configuration */
   int ndim;
   int64_t shape[WL_MAX_DIMS];
-  double norm;  /* of the block's gradient */
+  double norm;  /* norm of the block's gradient */
   double error; /* relative, at the best h; the largest over directions */
   double slope; /* median order of the error in h; NaN if fewer than two orders were measured */
   bool zero; /* loss and gradient do not depend on the block, up to rounding */

@@ -12,8 +12,8 @@
  *   task<i>/inner_loss (K), outer_loss (K+1; NaN without weight), gradient (K, n),
  *   task<i>/theta (K+1, n), update (K, n), meta_loss, meta_gradient/BLOCK
  *
- * Everything is float64, labels and counts int64; settings are the attribute `configuration`.
- * Docs: docs/hdf5-schema.md. tests/reference/check_window.py recomputes it with PyTorch. */
+ * Everything is float64, labels and counts int64; settings are the attribute `configuration`. docs/hdf5-schema.md
+ * describes the file. tests/reference/check_window.py recomputes the meta-gradient with PyTorch. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,19 +64,20 @@ static wl_status add_number(wl_dump *d, int task, const char *key, double value,
   return WL_OK;
 }
 
-/* Names the dimensions of the last field: that of the rows, and that within a row. */
+/* Names the dimensions of the last field: `rows`, and `columns` if it has two. */
 static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
   wl_field *f = &d->fields[d->count - 1];
   snprintf(f->dims[0], sizeof f->dims[0], "%s", rows);
   if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
 }
 
-/* Rows are the window's steps (K) or its points theta_0 .. theta_K (K+1). */
+/* Returns the name of the dimension of rows, which are the window's steps (K) or its points theta_0 .. theta_K
+ * (K+1). */
 static const char *along(const wl_check_window *w, int64_t rows) {
   return rows == w->steps ? "step" : "point";
 }
 
-/* The first n of each row of `from` (rows, pad). */
+/* Adds the first n elements of each row of `from` (rows, pad). */
 static wl_status add_rows(wl_dump *d, const wl_check_window *w, const char *key, int64_t rows,
                           const wl_real *from, const char *meaning) {
   char name[128];
@@ -138,7 +139,7 @@ static wl_status add_theta_start(wl_dump *d, const wl_check_window *w) {
   return status;
 }
 
-/* State [blocks][width][16] as (n, width). */
+/* Adds the state [blocks][width][16] as (n, width). */
 static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   const int64_t width = w->problem->model->rule->state_width;
   char name[64];

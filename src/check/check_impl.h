@@ -9,7 +9,7 @@
 /* The window under test: its starting state and the engine's results. Arrays are owned. */
 typedef struct wl_check_window {
   const wl_problem *problem; /* borrowed */
-  int number;                /* of the task */
+  int number;                /* number of the task */
   const wl_task *task;       /* borrowed */
   wl_episode episode;
   int64_t t0, steps;     /* first inner step, number of steps */
@@ -43,9 +43,9 @@ typedef struct wl_rollout {
   wl_real *scratch;               /* workspace of the preconditioner */
   wl_rule_ws *teacher_ws;
   wl_real *teacher_state;
-  /* of the last traced rollout */
+  /* results of the last traced rollout */
   wl_real *g;      /* [steps][pad] raw inner gradients */
-  wl_real *factor; /* [steps][factor_size] the preconditioner's factors of them */
+  wl_real *factor; /* [steps][factor_size] the preconditioner's factors of g */
   int64_t factor_size;
   wl_real *thetas;    /* [steps+1][pad] */
   wl_real *updates;   /* [steps][pad] */
@@ -59,7 +59,7 @@ wl_status wl_rollout_create(const wl_check_window *window, wl_rollout **out);
 void wl_rollout_destroy(wl_rollout **rollout);
 /* Returns F at phi [phi.size]; not finite if the run diverges. */
 double wl_rollout_run(wl_rollout *rollout, const double *phi, wl_rollout_mode mode);
-/* The batches of step k of the window, k = 0 .. steps. */
+/* Return the batches of step k of the window, k = 0 .. steps. */
 wl_batch wl_rollout_inner_batch(const wl_check_window *window, int64_t k);
 wl_batch wl_rollout_outer_batch(const wl_check_window *window, int64_t k);
 

@@ -6,16 +6,16 @@
 enum { HIGHER = 10, COLUMNS = 6 };
 static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
-static const double ASYMPTOTIC = 0.05;      /* the order is not measured at errors above this */
-static const double ENOUGH = 1e-6;          /* rounding may not be the cause of a rise above this */
-static const double ROUNDING_MARGIN = 30.0; /* nor at errors below so many roundings of F */
+static const double ASYMPTOTIC = 0.05;      /* no order is measured at errors above this */
+static const double ENOUGH = 1e-6;          /* rounding does not cause a rise from above this */
+static const double ROUNDING_MARGIN = 30.0; /* no order is measured below so many roundings */
 static const double SMOOTH_LEAST = 1.8,
                     SMOOTH_MOST = 2.2;   /* order of D where D converges */
-static const double ZERO_MARGIN = 300.0; /* units of rounding of F that count as zero */
+static const double ZERO_MARGIN = 300.0; /* changes of F by so many roundings count as zero */
 static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
 static const double BEND_SHARE = 3.0;    /* a kink causes no error above so many bends */
 static const double FAINT = 0.03; /* share of the tolerance allowed to rounding at the largest h */
-static const double FAINT_SHARE = 1e-4; /* of F: rounding of F does not hide a larger gradient */
+static const double FAINT_SHARE = 1e-4; /* share of F: rounding hides no larger gradient */
 static const double SEEN = 10.0;        /* agreement counts up to so many tolerances of rounding */
 static const double UNIT_ROUNDING = 2.3e-16;
 
@@ -23,9 +23,9 @@ static const double UNIT_ROUNDING = 2.3e-16;
 typedef struct rung {
   double difference;       /* D(h) */
   double without[COLUMNS]; /* D without its terms up to h^2k, from k earlier rungs */
-  double error;            /* of D, relative */
+  double error;            /* relative error of D */
   double floor;            /* relative error from rounding of F alone */
-  double bend; /* relative difference of the slopes on the two sides of the base point */
+  double bend;             /* relative difference of the slopes on both sides of the base point */
 } rung;
 
 /* Whether D converges as h^2 from rung j over the next three, without reference to a. A kink or a clip
@@ -53,7 +53,7 @@ static void record_orders(wl_ladder *l, const rung *r, int count) {
 /* An error of exactly zero is zero for any scale, also for scale 0. */
 static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
 
-/* D(h). */
+/* Computes D(h). */
 static rung step_on(wl_ladder *l, double h) {
   const double above = l->loss(l->context, h), below = l->loss(l->context, -h);
   const double difference = (above - below) / (2.0 * h);
@@ -97,7 +97,7 @@ static void look_above(wl_ladder *l) {
     const double error = extrapolate(l, &r[i], i, 1.0 / (RATIO * RATIO));
     if (is_seen(l, &r[i])) l->error = fmin(l->error, error);
   }
-  l->moved = before.moved; /* of the ladder alone */
+  l->moved = before.moved; /* change on the ladder alone */
   l->claimed = before.claimed;
 }
 
@@ -131,7 +131,7 @@ static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   return l->scale <= FAINT_SHARE * l->magnitude && error <= least;
 }
 
-/* Bound of the error if D is above rounding at no rung. */
+/* Returns a bound of the error for the case that D is above rounding at no rung. */
 static double bound(const rung *r, int count) {
   double least = INFINITY;
   for (int i = 0; i < count; i++) /* fmin ignores NaN */

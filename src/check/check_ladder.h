@@ -17,9 +17,9 @@ typedef struct wl_ladder {
   double tolerance; /* relative */
   /* results */
   double error;                  /* the least on the ladder, relative */
-  double moved, claimed;         /* largest change of F on it, and largest change by the claim */
+  double moved, claimed;         /* largest change of F on the ladder, observed and claimed */
   bool kink, faint;              /* explains an error above the tolerance */
-  double order[WL_LADDER_RUNGS]; /* of the error in h, where truncation dominates */
+  double order[WL_LADDER_RUNGS]; /* order of the error in h, where truncation dominates */
   int orders;
 } wl_ladder;
 

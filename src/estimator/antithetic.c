@@ -83,7 +83,8 @@ const wl_option wl_mixture_options[] = {ES_KEYS, END};
 
 /* ---- creation ---- */
 
-/* Losses before the steps need no extra evaluation: the inner gradient computes them. */
+/* Chooses the weights of the losses. The losses before the steps need no extra evaluation, because the inner gradient
+ * computes them. */
 static wl_status choose_weights(wl_estimator *e) {
   const int64_t steps = e->spec.steps;
   const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;
@@ -185,7 +186,8 @@ static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
 
 /* ---- runs ---- */
 
-/* Values for the metrics: F as used, and the substitute for losses that a failed run lacks. */
+/* Sets the values for the metrics: F as the estimator uses it, and the substitute for losses that a failed run
+ * lacks. */
 static void report(const wl_estimator *e, wl_run_outcome *out) {
   double *const losses[] = {&out->window.first_loss, &out->window.last_loss,
                             &out->window.mean_loss};

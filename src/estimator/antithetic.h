@@ -12,25 +12,27 @@ extern const wl_option wl_antithetic_options[], wl_full_es_options[], wl_mixture
 
 /* Reads the keys and sets spec, runs, shape and width for pairs of particles. */
 wl_status wl_antithetic_create(const wl_map *map, wl_estimator *estimator);
-/* Run number `pair`, sign +1 or -1, of the unit's particle, with the perturbation of inner step `drawn_at`. At an
- * episode's start the particle is initialised with the perturbed phi, because theta_0 may be learned. */
+/* Runs the unit's particle `particle` as one run of pair `pair`: `sign` is +1 or -1, and `drawn_at` is the inner step
+ * whose perturbation is used. At an episode's start the particle is initialised with the perturbed phi, because theta_0
+ * may be learned. */
 typedef struct wl_antithetic_run {
   int particle, pair, sign;
   int64_t drawn_at;
 } wl_antithetic_run;
 wl_status wl_antithetic_forward(const wl_estimator *estimator, const wl_estimator_job *job,
                                 wl_antithetic_run run, wl_run_outcome *outcome);
-/* The same for job->run in a unit of pairs. */
+/* Does the same for job->run in a unit of pairs. */
 wl_status wl_antithetic_pair(const wl_estimator *estimator, const wl_estimator_job *job,
                              int64_t drawn_at, wl_run_outcome *outcome);
-/* eps [phi.size] of a pair, in job->scratch: valid until the next call. */
+/* Returns eps [phi.size] of a pair in job->scratch, where it is valid until the next call. */
 const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estimator_job *job,
                                   int pair, int64_t drawn_at);
-/* (F+ - F-) / (2 sigma^2 pairs) of a pair; with loss `telescoping` its change since the window before. */
+/* Returns (F+ - F-) / (2 sigma^2 pairs) of a pair; with the loss `telescoping`, the change of this value since the
+ * window before. */
 double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes);
-/* A loss without the task's loss_scale, as used in the objective: clipped, its logarithm, or the value for a failed
- * run. */
+/* Returns a loss without the task's loss_scale, as the objective uses it: clipped, as its logarithm, or the substitute
+ * for a failed run. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* vector += slope * direction. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

@@ -112,7 +112,7 @@ void wl_estimator_destroy(wl_estimator **estimator) {
   *estimator = NULL;
 }
 
-/* Perturbed phi, eps, losses: antithetic.c. */
+/* The scratch holds perturbed phi, eps and losses (antithetic.c). */
 int64_t wl_estimator_scratch(const wl_estimator *e) {
   return e->runs > 1 ? 2 * e->model->phi.size + e->spec.steps + 1 : 0;
 }

@@ -14,13 +14,13 @@ typedef struct wl_estimator wl_estimator;
 
 /* One inner run of a unit's window. */
 typedef struct wl_estimator_job {
-  wl_unroll_ws *ws; /* of this thread, for the unit's task */
+  wl_unroll_ws *ws; /* workspace of this thread, for the unit's task */
   double *scratch;  /* [wl_estimator_scratch] of this thread */
   wl_unit *unit;
   int run;          /* below estimator->runs */
-  int64_t t, steps; /* first step of the window, and how many */
+  int64_t t, steps; /* first step of the window, number of steps */
   const double *phi;
-  const wl_observer *observers; /* of run estimator->main_run */
+  const wl_observer *observers; /* observers of run estimator->main_run */
   double *vector; /* [width] to which a back-propagating run adds; NULL: the unit only advances */
 } wl_estimator_job;
 
@@ -67,7 +67,7 @@ typedef struct wl_es_setting {
   double sigma;
   int64_t pairs; /* antithetic pairs of a unit */
   wl_es_loss loss;
-  double last_share; /* of WL_ES_MEAN_AND_LAST */
+  double last_share; /* share of the last window in WL_ES_MEAN_AND_LAST */
   wl_reals clip;     /* bound of a loss: none, one, or one for each entry of `task` */
   enum { WL_ES_PLAIN, WL_ES_LOG } transform;
   double floor;       /* added to the loss before its logarithm */
@@ -81,36 +81,36 @@ struct wl_estimator {
   const wl_model *model; /* borrowed */
   const wl_map *map;     /* the configuration's section, borrowed */
   uint64_t seed;
-  int n_entries; /* of the configuration's `task`, each of which may stand for several tasks by its choices */
-  int *entry;          /* [tasks] the entry that a task belongs to; owned */
-  wl_window_spec spec; /* of the workspaces */
-  wl_unit_shape shape; /* of the units */
+  int n_entries; /* entries of the configuration's `task`; an entry with choices stands for several tasks */
+  int *entry;          /* [tasks] the entry to which a task belongs; owned */
+  wl_window_spec spec; /* policy of the workspaces */
+  wl_unit_shape shape; /* shape of the units */
   int runs, main_run;  /* inner runs of a window; the one that is recorded */
   int64_t width;       /* numbers that a unit contributes */
   wl_es_setting es;
-  double *weights; /* [K + 1] of the losses that are evaluated, where not as `window` says; owned */
+  double *weights; /* [K + 1] weights of the losses; NULL: those of `window`; owned */
 };
 
 extern const wl_estimator_ops *const wl_estimators[]; /* ends with NULL; [0] is bptt */
 const wl_variant *wl_estimator_variants(void);
 
-/* What an estimator is made for. */
+/* The training for which an estimator is created. */
 typedef struct wl_estimator_setting {
   uint64_t seed;
-  int64_t units;       /* of a meta-step */
+  int64_t units;       /* units of a meta-step */
   bool whole_episodes; /* a meta-step takes all windows of an episode */
   bool replays;        /* there is a buffer of trajectories */
 } wl_estimator_setting;
 
-/* From the configuration's `estimator` section. `spec` is the `window` section's policy. WL_ERR_CONFIG where the
- * estimator cannot serve the rule, the initialisation or the outer loop. */
+/* Creates the estimator of the configuration's section `estimator`. `spec` is the policy of the section `window`.
+ * WL_ERR_CONFIG if the estimator does not support the rule, the initialisation or the outer loop. */
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
                               const wl_window_spec *spec, const wl_estimator_setting *setting,
                               wl_estimator **out);
 void wl_estimator_destroy(wl_estimator **estimator);
-/* Doubles of scratch for each thread that runs jobs. */
+/* Returns the number of doubles of scratch for each thread that runs jobs. */
 int64_t wl_estimator_scratch(const wl_estimator *estimator);
-/* The mean meta-gradient from the sum over `counted` units. */
+/* Computes the mean meta-gradient from the sum over `counted` units. */
 void wl_estimator_combine(const wl_estimator *estimator, const double *sum, int64_t counted,
                           double *gradient);
 

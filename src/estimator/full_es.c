@@ -1,5 +1,5 @@
-/* full_es.c - evolution strategies over whole episodes (Metz et al. 2022): one perturbation an episode, the
- * objective is the mean loss over fresh minibatches at its end.
+/* full_es.c - evolution strategies over whole episodes (Metz et al. 2022): each episode has one perturbation, and the
+ * objective is the mean loss over fresh minibatches at the episode's end.
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  or eps sign(F(+) - F(-)) / (2 sigma^2) */
 #include <math.h>
@@ -11,7 +11,7 @@ static wl_status create(const wl_map *map, wl_estimator *e) {
   return wl_antithetic_create(map, e);
 }
 
-/* Batches that no step of the episode draws. */
+/* Returns the mean loss over batches that no step of the episode draws. */
 static double final_loss(const wl_estimator *e, const wl_estimator_job *job) {
   const wl_unit particle = wl_unit_particle(e->model, job->unit, job->run);
   double sum = 0.0;
@@ -27,7 +27,7 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
   WL_TRY(wl_antithetic_pair(e, job, 0, out));
   if (job->t + job->steps < job->unit->horizon) {
     out->counted = out->counted || e->es.failed_loss > 0;
-    out->window.meta_loss = 0.0; /* the episode's is the loss at its end */
+    out->window.meta_loss = 0.0; /* the meta-loss of the episode is the loss at its end */
     return WL_OK;
   }
   const double loss = out->window.finite ? final_loss(e, job) : NAN;

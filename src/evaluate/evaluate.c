@@ -27,8 +27,8 @@ static bool is_none(const wl_config *config, const char *section) {
 }
 
 /* Chooses the hand-designed rules and returns their number. Few-shot tasks compare adaptation: gradient descent starts
- * from the learned theta_0, on the network without warp layers; a second entry has the warp layers unless that is the
- * trained system itself. For other tasks: every rule, on the network without warp layers. */
+ * from the learned theta_0, on the network without warp layers; a second entry has the warp layers unless it would be
+ * the trained system itself. Other tasks compare every rule, on the network without warp layers. */
 static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) {
   const wl_config *config = r->trained->config;
   if (!r->few_shot) {
@@ -59,7 +59,7 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   return wl_comm_agree(r->comm, status);
 }
 
-/* Mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity if a run diverges. */
+/* Returns the mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity if a run diverges. */
 static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rate,
                           wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
@@ -108,8 +108,8 @@ static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *sc
   return WL_OK;
 }
 
-/* 97.5 % quantile of Student's t: the bound of a two-sided 95 % interval. Beyond the table: Abramowitz and Stegun
- * 26.7.5. */
+/* Returns the 97.5 % quantile of Student's t: the bound of a two-sided 95 % interval. Beyond the table it uses
+ * Abramowitz and Stegun 26.7.5. */
 static double student(int64_t degrees) {
   static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
                                  2.447,  2.365, 2.306, 2.262, 2.228};
@@ -182,7 +182,8 @@ static wl_status enter_baseline(const wl_eval_runner *r, const baseline *b, wl_e
   return status;
 }
 
-/* Index of the hand-designed entry with the lowest mean; an entry with diverged runs only if all have diverged runs. */
+/* Returns the index of the hand-designed entry with the lowest mean. An entry with diverged runs is chosen only if all
+ * entries have diverged runs. */
 static int best_entry(const wl_eval_case *c) {
   int best = 1;
   for (int i = 2; i < c->entries; i++)
@@ -190,8 +191,8 @@ static int best_entry(const wl_eval_case *c) {
   return best;
 }
 
-/* Compares the learned rule with the best hand-designed one, paired over sets: by the ratio of losses. On
- * few-shot tasks, or if a loss is not positive, by their difference. */
+/* Compares the learned rule with the best hand-designed one, paired over sets: by the ratio of losses, or by their
+ * difference on few-shot tasks and if a loss is not positive. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];

@@ -39,8 +39,8 @@ typedef struct wl_eval_entry {
   double *accuracy; /* [seeds] held-out accuracy, NaN if undefined */
   double *curve;    /* [seeds][steps] mean minibatch loss at theta_t */
   int64_t diverged; /* runs */
-  double mean, half_width;       /* of final */
-  double log10_mean, log10_half; /* of log10(final) */
+  double mean, half_width;       /* mean of `final` and half width of its interval */
+  double log10_mean, log10_half; /* mean of log10(final) and half width of its interval */
 } wl_eval_entry;
 
 typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
@@ -48,18 +48,18 @@ typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
 /* One setting: the trained one, or one that differs in one key. Entry 0 is the learned rule. */
 typedef struct wl_eval_case {
   char name[64];  /* "trained", "horizon x 5", "activation relu" */
-  char note[160]; /* why it could not be run; "" otherwise */
+  char note[160]; /* why the case could not be run; "" otherwise */
   int64_t steps, seeds;
-  bool few_shot; /* a set is a task, losses are those of its query set */
+  bool few_shot; /* a set is one task, and losses are losses of its query set */
   double start;  /* mean loss at theta_0 */
   int entries;
   wl_eval_entry *entry; /* [entries]; none if there is a note */
   int best;             /* the best hand-designed entry */
   double difference,
       difference_half; /* log10(learned) - log10(best), paired over seeds; NaN where a loss is <= 0 */
-  double gap, gap_half;             /* learned - best, paired likewise */
-  double coverage;                  /* of an explicit warp (evaluate_warp.c); NaN: none */
-  double advantage, advantage_half; /* of the warp over the same rule without it */
+  double gap, gap_half; /* learned - best, paired over seeds */
+  double coverage;      /* coverage of an explicit warp (evaluate_warp.c); NaN: there is none */
+  double advantage, advantage_half; /* advantage of the warp over the same rule without the warp */
   wl_verdict verdict;
 } wl_eval_case;
 
@@ -68,8 +68,8 @@ wl_status wl_evaluate(const wl_trained *trained, const char *name, const wl_eval
                       wl_comm *comm, wl_eval_case *out);
 void wl_eval_case_clear(wl_eval_case *eval);
 
-/* A setting that `axis` ("horizon", "steps", "width", "depth", "activation", "data", "scale") adds to the trained one,
- * as an override of the configuration. */
+/* A setting that differs from the trained one by an override of the configuration, for one `axis` ("horizon", "steps",
+ * "width", "depth", "activation", "data", "scale"). */
 enum { WL_VARIED_INTS = 128 }; /* longest list that is varied */
 typedef struct wl_variation {
   char name[64];
@@ -77,8 +77,8 @@ typedef struct wl_variation {
   char path[64];        /* "task.widths" */
   char text[64];
   int64_t ints[WL_VARIED_INTS];
-  int64_t steps_factor; /* horizon = factor x trained, if */
-  int64_t steps;        /* ... this is 0; otherwise this is the horizon */
+  int64_t steps_factor; /* if `steps` is 0, the horizon is this number times the trained one */
+  int64_t steps;        /* the horizon, unless 0 */
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };
 /* Sets *count to the number of variations. If the axis does not apply to this family, *count is 0 and `note` has a
@@ -91,7 +91,7 @@ wl_status wl_variations(const wl_config *config, const char *axis,
 wl_status wl_eval_write(const char *path, const wl_trained *trained, const char *settings,
                         const wl_eval_case *cases, int count);
 
-/* Mean and half width of the 95 % interval (Student's t) of n values; NaN if one is not finite. */
+/* Computes the mean and half width of the 95 % interval (Student's t) of n values; NaN if a value is not finite. */
 void wl_evaluate_interval(const double *values, int64_t n, double *mean, double *half_width);
 
 #endif

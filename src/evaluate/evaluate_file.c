@@ -9,15 +9,15 @@
 
 enum { FIELDS_OF_CASE = 11, NAME_LENGTH = 32 };
 
-/* Tables of one case, copied from its entries. */
+/* The tables of one case, copied from the entries of the case. */
 typedef struct tables {
   double *curve, *final, *heldout, *accuracy; /* [rules][seeds](...[steps]) */
   double *rate;                               /* [rules] */
   int64_t *diverged;                          /* [rules] */
   uint8_t *names;                             /* [rules][NAME_LENGTH] */
-  double summary[4];                          /* start, log10 difference, its half width, verdict */
-  double gap[2];                              /* learned minus best hand-designed, its half width */
-  double warp[3];                             /* coverage, advantage, its half width */
+  double summary[4]; /* start, log10 difference, half width of the difference, verdict */
+  double gap[2];     /* learned minus best hand-designed, half width of this gap */
+  double warp[3];    /* coverage, advantage, half width of the advantage */
 } tables;
 
 static wl_status fill(const wl_eval_case *c, tables *t) {
@@ -64,7 +64,7 @@ typedef struct extent {
   } side[3];
 } extent;
 
-/* A field "case-NN/name". */
+/* Returns a field "case-NN/name". */
 static wl_field field(int number, const char *name, wl_type type, extent over, void *data,
                       const char *meaning) {
   wl_field f = {.type = type, .ndim = over.ndim, .data = data, .units = "1"};

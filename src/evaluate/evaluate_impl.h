@@ -4,7 +4,7 @@
 
 #include "evaluate/evaluate.h"
 
-/* Results of one episode. Losses of few-shot tasks are those of the query set. */
+/* Results of one episode. For few-shot tasks the losses are those of the query set. */
 typedef struct wl_outcome {
   double start, final, heldout, accuracy;
   double diverged; /* 1 if the episode diverged, otherwise 0 */
@@ -20,8 +20,8 @@ typedef struct wl_contender {
 
 typedef struct wl_eval_runner {
   const wl_trained *trained;
-  const wl_task *task;  /* with the trained warp layers */
-  const wl_task *plain; /* without them, for hand-designed rules */
+  const wl_task *task;  /* task with the trained warp layers */
+  const wl_task *plain; /* task without warp layers, for hand-designed rules */
   const wl_eval_setting *setting;
   bool few_shot;
   wl_comm *comm;
@@ -34,7 +34,7 @@ wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *con
 /* The job numbers of this rank: first, first + stride, ... */
 static inline int64_t wl_eval_first_job(const wl_eval_runner *r) { return wl_comm_rank(r->comm); }
 static inline int64_t wl_eval_job_stride(const wl_eval_runner *r) { return wl_comm_size(r->comm); }
-/* The episode of job `job`, with `units` tasks per set. */
+/* Returns the episode of job `job`, with `units` tasks per set. */
 static inline wl_episode wl_eval_episode(const wl_eval_runner *r, wl_space space, int64_t job,
                                          int64_t units) {
   return (wl_episode){r->setting->seed, space, job / units, job % units};

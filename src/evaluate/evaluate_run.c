@@ -26,7 +26,8 @@ typedef struct episode_job {
   double *curve;       /* [steps] minibatch losses; NULL: not recorded */
 } episode_job;
 
-/* Loss on a split's fixed sample; for a few-shot task, on the query set, which is its held-out split. */
+/* Returns the loss on the fixed sample of a split. For a few-shot task this is always the query set, its held-out
+ * split. */
 static double measure(const wl_eval_runner *r, wl_unroll_ws *ws, const wl_unit *unit,
                       wl_split split, double *accuracy) {
   return wl_task_evaluate(unit->task, wl_unroll_task_ws(ws), r->few_shot ? WL_SPLIT_HELDOUT : split,

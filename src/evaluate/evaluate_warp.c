@@ -1,7 +1,7 @@
 /* evaluate_warp.c - coverage and advantage of an explicit warp of the plane (Flennerhag et al. 2020, appendix D).
  *
  *   y = omega(x)            the point of the task's unwarped surface that theta = x represents
- *   coverage                starts are drawn from a square; share of the cells of a grid on it that contain
+ *   coverage                starts are drawn from a square; share of the cells of a grid on this square that contain
  *                           omega(x) for some x of a square twice as wide
  *   advantage               f(y~_T) - f(omega(x_T)): final loss of the rule without the warp, from the point
  *                           y_0 = omega(x_0), minus its final loss with the warp; mean over sets of tasks
@@ -21,7 +21,7 @@ static void mark(const wl_real y[2], double half, bool *cell) {
   if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
 }
 
-/* Every rank computes the same figure, without communication; this takes well under a second. */
+/* Measures the coverage. Every rank computes the same figure without communication, in well under a second. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
   const double half = r->task->plane.half;
   bool *cell = NULL;
@@ -41,7 +41,7 @@ static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, dou
   return WL_OK;
 }
 
-/* omega(theta_0) of this rank's jobs. */
+/* Computes omega(theta_0) of this rank's jobs. */
 static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit *unit,
                              wl_real *starts) {
   const int64_t units = r->setting->units, jobs = r->setting->seeds * units;
@@ -79,7 +79,8 @@ static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
   wl_evaluate_interval(gain, seeds, &out->advantage, &out->advantage_half);
 }
 
-/* The rule's part of phi precedes that of the warp, so phi serves without the warp too. `starts` replaces theta_0. */
+/* Runs the rule without the warp from `starts` instead of theta_0. The rule's part of phi precedes the part of the
+ * warp, so the same phi serves. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
   wl_status status =

@@ -57,7 +57,7 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
 
 /* ---- Curves --------------------------------------------------------------------------------- */
 
-/* Decay of the running mean at point k: `smoothing` for every ten steps. */
+/* Returns the decay of the running mean at point k, where `smoothing` is the decay in ten steps. */
 static double kept(const wl_baseline_curve *c, int64_t k, double smoothing) {
   return k > 0 ? pow(smoothing, (double)(c->steps[k] - c->steps[k - 1]) / 10.0) : 0.0;
 }
@@ -90,7 +90,7 @@ double wl_speedup_steps_to(const wl_baseline_curve *c, double loss, bool *capped
   return a * pow(b / a, share);
 }
 
-/* The baseline's best loss at a horizon; for rules without a schedule the least loss up to it. */
+/* Returns the baseline's best loss at a horizon; for rules without a schedule, the least loss up to the horizon. */
 static double best_at(const wl_baseline_curve *c, int64_t horizon) {
   double best = NAN;
   for (int64_t k = 0; k < c->points && c->steps[k] <= horizon; k++) best = c->best[k];
@@ -176,7 +176,7 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
   out->judged += curve != NULL;
 }
 
-/* Median and worst of the loss ratios; a diverged cell counts as infinite. */
+/* Computes the median and the worst of the loss ratios. A diverged cell counts as infinite. */
 static wl_status compare_losses(const wl_speedup *s, wl_speedup_table *out) {
   double *ratio = NULL;
   int64_t n = 0;

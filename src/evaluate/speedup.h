@@ -1,16 +1,16 @@
 /* speedup.h - the number of steps that a tuned hand-designed rule needs to reach the loss of a learned one.
  *
- * Protocol (google/learned_optimization, baselines): a rule of constant rate runs with 15 rates in half-decades for
- * 10 times the longest horizon, `seeds` runs each. Its curve is the mean loss over runs, smoothed; then the minimum
- * over rates; then the minimum up to each step. t(f) is the first step, interpolated, at which the curve reaches f. A
+ * Protocol (google/learned_optimization, baselines): a rule of constant rate runs with 15 rates in half-decades for 10
+ * times the longest horizon, `seeds` runs each. The mean loss over runs is smoothed and minimised over rates; the curve
+ * at a step is the least value up to that step. t(f) is the first step, interpolated, at which the curve reaches f. A
  * rule with a schedule has separate runs for each of several lengths; a point of its curve is the least loss over rates
  * at that length, and t(f) is interpolated in the logarithm of the step. For a learned rule with final loss f after T
  * steps
  *   speed-up in steps       s = min(t(f) / T, 10), capped if the curve does not reach f within 10 T steps
  *   speed-up in wall clock  s x (seconds of a step of the hand-designed rule) / (seconds of a step of the learned one)
- * Both times include the gradient and the update. A run that is not finite has diverged: s = 0, and it is counted.
- * The aggregates over tasks, horizons and seeds are the median and the interquartile mean (mean of the middle half).
- * Their intervals are percentiles of a bootstrap that resamples the runs of each cell. */
+ * The seconds of both rules include the gradient and the update. A run that is not finite has diverged: s = 0, and it
+ * is counted. The aggregates over tasks, horizons and seeds are the median and the interquartile mean (mean of the
+ * middle half). Their intervals are percentiles of a bootstrap that resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 
@@ -52,7 +52,7 @@ typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
   double *final;  /* after the last step, on the fixed sample; NaN: diverged */
-  double seconds; /* of a step */
+  double seconds; /* seconds of a step */
 } wl_speedup_cell;
 
 /* Comparison with one baseline: s of every run [cells x seeds]; NaN on tasks without a curve. Arrays are owned. */
@@ -60,9 +60,9 @@ typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
   bool *capped;
-  double *loss_ratio; /* [cells] mean final loss over the baseline's best at that horizon */
+  double *loss_ratio; /* [cells] mean final loss / the baseline's best loss at that horizon */
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
-  double wall_median, wall_iqm, wall_low, wall_high; /* the last two: of the mean */
+  double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
   int64_t caps, judged;                              /* runs, cells */
   int64_t won, tied; /* cells with a loss_ratio below and within 1 +- WL_SPEEDUP_TIE */
   double ratio_median, ratio_worst;
@@ -79,13 +79,13 @@ typedef struct wl_speedup_request {
   const wl_suite *suite;
   const wl_baseline *baselines; /* [count] to compute if the file lacks them */
   int count;
-  const char *file;          /* of the baselines' curves; after commas, more files to read */
+  const char *file; /* file of the baselines' curves; more files to read follow after commas */
   const wl_trained *trained; /* NULL: baselines only */
 } wl_speedup_request;
 
 /* Computes the curves that the file lacks and writes the file after every task. Then compares the trained optimizer
- * with every baseline that has a curve, on the tasks that have it. Fills curves [suite->count], which the caller clears.
- * Collective. */
+ * with every baseline that has a curve, on the tasks that have this curve. Fills curves [suite->count], which the
+ * caller clears. Collective. */
 wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out);
 void wl_speedup_clear(wl_speedup *speedup);
@@ -98,7 +98,8 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 /* Returns t(f). If the curve does not reach f, *capped is true and t is its last step. */
 double wl_speedup_steps_to(const wl_baseline_curve *curve, double loss, bool *capped);
-/* Mean of the middle half of n values: sorts them in place and omits n/4 (rounded down) at each end. */
+/* Returns the mean of the middle half of n values: sorts the values in place and omits n/4 (rounded down) at each
+ * end. */
 double wl_interquartile_mean(double *values, int64_t n);
 
 /* Reads the files of curves, and writes the first: kind "baselines". Reading ignores a task whose definition differs

@@ -68,7 +68,7 @@ wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_tas
   return status;
 }
 
-/* The length of the line at `text`, without its end. */
+/* Returns the length of the line at `text`, without its end. */
 static size_t line_length(const char *text) { return strcspn(text, "\n"); }
 
 static bool has_line(const char *text, const char *line, size_t length) {
@@ -101,8 +101,8 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
          is_default_of(wl_map_options(t->map), key, value);
 }
 
-/* Whether every line of the file's definition is in the task's, and the task's other lines, of keys that are newer than
- * the file, give defaults. */
+/* Whether the file's definition matches the task. Every line of the file's definition must be in the task's definition.
+ * The other lines of the task, whose keys are newer than the file, must give defaults. */
 static bool same_definition(const wl_suite_task *t, const char *stored) {
   const char *line;
   for (line = stored; *line; line += line_length(line), line += *line == '\n')

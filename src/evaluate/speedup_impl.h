@@ -4,7 +4,7 @@
 
 #include "evaluate/speedup.h"
 
-/* The curve of a baseline by its name; NULL: none. */
+/* Returns the curve of a baseline by its name; NULL if there is none. */
 wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name);
 /* Fills a table from the cells, and from one baseline's curve (NULL: none) and seconds of a step for each cell. */
 wl_status wl_speedup_judge(const wl_speedup *speedup, const wl_baseline_curve *const *curve,

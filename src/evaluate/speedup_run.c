@@ -60,7 +60,8 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
   return WL_OK;
 }
 
-/* The loss at a point: the mean over `batches` batches of the fixed sample, in rotation; 0: over all. */
+/* Returns the loss at a point: the mean over `batches` batches of the fixed sample, in rotation; 0: over all
+ * batches. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);
@@ -111,7 +112,7 @@ static wl_status run_rate(const field *f, const wl_baseline_curve *c, int rate, 
   return status;
 }
 
-/* Lengths of a scheduled rule: each horizon, and 3 and 10 times it, below 10 times the longest. */
+/* Lists the lengths of a scheduled rule: each horizon, and 3 and 10 times each horizon, below 10 times the longest. */
 static int64_t list_lengths(const wl_suite_task *t, int64_t *steps) {
   static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
   int64_t count = 0;
@@ -153,7 +154,8 @@ static void average_runs(const field *f, const double *table, wl_baseline_curve 
   }
 }
 
-/* Jobs are assigned to ranks in rotation: high rates, whose runs may diverge early, are spread over all ranks. */
+/* Computes a curve. Jobs are assigned to ranks in rotation: high rates, whose runs may diverge early, are spread over
+ * all ranks. */
 static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
   double *table = NULL;
@@ -218,7 +220,8 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   return wl_task_status(r->f->task);
 }
 
-/* Seconds of a step: the least of many short measurements, because other processes may interrupt them. Every rank measures the same run separately. */
+/* Measures the seconds of a step: the least of many short measurements, because other processes may interrupt them.
+ * Every rank measures the same run separately. */
 static wl_status time_steps(runner *r, double *seconds) {
   bool finite = true;
   *seconds = INFINITY;
@@ -328,7 +331,8 @@ static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const 
   return WL_OK;
 }
 
-/* Ranks that read different files would compute different curves and deadlock in the collective calls. */
+/* Checks that all ranks have the same curves. Ranks that read different files would compute different curves and
+ * deadlock in the collective calls. */
 static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves, wl_comm *comm) {
   wl_digest digest = {0};
   for (int i = 0; i < suite->count; i++) {

@@ -27,7 +27,8 @@ typedef struct wl_suite {
   const char *name;
   int64_t seed, seeds;
   int64_t
-      batches; /* of an intermediate loss, every 10 steps; 0: whole fixed sample, at steps that grow by a twentieth */
+      batches; /* batches of an intermediate loss, every 10 steps; 0: whole fixed sample, at steps that grow by a
+                  twentieth */
   double smoothing; /* decay in 10 steps of the running mean over intermediate losses; 0: no mean */
   int count;
   wl_suite_task *tasks; /* [count] */

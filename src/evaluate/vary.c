@@ -9,8 +9,8 @@
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
-/* The keys of task families that are varied, as the families read them. Where a family lacks a key, its value stays as
- * in `absent`. */
+/* The keys of task families that are varied, as the families read them. If a family lacks a key, the value of that key
+ * stays as in `absent`. */
 typedef struct varied_keys {
   wl_ints widths, filters;
   int64_t dimension;
@@ -77,7 +77,7 @@ static void vary_horizon(collection *c) {
   }
 }
 
-/* 1, 5 and 10 inner steps, as few-shot protocols report, except the trained number. */
+/* Adds 1, 5 and 10 inner steps, which few-shot protocols report, except the trained number. */
 static void vary_steps(collection *c) {
   static const int64_t numbers[] = {1, 5, 10};
   for (int i = 0; i < 3; i++) {
@@ -147,7 +147,7 @@ static void vary_words(collection *c, const char *key, const char *choices, cons
     if (i != trained_index && (!trained || strcmp(word, trained) != 0)) append_text(c, key, word);
 }
 
-/* Every other choice of a key that the family has. */
+/* Adds every other choice of a key that the family has. */
 static void vary_choice(collection *c, const char *key, int trained) {
   const wl_option *o = wl_map_options(c->task);
   while (trained >= 0 && o && o->key && strcmp(o->key, key) != 0) o++;

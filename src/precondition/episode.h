@@ -13,7 +13,7 @@ typedef struct wl_episode_keys {
 
 extern const wl_option wl_episode_options[];
 wl_episode_keys wl_episode_read(const wl_config *config);
-/* The longest T. */
+/* Returns the longest T. */
 int64_t wl_episode_longest(const wl_config *config);
 
 #endif

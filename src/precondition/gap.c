@@ -7,10 +7,10 @@
  * Derivatives treat U as constant, like the paper's code. The gradient of biases and other vectors is unchanged. `out`
  * is the second axis of a dense weight, stored (in,out), and the first axis of a convolution's weight.
  *
- * The code computes P = 1 + U diag(m - 1) U^T over the singular values above rounding. This equals the P above on G,
- * since G lies in the span of U. On the complement of that span it is the identity. Adjoints therefore do not depend on
- * the basis with which an SVD completes U. With m = 1, P is the identity bit for bit. phi holds x = M - M_0, where
- * m(M_0) = 1:
+ * The code computes P = 1 + U diag(m - 1) U^T over the singular values above rounding. On G this P equals the P above,
+ * since G lies in the span of U. On the complement of that span this P is the identity. Adjoints therefore do not
+ * depend on the basis with which an SVD completes U. With m = 1, P is the identity bit for bit. phi holds x = M - M_0,
+ * where m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
@@ -28,7 +28,7 @@ typedef struct matrix {
   int64_t offset, out, rest, least; /* least = min(out, rest) */
   bool out_last;                    /* stored (rest,out) */
   int64_t at;                       /* offset of its x in phi */
-  int64_t basis;                    /* offset of its part of the factor: rank, U^T (least,out) */
+  int64_t basis; /* offset of the matrix's part of the factor: rank, U^T (least,out) */
 } matrix;
 
 typedef struct gap {
@@ -106,7 +106,7 @@ static void gap_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
 
 /* ---- factors ---- */
 
-/* m - 1 from x; uses the asymptote for x > 20. */
+/* Returns m - 1 from x. For x > 20 it uses the asymptote. */
 static double excess(double x) {
   const double share = -expm1(-2); /* 1 - e^{-2} */
   return x > 20 ? x + 0.5 * log(share) : 0.5 * log1p(share * expm1(2 * x));
@@ -153,14 +153,14 @@ static product open_product(const gap *impl, const matrix *m, const wl_real *phi
   return p;
 }
 
-/* U^T X for a matrix X stored like m. The result is (rank,rest), or (rest,rank) if `out` is the last axis. */
+/* Computes U^T X for a matrix X stored like m. The result is (rank,rest), or (rest,rank) if `out` is the last axis. */
 static void project(const product *p, const wl_real *x, wl_real *out) {
   const matrix *m = p->m;
   if (m->out_last) wl_gemm_nt(m->rest, p->rank, m->out, x, p->basis, out, false);
   else wl_gemm_nn(p->rank, m->rest, m->out, p->basis, x, out, false);
 }
 
-/* Index of element (i,k) of such a product. */
+/* Returns the index of element (i,k) of such a product. */
 static int64_t place(const product *p, int64_t i, int64_t k) {
   return p->m->out_last ? k * p->rank + i : i * p->m->rest + k;
 }
@@ -175,9 +175,10 @@ static void add_excess(const product *p, wl_real *x) {
   else wl_gemm_tn(m->out, m->rest, p->rank, p->basis, p->y, x, true);
 }
 
-/* The approximation: index of the k-th element that m_i multiplies, in row or column i of the matrix. */
+/* For the approximation: returns the index of the k-th element that m_i multiplies, in row or column i of the
+ * matrix. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
-  const bool rows = (m->out <= m->rest) != m->out_last; /* of the matrix as it is stored */
+  const bool rows = (m->out <= m->rest) != m->out_last; /* m_i multiplies stored rows */
   const int64_t length = m->out_last ? m->out : m->rest;
   return rows ? i * length + k : k * length + i;
 }
@@ -208,7 +209,7 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
   }
 }
 
-/* phi's adjoint: <row i of U^T Gbar, row i of U^T G> dm/dM; the approximation uses the rows of Gbar and G. */
+/* Adds the adjoint of phi: <row i of U^T Gbar, row i of U^T G> dm/dM. The approximation uses the rows of Gbar and G. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;

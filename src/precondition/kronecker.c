@@ -165,7 +165,8 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
   }
 }
 
-/* One tensor: g and the adjoints point at its first element. z_1, z_2 are computed again. */
+/* Computes the adjoint of one tensor. g and the adjoints point at the tensor's first element. z_1 and z_2 are computed
+ * again. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
                            const wl_real *g, const wl_gradient_bar *bar, wl_real *scratch) {
   wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest,

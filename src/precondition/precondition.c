@@ -99,7 +99,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* c from g. */
+/* Computes c from g. */
 static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, wl_real *c) {
   const wl_real v = (wl_real)p->clip_value;
   memcpy(c, g, (size_t)n * sizeof *c);
@@ -107,12 +107,13 @@ static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, w
     c[i] = c[i] > v ? v : c[i] < -v ? -v : c[i];
 }
 
-/* s; a norm that is NaN also yields 1. */
+/* Returns s, which is 1 if the norm is NaN. */
 static double shrink(const wl_precondition *p, double norm) {
   return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
 }
 
-/* The step with its gradient clipped. The clipped gradient takes the first n reals of *scratch, which is advanced. */
+/* Returns the step with its gradient clipped. The clipped gradient takes the first n reals of *scratch, which is
+ * advanced. */
 static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_real **scratch) {
   wl_gradient out = *in;
   if (!clips(p)) return out;
@@ -125,7 +126,7 @@ static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_r
   return out;
 }
 
-/* bar: the adjoint of g' on entry, of g on return; `c` scratch [n]. */
+/* `bar` is the adjoint of g' on entry and of g on return; `c` is scratch [n]. */
 static void clip_adjoint(const wl_precondition *p, const wl_gradient *in, wl_real *c,
                          wl_real *bar) {
   clip_values(p, in->g, in->n, c);

@@ -35,7 +35,8 @@ typedef struct wl_gradient_bar {
 typedef struct wl_precondition_ops {
   const char *name, *summary;
   const wl_option *options;
-  /* Reads the options; sets impl, phi, scratch, factor, reads_theta and reads_before. p->steps and p->theta are already set. */
+  /* Reads the options; sets impl, phi, scratch, factor, reads_theta and reads_before. p->steps and p->theta are already
+   * set. */
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
@@ -54,9 +55,9 @@ struct wl_precondition {
   void *impl;
   const wl_layout *theta;       /* borrowed */
   int64_t steps;                /* T */
-  double clip_value, clip_norm; /* of the raw gradient; 0: none */
-  bool reads_theta;             /* P g depends on theta too, */
-  bool reads_before;            /* and on P g of the step before, 0 at the first */
+  double clip_value, clip_norm; /* bounds of the raw gradient; 0: none */
+  bool reads_theta;             /* P g also depends on theta */
+  bool reads_before;            /* P g depends on P g of the step before (0 at first) */
   wl_layout phi;                /* group "precondition" */
   int64_t scratch;              /* number of wl_reals of scratch for the functions of `ops` */
   int64_t factor;               /* number of wl_reals of the factor, which derivatives treat as constant */
@@ -71,15 +72,15 @@ wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
-/* Number of wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
+/* Returns the number of wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
-/* Number of wl_reals that a unit of n parameters keeps from step to step; p may be NULL. */
+/* Returns the number of wl_reals that a unit of n parameters keeps from step to step; p may be NULL. */
 static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n) {
   return p && p->reads_before ? wl_pad(n) : 0;
 }
-/* Initial meta-parameters. */
+/* Draws the initial meta-parameters. */
 void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
-/* These functions clip the gradient and call `ops`. find_factor reads in->n and in->g. */
+/* These functions clip the gradient and call the functions of `ops`. find_factor reads in->n and in->g. */
 void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
                                  wl_real *scratch);
 void wl_precondition_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,

@@ -7,8 +7,8 @@
  *
  * Factors may be negative. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019); one per step and
  * tensor is its full form. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and the decay of
- * ALFA's step theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network, and kappa is a
- * gradient skip connection (PAMELA, Rajasegaran et al. 2020) before any rule: rule pamela with skip = -kappa. Steps
+ * ALFA's step theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network, and kappa is
+ * a gradient skip connection (PAMELA, Rajasegaran et al. 2020) before any rule: rule pamela with skip = -kappa. Steps
  * beyond T use the factors of step T. */
 #include "precondition/precondition.h"
 
@@ -78,7 +78,7 @@ static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   }
 }
 
-/* Index of a tensor's factor at step t. */
+/* Returns the index of a tensor's factor at step t. */
 static int64_t factor_of(const scalar *impl, int64_t t, int tensor) {
   const int64_t step = t < impl->steps ? t : impl->steps - 1;
   return step * impl->tensors + (impl->tensors > 1 ? tensor : 0);

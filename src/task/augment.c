@@ -120,7 +120,7 @@ static wl_stream stream_of(const wl_augment_ws *ws, uint64_t what) {
   return wl_episode_stream(&ws->episode, WL_FOR_DRAW, what);
 }
 
-/* One draw for all, for each tensor, or for each parameter. */
+/* Draws one factor for all parameters, one for each tensor, or one for each parameter. */
 static void draw_factors(wl_augment_ws *ws, const wl_layout *layout) {
   const wl_augment *a = ws->augment;
   const wl_stream stream = stream_of(ws, WL_DRAW_OF_REPARAMETRISATION);
@@ -186,7 +186,7 @@ const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v) {
   return ws->v;
 }
 
-/* xi of the step; NULL: no noise. */
+/* Returns xi of the step; NULL if there is no noise. */
 static const wl_real *noise_of(wl_augment_ws *ws, const wl_batch *batch) {
   if (batch->purpose != WL_FOR_INNER_BATCH || !(ws->noise_sd > 0.0)) return NULL;
   if (ws->step != batch->step)

@@ -71,7 +71,7 @@ wl_status wl_augment_create(const wl_augment_keys *keys, const wl_map *options, 
 void wl_augment_destroy(wl_augment **augment);
 /* Whether the augmentations change theta_0. */
 bool wl_augment_moves_start(const wl_augment *augment);
-/* FLOP of the augmentation of one gradient of n parameters. */
+/* Returns the FLOP of the augmentation of one gradient of n parameters. */
 double wl_augment_cost(const wl_augment *augment, int64_t n);
 
 wl_status wl_augment_ws_create(const wl_augment *augment, int64_t n, wl_augment_ws **out);
@@ -88,12 +88,13 @@ const wl_real *wl_augment_theta(wl_augment_ws *ws, const wl_real *theta);
 const wl_real *wl_augment_last(const wl_augment_ws *ws, const wl_real *theta);
 /* Returns c o v [n] in a buffer of the workspace; returns `v` if there is no c. */
 const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v);
-/* L~(theta) from `loss` = L(c o theta). */
+/* Returns L~(theta), given `loss` = L(c o theta). */
 double wl_augment_loss(wl_augment_ws *ws, const wl_batch *batch, const wl_real *theta, double loss);
 /* Changes dL/d(c o theta) and dL/dphi [n_phi] to the gradients of L~, in place. NULL: not computed. */
 void wl_augment_gradient(wl_augment_ws *ws, const wl_batch *batch, wl_real *grad_theta,
                          wl_real *grad_phi, int64_t n_phi);
-/* Changes the products of L's Hessian with c o v to those of L~'s Hessian with v, in place. NULL: not computed. */
+/* Changes the products of the Hessian of L with c o v to the products of the Hessian of L~ with v, in place. NULL: not
+ * computed. */
 void wl_augment_product(const wl_augment_ws *ws, wl_real *hv_theta, wl_real *hv_phi, int64_t n_phi);
 
 #endif

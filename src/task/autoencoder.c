@@ -3,7 +3,7 @@
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  z = h_last W + b (B,pixels)
  *   L = mean (x - sigmoid z)^2         over images and pixels
  *
- * `widths` sets the widths of all hidden layers, including the narrow one. Defaults are those of the autoencoders
+ * `widths` sets the widths of all hidden layers, including the narrow one. The defaults are taken from the autoencoders
  * in google/learned_optimization (tasks/fixed/image_mlp_ae.py). */
 #include "task/mlp.h"
 

@@ -1,7 +1,7 @@
 /* byte_file.c - sequential reading of a data file, gzipped or plain.
  *
  * The code calls zlib's inflate directly. gzread treats the end of the file as the end of a gzip member. It would
- * accept a member without a trailer, whose checksum was never compared, as complete. */
+ * therefore accept a member without a trailer as complete, although the checksum was never compared. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,7 +102,7 @@ static wl_status damaged(const wl_byte_file *file, const char *what) {
                  file->path, (long long)file->offset, what ? what : "no further description");
 }
 
-/* Bytes of the file; *got is 0 at its end. */
+/* Reads bytes of the file; *got is 0 at its end. */
 static wl_status read_plain(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
   byte_source *const source = file->handle;
   *got = fread(to, 1, count, source->file);

@@ -31,7 +31,7 @@ static wl_norm norm_of(const wl_convnet *net) {
   return net->batch_norm ? WL_NORM_BATCH : WL_NORM_NONE;
 }
 
-/* Stride of layer i, from 0. */
+/* Returns the stride of layer i, counted from 0. */
 static int64_t stride_of(const wl_convnet *net, int i) {
   const wl_ints *s = &net->strides;
   return s->count == 0 ? 1 : s->at[i < s->count ? i : s->count - 1];
@@ -46,9 +46,9 @@ static feature pool(const wl_convnet *net, wl_tape *t, feature f) {
   return f;
 }
 
-/* The stages after a convolution: (n)ormalise, (a)ctivate, (p)ool. */
+/* Applies the stages after a convolution: (n)ormalise, (a)ctivate, (p)ool. */
 static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int layer) {
-  static const char *const orders[] = {"nap", "pna", "apn"}; /* by wl_convnet.order */
+  static const char *const orders[] = {"nap", "pna", "apn"}; /* indexed by wl_convnet.order */
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "norm%d", layer);
   for (const char *stage = orders[net->order]; *stage; stage++) {
@@ -59,7 +59,7 @@ static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int la
   return f;
 }
 
-/* The side of the image after poolings and strides; 0: nothing remains. */
+/* Returns the side of the image after poolings and strides; 0 if nothing remains. */
 static int64_t side_left(const wl_convnet *net, int64_t side) {
   const int window = net->pooling == WL_POOL_NONE ? 1 : POOL;
   for (int i = 0; i < net->filters.count && side > 0; i++)
@@ -67,7 +67,7 @@ static int64_t side_left(const wl_convnet *net, int64_t side) {
   return side;
 }
 
-/* Tests that the options table cannot express: the kernel is odd, each pooling has an input of at least 2x2, and
+/* Checks what the options table cannot express: the kernel is odd, each pooling has an input of at least 2x2, and
  * `features: mean` has square images. */
 static wl_status check_options(const wl_map *map, const wl_convnet *net,
                                const wl_convnet_shape *shape) {
@@ -83,8 +83,8 @@ static wl_status check_options(const wl_map *map, const wl_convnet *net,
   return WL_OK;
 }
 
-/* Convolution `layer` (from 1), its stages, and the warp that the options place either directly after the convolution
- * or after all its stages. */
+/* Adds convolution `layer` (from 1), its stages, and the warp, which the options place either directly after the
+ * convolution or after all stages. */
 static feature convolutional_layer(const wl_convnet *net, wl_task *task, feature f, int layer) {
   const int64_t filters = net->filters.at[layer - 1];
   char name[WL_NAME_SIZE];

@@ -3,11 +3,10 @@
  *   h_l = stages(conv(h_{l-1}, W_l) + b_l),  stages: normalise, activate and pool in a chosen order
  *   logits = dense layers on the last h, flattened or averaged over the image;  L = cross-entropy(logits, label)
  *
- * h (B,C,H,W), W_l (out,in,k,k), padding of k / 2 on each side, pooling of 2x2 windows. Batch norm uses the
- * statistics of the batch, in evaluations those that `norm_statistics` selects. Layer norm uses the statistics of
+ * h (B,C,H,W), W_l (out,in,k,k), padding of k / 2 on each side, pooling of 2x2 windows. Batch norm uses the statistics
+ * of the batch; in evaluations it uses the statistics that `norm_statistics` selects. Layer norm uses the statistics of
  * each pixel's channels. Both have a scale, initially 1, and a shift, initially 0. Orders: Ioffe and Szegedy 2015
- * norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm.
- * Private to src/task. */
+ * norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm. Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
 
@@ -20,7 +19,7 @@ typedef struct wl_convnet_shape {
 } wl_convnet_shape;
 
 typedef struct wl_convnet {
-  /* As configured; lists are borrowed while the task is created. */
+  /* The options as configured; lists are borrowed while the task is created. */
   wl_ints filters, strides;
   int64_t kernel;
   enum { WL_NORM_ACT_POOL, WL_POOL_NORM_ACT, WL_ACT_POOL_NORM } order;
@@ -29,7 +28,7 @@ typedef struct wl_convnet {
   bool batch_norm, layer_norm;
   wl_perceptron dense;
   wl_initialiser initialiser;
-  /* As built. */
+  /* The nodes of the network as built. */
   wl_node x, labels; /* inputs: (B,channels,rows,columns), B labels */
 } wl_convnet;
 

@@ -14,7 +14,7 @@
 typedef struct named_data {
   const char *name;
   int64_t classes;
-  const char *hint; /* how to get it */
+  const char *hint; /* how to obtain the data */
 } named_data;
 
 static const named_data known[] = {
@@ -61,7 +61,7 @@ static const named_data *find_named(const char *name) {
   return NULL;
 }
 
-/* The directory of named data, or of a path. */
+/* Finds the directory of named data, or of a path. */
 static wl_status locate(const char *data, const named_data *named, char directory[WL_DATA_PATH]) {
   if (!named) {
     snprintf(directory, WL_DATA_PATH, "%s", data);
@@ -80,7 +80,7 @@ static wl_status locate(const char *data, const named_data *named, char director
   return WL_FAIL(WL_ERR_NO_INPUT, "%s: data '%s' is not there; %s", directory, data, named->hint);
 }
 
-/* A fixed permutation of each split: evaluations use the same images in every run. */
+/* Draws a fixed permutation of each split, so that evaluations use the same images in every run. */
 static wl_status draw_samples(wl_dataset *dataset) {
   for (int s = 0; s < 2; s++) {
     wl_images *images = &dataset->split[s];
@@ -107,7 +107,7 @@ static wl_status make_dataset(const void *request, void **object) {
 
 static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
-/* Refuses a configured number of classes that differs from that of the data. */
+/* Refuses a configured number of classes that differs from the number of classes in the data. */
 static wl_status check_classes(const char *data, int64_t asked, int64_t found) {
   if (asked == 0 || asked == found) return WL_OK;
   return WL_FAIL(

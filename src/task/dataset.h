@@ -19,20 +19,20 @@ typedef struct wl_images {
 
 typedef struct wl_dataset {
   int64_t channels, rows, columns;
-  int64_t pixels; /* of one image, channels * rows * columns */
+  int64_t pixels; /* pixels of one image, channels * rows * columns */
   int64_t classes;
-  wl_images split[2]; /* by wl_split */
+  wl_images split[2]; /* indexed by wl_split */
 } wl_dataset;
 
-/* The names that `data` may have; it may also be a directory. */
+/* The names that `data` may have. `data` may also be a directory. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
 /* A family's options for its images. */
 typedef struct wl_dataset_keys {
   const char *data;      /* borrowed while the task is created */
-  int64_t classes, side; /* number of classes, side in pixels; 0: those of the data */
+  int64_t classes, side; /* number of classes, side in pixels; 0: as in the data */
   bool grey;
 } wl_dataset_keys;
-/* These options, for the family's table; `member` of `type` is a wl_dataset_keys. */
+/* The options of wl_dataset_keys, for the family's table; `member` of `type` is a wl_dataset_keys. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS(type, member)                                                          \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                           \

@@ -6,7 +6,7 @@
 #include "task/task.h"
 #include "task/warp.h"
 
-/* The stream of an episode for one purpose; `step` distinguishes batches or drawn arrays. */
+/* Returns the stream of an episode for one purpose; `step` distinguishes batches or drawn arrays. */
 static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose,
                                           uint64_t step) {
   return (wl_stream){.seed = episode->seed,
@@ -17,7 +17,7 @@ static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose 
                      .step = step};
 }
 
-/* Choices of the option `activation`, for the options table. */
+/* The choices of the option `activation`, for the options table. */
 #define WL_ACTIVATIONS "sigmoid|tanh|relu|elu|gelu"
 typedef enum wl_activation {
   WL_ACTIVATION_SIGMOID,
@@ -58,7 +58,8 @@ wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t o
  * x (B,in) -> (B,out). */
 wl_node wl_net_perceptron(wl_task *task, const wl_perceptron *hidden, wl_node x, int64_t in,
                           int64_t out);
-/* Number of inputs of one output of a weight: in for a dense layer (in,out), in k k for a convolution (out,in,k,k). */
+/* Returns the number of inputs of one output of a weight: in for a dense layer (in,out), in k k for a convolution
+ * (out,in,k,k). */
 int64_t wl_net_fan_in(const wl_tensor_entry *weight);
 
 #endif

@@ -13,7 +13,7 @@ typedef struct inverse {
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
 
-/* Quarter turns are exact: a class made by turning loses no pixel. */
+/* Adds quarter turns. They are exact, so a class made by turning loses no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
   for (int64_t i = 0; i < turn; i++) {
     const double cosine = map->cosine;

@@ -23,7 +23,8 @@ typedef struct wl_distortion {
 
 enum { WL_DISTORTION_DRAWS = 4 };
 
-/* x [rows][columns] from `ink` [rows][columns] (1: ink, 0: paper); u [WL_DISTORTION_DRAWS] uniform in [0,1). */
+/* Computes x [rows][columns] from `ink` [rows][columns] (1: ink, 0: paper); u [WL_DISTORTION_DRAWS] is uniform in
+ * [0,1). */
 void wl_glyph_image(const wl_glyphs *glyphs, const uint8_t *ink, int64_t turn,
                     const wl_distortion *distortion, const double u[WL_DISTORTION_DRAWS],
                     wl_real *x);

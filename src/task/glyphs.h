@@ -29,7 +29,7 @@ typedef wl_status (*wl_glyphs_reader)(const char *path, wl_field *fields, int co
 void wl_glyphs_set_reader(wl_glyphs_reader reader);
 
 /* Opens the packed file `path`, or the file of that name in $WARPLOOM_DATA if `path` does not exist. WL_ERR_NO_INPUT,
- * WL_ERR_DATA. The caller releases it with the close function below. Thread-safe. */
+ * WL_ERR_DATA. The caller releases *out with the close function below. Thread-safe. */
 wl_status wl_glyphs_open(const char *path, const wl_glyphs **out);
 void wl_glyphs_close(const wl_glyphs **glyphs);
 

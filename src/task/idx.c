@@ -73,14 +73,14 @@ static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset 
   return wl_byte_file_expect_end(file);
 }
 
-/* Index of the first label that is not below `bound`; -1: none. */
+/* Returns the index of the first label that is not below `bound`; -1 if there is none. */
 static int64_t find_label(const wl_images *images, int64_t bound) {
   for (int64_t i = 0; i < images->count; i++)
     if (images->labels[i] >= bound) return i;
   return -1;
 }
 
-/* Number of classes of the training labels. Every label between the smallest and the largest must occur. A missing
+/* Counts the classes of the training labels. Every label between the smallest and the largest must occur. A missing
  * label means damaged data, unless the user sets the number of classes. */
 static wl_status count_classes(const wl_byte_file *file, const wl_images *images,
                                int64_t *classes) {

@@ -6,7 +6,8 @@
 #include "task/augment.h"
 #include "task/family.h"
 
-/* Number of images in a fraction of a split: its first images. The held-out split is always used completely. */
+/* Returns the number of images in a fraction of a split, which consists of the split's first images. The held-out split
+ * is always used completely. */
 static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;
@@ -31,7 +32,7 @@ void wl_image_source_close(wl_image_source *source) {
   wl_dataset_close(&source->data);
 }
 
-/* Pixels as reals in [0,1], by a division, as in the data loaders of other frameworks. */
+/* Converts pixels to reals in [0,1] by a division, as the data loaders of other frameworks do. */
 static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
   for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
 }
@@ -60,7 +61,8 @@ static void copy_pixels(const wl_images *images, int64_t pixels, const int64_t *
   }
 }
 
-/* Images from number `at` of the fixed sample: the numbers below `bound` in the order of the split's permutation. */
+/* Chooses images of the fixed sample, from number `at` on. The sample has the numbers below `bound` in the order of the
+ * split's permutation. */
 static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int64_t count,
                          int64_t *chosen) {
   at %= bound;
@@ -69,7 +71,7 @@ static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int
     if (images->sample[i] < bound && seen++ >= at) chosen[found++] = images->sample[i];
 }
 
-/* Images first .. first + count - 1 of a batch. */
+/* Chooses images first .. first + count - 1 of a batch. */
 static void choose(const wl_image_source *source, const wl_episode *episode, const wl_batch *batch,
                    int64_t first, int64_t count, int64_t *chosen) {
   const wl_stream part = wl_episode_stream(episode, WL_FOR_DRAW, WL_DRAW_OF_DATA_FRACTION);

@@ -10,7 +10,7 @@ typedef struct wl_image_source {
   wl_dataset_keys keys;
   int64_t batch;          /* B, images of a minibatch */
   int64_t eval_samples;   /* images of the fixed sample, as configured */
-  wl_draw fraction;       /* of the training split that an episode uses: its first images */
+  wl_draw fraction;       /* share of the training split that an episode uses: its first images */
   const wl_dataset *data; /* shared */
 } wl_image_source;
 

@@ -14,7 +14,7 @@ static bool ends_with(const char *name, const char *end) {
   return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* Numbers of inputs and outputs of a weight (in,out) or (out,in,k,k). */
+/* Return the numbers of inputs and outputs of a weight (in,out) or (out,in,k,k). */
 static double fan_in(const wl_tensor_entry *w) {
   return strstr(w->name, "embedding") ? 1.0 : (double)wl_net_fan_in(w);
 }
@@ -81,7 +81,7 @@ static wl_status draw_weight(const wl_initialiser *how, wl_stream stream, const 
   return WL_OK;
 }
 
-/* Initial values of one tensor; the caller has zeroed `out`. */
+/* Draws the initial values of one tensor; the caller has zeroed `out`. */
 static wl_status draw_block(const wl_initialiser *how, wl_stream stream, const wl_tensor_entry *block,
                             wl_real *out) {
   if (ends_with(block->name, ".shift")) return WL_OK;

@@ -24,7 +24,7 @@ typedef enum wl_initialiser_kind {
 
 typedef struct wl_initialiser {
   wl_initialiser_kind kind;
-  double scale; /* of normal */
+  double scale; /* scale of the kind normal */
 } wl_initialiser;
 
 /* The options of a family; `fallback` is the default kind; `member` of `type` is a wl_initialiser. */
@@ -38,7 +38,7 @@ typedef struct wl_initialiser {
    "Standard deviation for `initialisation: normal`.", WL_SLOT(type, member.scale)}
 /* clang-format on */
 
-/* theta_0 of the episode, all n elements. */
+/* Draws theta_0 of the episode, all n elements. */
 wl_status wl_initialiser_theta0(const wl_initialiser *initialiser, const wl_task *task,
                                 const wl_episode *episode, wl_real *theta);
 

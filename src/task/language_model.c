@@ -85,13 +85,13 @@ static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
                       stack(t, nodes + count / 2, count - count / 2));
 }
 
-/* A learned initial state (B,H), the same row for every sequence: (B,1)(1,H). */
+/* Adds a learned initial state (B,H) with the same row for every sequence: (B,1)(1,H). */
 static wl_node initial_state(const language_model *m, wl_tape *t, const char *name) {
   const wl_node row = wl_tape_theta(t, name, 1, &m->hidden);
   return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));
 }
 
-/* h_1 .. h_T (T B, H). */
+/* Computes h_1 .. h_T (T B, H). */
 static wl_status unroll(const language_model *m, wl_tape *t, wl_node *out) {
   const int64_t batch = m->source.batch, length = m->source.length, d = m->embedding;
   const int64_t width = cells[m->cell].gates * m->hidden;

@@ -4,10 +4,9 @@
  *   logits = (x W + b) E,   E = [0 I] (C-1,C):  class 0 is the reference, its logit 0
  *   L = cross-entropy(logits, class) + l2 / 2 ||W||^2
  *
- * x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression: the softmax of
- * (0, z) is the sigmoid of z. Convex, strictly so with l2 > 0. Each task has `samples` training
- * points and as many held out; minibatches are drawn from them with replacement. With data_seed > 0 the means and points
- * of all tasks are the same. */
+ * x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression: the softmax of (0, z) is the sigmoid of
+ * z. Convex, strictly so with l2 > 0. Each task has `samples` training points and as many held-out points. Minibatches
+ * are drawn from these points with replacement. With data_seed > 0 the means and points of all tasks are the same. */
 #include <math.h>
 
 #include "task/family.h"
@@ -22,7 +21,7 @@ typedef struct logistic {
 /* Drawn arrays, distinguished by the stream's step; an array contains the points or labels of both splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
-/* A drawn task: labels (2,N), points (2,N,d), means (C,d); training points before held-out ones. */
+/* A drawn task: labels (2,N), points (2,N,d), means (C,d). Training points precede held-out points. */
 typedef struct mixture {
   int64_t *labels;
   wl_real *points, *means;
@@ -111,7 +110,7 @@ static wl_status sample(const wl_task *task, const wl_episode *own, void *draw) 
   return WL_OK;
 }
 
-/* The constant E. */
+/* Sets the constant E. */
 static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
                  wl_tape_ws *tape_ws) {
   (void)episode, (void)draw;
@@ -121,7 +120,7 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
     for (int64_t j = 0; j < m->classes; j++) e[i * m->classes + j] = j == i + 1;
 }
 
-/* Number of point i of a batch, among the N points of the split. */
+/* Returns the number of point i of a batch among the N points of the split. */
 static int64_t chosen_point(const logistic *m, const wl_episode *episode, const wl_batch *batch,
                             int64_t i) {
   if (batch->purpose == WL_FOR_EVAL_BATCH) return (batch->step * m->batch + i) % m->samples;

@@ -2,8 +2,8 @@
  *
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  L = cross-entropy(h_last W + b, label)
  *
- * theta_0 by default ~ N(0, initial_scale^2), weights and biases (Andrychowicz et al. 2016, section 3.2:
- * 784-20-10, sigmoid, batch 128). Minibatches are drawn with replacement. */
+ * By default the weights and biases of theta_0 are drawn from N(0, initial_scale^2) (Andrychowicz et al. 2016, section
+ * 3.2: 784-20-10, sigmoid, batch 128). Minibatches are drawn with replacement. */
 #include "task/mlp.h"
 
 static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(wl_mlp, images),

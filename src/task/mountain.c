@@ -71,7 +71,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* One integer in {low .. high}; element `which` of the task's stream. */
+/* Draws one integer from {low .. high}: element `which` of the task's stream. */
 static double integer(const wl_episode *episode, int which, int low, int high) {
   int64_t value;
   wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, 0), (uint64_t)which, 1,

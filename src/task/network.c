@@ -35,7 +35,7 @@ wl_node wl_net_normalise(wl_tape *t, wl_node x, const char *layer, int64_t chann
   return wl_op_add_channel(t, x, layer_parameter(t, layer, "shift", channels));
 }
 
-/* Hidden dense layer `number`, from 1. */
+/* Adds hidden dense layer `number`, counted from 1. */
 static wl_node add_hidden(wl_task *task, const wl_perceptron *p, wl_node x, int number,
                           int64_t in) {
   const int64_t out = p->widths.at[number - 1];

@@ -310,7 +310,7 @@ static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, d
   return WL_OK;
 }
 
-/* Draws distinct classes of the pool; a class that was drawn before is drawn again. */
+/* Draws distinct classes of the pool. If a class was drawn before, another is drawn in its place. */
 static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
   const pool *p = pool_of(o, episode->space);
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);
@@ -343,13 +343,13 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* The split of a batch: train for the drawers to adapt on, held-out for the others. */
+/* Returns the split of a batch: the training split for the drawers to adapt on, the held-out split for the others. */
 static wl_split split_of(const omniglot *o, const wl_batch *batch) {
   if (!o->few_shot || batch->purpose == WL_FOR_EVAL_BATCH) return batch->split;
   return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;
 }
 
-/* Image number of row r among the split's ways * per_class. */
+/* Returns the image number of row r among the split's ways * per_class images. */
 static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn *d,
                       const wl_batch *batch, int64_t images, int64_t r) {
   if (o->few_shot) return r % images;

@@ -2,10 +2,10 @@
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in processes of their own (python_process.h), as many as threads ask at once. Each can answer each
- * request, because a request names the episode and the batch, of which all random numbers are functions. The layout of
- * theta is on the task's tape, the loss is not. A failure makes losses NaN until the caller reads it by wl_task_status.
- * docs/plugins.md documents what the callable returns. */
+ * Interpreters run in separate processes (python_process.h); there are as many as threads that ask at the same time.
+ * Every process can answer every request, because a request names the episode and the batch, and all random numbers are
+ * functions of these two. The task's tape has the layout of theta, but not the loss. After a failure, losses are NaN
+ * until the caller reads the failure by wl_task_status. docs/plugins.md documents what the callable returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,10 +18,10 @@
 
 enum { PROCESSES = 256, TEXT = 65536, MESSAGE = 1024 };
 
-/* Operations, and what both sides send first; python_bridge.py has the same. */
+/* The operations, and the headers that both sides send first. python_bridge.py has the same definitions. */
 enum { DESCRIBE, START, LOSS, GRADIENT };
 typedef struct request {
-  int64_t operation, number; /* of reals that follow */
+  int64_t operation, number; /* number: count of the reals that follow */
   int64_t seed, space, index, unit;
   int64_t purpose; /* twice the purpose, plus 1 for the held-out split */
   int64_t step;
@@ -29,7 +29,7 @@ typedef struct request {
 typedef struct reply {
   int64_t failed;
   double loss;
-  int64_t bytes; /* that follow: reals, or a text */
+  int64_t bytes; /* number of bytes that follow: reals, or a text */
 } reply;
 
 typedef struct python {
@@ -38,7 +38,7 @@ typedef struct python {
   double timeout;
   int64_t batches;
   char *settings, *program; /* copies for later processes */
-  pthread_mutex_t lock;     /* of what follows */
+  pthread_mutex_t lock;     /* protects the members below */
   wl_python_process *idle[PROCESSES];
   int n_idle;
   wl_status failure; /* the first one */
@@ -78,7 +78,7 @@ static wl_status start_process(const python *p, wl_python_process **out) {
   return status;
 }
 
-/* An idle process, or a new one. */
+/* Returns an idle process, or starts a new one. */
 static wl_status take_process(python *p, wl_python_process **out) {
   pthread_mutex_lock(&p->lock);
   *out = p->n_idle > 0 ? p->idle[--p->n_idle] : NULL;
@@ -107,14 +107,14 @@ static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   return WL_FAIL(WL_ERR_DATA, "Python: %s", text);
 }
 
-/* What a request sends and where its reply goes. */
+/* The data of a request, and where its reply is stored. */
 typedef struct exchange {
   request request;
   const void *sent;
   size_t sent_bytes;
   void *received;
-  size_t room; /* of `received` */
-  bool exact;  /* the reply has that length */
+  size_t room; /* size of `received` */
+  bool exact;  /* the reply must have exactly that length */
   size_t got;
   double loss;
 } exchange;
@@ -135,7 +135,7 @@ static wl_status converse(wl_python_process *process, exchange *e) {
   return wl_python_process_receive(process, e->received, e->got);
 }
 
-/* A process that failed in any way is not used again. */
+/* Sends a request and receives its reply. A process that failed in any way is not used again. */
 static wl_status ask(python *p, exchange *e) {
   wl_python_process *process = NULL;
   WL_TRY(take_process(p, &process));
@@ -147,7 +147,7 @@ static wl_status ask(python *p, exchange *e) {
 
 /* ---- creation ---- */
 
-/* "key<TAB>value" in lines; arguments are separated by the unit separator. */
+/* Writes the settings as lines "key<TAB>value". Arguments are separated by the unit separator. */
 static wl_status write_settings(const wl_map *map, python *p) {
   size_t size = 0;
   FILE *out = open_memstream(&p->settings, &size);
@@ -166,7 +166,7 @@ static wl_status write_settings(const wl_map *map, python *p) {
                : WL_OK;
 }
 
-/* One line of the description: a name, the number of sizes, and the sizes. */
+/* Adds the parameter that a line of the description defines: a name, the number of sizes, and the sizes. */
 static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   char *rest = NULL;
   const char *const name = strtok_r(line, " ", &rest), *const dims = strtok_r(NULL, " ", &rest);
@@ -180,7 +180,7 @@ static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   if (*first < 0) *first = node;
 }
 
-/* The tape has the parameters; its loss, their sum, is never computed. */
+/* Builds a tape that has the parameters. Its loss, the sum of the parameters, is never computed. */
 static wl_status build_layout(char *description, wl_task *task) {
   char *rest = NULL;
   wl_node first = -1;
@@ -206,7 +206,7 @@ static wl_status describe(const wl_map *map, python *p, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Each Python call costs about as much time as these FLOP; what it computes is not known. */
+  /* Estimates the FLOP of a Python call from its overhead and the number of parameters. The true cost is not known. */
   static const double CALL = 1e6, EACH = 10.0;
   (void)seed;
   python *p = NULL;

@@ -34,7 +34,7 @@ static const char bootstrap[] =
     "while len(source) < size: source += connection.recv(size - len(source))\n"
     "exec(compile(source, 'warploom-bridge', 'exec'))\n";
 
-/* ---- environment: one thread in numerical libraries, whose number could change a bit of a result ---- */
+/* ---- environment: one thread in numerical libraries, because their threads could change a bit ---- */
 
 static const char *const fixed[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
                                     "MKL_NUM_THREADS=1", "PYTHONHASHSEED=0"};
@@ -105,7 +105,7 @@ wl_status wl_python_process_start(const char *interpreter, double timeout,
   return status;
 }
 
-/* Waits up to `seconds` for the end of the process; false: it runs. */
+/* Waits up to `seconds` for the end of the process. Returns false if the process still runs. */
 static bool await_end(wl_python_process *p, double seconds, int *code) {
   const double end = wl_seconds() + seconds;
   const struct timespec pause = {.tv_nsec = 2000000};

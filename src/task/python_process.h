@@ -1,7 +1,7 @@
-/* python_process.h - a Python interpreter in a process of its own, which answers over a socket.
+/* python_process.h - a Python interpreter in a separate process, which answers over a socket.
  *
- * Its standard output goes to standard error. It ends when the socket closes, so it never outlives this process for long.
- * One thread uses it at a time. Private to src/task. */
+ * The interpreter's standard output goes to standard error. The interpreter ends when the socket closes, so it never
+ * outlives this process for long. One thread uses it at a time. Private to src/task. */
 #ifndef WL_TASK_PYTHON_PROCESS_H
 #define WL_TASK_PYTHON_PROCESS_H
 
@@ -20,7 +20,7 @@ typedef struct wl_python_process wl_python_process;
 wl_status wl_python_process_start(const char *interpreter, double timeout, wl_python_process **out);
 /* Closes the socket, and kills the process if it does not end. */
 void wl_python_process_stop(wl_python_process **process);
-/* WL_ERR_OS if the process has ended or the time is over; the message says which. */
+/* Send and receive. WL_ERR_OS if the process has ended or the time is over; the message says which. */
 wl_status wl_python_process_send(wl_python_process *process, const void *data, size_t bytes);
 wl_status wl_python_process_receive(wl_python_process *process, void *data, size_t bytes);
 

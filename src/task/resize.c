@@ -24,7 +24,7 @@ static taps taps_of(int64_t i, int64_t in, int64_t out) {
 
 static double between(double a, double b, double part) { return a + (b - a) * part; }
 
-/* Mean of one pixel over `channels` planes. */
+/* Returns the mean of one pixel over `channels` planes. */
 static double pixel_at(const uint8_t *image, int64_t channels, int64_t plane, int64_t at) {
   double sum = 0.0;
   for (int64_t c = 0; c < channels; c++) sum += image[c * plane + at];

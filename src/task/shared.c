@@ -26,7 +26,7 @@ static void free_entry(entry *e) {
   wl_free(e);
 }
 
-/* Returns the open entry of that key, or a new one. The caller holds the lock. */
+/* Returns the open entry with that key, or a new one. The caller holds the lock. */
 static wl_status find_or_make(const wl_shared_kind *kind, const char *key, const void *request,
                               entry **out) {
   for (entry *e = opened; e; e = e->next)

@@ -3,12 +3,11 @@
  *   fixed     y = A sin(x - p),      A in [0.1, 5], p in [0, pi], x in [-5, 5]   (Finn et al. 2017)
  *   varying   y = A sin(w x + p),    the same, w in [0.8, 1.2]                   (Li et al. 2017)
  *
- * Network 1-40-40-1, ReLU; weights truncated normal with sd 0.01, biases zero, as in the code of
- * Finn et al. L = 1/K sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set (shots points),
- * every other purpose the query set (query points). Both are drawn once for a task, so all steps
- * of its adaptation use the same support set. The tape's batch is the larger of the two sets; the
- * surplus rows of the smaller set have weight 0. With `warp_loss`, the loss of the support set has a learned term
- * (warp.h); the query set's has not. */
+ * Network 1-40-40-1, ReLU; weights truncated normal with sd 0.01, biases zero, as in the code of Finn et al. L = 1/K
+ * sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set (shots points), every other purpose the query set (query
+ * points). Both are drawn once for a task, so all steps of its adaptation use the same support set. The tape's batch is
+ * the larger of the two sets; the surplus rows of the smaller set have weight 0. With `warp_loss`, the loss of the
+ * support set has a learned term (warp.h); the loss of the query set has none. */
 #include <math.h>
 #include <string.h>
 
@@ -44,7 +43,7 @@ static const wl_option options[] = {
      "Non-linearity of the hidden layers.", WL_SLOT(sinusoid, hidden.activation)},
     {0}};
 
-/* sum of weight * each over the rows. */
+/* Returns the sum of weight * each over the rows. */
 static wl_node weighted(wl_tape *t, wl_node weight, wl_node each) {
   return wl_op_sum(t, wl_op_mul(t, weight, each));
 }

@@ -33,7 +33,7 @@ static wl_stream stream_of(uint64_t step, uint64_t image) {
   return (wl_stream){.seed = 1, .purpose = WL_FOR_DATASET, .task = image, .step = step};
 }
 
-/* bumps [CLASSES][MODES][BUMPS]: centres in the middle of the square, both signs of height. */
+/* Draws bumps [CLASSES][MODES][BUMPS] with centres in the middle of the square and heights of both signs. */
 static void draw_prototypes(bump (*bumps)[MODES][BUMPS]) {
   double u[CLASSES][MODES][BUMPS][4];
   wl_rng_uniform_double(stream_of(STEP_PROTOTYPES, 0), 0, sizeof u / sizeof(double), 0.0, 1.0,
@@ -64,7 +64,7 @@ static uint8_t to_byte(double value) {
   return value >= 1.0 ? 255 : (uint8_t)(255.0 * value + 0.5);
 }
 
-/* One image from u [PER_IMAGE], uniform in [0,1). */
+/* Draws one image from u [PER_IMAGE], uniform in [0,1). */
 static void draw_image(const double *u, const bump *shape, uint8_t *pixels) {
   const double contrast = 0.5 + 0.5 * u[AT_CONTRAST];
   double map[6];

@@ -29,7 +29,7 @@ static inline bool wl_same_episode(const wl_episode *a, const wl_episode *b) {
 
 typedef enum wl_split { WL_SPLIT_TRAIN, WL_SPLIT_HELDOUT } wl_split;
 
-/* The data of a loss. Families without data ignore it; those of quadratics are the drawn functions. Few-shot
+/* The data of a loss. Families without data ignore it; the data of quadratics are the drawn functions. Few-shot
  * families use the support set for WL_FOR_INNER_BATCH and the query set for WL_FOR_OUTER_BATCH. */
 typedef struct wl_batch {
   wl_purpose purpose; /* WL_FOR_INNER_BATCH, WL_FOR_OUTER_BATCH, WL_FOR_EVAL_BATCH */
@@ -76,8 +76,8 @@ typedef struct wl_task_family {
   /* Fills the inputs that all batches of an episode share; called once per episode. May be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
-  /* Computes the loss and, unless NULL, its gradient [n] in place of the tape, which then has the layout of theta alone.
-   * First order only. NULL: the tape computes them. */
+  /* Computes the loss and, unless NULL, its gradient [n] in place of the tape, which then has the layout of theta
+   * alone. The family then supports first order only. NULL: the tape computes loss and gradient. */
   double (*loss)(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
                  wl_real *gradient);
   /* The first failure of `loss`, which returned NaN. NULL: it cannot fail. */
@@ -110,24 +110,25 @@ void wl_task_destroy(wl_task **task);
 static inline const wl_layout *wl_task_theta(const wl_task *task) {
   return wl_tape_theta_layout(task->tape);
 }
-/* Initial values of the tape's phi leaves, which are the warp layers' parameters; a pure function of the seed. */
+/* Sets the initial values of the tape's phi leaves, which are the warp layers' parameters. They are a pure function of
+ * the seed. */
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
 /* Whether the task's augmentations change theta_0. They never change a learned theta_0. */
 bool wl_task_moves_start(const wl_task *task);
-/* FLOP of one gradient, for balancing work over ranks. */
+/* Returns the FLOP of one gradient, for balancing work over ranks. */
 double wl_task_cost(const wl_task *task);
 
 wl_status wl_task_ws_create(const wl_task *task, bool with_tangent, wl_task_ws **out);
 void wl_task_ws_destroy(wl_task_ws **ws);
 size_t wl_task_ws_bytes(const wl_task *task, bool with_tangent);
 
-/* Factor on the losses of the bound episode (`loss_scale`). */
+/* Returns the factor on the losses of the bound episode (`loss_scale`). */
 double wl_task_loss_scale(const wl_task_ws *ws);
 
 /* Draws the episode's task into the workspace, unless the workspace already holds it. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);
-/* The tape's workspace, borrowed; wl_task_load fills its inputs with a batch of the bound episode. For code that writes
- * the data of a loss to a file. */
+/* Returns the tape's workspace, borrowed; wl_task_load fills its inputs with a batch of the bound episode. For code
+ * that writes the data of a loss to a file. */
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws);
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 /* Writes theta_0 [n] of the bound episode. The caller sets the padding. */
@@ -138,8 +139,8 @@ wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *the
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
                     const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
                     wl_real *grad_phi);
-/* The first failure of a loss of this task so far; such losses are NaN. Only losses that the tape does not compute fail.
- * Call it where a status can be returned after losses were computed. */
+/* Returns the first failure of a loss of this task so far; losses that failed are NaN. Only losses that the tape does
+ * not compute can fail. Call the function where a status can be returned after losses were computed. */
 wl_status wl_task_status(const wl_task *task);
 /* The point at which a derivative is computed. */
 typedef struct wl_task_point {
@@ -150,16 +151,17 @@ typedef struct wl_task_point {
  * hv_phi = (d grad_theta / d phi)^T v [tape's phi]. Runs forward and reverse first. Allocates nothing. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,
                  wl_real *hv_theta, wl_real *hv_phi);
-/* omega(theta) [2] of the bound episode, for tasks with a plane. */
+/* Computes omega(theta) [2] of the bound episode, for tasks with a plane. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
-/* The same as wl_task_hvp at the point of the workspace's last wl_task_loss with a gradient, or last wl_task_hvp;
- * does not repeat forward and reverse. theta and phi must have the values of that call; their addresses may differ. */
+/* Does the same as wl_task_hvp at the point of the workspace's last wl_task_loss with a gradient, or last
+ * wl_task_hvp, without repeating forward and reverse. theta and phi must have the values of that call; their
+ * addresses may differ. */
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
-/* Returns the mean loss over the fixed evaluation sample of a split; *accuracy is its accuracy (NULL: not computed).
- * Batch norm uses the statistics of each batch, or with held_statistics those of the training split's sample at
- * theta. */
+/* Returns the mean loss over the fixed evaluation sample of a split. *accuracy receives the accuracy on that sample;
+ * NULL: it is not computed. Batch norm uses the statistics of each batch, or with held_statistics the statistics of the
+ * training split's sample at theta. */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy);
 

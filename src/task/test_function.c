@@ -7,10 +7,10 @@
  *   rosenbrock       sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2                            (1, .., 1)
  *   styblinski-tang  sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166..                        z_i = -2.9035
  *
- * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n; the initial x is
- * uniform in [-spread, spread]^n. Ackley's function has no gradient at z = 0. The family `rosenbrock` has
- * Rosenbrock's function with other couplings and initial values.
- * Formulas: Jamil and Yang 2013, A literature survey of benchmark functions. */
+ * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n; the initial x is uniform
+ * in [-spread, spread]^n. Ackley's function has no gradient at z = 0. The family `rosenbrock` offers other
+ * couplings and initial values of Rosenbrock's function. Formulas: Jamil and Yang 2013, A literature survey of
+ * benchmark functions. */
 #include <math.h>
 #include <string.h>
 
@@ -75,7 +75,7 @@ static wl_node rosenbrock(wl_tape *t, wl_node z, int64_t n) {
 }
 
 static wl_node styblinski_tang(wl_tape *t, wl_node z, int64_t n) {
-  const double least = -39.166165703771415; /* of one variable */
+  const double least = -39.166165703771415; /* least value of the function of one variable */
   const wl_node square = wl_op_square(t, z);
   const wl_node even = wl_op_mul(t, square, wl_op_shift(t, square, -16.0));
   const wl_node sum = wl_op_sum(t, wl_op_add(t, even, wl_op_scale(t, z, 5.0)));

@@ -53,7 +53,7 @@ static wl_status make_text(const void *request, void **object) {
   *object = text;
   struct stat info;
   if (stat(path, &info) == 0 &&
-      !S_ISREG(info.st_mode)) /* tested before it is opened: opening a pipe waits for a writer */
+      !S_ISREG(info.st_mode)) /* tested before opening: opening a pipe waits for a writer */
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
   if (!file)
@@ -88,7 +88,7 @@ void wl_text_source_close(wl_text_source *source) {
   source->text = NULL;
 }
 
-/* Start of sequence b of a batch, within its split. */
+/* Returns the start of sequence b of a batch, within its split. */
 static int64_t start_of(const wl_text_source *s, const wl_episode *episode, const wl_batch *batch,
                         int64_t b) {
   const bool heldout = batch->split == WL_SPLIT_HELDOUT;

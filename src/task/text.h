@@ -44,7 +44,7 @@ void wl_text_source_close(wl_text_source *source);
 
 /* Writes character t of sequence b to tokens[t * B + b], or to tokens[b * T + t] with `sequence_major`, and its
  * successor to the same index of `next`. The starts of sequences are drawn with replacement by (seed, space, episode,
- * unit, step); those of WL_FOR_EVAL_BATCH are the same in every episode. */
+ * unit, step); the starts of WL_FOR_EVAL_BATCH are the same in every episode. */
 void wl_text_source_load(const wl_text_source *source, const wl_episode *episode,
                          const wl_batch *batch, bool sequence_major, int32_t *tokens,
                          int32_t *next);

@@ -39,7 +39,7 @@ static wl_node affine(wl_tape *t, wl_node x, const char *weight, const char *bia
   return wl_op_add_bias(t, wl_op_matmul(t, x, w), wl_tape_theta(t, bias, 1, &out));
 }
 
-/* Part `number` of q, k, v, (B T, 3 d) -> (B heads, T, d / heads). */
+/* Returns part `number` of q, k, v: (B T, 3 d) -> (B heads, T, d / heads). */
 static wl_node head_part(const transformer *m, wl_tape *t, wl_node qkv, int64_t number) {
   const int64_t b = m->source.batch, length = m->source.length, h = m->heads, d = m->width / h;
   const wl_node part = wl_op_columns(t, qkv, number * m->width, m->width);
@@ -60,7 +60,7 @@ static wl_node attend(const transformer *m, wl_tape *t, wl_node x) {
   return affine(t, joined, "attention.weight", "attention.bias", m->width, m->width);
 }
 
-/* Embeddings of tokens and places, (B T, d). */
+/* Adds the embeddings of tokens and positions, (B T, d). */
 static wl_node embed(const transformer *m, wl_tape *t) {
   const int64_t b = m->source.batch, size = m->source.length * m->width;
   const wl_node table = wl_tape_theta(t, "embedding.weight", 2,

@@ -29,7 +29,7 @@ struct wl_warp {
   wl_warp_side side;
   int64_t width, loss;
   double noise;
-  wl_node hidden;          /* last hidden layer met, */
+  wl_node hidden;          /* last hidden layer met */
   int64_t hidden_channels; /* 0: none yet; -1: an image */
   bool loss_used;
   char met[512];             /* layers of the network, for messages */
@@ -73,7 +73,7 @@ static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_si
                       1, 0);
 }
 
-/* Affine map 1 or 2 of `residual`: x W + b, or x * K + b; the parameters of map 2 are initially 0. */
+/* Adds affine map 1 or 2 of `residual`: x W + b, or x * K + b. The parameters of map 2 are initially 0. */
 static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number,
                       const int64_t size[2]) {
   const int64_t in = size[0], out = size[1];
@@ -207,7 +207,7 @@ static void name_stage(wl_warp *w, int s, const char *layer) {
   if (same > 1) snprintf(w->prefix + used, sizeof w->prefix - (size_t)used, "%d", same);
 }
 
-/* The stages of a selected site. */
+/* Applies the stages of a selected site. */
 static wl_node apply_stages(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
   for (int s = 0; s < w->n_stages; s++) {
     if (!(site->ndim == 2 ? w->stages[s]->dense : w->stages[s]->image)) continue;
@@ -263,7 +263,7 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
 
 /* ---- Initial values -------------------------------------------------------------------------- */
 
-/* (n,n) or (C,C,k,k): 1 for equal input and output, at the kernel's centre; 0 elsewhere. */
+/* Sets an identity, (n,n) or (C,C,k,k): 1 for equal input and output, at the kernel's centre; 0 elsewhere. */
 static void set_identity(const wl_tensor_entry *b, wl_real *out) {
   const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;

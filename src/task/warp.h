@@ -35,7 +35,7 @@ typedef struct wl_warp wl_warp;
 typedef enum wl_warp_side { WL_WARP_BEFORE, WL_WARP_AFTER, WL_WARP_ONLY } wl_warp_side;
 typedef struct wl_warp_site {
   const char *layer; /* "dense1", "conv2" */
-  wl_warp_side side; /* of the activation; ONLY: there is no activation, and `warp_side` has no effect */
+  wl_warp_side side; /* side of the activation; ONLY: there is no activation, and `warp_side` has no effect */
   bool output;       /* the last layer: selected by its name, not by "all" */
   int ndim;          /* 2: (B,n), 4: (B,C,H,W) */
   int64_t channels;  /* n or C */
@@ -79,7 +79,7 @@ wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_si
 wl_node wl_warp_learned_loss(wl_warp *warp, wl_tape *tape, wl_node y);
 /* WL_ERR_CONFIG: a stage or a layer of the options was not used in the network that was built. */
 wl_status wl_warp_placed(const wl_warp *warp, const wl_map *options);
-/* Initial values of the tape's phi leaves, which all belong to the warp. */
+/* Sets the initial values of the tape's phi leaves, which all belong to the warp. */
 void wl_warp_init(const wl_warp *warp, const wl_layout *phi, uint64_t seed, wl_real *out);
 
 #endif

@@ -106,7 +106,8 @@ static bool compare_widths(void) {
   return wl_isa_choose() == WL_ISA_AVX512;
 }
 
-/* Depends only on the processor, the library and the environment, so equal calls yield equal bits. */
+/* Whether our kernels have wider vectors. The result depends only on the processor, the library and the environment, so
+ * equal calls yield equal bits. */
 static bool ours_are_wider(void) {
   static _Atomic int known; /* 0: not yet; every thread finds the same */
   int answer = atomic_load_explicit(&known, memory_order_relaxed);

@@ -24,8 +24,8 @@ void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (k,m) B (k,n) */
 
-/* C = the same products. They use our own kernels for all sizes if those have 64-byte vectors (AVX-512) and the kernels
- * of BLAS do not. Otherwise they call the functions above. */
+/* Compute the same products. The functions use our own kernels for all sizes if these kernels have 64-byte vectors
+ * (AVX-512) and the kernels of BLAS do not. Otherwise they call the functions above. */
 void wl_gemm_wide_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c);
 void wl_gemm_wide_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,

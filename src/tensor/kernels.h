@@ -38,7 +38,7 @@ typedef struct wl_kernel_table {
   wl_dots_kernel dots;
 } wl_kernel_table;
 
-/* The table for this processor. */
+/* Returns the table for this processor. */
 const wl_kernel_table *wl_kernels(void);
 
 #endif

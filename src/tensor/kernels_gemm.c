@@ -8,8 +8,8 @@
  * image; a convolution then is such a product without a copy of each window (ops_conv.c). Element (i, p) of
  * A is at i * row + p * step, so A may be transposed.
  *
- * In `spread` an element of C is one chain of multiply-adds over p, in every tile. In `dots` it is a sum of
- * lanes in one fixed tree. Its bits therefore depend only on its row of A and its column of B. */
+ * In `spread` an element of C is one chain of multiply-adds over p, in every tile. In `dots` it is a sum of lanes in
+ * one fixed tree. The bits of an element therefore depend only on its row of A and its column of B. */
 #include <string.h>
 
 #include "tensor/kernels_impl.h"
@@ -53,8 +53,9 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) sum[i][v] = keep ? load(c + i * ldc + v * LANES) : (vec){0};
-  /* A tall tile has two moving pointers. Addresses of all rows are a pointer plus the stride or three times the
-   * stride, which are in registers. One pointer would need more registers than the processor has. */
+  /* A tall tile has two moving pointers. The address of a row is a pointer, or a pointer plus the stride or three times
+   * the stride. The two multiples of the stride are in registers. One pointer would need more registers than the
+   * processor has. */
   const bool tall = rows > LOW_ROWS;
   const wl_real *low = a.data, *high = tall ? a.data + LOW_ROWS * a.row : low;
   for (int64_t p = 0; p < k; ++p) {
@@ -77,8 +78,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
     for (int v = 0; v < vectors; ++v) store(c + i * ldc + v * LANES, sum[i][v]);
 }
 
-/* All m rows of a panel of `vectors` vectors. A narrow panel processes more rows at once, to have enough independent
- * multiply-adds. */
+/* Computes all m rows of a panel of `vectors` vectors. In a narrow panel it processes more rows at once, to have enough
+ * independent multiply-adds. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
@@ -94,7 +95,8 @@ INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const 
   if (i < m) spread_tile(1, vectors, k, a, b, at, c + i * ldc, ldc, keep);
 }
 
-/* The last n < LANES columns. Columns of B are copied and padded with zeros; those of C use a temporary tile. */
+/* Computes the last n < LANES columns. Columns of B are copied and padded with zeros; columns of C use a temporary
+ * tile. */
 static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   enum { BAND = 64 };
@@ -114,7 +116,7 @@ static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_
   }
 }
 
-/* At most DEPTH terms. */
+/* Computes the product of at most DEPTH terms. */
 static void spread_block(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t j = 0;
@@ -136,7 +138,7 @@ void WL_KERNEL(spread)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_r
     spread_block(m, n, k - p < DEPTH ? k - p : DEPTH, a, b, at + p, c, ldc, keep || p > 0);
 }
 
-/* A dense B; row p begins at p ldb. */
+/* Multiplies by a dense B, whose row p begins at p ldb. */
 static void spread_dense(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          int64_t ldb, wl_real *c, int64_t ldc, bool keep) {
   int64_t at[DEPTH];
@@ -157,7 +159,7 @@ void WL_KERNEL(tn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
 
 /* ---- dots ---- */
 
-/* Sums of the lanes of four vectors. */
+/* halve adds up a vector to four lanes. sum_lanes returns the sums of the lanes of four vectors. */
 INLINE quad halve(vec v) {
 #if defined(__AVX512F__) && !defined(WL_DOUBLE)
   const quad low =

@@ -18,7 +18,7 @@ static void each_product(const wl_op_call *c, wl_gemm_kernel product, const int6
     product(m, n, k, p + b * m * k, q + b * k * n, out + b * m * n, keep);
 }
 
-/* Sizes of the product forward: m, n, k. */
+/* Sets the sizes m, n, k of the forward product. */
 static void product_sizes(const wl_op_call *c, int64_t *m, int64_t *n, int64_t *k) {
   *m = c->node->shape[1];
   *n = c->node->shape[2];

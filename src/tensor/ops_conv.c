@@ -69,8 +69,8 @@ static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t
   return f;
 }
 
-/* The frames of x -> y and of ybar -> xbar. In the second, the frame is wide enough that every element of the filter
- * is applied to every input. */
+/* Return the frames of x -> y and of ybar -> xbar. The second frame is wide enough that every element of the filter is
+ * applied to every input. */
 static conv_frame forward_frame(const conv_shape *s) {
   return frame_of(s, s->channels, s->filters, s->height + 2 * s->pad, s->width + 2 * s->pad);
 }
@@ -86,14 +86,15 @@ typedef struct conv_scratch {
   int64_t *at;
 } conv_scratch;
 
-/* Reals of a frame, with the elements after its end that the last windows read. */
+/* Returns the number of reals of a frame, including the elements after its end that the last windows read. */
 static int64_t frame_reals(const conv_frame *f) {
   return f->in * f->height * f->width + f->kernel_width + STRIPE;
 }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Reals of frame, planes and filter, enough for both directions, in multiples of STRIPE; and the length of `at`. */
+/* Computes the numbers of reals of frame, planes and filter, enough for both directions, in multiples of STRIPE, and
+ * the length of `at`. */
 static void scratch_sizes(const conv_shape *s, int64_t reals[3], int64_t *lines) {
   const conv_frame f = forward_frame(s), b = backward_frame(s);
   const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)),
@@ -125,7 +126,7 @@ typedef struct placement {
   int64_t down, right, stride;
 } placement;
 
-/* The [*first, *end) of [0, count) for which i stride + offset lies in [0, size). */
+/* Finds the range [*first, *end) of [0, count) for which i stride + offset lies in [0, size). */
 static void inside(int64_t offset, int64_t stride, int64_t size, int64_t count, int64_t *first,
                    int64_t *end) {
   *first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
@@ -156,7 +157,7 @@ static void fill_frame(const conv_frame *f, placement p, const wl_real *image, w
                 frame + (c * f->height + i * p.stride + p.down) * f->width);
 }
 
-/* Output planes of length f->length with the gradient's rows in them. */
+/* Fills output planes of length f->length with the rows of the gradient. */
 static void fill_planes(const conv_frame *f, placement p, const wl_real *image, wl_real *planes) {
   for (int64_t o = 0; o < f->out; ++o)
     for (int64_t i = 0; i < p.rows; ++i)
@@ -164,7 +165,7 @@ static void fill_planes(const conv_frame *f, placement p, const wl_real *image, 
                 planes + o * f->length + i * p.stride * f->width);
 }
 
-/* Every stride-th output of the planes. */
+/* Copies every stride-th output of the planes. */
 static void take_outputs(const conv_frame *f, placement p, const wl_real *restrict planes,
                          wl_real *restrict out, bool keep) {
   for (int64_t o = 0; o < f->out; ++o)
@@ -200,7 +201,7 @@ static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real
   }
 }
 
-/* w (O,C,kh,kw) as (C, O kh kw) with both axes of the kernel reversed. */
+/* Copies w (O,C,kh,kw) to the shape (C, O kh kw), with both axes of the kernel reversed. */
 static void turn_filter(const conv_shape *s, const wl_real *w, wl_real *turned) {
   const int64_t taps = s->kernel_height * s->kernel_width;
   for (int64_t c = 0; c < s->channels; ++c)

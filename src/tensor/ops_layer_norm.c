@@ -3,7 +3,7 @@
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * The means are over the channels. Otherwise the derivatives are those of batch norm (ops_norm.c):
+ * The means are over the channels. Apart from this, the derivatives equal the derivatives of batch norm (ops_norm.c):
  *   J z = r (z - mean z - y mean(z y)),   r. = -r^2 mean(x. y),
  *   J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
 #include <math.h>
@@ -12,7 +12,7 @@
 
 /* saved: r (B, inner); temp: up to four vectors (inner); both in double */
 
-/* out[i] = 1/C sum_c x y over one batch entry; y NULL: 1/C sum_c x. */
+/* out[i] = 1/C sum_c x y over one batch entry; if y is NULL, 1/C sum_c x. */
 static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, double *out) {
   const double share = 1.0 / (double)s.channels;
   if (s.inner == 1) {

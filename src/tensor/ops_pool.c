@@ -28,7 +28,7 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
 
 /* max_pool; saved: arg-max within the plane, int32 [size of y] */
 
-/* Arg-max of the window at `corner`. A NaN counts as the maximum, so it reaches the loss. */
+/* Returns the arg-max of the window at `corner`. A NaN counts as the maximum, so NaN reaches the loss. */
 static int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
                           wl_real *value) {
   wl_real best = plane[corner];
@@ -53,8 +53,8 @@ static void pool_plane(const pool_shape *s, const wl_real *plane, int32_t *arg, 
     }
 }
 
-/* A row of adjacent windows of 2 x 2, the usual case. The choice is the same, but has no branches, which image data
- * would often mispredict. The loop is vectorised over windows. */
+/* Pools a row of adjacent windows of 2 x 2, the usual case. The result is that of window_max, but the code has no
+ * branches, which the processor would often mispredict for image data. The loop is vectorised over windows. */
 static void pool_pairs(int32_t count, int32_t corner, int32_t width, const wl_real *restrict top,
                        int32_t *restrict arg, wl_real *restrict value) {
   const wl_real *restrict bottom = top + width;

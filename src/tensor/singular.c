@@ -33,7 +33,8 @@ enum { PANEL = 64 }; /* largest block of columns in LAPACK's blocked algorithms 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Sizes of LAPACK's work, and of the other arrays: pivots and tau; R (r,n), its singular values and vectors. */
+/* Return the sizes of LAPACK's work array and of the other arrays: pivots and tau; R (r,n), its singular values and
+ * vectors. */
 static int64_t lapack_work(int64_t m, int64_t n) { return (PANEL + 5) * (most(m, n) + PANEL); }
 int64_t wl_singular_work(int64_t m, int64_t n) {
   const int64_t k = least(m, n);
@@ -47,7 +48,7 @@ static bool is_finite(const wl_real *a, int64_t n) {
   return isfinite(sum);
 }
 
-/* Number of rows of R above rounding; the diagonal of R is in falling order. */
+/* Returns the number of rows of R above rounding. The diagonal of R is in falling order. */
 static int64_t rank_of(const wl_real *r, int64_t m, int64_t n) {
   const double bound = (double)ROUNDING * (double)most(m, n) * fabs((double)r[0]);
   int64_t rank = 0;

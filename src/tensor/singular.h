@@ -4,15 +4,16 @@
 
 #include "base/real.h"
 
-/* Number of wl_reals of work for a matrix (m,n). */
+/* Returns the number of wl_reals of work for a matrix (m,n). */
 int64_t wl_singular_work(int64_t m, int64_t n);
 
 /* Computes the left singular vectors of A (m,n) in order of falling singular values: row i of u (rank,m) is vector i.
  * A is stored by columns (a[i + j m]) and overwritten; `work` has wl_singular_work(m, n) elements. Returns the rank,
  * which is the number of singular values above rounding; 0 if A is zero or not finite. Allocates nothing.
  *
- * A decomposition Q R with pivoted columns finds the rank r. The vectors of A are Q times those of the first r rows of
- * R. Gradients of small batches have low rank; for them this takes a third of the time of a full decomposition. */
+ * A decomposition Q R with pivoted columns finds the rank r. The singular vectors of A are Q times the singular vectors
+ * of the first r rows of R. Gradients of small batches have low rank; for such a gradient this takes a third of the
+ * time of a full decomposition. */
 int64_t wl_singular_left(int64_t m, int64_t n, wl_real *a, wl_real *u, wl_real *work);
 
 #endif

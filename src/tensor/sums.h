@@ -1,4 +1,5 @@
-/* sums.h - sums over an array in double, in a fixed number of lanes. They vectorise and always round identically. */
+/* sums.h - sums over an array in double, in a fixed number of lanes. The sums vectorise and always round
+ * identically. */
 #ifndef WL_TENSOR_SUMS_H
 #define WL_TENSOR_SUMS_H
 

@@ -1,7 +1,7 @@
 /* tape.c - building a tape: leaves, operators, and wl_tape_finish.
  *
- * wl_tape_finish marks the nodes that the loss depends on. For each gradient it decides which consumer writes it
- * and which consumers add to it. It also sums the cost. After that the tape is const. */
+ * wl_tape_finish marks the nodes that the loss depends on. For each gradient it chooses the consumer that writes the
+ * gradient; the other consumers add to it. It also sums the cost. Afterwards the tape is const. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -30,7 +30,7 @@ void wl_tape_destroy(wl_tape **tape) {
   *tape = NULL;
 }
 
-/* Errors: the first one is kept. */
+/* Errors. The tape keeps the first one. */
 
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   if (t->status != WL_OK) return -1;
@@ -90,7 +90,8 @@ wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
   return node;
 }
 
-/* Number of elements of a shape, -1 if the shape is invalid. Sizes are BLAS arguments and must fit an int. */
+/* Returns the number of elements of a shape; -1 if the shape is invalid. Sizes are BLAS arguments and must fit an
+ * int. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
   int64_t size = 1;
@@ -210,7 +211,7 @@ static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_n
   return WL_OK;
 }
 
-/* From the loss backward: marks the nodes on the path, and for each gradient the consumer that writes it first. */
+/* Marks the nodes on the path from the loss backward, and for each gradient the consumer that writes it first. */
 static void mark_path(wl_tape *t) {
   t->nodes[t->loss].on_path = true;
   for (int i = t->loss; i >= 0; --i) {

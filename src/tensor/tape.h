@@ -87,10 +87,10 @@ wl_status wl_tape_finish(wl_tape *t, wl_node loss, wl_node logits, wl_node label
 
 const wl_layout *wl_tape_theta_layout(const wl_tape *t);
 const wl_layout *wl_tape_phi_layout(const wl_tape *t);
-/* Estimated cost of one forward and reverse pass in FLOP, for balancing work over ranks. */
+/* Returns the estimated cost of one forward and reverse pass in FLOP, for balancing work over ranks. */
 double wl_tape_cost(const wl_tape *t);
 
-/* with_tangent: also allocates the arrays for wl_tape_tangent. */
+/* Creates a workspace; with_tangent: also with the arrays for wl_tape_tangent. */
 wl_status wl_tape_ws_create(const wl_tape *t, bool with_tangent, wl_tape_ws **out);
 void wl_tape_ws_destroy(wl_tape_ws **ws);
 size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent);
@@ -108,10 +108,10 @@ typedef struct wl_tape_leaf {
 int wl_tape_leaf_count(const wl_tape *t);
 wl_tape_leaf wl_tape_leaf_at(const wl_tape *t, int i); /* 0 <= i < count */
 
-/* The storage of an input or label leaf, owned by the workspace. The caller fills it before forward. */
+/* Returns the storage of an input or label leaf, owned by the workspace. The caller fills it before forward. */
 wl_real *wl_tape_input_data(wl_tape_ws *ws, wl_node input);
 int32_t *wl_tape_label_data(wl_tape_ws *ws, wl_node labels);
-/* A node's value after forward, owned by the workspace. */
+/* Returns a node's value after forward, owned by the workspace. */
 const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
 
 /* The passes; none allocates. reverse must follow forward, and tangent must follow reverse, with the same inputs.
@@ -123,9 +123,9 @@ void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, con
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
                      double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
-/* The statistics that batch norm uses. BATCH: those of each batch. COLLECT: those of each batch, which are also summed;
- * the sums start at 0. HELD: the means of the collected sums, for forward passes that no other pass follows. Returns
- * the number of operators that use the mode. */
+/* The statistics that batch norm uses. BATCH: the statistics of each batch. COLLECT: the same, and their sums are
+ * collected, starting at 0. HELD: the means of the collected sums, for forward passes that no other pass follows.
+ * Returns the number of operators that use the mode. */
 typedef enum wl_statistics {
   WL_STATISTICS_BATCH,
   WL_STATISTICS_COLLECT,
@@ -134,7 +134,7 @@ typedef enum wl_statistics {
 int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
 /* Sets new addresses of theta and phi, with unchanged values, for the passes after the last forward. */
 void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi);
-/* Share of rows whose arg-max equals the label, after forward; NaN if wl_tape_finish received no logits. */
+/* Returns the share of rows whose arg-max equals the label, after forward; NaN if wl_tape_finish received no logits. */
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
 
 #endif

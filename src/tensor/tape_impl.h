@@ -39,11 +39,11 @@ typedef struct wl_tape_node {
   int64_t shape[WL_MAX_DIMS];
   int64_t size;     /* elements */
   int64_t offset;   /* theta and phi leaves: first element in the flat vector */
-  unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: the parameters it depends on */
-  bool on_path;     /* the loss depends on it */
+  unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: the parameters on which the node depends */
+  bool on_path;     /* the loss depends on the node */
   bool keep[2];     /* the operand's gradient is added to, not written */
-  bool lends; /* its gradient array is also that of its first operand */
-  bool borrows;       /* its gradient array is that of a consumer with `lends` */
+  bool lends; /* the node and its first operand share one gradient array */
+  bool borrows;       /* the gradient array is that of a consumer with `lends` */
   size_t saved_bytes; /* values that forward keeps for the other passes: arg-max, probabilities */
   size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
   /* settings of the operator */
@@ -109,7 +109,7 @@ struct wl_tape_op {
 #define WL_TAPE_OP(name) extern const wl_tape_op wl_tape_op_##name;
 #include "tensor/tape_ops.def"
 #undef WL_TAPE_OP
-/* All operators, NULL at the end. */
+/* All operators; the last entry is NULL. */
 extern const wl_tape_op *const wl_tape_op_table[];
 
 /* out = x or, with keep, out += x: `apply` and `pull` of the identity. */

@@ -3,7 +3,7 @@
  *   forward   values in order of the nodes
  *   reverse   gradients in reverse order, starting from dL/dL = 1
  *   tangent   dots in order, starting from v at the parameters; then the dots of the gradients
- *             in reverse order, starting from 0; those of the parameters are H v
+ *             in reverse order, starting from 0; the dots of the parameters' gradients are H v
  *
  * Parameters are read from, and their gradients written to, the caller's arrays. */
 #include <math.h>
@@ -11,7 +11,7 @@
 
 #include "tensor/tape_ws.h"
 
-/* A parameter's part of one of the caller's vectors; NULL if the vector is NULL. */
+/* Returns a parameter's part of one of the caller's vectors; NULL if the vector is NULL. */
 static wl_real *part_of(const wl_tape_node *leaf, wl_real *theta, wl_real *phi) {
   wl_real *const vector = leaf->leaf == WL_LEAF_THETA ? theta : phi;
   return vector ? vector + leaf->offset : NULL;
@@ -33,7 +33,7 @@ static bool is_parameter(const wl_tape_node *node) {
        ++operand)                                                                        \
     if (is_parameter(operand->node))
 
-/* Sets the dots to NULL (zero) of operands that do not depend on the `moving` parameters. */
+/* Sets the dots of operands that do not depend on the `moving` parameters to NULL (zero). */
 static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
   if (ws->moving == moving) return;
   ws->moving = moving;
@@ -44,7 +44,7 @@ static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
     }
 }
 
-/* Sets the gradient of parameters that the loss does not depend on to 0. */
+/* Sets to 0 the gradients of parameters on which the loss does not depend. */
 static void clear_unused(const wl_tape *t, wl_real *theta, wl_real *phi) {
   for (int i = 0; i < t->count; ++i) {
     const wl_tape_node *const node = &t->nodes[i];

@@ -33,7 +33,7 @@ static wl_cell carve_cell(const wl_tape_node *node, bool with_tangent, unsigned 
   return with_dot(cell, node, with_tangent, arena, used);
 }
 
-/* Bytes of the arena; with an arena, fills ws->cells and ws->temp. */
+/* Returns the bytes of the arena. If there is an arena, also fills ws->cells and ws->temp. */
 static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena, wl_tape_ws *ws) {
   size_t used = 0;
   for (int i = 0; i < t->count; ++i) {
@@ -45,7 +45,7 @@ static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena,
   return used;
 }
 
-/* From the loss backward, since a node that borrows a gradient array may also lend it. */
+/* Lends gradient arrays from the loss backward, since a node that borrows a gradient array may also lend it. */
 static void lend_gradients(wl_tape_ws *ws) {
   for (int i = ws->tape->count - 1; i >= 0; --i) {
     const wl_tape_node *const node = &ws->tape->nodes[i];
@@ -65,7 +65,7 @@ static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
                       .keep = keep};
 }
 
-/* Sets the part of a call that is constant over the passes. */
+/* Returns the part of a call that is constant over the passes. */
 static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
   const wl_tape_node *const node = &ws->tape->nodes[i];
   const wl_cell *const cell = &ws->cells[i];

@@ -9,7 +9,7 @@ typedef struct wl_cell {
   wl_real *value; /* [size]; NULL for theta and phi leaves, which are in the caller's vectors */
   int32_t *labels;
   wl_real *grad;          /* only operators on a path from a parameter to the loss */
-  wl_real *dot, *graddot; /* the same nodes, with tangent only */
+  wl_real *dot, *graddot; /* only for these nodes, and only with tangent */
   void *saved;
 } wl_cell;
 
@@ -20,7 +20,7 @@ struct wl_tape_ws {
   unsigned moving;   /* parameters for which the calls' dots were last set */
   unsigned char *arena;
   void *temp;                 /* [tape->temp_bytes] */
-  const wl_real *theta, *phi; /* of the last forward; borrowed until its last pass */
+  const wl_real *theta, *phi; /* of the last forward; borrowed until the last pass after it */
 };
 
 /* Whether the node is an operator on a path from a parameter to the loss. */
