@@ -235,7 +235,11 @@ def main():
     settings = dict(line.split("\t", 1) for line in settings.splitlines())
     task, problems, failure = None, {}, None
     try:
-        import numpy as np
+        try:
+            import numpy as np
+        except ImportError as error:
+            raise ImportError(f"{error}; NumPy is needed: the key `python` names another interpreter, now "
+                              f"{sys.executable}") from None
         dtype = np.dtype(settings["precision"])
         task = load(settings)
     except BaseException as error:

@@ -70,6 +70,8 @@ expect_same "killed and resumed" "$whole" "$(digest_line killed.out)"
   { cat eval.err >&2; fail "eval"; }
 grep -q 'learned (soft_clip)' eval.out || fail "no row of the rule in $(cat eval.out)"
 
+printf 'seed: 1\ntask: [{family: quadratic}, {plugin: ./welsch.so}]\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' >mixture.yaml
+"$WL_BIN" train mixture.yaml --set output=mixture --quiet >mixture.out || fail "a mixture with a plug-in"
 # Another file: an error that names both hashes, unless its hash is given.
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c
 "$WL_BIN" plugin build changed.c --output welsch.so 2>build.err
@@ -79,6 +81,8 @@ code=0
 "$WL_BIN" train welsch.yaml --set output=one --set outer.steps=50 --resume >resume.out 2>resume.err || code=$?
 [ $code = 78 ] || fail "a resume with another plug-in ended with $code: $(cat resume.err)"
 grep -q "task.plugin_hash: $hash | $new" resume.err || fail "message of the resume: $(cat resume.err)"
+"$WL_BIN" train mixture.yaml --set output=mixture --resume >mixture.out 2>mixture.err && fail "a mixture resumed with another plug-in"
+grep -q "add --set task.1.plugin_hash=$new\$" mixture.err || fail "message of the mixture: $(cat mixture.err)"
 grep -q "add --set task.plugin_hash=$new\$" resume.err || fail "the resume does not name the option: $(cat resume.err)"
 code=0
 "$WL_BIN" eval one --seeds 2 >eval.out 2>eval.err || code=$?

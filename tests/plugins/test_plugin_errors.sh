@@ -82,6 +82,23 @@ for type in float size_t; do
   grep -q "_Generic" member.out || fail "a member of type $type: $(cat member.out)"
 done
 
+# Tables of rules: functions one after the other, each time without the next.
+functions='create=soft_clip_create'
+for next in destroy init pack step ws_create ws_destroy ws_bytes; do
+  { sed '/^WL_PLUGIN_RULE/d' soft_clip.c
+    echo "static const wl_rule_ops partial = {.name = \"partial\", .summary = \"lacks functions\", .options = soft_clip_options, .$functions};"
+    echo 'WL_PLUGIN_RULE(partial);'; } >partial.c
+  compile partial.so partial.c
+  "$WL_BIN" plugin info partial.so >partial.out 2>partial.err && fail "a rule without $next is accepted"
+  grep -q "partial.so: its table has no function .$next." partial.err || fail "a rule without $next: $(cat partial.err)"
+  functions="$functions, .$next=wl_elementwise_$next"
+done
+sed -i "s/, [.]create=.*};/, .$functions};/" partial.c && compile partial.so partial.c
+config '{family: quadratic}' | sed 's|^rule: .*|rule: {plugin: ./partial.so}|' >partial.yaml
+"$WL_BIN" train partial.yaml --set output=bad >partial.out 2>partial.err && fail "a rule without backward is accepted"
+grep -q "the rule has no function .backward." partial.err || fail "a rule without backward: $(cat partial.err)"
+echo "ok: functions of rules"
+
 # What `create` forgets.
 changed few 's/task->n = w->dimension/task->n = 3/'
 refused "n that differs from the tape" 78 "create set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
