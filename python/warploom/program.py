@@ -103,8 +103,8 @@ def _run(words, ranks, launcher, quiet, accepted=()):
         finally:
             reader.join()
     if process.returncode != 0 and process.returncode not in accepted:
-        errors = [line for line in last if "error:" in line] or list(last)
-        raise ToolError(process.returncode, errors[0] if errors else f"{words[0]}: exit code {process.returncode}")
+        errors = [line for line in last if "error:" in line][:1] or [line for line in last if line.strip(" -")]
+        raise ToolError(process.returncode, "\n".join(errors) or f"{words[0]}: exit code {process.returncode}")
 
 
 def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=None, stop_after=None, quiet=False,
