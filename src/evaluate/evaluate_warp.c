@@ -21,7 +21,7 @@ static void mark(const wl_real y[2], double half, bool *cell) {
   if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
 }
 
-/* Measures the coverage. Every rank computes the same figure without communication, in well under a second. */
+/* Measures the coverage. Every rank computes the same coverage without communication; this takes less than a second. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
   const double half = r->task->plane.half;
   bool *cell = NULL;
@@ -80,7 +80,7 @@ static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
 }
 
 /* Runs the rule without the warp from `starts` instead of theta_0. The rule's part of phi precedes the part of the
- * warp, so the same phi serves. */
+ * warp, so the same phi can be used. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
   wl_status status =

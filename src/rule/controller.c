@@ -1,9 +1,9 @@
 /* controller.c - Muon with a known horizon. A small net sets the rate and the mixture of directions for each tensor and
  * step. The adjoint of the rule without Newton-Schulz steps is in controller_adjoint.c.
  *
- * The state holds the running means m (.9) and s (.99) of g and v (.99) of g^2, which the formulas below use
- * bias-corrected. It also holds two averages of the minibatch loss (.9, .98) and the first loss. x is t / T. r of a
- * matrix is RMS(p) sqrt(fan-in); r of a vector is the mean r of the matrices:
+ * The state holds the running means m (.9) and s (.99) of g and v (.99) of g^2, which are bias-corrected in the
+ * formulas below; .9 and .99 are decays. The state also holds two averages of the minibatch loss (decays .9, .98) and
+ * the first loss. x is t / T. r of a matrix is RMS(p) sqrt(fan-in); r of a vector is the mean r of the matrices:
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
@@ -11,20 +11,20 @@
  *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^max(0, lambda) exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
- * D is the number of matrices, at least 2: a deep net bears a lower rate. L is the fast average of the loss, L_0 the first
- * loss; L / L_0 is at least e^-9. N has no length that shrinks near a minimum. Where the loss vanishes, this factor ends
- * steps that would otherwise kill rectified units.
+ * D is the number of matrices, at least 2: deeper nets need a lower rate. L is the fast average of the loss, L_0 the
+ * first loss; L / L_0 is at least e^-9. The length of N does not decrease near a minimum. If the loss approaches zero,
+ * the factor of L / L_0 therefore reduces the steps, which could otherwise set rectified units permanently to zero.
  *
- * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, for matrices and for vectors. The net
- * (17-16-16-6, tanh, last layer 0 at the start) adds its outputs to o, a0, a1, a2 and, times 0.3, to k1, k2. Its inputs
- * are listed at `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear schedule, and Adam
- * for vectors.
+ * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, for matrices and for vectors. The outputs of
+ * the net (17-16-16-6, tanh, last layer 0 at the start) are added to o, a0, a1, a2 and, times 0.3, to k1, k2. The
+ * inputs of the net are listed at `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear
+ * schedule, and Adam for vectors.
  *
  * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, the net's two inputs from the
  * loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound parameters that start at zero
  * would not change.
  *
- * `newton_schulz: false` omits the term of a0; matrices then start with a = (0, 1, 0), like vectors. */
+ * `newton_schulz: false` omits the term of a0; matrices then start with (a0, a1, a2) = (0, 1, 0), like vectors. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -167,7 +167,8 @@ static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   if (c->net) net_backward(w, w->ws->input[j], &a, out_bar, bar->input);
 }
 
-/* Distributes the bars of r. r of a vector is the mean r of the matrices, or of all tensors without matrices. */
+/* Adds the bars of r to the bars of the sums of p^2. r of a vector is the mean r of the matrices, or of all tensors if
+ * there are no matrices. */
 static void share_sizes(const work *w) {
   const wl_tensors *const all = &w->ws->tensors;
   double of_mean = 0;
@@ -204,7 +205,7 @@ static void log_rms_bar(const double *sum, double bar, int a, double scale_a, do
   sum_bar[WL_SUM_V] -= 0.5 * bar * scale_v / (scale_v * sum[WL_SUM_V] + TINY);
 }
 
-/* Distributes the bars of inputs 14 and 15 of every tensor, which are means over tensors. */
+/* Propagates the bars of inputs 14 and 15, which are means over tensors, to all tensors. */
 static void share_means(const work *w) {
   const int count = w->ws->tensors.count;
   double first = 0, second = 0;

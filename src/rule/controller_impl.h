@@ -46,9 +46,9 @@ typedef struct wl_controller_ws {
   wl_real *scratch;                  /* [threads][scratch_size] */
   int64_t scratch_size;
   int scratch_threads;
-  /* with an adjoint */
+  /* The following members are used only if the workspace is for an adjoint. */
   wl_real *states;        /* [WL_CHUNK_STEPS + 1][state] */
-  wl_real *mu;            /* [state] used if the caller passes none */
+  wl_real *mu;            /* [state] adjoint of the state if the chunk has no `mu` */
   wl_controller_bar *bar; /* [tensors] */
 } wl_controller_ws;
 
@@ -56,7 +56,7 @@ typedef struct wl_controller_ws {
 typedef struct wl_controller_now {
   double t, T, x; /* T, 2000 if unknown; x = t / T */
   double m, s, v; /* bias corrections */
-  bool known;     /* the loss */
+  bool known;     /* the loss is known */
   double fast_slow, fast_first;
   double depth; /* D */
 } wl_controller_now;

@@ -27,7 +27,7 @@
 #include "rule/tensors.h"
 
 enum { WL_TIMES = 11, WL_NET_MOST_LAYERS = 3, WL_VECTOR_FEATURES = 15 };
-enum { WL_ROW_TABLES = 3, WL_COLUMN_TABLES = 2 }; /* for each decay */
+enum { WL_ROW_TABLES = 3, WL_COLUMN_TABLES = 2 }; /* numbers of tables for each decay */
 
 /* The parameters that distinguish the rules. */
 typedef struct wl_feature_rule {
@@ -36,7 +36,7 @@ typedef struct wl_feature_rule {
   bool learned_decays;
   double m_decay[WL_MOST_MOMENTA], v_decay, factored_decay[WL_FACTORED];
   double epsilon; /* e of the normaliser */
-  wl_ints hidden; /* as configured; borrowed while the rule is created */
+  wl_ints hidden; /* hidden widths as configured; borrowed while the rule is created */
   int layers, width[WL_NET_MOST_LAYERS];
   double step_scale, exponent_scale; /* mlp, small_fc */
   bool newton_schulz, adam_vectors;  /* celo2 */
@@ -62,7 +62,7 @@ typedef struct wl_feature_tensor {
       second;      /* length of a line, lines, groups, length of the second axis */
   int64_t largest; /* length of the largest axis */
   bool row_advances, column_advances;
-  int64_t taps; /* normalised separately; 1 unless celo2 */
+  int64_t taps; /* number of taps that are normalised separately; 1 except for celo2 */
   int64_t sums; /* offset of the sums of its pieces */
 } wl_feature_tensor;
 
@@ -74,7 +74,7 @@ typedef struct wl_feature_ws {
   wl_feature_view *view; /* [tensors] */
   wl_packed_net *net;    /* [tensors] */
   wl_real *packed;       /* [tensors][packed_size] first layers */
-  wl_real *upper;        /* the layers above, shared by all tensors */
+  wl_real *upper;        /* packed layers above the first, shared by all tensors */
   int64_t packed_size;
   double *phi_copy; /* [phi.size] */
   wl_feature_phi phi;
@@ -89,9 +89,9 @@ typedef struct wl_feature_ws {
   wl_real *tap_scale;    /* `inverse` in working precision */
   wl_real *scratch;      /* [scratch_threads][scratch_size] of Newton-Schulz */
   int64_t scratch_size;
-  /* with an adjoint */
+  /* The following members are used only if the workspace is for an adjoint. */
   wl_real *states;  /* [WL_CHUNK_STEPS + 1][state] */
-  wl_real *mu;      /* [state] used if the caller passes none */
+  wl_real *mu;      /* [state] adjoint of the state if the chunk has no `mu` */
   double *features; /* [largest tensor][WL_MOST_FEATURES + 1] */
   double *dots;     /* [most taps][WL_MOST_FEATURES] */
   double *bars;     /* adjoints of a tensor's tables */

@@ -1,9 +1,9 @@
 /* lstm_forward.h - one step of one block: products, activations, update, and the activations that a step keeps.
  *
- * Tiles of FWD_ROWS rows accumulate W [h; x] in registers and become powers of two at once; cells and
- * outputs follow in separate passes. Weights are packed per tile, pre-scaled by -log2 e (gates) or
- * -2 log2 e (candidate), so that sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z').
- * Everything is static, as in vector.h. */
+ * W [h; x] is accumulated in registers in tiles of FWD_ROWS rows, and each tile is stored as powers of two. Cells and
+ * outputs are computed in separate passes. Weights are packed per tile, pre-scaled by -log2 e (gates) or -2 log2 e
+ * (candidate), so that sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). Everything is static, as in
+ * vector.h. */
 #ifndef WL_RULE_LSTM_FORWARD_H
 #define WL_RULE_LSTM_FORWARD_H
 
@@ -44,7 +44,7 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* Address at which a live step of one block stores the values for its adjoint, past the caches. */
+/* Address at which a live step of one block stores the values for its adjoint; the stores bypass the caches. */
 typedef struct kept_layer {
   wl_real *gates, *c; /* [hidden][4][16], [hidden][16]; NULL: nowhere */
 } kept_layer;
@@ -106,8 +106,8 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out,
     }
 }
 
-/* Computes tanh c and h of one layer of one block. The live step, its repetition and the unfolding of a record call the
- * same compiled copy. */
+/* Computes tanh c and h of one layer of one block. The live step, its recomputation and the code that fills a slot from
+ * a record call the same compiled copy. */
 NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_real *tanh_c,
                       wl_real *h_out) {
   for (int64_t j = 0; j < H; j++)
@@ -168,8 +168,8 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
 }
 
 /* Computes one step of one block, from state `before` to state `after`, which may be the same array. Writes the
- * activations to `slot` and, if `record` is not NULL, the values to keep to `record`, past the caches or through them.
- * The live step and its repetition call the same compiled copy and therefore give the same bits. */
+ * activations to `slot`. If `record` is not NULL, the values to keep are written to `record`; these stores may bypass
+ * the caches. The live step and its recomputation call the same compiled copy and therefore give equal bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

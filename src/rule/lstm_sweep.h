@@ -1,7 +1,7 @@
 /* lstm_sweep.h - the adjoint of a block's steps. dz replaces the gates of the slots; W^T dz is computed in tiles of
  * SWEEP_ROWS rows.
  *
- * Slots are filled first: by the step function of the live step, which gives the same bits, or from the
+ * Before the sweep, the slots are filled by the step function of the live step, which gives equal bits, or from the
  * records of the live step. Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
@@ -30,13 +30,13 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
     }
 }
 
-/* Data to prefetch into the second-level cache, a few lines with each tile: the lines arrive in time, and the
- * memory queue does not fill up. */
+/* Data to prefetch into the second-level cache. A few lines are requested with each tile, so that the lines arrive in
+ * time and the memory queue does not fill up. */
 typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    int64_t left, each; /* reals that remain; reals with each tile */
+    int64_t left, each; /* reals still to prefetch; reals to prefetch with each tile */
   } span[3];
 } fetch;
 
@@ -102,7 +102,7 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
     const vec du = load(lam + lane);
     output_adjoint(w, 0, lane, du * net->output_scale, slot);
     if (!(net->momentum > 0)) continue;
-    const vec step_bar = -load(slot + (w->slot.head + 1) * WL_LANES + lane) * du; /* of g + b V' */
+    const vec step_bar = -load(slot + (w->slot.head + 1) * WL_LANES + lane) * du; /* adjoint of g + b V' */
     output_adjoint(
         w, 1, lane,
         step_bar * nesterov_direction(net, load(g + lane), load(slot + net->sum * WL_LANES + lane)),
@@ -113,8 +113,8 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
   }
 }
 
-/* One step of a block for the sweep: the slot, and the addresses of gates and cells. They are in the slots if the steps
- * are run again, and in the records if the activations were kept. */
+/* One step of a block for the sweep: the slot, and the addresses of gates and cells. Gates and cells are read from the
+ * slots if the steps are recomputed, and from the records if the activations were kept. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -197,7 +197,7 @@ static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   }
 }
 
-/* Returns step k of block b from its record and fills the rest of the slot. tanh c of all steps has one address. */
+/* Returns step k of block b from its record and fills the rest of the slot. All steps use one array for tanh c. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
                          wl_real *slots) {
   const wl_lstm_net *net = w->net;
@@ -237,7 +237,8 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
   const bool more = b + 1 < chunk->blocks;
   if (chunk->activations && (ahead >= 0 || more)) {
-    const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps; /* < 0: short chunk */
+    /* negative if the chunk has fewer than FETCH_AHEAD steps */
+    const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps;
     ask(w, record_at(w, chunk, ahead >= 0 ? b : b + 1, step < 0 ? 0 : step), record, &f);
   }
   if (k > 0 || !more) return f;

@@ -9,13 +9,13 @@
  *
  *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * `lstm` with `preprocessing: adam` is the same without the dense layer and without tanh: y = x, and
+ * `lstm` with `preprocessing: adam` is the same rule without the dense layer and without tanh: y = x, and
  *
  *   u  = output_scale (w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
  * State of a coordinate: m, v, then h and c of each layer. The adjoint processes one block at a time: it replays the
- * chunk, then goes from the last step to the first. Meta-gradients of a group of blocks are added in working precision,
- * each lane separately, then in double. */
+ * chunk, then goes from the last step to the first. Within a group of blocks, the meta-gradients of each lane are
+ * summed in working precision. These sums are then added in double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ typedef struct workspace {
   const wl_rnnprop_kernel *kernel;
   wl_real *phi;     /* [parameters] */
   wl_real *states;  /* [WL_CHUNK_STEPS][width][16] of the current block */
-  wl_real *mu;      /* [width][16] used if the caller passes none */
+  wl_real *mu;      /* [width][16] adjoint of the state if the chunk has no `mu` */
   wl_real *phi_bar; /* [parameters][16] */
 } workspace;
 

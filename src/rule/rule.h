@@ -9,7 +9,7 @@
  * The state of a unit is wl_rule_state_reals(rule, theta) reals, zero at the episode's start.
  * There are two kinds of rules:
  *   coordinatewise  updates each coordinate separately; state [block][state_width][WL_LANES]
- *   tensorwise      sees the tensors of theta. Its state consists of named fields, one after the
+ *   tensorwise      uses the tensors of theta. Its state consists of named fields, one after the
  *                   other: first those of each coordinate, [pad(n)] each, in the order of theta;
  *                   then those of rows, columns, tensors and of all of theta (state.h gives their lengths) */
 #ifndef WL_RULE_RULE_H
@@ -24,9 +24,9 @@
 typedef struct wl_rule wl_rule;
 typedef struct wl_rule_ws wl_rule_ws;
 
-/* Longest run of steps that the engine hands to wl_rule_backward at once. Meta-gradients are
- * summed over (chunk of steps, group of blocks) in one fixed order. Memory policy, window storage
- * and number of threads therefore never change a bit. */
+/* Largest number of consecutive steps that the engine passes to one call of wl_rule_backward. Meta-gradients are summed
+ * over (chunk of steps, group of blocks) in one fixed order. The meta-gradients therefore do not depend on memory
+ * policy, window storage and number of threads. */
 enum { WL_CHUNK_STEPS = 20 };
 
 /* K consecutive steps of one episode, t0 .. t0+K-1, 1 <= K <= WL_CHUNK_STEPS, all blocks.
@@ -41,7 +41,8 @@ typedef struct wl_rule_chunk {
   const wl_real *theta; /* [steps][16 blocks]; NULL if the rule does not read theta */
   const wl_real *state; /* [blocks][width][16] s_{t0} */
   const wl_real *
-      activations; /* [steps][blocks][rule->activations] as the steps kept them; NULL: steps are run again */
+      /* [steps][blocks][rule->activations] values that the steps stored; NULL: the adjoint recomputes the steps */
+      activations;
   const wl_real *
       activations_before; /* [blocks][rule->activations] of step t0 - 1, read instead of state; may be NULL */
   const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
@@ -49,8 +50,8 @@ typedef struct wl_rule_chunk {
   wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
   wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0};
                               * NULL: zero on entry, not returned */
-  wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not returned */
-  double *loss_bar;          /* [steps] the adjoint of `loss` is added; NULL: not returned */
+  wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not computed */
+  double *loss_bar;          /* [steps] in/out: the adjoint of `loss` is added to these values; NULL: not computed */
 } wl_rule_chunk;
 
 /* One step of an episode. */
@@ -64,8 +65,9 @@ typedef struct wl_inner_step {
   wl_real *s_out; /* may be s_in */
   wl_real *u;     /* [16 blocks] */
   wl_real *
-      activations; /* [blocks][rule->activations] receives values with which the adjoint does not run the step again; no
-                         * other result changes; NULL: none, always if rule->activations is 0 */
+      /* [blocks][rule->activations] out: values for the adjoint, which then does not recompute the step; other results
+       * do not depend on this array. NULL: nothing is stored; always NULL if rule->activations is 0 */
+      activations;
 } wl_inner_step;
 
 /* A named field of a tensorwise rule's state. */
@@ -86,7 +88,7 @@ typedef struct wl_state_field {
 typedef struct wl_rule_setting {
   const wl_layout *theta; /* inner parameters of the (first) task; borrowed for the rule's life */
   int64_t episode_steps;  /* T, longest episode; for schedules and per-step scalars */
-  bool mixture;           /* tasks differ: per-tensor scalars are a configuration error */
+  bool mixture;           /* the tasks differ, so per-tensor scalars are a configuration error */
 } wl_rule_setting;
 
 typedef struct wl_rule_ops {
@@ -102,8 +104,8 @@ typedef struct wl_rule_ops {
   /* Computes the adjoint of a chunk. Adds to phi_grad [rule->phi.size] in double. */
   void (*backward)(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                    double *phi_grad);
-  /* Allocates the rule's workspace (packed weights, thread scratch) for inner parameters theta; `adjoint`:
-   * backward will be called with it. */
+  /* Allocates the rule's workspace (packed weights, thread scratch) for inner parameters theta; `adjoint`: backward
+   * will be called with this workspace. */
   wl_status (*ws_create)(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
                          void **out);
   void (*ws_destroy)(void *impl);
@@ -120,7 +122,7 @@ struct wl_rule {
   int n_fields;
   const char *forward_only; /* why the rule has no adjoint, for messages; NULL: it has one */
   int64_t
-      activations; /* reals that a step can keep of a block for the adjoint; 0: the rule keeps none */
+      activations; /* reals that a step can store for each block for the adjoint; 0: the rule stores nothing */
   bool reads_theta;
   bool partial_gbar; /* the adjoint of g omits a term by design */
   double cost;       /* FLOP per coordinate-step, forward and backward */
@@ -149,7 +151,7 @@ wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_se
                             wl_rule **out);
 /* Creates a hand-designed rule with the given rate and default values of all other options, for baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
-/* Does the same, and sets the `schedule` of a rule that has this key: "constant", "linear", "cosine". */
+/* Creates such a rule and sets its key `schedule`, if the rule has this key: "constant", "linear", "cosine". */
 wl_status wl_rule_create_scheduled(const char *name, double rate, const char *schedule,
                                    wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);

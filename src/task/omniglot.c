@@ -52,7 +52,8 @@ typedef struct omniglot {
 typedef struct drawn {
   int64_t *character; /* [ways] */
   int64_t *turn;      /* [ways] quarters */
-  int64_t *drawer;    /* [ways][drawers] support or training first, then query or held-out */
+  /* [ways][drawers] drawers of the support set or training split first, then of the query set or held-out split */
+  int64_t *drawer;
   int64_t *order[2];  /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
 } drawn;
 
@@ -179,7 +180,7 @@ static wl_status new_pool(pool *p, int64_t room) {
   return WL_NEW(p->at, room > 0 ? room : 1);
 }
 
-/* Distributes the alphabets, in a drawn order, to training, evaluation and tuning. */
+/* Assigns the alphabets, in a drawn order, to training, evaluation and tuning. */
 static wl_status deal_alphabets(const wl_map *map, omniglot *o, const int64_t *eligible,
                                 int64_t count) {
   const int64_t train = o->keys.alphabets, test = o->keys.test_alphabets;
@@ -242,7 +243,9 @@ static size_t draw_size(const omniglot *o) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* alphabet_seed distributes the alphabets; all other draws depend on the episode */
+  /* Only alphabet_seed decides which split gets each alphabet and how its characters are ordered. All other draws
+   * depend on the episode. */
+  (void)seed;
   omniglot *o = NULL;
   WL_TRY(WL_NEW(o, 1));
   task->impl = o;
@@ -343,7 +346,8 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Returns the split of a batch: the training split for the drawers to adapt on, the held-out split for the others. */
+/* Returns the split of a batch. The training split has the drawers on which a task adapts, the held-out split has the
+ * others. */
 static wl_split split_of(const omniglot *o, const wl_batch *batch) {
   if (!o->few_shot || batch->purpose == WL_FOR_EVAL_BATCH) return batch->split;
   return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;

@@ -1,7 +1,7 @@
 /* gemm.c - matrix products by BLAS, or by our own loops if the call of BLAS takes longer than the product.
  *
- * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread), so equal calls
- * yield equal bits. Products with a vector always use our own loops, in the fastest of the three forms. */
+ * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread), so equal calls yield
+ * equal bits. Products with a vector always use our own loops, in the fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -38,7 +38,7 @@ static void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, i
 
 void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep) {
-  if (n == 1) /* a column B is a row B^T */
+  if (n == 1) /* B has one column, stored like one row of B^T */
     wl_kernels()->nt(m, 1, k, a, b, c, keep);
   else if (m == 1 || k == 1 || is_below(SMALL, m, n, k)) wl_kernels()->nn(m, n, k, a, b, c, keep);
   else blas(CblasNoTrans, CblasNoTrans, m, n, k, a, b, c, keep);
@@ -46,7 +46,7 @@ void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 
 void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep) {
-  if (k == 1) /* a column B is a row B^T */
+  if (k == 1) /* B has one column, stored like one row of B^T */
     wl_kernels()->nn(m, n, 1, a, b, c, keep);
   else if (m == 1 || n == 1 || is_below(SMALL, m, n, k)) wl_kernels()->nt(m, n, k, a, b, c, keep);
   else blas(CblasNoTrans, CblasTrans, m, n, k, a, b, c, keep);
@@ -62,9 +62,9 @@ void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 
 /* ---- The check of BLAS ---- */
 
-enum { M = 37, N = 53, K = 129 }; /* odd, so that the check includes the kernels' edges */
+enum { M = 37, N = 53, K = 129 }; /* odd numbers, so that the check includes partial tiles */
 
-/* Small whole numbers: sums of their products are exact in any order. */
+/* The factors are small integers, so sums of products are exact in any order. */
 static void fill(wl_real *x, int count, int factor) {
   for (int i = 0; i < count; i++) x[i] = (wl_real)(i * factor % 7 - 3);
 }
@@ -106,10 +106,10 @@ static bool compare_widths(void) {
   return wl_isa_choose() == WL_ISA_AVX512;
 }
 
-/* Whether our kernels have wider vectors. The result depends only on the processor, the library and the environment, so
- * equal calls yield equal bits. */
+/* Whether our kernels have wider vectors than the kernels of BLAS. The result depends only on the processor, the
+ * library and the environment, so equal calls yield equal bits. */
 static bool ours_are_wider(void) {
-  static _Atomic int known; /* 0: not yet; every thread finds the same */
+  static _Atomic int known; /* 0: not determined yet; the value is equal in every thread */
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (answer == 0) {
     answer = compare_widths() ? 1 : -1;

@@ -7,13 +7,13 @@
 #include "base/real.h"
 #include "base/status.h"
 
-/* Sets BLAS to one thread for the rest of the process; environment variables have no effect on this. BLAS results
- * depend on its number of threads, and ranks and OpenMP threads already occupy the cores. Only programs call it; the
- * library keeps the setting of the program that uses it. */
+/* Sets BLAS to one thread for the rest of the process; environment variables do not change this setting. BLAS results
+ * depend on its number of threads, and ranks and OpenMP threads already occupy the cores. Only programs call this
+ * function; the library never changes the setting of a program. */
 void wl_gemm_use_one_thread(void);
 
 /* Checks BLAS with products of small integers. WL_ERR_OS: a product is wrong. Some versions of OpenBLAS choose kernels
- * that are wrong on some processors. Takes less than a millisecond. */
+ * that compute wrong products on some processors. The check takes less than a millisecond. */
 wl_status wl_gemm_check(void);
 
 /* C (m,n) = the product given after each declaration; with keep, C += the product. C must not overlap A or B. */
@@ -24,8 +24,8 @@ void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real
 void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (k,m) B (k,n) */
 
-/* Compute the same products. The functions use our own kernels for all sizes if these kernels have 64-byte vectors
- * (AVX-512) and the kernels of BLAS do not. Otherwise they call the functions above. */
+/* Compute the products of the functions above. These functions use our own kernels for all sizes if these kernels have
+ * 64-byte vectors (AVX-512) and the kernels of BLAS do not. Otherwise they call the functions above. */
 void wl_gemm_wide_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c);
 void wl_gemm_wide_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,

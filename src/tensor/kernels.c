@@ -28,7 +28,7 @@ typedef struct exp_parts {
 /* x in [-87, 88.8] or NaN. */
 static inline exp_parts split_exp(float x) {
   const float round_magic =
-      12582912.0f; /* 1.5 2^23: adding it rounds to an integer in the low bits */
+      12582912.0f; /* 1.5 2^23: adding this number rounds to an integer in the low bits */
   const float shifted = x * 1.44269504f + round_magic;
   const float n = shifted - round_magic;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;

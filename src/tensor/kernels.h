@@ -1,7 +1,7 @@
 /* kernels.h - the loops that are compiled for each instruction set. Private to tensor.
  *
- * kernels.c and kernels_gemm.c are compiled into one table for each instruction set. wl_kernels chooses a table
- * at run time. Results depend on the instruction set, never on addresses or threads. */
+ * kernels.c and kernels_gemm.c are compiled into one table for each instruction set. wl_kernels chooses a table at run
+ * time. Results depend on the instruction set, but not on addresses or the number of threads. */
 #ifndef WL_TENSOR_KERNELS_H
 #define WL_TENSOR_KERNELS_H
 
@@ -10,7 +10,7 @@
 #include "base/real.h"
 
 typedef void (*wl_map_kernel)(int64_t n, const wl_real *x, wl_real *y);
-/* C (m,n) = op(A) op(B), or C += with keep; row-major, dense. */
+/* C (m,n) = op(A) op(B), or with keep C += op(A) op(B). All matrices are row-major and dense. */
 typedef void (*wl_gemm_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                                wl_real *c, bool keep);
 
@@ -20,14 +20,14 @@ typedef struct wl_strided {
   int64_t row, step;
 } wl_strided;
 
-/* Products with rows of B, or of B^T, at the addresses b + at[.]. C (m,n) = A B, or with keep C += A B; rows of C are
- * ldc elements apart. */
+/* Products in which the rows of B, or of B^T, begin at the addresses b + at[.]. C (m,n) = A B, or with keep C += A B;
+ * rows of C are ldc elements apart. */
 typedef void (*wl_spread_kernel)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                                  const int64_t *at, wl_real *c, int64_t ldc,
-                                 bool keep); /* row p of B, n long, at b + at[p] */
+                                 bool keep); /* row p of B has n elements and begins at b + at[p] */
 typedef void (*wl_dots_kernel)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t lda,
                                const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc,
-                               bool keep); /* row j of B^T, k long */
+                               bool keep); /* row j of B^T has k elements and begins at b + at[j] */
 
 typedef struct wl_kernel_table {
   wl_map_kernel exp, sigmoid, tanh, elu;

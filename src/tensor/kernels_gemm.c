@@ -45,7 +45,8 @@ INLINE void store(wl_real *p, vec v) { *(vec *)p = v; }
 
 /* ---- spread ---- */
 
-/* C (rows, vectors LANES) += or = A B over `k` terms. The compiler inlines it with constant rows and vectors. */
+/* C (rows, vectors LANES) += or = A B over `k` terms. The compiler inlines this function with constant `rows` and
+ * `vectors`. */
 INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   vec sum[TALL][VECTORS];
@@ -183,8 +184,8 @@ INLINE quad sum_lanes(const vec v[QUAD]) {
   return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/* `rows` rows of A with four rows of B. Full vectors of k are summed in lanes, the remaining elements one by one.
- * Rows of B beyond `columns` repeat the last; their results are not written. */
+/* `rows` rows of A with four rows of B. Full vectors of k are summed in lanes, the remaining elements one by one. Rows
+ * of B beyond `columns` repeat the last row, and results of these rows are not written. */
 INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int64_t lda,
                      const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   const wl_real *row[QUAD];

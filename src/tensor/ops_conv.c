@@ -3,11 +3,11 @@
  *   y_{b,o,i,j} = sum_{c,k,l} w_{o,c,k,l} x_{b,c, i s + k - p, j s + l - p}     x is 0 outside
  *   H' = (H + 2 p - kh) / s + 1; W' likewise
  *
- * Each image is convolved by matrix products that copy no window. The image is placed in a frame of zeros with
- * rows of V = W + 2 p elements. Line q = (c, k, l) of the matrix of windows is the part of the frame that begins
- * at at_q = (c (H + 2 p) + k) V + l. Output (i, j) of stride 1 is its element i V + j. The last kw - 1 elements
- * of each row belong to no output; they are computed and discarded. A stride s selects every s-th row and column
- * of the outputs of stride 1.
+ * Matrix products convolve each image without a copy of each window. The image is placed in a frame of zeros with rows
+ * of V = W + 2 p elements. Line q = (c, k, l) of the matrix of windows is the part of the frame that begins at at_q =
+ * (c (H + 2 p) + k) V + l. Output (i, j) of stride 1 is its element i V + j. The last kw - 1 elements of each row
+ * belong to no output; they are computed and discarded. A stride s selects every s-th row and column of the outputs of
+ * stride 1.
  *
  *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]                        spread
  *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]   the same, q' = (o, k, l)
@@ -30,7 +30,7 @@ typedef struct conv_frame {
 } conv_frame;
 
 typedef struct conv_shape {
-  int64_t batch, channels, height, width; /* of x */
+  int64_t batch, channels, height, width; /* shape of x */
   int64_t filters, kernel_height, kernel_width;
   int64_t out_height, out_width;
   int64_t stride, pad;

@@ -8,8 +8,8 @@
  *
  * Derivatives are expressions in x, y = f(x), the node's factor and the values that forward kept.
  *
- * gelu is x (1 + T) / 2 with T = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016),
- * the default of JAX, called 'tanh' in PyTorch; T is kept. */
+ * gelu is x (1 + T) / 2 with T = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016), the default
+ * of JAX, called 'tanh' in PyTorch; forward keeps T. */
 #include <math.h>
 #include <string.h>
 
@@ -104,7 +104,7 @@ static void elu_forward(const wl_op_call *c) {
   wl_kernels()->elu(c->node->size, c->in[0].value, c->value);
 }
 
-/* kept: sin x */
+/* Keeps sin x for the derivatives. */
 static void cos_forward(const wl_op_call *c) {
   wl_real *restrict sines = c->saved;
   for (int64_t i = 0; i < c->node->size; ++i) {
@@ -118,7 +118,7 @@ static void sqrt_forward(const wl_op_call *c) {
     c->value[i] = (wl_real)sqrt((double)c->in[0].value[i]);
 }
 
-/* kept: T; the output temporarily holds u */
+/* Keeps T = tanh u for the derivatives; the output array temporarily holds u = sqrt(2 / pi) (x + 0.044715 x^3). */
 static void gelu_forward(const wl_op_call *c) {
   const int64_t n = c->node->size;
   const wl_real *restrict x = c->in[0].value;
@@ -128,13 +128,13 @@ static void gelu_forward(const wl_op_call *c) {
   for (int64_t i = 0; i < n; ++i) y[i] = (wl_real)0.5 * x[i] * (1 + t[i]);
 }
 
-/* (1 + T + x (1 - T^2) u') / 2 */
+/* Returns the first derivative of gelu, (1 + T + x (1 - T^2) u') / 2. */
 static inline wl_real gelu_first(wl_real x, wl_real t) {
   const wl_real slope = GELU_SLOPE * (1 + 3 * GELU_CUBE * x * x);
   return (wl_real)0.5 * (1 + t + x * (1 - t * t) * slope);
 }
 
-/* (1 - T^2) (u' + x (u'' / 2 - T u'^2)) */
+/* Returns the second derivative of gelu, (1 - T^2) (u' + x (u'' / 2 - T u'^2)). */
 static inline wl_real gelu_second(wl_real x, wl_real t) {
   const wl_real slope = GELU_SLOPE * (1 + 3 * GELU_CUBE * x * x);
   return (1 - t * t) * (slope + x * (3 * GELU_SLOPE * GELU_CUBE * x - t * slope * slope));
@@ -174,7 +174,7 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .apply = {wl_linear_copy, negated},
                                    .pull = {wl_linear_copy, negated}};
 
-/* mul: as a linear map of either operand it equals its transpose */
+/* mul: the product is linear in each operand, and this linear map equals its transpose */
 
 static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,
                   bool keep) {

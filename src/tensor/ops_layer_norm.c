@@ -10,7 +10,7 @@
 
 #include "tensor/channels.h"
 
-/* saved: r (B, inner); temp: up to four vectors (inner); both in double */
+/* `saved` holds r (B, inner) and `temp` up to four vectors (inner), both in double. */
 
 /* out[i] = 1/C sum_c x y over one batch entry; if y is NULL, 1/C sum_c x. */
 static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, double *out) {
@@ -26,7 +26,8 @@ static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, dou
   for (int64_t i = 0; i < s.inner; ++i) out[i] *= share;
 }
 
-/* Runs `body` for the elements e of one batch entry; i is the pixel. A row (one pixel) takes a single loop. */
+/* Runs `body` for the elements e of one batch entry; i is the pixel. For a row, which is one pixel, one loop is
+ * enough. */
 #define FOR_PIXELS(s, e, i, body)                      \
   do {                                                 \
     if ((s).inner == 1) {                              \

@@ -12,7 +12,7 @@
 #include "tensor/sums.h"
 #include "tensor/tape_impl.h"
 
-/* softmax cross-entropy; saved: p (B,C); temp: x minus the maximum of its row (B,C) */
+/* Softmax cross-entropy. `saved` holds p (B,C), and `temp` holds x minus the maximum of each row (B,C). */
 
 static void subtract_top(int64_t classes, const wl_real *x, wl_real *below) {
   wl_real top = x[0];

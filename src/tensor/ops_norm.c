@@ -3,8 +3,8 @@
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * Held statistics (their Algorithm 2) serve forward passes only. They are the means of m, and of the variance times
- * M / (M - 1), over the collected batches.
+ * Held statistics (Algorithm 2 of Ioffe and Szegedy) are the means of m, and of the variance times M / (M - 1), over
+ * the collected batches. Only forward passes use held statistics.
  *
  * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). Hence
  *   reverse          xbar  += J ybar
@@ -18,11 +18,11 @@
 #include "tensor/tape_impl.h"
 #include "tensor/tape_ws.h"
 
-/* saved; temp: up to four vectors (C) in double */
+/* The contents of `saved`. `temp` holds up to four vectors (C) in double. */
 typedef struct norm_memory {
   int64_t mode;     /* wl_statistics */
   int64_t batches;  /* number of collected batches */
-  double vectors[]; /* (C) each: r; sums of m and of the variance over collected batches */
+  double vectors[]; /* three vectors (C): r, and the sums of m and of the variance over the collected batches */
 } norm_memory;
 
 static double *rates(const wl_op_call *call) { return ((norm_memory *)call->saved)->vectors; }

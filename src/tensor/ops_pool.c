@@ -10,7 +10,7 @@
 
 #include "tensor/tape_impl.h"
 
-/* Planes of H x W, one for each image and channel, and the pooled H' x W'. */
+/* Sizes of the planes before pooling, H x W, and after pooling, H' x W'. Each image and channel has one plane. */
 typedef struct pool_shape {
   int64_t planes, height, width, out_height, out_width;
   int window, stride;
@@ -26,7 +26,7 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
   return (double)y->size * y->window * y->window;
 }
 
-/* max_pool; saved: arg-max within the plane, int32 [size of y] */
+/* max_pool; `saved` holds the arg-max within the plane, int32 [size of y] */
 
 /* Returns the arg-max of the window at `corner`. A NaN counts as the maximum, so NaN reaches the loss. */
 static int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,

@@ -12,8 +12,8 @@ int64_t wl_singular_work(int64_t m, int64_t n);
  * which is the number of singular values above rounding; 0 if A is zero or not finite. Allocates nothing.
  *
  * A decomposition Q R with pivoted columns finds the rank r. The singular vectors of A are Q times the singular vectors
- * of the first r rows of R. Gradients of small batches have low rank; for such a gradient this takes a third of the
- * time of a full decomposition. */
+ * of the first r rows of R. Gradients of small batches have low rank; for such a gradient this method takes a third of
+ * the time of a full decomposition. */
 int64_t wl_singular_left(int64_t m, int64_t n, wl_real *a, wl_real *u, wl_real *work);
 
 #endif

@@ -1,7 +1,8 @@
 /* tape.c - building a tape: leaves, operators, and wl_tape_finish.
  *
- * wl_tape_finish marks the nodes that the loss depends on. For each gradient it chooses the consumer that writes the
- * gradient; the other consumers add to it. It also sums the cost. Afterwards the tape is const. */
+ * wl_tape_finish marks the nodes that the loss depends on. For each gradient, this function chooses the consumer that
+ * writes the gradient; the other consumers add to the gradient. The function also sums the cost. Afterwards the tape is
+ * const. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -30,7 +31,7 @@ void wl_tape_destroy(wl_tape **tape) {
   *tape = NULL;
 }
 
-/* Errors. The tape keeps the first one. */
+/* Errors. The tape keeps the first error. */
 
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   if (t->status != WL_OK) return -1;

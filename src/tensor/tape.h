@@ -57,8 +57,8 @@ wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
 wl_node wl_op_gelu(wl_tape *t, wl_node a); /* the tanh form */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
-wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);    /* of (m,n) */
-wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count); /* of (m,n) */
+wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);    /* `count` rows of (m,n) from `first` on */
+wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count); /* `count` columns of (m,n) from `first` on */
 wl_node wl_op_concat(wl_tape *t, wl_node a, wl_node b); /* (m,...)(n,...) -> (m+n,...) */
 wl_node wl_op_swap(wl_tape *t, wl_node a);              /* (B,m,n,d) -> (B,n,m,d) */
 wl_node wl_op_embedding(wl_tape *t, wl_node table, wl_node labels); /* (V,d), N labels -> (N,d) */
@@ -90,7 +90,7 @@ const wl_layout *wl_tape_phi_layout(const wl_tape *t);
 /* Returns the estimated cost of one forward and reverse pass in FLOP, for balancing work over ranks. */
 double wl_tape_cost(const wl_tape *t);
 
-/* Creates a workspace; with_tangent: also with the arrays for wl_tape_tangent. */
+/* Creates a workspace; with_tangent: the workspace also has the arrays for wl_tape_tangent. */
 wl_status wl_tape_ws_create(const wl_tape *t, bool with_tangent, wl_tape_ws **out);
 void wl_tape_ws_destroy(wl_tape_ws **ws);
 size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent);
@@ -100,7 +100,7 @@ size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent);
 typedef struct wl_tape_leaf {
   wl_node node;
   const char *name;
-  bool labels; /* int32, else wl_real */
+  bool labels; /* the data are int32; otherwise wl_real */
   int ndim;
   const int64_t *shape; /* [ndim] */
   int64_t size;
@@ -114,18 +114,18 @@ int32_t *wl_tape_label_data(wl_tape_ws *ws, wl_node labels);
 /* Returns a node's value after forward, owned by the workspace. */
 const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
 
-/* The passes; none allocates. reverse must follow forward, and tangent must follow reverse, with the same inputs.
- * Outputs are overwritten; NULL outputs are not computed. The loss is accumulated in double. phi may be NULL if the
- * tape has no phi leaves. All three passes read theta and phi in place, so the caller must not change them between
+/* The passes do not allocate memory. reverse must follow forward, and tangent must follow reverse, with the same
+ * inputs. Outputs are overwritten; NULL outputs are not computed. The loss is accumulated in double. phi may be NULL if
+ * the tape has no phi leaves. All three passes read theta and phi in place, so the caller must not change them between
  * forward and the last pass that follows it. A NULL v means zeros. */
 void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi,
                      double *loss);
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
                      double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
-/* The statistics that batch norm uses. BATCH: the statistics of each batch. COLLECT: the same, and their sums are
- * collected, starting at 0. HELD: the means of the collected sums, for forward passes that no other pass follows.
- * Returns the number of operators that use the mode. */
+/* The statistics that batch norm uses. BATCH: the statistics of each batch. COLLECT: the statistics of each batch,
+ * whose sums are also collected, starting at 0. HELD: the means over the collected batches, only for forward passes
+ * without a later reverse or tangent pass. Returns the number of operators that use the mode. */
 typedef enum wl_statistics {
   WL_STATISTICS_BATCH,
   WL_STATISTICS_COLLECT,

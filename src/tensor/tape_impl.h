@@ -41,7 +41,7 @@ typedef struct wl_tape_node {
   int64_t offset;   /* theta and phi leaves: first element in the flat vector */
   unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: the parameters on which the node depends */
   bool on_path;     /* the loss depends on the node */
-  bool keep[2];     /* the operand's gradient is added to, not written */
+  bool keep[2];     /* the node adds to the operand's gradient array instead of overwriting this array */
   bool lends; /* the node and its first operand share one gradient array */
   bool borrows;       /* the gradient array is that of a consumer with `lends` */
   size_t saved_bytes; /* values that forward keeps for the other passes: arg-max, probabilities */
@@ -68,19 +68,19 @@ typedef struct wl_operand {
   const wl_tape_node *node;
   const wl_real *value;  /* [node->size] */
   const int32_t *labels; /* label leaves: used instead of value */
-  wl_real *grad;         /* reverse; NULL: not computed */
-  const wl_real *dot;    /* tangent; NULL: zero */
-  wl_real *graddot;      /* tangent reverse; NULL: not computed */
-  bool keep;             /* grad and graddot are added to, not written */
+  wl_real *grad;         /* gradient, a result of reverse; NULL: not computed */
+  const wl_real *dot;    /* derivative of value along v, an input; NULL: zero */
+  wl_real *graddot;      /* derivative of grad along v, a result of tangent reverse; NULL: not computed */
+  bool keep;             /* the passes add to grad and graddot instead of overwriting the arrays */
 } wl_operand;
 
 /* One operator during a pass. */
 typedef struct wl_op_call {
   const wl_tape_node *node;
   wl_operand in[2];
-  wl_real *value;      /* of y, written by forward */
-  const wl_real *grad; /* of y */
-  wl_real *dot;        /* of y, written by tangent */
+  wl_real *value;      /* value of y, written by forward */
+  const wl_real *grad; /* gradient of y */
+  wl_real *dot;        /* derivative of y along v, written by tangent */
   const wl_real *graddot;
   void *saved; /* [node->saved_bytes] */
   void *temp;  /* [node->temp_bytes] */
@@ -137,9 +137,9 @@ void wl_bilinear_tangent_reverse(const wl_op_call *call);
       for (int64_t i = 0; i < (n); ++i) (out)[i] = (expr);  \
   } while (0)
 
-/* Building. A builder checks its operands, drafts the node and pushes it.
- * wl_tape_operands returns false and keeps an error if a or b is not a valid operand of the operator.
- * wl_tape_misfit keeps the error "shapes do not fit" and returns -1. */
+/* Building. A builder checks the operands, fills in a node and appends the node to the tape. wl_tape_operands returns
+ * false and keeps an error if a or b is not a valid operand of the operator. wl_tape_misfit keeps the error "shapes do
+ * not fit" and returns -1. */
 bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
@@ -147,7 +147,7 @@ wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
 wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
                            const int64_t *shape);
 wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft);
-/* Pushes y = op(a) or op(a, b) with the shape of a and no other settings. */
+/* Appends y = op(a) or op(a, b) with the shape of a and no other settings. */
 wl_node wl_tape_push_like(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 
 #endif

@@ -5,13 +5,13 @@
  *   tangent   dots in order, starting from v at the parameters; then the dots of the gradients
  *             in reverse order, starting from 0; the dots of the parameters' gradients are H v
  *
- * Parameters are read from, and their gradients written to, the caller's arrays. */
+ * The passes read parameters from the caller's arrays and write the gradients of parameters to the caller's arrays. */
 #include <math.h>
 #include <string.h>
 
 #include "tensor/tape_ws.h"
 
-/* Returns a parameter's part of one of the caller's vectors; NULL if the vector is NULL. */
+/* Returns the address of a parameter's values in one of the caller's vectors; NULL if the vector is NULL. */
 static wl_real *part_of(const wl_tape_node *leaf, wl_real *theta, wl_real *phi) {
   wl_real *const vector = leaf->leaf == WL_LEAF_THETA ? theta : phi;
   return vector ? vector + leaf->offset : NULL;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* Returns `bytes` of the arena at *used, aligned, and advances *used; NULL if there is no arena yet. */
+/* Returns the aligned address of `bytes` bytes of the arena at *used, and advances *used; NULL if there is no arena
+ * yet. */
 static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   void *const at = arena ? arena + *used : NULL;
   *used += (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
@@ -45,7 +46,8 @@ static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena,
   return used;
 }
 
-/* Lends gradient arrays from the loss backward, since a node that borrows a gradient array may also lend it. */
+/* Assigns shared gradient arrays from the loss backward, because a node that borrows a gradient array may also lend
+ * this array. */
 static void lend_gradients(wl_tape_ws *ws) {
   for (int i = ws->tape->count - 1; i >= 0; --i) {
     const wl_tape_node *const node = &ws->tape->nodes[i];

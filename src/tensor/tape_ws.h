@@ -8,8 +8,8 @@
 typedef struct wl_cell {
   wl_real *value; /* [size]; NULL for theta and phi leaves, which are in the caller's vectors */
   int32_t *labels;
-  wl_real *grad;          /* only operators on a path from a parameter to the loss */
-  wl_real *dot, *graddot; /* only for these nodes, and only with tangent */
+  wl_real *grad;          /* NULL except for operators on a path from a parameter to the loss */
+  wl_real *dot, *graddot; /* NULL where grad is NULL, or if the workspace has no tangent */
   void *saved;
 } wl_cell;
 
@@ -20,7 +20,8 @@ struct wl_tape_ws {
   unsigned moving;   /* parameters for which the calls' dots were last set */
   unsigned char *arena;
   void *temp;                 /* [tape->temp_bytes] */
-  const wl_real *theta, *phi; /* of the last forward; borrowed until the last pass after it */
+  /* arguments of the last forward pass; borrowed until the last pass that uses its values */
+  const wl_real *theta, *phi;
 };
 
 /* Whether the node is an operator on a path from a parameter to the loss. */
