@@ -305,8 +305,9 @@ static bool is_zero(const double *values, int64_t n) {
   return true;
 }
 
-/* A block that starts at zero may hide others: with an output layer of zeros, every gradient of the layers before it is
- * zero. If a gradient is exactly zero, the check moves the blocks that start at zero, so that all others are tested. */
+/* A block that starts at zero may hide errors of other blocks: with an output layer of zeros, every gradient of the
+ * layers before it is zero. If a gradient is exactly zero, the check moves the blocks that start at zero, so that all
+ * others are tested. */
 static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_report *report) {
   const wl_layout *layout = &p->model->phi;
   wl_real *noise = NULL;

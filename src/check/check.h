@@ -26,7 +26,7 @@
  *          noise of the differences: at the h with the least noise, it is at most the changes of D to the two
  *          neighbouring h plus 30 roundings of F. Adam's root at gradients near zero, for example, bends F so
  *          much that every h has either a large rounding error or a large truncation error.
- * The report names a kink or a faint block, which counts neither as right nor as wrong. */
+ * The report names blocks with a kink and faint blocks. These blocks count neither as right nor as wrong. */
 #ifndef WL_CHECK_CHECK_H
 #define WL_CHECK_CHECK_H
 
@@ -42,7 +42,7 @@ typedef struct wl_check_block {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   double norm;  /* norm of the block's gradient */
-  double error; /* relative, at the best h; the largest over directions */
+  double error; /* relative error at the best h; the largest over directions */
   double slope; /* median order of the error in h; NaN if fewer than two orders were measured */
   bool zero; /* loss and gradient do not depend on the block, up to rounding */
   /* undecided: a kink closer than differences can resolve explains the error */
@@ -57,15 +57,16 @@ typedef struct wl_check_task {
   char family[WL_NAME_SIZE];
   int64_t n, t0, steps; /* inner parameters, first step, number of steps */
   double meta_loss;
-  double disagreement; /* relative, of engine and rollout: meta-loss and theta at the end */
-  bool passed;         /* they agree */
+  double disagreement; /* relative difference of engine and rollout in meta-loss and final theta */
+  bool passed;         /* engine and rollout agree */
 } wl_check_task;
 
 typedef struct wl_check_request {
   int directions;   /* random directions for each block */
   double tolerance; /* relative */
-  int64_t windows;  /* windows run before the one that is checked, so that its state is not zero;
-                       -1: one if the episode is long enough and theta_0 is not learned, otherwise none */
+  /* number of windows before the checked window, so that the checked window starts with a state that is not zero; -1:
+   * one window if the episode is long enough and theta_0 is not learned, otherwise none */
+  int64_t windows;
   const char *dump; /* file to write for an independent recomputation; NULL: none */
 } wl_check_request;
 

@@ -14,7 +14,7 @@ typedef struct wl_check_window {
   wl_episode episode;
   int64_t t0, steps;     /* first inner step, number of steps */
   int64_t n, pad, state; /* coordinates, padded, reals of a unit's state */
-  int threads;           /* results do not depend on them */
+  int threads;           /* results do not depend on the number of threads */
   const double *phi;     /* [phi.size] base point, borrowed */
   wl_real *theta_start;  /* [pad] */
   wl_real *state_start;  /* [blocks][width][16] */
@@ -28,7 +28,7 @@ typedef struct wl_check_window {
 
 typedef enum wl_rollout_mode {
   WL_ROLLOUT_REAL,  /* inner gradients at this phi */
-  WL_ROLLOUT_TRACE, /* the same, and keeps the trace */
+  WL_ROLLOUT_TRACE, /* inner gradients at this phi; the trace is kept */
   WL_ROLLOUT_FROZEN /* inner gradients of the last traced rollout */
 } wl_rollout_mode;
 

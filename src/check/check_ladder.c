@@ -7,16 +7,17 @@ enum { HIGHER = 10, COLUMNS = 6 };
 static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
 static const double ASYMPTOTIC = 0.05;      /* no order is measured at errors above this */
-static const double ENOUGH = 1e-6;          /* rounding does not cause a rise from above this */
-static const double ROUNDING_MARGIN = 30.0; /* no order is measured below so many roundings */
+/* an error that rises from above this value does not rise because of rounding */
+static const double ENOUGH = 1e-6;
+static const double ROUNDING_MARGIN = 30.0; /* no order is measured at errors below this number of roundings */
 static const double SMOOTH_LEAST = 1.8,
                     SMOOTH_MOST = 2.2;   /* order of D where D converges */
-static const double ZERO_MARGIN = 300.0; /* changes of F by so many roundings count as zero */
+static const double ZERO_MARGIN = 300.0; /* changes of F up to this number of roundings count as zero */
 static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
-static const double BEND_SHARE = 3.0;    /* a kink causes no error above so many bends */
+static const double BEND_SHARE = 3.0;    /* a kink causes no error above this number of bends */
 static const double FAINT = 0.03; /* share of the tolerance allowed to rounding at the largest h */
 static const double FAINT_SHARE = 1e-4; /* share of F: rounding hides no larger gradient */
-static const double SEEN = 10.0;        /* agreement counts up to so many tolerances of rounding */
+static const double SEEN = 10.0;        /* D counts if its error from rounding is at most this number of tolerances */
 static const double UNIT_ROUNDING = 2.3e-16;
 
 /* One h of the ladder. */

@@ -16,7 +16,7 @@ typedef struct wl_ladder {
   double scale;     /* denominator of relative errors */
   double tolerance; /* relative */
   /* results */
-  double error;                  /* the least on the ladder, relative */
+  double error;                  /* least relative error on the ladder */
   double moved, claimed;         /* largest change of F on the ladder, observed and claimed */
   bool kink, faint;              /* explains an error above the tolerance */
   double order[WL_LADDER_RUNGS]; /* order of the error in h, where truncation dominates */

@@ -21,7 +21,7 @@ typedef struct wl_antithetic_run {
 } wl_antithetic_run;
 wl_status wl_antithetic_forward(const wl_estimator *estimator, const wl_estimator_job *job,
                                 wl_antithetic_run run, wl_run_outcome *outcome);
-/* Does the same for job->run in a unit of pairs. */
+/* Runs the pair and sign of run job->run in a unit of pairs. */
 wl_status wl_antithetic_pair(const wl_estimator *estimator, const wl_estimator_job *job,
                              int64_t drawn_at, wl_run_outcome *outcome);
 /* Returns eps [phi.size] of a pair in job->scratch, where it is valid until the next call. */

@@ -1,10 +1,10 @@
 /* estimator.h - from a window of a unit to the unit's contribution to the meta-gradient.
  *
  * A window is one or more inner runs of the unit, which may be computed in any order or at the same time where the
- * estimator is forward-only. Then `finish` turns their outcomes into the contribution (formulas:
+ * estimator is forward-only. Then `finish` computes the contribution from the outcomes of all runs (formulas:
  * docs/mathematics.md, "Estimators of the meta-gradient"). An estimator is one file and a line in estimators.def.
  *
- * This module knows neither MPI nor HDF5. */
+ * This module uses neither MPI nor HDF5. */
 #ifndef WL_ESTIMATOR_ESTIMATOR_H
 #define WL_ESTIMATOR_ESTIMATOR_H
 
@@ -17,7 +17,7 @@ typedef struct wl_estimator_job {
   wl_unroll_ws *ws; /* workspace of this thread, for the unit's task */
   double *scratch;  /* [wl_estimator_scratch] of this thread */
   wl_unit *unit;
-  int run;          /* below estimator->runs */
+  int run;          /* number of the run, less than estimator->runs */
   int64_t t, steps; /* first step of the window, number of steps */
   const double *phi;
   const wl_observer *observers; /* observers of run estimator->main_run */
@@ -36,7 +36,7 @@ typedef struct wl_estimator_ops {
   const wl_option *options; /* ends with key NULL; NULL: none */
   bool traces;              /* back-propagates: its workspaces keep a trace */
   bool whole_episodes;      /* needs outer.every: episode */
-  bool imitates;            /* serves units that imitate a teacher */
+  bool imitates;            /* supports units that imitate a teacher */
   /* Sets runs, main_run, shape, width and its own data; the other members are already set. */
   wl_status (*create)(const wl_map *map, wl_estimator *estimator);
   wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,
@@ -47,7 +47,8 @@ typedef struct wl_estimator_ops {
                  const wl_run_outcome *outcomes);
   /* Called when a unit's windows of a meta-step are done; NULL: nothing. */
   void (*close)(const wl_estimator *estimator, double *vector);
-  /* Meta-gradient [phi.size] from the sum of the counted units' vectors; NULL: their mean. */
+  /* Computes the meta-gradient [phi.size] from the sum of the counted units' vectors; NULL: the mean of these
+   * vectors. */
   void (*combine)(const wl_estimator *estimator, const double *sum, int64_t counted,
                   double *gradient);
 } wl_estimator_ops;

@@ -3,8 +3,8 @@
  *
  *   g = (g_b / v_b + g_e / v_e) / (1 / v_b + 1 / v_e)
  *
- * A unit contributes [g_b, g_e, g_b^2, g_e^2]. Particle 0 is the unit itself, which back-propagates; 1 and 2 start each
- * window from its state at phi + eps and phi - eps. */
+ * A unit contributes [g_b, g_e, g_b^2, g_e^2]. Particle 0 is the unit itself, which back-propagates. Particles 1 and 2
+ * start each window from the state of the unit and run at phi + eps and phi - eps. */
 #include <string.h>
 
 #include "estimator/antithetic.h"

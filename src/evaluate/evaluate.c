@@ -52,7 +52,7 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      b->adapts) /* the last part of phi: theta_0 and the blocks before it that the model has */
+      b->adapts) /* the last part of phi: theta_0, and before theta_0 the other blocks of the model */
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
   c->task = task;
@@ -93,7 +93,8 @@ static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, 
   return WL_OK;
 }
 
-/* Tries half-decades 1e-7 .. 1, higher ones while the best is the highest, then quarter-decades around the best. */
+/* Tries the half-decade rates 1e-7 .. 1, then higher half-decades while the best rate is the highest tried, then the
+ * quarter-decades around the best rate. */
 static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };

@@ -1,10 +1,10 @@
 /* evaluate.h - compares a trained optimizer with tuned hand-designed rules on fresh tasks.
  *
- * Protocol (google/learned_optimization, and the tables of docs): the rate of each hand-designed rule is
- * tuned for the horizon of the evaluation, on tasks of WL_SPACE_TUNE. The rates are half-decades 1e-7 .. 1
- * (higher ones while the best is the highest tried), then quarter-decades around the best. All rules then run
- * on the same tasks of WL_SPACE_EVAL: `seeds` sets of `units` tasks. Intervals are over sets (Student's t, 95 %).
- * A run that is not finite, or stops, has diverged: it is counted, and its set has no finite mean.
+ * Protocol (google/learned_optimization, and the tables of docs): the rate of each hand-designed rule is tuned for the
+ * horizon of the evaluation, on tasks of WL_SPACE_TUNE. The rates are half-decades 1e-7 .. 1 (and higher half-decades
+ * while the best rate is the highest tried), then the quarter-decades around the best rate. All rules then run on the
+ * same tasks of WL_SPACE_EVAL: `seeds` sets of `units` tasks. Intervals are over sets (Student's t, 95 %). A run that
+ * is not finite, or stops, has diverged: it is counted, and its set has no finite mean.
  *
  * Few-shot families (support and query set): a set is one task; the default is 600 sets. Losses and accuracy are
  * those of the query set after adaptation. The hand-designed rule is gradient descent from the learned theta_0,
@@ -22,7 +22,7 @@ enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 typedef struct wl_eval_setting {
   int64_t steps; /* horizon */
   int64_t seeds,
-      units;          /* sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 of few-shot tasks), tasks in each */
+      units;          /* number of sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 for few-shot tasks), tasks in each set */
   int64_t tune_units; /* tasks for tuning a rate; 0: 5, or 25 few-shot tasks */
   uint64_t seed;
   int threads;
@@ -35,7 +35,7 @@ typedef struct wl_eval_entry {
   char rule[32];
   double rate;      /* NaN for a learned rule */
   double *final;    /* [seeds] mean loss on the fixed sample after the last step, over units */
-  double *heldout;  /* [seeds] the same on the held-out split */
+  double *heldout;  /* [seeds] mean loss on the held-out split after the last step, over units */
   double *accuracy; /* [seeds] held-out accuracy, NaN if undefined */
   double *curve;    /* [seeds][steps] mean minibatch loss at theta_t */
   int64_t diverged; /* runs */

@@ -55,7 +55,7 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return wl_task_status(unit->task);
 }
 
-/* Adds disjoint tables: an element is written by one rank and zero bits on the others. */
+/* Adds the tables of all ranks. Each element is written by one rank and is zero bits on the other ranks. */
 static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t count) {
   WL_TRY(wl_comm_agree(comm, mine));
   return wl_comm_sum_int64(comm, (int64_t *)(void *)values, (size_t)count);

@@ -81,7 +81,7 @@ static bool is_constant(const wl_baseline *b) { return strcmp(b->schedule, "cons
 
 /* ---- Baselines ------------------------------------------------------------------------------ */
 
-/* Does one run through all points; with a schedule, one run for each point. After a value that is not finite, the
+/* Runs a rule through all points; with a schedule, a separate run for each point. After a value that is not finite, the
  * remaining losses of the run are NaN. */
 static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed, double *loss,
                             double *diverged) {
@@ -361,7 +361,7 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
     status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
     cell += suite->tasks[i].horizons.count;
   }
-  if (status == WL_OK && strchr(q->file, ',')) /* the first file receives what the others have */
+  if (status == WL_OK && strchr(q->file, ',')) /* the first file receives the curves of the other files */
     status = wl_comm_agree(
         comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, suite, curves) : WL_OK);
   if (status == WL_OK && q->trained)

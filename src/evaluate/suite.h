@@ -17,7 +17,7 @@ typedef struct wl_suite_task {
   wl_ints horizons; /* inner steps, rising */
   wl_ints
       reference_steps; /* steps of the published losses of tuned Adam, for comparison with ours */
-  wl_reals reference_losses; /* the losses, one for each of these steps */
+  wl_reals reference_losses; /* published losses of tuned Adam, one for each of reference_steps */
   const wl_map *map;         /* for wl_task_create */
   char *definition;          /* every key with its value, and how losses are recorded; owned */
 } wl_suite_task;

@@ -48,7 +48,7 @@ static const wl_option varied_options[] = {
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;
-  bool mixture;      /* only its first task is varied */
+  bool mixture;      /* the trained configuration is a mixture, of which only the first task is varied */
   int64_t horizon;   /* trained */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
@@ -179,7 +179,7 @@ static void vary_data(collection *c) {
 /* Multiplies the loss, or its largest curvature. */
 static void vary_scale(collection *c) {
   static const double scales[] = {0.1, 10.0};
-  const wl_draw loss = c->trained.loss_scale; /* a drawn one varies already */
+  const wl_draw loss = c->trained.loss_scale; /* a drawn loss_scale varies already */
   vary_factors(c, "loss_scale", "loss", loss.kind == WL_DRAW_FIXED ? loss.low : NAN, scales);
   vary_factors(c, "curvature", "curvature", c->trained.curvature, scales);
 }

@@ -10,9 +10,9 @@
 
 typedef struct diagonal {
   double initial;
-  wl_reals initial_range; /* empty: none */
+  wl_reals initial_range; /* empty: every factor starts at `initial` */
   double lo, hi;
-} diagonal; /* equal: a constant */
+} diagonal; /* lo = hi: initial values are not drawn */
 
 static const wl_option diagonal_options[] = {
     {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of every factor.",
@@ -48,7 +48,7 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
     WL_CHECK(length < (int)sizeof name);
     int64_t offset = 0;
     WL_TRY(wl_layout_add(&p->phi, "precondition", name, b->ndim, b->shape, &offset));
-    WL_CHECK(offset == b->offset); /* apply and adjoint rely on it */
+    WL_CHECK(offset == b->offset); /* apply and adjoint use the offsets of theta also for phi */
   }
   return WL_OK;
 }

@@ -124,7 +124,8 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
     if (impl->learn_decay) add_scaled(b, phi[decay], bar->out, bar->theta);
     if (impl->learn_skip) bar->phi[skip] += dot(b, bar->out, in->before);
     if (impl->learn_skip) scale(b, phi[skip], bar->out, bar->before);
-    if (bar->g != NULL) scale(b, phi[at], bar->out, bar->g); /* last: it may be bar->out */
+    /* computed last, because bar->g and bar->out may be the same array */
+    if (bar->g != NULL) scale(b, phi[at], bar->out, bar->g);
   }
 }
 

@@ -72,7 +72,7 @@ static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
   wl_decay_vjp(c, WEIGHT_DECAY, theta, lam, thetabar, bar);
 }
 
-/* The scalars of AdamW; Adam has all of them except the last. */
+/* The scalars of AdamW. Adam has the same scalars except the last one. */
 static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                  {"beta1", WL_SCALAR_UNIT},
                                                  {"beta2", WL_SCALAR_UNIT},

@@ -1,7 +1,7 @@
 /* celo2.c - a small net whose output, orthogonalised and normalised, is the step of a matrix. Adam updates vectors
  * (Moudgil et al. 2026: Celo2; without Newton-Schulz steps: Celo2-base). feature_net.h has the formulas. Only the first
- * of the net's three outputs is used. If the net also updates tensors below rank 2, it reads only the first 15 features
- * of these tensors. */
+ * of the net's three outputs is used. For tensors below rank 2, if the net also updates these, the net reads only the
+ * first 15 features. */
 #include <math.h>
 
 #include "rule/feature_net.h"
@@ -68,7 +68,7 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
   {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "Coefficient of decoupled weight decay, " \
                                                         "which is multiplied by the rate.",       \
    WL_SLOT(wl_feature_rule, weight_decay)}
-/* Common keys of both rules. */
+/* Members that both rules share. */
 #define CELO2_RULE                                                                                \
   .kind = WL_FEATURES_CELO2, .features = 30, .momenta = 3, .outputs = 3, .finish = finish,        \
   .m_decay = {0.9, 0.99, 0.999}, .v_decay = 0.95, .factored_decay = {0.9, 0.99, 0.999},           \

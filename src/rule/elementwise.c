@@ -41,7 +41,7 @@ typedef struct point_bar {
 } point_bar;
 
 typedef struct workspace {
-  double *value, *complement, *power; /* [scalars][count] decoded phi; power: per step only */
+  double *value, *complement, *power; /* [scalars][count] decoded from phi; `power` only for scalars learned per step */
   wl_schedule schedule;               /* schedule of the current episode */
   point *points;                      /* [WL_CHUNK_STEPS][slots][scalars] */
   point_bar *bars;                    /* [WL_CHUNK_STEPS][slots][scalars] */
@@ -134,7 +134,7 @@ wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *
   WL_CHECK(setting->episode_steps >= 1);
   elementwise *e = NULL;
   WL_TRY(WL_NEW(e, 1));
-  rule->impl = e; /* freed by destroy, also after a failure below */
+  rule->impl = e; /* destroy frees `e`, also after a failure below */
   e->definition = definition;
   rule->state_width = definition->state_width;
   rule->reads_theta = definition->reads_theta;
@@ -213,7 +213,7 @@ static wl_status allocate(const elementwise *e, workspace *w) {
   return WL_NEW(w->lanes, WL_CHUNK_STEPS * e->definition->scalars);
 }
 
-/* The workspace is complete after this call if no scalar is learned; such a rule needs no pack. */
+/* The workspace is complete after this call if no scalar is learned; such a rule needs no call of `pack`. */
 wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                    int threads, void **out) {
   (void)adjoint, (void)threads;
@@ -413,7 +413,8 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* Does the same for one slot of a scalar that is learned per step. Here q_t depends on every step up to t. */
+/* Adds the adjoints of x_t and q_t for one slot of a scalar that is learned per step, where q_t depends on every step
+ * up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

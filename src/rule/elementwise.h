@@ -4,10 +4,9 @@
  *
  *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
  *
- * Each rule's file defines the scalars (key, range), f for the 16 lanes of a block, and f's
- * vector-Jacobian product. elementwise.c implements the rest for all of them: options,
- * schedules, scalars learned per run, per tensor, per step or both, the replay of a chunk and its
- * adjoint. sgd.c is the smallest example, adam.c the largest. */
+ * Each rule's file defines the scalars (key, range), f for the 16 lanes of a block, and f's vector-Jacobian product.
+ * elementwise.c implements the other parts for all rules: options, schedules, scalars learned per run, per tensor, per
+ * step or both, the replay of a chunk and its adjoint. sgd.c is the smallest example, adam.c the largest. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 
@@ -45,7 +44,8 @@ typedef struct wl_coefficient {
                                    of a running mean that started at zero */
 } wl_coefficient;
 
-/* Adjoints of these coefficients; `value` includes the path through `complement`. Zeroed before vjp. */
+/* Adjoints of the members of wl_coefficient; `value` includes the path through `complement`. The caller sets both
+ * members to zero before vjp. */
 typedef struct wl_coefficient_bar {
   wl_real value[WL_LANES], correction[WL_LANES];
 } wl_coefficient_bar;

@@ -184,7 +184,8 @@ static void scaled_bar(const work *w, int64_t i, const double *out, double *bar)
   bar[1] = w->f->exponent_scale * scale * out[0] * u_bar;
 }
 
-/* For celo2, u = -a (d / n + w p), where n belongs to the tap. Replaces d in w->features by dbar. */
+/* For celo2, u = -a (d / n + w p), where d is the net's first output and n = sqrt(epsilon + mean d^2) over a tap.
+ * Replaces d in w->features by dbar. */
 static void direction_bars(const work *w) {
   activations a;
   const int64_t size = w->tensor->size, taps = w->own->taps;
@@ -458,7 +459,8 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
       if (w->f->kind == WL_FEATURES_CELO2)
         of_point.p -= w->rate * w->f->weight_decay * (double)w->lam[i];
     }
-    bars[i] = of_point; /* smaller than the row of features from which it was computed */
+    /* overwrites only rows of features that are already used, because a point_bar is smaller than a row */
+    bars[i] = of_point;
   }
   for (int k = 0; factors(w) && k < WL_FACTORED; k++)
     if (w->tensor->matrix) matrix_bars(w, k, &decays);

@@ -104,8 +104,8 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
   return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
 }
 
-/* Computes the factored features: g r c from feature `first` on; R, C, 1 / sqrt R, 1 / sqrt C and m r c from feature
- * `rest` on, or without `tables` only m r c. */
+/* Computes the factored features. Features from `first` on are g r c. Features from `rest` on are R, C, 1 / sqrt R, 1 /
+ * sqrt C and m r c, or without `tables` only m r c. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
                               const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
@@ -331,7 +331,7 @@ INLINE vec part_of(const wl_real *p, const bool advances) {
 }
 
 /* Computes the first layer. Along a line of a matrix exactly one of the two indices advances; in a convolution both
- * may. */
+ * indices may advance. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                         const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;
@@ -444,7 +444,8 @@ static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t 
 /* ---- Celo2's output ------------------------------------------------------------------------- */
 
 static double sum_squares(int64_t n, const wl_real *u) {
-  enum { RUN = 4096 }; /* a run is summed in working precision, the runs in double */
+  /* the elements of a run are summed in working precision, and the sums of runs are added in double */
+  enum { RUN = 4096 };
   double all = 0;
   for (int64_t first = 0; first < n; first += RUN) {
     vec sum = {0};

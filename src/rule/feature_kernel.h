@@ -43,7 +43,8 @@ typedef struct wl_factor_tables {
 typedef struct wl_feature_view {
   wl_feature_kind kind;
   int momenta;
-  bool factored; /* rank 2 or more: has R and C; below, rows are coordinates and C = R */
+  /* the rank is 2 or more, and the tensor has R and C; below rank 2, each coordinate is a row, and C = R */
+  bool factored;
   int64_t line;  /* length of a line */
   const int32_t *row, *column; /* [lines] index at a line's start */
   bool row_advances, column_advances;

@@ -22,7 +22,7 @@ typedef struct lstm_ws {
   size_t scratch_bytes;   /* per thread */
   unsigned char *packed;  /* weights in the layout of the kernel */
   unsigned char *scratch; /* [threads][scratch_bytes] */
-  int64_t wave;           /* groups whose weight gradients are held before they are added */
+  int64_t wave;           /* number of groups whose weight gradients are stored before the gradients are added */
   int64_t partial_count;  /* reals of one group's weight gradient, padded */
   wl_real *partial;       /* [wave][partial_count] */
 } lstm_ws;
@@ -178,8 +178,9 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Returns the number of groups in a wave. One thread: 1. Several threads: enough groups that no thread waits long at
- * the end of the wave, but for wide nets no more than fit into some megabytes. */
+/* Returns the number of groups in a wave. With one thread, a wave is one group. With several threads, a wave has enough
+ * groups that no thread waits long at the end of the wave. For wide nets, the weight gradients of a wave are limited to
+ * some megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));
@@ -189,8 +190,8 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
   return each * threads < all ? each * threads : all;
 }
 
-/* Returns the bytes of scratch of one thread, rounded up to separate huge pages. The size is not rounded for nets that
- * need little scratch, nor for jobs whose state (a window keeps two copies) is below a huge page, because the huge page
+/* Returns the bytes of scratch of one thread, rounded up to separate huge pages. The size is not rounded if the net
+ * needs little scratch, or if the state of the job (a window keeps two copies) is smaller than a huge page. A huge page
  * would then be most of the memory. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
@@ -259,8 +260,8 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* If the activations of a chunk have more bytes than this, they are written past the caches, which could not keep them
- * until they are read. */
+/* If the activations of a chunk have more bytes than this, the stores bypass the caches, which could not hold the
+ * activations until the adjoint reads the activations. */
 enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {

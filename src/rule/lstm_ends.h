@@ -15,7 +15,7 @@
 INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
 INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
 
-/* Computes the inputs x of one vector of gradients. The term v - v makes them NaN if v is not finite. */
+/* Computes the inputs x of one vector of gradients. The term v - v makes the inputs NaN if v is not finite. */
 INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x) {
   const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
   const wl_real per_k = 1 / net->strength;

@@ -1,8 +1,8 @@
 /* lstm_net.h - the shape of a coordinatewise LSTM, and the table of one kernel for it.
  *
- * lstm.c creates a wl_lstm_net from options and distributes blocks over threads; a kernel computes
- * consecutive blocks on one thread. There is one kernel for each instruction set (lstm_kernel.c is
- * compiled several times); the tests compare them with a plain one. */
+ * lstm.c creates a wl_lstm_net from options and assigns blocks to threads; a kernel computes consecutive blocks on one
+ * thread. There is one kernel for each instruction set (lstm_kernel.c is compiled several times); the tests compare
+ * these kernels with a simple implementation. */
 #ifndef WL_RULE_LSTM_NET_H
 #define WL_RULE_LSTM_NET_H
 
@@ -16,7 +16,7 @@ enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
  * Another value changes the last bits of every meta-gradient. */
 enum { WL_LSTM_GROUP = 8 };
 
-/* WL_LSTM_ADAM is no input of these kernels (rnnprop.c). */
+/* These kernels do not support WL_LSTM_ADAM, which rnnprop.c implements. */
 typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER, WL_LSTM_ADAM } wl_lstm_input;
 
 typedef struct wl_lstm_layer {
@@ -59,7 +59,7 @@ typedef struct wl_lstm_step {
   const wl_real *g, *s_in;
   wl_real *s_out, *u;
   wl_real *activations; /* [blocks][activation_reals]; NULL: the adjoint repeats the step */
-  bool past_caches;     /* the activations are too long for the caches */
+  bool past_caches;     /* the activations are larger than the caches */
 } wl_lstm_step;
 
 typedef struct wl_lstm_kernel {

@@ -44,7 +44,8 @@ static slot_layout slot_of(const wl_lstm_net *net) {
 /* The values of a block that a live step stores if the window keeps activations. The adjoint computes the rest
  * of a slot, tanh c and h, from c and o with `outputs`. */
 typedef struct record_layout {
-  int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS]; /* reals from its start */
+  /* offsets in reals from the start of a record */
+  int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS];
   int64_t size;
 } record_layout;
 
@@ -70,7 +71,7 @@ static int64_t activation_reals(const wl_lstm_net *net) { return record_of(net).
 typedef struct packed_layer {
   int64_t forward; /* [tiles][bias, h columns, x columns][FWD_ROWS] */
   int64_t back_h;  /* [tiles][4 hidden][SWEEP_ROWS], rows of h */
-  int64_t back_x;  /* the same, rows of x */
+  int64_t back_x;  /* [tiles][4 hidden][SWEEP_ROWS], rows of x */
 } packed_layer;
 
 typedef struct packed_layout {

@@ -11,11 +11,11 @@
 
 /* A run of slots: `blocks` blocks of `steps` steps. The starting slot of each block precedes its steps. */
 typedef struct slot_run {
-  int64_t blocks, steps, slot; /* slot: reals */
+  int64_t blocks, steps, slot; /* slot: number of reals in a slot */
 } slot_run;
 
-/* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit.
- * `in` and `dz` point into the first slot that takes part. */
+/* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit. `in` and `dz` point into
+ * the first slot of the sum. */
 INLINE void gradient_tile(const slot_run *run, const wl_real *in, const wl_real *dz,
                           const int inputs, const int bias, wl_real *out) {
   vec acc[GRAD_ROWS][4] = {{{0}}};
@@ -82,7 +82,7 @@ static void layer_gradient(const work *w, const slot_run *run, int layer, wl_rea
   const int64_t H = l->hidden, columns = l->in + H + 1;
   const wl_real *next = w->slots + run->slot;
   const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
-  const wl_real *h = w->slots + l->h * WL_LANES; /* h before the step: one slot earlier */
+  const wl_real *h = w->slots + l->h * WL_LANES; /* h before the step is stored in the previous slot */
   for (int64_t unit = 0; unit < H; unit += GRAD_UNITS) {
     const int64_t units = H - unit < GRAD_UNITS ? H - unit : GRAD_UNITS;
     const wl_real *dz = next + (w->slot.gates[layer] + 4 * unit) * WL_LANES;

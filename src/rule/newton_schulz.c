@@ -108,7 +108,8 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
 }
 
-/* Chooses the table once: the choice reads the environment, which takes longer than a small matrix. */
+/* Chooses the table once, because the choice reads the environment. Reading the environment takes longer than the steps
+ * for a small matrix. */
 static const wl_newton_schulz_kernel *small_kernel(void) {
   static const wl_newton_schulz_kernel *_Atomic chosen; /* every thread chooses the same table */
   const wl_newton_schulz_kernel *kernel = atomic_load_explicit(&chosen, memory_order_relaxed);

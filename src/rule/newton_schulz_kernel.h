@@ -8,7 +8,7 @@
 enum { WL_NEWTON_SCHULZ_SMALL = 64 };
 
 typedef struct wl_newton_schulz_kernel {
-  /* Replaces x [rows][columns] by its factor and returns the sum of its squares. Returns -1 and leaves x as it is if
+  /* Replaces x [rows][columns] by its factor and returns the sum of its squares. Returns -1 and leaves x unchanged if
    * the squares of x are too large or too small for the working precision. */
   double (*factor)(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 } wl_newton_schulz_kernel;

@@ -40,16 +40,15 @@ typedef struct wl_rule_chunk {
   const wl_real *g;     /* [steps][16 blocks] preconditioned gradients */
   const wl_real *theta; /* [steps][16 blocks]; NULL if the rule does not read theta */
   const wl_real *state; /* [blocks][width][16] s_{t0} */
-  const wl_real *
-      /* [steps][blocks][rule->activations] values that the steps stored; NULL: the adjoint recomputes the steps */
-      activations;
-  const wl_real *
-      activations_before; /* [blocks][rule->activations] of step t0 - 1, read instead of state; may be NULL */
+  /* [steps][blocks][rule->activations] values that the steps stored; NULL: the adjoint recomputes the steps */
+  const wl_real *activations;
+  /* [blocks][rule->activations] values that step t0 - 1 stored, read instead of state; may be NULL */
+  const wl_real *activations_before;
   const wl_real *loss_grad;  /* [steps][16 blocks] grad L_out(theta_k); NULL: no loss term */
   const double *loss_weight; /* [steps] w_k times the derivative of the loss transform */
   wl_real *lam;              /* [16 blocks] in: adjoint of theta_{t0+K}; out: of theta_{t0} */
   wl_real *mu;               /* [blocks][width][16] in: adjoint of s_{t0+K}; out: of s_{t0};
-                              * NULL: zero on entry, not returned */
+                              * NULL: zero on entry, and the result is discarded */
   wl_real *gbar;             /* [steps][16 blocks] out: adjoint of g; NULL: not computed */
   double *loss_bar;          /* [steps] in/out: the adjoint of `loss` is added to these values; NULL: not computed */
 } wl_rule_chunk;
@@ -60,14 +59,13 @@ typedef struct wl_inner_step {
   double loss;        /* minibatch loss at theta_t; NaN: unknown */
   int64_t blocks;
   const wl_real *g;     /* [16 blocks] preconditioned gradient */
-  const wl_real *theta; /* [16 blocks]; NULL if the rule does not read it */
+  const wl_real *theta; /* [16 blocks]; NULL if the rule does not read theta */
   const wl_real *s_in;
-  wl_real *s_out; /* may be s_in */
+  wl_real *s_out; /* may be the same array as s_in */
   wl_real *u;     /* [16 blocks] */
-  wl_real *
-      /* [blocks][rule->activations] out: values for the adjoint, which then does not recompute the step; other results
-       * do not depend on this array. NULL: nothing is stored; always NULL if rule->activations is 0 */
-      activations;
+  /* [blocks][rule->activations] out: values for the adjoint, which then does not recompute the step. Other results do
+   * not depend on this array. NULL: nothing is stored; always NULL if rule->activations is 0 */
+  wl_real *activations;
 } wl_inner_step;
 
 /* A named field of a tensorwise rule's state. */

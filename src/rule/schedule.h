@@ -19,14 +19,15 @@ typedef enum wl_schedule_kind {
   WL_SCHEDULE_COSINE,
   WL_SCHEDULE_STEP,
   WL_SCHEDULE_LINEAR,
-  WL_SCHEDULE_WARMUP_COSINE /* a key of an update rule may have it; completed, it is cosine */
+  /* only in keys of update rules; wl_schedule_complete replaces this kind by WL_SCHEDULE_COSINE */
+  WL_SCHEDULE_WARMUP_COSINE
 } wl_schedule_kind;
 
 typedef struct wl_schedule {
   wl_schedule_kind kind;
   int64_t steps;          /* T */
   int64_t warmup_steps;   /* W */
-  double warmup_fraction; /* W = this share of T, rounded; 0: warmup_steps counts */
+  double warmup_fraction; /* W = this share of T, rounded; 0: W is warmup_steps */
   int64_t decay_every;
   double decay_factor, final_fraction;
 } wl_schedule;

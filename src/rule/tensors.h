@@ -1,9 +1,9 @@
 /* tensors.h - common code of tensorwise rules: the tensors of theta, pieces of them for threads, state fields.
  *
- * A tensor of rank 2 or more counts as a matrix. Its factored second moments run over its two largest
- * axes, as in Adafactor (Shazeer and Stern 2018): `largest` and `second` (of equal ones the later is
- * the larger). Rows are the indices of the tensor without its largest axis, columns those without its
- * second largest. A tensor of lower rank has its whole second moment in place of rows, and no columns.
+ * A tensor of rank 2 or more counts as a matrix. Its factored second moments run over its two largest axes, as in
+ * Adafactor (Shazeer and Stern 2018): `largest` and `second` (of equal axes, the later one counts as the larger). Rows
+ * are the indices of the tensor without its largest axis, columns those without its second largest. A tensor of lower
+ * rank has its whole second moment in place of rows, and no columns.
  *
  * A piece is a range of at most WL_PIECE coordinates of one tensor; threads process pieces. Sums over a tensor
  * are the sums of its pieces, added in order in double; their bits do not depend on the number of threads. */
@@ -40,7 +40,7 @@ typedef struct wl_tensor {
 
 typedef struct wl_piece {
   int tensor;
-  int64_t first, count; /* coordinates of theta */
+  int64_t first, count; /* range of coordinates of theta */
 } wl_piece;
 
 typedef struct wl_tensors {
@@ -57,7 +57,8 @@ void wl_tensors_clear(wl_tensors *tensors);
 size_t wl_tensors_bytes(const wl_layout *theta);
 int64_t wl_tensors_pieces(const wl_layout *theta);
 
-/* sum [stride] = the sums of the tensor's pieces, of which `piece_sum` [pieces][stride] holds all. */
+/* Sets sum [stride] to the sums over the tensor's pieces; `piece_sum` [pieces][stride] holds the values of all
+ * pieces. */
 void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const double *piece_sum,
                     double *sum);
 

@@ -4,7 +4,7 @@
  * double. A row is the WL_LANES coordinates of a block, WL_LANES / VECTOR_LANES vectors. Everything is static:
  * each compilation of the kernel has a separate copy.
  *
- * Arguments of minimum and maximum are ordered so that a NaN in the second passes through. */
+ * Arguments of minimum and maximum are ordered so that a NaN in the second argument is returned. */
 #ifndef WL_RULE_VECTOR_H
 #define WL_RULE_VECTOR_H
 
@@ -131,8 +131,8 @@ INLINE void exp2_all(vec *x, const int n) {
   }
 }
 #elif VECTOR_BYTES == 64
-/* m = floor x. One instruction subtracts m from x; another scales by 2^m and takes m from x itself. Where x is very
- * small, the result becomes subnormal and then zero without a clip. */
+/* m = floor x. One instruction subtracts m from x; another scales by 2^m and computes m from x. Where x is very small,
+ * the result becomes subnormal and then zero without a clip. */
 enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
 INLINE void exp2_all(vec *x, const int n) {
   vec f[EXP2_MOST], p[EXP2_MOST];
@@ -163,7 +163,7 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* Does the same for one vector. */
+/* Returns 2^x of one vector, with x clipped from above. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;

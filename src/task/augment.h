@@ -11,8 +11,8 @@
  *   xi   gradient_noise: N(0, sd^2), drawn for each inner step. Only inner losses include it; it is a term of the loss,
  *        so a gradient remains the gradient of its loss
  *
- * All are functions of the episode. Gradients and Hessian-vector products are exactly those of L~. Private to
- * src/task. */
+ * All drawn values are functions of the episode. Gradients and Hessian-vector products are exactly those of L~. Private
+ * to src/task. */
 #ifndef WL_TASK_AUGMENT_H
 #define WL_TASK_AUGMENT_H
 
@@ -63,10 +63,10 @@ typedef struct wl_augment_keys {
 /* clang-format on */
 
 typedef struct wl_augment wl_augment;       /* the configured augmentations */
-typedef struct wl_augment_ws wl_augment_ws; /* those drawn for the bound episode, and buffers */
+typedef struct wl_augment_ws wl_augment_ws; /* the augmentations drawn for the bound episode, and buffers */
 
-/* Creates the augmentations from `keys`, read from `options`. *out is NULL if they change nothing. `options` serves
- * error messages and is not kept. */
+/* Creates the augmentations from `keys`, read from `options`. *out is NULL if the augmentations change nothing.
+ * `options` serves error messages and is not kept. */
 wl_status wl_augment_create(const wl_augment_keys *keys, const wl_map *options, wl_augment **out);
 void wl_augment_destroy(wl_augment **augment);
 /* Whether the augmentations change theta_0. */

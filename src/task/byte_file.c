@@ -1,6 +1,6 @@
 /* byte_file.c - sequential reading of a data file, gzipped or plain.
  *
- * The code calls zlib's inflate directly. gzread treats the end of the file as the end of a gzip member. It would
+ * The code calls zlib's inflate directly. gzread treats the end of the file as the end of a gzip member. gzread would
  * therefore accept a member without a trailer as complete, although the checksum was never compared. */
 #include <errno.h>
 #include <string.h>

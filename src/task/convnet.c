@@ -117,7 +117,7 @@ static wl_status build_tape(const wl_convnet_shape *s, wl_task *task, wl_convnet
   net->labels = wl_tape_labels(t, "labels", s->batch);
   int64_t width;
   const wl_node h = build_features(net, s, task, &width);
-  /* batch norm follows convolutions, and the dense layers of a network that has none */
+  /* batch norm follows convolutions; in a network without convolutions, it follows dense layers */
   const bool without = net->filters.count > 0 && !net->layer_norm;
   net->dense.norm = without ? WL_NORM_NONE : norm_of(net);
   const wl_node logits = wl_net_perceptron(task, &net->dense, h, width, s->classes);

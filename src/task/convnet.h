@@ -5,7 +5,7 @@
  *
  * h (B,C,H,W), W_l (out,in,k,k), padding of k / 2 on each side, pooling of 2x2 windows. Batch norm uses the statistics
  * of the batch; in evaluations it uses the statistics that `norm_statistics` selects. Layer norm uses the statistics of
- * each pixel's channels. Both have a scale, initially 1, and a shift, initially 0. Orders: Ioffe and Szegedy 2015
+ * each pixel's channels. Both norms have a scale, initially 1, and a shift, initially 0. Orders: Ioffe and Szegedy 2015
  * norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm. Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H

@@ -8,7 +8,7 @@
 
 enum { WL_DATA_PATH = 4096 };
 
-/* Each fills a zeroed data set. After a failure the caller frees the arrays that were allocated.
+/* Each of these functions fills a zeroed data set. After a failure the caller frees the arrays that were allocated.
  * `classes` 0: determined from the data. */
 wl_status wl_dataset_read_idx(const char *directory, int64_t classes, wl_dataset *dataset);
 wl_status wl_dataset_read_cifar(const char *directory, wl_dataset *dataset);

@@ -38,7 +38,7 @@ static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict t
 }
 
 /* Prefetches an image. The images of a random batch are far apart in memory; waiting for them would take longer than
- * the conversion. About AHEAD bytes are on their way at a time. */
+ * the conversion. About AHEAD bytes are requested in advance. */
 enum { CACHE_LINE = 64, AHEAD = 2048 };
 static void prefetch(const void *from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i);
@@ -61,8 +61,8 @@ static void copy_pixels(const wl_images *images, int64_t pixels, const int64_t *
   }
 }
 
-/* Chooses images of the fixed sample, from number `at` on. The sample has the numbers below `bound` in the order of the
- * split's permutation. */
+/* Chooses images of the fixed sample, from number `at` on. The sample consists of the image numbers below `bound`, in
+ * the order of the split's permutation. */
 static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int64_t count,
                          int64_t *chosen) {
   at %= bound;

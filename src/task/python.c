@@ -2,10 +2,11 @@
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in separate processes (python_process.h); there are as many as threads that ask at the same time.
- * Every process can answer every request, because a request names the episode and the batch, and all random numbers are
- * functions of these two. The task's tape has the layout of theta, but not the loss. After a failure, losses are NaN
- * until the caller reads the failure by wl_task_status. docs/plugins.md documents what the callable returns. */
+ * Interpreters run in separate processes (python_process.h); there are as many processes as threads with simultaneous
+ * requests. Every process can answer every request, because a request names the episode and the batch, and all random
+ * numbers are functions of these two. The task's tape has the layout of theta, but not the loss. After a failure,
+ * losses are NaN until the caller reads the failure by wl_task_status. docs/plugins.md documents what the callable
+ * returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ typedef struct python {
   pthread_mutex_t lock;     /* protects the members below */
   wl_python_process *idle[PROCESSES];
   int n_idle;
-  wl_status failure; /* the first one */
+  wl_status failure; /* the first failure of a loss */
   char message[MESSAGE];
 } python;
 
@@ -96,7 +97,7 @@ static void give_back(python *p, wl_python_process *process) {
   wl_python_process_stop(&process);
 }
 
-/* Reads an error that Python replied, a text of `bytes` bytes; the process can answer further requests. */
+/* Reads the text of an error in Python, `bytes` bytes. The process can still answer further requests. */
 static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   char text[MESSAGE] = "", rest[256];
   const size_t kept = bytes < MESSAGE ? (size_t)bytes : MESSAGE - 1;
@@ -114,7 +115,7 @@ typedef struct exchange {
   size_t sent_bytes;
   void *received;
   size_t room; /* size of `received` */
-  bool exact;  /* the reply must have exactly that length */
+  bool exact;  /* the reply must fill `received` exactly */
   size_t got;
   double loss;
 } exchange;
@@ -192,7 +193,7 @@ static wl_status build_layout(char *description, wl_task *task) {
   return WL_OK;
 }
 
-/* Asks for the parameters, which loads the module. */
+/* Requests the description of the parameters. The Python process loads the module for this request. */
 static wl_status describe(const wl_map *map, python *p, wl_task *task) {
   char *text = NULL, why[MESSAGE + 256];
   WL_TRY(WL_NEW(text, TEXT + 1));

@@ -2,9 +2,8 @@
  *
  *   L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2      W (B,d,d), y (B,d), theta (B,d)
  *
- * Each of the B functions has its own theta_b; L is separable. The paper (Andrychowicz et al.
- * 2016, section 3.1) draws W and y from N(0,1), the code published with it uniformly from [0,1).
- * theta_0 ~ N(0, 0.01^2). */
+ * Each of the B functions has a separate theta_b; L is separable. The paper (Andrychowicz et al. 2016, section 3.1)
+ * draws W and y from N(0,1), the code published with it uniformly from [0,1). theta_0 ~ N(0, 0.01^2). */
 #include "task/family.h"
 
 typedef struct quadratic {

@@ -5,8 +5,8 @@
  *   hvp        d/de grad L(theta + e v, phi; batch)       forward, reverse, tangent along (v, 0)
  *   evaluate   mean of L over the fixed sample            one forward per batch
  *
- * A workspace records which episode it holds and which batch the tape's inputs hold. The three
- * can be called in any order, and nothing is drawn or loaded twice. */
+ * A workspace records which episode it holds and which batch the tape's inputs hold. These three functions can be
+ * called in any order, and nothing is drawn or loaded twice. */
 #include "task/task.h"
 
 #include <math.h>

@@ -76,11 +76,11 @@ typedef struct wl_task_family {
   /* Fills the inputs that all batches of an episode share; called once per episode. May be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
-  /* Computes the loss and, unless NULL, its gradient [n] in place of the tape, which then has the layout of theta
-   * alone. The family then supports first order only. NULL: the tape computes loss and gradient. */
+  /* Computes the loss and its gradient [n] (NULL: not computed). The tape then has only the layout of theta, and the
+   * family supports first order only. NULL: the tape computes loss and gradient. */
   double (*loss)(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
                  wl_real *gradient);
-  /* The first failure of `loss`, which returned NaN. NULL: it cannot fail. */
+  /* Returns the first failure of `loss`, which returned NaN. NULL: `loss` cannot fail. */
   wl_status (*status)(const wl_task *task);
   /* Tasks have a support set and a query set. WL_FOR_EVAL_BATCH loads the query set for the held-out split. */
   bool few_shot;

@@ -29,7 +29,7 @@ struct wl_warp {
   wl_warp_side side;
   int64_t width, loss;
   double noise;
-  wl_node hidden;          /* last hidden layer met */
+  wl_node hidden;          /* last hidden layer built so far */
   int64_t hidden_channels; /* 0: none yet; -1: an image */
   bool loss_used;
   char met[512];             /* layers of the network, for messages */

@@ -2,10 +2,10 @@
  *
  *   h <- omega(h; phi)       phi learned over all tasks, frozen while a task adapts theta
  *
- * They change the task's loss surface and so precondition its gradient descent (Flennerhag et al.
- * 2020; linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of
- * stages. They are applied in order after each layer that `warp_after` selects; a stage that does not
- * fit the layer's shape is skipped there:
+ * Warp layers change the task's loss surface and so precondition gradient descent on this surface (Flennerhag et al.
+ * 2020; linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of stages. They are
+ * applied in order after each layer that `warp_after` selects; a stage that does not fit the layer's shape is skipped
+ * there:
  *
  *   stage        h (B,n)                                h (B,C,H,W)                          initial value
  *   linear       h T, T (n,n)                                                                identity
@@ -16,9 +16,9 @@
  *   batch_norm   normalised by the batch's statistics, then o s + b                          s = 1, b = 0
  *   sigmoid, tanh, relu, elu                            elementwise
  *
- * The option `warp_loss` adds a learned term to the loss of a regression's support set. It sees the last hidden layer h
- * and the target y, so the gradient of a point is no longer a multiple of its error (learned losses: Bechtle et al.
- * 2021; Baik et al. 2021):
+ * The option `warp_loss` adds a learned term to the loss of a regression's support set. This term depends on the last
+ * hidden layer h and the target y, so the gradient of a point is no longer a multiple of the point's error (learned
+ * losses: Bechtle et al. 2021; Baik et al. 2021):
  *
  *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
  *
@@ -74,8 +74,8 @@ wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_war
 void wl_warp_destroy(wl_warp **warp);
 /* Returns omega(h) if the options place a warp at `site`, else h. `warp` may be NULL. */
 wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
-/* Returns the learned loss l(h, y) (B,1) of each row for targets y (B,1), h being the last hidden layer that
- * wl_warp_insert has seen; -1 if the options have none. `warp` may be NULL. */
+/* Returns the learned loss l(h, y) (B,1) of each row for targets y (B,1), where h is the last hidden layer passed to
+ * wl_warp_insert; -1 if the options contain no learned loss. `warp` may be NULL. */
 wl_node wl_warp_learned_loss(wl_warp *warp, wl_tape *tape, wl_node y);
 /* WL_ERR_CONFIG: a stage or a layer of the options was not used in the network that was built. */
 wl_status wl_warp_placed(const wl_warp *warp, const wl_map *options);

@@ -57,8 +57,8 @@ wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
 wl_node wl_op_gelu(wl_tape *t, wl_node a); /* the tanh form */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
-wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);    /* `count` rows of (m,n) from `first` on */
-wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count); /* `count` columns of (m,n) from `first` on */
+wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);    /* `count` rows of (m,n) from `first` */
+wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count); /* `count` columns of (m,n) from `first` */
 wl_node wl_op_concat(wl_tape *t, wl_node a, wl_node b); /* (m,...)(n,...) -> (m+n,...) */
 wl_node wl_op_swap(wl_tape *t, wl_node a);              /* (B,m,n,d) -> (B,n,m,d) */
 wl_node wl_op_embedding(wl_tape *t, wl_node table, wl_node labels); /* (V,d), N labels -> (N,d) */
@@ -124,7 +124,7 @@ void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_r
 void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
                      double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
 /* The statistics that batch norm uses. BATCH: the statistics of each batch. COLLECT: the statistics of each batch,
- * whose sums are also collected, starting at 0. HELD: the means over the collected batches, only for forward passes
+ * whose sums are also collected, starting at 0. HELD: the means of the collected statistics, only for forward passes
  * without a later reverse or tangent pass. Returns the number of operators that use the mode. */
 typedef enum wl_statistics {
   WL_STATISTICS_BATCH,
