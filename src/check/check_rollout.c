@@ -118,7 +118,8 @@ static void start(wl_rollout *r, const double *phi) {
     wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
 
-/* Preconditions the gradient of step k. Values that the definition holds constant are taken from the traced rollout. */
+/* Preconditions the gradient of step k. Values that the definition of F keeps constant are read from the traced
+ * rollout. */
 static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;

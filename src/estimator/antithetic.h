@@ -1,8 +1,8 @@
 /* antithetic.h - common code of the forward-only estimators: pairs of runs at phi + eps and phi - eps, with
  * eps ~ N(0, sigma^2), on the same task, minibatches and random numbers.
  *
- * Run 2p is pair p at phi + eps_p, run 2p + 1 at phi - eps_p. eps is a function of the seed, the episode, the unit,
- * the pair and an inner step: it is recomputed when needed, and neither sent nor stored. */
+ * Run 2p is pair p at phi + eps_p, run 2p + 1 at phi - eps_p. eps is a function of the seed, the episode, the unit, the
+ * pair and an inner step: eps is recomputed when needed, and neither sent nor stored. */
 #ifndef WL_ESTIMATOR_ANTITHETIC_H
 #define WL_ESTIMATOR_ANTITHETIC_H
 

@@ -4,7 +4,7 @@
  * horizon of the evaluation, on tasks of WL_SPACE_TUNE. The rates are half-decades 1e-7 .. 1 (and higher half-decades
  * while the best rate is the highest tried), then the quarter-decades around the best rate. All rules then run on the
  * same tasks of WL_SPACE_EVAL: `seeds` sets of `units` tasks. Intervals are over sets (Student's t, 95 %). A run that
- * is not finite, or stops, has diverged: it is counted, and its set has no finite mean.
+ * is not finite, or stops, has diverged: the run is counted as diverged, and the mean of its set is not finite.
  *
  * Few-shot families (support and query set): a set is one task; the default is 600 sets. Losses and accuracy are
  * those of the query set after adaptation. The hand-designed rule is gradient descent from the learned theta_0,

@@ -21,8 +21,8 @@ static void keep_loss(void *context, const wl_step_view *step) {
 /* One episode of a contender. */
 typedef struct episode_job {
   wl_episode episode;
-  bool all;            /* compute more than the final loss */
-  const wl_real *from; /* [n] start instead of theta_0; NULL: theta_0 */
+  bool all;            /* compute all outcomes, not only the final loss */
+  const wl_real *from; /* [n] initial parameters instead of theta_0; NULL: theta_0 */
   double *curve;       /* [steps] minibatch losses; NULL: not recorded */
 } episode_job;
 

@@ -79,8 +79,8 @@ static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
   wl_evaluate_interval(gain, seeds, &out->advantage, &out->advantage_half);
 }
 
-/* Runs the rule without the warp from `starts` instead of theta_0. The rule's part of phi precedes the part of the
- * warp, so the same phi can be used. */
+/* Runs the rule without the warp from the initial parameters `starts` instead of theta_0. The rule's part of phi
+ * precedes the part of the warp, so the same phi can be used. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
   wl_status status =

@@ -8,9 +8,9 @@
  * steps
  *   speed-up in steps       s = min(t(f) / T, 10), capped if the curve does not reach f within 10 T steps
  *   speed-up in wall clock  s x (seconds of a step of the hand-designed rule) / (seconds of a step of the learned one)
- * The seconds of both rules include the gradient and the update. A run that is not finite has diverged: s = 0, and it
- * is counted. The aggregates over tasks, horizons and seeds are the median and the interquartile mean (mean of the
- * middle half). Their intervals are percentiles of a bootstrap that resamples the runs of each cell. */
+ * The seconds of both rules include the gradient and the update. A run that is not finite has diverged: s = 0, and the
+ * run is counted as diverged. The aggregates over tasks, horizons and seeds are the median and the interquartile mean
+ * (mean of the middle half). Their intervals are percentiles of a bootstrap that resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 

@@ -3,8 +3,8 @@
  *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
  * The keys clip_value and clip_norm of `episode` set the clip, in this order, for every preconditioner. Some
- * preconditioners compute a part of P, the factor, from the gradient; `gap` computes singular vectors.
- * Derivatives treat the factor as constant. It is computed once for each inner step. */
+ * preconditioners compute a part of P, the factor, from the gradient; `gap` computes singular vectors. Derivatives
+ * treat the factor as constant. The factor is computed once for each inner step. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 

@@ -1,7 +1,7 @@
 /* celo2.c - a small net whose output, orthogonalised and normalised, is the step of a matrix. Adam updates vectors
  * (Moudgil et al. 2026: Celo2; without Newton-Schulz steps: Celo2-base). feature_net.h has the formulas. Only the first
- * of the net's three outputs is used. For tensors below rank 2, if the net also updates these, the net reads only the
- * first 15 features. */
+ * of the net's three outputs is used. If the net also updates tensors below rank 2, its inputs are only the first 15
+ * features of these tensors. */
 #include <math.h>
 
 #include "rule/feature_net.h"

@@ -30,7 +30,7 @@ enum wl_controller_sums {
 
 typedef struct wl_controller_pass {
   const wl_real *g, *p;     /* gradient, parameters */
-  const wl_real *m, *s, *v; /* `moments` replaces the old values by the new ones */
+  const wl_real *m, *s, *v; /* `moments` replaces the old values by the new values */
   wl_real *m_out, *s_out, *v_out;
   wl_real *z, *u; /* `blends` writes z, `updates` reads N */
 } wl_controller_pass;
@@ -57,7 +57,7 @@ typedef struct wl_correction {
   const wl_real *weight;      /* [units] or [4 units], times inputs or inputs + units */
   const wl_real *bias, *head; /* [units] or [4 units]; w and b, [units + 1] */
   const wl_real *in;          /* LSTM: h of each unit, then c, [2 units][stride] */
-  wl_real *out;               /* may be `in` */
+  wl_real *out;               /* may be the same array as `in` */
   int64_t stride;
 } wl_correction;
 

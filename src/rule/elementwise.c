@@ -283,8 +283,8 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
   return e->slot != NULL ? e->slot[coordinate] : 0;
 }
 
-/* Copies the coefficients of a block's coordinates to its lanes, for `steps` steps. `loaded` is the
- * slot whose coefficients all lanes already hold, -1 if there is none; the function updates it. */
+/* Copies the coefficients of a block's coordinates to its lanes, for `steps` steps. `loaded` is the slot whose
+ * coefficients all lanes already hold, -1 if there is none; the function updates `loaded`. */
 static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
                        int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES),

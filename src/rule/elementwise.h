@@ -1,6 +1,6 @@
 /* elementwise.h - the definition of a hand-designed coordinatewise rule.
  *
- * Such a rule treats every coordinate alike and separately. It depends on a few scalars a, b, ...:
+ * Such a rule applies the same function f to every coordinate separately. f depends on a few scalars a, b, ...:
  *
  *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
  *

@@ -17,7 +17,7 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns);
  * only on x. */
 double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 
-/* Returns the number of multiply-adds of this computation. */
+/* Returns the number of multiply-adds for the orthogonal factor. */
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
 /* The same functions for z [size] of a tensor. With `flat`, z is one matrix of the tensor's first axis and all others;

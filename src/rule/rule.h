@@ -118,7 +118,7 @@ struct wl_rule {
   bool tensorwise;
   const wl_state_field *fields; /* fields of a tensorwise rule, coordinates first; borrowed */
   int n_fields;
-  const char *forward_only; /* why the rule has no adjoint, for messages; NULL: it has one */
+  const char *forward_only; /* why the rule has no adjoint, for messages; NULL: the rule has an adjoint */
   int64_t
       activations; /* reals that a step can store for each block for the adjoint; 0: the rule stores nothing */
   bool reads_theta;

@@ -121,7 +121,7 @@ INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30),
 
 /* x = 2^x of n vectors, x clipped from above. In float: 2^m times a minimax polynomial of degree 5 of x - m (relative
  * error 2e-7 with rounding), m an integer near x. The operations of all vectors are interleaved, because the processor
- * looks only some 64 operations ahead, hardly more than a few of these dependency chains. */
+ * reorders only about 64 operations, that is, a few of these dependency chains. */
 #if defined(WL_DOUBLE)
 INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {

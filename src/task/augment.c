@@ -19,7 +19,7 @@ struct wl_augment_ws {
   double loss_scale, noise_sd;
   wl_real *factor, *theta, *v; /* [n] with reparametrise, else NULL: c, c o theta, c o v */
   wl_real *noise;              /* [n] with gradient_noise, else NULL: xi of `step` */
-  int64_t step;                /* -1: none drawn */
+  int64_t step;                /* step for which xi was drawn; -1: none */
 };
 
 static bool always(const wl_draw *draw, double value) {

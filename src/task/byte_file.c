@@ -9,7 +9,7 @@
 
 #include "task/dataset_impl.h"
 
-/* The largest compression factor of Deflate. It limits the sizes that a damaged header may state. */
+/* The largest compression factor of Deflate. This factor limits the sizes that a damaged header may state. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {

@@ -11,9 +11,8 @@
 typedef struct wl_images {
   int64_t count;
   uint8_t *pixels; /* [count][channels * rows * columns]; NULL: `values` holds the images */
-  wl_real
-      /* [count][channels * rows * columns] in [0,1], for resized or grey images; NULL: `pixels` holds the images */
-      *values;
+  /* [count][channels * rows * columns] in [0,1], for resized or grey images; NULL: `pixels` holds the images */
+  wl_real *values;
   uint8_t *labels; /* [count], 0 .. classes - 1 */
   int64_t *sample; /* [count], a fixed permutation: the order in which evaluations take images */
 } wl_images;

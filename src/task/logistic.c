@@ -18,7 +18,7 @@ typedef struct logistic {
   wl_node x, labels, reference;
 } logistic;
 
-/* Drawn arrays, distinguished by the stream's step; an array contains the points or labels of both splits. */
+/* Drawn arrays, distinguished by the stream's step. The arrays of points and of labels contain both splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
 /* A drawn task: labels (2,N), points (2,N,d), means (C,d). Training points precede held-out points. */

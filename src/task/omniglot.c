@@ -151,7 +151,7 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   return WL_OK;
 }
 
-/* Sorts characters by alphabet; alphabet_seed determines the order within each. */
+/* Sorts characters by alphabet; alphabet_seed determines the order within an alphabet. */
 static wl_status sort_members(omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   int64_t *order = NULL;
@@ -243,8 +243,8 @@ static size_t draw_size(const omniglot *o) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Only alphabet_seed decides which split gets each alphabet and how its characters are ordered. All other draws
-   * depend on the episode. */
+  /* Only alphabet_seed decides which split gets each alphabet and how the characters of an alphabet are ordered. All
+   * other draws depend on the episode. */
   (void)seed;
   omniglot *o = NULL;
   WL_TRY(WL_NEW(o, 1));

@@ -1,7 +1,7 @@
 /* python_process.h - a Python interpreter in a separate process, which answers over a socket.
  *
- * The interpreter's standard output goes to standard error. The interpreter ends when the socket closes, so the
- * interpreter ends soon after this process. Only one thread at a time may use an interpreter. Private to src/task. */
+ * The interpreter's standard output goes to standard error. The interpreter ends when the socket closes, at the latest
+ * soon after the end of this process. Only one thread at a time may use an interpreter. Private to src/task. */
 #ifndef WL_TASK_PYTHON_PROCESS_H
 #define WL_TASK_PYTHON_PROCESS_H
 

@@ -62,8 +62,7 @@ struct wl_task {
 typedef struct wl_task_family {
   const char *name, *summary;
   const wl_option *options;
-  /* Reads options, loads data, builds and finishes task->tape, sets n, draw_bytes,
-   * eval_batches. */
+  /* Reads options and loads data, builds and finishes task->tape, and sets n, draw_bytes and eval_batches. */
   wl_status (*create)(const wl_map *options, uint64_t seed, wl_task *task);
   void (*destroy)(wl_task *task); /* frees impl; the caller owns the rest */
   /* Draws the episode's task into `draw` (draw_bytes, zeroed by the caller); NULL: nothing to draw. */

@@ -17,7 +17,7 @@ typedef struct wl_text {
 
 typedef struct wl_text_source {
   const char *path;      /* borrowed while the task is created */
-  int64_t batch, length; /* B sequences of T characters, each with its successor */
+  int64_t batch, length; /* B sequences of T characters, and the character after each of these */
   int64_t eval_samples;  /* sequences of the fixed sample, as configured */
   const wl_text *text;
 } wl_text_source;

@@ -5,8 +5,8 @@
  *   L = mean over B and T of cross-entropy(norm x W + b, next token)
  *
  * attention: for each of `heads` parts of q, k, v = x W_qkv + b, softmax(q k^T / sqrt(d / heads)) v over the token and
- * those before it (Vaswani et al. 2017). Each norm is a layer norm with scale and shift, before its part as in GPT-2.
- * Rows: token t of sequence b is row b T + t. */
+ * those before it (Vaswani et al. 2017). Each norm is a layer norm with scale and shift, and precedes attention, the
+ * dense part and the output layer, as in GPT-2. Rows: token t of sequence b is row b T + t. */
 #include <math.h>
 
 #include "task/family.h"

@@ -32,7 +32,7 @@ struct wl_warp {
   wl_node hidden;          /* last hidden layer built so far */
   int64_t hidden_channels; /* 0: none yet; -1: an image */
   bool loss_used;
-  char met[512];             /* layers of the network, for messages */
+  char met[512];             /* names of the network's layers, for messages */
   char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */
   role roles[MAX_PARAMETERS];
   int n_parameters; /* length of `roles`, which has the order of the tape's phi layout */

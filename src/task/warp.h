@@ -3,9 +3,9 @@
  *   h <- omega(h; phi)       phi learned over all tasks, frozen while a task adapts theta
  *
  * Warp layers change the task's loss surface and so precondition gradient descent on this surface (Flennerhag et al.
- * 2020; linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of stages. They are
- * applied in order after each layer that `warp_after` selects; a stage that does not fit the layer's shape is skipped
- * there:
+ * 2020; linear and before the activation: T-Nets, Lee and Choi 2018). The option `warp` is a list of stages. The stages
+ * are applied in order after each layer that `warp_after` selects; a stage that does not fit the layer's shape is
+ * skipped there:
  *
  *   stage        h (B,n)                                h (B,C,H,W)                          initial value
  *   linear       h T, T (n,n)                                                                identity

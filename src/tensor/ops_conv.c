@@ -80,7 +80,8 @@ static conv_frame backward_frame(const conv_shape *s) {
                   s->width + s->kernel_width - 1);
 }
 
-/* Scratch of a pass: the frame, the output planes, the filter with both axes of the kernel reversed, at_q. */
+/* Scratch of a pass: the frame, the output planes, the filter with both axes of the kernel reversed, and the addresses
+ * at_q. */
 typedef struct conv_scratch {
   wl_real *frame, *planes, *filter;
   int64_t *at;

@@ -1,5 +1,5 @@
-/* sums.h - sums over an array in double, in a fixed number of lanes. The sums vectorise and always round
- * identically. */
+/* sums.h - sums over an array in double, in a fixed number of lanes. The loops vectorise, and equal arrays always give
+ * equal bits. */
 #ifndef WL_TENSOR_SUMS_H
 #define WL_TENSOR_SUMS_H
 

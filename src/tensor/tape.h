@@ -75,8 +75,8 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride,
 wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size,
                        int stride); /* (B,C,H,W), no padding, floor */
 wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
-/* Batch normalisation per channel over (B,H,W), or per column over B; eps = 1e-5. It uses the statistics of the batch
- * unless wl_tape_set_statistics sets others. Scale and shift are separate operators. */
+/* Batch normalisation per channel over (B,H,W), or per column over B; eps = 1e-5. The operator uses the statistics of
+ * the batch unless wl_tape_set_statistics selects other statistics. Scale and shift are separate operators. */
 wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps);
 /* Layer normalisation over the channels of each pixel of (B,C,H,W), or over each row of (B,n). */
 wl_node wl_op_layer_norm(wl_tape *t, wl_node x, double eps);
