@@ -21,8 +21,8 @@ enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 
 typedef struct wl_eval_setting {
   int64_t steps; /* horizon */
-  int64_t seeds,
-      units;          /* number of sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 for few-shot tasks), tasks in each set */
+  /* number of sets (2 .. WL_MAX_SEEDS; 0: 10, or 600 for few-shot tasks), tasks in each set */
+  int64_t seeds, units;
   int64_t tune_units; /* tasks for tuning a rate; 0: 5, or 25 few-shot tasks */
   uint64_t seed;
   int threads;

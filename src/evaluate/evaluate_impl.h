@@ -15,7 +15,8 @@ typedef struct wl_contender {
   wl_model *model;
   const double *phi;
   const wl_task *task;
-  const wl_real *from; /* [jobs][n] initial parameters of each episode instead of theta_0; NULL: theta_0 */
+  /* [jobs][n] initial parameters of each episode instead of theta_0; NULL: theta_0 */
+  const wl_real *from;
 } wl_contender;
 
 typedef struct wl_eval_runner {

@@ -63,7 +63,8 @@ typedef struct wl_speedup_table {
   double *loss_ratio; /* [cells] mean final loss / the baseline's best loss at that horizon */
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
-  int64_t caps, judged;                              /* number of capped runs, number of compared cells */
+  /* number of capped runs, number of compared cells */
+  int64_t caps, judged;
   int64_t won, tied; /* cells with a loss_ratio below and within 1 +- WL_SPEEDUP_TIE */
   double ratio_median, ratio_worst;
 } wl_speedup_table;

@@ -361,7 +361,8 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
     status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
     cell += suite->tasks[i].horizons.count;
   }
-  if (status == WL_OK && strchr(q->file, ',')) /* the first file receives the curves of the other files */
+  /* the first file receives the curves of the other files */
+  if (status == WL_OK && strchr(q->file, ','))
     status = wl_comm_agree(
         comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, suite, curves) : WL_OK);
   if (status == WL_OK && q->trained)

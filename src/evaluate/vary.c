@@ -48,7 +48,8 @@ static const wl_option varied_options[] = {
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;
-  bool mixture;      /* the trained configuration is a mixture, of which only the first task is varied */
+  /* the trained configuration is a mixture, of which only the first task is varied */
+  bool mixture;
   int64_t horizon;   /* trained */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;

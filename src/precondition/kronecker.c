@@ -178,7 +178,8 @@ static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real
     multiply(t, d, true, phi, z[d], next);
     z[d + 1] = next;
   }
-  memcpy(spare[0], bar->out, (size_t)t->size * sizeof *bar->out); /* bar->g and bar->out may be the same array */
+  /* bar->g and bar->out may be the same array */
+  memcpy(spare[0], bar->out, (size_t)t->size * sizeof *bar->out);
   const wl_real *zbar = spare[0];
   for (int d = t->axes - 1; d >= 0; d--) {
     add_matrix_gradient(t, d, z[d], zbar, mbar, bar->phi);

@@ -41,11 +41,12 @@ typedef struct point_bar {
 } point_bar;
 
 typedef struct workspace {
-  double *value, *complement, *power; /* [scalars][count] decoded from phi; `power` only for scalars learned per step */
-  wl_schedule schedule;               /* schedule of the current episode */
-  point *points;                      /* [WL_CHUNK_STEPS][slots][scalars] */
-  point_bar *bars;                    /* [WL_CHUNK_STEPS][slots][scalars] */
-  wl_coefficient *lanes;              /* [WL_CHUNK_STEPS][scalars] of the current block */
+  /* [scalars][count] decoded from phi; `power` only for scalars learned per step */
+  double *value, *complement, *power;
+  wl_schedule schedule;  /* schedule of the current episode */
+  point *points;         /* [WL_CHUNK_STEPS][slots][scalars] */
+  point_bar *bars;       /* [WL_CHUNK_STEPS][slots][scalars] */
+  wl_coefficient *lanes; /* [WL_CHUNK_STEPS][scalars] of the current block */
 } workspace;
 
 /* ---- creation ---- */

@@ -45,7 +45,7 @@ typedef struct wl_feature_view {
   int momenta;
   /* the rank is 2 or more, and the tensor has R and C; below rank 2, each coordinate is a row, and C = R */
   bool factored;
-  int64_t line;  /* length of a line */
+  int64_t line;                /* length of a line */
   const int32_t *row, *column; /* [lines] index at a line's start */
   bool row_advances, column_advances;
   int64_t taps;             /* above 1: each tap is normalised separately */

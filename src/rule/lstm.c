@@ -22,9 +22,10 @@ typedef struct lstm_ws {
   size_t scratch_bytes;   /* per thread */
   unsigned char *packed;  /* weights in the layout of the kernel */
   unsigned char *scratch; /* [threads][scratch_bytes] */
-  int64_t wave;           /* number of groups whose weight gradients are stored before the gradients are added */
-  int64_t partial_count;  /* reals of one group's weight gradient, padded */
-  wl_real *partial;       /* [wave][partial_count] */
+  /* number of groups whose weight gradients are stored before the gradients are added */
+  int64_t wave;
+  int64_t partial_count; /* reals of one group's weight gradient, padded */
+  wl_real *partial;      /* [wave][partial_count] */
 } lstm_ws;
 
 /* The section `rule` for an LSTM. */

@@ -25,7 +25,8 @@ static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, co
     const double bias = (double)phi[l->bias + row] + (gate == 2 ? (double)net->forget_bias : 0);
     out[r] = (wl_real)(scale * bias);
     for (int64_t k = 0; k < columns; k++) {
-      const int64_t source = k < H ? l->in + k : k - H; /* the columns of h precede the columns of x */
+      /* the columns of h precede the columns of x */
+      const int64_t source = k < H ? l->in + k : k - H;
       out[(1 + k) * FWD_ROWS + r] =
           (wl_real)(scale * (double)phi[l->weight + row * columns + source]);
     }

@@ -102,7 +102,8 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
     const vec du = load(lam + lane);
     output_adjoint(w, 0, lane, du * net->output_scale, slot);
     if (!(net->momentum > 0)) continue;
-    const vec step_bar = -load(slot + (w->slot.head + 1) * WL_LANES + lane) * du; /* adjoint of g + b V' */
+    /* adjoint of g + b V' */
+    const vec step_bar = -load(slot + (w->slot.head + 1) * WL_LANES + lane) * du;
     output_adjoint(
         w, 1, lane,
         step_bar * nesterov_direction(net, load(g + lane), load(slot + net->sum * WL_LANES + lane)),

@@ -82,7 +82,8 @@ static void layer_gradient(const work *w, const slot_run *run, int layer, wl_rea
   const int64_t H = l->hidden, columns = l->in + H + 1;
   const wl_real *next = w->slots + run->slot;
   const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
-  const wl_real *h = w->slots + l->h * WL_LANES; /* h before the step is stored in the previous slot */
+  /* h before the step is stored in the previous slot */
+  const wl_real *h = w->slots + l->h * WL_LANES;
   for (int64_t unit = 0; unit < H; unit += GRAD_UNITS) {
     const int64_t units = H - unit < GRAD_UNITS ? H - unit : GRAD_UNITS;
     const wl_real *dz = next + (w->slot.gates[layer] + 4 * unit) * WL_LANES;

@@ -62,8 +62,9 @@ typedef struct wl_augment_keys {
    "[low, high]: range of these factors, which are log-uniform.", WL_SLOT(type, member.scale_jitter_range)}
 /* clang-format on */
 
-typedef struct wl_augment wl_augment;       /* the configured augmentations */
-typedef struct wl_augment_ws wl_augment_ws; /* the augmentations drawn for the bound episode, and buffers */
+typedef struct wl_augment wl_augment; /* the configured augmentations */
+/* the augmentations drawn for the bound episode, and buffers */
+typedef struct wl_augment_ws wl_augment_ws;
 
 /* Creates the augmentations from `keys`, read from `options`. *out is NULL if the augmentations change nothing.
  * `options` serves error messages and is not kept. */

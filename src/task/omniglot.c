@@ -54,7 +54,7 @@ typedef struct drawn {
   int64_t *turn;      /* [ways] quarters */
   /* [ways][drawers] drawers of the support set or training split first, then of the query set or held-out split */
   int64_t *drawer;
-  int64_t *order[2];  /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
+  int64_t *order[2]; /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
 } drawn;
 
 /* Numbers drawn for a task, distinguished by the stream's step. */

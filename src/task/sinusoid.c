@@ -14,7 +14,8 @@
 #include "task/family.h"
 
 typedef struct sinusoid {
-  int64_t shots, query, rows; /* points of the support set, of the query set, and of the larger set */
+  /* points of the support set, of the query set, and of the larger set */
+  int64_t shots, query, rows;
   enum { FIXED, VARYING } frequency;
   wl_perceptron hidden;
   wl_node x, y, weight; /* (rows,1) each; weight 1/K, 0 in rows beyond the set */

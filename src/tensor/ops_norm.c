@@ -20,9 +20,10 @@
 
 /* The contents of `saved`. `temp` holds up to four vectors (C) in double. */
 typedef struct norm_memory {
-  int64_t mode;     /* wl_statistics */
-  int64_t batches;  /* number of collected batches */
-  double vectors[]; /* three vectors (C): r, and the sums of m and of the variance over the collected batches */
+  int64_t mode;    /* wl_statistics */
+  int64_t batches; /* number of collected batches */
+  /* three vectors (C): r, and the sums of m and of the variance over the collected batches */
+  double vectors[];
 } norm_memory;
 
 static double *rates(const wl_op_call *call) { return ((norm_memory *)call->saved)->vectors; }

@@ -76,7 +76,8 @@ int64_t wl_singular_left(int64_t m, int64_t n, wl_real *a, wl_real *u, wl_real *
   take_rows(a, m, n, rank, r);
   GESVD("A", "N", &rank, &columns, r, &rank, s, vectors, &rank, NULL, &none, lapack, &size, &info,
         1, 1);
-  if (info != 0) return 0; /* gesvd did not converge: no vectors are returned, because the computed vectors are wrong */
+  /* gesvd did not converge: no vectors are returned, because the computed vectors are wrong */
+  if (info != 0) return 0;
   memset(u, 0, (size_t)(rank * m) * sizeof *u);
   for (int64_t i = 0; i < rank; i++)
     memcpy(u + i * m, vectors + i * rank, (size_t)rank * sizeof *u);

@@ -57,8 +57,10 @@ wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
 wl_node wl_op_gelu(wl_tape *t, wl_node a); /* the tanh form */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
-wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);    /* `count` rows of (m,n) from `first` */
-wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count); /* `count` columns of (m,n) from `first` */
+/* `count` rows of (m,n) from `first` */
+wl_node wl_op_rows(wl_tape *t, wl_node a, int64_t first, int64_t count);
+/* `count` columns of (m,n) from `first` */
+wl_node wl_op_columns(wl_tape *t, wl_node a, int64_t first, int64_t count);
 wl_node wl_op_concat(wl_tape *t, wl_node a, wl_node b); /* (m,...)(n,...) -> (m+n,...) */
 wl_node wl_op_swap(wl_tape *t, wl_node a);              /* (B,m,n,d) -> (B,n,m,d) */
 wl_node wl_op_embedding(wl_tape *t, wl_node table, wl_node labels); /* (V,d), N labels -> (N,d) */
