@@ -34,8 +34,8 @@ extern "C" {
 
 typedef struct wl_optimizer wl_optimizer;
 
-/* Reads a trained optimizer: a file that `warploom export` wrote, a checkpoint, or a run directory
- * (its newest valid checkpoint). The caller owns *optimizer; it is NULL after a failure.
+/* Reads a trained optimizer: a file that `warploom export` wrote, a checkpoint, or the newest valid checkpoint of a
+ * run directory. The caller owns *optimizer. After a failure *optimizer is NULL.
  * WL_ERR_NO_INPUT   the file does not exist; or the optimizer needs the network of a task whose data
  *                   are not on this machine
  * WL_ERR_DATA       the file is damaged, holds no trained optimizer, or was trained with warp layers,
@@ -45,13 +45,14 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 /* Frees the handle and sets it to NULL; NULL is accepted. */
 void wl_optimizer_destroy(wl_optimizer **optimizer);
 
-/* Returns the number of parameters that the optimizer can train. 0 means any number, which is so for a coordinatewise
- * rule alone. Any other value is the number of parameters of one network, for which the preconditioner, the initial
- * parameters or the scalars per tensor were learned; theta then holds them in the order of the network's tensors. */
+/* Returns the number of parameters that the optimizer can train. 0 means any number, as for an optimizer that consists
+ * of a coordinatewise rule alone. Any other value is the number of parameters of one network, for which the
+ * preconditioner, the initial parameters or the scalars per tensor were learned. theta then holds the parameters in
+ * the order of the network's tensors. */
 int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
 
-/* Return the name of the update rule ("lstm"), and the digest that the meta-state had when the file was written (16 hex
- * digits). Both strings are valid until the handle is destroyed. */
+/* Return the name of the update rule, such as "lstm", and the digest of the meta-state when the file was written (16
+ * hex digits). Both strings are valid until the handle is destroyed. */
 const char *wl_optimizer_rule(const wl_optimizer *optimizer);
 const char *wl_optimizer_digest(const wl_optimizer *optimizer);
 /* Return the number of meta-parameters, the number of meta-steps of their training, and the horizon, which is the
@@ -60,13 +61,13 @@ int64_t wl_optimizer_meta_parameters(const wl_optimizer *optimizer);
 int64_t wl_optimizer_meta_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 
-/* Sets the number of threads for the runs that start after this call; the default is 1. The number does not change a
- * bit of the results. WL_ERR_USAGE below 1 or above 4096. */
+/* Sets the number of threads for the runs that start after this call; the default is 1. The results have the same bits
+ * for any number. WL_ERR_USAGE below 1 or above 4096. */
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
-/* Starts a run over n parameters at step 0 with a zero rule state; ends a previous run. Allocates all
- * memory of the run: for an LSTM of 2 x 20 units 328 bytes for each parameter.
- * WL_ERR_USAGE   n < 1, n differs from a nonzero wl_optimizer_parameters(), or the rule sees tensors
+/* Ends the previous run, if there is one, and starts a run over n parameters at step 0 with a zero rule state.
+ * Allocates all memory of the run, which is 328 bytes per parameter for an LSTM of 2 x 20 units.
+ * WL_ERR_USAGE   n < 1, n differs from a nonzero wl_optimizer_parameters(), or the rule needs the shapes of tensors
  * WL_ERR_OS      not enough memory
  * After an error the handle has no run. */
 wl_status wl_optimizer_start(wl_optimizer *optimizer, int64_t n);
@@ -77,27 +78,27 @@ typedef struct wl_tensor_shape {
   int64_t shape[4];
 } wl_tensor_shape;
 
-/* Starts a run over n parameters that consist of `count` tensors, one after the other. A rule that sees tensors (muon,
- * controller, mlp, small_fc, celo2) needs this call. Weights of dense layers have the shape (in, out), weights of
- * convolutions have the shape (out, in, rows, columns), as in the trained networks. `horizon` is the number of steps of
- * the run, which schedules and some rules use; 0 stands for wl_optimizer_horizon(). WL_ERR_USAGE for an invalid shape,
- * and if the optimizer belongs to a network whose tensors have other shapes. */
+/* Starts a run over n parameters that consist of `count` tensors, one after the other. Rules that use the shapes of
+ * tensors (muon, controller, mlp, small_fc, celo2) need this call. Weights of dense layers have the shape (in, out),
+ * weights of convolutions have the shape (out, in, rows, columns), as in the trained networks. `horizon` is the number
+ * of steps of the run, which schedules and some rules use; 0 means wl_optimizer_horizon(). WL_ERR_USAGE for an invalid
+ * shape, and if the optimizer belongs to a network whose tensors have other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
-/* Sets the minibatch loss at the theta of the next step. The rule `controller` reads it, other rules ignore it. The
- * call is optional. WL_ERR_USAGE without a run. */
+/* Sets the minibatch loss at the theta of the next step. The rule `controller` reads this loss; other rules ignore it.
+ * The call is optional. WL_ERR_USAGE without a run. */
 wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 
 /* Copies the learned initial parameters into theta [n]. Tensors that the configuration names in `initialisation.fresh`
- * were not learned; they are not changed. WL_ERR_USAGE if no initial parameters were learned, or n differs from
- * wl_optimizer_parameters(). */
+ * were not learned, and this call does not change these tensors. WL_ERR_USAGE if no initial parameters were learned,
+ * or n differs from wl_optimizer_parameters(). */
 wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
 
-/* Does one step: theta [n] <- theta + u. gradient [n] is the gradient of the loss at theta, in units
- * of the loss divided by units of theta. Both arrays are borrowed for the call, need no alignment and
- * must not overlap. The function allocates nothing.
- * WL_ERR_USAGE   no run was started, or n differs from that of the run; an array is NULL; the arrays overlap
+/* Does one step: theta [n] <- theta + u. gradient [n] is the gradient of the loss at theta, in units of the loss
+ * divided by units of theta. Both arrays are borrowed for the call, need no alignment and must not overlap. The
+ * function allocates nothing.
+ * WL_ERR_USAGE   no run was started, or n differs from the run's n; an array is NULL; the arrays overlap
  * WL_ERR_DATA    a gradient is not finite: theta and the rule state are unchanged; or the update is
  *                not finite: theta is unchanged, the rule state is lost, and the run has ended */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
@@ -108,7 +109,7 @@ typedef struct wl_tensor_step {
   const float *gradient; /* [size] */
   float *theta;          /* [size] */
   int transposed; /* not 0: both arrays hold a matrix of shape (rows, columns) as (columns, rows) */
-  float rate, weight_decay; /* with 1 and 0 the rule acts as trained */
+  float rate, weight_decay; /* 1 and 0: the update is as in training */
 } wl_tensor_step;
 
 /* Does one step over the tensors of wl_optimizer_start_tensors, whose arrays may lie anywhere in memory: theta <- theta
@@ -121,10 +122,10 @@ wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
 /* Returns 1 if the result depends on the shapes of tensors and on the order of their axes, otherwise 0. */
 int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
 
-/* A run can be saved and resumed to the bit. To save it, keep the state and wl_optimizer_steps(), the number of steps
- * done. To resume it, start a run over the same tensors with the same horizon, and set the steps and the state. The
- * state consists of the float numbers of the rule and the preconditioner; wl_optimizer_state_size() returns how many
- * they are, 0 without a run.
+/* A run can be saved and resumed; the results have the same bits as without the stop. To save a run, store the state
+ * and wl_optimizer_steps(), the number of steps done. To resume the run, start a run over the same tensors with the
+ * same horizon, and set the steps and the state. The state consists of the float numbers of the rule and the
+ * preconditioner; wl_optimizer_state_size() returns the count of these numbers, or 0 without a run.
  * WL_ERR_USAGE   no run; size is not wl_optimizer_state_size(); steps < 0 */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
@@ -132,7 +133,7 @@ wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, fl
 wl_status wl_optimizer_set_state(wl_optimizer *optimizer, int64_t size, const float *state,
                                  int64_t steps);
 
-/* Meta-parameters that were made elsewhere: a named tensor of phi, in C order. */
+/* A named tensor of phi, in C order, for meta-parameters that another program computed. */
 typedef struct wl_meta_parameters {
   const char *name; /* "layer1.weight" */
   int64_t size;
@@ -140,10 +141,10 @@ typedef struct wl_meta_parameters {
 } wl_meta_parameters;
 
 /* Writes an optimizer file from meta-parameters and the YAML configuration of the update rule, of a task and of an
- * episode. All functions and commands that read optimizer files accept it.
+ * episode. All functions and commands that read optimizer files accept the written file.
  * WL_ERR_CONFIG         an error in the configuration
  * WL_ERR_USAGE          tensors are missing, unknown, or of another size; a number is not finite; the configuration has
- *                       more than an update rule
+ *                       parts other than an update rule
  * WL_ERR_CANNOT_CREATE  the file cannot be written */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,
                              const wl_meta_parameters *given);

@@ -1,7 +1,8 @@
 /* rule.h - for plug-ins: an update rule in a shared object (docs/plugins.md).
  *
  * A plug-in fills a wl_rule_ops (rule/rule.h), or for a coordinatewise rule with scalar parameters a wl_elementwise
- * (rule/elementwise.h), and ends with WL_PLUGIN_RULE(ops). `warploom plugin build` compiles it for both precisions. */
+ * (rule/elementwise.h), and ends with WL_PLUGIN_RULE(ops). `warploom plugin build` compiles the plug-in for both
+ * precisions. */
 #ifndef WARPLOOM_RULE_H
 #define WARPLOOM_RULE_H
 

@@ -15,7 +15,7 @@ typedef enum wl_status {
   WL_ERR_USAGE = 64,         /* wrong command line or argument */
   WL_ERR_DATA = 65,          /* damaged or unsuitable input file */
   WL_ERR_NO_INPUT = 66,      /* input file missing or unreadable */
-  WL_ERR_DIVERGED = 69,      /* the training diverged: its meta-parameters are not usable */
+  WL_ERR_DIVERGED = 69,      /* the training diverged, so its meta-parameters are not usable */
   WL_ERR_SOFTWARE = 70,      /* a defect in Warploom */
   WL_ERR_OS = 71,            /* no memory, no process, MPI failure */
   WL_ERR_CANNOT_CREATE = 73, /* output cannot be created */

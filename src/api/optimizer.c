@@ -130,7 +130,8 @@ static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape
   return wl_layout_add(layout, "", name, tensor->ndim, tensor->shape, NULL);
 }
 
-/* Checks the given layout: parts that belong to a network need the tensors of that network. */
+/* Checks the given layout: if parts of the optimizer belong to a network, the layout must have the tensors of that
+ * network. */
 static wl_status check_network(const wl_optimizer *o, const wl_layout *given) {
   if (!o->task) return WL_OK;
   const wl_layout *const theta = wl_task_theta(o->task);

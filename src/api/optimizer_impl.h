@@ -12,28 +12,28 @@ enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
 
 /* A run in progress. The struct owns all arrays, which hold n coordinates, padded to blocks. */
 typedef struct wl_optimizer_run {
-  int64_t n, t; /* parameters, steps done; n = 0: no run */
+  int64_t n, t; /* number of parameters (0: no run), and number of steps done */
   int64_t blocks, state_reals, before_reals;
   wl_layout layout; /* layout of theta */
-  int64_t horizon;  /* T that the rule receives */
+  int64_t horizon;  /* number of steps T that the rule receives */
   double loss;      /* minibatch loss at theta of the next step; NaN: unknown */
   wl_rule_ws *rule_ws;
-  wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned (NULL: none), update */
-  wl_real *theta;      /* [16 blocks]; NULL where the rule does not read it */
-  wl_real *state;      /* [state_reals], of a coordinatewise rule [blocks][width][16] */
+  wl_real *g, *pg, *u; /* [16 blocks] gradient, preconditioned gradient (NULL: no preconditioner), update */
+  wl_real *theta;      /* [16 blocks]; NULL if the rule does not read theta */
+  wl_real *state;      /* [state_reals]; for a coordinatewise rule [blocks][width][16] */
   wl_real *scratch;    /* workspace of the preconditioner */
   wl_real *factor;     /* the preconditioner's factors of the gradient */
-  wl_real *before;     /* the preconditioner's result of the step before */
+  wl_real *before;     /* the preconditioner's result of the previous step */
 } wl_optimizer_run;
 
 struct wl_optimizer {
   wl_config *config;
   char digest[17];
   int64_t meta_steps, horizon, meta_parameters;
-  wl_task *task; /* task on whose network the parts depend; NULL: they depend on none */
+  wl_task *task; /* task on whose network the parts depend; NULL: no part depends on a network */
   wl_rule *rule;
   wl_precondition *precondition;     /* NULL: none */
-  wl_initialisation *initialisation; /* NULL: not learned */
+  wl_initialisation *initialisation; /* NULL: the initialisation is not learned */
   wl_real *rule_phi;                 /* [rule->phi.size] */
   wl_real *precondition_phi;         /* [precondition->phi.size] */
   wl_real *theta0;                   /* [initialisation->phi.size] */

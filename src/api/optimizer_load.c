@@ -1,9 +1,9 @@
 /* optimizer_load.c - creates a handle from an optimizer file, a checkpoint or a run directory, and a file from given
  * meta-parameters.
  *
- * The file contains the configuration of its training. The update rule and the preconditioner are
- * created from it as in training, and read their blocks of phi by name. The task and its data are
- * needed only if a part depends on the task's network. */
+ * The file contains the configuration of its training. The update rule and the preconditioner are created from this
+ * configuration as in training. Their blocks of phi are read by name. The task and its data are needed only if a part
+ * depends on the task's network. */
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -29,15 +29,15 @@ static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
                  source);
 }
 
-/* Creates the task whose network a part depends on, unless it exists. */
+/* Creates the task whose network a part depends on, unless the task exists. */
 static wl_status need_network(wl_optimizer *o) {
   if (o->task) return WL_OK;
   const uint64_t seed = (uint64_t)wl_schema_run(o->config).seed;
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* First creates the rule as for a mixture of tasks, which works for a coordinatewise rule. A rule with
- * scalars per tensor rejects a mixture; it is then created for its network. */
+/* First creates the rule as for a mixture of tasks, which works for a coordinatewise rule. A rule with scalars per
+ * tensor rejects a mixture; such a rule is then created for its network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -54,7 +54,7 @@ static wl_status create_parts(wl_optimizer *o) {
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
-    return wl_precondition_create(o->config, NULL, &o->precondition); /* a clip at most */
+    return wl_precondition_create(o->config, NULL, &o->precondition); /* at most a clip, which needs no network */
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
   WL_TRY(wl_precondition_create(o->config, theta, &o->precondition));
@@ -87,7 +87,7 @@ typedef struct file_job {
   const char *path;
   wl_optimizer *o;
   const char *configuration; /* configuration of a file to write */
-  int count;                 /* number of its meta-parameters */
+  int count;                 /* number of meta-parameter tensors of that file */
   const wl_meta_parameters *given;
 } file_job;
 
@@ -117,7 +117,7 @@ static wl_status in_own_settings(wl_status (*act)(const file_job *), const file_
   const locale_t callers_locale = uselocale(plain);
   wl_float_state_enter(&callers);
   pthread_mutex_lock(&lock);
-  wl_plugin_refuse(true); /* a file must not make its reader run other code */
+  wl_plugin_refuse(true); /* reading a file must not run code from other files */
   const wl_h5_printing printing = wl_h5_save_printing();
   const wl_status status = act(job);
   wl_h5_restore_printing(printing);

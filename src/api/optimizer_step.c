@@ -6,7 +6,7 @@
 #include "api/optimizer_impl.h"
 #include "base/float_state.h"
 
-/* The caller's arrays of a step: one for each tensor of the run, or one for all of them. */
+/* The caller's arrays of a step: one array for each tensor of the run, or one array for all tensors. */
 typedef struct parts {
   const char *function; /* for messages */
   int count;
@@ -14,7 +14,8 @@ typedef struct parts {
   bool whole;                 /* part[0] holds all tensors, one after the other */
 } parts;
 
-/* The place of a part in the run. `columns` is 0 unless it is a matrix that the caller holds with exchanged axes. */
+/* The place of a part in the run. `columns` is 0 unless the part is a matrix that the caller holds with exchanged
+ * axes. */
 typedef struct place {
   int64_t offset, size, rows, columns;
 } place;
@@ -41,8 +42,8 @@ static tile tile_after(const place *at, const tile *t) {
   return (tile){i, least(i + HIGH, at->rows), j, least(j + WIDE, at->columns)};
 }
 
-/* Prefetches the elements that the next tile reads of `theirs` (columns, rows) and of `ours` (rows, columns). The lines
- * of a tile lie too far apart for the prefetcher of the processor. */
+/* Prefetches the elements of tile `t` in `theirs` [columns][rows] and in `ours` [rows][columns]. The lines of a tile
+ * are too far apart for the processor's prefetcher. */
 static void fetch(const place *at, const tile *t, const float *theirs, const wl_real *ours) {
   enum { LINE = 16 };
   for (int64_t j = t->j; t->i < at->rows && j < t->j_end; j++)
@@ -68,7 +69,7 @@ static void take_part(const place *at, const float *from, wl_real *to) {
   }
 }
 
-/* Adds to one part: theta += rate (u - weight_decay theta). */
+/* Adds the update to one part: theta += rate (u - weight_decay theta). */
 static void add_part(const place *at, const wl_tensor_step *part, const wl_real *u) {
   const float rate = part->rate, decay = part->weight_decay;
   float *const theta = part->theta;

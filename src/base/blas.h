@@ -8,7 +8,7 @@ const char *wl_blas_kernels(void); /* "Haswell" */
 /* Returns a core whose kernels use fused multiply-adds and run on every processor with AVX2; NULL if this processor
  * cannot run them. */
 const char *wl_blas_better_kernels(void);
-/* Whether the processor has AVX2 but OpenBLAS runs kernels without it. An OpenBLAS that is older than the processor
+/* Whether the processor has AVX2 but OpenBLAS runs kernels without AVX2. An OpenBLAS that is older than the processor
  * does not recognise the processor and runs at a quarter of the speed or less. */
 bool wl_blas_is_slow(void);
 

@@ -4,7 +4,8 @@
 
 /* Seconds on the monotonic clock, from an arbitrary origin. */
 double wl_seconds(void);
-/* CPU seconds of the calling thread. Unlike wall time, they exclude the time in which the core runs other programs. */
+/* CPU seconds of the calling thread. Unlike wall time, CPU time excludes the time in which the core runs other
+ * programs. */
 double wl_thread_seconds(void);
 
 #endif

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Reads an integer from 1 to `most` at the start of an environment variable, followed by `end` or the end of the text;
- * returns 0 if there is none. */
+ * returns 0 if there is no such integer. */
 static int number_from(const char *name, char end, long most) {
   const char *const text = getenv(name);
   if (!text || *text < '0' || *text > '9') return 0;
@@ -37,7 +37,7 @@ static int running_threads(void) {
   return running > 1 ? running : 1;
 }
 
-/* Takes the minimum of several samples: a thread that runs only for a moment does not occupy a core. */
+/* Computes the minimum of several samples: a thread that runs only for a moment does not occupy a core. */
 int wl_cores_idle(void) {
   enum { LOOKS = 5, PAUSE = 2000000 };
   const struct timespec pause = {.tv_nsec = PAUSE};

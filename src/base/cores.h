@@ -13,9 +13,9 @@ int wl_cores_allowed(void);
 bool wl_cores_are_owned(void);
 /* Number of allowed cores that are idle at the moment, at least 1. */
 int wl_cores_idle(void);
-/* Returns the first number of OMP_NUM_THREADS; 0 if there is none, or none from 1 to 1024. */
+/* Returns the first number of OMP_NUM_THREADS; 0 if the variable is not set or the number is not from 1 to 1024. */
 int wl_cores_wished(void);
-/* Binds the calling thread and the others of its OpenMP team of `threads` threads, each to one of the allowed cores
+/* Binds each thread of the caller's OpenMP team (`threads` threads) to a separate core: one of the allowed cores
  * `first`, first + 1, and so on. Returns false if the system does not support binding or if the user has set the
  * binding (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY). */
 bool wl_cores_bind(int threads, int first);

@@ -6,7 +6,7 @@
 #include "base/rng.h"
 
 /* Returns the value of element `element` of the stream: the number itself, one of the choices, or a number drawn
- * uniformly from [low, high]; for log_uniform, its logarithm is uniform. */
+ * uniformly from [low, high]; for log_uniform, a number whose logarithm is uniform. */
 double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
 
 /* Makes a copy that owns its choices; the caller clears it with wl_draw_clear. */

@@ -1,4 +1,4 @@
-/* failure.c - keeps a status with its message. */
+/* failure.c - stores a status with its message. */
 #include "base/failure.h"
 
 #include <stdio.h>

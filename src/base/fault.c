@@ -1,4 +1,4 @@
-/* fault.c - counts down to the calls that must fail. */
+/* fault.c - counts the calls until the call that must fail. */
 #include "base/fault.h"
 
 #include <pthread.h>

@@ -13,7 +13,7 @@ typedef enum wl_fault { WL_FAULT_ALLOC, WL_FAULT_IO, WL_FAULT_COUNT } wl_fault;
 /* Counts this call; returns true if this call must fail. */
 bool wl_fault_due(wl_fault which);
 
-/* For tests within one process: the k-th call of wl_fault_due from now on must fail; with k = 0 none must. */
+/* For tests within one process: the k-th call of wl_fault_due from now on must fail; with k = 0 no call must fail. */
 void wl_fault_request(wl_fault which, long long k);
 
 #endif

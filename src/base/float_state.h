@@ -1,12 +1,13 @@
-/* float_state.h - sets the floating-point state of computing threads. No other file does.
+/* float_state.h - sets the floating-point state of computing threads. No other file sets this state.
  *
  * The state is rounding to nearest without traps. In float32 builds, subnormal numbers are also read and written as
- * zero, because many processors handle them in microcode: without this a training slows down as its gradients and
- * states shrink. float64 builds keep gradual underflow (docs/reproducibility.md).
+ * zero, because many processors handle subnormal numbers in slow microcode: a training would slow down as its
+ * gradients and states shrink. float64 builds use gradual underflow (docs/reproducibility.md).
  *
- * A new thread inherits the state of the thread that creates it. The program sets it first in main, before any thread
- * exists. The C library cannot rely on that order, because the threads of an OpenMP region may be those of its caller.
- * It sets the state on entry and in each OpenMP region, and restores the previous state when it returns. */
+ * A new thread inherits the state of the thread that creates it. The program sets the state first in main, before any
+ * other thread exists. The C library cannot rely on that order, because the threads of an OpenMP region may be threads
+ * of its caller. The C library sets the state on entry and in each OpenMP region, and restores the previous state when
+ * it returns. */
 #ifndef WL_BASE_FLOAT_STATE_H
 #define WL_BASE_FLOAT_STATE_H
 

@@ -50,7 +50,7 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
     const wl_tensor_entry *const block = &from->tensors[i];
     const wl_status status =
         wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
-    if (status != WL_OK) { /* either all tensors are added or none */
+    if (status != WL_OK) { /* on failure no tensor is added */
       layout->count = count;
       layout->size = size;
       return status;

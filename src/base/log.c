@@ -1,8 +1,8 @@
 /* log.c - prints messages and progress on stderr.
  *
  * On a terminal, progress is one line that is redrawn at most five times a second. A message clears this line, and the
- * next call draws it again. Elsewhere, as in a batch log, a plain line is printed when progress starts, then at most
- * one line each PLAIN_SECONDS, and a last line at the end.
+ * next call draws the line again. If stderr is not a terminal, a plain line is printed when progress starts, then at
+ * most one line each PLAIN_SECONDS, and a last line at the end.
  *
  * Any thread may print: the thread that writes files warns while the training shows its progress. */
 #include "base/log.h"

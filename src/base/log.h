@@ -1,4 +1,4 @@
-/* log.h - messages on stderr. Only rank 0 prints them, but any rank prints errors. */
+/* log.h - messages on stderr. Only rank 0 prints messages, but any rank prints errors. */
 #ifndef WL_BASE_LOG_H
 #define WL_BASE_LOG_H
 
@@ -11,8 +11,8 @@ void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Prints "warploom: error: ..." on any rank. */
 void wl_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Shows progress: on a terminal as one line that is redrawn, elsewhere as a plain line at most every half minute. This
- * function may be called at any rate. `text` is shown after "done/total  rate  time left". */
+/* Shows progress: on a terminal as one line that is redrawn, elsewhere as a plain line at most every half minute. The
+ * caller may call this function at any rate. `text` is shown after "done/total  rate  time left". */
 void wl_log_progress(const char *what, long done, long total, const char *text);
 void wl_log_progress_end(void);
 

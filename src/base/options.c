@@ -1,4 +1,4 @@
-/* options.c - reads a configuration: parses it, applies overrides, validates it. */
+/* options.c - reads a configuration: parses the text, applies overrides, validates the result. */
 #include "base/options.h"
 
 #include <errno.h>

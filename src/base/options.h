@@ -1,10 +1,10 @@
 /* options.h - the table of configuration keys, and maps validated against it.
  *
- * Each module declares its keys once, as a table of wl_option. It reads their values once, with wl_map_read, into a
- * struct whose members the rows of the table name. The table determines YAML validation, --set overrides, --help, the
- * man page, the JSON Schema, the resolved configuration and what a resume may change. Unknown keys, wrong types and
- * impossible values are WL_ERR_CONFIG with a message "file:line: key 'outer.learning_rat': unknown; did you mean
- * 'learning_rate'? ...". */
+ * Each module declares its keys once, as a table of wl_option. The module reads the values of its keys once, with
+ * wl_map_read, into a struct whose members the rows of the table name. The table determines YAML validation, --set
+ * overrides, --help, the man page, the JSON Schema, the resolved configuration and what a resume may change. Unknown
+ * keys, wrong types and impossible values are WL_ERR_CONFIG with a message "file:line: key 'outer.learning_rat':
+ * unknown; did you mean 'learning_rate'? ...". */
 #ifndef WL_BASE_OPTIONS_H
 #define WL_BASE_OPTIONS_H
 
@@ -56,7 +56,7 @@ typedef enum wl_draw_kind {
 } wl_draw_kind;
 typedef struct wl_draw {
   wl_draw_kind kind;
-  double low, high; /* for WL_DRAW_FIXED both are the number */
+  double low, high; /* for WL_DRAW_FIXED both members are the number */
   wl_reals choices; /* for WL_DRAW_ONE_OF */
 } wl_draw;
 
@@ -78,8 +78,8 @@ typedef struct wl_slot {
   wl_slot_kind kind;
   unsigned offset;
 } wl_slot;
-/* The slot of a member, its kind taken from the member's type. Members of other types are an error of the compiler; the
- * type of an enum is int or unsigned. */
+/* The slot of a member, with the kind that follows from the member's type. A member of another type is a compile-time
+ * error. An enum has the type int or unsigned. */
 #define WL_SLOT(type, member)                 \
   {                                           \
     _Generic(((type *)0)->member,           \
@@ -97,18 +97,18 @@ typedef struct wl_slot {
    (unsigned)offsetof(type, member) \
   }
 
-/* Properties of a key. A key without flags is part of a run's identity: the result depends on it, and a resumed run
- * must have the value that the run was started with. */
+/* Properties of a key. A key without flags is part of a run's identity: the result depends on the key, and a resumed
+ * run must have the value that the run was started with. */
 typedef enum wl_key_flags {
   WL_KEY_FREE = 1,    /* the result does not depend on the key: a resume may change its value */
-  WL_KEY_EXTENDS = 2, /* a resume may change the value, and later results depend on it */
+  WL_KEY_EXTENDS = 2, /* a resume may change the value; later results depend on the value */
   WL_KEY_PATH = 4,    /* names a file or folder: ~/, $NAME and ${NAME} are expanded */
   WL_KEY_DRAW = 8,    /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
   WL_KEY_ONE_OF = 16, /* of a section: every key may be {one_of: [..]}, and the section's maps are all
                          combinations of such choices */
-  WL_KEY_FIXED = 32,  /* for a key of such a section: it may not have choices */
-  WL_KEY_BESIDE = 64, /* for a path: if given in a file, it is relative to the configuration's folder */
-  WL_KEY_HASH = 128   /* hash of the file that the previous row names: computed; a given hash must be the same */
+  WL_KEY_FIXED = 32,  /* for a key of a section with WL_KEY_ONE_OF: the key may not have choices */
+  WL_KEY_BESIDE = 64, /* for a path: a path in a configuration file is relative to the folder of that file */
+  WL_KEY_HASH = 128   /* hash of the file that the previous row names; a hash that the user gives is checked */
 } wl_key_flags;
 
 typedef struct wl_option {
@@ -133,8 +133,8 @@ typedef struct wl_plugin_kind wl_plugin_kind; /* base/plugin_open.h */
 
 /* A top-level key of the configuration. The section named "" holds the top-level scalars (seed, output). If there is a
  * `selector` (e.g. "family", "name"), its value names a variant, and the keys are `options` plus the keys of that
- * variant. The key `plugin` may take the place of the selector; the keys are then `options` plus the keys of the
- * plug-in. With `list` the section may also be a sequence of maps. */
+ * variant. The key `plugin` can replace the selector; the keys are then `options` plus the keys of the plug-in. With
+ * `list` the section may also be a sequence of maps. */
 typedef struct wl_section {
   const char *name, *doc;
   const wl_option *options;     /* ends with key NULL; NULL: none */
@@ -143,7 +143,7 @@ typedef struct wl_section {
   const char *fallback_variant; /* used when the section is absent; NULL: the section is required */
   bool list;
   unsigned flags; /* wl_key_flags of all its keys */
-  const wl_plugin_kind *plugins; /* plug-ins that may take the place of a variant; NULL: none */
+  const wl_plugin_kind *plugins; /* plug-ins that can replace a variant; NULL: no plug-ins */
 } wl_section;
 
 typedef struct wl_config wl_config; /* a validated configuration with all defaults filled in */
@@ -157,7 +157,7 @@ typedef enum wl_override_kind {
   WL_OVERRIDE_REAL,
   WL_OVERRIDE_INTS,
   WL_OVERRIDE_ABSENT,  /* removes a section, key or item */
-  WL_OVERRIDE_ANY_HASH /* has no path: hashes that the configuration gives are not compared with the files */
+  WL_OVERRIDE_ANY_HASH /* has no path: hashes in the configuration are not compared with the files */
 } wl_override_kind;
 typedef struct wl_override {
   wl_override_kind kind;
@@ -172,8 +172,8 @@ typedef struct wl_override {
  * collective. */
 wl_status wl_config_parse(const char *text, const char *source, const wl_section *sections,
                           const wl_override *overrides, int n_overrides, wl_config **out);
-/* Does the same for the text of a file. WL_ERR_NO_INPUT if the file is missing, WL_ERR_PERMISSION if it is
- * unreadable. */
+/* Does the same as wl_config_parse for the text of a file. WL_ERR_NO_INPUT if the file is missing, WL_ERR_PERMISSION
+ * if the file is unreadable. */
 wl_status wl_config_read(const char *path, const wl_section *sections, const wl_override *overrides,
                          int n_overrides, wl_config **out);
 void wl_config_destroy(wl_config **config);
@@ -187,19 +187,20 @@ int wl_config_written(const wl_config *config, const char *section);
 /* Returns the value of the section's selector in this map, or the name of the map's plug-in; "" if the section has no
  * selector. */
 const char *wl_map_variant(const wl_map *map);
-/* Return the table and the options of the map's variant. NULL: the variant has none, or is a plug-in that was
- * refused. */
+/* Return the table and the options of the map's variant. NULL: the variant has no table or options, or is a plug-in
+ * that was refused. */
 const void *wl_map_table(const wl_map *map);
 const wl_option *wl_map_options(const wl_map *map);
 
-/* Returns the number of combinations of the section's drawn keys (1 if none is drawn). `text` receives the combination
- * of this map, such as "widths: [32], activation: relu", cut to `size`; "" if there is only one. */
+/* Returns the number of combinations of the section's drawn keys (1 if no key is drawn). `text` receives the
+ * combination of this map, such as "widths: [32], activation: relu", cut to `size`; "" if there is only one
+ * combination. */
 int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 
-/* Stores the values of the rows of `table` (ends with key NULL) in the struct that their slots point into; other
- * members of the struct are unchanged. If `table` is not the map's own table, its rows are matched by key and type, and
- * rows that the map does not have are skipped. */
+/* Stores the values of the rows of `table` (ends with key NULL) in the members of `out` that the rows' slots name;
+ * other members of the struct are unchanged. If `table` is not the map's own table, its rows are matched by key and
+ * type, and rows that the map does not have are skipped. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
 /* Fails with WL_ERR_CONFIG, naming file, line and full key of this map's value. For checks that only the module can
@@ -207,12 +208,12 @@ void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes the resolved configuration as YAML text: every key with its value, in table order. The same text parses back
- * to the same configuration. *text is malloc'ed and owned by the caller. */
+/* Writes the resolved configuration as YAML text: every key with its value, in table order. Parsing this text yields
+ * the same configuration. *text is malloc'ed and owned by the caller. */
 wl_status wl_config_to_yaml(const wl_config *config, char **text);
 /* Lists the keys that differ between two resolved configurations, one "key: a | b" per line. Keys that have any of the
  * flags `except` are left out. *text is malloc'ed. */
-/* A hash that differs is left out if `b` explicitly gives the new hash. */
+/* A hash that differs is left out if `b` contains the new hash explicitly. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
 
 /* Returns the i-th file (from 0) whose hash the configuration holds (WL_KEY_HASH); false if there are fewer files.

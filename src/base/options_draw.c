@@ -1,9 +1,9 @@
 /* options_draw.c - values that are drawn for each episode: {one_of: [..]}, {uniform: [a, b]},
  * {log_uniform: [a, b]}.
  *
- * A number that the module can vary during a run (WL_KEY_DRAW) stays a distribution. For other keys of a section with
- * WL_KEY_ONE_OF, the map as written expands to one map for each choice. If several keys have choices, the map expands
- * to one map for each combination of choices; the last key changes fastest. */
+ * A number that the module can vary during a run (WL_KEY_DRAW) remains a distribution. For other keys of a section
+ * with WL_KEY_ONE_OF, the map as written expands to one map for each choice. If several keys have choices, the map
+ * expands to one map for each combination of choices; the last key changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -23,7 +23,7 @@ wl_draw_kind wl_node_draw(const wl_node *node) {
   return WL_DRAW_FIXED;
 }
 
-/* Reads the items of the list, each of which is a value of the key. */
+/* Reads the items of the list, each of which must be a valid value of the key. */
 static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *path,
                               wl_value *value) {
   wl_value *choices = NULL;

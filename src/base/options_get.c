@@ -59,7 +59,7 @@ static void store_value(const wl_value *value, unsigned char *at) {
     case WL_SLOT_STRING: *(const char **)(void *)at = value->string; return;
     case WL_SLOT_CHOICE: {
       const int choice = (int)value->integer;
-      memcpy(at, &choice, sizeof choice); /* an int, or an enum of the same size */
+      memcpy(at, &choice, sizeof choice); /* the member is an int or an enum of the same size */
       return;
     }
     case WL_SLOT_INTS: *(wl_ints *)(void *)at = (wl_ints){value->ints, value->count}; return;
@@ -96,7 +96,7 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
   va_end(arguments);
   const wl_value *value = find_value(map, key);
   if (!value && map->section->selector && strcmp(key, map->section->selector) == 0) {
-    key = wl_plugin_options[0].key; /* the key `plugin`, which takes the place of the selector */
+    key = wl_plugin_options[0].key; /* the key `plugin`, which replaces the selector */
     value = find_value(map, key);
   }
   return wl_location_fail(value ? value->location : map->location, wl_map_path(map, key, false, path), "%s",

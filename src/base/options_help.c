@@ -125,7 +125,7 @@ static bool is_same_option(const wl_option *a, const wl_option *b) {
          is_same_text(a->fallback, b->fallback) && is_same_text(a->choices, b->choices);
 }
 
-/* Returns the first variant before `variant` that has this very option; NULL if there is none. */
+/* Returns the first variant before `variant` that has this very option; NULL if there is no such variant. */
 static const wl_variant *earlier_with(const wl_section *section, const wl_variant *variant,
                                       const wl_option *option) {
   for (const wl_variant *v = section->variants; v != variant; ++v)

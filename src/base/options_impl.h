@@ -1,9 +1,9 @@
-/* options_impl.h - what only the files options*.c use: node trees, values, and the pool that owns both.
+/* options_impl.h - node trees, values, and the pool that owns both; private to the files options*.c.
  *
- *   YAML text --(options_tree)--> wl_node tree --(options_override)--> the same, edited
+ *   YAML text --(options_tree)--> wl_node tree --(options_override)--> edited tree
  *     --(options_validate, options_value)--> wl_config: groups of maps of values
  *
- * The pool owns all memory of a configuration and is freed with it. */
+ * The pool owns all memory of a configuration and is freed with the configuration. */
 #ifndef WL_BASE_OPTIONS_IMPL_H
 #define WL_BASE_OPTIONS_IMPL_H
 
@@ -78,8 +78,8 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_location location;   /* where the value was written; if the default is used, where the map was */
-  bool is_list;     /* true for lists, and for WL_OPT_CHOICE_OR_REALS if it holds numbers */
+  wl_location location;   /* where the value was written; for a default, where the map was written */
+  bool is_list;     /* true for lists, and for a WL_OPT_CHOICE_OR_REALS that holds numbers */
   int64_t integer;  /* also the index of a choice */
   int64_t argument; /* N of a choice that is written as {name: N} */
   double real;
@@ -90,7 +90,7 @@ typedef struct wl_value {
   const double *reals;
   const char *const *strings;
   bool chosen;             /* the value is one of the choices of a draw, in the map of a combination */
-  bool given;              /* for a hash: it is given in the configuration, not computed */
+  bool given;              /* for a hash: the configuration gives the hash; false: it was computed */
   wl_draw_kind draw;       /* if not WL_DRAW_FIXED, the next two members are set */
   int n_choices;           /* for uniform and log_uniform 2: low and high */
   struct wl_value *choices; /* [n_choices] */
@@ -98,7 +98,7 @@ typedef struct wl_value {
 
 struct wl_map {
   const wl_section *section;
-  int index, siblings;       /* index, and number of maps of the section */
+  int index, siblings;       /* index of this map in its section, and number of maps of the section */
   int combinations;          /* number of combinations of the choices of its draws */
   const wl_variant *variant; /* NULL: the section has no selector */
   wl_location location;
@@ -124,26 +124,28 @@ struct wl_config {
 
 /* Fills config->groups from the tree. */
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
-/* Converts a node to the option's type and range; value->option is set before. Messages name `path`. */
+/* Converts a node to a value of the type and range of value->option, which the caller sets. Messages name `path`. */
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
 /* Converts the default of value->option. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value);
-/* Whether a node is a distribution, and its word. */
+/* Return the kind of distribution that a node describes, and the YAML word of a kind. */
 wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);
-/* Converts a node that is a distribution; value->option is set before. */
+/* Converts a node that is a distribution. The caller sets value->option before the call. */
 wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
 /* Fills group->drawn. */
 wl_status wl_group_expand(wl_pool *pool, wl_group *group);
-/* Returns the text of a value, or of item i of a list, in the form that is read back. It may be in `buffer`. */
+/* Returns the text of a value, or of item i of a list, as YAML that parses to the same value. The text may be in
+ * `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
 
 /* The rows of the keys `plugin` and `plugin_hash`; ends with key NULL. */
 extern const wl_option wl_plugin_options[];
 /* Opens the plug-in that a map names and sets map->variant. */
 wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map);
-/* Computes a WL_KEY_HASH that is not given, or checks the given one. `file` is the value of the previous row. */
+/* Checks the hash of a WL_KEY_HASH row if the user gave a hash; otherwise computes the hash. `file` is the value of
+ * the previous row. */
 wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file, const char *path,
                         wl_value *value);
 
@@ -157,8 +159,9 @@ wl_status wl_location_fail(wl_location location, const char *path, const char *f
 /* Writes "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
-/* Splits "a|b|c": pointers into storage, which must hold the text; returns their number. */
-/* Returns the name of a choice: "last" for "{last: N}". */
+/* Splits "a|b|c" into words, which point into `storage`; `storage` must have room for the text. Returns the number of
+ * words. */
+/* Returns the name of a choice, such as "last" for "{last: N}". */
 const char *wl_choice_name(const char *choice, char *buffer, size_t size);
 int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
                      int capacity);

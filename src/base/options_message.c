@@ -9,8 +9,8 @@
 #include "base/options_impl.h"
 #include "base/suggest.h"
 
-/* Bounds beyond these two mean no bound: tables write 1e-300 for "greater than 0", and INFINITY or 1e300 for "no upper
- * bound". */
+/* A lower bound below TINY or an upper bound above HUGE_BOUND is no bound: tables write 1e-300 for "greater than 0",
+ * and INFINITY or 1e300 for "no upper bound". */
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 
@@ -86,7 +86,7 @@ const char *wl_real_text(double x, char buffer[40]) {
     snprintf(shortest, sizeof shortest, "%.*g", digits, x);
     if (strtod(shortest, NULL) == x) break;
   }
-  /* YAML 1.1 readers take "1e-05" for a text and "2" for an integer: add a decimal point */
+  /* YAML 1.1 readers read "1e-05" as a text and "2" as an integer: add a decimal point */
   const int mantissa = (int)strcspn(shortest, "e");
   snprintf(buffer, 40, "%.*s%s%s", mantissa, shortest, strchr(shortest, '.') ? "" : ".0",
            shortest + mantissa);

@@ -1,9 +1,9 @@
 /* options_override.c - edits the tree before the tree is validated.
  *
- * A path consists of keys joined by dots; a number selects a map of a list section ("task.0.dimension"). A section that
- * is a plain map counts as a list of one map. For a key of type text, the value of --set is taken literally unless it
- * is quoted as in YAML. For other keys the value is a collection or a quoted text if it begins like one, else a plain
- * YAML scalar. */
+ * A path consists of keys joined by dots; a number selects a map of a list section ("task.0.dimension"). A section
+ * that is a plain map counts as a list of one map. For a key of type text, the value of --set is used literally unless
+ * the value is quoted as in YAML. For other keys the value is parsed as YAML if it begins like a collection or a
+ * quoted text, else it is a plain YAML scalar. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +36,8 @@ static void move_to(spot *s, wl_entry *entry, bool item) {
   *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
 }
 
-/* Goes to the item of a list that the component numbers. The number may be left out in a list of one item. Sets *used
- * if the component was the item's number. */
+/* Moves the spot to the item of a list whose number is the component. In a list of one item the path may omit the
+ * number. Sets *used if the component was the item's number. */
 static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
@@ -69,7 +69,7 @@ static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bo
   return WL_OK;
 }
 
-/* Goes to the entry of a map for a key, and creates an empty entry if there is none. */
+/* Moves the spot to the entry of a map for a key, and creates an empty entry if the map has no such entry. */
 static wl_status enter_map(const edit *e, spot *s, const char *key) {
   wl_entry *entry = wl_node_find(s->node, key);
   if (!entry) {
@@ -112,15 +112,15 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   return WL_OK;
 }
 
-/* Whether a value that begins like a collection or a quoted text also ends like one. Any text after its end would be
- * lost as a comment. */
+/* Whether a value that begins like a collection or a quoted text also ends like a collection or a quoted text. Text
+ * after the end of such a value could be lost as a comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);
   return !kind || text[length - 1] == end[kind - begin];
 }
 
-/* Parses a value as YAML. For values that begin like a collection, a quoted text, a tag, an anchor or an alias. */
+/* Parses a value as YAML. Used for values that begin like a collection, a quoted text, a tag, an anchor or an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
     return wl_location_fail(e->location, e->path, "the value does not end as it begins: %s", text);
@@ -206,7 +206,7 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
   return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
 }
 
-/* Removes the value that the path leads to. A list that has no items left becomes null. */
+/* Removes the value that the path leads to. If this empties a list, the list is replaced by null. */
 static void take_out(const spot *s) {
   if (!s->entry) return;
   wl_node_remove(s->holder, s->entry);

@@ -49,7 +49,7 @@ static wl_status open_plugin(const wl_config *config, const wl_section *section,
   return wl_plugin_open(section->plugins, path, "", out);
 }
 
-/* Reads the value of one of the two keys. */
+/* Reads the value of the key `plugin` or `plugin_hash`. */
 static wl_status read_text(wl_config *config, const wl_node *node, const wl_map *map, int row,
                            const char **out) {
   const wl_option *const option = &wl_plugin_options[row];
@@ -63,7 +63,7 @@ static wl_status read_text(wl_config *config, const wl_node *node, const wl_map 
   return WL_OK;
 }
 
-/* Adds to the last error where the file was named. */
+/* Adds to the last error the location of the key that names the file. */
 static wl_status fail_at(wl_location location, const char *path, wl_status code) {
   char why[1024];
   snprintf(why, sizeof why, "%s", wl_last_error());

@@ -6,7 +6,7 @@
 
 #include "base/options_impl.h"
 
-/* ---- YAML, through libyaml's emitter; each step yields 1, or 0 when out of memory ---- */
+/* ---- YAML, through libyaml's emitter; each function returns 1, or 0 if out of memory ---- */
 
 /* Whether every YAML reader reads the text unquoted as the same text. */
 static bool is_plain_word(const char *text) {
@@ -221,7 +221,7 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
 /* How the keys of one configuration are compared with those of another. */
 typedef struct diff {
   unsigned except;   /* keys with any of these flags are left out */
-  bool only_missing; /* only keys that the other configuration lacks */
+  bool only_missing; /* print only keys that the other configuration lacks */
   FILE *out;
 } diff;
 

@@ -1,8 +1,8 @@
-/* options_tree.c - reads YAML text into a tree of nodes that know their lines, from libyaml's events.
+/* options_tree.c - builds a tree from libyaml's events; each node stores its line number.
  *
- * It uses events because libyaml's documents take quadratic time for deep or wide collections, and give a plain text
- * the same tag as a text with the tag !!str. Depth, keys, values and anchors are bounded, so that time and memory are
- * linear in the length of the text. */
+ * The tree is built from events because libyaml's documents take quadratic time for deep or wide collections, and give
+ * a plain text the same tag as a text with the tag !!str. Depth, keys, values and anchors are bounded, so that time
+ * and memory are linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 
@@ -19,9 +19,9 @@ enum {
 /* A collection whose end has not been read. */
 typedef struct open_node {
   wl_node *node;
-  const char *key; /* for a map: the last key that was read; NULL: none */
+  const char *key; /* for a map: the last key that was read; NULL: no key was read */
   wl_location key_location;
-  bool wants_value; /* the value of `key` comes next */
+  bool wants_value; /* the next node is the value of `key` */
 } open_node;
 
 typedef struct anchor {
@@ -45,8 +45,8 @@ static wl_location location_of(const builder *b, yaml_mark_t mark) {
   return (wl_location){b->origin, b->lines ? (int)mark.line + 1 : 0};
 }
 
-/* Writes where the next value goes: "outer.steps", "task.1". For the text of --set it is "", because the origin of that
- * text contains the path. */
+/* Writes the path of the next value: "outer.steps", "task.1". For the text of --set the path is "", because the origin
+ * of that text contains the path. */
 static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
   int used = 0;
   path[0] = '\0';
@@ -88,7 +88,7 @@ static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
   return FAIL_HERE(b, key->location, "more than %d keys in one map", MAX_KEYS);
 }
 
-/* Puts a node where it belongs: as the root, an item, a key or a value. */
+/* Adds a node to the tree as the root, an item, a key or a value. */
 static wl_status attach(builder *b, wl_node *node) {
   if (b->depth == 0) {
     b->root = node;
@@ -152,7 +152,7 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
   return WL_OK;
 }
 
-/* Copies a node, so that an override of one does not change the other. */
+/* Copies a node, so that an override of the copy does not change the original. */
 static wl_status copy_node(builder *b, const wl_node *from, wl_location location, wl_node **out) {
   WL_TRY(new_node(b, from->kind, location, out));
   (*out)->text = from->text;
@@ -174,7 +174,7 @@ static int depth_of(const wl_node *node) {
   return deepest + (node->kind != WL_NODE_SCALAR);
 }
 
-/* Replaces an alias by a copy of the last anchor of that name before the alias. */
+/* Replaces an alias by a copy of the node at the last anchor of the alias's name before the alias. */
 static wl_status take_alias(builder *b, const yaml_event_t *e) {
   const char *const name = (const char *)e->data.alias.anchor;
   const wl_location location = location_of(b, e->start_mark);

@@ -74,7 +74,7 @@ static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_op
   return WL_OK;
 }
 
-/* Finds another variant of the section that has this key; NULL if there is none. */
+/* Finds another variant of the section that has this key; NULL if there is no such variant. */
 static const wl_variant *owner_of(const wl_section *section, const char *key) {
   for (const wl_variant *v = section->variants; v && v->name; ++v)
     for (const wl_option *o = v->options; o && o->key; ++o)
@@ -95,7 +95,7 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
   return wl_location_fail(entry->location, path, "unknown key%s", accepted);
 }
 
-/* Most defaults are plain scalars, which need no parser. "" is the empty text, not nothing. */
+/* Most defaults are plain scalars, which need no parser. "" is the empty text, not null. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value) {
   wl_node scalar = {.kind = WL_NODE_SCALAR,
@@ -196,7 +196,7 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
   return wl_group_expand(&config->pool, group);
 }
 
-/* Finds the section that has a key of this name, to suggest that section if the user left it out. */
+/* Finds the section that has a key of this name, to suggest that section if the user omitted the section's name. */
 static const char *section_of(const wl_section *sections, const char *key) {
   for (const wl_section *s = sections; s->name; ++s)
     for (const wl_option *o = s->name[0] ? s->options : NULL; o && o->key; ++o)

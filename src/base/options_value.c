@@ -87,7 +87,7 @@ static long double to_real(const char *text) {
   return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);
 }
 
-/* Parses a real number. Refuses overflow and underflow: 1e-400 is not meant to be zero. */
+/* Parses a real number. Refuses overflow and underflow: a user who writes 1e-400 does not want zero. */
 static bool parse_real(const wl_node *node, double *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;
@@ -127,8 +127,7 @@ static bool parse_bool(const wl_node *node, bool *out) {
   return false;
 }
 
-/* Whether the option accepts the number. Infinity is for keys whose default is infinite; for other keys it is never
- * meant. */
+/* Whether the option accepts the number. Infinity is accepted only for keys whose default is infinite. */
 static bool is_acceptable(const wl_option *option, double x) {
   if (isinf(x) && !(option->fallback && strstr(option->fallback, ".inf"))) return false;
   return (option->min == 0 && option->max == 0) || (x >= option->min && x <= option->max);

@@ -1,4 +1,4 @@
-/* path.c - asks the file system. */
+/* path.c - compares paths and finds run directories in the file system. */
 #include "base/path.h"
 
 #include <limits.h>
@@ -84,7 +84,7 @@ bool wl_same_path(const char *a, const char *b) {
   return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
 }
 
-/* Finds the run directory that `path` is, or in which it lies. */
+/* Finds the run directory that `path` names or lies in. */
 static bool find_run(const char *path, char run[PATH_SIZE]) {
   char parent[PATH_SIZE];
   resolve(path, run);

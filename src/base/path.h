@@ -10,12 +10,12 @@
 bool wl_is_directory(const char *path);
 /* Whether both paths exist and are the same file, possibly under different names. */
 bool wl_same_file(const char *a, const char *b);
-/* The same for paths at which nothing may exist yet. */
+/* Whether both paths name the same file; the file need not exist. */
 bool wl_same_path(const char *a, const char *b);
 
-/* Checks that a command that reads `input` (NULL: nothing) may write `output`. Refused are the input itself, a run
- * directory other than the input's, and every file of the run except `own` (NULL: no exception), which is the command's
- * own output file. WL_ERR_CANNOT_CREATE. Not collective. */
+/* Checks that a command that reads `input` (NULL: nothing) may write `output`. Refuses the input itself, a run
+ * directory other than the input's, and every file of the input's run except `own` (NULL: no exception), which is the
+ * command's output file. WL_ERR_CANNOT_CREATE. Not collective. */
 wl_status wl_check_output(const char *output, const char *input, const char *own);
 
 /* Checks that a run may use the folder `output`, which must not be a part of another run, such as its checkpoints.

@@ -3,7 +3,7 @@
  * A plug-in exports warploom_task_float32, warploom_task_float64, warploom_rule_float32 or warploom_rule_float64, or
  * several of them, each of type wl_plugin. The macros WL_PLUGIN_TASK and WL_PLUGIN_RULE (warploom/task.h,
  * warploom/rule.h) define the symbol of the precision for which the source is compiled. Functions of Warploom that a
- * plug-in calls are undefined in it; the program provides them. */
+ * plug-in calls are undefined symbols of the plug-in; the program provides these functions. */
 #ifndef WL_BASE_PLUGIN_H
 #define WL_BASE_PLUGIN_H
 
@@ -13,8 +13,8 @@
 #include "base/options.h"
 #include "base/rng.h"
 
-/* Version of the interface. Raise it when a struct, an enumerator or the meaning of a function in the installed headers
- * changes. */
+/* Version of the interface. Raise the version when a struct, an enumerator or the meaning of a function in the
+ * installed headers changes. */
 enum { WL_PLUGIN_ABI = 1 };
 
 /* Sizes of the structs of src/base that plug-ins use. Each kind of plug-in adds the sizes of its own structs. */
@@ -25,7 +25,7 @@ enum { WL_PLUGIN_ABI = 1 };
 typedef struct wl_plugin {
   uint32_t abi; /* WL_PLUGIN_ABI; the first member in every version */
   uint32_t
-      layout; /* sizes of the shared structs, so that a forgotten change of the ABI is noticed */
+      layout; /* sizes of the shared structs, which reveal a change of the structs without a new ABI */
   const void *table; /* wl_task_family or wl_rule_ops */
 } wl_plugin;
 

@@ -1,4 +1,4 @@
-/* plugin_check.c - checks what a plug-in exports: its version, the functions of its table, its name and its keys. */
+/* plugin_check.c - checks the export of a plug-in: version, functions of the table, name and keys. */
 #include "base/options_impl.h"
 #include "base/plugin_open.h"
 

@@ -87,7 +87,7 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
 
 /* ---- opening ---- */
 
-/* dlopen looks for a name without a slash elsewhere. */
+/* Loads the file. Adds "./" to a name without a slash, which dlopen would search for in the library path. */
 static wl_status load_object(const char *path, const char *shown, void **object) {
   char here[4096];
   snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
@@ -173,7 +173,7 @@ wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export export
   char hash[WL_FILE_HASH_SIZE];
   void *object = NULL;
   *count = 0;
-  WL_TRY(wl_file_hash(search->path, hash)); /* names a file that is missing more clearly than dlopen */
+  WL_TRY(wl_file_hash(search->path, hash)); /* the error for a missing file is clearer than dlopen's */
   WL_TRY(load_object(search->path, search->shown, &object));
   for (int k = 0; k < search->n_kinds; k++)
     for (int i = 0; i < 2 && *count < WL_PLUGIN_EXPORTS; i++) {

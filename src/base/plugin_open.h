@@ -11,10 +11,10 @@ typedef struct wl_plugin_kind {
   const char *summary; /* what a plug-in of this kind adds: "a task family" */
   uint32_t layout;
   void (*describe)(const void *table, wl_variant *out); /* fills name, summary, options */
-  const char *(*missing)(const void *table); /* a required function that is NULL; NULL: there is none */
+  const char *(*missing)(const void *table); /* name of a required function that is NULL; NULL: all are there */
   const wl_variant *(*built_in)(void);       /* ends with name NULL */
   const char *selector;                      /* the key that `plugin` replaces: "family", "name" */
-  const wl_option *common;                   /* the section's keys, which a plug-in may not have; NULL: none */
+  const wl_option *common;                   /* keys of the section, whose names a plug-in may not use; NULL: no keys */
 } wl_plugin_kind;
 
 enum { WL_FILE_HASH_SIZE = 17 };
@@ -30,11 +30,11 @@ struct wl_open_plugin {
 };
 
 /* Opens the file. `hash` is the hash that the file must have; "": any hash. If a plug-in with that hash is already
- * open, it is used, whatever its path is. WL_ERR_NO_INPUT, WL_ERR_CONFIG or WL_ERR_DATA; the message names the file and
- * what it lacks. Thread-safe. */
+ * open, that plug-in is used, whatever its path is. WL_ERR_NO_INPUT, WL_ERR_CONFIG or WL_ERR_DATA; the message names
+ * the file and the reason. Thread-safe. */
 wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const char *hash,
                          const wl_open_plugin **out);
-/* Returns the open plug-in of this kind that follows `after` (NULL: the first one), NULL at the end. */
+/* Returns the open plug-in of this kind that follows `after` (NULL: returns the first plug-in), NULL at the end. */
 const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_plugin *after);
 
 /* One symbol that a file exports. */
@@ -45,14 +45,14 @@ typedef struct wl_plugin_export {
 } wl_plugin_export;
 enum { WL_PLUGIN_EXPORTS = 4 };
 
-/* What wl_plugin_list looks for, and where. */
+/* The kinds of plug-ins that wl_plugin_list looks for, and the file in which it looks. */
 typedef struct wl_plugin_search {
   const char *path, *shown; /* the file, and its name in messages */
   const wl_plugin_kind *const *kinds;
   int n_kinds;
 } wl_plugin_search;
 
-/* Loads the file and lists what it exports of the kinds, whether or not it fits this program. */
+/* Loads the file and lists its exports of the given kinds, including exports that do not fit this program. */
 wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export exports[WL_PLUGIN_EXPORTS],
                          int *count);
 /* Checks the version of an export, then its table: functions, name, keys and their defaults. `path` names the file in
@@ -61,8 +61,8 @@ wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, c
                           wl_variant *out);
 
 /* Refuses, from now on, to load plug-ins and other programs that a configuration names (false: loads them). A map that
- * names a plug-in is then accepted with any keys, and has no table. For the C library, whose callers open files of
- * others and whose symbols plug-ins cannot see. */
+ * names a plug-in is then accepted with any keys, and wl_map_table returns NULL for this map. The C library calls this
+ * function, because its callers open files from other people, and because plug-ins cannot use its symbols. */
 void wl_plugin_refuse(bool refused);
 bool wl_plugin_is_refused(void);
 

@@ -1,7 +1,7 @@
 /* real.h - the working precision.
  *
- * The same sources are built twice: with wl_real = float, to train, and, if WL_DOUBLE is defined, with wl_real =
- * double, to verify gradients. */
+ * The same sources are built twice: with wl_real = float, to train, and with wl_real = double (WL_DOUBLE is defined),
+ * to verify gradients. */
 #ifndef WL_BASE_REAL_H
 #define WL_BASE_REAL_H
 
@@ -20,7 +20,7 @@ typedef float wl_real;
  * rule's state hold the values that the rule computes from zero gradients. These values are equal on all ranks, and no
  * other coordinate depends on them. */
 enum { WL_LANES = 16, WL_ALIGN = 64 };
-/* Allocations of at least this size are aligned to it and may use huge pages. */
+/* Size of a huge page. Allocations of at least this size are aligned to this size and may use huge pages. */
 enum { WL_HUGE_PAGE = 2097152 };
 
 /* Returns n rounded up to whole blocks. */

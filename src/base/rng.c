@@ -5,9 +5,8 @@
  *
  * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
  *
- * Where a number may be rejected (truncated normals, bounded integers), attempt a of element e
- * takes the bits of element e + a 2^56, so that a rejection changes no other element. Elements are
- * below 2^56, attempts below 2^7. */
+ * Where a number may be rejected (truncated normals, bounded integers), attempt a of element e uses the bits of
+ * element e + a 2^56, so that a rejection changes no other element. Elements are below 2^56, attempts below 2^7. */
 #include "base/rng.h"
 
 #include <Random123/philox.h>
@@ -57,7 +56,7 @@ void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, do
   }
 }
 
-/* Rounds x to working precision, and keeps it below hi. */
+/* Rounds x to working precision. If the result is not below hi, returns the largest number below hi. */
 static wl_real round_below(double x, double lo, double hi) {
   const wl_real rounded = (wl_real)x;
   if ((double)rounded < hi || !(lo < hi)) return rounded;
@@ -161,7 +160,8 @@ void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out) {
   uint64_t bits[CHUNK];
   for (int64_t i = 0; i < n; ++i) {
     if (i % CHUNK == 0) wl_rng_bits(s, (uint64_t)i, n - i < CHUNK ? n - i : CHUNK, bits);
-    /* inside-out shuffle: i goes to a random place among the first i + 1; the number at that place moves to place i */
+    /* inside-out shuffle: i is stored at a random place among the first i + 1 places; the number at that place moves
+     * to place i */
     const uint64_t j = bounded(&s, (uint64_t)i, bits[i % CHUNK], (uint64_t)i + 1);
     if (j < (uint64_t)i) out[i] = out[j];
     out[j] = i;

@@ -12,7 +12,7 @@
  * them. */
 typedef enum wl_purpose {
   WL_FOR_META_INIT,   /* initial meta-parameters */
-  WL_FOR_FAMILY,      /* which family of a mixture */
+  WL_FOR_FAMILY,      /* choice of a family in a mixture */
   WL_FOR_HORIZON,     /* random episode length */
   WL_FOR_TASK,        /* the drawn task: matrices, targets, classes */
   WL_FOR_THETA0,      /* initial inner parameters */
@@ -21,15 +21,15 @@ typedef enum wl_purpose {
   WL_FOR_EVAL_BATCH,  /* fixed sample of an evaluation */
   WL_FOR_DATASET,     /* synthetic data sets */
   WL_FOR_AUGMENT,     /* augmentation of images */
-  WL_FOR_UNUSED,      /* unused; it keeps the values of the purposes below */
+  WL_FOR_UNUSED,      /* unused; the purposes below keep their values */
   WL_FOR_REPLAY,      /* draws from the trajectory buffer */
   WL_FOR_PROBE,       /* directions of gradient checks */
-  WL_FOR_STAGGER,     /* where a unit begins its first episode */
+  WL_FOR_STAGGER,     /* step at which a unit begins its first episode */
   WL_FOR_PERTURB,     /* perturbations of evolution strategies */
   WL_FOR_DRAW,           /* values of keys that are distributions */
   WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */
-  WL_FOR_IMITATION,      /* which episodes imitate a teacher */
-  WL_FOR_RESTART,        /* which episodes restart from a stored state */
+  WL_FOR_IMITATION,      /* choice of the episodes that imitate a teacher */
+  WL_FOR_RESTART,        /* choice of the episodes that restart from a stored state */
   WL_FOR_COUNT
 } wl_purpose;
 

@@ -33,14 +33,14 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
   memcpy(last_error, text, sizeof text);
   last_error_shared = false;
 
-  /* only internal errors name the source line, because it does not help a user with other errors */
+  /* only internal errors name the source line, which does not help a user with other errors */
   if (code == WL_ERR_SOFTWARE && length >= 0 && length < MESSAGE_SIZE)
     snprintf(last_error + length, sizeof last_error - (size_t)length, " (%s:%d)", file, line);
   return code;
 }
 
-/* Allocates `bytes` bytes. From WL_HUGE_PAGE bytes on, uses huge pages if the system has them: physical addresses of
- * small pages are arbitrary, so that data smaller than the second-level cache may still conflict in it. */
+/* Allocates `bytes` bytes. From WL_HUGE_PAGE bytes on, uses huge pages if the system supports huge pages: physical
+ * addresses of small pages are arbitrary, so that data smaller than the second-level cache may still conflict in it. */
 static void *take(size_t bytes) {
   void *memory = NULL;
   if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0)

@@ -38,19 +38,19 @@
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Whether all ranks have the same last error. Set after ranks agreed on the error, or if all ranks compute it from the
- * same data; each new failure clears the mark. A failure that is not shared may leave the other ranks waiting for this
- * one, so that main must end them too. */
+/* Marks the last error as shared, which means that all ranks have the same last error: the ranks agreed on the error,
+ * or all ranks compute the error from the same data. Each new failure clears the mark. After a failure that is not
+ * shared, the other ranks may wait for this rank, so main must also end the other ranks. */
 void wl_error_share(bool shared);
 bool wl_error_is_shared(void);
 
-/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if no memory is available. Free it with wl_free. Tests make an
- * allocation fail (base/fault.h). */
+/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if no memory is available. The caller frees the memory with
+ * wl_free. Tests make an allocation fail (base/fault.h). */
 wl_status wl_alloc(void **out, size_t count, size_t size);
 #define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
 void wl_free(void *pointer);
-/* Makes room for one more element after `count` elements in an array from wl_alloc, which may be NULL. If the array is
- * full, its room is doubled. */
+/* Makes room for one more element after `count` elements in an array from wl_alloc (or NULL). If the array is full,
+ * doubles its room. */
 wl_status wl_grow(void **array, int count, int *room, size_t size);
 #define WL_GROW(array, count, room) wl_grow((void **)&(array), (count), &(room), sizeof *(array))
 

@@ -32,7 +32,7 @@ const char *wl_suggest(const char *word, const char *const *candidates, int coun
   const size_t length = strlen(word);
   if (length == 0 || length > LONGEST) return NULL;
   const char *nearest = NULL;
-  int nearest_distance = 2 + (int)length / 4; /* candidates at a larger distance are not suggested */
+  int nearest_distance = 2 + (int)length / 4; /* candidates at this distance or more are not suggested */
   for (int i = 0; i < count; ++i) {
     const size_t candidate_length = strlen(candidates[i]);
     if (candidate_length > LONGEST) continue;

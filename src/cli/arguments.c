@@ -42,7 +42,7 @@ static wl_status unknown_option(const wl_argument *table, int count, const char 
                  command);
 }
 
-/* Reports what getopt_long complains about. The faulty argument is argv[optind - 1]. */
+/* Fails with a message for an error of getopt_long. The faulty argument is argv[optind - 1]. */
 static wl_status parse_failure(const wl_argument *table, int count, char **argv, int code) {
   const char *const text = argv[optind - 1];
   const int known = optopt >= FIRST_CODE && optopt < FIRST_CODE + count ? optopt - FIRST_CODE : -1;
@@ -60,7 +60,7 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
   const int count = getopt_table(table, options);
   memset(out, 0, sizeof *out);
   out->table = table;
-  optind = 0; /* makes glibc start from the beginning */
+  optind = 0; /* glibc then starts from the beginning */
   opterr = 0;
   for (int code; (code = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     const int index = code - FIRST_CODE;

@@ -9,7 +9,7 @@
 #include "base/status.h"
 
 typedef struct wl_argument {
-  const char *name;  /* "stop-after": the option is --stop-after */
+  const char *name;  /* name without dashes: "stop-after" for --stop-after */
   const char *value; /* name of its value in --help, "N"; NULL: a flag */
   const char *doc;   /* one sentence */
 } wl_argument;
@@ -26,9 +26,9 @@ typedef struct wl_arguments {
   } given[WL_ARGUMENTS_MAX];
 } wl_arguments;
 
-/* Parses argv[1 .. argc); argv[0] is the subcommand. Operands are moved to the end, and *operands is the index of the
- * first operand. WL_ERR_USAGE for an unknown option (the message suggests the nearest one), and for a missing or
- * superfluous value. */
+/* Parses the options argv[1 .. argc) of the subcommand argv[0]. Operands are moved to the end, and *operands is the
+ * index of the first operand. WL_ERR_USAGE for an unknown option (the message suggests the nearest one), and for a
+ * missing or superfluous value. */
 wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl_arguments *out,
                              int *operands);
 

@@ -37,7 +37,7 @@ typedef struct figures {
   int ranks, node_ranks;
   wl_kernel_figures kernel;
   double sum_seconds[SUMS];
-  wl_file_figures files; /* with bytes 0: not measured */
+  wl_file_figures files; /* files.bytes is 0 if not measured */
 } figures;
 
 static wl_status read_request(const wl_cli *cli, request *q) {
@@ -57,7 +57,7 @@ static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
   f->node_ranks = wl_comm_node_size(comm);
-  (void)wl_comm_bind_threads(comm, (int)q->threads); /* as for a training */
+  (void)wl_comm_bind_threads(comm, (int)q->threads); /* the same binding as in a training */
   WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats,
                            WL_WINDOW_UNASKED, &f->kernel));
   for (int i = 0; i < SUMS; i++) WL_TRY(wl_measure_sum(comm, sum_counts[i], &f->sum_seconds[i]));

@@ -1,7 +1,7 @@
 /* commands.h - the type of a subcommand, and the arguments that main passes to it.
  *
- * Each subcommand has a file src/cli/<name>.c, which defines wl_command_<name>, and a line in commands.def. Before main
- * calls `run`, it has parsed the options and started MPI. */
+ * Each subcommand has a file src/cli/<name>.c, which defines wl_command_<name>, and a line in commands.def. Before
+ * main calls `run`, main has parsed the options and started MPI. */
 #ifndef WL_CLI_COMMANDS_H
 #define WL_CLI_COMMANDS_H
 
@@ -23,7 +23,7 @@ typedef struct wl_cli {
 
 struct wl_command {
   const char *name;
-  const char *operands; /* "CONFIG", "[FILE]"; "" for none */
+  const char *operands; /* such as "CONFIG" or "[FILE]"; "" for no operands */
   const char *summary;  /* one phrase, no full stop: "meta-trains an optimizer" */
   int min_operands, max_operands;
   /* ends with name NULL; NULL: no options. All subcommands also have --help and --quiet */
@@ -31,15 +31,15 @@ struct wl_command {
   /* Prints the keys of the configuration after the options of --help; with `roff`, as man-page source. NULL:
    * nothing. */
   void (*more_help)(bool roff, FILE *out);
-  /* runs in float64: the float32 program executes warploom64 before it starts MPI */
+  /* runs in float64: before MPI starts, the float32 program executes warploom64 */
   bool in_double;
-  /* Runs the subcommand. argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective. If a
-   * failure is not marked as shared (wl_comm_agree marks it), all ranks are ended by wl_comm_abort, because the other
-   * ranks may be waiting in a collective for this one. */
+  /* Runs the subcommand. argv[0 .. argc) are the operands, min_operands <= argc <= max_operands. Collective.
+   * wl_comm_agree marks a failure as shared. If a failure is not shared, main ends all ranks by wl_comm_abort, because
+   * the other ranks may be waiting in a collective for this rank. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* description of the subcommand, in sentences */
   const char *examples; /* lines of shell, each ending with a newline */
-  bool without_mpi;     /* the subcommand is one process that never starts MPI: cli->comm is NULL */
+  bool without_mpi;     /* the subcommand runs as one process without MPI: cli->comm is NULL */
 };
 
 /* All subcommands; the list ends with NULL. */

@@ -1,16 +1,16 @@
 /* completion.c - `warploom completion bash|zsh`: prints a completion script for a shell.
  *
  * Commands, options and keys come from the tables that the program itself uses. A completion script has functions that
- * list what may be typed at a position, which are made from these tables, and a fixed part that calls these
- * functions. */
+ * list the words that may be typed at a position. These functions are made from the tables. The fixed part of the
+ * script calls these functions. */
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/tool.h"
 #include "train/schema.h"
 
-/* Returns what a value or an operand may be that --help calls `name`: words separated by '|', or one of the kinds that
- * the fixed parts know. */
+/* Returns the possible values of a value or operand that --help calls `name`: words separated by '|', or one of the
+ * kinds that the fixed parts of the scripts handle. */
 static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;
@@ -79,8 +79,8 @@ static void print_values(const wl_section *section, const wl_option *option, FIL
   fputs(";;\n", out);
 }
 
-/* Prints the functions that list keys and their choices. A key of several variants may have different choices; those of
- * the first variant are offered. */
+/* Prints the functions that list keys and their choices. A key of several variants may have different choices; the
+ * choices of the first variant are offered. */
 static void print_key_functions(FILE *out) {
   fputs("_warploom_keys() {\n  echo", out);
   print_keys(out);

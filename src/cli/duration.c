@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads an integer of at most nine digits and advances *text; -1 if there is none. */
+/* Reads an integer of at most nine digits and advances *text; -1 if the text does not start with such an integer. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;

@@ -1,4 +1,5 @@
-/* environment.c - removes unwanted environment variables and checks the numbers in others, because they are input. */
+/* environment.c - removes unwanted environment variables, and checks the numbers in other variables, because these
+ * numbers are input. */
 #include "cli/environment.h"
 
 #include <stdbool.h>
@@ -29,19 +30,19 @@ static void forget_hdf5(void) {
     }
     memcpy(name, *entry, length);
     name[length] = '\0';
-    unsetenv(name); /* this moves the later variables forward */
+    unsetenv(name); /* unsetenv moves the later variables forward */
   }
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* Makes waiting OpenMP threads spin for only some microseconds before they sleep. The library's default of many
- * milliseconds takes cores from other programs and other ranks. */
+/* Sets the time that waiting OpenMP threads spin before they sleep to some microseconds. By default the OpenMP library
+ * spins for many milliseconds, which occupies cores that other programs and other ranks need. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* names the kernels of the first execution, for the second */
+static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* holds the first execution's kernels for the second one */
 
 static bool choose_kernels(void) {
   if (getenv("OPENBLAS_CORETYPE") || !wl_blas_is_slow()) return false;

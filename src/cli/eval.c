@@ -47,7 +47,7 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
 
-/* What the command line asks for. */
+/* The values of the command line. */
 typedef struct request {
   const char *path;
   wl_eval_setting setting;
@@ -58,7 +58,7 @@ typedef struct request {
 } request;
 
 /* Chooses the output: `given`, or evaluation.h5 in a run directory, or a name in the current folder. The folder of a
- * trained file is not used, because it may not be writable. */
+ * trained file is not used, because that folder may not be writable. */
 static wl_status name_output(const char *given, request *q) {
   const size_t size = sizeof q->output;
   const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
@@ -102,7 +102,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
-/* Runs one case: the trained setting, or a variation of it. */
+/* Runs one case: the trained setting, or a variation of the trained setting. */
 static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_variation *v,
                          wl_eval_case *out) {
   wl_trained *trained = NULL;
@@ -124,7 +124,7 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
   snprintf(c->note, sizeof c->note, "%s", note);
 }
 
-/* Runs the cases of one axis. If a setting cannot use the trained parts, this is noted and is not an error. */
+/* Runs the cases of one axis. A setting that cannot use the trained parts is reported and is not an error. */
 static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
                           wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];
@@ -235,8 +235,8 @@ static wl_status keep_earlier(const char *output) {
   return WL_OK;
 }
 
-/* Renames an existing output, unless it is the same evaluation, which is replaced. In that case the picture is removed,
- * because it would show other data if no new picture is drawn. */
+/* Renames an existing output of another evaluation. An output of the same evaluation is replaced, and its picture is
+ * removed, because the picture would show old data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;

@@ -128,7 +128,7 @@ static void print_case(const wl_eval_case *c, FILE *out) {
   print_warp(c, out);
 }
 
-/* Prints one sentence for each verdict; it lists the settings with that verdict. */
+/* Prints one sentence for each verdict, which lists the settings with that verdict. */
 static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
   static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
   fprintf(out, "\nIn short\n");

@@ -174,7 +174,7 @@ static json_t *interval_json(double value, double low, double high) {
 static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
   json_t *cells = json_array();
   for (int64_t i = 0; i < s->cells; i++) {
-    if (isnan(t->speedup[i * s->seeds])) continue; /* there is no curve */
+    if (isnan(t->speedup[i * s->seeds])) continue; /* this task and seed have no curve */
     json_t *capped = json_array();
     for (int64_t k = 0; k < s->seeds; k++)
       json_array_append_new(capped, json_boolean(t->capped[i * s->seeds + k]));

@@ -1,4 +1,4 @@
-/* executable_dir.c - asks the system for the path of this program. */
+/* executable_dir.c - gets the path of this program from the system. */
 #include "cli/executable_dir.h"
 
 #include <errno.h>

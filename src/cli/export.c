@@ -19,7 +19,7 @@ static void default_output(const char *path, char *output, size_t size) {
 
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
-  WL_TRY(wl_check_output(output, path, "optimizer.h5")); /* the default name is checked too */
+  WL_TRY(wl_check_output(output, path, "optimizer.h5")); /* also checks the default name */
   const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH}; /* the plug-ins are not used to compute anything */
   WL_TRY(wl_trained_read(path, &any_hash, 1, &t));
   const wl_status status =

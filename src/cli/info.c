@@ -10,7 +10,7 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the description as JSON; - for standard output"},
     {0}};
 
-/* Describes everything that is readable, even if a part of it is damaged. */
+/* Describes all readable parts of the file or run, even if another part is damaged. */
 static wl_status info(const wl_arguments *given, const char *path) {
   const char *json = wl_argument_text(given, "json", NULL);
   json_t *description = NULL;

@@ -22,7 +22,7 @@ static void print_indented(const char *text, FILE *out) {
   }
 }
 
-/* Prints the attributes in order of their names, and long ones (the configuration) last. */
+/* Prints the attributes in order of their names, and long attributes, such as the configuration, last. */
 static void print_attributes(const json_t *attributes, FILE *out) {
   const char *name = NULL;
   json_t *value = NULL;
@@ -39,7 +39,7 @@ static void print_attributes(const json_t *attributes, FILE *out) {
   }
 }
 
-/* Writes a shape as "(record 300, step 20)", or as "(80, 21)" if the dimensions have no names of their own. */
+/* Writes a shape as "(record 300, step 20)", or as "(80, 21)" if the dimensions have no names. */
 static void print_shape(const json_t *dataset, char *shape, size_t size) {
   const json_t *const lengths = json_object_get(dataset, "shape"), *const names = json_object_get(
                                                                        dataset, "dimensions");

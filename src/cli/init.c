@@ -22,7 +22,7 @@ static const wl_argument arguments[] = {
 /* Settings of a family. */
 typedef struct recipe {
   const char *family;
-  const char *keys; /* lines of the section `task` with values other than the defaults; "" for none */
+  const char *keys; /* lines of the section `task` with values other than the defaults; "" if all are defaults */
   const char *rate; /* rate of Nesterov's method, near the best one */
   int steps;        /* T; a window has a quarter of these steps */
   const char *loss; /* the loss that enters the meta-loss */
@@ -47,7 +47,7 @@ static const recipe recipes[] = {
     {"python", "  module: my_task.py           # docs/plugins.md says what it has\n", "0.01", 40, "log"},
 };
 
-/* Finds the row of a family. A family without a row gets its defaults and a small rate. */
+/* Finds the row of a family. For a family without a row, returns the defaults of its keys and a small rate. */
 static recipe find_recipe(const char *family) {
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
     if (strcmp(recipes[i].family, family) == 0) return recipes[i];
@@ -141,7 +141,7 @@ static wl_status init(const wl_arguments *given) {
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* main checks errors of standard output */
+  if (!path) return WL_OK; /* standard output: main checks for errors */
   if (fclose(out) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }

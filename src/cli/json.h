@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* Returns the number as JSON; null if it is not finite. */
+/* Returns the number as JSON; null if the number is not finite. */
 json_t *wl_json_number(double value);
 /* Returns the stream for text output when JSON goes to `path` (NULL: no JSON): standard error if the JSON goes to
  * standard output, else standard output. */

@@ -34,8 +34,7 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
-/* Handles a failure that the other ranks may not know of. They could wait for this rank forever, so all ranks are
- * ended. */
+/* Handles a failure of this rank alone. Ends all ranks, because the other ranks could wait for this rank forever. */
 static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
   wl_log_error("rank %d: %s", rank, wl_last_error());
   wl_comm_abort(comm, (int)status);
@@ -82,8 +81,8 @@ static bool asks_for_help(const char *argument) {
          strcmp(argument, "help") == 0;
 }
 
-/* Handles --help, --version and similar options, which need no subcommand. Returns false if the argument is something
- * else. */
+/* Handles --help, --version and similar options that stand in place of a subcommand. Returns false for any other
+ * argument. */
 static bool handled_globally(int argc, char **argv) {
   const bool help = asks_for_help(argv[1]);
   const bool version = strcmp(argv[1], "--version") == 0;
@@ -109,7 +108,7 @@ static wl_status find_command(const char *name, const wl_command **out) {
                  near ? near : "", near ? "'?" : "");
 }
 
-/* Joins the subcommand's table and the options that every subcommand has. */
+/* Fills `table` with the options of the subcommand, followed by the options that every subcommand has. */
 static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_TABLE_MAX]) {
   int count = 0;
   for (const wl_argument *a = command->arguments; a && a->name && count < WL_ARGUMENT_TABLE_MAX - 3;
@@ -127,20 +126,21 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* Returns the file of a run directory that a command may replace; NULL: none. */
+/* Returns the file of a run directory that a command may replace; NULL: there is no such file. */
 static const char *own_file(const wl_command *command) {
   if (strcmp(command->name, "export") == 0) return "optimizer.h5";
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Whether the i-th given option takes a value of the kind `value`, such as FILE. */
+/* Whether --help calls the value of the i-th given option `value`, such as FILE. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;
   return option->value && strcmp(option->value, value) == 0;
 }
 
-/* Checks that the output is not another file of the command: one that it also writes, or a suite that it reads. */
+/* Checks that the output is not another file of the command: another file that the command writes, or a suite that the
+ * command reads. */
 static wl_status check_apart(const wl_arguments *a, const char *output, int at) {
   for (int i = 0; i < a->count; i++) {
     const char *const other = a->given[i].value;
@@ -174,7 +174,7 @@ static wl_status flush_output(void) {
   return WL_FAIL(WL_ERR_IO, "standard output could not be written in full: is the disk full or the pipe closed?");
 }
 
-/* Returns the exit code after a page of help. */
+/* Flushes the printed help and returns the exit code. */
 static int end_printing(void) {
   const wl_status status = flush_output();
   return status == WL_OK ? EXIT_SUCCESS : fail_early(status);
@@ -202,7 +202,7 @@ static bool computes(const wl_command *command) {
   return false;
 }
 
-/* Checks that this machine computes correctly. Collective. */
+/* Warns about slow or different kernels, and checks that matrix products are correct. Collective. */
 static wl_status prepare(wl_comm *comm) {
   WL_TRY(wl_environment_report(comm));
   return wl_comm_agree(comm, wl_gemm_check());
@@ -271,7 +271,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 
 int main(int argc, char **argv) {
   wl_float_state
-      of_the_system; /* never restored: this process keeps the state that is set next, and so do its threads */
+      of_the_system; /* never restored: the process and its threads keep the state that is set next */
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);
   if (argc < 2) {

@@ -2,8 +2,8 @@
 #ifndef WL_CLI_PICTURE_H
 #define WL_CLI_PICTURE_H
 
-/* Runs `tool` on `file`, from the tools of the source tree or of the installation. The picture has the name of the
- * file, with .png. If Python or matplotlib is missing, prints how to draw the picture later. */
+/* Runs `tool` on `file`. The tool is in the source tree or the installation. The picture has the name of `file` with
+ * the ending .png. If Python or matplotlib is missing, prints how to draw the picture later. */
 void wl_picture_draw(const char *tool, const char *file);
 
 #endif

@@ -53,7 +53,7 @@ static wl_status print_export(const wl_plugin_export *exports, int count, const 
   return WL_OK;
 }
 
-/* Opens the file and lists what it exports, which is at least one table. */
+/* Opens the file and lists its exports. Fails if the file exports no table. */
 static wl_status list(const char *path, const char *shown,
                       wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
   WL_TRY(wl_plugin_list(&(wl_plugin_search){path, shown, kinds, KINDS}, exports, count));
@@ -90,14 +90,14 @@ static wl_status name_output(char **operands, int count, char *output, size_t si
   return WL_FAIL(WL_ERR_USAGE, "name a source: warploom plugin build my_task.c");
 }
 
-/* What a build has made. */
+/* The result of a build. */
 typedef struct product {
   wl_plugin_export exports[WL_PLUGIN_EXPORTS];
   wl_variant variants[WL_PLUGIN_EXPORTS];
   int count;
 } product;
 
-/* Compiles, and replaces `output` if this program accepts the result. */
+/* Compiles the sources, and replaces `output` if this program accepts the result. */
 static wl_status make(const wl_plugin_sources *sources, const char *output, product *p) {
   WL_TRY(wl_plugin_build(sources));
   WL_TRY(list(sources->output, output, p->exports, &p->count));

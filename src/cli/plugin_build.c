@@ -61,11 +61,11 @@ static wl_status run(command *c, bool verbose) {
 /* One build. */
 typedef struct build {
   const wl_plugin_sources *from;
-  char folder[PATH_MAX];          /* of temporary files */
-  char include[2][PATH_MAX + 64]; /* -I.. of warploom/task.h and of the headers that it includes */
-  char flags[sizeof WL_PLUGIN_FLAGS];   /* split into words */
-  char object[2][PATH_MAX + 64];        /* of each precision */
-  char part[2][SOURCES][PATH_MAX + 64]; /* of each precision and source */
+  char folder[PATH_MAX];          /* folder of temporary files */
+  char include[2][PATH_MAX + 64]; /* -I options for warploom/task.h and for the headers that it includes */
+  char flags[sizeof WL_PLUGIN_FLAGS];   /* flags of the compiler, split into words */
+  char object[2][PATH_MAX + 64];        /* object of each precision */
+  char part[2][SOURCES][PATH_MAX + 64]; /* object of each precision and source */
 } build;
 
 static const char *const precisions[] = {"float32", "float64"};

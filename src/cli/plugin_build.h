@@ -13,8 +13,8 @@ typedef struct wl_plugin_sources {
   bool verbose;       /* prints the commands */
 } wl_plugin_sources;
 
-/* Compiles for float32 and float64 into one shared object. The environment's CC is the compiler; by default it is the
- * one that built this program. After an error the output may exist. */
+/* Compiles for float32 and float64 into one shared object. Uses the compiler that the environment variable CC names;
+ * by default, the compiler that built this program. The output file may exist even after an error. */
 wl_status wl_plugin_build(const wl_plugin_sources *sources);
 
 #endif

@@ -1,4 +1,4 @@
-/* plugin_new.h - writes the source and the configuration from which a new plug-in starts. */
+/* plugin_new.h - writes the source and the configuration of a new plug-in. */
 #ifndef WL_CLI_PLUGIN_NEW_H
 #define WL_CLI_PLUGIN_NEW_H
 

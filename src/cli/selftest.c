@@ -38,7 +38,8 @@ static bool in_path(const char *name) {
   return false;
 }
 
-/* Returns the launcher of the MPI library in PATH; NULL: there is none. The choice is the same as in jobs/common.sh. */
+/* Returns the launcher of the MPI library in PATH; NULL: there is no launcher. jobs/common.sh chooses the launcher in
+ * the same way. */
 static const char *find_launcher(void) {
   static const char *const open_mpi[] = {"mpirun.openmpi", "mpirun", "mpiexec", NULL};
   static const char *const mpich[] = {"mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun", NULL};
@@ -61,8 +62,8 @@ static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   return WL_OK;
 }
 
-/* Lets the launcher start two ranks anywhere, even on one core, and as root in a container. Variables that the user has
- * set are kept. */
+/* Sets environment variables that allow the launcher to start two ranks, even on one core, and as root in a container.
+ * Variables that the user has set are kept. */
 static void prepare_launcher(void) {
   static const char *const values[][2] = {
       {"OMPI_MCA_rmaps_base_oversubscribe", "1"},

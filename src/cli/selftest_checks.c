@@ -5,7 +5,7 @@
  *   invariances      the digest after some meta-steps, for 1 and 2 threads, 1 and 2 ranks, with and without a stop
  *   kernels          for each instruction set of the processor: meta-loss and norm of the meta-gradient in float32
  *                    against the float64 program, and meta-gradients against central differences
- *   files            checkpoint, trained optimizer and evaluation are read back, and a damaged byte is noticed */
+ *   files            checkpoint, trained optimizer and evaluation are read back, and a damaged byte is detected */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 enum { DIGEST_SIZE = WL_SELFTEST_DIGEST, LINE_SIZE = 4096, ARGUMENTS = 64, LIMIT = 120, STEPS = 3 };
 
-/* A training that takes less than a second. */
+/* A training of less than a second. */
 typedef struct job {
   const char *name, *text;
   const char *initial; /* digest of the initial state; NULL: not recorded */
@@ -70,8 +70,8 @@ static wl_verdict fail(wl_selftest *s, const char *format, ...) {
   return WL_FAILED;
 }
 
-/* Finds the last line of a file that contains `word`; false if there is none. line [LINE_SIZE] receives the line
- * without its end. */
+/* Finds the last line of a file that contains `word`; false if there is no such line. line [LINE_SIZE] receives the
+ * line without its newline. */
 static bool last_line(const char *path, const char *word, char *line) {
   char next[LINE_SIZE];
   bool found = false;

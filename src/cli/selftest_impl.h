@@ -1,4 +1,5 @@
-/* selftest_impl.h - what the files of `warploom selftest` share: the state of a self-test, its checks, its report. */
+/* selftest_impl.h - the state of a self-test, its checks and its report; private to the files of `warploom
+ * selftest`. */
 #ifndef WL_CLI_SELFTEST_IMPL_H
 #define WL_CLI_SELFTEST_IMPL_H
 
@@ -24,11 +25,11 @@ typedef struct wl_selftest {
   char *launcher
       [WL_SELFTEST_WORDS]; /* words that start two ranks, then NULL; no words: there is no launcher */
   const char *no_launcher; /* why there is no launcher */
-  char detail[WL_SELFTEST_DETAIL]; /* of the running check: what was found, or why it failed */
+  char detail[WL_SELFTEST_DETAIL]; /* of the running check: the finding, or the reason for the failure */
   char plain[WL_SELFTEST_JOBS]
-            [WL_SELFTEST_DIGEST]; /* digest of each job, once trained on one rank and thread */
+            [WL_SELFTEST_DIGEST]; /* digest of each job that was trained on one rank and thread */
   const char *only;               /* run only checks whose name contains this; NULL: all */
-  int processes;                  /* number of processes started so far; numbers their files */
+  int processes;                  /* number of processes started so far, used in the names of their files */
   int counts[WL_SKIPPED + 1];     /* number of checks with each verdict */
   FILE *out;                      /* the table */
   json_t *rows;                   /* rows of the table, for --json */

@@ -20,9 +20,9 @@ bool wl_signals_stop_training(const wl_argument *arguments) {
 /* ---- Signals ---- */
 
 static volatile sig_atomic_t stop_signal, polled;
-static int speaker; /* 0: this process prints why the program ends */
+static int speaker; /* rank of this process; rank 0 prints why the program ends */
 
-/* Ends the process from the handler, and uses only functions that are safe there. */
+/* Ends the process from a signal handler; uses only functions that are safe in a handler. */
 static void end_now(void) {
   static const char text[] =
       "warploom: ended by a signal before there was anything to save; run it again, with --resume if it was a resumed run\n";
@@ -64,8 +64,8 @@ void wl_signals_prepare(bool trains, int rank) {
 
 /* ---- Time limits ---- */
 
-/* Returns the seconds to the end of the SLURM job; 0 if SLURM gives none. The variable may be left over from another
- * job, empty or "Unknown". An end that is past, or a year ahead, is therefore not used. */
+/* Returns the seconds to the end of the SLURM job; 0 if SLURM gives no end time. The variable may be left over from
+ * another job, empty or "Unknown". An end that is past, or a year ahead, is therefore not used. */
 static double slurm_seconds_left(void) {
   enum { YEAR = 366 * 86400 };
   const char *const text = getenv("SLURM_JOB_END_TIME");

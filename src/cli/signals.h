@@ -21,10 +21,10 @@
 bool wl_signals_stop_training(const wl_argument *arguments);
 
 /* Sets what signals do in the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes return
- * their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process at once
- * with exit code 75 while there is nothing to save. During the training they are polled. Other commands keep the
- * default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. Rank 0 prints why the program
- * ends. */
+ * their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process at
+ * once with exit code 75 while there is nothing to save. During the training these signals are polled. Other commands
+ * keep the default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. Rank 0 prints why
+ * the program ends. */
 void wl_signals_prepare(bool trains, int rank);
 
 /* Reads the options into *request. */

@@ -1,4 +1,4 @@
-/* tool.c - finds a Python tool and executes it. */
+/* tool.c - finds and executes a Python tool. */
 #include "cli/tool.h"
 
 #include <errno.h>
@@ -31,8 +31,8 @@ bool wl_tool_find(const char *file, char *path) {
   return false;
 }
 
-/* Finds a tool by its name. The name must be a plain word, so that it cannot be a path, and must not be that of a
- * module that the tools share. */
+/* Finds a tool by its name. The name must be a plain word, so that the name cannot be a path, and must not be the name
+ * of a module that the tools share. */
 static bool find_by_name(const char *name, char *path) {
   char file[64];
   if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0') return false;

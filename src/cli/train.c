@@ -59,7 +59,7 @@ static wl_status check_output(const wl_config *config, const char *path) {
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      wl_path_join(lock, output, "lock") != WL_OK) /* this error is reported when the folder is opened */
+      wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder reports this error */
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
   return WL_FAIL(
@@ -85,7 +85,7 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
 static wl_status print_schema(const char *configuration) {
   wl_config *config = NULL;
   if (configuration) WL_TRY(wl_config_read(configuration, wl_schema(), NULL, 0, &config));
-  wl_config_destroy(&config); /* its plug-ins stay open */
+  wl_config_destroy(&config); /* the configuration's plug-ins stay open */
   json_t *schema = wl_json_schema(wl_schema());
   char *const text = schema ? json_dumps(schema, JSON_INDENT(1)) : NULL;
   json_decref(schema);

@@ -18,7 +18,7 @@
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
 _Static_assert(CHUNK < INT_MAX, "MPI counts are int");
 
-/* Returns WL_OK, or fails with what the library says about `code`. */
+/* Returns WL_OK, or fails with the library's message for `code`. */
 static wl_status check_mpi(int code, const char *what) {
   if (code == MPI_SUCCESS) return WL_OK;
   char text[MPI_MAX_ERROR_STRING] = "";
@@ -112,7 +112,7 @@ int wl_comm_cores(const wl_comm *comm) {
 }
 
 /* Binds the threads. A thread that is not bound and sleeps between two parallel regions may wake on the core of the
- * thread that woke it. Both then share that core until the system's next scheduler tick. */
+ * thread that woke it. Both threads then share that core until the system's next scheduler tick. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
@@ -167,8 +167,8 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
-/* Fails with a message that names the lowest rank whose value differs from rank 0's, and says how many such ranks there
- * are. */
+/* Fails with a message that names the lowest rank whose value differs from rank 0's, and the number of ranks whose
+ * values differ. */
 static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t first = value, other;
   WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));
@@ -186,7 +186,7 @@ static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value)
 }
 
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
-  uint64_t bounds[2] = {value, ~value}; /* the maximum yields the largest value, and the complement of the smallest */
+  uint64_t bounds[2] = {value, ~value}; /* maximum: the largest value, and the complement of the smallest value */
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
              "MPI_Allreduce");
   if (bounds[0] == ~bounds[1]) return WL_OK;
@@ -273,7 +273,7 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* Receives one part, which must have the expected length: sender and receiver know the sizes beforehand. */
+/* Receives one part, which must have the expected length: sender and receiver compute the sizes beforehand. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;

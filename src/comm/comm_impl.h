@@ -13,20 +13,20 @@ struct wl_comm {
   MPI_Comm world; /* duplicate of MPI_COMM_WORLD that returns errors */
   int rank, size, node_rank, node_size;
   bool owns_mpi; /* this communicator initialised MPI and finalises it */
-  size_t chunk;  /* largest number of elements of a message; tests make it small */
+  size_t chunk;  /* largest number of elements of a message; tests set a small number */
   /* collective in progress: one request for each message */
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
-  MPI_Request *alarms; /* [size - 1] requests of the alarms being sent; NULL: none */
+  MPI_Request *alarms; /* [size - 1] requests of the alarms being sent; NULL: no alarm is being sent */
   /* scratch of the exact sum, grown when a call needs more */
   double *maxima;    /* [maxima_room] largest magnitude of each block, then flags */
-  int64_t *integers; /* [integers_room] rounded sums, tallies, number counted */
+  int64_t *integers; /* [integers_room] rounded sums, tallies, number of counted units */
   size_t maxima_room, integers_room;
 };
 
-/* Does the same as wl_comm_max in two parts: begun by this function and finished by wait. `values` must not be accessed
- * in between. Only one can be in progress at a time. Other collectives may run in between, in the same order on every
- * rank. */
+/* Starts the maximum that wl_comm_max computes; wl_comm_wait finishes the maximum. `values` must not be accessed in
+ * between. Only one maximum can be in progress at a time. Other collectives may run in between, in the same order on
+ * every rank. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_wait(wl_comm *comm);
 

@@ -26,8 +26,8 @@ typedef struct summing {
   int64_t *integers; /* [count] S */
 } summing;
 
-/* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied. The product is exact, unless it is below
- * the smallest normal number and is rounded in the second step. */
+/* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied. The product is exact unless the product is
+ * below the smallest normal number; then the second multiplication rounds. */
 typedef struct two_factors {
   double first, second;
 } two_factors;
@@ -134,8 +134,9 @@ static wl_status grow(wl_comm *comm, size_t maxima, size_t integers) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Makes room for this call in the communicator's scratch and sets it to zero. All ranks pass the same sizes, so that
- * all need more room in the same call and agree there whether the allocation succeeded. */
+/* Makes room for this call in the communicator's scratch arrays and sets the arrays to zero. All ranks pass the same
+ * sizes, so all ranks need more room in the same call. In that call the ranks check together that the allocation
+ * succeeded. */
 static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   if (maxima > comm->maxima_room || integers > comm->integers_room) {
     const size_t m = larger(maxima, comm->maxima_room), n = larger(integers, comm->integers_room);

@@ -5,7 +5,8 @@
 
 #include "io/gate.h"
 
-/* Makes reading fail at a value that the requested type cannot hold. Values are never clipped. */
+/* Callback of HDF5 that makes a read fail at a value that the requested type cannot hold, so that no value is
+ * clipped. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;

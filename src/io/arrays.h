@@ -5,9 +5,10 @@
 
 #include "base/field.h"
 
-/* Reads the datasets that fields [count] name, and converts each to the field's type. Sets shape and data; the caller
- * frees each data with wl_free. All data are NULL on failure. WL_ERR_NO_INPUT (no such file), WL_ERR_DATA (no HDF5
- * file; or a dataset is missing, damaged, or not of field->ndim dimensions). */
+/* Reads the datasets that fields [count] name, and converts each dataset to the type of its field. Sets `shape` and
+ * `data` of each field; the caller frees `data` with wl_free. On failure `data` of every field is NULL.
+ * WL_ERR_NO_INPUT (no such file), WL_ERR_DATA (no HDF5 file; or a dataset is missing, damaged, or not of field->ndim
+ * dimensions). */
 wl_status wl_arrays_read(const char *path, wl_field *fields, int count);
 
 #endif

@@ -1,8 +1,8 @@
-/* atomic_file.c - writes a temporary file, checks it, syncs it, renames it and syncs the directory; paths and folders.
+/* atomic_file.c - writes, checks, syncs and renames a temporary file, and syncs the directory; paths and folders.
  *
  * If the process is killed, `path` is either unchanged or complete and new. At worst a stale temporary remains, which
  * the next writer removes. The temporary of a process that is still writing is locked. The lock ends with the process,
- * on whichever host the process runs. */
+ * also if the process runs on another host. */
 #define _GNU_SOURCE
 #include "io/atomic_file.h"
 
@@ -33,7 +33,7 @@ wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *na
   return WL_OK;
 }
 
-/* Finds the folder part of a path; "." if the path has none. */
+/* Finds the folder part of a path; "." if the path has no folder. */
 static void folder_of(const char *path, char out[WL_PATH_MAX]) {
   const char *const slash = strrchr(path, '/');
   if (!slash) snprintf(out, WL_PATH_MAX, ".");
@@ -93,7 +93,7 @@ static wl_status append_slice(wl_atomic_file *file, const char *data, size_t byt
     if (done <= 0) return wl_os_fail("write", file->path, done < 0 ? errno : ENOSPC);
     at += (size_t)done;
   }
-#ifdef SYNC_FILE_RANGE_WRITE /* starts writing to the disk early; this only saves time */
+#ifdef SYNC_FILE_RANGE_WRITE /* starts the write to the disk early, to save time */
   if (bytes == WL_ATOMIC_SLICE) (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif
   return WL_OK;
@@ -106,7 +106,7 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
   return WL_OK;
 }
 
-/* Refuses a device or a pipe, which the rename would replace by a file. */
+/* Refuses a path that is a device or a pipe, because the rename would replace the device or pipe by a file. */
 static wl_status refuse_others(const char *path) {
   struct stat there;
   if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
@@ -160,8 +160,8 @@ static wl_status sync_folder(const char *path) {
   return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
 }
 
-/* Closes the temporary and gives it its final name. The close may report a failed write. The lock is released just
- * before the rename, because HDF5 in a reading program does not open a locked file. */
+/* Closes the temporary and renames it to the final name. The close may report a failed write. The lock is released
+ * just before the rename, because HDF5 in a reading program does not open a locked file. */
 static wl_status rename_temporary(wl_atomic_file *file) {
   const int fd = file->fd, locked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   file->fd = -1;
@@ -187,7 +187,7 @@ wl_status wl_atomic_end(wl_atomic_file *file, wl_status status, wl_status (*chec
   if (status == WL_OK) status = commit(file, check);
   if (file->fd >= 0) close(file->fd);
   file->fd = -1;
-  unlink(file->temporary); /* after the rename there is no temporary */
+  unlink(file->temporary); /* fails without effect after the rename */
   return status;
 }
 

@@ -1,4 +1,4 @@
-/* atomic_file.h - writes a file so that it is complete under its name or absent.
+/* atomic_file.h - writes a file so that no reader finds an incomplete file under its name.
  *
  * A file is written under a temporary name in the same directory, checked, synced and renamed; then the directory is
  * synced. Not collective. WL_FAIL_IO=k in the environment makes the k-th step of the process fail (tests). */
@@ -10,10 +10,10 @@
 
 #include "base/status.h"
 
-/* WL_ATOMIC_SLICE: the number of bytes that one call of write gets. */
+/* WL_ATOMIC_SLICE: largest number of bytes that one call of write() writes. */
 enum { WL_PATH_MAX = 4096, WL_ATOMIC_SLICE = 1 << 23 };
 
-/* A file at its temporary name, until it is committed. */
+/* A file that is being written under its temporary name. */
 typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
@@ -26,8 +26,8 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file);
 /* Appends bytes. WL_ERR_IO: the disk is full (the message says how many bytes are free) or has failed. */
 wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes);
 /* Runs `check` (NULL: none) on the temporary file, syncs the file and renames it to `path`, which is unchanged until
- * WL_OK is returned. The temporary is removed in any case. `status` is the status of the appends; if it is a failure,
- * it is returned. */
+ * WL_OK is returned. The temporary is removed in any case. `status` is the status of the appends; a failure is
+ * returned without the other steps. */
 wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
                         wl_status (*check)(const char *temporary));
 /* Writes a whole file, without a check. */
@@ -37,7 +37,7 @@ void wl_remove_temporaries(const char *folder);
 
 /* Joins folder and name; WL_ERR_CONFIG when the result is too long. */
 wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *name);
-/* Fails with the code that fits `error` (errno); `doing` is "write", "create", ... */
+/* Fails with the code that fits `error` (errno); `doing` is a verb such as "write" or "create". */
 wl_status wl_os_fail(const char *doing, const char *path, int error);
 /* Reads the whole file; *data is malloc'ed and has a zero byte after the contents. WL_ERR_NO_INPUT, WL_ERR_PERMISSION,
  * WL_ERR_IO. */
@@ -50,8 +50,8 @@ typedef struct wl_names {
 } wl_names;
 wl_status wl_names_add(wl_names *names, const char *name);
 void wl_names_clear(wl_names *names);
-/* Lists the names (without folder) of the entries that `wanted` accepts, sorted. A folder that does not exist has
- * none. */
+/* Lists the names (without folder) of the entries that `wanted` accepts, sorted. A folder that does not exist has no
+ * entries. */
 wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), wl_names *names);
 /* Returns the number in a name PREFIX, eight digits or more, ".h5"; -1 for any other name. */
 int64_t wl_numbered_name(const char *name, const char *prefix);

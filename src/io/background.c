@@ -1,4 +1,4 @@
-/* background.c - runs one piece of work in a thread, and keeps its status for the caller. */
+/* background.c - runs work in a thread, and stores the status of the work for the caller. */
 #include "io/background.h"
 
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* background.h - runs work in one further thread while the caller continues.
  *
  * The data that the work reads must not change until wl_background_wait has returned. The caller must not use HDF5
- * between start and wait, because the library may have no locks. The thread blocks all signals. If no thread can be
- * created, start runs the work in the calling thread. */
+ * between start and wait, because the HDF5 library may have no locks. The thread blocks all signals. If no thread can
+ * be created, start runs the work in the calling thread. */
 #ifndef WL_IO_BACKGROUND_H
 #define WL_IO_BACKGROUND_H
 
@@ -16,18 +16,18 @@ typedef struct wl_background { /* zeroed: no work */
   wl_status (*work)(void *data);
   void *data;
   pthread_t thread;
-  bool threaded; /* a thread must be joined */
+  bool threaded; /* a thread was created and must be joined */
   atomic_bool busy;
   wl_failure failure; /* the failure of the work */
-  double seconds;     /* seconds that all work has taken so far */
+  double seconds;     /* total seconds of all work so far */
 } wl_background;
 
-/* Starts work(data). The caller must have waited for any earlier work. */
+/* Starts work(data). The caller must first wait for any earlier work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
 /* Whether work is running. Does not wait. */
 bool wl_background_is_busy(wl_background *background);
-/* Waits for the work and returns its status; the message of a failure becomes the caller's last error. Returns WL_OK if
- * there was no work since the last call. */
+/* Waits for the work and returns its status; the message of a failure becomes the caller's last error. Returns WL_OK
+ * if no work was started since the last call. */
 wl_status wl_background_wait(wl_background *background);
 /* Waits and ignores the status. The caller's last error is unchanged. For clean-up after another failure. */
 void wl_background_drop(wl_background *background);

@@ -1,7 +1,7 @@
 /* checkpoint.c - numbered checkpoints of a run: RUN/checkpoints/step-NNNNNNNN.h5 and `latest`.
  *
- * A resume lists the folder; `latest` is for people and scripts. Old checkpoints are removed only after enough newer
- * ones were verified. */
+ * A resume lists the folder; the file `latest` is for people and scripts. Old checkpoints are removed only after
+ * enough newer ones were verified. */
 #include "io/checkpoint.h"
 
 #include <errno.h>
@@ -39,8 +39,8 @@ typedef struct survey {
   const char *coming; /* name of the next checkpoint */
   char folder[WL_PATH_MAX];
   wl_names names; /* newest first */
-  int obsolete;   /* checkpoints from this index on can be removed once the next one is complete, */
-  int spared;     /* except the one with this index; -1: no exception */
+  int obsolete;   /* checkpoints from this index on can be removed once the next checkpoint is complete */
+  int spared;     /* index of a checkpoint that must not be removed; -1: no exception */
 } survey;
 
 static bool is_complete(const survey *s, int i) {
@@ -50,8 +50,8 @@ static bool is_complete(const survey *s, int i) {
 
 static bool is_coming(const survey *s, int i) { return strcmp(s->names.at[i], s->coming) == 0; }
 
-/* Finds the newest valid checkpoint of a step below `last_counted`, which is from before a divergence, unless it is
- * kept for another reason. */
+/* Finds the newest valid checkpoint of a step below `last_counted`. If the training diverges, this checkpoint is from
+ * before the divergence. */
 static int find_spared(const survey *s, int64_t last_counted) {
   for (int i = 0; i < s->names.count; i++) {
     if (step_of(s->names.at[i]) >= last_counted || is_coming(s, i)) continue;
@@ -60,8 +60,8 @@ static int find_spared(const survey *s, int64_t last_counted) {
   return -1;
 }
 
-/* Verifies the newest checkpoints until enough of them are valid, counting the next one as valid. The oldest need not
- * be checked. */
+/* Verifies the newest checkpoints until `keep` checkpoints are valid, including the next checkpoint. Does not verify
+ * the oldest checkpoint, because nothing older could be removed. */
 static void find_obsolete(survey *s, int keep, int64_t last_counted) {
   for (int complete = 1; s->obsolete < s->names.count && complete < keep; s->obsolete++)
     if (!is_coming(s, s->obsolete) && s->obsolete + 1 < s->names.count)
@@ -69,7 +69,7 @@ static void find_obsolete(survey *s, int keep, int64_t last_counted) {
   s->spared = find_spared(s, last_counted);
 }
 
-/* Removes the obsolete checkpoints. A failure to do so is only a warning. */
+/* Removes the obsolete checkpoints. A failure only causes a warning. */
 static void remove_obsolete(const survey *s) {
   char path[WL_PATH_MAX];
   for (int i = s->obsolete; i < s->names.count; i++)

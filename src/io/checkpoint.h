@@ -1,8 +1,8 @@
 /* checkpoint.h - HDF5 files of named fields, written atomically.
  *
- * A file is made in memory and written under a temporary name in the same directory. It is read back and compared with
- * the checksum in its footer, synced and renamed; then the directory is synced. Opening a file checks its footer and
- * its structure (gate.h). Not collective: rank 0 writes, every rank may read. */
+ * A file is made in memory and written under a temporary name in the same directory. The file is read back and
+ * compared with the checksum in its footer. Then the file is synced and renamed, and the directory is synced. Opening
+ * a file checks its footer and its structure (gate.h). Not collective: rank 0 writes, every rank may read. */
 #ifndef WL_IO_CHECKPOINT_H
 #define WL_IO_CHECKPOINT_H
 
@@ -20,8 +20,8 @@ wl_status wl_file_write(const char *path, const char *kind, const wl_field *fiel
                         const wl_attribute *attributes, int n_attributes);
 
 typedef struct wl_file wl_file; /* an open, verified file */
-/* Opens a file: compares every byte with the footer, and checks the kind (NULL: any), the objects and the digest of the
- * meta-parameters. WL_ERR_NO_INPUT, WL_ERR_DATA (damaged, or no such file). */
+/* Opens a file: compares every byte with the footer, and checks the kind (NULL: any), the objects and the digest of
+ * the meta-parameters. WL_ERR_NO_INPUT, WL_ERR_DATA (the file is damaged, or is no such Warploom file). */
 wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
 /* Opens a file that another rank has just checked, without comparing its bytes again. */
 wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
@@ -39,8 +39,8 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5, and a text file `latest` that names the
- * newest one. Kept are the newest `keep` checkpoints and, however old it is, the newest one of a step below
- * `last_counted`. Stale temporaries are removed. */
+ * newest checkpoint. The newest `keep` checkpoints remain, and also the newest checkpoint of a step below
+ * `last_counted`, however old that checkpoint is. Stale temporaries are removed. */
 typedef struct wl_checkpoint {
   int64_t step;
   int keep;
@@ -51,8 +51,8 @@ typedef struct wl_checkpoint {
   int n_attributes;
 } wl_checkpoint;
 wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *checkpoint);
-/* Opens the newest valid checkpoint; damaged ones are named in a warning and skipped. WL_ERR_NO_INPUT if there is no
- * checkpoint, WL_ERR_DATA if all are damaged. */
+/* Opens the newest valid checkpoint. Skips damaged checkpoints and names them in a warning. WL_ERR_NO_INPUT if there
+ * is no checkpoint, WL_ERR_DATA if all checkpoints are damaged. */
 wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step);
 
 #endif

@@ -102,14 +102,14 @@ static wl_status describe_datasets(const wl_file *file, json_t *list) {
 
 /* ---- trajectories ---- */
 
-/* Finds the folder of a file; "." if the path has none. */
+/* Finds the folder of a file; "." if the path has no folder. */
 static wl_status folder_of(const char *path, char folder[WL_PATH_MAX]) {
   const char *const slash = strrchr(path, '/');
   snprintf(folder, WL_PATH_MAX, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
   return WL_OK;
 }
 
-/* Describes the index over the parts in RUN/trajectory, from the contents of the parts. */
+/* Describes the datasets of the index RUN/trajectory.h5, from the contents of the parts in RUN/trajectory. */
 static wl_status describe_index(const char *run, json_t *list) {
   char folder[WL_PATH_MAX];
   wl_part_list parts = {0};
@@ -196,7 +196,7 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 
 /* ---- run directories ---- */
 
-/* Describes one checkpoint of a run. Damage is noted in the description and is not an error. */
+/* Describes one checkpoint of a run. Damage is described and is not an error. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   char path[WL_PATH_MAX];
@@ -231,7 +231,7 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
   return WL_OK;
 }
 
-/* Counts records, metrics and parts. */
+/* Adds to the description of a run the numbers of records, metrics and parts. */
 static void describe_trajectory(const char *path, json_t *run) {
   char folder[WL_PATH_MAX];
   wl_part_list list = {0};

@@ -9,11 +9,11 @@
 
 /* Describes any Warploom file, or a run directory: kind, attributes, datasets with type, shape and units, checkpoints.
  * `verify` also requires that HDF5 can read every dataset. For a run directory or a trajectory this applies to all its
- * files, and all files that it names must exist.
+ * files, and all files that the run or trajectory names must exist.
  *
- * Returns WL_ERR_DATA if something is damaged; *out then describes the rest ("problems" names the damage). The caller
- * owns *out (json_decref). If the path does not exist, *out is NULL and WL_ERR_NO_INPUT is returned. Without `verify`,
- * the status of a run with a damaged checkpoint is WL_OK. Not collective. */
+ * Returns WL_ERR_DATA if a part is damaged; *out then describes the other parts ("problems" names the damage). The
+ * caller owns *out (json_decref). If the path does not exist, *out is NULL and WL_ERR_NO_INPUT is returned. Without
+ * `verify`, the status of a run with a damaged checkpoint is WL_OK. Not collective. */
 wl_status wl_describe(const char *path, bool verify, json_t **out);
 
 /* Returns the version of the HDF5 library in use, such as "1.10.8". */

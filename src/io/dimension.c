@@ -1,9 +1,9 @@
-/* dimension.c - gives all datasets dimension scales, so that xarray and netCDF readers show names.
+/* dimension.c - attaches dimension scales to all datasets, so that xarray and netCDF readers show names.
  *
- * The field of a dataset in group G names each dimension; a dimension without a name is called "dim_<length>". If there
- * is a one-dimensional dataset G/<name> of that length, it is the scale and holds the coordinates. Otherwise the scale
- * follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is another object or has another
- * length, the scale is "<name>_<length>". */
+ * The field of a dataset in group G names each dimension; a dimension without a name is called "dim_<length>". If
+ * there is a one-dimensional dataset G/<name> of that length, this dataset is the scale and holds the coordinates.
+ * Otherwise the scale follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is another
+ * object or has another length, the scale is "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +11,8 @@
 
 enum { NAME = 256 };
 
-/* Writes candidate `attempt` for the name of a dimension's scale. The second side of a square matrix needs another name
- * than the first. */
+/* Writes candidate `attempt` for the name of a dimension's scale. The second dimension of a square matrix needs
+ * another name than the first dimension. */
 static void scale_name(const wl_field *f, int d, int attempt, char name[NAME]) {
   const char *const slash = strrchr(f->name, '/'), *again = "";
   const int group = slash ? (int)(slash - f->name) + 1 : 0;
@@ -47,7 +47,8 @@ static bool fits(hid_t object, hsize_t length) {
          H5Sget_simple_extent_dims(space, &size, NULL) == 1 && size == length;
 }
 
-/* Attaches the scale of that name, and creates it if there is none. Sets *taken if something else has the name. */
+/* Attaches the scale of that name, and creates the scale if it does not exist. Sets *taken if another object has the
+ * name. */
 static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, const char *name,
                         bool *taken) {
   const hsize_t length = (hsize_t)f->shape[d];
@@ -59,7 +60,7 @@ static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, 
   if (H5DSis_scale(scale) <= 0)
     WL_TRY_H5(H5DSset_scale(scale, slash ? slash + 1 : name), WL_ERR_IO, path,
               "name dimension scale '%s'", name);
-  if (strcmp(name, f->name) == 0) return WL_OK; /* a scale is its own coordinate */
+  if (strcmp(name, f->name) == 0) return WL_OK; /* the dataset itself is the scale */
   const WL_H5_SCOPED dataset = H5Dopen2(file, f->name, H5P_DEFAULT);
   WL_TRY_H5(H5DSattach_scale(dataset, scale, (unsigned)d), WL_ERR_IO, path,
             "attach dimension scale '%s'", name);

@@ -37,9 +37,9 @@ wl_status wl_items_write(const wl_file_content *content);
 /* Reads name, type, shape, units, long_name and the names of the dimensions of a dataset, and whether its floats are
  * stored in half precision. */
 wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half);
-/* Reads every dataset through HDF5; WL_ERR_DATA names one that cannot be read. */
+/* Reads every dataset through HDF5; The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
-/* Names the dimensions of a dataset in `file` by dimension scales. Call this when all datasets exist. */
+/* Attaches named dimension scales to the dimensions of a dataset in `file`. Call this when all datasets exist. */
 wl_status wl_dimensions_name(const char *path, hid_t file, const wl_field *field);
 
 #endif

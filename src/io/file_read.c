@@ -22,7 +22,7 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   return status;
 }
 
-/* Checks the schema version. Versions 1 and 2 are read too, except for trajectories, whose format and names
+/* Checks the schema version. Versions 1 and 2 are also accepted, except for trajectories, whose format and names
  * differed. */
 static wl_status check_schema(const wl_file *file, int64_t *schema) {
   WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
@@ -40,7 +40,7 @@ static wl_status check_schema(const wl_file *file, int64_t *schema) {
   return WL_OK;
 }
 
-/* Computes the digest of the meta-parameters in the file. */
+/* Computes the digest of the meta-parameters in the file; *any is false if the file has no meta-parameters. */
 static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
   wl_digest digest = {0};
   *any = false;
@@ -208,7 +208,7 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
       wanted->name, file->path, have, want);
 }
 
-/* Reads the part of a dataset that `from` selects into memory of extent `to`. */
+/* Reads the part of a dataset that the dataspace `from` selects into memory of dataspace `to`. */
 static wl_status read_selected(const wl_file *file, const wl_stored *stored, hid_t to, hid_t from,
                                void *data) {
   const WL_H5_SCOPED memory = wl_h5_type(stored->field.type, false);

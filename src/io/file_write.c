@@ -2,7 +2,7 @@
  *
  *   HDF5 makes an image in memory -> written with a footer -> read back -> synced -> renamed
  *
- * HDF5 never writes to the disk. Only plain write calls do, and all their errors are reported. */
+ * HDF5 never writes to the disk. Only calls of write() do, and all errors of these calls are reported. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, LARGE_PAGE = 1 << 21, NAME =
 enum {
   METADATA = 1 << 16,
   METADATA_ITEM = 4096
-}; /* bytes that a file and each dataset are expected to have */
+}; /* expected bytes of a file's metadata and of each dataset's metadata */
 
 typedef struct writer {
   const wl_file_content *content;
@@ -40,7 +40,8 @@ static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operati
   return image;
 }
 
-/* The image of an open file is marked as open. Only the image of a closed file is valid. */
+/* The image of an open file is marked as open. Only the image of a closed file is valid, so this variable receives the
+ * image when HDF5 closes the file. */
 static _Thread_local char *closed_image;
 
 static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unused) {
@@ -55,7 +56,7 @@ static size_t item_bytes(const wl_item *item, size_t element) {
 }
 
 /* Creates the image. Virtual datasets and chunks need the format of HDF5 1.10, whose index of chunks is small and has
- * checksums. Everything else keeps the format of 1.8, which more readers know. */
+ * checksums. All other files have the format of HDF5 1.8, which more readers support. */
 static wl_status create_image(writer *w) {
   H5FD_file_image_callbacks_t memory = {.image_realloc = grow_image, .image_free = keep_image};
   H5F_libver_t format = H5F_LIBVER_V18;
@@ -77,7 +78,7 @@ static wl_status create_image(writer *w) {
   return WL_OK;
 }
 
-/* Closes the image. Superblocks of versions 2 and 3 contain the file's length. The flush makes the memory as long as
+/* Closes the image. Superblocks of versions 2 and 3 contain the file's length. The flush gives the image the length of
  * the file. */
 static wl_status close_image(writer *w, char **image, uint64_t *bytes) {
   enum { VERSION_AT = 8, END_AT = 28 };
@@ -131,7 +132,7 @@ static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
   H5Pset_deflate(creation, (unsigned)item->compression);
 }
 
-/* Sets the fill value of rows whose source is missing. This value cannot be mistaken for data. */
+/* Sets the fill value of rows whose source is missing. The value is NaN for floats and -1 for integers. */
 static void set_fill(hid_t creation, wl_type type) {
   const double nan = __builtin_nan("");
   const int64_t minus_one = -1;

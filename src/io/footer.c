@@ -16,7 +16,7 @@
 #define HEADING "\nwarploom footer\n"
 #define HEX "%016" PRIx64
 
-/* The line has "end " and three numbers, then the last number and a newline. The buffer fits in the second-level
+/* The end line consists of "end ", three numbers, a last number and a newline. The buffer fits in the second-level
  * cache. */
 enum { END_COVERED = 4 + 3 * 17, END_BYTES = END_COVERED + 17, BUFFER = 1 << 17 };
 _Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "the parts of a footer");
@@ -109,7 +109,7 @@ static wl_status check_open_file(int fd, const char *path, uint64_t size) {
 wl_status wl_footer_check(const char *path) {
   struct stat file = {0};
   const int fd =
-      open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for its writer */
+      open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* without O_NONBLOCK, opening a pipe would wait for its writer */
   if (fd < 0)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s",
                    path, strerror(errno));

@@ -16,7 +16,7 @@ enum { WL_FOOTER_BYTES = 17 + 72 };
 
 /* Makes the footer of a file image. */
 void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]);
-/* Reads the whole file; returns WL_OK if every byte is as written. WL_ERR_NO_INPUT (no regular file of that name),
+/* Reads the whole file; returns WL_OK if the bytes match the checksum. WL_ERR_NO_INPUT (no regular file of that name),
  * WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
 wl_status wl_footer_check(const char *path);
 

@@ -1,10 +1,10 @@
 /* gate.c - checks links, objects, types, sizes and storage.
  *
- * Links are visited in their stored order. For any other order HDF5 first builds a table, and crashes if a damaged heap
- * interrupts this work.
+ * Links are visited in their stored order. For any other order HDF5 first builds a table of links, and crashes if a
+ * damaged heap makes this fail.
  *
  * Contiguous and compact data must be in the file byte for byte. All chunks must exist, and deflate shrinks data by a
- * factor of at most 1032. A file therefore cannot declare much more data than it contains. */
+ * factor of at most 1032. A file therefore cannot declare much more data than the file contains. */
 #include "io/gate.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ wl_status wl_gate_may_replace(const char *path) {
   static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
   unsigned char first[sizeof signature];
   struct stat there;
-  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) return WL_OK; /* creating the file gives a better message */
+  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) return WL_OK; /* the error of creating the file is clearer */
   FILE *const in = fopen(path, "rb");
   if (!in) return WL_OK;
   const size_t count = fread(first, 1, sizeof first, in);
@@ -170,8 +170,8 @@ static wl_status refuse(const candidate *c, const char *what) {
   return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
 }
 
-/* Checks the layout. This comes first, because HDF5 opens the source files of some virtual datasets to find their
- * shape. */
+/* Checks the layout. This check comes first, because HDF5 opens the source files of some virtual datasets to find the
+ * shape of these datasets. */
 static wl_status check_layout(const candidate *c, bool chunked) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)
@@ -226,7 +226,7 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
   unsigned skipped = 0;
   uint32_t skipped_again = 0;
   uLongf length = bytes;
-  if (!deflated) /* only this function looks up the size of such a chunk */
+  if (!deflated) /* for an uncompressed chunk only this function looks up the size */
     return H5Dget_chunk_info_by_coord(c->dataset, corner, &skipped, &address, &held) >= 0 &&
            held == bytes && skipped == 0;
   if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
@@ -263,7 +263,8 @@ static wl_status check_each_chunk(const candidate *c, const wl_field *field, con
   return right ? WL_OK : refuse(c, "has a chunk whose length does not match its shape");
 }
 
-/* Checks that all chunks exist, that none is too large, and that they declare no more data than the file can hold. */
+/* Checks that all chunks exist, that no chunk is too large, and that the chunks declare no more data than the file can
+ * hold. */
 static wl_status check_chunks(const candidate *c, const wl_field *field) {
   hsize_t chunk[H5S_MAX_RANK] = {0}, stored = 0;
   uint64_t chunks = 1, bytes = c->element;
@@ -323,7 +324,7 @@ static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
   return check_storage(c, &out->field);
 }
 
-/* Releases what the checks opened, and closes the dataset if it failed a check. */
+/* Releases the HDF5 objects that the checks opened, and closes the dataset if a check failed. */
 static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) {
   wl_h5_release(&c->creation);
   if (status == WL_OK) return WL_OK;

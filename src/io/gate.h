@@ -18,11 +18,12 @@ typedef struct wl_stored {
 
 /* Opens a regular file for reading. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_DATA. */
 wl_status wl_gate_open_file(const char *path, hid_t *file);
-/* Whether an HDF5 file may be written to `path`: it may if nothing is there, or an empty file, or another HDF5 file.
- * Other files are refused, because the name may be a mistake, such as that of a configuration. WL_ERR_CANNOT_CREATE. */
+/* Checks that an HDF5 file may be written to `path`, where there must be no file, an empty file or another HDF5 file.
+ * Other files are refused, because the name may be a mistake, such as the name of a configuration.
+ * WL_ERR_CANNOT_CREATE. */
 wl_status wl_gate_may_replace(const char *path);
 /* Lists the paths of all datasets, "a/b/name", sorted. Scales that only name a dimension are left out. `virtual`: all
- * datasets are assumed to be virtual; they are listed and never opened. */
+ * datasets are assumed to be virtual, and are listed without being opened. */
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);
 /* Opens a dataset that Warploom wrote. `chunked`: the dataset may have chunks. */
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 typedef struct wl_h5_printing {
-  bool known; /* false: the program used HDF5's older interface; its setting is not restored */
+  bool known; /* false: the program uses HDF5's older interface, and its setting is not restored */
   void (*function)(void);
   void *data;
 } wl_h5_printing;

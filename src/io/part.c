@@ -118,7 +118,7 @@ wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows) 
   return status;
 }
 
-/* Whether the name is that of a part. Until schema version 2 such names began with "segment-". */
+/* Whether the file name is the name of a part. Until schema version 2 such names began with "segment-". */
 static bool is_part(const char *name) {
   return wl_part_number(name) >= 0 || wl_numbered_name(name, "segment-") >= 0;
 }

@@ -1,6 +1,6 @@
-/* part.h - the files RUN/trajectory/part-NNNNNNNN.h5, and the index over them, RUN/trajectory.h5.
+/* part.h - the files RUN/trajectory/part-NNNNNNNN.h5, and the index RUN/trajectory.h5 over these files.
  *
- * Parts are numbered in order of time. The newest part is rewritten with more rows until it is full. */
+ * Parts are numbered in order of time. The newest part is rewritten with more rows until the part is full. */
 #ifndef WL_IO_PART_H
 #define WL_IO_PART_H
 
@@ -24,12 +24,12 @@ typedef struct wl_part_list { /* in order of number */
 } wl_part_list;
 
 void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5" */
-/* Returns the number in a file name, -1 if the name is not that of a part. */
+/* Returns the part's number in a file name; -1 if the file is not a part. */
 int64_t wl_part_number(const char *name);
 wl_status wl_part_list_append(wl_part_list *list, const wl_part *part);
 void wl_part_list_clear(wl_part_list *list);
 
-/* Writes a table as part `number`, with the index of coordinates; *out describes it. */
+/* Writes a table as part `number`, with the index of coordinates; *out describes the part. */
 wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows,
                         const wl_field *index, int compression, wl_part *out);
 /* Reads the rows of a part into an empty table. */
@@ -38,8 +38,7 @@ wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows);
  * is the highest number found. */
 wl_status wl_part_scan(const char *folder, wl_part_list *list, int64_t *highest);
 
-/* Lists the datasets of the index over a list of parts: names, types, shapes. *items is malloc'ed; free it with
- * wl_free. */
+/* Lists the datasets of the index over a list of parts: names, types, shapes. The caller frees *items with wl_free. */
 wl_status wl_index_items(const wl_part_list *list, wl_item **items, int *count);
 /* Maps the rows of all parts to a virtual dataset of the index. */
 wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const char *path,

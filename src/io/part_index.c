@@ -2,8 +2,8 @@
  *
  * Dataset D of N parts becomes the virtual dataset D, in which the rows of the parts follow one another. If parts
  * differ in another dimension than the first (after a resume with other settings), the virtual dataset has the largest
- * length, and missing elements read as NaN or -1. The rows of a missing part read the same way. The attribute `parts`
- * has the numbers of the parts. */
+ * length, and missing elements read as NaN or -1. The rows of a missing part also read as NaN or -1. The attribute
+ * `parts` lists the numbers of the parts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -61,7 +61,7 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
       count[0] = (hsize_t)content->rows[kind];
       for (int d = 1; d < field->ndim; d++) count[d] = (hsize_t)column->field.shape[d];
       const WL_H5_SCOPED from = H5Screate_simple(field->ndim, count, NULL);
-      H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count, NULL); /* the part may grow */
+      H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count, NULL); /* only these rows: the part may grow */
       H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL);
       wl_part_name(list->at[p].number, name);
       snprintf(file, sizeof file, WL_TRAJECTORY_FOLDER "/%s", name);

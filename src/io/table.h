@@ -10,7 +10,7 @@
 typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
 
 typedef struct wl_column {
-  wl_field field; /* shape[0] is not kept up to date: see wl_table_item */
+  wl_field field; /* shape[0] is not the number of rows; wl_table_item sets it */
   bool half;
   int64_t width; /* elements of a row */
 } wl_column;
@@ -25,17 +25,17 @@ typedef struct wl_table { /* zeroed: empty */
 
 /* Returns the kind of rows that a dataset has (the index of coordinates has no rows). */
 wl_row_kind wl_row_kind_of(const char *name);
-/* Appends a column. `like` gives its name, type, dimensions (the first one counts the rows) and texts. Call this before
- * any row is added. */
+/* Appends a column. The field `like` has the column's name, type, dimensions (the first dimension counts the rows) and
+ * texts. Call this before any row is added. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
 int64_t wl_table_bytes(const wl_table *table); /* bytes of all rows */
-/* Returns the column of that name, NULL if there is none. */
+/* Returns the column of that name, NULL if there is no such column. */
 const wl_column *wl_table_find(const wl_table *table, const char *name);
 /* Whether both tables have the same columns. */
 bool wl_table_alike(const wl_table *a, const wl_table *b);
-/* Appends `rows` rows of NaN and -1; on failure none. */
+/* Appends `rows` rows of NaN and -1. On failure appends no rows. */
 wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows);
-/* Moves all rows to the end of a table that has the same columns, or no columns; on failure moves none. */
+/* Moves all rows to the end of a table that has the same columns, or no columns; on failure moves no rows. */
 wl_status wl_table_move_rows(wl_table *from, wl_table *to);
 /* Returns the address of a row in a column. */
 void *wl_table_cell(const wl_column *column, int64_t row);

@@ -1,8 +1,8 @@
-/* trajectory.c - keeps records and metrics in memory and writes them as parts; resume.
+/* trajectory.c - collects records and metrics in memory and writes the rows as parts; resume.
  *
  *   appended -> (stage) -> newest: the rows of the newest part -> (write) -> its file, and the index
  *
- * One thread appends while another writes; stage must run while neither does. */
+ * One thread may append while another thread writes. Stage must run while no thread appends or writes. */
 #include "io/trajectory.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ struct wl_trajectory {
   wl_attribute *attributes; /* [n_attributes], texts owned */
   int n_attributes;
   wl_table appended, newest;
-  bool unwritten;     /* the newest part's file lacks rows */
+  bool unwritten;     /* the file of the newest part does not have all rows of that part */
   bool stale;         /* trajectory.h5 does not show all parts */
   wl_part_list parts; /* all parts that have a file; the last may be the newest part */
   int64_t number;     /* number of the newest part */
@@ -47,7 +47,7 @@ static const char *const length_names[] = {"",      "step",     "coordinate",
 typedef struct column_spec {
   const char *name;
   wl_type type;
-  bool sampled; /* stored in half precision if the setting says so */
+  bool sampled; /* stored in half precision if the setting requests half precision */
   enum length tail[3];
   const char *long_name;
 } column_spec;
@@ -87,7 +87,7 @@ static void name_field(wl_field *f, const char *name, const char *units, const c
   snprintf(f->dims[0], sizeof f->dims[0], "%s", row);
 }
 
-/* Adds the column unless the setting gives it no length. */
+/* Adds the column, unless the setting makes one of its dimensions zero. */
 static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
   wl_field f = {.type = spec->type, .ndim = 1};
   name_field(&f, spec->name, "1", spec->long_name, "record");
@@ -179,8 +179,8 @@ static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
   return WL_OK;
 }
 
-/* Removes the rows after the checkpoint. The last remaining part becomes the newest again, so that an interrupted
- * run writes the same files as an uninterrupted one. */
+/* Removes the rows after the checkpoint. The last remaining part is then the newest part, so that an interrupted run
+ * writes the same files as an uninterrupted run. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   bool whole = false;
   while (t->parts.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
@@ -210,13 +210,13 @@ static wl_status make_folder(wl_trajectory *t) {
   return WL_OK;
 }
 
-/* Continues the numbers after those of the parts that an earlier process wrote. */
+/* Continues the numbering of the parts that an earlier process wrote. */
 static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   int64_t highest = 0;
   WL_TRY(wl_part_scan(t->folder, &t->parts, &highest));
   const int64_t last = t->parts.count > 0 ? t->parts.at[t->parts.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
-  if (highest > last) t->number = highest; /* the parts above `last` are damaged: their rows are lost */
+  if (highest > last) t->number = highest; /* parts above `last` are damaged and are skipped */
   else if (!has_rows(&t->newest)) t->number = 0;
   else if (!is_full(t)) return WL_OK;
   begin_part(t);
@@ -330,7 +330,7 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_me
 wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
   if (!has_rows(&t->newest)) wl_table_clear(&t->newest);
-  else if (!wl_table_alike(&t->appended, &t->newest)) { /* other columns need a new part */
+  else if (!wl_table_alike(&t->appended, &t->newest)) { /* rows with other columns need a new part */
     if (t->unwritten) return WL_OK;                     /* the newest part's own rows are written first */
     begin_part(t);
   }

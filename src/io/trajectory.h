@@ -1,9 +1,9 @@
 /* trajectory.h - records of inner runs, appended during training.
  *
- * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in order of time and written like checkpoints (temporary name,
- * rename). The newest part is rewritten with all its rows until it is full. RUN/trajectory.h5 is a virtual file that
- * shows all parts as one; it is replaced after each write of a part. A resume drops the rows after its checkpoint. Rank
- * 0 only. Schema: docs/hdf5-schema.md. */
+ * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in order of time and written like checkpoints (temporary
+ * name, rename). The newest part is rewritten with all its rows until the part is full. RUN/trajectory.h5 is a virtual
+ * file that shows all parts as one file, and is replaced after each write of a part. A resume drops the rows after its
+ * checkpoint. Rank 0 only. Schema: docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -31,10 +31,10 @@ typedef struct wl_record {
 
 typedef struct wl_trajectory_setting {
   int64_t steps;       /* largest window K: rows are padded with NaN */
-  int64_t coordinates; /* number of sampled coordinates, 0: none */
+  int64_t coordinates; /* number of sampled coordinates; 0: no coordinates are sampled */
   const int64_t *index; /* [coordinates] indices of the sampled coordinates in theta, copied and stored */
-  int64_t hidden;      /* recorded state reals of each sampled coordinate, 0: none */
-  int64_t n;           /* largest number of inner parameters of a snapshot, 0: none */
+  int64_t hidden;      /* recorded reals of the rule's state of each sampled coordinate; 0: no state is recorded */
+  int64_t n;           /* largest number of inner parameters of a snapshot; 0: no snapshots */
   int64_t snapshots;   /* largest number of snapshots of a window */
   int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
   bool half;           /* store sampled arrays and snapshots as IEEE half precision */
@@ -44,7 +44,7 @@ typedef struct wl_trajectory_setting {
 typedef struct wl_trajectory wl_trajectory;
 
 /* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0: all rows):
- * records whose meta_step is resume_step or more, and metrics whose meta_step is above resume_step. */
+ * records whose meta_step is at least resume_step, and metrics whose meta_step is above resume_step. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const wl_attribute *attributes,
                              int n_attributes, wl_trajectory **out);
@@ -52,21 +52,21 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 /* A quantity with one value for each meta-step. */
 typedef struct wl_metric {
-  const char *name, *meaning; /* names of times contain "seconds" */
+  const char *name, *meaning; /* the names of times contain "seconds" */
 } wl_metric;
-/* Adds the metrics of one meta-step, which are kept with the trajectory. `meta_step` counts the meta-steps done,
- * including this one. The first call registers the names; later calls must pass the same names. */
+/* Adds the metrics of one meta-step, which are stored in the same parts as the records. `meta_step` counts the
+ * meta-steps done, including this one. The first call registers the names; later calls must pass the same names. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
 /* Writes the rows appended since the last flush to the newest part and rewrites the index. After a failure the rows
  * stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-/* Does the same in two parts: stage moves the appended rows to a second buffer, and write writes that buffer. While one
- * thread writes, another may append, but not stage. */
+/* Do the same as wl_trajectory_flush in two parts: stage moves the appended rows to a second buffer, and write writes
+ * that buffer. While one thread writes, another thread may append, but not stage. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
 /* Returns the bytes appended since the last stage. */
 int64_t wl_trajectory_pending(const wl_trajectory *t);
-wl_status wl_trajectory_close(wl_trajectory **t); /* flushes; accepts NULL */
+wl_status wl_trajectory_close(wl_trajectory **t); /* flushes the rows; accepts NULL */
 
 #endif

@@ -14,7 +14,7 @@
 #include "io/checkpoint.h"
 #include "measure/measure.h"
 
-enum { WARM = 2 }; /* number of first rounds, which are not counted */
+enum { WARM = 2 }; /* number of first rounds, whose times are not used */
 
 /* Opens, writes, syncs, closes and renames a plain file. */
 static wl_status write_plain(const char *folder, const double *data, size_t bytes) {

@@ -17,7 +17,7 @@ typedef struct wl_kernel_window {
   wl_real *state;       /* [lanes][state] state after the steps done */
   wl_real *lam, *mu;    /* adjoints of theta and state */
   wl_real *u;           /* [lanes] update */
-  wl_real *activations; /* [steps][blocks]; NULL: too large to keep */
+  wl_real *activations; /* [steps][blocks]; NULL: the activations are too large to store */
   double *phi_grad;     /* [parameters] sum over all backward passes */
 } wl_kernel_window;
 
@@ -25,7 +25,7 @@ typedef struct wl_kernel_setting {
   int64_t coordinates;
   int threads;
   const char *preprocessing;
-  int64_t most_kept; /* bytes of activations; if there are more, none are kept */
+  int64_t most_kept; /* largest bytes of activations that the window may store */
 } wl_kernel_setting;
 
 wl_status wl_kernel_window_create(const wl_kernel_setting *setting, wl_kernel_window *out);

@@ -14,11 +14,11 @@ typedef struct wl_kernel_rate {
  * coordinate-step ("cs") is one step of one coordinate, forward and backward. */
 typedef struct wl_kernel_figures {
   int64_t coordinates;                      /* number of coordinates of each rank */
-  int threads;                              /* of each rank */
+  int threads;                              /* number of threads of each rank */
   double flop;                              /* operations of one cs: two forward passes and one backward pass */
-  double peak_least, peak_most, peak_total; /* FLOP/s: least and most of a rank, and total of all ranks */
+  double peak_least, peak_most, peak_total; /* FLOP/s of the slowest and of the fastest rank; sum over all ranks */
   wl_kernel_rate recompute, activations;    /* `activations` is zeros if the activations were too large */
-  wl_kernel_rate vanishing;                 /* the same as `recompute`, with subnormal gradients and adjoints */
+  wl_kernel_rate vanishing;                 /* rate of `recompute` with subnormal gradients and adjoints */
 } wl_kernel_figures;
 
 /* Measures medians over `repeats` (1 .. WL_MEASURE_REPEATS) windows of either storage, alternately with the peak. Omits
@@ -26,8 +26,8 @@ typedef struct wl_kernel_figures {
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
                             int64_t most_kept, wl_kernel_figures *out);
 
-/* Measures the seconds of one exact sum of `count` numbers from each rank, which every meta-step has once: the mean
- * over many sums, on the slowest rank. Collective. */
+/* Measures the seconds of one exact sum of `count` numbers from each rank, as in every meta-step. The result is the
+ * mean over many sums, on the slowest rank. Collective. */
 wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds);
 
 typedef struct wl_file_figures {

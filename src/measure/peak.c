@@ -2,7 +2,7 @@
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *
- * There are enough independent chains to keep every pipe busy, and no more than there are registers. */
+ * The number of independent chains is large enough to keep every pipe busy, and at most the number of registers. */
 #include "measure/peak.h"
 
 #include <stdint.h>

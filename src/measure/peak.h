@@ -2,8 +2,8 @@
 #ifndef WL_MEASURE_PEAK_H
 #define WL_MEASURE_PEAK_H
 
-/* Measures FLOP per second (two for each multiply-add) in wl_real on the calling thread, with vectors of the
- * instruction set that the kernels use (base/isa.h). Takes some hundredths of a second. */
+/* Measures FLOP per second (two for each multiply-add) in wl_real on the calling thread, with vectors of the kernels'
+ * instruction set (base/isa.h). Takes some hundredths of a second. */
 double wl_measure_peak(void);
 /* Measures the sum of the rates of `threads` threads that run at once. Two threads of one core together have the rate
  * of one. */

@@ -3,7 +3,7 @@
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are within
- * an episode when a meta-step starts are copied. On rank 0 a checkpoint takes the memory of its fields twice: once for
+ * an episode when a meta-step starts are copied. On rank 0 a checkpoint needs the memory of its fields twice: once for
  * the gathered fields and once for the file image. A checkpoint that is due within an episode includes units. A
  * checkpoint caused by a signal within an episode may take more memory than the estimate. */
 #include "run/memory.h"
@@ -19,15 +19,15 @@
 #include "train/schema.h"
 
 static const double LIBRARIES =
-    5.5 * 1048576.0; /* measured memory that MPI and HDF5 take at their first use */
+    5.5 * 1048576.0; /* measured memory that MPI and HDF5 allocate at their first use */
 
 double wl_memory_peak(void) {
   struct rusage used;
   return getrusage(RUSAGE_SELF, &used) == 0 ? 1024.0 * (double)used.ru_maxrss : 0.0;
 }
 
-/* Returns the resident memory now, or the peak if the system does not report resident memory. Memory that was freed
- * after reading data is first returned to the system, because it would be counted twice. */
+/* Returns the current resident memory, or the peak if the system does not report resident memory. Memory that was
+ * freed after reading data is first returned to the system, because otherwise that memory would be counted twice. */
 static double resident(void) {
   long all = 0, here = 0;
 #ifdef __GLIBC__

@@ -1,11 +1,11 @@
-/* memory.h - memory of a training: an estimate before its first step, the peak after its last. */
+/* memory.h - memory of a training: an estimate before the first meta-step, and the peak after the last meta-step. */
 #ifndef WL_RUN_MEMORY_H
 #define WL_RUN_MEMORY_H
 
 #include "train/trainer.h"
 
-/* Returns the estimated peak of this rank in bytes: the memory used now (program, libraries, data, state) plus the
- * memory for the first episode and the checkpoints. Not collective. */
+/* Returns the estimated peak memory of this rank in bytes: the current memory (program, libraries, data, state) plus
+ * the memory for the first episode and the checkpoints. Not collective. */
 double wl_memory_estimate(const wl_trainer *trainer);
 /* Returns the peak memory of this process so far, in bytes. Not collective. */
 double wl_memory_peak(void);

@@ -45,7 +45,7 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   memcpy(values, all, sizeof all);
 }
 
-/* Whether metric i is a count, which those from `units` to `inner_steps` are. */
+/* Whether metric i is a count. The metrics from `units` to `inner_steps` are counts. */
 static bool is_count(int i) {
   enum { FIRST_COUNT = 8, LAST_COUNT = 10 };
   return i >= FIRST_COUNT && i <= LAST_COUNT;

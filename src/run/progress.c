@@ -1,4 +1,4 @@
-/* progress.c - keeps the last reports in a ring. */
+/* progress.c - stores the last reports in a ring. */
 #include "run/progress.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@ typedef struct figures {
 struct wl_progress {
   figures *ring; /* [room] */
   int64_t room, added;
-  double windows; /* windows of an episode */
+  double windows; /* number of windows of an episode */
 };
 
 wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out) {

@@ -1,7 +1,7 @@
 /* progress.h - measures the progress of a training by means over complete episodes.
  *
- * The losses of a window depend on the window's position in the episode, so the values of single meta-steps vary. Means
- * are therefore taken over complete episodes. These means do not affect the training. */
+ * The losses of a window depend on the window's position in the episode, so the values of single meta-steps vary.
+ * Means are therefore computed over complete episodes. These means do not affect the training. */
 #ifndef WL_RUN_PROGRESS_H
 #define WL_RUN_PROGRESS_H
 
@@ -16,8 +16,8 @@ void wl_progress_add(wl_progress *progress, const wl_meta_report *report);
  * meta-step had a finite unit. */
 double wl_progress_meta_loss(const wl_progress *progress);
 double wl_progress_last_loss(const wl_progress *progress);
-/* Returns the decrease of the loss over an episode, relative to the mean loss at the start of the episode's windows. It
- * is about 0 for a rule without effect. NaN until enough meta-steps were added. */
+/* Returns the decrease of the loss over an episode, relative to the mean loss at the start of the episode's windows.
+ * The gain is about 0 for a rule without effect. NaN until enough meta-steps were added. */
 double wl_progress_gain(const wl_progress *progress);
 
 #endif

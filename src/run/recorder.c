@@ -1,4 +1,5 @@
-/* recorder.c - stores each window in a slot of fixed size, which an observer fills and which is sent to rank 0.
+/* recorder.c - stores each recorded window in a slot of fixed size. An observer fills the slot, and the slot is sent
+ * to rank 0.
  *
  * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
 #include "run/recorder.h"
@@ -23,7 +24,7 @@ struct wl_recorder {
   unsigned char *slots;   /* [capacity] slots of this rank's windows */
   unsigned char *foreign; /* on rank 0: one slot received from another rank */
   int64_t used, capacity;
-  wl_failure failure; /* a failure since the last shipment */
+  wl_failure failure; /* a failure since the records were last sent */
   const wl_trainer *trainer;
   wl_trajectory *file; /* rank 0 */
 };
@@ -167,7 +168,7 @@ static void observe(void *context, const wl_step_view *step) {
   memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
 }
 
-/* Makes room for `more` slots, whose content is undefined. */
+/* Makes room for `more` further slots. The content of these slots is undefined. */
 static wl_status grow(wl_recorder *r, int64_t more) {
   if (r->used + more <= r->capacity) return WL_OK;
   unsigned char *bigger = NULL;
@@ -242,14 +243,14 @@ static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
   return first;
 }
 
-/* Rank 0: writes the records of one of its units to the file. */
+/* Rank 0: writes the records of one of rank 0's units to the file. */
 static wl_status keep_unit(const wl_recorder *r, int64_t first, int64_t end, double *seconds) {
   for (int64_t i = first; i < end; i++) WL_TRY(append(r, slot_at(r, i), seconds));
   return WL_OK;
 }
 
-/* Rank 0: receives the records of another rank's unit. All slots of the unit are received even after a failure, because
- * the sender waits until they are. */
+/* Rank 0: receives the records of another rank's unit. All slots of the unit are received even after a failure,
+ * because the sender waits until its slots are received. */
 static wl_status receive_unit(const wl_recorder *r, wl_comm *comm, int from, double *seconds) {
   unsigned char *const slot = r->foreign;
   wl_status status = WL_OK;

@@ -1,7 +1,8 @@
 /* recorder.h - records chosen windows for the trajectory file.
  *
  * The rank that runs a unit observes the unit's steps. While the meta-gradients are reduced, the records are sent to
- * rank 0. Rank 0 writes them in order of unit and window, so that the file does not depend on the number of ranks. */
+ * rank 0. Rank 0 writes the records in order of unit and window, so that the file does not depend on the number of
+ * ranks. */
 #ifndef WL_RUN_RECORDER_H
 #define WL_RUN_RECORDER_H
 
@@ -10,7 +11,7 @@
 
 typedef struct wl_recorder wl_recorder;
 
-/* Creates a recorder from the section `trajectory`; *out is NULL if nothing is to be recorded. */
+/* Creates a recorder from the section `trajectory`; *out is NULL if no window is to be recorded. */
 wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
 /* Sets the file to which rank 0 writes the records; borrowed. */
@@ -21,8 +22,8 @@ wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder);
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
 /* Returns the watcher that the trainer calls around windows and before the reduction. The watcher sends the records to
- * rank 0, which appends them to its file. Every rank calls it in the same meta-step, also after a failure. Only rank 0
- * waits; it waits for the ranks that ran recorded units. */
+ * rank 0, which appends them to its file. Every rank calls the watcher's `ship` in the same meta-step, also after a
+ * failure. Only rank 0 waits: for the ranks that ran recorded units. */
 wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 
 #endif

@@ -18,11 +18,11 @@
 
 struct wl_run_directory {
   char path[WL_PATH_MAX];
-  int lock; /* descriptor of RUN/lock, -1: none */
+  int lock; /* descriptor of RUN/lock; -1: not open */
 };
 
-/* The files of a run, in the order in which they are moved. Checkpoints come first, so that after an interrupted move a
- * resume cannot mistake old checkpoints for those of the new run. */
+/* The files of a run, in the order in which a new run moves them to RUN/previous-N. Checkpoints come first, so that
+ * after an interrupted move a resume cannot mistake old checkpoints for checkpoints of the new run. */
 static const char *const parts[] = {
     "checkpoints", "trajectory.h5", "trajectory",    "metrics.jsonl",
     "config.yaml", "optimizer.h5",  "evaluation.h5", NULL};
@@ -174,7 +174,7 @@ wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const ch
   return wl_atomic_write(path, text, strlen(text));
 }
 
-/* Appends text and a newline in one write. Removes the line if only a part of it was written. */
+/* Appends text and a newline in one write. Removes the line if only a part of the line was written. */
 static wl_status append_line(int fd, const char *path, const char *line) {
   const size_t length = strlen(line);
   const off_t before = lseek(fd, 0, SEEK_END);
@@ -200,7 +200,7 @@ wl_status wl_run_directory_append_metrics(wl_run_directory *d, const char *line)
   return status;
 }
 
-/* Whether a line is complete and its meta-step is not after the checkpoint. */
+/* Whether a line is complete and the line's meta-step is not after `meta_step`. */
 static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   json_t *const object = json_loadb(line, length, 0, NULL);
   const json_t *const step = json_object_get(object, "meta_step");
@@ -209,7 +209,7 @@ static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   return kept;
 }
 
-/* Moves the lines that are kept to the front; returns their total length. */
+/* Moves the lines up to `meta_step` to the front of the text; returns the total length of these lines. */
 static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
   size_t kept = 0;
   for (size_t at = 0; at < bytes;) {

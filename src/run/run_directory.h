@@ -1,11 +1,11 @@
 /* run_directory.h - the folder of a run, which one training locks, and the text files in that folder.
  *
- *   RUN/lock            locked (flock) while a training runs; its text names that training
+ *   RUN/lock            locked (flock) while a training runs; the text of the file names that training
  *   RUN/config.yaml     the resolved configuration
  *   RUN/metrics.jsonl   one JSON object a line and meta-step
  *   RUN/checkpoints/    see checkpoint.h
  *   RUN/trajectory.h5   see trajectory.h
- *   RUN/previous-N/     an earlier run, moved by a new one in the same folder
+ *   RUN/previous-N/     an earlier run, moved by a new run in the same folder
  *
  * Not collective: only rank 0 has a run directory. */
 #ifndef WL_RUN_RUN_DIRECTORY_H
@@ -17,9 +17,9 @@
 
 typedef struct wl_run_directory wl_run_directory;
 
-/* Makes the folder and its parents and locks the folder. WL_ERR_CANNOT_CREATE if another training holds the lock or the
- * folder cannot be made, WL_ERR_PERMISSION. Without `resume`, the files of an earlier run are moved to RUN/previous-N,
- * and are never overwritten. */
+/* Makes the folder and its parents and locks the folder. WL_ERR_CANNOT_CREATE if another training holds the lock or
+ * the folder cannot be made, WL_ERR_PERMISSION. If `resume` is false, moves the files of an earlier run to
+ * RUN/previous-N. Never overwrites these files. */
 wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory **out);
 void wl_run_directory_close(wl_run_directory **directory); /* unlocks */
 

@@ -1,4 +1,4 @@
-/* state.c - saving and loading the outer loop's state. */
+/* state.c - saves and loads the outer loop's state. */
 #define _GNU_SOURCE /* memmem */
 #include "run/state.h"
 
@@ -13,7 +13,7 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* [capacity + 1]: fields beyond the capacity overwrite the last entry, and check_list reports that */
+  /* [capacity + 1]: fields beyond the capacity overwrite the last entry; check_list then fails */
   wl_field *at;
   int count, capacity;
 } field_list;
@@ -125,7 +125,7 @@ wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
 
 /* ---- units ---- */
 
-/* The numbers of one field of all units, one unit after the other, at rank 0. */
+/* On rank 0: the numbers of one field of all units, one unit after the other. */
 typedef struct unit_column {
   int64_t *offset; /* [units + 1] where the numbers of each unit begin */
   void *data;
@@ -135,12 +135,12 @@ typedef struct unit_table {
   unit_column of[WL_UNIT_FIELDS];
 } unit_table;
 
-/* Whether units have state at the end of a meta-step. Staggered units always have at least their clocks. */
+/* Whether units have state to save at the end of a meta-step. Staggered units always have at least clocks to save. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* Whether a unit has more state than a clock: it is within an episode, or has a stored state to restart from. */
+/* Whether a unit has more state than a clock: the unit is within an episode, or has a stored state to restart from. */
 static bool has_state(const wl_trainer *tr, int64_t u) {
   const wl_plan *plan = wl_state_of(tr)->plan;
   return plan->clock[u].t > 0 || plan->stored[u] > 0;
@@ -181,7 +181,7 @@ static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Returns the place in the table for unit u's numbers of a field. */
+/* Returns the address in the table for unit u's numbers of a field. */
 static void *place_of(const unit_table *table, int field, int64_t u) {
   const unit_column *column = &table->of[field];
   return (char *)column->data +
@@ -229,8 +229,8 @@ static wl_status gather_units(wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Lists the offsets. They come before all arrays, because small datasets after large ones would make the file's image
- * grow by the size of the large ones. */
+/* Lists the offsets. Call this before the arrays are listed: small datasets after large datasets would make the file's
+ * image grow by the size of the large datasets. */
 static void list_offsets(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = wl_state_of(tr)->plan->units;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
@@ -256,7 +256,7 @@ static void list_units(const wl_trainer *tr, const unit_table *table, field_list
   }
 }
 
-/* Gathers the kept points of all units at rank 0, one unit after the other. */
+/* Gathers the stored replay points of all units on rank 0, one unit after the other. */
 static wl_status gather_points(wl_trainer *tr, wl_real **points) {
   if (!wl_replay_lasts(wl_state_of(tr)->replay)) return WL_OK;
   wl_status room = WL_OK;
@@ -276,7 +276,7 @@ static void list_points(const wl_trainer *tr, wl_real *points, field_list *list)
       ->in_digest = false;
 }
 
-/* Reads this rank's part of the buffer. The file may have been written by any number of ranks. */
+/* Reads this rank's part of the replay buffer. The file may have been written by any number of ranks. */
 static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   const wl_replay_tables t = wl_replay_state(wl_state_of(tr)->replay);
   wl_real *points = NULL;
@@ -484,12 +484,14 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *tab
   return WL_OK;
 }
 
-/* Sets all clocks to that of unit 0: all units are between the same two episodes. */
+/* Sets the clocks of all units to the clock of unit 0, which is correct if all units are between the same two
+ * episodes. */
 static void set_clocks(wl_plan *plan) {
   for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
 
-/* What accepts the changed files: an option of the command line for each hash in the lines "key: saved | now". */
+/* Writes the command-line options that accept the changed files: one option for each hash in the lines "key: saved |
+ * now". */
 static void accept_hashes(const char *diff, char *text, size_t size) {
   static const char word[] = "_hash: ", intro[] = "; to accept the changed file, add";
   size_t used = 0;
@@ -507,7 +509,7 @@ static void accept_hashes(const char *diff, char *text, size_t size) {
   }
 }
 
-/* WL_ERR_CONFIG when the checkpoint belongs to another configuration. */
+/* Fails with WL_ERR_CONFIG if the checkpoint belongs to another configuration. */
 static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema,
                           const char *path) {
   const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH};
@@ -565,7 +567,7 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   wl_status status = list_state(tr, &list);
   for (int i = 0; status == WL_OK && i < list.count; i++)
     if (list.at[i].in_digest ||
-        wl_file_has(file, list.at[i].name)) /* older files lack the other fields */
+        wl_file_has(file, list.at[i].name)) /* fields that older files lack are skipped */
       status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
@@ -583,8 +585,8 @@ typedef struct finding {
   char path[4096];
 } finding;
 
-/* Finds the newest valid checkpoint on rank 0, which must read the whole file to verify it. The other ranks then open
- * the same file. */
+/* Finds the newest valid checkpoint on rank 0, which must read the whole file to verify the checkpoint. The other
+ * ranks then open the same file. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};

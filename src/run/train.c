@@ -1,4 +1,4 @@
-/* train.c - a run: opens or resumes it, does its meta-steps, writes its files, stops. */
+/* train.c - opens or resumes a run, does its meta-steps, writes its files, and stops. */
 #include "run/train.h"
 
 #include <math.h>
@@ -32,8 +32,8 @@ typedef struct run {
   wl_recorder *recorder;
   wl_run_files *files;
   int64_t every, keep; /* checkpoint.every and checkpoint.keep */
-  int64_t validate;    /* meta-steps between validations; 0: none */
-  int64_t saved;       /* meta-step of the last checkpoint, -1: there is none */
+  int64_t validate;    /* meta-steps between validations; 0: no validations */
+  int64_t saved;       /* meta-step of the last checkpoint; -1: no checkpoint */
   bool resumed;
   bool diverged;
   bool warned;    /* the user has been warned of units that were left out */
@@ -58,8 +58,8 @@ wl_status wl_train_run_directory(const wl_config *config, const char *config_pat
                  size - 1);
 }
 
-/* Checks that all ranks have the same plug-ins and modules that the configuration names. Each rank has read them from
- * its own file system. */
+/* Checks that all ranks have the same plug-ins and modules that the configuration names. Each rank has read these
+ * files from its own file system. */
 static wl_status same_files(const run *r) {
   const char *file = NULL, *hash = NULL;
   char what[512] = "a file of the configuration (";
@@ -68,7 +68,7 @@ static wl_status same_files(const run *r) {
   for (; wl_config_hashed_file(r->config, n, &file, &hash); n++) {
     const size_t used = strlen(what);
     snprintf(what + used, sizeof what - used, "%s%.200s", n > 0 ? ", " : "", file);
-    value = value * 31 + strtoull(hash, NULL, 16); /* for one file this is its hash */
+    value = value * 31 + strtoull(hash, NULL, 16); /* if there is one file, `value` is the hash of that file */
   }
   snprintf(what + strlen(what), sizeof what - strlen(what), ")");
   return wl_comm_same(r->comm, what, value);
@@ -160,7 +160,7 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
   snprintf(text, size, "windows stored as %s", kind);
 }
 
-/* Prints the estimate of the memory. The last line of the run compares this estimate with the peak. */
+/* Prints the estimate of the memory. The last line that the run prints compares this estimate with the peak. */
 static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
@@ -248,7 +248,7 @@ static void show_progress(const run *r) {
                   (long)wl_setup_of(r->trainer)->steps, text);
 }
 
-/* Warns once if the training makes no progress, while it still runs. */
+/* Warns once, during the training, if the training makes no progress. */
 static void warn_of_idleness(run *r) {
   static const double WORTH_IT = 0.01;
   const double gain = wl_progress_gain(r->progress);
@@ -260,7 +260,7 @@ static void warn_of_idleness(run *r) {
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
 
-/* Writes the files of a meta-step: recorded windows, metrics, and the checkpoint when it is due. */
+/* Writes the files of a meta-step: recorded windows, metrics, and every `every` meta-steps a checkpoint. */
 static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   const int64_t step = wl_state_of(r->trainer)->meta_step;
   const bool last = stopping || r->diverged || step == wl_setup_of(r->trainer)->steps;
@@ -271,12 +271,12 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
     warn_of_idleness(r);
   }
   if (!last && (r->every == 0 || step % r->every != 0))
-    return WL_OK; /* the other ranks learn of a failure in the next reduction */
+    return WL_OK; /* the next reduction reports a failure to the other ranks */
   WL_TRY(wl_comm_agree(r->comm, wl_trainer_raise_failure(r->trainer)));
   return save(r);
 }
 
-/* Whether this meta-step must be the last, because the next one might end after the time limit. */
+/* Whether this meta-step must be the last, because the next meta-step might end after the time limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
          wl_seconds() - r->started + 2.0 * r->longest > r->request->time_limit;
@@ -305,7 +305,7 @@ static double deadline(const run *r) {
   return r->started + fmax(limit - 0.5, 0.5 * limit);
 }
 
-/* Validates the rule when this is due, and after the last meta-step. */
+/* Validates the rule every r->validate meta-steps, and after the last meta-step. */
 static wl_status validate(const run *r, wl_meta_report *report) {
   const int64_t step = wl_state_of(r->trainer)->meta_step;
   report->validation_loss = NAN;
@@ -319,7 +319,7 @@ static wl_status validate(const run *r, wl_meta_report *report) {
   return WL_OK;
 }
 
-/* Evaluates the rule for the curriculum when this is due. The next stage may then begin. */
+/* Evaluates the rule for the curriculum every curriculum.every meta-steps. The next stage may then begin. */
 static wl_status evaluate_stage(const run *r) {
   const wl_curriculum *c = wl_state_of(r->trainer)->curriculum;
   const int64_t step = wl_state_of(r->trainer)->meta_step;
@@ -381,7 +381,7 @@ static wl_status loop(run *r, bool *stopped) {
   return leave_background(r);
 }
 
-/* Reports the divergence, the checkpoints from before it, and the fix. */
+/* Fails with a message that reports the divergence, the checkpoints from before the divergence, and the fix. */
 static wl_status report_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
   const long long last_counted = (long long)wl_state_of(tr)->last_counted,

@@ -8,7 +8,7 @@
 #include "comm/comm.h"
 
 typedef struct wl_train_request {
-  bool resume;        /* continue the newest valid checkpoint, if there is one */
+  bool resume;        /* resume from the newest valid checkpoint, if there is one */
   int64_t stop_after; /* stop with a checkpoint once this many meta-steps are done; 0: never */
   double time_limit;  /* stop with a checkpoint within this many seconds of the call; 0: no limit */
   const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
@@ -22,17 +22,17 @@ typedef struct wl_train_outcome {
   char run[4096]; /* the run directory */
 } wl_train_outcome;
 
-/* Finds the run directory: the configuration's `output`, or runs/NAME for a configuration NAME.yaml. WL_ERR_CONFIG: it
- * is too long. */
+/* Finds the run directory: the configuration's `output`, or runs/NAME for a configuration NAME.yaml. WL_ERR_CONFIG:
+ * the path is too long. */
 wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
                                  size_t size);
 
-/* Prints the memory and the output folder of a training, without training. Creates data, model and workspaces, and so
+/* Prints the memory and the output folder of a training, without training. Creates data, model and workspaces. This
  * finds errors that reading the configuration does not find. Collective. */
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);
 
-/* Trains. Collective. Returns WL_OK when outer.steps are done, WL_TRY_AGAIN if it stopped early with a checkpoint,
- * WL_ERR_DIVERGED if it diverged; `outcome` is filled in these three cases. */
+/* Trains. Collective. Returns WL_OK when outer.steps are done, WL_TRY_AGAIN if the training stopped early with a
+ * checkpoint, WL_ERR_DIVERGED if the training diverged; `outcome` is filled in these three cases. */
 wl_status wl_train(const wl_config *config, const char *config_path,
                    const wl_train_request *request, wl_comm *comm, wl_train_outcome *outcome);
 

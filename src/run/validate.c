@@ -1,4 +1,4 @@
-/* validate.c - distributes forward runs over the ranks. Each rank fills in its rows of a table of zeros, and the tables
+/* validate.c - divides forward runs among the ranks. Each rank fills in its rows of a table of zeros, and the tables
  * are added. */
 #include "run/validate.h"
 

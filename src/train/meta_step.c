@@ -1,4 +1,4 @@
-/* meta_step.c - runs one meta-step: the windows of this rank's units, the exact sum, the outer update. */
+/* meta_step.c - runs one meta-step: computes the windows of this rank's units, the exact sum and the outer update. */
 #include <math.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
       report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->setup.comm);
 }
 
-/* Records how many units were counted. Only counted units change phi. If no unit is counted, phi stays the same, and
+/* Records the number of counted units. Only counted units change phi. If no unit is counted, phi does not change, and
  * only a newly drawn task in the next episode can yield a finite unit. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   const bool begun = tr->state->plan->starts[0] || tr->state->plan->restarts[0];
@@ -75,8 +75,8 @@ void wl_trainer_update(wl_trainer *tr, wl_reduction *r, int64_t counted, unsigne
       wl_outer_update(tr->state->outer, tr->state->meta_step, groups, r->gradient, tr->state->phi);
 }
 
-/* Sets average to a average + (1 - a) phi. The factor a is at most (1 + n) / (10 + n), so that early values of phi have
- * less weight. */
+/* Sets `average` to a average + (1 - a) phi. The factor a is at most (1 + n) / (10 + n), so that early values of phi
+ * have less weight. */
 static void update_average(wl_trainer *tr) {
   const double n = (double)tr->state->meta_step, early = (1.0 + n) / (10.0 + n),
                keep = tr->state->outer->average < early ? tr->state->outer->average : early;
@@ -103,14 +103,14 @@ bool wl_trainer_judge(wl_trainer *tr, double loss) {
   return true;
 }
 
-/* Writes records while other ranks may still compute. The next reduction raises a failure that occurs here. */
+/* Calls the watcher's `ship` while other ranks may still compute. The next reduction raises a failure of that call. */
 static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
 
-/* Sums the contributions of all units exactly. The same reduction gives every rank the failures, stop requests and
- * times of all ranks. */
+/* Sums the contributions of all units exactly. The same reduction also combines the failures, stop requests and times
+ * of all ranks. */
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();
@@ -133,7 +133,8 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   return WL_OK;
 }
 
-/* Runs the units and writes the outcome to the flags. Returns the number of this rank's contributions. */
+/* Runs this rank's units. Writes failure, early leave, stop request and compute time to `tr->flags`. Returns the
+ * number of contributions that this rank has for the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;

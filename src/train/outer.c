@@ -191,7 +191,7 @@ double wl_outer_rate(const wl_outer *o, int64_t step) {
   return wl_schedule_rate(&o->schedule, o->rate, step);
 }
 
-/* Clips to [-bound, bound]. NaN stays NaN; fmin would replace it by a bound. */
+/* Clips x to [-bound, bound]. NaN stays NaN; fmin would replace NaN by a bound. */
 static double clamp(double x, double bound) { return x > bound ? bound : x < -bound ? -bound : x; }
 
 static void clip(const wl_outer *o, double *g, double total) {

@@ -22,7 +22,7 @@ typedef struct wl_plan_setting {
   const double *cost;       /* [tasks] cost of a unit of this task, copied */
   const int64_t *horizon;   /* [n_horizon] episode.steps, borrowed; with stages [stages][2] */
   int n_horizon;            /* 1: T; 2: [low, high] */
-  const int64_t *stage;     /* number of the current stage, borrowed; NULL: there are no stages */
+  const int64_t *stage;     /* number of the current stage, borrowed; NULL: no stages */
   double restart; /* probability that an episode begins at the unit's stored state */
   bool
       stagger; /* each unit draws its horizon and the step at which its first episode begins */
@@ -36,12 +36,12 @@ typedef struct wl_plan {
   bool *starts;    /* [units] out: the unit begins an episode in this meta-step, at step clock.t */
   bool *restarts;  /* [units] out: the unit begins at its stored state and stays on its rank; `starts` is then false */
   int64_t *origin; /* [units] the episode whose task the unit has */
-  int64_t *stored; /* [units] inner step of the unit's stored state; 0: there is none */
+  int64_t *stored; /* [units] inner step of the unit's stored state; 0: the unit has no stored state */
   double *share;   /* [tasks] cumulative proportions, the last is 1 */
   double *cost;    /* [tasks] */
-  double *load;    /* [ranks] scratch: cost assigned */
+  double *load;    /* [ranks] scratch: sum of the costs of the units assigned to each rank */
   int64_t *order;  /* [units] scratch */
-  int *heap;       /* [ranks] scratch: the least loaded rank is first; the lowest rank if several have equal loads */
+  int *heap;       /* [ranks] scratch: heap of ranks; the first rank has the least load (of several, the lowest rank) */
 } wl_plan;
 
 wl_status wl_plan_create(const wl_plan_setting *setting, wl_plan **out);
@@ -49,7 +49,7 @@ void wl_plan_destroy(wl_plan **plan);
 /* Call at the start of a meta-step. Each unit at step 0 draws the task and horizon of its episode. These units are
  * assigned in order of falling cost, each to the least loaded rank. */
 void wl_plan_begin(wl_plan *plan);
-/* Records that the unit has stored the state that it had before this meta-step. Call before wl_plan_advance. */
+/* Records that the unit has stored its state from before this meta-step. Call before wl_plan_advance. */
 void wl_plan_store(wl_plan *plan, int64_t unit);
 /* Call after a meta-step. `steps`: the window length in inner steps; 0: the meta-step ran whole episodes. */
 void wl_plan_advance(wl_plan *plan, int64_t steps);

@@ -50,7 +50,7 @@ static wl_status check_order(const wl_config *config, const wl_problem *p) {
 
 static wl_status build(const wl_config *config, wl_problem *p) {
   p->seed = (uint64_t)wl_schema_run(config).seed;
-  WL_TRY(read_horizon(config, p)); /* checked before the model, whose size may depend on the longest episode */
+  WL_TRY(read_horizon(config, p)); /* before the model is created, because its size may depend on the longest episode */
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
   WL_TRY(create_imitation(config, p));

@@ -1,8 +1,8 @@
 /* replay.c - the trajectory buffer and its replay (for the algorithm see replay.h).
  *
- * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit). It
- * holds up to `capacity` points of `width` reals; point j is (theta, s) at step j * stride. replay_store.h
- * stores the points. */
+ * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit), which holds
+ * up to `capacity` points of `width` reals; point j is (theta, s) at step j * stride. replay_store.h stores the
+ * points. */
 #include "train/replay.h"
 
 #include <string.h>
@@ -16,14 +16,14 @@ static const double MOST_PASSES = 2147483647.0;
 
 struct wl_replay {
   int64_t stride, epochs, batch;
-  wl_window_spec spec; /* of the replayed windows */
+  wl_window_spec spec; /* the policy of the replayed windows */
   int64_t batches, units, capacity;
   int64_t n, state; /* reals of theta and of the rule's state in a point */
   wl_replay_store *store;
-  wl_failure failure; /* a failure to keep a point; wl_replay_share raises it */
+  wl_failure failure; /* the failure to store a point, which wl_replay_share raises */
   int64_t *episode;   /* [batches] -1: none */
   int64_t *count;     /* [batches][units] number of points; equal on every rank after wl_replay_share */
-  int64_t *first;     /* [batches * units + 1] number of points in all places before this one */
+  int64_t *first;     /* [batches * units + 1] number of points in all places before the place */
   double *start_loss; /* [batches][units] */
   int64_t *owner;     /* [batches][units] the rank that owns the place */
   int64_t current;    /* current batch */
@@ -51,7 +51,7 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->spec.replayed = true;
 }
 
-/* Makes the checks that the options table cannot express. */
+/* Checks the conditions that the options table cannot express. */
 static wl_status check_options(const wl_trainer *tr) {
   if (!tr->setup.per_episode)
     return wl_map_fail(
@@ -127,14 +127,15 @@ void wl_replay_destroy(wl_replay **replay) {
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-/* Allocates room for the points of a place on the rank that owns the place; the other ranks have no room for them. */
+/* Allocates room for the points of a place on the rank that owns the place; the other ranks have no room for these
+ * points. */
 static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
   r->owner[place] = owner;
   return wl_replay_store_own(r->store, place, owner == rank);
 }
 
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
-  const int64_t episode = tr->state->plan->clock[0].episode; /* units are in phase */
+  const int64_t episode = tr->state->plan->clock[0].episode; /* all units are in the same episode */
   r->current = episode % r->batches;
   r->episode[r->current] = episode;
   r->failure.code = WL_OK;
@@ -192,7 +193,7 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
   *point = index - r->first[low];
 }
 
-/* A window to replay: its point, and the pass that determines its minibatches. Different passes draw different
+/* A window to replay: the point at which the window starts, and the pass. Different passes draw different
  * minibatches. */
 typedef struct wl_replay_point {
   int64_t place, point, pass;
@@ -315,8 +316,8 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
   return WL_OK;
 }
 
-/* Sends the points of a place even if they cannot be read, because rank 0 waits for them. The ranks agree on the
- * failure at the end. */
+/* Sends a message for each place even if the points cannot be read, because rank 0 waits for the message. The ranks
+ * agree on the failure at the end. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;

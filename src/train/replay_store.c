@@ -18,7 +18,7 @@ struct wl_replay_store {
   const char *folder;     /* folder of the scratch file, borrowed from the configuration */
   wl_spill *spill;        /* created when this rank first owns a place */
   bool *owned;            /* [places] */
-  unsigned char **memory; /* [places] [in_memory][point_bytes]; NULL: not owned */
+  unsigned char **memory; /* [places] points [in_memory][point_bytes] of a place; NULL: another rank owns the place */
   unsigned char *row;     /* [point_bytes] buffer for reads and writes of the file */
 };
 
@@ -39,7 +39,7 @@ static void read_options(const wl_replay_keys *keys, wl_replay_store *s) {
   s->folder = keys->spill;
 }
 
-/* Splits the points between memory and file. */
+/* Computes the number of points of each place that are in memory; the other points are in the file. */
 static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
   const wl_map *map = s->shape.map;
   const double layer = (double)s->shape.places * (double)s->point_bytes,
@@ -144,7 +144,7 @@ static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t fi
   }
 }
 
-/* Returns the address of the point in memory. NULL: the point is in the file, in row *row. */
+/* Returns the address of the point in memory. Returns NULL if the point is in row *row of the file. */
 static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
   if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
   *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;

@@ -1,9 +1,9 @@
-/* replay_store.h - storage of the replay buffer's points: in memory up to a budget, the others in a scratch
- * file of each rank.
+/* replay_store.h - storage of the replay buffer's points: in memory up to a budget, all other points in a scratch file
+ * of each rank.
  *
- * A place holds the points of one episode, on the rank that ran it. The first `in_memory` points of each place
- * are in memory. This number is equal on every rank, so the budget holds for any distribution of places. Memory
- * and file hold the same bits, so the budget does not change results. */
+ * A place holds the points of one episode, on the rank that ran the episode. The first `in_memory` points of each
+ * place are in memory. This number is equal on every rank, so the budget is met however the places are assigned to
+ * ranks. Memory and file hold the same bits, so the budget does not change results. */
 #ifndef WL_TRAIN_REPLAY_STORE_H
 #define WL_TRAIN_REPLAY_STORE_H
 
@@ -29,12 +29,12 @@ void wl_replay_store_destroy(wl_replay_store **store);
 /* Allocates the storage of a place on this rank if `mine` is true, else frees it. */
 wl_status wl_replay_store_own(wl_replay_store *store, int64_t place, bool mine);
 bool wl_replay_store_owns(const wl_replay_store *store, int64_t place);
-/* Writes or reads point number `point` of a place that this rank owns: theta [n], state [width - n]. */
+/* Write or read point number `point` of a place that this rank owns: theta [n], state [width - n]. */
 wl_status wl_replay_store_put(wl_replay_store *store, int64_t place, int64_t point,
                               const wl_real *theta, const wl_real *state);
 wl_status wl_replay_store_get(wl_replay_store *store, int64_t place, int64_t point, wl_real *theta,
                               wl_real *state);
-/* Returns the bytes of memory that `places` places of a rank take. */
+/* Returns the bytes of memory of `places` places of a rank. */
 double wl_replay_store_bytes(const wl_replay_store *store, int64_t places);
 
 #endif

@@ -143,7 +143,8 @@ static const wl_option trajectory_options[] = {
 
 enum { N_SECTIONS = 16 };
 
-/* Runs when the program starts: gives the task families their HDF5 reader. Only this layer may depend on both. */
+/* Runs when the program starts: passes the HDF5 reader to the task families. Only src/train may depend on both
+ * src/task and src/io. */
 __attribute__((constructor)) static void connect_layers(void) {
   wl_glyphs_set_reader(wl_arrays_read);
 }
@@ -196,7 +197,7 @@ const wl_section *wl_schema_section(const char *name) {
 /* Reads the weights. A list must have exactly the weights w_0 .. w_K. */
 static wl_status window_weights(const wl_map *map, const wl_choice_or_reals *given,
                                 wl_window_spec *spec) {
-  enum { LAST_OF = 3, LIST }; /* LAST_OF: {last: N}; LIST: a list */
+  enum { LAST_OF = 3, LIST }; /* LAST_OF: the choice {last: N}; LIST: a list of weights */
   const wl_reals list = given->list;
   if (given->choice == LAST_OF && given->argument > spec->steps + 1)
     return wl_map_fail(map, "weights", "a window of %lld steps has %lld losses, not %lld",

@@ -5,9 +5,9 @@
 #include "base/options.h"
 #include "unroll/window.h"
 
-/* Returns all sections; the last has name NULL. They are valid for the life of the process. */
+/* Returns all sections; the last has name NULL. The sections are valid for the life of the process. */
 const wl_section *wl_schema(void);
-/* Returns the section of that name, NULL if there is none. */
+/* Returns the section of that name, NULL if there is no such section. */
 const wl_section *wl_schema_section(const char *name);
 
 /* The sections that train declares; texts and lists are borrowed from the configuration. */

@@ -1,8 +1,8 @@
 /* spill.h - stores rows of bytes that do not fit in memory in a scratch file of this process.
  *
- * The file is unlinked when it is opened, so the system frees its space however the process ends. A row takes no disk
- * space before it is first written. The file is not HDF5: only the thread that writes checkpoints may use HDF5, and
- * training would wait for it. No other process reads the file. */
+ * The file is unlinked when it is opened, so the system frees the file's space however the process ends. A row needs
+ * no disk space before the row is first written. The file is not HDF5: only the thread that writes checkpoints may use
+ * HDF5, and training would wait for that thread. No other process reads the file. */
 #ifndef WL_TRAIN_SPILL_H
 #define WL_TRAIN_SPILL_H
 

@@ -1,7 +1,7 @@
-/* start_copy.c - a copy of the state at the start of a meta-step. If training leaves the meta-step early, it restores
- * that state.
+/* start_copy.c - a copy of the state at the start of a meta-step. If training leaves the meta-step early, that state
+ * is restored.
  *
- * Units that begin an episode are not copied; they begin the episode again. */
+ * Units that begin an episode are not copied; such units begin the episode again. */
 #include <string.h>
 
 #include "train/replay.h"

@@ -15,15 +15,15 @@
 typedef struct wl_meta_report {
   double meta_loss, first_loss, last_loss, mean_loss;
   double gradient_norm, rate;
-  double variance;        /* of the units' meta-gradients: mean of |g_u - mean g|^2 */
+  double variance;        /* variance of the units' meta-gradients g_u: mean of |g_u - mean g|^2 */
   double signal_to_noise; /* |mean g|^2 / variance; pure noise gives 1 / (counted units - 1) */
   int64_t units, skipped; /* all units; the non-finite units among them */
   int64_t inner_steps;    /* largest number of inner steps of a unit */
   double compute_seconds, compute_seconds_least; /* compute time of the slowest and of the fastest rank */
-  double wait_seconds;                           /* how long a rank waits for the slowest one, mean over the ranks */
-  double reduce_seconds; /* rank 0: time of the exact sum after all ranks have reached it */
+  double wait_seconds;                           /* time that a rank waits for the slowest rank, mean over the ranks */
+  double reduce_seconds; /* rank 0: time of the exact sum, from when all ranks have reached the sum */
   double io_seconds;     /* rank 0: time that training spent on files since the previous report */
-  double validation_loss; /* on fixed tasks; NaN: not measured in this meta-step */
+  double validation_loss; /* validation loss on fixed tasks; NaN: not measured in this meta-step */
 } wl_meta_report;
 
 typedef struct wl_trainer wl_trainer;
@@ -43,10 +43,10 @@ typedef struct wl_trainer_setup {
   int64_t patience; /* outer.patience */
 } wl_trainer_setup;
 
-/* The part that meta-steps change and that later meta-steps depend on. */
+/* The part of a trainer that meta-steps change and that later meta-steps depend on. */
 typedef struct wl_trainer_state {
   wl_plan *plan;   /* the units' clocks */
-  wl_unit **unit;  /* [units] NULL for units of other ranks */
+  wl_unit **unit;  /* [units] this rank's units; NULL for units of other ranks */
   double *phi;     /* [phi.size] */
   double *average; /* [phi.size] exponential average of phi; NULL: outer.average is 0 */
   wl_outer *outer;
@@ -65,18 +65,19 @@ wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer *
 void wl_trainer_destroy(wl_trainer **trainer);
 const wl_trainer_setup *wl_setup_of(const wl_trainer *trainer);
 wl_trainer_state *wl_state_of(const wl_trainer *trainer);
-/* Returns how many numbers the exact sum adds, for the memory estimate. */
+/* Returns the length of the exact sum's vector, for the memory estimate. */
 int64_t wl_trainer_sum_size(const wl_trainer *trainer);
 /* Returns the bytes of the workspaces that are not yet allocated, assuming that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
-/* Whether the windows of the episodes run backward. The windows of forward-only estimators do not. With replay, windows
- * run backward only if theta_0 is learned by an adjoint; otherwise the episodes run forward to collect points. */
+/* Whether the windows of the episodes run backward. The windows of forward-only estimators run only forward. With
+ * replay, windows run backward only if theta_0 is learned by an adjoint; otherwise the episodes run forward to collect
+ * points. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks around the windows of a meta-step. */
 typedef struct wl_watcher {
-  /* Called before a window of a unit. Returns true if *observer is to observe the window's steps, false if nothing
-   * is. */
+  /* Called before a window of a unit. Returns true if *observer is to observe the window's steps, false if the window
+   * has no observer. */
   bool (*begin)(void *context, const wl_unit *unit, wl_observer *observer);
   void (*end)(void *context); /* called after the window */
   /* Called after the windows, while other ranks may still compute. Adds the time spent on files to *seconds. Every rank
@@ -85,27 +86,26 @@ typedef struct wl_watcher {
   void *context;
 } wl_watcher;
 
-/* The reasons for which a meta-step may end early or be the last one. The reduction tells every rank the requests of
- * all ranks. */
+/* The reasons for which a meta-step may end early or be the last. The reduction combines the requests of all ranks. */
 typedef struct wl_meta_request {
   const wl_watcher *watcher;         /* NULL: no callbacks */
   const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
   bool last;                         /* rank 0: the remaining time is too short for another meta-step */
-  double deadline;                   /* rank 0: time (wl_seconds) at which to leave the windows; 0: none */
+  double deadline;                   /* rank 0: time (wl_seconds) at which to leave the windows; 0: no deadline */
 } wl_meta_request;
 
 typedef enum wl_meta_outcome {
   WL_META_GO_ON,
   WL_META_LAST, /* the meta-step is complete and must be the last */
-  WL_META_ABANDONED /* windows were left early: the state is that after the previous meta-step; training must end */
+  WL_META_ABANDONED /* windows were left early; the state is as after the previous meta-step; training must end */
 } wl_meta_outcome;
 
 /* Runs one meta-step: windows of all units, exact sum, outer update. Collective; *outcome is the same on every rank. A
- * rank that sees *stop or reaches the deadline leaves its windows at the next inner step. The other ranks then leave
- * their windows too. */
+ * rank that reads a set *stop or reaches the deadline leaves its windows at the next inner step. The other ranks then
+ * also leave their windows. */
 wl_status wl_trainer_meta_step(wl_trainer *trainer, const wl_meta_request *request,
                                wl_meta_outcome *outcome, wl_meta_report *report);
-/* Keeps a failure of this rank; the next reduction raises it on all ranks. */
+/* Stores a failure of this rank; the next reduction raises the failure on all ranks. */
 void wl_trainer_keep_failure(wl_trainer *trainer, wl_status status);
 /* Raises the kept failure on this rank only. Returns WL_OK if no failure was kept. */
 wl_status wl_trainer_raise_failure(wl_trainer *trainer);
@@ -113,17 +113,17 @@ wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 /* Call after a checkpoint is read. Assigns the units to ranks by the plan's clocks and allocates this rank's units. The
  * caller fills these units. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
-/* Whether the training has diverged; equal on every rank. The training has diverged if phi is not finite, or if no unit
- * was counted for outer.patience consecutive episodes. After the last meta-step it has also diverged if no unit was
- * counted in the last half of all episodes. With outer.patience 0 only phi is tested. */
+/* Whether the training has diverged; the answer is equal on every rank. The training has diverged if phi is not
+ * finite, or if no unit was counted for outer.patience consecutive episodes. After the last meta-step the training has
+ * also diverged if no unit was counted in the last half of all episodes. With outer.patience 0 only phi is tested. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
-/* Returns the meta-parameters [phi.size] that are evaluated: the average of phi if outer.average is set, else phi. They
- * are owned by the trainer. */
+/* Returns the meta-parameters [phi.size] that are evaluated: the average of phi if outer.average is set, else phi. The
+ * trainer owns the array. */
 double *wl_trainer_result(const wl_trainer *trainer);
-/* Returns the meta-parameters that are exported: with a curriculum the best ones of its last stage, otherwise those
- * that wl_trainer_result returns. */
+/* Returns the meta-parameters that are exported: with a curriculum the best meta-parameters of its last stage,
+ * otherwise those that wl_trainer_result returns. */
 double *wl_trainer_export(const wl_trainer *trainer);
-/* Gives an evaluation of wl_trainer_result to the curriculum. Returns true if the next stage begins. */
+/* Records in the curriculum the loss of an evaluation of wl_trainer_result. Returns true if the next stage begins. */
 bool wl_trainer_judge(wl_trainer *trainer, double loss);
 
 #endif

@@ -7,13 +7,13 @@
 #include "train/reduction.h"
 #include "train/trainer.h"
 
-/* The flags of the reduction. The reduction takes the maximum of each over the ranks. */
+/* The flags of the reduction. The reduction computes the maximum of each flag over the ranks. */
 enum { WL_FLAG_FAILED, WL_FLAG_LEFT, WL_FLAG_STOP, WL_FLAG_BUSY, WL_FLAG_IDLE, WL_FLAG_COUNT };
 
 /* The state at a meta-step's start (start_copy.c). */
 typedef struct wl_start_copy {
   wl_clock *clock; /* [units] */
-  int64_t *origin, *stored; /* [units] of the plan */
+  int64_t *origin, *stored; /* [units] the plan's arrays of these names */
   wl_unit **unit;  /* [units] units within an episode, on the rank that owns them */
   double *vectors; /* [4][phi.size] phi, first and second moment, average */
   int64_t updates[WL_OUTER_GROUPS];
@@ -29,15 +29,15 @@ struct wl_trainer {
   wl_start_copy start;
   wl_interruption interruption;
   double flags[WL_FLAG_COUNT];
-  int64_t *tallies; /* [2 + units] summed over ranks: busy nanoseconds, requests; 1 for a unit that stored its state */
-  wl_failure pending; /* a failure of this rank since the last reduction; the next one raises it */
+  int64_t *tallies; /* [2 + units] sums over ranks: busy nanoseconds; requests; 1 for a unit that stored its state */
+  wl_failure pending; /* a failure of this rank since the last reduction; the next reduction raises the failure */
 };
 
 /* units.c */
 int wl_trainer_lanes(const wl_trainer *trainer);
 wl_status wl_trainer_run_units(wl_trainer *trainer, const wl_watcher *watcher, int64_t *own);
 
-/* start_copy.c: copies clocks and meta-parameters before wl_plan_begin, and units after they are assigned. */
+/* start_copy.c: copies clocks and meta-parameters before wl_plan_begin, and units after their assignment to ranks. */
 wl_status wl_start_copy_create(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_start_copy_clear(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_trainer_keep_clocks(wl_trainer *trainer);

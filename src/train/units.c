@@ -1,8 +1,8 @@
 /* units.c - creates this rank's units, starts them, runs their windows, and restores the units when the meta-step is
  * abandoned.
  *
- * Units that keep a trace run one after the other, each with all threads. Small forward-only units run concurrently:
- * a thread runs one inner run of one unit's window in a separate workspace. Both ways yield the same bits. */
+ * Units that store a trace run one after the other, each with all threads. Small forward-only units run concurrently:
+ * a thread runs one inner run of one unit's window in a separate workspace. Both orders yield the same bits. */
 #include <omp.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "train/trainer_impl.h"
 #include "unroll/restart.h"
 
-/* Up to this number of coordinates, running units concurrently is faster than using several threads in one unit. */
+/* Up to this number of coordinates, one thread for each unit is faster than several threads for one unit. */
 enum { SMALL = 65536 };
 
 int wl_trainer_lanes(const wl_trainer *tr) {
@@ -43,7 +43,7 @@ static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   return WL_OK;
 }
 
-/* Creates *unit anew if it is NULL or belongs to another task. */
+/* Creates *unit anew if *unit is NULL or belongs to another task. */
 static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
   if (*unit && (*unit)->task != task) wl_unit_destroy(unit);
   return *unit ? WL_OK
@@ -170,12 +170,12 @@ static bool all_counted(const wl_trainer *tr, const passage *p) {
   return true;
 }
 
-/* Returns how many numbers each run stores for the terms of imitation; 0 without a teacher. */
+/* Returns the number of terms of imitation that each run stores; 0 without a teacher. */
 static int64_t terms_of(const wl_trainer *tr) {
   return tr->setup.problem.imitation ? tr->setup.problem.spec.steps * WL_IMITATION_TERMS : 0;
 }
 
-/* Ends a unit's part in the meta-step, after its last window. */
+/* Completes a unit's contribution after the unit's last window. */
 static void close_passage(const wl_trainer *tr, passage *p) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double squares = 0.0;
@@ -186,9 +186,9 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
-/* Stores the state before a window in which losses rose. At the end of an episode, stores the state also if the unit
- * has none stored yet. Stores nothing for the first window of an episode: it either has no state before it or begins at
- * the stored state. */
+/* Stores the state before a window in which losses rose. At the end of an episode, also stores the state if the unit
+ * has no stored state yet. Stores nothing for the first window of an episode, which has no state before it or begins
+ * at the stored state. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;
@@ -199,7 +199,7 @@ static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   tr->tallies[2 + p->u] = 1;
 }
 
-/* Ends a window when all runs of the window are done. */
+/* Combines the results of a window's runs when all runs are done. */
 static void close_window(wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
@@ -212,12 +212,12 @@ static void close_window(wl_trainer *tr, passage *p) {
   }
   p->t += job.steps;
   if (tr->setup.estimator->shape.restarts) store_state(tr, p, p->t == clock->horizon);
-  tr->state->unit[p->u]->t = p->t; /* also if the unit stopped, because its clock advances */
+  tr->state->unit[p->u]->t = p->t; /* also if the unit has stopped, because the unit's clock advances */
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);
 }
 
-/* Called after each step of a window: keeps the point after the step for replay. */
+/* Context of the observer that stores the point after each step of a window for replay. */
 typedef struct keeper {
   wl_trainer *trainer;
   int64_t unit;
@@ -257,7 +257,7 @@ static wl_status run_in_turn(wl_trainer *tr, passage *passages, int64_t own,
   return WL_OK;
 }
 
-/* Runs one window of each unit that is not done. Threads take the runs of these windows in any order. */
+/* Runs one window of each unit that is not done. The runs of these windows are assigned to threads in any order. */
 static wl_status run_round(wl_trainer *tr, passage *passages, int64_t own) {
   const int runs = tr->setup.estimator->runs;
   wl_failure failure = {0};

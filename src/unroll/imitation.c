@@ -138,13 +138,14 @@ wl_imitation_weights wl_imitation_at(const wl_imitation *m, int64_t meta_step) {
     w.term[i] = k->weight[i] * (k->end[i] + (1.0 - k->end[i]) * left);
     w.task -= w.term[i];
   }
-  if (w.task < 0.0) w.task = 0.0; /* rounding may make it negative */
+  if (w.task < 0.0) w.task = 0.0; /* rounding may make the weight negative */
   return w;
 }
 
 /* ---- Losses ---- */
 
-/* Returns the number of tensors that D_cos and D_mag use. */
+/* Returns the number of tensors with more than one dimension. D_cos and D_mag use these tensors, or all tensors if the
+ * number is 0. */
 static int count_matrices(const wl_layout *theta) {
   int matrices = 0;
   for (int i = 0; i < theta->count; i++) matrices += theta->tensors[i].ndim > 1;

@@ -7,11 +7,12 @@
  *   F'          = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)    W = sum of the window's weights
  *
  *   D_cos  = 1 - <e, l> / |e| |l|,  D_mag = mean | |e| - |l| |    means over the matrices of theta, or over all of its
- *                                                                 tensors where there is no matrix
+ *                                                                 tensors if theta has no matrix
  *   D_dist = |l - e|^2 / |e|^2                                    over all coordinates
  *
- * The derivative takes e_k as a constant, as first order takes the gradient. The formula of the forward-only estimators
- * is in src/estimator/antithetic.c. References: Chen et al. 2020 (c = 1, a share of the episodes), ELO (a, b, f). */
+ * The derivative treats e_k as a constant, as first-order training does with the gradient. The formula of the
+ * forward-only estimators is in src/estimator/antithetic.c. References: Chen et al. 2020 (c = 1, in a share of the
+ * episodes), ELO (a, b, f). */
 #ifndef WL_UNROLL_IMITATION_H
 #define WL_UNROLL_IMITATION_H
 
@@ -32,26 +33,27 @@ typedef struct wl_imitation wl_imitation;
 extern const wl_option wl_imitation_options[];
 const wl_variant *wl_imitation_variants(void);
 
-/* Creates the teacher; *out is NULL if there is none. The configuration is borrowed for the object's life. */
+/* Creates the teacher; *out is NULL if the configuration has no teacher. The configuration is borrowed for the
+ * object's life. */
 wl_status wl_imitation_create(const wl_config *config, const wl_rule_setting *setting,
                               wl_imitation **out);
 void wl_imitation_destroy(wl_imitation **imitation);
 const wl_rule *wl_imitation_teacher(const wl_imitation *imitation);
 /* Returns the factor of the normalised differences in forward-only estimators. */
 double wl_imitation_scale(const wl_imitation *imitation);
-/* Returns the number of steps over which the teacher's schedule runs: the number that its schedule sets, else the
- * episode's. */
+/* Returns the number of steps of the teacher's schedule: the number that the schedule sets, else the number of steps
+ * of the episode. */
 int64_t wl_imitation_span(const wl_imitation *imitation, int64_t horizon);
 /* Returns the probability that an episode imitates, in a stage of the curriculum. */
 double wl_imitation_share(const wl_imitation *imitation, int64_t stage);
-/* Fails with WL_ERR_CONFIG unless the configuration gives one share, or one share for each stage. */
+/* Fails with WL_ERR_CONFIG unless the configuration has one share, or one share for each stage. */
 wl_status wl_imitation_check_stages(const wl_imitation *imitation, int64_t stages);
 wl_imitation_weights wl_imitation_at(const wl_imitation *imitation, int64_t meta_step);
 
 /* Computes D_cos, D_mag and D_dist of two updates [theta->size]. */
 void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const wl_real *learned,
                           double term[WL_IMITATION_TERMS]);
-/* Computes bar = sum_i slope_i dD_i / dlearned. If an update is zero, D_cos is 1 and its derivative is taken as
+/* Computes bar = sum_i slope_i dD_i / dlearned. If an update is zero, D_cos is 1 and the derivative of D_cos is set to
  * zero. */
 void wl_imitation_adjoint(const wl_layout *theta, const double slope[WL_IMITATION_TERMS],
                           const wl_real *expert, const wl_real *learned, wl_real *bar);

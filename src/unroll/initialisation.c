@@ -10,7 +10,7 @@ struct wl_initialisation_ops {
   const char *name; /* name of the method, and of the key that lists its tensors */
   bool adjoint;     /* learned through the adjoint of theta_0 */
   bool losses;      /* `step` reads next_loss */
-  /* Adds one step's part of the gradient of the method's tensors to grad [phi.size]; NULL: not learned from the
+  /* Adds one step's part of the gradient of the method's tensors to grad [phi.size]; NULL: the method does not use the
    * path. */
   void (*step)(const wl_initialisation *init, const wl_path_step *step, double *grad);
 };
@@ -95,7 +95,7 @@ static void leap_step(const wl_initialisation *init, const wl_path_step *s, doub
   }
 }
 
-/* Adds to grad: factor times the sum of x over the copies of each number of learned tensor j. */
+/* Adds to grad, for each number of learned tensor j, `factor` times the sum of x over the copies of that number. */
 static void add_copies(const wl_initialisation *init, int j, double factor, const wl_real *x,
                        double *grad) {
   const wl_tensor_entry *b = &init->phi.tensors[j];
@@ -146,8 +146,8 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   return WL_OK;
 }
 
-/* Finds how the tensor is learned: by the method whose list names it, else by `name`. NULL: the tensor is drawn for
- * each episode. */
+/* Finds the method that learns the tensor: the method whose list names the tensor, else the method `name`. NULL: the
+ * tensor is drawn for each episode. */
 static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
   const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
@@ -256,8 +256,8 @@ void wl_initialisation_destroy(wl_initialisation **init) {
   *init = NULL;
 }
 
-/* Repeats numbers: there are `size` numbers, `copies` elements apart, and each is copied to the elements up to the next
- * one. */
+/* Repeats numbers: `size` numbers are `copies` elements apart, and each number is copied to the elements between that
+ * number and the next number. */
 static void repeat(wl_real *at, int64_t size, int64_t copies) {
   for (int64_t i = 0; i < size; i++)
     for (int64_t k = i * copies + 1; k < (i + 1) * copies; k++) at[k] = at[i * copies];

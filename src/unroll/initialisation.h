@@ -7,7 +7,7 @@
  *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
  *
  * Leap and Reptile need only the forward pass; their sums run over all windows of an episode. Each tensor has its own
- * method: the one in `name`, unless the list of another method names the tensor. Leap measures the path of its own
+ * method: the method in `name`, unless the list of another method names the tensor. Leap measures the path of its own
  * tensors only. Tensors in the list `fresh` are drawn again for each episode. Tensors in the list `shared` start with
  * the same vector for each output (UNICORN-MAML, Ye and Chao 2022), whether learned or drawn. In phi a shared weight
  * (in,out) has the shape (in), and a shared bias is one number. The gradient of either is the sum over the outputs. */
@@ -24,14 +24,14 @@ typedef struct wl_initialisation wl_initialisation;
 typedef struct wl_path_step {
   const wl_real *g;       /* grad L_in(theta_i) */
   const wl_real *u;       /* theta_{i+1} - theta_i */
-  double loss, next_loss; /* L_in at theta_i and theta_{i+1}; next_loss is NaN unless `losses` is set */
+  double loss, next_loss; /* L_in at theta_i and at theta_{i+1}; next_loss is NaN unless `losses` is set */
 } wl_path_step;
 
 typedef struct wl_initialisation_ops wl_initialisation_ops;
 
 /* A drawn tensor whose outputs all start with the same values. */
 typedef struct wl_drawn_vector {
-  int64_t from, size, copies; /* position of its first element in theta; inputs (1: a bias); outputs */
+  int64_t from, size, copies; /* `from`: first element in theta; `size`: inputs (1: a bias); `copies`: outputs */
 } wl_drawn_vector;
 
 struct wl_initialisation {
@@ -64,7 +64,7 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
                                wl_real *theta0);
 /* Whether the tensor at this offset in phi is learned through the adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
-/* Adds lam, the adjoint of theta_0, to grad [phi.size], for the tensors that are learned through that adjoint. */
+/* Adds `lam`, the adjoint of theta_0, to grad [phi.size] for the tensors that are learned through that adjoint. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
 /* Adds one step's part of the gradient to grad [phi.size], for the tensors that are learned from the path. */
 void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad);

@@ -1,5 +1,5 @@
-/* model.h - the parts that are meta-trained (update rule, preconditioner, warp layers, initialisation), and the
- * positions of these parts in the flat vector phi. */
+/* model.h - the meta-trained parts (update rule, preconditioner, warp layers, initialisation), and the positions of
+ * these parts in the flat vector phi. */
 #ifndef WL_UNROLL_MODEL_H
 #define WL_UNROLL_MODEL_H
 
@@ -23,8 +23,8 @@ typedef struct wl_model {
 wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out);
 /* Builds a model with a hand-designed rule, for baselines. The model owns the rule, also after a failure. With a
- * `config`, phi holds the warp layers of `task` and the initialisation that the configuration names, laid out as at the
- * end of the trained model's phi. With NULL, phi is empty. */
+ * `config`, phi holds the warp layers of `task` and the initialisation that the configuration names, in the same order
+ * as at the end of the trained model's phi. With NULL, phi is empty. */
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
                                 wl_model **out);
 void wl_model_destroy(wl_model **model);

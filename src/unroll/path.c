@@ -1,4 +1,5 @@
-/* path.c - adds the gradient of each path step once the loss at the step's end is known, at the next inner step. */
+/* path.c - adds the gradient of each path step at the next inner step, which computes the loss at the path step's
+ * end. */
 #include "unroll/path.h"
 
 #include <math.h>

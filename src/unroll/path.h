@@ -8,10 +8,10 @@
 typedef struct wl_path {
   const wl_initialisation *initialisation;
   wl_real *g,
-      *u; /* [pad] gradient and update of the last step; NULL: nothing is learned from the path */
+      *u; /* [pad] gradient and update of the last step; NULL: no tensor is learned from the path */
   int64_t pad;
   double loss;  /* loss at the start of the last step */
-  bool open;    /* the loss at the end of the last step is not yet known */
+  bool open;    /* the loss at the end of the last step has not been computed */
   double *grad; /* gradient of theta_0 */
 } wl_path;
 

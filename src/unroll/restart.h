@@ -1,13 +1,15 @@
-/* restart.h - a state from which a unit's episode went badly, and episodes that restart from it (ELO).
+/* restart.h - stores a state after which losses rose in a unit's episode, and restarts episodes from the stored state
+ * (ELO).
  *
  * While an episode runs, each particle has the score
  *
  *   s_t = max(0, s_{t-1} + L_t - L_{t-1})        L_t: inner loss; not finite: s is infinite
  *
- * which grows where losses rise. The largest score of the episode so far is also kept. If the mean of the particles'
+ * which grows where losses rise. The largest score of the episode so far is also stored. If the mean of the particles'
  * largest scores grows in a window, the state before the window is stored: theta, the rule's state and the teacher's
  * state of particle 0. All particles of a restarted episode begin with that state, so that the differences between
- * particles are due to the new perturbation alone. The episode keeps its task and draws other minibatches. */
+ * particles are due to the new perturbation alone. The restarted episode has the same task and draws other
+ * minibatches. */
 #ifndef WL_UNROLL_RESTART_H
 #define WL_UNROLL_RESTART_H
 
@@ -21,9 +23,9 @@ void wl_restart_score(wl_unit *particle, const double *losses, int64_t count, bo
 bool wl_restart_has_grown(wl_unit *unit);
 /* Stores the state of particle 0 of `before`, a copy of the unit, as the state from which `unit` restarts. */
 void wl_restart_store(const wl_model *model, const wl_unit *before, wl_unit *unit);
-/* Begins episode number `number` at the stored state, at step t, with the task that the unit has. */
+/* Begins episode number `number` at the stored state, at step t, with the unit's current task. */
 void wl_restart_begin(const wl_model *model, wl_unit *unit, int64_t number, int64_t t);
-/* Returns what episode number `number` adds to the inner step when it draws minibatches. */
+/* Returns the number that episode number `number` adds to the inner step when minibatches are drawn. */
 int64_t wl_restart_draw(int64_t number, int64_t origin);
 
 #endif

@@ -42,7 +42,7 @@ static int64_t recompute_chunk(const wl_trace_shape *s, int64_t steps) {
   return s->stepwise ? (steps < WL_CHUNK_STEPS ? steps : WL_CHUNK_STEPS) * s->state : 0;
 }
 
-/* ---- states: each step writes its state where the next one keeps it ---- */
+/* ---- states: each step writes its state to the trace's place for the next step ---- */
 
 static bool states_serves(const wl_trace_shape *s) { return s->stepwise && s->state > 0; }
 static int64_t every_state(const wl_trace_shape *s, int64_t steps) { return steps * s->state; }

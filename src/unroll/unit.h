@@ -1,19 +1,19 @@
 /* unit.h - a unit of work: one episode in progress, with its clock.
  *
- * wl_unit_fields lists all state that a unit keeps between windows. All code that creates, copies, gathers or saves
- * units, or estimates their memory, uses that list. */
+ * wl_unit_fields lists all state that a unit stores between windows. All code that creates, copies, gathers or saves
+ * units, or estimates the memory of units, uses this list. */
 #ifndef WL_UNROLL_UNIT_H
 #define WL_UNROLL_UNIT_H
 
 #include "base/field.h"
 #include "unroll/model.h"
 
-/* State that an estimator needs in addition to one inner state; zeros: none. */
+/* State that an estimator needs in addition to one inner state; zeros: no further state. */
 typedef struct wl_unit_shape {
   int particles;    /* inner states in total */
   int accumulators; /* vectors over phi */
   int differences;  /* numbers */
-  const wl_rule *teacher; /* NULL: none; borrowed */
+  const wl_rule *teacher; /* NULL: no teacher; borrowed */
   bool restarts;          /* stores a state to restart from (restart.h) */
 } wl_unit_shape;
 
@@ -22,30 +22,30 @@ typedef struct wl_unit {
   const wl_task *task;
   wl_unit_shape shape;
   wl_episode episode; /* the episode that determines the task and the minibatches */
-  int64_t number;  /* number of the unit's episode; differs from that of `episode` after a restart */
-  int64_t first;   /* inner step at which the episode began, 0 unless it was restarted; 0 after a resume */
+  int64_t number;  /* number of the unit's episode; differs from the number in `episode` after a restart */
+  int64_t first;   /* inner step at which the episode began; 0 unless the episode was restarted; 0 after a resume */
   int64_t t;       /* inner steps done */
   int64_t horizon; /* T of the episode, for rules that use it; 0: unknown */
   int64_t task_index;
-  /* number that is added to the inner step when minibatches are drawn, so that a replayed window draws fresh ones */
+  /* added to the inner step when minibatches are drawn; differs for a replayed window, which draws new minibatches */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */
   bool stopped;      /* the run became non-finite: the rest of the episode is not run */
   wl_real *theta;    /* [pad(n)] */
   wl_real *state;    /* [wl_model_state] */
-  /* belong to the particles 1, 2, ...; the fields above belong to particle 0 */
+  /* the next fields belong to the particles 1, 2, ...; the fields above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;
   wl_real *other_theta, *other_state;
   double *accumulator; /* [accumulators][phi.size] */
   double *difference;  /* [differences] */
   bool *imitates;         /* [1] whether this episode imitates the teacher; only if there is a teacher */
-  double *score; /* [WL_UNIT_SCORES particles + 1] */
+  double *score; /* [WL_UNIT_SCORES * particles + 1] */
   wl_real *stored_theta, *stored_state, *stored_teacher_state; /* state of one particle */
   wl_real *teacher_state; /* [particles][wl_rule_state_reals of the teacher] */
 } wl_unit;
 
-enum { WL_UNIT_SCORES = 3 }; /* how many numbers a particle has in `score` */
+enum { WL_UNIT_SCORES = 3 }; /* number of elements of `score` for each particle */
 
 /* The size of a field is its extent, multiplied by its wl_unit_times. */
 typedef enum wl_unit_extent {
@@ -78,7 +78,7 @@ typedef struct wl_unit_field {
 enum { WL_UNIT_FIELDS = 20 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
-/* Whether wl_unit holds the one number of the field itself, not a pointer to it. */
+/* Whether wl_unit holds the field's single number, not a pointer to an array. */
 bool wl_unit_field_is_inline(const wl_unit_field *field);
 /* Returns how many numbers this field of a unit holds, for a unit of this shape. */
 int64_t wl_unit_field_count(const wl_unit_field *field, const wl_model *model, const wl_task *task,

@@ -9,8 +9,8 @@
 #include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
-/* Returns w_k for a window of `steps` steps. If the last window is shorter, the list of weights is aligned to its
- * end. */
+/* Returns w_k for a window of `steps` steps. If the last window is shorter, the end of the list of weights is aligned
+ * with the end of the window. */
 static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
@@ -41,7 +41,7 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
   return 1.0;
 }
 
-/* Whether loss k of the window is the first of the episode, which is the denominator of the log ratio. */
+/* Whether loss k of the window is the first loss of the episode, which is the denominator of the log ratio. */
 static bool holds_start(const wl_window_run_state *run, int64_t k) {
   return k == 0 && run->t0 == 0;
 }
@@ -76,13 +76,13 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
   for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += ws->weight[k] * ws->warp_grad[i];
 }
 
-/* Records a loss without weight: the inner loss if it is on the same batch, else NaN. */
+/* Records an outer loss without weight: the inner loss if both losses are on the same batch, else NaN. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
 }
 
-/* Returns where step `slot` of a segment keeps its traces. Without a gradient all steps share slot 0. */
+/* Returns the slot in which step `slot` of a segment stores its traces. Without a gradient all steps share slot 0. */
 static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
   return ws->with_gradient ? slot : 0;
 }
@@ -125,13 +125,14 @@ static void bring_state(wl_window_run_state *run) {
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
 }
 
-/* Computes W / K times the weight of each term, because F' takes the mean of the terms over the steps. */
+/* Computes W / K times the weight of each term, because F' contains the mean of the terms over the steps. */
 static void imitation_slopes(const wl_window_run_state *run, double slope[WL_IMITATION_TERMS]) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++)
     slope[i] = run->ws->imitation.term[i] * run->weight_sum / (double)run->steps;
 }
 
-/* Computes the teacher's update, compares it with the rule's, and replaces the share f of the rule's update by it. */
+/* Computes the teacher's update, compares this update with the rule's update u, and replaces u by f times the
+ * teacher's update plus (1 - f) u. */
 static void imitate(wl_window_run_state *run, int64_t k, int64_t slot, const wl_inner_step *learned) {
   wl_unroll_ws *const ws = run->ws;
   const wl_imitation *const m = ws->spec.imitation;
@@ -183,7 +184,8 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
-/* Takes the first inner loss and gradient of a window from the end of the previous window, which it continues. */
+/* Copies the first inner loss and gradient of a window from the end of the previous window, which this window
+ * continues. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -196,7 +198,7 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->end.loss;
 }
 
-/* Keeps the outer loss and gradient at theta_K for a next window that starts there. */
+/* Stores the outer loss and gradient at theta_K for a next window that starts at theta_K. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
@@ -285,7 +287,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *ob
   return true;
 }
 
-/* Keeps (theta, state) at the start of each segment, if the window has several segments. */
+/* Stores (theta, state) at the start of each segment, if the window has several segments. */
 static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   const wl_window_plan *p = &run->ws->plan;
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
@@ -311,8 +313,7 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-/* Computes the first, last and mean loss over theta_0 .. theta_steps. The last of these losses may be the non-finite
- * one. */
+/* Computes the first, last and mean loss over theta_0 .. theta_steps. The last of these losses may be non-finite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -356,7 +357,7 @@ static void close_imitation(const wl_window_run_state *run, const wl_window_opti
     result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->terms[i];
 }
 
-/* Runs the steps while losses are finite. *going is false if one was not. */
+/* Runs the steps while losses are finite. *going is false if a loss was not finite. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
   for (int64_t k = 0; *going && k < run->steps; k++) {
@@ -386,7 +387,7 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   ws->end.valid = false;
   run->weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
-  if (run->imitates) /* the terms of steps that are not taken are 0 */
+  if (run->imitates) /* the terms of steps that did not run are 0 */
     memset(ws->terms, 0, (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->terms);
   const bool started = !unit->stopped;
   bool going = started;

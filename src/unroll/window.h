@@ -10,7 +10,7 @@
  * The bracketed terms are those of second order. If the rule reads L_in(theta_k), second order also uses the adjoint of
  * that input: its product with grad L_in is added to lam, and its product with dL_in/dphi to the phi-gradient.
  *
- * This module knows neither MPI nor HDF5. */
+ * This module uses neither MPI nor HDF5. */
 #ifndef WL_UNROLL_WINDOW_H
 #define WL_UNROLL_WINDOW_H
 
@@ -30,13 +30,14 @@ typedef enum wl_transform {
   WL_LOSS_CLIPPED
 } wl_transform;
 
-/* What a window keeps for its backward pass. The bits of the result do not depend on this choice.
- *   activations  what the rule's adjoint needs of each step, if the rule keeps such values
+/* What a window stores for its backward pass. The bits of the result do not depend on this choice.
+ *   activations  what the rule's adjoint needs of each step, if the rule stores such values
  *   states       second order: the rule's state before each step, from which that step is run again; else as
  *                recompute
  *   recompute    gradients, and the state every WL_CHUNK_STEPS steps: the rule's steps are run again
  *   snapshots    theta and state at the starts of segments, about as few as possible: whole segments are run again
- *   auto         the fastest within `memory`; without a bound activations or states of at most WL_WINDOW_UNASKED bytes */
+ *   auto         the fastest kind within `memory`; without a bound activations or states only up to
+ *                WL_WINDOW_UNASKED bytes */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_ACTIVATIONS,
@@ -51,17 +52,17 @@ typedef struct wl_window_spec {
   const wl_map *map; /* the section `window`, borrowed: errors name its keys; NULL if `memory` is 0 */
   int64_t steps;     /* K */
   wl_weights weights;
-  int64_t earlier;        /* WL_WEIGHTS_LAST: how many losses before the last one also have weight */
+  int64_t earlier;        /* WL_WEIGHTS_LAST: number of losses before the last loss that also have weight */
   const double *list;     /* [K+1] for WL_WEIGHTS_LIST, borrowed; w_0 .. w_K */
   wl_transform transform; /* T */
   double clip;            /* WL_LOSS_CLIPPED: T(L) = min(L, clip) */
-  bool fresh;             /* the outer loss is on separate minibatches, else on the inner ones */
+  bool fresh;             /* true: the outer loss is on separate minibatches; false: on the inner minibatches */
   wl_split outer_split;
   bool second_order;
-  const wl_imitation *imitation; /* NULL: none; borrowed. Only units that imitate use it */
+  const wl_imitation *imitation; /* NULL: no imitation; borrowed. Only units that imitate use this pointer */
   bool replayed; /* the window belongs to a stored trajectory that theta_0's gradient has already used */
   wl_storage storage;
-  int64_t memory; /* bytes that traces and snapshots may take; 0: no bound */
+  int64_t memory; /* largest bytes of traces and snapshots; 0: no bound */
 } wl_window_spec;
 
 typedef struct wl_unroll_ws wl_unroll_ws;
@@ -74,12 +75,12 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
                               const wl_window_spec *spec, bool with_gradient, int threads,
                               wl_unroll_ws **out);
 void wl_unroll_ws_destroy(wl_unroll_ws **ws);
-/* Returns the bytes that wl_unroll_ws_create will take, for the estimate printed before a run. */
+/* Returns the bytes that wl_unroll_ws_create will allocate, for the estimate printed before a run. */
 int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
                            bool with_gradient, int threads);
-/* Converts phi [model->phi.size] to working precision and packs it; call this after every change of phi. */
+/* Converts phi [model->phi.size] to working precision and packs the result; call this after every change of phi. */
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
-/* Sets the weights of imitation. Before the first call they are those of meta-step 0. */
+/* Sets the weights of imitation. Before the first call the workspace has the weights of meta-step 0. */
 void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights);
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
 /* Return the workspace's task buffers and the network's part of phi (NULL: none), for losses that are computed outside
@@ -102,7 +103,7 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
 typedef struct wl_step_view {
   int64_t t;
   double loss;          /* inner loss at theta_t */
-  double outer_loss;    /* NaN if not evaluated, because it has no weight and is on a separate batch */
+  double outer_loss;    /* NaN if not evaluated: a loss on a separate batch without weight */
   const wl_real *theta; /* theta_{t+1}; theta_t = theta - u up to rounding */
   const wl_real *g, *u; /* raw gradient at theta_t, update u_t */
   const wl_real *state; /* s_{t+1} */
@@ -117,7 +118,7 @@ typedef struct wl_observer {
   const struct wl_observer *next;
 } wl_observer;
 
-/* Optional outputs of a window; zeros or a NULL pointer: none. */
+/* Optional outputs of a window. Zeros: no optional outputs. */
 typedef struct wl_window_options {
   double *phi_grad; /* [model->phi.size] to which the meta-gradient is added; NULL: forward only */
   double *losses;   /* [steps + 1] outer losses */
@@ -129,20 +130,20 @@ typedef struct wl_window_options {
 typedef struct wl_window_result {
   double meta_loss;             /* F */
   double first_loss, last_loss; /* L_out at theta_0 and theta_K of the window */
-  double mean_loss;             /* plain mean of those L_out at k = 0 .. K that were evaluated */
+  double mean_loss;             /* plain mean of L_out(theta_k) over all k = 0 .. K at which L_out was evaluated */
   int64_t steps;                /* number of steps done: K, or fewer if the run is not finite */
-  bool finite;                  /* losses, parameters and gradient all finite */
+  bool finite;                  /* losses, parameters and gradient are all finite */
 } wl_window_result;
 
-/* Runs `steps` <= K steps from the unit's (theta, s, t), which advance. A workspace with a gradient keeps the trace of
- * these steps. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run is not an
- * error: result->finite is then false, and the caller must not use phi_grad. */
+/* Runs `steps` <= K steps from the unit's (theta, s, t), and advances the unit. A workspace with a gradient stores the
+ * trace of these steps. Terms of the meta-gradient that need no trace are added to options->phi_grad. A non-finite run
+ * is not an error: result->finite is then false, and the caller must not use phi_grad. */
 wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                             const wl_window_options *options, wl_window_result *result);
-/* Adds the rest of the meta-gradient of the window that this workspace ran last. */
+/* Adds to phi_grad the rest of the meta-gradient of the window that this workspace ran last. */
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad);
-/* Runs the forward pass. With options->phi_grad, also runs the backward pass and computes the gradients of Leap and
- * Reptile. */
+/* Runs the forward pass. If options->phi_grad is set, also runs the backward pass and computes the gradients of Leap
+ * and Reptile. */
 wl_status wl_window_run(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                         const wl_window_options *options, wl_window_result *result);
 /* Returns the loss at the unit's theta on the minibatch of the unit's next inner step. */

@@ -1,8 +1,8 @@
 /* window_backward.c - the adjoint recursion of window.h, segment by segment, chunk by chunk.
  *
- * In first order no term couples coordinates, so the rule gets a whole chunk of steps at once and keeps the chunk in
- * cache. In second order each step's Hessian couples all coordinates, so the outer loop is over time and the rule gets
- * one step at a time. The rule also gets one step at a time if a preconditioner reads theta. */
+ * In first order no term couples coordinates, so the rule receives a whole chunk of steps at once, and the chunk stays
+ * in cache. In second order each step's Hessian couples all coordinates, so the outer loop is over time and the rule
+ * receives one step at a time. The rule also receives one step at a time if a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
@@ -17,7 +17,7 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
   return trace ? trace + slot * p->pad : NULL;
 }
 
-/* Returns the last state that is kept at or before step `slot` of a segment. */
+/* Returns the last stored state at or before step `slot` of a segment. */
 static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->trace.kind->before(&ws->trace, slot);
 }
@@ -65,7 +65,7 @@ static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
 
-/* Describes `count` steps from step j of the chunk for the rule. */
+/* Returns the description of `count` steps, from step j of the chunk on, that the rule's adjoint receives. */
 static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t j, int64_t count,
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
@@ -94,7 +94,8 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
  *   x_k = (1 - f) lam_{k+1} + e_k                                           adjoint of u_k
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k         if the rule does not read theta
  *
- * The rule's recursion over a chunk gets x in place of lam, and these increments in place of the losses' gradients. */
+ * The rule's recursion over a chunk receives x in place of lam, and these increments in place of the losses'
+ * gradients. */
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
   wl_unroll_ws *ws = run->ws;
   const int64_t pad = ws->plan.pad;
@@ -134,7 +135,7 @@ static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chu
   const bool reads_theta = ws->model->rule->reads_theta;
   wl_rule_chunk own = *chunk;
   prepare_rule_bar(run, first, slot, chunk->steps);
-  wl_real *const before = reads_theta ? ws->rule_bar_steps : NULL; /* available: there is one step */
+  wl_real *const before = reads_theta ? ws->rule_bar_steps : NULL; /* free, because the chunk has one step */
   if (before) memcpy(before, ws->rule_bar, (size_t)ws->plan.pad * sizeof *before);
   own.lam = ws->rule_bar;
   own.loss_grad = reads_theta ? NULL : ws->rule_bar_steps;
@@ -160,7 +161,7 @@ static void whole_chunk(wl_window_run_state *run, chunk_place c) {
     precondition_adjoint(run, c, j, ws->gbar + j * ws->plan.pad, false);
 }
 
-/* Recomputes the states s_0 .. s_{count-1} of the chunk from the state kept at its start. */
+/* Recomputes the states s_0 .. s_{count-1} of the chunk from the stored state at the start of the chunk. */
 static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
@@ -196,7 +197,8 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->warp_grad[i];
 }
 
-/* Adds bar grad L_in to lam, because the step's loss is an input of the rule, and adds the same for the warp layers. */
+/* Adds bar grad L_in to lam, because the step's loss is an input of the rule. Also adds bar dL_in/dphi to the gradient
+ * of the warp layers. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *const g = at(ws->g, slot, &ws->plan);

@@ -6,24 +6,24 @@
 #include "unroll/trace.h"
 
 /* Sizes that follow from model, task and policy. A window of K steps is cut into segments. The state at the start of
- * each segment is kept, and the traces of a segment are recomputed from that state when the backward pass reaches the
- * segment. If memory allows, there is one segment, the whole window. */
+ * each segment is stored, and the traces of a segment are recomputed from that state when the backward pass reaches
+ * the segment. If memory allows, there is one segment, the whole window. */
 typedef struct wl_window_plan {
   int64_t n, pad, blocks;    /* coordinates, padded, blocks of WL_LANES */
   int64_t segment;           /* steps of a segment: K, or a multiple of WL_CHUNK_STEPS */
   int64_t segments;          /* ceil(K / segment) */
   const wl_trace_kind *kind; /* kind of trace; NULL: forward only */
-  wl_trace_shape kept;       /* what the trace keeps of a step */
-  int64_t before_at;         /* offset in a unit's state of the last preconditioned gradient, */
-  bool reads_before;         /* which is there if the preconditioner reads it */
+  wl_trace_shape kept;       /* what the trace stores of a step */
+  int64_t before_at;         /* offset of the last preconditioned gradient in a unit's state */
+  bool reads_before;         /* the preconditioner reads the last preconditioned gradient */
   int64_t teacher;     /* reals of the teacher's state */
-  int64_t factor;      /* reals of what the preconditioner takes from the gradient of a step */
-  bool keep_theta;     /* theta is traced, because something reads it or time is outermost */
-  bool time_outermost; /* second order, or the preconditioner reads theta: steps go one by one */
+  int64_t factor;      /* number of reals that the preconditioner computes from the gradient of a step */
+  bool keep_theta;     /* the trace stores theta, because a part reads theta or time is outermost */
+  bool time_outermost; /* the backward pass runs step by step: in second order, or if the preconditioner reads theta */
 } wl_window_plan;
 
 /* The end of a second-order window. If outer losses are on the inner batches, the last loss and gradient of the window
- * are the first inner ones of the next window. */
+ * are the first inner loss and gradient of the next window. */
 typedef struct wl_window_end {
   bool valid;
   wl_episode episode;
@@ -36,9 +36,9 @@ typedef struct wl_window_run_state {
   struct wl_unroll_ws *ws;
   wl_unit *unit;
   wl_real *
-      state; /* the state in use: the unit's array or, within a segment of kept states, the kept state */
+      state; /* the state in use: the unit's array or, within a segment of stored states, the stored state */
   int64_t t0, steps; /* first step in the episode, number of steps */
-  double weight_sum; /* sum of w_k, for the log ratio's normaliser */
+  double weight_sum; /* sum of the weights w_k, which normalises the log ratio */
   double *phi_grad;  /* NULL: forward only */
   bool imitates;     /* the unit's episode imitates the teacher */
   wl_real *teacher;  /* the teacher's state */
@@ -54,20 +54,20 @@ struct wl_unroll_ws {
   wl_window_run_state run; /* the last window */
   wl_interrupt interrupt;  /* NULL: never interrupted */
   void *interrupt_context;
-  wl_task_ws *task_ws;        /* for inner losses */
-  wl_task_ws *outer_task_ws;  /* for outer losses; == task_ws in first order */
-  wl_window_end end;          /* outer_task_ws holds the pass at this end */
+  wl_task_ws *task_ws;        /* buffers of the task for inner losses */
+  wl_task_ws *outer_task_ws;  /* buffers of the task for outer losses; == task_ws in first order */
+  wl_window_end end;          /* end of the last window; outer_task_ws holds the forward pass at this end */
   wl_real *end_theta, *end_g; /* [pad] */
   wl_real *end_warp_grad;     /* [warp_size] */
-  int64_t held; /* for second order: the window's step whose gradient is in task_ws, -1: none */
+  int64_t held; /* for second order: the window's step whose gradient is in task_ws; -1: no step */
   wl_rule_ws *rule_ws;
   wl_real *phi;         /* [phi.size] phi in working precision */
   wl_real *u, *scratch; /* [pad] update; preconditioner scratch */
   wl_path path;         /* used if theta_0 is learned from the path */
-  wl_real *pg;          /* [pad], with gradient [WL_CHUNK_STEPS][pad]: preconditioned gradients */
+  wl_real *pg;          /* preconditioned gradients: [pad]; in a workspace with a gradient [WL_CHUNK_STEPS][pad] */
   double *weight;       /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss;   /* [K+1] */
-  double *inner_loss;   /* [K+1] loss at theta_k, for the steps taken */
+  double *inner_loss;   /* [K+1] loss at theta_k, for the steps that ran */
   /* traces of the current segment */
   wl_real *g;       /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
   wl_real *outer_g; /* [segment+1][pad] outer gradients; == g when batches are the same */
@@ -81,8 +81,8 @@ struct wl_unroll_ws {
   double *terms;       /* [K][WL_IMITATION_TERMS] */
   wl_real *imitation_bar; /* [segment][pad] derivative of the terms by the rule's updates */
   wl_real *rule_bar;      /* [pad] adjoint of the rule's update */
-  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] differences of rule_bar from step to step */
-  /* at segment starts */
+  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] difference of rule_bar between each step and the next */
+  /* theta and state at the starts of segments */
   wl_real *snap_theta; /* [segments][pad] */
   wl_real *snap_state; /* [segments][state] */
   wl_real *snap_teacher; /* [segments][teacher] */
@@ -124,7 +124,7 @@ static inline bool wl_ws_is_interrupted(const wl_unroll_ws *ws) {
 }
 
 /* Runs the steps [first, first + count) of the window again, from copies (theta, state) that are independent of the
- * unit. Both advance, and the traces are filled exactly as in the first pass. */
+ * unit. Advances both copies, and fills the traces exactly as in the first pass. */
 void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, wl_real *theta,
                        wl_real *state);
 #endif

@@ -1,10 +1,10 @@
 /* window_ws.c - the engine's buffers, and how a memory budget cuts a window into segments.
  *
  * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
- *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n where kept,
- *              states ceil(S / C) n w, or S n w with `states`; activations S n r of a rule that keeps r reals of a step,
- *              S f where the preconditioner takes f reals from the gradient
- *   recomputed min(S, C) n w in second order, which keeps the states of the chunk at hand
+ *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n if stored,
+ *              states ceil(S / C) n w, or S n w with `states`; activations S n r of a rule that stores r reals a step,
+ *              S f if the preconditioner computes f reals from the gradient
+ *   recomputed min(S, C) n w in second order, which stores the states of the current chunk
  *   snapshots  ceil(K / S) n (1 + w), none when S = K
  * Without activations, memory is therefore least near S = sqrt(K C). Every segment except the last is run twice,
  * whatever its length. If the window must be cut, shorter segments with activations are therefore faster than longer
@@ -42,8 +42,8 @@ static bool fits(const wl_window_plan *p, const wl_window_spec *spec, int64_t se
   return spec->memory <= 0 || variable_bytes(p, spec, segment) <= spec->memory;
 }
 
-/* Cuts the window into the longest segments within the budget. If no length fits, or with `lean`, takes the length that
- * needs the least memory. */
+/* Cuts the window into the longest segments within the budget. If no length fits, or if `lean` is set, chooses the
+ * length that needs the least memory. */
 static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   int64_t fitting = 0, leanest = spec->steps < WL_CHUNK_STEPS ? spec->steps : WL_CHUNK_STEPS;
   for (int64_t s = WL_CHUNK_STEPS; s < spec->steps; s += WL_CHUNK_STEPS) {
@@ -60,7 +60,8 @@ static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   return fits(p, spec, p->segment);
 }
 
-/* Whether activations or states may be kept: they are small enough, or `memory` bounds them. */
+/* Whether a window may store activations or states: always if `memory` is set, otherwise only if the activations or
+ * states are small enough. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
@@ -122,7 +123,7 @@ typedef struct buffer {
 } buffer;
 enum { N_BUFFERS = 27 };
 
-/* Whether a chunk hands the adjoint of a state to the next chunk. A window of one chunk does not, unless the
+/* Whether a chunk passes the adjoint of a state to the next chunk. A window of one chunk passes no adjoint, unless the
  * preconditioner has a state. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
   return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
