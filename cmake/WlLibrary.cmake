@@ -51,6 +51,25 @@ macro(wl_add_variant source variant)
   endforeach()
 endmacro()
 
+# wl_embed(<name> <file> <header>)
+#
+# For use in src/<folder>/*.cmake: adds to the folder's sources the bytes of <file> (relative to the
+# project) as the C array <name> with the size <name>_size, which <header> declares.
+macro(wl_embed name file header)
+  set(embed_source ${CMAKE_BINARY_DIR}/generated/${name}.c)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+  file(READ ${CMAKE_SOURCE_DIR}/${file} embed_bytes HEX)
+  string(REGEX REPLACE "(................................)" "\\1\n" embed_bytes "${embed_bytes}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," embed_bytes "${embed_bytes}")
+  file(CONFIGURE OUTPUT ${embed_source} CONTENT "/* Made from ${file}. */
+#include \"${header}\"
+const unsigned char ${name}[] = {
+${embed_bytes}};
+const size_t ${name}_size = sizeof ${name};
+" @ONLY)
+  list(APPEND sources ${embed_source})
+endmacro()
+
 # Sets `sources` (and through included files variant_objects, variant_objects64) in the caller.
 macro(wl_folder_sources folder_name)
   set(folder ${folder_name})

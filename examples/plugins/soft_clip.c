@@ -53,5 +53,5 @@ static const wl_elementwise soft_clip_rule = {.cost = 20,
                                               .step = soft_clip_step,
                                               .vjp = soft_clip_vjp};
 
-WL_ELEMENTWISE_RULE(soft_clip, "gradient descent with steps of bounded length");
+WL_DEFINE_RULE(soft_clip, "gradient descent with steps of bounded length", elementwise);
 WL_PLUGIN_RULE(wl_rule_soft_clip);

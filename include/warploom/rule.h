@@ -10,7 +10,7 @@
 #include "rule/elementwise.h"
 #include "rule/tensors.h"
 
-/* Exports the wl_rule_ops `ops`; WL_ELEMENTWISE_RULE(id, ..) defines wl_rule_<id>. */
+/* Exports the wl_rule_ops `ops`; WL_DEFINE_RULE(id, text, kind) defines wl_rule_<id>. */
 #define WL_PLUGIN_RULE(ops) WL_PLUGIN_EXPORT(rule, WL_RULE_LAYOUT, ops)
 
 #endif

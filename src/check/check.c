@@ -10,6 +10,7 @@
 #include "base/statistic.h"
 #include "check/check_impl.h"
 #include "check/check_ladder.h"
+#include "estimator/estimator.h"
 #include "run/trained.h"
 #include "train/schema.h"
 
@@ -390,9 +391,7 @@ wl_status wl_check(const wl_config *config, const wl_check_request *request,
                    "run `warploom check`, which starts the float64 build",
                    WL_REAL_NAME);
   WL_TRY(wl_problem_create(config, &problem));
-  wl_status status = WL_OK;
-  if (wl_model_needs_adjoint(problem.model))
-    status = wl_rule_need_adjoint(problem.model->rule, wl_config_map(config, "rule", 0));
+  wl_status status = wl_estimator_need_adjoint(config, problem.model);
   if (status == WL_OK)
     status = problem.spec.second_order && problem.model->rule->partial_gbar
                  ? refuse_partial()

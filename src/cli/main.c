@@ -68,8 +68,9 @@ static void list_kernels(char *text, size_t size) {
 static void print_version(void) {
   char kernels[64], path[PATH_MAX], real_path[PATH_MAX];
   list_kernels(kernels, sizeof kernels);
-  printf("warploom %s\nrevision   %s\nbuild      %s, %s; float64 program: %s\n", wl_build_version(), wl_build_revision(),
-         wl_build_type(), WL_REAL_NAME, wl_float64_program_find(path) ? realpath(path, real_path) : "not installed");
+  printf("warploom %s\nrevision   %s\nbuild      %s, %s; float64 program: %s\n", wl_build_version(),
+         wl_build_revision(), wl_build_type(), WL_REAL_NAME,
+         wl_float64_program_find(path) ? realpath(path, real_path) : "not installed");
   printf("compiler   %s\nprocessor  %s\n", wl_build_compiler(), wl_build_processor());
   printf("kernels    %s (this processor has %s; WARPLOOM_ISA selects)\n", wl_isa_name(wl_isa_choose()), kernels);
   printf("MPI        %s\nHDF5       %s (built with %s)\nBLAS       %s\n", wl_comm_library(), wl_describe_hdf5(),
@@ -211,7 +212,8 @@ static wl_status prepare(wl_comm *comm) {
 /* Runs a subcommand that is one process without MPI. */
 static int run_alone(wl_cli *cli, int argc, char **argv) {
   if (wl_environment_ranks() > 1)
-    return fail_early(WL_FAIL(WL_ERR_USAGE, "'warploom %s' is one process: call it without mpirun", cli->command->name));
+    return fail_early(WL_FAIL(WL_ERR_USAGE, "'warploom %s' is one process: call it without mpirun",
+                              cli->command->name));
   wl_log_setup(0, cli->quiet);
   const wl_status status = cli->command->run(cli, argc, argv);
   return status == WL_OK ? end_printing() : fail_early(status);

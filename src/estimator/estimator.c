@@ -1,6 +1,7 @@
 /* estimator.c - the table of estimators, and creation from the configuration. */
 #include "estimator/estimator.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define WL_ESTIMATOR(name) extern const wl_estimator_ops wl_estimator_##name;
@@ -29,14 +30,27 @@ static const wl_estimator_ops *find(const char *name) {
   return wl_estimators[i]; /* the name was validated */
 }
 
+wl_status wl_estimator_need_adjoint(const wl_config *config, const wl_model *model) {
+  const wl_rule *rule = model->rule;
+  char names[128] = "";
+  if (!rule->forward_only || !wl_model_needs_adjoint(model)) return WL_OK;
+  for (int i = 0; wl_estimators[i]; i++)
+    if (!wl_estimators[i]->traces)
+      snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? ", " : "",
+               wl_estimators[i]->name);
+  return wl_map_fail(wl_config_map(config, "rule", 0), "name",
+                     "the rule '%s' has no adjoint (%s), so nothing can be learned through it by "
+                     "back-propagation; choose one of the forward-only estimators (%s)",
+                     rule->ops->name, rule->forward_only, names);
+}
+
 /* Refuses configurations that the estimator does not support. */
 static wl_status check(const wl_config *config, const wl_window_spec *spec,
                        const wl_estimator_setting *setting, const wl_estimator *e) {
   const wl_map *outer = wl_config_map(config, "outer", 0);
   const wl_initialisation *init = e->model->initialisation;
   const bool pairs = e->runs > 1;
-  if (e->ops->traces && wl_model_needs_adjoint(e->model))
-    WL_TRY(wl_rule_need_adjoint(e->model->rule, wl_config_map(config, "rule", 0)));
+  if (e->ops->traces) WL_TRY(wl_estimator_need_adjoint(config, e->model));
   if (!e->ops->traces && spec->second_order)
     return wl_map_fail(wl_config_map(config, "window", 0), "order",
                        "the estimator %s differentiates no inner step: leave `order` at first, or use "

@@ -108,6 +108,9 @@ typedef struct wl_estimator_setting {
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
                               const wl_window_spec *spec, const wl_estimator_setting *setting,
                               wl_estimator **out);
+/* Returns WL_ERR_CONFIG if the model needs the adjoint of a rule that has none; the message names the forward-only
+ * estimators. */
+wl_status wl_estimator_need_adjoint(const wl_config *config, const wl_model *model);
 void wl_estimator_destroy(wl_estimator **estimator);
 /* Returns the number of doubles of scratch for each thread that runs jobs. */
 int64_t wl_estimator_scratch(const wl_estimator *estimator);

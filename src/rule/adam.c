@@ -99,5 +99,5 @@ static const wl_elementwise adamw_rule = {.state_width = 2,
                                           .step = adamw_step,
                                           .vjp = adamw_vjp};
 
-WL_ELEMENTWISE_RULE(adam, "adaptive moments, bias corrected");
-WL_ELEMENTWISE_RULE(adamw, "Adam with decoupled weight decay");
+WL_DEFINE_RULE(adam, "adaptive moments, bias corrected", elementwise);
+WL_DEFINE_RULE(adamw, "Adam with decoupled weight decay", elementwise);

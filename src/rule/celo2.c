@@ -90,6 +90,6 @@ static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};
 static const wl_feature_rule celo2_rule = {CELO2_RULE, .adam_vectors = true};
 static const wl_feature_rule celo2base_rule = {CELO2_RULE, .vector_rate = 1};
 
-WL_FEATURE_RULE(celo2,
-                "small network whose output is orthogonalised for matrices; Adam for vectors");
-WL_FEATURE_RULE(celo2base, "small network of normalised features for all tensors (Celo2-base)");
+WL_DEFINE_RULE(celo2,
+                "small network whose output is orthogonalised for matrices; Adam for vectors", feature_rule);
+WL_DEFINE_RULE(celo2base, "small network of normalised features for all tensors (Celo2-base)", feature_rule);

@@ -123,26 +123,6 @@ typedef struct wl_elementwise_keys {
    "Decay of the running sum of gradients.", WL_SCALAR_SLOT(index)}
 /* clang-format on */
 
-/* Defines wl_rule_<id> from the static `<id>_rule` (wl_elementwise) and `<id>_options`. */
-#define WL_ELEMENTWISE_RULE(id, text)                                                 \
-  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting, \
-                               wl_rule *rule) {                                       \
-    return wl_elementwise_create(&id##_rule, options, setting, rule);                 \
-  }                                                                                   \
-  extern const wl_rule_ops wl_rule_##id;                                              \
-  const wl_rule_ops wl_rule_##id = {.name = #id,                                      \
-                                    .summary = text,                                  \
-                                    .options = id##_options,                          \
-                                    .create = id##_create,                            \
-                                    .destroy = wl_elementwise_destroy,                \
-                                    .init = wl_elementwise_init,                      \
-                                    .pack = wl_elementwise_pack,                      \
-                                    .step = wl_elementwise_step,                      \
-                                    .backward = wl_elementwise_backward,              \
-                                    .ws_create = wl_elementwise_ws_create,            \
-                                    .ws_destroy = wl_elementwise_ws_destroy,          \
-                                    .ws_bytes = wl_elementwise_ws_bytes}
-
 /* The members of wl_rule_ops, as documented there. `definition` is borrowed and must outlive the rule. */
 wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
                                 const wl_rule_setting *setting, wl_rule *rule);

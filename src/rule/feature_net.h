@@ -146,24 +146,4 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
    WL_SLOT(wl_feature_rule, exponent_scale)}
 /* clang-format on */
 
-/* Defines wl_rule_<id> from the static `<id>_rule` (wl_feature_rule) and `<id>_options`. */
-#define WL_FEATURE_RULE(id, text)                                                     \
-  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting, \
-                               wl_rule *rule) {                                       \
-    return wl_feature_rule_create(&id##_rule, options, setting, rule);                \
-  }                                                                                   \
-  extern const wl_rule_ops wl_rule_##id;                                              \
-  const wl_rule_ops wl_rule_##id = {.name = #id,                                      \
-                                    .summary = text,                                  \
-                                    .options = id##_options,                          \
-                                    .create = id##_create,                            \
-                                    .destroy = wl_feature_rule_destroy,               \
-                                    .init = wl_feature_rule_init,                     \
-                                    .pack = wl_feature_rule_pack,                     \
-                                    .step = wl_feature_rule_step,                     \
-                                    .backward = wl_feature_rule_backward,             \
-                                    .ws_create = wl_feature_rule_ws_create,           \
-                                    .ws_destroy = wl_feature_rule_ws_destroy,         \
-                                    .ws_bytes = wl_feature_rule_ws_bytes}
-
 #endif

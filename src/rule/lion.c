@@ -61,4 +61,4 @@ static const wl_elementwise lion_rule = {.state_width = 1,
                                          .step = lion_step,
                                          .vjp = lion_vjp};
 
-WL_ELEMENTWISE_RULE(lion, "sign of a mean of gradients, with decoupled weight decay");
+WL_DEFINE_RULE(lion, "sign of a mean of gradients, with decoupled weight decay", elementwise);

@@ -46,4 +46,4 @@ static const wl_elementwise momentum_rule = {.state_width = 1,
                                              .step = momentum_step,
                                              .vjp = momentum_vjp};
 
-WL_ELEMENTWISE_RULE(momentum, "gradient descent with momentum (heavy ball)");
+WL_DEFINE_RULE(momentum, "gradient descent with momentum (heavy ball)", elementwise);

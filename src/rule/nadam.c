@@ -111,5 +111,5 @@ static const wl_elementwise nadamw_rule = {.state_width = 2,
                                            .step = nadamw_step,
                                            .vjp = nadamw_vjp};
 
-WL_ELEMENTWISE_RULE(nadam, "Adam with Nesterov momentum");
-WL_ELEMENTWISE_RULE(nadamw, "NAdam with decoupled weight decay");
+WL_DEFINE_RULE(nadam, "Adam with Nesterov momentum", elementwise);
+WL_DEFINE_RULE(nadamw, "NAdam with decoupled weight decay", elementwise);

@@ -48,4 +48,4 @@ static const wl_elementwise nesterov_rule = {.state_width = 1,
                                              .step = nesterov_step,
                                              .vjp = nesterov_vjp};
 
-WL_ELEMENTWISE_RULE(nesterov, "Nesterov's accelerated gradient");
+WL_DEFINE_RULE(nesterov, "Nesterov's accelerated gradient", elementwise);

@@ -57,4 +57,4 @@ static const wl_elementwise pamela_rule = {.state_width = 1,
                                            .step = pamela_step,
                                            .vjp = pamela_vjp};
 
-WL_ELEMENTWISE_RULE(pamela, "gradient descent with decays and gradient skip connections");
+WL_DEFINE_RULE(pamela, "gradient descent with decays and gradient skip connections", elementwise);

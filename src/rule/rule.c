@@ -146,15 +146,6 @@ int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, 
   return (coordinate / WL_LANES * rule->state_width + j) * WL_LANES + coordinate % WL_LANES;
 }
 
-wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options) {
-  if (!rule->forward_only) return WL_OK;
-  return wl_map_fail(options, "name",
-                     "the rule '%s' has no adjoint (%s), so nothing can be learned through it by "
-                     "back-propagation; choose one of the forward-only estimators (es, pes, nres, "
-                     "full_es)",
-                     rule->ops->name, rule->forward_only);
-}
-
 /* ---- Workspace and calls -------------------------------------------------------------------- */
 
 wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,

@@ -110,6 +110,27 @@ typedef struct wl_rule_ops {
   size_t (*ws_bytes)(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads);
 } wl_rule_ops;
 
+/* Defines wl_rule_<id>, a rule of a common kind, from the static `<id>_rule` and `<id>_options`. Its functions are
+ * wl_<kind>_create, which also receives `<id>_rule`, wl_<kind>_destroy, and so on. */
+#define WL_DEFINE_RULE(id, text, kind)                                                \
+  static wl_status id##_create(const wl_map *options, const wl_rule_setting *setting, \
+                               wl_rule *rule) {                                       \
+    return wl_##kind##_create(&id##_rule, options, setting, rule);                    \
+  }                                                                                   \
+  extern const wl_rule_ops wl_rule_##id;                                              \
+  const wl_rule_ops wl_rule_##id = {.name = #id,                                      \
+                                    .summary = text,                                  \
+                                    .options = id##_options,                          \
+                                    .create = id##_create,                            \
+                                    .destroy = wl_##kind##_destroy,                   \
+                                    .init = wl_##kind##_init,                         \
+                                    .pack = wl_##kind##_pack,                         \
+                                    .step = wl_##kind##_step,                         \
+                                    .backward = wl_##kind##_backward,                 \
+                                    .ws_create = wl_##kind##_ws_create,               \
+                                    .ws_destroy = wl_##kind##_ws_destroy,             \
+                                    .ws_bytes = wl_##kind##_ws_bytes}
+
 struct wl_rule {
   const wl_rule_ops *ops;
   void *impl;
@@ -157,8 +178,6 @@ void wl_rule_destroy(wl_rule **rule);
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
 /* Returns the offset of real `j` < state_width of a coordinate in the state over n coordinates. */
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
-/* Returns WL_ERR_CONFIG if the rule has no adjoint; the message names the estimators to choose from. */
-wl_status wl_rule_need_adjoint(const wl_rule *rule, const wl_map *options);
 /* Creates a workspace for inner parameters theta, which are borrowed; `adjoint`: for backward as well. A coordinatewise
  * rule accepts a layout of one unnamed vector of n coordinates. */
 wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,

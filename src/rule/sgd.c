@@ -33,4 +33,4 @@ static const wl_option sgd_options[] = {WL_ELEMENTWISE_OPTIONS("0.1"), {0}};
 static const wl_elementwise sgd_rule = {
     .cost = 5, .scalars = SCALARS, .scalar = scalars, .step = sgd_step, .vjp = sgd_vjp};
 
-WL_ELEMENTWISE_RULE(sgd, "gradient descent");
+WL_DEFINE_RULE(sgd, "gradient descent", elementwise);

@@ -17,4 +17,4 @@ static const wl_feature_rule small_fc_rule = {.kind = WL_FEATURES_SMALL_FC,
                                               .factored_decay = {0.9, 0.99, 0.999},
                                               .epsilon = 1e-5};
 
-WL_FEATURE_RULE(small_fc, "small network of momenta and factored second moments (AdafacMLPLOpt)");
+WL_DEFINE_RULE(small_fc, "small network of momenta and factored second moments (AdafacMLPLOpt)", feature_rule);

@@ -18,7 +18,7 @@ static void add_image(const unsigned char *record, int64_t at, wl_images *images
 wl_status wl_dataset_make_digits(wl_dataset *dataset) {
   unsigned char records[COUNT * RECORD];
   uLongf size = sizeof records;
-  const int code = uncompress(records, &size, wl_digits_data, (uLong)wl_digits_size);
+  const int code = uncompress(records, &size, wl_digits_data, (uLong)wl_digits_data_size);
   if (code != Z_OK || size != sizeof records)
     return WL_FAIL(WL_ERR_SOFTWARE, "the digits in the program are damaged (zlib code %d)", code);
   dataset->channels = 1;

@@ -5,6 +5,6 @@
 #include <stddef.h>
 
 extern const unsigned char wl_digits_data[];
-extern const size_t wl_digits_size;
+extern const size_t wl_digits_data_size;
 
 #endif

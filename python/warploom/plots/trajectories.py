@@ -1,15 +1,4 @@
-"""Draws what inner runs looked like while the optimizer was trained, and what it learned.
-
-  loss        loss along an episode, from the first meta-steps (pale) to the last (dark), beside the
-              hand-designed rules of evaluation.h5 where there is one
-  rule        update against gradient at sampled coordinates: the learned rule made visible. Lines are
-              medians over bins of the gradient, bands hold the middle half. SGD would be the dashed
-              diagonal, a sign rule two level lines
-  phase       paths through the plane, for tasks of two parameters (rosenbrock, mountain)
-  parameters  learned preconditioner, warp layers and initialisation over meta-training, from the
-              checkpoints; the change of all other meta-parameters
-
-Parts that a run has not recorded are left out, with a word on the key that records them."""
+"""Figures of a run's trajectories and checkpoints, which the help of tools/plot_trajectories.py describes."""
 import sys
 
 import matplotlib.pyplot as plt
