@@ -5,7 +5,7 @@
 
 /* The inverse map: source coordinates of an output pixel, both relative to the image's centre. */
 typedef struct inverse {
-  double cosine, sine;  /* cosine and sine of the angle, divided by 1 + s */
+  double a[2][2];       /* A^-1, by row and column */
   double rows, columns; /* t, pixels */
   double from_row,
       from_column; /* source of the image's centre: the centre, or the ink's centre of mass */
@@ -15,23 +15,36 @@ static double between(double bound, double u) { return bound * (2.0 * u - 1.0); 
 
 /* Adds quarter turns. They are exact, so a class made by turning loses no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
-  for (int64_t i = 0; i < turn; i++) {
-    const double cosine = map->cosine;
-    map->cosine = -map->sine;
-    map->sine = cosine;
+  for (int64_t i = 0; i < turn; i++)
+    for (int k = 0; k < 2; k++) {
+      const double row = map->a[k][0];
+      map->a[k][0] = -map->a[k][1];
+      map->a[k][1] = row;
+    }
+}
+
+/* A^-1 <- S^-1 A^-1, with S^-1 = D(b) diag(1 / k, k) D(-b), D a rotation. */
+static void add_stretch(inverse *map, double b, double k) {
+  const double mean = 0.5 * (1.0 / k + k), half = 0.5 * (1.0 / k - k);
+  const double s[2][2] = {{mean + half * cos(2.0 * b), half * sin(2.0 * b)},
+                          {half * sin(2.0 * b), mean - half * cos(2.0 * b)}};
+  for (int j = 0; j < 2; j++) {
+    const double row = map->a[0][j], column = map->a[1][j];
+    for (int i = 0; i < 2; i++) map->a[i][j] = s[i][0] * row + s[i][1] * column;
   }
 }
 
 static inverse draw_map(const wl_glyphs *g, int64_t turn, const wl_distortion *d, const double *u) {
   const double degree = M_PI / 180.0;
   const double angle = degree * between(d->rotate, u[0]), size = 1.0 + between(d->scale, u[3]);
-  inverse map = {.cosine = cos(angle) / size,
-                 .sine = sin(angle) / size,
+  const double cosine = cos(angle) / size, sine = sin(angle) / size;
+  inverse map = {.a = {{cosine, sine}, {-sine, cosine}},
                  .rows = between(d->shift, u[1]) * (double)g->rows,
                  .columns = between(d->shift, u[2]) * (double)g->columns,
                  .from_row = 0.5 * (double)(g->rows - 1),
                  .from_column = 0.5 * (double)(g->columns - 1)};
   add_turns(&map, turn);
+  if (d->stretch > 0.0) add_stretch(&map, M_PI * u[4], 1.0 + d->stretch * u[5]);
   return map;
 }
 
@@ -61,14 +74,15 @@ static void resample(const wl_glyphs *g, const uint8_t *ink, const inverse *map,
     for (int64_t j = 0; j < g->columns; j++) {
       const double r = (double)i - middle_row - map->rows,
                    c = (double)j - middle_column - map->columns;
-      x[i * g->columns + j] = sample(g, ink, map->from_row + map->cosine * r + map->sine * c,
-                                     map->from_column - map->sine * r + map->cosine * c);
+      x[i * g->columns + j] = sample(g, ink, map->from_row + map->a[0][0] * r + map->a[0][1] * c,
+                                     map->from_column + map->a[1][0] * r + map->a[1][1] * c);
     }
 }
 
 void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const wl_distortion *d,
                     const double u[WL_DISTORTION_DRAWS], wl_real *x) {
-  if (turn == 0 && !d->centre && d->rotate == 0.0 && d->shift == 0.0 && d->scale == 0.0) {
+  if (turn == 0 && !d->centre && d->rotate == 0.0 && d->shift == 0.0 && d->scale == 0.0 &&
+      d->stretch == 0.0) {
     for (int64_t p = 0; p < g->pixels; p++) x[p] = ink[p];
     return;
   }

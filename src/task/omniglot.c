@@ -31,7 +31,7 @@ typedef struct omniglot_keys {
   int64_t ways, shots, query, batch, alphabets, test_alphabets, alphabet_seed;
   bool quarter_turns, centre;
   int64_t smooth;
-  double augment_rotate, augment_shift, augment_scale;
+  double augment_rotate, augment_shift, augment_scale, augment_stretch;
 } omniglot_keys;
 
 typedef struct omniglot {
@@ -108,6 +108,9 @@ static const wl_option options[] = {
      WL_SLOT(omniglot, keys.augment_shift)},
     {"augment_scale", WL_OPT_REAL, "0", NULL, 0, 0.9, "1",
      "Images are resized at random by up to this fraction.", WL_SLOT(omniglot, keys.augment_scale)},
+    {"augment_stretch", WL_OPT_REAL, "0", NULL, 0, 1, "1",
+     "Images are stretched at random by up to this fraction along a random direction, and compressed as much across it.",
+     WL_SLOT(omniglot, keys.augment_stretch)},
     WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act", omniglot, net),
     {0}};
 
@@ -129,6 +132,7 @@ static void read_options(const wl_map *map, omniglot *o) {
   o->distortion = (wl_distortion){.rotate = k->augment_rotate,
                                   .shift = k->augment_shift,
                                   .scale = k->augment_scale,
+                                  .stretch = k->augment_stretch,
                                   .centre = k->centre};
 }
 
@@ -365,14 +369,19 @@ static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn 
   return chosen;
 }
 
+/* Element of a batch's stream where the numbers for the stretch begin. */
+#define FIRST_STRETCH ((uint64_t)1 << 40)
+
 /* Draws the random numbers for the distortion of row r of this batch. */
 static void draw_distortion(const wl_episode *episode, const wl_batch *batch, int64_t r,
                             double *u) {
   const uint64_t kind = 2 * (uint64_t)batch->purpose + (uint64_t)batch->split;
   const wl_stream stream =
       wl_episode_stream(episode, WL_FOR_AUGMENT, 64 * (uint64_t)batch->step + kind);
-  wl_rng_uniform_double(stream, (uint64_t)(r * WL_DISTORTION_DRAWS), WL_DISTORTION_DRAWS, 0.0, 1.0,
-                        u);
+  const int64_t others = WL_DISTORTION_DRAWS - WL_STRETCH_DRAWS;
+  wl_rng_uniform_double(stream, (uint64_t)(r * others), others, 0.0, 1.0, u);
+  wl_rng_uniform_double(stream, FIRST_STRETCH + (uint64_t)(r * WL_STRETCH_DRAWS), WL_STRETCH_DRAWS,
+                        0.0, 1.0, u + others);
 }
 
 static void load(const wl_task *task, const wl_episode *episode, const void *draw,

@@ -295,6 +295,34 @@ static void test_distortions(void **state) {
   assert_true(shows(by_turn.x, 4, 2, 1));
 }
 
+/* Along b the source lies 1 / k times as far from the centre as the output, across b it lies k times as far. A turn rotates
+ * the stretched image. */
+static void test_stretch(void **state) {
+  (void)state;
+  const double k = 1.4, b = 0.3 * M_PI, along[2] = {cos(b), sin(b)};
+  distorted x[2];
+  for (int64_t turn = 0; turn < 2; turn++) {
+    x[turn] =
+        (distorted){.glyphs = {.rows = GLYPH_SIDE, .columns = GLYPH_SIDE, .pixels = GLYPH_PIXELS}};
+    for (int64_t p = 0; p < GLYPH_PIXELS; p++) x[turn].ink[p] = glyph_pixel(4, 2, p);
+    wl_glyph_image(&x[turn].glyphs, x[turn].ink, turn, &(wl_distortion){.stretch = 0.8},
+                   (const double[WL_DISTORTION_DRAWS]){0, 0, 0, 0, 0.3, 0.5}, x[turn].x);
+  }
+  const double middle = 0.5 * (GLYPH_SIDE - 1);
+  for (int64_t i = 0; i < GLYPH_SIDE; i++)
+    for (int64_t j = 0; j < GLYPH_SIDE; j++) {
+      const double r = (double)i - middle, c = (double)j - middle;
+      const double far = (along[0] * r + along[1] * c) / k,
+                   side = (along[0] * c - along[1] * r) * k;
+      const double row = middle + along[0] * far - along[1] * side,
+                   column = middle + along[1] * far + along[0] * side;
+      assert_close((double)x[0].x[i * GLYPH_SIDE + j],
+                   ink_at(&x[0], (int64_t)floor(row + 0.5), (int64_t)floor(column + 0.5)), 0);
+      assert_close((double)x[1].x[i * GLYPH_SIDE + j],
+                   (double)x[0].x[j * GLYPH_SIDE + GLYPH_SIDE - 1 - i], 0);
+    }
+}
+
 /* The centre of mass moves by whole pixels, before a turn about the centre; an empty image stays empty. */
 static void test_centre(void **state) {
   (void)state;
@@ -350,9 +378,8 @@ static void test_smooth_batch(void **state) {
 }
 
 /* Each batch is distorted in its own way, the same batch always alike. */
-static void test_augmentation(void **state) {
-  (void)state;
-  fixture f = open_fixture(MULTI ", augment_rotate: 30, augment_shift: 0.1, augment_scale: 0.2}");
+static void check_augmentation(const char *config) {
+  fixture f = open_fixture(config);
   const wl_tape_leaf x = wl_tape_leaf_at(f.task->tape, 0);
   const wl_batch batch = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0},
                  other = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 2};
@@ -364,6 +391,12 @@ static void test_augmentation(void **state) {
   wl_task_load(f.task, f.ws, &batch);
   assert_memory_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
   close_fixture(&f);
+}
+
+static void test_augmentation(void **state) {
+  (void)state;
+  check_augmentation(MULTI ", augment_rotate: 30, augment_shift: 0.1, augment_scale: 0.2}");
+  check_augmentation(MULTI ", augment_stretch: 0.5}");
 }
 
 /* ---- Failures -------------------------------------------------------------------------------- */
@@ -411,12 +444,12 @@ static void test_damaged_file(void **state) {
 int main(void) {
   install_glyphs();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_multi_shot),        cmocka_unit_test(test_evaluation_sample),
-      cmocka_unit_test(test_alphabet_seed),     cmocka_unit_test(test_few_shot),
-      cmocka_unit_test(test_fully_connected),   cmocka_unit_test(test_statistics),
-      cmocka_unit_test(test_distortions),       cmocka_unit_test(test_centre),
-      cmocka_unit_test(test_smoothing),         cmocka_unit_test(test_smooth_batch),
-      cmocka_unit_test(test_augmentation),      cmocka_unit_test(test_damaged_file),
-      cmocka_unit_test(test_impossible_options)};
+      cmocka_unit_test(test_multi_shot),      cmocka_unit_test(test_evaluation_sample),
+      cmocka_unit_test(test_alphabet_seed),   cmocka_unit_test(test_few_shot),
+      cmocka_unit_test(test_fully_connected), cmocka_unit_test(test_statistics),
+      cmocka_unit_test(test_distortions),     cmocka_unit_test(test_centre),
+      cmocka_unit_test(test_stretch),         cmocka_unit_test(test_smoothing),
+      cmocka_unit_test(test_smooth_batch),    cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_damaged_file),    cmocka_unit_test(test_impossible_options)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
