@@ -51,10 +51,14 @@ static inverse draw_map(const wl_glyphs *g, int64_t turn, const wl_distortion *d
 /* Moves the source by whole pixels towards the ink's centre of mass. */
 static void add_centre(const wl_glyphs *g, const uint8_t *ink, inverse *map) {
   int64_t total = 0, row = 0, column = 0;
-  for (int64_t p = 0; p < g->pixels; p++) {
-    total += ink[p];
-    row += ink[p] * (p / g->columns);
-    column += ink[p] * (p % g->columns);
+  for (int64_t i = 0; i < g->rows; i++, ink += g->columns) {
+    int64_t of_row = 0;
+    for (int64_t j = 0; j < g->columns; j++) {
+      of_row += ink[j];
+      column += ink[j] * j;
+    }
+    total += of_row;
+    row += of_row * i;
   }
   if (total == 0) return;
   map->from_row += floor((double)row / (double)total - map->from_row + 0.5);
@@ -62,7 +66,8 @@ static void add_centre(const wl_glyphs *g, const uint8_t *ink, inverse *map) {
 }
 
 static wl_real sample(const wl_glyphs *g, const uint8_t *ink, double row, double column) {
-  const double r = floor(row + 0.5), c = floor(column + 0.5);
+  const double r = row + 0.5,
+               c = column + 0.5; /* the conversion rounds down, as both are positive */
   if (!(r >= 0 && r < (double)g->rows && c >= 0 && c < (double)g->columns)) return 0;
   return ink[(int64_t)r * g->columns + (int64_t)c];
 }
@@ -91,19 +96,23 @@ void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const 
   resample(g, ink, &map, x);
 }
 
-/* x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along a line of n pixels. */
-static void smooth_line(wl_real *x, int64_t n, int64_t stride) {
-  wl_real before = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const wl_real now = x[i * stride], after = i + 1 < n ? x[(i + 1) * stride] : 0;
-    x[i * stride] = (before + 2 * now + after) / 4;
-    before = now;
-  }
+enum { BLOCK = 32 };
+
+/* x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along n pixels of `lines` adjacent lines, at most BLOCK. */
+static void smooth_lines(wl_real *x, int64_t n, int64_t stride, int64_t lines) {
+  wl_real before[BLOCK] = {0};
+  for (int64_t i = 0; i < n; i++, x += stride)
+    for (int64_t l = 0; l < lines; l++) {
+      const wl_real now = x[l], after = i + 1 < n ? x[l + stride] : 0;
+      x[l] = (before[l] + 2 * now + after) / 4;
+      before[l] = now;
+    }
 }
 
 void wl_glyph_smooth(const wl_glyphs *g, int64_t times, wl_real *x) {
   for (int64_t k = 0; k < times; k++) {
-    for (int64_t i = 0; i < g->rows; i++) smooth_line(x + i * g->columns, g->columns, 1);
-    for (int64_t j = 0; j < g->columns; j++) smooth_line(x + j, g->rows, g->columns);
+    for (int64_t i = 0; i < g->rows; i++) smooth_lines(x + i * g->columns, g->columns, 1, 1);
+    for (int64_t j = 0; j < g->columns; j += BLOCK)
+      smooth_lines(x + j, g->rows, g->columns, g->columns - j < BLOCK ? g->columns - j : BLOCK);
   }
 }

@@ -18,24 +18,47 @@ static inline bool wl_has_channels(const wl_tape_node *node) {
   return node->ndim == 2 || node->ndim == 4;
 }
 
+/* Executes the statement for each element `at` of channel `c`. Without inner elements the loop over channels is the one
+ * that vectorises. */
+#define WL_FOR_EACH_OF_CHANNEL(s, at, c, ...)                                   \
+  do {                                                                          \
+    for (int64_t b_ = 0, at = 0; (s).inner == 1 && b_ < (s).batch; ++b_)        \
+      for (int64_t c = 0; c < (s).channels; ++c, ++at) __VA_ARGS__;             \
+    for (int64_t r_ = 0, at = 0; (s).inner != 1 && r_ < (s).batch; ++r_)        \
+      for (int64_t c = 0; c < (s).channels; ++c)                                \
+        for (const int64_t end_ = at + (s).inner; at < end_; ++at) __VA_ARGS__; \
+  } while (0)
+
+/* out[at] = or += expr, for each element `at` of channel `c` */
+#define WL_PUT_BY_CHANNEL(s, at, c, out, keep, expr)                 \
+  do {                                                               \
+    if (keep) WL_FOR_EACH_OF_CHANNEL(s, at, c, (out)[at] += (expr)); \
+    else WL_FOR_EACH_OF_CHANNEL(s, at, c, (out)[at] = (expr));       \
+  } while (0)
+
 /* out[c] = factor sum over batch and inner of x */
-static inline void wl_channel_sums(wl_channels s, const wl_real *x, double factor, double *out) {
+static inline void wl_channel_sums(wl_channels s, const wl_real *restrict x, double factor,
+                                   double *restrict out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
-  for (int64_t b = 0; b < s.batch; ++b)
-    for (int64_t c = 0; c < s.channels; ++c)
-      out[c] += wl_sum(s.inner, x + (b * s.channels + c) * s.inner);
+  if (s.inner == 1) WL_FOR_EACH_OF_CHANNEL(s, at, c, out[c] += (double)x[at]);
+  else
+    for (int64_t b = 0; b < s.batch; ++b)
+      for (int64_t c = 0; c < s.channels; ++c)
+        out[c] += wl_sum(s.inner, x + (b * s.channels + c) * s.inner);
   for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
 }
 
 /* out[c] = factor sum over batch and inner of x y */
 static inline void wl_channel_products(wl_channels s, const wl_real *x, const wl_real *y,
-                                       double factor, double *out) {
+                                       double factor, double *restrict out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
-  for (int64_t b = 0; b < s.batch; ++b)
-    for (int64_t c = 0; c < s.channels; ++c) {
-      const int64_t at = (b * s.channels + c) * s.inner;
-      out[c] += wl_sum_product(s.inner, x + at, y + at);
-    }
+  if (s.inner == 1) WL_FOR_EACH_OF_CHANNEL(s, at, c, out[c] += (double)x[at] * (double)y[at]);
+  else
+    for (int64_t b = 0; b < s.batch; ++b)
+      for (int64_t c = 0; c < s.channels; ++c) {
+        const int64_t at = (b * s.channels + c) * s.inner;
+        out[c] += wl_sum_product(s.inner, x + at, y + at);
+      }
   for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
 }
 

@@ -48,20 +48,14 @@ const wl_tape_op wl_tape_op_add_bias = {.name = "add_bias",
 static void channel_apply(const wl_op_call *call, const wl_real *restrict b, wl_real *restrict y,
                           bool keep) {
   const wl_channels s = wl_channels_of(call->node);
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const wl_real term = b[r % s.channels];
-    WL_FOR_EACH_PUT(i, s.inner, y + r * s.inner, keep, term);
-  }
+  WL_PUT_BY_CHANNEL(s, i, c, y, keep, b[c]);
 }
 
 static void channel_forward(const wl_op_call *call) {
   const wl_channels s = wl_channels_of(call->node);
   const wl_real *restrict x = call->in[0].value, *restrict b = call->in[1].value;
   wl_real *restrict y = call->value;
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const wl_real term = b[r % s.channels];
-    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) y[i] = x[i] + term;
-  }
+  WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] = x[i] + b[c]);
 }
 
 static void channel_pull(const wl_op_call *call, const wl_real *restrict gy, wl_real *restrict gb,
@@ -88,10 +82,7 @@ const wl_tape_op wl_tape_op_add_channel = {.name = "add_channel",
 static void channel_product(const wl_op_call *call, const wl_real *restrict x,
                             const wl_real *restrict factors, wl_real *restrict y, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const wl_real factor = factors[r % s.channels], *const from = x + r * s.inner;
-    WL_FOR_EACH_PUT(i, s.inner, y + r * s.inner, keep, factor * from[i]);
-  }
+  WL_PUT_BY_CHANNEL(s, i, c, y, keep, factors[c] * x[i]);
 }
 
 static void channel_pull_factors(const wl_op_call *call, const wl_real *restrict x,

@@ -28,19 +28,14 @@ typedef struct norm_memory {
 
 static double *rates(const wl_op_call *call) { return ((norm_memory *)call->saved)->vectors; }
 
-static void center(wl_channels s, const wl_real *x, const double *mean, wl_real *y) {
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const wl_real m = (wl_real)mean[r % s.channels];
-    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) y[i] = x[i] - m;
-  }
+static void center(wl_channels s, const wl_real *restrict x, const double *restrict mean,
+                   wl_real *restrict y) {
+  WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] = x[i] - (wl_real)mean[c]);
 }
 
 /* y *= r */
-static void scale(wl_channels s, const double *rate, wl_real *y) {
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const wl_real factor = (wl_real)rate[r % s.channels];
-    for (int64_t i = r * s.inner; i < (r + 1) * s.inner; ++i) y[i] *= factor;
-  }
+static void scale(wl_channels s, const double *restrict rate, wl_real *restrict y) {
+  WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] *= (wl_real)rate[c]);
 }
 
 static void add_to(double *sum, const double *x, int64_t n) {
@@ -83,22 +78,20 @@ static void batch_norm_forward(const wl_op_call *call) {
 static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out,
                      bool keep) {
   const wl_channels s = wl_channels_of(call->node);
-  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = rates(call);
+  const double share = 1.0 / (double)(s.batch * s.inner), *restrict rate = rates(call);
   const wl_real *restrict y = call->value;
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.channels;
   wl_channel_sums(s, z, share, mean_z);
   wl_channel_products(s, z, y, share, mean_zy);
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const int64_t c = r % s.channels, at = r * s.inner;
-    const wl_real factor = (wl_real)rate[c], m = (wl_real)mean_z[c], p = (wl_real)mean_zy[c];
-    WL_FOR_EACH_PUT(i, s.inner, out + at, keep, factor * (z[at + i] - m - y[at + i] * p));
-  }
+  const double *restrict m = mean_z, *restrict p = mean_zy;
+  WL_PUT_BY_CHANNEL(s, i, c, out, keep,
+                    (wl_real)rate[c] * (z[i] - (wl_real)m[c] - y[i] * (wl_real)p[c]));
 }
 
 /* out += J. z with z = ybar */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   const wl_channels s = wl_channels_of(call->node);
-  const double share = 1.0 / (double)(s.batch * s.inner), *const rate = rates(call);
+  const double share = 1.0 / (double)(s.batch * s.inner), *restrict rate = rates(call);
   const wl_real *restrict y = call->value, *restrict dy = call->dot, *restrict z = call->grad;
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.channels;
   double *const mean_zdy = mean_zy + s.channels, *const mean_dxy = mean_zdy + s.channels;
@@ -106,14 +99,13 @@ static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   wl_channel_products(s, z, y, share, mean_zy);
   wl_channel_products(s, z, dy, share, mean_zdy);
   wl_channel_products(s, call->in[0].dot, y, share, mean_dxy);
-  for (int64_t r = 0; r < s.batch * s.channels; ++r) {
-    const int64_t c = r % s.channels, at = r * s.inner;
-    const wl_real factor = (wl_real)rate[c],
-                  factor_dot = (wl_real)(-rate[c] * rate[c] * mean_dxy[c]);
-    const wl_real m = (wl_real)mean_z[c], p = (wl_real)mean_zy[c], q = (wl_real)mean_zdy[c];
-    for (int64_t i = at; i < at + s.inner; ++i)
-      out[i] += factor_dot * (z[i] - m - y[i] * p) - factor * (dy[i] * p + y[i] * q);
-  }
+  const double *restrict m = mean_z, *restrict p = mean_zy, *restrict q = mean_zdy;
+  const double *restrict dr = mean_dxy;
+  for (int64_t c = 0; c < s.channels; ++c) mean_dxy[c] *= -rate[c] * rate[c];
+  WL_FOR_EACH_OF_CHANNEL(
+      s, i, c,
+      out[i] += (wl_real)dr[c] * (z[i] - (wl_real)m[c] - y[i] * (wl_real)p[c]) -
+                (wl_real)rate[c] * (dy[i] * (wl_real)p[c] + y[i] * (wl_real)q[c]));
 }
 
 static void batch_norm_reverse(const wl_op_call *call) {
