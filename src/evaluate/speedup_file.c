@@ -98,7 +98,8 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
   snprintf(key, sizeof key, "%.*s", (int)name, line);
   snprintf(value, sizeof value, "%.*s", (int)line_length(line + name + 2), line + name + 2);
   return is_default_of(wl_task_common_options, key, value) ||
-         is_default_of(wl_map_options(t->map), key, value);
+         is_default_of(wl_map_options(t->map), key, value) ||
+         is_default_of(wl_suite_keys, key, value) || is_default_of(wl_suite_task_keys, key, value);
 }
 
 /* Whether the file's definition matches the task. Every line of the file's definition must be in the task's definition.

@@ -11,7 +11,7 @@
 #include "evaluate/speedup_impl.h"
 #include "unroll/window.h"
 
-enum { SCHEDULED_LENGTHS = 3, TIMED_STEPS = 10, TIMINGS = 30 };
+enum { SCHEDULED_LENGTHS = 3, TIMED_STEPS = 10, TIMINGS = 30, FINAL_BATCHES = 100 };
 
 typedef struct field {
   const wl_suite *suite;
@@ -60,18 +60,17 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
   return WL_OK;
 }
 
-/* Returns the loss at a point: the mean over `batches` batches of the fixed sample, in rotation; 0: over all
- * batches. */
+/* Returns the loss at a point: the mean over `batches` batches, drawn from the training data independently of the run's
+ * batches; 0, or a task with one batch: over the fixed sample. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);
   const wl_real *warp = wl_unroll_warp(r->ws);
-  if (batches == 0 || batches >= task->eval_batches)
+  if (batches == 0 || task->eval_batches == 1)
     return wl_task_evaluate(task, ws, WL_SPLIT_TRAIN, r->unit->theta, warp, NULL);
   double sum = 0.0;
   for (int64_t i = 0; i < batches; i++) {
-    const wl_batch batch = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN,
-                            (point * batches + i) % task->eval_batches};
+    const wl_batch batch = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, point * batches + i};
     sum += wl_task_loss(task, ws, &batch, r->unit->theta, warp, NULL, NULL);
   }
   return sum / (double)batches;
@@ -98,13 +97,21 @@ static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed,
   return wl_task_status(r->f->task);
 }
 
-static wl_status run_rate(const field *f, const wl_baseline_curve *c, int rate, int64_t seed,
+/* Whether the suite lets the rule try the rate. Decimal rates in the suite have rounding errors. */
+static bool is_tried(const wl_reals *range, double rate) {
+  return range->count == 0 || (rate > 0.99 * range->at[0] && rate < 1.01 * range->at[1]);
+}
+
+/* Runs one rate with one seed. A rate outside the suite's range has NaN as its losses. */
+static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index, int64_t seed,
                           double *loss, double *diverged) {
+  const double rate = pow(10.0, (c->baseline.lowest + index) / 2.0);
   wl_rule *rule = NULL;
   wl_model *model = NULL;
   runner r = {0};
-  WL_TRY(wl_rule_create_scheduled(c->baseline.rule, pow(10.0, (c->baseline.lowest + rate) / 2.0),
-                                  c->baseline.schedule, &rule));
+  for (int64_t k = 0; k < c->points; k++) loss[k] = NAN;
+  if (!is_tried(&f->entry->rates, rate)) return WL_OK;
+  WL_TRY(wl_rule_create_scheduled(c->baseline.rule, rate, c->baseline.schedule, &rule));
   WL_TRY(wl_model_create_fixed(rule, NULL, f->task, &model));
   wl_status status = create_runner(f, model, NULL, c->steps[c->points - 1], &r);
   if (status == WL_OK) status = run_points(&r, c, seed, loss, diverged);
@@ -112,13 +119,14 @@ static wl_status run_rate(const field *f, const wl_baseline_curve *c, int rate, 
   return status;
 }
 
-/* Lists the lengths of a scheduled rule: each horizon, and 3 and 10 times each horizon, below 10 times the longest. */
-static int64_t list_lengths(const wl_suite_task *t, int64_t *steps) {
+/* Lists the lengths of a scheduled rule: each horizon, and 3 and 10 times each horizon; no factor exceeds `reach`. */
+static int64_t list_lengths(const wl_suite_task *t, int64_t reach, int64_t *steps) {
   static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
   int64_t count = 0;
   for (int i = 0; i < t->horizons.count; i++)
     for (int j = 0; j < SCHEDULED_LENGTHS; j++) {
-      const int64_t length = factors[j] * t->horizons.at[i];
+      const int64_t factor = factors[j] < reach ? factors[j] : reach;
+      const int64_t length = factor * t->horizons.at[i];
       int64_t at = 0;
       while (at < count && steps[at] < length) at++;
       if (at < count && steps[at] == length) continue;
@@ -131,13 +139,13 @@ static int64_t list_lengths(const wl_suite_task *t, int64_t *steps) {
 
 static wl_status allocate_curve(const field *f, wl_baseline_curve *c) {
   const wl_suite_task *t = f->entry;
-  const int64_t last = WL_SPEEDUP_REACH * t->horizons.at[t->horizons.count - 1];
+  const int64_t last = f->suite->reach * t->horizons.at[t->horizons.count - 1];
   const bool growing = f->suite->batches == 0;
   const int64_t most = is_constant(&c->baseline) ? wl_speedup_points(last, growing, NULL)
                                                  : SCHEDULED_LENGTHS * t->horizons.count;
   WL_TRY(WL_NEW(c->steps, most));
   c->points = is_constant(&c->baseline) ? wl_speedup_points(last, growing, c->steps)
-                                        : list_lengths(t, c->steps);
+                                        : list_lengths(t, f->suite->reach, c->steps);
   WL_TRY(WL_NEW(c->loss, WL_SPEEDUP_RATES * c->points));
   WL_TRY(WL_NEW(c->diverged, WL_SPEEDUP_RATES));
   return WL_NEW(c->best, c->points);
@@ -215,7 +223,7 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   bool finite;
   WL_TRY(start_run(r, seed, horizon));
   WL_TRY(advance(r, horizon, &finite));
-  *final = finite ? measure(r, 0, 0) : NAN;
+  *final = finite ? measure(r, 0, r->f->suite->batches > 0 ? FINAL_BATCHES : 0) : NAN;
   if (!isfinite(*final)) *final = NAN;
   return wl_task_status(r->f->task);
 }

@@ -6,9 +6,9 @@
 
 #include "task/task.h"
 
-enum { MAX_OPTIONS = 64, OWN_OPTIONS = 4 };
+enum { MAX_OPTIONS = 64, OWN_OPTIONS = 5 };
 
-static const wl_option suite_options[] = {
+const wl_option wl_suite_keys[] = {
     {"suite", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the suite", WL_SLOT(wl_suite, name),
      0},
     {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of the tasks' random numbers",
@@ -16,21 +16,26 @@ static const wl_option suite_options[] = {
     {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "runs of each task at each horizon",
      WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
-     "batches of a loss on the way, taken every 10 steps; 0: the whole fixed sample, at steps that "
+     "random batches of a loss on the way, taken every 10 steps; 0: the whole fixed sample, at steps that "
      "grow by a twentieth",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
      "what the running mean over losses on the way keeps after 10 steps; 0: none",
      WL_SLOT(wl_suite, smoothing), 0},
+    {"reach", WL_OPT_INT, "10", NULL, 1, 10, "1",
+     "tuned rules run for this number times the longest horizon", WL_SLOT(wl_suite, reach), 0},
     {0}};
 
-static const wl_option own_options[] = {
+const wl_option wl_suite_task_keys[] = {
     {"name", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the task", WL_SLOT(wl_suite_task, name),
      0},
     {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "horizons at which it is judged",
      WL_SLOT(wl_suite_task, horizons), 0},
     {"reference_steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
      "steps of published losses of tuned Adam", WL_SLOT(wl_suite_task, reference_steps), 0},
+    {"rates", WL_OPT_REALS, "[]", NULL, 0, 1e3, "1",
+     "lowest and highest rate that tuned rules try; []: all 15 rates",
+     WL_SLOT(wl_suite_task, rates), 0},
     {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "those losses",
      WL_SLOT(wl_suite_task, reference_losses), 0},
     {0}};
@@ -38,7 +43,7 @@ static const wl_option own_options[] = {
 /* The keys of a task that only a suite has, followed by the keys of every task. */
 static const wl_option *task_options(void) {
   static wl_option all[MAX_OPTIONS];
-  memcpy(all, own_options, OWN_OPTIONS * sizeof *all);
+  memcpy(all, wl_suite_task_keys, OWN_OPTIONS * sizeof *all);
   for (int i = 0; wl_task_common_options[i].key && OWN_OPTIONS + i + 1 < MAX_OPTIONS; i++)
     all[OWN_OPTIONS + i] = wl_task_common_options[i];
   return all;
@@ -46,7 +51,7 @@ static const wl_option *task_options(void) {
 
 static const wl_section *sections(void) {
   static wl_section all[3];
-  all[0] = (wl_section){.name = "", .doc = "The suite", .options = suite_options};
+  all[0] = (wl_section){.name = "", .doc = "The suite", .options = wl_suite_keys};
   all[1] = (wl_section){.name = "tasks",
                         .doc = "Its tasks",
                         .options = task_options(),
@@ -70,6 +75,8 @@ static wl_status check_task(const wl_suite *s, int index) {
   for (int i = 1; i < t->horizons.count; i++)
     if (t->horizons.at[i] <= t->horizons.at[i - 1])
       return wl_map_fail(t->map, "horizons", "they must rise");
+  if (t->rates.count != 0 && (t->rates.count != 2 || !(t->rates.at[0] <= t->rates.at[1])))
+    return wl_map_fail(t->map, "rates", "give the lowest and the highest rate, or []");
   if (t->reference_steps.count != t->reference_losses.count)
     return wl_map_fail(t->map, "reference_losses", "as many as reference_steps");
   return WL_OK;
@@ -103,14 +110,14 @@ wl_status wl_suite_read(const char *path, wl_suite **out) {
   WL_TRY(WL_NEW(s, 1));
   wl_status status = wl_config_read(path, sections(), NULL, 0, &s->config);
   if (status == WL_OK) {
-    wl_map_read(wl_config_map(s->config, "", 0), suite_options, s);
+    wl_map_read(wl_config_map(s->config, "", 0), wl_suite_keys, s);
     s->count = wl_config_count(s->config, "tasks");
     status = WL_NEW(s->tasks, s->count + 1);
   }
   for (int i = 0; status == WL_OK && i < s->count; i++) {
     wl_suite_task *t = &s->tasks[i];
     t->map = wl_config_map(s->config, "tasks", i);
-    wl_map_read(t->map, own_options, t);
+    wl_map_read(t->map, wl_suite_task_keys, t);
     status = check_task(s, i);
     if (status == WL_OK) status = define_task(path, s, i);
   }

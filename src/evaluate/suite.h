@@ -18,6 +18,7 @@ typedef struct wl_suite_task {
   wl_ints
       reference_steps; /* steps of the published losses of tuned Adam, for comparison with ours */
   wl_reals reference_losses; /* published losses of tuned Adam, one for each of reference_steps */
+  wl_reals rates;            /* lowest and highest rate of tuned rules; empty: all 15 rates */
   const wl_map *map;         /* for wl_task_create */
   char *definition;          /* every key with its value, and how losses are recorded; owned */
 } wl_suite_task;
@@ -27,12 +28,16 @@ typedef struct wl_suite {
   const char *name;
   int64_t seed, seeds;
   int64_t
-      batches; /* batches of an intermediate loss, every 10 steps; 0: whole fixed sample, at steps that grow by a
-                  twentieth */
+      batches; /* random batches of an intermediate loss, every 10 steps; 0: whole fixed sample, at steps that grow
+                  by a twentieth */
+  int64_t reach; /* tuned rules run for `reach` times the longest horizon */
   double smoothing; /* decay in 10 steps of the running mean over intermediate losses; 0: no mean */
   int count;
   wl_suite_task *tasks; /* [count] */
 } wl_suite;
+
+/* The keys of a suite, and the keys of its tasks that other tasks do not have. */
+extern const wl_option wl_suite_keys[], wl_suite_task_keys[];
 
 /* Reads and checks a suite. Not collective. The caller destroys *out. */
 wl_status wl_suite_read(const char *path, wl_suite **out);

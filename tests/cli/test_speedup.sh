@@ -15,6 +15,8 @@ C
 sed 's/suite: small/suite: smooth/; s/evaluate_batches: 0/evaluate_batches: 2/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >smooth.yaml
 sed 's/suite: small/suite: growing/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >growing.yaml
 sed 's/seeds: 3/seeds: 1/; s/suite: small/suite: one/' small.yaml >one.yaml
+# tuned rules that run for less than ten times the longest horizon and try four of the 15 rates
+sed 's/suite: small/suite: short\nreach: 2/; s/name: quadratic,/&  rates: [1e-3, 0.0316],/; /perceptron/d' small.yaml >short.yaml
 
 run() { # RANKS REPORT ARGUMENTS...
   "$WL_MPIEXEC" -n "$1" "$WL_BIN" eval "${@:3}" --no-picture --output "$2.json" >"$2.out" 2>"$2.err" || { cat "$2.err" >&2; fail "$2"; }
@@ -24,6 +26,18 @@ run 2 two "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,
 run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves again.h5
 run 1 smooth "$learned" --speedup smooth.yaml
 run 1 growing "$learned" --speedup growing.yaml # points apart by other than ten steps
+
+run 2 short "$learned" --speedup short.yaml --baselines adam,adam-linear --curves short.h5
+"$WL_PYTHON" - <<'P' || fail "reach and rates"
+import h5py, numpy as np
+with h5py.File("short.h5") as short, h5py.File("two.h5") as two:
+    a, b = short["quadratic/adam"], two["quadratic/adam"]
+    n = len(a["steps"])
+    assert a["steps"][-1] == 100 and list(short["quadratic/adam-linear/steps"]) == [20, 40, 50, 100]
+    assert (a["steps"][: n - 1] == b["steps"][: n - 1]).all()
+    assert np.isnan(a["loss"][:8]).all() and np.isnan(a["loss"][12:]).all() and (a["diverged"][:] == 0).all()
+    assert (a["loss"][8:12, : n - 1] == b["loss"][8:12, : n - 1]).all()
+P
 
 # a hand-designed rule in the place of the learned one
 system() { # NAME RULE
@@ -161,6 +175,8 @@ printf 'suite: twice\ntasks: [{name: a, horizons: [5], family: quadratic}, {name
 refuses 78 "given twice" --speedup twice.yaml
 printf 'suite: fall\ntasks: [{name: a, horizons: [5, 3], family: quadratic}]\n' >fall.yaml
 refuses 78 "rise" --speedup fall.yaml
+printf 'suite: rates\ntasks: [{name: a, horizons: [5], rates: [1e-2], family: quadratic}]\n' >rates.yaml
+refuses 78 "the lowest and the highest rate" --speedup rates.yaml
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_speedup.py" two.json again.json -o both.png >/dev/null || fail "no picture"
 [ -s both.png ] || fail "an empty picture"
 echo ok
