@@ -108,6 +108,11 @@ class Controller(Rule):
         return [float(y) for y in (k1 + 0.3 * o[4], k2 + 0.3 * o[5], -rate * (a0 + o[1]), -rate * (a1 + o[2]),
                                    -rate * (a2 + o[3]))]
 
+    @staticmethod
+    def _halved(x, z, of_v, epsilon):
+        """z / sqrt(sqrt v + 0.1 RMS(sqrt v)); epsilon is 1e-8 RMS(sqrt v)."""
+        return z / ((x.state["second_moment"] * of_v).sqrt_() + 1e7 * epsilon).sqrt_()
+
     def _update_one(self, x, epsilon, q, factors):
         k1, k2, c0, c1, c2 = factors
         m, s = x.state["momentum"] * q[0], x.state["slow_momentum"] * q[1]
@@ -115,7 +120,7 @@ class Controller(Rule):
         z = torch.add(torch.add(m, x.g - m, alpha=k1), ahead, alpha=k2)
         u = (c1 * z + c2 * s) / ((x.state["second_moment"] * q[2]).sqrt_() + epsilon)
         if x.matrix and self.option("newton_schulz"):
-            n = orthogonal(z)
+            n = orthogonal(self._halved(x, z, q[2], epsilon) if self.option("precondition", False) else z)
             u = u + n * (c0 / ((total(n * n) / n.numel()).sqrt() + TINY)).to(n.dtype)
         return u
 

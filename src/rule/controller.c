@@ -24,6 +24,9 @@
  * loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound parameters that start at zero
  * would not change.
  *
+ * With `precondition`, N is the orthogonal factor of z / sqrt(sqrt v + f), f = 0.1 RMS(sqrt v): coordinates with small
+ * gradients get a larger part of the step. The exponent 1/2 lies between Muon (0) and an orthogonalised Adam (1).
+ *
  * `newton_schulz: false` omits the term of a0; matrices then start with (a0, a1, a2) = (0, 1, 0), like vectors. */
 #include <math.h>
 #include <stdio.h>
@@ -72,6 +75,9 @@ static const wl_option controller_options[] = {
      "Matrices move along the orthogonal factor of their momentum (Newton-Schulz iteration). It has no adjoint: "
      "the rule then needs a forward-only estimator.",
      WL_SLOT(wl_controller, newton_schulz)},
+    {"precondition", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
+     "whether z is divided by the fourth root of the second moment before the Newton-Schulz steps",
+     WL_SLOT(wl_controller, precondition)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "whether the mixture of gradient and momenta (k1, k2) is learned; false: it stays at (0.1, 0)",
      WL_SLOT(wl_controller, mix)},
@@ -429,16 +435,17 @@ static void take_moments(wl_controller_ws *ws, const wl_controller_pass *pass, i
     wl_tensors_sum(all, j, WL_CONTROLLER_SUMS, ws->piece_sum, ws->sum[j]);
 }
 
-static void take_ratios(wl_controller_ws *ws, const wl_controller_pass *pass,
-                        const wl_controller_now *now, int threads) {
+static void take_ratios(const wl_controller *c, wl_controller_ws *ws,
+                        const wl_controller_pass *pass, const wl_controller_now *now, int threads) {
   const wl_tensors *const all = &ws->tensors;
-  for (int j = 0; j < all->count; j++)
-    ws->scalars[j] = (wl_controller_scalars){
-        .m = now->m,
-        .s = now->s,
-        .v = now->v,
-        .epsilon =
-            1e-8 * root_mean_square(now->v * ws->sum[j][WL_SUM_V], all->tensor[j].size) + TINY};
+  for (int j = 0; j < all->count; j++) {
+    const double usual = root_mean_square(now->v * ws->sum[j][WL_SUM_V], all->tensor[j].size);
+    ws->scalars[j] = (wl_controller_scalars){.m = now->m,
+                                             .s = now->s,
+                                             .v = now->v,
+                                             .epsilon = EPSILON * usual + TINY,
+                                             .floor = c->precondition ? FLOOR * usual + TINY : 0};
+  }
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
   for (int64_t i = 0; i < all->pieces; i++)
     ws->ratio[i] = ws->kernel->ratios(pass, &ws->scalars[all->piece[i].tensor], all->piece[i].first,
@@ -483,7 +490,7 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
   pass.m = out;
   pass.s = out + pad;
   pass.v = out + 2 * pad;
-  take_ratios(ws, &pass, now, rule_ws->threads);
+  take_ratios(c, ws, &pass, now, rule_ws->threads);
   for (int j = 0; j < all->count; j++) {
     double ratio = 0;
     wl_tensors_sum(all, j, 1, ws->ratio, &ratio);

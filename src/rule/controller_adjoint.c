@@ -284,7 +284,7 @@ static void epsilon_bar(const work *w, int j) {
     sum -= inverse_bar(w, bar, &x, i) * x.inverse * x.inverse;
   }
   const double v = c->v * w->ws->sum[j][WL_SUM_V] / (double)t->size;
-  if (v > 0) bar->sum[WL_SUM_V] += sum * 1e-8 * 0.5 / sqrt(v) * c->v / (double)t->size;
+  if (v > 0) bar->sum[WL_SUM_V] += sum * EPSILON * 0.5 / sqrt(v) * c->v / (double)t->size;
 }
 
 /* Third pass: computes the bars of g, p and the state. */

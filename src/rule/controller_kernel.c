@@ -60,7 +60,10 @@ static void blends(const wl_controller_pass *pass, const wl_controller_scalars *
     const vec g = load_some(pass->g + i, left);
     const vec m = (wl_real)c->m * load_some(pass->m + i, left);
     const vec s = (wl_real)c->s * load_some(pass->s + i, left);
-    store_some(pass->z + i, blend(g, m, s, c), left);
+    vec z = blend(g, m, s, c);
+    if (c->floor > 0)
+      z /= root(root((wl_real)c->v * load_some(pass->v + i, left)) + (wl_real)c->floor);
+    store_some(pass->z + i, z, left);
   }
 }
 

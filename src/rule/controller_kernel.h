@@ -2,9 +2,9 @@
  *
  *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
  *   ratios   sum of (m / (sqrt v + e))^2 with bias-corrected m and v
- *   blends   z = m + k1 (g - m) + k2 (s - m)
+ *   blends   z = (m + k1 (g - m) + k2 (s - m)) / sqrt(sqrt v + f)
  *   net      output = W3 tanh(W2 tanh(W1 input + b1) + b2) + b3
- *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e); N the orthogonal factor of z, NULL: none
+ *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e); N the orthogonal factor of `blends`' z, NULL: none
  *   correct  u <- u exp(3 tanh(o / 3)), o = w h + b; h: tanh units or an LSTM layer that read (g, m, s) / (sqrt v + e)
  *            and 2x - 1
  *
@@ -38,6 +38,7 @@ typedef struct wl_controller_pass {
 typedef struct wl_controller_scalars {
   double m, s, v; /* bias corrections */
   double epsilon; /* e */
+  double floor;   /* f; 0: `blends` does not divide */
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 

@@ -35,7 +35,7 @@ RULES = {
     "lstm": ("{name: lstm, output_scale: 0.01}", 1000, 1e-6, 1000),
     "nesterov": ("{name: nesterov, rate: 0.02, learn: [rate, momentum]}", 1000, 1e-6, 1000),
     "celo2": ("{name: celo2, rate: 0.003, schedule: cosine}", 200, 1e-6, 0),
-    "blind": ("{name: controller, mix: false, losses: false, horizon: false}", 60, 5e-5, 0),
+    "blind": ("{name: controller, mix: false, losses: false, horizon: false, precondition: true}", 60, 5e-5, 0),
     "no_net": ("{name: controller, net: false, newton_schulz: false}", 60, 1e-6, 0),
     "paper": ("{name: lstm, hidden: [6], preprocessing: paper, momentum: 0, output_scale: 0.01}", 60, 1e-6, 0),
     "raw": ("{name: lstm, hidden: [6, 5], preprocessing: none}", 60, 1e-6, 0),

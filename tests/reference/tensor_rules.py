@@ -78,8 +78,8 @@ def fan_in(shape):
 class Controller:
     """The prototype's rule C3; C0 without the net."""
 
-    def __init__(self, net, ns, correction=None):
-        self.net, self.ns, self.correction = net, ns, correction
+    def __init__(self, net, ns, correction=None, precondition=False):
+        self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
         first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03, .25, .7]
         second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03, .25, .7]
         if not ns:
@@ -153,7 +153,8 @@ class Controller:
             z = m[j] + k1 * (g[j] - m[j]) + k2 * (s[j] - m[j])
             u = (a1 + o[2]) * z / denominators[j] + (a2 + o[3]) * s[j] / denominators[j]
             if matrix and self.ns:
-                n = orthogonal(z)
+                half = np.sqrt(np.sqrt(v[j]) + .1 * rms(np.sqrt(v[j]))) if self.precondition else 1
+                n = orthogonal(z / half)
                 u = u + (a0 + o[1]) * n / rms(n)
             r = rms(p[j]) * math.sqrt(fan_in(shape)) if matrix else sum(sizes) / len(sizes)
             rate = np.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** np.exp(q)
@@ -358,6 +359,7 @@ CASES = [
     ("name: muon, rate: 0.02, weight_decay: 0.1, schedule: linear", lambda: Muon(.02, .1)),
     ("name: controller", lambda: Controller(True, True)),
     ("name: controller, net: false", lambda: Controller(False, True)),
+    ("name: controller, precondition: true", lambda: Controller(True, True, precondition=True)),
     ("name: controller, newton_schulz: false", lambda: Controller(True, False)),
     ("name: controller, correction: mlp", lambda: Controller(True, True, "mlp")),
     ("name: controller, net: false, newton_schulz: false, correction: lstm", lambda: Controller(False, False, "lstm")),
