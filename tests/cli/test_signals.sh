@@ -24,7 +24,7 @@ start() { # ARGS...
 end_by() { # SIGNAL CODE WHAT
   local code=0
   kill -"$1" $process
-  wait_for 5 gone $process
+  wait_for 20 gone $process
   wait $process || code=$?
   [ $code = "$2" ] || { cat err.txt >&2; fail "SIG$1 $3: exit $code, expected $2"; }
 }

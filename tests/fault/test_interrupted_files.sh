@@ -64,7 +64,7 @@ done
 # Killed somewhere behind its fourth meta-step, so that the trajectory reaches beyond the checkpoint.
 "$WL_BIN" train job.yaml --quiet --set output=killed --set outer.steps=100000 >/dev/null 2>&1 &
 victim=$!
-for _ in $(seq 200); do [ -e killed/checkpoints/step-00000006.h5 ] && break; sleep 0.02; done
+for _ in $(seq 3000); do ! has_checkpoint_after killed 5 || break; sleep 0.02; done
 kill -KILL $victim
 wait $victim 2>/dev/null || true
 newest=$(basename "$(ls killed/checkpoints/step-*.h5 | tail -n 1)")

@@ -18,7 +18,11 @@
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
+# PMIx 4 and earlier keep what ranks tell one another in shared memory (ds21, ds12). On a loaded machine a rank sometimes
+# reads that memory before it is complete, and ends in MPI_Init with a segmentation fault or a missing segment
+# (openpmix issue 1114, ompi issue 6761). With `hash` the ranks ask by message.
 set(WL_TEST_ENVIRONMENT
+  PMIX_MCA_gds=hash
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
   OMPI_MCA_hwloc_base_binding_policy=none

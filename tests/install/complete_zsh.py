@@ -29,7 +29,7 @@ class Shell:
     def type(self, text):
         os.write(self.end, text.encode())
 
-    def wait(self, *words, seconds=20):
+    def wait(self, *words, seconds=60):
         """Reads what is shown until all words have appeared."""
         shown, until = "", time.time() + seconds
         while time.time() < until:

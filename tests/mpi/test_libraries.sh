@@ -26,7 +26,7 @@ expect_same "stopped by one library, resumed by the other" "$expected" "$(train 
 # A signal to the launcher reaches the ranks, which leave a checkpoint.
 "$other_mpiexec" -n 2 "$other" train endless.yaml --quiet --set output=stopped >stopped.txt 2>&1 &
 launcher=$!
-for _ in $(seq 200); do [ ! -s stopped/metrics.jsonl ] || break; sleep 0.05; done
+wait_for 60 "a meta-step of $other" test -s stopped/metrics.jsonl
 kill -USR1 $launcher
 code=0
 wait $launcher || code=$?

@@ -127,6 +127,7 @@ inside() { # COMMAND...
   mount --bind "$DIR/hosts" /etc/hosts
   mount -t tmpfs -o size=25% none /dev/shm
   export SLURM_CONF=$DIR/slurm.conf TMPDIR=$DIR/tmp
+  export PMIX_MCA_gds=hash # WlTest.cmake says why; the daemons need it too
   start_munge
   write_configuration >"$SLURM_CONF"
   echo "PMIxCliTmpDirBase=$DIR/pmix" >"$DIR/mpi.conf"
