@@ -72,7 +72,7 @@ code=0
 echo "ok: closed pipes"
 
 # Other commands: a warning from the batch system is not their end, SIGTERM is.
-start eval piped --seeds 20 --steps 2000 --no-picture --output eval.h5
+start eval piped --seeds 100 --steps 2000 --no-picture --output eval.h5
 wait_for 10 grep -q . err.txt
 kill -USR1 $process
 kill -USR2 $process
