@@ -12,6 +12,11 @@ size_t wl_type_size(wl_type type) {
   return 0;
 }
 
+const char *wl_type_name(wl_type type) {
+  static const char *const names[] = {"float32", "float64", "int64", "uint64", "uint8"};
+  return names[type];
+}
+
 int64_t wl_field_count(const wl_field *field) {
   int64_t count = 1;
   for (int d = 0; d < field->ndim; ++d) count *= field->shape[d];

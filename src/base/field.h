@@ -22,12 +22,14 @@ typedef struct wl_field {
   int64_t shape[WL_MAX_DIMS];
   void *data;
   bool in_digest;             /* part of the meta-state digest */
+  bool half;                  /* floats are stored as IEEE binary16 */
   char units[32];             /* "1" when dimensionless */
   char long_name[160];        /* one phrase, stored with the data */
   char dims[WL_MAX_DIMS][32]; /* names of the dimensions, for dimension scales */
 } wl_field;
 
 size_t wl_type_size(wl_type type);
+const char *wl_type_name(wl_type type); /* "float32" ... */
 int64_t wl_field_count(const wl_field *field); /* Returns the number of elements. */
 
 #endif

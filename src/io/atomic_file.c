@@ -33,8 +33,7 @@ wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *na
   return WL_OK;
 }
 
-/* Finds the folder part of a path; "." if the path has no folder. */
-static void folder_of(const char *path, char out[WL_PATH_MAX]) {
+void wl_path_folder(const char *path, char out[WL_PATH_MAX]) {
   const char *const slash = strrchr(path, '/');
   if (!slash) snprintf(out, WL_PATH_MAX, ".");
   else snprintf(out, WL_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
@@ -43,7 +42,7 @@ static void folder_of(const char *path, char out[WL_PATH_MAX]) {
 static wl_status full_disk(const char *doing, const char *path, int error) {
   char folder[WL_PATH_MAX];
   struct statvfs disk;
-  folder_of(path, folder);
+  wl_path_folder(path, folder);
   if (statvfs(folder, &disk) != 0)
     return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
   return WL_FAIL(
@@ -152,7 +151,7 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
 /* Syncs the folder. Some file systems cannot sync directories (EINVAL), which is not an error. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
-  folder_of(path, folder);
+  wl_path_folder(path, folder);
   const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return wl_os_fail("open the folder of", path, errno);
   const int error = fsync(fd) != 0 ? errno : 0;
@@ -239,6 +238,10 @@ static int compare_names(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+void wl_names_sort(wl_names *names) {
+  if (names->count > 1) qsort(names->at, (size_t)names->count, sizeof *names->at, compare_names);
+}
+
 wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), wl_names *names) {
   wl_status status = WL_OK;
   *names = (wl_names){0};
@@ -250,7 +253,7 @@ wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), w
     if (wanted(entry->d_name)) status = wl_names_add(names, entry->d_name);
   closedir(handle);
   if (status != WL_OK) wl_names_clear(names);
-  if (names->count > 1) qsort(names->at, (size_t)names->count, sizeof *names->at, compare_names);
+  wl_names_sort(names);
   return status;
 }
 
@@ -265,18 +268,27 @@ int64_t wl_numbered_name(const char *name, const char *prefix) {
 
 /* ---- reading ---- */
 
-static wl_status read_open_file(int fd, const char *path, char **data, size_t *bytes) {
-  enum { PART = 1 << 26 };
-  struct stat file;
-  if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "'%s' is not a regular file", path);
-  *bytes = (size_t)file.st_size;
-  *data = calloc(*bytes + 1, 1);
-  if (!*data)
-    return WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted to read '%s'", *bytes, path);
-  for (size_t at = 0; at < *bytes;) {
-    const size_t left = *bytes - at;
-    const ssize_t got = read(fd, *data + at, left < PART ? left : PART);
+wl_status wl_open_to_read(const char *path, int *fd, uint64_t *bytes) {
+  struct stat file = {0};
+  /* without O_NONBLOCK, opening a pipe would wait for its writer */
+  *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (*fd < 0 && (errno == EACCES || errno == EPERM)) return wl_os_fail("read", path, errno);
+  if (*fd < 0) return WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': %s", path, strerror(errno));
+  if (fstat(*fd, &file) != 0 || !S_ISREG(file.st_mode)) {
+    close(*fd);
+    *fd = -1;
+    return WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': it is not a regular file", path);
+  }
+  *bytes = (uint64_t)file.st_size;
+  return WL_OK;
+}
+
+wl_status wl_read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes) {
+  enum { MOST = 1 << 26 };
+  for (size_t at = 0; at < bytes;) {
+    const size_t left = bytes - at;
+    const ssize_t got =
+        pread(fd, (char *)data + at, left < MOST ? left : MOST, (off_t)(offset + at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
     if (got == 0) return WL_FAIL(WL_ERR_IO, "'%s' became shorter while it was read", path);
@@ -286,16 +298,22 @@ static wl_status read_open_file(int fd, const char *path, char **data, size_t *b
 }
 
 wl_status wl_read_file(const char *path, char **data, size_t *bytes) {
+  int fd = -1;
+  uint64_t size = 0;
   *data = NULL;
   *bytes = 0;
-  const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 && (errno == EACCES || errno == EPERM)) return wl_os_fail("read", path, errno);
-  if (fd < 0) return WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': %s", path, strerror(errno));
-  const wl_status status = read_open_file(fd, path, data, bytes);
+  WL_TRY(wl_open_to_read(path, &fd, &size));
+  *data = calloc(size + 1, 1);
+  const wl_status status =
+      *data
+          ? wl_read_at(fd, path, 0, *data, size)
+          : WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted to read '%s'", (size_t)size, path);
   close(fd);
-  if (status != WL_OK) {
-    free(*data);
-    *data = NULL;
+  if (status == WL_OK) {
+    *bytes = size;
+    return WL_OK;
   }
+  free(*data);
+  *data = NULL;
   return status;
 }

@@ -37,8 +37,14 @@ void wl_remove_temporaries(const char *folder);
 
 /* Joins folder and name; WL_ERR_CONFIG when the result is too long. */
 wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *name);
+/* Finds the folder part of a path; "." if the path has no folder. */
+void wl_path_folder(const char *path, char out[WL_PATH_MAX]);
 /* Fails with the code that fits `error` (errno); `doing` is a verb such as "write" or "create". */
 wl_status wl_os_fail(const char *doing, const char *path, int error);
+/* Opens a regular file for reading. WL_ERR_NO_INPUT, WL_ERR_PERMISSION. */
+wl_status wl_open_to_read(const char *path, int *fd, uint64_t *bytes);
+/* Reads all of the bytes [offset, offset + bytes). WL_ERR_IO. */
+wl_status wl_read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes);
 /* Reads the whole file; *data is malloc'ed and has a zero byte after the contents. WL_ERR_NO_INPUT, WL_ERR_PERMISSION,
  * WL_ERR_IO. */
 wl_status wl_read_file(const char *path, char **data, size_t *bytes);
@@ -50,6 +56,7 @@ typedef struct wl_names {
 } wl_names;
 wl_status wl_names_add(wl_names *names, const char *name);
 void wl_names_clear(wl_names *names);
+void wl_names_sort(wl_names *names);
 /* Lists the names (without folder) of the entries that `wanted` accepts, sorted. A folder that does not exist has no
  * entries. */
 wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), wl_names *names);

@@ -78,93 +78,108 @@ static json_t *attributes_json(const wl_file *file) {
   return all;
 }
 
-static json_t *dataset_json(const wl_field *f, bool half) {
-  static const char *const types[] = {"float32", "float64", "int64", "uint64", "uint8"};
+static json_t *dataset_json(const wl_field *f) {
   json_t *const shape = json_array(), *const dimensions = json_array();
   for (int d = 0; d < f->ndim; d++) {
     json_array_append_new(shape, json_integer((json_int_t)f->shape[d]));
     json_array_append_new(dimensions, text_json(f->dims[d]));
   }
   return json_pack("{so, ss, so, so, so, so}", "name", text_json(f->name), "type",
-                   half ? "float16" : types[f->type], "shape", shape, "dimensions", dimensions,
-                   "units", text_json(f->units), "long_name", text_json(f->long_name));
+                   f->half ? "float16" : wl_type_name(f->type), "shape", shape, "dimensions",
+                   dimensions, "units", text_json(f->units), "long_name", text_json(f->long_name));
 }
 
 static wl_status describe_datasets(const wl_file *file, json_t *list) {
   for (int i = 0; i < file->datasets.count; i++) {
     wl_field field;
-    bool half = false;
-    WL_TRY(wl_file_query_stored(file, file->datasets.at[i], &field, &half));
-    json_array_append_new(list, dataset_json(&field, half));
+    WL_TRY(wl_file_query(file, file->datasets.at[i], &field));
+    json_array_append_new(list, dataset_json(&field));
   }
   return WL_OK;
 }
 
+/* ---- files ---- */
+
+/* Opens a file of a folder, which checks every byte. `datasets`: also reads every dataset. */
+static wl_status open_in(const char *folder, const char *name, const char *kind, bool datasets,
+                         wl_file **file) {
+  char path[WL_PATH_MAX];
+  *file = NULL;
+  WL_TRY(wl_path_join(path, folder, name));
+  WL_TRY(wl_file_open(path, kind, file));
+  return datasets ? wl_file_check_datasets(*file) : WL_OK;
+}
+
+/* Verifies every byte and dataset of a file that must exist. */
+static void verify_file(const char *folder, const char *name, const char *kind,
+                        json_t *description) {
+  wl_file *file = NULL;
+  if (open_in(folder, name, kind, true, &file) != WL_OK) add_problem(description);
+  wl_file_close(&file);
+}
+
 /* ---- trajectories ---- */
 
-/* Finds the folder of a file; "." if the path has no folder. */
-static wl_status folder_of(const char *path, char folder[WL_PATH_MAX]) {
-  const char *const slash = strrchr(path, '/');
-  snprintf(folder, WL_PATH_MAX, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+static bool is_part(const char *name) { return wl_part_number(name) >= 0; }
+
+/* Adds the parts that the index names ("1 2 5") and that are missing in the folder. */
+static wl_status add_missing(const char *run, const char *folder, const char *named,
+                             wl_names *names) {
+  char name[WL_PART_NAME];
+  for (char *end = NULL; *named; named = end + (*end == ' ')) {
+    const long long number = strtoll(named, &end, 10);
+    if (end == named || number < 0)
+      return WL_FAIL(WL_ERR_DATA, "'%s/" WL_TRAJECTORY_INDEX "' has no list of parts", run);
+    wl_part_name(number, name);
+    if (file_bytes(folder, name) < 0) WL_TRY(wl_names_add(names, name));
+  }
+  return WL_OK;
+}
+
+/* Verifies the index, all parts in the folder, and that all parts that the index names exist. */
+static void verify_trajectory(const char *run, json_t *description) {
+  char folder[WL_PATH_MAX], *named = NULL;
+  wl_names names = {0};
+  wl_file *index = NULL;
+  wl_status status = open_in(run, WL_TRAJECTORY_INDEX, WL_KIND_INDEX, true, &index);
+  if (status == WL_OK) status = wl_file_attribute(index, "parts", &named);
+  if (status != WL_OK) add_problem(description);
+  status = wl_path_join(folder, run, WL_TRAJECTORY_FOLDER);
+  if (status == WL_OK) status = wl_list_folder(folder, is_part, &names);
+  if (status == WL_OK && named) status = add_missing(run, folder, named, &names);
+  if (status != WL_OK) add_problem(description);
+  for (int i = 0; i < names.count; i++) verify_file(folder, names.at[i], WL_KIND_PART, description);
+  wl_names_clear(&names);
+  wl_file_close(&index);
+  free(named);
+}
+
+/* Finds the parts of a run, and whether there are any files of parts. */
+static wl_status scan_parts(const char *run, wl_part_list *parts, bool *any) {
+  char folder[WL_PATH_MAX];
+  int64_t highest = 0;
+  WL_TRY(wl_path_join(folder, run, WL_TRAJECTORY_FOLDER));
+  WL_TRY(wl_part_scan(folder, parts, &highest));
+  *any = highest > 0;
   return WL_OK;
 }
 
 /* Describes the datasets of the index RUN/trajectory.h5, from the contents of the parts in RUN/trajectory. */
 static wl_status describe_index(const char *run, json_t *list) {
-  char folder[WL_PATH_MAX];
   wl_part_list parts = {0};
   wl_item *items = NULL;
-  int64_t highest = 0;
+  bool any = false;
   int count = 0;
-  WL_TRY(wl_path_join(folder, run, WL_TRAJECTORY_FOLDER));
-  wl_status status = wl_part_scan(folder, &parts, &highest);
+  wl_status status = scan_parts(run, &parts, &any);
   if (status == WL_OK) status = wl_index_items(&parts, &items, &count);
   for (int i = 0; status == WL_OK && i < count; i++)
-    json_array_append_new(list, dataset_json(&items[i].field, items[i].half));
+    json_array_append_new(list, dataset_json(&items[i].field));
   wl_free(items);
   wl_part_list_clear(&parts);
   return status;
 }
 
-/* Verifies every byte and dataset of a file that must exist. */
-static void verify_part(const char *folder, const char *name, const char *kind,
-                        json_t *description) {
-  char path[WL_PATH_MAX];
-  wl_file *file = NULL;
-  wl_status status = wl_path_join(path, folder, name);
-  if (status == WL_OK) status = wl_file_open(path, kind, &file);
-  if (status == WL_OK) status = wl_file_check_datasets(file);
-  if (status != WL_OK) add_problem(description);
-  wl_file_close(&file);
-}
-
-static bool is_part(const char *name) { return wl_part_number(name) >= 0; }
-
-/* Verifies all parts in the folder, and that all parts that the index names exist. */
-static void verify_parts(const char *run, const char *named, json_t *description) {
-  char folder[WL_PATH_MAX], name[WL_PART_NAME];
-  wl_names names = {0};
-  if (wl_path_join(folder, run, WL_TRAJECTORY_FOLDER) != WL_OK ||
-      wl_list_folder(folder, is_part, &names) != WL_OK)
-    add_problem(description);
-  for (int i = 0; i < names.count; i++) verify_part(folder, names.at[i], WL_KIND_PART, description);
-  for (char *end; named && *named; named = end + (*end == ' ')) {
-    const long long number = strtoll(named, &end, 10);
-    if (end == named || number < 0) {
-      (void)WL_FAIL(WL_ERR_DATA, "'%s/" WL_TRAJECTORY_INDEX "' has no list of parts", run);
-      add_problem(description);
-      break;
-    }
-    wl_part_name(number, name);
-    if (file_bytes(folder, name) >= 0) continue; /* verified above */
-    (void)WL_FAIL(WL_ERR_DATA, "'%s/%s', which '%s/" WL_TRAJECTORY_INDEX "' names, is missing",
-                  folder, name, run);
-    add_problem(description);
-  }
-  wl_names_clear(&names);
-}
-
-/* ---- files ---- */
+/* ---- one file ---- */
 
 static wl_status describe_open_file(const wl_file *file, bool verify, json_t *description) {
   char run[WL_PATH_MAX];
@@ -172,13 +187,13 @@ static wl_status describe_open_file(const wl_file *file, bool verify, json_t *de
   json_object_set_new(description, "attributes", attributes);
   json_object_set(description, "kind", json_object_get(attributes, "kind"));
   json_object_set_new(description, "datasets", list);
-  WL_TRY(folder_of(file->path, run));
-  const bool index = strcmp(file->kind, WL_KIND_INDEX) == 0;
-  WL_TRY(index ? describe_index(run, list) : describe_datasets(file, list));
-  if (!verify) return WL_OK;
-  WL_TRY(wl_file_check_datasets(file));
-  if (index)
-    verify_parts(run, json_string_value(json_object_get(attributes, "parts")), description);
+  if (strcmp(file->kind, WL_KIND_INDEX) != 0) {
+    WL_TRY(describe_datasets(file, list));
+    return verify ? wl_file_check_datasets(file) : WL_OK;
+  }
+  wl_path_folder(file->path, run);
+  WL_TRY(describe_index(run, list));
+  if (verify) verify_trajectory(run, description);
   return WL_OK;
 }
 
@@ -199,15 +214,12 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 /* Describes one checkpoint of a run. Damage is described and is not an error. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
-  char path[WL_PATH_MAX];
   wl_file *file = NULL;
   json_t *const one = json_pack("{ss, sI}", "file", name, "bytes", file_bytes(folder, name));
-  wl_status status = wl_path_join(path, folder, name);
-  if (status == WL_OK) status = wl_file_open(path, "checkpoint", &file);
-  if (status == WL_OK && verify) status = wl_file_check_datasets(file);
-  if (status != WL_OK) add_problem(run);
-  json_object_set_new(one, "valid", json_boolean(status == WL_OK));
-  for (size_t i = 0; status == WL_OK && i < sizeof wanted / sizeof *wanted; i++) {
+  const bool valid = open_in(folder, name, "checkpoint", verify, &file) == WL_OK;
+  if (!valid) add_problem(run);
+  json_object_set_new(one, "valid", json_boolean(valid));
+  for (size_t i = 0; valid && i < sizeof wanted / sizeof *wanted; i++) {
     json_t *const value = attribute_json(file, wanted[i]);
     if (value) json_object_set_new(one, wanted[i], value);
   }
@@ -233,36 +245,20 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
 
 /* Adds to the description of a run the numbers of records, metrics and parts. */
 static void describe_trajectory(const char *path, json_t *run) {
-  char folder[WL_PATH_MAX];
   wl_part_list list = {0};
-  int64_t highest = 0;
-  json_int_t records = 0, metrics = 0;
-  if (wl_path_join(folder, path, WL_TRAJECTORY_FOLDER) != WL_OK ||
-      wl_part_scan(folder, &list, &highest) != WL_OK) {
+  bool any = false;
+  json_int_t rows[WL_ROW_KINDS] = {0};
+  if (scan_parts(path, &list, &any) != WL_OK) {
     add_problem(run);
     return;
   }
-  for (int i = 0; i < list.count; i++) {
-    records += (json_int_t)list.at[i].content.rows[WL_RECORDS];
-    metrics += (json_int_t)list.at[i].content.rows[WL_METRICS];
-  }
-  if (highest > 0 || file_bytes(path, WL_TRAJECTORY_INDEX) >= 0)
-    json_object_set_new(
-        run, "trajectory",
-        json_pack("{sI, sI, si}", "records", records, "metrics", metrics, "parts", list.count));
+  for (int i = 0; i < list.count; i++)
+    for (int k = 0; k < WL_ROW_KINDS; k++) rows[k] += (json_int_t)list.at[i].content.rows[k];
+  if (any || file_bytes(path, WL_TRAJECTORY_INDEX) >= 0)
+    json_object_set_new(run, "trajectory",
+                        json_pack("{sI, sI, si}", "records", rows[WL_RECORDS], "metrics",
+                                  rows[WL_METRICS], "parts", list.count));
   wl_part_list_clear(&list);
-}
-
-static void verify_trajectory(const char *path, json_t *run) {
-  char name[WL_PATH_MAX], *named = NULL;
-  wl_file *file = NULL;
-  verify_part(path, WL_TRAJECTORY_INDEX, WL_KIND_INDEX, run);
-  if (wl_path_join(name, path, WL_TRAJECTORY_INDEX) == WL_OK &&
-      wl_file_open(name, WL_KIND_INDEX, &file) == WL_OK)
-    (void)wl_file_attribute(file, "parts", &named);
-  verify_parts(path, named, run);
-  wl_file_close(&file);
-  free(named);
 }
 
 static wl_status describe_run(const char *path, bool verify, json_t *run) {
@@ -273,9 +269,9 @@ static wl_status describe_run(const char *path, bool verify, json_t *run) {
              trajectory = json_object_get(run, "trajectory") != NULL;
   json_object_set_new(run, "optimizer", json_boolean(optimizer));
   if (verify && trajectory) verify_trajectory(path, run);
-  if (verify && optimizer) verify_part(path, "optimizer.h5", "optimizer", run);
+  if (verify && optimizer) verify_file(path, "optimizer.h5", "optimizer", run);
   if (verify && file_bytes(path, "evaluation.h5") >= 0)
-    verify_part(path, "evaluation.h5", "evaluation", run);
+    verify_file(path, "evaluation.h5", "evaluation", run);
   if (json_array_size(json_object_get(run, "checkpoints")) == 0 && !trajectory && !optimizer)
     return WL_FAIL(WL_ERR_NO_INPUT,
                    "'%s' is no run directory: it holds neither checkpoints nor a trajectory", path);

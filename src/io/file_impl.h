@@ -2,6 +2,7 @@
 #ifndef WL_IO_FILE_IMPL_H
 #define WL_IO_FILE_IMPL_H
 
+#include "base/digest.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
 #include "io/gate.h"
@@ -19,7 +20,6 @@ struct wl_file {
 /* A field and how it is stored. */
 typedef struct wl_item {
   wl_field field;                   /* its data is NULL for a virtual dataset */
-  bool half;                        /* store floats as IEEE binary16 */
   int compression;                  /* deflate level with shuffle; 0: contiguous */
   const struct wl_part_list *parts; /* for a virtual dataset: the files that hold its rows; borrowed */
 } wl_item;
@@ -34,11 +34,12 @@ typedef struct wl_file_content {
 
 /* Does the same as wl_file_write, with the layout of each item. */
 wl_status wl_items_write(const wl_file_content *content);
-/* Reads name, type, shape, units, long_name and the names of the dimensions of a dataset, and whether its floats are
- * stored in half precision. */
-wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half);
 /* Reads every dataset through HDF5; The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
+/* Whether a dataset belongs to the meta-parameters. */
+bool wl_is_phi(const char *name);
+/* Adds a dataset of meta-parameters to their digest. The order of the datasets does not matter. */
+void wl_phi_digest_add(wl_digest *digest, const wl_field *field);
 /* Attaches named dimension scales to the dimensions of a dataset in `file`. Call this when all datasets exist. */
 wl_status wl_dimensions_name(const char *path, hid_t file, const wl_field *field);
 

@@ -3,9 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "io/file_impl.h"
 #include "io/footer.h"
+
+/* ---- the meta-parameters' digest ---- */
+
+bool wl_is_phi(const char *name) { return strncmp(name, "phi/", 4) == 0; }
+
+void wl_phi_digest_add(wl_digest *digest, const wl_field *f) {
+  wl_digest one = {0};
+  wl_digest_add(&one, f->name, f->data, (size_t)wl_field_count(f) * wl_type_size(f->type));
+  digest->value += one.value;
+}
 
 /* ---- opening ---- */
 
@@ -40,37 +49,32 @@ static wl_status check_schema(const wl_file *file, int64_t *schema) {
   return WL_OK;
 }
 
-/* Computes the digest of the meta-parameters in the file; *any is false if the file has no meta-parameters. */
-static wl_status digest_phi(const wl_file *file, bool *any, char hex[17]) {
-  wl_digest digest = {0};
-  *any = false;
-  for (int i = 0; i < file->datasets.count; i++) {
-    const char *const name = file->datasets.at[i];
-    if (strncmp(name, "phi/", 4) != 0) continue;
-    wl_field f = {0};
-    WL_TRY(wl_file_query(file, name, &f));
-    const size_t bytes = (size_t)wl_field_count(&f) * wl_type_size(f.type);
-    WL_TRY(wl_alloc(&f.data, bytes + 1, 1));
-    const wl_status status = wl_file_read(file, &f);
-    wl_digest one = {0};
-    if (status == WL_OK) wl_digest_add(&one, name, f.data, bytes);
-    wl_free(f.data);
-    WL_TRY(status);
-    digest.value += one.value;
-    *any = true;
-  }
-  wl_digest_hex(digest, hex);
-  return WL_OK;
+/* Reads a dataset into memory that the caller frees with wl_free(field->data). */
+static wl_status read_whole(const wl_file *file, const char *name, wl_field *field) {
+  WL_TRY(wl_file_query(file, name, field));
+  WL_TRY(wl_alloc(&field->data, (size_t)wl_field_count(field) + 1, wl_type_size(field->type)));
+  const wl_status status = wl_file_read(file, field);
+  if (status != WL_OK) wl_free(field->data);
+  return status;
 }
 
+/* Compares the digest of the meta-parameters, which old files lack, with the stored one. */
 static wl_status check_phi(const wl_file *file, int64_t schema) {
+  wl_digest digest = {0};
   char found[17], *expected = NULL;
   bool any = false;
-  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0)
-    return WL_OK; /* old files had no digest */
-  WL_TRY(digest_phi(file, &any, found));
+  if (schema < 2 && H5Aexists(file->id, "phi_digest") <= 0) return WL_OK;
+  for (int i = 0; i < file->datasets.count; i++) {
+    wl_field f = {0};
+    if (!wl_is_phi(file->datasets.at[i])) continue;
+    WL_TRY(read_whole(file, file->datasets.at[i], &f));
+    wl_phi_digest_add(&digest, &f);
+    wl_free(f.data);
+    any = true;
+  }
   if (!any) return WL_OK;
   WL_TRY(wl_h5_get_text(file->path, file->id, "phi_digest", &expected));
+  wl_digest_hex(digest, found);
   const bool same = strcmp(found, expected) == 0;
   free(expected);
   if (same) return WL_OK;
@@ -168,11 +172,10 @@ static void copy_dimensions(const wl_file *file, hid_t dataset, wl_field *field)
       snprintf(field->dims[d], sizeof field->dims[d], "%.*s", (int)sizeof field->dims[d] - 1, word);
 }
 
-wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *field, bool *half) {
+wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
   wl_stored stored;
   WL_TRY(open_dataset(file, name, &stored));
   *field = stored.field;
-  *half = stored.half;
   copy_text(file, stored.id, "units", field->units, sizeof field->units);
   copy_text(file, stored.id, "long_name", field->long_name, sizeof field->long_name);
   copy_dimensions(file, stored.id, field);
@@ -180,14 +183,8 @@ wl_status wl_file_query_stored(const wl_file *file, const char *name, wl_field *
   return WL_OK;
 }
 
-wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field) {
-  bool half = false;
-  return wl_file_query_stored(file, name, field, &half);
-}
-
 static void print_shape(const wl_field *field, char out[128]) {
-  static const char *const types[] = {"float32", "float64", "int64", "uint64", "uint8"};
-  int length = snprintf(out, 128, "%s(", types[field->type]);
+  int length = snprintf(out, 128, "%s(", wl_type_name(field->type));
   for (int d = 0; d < field->ndim; d++)
     length += snprintf(out + length, 128 - (size_t)length, d ? ", %lld" : "%lld",
                        (long long)field->shape[d]);
@@ -245,18 +242,13 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
   return read_selected(file, &stored, to, from, data);
 }
 
-/* Reads the dataset into a buffer, so that HDF5 decodes the stored data. */
-static wl_status check_dataset(const wl_file *file, const char *name) {
-  wl_field f;
-  WL_TRY(wl_file_query(file, name, &f));
-  WL_TRY(wl_alloc(&f.data, (size_t)wl_field_count(&f) + 1, wl_type_size(f.type)));
-  const wl_status status = wl_file_read(file, &f);
-  wl_free(f.data);
-  return status;
-}
-
 wl_status wl_file_check_datasets(const wl_file *file) {
-  if (strcmp(file->kind, WL_KIND_INDEX) == 0) return WL_OK; /* the data of the index are in the parts */
-  for (int i = 0; i < file->datasets.count; i++) WL_TRY(check_dataset(file, file->datasets.at[i]));
+  if (strcmp(file->kind, WL_KIND_INDEX) == 0)
+    return WL_OK; /* the data of the index are in the parts */
+  for (int i = 0; i < file->datasets.count; i++) {
+    wl_field f;
+    WL_TRY(read_whole(file, file->datasets.at[i], &f));
+    wl_free(f.data);
+  }
   return WL_OK;
 }

@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "base/build_info.h"
-#include "base/digest.h"
 #include "io/file_impl.h"
 #include "io/footer.h"
 #include "io/part.h"
@@ -178,7 +177,7 @@ static wl_status put_data(const writer *w, const wl_item *item, hid_t dataset) {
 
 static wl_status put_item(const writer *w, const wl_item *item) {
   const wl_field *const field = &item->field;
-  const bool half = item->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
+  const bool half = field->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
   WL_TRY(make_groups(w, field->name));
   const WL_H5_SCOPED type = wl_h5_type(field->type, half);
   const WL_H5_SCOPED space = make_space(field);
@@ -212,11 +211,9 @@ static wl_status put_phi_digest(const writer *w) {
   bool any = false;
   for (int i = 0; i < w->content->n_items; i++) {
     const wl_field *const f = &w->content->items[i].field;
-    if (strncmp(f->name, "phi/", 4) != 0) continue;
+    if (!wl_is_phi(f->name)) continue;
+    wl_phi_digest_add(&digest, f);
     any = true;
-    wl_digest one = {0};
-    wl_digest_add(&one, f->name, f->data, item_bytes(&w->content->items[i], wl_type_size(f->type)));
-    digest.value += one.value; /* the sum does not depend on the order of the datasets */
   }
   wl_digest_hex(digest, hex);
   return any ? wl_h5_put_text(w->path, w->file, "phi_digest", hex) : WL_OK;

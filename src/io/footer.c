@@ -1,14 +1,13 @@
 /* footer.c - makes and checks the footer of a file (for its format see footer.h). */
 #include "io/footer.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "io/atomic_file.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -47,17 +46,6 @@ static wl_status damaged(const char *path, const char *what) {
                  what);
 }
 
-static wl_status read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes) {
-  for (size_t at = 0; at < bytes;) {
-    const ssize_t got = pread(fd, (char *)data + at, bytes - at, (off_t)(offset + at));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    if (got == 0) return damaged(path, "it is shorter than it was written");
-    at += (size_t)got;
-  }
-  return WL_OK;
-}
-
 /* Computes the XXH3 of the bytes [offset, offset + bytes). */
 static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t bytes,
                             uint64_t *hash) {
@@ -68,7 +56,7 @@ static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t 
   if (status == WL_OK) XXH3_64bits_reset(state);
   for (uint64_t at = 0; status == WL_OK && at < bytes; at += BUFFER) {
     const size_t part = bytes - at < BUFFER ? (size_t)(bytes - at) : BUFFER;
-    status = read_at(fd, path, offset + at, buffer, part);
+    status = wl_read_at(fd, path, offset + at, buffer, part);
     if (status == WL_OK) XXH3_64bits_update(state, buffer, part);
   }
   if (status == WL_OK) *hash = XXH3_64bits_digest(state);
@@ -82,7 +70,7 @@ static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end
   if (size < END_BYTES)
     return damaged(path,
                    "it is too short: its writing was not finished, or it is no Warploom file");
-  WL_TRY(read_at(fd, path, size - END_BYTES, line, END_BYTES));
+  WL_TRY(wl_read_at(fd, path, size - END_BYTES, line, END_BYTES));
   if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->image_bytes,
              &end->image_hash, &end->text_bytes, &end->text_hash) == 4)
     print_end(again, end);
@@ -107,16 +95,10 @@ static wl_status check_open_file(int fd, const char *path, uint64_t size) {
 }
 
 wl_status wl_footer_check(const char *path) {
-  struct stat file = {0};
-  const int fd =
-      open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* without O_NONBLOCK, opening a pipe would wait for its writer */
-  if (fd < 0)
-    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s",
-                   path, strerror(errno));
-  const bool regular = fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
-  const wl_status status =
-      regular ? check_open_file(fd, path, (uint64_t)file.st_size)
-              : WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': it is not a regular file", path);
+  int fd = -1;
+  uint64_t bytes = 0;
+  WL_TRY(wl_open_to_read(path, &fd, &bytes));
+  const wl_status status = check_open_file(fd, path, bytes);
   close(fd);
   return status;
 }

@@ -7,8 +7,6 @@
  * factor of at most 1032. A file therefore cannot declare much more data than the file contains. */
 #include "io/gate.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +26,14 @@ static const uint64_t LARGEST_CHUNK = UINT64_C(1) << 25, LARGEST_DATASET = UINT6
 /* ---- files ---- */
 
 wl_status wl_gate_open_file(const char *path, hid_t *file) {
-  struct stat there;
+  int fd = -1;
+  uint64_t bytes = 0;
   *file = H5I_INVALID_HID;
   wl_h5_quiet();
-  if (stat(path, &there) != 0 || access(path, R_OK) != 0)
-    return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT, "cannot read '%s': %s",
-                   path, strerror(errno));
-  if (!S_ISREG(there.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "cannot read '%s': it is not a regular file", path);
-  const WL_H5_SCOPED access_list = wl_h5_access();
-  *file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+  WL_TRY(wl_open_to_read(path, &fd, &bytes));
+  close(fd);
+  const WL_H5_SCOPED access = wl_h5_access();
+  *file = H5Fopen(path, H5F_ACC_RDONLY, access);
   WL_TRY_H5(*file, WL_ERR_DATA, path, "open the content");
   return WL_OK;
 }
@@ -46,7 +42,8 @@ wl_status wl_gate_may_replace(const char *path) {
   static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
   unsigned char first[sizeof signature];
   struct stat there;
-  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) return WL_OK; /* the error of creating the file is clearer */
+  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode))
+    return WL_OK; /* the error of creating the file is clearer */
   FILE *const in = fopen(path, "rb");
   if (!in) return WL_OK;
   const size_t count = fread(first, 1, sizeof first, in);
@@ -65,8 +62,7 @@ typedef struct walk {
   const char *path;
   bool virtual;
   wl_names *datasets;
-  char prefix[NAME]; /* prefix of the current group: "" or a path that ends in "/" */
-  int depth, objects;
+  int objects;
   wl_status status;
 } walk;
 
@@ -82,76 +78,58 @@ static bool is_bare_scale(const walk *w, hid_t dataset) {
   return bare;
 }
 
-static wl_status take_dataset(walk *w, hid_t group, const char *name, const char *full) {
-  if (w->virtual) return wl_names_add(w->datasets, full);
-  const WL_H5_SCOPED dataset = H5Dopen2(group, name, H5P_DEFAULT);
-  WL_TRY_H5(dataset, WL_ERR_DATA, w->path, "open dataset '%s'", full);
-  return is_bare_scale(w, dataset) ? WL_OK : wl_names_add(w->datasets, full);
+static wl_status take_dataset(walk *w, hid_t file, const char *name) {
+  if (w->virtual) return wl_names_add(w->datasets, name);
+  const WL_H5_SCOPED dataset = H5Dopen2(file, name, H5P_DEFAULT);
+  WL_TRY_H5(dataset, WL_ERR_DATA, w->path, "open dataset '%s'", name);
+  return is_bare_scale(w, dataset) ? WL_OK : wl_names_add(w->datasets, name);
 }
 
-static herr_t take_link(hid_t group, const char *name, const H5L_info_t *link, void *context);
-
-static wl_status take_group(walk *w, hid_t group, const char *name, const char *full) {
-  const WL_H5_SCOPED member = H5Gopen2(group, name, H5P_DEFAULT);
-  const size_t length = strlen(w->prefix);
-  hsize_t at = 0;
-  WL_TRY_H5(member, WL_ERR_DATA, w->path, "open group '%s'", full);
-  if (++w->depth > DEEPEST)
-    return WL_FAIL(WL_ERR_DATA, "'%s' has groups more than %d deep: '%s'", w->path, DEEPEST, full);
-  snprintf(w->prefix, sizeof w->prefix, "%s/", full);
-  const herr_t iterated = H5Literate(member, H5_INDEX_NAME, H5_ITER_NATIVE, &at, take_link, w);
-  w->prefix[length] = '\0';
-  w->depth--;
-  if (w->status == WL_OK && iterated < 0)
-    return wl_h5_fail(WL_ERR_DATA, w->path, "list group '%s'", full);
-  return w->status;
+static wl_status check_group(const walk *w, const char *name) {
+  int depth = 1;
+  for (const char *at = name; *at; at++) depth += *at == '/';
+  return depth <= DEEPEST ? WL_OK
+                          : WL_FAIL(WL_ERR_DATA, "'%s' has groups more than %d deep: '%s'", w->path,
+                                    DEEPEST, name);
 }
 
-static wl_status take_object(walk *w, hid_t group, const char *name, H5L_type_t type) {
-  char full[NAME - 1];
+static wl_status take_object(walk *w, hid_t file, const char *name, H5L_type_t type) {
   H5O_info_t object = {0};
   if (++w->objects > MOST_OBJECTS)
     return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d objects", w->path, MOST_OBJECTS);
-  const int length = snprintf(full, sizeof full, "%s%s", w->prefix, name);
-  if (length < 0 || (size_t)length >= sizeof full)
+  if (strlen(name) >= NAME)
     return WL_FAIL(WL_ERR_DATA, "'%s' has a name of more than %d characters", w->path, NAME);
   if (type != H5L_TYPE_HARD)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a soft or external link, which is not read", full,
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a soft or external link, which is not read", name,
                    w->path);
 #if H5_VERSION_GE(1, 12, 0)
-  const herr_t got = H5Oget_info_by_name3(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
+  const herr_t got = H5Oget_info_by_name3(file, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
 #else
-  const herr_t got = H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
+  const herr_t got = H5Oget_info_by_name2(file, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);
 #endif
-  WL_TRY_H5(got, WL_ERR_DATA, w->path, "look at '%s'", full);
+  WL_TRY_H5(got, WL_ERR_DATA, w->path, "look at '%s'", name);
   if (object.rc != 1)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' has %u links, expected one", full, w->path,
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' has %u links, expected one", name, w->path,
                    object.rc);
-  if (object.type == H5O_TYPE_DATASET) return take_dataset(w, group, name, full);
-  if (object.type == H5O_TYPE_GROUP) return take_group(w, group, name, full);
-  return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is neither a group nor a dataset", full, w->path);
+  if (object.type == H5O_TYPE_DATASET) return take_dataset(w, file, name);
+  if (object.type == H5O_TYPE_GROUP) return check_group(w, name);
+  return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is neither a group nor a dataset", name, w->path);
 }
 
-static herr_t take_link(hid_t group, const char *name, const H5L_info_t *link, void *context) {
+/* Checks one object, before HDF5 enters the groups below it. */
+static herr_t take_link(hid_t file, const char *name, const H5L_info_t *link, void *context) {
   walk *const w = context;
-  w->status = take_object(w, group, name, link->type);
+  w->status = take_object(w, file, name, link->type);
   return w->status == WL_OK ? 0 : -1;
-}
-
-static int compare_names(const void *a, const void *b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets) {
   walk w = {.path = path, .virtual = virtual, .datasets = datasets};
-  hsize_t at = 0;
   *datasets = (wl_names){0};
-  const herr_t iterated = H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, &at, take_link, &w);
-  if (w.status == WL_OK && iterated < 0)
-    w.status = wl_h5_fail(WL_ERR_DATA, path, "list the groups");
+  const herr_t visited = H5Lvisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, take_link, &w);
+  if (w.status == WL_OK && visited < 0) w.status = wl_h5_fail(WL_ERR_DATA, path, "list the groups");
   if (w.status != WL_OK) wl_names_clear(datasets);
-  if (datasets->count > 1)
-    qsort(datasets->at, (size_t)datasets->count, sizeof *datasets->at, compare_names);
+  wl_names_sort(datasets);
   return w.status;
 }
 
@@ -300,31 +278,19 @@ static wl_status check_storage(const candidate *c, const wl_field *field) {
   return WL_OK;
 }
 
-static wl_status open_any(const char *path, hid_t file, const char *name, wl_stored *out,
-                          candidate *c) {
+static wl_status open_any(candidate *c, hid_t file, wl_stored *out) {
   hsize_t bytes = 0;
-  *out = (wl_stored){.id = H5I_INVALID_HID};
-  snprintf(out->field.name, sizeof out->field.name, "%s", name);
-  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, path, "measure the length");
-  out->id = H5Dopen2(file, name, H5P_DEFAULT);
-  WL_TRY_H5(out->id, WL_ERR_DATA, path, "open dataset '%s'", name);
-  *c = (candidate){.path = path, .name = name, .dataset = out->id, .file_bytes = bytes};
-  c->creation = H5Dget_create_plist(out->id);
-  WL_TRY_H5(c->creation, WL_ERR_DATA, path, "open dataset '%s'", name);
+  snprintf(out->field.name, sizeof out->field.name, "%s", c->name);
+  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, c->path, "measure the length");
+  c->file_bytes = bytes;
+  out->id = c->dataset = H5Dopen2(file, c->name, H5P_DEFAULT);
+  WL_TRY_H5(c->dataset, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);
+  c->creation = H5Dget_create_plist(c->dataset);
+  WL_TRY_H5(c->creation, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);
   return WL_OK;
 }
 
-static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
-  WL_TRY(check_layout(c, chunked));
-  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
-  if (!wl_h5_known_type(type, &out->field.type, &out->half))
-    return refuse(c, "has a type that Warploom does not write");
-  c->element = H5Tget_size(type);
-  WL_TRY(check_shape(c, &out->field));
-  return check_storage(c, &out->field);
-}
-
-/* Releases the HDF5 objects that the checks opened, and closes the dataset if a check failed. */
+/* Releases what the checks opened, and closes the dataset if a check failed. */
 static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) {
   wl_h5_release(&c->creation);
   if (status == WL_OK) return WL_OK;
@@ -333,12 +299,34 @@ static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) 
   return status;
 }
 
+static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
+  WL_TRY(check_layout(c, chunked));
+  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
+  if (!wl_h5_known_type(type, &out->field))
+    return refuse(c, "has a type that Warploom does not write");
+  c->element = H5Tget_size(type);
+  WL_TRY(check_shape(c, &out->field));
+  return check_storage(c, &out->field);
+}
+
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
                                wl_stored *out) {
-  candidate c = {0};
-  wl_status status = open_any(path, file, name, out, &c);
+  candidate c = {.path = path, .name = name};
+  *out = (wl_stored){.id = H5I_INVALID_HID};
+  wl_status status = open_any(&c, file, out);
   if (status == WL_OK) status = check_ours(&c, chunked, out);
   return conclude(&c, status, out);
+}
+
+static wl_status check_link(const candidate *c, hid_t file) {
+  H5L_info_t link;
+  if (H5Lexists(file, c->name, H5P_DEFAULT) <= 0)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': is it the packed file?", c->path,
+                   c->name);
+  WL_TRY_H5(H5Lget_info(file, c->name, &link, H5P_DEFAULT), WL_ERR_DATA, c->path, "look at '%s'",
+            c->name);
+  return link.type == H5L_TYPE_HARD ? WL_OK
+                                    : refuse(c, "is a soft or external link, which is not read");
 }
 
 static wl_status check_integers(candidate *c, int ndim, wl_stored *out) {
@@ -352,26 +340,16 @@ static wl_status check_integers(candidate *c, int ndim, wl_stored *out) {
     return WL_FAIL(WL_ERR_DATA,
                    "dataset '%s' of '%s' has %d dimensions, expected %d: pack the file again",
                    c->name, c->path, out->field.ndim, ndim);
-  for (int d = 0; d < ndim; d++)
-    if (out->field.shape[d] < 1)
-      return WL_FAIL(WL_ERR_DATA,
-                     "dataset '%s' of '%s' has size 0 in dimension %d: pack the file again",
-                     c->name, c->path, d);
+  if (c->bytes == 0) return refuse(c, "has size 0 in a dimension: pack the file again");
   return check_storage(c, &out->field);
 }
 
 wl_status wl_gate_open_integers(const char *path, hid_t file, const char *name, int ndim,
                                 wl_stored *out) {
-  candidate c = {0};
-  H5L_info_t link;
+  candidate c = {.path = path, .name = name};
   *out = (wl_stored){.id = H5I_INVALID_HID};
-  if (H5Lexists(file, name, H5P_DEFAULT) <= 0)
-    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': is it the packed file?", path, name);
-  WL_TRY_H5(H5Lget_info(file, name, &link, H5P_DEFAULT), WL_ERR_DATA, path, "look at '%s'", name);
-  if (link.type != H5L_TYPE_HARD)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a soft or external link, which is not read", name,
-                   path);
-  wl_status status = open_any(path, file, name, out, &c);
+  wl_status status = check_link(&c, file);
+  if (status == WL_OK) status = open_any(&c, file, out);
   if (status == WL_OK) status = check_integers(&c, ndim, out);
   return conclude(&c, status, out);
 }

@@ -11,8 +11,7 @@
 
 /* A dataset that passed the checks. */
 typedef struct wl_stored {
-  wl_field field; /* name, type, shape */
-  bool half;
+  wl_field field; /* name, type, half, shape */
   hid_t id; /* closed by the caller */
 } wl_stored;
 

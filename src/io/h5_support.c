@@ -69,14 +69,14 @@ hid_t wl_h5_type(wl_type type, bool half) {
   return H5I_INVALID_HID;
 }
 
-bool wl_h5_known_type(hid_t stored, wl_type *type, bool *half) {
+bool wl_h5_known_type(hid_t stored, wl_field *field) {
   const WL_H5_SCOPED small = half_type();
-  *half = H5Tequal(stored, small) > 0;
-  *type = WL_FLOAT32;
-  if (*half) return true;
+  field->half = H5Tequal(stored, small) > 0;
+  field->type = WL_FLOAT32;
+  if (field->half) return true;
   for (int t = WL_FLOAT32; t <= WL_UINT8; t++) {
     const WL_H5_SCOPED ours = wl_h5_type((wl_type)t, false);
-    *type = (wl_type)t;
+    field->type = (wl_type)t;
     if (H5Tequal(stored, ours) > 0) return true;
   }
   return false;

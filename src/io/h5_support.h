@@ -35,8 +35,9 @@ wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
 
 /* Returns the stored type; the caller releases it. `half`: floats are stored as IEEE binary16. */
 hid_t wl_h5_type(wl_type type, bool half);
-/* Finds the type of a dataset; false if Warploom does not write that type. Half precision counts as float32. */
-bool wl_h5_known_type(hid_t stored, wl_type *type, bool *half);
+/* Sets type and half of the field of a dataset; false if Warploom does not write that type. Half precision counts as
+ * float32. */
+bool wl_h5_known_type(hid_t stored, wl_field *field);
 
 /* Write attributes of an object. Text has a fixed length, is UTF-8 and ends in a zero byte. */
 wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const char *value);

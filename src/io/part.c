@@ -7,8 +7,6 @@
 
 #include "base/log.h"
 
-static const char *const meta_steps[] = {"meta_step", "metrics/meta_step"};
-
 void wl_part_name(int64_t number, char name[WL_PART_NAME]) {
   snprintf(name, WL_PART_NAME, "part-%08lld.h5", (long long)number);
 }
@@ -28,31 +26,33 @@ wl_status wl_part_list_append(wl_part_list *list, const wl_part *part) {
 
 /* ---- contents of a part ---- */
 
-static wl_status read_last(const wl_file *file, wl_row_kind kind, wl_part *part) {
-  const char *const name = meta_steps[kind];
-  wl_field f = {0};
-  part->last[kind] = -1;
-  if (!wl_file_has(file, name)) return WL_OK;
+/* Adds a column, and the number of rows of its kind with the first column of that kind. */
+static wl_status read_column(const wl_file *file, const char *name, wl_table *content) {
+  const wl_row_kind kind = wl_row_kind_of(name);
+  wl_field f;
+  bool first = true;
+  if (content->count == WL_TABLE_COLUMNS)
+    return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets", file->path, WL_TABLE_COLUMNS);
   WL_TRY(wl_file_query(file, name, &f));
-  const int64_t rows = part->content.rows[kind] = f.ndim == 1 ? f.shape[0] : 0;
-  return rows > 0 ? wl_file_read_range(file, name, WL_INT64, rows - 1, 1, &part->last[kind])
-                  : WL_OK;
+  for (int i = 0; i < content->count; i++)
+    first = first && wl_row_kind_of(content->columns[i].field.name) != kind;
+  if (first && f.ndim > 0) content->rows[kind] = f.shape[0];
+  if (f.ndim < 1 || f.shape[0] != content->rows[kind])
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has not as many rows as the others", name,
+                   file->path);
+  return wl_table_add_column(content, &f);
 }
 
-static wl_status read_content(const wl_file *file, wl_part *part) {
-  for (int k = 0; k < WL_ROW_KINDS; k++) WL_TRY(read_last(file, k, part));
-  for (int i = 0; i < file->datasets.count; i++) {
-    const char *const name = file->datasets.at[i];
-    wl_field f;
-    bool half = false;
-    if (strcmp(name, WL_COORDINATE_INDEX) == 0) continue;
-    if (part->content.count == WL_TABLE_COLUMNS)
-      return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets", file->path, WL_TABLE_COLUMNS);
-    WL_TRY(wl_file_query_stored(file, name, &f, &half));
-    if (f.ndim < 1 || f.shape[0] != part->content.rows[wl_row_kind_of(name)])
-      return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has not as many rows as the others", name,
-                     file->path);
-    WL_TRY(wl_table_add_column(&part->content, &f, half));
+static wl_status read_content(const wl_file *file, wl_table *content) {
+  for (int i = 0; i < file->datasets.count; i++)
+    if (strcmp(file->datasets.at[i], WL_COORDINATE_INDEX) != 0)
+      WL_TRY(read_column(file, file->datasets.at[i], content));
+  for (int k = 0; k < WL_ROW_KINDS; k++) {
+    const wl_column *const step = wl_table_find(content, wl_meta_step_columns[k]);
+    const bool known = step && step->field.type == WL_INT64 && step->field.ndim == 1;
+    if (content->rows[k] > 0 && !known)
+      return WL_FAIL(WL_ERR_DATA, "'%s' has no column '%s' of integers", file->path,
+                     wl_meta_step_columns[k]);
   }
   return WL_OK;
 }
@@ -68,17 +68,12 @@ static wl_status read_part(const char *folder, int64_t number, wl_part *out) {
   wl_file *file = NULL;
   *out = (wl_part){.number = number};
   WL_TRY(open_part(folder, number, &file));
-  const wl_status status = read_content(file, out);
+  const wl_status status = read_content(file, &out->content);
   wl_file_close(&file);
   return status;
 }
 
 /* ---- writing ---- */
-
-static int64_t last_of(const wl_table *rows, wl_row_kind kind) {
-  const wl_column *const c = wl_table_find(rows, meta_steps[kind]);
-  return c && rows->rows[kind] > 0 ? *(int64_t *)wl_table_cell(c, rows->rows[kind] - 1) : -1;
-}
 
 wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows,
                         const wl_field *index, int compression, wl_part *out) {
@@ -86,7 +81,6 @@ wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows
   char name[WL_PART_NAME], path[WL_PATH_MAX], text[24];
   int n = 0;
   *out = (wl_part){.number = number, .content = *rows};
-  for (int k = 0; k < WL_ROW_KINDS; k++) out->last[k] = last_of(rows, k);
   for (int i = 0; i < rows->count; i++) {
     items[n++] = wl_table_item(rows, i, compression);
     out->content.columns[i].field.data = NULL;

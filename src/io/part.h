@@ -14,8 +14,7 @@ enum { WL_PART_NAME = 32 };
 
 typedef struct wl_part {
   int64_t number;
-  wl_table content;           /* columns and numbers of rows, no data */
-  int64_t last[WL_ROW_KINDS]; /* meta-step of the last row of each kind, -1 without rows */
+  wl_table content; /* columns and numbers of rows, no data */
 } wl_part;
 
 typedef struct wl_part_list { /* in order of number */
@@ -45,6 +44,6 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
                        hid_t creation, hid_t space);
 /* Rewrites RUN/trajectory.h5, the index over the parts. */
 wl_status wl_index_write(const char *run, const wl_part_list *list, const wl_field *index,
-                         const wl_attribute *attributes, int n_attributes);
+                         const char *configuration);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/real.h"
 #include "io/part.h"
 
 /* Adds a column of a part to the items, or enlarges its item so that the column fits. */
@@ -16,7 +17,7 @@ static wl_status fit_item(wl_item *items, int *count, const wl_column *column) {
   while (i < *count && strcmp(items[i].field.name, field->name) != 0) i++;
   wl_item *const item = &items[i];
   if (i == *count) {
-    *item = (wl_item){.field = *field, .half = column->half};
+    *item = (wl_item){.field = *field};
     ++*count;
     return WL_OK;
   }
@@ -26,7 +27,7 @@ static wl_status fit_item(wl_item *items, int *count, const wl_column *column) {
   for (int d = 1; d < field->ndim; d++)
     if (field->shape[d] > item->field.shape[d]) item->field.shape[d] = field->shape[d];
   if (field->type == WL_FLOAT64) item->field.type = WL_FLOAT64;
-  item->half = item->half && column->half;
+  item->field.half = item->field.half && field->half;
   return WL_OK;
 }
 
@@ -61,7 +62,8 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
       count[0] = (hsize_t)content->rows[kind];
       for (int d = 1; d < field->ndim; d++) count[d] = (hsize_t)column->field.shape[d];
       const WL_H5_SCOPED from = H5Screate_simple(field->ndim, count, NULL);
-      H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count, NULL); /* only these rows: the part may grow */
+      H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count,
+                          NULL); /* only these rows: the part may grow */
       H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL);
       wl_part_name(list->at[p].number, name);
       snprintf(file, sizeof file, WL_TRAJECTORY_FOLDER "/%s", name);
@@ -85,27 +87,19 @@ static wl_status print_numbers(const wl_part_list *list, char **text) {
   return WL_OK;
 }
 
-static wl_status write_index(const char *run, wl_item *items, int count, const wl_field *index,
-                             const wl_attribute *attributes, int n_attributes) {
-  char path[WL_PATH_MAX];
-  WL_TRY(wl_path_join(path, run, WL_TRAJECTORY_INDEX));
-  if (index->shape[0] > 0) items[count++] = (wl_item){.field = *index};
-  return wl_items_write(
-      &(wl_file_content){path, WL_KIND_INDEX, items, count, attributes, n_attributes});
-}
-
 wl_status wl_index_write(const char *run, const wl_part_list *list, const wl_field *index,
-                         const wl_attribute *given, int n_given) {
-  wl_attribute attributes[8];
+                         const char *configuration) {
+  char path[WL_PATH_MAX], *numbers = NULL;
   wl_item *items = NULL;
-  char *numbers = NULL;
   int count = 0;
-  WL_CHECK(n_given < 8);
-  for (int i = 0; i < n_given; i++) attributes[i] = given[i];
+  WL_TRY(wl_path_join(path, run, WL_TRAJECTORY_INDEX));
   wl_status status = wl_index_items(list, &items, &count);
   if (status == WL_OK) status = print_numbers(list, &numbers);
-  attributes[n_given] = (wl_attribute){"parts", numbers};
-  if (status == WL_OK) status = write_index(run, items, count, index, attributes, n_given + 1);
+  if (status == WL_OK && index->shape[0] > 0) items[count++] = (wl_item){.field = *index};
+  const wl_attribute attributes[] = {
+      {"configuration", configuration}, {"precision", WL_REAL_NAME}, {"parts", numbers}};
+  if (status == WL_OK)
+    status = wl_items_write(&(wl_file_content){path, WL_KIND_INDEX, items, count, attributes, 3});
   wl_free(items);
   wl_free(numbers);
   return status;

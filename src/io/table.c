@@ -3,15 +3,17 @@
 
 #include <string.h>
 
+const char *const wl_meta_step_columns[] = {"meta_step", "metrics/meta_step"};
+
 wl_row_kind wl_row_kind_of(const char *name) {
   return strncmp(name, "metrics/", 8) == 0 ? WL_METRICS : WL_RECORDS;
 }
 
-wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half) {
+wl_status wl_table_add_column(wl_table *table, const wl_field *like) {
   WL_CHECK(like->ndim >= 1 && table->count < WL_TABLE_COLUMNS);
   WL_CHECK(table->room[wl_row_kind_of(like->name)] == 0);
   wl_column *const column = &table->columns[table->count++];
-  *column = (wl_column){*like, half, 1};
+  *column = (wl_column){*like, 1};
   column->field.data = NULL;
   for (int d = 1; d < like->ndim; d++) column->width *= like->shape[d];
   return WL_OK;
@@ -41,10 +43,11 @@ const wl_column *wl_table_find(const wl_table *table, const char *name) {
 bool wl_table_alike(const wl_table *a, const wl_table *b) {
   bool alike = a->count == b->count;
   for (int i = 0; alike && i < a->count; i++) {
-    const wl_column *const x = &a->columns[i], *const y = wl_table_find(b, x->field.name);
-    alike =
-        y && x->field.type == y->field.type && x->half == y->half && x->field.ndim == y->field.ndim;
-    for (int d = 1; alike && d < x->field.ndim; d++) alike = x->field.shape[d] == y->field.shape[d];
+    const wl_field *const x = &a->columns[i].field;
+    const wl_column *const other = wl_table_find(b, x->name);
+    const wl_field *const y = other ? &other->field : NULL;
+    alike = y && x->type == y->type && x->half == y->half && x->ndim == y->ndim;
+    for (int d = 1; alike && d < x->ndim; d++) alike = x->shape[d] == y->shape[d];
   }
   return alike;
 }
@@ -92,7 +95,7 @@ wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows) {
 
 wl_status wl_table_move_rows(wl_table *from, wl_table *to) {
   for (int i = 0; to->count < from->count; i++) /* only if `to` has no columns */
-    WL_TRY(wl_table_add_column(to, &from->columns[i].field, from->columns[i].half));
+    WL_TRY(wl_table_add_column(to, &from->columns[i].field));
   WL_CHECK(wl_table_alike(from, to));
   for (int k = 0; k < WL_ROW_KINDS; k++) WL_TRY(reserve(to, k, to->rows[k] + from->rows[k]));
   for (int i = 0; i < from->count; i++) {
@@ -110,7 +113,7 @@ wl_status wl_table_move_rows(wl_table *from, wl_table *to) {
 
 wl_item wl_table_item(const wl_table *table, int i, int compression) {
   const wl_column *const c = &table->columns[i];
-  wl_item item = {.field = c->field, .half = c->half, .compression = compression};
+  wl_item item = {.field = c->field, .compression = compression};
   item.field.shape[0] = rows_of(table, c);
   return item;
 }

@@ -9,9 +9,11 @@
 
 typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
 
+/* The column of each kind that counts meta-steps. */
+extern const char *const wl_meta_step_columns[WL_ROW_KINDS];
+
 typedef struct wl_column {
   wl_field field; /* shape[0] is not the number of rows; wl_table_item sets it */
-  bool half;
   int64_t width; /* elements of a row */
 } wl_column;
 
@@ -25,9 +27,9 @@ typedef struct wl_table { /* zeroed: empty */
 
 /* Returns the kind of rows that a dataset has (the index of coordinates has no rows). */
 wl_row_kind wl_row_kind_of(const char *name);
-/* Appends a column. The field `like` has the column's name, type, dimensions (the first dimension counts the rows) and
- * texts. Call this before any row is added. */
-wl_status wl_table_add_column(wl_table *table, const wl_field *like, bool half);
+/* Appends a column. The field `like` has the column's name, type, half, dimensions (the first dimension counts the
+ * rows) and texts. Call this before any row is added. */
+wl_status wl_table_add_column(wl_table *table, const wl_field *like);
 int64_t wl_table_bytes(const wl_table *table); /* bytes of all rows */
 /* Returns the column of that name, NULL if there is no such column. */
 const wl_column *wl_table_find(const wl_table *table, const char *name);

@@ -6,6 +6,7 @@
 #include "io/trajectory.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,8 @@ enum { PART_BYTES = 1 << 23 };
 struct wl_trajectory {
   char run[WL_PATH_MAX], folder[WL_PATH_MAX];
   wl_trajectory_setting setting;
-  wl_field index;           /* coordinate_index, data owned */
-  wl_attribute *attributes; /* [n_attributes], texts owned */
-  int n_attributes;
+  wl_field index;      /* coordinate_index, data owned */
+  char *configuration; /* owned */
   wl_table appended, newest;
   bool unwritten;     /* the file of the newest part does not have all rows of that part */
   bool stale;         /* trajectory.h5 does not show all parts */
@@ -46,32 +46,46 @@ static const char *const length_names[] = {"",      "step",     "coordinate",
 
 typedef struct column_spec {
   const char *name;
+  size_t member; /* offset in wl_record of the value, or of the pointer to the values */
   wl_type type;
   bool sampled; /* stored in half precision if the setting requests half precision */
   enum length tail[3];
   const char *long_name;
 } column_spec;
 
+#define COLUMN(name) #name, offsetof(wl_record, name)
 static const column_spec specs[] = {
-    {"meta_step", WL_INT64, false, {NONE}, "meta-steps done when the window ran"},
-    {"unit", WL_INT64, false, {NONE}, "unit of work within the meta-step"},
-    {"episode", WL_INT64, false, {NONE}, "episode the window belongs to"},
-    {"task", WL_INT64, false, {NONE}, "index of the task in the configuration"},
-    {"t0", WL_INT64, false, {NONE}, "first inner step of the window"},
-    {"steps", WL_INT64, false, {NONE}, "inner steps of the window; rows beyond are NaN"},
-    {"loss", WL_FLOAT64, false, {STEP}, "inner loss at theta_t"},
-    {"outer_loss", WL_FLOAT64, false, {STEP}, "outer loss at theta_t, NaN where not evaluated"},
-    {"gradient_norm", WL_FLOAT64, false, {STEP}, "Euclidean norm of the gradient"},
-    {"update_norm", WL_FLOAT64, false, {STEP}, "Euclidean norm of the update"},
-    {"gradient", WL_REAL_TYPE, true, {STEP, COORDINATE}, "gradient of the sampled coordinates"},
-    {"update", WL_REAL_TYPE, true, {STEP, COORDINATE}, "update of the sampled coordinates"},
-    {"hidden",
+    {COLUMN(meta_step), WL_INT64, false, {NONE}, "meta-steps done when the window ran"},
+    {COLUMN(unit), WL_INT64, false, {NONE}, "unit of work within the meta-step"},
+    {COLUMN(episode), WL_INT64, false, {NONE}, "episode the window belongs to"},
+    {COLUMN(task), WL_INT64, false, {NONE}, "index of the task in the configuration"},
+    {COLUMN(t0), WL_INT64, false, {NONE}, "first inner step of the window"},
+    {COLUMN(steps), WL_INT64, false, {NONE}, "inner steps of the window; rows beyond are NaN"},
+    {COLUMN(loss), WL_FLOAT64, false, {STEP}, "inner loss at theta_t"},
+    {COLUMN(outer_loss),
+     WL_FLOAT64,
+     false,
+     {STEP},
+     "outer loss at theta_t, NaN where not evaluated"},
+    {COLUMN(gradient_norm), WL_FLOAT64, false, {STEP}, "Euclidean norm of the gradient"},
+    {COLUMN(update_norm), WL_FLOAT64, false, {STEP}, "Euclidean norm of the update"},
+    {COLUMN(gradient),
+     WL_REAL_TYPE,
+     true,
+     {STEP, COORDINATE},
+     "gradient of the sampled coordinates"},
+    {COLUMN(update), WL_REAL_TYPE, true, {STEP, COORDINATE}, "update of the sampled coordinates"},
+    {COLUMN(hidden),
      WL_REAL_TYPE,
      true,
      {STEP, COORDINATE, STATE},
      "state of the rule at them, after the step"},
-    {"snapshot_step", WL_INT64, false, {SNAPSHOT}, "inner step of each snapshot, -1: none"},
-    {"theta", WL_REAL_TYPE, true, {SNAPSHOT, PARAMETER}, "inner parameters at the snapshots"}};
+    {COLUMN(snapshot_step), WL_INT64, false, {SNAPSHOT}, "inner step of each snapshot, -1: none"},
+    {COLUMN(theta),
+     WL_REAL_TYPE,
+     true,
+     {SNAPSHOT, PARAMETER},
+     "inner parameters at the snapshots"}};
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
 static int64_t length_of(const wl_trajectory_setting *s, enum length length) {
@@ -96,7 +110,8 @@ static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
     f.shape[f.ndim] = length_of(&t->setting, spec->tail[i]);
     if (f.shape[f.ndim++] == 0) return WL_OK;
   }
-  return wl_table_add_column(&t->appended, &f, spec->sampled && t->setting.half);
+  f.half = spec->sampled && t->setting.half;
+  return wl_table_add_column(&t->appended, &f);
 }
 
 static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type type,
@@ -105,7 +120,7 @@ static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type t
   char path[sizeof f.name];
   snprintf(path, sizeof path, "metrics/%s", name);
   name_field(&f, path, strstr(name, "seconds") ? "s" : "1", long_name, "meta_step");
-  return wl_table_add_column(&t->appended, &f, false);
+  return wl_table_add_column(&t->appended, &f);
 }
 
 static wl_status set_index(wl_trajectory *t) {
@@ -147,19 +162,21 @@ static wl_status write_part(wl_trajectory *t) {
 
 static wl_status write_index(wl_trajectory *t) {
   t->stale = true;
-  WL_TRY(wl_index_write(t->run, &t->parts, &t->index, t->attributes, t->n_attributes));
+  WL_TRY(wl_index_write(t->run, &t->parts, &t->index, t->configuration));
   t->stale = false;
   return WL_OK;
 }
 
 /* ---- resume ---- */
 
-/* Returns the number of rows at the front whose meta_step is at most `last`. */
-static int64_t rows_up_to(const wl_table *table, wl_row_kind kind, const char *name, int64_t last) {
-  const wl_column *const c = wl_table_find(table, name);
+/* Drops the rows whose meta_step is above `last`; returns whether there were none. */
+static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
+  const wl_column *const c = wl_table_find(table, wl_meta_step_columns[kind]);
+  const int64_t rows = table->rows[kind];
   int64_t kept = 0;
-  while (c && kept < table->rows[kind] && *(int64_t *)wl_table_cell(c, kept) <= last) kept++;
-  return kept;
+  while (c && kept < rows && *(int64_t *)wl_table_cell(c, kept) <= last) kept++;
+  table->rows[kind] = kept;
+  return kept == rows;
 }
 
 /* Reads the rows of the last part into memory and drops the rows after the checkpoint. Sets *whole if no row was
@@ -167,11 +184,10 @@ static int64_t rows_up_to(const wl_table *table, wl_row_kind kind, const char *n
 static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
   const wl_part *const last = &t->parts.at[t->parts.count - 1];
   wl_table *const r = &t->newest;
-  *whole = last->last[WL_RECORDS] < resume_step && last->last[WL_METRICS] <= resume_step;
   t->number = last->number;
   WL_TRY(wl_part_load(t->folder, last, r));
-  r->rows[WL_RECORDS] = rows_up_to(r, WL_RECORDS, "meta_step", resume_step - 1);
-  r->rows[WL_METRICS] = rows_up_to(r, WL_METRICS, "metrics/meta_step", resume_step);
+  const bool records = drop_after(r, WL_RECORDS, resume_step - 1);
+  *whole = drop_after(r, WL_METRICS, resume_step) && records;
   if (has_rows(r)) return WL_OK;
   WL_TRY(remove_part(t, last->number));
   t->parts.count--;
@@ -190,17 +206,6 @@ static wl_status trim(wl_trajectory *t, int64_t resume_step) {
 }
 
 /* ---- open ---- */
-
-static wl_status copy_attributes(wl_trajectory *t, const wl_attribute *attributes, int count) {
-  WL_TRY(WL_NEW(t->attributes, count));
-  t->n_attributes = count;
-  for (int i = 0; i < count; i++) {
-    t->attributes[i] = (wl_attribute){strdup(attributes[i].name), strdup(attributes[i].value)};
-    if (!t->attributes[i].name || !t->attributes[i].value)
-      return WL_FAIL(WL_ERR_OS, "out of memory for the attributes of the trajectory");
-  }
-  return WL_OK;
-}
 
 static wl_status make_folder(wl_trajectory *t) {
   WL_TRY(wl_path_join(t->folder, t->run, WL_TRAJECTORY_FOLDER));
@@ -223,21 +228,16 @@ static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   return WL_OK;
 }
 
-static wl_status open_trajectory(wl_trajectory *t, int64_t resume_step, const wl_attribute *attributes, int n_attributes) {
+static wl_status open_trajectory(wl_trajectory *t, int64_t resume_step) {
   WL_TRY(make_folder(t));
   WL_TRY(set_index(t));
   for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
-  WL_TRY(copy_attributes(t, attributes, n_attributes));
   WL_TRY(continue_parts(t, resume_step));
   return write_index(t);
 }
 
 static void destroy(wl_trajectory *t) {
-  for (int i = 0; i < t->n_attributes; i++) {
-    free((char *)t->attributes[i].name);
-    free((char *)t->attributes[i].value);
-  }
-  wl_free(t->attributes);
+  free(t->configuration);
   wl_free(t->index.data);
   wl_table_clear(&t->appended);
   wl_table_clear(&t->newest);
@@ -246,15 +246,16 @@ static void destroy(wl_trajectory *t) {
 }
 
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
-                             int64_t resume_step, const wl_attribute *attributes,
-                             int n_attributes, wl_trajectory **out) {
+                             int64_t resume_step, const char *configuration, wl_trajectory **out) {
   wl_trajectory *t = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(t, 1));
   snprintf(t->run, sizeof t->run, "%s", run);
   t->setting = *setting;
-  const wl_status status =
-      open_trajectory(t, resume_step, attributes, n_attributes);
+  t->configuration = strdup(configuration);
+  const wl_status status = t->configuration
+                               ? open_trajectory(t, resume_step)
+                               : WL_FAIL(WL_ERR_OS, "out of memory for the configuration");
   if (status == WL_OK) *out = t;
   else destroy(t);
   return status;
@@ -262,31 +263,24 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 
 /* ---- append ---- */
 
-/* Copies `count` elements to the start of the last row of a column, if there is such a column. */
-static void put(wl_trajectory *t, const char *name, const void *data, int64_t count) {
-  const wl_column *const c = wl_table_find(&t->appended, name);
-  if (c && data && count > 0)
-    memcpy(wl_table_cell(c, t->appended.rows[WL_RECORDS] - 1), data,
-           (size_t)count * wl_type_size(c->field.type));
-}
-
-static void put_snapshots(wl_trajectory *t, const wl_record *r) {
-  const wl_column *const c = wl_table_find(&t->appended, "theta");
-  if (!c || !r->theta) return;
-  put(t, "snapshot_step", r->snapshot_step, r->snapshots);
-  wl_real *const cell = wl_table_cell(c, t->appended.rows[WL_RECORDS] - 1);
-  for (int64_t i = 0; i < r->snapshots; i++)
-    memcpy(cell + i * t->setting.n, r->theta + i * r->n, (size_t)r->n * sizeof(wl_real));
-}
-
-static void put_numbers(wl_trajectory *t, const wl_record *r) {
-  const struct {
-    const char *name;
-    int64_t value;
-  } numbers[] = {{"meta_step", r->meta_step}, {"unit", r->unit}, {"episode", r->episode},
-                 {"task", r->task},           {"t0", r->t0},     {"steps", r->steps}};
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    put(t, numbers[i].name, &numbers[i].value, 1);
+/* Copies the record's values of a column to the last row, if there is such a column. An array of the record may have
+ * fewer rows than the column, and its snapshots fewer parameters. */
+static void put(wl_trajectory *t, const column_spec *spec, const wl_record *r) {
+  const wl_column *const c = wl_table_find(&t->appended, spec->name);
+  const char *values = (const char *)r + spec->member;
+  if (!c) return;
+  char *const cell = wl_table_cell(c, t->appended.rows[WL_RECORDS] - 1);
+  const size_t element = wl_type_size(c->field.type);
+  int64_t rows = 1, length = 1, room = 1;
+  if (spec->tail[0] != NONE) {
+    memcpy(&values, values, sizeof values);
+    rows = !values ? 0 : spec->tail[0] == STEP ? r->steps : r->snapshots;
+    room = length = c->width / c->field.shape[1];
+    if (spec->tail[1] == PARAMETER) length = r->n;
+  }
+  for (int64_t i = 0; i < rows; i++)
+    memcpy(cell + (size_t)(i * room) * element, values + (size_t)(i * length) * element,
+           (size_t)length * element);
 }
 
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
@@ -294,15 +288,7 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
   WL_CHECK(r->steps <= s->steps);
   WL_CHECK(s->n == 0 || (r->snapshots <= s->snapshots && r->n <= s->n));
   WL_TRY(wl_table_extend(&t->appended, WL_RECORDS, 1));
-  put_numbers(t, r);
-  put(t, "loss", r->loss, r->steps);
-  put(t, "outer_loss", r->outer_loss, r->steps);
-  put(t, "gradient_norm", r->gradient_norm, r->steps);
-  put(t, "update_norm", r->update_norm, r->steps);
-  put(t, "gradient", r->gradient, r->steps * s->coordinates);
-  put(t, "update", r->update, r->steps * s->coordinates);
-  put(t, "hidden", r->hidden, r->steps * s->coordinates * s->hidden);
-  put_snapshots(t, r);
+  for (int i = 0; i < N_SPECS; i++) put(t, &specs[i], r);
   return WL_OK;
 }
 
@@ -330,8 +316,9 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_me
 wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
   if (!has_rows(&t->newest)) wl_table_clear(&t->newest);
-  else if (!wl_table_alike(&t->appended, &t->newest)) { /* rows with other columns need a new part */
-    if (t->unwritten) return WL_OK;                     /* the newest part's own rows are written first */
+  else if (!wl_table_alike(&t->appended,
+                           &t->newest)) { /* rows with other columns need a new part */
+    if (t->unwritten) return WL_OK;       /* the newest part's own rows are written first */
     begin_part(t);
   }
   t->unwritten = true;

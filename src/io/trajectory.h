@@ -46,8 +46,7 @@ typedef struct wl_trajectory wl_trajectory;
 /* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0: all rows):
  * records whose meta_step is at least resume_step, and metrics whose meta_step is above resume_step. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
-                             int64_t resume_step, const wl_attribute *attributes,
-                             int n_attributes, wl_trajectory **out);
+                             int64_t resume_step, const char *configuration, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 /* A quantity with one value for each meta-step. */

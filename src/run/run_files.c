@@ -58,8 +58,7 @@ void wl_run_files_close(wl_run_files **files) {
 static wl_status open_trajectory(wl_run_files *f, const char *configuration, int64_t meta_step,
                                  wl_recorder *recorder) {
   const wl_trajectory_setting setting = wl_recorder_setting(recorder);
-  const wl_attribute attributes[] = {{"configuration", configuration}, {"precision", WL_REAL_NAME}};
-  WL_TRY(wl_trajectory_open(f->path, &setting, meta_step, attributes, 2, &f->trajectory));
+  WL_TRY(wl_trajectory_open(f->path, &setting, meta_step, configuration, &f->trajectory));
   wl_recorder_attach(recorder, f->trajectory);
   return WL_OK;
 }

@@ -19,7 +19,7 @@ static void make_run(void) {
   assert_ok(wl_checkpoint_save("run",
                                &(wl_checkpoint){20, 2, 0, s.fields, SAMPLE_FIELDS, attributes, 3}));
   assert_ok(wl_file_write("run/optimizer.h5", "optimizer", s.fields, 2, attributes, 3));
-  assert_ok(wl_trajectory_open("run", &small, 0, attributes, 3, &t));
+  assert_ok(wl_trajectory_open("run", &small, 0, "seed: 1\n", &t));
   assert_ok(t_run(t, 0, 4, 2));
   assert_ok(wl_trajectory_close(&t));
 }

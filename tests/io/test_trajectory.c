@@ -12,9 +12,8 @@
 
 static wl_trajectory *open_run(const char *run, int64_t resume_step) {
   wl_trajectory *t = NULL;
-  const wl_attribute attribute = {"configuration", "seed: 1\n"};
   mkdir(run, 0777);
-  assert_ok(wl_trajectory_open(run, &t_setting, resume_step, &attribute, 1, &t));
+  assert_ok(wl_trajectory_open(run, &t_setting, resume_step, "seed: 1\n", &t));
   return t;
 }
 
@@ -24,7 +23,7 @@ static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t b
   wl_trajectory_setting setting = t_setting;
   setting.part_bytes = bytes;
   mkdir(run, 0777);
-  assert_ok(wl_trajectory_open(run, &setting, resume_step, NULL, 0, &t));
+  assert_ok(wl_trajectory_open(run, &setting, resume_step, "", &t));
   return t;
 }
 
@@ -171,7 +170,7 @@ static void other_settings_after_a_resume(void **state) {
   wl_trajectory_setting wider = t_setting;
   wider.steps = T_STEPS + 2;
   wider.hidden = 0;
-  assert_ok(wl_trajectory_open("other", &wider, 4, NULL, 0, &t));
+  assert_ok(wl_trajectory_open("other", &wider, 4, "", &t));
   assert_ok(t_run(t, 4, 6, 1));
   assert_ok(wl_trajectory_close(&t));
   double *const loss = column(INDEX("other"), "loss", &f);

@@ -14,12 +14,10 @@
 static wl_status run(char **argv, bool half) {
   wl_trajectory *t = NULL;
   wl_trajectory_setting setting = t_setting;
-  const wl_attribute attribute = {"configuration", "seed: 1\n"};
   const long pause = atol(argv[5]);
   const struct timespec wait = {pause / 1000, pause % 1000 * 1000000};
   setting.half = half;
-  wl_status status =
-      wl_trajectory_open(argv[1], &setting, atol(argv[2]), &attribute, 1, &t);
+  wl_status status = wl_trajectory_open(argv[1], &setting, atol(argv[2]), "seed: 1\n", &t);
   for (long m = atol(argv[2]); status == WL_OK && m < atol(argv[3]); m++) {
     status = t_run(t, m, m + 1, atol(argv[4]));
     nanosleep(&wait, NULL);
