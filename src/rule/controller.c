@@ -89,7 +89,7 @@ static const wl_option controller_options[] = {
      WL_SLOT(wl_controller, horizon)},
     {"correction", WL_OPT_CHOICE, "none", "none|mlp|lstm", 0, 0, NULL,
      "A network that scales the step of each coordinate: `mlp` with 8 tanh units, or `lstm` with 8 units. Before "
-     "meta-training it changes nothing. It needs a forward-only estimator.",
+     "meta-training it changes nothing.",
      WL_SLOT(wl_controller, correction)},
     {0}};
 
@@ -144,7 +144,6 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   rule->state_width = 3 + (lstm ? LSTM_STATE : 0);
   rule->reads_theta = true;
   rule->cost = (c->newton_schulz ? 500 : 60) + (lstm ? 1500 : c->correction ? 250 : 0);
-  if (c->correction) rule->forward_only = "its correction of coordinates";
   if (c->newton_schulz) rule->forward_only = "Newton-Schulz steps";
   WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){2, SCALARS}, &c->base));
   if (c->net) WL_TRY(add_net(c, &rule->phi));
@@ -211,6 +210,7 @@ static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, b
   int matrices = 0;
   const int64_t scratch = c->newton_schulz ? scratch_of(theta, &matrices) : 0;
   const int64_t traced = adjoint ? (WL_CHUNK_STEPS + 2) * wl_rule_state_reals(rule, theta) : 0;
+  const bool corrected = adjoint && c->correction;
   const int64_t reals = c->newton_schulz ? wl_pad(theta->size) : traced;
   const int64_t copies = matrices < threads ? matrices : threads;
   return sizeof(wl_controller_ws) + wl_tensors_bytes(theta) +
@@ -220,7 +220,9 @@ static size_t controller_ws_bytes(const wl_rule *rule, const wl_layout *theta, b
          (size_t)theta->count *
              ((WL_CONTROLLER_SUMS + INPUTS) * sizeof(double) + sizeof(wl_controller_scalars) +
               (adjoint ? sizeof(wl_controller_bar) : 0)) +
-         (size_t)(reals + copies * scratch) * sizeof(wl_real);
+         (corrected ? (size_t)theta->size * 4 * sizeof(double) : 0) +
+         (size_t)(reals + (corrected ? wl_pad(theta->size) : 0) + copies * scratch) *
+             sizeof(wl_real);
 }
 
 static void controller_ws_destroy(void *impl) {
@@ -229,7 +231,7 @@ static void controller_ws_destroy(void *impl) {
   wl_tensors_clear(&ws->tensors);
   void *const owned[] = {ws->phi,    ws->correction, ws->net,     ws->piece_sum, ws->ratio,
                          ws->sum,    ws->input,      ws->scalars, ws->z,         ws->scratch,
-                         ws->states, ws->mu,         ws->bar};
+                         ws->states, ws->mu,         ws->bar,     ws->corrected, ws->u};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
@@ -239,7 +241,11 @@ static wl_status allocate_adjoint(const wl_rule *rule, const wl_layout *theta,
   const int64_t state = wl_rule_state_reals(rule, theta);
   WL_TRY(WL_NEW(ws->states, (WL_CHUNK_STEPS + 1) * state));
   WL_TRY(WL_NEW(ws->mu, state));
-  return WL_NEW(ws->bar, theta->count + 1);
+  WL_TRY(WL_NEW(ws->bar, theta->count + 1));
+  const wl_controller *c = rule->impl;
+  if (!c->correction) return WL_OK;
+  WL_TRY(WL_NEW(ws->corrected, theta->size + 1));
+  return WL_NEW(ws->u, wl_pad(theta->size));
 }
 
 static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
@@ -504,8 +510,8 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
   return pass;
 }
 
-static wl_correction correction_at(const wl_controller *c, const wl_controller_ws *ws,
-                                   const wl_inner_step *step, double x) {
+wl_correction wl_controller_correction(const wl_controller *c, const wl_controller_ws *ws,
+                                       const wl_inner_step *step, double x) {
   const int64_t pad = wl_pad(ws->tensors.n);
   int64_t shape[2];
   correction_shape(c, shape);
@@ -527,7 +533,7 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
   wl_controller_now now;
   const wl_controller_pass pass = wl_controller_advance(rule, rule_ws, step, &now);
   if (c->newton_schulz) orthogonalise(ws, &pass);
-  const wl_correction correction = correction_at(c, ws, step, now.x);
+  const wl_correction correction = wl_controller_correction(c, ws, step, now.x);
 #pragma omp parallel for schedule(static) \
     num_threads(rule_ws->threads) if (rule_ws->threads > 1 && all->pieces > 1)
   for (int64_t i = 0; i < all->pieces; i++) {

@@ -22,6 +22,7 @@ typedef struct work {
   const wl_controller_now *now;
   wl_real *lam, *mu, *gbar; /* gbar: NULL if it is not needed */
   double *phi_grad;
+  int64_t losses; /* of the averages of the loss in the state */
 } work;
 
 /* Values of one coordinate. */
@@ -45,6 +46,23 @@ static point point_at(const work *w, const wl_controller_scalars *c, int64_t i) 
   return x;
 }
 
+/* With a correction, a pass before the first: computes the bars of the update and of the correction's inputs. */
+static void correction_bars(const work *w, const wl_correction *net, int j) {
+  const wl_tensor *const t = &w->ws->tensors.tensor[j];
+  const wl_controller_correcting at = {w->c, net, w->ws->phi, w->phi_grad, w->mu + 3 * net->stride};
+  for (int64_t i = t->offset; i < t->offset + t->size; i++) {
+    const point x = point_at(w, &w->ws->scalars[j], i);
+    const double y[3] = {x.g * x.inverse, x.M * x.inverse, x.S * x.inverse};
+    wl_controller_correction_bar(&at, i, y, x.w * x.inverse, (double)w->lam[i],
+                                 w->ws->corrected[i]);
+  }
+}
+
+/* Returns the bar of the update, before the correction if there is one. */
+static double update_bar(const work *w, int64_t i) {
+  return w->ws->corrected ? w->ws->corrected[i][0] : (double)w->lam[i];
+}
+
 /* First pass: computes the bars of c1, c2, k1, k2. */
 static void scalar_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
@@ -52,7 +70,7 @@ static void scalar_bars(const work *w, int j) {
   wl_controller_bar *const bar = &w->ws->bar[j];
   for (int64_t i = t->offset; i < t->offset + t->size; i++) {
     const point x = point_at(w, c, i);
-    const double w_bar = (double)w->lam[i] * x.inverse, z_bar = c->c1 * w_bar;
+    const double w_bar = update_bar(w, i) * x.inverse, z_bar = c->c1 * w_bar;
     bar->c1 += w_bar * x.z;
     bar->c2 += w_bar * x.S;
     bar->k1 += z_bar * (x.g - x.M);
@@ -237,7 +255,7 @@ static void input_bars(const work *w, int j) {
 /* Propagates the bars of the two log ratios to the averages of the loss in mu. Returns the bar of the step's loss. */
 static double loss_bar(const work *w, const wl_inner_step *step, double fast_slow,
                        double fast_first) {
-  const int64_t at = 3 * wl_pad(w->ws->tensors.n);
+  const int64_t at = w->losses;
   const wl_real *const out = step->s_out + at;
   wl_real *const mu = w->mu + at;
   const double fast = (double)out[0], slow = (double)out[1], first = (double)out[2];
@@ -268,9 +286,17 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* Returns the bar of 1 / (sqrt v + e), with contributions from the update and from the sum of (M i)^2. */
-static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x, int64_t i) {
-  return (double)w->lam[i] * x->w + 2 * bar->ratio * x->M * x->M * x->inverse;
+/* Returns the bar of 1 / (sqrt v + e), with contributions from the update, from the sum of (M i)^2 and from the
+ * correction's inputs y. */
+static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x,
+                          const double *y_bar, int64_t i) {
+  return update_bar(w, i) * x->w + 2 * bar->ratio * x->M * x->M * x->inverse + y_bar[0] * x->g +
+         y_bar[1] * x->M + y_bar[2] * x->S;
+}
+
+static const double *input_bar(const work *w, int64_t i) {
+  static const double none[3] = {0};
+  return w->ws->corrected ? w->ws->corrected[i] + 1 : none;
 }
 
 /* Second pass: computes the bar of e = 1e-8 sqrt(sum v / n). */
@@ -281,7 +307,7 @@ static void epsilon_bar(const work *w, int j) {
   double sum = 0;
   for (int64_t i = t->offset; i < t->offset + t->size; i++) {
     const point x = point_at(w, c, i);
-    sum -= inverse_bar(w, bar, &x, i) * x.inverse * x.inverse;
+    sum -= inverse_bar(w, bar, &x, input_bar(w, i), i) * x.inverse * x.inverse;
   }
   const double v = c->v * w->ws->sum[j][WL_SUM_V] / (double)t->size;
   if (v > 0) bar->sum[WL_SUM_V] += sum * EPSILON * 0.5 / sqrt(v) * c->v / (double)t->size;
@@ -297,10 +323,12 @@ static void coordinate_bars(const work *w, int j) {
   for (int64_t i = t->offset; i < t->offset + t->size; i++) {
     const point x = point_at(w, c, i);
     wl_real *const mu[3] = {w->mu + i, w->mu + pad + i, w->mu + 2 * pad + i};
-    const double w_bar = (double)w->lam[i] * x.inverse, z_bar = c->c1 * w_bar;
-    const double root_bar = -inverse_bar(w, bar, &x, i) * x.inverse * x.inverse;
-    const double M_bar = z_bar * (1 - c->k1 - c->k2) + 2 * bar->ratio * x.M * x.inverse * x.inverse,
-                 S_bar = c->c2 * w_bar + c->k2 * z_bar;
+    const double w_bar = update_bar(w, i) * x.inverse, z_bar = c->c1 * w_bar;
+    const double *const y_bar = input_bar(w, i);
+    const double root_bar = -inverse_bar(w, bar, &x, y_bar, i) * x.inverse * x.inverse;
+    const double M_bar = z_bar * (1 - c->k1 - c->k2) +
+                         (2 * bar->ratio * x.M * x.inverse + y_bar[1]) * x.inverse,
+                 S_bar = c->c2 * w_bar + c->k2 * z_bar + y_bar[2] * x.inverse;
     const double m_bar = c->m * M_bar + sum[WL_SUM_GM] * x.g + 2 * sum[WL_SUM_MM] * x.m +
                          sum[WL_SUM_MS] * x.s + sum[WL_SUM_PM] * x.p + (double)*mu[M];
     const double s_bar =
@@ -308,9 +336,9 @@ static void coordinate_bars(const work *w, int j) {
     const double v_bar =
         (x.root > 0 ? c->v * root_bar / (2 * x.root) : 0) + sum[WL_SUM_V] + (double)*mu[V];
     if (w->gbar)
-      w->gbar[i] = (wl_real)(c->k1 * z_bar + sum[WL_SUM_GM] * x.m + 2 * sum[WL_SUM_GG] * x.g +
-                             (1 - DECAY_M) * m_bar + (1 - DECAY_S) * s_bar +
-                             2 * (1 - DECAY_V) * x.g * v_bar);
+      w->gbar[i] = (wl_real)(c->k1 * z_bar + y_bar[0] * x.inverse + sum[WL_SUM_GM] * x.m +
+                             2 * sum[WL_SUM_GG] * x.g + (1 - DECAY_M) * m_bar +
+                             (1 - DECAY_S) * s_bar + 2 * (1 - DECAY_V) * x.g * v_bar);
     w->lam[i] += (wl_real)(sum[WL_SUM_PM] * x.m + 2 * sum[WL_SUM_PP] * x.p);
     *mu[M] = (wl_real)(DECAY_M * m_bar);
     *mu[S] = (wl_real)(DECAY_S * s_bar);
@@ -333,12 +361,29 @@ static wl_inner_step step_of(const wl_rule_chunk *chunk, const wl_controller_ws 
                          .s_out = ws->states + (k + 1) * state};
 }
 
+/* Computes the new state of an LSTM that corrects the coordinates. */
+static void replay_correction(const wl_rule *rule, const wl_controller_ws *ws,
+                              const wl_controller_pass *pass, const wl_inner_step *step, double x) {
+  const wl_controller *const c = rule->impl;
+  if (c->correction != CORRECTED_BY_LSTM) return;
+  const wl_correction net = wl_controller_correction(c, ws, step, x);
+  wl_controller_pass own = *pass;
+  own.u = ws->u;
+  for (int j = 0; j < ws->tensors.count; j++)
+    ws->kernel->correct(&own, &ws->scalars[j], &net, ws->tensors.tensor[j].offset,
+                        ws->tensors.tensor[j].size);
+}
+
 /* Runs the adjoint of one step. Returns the adjoint of the step's loss. */
 static double step_backward(const work *w, const wl_inner_step *step) {
   const int count = w->ws->tensors.count;
   const double mean = wl_controller_mean_size(w->ws);
   double fast_first = 0;
   memset(w->ws->bar, 0, (size_t)count * sizeof *w->ws->bar);
+  if (w->c->correction) {
+    const wl_correction net = wl_controller_correction(w->c, w->ws, step, w->now->x);
+    for (int j = 0; j < count; j++) correction_bars(w, &net, j);
+  }
   for (int j = 0; j < count; j++) scalar_bars(w, j);
   for (int j = 0; j < count; j++) steer_bar(w, j, mean, &fast_first);
   share_sizes(w);
@@ -369,13 +414,15 @@ void wl_controller_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_r
   memcpy(ws->states, chunk->state, (size_t)state * sizeof *ws->states);
   for (int64_t k = 0; k + 1 < chunk->steps; k++) {
     const wl_inner_step step = step_of(chunk, ws, state, k);
-    wl_controller_advance(rule, rule_ws, &step, &now);
+    const wl_controller_pass pass = wl_controller_advance(rule, rule_ws, &step, &now);
+    replay_correction(rule, ws, &pass, &step, now.x);
   }
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     const wl_inner_step step = step_of(chunk, ws, state, k);
     const wl_controller_pass pass = wl_controller_advance(rule, rule_ws, &step, &now);
     wl_real *const gbar = chunk->gbar ? chunk->gbar + k * pad : NULL;
-    const work w = {rule->impl, ws, &pass, &now, chunk->lam, mu, gbar, phi_grad};
+    const work w = {
+        rule->impl, ws, &pass, &now, chunk->lam, mu, gbar, phi_grad, rule->state_width * pad};
     const double bar = step_backward(&w, &step);
     if (chunk->loss_bar) chunk->loss_bar[k] += bar;
     if (gbar) wl_tensors_clear_padding(ws->tensors.n, 1, gbar);

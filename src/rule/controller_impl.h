@@ -50,6 +50,10 @@ typedef struct wl_controller_ws {
   wl_real *states;        /* [WL_CHUNK_STEPS + 1][state] */
   wl_real *mu;            /* [state] adjoint of the state if the chunk has no `mu` */
   wl_controller_bar *bar; /* [tensors] */
+  /* [n] with a correction, else NULL: bars of the update before the correction and of the correction's inputs */
+  double (*corrected)[4];
+  wl_real
+      *u; /* [pad(n)] with a correction, else NULL: written by `correct` in a replay, not read */
 } wl_controller_ws;
 
 /* Values that all tensors share at one step. */
@@ -73,6 +77,25 @@ double wl_controller_rate(const double *base, const wl_tensor *t, const wl_contr
                           double size, double o);
 void wl_controller_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                             double *phi_grad);
+
+/* Returns the correction of the step from `step->s_in` to `step->s_out` at x = t / T. */
+wl_correction wl_controller_correction(const wl_controller *c, const wl_controller_ws *ws,
+                                       const wl_inner_step *step, double x);
+
+/* The correction of one step, for its adjoint. */
+typedef struct wl_controller_correcting {
+  const wl_controller *c;
+  const wl_correction *net;
+  const double *phi;
+  double *phi_grad;
+  wl_real *
+      mu; /* bars of the new h and c, which become those of the old h and c; laid out as `net->in` */
+} wl_controller_correcting;
+
+/* Computes from the bar of coordinate i's corrected update the bars of its update u (bar[0]) and of y = (g, m, s) /
+ * (sqrt v + e) (bar[1..3]), those of the LSTM's state in `mu`, and adds those of the weights. */
+void wl_controller_correction_bar(const wl_controller_correcting *at, int64_t i, const double y[3],
+                                  double u, double corrected_bar, double bar[4]);
 
 static inline double clip(double x, double most) { return fmax(-most, fmin(most, x)); }
 

@@ -52,7 +52,9 @@ GRID = [
        "seed: 5\nepisode: {steps: 6}")
       for rule in ("name: mlp, hidden: [4, 4], step_scale: 0.1", "name: small_fc, step_scale: 0.1",
                    "name: celo2, newton_schulz: false, rate: 0.01", "name: celo2base, rate: 0.01",
-                   "name: controller, newton_schulz: false", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
+                   "name: controller, newton_schulz: false",
+                   "name: controller, newton_schulz: false, correction: mlp",
+                   "name: controller, newton_schulz: false, correction: lstm", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
     # the minibatch loss is an input of the controller: in second order its slope counts, also that by warp layers
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh], warp_noise: 0.1, gradient_noise: 0.01",
      "name: controller, newton_schulz: false", "steps: 3, order: second",

@@ -41,6 +41,14 @@ class Torch:
         return torch.clamp(x, low, high)
 
     @staticmethod
+    def full(shape, value):
+        return torch.full(shape, value)
+
+    @staticmethod
+    def split(x, parts, axis):
+        return torch.chunk(x, parts, dim=axis)
+
+    @staticmethod
     def stack(tensors, axis):
         return torch.stack(tensors, dim=axis)
 
@@ -72,13 +80,16 @@ CASES = [
      lambda: rules.FeatureNet("celo2", [8, 8], base=True, rate=.01, decay=.1)),
     ("name: controller, newton_schulz: false", lambda: rules.Controller(True, False)),
     ("name: controller, net: false, newton_schulz: false", lambda: rules.Controller(False, False)),
+    ("name: controller, newton_schulz: false, correction: mlp", lambda: rules.Controller(True, False, "mlp")),
+    ("name: controller, net: false, newton_schulz: false, correction: lstm", lambda: rules.Controller(False, False, "lstm")),
 ]
 
 
 def fields(rule):
     """The state in the order of the rule's fields."""
     if isinstance(rule, rules.Controller):
-        return [torch.cat([x.reshape(-1) for x in field]) for field in (rule.m, rule.s, rule.v)] + [
+        units = [[x[..., k] for x in y] for y in (rule.h, rule.c) for k in range(8)] if rule.correction == "lstm" else []
+        return [torch.cat([x.reshape(-1) for x in field]) for field in (rule.m, rule.s, rule.v, *units)] + [
             x.reshape(1) for x in (rule.fast, rule.slow, rule.first)]
     out = [torch.cat([m[k].reshape(-1) for m in rule.m]) for k in range(len(rule.m[0]))]
     if rule.kind == "mlp":
