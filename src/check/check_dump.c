@@ -27,14 +27,19 @@ struct wl_dump {
   int count, capacity;
 };
 
-/* Allocates a field of `size` elements; the caller fills *data. */
-static wl_status add(wl_dump *d, const char *name, wl_type type, int ndim, const int64_t *shape,
-                     const char *meaning, void **data) {
+typedef struct extents {
+  int ndim;
+  int64_t size[WL_MAX_DIMS];
+} extents;
+
+/* Allocates a field; the caller fills *data. */
+static wl_status add(wl_dump *d, const char *name, wl_type type, extents shape, const char *meaning,
+                     void **data) {
   if (d->count == d->capacity)
     return WL_FAIL(WL_ERR_SOFTWARE, "more than %d fields in a dump", d->capacity);
   wl_field *f = &d->fields[d->count];
-  *f = (wl_field){.type = type, .ndim = ndim, .units = "1"};
-  memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
+  *f = (wl_field){.type = type, .ndim = shape.ndim, .units = "1"};
+  memcpy(f->shape, shape.size, sizeof f->shape);
   if (snprintf(f->name, sizeof f->name, "%s", name) >= (int)sizeof f->name)
     return WL_FAIL(WL_ERR_SOFTWARE, "the name '%s' is too long for a dump", name);
   snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
@@ -49,7 +54,7 @@ static wl_status add_count(wl_dump *d, int task, const char *key, int64_t value,
   char name[128];
   int64_t *data = NULL;
   snprintf(name, sizeof name, "task%d/%s", task, key);
-  WL_TRY(add(d, name, WL_INT64, 1, (const int64_t[]){1}, meaning, (void **)&data));
+  WL_TRY(add(d, name, WL_INT64, (extents){1, {1}}, meaning, (void **)&data));
   *data = value;
   return WL_OK;
 }
@@ -59,7 +64,7 @@ static wl_status add_number(wl_dump *d, int task, const char *key, double value,
   char name[128];
   double *data = NULL;
   snprintf(name, sizeof name, "task%d/%s", task, key);
-  WL_TRY(add(d, name, WL_FLOAT64, 1, (const int64_t[]){1}, meaning, (void **)&data));
+  WL_TRY(add(d, name, WL_FLOAT64, (extents){1, {1}}, meaning, (void **)&data));
   *data = value;
   return WL_OK;
 }
@@ -83,7 +88,7 @@ static wl_status add_rows(wl_dump *d, const wl_check_window *w, const char *key,
   char name[128];
   double *data = NULL;
   snprintf(name, sizeof name, "task%d/%s", w->number, key);
-  WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){rows, w->n}, meaning, (void **)&data));
+  WL_TRY(add(d, name, WL_FLOAT64, (extents){2, {rows, w->n}}, meaning, (void **)&data));
   name_dimensions(d, along(w, rows), "coordinate");
   for (int64_t r = 0; r < rows; r++)
     for (int64_t i = 0; i < w->n; i++) data[r * w->n + i] = (double)from[r * w->pad + i];
@@ -95,7 +100,7 @@ static wl_status add_vector(wl_dump *d, const wl_check_window *w, const char *ke
   char name[128];
   double *data = NULL;
   snprintf(name, sizeof name, "task%d/%s", w->number, key);
-  WL_TRY(add(d, name, WL_FLOAT64, 1, &rows, meaning, (void **)&data));
+  WL_TRY(add(d, name, WL_FLOAT64, (extents){1, {rows}}, meaning, (void **)&data));
   name_dimensions(d, along(w, rows), NULL);
   memcpy(data, from, (size_t)rows * sizeof *from);
   return WL_OK;
@@ -108,7 +113,9 @@ static wl_status add_blocks(wl_dump *d, const char *prefix, const wl_layout *lay
     char name[128];
     double *data = NULL;
     snprintf(name, sizeof name, "%s/%s", prefix, b->name);
-    WL_TRY(add(d, name, WL_FLOAT64, b->ndim, b->shape, meaning, (void **)&data));
+    extents shape = {.ndim = b->ndim};
+    memcpy(shape.size, b->shape, sizeof shape.size);
+    WL_TRY(add(d, name, WL_FLOAT64, shape, meaning, (void **)&data));
     memcpy(data, vector + b->offset, (size_t)b->size * sizeof *data);
   }
   return WL_OK;
@@ -146,7 +153,7 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   double *data = NULL;
   if (width == 0) return WL_OK;
   snprintf(name, sizeof name, "task%d/state_start", w->number);
-  WL_TRY(add(d, name, WL_FLOAT64, 2, (const int64_t[]){w->n, width},
+  WL_TRY(add(d, name, WL_FLOAT64, (extents){2, {w->n, width}},
              "state of the rule at the window's start; of an LSTM: h and c of each layer in turn",
              (void **)&data));
   name_dimensions(d, "coordinate", "state");
@@ -171,14 +178,14 @@ static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws
   const int64_t rows = w->task->family->load ? w->steps + 1 : 1;
   for (int i = 0; i < wl_tape_leaf_count(w->task->tape); i++) {
     const wl_tape_leaf leaf = wl_tape_leaf_at(w->task->tape, i);
-    int64_t shape[WL_MAX_DIMS] = {rows, leaf.size};
     const bool fits = leaf.ndim < WL_MAX_DIMS;
-    for (int k = 0; fits && k < leaf.ndim; k++) shape[k + 1] = leaf.shape[k];
+    extents shape = {fits ? leaf.ndim + 1 : 2, {rows, leaf.size}};
+    for (int k = 0; fits && k < leaf.ndim; k++) shape.size[k + 1] = leaf.shape[k];
     char name[128];
     void *data = NULL;
     snprintf(name, sizeof name, "task%d/input/%s/%s", w->number, outer ? "outer" : "inner",
              leaf.name);
-    WL_TRY(add(d, name, leaf.labels ? WL_INT64 : WL_FLOAT64, fits ? leaf.ndim + 1 : 2, shape,
+    WL_TRY(add(d, name, leaf.labels ? WL_INT64 : WL_FLOAT64, shape,
                "what the loss is taken on at each step", &data));
     if (rows > 1) name_dimensions(d, "point", NULL);
     for (int64_t k = 0; k < rows; k++) {

@@ -101,7 +101,8 @@ static const wl_real *warp_of(const wl_rollout *r) {
 }
 
 static double loss_at(wl_rollout *r, wl_batch batch, wl_real *gradient) {
-  return wl_task_loss(r->window->task, r->task_ws, &batch, r->theta, warp_of(r), gradient, NULL);
+  return wl_task_loss(r->window->task, r->task_ws, &(wl_task_point){&batch, r->theta, warp_of(r)},
+                      gradient, NULL);
 }
 
 static void start(wl_rollout *r, const double *phi) {

@@ -17,8 +17,9 @@ static double final_loss(const wl_estimator *e, const wl_estimator_job *job) {
   double sum = 0.0;
   for (int64_t i = 0; i < e->es.batches; i++) {
     const wl_batch batch = {WL_FOR_OUTER_BATCH, e->spec.outer_split, job->unit->horizon + 1 + i};
-    sum += wl_task_loss(particle.task, wl_unroll_task_ws(job->ws), &batch, particle.theta,
-                        wl_unroll_warp(job->ws), NULL, NULL);
+    sum +=
+        wl_task_loss(particle.task, wl_unroll_task_ws(job->ws),
+                     &(wl_task_point){&batch, particle.theta, wl_unroll_warp(job->ws)}, NULL, NULL);
   }
   return sum / ((double)e->es.batches * wl_task_loss_scale(wl_unroll_task_ws(job->ws)));
 }

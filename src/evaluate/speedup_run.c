@@ -71,7 +71,7 @@ static double measure(const runner *r, int64_t point, int64_t batches) {
   double sum = 0.0;
   for (int64_t i = 0; i < batches; i++) {
     const wl_batch batch = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, point * batches + i};
-    sum += wl_task_loss(task, ws, &batch, r->unit->theta, warp, NULL, NULL);
+    sum += wl_task_loss(task, ws, &(wl_task_point){&batch, r->unit->theta, warp}, NULL, NULL);
   }
   return sum / (double)batches;
 }

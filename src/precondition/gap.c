@@ -156,8 +156,8 @@ static product open_product(const gap *impl, const matrix *m, const wl_real *phi
 /* Computes U^T X for a matrix X stored like m. The result is (rank,rest), or (rest,rank) if `out` is the last axis. */
 static void project(const product *p, const wl_real *x, wl_real *out) {
   const matrix *m = p->m;
-  if (m->out_last) wl_gemm_nt(m->rest, p->rank, m->out, x, p->basis, out, false);
-  else wl_gemm_nn(p->rank, m->rest, m->out, p->basis, x, out, false);
+  if (m->out_last) wl_gemm_nt((wl_mnk){m->rest, p->rank, m->out}, x, p->basis, out, false);
+  else wl_gemm_nn((wl_mnk){p->rank, m->rest, m->out}, p->basis, x, out, false);
 }
 
 /* Returns the index of element (i,k) of such a product. */
@@ -171,8 +171,8 @@ static void add_excess(const product *p, wl_real *x) {
   project(p, x, p->y);
   for (int64_t i = 0; i < p->rank; i++)
     for (int64_t k = 0; k < m->rest; k++) p->y[place(p, i, k)] *= p->factors[i];
-  if (m->out_last) wl_gemm_nn(m->rest, m->out, p->rank, p->y, p->basis, x, true);
-  else wl_gemm_tn(m->out, m->rest, p->rank, p->basis, p->y, x, true);
+  if (m->out_last) wl_gemm_nn((wl_mnk){m->rest, m->out, p->rank}, p->y, p->basis, x, true);
+  else wl_gemm_tn((wl_mnk){m->out, m->rest, p->rank}, p->basis, p->y, x, true);
 }
 
 /* For the approximation: returns the index of the k-th element that m_i multiplies, in row or column i of the

@@ -129,12 +129,12 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
   const wl_real *m = phi + a->at;
   const bool as_is = (d == 0) == forward; /* the matrix to apply is M itself, else M^T */
   if (after == 1 && d > 0) {              /* all rows at once: out = in (K or K^T)^T */
-    (as_is ? wl_gemm_nt : wl_gemm_nn)(a->before, n, n, in, m, out, false);
+    (as_is ? wl_gemm_nt : wl_gemm_nn)((wl_mnk){a->before, n, n}, in, m, out, false);
     return;
   }
   for (int64_t b = 0; b < a->before; b++)
-    (as_is ? wl_gemm_nn : wl_gemm_tn)(n, after, n, m, in + b * n * after, out + b * n * after,
-                                      false);
+    (as_is ? wl_gemm_nn : wl_gemm_tn)((wl_mnk){n, after, n}, m, in + b * n * after,
+                                      out + b * n * after, false);
 }
 
 /* phi_grad += derivative of <zbar, K z> with respect to M; mbar [size][size] scratch. */
@@ -144,10 +144,10 @@ static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const 
   const int64_t n = a->size, after = a->after;
   /* Mbar = zbar z^T for K = M, and z zbar^T for K = M^T */
   const wl_real *left = d == 0 ? zbar : z, *right = d == 0 ? z : zbar;
-  if (after == 1 && d > 0) wl_gemm_tn(n, n, a->before, left, right, mbar, false);
+  if (after == 1 && d > 0) wl_gemm_tn((wl_mnk){n, n, a->before}, left, right, mbar, false);
   else
     for (int64_t b = 0; b < a->before; b++)
-      wl_gemm_nt(n, n, after, left + b * n * after, right + b * n * after, mbar, b > 0);
+      wl_gemm_nt((wl_mnk){n, n, after}, left + b * n * after, right + b * n * after, mbar, b > 0);
   for (int64_t i = 0; i < a->size * a->size; i++) phi_grad[a->at + i] += (double)mbar[i];
 }
 

@@ -105,8 +105,10 @@ static void net_forward(const work *w, const double *input, activations *a) {
 }
 
 /* Adds the bars of the weights to phi_grad and the bars of x to x_bar. */
-static void dense_bar(const work *w, int layer, int in, int out, const double *x,
-                      const double *y_bar, double *x_bar) {
+static void dense_bar(const work *w, int layer, const double *x, const double *y_bar,
+                      double *x_bar) {
+  static const int width[] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
+  const int in = width[layer], out = width[layer + 1];
   const double *const weight = w->ws->phi + w->c->weight[layer];
   double *const weight_bar = w->phi_grad + w->c->weight[layer];
   for (int i = 0; i < out; i++) {
@@ -125,11 +127,11 @@ static void tanh_bar(const double *y, double *bar) {
 static void net_backward(const work *w, const double *input, const activations *a,
                          const double *out_bar, double *input_bar) {
   double one[HIDDEN] = {0}, two[HIDDEN] = {0};
-  dense_bar(w, 2, HIDDEN, OUTPUTS, a->two, out_bar, two);
+  dense_bar(w, 2, a->two, out_bar, two);
   tanh_bar(a->two, two);
-  dense_bar(w, 1, HIDDEN, HIDDEN, a->one, two, one);
+  dense_bar(w, 1, a->one, two, one);
   tanh_bar(a->one, one);
-  dense_bar(w, 0, INPUTS, HIDDEN, input, one, input_bar);
+  dense_bar(w, 0, input, one, input_bar);
 }
 
 /* ---- Rate and mixture ----------------------------------------------------------------------- */

@@ -344,17 +344,25 @@ static void row_factor_bar(const work *w, int k) {
   }
 }
 
+/* The rows or the columns of a tensor. */
+typedef struct lines {
+  int64_t count, length; /* lines, and elements of each */
+  double *bar;           /* [count] in: adjoint of R or C; out: of the mean squares */
+  const wl_real *old;    /* [count] R or C before the step */
+  wl_real *mu;           /* [count] in/out: adjoint of `old` */
+  const wl_real *sums;   /* sums of squares of each group */
+} lines;
+
 /* Computes the adjoints of the old R or C, in mu, and of the mean squares, in `bar`. */
-static void square_bars(const work *w, int k, int64_t count, double *bar, const wl_real *old,
-                        wl_real *mu, const wl_real *sums, int64_t length, decay_bars *decays) {
+static void square_bars(const work *w, int k, const lines *l, decay_bars *decays) {
   const int64_t stride = w->tensor->factored.rows + w->tensor->factored.columns;
-  for (int64_t i = 0; i < count; i++) {
+  for (int64_t i = 0; i < l->count; i++) {
     double sum = 0;
-    for (int group = 0; group < WL_LINE_GROUPS; group++) sum += (double)sums[group * stride + i];
-    const double x = sum / (double)length + 1e-30;
-    bar[i] = moment_bar(w->ws->phi.factored[k], bar[i], (double)old[i], x, mu + i,
-                        &decays->factored[k]) /
-             (double)length;
+    for (int group = 0; group < WL_LINE_GROUPS; group++) sum += (double)l->sums[group * stride + i];
+    const double x = sum / (double)l->length + 1e-30;
+    l->bar[i] = moment_bar(w->ws->phi.factored[k], l->bar[i], (double)l->old[i], x, l->mu + i,
+                           &decays->factored[k]) /
+                (double)l->length;
   }
 }
 
@@ -369,10 +377,22 @@ static void matrix_bars(const work *w, int k, decay_bars *decays) {
   for (int64_t i = 0; i < w->tensor->factored.columns; i++)
     if ((double)c[i] > 1e-9)
       w->column_bar[0][k][i] -= 0.5 * w->column_bar[1][k][i] * cube((double)factor[i]);
-  square_bars(w, k, rows, w->row_bar[0][k], w->step->s_in + row, w->mu + row, sums, w->own->largest,
+  square_bars(w, k,
+              &(lines){.count = rows,
+                       .length = w->own->largest,
+                       .bar = w->row_bar[0][k],
+                       .old = w->step->s_in + row,
+                       .mu = w->mu + row,
+                       .sums = sums},
               decays);
-  square_bars(w, k, w->tensor->factored.columns, w->column_bar[0][k], w->step->s_in + column,
-              w->mu + column, sums + rows, w->own->second, decays);
+  square_bars(w, k,
+              &(lines){.count = w->tensor->factored.columns,
+                       .length = w->own->second,
+                       .bar = w->column_bar[0][k],
+                       .old = w->step->s_in + column,
+                       .mu = w->mu + column,
+                       .sums = sums + rows},
+              decays);
 }
 
 static void vector_bars(const work *w, int k, decay_bars *decays) {

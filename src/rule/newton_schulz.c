@@ -57,21 +57,21 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
 
 /* out = b gram + c gram^2, plus a on the diagonal; square: scratch. */
 static void polynomial(int64_t s, double a, const wl_real *gram, wl_real *square, wl_real *out) {
-  wl_gemm_wide_nn(s, s, s, gram, gram, square);
+  wl_gemm_wide_nn((wl_mnk){s, s, s}, gram, gram, square);
   for (int64_t i = 0; i < s * s; i++) out[i] = (wl_real)B * gram[i] + (wl_real)C * square[i];
   for (int64_t i = 0; i < s; i++) out[i * s + i] += (wl_real)a;
 }
 
 /* Computes X X^T, or X^T X if X is taller than wide. */
 static void gram_of(int64_t rows, int64_t columns, const wl_real *x, wl_real *gram) {
-  if (rows <= columns) wl_gemm_wide_nt(rows, rows, columns, x, x, gram);
-  else wl_gemm_wide_tn(columns, columns, rows, x, x, gram);
+  if (rows <= columns) wl_gemm_wide_nt((wl_mnk){rows, rows, columns}, x, x, gram);
+  else wl_gemm_wide_tn((wl_mnk){columns, columns, rows}, x, x, gram);
 }
 
 /* Computes y = P X or y = X P, where P is a matrix of the smaller side. */
 static void apply(int64_t rows, int64_t columns, const wl_real *p, const wl_real *x, wl_real *y) {
-  if (rows <= columns) wl_gemm_wide_nn(rows, columns, rows, p, x, y);
-  else wl_gemm_wide_nn(rows, columns, columns, x, p, y);
+  if (rows <= columns) wl_gemm_wide_nn((wl_mnk){rows, columns, rows}, p, x, y);
+  else wl_gemm_wide_nn((wl_mnk){rows, columns, columns}, x, p, y);
 }
 
 static void iterate(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch) {
@@ -95,14 +95,14 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
     polynomial(s, A, gram, work, p);
     if (step == 0) memcpy(q, p, (size_t)(s * s) * sizeof *q);
     else {
-      wl_gemm_wide_nn(s, s, s, p, q, next);
+      wl_gemm_wide_nn((wl_mnk){s, s, s}, p, q, next);
       wl_real *const old = q;
       q = next;
       next = old;
     }
     if (step + 1 == STEPS) break;
-    wl_gemm_wide_nn(s, s, s, gram, p, work);
-    wl_gemm_wide_nn(s, s, s, work, p, gram);
+    wl_gemm_wide_nn((wl_mnk){s, s, s}, gram, p, work);
+    wl_gemm_wide_nn((wl_mnk){s, s, s}, work, p, gram);
   }
   apply(rows, columns, q, x, y);
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);

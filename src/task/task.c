@@ -251,20 +251,19 @@ wl_status wl_task_status(const wl_task *task) {
 
 static int64_t n_phi(const wl_task *task) { return wl_tape_phi_layout(task->tape)->size; }
 
-double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
-                    const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
-                    wl_real *grad_phi) {
-  wl_task_load(task, ws, batch);
-  const wl_real *const seen = wl_augment_theta(ws->augment, theta);
+double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
+                    wl_real *grad_theta, wl_real *grad_phi) {
+  wl_task_load(task, ws, at->batch);
+  const wl_real *const seen = wl_augment_theta(ws->augment, at->theta);
   double loss = NAN;
   if (task->family->loss) {
-    loss = task->family->loss(task, &ws->episode, batch, seen, grad_theta);
+    loss = task->family->loss(task, &ws->episode, at->batch, seen, grad_theta);
   } else {
-    wl_tape_forward(task->tape, ws->tape, seen, phi, &loss);
+    wl_tape_forward(task->tape, ws->tape, seen, at->phi, &loss);
     if (grad_theta || grad_phi) wl_tape_reverse(task->tape, ws->tape, grad_theta, grad_phi);
   }
-  wl_augment_gradient(ws->augment, batch, grad_theta, grad_phi, n_phi(task));
-  return wl_augment_loss(ws->augment, batch, theta, loss);
+  wl_augment_gradient(ws->augment, at->batch, grad_theta, grad_phi, n_phi(task));
+  return wl_augment_loss(ws->augment, at->batch, at->theta, loss);
 }
 
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,
@@ -278,7 +277,7 @@ void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, c
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi) {
   wl_tape_move(task->tape, ws->tape, wl_augment_last(ws->augment, at->theta), at->phi);
-  wl_tape_tangent(task->tape, ws->tape, wl_augment_direction(ws->augment, v), NULL, NULL, hv_theta,
+  wl_tape_tangent(task->tape, ws->tape, wl_augment_direction(ws->augment, v), NULL, hv_theta,
                   hv_phi);
   wl_augment_product(ws->augment, hv_theta, hv_phi, n_phi(task));
 }
@@ -294,7 +293,7 @@ static double evaluate_sample(const wl_task *task, wl_task_ws *ws, wl_split spli
   double loss = 0.0, hits = 0.0;
   for (int64_t b = 0; b < task->eval_batches; b++) {
     const wl_batch batch = {WL_FOR_EVAL_BATCH, split, b};
-    loss += wl_task_loss(task, ws, &batch, theta, phi, NULL, NULL);
+    loss += wl_task_loss(task, ws, &(wl_task_point){&batch, theta, phi}, NULL, NULL);
     if (accuracy) hits += wl_tape_accuracy(task->tape, ws->tape);
   }
   if (accuracy) *accuracy = hits / (double)task->eval_batches;

@@ -133,19 +133,18 @@ void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 /* Writes theta_0 [n] of the bound episode. The caller sets the padding. */
 wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta);
 
-/* Returns the loss of a batch of the bound episode. Writes grad_theta [n] and grad_phi [tape's phi] unless they are
- * NULL. Allocates nothing. */
-double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_batch *batch,
-                    const wl_real *theta, const wl_real *phi, wl_real *grad_theta,
-                    wl_real *grad_phi);
-/* Returns the first failure of a loss of this task so far; losses that failed are NaN. Only losses that the tape does
- * not compute can fail. Call the function where a status can be returned after losses were computed. */
-wl_status wl_task_status(const wl_task *task);
-/* The point at which a derivative is computed. */
+/* The point at which a loss or derivative is computed: a batch of the bound episode, theta and phi. */
 typedef struct wl_task_point {
   const wl_batch *batch;
   const wl_real *theta, *phi; /* [n], [phi of the tape]; phi is NULL if the tape has none */
 } wl_task_point;
+/* Returns the first failure of a loss of this task so far; losses that failed are NaN. Only losses that the tape does
+ * not compute can fail. Call the function where a status can be returned after losses were computed. */
+wl_status wl_task_status(const wl_task *task);
+/* Returns the loss at a point. Writes grad_theta [n] and grad_phi [tape's phi] unless they are NULL. Allocates
+ * nothing. */
+double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
+                    wl_real *grad_theta, wl_real *grad_phi);
 /* Computes the Hessian-vector product of the batch's loss at theta along (v, 0), v [n]: hv_theta = H v [n] and
  * hv_phi = (d grad_theta / d phi)^T v [tape's phi]. Runs forward and reverse first. Allocates nothing. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,

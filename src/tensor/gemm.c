@@ -24,40 +24,41 @@ enum { SMALL = 2000000 };
 
 void wl_gemm_use_one_thread(void) { openblas_set_num_threads(1); }
 
-static bool is_below(int64_t limit, int64_t m, int64_t n, int64_t k) {
-  return (double)m * (double)n * (double)k < (double)limit;
+static bool is_small(wl_mnk s) { return (double)s.m * (double)s.n * (double)s.k < (double)SMALL; }
+
+/* Whether A and B are stored transposed. */
+typedef struct form {
+  CBLAS_TRANSPOSE a, b;
+} form;
+static const form NN = {CblasNoTrans, CblasNoTrans}, NT = {CblasNoTrans, CblasTrans},
+                  TN = {CblasTrans, CblasNoTrans};
+
+static void blas(form f, wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+  const blasint lda = (blasint)(f.a == CblasNoTrans ? s.k : s.m),
+                ldb = (blasint)(f.b == CblasNoTrans ? s.n : s.k);
+  WL_BLAS_GEMM(CblasRowMajor, f.a, f.b, (blasint)s.m, (blasint)s.n, (blasint)s.k, 1, a, lda, b, ldb,
+               keep ? 1 : 0, c, (blasint)s.n);
 }
 
-static void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k,
-                 const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  const blasint lda = (blasint)(ta == CblasNoTrans ? k : m),
-                ldb = (blasint)(tb == CblasNoTrans ? n : k);
-  WL_BLAS_GEMM(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, 1, a, lda, b, ldb,
-               keep ? 1 : 0, c, (blasint)n);
+void wl_gemm_nn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+  if (s.n == 1) /* B has one column, stored like one row of B^T */
+    wl_kernels()->nt(s.m, 1, s.k, a, b, c, keep);
+  else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->nn(s.m, s.n, s.k, a, b, c, keep);
+  else blas(NN, s, a, b, c, keep);
 }
 
-void wl_gemm_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
-                bool keep) {
-  if (n == 1) /* B has one column, stored like one row of B^T */
-    wl_kernels()->nt(m, 1, k, a, b, c, keep);
-  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k)) wl_kernels()->nn(m, n, k, a, b, c, keep);
-  else blas(CblasNoTrans, CblasNoTrans, m, n, k, a, b, c, keep);
+void wl_gemm_nt(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+  if (s.k == 1) /* B has one column, stored like one row of B^T */
+    wl_kernels()->nn(s.m, s.n, 1, a, b, c, keep);
+  else if (s.m == 1 || s.n == 1 || is_small(s)) wl_kernels()->nt(s.m, s.n, s.k, a, b, c, keep);
+  else blas(NT, s, a, b, c, keep);
 }
 
-void wl_gemm_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
-                bool keep) {
-  if (k == 1) /* B has one column, stored like one row of B^T */
-    wl_kernels()->nn(m, n, 1, a, b, c, keep);
-  else if (m == 1 || n == 1 || is_below(SMALL, m, n, k)) wl_kernels()->nt(m, n, k, a, b, c, keep);
-  else blas(CblasNoTrans, CblasTrans, m, n, k, a, b, c, keep);
-}
-
-void wl_gemm_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
-                bool keep) {
-  if (n == 1) /* C^T = B^T A */
-    wl_kernels()->nn(1, m, k, b, a, c, keep);
-  else if (m == 1 || k == 1 || is_below(SMALL, m, n, k)) wl_kernels()->tn(m, n, k, a, b, c, keep);
-  else blas(CblasTrans, CblasNoTrans, m, n, k, a, b, c, keep);
+void wl_gemm_tn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
+  if (s.n == 1) /* C^T = B^T A */
+    wl_kernels()->nn(1, s.m, s.k, b, a, c, keep);
+  else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->tn(s.m, s.n, s.k, a, b, c, keep);
+  else blas(TN, s, a, b, c, keep);
 }
 
 /* ---- The check of BLAS ---- */
@@ -69,27 +70,34 @@ static void fill(wl_real *x, int count, int factor) {
   for (int i = 0; i < count; i++) x[i] = (wl_real)(i * factor % 7 - 3);
 }
 
-static bool is_product(const wl_real *a, int a_row, int a_column, const wl_real *b, int b_row,
-                       int b_column, const wl_real *c) {
+/* A matrix whose element (i,j) is at[i row + j column]. */
+typedef struct strided {
+  const wl_real *at;
+  int row, column;
+} strided;
+
+static bool is_product(strided a, strided b, const wl_real *c) {
   for (int i = 0; i < M; i++)
     for (int j = 0; j < N; j++) {
       wl_real sum = 0;
-      for (int l = 0; l < K; l++) sum += a[i * a_row + l * a_column] * b[l * b_row + j * b_column];
+      for (int l = 0; l < K; l++)
+        sum += a.at[i * a.row + l * a.column] * b.at[l * b.row + j * b.column];
       if (!(c[i * N + j] == sum)) return false;
     }
   return true;
 }
 
 wl_status wl_gemm_check(void) {
+  static const wl_mnk size = {M, N, K};
   wl_real a[M * K], b[K * N], c[M * N];
   fill(a, M * K, 5);
   fill(b, K * N, 3);
-  blas(CblasNoTrans, CblasNoTrans, M, N, K, a, b, c, false);
-  bool right = is_product(a, K, 1, b, N, 1, c);
-  blas(CblasNoTrans, CblasTrans, M, N, K, a, b, c, false);
-  right = right && is_product(a, K, 1, b, 1, K, c);
-  blas(CblasTrans, CblasNoTrans, M, N, K, a, b, c, false);
-  right = right && is_product(a, 1, M, b, N, 1, c);
+  blas(NN, size, a, b, c, false);
+  bool right = is_product((strided){a, K, 1}, (strided){b, N, 1}, c);
+  blas(NT, size, a, b, c, false);
+  right = right && is_product((strided){a, K, 1}, (strided){b, 1, K}, c);
+  blas(TN, size, a, b, c, false);
+  right = right && is_product((strided){a, 1, M}, (strided){b, N, 1}, c);
   if (right) return WL_OK;
   return WL_FAIL(
       WL_ERR_OS,
@@ -118,20 +126,17 @@ static bool ours_are_wider(void) {
   return answer > 0;
 }
 
-void wl_gemm_wide_nn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
-                     wl_real *c) {
-  if (ours_are_wider()) wl_kernels()->nn(m, n, k, a, b, c, false);
-  else wl_gemm_nn(m, n, k, a, b, c, false);
+void wl_gemm_wide_nn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c) {
+  if (ours_are_wider()) wl_kernels()->nn(s.m, s.n, s.k, a, b, c, false);
+  else wl_gemm_nn(s, a, b, c, false);
 }
 
-void wl_gemm_wide_nt(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
-                     wl_real *c) {
-  if (ours_are_wider()) wl_kernels()->nt(m, n, k, a, b, c, false);
-  else wl_gemm_nt(m, n, k, a, b, c, false);
+void wl_gemm_wide_nt(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c) {
+  if (ours_are_wider()) wl_kernels()->nt(s.m, s.n, s.k, a, b, c, false);
+  else wl_gemm_nt(s, a, b, c, false);
 }
 
-void wl_gemm_wide_tn(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
-                     wl_real *c) {
-  if (ours_are_wider()) wl_kernels()->tn(m, n, k, a, b, c, false);
-  else wl_gemm_tn(m, n, k, a, b, c, false);
+void wl_gemm_wide_tn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c) {
+  if (ours_are_wider()) wl_kernels()->tn(s.m, s.n, s.k, a, b, c, false);
+  else wl_gemm_tn(s, a, b, c, false);
 }

@@ -10,28 +10,14 @@
 
 /* batched products */
 
-/* out_n (rows,columns) = or += p_n * q_n for every n, by one of the kernels. */
-static void each_product(const wl_op_call *c, wl_gemm_kernel product, const int64_t size[3],
-                         const wl_real *p, const wl_real *q, wl_real *out, bool keep) {
-  const int64_t m = size[0], n = size[1], k = size[2];
-  for (int64_t b = 0; b < c->node->shape[0]; ++b)
-    product(m, n, k, p + b * m * k, q + b * k * n, out + b * m * n, keep);
-}
-
-/* Sets the sizes m, n, k of the forward product. */
-static void product_sizes(const wl_op_call *c, int64_t *m, int64_t *n, int64_t *k) {
-  *m = c->node->shape[1];
-  *n = c->node->shape[2];
-  *k = c->in[0].node->shape[2];
-}
-
+/* Defines out_n (rows,columns) = or += first_n * second_n for every n, by one of the kernels. */
 #define BATCHED(name, kernel, rows, columns, inner, first, second)                                \
   static void name(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,         \
                    bool keep) {                                                                   \
-    int64_t m, n, k;                                                                              \
-    product_sizes(c, &m, &n, &k);                                                                 \
-    each_product(c, wl_kernels()->kernel, (const int64_t[]){rows, columns, inner}, first, second, \
-                 out, keep);                                                                      \
+    const int64_t m = c->node->shape[1], n = c->node->shape[2], k = c->in[0].node->shape[2];      \
+    for (int64_t b = 0; b < c->node->shape[0]; ++b)                                               \
+      wl_kernels()->kernel(rows, columns, inner, first + b * (rows) * (inner),                    \
+                           second + b * (inner) * (columns), out + b * (rows) * (columns), keep); \
   }
 BATCHED(product_nn, nn, m, n, k, p, q) /* A B */
 BATCHED(pull_nn_a, nt, m, k, n, p, q)  /* Ybar B^T */

@@ -7,12 +7,8 @@
 #include "tensor/tape_impl.h"
 
 /* Sizes (m,k)(k,n) or (m,k)(n,k) -> (m,n). */
-typedef struct mnk {
-  int64_t m, n, k;
-} mnk;
-
-static mnk sizes(const wl_op_call *c) {
-  return (mnk){c->node->shape[0], c->node->shape[1], c->in[0].node->shape[1]};
+static wl_mnk sizes(const wl_op_call *c) {
+  return (wl_mnk){c->node->shape[0], c->node->shape[1], c->in[0].node->shape[1]};
 }
 
 static double matmul_flops(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b) {
@@ -24,20 +20,20 @@ static double matmul_flops(const wl_tape_node *y, const wl_tape_node *a, const w
 
 static void matmul_product(const wl_op_call *c, const wl_real *a, const wl_real *b, wl_real *y,
                            bool keep) {
-  const mnk s = sizes(c);
-  wl_gemm_nn(s.m, s.n, s.k, a, b, y, keep);
+  const wl_mnk s = sizes(c);
+  wl_gemm_nn(s, a, b, y, keep);
 }
 
 static void matmul_pull_a(const wl_op_call *c, const wl_real *gy, const wl_real *b, wl_real *ga,
                           bool keep) {
-  const mnk s = sizes(c);
-  wl_gemm_nt(s.m, s.k, s.n, gy, b, ga, keep);
+  const wl_mnk s = sizes(c);
+  wl_gemm_nt((wl_mnk){s.m, s.k, s.n}, gy, b, ga, keep);
 }
 
 static void matmul_pull_b(const wl_op_call *c, const wl_real *a, const wl_real *gy, wl_real *gb,
                           bool keep) {
-  const mnk s = sizes(c);
-  wl_gemm_tn(s.k, s.n, s.m, a, gy, gb, keep);
+  const wl_mnk s = sizes(c);
+  wl_gemm_tn((wl_mnk){s.k, s.n, s.m}, a, gy, gb, keep);
 }
 
 const wl_tape_op wl_tape_op_matmul = {.name = "matmul",

@@ -123,8 +123,9 @@ const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
 void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi,
                      double *loss);
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);
-void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
-                     double *loss_dot, wl_real *hv_theta, wl_real *hv_phi);
+/* Returns the derivative of the loss along v. */
+double wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta,
+                       const wl_real *v_phi, wl_real *hv_theta, wl_real *hv_phi);
 /* The statistics that batch norm uses. BATCH: the statistics of each batch. COLLECT: the statistics of each batch,
  * whose sums are also collected, starting at 0. HELD: the means of the collected statistics, only for forward passes
  * without a later reverse or tangent pass. Returns the number of operators that use the mode. */

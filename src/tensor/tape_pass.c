@@ -86,8 +86,8 @@ void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_r
   }
 }
 
-void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, const wl_real *v_phi,
-                     double *loss_dot, wl_real *hv_theta, wl_real *hv_phi) {
+double wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta,
+                       const wl_real *v_phi, wl_real *hv_theta, wl_real *hv_phi) {
   const unsigned moving = (v_theta ? WL_TAPE_THETA : 0u) | (v_phi ? WL_TAPE_PHI : 0u);
   set_moving(t, ws, moving);
   clear_unused(t, hv_theta, hv_phi);
@@ -100,12 +100,13 @@ void wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta, c
     }
     if (t->nodes[i].depends & moving) t->nodes[i].op->tangent(call);
   }
-  if (loss_dot)
-    *loss_dot = t->nodes[t->loss].depends & moving ? (double)ws->cells[t->loss].dot[0] : 0.0;
-  if (!t->nodes[t->loss].depends || (!hv_theta && !hv_phi)) return;
+  const double loss_dot =
+      t->nodes[t->loss].depends & moving ? (double)ws->cells[t->loss].dot[0] : 0.0;
+  if (!t->nodes[t->loss].depends || (!hv_theta && !hv_phi)) return loss_dot;
   ws->cells[t->loss].graddot[0] = 0;
   for (int i = t->loss; i >= 0; --i)
     if (wl_node_flows(&t->nodes[i])) t->nodes[i].op->tangent_reverse(&ws->calls[i]);
+  return loss_dot;
 }
 
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws) {

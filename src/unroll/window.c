@@ -102,8 +102,8 @@ static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
   const wl_batch batch = last_inner ? wl_inner_batch(run->unit, run->t0 + k)
                                     : (wl_batch){WL_FOR_OUTER_BATCH, ws->spec.outer_split, drawn};
   wl_real *gradient = ws->with_gradient ? out : NULL;
-  return wl_task_loss(ws->task, ws->outer_task_ws, &batch, theta, wl_ws_warp(ws), gradient,
-                      ws->with_gradient ? ws->warp_grad : NULL);
+  return wl_task_loss(ws->task, ws->outer_task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)},
+                      gradient, ws->with_gradient ? ws->warp_grad : NULL);
 }
 
 static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *theta,
@@ -224,11 +224,11 @@ static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
   ws->held = k;
-  const double loss = run->continues
-                          ? resume_from_end(run, slot)
-                          : wl_task_loss(ws->task, ws->task_ws, &batch, theta, wl_ws_warp(ws),
-                                         ws->g + trace_slot(ws, slot) * ws->plan.pad,
-                                         shared ? ws->warp_grad : NULL);
+  const double loss = run->continues ? resume_from_end(run, slot)
+                                     : wl_task_loss(ws->task, ws->task_ws,
+                                                    &(wl_task_point){&batch, theta, wl_ws_warp(ws)},
+                                                    ws->g + trace_slot(ws, slot) * ws->plan.pad,
+                                                    shared ? ws->warp_grad : NULL);
   ws->inner_loss[k] = loss;
   return loss;
 }
@@ -262,7 +262,8 @@ static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double
 double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit) {
   const wl_batch batch = wl_inner_batch(unit, unit->t);
   ws->held = -1;
-  return wl_task_loss(ws->task, ws->task_ws, &batch, unit->theta, wl_ws_warp(ws), NULL, NULL);
+  return wl_task_loss(ws->task, ws->task_ws, &(wl_task_point){&batch, unit->theta, wl_ws_warp(ws)},
+                      NULL, NULL);
 }
 
 /* Runs step k of the first pass; returns false if the inner loss is not finite. */

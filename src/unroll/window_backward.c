@@ -205,8 +205,9 @@ static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double 
   for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += (wl_real)bar * g[i];
   if (ws->model->warp_size == 0) return;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
-  wl_task_loss(ws->task, ws->task_ws, &batch, at(ws->theta, slot, &ws->plan), wl_ws_warp(ws),
-               ws->hv, ws->warp_grad);
+  wl_task_loss(ws->task, ws->task_ws,
+               &(wl_task_point){&batch, at(ws->theta, slot, &ws->plan), wl_ws_warp(ws)}, ws->hv,
+               ws->warp_grad);
   ws->held = k;
   double *direct = run->phi_grad + ws->model->warp_at;
   for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += bar * (double)ws->warp_grad[i];

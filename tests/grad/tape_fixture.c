@@ -130,7 +130,7 @@ static double hessian_vector(bench *w, const double *v, double *hv) {
   loss(w, w->x);
   wl_tape_reverse(w->tape, w->ws, NULL, NULL);
   for (int64_t i = 0; i < w->n; i++) hv[i] = NAN;
-  wl_tape_tangent(w->tape, w->ws, v, v + w->n_theta, &along, hv, hv + w->n_theta);
+  along = wl_tape_tangent(w->tape, w->ws, v, v + w->n_theta, hv, hv + w->n_theta);
   return along;
 }
 
@@ -150,11 +150,11 @@ static void check_null(const char *name, bench *w) {
   const int64_t n_phi = w->n - w->n_theta;
   memset(w->v, 0, (size_t)w->n_theta * sizeof *w->v);
   hessian_vector(w, w->v, w->hv);
-  wl_tape_tangent(w->tape, w->ws, NULL, w->v + w->n_theta, NULL, w->spare, w->spare + w->n_theta);
+  wl_tape_tangent(w->tape, w->ws, NULL, w->v + w->n_theta, w->spare, w->spare + w->n_theta);
   for (int64_t i = 0; i < w->n; i++)
     if (!(fabs(w->spare[i] - w->hv[i]) <= 1e-13 * (1 + fabs(w->hv[i]))))
       fail_msg("%s: NULL v_theta is not zero", name);
-  wl_tape_tangent(w->tape, w->ws, w->v, w->v + w->n_theta, NULL, NULL, w->spare);
+  wl_tape_tangent(w->tape, w->ws, w->v, w->v + w->n_theta, NULL, w->spare);
   assert_memory_equal(w->spare, w->hv + w->n_theta, (size_t)n_phi * sizeof *w->spare);
   wl_tape_reverse(w->tape, w->ws, w->spare, NULL);
   assert_memory_equal(w->spare, w->g, (size_t)w->n_theta * sizeof *w->spare);

@@ -102,10 +102,10 @@ static void test_meta_sgd(void **state) {
   wl_task_ws *task_ws = wl_unroll_task_ws(ws);
   const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0},
                  outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, 1};
-  wl_task_loss(task, task_ws, &inner, theta, NULL, support, NULL);
+  wl_task_loss(task, task_ws, &(wl_task_point){&inner, theta, NULL}, support, NULL);
   outcome o = run_window(&p, ws, unit, 1, false);
   for (int64_t i = 0; i < task->n; i++) theta[i] += -((wl_real)p.phi[i] * support[i]);
-  wl_task_loss(task, task_ws, &outer, theta, NULL, query, NULL);
+  wl_task_loss(task, task_ws, &(wl_task_point){&outer, theta, NULL}, query, NULL);
   for (int64_t i = 0; i < task->n; i++) {
     assert_true(o.theta[i] == theta[i]);
     assert_true(o.gradient[i] == -((double)query[i] * (double)support[i]));
@@ -177,7 +177,8 @@ static void mountain_gradient(const problem *p, const double x[2], double g[2]) 
   const wl_real at[2] = {(wl_real)x[0], (wl_real)x[1]};
   wl_real out[2];
   const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
-  wl_task_loss(p->of.tasks[0], wl_unroll_task_ws(ws), &batch, at, wl_unroll_warp(ws), out, NULL);
+  wl_task_loss(p->of.tasks[0], wl_unroll_task_ws(ws),
+               &(wl_task_point){&batch, at, wl_unroll_warp(ws)}, out, NULL);
   for (int i = 0; i < 2; i++) g[i] = (double)out[i];
   wl_unit_destroy(&unit);
   wl_unroll_ws_destroy(&ws);
@@ -236,9 +237,9 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
     const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t},
                    outer = {WL_FOR_OUTER_BATCH, WL_SPLIT_TRAIN, t + 1};
     memcpy(before, theta, sizeof before);
-    wl_task_loss(task, task_ws, &inner, theta, wl_unroll_warp(ws), g, NULL);
+    wl_task_loss(task, task_ws, &(wl_task_point){&inner, theta, wl_unroll_warp(ws)}, g, NULL);
     for (int64_t i = 0; i < task->n; i++) theta[i] += -(wl_real)RATE * g[i];
-    wl_task_loss(task, task_ws, &outer, theta, wl_unroll_warp(ws), v, warp);
+    wl_task_loss(task, task_ws, &(wl_task_point){&outer, theta, wl_unroll_warp(ws)}, v, warp);
     for (int64_t i = 0; i < m->warp_size; i++) gradient[m->warp_at + i] += warp[i];
     for (int64_t i = 0; i < task->n; i++) v[i] = -(wl_real)RATE * v[i];
     wl_task_hvp(task, task_ws, &(wl_task_point){&inner, before, wl_unroll_warp(ws)}, v, hv, warp);
@@ -331,7 +332,8 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
     assert_true(result.finite);
   }
   const wl_batch next = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, STEPS};
-  q->loss[STEPS] = wl_task_loss(task, wl_unroll_task_ws(ws), &next, unit->theta, NULL, NULL, NULL);
+  q->loss[STEPS] = wl_task_loss(task, wl_unroll_task_ws(ws),
+                                &(wl_task_point){&next, unit->theta, NULL}, NULL, NULL);
   wl_unit_destroy(&unit);
   wl_unroll_ws_destroy(&ws);
 }

@@ -437,8 +437,9 @@ static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) 
   assert_int_equal(w.steps, K);
   for (int64_t k = 1; k <= K; k++) {
     const wl_batch batch = {purpose, split, K + k};
-    assert_true(losses[k] == wl_task_loss(task, wl_unroll_task_ws(ws), &batch,
-                                          w.theta + (k - 1) * w.n, NULL, NULL, NULL));
+    assert_true(losses[k] == wl_task_loss(task, wl_unroll_task_ws(ws),
+                                          &(wl_task_point){&batch, w.theta + (k - 1) * w.n, NULL},
+                                          NULL, NULL));
   }
   wl_free(w.theta);
   wl_unit_destroy(&unit);

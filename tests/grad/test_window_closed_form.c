@@ -99,7 +99,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
                  query = {WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 1};
   const double *alpha = p->phi + p->of.model->precondition_at;
   memcpy(a.theta0, unit->theta, (size_t)n * sizeof *a.theta0);
-  wl_task_loss(unit->task, task_ws, &support, a.theta0, NULL, a.g_s, NULL);
+  wl_task_loss(unit->task, task_ws, &(wl_task_point){&support, a.theta0, NULL}, a.g_s, NULL);
   for (int64_t i = 0; i < n; i++) a.alpha[i] = (wl_real)alpha[i];
   for (int64_t i = 0; i < n; i++) {
     const wl_real step =
@@ -107,7 +107,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
     memcpy(&a.v[i], &step, sizeof step);
     a.theta1[i] = a.theta0[i] - a.v[i];
   }
-  wl_task_loss(unit->task, task_ws, &query, a.theta1, NULL, a.g_q, NULL);
+  wl_task_loss(unit->task, task_ws, &(wl_task_point){&query, a.theta1, NULL}, a.g_q, NULL);
   for (int64_t i = 0; i < n; i++) a.v[i] = a.alpha[i] * a.g_q[i];
   wl_task_hvp(unit->task, task_ws, &(wl_task_point){&support, a.theta0, NULL}, a.v, a.hv, NULL);
   return a;

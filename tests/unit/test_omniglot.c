@@ -149,11 +149,13 @@ static void test_statistics(void **state) {
   for (int held = 0; held < 2; held++) {
     fixture f = open_fixture(held ? MULTI ", norm_statistics: training}" : MULTI "}");
     const wl_batch inner = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
-    const double before = wl_task_loss(f.task, f.ws, &inner, f.theta, NULL, f.grad, NULL);
+    const double before =
+        wl_task_loss(f.task, f.ws, &(wl_task_point){&inner, f.theta, NULL}, f.grad, NULL);
     loss[held] = wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy);
     assert_true(wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, &accuracy) ==
                 loss[held]);
-    assert_true(wl_task_loss(f.task, f.ws, &inner, f.theta, NULL, f.grad, NULL) == before);
+    assert_true(wl_task_loss(f.task, f.ws, &(wl_task_point){&inner, f.theta, NULL}, f.grad, NULL) ==
+                before);
     close_fixture(&f);
   }
   assert_true(isfinite(loss[1]) && loss[0] != loss[1]);

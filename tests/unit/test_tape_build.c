@@ -233,7 +233,7 @@ static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale
   memset(&o, 0, sizeof o);
   wl_tape_forward(n->tape, ws, x, x + 50, &o.loss);
   wl_tape_reverse(n->tape, ws, o.grad, o.grad + 50);
-  wl_tape_tangent(n->tape, ws, x + 75, x + 125, &o.loss_dot, o.hv, o.hv + 50);
+  o.loss_dot = wl_tape_tangent(n->tape, ws, x + 75, x + 125, o.hv, o.hv + 50);
   return o;
 }
 

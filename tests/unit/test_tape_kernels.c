@@ -67,8 +67,7 @@ static void test_special_values(void **state) {
   }
 }
 
-typedef void (*product)(int64_t, int64_t, int64_t, const wl_real *, const wl_real *, wl_real *,
-                        bool);
+typedef void (*product)(wl_mnk, const wl_real *, const wl_real *, wl_real *, bool);
 
 /* Element (i, j) of op(A) op(B) for form 0: nn, 1: nt, 2: tn. */
 static double naive(int form, int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
@@ -95,7 +94,7 @@ static void check_product(int form, product multiply, int64_t m, int64_t n, int6
   assert_true(c && again);
   for (int keep = 0; keep < 2; keep++) {
     for (int64_t i = 0; i < m * n; i++) c[i] = keep ? start[i] : (wl_real)NAN;
-    multiply(m, n, k, a, b, c, keep);
+    multiply((wl_mnk){m, n, k}, a, b, c, keep);
     for (int64_t i = 0; i < m * n; i++) {
       const double want =
           naive(form, m, n, k, a, b, i / n, i % n) + (keep ? (double)start[i] : 0.0);
@@ -108,7 +107,7 @@ static void check_product(int form, product multiply, int64_t m, int64_t n, int6
   memmove(a + 1, a, (size_t)(m * k) * sizeof *a);
   memmove(b + 1, b, (size_t)(k * n) * sizeof *b);
   memcpy(again + 1, start, (size_t)(m * n) * sizeof *start);
-  multiply(m, n, k, a + 1, b + 1, again + 1, true);
+  multiply((wl_mnk){m, n, k}, a + 1, b + 1, again + 1, true);
   assert_memory_equal(again + 1, c, (size_t)(m * n) * sizeof *c);
   free(a), free(b), free(c), free(start), free(again);
 }

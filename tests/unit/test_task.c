@@ -26,7 +26,7 @@ static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode,
                          const wl_batch *batch) {
   assert_ok(wl_task_bind(f->task, ws, episode));
   assert_ok(wl_task_theta0(f->task, ws, f->theta));
-  return wl_task_loss(f->task, ws, batch, f->theta, NULL, f->grad, NULL);
+  return wl_task_loss(f->task, ws, &(wl_task_point){batch, f->theta, NULL}, f->grad, NULL);
 }
 
 static void test_pure_function(void **state) {
@@ -80,7 +80,7 @@ static void test_evaluate(void **state) {
     double sum = 0.0, accuracy;
     for (int64_t b = 0; b < f.task->eval_batches; b++) {
       const wl_batch batch = {WL_FOR_EVAL_BATCH, split, b};
-      sum += wl_task_loss(f.task, f.ws, &batch, f.theta, NULL, NULL, NULL);
+      sum += wl_task_loss(f.task, f.ws, &(wl_task_point){&batch, f.theta, NULL}, NULL, NULL);
     }
     const double mean = wl_task_evaluate(f.task, f.ws, split, f.theta, NULL, &accuracy);
     assert_close(mean, sum / (double)f.task->eval_batches, 0.0);

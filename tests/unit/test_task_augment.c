@@ -96,9 +96,11 @@ static void test_reparametrisation(void **state) {
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 2};
     for (int e = 0; found < EPISODES / 2 && e < EPISODES; e++) {
       start_pair(&p, e);
-      const double plain = wl_task_loss(p.plain.task, p.plain.ws, &batch, p.plain.theta, NULL,
-                                        p.plain.grad, NULL),
-                   varied = wl_task_loss(p.varied.task, p.varied.ws, &batch, p.varied.theta, NULL,
+      const double plain = wl_task_loss(p.plain.task, p.plain.ws,
+                                        &(wl_task_point){&batch, p.plain.theta, NULL}, p.plain.grad,
+                                        NULL),
+                   varied = wl_task_loss(p.varied.task, p.varied.ws,
+                                         &(wl_task_point){&batch, p.varied.theta, NULL},
                                          p.varied.grad, NULL);
       assert_close(varied, 3 * plain, 1e-13 * (1 + 3 * plain));
       const wl_layout *layout = wl_task_theta(p.plain.task);
@@ -161,9 +163,11 @@ static void test_gradient_noise(void **state) {
   start_pair(&p, 1);
   for (int t = 0; t < STEPS; t++) {
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, t};
-    const double plain = wl_task_loss(p.plain.task, p.plain.ws, &batch, p.plain.theta, NULL,
-                                      p.plain.grad, NULL),
-                 varied = wl_task_loss(p.varied.task, p.varied.ws, &batch, p.varied.theta, NULL,
+    const double plain = wl_task_loss(p.plain.task, p.plain.ws,
+                                      &(wl_task_point){&batch, p.plain.theta, NULL}, p.plain.grad,
+                                      NULL),
+                 varied = wl_task_loss(p.varied.task, p.varied.ws,
+                                       &(wl_task_point){&batch, p.varied.theta, NULL},
                                        p.varied.grad, NULL);
     double linear = 0.0;
     for (int64_t i = 0; i < n; i++) {
@@ -181,9 +185,10 @@ static void test_gradient_noise(void **state) {
   const wl_batch others[] = {{WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, 3},
                              {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0}};
   for (int k = 0; k < 2; k++)
-    assert_true(
-        wl_task_loss(p.plain.task, p.plain.ws, &others[k], p.plain.theta, NULL, NULL, NULL) ==
-        wl_task_loss(p.varied.task, p.varied.ws, &others[k], p.varied.theta, NULL, NULL, NULL));
+    assert_true(wl_task_loss(p.plain.task, p.plain.ws,
+                             &(wl_task_point){&others[k], p.plain.theta, NULL}, NULL, NULL) ==
+                wl_task_loss(p.varied.task, p.varied.ws,
+                             &(wl_task_point){&others[k], p.varied.theta, NULL}, NULL, NULL));
   close_pair(&p);
 }
 
@@ -204,7 +209,8 @@ static void test_data_fraction(void **state) {
     double loss[3];
     for (int k = 0; k < 3; k++) {
       bind_to(each[k], e);
-      loss[k] = wl_task_loss(each[k]->task, each[k]->ws, &batch, f.theta, NULL, NULL, NULL);
+      loss[k] = wl_task_loss(each[k]->task, each[k]->ws, &(wl_task_point){&batch, f.theta, NULL},
+                             NULL, NULL);
     }
     assert_true(loss[0] == loss[1] || loss[0] == loss[2]);
     few += loss[0] == loss[1];

@@ -39,7 +39,7 @@ static void test_plain_equals_gzipped(void **state) {
     snprintf(yaml, sizeof yaml, "{family: mlp, widths: [4], batch: 8, data: %s}", directories[i]);
     fixture f = open_fixture(yaml);
     const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 3};
-    loss[i][0] = wl_task_loss(f.task, f.ws, &batch, f.theta, NULL, NULL, NULL);
+    loss[i][0] = wl_task_loss(f.task, f.ws, &(wl_task_point){&batch, f.theta, NULL}, NULL, NULL);
     loss[i][1] = wl_task_evaluate(f.task, f.ws, WL_SPLIT_HELDOUT, f.theta, NULL, NULL);
     close_fixture(&f);
   }

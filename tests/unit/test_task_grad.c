@@ -74,15 +74,17 @@ static void shift(fixture *f, const wl_real *v, double h) {
 }
 
 static void check_gradient(fixture *f, const wl_batch *batch) {
-  wl_task_loss(f->task, f->ws, batch, f->theta, NULL, f->grad, NULL);
+  wl_task_loss(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, f->grad, NULL);
   const double norm = sqrt(dot(f->grad, f->grad, f->n));
   assert_true(norm > 1e-6);
   for (int k = 0; k < DIRECTIONS; k++) {
     direction(k, 0, f->n, f->v);
     shift(f, f->v, STEP);
-    const double above = wl_task_loss(f->task, f->ws, batch, f->theta, NULL, NULL, NULL);
+    const double above =
+        wl_task_loss(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, NULL, NULL);
     shift(f, f->v, -2 * STEP);
-    const double below = wl_task_loss(f->task, f->ws, batch, f->theta, NULL, NULL, NULL);
+    const double below =
+        wl_task_loss(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, NULL, NULL);
     shift(f, f->v, STEP);
     assert_close(dot(f->grad, f->v, f->n), (above - below) / (2 * STEP), 1e-7 * norm);
   }
@@ -93,9 +95,9 @@ static void gradient_difference(fixture *f, const wl_batch *batch, const wl_real
   wl_real *above = NULL;
   assert_ok(WL_NEW(above, f->n));
   shift(f, v, STEP);
-  wl_task_loss(f->task, f->ws, batch, f->theta, NULL, above, NULL);
+  wl_task_loss(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, above, NULL);
   shift(f, v, -2 * STEP);
-  wl_task_loss(f->task, f->ws, batch, f->theta, NULL, f->grad, NULL);
+  wl_task_loss(f->task, f->ws, &(wl_task_point){batch, f->theta, NULL}, f->grad, NULL);
   shift(f, v, STEP);
   for (int64_t i = 0; i < f->n; i++) f->grad[i] = (above[i] - f->grad[i]) / (wl_real)(2 * STEP);
   wl_free(above);

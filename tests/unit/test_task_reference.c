@@ -22,7 +22,8 @@ static void test_reference(void **state) {
   write_tiny_text("tiny.txt");
   fixture f = open_fixture(r->yaml);
   assert_int_equal(f.n, r->n);
-  const double loss = wl_task_loss(f.task, f.ws, &r->batch, f.theta, NULL, f.grad, NULL);
+  const double loss =
+      wl_task_loss(f.task, f.ws, &(wl_task_point){&r->batch, f.theta, NULL}, f.grad, NULL);
   assert_close(loss, r->loss, 1e-13 * (1.0 + fabs(r->loss)));
   double norm = 0.0;
   for (int64_t i = 0; i < f.n; i++) norm += (double)f.grad[i] * (double)f.grad[i];
@@ -168,7 +169,8 @@ static void test_quadratic_draws(void **state) {
       assert_ok(wl_task_bind(f.task, f.ws, &episode));
       for (int at = 0; at < 2; at++) {
         for (int64_t i = 0; i < f.n; i++) f.theta[i] = at;
-        sum[at] += wl_task_loss(f.task, f.ws, &batch, f.theta, NULL, NULL, NULL) / EPISODES;
+        sum[at] += wl_task_loss(f.task, f.ws, &(wl_task_point){&batch, f.theta, NULL}, NULL, NULL) /
+                   EPISODES;
       }
     }
     assert_close(sum[0], expected[c].at_zero, 0.03 * expected[c].at_zero);
@@ -189,8 +191,10 @@ static void test_sinusoid_draws(void **state) {
   for (int e = 0; e < EPISODES; e++) {
     const wl_episode episode = episode_number(e);
     assert_ok(wl_task_bind(f.task, f.ws, &episode));
-    const double inner = wl_task_loss(f.task, f.ws, &support, f.theta, NULL, NULL, NULL);
-    const double outer = wl_task_loss(f.task, f.ws, &query, f.theta, NULL, NULL, NULL);
+    const double inner =
+        wl_task_loss(f.task, f.ws, &(wl_task_point){&support, f.theta, NULL}, NULL, NULL);
+    const double outer =
+        wl_task_loss(f.task, f.ws, &(wl_task_point){&query, f.theta, NULL}, NULL, NULL);
     assert_true(inner != outer && inner <= 25.0);
     sum += inner / EPISODES;
   }
