@@ -78,7 +78,8 @@ void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
     if (!(c->best[k] < c->best[k - 1])) c->best[k] = c->best[k - 1];
 }
 
-double wl_speedup_steps_to(const wl_baseline_curve *c, double loss, bool *capped) {
+/* Returns t(f). If the curve does not reach f, *capped is true and t is its last step. */
+static double steps_to(const wl_baseline_curve *c, double loss, bool *capped) {
   int64_t k = 0;
   while (k < c->points && !(c->best[k] <= loss)) k++;
   *capped = k == c->points;
@@ -104,7 +105,9 @@ static int rising(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-double wl_interquartile_mean(double *values, int64_t n) {
+/* Returns the mean of the middle half of n values: sorts the values in place and omits n/4 (rounded down) at each
+ * end. */
+static double interquartile_mean(double *values, int64_t n) {
   qsort(values, (size_t)n, sizeof *values, rising);
   const int64_t cut = n / 4;
   double sum = 0.0;
@@ -137,7 +140,7 @@ static wl_status summarise(const double *all, int64_t cells, int64_t seeds, aggr
     wl_rng_index(stream, 0, n, (uint64_t)seeds, seed);
     for (int64_t j = 0; j < n; j++)
       drawn[j] = values[i == RESAMPLES ? j : j / seeds * seeds + seed[j]];
-    const double mean = wl_interquartile_mean(drawn, n), median = median_of(drawn, n);
+    const double mean = interquartile_mean(drawn, n), median = median_of(drawn, n);
     if (i == RESAMPLES) out->mean = mean, out->median = median;
     else means[i] = mean, medians[i] = median;
   }
@@ -164,7 +167,7 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
     out->capped[at] = false;
     out->speedup[at] = out->wall[at] = curve ? 0.0 : NAN;
     if (!curve || isnan(cell->final[s])) continue;
-    const double steps = wl_speedup_steps_to(curve, cell->final[s], &out->capped[at]);
+    const double steps = steps_to(curve, cell->final[s], &out->capped[at]);
     const double ratio = steps / (double)cell->horizon;
     out->capped[at] |= ratio > WL_SPEEDUP_REACH;
     out->speedup[at] = fmin(ratio, WL_SPEEDUP_REACH);

@@ -97,11 +97,6 @@ void wl_task_curves_clear(wl_task_curves *curves);
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
 /* Computes curve->best from the losses; smoothing: decay of the running mean in ten steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
-/* Returns t(f). If the curve does not reach f, *capped is true and t is its last step. */
-double wl_speedup_steps_to(const wl_baseline_curve *curve, double loss, bool *capped);
-/* Returns the mean of the middle half of n values: sorts the values in place and omits n/4 (rounded down) at each
- * end. */
-double wl_interquartile_mean(double *values, int64_t n);
 
 /* Reads the files of curves, and writes the first: kind "baselines". Reading ignores a task whose definition differs
  * from the suite's, and curves that an earlier file has. */

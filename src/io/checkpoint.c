@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/checkpoint_list.h"
 #include "io/file_impl.h"
 #include "io/footer.h"
 

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "io/checkpoint_list.h"
 #include "io/part.h"
 
 static json_t *text_json(const char *text) {

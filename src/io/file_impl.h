@@ -36,6 +36,9 @@ typedef struct wl_file_content {
 wl_status wl_items_write(const wl_file_content *content);
 /* Reads every dataset through HDF5; The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
+/* Lists the file names of a run's checkpoints, newest first, and their folder. The caller frees the names with
+ * wl_names_clear. */
+wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names);
 /* Whether a dataset belongs to the meta-parameters. */
 bool wl_is_phi(const char *name);
 /* Adds a dataset of meta-parameters to their digest. The order of the datasets does not matter. */

@@ -56,21 +56,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
   }
 }
 
-static void adamw_step(const wl_coefficient *restrict c, const wl_real *restrict g,
-                       const wl_real *restrict theta, const wl_real *restrict s,
-                       wl_real *restrict s_next, wl_real *restrict u) {
-  adam_step(c, g, NULL, s, s_next, u);
-  wl_decay_step(c, WEIGHT_DECAY, theta, u);
-}
-
-static void adamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
-                      const wl_real *restrict theta, const wl_real *restrict s,
-                      const wl_real *restrict s_next, const wl_real *restrict lam,
-                      wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
-                      wl_coefficient_bar *restrict bar) {
-  adam_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);
-  wl_decay_vjp(c, WEIGHT_DECAY, theta, lam, thetabar, bar);
-}
+WL_DEFINE_DECAYED(adamw, adam, WEIGHT_DECAY)
 
 /* The scalars of AdamW. Adam has the same scalars except the last one. */
 static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},

@@ -86,6 +86,23 @@ static inline void wl_decay_vjp(const wl_coefficient *restrict c, int decay,
   }
 }
 
+/* Defines <id>_step and <id>_vjp: those of the rule `plain`, followed by decoupled weight decay. */
+#define WL_DEFINE_DECAYED(id, plain, decay)                                                     \
+  static void id##_step(const wl_coefficient *restrict c, const wl_real *restrict g,            \
+                        const wl_real *restrict theta, const wl_real *restrict s,               \
+                        wl_real *restrict s_next, wl_real *restrict u) {                        \
+    plain##_step(c, g, NULL, s, s_next, u);                                                     \
+    wl_decay_step(c, decay, theta, u);                                                          \
+  }                                                                                             \
+  static void id##_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,             \
+                       const wl_real *restrict theta, const wl_real *restrict s,                \
+                       const wl_real *restrict s_next, const wl_real *restrict lam,             \
+                       wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar, \
+                       wl_coefficient_bar *restrict bar) {                                      \
+    plain##_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);                               \
+    wl_decay_vjp(c, decay, theta, lam, thetabar, bar);                                          \
+  }
+
 /* Receives the values of a rule's keys; `learn` is borrowed while the rule is created. */
 typedef struct wl_elementwise_keys {
   double scalar[WL_ELEMENTWISE_MAX_SCALARS];

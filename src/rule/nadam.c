@@ -68,21 +68,7 @@ static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
   }
 }
 
-static void nadamw_step(const wl_coefficient *restrict c, const wl_real *restrict g,
-                        const wl_real *restrict theta, const wl_real *restrict s,
-                        wl_real *restrict s_next, wl_real *restrict u) {
-  nadam_step(c, g, NULL, s, s_next, u);
-  wl_decay_step(c, WEIGHT_DECAY, theta, u);
-}
-
-static void nadamw_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
-                       const wl_real *restrict theta, const wl_real *restrict s,
-                       const wl_real *restrict s_next, const wl_real *restrict lam,
-                       wl_real *restrict mu, wl_real *restrict gbar, wl_real *restrict thetabar,
-                       wl_coefficient_bar *restrict bar) {
-  nadam_vjp(c, g, NULL, s, s_next, lam, mu, gbar, NULL, bar);
-  wl_decay_vjp(c, WEIGHT_DECAY, theta, lam, thetabar, bar);
-}
+WL_DEFINE_DECAYED(nadamw, nadam, WEIGHT_DECAY)
 
 static const wl_scalar scalars[NADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                   {"beta1", WL_SCALAR_UNIT},

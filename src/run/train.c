@@ -45,8 +45,10 @@ typedef struct run {
   bool told; /* the user has been warned that the rule has no effect */
 } run;
 
-wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *path,
-                                 size_t size) {
+/* Finds the run directory: the configuration's `output`, or runs/NAME for a configuration NAME.yaml. WL_ERR_CONFIG:
+ * the path is too long. */
+static wl_status run_directory(const wl_config *config, const char *config_path, char *path,
+                               size_t size) {
   const char *given = wl_schema_run(config).output;
   const char *slash = strrchr(config_path, '/'), *name = slash ? slash + 1 : config_path,
              *dot = strrchr(name, '.');
@@ -198,7 +200,7 @@ static wl_status announce(run *r) {
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm) {
   char path[4096];
   run r = {.config = config, .comm = comm, .path = path};
-  WL_TRY(wl_comm_agree(comm, wl_train_run_directory(config, config_path, path, sizeof path)));
+  WL_TRY(wl_comm_agree(comm, run_directory(config, config_path, path, sizeof path)));
   WL_TRY(same_configuration(&r));
   wl_status status = wl_comm_agree(comm, create_trainer(&r));
   if (status == WL_OK) status = announce(&r);
@@ -434,7 +436,7 @@ wl_status wl_train(const wl_config *config, const char *config_path,
            .started = wl_seconds()};
   bool stopped = false;
   wl_status status = wl_comm_agree(
-      comm, wl_train_run_directory(config, config_path, outcome->run, sizeof outcome->run));
+      comm, run_directory(config, config_path, outcome->run, sizeof outcome->run));
   if (status == WL_OK) status = open_run(&r);
   if (status == WL_OK) status = announce(&r);
   poll_signals(&r, status == WL_OK);

@@ -22,11 +22,6 @@ typedef struct wl_train_outcome {
   char run[4096]; /* the run directory */
 } wl_train_outcome;
 
-/* Finds the run directory: the configuration's `output`, or runs/NAME for a configuration NAME.yaml. WL_ERR_CONFIG:
- * the path is too long. */
-wl_status wl_train_run_directory(const wl_config *config, const char *config_path, char *run,
-                                 size_t size);
-
 /* Prints the memory and the output folder of a training, without training. Creates data, model and workspaces. This
  * finds errors that reading the configuration does not find. Collective. */
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);

@@ -140,7 +140,8 @@ wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, d
       wl_file_path(file));
 }
 
-wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi) {
+/* Reads phi [layout->size] alone from a file that wl_trained_read can read. */
+static wl_status read_start(const char *path, const wl_layout *layout, double *phi) {
   char source[4096];
   wl_file *file = NULL;
   WL_TRY(open_source(path, source, sizeof source, &file));
@@ -219,6 +220,6 @@ void wl_trained_destroy(wl_trained **trained) {
 wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
                            uint64_t seed, double *phi) {
   const char *trained = wl_schema_run(config).start;
-  if (*trained) return wl_trained_read_phi(trained, &model->phi, phi);
+  if (*trained) return read_start(trained, &model->phi, phi);
   return wl_model_init(model, task, seed, phi);
 }

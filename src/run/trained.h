@@ -24,9 +24,6 @@ wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_
 void wl_trained_destroy(wl_trained **trained);
 /* Returns the number of inner steps of the longest episode of the training. */
 int64_t wl_trained_horizon(const wl_trained *trained);
-/* Reads only phi [layout->size] from a file that wl_trained_read can read. WL_ERR_DATA if a tensor is missing or has
- * another shape, or if a number is not finite. */
-wl_status wl_trained_read_phi(const char *path, const wl_layout *layout, double *phi);
 /* Computes the meta-parameters [model->phi.size] of meta-step 0: drawn from the seed, or copied from the trained
  * optimizer that the configuration's `start` names. Not collective. */
 wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
@@ -40,7 +37,8 @@ wl_status wl_trained_write(const char *path, const wl_config *config, const wl_l
  * after a failure. */
 wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained *out, wl_file **file);
-/* Reads the datasets phi/<block> of the file into phi [layout->size], with the same checks as wl_trained_read_phi. */
+/* Reads the datasets phi/<block> of the file into phi [layout->size]. WL_ERR_DATA if a tensor is missing or has another
+ * shape, or if a number is not finite. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi);
 
 #endif

@@ -5,7 +5,10 @@
  *   states       the state before each step, for an adjoint that processes one step at a time
  *   recompute    the state before every WL_CHUNK_STEPS-th step: the steps in between are run again
  *
- * A trace covers one segment of a window; `slot` numbers the steps of the segment. */
+ * A trace covers one segment of a window; `slot` numbers the steps of the segment. Snapshots (theta and state at the
+ * starts of segments, window_impl.h) are no fourth kind: they cut a window into segments, and each segment has a trace
+ * of any of the three kinds. A segment is run again by the whole engine (task, preconditioner, rule, imitation), whereas
+ * a kind of trace knows only the rule's states. */
 #ifndef WL_UNROLL_TRACE_H
 #define WL_UNROLL_TRACE_H
 

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "io/checkpoint_list.h"
+#include "io/file_impl.h"
 
 /* Large enough that writing the file takes a good part of the time. */
 enum { KILLS = 20, BALLAST = 2 << 20 };
