@@ -33,48 +33,26 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 
 /* ---- saving ---- */
 
-/* The checkpoints in the folder before the next checkpoint is written. */
-typedef struct survey {
-  const char *coming; /* name of the next checkpoint */
-  char folder[WL_PATH_MAX];
-  wl_names names; /* newest first */
-  int obsolete;   /* checkpoints from this index on can be removed once the next checkpoint is complete */
-  int spared;     /* index of a checkpoint that must not be removed; -1: no exception */
-} survey;
-
-static bool is_complete(const survey *s, int i) {
+/* Removes old checkpoints, after `written` was verified. Keeps the newest ones until `keep` are valid, and the newest
+ * valid checkpoint of a step below `last_counted`: if the training diverges, this one is from before the divergence.
+ * The oldest checkpoint is not read, because nothing older could be removed. A failure only causes a warning. */
+static void remove_old(const char *folder, const wl_names *names, const char *written,
+                       const wl_checkpoint *c) {
   char path[WL_PATH_MAX];
-  return wl_path_join(path, s->folder, s->names.at[i]) == WL_OK && wl_footer_check(path) == WL_OK;
-}
-
-static bool is_coming(const survey *s, int i) { return strcmp(s->names.at[i], s->coming) == 0; }
-
-/* Finds the newest valid checkpoint of a step below `last_counted`. If the training diverges, this checkpoint is from
- * before the divergence. */
-static int find_spared(const survey *s, int64_t last_counted) {
-  for (int i = 0; i < s->names.count; i++) {
-    if (step_of(s->names.at[i]) >= last_counted || is_coming(s, i)) continue;
-    if (i < s->obsolete || i + 1 == s->names.count || is_complete(s, i)) return i;
-  }
-  return -1;
-}
-
-/* Verifies the newest checkpoints until `keep` checkpoints are valid, including the next checkpoint. Does not verify
- * the oldest checkpoint, because nothing older could be removed. */
-static void find_obsolete(survey *s, int keep, int64_t last_counted) {
-  for (int complete = 1; s->obsolete < s->names.count && complete < keep; s->obsolete++)
-    if (!is_coming(s, s->obsolete) && s->obsolete + 1 < s->names.count)
-      complete += is_complete(s, s->obsolete);
-  s->spared = find_spared(s, last_counted);
-}
-
-/* Removes the obsolete checkpoints. A failure only causes a warning. */
-static void remove_obsolete(const survey *s) {
-  char path[WL_PATH_MAX];
-  for (int i = s->obsolete; i < s->names.count; i++)
-    if (i != s->spared && !is_coming(s, i) &&
-        wl_path_join(path, s->folder, s->names.at[i]) == WL_OK && unlink(path) != 0)
+  bool counted = false; /* a valid checkpoint below last_counted is kept */
+  for (int i = 0, valid = 1; i < names->count; i++) {
+    const char *const name = names->at[i];
+    if (strcmp(name, written) == 0 || wl_path_join(path, folder, name) != WL_OK) continue;
+    const bool wanted = valid < c->keep, below = step_of(name) < c->last_counted;
+    if (wanted || (below && !counted)) {
+      const bool good = i + 1 == names->count || wl_footer_check(path) == WL_OK;
+      valid += good;
+      counted = counted || (good && below);
+      if (wanted || good) continue;
+    }
+    if (unlink(path) != 0)
       wl_log_warning("cannot remove the old checkpoint '%s': %s", path, strerror(errno));
+  }
 }
 
 /* Writes the name of the newest checkpoint into `latest`, for people and scripts. A resume does not need that file. */
@@ -90,21 +68,19 @@ static wl_status point_to(const char *folder, const char *name) {
 }
 
 wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
-  char path[WL_PATH_MAX], name[64];
-  survey s = {.coming = name};
-  WL_TRY(wl_path_join(s.folder, run, "checkpoints"));
-  if (mkdir(s.folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create", s.folder, errno);
-  wl_remove_temporaries(s.folder);
+  char folder[WL_PATH_MAX], path[WL_PATH_MAX], name[64];
+  wl_names names = {0};
+  WL_TRY(wl_path_join(folder, run, "checkpoints"));
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create", folder, errno);
+  wl_remove_temporaries(folder);
   snprintf(name, sizeof name, "step-%08lld.h5", (long long)c->step);
-  WL_TRY(wl_path_join(path, s.folder, name));
-  WL_TRY(wl_checkpoint_list(run, s.folder, &s.names));
-  find_obsolete(&s, c->keep, c->last_counted);
-  wl_status status =
-      wl_file_write(path, "checkpoint", c->fields, c->n_fields, c->attributes, c->n_attributes);
-  if (status == WL_OK) status = point_to(s.folder, name);
-  if (status == WL_OK) remove_obsolete(&s);
-  wl_names_clear(&s.names);
-  return status;
+  WL_TRY(wl_path_join(path, folder, name));
+  WL_TRY(wl_file_write(path, "checkpoint", c->fields, c->n_fields, c->attributes, c->n_attributes));
+  WL_TRY(point_to(folder, name));
+  WL_TRY(wl_checkpoint_list(run, folder, &names));
+  remove_old(folder, &names, name, c);
+  wl_names_clear(&names);
+  return WL_OK;
 }
 
 /* ---- opening ---- */
