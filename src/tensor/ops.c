@@ -1,4 +1,4 @@
-/* ops.c - the passes of linear and bilinear operators; formulas in tape_impl.h. */
+/* ops.c - the passes of linear and bilinear operators and of those with a symmetric Jacobian; formulas in tape_impl.h. */
 #include "tensor/tape_impl.h"
 
 void wl_linear_copy(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {
@@ -58,4 +58,20 @@ void wl_bilinear_tangent_reverse(const wl_op_call *c) {
     op->pull_b(c, a->value, c->graddot, b->graddot, b->keep);
     if (a->dot) op->pull_b(c, a->dot, c->grad, b->graddot, true);
   }
+}
+
+void wl_symmetric_reverse(const wl_op_call *c) {
+  const wl_operand *x = &c->in[0];
+  if (x->grad) c->node->op->jacobian(c, c->grad, x->grad, x->keep);
+}
+
+void wl_symmetric_tangent(const wl_op_call *c) {
+  c->node->op->jacobian(c, c->in[0].dot, c->dot, false);
+}
+
+void wl_symmetric_tangent_reverse(const wl_op_call *c) {
+  const wl_operand *x = &c->in[0];
+  if (!x->graddot) return;
+  c->node->op->jacobian(c, c->graddot, x->graddot, x->keep);
+  if (x->dot) c->node->op->add_jacobian_dot(c, x->graddot);
 }

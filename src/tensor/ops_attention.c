@@ -68,7 +68,7 @@ static void causal_softmax_forward(const wl_op_call *c) {
 }
 
 /* out = or += J z */
-static void causal_jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool keep) {
+static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool keep) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {
     const wl_real *y = c->value + r * n, *from = z + r * n;
@@ -77,20 +77,10 @@ static void causal_jacobian(const wl_op_call *c, const wl_real *z, wl_real *out,
   }
 }
 
-static void causal_softmax_reverse(const wl_op_call *c) {
-  if (c->in[0].grad) causal_jacobian(c, c->grad, c->in[0].grad, c->in[0].keep);
-}
-
-static void causal_softmax_tangent(const wl_op_call *c) {
-  causal_jacobian(c, c->in[0].dot, c->dot, false);
-}
-
-static void causal_softmax_tangent_reverse(const wl_op_call *c) {
-  wl_real *out = c->in[0].graddot;
-  if (!out) return;
-  causal_jacobian(c, c->graddot, out, c->in[0].keep);
+/* out += J. z with z = ybar */
+static void add_jacobian_dot(const wl_op_call *c, wl_real *out) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
-  for (int64_t r = 0; c->in[0].dot && r < rows; ++r) {
+  for (int64_t r = 0; r < rows; ++r) {
     const wl_real *y = c->value + r * n, *dy = c->dot + r * n, *z = c->grad + r * n;
     const wl_real mean = (wl_real)wl_sum_product(r % n + 1, y, z),
                   mean_dot = (wl_real)wl_sum_product(r % n + 1, dy, z);
@@ -108,9 +98,7 @@ const wl_tape_op wl_tape_op_causal_softmax = {.name = "causal_softmax",
                                               .signature = "(N,T,T)",
                                               .arity = 1,
                                               .forward = causal_softmax_forward,
-                                              .reverse = causal_softmax_reverse,
-                                              .tangent = causal_softmax_tangent,
-                                              .tangent_reverse = causal_softmax_tangent_reverse,
+                                              WL_SYMMETRIC_PASSES,
                                               .flops = causal_softmax_flops};
 
 /* Builders. */

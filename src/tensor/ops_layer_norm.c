@@ -98,20 +98,6 @@ static void add_jacobian_dot(const wl_op_call *call, wl_real *all_out) {
   }
 }
 
-static void layer_norm_reverse(const wl_op_call *call) {
-  if (call->in[0].grad) jacobian(call, call->grad, call->in[0].grad, call->in[0].keep);
-}
-
-static void layer_norm_tangent(const wl_op_call *call) {
-  jacobian(call, call->in[0].dot, call->dot, false);
-}
-
-static void layer_norm_tangent_reverse(const wl_op_call *call) {
-  if (!call->in[0].graddot) return;
-  jacobian(call, call->graddot, call->in[0].graddot, call->in[0].keep);
-  if (call->in[0].dot) add_jacobian_dot(call, call->in[0].graddot);
-}
-
 static double layer_norm_flops(const wl_tape_node *y, const wl_tape_node *x,
                                const wl_tape_node *none) {
   (void)x, (void)none;
@@ -122,9 +108,7 @@ const wl_tape_op wl_tape_op_layer_norm = {.name = "layer_norm",
                                           .signature = "(B,C,H,W) or (B,n)",
                                           .arity = 1,
                                           .forward = layer_norm_forward,
-                                          .reverse = layer_norm_reverse,
-                                          .tangent = layer_norm_tangent,
-                                          .tangent_reverse = layer_norm_tangent_reverse,
+                                          WL_SYMMETRIC_PASSES,
                                           .flops = layer_norm_flops};
 
 wl_node wl_op_layer_norm(wl_tape *t, wl_node x, double eps) {

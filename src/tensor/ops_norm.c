@@ -108,20 +108,6 @@ static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
                 (wl_real)rate[c] * (dy[i] * (wl_real)p[c] + y[i] * (wl_real)q[c]));
 }
 
-static void batch_norm_reverse(const wl_op_call *call) {
-  if (call->in[0].grad) jacobian(call, call->grad, call->in[0].grad, call->in[0].keep);
-}
-
-static void batch_norm_tangent(const wl_op_call *call) {
-  jacobian(call, call->in[0].dot, call->dot, false);
-}
-
-static void batch_norm_tangent_reverse(const wl_op_call *call) {
-  if (!call->in[0].graddot) return;
-  jacobian(call, call->graddot, call->in[0].graddot, call->in[0].keep);
-  if (call->in[0].dot) add_jacobian_dot(call, call->in[0].graddot);
-}
-
 static double batch_norm_flops(const wl_tape_node *y, const wl_tape_node *x,
                                const wl_tape_node *none) {
   (void)x, (void)none;
@@ -132,9 +118,7 @@ const wl_tape_op wl_tape_op_batch_norm = {.name = "batch_norm",
                                           .signature = "(B,C,H,W) or (B,C)",
                                           .arity = 1,
                                           .forward = batch_norm_forward,
-                                          .reverse = batch_norm_reverse,
-                                          .tangent = batch_norm_tangent,
-                                          .tangent_reverse = batch_norm_tangent_reverse,
+                                          WL_SYMMETRIC_PASSES,
                                           .flops = batch_norm_flops};
 
 wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps) {

@@ -1,6 +1,6 @@
 /* tape_impl.h - the structs of tape.h and the definition of an operator. Private to tensor.
  *
- * An operator y = f(a, b) fills one wl_tape_op with four passes. Most operators are of one of three kinds.
+ * An operator y = f(a, b) fills one wl_tape_op with four passes. Most operators are of one of four kinds.
  * Operators of a kind share these passes (bar: gradient, dot: derivative along v):
  *
  *   pass              unary y = f(x)              linear y = A a + B b   bilinear y = f(a, b)
@@ -8,6 +8,9 @@
  *   tangent           y. = f' x.                  y. = A a. + B b.       y. = f(a., b) + f(a, b.)
  *   tangent reverse   x.bar += f' y.bar           a.bar += A^T y.bar     a.bar += f_a^T(y.bar, b)
  *                            + f'' x. ybar                                      + f_a^T(ybar, b.)
+ *
+ * The fourth kind are operators y = f(x) whose Jacobian J is symmetric (normalisations, softmax): xbar += J ybar,
+ * y. = J x., x.bar += J y.bar + J. ybar.
  *
  * The first consumer in the order of the reverse pass writes a gradient; the others add to it. wl_tape_finish
  * decides which consumer writes (`keep`), so no gradient needs to be cleared. */
@@ -104,6 +107,9 @@ struct wl_tape_op {
   wl_op_map apply[2], pull[2];           /* linear: A, B and their transposes */
   bool same;                             /* linear: A is the identity */
   wl_op_product product, pull_a, pull_b; /* bilinear: f(a, b); f_a^T(ybar, b); f_b^T(a, ybar) */
+  wl_op_map jacobian;                    /* symmetric: J z */
+  /* symmetric: out += J. z with z = ybar, where J. is the derivative of J along the operand's dot */
+  void (*add_jacobian_dot)(const wl_op_call *call, wl_real *out);
 };
 
 #define WL_TAPE_OP(name) extern const wl_tape_op wl_tape_op_##name;
@@ -122,11 +128,20 @@ void wl_bilinear_forward(const wl_op_call *call);
 void wl_bilinear_reverse(const wl_op_call *call);
 void wl_bilinear_tangent(const wl_op_call *call);
 void wl_bilinear_tangent_reverse(const wl_op_call *call);
+void wl_symmetric_reverse(const wl_op_call *call);
+void wl_symmetric_tangent(const wl_op_call *call);
+void wl_symmetric_tangent_reverse(const wl_op_call *call);
 
 /* The passes of an operator of a kind in ops.c; kind is linear or bilinear. */
 #define WL_OP_PASSES(kind)                                                                        \
   .forward = wl_##kind##_forward, .reverse = wl_##kind##_reverse, .tangent = wl_##kind##_tangent, \
   .tangent_reverse = wl_##kind##_tangent_reverse
+
+/* The passes of an operator of one operand whose Jacobian is symmetric, except forward. */
+#define WL_SYMMETRIC_PASSES                                              \
+  .reverse = wl_symmetric_reverse, .tangent = wl_symmetric_tangent,      \
+  .tangent_reverse = wl_symmetric_tangent_reverse, .jacobian = jacobian, \
+  .add_jacobian_dot = add_jacobian_dot
 
 /* out[i] = expr or, with keep, out[i] += expr, for i in [0, n). */
 #define WL_FOR_EACH_PUT(i, n, out, keep, expr)              \
