@@ -422,7 +422,7 @@ static double square_bar(const work *w, const point *x) {
 /* ---- One tensor, one step ------------------------------------------------------------------- */
 
 static void carve_bars(work *w) {
-  double *at = w->ws->bars;
+  double *at = w->ws->adjoint.bars;
   const int64_t rows = w->tensor->factored.rows, columns = w->tensor->factored.columns;
   const int64_t all = WL_FACTORED * (3 * rows + 2 * columns);
   memset(at, 0, (size_t)(factors(w) ? all : 0) * sizeof *at);
@@ -449,10 +449,10 @@ static void add_decays(const work *w, const decay_bars *decays) {
   if (!f->learned_decays) return;
   const wl_feature_phi *const phi = &w->ws->phi;
   for (int j = 0; j < f->momenta; j++)
-    w->phi_grad[f->m_at + j] -= phi->m[j] > 0 ? 10 * (1 - phi->m[j]) * decays->m[j] : 0;
-  w->phi_grad[f->v_at] -= phi->v > 0 ? 10 * (1 - phi->v) * decays->v : 0;
+    w->phi_grad[f->decay_at.m + j] -= phi->m[j] > 0 ? 10 * (1 - phi->m[j]) * decays->m[j] : 0;
+  w->phi_grad[f->decay_at.v] -= phi->v > 0 ? 10 * (1 - phi->v) * decays->v : 0;
   for (int k = 0; k < WL_FACTORED; k++)
-    w->phi_grad[f->factored_at + k] -=
+    w->phi_grad[f->decay_at.factored + k] -=
         phi->factored[k] > 0 ? 10 * (1 - phi->factored[k]) * decays->factored[k] : 0;
 }
 
@@ -508,8 +508,8 @@ static wl_inner_step step_of(const wl_rule_chunk *chunk, const wl_feature_ws *ws
                          .blocks = chunk->blocks,
                          .g = chunk->g + k * pad,
                          .theta = chunk->theta + k * pad,
-                         .s_in = ws->states + k * state,
-                         .s_out = ws->states + (k + 1) * state};
+                         .s_in = ws->adjoint.states + k * state,
+                         .s_out = ws->adjoint.states + (k + 1) * state};
 }
 
 static void step_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
@@ -530,8 +530,8 @@ static void step_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
               .own = &ws->tensor[j],
               .view = &ws->view[j],
               .inverse = wl_feature_inverse(ws, j),
-              .features = ws->features,
-              .dots = ws->dots,
+              .features = ws->adjoint.features,
+              .dots = ws->adjoint.dots,
               .lam = chunk->lam + t->offset,
               .mu = mu,
               .phi_grad = phi_grad,
@@ -554,9 +554,9 @@ void wl_feature_rule_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl
                               double *phi_grad) {
   wl_feature_ws *const ws = rule_ws->impl;
   const int64_t state = wl_rule_state_reals(rule, rule_ws->theta);
-  wl_real *const mu = chunk->mu ? chunk->mu : ws->mu;
+  wl_real *const mu = chunk->mu ? chunk->mu : ws->adjoint.mu;
   if (!chunk->mu) memset(mu, 0, (size_t)state * sizeof *mu);
-  memcpy(ws->states, chunk->state, (size_t)state * sizeof *ws->states);
+  memcpy(ws->adjoint.states, chunk->state, (size_t)state * sizeof *ws->adjoint.states);
   for (int64_t k = 0; k + 1 < chunk->steps; k++) {
     const wl_inner_step step = step_of(chunk, ws, state, k);
     wl_feature_rule_advance(rule, rule_ws, &step);

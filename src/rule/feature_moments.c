@@ -8,7 +8,7 @@
 /* ---- Moments of rows and columns ------------------------------------------------------------ */
 
 const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j) {
-  return ws->partial + ws->partial_at[j];
+  return ws->partial + ws->tensor[j].partial;
 }
 
 static void take_squares(wl_feature_ws *ws, int threads) {
@@ -23,7 +23,7 @@ static void take_squares(wl_feature_ws *ws, int threads) {
     const int64_t size = (own->lines + WL_LINE_GROUPS - 1) / WL_LINE_GROUPS, first = group * size;
     const int64_t count = own->lines - first < size ? own->lines - first : size;
     const int64_t rows = t->factored.rows, both = rows + t->factored.columns;
-    wl_real *const sums = ws->partial + ws->partial_at[j] + group * both;
+    wl_real *const sums = ws->partial + ws->tensor[j].partial + group * both;
     memset(sums, 0, (size_t)both * sizeof *sums);
     if (count > 0) ws->kernel->squares(&ws->view[j], first, count, sums, sums + rows);
   }
@@ -159,7 +159,7 @@ static void factor_all(const wl_feature_rule *f, wl_feature_ws *ws, const wl_inn
 }
 
 const double *wl_feature_inverse(const wl_feature_ws *ws, int j) {
-  return ws->inverse + ws->inverse_at[j];
+  return ws->inverse + ws->tensor[j].inverse;
 }
 
 /* Returns the mean square of `count` entries of a table. */
@@ -190,8 +190,8 @@ static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   const wl_feature_tensor *const own = &ws->tensor[j];
   const int64_t stride = own->taps * WL_MOST_FEATURES;
   const double *const sums = ws->piece_sum + own->sums;
-  double *const inverse = ws->inverse + ws->inverse_at[j];
-  wl_real *const scale = ws->tap_scale + ws->inverse_at[j];
+  double *const inverse = ws->inverse + ws->tensor[j].inverse;
+  wl_real *const scale = ws->tap_scale + ws->tensor[j].inverse;
   for (int64_t i = 0; i < stride; i++) {
     inverse[i] = 0;
     for (int64_t piece = 0; piece < t->pieces; piece++) inverse[i] += sums[piece * stride + i];

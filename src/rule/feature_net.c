@@ -109,7 +109,7 @@ static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j, const d
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const bool few = f->kind == WL_FEATURES_CELO2 && !t->matrix, folded = folds(f, &ws->tensor[j], t);
   const int64_t rows = t->factored.rows;
-  wl_real *const parts = ws->part + ws->part_at[j],
+  wl_real *const parts = ws->part + ws->tensor[j].part,
                  *const weight = ws->packed + j * ws->packed_size,
                  *const columns = parts + wl_feature_padded(f->width[0]) * rows;
   wl_packed_net *const net = &ws->net[j];
@@ -146,10 +146,11 @@ void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rea
   const double *const shift = f->learned_decays ? ws->phi_copy : NULL;
   ws->phi.phi = ws->phi_copy;
   for (int j = 0; j < f->momenta; j++)
-    ws->phi.m[j] = decay_of(f->m_decay[j], shift ? shift + f->m_at + j : NULL);
-  ws->phi.v = decay_of(f->v_decay, shift ? shift + f->v_at : NULL);
+    ws->phi.m[j] = decay_of(f->m_decay[j], shift ? shift + f->decay_at.m + j : NULL);
+  ws->phi.v = decay_of(f->v_decay, shift ? shift + f->decay_at.v : NULL);
   for (int j = 0; j < WL_FACTORED; j++)
-    ws->phi.factored[j] = decay_of(f->factored_decay[j], shift ? shift + f->factored_at + j : NULL);
+    ws->phi.factored[j] =
+        decay_of(f->factored_decay[j], shift ? shift + f->decay_at.factored + j : NULL);
   pack_upper(f, ws);
 }
 

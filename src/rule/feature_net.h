@@ -45,7 +45,9 @@ typedef struct wl_feature_rule {
   /* celo2: replaces the net's output in step->u by the step; NULL: the output is the step */
   void (*finish)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   int64_t weight[WL_NET_MOST_LAYERS + 1], bias[WL_NET_MOST_LAYERS + 1]; /* offsets in phi */
-  int64_t m_at, v_at, factored_at; /* offsets in phi of learned decays */
+  struct {
+    int64_t m, v, factored;
+  } decay_at; /* offsets in phi of learned decays */
 } wl_feature_rule;
 
 /* The current net and decays, decoded from phi. */
@@ -64,7 +66,17 @@ typedef struct wl_feature_tensor {
   bool row_advances, column_advances;
   int64_t taps; /* number of taps that are normalised separately; 1 except for celo2 */
   int64_t sums; /* offset of the sums of its pieces */
+  int64_t partial, inverse, part; /* offsets in the workspace's arrays of these names */
 } wl_feature_tensor;
+
+/* What the adjoint needs in addition. */
+typedef struct wl_feature_adjoint {
+  wl_real *states;  /* [WL_CHUNK_STEPS + 1][state] */
+  wl_real *mu;      /* [state] adjoint of the state if the chunk has no `mu` */
+  double *features; /* [largest tensor][WL_MOST_FEATURES + 1] */
+  double *dots;     /* [most taps][WL_MOST_FEATURES] */
+  double *bars;     /* adjoints of a tensor's tables */
+} wl_feature_adjoint;
 
 typedef struct wl_feature_ws {
   wl_tensors tensors;
@@ -79,7 +91,6 @@ typedef struct wl_feature_ws {
   double *phi_copy; /* [phi.size] */
   wl_feature_phi phi;
   double time[WL_TIMES];
-  int64_t *partial_at, *inverse_at, *part_at; /* [tensors] */
   wl_real *part;    /* [tensors][units of the first layer][rows + columns] */
   wl_real *partial; /* [tensors][groups of lines][rows + columns] squares of g */
   wl_real *table;   /* rows: 3 x (inverse, g factor, m factor), columns: 3 x (inverse, factor) */
@@ -89,12 +100,7 @@ typedef struct wl_feature_ws {
   wl_real *tap_scale;    /* `inverse` in working precision */
   wl_real *scratch;      /* [scratch_threads][scratch_size] of Newton-Schulz */
   int64_t scratch_size;
-  /* The following members are used only if the workspace is for an adjoint. */
-  wl_real *states;  /* [WL_CHUNK_STEPS + 1][state] */
-  wl_real *mu;      /* [state] adjoint of the state if the chunk has no `mu` */
-  double *features; /* [largest tensor][WL_MOST_FEATURES + 1] */
-  double *dots;     /* [most taps][WL_MOST_FEATURES] */
-  double *bars;     /* adjoints of a tensor's tables */
+  wl_feature_adjoint adjoint; /* zeros unless the workspace is for an adjoint */
 } wl_feature_ws;
 
 /* Creates a rule from `fixed`; configured keys override its members. This is wl_rule_ops.create of these rules. */

@@ -46,9 +46,9 @@ static wl_status add_layers(wl_feature_rule *f, wl_layout *phi) {
 
 static wl_status add_decays(wl_feature_rule *f, wl_layout *phi) {
   const int64_t momenta = f->momenta, one = 1, factored = WL_FACTORED;
-  WL_TRY(wl_layout_add(phi, "rule", "momentum_decays", 1, &momenta, &f->m_at));
-  WL_TRY(wl_layout_add(phi, "rule", "rms_decay", 1, &one, &f->v_at));
-  return wl_layout_add(phi, "rule", "adafactor_decays", 1, &factored, &f->factored_at);
+  WL_TRY(wl_layout_add(phi, "rule", "momentum_decays", 1, &momenta, &f->decay_at.m));
+  WL_TRY(wl_layout_add(phi, "rule", "rms_decay", 1, &one, &f->decay_at.v));
+  return wl_layout_add(phi, "rule", "adafactor_decays", 1, &factored, &f->decay_at.factored);
 }
 
 /* Returns the FLOP of a coordinate-step, forward and backward. */
@@ -215,8 +215,8 @@ size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, boo
     doubles += n.largest * (WL_MOST_FEATURES + 1) + n.inverse + n.table;
   }
   return sizeof(wl_feature_ws) + wl_tensors_bytes(theta) + (size_t)n.index * sizeof(int32_t) +
-         (size_t)theta->count * (sizeof(wl_feature_tensor) + sizeof(wl_feature_view) +
-                                 sizeof(wl_packed_net) + 3 * sizeof(int64_t)) +
+         (size_t)theta->count *
+             (sizeof(wl_feature_tensor) + sizeof(wl_feature_view) + sizeof(wl_packed_net)) +
          (size_t)reals * sizeof(wl_real) + (size_t)doubles * sizeof(double);
 }
 
@@ -224,11 +224,11 @@ void wl_feature_rule_ws_destroy(void *impl) {
   wl_feature_ws *ws = impl;
   if (!ws) return;
   wl_tensors_clear(&ws->tensors);
-  void *const owned[] = {ws->upper,     ws->partial_at, ws->part_at, ws->part,      ws->inverse_at,
-                         ws->tensor,    ws->index,      ws->view,    ws->net,       ws->packed,
-                         ws->phi_copy,  ws->partial,    ws->table,   ws->piece_sum, ws->inverse,
-                         ws->tap_scale, ws->scratch,    ws->states,  ws->mu,        ws->features,
-                         ws->dots,      ws->bars};
+  const wl_feature_adjoint *a = &ws->adjoint;
+  void *const owned[] = {ws->tensor,  ws->index,     ws->view,    ws->net,       ws->packed,
+                         ws->upper,   ws->phi_copy,  ws->part,    ws->partial,   ws->table,
+                         ws->inverse, ws->piece_sum, ws->scratch, ws->tap_scale, a->states,
+                         a->mu,       a->features,   a->dots,     a->bars};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
   wl_free(ws);
 }
@@ -240,15 +240,17 @@ static void index_tensors(const wl_feature_rule *f, const wl_layout *theta, wl_f
     wl_feature_tensor *const t = &ws->tensor[j];
     const wl_tensor *const tensor = &ws->tensors.tensor[j];
     const int64_t factored = tensor->factored.rows + tensor->factored.columns;
-    ws->partial_at[j] = partial;
-    ws->inverse_at[j] = inverse;
-    ws->part_at[j] = part;
+    *t = (wl_feature_tensor){.line = tensor->size,
+                             .lines = 1,
+                             .row_advances = true,
+                             .taps = taps_of(f, tensor),
+                             .sums = sums,
+                             .partial = partial,
+                             .inverse = inverse,
+                             .part = part};
     part += wl_feature_padded(f->width[0]) * factored;
     if (wl_feature_factors(f) && tensor->matrix) partial += WL_LINE_GROUPS * factored;
-    inverse += taps_of(f, tensor) * WL_MOST_FEATURES;
-    *t = (wl_feature_tensor){.line = tensor->size, .lines = 1, .row_advances = true};
-    t->taps = taps_of(f, tensor);
-    t->sums = sums;
+    inverse += t->taps * WL_MOST_FEATURES;
     sums += tensor->pieces * t->taps * WL_MOST_FEATURES;
     ws->rows += tensor->factored.rows;
     ws->columns += tensor->factored.columns;
@@ -256,12 +258,12 @@ static void index_tensors(const wl_feature_rule *f, const wl_layout *theta, wl_f
   }
 }
 
-static wl_status allocate_adjoint(const lengths *n, wl_feature_ws *ws) {
-  WL_TRY(WL_NEW(ws->states, (WL_CHUNK_STEPS + 1) * n->state + 1));
-  WL_TRY(WL_NEW(ws->mu, n->state + 1));
-  WL_TRY(WL_NEW(ws->features, n->largest * (WL_MOST_FEATURES + 1) + 1));
-  WL_TRY(WL_NEW(ws->dots, n->inverse + 1));
-  return WL_NEW(ws->bars, n->table + 1);
+static wl_status allocate_adjoint(const lengths *n, wl_feature_adjoint *a) {
+  WL_TRY(WL_NEW(a->states, (WL_CHUNK_STEPS + 1) * n->state + 1));
+  WL_TRY(WL_NEW(a->mu, n->state + 1));
+  WL_TRY(WL_NEW(a->features, n->largest * (WL_MOST_FEATURES + 1) + 1));
+  WL_TRY(WL_NEW(a->dots, n->inverse + 1));
+  return WL_NEW(a->bars, n->table + 1);
 }
 
 static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
@@ -275,9 +277,6 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjo
   WL_TRY(WL_NEW(ws->tensor, theta->count + 1));
   WL_TRY(WL_NEW(ws->view, theta->count + 1));
   WL_TRY(WL_NEW(ws->net, theta->count + 1));
-  WL_TRY(WL_NEW(ws->partial_at, theta->count + 1));
-  WL_TRY(WL_NEW(ws->inverse_at, theta->count + 1));
-  WL_TRY(WL_NEW(ws->part_at, theta->count + 1));
   WL_TRY(WL_NEW(ws->part, n.part + 1));
   WL_TRY(WL_NEW(ws->index, n.index));
   WL_TRY(WL_NEW(ws->packed, n.packed + 1));
@@ -290,7 +289,7 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjo
   WL_TRY(WL_NEW(ws->tap_scale, n.inverse + 1));
   WL_TRY(WL_NEW(ws->scratch, n.copies * n.scratch + 1));
   index_tensors(f, theta, ws);
-  return has_adjoint(rule, adjoint) ? allocate_adjoint(&n, ws) : WL_OK;
+  return has_adjoint(rule, adjoint) ? allocate_adjoint(&n, &ws->adjoint) : WL_OK;
 }
 
 wl_status wl_feature_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
