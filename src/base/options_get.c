@@ -8,7 +8,7 @@
 static const wl_group *find_group(const wl_config *config, const char *section) {
   for (int i = 0; i < config->count; ++i)
     if (strcmp(config->groups[i].section->name, section) == 0) return &config->groups[i];
-  wl_log_error("the section '%s' is asked for, but it is not in the table", section);
+  wl_log_error("the program reads the section '%s', which is not in the table of sections", section);
   return NULL;
 }
 

@@ -43,11 +43,11 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
   *used = index >= 0;
   if (index < 0 && s->node->count != 1)
     return wl_location_fail(e->location, e->path,
-                         "a list of %d maps: say which, with its number (from 0) before '%s'",
+                         "the value is a list of %d maps: write the number of the map (from 0) before '%s'",
                          s->node->count, component);
   wl_entry *const entry = wl_node_at(s->node, index < 0 ? 0 : index);
   if (!entry)
-    return wl_location_fail(e->location, e->path, "no item %d: the list has %d, counted from 0", index,
+    return wl_location_fail(e->location, e->path, "there is no item %d: the list has %d items, counted from 0", index,
                          s->node->count);
   move_to(s, entry, true);
   return WL_OK;
@@ -123,7 +123,8 @@ static bool ends_as_it_begins(const char *text, size_t length) {
 /* Parses a value as YAML. Used for values that begin like a collection, a quoted text, a tag, an anchor or an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
-    return wl_location_fail(e->location, e->path, "the value does not end as it begins: %s", text);
+    return wl_location_fail(e->location, e->path, "the value begins like a list, a map or a quoted text, but does "
+                                                  "not end like one: %s", text);
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
@@ -226,7 +227,7 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
     return WL_OK;
   }
   if (!s.entry || s.item)
-    return wl_location_fail(e.location, e.path, "set the keys of one item, not the item: %s.key=value",
+    return wl_location_fail(e.location, e.path, "an item cannot be set as a whole; set its keys: %s.key=value",
                          e.path);
   s.entry->node = value;
   s.entry->location = e.location;

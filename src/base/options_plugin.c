@@ -13,8 +13,8 @@
 
 const wl_option wl_plugin_options[] = {
     {"plugin", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Shared object with a task family or rule of one's own (docs/plugins.md), in place of a built-in one. A relative "
-     "path starts at the configuration's folder.",
+     "Shared object (plug-in) with a task family or a rule, which replaces a built-in one (docs/plugins.md). A "
+     "relative path starts at the configuration's folder.",
      .flags = WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"plugin_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
      "Hash of that file, which Warploom writes. If it is given, no other file is accepted.",

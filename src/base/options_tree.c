@@ -83,7 +83,7 @@ static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
   open->key_location = key->location;
   open->wants_value = true;
   if (earlier)
-    return FAIL_HERE(b, key->location, "given twice; the first is on line %d", earlier->location.line);
+    return FAIL_HERE(b, key->location, "the key is given twice; the first time is on line %d", earlier->location.line);
   if (open->node->count < MAX_KEYS) return WL_OK;
   return FAIL_HERE(b, key->location, "more than %d keys in one map", MAX_KEYS);
 }
@@ -127,7 +127,7 @@ static wl_status take_scalar(builder *b, const yaml_event_t *e) {
   wl_node *node = NULL;
   bool tagged = false;
   if (strlen(text) != e->data.scalar.length)
-    return FAIL_HERE(b, location, "a text with a zero byte in it");
+    return FAIL_HERE(b, location, "the text contains a zero byte");
   WL_TRY(check_tag(b, location, e->data.scalar.tag, YAML_STR_TAG, &tagged));
   WL_TRY(new_node(b, WL_NODE_SCALAR, location, &node));
   node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !tagged;
@@ -195,7 +195,8 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
   switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
       if (b->documents++ == 0) return WL_OK;
-      return wl_location_fail(location_of(b, e->start_mark), "", "a second YAML document; give one");
+      return wl_location_fail(location_of(b, e->start_mark), "", "the text contains a second YAML document; give "
+                                                                 "only one");
     case YAML_SCALAR_EVENT: return take_scalar(b, e);
     case YAML_SEQUENCE_START_EVENT:
     case YAML_MAPPING_START_EVENT: return take_collection(b, e);
@@ -230,7 +231,7 @@ static wl_status check_directives(const builder *b, const char *text) {
   int count = text[0] == '%';
   for (const char *at = text; (at = strstr(at, "\n%")); ++at) ++count;
   if (count <= MAX_DIRECTIVES) return WL_OK;
-  return wl_location_fail((wl_location){b->origin, 0}, "", "more than %d lines that begin with %%",
+  return wl_location_fail((wl_location){b->origin, 0}, "", "the text has more than %d lines that begin with %%",
                        MAX_DIRECTIVES);
 }
 

@@ -187,7 +187,7 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
   const wl_node *const node = section->name[0] == '\0' ? root : entry ? entry->node : &absent;
   const bool list = section->list && node->kind == WL_NODE_LIST;
   if (list && node->count == 0)
-    return wl_location_fail(node->location, section->name, "an empty list: give at least one map");
+    return wl_location_fail(node->location, section->name, "the list is empty; give at least one map");
   group->count = list ? node->count : 1;
   WL_TRY(WL_POOL_NEW(&config->pool, group->maps, group->count));
   const wl_entry *item = list ? node->first : NULL;

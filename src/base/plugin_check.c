@@ -24,7 +24,7 @@ static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *ki
 static wl_status check_name(const wl_plugin_kind *kind, const char *name, const char *path) {
   for (const wl_variant *v = kind->built_in(); v->name; ++v)
     if (strcmp(v->name, name) == 0)
-      return WL_FAIL(WL_ERR_CONFIG, "%s: its name '%s' is that of a built-in %s; choose another",
+      return WL_FAIL(WL_ERR_CONFIG, "%s: its name '%s' is the name of a built-in %s; choose another name",
                      path, name, kind->name);
   return WL_OK;
 }
@@ -73,7 +73,7 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
     return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is one that every %s has; choose another name",
                    path, row->key, kind->name);
   if (has_row(table, row, row->key))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is twice in its table", path, row->key);
+    return WL_FAIL(WL_ERR_CONFIG, "%s: its table contains the key '%s' twice", path, row->key);
   WL_TRY(check_type(row, path));
   if (!row->fallback) return WL_OK;
   wl_pool pool = {0};

@@ -77,7 +77,7 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
                    "; build it again with `warploom plugin build`, which builds for both",
                    path, other_precision());
   if (find_symbol(object, other, WL_REAL_NAME))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: adds a %s, not a %s; name it as `%s: {plugin: ..}`", path,
+    return WL_FAIL(WL_ERR_CONFIG, "%s: this plug-in adds a %s, not a %s; name it as `%s: {plugin: ..}`", path,
                    other, kind->name, other);
   return WL_FAIL(WL_ERR_CONFIG,
                  "%s: does not export the symbol warploom_%s_" WL_REAL_NAME

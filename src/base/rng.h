@@ -33,7 +33,8 @@ typedef enum wl_purpose {
   WL_FOR_COUNT
 } wl_purpose;
 
-/* Values of the stream's `task` for WL_FOR_META_INIT, for draws other than the rule's. */
+/* Values of a stream's member `task` with the purpose WL_FOR_META_INIT, for initial meta-parameters outside the rule.
+ * */
 enum {
   WL_INIT_DIAGONAL = 0x70726563,
   WL_INIT_KRONECKER = 0x6b726f6e,

@@ -62,7 +62,7 @@ wl_status wl_alloc(void **out, size_t count, size_t size) {
   void *const memory = wl_fault_due(WL_FAULT_ALLOC) ? NULL : take(padded);
   if (!memory)
     return WL_FAIL(WL_ERR_OS,
-                   "out of memory: %zu bytes wanted; run fewer ranks on a node or a smaller job",
+                   "out of memory: %zu bytes are needed; run fewer ranks on a node or a smaller job",
                    bytes);
   *out = memset(memory, 0, padded);
   return WL_OK;

@@ -154,7 +154,7 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   if (width == 0) return WL_OK;
   snprintf(name, sizeof name, "task%d/state_start", w->number);
   WL_TRY(add(d, name, WL_FLOAT64, (extents){2, {w->n, width}},
-             "state of the rule at the window's start; of an LSTM: h and c of each layer in turn",
+             "state of the rule at the window's start; for an LSTM h and c of each layer in turn",
              (void **)&data));
   name_dimensions(d, "coordinate", "state");
   for (int64_t i = 0; i < w->n; i++)
@@ -186,7 +186,7 @@ static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws
     snprintf(name, sizeof name, "task%d/input/%s/%s", w->number, outer ? "outer" : "inner",
              leaf.name);
     WL_TRY(add(d, name, leaf.labels ? WL_INT64 : WL_FLOAT64, shape,
-               "what the loss is taken on at each step", &data));
+               "inputs of the loss at each step", &data));
     if (rows > 1) name_dimensions(d, "point", NULL);
     for (int64_t k = 0; k < rows; k++) {
       const wl_batch batch = outer ? wl_rollout_outer_batch(w, k) : wl_rollout_inner_batch(w, k);
@@ -203,7 +203,7 @@ static wl_status add_run(wl_dump *d, const wl_check_window *w, const wl_rollout 
   WL_TRY(add_vector(d, w, "outer_loss", points, r->outer_loss,
                     "outer loss at theta_0 .. theta_K, NaN where it has no weight"));
   WL_TRY(add_rows(d, w, "gradient", steps, r->g, "gradient of the inner loss at each step"));
-  WL_TRY(add_rows(d, w, "update", steps, r->updates, "what the rule added at each step"));
+  WL_TRY(add_rows(d, w, "update", steps, r->updates, "update of the rule at each step"));
   return add_rows(d, w, "theta", points, r->thetas, "inner parameters theta_0 .. theta_K");
 }
 

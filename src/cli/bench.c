@@ -15,11 +15,11 @@
 #include "unroll/window.h"
 
 static const wl_argument arguments[] = {
-    {"coordinates", "N", "coordinates of each rank; default 16000"},
-    {"threads", "N", "threads of each rank; by default the cores of a node divided by its ranks"},
-    {"repeats", "N", "measurements of each kind; the median is reported; default 7"},
+    {"coordinates", "N", "number of coordinates of each rank; default 16000"},
+    {"threads", "N", "number of threads of each rank; default: the cores of a node divided by its ranks"},
+    {"repeats", "N", "number of measurements of each kind, whose median is reported; default 7"},
     {"folder", "FOLDER",
-     "folder of the test files, which are removed afterwards; default the current folder"},
+     "folder of the test files, which are removed afterwards; default: the current folder"},
     {"megabytes", "N", "size of the test files; default 64; 0: no files"},
     {"json", "FILE", "also write the figures as JSON; - for standard output"},
     {0}};
@@ -180,7 +180,8 @@ const wl_command wl_command_bench = {
     false,
     run_bench,
     "Measures what a training spends its time on. First, it runs windows of an LSTM with 2 x 20 units on all "
-    "ranks at once, recomputed and, up to 256 MiB (16,600 coordinates), with activations kept. It prints coordinate-steps "
+    "ranks at once, recomputed and, up to 256 MiB (16,600 coordinates), with activations kept. It prints "
+    "coordinate-steps "
     "per second and the share of the multiply-add rate of the same cores. Second, it measures the exact sum that "
     "ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the rate with a plain write "
     "and fsync of the same bytes. Run it on idle nodes of a new cluster before a training. A low share means "

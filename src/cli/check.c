@@ -10,12 +10,12 @@
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
-     "override a key of the configuration, e.g. --set window.order=second; may be repeated"},
-    {"directions", "N", "random directions for each block; default 3"},
+     "override a key of the configuration, such as --set window.order=second; may be repeated"},
+    {"directions", "N", "number of random directions for each block; default 3"},
     {"tolerance", "X", "largest relative error; default 1e-7"},
     {"windows", "N",
-     "windows that run before the checked window, so that the rule's state is not zero; default 1 if the episode "
-     "is long enough and theta_0 is not learned, else 0"},
+     "number of windows before the checked window, which make the state of the rule nonzero; default 1 if the "
+     "episode is long enough and theta_0 is not learned, else 0"},
     {"dump", "FILE",
      "also write an HDF5 file from which another program can compute the meta-gradients"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
@@ -56,7 +56,7 @@ static void print_task(const wl_check_task *t, int number, FILE *out) {
 }
 
 static void print_report(const wl_check_report *r, double tolerance, FILE *out) {
-  fprintf(out, "Meta-gradients against central differences, %s order%s\n",
+  fprintf(out, "Meta-gradients compared with central differences, %s order%s\n",
           r->second_order ? "second" : "first",
           r->second_order ? "" : " (of the function with frozen inner gradients)");
   for (int i = 0, b = 0; i < r->n_tasks; i++) {
@@ -212,4 +212,4 @@ const wl_command wl_command_check = {
     "code 65. Exit code 0: all passed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"
-    "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for a program of your own\n"};
+    "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for another program\n"};

@@ -26,7 +26,8 @@ struct wl_command {
   const char *operands; /* such as "CONFIG" or "[FILE]"; "" for no operands */
   const char *summary;  /* one phrase, no full stop: "meta-trains an optimizer" */
   int min_operands, max_operands;
-  /* ends with name NULL; NULL: no options. All subcommands also have --help and --quiet */
+  /* the table of options, whose last entry has name NULL; NULL: no options. All subcommands also have --help and
+   * --quiet */
   const wl_argument *arguments;
   /* Prints the keys of the configuration after the options of --help; with `roff`, as man-page source. NULL:
    * nothing. */

@@ -19,31 +19,31 @@ enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
-     "override a key of the run's configuration, e.g. --set task.widths=[40]; may be repeated"},
+     "override a key of the run's configuration, such as --set task.widths=[40]; may be repeated"},
     {"steps", "T", "horizon in inner steps; by default the longest episode of the training"},
     {"seeds", "N",
-     "sets of fresh tasks; intervals are over sets; default 10, or 600 for few-shot tasks"},
-    {"units", "N", "tasks in each set; losses are means over them; default 1"},
-    {"tune-units", "N", "tasks on which each rate is tuned; default 5, or 25 for few-shot tasks"},
+     "number of sets of fresh tasks, over which intervals are computed; default 10, or 600 for few-shot tasks"},
+    {"units", "N", "number of tasks in each set, over which losses are averaged; default 1"},
+    {"tune-units", "N", "number of tasks on which each rate is tuned; default 5, or 25 for few-shot tasks"},
     {"learned-only", NULL,
      "do not compare with hand-designed rules: print figures and write --json, but no HDF5 file"},
     {"seed", "N", "seed of the fresh tasks; default 1"},
     {"vary", "LIST",
-     "also evaluate settings that differ in one thing: horizon,steps,width,depth,activation,data,scale"},
+     "also evaluate settings that differ in one property: horizon,steps,width,depth,activation,data,scale"},
     {"output", "FILE",
      "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 in the current folder for a "
      "file NAME.h5. An earlier evaluation with other settings is kept as NAME-previous-N.h5"},
     {"speedup", "SUITE",
      "instead, measure how many steps and how much time tuned hand-designed rules need to reach the same losses "
-     "on a suite of tasks such as jobs/suites/unseen.yaml; without RUN, only compute their curves"},
+     "on a suite of tasks such as jobs/suites/unseen.yaml. Without RUN, only compute the curves of these rules"},
     {"baselines", "LIST",
      "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also as "
      "NAME-linear or NAME-cosine; or all; or none, which only checks the suite; default adam. The report includes "
-     "every rule with a curve in the file, on the tasks that have one"},
+     "every rule that has curves in the file, on the tasks that have a curve"},
     {"curves", "FILE",
-     "with --speedup, the file of these curves; default SUITE with the ending .h5. Further files, after commas, "
-     "are read too; the first file receives their curves"},
-    {"no-picture", NULL, "do not draw the curves"},
+     "with --speedup, the file of these curves; default SUITE with the ending .h5. Further files after commas are "
+     "also read; the first file receives their curves"},
+    {"no-picture", NULL, "do not draw a picture of the curves"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
 
@@ -273,7 +273,7 @@ static wl_status check_existing(const request *q) {
   if (access(q->output, F_OK) != 0) return WL_OK;
   if (wl_file_open(q->output, "evaluation", &file) != WL_OK)
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "--output %s: exists and is no evaluation; name another file", q->output);
+                   "--output %s: exists and is not an evaluation; name another file", q->output);
   wl_file_close(&file);
   return WL_OK;
 }
@@ -299,7 +299,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
     return wl_eval_speedup(cli, argc > 0 ? argv[0] : NULL);
   if (argc == 0)
     return wl_comm_agree(
-        cli->comm, WL_FAIL(WL_ERR_USAGE, "which run? 'warploom eval RUN', e.g. runs/quickstart"));
+        cli->comm, WL_FAIL(WL_ERR_USAGE, "no run is named: use 'warploom eval RUN', such as runs/quickstart"));
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);

@@ -84,7 +84,7 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
       return;
     case WL_FAILS:
       fprintf(out, "  The learned rule fails here: %s.\n",
-              c->entry[0].diverged > 0 ? "it diverges" : "it ends no lower than it started");
+              c->entry[0].diverged > 0 ? "it diverges" : "its final loss is not below its first loss");
       return;
   }
 }
@@ -112,8 +112,8 @@ static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
       out,
-      "  The warp reaches %.1f %% of the square that starts are drawn from; from the same points of\n"
-      "  the surface the same rule ends lower with it than without by %.4g +- %.2g.\n",
+      "  The warp reaches %.1f %% of the square from which starts are drawn. From the same points of\n the "
+      "surface, the final loss of the same rule is lower with the warp by %.4g +- %.2g.\n",
       100.0 * c->coverage, c->advantage, c->advantage_half);
 }
 

@@ -15,7 +15,7 @@
 #include "train/schema.h"
 
 static const wl_argument arguments[] = {
-    {"task", "FAMILY", "the family of tasks; `warploom train --list tasks` lists them"},
+    {"task", "FAMILY", "the family of tasks; `warploom train --list tasks` lists the families"},
     {"output", "FILE", "write to FILE, which must not exist; default: standard output"},
     {0}};
 
@@ -66,7 +66,7 @@ static wl_status find_family(const char *name, const wl_variant **out) {
   }
   const char *const near = wl_suggest(name, names, count);
   return WL_FAIL(WL_ERR_USAGE,
-                 "--task %s: no such family%s%s%s; 'warploom train --list tasks' lists them", name,
+                 "--task %s: there is no such family%s%s%s; 'warploom train --list tasks' lists the families", name,
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -93,9 +93,9 @@ static bool first_order_only(const wl_variant *family) { return ((const wl_task_
 static void write_configuration(const wl_variant *family, FILE *out) {
   const recipe r = find_recipe(family->name);
   fprintf(out,
-          "# %s: %s.\n# Made by `warploom init --task %s`. Train it and see what was learned:\n"
+          "# %s: %s.\n# Made by `warploom init --task %s`. These commands train and evaluate it:\n"
           "#   mpirun -n 2 warploom train CONFIG\n#   warploom eval runs/%s\n"
-          "# `warploom train --help` explains every key; what is left out has its default.\n"
+          "# `warploom train --help` explains every key. Keys that are left out have their defaults.\n"
           "seed: 1\noutput: runs/%s\n\ntask:\n  family: %s\n%s",
           family->name, family->summary, family->name, family->name, family->name, family->name,
           r.keys);
@@ -103,18 +103,19 @@ static void write_configuration(const wl_variant *family, FILE *out) {
   write_keys(family->options, r.keys, out);
   fprintf(
       out,
-      "\n# A coordinatewise LSTM that begins as Nesterov's method and learns what to multiply its steps\n"
-      "# with and what to add. `warploom eval` tunes Nesterov's rate: put the best one here.\n"
+      "\n# A coordinatewise LSTM that begins as Nesterov's method. It learns a factor for the steps of\n"
+      "# this method and a term that is added to them. `warploom eval` tunes the rate of Nesterov's\n"
+      "# method: write the best rate here.\n"
       "rule:\n  name: lstm\n  hidden: [10, 10]\n  momentum: 0.9\n  rate: %s\n",
       r.rate);
   fprintf(
       out,
-      "\n# T inner steps of an episode, and the K of a window, which is differentiated exactly; its last\n"
-      "# losses alone count.\n"
+      "\n# Numbers of inner steps of an episode (T) and of a window (K). Only the last losses of a window\n"
+      "# contribute to the meta-loss.\n"
       "episode:\n  steps: %d\nwindow:\n  steps: %d\n  weights: {last: %d}\n  loss: %s\n  order: %s\n",
       r.steps, r.steps / 4, r.steps / 16, r.loss, first_order_only(family) ? "first" : "second");
   fputs(
-      "\n# The outer loop. More steps learn more; more units make the meta-gradient less noisy.\n"
+      "\n# The outer loop. More steps train longer; more units make the meta-gradient less noisy.\n"
       "outer:\n  steps: 600\n  units: 2\n  learning_rate: 3e-3\n  beta2: 0.99\n  schedule: cosine\n"
       "  final_fraction: 0.02\n  clip_norm: 1\ncheckpoint:\n  every: 200\n",
       out);
@@ -137,7 +138,7 @@ static wl_status init(const wl_arguments *given) {
   FILE *out = NULL;
   if (!name)
     return WL_FAIL(WL_ERR_USAGE,
-                   "which family? --task FAMILY; 'warploom train --list tasks' lists them");
+                   "no family is named: use --task FAMILY; 'warploom train --list tasks' lists the families");
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
@@ -162,7 +163,8 @@ const wl_command wl_command_init = {
     false,
     run_init,
     "Prints a configuration that meta-trains an LSTM on a task family, with the recommended settings of the "
-    "guide and every key of the family. It works without changes, except that omniglot needs its packed file and python "
+    "guide and every key of the family. It works without changes, except that omniglot needs its packed file and "
+    "python "
     "its module.",
     "warploom init --task mlp --output mlp.yaml\n"
     "warploom train mlp.yaml\n"};

@@ -272,8 +272,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  wl_float_state
-      of_the_system; /* never restored: the process and its threads keep the state that is set next */
+  wl_float_state of_the_system; /* not used later: the program keeps the state that the next line sets */
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);
   if (argc < 2) {

@@ -14,8 +14,9 @@
 
 static const wl_argument arguments[] = {
     {"output", "PLUGIN",
-     "of build: the file to write; default: the first source's name with .so in place of .c, in the current folder"},
-    {"verbose", NULL, "of build: print the commands"},
+     "for build: the file to write; default: the name of the first source with .so in place of .c, in the current "
+     "folder"},
+    {"verbose", NULL, "for build: print the commands"},
     {0}};
 
 static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins};
@@ -145,17 +146,20 @@ static wl_status run_plugin(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_plugin = {
     "plugin",
     "build SOURCE.. | info FILE | new task|rule NAME",
-    "builds and describes plug-ins: own task families and update rules",
+    "builds and describes plug-ins with task families and update rules",
     2,
     600,
     arguments,
     NULL,
     false,
     run_plugin,
-    "A plug-in is a shared object with a task family or an update rule in C; a configuration names it as `task: {plugin: "
-    "./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. build compiles sources for float32 and float64 into one "
-    "file, with the compiler that built Warploom or the one that the environment variable CC names; flags for it follow "
-    "--. info prints what a file adds, its keys, its precisions and its hash. new writes NAME.c and NAME.yaml to start "
+    "A plug-in is a shared object with a task family or an update rule in C; a configuration names it as `task: "
+    "{plugin: "
+    "./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. build compiles sources for float32 and float64 "
+    "into one "
+    "file, with the compiler that built Warploom or the one that the environment variable CC names; flags for the "
+    "compiler follow --. info prints what a file adds, its keys, its precisions and its hash. new writes NAME.c "
+    "and NAME.yaml to start "
     "from. docs/plugins.md explains the interface.",
     "warploom plugin new task my_task\n"
     "warploom plugin build my_task.c\n"

@@ -15,9 +15,10 @@
 
 static const wl_argument arguments[] = {
     {"launch", "COMMAND",
-     "the words that start two ranks, such as 'srun --mpi=pmix -n 2'; default: 'mpirun -n 2' of the program's MPI library, "
+     "the words that start two ranks, such as 'srun --mpi=pmix -n 2'; default: 'mpirun -n 2' of the program's MPI "
+     "library, "
      "if it is in PATH; none: do not start ranks"},
-    {"only", "TEXT", "only the checks whose name contains TEXT, such as kernels"},
+    {"only", "TEXT", "run only the checks whose name contains TEXT, such as kernels"},
     {"folder", "FOLDER", "folder for scratch files; default: the value of TMPDIR, else /tmp"},
     {"keep", NULL, "keep the scratch files; they are also kept after a failure"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
@@ -88,7 +89,7 @@ static wl_status choose_launcher(wl_selftest *s, const wl_arguments *given,
     return split(command, s->launcher);
   }
   const char *const found = find_launcher();
-  s->no_launcher = "no launcher of the MPI library in PATH: --launch names one";
+  s->no_launcher = "no launcher of the MPI library was found in PATH: name a launcher by --launch";
   if (!found) return WL_OK;
   snprintf(command, PATH_MAX, "%s -n 2", found);
   return split(command, s->launcher);
@@ -135,7 +136,7 @@ static wl_status conclude(const wl_selftest *s) {
   size_t i;
   json_t *row;
   if (s->only && json_array_size(s->rows) == 0)
-    return WL_FAIL(WL_ERR_USAGE, "--only %s: no check has such a name", s->only);
+    return WL_FAIL(WL_ERR_USAGE, "--only %s: the name of no check contains this text", s->only);
   if (s->counts[WL_FAILED] == 0) return WL_OK;
   json_array_foreach(s->rows, i, row) {
     const size_t used = strlen(names);
@@ -161,7 +162,7 @@ static wl_status make_folder(wl_selftest *s, const wl_arguments *given) {
   snprintf(s->folder, sizeof s->folder, "%.*s/warploom-selftest-XXXXXX", PATH_MAX - 256, folder);
   if (mkdtemp(s->folder)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "no folder can be made in %s: name a writable one by --folder", folder);
+                 "a folder cannot be created in %s: name a writable folder by --folder", folder);
 }
 
 static wl_status find_program(wl_selftest *s) {
@@ -199,17 +200,18 @@ static wl_status run_selftest(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_selftest = {
     "selftest",
     "",
-    "tries this installation and prints a table of checks",
+    "tests this installation and prints a table of checks",
     0,
     0,
     arguments,
     NULL,
     false,
     run_selftest,
-    "Starts this program on small built-in jobs and compares what must be equal: initial states with recorded digests; "
-    "digests of 1 and 2 threads, of 1 and 2 ranks, and with a stop and a resume; float32 with float64 and "
-    "meta-gradients with central differences, for the kernels of each instruction set that the processor has; files "
-    "with what was written. It takes less than a minute and needs no other files. The checks of two ranks are skipped "
+    "Starts this program on small built-in jobs and makes these comparisons: initial states with recorded "
+    "digests; the digests of runs with 1 and 2 threads, with 1 and 2 ranks, and with and without a stop; float32 "
+    "with float64, and meta-gradients with central differences, for the kernels of each instruction set of the "
+    "processor; files with the written data. It takes less than a minute and needs no other files. The checks of "
+    "two ranks are skipped "
     "if no launcher of the MPI library is in PATH. The exit code is 0 if no check failed, else 70, and the failed "
     "checks are named.",
     "warploom selftest\n"

@@ -36,7 +36,8 @@ static const job jobs[] = {
      "9a035f0bfc318089"},
     {"Meta-SGD, warp layers",
      "seed: 12\n"
-     "task: {family: sinusoid, frequency: fixed, shots: 5, widths: [16, 16], activation: tanh, warp: [scale, linear]}\n"
+     "task: {family: sinusoid, frequency: fixed, shots: 5, widths: [16, 16], activation: tanh, warp: [scale, "
+     "linear]}\n"
      "rule: {name: sgd, rate: 1}\n"
      "precondition: {name: diagonal, initial_range: [1e-3, 1e-2]}\n"
      "initialisation: {name: maml}\n"
@@ -266,7 +267,8 @@ static wl_verdict against_float64(wl_selftest *s, const char *isa) {
   if (!(loss <= tolerance && norm <= tolerance))
     return fail(
         s,
-        "meta-loss and norm of the meta-gradient differ by %.1e and %.1e of their values from float64, more than %.0e",
+        "meta-loss and norm of the meta-gradient differ by %.1e and %.1e of their values from float64, more than "
+        "%.0e",
         loss, norm, tolerance);
   snprintf(s->detail, sizeof s->detail, "meta-loss within %.0e, meta-gradient within %.0e", loss,
            norm);
@@ -332,7 +334,7 @@ static wl_verdict files(wl_selftest *s, const void *what) {
     return WL_FAILED;
   if (run(s, &damaged, s->program, "info", folder, "--verify", NULL) != WL_PASSED) return WL_FAILED;
   snprintf(s->detail, sizeof s->detail,
-           "checkpoint, optimizer and evaluation read back; a damaged byte is noticed");
+           "checkpoint, optimizer and evaluation read back; a damaged byte is detected");
   return WL_PASSED;
 }
 

@@ -51,8 +51,8 @@ wl_status wl_tool_execute(char **argv) {
   if (wl_environment_ranks() > 1)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "'warploom %s' is one process that starts others: call it without mpirun; where it "
-        "trains, --launch \"mpirun -n RANKS\" names the launcher",
+        "'warploom %s' is one process that starts others: call it without mpirun; for its trainings, --launch "
+        "\"mpirun -n RANKS\" names the launcher",
         argv[0]);
   if (!find_by_name(argv[0], path)) return WL_FAIL(WL_ERR_OS, "no tool %s", argv[0]);
   for (int i = 1; argv[i]; i++) {

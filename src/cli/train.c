@@ -15,9 +15,9 @@
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
-     "override a key of the configuration, e.g. --set outer.learning_rate=3e-4; may be repeated"},
+     "override a key of the configuration, such as --set outer.learning_rate=3e-4; may be repeated"},
     WL_TRAIN_ARGUMENTS,
-    {"stop-after", "N", "stop with a checkpoint after meta-step N, exit code 75"},
+    {"stop-after", "N", "stop with a checkpoint after meta-step N and exit with code 75"},
     {"dry-run", NULL,
      "check the configuration, print it in full with the memory that a rank needs, and stop"},
     {"json-schema", NULL,
@@ -64,7 +64,7 @@ static wl_status check_output(const wl_config *config, const char *path) {
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
   return WL_FAIL(
       WL_ERR_CANNOT_CREATE,
-      "output: '%s' holds the configuration '%s' itself, which the run's own would replace: "
+      "output: the folder '%s' contains the configuration '%s', which the config.yaml of the run would replace: "
       "choose another folder",
       output, path);
 }
@@ -108,7 +108,7 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
     return wl_comm_agree(
         cli->comm,
         WL_FAIL(WL_ERR_USAGE,
-                "which configuration? 'warploom train CONFIG', e.g. jobs/quickstart.yaml"));
+                "no configuration is named: use 'warploom train CONFIG', such as jobs/quickstart.yaml"));
   wl_status status = wl_train_request_read(&cli->arguments, &request);
   if (status == WL_OK) status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
   if (status == WL_OK)
@@ -147,4 +147,5 @@ const wl_command wl_command_train = {
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
     "warploom train --list tasks                                          # the task families\n"
     "warploom train jobs/controller.yaml                                  # evolution strategies, drawn tasks\n"
-    "warploom train jobs/quickstart.yaml --set window.order=first --set estimator.name=nres  # another of `--list estimators`\n"};
+    "warploom train jobs/quickstart.yaml --set window.order=first --set estimator.name=nres  # another of `--list "
+    "estimators`\n"};

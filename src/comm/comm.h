@@ -62,11 +62,11 @@ bool wl_comm_alarm_is_heard(wl_comm *comm);
 /* Receives `count` alarms that other ranks have raised, and completes the sending of this rank's own alarm. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
-/* Exact sum of double vectors over units on all ranks (DESIGN 2). For each block, all ranks derive the same quantum
- * from the block's largest magnitude. Each unit's values are rounded once to integer multiples of the quantum, and the
- * integers are summed. The result is therefore bitwise equal for any number of ranks and any order of units. If a
- * counted unit has a value that is not finite, the block of that value is NaN in `sum`; the other blocks are not
- * affected. Sums beyond the largest double are infinite. */
+/* Exact sum of double vectors over units on all ranks (docs/mathematics.md, section 10). For each block, all ranks
+ * derive the same quantum from the block's largest magnitude. Each unit's values are rounded once to integer multiples
+ * of the quantum, and the integers are summed. The result is therefore bitwise equal for any number of ranks and any
+ * order of units. If a counted unit has a value that is not finite, the block of that value is NaN in `sum`; the other
+ * blocks are not affected. Sums beyond the largest double are infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] of this rank */
   int64_t units;         /* may be 0 */

@@ -20,7 +20,8 @@
    DBL_MIN,                                                                                        \
    DBL_MAX,                                                                                        \
    "1",                                                                                            \
-   "Bound of a loss, one or one for each entry of `task`, e.g. 1.5 ln C for C classes; []: none.", \
+   "Upper bound of a loss: one number, or one number for each entry of `task`, such as 1.5 ln C "   \
+   "for C classes. []: no bound.",                                                                 \
    WL_SLOT(wl_es_setting, clip)},                                                                  \
       {"transform",                                                                                \
        WL_OPT_CHOICE,                                                                              \
@@ -37,7 +38,7 @@
        0,                                                                                          \
        DBL_MAX,                                                                                    \
        "1",                                                                                        \
-       "Added to a loss before its logarithm.",                                                    \
+       "Term that is added to a loss before its logarithm.",                                       \
        WL_SLOT(wl_es_setting, floor)},                                                             \
   {                                                                                                \
     "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                        \
@@ -47,7 +48,7 @@
 #define PAIR_KEY                                                                       \
   {                                                                                    \
     "pairs", WL_OPT_INT, "1", NULL, 1, 1024, "pairs",                                  \
-        "Antithetic pairs of inner runs for each unit.", WL_SLOT(wl_es_setting, pairs) \
+        "Number of antithetic pairs of each unit.", WL_SLOT(wl_es_setting, pairs)      \
   }
 #define END \
   { NULL, 0, NULL, NULL, ANY, NULL, NULL }
@@ -56,13 +57,13 @@ const wl_option wl_antithetic_options[] = {
     ES_KEYS,
     PAIR_KEY,
     {"loss", WL_OPT_CHOICE, "window", "window|mean|sum|last|telescoping|mean_and_last", ANY, "1",
-     "Loss of a window: its meta-loss (section `window`); the mean or sum of the losses at its steps; the loss at "
-     "its end; the change of the loss at its end since the previous window, so that the windows add up to the "
-     "final loss of the episode; or a weighted sum of the mean over the episode's steps and the mean over its "
-     "last window.",
+     "Loss of a window. window: its meta-loss (section `window`). mean, sum: the mean or sum of the losses at its "
+     "steps. last: the loss at its end. telescoping: the change of the loss at its end since the previous window; "
+     "the windows of an episode add up to its final loss. mean_and_last: a weighted sum of the mean over the "
+     "episode's steps and the mean over its last window.",
      WL_SLOT(wl_es_setting, loss)},
     {"last_share", WL_OPT_REAL, "0.75", NULL, 0, 1, "1",
-     "mean_and_last: weight w of the last window; the mean over the episode has the weight 1 - w.",
+     "With mean_and_last: weight w of the last window; the mean over the episode has the weight 1 - w.",
      WL_SLOT(wl_es_setting, last_share)},
     LOSS_KEYS,
     END};
@@ -72,10 +73,10 @@ const wl_option wl_full_es_options[] = {
     PAIR_KEY,
     LOSS_KEYS,
     {"batches", WL_OPT_INT, "50", NULL, 1, 1e6, "batches",
-     "Fresh minibatches at the episode's end whose mean loss is the objective.",
+     "Number of fresh minibatches at the episode's end; their mean loss is the objective.",
      WL_SLOT(wl_es_setting, batches)},
     {"sign", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Take the sign of a pair's difference instead of the difference.",
+     "Use the sign of a pair's difference instead of the difference.",
      WL_SLOT(wl_es_setting, sign)},
     END};
 

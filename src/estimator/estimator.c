@@ -53,21 +53,21 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
   if (e->ops->traces) WL_TRY(wl_estimator_need_adjoint(config, e->model));
   if (!e->ops->traces && spec->second_order)
     return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                       "the estimator %s differentiates no inner step: leave `order` at first, or use "
-                       "the estimator bptt",
+                       "the estimator %s does not differentiate inner steps: set `order: first`, or use the "
+                       "estimator bptt",
                        e->ops->name);
   if (e->ops->whole_episodes && !setting->whole_episodes)
     return wl_map_fail(outer, "every",
                        "the estimator %s takes whole episodes: set `every: episode`", e->ops->name);
   if (pairs && init && init->path)
     return wl_map_fail(e->map, "name",
-                       "leap and reptile learn theta_0 from one path of inner steps, and %s takes "
-                       "several: use `initialisation: {name: maml}`, or the estimator bptt",
+                       "leap and reptile learn theta_0 from one path of inner steps, and %s runs several paths: "
+                       "use `initialisation: {name: maml}`, or the estimator bptt",
                        e->ops->name);
   if (e->spec.imitation && !e->ops->imitates)
     return wl_map_fail(e->map, "name",
-                       "the estimator %s cannot imitate a teacher: use bptt, es, pes or nres, or "
-                       "leave `imitation` out",
+                       "the estimator %s cannot imitate a teacher: use bptt, es, pes or nres, or remove the "
+                       "section `imitation`",
                        e->ops->name);
   if (e->spec.imitation && (setting->replays || (init && init->path)))
     return wl_map_fail(e->map, "name",

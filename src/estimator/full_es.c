@@ -51,7 +51,7 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 
 const wl_estimator_ops wl_estimator_full_es = {
     .name = "full_es",
-    .summary = "evolution strategies over whole episodes, by the loss at their end",
+    .summary = "evolution strategies over whole episodes, for the loss at their end",
     .options = wl_full_es_options,
     .whole_episodes = true,
     .create = create,

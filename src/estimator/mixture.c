@@ -64,7 +64,7 @@ static void combine(const wl_estimator *e, const double *sum, int64_t counted, d
 
 const wl_estimator_ops wl_estimator_mixture = {
     .name = "mixture",
-    .summary = "back-propagation and truncated evolution strategies by inverse variance",
+    .summary = "back-propagation and truncated evolution strategies, weighted by inverse variance",
     .options = wl_mixture_options,
     .traces = true,
     .create = create,

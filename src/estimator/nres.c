@@ -21,7 +21,7 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 const wl_estimator_ops wl_estimator_nres = {
     .name = "nres",
     .summary =
-        "evolution strategies with one perturbation an episode: forward only, unbiased over whole episodes",
+        "evolution strategies with one perturbation for each episode: forward only, unbiased over whole episodes",
     .options = wl_antithetic_options,
     .imitates = true,
     .create = wl_antithetic_create,

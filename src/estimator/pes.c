@@ -33,7 +33,7 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 const wl_estimator_ops wl_estimator_pes = {
     .name = "pes",
     .summary =
-        "persistent evolution strategies: a perturbation a window, accumulated over the episode",
+        "persistent evolution strategies: one perturbation for each window, accumulated over the episode",
     .options = wl_antithetic_options,
     .imitates = true,
     .create = create,

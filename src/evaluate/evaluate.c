@@ -26,9 +26,9 @@ static bool is_none(const wl_config *config, const char *section) {
   return strcmp(wl_map_variant(wl_config_map(config, section, 0)), "none") == 0;
 }
 
-/* Chooses the hand-designed rules and returns their number. Few-shot tasks compare adaptation: gradient descent starts
- * from the learned theta_0, on the network without warp layers; a second entry has the warp layers unless it would be
- * the trained system itself. Other tasks compare every rule, on the network without warp layers. */
+/* Chooses the hand-designed rules and returns their number. For few-shot tasks, the only rule is gradient descent from
+ * the learned theta_0, on the network without warp layers. A second entry has the warp layers, unless it would be the
+ * trained system itself. For other tasks, all hand-designed rules are used, on the network without warp layers. */
 static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) {
   const wl_config *config = r->trained->config;
   if (!r->few_shot) {
@@ -39,7 +39,7 @@ static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) 
   const bool descent = strcmp(wl_map_variant(wl_config_map(config, "rule", 0)), "sgd") == 0 &&
                        is_none(config, "precondition");
   out[0] = (baseline){"sgd", learned_start ? "sgd from theta_0" : "sgd", true, false};
-  out[1] = (baseline){"sgd", "sgd under the warp", true, true};
+  out[1] = (baseline){"sgd", "sgd with warp layers", true, true};
   return warped && !descent ? 2 : 1;
 }
 

@@ -95,17 +95,20 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
             "loss on the fixed sample after the last step"),
       field(i, "heldout_loss", WL_FLOAT64, sets, t->heldout, "the same on the held-out split"),
       field(i, "heldout_accuracy", WL_FLOAT64, sets, t->accuracy,
-            "share of held-out samples classified right"),
+            "share of held-out samples that are classified correctly"),
       field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned rate; NaN for the learned rule"),
       field(i, "diverged", WL_INT64, rules, t->diverged, "runs that became non-finite"),
       field(
           i, "summary", WL_FLOAT64, four, t->summary,
-          "loss at theta_0; log10 of learned over best hand-designed; its half width; 0 wins 1 ties 2 loses 3 fails"),
+          "loss at theta_0; log10 of the loss ratio of learned and best hand-designed rule; its half width; 0 "
+          "wins 1 ties 2 loses 3 fails"),
       field(i, "difference", WL_FLOAT64, two, t->gap,
-            "final loss of learned less best hand-designed, mean over sets; its half width"),
+            "final loss of the learned rule minus that of the best hand-designed rule, mean over sets; its half "
+            "width"),
       field(
           i, "warp", WL_FLOAT64, three, t->warp,
-          "share of the starts' square that the warp reaches; loss without less with it; its half width")};
+          "share of the starting square that the warp reaches; loss without the warp minus loss with it; its half "
+          "width")};
   _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE counts the fields");
   const bool warped = !isnan(c->coverage); /* only an explicit warp has the last field */
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);

@@ -39,8 +39,8 @@ wl_status wl_baseline_find(const char *name, wl_baseline *out) {
     }
   return WL_FAIL(
       WL_ERR_USAGE,
-      "--baselines %s: unknown; accepted are adam, nesterov, nadamw, lion, muon, each also with "
-      "-linear or -cosine behind it",
+      "--baselines %s: unknown; accepted are adam, nesterov, nadamw, lion, muon, each also with -linear or "
+      "-cosine appended",
       name);
 }
 

@@ -32,17 +32,17 @@ static void describe(wl_field *f, int ndim, int64_t a, int64_t b, const char *di
 static wl_field definition_field(const wl_suite_task *t) {
   wl_field f = field(t, "", "definition", WL_UINT8, t->definition);
   describe(&f, 1, (int64_t)strlen(t->definition), 0, "character",
-           "the task and how losses are taken, YAML");
+           "the task and the measurement of losses, YAML");
   return f;
 }
 
 static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
                          wl_field out[FIELDS_OF_CURVE]) {
   out[0] = field(t, c->baseline.name, "steps", WL_INT64, c->steps);
-  describe(&out[0], 1, c->points, 0, "point", "inner steps done where a loss was taken");
+  describe(&out[0], 1, c->points, 0, "point", "inner steps at which the loss was measured");
   out[1] = field(t, c->baseline.name, "loss", WL_FLOAT64, c->loss);
   describe(&out[1], 2, WL_SPEEDUP_RATES, c->points, "rate",
-           "mean over runs; NaN where one diverged");
+           "mean over runs; NaN if a run diverged");
   out[2] = field(t, c->baseline.name, "diverged", WL_INT64, c->diverged);
   describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "runs that became non-finite");
 }
@@ -135,7 +135,7 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   curve_fields(t, c, fields);
   WL_TRY(wl_file_query(file, fields[0].name, &stored));
   if (stored.ndim != 1 || stored.shape[0] < 1 || stored.shape[0] > 100000000)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' is no list of steps", fields[0].name);
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' is not a list of steps", fields[0].name);
   c->points = stored.shape[0];
   WL_TRY(WL_NEW(c->steps, c->points));
   WL_TRY(WL_NEW(c->loss, WL_SPEEDUP_RATES * c->points));

@@ -16,11 +16,11 @@ const wl_option wl_suite_keys[] = {
     {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "runs of each task at each horizon",
      WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
-     "random batches of a loss on the way, taken every 10 steps; 0: the whole fixed sample, at steps that "
+     "number of random batches of an intermediate loss, every 10 steps; 0: the whole fixed sample, at steps that "
      "grow by a twentieth",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
-     "what the running mean over losses on the way keeps after 10 steps; 0: none",
+     "decay in 10 steps of the running mean over intermediate losses; 0: no running mean",
      WL_SLOT(wl_suite, smoothing), 0},
     {"reach", WL_OPT_INT, "10", NULL, 1, 10, "1",
      "tuned rules run for this number times the longest horizon", WL_SLOT(wl_suite, reach), 0},
@@ -29,7 +29,7 @@ const wl_option wl_suite_keys[] = {
 const wl_option wl_suite_task_keys[] = {
     {"name", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the task", WL_SLOT(wl_suite_task, name),
      0},
-    {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "horizons at which it is judged",
+    {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "horizons at which the task is evaluated",
      WL_SLOT(wl_suite_task, horizons), 0},
     {"reference_steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
      "steps of published losses of tuned Adam", WL_SLOT(wl_suite_task, reference_steps), 0},

@@ -81,7 +81,7 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
 /* Fails if WL_FAIL_IO names this step. */
 static wl_status begin_step(const char *doing, const char *path) {
   if (!wl_fault_due(WL_FAULT_IO)) return WL_OK;
-  return WL_FAIL(WL_ERR_IO, "cannot %s '%s': failure asked for by WL_FAIL_IO", doing, path);
+  return WL_FAIL(WL_ERR_IO, "cannot %s '%s': WL_FAIL_IO requested this failure", doing, path);
 }
 
 static wl_status append_slice(wl_atomic_file *file, const char *data, size_t bytes) {
@@ -307,7 +307,7 @@ wl_status wl_read_file(const char *path, char **data, size_t *bytes) {
   const wl_status status =
       *data
           ? wl_read_at(fd, path, 0, *data, size)
-          : WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes wanted to read '%s'", (size_t)size, path);
+          : WL_FAIL(WL_ERR_OS, "out of memory: %zu bytes are needed to read '%s'", (size_t)size, path);
   close(fd);
   if (status == WL_OK) {
     *bytes = size;

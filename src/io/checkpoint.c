@@ -95,7 +95,7 @@ static wl_status open_first_complete(const char *folder, const wl_names *names, 
     const wl_status status = wl_file_open(full, "checkpoint", out);
     *step = step_of(names->at[i]);
     if (status != WL_ERR_DATA && status != WL_ERR_IO && status != WL_ERR_NO_INPUT) return status;
-    wl_log_warning("%s; trying the checkpoint before it", wl_last_error());
+    wl_log_warning("%s; the previous checkpoint is tried", wl_last_error());
   }
   return WL_FAIL(WL_ERR_DATA,
                  "all %d checkpoints in '%s' are damaged: start a new run in another output folder",

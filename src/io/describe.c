@@ -273,7 +273,7 @@ static wl_status describe_run(const char *path, bool verify, json_t *run) {
     verify_file(path, "evaluation.h5", "evaluation", run);
   if (json_array_size(json_object_get(run, "checkpoints")) == 0 && !trajectory && !optimizer)
     return WL_FAIL(WL_ERR_NO_INPUT,
-                   "'%s' is no run directory: it holds neither checkpoints nor a trajectory", path);
+                   "'%s' is not a run directory: it holds neither checkpoints nor a trajectory", path);
   return WL_OK;
 }
 

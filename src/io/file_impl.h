@@ -34,7 +34,7 @@ typedef struct wl_file_content {
 
 /* Does the same as wl_file_write, with the layout of each item. */
 wl_status wl_items_write(const wl_file_content *content);
-/* Reads every dataset through HDF5; The message of WL_ERR_DATA names a dataset that cannot be read. */
+/* Reads every dataset through HDF5. The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
 /* Lists the file names of a run's checkpoints, newest first, and their folder. The caller frees the names with
  * wl_names_clear. */

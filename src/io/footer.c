@@ -69,15 +69,15 @@ static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end
   char line[END_BYTES + 1] = "", again[END_BYTES + 1] = "";
   if (size < END_BYTES)
     return damaged(path,
-                   "it is too short: its writing was not finished, or it is no Warploom file");
+                   "it is too short: its writing was not finished, or it is not a Warploom file");
   WL_TRY(wl_read_at(fd, path, size - END_BYTES, line, END_BYTES));
   if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->image_bytes,
              &end->image_hash, &end->text_bytes, &end->text_hash) == 4)
     print_end(again, end);
   if (memcmp(line, again, END_BYTES) != 0)
     return damaged(path,
-                   "the footer at its end is missing: it is truncated, was changed by another "
-                   "program, or is no Warploom file");
+                   "the footer at its end is missing: it is truncated, was changed by another program, or is not "
+                   "a Warploom file");
   if (end->image_bytes > size || end->text_bytes > size ||
       end->image_bytes + end->text_bytes + END_BYTES != size)
     return damaged(path, "its length is not that of its footer");

@@ -52,7 +52,7 @@ wl_status wl_gate_may_replace(const char *path) {
     return WL_OK;
   return WL_FAIL(
       WL_ERR_CANNOT_CREATE,
-      "the output '%s' is there already and is no HDF5 file: choose another name, or remove it first",
+      "the output '%s' exists and is not an HDF5 file: choose another name, or remove it first",
       path);
 }
 
@@ -334,7 +334,7 @@ static wl_status check_integers(candidate *c, int ndim, wl_stored *out) {
   const WL_H5_SCOPED type = H5Dget_type(c->dataset);
   c->element = H5Tget_size(type);
   if (H5Tget_class(type) != H5T_INTEGER || c->element > sizeof(int64_t))
-    return refuse(c, "is not of integers: pack the file again");
+    return refuse(c, "does not contain integers: pack the file again");
   WL_TRY(check_shape(c, &out->field));
   if (out->field.ndim != ndim)
     return WL_FAIL(WL_ERR_DATA,

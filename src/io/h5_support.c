@@ -131,7 +131,7 @@ wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char 
   WL_TRY(status);
   const size_t size = H5Tget_size(type);
   if (H5Tis_variable_str(type) != 0 || size > LONGEST_TEXT)
-    return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is no text of fixed length", name, path);
+    return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is not a text of fixed length", name, path);
   char *const text = calloc(size + 1, 1);
   if (!text) return WL_FAIL(WL_ERR_OS, "out of memory for attribute '%s' of '%s'", name, path);
   if (H5Aread(attribute, type, text) < 0) {

@@ -38,7 +38,7 @@ static wl_status read_column(const wl_file *file, const char *name, wl_table *co
     first = first && wl_row_kind_of(content->columns[i].field.name) != kind;
   if (first && f.ndim > 0) content->rows[kind] = f.shape[0];
   if (f.ndim < 1 || f.shape[0] != content->rows[kind])
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has not as many rows as the others", name,
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' does not have as many rows as the other datasets", name,
                    file->path);
   return wl_table_add_column(content, &f);
 }

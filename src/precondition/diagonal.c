@@ -18,7 +18,7 @@ static const wl_option diagonal_options[] = {
     {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of every factor.",
      WL_SLOT(diagonal, initial)},
     {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
-     "[low, high]: initial factors are uniform in this range; []: they are `initial`.",
+     "[low, high]: initial factors are drawn uniformly from this range. []: each factor starts at `initial`.",
      WL_SLOT(diagonal, initial_range)},
     {0}};
 

@@ -5,21 +5,21 @@
 
 const wl_option wl_episode_options[] = {
     {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
-     "T: the inner steps of an episode; [low, high] draws T log-uniformly for each episode.",
+     "Number T of inner steps of an episode. [low, high]: T is drawn log-uniformly for each episode.",
      WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Units begin at random steps of their first episode, have separate horizons, and end and restart separately; "
-     "needs `outer.every: window`.",
+     "Units begin at random steps of their first episode, and each unit has its own sequence of episodes with its "
+     "own horizons. Needs `outer.every: window`.",
      WL_SLOT(wl_episode_keys, stagger)},
     {"restart", WL_OPT_REAL, "0", NULL, 0, 1, "1",
      "Probability that an episode begins at the state before the window in which the losses of the unit's previous "
      "episode rose most, instead of a new task; needs `stagger`.",
      WL_SLOT(wl_episode_keys, restart)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
-     "Bound on each element of an inner gradient, before preconditioner and rule; 0: none.",
+     "Bound on each element of an inner gradient, before preconditioner and rule; 0: no bound.",
      WL_SLOT(wl_episode_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
-     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: none.",
+     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: no bound.",
      WL_SLOT(wl_episode_keys, clip_norm)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 

@@ -6,8 +6,8 @@
  *   u  = -a x                         Adam
  *   u  = -a (x + w theta)             AdamW: the decay is outside the adaptive part
  *
- * a: rate, e: epsilon, w: weight_decay; state (m, v) from zero. The formulas are those of torch.optim.Adam and AdamW.
- * If betas are learned per step, the power is the product of the betas so far. */
+ * a: rate, e: epsilon, w: weight_decay. The state (m, v) starts at zero. The formulas are those of torch.optim.Adam and
+ * AdamW. If a beta is learned per step, the product of its values up to step t replaces the power beta^(t+1). */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };

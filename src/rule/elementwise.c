@@ -70,7 +70,7 @@ static wl_status fail_learn(const elementwise *e, const wl_map *options, const c
              e->definition->scalar[i].key);
   }
   return wl_map_fail(options, "learn",
-                     "'%s' is no scalar of %s that can be learned; choose from %s", key, rule,
+                     "'%s' is not a scalar of %s that can be learned; choose from %s", key, rule,
                      known);
 }
 

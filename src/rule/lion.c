@@ -1,9 +1,9 @@
-/* lion.c - Lion (Chen et al. 2023): the step is the sign of a mean.
+/* lion.c - the rule Lion (Chen et al. 2023), whose step has the sign of a mean of gradients.
  *
  *   u  = -a (sign(b1 m + (1 - b1) g) + w theta)
  *   m' = b2 m + (1 - b2) g
  *
- * a: rate, w: weight_decay; state m from zero. The sign's derivative is zero; b1 can therefore not be learned. */
+ * a: rate, w: weight_decay. The state m starts at zero. The derivative of the sign is zero, so b1 cannot be learned. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, WEIGHT_DECAY, SCALARS };

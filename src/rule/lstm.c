@@ -42,8 +42,8 @@ static const wl_option lstm_options[] = {
     {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper|adam", 0, 0, NULL,
      "Inputs of the LSTM. none: the gradient g. log: max(log(|g| + eps) / k, -1) and clip(g e^k, -1, 1). paper: "
      "(log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g). adam: (g, m) / sqrt v with means m, v of g and g^2 "
-     "(decay 0.95); the second output then scales m / sqrt v at `rate`, where 0 leaves it out, and only `hidden`, "
-     "`output_scale` and `rate` count.",
+     "(decay 0.95); the second output then scales a step along m / sqrt v with the rate `rate` (0: no such step), "
+     "and of the other keys only `hidden` and `output_scale` have an effect.",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
      "The number k of `log` or p of `paper`; 0: the published values, 5 and 10.",

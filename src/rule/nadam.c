@@ -37,7 +37,7 @@ static void nadam_step(const wl_coefficient *restrict c, const wl_real *restrict
   }
 }
 
-/* Like Adam's vjp, with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
+/* Differs from the vjp of Adam by the terms with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
 static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                       const wl_real *restrict theta, const wl_real *restrict s,
                       const wl_real *restrict s_next, const wl_real *restrict lam,

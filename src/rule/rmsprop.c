@@ -59,4 +59,4 @@ static const wl_elementwise rmsprop_rule = {.state_width = 1,
                                             .step = rmsprop_step,
                                             .vjp = rmsprop_vjp};
 
-WL_DEFINE_RULE(rmsprop, "gradient over its running root mean square", elementwise);
+WL_DEFINE_RULE(rmsprop, "gradient divided by its running root mean square", elementwise);

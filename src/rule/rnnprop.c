@@ -245,7 +245,7 @@ static void rnnprop_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_
 
 const wl_rule_ops wl_rule_rnnprop = {
     .name = "rnnprop",
-    .summary = "LSTM on gradients and momenta normalised as Adam's are (RNNprop, 2017)",
+    .summary = "LSTM on gradients and momenta that are normalised as in Adam (RNNprop, 2017)",
     .options = rnnprop_options,
     .create = rnnprop_create,
     IMPLEMENTATION};

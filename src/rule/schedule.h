@@ -32,7 +32,8 @@ typedef struct wl_schedule {
   double decay_factor, final_fraction;
 } wl_schedule;
 
-/* The keys of an update rule, for inclusion in a table of options; `member` of `type` is a wl_schedule. */
+/* The rows of a schedule for the options table of an update rule. The rule reads its keys into the struct `type`, whose
+ * member `member` is a wl_schedule. */
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS(type, member)                                                         \
   {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \

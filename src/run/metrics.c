@@ -8,10 +8,10 @@
 const wl_metric wl_metrics[WL_METRICS] = {
     {"meta_loss", "meta-loss F, mean over the units counted"},
     {"first_loss", "outer loss at the start of the windows"},
-    {"last_loss", "outer loss at their end"},
-    {"mean_loss", "mean outer loss over their steps"},
+    {"last_loss", "outer loss at the end of the windows"},
+    {"mean_loss", "mean outer loss over the steps of the windows"},
     {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
-    {"gradient_variance", "of the units' meta-gradients: mean of |g_u - mean g|^2"},
+    {"gradient_variance", "variance of the units' meta-gradients: mean of |g_u - mean g|^2"},
     {"signal_to_noise", "|mean g|^2 over gradient_variance; noise alone gives 1 / (units - 1)"},
     {"learning_rate", "rate of the outer optimizer"},
     {"units", "units of the meta-step"},
@@ -21,7 +21,7 @@ const wl_metric wl_metrics[WL_METRICS] = {
     {"compute_seconds_least", "computation, fastest rank"},
     {"wait_seconds", "waiting for the slowest rank, mean over ranks"},
     {"reduce_seconds", "exact sum after all ranks reached it, rank 0"},
-    {"io_seconds", "that training spent on files, rank 0"},
+    {"io_seconds", "time that training spent on files, rank 0"},
     {"validation_loss", "mean final loss on fixed tasks, where outer.validate is due"}};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {

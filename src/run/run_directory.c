@@ -34,7 +34,7 @@ static wl_status make_folder(const char *path) {
   if (mkdir(path, 0777) == 0 || errno == EEXIST) {
     if (stat(path, &there) == 0 && S_ISDIR(there.st_mode)) return WL_OK;
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "cannot create the folder '%s': a file has that name; choose another output",
+                   "cannot create the folder '%s': a file has that name; choose another output folder",
                    path);
   }
   return wl_os_fail("create the folder", path, errno);

@@ -50,9 +50,9 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
   add(list, "replay/episode", WL_INT64, t.batches, t.episode,
-      "number of each kept meta-batch of episodes, -1: none");
+      "number of each stored meta-batch of episodes, -1: empty");
   add(list, "replay/count", WL_INT64, t.places, t.count,
-      "points kept of each unit of each meta-batch");
+      "number of stored points of each unit of each meta-batch");
   add(list, "replay/start_loss", WL_FLOAT64, t.places, t.start_loss,
       "outer loss at the episode's start");
 }
@@ -69,7 +69,7 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
              "meta-parameters at the best evaluation of the stage");
   add(list, "curriculum/stage", WL_INT64, 1, &c->stage, "number of the current stage, from 0");
   add(list, "curriculum/failures", WL_INT64, 1, &c->failures,
-      "evaluations since the best one of the stage");
+      "number of evaluations since the best evaluation of the stage");
   add(list, "curriculum/best_loss", WL_FLOAT64, 1, &c->best_loss, "loss of the best evaluation");
   add(list, "curriculum/exported", WL_INT64, 1, &c->exported,
       "1: curriculum/best is the result of the training")
@@ -85,7 +85,7 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   add_blocks(list, phi, "outer/first_moment", wl_state_of(tr)->outer->first,
              "outer optimizer: decayed mean of the meta-gradient");
   add_blocks(list, phi, "outer/second_moment", wl_state_of(tr)->outer->second,
-             "outer optimizer: decayed mean of its square");
+             "outer optimizer: decayed mean of the squared meta-gradient");
   if (wl_state_of(tr)->average)
     add_blocks(list, phi, "average", wl_state_of(tr)->average, "exponential average of phi");
   add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, wl_state_of(tr)->outer->updates,
@@ -96,13 +96,13 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   add(list, "progress/inner_step", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].t,
       "inner steps done in that episode");
   add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
-      "units left out so far as non-finite");
+      "non-finite units left out so far");
   add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,
-      "meta-steps done when units were counted last")
+      "meta-steps done when a unit was last counted")
       ->in_digest = false;
   add(list, "progress/episodes_without_finite_unit", WL_INT64, 1,
       &wl_state_of(tr)->episodes_without_finite_unit,
-      "episodes begun since then without a finite unit")
+      "episodes begun since a unit was last counted")
       ->in_digest = false;
   if (wl_state_of(tr)->plan->setting.restart > 0) add_restarts(list, wl_state_of(tr)->plan);
   if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);
@@ -238,7 +238,7 @@ static void list_offsets(const wl_trainer *tr, const unit_table *table, field_li
     char name[80];
     if (wl_unit_field_is_inline(f) || table->of[i].offset[units] == 0) continue;
     snprintf(name, sizeof name, "units/%s_offset", f->name);
-    add(list, name, WL_INT64, units + 1, table->of[i].offset, "where each unit's begin")
+    add(list, name, WL_INT64, units + 1, table->of[i].offset, "index of each unit's first number")
         ->in_digest = false;
   }
 }
@@ -272,7 +272,7 @@ static void list_points(const wl_trainer *tr, wl_real *points, field_list *list)
   const int64_t count = wl_replay_points(wl_state_of(tr)->replay);
   if (count == 0) return;
   add(list, "replay/points", WL_REAL_TYPE, count * wl_replay_state(wl_state_of(tr)->replay).width,
-      points, "theta and rule state at the kept points, one after the other")
+      points, "theta and rule state at the stored points, one after the other")
       ->in_digest = false;
 }
 
@@ -545,7 +545,7 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
   free(saved);
   return same ? WL_OK
               : WL_FAIL(WL_ERR_DATA,
-                        "%s: the digest of its state does not match the one it carries", path);
+                        "%s: the digest of its state does not match the digest that is stored in it", path);
 }
 
 /* Checks the number of the stage and the steps of stored states, because the file is untrusted input. */

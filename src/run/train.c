@@ -154,7 +154,7 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
   const wl_trainer_setup *s = wl_setup_of(tr);
   char kind[80];
   if (!s->estimator->ops->traces) {
-    snprintf(text, size, "%s keeps no trace, whatever the length of windows and episodes",
+    snprintf(text, size, "the estimator %s stores no trace, for any length of windows and episodes",
              s->estimator->ops->name);
     return;
   }
@@ -186,7 +186,7 @@ static wl_status announce(run *r) {
   const int64_t longest = p->horizon[p->n_horizon - 1];
   if (p->spec.steps > longest)
     wl_log_warning(
-        "window.steps, %lld, is more than the %lld of episode.steps: windows end with the episode",
+        "window.steps (%lld) is larger than episode.steps (%lld): windows end with the episode",
         (long long)p->spec.steps, (long long)longest);
   if (wl_comm_size(r->comm) > wl_state_of(tr)->plan->units)
     wl_log_warning(
@@ -257,8 +257,9 @@ static void warn_of_idleness(run *r) {
   if (r->told || !(gain < WORTH_IT)) return;
   r->told = true;
   wl_log_warning(
-      "meta-step %lld: an episode lowers the loss by %.1f %%, no more than a rule without effect. Start from a rule that "
-      "works, such as rule.momentum: 0.9 with rule.rate near that of tuned Nesterov, or raise rule.output_scale",
+      "meta-step %lld: an episode lowers the loss by only %.1f %%, so the rule has almost no effect. Start from a "
+      "rule that works, such as rule.momentum: 0.9 with rule.rate near that of tuned Nesterov, or raise "
+      "rule.output_scale",
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
 
@@ -293,8 +294,8 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
   if (r->warned || report->skipped == 0) return;
   r->warned = true;
   wl_log_warning(
-      "meta-step %lld: %lld of %lld units became non-finite and were left out; further ones are counted "
-      "under `skipped`",
+      "meta-step %lld: %lld of %lld units became non-finite and were left out; further non-finite units are "
+      "counted under `skipped`",
       (long long)wl_state_of(r->trainer)->meta_step, (long long)report->skipped,
       (long long)report->units);
 }
@@ -391,7 +392,7 @@ static wl_status report_divergence(const run *r) {
   if (last_counted == 0)
     WL_FAIL(WL_ERR_DIVERGED, "no unit of the first %lld meta-steps stayed finite: lower %s", done,
             *wl_schema_run(r->config).start
-                ? "the rate, or name a `start` from before its training diverged"
+                ? "the rate, or name a `start` from before the divergence of its training"
                 : "rule.output_scale or the rule's rate");
   else
     WL_FAIL(

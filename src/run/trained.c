@@ -18,8 +18,8 @@ static wl_status require_meta_parameters(const char *path, const wl_file *file) 
   const wl_status status =
       holds ? WL_OK
             : WL_FAIL(WL_ERR_DATA,
-                      "'%s' contains no trained optimizer, its kind is '%s': name a run "
-                      "directory, a checkpoint or an exported file",
+                      "'%s' contains no trained optimizer (its kind is '%s'): name a run directory, a checkpoint "
+                      "or an exported file",
                       path, kind);
   free(kind);
   return status;
@@ -135,8 +135,8 @@ wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, d
   if (wl_finite_doubles(phi, layout->size)) return WL_OK;
   return WL_FAIL(
       WL_ERR_DATA,
-      "'%s': its meta-parameters are not finite, the training had diverged; name a checkpoint "
-      "from before",
+      "'%s': its meta-parameters are not finite, because the training diverged; name a checkpoint from before the "
+      "divergence",
       wl_file_path(file));
 }
 

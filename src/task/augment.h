@@ -40,7 +40,8 @@ typedef struct wl_augment_keys {
   double scale_jitter;
 } wl_augment_keys;
 
-/* The options of the augmentations; `member` of `type` is a wl_augment_keys. */
+/* The rows of the augmentations for the options table of a family. The family reads its keys into the struct `type`,
+ * whose member `member` is a wl_augment_keys. */
 /* clang-format off */
 #define WL_AUGMENT_OPTIONS(type, member)                                                          \
   {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \

@@ -31,7 +31,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 const wl_task_family wl_task_autoencoder = {
     .name = "autoencoder",
-    .summary = "multi-layer perceptron that reproduces images: mean square error of a sigmoid",
+    .summary = "autoencoder: a multi-layer perceptron that reproduces images; mean squared error after a sigmoid",
     .options = options,
     .create = create,
     .destroy = wl_mlp_destroy,

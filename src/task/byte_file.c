@@ -74,7 +74,7 @@ wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_fil
   memset(out, 0, sizeof *out);
   struct stat info;
   if (!readable_path(directory, name, out->path, &info))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: neither %s nor %s.gz is there", directory, name, name);
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: neither %s nor %s.gz exists", directory, name, name);
   if (!S_ISREG(info.st_mode)) /* reading a pipe would wait for its writer */
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", out->path);
   const wl_status status = open_source(out);

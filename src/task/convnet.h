@@ -32,8 +32,8 @@ typedef struct wl_convnet {
   wl_node x, labels; /* inputs: (B,channels,rows,columns), B labels */
 } wl_convnet;
 
-/* The network's options, for the options table of a family: `filters_` and `order_` are defaults, `member` of
- * `type` is a wl_convnet. */
+/* The rows of the network for the options table of a family. `filters_` and `order_` are default values. The family
+ * reads its keys into the struct `type`, whose member `member` is a wl_convnet. */
 /* clang-format off */
 #define WL_CONVNET_OPTIONS(filters_, order_, type, member)                                        \
   {"filters", WL_OPT_INTS, filters_, NULL, 1, 4096, "1", "Channels of each convolution.",         \

@@ -77,7 +77,7 @@ static wl_status locate(const char *data, const named_data *named, char director
     snprintf(directory, WL_DATA_PATH, "%s/%s", bases[i], data);
     if (wl_is_directory(directory)) return WL_OK;
   }
-  return WL_FAIL(WL_ERR_NO_INPUT, "%s: data '%s' is not there; %s", directory, data, named->hint);
+  return WL_FAIL(WL_ERR_NO_INPUT, "%s: the data '%s' were not found; %s", directory, data, named->hint);
 }
 
 /* Draws a fixed permutation of each split, so that evaluations use the same images in every run. */

@@ -32,14 +32,15 @@ typedef struct wl_dataset_keys {
   int64_t classes, side; /* number of classes, side in pixels; 0: as in the data */
   bool grey;
 } wl_dataset_keys;
-/* The options of wl_dataset_keys, for the family's table; `member` of `type` is a wl_dataset_keys. */
+/* The rows of a data set for the options table of a family. The family reads its keys into the struct `type`, whose
+ * member `member` is a wl_dataset_keys. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS(type, member)                                                          \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                           \
    "Images: synthetic or digits (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
    "with IDX files (plain or gzipped) or CIFAR-10's binary files.", WL_SLOT(type, member.data), WL_KEY_PATH}, \
   {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                                 \
-   "Number of classes; 0: known for named data, else the largest training label plus one.",       \
+   "Number of classes. 0: the number that belongs to named data, or else the largest training label plus one.",       \
    WL_SLOT(type, member.classes)},                                                                \
   {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                              \
    "Side of the resized images (bilinear, no antialiasing); 0: the original size.",               \

@@ -35,7 +35,8 @@ typedef struct wl_perceptron {
   wl_activation activation;
   wl_norm norm;
 } wl_perceptron;
-/* Options of the hidden layers; `member` of `type` is a wl_perceptron. */
+/* The rows of the hidden layers for the options table of a family. The family reads its keys into the struct `type`,
+ * whose member `member` is a wl_perceptron. */
 /* clang-format off */
 #define WL_PERCEPTRON_OPTIONS(fallback, choice, type, member)                                     \
   {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none.", \

@@ -45,8 +45,8 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: truncated: its header promises %lld bytes of data, more than the file can "
-                   "hold; fetch the file again",
+                   "%s: truncated: its header states %lld bytes of data, more than the file can hold; fetch the "
+                   "file again",
                    file->path, (long long)bytes);
   return WL_OK;
 }

@@ -14,7 +14,8 @@ typedef struct wl_image_source {
   const wl_dataset *data; /* shared */
 } wl_image_source;
 
-/* Options of a family that trains on images; `member` of `type` is a wl_image_source. */
+/* The rows of the images for the options table of a family. The family reads its keys into the struct `type`, whose
+ * member `member` is a wl_image_source. */
 /* clang-format off */
 #define WL_IMAGE_SOURCE_OPTIONS(type, member)                                                     \
   WL_DATASET_OPTIONS(type, member.keys),                                                          \
@@ -34,8 +35,9 @@ wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
 /* Fills x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not needed) with a batch. Images are drawn with
- * replacement by (seed, space, episode, unit, step). WL_FOR_EVAL_BATCH instead uses the images from number batch * step
- * of the split's fixed sample, which depends on the episode only if data_fraction is drawn. */
+ * replacement by (seed, space, episode, unit, step). With the purpose WL_FOR_EVAL_BATCH the images are those of the
+ * split's fixed sample from number batch * step on. The sample depends on the episode only if data_fraction is drawn.
+ * */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);
 

@@ -27,12 +27,14 @@ typedef struct wl_initialiser {
   double scale; /* scale of the kind normal */
 } wl_initialiser;
 
-/* The options of a family; `fallback` is the default kind; `member` of `type` is a wl_initialiser. */
+/* The rows of the initial values for the options table of a family. `fallback` is the default kind. The family reads
+ * its keys into the struct `type`, whose member `member` is a wl_initialiser. */
 /* clang-format off */
 #define WL_INITIALISER_OPTIONS(fallback, type, member)                                            \
   {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",    \
-   "Weights: N(0, initial_scale^2), biases too; truncated normal of variance 1 / fan-in, cut "    \
-   "at two deviations; N(0, 2 / fan-in); uniform by fan-in and fan-out; orthogonal.",             \
+   "Distribution of the initial weights. normal: N(0, initial_scale^2), also for biases. fan-in: " \
+   "truncated normal of variance 1 / fan-in, cut at two standard deviations. he: N(0, 2 / fan-in). " \
+   "glorot: uniform, with bounds from fan-in and fan-out. orthogonal: orthonormal rows or columns.", \
    WL_SLOT(type, member.kind)},                                                                   \
   {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                       \
    "Standard deviation for `initialisation: normal`.", WL_SLOT(type, member.scale)}

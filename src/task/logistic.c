@@ -48,8 +48,8 @@ static const wl_option options[] = {
     {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement.",
      WL_SLOT(logistic, batch)},
     {"data_seed", WL_OPT_INT, "0", NULL, 0, 9e18, "1",
-     "0: each task draws its mixture and its points; otherwise the seed of those that all tasks share, so that tasks "
-     "differ in initial values and minibatches alone.",
+     "Seed of a mixture and points that all tasks share, so that tasks differ only in initial values and "
+     "minibatches. 0: each task draws a separate mixture and separate points.",
      WL_SLOT(logistic, data_seed)},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
      "Typical distance of a class mean from the origin, in standard deviations of a class.",

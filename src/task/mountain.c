@@ -20,7 +20,8 @@ typedef struct mountain {
 
 static const wl_option options[] = {
     {"surface", WL_OPT_CHOICE, "own", "own|shared", 0, 0, "1",
-     "own: a surface for each unit; shared: one surface for all units of an episode (in eval, of a set).",
+     "Surfaces of the units. own: each unit has a separate surface. shared: all units of an episode (in eval, of "
+     "a set) have the same surface.",
      WL_SLOT(mountain, surface)},
     {0}};
 

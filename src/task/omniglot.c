@@ -64,39 +64,40 @@ enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
 
 static const wl_option options[] = {
     {"file", WL_OPT_STRING, "omniglot28.h5", NULL, 0, 0, "1",
-     "Packed characters (tools/pack_omniglot.py): a path, or a name in the folder that "
+     "File of packed characters (made by tools/pack_omniglot.py): a path, or a name in the folder that "
      "WARPLOOM_DATA names.",
      WL_SLOT(omniglot, keys.file), WL_KEY_PATH},
     {"protocol", WL_OPT_CHOICE, "multi-shot", "multi-shot|few-shot", 0, 0, "1",
-     "multi-shot: a task is one alphabet with many drawers; few-shot: a few drawers of random characters.",
+     "Protocol of a task. multi-shot: characters of one alphabet by many drawers. few-shot: random characters by "
+     "a few drawers.",
      WL_SLOT(omniglot, keys.protocol)},
     {"ways", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Classes of a task; 0: 20 for multi-shot, 5 for few-shot.", WL_SLOT(omniglot, keys.ways)},
+     "Number of classes of a task; 0: 20 for multi-shot, 5 for few-shot.", WL_SLOT(omniglot, keys.ways)},
     {"shots", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Drawers of each class to adapt on; 0: 15 for multi-shot, 1 for few-shot.",
+     "Number of drawers of each class whose images are used for adaptation; 0: 15 for multi-shot, 1 for few-shot.",
      WL_SLOT(omniglot, keys.shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Other drawers of each class: held out (multi-shot) or the query set (few-shot); 0: 5 for multi-shot, "
-     "`shots` for few-shot.",
+     "Number of other drawers of each class, which are held out (multi-shot) or form the query set (few-shot); 0: "
+     "5 for multi-shot, `shots` for few-shot.",
      WL_SLOT(omniglot, keys.query)},
     {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",
-     "Images in a minibatch, drawn with replacement (multi-shot; few-shot uses the whole support set).",
+     "Number of images in a minibatch, drawn with replacement (multi-shot; few-shot uses the whole support set).",
      WL_SLOT(omniglot, keys.batch)},
-    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1", "Multi-shot: alphabets to train on.",
+    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1", "Multi-shot: number of alphabets for training.",
      WL_SLOT(omniglot, keys.alphabets)},
     {"test_alphabets", WL_OPT_INT, "10", NULL, 1, 1e6, "1",
-     "Multi-shot: alphabets to evaluate on; the rest are for tuning.",
+     "Multi-shot: number of alphabets for evaluation; the remaining alphabets are for tuning.",
      WL_SLOT(omniglot, keys.test_alphabets)},
     {"alphabet_seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
-     "Multi-shot: seed of the choice of alphabets and of their characters; evaluations use the "
-     "same.",
+     "Multi-shot: seed that decides which alphabets are for training, evaluation and tuning, and the order of "
+     "their characters. Training and evaluation use the same value.",
      WL_SLOT(omniglot, keys.alphabet_seed)},
     {"quarter_turns", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Few-shot: characters rotated by 90, 180 and 270 degrees are separate classes.",
      WL_SLOT(omniglot, keys.quarter_turns)},
     {"smooth", WL_OPT_INT, "0", NULL, 0, 100, "1",
-     "Each image is smoothed this many times by the binomial filter (1 2 1) / 4 along rows and columns, in place of "
-     "the shades of grey that a file of one-bit images lacks.",
+     "Number of times that each image is smoothed by the binomial filter (1 2 1) / 4 along rows and columns. "
+     "Smoothing replaces the shades of grey that a file of one-bit images lacks.",
      WL_SLOT(omniglot, keys.smooth)},
     {"centre", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Each character's centre of mass is moved to the centre of its image, by whole pixels.",
@@ -140,17 +141,18 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   if (o->shots + o->query > g->drawers)
     return wl_map_fail(map, "shots",
-                       "%lld drawers and %lld for `query` are more than the file's %lld",
+                       "%lld drawers and %lld drawers for `query` are more than the %lld drawers of the file",
                        (long long)o->shots, (long long)o->query, (long long)g->drawers);
   const int64_t more = o->shots > o->query ? o->shots : o->query,
                 fewer = o->shots + o->query - more;
   if (o->few_shot && more % fewer != 0)
     return wl_map_fail(map, "query",
-                       "%lld and `shots`, %lld, fill one batch only where one divides the other",
+                       "%lld drawers and %lld drawers for `shots` do not fit one batch: one number must divide "
+                       "the other",
                        (long long)o->query, (long long)o->shots);
   if (g->rows != g->columns && (o->quarters > 1 || o->distortion.rotate > 0))
     return wl_map_fail(map, "augment_rotate",
-                       "only square images can be turned; the file's are %lld x %lld",
+                       "only square images can be turned; the images of the file are %lld x %lld",
                        (long long)g->rows, (long long)g->columns);
   return WL_OK;
 }
@@ -191,8 +193,8 @@ static wl_status deal_alphabets(const wl_map *map, omniglot *o, const int64_t *e
   if (train + test > count)
     return wl_map_fail(
         map, "alphabets",
-        "%lld to train on and %lld in `test_alphabets`, but the file has only %lld with "
-        "%lld characters or more (`ways`)",
+        "%lld alphabets for training and %lld alphabets in `test_alphabets` are needed, but the file has only "
+        "%lld alphabets with %lld characters or more (`ways`)",
         (long long)train, (long long)test, (long long)count, (long long)o->ways);
   for (int64_t i = 0; i < count; i++) {
     pool *p = &o->pools[i < train ? FOR_TRAINING : i < train + test ? FOR_EVALUATION : FOR_TUNING];
@@ -228,7 +230,7 @@ static wl_status split_characters(const wl_map *map, omniglot *o) {
   }
   for (int p = 0; p < POOLS; p++)
     if (o->pools[p].count * o->quarters < o->ways)
-      return wl_map_fail(map, "ways", "%lld classes, but images_%s has %lld characters",
+      return wl_map_fail(map, "ways", "%lld classes are needed, but images_%s has %lld characters",
                          (long long)o->ways, p == FOR_EVALUATION ? "evaluation" : "background",
                          (long long)o->pools[p].count);
   return WL_OK;

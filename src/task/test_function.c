@@ -106,7 +106,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   task->impl = f;
   wl_map_read(map, options, f);
   if (f->function == ROSENBROCK && f->dimension < 2)
-    return wl_map_fail(map, "dimension", "`function: rosenbrock` needs two variables at least");
+    return wl_map_fail(map, "dimension", "`function: rosenbrock` needs at least two variables");
   if (f->function == BEALE && f->dimension % 2)
     return wl_map_fail(map, "dimension", "%lld is odd, `function: beale` needs an even number",
                        (long long)f->dimension);
@@ -135,7 +135,7 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_test_function = {
     .name = "test-function",
     .summary =
-        "Rastrigin's, Ackley's, Beale's, Rosenbrock's or Styblinski and Tang's function, anywhere",
+        "function of Rastrigin, Ackley, Beale, Rosenbrock, or Styblinski and Tang, moved by a drawn vector",
     .options = options,
     .create = create,
     .destroy = destroy,

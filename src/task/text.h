@@ -22,7 +22,8 @@ typedef struct wl_text_source {
   const wl_text *text;
 } wl_text_source;
 
-/* Options of a family that trains on text; `member` of `type` is a wl_text_source. */
+/* The rows of a text for the options table of a family. The family reads its keys into the struct `type`, whose member
+ * `member` is a wl_text_source. */
 /* clang-format off */
 #define WL_TEXT_OPTIONS(type, member)                                                             \
   {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \

@@ -134,7 +134,7 @@ static wl_status find_stages(const wl_strings *names, const wl_map *options, wl_
       if (strcmp(names->at[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
     if (!w->stages[w->n_stages])
       return wl_map_fail(options, "warp",
-                         "'%s' is no warp layer; choose from linear, scale, residual, conv3x3, "
+                         "'%s' is not a warp layer; choose from linear, scale, residual, conv3x3, "
                          "conv1x1, batch_norm, sigmoid, tanh, relu, elu, or give none",
                          names->at[i]);
     w->n_stages++;
@@ -246,17 +246,17 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
   if (!w) return WL_OK;
   if (w->loss > 0 && !w->loss_used)
     return wl_map_fail(options, "warp_loss",
-                       "a learned loss is for a regression with hidden layers: family sinusoid");
+                       "a learned loss needs a regression with hidden layers, such as the family sinusoid");
   for (int i = 0; i < w->n_layers; i++)
     if (!w->layer_used[i])
       return wl_map_fail(options, "warp_after",
-                         "'%s' is no layer of this network that takes a warp; it has: %s",
+                         "this network has no layer '%s' that a warp can follow; it has: %s",
                          w->layers[i], w->met[0] ? w->met : "none");
   for (int s = 0; s < w->n_stages; s++)
     if (!w->stage_used[s])
       return wl_map_fail(options, "warp",
-                         "'%s' fits none of the layers chosen; conv3x3 and conv1x1 go between "
-                         "convolutions, linear between dense layers (layers: %s)",
+                         "'%s' fits none of the selected layers; conv3x3 and conv1x1 go between convolutions, "
+                         "linear between dense layers (layers: %s)",
                          w->stages[s]->name, w->met[0] ? w->met : "none");
   return WL_OK;
 }

@@ -49,12 +49,12 @@ typedef struct wl_warp_keys {
   double noise;
 } wl_warp_keys;
 
-/* `member` of `type` is a wl_warp_keys. */
+/* A family reads these keys into the struct `type`, whose member `member` is a wl_warp_keys. */
 /* clang-format off */
 #define WL_WARP_OPTIONS(type, member)                                                             \
   {"warp", WL_OPT_STRINGS, "none", NULL, 0, 0, "1",                                               \
-   "Warp layers, stage by stage: linear, scale, residual, conv3x3, conv1x1, batch_norm, "         \
-   "sigmoid, tanh, relu, elu; none for an unwarped network.", WL_SLOT(type, member.stages)},      \
+   "Stages of the warp layers, in order: linear, scale, residual, conv3x3, conv1x1, batch_norm, " \
+   "sigmoid, tanh, relu, elu. none: the network has no warp layers.", WL_SLOT(type, member.stages)}, \
   {"warp_after", WL_OPT_STRINGS, "all", NULL, 0, 0, "1",                                          \
    "Layers that a warp follows, e.g. [dense1, conv2]; all: every layer but the last.", WL_SLOT(type, member.after)}, \
   {"warp_side", WL_OPT_CHOICE, "after", "before|after", 0, 0, "1",                                \
@@ -62,7 +62,8 @@ typedef struct wl_warp_keys {
   {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                              \
    "Hidden units or channels of `residual`; 0: as many as the warped layer has.", WL_SLOT(type, member.width)}, \
   {"warp_loss", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                               \
-   "Hidden units of a learned term of the support loss, for regression (sinusoid); 0: none.", WL_SLOT(type, member.loss)}, \
+   "Hidden units of a learned term of the support loss, for regression (sinusoid); 0: no such term.", \
+   WL_SLOT(type, member.loss)},                                                                   \
   {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
    "Standard deviation of the noise added to each initial warp parameter; 0: the identity.", WL_SLOT(type, member.noise)}
 /* clang-format on */

@@ -101,8 +101,8 @@ wl_status wl_gemm_check(void) {
   if (right) return WL_OK;
   return WL_FAIL(
       WL_ERR_OS,
-      "OpenBLAS multiplies wrongly on this processor (%s, %s): choose other kernels by OPENBLAS_CORETYPE=Haswell, "
-      "or install another version",
+      "OpenBLAS computes wrong products on this processor (%s, %s): choose other kernels by "
+      "OPENBLAS_CORETYPE=Haswell, or install another version",
       wl_build_blas(), wl_build_processor());
 }
 

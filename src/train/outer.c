@@ -34,11 +34,12 @@ const wl_option wl_outer_options[] = {
     {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd.",
      WL_SLOT(wl_outer_keys, momentum)},
     {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Decoupled decay of adamw, times the rate.", WL_SLOT(wl_outer_keys, weight_decay)},
+     "Coefficient of the decoupled weight decay of adamw, which is multiplied by the rate.",
+     WL_SLOT(wl_outer_keys, weight_decay)},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on each element of the meta-gradient; 0: none.", WL_SLOT(wl_outer_keys, clip_value)},
+     "Bound on each element of the meta-gradient; 0: no bound.", WL_SLOT(wl_outer_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the meta-gradient's norm; 0: none.", WL_SLOT(wl_outer_keys, clip_norm)},
+     "Bound on the norm of the meta-gradient; 0: no bound.", WL_SLOT(wl_outer_keys, clip_norm)},
     {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
      "Schedule of the rate after the warm-up.", WL_SLOT(wl_outer_keys, schedule.kind)},
     {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
@@ -48,20 +49,21 @@ const wl_option wl_outer_options[] = {
      "Fraction of the rate at the end of `cosine`.",
      WL_SLOT(wl_outer_keys, schedule.final_fraction)},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
-     "Meta-steps between the drops of `step` (in an update rule's own schedule 100 by default).",
+     "Meta-steps between two reductions of the rate by `schedule: step`.",
      WL_SLOT(wl_outer_keys, schedule.decay_every)},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
-     "Factor of each drop of `step` (in an update rule's own schedule 0.1 by default).",
+     "Factor of the rate at each reduction by `schedule: step`.",
      WL_SLOT(wl_outer_keys, schedule.decay_factor)},
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
      "Number of consecutive episodes without a counted unit after which the training ends as diverged; 0: never.",
      WL_SLOT(wl_outer_keys, patience), .flags = WL_KEY_EXTENDS},
     {"validate", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between two validations: the mean final loss on 8 fixed tasks of each family goes to the metrics; 0: none.",
+     "Meta-steps between two validations, which write the mean final loss on 8 fixed tasks of each family to the "
+     "metrics; 0: no validations.",
      WL_SLOT(wl_outer_keys, validate), .flags = WL_KEY_FREE},
     {"average", WL_OPT_REAL, "0", NULL, 0, BELOW_ONE, "1",
-     "Decay of an exponential average of the meta-parameters, e.g. 0.98; the average is then exported and "
-     "evaluated; 0: none.",
+     "Decay of an exponential average of the meta-parameters, such as 0.98. The average is then exported and "
+     "evaluated. 0: no average.",
      WL_SLOT(wl_outer_keys, average)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -74,17 +76,17 @@ typedef struct group_keys {
 
 static const wl_option group_options[] = {
     {"learning_rate", WL_OPT_REAL, "-1", NULL, -1, DBL_MAX, "1",
-     "The group's rate, before the schedule; -1: that of `outer`.",
+     "Rate of the group, before the schedule; -1: the rate of `outer`.",
      WL_SLOT(group_keys, learning_rate)},
     {"optimizer", WL_OPT_CHOICE, "outer", "outer|adam|adamw|sgd", ANY, "1",
-     "The group's optimizer; outer: that of `outer`.", WL_SLOT(group_keys, optimizer)},
+     "Optimizer of the group; outer: the optimizer of `outer`.", WL_SLOT(group_keys, optimizer)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the norm of the group's part of the meta-gradient; 0: none.",
+     "Bound on the norm of the group's part of the meta-gradient; 0: no bound.",
      WL_SLOT(group_keys, clip_norm)},
-    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "Frozen before this meta-step.",
+    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "The group is frozen before this meta-step.",
      WL_SLOT(group_keys, from_step)},
     {"until_step", WL_OPT_INT, "-1", NULL, -1, DBL_MAX, "meta-steps",
-     "Frozen from this meta-step on; -1: never.", WL_SLOT(group_keys, until_step)},
+     "The group is frozen from this meta-step on; -1: never.", WL_SLOT(group_keys, until_step)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition", "warp",
                                                          "initialisation"};
@@ -124,11 +126,11 @@ static wl_status read_group(wl_outer *o, const wl_map *map) {
   wl_map_read(map, group_options, &keys);
   const double rate = keys.learning_rate;
   if (g->size == 0)
-    return wl_map_fail(map, "group", "nothing of this group is learned in this configuration");
+    return wl_map_fail(map, "group", "this configuration has no meta-parameters in this group");
   if (g->configured) return wl_map_fail(map, "group", "'%s' is given twice", wl_map_variant(map));
   if (rate < 0 && rate != -1)
     return wl_map_fail(map, "learning_rate",
-                       "give a rate of at least 0, or -1 for that of `outer`");
+                       "give a rate of at least 0, or -1 for the rate of `outer`");
   g->configured = true;
   if (rate >= 0) g->rate = rate;
   if (keys.optimizer >= OWN_KIND) g->kind = (wl_outer_kind)(keys.optimizer - OWN_KIND);

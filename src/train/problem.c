@@ -13,7 +13,8 @@ static wl_status create_tasks(const wl_config *config, wl_problem *p) {
   }
   if (proportions > 0) return WL_OK;
   return wl_map_fail(wl_config_map(config, "task", p->n_tasks - 1), "proportion",
-                     "every family's proportion is 0: there is no task to draw; give one at least");
+                     "the proportion of every family is 0, so no task can be drawn; give at least one family a "
+                     "larger proportion");
 }
 
 static wl_status read_horizon(const wl_config *config, wl_problem *p) {
@@ -33,8 +34,8 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
   p->spec.imitation = p->imitation;
   if (!p->imitation || !p->spec.second_order) return WL_OK;
   return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                     "imitation takes the teacher's updates as constants, which is first order: set "
-                     "`order: first`, or leave `imitation` out");
+                     "imitation treats the teacher's updates as constants, which is first order: set `order: "
+                     "first`, or remove the section `imitation`");
 }
 
 /* Refuses second order for a task family whose loss is not computed by the tape, which provides the Hessian-vector
@@ -43,7 +44,7 @@ static wl_status check_order(const wl_config *config, const wl_problem *p) {
   for (int i = 0; p->spec.second_order && i < p->n_tasks; i++)
     if (p->tasks[i]->family->loss)
       return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                         "the task family '%s' has first derivatives only: choose `order: first`",
+                         "the task family '%s' has only first derivatives: choose `order: first`",
                          p->tasks[i]->family->name);
   return WL_OK;
 }
@@ -59,8 +60,8 @@ static wl_status build(const wl_config *config, wl_problem *p) {
   if (p->model->phi.size > 0) return WL_OK;
   return wl_map_fail(
       wl_config_map(config, "rule", 0), "name",
-      "nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, "
-      "or learn some (`learn:`), a preconditioner or the initialisation",
+      "there is nothing to learn: the rule '%s' has no meta-parameters; choose `rule: {name: lstm}`, or learn "
+      "scalars of the rule (`learn:`), a preconditioner or the initialisation",
       p->model->rule->ops->name);
 }
 

@@ -64,8 +64,8 @@ static wl_status check_options(const wl_trainer *tr) {
   const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
   if ((double)tr->setup.steps * (double)wl_schema_replay(tr->setup.config).epochs >= MOST_PASSES)
     return wl_map_fail(map, "epochs",
-                       "outer.steps times replay.epochs must be below %.0f: each pass draws "
-                       "minibatches of its own, and there are no more",
+                       "outer.steps times replay.epochs must be below %.0f, because each pass has a separate "
+                       "number from which its minibatches are drawn",
                        MOST_PASSES);
   return WL_OK;
 }

@@ -25,9 +25,10 @@ static const wl_option top_options[] = {
      "Trained optimizer (a file or run directory) from whose meta-parameters the run starts: fine-tuning.",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Threads of each rank. 0: the cores of a node divided by its ranks, at most OMP_NUM_THREADS and the cores "
-     "that the rank is bound to; for one rank on a shared machine, the idle cores. If a job owns its cores and "
-     "uses all of them, each thread is bound to one, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
+     "Number of threads of each rank. 0: the number of cores of a node divided by its ranks, at most "
+     "OMP_NUM_THREADS and the number of cores that the rank is bound to; a single rank on a shared machine uses "
+     "the idle cores. If a job owns its cores and uses all of them, each thread is bound to one core, unless "
+     "OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -45,11 +46,11 @@ typedef struct window_keys {
 } window_keys;
 
 static const wl_option window_options[] = {
-    {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps", "K: the inner steps of a window.",
+    {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps", "Number K of inner steps of a window.",
      WL_SLOT(window_keys, steps)},
     {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last|{last: N}", ANY, "1",
-     "Weights of the losses at theta_0 .. theta_K in the meta-loss: 1 each, 1/K each, 1 for the last or the last N; or "
-     "a list of K+1 numbers.",
+     "Weights of the losses at theta_0 .. theta_K in the meta-loss. sum: 1 each. mean: 1/(K+1) each. "
+     "last, {last: N}: 1 for the last loss or the last N losses, else 0. A list has K+1 numbers.",
      WL_SLOT(window_keys, weights)},
     {"loss", WL_OPT_CHOICE, "plain", "plain|log|log_ratio|clipped", ANY, "1",
      "Term of the meta-loss: L, log L, log(L / L at the episode's start), or min(L, clip).",
@@ -62,80 +63,83 @@ static const wl_option window_options[] = {
     {"split", WL_OPT_CHOICE, "train", "train|heldout", ANY, "1", "Data of a fresh outer minibatch.",
      WL_SLOT(window_keys, split)},
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
-     "first drops the dependence of the inner gradient on the parameters (as Andrychowicz et al. 2016); second is "
-     "exact.",
+     "Order of the meta-gradient. first: leave out the dependence of the inner gradient on the parameters (as "
+     "Andrychowicz et al. 2016). second: exact.",
      WL_SLOT(window_keys, order)},
     {"storage", WL_OPT_CHOICE, "auto", "auto|activations|states|recompute|snapshots", ANY, "1",
-     "What a window keeps. activations: those of the LSTM of every step (other rules: recompute). states: the rule "
-     "state before every step (with `order: first`: recompute). recompute: gradients; the rule's steps are computed "
-     "again. snapshots: the state at the start of each segment, whose steps are computed again. auto: the "
-     "fastest within `memory`. The result does not depend on it.",
+     "What a window stores for its backward pass. activations: the activations of the LSTM at every step (other "
+     "rules: recompute). states: the rule state before every step (with `order: first`: recompute). recompute: "
+     "the gradients; the steps of the rule are computed again. snapshots: the state at the start of each segment; "
+     "the steps of the segment are computed again. auto: the fastest storage within `memory`. The result does not "
+     "depend on this key.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Bound on the storage of a window; longer windows are recomputed from snapshots. 0: no bound, but `storage: "
-     "auto` keeps activations or states of at most 256 MiB.",
+     "Bound on the storage of a window. Windows that need more storage are recomputed from snapshots. 0: no "
+     "bound, but `storage: auto` stores at most 256 MiB of activations or states.",
      WL_SLOT(window_keys, memory), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option replay_options[] = {
     {"capacity", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Memory that the buffer of trajectories may take, over all ranks; 0: no replay.",
+     "Bound on the memory of the replay buffer, over all ranks; 0: no replay.",
      WL_SLOT(wl_replay_keys, capacity)},
     {"spill", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Folder, best on a local disk, for the points beyond the capacity; empty: the buffer must fit.",
+     "Folder for the points beyond the capacity, preferably on a local disk. Empty: the buffer must fit into the "
+     "capacity.",
      WL_SLOT(wl_replay_keys, spill), .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps",
-     "Inner steps between the points that are kept.", WL_SLOT(wl_replay_keys, stride)},
+     "Inner steps between two stored points.", WL_SLOT(wl_replay_keys, stride)},
     {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1",
      "Stored precision of the points.", WL_SLOT(wl_replay_keys, precision)},
     {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches",
-     "Meta-batches of episodes that stay in the buffer.", WL_SLOT(wl_replay_keys, keep)},
+     "Number of meta-batches of episodes in the buffer.", WL_SLOT(wl_replay_keys, keep)},
     {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes",
-     "Passes over the buffer for each meta-batch of episodes.", WL_SLOT(wl_replay_keys, epochs)},
+     "Number of passes over the buffer for each meta-batch of episodes.", WL_SLOT(wl_replay_keys, epochs)},
     {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows",
-     "Replayed windows for each step of the outer optimizer.", WL_SLOT(wl_replay_keys, batch)},
+     "Number of replayed windows for each step of the outer optimizer.", WL_SLOT(wl_replay_keys, batch)},
     {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps",
-     "K of the replayed windows; 1 is Warp-Grad's look-ahead.", WL_SLOT(wl_replay_keys, steps)},
+     "Number K of inner steps of a replayed window; Warp-Grad uses 1.", WL_SLOT(wl_replay_keys, steps)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option curriculum_options[] = {
     {"steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
-     "Length of the episodes in each stage, growing; the last stage is that of `episode.steps`, which follows. []: one "
-     "stage.",
+     "Lengths of the episodes in the stages, in rising order. A last stage with episodes of `episode.steps` "
+     "follows. []: only this last stage.",
      WL_SLOT(wl_curriculum_keys, steps)},
     {"every", WL_OPT_INT, "100", NULL, AT_LEAST(1), "meta-steps",
-     "Meta-steps between two evaluations, on fixed tasks and at the length of the next stage.",
+     "Meta-steps between two evaluations, which run fixed tasks for the length of the next stage.",
      WL_SLOT(wl_curriculum_keys, every)},
     {"patience", WL_OPT_INT, "1", NULL, AT_LEAST(1), "evaluations",
-     "Evaluations in a row without a new best one after which the next stage begins, from the best meta-parameters.",
+     "Number of consecutive evaluations without a new best loss after which the next stage begins, from the best "
+     "meta-parameters.",
      WL_SLOT(wl_curriculum_keys, patience)},
-    {"tasks", WL_OPT_INT, "8", NULL, 1, 1e6, "tasks", "Fixed tasks of each family in an evaluation.",
+    {"tasks", WL_OPT_INT, "8", NULL, 1, 1e6, "tasks", "Number of fixed tasks of each family in an evaluation.",
      WL_SLOT(wl_curriculum_keys, tasks)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option checkpoint_options[] = {
     {"every", WL_OPT_INT, "500", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between checkpoints; 0: only at the end.", WL_SLOT(wl_checkpoint_keys, every)},
-    {"keep", WL_OPT_INT, "2", NULL, 2, 1e6, "files", "Verified checkpoints that are kept.",
+     "Meta-steps between two checkpoints; 0: only one at the end.", WL_SLOT(wl_checkpoint_keys, every)},
+    {"keep", WL_OPT_INT, "2", NULL, 2, 1e6, "files", "Number of verified checkpoints that are kept.",
      WL_SLOT(wl_checkpoint_keys, keep)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option trajectory_options[] = {
     {"every", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between recordings; 0: none. Choose a number that has no common factor with the number of "
-     "windows of an episode, or the same windows are recorded each time.",
+     "Meta-steps between two recordings; 0: no recordings. Choose a number that has no common factor with the "
+     "number of windows of an episode; otherwise the same windows are recorded each time.",
      WL_SLOT(wl_trajectory_keys, every)},
-    {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Units in each recording.",
+    {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Number of units in each recording.",
      WL_SLOT(wl_trajectory_keys, units)},
     {"coordinates", WL_OPT_INT, "16", NULL, AT_LEAST(0), "1",
-     "Coordinates whose gradient and update are recorded, evenly spread.",
+     "Number of coordinates whose gradient and update are recorded, evenly spread over theta.",
      WL_SLOT(wl_trajectory_keys, coordinates)},
     {"hidden", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Also record the rule's state of those coordinates.", WL_SLOT(wl_trajectory_keys, hidden)},
+     "Also record the rule state of these coordinates.", WL_SLOT(wl_trajectory_keys, hidden)},
     {"snapshot_stride", WL_OPT_INT, "0", NULL, AT_LEAST(0), "steps",
-     "Inner steps between whole copies of theta; 0: none.",
+     "Inner steps between two recorded copies of theta; 0: no copies.",
      WL_SLOT(wl_trajectory_keys, snapshot_stride)},
-    {"compression", WL_OPT_INT, "4", NULL, 0, 9, "1", "Deflate level; 0: none.",
+    {"compression", WL_OPT_INT, "4", NULL, 0, 9, "1", "Level of deflate compression; 0: no compression.",
      WL_SLOT(wl_trajectory_keys, compression)},
     {"precision", WL_OPT_CHOICE, "single", "single|half", ANY, "1",
      "Stored precision of sampled arrays and snapshots.", WL_SLOT(wl_trajectory_keys, precision)},
@@ -171,11 +175,11 @@ const wl_section *wl_schema(void) {
       {"estimator", "How a window's contribution to the meta-gradient is computed", NULL, "name",
        wl_estimator_variants(), "bptt", false},
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
-      {"groups", "Settings of one group of meta-parameters; a list of maps for several", NULL,
+      {"groups", "Settings of one group of meta-parameters; a list of maps has settings of several groups", NULL,
        "group", wl_outer_group_variants, "none", true},
       {"curriculum", "Stages of growing episodes, which advance when evaluations stop improving",
        curriculum_options, NULL, NULL, NULL, false},
-      {"imitation", "A hand-designed rule as the teacher of the learned one; with the teacher's own keys",
+      {"imitation", "A hand-designed rule as the teacher of the learned rule, with the keys of that rule",
        wl_imitation_options, "teacher", wl_imitation_variants(), "none", false},
       {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories",
        replay_options, NULL, NULL, NULL, false},
@@ -216,7 +220,7 @@ static wl_status window_weights(const wl_map *map, const wl_choice_or_reals *giv
         (long long)spec->steps, (long long)spec->steps + 1, list.count);
   for (int i = 0; i < list.count; i++)
     if (list.at[i] != 0) return WL_OK;
-  return wl_map_fail(map, "weights", "every weight is 0: there is no loss to learn from");
+  return wl_map_fail(map, "weights", "every weight is 0, so the meta-loss contains no loss");
 }
 
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
@@ -234,7 +238,7 @@ wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec) {
                            .memory = (int64_t)(keys.memory * 1048576.0)};
   if (spec->outer_split == WL_SPLIT_HELDOUT && !spec->fresh)
     return wl_map_fail(map, "split",
-                       "the held-out split needs minibatches of its own: add `batch: fresh`");
+                       "the held-out split needs separate minibatches: add `batch: fresh`");
   return window_weights(map, &keys.weights, spec);
 }
 

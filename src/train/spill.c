@@ -23,7 +23,7 @@ static wl_status make_file(wl_spill *s) {
   s->fd = mkstemp(path);
   if (s->fd < 0)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE,
-                   "%s: no scratch file can be made there: %s", s->folder, strerror(errno));
+                   "%s: a scratch file cannot be created in this folder: %s", s->folder, strerror(errno));
   unlink(path);
   return WL_OK;
 }

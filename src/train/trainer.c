@@ -42,12 +42,13 @@ static wl_status create_plan(wl_trainer *tr) {
                                    .stagger = wl_episode_read(tr->setup.config).stagger};
   if (status == WL_OK && setting.restart > 0 && !setting.stagger)
     status = wl_map_fail(episode, "restart",
-                         "episodes that restart end apart from others: set `stagger: true`");
+                         "restarted episodes end at other meta-steps than the episodes of other units: set "
+                         "`stagger: true`");
   if (status == WL_OK && setting.stagger && tr->setup.per_episode)
     status =
         wl_map_fail(episode, "stagger",
-                    "staggered units end their episodes apart, so that no meta-step takes whole "
-                    "episodes: use `outer.every: window`, or `stagger: false`");
+                    "staggered units end their episodes at different meta-steps, so a meta-step cannot consist of "
+                    "whole episodes: use `outer.every: window`, or `stagger: false`");
   if (status == WL_OK) status = wl_plan_create(&setting, &tr->state->plan);
   wl_free(proportion);
   wl_free(cost);

@@ -187,8 +187,8 @@ static void close_passage(const wl_trainer *tr, passage *p) {
 }
 
 /* Stores the state before a window in which losses rose. At the end of an episode, also stores the state if the unit
- * has no stored state yet. Stores nothing for the first window of an episode, which has no state before it or begins
- * at the stored state. */
+ * has no stored state yet. Stores nothing for the first window of an episode: there is no state before this window, or
+ * the episode was restarted from the stored state. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;

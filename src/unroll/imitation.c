@@ -24,22 +24,23 @@ const wl_option wl_imitation_options[] = {
      "Probability that an episode imitates: one number, or one for each stage of the curriculum.",
      WL_SLOT(keys, share)},
     {"force", WL_OPT_REAL, "1", NULL, UP_TO_ONE, "1",
-     "Share of the teacher's update in each step of an episode that imitates; the rest is the rule's.",
+     "Share of the teacher's update in each step of an episode that imitates; the rest is the update of the rule.",
      WL_SLOT(keys, force)},
     {"cosine", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Weight of 1 - the cosine between the two updates, mean over the matrices. The task's loss has the weight 1 - "
-     "cosine - magnitude - distance.",
+     "Weight of 1 minus the cosine between the two updates (mean over the matrices). The loss of the task has the "
+     "weight 1 - cosine - magnitude - distance.",
      WL_SLOT(keys, weight[WL_IMITATE_COSINE])},
     {"magnitude", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Weight of the mean difference of the updates' absolute values, mean over the matrices.",
+     "Weight of the mean difference between the absolute values of the two updates (mean over the matrices).",
      WL_SLOT(keys, weight[WL_IMITATE_MAGNITUDE])},
     {"distance", WL_OPT_REAL, "1", NULL, UP_TO_ONE, "1",
-     "Weight of the squared distance of the two updates, divided by the squared norm of the teacher's.",
+     "Weight of the squared distance between the two updates, divided by the squared norm of the teacher's update.",
      WL_SLOT(keys, weight[WL_IMITATE_DISTANCE])},
     {"hold", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
      "Meta-steps before `force` and the weights begin to fall.", WL_SLOT(keys, hold)},
     {"fade", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
-     "Meta-step at which `force` has fallen linearly to 0 and the weights to their ends; 0: they never fall.",
+     "Meta-step at which `force` reaches 0 and each weight reaches its final value, both linearly. 0: they never "
+     "fall.",
      WL_SLOT(keys, fade)},
     {"cosine_end", WL_OPT_REAL, "0.3", NULL, UP_TO_ONE, "1",
      "Final weight, as a share of `cosine`.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
@@ -48,10 +49,11 @@ const wl_option wl_imitation_options[] = {
     {"distance_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
      "Final weight, as a share of `distance`.", WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
     {"scale", WL_OPT_REAL, "0.01", NULL, 0, DBL_MAX, "1",
-     "Forward-only estimators: each imitation term's differences are divided by their root mean square, times this.",
+     "With forward-only estimators: factor of each imitation term, whose differences are first divided by their "
+     "root mean square.",
      WL_SLOT(keys, scale)},
     {"span", WL_OPT_INT, "0", NULL, 0, 1e9, "steps",
-     "Inner steps of the teacher's schedule; 0: those of the episode.", WL_SLOT(keys, span)},
+     "Number of inner steps of the teacher's schedule; 0: the number of steps of the episode.", WL_SLOT(keys, span)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 /* ---- Creation ---- */
@@ -73,13 +75,13 @@ static wl_status check(const wl_imitation *m) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++) sum += m->keys.weight[i];
   if (sum > 1.0 + 1e-12)
     return wl_map_fail(m->map, "distance",
-                       "cosine, magnitude and distance add up to %g; at most 1, as the task's loss "
-                       "has the rest (distance is 1 unless given)",
+                       "cosine, magnitude and distance add up to %g; the sum may be at most 1, because the loss "
+                       "of the task has the remaining weight (distance is 1 unless given)",
                        sum);
   if (m->keys.fade > 0 && m->keys.fade <= m->keys.hold)
     return wl_map_fail(m->map, "fade", "give a meta-step after `hold`, or 0");
   if (m->teacher->phi.size > 0)
-    return wl_map_fail(m->map, "learn", "a teacher learns nothing: leave `learn` out");
+    return wl_map_fail(m->map, "learn", "a teacher has no learned scalars: remove `learn`");
   return WL_OK;
 }
 

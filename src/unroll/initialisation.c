@@ -25,24 +25,26 @@ typedef struct initialisation_keys {
 
 static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors drawn anew for each episode, e.g. the head [dense1.weight, dense1.bias]; the others are learned.",
+     "Tensors that are drawn again for each episode, such as the head [dense1.weight, dense1.bias]; the other "
+     "tensors are learned.",
      WL_SLOT(initialisation_keys, fresh)},
-    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors learned by MAML, whatever `name` is.",
+    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that MAML learns, for any value of `name`.",
      WL_SLOT(initialisation_keys, by_method[MAML])},
-    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors learned by Leap, whatever `name` is.",
+    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that Leap learns, for any value of `name`.",
      WL_SLOT(initialisation_keys, by_method[LEAP])},
     {"reptile", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors learned by Reptile, whatever `name` is.",
+     "Tensors that Reptile learns, for any value of `name`.",
      WL_SLOT(initialisation_keys, by_method[REPTILE])},
     {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Dense weights and biases, e.g. of the head, whose rows all start from one vector, learned or (with "
-     "`fresh`) drawn: all classes have equal logits before a task adapts (UNICORN-MAML).",
+     "Dense weights and biases, such as those of the head, in which all outputs start from one vector, learned or "
+     "(with `fresh`) drawn. All classes then have equal logits before a task adapts (UNICORN-MAML).",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Leap: the change of the loss is part of the path's length.",
+     "With Leap: include the change of the loss in the length of the path.",
      WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Leap: count a rise of the loss as a fall, so that it does not move theta_0 uphill.",
+     "With Leap: use the negative absolute value of the change of the loss, so that a rise of the loss does not "
+     "move theta_0 to higher losses.",
      WL_SLOT(initialisation_keys, stabilise)},
     {0}};
 
@@ -141,7 +143,7 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   }
   for (int i = 0; i < names->count; i++)
     if (!wl_layout_find(theta, names->at[i]))
-      return wl_map_fail(map, key, "'%s' is no tensor of this task; it has: %s", names->at[i],
+      return wl_map_fail(map, key, "this task has no tensor '%s'; it has: %s", names->at[i],
                          known);
   return WL_OK;
 }
@@ -226,7 +228,7 @@ static wl_status choose_tensors(const request *r, const wl_layout *theta, wl_ini
   if (init->phi.count > 0) return WL_OK;
   return wl_map_fail(
       r->map, "fresh",
-      "every tensor is fresh, so that nothing is learned; use `initialisation: {name: none}`");
+      "every tensor is fresh, so nothing is learned; use `initialisation: {name: none}`");
 }
 
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,

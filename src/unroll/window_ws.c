@@ -60,8 +60,8 @@ static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   return fits(p, spec, p->segment);
 }
 
-/* Whether a window may store activations or states: always if `memory` is set, otherwise only if the activations or
- * states are small enough. */
+/* Whether a window may store activations or states. If `memory` is not set, they may take at most WL_WINDOW_UNASKED
+ * bytes. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
@@ -200,8 +200,8 @@ static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spe
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
   return wl_map_fail(spec->map, "memory",
-                     "%.3g MiB is too little for a window of %lld steps over %lld "
-                     "coordinates; the leanest storage%s takes %.1f MiB",
+                     "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the storage that "
+                     "needs the least memory%s takes %.1f MiB",
                      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
                      p->kind == &wl_trace_kinds[WL_TRACE_ACTIVATIONS] ? " with activations"
                      : p->kind == &wl_trace_kinds[WL_TRACE_STATES]    ? " with states"

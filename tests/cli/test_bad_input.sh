@@ -90,7 +90,7 @@ expect_parts 'initialisation.leap|also in the list `maml`' 'task={family: mlp, w
 expect_parts "outer.every|episode" replay.capacity=1
 expect_parts "replay.epochs|outer.steps" replay.capacity=1 outer.every=episode outer.steps=2000000000 replay.epochs=2
 expect_parts "task.1.family|single task" "$mixture" replay.capacity=1 outer.every=episode
-expect_parts "groups.group|nothing of this group" 'groups={group: warp, learning_rate: 0.1}'
+expect_parts "groups.group|no meta-parameters in this group" 'groups={group: warp, learning_rate: 0.1}'
 expect_parts "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 
@@ -140,7 +140,7 @@ expect 1 73 "spare.yaml|itself" check spare.yaml --dump spare.yaml
 expect 1 73 "step-00000004.h5" export whole --output whole/checkpoints/step-00000004.h5
 mkdir project
 cp good.yaml project/config.yaml
-expect 2 73 "project|itself" train project/config.yaml --set output=project
+expect 2 73 "project|which the config.yaml of the run would replace" train project/config.yaml --set output=project
 cmp -s good.yaml project/config.yaml || fail "the configuration was replaced"
 cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an input was changed"
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"

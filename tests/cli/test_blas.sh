@@ -43,7 +43,7 @@ run LD_PRELOAD=./stand_in.so OPENBLAS_CORETYPE=SkylakeX
 echo "ok: kernels"
 
 run LD_PRELOAD=./wrong.so
-[ $code = 71 ] && says 'error: OpenBLAS multiplies wrongly.*OPENBLAS_CORETYPE'
+[ $code = 71 ] && says 'error: OpenBLAS computes wrong products.*OPENBLAS_CORETYPE'
 echo "ok: wrong products"
 
 # Ranks with different kernels are named; one of them alone has the variable.

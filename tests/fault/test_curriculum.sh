@@ -79,5 +79,5 @@ expect_same "losses of run directory and exported rule" "$(result one/optimizer.
 
 code=0
 "$WL_BIN" train stages.yaml --set output=wrong --set curriculum.steps=[20,10] >wrong.out 2>wrong.err || code=$?
-[ $code = 78 ] && grep -q 'stages must grow up to episode.steps' wrong.err || fail "stages that do not grow ended with $code: $(cat wrong.err)"
+[ $code = 78 ] && grep -q 'each stage must be longer than the previous one' wrong.err || fail "stages that do not grow ended with $code: $(cat wrong.err)"
 echo "ok: stages that do not grow are refused"

@@ -25,7 +25,7 @@ expect result.json '"failed": 0'
 
 # Without a launcher
 PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
-expect table 'SKIPPED .*no launcher of the MPI library in PATH'
+expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
 expect table 'SKIPPED .*--launch none'
 

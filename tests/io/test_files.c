@@ -156,7 +156,7 @@ static void wrong_files(void **state) {
   const char text[] =
       "hello, this is no HDF5 file at all, but it is long enough to hold a seal, is it not? Yes, it is.";
   spill("text.h5", text, sizeof text - 1);
-  assert_fails(wl_file_open("text.h5", NULL, &file), WL_ERR_DATA, "no Warploom file");
+  assert_fails(wl_file_open("text.h5", NULL, &file), WL_ERR_DATA, "not a Warploom file");
   spill("empty.h5", "", 0);
   assert_fails(wl_file_open("empty.h5", NULL, &file), WL_ERR_DATA, "too short");
 }

@@ -206,7 +206,7 @@ static void attributes(void **state) {
   replace_attribute("kind", text, 200);
   assert_refused("'kind' of 'bad.h5' is not one text");
   replace_attribute("format", variable, 1);
-  assert_refused("'format' of 'bad.h5' is no text of fixed length");
+  assert_refused("'format' of 'bad.h5' is not a text of fixed length");
   replace_attribute("schema_version", H5T_STD_I64LE, 1);
   assert_refused("schema version 0");
   H5Tclose(text);
@@ -247,7 +247,7 @@ static void packed_images(void **state) {
   pack(H5T_NATIVE_INT, wide, NULL);
   assert_fails(read_image(&f), WL_ERR_DATA, "out of range");
   pack(H5T_NATIVE_FLOAT, half, NULL);
-  assert_fails(read_image(&f), WL_ERR_DATA, "not of integers");
+  assert_fails(read_image(&f), WL_ERR_DATA, "does not contain integers");
   pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk is there */
   assert_fails(read_image(&f), WL_ERR_DATA, "'image'");
   pack(H5T_NATIVE_UINT8, NULL, store_external);

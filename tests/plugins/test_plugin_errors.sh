@@ -39,7 +39,7 @@ refused "wrong interface" 78 "version 99 of the plug-in interface, and this prog
 sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_plugin warploom_task_float32 = {WL_PLUGIN_ABI, 5, \&family};/' welsch.c >layout.c
 compile layout.so layout.c
 refused "structs of other sizes" 78 "structs have other sizes" '{plugin: ./layout.so}'
-refused "a rule for a task" 78 "soft_clip.so: adds a rule, not a task" '{plugin: ./soft_clip.so}'
+refused "a rule for a task" 78 "soft_clip.so: this plug-in adds a rule, not a task" '{plugin: ./soft_clip.so}'
 changed() { # NAME SED_EXPRESSION..: welsch.c with an error, compiled without the checks of `plugin build`
   local name=$1
   shift
@@ -67,11 +67,11 @@ wrong() { # NAME PATTERN SED_EXPRESSION..
 for function in create destroy theta0; do
   wrong "no_$function" "its table has no function .$function." "/^    [.]$function = /d"
 done
-wrong mlp "its name 'mlp' is that of a built-in task" 's/"welsch"/"mlp"/'
+wrong mlp "its name 'mlp' is the name of a built-in task" 's/"welsch"/"mlp"/'
 BUILD=yes wrong no_name "its table has no name" '/^    [.]name = /d'
 wrong common_key "key 'loss_scale' is one that every task has" 's/{"noise"/{"loss_scale"/'
 wrong selector_key "key 'family' is one that every task has" 's/{"noise"/{"family"/'
-wrong twice "key 'points' is twice" 's/{"dimension"/{"points"/'
+wrong twice "its table contains the key 'points' twice" 's/{"dimension"/{"points"/'
 wrong type "key 'noise': WL_OPT_INT needs WL_SLOT with a member of type int64_t" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_INT, "1"/'
 wrong no_choices "key 'noise' is a choice and has no list" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_CHOICE, "a"/; s/outliers, noise;/outliers; int noise;/'
 wrong no_such_choice "default value: key 'noise': unknown choice 'c'" 's/{"noise", WL_OPT_REAL, "0.1", NULL/{"noise", WL_OPT_CHOICE, "c", "a|b"/; s/outliers, noise;/outliers; int noise;/'

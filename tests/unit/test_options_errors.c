@@ -27,8 +27,8 @@ static const bad_case cases[] = {
     {TASK "steps: 5\n", NULL, {"job.yaml:2: key 'steps'", "did you mean 'outer.steps'?"}},
     {TASK "outer: {steps: 5, steps: 6}\n",
      NULL,
-     {"job.yaml:2: key 'outer.steps': given twice", "line 2"}},
-    {TASK "seed: 1\n\nseed: 2\n", NULL, {"job.yaml:4: key 'seed': given twice", "line 2"}},
+     {"job.yaml:2: key 'outer.steps': the key is given twice", "line 2"}},
+    {TASK "seed: 1\n\nseed: 2\n", NULL, {"job.yaml:4: key 'seed': the key is given twice", "line 2"}},
     {"task: {family: mlp, dimension: 10}\n",
      NULL,
      {"key 'task.dimension': unknown key for family 'mlp': it belongs to 'quadratic'"}},
@@ -87,7 +87,7 @@ static const bad_case cases[] = {
     {"task: {family: mlp, hidden: [3, x]}\n", NULL, {"expected an integer, got 'x'"}},
     {TASK "outer: 5\n", NULL, {"key 'outer': expected keys and values, got '5'"}},
     {TASK "outer: [{steps: 5}]\n", NULL, {"key 'outer': expected keys and values, got a list"}},
-    {"task: []\n", NULL, {"key 'task': an empty list"}},
+    {"task: []\n", NULL, {"key 'task': the list is empty"}},
     {"task: quadratic\n", NULL, {"key 'task': expected keys and values (or a list of such maps)"}},
     {"[1, 2]\n", NULL, {"job.yaml:1: expected keys and values, got a list"}},
     /* ranges and choices */
@@ -106,7 +106,7 @@ static const bad_case cases[] = {
     /* YAML itself */
     {TASK "outer: {steps: 5\n", NULL, {"job.yaml:3: key 'outer': not valid YAML"}},
     {TASK "\toutput: x\n", NULL, {"job.yaml:2: not valid YAML"}},
-    {TASK "---\n" TASK, NULL, {"job.yaml:2: a second YAML document"}},
+    {TASK "---\n" TASK, NULL, {"job.yaml:2: the text contains a second YAML document"}},
     {TASK "outer: {steps: !!str 4}\n",
      NULL,
      {"job.yaml:2: key 'outer.steps': expected an integer, got the text \"4\""}},
@@ -157,11 +157,11 @@ static const bad_case cases[] = {
     {TASK, "task.1.dimension=5", {"--set task.1.dimension=5"}},
     {"task: [{family: mlp}, {family: mlp}]\n",
      "task.hidden=5",
-     {"key 'task.hidden': a list of 2 maps: say which"}},
-    {"task: [{family: mlp}, {family: mlp}]\n", "task.2.hidden=5", {"no item 2: the list has 2"}},
+     {"key 'task.hidden': the value is a list of 2 maps"}},
+    {"task: [{family: mlp}, {family: mlp}]\n", "task.2.hidden=5", {"there is no item 2: the list has 2"}},
     {"task: [{family: mlp}, {family: mlp}]\n", "task.1=5", {"task.1.key=value"}},
     {TASK, "outer.steps=5 # five", {"expected an integer, got '5 # five'"}},
-    {TASK, "outer.weights=[1, 2] # two", {"the value does not end as it begins"}},
+    {TASK, "outer.weights=[1, 2] # two", {"but does not end like one"}},
     {TASK, "outer={steps: [}", {"--set outer={steps: [}: not valid YAML"}},
 };
 

@@ -143,7 +143,7 @@ def write_columns(ax, case, rows):
 def verdict_text(case):
     best = ws.rule_name(case.rules[case.best])
     if case.verdict == "fails":
-        why = f"{case.diverged[0]} of its runs diverge" if case.diverged[0] else "it ends no lower than it started"
+        why = f"{case.diverged[0]} of its runs diverge" if case.diverged[0] else "its final loss is not below its first loss"
         return f"The learned rule fails: {why}."
     if not np.isfinite(case.difference):
         return f"The learned rule {gap_text(case, best)}."
