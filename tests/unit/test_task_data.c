@@ -310,7 +310,7 @@ static void test_bad_headers(void **state) {
   tiny_images(0, bytes);
   put_word(bytes + 4, 0x7fffffff);
   spoil("promise", tiny_image_names[0], bytes, n);
-  EXPECT_DATA_ERROR("promise", "truncated", "promises");
+  EXPECT_DATA_ERROR("promise", "truncated", "its header states");
   write_file("promise", tiny_image_names[0], true, bytes, n);
   assert_int_equal(remove("promise/train-images-idx3-ubyte"), 0);
   EXPECT_DATA_ERROR("promise", "train-images-idx3-ubyte.gz", "truncated");
