@@ -118,6 +118,29 @@ def _note_change(parameters):
             increment(p)
 
 
+def load_initial_parameters(params, path, *, layout="out_in"):
+    """Copies learned initial parameters (`initialisation: {name: maml}`, leap or reptile) into the parameters of a model.
+
+    params  parameters in the order of the training's network, whose shapes they must have: model.parameters()
+    path    optimizer.h5, a checkpoint, or a run directory
+    layout  axes of matrices, as of LearnedOptimizer
+
+    Tensors that the training draws anew for each task (`fresh`) keep their values. Needs the C library."""
+    if layout not in ("out_in", "in_out"):
+        raise ToolError(USAGE, f"layout '{layout}': give out_in or in_out")
+    params = list(params)
+    exchanged = [p.dim() == 2 and layout == "out_in" for p in params]
+    seen = [p.detach().t() if t else p.detach().reshape(tuple(p.shape) or (1,)) for p, t in zip(params, exchanged)]
+    optimizer = library.Optimizer(path)
+    optimizer.start([tuple(x.shape) for x in seen], 0, 1)
+    theta = torch.cat([x.to("cpu", torch.float32).reshape(-1) for x in seen])
+    optimizer.initial(theta.numel(), theta.data_ptr())
+    with torch.no_grad():
+        for p, x, t, values in zip(params, seen, exchanged, theta.split([x.numel() for x in seen])):
+            values = values.reshape(x.shape)
+            p.copy_((values.t() if t else values).reshape(p.shape))
+
+
 class LearnedOptimizer(torch.optim.Optimizer):
     """A trained optimizer: (u, s) = rule(g, theta, s, t), theta <- theta + lr (u - weight_decay theta).
 

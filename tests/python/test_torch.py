@@ -24,7 +24,7 @@ except ImportError as missing:
 import warploom
 from warploom.files import ToolError
 from warploom.rules import Bundle
-from warploom.torch import LearnedOptimizer
+from warploom.torch import LearnedOptimizer, load_initial_parameters
 
 torch.set_num_threads(1)
 # name: (section rule, steps, limit, steps with the same curve). Newton-Schulz steps amplify the rounding of small singular
@@ -357,6 +357,24 @@ def test_errors(paths):
     expect(checkpoint.digest == first.digest, "a run directory is not its newest checkpoint")
 
 
+def test_initial_parameters(paths):
+    """Learned initial parameters reach the tensors of their names; a drawn tensor keeps its values."""
+    path = train("initial", "{name: sgd, learn: [rate]}", "initialisation: {name: maml, fresh: [dense2.bias]}\n")
+    model = torch.nn.Sequential(torch.nn.Linear(64, 8, dtype=torch.float64), torch.nn.ReLU(), torch.nn.Linear(8, 10))
+    drawn = model[2].bias.detach().clone()
+    load_initial_parameters(model.parameters(), path)
+    with h5py.File(path) as file:
+        phi = {name[7:]: item[()].astype(np.float32) for name, item in file["phi"].items() if name.startswith("theta0.")}
+    expect(set(phi) == {"dense1.weight", "dense1.bias", "dense2.weight"}, f"learned tensors: {sorted(phi)}")
+    for name, layer in (("dense1", model[0]), ("dense2", model[2])):
+        expect(np.array_equal(layer.weight.detach().numpy(), phi[f"{name}.weight"].T), f"{name}.weight is not the learned one")
+    expect(np.array_equal(model[0].bias.detach().numpy(), phi["dense1.bias"]), "dense1.bias is not the learned one")
+    expect(torch.equal(model[2].bias, drawn), "a drawn tensor was changed")
+    expect_error("network of 4", lambda: load_initial_parameters(network().parameters(), path))
+    expect_error("no initial parameters were learned", lambda: load_initial_parameters(model.parameters(), paths["lstm"]))
+    expect_error("out_in or in_out", lambda: load_initial_parameters(model.parameters(), path, layout="rows"))
+
+
 def test_per_tensor():
     """Scalars for each step and tensor, which belong to the network of the training."""
     path = train("tensor", "{name: adamw, learn: [rate, beta1, weight_decay], learn_per: step_tensor}")
@@ -388,6 +406,7 @@ def main():
     test_library(paths)
     test_backends(paths)
     test_preconditioners()
+    test_initial_parameters(paths)
     test_threads(paths)
     test_bundles(paths)
     test_groups(paths)
