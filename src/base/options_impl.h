@@ -9,7 +9,7 @@
 
 #include "base/options.h"
 
-enum { WL_PATH_SIZE = 192 };
+enum { WL_PATH_SIZE = 192, WL_SECTION_KEYS = 128 /* largest number of keys of a section */ };
 
 /* ---- pool: allocations freed together ---- */
 

@@ -4,12 +4,12 @@
 
 #include "base/options_impl.h"
 
-enum { MAX_KEYS = 128, ACCEPTED_SIZE = 2048 };
+enum { ACCEPTED_SIZE = 2048 };
 
 /* The keys of one map, in table order. */
 typedef struct key_table {
-  const wl_option *options[MAX_KEYS];
-  const char *names[MAX_KEYS];
+  const wl_option *options[WL_SECTION_KEYS];
+  const char *names[WL_SECTION_KEYS];
   int count;
 } key_table;
 
@@ -20,7 +20,7 @@ static bool table_has(const key_table *table, const char *key) {
 }
 
 static void table_add(key_table *table, const wl_option *options) {
-  for (; options && options->key && table->count < MAX_KEYS; ++options) {
+  for (; options && options->key && table->count < WL_SECTION_KEYS; ++options) {
     if (table_has(table, options->key)) continue;
     table->options[table->count] = options;
     table->names[table->count++] = options->key;
@@ -33,9 +33,9 @@ static const wl_variant *find_variant(const wl_section *section, const char *nam
   return NULL;
 }
 
-static int variant_names(const wl_section *section, const char *names[MAX_KEYS]) {
+static int variant_names(const wl_section *section, const char *names[WL_SECTION_KEYS]) {
   int count = 0;
-  for (const wl_variant *v = section->variants; v && v->name && count < MAX_KEYS; ++v)
+  for (const wl_variant *v = section->variants; v && v->name && count < WL_SECTION_KEYS; ++v)
     names[count++] = v->name;
   return count;
 }
@@ -46,7 +46,7 @@ static wl_status choose_variant(const wl_section *section, const wl_node *node, 
   const char *const name = entry ? entry->node->text : section->fallback_variant;
   char path[WL_PATH_SIZE], accepted[ACCEPTED_SIZE];
   wl_map_path(map, section->selector, false, path);
-  const char *names[MAX_KEYS];
+  const char *names[WL_SECTION_KEYS];
   const int count = variant_names(section, names);
   map->variant = name ? find_variant(section, name) : NULL;
   if (map->variant && (!entry || entry->node->kind == WL_NODE_SCALAR)) return WL_OK;
@@ -209,7 +209,7 @@ static wl_status check_root(const wl_section *sections, const wl_node *root) {
   key_table table = {.count = 0};
   for (const wl_section *s = sections; s->name; ++s) {
     if (s->name[0] == '\0') table_add(&table, s->options);
-    else if (table.count < MAX_KEYS) table.names[table.count++] = s->name;
+    else if (table.count < WL_SECTION_KEYS) table.names[table.count++] = s->name;
   }
   for (const wl_entry *entry = root->first; entry; entry = entry->next) {
     if (table_has(&table, entry->key)) continue;

@@ -1,7 +1,9 @@
 /* plugin_check.c - checks the export of a plug-in: version, functions of the table, name and keys. */
+#define _GNU_SOURCE /* dladdr */
 #include "base/options_impl.h"
 #include "base/plugin_open.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *kind,
@@ -42,7 +44,8 @@ static const struct member {
     [WL_OPT_INTS] = {"WL_OPT_INTS", "wl_ints", WL_SLOT_INTS},
     [WL_OPT_REALS] = {"WL_OPT_REALS", "wl_reals", WL_SLOT_REALS},
     [WL_OPT_STRINGS] = {"WL_OPT_STRINGS", "wl_strings", WL_SLOT_STRINGS},
-    [WL_OPT_CHOICE_OR_REALS] = {"WL_OPT_CHOICE_OR_REALS", "wl_choice_or_reals", WL_SLOT_CHOICE_OR_REALS},
+    [WL_OPT_CHOICE_OR_REALS] = {"WL_OPT_CHOICE_OR_REALS", "wl_choice_or_reals",
+                                WL_SLOT_CHOICE_OR_REALS},
 };
 
 static wl_status check_type(const wl_option *row, const char *path) {
@@ -72,6 +75,11 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
       strcmp(kind->selector, row->key) == 0)
     return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is one that every %s has; choose another name",
                    path, row->key, kind->name);
+  if (!row->doc)
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "%s: key '%s' has no sentence of help; is the last row, {0}, of its table of keys missing?",
+        path, row->key);
   if (has_row(table, row, row->key))
     return WL_FAIL(WL_ERR_CONFIG, "%s: its table contains the key '%s' twice", path, row->key);
   WL_TRY(check_type(row, path));
@@ -85,6 +93,35 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
   return status == WL_OK ? WL_OK : WL_FAIL(WL_ERR_CONFIG, "%s: %s", path, why);
 }
 
+/* Whether the bytes belong to a loaded file. */
+static bool is_loaded(const void *bytes, size_t size) {
+  Dl_info info;
+  return dladdr(bytes, &info) && dladdr((const char *)bytes + size - 1, &info);
+}
+
+/* Returns the number of rows, or -1 if what follows the rows cannot be a row: the row {0} is missing. */
+static int count_rows(const wl_option *table) {
+  for (int rows = 0; table && rows <= WL_SECTION_KEYS; rows++) {
+    if (!is_loaded(&table[rows], sizeof *table)) return -1;
+    if (!table[rows].key) return rows;
+    if (!is_loaded(table[rows].key, 1) || !table[rows].key[0]) return -1;
+  }
+  return table ? WL_SECTION_KEYS + 1 : 0;
+}
+
+static wl_status check_count(const wl_plugin_kind *kind, const wl_option *table, const char *path) {
+  const int rows = count_rows(table),
+            others = count_rows(kind->common) + count_rows(wl_plugin_options) + 1;
+  if (rows < 0)
+    return WL_FAIL(WL_ERR_CONFIG, "%s: its table of keys has no end: the last row must be {0}",
+                   path);
+  if (rows + others <= WL_SECTION_KEYS) return WL_OK;
+  return WL_FAIL(
+      WL_ERR_CONFIG,
+      "%s: its table has more than %d keys; give fewer, or end the table with the row {0} if that is missing",
+      path, WL_SECTION_KEYS - others);
+}
+
 wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, const char *path,
                           wl_variant *out) {
   WL_TRY(check_version(plugin, kind, path));
@@ -93,8 +130,8 @@ wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, c
     return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary", path);
   WL_TRY(check_name(kind, out->name, path));
   const char *const missing = kind->missing(plugin->table);
-  if (missing)
-    return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`", path, missing);
+  if (missing) return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`", path, missing);
+  WL_TRY(check_count(kind, out->options, path));
   for (const wl_option *row = out->options; row && row->key; ++row)
     WL_TRY(check_row(kind, out->options, row, path));
   return WL_OK;

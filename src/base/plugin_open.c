@@ -130,6 +130,7 @@ static wl_status open_new(const wl_plugin_kind *kind, const char *path, const ch
   }
   p->next = first;
   *out = first = p;
+  wl_plugin_watch_crashes();
   return WL_OK;
 }
 
@@ -164,6 +165,12 @@ const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_p
   const wl_open_plugin *p = after ? after->next : first;
   pthread_mutex_unlock(&lock);
   while (p && p->kind != kind) p = p->next;
+  return p;
+}
+
+const wl_open_plugin *wl_plugin_of_table(const void *table) {
+  const wl_open_plugin *p = first;
+  while (p && p->variant.table != table) p = p->next;
   return p;
 }
 

@@ -37,6 +37,21 @@ wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const cha
 /* Returns the open plug-in of this kind that follows `after` (NULL: returns the first plug-in), NULL at the end. */
 const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_plugin *after);
 
+/* The function that a thread called last of a table that may belong to a plug-in, for the message of a crash. Code that
+ * calls a family or a rule sets it before each call. */
+typedef struct wl_plugin_call {
+  const void *table;
+  const char *function;
+} wl_plugin_call;
+extern _Thread_local wl_plugin_call wl_plugin_last_call;
+static inline void wl_plugin_enter(const void *table, const char *function) {
+  wl_plugin_last_call = (wl_plugin_call){table, function};
+}
+/* Returns the open plug-in with this table; NULL: the table belongs to the program. Safe in a signal handler. */
+const wl_open_plugin *wl_plugin_of_table(const void *table);
+/* From now on, a crash prints the plug-in and the function that the thread called last. */
+void wl_plugin_watch_crashes(void);
+
 /* One symbol that a file exports. */
 typedef struct wl_plugin_export {
   const wl_plugin_kind *kind;

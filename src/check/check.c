@@ -366,6 +366,7 @@ static wl_status check_problem(const wl_problem *p, const wl_config *config,
   report->second_order = p->spec.second_order;
   report->passed = true;
   wl_status status = choose_base_point(p, config, request, phi, report);
+  if (status == WL_OK) status = wl_check_pure(p, phi);
   if (status == WL_OK && request->dump) status = wl_dump_create(p, phi, &dump);
   if (status == WL_OK) status = check_tasks(p, phi, config, request, dump, report);
   count_zeros(report);

@@ -63,6 +63,10 @@ double wl_rollout_run(wl_rollout *rollout, const double *phi, wl_rollout_mode mo
 wl_batch wl_rollout_inner_batch(const wl_check_window *window, int64_t k);
 wl_batch wl_rollout_outer_batch(const wl_check_window *window, int64_t k);
 
+/* Computes the data and losses of each task and steps of the rule twice, in two orders. WL_ERR_SOFTWARE if bits differ;
+ * the message names the plug-in, and what differs. `phi` [phi.size] is the base point. */
+wl_status wl_check_pure(const wl_problem *problem, const double *phi);
+
 /* Collects the data for an independent recomputation, window by window, and writes one file. */
 typedef struct wl_dump wl_dump;
 wl_status wl_dump_create(const wl_problem *problem, const double *phi, wl_dump **out);

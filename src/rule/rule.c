@@ -66,6 +66,7 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   wl_rule *rule = NULL;
   WL_TRY(WL_NEW(rule, 1));
   rule->ops = ops;
+  wl_plugin_enter(ops, "create");
   wl_status status = ops->create(options, setting, rule);
   if (status == WL_OK && !ops->backward && !rule->forward_only)
     status = wl_map_fail(options, "name", "the rule has no function `backward`; without an adjoint set forward_only");
@@ -155,6 +156,7 @@ wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool ad
   wl_rule_ws *ws = NULL;
   WL_TRY(WL_NEW(ws, 1));
   *ws = (wl_rule_ws){.ops = rule->ops, .theta = theta, .threads = threads};
+  wl_plugin_enter(rule->ops, "ws_create");
   const wl_status status = rule->ops->ws_create(rule, theta, adjoint, threads, &ws->impl);
   if (status != WL_OK) {
     wl_free(ws);
@@ -176,14 +178,17 @@ size_t wl_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoin
 }
 
 void wl_rule_pack(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi) {
+  wl_plugin_enter(rule->ops, "pack");
   rule->ops->pack(rule, ws, phi);
 }
 
 void wl_rule_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step) {
+  wl_plugin_enter(rule->ops, "step");
   rule->ops->step(rule, ws, step);
 }
 
 void wl_rule_backward(const wl_rule *rule, wl_rule_ws *ws, const wl_rule_chunk *chunk,
                       double *phi_grad) {
+  wl_plugin_enter(rule->ops, "backward");
   rule->ops->backward(rule, ws, chunk, phi_grad);
 }

@@ -127,6 +127,7 @@ static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, w
   task->held_statistics = keys.norm_statistics == FROM_TRAINING;
   WL_TRY(wl_augment_create(&keys.augment, options, &task->augment));
   if (warped) WL_TRY(wl_warp_create(&keys.warp, options, &task->warp));
+  wl_plugin_enter(task->family, "create");
   WL_TRY(task->family->create(options, seed, task));
   WL_TRY(check_created(task, options));
   return wl_warp_placed(task->warp, options);
@@ -162,6 +163,7 @@ void wl_task_destroy(wl_task **task) {
   if (!task || !*task) return;
   wl_augment_destroy(&(*task)->augment);
   wl_warp_destroy(&(*task)->warp);
+  wl_plugin_enter((*task)->family, "destroy");
   if ((*task)->impl) (*task)->family->destroy(*task);
   wl_tape_destroy(&(*task)->tape);
   wl_free(*task);
@@ -222,8 +224,10 @@ wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *ep
   ws->bound = ws->loaded = false;
   if (task->family->sample) {
     memset(ws->draw, 0, task->draw_bytes);
+    wl_plugin_enter(task->family, "sample");
     WL_TRY(task->family->sample(task, episode, ws->draw));
   }
+  wl_plugin_enter(task->family, "bind");
   if (task->family->bind) task->family->bind(task, episode, ws->draw, ws->tape);
   wl_augment_bind(ws->augment, wl_task_theta(task), episode);
   ws->episode = *episode;
@@ -233,6 +237,7 @@ wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *ep
 
 wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *theta) {
   WL_CHECK(ws->bound);
+  wl_plugin_enter(task->family, "theta0");
   WL_TRY(task->family->theta0(task, &ws->episode, theta));
   wl_augment_start(ws->augment, wl_task_theta(task), theta);
   return WL_OK;
@@ -240,6 +245,7 @@ wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *the
 
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch) {
   if (!task->family->load || (ws->loaded && same_batch(&ws->batch, batch))) return;
+  wl_plugin_enter(task->family, "load");
   task->family->load(task, &ws->episode, ws->draw, batch, ws->tape);
   ws->batch = *batch;
   ws->loaded = true;
@@ -257,6 +263,7 @@ double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_task_point *at
   const wl_real *const seen = wl_augment_theta(ws->augment, at->theta);
   double loss = NAN;
   if (task->family->loss) {
+    wl_plugin_enter(task->family, "loss");
     loss = task->family->loss(task, &ws->episode, at->batch, seen, grad_theta);
   } else {
     wl_tape_forward(task->tape, ws->tape, seen, at->phi, &loss);

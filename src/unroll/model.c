@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/plugin_open.h"
+
 /* Refuses parts that depend on a network's shape if the tasks have networks of different shapes. */
 static wl_status check_mixture(const wl_config *config, const wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
@@ -128,6 +130,7 @@ static wl_status init_theta0(const wl_initialisation *init, const wl_task *task,
 }
 
 static wl_status init_parts(const wl_model *m, const wl_task *task, uint64_t seed, wl_real *phi) {
+  wl_plugin_enter(m->rule->ops, "init");
   if (m->rule->phi.size > 0) m->rule->ops->init(m->rule, seed, phi + m->rule_at);
   if (m->precondition) wl_precondition_init(m->precondition, seed, phi + m->precondition_at);
   if (m->warp_size > 0) wl_task_phi0(task, seed, phi + m->warp_at);

@@ -82,6 +82,36 @@ for type in float size_t; do
   grep -q "_Generic" member.out || fail "a member of type $type: $(cat member.out)"
 done
 
+# A table without its last row, {0}: what follows it in memory is no row. More keys than a section can have.
+{ sed -n '/^static const wl_option options/,$!p' welsch.c
+  echo 'static const struct rows { wl_option row[4]; const char *after[16]; } table = {{'
+  sed -n '/^static const wl_option options/,/^    {0}};/p' welsch.c | sed '1d;$d'
+  echo '}, {AFTER}};'
+  sed -n '/^    {0}};/,$p' welsch.c | sed '1d; s/[.]options = options/.options = table.row/; s/wl_map_read(map, options, w)/wl_map_read(map, table.row, w)/'
+} >endless.c
+compile endless.so '-DAFTER="dimensions"' endless.c
+refused "a table without end before a text" 78 "endless.so: key 'dimensions' has no sentence of help; is the last row, {0}" '{plugin: ./endless.so}'
+compile endless2.so '-DAFTER=(char*)1' endless.c
+refused "a table without end before a number" 78 "endless2.so: its table of keys has no end" '{plugin: ./endless2.so}'
+awk '/^    {0}};/ { for (i = 0; i < 150; i++) printf "    {\"k%d\", WL_OPT_REAL, \"0\", NULL, 0, 1, \"1\", \"A key.\", WL_SLOT(welsch, noise)},\n", i } { print }' welsch.c >many.c
+compile many.so many.c
+refused "too many keys" 78 "many.so: its table has more than [0-9]* keys" '{plugin: ./many.so}'
+
+# A crash: one line that names file and function, and the exit code of the signal.
+crash() { # WHAT LINE SED_EXPRESSION [CONFIGURATION]
+  local code=0
+  changed crashing "$3"
+  config '{plugin: ./crashing.so}' >crash.yaml
+  "$WL_BIN" train crash.yaml --set output=crash >crash.out 2>crash.err || code=$?
+  [ $code = 139 ] || fail "$1: code $code: $(cat crash.err)"
+  [ "$(grep -c "^warploom: error: segmentation fault; the last function of a plug-in .* is .$2. of .*crashing.so$" crash.err)" = 1 ] ||
+    fail "$1: no line that names the file and $2: $(cat crash.err)"
+  rm -rf crash
+  echo "ok: $1"
+}
+crash "a crash in bind" bind 's/  const wl_real [*]truth = draw;/&\n  *(volatile int *)8 = 1;/'
+crash "a crash in create" create 's/  task->impl = w;/&\n  *(volatile int *)8 = 1;/'
+
 # Tables of rules: functions one after the other, each time without the next.
 functions='create=soft_clip_create'
 for next in destroy init pack step ws_create ws_destroy ws_bytes; do
@@ -108,6 +138,28 @@ changed unfilled '/^    [.]bind = /d'
 refused "inputs that nothing fills" 78 "the tape has the input 'x'" '{plugin: ./unfilled.so}'
 changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
 refused "no batches of an evaluation" 78 "create set eval_batches to 0" '{plugin: ./no_batches.so}'
+
+# Functions whose results depend on the calls before: `check` names what differs.
+impure() { # WHAT DIFFERS SED_EXPRESSION
+  local code=0
+  changed impure "$3"
+  "$WL_BIN" plugin build impure.c >impure.out 2>&1 || fail "$1: $(cat impure.out)"
+  config '{plugin: ./impure.so}' >impure.yaml
+  "$WL_BIN" check impure.yaml >impure.out 2>impure.err || code=$?
+  [ $code = 70 ] && grep -q "impure.so: welsch: $2 differ" impure.err || fail "$1: code $code: $(cat impure.err)"
+  echo "ok: $1"
+}
+impure "theta0 with a counter" "the initial parameters" 's/^static wl_status theta0/static int calls;\n&/; s/  wl_rng_normal(wl_episode_stream(episode, WL_FOR_THETA0, 0), 0, task->n, 0.1, theta);/&\n  theta[0] += calls++;/'
+impure "bind with a counter" "the values of the input .y." 's/^static void bind/static int calls;\n&/; s/.*OUTLIER, y);/&\n  y[0] += calls++;/'
+impure "sample that keeps values" "the values of the input .y." 's/  wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_TRUE), 0, task->n, 1.0, draw);/  static wl_real kept;\n&\n  *(wl_real *)draw += kept;\n  kept = *(wl_real *)draw;/'
+
+sed 's/^    u\[l\] = .*/&\n  static wl_real kept;\n  u[0] += kept += 1;/' soft_clip.c >impure_rule.c
+! cmp -s impure_rule.c soft_clip.c && "$WL_BIN" plugin build impure_rule.c >impure.out 2>&1 || fail "an impure rule: $(cat impure.out)"
+config '{family: quadratic}' | sed 's|^rule: .*|rule: {plugin: ./impure_rule.so, learn: [rate]}|' >impure.yaml
+code=0
+"$WL_BIN" check impure.yaml >impure.out 2>impure.err || code=$?
+[ $code = 70 ] && grep -q "impure_rule.so: soft_clip: the updates differ" impure.err || fail "an impure rule: code $code: $(cat impure.err)"
+echo "ok: an impure rule"
 
 # In float64 the same file serves; one that holds float32 alone is refused.
 compile narrow.so welsch.c

@@ -1,0 +1,65 @@
+/* plugin_crash.c - says which plug-in ran last when the process crashes.
+ *
+ * A crash inside a plug-in ends the process as a crash of the program does. The handler of this file first prints one
+ * line with the file and the function of the plug-in that the thread called last. It then restores the previous action
+ * and returns, so that the instruction crashes again and the exit code is the same as without the handler. */
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/plugin_open.h"
+
+_Thread_local wl_plugin_call wl_plugin_last_call;
+
+enum { LINE_SIZE = 4608 };
+static const struct crash {
+  int signal;
+  const char *name;
+} crashes[] = {{SIGSEGV, "segmentation fault"},
+               {SIGBUS, "bus error"},
+               {SIGFPE, "division by zero"},
+               {SIGILL, "illegal instruction"}};
+enum { CRASHES = sizeof crashes / sizeof *crashes };
+static struct sigaction previous[CRASHES];
+
+/* Appends text while there is space. Only functions that are safe in a signal handler. */
+static size_t append(char line[LINE_SIZE], size_t used, const char *text) {
+  while (*text && used < LINE_SIZE) line[used++] = *text++;
+  return used;
+}
+
+static void print_crash(const char *what, const wl_open_plugin *plugin, const char *function) {
+  char line[LINE_SIZE];
+  const char *const texts[] = {"warploom: error: ",
+                               what,
+                               "; the last function of a plug-in that this thread called is `",
+                               function,
+                               "` of ",
+                               plugin->path,
+                               "\n"};
+  size_t used = 0;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) used = append(line, used, texts[i]);
+  if (write(STDERR_FILENO, line, used) < 0) return;
+}
+
+static void handle(int number, siginfo_t *info, void *context) {
+  (void)context;
+  int i = 0;
+  while (crashes[i].signal != number) i++;
+  const wl_plugin_call *const call = &wl_plugin_last_call;
+  const wl_open_plugin *const plugin = call->table ? wl_plugin_of_table(call->table) : NULL;
+  if (plugin) print_crash(crashes[i].name, plugin, call->function);
+  sigaction(number, &previous[i], NULL);
+  if (info->si_code <= 0)
+    raise(number); /* another process sent the signal: no instruction repeats it */
+}
+
+void wl_plugin_watch_crashes(void) {
+  static bool watching; /* guarded by the caller's lock */
+  struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  if (watching) return;
+  watching = true;
+  sigemptyset(&action.sa_mask);
+  for (int i = 0; i < CRASHES; i++) sigaction(crashes[i].signal, &action, &previous[i]);
+}
