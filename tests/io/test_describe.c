@@ -159,7 +159,7 @@ static void nothing_there(void **state) {
   assert_fails(wl_describe("missing", false, &d), WL_ERR_NO_INPUT, "missing");
   assert_null(d);
   mkdir("bare", 0777);
-  assert_fails(wl_describe("bare", false, &d), WL_ERR_NO_INPUT, "no run directory");
+  assert_fails(wl_describe("bare", false, &d), WL_ERR_NO_INPUT, "not a run directory");
   assert_null(d);
   spill("note.txt", "hello", 5);
   assert_fails(wl_describe("note.txt", false, &d), WL_ERR_DATA, "note.txt");

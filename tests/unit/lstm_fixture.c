@@ -38,7 +38,7 @@ static wl_real *reals(int64_t n) {
   return p;
 }
 
-/* Zero in the lanes of padding of `rows` rows per block. */
+/* Sets the lanes of padding of `rows` rows for each block to zero. */
 static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p) {
   for (int64_t at = f->n; at < f->lanes; at++)
     for (int64_t r = 0; r < rows; r++) p[(at / WL_LANES * rows + r) * WL_LANES + at % WL_LANES] = 0;
@@ -101,7 +101,7 @@ void lstm_fixture_destroy(lstm_fixture *f) {
   wl_free(f->phi_grad);
 }
 
-/* Packed weights and scratch of the reference, or a workspace of the rule. */
+/* The packed weights and the scratch of the reference, or a workspace of the rule. */
 typedef struct runner {
   wl_rule_ws ws;
   void *packed, *scratch;
@@ -153,7 +153,7 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place) {
   runner_destroy(&r);
 }
 
-/* The reference's gradient is rounded once to working precision for each run of blocks. */
+/* The reference sums the gradient of a run of blocks in double and rounds it once to working precision. */
 static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *chunk) {
   wl_real *partial = reals(f->net.parameters);
   wl_lstm_kernel_reference.backward(&f->net, r->packed, r->scratch, chunk, 0, f->blocks, partial);
@@ -167,7 +167,7 @@ static void reset_adjoints(lstm_fixture *f) {
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
 }
 
-/* Steps first .. first + steps - 1, entered with `state`, or with the activations of all steps. */
+/* Runs the steps first .. first + steps - 1, from `state` or from the activations of all steps. */
 static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first,
                           int64_t steps, const wl_real *state, const wl_real *kept) {
   const int64_t record = f->blocks * f->rule.activations;

@@ -19,7 +19,7 @@
 
 enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
 
-/* What one step of one coordinate leaves for its backward. Units of all layers end to end. */
+/* Values of one step of one coordinate that its backward pass needs. The units of all layers follow one another. */
 typedef struct step_tape {
   double x[4], slope[4];             /* inputs and their derivatives */
   double sum, rate;                  /* V' and rate e^o_2 */
@@ -36,7 +36,7 @@ typedef struct reference_scratch {
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-/* Inputs x [channels] made of g, and their derivatives dx/dg. */
+/* Computes the inputs x [channels] from g, and their derivatives dx/dg. */
 static void preprocess(const wl_lstm_net *net, double g, double *x, double *slope) {
   const double k = (double)net->strength, grow = exp(k), s = (double)net->gradient_scale;
   const double v = s * g, magnitude = fabs(v), sign = v < 0 ? -1 : 1;
@@ -58,7 +58,7 @@ static void preprocess(const wl_lstm_net *net, double g, double *x, double *slop
   }
 }
 
-/* Inputs of a step and their derivatives, by g and by V', from g and the step before. */
+/* Computes the inputs of a step, and their derivatives by g and by V', from g and the previous step. */
 static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev,
                           step_tape *next) {
   preprocess(net, g, next->x, next->slope);
@@ -90,7 +90,7 @@ static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t 
   return z;
 }
 
-/* One step of one coordinate: from prev (h, c) to next, with next->x and ->sum given. Returns u. */
+/* Runs one step of one coordinate from prev (h, c) to next; next->x and next->sum are already set. Returns u. */
 static double forward(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
                       step_tape *next) {
   const double *x = next->x;
@@ -143,7 +143,7 @@ static void store_state(const wl_lstm_net *net, const double *h, const double *c
   if (net->heads > 1) rows[net->sum * WL_LANES] = (wl_real)sum;
 }
 
-/* dz of one layer from dh, dc of its outputs; dc becomes that of its input cell. */
+/* Computes dz of one layer from dh and dc of its outputs, and replaces dc by the adjoint of its input cell. */
 static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev,
                      const step_tape *next, reference_scratch *s) {
   const int64_t H = l->hidden;
@@ -161,7 +161,7 @@ static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev,
   }
 }
 
-/* Adds dz [x; h]^T into grad; dx += W_x^T dz; dh = W_h^T dz. */
+/* Adds dz [x; h]^T to grad and W_x^T dz to dx, and sets dh = W_h^T dz. */
 static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const double *x,
                            const double *h, const double *dz, double *dx, double *dh,
                            double *grad) {
@@ -182,7 +182,7 @@ static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const dou
   }
 }
 
-/* Output `index` with adjoint d, whose last hidden units start at `at`. */
+/* Computes output `index` with adjoint d. The units of the last hidden layer start at `at`. */
 static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t index, double d,
                          const double *h, double *dh, double *grad) {
   const int64_t H = net->layer[net->layers - 1].hidden, weight = net->head_weight + index * H;
@@ -193,7 +193,8 @@ static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t ind
   grad[net->head_bias + index] += d;
 }
 
-/* Adjoint of one step: s->dh, s->dc from after to before the step; dx [inputs]. */
+/* Runs the adjoint of one step: replaces s->dh and s->dc after the step by those before it, and computes dx
+ * [inputs]. */
 static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
                     const step_tape *next, double du, reference_scratch *s, double dx[4],
                     double *grad) {
@@ -214,7 +215,7 @@ static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const 
   }
 }
 
-/* Adjoint of g from those of the inputs and of the update; s->dsum from V' to V. */
+/* Returns the adjoint of g from the adjoints of the inputs and of the update; replaces s->dsum of V' by that of V. */
 static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, double du,
                                const double dx[4], reference_scratch *s) {
   const int64_t channels = net->through_inputs ? net->channels : 0;
@@ -229,7 +230,7 @@ static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, do
   return gbar;
 }
 
-/* Replays and sweeps one coordinate of a chunk; `at` is its position among all lanes. */
+/* Replays one coordinate of a chunk and runs its backward pass. `at` is its position among all lanes. */
 static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
                                 const wl_rule_chunk *k, int64_t at, double *grad) {
   const int64_t n = WL_LANES * k->blocks,
@@ -266,7 +267,7 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
   memcpy(packed, phi, packed_bytes(net));
 }
 
-/* It keeps no tape. */
+/* The reference stores no activations. */
 static int64_t activation_reals(const wl_lstm_net *net) {
   (void)net;
   return 0;

@@ -1,4 +1,4 @@
-/* options_fixture.c - a small table of sections that has one of everything. */
+/* options_fixture.c - a small table of sections with keys of every type. */
 #include "unit/options_fixture.h"
 
 #include <math.h>

@@ -1,14 +1,14 @@
-/* options_fixture.h - a small table of sections that has one of everything. */
+/* options_fixture.h - a small table of sections with keys of every type. */
 #ifndef WL_TESTS_OPTIONS_FIXTURE_H
 #define WL_TESTS_OPTIONS_FIXTURE_H
 
 #include "base/options.h"
 
-/* seed, output; task (a list, by family: quadratic, mlp); rule (by name: lstm, adam; default
- * adam); outer (plain). */
+/* The sections: seed and output at the top level; task (a list, family quadratic or mlp); rule (name lstm or adam,
+ * default adam); outer (a plain section). */
 extern const wl_section fixture_sections[];
 
-/* What some of the tables are read into. */
+/* The structs that receive the values of some of the tables. */
 typedef struct fixture_outer {
   int64_t steps;
   double learning_rate, clip;
@@ -25,7 +25,7 @@ typedef struct fixture_mlp {
 } fixture_mlp;
 extern const wl_option fixture_outer_options[], fixture_quadratic_options[], fixture_mlp_options[];
 
-/* The rows of the key `noise` of every task, read into a wl_draw. */
+/* Reads the row of the key `noise`, which every task has, into a wl_draw. */
 extern const wl_option *const fixture_noise;
 
 #endif

@@ -20,7 +20,7 @@ static void status_keeps_the_message(void **state) {
   (void)state;
   assert_int_equal(WL_FAIL(WL_ERR_CONFIG, "job.yaml:%d: wrong", 3), WL_ERR_CONFIG);
   assert_string_equal(wl_last_error(), "job.yaml:3: wrong");
-  /* the last error may be part of the next one */
+  /* the previous error may be an argument of the next one */
   assert_int_equal(WL_FAIL(WL_ERR_DATA, "rank 2: %s", wl_last_error()), WL_ERR_DATA);
   assert_string_equal(wl_last_error(), "rank 2: job.yaml:3: wrong");
   WL_FAIL(WL_ERR_SOFTWARE, "a defect");
@@ -123,7 +123,7 @@ static void layout_appends_all_or_nothing(void **state) {
   assert_int_equal(wl_layout_add(&b, "y", "one", 1, (int64_t[]){3}, NULL), WL_OK);
   wl_layout c = {0};
   assert_int_equal(wl_layout_add(&c, "", "one", 1, (int64_t[]){1}, NULL), WL_OK);
-  assert_int_equal(wl_layout_append(&c, &b, NULL), WL_ERR_SOFTWARE); /* "two" goes in first */
+  assert_int_equal(wl_layout_append(&c, &b, NULL), WL_ERR_SOFTWARE); /* the tensor "two" is appended first */
   assert_int_equal(c.count, 1);
   assert_int_equal(c.size, 1);
   wl_layout_clear(&a);
@@ -176,7 +176,7 @@ static void suggestions(void **state) {
   (void)state;
   static const char *const words[] = {"steps", "units", "optimizer", "learning_rate"};
   assert_string_equal(wl_suggest("stepps", words, 4), "steps");
-  /* an exchange of neighbours costs one, two substitutions cost two */
+  /* exchanging two neighbours counts as one edit, two substitutions count as two */
   assert_string_equal(wl_suggest("setps", (const char *const[]){"setup", "steps"}, 2), "steps");
   assert_string_equal(wl_suggest("learning_rat", words, 4), "learning_rate");
   assert_string_equal(wl_suggest("optimiser", words, 4), "optimizer");
@@ -184,7 +184,8 @@ static void suggestions(void **state) {
   assert_null(wl_suggest("", words, 4));
 }
 
-/* The first failure comes up later as it was, whatever has failed since, and once only. */
+/* A kept failure is returned later with its own message, also if other calls have failed since then, and only
+ * once. */
 static void failure_keeps_its_own_message(void **state) {
   (void)state;
   wl_failure kept = {0};
@@ -198,7 +199,8 @@ static void failure_keeps_its_own_message(void **state) {
   assert_int_equal(wl_failure_raise(&kept), WL_OK);
 }
 
-/* One decision for all: a lesser set is taken when asked for, what is not there never. */
+/* All callers get the same instruction set. A narrower set is used if it is requested; an unsupported set is never
+ * used. */
 static void instruction_set_is_as_asked(void **state) {
   (void)state;
   unsetenv("WARPLOOM_ISA");
@@ -225,7 +227,7 @@ static void build_information_is_complete(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(alloc_fails_on_request), /* first: counts allocations from the start */
+      cmocka_unit_test(alloc_fails_on_request), /* runs first, because it counts all allocations of the process */
       cmocka_unit_test(status_keeps_the_message),
       cmocka_unit_test(status_cuts_long_messages),
       cmocka_unit_test(failure_keeps_its_own_message),

@@ -1,5 +1,5 @@
-/* test_check_ladder.c - what `warploom check` makes of a derivative that is right, wrong, zero, beside a kink,
- * or hidden by rounding: functions of one variable whose derivatives are known. */
+/* test_check_ladder.c - how `warploom check` classifies a derivative that is right, wrong, zero, near a kink, or
+ * hidden by rounding. The tests use functions of one variable whose derivatives are known. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -23,7 +23,7 @@ static void assert_right(const wl_ladder *l) {
   if (!(l->error <= TOLERANCE)) fail_msg("error %.1e", l->error);
 }
 
-/* Beyond the tolerance, and nothing explains it. */
+/* Whether the error is above the tolerance and neither a kink nor rounding explains it. */
 static void assert_wrong(const wl_ladder *l) {
   if (!(l->error > TOLERANCE) || l->kink || l->faint)
     fail_msg("error %.1e, kink %d, faint %d", l->error, l->kink, l->faint);
@@ -48,8 +48,8 @@ static void smooth(void **state) {
   }
 }
 
-/* Adam's first step on gradients from 1e-3 down: g / (|g| + 1e-8) turns over within |g|, and the loss is a
- * million times as large as what it does to it. */
+/* Adam's first step on gradients from 1e-3 down is g / (|g| + 1e-8). It changes direction within |g|, and the loss is
+ * a million times as large as the change that the step causes. */
 static const double gradients[] = {1e-3, 3e-5, -1e-6};
 
 static double turning(void *context, double h) {
@@ -76,11 +76,11 @@ static void turns_too_early(void **state) {
   const double slope = turning_slope();
   wl_ladder l = climb(turning, slope, slope);
   assert_true(l.error > TOLERANCE && (l.kink || l.faint));
-  l = climb(turning, 1e5 * slope, 1e5 * slope); /* of such a size differences would see it */
+  l = climb(turning, 1e5 * slope, 1e5 * slope); /* a slope of this size would be visible in the differences */
   assert_wrong(&l);
 }
 
-/* Below the loss's rounding but for the largest h. */
+/* The change is below the rounding of the loss except at the largest h. */
 static double faint(void *context, double h) {
   const double *size = context;
   return 2.3 + (size ? *size : 1e-10) * sin(h + 0.4);
@@ -104,7 +104,8 @@ static double small(void *context, double h) {
   return faint(&size, h);
 }
 
-/* Where F does not move any more D is zero, as is a gradient that was forgotten: no agreement. */
+/* If F does not change at all, D is zero, and so is a gradient that was left out by mistake. This must not count as
+ * agreement. */
 static void forgotten(void **state) {
   (void)state;
   const double slope = 1e-7 * cos(0.4);
@@ -128,9 +129,9 @@ static void kink(void **state) {
   (void)state;
   wl_ladder l = climb(bent, 0.0, 1.0); /* the slope on this side of the kink */
   assert_true(l.error > TOLERANCE && l.kink && !l.faint);
-  l = climb(bent, 9.0, 1.0); /* no kink of this size */
+  l = climb(bent, 9.0, 1.0); /* no kink has this size */
   assert_wrong(&l);
-  l = climb(wave, 0.0, 0.0); /* beside a block of zeros all is infinite */
+  l = climb(wave, 0.0, 0.0); /* the reference gradient is a block of zeros, so every relative error is infinite */
   assert_wrong(&l);
 }
 

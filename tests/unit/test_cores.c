@@ -1,5 +1,5 @@
-/* test_cores.c - threads on cores of their own: each bound thread has one, no two the same, and a thread that
- * is let go has all that the process had. */
+/* test_cores.c - binding of threads to cores: each bound thread has one core, no two threads have the same core, and
+ * a released thread may use all cores of the process. */
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ static void unset_bindings(void) {
   unsetenv("GOMP_CPU_AFFINITY");
 }
 
-/* Nothing is bound yet. */
+/* Before anything is bound, every thread may use all cores of the process. */
 static void test_user_binds(void **state) {
   (void)state;
   unset_bindings();
@@ -74,7 +74,8 @@ static void test_wished(void **state) {
   assert_int_equal(wl_cores_wished(), 0);
 }
 
-/* Runs before anything is bound. A whole machine is one's own where SLURM says so, a part of it always. */
+/* Runs before anything is bound. The job owns a part of the machine's cores in any case, and the whole machine only
+ * if SLURM says so. */
 static void test_owned(void **state) {
   (void)state;
   const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);
@@ -97,7 +98,7 @@ static void test_owned(void **state) {
   unsetenv("SLURM_JOB_ID");
 }
 
-/* Where as many other programs run as there are cores, one thread is left. */
+/* If as many other programs run as there are cores, one idle core is reported. */
 static void test_idle(void **state) {
   (void)state;
   enum { MOST = 64 };

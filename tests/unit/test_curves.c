@@ -1,5 +1,5 @@
-/* test_curves.c - which curves in a file count for a suite's task: those of the same definition, where keys that are newer
- * than the file have their defaults. */
+/* test_curves.c - tests which curves in a file are used for a suite's task: curves with the same definition, in which
+ * keys that are newer than the file have their defaults. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -45,7 +45,7 @@ static int found_with(const char *suite_text, const char *from, const char *to) 
 static void definitions(void **state) {
   (void)state;
   assert_int_equal(found_with(SUITE(""), "warp_width: 0", "warp_width: 0"), 1);
-  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* older than the key */
+  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* the file is older than the key `warp_width` */
   assert_int_equal(found_with(SUITE(""), "  batch: 128\n", ""), 1);
   assert_int_equal(found_with(SUITE(", batch: 4"), "  batch: 4\n", ""), 0); /* no default */
   assert_int_equal(found_with(SUITE(""), "dimension: 3", "dimension: 4"), 0);

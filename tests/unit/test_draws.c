@@ -1,4 +1,4 @@
-/* test_draws.c - what the trainer draws: horizons, families of a mixture, initial meta-parameters. */
+/* test_draws.c - the trainer's random draws: horizons, families of a mixture, initial meta-parameters. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static void horizons(void **state) {
   for (int64_t e = 0; e < 50; e++) assert_int_equal(horizon_of((int64_t[]){6}, 1, e), 6);
 }
 
-/* Long horizons: the shape on a logarithmic axis, with both ends within reach. */
+/* For long horizons, tests the distribution on a logarithmic axis, and that both ends can be reached. */
 static void long_horizons(void **state) {
   (void)state;
   enum { DRAWS = 20000 };
@@ -57,11 +57,11 @@ static void long_horizons(void **state) {
   }
   assert_uncorrelated("horizons of two episodes", logs, logs + 1, DRAWS - 1);
   assert_reaches_ends("long horizons", logs, DRAWS, log(100.0), log(20000.0), 1);
-  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* T stands for [T, T + 1) */
+  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* the integer T stands for the interval [T, T + 1) */
   assert_distributed("long horizons", x, DRAWS, cdf_log_uniform, 100, 20001);
 }
 
-/* Staggered units: a horizon and a first step of their own, the latter uniform in [0, T). */
+/* Each staggered unit has a separate horizon and a separate first step, which is uniform in [0, T). */
 static void staggered_starts(void **state) {
   (void)state;
   enum { UNITS = 20000, T = 8 };
@@ -86,7 +86,7 @@ static void staggered_starts(void **state) {
     counts[plan->clock[u].t]++;
   }
   assert_counts("first steps", counts, T, p, UNITS);
-  /* the second episode begins at its start, in the meta-step after the first one ended */
+  /* the second episode begins at step 0, in the meta-step after the end of the first episode */
   wl_plan_advance(plan, T);
   wl_plan_begin(plan);
   for (int64_t u = 0; u < UNITS; u++) {
@@ -163,7 +163,8 @@ static void clear(built *b) {
   wl_config_destroy(&b->config);
 }
 
-/* Block `name` of the initial meta-parameters over `seeds` seeds; identity: 1 is taken off its diagonal. */
+/* Collects block `name` of the initial meta-parameters over `seeds` seeds. With `identity`, 1 is subtracted from its
+ * diagonal. */
 static void check_initial(const char *yaml, const char *name, int seeds, bool identity,
                           distribution_cdf cdf, double a, double b) {
   char what[320];

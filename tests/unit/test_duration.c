@@ -1,4 +1,4 @@
-/* test_duration.c - times as people and SLURM write them, and what is none. */
+/* test_duration.c - durations in common notations and in SLURM's, and texts that are not durations. */
 #include <string.h>
 
 #include "cli/duration.h"

@@ -1,5 +1,5 @@
-/* test_float_state.c - the floating-point state: in float32 builds subnormals are flushed in every thread, float64
- * builds keep them; rounding, traps and flags of a caller return as they were. */
+/* test_float_state.c - the floating-point state. float32 builds flush subnormal numbers in every thread, float64
+ * builds keep them. The rounding mode, traps and flags of a caller are restored. */
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <float.h>
@@ -18,13 +18,13 @@ enum { FLUSHES = 0 };
 enum { FLUSHES = 1 };
 #endif
 
-/* Half of the smallest normal number: 0 where results are flushed. */
+/* Returns half of the smallest normal number, which is 0 if results are flushed. */
 static bool flushes_results(void) {
   volatile wl_real smallest = FLUSHES ? (wl_real)FLT_MIN : (wl_real)DBL_MIN;
   return smallest * (wl_real)0.5 == 0;
 }
 
-/* A subnormal number made of its bits, times 2^20: 0 where operands are read as zero. */
+/* Returns a subnormal number, made from its bits, times 2^20; the product is 0 if operands are read as zero. */
 static bool flushes_operands(void) {
   union {
     uint64_t bits;
@@ -44,7 +44,7 @@ static void *ask(void *answer) {
   return NULL;
 }
 
-/* Runs first: the threads of OpenMP's team are made here. */
+/* Runs first, because it creates the threads of OpenMP's team. */
 static void test_new_threads_inherit(void **state) {
   (void)state;
   wl_float_state before;
@@ -69,8 +69,8 @@ static void test_callers_state_returns(void **state) {
   assert_false(wl_float_state_is_set());
   wl_float_state_enter(&before);
   assert_true(is_ours());
-  feclearexcept(FE_ALL_EXCEPT); /* a flushed result is inexact */
-  wl_float_state_enter(&inner); /* a second time, as in a region of the library */
+  feclearexcept(FE_ALL_EXCEPT); /* a flushed result sets the flag `inexact` */
+  wl_float_state_enter(&inner); /* enters the state a second time, as an OpenMP region of the library does */
   volatile double third = 3.0;
   third = 1.0 / third; /* inexact */
   wl_float_state_leave(&inner);
@@ -85,7 +85,7 @@ static void test_callers_state_returns(void **state) {
   fesetround(FE_TONEAREST);
 }
 
-/* A caller that traps: our own inexact and divided results must not end its process. */
+/* The caller has enabled traps: inexact results and divisions in the library must not end its process. */
 static void test_no_traps_inside(void **state) {
   (void)state;
   wl_float_state before;

@@ -1,12 +1,12 @@
-/* test_keys.c - the whole table of keys: each row has a member that its value goes to, of the type of its key, and no
- * key of a section hides another. */
+/* test_keys.c - tests the whole table of keys: each row has a member that receives its value and has the type of the
+ * key, and no key of a section hides another key. */
 #include "cmocka_all.h"
 
 #include <string.h>
 
 #include "train/schema.h"
 
-/* The member's type for a key's type. */
+/* Returns the type of member that belongs to a key's type. */
 static wl_slot_kind slot_of(wl_option_type type) {
   static const wl_slot_kind kinds[] = {[WL_OPT_INT] = WL_SLOT_INT,
                                        [WL_OPT_REAL] = WL_SLOT_REAL,

@@ -1,5 +1,5 @@
-/* test_lstm.c - the fast LSTM kernel against the reference, itself (threads, in place, replay) and
- * central differences, in both precisions and for each instruction set of this processor. */
+/* test_lstm.c - tests the fast LSTM kernel: against the reference, against itself (threads, updates in place, replay)
+ * and against central differences, in both precisions and for each instruction set of this processor. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@ static const lstm_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* |a - b| / |b| in the Euclidean norm. */
+/* Returns |a - b| / |b| in the Euclidean norm. */
 static double distance(const wl_real *a, const wl_real *b, int64_t n) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -52,7 +52,7 @@ static double distance_double(const double *a, const double *b, int64_t n) {
     if (!(d_ <= (limit))) fail_msg("case %d: %s = %.3g > %.3g", i, #value, d_, (limit)); \
   } while (0)
 
-/* The largest distance over the tensors of phi. */
+/* Returns the largest distance over the tensors of phi. */
 static double worst_tensor(const lstm_fixture *f, const double *a, const double *b) {
   const wl_lstm_net *net = &f->net;
   double worst = distance_double(a + net->head_bias, b + net->head_bias, net->heads);
@@ -66,7 +66,7 @@ static double worst_tensor(const lstm_fixture *f, const double *a, const double 
   return worst;
 }
 
-/* The published counts of meta-parameters of the 20-20 LSTM. */
+/* Tests the published number of meta-parameters of the LSTM with 2 x 20 units. */
 static void counts_are_those_published(void **context) {
   (void)context;
   wl_lstm_net net;
@@ -92,7 +92,7 @@ static void forward_equals_reference(void **context) {
   }
 }
 
-/* The adjoint of each case against the reference's. */
+/* Compares the adjoint of each case with that of the reference. */
 static void check_backward(bool through_inputs) {
   for (int i = 0; i < CASES; i++) {
     lstm_fixture fast, slow;
@@ -115,13 +115,13 @@ static void backward_equals_reference(void **context) {
   check_backward(true);
 }
 
-/* What goes through the inputs left out of gbar. */
+/* Tests gbar without the path through the inputs. */
 static void partial_backward_equals_reference(void **context) {
   (void)context;
   check_backward(false);
 }
 
-/* Threads, being in place, and asking for gbar must not change a bit. */
+/* The number of threads, updates in place, and a request for gbar must not change a bit. */
 static void bits_do_not_depend_on_how(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -137,7 +137,7 @@ static void bits_do_not_depend_on_how(void **context) {
     lstm_fixture_backward(&b, 3, false);
     assert_memory_equal(a.phi_grad, b.phi_grad, (size_t)a.net.parameters * sizeof(double));
     assert_memory_equal(a.lam, b.lam, (size_t)a.lanes * sizeof(wl_real));
-    for (int64_t block = 0; block < a.blocks; block++) { /* all rows but that of the running sum */
+    for (int64_t block = 0; block < a.blocks; block++) { /* all rows except the row of the running sum */
       const int64_t at = block * a.net.width * WL_LANES;
       assert_memory_equal(a.mu + at, b.mu + at, (size_t)(a.net.sum * WL_LANES) * sizeof(wl_real));
     }
@@ -146,8 +146,8 @@ static void bits_do_not_depend_on_how(void **context) {
   }
 }
 
-/* The replay gives the bits of the live run: a chunk cut in two at a live state has the same
- * per-coordinate adjoints, and the same weight gradient but for the order of summation. */
+/* A replay has the same bits as the live run: if a chunk is cut in two at a live state, the adjoints of each
+ * coordinate are equal, and the weight gradients differ only by the order of summation. */
 static void replay_equals_live(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -174,8 +174,8 @@ static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
   assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
 }
 
-/* What live steps keep gives the bits that a replay gives, in one chunk and in two, whether the tape
- * stays in the caches (few coordinates) or not (1,000). */
+/* Stored activations give the same bits as a replay, in one chunk and in two, for activations that fit in the caches
+ * (few coordinates) and for larger ones (1,000 coordinates). */
 static void tape_equals_replay(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -199,7 +199,7 @@ static void tape_equals_replay(void **context) {
   }
 }
 
-/* A chunk without mu has the bits of one that is given zeros. */
+/* A chunk without mu has the same bits as a chunk whose mu is zero. */
 static void no_adjoint_is_zero(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -217,7 +217,7 @@ static void no_adjoint_is_zero(void **context) {
   }
 }
 
-/* Unused lanes with zero adjoints add nothing: the gradient of n lanes is that of padded n. */
+/* Unused lanes with zero adjoints contribute nothing: the gradient of n lanes equals that of n lanes with padding. */
 static void padding_adds_nothing(void **context) {
   (void)context;
   lstm_fixture f;
@@ -230,7 +230,7 @@ static void padding_adds_nothing(void **context) {
   lstm_fixture_destroy(&f);
 }
 
-/* A non-finite gradient must not come out as a finite update. */
+/* A non-finite gradient must not give a finite update. */
 static void nan_passes_through(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -244,7 +244,7 @@ static void nan_passes_through(void **context) {
   }
 }
 
-/* Extreme inputs saturate the gates and stay finite. */
+/* Extreme inputs saturate the gates, and all results stay finite. */
 static void extremes_stay_finite(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -265,8 +265,8 @@ static void extremes_stay_finite(void **context) {
 }
 
 #ifdef WL_DOUBLE
-/* F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K, whose adjoint the chunk computes; lam_{k+1} are
- * constants: lam0 plus the loss terms of the steps after. */
+/* F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The chunk computes the adjoint of F. The lam_{k+1} are constants:
+ * lam0 plus the loss terms of the later steps. */
 static double objective(lstm_fixture *f) {
   lstm_fixture_forward(f, 1, true);
   double value = 0;
@@ -281,7 +281,7 @@ static double objective(lstm_fixture *f) {
   return value;
 }
 
-/* (F(x + h d) - F(x - h d)) / 2h for x [n] of the fixture. */
+/* Returns (F(x + h d) - F(x - h d)) / 2h for x [n] of the fixture. */
 static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t n, double h) {
   for (int64_t i = 0; i < n; i++) x[i] += h * d[i];
   const double above = objective(f);
@@ -291,7 +291,7 @@ static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t 
   return (above - below) / (2 * h);
 }
 
-/* Signed comparison along one direction; the error must fall as h^2 until rounding takes over. */
+/* Compares with the sign along one direction. The error must fall as h^2 until rounding dominates. */
 static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner,
                             double scale, const wl_real *d) {
   const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);
@@ -327,7 +327,7 @@ static void backward_equals_differences(void **context) {
       for (int64_t p = 0; p < state; p++) inner += d[p] * f.mu[p];
       check_direction(&f, i, f.state, state, inner, 1, d);
       inner =
-          0; /* gradients move in proportion, so that none crosses a kink of the preprocessing */
+          0; /* 0: all gradients change by the same factor, so none crosses a kink of the preprocessing */
       for (int64_t p = 0; p < all; p++) inner += (d[p] *= f.g[p]) * f.gbar[p];
       check_direction(&f, i, f.g, all, inner, 0.1, d);
       wl_free(d);

@@ -1,4 +1,4 @@
-/* test_lstm_torch.c - the LSTM rule against PyTorch in float64 (tests/reference/lstm_reference.py). */
+/* test_lstm_torch.c - compares the LSTM rule with PyTorch in float64 (tests/reference/lstm_reference.py). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,13 +46,13 @@ static const expected all[] = {
      nesterov_lam},
 };
 
-/* The script's exact fractions in [-spread, spread). */
+/* Returns the same exact fraction in [-spread, spread) as the script. */
 static wl_real uniform(uint64_t seed, int64_t i, double spread) {
   const uint64_t bits = (uint64_t)(i + 1) * (2 * seed + 1) * 2654435761u % 4294967296u;
   return (wl_real)((2 * ((double)bits / 4294967296.0) - 1) * spread);
 }
 
-/* Position of (coordinate, column) in blocks of `width` rows. */
+/* Returns the position of (coordinate, column) in blocks of `width` rows. */
 static int64_t place(int64_t coordinate, int64_t column, int64_t width) {
   return (coordinate / WL_LANES * width + column) * WL_LANES + coordinate % WL_LANES;
 }
@@ -89,7 +89,7 @@ static void compare(const char *what, const wl_real *a, const double *b, int64_t
     fail_msg("%s: relative error %.3g > %.3g", what, sqrt(difference / norm), tolerance);
 }
 
-/* Each tensor of phi by itself: weight and bias of the layers, then of the head. */
+/* Compares each tensor of phi separately: weight and bias of the layers, then of the head. */
 static void compare_phi(const lstm_fixture *f, const double *b) {
   const wl_lstm_net *net = &f->net;
   int64_t edges[2 * WL_LSTM_MAX_LAYERS + 3], count = 0;

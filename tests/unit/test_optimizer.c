@@ -24,7 +24,7 @@
 enum { STEPS = 30 };
 static const char *const path = "optimizer.h5";
 
-/* A problem, its shifted phi, and the file that holds it. */
+/* A problem, its shifted phi, and the file that contains them. */
 typedef struct fixture {
   wl_config *config;
   wl_problem problem;
@@ -131,7 +131,8 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
   take_run(optimizer, t);
 }
 
-/* A rule that sees tensors needs their shapes, and then does what the engine does. */
+/* A rule that sees tensors needs the shapes of the tensors. With the shapes, it computes the same bits as the
+ * engine. */
 static void test_tensors(void **state) {
   (void)state;
   fixture f;
@@ -166,7 +167,7 @@ static void expect_usage(wl_status status, const char *word) {
 
 /* ---- Tensors that lie anywhere, and a state that is saved and set ------------------------------ */
 
-/* The tensors of a network in separate arrays, matrices with exchanged axes. */
+/* The tensors of a network in separate arrays; matrices have exchanged axes. */
 typedef struct scattered {
   int count;
   wl_tensor_shape shapes[8];
@@ -185,7 +186,7 @@ static void scatter(const wl_layout *layout, scattered *s) {
   }
 }
 
-/* Place of element i of a tensor in the array of the caller. */
+/* Returns the position of element i of a tensor in the array of the caller. */
 static int64_t exchanged(const wl_tensor_entry *t, int64_t i) {
   return t->ndim == 2 ? i % t->shape[1] * t->shape[0] + i / t->shape[1] : i;
 }
@@ -248,7 +249,7 @@ static void test_scattered_tensors_and_a_resume(void **state) {
   }
 }
 
-/* theta <- theta + rate (u - weight_decay theta), of each tensor with factors of its own. */
+/* Computes theta <- theta + rate (u - weight_decay theta), with separate factors for each tensor. */
 static void test_rate_and_decay(void **state) {
   (void)state;
   fixture f;
@@ -278,7 +279,7 @@ static void test_rate_and_decay(void **state) {
   close_fixture(&f);
 }
 
-/* Each element of a matrix with exchanged axes gets its own update, also in tiles that are not full. */
+/* Each element of a matrix with exchanged axes gets the right update, also in tiles that are not full. */
 static void test_large_exchanged_matrix(void **state) {
   (void)state;
   enum { ROWS = 37, COLUMNS = 141 };
@@ -297,7 +298,7 @@ static void test_large_exchanged_matrix(void **state) {
   close_fixture(&f);
 }
 
-/* Parts that belong to a network accept its shapes only. */
+/* Parts that belong to a network accept only the shapes of that network. */
 static void test_shapes_of_the_network(void **state) {
   (void)state;
   fixture f;
@@ -332,14 +333,15 @@ static void test_runs_are_the_engines(void **state) {
     assert_true(memcmp(t.theta[0], t.theta[STEPS], sizeof t.theta[0]) != 0);
     same_run(optimizer, &t);
     assert_int_equal(wl_optimizer_set_threads(optimizer, 2),
-                     WL_OK); /* a second run, in two threads */
+                     WL_OK); /* a second run, with two threads */
     same_run(optimizer, &t);
     wl_optimizer_destroy(&optimizer);
     close_fixture(&f);
   }
 }
 
-/* A file from the meta-parameters of another takes the same steps; phi that does not fit is refused. */
+/* A file written from the meta-parameters of another optimizer takes the same steps. A phi that does not fit is
+ * refused. */
 static void test_write(void **state) {
   (void)state;
   fixture f;
@@ -500,9 +502,9 @@ static void test_warp_layers_are_refused(void **state) {
 
 /* ---- The caller's threads, floating-point state and locale ------------------------------------ */
 
-enum { MANY = 4096, TEAM = 2 }; /* parameters for both threads of a team */
+enum { MANY = 4096, TEAM = 2 }; /* enough parameters for both threads of a team */
 
-/* theta after some steps on subnormal gradients, which all count as zero. */
+/* Computes theta after some steps on subnormal gradients, which all count as zero. */
 static void run_on_vanishing(int threads, float theta[MANY]) {
   static float g[MANY];
   wl_optimizer *optimizer = NULL;
@@ -517,7 +519,8 @@ static void run_on_vanishing(int threads, float theta[MANY]) {
   wl_optimizer_destroy(&optimizer);
 }
 
-/* The team's threads are the caller's: made before, with subnormals kept, and theirs again afterwards. */
+/* The team's threads belong to the caller: the caller creates them with subnormal numbers kept, and this setting is
+ * restored after the calls. */
 static void test_subnormals_in_the_callers_threads(void **state) {
   (void)state;
   static float one[MANY], two[MANY];
@@ -539,12 +542,12 @@ static void test_subnormals_in_the_callers_threads(void **state) {
     fesetround(FE_TONEAREST);
   }
   for (int i = 0; i < TEAM; i++) assert_true(kept[i]);
-  run_on_vanishing(1, two); /* rounded to nearest, whatever the caller's rounding */
+  run_on_vanishing(1, two); /* rounds to nearest for any rounding mode of the caller */
   assert_memory_equal(one, two, sizeof one);
   close_fixture(&f);
 }
 
-/* A rule that runs in the calling thread alone. */
+/* Tests a rule that runs only in the calling thread. */
 static void test_subnormals_in_the_calling_thread(void **state) {
   (void)state;
   static float theta[MANY];
@@ -559,7 +562,7 @@ static void test_subnormals_in_the_calling_thread(void **state) {
 
 static void printer(void) {}
 
-/* HDF5's errors are printed as the program around us wants it, before and after a load that meets some. */
+/* HDF5 prints its errors as the surrounding program has set it, before and after a load in which errors occur. */
 static void test_printing_of_hdf5_is_the_programs(void **state) {
   (void)state;
   wl_optimizer *optimizer = NULL;

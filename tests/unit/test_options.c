@@ -1,4 +1,4 @@
-/* test_options.c - configurations that are right: values, defaults, overrides, round trips. */
+/* test_options.c - valid configurations: values, defaults, overrides, and printed text that is parsed again. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* The configuration of a text with lines of --set. */
+/* Parses a text with lines of --set. */
 static wl_config *parse(const char *text, int n, const char *const *lines) {
   wl_config *config = NULL;
   wl_override overrides[8];
@@ -122,7 +122,7 @@ static void overrides_reach_lists_and_sections(void **state) {
   wl_config_destroy(&config);
 }
 
-/* to_yaml of text, parsed and printed again, is the same text and the same configuration. */
+/* The printed YAML of a configuration, parsed and printed again, is the same text and the same configuration. */
 static void assert_round_trip(const char *text) {
   wl_config *first = parse(text, 0, NULL);
   char *yaml = NULL, *again = NULL, *difference = NULL;
@@ -176,7 +176,7 @@ static void yaml_round_trips(void **state) {
   }
 }
 
-/* Other YAML readers must take these texts for texts, too. */
+/* Other YAML readers must also read these texts as texts. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
   static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};
@@ -248,7 +248,8 @@ static void help_lists_every_key(void **state) {
   }
 }
 
-/* A variant names the keys that it shares with an earlier one; a key with another default is printed again. */
+/* A variant names the keys that it shares with an earlier variant. A key with another default is printed in full
+ * again. */
 static void help_prints_shared_keys_once(void **state) {
   (void)state;
   static const wl_option first[] = {
@@ -277,7 +278,7 @@ static void help_prints_shared_keys_once(void **state) {
   free(text);
 }
 
-/* Values go into the struct that the rows point into, each as its type. */
+/* Values are stored in the members that the rows name, each with its type. */
 static void tables_fill_their_structs(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -305,13 +306,13 @@ static void tables_fill_their_structs(void **state) {
 
   config = parse("task: {family: mlp}\nouter: {weights: [0.5, 2]}\n", 0, NULL);
   wl_map_read(wl_config_map(config, "outer", 0), fixture_outer_options, &outer);
-  assert_int_equal(outer.weights.choice, 4); /* the number of choices: a list */
+  assert_int_equal(outer.weights.choice, 4); /* for a list, `choice` is the number of choices */
   assert_int_equal(outer.weights.list.count, 2);
   assert_true(outer.weights.list.at[1] == 2);
   wl_config_destroy(&config);
 }
 
-/* What --set gives a key that is a text is that text, whatever YAML would make of it. */
+/* If a key is a text, the value of --set is this text, for any characters with a meaning in YAML. */
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
@@ -335,7 +336,7 @@ static void texts_may_be_quoted(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Overrides of the program's own are values; what is absent takes its default. */
+/* Overrides by the program are values. A key that is removed gets its default. */
 static void overrides_carry_values(void **state) {
   (void)state;
   const int64_t hidden[] = {4, 5};
@@ -364,7 +365,7 @@ static void overrides_carry_values(void **state) {
   wl_config_destroy(&config);
 }
 
-/* ~/, ${NAME} and $NAME of a path are expanded; other signs are part of a name. */
+/* ~/, ${NAME} and $NAME in a path are expanded; other such characters are part of a name. */
 static void paths_are_expanded(void **state) {
   (void)state;
   setenv("HOME", "/home/somebody", 1);
@@ -395,7 +396,7 @@ static void paths_are_expanded(void **state) {
   }
 }
 
-/* A resume may change keys with these flags: their differences are not listed. */
+/* Keys with these flags, which a resume may change, do not appear in the list of differences. */
 static void differences_leave_flagged_keys_out(void **state) {
   (void)state;
   wl_config *a = parse(quadratic, 0, NULL);
@@ -429,7 +430,8 @@ static void files_are_read(void **state) {
   remove("job.yaml");
 }
 
-/* The choices of two keys make every combination, the last key fastest; those of the next map follow. */
+/* The choices of two keys make all combinations, and the last key changes fastest. The combinations of the next map
+ * follow. */
 static void draws_become_maps(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -443,7 +445,7 @@ static void draws_become_maps(void **state) {
     int64_t hidden, layers;
     double proportion;
   } wanted[] = {{32, 1, 1}, {64, 2, 1}, {5, 1, 1}, {32, 1, 2}, {64, 2, 2}, {5, 1, 2}};
-  for (int i = 0; i < 6; ++i) { /* `proportion` is common, and so ahead of the family's keys */
+  for (int i = 0; i < 6; ++i) { /* `proportion` is a common key, and therefore precedes the keys of the family */
     int count;
     const wl_map *const map = wl_config_map(config, "task", i);
     const int64_t *hidden = config_ints(map, "hidden", &count);
@@ -467,7 +469,7 @@ static void draws_become_maps(void **state) {
   wl_config_destroy(&config);
 }
 
-/* What a module can vary while the run goes on stays one map. */
+/* A key that the module can vary during the run does not expand the map. */
 static void distributions_stay(void **state) {
   (void)state;
   static const struct {
@@ -494,7 +496,7 @@ static void distributions_stay(void **state) {
   }
 }
 
-/* Printed draws parse to the same, and differ where a choice does. */
+/* Printed draws parse to the same draws. Two configurations differ if one choice differs. */
 static void draws_go_round(void **state) {
   (void)state;
   static const char *const line[] = {

@@ -1,4 +1,4 @@
-/* test_options_errors.c - configurations that are wrong, and what is said about them. */
+/* test_options_errors.c - invalid configurations, and the error messages about them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* A text, an override or NULL, and up to three parts that the message must have. */
+/* A text, an override or NULL, and up to three parts that the message must contain. */
 typedef struct bad_case {
   const char *text, *override;
   const char *parts[3];
@@ -197,7 +197,7 @@ static void modules_name_the_place(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Allocation k of a parse fails, for every k: it is reported, and nothing leaks or breaks. */
+/* Makes allocation k of a parse fail, for every k. The failure is reported, without a leak or a crash. */
 static void allocations_may_fail(void **state) {
   (void)state;
   wl_status status = WL_ERR_OS;

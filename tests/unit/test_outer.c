@@ -1,4 +1,4 @@
-/* test_outer.c - the outer optimizers against PyTorch over twelve meta-steps: Adam, AdamW, SGD, momentum,
+/* test_outer.c - compares the outer optimizers with PyTorch over twelve meta-steps: Adam, AdamW, SGD, momentum,
  * clipping, schedules, groups and their spans (tests/reference/outer.py). */
 #include "cmocka_all.h"
 
@@ -48,7 +48,7 @@ static void same_as_pytorch(void **state) {
   wl_outer_destroy(&outer);
 }
 
-/* What is left out of an update keeps its value and its moments, and its part of the gradient counts as 0. */
+/* A group that is left out of an update keeps its values and moments, and its part of the gradient counts as 0. */
 static void groups_left_out(void **state) {
   (void)state;
   wl_outer *outer = open_case(&outer_cases[0]);

@@ -1,5 +1,5 @@
-/* test_precondition.c - preconditioners: identity at the start, plain references, the adjoint
- * identity <P g, r> = <g, P^T r>, draws, and what a wrong configuration says. Both precisions. */
+/* test_precondition.c - preconditioners in both precisions: identity at the start, comparison with simple
+ * implementations, the adjoint identity <P g, r> = <g, P^T r>, draws, and messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ typedef struct fixture {
   int64_t t;
 } fixture;
 
-/* The step at gradient g, with its factor. */
+/* Returns the step at gradient g, with the factor of g. */
 static wl_gradient step_at(fixture *f, const wl_real *g) {
   const wl_gradient step = {.t = f->t,
                             .n = f->theta.size,
@@ -85,7 +85,7 @@ static const char *const texts[] = {"name: scalar",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* All leave the gradient as it is, to the bit, and the padding alone. */
+/* All of them leave the gradient unchanged to the bit, and do not write the padding. */
 static void test_identity_at_the_start(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
@@ -107,7 +107,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Also: in place and without `raw` give the same gradient. */
+/* Also tests that a call in place and a call without `raw` give the same gradient. */
 static void test_adjoint_identity(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
@@ -133,7 +133,7 @@ static void test_adjoint_identity(void **state) {
   }
 }
 
-/* Indices summed one by one: M0 (o, p), M1 (q, i), M2 (s, r) as kronecker.c writes them. */
+/* Sums over the indices one by one: M0 (o, p), M1 (q, i), M2 (s, r), as in the formulas of kronecker.c. */
 static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g,
                          int o, int i, int r) {
   double sum = 0;
@@ -261,13 +261,13 @@ static void test_scalar_per_step_and_tensor(void **state) {
   static fixture f;
   open_fixture(&f,
                "name: scalar, per: step_tensor, learn_decay: true, initial: 2, initial_decay: 3");
-  assert_int_equal(f.p->phi.size, 2 * 9); /* T = 3 steps, 3 tensors */
+  assert_int_equal(f.p->phi.size, 2 * 9); /* T = 3 steps and 3 tensors */
   assert_true(f.phi[8] == 2 && f.phi[9] == 3);
   randomise_phi(&f);
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
   fixture_normal(2, f.theta.size, 1, f.theta_values);
-  for (f.t = 0; f.t < 5; f.t++) { /* beyond T as the last */
+  for (f.t = 0; f.t < 5; f.t++) { /* steps beyond T have the factors of the last step */
     const int64_t row = 3 * (f.t < 3 ? f.t : 2);
     apply(&f, g, out);
     for (int i = 0; i < f.theta.size; i++) {
@@ -280,7 +280,7 @@ static void test_scalar_per_step_and_tensor(void **state) {
   close_fixture(&f);
 }
 
-/* Rule sgd after it is rule pamela, whose skip is the negative one, for several steps. */
+/* The rule sgd after this preconditioner equals the rule pamela with the negative skip, over several steps. */
 static void test_scalar_skip_is_pamela(void **state) {
   (void)state;
   static fixture f;
@@ -308,10 +308,11 @@ static void test_scalar_skip_is_pamela(void **state) {
 
 /* ---- GAP ------------------------------------------------------------------------------------- */
 
-/* m from phi as the paper's softplus_2 gives it. */
+/* Computes m from phi by the paper's function softplus_2. */
 static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
 
-/* A diagonal gradient with falling entries has unit singular vectors: P is a diagonal preconditioner. */
+/* A diagonal gradient with falling entries has unit vectors as singular vectors, so P is a diagonal
+ * preconditioner. */
 static void check_diagonal_gradient(const char *text) {
   static fixture f;
   open_fixture(&f, text);
@@ -337,7 +338,8 @@ static void test_gap_of_a_diagonal_gradient(void **state) {
   check_diagonal_gradient("name: gap, approximate: true");
 }
 
-/* Singular vectors are unit, orthogonal, and diagonalise G G^T in falling order, for any shape and rank. */
+/* For any shape and rank, the singular vectors have length 1, are orthogonal, and diagonalise G G^T with falling
+ * values. */
 static void check_singular(int64_t m, int64_t n, int64_t rank) {
   wl_real x[900], a[900] = {0}, u[900], p[900], q[900];
   static wl_real work[40000];
@@ -367,7 +369,7 @@ static void check_singular(int64_t m, int64_t n, int64_t rank) {
     last = square;
     total += square;
   }
-  assert_true(fabs(total - all) <= 20 * tolerance * all); /* they span the columns */
+  assert_true(fabs(total - all) <= 20 * tolerance * all); /* the vectors span the columns of G */
 }
 
 static void test_singular_vectors(void **state) {

@@ -1,6 +1,5 @@
-/* test_rng.c - random streams: known answers, independence of the call, distributions.
- *
- * Moments are checked at five standard errors of samples of SAMPLES numbers. */
+/* test_rng.c - random streams: published values, independence of how a stream is divided into calls, distributions.
+ * Moments are compared within five standard errors of samples of SAMPLES numbers. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +31,7 @@ static void known_answers(void **state) {
   assert_true(out[2] == UINT64_C(0xa5a1610e72fd18b5) && out[3] == UINT64_C(0x57bd43b5e52b7fe6));
 }
 
-/* Each generator once whole and once in pieces of odd sizes: the same numbers. */
+/* Each generator gives the same numbers in one call and in calls of odd sizes. */
 typedef void (*generator)(uint64_t first, int64_t n, wl_real *out);
 
 static void uniform(uint64_t first, int64_t n, wl_real *out) {
@@ -102,7 +101,7 @@ static double moment(const wl_real *x, int power) {
   return sum / SAMPLES;
 }
 
-/* |found - expected| within five standard errors of a mean whose terms have this variance. */
+/* Asserts that `found` is within five standard errors of `expected`, for a mean of terms with this variance. */
 static void assert_mean(double found, double expected, double variance) {
   const double tolerance = 5 * sqrt(variance / SAMPLES);
   if (!(fabs(found - expected) <= tolerance))
@@ -138,7 +137,7 @@ static void uniform_stays_in_its_interval(void **state) {
   for (int i = 0; i < SAMPLES; ++i)
     assert_true((double)sample[i] >= 1.0 && (double)sample[i] < 3.0);
   assert_mean(moment(sample, 1), 2, 1.0 / 3);
-  /* an interval so narrow that rounding to working precision would reach its end */
+  /* the interval is so narrow that rounding to working precision would reach its end */
   const double narrow = 1.0 + 4.5e-7;
   wl_rng_uniform(stream, 0, SAMPLES, 1.0, narrow, sample);
   for (int i = 0; i < SAMPLES; ++i) assert_true((double)sample[i] < narrow);
@@ -156,8 +155,8 @@ static void indices_are_uniform(void **state) {
     counts[values[i]]++;
   }
   for (int k = 0; k < 10; ++k) assert_mean(counts[k] / (double)SAMPLES, 0.1, 0.09);
-  /* a bound for which a quarter of the draws is rejected; without that, remainder 2 would come
-   * up in 1/4 of them */
+  /* a quarter of the draws is rejected for this bound; without the rejection, remainder 2 would occur with
+   * probability 1/4 */
   wl_rng_index(stream, 0, SAMPLES, UINT64_C(3) << 61, values);
   int twos = 0;
   for (int i = 0; i < SAMPLES; ++i) twos += values[i] % 3 == 2;

@@ -62,7 +62,7 @@ static void test_torch_values(void **state) {
   for (int i = 0; i < REFERENCE_CASES; i++) check_case(&reference_cases[i]);
 }
 
-/* The rate may be learned, with its default value the run must stay the same to the bit. */
+/* If the rate is learned and has its default value, the bits of the run must not change. */
 static void test_learned_scalars_start_at_the_configured(void **state) {
   (void)state;
   rule_fixture fixed, learned;
@@ -85,7 +85,8 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
 
 /* ---- invariances to the bit ---- */
 
-/* phi (T, tensors): each coordinate takes the rate of its step and tensor, beyond T that of the last step. */
+/* With phi (T, tensors), each coordinate gets the rate of its step and tensor. Steps beyond T have the rate of the
+ * last step. */
 static void test_rates_by_step_and_tensor(void **state) {
   (void)state;
   rule_fixture f;
@@ -133,7 +134,7 @@ static void run_forward(const rule_fixture *f, trace *r) {
   }
 }
 
-/* Backward in chunks of `length` steps. */
+/* Runs the backward pass in chunks of `length` steps. */
 static void run_backward(const rule_fixture *f, const trace *r, int length, result *out) {
   memset(out, 0, sizeof *out);
   fixture_normal(4, N, 1, out->lam);
@@ -172,7 +173,7 @@ static void check_split(const rule_fixture *f, const char *text) {
   }
 }
 
-/* A chunk of 20 steps gives what 2 of 10 and 20 of 1 give. */
+/* A chunk of 20 steps gives the same results as 2 chunks of 10 steps and as 20 chunks of one step. */
 static void test_chunks_may_be_split(void **state) {
   (void)state;
   static const char *const per[] = {"run", "tensor", "step", "step_tensor"};
@@ -186,7 +187,7 @@ static void test_chunks_may_be_split(void **state) {
   }
 }
 
-/* A block's results are the same bits beside other blocks and alone. */
+/* The results of a block have the same bits alone and together with other blocks. */
 static void test_blocks_may_be_split(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -208,7 +209,8 @@ static void test_blocks_may_be_split(void **state) {
   }
 }
 
-/* Coordinates that never see a gradient: zero update, finite adjoints, zero where they must be. */
+/* Coordinates whose gradients are always zero have zero updates and finite adjoints, which are zero where they must
+ * be. */
 static void test_no_gradient_at_all(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -256,7 +258,7 @@ static void test_schedules(void **state) {
   check_factor(&s, 4, 1);
   check_factor(&s, 7, 0.6);
   check_factor(&s, 10, 0.2);
-  s.kind = WL_SCHEDULE_STEP; /* as the outer loop has it */
+  s.kind = WL_SCHEDULE_STEP; /* as in the outer loop */
   check_factor(&s, 1, 0.5);
   check_factor(&s, 4, 0.5);
   s.kind = WL_SCHEDULE_LINEAR;
@@ -316,7 +318,7 @@ static void test_fixed_rules(void **state) {
     assert_string_equal(rule->ops->name, names[i]);
     assert_int_equal(rule->phi.size, 0);
     assert_int_equal(wl_rule_ws_create(rule, &one_block, true, 1, &ws), WL_OK);
-    /* no pack: there is nothing to pack */
+    /* `pack` is not called, because no scalar is learned */
     wl_real g[WL_LANES] = {1}, theta[WL_LANES] = {0}, s[WIDEST * WL_LANES] = {0}, u[WL_LANES];
     wl_rule_step(rule, ws, FIXTURE_STEP(0, 1, g, theta, s, s, u));
     assert_true(u[0] < 0 && u[1] == 0);
@@ -328,7 +330,7 @@ static void test_fixed_rules(void **state) {
   assert_int_equal(wl_rule_create_fixed("gradient", 0.5, &rule), WL_ERR_CONFIG);
 }
 
-/* Every allocation fails once: an error, no leak, no half-made rule. */
+/* Makes each allocation fail once: the call returns an error, leaks nothing and leaves no incomplete rule. */
 static void test_out_of_memory(void **state) {
   (void)state;
   wl_layout theta;

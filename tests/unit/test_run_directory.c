@@ -1,4 +1,4 @@
-/* test_run_directory.c - making, locking, moving an earlier run aside, and the lines of metrics. */
+/* test_run_directory.c - the folder of a run: creation, lock, moving an earlier run, and lines of metrics. */
 #include "io/io_test.h"
 
 #include <signal.h>
@@ -54,7 +54,7 @@ static void one_training_at_a_time(void **state) {
   wl_run_directory_close(&second);
 }
 
-/* The lock goes with the process, however it ends. */
+/* The lock is released when the process ends, in whatever way it ends. */
 static void lock_of_a_killed_process_is_free(void **state) {
   (void)state;
   int ends[2];
@@ -95,7 +95,7 @@ static void earlier_run_is_moved_aside(void **state) {
   assert_false(file_exists("moved/checkpoints/step-00000001.h5"));
   assert_text("moved/metrics.jsonl", "{\"meta_step\":1}\n");
 
-  assert_ok(wl_run_directory_open("moved", true, &d)); /* a resume leaves all in place */
+  assert_ok(wl_run_directory_open("moved", true, &d)); /* a resume does not move any file */
   wl_run_directory_close(&d);
   assert_text("moved/config.yaml", "two");
   assert_false(file_exists("moved/previous-2"));
@@ -112,7 +112,7 @@ static void metrics_are_trimmed(void **state) {
     assert_ok(wl_run_directory_append_metrics(d, line));
   }
   FILE *const file = fopen("metrics/metrics.jsonl", "a");
-  fputs("{\"meta_step\":2,\"lo", file); /* torn by a kill */
+  fputs("{\"meta_step\":2,\"lo", file); /* a line that a kill has cut off */
   fclose(file);
   assert_ok(wl_run_directory_trim_metrics(d, 3));
   assert_text(
@@ -124,7 +124,7 @@ static void metrics_are_trimmed(void **state) {
   wl_run_directory_close(&d);
 }
 
-/* On a full disk the torn line is taken back. */
+/* On a full disk the incomplete line is removed. */
 static void metrics_on_a_full_disk(void **state) {
   (void)state;
   wl_run_directory *d = NULL;

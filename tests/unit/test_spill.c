@@ -1,4 +1,4 @@
-/* test_spill.c - rows come back as they were written, in each size and any order, and no file stays. */
+/* test_spill.c - rows are read as they were written, for each size and in any order, and no file remains. */
 #include <dirent.h>
 
 #include "train/spill.h"
@@ -17,7 +17,7 @@ static int files_in(const char *folder) {
   return count;
 }
 
-/* Bytes of element i of row r; as float or half they are any bits, NaNs included. */
+/* Returns the bytes of element i of row r. Read as float or half, they may be any bits, including NaNs. */
 static void fill(unsigned char *row, int r, size_t bytes, int version) {
   for (size_t i = 0; i < bytes; i++) row[i] = (unsigned char)(r * 31 + (int)i * 7 + version * 101);
 }

@@ -12,9 +12,9 @@
   (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 typedef struct bad_build {
-  wl_node (*build)(wl_tape *t, wl_node x, wl_node labels); /* x is (6,5) of theta, labels are 4 */
+  wl_node (*build)(wl_tape *t, wl_node x, wl_node labels); /* x is (6,5) of theta, and there are 4 labels */
   wl_status status;
-  const char *texts[3]; /* all in the message */
+  const char *texts[3]; /* parts that the message must contain */
 } bad_build;
 
 static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) {
@@ -90,7 +90,7 @@ static wl_node empty(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_sum(t, wl_op_add(t, x, wl_tape_input(t, "pixels", SHAPE(6, 0))));
 }
-/* The first error is told, though others follow. */
+/* wl_tape_finish returns the first error, even if other errors follow. */
 static wl_node several(wl_tape *t, wl_node x, wl_node labels) {
   const wl_node first = wl_op_column(t, x, 9);
   return wl_op_matmul(t, first, bad_labels(t, x, labels));
@@ -153,7 +153,7 @@ static wl_status build_net(net *n, int64_t width) {
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, out, n->labels), out, n->labels);
 }
 
-/* Fails the first allocation, then the second of a new attempt, and so on until none is left to fail. */
+/* Makes the first allocation fail, then the second in a new attempt, and so on until no allocation fails. */
 static void test_failing_allocation(void **state) {
   (void)state;
   int failures = 0;
@@ -185,7 +185,7 @@ static void test_layouts(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* Nothing flows to data: no gradient of images is stored or computed. */
+/* No gradient of input data is stored or computed. */
 static void test_storage(void **state) {
   (void)state;
   net n = {0};
@@ -207,7 +207,7 @@ static void test_storage(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* 2 m n k for each product of forward, and as much for each gradient that is computed. */
+/* Each product takes 2 m n k FLOP in forward, and the same number for each gradient that is computed. */
 static void test_cost(void **state) {
   (void)state;
   net small = {0}, large = {0};
@@ -223,7 +223,7 @@ static void test_cost(void **state) {
 
 typedef struct outcome {
   double loss, loss_dot;
-  wl_real grad[75], hv[75]; /* theta 50, phi 25 */
+  wl_real grad[75], hv[75]; /* theta has 50 elements, phi 25 */
 } outcome;
 
 static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale) {
@@ -237,8 +237,8 @@ static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale
   return o;
 }
 
-/* One tape, two workspaces: what one computed leaves no trace in the other, and a second pass
- * after others yields the same bits. */
+/* Two workspaces of one tape are independent: computing in one does not change the other, and repeated passes have
+ * the same bits. */
 static void test_independent_workspaces(void **state) {
   (void)state;
   net n = {0};

@@ -17,7 +17,7 @@ static const double TOLERANCE = 1e-13;
 static const double TOLERANCE = 3e-6;
 #endif
 
-/* A tape with up to three data leaves a, b and labels, whose loss is the sum of `y`. */
+/* A tape with up to three data leaves a, b and labels. Its loss is the sum of `y`. */
 typedef struct fixture {
   wl_tape *tape;
   wl_tape_ws *ws;
@@ -33,7 +33,7 @@ static void fill(wl_real *out, int64_t n, int which) {
   for (int64_t i = 0; i < n; i++) out[i] = (wl_real)(1.7 * sin(1.3 * (double)i + which) + 0.1);
 }
 
-/* Finishes with y, fills the leaves and runs forward. */
+/* Finishes the tape with y, fills the leaves and runs forward. */
 static const wl_real *run(fixture *f, wl_node y, int64_t size_a, int64_t size_b) {
   f->y = y;
   if (wl_tape_finish(f->tape, wl_op_sum(f->tape, y), -1, -1) != WL_OK)
@@ -95,7 +95,7 @@ static void test_unary(void **state) {
   }
 }
 
-/* Two operands of the same shape, and along a vector. */
+/* Tests operators on two operands of the same shape, and on a tensor and a vector. */
 
 static void test_binary(void **state) {
   (void)state;
@@ -168,7 +168,7 @@ static void test_batched_matvec(void **state) {
   end(&f);
 }
 
-/* Convolution of (2,3,6,5) with (4,3,3,2). */
+/* Tests the convolution of (2,3,6,5) with (4,3,3,2). */
 static double naive_conv(const wl_real *x, const wl_real *w, int64_t b, int64_t o, int64_t i,
                          int64_t j, int stride, int pad) {
   double sum = 0;
@@ -264,7 +264,7 @@ static void test_batch_norm(void **state) {
   check_norm(wl_tape_input(f.tape, "a", SHAPE(9, 4)), &f, 9, 4, 1);
 }
 
-/* Fills the input for one of several batches; its mean and biased variance by channel, (3,2,4). */
+/* Fills the input for one of several batches, and computes its mean and biased variance for each channel, (3,2,4). */
 static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]) {
   wl_real *x = wl_tape_input_data(f->ws, f->a);
   for (int64_t i = 0; i < 24; i++) x[i] = (wl_real)sin(0.7 * (double)i + 3.1 * batch);
@@ -276,7 +276,8 @@ static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]
   }
 }
 
-/* Two batches are collected, a third is normalised by their means; then all is as before. */
+/* Collects the statistics of two batches and normalises a third batch by their means. Afterwards the batch's own
+ * statistics are used as before. */
 static void test_held_statistics(void **state) {
   (void)state;
   fixture f;
@@ -288,7 +289,7 @@ static void test_held_statistics(void **state) {
   fill_batch(&f, 3, mean[3], variance[3]);
   wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
   memcpy(own, y, sizeof own);
-  for (int round = 0; round < 2; round++) { /* collecting begins from nothing each time */
+  for (int round = 0; round < 2; round++) { /* each collection starts with empty sums */
     assert_int_equal(wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_COLLECT), 1);
     for (int b = 0; b < 2; b++) {
       fill_batch(&f, b + round, mean[b], variance[b]);
@@ -337,7 +338,7 @@ typedef struct classifier {
   wl_node logits, labels;
 } classifier;
 
-/* Logits (5,3) are theta, so that the gradient can be seen. */
+/* The logits (5,3) are theta, so that the test can read their gradient. */
 static void open_classifier(classifier *c) {
   assert_int_equal(wl_tape_create(&c->tape), WL_OK);
   c->logits = wl_tape_theta(c->tape, "logits", SHAPE(5, 3));
@@ -373,7 +374,7 @@ static void test_softmax_cross_entropy(void **state) {
   close_classifier(&c);
 }
 
-/* A label out of range, a NaN: the loss is NaN, memory is safe, a NaN row is no hit. */
+/* A label out of range or a NaN makes the loss NaN without an invalid access; a row of NaN counts as a miss. */
 static void test_bad_data(void **state) {
   (void)state;
   classifier c;
@@ -398,7 +399,8 @@ static void test_bad_data(void **state) {
   close_classifier(&c);
 }
 
-/* Where 2 x 2 windows side by side have equals or NaN: the first of equals, the last NaN. */
+/* Windows of 2 x 2 elements with equal elements or NaN: the first of the equal elements is the maximum, or the last
+ * NaN. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {
@@ -435,7 +437,7 @@ static void test_pool_choice(void **state) {
   wl_tape_destroy(&t);
 }
 
-/* relu's derivative at 0 is 0; max_pool's gradient goes to the first of equals. */
+/* The derivative of relu at 0 is 0; the gradient of max_pool goes to the first of equal elements. */
 static void test_kinks(void **state) {
   (void)state;
   wl_tape *t = NULL;

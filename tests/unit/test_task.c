@@ -1,5 +1,5 @@
-/* test_task.c - what holds for every task family: the registry, and episodes that are a pure
- * function of their identity. Runs in both precisions. */
+/* test_task.c - properties of every task family: the registry, and episodes that are pure functions of their
+ * identity. Runs in both precisions. */
 #include "glyphs_fixture.h"
 
 static const char *const cases[] = {
@@ -21,7 +21,7 @@ static const char *const cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* Loss and gradient at theta_0 of an episode, after drawing it. */
+/* Draws an episode; computes loss and gradient at its theta_0. */
 static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode,
                          const wl_batch *batch) {
   assert_ok(wl_task_bind(f->task, ws, episode));
@@ -56,7 +56,7 @@ static void test_pure_function(void **state) {
   close_fixture(&f);
 }
 
-/* Each part of an episode's identity matters. */
+/* Each part of an episode's identity has an effect. */
 static void test_identity(void **state) {
   fixture f = open_fixture(*state);
   const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
@@ -73,7 +73,7 @@ static void test_identity(void **state) {
   close_fixture(&f);
 }
 
-/* An evaluation is the mean over its batches, and does not disturb the inner loss. */
+/* An evaluation is the mean over its batches, and does not change the inner loss. */
 static void test_evaluate(void **state) {
   fixture f = open_fixture(*state);
   for (wl_split split = WL_SPLIT_TRAIN; split <= WL_SPLIT_HELDOUT; split++) {
@@ -109,7 +109,7 @@ static void test_registry(void **state) {
   assert_null(task);
 }
 
-/* Values that the options tables let pass but the families cannot use. */
+/* Values that the options tables accept but the families refuse. */
 static void test_impossible_options(void **state) {
   (void)state;
   static const char *const bad[][2] = {
@@ -129,7 +129,7 @@ static void test_impossible_options(void **state) {
   }
 }
 
-/* The properties, each tested on every family. */
+/* The properties, each of which is tested on every family. */
 static const struct {
   const char *name;
   CMUnitTestFunction test;
