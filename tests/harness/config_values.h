@@ -1,4 +1,4 @@
-/* config_values.h - a configuration's values by key, for tests of the options themselves. */
+/* config_values.h - values of a configuration by key, for tests of the options. */
 #ifndef WL_TESTS_HARNESS_CONFIG_VALUES_H
 #define WL_TESTS_HARNESS_CONFIG_VALUES_H
 
@@ -10,7 +10,7 @@
 static inline const wl_value *config_value(const wl_map *map, const char *key) {
   for (int i = 0; i < map->count; i++)
     if (strcmp(map->values[i].option->key, key) == 0) return &map->values[i];
-  abort(); /* the table lacks it */
+  abort(); /* the table has no such key */
 }
 
 static inline int64_t config_int(const wl_map *map, const char *key) {
@@ -23,7 +23,7 @@ static inline double config_real(const wl_map *map, const char *key) {
 static inline bool config_bool(const wl_map *map, const char *key) {
   return config_value(map, key)->boolean;
 }
-/* Texts and choices; "" for a list. */
+/* Return texts and choices; "" for a list. */
 static inline const char *config_string(const wl_map *map, const char *key) {
   return config_value(map, key)->string;
 }

@@ -7,15 +7,15 @@
 #include "precondition/precondition.h"
 #include "rule/rule.h"
 
-/* Validated `<section>: {<text>}` against the rules. */
+/* Validates `<section>: {<text>}` with the tables of the rules. */
 wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
                          wl_config **out);
 
-/* A preconditioner from `precondition: {<text>}` and `episode: {<episode>}`; T is 3 unless given. */
+/* Creates a preconditioner from `precondition: {<text>}` and `episode: {<episode>}`; T is 3 unless it is given. */
 wl_status fixture_precondition(const char *text, const char *episode, const wl_layout *theta,
                                wl_precondition **out);
 
-/* Three tensors of 20, 6 and n - 26 coordinates: block 0 lies in one, block 1 in all three. */
+/* Creates three tensors of 20, 6 and n - 26 coordinates. Block 0 is in one tensor, block 1 in all three. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);
 
 typedef struct rule_fixture {
@@ -26,16 +26,16 @@ typedef struct rule_fixture {
   wl_real *phi; /* initial meta-parameters, packed */
 } rule_fixture;
 
-/* `text` as in "name: adam, rate: 0.1". Asserts that it works. */
+/* Creates a rule from a text such as "name: adam, rate: 0.1". Asserts that this succeeds. */
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
 void rule_fixture_close(rule_fixture *f);
 
-/* A step without a horizon or a loss. */
+/* Returns a step without a horizon or a loss. */
 #define FIXTURE_STEP(...) (&(wl_inner_step){FIXTURE_STEP_(__VA_ARGS__)})
 #define FIXTURE_STEP_(t, blocks, g, theta, s_in, s_out, u) \
   t, 0, NAN, blocks, g, theta, s_in, s_out, u, NULL
 
-/* out[0..count) ~ N(0, sd^2), a function of `stream` alone. */
+/* Draws out[0..count) from N(0, sd^2), as a function of `stream` alone. */
 void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out);
 
 #endif

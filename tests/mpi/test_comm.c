@@ -1,4 +1,4 @@
-/* test_comm.c - agreement, equality, broadcast, maximum, integer sums and messages at any rank count. */
+/* test_comm.c - agreement, equality, broadcast, maximum, integer sums and messages, for any number of ranks. */
 #include "mpi_test.h"
 
 #include "base/clock.h"
@@ -20,7 +20,7 @@ static void agree_on_success(void **state) {
   assert_int_equal(wl_comm_agree(*state, WL_OK), WL_OK);
 }
 
-/* Every rank from `first` on fails, each with a message and a code of its own. */
+/* Every rank from `first` on fails, each with a separate message and code. */
 static void agree_on_lowest(void **state) {
   wl_comm *comm = *state;
   const int rank = wl_comm_rank(comm), size = wl_comm_size(comm), first = size / 2;
@@ -35,12 +35,12 @@ static void agree_on_lowest(void **state) {
   assert_int_equal(agreed, WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 
-  /* agreed on a second time further up: the rank is named once */
+  /* a second agreement on the same failure does not add the rank's name again */
   assert_int_equal(wl_comm_agree(comm, agreed), WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 }
 
-/* Only what came out of an agreement is everyone's; what any rank fails in afterwards is its own. */
+/* An error is shared only after an agreement. A later failure of a rank is not shared. */
 static void agreed_failures_are_shared(void **state) {
   wl_comm *comm = *state;
   const wl_status mine = WL_FAIL(WL_ERR_IO, "of this rank");
@@ -54,7 +54,7 @@ static void agreed_failures_are_shared(void **state) {
   assert_false(wl_error_is_shared());
 }
 
-/* A defect's message ends in the source line where it arose, and in no other. */
+/* The message of a defect ends with the source line where the defect was found, also after an agreement. */
 static void defect_keeps_its_place(void **state) {
   wl_comm *comm = *state;
   const wl_status mine =
@@ -94,10 +94,10 @@ static void maximum(void **state) {
   assert_true(values[0] == size - 1 && values[1] == 0.0 && values[2] == 1e300);
 }
 
-/* Element i of rank r. */
+/* Returns element i of rank r. */
 static int64_t element(int rank, int i) { return (int64_t)i * 1000003 - rank * 17; }
 
-/* A sum that waits, while a maximum is on its way. */
+/* A sum runs while a maximum is in progress. */
 static void reductions_block_and_not(void **state) {
   wl_comm *comm = *state;
   int64_t now[100];
@@ -117,7 +117,7 @@ static void reductions_block_and_not(void **state) {
   }
 }
 
-/* Rank 0 receives from each rank in turn; two messages keep their order. */
+/* Rank 0 receives from each rank in turn. Two messages arrive in the order in which they were sent. */
 static void send_and_receive(void **state) {
   wl_comm *comm = *state;
   enum { BYTES = 257 };
@@ -137,7 +137,7 @@ static void send_and_receive(void **state) {
   }
 }
 
-/* A message of the wrong length is told, not taken for the next one. */
+/* A message of the wrong length is an error; it is not used as the next message. */
 static void wrong_length_is_told(void **state) {
   wl_comm *comm = *state;
   char data[8] = {0};
@@ -149,7 +149,7 @@ static void wrong_length_is_told(void **state) {
   assert_int_equal(wl_comm_receive(comm, data, 8, 1), WL_ERR_PROTOCOL);
 }
 
-/* All of the above with messages of at most five elements. */
+/* Repeats the tests with messages of at most five elements. */
 static void large_counts_are_split(void **state) {
   wl_comm *comm = *state;
   const size_t chunk = comm->chunk;

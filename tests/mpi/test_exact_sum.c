@@ -1,5 +1,5 @@
-/* test_exact_sum.c - the exact sum against its definition in extended precision, for units dealt to
- * the ranks in different ways: every deal at every rank count must give the same bits. */
+/* test_exact_sum.c - compares the exact sum with its definition in extended precision. Units are assigned to the
+ * ranks in different ways; every assignment at every number of ranks must give the same bits. */
 #include "mpi_test.h"
 
 #include "comm/comm_impl.h"
@@ -9,11 +9,11 @@
 
 enum { UNITS = 23, COUNT = 37, BLOCKS = 5, LEFT_OUT = 4 };
 
-/* Largest magnitudes from subnormal to beyond the largest double when summed. */
+/* Largest magnitudes, from subnormal numbers to numbers whose sum exceeds the largest double. */
 static const int64_t bounds[BLOCKS + 1] = {0, 8, 9, 20, 29, 37};
 static const double scale[BLOCKS] = {1.0, 1e-300, 1e300, 4e-323, 0.0};
 
-/* A well spread integer of its arguments (splitmix64). */
+/* Returns a well-distributed integer of its arguments (splitmix64). */
 static uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -27,7 +27,7 @@ static int block_of(int64_t i) {
   return b;
 }
 
-/* Element i of unit u: in [-1, 1) times the block's scale, with widely differing exponents. */
+/* Returns element i of unit u: a number in [-1, 1) with widely different exponents, times the scale of the block. */
 static double value(int64_t u, int64_t i) {
   const uint64_t bits = mix((uint64_t)(u * 1000 + i));
   const double x = (double)(int64_t)bits / 9223372036854775808.0;
@@ -36,7 +36,7 @@ static double value(int64_t u, int64_t i) {
 
 static bool is_counted(int64_t u) { return u != LEFT_OUT; }
 
-/* The definition, element by element, in the 64-bit mantissa of long double. */
+/* Computes the definition, element by element, with the 64-bit mantissa of long double. */
 static double expected(int64_t i) {
   const int b = block_of(i);
   long double largest = 0;
@@ -59,7 +59,7 @@ typedef struct dealt {
   int64_t units;
 } dealt;
 
-/* Unit number `position` of deal `way`, and the rank that gets it. */
+/* Returns the number of the unit at `position` of assignment `way`, and the rank that receives it. */
 static int64_t unit_at(int position, int way) {
   return (position * (int64_t)(2 * way + 1) + way) % UNITS;
 }
@@ -118,7 +118,7 @@ static void any_deal_gives_the_same_bits(void **state) {
   }
 }
 
-/* No worse than the quantum promises, against a plain sum in extended precision. */
+/* The error compared with a simple sum in extended precision is at most what the quantum allows. */
 static void sum_is_accurate(void **state) {
   dealt d;
   deal(*state, 0, &d);
@@ -144,13 +144,13 @@ static void nobody_counted_is_zero(void **state) {
   for (int i = 0; i < COUNT; i++) assert_true(sum[i] == 0.0);
 }
 
-/* A NaN or infinity in a counted unit spoils its block on every rank, and no other. */
+/* A NaN or infinity in a counted unit makes its block NaN on every rank; other blocks are not affected. */
 static void non_finite_spoils_its_block(void **state) {
   wl_comm *comm = *state;
   static const double bad[] = {NAN, INFINITY, -INFINITY};
   for (int k = 0; k < 3; k++) {
     dealt d;
-    deal(comm, 3, &d); /* all on the last rank */
+    deal(comm, 3, &d); /* all units on the last rank */
     if (d.units > 0) d.vectors[0][10] = bad[k];
     if (d.units > 0) d.counted[0] = true;
     double sum[COUNT], flags[2] = {0, 0};
@@ -160,7 +160,7 @@ static void non_finite_spoils_its_block(void **state) {
   }
 }
 
-/* Largest doubles, all of one sign: the integers reach the edge of their head room. */
+/* Sums the largest doubles, all of the same sign: the integers then use the whole head room. */
 static void edge_of_the_range(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);
@@ -191,7 +191,7 @@ static void edge_of_the_range(void **state) {
   assert_true(sum[1] == size * -2.2250738585072014e-308);
 }
 
-/* Between start and finish other messages and collectives may pass. */
+/* Other messages and collectives may run between start and finish. */
 static void other_calls_between_start_and_finish(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm), rank = wl_comm_rank(comm);
@@ -223,7 +223,7 @@ static void other_calls_between_start_and_finish(void **state) {
   }
 }
 
-/* A call that needs more of one kind of scratch takes nothing of the other. */
+/* A call that needs more scratch of one kind does not change the scratch of the other kind. */
 static void scratch_never_shrinks(void **state) {
   wl_comm *comm = *state;
   static const int64_t one[2] = {0, 40}, many[31] = {0};

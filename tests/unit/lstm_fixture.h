@@ -1,4 +1,4 @@
-/* lstm_fixture.h - a made-up chunk of an LSTM rule: weights, state, gradients and adjoints. */
+/* lstm_fixture.h - an artificial chunk of an LSTM rule: weights, state, gradients and adjoints. */
 #ifndef WL_TEST_LSTM_FIXTURE_H
 #define WL_TEST_LSTM_FIXTURE_H
 
@@ -15,34 +15,36 @@ typedef struct lstm_case {
   double momentum;
 } lstm_case;
 
-/* Everything a chunk reads, and room for what it writes. n lanes are in use, padding is zero. */
+/* All inputs of a chunk, and arrays for its results. n lanes are in use; the padding is zero. */
 typedef struct lstm_fixture {
   wl_lstm_net net;
-  wl_rule rule; /* of `net`, without options */
+  wl_rule rule; /* the rule of `net`, without options */
   int64_t n, blocks, lanes, steps;
   wl_real *phi;
   wl_real *g, *loss_grad, *gbar, *u; /* [steps][lanes] */
-  wl_real *state, *after;            /* [blocks][width][16] at the start, after the steps */
-  wl_real *lam0, *mu0, *lam, *mu;    /* given, and worked on */
-  bool ends_here;                    /* the chunk gets no mu */
+  wl_real *state, *after;            /* [blocks][width][16] state at the start, and after the steps */
+  wl_real *lam0, *mu0, *lam, *mu;    /* initial adjoints, and the adjoints that the chunk changes */
+  bool ends_here;                    /* the chunk has no mu */
   double weight[WL_CHUNK_STEPS];
   double *phi_grad;
 } lstm_fixture;
 
-/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn, or to that alone
- * which it asks for already. Returns the number of failed tests; 1 where no set could be had. */
+/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn. If WARPLOOM_ISA is already
+ * set, uses only that instruction set. Returns the number of failed tests, or 1 if no instruction set could be
+ * used. */
 int lstm_fixture_each_isa(int (*tests)(const char *isa));
-/* Weights ~ U(-spread, spread); gradients of magnitudes 1e-6 to 1 around zero. */
+/* Draws weights from U(-spread, spread), and gradients with magnitudes from 1e-6 to 1 and both signs. */
 void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread);
 void lstm_fixture_destroy(lstm_fixture *f);
-/* Runs the steps with the rule's kernel of `threads` threads, or with the reference for 0:
- * fills u and after. In place when `in_place`. */
+/* Runs the steps with the rule's kernel on `threads` threads, or with the reference if `threads` is 0. Fills u and
+ * after. With `in_place`, the state is updated in place. */
 void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place);
-/* The adjoint of the chunk: fills lam, mu, gbar (when `want_gbar`), phi_grad. */
+/* Runs the adjoint of the chunk. Fills lam, mu, phi_grad, and gbar if `want_gbar`. */
 void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
-/* The same in two chunks that meet at step `cut`, whose state is that of the live run. */
+/* Does the same in two chunks that meet at step `cut`, whose state is taken from the live run. */
 void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut);
-/* The same from the tape of a live run, which also fills u and after; in one chunk where `cut` is all steps. */
+/* Does the same from the activations of a live run, which also fills u and after. Uses one chunk if `cut` is the
+ * number of steps. */
 void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut);
 
 #endif

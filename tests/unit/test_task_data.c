@@ -4,7 +4,7 @@
 
 #include "task_fixture.h"
 
-/* A family that opens images, with `data` set. */
+/* A family that opens images, with the key `data` set. */
 static wl_status task_on(const char *data, const char *more, wl_task **out) {
   char yaml[512];
   snprintf(yaml, sizeof yaml, "{family: mlp, widths: [4], batch: 8, data: '%s'%s}", data, more);
@@ -46,7 +46,7 @@ static void test_plain_equals_gzipped(void **state) {
   assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
 }
 
-/* Opens a data set through its own options; `more`: ", side: 4". */
+/* Opens a data set through its own options; `more` has further keys, such as ", side: 4". */
 static const wl_dataset *open_data_as(const char *data, const char *more) {
   static const wl_option options[] = {WL_DATASET_OPTIONS(wl_image_source, keys), {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
@@ -87,7 +87,7 @@ static void test_contents(void **state) {
   assert_null(d);
 }
 
-/* A minibatch holds whole images of the split, each about equally often, labels beside them. */
+/* A minibatch contains complete images of the split, each about equally often, with the right labels. */
 static void test_gather(void **state) {
   (void)state;
   enum { BATCH = 300, STEPS = 40 };
@@ -113,7 +113,7 @@ static void test_gather(void **state) {
       hits[which]++;
       drawn[i] = which;
     }
-    /* the parts that it is gathered in are not copies of each other */
+    /* the parts from which the batch is gathered are not copies of each other */
     assert_memory_not_equal(drawn, drawn + 128, 128 * sizeof *drawn);
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
@@ -122,8 +122,8 @@ static void test_gather(void **state) {
   wl_dataset_close(&d);
 }
 
-/* A part of the training images: batches and evaluations stay within the first, and evaluations of as
- * many images as there are see each once. Held-out images are all there. */
+/* Uses a part of the training images. Batches and evaluations take only the first images, and an evaluation of that
+ * many images takes each image once. The held-out images are complete. */
 static void test_fraction(void **state) {
   (void)state;
   enum { USED = 24, PIXELS = TINY_SIDE * TINY_SIDE }; /* 0.6 of 40 */
@@ -158,7 +158,7 @@ static void test_fraction(void **state) {
   wl_dataset_close(&d);
 }
 
-/* Halving the side averages 2 x 2 pixels; 8 to 3 takes the pixels at 5/6, 3 1/2, 6 1/6. */
+/* Halving the side averages 2 x 2 pixels. Resizing from 8 to 3 interpolates the pixels at 5/6, 3 1/2 and 6 1/6. */
 static void test_resized(void **state) {
   (void)state;
   write_tiny("resized", false);
@@ -204,7 +204,7 @@ static void test_synthetic(void **state) {
       square += value * value;
     }
     const double n = (double)(images->count * d->pixels), mean = sum / n;
-    assert_close(mean, 0.4, 0.2);                            /* neither dark nor bright */
+    assert_close(mean, 0.4, 0.2);                            /* the mean brightness is medium */
     assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* with contrast */
     for (int c = 0; c < 10; c++)
       assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
@@ -212,7 +212,8 @@ static void test_synthetic(void **state) {
   wl_dataset_close(&d);
 }
 
-/* scikit-learn's load_digits: sums over all images and pixels, counts of each digit, the first image's first rows. */
+/* Compares with scikit-learn's load_digits: sums over all images and pixels, the number of each digit, the first rows
+ * of the first image. */
 static void test_digits(void **state) {
   (void)state;
   static const int members[10] = {178, 182, 177, 183, 181, 182, 181, 179, 174, 180};
@@ -246,7 +247,7 @@ static void test_missing(void **state) {
                  (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
 }
 
-/* Texts: missing, too short for a held-out sequence, not a file. */
+/* Texts that are missing, too short for a held-out sequence, or not a file. */
 static void test_bad_texts(void **state) {
   (void)state;
   static const struct {
@@ -280,7 +281,7 @@ static void test_named_data_gives_a_hint(void **state) {
   if (access("/usr/share/datasets/cifar-10", F_OK) != 0)
     expect_failure("cifar-10", "", WL_ERR_NO_INPUT,
                    (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
-  /* named data below WARPLOOM_DATA is found, and its number of classes known */
+  /* named data in WARPLOOM_DATA are found, with their number of classes */
   mkdir("shelf", 0777);
   write_tiny("shelf/mnist", true);
   setenv("WARPLOOM_DATA", "shelf", 1);
@@ -290,7 +291,7 @@ static void test_named_data_gives_a_hint(void **state) {
   unsetenv("WARPLOOM_DATA");
 }
 
-/* Writes the set, then one of its files anew with `bytes`. */
+/* Writes the set, then replaces one of its files by `bytes`. */
 static void spoil(const char *directory, const char *name, const uint8_t *bytes, int64_t n) {
   write_tiny(directory, false);
   write_file(directory, name, false, bytes, n);
@@ -358,7 +359,7 @@ static void test_bad_labels(void **state) {
                  (const char *const[]){"byte 15", "0 to 2", NULL});
 }
 
-/* Rewrites a file with its byte `at` flipped, or cut off there. */
+/* Rewrites a file with its byte `at` inverted, or cut off at that byte. */
 static void damage(const char *path, long at, bool cut) {
   FILE *file = fopen(path, "rb");
   assert_non_null(file);
@@ -388,7 +389,7 @@ static void test_damaged_gzip(void **state) {
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
 }
 
-/* A member that lacks its trailer, or a part of it, has no checksum to compare with. */
+/* A gzip member without its trailer, or with a part of the trailer, has no checksum to compare with. */
 static void test_missing_trailer(void **state) {
   (void)state;
   for (long cut = 1; cut <= 8; cut++) {
@@ -398,7 +399,7 @@ static void test_missing_trailer(void **state) {
   }
 }
 
-/* Two members one after the other are one file; what follows a member must be one. */
+/* Two consecutive members count as one file. Data after a member must be another member. */
 static void test_members(void **state) {
   (void)state;
   uint8_t bytes[TINY_BYTES];
@@ -420,7 +421,7 @@ static void test_members(void **state) {
   EXPECT_DATA_ERROR("members", "train-labels-idx1-ubyte.gz", "damaged");
 }
 
-/* Folders and pipes in the place of files: reading a pipe would wait for ever. */
+/* Folders and pipes take the place of files: reading a pipe would never end. */
 static void test_no_regular_file(void **state) {
   (void)state;
   write_tiny("irregular", false);
@@ -432,7 +433,7 @@ static void test_no_regular_file(void **state) {
   expect_failure("irregular", "", WL_ERR_NO_INPUT, (const char *const[]){"regular", NULL});
 }
 
-/* A number of classes that the data have otherwise is not passed over. */
+/* A number of classes that differs from the data is refused. */
 static void test_other_classes(void **state) {
   (void)state;
   static const char *const words[] = {"task.classes", "10 classes", NULL};

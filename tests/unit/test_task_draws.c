@@ -15,7 +15,7 @@ static void bind(fixture *f, int64_t index) {
   assert_ok(wl_task_bind(f->task, f->ws, &episode));
 }
 
-/* An input of the task's tape by name, as the last load left it. */
+/* Returns an input of the task's tape by name, as the last load filled it. */
 static const wl_real *input(const fixture *f, const char *name, int64_t *size) {
   for (int i = 0; i < wl_tape_leaf_count(f->task->tape); i++) {
     const wl_tape_leaf leaf = wl_tape_leaf_at(f->task->tape, i);
@@ -39,7 +39,7 @@ typedef struct wave {
   double amplitude, phase, frequency, residual;
 } wave;
 
-/* y = a sin(w x) + b cos(w x) by least squares at a given w. */
+/* Fits y = a sin(w x) + b cos(w x) by least squares for a given w. */
 static wave fit_at(const wl_real *x, const wl_real *y, int64_t n, double w) {
   double ss = 0, sc = 0, cc = 0, ys = 0, yc = 0, yy = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -51,7 +51,7 @@ static wave fit_at(const wl_real *x, const wl_real *y, int64_t n, double w) {
   return (wave){hypot(a, b), atan2(b, a), w, yy - a * ys - b * yc};
 }
 
-/* The frequency by a coarse search, then golden sections. */
+/* Finds the frequency by a coarse search and a golden-section search. */
 static wave fit(const wl_real *x, const wl_real *y, int64_t n) {
   wave best = fit_at(x, y, n, 0.7);
   for (double w = 0.72; w <= 1.31; w += 0.02) {
@@ -82,7 +82,7 @@ static void check_waves(bool varying) {
     assert_true(w.residual <= 1e-4 * w.amplitude * w.amplitude);
     amplitude[i] = w.amplitude;
     phase[i] = varying ? w.phase : -w.phase;
-    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* found at the other side of pi */
+    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit gives the equivalent phase on the other side of pi */
     frequency[i] = w.frequency;
     for (int64_t j = 0; j < POINTS; j++) x[i * POINTS + j] = (double)points[j];
   }
@@ -116,7 +116,7 @@ static void varying_waves(void **state) {
   check_waves(true);
 }
 
-/* The query set has other points than the support set, of which neither changes from step to step. */
+/* The points of the query set differ from those of the support set. Neither set changes from step to step. */
 static void support_and_query(void **state) {
   (void)state;
   enum { POINTS = 50 };
@@ -139,7 +139,7 @@ static void support_and_query(void **state) {
 
 /* ---- Families of functions ------------------------------------------------------------------- */
 
-/* All values of an input over episodes; the caller frees them. */
+/* Collects all values of an input over episodes; the caller frees them. */
 static double *collect_input(const char *yaml, const char *name, int64_t episodes, int64_t *n) {
   fixture f = open_fixture(yaml);
   int64_t size = 0;
@@ -178,7 +178,7 @@ static void quadratics(void **state) {
   check_input(uniform, "y", cdf_uniform, 0, 1);
 }
 
-/* The integer coefficients of a surface: each value equally often, units and surfaces apart. */
+/* Tests the integer coefficients of a surface: the values are equally frequent, and units and surfaces differ. */
 static void check_coefficient(const char *name, int low, int high) {
   char what[64];
   int64_t n = 0, counts[16] = {0};
@@ -195,7 +195,7 @@ static void check_coefficient(const char *name, int low, int high) {
   wl_free(x);
 }
 
-/* Two coefficients of the same surfaces have nothing to do with one another. */
+/* Two coefficients of the same surfaces are uncorrelated. */
 static void check_pair(const char *one, const char *other) {
   char what[64];
   int64_t n = 0;
@@ -224,7 +224,7 @@ static void mountains(void **state) {
   check_coefficient("inverse_s", 1, 10);
 }
 
-/* Points minus the mean of their class are N(0, I); the means of all tasks N(0, separation^2 / d). */
+/* Points minus the mean of their class are N(0, I). The means of all tasks are N(0, separation^2 / d). */
 static void logistic_points(void **state) {
   (void)state;
   enum { D = 4, SAMPLES = 400, BATCH = 400, EPISODES = 60 };
@@ -253,7 +253,7 @@ static void logistic_points(void **state) {
       classes[c] += members[c];
       for (int64_t j = 0; j < D; j++) means[(e * 3 + c) * D + j] = sum[c][j] /= (double)members[c];
     }
-    for (int64_t i = 0; i < BATCH; i++) /* the mean is estimated from the points themselves */
+    for (int64_t i = 0; i < BATCH; i++) /* the mean is estimated from the points */
       for (int64_t j = 0; j < D; j++)
         around[at++] = ((double)x[i * D + j] - sum[label[i]][j]) *
                        sqrt((double)members[label[i]] / ((double)members[label[i]] - 1));
@@ -267,7 +267,7 @@ static void logistic_points(void **state) {
 
 /* ---- Initial parameters ---------------------------------------------------------------------- */
 
-/* Tensor `name` of theta_0 over many episodes. */
+/* Collects the tensor `name` of theta_0 over many episodes. */
 static void check_theta0(const char *yaml, const char *name, int64_t episodes, distribution_cdf cdf,
                          double a, double b) {
   char what[320];
@@ -327,8 +327,8 @@ static void initial_convolutions(void **state) {
   check_theta0(plain, "conv2.bias", 400, cdf_normal, 0, 0.2);
 }
 
-/* With data_seed all episodes have the same points, and each has its own initial values; another seed has other points.
- * Without it the points differ. */
+/* With data_seed, all episodes have the same points, and each episode has separate initial values. Another seed gives
+ * other points. Without data_seed the points differ. */
 static void shared_points(void **state) {
   (void)state;
   static const char *const seeds[] = {"0", "5", "6"};
@@ -355,7 +355,7 @@ static void shared_points(void **state) {
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Which point each row of a batch is: the only feature tells them apart. */
+/* Returns the number of the point in each row of a batch; the only feature identifies the point. */
 static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t n, double *which) {
   int64_t rows;
   wl_task_load(f->task, f->ws, &batch);
@@ -368,7 +368,7 @@ static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t
   }
 }
 
-/* Minibatches take every point equally often, and those of other steps, purposes, units are others. */
+/* Minibatches contain all points equally often. Minibatches of different steps, purposes or units differ. */
 static void minibatches(void **state) {
   (void)state;
   enum { POINTS = 16, BATCH = 32, STEPS = 300, N = BATCH * STEPS };
@@ -399,7 +399,7 @@ static void minibatches(void **state) {
 
 /* ---- Characters ------------------------------------------------------------------------------ */
 
-/* The character and drawer of an image without distortion; -1: none. */
+/* Returns the character and drawer of an image without distortion; -1 if there is none. */
 static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   *character = *drawer = -1;
   for (int64_t i = 0; i < GLYPH_CHARACTERS * GLYPH_DRAWERS; i++) {
@@ -409,7 +409,7 @@ static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   }
 }
 
-/* Few-shot tasks: every character of the background alphabets and every drawer equally often. */
+/* In few-shot tasks, all characters of the background alphabets and all drawers are equally frequent. */
 static void few_shot_characters(void **state) {
   (void)state;
   enum { WAYS = 3, EPISODES = 1200 };
@@ -438,7 +438,7 @@ static void few_shot_characters(void **state) {
   close_fixture(&f);
 }
 
-/* Multi-shot tasks: alphabets of training and images of the split equally often. */
+/* In multi-shot tasks, all alphabets for training and all images of the split are equally frequent. */
 static void multi_shot_images(void **state) {
   (void)state;
   enum { ROWS = 10, EPISODES = 1200 };

@@ -60,7 +60,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* A unit vector, number k; `which` tells u from v. */
+/* Returns unit vector number k; `which` distinguishes u from v. */
 static void direction(int k, uint64_t which, int64_t n, wl_real *v) {
   wl_rng_normal(
       (wl_stream){.seed = 3, .purpose = WL_FOR_PROBE, .index = (uint64_t)k, .step = which}, 0, n,
@@ -90,7 +90,7 @@ static void check_gradient(fixture *f, const wl_batch *batch) {
   }
 }
 
-/* (grad(theta + h v) - grad(theta - h v)) / 2h into f->grad. */
+/* Computes (grad(theta + h v) - grad(theta - h v)) / 2h in f->grad. */
 static void gradient_difference(fixture *f, const wl_batch *batch, const wl_real *v) {
   wl_real *above = NULL;
   assert_ok(WL_NEW(above, f->n));

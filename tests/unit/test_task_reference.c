@@ -41,7 +41,7 @@ typedef struct moments {
   double mean, sd, least, most;
 } moments;
 
-/* Moments of theta_0 over `episodes` episodes. */
+/* Computes moments of theta_0 over `episodes` episodes. */
 static moments theta0_moments(const char *yaml, int64_t from, int64_t count, int episodes) {
   fixture f = open_fixture(yaml);
   double sum = 0.0, square = 0.0;
@@ -81,7 +81,8 @@ static void test_theta0(void **state) {
   assert_close(m.most, 1.0, 0.0);
 }
 
-/* 196-20-10 by name: bounds and deviations of the first weight, of 3920 elements, and zero biases. */
+/* Tests kinds by name on 196-20-10: bounds and deviations of the 3920 elements of the first weight, and zero
+ * biases. */
 static void test_initialisers(void **state) {
   (void)state;
   static const struct {
@@ -107,8 +108,8 @@ static void test_initialisers(void **state) {
   }
 }
 
-/* Columns of the dense weight (196,20) and rows of the convolution's (4, 1 * 3 * 3) are orthonormal; scales of
- * normalisations start at 1, shifts at 0. */
+/* The columns of the dense weight (196,20) and the rows of the convolution's weight (4, 1 * 3 * 3) are orthonormal.
+ * Scales of normalisations start at 1, shifts at 0. */
 static void test_orthogonal(void **state) {
   (void)state;
   fixture f =
@@ -136,7 +137,8 @@ static void test_orthogonal(void **state) {
   close_fixture(&f);
 }
 
-/* 1-40-40-1: biases zero; weights within two deviations, of sd 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)). */
+/* For 1-40-40-1 the biases are zero, and the weights are within two deviations, with sd 0.01 sqrt(1 - 4 f(2) / (2
+ * F(2) - 1)). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
   moments m = theta0_moments("{family: sinusoid}", 80, 1600, 20);
@@ -147,8 +149,8 @@ static void test_sinusoid_theta0(void **state) {
   assert_true(m.least == 0.0 && m.most == 0.0);
 }
 
-/* E L at theta = 0 is E||y||^2: d for Gaussian y, d/3 for uniform y; and adding a constant theta
- * with W tells the distribution of W: E||W c - y||^2. */
+/* At theta = 0, E L is E||y||^2: d for Gaussian y, d/3 for uniform y. A constant theta = c adds W, whose distribution
+ * follows from E||W c - y||^2. */
 static void test_quadratic_draws(void **state) {
   (void)state;
   static const struct {
@@ -156,7 +158,7 @@ static void test_quadratic_draws(void **state) {
     double at_zero, at_one;
   } expected[] = {
       {"{family: quadratic, distribution: gaussian}", 10.0, 110.0},
-      /* W 1: mean 5, variance 10/12 each; minus y of mean 1/2, variance 1/12 */
+      /* W 1 has mean 5 and variance 10/12 in each row; y has mean 1/2 and variance 1/12 */
       {"{family: quadratic, distribution: uniform}", 10.0 / 3.0, 10.0 * (11.0 / 12.0 + 20.25)},
   };
   for (int c = 0; c < 2; c++) {

@@ -1,5 +1,5 @@
-/* test_tensor_rules.c - rules that see tensors: values of an independent script, threads, symmetries, scale.
- * Built in both precisions. */
+/* test_tensor_rules.c - tests rules that see tensors in both precisions: values of an independent script, threads,
+ * symmetries, scale. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +52,7 @@ static void open_rule(runner *r, const char *options, int threads) {
   r->rule->ops->init(r->rule, 1, r->phi);
 }
 
-/* The script's meta-parameters: those that are not drawn, plus a wiggle. */
+/* Sets the script's meta-parameters: initial values that are not drawn, plus small changes. */
 static void wiggle_phi(runner *r) {
   const wl_tensor_entry *const base = wl_layout_find(&r->rule->phi, "base");
   const int64_t kept = base ? base->size : 0;
@@ -102,7 +102,7 @@ static double rms_of(const double *x, int64_t n) {
   return sqrt(sum / (double)n);
 }
 
-/* Errors are compared with the root mean square of their tensor. */
+/* An error is compared with the root mean square of its tensor. */
 static void compare(const runner *r, const char *options, int t, const double *expected) {
   for (int j = 0; j < SHAPES; j++) {
     const wl_tensor_entry *const b = &r->theta.tensors[j];
@@ -138,7 +138,7 @@ static void test_values(void **state) {
 #ifdef WL_DOUBLE
 static double slope(int i) { return 1 + 0.01 * i; }
 
-/* Adjoint of <r, s>, r by field. */
+/* Computes the adjoint of <r, s>, with a separate r for each field. */
 static void start_adjoint(const runner *r, double *mu) {
   memset(mu, 0, MOST_STATE * sizeof *mu);
   for (int f = 0; f < r->rule->n_fields; f++) {
@@ -199,7 +199,7 @@ static void backward_steps(runner *r, traced *x, int first, int steps) {
   wl_rule_backward(r->rule, r->ws, &chunk, x->phi);
 }
 
-/* The last step alone, then the others: state's adjoint goes from chunk to chunk. */
+/* Runs the last step alone, then the others, so that the adjoint of the state is passed from chunk to chunk. */
 static void backward(runner *r, traced *x) {
   for (int i = 0; i < TENSOR_N; i++)
     x->lam[i] = loss_weight[TENSOR_STEPS] * x->loss_grad[TENSOR_STEPS][i];
@@ -232,7 +232,7 @@ static void test_gradients(void **state) {
 
 /* ---- Newton-Schulz steps ---- */
 
-/* out [m][n] = A B, or A^T B if `transposed`; A has `terms` columns, or rows. */
+/* out [m][n] = A B, or A^T B if `transposed`. A has `terms` columns, or rows if `transposed`. */
 static void multiply(int m, int n, int terms, const double *a, bool transposed, const double *b,
                      double *out) {
   for (int i = 0; i < m; i++)
@@ -244,7 +244,7 @@ static void multiply(int m, int n, int terms, const double *a, bool transposed, 
     }
 }
 
-/* X <- a X + X (b A + c A A), A = X^T X, in double. */
+/* Computes X <- a X + X (b A + c A A), A = X^T X, in double. */
 static void plain_steps(int rows, int columns, double *x) {
   static double gram[80 * 80], square[80 * 80], y[80 * 80];
   double norm = 0;
@@ -259,8 +259,8 @@ static void plain_steps(int rows, int columns, double *x) {
   }
 }
 
-/* All widths of tiles and their rests, tall and wide, above the kernel's largest side, and far from 1, where squares leave
- * the range of float. */
+/* Tests all widths of tiles and of partial tiles, tall and wide matrices, sides above the kernel's largest side, and
+ * values so far from 1 that their squares leave the range of float. */
 static void newton_schulz_steps(void **state) {
   (void)state;
   static const int sides[] = {1, 2, 3, 7, 8, 13, 16, 17, 31, 32, 40, 64, 65, 80};
@@ -302,7 +302,8 @@ static const char *const all_rules[] = {
     "name: controller, correction: lstm"};
 enum { ALL_RULES = sizeof all_rules / sizeof *all_rules };
 
-/* Steps of a rule at its initial meta-parameters, gradients times `scale`, theta to a power of it. */
+/* Runs steps of a rule at its initial meta-parameters. Gradients are multiplied by `scale`, theta by a power of
+ * `scale`. */
 static void run_steps(runner *r, const char *options, int threads, double scale) {
   open_runner(r, options, threads);
   wl_rule_pack(r->rule, r->ws, r->phi);
@@ -325,7 +326,7 @@ static void test_threads_keep_the_bits(void **state) {
   }
 }
 
-/* Exchanges the first two rows of the 17x16 and of the 3x16 matrix. */
+/* Exchanges the first two rows of the 17x16 matrix and of the 3x16 matrix. */
 static void exchange_rows(const runner *r, wl_real *x) {
   for (int j = 1; j <= 2; j++) {
     const wl_tensor_entry *const b = &r->theta.tensors[j];
@@ -365,8 +366,8 @@ static void test_rows_may_be_exchanged(void **state) {
   }
 }
 
-/* Gradients times 16: Muon and the controller move the same but for the epsilons, Celo2 but for its clipped
- * input, whose weight is taken away here. */
+/* If gradients are multiplied by 16, the steps of Muon and of the controller change only through the epsilons. The
+ * steps of Celo2 also change through its clipped input, whose weight is set to 0 here. */
 static void test_the_gradient_scale_cancels(void **state) {
   (void)state;
   static const char *const rules[] = {"name: muon, vector_rate: 0", "name: controller",
@@ -396,7 +397,7 @@ static void test_the_gradient_scale_cancels(void **state) {
   }
 }
 
-/* Celo2's step of a tensor has the root mean square `rate`. */
+/* The step of Celo2 for a tensor has the root mean square `rate`. */
 static void test_celo2_steps_have_the_size_of_the_rate(void **state) {
   (void)state;
   static runner r;
@@ -414,7 +415,7 @@ static void test_celo2_steps_have_the_size_of_the_rate(void **state) {
   }
 }
 
-/* No gradient at all, and a loss of zero: nothing that is not finite. */
+/* If all gradients and the loss are zero, all results are finite. */
 static void test_no_gradient(void **state) {
   (void)state;
   static runner r;

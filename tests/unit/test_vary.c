@@ -1,5 +1,5 @@
-/* test_vary.c - the settings that eval --vary adds: what a family has is varied, nothing stands for no change,
- * and a family without such a setting is told in words. */
+/* test_vary.c - the settings that eval --vary adds: keys that a family has are varied, unchanged settings are left
+ * out, and a message names a family without such a key. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "evaluate/evaluate.h"
 #include "train/schema.h"
 
-/* "task.widths=[40, 60]" for an override, "5" or "x 2" for a horizon. */
+/* Writes an override as "task.widths=[40, 60]", and a horizon as "5" or "x 2". */
 static void write_variation(const wl_variation *v, FILE *out) {
   const wl_override *o = &v->override;
   if (!o->path) {
@@ -25,7 +25,7 @@ static void write_variation(const wl_variation *v, FILE *out) {
   fputc(']', out);
 }
 
-/* Overrides of `axis` for a task, joined with spaces; the note where there are none. */
+/* Joins the overrides of `axis` for a task with spaces; returns the note if there are none. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
@@ -90,7 +90,7 @@ static void scales(void **state) {
          "task.activation=sigmoid task.activation=tanh task.activation=elu task.activation=gelu");
 }
 
-/* An override that its field cannot hold is no variation. */
+/* An override that is too long for its field is not a variation. */
 static void long_lists(void **state) {
   (void)state;
   char task[2000] = "{family: mlp, widths: [";
