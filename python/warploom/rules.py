@@ -332,8 +332,6 @@ class Lstm(Recurrent):
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)
         self.kind = self.option("preprocessing")
-        if self.kind == "adam":
-            raise ToolError(DATA, "the LSTM in PyTorch has no preprocessing: adam; use backend=\"c\"")
         self.strength = self.option("preprocessing_strength", 0.0) or (10.0 if self.kind == "paper" else 5.0)
         self.gradient_scale, self.output_scale = self.option("gradient_scale"), self.option("output_scale")
         self.forget_bias = self.option("forget_bias")
@@ -373,9 +371,24 @@ class RnnProp(Recurrent):
         q = correction(self.DECAY, now.t)
         below = (v * q).sqrt_() + 1e-8
         adam = m * q / below
-        x = torch.addmm(self.placed("input.bias", g).unsqueeze(1), self.placed("input.weight", g),
-                        torch.stack([g / below, adam]))
-        out = self.layers(torch.nn.functional.elu(x), state, 1.0)
-        u = torch.tanh(out[0]) * -self.option("output_scale")
+        out = self.layers(self.first(torch.stack([g / below, adam])), state, 1.0)
+        u = self.bounded(out[0]) * self.option("output_scale")
         rate = self.option("rate", 0.0)
         return u - rate * torch.exp(out[1]) * adam if rate > 0 else u
+
+    def first(self, x):
+        x = torch.addmm(self.placed("input.bias", x).unsqueeze(1), self.placed("input.weight", x), x)
+        return torch.nn.functional.elu(x)
+
+    def bounded(self, out):
+        return -torch.tanh(out)
+
+
+class LstmAdam(RnnProp):
+    """The LSTM with `preprocessing: adam`: RNNprop without its dense layer and without the bound of its output."""
+
+    def first(self, x):
+        return x
+
+    def bounded(self, out):
+        return out

@@ -15,7 +15,7 @@ import torch
 
 from . import library, precondition
 from .files import DATA, USAGE, ToolError
-from .rules import ELEMENTWISE, Bundle, Elementwise, Lstm, Moment, RnnProp, Tensor
+from .rules import ELEMENTWISE, Bundle, Elementwise, Lstm, LstmAdam, Moment, RnnProp, Tensor
 from .tensor_rules import Controller, FeatureNet, Muon
 from .trained import open_trained, read_phi
 
@@ -29,6 +29,8 @@ def _make_rule(name, options, phi, steps):
         return Elementwise(name, options, phi, steps)
     if name in _NETS:
         return FeatureNet(name, options, phi, steps)
+    if name == "lstm" and options.get("preprocessing") == "adam":
+        return LstmAdam(options, phi, steps)
     return _CLASSES[name](options, phi, steps)
 
 

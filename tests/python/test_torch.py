@@ -38,6 +38,7 @@ RULES = {
     "blind": ("{name: controller, mix: false, losses: false, horizon: false, precondition: true}", 60, 5e-5, 0),
     "no_net": ("{name: controller, net: false, newton_schulz: false}", 60, 1e-6, 0),
     "paper": ("{name: lstm, hidden: [6], preprocessing: paper, momentum: 0, output_scale: 0.01}", 60, 1e-6, 0),
+    "lstm_adam": ("{name: lstm, hidden: [6], preprocessing: adam, rate: 0.003, output_scale: 0.01}", 60, 1e-6, 0),
     "raw": ("{name: lstm, hidden: [6, 5], preprocessing: none}", 60, 1e-6, 0),
     "adam": ("{name: adam, learn: [rate, beta1, beta2], learn_per: step, schedule: warmup_cosine, warmup_steps: 5}", 60, 1e-6, 0),
     "adamw": ("{name: adamw, weight_decay: 0.1, learn: [rate]}", 60, 1e-6, 0),
