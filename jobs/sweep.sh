@@ -1,23 +1,25 @@
 #!/bin/bash
 # Trains a configuration with every combination of values of some keys, and compares the runs at the end.
 #
-#   jobs/sweep.sh CONFIG --over KEY=VALUES [--over KEY=VALUES...] [OPTIONS] [-- OPTIONS OF SBATCH...]
+#   jobs/sweep.sh CONFIG --over KEY=VALUES [--over KEY=VALUES...] [OPTIONS] [-- OPTIONS OF SBATCH, QSUB OR FLUX...]
 #
 #   --over KEY=VALUES  values with commas between them, or whole numbers FIRST..LAST; a list as value stays together:
 #                      --over rule.hidden=[10,10],[20,20] --over seed=1..5
 #   --set KEY=VALUE    for all runs, as for `warploom train`
 #   --local            train one run after the other on this machine, without a batch system
+#   --batch SYSTEM     slurm (the default), pbs or flux
 #   --dry-run          check and list the runs, start none
 #
 # Under SLURM the runs are one array of chains (sweep-array.sbatch), and a job that starts after the last one evaluates
 # and compares them (aggregate.sbatch). Results: $RUN, by default runs/sweep-<date or job>, with a folder for each run,
-# comparison.txt and training.png. With --local, the same command with RUN=<folder> continues a sweep that was stopped.
+# comparison.txt and training.png. Under PBS and Flux each run is a chain of its own (chain.pbs, chain.flux); when all are
+# done, the same command with --local and RUN=<folder> compares them. With --local, the same command with RUN=<folder> continues a sweep that was stopped.
 # WARPLOOM_LAUNCH and the other variables of common.sh act as in the batch scripts.
 set -euo pipefail
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 die() { echo "sweep: $2" >&2; exit "$1"; }
 
-config='' local_run=0 dry=0 keys=() values=() settings=() submit=()
+config='' local_run=0 batch=slurm dry=0 keys=() values=() settings=() submit=()
 add_axis() { # KEY=VALUES
   case $1 in [a-z]*=?*) ;; *) die 64 "--over $1: give KEY=VALUE,VALUE... or KEY=FIRST..LAST" ;; esac
   keys+=("${1%%=*}") values+=("${1#*=}")
@@ -25,20 +27,22 @@ add_axis() { # KEY=VALUES
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
-    --over | --set) [ $# -gt 1 ] || die 64 "$1 needs a value" ;;&
+    --over | --set | --batch) [ $# -gt 1 ] || die 64 "$1 needs a value" ;;&
     --over) add_axis "$2"; shift 2 ;;
     --over=*) add_axis "${1#*=}"; shift ;;
     --set) settings+=(--set "$2"); shift 2 ;;
     --set=*) settings+=(--set "${1#*=}"); shift ;;
+    --batch) batch=$2; shift 2 ;;
     --local) local_run=1; shift ;;
     --dry-run) dry=1; shift ;;
     --) shift; submit=("$@"); break ;;
-    -*) die 64 "unknown option $1; options of sbatch go behind --" ;;
+    -*) die 64 "unknown option $1; options of the batch system go behind --" ;;
     *) [ -z "$config" ] || die 64 "one configuration, got $config and $1"
       config=$1; shift ;;
   esac
 done
 [ -n "$config" ] || { usage >&2; exit 64; }
+case $batch in slurm | pbs | flux) ;; *) die 64 "--batch $batch: give slurm, pbs or flux" ;; esac
 [ ${#keys[@]} -gt 0 ] || die 64 "no --over: nothing to vary"
 [ -r "$config" ] || die 66 "no configuration '$config'"
 jobs=$(cd "$(dirname "$0")" && pwd)
@@ -124,6 +128,39 @@ if [ $local_run = 1 ]; then
   done 3<<<"$runs"
   [ ${#finished[@]} -lt 2 ] || wl_compare "$folder" "${finished[@]}"
   [ ${#failed[@]} = 0 ] || die "$code" "${#failed[@]} of $count runs failed: ${failed[*]}"
+  exit 0
+fi
+
+# ---- PBS, Flux: a chain for each run
+submit_chain() { # LINE: prints the number of the job
+  config_of "$1"
+  RUN=$folder/${1%%$'\t'*}
+  if [ "$batch" = flux ]; then
+    flux batch ${submit[@]+"${submit[@]}"} "$jobs/chain.flux" "${arguments[@]}"
+    return
+  fi
+  local argument
+  for argument in "${arguments[@]}"; do
+    case $argument in *[[:space:]]*) die 64 "PBS passes no values with spaces: $argument" ;; esac
+  done
+  export CONFIG=$config ARGS=${arguments[*]:1}
+  qsub -N sweep -v "$(wl_variables | paste -sd ,)" ${submit[@]+"${submit[@]}"} "$jobs/chain.pbs"
+}
+if [ "$batch" != slurm ]; then
+  submitter='qsub'
+  [ "$batch" = pbs ] || submitter='flux'
+  command -v $submitter >/dev/null || die 69 "no $submitter here: run it on a login node, or with --local"
+  export WARPLOOM_JOBS=$jobs WARPLOOM RUN=${RUN:-runs/sweep-$(date +%Y%m%d-%H%M%S)-$$}
+  # shellcheck disable=SC2034 # common.sh uses it
+  WL_OWN_LAUNCH=${WARPLOOM_LAUNCH:-}
+  mkdir -p "$RUN"
+  folder=$(cd "$RUN" && pwd)
+  echo "$runs" >"$folder/sweep.tsv"
+  while IFS= read -r line <&3; do
+    job=$(submit_chain "$line") || die 69 "$submitter failed for ${line%%$'\t'*}"
+    echo "${line%%$'\t'*}: job $job"
+  done 3<<<"$runs"
+  echo "results: $folder/*/; when all are done, compare them by RUN=$folder and the same command with --local"
   exit 0
 fi
 

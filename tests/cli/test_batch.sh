@@ -106,6 +106,22 @@ echo inf >timeleft
 RUN=runs/flux-f58A flux_job f58B 0 flux-2.out chain.flux train.yaml --set checkpoint.every=50
 expected=$(straight_digest train.yaml $steps straight-flux --set checkpoint.every=50)
 expect_same "digest of the chain under Flux" "$expected" "$(digest_line flux-2.out)"
+# ---- Sweeps: a chain for each combination, whose job has the settings and the folder of the run
+cat >small.yaml <train.yaml
+sed -i "s/steps: $steps, units: 6/steps: 3, units: 2/" small.yaml
+sweep() { "$WARPLOOM_JOBS/sweep.sh" small.yaml --over rule.hidden=[4],[6,5] --over seed=1..2 "$@"; }
+RUN=swept-pbs sweep --batch pbs -- -q long >sweep-pbs.out || { cat sweep-pbs.out >&2; fail "sweep.sh --batch pbs"; }
+[ "$(grep -c '^00[1-4]_hidden=.*: job 124.server$' sweep-pbs.out)" = 4 ] || { cat sweep-pbs.out >&2; fail "not four jobs"; }
+submitted "$WARPLOOM_JOBS/chain.pbs"
+submitted long
+(. ./variables && pbs 130.server 0 sweep-run.out chain.pbs)
+expected=$("$WL_BIN" train small.yaml --quiet --set rule.hidden=[6,5] --set seed=2 --set output=single-run)
+expect_same "digest of a run of the sweep under PBS" "$expected" "$(digest_line sweep-run.out)"
+[ -e swept-pbs/004_hidden=6-5_seed=2/optimizer.h5 ] || fail "the run is not in its folder"
+sed -i 's/"--parent batch")/"batch -t" | &/' bin/flux
+RUN=swept-flux sweep --batch flux -- -t 1h >sweep-flux.out 2>&1 || { cat sweep-flux.out >&2; fail "sweep.sh --batch flux"; }
+for argument in "$WARPLOOM_JOBS/chain.flux" small.yaml 'rule.hidden=[6,5]' seed=2; do submitted "$argument"; done
+
 flux_job f58C 0 flux-3.out smoke.flux train.yaml --set episode.steps=40
 expect_same "last line of smoke.flux" "smoke: ok" "$(tail -n 1 flux-3.out)"
 flux_job f58D 64 flux-4.out evaluate.flux
