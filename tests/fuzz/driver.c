@@ -26,7 +26,7 @@ typedef struct fuzzer {
   uint64_t random;
   bytes seed[MOST_SEEDS];
   int seeds;
-  bytes now; /* the mutated input, MOST_BYTES of room */
+  bytes now; /* the mutated input, with room for MOST_BYTES */
 } fuzzer;
 
 static uint64_t draw(fuzzer *f) { /* xorshift64* */
@@ -38,7 +38,7 @@ static uint64_t draw(fuzzer *f) { /* xorshift64* */
 
 static size_t below(fuzzer *f, size_t n) { return n ? (size_t)(draw(f) % n) : 0; }
 
-/* Puts `size` bytes at `at` in place of `length` others; what does not fit is cut off. */
+/* Replaces `length` bytes at `at` by `size` other bytes. Bytes that do not fit are cut off. */
 static void replace(fuzzer *f, size_t at, size_t length, const uint8_t *with, size_t size) {
   bytes *b = &f->now;
   if (size > MOST_BYTES - at) size = MOST_BYTES - at;
@@ -49,7 +49,7 @@ static void replace(fuzzer *f, size_t at, size_t length, const uint8_t *with, si
   b->size = at + size + tail;
 }
 
-/* A span repeated up to thousands of times: depth and length. */
+/* Repeats a part of the input up to thousands of times, to test depth and length. */
 static void repeat(fuzzer *f) {
   uint8_t span[64];
   const size_t at = below(f, f->now.size);
@@ -149,7 +149,7 @@ static void add_seed(fuzzer *f, const char *path) {
   if (f->seeds < MOST_SEEDS && read_file(path, &f->seed[f->seeds])) f->seeds++;
 }
 
-/* Without seed files: the target's own, below the source tree. */
+/* Without seed files, uses the target's own seeds in the source tree. */
 static void add_own_seeds(fuzzer *f) {
   const char *const source = getenv("WL_SOURCE");
   for (int i = 0; source && wl_fuzz_seeds[i]; i++) {

@@ -116,7 +116,7 @@ static bool same_reals(wl_reals x, wl_reals y) {
   return same;
 }
 
-/* Numbers are compared as numbers: texts would agree on what both leave out. */
+/* Numbers are compared as numbers. Equal texts could both leave out the same digits. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
   typedef union any {
     int64_t integer;
@@ -153,7 +153,7 @@ static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
       return x.draw.kind == y.draw.kind && x.draw.low == y.draw.low && x.draw.high == y.draw.high &&
              same_reals(x.draw.choices, y.draw.choices);
     case WL_SLOT_STRINGS:
-    case WL_SLOT_NONE: return true; /* the printed texts say */
+    case WL_SLOT_NONE: return true; /* compared by the printed texts */
   }
   return false;
 }
@@ -171,7 +171,7 @@ static void check_values(const wl_config *a, const wl_config *b) {
     }
 }
 
-/* The text of a configuration says all that it holds. */
+/* The printed text of a configuration contains all its values. */
 static void check_round_trip(const wl_config *config) {
   char *text = NULL, *again = NULL, *difference = NULL;
   wl_config *second = NULL;

@@ -57,7 +57,7 @@ static void read_optimizer(void) {
   if (wl_optimizer_load(CASE, &optimizer) == WL_OK) wl_optimizer_destroy(&optimizer);
 }
 
-/* As a run's only part, which a resume loads. */
+/* Reads the file as the only part of a run, as a resume does. */
 static void read_part(void) {
   wl_part_list list;
   int64_t highest = 0;
@@ -105,7 +105,7 @@ static void write_case(const uint8_t *data, size_t bytes, bool footer) {
   fclose(file);
 }
 
-/* libFuzzer's entry point: a file without and with a footer. */
+/* The entry point of libFuzzer: reads a file without and with a footer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static bool prepared;
@@ -206,7 +206,7 @@ static void change_attribute(hid_t object) {
   H5Tclose(type);
 }
 
-/* Puts a dataset of another kind in the place of one. */
+/* Replaces a dataset by a dataset of another kind. */
 static void change_dataset(hid_t file, const char *name) {
   const hid_t type = odd_type(), space = odd_space(true), creation = H5Pcreate(H5P_DATASET_CREATE);
   const int ndim = H5Sget_simple_extent_ndims(space);
@@ -253,7 +253,7 @@ static void change_links(hid_t file, const choice *c) {
   }
 }
 
-/* By HDF5, which keeps its own structures and checksums right. */
+/* Changes the file by HDF5, which updates its own structures and checksums. */
 static void change_structure(void) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -316,7 +316,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   else {
     write_case(data, bytes, false);
     change_structure();
-    if (file_bytes(CASE) <= LARGEST) { /* HDF5 may have made room for a dataset of any size */
+    if (file_bytes(CASE) <= LARGEST) { /* HDF5 may have allocated space for a dataset of any size */
       const sample changed = read_sample(CASE);
       free(data);
       data = changed.data;
@@ -327,7 +327,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   free(data);
 }
 
-/* Shared with the parent: what the child is at. */
+/* Shared with the parent: the case that the child is running. */
 typedef struct progress {
   uint64_t next;
   double longest;
@@ -341,14 +341,15 @@ static double processor_seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* So many seconds of the processor, and twenty times as many by the clock: others may have the processor. */
+/* The limit in seconds of CPU time, and twenty times as many seconds of wall time, because other processes may use
+ * the processor. */
 static void set_limit(unsigned seconds) {
   const struct itimerval limit = {.it_value.tv_sec = seconds};
   setitimer(ITIMER_PROF, &limit, NULL);
   alarm(20 * seconds);
 }
 
-/* Forgets the most memory that the process had so far: what changes a file may need much. */
+/* Resets the peak memory of the process, because changing a file may need much memory. */
 static void reset_memory(void) {
   FILE *const file = fopen("/proc/self/clear_refs", "w");
   if (!file) return;

@@ -12,7 +12,7 @@
 
 enum { MAX_LEAVES = 16 };
 
-/* Kinds of leaf that an operand may be. */
+/* The kinds of leaf that an operand may be. */
 typedef enum leaf_kind { LEAF_THETA, LEAF_PHI, LEAF_INPUT, LEAF_KINDS } leaf_kind;
 
 typedef struct tape_case tape_case;
@@ -20,7 +20,7 @@ typedef struct tape_case tape_case;
 typedef struct tape_builder {
   wl_tape *tape;
   const tape_case *test;
-  leaf_kind kind[2]; /* of the operands of an operator under test */
+  leaf_kind kind[2]; /* kinds of the operands of an operator under test */
   int leaves;        /* named so far */
   int inputs, labels;
   wl_node input[MAX_LEAVES], label[MAX_LEAVES];
@@ -30,19 +30,19 @@ typedef struct tape_builder {
 
 struct tape_case {
   const char *name;
-  wl_node (*build)(tape_builder *b); /* the tensor that the loss is made of */
-  int operands;                      /* whose kinds are varied: 0, 1, 2 */
-  int spaced;      /* leaf values keep apart from each other and from 0: for kinks */
-  double h, scale; /* step; size of the leaves' values. 0: 1e-2 and 1 */
+  wl_node (*build)(tape_builder *b); /* returns the tensor from which the loss is computed */
+  int operands;                      /* number of operands whose kinds are varied: 0, 1, 2 */
+  int spaced;      /* leaf values keep a distance from each other and from 0, because of kinks */
+  double h, scale; /* step, and size of the leaves' values; 0: 1e-2 and 1 */
 };
 
-/* A leaf of the kind asked for; operand(b, k, ...) of the kind of operand k. */
+/* Return a leaf of the requested kind; operand(b, k, ...) a leaf of the kind of operand k. */
 wl_node leaf(tape_builder *b, leaf_kind kind, int ndim, const int64_t *shape);
 wl_node operand(tape_builder *b, int k, int ndim, const int64_t *shape);
-/* Random labels in [0, classes). */
+/* Returns random labels in [0, classes). */
 wl_node label_leaf(tape_builder *b, int64_t count, int classes);
 
-/* Builds the case for every combination of operand kinds and checks each. */
+/* Builds the case for every combination of operand kinds, and checks each combination. */
 void check_tape_case(const tape_case *test);
 
 #endif

@@ -30,7 +30,7 @@ typedef struct toy {
   double first_loss, rho; /* L_0 at phi, and rho */
 } toy;
 
-/* L_0 and L_1 of the episode give rho; phi is set so that rho is 0.9. */
+/* Computes rho from L_0 and L_1 of the episode; sets phi so that rho is 0.9. */
 static void choose_rate(toy *t) {
   wl_window_result result;
   wl_unit *unit = start_unit(&t->of, t->ws, 0);
@@ -43,7 +43,7 @@ static void choose_rate(toy *t) {
   wl_unit_destroy(&unit);
 }
 
-/* The tests stand in for the outer loop. */
+/* The tests do the work of the outer loop. */
 static const wl_estimator_setting setting = {.seed = 1, .units = 2, .whole_episodes = true};
 
 static toy open_job(const char *job, const char *estimator) {
@@ -89,12 +89,12 @@ static double truncated(const toy *t, int64_t windows) {
   for (int64_t k = 1; k <= windows; k++) sum += 2.0 * t->rho * pow(t->rho, 2.0 * (double)(k - 1));
   return sum * t->first_loss * slope_of_rho(t);
 }
-/* Gradient of the loss at the end alone. */
+/* Computes the gradient of the loss at the episode's end. */
 static double exact_end(const toy *t, int64_t windows) {
   return exact(t, windows) - exact(t, windows - 1);
 }
 
-/* Begins the episode with the perturbations that belong to `draw`. */
+/* Begins the episode with the perturbations of `draw`. */
 static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   const wl_episode episode = {t->of.of.seed, WL_SPACE_CHECK, 3, 0};
   t->estimator->seed = draw;
@@ -103,7 +103,7 @@ static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   assert_ok(wl_unit_start(t->ws, t->unit, &episode));
 }
 
-/* The episode's window at step k; its contribution is added to t->vector. */
+/* Runs the episode's window at step k; adds its contribution to t->vector. */
 static void run_one_window(toy *t, int64_t k) {
   const wl_estimator *e = t->estimator;
   wl_run_outcome outcomes[8];
@@ -124,7 +124,7 @@ static void run_one_window(toy *t, int64_t k) {
   t->unit->t = k + 1;
 }
 
-/* All windows of the episode: the sum of their gradients. */
+/* Runs all windows of the episode; returns the sum of their gradients. */
 static double run_episode(toy *t, uint64_t draw, int64_t windows) {
   begin_episode(t, draw, windows);
   t->vector[0] = 0.0;
@@ -149,7 +149,7 @@ static moments measure(const char *estimator, int64_t windows, int draws, toy *k
   return (moments){mean, deviation, deviation / sqrt((double)draws)};
 }
 
-/* The mean is within three standard errors of one value and far beyond them from another. */
+/* The mean is within three standard errors of one value and differs from another value by many standard errors. */
 static void expect_mean(const char *estimator, int64_t windows, double (*is)(const toy *, int64_t),
                         double (*is_not)(const toy *, int64_t)) {
   toy t;
@@ -174,7 +174,7 @@ static void test_biased(void **state) {
   expect_mean("{name: es}", 6, truncated, exact);
 }
 
-/* Both signs start each window of es from one state, those of nres go on apart. */
+/* Both signs of es start each window from one state; both signs of nres continue from separate states. */
 static void test_es_joins(void **state) {
   (void)state;
   const char *const estimators[] = {"{name: es, pairs: 2}", "{name: nres, pairs: 2}"};
@@ -203,20 +203,20 @@ static void test_telescoping(void **state) {
   expect_mean("{name: pes, loss: telescoping}", 4, exact_end, exact);
 }
 
-/* E[eps sign(F(+) - F(-))] / (2 sigma^2) of a monotonic F is E|eps| / (2 sigma^2), with the sign of the slope. */
+/* For a monotonic F, E[eps sign(F(+) - F(-))] / (2 sigma^2) is E|eps| / (2 sigma^2) with the sign of the slope. */
 static double sign_of_end(const toy *t, int64_t windows) {
   return copysign(1.0 / (t->estimator->es.sigma * sqrt(2.0 * 3.14159265358979324)),
                   exact_end(t, windows));
 }
 
-/* The objective is the loss at the end of the episode alone; every batch of a quadratic is the same. */
+/* The objective is the loss at the end of the episode. All batches of a quadratic are equal. */
 static void test_full_es(void **state) {
   (void)state;
   expect_mean("{name: full_es, batches: 2}", 4, exact_end, exact);
   expect_mean("{name: full_es, batches: 2, sign: true}", 4, sign_of_end, exact_end);
 }
 
-/* Forward-only estimators differentiate no step; that order: second is not ignored, the message says. */
+/* Forward-only estimators do not differentiate inner steps. `order: second` is therefore an error with a message. */
 static void test_no_order(void **state) {
   (void)state;
   static const char *const names[] = {"nres", "pes", "es", "full_es"};
@@ -236,7 +236,8 @@ static void test_no_order(void **state) {
   }
 }
 
-/* With es both signs start a window at one loss: its change differs between them as the loss at its end does. */
+/* With es, both signs start a window at the same loss, so the difference of the change of the loss equals the
+ * difference of the loss at the end. */
 static void test_es_telescopes(void **state) {
   (void)state;
   toy change = open_toy("{name: es, loss: telescoping}"), end = open_toy("{name: es, loss: last}");
@@ -245,7 +246,7 @@ static void test_es_telescopes(void **state) {
   close_toy(&end);
 }
 
-/* A rate for each step: a window's loss depends on each of the rates so far in a direction of its own. */
+/* With a rate for each step, the derivatives of a window's loss by the rates so far are orthogonal. */
 #define RATES                                                       \
   "task: {family: quadratic, dimension: 1, batch: 1}\n"             \
   "rule: {name: sgd, rate: 0.01, learn: [rate], learn_per: step}\n" \
@@ -253,7 +254,8 @@ static void test_es_telescopes(void **state) {
   "window: {steps: 1, weights: last}\n"                             \
   "outer: {units: 2}\n"
 
-/* Variance of a window's contribution, summed over meta-parameters and averaged over an episode's windows. */
+/* Returns the variance of a window's contribution, summed over meta-parameters and averaged over the windows of an
+ * episode. */
 static double window_variance(const char *estimator, int64_t windows) {
   enum { DRAWS = 300 };
   toy t = open_job(RATES, estimator);
@@ -277,9 +279,9 @@ static double window_variance(const char *estimator, int64_t windows) {
   return (squares - mean) / (double)windows;
 }
 
-/* Let v_u be the derivative of a window's loss by the meta-parameters of window u <= w. With P meta-parameters the variance
- * of nres is (P + 1) |sum_u v_u|^2, that of pes w P sum_u |v_u|^2 + |sum_u v_u|^2, which is never less, and here,
- * where the v_u are orthogonal, w times as much. */
+/* Let v_u be the derivative of a window's loss by the meta-parameters of window u <= w, and P the number of
+ * meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is w P sum_u |v_u|^2 + |sum_u
+ * v_u|^2, which is never smaller. Here the v_u are orthogonal, so it is about w times as large. */
 static void test_variances(void **state) {
   (void)state;
   for (int64_t windows = 20; windows <= LONGEST; windows += 6) {
@@ -290,7 +292,7 @@ static void test_variances(void **state) {
   }
 }
 
-/* More pairs: the same mean, a variance that falls as their number. */
+/* More pairs give the same mean and a variance that falls with the number of pairs. */
 static void test_pairs(void **state) {
   (void)state;
   toy t;
@@ -302,7 +304,7 @@ static void test_pairs(void **state) {
   assert_true(fabs(one.deviation / four.deviation - 2.0) <= 0.1);
 }
 
-/* Weights by inverse variance for each meta-parameter, from sums over units. */
+/* Tests the weights by inverse variance, for each meta-parameter, from sums over units. */
 static void test_mixture(void **state) {
   (void)state;
   toy t = open_toy("{name: mixture}");
@@ -316,16 +318,16 @@ static void test_mixture(void **state) {
   wl_estimator_combine(t.estimator, sum, 3, &gradient);
   const double vb = 2.0 / 3.0, vs = 14.0 / 3.0; /* population variances */
   assert_true(fabs(gradient - (2.0 / vb + 6.0 / vs) / (1.0 / vb + 1.0 / vs)) <= 1e-12);
-  /* no variance: the exact one is taken */
+  /* if a variance is zero, the exact value is used */
   const double certain[4] = {6.0, 18.0, 12.0, 122.0};
   wl_estimator_combine(t.estimator, certain, 3, &gradient);
   assert_true(gradient == 2.0);
-  /* both parts of a unit's window agree with truncation */
+  /* both parts of a unit's window agree with the truncated gradient */
   assert_true(fabs(run_episode(&t, 1, 6) / truncated(&t, 6) - 1.0) <= 1e-9);
   close_toy(&t);
 }
 
-/* What enters of a loss. */
+/* Tests the loss that an estimator uses. */
 static void test_losses(void **state) {
   (void)state;
   toy t = open_toy("{name: nres, clip: 2, transform: log, floor: 0.5, failed_loss: 20}");
@@ -333,7 +335,7 @@ static void test_losses(void **state) {
   assert_true(wl_antithetic_transformed(e, t.unit, 1.0) == log(1.5));
   assert_true(wl_antithetic_transformed(e, t.unit, 9.0) == log(2.5));
   assert_true(wl_antithetic_transformed(e, t.unit, -3.0) ==
-              log(0.5)); /* gradient noise can do that */
+              log(0.5)); /* gradient noise can make a loss negative */
   assert_true(wl_antithetic_transformed(e, t.unit, NAN) == log(2.5));
   assert_true(wl_antithetic_transformed(e, t.unit, INFINITY) == log(2.5));
   close_toy(&t);
@@ -342,7 +344,7 @@ static void test_losses(void **state) {
   close_toy(&t);
 }
 
-/* The window's outcome of a first run whose rate makes the loss infinite. */
+/* Returns the outcome of a window in which a run's rate makes the loss infinite. */
 static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   toy t = open_job(
       "task: {family: quadratic, dimension: 1, batch: 1}\n"
@@ -363,7 +365,7 @@ static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   return outcome;
 }
 
-/* A failed run that counts shows in the metrics as what it counts as, and the meta-loss is what enters. */
+/* A failed run appears in the metrics with its substitute loss, and the meta-loss contains this loss. */
 static void test_failed_runs(void **state) {
   (void)state;
   const wl_run_outcome mean = failed_run("{name: nres, loss: mean, clip: 5, failed_loss: 20}", 4);
@@ -378,7 +380,7 @@ static void test_failed_runs(void **state) {
   assert_true(half.counted && half.window.meta_loss == 0.0);
 }
 
-/* What a run of the first window counts: its loss at theta_0. */
+/* Returns the loss at theta_0 that a run of the first window uses. */
 static double counted_loss(const char *job, const char *estimator) {
   toy t = open_job(job, estimator);
   wl_run_outcome outcome;
@@ -394,7 +396,7 @@ static double counted_loss(const char *job, const char *estimator) {
   return outcome.loss;
 }
 
-/* A task's loss_scale, drawn or not, changes nothing of what counts. */
+/* The loss_scale of a task, drawn or constant, does not change the losses that the estimator uses. */
 static void test_loss_scale(void **state) {
   (void)state;
   static const char *const settings[] = {"{name: nres, loss: mean}",
@@ -409,7 +411,7 @@ static void test_loss_scale(void **state) {
   }
 }
 
-/* One bound for each entry of `task`, of which the first stands for two tasks. */
+/* Tests one bound for each entry of `task`; the first entry has two tasks. */
 static void test_clip_by_entry(void **state) {
   (void)state;
   problem p = open_problem(
@@ -428,7 +430,7 @@ static void test_clip_by_entry(void **state) {
   close_problem(&p);
 }
 
-/* The toy with a teacher of rate r_e = 2 r and two pairs of runs. */
+/* Creates the quadratic with a teacher of rate r_e = 2 r and two pairs of runs. */
 static toy open_pupil(const char *keys) {
   char estimator[240];
   toy t = open_toy("{name: nres}");
@@ -442,14 +444,14 @@ static toy open_pupil(const char *keys) {
   return t;
 }
 
-/* eps of the pairs of draw 5, which a window of one step has used. */
+/* Returns eps of the pairs of draw 5, which the window of one step has used. */
 static void draw_pairs(toy *t, double eps[2]) {
   const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);
 }
 
-/* D_dist = (r / r_e - 1)^2 has the difference 4 eps (r / r_e - 1) / r_e = -eps / r over a pair, and on the teacher's own
- * path no loss depends on r. Divided by the root mean square over the pairs: -eps / sqrt(mean eps^2). */
+/* D_dist = (r / r_e - 1)^2 has the difference 4 eps (r / r_e - 1) / r_e = -eps / r over a pair. On the teacher's path
+ * no loss depends on r. Divided by the root mean square over the pairs, the result is -eps / sqrt(mean eps^2). */
 static void test_imitation(void **state) {
   (void)state;
   toy t = open_pupil("distance: 1");
@@ -462,7 +464,7 @@ static void test_imitation(void **state) {
   close_toy(&t);
 }
 
-/* Without losses of imitation the path mixes the two rates: theta_1 has the factor 1 - 2 w^2 (f r_e + (1 - f) r). */
+/* Without losses of imitation, the path mixes the two rates: theta_1 has the factor 1 - 2 w^2 (f r_e + (1 - f) r). */
 static void test_forced_path(void **state) {
   (void)state;
   toy t = open_pupil("distance: 0, force: 0.25");

@@ -44,7 +44,7 @@ static double objective(void *context, const double *x) {
   return sum;
 }
 
-/* A tensor of each rank, with axes of different sizes, and a 1x1 kernel. */
+/* Creates a tensor of each rank, with axes of different sizes, and a 1x1 kernel. */
 static void open_problem(problem *q, const char *text, const char *episode) {
   memset(q, 0, sizeof *q);
   assert_int_equal(wl_layout_add(&q->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
@@ -76,7 +76,7 @@ static void check_clipped(const char *text, const char *episode) {
   open_problem(&q, text, episode);
   const int64_t n = q.theta.size, size = 3 * n + q.p->phi.size;
   fixture_normal(1, 3 * n, 1, x);
-  for (int64_t i = 0; i < n; i++) /* no kink within reach of the differences */
+  for (int64_t i = 0; i < n; i++) /* no kink is within reach of the differences */
     if (fabs(fabs(x[i]) - q.p->clip_value) < 0.05) x[i] = 0.5;
   fixture_normal(2, q.p->phi.size, 0.4, x + 3 * n);
   wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];
@@ -130,7 +130,7 @@ static void test_gap(void **state) {
   check("name: gap, approximate: true");
 }
 
-/* Each with some elements and the norm beyond the bounds, but for the last. */
+/* In all cases but the last, some elements and the norm exceed the bounds. */
 static void test_clip(void **state) {
   (void)state;
   check_clipped("name: none", "clip_norm: 3");

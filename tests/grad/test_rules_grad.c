@@ -61,7 +61,7 @@ static double objective(void *context, const double *x) {
   return sum;
 }
 
-/* gradient [size], laid out as x. */
+/* Computes the gradient [size], in the order of x. */
 static void adjoint(rollout *r, const wl_real *x, double *gradient) {
   wl_real theta[(K + 1) * N], state[MOST_WIDTH * N], loss_grad[(K + 1) * N];
   forward(r, x, theta, state);
@@ -93,14 +93,14 @@ static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episo
   r->phi_at = r->state_at + r->width * N;
   r->size = r->phi_at + r->f.rule->phi.size;
   fixture_normal(1, r->state_at, 1, x);
-  /* second moments must be positive; the others may be */
+  /* second moments must be positive; other states may be negative */
   wl_rng_uniform((wl_stream){.seed = 3}, 0, r->width * N, 0.4, 1.2, x + r->state_at);
   fixture_normal(2, r->f.rule->phi.size, 0.03, x + r->phi_at);
   for (int64_t i = 0; i < r->f.rule->phi.size; i++) x[r->phi_at + i] += r->f.phi[i];
   fixture_normal(3, r->width * N, 1, r->r);
 }
 
-/* Wide enough that the error's fall is seen; RNNprop's ELU has a kink in its slope. */
+/* The step is large enough that the fall of the error can be measured. RNNprop's ELU has a kink in its slope. */
 static double step_for(const char *text) {
   if (strstr(text, "rnnprop")) return 1e-3;
   return strstr(text, "nadam") ? 2e-3 : 4e-3;
@@ -120,7 +120,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                {"all", 0, r.size}};
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
     if (parts[p].count == 0) continue;
-    /* in Lion's gradients and state F is linear but for the signs' jumps */
+    /* as a function of Lion's gradients and state, F is linear except for the jumps of the signs */
     if (strstr(text, "lion") && p != 1) continue;
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
@@ -183,7 +183,7 @@ static void test_per_tensor(void **state) {
   check_all("learn_per: tensor, schedule: cosine, final_fraction: 0.1", 20);
 }
 
-/* K = 7 steps from t0 = 3 in an episode of 10: every step has its number. */
+/* K = 7 steps from t0 = 3 in an episode of 10: every step has its own learned value. */
 static void test_per_step(void **state) {
   (void)state;
   check_all("learn_per: step", T0 + K);
@@ -194,7 +194,7 @@ static void test_per_step_and_tensor(void **state) {
   check_all("learn_per: step_tensor, schedule: cosine, final_fraction: 0.1", T0 + K);
 }
 
-/* The episode is longer than the numbers learned: the last one rules on. */
+/* The episode is longer than the number of learned values: the last value is used for all later steps. */
 static void test_beyond_the_episode(void **state) {
   (void)state;
   check_all("learn_per: step_tensor", T0 + 3);

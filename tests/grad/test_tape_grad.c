@@ -165,7 +165,7 @@ static wl_node mul_columns(tape_builder *b) {
   return wl_op_mul_channel(b->tape, operand(b, 0, SHAPE(5, 7)), operand(b, 1, SHAPE(7)));
 }
 
-/* The same node as both operands, and a node with many consumers. */
+/* Uses the same node as both operands, and a node with many consumers. */
 
 static wl_node mul_self(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
@@ -188,7 +188,7 @@ static wl_node column_twice(tape_builder *b) {
   return wl_op_mul(b->tape, wl_op_column(b->tape, a, 2), wl_op_column(b->tape, a, 0));
 }
 
-/* A branch that does not reach the loss must not disturb it. */
+/* A branch on which the loss does not depend must not change the gradients. */
 static wl_node dead_branch(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
   wl_op_square(b->tape, a);
@@ -256,7 +256,7 @@ static const tape_case cases[] = {
 
 static void test_case(void **state) { check_tape_case(*state); }
 
-/* Each operator of the table has a case of its name. */
+/* The list has a case with the name of each operator of the table. */
 static void test_complete(void **state) {
   (void)state;
   for (int i = 0; wl_tape_op_table[i]; i++) {

@@ -54,7 +54,7 @@ static void test_identity(void **state) {
   close_problem(&warped);
 }
 
-/* Preconditioners that start as the identity, before a rule that has state and one that has none. */
+/* Tests preconditioners that start as the identity, before a rule with state and a rule without state. */
 static void test_identity_of_preconditioners(void **state) {
   (void)state;
   static const char *const preconditioners[] = {"gap", "gap, approximate: true",
@@ -219,9 +219,9 @@ static void test_step_gap(void **state) {
 /* ---- Online Warp-Grad ------------------------------------------------------------------------- */
 
 enum { STEPS = 5 };
-static const double RATE = 0.0625; /* a power of two: -a v rounds nothing */
+static const double RATE = 0.0625; /* a power of two, so that -a v is exact */
 
-/* d_phi L_out(theta') - a d_phi <grad L_in, v>, summed over the steps of an episode. */
+/* Computes d_phi L_out(theta') - a d_phi <grad L_in, v>, summed over the steps of an episode. */
 static void look_ahead_by_hand(const problem *p, bool second, double *gradient) {
   const wl_model *m = p->of.model;
   const wl_task *task = p->of.tasks[0];
@@ -250,7 +250,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unroll_ws_destroy(&ws);
 }
 
-/* The same by windows of one step. */
+/* Computes the same sum by windows of one step. */
 static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, true, 1);
   wl_unit *unit = start_unit(p, ws, 0);
@@ -315,7 +315,7 @@ static double share_by_hand(const path *q, bool leap, int64_t step, int64_t i) {
   return (-(double)q->u[step][i] - rise * (double)q->g[step][i]) / length;
 }
 
-/* The path of an episode, and what the windows of `cut` steps made of it; past the first two tensors. */
+/* Compares the path of an episode with the results of windows of `cut` steps, without the first two tensors. */
 static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q,
                         double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, gradient_ws, 1);
@@ -338,7 +338,7 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Leap or Reptile learns all tensors but the first two, which stand in the list `list`. */
+/* Leap or Reptile learns all tensors except the first two, which the list `list` names. */
 static problem open_path_problem(bool leap, const char *list) {
   char yaml[512];
   snprintf(yaml, sizeof yaml,
@@ -367,7 +367,7 @@ static void test_path(void **state) {
     follow_path(&p, STEPS, true, &q, whole);
     bool rises = false;
     for (int64_t t = 0; t < STEPS; t++) rises = rises || q.loss[t + 1] > q.loss[t];
-    assert_true(rises); /* so that Leap's change of sign is seen */
+    assert_true(rises); /* the loss rises, so that the test covers Leap's change of sign */
     assert_path_by_hand(&q, leap, whole);
     for (int64_t cut = 1; cut < STEPS; cut++) {
       follow_path(&p, cut, cut % 2 == 0, &q, gradient);
@@ -377,7 +377,7 @@ static void test_path(void **state) {
   }
 }
 
-/* Each tensor learns in its own way: the first two by MAML, the others from the path. */
+/* The first two tensors are learned by MAML, the others from the path. */
 static void test_method_of_each_tensor(void **state) {
   (void)state;
   static path q;
@@ -412,14 +412,14 @@ static problem open_head(const char *method, const char *lists) {
   return open_problem(yaml);
 }
 
-/* A shared vector behaves as a tensor of equal columns, and its gradient is the sum over them. */
+/* A shared vector behaves like a tensor with equal columns. Its gradient is the sum over the columns. */
 static void test_shared_head(void **state) {
   (void)state;
   static const char *const methods[] = {"maml", "leap", "reptile"};
   for (int m = 0; m < 3; m++) {
     problem shared = open_head(methods[m], ", shared: " HEAD), plain = open_head(methods[m], "");
     const wl_layout *few = &shared.of.model->phi, *all = &plain.of.model->phi;
-    assert_true(few->size == all->size - 6 * 9); /* (5,10) and (10) are (5) and (1) */
+    assert_true(few->size == all->size - 6 * 9); /* (5,10) and (10) become (5) and (1) */
     for (int j = 0; j < all->count; j++) {
       const int64_t copies = all->tensors[j].size / few->tensors[j].size;
       for (int64_t i = 0; i < all->tensors[j].size; i++)
@@ -447,7 +447,7 @@ static void test_shared_head(void **state) {
   }
 }
 
-/* Drawn anew, all outputs take the first one's values; other tensors are left alone. */
+/* If a shared tensor is drawn, all outputs get the values of the first output. Other tensors do not change. */
 static void test_shared_head_drawn(void **state) {
   (void)state;
   problem shared = open_head("maml", ", fresh: " HEAD ", shared: " HEAD),

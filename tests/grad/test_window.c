@@ -13,7 +13,7 @@
 typedef struct storage_case {
   const char *yaml;
   wl_storage storage;
-  const char *stored[7]; /* ways that growing budgets lead to, NULL at the end */
+  const char *stored[7]; /* storage policies that growing budgets lead to; NULL at the end */
 } storage_case;
 
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
@@ -87,7 +87,7 @@ static void describe(problem *p, int64_t memory, char *text, size_t size) {
   wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Whether the budget set is large enough; where it is not, the message names the key. */
+/* Returns whether the budget is large enough; if it is not, the message names the key. */
 static bool is_enough(const problem *p) {
   const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
   if (status == WL_OK) return true;
@@ -455,7 +455,7 @@ static void test_batches(void **state) {
                 WL_SPLIT_HELDOUT);
 }
 
-/* The order changes the gradient and nothing else. */
+/* The order changes only the gradient. */
 static void test_orders(void **state) {
   (void)state;
   problem p = open_problem(MLP LSTM "window: {steps: 10}\n");
@@ -475,7 +475,7 @@ static void test_orders(void **state) {
 
 /* ---- Divergence ----------------------------------------------------------------------------- */
 
-/* A run that explodes is reported, stops, and leaves no trace in the next episode. */
+/* A run that becomes non-finite is reported and stops, and does not affect the next episode. */
 static void test_divergence(void **state) {
   problem p = open_problem(*state);
   const double sane = p.phi[0];

@@ -28,7 +28,7 @@ typedef struct quadratic {
   double w[B][D][D], y[B][D];
 } quadratic;
 
-/* Reads W and y of episode `unit` out of the task's workspace. */
+/* Reads W and y of episode `unit` from the task's workspace. */
 static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *unit) {
   quadratic q;
   const wl_tape *tape = p->of.tasks[0]->tape;
@@ -45,7 +45,7 @@ static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *uni
   return q;
 }
 
-/* out = 2/B W^T (W x - y), without y: the Hessian's product with x. */
+/* Computes out = 2/B W^T (W x - y), or without y the product of the Hessian with x. */
 static void product(const quadratic *q, const double *x, bool with_y, double *out) {
   for (int b = 0; b < B; b++)
     for (int i = 0; i < D; i++) {
@@ -87,7 +87,8 @@ static void test_maml(void **state) {
 
 /* ---- Meta-SGD ------------------------------------------------------------------------------- */
 
-/* Gradients of support and query loss, and the Hessian of the support loss on alpha o G_q. */
+/* Computes the gradients of support and query loss, and the product of the Hessian of the support loss with alpha o
+ * G_q. */
 typedef struct adaptation {
   wl_real *alpha, *theta0, *g_s, *theta1, *g_q, *v, *hv; /* [n] */
 } adaptation;

@@ -1,5 +1,5 @@
-/* window_fixture.h - what the tests of the window engine share: a problem from YAML, one run of a
- * window with everything it yields, exact and relative comparison. */
+/* window_fixture.h - common code of the tests of the window engine: a problem from YAML, one run of a window with all
+ * its results, exact and relative comparison. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 
@@ -14,7 +14,7 @@
 #include "train/problem.h"
 #include "train/schema.h"
 
-/* Tolerance of comparisons with a computation in another order. */
+/* Tolerance for comparison with a computation that has another order of operations. */
 #ifdef WL_DOUBLE
 #define CLOSE 1e-11
 #else
@@ -26,7 +26,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* A configuration's problem at its initial meta-parameters. */
+/* The problem of a configuration, with its initial meta-parameters. */
 typedef struct problem {
   wl_config *config;
   wl_problem of;
@@ -36,33 +36,33 @@ typedef struct problem {
 problem open_problem(const char *yaml);
 void close_problem(problem *p);
 
-/* What one window yields. */
+/* The results of one window. */
 typedef struct outcome {
   int64_t n_phi, n, steps;
   wl_window_result result;
   double *gradient; /* [n_phi] */
   double *losses;   /* [steps+1] */
-  wl_real *theta;   /* [n] at the end */
+  wl_real *theta;   /* [n] parameters at the end */
 } outcome;
 
-/* Episode `unit`, `before` windows run first, then the one that is kept. */
+/* Runs `before` windows of episode `unit`, then the window whose results are returned. */
 typedef struct request {
   int64_t unit, before;
   int threads;
   bool forward; /* no gradient */
 } request;
 
-/* A workspace of the problem's first task, holding its phi. */
+/* Creates a workspace of the problem's first task, with the problem's phi. */
 wl_unroll_ws *open_workspace(const problem *p, bool with_gradient, int threads);
 wl_unit *start_unit(const problem *p, wl_unroll_ws *ws, int64_t number);
-/* The unit's next window of `steps` steps. */
+/* Runs the unit's next window of `steps` steps. */
 outcome run_window(const problem *p, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, bool forward);
 outcome run_request(const problem *p, request r);
 void free_outcome(outcome *o);
 
-/* Fails unless gradient, losses and theta are the same bits. */
+/* Fails unless gradient, losses and theta have the same bits. */
 void assert_same(const outcome *a, const outcome *b);
-/* Fails unless |a - b| <= tolerance * max |b|, over all n; NaN fails. */
+/* Fails unless |a - b| <= tolerance * max |b| for all n elements. NaN fails. */
 void assert_near(const double *a, const double *b, int64_t n, double tolerance, const char *what);
 bool all_equal(const double *a, const double *b, int64_t n);
 

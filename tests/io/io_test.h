@@ -1,4 +1,4 @@
-/* io_test.h - what the tests of files share: cmocka, and a small file with known content. */
+/* io_test.h - common code of the tests of files: cmocka, and a small file with known content. */
 #ifndef WL_TESTS_IO_IO_TEST_H
 #define WL_TESTS_IO_IO_TEST_H
 
@@ -16,12 +16,12 @@
 
 #include "io/checkpoint.h"
 
-/* The call succeeds, or the test ends with its message. */
+/* Asserts that the call succeeds; the test fails with the call's message. */
 #define assert_ok(call)                                              \
   do {                                                               \
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
-/* The call fails with this code and a message that contains `part`. */
+/* Asserts that the call fails with this code and a message that contains `part`. */
 #define assert_fails(call, code, part)                                                         \
   do {                                                                                         \
     const wl_status got_ = (call);                                                             \
@@ -32,7 +32,7 @@
 
 enum { SAMPLE_FIELDS = 6 };
 
-/* Fields of every type and number of dimensions, filled from `seed`. */
+/* Creates fields of every type and number of dimensions, filled from `seed`. */
 typedef struct sample {
   double matrix[3][4], scalar, square[2][2];
   float cube[2][3][5];
@@ -74,7 +74,7 @@ static inline void sample_make(sample *s, int64_t seed) {
   memcpy(s->fields, fields, sizeof fields);
 }
 
-/* Reads all fields back and compares them with what `seed` gives. */
+/* Reads all fields and compares them with the values for `seed`. */
 static inline wl_status sample_compare(const wl_file *file, int64_t seed, int *different) {
   sample want, have;
   sample_make(&want, seed);
@@ -95,7 +95,7 @@ static inline int file_exists(const char *path) {
   return stat(path, &there) == 0;
 }
 
-/* Entries of a folder whose name contains `part`. */
+/* Counts the entries of a folder whose names contain `part`. */
 static inline int count_files(const char *folder, const char *part) {
   char command[512];
   int count = -1;
@@ -106,7 +106,7 @@ static inline int count_files(const char *folder, const char *part) {
   return count;
 }
 
-/* The whole file, malloc'ed. */
+/* Returns the whole file, malloc'ed. */
 static inline unsigned char *slurp(const char *path, size_t *bytes) {
   FILE *const file = fopen(path, "rb");
   assert_non_null(file);

@@ -1,5 +1,5 @@
-/* test_arrays.c - datasets of HDF5 files that Warploom did not write: types are converted, what does not
- * fit is told. */
+/* test_arrays.c - datasets of HDF5 files that Warploom did not write: types are converted, and values that do not fit
+ * are an error. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
@@ -55,7 +55,7 @@ static void test_failures(void **state) {
                           {.type = WL_UINT8, .ndim = cases[i].ndim}};
     snprintf(fields[1].name, sizeof fields[1].name, "%s", cases[i].name);
     assert_fails(wl_arrays_read(cases[i].path, fields, 2), cases[i].code, cases[i].word);
-    assert_null(fields[0].data); /* what was read before the failure is given back */
+    assert_null(fields[0].data); /* arrays that were read before the failure are freed */
     assert_null(fields[1].data);
   }
 }

@@ -1,4 +1,5 @@
-/* test_checkpoint.c - numbering, the newest whole one, falling back, and what is kept. */
+/* test_checkpoint.c - names of checkpoints, the newest valid checkpoint, damaged checkpoints, and which checkpoints
+ * are kept. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ static void newest_is_kept_and_pointed_to(void **state) {
   free(text);
 }
 
-/* Large arrays go to the disk from where they are. */
+/* Large arrays are written without a copy. */
 static void large_ones_are_kept_alike(void **state) {
   (void)state;
   enum { REALS = 9 << 20 };
@@ -74,7 +75,7 @@ static void large_ones_are_kept_alike(void **state) {
   for (int64_t step = 1; step <= 4; step++)
     assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){step, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 2);
-  damage("large/checkpoints/step-00000004.h5"); /* does not count among the two */
+  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint is not one of the two that are kept */
   assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){5, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 3);
   free(data);
@@ -83,7 +84,7 @@ static void large_ones_are_kept_alike(void **state) {
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
-  save("order", 100000000, 5); /* nine digits sort before eight as text */
+  save("order", 100000000, 5); /* as text, nine digits would sort before eight */
   save("order", 2, 5);
   assert_newest("order", 100000000);
 }
@@ -103,7 +104,7 @@ static void damaged_newest_is_passed_over(void **state) {
   assert_null(file);
 }
 
-/* A damaged checkpoint does not count among those that are kept. */
+/* A damaged checkpoint does not count as one of the checkpoints that are kept. */
 static void two_whole_ones_stay(void **state) {
   (void)state;
   save("whole", 1, 2);
@@ -127,7 +128,7 @@ static void strangers_and_temporaries(void **state) {
   assert_true(file_exists("strange/checkpoints/notes.txt"));
 }
 
-/* A file on its way in another process stays; once that process is killed, it goes. */
+/* The temporary file of a running process is kept. After the process is killed, the file is removed. */
 static void temporaries_of_the_living_stay(void **state) {
   (void)state;
   int ready[2], go[2];
@@ -136,7 +137,7 @@ static void temporaries_of_the_living_stay(void **state) {
   assert_int_equal(pipe(ready) + pipe(go), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(go[1]); /* so that the read ends with the parent, should that fail */
+    close(go[1]); /* so that the child's read ends with the parent, if the test fails */
     wl_atomic_file file;
     const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
     if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);
@@ -158,7 +159,8 @@ static void temporaries_of_the_living_stay(void **state) {
   for (int i = 0; i < 2; i++) close(ready[i]), close(go[i]);
 }
 
-/* The last one from before a divergence outlives any number after it; a damaged one does not count. */
+/* The last checkpoint from before a divergence is kept, however many newer checkpoints there are. A damaged
+ * checkpoint does not count. */
 static void last_counted_stays(void **state) {
   (void)state;
   for (int64_t step = 1; step <= 6; step++) save_last_counted("diverged", step, 4);
@@ -173,7 +175,7 @@ static void last_counted_stays(void **state) {
   assert_int_equal(count_files("fine/checkpoints", "step-"), 2);
 }
 
-/* Written again after a resume: the new one takes its place. */
+/* A checkpoint that is written again after a resume replaces the old checkpoint. */
 static void same_step_again(void **state) {
   (void)state;
   save("again", 5, 2);

@@ -1,5 +1,5 @@
-/* test_damage.c - a truncated or changed file is found damaged, whichever byte it is; it is never read as
- * something else. */
+/* test_damage.c - a truncated or changed file is reported as damaged, wherever the change is. It is never read as
+ * other data. */
 #include "io_test.h"
 
 static unsigned char *image;
@@ -23,7 +23,8 @@ static int free_image(void **state) {
   return 0;
 }
 
-/* Damaged, or as written: both are right; anything else is not. Returns whether it was noticed. */
+/* A changed file must be reported as damaged or read as written; any other result fails. Returns whether the damage
+ * was reported. */
 static int noticed(const char *path) {
   wl_file *file = NULL;
   int different = -1;
@@ -69,7 +70,7 @@ static void longer_files(void **state) {
 
 static void flip(size_t byte, int bit) { image[byte] = (unsigned char)(image[byte] ^ (1 << bit)); }
 
-/* Every byte of the footer and the last of the data, and every 37th of what comes before. */
+/* Changes every byte of the footer, the last byte of the data, and every 37th byte before it. */
 static void flips_are_found(void **state) {
   (void)state;
   for (size_t b = 0; b < image_bytes; b += b + 300 < image_bytes ? 37 : 1) {
@@ -81,7 +82,7 @@ static void flips_are_found(void **state) {
   }
 }
 
-/* Anywhere in the file: structures of HDF5, attributes, gaps, the footer. */
+/* Changes bytes anywhere in the file: structures of HDF5, attributes, gaps, the footer. */
 static void flips_anywhere(void **state) {
   (void)state;
   unsigned seed = 12345;
@@ -95,7 +96,7 @@ static void flips_anywhere(void **state) {
     flip(byte, bit);
     unnoticed += !noticed("flip.h5");
   }
-  assert_int_equal(unnoticed, 0); /* the footer covers every byte, itself included */
+  assert_int_equal(unnoticed, 0); /* the footer covers every byte, also its own bytes */
 }
 
 int main(void) {

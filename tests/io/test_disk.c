@@ -1,5 +1,5 @@
-/* test_disk.c - disks that fill up, folders without permission, and each step failing in turn: the old
- * file stays, no temporary is left. */
+/* test_disk.c - full disks, folders without permission, and a failure of each step in turn: the old file remains, and
+ * no temporary remains. */
 #define _GNU_SOURCE
 #include "io_test.h"
 
@@ -60,14 +60,14 @@ static void assert_holds_large(const char *path, int64_t seed) {
   assert_holds_reals(path, seed, LARGE);
 }
 
-/* A kind of file. */
+/* One kind of file. */
 typedef struct failing {
   const char *path;
   wl_status (*write)(const char *path, int64_t seed);
   void (*holds)(const char *path, int64_t seed);
 } failing;
 
-/* A child whose k-th step fails; its exit code says what it saw. */
+/* Runs a child process whose k-th step fails; the exit code reports what the child found. */
 static int child_with_failure(const failing *f, int k) {
   fflush(NULL);
   const pid_t child = fork();
@@ -82,7 +82,7 @@ static int child_with_failure(const failing *f, int k) {
   return WEXITSTATUS(status);
 }
 
-/* The number of steps, each of which fails once. */
+/* Counts the steps and makes each step fail once. */
 static int fail_each_step(const failing *f) {
   int k = 1, outcome = 1;
   assert_ok(f->write(f->path, 1));
@@ -101,7 +101,7 @@ static void each_step_failing(void **state) {
                 large = {"large.h5", try_large, assert_holds_large};
   /* create, write, write the footer, verify, sync, rename */
   assert_int_equal(fail_each_step(&small), 6);
-  /* and further writes: as many as the image has slices */
+  /* further writes: as many as the image has slices */
   const int64_t slices = (LARGE * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
   assert_in_range(fail_each_step(&large), 5 + slices, 6 + slices);
 }
@@ -123,7 +123,7 @@ static void file_size_limit(void **state) {
   assert_holds("limit.h5", 1);
 }
 
-/* A real full disk: needs the right to mount. */
+/* Uses a real full disk, which needs the right to mount. */
 static void full_disk(void **state) {
   (void)state;
   mkdir("full", 0777);
@@ -143,7 +143,7 @@ static void no_permission(void **state) {
   (void)state;
   mkdir("locked", 0500);
   const uid_t user = geteuid();
-  if (user == 0 && seteuid(65534) != 0) skip(); /* root may write anywhere */
+  if (user == 0 && seteuid(65534) != 0) skip(); /* root may write to any folder */
   const wl_status status = try_write("locked/x.h5", 1);
   if (user == 0) assert_int_equal(seteuid(0), 0);
   assert_fails(status, WL_ERR_PERMISSION, "locked/x.h5");

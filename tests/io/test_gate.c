@@ -1,5 +1,5 @@
-/* test_gate.c - hostile files: each is a good one that HDF5 changed and that got a right footer again. All end
- * with one error, and none of them reads what is elsewhere. */
+/* test_gate.c - hostile files. Each file is a valid file that HDF5 has changed and that has a new correct footer.
+ * Every file gives one error, and no data are read from other files. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
@@ -22,7 +22,7 @@ static int make_good(void **state) {
   return wl_file_write(GOOD, "optimizer", s.fields, SAMPLE_FIELDS, NULL, 0) == WL_OK ? 0 : -1;
 }
 
-/* The good file without its footer, open for changes. */
+/* Opens the valid file, without its footer, for changes. */
 static hid_t begin(void) {
   size_t bytes = 0;
   unsigned char *const data = slurp(GOOD, &bytes);
@@ -45,7 +45,7 @@ static void end(hid_t file) {
   free(data);
 }
 
-/* All that may be asked of a file: the first refusal. */
+/* Reads everything that a file may contain; returns the first error. */
 static wl_status read_bad(void) {
   json_t *description = NULL;
   const wl_status status = wl_describe(BAD, true, &description);
@@ -89,7 +89,7 @@ static void links(void **state) {
   assert_refused("neither a group nor a dataset");
 }
 
-/* Groups that hold one another twice would be visited 2^30 times; deep ones, as many as there are. */
+/* Groups that contain one another twice would be visited 2^30 times. Nested groups are visited up to a limit. */
 static void many_objects(void **state) {
   (void)state;
   char name[256] = "";
@@ -181,7 +181,7 @@ static void other_meta_parameters(void **state) {
 
 /* ---- attributes ---- */
 
-/* Puts an attribute of another form in the place of one. */
+/* Replaces an attribute by an attribute of another form. */
 static void replace_attribute(const char *name, hid_t type, hsize_t length) {
   static const char zeros[4096];
   const hid_t f = begin(), space = H5Screate_simple(1, &length, NULL);
@@ -248,17 +248,17 @@ static void packed_images(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "out of range");
   pack(H5T_NATIVE_FLOAT, half, NULL);
   assert_fails(read_image(&f), WL_ERR_DATA, "does not contain integers");
-  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk is there */
+  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk exists */
   assert_fails(read_image(&f), WL_ERR_DATA, "'image'");
   pack(H5T_NATIVE_UINT8, NULL, store_external);
   assert_fails(read_image(&f), WL_ERR_DATA, "other files");
   assert_int_equal(unlink("packed.h5"), 0);
-  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening it would wait for ever */
+  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening it would never return */
   assert_fails(read_image(&f), WL_ERR_NO_INPUT, "not a regular file");
   assert_int_equal(unlink("packed.h5"), 0);
 }
 
-/* A chunk that inflates to fewer bytes than its shape says: HDF5 would copy what lies behind it. */
+/* A chunk inflates to fewer bytes than its shape requires. HDF5 would copy the memory after the chunk. */
 static void short_chunks(void **state) {
   (void)state;
   static const int good[4] = {1, 2, 3, 4};
@@ -275,7 +275,7 @@ static void short_chunks(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "a chunk whose length does not match");
 }
 
-/* What a file says of itself is shown without what steers a terminal. */
+/* Texts from a file are printed without characters that control a terminal. */
 static void texts(void **state) {
   (void)state;
   json_t *d = NULL;

@@ -1,4 +1,4 @@
-/* test_kill.c - a process killed while it writes checkpoint after checkpoint never damages the newest. */
+/* test_kill.c - if a process is killed while it writes checkpoints, the newest checkpoint is never damaged. */
 #include "io_test.h"
 
 #include <signal.h>
@@ -7,11 +7,11 @@
 
 #include "io/file_impl.h"
 
-/* Large enough that writing the file takes a good part of the time. */
+/* Large enough that writing the file takes a considerable part of the time. */
 enum { KILLS = 20, BALLAST = 2 << 20 };
 static double ballast[BALLAST];
 
-/* Saves steps first, first + 1, ... and reports each on the pipe once it is saved. */
+/* Saves the steps first, first + 1, ... and reports each step on the pipe after it is saved. */
 static void write_forever(int64_t first, int report) {
   for (int64_t step = first;; step++) {
     sample s;
@@ -26,7 +26,7 @@ static void write_forever(int64_t first, int report) {
   }
 }
 
-/* Waits for the first report, then some more, and kills; returns the last step reported. */
+/* Waits for the first report and some further reports, then kills the process; returns the last reported step. */
 static int64_t run_and_kill(int64_t first, long extra_microseconds) {
   int ends[2];
   int64_t last = -1, step = -1;
@@ -59,7 +59,8 @@ static int64_t newest_step(void) {
   return step;
 }
 
-/* Not only can a run fall back: no file of a checkpoint's name is ever less than whole. */
+/* No file with the name of a checkpoint is ever incomplete; it is not enough that a run can use the previous
+ * checkpoint. */
 static void assert_all_whole(void) {
   char folder[WL_PATH_MAX], path[WL_PATH_MAX];
   wl_names names;
@@ -84,7 +85,7 @@ static void newest_survives(void **state) {
     stale += count_files("run/checkpoints", "tmp-") > 0;
     assert_all_whole();
     const int64_t newest = newest_step();
-    assert_true(newest == last || newest == last + 1); /* killed between rename and report */
+    assert_true(newest == last || newest == last + 1); /* the process was killed between the rename and the report */
     first = newest + 1;
   }
   print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale,

@@ -1,5 +1,5 @@
-/* test_trajectory.c - parts, the index over them, resume, and failing disks. The index is read as other
- * programs read it, by plain HDF5. */
+/* test_trajectory.c - parts, the index over the parts, resume, and failing disks. The test reads the index by plain
+ * HDF5, as other programs do. */
 #include "io_test.h"
 
 #include <hdf5.h>
@@ -17,7 +17,7 @@ static wl_trajectory *open_run(const char *run, int64_t resume_step) {
   return t;
 }
 
-/* Opens a run of parts of `bytes` bytes of rows. */
+/* Opens a run whose parts are full at `bytes` bytes of rows. */
 static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t bytes) {
   wl_trajectory *t = NULL;
   wl_trajectory_setting setting = t_setting;
@@ -27,7 +27,7 @@ static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t b
   return t;
 }
 
-/* Reads a column of the index; malloc'ed. */
+/* Reads a column of the index; the result is malloc'ed. */
 static void *column(const char *index, const char *name, wl_field *field) {
   hsize_t shape[4] = {0};
   H5T_class_t class;
@@ -63,7 +63,7 @@ static void assert_losses(const char *index, int64_t meta_steps) {
   free(loss);
 }
 
-/* The index shows exactly meta-steps [0, n). */
+/* The index has exactly the meta-steps [0, n). */
 static void assert_shows(const char *index, int64_t n) {
   wl_field f;
   int64_t *data = column(index, "meta_step", &f);
@@ -102,7 +102,7 @@ static void before_the_first_flush(void **state) {
   wl_field f;
   wl_trajectory *t = open_run("fresh", 0);
   wl_file *file = NULL;
-  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* a reader finds it at once */
+  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* a reader finds the file at once */
   wl_file_close(&file);
   assert_ok(wl_trajectory_flush(t));
   assert_int_equal(count_files("fresh/trajectory", "part-"), 0);
@@ -111,7 +111,8 @@ static void before_the_first_flush(void **state) {
   assert_int_equal(f.shape[0], T_COORDINATES);
 }
 
-/* Resumed at each meta-step in turn, in one part and in several: before, at and behind their edges. */
+/* Resumes at each meta-step in turn, with one part and with several parts: before, at and after the boundaries of
+ * parts. */
 static void resume_drops_what_lies_beyond(void **state) {
   (void)state;
   for (int64_t bytes = 0; bytes <= 3000; bytes += 3000)
@@ -127,7 +128,7 @@ static void resume_drops_what_lies_beyond(void **state) {
     }
 }
 
-/* A part is full from a number of bytes on, and then stays as it is. */
+/* A part is full at a number of bytes, and does not change afterwards. */
 static void full_parts_stay(void **state) {
   (void)state;
   struct stat before, after;
@@ -144,19 +145,19 @@ static void full_parts_stay(void **state) {
   assert_shows(INDEX("full"), 20);
 }
 
-/* An interrupted run has the parts of one that was not: as many, with the same rows. */
+/* An interrupted run has the same number of parts as an uninterrupted run, with the same rows. */
 static void interruptions_leave_no_trace(void **state) {
   (void)state;
   wl_trajectory *t = open_small("straight", 0, 6000);
   assert_ok(t_run(t, 0, 12, 2));
   assert_ok(wl_trajectory_close(&t));
   t = open_small("cut", 0, 6000);
-  assert_ok(t_run(t, 0, 9, 1)); /* not closed: as if killed behind its checkpoint */
+  assert_ok(t_run(t, 0, 9, 1)); /* not closed, as after a kill that follows the checkpoint */
   wl_trajectory *again = open_small("cut", 6, 6000);
   assert_ok(t_run(again, 6, 12, 2));
   assert_ok(wl_trajectory_close(&again));
   wl_trajectory_close(&t);
-  again = open_small("cut", 12, 6000); /* once more, with nothing to add */
+  again = open_small("cut", 12, 6000); /* opened once more, without new rows */
   assert_ok(wl_trajectory_close(&again));
   assert_shows(INDEX("cut"), 12);
 }
@@ -185,7 +186,7 @@ static void other_settings_after_a_resume(void **state) {
   free(hidden);
 }
 
-/* A part that is gone reads as NaN, not as zeros. */
+/* The rows of a missing part are read as NaN, not as zeros. */
 static void missing_part_is_nan(void **state) {
   (void)state;
   wl_field f;
@@ -215,7 +216,7 @@ static void damaged_part_is_left_out(void **state) {
   free(steps);
 }
 
-/* A flush that fails keeps the rows for the next one. */
+/* After a failed flush, the next flush writes the rows. */
 static void failing_flush_loses_nothing(void **state) {
   (void)state;
   wl_trajectory *t = open_run("failing", 0);
