@@ -23,7 +23,7 @@ const wl_option wl_suite_keys[] = {
      "decay in 10 steps of the running mean over intermediate losses; 0: no running mean",
      WL_SLOT(wl_suite, smoothing), 0},
     {"reach", WL_OPT_INT, "10", NULL, 1, 10, "1",
-     "tuned rules run for this number times the longest horizon", WL_SLOT(wl_suite, reach), 0},
+     "length of the runs of tuned rules, as a multiple of the longest horizon", WL_SLOT(wl_suite, reach), 0},
     {0}};
 
 const wl_option wl_suite_task_keys[] = {

@@ -495,7 +495,7 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   }
   add_decays(w, &decays);
 }
-_Static_assert(sizeof(point_bar) <= STRIDE * sizeof(double), "bars take the place of features");
+_Static_assert(sizeof(point_bar) <= STRIDE * sizeof(double), "the bars are stored in the place of the features");
 
 /* ---- A chunk -------------------------------------------------------------------------------- */
 

@@ -36,8 +36,8 @@ wl_node label_leaf(tape_builder *b, int64_t count, int classes) {
   return b->label[b->labels++] = wl_tape_labels(b->tape, "labels", count);
 }
 
-/* L = mean(w exp(y / 2)) + mean(y^2) / 3 + <q, exp(phi leaf / 2)>: y has two consumers, derivatives
- * of every order are there, and both theta and phi hold something beside the operands. */
+/* L = mean(w exp(y / 2)) + mean(y^2) / 3 + <q, exp(phi leaf / 2)>. Two operators use y, derivatives of every order
+ * are nonzero, and theta and phi both contain more than the operands. */
 static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
   wl_tape *t = b->tape;
   const wl_node flat = wl_op_reshape(t, y, 1, &size);
@@ -53,13 +53,13 @@ static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
 typedef struct bench {
   wl_tape *tape;
   wl_tape_ws *ws;
-  int64_t n_theta, n;                      /* of theta, of x = (theta, phi) */
+  int64_t n_theta, n;                      /* sizes of theta and of x = (theta, phi) */
   double *x, *g, *hu, *hv, *u, *v, *spare; /* [n] */
 } bench;
 
 static void draw(uint64_t index, int64_t n, double scale, int spaced, double *out) {
   wl_rng_normal((wl_stream){.seed = 5, .purpose = WL_FOR_PROBE, .index = index}, 0, n, scale, out);
-  /* steps of 0.1 in mixed order; nothing nearer to 0 than 0.05 */
+  /* steps of 0.1 in mixed order; no value is nearer to 0 than 0.05 */
   for (int64_t i = 0; spaced && i < n; i++)
     out[i] = 0.1 * ((double)((i * 7919 + 3 * (int64_t)index) % n) - (double)(n / 2) + 0.5);
 }
@@ -124,7 +124,7 @@ static double along_u(void *context, const double *x) {
   return dot(w->u, w->spare, w->n);
 }
 
-/* hv = H v at x, and the derivative of the loss along v. */
+/* Computes hv = H v at x, and the derivative of the loss along v. */
 static double hessian_vector(bench *w, const double *v, double *hv) {
   double along = NAN;
   loss(w, w->x);
@@ -145,7 +145,7 @@ static void check_identities(const char *name, bench *w) {
     fail_msg("%s: <u, Hv> %.16g, <v, Hu> %.16g", name, left, right);
 }
 
-/* A NULL v is a v of zeros, and a NULL output changes no other. */
+/* A NULL v counts as zeros. A NULL output does not change the other outputs. */
 static void check_null(const char *name, bench *w) {
   const int64_t n_phi = w->n - w->n_theta;
   memset(w->v, 0, (size_t)w->n_theta * sizeof *w->v);

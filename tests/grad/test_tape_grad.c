@@ -1,5 +1,5 @@
-/* test_tape_grad.c - every operator alone, at odd sizes, with every kind of operand: gradient and
- * Hessian-vector product against central differences, and the identities of tape_fixture.h. */
+/* test_tape_grad.c - tests each operator alone, at odd sizes, with every kind of operand: compares gradient and
+ * Hessian-vector product with central differences, and tests the identities of tape_fixture.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -76,12 +76,12 @@ static wl_node conv2d(tape_builder *b) {
                       1, 1);
 }
 
-static wl_node conv2d_strided(tape_builder *b) { /* a rest at the edge, uneven filter */
+static wl_node conv2d_strided(tape_builder *b) { /* the windows do not reach the edge; the filter is not square */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)),
                       3, 1);
 }
 
-static wl_node conv2d_wide_pad(tape_builder *b) { /* windows that lie wholly in the padding */
+static wl_node conv2d_wide_pad(tape_builder *b) { /* some windows lie completely in the padding */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 1, 3, 2)), operand(b, 1, SHAPE(2, 1, 2, 3)),
                       2, 4);
 }
@@ -123,7 +123,7 @@ static wl_node slice(tape_builder *b) {
 static wl_node slice_columns(tape_builder *b) {
   return wl_op_columns(b->tape, operand(b, 0, SHAPE(5, 7)), 3, 2);
 }
-static wl_node slices_that_meet(tape_builder *b) { /* of one tensor, overlapping */
+static wl_node slices_that_meet(tape_builder *b) { /* overlapping slices of one tensor */
   const wl_node a = operand(b, 0, SHAPE(5, 7));
   return wl_op_mul(b->tape, wl_op_columns(b->tape, a, 0, 4), wl_op_columns(b->tape, a, 2, 4));
 }
@@ -137,7 +137,7 @@ static wl_node concat_self(tape_builder *b) {
 static wl_node swap(tape_builder *b) {
   return wl_op_swap(b->tape, operand(b, 0, SHAPE(2, 3, 5, 4)));
 }
-static wl_node embedding(tape_builder *b) { /* labels that come twice, rows that do not come */
+static wl_node embedding(tape_builder *b) { /* some labels occur twice, some rows of the table do not occur */
   const wl_node table = operand(b, 0, SHAPE(9, 3));
   return wl_op_embedding(b->tape, table, label_leaf(b, 7, 5));
 }

@@ -116,7 +116,8 @@ static void test_meta_sgd(void **state) {
   close_problem(&p);
 }
 
-/* w = s o x: the step x - a (s o grad L(w)) moves w by -a s^2 o grad L(w); powers of two round nothing. */
+/* For w = s o x, the step x - a (s o grad L(w)) changes w by -a s^2 o grad L(w). With powers of two, nothing is
+ * rounded. */
 static void test_scale_is_diagonal(void **state) {
   (void)state;
   enum { D = 6, B = 3 };
@@ -147,15 +148,15 @@ static void test_scale_is_diagonal(void **state) {
   close_problem(&warped);
 }
 
-/* ---- A warped step and the preconditioned one ------------------------------------------------- */
+/* ---- A step with a warp layer, compared with the preconditioned step -------------------------- */
 
 enum { WIDTH = 30 };
-/* The residual warp's parameters in the order of its blocks. */
+/* The parameters of the residual warp, in the order of its blocks. */
 typedef struct omega {
   const double *w1, *b1, *w2, *b2;
 } omega;
 
-/* y = x + tanh(x W1 + b1) W2 + b2 and J v. */
+/* Computes y = x + tanh(x W1 + b1) W2 + b2 and J v. */
 static void apply_omega(omega o, const double x[2], const double v[2], double y[2], double jv[2]) {
   for (int j = 0; j < 2; j++) {
     y[j] = x[j] + o.b2[j];
@@ -396,7 +397,7 @@ static void test_method_of_each_tensor(void **state) {
   }
 }
 
-/* ---- Outputs that start alike ---------------------------------------------------------------- */
+/* ---- Outputs that start with equal values ---------------------------------------------------- */
 
 #define HEAD "[dense2.weight, dense2.bias]"
 #define MLP \

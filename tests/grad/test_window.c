@@ -1,5 +1,5 @@
-/* test_window.c - the window engine: what must not change a bit (storage, threads, company), what a
- * meta-loss is (weights, transforms, batches), divergence. In both precisions. */
+/* test_window.c - tests the window engine in both precisions: results do not depend on storage, threads or other
+ * units; meta-losses (weights, transforms, batches); divergence. */
 #include "unroll/window_impl.h"
 #include "window_fixture.h"
 
@@ -20,8 +20,8 @@ typedef struct storage_case {
 #define FIRST QUADRATIC LSTM "window: {steps: 100}\n"
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
 
-/* Long state: the leanest cut lies in the middle. Short state: every cut is some budget's best. With a
- * activations kept the shortest segment is the leanest. */
+/* With a long state, a segment of medium length needs the least memory. With a short state, every segment length is
+ * the best for some budget. If activations are stored, the shortest segment needs the least memory. */
 static storage_case storage_cases[] = {
     {FIRST,
      WL_STORAGE_RECOMPUTE,
@@ -96,7 +96,8 @@ static bool is_enough(const problem *p) {
   return false;
 }
 
-/* Budgets from too small upwards: each new way of storing gives the same bits as a whole window that is recomputed. */
+/* The budgets grow from one that is too small. Each new storage policy gives the same bits as a whole window that is
+ * recomputed. */
 static void test_storage(void **state) {
   const storage_case *c = *state;
   problem p = open_problem(c->yaml);
@@ -128,7 +129,7 @@ static void test_storages(void **state) {
   }
 }
 
-/* A window of thousands of steps passes through every kind of storage as its budget grows. */
+/* As the budget of a window of thousands of steps grows, every storage policy is used. */
 static void test_long_window(void **state) {
   (void)state;
   static const char *const kinds[] = {"recompute in segments of ", "activations in segments of ",
@@ -151,7 +152,8 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a bound few activations are kept, many are not, unless they are asked for. */
+/* Without a bound, activations are stored if they are few. Many activations are stored only if the configuration
+ * requests them. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];
@@ -179,8 +181,8 @@ static void test_unasked_tape(void **state) {
   close_problem(&p);
 }
 
-/* Nothing in a small job is rounded up to what a large one can spare: 1,280 coordinates replayed, with 2 x 20
- * units, take two copies' worth of state beside their gradients and the kernel's scratch. */
+/* Memory of a small job is not rounded up like that of a large job: 1,280 coordinates with 2 x 20 units, recomputed,
+ * take the memory of two copies of the state in addition to their gradients and the kernel's scratch. */
 static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
@@ -192,7 +194,7 @@ static void test_small_job(void **state) {
   close_problem(&p);
 }
 
-/* A window that the episode's end cuts short, in a workspace that cuts it into segments. */
+/* The end of the episode shortens a window, in a workspace that divides the window into segments. */
 static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
@@ -226,7 +228,7 @@ static void test_short_window(void **state) {
   close_problem(&p);
 }
 
-/* ---- Threads and company -------------------------------------------------------------------- */
+/* ---- Threads and other units ---------------------------------------------------------------- */
 
 static void test_threads(void **state) {
   problem p = open_problem(*state);
@@ -241,7 +243,7 @@ static void test_threads(void **state) {
   close_problem(&p);
 }
 
-/* Two units that take turns on one workspace get what each gets alone. */
+/* Two units that use one workspace alternately get the same results as each unit alone. */
 static void test_interleaved(void **state) {
   problem p = open_problem(*state);
   wl_unroll_ws *ws = open_workspace(&p, true, 1);
@@ -260,7 +262,7 @@ static void test_interleaved(void **state) {
   close_problem(&p);
 }
 
-/* Without a gradient the losses and parameters are the same bits. */
+/* Losses and parameters have the same bits with and without the computation of the gradient. */
 static void test_forward_only(void **state) {
   problem p = open_problem(*state);
   outcome full = run_request(&p, (request){.before = 1});
@@ -273,7 +275,7 @@ static void test_forward_only(void **state) {
   close_problem(&p);
 }
 
-/* A meta-gradient is added to what is there. */
+/* A meta-gradient is added to the values in the array. */
 static void test_accumulates(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 10, order: second}\n");
@@ -301,10 +303,10 @@ static void test_accumulates(void **state) {
 
 enum { K = 4 };
 
-/* Losses L_0 .. L_K of a window and their gradients, one by one: what all meta-losses are made of. */
+/* The losses L_0 .. L_K of a window and their gradients, from which every meta-loss can be computed. */
 typedef struct parts {
   problem p;
-  double loss[K + 1], start; /* start: outer loss at the episode's start */
+  double loss[K + 1], start; /* outer loss at the episode's start */
   double *gradient[K + 1];   /* dL_k/dphi */
 } parts;
 
@@ -351,7 +353,7 @@ static double by_hand(wl_transform transform, double loss, double start, double 
   return transform == WL_LOSS_CLIPPED && loss > clip ? clip : loss;
 }
 
-/* Meta-loss and gradient for weights and transform against the sum over the parts. */
+/* Compares meta-loss and gradient, for given weights and transform, with the sum over the single losses. */
 static void compare_parts(parts *a, const outcome *o, const double *weights, wl_transform transform,
                           double clip) {
   double total = 0.0, *gradient = NULL;
@@ -387,7 +389,7 @@ static void test_meta_loss(void **state) {
   close_parts(&a);
 }
 
-/* The last window of an episode is short: a list's end weighs its end. */
+/* The last window of an episode is shorter. Its losses have the weights at the end of the list. */
 static void test_short_list(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 4, weights: [16, 8, 4, 2, 1]}\n");
@@ -404,7 +406,7 @@ static void test_short_list(void **state) {
 
 /* ---- Batches -------------------------------------------------------------------------------- */
 
-/* What an observer keeps: theta after each step, and the previous one's end. */
+/* The values that an observer stores: theta after each step, and at the end of the previous step. */
 typedef struct witness {
   wl_real *theta; /* [steps][n] */
   int64_t n, steps, first;
@@ -417,7 +419,7 @@ static void keep_step(void *context, const wl_step_view *view) {
   memcpy(w->theta + w->steps++ * w->n, view->theta, (size_t)w->n * sizeof *w->theta);
 }
 
-/* The losses of a window are those of the documented batches at the thetas that it passed. */
+/* The losses of a window are computed on the documented batches, at the thetas of the window. */
 static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) {
   problem p = open_problem(yaml);
   const wl_task *task = p.of.tasks[0];

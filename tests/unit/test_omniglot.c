@@ -1,5 +1,5 @@
-/* test_omniglot.c - what the omniglot family puts into its batches: each image is found again in the
- * file, and so which character, drawer and quarter turn stands under which label. */
+/* test_omniglot.c - the batches of the omniglot family. Each image is found again in the file, which shows the
+ * character, the drawer and the quarter turn that belong to a label. */
 #include "glyphs_fixture.h"
 #include "task/glyph_image.h"
 
@@ -9,7 +9,7 @@ typedef struct found {
   int64_t character, drawer, turn, label;
 } found;
 
-/* The pixel of an image turned by quarters: row i, column j of the turned one. */
+/* Returns the pixel at row i and column j of an image after quarter turns. */
 static uint8_t turned(int64_t character, int64_t drawer, int64_t turn, int64_t i, int64_t j) {
   for (int64_t t = 0; t < turn; t++) {
     const int64_t row = i;
@@ -34,7 +34,7 @@ static found identify(const wl_real *x, int32_t label) {
   return (found){0};
 }
 
-/* The rows of a batch of the bound episode; returns how many. */
+/* Finds the character, drawer and turn of each row of a batch of the bound episode; returns the number of rows. */
 static int64_t look(fixture *f, wl_batch batch, found rows[MOST_ROWS]) {
   wl_tape_ws *tape = wl_task_ws_tape(f->ws);
   wl_task_load(f->task, f->ws, &batch);
@@ -56,7 +56,7 @@ static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
 #define BASE "{family: omniglot, file: tiny.glyphs, ways: 5, query: 2, test_alphabets: 1"
 #define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
 
-/* character of label c in alphabet a, -1: not seen yet. The same for all episodes. */
+/* character of label c in alphabet a, equal for all episodes; -1: not seen yet */
 typedef struct seen {
   int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
 } seen;
@@ -98,20 +98,20 @@ static void test_multi_shot(void **state) {
         check_multi_shot_batch(&f, &s, spaces[k],
                                (wl_batch){WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, index});
       }
-      /* units have different alphabets as long as there are enough */
+      /* units have different alphabets if there are enough alphabets */
       if (spaces[k] == WL_SPACE_TRAIN) assert_true(alphabet[0] != alphabet[1]);
     }
   int of_space[3] = {0};
   for (int a = 0; a < GLYPH_ALPHABETS; a++)
     for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
   assert_int_equal(of_space[0], 2);
-  assert_int_equal(of_space[1], 1); /* what remains of the four with 5 characters */
+  assert_int_equal(of_space[1], 1); /* the remaining one of the four alphabets with 5 characters */
   assert_int_equal(of_space[2], 1);
   assert_int_equal(s.space[1], -1); /* three characters are too few */
   close_fixture(&f);
 }
 
-/* An evaluation of the held-out split sees each image once. */
+/* An evaluation of the held-out split uses each image once. */
 static void test_evaluation_sample(void **state) {
   (void)state;
   fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [2]}");
@@ -128,7 +128,7 @@ static void test_evaluation_sample(void **state) {
   close_fixture(&f);
 }
 
-/* Without convolutions batch norm follows the dense layers, as in the published fully connected net. */
+/* Without convolutions, batch norm follows the dense layers, as in the published fully connected network. */
 static void test_fully_connected(void **state) {
   (void)state;
   fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [], widths: [7, 3]}");
@@ -141,8 +141,8 @@ static void test_fully_connected(void **state) {
   close_fixture(&f);
 }
 
-/* The training split's statistics give another loss than each batch's own, the same each time, and do not
- * reach into training. */
+/* With the statistics of the training split, the loss differs from the loss with each batch's own statistics,
+ * repeated evaluations give the same loss, and training does not change. */
 static void test_statistics(void **state) {
   (void)state;
   double loss[2], accuracy;
@@ -161,7 +161,8 @@ static void test_statistics(void **state) {
   assert_true(isfinite(loss[1]) && loss[0] != loss[1]);
 }
 
-/* alphabet_seed deals alphabets out, the run's seed does not: evaluations find the same. */
+/* alphabet_seed decides which split gets each alphabet; the run's seed has no effect on it. Evaluations therefore use
+ * the same alphabets. */
 static void test_alphabet_seed(void **state) {
   (void)state;
   int64_t different = 0;
@@ -183,7 +184,8 @@ static void test_alphabet_seed(void **state) {
 
 /* ---- Few-shot -------------------------------------------------------------------------------- */
 
-/* Each class has `each` drawers, each of them `times`; which, as bits by label. */
+/* Each class has `each` drawers, and each drawer occurs `times` times. The bits of the result, one set for each
+ * label, name the drawers. */
 static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
                       uint64_t drawers[]) {
   int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];
@@ -209,7 +211,7 @@ static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, 
   }
 }
 
-/* Support and query of one episode; the largest quarter turn seen. */
+/* Compares support set and query set of one episode; returns the largest quarter turn that occurs. */
 static int64_t check_few_shot_episode(fixture *f, wl_space space) {
   found support[MOST_ROWS], query[MOST_ROWS];
   uint64_t of_support[8], of_query[8];
@@ -271,7 +273,7 @@ static distorted distort(int64_t turn, wl_distortion d, double u0, double u1, do
   return out;
 }
 
-/* Ink at (i,j), paper outside. */
+/* Creates an image with ink at (i,j) and paper elsewhere. */
 static double ink_at(const distorted *d, int64_t i, int64_t j) {
   return i >= 0 && i < GLYPH_SIDE && j >= 0 && j < GLYPH_SIDE ? d->ink[i * GLYPH_SIDE + j] : 0;
 }
@@ -279,10 +281,10 @@ static double ink_at(const distorted *d, int64_t i, int64_t j) {
 static void test_distortions(void **state) {
   (void)state;
   const distorted shifted =
-      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two down, two left */
+      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two pixels down, two left */
   const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half the size */
   const distorted large =
-      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* half as much again */
+      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* larger by half */
   for (int64_t i = 0; i < GLYPH_SIDE; i++)
     for (int64_t j = 0; j < GLYPH_SIDE; j++) {
       const int64_t at = i * GLYPH_SIDE + j;
@@ -325,7 +327,7 @@ static void test_stretch(void **state) {
     }
 }
 
-/* The centre of mass moves by whole pixels, before a turn about the centre; an empty image stays empty. */
+/* The centre of mass moves by whole pixels, before a turn about the centre. An empty image does not change. */
 static void test_centre(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 5, .columns = 5, .pixels = 25};
@@ -336,7 +338,7 @@ static void test_centre(void **state) {
   wl_glyph_image(&g, ink, 0, &d, u, x);
   assert_memory_equal(x, nothing, sizeof x);
   ink[0] = ink[1] = ink[2] = ink[5] =
-      1; /* centre of mass (0.25, 0.75): two down, one to the right */
+      1; /* the centre of mass is (0.25, 0.75): two down, one to the right */
   wl_glyph_image(&g, ink, 0, &d, u, x);
   for (int p = 0; p < 25; p++)
     assert_true(x[p] == (wl_real)(p == 11 || p == 12 || p == 13 || p == 16));
@@ -345,7 +347,7 @@ static void test_centre(void **state) {
     assert_true(x[p] == (wl_real)(p == 13 || p == 12 || p == 11 || p == 8));
 }
 
-/* One point becomes the outer product of the filter with itself; what leaves the image is lost. */
+/* One point becomes the outer product of the filter with itself. Ink beyond the edge of the image is lost. */
 static void test_smoothing(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 3, .columns = 4, .pixels = 12};
@@ -362,7 +364,7 @@ static void test_smoothing(void **state) {
   assert_memory_equal(x, y, sizeof x);
 }
 
-/* The key `smooth` reaches the batch. */
+/* The key `smooth` has an effect on the batch. */
 static void test_smooth_batch(void **state) {
   (void)state;
   fixture plain = open_fixture(MULTI "}"), smooth = open_fixture(MULTI ", smooth: 2}");
@@ -379,7 +381,7 @@ static void test_smooth_batch(void **state) {
   close_fixture(&smooth);
 }
 
-/* Each batch is distorted in its own way, the same batch always alike. */
+/* Different batches are distorted differently. The same batch is always distorted in the same way. */
 static void check_augmentation(const char *config) {
   fixture f = open_fixture(config);
   const wl_tape_leaf x = wl_tape_leaf_at(f.task->tape, 0);

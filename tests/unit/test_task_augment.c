@@ -1,5 +1,5 @@
-/* test_task_augment.c - what an episode draws beside its task: distributions against their documentation, and each
- * augmentation against the task without it. float64. */
+/* test_task_augment.c - the values that an episode draws for its augmentations: compares distributions with the
+ * documentation, and each augmentation with the task without it. float64. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 
@@ -16,7 +16,8 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Kolmogorov and Smirnov: values [n], made uniform in [0, 1] by the caller. At 1e-4 the bound is 2.23 / sqrt n. */
+/* The test of Kolmogorov and Smirnov. The caller has transformed the values [n] so that they should be uniform in [0,
+ * 1]. For a probability of 1e-4 the bound is 2.23 / sqrt n. */
 static void expect_uniform(double *u, int n, const char *what) {
   qsort(u, (size_t)n, sizeof *u, ascending);
   double distance = 0.0;
@@ -56,7 +57,7 @@ static void test_loss_scale(void **state) {
   close_fixture(&f);
 }
 
-/* Two tasks that differ in augmentations alone, at the same episode, with theta_0 of each. */
+/* Creates two tasks that differ only in augmentations, at the same episode, each with its theta_0. */
 typedef struct pair {
   fixture plain, varied;
 } pair;
@@ -80,8 +81,8 @@ static void close_pair(pair *p) {
 
 #define NET "family: mlp, widths: [6, 5], batch: 8, initialisation: he, normalisation: layer"
 
-/* The network is the same: its loss at the start is, and the gradient is c times that without. Factors are
- * log-uniform, as many as the kind says. */
+/* Both tasks have the same network: the losses at the start are equal, and the gradient is c times the gradient
+ * without the augmentation. Factors are log-uniform, and their number is that of the kind. */
 static void test_reparametrisation(void **state) {
   (void)state;
   static const char *const kinds[] = {"global", "tensor", "parameter"};
@@ -125,7 +126,7 @@ static void test_reparametrisation(void **state) {
   }
 }
 
-/* A quarter of the episodes, each tensor by a factor of its own. */
+/* In a quarter of the episodes, each tensor is multiplied by a separate factor. */
 static void test_scale_jitter(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [3], batch: 4}",
@@ -151,8 +152,8 @@ static void test_scale_jitter(void **state) {
   close_pair(&p);
 }
 
-/* The difference of gradients is N(0, sd^2), another at each step, the same at each visit; the loss has its linear
- * term; outer and evaluation losses have none. */
+/* The difference of the gradients is N(0, sd^2). It differs between steps, and is equal if a step is computed again.
+ * The inner loss has the linear term of this noise; outer and evaluation losses do not. */
 static void test_gradient_noise(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [4], batch: 4}",
@@ -192,7 +193,7 @@ static void test_gradient_noise(void **state) {
   close_pair(&p);
 }
 
-/* An episode's part of the data: a tenth, or all. */
+/* An episode uses a tenth of the data, or all data. */
 static void test_data_fraction(void **state) {
   (void)state;
   write_tiny("drawn", false);
@@ -221,7 +222,7 @@ static void test_data_fraction(void **state) {
   close_fixture(&all);
 }
 
-/* Each combination is a task of its own that shares the proportion. */
+/* Each combination counts as a task; the combinations share the proportion. */
 static void test_combinations(void **state) {
   (void)state;
   wl_task *task = NULL;
