@@ -17,8 +17,8 @@ enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 
 static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
                     DECAY_SLOW = 0.98;
-static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, MIDDLE_DEPTH = 3,
-                    UNKNOWN_HORIZON = 2000, EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
+static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, MIDDLE_DEPTH = 3, UNKNOWN_HORIZON = 2000,
+                    EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
 
 typedef struct wl_controller {
   bool net, newton_schulz, precondition, mix, losses, horizon;
