@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whole meta-training steps of Warploom against JAX and PyTorch, one interleaved run.
+"""Compares whole meta-steps of Warploom with JAX and PyTorch, in one interleaved run.
 
     bench/meta_step.py --build BUILD --python VENV/bin/python [--sizes NAME ...] [--rounds N]
                        [--cores 1 2] [--all-forms] [--json FILE]
@@ -29,7 +29,7 @@ from meta_step_tasks import STEPS, TASKS, task_override
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONFIG = os.path.join(HERE, "meta_step.yaml")
 FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step", "window", "blocks", "cell")}
-# The fastest for each size; the leanest of JAX stands beside it for the memory.
+# The fastest program for each size, and the JAX program that needs the least memory.
 BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
         "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("cell",)}}
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# How training scales to many ranks, by simulation: the real program under SimGrid's SMPI on a described cluster.
+# Measures how training scales to many ranks, by simulation: the real program runs under SimGrid's SMPI on a described
+# cluster.
 #
 #   bench/scale.sh [--build DIR] [--output DIR] [--ranks "64 256 1024"] [--units N] [--steps N]
 #                  [--spread SHARE]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""small_tasks.py - meta-steps of small tasks: Warploom against PyTorch, measured in turn.
+"""small_tasks.py - meta-steps of small tasks: Warploom compared with PyTorch, measured alternately.
 
   python3 bench/small_tasks.py [sinusoid] [warp] [--program build/warploom] [--python PYTHON]
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time of one step of trained optimizers in PyTorch, beside the C library and torch.optim.Adam.
+"""Time of one step of trained optimizers in PyTorch, compared with the C library and torch.optim.Adam.
 
 On random gradients for a network of 1.2 million parameters (784-1024-384-10) on one thread, the least processor time
 of several steps. Columns: backend="torch", backend="c", wl_optimizer_step of the C library on one flat array, and the ratio of the

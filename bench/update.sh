@@ -1,6 +1,6 @@
 #!/bin/bash
-# The update alone: one step of a trained LSTM (2 x 20 units, and 1 x 20) and of Adam over a million
-# parameters, through libwarploom, in turn; on one thread and on two.
+# Measures one step of a trained LSTM (2 x 20 units, and 1 x 20) and of Adam over a million parameters, through
+# libwarploom, alternately; with one thread and with two threads.
 #   bench/update.sh [BUILD [PARAMETERS]]
 set -euo pipefail
 case ${1:-} in -*) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; [ "$1" = --help ] || exit 64; exit 0 ;; esac

@@ -1,4 +1,4 @@
-"""versus.py - what the comparisons with other programs share: rounds taken in turn, versions, a table of ratios.
+"""versus.py - common code of the comparisons with other programs: interleaved rounds, versions, a table of ratios.
 
 A contender is a process of its own, so that threads, libraries and compiled code of one never
 touch another. It builds and compiles, says `ready` with its versions, and then waits: each `go` on

@@ -1,4 +1,4 @@
-# What the batch scripts in this folder share; they source it, nobody runs it. A script has the directives of its batch
+# Common code of the batch scripts in this folder, which source this file. A script has the directives of its batch
 # system (SLURM: .sbatch, PBS: .pbs, Flux: .flux) and then calls one of the functions wl_job_* at the end of this file.
 #
 # Set by the user, in the environment of sbatch, qsub -v or flux batch, or by editing a script:

@@ -1,7 +1,7 @@
 #!/bin/bash
-# From a fresh clone to a trained optimizer and its picture, in a few minutes on two cores: installs
-# what is missing (Debian), builds, meta-trains, and measures the result against tuned SGD, momentum,
-# Nesterov, RMSprop and Adam. Then it builds the rest of Warploom but the tests. Needs no data and asks nothing.
+# Trains an optimizer from a fresh clone and draws its loss curves, in a few minutes on two cores. The script installs
+# missing packages (Debian), builds, meta-trains, and compares the result with tuned SGD, momentum, Nesterov, RMSprop
+# and Adam. Then it builds the rest of Warploom except the tests. It needs no data and no input.
 #
 #   jobs/quickstart.sh [--ranks N] [--output DIR]
 #

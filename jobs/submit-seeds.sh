@@ -1,10 +1,10 @@
 #!/bin/bash
-# Submits a training over several seeds, and the job that puts them side by side when all are done.
+# Submits trainings with several seeds, and a job that compares these runs when all of them are done.
 #
 #   jobs/submit-seeds.sh [--seeds 1-5] [sbatch options such as --partition=NAME] -- [CONFIG] [options]
 #
-# Everything before `--` but --seeds goes to sbatch (of both jobs: partition, account ...), the
-# rest to warploom train. Results: runs/seeds-<job id>/, or $RUN where that is set.
+# All options before `--` except --seeds are options of sbatch, for both jobs (partition, account ...). The options after
+# `--` are options of warploom train. Results: runs/seeds-<job id>/, or $RUN if it is set.
 set -euo pipefail
 
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
@@ -23,7 +23,7 @@ command -v sbatch >/dev/null || { echo "submit-seeds: no sbatch here: run it on 
 jobs=$(cd "$(dirname "$0")" && pwd)
 export WARPLOOM_JOBS=$jobs
 
-# What is wrong with the configuration is found before anything is queued, where the program runs on this machine.
+# If the program runs on this machine, errors in the configuration are found before a job is queued.
 warploom=${WARPLOOM:-$jobs/../build/warploom}
 if [ -x "$warploom" ] || warploom=$(command -v warploom); then
   code=0

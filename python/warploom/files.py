@@ -1,4 +1,4 @@
-"""Reads what Warploom writes: run directories, checkpoints, evaluations, trajectories.
+"""Reads the files that Warploom writes: run directories, checkpoints, evaluations, trajectories.
 
 Only what docs/hdf5-schema.md documents is used. The tools of the source tree share it.
 

@@ -53,7 +53,7 @@ FUNCTIONS = {
 
 
 def _beside_program():
-    """Where a build or an installation has the library of its program."""
+    """The possible paths of the library, in the build or the installation of the program."""
     program = os.environ.get("WARPLOOM") or shutil.which("warploom")
     if not program:
         return []
@@ -72,7 +72,7 @@ def _open(path):
 
 
 def open_library():
-    """The library; ToolError says what was tried."""
+    """The library; the message of ToolError lists the files that were tried."""
     named = os.environ.get("WARPLOOM_LIBRARY")
     tree = Path(__file__).resolve().parents[2] / "build" / SONAME
     places = [named] if named else [str(p) for p in (*_beside_program(), tree) if p.exists()] + [SONAME]

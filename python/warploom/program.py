@@ -1,4 +1,4 @@
-"""Starts the program and returns what it wrote: train, evaluate, check.
+"""Starts the program and returns its results: train, evaluate, check.
 
 Every value is one argument of the program; there is no shell. `config` is a path or a dictionary of the keys. The program
 is `program`, else $WARPLOOM, else `warploom` on the PATH; with several ranks `launcher` starts it.
@@ -29,7 +29,7 @@ def _program(program):
 
 
 def _text(value):
-    """A value as YAML; text as it stands."""
+    """A value as YAML; text is not changed."""
     return value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else json.dumps(
         value, allow_nan=False)
 

@@ -35,7 +35,7 @@ def _make_rule(name, options, phi, steps):
 
 
 def _require_rule_alone(path, c):
-    """Parts that belong to the network of the training's task act nowhere else."""
+    """Refuses parts that belong to the network of the training's task."""
     name = c.get("rule.name")
     if name not in RULES:
         raise ToolError(DATA, f"{path}: the rule '{name}' is not supported in PyTorch yet; supported: "

@@ -1,4 +1,4 @@
-"""Draws an evaluation: the learned rule beside tuned hand-designed ones.
+"""Draws an evaluation: the learned rule and tuned hand-designed rules.
 
 With one setting: loss curves, and the final losses with their intervals. With several (`warploom
 eval RUN --vary ...`): also the ratio of final losses to the best hand-designed rule in each, so that
@@ -57,7 +57,7 @@ def draw_curve(ax, case, r, width, weight):
 
 
 def set_limits(ax, case, curves):
-    """All curves in view, but one that explodes does not press the others flat."""
+    """Sets limits that show all curves, except the upper end of a curve that diverges."""
     values = np.concatenate([c[np.isfinite(c)] for c in curves])
     if not values.size:
         return

@@ -1,4 +1,4 @@
-"""How pictures of Warploom look: colours that colour-blind readers tell apart, type, panels, files.
+"""The style of the pictures: colours that colour-blind readers can distinguish, fonts, panels, files.
 
 Colours are those of Okabe and Ito (2008). The learned rule has the one warm, saturated colour and the
 heaviest line; hand-designed rules keep their colour in every picture.
@@ -41,7 +41,7 @@ RC = {
 
 
 def styled(draw):
-    """Draws in this style, whatever the caller's is."""
+    """Draws in this style, for any style of the caller."""
     @functools.wraps(draw)
     def drawn(*given, **options):
         with plt.rc_context(RC):
@@ -67,7 +67,7 @@ def add_output(parser, default):
 
 
 def check_output(path):
-    """Before the work: an ending that is known, in a folder that is there."""
+    """Checks before the work that the ending is known and the folder exists."""
     if path.rsplit(".", 1)[-1].lower() not in FORMATS:
         raise wf.ToolError(wf.USAGE, f"{path}: the ending says what to draw: use .png, .svg or .pdf")
     folder = os.path.dirname(path) or "."
@@ -77,7 +77,7 @@ def check_output(path):
 
 
 def save_png(figure, path, dpi="figure"):
-    """In all its colours: a palette of 256 loses those of thin lines."""
+    """Saves all colours: a palette of 256 colours loses the colours of thin lines."""
     figure.savefig(path, format="png", dpi=dpi, pil_kwargs={"optimize": True})
 
 
