@@ -1,7 +1,7 @@
 /* estimator.h - from a window of a unit to the unit's contribution to the meta-gradient.
  *
- * A window is one or more inner runs of the unit, which may be computed in any order or at the same time where the
- * estimator is forward-only. Then `finish` computes the contribution from the outcomes of all runs (formulas:
+ * A window is one or more inner runs of the unit. If the estimator is forward-only, these runs may be computed in any
+ * order or at the same time. Then `finish` computes the contribution from the outcomes of all runs (formulas:
  * docs/mathematics.md, "Estimators of the meta-gradient"). An estimator is one file and a line in estimators.def.
  *
  * This module uses neither MPI nor HDF5. */

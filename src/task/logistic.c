@@ -44,7 +44,7 @@ static const wl_option options[] = {
     {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1",
      "Number of classes, each one Gaussian; 2 is the binary case.", WL_SLOT(logistic, classes)},
     {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1",
-     "Training points of a task; as many are held out.", WL_SLOT(logistic, samples)},
+     "Number of training points of a task. The number of held-out points is the same.", WL_SLOT(logistic, samples)},
     {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement.",
      WL_SLOT(logistic, batch)},
     {"data_seed", WL_OPT_INT, "0", NULL, 0, 9e18, "1",

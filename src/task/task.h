@@ -67,7 +67,7 @@ typedef struct wl_task_family {
   void (*destroy)(wl_task *task); /* frees impl; the caller owns the rest */
   /* Draws the episode's task into `draw` (draw_bytes, zeroed by the caller); NULL: nothing to draw. */
   wl_status (*sample)(const wl_task *task, const wl_episode *episode, void *draw);
-  /* Writes theta_0 [n], the initialisation if none is learned. */
+  /* Writes theta_0 [n], the initial parameters that are used if no initialisation is learned. */
   wl_status (*theta0)(const wl_task *task, const wl_episode *episode, wl_real *theta);
   /* Fills the tape's inputs for this batch. NULL: `bind` fills them. */
   void (*load)(const wl_task *task, const wl_episode *episode, const void *draw,

@@ -2,10 +2,10 @@
  *
  *   fuzz_hdf5 [--runs N] [--first N] [--seconds S] [--megabytes M] FILE...
  *
- * Case i changes one of the files, as a function of i alone: bytes, or its structure by HDF5 (attributes of
- * other shapes and types, datasets of other storage, links). A footer is computed anew where the file had one,
- * so that the change reaches the readers. A child process runs some hundred cases; when it dies the case is named,
- * its file kept as case-I.h5, and the next child continues behind it.
+ * Case i changes one of the files, as a function of i alone. It changes single bytes, or it changes the structure by
+ * HDF5 (attributes of other shapes and types, datasets of other storage, links). A footer is computed anew where the
+ * file had one, so that the change reaches the readers. A child process runs some hundred cases; when it dies the case
+ * is named, its file kept as case-I.h5, and the next child continues behind it.
  *
  * With -DWL_LIBFUZZER the file has libFuzzer's entry point alone, for clang -fsanitize=fuzzer. */
 #define _GNU_SOURCE

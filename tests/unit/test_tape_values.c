@@ -399,8 +399,8 @@ static void test_bad_data(void **state) {
   close_classifier(&c);
 }
 
-/* Windows of 2 x 2 elements with equal elements or NaN: the first of the equal elements is the maximum, or the last
- * NaN. */
+/* Tests windows of 2 x 2 elements with equal elements or NaN. The last NaN counts as the maximum; without NaN, the
+ * first of equal elements is the maximum. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {
