@@ -137,6 +137,8 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   WL_TRY(WL_NEW(c, 1));
   rule->impl = c;
   wl_map_read(options, controller_options, c);
+  if (c->precondition && !c->newton_schulz)
+    return wl_map_fail(options, "precondition", "needs `newton_schulz: true`: it changes only the Newton-Schulz steps");
   rule->tensorwise = true;
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   rule->fields = lstm ? lstm_fields : fields;

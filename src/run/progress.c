@@ -12,7 +12,7 @@ typedef struct figures {
 struct wl_progress {
   figures *ring; /* [room] */
   int64_t room, added;
-  double windows; /* number of windows of an episode */
+  double windows; /* number of windows of an episode; NaN if a window has one step, so one loss */
 };
 
 wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out) {
@@ -25,7 +25,7 @@ wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out) {
   WL_TRY(WL_NEW(p, 1));
   p->room = period * ((LEAST + period - 1) / period);
   if (p->room > MOST) p->room = MOST;
-  p->windows = (double)windows;
+  p->windows = K > 1 ? (double)windows : NAN;
   const wl_status status = WL_NEW(p->ring, p->room);
   if (status != WL_OK) wl_progress_destroy(&p);
   *out = p;

@@ -17,7 +17,7 @@ void wl_progress_add(wl_progress *progress, const wl_meta_report *report);
 double wl_progress_meta_loss(const wl_progress *progress);
 double wl_progress_last_loss(const wl_progress *progress);
 /* Returns the decrease of the loss over an episode, relative to the mean loss at the start of the episode's windows.
- * The gain is about 0 for a rule without effect. NaN until enough meta-steps were added. */
+ * The gain is about 0 for a rule without effect. NaN until enough meta-steps were added, and for windows of one step. */
 double wl_progress_gain(const wl_progress *progress);
 
 #endif

@@ -18,6 +18,9 @@ C
 "$WL_BIN" train idle.yaml --set output=busy --set task.widths=[16] --set task.batch=64 --set task.activation=tanh --set task.initialisation=fan-in --set rule.rate=1 >/dev/null 2>busy.err
 ! grep -q warning busy.err || { cat busy.err >&2; fail "a rule that learns is warned of"; }
 grep -q ' 1 unit on 1 rank x 1 thread' busy.err && grep -q '^1 meta-parameter ' busy.err || fail "$(head -n 1 busy.err)"
+# A window of one step has one loss, from which the effect of the rule cannot be seen.
+"$WL_BIN" train idle.yaml --set output=single --set episode.steps=1 --set window.steps=1 --set window.weights=sum >/dev/null 2>single.err
+! grep -q warning single.err || { cat single.err >&2; fail "a warning from windows of one step"; }
 ! grep -qE '(^| )1 (units|ranks|threads|checkpoints|meta-parameters)' busy.err || fail "a plural of one"
 
 # 4 windows make an episode: the means of the last 20 meta-steps are those of 5 episodes
