@@ -1,6 +1,6 @@
-# `warploom ablate`: every subset of the parts once, each the run that `train` makes with those parts, in a folder whose name
-# YAML would read as something else; the same table on any number of ranks; --resume trains nothing again; and nothing is
-# trained before every subset has been checked.
+# Checks `warploom ablate`. It trains every subset of the parts once, and each run equals the run that `train` makes
+# with those parts. The name of the output folder is one that YAML would not read as text. The table does not depend on
+# the number of ranks. --resume trains nothing again. Nothing is trained before every subset has been checked.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -58,7 +58,7 @@ refuses() { # CODE WORDS ARGUMENTS...
 refuses 78 "nothing to leave out" "$WL_SOURCE/jobs/quadratic-gaussian.yaml" --set 'rule={name: sgd, rate: 0.1, learn: [rate]}'
 refuses 64 "--seeds" joint.yaml --seeds 1
 refuses 66 "nowhere.yaml" nowhere.yaml
-# A program that refuses one subset: nothing is trained, since all are checked first.
+# This program refuses one subset. Nothing is trained, because all subsets are checked first.
 cat >program <<'P'
 #!/bin/bash
 case "$*" in *"--dry-run"*task.warp=*none*) echo "warploom: error: no such warp" >&2; exit 78 ;; esac

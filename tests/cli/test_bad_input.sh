@@ -1,5 +1,5 @@
-# Bad input: one clear error on standard error from one rank, the right exit code (sysexits.h), no hang
-# on any rank, nothing under a final name.
+# Checks what bad input causes: one rank prints one clear error on standard error, the exit code is the one of
+# sysexits.h, no rank hangs, and no file gets its final name.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -14,7 +14,8 @@ outer: {steps: 4, units: 2}
 C
 
 cases=0
-# Runs `warploom ARGS` on RANKS ranks, one without a launcher; expects exit code CODE and one error line that holds every WORD.
+# Runs `warploom ARGS` on RANKS ranks, for RANKS = 1 without a launcher. Expects exit code CODE and one error line that
+# contains every WORD.
 expect() { # RANKS CODE WORDS(|-separated) ARGS...
   local ranks=$1 code=$2 words=$3 got=0 word lines launch=()
   [ "$ranks" = 1 ] || launch=("$WL_MPIEXEC" -n "$ranks")
@@ -29,7 +30,7 @@ expect() { # RANKS CODE WORDS(|-separated) ARGS...
     grep -qF -- "$word" err.txt || { cat err.txt >&2; fail "warploom $*: the error does not say '$word'"; }
   done
 }
-# As expect, for a change to the good configuration.
+# Does what `expect` does, for the valid configuration with OVERRIDES.
 expect_key() { # WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -73,7 +74,7 @@ expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
 expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
 
-# what only the parts together show: --dry-run builds them as a training does
+# errors that show only when the parts are combined: --dry-run builds the parts as a training does
 expect_parts() { # WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -105,7 +106,7 @@ expect 1 66 "no-such-file" info no-such-file
 head -c 3000 /dev/urandom >noise.h5
 expect 1 65 "noise.h5" eval noise.h5
 
-# a run that goes on with another configuration; damaged checkpoints
+# a run that resumes with a different configuration; damaged checkpoints
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train good.yaml --quiet --set output=run >/dev/null
 expect 2 78 "outer.units" train good.yaml --set output=run --set outer.units=3 --resume
 for file in run/checkpoints/step-*.h5; do
@@ -114,12 +115,12 @@ for file in run/checkpoints/step-*.h5; do
 done
 expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
 
-# files that hold something else; nowhere to write, told before the work
+# files of a wrong kind; an output that cannot be written is reported before any work is done
 "$WL_BIN" train good.yaml --quiet --set output=whole --set trajectory.every=1 >/dev/null
 expect 1 65 "whole/trajectory.h5|kind" eval whole/trajectory.h5
 expect 2 73 "nowhere/curves.h5" eval whole --output nowhere/curves.h5 --seeds 10000
 
-# an output that is an input, or a file of a run
+# an output that is also an input, or that is a file of a run
 cp whole/optimizer.h5 alone.h5
 ln alone.h5 linked.h5
 cp good.yaml spare.yaml
@@ -158,7 +159,7 @@ expect_same "exit code when ranks disagree" 76 $got
 grep -q "configuration" err.txt || fail "disagreement: no word of the configuration"
 [ ! -e split/checkpoints ] || fail "disagreement left checkpoints"
 
-# no permission (root may write anywhere), no room
+# no permission (not tried by root, who may write anywhere); no space on the disk
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

@@ -1,7 +1,7 @@
 #!/bin/bash
-# The batch scripts for PBS and Flux with stand-ins for the commands of these systems, which are not in Debian: variables
-# of a job are set by hand, and qsub, qstat and flux are scripts here that record and answer. What the real systems do
-# with directives and signals is not tried. All scripts are also checked by shellcheck.
+# Checks the batch scripts for PBS and Flux with substitutes for the commands of these systems, which Debian does not
+# have. The test sets the variables of a job, and its scripts qsub, qstat and flux record their arguments and answer.
+# The test does not show what the real systems do with directives and signals. It also runs shellcheck on all scripts.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
 unset SLURM_JOB_ID RUN
@@ -10,7 +10,7 @@ for script in "$WARPLOOM_JOBS"/*.{sh,sbatch,pbs,flux}; do
   bash -n "$script" || fail "$script: not a shell script"
   ! command -v shellcheck >/dev/null || shellcheck -s bash -e SC1091,SC2015 "$script" || fail "shellcheck: $script"
 done
-for name in smoke single chain evaluate; do # the same work, so the same last lines
+for name in smoke single chain evaluate; do # all variants of a script do the same work, so their last lines are equal
   expect_same "what $name does in PBS" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.pbs")"
   expect_same "what $name does in Flux" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.flux")"
   grep -q '^#PBS -l walltime=' "$WARPLOOM_JOBS/$name.pbs" || fail "$name.pbs asks for no time"
@@ -20,7 +20,7 @@ done
 mkdir bin
 cat >bin/qsub <<'C'
 #!/bin/bash
-printf '%s\n' "$@" >submitted # one argument a line
+printf '%s\n' "$@" >submitted # one argument per line
 while [ $# -gt 0 ]; do
   if [ "$1" = -v ]; then
     for name in ${2//,/ }; do printf 'export %s=%q\n' "$name" "${!name}"; done >variables
@@ -60,7 +60,7 @@ run_script() { # CODE OUTPUT SCRIPT ARGS...
   [ "$code" = "$1" ] || { cat "$2" >&2; fail "$3: exit code $code, expected $1"; }
 }
 
-# ---- PBS: a chain of two jobs, the first of which stops ahead of its limit
+# ---- PBS: a chain of two jobs; the first job stops before its time limit
 pbs() { # JOB CODE OUTPUT SCRIPT
   PBS_JOBID=$1 PBS_JOBNAME=mine PBS_O_WORKDIR=$PWD PBS_NODEFILE=$PWD/nodes OMP_NUM_THREADS=1 run_script "${@:2}"
 }
@@ -83,7 +83,7 @@ output_has pbs-2.out 'continuing runs/mine-123 from step'
 expected=$(straight_digest train.yaml $steps straight --set checkpoint.every=50)
 expect_same "digest of the chain under PBS" "$expected" "$(digest_line pbs-2.out)"
 
-# More ranks than units, and a missing configuration
+# The scripts refuse more ranks than units, and a missing configuration.
 for _ in 1 2 3 4 5 6; do echo localhost; done >>nodes
 CONFIG=train.yaml pbs 125.server 78 pbs-3.out single.pbs
 output_has pbs-3.out '8 ranks, of which 6 can work .*: submit with -l select=1:ncpus=6:mpiprocs=6'
@@ -106,7 +106,7 @@ echo inf >timeleft
 RUN=runs/flux-f58A flux_job f58B 0 flux-2.out chain.flux train.yaml --set checkpoint.every=50
 expected=$(straight_digest train.yaml $steps straight-flux --set checkpoint.every=50)
 expect_same "digest of the chain under Flux" "$expected" "$(digest_line flux-2.out)"
-# ---- Sweeps: a chain for each combination, whose job has the settings and the folder of the run
+# ---- Sweeps: each combination has a chain; its job receives the settings and the folder of the run
 cat >small.yaml <train.yaml
 sed -i "s/steps: $steps, units: 6/steps: 3, units: 2/" small.yaml
 sweep() { "$WARPLOOM_JOBS/sweep.sh" small.yaml --over rule.hidden=[4],[6,5] --over seed=1..2 "$@"; }

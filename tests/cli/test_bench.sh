@@ -1,4 +1,5 @@
-# `warploom bench` at one and two ranks: a table, the same figures as JSON, no file left behind, bad input.
+# Checks `warploom bench` on one and two ranks: it prints a table, it writes the figures of the table as JSON, it leaves
+# no file behind, and it refuses bad input.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

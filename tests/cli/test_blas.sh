@@ -1,5 +1,5 @@
-# An OpenBLAS that does not know the processor: other kernels are taken before it starts, and named; one that multiplies
-# wrongly is refused; what the user chose is kept.
+# Checks what Warploom does with an OpenBLAS that does not know the processor: Warploom selects other kernels and names
+# them. An OpenBLAS that computes wrong products is refused. The user's choice of kernels is kept.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -46,7 +46,7 @@ run LD_PRELOAD=./wrong.so
 [ $code = 71 ] && says 'error: OpenBLAS computes wrong products.*OPENBLAS_CORETYPE'
 echo "ok: wrong products"
 
-# Ranks with different kernels are named; one of them alone has the variable.
+# A warning says that ranks run different kernels. Only rank 1 has the variable WARPLOOM_ISA.
 cat >mixed.sh <<'C'
 [ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}" = 0 ] || export WARPLOOM_ISA=baseline
 exec "$@"

@@ -1,4 +1,5 @@
-# The environment is input: variables left from other jobs, sites and shells change neither what is read nor where.
+# Checks that variables which other jobs, sites or shells left in the environment change neither what the program reads
+# nor where it reads.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -22,21 +23,21 @@ MPLBACKEND=nonsense MPLCONFIGDIR=/proc/x "$WL_PYTHON" "$WL_SOURCE/tools/plot_tra
   { cat plot.txt >&2; fail "MPLBACKEND: no picture"; }
 echo "ok: MPLBACKEND"
 
-# More ranks than cores: each has a thread.
+# If there are more ranks than cores, each rank has one thread.
 sed -e 's/units: 6/units: 3/' -e '$a estimator: {name: nres}' short.yaml >forward.yaml
 forward=$("$WL_BIN" train forward.yaml --quiet --set output=forward)
 expect_same "more ranks than cores with OMP_NUM_THREADS=1" "$forward" \
   "$(OMP_NUM_THREADS=1 timeout 60 "$WL_MPIEXEC" -n $(($(nproc) + 1)) "$WL_BIN" train forward.yaml --quiet --set threads=0 \
     --set output=crowded 2>err.txt || cat err.txt >&2)"
 
-# Threads of OpenMP sleep soon, unless the user has said how they wait.
+# Waiting threads of OpenMP soon sleep, unless the user has set how they wait.
 waits() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$WL_BIN" --version 2>&1 | grep SPINCOUNT | tail -n 1; }
 waits A=1 | grep -q "'1000'" || fail "OpenMP's waiting: $(waits A=1)"
 waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "OpenMP's waiting is not the user's: $(waits GOMP_SPINCOUNT=77)"
 ! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OpenMP's waiting is not the user's"
 echo "ok: OpenMP's waiting"
 
-# An end of a job that is none is no limit; one that is, is kept and named.
+# An invalid or past end time of a job has no effect. The run stops at a valid end time and names the variable.
 for end in "" Unknown 99999999999 $(($(date +%s) - 3600)); do same_with SLURM_JOB_END_TIME="$end"; done
 code=0
 SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml --set output=limited >out.txt 2>err.txt || code=$?
@@ -44,7 +45,7 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml 
 grep -q 'SLURM_JOB_END_TIME' err.txt || fail "the end of a SLURM job is not named"
 echo "ok: the end of a SLURM job"
 
-# A rank that is left in the environment does not silence a program that is alone.
+# A rank number that was left in the environment does not stop a program without a launcher from printing.
 for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
   ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "an unknown command is taken"
   grep -q "did you mean 'train'" err.txt || fail "$rank=3: nothing is said"
@@ -52,7 +53,7 @@ done
 [ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: no version"
 echo "ok: inherited ranks"
 
-# A standard output that takes nothing is named, also by what only prints.
+# If standard output cannot be written, the error names it, also in commands that only print.
 for what in --help "train --help" "train --list rules" "train --json-schema" "init --task quadratic"; do
   code=0
   # shellcheck disable=SC2086

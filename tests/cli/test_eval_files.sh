@@ -1,5 +1,7 @@
-# Where evaluations land: never over another one, over what a command reads, or over a file of a run; no picture of other data;
-# nothing beside a trained file; nothing of it is installed. And what a warped few-shot system is compared with.
+# Checks the files that `eval` writes. An evaluation never overwrites an evaluation with other settings, an input of a
+# command, or a file of a run. No picture shows the data of an earlier evaluation. An evaluation of a trained file
+# writes nothing into the folder of that file. The installation has no evaluations. The test also checks the baseline of
+# a few-shot system with warp layers.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -18,25 +20,25 @@ C
 evaluate() { "$WL_BIN" eval "$@" --seeds 2 --tune-units 1 --no-picture --quiet >/dev/null; }
 steps_of() { "$WL_BIN" info "$1" --json - --quiet 2>/dev/null | grep -o 'steps [0-9]* seeds' | cut -d' ' -f2; }
 
-# other settings: the earlier one keeps its data and its picture under another name
+# with other settings, the earlier evaluation keeps its data and its picture under another name
 evaluate run --steps 3
 echo picture >run/evaluation.png
 evaluate run --steps 4
 expect_same "the new evaluation" 4 "$(steps_of run/evaluation.h5)"
 expect_same "the earlier evaluation" 3 "$(steps_of run/evaluation-previous-1.h5)"
 [ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture stands beside other data"
-# the same again: replaced, and no picture of a run that drew none
+# with equal settings, the earlier evaluation is replaced, and --no-picture removes its picture
 echo picture >run/evaluation.png
 evaluate run --steps 4
 [ ! -e run/evaluation-previous-2.h5 ] || fail "an evaluation of the same settings was kept"
 [ ! -e run/evaluation.png ] || fail "--no-picture left a picture of the evaluation before"
-# another optimizer under the same name
+# the evaluations of two optimizers have the same output name
 "$WL_BIN" train q.yaml --quiet --set output=other --set seed=5 >/dev/null
 evaluate run --steps 4 --output table.h5
 evaluate other --steps 4 --output table.h5
 [ -e table-previous-1.h5 ] || fail "another optimizer's evaluation was replaced"
 
-# a trained file: nothing beside it
+# an evaluation of a trained file writes nothing into the folder of that file
 mkdir shelf here
 cp run/optimizer.h5 shelf/trained.h5
 (cd here && evaluate ../shelf/trained.h5 --steps 3)
@@ -74,7 +76,7 @@ sums | cmp - before || fail "a refused output was written"
 cmp keep.h5 own.h5 && cmp keep.yaml q.yaml || fail "a file that is no evaluation was replaced"
 "$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "the run's own optimizer is where export writes by default"
 
-# what Warp-Grad is compared with: the same descent at a tuned rate, on the network without the warp
+# Warp-Grad is compared with gradient descent at a tuned rate on the network without warp layers
 cat >warp.yaml <<'C'
 seed: 1
 threads: 1

@@ -1,5 +1,6 @@
-# What `eval` says of few-shot tasks and of explicit warps: intervals over 600 tasks, plain descent from the
-# learned theta_0, a warp that has learned nothing is worth exactly nothing, the same figures on any ranks.
+# Checks what `eval` reports of few-shot tasks and of explicit warps: intervals over 600 tasks, and plain descent from
+# the learned theta_0. For a warp that has learned nothing, the difference is exactly 0. The figures do not depend on
+# the number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -22,7 +23,7 @@ episode: {steps: 20}
 window: {steps: 1, weights: last, order: second}
 outer: {steps: 4, units: 3, every: episode, learning_rate: 3e-2}
 Y
-# eval_on RANKS NAME RUN [ARGUMENT...]: NAME.json
+# eval_on RANKS NAME RUN [ARGUMENT...] evaluates RUN and writes NAME.json.
 eval_on() {
   local ranks=$1 name=$2
   shift 2
@@ -61,7 +62,7 @@ error = statistics.stdev(losses) / math.sqrt(600)
 assert math.isclose(learned["final_loss"], statistics.fmean(losses), rel_tol=1e-12)
 assert math.isclose(learned["final_loss_half_width"], 1.964 * error, rel_tol=1e-3), (learned, error)
 assert plain["rule"] == "sgd from theta_0" and learned["heldout_loss_of_set"] == losses
-# the learned rule is plain descent: at the tuned rate it is that very baseline
+# the learned rule is plain descent; at the tuned rate it equals the baseline
 assert same["rules"][0]["final_loss_of_set"] == plain["final_loss_of_set"], "the baseline is not descent from theta_0"
 assert plain["final_loss"] < few["start_loss"], "tuned descent from theta_0 does not adapt"
 
@@ -76,7 +77,7 @@ assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0,
 assert start["warp_coverage"] == 1
 assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
 P
-# Drawing a picture adds nothing to JSON on standard output.
+# Drawing a picture prints nothing between the JSON on standard output.
 "$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
   fail "no JSON on standard output"
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_evaluation.py" few.h5 --output few.png >/dev/null || fail "no picture of a few-shot evaluation"

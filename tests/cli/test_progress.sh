@@ -1,5 +1,5 @@
-# What a training says of itself: means over whole episodes on the progress line, a warning where the rule does nothing and only
-# there, and one of a thing in the singular.
+# Checks the messages of a training. The progress line has means over whole episodes. A warning appears if the rule does
+# nothing, and only then. A count of 1 is followed by the singular.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -23,7 +23,7 @@ grep -q ' 1 unit on 1 rank x 1 thread' busy.err && grep -q '^1 meta-parameter ' 
 ! grep -q warning single.err || { cat single.err >&2; fail "a warning from windows of one step"; }
 ! grep -qE '(^| )1 (units|ranks|threads|checkpoints|meta-parameters)' busy.err || fail "a plural of one"
 
-# 4 windows make an episode: the means of the last 20 meta-steps are those of 5 episodes
+# an episode has 4 windows, so the last 20 meta-steps are 5 whole episodes
 "$WL_PYTHON" - "$(grep '^meta-step 150/150' busy.err)" <<'P' || fail "the progress line"
 import json, re, sys
 lines = [json.loads(line) for line in open("busy/metrics.jsonl")][-20:]
@@ -33,7 +33,8 @@ for got, key in zip(shown, ("meta_loss", "last_loss")):
     assert abs(got - mean) <= 1e-3 * abs(mean), (key, got, mean)
 P
 
-# outer.validate: the final loss on fixed tasks, the same on any ranks and after a resume, and no bit of the training changes
+# outer.validate: the final loss on fixed tasks does not depend on the number of ranks or on a resume, and the
+# validation changes no bit of the training
 cat >valid.yaml <<'C'
 seed: 1
 threads: 1

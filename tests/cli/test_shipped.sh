@@ -1,9 +1,10 @@
-# Each shipped configuration with each shipped command: train --dry-run, ablate --dry-run, check, and train of no meta-step
-# followed by eval over every axis, info and export. Sizes are cut, data sets that are not installed are replaced.
+# Tries each shipped configuration with each shipped command: train --dry-run, ablate --dry-run, check, and train with
+# no meta-step, followed by eval over every axis, info and export. The test reduces sizes, and replaces data sets that
+# are not installed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Overrides that make a configuration small, of those keys that the dry run prints with something to cut.
+# Prints overrides that make a configuration small, for those keys of the dry run whose values can be reduced.
 cuts() { # FULL
   awk 'BEGIN {
       small["task.widths"] = small["task.filters"] = small["rule.hidden"] = "[2]"
@@ -20,7 +21,8 @@ succeeds() { # WHAT COMMAND...
   "${@:2}" >out 2>err </dev/null || { tail -n 3 err >&2; fail "$1"; }
 }
 
-# First-order configurations that leave a term out on purpose are refused with the key that brings it back.
+# Some first-order configurations leave out a term on purpose. `check` refuses them and names the key that adds the
+# term.
 check_it() { # FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" check "$1" --quiet --directions 1 "${@:3}" >out 2>err </dev/null || code=$?
@@ -34,7 +36,7 @@ check_it() { # FILE NAME OPTIONS...
   fi
 }
 
-# A rule alone, other than the LSTM, has no parts to leave out.
+# A rule other than the LSTM, without other parts, has nothing to leave out.
 ablate_it() { # FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" ablate "$1" --dry-run "${@:3}" >out 2>err </dev/null || code=$?
@@ -44,7 +46,7 @@ ablate_it() { # FILE NAME OPTIONS...
 try_config() { # FILE NAME
   local code=0 small
   "$WL_BIN" train "$1" --dry-run --quiet >full 2>err || code=$?
-  if [ $code = 66 ]; then # a data set that this machine lacks
+  if [ $code = 66 ]; then # this machine does not have the data set
     echo "ok: $2 names its data: $(tail -n 1 err | cut -c1-120)"
     missing=$((missing + 1))
     grep -q '^ *task:.*family: omniglot' "$1" && return 0

@@ -1,5 +1,6 @@
-# Every phase answers every ending signal: before a training there is nothing to save and the program ends at once, in it
-# a checkpoint is left, both with 75; a closed pipe and a file size limit are errors of a write, not of the process.
+# Checks that signals end the program in every phase with exit code 75. Before a training there is nothing to save, and
+# the program ends at once. During a training it saves a checkpoint. A closed pipe and a file size limit do not kill the
+# process; they are errors of a write.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -16,7 +17,7 @@ wait_for() { # SECONDS COMMAND...
   done
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
-# Starts the program with signals as an interactive shell leaves them: bash's background jobs ignore SIGINT.
+# Starts the program with the signal handling of an interactive shell, because bash's background jobs ignore SIGINT.
 start() { # ARGS...
   env --default-signal "$WL_BIN" "$@" >out.txt 2>err.txt </dev/null &
   process=$!
@@ -30,7 +31,8 @@ end_by() { # SIGNAL CODE WHAT
 }
 reads_the_pipe() { [ -e /proc/$process/fd ] && ls -l /proc/$process/fd | grep -q waiting.yaml; }
 
-# A configuration that never comes. (The open itself waits for a writer.)
+# The configuration is a pipe into which nothing is written. A background process opens the pipe for writing, because
+# otherwise the program would already wait in open().
 mkfifo waiting.yaml
 sleep 60 >waiting.yaml &
 writer=$!
@@ -53,7 +55,7 @@ for signal in HUP XCPU USR2; do
 done
 echo "ok: signals in a training"
 
-# nohup: a hangup is not heeded.
+# Under nohup the program ignores SIGHUP.
 rm -rf run
 env --ignore-signal=HUP "$WL_BIN" train endless.yaml --set output=run --quiet >out.txt 2>err.txt </dev/null &
 process=$!
@@ -64,14 +66,15 @@ sleep 0.3
 end_by TERM 75 "under nohup"
 echo "ok: nohup"
 
-# The readers of both streams go away; the training does not, and the result that nobody read is an error at the end.
+# The readers of both streams end. The training continues. At its end the program reports that the result could not be
+# written.
 code=0
 { env --default-signal "$WL_BIN" train short.yaml --set output=piped 2>&1 && echo 0 >code || echo $? >code; } | true
 [ "$(cat code)" = 74 ] || fail "closed pipe: exit $(cat code), expected 74"
 [ "$(checkpoint_step piped)" = 4 ] || fail "a closed pipe ended the training"
 echo "ok: closed pipes"
 
-# Other commands: a warning from the batch system is not their end, SIGTERM is.
+# A warning signal from the batch system does not end the other commands. SIGTERM ends them.
 start eval piped --seeds 100 --steps 2000 --no-picture --output eval.h5
 wait_for 10 grep -q . err.txt
 kill -USR1 $process

@@ -1,5 +1,6 @@
-# `eval --speedup`: curves and tables do not depend on ranks, follow the protocol (recomputed here from the file of curves), give
-# 1 for the baseline itself and 0 for what diverges; what was computed is kept when a suite grows.
+# Checks `eval --speedup`. Curves and tables do not depend on the number of ranks. They follow the protocol, which the
+# test recomputes from the file of curves. The speed-up of the baseline over itself is 1, and of a diverging rule 0.
+# When a suite grows, the computed curves are kept.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -15,7 +16,7 @@ C
 sed 's/suite: small/suite: smooth/; s/evaluate_batches: 0/evaluate_batches: 2/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >smooth.yaml
 sed 's/suite: small/suite: growing/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >growing.yaml
 sed 's/seeds: 3/seeds: 1/; s/suite: small/suite: one/' small.yaml >one.yaml
-# tuned rules that run for less than ten times the longest horizon and try four of the 15 rates
+# the tuned rules run for less than ten times the longest horizon and try four of the 15 rates
 sed 's/suite: small/suite: short\nreach: 2/; s/name: quadratic,/&  rates: [1e-3, 0.0316],/; /perceptron/d' small.yaml >short.yaml
 
 run() { # RANKS REPORT ARGUMENTS...
@@ -39,7 +40,7 @@ with h5py.File("short.h5") as short, h5py.File("two.h5") as two:
     assert (a["loss"][8:12, : n - 1] == b["loss"][8:12, : n - 1]).all()
 P
 
-# a hand-designed rule in the place of the learned one
+# a hand-designed rule takes the place of the learned rule
 system() { # NAME RULE
   printf 'threads: 1\noutput: %s\ntask: {family: quadratic, dimension: 4, batch: 4}\nrule: %s\nepisode: {steps: 20}\nwindow: {steps: 5}\nouter: {steps: 0, units: 1}\n' "$1" "$2" >"$1.yaml"
   "$WL_BIN" train "$1.yaml" --quiet >/dev/null
@@ -129,14 +130,14 @@ assert wild["diverged"] >= 2 and wild["tables"][0]["cells"][0]["speedup"] == [0.
 assert all(c["seconds_of_a_step"] > 0 for c in two["cells"])
 P
 
-# ranks that see other files of curves: an error, no waiting
+# ranks that read different files of curves end with an error and do not wait
 mkdir rank0 rank1
 cp one.h5 rank0/
 code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
 [ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "files apart: exit code $code, $(cat apart)"
 
-# curves of another file go into the first; a task without a curve is left out
+# curves of a second file are added to the first; a task without a curve is left out
 run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
 run 1 kept "$learned" --speedup small.yaml --baselines none --curves merged.h5
 sed '/perceptron/p; s/name: perceptron/name: another/' small.yaml >partly.yaml
@@ -150,7 +151,7 @@ assert len(partly["cells"]) == 4 and all(t["judged_cells"] == 3 for t in partly[
 assert json.dumps(merged["tables"][0]["loss_ratio"]) and merged["tables"][0]["loss_ratio"]["worst"] == max(c["loss_ratio"] for c in two["tables"][0]["cells"])
 P
 
-# a suite that grows, and one whose task changes
+# one suite grows, and a task of another suite changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
 expect_same "what a task more computes" "more: adam, 15 rates x 3 seeds" "$(cat grown)"

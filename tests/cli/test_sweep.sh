@@ -1,6 +1,6 @@
 #!/bin/bash
-# jobs/sweep.sh on this machine: the runs of all combinations, their results against single trainings, the comparison, a
-# sweep that continues, and what it refuses.
+# Checks jobs/sweep.sh on this machine. It makes the runs of all combinations, whose results equal those of single
+# trainings. It compares the runs, continues an interrupted sweep, and refuses bad arguments.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_PYTHON=${WL_PYTHON:-python3} WARPLOOM_LAUNCH="$WL_MPIEXEC -n 2"
 sweep() { # CODE OUTPUT ARGS...
@@ -41,13 +41,13 @@ assert len(got) == 2 and all(a[:2] == b[:2] and abs(a[2] - b[2]) <= 1e-9 * abs(b
 P
 [ -s swept/training.png ] && [ -s swept/comparison.json ] || fail "no picture or no JSON of the comparison"
 
-# One that was stopped: a run without its last step is finished, the others are left as they are
+# A sweep continues: the missing run is made, and the other runs do not change
 rm -r swept/004*
 touch -d '1 hour ago' swept/001*/config.yaml
 sweep 0 again job.yaml --over outer.learning_rate=1e-4,3e-3 --over seed=1..2 --set rule.hidden=[4] --local
 expect_same "the digest after continuing" "$(sed -n 's/^004[^:]*: //p' out)" "$(sed -n 's/^004[^:]*: //p' again)"
 
-# A run that cannot work: the others finish, and the code says so
+# If one run fails, the others finish, and the exit code reports the failure
 export RUN=failing
 mkdir failing
 : >failing/001_seed=1

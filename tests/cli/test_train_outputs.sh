@@ -1,5 +1,5 @@
-# What a run leaves behind and prints: the digest line, the resolved configuration that reproduces it,
-# one metrics line for each meta-step also after a resume, the trained optimizer.
+# Checks what a training prints and writes: the digest line, the resolved configuration, which reproduces the run, one
+# metrics line for each meta-step, also after a resume, and the trained optimizer.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -29,7 +29,8 @@ with h5py.File("run/trajectory.h5") as f:
     assert f.attrs["kind"] is not None
 P
 
-# outer.average: an exponential average over meta-steps, whose first ones count for less; it is what is exported.
+# outer.average: an exponential average over meta-steps, in which the first meta-steps have smaller weights. The average
+# is exported.
 train_on 2 mlp.yaml average --set outer.steps=4 --set outer.average=0.3 --set checkpoint.every=1 --set checkpoint.keep=9 >/dev/null
 "$WL_PYTHON" - <<'P' || fail "the average of phi"
 import h5py
@@ -51,16 +52,16 @@ assert (read("average/optimizer.h5", "phi") == read(at[3], "average")).all()
 assert (read(at[3], "phi") != read(at[3], "average")).any()
 P
 
-# The resolved configuration gives the same run again.
+# A training with the resolved configuration reproduces the run.
 expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/config.yaml again)"
-# --dry-run prints just that.
+# --dry-run prints the resolved configuration.
 "$WL_BIN" train mlp.yaml --set output=run --dry-run >dry.yaml
 cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved configuration"
-# What it says besides: what a rank will hold, and that there are more ranks than work.
+# --dry-run also prints the memory that a rank needs, and warns of ranks without work.
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
 grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not tell the memory"
 grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
-# The estimate of memory beside the peak, where the last checkpoint has units in it, where it has none, and with states.
+# The estimate of the memory is near the peak: if the last checkpoint has units, if it has none, and with `states`.
 for job in "3 first recompute" "5 first recompute" "2 second states"; do
   read -r steps order storage <<<"$job"
   "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs the ```sh blocks of the documentation as a reader would, in a copy of the tree without its
-# history, and looks at what they promise. Also: each relative link leads somewhere.
+# Runs the ```sh blocks of the documentation as a reader would, in a copy of the tree without its history, and checks
+# their results. Also checks that the target of each relative link exists.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -29,7 +29,7 @@ cp -r "$WL_SOURCE"/{docs,examples,jobs,python,tests,tools,include,CONTRIBUTING.m
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# What the guide's earlier sections have made.
+# Makes the files that the earlier sections of the guide have made.
 build/warploom train jobs/quadratic-gaussian.yaml --quiet --set output=runs/quadratic-gaussian \
   --set outer.steps=150 --set outer.learning_rate=5e-3 --set task.batch=16 --set trajectory.every=0 --set threads=1 >/dev/null
 run_blocks docs/guide.md guide.out
@@ -44,7 +44,7 @@ echo "ok: reproducibility: $(tail -n 1 reproducibility.out)"
 run_blocks CONTRIBUTING.md contributing.out
 grep -q '^All passed' contributing.out || fail "check of the example did not pass"
 
-# The smallest of the experiments of mathematics.md, into the table that the page shows.
+# Runs the smallest experiment of mathematics.md and makes the table that the page shows.
 WARPLOOM=$PWD/build/warploom docs/experiments/run.sh containment >containment.out
 awk -F'|' '$2 ~ /mean/ { print "ok: containment:" $3 "and" $4; found = 1; d = $3 - $4; if (d < 0) d = -d; exit !(d < 0.1 * $3) }
   END { if (!found) exit 1 }' containment.out || { cat containment.out >&2; fail "Meta-SGD and the scale warp disagree"; }

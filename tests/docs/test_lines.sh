@@ -1,8 +1,8 @@
 #!/bin/bash
-# Tries the indented commands of README, guide and jobs/README as they stand there, in a copy of the tree: those of
-# warploom with less work asked for behind, the Python tools by --help. Of the rest, which installs, builds or submits,
-# the programs and files that a line names must be there; continuous integration and the tests of SLURM run them. README's
-# configuration is tried too.
+# Tries the indented commands of README, guide and jobs/README in a copy of the tree. Commands of warploom run with
+# options that reduce the work, and the Python tools run with --help. The other commands install, build or submit; for
+# these the test checks that the programs and files of the line exist, and continuous integration and the SLURM tests
+# run them. The configuration in README is tried too.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -12,12 +12,12 @@ cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,README.md} tree/
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# A run that a line needs, as its configuration makes it but for its length.
+# Makes a run that a line needs; it is shorter than its configuration says.
 need_run() { # NAME
   [ -e "runs/$1" ] || build/warploom train "jobs/$1.yaml" --quiet --set threads=1 --set outer.steps=2 --set outer.units=2 >/dev/null
 }
 
-# Options that make a command of warploom short.
+# Prints options that make a command of warploom short.
 less_of() { # WORDS...
   local eval="--steps 1 --seeds 2 --units 1 --tune-units 1 --no-picture --output curves.h5"
   case "$*" in
@@ -39,7 +39,7 @@ try_warploom() { # WORDS...
   "${words[@]}" >out 2>err </dev/null || { cat out err >&2; fail "$*"; }
 }
 
-# The first word is a program that there is, and every other one with a folder of the tree in it a file.
+# The first word must be a program that exists. Every other word that contains a folder of the tree must be a file.
 look_at() { # WORDS...
   local word
   [ -x "$1" ] || [ "$1" = sbatch ] || command -v "$1" >/dev/null || fail "no program $1: $*"
@@ -53,7 +53,7 @@ try_line() { # LINE
   local line=$1 words word
   line=${line//CONFIG/jobs\/quadratic-gaussian.yaml} line=${line//RUN/runs\/quadratic-gaussian}
   line=${line//step-NNNNNNNN/step-00000002}
-  mapfile -t words < <(xargs -n 1 printf '%s\n' <<<"$line") # quotes keep words together
+  mapfile -t words < <(xargs -n 1 printf '%s\n' <<<"$line") # text in quotes stays one word
   for word in "${words[@]}"; do
     case $word in runs/chain-*) ;; runs/*/*) ;; runs/*) need_run "${word#runs/}" ;; esac
   done

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Compiles for aarch64 and runs the unit and gradient tests under qemu's user emulation: kernels in plain vector types, the
-# floating-point state by FPCR.
+# Compiles for aarch64 and runs the unit and gradient tests under qemu's user emulation. They test the kernels in plain
+# vector types and the floating-point state that the register FPCR holds.
 #
 #   tests/emulated/aarch64.sh [PROGRAM...]
 #
@@ -8,9 +8,11 @@
 #   BUILD_DIR  environment variable: build directory (default: build-aarch64)
 #   LIMIT      environment variable: seconds for each program (default: 1800)
 #
-# Not part of continuous integration: `lstm`, `window` and `window64` take minutes each. Fails when a program fails. Needs
+# The script is not part of continuous integration, because `lstm`, `window` and `window64` take minutes each. It fails
+# when a program fails. It needs
 #   apt-get install --no-install-recommends gcc-aarch64-linux-gnu qemu-user cmake
-# and fetches the libraries for arm64 by apt-get into BUILD_DIR, with package lists of its own: nothing is installed.
+# and downloads the libraries for arm64 with apt-get into BUILD_DIR. It uses separate package lists and installs
+# nothing.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build-aarch64} LIMIT=${LIMIT:-1800}
@@ -28,7 +30,7 @@ for program in aarch64-linux-gnu-gcc qemu-aarch64 cmake; do
   command -v $program >/dev/null || die "$program is missing: --help names the packages"
 done
 
-# apt with folders of its own, as if on an arm64 machine that has nothing yet.
+# Runs apt with separate folders, as on an arm64 machine without packages.
 arm64_apt() {
   apt-get -q -o Dir::State="$BUILD/apt" -o Dir::State::status="$BUILD/apt/status" -o Dir::Cache="$BUILD/apt/cache" \
     -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "$@"
@@ -68,12 +70,12 @@ END
     die "no configuration: see $BUILD/configure.log"
 }
 
-# The names of a folder's test programs, from CTest's list.
+# Prints the names of a folder's test programs, from CTest's list.
 programs_of() { # FOLDER
   sed -n "s|^add_test(.* \"[^\"]*/tests/$1/\([A-Za-z0-9_]*\)\")\$|\1|p" "$BUILD/tests/$1/CTestTestfile.cmake" | sort -u
 }
 
-# Builds and runs one program in a folder of its own; prints its name and how it ended.
+# Builds one program, runs it in a separate folder, and prints its name and how it ended.
 run_one() { # FOLDER PROGRAM
   local scratch=$BUILD/scratch/$2 start=$SECONDS code=0
   if ! cmake --build "$BUILD" -j "$(nproc)" --target "$2" >"$BUILD/build-$2.log" 2>&1; then

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs test programs on an emulated processor with AVX-512: Bochs boots Debian's kernel with the programs
-# and their libraries in its initial file system. For machines that lack the instructions.
+# Runs test programs on an emulated processor with AVX-512, for machines without these instructions. Bochs boots
+# Debian's kernel; the initial file system contains the programs and their libraries.
 #
 #   tests/emulated/run.sh [PROGRAM...]
 #
@@ -10,10 +10,11 @@
 #   MODEL      environment variable: processor, of `bochs --help cpu` (default: corei7_skylake_x)
 #   LIMIT      environment variable: seconds until it is given up (default: 3600)
 #
-# Every program runs with WARPLOOM_ISA=avx512. Fails when one fails, or asks for what is not there. Needs
+# Every program runs with WARPLOOM_ISA=avx512. The script fails when a program fails or needs a file that is missing. It
+# needs
 #   apt-get install --no-install-recommends bochs bochs-term busybox-static cpio lz4 grub-pc-bin \
 #     grub-common xorriso mtools
-# and fetches the kernel by apt-get download. `lstm` alone takes ten minutes of processor time.
+# and downloads the kernel with apt-get. `lstm` alone takes ten minutes of processor time.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build}
@@ -32,7 +33,7 @@ require() {
   [ "$(uname -m)" = x86_64 ] || die "the programs are for x86-64"
 }
 
-# The kernel of Debian's images for virtual machines: few drivers, all that is needed built in.
+# The kernel of Debian's images for virtual machines has few drivers, and the drivers needed here are built in.
 fetch_kernel() {
   local package
   [ -e "$DIR/vmlinuz" ] && return
@@ -44,7 +45,7 @@ fetch_kernel() {
   rm -r "$DIR/kernel"
 }
 
-# The guest's files: busybox, the programs, and the libraries that they name.
+# Makes the files of the guest: busybox, the programs, and the libraries that the programs name.
 make_initial_files() { # PROGRAM...
   local program library
   rm -rf "$DIR/files"
@@ -63,7 +64,8 @@ make_initial_files() { # PROGRAM...
   (cd "$DIR/files" && find . | cpio -o -H newc --quiet | lz4 -l -q -9) >"$DIR/initial"
 }
 
-# Bochs 2.7 gives a wrong size for XSAVE's compacted form; without it the kernel takes the plain one.
+# Bochs 2.7 reports a wrong size for the compacted form of XSAVE. Without the compacted form the kernel uses the
+# standard form.
 make_disk() {
   rm -rf "$DIR/disk"
   mkdir -p "$DIR/disk/boot/grub"

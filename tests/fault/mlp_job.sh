@@ -1,5 +1,5 @@
-# A perceptron job small enough to run many times: sourced after harness/training.sh.
-# log_ratio, because it takes the loss at the episode's start, which a resume must bring back.
+# Functions for perceptron jobs that are small enough to run many times. Source this file after harness/training.sh.
+# The configuration has log_ratio because it needs the loss at the episode's start, which a resume must restore.
 write_mlp_config() { # FILE
   cat >"$1" <<'C'
 seed: 3
@@ -14,7 +14,7 @@ trajectory: {every: 3, units: 2}
 C
 }
 
-# Tasks of different sizes, second order, meta-steps after whole episodes.
+# Writes a configuration with tasks of different sizes, second order, and meta-steps after whole episodes.
 write_mixture_config() { # FILE
   cat >"$1" <<'C'
 seed: 5
@@ -30,7 +30,7 @@ checkpoint: {every: 3}
 C
 }
 
-# Shapes, activations, scales and noise drawn for each episode and unit, beside another family.
+# Writes a mixture of two families. Shapes, activations, scales and noise are drawn for each episode and unit.
 write_drawn_config() { # FILE
   cat >"$1" <<'C'
 seed: 5
@@ -48,7 +48,7 @@ checkpoint: {every: 3}
 C
 }
 
-# Units of different sizes that begin and end their episodes apart.
+# Writes a configuration whose units have different sizes and begin and end their episodes at different meta-steps.
 write_staggered_config() { # FILE
   cat >"$1" <<'C'
 seed: 3
@@ -73,8 +73,8 @@ train_on() { # RANKS CONFIG RUN [OPTIONS...]
   digest_line "$run.out"
 }
 
-# Trains CONFIG on two ranks into RUN and sends SIGKILL to the job as soon as there is a second checkpoint. It has far
-# more meta-steps to go: a job that had ended by itself would prove nothing.
+# Trains CONFIG on two ranks into RUN and sends SIGKILL to the job as soon as there is a second checkpoint. Many
+# meta-steps must remain at that time, because the kill of a job that has ended would test nothing.
 kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
   local config=$1 run=$2 code=0 launcher
   shift 2
@@ -84,6 +84,6 @@ kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
   kill -KILL -- "-$launcher"
   wait "$launcher" || code=$?
   [ "$code" = 137 ] || fail "the killed job ended with $code"
-  # the ranks outlive their launcher by up to a second, and write on
+  # the ranks live up to a second longer than their launcher, and still write
   wait_for 30 "the end of the killed job's ranks" flock -n "$run/lock" true
 }

@@ -1,5 +1,5 @@
-# Stages of episodes: the same bits on any ranks and threads, after a stop in a later stage on another number of ranks,
-# and after a kill; the stages begin where the evaluations in the log say.
+# Checks the stages of a curriculum. The bits do not depend on the number of ranks and threads, on a stop in a later
+# stage with a resume on another number of ranks, or on a kill. Stages begin where the evaluations in the log say.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -29,7 +29,7 @@ train_on 3 stages.yaml killed --resume --set outer.steps="$(($(checkpoint_step k
 steps=$(awk '{ print $4 }' killed.digest)
 expect_same "killed and resumed" "$(train_on 2 stages.yaml long --set outer.steps="$steps")" "$(cat killed.digest)"
 
-# Every evaluation that is not better than the stage's best begins the next stage; episodes have its lengths.
+# Every evaluation that is not better than the best of the stage begins the next stage, whose lengths the episodes have.
 "$WL_PYTHON" - <<'P'
 import json, math, re
 
@@ -70,7 +70,7 @@ with h5py.File("one/checkpoints/step-00000075.h5") as file, h5py.File("one/optim
 print("ok: stages", changes)
 P
 
-# A run directory and the exported rule are the same optimizer.
+# A run directory and the file exported from it give the same optimizer.
 result() { # SOURCE
   "$WL_BIN" eval "$1" --learned-only --seeds 2 --quiet --json result.json >result.out 2>&1 || fail "eval $1: $(cat result.out)"
   "$WL_PYTHON" -c 'import json; print(json.load(open("result.json"))["cases"][0]["rules"][0]["final_loss_of_set"])'

@@ -1,10 +1,10 @@
-# A training whose meta-parameters blow up: it ends with a status and a message of its own, on any ranks and
-# after a resume at the same meta-step, says at once that units are left out, and the last checkpoint from
-# before stays.
+# Checks a training that diverges. It ends with a separate exit code and message, at a meta-step that depends neither on
+# the number of ranks nor on a resume. It reports at once that units are left out. The last checkpoint from before the
+# divergence remains.
 . "$WL_SOURCE/tests/harness/training.sh"
 EXIT_DIVERGED=69
 
-# The rule is frozen for ten meta-steps; the eleventh throws it away.
+# The rule is frozen for ten meta-steps and diverges at the eleventh.
 cat >job.yaml <<'Y'
 seed: 1
 threads: 1
@@ -17,7 +17,7 @@ groups: [{group: rule, learning_rate: 1e30, from_step: 10}]
 checkpoint: {every: 2, keep: 2}
 Y
 
-# Exit code of a training on RANKS ranks into RUN.
+# Prints the exit code of a training on RANKS ranks into RUN.
 code_of() { # RANKS RUN [OPTIONS...]
   local launch=("$WL_MPIEXEC" -n "$1") run=$2 code=0
   [ "$1" -gt 1 ] || launch=()
@@ -44,8 +44,8 @@ expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set o
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
 expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.steps=9)"
 
-# Another rate is another run: it is refused, and a new one begins with the last valid meta-parameters, not with
-# those that have no future.
+# A resume with a different rate is refused. A new run starts with the last valid meta-parameters, not with those that
+# diverge.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
 grep -q 'groups.learning_rate.*`start`' split.err || fail "the refusal does not say how to go on: $(cat split.err)"

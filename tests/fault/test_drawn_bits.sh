@@ -1,6 +1,6 @@
 #!/bin/bash
-# The same bits on 1, 2 and 3 ranks, and stopped and resumed on others, where shapes, activations, scales and noise of
-# the tasks are drawn for each episode; other draws are a run of its own.
+# Checks trainings that draw shapes, activations, scales and noise of the tasks for each episode. The bits are equal on
+# 1, 2 and 3 ranks, and after a stop and a resume on another number of ranks. Other draws make a different run.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -13,7 +13,7 @@ done
 train_on 3 drawn.yaml split --stop-after 5 >/dev/null
 expect_same "drawn tasks resumed on 2 ranks" "$expected" "$(train_on 2 drawn.yaml split --resume)"
 
-# By perturbations, units out of step, whose family and draws change as each begins an episode.
+# With an estimator by perturbations, units are staggered: family and draws of a unit change when it begins an episode.
 forward=(--set 'window={steps: 10}' --set 'estimator={name: nres, pairs: 2, sigma: 0.01, loss: mean}' --set episode.stagger=true)
 expected_forward=$(train_on 1 drawn.yaml forward "${forward[@]}")
 expect_same "drawn tasks by nres on 3 ranks" "$expected_forward" "$(train_on 3 drawn.yaml forward-3 "${forward[@]}")"

@@ -1,5 +1,6 @@
-# Imitation of a teacher, with staggered units of a mixture, by each estimator that serves it: the same bits on any ranks
-# and threads, after a stop within episodes on another number of ranks, and after a kill.
+# Checks imitation of a teacher with staggered units of a mixture, for each estimator that supports imitation. The bits
+# do not depend on the number of ranks and threads, on a stop within episodes with a resume on another number of ranks,
+# or on a kill.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -30,7 +31,7 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping' es; do
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
-# Whether an episode imitates is drawn for each.
+# A draw for each episode decides whether the episode imitates.
 "$WL_PYTHON" - <<'P'
 import h5py
 

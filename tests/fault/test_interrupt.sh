@@ -1,6 +1,6 @@
-# Ctrl-C or SIGTERM on mpirun, or a signal to one rank, within a meta-step of many seconds: the ranks leave their windows
-# at the next inner step, the last complete meta-step is saved within a second, and a resume ends with the digest of an
-# uninterrupted run.
+# Sends Ctrl-C or SIGTERM to mpirun, or a signal to one rank, within a meta-step of many seconds. The ranks must leave
+# their windows at the next inner step, the last complete meta-step must be saved within a second, and a resumed run
+# must end with the digest of an uninterrupted run.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -15,7 +15,7 @@ window: {steps: 1200, weights: sum, loss: log_ratio}
 outer: {steps: 1000, units: 12, optimizer: adam, learning_rate: 3e-3}
 checkpoint: {every: 100}
 C
-# The digest of an uninterrupted run of so many meta-steps.
+# Prints the digest of an uninterrupted run of STEPS meta-steps.
 straight() { # STEPS
   [ -e "straight-$1.digest" ] || train_on 2 job.yaml "straight-$1" --set outer.steps="$1" >"straight-$1.digest"
   cat "straight-$1.digest"
@@ -27,7 +27,7 @@ no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 
 last_reported() { tail -n 1 "$1/metrics.jsonl" | sed 's/.*"meta_step":\([0-9]*\),.*/\1/'; }
 
-# Starts the job, and strikes within a later meta-step.
+# Starts the job and sends the signal within a later meta-step.
 interrupt() { # SIGNAL WHOM (launcher, rank) RUN
   local run=$3 launcher start code=0 saved limit step
   setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output="$run" >"$run.out" 2>"$run.err" &
@@ -36,7 +36,7 @@ interrupt() { # SIGNAL WHOM (launcher, rank) RUN
   sleep 0.5
   start=$(seconds_now)
   case $2 in
-    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI passes it on a second later, and kills after another
+    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI passes the signal on after one second and kills after two
     rank) limit=1; kill -"$1" "$(ranks_of "$run" | tail -n 1)" ;;
   esac
   wait "$launcher" || code=$?
@@ -52,7 +52,7 @@ interrupt TERM launcher term
 interrupt INT launcher int
 interrupt USR1 rank usr1
 
-# --stop-after is kept to the meta-step.
+# --stop-after stops exactly after that meta-step.
 code=0
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output=late --stop-after 1 >late.out 2>late.err || code=$?
 [ $code = $EXIT_STOPPED ] || fail "--stop-after 1 ended with $code"

@@ -1,8 +1,8 @@
-# The files of an interrupted run hold what those of an uninterrupted one hold, dataset by dataset, also where
-# units diverge and stop in the middle of their episode: after a stop, after a kill, and on other ranks.
+# Compares the files of an interrupted run with those of an uninterrupted run, dataset by dataset: after a stop, after a
+# kill, and on another number of ranks. Some units diverge and stop in the middle of their episode.
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# The quadratic functions diverge at such a rate, the perceptrons do not.
+# At this rate the quadratic functions diverge, and the perceptrons do not.
 cat >job.yaml <<'Y'
 seed: 5
 threads: 1
@@ -17,7 +17,7 @@ checkpoint: {every: 2, keep: 2}
 trajectory: {every: 1, units: 4, coordinates: 2, hidden: true, snapshot_stride: 2}
 Y
 
-# All datasets of a run but those that say what time it took.
+# Prints all datasets of a run except those that contain times.
 cat >compare.py <<'P'
 import sys
 import h5py
@@ -61,7 +61,7 @@ for stop in 3 8; do
   compare stopped-$stop
 done
 
-# Killed somewhere behind its fourth meta-step, so that the trajectory reaches beyond the checkpoint.
+# The run is killed after its fourth meta-step, so the trajectory has meta-steps after the checkpoint.
 "$WL_BIN" train job.yaml --quiet --set output=killed --set outer.steps=100000 >/dev/null 2>&1 &
 victim=$!
 for _ in $(seq 3000); do ! has_checkpoint_after killed 5 || break; sleep 0.02; done

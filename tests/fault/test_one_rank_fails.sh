@@ -1,15 +1,16 @@
 #!/bin/bash
-# test_one_rank_fails.sh [all] - memory or the disk fails on one of two ranks, at a handful of points of
-# train, eval and check: the job always ends, with one error that names the rank, and its exit code.
+# test_one_rank_fails.sh [all] - makes memory or the disk fail on one of two ranks, at a few points of train, eval and
+# check. The job must always end, with one error that names the rank, and with the exit code of that error.
 #
-# With `all` it goes through every point of every command, which takes minutes.
+# With `all` the test tries every point of every command, which takes minutes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-PATIENCE=30 # seconds for a run that takes a fraction of one
+PATIENCE=30 # seconds; a run takes less than one second
 EXIT_OS=71 EXIT_IO=74
 
-# Everything that allocates: replay, the trajectory, a learned initialisation, warp layers, the LSTM.
+# The configuration has every part that allocates: replay, the trajectory, a learned initialisation, warp layers, the
+# LSTM.
 cat >joint.yaml <<'Y'
 threads: 1
 task: {family: sinusoid, shots: 4, widths: [5], activation: tanh, warp: linear}
@@ -33,7 +34,7 @@ command_of() { # NAME
   esac
 }
 
-# Sets code, and the error output in err. The ranks are told apart by what the launcher tells each.
+# Sets `code` and writes the error output to err. A rank knows its number from the launcher's variables.
 run_failing() { # RANK VARIABLE POINT COMMAND
   rm -rf run
   [ "$4" != resume ] || cp -r trained run
@@ -44,7 +45,7 @@ run_failing() { # RANK VARIABLE POINT COMMAND
     shift 3; exec "$@"' sh "$1" "$2" "$3" "$WL_BIN" $(command_of "$4") >out 2>err || code=$?
 }
 
-# One point: 1 when the command ended before it came to it.
+# Tries one point. Returns 1 if the command ended before it reached the point.
 fails_well() { # RANK VARIABLE POINT COMMAND CODE
   local at="$4, rank $1, $2=$3"
   run_failing "$@"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# test_random_faults.sh [FAULTS] [SEED] - interrupts trainings in random ways at random moments; each is
-# resumed on another number of ranks and must end with the digest of the undisturbed run.
+# test_random_faults.sh [FAULTS] [SEED] - interrupts trainings in random ways at random times. Each training is resumed
+# on another number of ranks and must end with the digest of the uninterrupted run.
 #
 #   kill       SIGKILL of one rank, a third of them while the job starts
 #   signal     SIGTERM, SIGINT or SIGUSR1 to one rank: exit 75 within a meta-step, nothing repeated
@@ -9,8 +9,8 @@
 #   disk       the disk fills up while it is being written to (a small tmpfs)
 #   cut        one of three hosts is cut off for good (network namespaces)
 #
-# Every wait has a bound: a hang is a failure. Prints a line for each fault and a table at the end.
-# Without root, disk and cut are left out, and said so.
+# Every wait has a time limit, so a hang is a failure. The test prints a line for each fault and a table at the end.
+# Without root, the test leaves out `disk` and `cut` and says so.
 HOSTS_MADE_BY=$WL_SOURCE/tests/netns/cluster.sh
 if [ -z "${CLUSTER:-}" ]; then
   code=0
@@ -23,10 +23,10 @@ fi
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
 FAULTS=${1:-12}
-RANDOM=${2:-20161} # the seed of all random choices; what the machine does in between stays its own
+RANDOM=${2:-20161} # the seed of all random choices; the timing still depends on the machine
 STEPS=20           # of the job
-PATIENCE=120       # seconds for a start or a run on a busy machine, many times what they take
-END=60             # the same for the end of a job that has lost a rank or its disk
+PATIENCE=120       # seconds for a start or a run; on an idle machine they take much less
+END=60             # seconds for the end of a job that has lost a rank or its disk
 # Open MPI looks for a lost host after TIME s and gives it up after PROBES tries, INTERVAL s apart
 TIME=3 INTERVAL=1 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
@@ -39,7 +39,7 @@ if [ -n "${CLUSTER:-}" ]; then
   unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
 fi
 
-# Short windows for many meta-steps, inner states of some MB for checkpoints that take a while.
+# Windows are short, so there are many meta-steps. Inner states have some MB, so writing a checkpoint takes some time.
 write_mlp_config job.yaml
 sed -i -e 's/every: 4/every: 1/' -e 's/steps: 20, weights/steps: 7, weights/' job.yaml
 expected=$(train_on 2 job.yaml undisturbed)
@@ -70,13 +70,13 @@ launch() { # LAUNCHER-AND-RANKS... : sets job; uses run, every
 }
 launch_here() { launch "$WL_MPIEXEC" -n "$(between 1 4)"; }
 
-# Waits for the job's end; sets code and took, the seconds since `start`.
+# Waits for the end of the job. Sets `code`, and `took`, the seconds since `start`.
 await_end() { # SECONDS
   local deadline=$((SECONDS + $1))
   while kill -0 $job 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
   took=$(seconds_since "$start")
   if kill -0 $job 2>/dev/null; then
-    # Open MPI's launcher itself hangs now and then when a rank dies: then no rank is left
+    # the launcher of Open MPI sometimes hangs when a rank dies; no rank is left in that case
     no_rank_of "$run" || { ps -eo pid,stat,wchan:24,time,args >&2; fail "$kind: ranks are left after $took s"; }
     launcher_hangs=$((launcher_hangs + 1))
     kill $job
@@ -93,8 +93,8 @@ kill_one() { # SIGNAL
   kill "-$1" "${ranks[RANDOM % ${#ranks[@]}]}" 2>/dev/null || true
 }
 
-# Each fault launches, waits for its moment, strikes, and awaits the end.
-wait_for_moment() { # LEAST MOST: so many meta-steps, and a random bit of the next
+# Each function launches a job, waits, causes its fault, and waits for the end of the job.
+wait_for_moment() { # LEAST MOST: waits for that many meta-steps and a random part of the next one
   wait_for $PATIENCE "a meta-step of $run" has_done "$run" "$(between "$1" "$2")"
   nap 0.1
   start=$(seconds_now)
@@ -144,7 +144,7 @@ flip_bit() {
 }
 strike_truncated() { strike_damaged cut_short; }
 strike_flipped() { strike_damaged flip_bit; }
-# Leaves room for a part of a checkpoint.
+# Fills the disk until only a part of a checkpoint fits.
 strike_disk() {
   mkdir -p "$run"
   mount -t tmpfs -o size=48m none "$run"
@@ -172,7 +172,7 @@ strike_cut() {
   "$CLUSTER" heal "$host"
 }
 
-# One fault of a kind, then the resume. Leaves struck=0 where the job was done before it could strike.
+# Causes one fault of a kind and resumes the job. Leaves struck=0 if the job ended before the fault.
 fault() { # NAME KIND
   run=$1 kind=$2 every=$(between 1 3) damaged='' code=0 struck=1
   "strike_$kind"
@@ -208,7 +208,7 @@ report() {
 launcher_hangs=0 number=0 too_late=0 bag=()
 while [ $number -lt "$FAULTS" ]; do
   [ ${#bag[@]} -gt 0 ] || mapfile -t bag < <(printf '%s\n' "${KINDS[@]}" | shuf --random-source=<(yes $RANDOM))
-  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, where set -e would not hold
+  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, in which set -e has no effect
   if [ $struck = 1 ]; then
     number=$((number + 1)) bag=("${bag[@]:1}")
   else

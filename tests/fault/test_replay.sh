@@ -1,10 +1,10 @@
-# Offline Warp-Grad: the same bits on 1 to 4 ranks, with 2 threads, killed and resumed on another number of
-# ranks; and wherever the buffer's points lie, in memory or in the scratch file.
+# Checks offline Warp-Grad. The bits are equal on 1 to 4 ranks, with 2 threads, and after a kill with a resume on
+# another number of ranks. They do not depend on whether the points of the buffer are in memory or in the scratch file.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-# log_ratio, because it takes the loss at the episode's start, which a resume must bring back.
+# Writes a configuration with log_ratio, which needs the loss at the episode's start. A resume must restore that loss.
 write_replay_config() { # FILE PRECISION
   cat >"$1" <<C
 seed: 3
@@ -32,7 +32,7 @@ for ranks in 2 3 4; do
   expect_same "$ranks ranks" "$expected" "$(train_on $ranks $config single-$ranks)"
 done
 expect_same "2 threads" "$expected" "$(train_on 1 $config threads --set threads=2)"
-# One point of each unit in memory, and none: the others are read back from the file.
+# One point of each unit is in memory, or none. The other points are read from the scratch file.
 mkdir scratch
 for capacity in 0.1 1e-3; do
   spill="--set replay.capacity=$capacity --set replay.spill=scratch"
@@ -47,7 +47,7 @@ steps=$(($(checkpoint_step killed) + 2))
 expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set outer.steps=$steps)" \
   "$(train_on 1 $config killed --resume --set outer.steps=$steps)"
 
-# What cannot be kept is told, with the fix.
+# The error for points that cannot be stored names the fix.
 code=0
 "$WL_BIN" train $config --set replay.capacity=1e-3 --set output=none 2>error || code=$?
 [ $code = 78 ] && grep -q 'replay.spill' error || fail "no room and no folder: exit $code, $(cat error)"

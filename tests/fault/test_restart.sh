@@ -1,5 +1,6 @@
-# Episodes that restart from a stored state, with a mixture of tasks, by back-propagation and forward only: the same bits
-# on any ranks and threads, after a stop on another number of ranks, after a kill, and after meta-steps that were left.
+# Checks episodes that restart from a stored state, with a mixture of tasks, by back-propagation and forward only. The
+# bits do not depend on the number of ranks and threads, on a stop with a resume on another number of ranks, on a kill,
+# or on meta-steps that a signal interrupted.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -23,8 +24,8 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping'; do
   train_on 3 $name.yaml $name-killed --resume --set outer.steps="$(($(checkpoint_step $name-killed) + 9))" >$name.killed
   steps=$(awk '{ print $4 }' $name.killed)
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
-  # SIGUSR1 leaves a meta-step in its windows: the state is that before it. The signal waits for a checkpoint of this
-  # process, because it ends a process that has not installed its handler yet.
+  # SIGUSR1 interrupts a meta-step within its windows, and the saved state is the one before that meta-step. The loop
+  # waits for a checkpoint of this process, because SIGUSR1 ends a process that has not installed its handler.
   for turn in 1 2 3; do
     before=$(checkpoint_step $name-left)
     "$WL_BIN" train $name.yaml --quiet --resume --set output=$name-left --set outer.steps=1000000 >left.out 2>&1 &
@@ -40,7 +41,7 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping'; do
   expect_same "$name left and resumed" "$(train_on 1 $name.yaml $name-long2 --set outer.steps="$steps")" "$(cat $name.left)"
 done
 
-# Restarted episodes have the task of an earlier one, and begin where its state was stored.
+# A restarted episode has the task of an earlier episode and begins with the stored state of that episode.
 "$WL_PYTHON" - <<'P'
 import h5py
 import numpy as np

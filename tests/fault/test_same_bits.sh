@@ -1,5 +1,5 @@
-# The same bits after n meta-steps: on 1, 2, 3, 4 and 7 ranks, with 1 and 2 threads, straight through
-# and stopped in the middle of an episode and resumed on another number of ranks.
+# Checks that the bits after n meta-steps are equal: on 1, 2, 3, 4 and 7 ranks, with 1 and 2 threads, without a stop,
+# and with a stop in the middle of an episode and a resume on another number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -19,13 +19,13 @@ for job in mlp mixture; do
   expect_same "$job stopped on 3 ranks, on 2, ended on 4" "$expected" "$(train_on 4 $job.yaml $job-split --resume)"
 done
 
-# Storage is not arithmetic: a window that is recomputed from snapshots gives the same meta-gradient.
+# Storage does not change the arithmetic: a window that is recomputed from snapshots has the same meta-gradient.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
 expected=$(train_on 1 mlp.yaml whole $long --set window.storage=activations)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
 expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
-# Nor in second order, where `states` has the unit's state elsewhere while a window runs.
+# This also holds in second order, where `states` stores the unit's state in another place while a window runs.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
 expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)
 for storage in activations states; do
@@ -35,7 +35,8 @@ train_on 3 mlp.yaml exact-split $exact --set window.storage=states --stop-after 
 expect_same "second order with states, resumed in an episode to recompute" "$expected" \
   "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=recompute --resume)"
 
-# Products large enough for BLAS to split them over threads where its environment allows: it may not.
+# These products are so large that BLAS would split them over threads if its environment allowed that. Warploom
+# prevents the split.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"
 expected=$(OPENBLAS_NUM_THREADS=1 train_on 1 mlp.yaml blas-1 $large)
 expect_same "two threads offered to BLAS" "$expected" "$(OPENBLAS_NUM_THREADS=2 train_on 1 mlp.yaml blas-2 $large)"

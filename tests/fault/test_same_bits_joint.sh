@@ -1,6 +1,6 @@
-# The same bits from the joint system (LSTM on warped, preconditioned gradients, learned theta_0, groups with
-# rates, clips and spans of their own): on 1 to 4 ranks, with 2 threads, stopped and resumed on other ranks,
-# and killed. Offline Warp-Grad: test_replay.sh.
+# Checks that the bits of the joint system are equal on 1 to 4 ranks, with 2 threads, after a stop with a resume on
+# another number of ranks, and after a kill. The joint system has an LSTM on warped, preconditioned gradients, a learned
+# theta_0, and groups with separate rates, clips and spans. test_replay.sh checks offline Warp-Grad.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -29,14 +29,15 @@ expect_same "on 4 ranks" "$expected" "$(train_on 4 joint.yaml four)"
 train_on 3 joint.yaml split --stop-after 4 >/dev/null
 expect_same "stopped on 3 ranks, ended on 2" "$expected" "$(train_on 2 joint.yaml split --resume)"
 
-# Killed at any meta-step: at a constant rate, since the cosine depends on how many there are.
+# The run is killed at any meta-step. The rate is constant, because a cosine depends on the number of meta-steps.
 kill_in_the_middle joint.yaml killed --set outer.schedule=constant
 steps=$(($(checkpoint_step killed) + 2))
 to_there="--set outer.schedule=constant --set outer.steps=$steps"
 expect_same "killed on 2 ranks, ended on 3" "$(train_on 1 joint.yaml whole $to_there)" \
   "$(train_on 3 joint.yaml killed --resume $to_there)"
 
-# GAP, whose singular vectors come from LAPACK, on clipped gradients, with scalars by step and tensor and a shared head.
+# Tests GAP, whose singular vectors LAPACK computes, on clipped gradients, with scalars by step and tensor and a shared
+# head.
 cat >gap.yaml <<'C'
 seed: 4
 threads: 1
@@ -54,7 +55,8 @@ expect_same "GAP on 3 ranks with 2 threads" "$expected" "$(train_on 3 gap.yaml g
 train_on 2 gap.yaml gapsplit --stop-after 4 >/dev/null
 expect_same "GAP stopped on 2 ranks, ended on 1" "$expected" "$(train_on 1 gap.yaml gapsplit --resume)"
 
-# Gradient skip connections: the unit keeps the last preconditioned gradient; the stop is in the middle of an episode.
+# With gradient skip connections the unit keeps the last preconditioned gradient. The stop is in the middle of an
+# episode.
 cat >skip.yaml <<'C'
 seed: 4
 threads: 1

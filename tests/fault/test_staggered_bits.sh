@@ -1,5 +1,5 @@
-# Units with clocks of their own, by back-propagation and forward only: the same bits on any ranks and threads, and after
-# resumes within episodes.
+# Checks staggered units, each with a separate clock, by back-propagation and forward only. The bits do not depend on
+# the number of ranks and threads, or on resumes within episodes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -24,7 +24,7 @@ for job in bptt 'nres, pairs: 2, loss: mean_and_last, transform: log' 'pes, loss
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
-# The units are in the checkpoints whole, apart from one another.
+# The clocks of the units differ, and both checkpoints contain equal units.
 "$WL_PYTHON" - <<'P'
 import h5py
 

@@ -1,10 +1,10 @@
-# A training whose parameters and adjoints fall below the smallest normal number: the same bits with 1 and 2 threads,
-# over 1 and 2 ranks, and no subnormal number is left in what the units carry.
+# Checks a training whose parameters and adjoints become smaller than the smallest normal number. The bits are equal
+# with 1 and 2 threads and on 1 and 2 ranks, and the units' parameters and state contain no subnormal number.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Parameters start at zero and get subnormal updates: of the LSTM, by every thread, and of a rule that the main
-# thread computes alone. Their adjoints vanish as well.
+# Parameters start at zero and get subnormal updates. Every thread computes updates of the LSTM; the main thread alone
+# computes those of the other rule. The adjoints become subnormal as well.
 write_vanishing() { # FILE RULE
   cat >"$1" <<C
 seed: 5
