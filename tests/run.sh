@@ -5,12 +5,12 @@
 #
 #   --quick     leave out the tests labelled slow (SLURM, several hosts, long fault runs)
 #
-# Without CTEST OPTIONS the tests of MPI run a second time with MPICH (mpicc.mpich, mpiexec.mpich), which is built in a
-# folder of its own, and digests under both libraries are compared.
+# Without CTEST OPTIONS the tests of MPI run a second time with MPICH (mpicc.mpich, mpiexec.mpich), built in a separate
+# folder. The digests under both libraries are compared.
 #   BUILD_DIR   environment variable: build directory (default: build)
 #
-# Fails when a test fails, and also when fewer tests ran than there should be: a test that is not
-# built or not found is no success. Skipped tests are named with their reasons.
+# The script fails when a test fails. It also fails when too few tests ran, because a test that was not built or not
+# found has not passed. It prints the reasons of skipped tests.
 set -euo pipefail
 
 FLOOR=122      # tests that must have run and passed, whole suite: 132 but those of SLURM, several hosts and optional packages
@@ -41,11 +41,11 @@ if [ "$quick" = 1 ]; then
   FLOOR=$FLOOR_QUICK
   options+=(-LE slow)
 elif [ ${#options[@]} -gt 0 ]; then
-  FLOOR=1 # a choice of tests by hand
+  FLOOR=1 # the user has chosen the tests
   mpich=0
 fi
 
-# How many tests the log of CTest says had this result: Passed, Failed, Skipped, Timeout, "Not Run" ...
+# Prints how many tests have this result in the log of CTest: Passed, Failed, Skipped, Timeout, "Not Run" ...
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*\*?\*?\*?$1" "$log" || true; }
 
 cd "$ROOT"
@@ -68,7 +68,7 @@ if [ "$skipped" -gt 0 ]; then
   echo "skipped, with the reasons they gave:"
   grep -h '^skipped: ' "$BUILD/Testing/Temporary/LastTest.log" | sort | uniq -c || true
 fi
-# What needs MPI, with MPICH: only the targets that these tests start are built.
+# Runs the tests of MPI with MPICH. Only the targets that these tests use are built.
 test_with_mpich() {
   local folder=$BUILD-mpich log=$BUILD-mpich/tests.log code=0 passed
   cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMPI_C_COMPILER="$(command -v mpicc.mpich)" \

@@ -1,25 +1,25 @@
-# Functions that add tests. Every test runs through run_test.sh in an empty scratch directory of
-# its own, WL_TEST_SCRATCH, with the environment below. Exit code 77 means skipped.
+# Functions that add tests. run_test.sh runs every test in a separate empty directory, WL_TEST_SCRATCH, with the
+# environment below. Exit code 77 means skipped.
 #
 #   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
-#     a cmocka program; DOUBLE: against the float64 libraries, with WL_DOUBLE
+#     adds a cmocka program; DOUBLE links it with the float64 libraries and defines WL_DOUBLE
 #   wl_add_mpi_test(<name> RANKS <n>... SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
-#     one program, one test <name>_n<ranks> for each rank count
+#     adds one program, and one test <name>_n<ranks> for each number of ranks
 #   wl_add_script_test(<name> SCRIPT <file> [ARGS <arguments>...] [common])
-#     a shell or Python script; WL_BIN is the warploom under test, WL_SOURCE the source tree
+#     adds a shell or Python script; WL_BIN is the warploom under test, WL_SOURCE the source tree
 #
 #   common: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
 #           [ENVIRONMENT <name=value>...]
 #   ENVIRONMENT ${WL_NO_GRACE}: when one rank ends with an exit code other than 0, Open MPI kills the others at once
-#   instead of after two seconds. Not for tests that send signals to the launcher.
+#   instead of after two seconds. Tests that send signals to the launcher must not use it.
 #
-# LIBS names folders of src ("base", "task"); what they depend on comes along.
-# The folder's name (unit, mpi, ...) is always among the labels.
+# LIBS names folders of src ("base", "task"); the libraries that they depend on are linked too.
+# The labels always include the name of the test's folder (unit, mpi, ...).
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
-# PMIx 4 and earlier keep what ranks tell one another in shared memory (ds21, ds12). On a loaded machine a rank sometimes
-# reads that memory before it is complete, and ends in MPI_Init with a segmentation fault or a missing segment
+# PMIx 4 and earlier keep what ranks tell one another in shared memory (ds21, ds12). On a loaded machine a rank
+# sometimes reads that memory before it is complete, and ends in MPI_Init with a segmentation fault or a missing segment
 # (openpmix issue 1114, ompi issue 6761). With `hash` the ranks ask by message.
 set(WL_TEST_ENVIRONMENT
   PMIX_MCA_gds=hash
@@ -67,7 +67,7 @@ function(wl_add_script_test name)
   wl_set_test_properties(${name})
 endfunction()
 
-# A test of what is not there must not go missing in silence.
+# A test of a missing library is an error; without this check the test would be left out without a message.
 function(wl_require_libraries test)
   foreach(folder ${ARGN})
     if(NOT TARGET wl_${folder})
@@ -76,7 +76,7 @@ function(wl_require_libraries test)
   endforeach()
 endfunction()
 
-# The program of a unit or MPI test; reads ARG_* of its caller.
+# Adds the program of a unit or MPI test. Reads the variables ARG_* of its caller.
 function(wl_add_test_program name)
   set(suffix "")
   if(ARG_DOUBLE)

@@ -1,8 +1,9 @@
-# For scripts that run a command in namespaces of their own: sourced, then `own_root SCRIPT ARGS...`, then
-# `in_namespaces NAME SCRIPT ARGS...`.
+# Functions for scripts that run a command in separate namespaces. A script sources this file, calls
+# `own_root SCRIPT ARGS...`, then calls `in_namespaces NAME SCRIPT ARGS...`.
 #
-# In a chroot / is no mount point, and only a mount can be made private. There the script is run anew in a
-# namespace in which / is mounted once more. Not where mounts are shared: it would be seen outside.
+# Only a mount point can be made private, and in a chroot / is not a mount point. In a chroot, own_root therefore
+# restarts the script in a namespace in which / is mounted a second time. It does not do so if mounts are shared,
+# because the second mount would then be visible outside of the namespace.
 is_bare_chroot() { ! unshare --mount true && unshare --mount --propagation unchanged true; } 2>/dev/null
 
 own_root() { # SCRIPT ARGS...
@@ -11,7 +12,8 @@ own_root() { # SCRIPT ARGS...
     mount --rbind / /mnt && exec chroot /mnt env -C "$PWD" bash "$@"' sh "$@"
 }
 
-# Runs `SCRIPT --inside ARGS...` there, with a folder of its own in DIR, for at most LIMIT seconds, and exits as it does.
+# Runs `SCRIPT --inside ARGS...` in namespaces, for at most LIMIT seconds, and exits with its exit status. DIR names a
+# temporary folder of this call.
 in_namespaces() { # NAME SCRIPT ARGS...
   local name=$1 script=$2 status=0
   shift 2
@@ -22,7 +24,7 @@ in_namespaces() { # NAME SCRIPT ARGS...
   trap 'exit 143' TERM INT HUP
   timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --kill-child --mount --mount-proc --uts --net \
     --propagation private bash "$script" --inside "$@" || status=$?
-  # TERM does not end a shell that is a namespace's first process: past LIMIT it takes the KILL
+  # SIGTERM does not end a shell that is the first process of a namespace; after LIMIT only SIGKILL ends it
   if [ "$status" = 137 ]; then echo "$name: ended after $LIMIT s" >&2; status=124; fi
   exit "$status"
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a test's command in its own scratch directory, emptied first: run_test.sh COMMAND [ARGS...]
+# run_test.sh COMMAND [ARGS...] empties the scratch directory of a test and runs the test's command in it.
 set -eu
 : "${WL_TEST_SCRATCH:?run the tests through ctest, which sets WL_TEST_SCRATCH}"
 case $WL_TEST_SCRATCH in

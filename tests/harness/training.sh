@@ -1,5 +1,6 @@
-# For test scripts that run trainings: a small configuration, digests, and steps for a given time.
-# Sourced, under wl_add_script_test: WL_BIN, WL_MPIEXEC, WL_SOURCE are set, the current folder is scratch.
+# Functions for test scripts that run trainings: a small configuration, digests, and numbers of steps for a given time.
+# A script of wl_add_script_test sources this file. WL_BIN, WL_MPIEXEC and WL_SOURCE are set, and the current folder is
+# the scratch directory.
 set -euo pipefail
 
 EXIT_STOPPED=75
@@ -7,7 +8,7 @@ EXIT_STOPPED=75
 
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
-# Not from arguments that may be empty: two missing digests are no agreement.
+# An empty EXPECTED is a failure, because two missing digests do not agree.
 expect_same() { # WHAT EXPECTED GOT
   [ -n "$2" ] && [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
   echo "ok: $1: $2"
@@ -33,13 +34,13 @@ outer: {steps: 1000000, units: 6, optimizer: adam, learning_rate: 1e-3}
 C
 }
 
-# The digest line of a training's standard output: "digest <16 hex digits> step <n>"
+# Prints the digest line of a training's standard output: "digest <16 hex digits> step <n>".
 digest_line() { # FILE
   grep -E '^digest [0-9a-f]{16} step [0-9]+$' "$1" | tail -n 1
 }
 digest_step() { digest_line "$1" | awk '{ print $4 }'; }
 
-# The step of the newest checkpoint of a run; -1 without one.
+# Prints the step of the newest checkpoint of a run, or -1 if the run has no checkpoint.
 checkpoint_step() { # RUN
   local newest
   newest=$(cd "$1/checkpoints" 2>/dev/null && printf '%s\n' step-*.h5 | sort | tail -n 1)
@@ -47,17 +48,17 @@ checkpoint_step() { # RUN
   case $newest in '' | *[!0-9]*) echo -1 ;; *) echo $((10#$newest)) ;; esac
 }
 
-# Not by a file's name: the checkpoints before the last few are removed, perhaps before anybody looks.
+# Does not look for a file of a given step, because older checkpoints are removed, perhaps before this test runs.
 has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # RUN STEP
 
-# Meta-steps that a stopped run had reported beyond its newest checkpoint: what is computed twice.
+# Prints the number of meta-steps that a stopped run reported after its newest checkpoint. A resume computes them again.
 steps_beyond_checkpoint() { # RUN
   local last
   last=$(tail -q -n 1 "$1"/*.jsonl | grep -o '"meta_step":[0-9]*' | grep -o '[0-9]*$' | tail -n 1)
   echo $((${last:-0} - $(checkpoint_step "$1")))
 }
 
-# How many meta-steps of FILE two ranks on this machine do in about so many seconds.
+# Prints how many meta-steps of CONFIG two ranks on this machine do in about SECONDS.
 steps_in() { # SECONDS CONFIG
   local code=0 done_steps
   "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$2" --set output=calibration --time-limit 3s >calibration.out 2>calibration.err ||
@@ -69,7 +70,7 @@ steps_in() { # SECONDS CONFIG
   echo $((done_steps * $1 / 3))
 }
 
-# The digest line of an uninterrupted run on two ranks.
+# Prints the digest line of an uninterrupted run on two ranks.
 straight_digest() { # CONFIG STEPS NAME [OPTIONS...]
   local config=$1 steps=$2 name=$3
   shift 3

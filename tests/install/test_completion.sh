@@ -1,6 +1,6 @@
 #!/bin/bash
-# The completion scripts against what --help and a resolved configuration list: bash by its completion function, zsh by
-# an interactive shell.
+# Compares the completion scripts with the lists of --help and of a resolved configuration. The test calls bash's
+# completion function, and types into an interactive zsh.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -18,7 +18,7 @@ code=0
 compopt() { :; } # fails outside of a completion
 . completion/warploom
 
-# What bash offers for the last word, one a line.
+# Prints what bash offers for the last word, one per line.
 offers() { # WORDS...
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _warploom

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Installs into a scratch prefix and uses what is there as a stranger would: the program, the library
-# by pkg-config and by find_package, from C and from C++, with an optimizer trained here. The source
-# tree and the build directory are not referred to after the installation.
+# Installs into a temporary prefix and uses the installed files as a new user would: the program, and the library by
+# pkg-config and by find_package, from C and from C++, with an optimizer that the test trains. The installed files do
+# not name the source tree or the build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -10,7 +10,7 @@ build=$(dirname "$WL_BIN")
 
 install_all() {
   cmake --install "$build" --prefix "$prefix" >install.log || fail "cmake --install: see $PWD/install.log"
-  # A moved tree must work too.
+  # The installed tree must also work after it was moved.
   mv "$prefix" "$PWD/moved"
   prefix=$PWD/moved
   libdir=$(dirname "$(find "$prefix" -name libwarploom.so)")
@@ -30,7 +30,7 @@ check_files() {
     fail "installed files name the source or build tree: $(cat leaks)"
 }
 
-# The library shows the prototypes of its headers and nothing else, and needs no MPI.
+# The library exports the functions of its headers and no other symbol, and does not need MPI.
 check_symbols() {
   nm -D --defined-only "$libdir/libwarploom.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >exported
   cat "$prefix"/include/warploom/*.h | sed 's|^ \*.*||; s|/\*.*||' | grep -oE 'wl_[a-z_0-9]+\(' | tr -d '(' | sort -u >declared
@@ -55,7 +55,7 @@ C
   "$prefix/bin/warploom" export run --output optimizer.h5 2>export.err || { cat export.err >&2; fail "export"; }
 }
 
-# Runs the program; the loss must fall a hundredfold.
+# Runs the program. The loss must fall by a factor of 100.
 check_fit() { # PROGRAM OPTIMIZER OUTPUT
   "$1" "$2" 60 >"$3" || fail "$1 failed"
   awk '$1 == "step" { if (!n++) first = $4; last = $4 }
@@ -92,7 +92,7 @@ from_every_source() {
   done
 }
 
-# An own task and an own rule against the installed headers: by the one command, and by CMake.
+# Builds a task and a rule with the installed headers: by `warploom plugin build`, and by CMake.
 plugins() {
   mkdir own && cp "$prefix"/share/warploom/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} own/
   (cd own && "$prefix/bin/warploom" plugin build soft_clip.c) 2>plugin.err || { cat plugin.err >&2; fail "plugin build"; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every page of the manual is there, names its subject, and is clean for groff and mandoc.
+# Checks that every page of the manual exists and names its subject, and that groff and mandoc report no fault.
 set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 pages=$(dirname "$WL_BIN")/docs

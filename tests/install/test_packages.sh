@@ -1,20 +1,21 @@
 #!/bin/bash
-# Packages made of this build: the .deb installed by dpkg in a copy of this machine's root, the tarball unpacked anywhere,
-# the environment modules, and the recipes of other systems against what CMake asks for.
+# Checks the packages of this build. dpkg installs the .deb in a copy of this machine's root. The tarball is unpacked in
+# another folder. The test loads the environment modules, and compares the recipes of other systems with the
+# requirements of CMake.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
 build=$(dirname "$WL_BIN")
 version=$("$WL_BIN" --version | sed -n 's/^warploom //p')
 export TMPDIR=$PWD
-missing="" # what this machine cannot try
+missing="" # the checks that this machine cannot run
 
 "$WL_PYTHON" "$WL_SOURCE/tests/install/check_recipes.py"
 if command -v shellcheck >/dev/null; then
   shellcheck -e SC1091,SC2016,SC2089,SC2090 "$WL_SOURCE"/packaging/*.sh "$WL_SOURCE"/packaging/container/*.sh
 fi
 
-# cpack names its own folder; -G alone would leave its files in the build folder.
+# The folder is given to cpack, because -G alone would leave the files of cpack in the build folder.
 pack() { # GENERATOR
   cpack --config "$build/CPackConfig.cmake" -G "$1" -B "$PWD/package-$1" >"cpack-$1.log" 2>&1 || { tail "cpack-$1.log" >&2; fail "cpack -G $1"; }
 }

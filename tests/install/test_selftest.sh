@@ -1,5 +1,5 @@
 #!/bin/bash
-# `warploom selftest`: passes here, says what it skips, and fails where something is wrong, naming it.
+# Checks `warploom selftest`. It passes here, reports the checks that it skips, and names the check that fails.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -23,13 +23,13 @@ expect result.json '"failed": 0'
 [ "$(grep -c '"result": "passed"' result.json)" = "$(grep -c '  passed ' table)" ] || fail "table and JSON differ"
 [ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "scratch files are left behind"
 
-# Without a launcher
+# There is no launcher.
 PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
 expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
 expect table 'SKIPPED .*--launch none'
 
-# A launcher of another MPI library, a broken one, and one that changes the result
+# One launcher belongs to another MPI library, one fails, and one changes the result.
 printf '#!/bin/sh\nexec "$@"\n' >separate
 printf '#!/bin/sh\nexec "%s" -n 2 "$@" --set seed=99\n' "$WL_MPIEXEC" >other
 chmod +x separate other
@@ -42,7 +42,7 @@ expect errors '3 of 3 checks failed'
 selftest 70 --only 'LSTM: 1 and 2 ranks' --launch ./other
 expect table 'FAILED .*digest [0-9a-f]{16} step 3, but digest [0-9a-f]{16} step 3 on one rank'
 
-# A float64 program with other numbers, and none
+# The float64 program is missing, or it computes other numbers.
 mkdir doctored
 cp "$WL_BIN" doctored/
 PROGRAM=$PWD/doctored/warploom selftest 70 --only 'kernels baseline'

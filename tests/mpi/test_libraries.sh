@@ -1,4 +1,5 @@
-# The same digest under two MPI libraries, on 1 and 3 ranks, and of a run that one of them stopped and the other resumed.
+# Checks that digests under two MPI libraries are equal, on 1 and 3 ranks, and for a run that stopped under one library
+# and resumed under the other.
 #   test_libraries.sh OTHER_WARPLOOM OTHER_MPIEXEC
 # OTHER_WARPLOOM is a program built with another MPI library, OTHER_MPIEXEC its launcher; tests/run.sh gives both.
 set -euo pipefail

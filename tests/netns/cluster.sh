@@ -1,22 +1,22 @@
 #!/bin/bash
-# Several hosts on this machine for mpirun, which live as long as one command: network namespaces on
-# a bridge, each with its own host name, address 10.77.0.N and /dev/shm.
+# Makes several hosts on this machine for mpirun, for the duration of one command. The hosts are network namespaces on a
+# bridge, each with a separate host name, address 10.77.0.N and /dev/shm.
 #
 #   cluster.sh COMMAND [ARGS...]    make the hosts, run COMMAND, end it all
 #   cluster.sh bash                 look around: cluster on h2 ip address
 #
-# Exit status: that of COMMAND; 77 with a reason where namespaces cannot be made; 124 when COMMAND
-# took longer than LIMIT. COMMAND finds $CLUSTER, this script, for what follows, and the variables
-# that make mpirun start ranks on the hosts and talk over their network only:
+# The exit status is that of COMMAND, 77 with a reason if namespaces cannot be made, or 124 if COMMAND took longer than
+# LIMIT. For COMMAND, $CLUSTER names this script, with the commands below. Variables make mpirun start ranks on the
+# hosts and communicate over the network of the hosts only.
 #
 #   $CLUSTER on hN COMMAND...       run COMMAND on a host
 #   $CLUSTER cut hN, heal hN        take the host's port out of the bridge or back in: packets vanish,
 #                                   processes live on; heal returns when the host can be reached again
 #   $CLUSTER kill hN                kill every process of the host
 #
-# Environment: HOSTS (3), LIMIT seconds for everything (300), RATE (a limit for tc's tbf, as 100mbit).
-# Needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN, iproute2, util-linux. The machine's own network
-# has no part in it; whatever happens, nothing is left running.
+# Environment: HOSTS (3), LIMIT seconds for everything (300), RATE (a limit for tc's tbf, as 100mbit). The script needs
+# root with CAP_NET_ADMIN and CAP_SYS_ADMIN, iproute2, and util-linux. It does not use the network of the machine. No
+# process remains after its end.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 HOSTS=${HOSTS:-3} LIMIT=${LIMIT:-300} RATE=${RATE:-}
@@ -62,7 +62,7 @@ make_host() { # NUMBER
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
 }
 
-# A host that answers, if only to refuse, is back: its neighbours have its address again.
+# A host that answers, even with a refusal, can be reached: the other hosts know its address again.
 answers() { # NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }
@@ -75,7 +75,7 @@ heal() { # NUMBER
   done
 }
 
-# What mpirun calls as `rsh HOST COMMAND`.
+# mpirun calls this script as `rsh HOST COMMAND`.
 write_rsh() {
   cat <<R
 #!/bin/bash
@@ -85,7 +85,7 @@ exec "$CLUSTER" on "\$host" /bin/sh -c "\$*"
 R
 }
 
-# Open MPI over the bridge alone.
+# Open MPI uses the bridge only.
 export_mpi_settings() {
   export OMPI_MCA_plm_rsh_agent=$DIR/rsh OMPI_MCA_pml=ob1 OMPI_MCA_btl=tcp,vader,self
   export OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24
@@ -105,7 +105,7 @@ kill_host() { # HOST
 # The first process of the namespaces: when it ends, all others in them are killed.
 inside() { # COMMAND...
   local i
-  export CLUSTER=$DIR/cluster # a path of its own, so that no space in this script's can hurt
+  export CLUSTER=$DIR/cluster # a separate path, because the path of this script may contain spaces
   cp "$0" "$CLUSTER"
   ip link set lo up
   ip link add br0 type bridge

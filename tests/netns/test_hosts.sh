@@ -1,7 +1,7 @@
 #!/bin/bash
-# A training over three hosts by TCP has the digest of one host. A host that is cut off, and one
-# whose processes are all killed, end the job within a stated time and with a message; the hosts
-# that remain take it up and reach the same digest.
+# Checks that a training on three hosts over TCP has the digest of a training on one host. If a host is cut off, or all
+# its processes are killed, the job ends within a stated time and with a message. The run resumes on other hosts and
+# reaches the digest of an uninterrupted run.
 [ -n "${CLUSTER:-}" ] || exec "$WL_SOURCE/tests/netns/cluster.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -25,8 +25,8 @@ train_on() { # HOSTS RUN STEPS OUTPUT
 }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
-# lose NAME HOSTS LIMIT COMMAND...: a run over HOSTS without an end in sight, which COMMAND interrupts after its first
-# checkpoint
+# lose NAME HOSTS LIMIT COMMAND... starts a run on HOSTS with far more meta-steps than it can do, and interrupts it with
+# COMMAND after the first checkpoint.
 lose() {
   local name=$1 hosts=$2 limit=$3 code=0 start took
   shift 3
@@ -44,7 +44,7 @@ lose() {
   expect_below "$name: meta-steps to repeat" "$((2 * every))" "$(steps_beyond_checkpoint "$name")"
 }
 
-# go_on NAME HOSTS: the same run a few meta-steps further, against a straight one
+# go_on NAME HOSTS resumes that run for a few meta-steps and compares it with an uninterrupted run.
 go_on() {
   local name=$1 hosts=$2 to
   to=$(($(checkpoint_step "$name") + every))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What is wrong with a plug-in is said with file, line and key, and with the code of a wrong configuration.
+# Checks that an error of a plug-in names file, line and key of the configuration, and has the right exit code.
 . "$WL_SOURCE/tests/harness/training.sh"
 cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "build"; }
@@ -82,7 +82,8 @@ for type in float size_t; do
   grep -q "_Generic" member.out || fail "a member of type $type: $(cat member.out)"
 done
 
-# A table without its last row, {0}: what follows it in memory is no row. More keys than a section can have.
+# One table lacks its last row, {0}, so the memory after the table is read as rows. Another table has more keys than a
+# section may have.
 { sed -n '/^static const wl_option options/,$!p' welsch.c
   echo 'static const struct rows { wl_option row[4]; const char *after[16]; } table = {{'
   sed -n '/^static const wl_option options/,/^    {0}};/p' welsch.c | sed '1d;$d'
@@ -97,7 +98,7 @@ awk '/^    {0}};/ { for (i = 0; i < 150; i++) printf "    {\"k%d\", WL_OPT_REAL,
 compile many.so many.c
 refused "too many keys" 78 "many.so: its table has more than [0-9]* keys" '{plugin: ./many.so}'
 
-# A crash: one line that names file and function, and the exit code of the signal.
+# A crash prints one line that names file and function, and the exit code is the one of the signal.
 crash() { # WHAT LINE SED_EXPRESSION [CONFIGURATION]
   local code=0
   changed crashing "$3"
@@ -112,7 +113,7 @@ crash() { # WHAT LINE SED_EXPRESSION [CONFIGURATION]
 crash "a crash in bind" bind 's/  const wl_real [*]truth = draw;/&\n  *(volatile int *)8 = 1;/'
 crash "a crash in create" create 's/  task->impl = w;/&\n  *(volatile int *)8 = 1;/'
 
-# Tables of rules: functions one after the other, each time without the next.
+# In a table of a rule, each function in turn is missing.
 functions='create=soft_clip_create'
 for next in destroy init pack step ws_create ws_destroy ws_bytes; do
   { sed '/^WL_PLUGIN_RULE/d' soft_clip.c
@@ -129,7 +130,7 @@ config '{family: quadratic}' | sed 's|^rule: .*|rule: {plugin: ./partial.so}|' >
 grep -q "the rule has no function .backward." partial.err || fail "a rule without backward: $(cat partial.err)"
 echo "ok: functions of rules"
 
-# What `create` forgets.
+# `create` sets a field to a wrong value, or does not set it.
 changed few 's/task->n = w->dimension/task->n = 3/'
 refused "n that differs from the tape" 78 "create set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
 changed no_tape 's/return build(w, task);/(void)build; return WL_OK;/'
@@ -161,7 +162,7 @@ code=0
 [ $code = 70 ] && grep -q "impure_rule.so: soft_clip: the updates differ" impure.err || fail "an impure rule: code $code: $(cat impure.err)"
 echo "ok: an impure rule"
 
-# In float64 the same file serves; one that holds float32 alone is refused.
+# The file also works in float64. A file with float32 only is refused.
 compile narrow.so welsch.c
 config '{plugin: ./narrow.so}' >narrow.yaml
 code=0
@@ -169,7 +170,7 @@ code=0
 [ $code = 78 ] && grep -q "narrow.so: was built for float32, and this program computes in float64" narrow.err ||
   fail "float32 alone in check: code $code, $(cat narrow.err)"
 
-# Ranks that read different files of the same name: /proc/self/cwd is another folder on each.
+# The ranks read different files of one name, because /proc/self/cwd is a different folder for each rank.
 mkdir a b
 cp welsch.so a
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c && "$WL_BIN" plugin build changed.c --output b/welsch.so 2>build.err
@@ -182,7 +183,7 @@ hash_of() { "$WL_BIN" plugin info "$1" | awk '$1 == "hash" { print $2 }'; }
 grep -q "welsch.so) differs between ranks (rank 0 has $(hash_of a/welsch.so), rank 1 has $(hash_of b/welsch.so))" ranks.err ||
   fail "message about ranks: $(cat ranks.err)"
 
-# The subcommand: usage, and a source with an error.
+# Checks the usage errors of the subcommand, and a source with an error.
 usage() { # CODE ARGUMENTS...
   local code=0 expected=$1
   shift

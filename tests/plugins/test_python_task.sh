@@ -1,6 +1,7 @@
 #!/bin/bash
-# The task family `python` with NumPy: gradients, digests over ranks, threads, kill and resume, evaluation; and what is
-# said of a module that is wrong, of a process that dies and of one that does not answer.
+# Checks the task family `python` with NumPy: gradients, digests on several ranks and threads and after a kill with a
+# resume, and evaluation. Also checks the errors for a wrong module, for a process that dies, and for a process that
+# does not answer.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import numpy' || skip "no NumPy"

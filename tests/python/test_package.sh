@@ -1,5 +1,6 @@
 #!/bin/bash
-# pip builds a wheel without a network, installs it into a fresh virtual environment, and the package works from there.
+# Checks that pip builds a wheel without a network and installs it into a new virtual environment, and that the
+# installed package works.
 set -euo pipefail
 : "${WL_SOURCE:?run the tests through ctest}" "${WL_PYTHON:?}" "${WL_BIN:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -15,7 +16,7 @@ version=$(sed -n 's/^project(warploom VERSION \([0-9.]*\).*/\1/p' "$WL_SOURCE/CM
 wheel=wheels/warploom-$version-py3-none-any.whl
 [ -f "$wheel" ] || { ls wheels >&2; fail "the wheel's version is not $version"; }
 
-# NumPy, h5py and PyTorch are the system's, and so is pip.
+# NumPy, h5py, PyTorch and pip are those of the system.
 "$WL_PYTHON" -m venv --without-pip --system-site-packages fresh
 fresh/bin/python -m pip install "${OPTIONS[@]}" "$wheel" >pip.txt 2>&1 || { cat pip.txt >&2; fail "pip install"; }
 

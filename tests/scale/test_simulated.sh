@@ -1,6 +1,6 @@
 #!/bin/bash
-# The program under SimGrid's SMPI: 8 simulated ranks compute the bits of one real one, and 16 ranks whose work is
-# charged to the clock share out a mixture of sizes well and pay for what they wait.
+# Checks the program under SimGrid's SMPI. 8 simulated ranks compute the bits of one real rank. On 16 ranks, where the
+# simulated clock advances by given times, a mixture of sizes is divided evenly and the waiting times are counted.
 set -euo pipefail
 module=$WL_BUILD/warploom_smpi.so
 if ! command -v smpirun >/dev/null || [ ! -e "$module" ]; then
@@ -41,7 +41,7 @@ simulated=$(simulate 8 --set output=simulated) || fail "$simulated"
 grep -qx "$real" <<<"$simulated" || fail "8 simulated ranks: '$simulated', one real rank: '$real'"
 "$WL_BIN" info simulated/trajectory.h5 --verify >/dev/null || fail "the trajectory that 8 simulated ranks recorded"
 
-# A window of 3 steps takes 0.3 s or 0.1 s, always; the cost model takes the second for the larger.
+# A window of 3 steps always takes 0.3 s or 0.1 s. The cost model wrongly expects the shorter time for the larger task.
 cat >work.txt <<'EOT'
 window quadratic-12 0.1 0
 window quadratic-20 0.0333333333 0
@@ -56,7 +56,7 @@ rows = [json.loads(line) for line in open("folded/metrics.jsonl")]
 for row in rows:
     busy, wait, reduce = row["compute_seconds"], row["wait_seconds"], row["reduce_seconds"]
     assert 1.2 <= busy <= 2.2, row    # 128 units of 0.2 s on average over 16 ranks
-    assert 0 <= wait <= 0.3, row      # no more than the larger unit
+    assert 0 <= wait <= 0.3, row      # at most the time of the larger unit
     assert wait <= busy - row["compute_seconds_least"] <= 0.31, row
     assert 0 < reduce < 1e-3, row     # microseconds of latency, simulated
 PY

@@ -1,4 +1,4 @@
-# What the SLURM tests share: they source it first, and from then on run inside the sandbox.
+# Functions for the SLURM tests. A test sources this file first and then runs inside the sandbox.
 [ -n "${SLURM_CONF:-}" ] || exec "$WL_SOURCE/tests/slurm/sandbox.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -20,12 +20,12 @@ wait_completed() { # ID OUTPUT SECONDS
   is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
 }
 
-# Gives train.yaml, which has no end in sight, its end: only then can an interruption not come too late, however fast
-# this machine is. Jobs that start from now on see it.
+# Sets the last meta-step of train.yaml. Before this call the training has so many meta-steps that an interruption
+# cannot come too late, even on a fast machine. Jobs that start after this call read the new value.
 end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # STEPS
 
-# A requeued job waits two minutes by SLURM's own rule; this one goes on at once. Not in the second
-# of its requeue, though: the node tells starts apart by whole seconds and would refuse it.
+# SLURM starts a requeued job after two minutes. This function starts the job at once, but not in the second of its
+# requeue, because the node distinguishes starts by whole seconds and would refuse the job.
 start_now() { # ID [UPDATES...]
   local job=$1
   shift

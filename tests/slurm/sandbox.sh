@@ -1,22 +1,23 @@
 #!/bin/bash
-# A SLURM cluster that lives as long as one command: munge, slurmctld and several slurmd on this
-# machine, in namespaces of their own.
+# Makes a SLURM cluster for the duration of one command: munge, slurmctld and several slurmd on this machine, in
+# separate namespaces.
 #
 #   sandbox.sh COMMAND [ARGS...]   start the cluster, run COMMAND with SLURM_CONF set, end it all
 #   sandbox.sh bash                look around in it: sinfo, sbatch, squeue
 #
-# Exit status: that of COMMAND; 77 with a reason where such a cluster cannot run; 124 when COMMAND
-# took longer than LIMIT. Environment: NODES (3), CPUS per node (2), GRACE seconds on preemption
-# (10), LIMIT seconds for everything (300).
+# The exit status is that of COMMAND, 77 with a reason if the cluster cannot run, or 124 if COMMAND took longer than
+# LIMIT. Environment: NODES (3), CPUS per node (2), GRACE seconds on preemption (10), LIMIT seconds for everything
+# (300).
 #
-# Needs root with CAP_SYS_ADMIN, and slurm-wlm, munge, iproute2, util-linux.
+# The script needs root with CAP_SYS_ADMIN, and slurm-wlm, munge, iproute2, util-linux. It uses these namespaces:
 #
-#   process namespace   whatever happens, nothing is left running
+#   process namespace   no process remains after the end
 #   network namespace   ports cannot collide, nothing is reachable from outside
 #   host name, /dev/shm, PMIx folder per node
-#                       else Open MPI takes the nodes for one and their files collide
+#                       otherwise Open MPI treats the nodes as one, and their files have equal names
 #
-# Two partitions: `batch`, and `urgent`, whose jobs requeue those in batch. No cgroups, no accounting.
+# There are two partitions, `batch` and `urgent`; a job in `urgent` requeues jobs in `batch`. There are no cgroups and
+# no accounting.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 NODES=${NODES:-3} CPUS=${CPUS:-2} GRACE=${GRACE:-10} LIMIT=${LIMIT:-300}
@@ -44,7 +45,7 @@ wait_until() { # SECONDS COMMAND...
 
 start_munge() {
   mkdir -m 700 "$DIR/munge"
-  mkdir -m 755 "$DIR/run" # the socket's folder is open to all, the key's is not
+  mkdir -m 755 "$DIR/run" # all users may read the folder of the socket, but not the folder of the key
   mungekey --create --keyfile="$DIR/munge/key" >"$DIR/log/mungekey" 2>&1
   munged --foreground --force --key-file="$DIR/munge/key" --socket="$DIR/run/munge.socket" \
     --pid-file="$DIR/munge/pid" --log-file="$DIR/munge/log" --seed-file="$DIR/munge/seed" \
@@ -84,7 +85,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 ReturnToService=2
-# reactions quick enough for tests
+# short intervals, so that the tests do not wait long
 KillWait=5
 SlurmdTimeout=30
 CompleteWait=0
@@ -117,7 +118,7 @@ nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" =
 
 # The first process of the namespaces: when it ends, all others in them are killed.
 inside() { # COMMAND...
-  # SLURM looks names up with AI_ADDRCONFIG, which knows none where 127.0.0.0/8 is all there is
+  # SLURM looks up names with AI_ADDRCONFIG, which finds no name if the only addresses are in 127.0.0.0/8
   ip link set lo up
   ip address add 10.77.1.1/32 dev lo
   hostname control
@@ -127,7 +128,7 @@ inside() { # COMMAND...
   mount --bind "$DIR/hosts" /etc/hosts
   mount -t tmpfs -o size=25% none /dev/shm
   export SLURM_CONF=$DIR/slurm.conf TMPDIR=$DIR/tmp
-  export PMIX_MCA_gds=hash # WlTest.cmake says why; the daemons need it too
+  export PMIX_MCA_gds=hash # for the reason in WlTest.cmake; the daemons need it too
   start_munge
   write_configuration >"$SLURM_CONF"
   echo "PMIxCliTmpDirBase=$DIR/pmix" >"$DIR/mpi.conf"
@@ -135,7 +136,7 @@ inside() { # COMMAND...
   local i
   for i in $(seq "$NODES"); do start_node "node$i"; done
   wait_until 90 nodes_are_idle || { tail -n 5 "$DIR"/log/slurm* >&2; die "the nodes did not come up"; }
-  # traffic between the 'nodes' runs over the loopback, which Open MPI would leave out
+  # the nodes communicate over the loopback interface, which Open MPI would not use by default
   export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
   "$@"
 }

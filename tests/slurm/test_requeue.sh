@@ -1,6 +1,6 @@
 #!/bin/bash
-# jobs/chain.sbatch, interrupted three times on its way: by its warning signal, by an
-# administrator's requeue, and by preemption. Same digest as the run that nothing interrupted.
+# Checks jobs/chain.sbatch with three interruptions: by its warning signal, by an administrator's requeue, and by
+# preemption. The digest equals that of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

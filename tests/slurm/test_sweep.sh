@@ -1,5 +1,6 @@
 #!/bin/bash
-# jobs/sweep.sh under SLURM: an array over the combinations, and the job that compares the runs once all are done.
+# Checks jobs/sweep.sh under SLURM: an array over the combinations, and the job that compares the runs when all are
+# done.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 sed 's/steps: 1000000, units: 6/steps: 6, units: 2/; s/dimension: 10/dimension: 4/; s/episode: .*/episode: {steps: 20}/' train.yaml >job.yaml

@@ -1,9 +1,10 @@
 #!/bin/bash
-# SLURM's own time limit: it warns the job (it looks every 30 s, so up to a minute early), which stops
-# with a checkpoint, requeues itself, goes on and ends with the digest of an uninterrupted run.
+# Checks a job that reaches SLURM's time limit. SLURM checks limits every 30 s, so its warning comes up to a minute
+# early. The job stops with a checkpoint, requeues itself, resumes, and ends with the digest of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
-# The configuration has no end in sight; it gets one, some steps further on, after the warning.
+# The configuration has far more meta-steps than the job can do. After the warning the test sets the last meta-step to
+# one that is some steps later.
 export RUN=$PWD/limited
 job=$(submit --nodes=1 --ntasks-per-node=2 --time=1 --signal=B:USR1@45 --output=limited.out \
   "$WARPLOOM_JOBS/chain.sbatch" train.yaml --set checkpoint.every=0)

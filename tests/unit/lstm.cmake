@@ -1,5 +1,5 @@
-# The LSTM kernels in both precisions; each program goes through the instruction sets by itself.
-# Passive waiting: threads that spin on a busy machine take the time of those they wait for.
+# Tests the LSTM kernels in both precisions. Each program tests all instruction sets.
+# Threads wait passively, because spinning threads on a busy machine delay the threads that they wait for.
 foreach(test lstm lstm_torch)
   set(lstm_sources test_${test}.c lstm_fixture.c lstm_reference.c)
   foreach(suffix "" "64")

@@ -1,4 +1,4 @@
-# The tape: values against plain loops, errors, kernels. Both precisions, each instruction set.
+# Tests the tape in both precisions and with each instruction set: values compared with plain loops, errors, kernels.
 foreach(isa avx512 avx2 baseline)
   wl_add_unit_test(tape_kernels_${isa} SOURCES test_tape_kernels.c LIBS tensor base ENVIRONMENT WARPLOOM_ISA=${isa})
 endforeach()

@@ -1,4 +1,4 @@
-# Task families and their data.
+# Tests task families and their data.
 wl_add_unit_test(unit_task SOURCES test_task.c LIBS task)
 wl_add_unit_test(test_task_draws SOURCES test_task_draws.c ../harness/distribution.c LIBS task)
 wl_add_unit_test(unit_task64 DOUBLE SOURCES test_task.c LIBS task)
