@@ -20,7 +20,7 @@ typedef struct edit {
 typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that contains `entry` */
-  wl_entry *entry; /* NULL: the root, or the only item of a list that is written as a map */
+  wl_entry *entry; /* NULL if the node is the root, or if the list has one item and is written as a map */
   bool item;       /* the path ends with the number of an item */
 } spot;
 

@@ -6,11 +6,11 @@
 
 #include "base/status.h"
 
-/* Whether the path is an existing folder. */
+/* Returns whether the path is an existing folder. */
 bool wl_is_directory(const char *path);
-/* Whether both paths exist and are the same file, possibly under different names. */
+/* Returns whether both paths exist and lead to the same file, even under different names. */
 bool wl_same_file(const char *a, const char *b);
-/* Whether both paths name the same file; the file need not exist. */
+/* Returns whether both paths name the same file; the file need not exist. */
 bool wl_same_path(const char *a, const char *b);
 
 /* Checks that a command that reads `input` (NULL: nothing) may write `output`. Refuses the input itself, a run

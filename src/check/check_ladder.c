@@ -107,9 +107,9 @@ static bool bend_stays(const rung *r, int j) {
   return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
 }
 
-/* Whether a kink within reach explains the error at the least h at which D is above rounding. The error of D
- * is then at most a few jumps, which do not fall with h (except at the last h, if it is below the kink's
- * distance). A kink does not explain a wrong gradient if F is smooth or its kinks are further away. */
+/* Whether a kink within reach explains the error at the least h at which D is above rounding. The error of D is
+ * then at most a few times the jump of the slope at the kink. This error does not decrease with h, except at the last h
+ * if that h is smaller than the distance to the kink. A kink does not explain a wrong gradient if F is smooth or its kinks are further away. */
 static bool is_kink(const rung *r, int count) {
   int j = count - 1;
   while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;

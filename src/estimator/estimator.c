@@ -30,18 +30,35 @@ static const wl_estimator_ops *find(const char *name) {
   return wl_estimators[i]; /* the name was validated */
 }
 
+typedef struct name_list {
+  char text[128];
+} name_list;
+
+static void add_name(name_list *names, const char *name) {
+  char *text = names->text;
+  snprintf(text + strlen(text), sizeof names->text - strlen(text), "%s%s", text[0] ? ", " : "", name);
+}
+
 wl_status wl_estimator_need_adjoint(const wl_config *config, const wl_model *model) {
   const wl_rule *rule = model->rule;
-  char names[128] = "";
+  name_list names = {""};
   if (!rule->forward_only || !wl_model_needs_adjoint(model)) return WL_OK;
   for (int i = 0; wl_estimators[i]; i++)
-    if (!wl_estimators[i]->traces)
-      snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? ", " : "",
-               wl_estimators[i]->name);
+    if (!wl_estimators[i]->traces) add_name(&names, wl_estimators[i]->name);
   return wl_map_fail(wl_config_map(config, "rule", 0), "name",
                      "the rule '%s' has no adjoint (%s), so nothing can be learned through it by "
                      "back-propagation; choose one of the forward-only estimators (%s)",
-                     rule->ops->name, rule->forward_only, names);
+                     rule->ops->name, rule->forward_only, names.text);
+}
+
+static wl_status refuse_imitation(const wl_estimator *e) {
+  name_list names = {""};
+  for (int i = 0; wl_estimators[i]; i++)
+    if (wl_estimators[i]->imitates) add_name(&names, wl_estimators[i]->name);
+  return wl_map_fail(e->map, "name",
+                     "the estimator %s cannot imitate a teacher: use one of the estimators %s, or remove the "
+                     "section `imitation`",
+                     e->ops->name, names.text);
 }
 
 /* Refuses configurations that the estimator does not support. */
@@ -64,11 +81,7 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
                        "leap and reptile learn theta_0 from one path of inner steps, and %s runs several paths: "
                        "use `initialisation: {name: maml}`, or the estimator bptt",
                        e->ops->name);
-  if (e->spec.imitation && !e->ops->imitates)
-    return wl_map_fail(e->map, "name",
-                       "the estimator %s cannot imitate a teacher: use bptt, es, pes or nres, or remove the "
-                       "section `imitation`",
-                       e->ops->name);
+  if (e->spec.imitation && !e->ops->imitates) return refuse_imitation(e);
   if (e->spec.imitation && (setting->replays || (init && init->path)))
     return wl_map_fail(e->map, "name",
                        "leap, reptile and replay learn from the rule's own path: leave `imitation` "

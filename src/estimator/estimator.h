@@ -37,7 +37,7 @@ typedef struct wl_estimator_ops {
   bool traces;              /* back-propagates: its workspaces keep a trace */
   bool whole_episodes;      /* needs outer.every: episode */
   bool imitates;            /* supports units that imitate a teacher */
-  /* Sets runs, main_run, shape, width and its own data; the other members are already set. */
+  /* Sets runs, main_run, shape and width; the other members are already set. */
   wl_status (*create)(const wl_map *map, wl_estimator *estimator);
   wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,
                    wl_run_outcome *outcome);

@@ -195,7 +195,7 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Whether an inflated chunk has the number of bytes that its shape requires. HDF5 copies that many bytes without a
+/* Returns whether an inflated chunk has the number of bytes that its shape requires. HDF5 copies that many bytes without a
  * check. `stored` has room for the largest compressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {

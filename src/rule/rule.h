@@ -137,7 +137,7 @@ struct wl_rule {
   wl_layout phi;       /* meta-parameters, group "rule"; empty for a fixed rule */
   int64_t state_width; /* reals of state per coordinate */
   bool tensorwise;
-  const wl_state_field *fields; /* fields of a tensorwise rule, coordinates first; borrowed */
+  const wl_state_field *fields; /* fields of a rule that sees tensors, per-coordinate fields first; borrowed */
   int n_fields;
   const char *forward_only; /* why the rule has no adjoint, for messages; NULL: the rule has an adjoint */
   int64_t

@@ -263,7 +263,7 @@ static void warn_of_idleness(run *r) {
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
 
-/* Writes the files of a meta-step: recorded windows, metrics, and every `every` meta-steps a checkpoint. */
+/* Writes the recorded windows and the metrics of a meta-step, and a checkpoint after every `checkpoint.every` meta-steps. */
 static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   const int64_t step = wl_state_of(r->trainer)->meta_step;
   const bool last = stopping || r->diverged || step == wl_setup_of(r->trainer)->steps;
