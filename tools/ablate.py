@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What each part of a joint system is worth: trains and evaluates every subset of its parts.
+"""Trains and evaluates every subset of the parts of a joint system, to measure what each part contributes.
 
-Parts are the LSTM, the warp layers, the preconditioner and the learned theta_0, as far as CONFIG has them. Every subset is
-trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks; differences are paired over sets of
-tasks. Where the LSTM is left out, plain descent with a learned rate takes its place. Settings in `groups` go with their part.
-All subsets are checked before the first is trained. Each is a run of its own below `output`; --resume continues them.
+The tool uses those parts that CONFIG has: the LSTM, the warp layers, the preconditioner, the learned theta_0. All
+subsets are trained with equal meta-steps, tasks and seed, and evaluated on equal fresh tasks; differences are paired
+over sets of tasks. If the LSTM is left out, plain descent with a learned rate replaces it. If a part is left out, its
+settings in `groups` are left out too. All subsets are checked before the first one is trained. Each subset is a
+separate run in the folder `output`; --resume continues these runs.
 
 Examples:
   ablate.py jobs/joint-sinusoid.yaml --rate 0.01 --launch "mpirun -n 2"
@@ -32,7 +33,7 @@ GROUP_OF = {"warp": "warp", "precondition": "precondition", "theta0": "initialis
 
 
 def program():
-    """The warploom of the tree or installation that this file belongs to, else of the path."""
+    """Returns the warploom of the tree or installation to which this file belongs, otherwise the one in PATH."""
     here = Path(__file__).resolve().parent
     for place in (here.parent / "build/warploom", here.parents[2] / "bin/warploom"):
         if os.access(place, os.X_OK):
@@ -99,7 +100,7 @@ def parts_of(config):
 
 
 def groups_without(config, left_out):
-    """The list `groups` less those that belong to parts which are left out."""
+    """Returns the list `groups` without the groups of the parts that are left out."""
     groups, gone = {}, {GROUP_OF.get(part) for part in left_out}
     for key, value in config.items():
         if key.startswith("groups"):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Puts runs side by side: what differs in their configurations, their digests, their figures.
+"""Compares runs: the differences of their configurations, their digests, and their figures.
 
-Runs of the same configuration, build and processor type have the same digest after the same
-meta-step, whatever the ranks, threads and restarts: the table says whether they do. Keys that only
-say where and how files are written, or how many threads run, do not count as differences.
+Runs with equal configurations, builds and processor types have equal digests after equal meta-steps, for any number of
+ranks, threads and restarts. The table says whether the digests are equal. Keys that only determine where and how files
+are written, or how many threads run, do not count as differences.
 
 Examples:
   compare_runs.py runs/one-rank runs/eight-ranks
@@ -32,7 +32,7 @@ def tail(run, name):
 
 
 def figures_of(run):
-    """The figures of one run, from its metrics: {name: number}."""
+    """Returns the figures of one run, computed from its metrics: {name: number}."""
     m = run.metrics
     phases = wf.step_phases(m)
     seconds = phases.sum(axis=0)
@@ -59,7 +59,7 @@ BRIEF = ("meta-steps", "meta-loss, last tenth", "last loss, last tenth", "meta-g
 
 
 def provenance(run):
-    """Digest and origin, from the newest checkpoint."""
+    """Reads the digest and the origin from the newest checkpoint."""
     file = run.newest()
     if file is None:
         return {"digest": None}
@@ -70,7 +70,7 @@ def provenance(run):
 
 
 def evaluation_of(run):
-    """Final losses of the trained setting: {rule: loss}, and the verdict."""
+    """Returns the final losses of the trained setting, {rule: loss}, and the verdict."""
     try:
         evaluation = run.evaluation()
     except wf.ToolError as error:
@@ -97,11 +97,11 @@ class Comparison:
         self.evaluations = [evaluation_of(r) for r in self.runs]
 
     def essential(self):
-        """Keys that differ and change what is computed."""
+        """Returns the keys that differ and that change what is computed."""
         return {k for k in self.differences if not wf.is_bookkeeping(k)}
 
     def digests(self):
-        """One sentence: what the digests say."""
+        """Returns one sentence about the equality of the digests."""
         known = [(p.get("digest"), p.get("meta_steps")) for p in self.provenance]
         if any(d is None for d, _ in known):
             return "No digest for " + ", ".join(l for l, (d, _) in zip(self.labels, known) if d is None) + ": no checkpoint yet."
@@ -155,7 +155,7 @@ class Comparison:
 
 
 def short_labels(paths):
-    """The parts of the paths that tell them apart."""
+    """Returns the parts of the paths in which they differ."""
     parts = [p.rstrip("/").split("/") for p in paths]
     while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[0] for p in parts}) == 1:
         parts = [p[1:] for p in parts]
@@ -171,7 +171,8 @@ def number(value):
 
 
 def table(head, rows):
-    """Columns as wide as they need; the first is text, the others stand right."""
+    """Formats a table whose columns are as wide as their widest cell. The first column is left-aligned, the others are
+    right-aligned."""
     cells = [head] + rows
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = ["  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]).rstrip() for row in cells]
@@ -180,7 +181,7 @@ def table(head, rows):
 
 
 def by_run(labels, rows):
-    """One line for each quantity while runs fit side by side, else the longer way down."""
+    """Formats one line for each quantity if there are few runs, otherwise one line for each run."""
     if len(labels) <= max(4, min(len(rows), 8)):
         return table([""] + labels, [[name] + [number(v) for v in values] for name, values in rows])
     heads = [name for name, _ in rows]
@@ -188,7 +189,7 @@ def by_run(labels, rows):
 
 
 def print_seeds(c):
-    """Runs that differ in the seed alone: means and their intervals."""
+    """Prints means and their intervals, if the runs differ in the seed only."""
     if c.essential() != {"seed"}:
         return
     print(f"\nOver {len(c.runs)} seeds (mean and 95 % interval)")
@@ -240,7 +241,7 @@ def print_text(c, everything):
 
 
 def finite(value):
-    """JSON has no NaN: null stands for it."""
+    """Replaces NaN by null, because JSON has no NaN."""
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Writes metrics, or any dataset of a file, as CSV.
 
-A run directory gives its metrics: a column for each quantity, a row for each meta-step. A file without
-a dataset is listed. A dataset comes in long form: a column for each dimension, one for the value, with
-coordinates and names of rules in place of numbers where the file has them. Several datasets of the
-same shape share the rows. --wide lays the last dimension out as columns.
+For a run directory, the tool writes its metrics: a column for each quantity, a row for each meta-step. For a file
+without a dataset, it lists the datasets of the file. It writes a dataset in long form: a column for each dimension and
+a column for the value. If the file has coordinates or names of rules, they replace the indices. Several datasets of
+equal shape share the rows. With --wide, the last dimension becomes columns.
 
 Examples:
   export_csv.py runs/quickstart -o metrics.csv
-  export_csv.py runs/quickstart/evaluation.h5                       what is in it
+  export_csv.py runs/quickstart/evaluation.h5                       lists its datasets
   export_csv.py runs/quickstart/evaluation.h5 case-00/final_loss case-00/heldout_loss
   export_csv.py runs/quickstart/trajectory.h5 loss --wide
 """
@@ -23,7 +23,7 @@ import warploom_files as wf
 
 
 def cell(value):
-    """Numbers with every digit that counts; what is not a number stays empty."""
+    """Formats a number with all significant digits; NaN is empty."""
     if isinstance(value, (float, np.floating)):
         return "" if np.isnan(value) else repr(float(value)) if value.dtype == np.float64 else str(value)
     return str(value)

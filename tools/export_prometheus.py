@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes the newest metrics of runs as a text file for Prometheus.
 
-The file has the text format that node exporter's textfile collector reads: every quantity of the newest meta-step as a
-gauge, with the labels run, path and task. It is replaced by a rename, so a reader never sees a part of it. For rules of
-alerting: warploom_state is 1 for the state of a run (running, quiet, finished), and
-warploom_last_write_timestamp_seconds is when its metrics last grew.
+The file has the text format that node exporter's textfile collector reads. Every quantity of the newest meta-step is a
+gauge with the labels run, path and task. The tool replaces the file by a rename, so a reader never sees an incomplete
+file. Two gauges serve alerting rules: warploom_state is 1 for the current state of a run (running, quiet, finished),
+and warploom_last_write_timestamp_seconds is the time at which the metrics of the run last grew.
 
 Examples:
   export_prometheus.py runs/chain-1234 -o /var/lib/node_exporter/warploom.prom
@@ -33,7 +33,7 @@ def escape(text):
 
 
 def help_texts(run):
-    """Meanings of the metrics, from the attributes of the trajectory file if there is one."""
+    """Reads the meanings of the metrics from the attributes of the trajectory file, if that file exists."""
     try:
         with run.trajectory() as file:
             return {name: wf.text_of(file.h5["metrics"][name].attrs.get("long_name", "")) for name in file.h5["metrics"]}
@@ -83,7 +83,8 @@ class Page:
 
 
 def replace(path, text):
-    """The whole file or the one before it, and readable for the collector, which is another user."""
+    """Writes the file so that a reader sees the complete new file or the previous one. The collector is another user,
+    so all users may read the file."""
     folder = os.path.dirname(os.path.abspath(path))
     try:
         handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)  # the collector reads *.prom only

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes the metrics of runs as event files for TensorBoard.
 
-FOLDER gets a folder for each run. Each metric is a scalar over meta-steps, in a group of its kind (loss, gradient,
-seconds, run); the configuration is a text. Times are those at which the meta-steps ended, computed back from the last
-line. Needs the package tensorboardX: pip install tensorboardX.
+The tool makes a folder for each run in FOLDER. Each metric is a scalar over meta-steps, in a group of its kind (loss,
+gradient, seconds, run); the configuration is a text. The times are those at which the meta-steps ended; they are
+computed backwards from the last line. The tool needs the package tensorboardX: pip install tensorboardX.
 
 Examples:
   export_tensorboard.py runs/quickstart events && tensorboard --logdir events
@@ -44,7 +44,7 @@ class Events:
         self.path, self.folder, self.writer, self.last = path, folder, None, 0
 
     def update(self):
-        """Writes the meta-steps that are new; whether the run is finished."""
+        """Writes the new meta-steps and returns whether the run is finished."""
         s = watch.look(self.path, following=True)
         if s is None:
             return False
@@ -67,7 +67,7 @@ class Events:
 
 
 def folders_of(runs, folder):
-    """A folder for each run, named by the parts of their paths in which they differ."""
+    """Makes a folder for each run, named after the parts of the paths in which the runs differ."""
     paths = [os.path.abspath(run) for run in runs]
     names = [os.path.basename(path) for path in paths]
     if len(set(names)) < len(names):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Packs Omniglot's archives into the one HDF5 file that the task family `omniglot` reads.
 
-Takes images_background.zip and images_evaluation.zip as they come from
-https://github.com/brendenlake/omniglot (python/): ALPHABET/characterNN/*.png, 20 drawers of each
-character, 105 x 105 pixels, black ink on white. Alphabets of both are sorted by name.
+The tool reads images_background.zip and images_evaluation.zip of https://github.com/brendenlake/omniglot (python/):
+ALPHABET/characterNN/*.png, 20 drawers of each character, 105 x 105 pixels, black ink on white. It sorts the alphabets
+of both archives by name.
 
   image                  (character, drawer, row, column) uint8   1: ink, 0: paper
   alphabet_of_character  (character) int32                        index into alphabet_name
@@ -11,8 +11,8 @@ character, 105 x 105 pixels, black ink on white. Alphabets of both are sorted by
   background             (alphabet) uint8                         1: of the first archive, 0: of the second
   character_name         (character) text                         characterNN, within its alphabet
 
-A smaller side takes the pixel floor(i * 105 / side) for row and column i. Some papers invert the
-images (1: paper); here ink is 1.
+For a side below 105, row and column i of an image are the row and column floor(i * 105 / side) of the original. Some
+papers invert the images (1: paper); here ink is 1.
 
 Examples:
   pack_omniglot.py images_background.zip images_evaluation.zip -o omniglot28.h5
@@ -55,7 +55,7 @@ def list_images(archive, path):
 
 
 def read_ink(archive, path, name, side):
-    """One image, (side, side), 1 where there is ink."""
+    """Reads one image, (side, side), which is 1 where there is ink."""
     from PIL import Image, UnidentifiedImageError
     try:
         pixels = np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"))

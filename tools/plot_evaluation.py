@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Draws an evaluation: the learned rule beside tuned hand-designed ones.
+"""Draws an evaluation: the learned rule compared with tuned hand-designed rules.
 
-With one setting: loss curves, and the final losses with their intervals. With several (`warploom
-eval RUN --vary ...`): also the ratio of final losses to the best hand-designed rule in each, so that
-one sees where the learned rule stops working.
+For one setting, the picture has loss curves, and the final losses with their intervals. For several settings (`warploom
+eval RUN --vary ...`), it also has the ratio of final losses to those of the best hand-designed rule in each setting.
+The ratio shows in which settings the learned rule stops working.
 
-Lines are geometric means over sets of fresh tasks, bands their 95 % intervals (Student's t on
-log10); of few-shot tasks, and where a loss is not positive, arithmetic ones. Dashed from where the first
-run of a rule has diverged on: the mean of the others.
+Lines are geometric means over sets of fresh tasks, and bands are the 95 % intervals of the means (Student's t on
+log10). For few-shot tasks, and if a loss is not positive, the means are arithmetic. A line is dashed after the first
+run of its rule has diverged, and then shows the mean of the other runs.
 
 Examples:
   plot_evaluation.py runs/quickstart                        RUN/evaluation.h5 -> RUN/evaluation.png

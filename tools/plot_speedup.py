@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Performance profiles of `warploom eval --speedup`: the share of runs that are at least so many times as fast.
+"""Draws performance profiles of `warploom eval --speedup`: the share of runs whose speed-up is at least x.
 
-One curve for each tuned hand-designed rule, in steps on the left and in wall clock on the right; several reports, of several
-learned rules, are drawn against the first baseline that all have. A rule as fast as the baseline drops at 1.
+The picture has one curve for each tuned hand-designed rule, in steps on the left and in wall-clock time on the right.
+Several reports, of several learned rules, are compared with the first baseline that all reports have. The curve of a
+rule that is as fast as the baseline drops at 1.
 
 Examples:
   plot_speedup.py runs/general/speedup-unseen.json

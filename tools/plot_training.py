@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Draws the course of one or several trainings.
+"""Draws the metrics of one or several trainings over their meta-steps.
 
-Six panels: meta-loss, losses inside the window, meta-gradient norm, learning rate, units left out as
-non-finite, and where the time of a meta-step goes. Runs whose configurations differ in the seed alone
-are one group: its mean, with a 95 % band over the runs. Other differences make groups, each with its
-colour, named after what differs.
+The six panels show the meta-loss, the losses inside the window, the norm of the meta-gradient, the learning rate, the
+number of non-finite units that were left out, and the times of the parts of a meta-step. Runs whose configurations
+differ in the seed only are one group, drawn as its mean with a 95 % band over the runs. Runs that differ in other keys
+are in different groups. Each group has a colour and is named after the keys that differ.
 
-A window sees one part of an episode, so the meta-loss rises and falls with the episode's progress;
-lines are running means over whole episodes (--smooth 1 shows each meta-step).
+A window is one part of an episode, so the meta-loss rises and falls with the position in the episode. The lines are
+therefore running means over whole episodes (--smooth 1 shows each meta-step).
 
 Examples:
   plot_training.py runs/quickstart                          -> runs/quickstart/training.png

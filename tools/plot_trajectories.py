@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Draws what inner runs looked like while the optimizer was trained, and what it learned.
+"""Draws the inner runs of a training, and what the optimizer learned.
 
-  loss        loss along an episode, from the first meta-steps (pale) to the last (dark), beside the
-              hand-designed rules of evaluation.h5 where there is one
-  rule        update against gradient at sampled coordinates: the learned rule made visible. Lines are
-              medians over bins of the gradient, bands hold the middle half. SGD would be the dashed
-              diagonal, a sign rule two level lines
+  loss        loss along an episode, from the first meta-steps (pale) to the last (dark), with the hand-designed rules
+              of evaluation.h5 if that file exists
+  rule        update against gradient at sampled coordinates. Lines are medians over bins of the gradient, and bands
+              contain the middle half. SGD would be the dashed diagonal, a sign rule two horizontal lines
   phase       paths through the plane, for tasks of two parameters (rosenbrock, mountain)
-  parameters  learned preconditioner, warp layers and initialisation over meta-training, from the
-              checkpoints; the change of all other meta-parameters
+  parameters  learned preconditioner, warp layers and initialisation over meta-training, from the checkpoints, and
+              the change of all other meta-parameters
 
-Parts that a run has not recorded are left out, with a word on the key that records them.
+Panels whose data a run has not recorded are left out; a message names the key that records the data.
 
 Examples:
   plot_trajectories.py runs/quickstart                        -> runs/quickstart/trajectories.png

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Writes one HTML page about a run: pictures, tables, configuration, provenance.
 
-The page holds everything in itself, pictures included, and loads nothing from anywhere: it can be
-mailed, archived beside a paper, or printed. What the run has not (no evaluation yet, nothing
-recorded) is left out, with a word on how to get it. A run that is still going on is fine.
+The page contains all its data, including the pictures, and loads no other file, so you can mail, archive or print it.
+Sections whose data the run does not have (no evaluation, nothing recorded) are left out; a note names the command or
+key that provides the data. The run may still be in progress.
 
 Examples:
   report.py runs/quickstart                         -> runs/quickstart/report.html
   report.py runs/quickstart --output quickstart.html --title "Quickstart on synthetic images"
-  report.py runs/quickstart --pictures png          a smaller page, to mail
+  report.py runs/quickstart --pictures png          a smaller page
 """
 import base64
 import datetime
@@ -80,7 +80,8 @@ PIXELS_PER_INCH = 144  # of PNG pictures
 
 
 def picture(figure, kind, alt):
-    """The figure in the page itself; as lines, sharp at any size, or as pixels, for a smaller page."""
+    """Returns the figure for inclusion in the page: as SVG, which is sharp at any size, or as PNG, for a smaller
+    page."""
     buffer = io.BytesIO()
     if kind == "svg":
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -93,7 +94,8 @@ def picture(figure, kind, alt):
 
 
 def table(head, rows, caption="", learned=None):
-    """First column text, others numbers. `learned`: index of the row to stress."""
+    """Formats a table whose first column is text and whose others are numbers. `learned`: index of the emphasised
+    row."""
     out = ['<div class="scroll"><table>']
     out.append(f"<caption>{esc(caption)}</caption>" if caption else "")
     cells = "".join(f'<th scope="col"{"" if i == 0 else " class=number"}>{esc(h)}</th>' for i, h in enumerate(head))

@@ -1,5 +1,7 @@
-"""Imported first by each tool: where this Python lacks what the tools need, Debian's takes over; without that either, one
-line says what is missing, where an import would end in a traceback."""
+"""Checks the packages that the tools need. Each tool imports this module first.
+
+If this Python lacks a package, Debian's Python runs the tool. If Debian's Python lacks it too, one line names the
+missing packages; without this module an import would end with a traceback."""
 import importlib.util
 import os
 import subprocess
@@ -11,14 +13,14 @@ SYSTEM = "/usr/bin/python3"  # the one that tools/install-dependencies.sh provid
 
 
 def system_has_them():
-    """Whether another Python is the system's, and has the packages."""
+    """Returns whether the system's Python is a different one from this Python and has the packages."""
     if not os.access(SYSTEM, os.X_OK) or os.path.realpath(sys.executable) == os.path.realpath(SYSTEM):
         return False
     find = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {PACKAGES})))"
     return subprocess.run([SYSTEM, "-c", find], check=False).returncode == 0
 
 
-os.environ["MPLBACKEND"] = "Agg"  # a notebook's or a display's would be refused as matplotlib is imported
+os.environ["MPLBACKEND"] = "Agg"  # matplotlib would fail at import with the backend of a notebook or a display
 missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 if missing and system_has_them():
     os.execv(SYSTEM, [SYSTEM, *sys.argv])

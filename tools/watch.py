@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Follows trainings in the terminal: step, rate, loss, time left; redraws until the runs end.
+"""Shows the state of trainings in the terminal: step, rate, loss, time left. Redraws until the runs end.
 
-Reads RUN/metrics.jsonl, which grows while a run goes on, so it may run on another machine than the
-job, over a shared file system. It only looks: Ctrl-C stops the watching, never the training.
+The tool reads RUN/metrics.jsonl, which grows during a run. It may therefore run on a different machine than the job,
+with a shared file system. It only reads: Ctrl-C stops the tool and not the training.
 
 Examples:
   watch.py runs/quickstart                 redraws every two seconds
@@ -26,7 +26,7 @@ import warploom_files as wf
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 RAMP = "_.-=*#"  # where the terminal has no Unicode
-QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # silent for longer than this: nobody is writing
+QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run without new metrics for longer than this is called quiet
 MOST_BLOCKS = 3  # runs that get several lines each
 
 
@@ -55,7 +55,8 @@ def buckets(values, width):
 
 
 def sparkline(values, width):
-    """Heights between the least and the greatest mean; the first bucket's transient is cut at the 98th percentile."""
+    """Draws the means as heights between the least mean and the 98th percentile, which limits the transient at the
+    start."""
     means = buckets(values, width)
     finite = means[np.isfinite(means)]
     if not finite.size:
@@ -73,7 +74,7 @@ def bar(share, width):
 
 
 class State:
-    """What is known of a run at this moment."""
+    """The current state of a run."""
 
     def __init__(self, path):
         self.run = wf.Run(path)
@@ -97,7 +98,7 @@ class State:
         return (self.total - self.step) * self.seconds
 
     def smoothed(self, name):
-        """Mean over the last whole episodes, now and a tenth of the run earlier."""
+        """Returns the means over the last whole episodes, now and a tenth of the run earlier."""
         values = self.metrics[name]
         width = self.run.windows * max(1, round(20 / self.run.windows))
         back = max(width, len(values) // 10)
@@ -120,7 +121,7 @@ def loss_line(state, name, label, width):
 
 
 def expand(paths):
-    """Run directories; a folder that is none stands for the runs in it."""
+    """Returns the run directories. A folder that is not a run is replaced by the runs in it."""
     found = []
     for path in map(os.fspath, paths):
         inside = [] if os.path.exists(os.path.join(path, "config.yaml")) else sorted(
@@ -131,8 +132,8 @@ def expand(paths):
 
 
 def look(path, following=False):
-    """The state of a run, None for one that has not begun. While following, a folder that is empty for a moment has not
-    begun either: a new run in a used one moves the earlier files away."""
+    """Returns the state of a run, or None if the run has not begun. With `following`, an empty folder is also a run
+    that has not begun, because a new run in a used folder first moves the earlier files away."""
     try:
         return State(path)
     except (wf.ToolError, FileNotFoundError) as error:
@@ -142,7 +143,7 @@ def look(path, following=False):
 
 
 def describe(path, s, width):
-    """Lines on one run."""
+    """Returns the lines about one run."""
     if s is None:
         return [f"{path}: waiting for the first meta-step"]
     share = min(1.0, s.step / max(1, s.total))
@@ -157,7 +158,7 @@ def describe(path, s, width):
 
 
 def table(paths, states, width):
-    """A line for each run, and one for all of them."""
+    """Returns a line for each run, and a line for all runs."""
     names = [os.path.basename(os.path.normpath(path)) for path in paths]
     if len(set(names)) < len(names):
         names = list(map(os.fspath, paths))
