@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`warploom train --json-schema`: every configuration in jobs/ is valid, and wrong ones are refused by the
-schema and by the program alike."""
+"""Checks `warploom train --json-schema`: every configuration in jobs/ is valid, and both the schema and the program
+refuse wrong configurations."""
 
 import copy
 import glob

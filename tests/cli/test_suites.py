@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""No job of jobs/general trains on a task of jobs/suites: what they may draw differs from each task of a suite in data, network or
-loss; unseen and validation share no task. A task that a job does draw is found."""
+"""Checks that no job of jobs/general trains on a task of jobs/suites.
+
+Every task that a job may draw differs from each task of a suite in data, network or loss. The suites unseen and
+validation have no common task. The test also checks that it finds a task that a job does draw."""
 import copy
 import glob
 import json
@@ -22,7 +24,7 @@ KEYS = ("family", "data", "text", "side", "widths", "filters", "strides", "featu
 
 
 def families():
-    """The defaults of each family's keys."""
+    """Returns the defaults of each family's keys."""
     schema = json.loads(subprocess.run([os.environ["WL_BIN"], "train", "--json-schema"], check=True, capture_output=True).stdout)
     task = schema["properties"]["task"]["anyOf"][0]
     return {v["properties"]["family"]["const"]: {k: p.get("default") for k, p in v["properties"].items()}
@@ -30,14 +32,14 @@ def families():
 
 
 def drawn(value):
-    """All values of a key that a job may draw; None: a range."""
+    """Returns all values of a key that a job may draw, or None for a range."""
     if not isinstance(value, dict):
         return [value]
     return value.get("one_of")
 
 
 def same(task, entry, defaults):
-    """Whether `entry` of a job may draw `task` of a suite."""
+    """Returns whether `entry` of a job may draw `task` of a suite."""
     if task["family"] != entry["family"]:
         return False
     own = defaults[task["family"]]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""`warploom check` over rules, tasks, orders, preconditioners, initialisations and window policies.
+"""Runs `warploom check` over rules, tasks, orders, preconditioners, initialisations and window policies.
 
-Every block within 1e-7 of central differences, and the command itself: exit codes, blocks that are
-zero, JSON.
+Every block must be within 1e-7 of central differences. The test also checks the command: its exit codes, its report of
+zero blocks, and its JSON.
 """
 
 import json
@@ -144,7 +144,7 @@ def a_failure_is_told():
 
 
 def zero_is_named():
-    """theta_0 has no part in a later window."""
+    """theta_0 has no effect in a later window."""
     text = configuration(LOGISTIC, SMALL, "steps: 4", "initialisation: {name: maml}")
     code, report, said = check(text, "--windows", "1")
     zero = [block["name"] for block in report["tasks"][0]["blocks"] if block["zero"]]
@@ -163,7 +163,7 @@ CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, warp: [conv3x3
 
 
 def rounding_is_no_gradient():
-    """A bias ahead of a batch norm moves nothing; its gradient is rounding, and named zero."""
+    """A bias before a batch norm does not change the loss. Its gradient is a rounding error and is reported as zero."""
     for order in ("first", "second"):
         text = configuration(CONV, "name: sgd, rate: 0.1", f"steps: 2, weights: last, batch: fresh, order: {order}",
                              "episode: {steps: 2}\ninitialisation: {name: maml}\nprecondition: {name: kronecker}")

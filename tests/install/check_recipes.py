@@ -1,5 +1,7 @@
-"""The recipes of packaging/ against what CMake asks for: versions, dependencies, options, files, and the commands that
-they run. Spack's language is replaced by functions that record; an easyconfig is Python without imports."""
+"""Compares the recipes of packaging/ with the requirements of CMake: versions, dependencies, options, files, and
+commands.
+
+Spack's language is replaced by functions that record; an easyconfig is Python without imports."""
 import importlib.util
 import os
 import re
@@ -27,7 +29,7 @@ def text(name):
 
 
 def wanted():
-    """The libraries that CMake requires."""
+    """Returns the libraries that CMake requires."""
     found = re.findall(r"^(?:find_package|wl_find_target)\((\w+)", text("cmake/WlDependencies.cmake"), re.M)
     expect(len(found) >= 10 and set(found) <= set(NAMES), f"libraries of WlDependencies.cmake that this test does not know: {found}")
     return found

@@ -1,4 +1,4 @@
-"""Types into an interactive zsh with the completion script of the folder argv[1], and looks at what appears."""
+"""Types into an interactive zsh with the completion script of the folder argv[1], and checks the completed words."""
 import os
 import pty
 import re

@@ -131,7 +131,7 @@ def datasets(file):
 
 
 def dimension_names(dataset):
-    """Names of the dimension scales; a coordinate dataset is its own."""
+    """Returns the names of the dimension scales; a coordinate dataset is its own scale."""
     if dataset.attrs.get("CLASS") == b"DIMENSION_SCALE":
         return [dataset.name.split("/")[-1]]
     names = []
@@ -195,7 +195,7 @@ def check_file(path, root, per_dataset, kinds, seen):
 
 
 def check_scales(path):
-    """Each dimension of each group opens in xarray, where it is installed."""
+    """Opens each dimension of each group in xarray, if xarray is installed."""
     try:
         import xarray
     except ImportError:
@@ -233,7 +233,7 @@ def make_files():
 
 
 def unseen(seen, root, per_dataset, kinds):
-    """What the page has and none of the files: rows that no one could check."""
+    """Returns the rows of the page that no file has, so that the test could not check them."""
     for name in set(root) - seen["root"]:
         problem(f"the page has the root attribute '{name}', no file has")
     for name in set(per_dataset) - seen["dataset"] - {"REFERENCE_LIST"}:

@@ -1,4 +1,4 @@
-"""Reads trajectories with h5py, xarray and h5dump, also while they are written.
+"""Reads trajectories with h5py, xarray and h5dump, also while the program writes them.
 
 read_trajectory.py WRITER, in an empty folder. What a record holds follows from its meta-step and unit
 (trajectory_sample.h).
@@ -27,7 +27,7 @@ def expected_loss(meta_step):
 
 
 def check(path, meta_steps=None):
-    """The file shows whole meta-steps from 0 on, without gaps; returns how many."""
+    """Checks that the file has complete meta-steps from 0 on, without gaps. Returns their number."""
     with h5py.File(path, "r") as file:
         step = file["meta_step"][()]
         count = len(step) // UNITS
@@ -70,13 +70,13 @@ def test_resume():
 
 
 def test_moved_run():
-    """The virtual file names its parts relative to itself."""
+    """Checks that the virtual file names its parts relative to its own folder."""
     shutil.move("resume", "elsewhere")
     check("elsewhere/trajectory.h5", 9)
 
 
 def test_while_written():
-    """A reader that opens the file again and again sees whole meta-steps and never fewer than before."""
+    """Checks that a reader that opens the file repeatedly sees complete meta-steps, and never fewer than before."""
     writer = subprocess.Popen([sys.argv[1], "live", "0", "60", "1", "5"])
     seen, reads = 0, 0
     while writer.poll() is None:

@@ -1,4 +1,4 @@
-"""The package from the source tree, the C library by ctypes, and small trained optimizers that the program makes."""
+"""Provides the package from the source tree, the C library by ctypes, and small optimizers that the program trains."""
 import ctypes
 import os
 import subprocess

@@ -1,5 +1,7 @@
-"""warploom.import_weights: the C library's steps with imported weights equal a reference in NumPy, float64, that is written from
-the published formulas alone; `warploom eval` reads the file; what is refused."""
+"""Checks warploom.import_weights.
+
+The C library's steps with imported weights equal those of a NumPy reference in float64, written from the published
+formulas alone. `warploom eval` reads the imported file. Wrong weights are refused."""
 import os
 import sys
 

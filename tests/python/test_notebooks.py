@@ -1,6 +1,6 @@
-"""One notebook of docs/notebooks runs from beginning to end, and shows what it should. Argument: its name.
+"""Checks that a notebook of docs/notebooks runs from beginning to end and has the expected output. Argument: its name.
 
-The committed notebooks have no outputs, so that they never show what the program no longer does."""
+The committed notebooks have no outputs, so they cannot show outputs of an older program."""
 import json
 import os
 import re

@@ -1,4 +1,5 @@
-"""warploom.train, evaluate and check start the program; open_run reads what it wrote, with names and units of the files."""
+"""Checks that warploom.train, evaluate and check start the program, and that open_run reads its files with names and
+units."""
 import json
 import os
 import sys

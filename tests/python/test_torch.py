@@ -1,8 +1,10 @@
-"""warploom.torch.LearnedOptimizer beside the C library, on a small network of the digits: the same steps from the same
-gradients, the same loss curve with gradients of its own, exact resumes, parameter groups, errors.
+"""Compares warploom.torch.LearnedOptimizer with the C library, on a small network for the digits.
 
-The measure is |theta_torch - theta_C| / |theta_C - theta_0| after all steps from the gradients of one run. Each step rounds
-theta to float32, so that the measure is some 1e-7 where theta moves as far as it is long; limits stand beside each rule."""
+Both take equal steps from equal gradients, and have equal loss curves if each computes its gradients. The test also
+checks exact resumes, parameter groups, and errors.
+
+The measure is |theta_torch - theta_C| / |theta_C - theta_0| after all steps from the gradients of one run. Each step
+rounds theta to float32, so the measure is about 1e-7 if theta moves by about its norm. Each rule has a limit."""
 import copy
 import io
 import subprocess
@@ -140,7 +142,7 @@ def test_rules(paths):
 
 
 def test_library(paths):
-    """backend="c" takes the C library's steps to the bit, for each rule."""
+    """With backend="c", each rule takes the steps of the C library, bit by bit."""
     for name, path in paths.items():
         measure, losses = same_steps(path, 60, backend="c")
         expect(measure == 0, f"{name}: backend c differs from the library by {measure:.2e}")
@@ -275,7 +277,7 @@ def test_groups(paths):
 
 
 def check_groups(path, backend):
-    """lr, weight decay and a scheduler act as documented; a group of lr 0 stands still."""
+    """lr, weight decay and a scheduler act as documented; a group with lr 0 does not move."""
     model = network()
     convolution, rest = model[0].parameters(), [p for layer in model[1:] for p in layer.parameters()]
     optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], path, backend=backend)

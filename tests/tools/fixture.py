@@ -1,4 +1,4 @@
-"""Small real runs, the tools as commands, and checks whose failure ends the test.
+"""Makes small real runs, runs the tools as commands, and provides checks whose failure ends the test.
 
 Under wl_add_script_test: WL_BIN, WL_MPIEXEC, WL_SOURCE are set and the current folder is scratch.
 """
@@ -66,7 +66,7 @@ def expect_equal(what, expected, got):
 
 
 def program(*arguments, ranks=1, code=0):
-    """Runs warploom; its standard output."""
+    """Runs warploom and returns its standard output."""
     command = [os.environ["WL_MPIEXEC"], "-n", str(ranks), PROGRAM] if ranks > 1 else [PROGRAM]
     done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120)
     if done.returncode != code:
@@ -75,7 +75,7 @@ def program(*arguments, ranks=1, code=0):
 
 
 def train(text, name, *sets, ranks=1, code=0, options=()):
-    """A run directory of that name."""
+    """Makes a run directory of that name."""
     Path(f"{name}.yaml").write_text(text)
     program("train", f"{name}.yaml", "--quiet", "--set", f"output={name}", *[x for s in sets for x in ("--set", s)],
             *options, ranks=ranks, code=code)
@@ -93,7 +93,7 @@ def run_tool(name, *arguments, **options):
 
 
 def tool(name, *arguments):
-    """Runs a tool that must succeed; its standard output."""
+    """Runs a tool that must succeed and returns its standard output."""
     done = run_tool(name, *arguments)
     if done.returncode != 0:
         fail(f"{name} {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr}")
@@ -114,7 +114,7 @@ def run_inside(name, arguments):
 
 
 def tool_inside(name, *arguments):
-    """As tool(), in this process."""
+    """Does what tool() does, in this process."""
     code, out, errors = run_inside(name, arguments)
     expect_equal(f"exit code of {name} {' '.join(map(str, arguments))}; it says: {errors}; code", 0, code)
     return out

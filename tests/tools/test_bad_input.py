@@ -1,4 +1,5 @@
-"""Wrong input: one clear line with the fix, the exit code of sysexits.h, never a traceback; --help teaches."""
+"""Checks that wrong input gives one clear line with the fix, the exit code of sysexits.h, and no traceback. Checks
+--help."""
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
 
 
 def second(name):
-    """Operands that a tool needs beside the one under test."""
+    """Returns the operands that a tool needs in addition to the one under test."""
     return ["run"] if name == "compare_runs.py" else []
 
 
@@ -27,7 +28,7 @@ def check_help():
 
 
 def check_missing_packages():
-    """A Python without its site packages: no traceback, but what to do."""
+    """A Python without its site packages prints no traceback, but names the packages to install."""
     for name in TOOL_NAMES:
         done = subprocess.run([sys.executable, "-S", TOOLS / name, "run"], capture_output=True, text=True, timeout=60)
         expect_equal(f"{name} without packages", 69, done.returncode)
@@ -94,7 +95,7 @@ def check_unreadable():
 
 
 def check_closed_pipe():
-    """A reader that has seen enough is no error."""
+    """A reader that closes the pipe early does not cause an error."""
     command = f"'{sys.executable}' '{TOOLS}/export_csv.py' run/trajectory.h5 gradient | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     expect_equal(f"export into head: {done.stderr}", (0, ""), (done.returncode, done.stderr))

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, read here byte by byte, and text files for Prometheus, against metrics.jsonl."""
+"""Compares event files for TensorBoard, read byte by byte, and text files for Prometheus with metrics.jsonl."""
 import json
 import math
 import os
@@ -62,7 +62,7 @@ def check_prometheus():
 
 
 def check_rename():
-    """A reader beside a writer never sees a part of a page."""
+    """A reader never sees an incomplete page while the tool writes."""
     os.makedirs("begun")
     with open("runs/first/config.yaml") as config, open("begun/config.yaml", "w") as copy:
         copy.write(config.read())  # a run that never ends, so that the writing goes on

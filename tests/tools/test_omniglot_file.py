@@ -1,5 +1,5 @@
-"""The real Omniglot, packed, which WARPLOOM_OMNIGLOT names: its layout, and that a network learns its characters
-under the family `omniglot`. Skipped where there is no such file."""
+"""Checks the real packed Omniglot, whose file WARPLOOM_OMNIGLOT names: its layout, and that a network learns its
+characters with the family `omniglot`. The test is skipped if there is no such file."""
 import json
 import os
 import sys
@@ -48,7 +48,7 @@ def check_layout():
 
 
 def check_learning():
-    """Far above the 5 % of chance after 150 steps, and the same digest on two ranks."""
+    """After 150 steps the accuracy is far above the 5 % of guessing, and the digest on two ranks is equal."""
     run = train(RUN, "run", f"task.file={PATH}")
     program("eval", run, "--learned-only", "--quiet", "--steps", "150", "--seeds", "4", "--json", "accuracy.json")
     accuracy = json.loads(Path("accuracy.json").read_text())["cases"][0]["rules"][0]["heldout_accuracy"]

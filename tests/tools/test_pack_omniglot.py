@@ -1,5 +1,5 @@
-"""tools/pack_omniglot.py on fabricated archives, and the family `omniglot` on what it packed: training on
-one rank and two, check in both orders. The real file is test_omniglot_file.py's."""
+"""Checks tools/pack_omniglot.py on fabricated archives, and the family `omniglot` on the packed file: training on one
+and two ranks, and `check` in both orders. test_omniglot_file.py checks the real file."""
 import functools
 import io
 import os

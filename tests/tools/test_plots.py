@@ -1,5 +1,5 @@
-"""Pictures: each kind of file is drawn, with ink in the colours it should have, the same bytes each
-time; what the lines show is compared with figures computed here from the files alone."""
+"""Checks the pictures. Each kind of file is drawn in the expected colours, and drawing it again gives equal bytes. The
+drawn lines are compared with figures that the test computes from the files alone."""
 import json
 import xml.etree.ElementTree as xml
 

@@ -1,4 +1,5 @@
-"""The report: well-formed, self-contained, with the figures of the run; drawn by a browser where there is one."""
+"""Checks that the report is well-formed, self-contained, and has the figures of the run. A browser draws it if there is
+one."""
 import base64
 import html.parser
 import os

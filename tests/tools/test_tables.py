@@ -1,4 +1,4 @@
-"""Tables: comparisons tell equal runs from others; CSV gives back every number of the files."""
+"""Checks that comparisons distinguish equal runs from others, and that CSV contains every number of the files."""
 import csv
 import io
 import json
@@ -57,7 +57,7 @@ def check_comparison():
 
 
 def check_tampered():
-    """The same configuration with another digest is said aloud."""
+    """The comparison reports runs with equal configurations and different digests."""
     shutil.copytree("one", "changed")
     for path in (wf.Run("changed").checkpoints()):
         with h5py.File(path[1], "r+") as file:

@@ -1,4 +1,4 @@
-"""Following a run: states told apart, redrawing on a terminal, an end when the run ends."""
+"""Checks tools/watch.py: the states of a run, redrawing on a terminal, and its end when the run ends."""
 import json
 import os
 import pty
@@ -36,7 +36,7 @@ def check_states():
 
 
 def check_follow():
-    """On a terminal it redraws in place, and ends with the run by itself."""
+    """On a terminal the tool redraws in place, and ends when the run ends."""
     with open("live.yaml", "w") as file:
         file.write(QUADRATIC)
     os.makedirs("live")
