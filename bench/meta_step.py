@@ -10,9 +10,9 @@ BUILD is the build directory; the other python has JAX and PyTorch (bench/README
 window of 20 inner steps, its meta-gradient in first order, and Adam, with an LSTM of 2 x 20 units, on
 1,280 quadratic coordinates and perceptrons of 15,910 and 101,770 parameters. The other programs run
 in the form that was fastest for each size (--all-forms: in all), on one core and on two.
---check compares everyone's meta-gradient with `warploom check` on windows of a small problem.
---level runs Warploom alone on the smaller perceptron: its last 20 windows beside the first 20, with subnormal
-numbers as zero, as always, and with gradual underflow."""
+--check compares the meta-gradient of every program with `warploom check` on windows of a small problem.
+--level runs only Warploom, on the smaller perceptron. It compares the last 20 windows with the first 20: with
+subnormal numbers as zero, which is the default, and with gradual underflow."""
 
 import argparse
 import json
@@ -83,13 +83,13 @@ def print_table(header, rows):
 
 
 def ratios(slow, fast):
-    """(median, least, greatest) over the rounds of slow's time over fast's."""
+    """Returns (median, least, greatest) over the rounds of the ratio of slow's time to fast's."""
     each = sorted(s / f for s, f in zip(slow, fast))
     return statistics.median(each), each[0], each[-1]
 
 
 def fastest(others, times, cores):
-    """Name of the fastest of the other programs on at most so many cores."""
+    """Returns the name of the fastest of the other programs on at most that many cores."""
     return min((c.name for c in others if c.cores <= cores), key=lambda name: statistics.median(times[name]))
 
 
@@ -160,7 +160,8 @@ def check(arguments):
 
 
 def level(arguments):
-    """Windows that stay as fast as they began: a training's values shrink, and subnormal numbers are slow to compute with."""
+    """Checks that windows do not become slower: the values of a training shrink, and subnormal numbers are slow to
+    compute."""
     print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"

@@ -1,4 +1,4 @@
-"""What the contenders of meta_step.py start from: images, meta-parameters, and windows to compare with."""
+"""Provides the inputs of the programs of meta_step.py: images, meta-parameters, and windows to compare with."""
 
 import gzip
 import os
@@ -36,7 +36,7 @@ def phi_start():
 
 def read_dump(path):
     """A window of `warploom check --dump`: phi, theta (n), state of four (20, n), batches of all points."""
-    import h5py  # the check alone needs it
+    import h5py  # only the check needs h5py
     with h5py.File(path, "r") as file:
         task = file["task0"]
         inner = {name: task["input/inner"][name][:] for name in task["input/inner"]}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A contender of meta_step.py: the same whole meta-step in JAX, one jit over all of it.
+"""The JAX program of meta_step.py: one jit over the whole meta-step.
 
     meta_step_jax.py TASK [--form whole|stored|blocks|stored-blocks] [--block N] [--check DUMP]
 
@@ -161,7 +161,7 @@ def adam(phi, gradient, moments, t):
 
 
 class Training:
-    """Episodes of five windows, one outer step after each."""
+    """Runs episodes of five windows, with one outer step after each window."""
 
     def __init__(self):
         self.setting = TASKS[arguments.task]

@@ -1,4 +1,4 @@
-"""What meta_step.py and its contenders have in common: the setting and the sizes.
+"""The setting and the sizes that meta_step.py and its programs share.
 
 The optimizer under training is an LSTM of 2 x 20 units on (log |g|, sign) as Andrychowicz et al. 2016
 have it (settings of `rule` in meta_step.yaml), windows of 20 steps in episodes of 100, the meta-loss the
@@ -16,7 +16,7 @@ TASKS = {
 
 
 def task_override(name):
-    """The same for Warploom's command line."""
+    """Returns the options of a task for Warploom's command line."""
     if "width" not in TASKS[name]:
         return "task={family: quadratic, dimension: 10, batch: 128}"
     return f"task={{family: mlp, data: fashion-mnist, widths: [{TASKS[name]['width']}], batch: 128}}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A contender of meta_step.py: the same whole meta-step in PyTorch.
+"""The PyTorch program of meta_step.py: the whole meta-step.
 
     meta_step_torch.py TASK [--form step|window|blocks|cell] [--threads N] [--block N] [--check DUMP]
 
@@ -11,7 +11,7 @@ differentiated once for each point and never in the backward pass.
     window  torch.compile on the whole window, its 20 steps unrolled
     blocks  first order does not couple coordinates: a forward pass without a graph that keeps
             gradients alone, then for each block of coordinates the compiled window's gradient
-    cell    as most write it: torch.nn.LSTMCell, coordinates in rows, nothing compiled
+    cell    the usual form: torch.nn.LSTMCell, coordinates in rows, nothing compiled
 
 --check compares one window's meta-gradient with a file of `warploom check --dump`, and stops."""
 
@@ -202,7 +202,7 @@ def parameters(values):
 
 
 class Training:
-    """Episodes of five windows, one outer step after each."""
+    """Runs episodes of five windows, with one outer step after each window."""
 
     def __init__(self):
         self.data = tuple(map(torch.as_tensor, load_images())) if IMAGES else ()

@@ -5,7 +5,7 @@
 #   bench/scale.sh [--build DIR] [--output DIR] [--ranks "64 256 1024"] [--units N] [--steps N]
 #                  [--spread SHARE]
 #
-# 1. One rank computes tasks of four sizes; what a window of each takes on this processor is written down.
+# 1. One rank computes tasks of four sizes, and the script records the time of a window of each size.
 # 2. With 1 rank and with each number of ranks the program trains on N units a rank (default 8; weak scaling), as
 #    drawn from the mixture of scale/mixture.yaml: planning, messages and the order of events are the program's,
 #    a unit's windows are charged to the simulated clock with the time measured for its size, times a random factor
@@ -74,7 +74,7 @@ for n in 1 $ranks; do
   WL_FOLD=$output/work.txt simulate "$n" "ranks-$n" "$((n * units))" "$steps"
   echo "scale: $n ranks simulated in $((SECONDS - start)) s"
 done
-python=/usr/bin/python3 # the system's, which has its matplotlib, before any other
+python=/usr/bin/python3 # the system's Python, because its matplotlib is installed
 [ -x "$python" ] || python=python3
 # shellcheck disable=SC2086 # a list
 "$python" "$here/table.py" "$output" 1 $ranks

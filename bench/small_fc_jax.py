@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A contender of small_fc.py: the meta-step of small_fc.yaml in JAX, one jit over all of it, float32.
+"""The JAX program of small_fc.py: the meta-step of small_fc.yaml, one jit over the whole meta-step, float32.
 
     small_fc_jax.py [--form plain|columns|folded] [--over vmap|map] [--check]
 
@@ -154,7 +154,7 @@ def task_loss(theta, images, labels):
 
 
 def window(phi, theta, state, t, key, data):
-    """The end of a particle's window and its mean loss."""
+    """Returns the end of a particle's window and its mean loss."""
     def step(carry, k):
         theta, state = carry
         index = jax.random.randint(jax.random.fold_in(key, k), (BATCH,), 0, len(data[0]))

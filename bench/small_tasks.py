@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""small_tasks.py - meta-steps of small tasks: Warploom compared with PyTorch, measured alternately.
+"""small_tasks.py - compares meta-steps of small tasks in Warploom and in PyTorch, measured alternately.
 
   python3 bench/small_tasks.py [sinusoid] [warp] [--program build/warploom] [--python PYTHON]
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]
@@ -10,7 +10,7 @@
 
 A meta-step of Warploom is all that `warploom train` does for it, with metrics and files: the time of
 a run of many meta-steps less that of a run of one. PYTHON is an interpreter with PyTorch (pip install
-torch); what each of its programs does stands in small_tasks_torch.py and small_tasks_warp_torch.py.
+torch). small_tasks_torch.py and small_tasks_warp_torch.py describe its programs.
 Run it on a quiet machine.
 """
 import argparse
@@ -54,7 +54,7 @@ class Warploom:
 
 
 def write_images(folder, count=4096, side=28, classes=10):
-    """Random images in the format of MNIST, so that nothing has to be fetched."""
+    """Makes random images in the format of MNIST, so nothing has to be downloaded."""
     draw = random.Random(1)
     for part, n in (("train", count), ("t10k", 1024)):
         with open(f"{folder}/{part}-images-idx3-ubyte", "wb") as f:

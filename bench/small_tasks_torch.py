@@ -124,7 +124,7 @@ def main():
 
     def measure():
         def work():
-            float(step())  # the loss is looked at, as a program that logs it does
+            float(step())  # reads the loss, as a program that logs it does
         return versus.timed(work, STEPS)
 
     if not math.isfinite(float(last)):

@@ -1,4 +1,4 @@
-/* usage.h - a benchmark's answer to --help, and to arguments that it does not take. */
+/* usage.h - prints the usage of a benchmark, for --help and for wrong arguments. */
 #ifndef WL_BENCH_USAGE_H
 #define WL_BENCH_USAGE_H
 
@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* Prints the text, where it was asked for to standard output; the exit code. */
+/* Prints the text, on standard output if --help asked for it. Returns the exit code. */
 static inline int print_usage(const char *text, bool asked) {
   fputs(text, asked ? stdout : stderr);
   return asked ? 0 : WL_ERR_USAGE;

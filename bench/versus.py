@@ -33,7 +33,7 @@ MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OM
 def serve(measure, about, memory=None):
     """Answers the driver: `ready` once, then one measurement for each line of standard input."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with the answers
+    os.dup2(2, 1)  # messages of libraries must not mix with the answers
     print("ready " + about, file=out, flush=True)
     for line in sys.stdin:
         print(f"{memory() if line.strip() == 'memory' else measure():.9e}", file=out, flush=True)
@@ -66,7 +66,7 @@ def peak_during(action):
     """Bytes of this process that `action()` takes at its peak above what it holds before."""
     ctypes.CDLL(None).malloc_trim(0)  # what earlier work left to the allocator would be taken again
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
-        clear.write("5")  # the peak starts again from here
+        clear.write("5")  # resets the peak
     before = _status("VmRSS")
     action()
     return _status("VmHWM") - before
@@ -80,7 +80,7 @@ def _family(pid):
             with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
                 children.setdefault(int(stat.read().rpartition(")")[2].split()[1]), []).append(int(entry))
         except OSError:
-            continue  # it has just ended
+            continue  # the process has just ended
     found = [pid]
     for each in found:
         found += children.get(each, [])
@@ -97,7 +97,7 @@ class Worker:
                    **(environment or {}))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
                                         preexec_fn=lambda: os.sched_setaffinity(0, chosen))
-        atexit.register(self._signal, signal.SIGKILL)  # a stopped worker would never see that its driver is gone
+        atexit.register(self._signal, signal.SIGKILL)  # a stopped worker cannot notice that its driver has ended
         start = time.perf_counter()
         self.about = self._line().removeprefix("ready ")
         self.start_seconds = time.perf_counter() - start

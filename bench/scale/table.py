@@ -1,4 +1,4 @@
-"""Efficiency of simulated runs and where their time goes: table.py FOLDER RANKS..."""
+"""table.py FOLDER RANKS... - prints the efficiency of simulated runs and the times of their phases."""
 import json
 import pathlib
 import subprocess
