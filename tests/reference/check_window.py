@@ -482,7 +482,7 @@ def recompute(dump):
 
 
 def report(name, worst):
-    """One line for a dump; True when all is within the tolerance."""
+    """Prints one line for a dump and returns whether all differences are within the tolerance."""
     largest = max(worst, key=worst.get)
     good = all(value <= window_cases.TOLERANCE for value in worst.values())
     print(f"{name}: {'ok' if good else 'WRONG'}, {len(worst)} arrays, "

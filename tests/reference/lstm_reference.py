@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Values of the coordinatewise LSTM and its adjoint from PyTorch in float64, for test_lstm_torch.c.
+"""Computes values of the coordinatewise LSTM and its adjoint with PyTorch in float64, for test_lstm_torch.c.
 
     lstm_reference.py > lstm_values.h
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reference values of the hand-designed update rules, from torch.optim in float64.
+"""Computes reference values of the hand-designed update rules with torch.optim in float64.
 
 Writes optimizers_values.h: for each rule the parameters after each of STEPS steps along a fixed
 trace of gradients, which does not depend on the parameters. Rerun with

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reference values of the outer optimizers, from torch.optim in float64.
+"""Computes reference values of the outer optimizers with torch.optim in float64.
 
 Writes outer_values.h: for each case the meta-parameters after each of STEPS meta-steps along a fixed
 trace of gradients, which does not depend on them. The groups are rule (3 numbers), precondition (2)

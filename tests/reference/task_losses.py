@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Losses and gradients of every task family, by numpy and nothing of Warploom.
+"""Computes losses and gradients of every task family with numpy, without code of Warploom.
 
     python3 tests/reference/task_losses.py > tests/unit/task_reference.inc
 
@@ -112,7 +112,7 @@ ACTIVATION = {
 
 
 class Parameters:
-    """Hands out the tensors of a flat vector in order."""
+    """Returns the tensors of a flat vector in order."""
 
     def __init__(self, theta):
         self.theta, self.at = theta, 0

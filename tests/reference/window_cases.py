@@ -147,7 +147,7 @@ CASES = {
 
 
 def make_dump(program, case, folder):
-    """Runs `warploom check` on a case; the path of its dump. Raises when the check fails."""
+    """Runs `warploom check` on a case and returns the path of its dump. Raises an error if the check fails."""
     config, dump = (os.path.join(folder, case + suffix) for suffix in (".yaml", ".h5"))
     with open(config, "w", encoding="utf-8") as file:
         file.write(CASES[case])
