@@ -61,8 +61,8 @@ refuses "run" info run --json run/config.yaml
 refuses "run" check q.yaml --dump run/optimizer.h5
 refuses "is the input" check q.yaml --dump q.yaml
 refuses "is the input" check q.yaml --json q.yaml
-refuses "no HDF5 file" export run --output keep.yaml
-refuses "no HDF5 file" check q.yaml --dump keep.yaml
+refuses "not an HDF5 file" export run --output keep.yaml
+refuses "not an HDF5 file" check q.yaml --dump keep.yaml
 refuses "the same file" eval run --output twice.h5 --json ./twice.h5
 refuses "part of the run" train q.yaml --set output=run/checkpoints
 printf 'suite: s\ntasks: [{name: q, horizons: [5], family: quadratic}]\n' >suite.yaml
@@ -70,8 +70,8 @@ refuses "the same file" eval run --speedup suite.yaml --json suite.yaml
 for again in 1 2; do "$WL_BIN" eval own.h5 --speedup suite.yaml --baselines none --no-picture --output report.json >/dev/null 2>err || fail "a second report: $(cat err)"; done
 refuses "run" export run --output "$(ls run/checkpoints/step-*.h5 | tail -n 1)"
 cp own.h5 keep.h5
-refuses "no evaluation" eval run --steps 3 --seeds 2 --output keep.h5
-refuses "no HDF5 file" eval run --steps 3 --seeds 2 --output keep.yaml
+refuses "not an evaluation" eval run --steps 3 --seeds 2 --output keep.h5
+refuses "not an HDF5 file" eval run --steps 3 --seeds 2 --output keep.yaml
 sums | cmp - before || fail "a refused output was written"
 cmp keep.h5 own.h5 && cmp keep.yaml q.yaml || fail "a file that is no evaluation was replaced"
 "$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "the run's own optimizer is where export writes by default"
