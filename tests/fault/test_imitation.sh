@@ -52,5 +52,5 @@ refuse 'set `order: first`' --set window.order=second
 refuse 'add up to 1.2' --set imitation.cosine=0.7
 refuse 'one for each of the 2 stages' --set imitation.share=[1,1,1]
 refuse 'cannot imitate a teacher' --set estimator.name=mixture
-refuse 'a teacher learns nothing' --set imitation.learn=[rate]
+refuse 'a teacher has no learned scalars' --set imitation.learn=[rate]
 refuse 'after `hold`' --set imitation.fade=1
