@@ -18,12 +18,12 @@ typedef struct seen {
   uint64_t leaf[LEAVES_MAX];
 } seen;
 
-typedef struct bench {
+typedef struct probe {
   const wl_problem *problem;
   const wl_task *task;
   int leaves;
   wl_real *theta, *gradient, *phi; /* [pad], [pad], [phi of the tape] */
-} bench;
+} probe;
 
 static uint64_t digest_of(const void *data, size_t bytes) {
   wl_digest digest = {0};
@@ -36,7 +36,7 @@ static wl_batch batch_of(int number) {
                     number == 2};
 }
 
-static wl_status look(const bench *b, wl_task_ws *ws, int visit, seen *out) {
+static wl_status look(const probe *b, wl_task_ws *ws, int visit, seen *out) {
   const wl_episode episode = {b->problem->seed, WL_SPACE_CHECK, visit / BATCHES, 0};
   const wl_batch batch = batch_of(visit % BATCHES);
   const size_t bytes = (size_t)b->task->n * sizeof(wl_real);
@@ -59,7 +59,7 @@ static wl_status look(const bench *b, wl_task_ws *ws, int visit, seen *out) {
 }
 
 /* Visits the batches of the episodes in a new workspace. */
-static wl_status look_at_all(const bench *b, bool reversed, seen all[EPISODES * BATCHES]) {
+static wl_status look_at_all(const probe *b, bool reversed, seen all[EPISODES * BATCHES]) {
   wl_task_ws *ws = NULL;
   WL_TRY(wl_task_ws_create(b->task, false, &ws));
   wl_status status = WL_OK;
@@ -80,7 +80,7 @@ static wl_status fail_impure(const void *table, const char *name, const char *wh
       plugin ? plugin->path : "", plugin ? ": " : "", name, what);
 }
 
-static wl_status compare(const bench *b, const seen *first, const seen *again) {
+static wl_status compare(const probe *b, const seen *first, const seen *again) {
   const wl_task_family *const family = b->task->family;
   if (first->theta0 != again->theta0)
     return fail_impure(family, family->name, "the initial parameters");
@@ -97,7 +97,7 @@ static wl_status compare(const bench *b, const seen *first, const seen *again) {
   return WL_OK;
 }
 
-static wl_status compare_task(bench *b) {
+static wl_status compare_task(probe *b) {
   seen first[EPISODES * BATCHES], again[EPISODES * BATCHES];
   const int leaves = wl_tape_leaf_count(b->task->tape);
   b->leaves = leaves < LEAVES_MAX ? leaves : LEAVES_MAX;
@@ -174,7 +174,7 @@ static wl_status check_rule(const wl_problem *p, const double *phi) {
 wl_status wl_check_pure(const wl_problem *problem, const double *phi) {
   wl_status status = check_rule(problem, phi);
   for (int i = 0; status == WL_OK && i < problem->n_tasks; i++) {
-    bench b = {.problem = problem, .task = problem->tasks[i]};
+    probe b = {.problem = problem, .task = problem->tasks[i]};
     status = compare_task(&b);
     wl_free(b.theta);
     wl_free(b.gradient);

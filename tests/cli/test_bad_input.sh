@@ -92,6 +92,7 @@ expect_parts "outer.every|episode" replay.capacity=1
 expect_parts "replay.epochs|outer.steps" replay.capacity=1 outer.every=episode outer.steps=2000000000 replay.epochs=2
 expect_parts "task.1.family|single task" "$mixture" replay.capacity=1 outer.every=episode
 expect_parts "groups.group|no meta-parameters in this group" 'groups={group: warp, learning_rate: 0.1}'
+expect_parts 'rule.precondition|needs `newton_schulz: true`' 'rule={name: controller, newton_schulz: false, precondition: true}'
 expect_parts "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 
