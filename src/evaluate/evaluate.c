@@ -1,4 +1,4 @@
-/* evaluate.c - tunes the hand-designed rules, runs all rules and compares them. */
+/* evaluate.c - tunes the hand-designed rules, runs all rules and compares their results. */
 #include "evaluate/evaluate_impl.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 enum { N_BASELINES = 5, MAX_RATES = 40 };
 
-/* A hand-designed rule to compare with. */
+/* A hand-designed rule that the learned rule is compared with. */
 typedef struct baseline {
   const char *rule, *label;
   bool adapts; /* starts from the learned theta_0, as the trained system does */
@@ -27,8 +27,9 @@ static bool is_none(const wl_config *config, const char *section) {
 }
 
 /* Chooses the hand-designed rules and returns their number. For few-shot tasks, the only rule is gradient descent from
- * the learned theta_0, on the network without warp layers. A second entry has the warp layers, unless it would be the
- * trained system itself. For other tasks, all hand-designed rules are used, on the network without warp layers. */
+ * the learned theta_0, on the network without warp layers. If the trained system has warp layers and is not gradient
+ * descent, a second entry runs gradient descent with the warp layers. For other tasks, all hand-designed rules run on
+ * the network without warp layers. */
 static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) {
   const wl_config *config = r->trained->config;
   if (!r->few_shot) {
@@ -52,14 +53,15 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      b->adapts) /* the last part of phi: theta_0, and before theta_0 the other blocks of the model */
+      b->adapts) /* theta_0 is the last part of phi; the other parts of the model precede it */
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
   c->task = task;
   return wl_comm_agree(r->comm, status);
 }
 
-/* Returns the mean final loss of a hand-designed rule at a rate on the tuning tasks; infinity if a run diverges. */
+/* Computes the mean final loss of a hand-designed rule at a rate on the tuning tasks. The loss is infinite if a run
+ * diverges. */
 static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rate,
                           wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
@@ -74,7 +76,7 @@ static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rat
   return status;
 }
 
-/* Rates tried so far, in quarter-decades q: rate = 10^(q/4). */
+/* The rates tried so far. Rate number i is 10^(q[i]/4). */
 typedef struct rate_search {
   int q[MAX_RATES];
   double loss[MAX_RATES];
@@ -93,8 +95,8 @@ static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, 
   return WL_OK;
 }
 
-/* Tries the half-decade rates 1e-7 .. 1, then higher half-decades while the best rate is the highest tried, then the
- * quarter-decades around the best rate. */
+/* Finds the best rate. The search first tries the half-decade rates 1e-7 .. 1. While the best rate is the highest rate
+ * tried, it tries the next higher half-decade. Finally it tries the two quarter-decades next to the best rate. */
 static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
@@ -109,8 +111,8 @@ static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *sc
   return WL_OK;
 }
 
-/* Returns the 97.5 % quantile of Student's t: the bound of a two-sided 95 % interval. Beyond the table it uses
- * Abramowitz and Stegun 26.7.5. */
+/* Returns the 97.5 % quantile of Student's t distribution, which bounds a two-sided 95 % interval. Above 10 degrees of
+ * freedom, the function uses formula 26.7.5 of Abramowitz and Stegun. */
 static double student(int64_t degrees) {
   static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
                                  2.447,  2.365, 2.306, 2.262, 2.228};
@@ -129,7 +131,7 @@ void wl_evaluate_interval(const double *values, int64_t n, double *mean, double 
   if (!isfinite(*mean)) *mean = *half_width = NAN;
 }
 
-/* Computes means over the units of each set, then the interval over sets. */
+/* Computes the mean over the units of each set, then the interval over sets. */
 static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
                       const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
@@ -192,8 +194,8 @@ static int best_entry(const wl_eval_case *c) {
   return best;
 }
 
-/* Compares the learned rule with the best hand-designed one, paired over sets: by the ratio of losses, or by their
- * difference on few-shot tasks and if a loss is not positive. */
+/* Compares the learned rule with the best hand-designed rule, paired over sets. The comparison uses the ratio of
+ * losses. On few-shot tasks, or if a loss is not positive, the comparison uses the difference of losses. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];
@@ -246,7 +248,7 @@ static wl_status allocate_entries(wl_eval_case *c) {
   return WL_OK;
 }
 
-/* Allocates the tables of a case, before any collective call, and fills them. */
+/* Allocates the tables of a case and fills them. All memory is allocated before the first collective call. */
 static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   const wl_eval_setting *s = r->setting;
   const int64_t jobs = s->seeds * s->units;
@@ -267,7 +269,8 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   return status;
 }
 
-/* Replaces zeros of the setting by defaults; few-shot tasks are small, and their interval is over tasks. */
+/* Replaces zeros of the setting by defaults. Few-shot tasks have other defaults, because they are small and their
+ * interval is over tasks. */
 static wl_eval_setting resolve(const wl_eval_setting *given, bool few_shot) {
   wl_eval_setting s = *given;
   if (s.seeds == 0) s.seeds = few_shot ? WL_FEW_SHOT_TASKS : 10;

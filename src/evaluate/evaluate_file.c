@@ -1,4 +1,4 @@
-/* evaluate_file.c - an evaluation as an HDF5 file: one group for each case. */
+/* evaluate_file.c - writes an evaluation as an HDF5 file with one group for each case. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static void clear(tables *t) {
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
 }
 
-/* The dimensions of a field. */
+/* The dimensions of a field: their number, and the name and length of each. */
 typedef struct extent {
   int ndim;
   struct {
@@ -64,7 +64,7 @@ typedef struct extent {
   } side[3];
 } extent;
 
-/* Returns a field "case-NN/name". */
+/* Returns the description of the dataset "case-NN/name". */
 static wl_field field(int number, const char *name, wl_type type, extent over, void *data,
                       const char *meaning) {
   wl_field f = {.type = type, .ndim = over.ndim, .data = data, .units = "1"};
@@ -86,31 +86,31 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
                three = {1, {{"quantity", 3}}}, two = {1, {{"quantity", 2}}};
   const wl_field all[] = {
       field(i, "name", WL_UINT8, text, (void *)c->name,
-            "what differs from the trained setting, ASCII"),
+            "name of the case: what differs from the trained setting, in ASCII"),
       field(i, "rule_name", WL_UINT8, names, t->names,
             "name of each rule, ASCII padded with zeros"),
       field(i, "curve", WL_FLOAT64, steps, t->curve,
             "minibatch loss at theta_t, mean over the tasks of a set"),
       field(i, "final_loss", WL_FLOAT64, sets, t->final,
             "loss on the fixed sample after the last step"),
-      field(i, "heldout_loss", WL_FLOAT64, sets, t->heldout, "the same on the held-out split"),
+      field(i, "heldout_loss", WL_FLOAT64, sets, t->heldout, "loss on the held-out split after the last step"),
       field(i, "heldout_accuracy", WL_FLOAT64, sets, t->accuracy,
             "share of held-out samples that are classified correctly"),
       field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned rate; NaN for the learned rule"),
       field(i, "diverged", WL_INT64, rules, t->diverged, "runs that became non-finite"),
       field(
           i, "summary", WL_FLOAT64, four, t->summary,
-          "loss at theta_0; log10 of the loss ratio of learned and best hand-designed rule; its half width; 0 "
-          "wins 1 ties 2 loses 3 fails"),
+          "loss at theta_0; log10 of the ratio of final losses (learned / best hand-designed), half width of its "
+          "interval; verdict: 0 wins, 1 ties, 2 loses, 3 fails"),
       field(i, "difference", WL_FLOAT64, two, t->gap,
-            "final loss of the learned rule minus that of the best hand-designed rule, mean over sets; its half "
-            "width"),
+            "final loss of the learned rule minus final loss of the best hand-designed rule, mean over sets; half "
+            "width of its interval"),
       field(
           i, "warp", WL_FLOAT64, three, t->warp,
-          "share of the starting square that the warp reaches; loss without the warp minus loss with it; its half "
-          "width")};
-  _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE counts the fields");
-  const bool warped = !isnan(c->coverage); /* only an explicit warp has the last field */
+          "share of the starting square that the warp reaches; loss without the warp minus loss with it; half "
+          "width of the interval of this difference")};
+  _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE must be the number of fields");
+  const bool warped = !isnan(c->coverage); /* only a case with an explicit warp has the last field */
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
   memcpy(out, all, (size_t)count * sizeof *all);
   return count;

@@ -1,7 +1,7 @@
-/* evaluate_run.c - runs rules on tasks, distributed over the ranks.
+/* evaluate_run.c - runs rules on tasks and distributes the runs over the ranks.
  *
- * A job is one episode of one rule on one task. Every rank has a table of all results and fills in the
- * rows of its jobs; all other rows are zero bits. The sum of the tables over ranks is therefore exact. */
+ * A job is one episode of one rule on one task. Every rank has a table of all results and fills in the rows of its
+ * jobs. All other rows are zero bits, so the sum of the tables over ranks is exact. */
 #include <math.h>
 #include <string.h>
 
@@ -22,12 +22,12 @@ static void keep_loss(void *context, const wl_step_view *step) {
 typedef struct episode_job {
   wl_episode episode;
   bool all;            /* compute all outcomes, not only the final loss */
-  const wl_real *from; /* [n] initial parameters instead of theta_0; NULL: theta_0 */
-  double *curve;       /* [steps] minibatch losses; NULL: not recorded */
+  const wl_real *from; /* [n] initial parameters; NULL: the episode starts from theta_0 */
+  double *curve;       /* [steps] minibatch losses; NULL: the losses are not recorded */
 } episode_job;
 
-/* Returns the loss on the fixed sample of a split. For a few-shot task this is always the query set, its held-out
- * split. */
+/* Returns the loss on the fixed sample of a split. A few-shot task always uses its held-out split, which is the query
+ * set. */
 static double measure(const wl_eval_runner *r, wl_unroll_ws *ws, const wl_unit *unit,
                       wl_split split, double *accuracy) {
   return wl_task_evaluate(unit->task, wl_unroll_task_ws(ws), r->few_shot ? WL_SPLIT_HELDOUT : split,
@@ -55,7 +55,7 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return wl_task_status(unit->task);
 }
 
-/* Adds the tables of all ranks. Each element is written by one rank and is zero bits on the other ranks. */
+/* Adds the tables of all ranks. One rank writes each element, and the element is zero bits on the other ranks. */
 static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t count) {
   WL_TRY(wl_comm_agree(comm, mine));
   return wl_comm_sum_int64(comm, (int64_t *)(void *)values, (size_t)count);

@@ -1,10 +1,10 @@
 /* evaluate_warp.c - coverage and advantage of an explicit warp of the plane (Flennerhag et al. 2020, appendix D).
  *
- *   y = omega(x)            the point of the task's unwarped surface that theta = x represents
- *   coverage                starts are drawn from a square; share of the cells of a grid on this square that contain
- *                           omega(x) for some x of a square twice as wide
- *   advantage               f(y~_T) - f(omega(x_T)): final loss of the rule without the warp, from the point
- *                           y_0 = omega(x_0), minus its final loss with the warp; mean over sets of tasks
+ *   y = omega(x)   the point of the task's unwarped surface that theta = x represents
+ *   coverage       A grid divides the square of the starting points into cells. The coverage is the share of cells that
+ *                  contain omega(x) for some x of a square twice as wide.
+ *   advantage      f(y~_T) - f(omega(x_T)), mean over sets of tasks: the final loss of the rule without the warp, which
+ *                  starts at y_0 = omega(x_0), minus the final loss of the rule with the warp
  *
  * A warp that starts as the identity has coverage 1 and an advantage of exactly 0. */
 #include <math.h>
@@ -21,7 +21,8 @@ static void mark(const wl_real y[2], double half, bool *cell) {
   if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
 }
 
-/* Measures the coverage. Every rank computes the same coverage without communication; this takes less than a second. */
+/* Measures the coverage, which takes less than a second. Every rank computes the same coverage without
+ * communication. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
   const double half = r->task->plane.half;
   bool *cell = NULL;
@@ -41,7 +42,7 @@ static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, dou
   return WL_OK;
 }
 
-/* Computes omega(theta_0) of this rank's jobs. */
+/* Computes omega(theta_0) for each job of this rank. */
 static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit *unit,
                              wl_real *starts) {
   const int64_t units = r->setting->units, jobs = r->setting->seeds * units;
@@ -54,7 +55,7 @@ static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return WL_OK;
 }
 
-/* Computes the coverage, and the starting points of the same rule on the unwarped surface. */
+/* Computes the coverage, and the points at which the same rule starts on the unwarped surface. */
 static wl_status look_at_warp(const wl_eval_runner *r, const wl_contender *learned, wl_real *starts,
                               double *coverage) {
   const wl_window_spec spec = {.steps = 1, .weights = WL_WEIGHTS_LAST};

@@ -1,16 +1,21 @@
-/* speedup.h - the number of steps that a tuned hand-designed rule needs to reach the loss of a learned one.
+/* speedup.h - the number of steps that a tuned hand-designed rule needs to reach the loss of a learned rule.
  *
- * Protocol (google/learned_optimization, baselines): a rule of constant rate runs with 15 rates in half-decades for 10
- * times the longest horizon, `seeds` runs each. The mean loss over runs is smoothed and minimised over rates; the curve
- * at a step is the least value up to that step. t(f) is the first step, interpolated, at which the curve reaches f. A
- * rule with a schedule has separate runs for each of several lengths; a point of its curve is the least loss over rates
- * at that length, and t(f) is interpolated in the logarithm of the step. For a learned rule with final loss f after T
- * steps
+ * The protocol is the one of the baselines of google/learned_optimization.
+ *
+ * Rule with a constant rate: the rule runs with 15 half-decade rates, for 10 times the longest horizon, with `seeds`
+ * runs for each rate. The mean loss over runs is smoothed, and its minimum over rates is taken. The curve at a step is
+ * the lowest value up to this step. t(f) is the first step at which the curve reaches loss f, interpolated linearly.
+ *
+ * Rule with a schedule: the rule has separate runs for each of several lengths. The curve at a length is the lowest
+ * loss over rates of the runs of this length. t(f) is interpolated in the logarithm of the step.
+ *
+ * For a learned rule with final loss f after T steps:
  *   speed-up in steps       s = min(t(f) / T, 10), capped if the curve does not reach f within 10 T steps
- *   speed-up in wall clock  s x (seconds of a step of the hand-designed rule) / (seconds of a step of the learned one)
- * The seconds of both rules include the gradient and the update. A run that is not finite has diverged: s = 0, and the
- * run is counted as diverged. The aggregates over tasks, horizons and seeds are the median and the interquartile mean
- * (mean of the middle half). Their intervals are percentiles of a bootstrap that resamples the runs of each cell. */
+ *   speed-up in wall clock  s x (seconds of a step of the hand-designed rule) / (seconds of a step of the learned rule)
+ * The time of a step includes the gradient and the update. A run with a value that is not finite has diverged: its s is
+ * 0, and the run is counted as diverged. The aggregates over tasks, horizons and seeds are the median and the
+ * interquartile mean (the mean of the middle half). Their intervals are percentiles of a bootstrap that resamples the
+ * runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 
@@ -21,25 +26,25 @@
 #define WL_SPEEDUP_TIE 0.01
 enum { WL_SPEEDUP_RATES = 15, WL_SPEEDUP_REACH = 10, WL_MAX_BASELINES = 24 };
 
-/* A hand-designed rule with a schedule, by name: "adam", "muon-linear". */
+/* A hand-designed rule with a schedule. Its name is, for example, "adam" or "muon-linear". */
 typedef struct wl_baseline {
   char name[40];
   char rule[16], schedule[16];
-  int lowest; /* the rates are 10^((lowest + i) / 2), i = 0 .. 14 */
+  int lowest; /* rate number i is 10^((lowest + i) / 2), i = 0 .. 14 */
 } wl_baseline;
-/* Lists all baselines; returns their number. */
+/* Lists all baselines and returns their number. */
 int wl_baselines(wl_baseline out[WL_MAX_BASELINES]);
-/* Finds a baseline by name. WL_ERR_USAGE if there is none. */
+/* Finds a baseline by name. Returns WL_ERR_USAGE if the name is unknown. */
 wl_status wl_baseline_find(const char *name, wl_baseline *out);
 
-/* The losses of a baseline on a task. Arrays are owned. */
+/* The losses of a baseline on a task. The struct owns the arrays. */
 typedef struct wl_baseline_curve {
   wl_baseline baseline;
   int64_t points;
-  int64_t *steps;    /* [points] rising */
-  double *loss;      /* [15][points] mean over runs; not finite if one diverged */
-  int64_t *diverged; /* [15] runs */
-  double *best;      /* [points] smoothed, minimum over rates and earlier points */
+  int64_t *steps;    /* [points] inner steps in rising order */
+  double *loss;      /* [15][points] mean over runs; not finite if a run diverged */
+  int64_t *diverged; /* [15] number of diverged runs */
+  double *best;      /* [points] smoothed loss, minimum over rates and earlier points */
 } wl_baseline_curve;
 
 typedef struct wl_task_curves {
@@ -47,25 +52,27 @@ typedef struct wl_task_curves {
   wl_baseline_curve curve[WL_MAX_BASELINES];
 } wl_task_curves;
 
-/* One task at one horizon. Arrays [seeds] are owned. */
+/* The runs of the learned rule on one task at one horizon. The struct owns the array. */
 typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
-  double *final;  /* after the last step, on the fixed sample; NaN: diverged */
+  double *final;  /* [seeds] loss on the fixed sample after the last step; NaN if the run diverged */
   double seconds; /* seconds of a step */
 } wl_speedup_cell;
 
-/* Comparison with one baseline: s of every run [cells x seeds]; NaN on tasks without a curve. Arrays are owned. */
+/* Comparison with one baseline. speedup, wall and capped have the shape [cells x seeds], and speedup holds s of every
+ * run. Tasks without a curve have NaN. The struct owns the arrays. */
 typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
   bool *capped;
-  double *loss_ratio; /* [cells] mean final loss / the baseline's best loss at that horizon */
+  /* [cells] mean final loss of the learned rule / best loss of the baseline at the cell's horizon */
+  double *loss_ratio;
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
   /* number of capped runs, number of compared cells */
   int64_t caps, judged;
-  int64_t won, tied; /* cells with a loss_ratio below and within 1 +- WL_SPEEDUP_TIE */
+  int64_t won, tied; /* number of cells with a loss_ratio below 1 - WL_SPEEDUP_TIE, and within 1 +- WL_SPEEDUP_TIE */
   double ratio_median, ratio_worst;
 } wl_speedup_table;
 
@@ -78,28 +85,29 @@ typedef struct wl_speedup {
 
 typedef struct wl_speedup_request {
   const wl_suite *suite;
-  const wl_baseline *baselines; /* [count] to compute if the file lacks them */
+  const wl_baseline *baselines; /* [count] baselines to compute if the file lacks them */
   int count;
-  const char *file; /* file of the baselines' curves; more files to read follow after commas */
-  const wl_trained *trained; /* NULL: baselines only */
+  const char *file; /* file of the baselines' curves; further files to read follow after commas */
+  const wl_trained *trained; /* NULL: compute only the baselines */
 } wl_speedup_request;
 
 /* Computes the curves that the file lacks and writes the file after every task. Then compares the trained optimizer
- * with every baseline that has a curve, on the tasks that have this curve. Fills curves [suite->count], which the
- * caller clears. Collective. */
+ * with every baseline on the tasks for which the baseline has a curve. Fills curves [suite->count], which the caller
+ * clears. Collective. */
 wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out);
 void wl_speedup_clear(wl_speedup *speedup);
 void wl_task_curves_clear(wl_task_curves *curves);
 
-/* Lists the steps at which a run of `last` steps records losses: every 10 steps, or at distances that grow by a
- * twentieth. Returns their number; steps may be NULL. */
+/* Lists the steps at which a run of `last` steps records losses, and returns their number. The distance is 10 steps,
+ * or, if `growing` is true, a distance that grows with the step (1 + t / 20). steps may be NULL. */
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
-/* Computes curve->best from the losses; smoothing: decay of the running mean in ten steps. */
+/* Computes curve->best from the losses. `smoothing` is the decay of the running mean in ten steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 
-/* Reads the files of curves, and writes the first: kind "baselines". Reading ignores a task whose definition differs
- * from the suite's, and curves that an earlier file has. */
+/* wl_speedup_load reads the curves of all files. wl_speedup_save writes the first file, of kind "baselines". Loading
+ * ignores tasks whose definition differs from the suite's definition, and curves that an earlier file already has.
+ * Neither function is collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

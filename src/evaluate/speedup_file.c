@@ -1,5 +1,5 @@
-/* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines". It has a group for each task, which has a
- * group for each rule. */
+/* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines". The file has a group for each task, and
+ * this group has a group for each rule. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,7 @@ wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_tas
   return status;
 }
 
-/* Returns the length of the line at `text`, without its end. */
+/* Returns the length of the line at `text`, without its newline. */
 static size_t line_length(const char *text) { return strcspn(text, "\n"); }
 
 static bool has_line(const char *text, const char *line, size_t length) {
@@ -88,7 +88,7 @@ static bool is_default_of(const wl_option *options, const char *key, const char 
   return false;
 }
 
-/* Whether a line "key: value" of the task gives a default. */
+/* Returns true if the line "key: value" of the task gives the default of its key. */
 static bool is_default(const wl_suite_task *t, const char *line, size_t length) {
   char key[64], value[256];
   line += strspn(line, " -");
@@ -102,8 +102,9 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
          is_default_of(wl_suite_keys, key, value) || is_default_of(wl_suite_task_keys, key, value);
 }
 
-/* Whether the file's definition matches the task. Every line of the file's definition must be in the task's definition.
- * The other lines of the task, whose keys are newer than the file, must give defaults. */
+/* Returns true if the file's definition matches the task. Every line of the file's definition must be in the task's
+ * definition. The task may have more lines, for keys that were added after the file was written. These lines must give
+ * defaults. */
 static bool same_definition(const wl_suite_task *t, const char *stored) {
   const char *line;
   for (line = stored; *line; line += line_length(line), line += *line == '\n')
@@ -145,7 +146,7 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   for (int i = 0; i < FIELDS_OF_CURVE; i++) WL_TRY(wl_file_read(file, &fields[i]));
   for (int64_t k = 1; k < c->points; k++)
     if (c->steps[k] <= c->steps[k - 1])
-      return WL_FAIL(WL_ERR_DATA, "dataset '%s': the steps do not rise", fields[0].name);
+      return WL_FAIL(WL_ERR_DATA, "dataset '%s': the steps are not in rising order", fields[0].name);
   return WL_OK;
 }
 

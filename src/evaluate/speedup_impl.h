@@ -1,12 +1,13 @@
-/* speedup_impl.h - functions that the files of speed-ups share. Private to src/evaluate. */
+/* speedup_impl.h - functions that several speedup files share. Private to src/evaluate. */
 #ifndef WL_EVALUATE_SPEEDUP_IMPL_H
 #define WL_EVALUATE_SPEEDUP_IMPL_H
 
 #include "evaluate/speedup.h"
 
-/* Returns the curve of a baseline by its name; NULL if there is none. */
+/* Returns the curve of the baseline with this name; NULL if there is none. */
 wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name);
-/* Fills a table from the cells, and from one baseline's curve (NULL: none) and seconds of a step for each cell. */
+/* Fills a table that compares the learned rule with one baseline. `curve` and `seconds` have one element for each cell:
+ * the curve of the baseline (NULL if there is none), and its seconds per step. */
 wl_status wl_speedup_judge(const wl_speedup *speedup, const wl_baseline_curve *const *curve,
                            const double *seconds, wl_speedup_table *out);
 

@@ -1,7 +1,7 @@
-/* speedup_run.c - runs hand-designed rules and the learned one on the tasks of a suite, distributed over the ranks.
+/* speedup_run.c - runs hand-designed rules and the learned rule on the tasks of a suite, distributed over the ranks.
  *
- * A job is one run. Every rank has a table of all losses and fills in the rows of its jobs; all other rows are zero
- * bits. The sum of the tables over ranks is therefore exact. */
+ * A job is one run. Every rank has a table of all losses and fills in the rows of its jobs. All other rows are zero
+ * bits, so the sum of the tables over ranks is exact. */
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ typedef struct field {
   wl_comm *comm;
 } field;
 
-/* One rule on the task: its model, workspace and unit. */
+/* One rule on one task: its model, workspace and unit. */
 typedef struct runner {
   const field *f;
   wl_model *model;
@@ -28,7 +28,7 @@ typedef struct runner {
   wl_unit *unit;
 } runner;
 
-/* Takes ownership of `model`. */
+/* Creates the workspace and the unit. Takes ownership of `model`. */
 static wl_status create_runner(const field *f, wl_model *model, const double *phi, int64_t steps,
                                runner *r) {
   const wl_window_spec spec = {.steps = steps, .weights = WL_WEIGHTS_LAST};
@@ -52,7 +52,7 @@ static wl_status start_run(runner *r, int64_t seed, int64_t horizon) {
   return WL_OK;
 }
 
-/* Runs inner steps up to `step`; *finite becomes false if the run is not finite. */
+/* Runs inner steps up to step number `step`. Sets *finite to false if a value of the run is not finite. */
 static wl_status advance(runner *r, int64_t step, bool *finite) {
   wl_window_result result = {.finite = true};
   if (step > r->unit->t) WL_TRY(wl_window_run(r->ws, r->unit, step - r->unit->t, NULL, &result));
@@ -60,8 +60,8 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
   return WL_OK;
 }
 
-/* Returns the loss at a point: the mean over `batches` batches, drawn from the training data independently of the run's
- * batches; 0, or a task with one batch: over the fixed sample. */
+/* Returns the loss at a point: the mean over `batches` batches, which are drawn from the training data independently of
+ * the batches of the run. If `batches` is 0 or the task has only one batch, returns the loss on the fixed sample. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);
@@ -80,8 +80,8 @@ static bool is_constant(const wl_baseline *b) { return strcmp(b->schedule, "cons
 
 /* ---- Baselines ------------------------------------------------------------------------------ */
 
-/* Runs a rule through all points; with a schedule, a separate run for each point. After a value that is not finite, the
- * remaining losses of the run are NaN. */
+/* Runs a rule and records its loss at all points. A rule with a schedule has a separate run for each point. After a
+ * value that is not finite, the remaining losses of the run are NaN. */
 static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed, double *loss,
                             double *diverged) {
   const bool constant = is_constant(&c->baseline);
@@ -97,12 +97,13 @@ static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed,
   return wl_task_status(r->f->task);
 }
 
-/* Whether the suite lets the rule try the rate. Decimal rates in the suite have rounding errors. */
+/* Returns true if the rate is inside the suite's range. The bounds have a tolerance of 1 %, because decimal rates in
+ * the suite have rounding errors. */
 static bool is_tried(const wl_reals *range, double rate) {
   return range->count == 0 || (rate > 0.99 * range->at[0] && rate < 1.01 * range->at[1]);
 }
 
-/* Runs one rate with one seed. A rate outside the suite's range has NaN as its losses. */
+/* Runs one rate with one seed. If the rate is outside the suite's range, all losses are NaN. */
 static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index, int64_t seed,
                           double *loss, double *diverged) {
   const double rate = pow(10.0, (c->baseline.lowest + index) / 2.0);
@@ -119,7 +120,8 @@ static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index,
   return status;
 }
 
-/* Lists the lengths of a scheduled rule: each horizon, and 3 and 10 times each horizon; no factor exceeds `reach`. */
+/* Lists the run lengths of a rule with a schedule. The lengths are 1, 3 and 10 times each horizon; factors above
+ * `reach` are replaced by `reach`. */
 static int64_t list_lengths(const wl_suite_task *t, int64_t reach, int64_t *steps) {
   static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
   int64_t count = 0;
@@ -151,7 +153,8 @@ static wl_status allocate_curve(const field *f, wl_baseline_curve *c) {
   return WL_NEW(c->best, c->points);
 }
 
-/* Averages the table of all runs over seeds: [rate][seed][points + 1]; the last element is 1 if the run diverged. */
+/* Averages the table of all runs, [rate][seed][points + 1], over seeds. The last element of a run is 1 if the run
+ * diverged. */
 static void average_runs(const field *f, const double *table, wl_baseline_curve *c) {
   const int64_t seeds = f->suite->seeds, row = c->points + 1;
   for (int64_t job = 0; job < WL_SPEEDUP_RATES * seeds; job++) {
@@ -162,8 +165,8 @@ static void average_runs(const field *f, const double *table, wl_baseline_curve 
   }
 }
 
-/* Computes a curve. Jobs are assigned to ranks in rotation: high rates, whose runs may diverge early, are spread over
- * all ranks. */
+/* Computes a curve. Jobs are assigned to ranks in rotation. Runs with high rates, which may diverge early, are
+ * therefore spread over all ranks. */
 static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
   double *table = NULL;
@@ -188,7 +191,7 @@ wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
   return NULL;
 }
 
-/* Computes the curves that are missing; *added becomes true if there was one. */
+/* Computes the missing curves. Sets *added to true if a curve was missing. */
 static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
                                  bool *added) {
   for (int i = 0; i < q->count; i++) {
@@ -214,8 +217,8 @@ static wl_status create_learned(const field *f, const wl_trained *t, int64_t ste
   wl_model_destroy(&model);
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "%s: parts of this system belong to the network that it was trained on; only a rule "
-      "without preconditioner, warp layers and theta_0 runs on task '%s'",
+      "%s: parts of this system belong to the network on which it was trained; only a rule without "
+      "preconditioner, warp layers and theta_0 runs on task '%s'",
       t->source, f->entry->name);
 }
 
@@ -228,8 +231,8 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   return wl_task_status(r->f->task);
 }
 
-/* Measures the seconds of a step: the least of many short measurements, because other processes may interrupt them.
- * Every rank measures the same run separately. */
+/* Measures the seconds of a step. The result is the minimum of many short measurements, because other processes may
+ * interrupt a measurement. Every rank measures the same run separately. */
 static wl_status time_steps(runner *r, double *seconds) {
   bool finite = true;
   *seconds = INFINITY;
@@ -280,7 +283,8 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 
 /* ---- The suite ------------------------------------------------------------------------------ */
 
-/* Computes curves, cells and times of one task of the suite. `seconds` [WL_MAX_BASELINES]: of a step of each curve. */
+/* Computes curves, cells and times for one task of the suite. seconds [WL_MAX_BASELINES] receives the seconds per step
+ * of each curve. */
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;
@@ -288,7 +292,7 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   const wl_suite_task *entry = &q->suite->tasks[index];
   wl_status status = wl_task_create(entry->map, (uint64_t)q->suite->seed, &task);
   if (status == WL_OK && task->family->few_shot)
-    status = wl_map_fail(entry->map, "family", "few-shot tasks have no speed-up: use plain eval");
+    status = wl_map_fail(entry->map, "family", "few-shot tasks have no speed-up: use eval without --speedup");
   status = wl_comm_agree(comm, status);
   const field f = {q->suite, entry, task, comm};
   if (status == WL_OK) status = complete_curves(&f, q, &curves[index], &added);
@@ -302,7 +306,7 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   return wl_comm_agree(comm, status);
 }
 
-/* Compares with one baseline, on the tasks that have its curve. */
+/* Compares the learned rule with one baseline, on the tasks for which the baseline has a curve. */
 static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
                                 const double *seconds, const wl_baseline *b, wl_speedup *out) {
   const wl_baseline_curve **curve = NULL;
@@ -339,8 +343,8 @@ static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const 
   return WL_OK;
 }
 
-/* Checks that all ranks have the same curves. Ranks that read different files would compute different curves and
- * deadlock in the collective calls. */
+/* Checks that all ranks have the same curves. Ranks that read different files would start different runs and would wait
+ * for each other in the collective calls forever. */
 static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves, wl_comm *comm) {
   wl_digest digest = {0};
   for (int i = 0; i < suite->count; i++) {

@@ -11,16 +11,16 @@ enum { MAX_OPTIONS = 64, OWN_OPTIONS = 5 };
 const wl_option wl_suite_keys[] = {
     {"suite", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the suite", WL_SLOT(wl_suite, name),
      0},
-    {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of the tasks' random numbers",
+    {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of the random numbers of all tasks",
      WL_SLOT(wl_suite, seed), 0},
-    {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "runs of each task at each horizon",
+    {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "number of runs of each task at each horizon",
      WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
-     "number of random batches of an intermediate loss, every 10 steps; 0: the whole fixed sample, at steps that "
-     "grow by a twentieth",
+     "number of random batches for each loss during a run, which is measured every 10 steps; 0: the whole fixed "
+     "sample, at steps whose distance grows",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
-     "decay in 10 steps of the running mean over intermediate losses; 0: no running mean",
+     "decay of the running mean of the losses in 10 steps; 0: no running mean",
      WL_SLOT(wl_suite, smoothing), 0},
     {"reach", WL_OPT_INT, "10", NULL, 1, 10, "1",
      "length of the runs of tuned rules, as a multiple of the longest horizon", WL_SLOT(wl_suite, reach), 0},
@@ -29,18 +29,18 @@ const wl_option wl_suite_keys[] = {
 const wl_option wl_suite_task_keys[] = {
     {"name", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the task", WL_SLOT(wl_suite_task, name),
      0},
-    {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "horizons at which the task is evaluated",
+    {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "numbers of inner steps at which the task is evaluated",
      WL_SLOT(wl_suite_task, horizons), 0},
     {"reference_steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
-     "steps of published losses of tuned Adam", WL_SLOT(wl_suite_task, reference_steps), 0},
+     "steps at which published losses of tuned Adam are known", WL_SLOT(wl_suite_task, reference_steps), 0},
     {"rates", WL_OPT_REALS, "[]", NULL, 0, 1e3, "1",
      "lowest and highest rate that tuned rules try; []: all 15 rates",
      WL_SLOT(wl_suite_task, rates), 0},
-    {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "those losses",
+    {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "published losses of tuned Adam at these steps",
      WL_SLOT(wl_suite_task, reference_losses), 0},
     {0}};
 
-/* The keys of a task that only a suite has, followed by the keys of every task. */
+/* Returns the keys of a task: first the keys that only suites have, then the keys of every task. */
 static const wl_option *task_options(void) {
   static wl_option all[MAX_OPTIONS];
   memcpy(all, wl_suite_task_keys, OWN_OPTIONS * sizeof *all);
@@ -78,11 +78,11 @@ static wl_status check_task(const wl_suite *s, int index) {
   if (t->rates.count != 0 && (t->rates.count != 2 || !(t->rates.at[0] <= t->rates.at[1])))
     return wl_map_fail(t->map, "rates", "give the lowest and the highest rate, or []");
   if (t->reference_steps.count != t->reference_losses.count)
-    return wl_map_fail(t->map, "reference_losses", "as many as reference_steps");
+    return wl_map_fail(t->map, "reference_losses", "give as many numbers as in reference_steps");
   return WL_OK;
 }
 
-/* The resolved YAML of one task: parses the suite again without the other tasks. */
+/* Stores the complete YAML of one task in its definition: parses the suite again without the other tasks. */
 static wl_status define_task(const char *path, wl_suite *s, int index) {
   wl_config *config = NULL;
   wl_override *absent = NULL;

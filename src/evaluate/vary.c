@@ -1,7 +1,7 @@
 /* vary.c - settings that differ from the trained one, to test how a learned optimizer generalises.
  *
- * Each axis is a list of keys of task families. One key that the family has is varied at a time: a choice
- * takes each other value, a number is multiplied. */
+ * Each axis is a list of keys of task families. A variation changes one key that the family has: a choice takes one of
+ * its other values, and a number is multiplied. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
-/* The keys of task families that are varied, as the families read them. If a family lacks a key, the value of that key
- * stays as in `absent`. */
+/* The keys of task families that can be varied, with their values in this family. If the family lacks a key, the key
+ * keeps its value in `absent`. */
 typedef struct varied_keys {
   wl_ints widths, filters;
   int64_t dimension;
@@ -44,19 +44,19 @@ static const wl_option varied_options[] = {
     {"loss_scale", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, loss_scale)},
     {0}};
 
-/* A list of variations under construction. */
+/* The variations collected so far, and what is needed to add more. */
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;
-  /* the trained configuration is a mixture, of which only the first task is varied */
+  /* the trained configuration is a mixture; only its first task is varied */
   bool mixture;
   int64_t horizon;   /* trained */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
 } collection;
 
-/* Appends a variation of a key of the (first) task; key NULL: of the horizon alone. Returns NULL if the
- * list is full. */
+/* Appends a variation of a key of the first task. If `key` is NULL, only the horizon varies. Returns NULL if the list
+ * is full. */
 static wl_variation *append(collection *c, const char *name, const char *key) {
   if (c->count == WL_MAX_VARIATIONS) return NULL;
   wl_variation *v = &c->out[c->count++];
@@ -78,7 +78,7 @@ static void vary_horizon(collection *c) {
   }
 }
 
-/* Adds 1, 5 and 10 inner steps, which few-shot protocols report, except the trained number. */
+/* Adds 1, 5 and 10 inner steps, which few-shot protocols report, but not the trained number of steps. */
 static void vary_steps(collection *c) {
   static const int64_t numbers[] = {1, 5, 10};
   for (int i = 0; i < 3; i++) {
@@ -89,8 +89,8 @@ static void vary_steps(collection *c) {
   }
 }
 
-/* Multiplies every element of a list of integers by `factor` and appends `more` copies of the last one; does
- * nothing for an empty list. */
+/* Multiplies every element of a list of integers by `factor` and appends `more` copies of the last element. Does
+ * nothing if the list is empty. */
 static void vary_list(collection *c, const char *key, wl_ints trained, int64_t factor, int more) {
   const bool dense = strcmp(key, "widths") == 0;
   char name[64];
@@ -113,7 +113,7 @@ static void append_real(collection *c, const char *name, const char *key, double
   v->override.real = value;
 }
 
-/* Doubles the units of dense layers, the channels of convolutions, the dimension of functions. */
+/* Doubles the units of dense layers, the channels of convolutions and the dimension of functions. */
 static void vary_width(collection *c) {
   char name[64];
   vary_list(c, "widths", c->trained.widths, 2, 0);
@@ -138,7 +138,7 @@ static void append_text(collection *c, const char *key, const char *word) {
   v->override.text = v->text;
 }
 
-/* Appends a variation for every member of "a|b|c" but the trained one. */
+/* Appends a variation for every member of "a|b|c" except the trained one. */
 static void vary_words(collection *c, const char *key, const char *choices, const char *trained,
                        int trained_index) {
   char words[256], *rest;
@@ -148,7 +148,7 @@ static void vary_words(collection *c, const char *key, const char *choices, cons
     if (i != trained_index && (!trained || strcmp(word, trained) != 0)) append_text(c, key, word);
 }
 
-/* Adds every other choice of a key that the family has. */
+/* Adds a variation for every other value of a choice, if the family has the key. */
 static void vary_choice(collection *c, const char *key, int trained) {
   const wl_option *o = wl_map_options(c->task);
   while (trained >= 0 && o && o->key && strcmp(o->key, key) != 0) o++;
@@ -166,7 +166,7 @@ static void vary_factors(collection *c, const char *key, const char *label, doub
 
 static void vary_activation(collection *c) { vary_choice(c, "activation", c->trained.activation); }
 
-/* Varies the distribution of a family's functions or samples. */
+/* Varies the distribution of the functions or samples of a family. */
 static void vary_data(collection *c) {
   const varied_keys *const k = &c->trained;
   vary_choice(c, "distribution", k->distribution);
@@ -177,10 +177,10 @@ static void vary_data(collection *c) {
   vary_factors(c, "separation", "separation", k->separation, (const double[]){0.5, 2.0});
 }
 
-/* Multiplies the loss, or its largest curvature. */
+/* Multiplies the loss or its largest curvature by 0.1 and 10. */
 static void vary_scale(collection *c) {
   static const double scales[] = {0.1, 10.0};
-  const wl_draw loss = c->trained.loss_scale; /* a drawn loss_scale varies already */
+  const wl_draw loss = c->trained.loss_scale; /* a drawn loss_scale already varies, so only a fixed one is multiplied */
   vary_factors(c, "loss_scale", "loss", loss.kind == WL_DRAW_FIXED ? loss.low : NAN, scales);
   vary_factors(c, "curvature", "curvature", c->trained.curvature, scales);
 }
