@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Trains rules with different estimators for equal processor time: docs/experiments/estimators.py [ROW...]
 
-estimators.txt lists the rows: a name, then the options of `warploom train` that differ from jobs/controller.yaml. A
-row's number of meta-steps is the processor time divided by that of a meta-step, so that schedules end with it. Rows that
-are finished are not trained again.
+Each line of estimators.txt is a row: a name and the options of `warploom train` that differ from
+jobs/controller.yaml. The script times a few meta-steps of a row and sets outer.steps to the number that fits into the
+processor time. Schedules then end with the training. A row that is finished is not trained again.
 """
 import argparse
 import os
@@ -21,7 +21,7 @@ def processor_seconds():
 
 
 def train(a, output, options):
-    """Processor seconds of a run; exit code 75 means that it stopped where it was told to."""
+    """Trains and returns the processor seconds. Exit code 75 means that --stop-after ended the run."""
     before = processor_seconds()
     command = [a.warploom, "train", str(HERE / "../../jobs/controller.yaml"), "--quiet", "--set", "threads=1", "--set",
                "trajectory.every=0", "--set", f"output={output}"]
@@ -32,7 +32,7 @@ def train(a, output, options):
 
 
 def meta_steps(a, options):
-    """How many meta-steps fit into the time."""
+    """Returns the number of meta-steps that fit into the processor time."""
     def timed(steps):
         return train(a, a.output / "timing", options + ["--stop-after", str(steps)])
     start, few = timed(1), 6
