@@ -169,7 +169,7 @@ refuses 64 "not allowed with --speedup" --speedup one.yaml --seeds 3
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
 refuses 66 "none.yaml" --speedup none.yaml
 refuses 65 "quadratic-gaussian.h5" --speedup one.yaml --curves "$learned"
-refuses 78 "trained on" "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --speedup one.yaml
+refuses 78 "on which it was trained" "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --speedup one.yaml
 printf 'suite: few\ntasks: [{name: sine, horizons: [5], family: sinusoid}]\n' >few.yaml
 refuses 78 "few-shot" --speedup few.yaml
 printf 'suite: twice\ntasks: [{name: a, horizons: [5], family: quadratic}, {name: a, horizons: [5], family: quadratic}]\n' >twice.yaml
