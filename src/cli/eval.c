@@ -43,6 +43,9 @@ static const wl_argument arguments[] = {
     {"curves", "FILE",
      "with --speedup, the file of these curves; default SUITE with the ending .h5. Further files after commas are "
      "also read; the first file receives their curves"},
+    {"reach", "N",
+     "with --speedup, the length of new curves as a multiple of the longest horizon; default: the suite's `reach`. "
+     "1 is enough to compare final losses"},
     {"no-picture", NULL, "do not draw a picture of the curves"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};

@@ -17,6 +17,7 @@ typedef struct request {
   char curves[PATH_MAX], output[PATH_MAX];
   wl_baseline baselines[WL_MAX_BASELINES];
   int count;
+  int64_t reach; /* 0: as the suite says */
 } request;
 
 /* Finds the stem of a path: "a/b.yaml" -> "b", or "a/b" with the folder. */
@@ -63,6 +64,7 @@ static wl_status read_request(const wl_arguments *a, const char *path, request *
   int used = snprintf(q->curves, sizeof q->curves, "%s", wl_argument_text(a, "curves", ""));
   if (used == 0) used = snprintf(q->curves, sizeof q->curves, "%s.h5", stem);
   if (used >= (int)sizeof q->curves) return WL_FAIL(WL_ERR_USAGE, "--curves: the name is too long");
+  WL_TRY(wl_argument_int(a, "reach", 1, WL_SPEEDUP_REACH, &q->reach));
   return read_baselines(wl_argument_text(a, "baselines", "adam"), q);
 }
 
@@ -126,8 +128,25 @@ static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *ou
     for (int64_t k = 0; k < s->seeds; k++) caps += t->capped[i * s->seeds + k];
     fprintf(out, "  %-32s %8lld %9s%.2f %10.2f %12.3f\n", s->cell[i].task->name,
             (long long)s->cell[i].horizon, 2 * caps > s->seeds ? ">" : "", median,
-            median_of_seeds(t->wall + i * s->seeds, s->seeds), t->loss_ratio[i]);
+            median_of_seeds(t->wall + i * s->seeds, s->seeds), t->losses.of_cell[i]);
   }
+}
+
+/* Names the strongest rule of each cell and prints the ratio of final losses. */
+static void print_strongest(const wl_speedup *s, FILE *out) {
+  fprintf(out, "\nFinal loss over that of the strongest tuned rule\n  %-32s %8s  %-18s %10s\n",
+          "task", "steps", "tuned rule", "loss ratio");
+  for (int64_t i = 0; i < s->cells; i++)
+    if (s->strongest_table[i] >= 0)
+      fprintf(out, "  %-32s %8lld  %-18s %10.3f\n", s->cell[i].task->name,
+              (long long)s->cell[i].horizon, s->table[s->strongest_table[i]].baseline.name,
+              s->strongest.of_cell[i]);
+}
+
+static void print_losses(const char *rule, const wl_loss_ratios *r, FILE *out) {
+  fprintf(out, "  %-18s %6lld %8.3f %8.3f %8lld %8lld %8lld\n", rule, (long long)r->judged,
+          r->median, r->worst, (long long)r->lower, (long long)r->ties,
+          (long long)(r->judged - r->lower - r->ties));
 }
 
 static void print_summary(const wl_speedup *s, FILE *out) {
@@ -143,19 +162,16 @@ static void print_summary(const wl_speedup *s, FILE *out) {
     fprintf(
         out,
         "  %-18s %6lld %8.2f (%5.2f to %5.2f) %8.2f (%5.2f to %5.2f) %6.2f (%5.2f to %5.2f) %8lld\n",
-        t->baseline.name, (long long)t->judged, t->iqm, t->iqm_low, t->iqm_high, t->median,
+        t->baseline.name, (long long)t->losses.judged, t->iqm, t->iqm_low, t->iqm_high, t->median,
         t->median_low, t->median_high, t->wall_iqm, t->wall_low, t->wall_high, (long long)t->caps);
   }
   fprintf(
       out,
-      "\nMean final loss over that of the tuned rule (ties within 1 %%)\n  %-18s %8s %8s %8s %8s %8s\n",
-      "tuned rule", "median", "worst", "lower", "ties", "higher");
-  for (int i = 0; i < s->tables; i++) {
-    const wl_speedup_table *t = &s->table[i];
-    fprintf(out, "  %-18s %8.3f %8.3f %8lld %8lld %8lld\n", t->baseline.name, t->ratio_median,
-            t->ratio_worst, (long long)t->won, (long long)t->tied,
-            (long long)(t->judged - t->won - t->tied));
-  }
+      "\nMean final loss over that of the tuned rule (ties within 1 %%)\n  %-18s %6s %8s %8s %8s %8s %8s\n",
+      "tuned rule", "cells", "median", "worst", "lower", "ties", "higher");
+  for (int i = 0; i < s->tables; i++)
+    print_losses(s->table[i].baseline.name, &s->table[i].losses, out);
+  if (s->tables > 1) print_losses("strongest", &s->strongest, out);
 }
 
 /* ---- For scripts ---------------------------------------------------------------------------- */
@@ -171,6 +187,24 @@ static json_t *interval_json(double value, double low, double high) {
                    "high", wl_json_number(high));
 }
 
+static json_t *losses_json(const wl_loss_ratios *r) {
+  return json_pack("{s:o, s:o, s:I, s:I, s:I}", "median", wl_json_number(r->median), "worst",
+                   wl_json_number(r->worst), "lower", (json_int_t)r->lower, "ties",
+                   (json_int_t)r->ties, "higher", (json_int_t)(r->judged - r->lower - r->ties));
+}
+
+static json_t *strongest_json(const wl_speedup *s) {
+  json_t *cells = json_array();
+  for (int64_t i = 0; s->strongest_table && i < s->cells; i++)
+    if (s->strongest_table[i] >= 0)
+      json_array_append_new(
+          cells, json_pack("{s:s, s:I, s:s, s:o}", "task", s->cell[i].task->name, "steps",
+                           (json_int_t)s->cell[i].horizon, "baseline",
+                           s->table[s->strongest_table[i]].baseline.name, "loss_ratio",
+                           wl_json_number(s->strongest.of_cell[i])));
+  return json_pack("{s:o, s:o}", "loss_ratio", losses_json(&s->strongest), "cells", cells);
+}
+
 static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
   json_t *cells = json_array();
   for (int64_t i = 0; i < s->cells; i++) {
@@ -183,18 +217,15 @@ static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
                          (json_int_t)s->cell[i].horizon, "speedup",
                          numbers(t->speedup + i * s->seeds, s->seeds), "wall_clock_speedup",
                          numbers(t->wall + i * s->seeds, s->seeds), "capped", capped, "loss_ratio",
-                         wl_json_number(t->loss_ratio[i])));
+                         wl_json_number(t->losses.of_cell[i])));
   }
-  json_t *const ratio =
-      json_pack("{s:o, s:o, s:I, s:I, s:I}", "median", wl_json_number(t->ratio_median), "worst",
-                wl_json_number(t->ratio_worst), "lower", (json_int_t)t->won, "ties",
-                (json_int_t)t->tied, "higher", (json_int_t)(t->judged - t->won - t->tied));
-  return json_pack(
-      "{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
-      "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
-      interval_json(t->median, t->median_low, t->median_high), "wall_clock_interquartile_mean",
-      interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped", (json_int_t)t->caps,
-      "judged_cells", (json_int_t)t->judged, "loss_ratio", ratio, "cells", cells);
+  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
+                   "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
+                   interval_json(t->median, t->median_low, t->median_high),
+                   "wall_clock_interquartile_mean",
+                   interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped",
+                   (json_int_t)t->caps, "judged_cells", (json_int_t)t->losses.judged, "loss_ratio",
+                   losses_json(&t->losses), "cells", cells);
 }
 
 static json_t *report_json(const wl_suite *suite, const wl_trained *trained, const wl_speedup *s) {
@@ -206,11 +237,11 @@ static json_t *report_json(const wl_suite *suite, const wl_trained *trained, con
                                     (json_int_t)s->cell[i].horizon, "final_loss_of_seed",
                                     numbers(s->cell[i].final, s->seeds), "seconds_of_a_step",
                                     wl_json_number(s->cell[i].seconds)));
-  return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:I, s:o, s:o}", "suite", suite->name, "source",
-                   trained->source, "digest", trained->digest, "meta_steps",
+  return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:I, s:o, s:o, s:o}", "suite", suite->name,
+                   "source", trained->source, "digest", trained->digest, "meta_steps",
                    (json_int_t)trained->meta_steps, "seeds", (json_int_t)s->seeds, "cap",
                    WL_SPEEDUP_REACH, "diverged", (json_int_t)s->diverged, "cells", cells, "tables",
-                   tables);
+                   tables, "strongest", strongest_json(s));
 }
 
 /* ---- The command ---------------------------------------------------------------------------- */
@@ -238,6 +269,7 @@ static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite
     return WL_OK;
   }
   for (int i = 0; i < s->tables; i++) print_cells(s, &s->table[i], out);
+  if (s->tables > 1) print_strongest(s, out);
   print_summary(s, out);
   WL_TRY(name_output(a, suite, q));
   WL_TRY(keep_earlier(q->output));
@@ -274,6 +306,7 @@ wl_status wl_eval_speedup(wl_cli *cli, const char *path) {
   const int n = wl_argument_overrides(&cli->arguments, overrides);
   wl_status status = read_request(&cli->arguments, path, &q);
   if (status == WL_OK) status = wl_suite_read(q.suite, &suite);
+  if (status == WL_OK && q.reach > 0) suite->reach = q.reach;
   if (status == WL_OK && path) status = wl_trained_read(path, overrides, n, &trained);
   status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_suite(cli, &q, suite, trained);

@@ -178,26 +178,41 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
     out->caps += out->capped[at];
   }
   for (int64_t s = 0; s < seeds; s++) sum += cell->final[s] / (double)seeds;
-  out->loss_ratio[index] = curve ? sum / best_at(curve, cell->horizon) : NAN;
-  out->judged += curve != NULL;
+  const double ratio = curve ? sum / best_at(curve, cell->horizon) : NAN;
+  out->losses.of_cell[index] = curve && isnan(ratio) ? INFINITY : ratio;
 }
 
-/* Computes the median of the loss ratios and the highest loss ratio. The ratio of a diverged cell is infinite. */
-static wl_status compare_losses(const wl_speedup *s, wl_speedup_table *out) {
+/* Computes the counts, the median and the worst of the ratios. */
+static wl_status summarise_losses(int64_t cells, wl_loss_ratios *out) {
   double *ratio = NULL;
-  int64_t n = 0;
-  WL_TRY(WL_NEW(ratio, s->cells));
-  for (int64_t i = 0; i < s->cells; i++) {
-    if (isnan(out->speedup[i * s->seeds])) continue;
-    ratio[n] = isnan(out->loss_ratio[i]) ? INFINITY : out->loss_ratio[i];
-    out->won += ratio[n] < 1 - WL_SPEEDUP_TIE;
-    out->tied += fabs(ratio[n] - 1) <= WL_SPEEDUP_TIE;
-    n++;
+  WL_TRY(WL_NEW(ratio, cells));
+  for (int64_t i = 0; i < cells; i++) {
+    if (isnan(out->of_cell[i])) continue;
+    ratio[out->judged++] = out->of_cell[i];
+    out->lower += out->of_cell[i] < 1 - WL_SPEEDUP_TIE;
+    out->ties += fabs(out->of_cell[i] - 1) <= WL_SPEEDUP_TIE;
   }
-  out->ratio_median = median_of(ratio, n);
-  out->ratio_worst = ratio[n - 1];
+  out->median = median_of(ratio, out->judged);
+  out->worst = ratio[out->judged - 1];
   wl_free(ratio);
   return WL_OK;
+}
+
+wl_status wl_speedup_judge_strongest(wl_speedup *s) {
+  if (s->tables == 0) return WL_OK;
+  WL_TRY(WL_NEW(s->strongest.of_cell, s->cells));
+  WL_TRY(WL_NEW(s->strongest_table, s->cells));
+  for (int64_t i = 0; i < s->cells; i++) {
+    s->strongest.of_cell[i] = NAN;
+    s->strongest_table[i] = -1;
+    for (int k = 0; k < s->tables; k++) { /* the least loss has the greatest ratio */
+      const double ratio = s->table[k].losses.of_cell[i];
+      if (isnan(ratio) || ratio <= s->strongest.of_cell[i]) continue;
+      s->strongest.of_cell[i] = ratio;
+      s->strongest_table[i] = k;
+    }
+  }
+  return summarise_losses(s->cells, &s->strongest);
 }
 
 wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *curve,
@@ -206,10 +221,10 @@ wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *
   WL_TRY(WL_NEW(out->speedup, n));
   WL_TRY(WL_NEW(out->wall, n));
   WL_TRY(WL_NEW(out->capped, n));
-  WL_TRY(WL_NEW(out->loss_ratio, s->cells));
+  WL_TRY(WL_NEW(out->losses.of_cell, s->cells));
   for (int64_t i = 0; i < s->cells; i++)
     fill_cell(&s->cell[i], curve[i], seconds[i], s->seeds, i, out);
-  WL_TRY(compare_losses(s, out));
+  WL_TRY(summarise_losses(s->cells, &out->losses));
   aggregate steps, wall;
   WL_TRY(summarise(out->speedup, s->cells, s->seeds, &steps));
   WL_TRY(summarise(out->wall, s->cells, s->seeds, &wall));
@@ -228,8 +243,10 @@ void wl_speedup_clear(wl_speedup *s) {
     wl_free(s->table[i].speedup);
     wl_free(s->table[i].wall);
     wl_free(s->table[i].capped);
-    wl_free(s->table[i].loss_ratio);
+    wl_free(s->table[i].losses.of_cell);
   }
+  wl_free(s->strongest.of_cell);
+  wl_free(s->strongest_table);
   *s = (wl_speedup){0};
 }
 

@@ -56,9 +56,17 @@ typedef struct wl_task_curves {
 typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
-  double *final;  /* [seeds] loss on the fixed sample after the last step; NaN if the run diverged */
+  double *final; /* [seeds] loss on the fixed sample after the last step; NaN if the run diverged */
   double seconds; /* seconds of a step */
 } wl_speedup_cell;
+
+/* Mean final losses over the losses of tuned rules. A diverged cell has an infinite ratio. The struct owns the array. */
+typedef struct wl_loss_ratios {
+  double *of_cell; /* [cells]; NaN on tasks without a curve */
+  int64_t judged, lower,
+      ties; /* cells; with a ratio below 1 - WL_SPEEDUP_TIE, and within 1 +- WL_SPEEDUP_TIE */
+  double median, worst;
+} wl_loss_ratios;
 
 /* Comparison with one baseline. speedup, wall and capped have the shape [cells x seeds], and speedup holds s of every
  * run. Tasks without a curve have NaN. The struct owns the arrays. */
@@ -66,14 +74,10 @@ typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
   bool *capped;
-  /* [cells] mean final loss of the learned rule / best loss of the baseline at the cell's horizon */
-  double *loss_ratio;
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
-  /* number of capped runs, number of compared cells */
-  int64_t caps, judged;
-  int64_t won, tied; /* number of cells with a loss_ratio below 1 - WL_SPEEDUP_TIE, and within 1 +- WL_SPEEDUP_TIE */
-  double ratio_median, ratio_worst;
+  int64_t caps;                                      /* number of capped runs */
+  wl_loss_ratios losses; /* over the baseline's best loss at the same horizon */
 } wl_speedup_table;
 
 typedef struct wl_speedup {
@@ -81,6 +85,9 @@ typedef struct wl_speedup {
   wl_speedup_cell *cell; /* [cells] */
   int tables;
   wl_speedup_table table[WL_MAX_BASELINES];
+  wl_loss_ratios
+      strongest; /* over the least loss of all baselines that have a curve of the cell's task */
+  int *strongest_table; /* [cells] index of that baseline's table; -1 if there is none */
 } wl_speedup;
 
 typedef struct wl_speedup_request {

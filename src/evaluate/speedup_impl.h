@@ -10,5 +10,7 @@ wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name);
  * the curve of the baseline (NULL if there is none), and its seconds per step. */
 wl_status wl_speedup_judge(const wl_speedup *speedup, const wl_baseline_curve *const *curve,
                            const double *seconds, wl_speedup_table *out);
+/* Compares every cell with the strongest baseline: fills speedup->strongest from the tables. */
+wl_status wl_speedup_judge_strongest(wl_speedup *speedup);
 
 #endif

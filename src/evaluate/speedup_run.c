@@ -340,7 +340,7 @@ static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const 
   for (int64_t i = 0; i < out->cells; i++)
     for (int64_t s = 0; s < out->seeds; s++) out->diverged += isnan(out->cell[i].final[s]);
   for (int i = 0; i < count; i++) WL_TRY(judge_baseline(suite, curves, seconds, &all[i], out));
-  return WL_OK;
+  return wl_speedup_judge_strongest(out);
 }
 
 /* Checks that all ranks have the same curves. Ranks that read different files would start different runs and would wait

@@ -28,6 +28,18 @@ run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linea
 run 1 smooth "$learned" --speedup smooth.yaml
 run 1 growing "$learned" --speedup growing.yaml # points apart by other than ten steps
 
+# --reach computes shorter curves of the same suite
+run 1 once "$learned" --speedup small.yaml --baselines adam,adam-linear --reach 1 --curves once.h5
+"$WL_PYTHON" - <<'P' || fail "--reach"
+import h5py
+with h5py.File("once.h5") as once, h5py.File("two.h5") as two:
+    a, b = once["quadratic/adam"], two["quadratic/adam"]
+    n = len(a["steps"])
+    assert a["steps"][-1] == 50 and list(once["quadratic/adam-linear/steps"]) == [20, 50]
+    assert (a["steps"][: n - 1] == b["steps"][: n - 1]).all()
+    assert (a["loss"][:, : n - 1] == b["loss"][:, : n - 1])[6:10].all()
+P
+
 run 2 short "$learned" --speedup short.yaml --baselines adam,adam-linear --curves short.h5
 "$WL_PYTHON" - <<'P' || fail "reach and rates"
 import h5py, numpy as np
@@ -149,6 +161,12 @@ values = lambda report: [(t["baseline"], t["interquartile_mean"], t["judged_cell
 assert values(two) == values(merged) == values(kept) == values(partly), "speed-ups"
 assert len(partly["cells"]) == 4 and all(t["judged_cells"] == 3 for t in partly["tables"])
 assert json.dumps(merged["tables"][0]["loss_ratio"]) and merged["tables"][0]["loss_ratio"]["worst"] == max(c["loss_ratio"] for c in two["tables"][0]["cells"])
+strongest = two["strongest"]
+for i, cell in enumerate(strongest["cells"]):
+    rules = {t["baseline"]: t["cells"][i]["loss_ratio"] for t in two["tables"]}
+    assert cell["loss_ratio"] == max(rules.values()) == rules[cell["baseline"]], (cell, rules)
+ratios = sorted(c["loss_ratio"] for c in strongest["cells"])
+assert len(ratios) == 3 and strongest["loss_ratio"]["median"] == ratios[1] and strongest["loss_ratio"]["worst"] == ratios[2]
 P
 
 # one suite grows, and a task of another suite changes
@@ -167,6 +185,7 @@ refuses() { # CODE WORDS ARGUMENTS...
 refuses 64 "no run is named" --steps 3
 refuses 64 "not allowed with --speedup" --speedup one.yaml --seeds 3
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
+refuses 64 "reach" --speedup one.yaml --reach 11
 refuses 66 "none.yaml" --speedup none.yaml
 refuses 65 "quadratic-gaussian.h5" --speedup one.yaml --curves "$learned"
 refuses 78 "on which it was trained" "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --speedup one.yaml
