@@ -1,8 +1,8 @@
-/* atomic_file.c - writes, checks, syncs and renames a temporary file, and syncs the directory; paths and folders.
+/* atomic_file.c - writes, checks, syncs and renames a temporary file; functions for paths and folders.
  *
- * If the process is killed, `path` is either unchanged or complete and new. At worst a stale temporary remains, which
- * the next writer removes. The temporary of a process that is still writing is locked. The lock ends with the process,
- * also if the process runs on another host. */
+ * If the process is killed, `path` is either unchanged or complete and new. A stale temporary file may remain, which
+ * the next writer removes. The temporary file of a running writer is locked. The lock ends with the process, also if
+ * the process runs on another host. */
 #define _GNU_SOURCE
 #include "io/atomic_file.h"
 
@@ -105,18 +105,17 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
   return WL_OK;
 }
 
-/* Refuses a path that is a device or a pipe, because the rename would replace the device or pipe by a file. */
+/* Refuses the path of a device or a pipe, because the rename would replace it by a file. */
 static wl_status refuse_others(const char *path) {
   struct stat there;
   if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
   return WL_FAIL(
       WL_ERR_CANNOT_CREATE,
-      "cannot create '%s': the name belongs to something that is not a regular file; choose another name",
-      path);
+      "cannot create '%s': the name exists and is not a regular file; choose another name", path);
 }
 
-/* Locks the new temporary against removal; false if another process has just removed the temporary. Does nothing on
- * file systems without locks. */
+/* Locks the new temporary file against removal. Returns false if another process has just removed the file. Does
+ * nothing on file systems without locks. */
 static bool lock_temporary(int fd) {
   struct stat now;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
@@ -148,7 +147,7 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
-/* Syncs the folder. Some file systems cannot sync directories (EINVAL), which is not an error. */
+/* Syncs the folder. Some file systems cannot sync directories; their error EINVAL is ignored. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
   wl_path_folder(path, folder);
@@ -159,8 +158,8 @@ static wl_status sync_folder(const char *path) {
   return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
 }
 
-/* Closes the temporary and renames it to the final name. The close may report a failed write. The lock is released
- * just before the rename, because HDF5 in a reading program does not open a locked file. */
+/* Closes the temporary file and renames it to the final name. The close may report a failed write. The lock is released
+ * just before the rename, because HDF5 in a reading program cannot open a locked file. */
 static wl_status rename_temporary(wl_atomic_file *file) {
   const int fd = file->fd, locked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   file->fd = -1;
@@ -201,8 +200,8 @@ wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
 
 static bool is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
 
-/* Removes a temporary unless a running writer holds its lock. Opens the temporary for writing, because some network
- * file systems allow locks only on files that are open for writing. */
+/* Removes a temporary file unless a running writer has locked it. The file is opened for writing, because some network
+ * file systems allow locks only on such files. */
 static void remove_stale(const char *path) {
   const int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return;

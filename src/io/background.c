@@ -13,7 +13,7 @@ static void do_work(wl_background *b) {
   atomic_store(&b->busy, false);
 }
 
-/* Runs the work. The new thread may use any core, not only that of its creator. */
+/* Runs the work. The new thread may use any core, not only the core of its creator. */
 static void *run_thread(void *background) {
   wl_cores_unbind();
   do_work(background);

@@ -1,8 +1,8 @@
-/* background.h - runs work in one further thread while the caller continues.
+/* background.h - runs a function in a background thread while the caller continues.
  *
  * The data that the work reads must not change until wl_background_wait has returned. The caller must not use HDF5
- * between start and wait, because the HDF5 library may have no locks. The thread blocks all signals. If no thread can
- * be created, start runs the work in the calling thread. */
+ * between start and wait, because the HDF5 library may not be thread-safe. The thread blocks all signals. If no thread
+ * can be created, wl_background_start runs the work in the calling thread. */
 #ifndef WL_IO_BACKGROUND_H
 #define WL_IO_BACKGROUND_H
 
@@ -24,12 +24,12 @@ typedef struct wl_background { /* zeroed: no work */
 
 /* Starts work(data). The caller must first wait for any earlier work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
-/* Whether work is running. Does not wait. */
+/* Returns true if work is running. Does not wait. */
 bool wl_background_is_busy(wl_background *background);
 /* Waits for the work and returns its status; the message of a failure becomes the caller's last error. Returns WL_OK
  * if no work was started since the last call. */
 wl_status wl_background_wait(wl_background *background);
-/* Waits and ignores the status. The caller's last error is unchanged. For clean-up after another failure. */
+/* Waits and ignores the status. The caller's last error is unchanged. Used for clean-up after another failure. */
 void wl_background_drop(wl_background *background);
 
 #endif

@@ -33,9 +33,10 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 
 /* ---- saving ---- */
 
-/* Removes old checkpoints, after `written` was verified. Keeps the newest ones until `keep` are valid, and the newest
- * valid checkpoint of a step below `last_counted`: if the training diverges, this one is from before the divergence.
- * The oldest checkpoint is not read, because nothing older could be removed. A failure only causes a warning. */
+/* Removes old checkpoints after `written` was verified. Keeps the newest `keep` valid checkpoints, and the newest valid
+ * checkpoint of a step below `last_counted`. If the training diverges, this last checkpoint is from before the
+ * divergence. The oldest checkpoint is not read, because nothing older could be removed. A failure only causes a
+ * warning. */
 static void remove_old(const char *folder, const wl_names *names, const char *written,
                        const wl_checkpoint *c) {
   char path[WL_PATH_MAX];
@@ -85,8 +86,8 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* ---- opening ---- */
 
-/* Opens the first valid checkpoint. A damaged checkpoint, or anything else with such a name, is skipped. A checkpoint
- * without read permission is an error. */
+/* Opens the first valid checkpoint. Skips damaged checkpoints and other objects with the name of a checkpoint. A
+ * checkpoint without read permission is an error. */
 static wl_status open_first_complete(const char *folder, const wl_names *names, wl_file **out,
                                      int64_t *step) {
   char full[WL_PATH_MAX];
@@ -109,7 +110,7 @@ wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *ste
   WL_TRY(wl_checkpoint_list(run, folder, &names));
   const wl_status status = names.count > 0
                                ? open_first_complete(folder, &names, out, step)
-                               : WL_FAIL(WL_ERR_NO_INPUT, "'%s' holds no checkpoint", run);
+                               : WL_FAIL(WL_ERR_NO_INPUT, "'%s' contains no checkpoint", run);
   wl_names_clear(&names);
   return status;
 }

@@ -14,33 +14,35 @@ typedef struct wl_attribute {
 } wl_attribute;
 
 /* Writes a file. `kind` is "checkpoint", "optimizer", "evaluation" or "dump" and is stored as the file's format. The
- * root attributes are `attributes` plus creator, version, revision, compiler, HDF5 version and date. WL_ERR_IO (disk
- * full), WL_ERR_CANNOT_CREATE, WL_ERR_PERMISSION; `path` is then unchanged. */
+ * root attributes are `attributes` plus creator, version, revision, compiler, HDF5 version and date. Errors: WL_ERR_IO
+ * (disk full), WL_ERR_CANNOT_CREATE, WL_ERR_PERMISSION. On an error, `path` is unchanged. */
 wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
                         const wl_attribute *attributes, int n_attributes);
 
 typedef struct wl_file wl_file; /* an open, verified file */
-/* Opens a file: compares every byte with the footer, and checks the kind (NULL: any), the objects and the digest of
- * the meta-parameters. WL_ERR_NO_INPUT, WL_ERR_DATA (the file is damaged, or is no such Warploom file). */
+/* Opens a file. Compares the checksum of all bytes with the footer. Checks the kind (NULL: any), the objects and the
+ * digest of the meta-parameters. Errors: WL_ERR_NO_INPUT, and WL_ERR_DATA if the file is damaged or is not a Warploom
+ * file of this kind. */
 wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
-/* Opens a file that another rank has just checked, without comparing its bytes again. */
+/* Opens a file that another rank has just checked. Does not compare the checksum again. */
 wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
 void wl_file_close(wl_file **file);
 const char *wl_file_path(const wl_file *file);
-/* Fills in name, type, shape and texts of a dataset, with data NULL; WL_ERR_DATA if there is no such dataset. */
+/* Sets name, type, shape and texts of `field` from a dataset, and data to NULL. Returns WL_ERR_DATA if the dataset does
+ * not exist. */
 wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
-/* Reads a dataset into field->data; type and shape of the field must match. */
+/* Reads a dataset into field->data. Type and shape of the field must match the dataset. */
 wl_status wl_file_read(const wl_file *file, wl_field *field);
 bool wl_file_has(const wl_file *file, const char *name);
 /* Reads elements [first, first+count) of a one-dimensional dataset. */
 wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
                              int64_t count, void *data);
-/* Reads a root attribute; *value is malloc'ed. WL_ERR_DATA if there is no such attribute. */
+/* Reads a root attribute; *value is malloc'ed. Returns WL_ERR_DATA if the attribute does not exist. */
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
-/* Numbered checkpoints of a run directory: RUN/checkpoints/step-00000500.h5, and a text file `latest` that names the
- * newest checkpoint. The newest `keep` checkpoints remain, and also the newest checkpoint of a step below
- * `last_counted`, however old that checkpoint is. Stale temporaries are removed. */
+/* A numbered checkpoint of a run directory, for example RUN/checkpoints/step-00000500.h5. The text file `latest` names
+ * the newest checkpoint. wl_checkpoint_save keeps the newest `keep` checkpoints. It also keeps the newest checkpoint of
+ * a step below `last_counted`, even if that checkpoint is older. Stale temporary files are removed. */
 typedef struct wl_checkpoint {
   int64_t step;
   int keep;
@@ -51,8 +53,8 @@ typedef struct wl_checkpoint {
   int n_attributes;
 } wl_checkpoint;
 wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *checkpoint);
-/* Opens the newest valid checkpoint. Skips damaged checkpoints and names them in a warning. WL_ERR_NO_INPUT if there
- * is no checkpoint, WL_ERR_DATA if all checkpoints are damaged. */
+/* Opens the newest valid checkpoint. Skips damaged checkpoints and names them in a warning. Returns WL_ERR_NO_INPUT if
+ * there is no checkpoint, and WL_ERR_DATA if all checkpoints are damaged. */
 wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *step);
 
 #endif

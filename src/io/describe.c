@@ -33,7 +33,7 @@ static void add_problem(json_t *description) {
   json_array_append_new(list, text_json(wl_last_error()));
 }
 
-/* Returns the size of the file in bytes; -1 if there is no such file. */
+/* Returns the size of the file in bytes, or -1 if there is no such file. */
 static json_int_t file_bytes(const char *folder, const char *name) {
   char path[WL_PATH_MAX];
   struct stat file;
@@ -99,7 +99,7 @@ static wl_status describe_datasets(const wl_file *file, json_t *list) {
 
 /* ---- files ---- */
 
-/* Opens a file of a folder, which checks every byte. `datasets`: also reads every dataset. */
+/* Opens a file of a folder and checks every byte. With `datasets`, also reads every dataset. */
 static wl_status open_in(const char *folder, const char *name, const char *kind, bool datasets,
                          wl_file **file) {
   char path[WL_PATH_MAX];
@@ -121,7 +121,7 @@ static void verify_file(const char *folder, const char *name, const char *kind,
 
 static bool is_part(const char *name) { return wl_part_number(name) >= 0; }
 
-/* Adds the parts that the index names ("1 2 5") and that are missing in the folder. */
+/* Adds to the problems the parts that the index names ("1 2 5") but that are missing in the folder. */
 static wl_status add_missing(const char *run, const char *folder, const char *named,
                              wl_names *names) {
   char name[WL_PART_NAME];
@@ -135,7 +135,7 @@ static wl_status add_missing(const char *run, const char *folder, const char *na
   return WL_OK;
 }
 
-/* Verifies the index, all parts in the folder, and that all parts that the index names exist. */
+/* Verifies the index and all parts in the folder. Checks that all parts named by the index exist. */
 static void verify_trajectory(const char *run, json_t *description) {
   char folder[WL_PATH_MAX], *named = NULL;
   wl_names names = {0};
@@ -153,7 +153,7 @@ static void verify_trajectory(const char *run, json_t *description) {
   free(named);
 }
 
-/* Finds the parts of a run, and whether there are any files of parts. */
+/* Finds the parts of a run. Sets *any if the folder has files of parts. */
 static wl_status scan_parts(const char *run, wl_part_list *parts, bool *any) {
   char folder[WL_PATH_MAX];
   int64_t highest = 0;
@@ -210,7 +210,7 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 
 /* ---- run directories ---- */
 
-/* Describes one checkpoint of a run. Damage is described and is not an error. */
+/* Describes one checkpoint of a run. Damage is part of the description and is not an error. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   wl_file *file = NULL;
@@ -242,7 +242,7 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
   return WL_OK;
 }
 
-/* Adds to the description of a run the numbers of records, metrics and parts. */
+/* Adds the numbers of records, metrics and parts to the description of a run. */
 static void describe_trajectory(const char *path, json_t *run) {
   wl_part_list list = {0};
   bool any = false;
@@ -273,7 +273,8 @@ static wl_status describe_run(const char *path, bool verify, json_t *run) {
     verify_file(path, "evaluation.h5", "evaluation", run);
   if (json_array_size(json_object_get(run, "checkpoints")) == 0 && !trajectory && !optimizer)
     return WL_FAIL(WL_ERR_NO_INPUT,
-                   "'%s' is not a run directory: it holds neither checkpoints nor a trajectory", path);
+                   "'%s' is not a run directory: it contains neither checkpoints nor a trajectory",
+                   path);
   return WL_OK;
 }
 
@@ -283,7 +284,7 @@ static wl_status summarise(json_t *description, bool verify) {
   const json_t *const problems = json_object_get(description, "problems");
   json_object_set_new(description, "verified", json_boolean(verify && !problems));
   if (!problems || !verify) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "%zu problems, the first: %s", json_array_size(problems),
+  return WL_FAIL(WL_ERR_DATA, "found %zu problems; the first is: %s", json_array_size(problems),
                  json_string_value(json_array_get(problems, 0)));
 }
 

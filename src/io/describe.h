@@ -7,13 +7,13 @@
 
 #include "base/status.h"
 
-/* Describes any Warploom file, or a run directory: kind, attributes, datasets with type, shape and units, checkpoints.
- * `verify` also requires that HDF5 can read every dataset. For a run directory or a trajectory this applies to all its
- * files, and all files that the run or trajectory names must exist.
+/* Describes any Warploom file or run directory. The description has the kind, the attributes, the checkpoints, and the
+ * datasets with type, shape and units. With `verify`, the function also reads every dataset through HDF5. For a run
+ * directory or a trajectory, `verify` reads all files of the run and requires that all named files exist.
  *
- * Returns WL_ERR_DATA if a part is damaged; *out then describes the other parts ("problems" names the damage). The
- * caller owns *out (json_decref). If the path does not exist, *out is NULL and WL_ERR_NO_INPUT is returned. Without
- * `verify`, the status of a run with a damaged checkpoint is WL_OK. Not collective. */
+ * Returns WL_ERR_DATA if a part is damaged. In this case *out describes the other parts, and "problems" names the
+ * damage. The caller owns *out (json_decref). If the path does not exist, *out is NULL and WL_ERR_NO_INPUT is returned.
+ * Without `verify`, the status of a run with a damaged checkpoint is WL_OK. Not collective. */
 wl_status wl_describe(const char *path, bool verify, json_t **out);
 
 /* Returns the version of the HDF5 library in use, such as "1.10.8". */

@@ -1,9 +1,10 @@
-/* dimension.c - attaches dimension scales to all datasets, so that xarray and netCDF readers show names.
+/* dimension.c - attaches dimension scales to all datasets. The scales let xarray and netCDF readers show the names of
+ * dimensions.
  *
- * The field of a dataset in group G names each dimension; a dimension without a name is called "dim_<length>". If
- * there is a one-dimensional dataset G/<name> of that length, this dataset is the scale and holds the coordinates.
- * Otherwise the scale follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is another
- * object or has another length, the scale is "<name>_<length>". */
+ * The field of a dataset in group G names each dimension. A dimension without a name gets the name "dim_<length>". If a
+ * one-dimensional dataset G/<name> has that length, this dataset is the scale and contains the coordinates. Otherwise
+ * the scale follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is another object or has
+ * another length, the scale is "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +12,8 @@
 
 enum { NAME = 256 };
 
-/* Writes candidate `attempt` for the name of a dimension's scale. The second dimension of a square matrix needs
- * another name than the first dimension. */
+/* Writes candidate number `attempt` for the name of a dimension's scale. The two dimensions of a square matrix need
+ * different names. */
 static void scale_name(const wl_field *f, int d, int attempt, char name[NAME]) {
   const char *const slash = strrchr(f->name, '/'), *again = "";
   const int group = slash ? (int)(slash - f->name) + 1 : 0;
@@ -38,7 +39,7 @@ static wl_status create_bare_scale(const char *path, hid_t file, const char *nam
   return WL_OK;
 }
 
-/* Whether the object is a one-dimensional dataset of this length. */
+/* Returns true if the object is a one-dimensional dataset of this length. */
 static bool fits(hid_t object, hsize_t length) {
   hsize_t size = 0;
   if (H5Iget_type(object) != H5I_DATASET) return false;
@@ -47,7 +48,7 @@ static bool fits(hid_t object, hsize_t length) {
          H5Sget_simple_extent_dims(space, &size, NULL) == 1 && size == length;
 }
 
-/* Attaches the scale of that name, and creates the scale if it does not exist. Sets *taken if another object has the
+/* Attaches the scale of that name. Creates the scale if it does not exist. Sets *taken if another object has the
  * name. */
 static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, const char *name,
                         bool *taken) {

@@ -15,11 +15,12 @@ struct wl_file {
 };
 
 #define WL_KIND_PART "trajectory part"
-#define WL_KIND_INDEX "trajectory" /* its datasets are virtual; Warploom never opens them */
+#define WL_KIND_INDEX \
+  "trajectory" /* datasets of this kind of file are virtual; Warploom never opens them */
 
 /* A field and how it is stored. */
 typedef struct wl_item {
-  wl_field field;                   /* its data is NULL for a virtual dataset */
+  wl_field field;                   /* `data` is NULL for a virtual dataset */
   int compression;                  /* deflate level with shuffle; 0: contiguous */
   const struct wl_part_list *parts; /* for a virtual dataset: the files that hold its rows; borrowed */
 } wl_item;
@@ -32,14 +33,14 @@ typedef struct wl_file_content {
   int n_attributes;
 } wl_file_content;
 
-/* Does the same as wl_file_write, with the layout of each item. */
+/* Does the same as wl_file_write, and uses the layout of each item. */
 wl_status wl_items_write(const wl_file_content *content);
 /* Reads every dataset through HDF5. The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
 /* Lists the file names of a run's checkpoints, newest first, and their folder. The caller frees the names with
  * wl_names_clear. */
 wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names);
-/* Whether a dataset belongs to the meta-parameters. */
+/* Returns true if a dataset belongs to the meta-parameters. */
 bool wl_is_phi(const char *name);
 /* Adds a dataset of meta-parameters to their digest. The order of the datasets does not matter. */
 void wl_phi_digest_add(wl_digest *digest, const wl_field *field);

@@ -43,7 +43,7 @@ static wl_status check_schema(const wl_file *file, int64_t *schema) {
   if (*schema < 3 && strncmp(file->kind, WL_KIND_INDEX, strlen(WL_KIND_INDEX)) == 0)
     return WL_FAIL(
         WL_ERR_DATA,
-        "'%s' is a %s of schema version %lld, which this program does not read: read it by "
+        "'%s' is a %s of schema version %lld, which this program does not read: read it with "
         "h5py, or use Warploom of that version",
         file->path, file->kind, (long long)*schema);
   return WL_OK;
@@ -58,7 +58,7 @@ static wl_status read_whole(const wl_file *file, const char *name, wl_field *fie
   return status;
 }
 
-/* Compares the digest of the meta-parameters, which old files lack, with the stored one. */
+/* Compares the digest of the meta-parameters with the stored digest. Old files have no digest and are not checked. */
 static wl_status check_phi(const wl_file *file, int64_t schema) {
   wl_digest digest = {0};
   char found[17], *expected = NULL;
@@ -91,7 +91,7 @@ static wl_status check_content(wl_file *file, const char *kind, bool check) {
   WL_TRY(check_schema(file, &schema));
   WL_TRY(wl_h5_get_integer(file->path, file->id, "complete", &complete));
   if (complete != 1)
-    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: its writing was not finished", file->path);
+    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: it was not written to its end", file->path);
   if (kind) WL_TRY(expect_text(file, "kind", kind));
   WL_TRY(
       wl_gate_list(file->path, file->id, strcmp(file->kind, WL_KIND_INDEX) == 0, &file->datasets));
@@ -205,7 +205,7 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
       wanted->name, file->path, have, want);
 }
 
-/* Reads the part of a dataset that the dataspace `from` selects into memory of dataspace `to`. */
+/* Reads the elements of a dataset that the dataspace `from` selects. `to` is the dataspace of the memory. */
 static wl_status read_selected(const wl_file *file, const wl_stored *stored, hid_t to, hid_t from,
                                void *data) {
   const WL_H5_SCOPED memory = wl_h5_type(stored->field.type, false);
@@ -244,7 +244,7 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 
 wl_status wl_file_check_datasets(const wl_file *file) {
   if (strcmp(file->kind, WL_KIND_INDEX) == 0)
-    return WL_OK; /* the data of the index are in the parts */
+    return WL_OK; /* an index has no data; the parts have the data */
   for (int i = 0; i < file->datasets.count; i++) {
     wl_field f;
     WL_TRY(read_whole(file, file->datasets.at[i], &f));

@@ -2,7 +2,7 @@
  *
  *   HDF5 makes an image in memory -> written with a footer -> read back -> synced -> renamed
  *
- * HDF5 never writes to the disk. Only calls of write() do, and all errors of these calls are reported. */
+ * HDF5 never writes to the disk. Only calls of write() write to the disk, and all their errors are reported. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ typedef struct writer {
 
 /* ---- the image ---- */
 
-/* Enlarges the image. Large pages save most of the time that the first access to a large image takes. */
+/* Enlarges the image. Large memory pages save most of the time of the first access to a large image. */
 static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *unused) {
   (void)operation, (void)unused;
   char *const image = realloc(memory, bytes);
@@ -77,8 +77,8 @@ static wl_status create_image(writer *w) {
   return WL_OK;
 }
 
-/* Closes the image. Superblocks of versions 2 and 3 contain the file's length. The flush gives the image the length of
- * the file. */
+/* Closes the image. HDF5 superblocks of versions 2 and 3 contain the file's length; the flush gives the image this
+ * length. */
 static wl_status close_image(writer *w, char **image, uint64_t *bytes) {
   enum { VERSION_AT = 8, END_AT = 28 };
   hsize_t room = 0;
@@ -117,7 +117,8 @@ static hid_t make_space(const wl_field *field) {
   return field->ndim == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(field->ndim, size, NULL);
 }
 
-/* Sets chunks of at most CHUNK_BYTES bytes: whole rows if they fit, else rows cut along the first dimensions. */
+/* Sets chunks of at most CHUNK_BYTES bytes. A chunk has whole rows if they fit; larger rows are split along the first
+ * dimensions. */
 static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
   hsize_t chunk[WL_MAX_DIMS];
   size_t bytes = element;
@@ -131,7 +132,7 @@ static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
   H5Pset_deflate(creation, (unsigned)item->compression);
 }
 
-/* Sets the fill value of rows whose source is missing. The value is NaN for floats and -1 for integers. */
+/* Sets the fill value of rows without a source: NaN for floats and -1 for integers. */
 static void set_fill(hid_t creation, wl_type type) {
   const double nan = __builtin_nan("");
   const int64_t minus_one = -1;
@@ -167,7 +168,7 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
-/* Writes the data; HDF5 rounds floats if the dataset has half precision. */
+/* Writes the data. HDF5 rounds floats if the dataset has half precision. */
 static wl_status put_data(const writer *w, const wl_item *item, hid_t dataset) {
   const WL_H5_SCOPED memory = wl_h5_type(item->field.type, false);
   WL_TRY_H5(H5Dwrite(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, item->field.data), WL_ERR_IO,

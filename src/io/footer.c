@@ -1,4 +1,4 @@
-/* footer.c - makes and checks the footer of a file (for its format see footer.h). */
+/* footer.c - makes and checks the footer of a file. footer.h describes the format. */
 #include "io/footer.h"
 
 #include <inttypes.h>
@@ -69,7 +69,7 @@ static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end
   char line[END_BYTES + 1] = "", again[END_BYTES + 1] = "";
   if (size < END_BYTES)
     return damaged(path,
-                   "it is too short: its writing was not finished, or it is not a Warploom file");
+                   "it is too short: it was not written completely, or it is not a Warploom file");
   WL_TRY(wl_read_at(fd, path, size - END_BYTES, line, END_BYTES));
   if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->image_bytes,
              &end->image_hash, &end->text_bytes, &end->text_hash) == 4)
@@ -80,7 +80,7 @@ static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end
                    "a Warploom file");
   if (end->image_bytes > size || end->text_bytes > size ||
       end->image_bytes + end->text_bytes + END_BYTES != size)
-    return damaged(path, "its length is not that of its footer");
+    return damaged(path, "its length differs from the length in its footer");
   return WL_OK;
 }
 

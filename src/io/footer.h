@@ -1,4 +1,4 @@
-/* footer.h - the footer of every file: a checksum of all bytes before it.
+/* footer.h - the footer of every file, which contains a checksum of all bytes before the footer.
  *
  * HDF5 ignores bytes after its own data, so any reader can open such a file. The footer detects a truncated, unfinished
  * or changed file before HDF5 parses it.
@@ -16,8 +16,8 @@ enum { WL_FOOTER_BYTES = 17 + 72 };
 
 /* Makes the footer of a file image. */
 void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]);
-/* Reads the whole file; returns WL_OK if the bytes match the checksum. WL_ERR_NO_INPUT (no regular file of that name),
- * WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
+/* Reads the whole file. Returns WL_OK if the bytes match the checksum. Errors: WL_ERR_NO_INPUT (no regular file of that
+ * name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
 wl_status wl_footer_check(const char *path);
 
 #endif

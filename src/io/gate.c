@@ -1,10 +1,10 @@
 /* gate.c - checks links, objects, types, sizes and storage.
  *
- * Links are visited in their stored order. For any other order HDF5 first builds a table of links, and crashes if a
- * damaged heap makes this fail.
+ * Links are visited in their stored order. For any other order HDF5 first builds a table of links, and a damaged heap
+ * can then crash HDF5.
  *
- * Contiguous and compact data must be in the file byte for byte. All chunks must exist, and deflate shrinks data by a
- * factor of at most 1032. A file therefore cannot declare much more data than the file contains. */
+ * Contiguous and compact data must have all their bytes in the file. All chunks must exist, and deflate compresses data
+ * by a factor of at most 1032. These checks refuse a file that declares much more data than it contains. */
 #include "io/gate.h"
 
 #include <stdio.h>
@@ -43,7 +43,7 @@ wl_status wl_gate_may_replace(const char *path) {
   unsigned char first[sizeof signature];
   struct stat there;
   if (stat(path, &there) != 0 || !S_ISREG(there.st_mode))
-    return WL_OK; /* the error of creating the file is clearer */
+    return WL_OK; /* creating the file will give a clearer error */
   FILE *const in = fopen(path, "rb");
   if (!in) return WL_OK;
   const size_t count = fread(first, 1, sizeof first, in);
@@ -148,8 +148,8 @@ static wl_status refuse(const candidate *c, const char *what) {
   return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
 }
 
-/* Checks the layout. This check comes first, because HDF5 opens the source files of some virtual datasets to find the
- * shape of these datasets. */
+/* Checks the layout. This check must be the first one: to find the shape of some virtual datasets, HDF5 opens their
+ * source files. */
 static wl_status check_layout(const candidate *c, bool chunked) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)
@@ -195,8 +195,8 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Returns whether an inflated chunk has the number of bytes that its shape requires. HDF5 copies that many bytes without a
- * check. `stored` has room for the largest compressed chunk. */
+/* Returns true if an inflated chunk has the number of bytes that its shape requires. HDF5 copies that many bytes
+ * without a check. `stored` is large enough for the largest compressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;
@@ -204,7 +204,7 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
   unsigned skipped = 0;
   uint32_t skipped_again = 0;
   uLongf length = bytes;
-  if (!deflated) /* for an uncompressed chunk only this function looks up the size */
+  if (!deflated) /* an uncompressed chunk: its size was not looked up before */
     return H5Dget_chunk_info_by_coord(c->dataset, corner, &skipped, &address, &held) >= 0 &&
            held == bytes && skipped == 0;
   if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
@@ -215,7 +215,7 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
          length == bytes;
 }
 
-/* Advances to the next chunk's corner; false after the last one. */
+/* Advances `corner` to the next chunk. Returns false after the last chunk. */
 static bool next_corner(const wl_field *field, const hsize_t *chunk, hsize_t *corner) {
   for (int d = field->ndim - 1; d >= 0; d--) {
     corner[d] += chunk[d];
@@ -247,7 +247,7 @@ static wl_status check_chunks(const candidate *c, const wl_field *field) {
   hsize_t chunk[H5S_MAX_RANK] = {0}, stored = 0;
   uint64_t chunks = 1, bytes = c->element;
   if (H5Pget_chunk(c->creation, H5S_MAX_RANK, chunk) != field->ndim)
-    return refuse(c, "has chunks of another rank");
+    return refuse(c, "has chunks with another number of dimensions");
   for (int d = 0; d < field->ndim; d++) {
     if (chunk[d] == 0 || chunk[d] > LARGEST_CHUNK || bytes > LARGEST_CHUNK / chunk[d])
       return refuse(c, "has chunks of more than 32 MiB");
@@ -321,8 +321,8 @@ wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, b
 static wl_status check_link(const candidate *c, hid_t file) {
   H5L_info_t link;
   if (H5Lexists(file, c->name, H5P_DEFAULT) <= 0)
-    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': is it the packed file?", c->path,
-                   c->name);
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': check that it is the packed file",
+                   c->path, c->name);
   WL_TRY_H5(H5Lget_info(file, c->name, &link, H5P_DEFAULT), WL_ERR_DATA, c->path, "look at '%s'",
             c->name);
   return link.type == H5L_TYPE_HARD ? WL_OK

@@ -1,8 +1,8 @@
-/* gate.h - checks the structure of HDF5 files before they are read: files are untrusted input.
+/* gate.h - checks the structure of HDF5 files before they are read, because files are untrusted input.
  *
- * Every reader in this folder opens files and datasets through these functions alone. These functions refuse links
- * other than hard links, objects with several links, objects other than groups and datasets, data in other files,
- * impossible types, ranks and sizes, and data beyond the end of the file. */
+ * Every reader in this folder opens files and datasets only through these functions. They accept only groups and
+ * datasets, each with one hard link. They refuse data in other files, data beyond the end of the file, and impossible
+ * types, ranks and sizes. */
 #ifndef WL_IO_GATE_H
 #define WL_IO_GATE_H
 
@@ -15,14 +15,14 @@ typedef struct wl_stored {
   hid_t id; /* closed by the caller */
 } wl_stored;
 
-/* Opens a regular file for reading. WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_DATA. */
+/* Opens a regular file for reading. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_DATA. */
 wl_status wl_gate_open_file(const char *path, hid_t *file);
-/* Checks that an HDF5 file may be written to `path`, where there must be no file, an empty file or another HDF5 file.
- * Other files are refused, because the name may be a mistake, such as the name of a configuration.
- * WL_ERR_CANNOT_CREATE. */
+/* Checks that an HDF5 file may be written to `path`. The path must have no file, an empty file or an HDF5 file. Any
+ * other file is refused with WL_ERR_CANNOT_CREATE, because the name may be a mistake, for example the name of a
+ * configuration. */
 wl_status wl_gate_may_replace(const char *path);
-/* Lists the paths of all datasets, "a/b/name", sorted. Scales that only name a dimension are left out. `virtual`: all
- * datasets are assumed to be virtual, and are listed without being opened. */
+/* Lists the paths of all datasets, for example "a/b/name", in sorted order. Omits scales that only name a dimension.
+ * With `virtual`, all datasets are assumed to be virtual, and the function does not open them. */
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);
 /* Opens a dataset that Warploom wrote. `chunked`: the dataset may have chunks. */
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,

@@ -1,5 +1,5 @@
-/* h5_printing.h - turns HDF5's printing of errors off during this library's calls, which return errors as statuses, and
- * restores the program's setting afterwards. */
+/* h5_printing.h - turns HDF5's printing of errors off during calls of this library, and restores the program's setting
+ * afterwards. The library returns errors as statuses. */
 #ifndef WL_IO_H5_PRINTING_H
 #define WL_IO_H5_PRINTING_H
 
@@ -11,7 +11,7 @@ typedef struct wl_h5_printing {
   void *data;
 } wl_h5_printing;
 
-/* Returns how HDF5 prints errors now. Not collective. */
+/* Returns the current setting of HDF5's error printing. Not collective. */
 wl_h5_printing wl_h5_save_printing(void);
 void wl_h5_restore_printing(wl_h5_printing printing);
 

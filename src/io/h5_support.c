@@ -106,7 +106,7 @@ wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl
   return put_scalar(path, object, name, stored, value);
 }
 
-/* Opens an attribute that is one element of a type class. The attribute's type gives the element's size. */
+/* Opens an attribute with one element of the given type class. */
 static wl_status open_scalar(const char *path, hid_t object, const char *name, H5T_class_t class,
                              hid_t *attribute, hid_t *type) {
   *attribute = *type = H5I_INVALID_HID;

@@ -22,10 +22,10 @@ void wl_h5_release(const hid_t *id);
 /* Returns the version of the library in use, such as "1.10.8". */
 const char *wl_h5_version(void);
 
-/* Turns off HDF5's printing of errors. Each public function of this folder calls this function. */
+/* Turns off HDF5's printing of errors. Each public function of this folder calls wl_h5_quiet. */
 void wl_h5_quiet(void);
-/* Fails with the given message, followed by HDF5's description of the error: "cannot write dataset 'x' of 'file':
- * ...". */
+/* Sets an error and returns `code`. The message is the given text and HDF5's description of the error, for example
+ * "cannot write dataset 'x' of 'file': ...". */
 wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #define WL_TRY_H5(call, code, path, ...)                            \
@@ -35,22 +35,23 @@ wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
 
 /* Returns the stored type; the caller releases it. `half`: floats are stored as IEEE binary16. */
 hid_t wl_h5_type(wl_type type, bool half);
-/* Sets type and half of the field of a dataset; false if Warploom does not write that type. Half precision counts as
- * float32. */
+/* Sets type and half of a field from the stored type of a dataset. Returns false if Warploom does not write that type.
+ * The field type of half precision is float32. */
 bool wl_h5_known_type(hid_t stored, wl_field *field);
 
-/* Write attributes of an object. Text has a fixed length, is UTF-8 and ends in a zero byte. */
+/* These functions write attributes of an object. Text is UTF-8, has a fixed length and ends in a zero byte. */
 wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const char *value);
 wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl_type type,
                             const void *value);
-/* Reads a text; *value is malloc'ed. WL_ERR_DATA if the attribute does not exist or is not one text of fixed length. */
+/* Reads a text; *value is malloc'ed. Returns WL_ERR_DATA if the attribute does not exist or is not one text of fixed
+ * length. */
 wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value);
-/* Reads an integer. WL_ERR_DATA if the attribute does not exist or is not one integer; the bits of values above
- * INT64_MAX are unchanged. */
+/* Reads an integer. Returns WL_ERR_DATA if the attribute does not exist or is not one integer. A stored value above
+ * INT64_MAX keeps its 64 bits. */
 wl_status wl_h5_get_integer(const char *path, hid_t object, const char *name, int64_t *value);
 
-/* Returns access properties without file locks, which are not needed because no file is ever changed in place. The
- * caller releases them. */
+/* Returns access properties without file locks. Locks are not needed because no file is ever changed in place. The
+ * caller releases the returned id. */
 hid_t wl_h5_access(void);
 
 #endif

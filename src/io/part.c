@@ -26,7 +26,7 @@ wl_status wl_part_list_append(wl_part_list *list, const wl_part *part) {
 
 /* ---- contents of a part ---- */
 
-/* Adds a column, and the number of rows of its kind with the first column of that kind. */
+/* Adds a column. The first column of a kind also sets the number of rows of that kind. */
 static wl_status read_column(const wl_file *file, const char *name, wl_table *content) {
   const wl_row_kind kind = wl_row_kind_of(name);
   wl_field f;
@@ -112,7 +112,7 @@ wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows) 
   return status;
 }
 
-/* Whether the file name is the name of a part. Until schema version 2 such names began with "segment-". */
+/* Returns true if the file name is the name of a part. Up to schema version 2, names of parts began with "segment-". */
 static bool is_part(const char *name) {
   return wl_part_number(name) >= 0 || wl_numbered_name(name, "segment-") >= 0;
 }

@@ -1,6 +1,6 @@
-/* part.h - the files RUN/trajectory/part-NNNNNNNN.h5, and the index RUN/trajectory.h5 over these files.
+/* part.h - the parts of a trajectory, RUN/trajectory/part-NNNNNNNN.h5, and the index RUN/trajectory.h5 over the parts.
  *
- * Parts are numbered in order of time. The newest part is rewritten with more rows until the part is full. */
+ * Parts are numbered in chronological order. The newest part is rewritten with more rows until the part is full. */
 #ifndef WL_IO_PART_H
 #define WL_IO_PART_H
 
@@ -23,12 +23,12 @@ typedef struct wl_part_list { /* in order of number */
 } wl_part_list;
 
 void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5" */
-/* Returns the part's number in a file name; -1 if the file is not a part. */
+/* Returns the part's number from a file name, or -1 if the file is not a part. */
 int64_t wl_part_number(const char *name);
 wl_status wl_part_list_append(wl_part_list *list, const wl_part *part);
 void wl_part_list_clear(wl_part_list *list);
 
-/* Writes a table as part `number`, with the index of coordinates; *out describes the part. */
+/* Writes a table as part `number`, with the indices of the sampled coordinates. *out describes the part. */
 wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows,
                         const wl_field *index, int compression, wl_part *out);
 /* Reads the rows of a part into an empty table. */

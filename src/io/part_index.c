@@ -1,16 +1,17 @@
-/* part_index.c - RUN/trajectory.h5: joins the datasets of all parts as virtual datasets, without a copy of the data.
+/* part_index.c - writes RUN/trajectory.h5, which joins the datasets of all parts as virtual datasets without copying
+ * data.
  *
- * Dataset D of N parts becomes the virtual dataset D, in which the rows of the parts follow one another. If parts
- * differ in another dimension than the first (after a resume with other settings), the virtual dataset has the largest
- * length, and missing elements read as NaN or -1. The rows of a missing part also read as NaN or -1. The attribute
- * `parts` lists the numbers of the parts. */
+ * The virtual dataset D concatenates the rows of dataset D of all parts. After a resume with other settings, parts may
+ * differ in dimensions other than the first. The virtual dataset then has the largest length, and missing elements are
+ * read as NaN or -1. The rows of a missing part are also read as NaN or -1. The attribute `parts` lists the numbers of
+ * the parts. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/real.h"
 #include "io/part.h"
 
-/* Adds a column of a part to the items, or enlarges its item so that the column fits. */
+/* Adds a column of a part to the items, or enlarges the existing item of the column to the column's shape. */
 static wl_status fit_item(wl_item *items, int *count, const wl_column *column) {
   const wl_field *const field = &column->field;
   int i = 0;
@@ -63,7 +64,7 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
       for (int d = 1; d < field->ndim; d++) count[d] = (hsize_t)column->field.shape[d];
       const WL_H5_SCOPED from = H5Screate_simple(field->ndim, count, NULL);
       H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count,
-                          NULL); /* only these rows: the part may grow */
+                          NULL); /* only the present rows: the part may get more rows */
       H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL);
       wl_part_name(list->at[p].number, name);
       snprintf(file, sizeof file, WL_TRAJECTORY_FOLDER "/%s", name);

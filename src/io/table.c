@@ -65,8 +65,8 @@ static void fill_open(const wl_column *column, int64_t first, int64_t rows) {
   }
 }
 
-/* Makes room for more rows in each column. If an allocation fails, no row is added; columns that were already enlarged
- * have spare room. */
+/* Allocates memory for more rows in each column. If an allocation fails, no row is added, and some columns may have
+ * unused memory. */
 static wl_status reserve(wl_table *table, wl_row_kind kind, int64_t rows) {
   if (rows <= table->room[kind]) return WL_OK;
   const int64_t room = rows > 2 * table->room[kind] ? rows : 2 * table->room[kind];

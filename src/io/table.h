@@ -1,7 +1,7 @@
-/* table.h - rows that are collected in memory, column by column, before they are written to a file.
+/* table.h - collects rows in memory, column by column, before they are written to a file.
  *
- * A column is a field whose first dimension is the row. There are two kinds of rows: records, and metrics, whose
- * columns are named "metrics/...". Values that are not set are NaN for floats and -1 for integers. */
+ * A column is a field; its first dimension counts the rows. There are two kinds of rows: records and metrics. Columns
+ * of metrics have names that begin with "metrics/". Unset values are NaN for floats and -1 for integers. */
 #ifndef WL_IO_TABLE_H
 #define WL_IO_TABLE_H
 
@@ -25,23 +25,23 @@ typedef struct wl_table { /* zeroed: empty */
   int64_t rows[WL_ROW_KINDS], room[WL_ROW_KINDS];
 } wl_table;
 
-/* Returns the kind of rows that a dataset has (the index of coordinates has no rows). */
+/* Returns the kind of rows of a dataset. The dataset of coordinate indices has no rows. */
 wl_row_kind wl_row_kind_of(const char *name);
 /* Appends a column. The field `like` has the column's name, type, half, dimensions (the first dimension counts the
  * rows) and texts. Call this before any row is added. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like);
 int64_t wl_table_bytes(const wl_table *table); /* bytes of all rows */
-/* Returns the column of that name, NULL if there is no such column. */
+/* Returns the column of that name, or NULL if there is no such column. */
 const wl_column *wl_table_find(const wl_table *table, const char *name);
-/* Whether both tables have the same columns. */
+/* Returns true if both tables have the same columns. */
 bool wl_table_alike(const wl_table *a, const wl_table *b);
-/* Appends `rows` rows of NaN and -1. On failure appends no rows. */
+/* Appends `rows` rows of unset values (NaN and -1). On failure no row is appended. */
 wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows);
-/* Moves all rows to the end of a table that has the same columns, or no columns; on failure moves no rows. */
+/* Moves all rows to the end of a table that has the same columns or no columns. On failure no row is moved. */
 wl_status wl_table_move_rows(wl_table *from, wl_table *to);
 /* Returns the address of a row in a column. */
 void *wl_table_cell(const wl_column *column, int64_t row);
-/* Returns column i in the form that is written to a file. Its data is borrowed. */
+/* Returns column i in the form that is written to a file. The returned item borrows the data of the table. */
 wl_item wl_table_item(const wl_table *table, int i, int compression);
 void wl_table_clear(wl_table *table);
 

@@ -1,8 +1,8 @@
-/* trajectory.c - collects records and metrics in memory and writes the rows as parts; resume.
+/* trajectory.c - collects records and metrics in memory, writes the rows as parts, and resumes a trajectory.
  *
  *   appended -> (stage) -> newest: the rows of the newest part -> (write) -> its file, and the index
  *
- * One thread may append while another thread writes. Stage must run while no thread appends or writes. */
+ * One thread may append while another thread writes. While wl_trajectory_stage runs, no thread may append or write. */
 #include "io/trajectory.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ static bool is_full(const wl_trajectory *t) {
 
 /* ---- columns ---- */
 
-/* Lengths that a setting determines. A column of the records has such lengths in its dimensions after the first. */
+/* Lengths that the settings determine. The dimensions of a record's column after the first have these lengths. */
 enum length { NONE, STEP, COORDINATE, STATE, SNAPSHOT, PARAMETER };
 static const char *const length_names[] = {"",      "step",     "coordinate",
                                            "state", "snapshot", "parameter"};
@@ -101,7 +101,7 @@ static void name_field(wl_field *f, const char *name, const char *units, const c
   snprintf(f->dims[0], sizeof f->dims[0], "%s", row);
 }
 
-/* Adds the column, unless the setting makes one of its dimensions zero. */
+/* Adds the column, unless one of its dimensions is zero by the settings. */
 static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
   wl_field f = {.type = spec->type, .ndim = 1};
   name_field(&f, spec->name, "1", spec->long_name, "record");
@@ -169,7 +169,7 @@ static wl_status write_index(wl_trajectory *t) {
 
 /* ---- resume ---- */
 
-/* Drops the rows whose meta_step is above `last`; returns whether there were none. */
+/* Drops the rows with meta_step above `last`. Returns true if there were no such rows. */
 static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
   const wl_column *const c = wl_table_find(table, wl_meta_step_columns[kind]);
   const int64_t rows = table->rows[kind];
@@ -195,7 +195,7 @@ static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
   return WL_OK;
 }
 
-/* Removes the rows after the checkpoint. The last remaining part is then the newest part, so that an interrupted run
+/* Removes the rows after the checkpoint. The last remaining part becomes the newest part. An interrupted run therefore
  * writes the same files as an uninterrupted run. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   bool whole = false;
@@ -263,8 +263,8 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 
 /* ---- append ---- */
 
-/* Copies the record's values of a column to the last row, if there is such a column. An array of the record may have
- * fewer rows than the column, and its snapshots fewer parameters. */
+/* Copies the record's values of a column to the last row, if the column exists. An array of the record may have fewer
+ * steps than the column, and a snapshot may have fewer parameters. */
 static void put(wl_trajectory *t, const column_spec *spec, const wl_record *r) {
   const wl_column *const c = wl_table_find(&t->appended, spec->name);
   const char *values = (const char *)r + spec->member;
@@ -317,7 +317,7 @@ wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
   if (!has_rows(&t->newest)) wl_table_clear(&t->newest);
   else if (!wl_table_alike(&t->appended,
-                           &t->newest)) { /* rows with other columns need a new part */
+                           &t->newest)) { /* rows with different columns need a new part */
     if (t->unwritten) return WL_OK;       /* the newest part's own rows are written first */
     begin_part(t);
   }

@@ -1,9 +1,9 @@
 /* trajectory.h - records of inner runs, appended during training.
  *
- * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in order of time and written like checkpoints (temporary
- * name, rename). The newest part is rewritten with all its rows until the part is full. RUN/trajectory.h5 is a virtual
- * file that shows all parts as one file, and is replaced after each write of a part. A resume drops the rows after its
- * checkpoint. Rank 0 only. Schema: docs/hdf5-schema.md. */
+ * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in chronological order. A part is written like a checkpoint:
+ * under a temporary name, which is then changed. The newest part is rewritten with all its rows until the part is full.
+ * RUN/trajectory.h5 is a virtual file that shows all parts as one file. It is replaced after each write of a part. A
+ * resume drops the rows after its checkpoint. Only rank 0 calls these functions. Schema: docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -11,14 +11,15 @@
 #include "base/real.h"
 #include "io/checkpoint.h"
 
-/* The record of one window of one unit. Arrays hold K steps. Row k is the step that leads from theta_k to theta_{k+1};
- * loss is L_out at theta_k. The sampled coordinates are the same for every record of a run and task family. */
+/* The record of one window of one unit. Arrays have one row for each of the K steps. Row k describes the step from
+ * theta_k to theta_{k+1}. The losses of row k are those at theta_k. The sampled coordinates are the same for every
+ * record of a run and task family. */
 typedef struct wl_record {
   int64_t meta_step;                /* meta-steps done when the window ran: 0 for the first */
   int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
   int64_t task;                     /* index of the task in the configuration */
   const double *loss;               /* [steps] inner loss */
-  const double *outer_loss;         /* [steps] NaN where not evaluated */
+  const double *outer_loss;         /* [steps] NaN: not evaluated */
   const double *gradient_norm;      /* [steps] */
   const double *update_norm;        /* [steps] */
   const wl_real *gradient;          /* [steps][coordinates] sampled */
@@ -43,25 +44,27 @@ typedef struct wl_trajectory_setting {
 
 typedef struct wl_trajectory wl_trajectory;
 
-/* Opens RUN's trajectory for appending. Removes temporaries and all rows after `resume_step` meta-steps (0: all rows):
- * records whose meta_step is at least resume_step, and metrics whose meta_step is above resume_step. */
+/* Opens RUN's trajectory for appending. Removes temporary files and all rows after `resume_step` meta-steps (0: all
+ * rows). These rows are the records with meta_step >= resume_step and the metrics with meta_step > resume_step. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const char *configuration, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 /* A quantity with one value for each meta-step. */
 typedef struct wl_metric {
-  const char *name, *meaning; /* the names of times contain "seconds" */
+  const char *name, *meaning; /* a name contains "seconds" if the value is a time */
 } wl_metric;
-/* Adds the metrics of one meta-step, which are stored in the same parts as the records. `meta_step` counts the
- * meta-steps done, including this one. The first call registers the names; later calls must pass the same names. */
+/* Adds the metrics of one meta-step. The metrics are stored in the same parts as the records. `meta_step` counts the
+ * completed meta-steps, including this one. The first call registers the names; later calls must pass the same
+ * names. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
                                 const double *values, int count);
 /* Writes the rows appended since the last flush to the newest part and rewrites the index. After a failure the rows
  * stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-/* Do the same as wl_trajectory_flush in two parts: stage moves the appended rows to a second buffer, and write writes
- * that buffer. While one thread writes, another thread may append, but not stage. */
+/* These two functions together do the same as wl_trajectory_flush. wl_trajectory_stage moves the appended rows to a
+ * second buffer, and wl_trajectory_write writes that buffer. While one thread writes, another thread may append rows,
+ * but must not stage them. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
 /* Returns the bytes appended since the last stage. */

@@ -1,9 +1,10 @@
-/* controller.c - Muon with a known horizon. A small net sets the rate and the mixture of directions for each tensor and
- * step. The adjoint of the rule without Newton-Schulz steps is in controller_adjoint.c.
+/* controller.c - a variant of Muon for a known horizon. A small net sets the rate and the mixture of directions for
+ * each tensor at each step. The adjoint of the rule without Newton-Schulz steps is in controller_adjoint.c.
  *
- * The state holds the running means m (.9) and s (.99) of g and v (.99) of g^2, which are bias-corrected in the
- * formulas below; .9 and .99 are decays. The state also holds two averages of the minibatch loss (decays .9, .98) and
- * the first loss. x is t / T. r of a matrix is RMS(p) sqrt(fan-in); r of a vector is the mean r of the matrices:
+ * The state consists of running means, two averages of the minibatch loss (decays .9 and .98) and the first loss. The
+ * running means are m (decay .9) and s (decay .99) of the gradient g, and v (decay .99) of g^2. The formulas below use
+ * bias-corrected m, s and v. p is a parameter, t the inner step, T the number of inner steps, and x = t / T. For a
+ * matrix, r = RMS(p) sqrt(fan-in); for a vector, r is the mean r of the matrices:
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
@@ -11,23 +12,25 @@
  *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^max(0, lambda) exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
- * D is the number of matrices, at least 2: deeper nets need a lower rate. L is the fast average of the loss, L_0 the
- * first loss; L / L_0 is at least e^-9. The length of N does not decrease near a minimum. If the loss approaches zero,
- * the factor of L / L_0 therefore reduces the steps, which could otherwise set rectified units permanently to zero.
+ * D is the number of matrices, or 2 if there are fewer; deeper nets need a lower rate. L is the fast average of the
+ * loss and L_0 the first loss; L / L_0 is at least e^-9. The length of N does not decrease near a minimum. The factor
+ * of L / L_0 therefore reduces the steps when the loss approaches zero. Without this factor, large steps could set
+ * rectified units permanently to zero.
  *
- * Meta-parameters: b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, for matrices and for vectors. The outputs of
- * the net (17-16-16-6, tanh, last layer 0 at the start) are added to o, a0, a1, a2 and, times 0.3, to k1, k2. The
- * inputs of the net are listed at `put_inputs`. With initial phi the rule is Muon with Nesterov momentum and a linear
- * schedule, and Adam for vectors.
+ * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta, separately for matrices and for
+ * vectors. The net has 17 inputs, two hidden layers of 16 tanh units and 6 outputs; its last layer is 0 at the start.
+ * The outputs are added to o, a0, a1 and a2, and, multiplied by 0.3, to k1 and k2. `put_inputs` lists the inputs. With
+ * initial phi, the rule is Muon with Nesterov momentum and a linear schedule for matrices, and Adam for vectors.
  *
- * If T is unknown (0), scale and warm-up use T = 2000, and x = 0. If the loss is unknown, the net's two inputs from the
- * loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound parameters that start at zero
- * would not change.
+ * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the two inputs of the net that depend
+ * on the loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound, parameters with initial
+ * value zero would not change.
  *
- * With `precondition`, N is the orthogonal factor of z / sqrt(sqrt v + f), f = 0.1 RMS(sqrt v): coordinates with small
- * gradients get a larger part of the step. The exponent 1/2 lies between Muon (0) and an orthogonalised Adam (1).
+ * With `precondition`, N is the orthogonal factor of z / sqrt(sqrt v + f), where f = 0.1 RMS(sqrt v). Coordinates with
+ * small gradients then get a larger part of the step. The exponent 1/2 of sqrt v is between the exponents of Muon (0)
+ * and of an orthogonalised Adam (1).
  *
- * `newton_schulz: false` omits the term of a0; matrices then start with (a0, a1, a2) = (0, 1, 0), like vectors. */
+ * `newton_schulz: false` omits the term of a0. Matrices then start with (a0, a1, a2) = (0, 1, 0), like vectors. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +43,7 @@ static const wl_state_field fields[FIELDS] = {
     {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
     {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
 
-/* If an LSTM corrects the coordinates, h and c of the LSTM follow second_moment. */
+/* If an LSTM corrects the coordinates, the fields for its h and c come after second_moment. */
 #define CORRECTION_FIELD(name) \
   { "correction_" name, WL_STATE_COORDINATE }
 static const wl_state_field lstm_fields[] = {{"momentum", WL_STATE_COORDINATE},
@@ -69,27 +72,28 @@ enum { LSTM_STATE = 2 * WL_CORRECTION_UNITS };
 
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "A small network sets the rate and the mixture of each tensor at each step; false: learned scalars alone.",
+     "A small network sets the rate and the mixture of each tensor at each step; false: only "
+     "learned scalars set them.",
      WL_SLOT(wl_controller, net)},
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "Matrices move along the orthogonal factor of their momentum (Newton-Schulz iteration). It has no adjoint: "
-     "the rule then needs a forward-only estimator.",
+     "The update of a matrix uses the orthogonal factor of its momentum (Newton-Schulz iteration). "
+     "The iteration has no adjoint; therefore the rule needs a forward-only estimator.",
      WL_SLOT(wl_controller, newton_schulz)},
     {"precondition", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "whether z is divided by the fourth root of the second moment before the Newton-Schulz steps",
+     "Divide z by the fourth root of the second moment before the Newton-Schulz steps",
      WL_SLOT(wl_controller, precondition)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "Learn the mixture of gradient and momenta (k1, k2); false: it stays at (0.1, 0).",
+     "Learn the mixture of gradient and momenta (k1, k2); false: the mixture is always (0.1, 0).",
      WL_SLOT(wl_controller, mix)},
     {"losses", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The rule uses the minibatch losses; false: it treats them as unknown.",
+     "The rule uses the minibatch losses; false: the rule treats the losses as unknown.",
      WL_SLOT(wl_controller, losses)},
     {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The rule uses the number of steps of the episode; false: it treats this number as unknown.",
+     "The rule uses the number of steps of the episode; false: the rule treats this number as unknown.",
      WL_SLOT(wl_controller, horizon)},
     {"correction", WL_OPT_CHOICE, "none", "none|mlp|lstm", 0, 0, NULL,
-     "A network that scales the step of each coordinate: `mlp` with 8 tanh units, or `lstm` with 8 units. Before "
-     "meta-training it changes nothing.",
+     "A network that scales the step of each coordinate: `mlp` with 8 tanh units, or `lstm` with "
+     "8 units. Before meta-training it does not change the step.",
      WL_SLOT(wl_controller, correction)},
     {0}};
 
@@ -112,7 +116,7 @@ static wl_status add_net(wl_controller *c, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Sets the numbers of rows and columns of the correction's hidden layer. */
+/* Sets the numbers of rows and columns of the weight matrix of the correction's hidden layer. */
 static void correction_shape(const wl_controller *c, int64_t shape[2]) {
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   shape[0] = WL_CORRECTION_UNITS * (lstm ? 4 : 1);
@@ -138,7 +142,9 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   rule->impl = c;
   wl_map_read(options, controller_options, c);
   if (c->precondition && !c->newton_schulz)
-    return wl_map_fail(options, "precondition", "needs `newton_schulz: true`: it changes only the Newton-Schulz steps");
+    return wl_map_fail(
+        options, "precondition",
+        "needs `newton_schulz: true`, because it changes only the Newton-Schulz steps");
   rule->tensorwise = true;
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   rule->fields = lstm ? lstm_fields : fields;
@@ -152,7 +158,7 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   return c->correction ? add_correction(c, &rule->phi) : WL_OK;
 }
 
-/* Draws the correction's hidden layer like the hidden layers of the net. The output layer stays zero. */
+/* Draws the correction's hidden layer in the same way as the hidden layers of the net. The output layer stays zero. */
 static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi) {
   int64_t shape[2];
   correction_shape(c, shape);
@@ -307,8 +313,8 @@ static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b)
 static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
-/* Computes the new averages of the loss in `out` from the old averages in `in`. The averages belong to the state of all
- * of theta. */
+/* Computes the new averages of the loss in `out` from the old averages in `in`. There is one pair of averages for all
+ * tensors. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
                         wl_controller_now *now) {
   const bool known = isfinite(step->loss);
@@ -399,7 +405,7 @@ double wl_controller_mean_size(const wl_controller_ws *ws) {
   return matrices > 0 ? sum / matrices : all / ws->tensors.count;
 }
 
-/* Number of matrices, at least 2. */
+/* Returns the number of matrices, or 2 if there are fewer. */
 static double depth_of(const wl_tensors *all) {
   int matrices = 0;
   for (int j = 0; j < all->count; j++) matrices += all->tensor[j].matrix;
@@ -416,7 +422,8 @@ double wl_controller_rate(const double *base, const wl_tensor *t, const wl_contr
          exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));
 }
 
-/* Computes the coefficients of the update of a tensor's coordinates. c0 does not yet include 1 / RMS(N). */
+/* Computes the coefficients of the update of a tensor's coordinates. c0 does not include the factor 1 / RMS(N), which
+ * `orthogonalise` adds. */
 static void steer(const wl_controller *c, wl_controller_ws *ws, int j, const wl_controller_now *now,
                   double mean) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -460,7 +467,7 @@ static void take_ratios(const wl_controller *c, wl_controller_ws *ws,
                                       all->piece[i].count);
 }
 
-/* Computes z, replaces it by N and divides c0 by RMS(N), one matrix at a time. */
+/* For each matrix, computes z, replaces z by N and divides c0 by RMS(N). */
 static void orthogonalise(wl_controller_ws *ws, const wl_controller_pass *pass) {
   const wl_tensors *const all = &ws->tensors;
   const int threads = ws->scratch_threads;
@@ -552,7 +559,7 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
 const wl_rule_ops wl_rule_controller = {
     .name = "controller",
     .summary =
-        "Muon with a schedule that knows the horizon; a small network adapts it for each tensor",
+        "Muon with a schedule for a known horizon; a small network adapts the schedule for each tensor",
     .options = controller_options,
     .create = controller_create,
     .destroy = controller_destroy,

@@ -1,15 +1,15 @@
-/* controller_adjoint.c - the adjoint of the rule `controller` without Newton-Schulz steps, one step at a time, in
- * double.
+/* controller_adjoint.c - computes the adjoint of the rule `controller` without Newton-Schulz steps, one step at a time,
+ * in double.
  *
- * Let M and S be the bias-corrected m' and s', and i = 1 / (sqrt v + e). A bar marks an adjoint. The update of a
- * coordinate is
+ * Symbols are those of controller.c. M and S are the bias-corrected new m and s, and i = 1 / (sqrt v + e). The bar of a
+ * value is its adjoint. The update of a coordinate is
  *
  *   u = (c1 z + c2 S) i,   z = M + k1 (g - M) + k2 (S - M)
  *
- * c1, c2, k1, k2 depend on the tensor's sums through the rate and the net, and e on the sum of v'. The adjoint
- * therefore takes three passes over the coordinates. The first computes the bars of c1, c2, k1 and k2, from which the
- * bars of the sums that the net reads follow. The second computes the bar of e. The third computes the bars of g, p and
- * the state. */
+ * c1, c2, k1 and k2 depend on sums over the tensor through the rate and the net. e depends on the sum of the new v. The
+ * adjoint therefore takes three passes over the coordinates. The first pass computes the bars of c1, c2, k1 and k2. The
+ * bars of the sums are then computed from these bars. The second pass computes the bar of e. The third pass computes
+ * the bars of g, p and the state. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
@@ -22,7 +22,7 @@ typedef struct work {
   const wl_controller_now *now;
   wl_real *lam, *mu, *gbar; /* gbar: NULL if it is not needed */
   double *phi_grad;
-  int64_t losses; /* of the averages of the loss in the state */
+  int64_t losses; /* offset of the averages of the loss in the state */
 } work;
 
 /* Values of one coordinate. */
@@ -46,7 +46,8 @@ static point point_at(const work *w, const wl_controller_scalars *c, int64_t i) 
   return x;
 }
 
-/* With a correction, a pass before the first: computes the bars of the update and of the correction's inputs. */
+/* Pass before the first one, only for a rule with a correction. Computes the bars of the update and of the correction's
+ * inputs. */
 static void correction_bars(const work *w, const wl_correction *net, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_correcting at = {w->c, net, w->ws->phi, w->phi_grad, w->mu + 3 * net->stride};
@@ -58,7 +59,7 @@ static void correction_bars(const work *w, const wl_correction *net, int j) {
   }
 }
 
-/* Returns the bar of the update, before the correction if there is one. */
+/* Returns the bar of the update. If the rule has a correction, this is the bar of the uncorrected update. */
 static double update_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i][0] : (double)w->lam[i];
 }
@@ -140,7 +141,7 @@ static double size_at(const work *w, int j, double mean) {
   return w->ws->tensors.tensor[j].matrix ? wl_controller_size(w->ws, j) : mean;
 }
 
-/* Computes the bars of the rate's parameters, of r and of ln(L / L_0) from the bar of the rate's logarithm. */
+/* From the bar of the rate's logarithm, computes the bars of the rate's parameters, of r and of ln(L / L_0). */
 static void rate_bar(const work *w, int j, double size, double log_bar, double *loss_bar) {
   const wl_controller_now *const now = w->now;
   const int64_t at = w->c->base + (w->ws->tensors.tensor[j].matrix ? 0 : SCALARS);
@@ -159,7 +160,8 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   if (base[LAMBDA] > 0 && declined < 0 && declined > -9) *loss_bar += base[LAMBDA] * log_bar;
 }
 
-/* Propagates the bars of c1, c2, k1, k2 of tensor j to the meta-parameters, the net's inputs and r. */
+/* From the bars of c1, c2, k1 and k2 of tensor j, computes the bars of the meta-parameters, of the net's inputs and of
+ * r. */
 static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   const wl_controller *const c = w->c;
   const int64_t at = c->base + (w->ws->tensors.tensor[j].matrix ? 0 : SCALARS);
@@ -209,7 +211,7 @@ static void share_sizes(const work *w) {
 
 /* ---- Inputs --------------------------------------------------------------------------------- */
 
-/* Computes the bars of the sums a, b, c at `ab`, `aa`, `bb` from the bar of a / (sqrt(b c) + TINY). */
+/* Let a, b, c be the sums with indices `ab`, `aa`, `bb`. Adds their bars, given the bar of a / (sqrt(b c) + TINY). */
 static void cosine_bar(const double *sum, double bar, int ab, int aa, int bb, double *sum_bar) {
   const double root = sqrt(sum[aa] * sum[bb]), whole = root + TINY;
   sum_bar[ab] += bar / whole;
@@ -225,7 +227,7 @@ static void log_rms_bar(const double *sum, double bar, int a, double scale_a, do
   sum_bar[WL_SUM_V] -= 0.5 * bar * scale_v / (scale_v * sum[WL_SUM_V] + TINY);
 }
 
-/* Propagates the bars of inputs 14 and 15, which are means over tensors, to all tensors. */
+/* Inputs 14 and 15 are means over tensors. Adds the share of their bars to the bars of every tensor. */
 static void share_means(const work *w) {
   const int count = w->ws->tensors.count;
   double first = 0, second = 0;
@@ -254,7 +256,8 @@ static void input_bars(const work *w, int j) {
 
 /* ---- Losses --------------------------------------------------------------------------------- */
 
-/* Propagates the bars of the two log ratios to the averages of the loss in mu. Returns the bar of the step's loss. */
+/* From the bars of the two log ratios, computes the bars of the averages of the loss in mu. Returns the bar of the
+ * step's loss. */
 static double loss_bar(const work *w, const wl_inner_step *step, double fast_slow,
                        double fast_first) {
   const int64_t at = w->losses;
@@ -288,7 +291,7 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* Returns the bar of 1 / (sqrt v + e), with contributions from the update, from the sum of (M i)^2 and from the
+/* Returns the bar of 1 / (sqrt v + e). It has contributions from the update, from the sum of (M i)^2 and from the
  * correction's inputs y. */
 static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x,
                           const double *y_bar, int64_t i) {

@@ -1,12 +1,13 @@
-/* controller_correction.c - the adjoint of the correction of coordinates in the rule `controller`, in double.
+/* controller_correction.c - computes the adjoint of the correction of coordinates in the rule `controller`, in double.
  *
- * With i = 1 / (sqrt v + e) and the update u before the correction,
+ * Symbols are those of controller_adjoint.c. Let i = 1 / (sqrt v + e), and let u be the update before the correction.
+ * Then
  *
  *   u' = u exp(3 tanh(o / 3)),   o = w h + b,   y = (g i, M i, S i, 2x - 1)
  *   mlp:  h = tanh(W y + c)
  *   lstm: (a, d, f, q) = W (y, h_old) + c,   c' = sigmoid(f + 1) c_old + sigmoid(a) tanh d,   h = sigmoid(q) tanh c'
  *
- * The state is per coordinate, and no coordinate reads the state of another. */
+ * Each coordinate has a separate state and does not read the state of other coordinates. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
@@ -38,7 +39,7 @@ static network network_of(const wl_controller *c, const double *phi, double *phi
   return n;
 }
 
-/* Computes z from y, with the LSTM's gates in place of their pre-activations, then h and o. */
+/* Computes z, h and o from y. For an LSTM, z receives the gates instead of the pre-activations. */
 static void forward(network *n) {
   n->o = n->head[UNITS];
   for (int r = 0; r < n->rows; r++) {
@@ -59,7 +60,8 @@ static void forward(network *n) {
   }
 }
 
-/* Computes the bars of unit k's pre-activations from the bars of its h and c'. Returns the bar of its old c. */
+/* From the bars of h and c' of unit k, computes the bars of the unit's pre-activations. Returns the bar of the unit's
+ * old c. */
 static double unit_bar(const network *n, int k, double h_bar, double c_bar, double *z_bar) {
   if (!n->lstm) {
     z_bar[k] = h_bar * (1 - n->h[k] * n->h[k]);
@@ -75,7 +77,7 @@ static double unit_bar(const network *n, int k, double h_bar, double c_bar, doub
   return c_bar * f;
 }
 
-/* Adds the bars of the layers, and computes the bars of y. */
+/* Adds the bars of the layers' weights and computes the bars of y. */
 static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
   for (int k = 0; k < n->inputs; k++) y_bar[k] = 0;
   for (int r = 0; r < n->rows; r++) {
@@ -87,7 +89,8 @@ static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
   }
 }
 
-/* Propagates the bar of o, and for the LSTM the bars of h and c' in `mu`, which become those of the old h and c. */
+/* Computes all bars from the bar of o. For an LSTM, also uses the bars of h and c' in `mu`, and replaces them by the
+ * bars of the old h and c. */
 static void backward(const network *n, double o_bar, wl_real *mu, int64_t stride, double *y_bar) {
   double z_bar[4 * UNITS];
   n->head_bar[UNITS] += o_bar;

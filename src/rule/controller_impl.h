@@ -1,4 +1,4 @@
-/* controller_impl.h - what controller.c (the step) and controller_adjoint.c share. */
+/* controller_impl.h - declarations that are shared by controller.c (the step) and controller_adjoint.c. */
 #ifndef WL_RULE_CONTROLLER_IMPL_H
 #define WL_RULE_CONTROLLER_IMPL_H
 
@@ -50,10 +50,9 @@ typedef struct wl_controller_ws {
   wl_real *states;        /* [WL_CHUNK_STEPS + 1][state] */
   wl_real *mu;            /* [state] adjoint of the state if the chunk has no `mu` */
   wl_controller_bar *bar; /* [tensors] */
-  /* [n] with a correction, else NULL: bars of the update before the correction and of the correction's inputs */
+  /* [n] NULL without a correction: bars of the update before the correction and of the correction's inputs */
   double (*corrected)[4];
-  wl_real
-      *u; /* [pad(n)] with a correction, else NULL: written by `correct` in a replay, not read */
+  wl_real *u; /* [pad(n)] NULL without a correction: output of `correct` in the adjoint, not used */
 } wl_controller_ws;
 
 /* Values that all tensors share at one step. */
@@ -65,12 +64,12 @@ typedef struct wl_controller_now {
   double depth; /* D */
 } wl_controller_now;
 
-/* Computes the new state, and the sums, inputs and scalars that the update of a coordinate needs. Returns the pass that
+/* Computes the new state. Computes the sums, inputs and scalars for the update of a coordinate. Returns the pass that
  * updates the coordinates. */
 wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,
                                          const wl_inner_step *step, wl_controller_now *now);
-/* Return RMS(p) sqrt(fan-in) of tensor j, and the mean of this value over the matrices, or over all tensors if there
- * are no matrices. */
+/* wl_controller_size returns RMS(p) sqrt(fan-in) of tensor j. wl_controller_mean_size returns the mean of this value
+ * over the matrices, or over all tensors if there are no matrices. */
 double wl_controller_size(const wl_controller_ws *ws, int j);
 double wl_controller_mean_size(const wl_controller_ws *ws);
 double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,
@@ -89,11 +88,12 @@ typedef struct wl_controller_correcting {
   const double *phi;
   double *phi_grad;
   wl_real *
-      mu; /* bars of the new h and c, which become those of the old h and c; laid out as `net->in` */
+      mu; /* bars of the new h and c, replaced by the bars of the old h and c; same layout as `net->in` */
 } wl_controller_correcting;
 
-/* Computes from the bar of coordinate i's corrected update the bars of its update u (bar[0]) and of y = (g, m, s) /
- * (sqrt v + e) (bar[1..3]), those of the LSTM's state in `mu`, and adds those of the weights. */
+/* `bar` is the bar of the corrected update of coordinate i. Computes the bar of the uncorrected update u in bar[0], the
+ * bars of y = (g, m, s) / (sqrt v + e) in bar[1..3], and the bars of the LSTM's state in `mu`. Adds the bars of the
+ * weights. */
 void wl_controller_correction_bar(const wl_controller_correcting *at, int64_t i, const double y[3],
                                   double u, double corrected_bar, double bar[4]);
 

@@ -1,4 +1,4 @@
-/* controller_kernel.h - passes over the coordinates for the rule `controller`, for each instruction set.
+/* controller_kernel.h - passes over the coordinates for the rule `controller`, compiled for each instruction set.
  *
  *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
  *   ratios   sum of (m / (sqrt v + e))^2 with bias-corrected m and v
@@ -8,7 +8,8 @@
  *   correct  u <- u exp(3 tanh(o / 3)), o = w h + b; h: tanh units or an LSTM layer that read (g, m, s) / (sqrt v + e)
  *            and 2x - 1
  *
- * All arrays are over the coordinates of theta; a call processes `count` of them, starting at `first`. */
+ * All arrays have one element for each coordinate of theta. A call processes `count` coordinates, beginning with
+ * `first`. */
 #ifndef WL_RULE_CONTROLLER_KERNEL_H
 #define WL_RULE_CONTROLLER_KERNEL_H
 
@@ -42,15 +43,15 @@ typedef struct wl_controller_scalars {
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 
-/* Sizes of the net. A packed layer consists of a matrix, inputs times WL_CONTROLLER_HIDDEN, and the biases after it.
- * The last layer is padded with zeros. */
+/* Sizes of the net. A packed layer consists of a matrix [inputs][WL_CONTROLLER_HIDDEN], followed by the biases. The
+ * last layer is padded with zeros. */
 enum { WL_CONTROLLER_INPUTS = 17, WL_CONTROLLER_HIDDEN = 16, WL_CONTROLLER_OUTPUTS = 6 };
 enum {
   WL_CONTROLLER_PACKED =
       (WL_CONTROLLER_INPUTS + 2 * WL_CONTROLLER_HIDDEN + 3) * WL_CONTROLLER_HIDDEN
 };
 
-/* The net of `correct`. An LSTM has its gates in the order input, candidate, forget (+1), output. */
+/* The net of `correct`. The gates of an LSTM have the order input, candidate, forget (+1), output. */
 enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;

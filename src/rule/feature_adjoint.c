@@ -1,18 +1,19 @@
-/* feature_adjoint.c - the adjoint of the rules of feature_net.h, one step and one tensor at a time, in double.
+/* feature_adjoint.c - computes the adjoint of the rules of feature_net.h, one step and one tensor at a time, in double.
  *
- * A bar marks an adjoint. With x = f / n and n = sqrt(e + mean f^2) over the N coordinates of a tensor or tap,
+ * The adjoint of a value f is written fbar. A feature f is normalised over the N coordinates of a tensor or tap: x = f
+ * / n, n = sqrt(e + mean f^2). Then
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *
- * A tensor therefore takes two passes. The first computes the adjoint of the net and sums x xbar; the second computes
- * the adjoint of the features. The adjoints of rows and columns follow; they contribute to the adjoint of g^2 of every
- * coordinate. The code runs on one thread. */
+ * A tensor therefore takes two passes. The first pass computes the adjoint of the net and the sums of x xbar. The
+ * second pass computes the adjoint of the features. After the second pass, the code computes the adjoints of rows and
+ * columns, which contribute to the adjoint of g^2 of every coordinate. The code runs on one thread. */
 #include <math.h>
 #include <string.h>
 
 #include "rule/feature_net.h"
 
-/* The index of the first feature of each kind; -1: there is none. */
+/* The index of the first feature of each kind; -1: no feature of this kind. */
 typedef struct positions {
   int g, clip, p, m, v, m_normal, inverse, g_factored, g_normal, r, c, inverse_r, inverse_c,
       m_factored;
@@ -35,12 +36,13 @@ typedef struct work {
   const wl_feature_tensor *own;
   const wl_feature_view *view;
   const double *inverse;    /* [taps][WL_MOST_FEATURES] */
-  double *features;         /* [size][STRIDE] x, then xbar, and the net's output */
+  double
+      *features; /* [size][STRIDE] the features x, later replaced by xbar, and the net's output */
   double *dots;             /* [taps][WL_MOST_FEATURES] sums of x xbar */
   double *row_bar[3][3];    /* R, g factor, m factor; [rows] for each decay */
   double *column_bar[2][3]; /* C, factor */
-  const wl_real *lam;       /* [pad] adjoint of u, from the tensor's first coordinate on */
-  wl_real *mu; /* [state] adjoint of the new state on entry, of the old state on return */
+  const wl_real *lam;       /* [pad] adjoint of u; begins with the tensor's first coordinate */
+  wl_real *mu; /* [state] in: adjoint of the new state; out: adjoint of the old state */
   double *phi_grad;
   double rate; /* celo2 */
 } work;
@@ -69,7 +71,7 @@ static point point_at(const work *w, int64_t i) {
   return x;
 }
 
-/* Return the factors of g and m_j in the factored features of decay j. */
+/* These functions return the factors of g and of m_j in the factored features of decay j. */
 static double g_factor(const work *w, const point *x, int j) {
   const wl_factor_tables *const t = &w->view->table;
   const double row = (double)t->g_factor[j][x->row];
@@ -112,7 +114,7 @@ static int features_read(const work *w) {
   return few ? WL_VECTOR_FEATURES : w->f->features;
 }
 
-/* Stores x of all coordinates in w->features. */
+/* Stores the normalised features x of all coordinates in w->features. */
 static void normalised_features(const work *w) {
   for (int64_t i = 0; i < w->tensor->size; i++) {
     const point x = point_at(w, i);
@@ -176,7 +178,7 @@ static void net_backward(const work *w, const activations *a, const double *out_
 
 /* ---- From u to the net's outputs ------------------------------------------------------------ */
 
-/* mlp, small_fc: u = -c o_0 exp(e o_1). */
+/* The update of mlp and small_fc is u = -c o_0 exp(e o_1). */
 static void scaled_bar(const work *w, int64_t i, const double *out, double *bar) {
   const double scale = -w->f->step_scale * exp(w->f->exponent_scale * out[1]),
                u_bar = (double)w->lam[i];
@@ -184,8 +186,8 @@ static void scaled_bar(const work *w, int64_t i, const double *out, double *bar)
   bar[1] = w->f->exponent_scale * scale * out[0] * u_bar;
 }
 
-/* For celo2, u = -a (d / n + w p), where d is the net's first output and n = sqrt(epsilon + mean d^2) over a tap.
- * Replaces d in w->features by dbar. */
+/* The update of celo2 is u = -a (d / n + w p). d is the net's first output, and n = sqrt(epsilon + mean d^2) with the
+ * mean over a tap. Replaces d in w->features by dbar. */
 static void direction_bars(const work *w) {
   activations a;
   const int64_t size = w->tensor->size, taps = w->own->taps;
@@ -208,7 +210,7 @@ static void direction_bars(const work *w) {
   }
 }
 
-/* Replaces x by xbar, and sets dots to the sums of x xbar. */
+/* Replaces x by xbar, and sets `dots` to the sums of x xbar. */
 static void net_pass(const work *w) {
   activations a;
   memset(w->dots, 0, (size_t)(w->own->taps * WL_MOST_FEATURES) * sizeof *w->dots);
@@ -293,7 +295,8 @@ static void adam_bar(const work *w, const point *x, int64_t i, point_bar *out) {
 
 /* ---- Moments -------------------------------------------------------------------------------- */
 
-/* For new = b old + (1 - b) x: replaces the adjoint of `new` by the adjoint of `old` and returns the adjoint of x. */
+/* Adjoint of new = b old + (1 - b) x. Replaces the adjoint of `new` by the adjoint of `old` and returns the adjoint of
+ * x. */
 static double moment_bar(double decay, double bar, double old, double x, wl_real *mu,
                          double *decay_bar) {
   const double total = bar + (double)*mu;
@@ -324,7 +327,8 @@ static point_bar coordinate_bar(const work *w, int64_t i, point_bar bar, decay_b
   return bar;
 }
 
-/* Adds the adjoints of the row factors to the adjoints of R: q = R / (mean R + 1e-9), r = q^-1/2 where q > 1e-9. */
+/* Adds the adjoints of the row factors r to the adjoints of R. Formulas: q = R / (mean R + 1e-9), and r = q^-1/2 where
+ * q > 1e-9. */
 static void row_factor_bar(const work *w, int k) {
   const int64_t rows = w->tensor->factored.rows;
   const wl_real *const r = w->view->table.r[k], *const factor = w->view->table.g_factor[k];
@@ -346,14 +350,14 @@ static void row_factor_bar(const work *w, int k) {
 
 /* The rows or the columns of a tensor. */
 typedef struct lines {
-  int64_t count, length; /* lines, and elements of each */
+  int64_t count, length; /* number of lines, and number of elements of a line */
   double *bar;           /* [count] in: adjoint of R or C; out: of the mean squares */
   const wl_real *old;    /* [count] R or C before the step */
   wl_real *mu;           /* [count] in/out: adjoint of `old` */
   const wl_real *sums;   /* sums of squares of each group */
 } lines;
 
-/* Computes the adjoints of the old R or C, in mu, and of the mean squares, in `bar`. */
+/* Computes the adjoints of the old R or C in `mu`, and the adjoints of the mean squares in `bar`. */
 static void square_bars(const work *w, int k, const lines *l, decay_bars *decays) {
   const int64_t stride = w->tensor->factored.rows + w->tensor->factored.columns;
   for (int64_t i = 0; i < l->count; i++) {
@@ -409,7 +413,7 @@ static void vector_bars(const work *w, int k, decay_bars *decays) {
   }
 }
 
-/* Returns the adjoint of a coordinate's g^2 through rows and columns. */
+/* Returns the part of the adjoint of a coordinate's g^2 that rows and columns contribute. */
 static double square_bar(const work *w, const point *x) {
   double bar = 0;
   for (int k = 0; k < WL_FACTORED; k++) {
@@ -479,7 +483,7 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
       if (w->f->kind == WL_FEATURES_CELO2)
         of_point.p -= w->rate * w->f->weight_decay * (double)w->lam[i];
     }
-    /* overwrites only rows of features that are already used, because a point_bar is smaller than a row */
+    /* a point_bar is smaller than a row, so this overwrites only rows that are no longer needed */
     bars[i] = of_point;
   }
   for (int k = 0; factors(w) && k < WL_FACTORED; k++)
@@ -542,7 +546,7 @@ static void step_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
   if (chunk->gbar) wl_tensors_clear_padding(ws->tensors.n, 1, chunk->gbar + k * pad);
 }
 
-/* lam += w_k grad L_out(theta_k). */
+/* Computes lam += w_k grad L_out(theta_k). */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const int64_t pad = chunk->blocks * WL_LANES;

@@ -1,7 +1,8 @@
-/* feature_kernel.c - features and net of a coordinate in one pass (feature_kernel.h), for each instruction set.
+/* feature_kernel.c - computes features and net of a coordinate in one pass (feature_kernel.h). This file is compiled
+ * for each instruction set.
  *
- * Each lane holds one coordinate; the code processes VECTORS vectors at a time. Their features stay in L1; each layer
- * keeps a tile of WL_NET_ROWS units x VECTORS vectors in registers. */
+ * Each lane holds one coordinate, and the code processes a group of VECTORS vectors together. The features of a group
+ * fit in the L1 cache. Each layer keeps a tile of WL_NET_ROWS units x VECTORS vectors in registers. */
 #include "rule/feature_kernel.h"
 
 #include "rule/vector.h"
@@ -18,7 +19,7 @@ enum { GROUP = VECTORS * VECTOR_LANES };
 /* The positions of the lanes of a vector in the tensor. */
 typedef struct place {
   int64_t left;
-  bool apart;          /* the lanes are in several lines, and each has separate indices */
+  bool apart;          /* the lanes are in several lines, and each lane has separate indices */
   int64_t row, column; /* otherwise: indices of the first lane */
   int32_t rows[VECTOR_LANES], columns[VECTOR_LANES];
 } place;
@@ -104,8 +105,8 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
   return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
 }
 
-/* Computes the factored features. Features from `first` on are g r c. Features from `rest` on are R, C, 1 / sqrt R, 1 /
- * sqrt C and m r c, or without `tables` only m r c. */
+/* Computes the factored features. The features g r c begin at index `first`. The features R, C, 1 / sqrt R, 1 / sqrt C
+ * and m r c begin at index `rest`; without `tables` only m r c is computed. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
                               const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
@@ -129,7 +130,7 @@ INLINE void factored_features(const wl_feature_view *w, const moment *x, const p
   }
 }
 
-/* f[k VECTORS] = feature k of one vector. */
+/* Stores feature k of one vector in f[k VECTORS]. */
 INLINE void features(const wl_feature_view *w, const int kind, const moment *x, const place *at,
                      vec *f, const bool tables) {
   const int momenta = momenta_of(kind);
@@ -237,7 +238,7 @@ INLINE void new_moment(const wl_feature_view *w, const int kind, int64_t i, int6
   store_some(w->v_out + i, x->v, left);
 }
 
-/* Adds the squares of the features, each lane to the sums of its tap. */
+/* Adds the squares of the features to sums for each tap. Each lane belongs to one tap. */
 static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const vec *f,
                        double *sums) {
   for (int64_t l = 0; l < VECTOR_LANES && l < left; l++) {
@@ -294,7 +295,7 @@ static void moments(const wl_feature_view *w, int64_t first, int64_t count, doub
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* sum [rows] += W x for one tile. `rows` is constant, and the weights of an input are contiguous. */
+/* Computes sum [rows] += W x for one tile. `rows` is constant, and the weights of an input are contiguous. */
 INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
                      const int rows) {
   for (int k = 0; k < inputs; k++) {
@@ -309,7 +310,7 @@ INLINE void finish_tile(vec (*sum)[VECTORS], vec *y, const int rows, const bool 
       y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
 }
 
-/* y [rows] = W x + b. */
+/* Computes y [rows] = W x + b. */
 INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const int rows,
                  const bool relu) {
   vec sum[WL_NET_ROWS][VECTORS];
@@ -330,8 +331,8 @@ INLINE vec part_of(const wl_real *p, const bool advances) {
   return advances ? load_some(p, VECTOR_LANES) : splat(*p);
 }
 
-/* Computes the first layer. Along a line of a matrix exactly one of the two indices advances; in a convolution both
- * indices may advance. */
+/* Computes the first layer. Along a line of a matrix, exactly one of row and column index advances. Along a line of a
+ * convolution, both indices may advance. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                         const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;
@@ -352,7 +353,7 @@ NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const
   else first_layer(net, add, x, y, true, true);
 }
 
-/* Computes the outputs [1 or 2] of a group from the features x. `add` is NULL if x contains the table entries. */
+/* Computes the 1 or 2 outputs of a group from the features x. `add` is NULL if x contains the table entries. */
 NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, vec *y) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
   const wl_real *weight = net->weight;
@@ -404,7 +405,7 @@ INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed
     for (int v = 0; v < VECTORS; v++) {
       const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
       moment x;
-      if (left <= 0) { /* beyond the end: a copy of the group's first vector */
+      if (left <= 0) { /* a vector beyond the end is a copy of the group's first vector */
         for (int k = 0; k < inputs; k++) f[k * VECTORS + v] = f[k * VECTORS];
         add.row[v] = add.row[0];
         add.column[v] = add.column[0];
@@ -444,7 +445,7 @@ static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t 
 /* ---- Celo2's output ------------------------------------------------------------------------- */
 
 static double sum_squares(int64_t n, const wl_real *u) {
-  /* the elements of a run are summed in working precision, and the sums of runs are added in double */
+  /* RUN elements are summed in working precision; these sums are added in double */
   enum { RUN = 4096 };
   double all = 0;
   for (int64_t first = 0; first < n; first += RUN) {

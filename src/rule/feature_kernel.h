@@ -1,7 +1,9 @@
-/* feature_kernel.h - features of each coordinate and the small net that reads them, for each instruction set.
+/* feature_kernel.h - features of each coordinate and the small net that reads the features, compiled for each
+ * instruction set.
  *
- * Inputs of one coordinate, with decays j = 0, 1, 2 (momenta m_j, second moment v, factored moments R_j of rows and
- * C_j of columns, h = 1e-8, r_j and c_j the row and column factors of feature_net.h):
+ * The table lists the net's inputs for one coordinate and their number. g is the gradient, p the parameter, m_j a
+ * momentum, v the second moment. R_j and C_j are factored moments of rows and columns, and r_j and c_j are the factors
+ * of feature_net.h. j = 0, 1, 2 numbers the decays. h = 1e-8.
  *
  *   WL_FEATURES_MLP       g, p, m_0 .. m_5                                                                  8
  *   WL_FEATURES_SMALL_FC  g, p, m_j, v, m_j / sqrt(v + 1e-6), 1 / sqrt(v + 1e-6), g r_j c_j,
@@ -9,8 +11,8 @@
  *   WL_FEATURES_CELO2     g, clip(g, 0.1), p, m_j, v, m_j / sqrt(v + h), 1 / sqrt(v + h), g r_j c_j,
  *                         g / sqrt(v + h); R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j     30
  *
- * A tensor consists of lines along its last axis. Along a line, the row index is either constant or increases by one
- * with each coordinate; the same holds for the column index. */
+ * A tensor consists of lines along its last axis. Along a line, the row index is constant or increases by one with each
+ * coordinate. The same is true of the column index. */
 #ifndef WL_RULE_FEATURE_KERNEL_H
 #define WL_RULE_FEATURE_KERNEL_H
 
@@ -32,7 +34,7 @@ enum {
   WL_NET_MOST_WIDTH = 64
 };
 
-/* Tables over rows (R, ...) and columns (C, ...) of a tensor, for each decay. */
+/* Tables of a tensor for each decay. Tables of rows depend on R, tables of columns on C. */
 typedef struct wl_factor_tables {
   const wl_real *r[WL_FACTORED], *inverse_r[WL_FACTORED], *g_factor[WL_FACTORED],
       *m_factor[WL_FACTORED];
@@ -43,12 +45,12 @@ typedef struct wl_factor_tables {
 typedef struct wl_feature_view {
   wl_feature_kind kind;
   int momenta;
-  /* the rank is 2 or more, and the tensor has R and C; below rank 2, each coordinate is a row, and C = R */
+  /* the tensor has two or more dimensions, and R and C; otherwise each coordinate is a row, and C = R */
   bool factored;
   int64_t line;                /* length of a line */
   const int32_t *row, *column; /* [lines] index at a line's start */
   bool row_advances, column_advances;
-  int64_t taps;             /* above 1: each tap is normalised separately */
+  int64_t taps;             /* number of taps; each tap is normalised separately */
   const wl_real *tap_scale; /* [taps][WL_MOST_FEATURES] */
   const wl_real *g, *p;
   const wl_real *m_in[WL_MOST_MOMENTA], *v_in;
@@ -58,12 +60,13 @@ typedef struct wl_feature_view {
   wl_real *u;
 } wl_feature_view;
 
-/* Layers as tiles of WL_NET_ROWS units: the bias, then each input's weights. The last layer is stored as plain rows. */
+/* A layer is stored as tiles of WL_NET_ROWS units. A tile has the biases, followed by the weights of each input. The
+ * last layer is stored as plain rows. */
 typedef struct wl_packed_net {
   int inputs, layers; /* hidden layers */
-  /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns], if lines are
-   * whole vectors. The net then reads only the other features, and m_j r_j c_j has the index of R_j. NULL: the net
-   * reads all features. */
+  /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns]. This is used if
+   * a line consists of whole vectors. The net then reads only the other features, and m_j r_j c_j has the index of R_j.
+   * NULL: the net reads all features. */
   const wl_real *row_part, *column_part;
   int64_t rows, columns;
   int width[4];   /* widths of hidden layers, multiples of WL_NET_ROWS */
@@ -88,18 +91,18 @@ typedef struct wl_feature_kernel {
   /* Adds the squares of g over lines [first, first + count) to the sums of rows and columns. */
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
                   wl_real *columns);
-  /* Computes the new momenta and second moments of coordinates [first, first + count), and the sums of squares of their
-   * features in sums [WL_MOST_FEATURES], which is 0 for table entries. With several taps, sums is
+  /* Computes the new momenta and second moments of coordinates [first, first + count). Also computes the sums of
+   * squares of their features in sums [WL_MOST_FEATURES]; the sum of a table entry is 0. With several taps, `sums` is
    * [taps][WL_MOST_FEATURES] and includes all features. */
   void (*moments)(const wl_feature_view *view, int64_t first, int64_t count, double *sums);
   /* Computes u from the new moments. */
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
                   int64_t count);
-  /* Computes, for `count` rows or columns, new = b old + (1 - b) (sum over groups of lines / length + 1e-30). */
+  /* For `count` rows or columns, computes new = b old + (1 - b) (sum over groups of lines / length + 1e-30). */
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
-  /* out = 1 / sqrt(max(x / divisor + shift, least)) */
+  /* Computes out = 1 / sqrt(max(x / divisor + shift, least)). */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
-  /* out = sum_k by_k from_k, k < 2 WL_FACTORED */
+  /* Computes out = sum_k by_k from_k, k < 2 WL_FACTORED. */
   void (*combine)(const wl_real *by, const wl_real *const *from, int64_t count, wl_real *out);
   /* sum_squares returns the sum of squares of u [n]. rescale computes u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);

@@ -1,5 +1,5 @@
-/* feature_moments.c - the passes over coordinates before the net's: moments, tables over rows and columns, normalisers
- * (feature_net.h). */
+/* feature_moments.c - the passes over coordinates before the pass of the net: moments, tables of rows and columns, and
+ * normalisers (feature_net.h). */
 #include <math.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static void take_squares(wl_feature_ws *ws, int threads) {
   }
 }
 
-/* Fills the tables of a matrix's rows from R in `r`. */
+/* Computes the tables of a matrix's rows from R, which is in `r`. */
 static void fill_rows(const wl_feature_kernel *kernel, const wl_feature_tensor *t, int64_t rows,
                       const wl_real *r, wl_real *factor) {
   for (int64_t group = 0; group < t->groups; group++) {
@@ -96,7 +96,7 @@ static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, co
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* Sets the addresses of the tables of tensor j, which follow those of tensor j - 1. */
+/* Sets the addresses of the tables of tensor j. They come after the tables of tensor j - 1. */
 static void set_tables(wl_feature_ws *ws, int j, int64_t *at) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   wl_factor_tables *const table = &ws->view[j].table;
@@ -169,7 +169,7 @@ static double mean_square(const wl_real *table, int64_t count) {
   return sum / (double)count;
 }
 
-/* Computes the sums of squares, over the tensor, of the features that are table entries. */
+/* For each feature that is a table entry, computes the sum of squares over the tensor. */
 static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_factor_tables *const table = &ws->view[j].table;

@@ -1,5 +1,5 @@
-/* feature_net.c - the net of the rules of feature_net.h, and one step: packs the weights of each tensor's net for the
- * kernel. */
+/* feature_net.c - packs the weights of each tensor's net for the kernel, and computes one step of the rules of
+ * feature_net.h. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,8 @@ static double decay_of(double configured, const double *shift) {
 
 /* ---- The net of a tensor -------------------------------------------------------------------- */
 
-/* Computes bias [units] of the first layer, including the contribution of the time inputs, which all tensors share. */
+/* Computes bias [units] of the first layer. The bias includes the contribution of the time inputs, which are equal for
+ * all tensors. */
 static void first_bias(const wl_feature_rule *f, const wl_feature_phi *phi, const double *time,
                        double *bias) {
   const int units = f->width[0];
@@ -22,7 +23,7 @@ static void first_bias(const wl_feature_rule *f, const wl_feature_phi *phi, cons
     for (int u = 0; u < units; u++) bias[u] += weight[i * units + u] * time[i];
 }
 
-/* Whether the contributions of table entries to the first layer are computed in advance. */
+/* Returns true if the contributions of table entries to the first layer are computed in advance. */
 static bool folds(const wl_feature_rule *f, const wl_feature_tensor *t, const wl_tensor *tensor) {
   return wl_feature_factors(f) && tensor->matrix && t->taps == 1 && t->line % WL_LANES == 0;
 }
@@ -36,7 +37,7 @@ static int feature_of(const wl_feature_rule *f, bool folded, int k) {
   return folded && k >= first_table(f) ? k + 4 * WL_FACTORED : k;
 }
 
-/* part [units][count] = contribution of the tables of rows, or of columns, to each unit. */
+/* Computes part [units][count], the contribution of the tables of rows (or of columns) to each unit. */
 static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j, bool rows,
                         wl_real *part) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -68,7 +69,7 @@ typedef struct layer_source {
   const wl_feature_rule *folded; /* not NULL: input k is the feature feature_of(k) */
 } layer_source;
 
-/* Packs one tile of `rows` units from unit `first` on. Units and inputs of padding are zero. */
+/* Packs one tile of `rows` units, beginning with unit `first`. Padding units and padding inputs are zero. */
 static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *out) {
   const int there = s->units - first < rows ? s->units - first : rows;
   memset(out, 0, (size_t)((s->inputs + 1) * rows) * sizeof *out);
@@ -85,14 +86,14 @@ static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *o
 
 static int outputs_read(const wl_feature_rule *f) { return f->kind == WL_FEATURES_CELO2 ? 1 : 2; }
 
-/* Packs all units of a layer as tiles; returns the address of the next layer. */
+/* Packs all units of a layer as tiles. Returns the address of the next layer. */
 static wl_real *pack_layer(const layer_source *s, wl_real *out) {
   for (int first = 0; first < wl_feature_padded(s->units); first += WL_NET_ROWS)
     out = pack_tile(s, first, WL_NET_ROWS, out);
   return out;
 }
 
-/* Packs the layers above the first, which depend on phi alone. */
+/* Packs the layers above the first layer. They depend only on phi. */
 static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
   wl_real *out = ws->upper;
   for (int l = 1; l <= f->layers; l++) {

@@ -1,6 +1,7 @@
 /* feature_net.h - update rules that apply a small net to normalised features of each coordinate: mlp, small_fc, celo2.
  *
- * For each tensor, with b the decays of each moment (Metz et al. 2022, learned_optimization):
+ * The formulas apply to each tensor (source: Metz et al. 2022, learned_optimization). Each moment has a separate decay
+ * b; g is the gradient, p the parameter, t the inner step, and a prime marks a new value:
  *
  *   m_j' = b m_j + (1 - b) g;   v' = b v + (1 - b) g^2
  *   R_j' = b R_j + (1 - b) mean over the largest axis of (g^2 + 1e-30);   C_j' likewise over the second largest
@@ -9,16 +10,18 @@
  *   x_k  = f_k / sqrt(e + mean f_k^2)      features of feature_kernel.h, normalised over the tensor
  *   o    = net(x, tanh(t / tau - 1) for tau = 1, 3, 10 .. 1e5)      ReLU
  *
- * Below rank 2, V_j' = b V_j + (1 - b) (g^2 + 1e-30) replaces R_j and C_j; r_j c_j is 1 / sqrt(max(V + 1e-9, 1e-9)) as
- * the factor of g and 1 / sqrt(V + 1e-6) as the factor of m_j. No moment is bias-corrected.
+ * For vectors and scalars, V_j' = b V_j + (1 - b) (g^2 + 1e-30) replaces R_j and C_j. The factor r_j c_j is then 1 /
+ * sqrt(max(V_j + 1e-9, 1e-9)) in products with g, and 1 / sqrt(V_j + 1e-6) in products with m_j. No moment is
+ * bias-corrected.
  *
  *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
  *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p), a: rate times schedule
  *                   N: five Newton-Schulz steps or the identity, normalised over the first two axes for each tap
  *
- * A step takes three passes over the coordinates. The first sums g^2 over rows and columns. The second computes moments
- * and the sums of squares of the features. The third computes the features and the net. The packed weights of the first
- * layer include the normalisers, and its packed bias includes the time inputs. */
+ * A step takes three passes over the coordinates. The first pass sums g^2 over rows and columns. The second pass
+ * computes moments and the sums of squares of the features. The third pass computes the features and the net. The
+ * packed weights of the first layer include the normalisers, and the packed bias of the first layer includes the time
+ * inputs. */
 #ifndef WL_RULE_FEATURE_NET_H
 #define WL_RULE_FEATURE_NET_H
 
@@ -36,13 +39,13 @@ typedef struct wl_feature_rule {
   bool learned_decays;
   double m_decay[WL_MOST_MOMENTA], v_decay, factored_decay[WL_FACTORED];
   double epsilon; /* e of the normaliser */
-  wl_ints hidden; /* hidden widths as configured; borrowed while the rule is created */
+  wl_ints hidden; /* hidden widths from the configuration; used only while the rule is created */
   int layers, width[WL_NET_MOST_LAYERS];
   double step_scale, exponent_scale; /* mlp, small_fc */
   bool newton_schulz, adam_vectors;  /* celo2 */
   double rate, weight_decay, vector_rate;
   wl_schedule schedule;
-  /* celo2: replaces the net's output in step->u by the step; NULL: the output is the step */
+  /* For celo2: replaces the net's output in step->u by the update. NULL: the net's output is the update. */
   void (*finish)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   int64_t weight[WL_NET_MOST_LAYERS + 1], bias[WL_NET_MOST_LAYERS + 1]; /* offsets in phi */
   struct {
@@ -59,7 +62,7 @@ typedef struct wl_feature_phi {
 /* Indices and tables of one tensor. */
 typedef struct wl_feature_tensor {
   const int32_t *line_row, *line_column; /* [lines] */
-  const int32_t *row_group; /* [rows] index of the axes that are neither largest nor second */
+  const int32_t *row_group;              /* [rows] index over the axes other than the two largest */
   int64_t line, lines, groups,
       second;      /* length of a line, lines, groups, length of the second axis */
   int64_t largest; /* length of the largest axis */
@@ -69,7 +72,7 @@ typedef struct wl_feature_tensor {
   int64_t partial, inverse, part; /* offsets in the workspace's arrays of these names */
 } wl_feature_tensor;
 
-/* What the adjoint needs in addition. */
+/* Additional memory for the adjoint. */
 typedef struct wl_feature_adjoint {
   wl_real *states;  /* [WL_CHUNK_STEPS + 1][state] */
   wl_real *mu;      /* [state] adjoint of the state if the chunk has no `mu` */
@@ -81,7 +84,7 @@ typedef struct wl_feature_adjoint {
 typedef struct wl_feature_ws {
   wl_tensors tensors;
   wl_feature_tensor *tensor; /* [tensors] */
-  int32_t *index;            /* storage of lines' and rows' indices */
+  int32_t *index;            /* memory of `line_row`, `line_column` and `row_group` */
   const wl_feature_kernel *kernel;
   wl_feature_view *view; /* [tensors] */
   wl_packed_net *net;    /* [tensors] */
@@ -103,7 +106,8 @@ typedef struct wl_feature_ws {
   wl_feature_adjoint adjoint; /* zeros unless the workspace is for an adjoint */
 } wl_feature_ws;
 
-/* Creates a rule from `fixed`; configured keys override its members. This is wl_rule_ops.create of these rules. */
+/* Creates a rule from `fixed`. Configured keys override members of `fixed`. wl_rule_ops.create of these rules calls
+ * this function. */
 wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *options,
                                  const wl_rule_setting *setting, wl_rule *rule);
 void wl_feature_rule_destroy(wl_rule *rule);
@@ -118,13 +122,13 @@ void wl_feature_rule_ws_destroy(void *impl);
 size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                 int threads);
 
-/* Computes the new state, the tables of the state and the normalisers, without evaluating the net. */
+/* Computes the new state, the tables of the state and the normalisers. Does not evaluate the net. */
 void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
-/* Return, for tensor j, the sums of squares of g by groups of lines, [WL_LINE_GROUPS][rows + columns], and 1 / sqrt(e +
- * mean f^2), [taps][WL_MOST_FEATURES]. */
+/* These functions return values of tensor j. wl_feature_squares returns the sums of squares of g by groups of lines,
+ * [WL_LINE_GROUPS][rows + columns]. wl_feature_inverse returns 1 / sqrt(e + mean f^2), [taps][WL_MOST_FEATURES]. */
 const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j);
 const double *wl_feature_inverse(const wl_feature_ws *ws, int j);
-/* Whether the rule keeps factored moments. */
+/* Returns true if the rule keeps factored moments. */
 static inline bool wl_feature_factors(const wl_feature_rule *f) {
   return f->kind != WL_FEATURES_MLP;
 }

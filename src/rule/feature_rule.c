@@ -1,7 +1,7 @@
 /* feature_rule.c - creation and workspace of the rules of feature_net.h.
  *
- * feature_moments.c has moments, tables and normalisers, feature_net.c the net and one step, feature_adjoint.c the
- * adjoint. */
+ * feature_moments.c computes moments, tables and normalisers. feature_net.c computes the net and one step.
+ * feature_adjoint.c computes the adjoint. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +51,7 @@ static wl_status add_decays(wl_feature_rule *f, wl_layout *phi) {
   return wl_layout_add(phi, "rule", "adafactor_decays", 1, &factored, &f->decay_at.factored);
 }
 
-/* Returns the FLOP of a coordinate-step, forward and backward. */
+/* Returns the number of floating-point operations of a coordinate-step, forward and backward. */
 static double cost_of(const wl_feature_rule *f) {
   double weights = 0;
   for (int l = 0; l <= f->layers; l++)
@@ -118,7 +118,7 @@ static int64_t reduced_index(const wl_tensor_entry *b, int64_t element, unsigned
 
 static int64_t lines_of(const wl_tensor_entry *b) { return b->size / b->shape[b->ndim - 1]; }
 
-/* Sets the indices of a matrix; returns the address of the next tensor's indices. */
+/* Sets the indices of a matrix. Returns the address of the next tensor's indices. */
 static int32_t *index_matrix(const wl_tensor_entry *b, const wl_factored *factored,
                              wl_feature_tensor *t, int32_t *at) {
   const unsigned largest = 1u << factored->largest, second = 1u << factored->second;
@@ -160,7 +160,7 @@ static int64_t packed_size(const wl_feature_rule *f) {
   return wl_pad((f->features + 1) * wl_feature_padded(f->width[0]));
 }
 
-/* Returns the number of reals of the layers above the first, which all tensors share. */
+/* Returns the number of reals of the layers above the first layer. All tensors use the same upper layers. */
 static int64_t upper_size(const wl_feature_rule *f) {
   int64_t size = 0;
   for (int l = 1; l < f->layers; l++)
@@ -168,7 +168,7 @@ static int64_t upper_size(const wl_feature_rule *f) {
   return wl_pad(size + 2 * (wl_feature_padded(f->width[f->layers - 1]) + 1));
 }
 
-/* Lengths of the workspace's arrays, for the allocation and for the memory estimate. */
+/* Lengths of the workspace's arrays. They are used for the allocation and for the memory estimate. */
 typedef struct lengths {
   int64_t index, packed, partial, part, table, sums, inverse, scratch, copies, largest, state;
 } lengths;

@@ -1,6 +1,6 @@
-/* small_fc.c - a small net over momenta and factored second moments, whose decays it learns (Metz et al. 2022:
- * AdafacMLPLOpt). Formulas: feature_net.h. A decay is 1 - (1 - b) exp(10 phi), where phi starts at 0 and this file sets
- * b. */
+/* small_fc.c - the rule small_fc: a small net whose inputs are momenta and factored second moments. The decays of the
+ * moments are learned. Source: AdafacMLPLOpt of Metz et al. 2022. Formulas: feature_net.h. A decay is 1 - (1 - b)
+ * exp(10 phi), where phi starts at 0 and this file sets b. */
 #include "rule/feature_net.h"
 
 static const wl_option small_fc_options[] = {
@@ -17,4 +17,6 @@ static const wl_feature_rule small_fc_rule = {.kind = WL_FEATURES_SMALL_FC,
                                               .factored_decay = {0.9, 0.99, 0.999},
                                               .epsilon = 1e-5};
 
-WL_DEFINE_RULE(small_fc, "small network of momenta and factored second moments (AdafacMLPLOpt)", feature_rule);
+WL_DEFINE_RULE(small_fc,
+               "small network that reads momenta and factored second moments (AdafacMLPLOpt)",
+               feature_rule);
