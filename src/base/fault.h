@@ -1,7 +1,7 @@
 /* fault.h - makes calls fail on request, so that tests reach every clean-up path.
  *
  * WL_FAIL_ALLOC=k in the environment makes the k-th allocation of a process fail (base/status.h). WL_FAIL_IO=k makes
- * the k-th step of writing files fail (io/atomic_file.h). Both count from 1, over all threads. The variables are read
+ * the k-th step of writing files fail (base/atomic_file.h). Both count from 1, over all threads. The variables are read
  * once. */
 #ifndef WL_BASE_FAULT_H
 #define WL_BASE_FAULT_H

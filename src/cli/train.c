@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/json_schema.h"
 #include "cli/signals.h"
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 #include "run/train.h"
 #include "train/schema.h"
 

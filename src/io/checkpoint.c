@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "io/file_impl.h"
-#include "io/footer.h"
+#include "base/footer.h"
 
 static int64_t step_of(const char *name) { return wl_numbered_name(name, "step-"); }
 

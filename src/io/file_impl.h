@@ -3,7 +3,7 @@
 #define WL_IO_FILE_IMPL_H
 
 #include "base/digest.h"
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 #include "io/checkpoint.h"
 #include "io/gate.h"
 

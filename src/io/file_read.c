@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "io/file_impl.h"
-#include "io/footer.h"
+#include "base/footer.h"
 
 /* ---- the meta-parameters' digest ---- */
 

@@ -12,7 +12,7 @@
 
 #include "base/build_info.h"
 #include "io/file_impl.h"
-#include "io/footer.h"
+#include "base/footer.h"
 #include "io/part.h"
 
 enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, LARGE_PAGE = 1 << 21, NAME = 256 };

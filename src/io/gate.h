@@ -6,7 +6,7 @@
 #ifndef WL_IO_GATE_H
 #define WL_IO_GATE_H
 
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 #include "io/h5_support.h"
 
 /* A dataset that passed the checks. */

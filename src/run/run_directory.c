@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 
 struct wl_run_directory {
   char path[WL_PATH_MAX];

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/background.h"
+#include "base/background.h"
 #include "run/run_directory.h"
 #include "io/trajectory.h"
 #include "run/metrics.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 
 struct wl_spill {
   char folder[WL_PATH_MAX]; /* for messages */

@@ -29,7 +29,7 @@
 #include "cli/info_print.h"
 #include "io/arrays.h"
 #include "io/describe.h"
-#include "io/footer.h"
+#include "base/footer.h"
 #include "io/part.h"
 #include "run/trained.h"
 #include "train/schema.h"

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 #include "io_test.h"
 
 static void save_as(const char *run, int64_t step, int keep, int64_t last_counted) {

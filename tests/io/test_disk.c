@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/fault.h"
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 
 static void write_ok(const char *path, int64_t seed) {
   sample s;

@@ -5,7 +5,7 @@
 
 #include "io/arrays.h"
 #include "io/describe.h"
-#include "io/footer.h"
+#include "base/footer.h"
 #include "io_test.h"
 
 #define XXH_INLINE_ALL

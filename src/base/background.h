@@ -3,8 +3,8 @@
  * The data that the work reads must not change until wl_background_wait has returned. The caller must not use HDF5
  * between start and wait, because the HDF5 library may not be thread-safe. The thread blocks all signals. If no thread
  * can be created, wl_background_start runs the work in the calling thread. */
-#ifndef WL_IO_BACKGROUND_H
-#define WL_IO_BACKGROUND_H
+#ifndef WL_BASE_BACKGROUND_H
+#define WL_BASE_BACKGROUND_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,8 +3,8 @@
  * A file is written under a temporary name in the same directory, checked, synced and renamed. Then the directory is
  * synced. Not collective. For tests, the environment variable WL_FAIL_IO=k makes the k-th file operation of the process
  * fail. */
-#ifndef WL_IO_ATOMIC_FILE_H
-#define WL_IO_ATOMIC_FILE_H
+#ifndef WL_BASE_ATOMIC_FILE_H
+#define WL_BASE_ATOMIC_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
  *   end <bytes of the image> <XXH3-64 of the image> <bytes of the text before "end"> <XXH3-64 of all text up to here>
  *
  * Numbers have 16 hexadecimal digits. Files of schema version 1 have further lines before "end". */
-#ifndef WL_IO_FOOTER_H
-#define WL_IO_FOOTER_H
+#ifndef WL_BASE_FOOTER_H
+#define WL_BASE_FOOTER_H
 
 #include "base/status.h"
 

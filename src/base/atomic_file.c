@@ -4,7 +4,7 @@
  * the next writer removes. The temporary file of a running writer is locked. The lock ends with the process, also if
  * the process runs on another host. */
 #define _GNU_SOURCE
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* footer.c - makes and checks the footer of a file. footer.h describes the format. */
-#include "io/footer.h"
+#include "base/footer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/atomic_file.h"
+#include "base/atomic_file.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -1,5 +1,5 @@
 /* background.c - runs work in a thread, and stores the status of the work for the caller. */
-#include "io/background.h"
+#include "base/background.h"
 
 #include <signal.h>
 
