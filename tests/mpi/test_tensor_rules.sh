@@ -35,3 +35,5 @@ check() { # NAME OPTIONS...
 check back-propagated
 sed -i 's/^rule: .*/rule: {name: controller}\nestimator: {name: nres, pairs: 2}/; s/^episode: .*/episode: {steps: [9, 12], stagger: true}/' job.yaml
 check forward-only
+sed -i 's/^rule: .*/rule: {name: lbfgs, memory: 3}/' job.yaml
+check quasi-newton

@@ -337,6 +337,50 @@ class RNNprop:
         return split(u - self.rate * np.exp(out[..., 1]) * adam if self.rate else u)
 
 
+class Lbfgs:
+    """L-BFGS in blocks. H is computed as a matrix, by BFGS updates of H_0 from the oldest pair to the newest."""
+
+    def __init__(self, memory, sliced, rate=1, first=.03, damping=1e-3, growth=3):
+        phi = np.log([rate] * 4 + [first, damping, growth, 1]) + wiggle(8)
+        self.rates, (self.first, self.damping, self.growth, self.scale) = phi[:4], np.exp(phi[4:])
+        self.memory, self.sliced, self.before, self.pairs = memory, sliced, None, {}
+
+    def rows(self, x):
+        """The blocks of a tensor as rows of a matrix, and the function that puts such rows back."""
+        if not self.sliced or x.ndim < 2:
+            return x.reshape(1, -1), lambda rows: rows.reshape(x.shape)
+        axis = max(range(x.ndim), key=lambda a: (x.shape[a], a))
+        moved = np.moveaxis(x, axis, 0)
+        return moved.reshape(len(moved), -1), lambda rows: np.moveaxis(rows.reshape(moved.shape), 0, axis)
+
+    def block(self, key, rate, g, s, y):
+        pairs, n, norm = self.pairs.setdefault(key, []), len(g), np.linalg.norm
+        if s is not None:
+            y = y + self.damping * norm(y) / norm(s) * s
+            if s @ y > 1e-4 * norm(s) * norm(y):
+                pairs[:] = (pairs + [(s, y)])[-self.memory:]
+        if not pairs:
+            return -self.first * math.sqrt(n) * g / norm(g)
+        s, y = pairs[-1]
+        h = self.scale * (s @ y) / (y @ y) * np.eye(n)
+        for s, y in pairs:
+            v = np.eye(n) - np.outer(y, s) / (s @ y)
+            h = v.T @ h @ v + np.outer(s, s) / (s @ y)
+        u, bound = -rate * h @ g, self.growth * max(norm(s) for s, _ in pairs)
+        return u * min(1, bound / norm(u))
+
+    def step(self, t, g, p, value):
+        rate, out = math.exp(np.interp(3 * t / T, np.arange(4), self.rates)), []
+        for j in range(len(SHAPES)):
+            rows, back = self.rows(g[j])
+            if t > 0:
+                s, y = (self.rows(now[j] - before[j])[0] for now, before in zip((p, g), self.before))
+            out.append(back(np.stack([self.block((j, i), rate, row, *((s[i], y[i]) if t > 0 else (None, None)))
+                                      for i, row in enumerate(rows)])))
+        self.before = [x.copy() for x in p], [x.copy() for x in g]
+        return out
+
+
 CASES = [
     ("name: rnnprop, hidden: [3, 2]", lambda: RNNprop([3, 2])),
     ("name: rnnprop, hidden: [3, 2], rate: 0.02", lambda: RNNprop([3, 2], .02)),
@@ -357,6 +401,10 @@ CASES = [
     ("name: celo2base, rate: 0.01, weight_decay: 0.1, schedule: linear",
      lambda: FeatureNet("celo2", [8, 8], base=True, rate=.01, decay=.1)),
     ("name: muon, rate: 0.02, weight_decay: 0.1, schedule: linear", lambda: Muon(.02, .1)),
+    ("name: lbfgs", lambda: Lbfgs(5, True)),
+    ("name: lbfgs, memory: 1, growth: 0.5", lambda: Lbfgs(1, True, growth=.5)),
+    ("name: lbfgs, block: tensor, rate: 0.5, first_step: 0.1, damping: 0.1, growth: 100",
+     lambda: Lbfgs(5, False, .5, .1, .1, 100)),
     ("name: controller", lambda: Controller(True, True)),
     ("name: controller, net: false", lambda: Controller(False, True)),
     ("name: controller, precondition: true", lambda: Controller(True, True, precondition=True)),

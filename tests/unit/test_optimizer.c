@@ -222,9 +222,9 @@ static void restart_with_state(wl_optimizer **optimizer, const scattered *s) {
 static void test_scattered_tensors_and_a_resume(void **state) {
   (void)state;
   static const char *const tensorwise[] = {"rule: {name: controller}", "rule: {name: small_fc}",
-                                           "rule: {name: celo2, rate: 0.01}"};
+                                           "rule: {name: celo2, rate: 0.01}", "rule: {name: lbfgs}"};
   const size_t known = sizeof cases / sizeof *cases;
-  for (size_t c = 0; c < known + 3; c++) {
+  for (size_t c = 0; c < known + 4; c++) {
     fixture f;
     trace t = {0};
     scattered s = {0};

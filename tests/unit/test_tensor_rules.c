@@ -55,7 +55,8 @@ static void open_rule(runner *r, const char *options, int threads) {
 /* Sets the script's meta-parameters: initial values that are not drawn, plus small changes. */
 static void wiggle_phi(runner *r) {
   const wl_tensor_entry *const base = wl_layout_find(&r->rule->phi, "base");
-  const int64_t kept = base ? base->size : 0;
+  const bool lbfgs = strcmp(r->rule->ops->name, "lbfgs") == 0;
+  const int64_t kept = lbfgs ? r->rule->phi.size : base ? base->size : 0;
   for (int64_t i = 0; i < r->rule->phi.size; i++)
     r->phi[i] = (i < kept ? r->phi[i] : 0) + (wl_real)(0.2 * sin(0.6 * (double)i + 0.1));
 }
@@ -299,6 +300,7 @@ static const char *const all_rules[] = {
     "name: muon",     "name: controller", "name: controller, newton_schulz: false",
     "name: mlp",      "name: small_fc",   "name: celo2",
     "name: celo2base", "name: controller, correction: mlp",
+    "name: lbfgs",    "name: lbfgs, block: tensor",
     "name: controller, correction: lstm"};
 enum { ALL_RULES = sizeof all_rules / sizeof *all_rules };
 
@@ -366,15 +368,16 @@ static void test_rows_may_be_exchanged(void **state) {
   }
 }
 
-/* If gradients are multiplied by 16, the steps of Muon and of the controller change only through the epsilons. The
- * steps of Celo2 also change through its clipped input, whose weight is set to 0 here. */
+/* If gradients are multiplied by 16, the steps of Muon and of the controller change only through the epsilons, and
+ * those of L-BFGS not at all. The steps of Celo2 also change through its clipped input, whose weight is set to 0 here. */
 static void test_the_gradient_scale_cancels(void **state) {
   (void)state;
   static const char *const rules[] = {"name: muon, vector_rate: 0", "name: controller",
                                       "name: controller, newton_schulz: false",
+                                      "name: lbfgs",
                                       "name: celo2, newton_schulz: false, vector_rate: 0"};
   static runner small, large;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 5; i++) {
     open_runner(&small, rules[i], 1);
     open_runner(&large, rules[i], 1);
     if (strstr(rules[i], "celo2")) /* input 1 of 30, 8 units */

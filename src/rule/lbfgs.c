@@ -1,0 +1,344 @@
+/* lbfgs.c - limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) in blocks, without line search, with learned scalars.
+ *
+ * A block is a tensor or, with `block: slice`, all elements of a tensor that have the same index on its largest axis. The
+ * approximation of the inverse Hessian is block-diagonal. In each block, with n coordinates,
+ *
+ *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s     damping d, as in Schraudolph et al. 2007
+ *   (s, y) enters the memory if s.y > 1e-4 |s| |y|; the oldest of `memory` pairs then leaves it
+ *   u = -a(t / T) H g,   at most b max_i |s_i| long                              max over the memory
+ *   u = -f sqrt(n) g / |g|                                                       while the memory is empty
+ *
+ * H g is the two-loop recursion over the pairs, from the newest (s_0, y_0) on, with H_0 = c s_0.y_0 / y_0.y_0. A pair of
+ * curvature that is not positive leaves the memory, and therefore H, unchanged. If H g is not finite, u = 0.
+ *
+ * Meta-parameters, all as logarithms: a at t / T = 0, 1/3, 2/3, 1, linear in between (rate), f (first_step), d (damping),
+ * b (growth), c (scale). If T is unknown, it is the longest episode of the training. The update does not change if the loss
+ * is multiplied by a positive factor. */
+#include <math.h>
+
+#include "rule/tensors.h"
+
+enum { GRADIENT, PARAMETERS, PAIRS, MOST_PAIRS = 10, KNOTS = 4 };
+#define PAIR(i) \
+  {"step_" #i, WL_STATE_COORDINATE}, { "change_" #i, WL_STATE_COORDINATE }
+static const wl_state_field fields[PAIRS + 2 * MOST_PAIRS] = {{"gradient", WL_STATE_COORDINATE},
+                                                              {"parameters", WL_STATE_COORDINATE},
+                                                              PAIR(1),
+                                                              PAIR(2),
+                                                              PAIR(3),
+                                                              PAIR(4),
+                                                              PAIR(5),
+                                                              PAIR(6),
+                                                              PAIR(7),
+                                                              PAIR(8),
+                                                              PAIR(9),
+                                                              PAIR(10)};
+
+static const double LEAST_COSINE = 1e-4; /* of s and y */
+
+/* Offsets of the meta-parameters. */
+enum { RATE, FIRST_STEP = KNOTS, DAMPING, GROWTH, SCALE, META };
+
+typedef struct lbfgs {
+  int64_t memory, steps; /* steps: T of the longest episode */
+  enum { BY_TENSOR, BY_SLICE } block;
+  double rate, first_step, damping, growth;
+} lbfgs;
+
+/* Elements offset + o stride + i of an array over coordinates, o < outer, i < inner. */
+typedef struct block {
+  int64_t offset, outer, stride, inner;
+} block;
+
+typedef struct workspace {
+  int64_t blocks, largest; /* largest: coordinates of the largest block */
+  block *block;            /* [blocks] */
+  double *scratch;         /* [threads][largest] H g */
+  double phi[META];
+} workspace;
+
+static const wl_option lbfgs_options[] = {
+    {"memory", WL_OPT_INT, "5", NULL, 1, MOST_PAIRS, "1",
+     "Pairs of steps and gradient changes that the rule keeps.", WL_SLOT(lbfgs, memory)},
+    {"block", WL_OPT_CHOICE, "slice", "tensor|slice", 0, 0, NULL,
+     "Blocks of the Hessian: a whole tensor, or the elements with the same index on the tensor's largest axis.",
+     WL_SLOT(lbfgs, block)},
+    {"rate", WL_OPT_REAL, "1", NULL, 1e-9, 1e9, "1",
+     "Initial value of the learned factor of the step.", WL_SLOT(lbfgs, rate)},
+    {"first_step", WL_OPT_REAL, "0.03", NULL, 1e-12, 1e9, "1",
+     "Initial value of the learned root mean square of the first step.",
+     WL_SLOT(lbfgs, first_step)},
+    {"damping", WL_OPT_REAL, "0.001", NULL, 1e-12, 1e3, "1",
+     "Initial value of the learned damping, relative to the curvature along the step.",
+     WL_SLOT(lbfgs, damping)},
+    {"growth", WL_OPT_REAL, "3", NULL, 1e-3, 1e9, "1",
+     "Initial value of the learned bound of a step's length, as a multiple of the longest step in memory.",
+     WL_SLOT(lbfgs, growth)},
+    {0}};
+
+/* ---- Creation ------------------------------------------------------------------------------- */
+
+static void lbfgs_destroy(wl_rule *rule) {
+  wl_free(rule->impl);
+  rule->impl = NULL;
+}
+
+static wl_status lbfgs_create(const wl_map *options, const wl_rule_setting *setting,
+                              wl_rule *rule) {
+  static const int64_t one = 1, knots = KNOTS;
+  lbfgs *c = NULL;
+  WL_TRY(WL_NEW(c, 1));
+  rule->impl = c;
+  wl_map_read(options, lbfgs_options, c);
+  c->steps = setting->episode_steps;
+  rule->tensorwise = true;
+  rule->fields = fields;
+  rule->n_fields = PAIRS + 2 * (int)c->memory;
+  rule->state_width = rule->n_fields;
+  rule->reads_theta = true;
+  rule->cost = 40 + 20 * (double)c->memory;
+  rule->forward_only = "its memory of steps and gradient changes";
+  WL_TRY(wl_layout_add(&rule->phi, "rule", "rate", 1, &knots, NULL));
+  WL_TRY(wl_layout_add(&rule->phi, "rule", "first_step", 1, &one, NULL));
+  WL_TRY(wl_layout_add(&rule->phi, "rule", "damping", 1, &one, NULL));
+  WL_TRY(wl_layout_add(&rule->phi, "rule", "growth", 1, &one, NULL));
+  return wl_layout_add(&rule->phi, "rule", "scale", 1, &one, NULL);
+}
+
+static void lbfgs_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
+  (void)seed;
+  const lbfgs *c = rule->impl;
+  for (int k = 0; k < KNOTS; k++) phi[RATE + k] = (wl_real)log(c->rate);
+  phi[FIRST_STEP] = (wl_real)log(c->first_step);
+  phi[DAMPING] = (wl_real)log(c->damping);
+  phi[GROWTH] = (wl_real)log(c->growth);
+  phi[SCALE] = 0;
+}
+
+/* ---- Workspace ------------------------------------------------------------------------------ */
+
+static bool is_sliced(const lbfgs *c, const wl_tensor_entry *t) {
+  return c->block == BY_SLICE && t->ndim >= 2;
+}
+
+/* Writes the blocks of a tensor, if `out` is not NULL, and returns their number. */
+static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, block *out) {
+  const int axis = wl_factored_of(t).largest;
+  const int64_t count = is_sliced(c, t) ? t->shape[axis] : 1;
+  int64_t inner = 1;
+  for (int a = axis + 1; a < t->ndim; a++) inner *= t->shape[a];
+  const int64_t stride = inner * count;
+  for (int64_t i = 0; out && i < count; i++)
+    out[i] = is_sliced(c, t) ? (block){t->offset + i * inner, t->size / stride, stride, inner}
+                             : (block){t->offset, 1, t->size, t->size};
+  return count;
+}
+
+/* Sets the numbers of blocks and of coordinates of the largest block. */
+static void measure(const lbfgs *c, const wl_layout *theta, workspace *ws) {
+  for (int j = 0; j < theta->count; j++) {
+    const wl_tensor_entry *const t = &theta->tensors[j];
+    const int64_t count = cut(c, t, NULL), size = count > 0 ? t->size / count : 0;
+    ws->blocks += count;
+    if (size > ws->largest) ws->largest = size;
+  }
+}
+
+static size_t lbfgs_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                             int threads) {
+  (void)adjoint;
+  workspace ws = {0};
+  measure(rule->impl, theta, &ws);
+  return sizeof ws + (size_t)ws.blocks * sizeof(block) +
+         (size_t)(threads * ws.largest) * sizeof(double);
+}
+
+static void lbfgs_ws_destroy(void *impl) {
+  workspace *ws = impl;
+  if (!ws) return;
+  wl_free(ws->block);
+  wl_free(ws->scratch);
+  wl_free(ws);
+}
+
+static wl_status allocate(const lbfgs *c, const wl_layout *theta, int threads, workspace *ws) {
+  measure(c, theta, ws);
+  WL_TRY(WL_NEW(ws->block, ws->blocks + 1));
+  block *at = ws->block;
+  for (int j = 0; j < theta->count; j++) at += cut(c, &theta->tensors[j], at);
+  return WL_NEW(ws->scratch, threads * ws->largest + 1);
+}
+
+static wl_status lbfgs_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
+                                 int threads, void **out) {
+  (void)adjoint;
+  workspace *ws = NULL;
+  WL_TRY(WL_NEW(ws, 1));
+  const wl_status status = allocate(rule->impl, theta, threads, ws);
+  if (status != WL_OK) lbfgs_ws_destroy(ws);
+  else *out = ws;
+  return status;
+}
+
+static void lbfgs_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
+  (void)rule;
+  workspace *ws = rule_ws->impl;
+  for (int i = 0; i < META; i++) ws->phi[i] = (double)phi[i];
+}
+
+/* ---- One step ------------------------------------------------------------------------------- */
+
+/* Visits the elements of block `b` in order: `at` is the index in arrays over coordinates, `i` the index in the block. */
+#define FOR_BLOCK(b, at, i)                          \
+  for (int64_t o_ = 0, i = 0; o_ < (b)->outer; o_++) \
+    for (int64_t at = (b)->offset + o_ * (b)->stride, end_ = at + (b)->inner; at < end_; at++, i++)
+
+static int64_t size_of(const block *b) { return b->outer * b->inner; }
+
+static double dot(const block *b, const wl_real *x, const wl_real *y) {
+  double sum = 0;
+  FOR_BLOCK(b, at, i) sum += (double)x[at] * (double)y[at];
+  return sum;
+}
+
+static double dot_scratch(const block *b, const wl_real *x, const double *q) {
+  double sum = 0;
+  FOR_BLOCK(b, at, i) sum += (double)x[at] * q[i];
+  return sum;
+}
+
+static void add_scratch(const block *b, double factor, const wl_real *x, double *q) {
+  FOR_BLOCK(b, at, i) q[i] += factor * (double)x[at];
+}
+
+static void copy(const block *b, const wl_real *from, wl_real *to) {
+  FOR_BLOCK(b, at, i) to[at] = from[at];
+}
+
+/* One block of one step. `in`, `out`: state before and after, one array of `pad` reals after the other. */
+typedef struct view {
+  const block *b;
+  const wl_inner_step *step;
+  int64_t pad;
+  int memory;
+  const double *phi;
+  double *q; /* [n] scratch */
+} view;
+
+static const wl_real *field_in(const view *v, int field) { return v->step->s_in + field * v->pad; }
+static wl_real *field_out(const view *v, int field) { return v->step->s_out + field * v->pad; }
+
+/* Computes the damping times |g_t - g_{t-1}| / |s|, and whether the damped pair has positive curvature. */
+static bool measure_pair(const view *v, double *damping) {
+  const wl_real *const g = v->step->g, *const theta = v->step->theta,
+                       *const g_before = field_in(v, GRADIENT),
+                       *const theta_before = field_in(v, PARAMETERS);
+  double ss = 0, sy = 0, yy = 0;
+  FOR_BLOCK(v->b, at, i) {
+    const double s = (double)theta[at] - (double)theta_before[at],
+                 y = (double)g[at] - (double)g_before[at];
+    ss += s * s;
+    sy += s * y;
+    yy += y * y;
+  }
+  if (!(ss > 0 && yy > 0)) return false;
+  const double d = exp(v->phi[DAMPING]) * sqrt(yy / ss);
+  *damping = d;
+  const double damped_sy = sy + d * ss, damped_yy = yy + 2 * d * sy + d * d * ss;
+  return damped_sy > LEAST_COSINE * sqrt(ss * damped_yy) && isfinite(damped_yy);
+}
+
+/* Writes the state after the step: the memory, with the new pair first if it is accepted, and the current point. s_in and
+ * s_out may be the same array. */
+static void remember(const view *v) {
+  double damping = 0;
+  const bool accepted = v->step->t > 0 && measure_pair(v, &damping);
+  for (int field = PAIRS + 2 * v->memory - 1; field >= PAIRS + 2 * accepted; field--)
+    copy(v->b, field_in(v, field - 2 * accepted), field_out(v, field));
+  const wl_real *const g = v->step->g, *const theta = v->step->theta,
+                       *const g_before = field_in(v, GRADIENT),
+                       *const theta_before = field_in(v, PARAMETERS);
+  wl_real *const s = field_out(v, PAIRS), *const y = field_out(v, PAIRS + 1);
+  FOR_BLOCK(v->b, at, i) {
+    if (!accepted) break;
+    s[at] = theta[at] - theta_before[at];
+    y[at] = (wl_real)((double)g[at] - (double)g_before[at] + damping * (double)s[at]);
+  }
+  copy(v->b, g, field_out(v, GRADIENT));
+  copy(v->b, theta, field_out(v, PARAMETERS));
+}
+
+/* Replaces q, which holds g, by H g and returns the length of the longest step in memory, or 0 if the memory is empty. */
+static double two_loops(const view *v) {
+  double inverse[MOST_PAIRS], a[MOST_PAIRS], longest = 0;
+  int pairs = 0;
+  for (; pairs < v->memory; pairs++) {
+    const wl_real *const s = field_out(v, PAIRS + 2 * pairs), *const y = s + v->pad;
+    const double sy = dot(v->b, s, y);
+    if (!(sy > 0)) break; /* empty */
+    inverse[pairs] = 1 / sy;
+    longest = fmax(longest, dot(v->b, s, s));
+    a[pairs] = inverse[pairs] * dot_scratch(v->b, s, v->q);
+    add_scratch(v->b, -a[pairs], y, v->q);
+  }
+  if (pairs == 0) return 0;
+  const wl_real *const newest = field_out(v, PAIRS + 1);
+  const double h0 = exp(v->phi[SCALE]) / (inverse[0] * dot(v->b, newest, newest));
+  for (int64_t i = 0; i < size_of(v->b); i++) v->q[i] *= h0;
+  while (pairs-- > 0) {
+    const wl_real *const s = field_out(v, PAIRS + 2 * pairs), *const y = s + v->pad;
+    add_scratch(v->b, a[pairs] - inverse[pairs] * dot_scratch(v->b, y, v->q), s, v->q);
+  }
+  return sqrt(longest);
+}
+
+/* Returns the factor a(t / T). */
+static double rate_at(const double *phi, int64_t t, int64_t horizon) {
+  const double x = (KNOTS - 1) * fmin(1, (double)t / (double)horizon);
+  const int k = x < KNOTS - 1 ? (int)x : KNOTS - 2;
+  return exp(phi[RATE + k] + (x - k) * (phi[RATE + k + 1] - phi[RATE + k]));
+}
+
+static void update_block(const view *v, double rate) {
+  FOR_BLOCK(v->b, at, i) v->q[i] = (double)v->step->g[at];
+  remember(v);
+  const double longest = two_loops(v);
+  double sum = 0;
+  for (int64_t i = 0; i < size_of(v->b); i++) sum += v->q[i] * v->q[i];
+  const double length = sqrt(sum);
+  const double bound = longest > 0 ? exp(v->phi[GROWTH]) * longest
+                                   : exp(v->phi[FIRST_STEP]) * sqrt((double)size_of(v->b));
+  /* with an empty memory, q is g and the step has the length of the bound */
+  double factor = longest > 0 && rate * length <= bound ? rate : bound / length;
+  if (!(length > 0 && isfinite(factor * length))) factor = 0;
+  FOR_BLOCK(v->b, at, i) v->step->u[at] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;
+}
+
+static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
+  const lbfgs *c = rule->impl;
+  workspace *const ws = rule_ws->impl;
+  const double rate = rate_at(ws->phi, step->t, step->horizon > 0 ? step->horizon : c->steps);
+  const int64_t n = rule_ws->theta->size;
+  const int threads = rule_ws->threads;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && ws->blocks > 1)
+  for (int64_t i = 0; i < ws->blocks; i++) {
+    const view v = {&ws->block[i],  step,    wl_pad(n),
+                    (int)c->memory, ws->phi, ws->scratch + wl_thread_index() * ws->largest};
+    update_block(&v, rate);
+  }
+  wl_tensors_clear_padding(n, rule->n_fields, step->s_out);
+  wl_tensors_clear_padding(n, 1, step->u);
+}
+
+const wl_rule_ops wl_rule_lbfgs = {
+    .name = "lbfgs",
+    .summary = "limited-memory BFGS in blocks, with learned rates, damping and bounds",
+    .options = lbfgs_options,
+    .create = lbfgs_create,
+    .destroy = lbfgs_destroy,
+    .init = lbfgs_init,
+    .pack = lbfgs_pack,
+    .step = lbfgs_step,
+    .ws_create = lbfgs_ws_create,
+    .ws_destroy = lbfgs_ws_destroy,
+    .ws_bytes = lbfgs_ws_bytes};
