@@ -1,19 +1,21 @@
-/* lbfgs.c - limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) in blocks, without line search, with learned scalars.
+/* lbfgs.c - limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) without line search, with learned scalars.
  *
- * A block is a tensor or, with `block: slice`, all elements of a tensor that have the same index on its largest axis. The
- * approximation of the inverse Hessian is block-diagonal. In each block, with n coordinates,
+ * A slice consists of the elements of a tensor that have the same index on its largest axis; a vector is one slice. With
+ * `per: tensor`, a slice is a whole tensor. The approximation H of the inverse Hessian has one diagonal block for each
+ * slice. In a slice of n coordinates,
  *
- *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s     damping d, as in Schraudolph et al. 2007
- *   (s, y) enters the memory if s.y > 1e-4 |s| |y|; the oldest of `memory` pairs then leaves it
- *   u = -a(t / T) H g,   at most b max_i |s_i| long                              max over the memory
- *   u = -f sqrt(n) g / |g|                                                       while the memory is empty
+ *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s
+ *   (s, y) enters the memory if s.y > 1e-4 |s| |y|; the memory keeps the newest `memory` pairs
+ *   u = -a(t / T) H g,   shortened to the length b max |s_i| over the memory
+ *   u = -f sqrt(n) g / |g|   while the memory is empty
  *
- * H g is the two-loop recursion over the pairs, from the newest (s_0, y_0) on, with H_0 = c s_0.y_0 / y_0.y_0. A pair of
- * curvature that is not positive leaves the memory, and therefore H, unchanged. If H g is not finite, u = 0.
+ * The two-loop recursion over the pairs computes H g, with H_0 = c (s_0.y_0) / (y_0.y_0) for the newest pair (s_0, y_0). d
+ * damps H, as in Schraudolph et al. 2007. A pair without positive curvature is ignored: H stays as it was. u = 0 if H g is
+ * not finite.
  *
- * Meta-parameters, all as logarithms: a at t / T = 0, 1/3, 2/3, 1, linear in between (rate), f (first_step), d (damping),
- * b (growth), c (scale). If T is unknown, it is the longest episode of the training. The update does not change if the loss
- * is multiplied by a positive factor. */
+ * The meta-parameters are logarithms: of a at t / T = 0, 1/3, 2/3 and 1, linear in between (rate), of f (first_step), d
+ * (damping), b (growth) and c (scale). If T is unknown, T is the longest episode of the training. A positive factor of the
+ * loss does not change the steps. */
 #include <math.h>
 
 #include "rule/tensors.h"
@@ -41,18 +43,18 @@ enum { RATE, FIRST_STEP = KNOTS, DAMPING, GROWTH, SCALE, META };
 
 typedef struct lbfgs {
   int64_t memory, steps; /* steps: T of the longest episode */
-  enum { BY_TENSOR, BY_SLICE } block;
+  enum { PER_TENSOR, PER_SLICE } per;
   double rate, first_step, damping, growth;
 } lbfgs;
 
 /* Elements offset + o stride + i of an array over coordinates, o < outer, i < inner. */
-typedef struct block {
+typedef struct slice {
   int64_t offset, outer, stride, inner;
-} block;
+} slice;
 
 typedef struct workspace {
-  int64_t blocks, largest; /* largest: coordinates of the largest block */
-  block *block;            /* [blocks] */
+  int64_t slices, largest; /* largest: coordinates of the largest slice */
+  slice *slice;            /* [slices] */
   double *scratch;         /* [threads][largest] H g */
   double phi[META];
 } workspace;
@@ -60,9 +62,9 @@ typedef struct workspace {
 static const wl_option lbfgs_options[] = {
     {"memory", WL_OPT_INT, "5", NULL, 1, MOST_PAIRS, "1",
      "Pairs of steps and gradient changes that the rule keeps.", WL_SLOT(lbfgs, memory)},
-    {"block", WL_OPT_CHOICE, "slice", "tensor|slice", 0, 0, NULL,
-     "Blocks of the Hessian: a whole tensor, or the elements with the same index on the tensor's largest axis.",
-     WL_SLOT(lbfgs, block)},
+    {"per", WL_OPT_CHOICE, "slice", "tensor|slice", 0, 0, NULL,
+     "One memory of curvature for each tensor, or for each slice along the tensor's largest axis.",
+     WL_SLOT(lbfgs, per)},
     {"rate", WL_OPT_REAL, "1", NULL, 1e-9, 1e9, "1",
      "Initial value of the learned factor of the step.", WL_SLOT(lbfgs, rate)},
     {"first_step", WL_OPT_REAL, "0.03", NULL, 1e-12, 1e9, "1",
@@ -118,28 +120,28 @@ static void lbfgs_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
 static bool is_sliced(const lbfgs *c, const wl_tensor_entry *t) {
-  return c->block == BY_SLICE && t->ndim >= 2;
+  return c->per == PER_SLICE && t->ndim >= 2;
 }
 
-/* Writes the blocks of a tensor, if `out` is not NULL, and returns their number. */
-static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, block *out) {
+/* Writes the slices of a tensor, if `out` is not NULL, and returns their number. */
+static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, slice *out) {
   const int axis = wl_factored_of(t).largest;
   const int64_t count = is_sliced(c, t) ? t->shape[axis] : 1;
   int64_t inner = 1;
   for (int a = axis + 1; a < t->ndim; a++) inner *= t->shape[a];
   const int64_t stride = inner * count;
   for (int64_t i = 0; out && i < count; i++)
-    out[i] = is_sliced(c, t) ? (block){t->offset + i * inner, t->size / stride, stride, inner}
-                             : (block){t->offset, 1, t->size, t->size};
+    out[i] = is_sliced(c, t) ? (slice){t->offset + i * inner, t->size / stride, stride, inner}
+                             : (slice){t->offset, 1, t->size, t->size};
   return count;
 }
 
-/* Sets the numbers of blocks and of coordinates of the largest block. */
+/* Sets the numbers of slices and of coordinates of the largest slice. */
 static void measure(const lbfgs *c, const wl_layout *theta, workspace *ws) {
   for (int j = 0; j < theta->count; j++) {
     const wl_tensor_entry *const t = &theta->tensors[j];
     const int64_t count = cut(c, t, NULL), size = count > 0 ? t->size / count : 0;
-    ws->blocks += count;
+    ws->slices += count;
     if (size > ws->largest) ws->largest = size;
   }
 }
@@ -149,22 +151,22 @@ static size_t lbfgs_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool a
   (void)adjoint;
   workspace ws = {0};
   measure(rule->impl, theta, &ws);
-  return sizeof ws + (size_t)ws.blocks * sizeof(block) +
+  return sizeof ws + (size_t)ws.slices * sizeof(slice) +
          (size_t)(threads * ws.largest) * sizeof(double);
 }
 
 static void lbfgs_ws_destroy(void *impl) {
   workspace *ws = impl;
   if (!ws) return;
-  wl_free(ws->block);
+  wl_free(ws->slice);
   wl_free(ws->scratch);
   wl_free(ws);
 }
 
 static wl_status allocate(const lbfgs *c, const wl_layout *theta, int threads, workspace *ws) {
   measure(c, theta, ws);
-  WL_TRY(WL_NEW(ws->block, ws->blocks + 1));
-  block *at = ws->block;
+  WL_TRY(WL_NEW(ws->slice, ws->slices + 1));
+  slice *at = ws->slice;
   for (int j = 0; j < theta->count; j++) at += cut(c, &theta->tensors[j], at);
   return WL_NEW(ws->scratch, threads * ws->largest + 1);
 }
@@ -188,36 +190,52 @@ static void lbfgs_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* Visits the elements of block `b` in order: `at` is the index in arrays over coordinates, `i` the index in the block. */
-#define FOR_BLOCK(b, at, i)                          \
+/* Visits the elements of slice `b` in order: `at` is the index in arrays over coordinates, `i` the index in the slice. */
+#define FOR_SLICE(b, at, i)                          \
   for (int64_t o_ = 0, i = 0; o_ < (b)->outer; o_++) \
     for (int64_t at = (b)->offset + o_ * (b)->stride, end_ = at + (b)->inner; at < end_; at++, i++)
 
-static int64_t size_of(const block *b) { return b->outer * b->inner; }
+static int64_t size_of(const slice *b) { return b->outer * b->inner; }
 
-static double dot(const block *b, const wl_real *x, const wl_real *y) {
+static double sum_squares(const slice *b, const wl_real *x) {
   double sum = 0;
-  FOR_BLOCK(b, at, i) sum += (double)x[at] * (double)y[at];
+  FOR_SLICE(b, at, i) sum += (double)x[at] * (double)x[at];
   return sum;
 }
 
-static double dot_scratch(const block *b, const wl_real *x, const double *q) {
-  double sum = 0;
-  FOR_BLOCK(b, at, i) sum += (double)x[at] * q[i];
+/* Sums over a pair of the memory, in one pass. */
+typedef struct pair_sums {
+  double sy, ss, sq;
+} pair_sums;
+
+static pair_sums sum_pair(const slice *b, const wl_real *s, const wl_real *y, const double *q) {
+  pair_sums sum = {0};
+  FOR_SLICE(b, at, i) {
+    const double s_i = (double)s[at];
+    sum.sy += s_i * (double)y[at];
+    sum.ss += s_i * s_i;
+    sum.sq += s_i * q[i];
+  }
   return sum;
 }
 
-static void add_scratch(const block *b, double factor, const wl_real *x, double *q) {
-  FOR_BLOCK(b, at, i) q[i] += factor * (double)x[at];
+static double dot_scratch(const slice *b, const wl_real *x, const double *q) {
+  double sum = 0;
+  FOR_SLICE(b, at, i) sum += (double)x[at] * q[i];
+  return sum;
 }
 
-static void copy(const block *b, const wl_real *from, wl_real *to) {
-  FOR_BLOCK(b, at, i) to[at] = from[at];
+static void add_scratch(const slice *b, double factor, const wl_real *x, double *q) {
+  FOR_SLICE(b, at, i) q[i] += factor * (double)x[at];
 }
 
-/* One block of one step. `in`, `out`: state before and after, one array of `pad` reals after the other. */
+static void copy(const slice *b, const wl_real *from, wl_real *to) {
+  FOR_SLICE(b, at, i) to[at] = from[at];
+}
+
+/* One slice at one step. The state consists of arrays of `pad` reals. */
 typedef struct view {
-  const block *b;
+  const slice *b;
   const wl_inner_step *step;
   int64_t pad;
   int memory;
@@ -234,7 +252,7 @@ static bool measure_pair(const view *v, double *damping) {
                        *const g_before = field_in(v, GRADIENT),
                        *const theta_before = field_in(v, PARAMETERS);
   double ss = 0, sy = 0, yy = 0;
-  FOR_BLOCK(v->b, at, i) {
+  FOR_SLICE(v->b, at, i) {
     const double s = (double)theta[at] - (double)theta_before[at],
                  y = (double)g[at] - (double)g_before[at];
     ss += s * s;
@@ -259,7 +277,7 @@ static void remember(const view *v) {
                        *const g_before = field_in(v, GRADIENT),
                        *const theta_before = field_in(v, PARAMETERS);
   wl_real *const s = field_out(v, PAIRS), *const y = field_out(v, PAIRS + 1);
-  FOR_BLOCK(v->b, at, i) {
+  FOR_SLICE(v->b, at, i) {
     if (!accepted) break;
     s[at] = theta[at] - theta_before[at];
     y[at] = (wl_real)((double)g[at] - (double)g_before[at] + damping * (double)s[at]);
@@ -274,16 +292,16 @@ static double two_loops(const view *v) {
   int pairs = 0;
   for (; pairs < v->memory; pairs++) {
     const wl_real *const s = field_out(v, PAIRS + 2 * pairs), *const y = s + v->pad;
-    const double sy = dot(v->b, s, y);
-    if (!(sy > 0)) break; /* empty */
-    inverse[pairs] = 1 / sy;
-    longest = fmax(longest, dot(v->b, s, s));
-    a[pairs] = inverse[pairs] * dot_scratch(v->b, s, v->q);
+    const pair_sums sum = sum_pair(v->b, s, y, v->q);
+    if (!(sum.sy > 0)) break; /* empty */
+    inverse[pairs] = 1 / sum.sy;
+    longest = fmax(longest, sum.ss);
+    a[pairs] = inverse[pairs] * sum.sq;
     add_scratch(v->b, -a[pairs], y, v->q);
   }
   if (pairs == 0) return 0;
   const wl_real *const newest = field_out(v, PAIRS + 1);
-  const double h0 = exp(v->phi[SCALE]) / (inverse[0] * dot(v->b, newest, newest));
+  const double h0 = exp(v->phi[SCALE]) / (inverse[0] * sum_squares(v->b, newest));
   for (int64_t i = 0; i < size_of(v->b); i++) v->q[i] *= h0;
   while (pairs-- > 0) {
     const wl_real *const s = field_out(v, PAIRS + 2 * pairs), *const y = s + v->pad;
@@ -299,8 +317,8 @@ static double rate_at(const double *phi, int64_t t, int64_t horizon) {
   return exp(phi[RATE + k] + (x - k) * (phi[RATE + k + 1] - phi[RATE + k]));
 }
 
-static void update_block(const view *v, double rate) {
-  FOR_BLOCK(v->b, at, i) v->q[i] = (double)v->step->g[at];
+static void update_slice(const view *v, double rate) {
+  FOR_SLICE(v->b, at, i) v->q[i] = (double)v->step->g[at];
   remember(v);
   const double longest = two_loops(v);
   double sum = 0;
@@ -311,7 +329,7 @@ static void update_block(const view *v, double rate) {
   /* with an empty memory, q is g and the step has the length of the bound */
   double factor = longest > 0 && rate * length <= bound ? rate : bound / length;
   if (!(length > 0 && isfinite(factor * length))) factor = 0;
-  FOR_BLOCK(v->b, at, i) v->step->u[at] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;
+  FOR_SLICE(v->b, at, i) v->step->u[at] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;
 }
 
 static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
@@ -320,11 +338,11 @@ static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_
   const double rate = rate_at(ws->phi, step->t, step->horizon > 0 ? step->horizon : c->steps);
   const int64_t n = rule_ws->theta->size;
   const int threads = rule_ws->threads;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && ws->blocks > 1)
-  for (int64_t i = 0; i < ws->blocks; i++) {
-    const view v = {&ws->block[i],  step,    wl_pad(n),
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && ws->slices > 1)
+  for (int64_t i = 0; i < ws->slices; i++) {
+    const view v = {&ws->slice[i],  step,    wl_pad(n),
                     (int)c->memory, ws->phi, ws->scratch + wl_thread_index() * ws->largest};
-    update_block(&v, rate);
+    update_slice(&v, rate);
   }
   wl_tensors_clear_padding(n, rule->n_fields, step->s_out);
   wl_tensors_clear_padding(n, 1, step->u);
@@ -332,7 +350,7 @@ static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_
 
 const wl_rule_ops wl_rule_lbfgs = {
     .name = "lbfgs",
-    .summary = "limited-memory BFGS in blocks, with learned rates, damping and bounds",
+    .summary = "limited-memory BFGS with learned rates, damping and bounds",
     .options = lbfgs_options,
     .create = lbfgs_create,
     .destroy = lbfgs_destroy,

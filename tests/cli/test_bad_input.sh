@@ -94,7 +94,7 @@ expect_parts "task.1.family|single task" "$mixture" replay.capacity=1 outer.ever
 expect_parts "groups.group|no meta-parameters in this group" 'groups={group: warp, learning_rate: 0.1}'
 expect_parts 'rule.precondition|needs `newton_schulz: true`' 'rule={name: controller, newton_schulz: false, precondition: true}'
 expect_parts "rule.memory|from 1 to 10" 'rule={name: lbfgs, memory: 11}'
-expect_parts "rule.block|tensor, slice" 'rule={name: lbfgs, block: row}'
+expect_parts "rule.per|tensor, slice" 'rule={name: lbfgs, per: row}'
 expect_parts 'rule.name|has no adjoint|nres' 'rule={name: lbfgs}'
 expect_parts "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001

@@ -338,7 +338,7 @@ class RNNprop:
 
 
 class Lbfgs:
-    """L-BFGS in blocks. H is computed as a matrix, by BFGS updates of H_0 from the oldest pair to the newest."""
+    """L-BFGS. H is computed as a matrix, by BFGS updates of H_0 from the oldest pair to the newest."""
 
     def __init__(self, memory, sliced, rate=1, first=.03, damping=1e-3, growth=3):
         phi = np.log([rate] * 4 + [first, damping, growth, 1]) + wiggle(8)
@@ -346,14 +346,14 @@ class Lbfgs:
         self.memory, self.sliced, self.before, self.pairs = memory, sliced, None, {}
 
     def rows(self, x):
-        """The blocks of a tensor as rows of a matrix, and the function that puts such rows back."""
+        """The slices of a tensor as rows of a matrix, and the function that puts such rows back."""
         if not self.sliced or x.ndim < 2:
             return x.reshape(1, -1), lambda rows: rows.reshape(x.shape)
         axis = max(range(x.ndim), key=lambda a: (x.shape[a], a))
         moved = np.moveaxis(x, axis, 0)
         return moved.reshape(len(moved), -1), lambda rows: np.moveaxis(rows.reshape(moved.shape), 0, axis)
 
-    def block(self, key, rate, g, s, y):
+    def update(self, key, rate, g, s, y):
         pairs, n, norm = self.pairs.setdefault(key, []), len(g), np.linalg.norm
         if s is not None:
             y = y + self.damping * norm(y) / norm(s) * s
@@ -375,7 +375,7 @@ class Lbfgs:
             rows, back = self.rows(g[j])
             if t > 0:
                 s, y = (self.rows(now[j] - before[j])[0] for now, before in zip((p, g), self.before))
-            out.append(back(np.stack([self.block((j, i), rate, row, *((s[i], y[i]) if t > 0 else (None, None)))
+            out.append(back(np.stack([self.update((j, i), rate, row, *((s[i], y[i]) if t > 0 else (None, None)))
                                       for i, row in enumerate(rows)])))
         self.before = [x.copy() for x in p], [x.copy() for x in g]
         return out
@@ -403,7 +403,7 @@ CASES = [
     ("name: muon, rate: 0.02, weight_decay: 0.1, schedule: linear", lambda: Muon(.02, .1)),
     ("name: lbfgs", lambda: Lbfgs(5, True)),
     ("name: lbfgs, memory: 1, growth: 0.5", lambda: Lbfgs(1, True, growth=.5)),
-    ("name: lbfgs, block: tensor, rate: 0.5, first_step: 0.1, damping: 0.1, growth: 100",
+    ("name: lbfgs, per: tensor, rate: 0.5, first_step: 0.1, damping: 0.1, growth: 100",
      lambda: Lbfgs(5, False, .5, .1, .1, 100)),
     ("name: controller", lambda: Controller(True, True)),
     ("name: controller, net: false", lambda: Controller(False, True)),

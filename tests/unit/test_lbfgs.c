@@ -70,7 +70,7 @@ static double length(const wl_real *x, int n) {
 static void test_quadratic_functions(void **state) {
   (void)state;
   static const char *const rules[] = {"name: lbfgs, damping: 1e-9",
-                                      "name: lbfgs, damping: 1e-9, block: tensor",
+                                      "name: lbfgs, damping: 1e-9, per: tensor",
                                       "name: lbfgs, damping: 1e-9, memory: 2"};
   static unit x;
   for (int r = 0; r < 3; r++) {
@@ -125,8 +125,8 @@ static void test_negative_curvature_is_skipped(void **state) {
   close_unit(&x);
 }
 
-/* A gradient that is not finite stops its block for that step and for the next one keeps it out of the memory. Other blocks
- * keep their bits. */
+/* If a gradient is not finite, its slice does not move in that step, and its memory does not change. Other slices keep
+ * their bits. */
 static void test_gradients_that_are_not_finite(void **state) {
   (void)state;
   static const double bad[] = {NAN, INFINITY, -INFINITY};

@@ -300,7 +300,7 @@ static const char *const all_rules[] = {
     "name: muon",     "name: controller", "name: controller, newton_schulz: false",
     "name: mlp",      "name: small_fc",   "name: celo2",
     "name: celo2base", "name: controller, correction: mlp",
-    "name: lbfgs",    "name: lbfgs, block: tensor",
+    "name: lbfgs",    "name: lbfgs, per: tensor",
     "name: controller, correction: lstm"};
 enum { ALL_RULES = sizeof all_rules / sizeof *all_rules };
 
