@@ -79,7 +79,7 @@ typedef struct wl_tensor_shape {
 } wl_tensor_shape;
 
 /* Starts a run over n parameters that consist of `count` tensors, one after the other. Rules that use the shapes of
- * tensors (muon, controller, mlp, small_fc, celo2) need this call. Weights of dense layers have the shape (in, out),
+ * tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. Weights of dense layers have the shape (in, out),
  * weights of convolutions have the shape (out, in, rows, columns), as in the trained networks. `horizon` is the number
  * of steps of the run, which schedules and some rules use; 0 means wl_optimizer_horizon(). WL_ERR_USAGE for an invalid
  * shape, and if the optimizer belongs to a network whose tensors have other shapes. */
