@@ -166,14 +166,14 @@ static wl_status scan_parts(const char *run, wl_part_list *parts, bool *any) {
 /* Describes the datasets of the index RUN/trajectory.h5, from the contents of the parts in RUN/trajectory. */
 static wl_status describe_index(const char *run, json_t *list) {
   wl_part_list parts = {0};
-  wl_item *items = NULL;
+  wl_field *fields = NULL;
   bool any = false;
   int count = 0;
   wl_status status = scan_parts(run, &parts, &any);
-  if (status == WL_OK) status = wl_index_items(&parts, &items, &count);
+  if (status == WL_OK) status = wl_index_fields(&parts, &fields, &count);
   for (int i = 0; status == WL_OK && i < count; i++)
-    json_array_append_new(list, dataset_json(&items[i].field));
-  wl_free(items);
+    json_array_append_new(list, dataset_json(&fields[i]));
+  wl_free(fields);
   wl_part_list_clear(&parts);
   return status;
 }

@@ -18,23 +18,18 @@ struct wl_file {
 #define WL_KIND_INDEX \
   "trajectory" /* datasets of this kind of file are virtual; Warploom never opens them */
 
-/* A field and how it is stored. */
-typedef struct wl_item {
-  wl_field field;                   /* `data` is NULL for a virtual dataset */
-  int compression;                  /* deflate level with shuffle; 0: contiguous */
-  const struct wl_part_list *parts; /* for a virtual dataset: the files that hold its rows; borrowed */
-} wl_item;
-
 typedef struct wl_file_content {
   const char *path, *kind;
-  const wl_item *items;
-  int n_items;
+  const wl_field *fields;
+  int n_fields;
   const wl_attribute *attributes;
   int n_attributes;
+  int compression;                  /* deflate level of large datasets, with shuffle; 0: contiguous */
+  const struct wl_part_list *parts; /* hold the rows of the fields without data, which become virtual; or NULL */
 } wl_file_content;
 
-/* Does the same as wl_file_write, and uses the layout of each item. */
-wl_status wl_items_write(const wl_file_content *content);
+/* Does the same as wl_file_write, also for compressed and virtual datasets. */
+wl_status wl_content_write(const wl_file_content *content);
 /* Reads every dataset through HDF5. The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
 /* Lists the file names of a run's checkpoints, newest first, and their folder. The caller frees the names with

@@ -50,21 +50,17 @@ static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unu
   return 0;
 }
 
-static size_t item_bytes(const wl_item *item, size_t element) {
-  return (size_t)wl_field_count(&item->field) * element;
-}
-
 /* Creates the image. Virtual datasets and chunks need the format of HDF5 1.10, whose index of chunks is small and has
  * checksums. All other files have the format of HDF5 1.8, which more readers support. */
 static wl_status create_image(writer *w) {
   H5FD_file_image_callbacks_t memory = {.image_realloc = grow_image, .image_free = keep_image};
-  H5F_libver_t format = H5F_LIBVER_V18;
+  const wl_file_content *const content = w->content;
+  const H5F_libver_t format =
+      content->parts || content->compression > 0 ? H5F_LIBVER_V110 : H5F_LIBVER_V18;
   size_t room = METADATA;
-  for (int i = 0; i < w->content->n_items; i++) {
-    const wl_item *const item = &w->content->items[i];
-    if (item->parts || item->compression > 0) format = H5F_LIBVER_V110;
-    room += METADATA_ITEM;
-    if (item->field.data) room += item_bytes(item, wl_type_size(item->field.type));
+  for (int i = 0; i < content->n_fields; i++) {
+    const wl_field *const f = &content->fields[i];
+    room += METADATA_ITEM + (f->data ? (size_t)wl_field_count(f) * wl_type_size(f->type) : 0);
   }
   const WL_H5_SCOPED access = wl_h5_access();
   const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
@@ -119,17 +115,15 @@ static hid_t make_space(const wl_field *field) {
 
 /* Sets chunks of at most CHUNK_BYTES bytes. A chunk has whole rows if they fit; larger rows are split along the first
  * dimensions. */
-static void set_chunks(hid_t creation, const wl_item *item, size_t element) {
+static void set_chunks(hid_t creation, const wl_field *field, size_t element) {
   hsize_t chunk[WL_MAX_DIMS];
   size_t bytes = element;
-  for (int d = item->field.ndim - 1; d >= 0; d--) {
+  for (int d = field->ndim - 1; d >= 0; d--) {
     const size_t fit = CHUNK_BYTES / bytes > 0 ? CHUNK_BYTES / bytes : 1;
-    chunk[d] = (size_t)item->field.shape[d] < fit ? (hsize_t)item->field.shape[d] : fit;
+    chunk[d] = (size_t)field->shape[d] < fit ? (hsize_t)field->shape[d] : fit;
     bytes *= chunk[d];
   }
-  H5Pset_chunk(creation, item->field.ndim, chunk);
-  H5Pset_shuffle(creation);
-  H5Pset_deflate(creation, (unsigned)item->compression);
+  H5Pset_chunk(creation, field->ndim, chunk);
 }
 
 /* Sets the fill value of rows without a source: NaN for floats and -1 for integers. */
@@ -141,15 +135,20 @@ static void set_fill(hid_t creation, wl_type type) {
   else H5Pset_fill_value(creation, H5T_NATIVE_INT64, &minus_one);
 }
 
-static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const wl_item *item,
+static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const wl_field *field,
                             size_t element) {
+  const wl_file_content *const content = w->content;
   H5Pset_obj_track_times(creation, false);
-  if (item->parts) {
-    set_fill(creation, item->field.type);
-    return wl_index_map(item->parts, &item->field, w->path, creation, space);
+  if (content->parts && !field->data) {
+    set_fill(creation, field->type);
+    return wl_index_map(content->parts, field, w->path, creation, space);
   }
-  if (item->compression > 0 && item->field.ndim > 0 && item_bytes(item, element) >= COMPRESS_FROM)
-    set_chunks(creation, item, element);
+  if (content->compression == 0 || field->ndim == 0 ||
+      (size_t)wl_field_count(field) * element < COMPRESS_FROM)
+    return WL_OK;
+  set_chunks(creation, field, element);
+  H5Pset_shuffle(creation);
+  H5Pset_deflate(creation, (unsigned)content->compression);
   return WL_OK;
 }
 
@@ -168,27 +167,23 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
-/* Writes the data. HDF5 rounds floats if the dataset has half precision. */
-static wl_status put_data(const writer *w, const wl_item *item, hid_t dataset) {
-  const WL_H5_SCOPED memory = wl_h5_type(item->field.type, false);
-  WL_TRY_H5(H5Dwrite(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, item->field.data), WL_ERR_IO,
-            w->path, "write dataset '%s'", item->field.name);
-  return WL_OK;
-}
-
-static wl_status put_item(const writer *w, const wl_item *item) {
-  const wl_field *const field = &item->field;
+/* Writes a dataset. HDF5 rounds floats if the dataset has half precision. */
+static wl_status put_field(const writer *w, const wl_field *field) {
   const bool half = field->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
   WL_TRY(make_groups(w, field->name));
   const WL_H5_SCOPED type = wl_h5_type(field->type, half);
+  const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   const WL_H5_SCOPED space = make_space(field);
   const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
-  WL_TRY(set_layout(w, creation, space, item, H5Tget_size(type)));
+  WL_TRY(set_layout(w, creation, space, field, H5Tget_size(type)));
   const WL_H5_SCOPED dataset =
       H5Dcreate2(w->file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   WL_TRY_H5(dataset, WL_ERR_IO, w->path, "create dataset '%s'", field->name);
   WL_TRY(describe_dataset(w, dataset, field));
-  return field->data ? put_data(w, item, dataset) : WL_OK;
+  if (!field->data) return WL_OK;
+  WL_TRY_H5(H5Dwrite(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data), WL_ERR_IO,
+            w->path, "write dataset '%s'", field->name);
+  return WL_OK;
 }
 
 /* ---- root attributes ---- */
@@ -210,8 +205,8 @@ static wl_status put_phi_digest(const writer *w) {
   wl_digest digest = {0};
   char hex[17];
   bool any = false;
-  for (int i = 0; i < w->content->n_items; i++) {
-    const wl_field *const f = &w->content->items[i].field;
+  for (int i = 0; i < w->content->n_fields; i++) {
+    const wl_field *const f = &w->content->fields[i];
     if (!wl_is_phi(f->name)) continue;
     wl_phi_digest_add(&digest, f);
     any = true;
@@ -249,9 +244,9 @@ static wl_status put_root(const writer *w) {
 
 static wl_status build(writer *w, char **image, uint64_t *bytes) {
   WL_TRY(create_image(w));
-  for (int i = 0; i < w->content->n_items; i++) WL_TRY(put_item(w, &w->content->items[i]));
-  for (int i = 0; i < w->content->n_items; i++)
-    WL_TRY(wl_dimensions_name(w->path, w->file, &w->content->items[i].field));
+  for (int i = 0; i < w->content->n_fields; i++) WL_TRY(put_field(w, &w->content->fields[i]));
+  for (int i = 0; i < w->content->n_fields; i++)
+    WL_TRY(wl_dimensions_name(w->path, w->file, &w->content->fields[i]));
   WL_TRY(put_root(w));
   return close_image(w, image, bytes);
 }
@@ -266,7 +261,7 @@ static wl_status write_image(const char *path, const char *image, uint64_t bytes
   return wl_atomic_end(&file, status, wl_footer_check);
 }
 
-wl_status wl_items_write(const wl_file_content *content) {
+wl_status wl_content_write(const wl_file_content *content) {
   writer w = {.content = content, .path = content->path, .file = H5I_INVALID_HID};
   char *image = NULL;
   uint64_t bytes = 0;
@@ -282,11 +277,6 @@ wl_status wl_items_write(const wl_file_content *content) {
 
 wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
                         const wl_attribute *attributes, int n_attributes) {
-  wl_item *items = NULL;
-  WL_TRY(WL_NEW(items, n_fields));
-  for (int i = 0; i < n_fields; i++) items[i].field = fields[i];
-  const wl_file_content content = {path, kind, items, n_fields, attributes, n_attributes};
-  const wl_status status = wl_items_write(&content);
-  wl_free(items);
-  return status;
+  return wl_content_write(
+      &(wl_file_content){path, kind, fields, n_fields, attributes, n_attributes, 0, NULL});
 }

@@ -26,41 +26,40 @@ wl_status wl_part_list_append(wl_part_list *list, const wl_part *part) {
 
 /* ---- contents of a part ---- */
 
-/* Adds a column. The first column of a kind also sets the number of rows of that kind. */
-static wl_status read_column(const wl_file *file, const char *name, wl_table *content) {
-  const wl_row_kind kind = wl_row_kind_of(name);
-  wl_field f;
-  bool first = true;
-  if (content->count == WL_TABLE_COLUMNS)
-    return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets", file->path, WL_TABLE_COLUMNS);
-  WL_TRY(wl_file_query(file, name, &f));
-  for (int i = 0; i < content->count; i++)
-    first = first && wl_row_kind_of(content->columns[i].field.name) != kind;
-  if (first && f.ndim > 0) content->rows[kind] = f.shape[0];
-  if (f.ndim < 1 || f.shape[0] != content->rows[kind])
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' does not have as many rows as the other datasets", name,
-                   file->path);
-  return wl_table_add_column(content, &f);
-}
-
+/* Reads the columns of a part. The column of meta-steps gives the number of rows of its kind. */
 static wl_status read_content(const wl_file *file, wl_table *content) {
-  for (int i = 0; i < file->datasets.count; i++)
-    if (strcmp(file->datasets.at[i], WL_COORDINATE_INDEX) != 0)
-      WL_TRY(read_column(file, file->datasets.at[i], content));
+  for (int i = 0; i < file->datasets.count; i++) {
+    if (strcmp(file->datasets.at[i], WL_COORDINATE_INDEX) == 0) continue;
+    if (content->count == WL_TABLE_COLUMNS)
+      return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets", file->path, WL_TABLE_COLUMNS);
+    WL_TRY(wl_file_query(file, file->datasets.at[i], &content->columns[content->count++]));
+  }
   for (int k = 0; k < WL_ROW_KINDS; k++) {
-    const wl_column *const step = wl_table_find(content, wl_meta_step_columns[k]);
-    const bool known = step && step->field.type == WL_INT64 && step->field.ndim == 1;
-    if (content->rows[k] > 0 && !known)
-      return WL_FAIL(WL_ERR_DATA, "'%s' has no column '%s' of integers", file->path,
-                     wl_meta_step_columns[k]);
+    const wl_field *const step = wl_table_find(content, wl_meta_step_columns[k]);
+    if (step && (step->type != WL_INT64 || step->ndim != 1))
+      return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' is not a column of integers", step->name,
+                     file->path);
+    content->rows[k] = step ? step->shape[0] : 0;
+  }
+  for (int i = 0; i < content->count; i++) {
+    const wl_field *const f = &content->columns[i];
+    const wl_row_kind kind = wl_row_kind_of(f->name);
+    if (f->ndim < 1 || f->shape[0] != content->rows[kind])
+      return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' does not have as many rows as '%s'",
+                     f->name, file->path, wl_meta_step_columns[kind]);
   }
   return WL_OK;
 }
 
-static wl_status open_part(const char *folder, int64_t number, wl_file **file) {
-  char name[WL_PART_NAME], path[WL_PATH_MAX];
+wl_status wl_part_path(const char *folder, int64_t number, char path[WL_PATH_MAX]) {
+  char name[WL_PART_NAME];
   wl_part_name(number, name);
-  WL_TRY(wl_path_join(path, folder, name));
+  return wl_path_join(path, folder, name);
+}
+
+static wl_status open_part(const char *folder, int64_t number, wl_file **file) {
+  char path[WL_PATH_MAX];
+  WL_TRY(wl_part_path(folder, number, path));
   return wl_file_open(path, WL_KIND_PART, file);
 }
 
@@ -77,20 +76,18 @@ static wl_status read_part(const char *folder, int64_t number, wl_part *out) {
 
 wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows,
                         const wl_field *index, int compression, wl_part *out) {
-  wl_item items[WL_TABLE_COLUMNS + 1];
-  char name[WL_PART_NAME], path[WL_PATH_MAX], text[24];
-  int n = 0;
+  wl_field fields[WL_TABLE_COLUMNS + 1];
+  char path[WL_PATH_MAX], text[24];
+  int n = rows->count;
   *out = (wl_part){.number = number, .content = *rows};
-  for (int i = 0; i < rows->count; i++) {
-    items[n++] = wl_table_item(rows, i, compression);
-    out->content.columns[i].field.data = NULL;
-  }
-  if (index->shape[0] > 0) items[n++] = (wl_item){.field = *index};
-  wl_part_name(number, name);
-  WL_TRY(wl_path_join(path, folder, name));
+  for (int i = 0; i < n; i++) out->content.columns[i].data = NULL;
+  memcpy(fields, rows->columns, (size_t)n * sizeof *fields);
+  if (index->shape[0] > 0) fields[n++] = *index;
+  WL_TRY(wl_part_path(folder, number, path));
   snprintf(text, sizeof text, "%lld", (long long)number);
   const wl_attribute attribute = {"number", text};
-  return wl_items_write(&(wl_file_content){path, WL_KIND_PART, items, n, &attribute, 1});
+  return wl_content_write(
+      &(wl_file_content){path, WL_KIND_PART, fields, n, &attribute, 1, compression, NULL});
 }
 
 /* ---- reading ---- */
@@ -99,15 +96,13 @@ wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows) 
   wl_file *file = NULL;
   *rows = part->content;
   for (int k = 0; k < WL_ROW_KINDS; k++) {
-    rows->rows[k] = rows->room[k] = 0;
+    rows->rows[k] = 0;
     WL_TRY(wl_table_extend(rows, k, part->content.rows[k]));
   }
   WL_TRY(open_part(folder, part->number, &file));
   wl_status status = WL_OK;
-  for (int i = 0; status == WL_OK && i < rows->count; i++) {
-    wl_field target = wl_table_item(rows, i, 0).field;
-    status = wl_file_read(file, &target);
-  }
+  for (int i = 0; status == WL_OK && i < rows->count; i++)
+    status = wl_file_read(file, &rows->columns[i]);
   wl_file_close(&file);
   return status;
 }

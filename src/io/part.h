@@ -23,6 +23,7 @@ typedef struct wl_part_list { /* in order of number */
 } wl_part_list;
 
 void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5" */
+wl_status wl_part_path(const char *folder, int64_t number, char path[WL_PATH_MAX]);
 /* Returns the part's number from a file name, or -1 if the file is not a part. */
 int64_t wl_part_number(const char *name);
 wl_status wl_part_list_append(wl_part_list *list, const wl_part *part);
@@ -37,8 +38,8 @@ wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows);
  * is the highest number found. */
 wl_status wl_part_scan(const char *folder, wl_part_list *list, int64_t *highest);
 
-/* Lists the datasets of the index over a list of parts: names, types, shapes. The caller frees *items with wl_free. */
-wl_status wl_index_items(const wl_part_list *list, wl_item **items, int *count);
+/* Lists the datasets of the index over a list of parts: names, types, shapes. The caller frees *fields with wl_free. */
+wl_status wl_index_fields(const wl_part_list *list, wl_field **fields, int *count);
 /* Maps the rows of all parts to a virtual dataset of the index. */
 wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const char *path,
                        hid_t creation, hid_t space);

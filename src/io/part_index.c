@@ -11,28 +11,27 @@
 #include "base/real.h"
 #include "io/part.h"
 
-/* Adds a column of a part to the items, or enlarges the existing item of the column to the column's shape. */
-static wl_status fit_item(wl_item *items, int *count, const wl_column *column) {
-  const wl_field *const field = &column->field;
+/* Adds a column of a part to the fields, or enlarges the field of that name so that the column fits. */
+static wl_status fit_column(wl_field *fields, int *count, const wl_field *column) {
   int i = 0;
-  while (i < *count && strcmp(items[i].field.name, field->name) != 0) i++;
-  wl_item *const item = &items[i];
+  while (i < *count && strcmp(fields[i].name, column->name) != 0) i++;
+  wl_field *const field = &fields[i];
   if (i == *count) {
-    *item = (wl_item){.field = *field};
+    *field = *column;
     ++*count;
     return WL_OK;
   }
-  if (field->ndim != item->field.ndim)
+  if (column->ndim != field->ndim)
     return WL_FAIL(WL_ERR_DATA, "dataset '%s' has other dimensions in one part than in another",
-                   field->name);
-  for (int d = 1; d < field->ndim; d++)
-    if (field->shape[d] > item->field.shape[d]) item->field.shape[d] = field->shape[d];
-  if (field->type == WL_FLOAT64) item->field.type = WL_FLOAT64;
-  item->field.half = item->field.half && field->half;
+                   column->name);
+  for (int d = 1; d < column->ndim; d++)
+    if (column->shape[d] > field->shape[d]) field->shape[d] = column->shape[d];
+  if (column->type == WL_FLOAT64) field->type = WL_FLOAT64;
+  field->half = field->half && column->half;
   return WL_OK;
 }
 
-wl_status wl_index_items(const wl_part_list *list, wl_item **items, int *count) {
+wl_status wl_index_fields(const wl_part_list *list, wl_field **fields, int *count) {
   int64_t rows[WL_ROW_KINDS] = {0};
   int most = 1;
   for (int p = 0; p < list->count; p++) {
@@ -40,14 +39,11 @@ wl_status wl_index_items(const wl_part_list *list, wl_item **items, int *count) 
     for (int k = 0; k < WL_ROW_KINDS; k++) rows[k] += list->at[p].content.rows[k];
   }
   *count = 0;
-  WL_TRY(WL_NEW(*items, most));
+  WL_TRY(WL_NEW(*fields, most));
   for (int p = 0; p < list->count; p++)
     for (int i = 0; i < list->at[p].content.count; i++)
-      WL_TRY(fit_item(*items, count, &list->at[p].content.columns[i]));
-  for (int i = 0; i < *count; i++) {
-    (*items)[i].parts = list;
-    (*items)[i].field.shape[0] = rows[wl_row_kind_of((*items)[i].field.name)];
-  }
+      WL_TRY(fit_column(*fields, count, &list->at[p].content.columns[i]));
+  for (int i = 0; i < *count; i++) (*fields)[i].shape[0] = rows[wl_row_kind_of((*fields)[i].name)];
   return WL_OK;
 }
 
@@ -57,11 +53,10 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
   hsize_t first[WL_MAX_DIMS] = {0}, origin[WL_MAX_DIMS] = {0}, count[WL_MAX_DIMS];
   for (int p = 0; p < list->count; p++) {
     const wl_table *const content = &list->at[p].content;
-    const wl_column *const column = wl_table_find(content, field->name);
+    const wl_field *const column = wl_table_find(content, field->name);
     char name[WL_PART_NAME], file[WL_PART_NAME + sizeof WL_TRAJECTORY_FOLDER];
-    if (column && content->rows[kind] > 0 && column->width > 0) {
-      count[0] = (hsize_t)content->rows[kind];
-      for (int d = 1; d < field->ndim; d++) count[d] = (hsize_t)column->field.shape[d];
+    if (column && content->rows[kind] > 0 && wl_row_width(column) > 0) {
+      for (int d = 0; d < field->ndim; d++) count[d] = (hsize_t)column->shape[d];
       const WL_H5_SCOPED from = H5Screate_simple(field->ndim, count, NULL);
       H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count,
                           NULL); /* only the present rows: the part may get more rows */
@@ -91,17 +86,18 @@ static wl_status print_numbers(const wl_part_list *list, char **text) {
 wl_status wl_index_write(const char *run, const wl_part_list *list, const wl_field *index,
                          const char *configuration) {
   char path[WL_PATH_MAX], *numbers = NULL;
-  wl_item *items = NULL;
+  wl_field *fields = NULL;
   int count = 0;
   WL_TRY(wl_path_join(path, run, WL_TRAJECTORY_INDEX));
-  wl_status status = wl_index_items(list, &items, &count);
+  wl_status status = wl_index_fields(list, &fields, &count);
   if (status == WL_OK) status = print_numbers(list, &numbers);
-  if (status == WL_OK && index->shape[0] > 0) items[count++] = (wl_item){.field = *index};
+  if (status == WL_OK && index->shape[0] > 0) fields[count++] = *index;
   const wl_attribute attributes[] = {
       {"configuration", configuration}, {"precision", WL_REAL_NAME}, {"parts", numbers}};
   if (status == WL_OK)
-    status = wl_items_write(&(wl_file_content){path, WL_KIND_INDEX, items, count, attributes, 3});
-  wl_free(items);
+    status = wl_content_write(
+        &(wl_file_content){path, WL_KIND_INDEX, fields, count, attributes, 3, 0, list});
+  wl_free(fields);
   wl_free(numbers);
   return status;
 }

@@ -12,37 +12,33 @@ typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
 /* The column of each kind that counts meta-steps. */
 extern const char *const wl_meta_step_columns[WL_ROW_KINDS];
 
-typedef struct wl_column {
-  wl_field field; /* shape[0] is not the number of rows; wl_table_item sets it */
-  int64_t width; /* elements of a row */
-} wl_column;
-
 enum { WL_TABLE_COLUMNS = 64 };
 
 typedef struct wl_table { /* zeroed: empty */
-  wl_column columns[WL_TABLE_COLUMNS];
+  wl_field columns[WL_TABLE_COLUMNS];
   int count;
   int64_t rows[WL_ROW_KINDS], room[WL_ROW_KINDS];
 } wl_table;
 
 /* Returns the kind of rows of a dataset. The dataset of coordinate indices has no rows. */
 wl_row_kind wl_row_kind_of(const char *name);
-/* Appends a column. The field `like` has the column's name, type, half, dimensions (the first dimension counts the
- * rows) and texts. Call this before any row is added. */
+/* Returns the number of elements in a row of a column. */
+int64_t wl_row_width(const wl_field *column);
+/* Appends an empty column with the name, type, dimensions and texts of `like`. Call this before any row is added. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like);
 int64_t wl_table_bytes(const wl_table *table); /* bytes of all rows */
 /* Returns the column of that name, or NULL if there is no such column. */
-const wl_column *wl_table_find(const wl_table *table, const char *name);
+const wl_field *wl_table_find(const wl_table *table, const char *name);
 /* Returns true if both tables have the same columns. */
 bool wl_table_alike(const wl_table *a, const wl_table *b);
+/* Sets the number of rows; the columns must have room for these rows or no data. */
+void wl_table_set_rows(wl_table *table, wl_row_kind kind, int64_t rows);
 /* Appends `rows` rows of unset values (NaN and -1). On failure no row is appended. */
 wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows);
 /* Moves all rows to the end of a table that has the same columns or no columns. On failure no row is moved. */
 wl_status wl_table_move_rows(wl_table *from, wl_table *to);
 /* Returns the address of a row in a column. */
-void *wl_table_cell(const wl_column *column, int64_t row);
-/* Returns column i in the form that is written to a file. The returned item borrows the data of the table. */
-wl_item wl_table_item(const wl_table *table, int i, int compression);
+void *wl_table_cell(const wl_field *column, int64_t row);
 void wl_table_clear(wl_table *table);
 
 #endif

@@ -53,39 +53,29 @@ typedef struct column_spec {
   const char *long_name;
 } column_spec;
 
-#define COLUMN(name) #name, offsetof(wl_record, name)
+#define INTEGER(name, meaning) \
+  { #name, offsetof(wl_record, name), WL_INT64, false, {NONE }, meaning }
+#define SERIES(name, type, length, meaning) \
+  { #name, offsetof(wl_record, name), type, false, {length }, meaning }
+#define SAMPLED(name, meaning, ...) \
+  { #name, offsetof(wl_record, name), WL_REAL_TYPE, true, {__VA_ARGS__ }, meaning }
 static const column_spec specs[] = {
-    {COLUMN(meta_step), WL_INT64, false, {NONE}, "meta-steps done when the window ran"},
-    {COLUMN(unit), WL_INT64, false, {NONE}, "unit of work within the meta-step"},
-    {COLUMN(episode), WL_INT64, false, {NONE}, "episode the window belongs to"},
-    {COLUMN(task), WL_INT64, false, {NONE}, "index of the task in the configuration"},
-    {COLUMN(t0), WL_INT64, false, {NONE}, "first inner step of the window"},
-    {COLUMN(steps), WL_INT64, false, {NONE}, "inner steps of the window; later rows are NaN"},
-    {COLUMN(loss), WL_FLOAT64, false, {STEP}, "inner loss at theta_t"},
-    {COLUMN(outer_loss),
-     WL_FLOAT64,
-     false,
-     {STEP},
-     "outer loss at theta_t, NaN where not evaluated"},
-    {COLUMN(gradient_norm), WL_FLOAT64, false, {STEP}, "Euclidean norm of the gradient"},
-    {COLUMN(update_norm), WL_FLOAT64, false, {STEP}, "Euclidean norm of the update"},
-    {COLUMN(gradient),
-     WL_REAL_TYPE,
-     true,
-     {STEP, COORDINATE},
-     "gradient of the sampled coordinates"},
-    {COLUMN(update), WL_REAL_TYPE, true, {STEP, COORDINATE}, "update of the sampled coordinates"},
-    {COLUMN(hidden),
-     WL_REAL_TYPE,
-     true,
-     {STEP, COORDINATE, STATE},
-     "state of the rule at the sampled coordinates, after the step"},
-    {COLUMN(snapshot_step), WL_INT64, false, {SNAPSHOT}, "inner step of each snapshot, -1: none"},
-    {COLUMN(theta),
-     WL_REAL_TYPE,
-     true,
-     {SNAPSHOT, PARAMETER},
-     "inner parameters at the snapshots"}};
+    INTEGER(meta_step, "meta-steps done when the window ran"),
+    INTEGER(unit, "unit of work within the meta-step"),
+    INTEGER(episode, "episode the window belongs to"),
+    INTEGER(task, "index of the task in the configuration"),
+    INTEGER(t0, "first inner step of the window"),
+    INTEGER(steps, "inner steps of the window; later rows are NaN"),
+    SERIES(loss, WL_FLOAT64, STEP, "inner loss at theta_t"),
+    SERIES(outer_loss, WL_FLOAT64, STEP, "outer loss at theta_t, NaN where not evaluated"),
+    SERIES(gradient_norm, WL_FLOAT64, STEP, "Euclidean norm of the gradient"),
+    SERIES(update_norm, WL_FLOAT64, STEP, "Euclidean norm of the update"),
+    SAMPLED(gradient, "gradient of the sampled coordinates", STEP, COORDINATE),
+    SAMPLED(update, "update of the sampled coordinates", STEP, COORDINATE),
+    SAMPLED(hidden, "state of the rule at the sampled coordinates, after the step", STEP,
+            COORDINATE, STATE),
+    SERIES(snapshot_step, WL_INT64, SNAPSHOT, "inner step of each snapshot, -1: none"),
+    SAMPLED(theta, "inner parameters at the snapshots", SNAPSHOT, PARAMETER)};
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
 static int64_t length_of(const wl_trajectory_setting *s, enum length length) {
@@ -114,13 +104,21 @@ static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
   return wl_table_add_column(&t->appended, &f);
 }
 
-static wl_status add_metric_column(wl_trajectory *t, const char *name, wl_type type,
-                                   const char *long_name) {
+static wl_status add_metric_column(wl_trajectory *t, const wl_metric *metric, wl_type type) {
   wl_field f = {.type = type, .ndim = 1};
   char path[sizeof f.name];
-  snprintf(path, sizeof path, "metrics/%s", name);
-  name_field(&f, path, strstr(name, "seconds") ? "s" : "1", long_name, "meta_step");
+  snprintf(path, sizeof path, "metrics/%s", metric->name);
+  name_field(&f, path, strstr(metric->name, "seconds") ? "s" : "1", metric->meaning, "meta_step");
   return wl_table_add_column(&t->appended, &f);
+}
+
+static wl_status add_columns(wl_trajectory *t) {
+  static const wl_metric meta_step = {"meta_step", "meta-steps done, this one included"};
+  for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
+  WL_TRY(add_metric_column(t, &meta_step, WL_INT64));
+  for (int i = 0; i < t->setting.n_metrics; i++)
+    WL_TRY(add_metric_column(t, &t->setting.metrics[i], WL_FLOAT64));
+  return WL_OK;
 }
 
 static wl_status set_index(wl_trajectory *t) {
@@ -136,9 +134,8 @@ static wl_status set_index(wl_trajectory *t) {
 /* ---- parts ---- */
 
 static wl_status remove_part(const wl_trajectory *t, int64_t number) {
-  char name[WL_PART_NAME], path[WL_PATH_MAX];
-  wl_part_name(number, name);
-  WL_TRY(wl_path_join(path, t->folder, name));
+  char path[WL_PATH_MAX];
+  WL_TRY(wl_part_path(t->folder, number, path));
   return unlink(path) == 0 || errno == ENOENT ? WL_OK : wl_os_fail("remove", path, errno);
 }
 
@@ -171,11 +168,11 @@ static wl_status write_index(wl_trajectory *t) {
 
 /* Drops the rows with meta_step above `last`. Returns true if there were no such rows. */
 static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
-  const wl_column *const c = wl_table_find(table, wl_meta_step_columns[kind]);
+  const wl_field *const c = wl_table_find(table, wl_meta_step_columns[kind]);
   const int64_t rows = table->rows[kind];
   int64_t kept = 0;
   while (c && kept < rows && *(int64_t *)wl_table_cell(c, kept) <= last) kept++;
-  table->rows[kind] = kept;
+  wl_table_set_rows(table, kind, kept);
   return kept == rows;
 }
 
@@ -223,7 +220,7 @@ static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   WL_TRY(trim(t, resume_step));
   if (highest > last) t->number = highest; /* parts above `last` are damaged and are skipped */
   else if (!has_rows(&t->newest)) t->number = 0;
-  else if (!is_full(t)) return WL_OK;
+  else if (!is_full(t) && wl_table_alike(&t->appended, &t->newest)) return WL_OK;
   begin_part(t);
   return WL_OK;
 }
@@ -231,7 +228,7 @@ static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
 static wl_status open_trajectory(wl_trajectory *t, int64_t resume_step) {
   WL_TRY(make_folder(t));
   WL_TRY(set_index(t));
-  for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
+  WL_TRY(add_columns(t));
   WL_TRY(continue_parts(t, resume_step));
   return write_index(t);
 }
@@ -266,16 +263,16 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 /* Copies the record's values of a column to the last row, if the column exists. An array of the record may have fewer
  * steps than the column, and a snapshot may have fewer parameters. */
 static void put(wl_trajectory *t, const column_spec *spec, const wl_record *r) {
-  const wl_column *const c = wl_table_find(&t->appended, spec->name);
+  const wl_field *const c = wl_table_find(&t->appended, spec->name);
   const char *values = (const char *)r + spec->member;
   if (!c) return;
   char *const cell = wl_table_cell(c, t->appended.rows[WL_RECORDS] - 1);
-  const size_t element = wl_type_size(c->field.type);
+  const size_t element = wl_type_size(c->type);
   int64_t rows = 1, length = 1, room = 1;
   if (spec->tail[0] != NONE) {
     memcpy(&values, values, sizeof values);
     rows = !values ? 0 : spec->tail[0] == STEP ? r->steps : r->snapshots;
-    room = length = c->width / c->field.shape[1];
+    room = length = wl_row_width(c) / c->shape[1];
     if (spec->tail[1] == PARAMETER) length = r->n;
   }
   for (int64_t i = 0; i < rows; i++)
@@ -292,22 +289,14 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *r) {
   return WL_OK;
 }
 
-wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
-                                const double *values, int count) {
+wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const double *values) {
   wl_table *const table = &t->appended;
-  if (!wl_table_find(table, "metrics/meta_step")) {
-    WL_TRY(add_metric_column(t, "meta_step", WL_INT64, "meta-steps done, this one included"));
-    for (int i = 0; i < count; i++)
-      WL_TRY(add_metric_column(t, metrics[i].name, WL_FLOAT64, metrics[i].meaning));
-  }
   WL_TRY(wl_table_extend(table, WL_METRICS, 1));
   const int64_t row = table->rows[WL_METRICS] - 1;
-  const wl_column *const first = &table->columns[table->count - count - 1];
+  const wl_field *const first = &table->columns[table->count - t->setting.n_metrics - 1];
   *(int64_t *)wl_table_cell(first, row) = meta_step;
-  for (int i = 0; i < count; i++) {
-    WL_CHECK(strcmp(first[1 + i].field.name + strlen("metrics/"), metrics[i].name) == 0);
+  for (int i = 0; i < t->setting.n_metrics; i++)
     *(double *)wl_table_cell(&first[1 + i], row) = values[i];
-  }
   return WL_OK;
 }
 
@@ -315,12 +304,6 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_me
 
 wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;
-  if (!has_rows(&t->newest)) wl_table_clear(&t->newest);
-  else if (!wl_table_alike(&t->appended,
-                           &t->newest)) { /* rows with different columns need a new part */
-    if (t->unwritten) return WL_OK;       /* the newest part's own rows are written first */
-    begin_part(t);
-  }
   t->unwritten = true;
   return wl_table_move_rows(&t->appended, &t->newest);
 }

@@ -30,6 +30,11 @@ typedef struct wl_record {
   int64_t snapshots, n;
 } wl_record;
 
+/* A quantity with one value for each meta-step. */
+typedef struct wl_metric {
+  const char *name, *meaning; /* a name contains "seconds" if the value is a time */
+} wl_metric;
+
 typedef struct wl_trajectory_setting {
   int64_t steps;       /* largest window K: rows are padded with NaN */
   int64_t coordinates; /* number of sampled coordinates; 0: no coordinates are sampled */
@@ -40,6 +45,8 @@ typedef struct wl_trajectory_setting {
   int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
   bool half;           /* store sampled arrays and snapshots as IEEE half precision */
   int64_t part_bytes;  /* a part is full when its rows have this many bytes; 0: 8 MiB */
+  const wl_metric *metrics; /* [n_metrics] borrowed until the trajectory is closed */
+  int n_metrics;
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;
@@ -50,15 +57,9 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
                              int64_t resume_step, const char *configuration, wl_trajectory **out);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
-/* A quantity with one value for each meta-step. */
-typedef struct wl_metric {
-  const char *name, *meaning; /* a name contains "seconds" if the value is a time */
-} wl_metric;
-/* Adds the metrics of one meta-step. The metrics are stored in the same parts as the records. `meta_step` counts the
- * completed meta-steps, including this one. The first call registers the names; later calls must pass the same
- * names. */
-wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const wl_metric *metrics,
-                                const double *values, int count);
+/* Adds the metrics of one meta-step, one value for each metric of the settings. The metrics are stored in the same
+ * parts as the records. `meta_step` counts the meta-steps done, including this one. */
+wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const double *values);
 /* Writes the rows appended since the last flush to the newest part and rewrites the index. After a failure the rows
  * stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);

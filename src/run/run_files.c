@@ -57,7 +57,9 @@ void wl_run_files_close(wl_run_files **files) {
 
 static wl_status open_trajectory(wl_run_files *f, const char *configuration, int64_t meta_step,
                                  wl_recorder *recorder) {
-  const wl_trajectory_setting setting = wl_recorder_setting(recorder);
+  wl_trajectory_setting setting = wl_recorder_setting(recorder);
+  setting.metrics = wl_metrics;
+  setting.n_metrics = WL_METRICS;
   WL_TRY(wl_trajectory_open(f->path, &setting, meta_step, configuration, &f->trajectory));
   wl_recorder_attach(recorder, f->trajectory);
   return WL_OK;
@@ -117,7 +119,7 @@ static wl_status append_metrics(wl_run_files *f, int64_t meta_step, const wl_met
                                     (long long)meta_step);
   free(line);
   if (status == WL_OK && f->trajectory)
-    status = wl_trajectory_metrics(f->trajectory, meta_step, wl_metrics, values, WL_METRICS);
+    status = wl_trajectory_metrics(f->trajectory, meta_step, values);
   return status;
 }
 

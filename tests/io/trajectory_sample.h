@@ -7,14 +7,16 @@
 enum { T_STEPS = 5, T_COORDINATES = 3, T_HIDDEN = 2, T_N = 7, T_SNAPSHOTS = 2, T_UNITS = 2 };
 
 static const int64_t t_index[T_COORDINATES] = {0, 2, 4};
+static const wl_metric t_metrics[] = {{"meta_loss", "meta-loss"}, {"io_seconds", "spent on files"}};
 static const wl_trajectory_setting t_setting = {.steps = T_STEPS,
                                                 .coordinates = T_COORDINATES,
                                                 .index = t_index,
                                                 .hidden = T_HIDDEN,
                                                 .n = T_N,
                                                 .snapshots = T_SNAPSHOTS,
-                                                .compression = 4};
-static const wl_metric t_metrics[] = {{"meta_loss", "meta-loss"}, {"io_seconds", "spent on files"}};
+                                                .compression = 4,
+                                                .metrics = t_metrics,
+                                                .n_metrics = 2};
 
 /* Windows of even meta-steps have three steps, the others five. */
 static inline int64_t t_length(int64_t meta_step) { return meta_step % 2 ? T_STEPS : 3; }
@@ -57,7 +59,7 @@ static inline wl_status t_run(wl_trajectory *t, int64_t from, int64_t to, int64_
     const double values[] = {(double)m + 1, 2.0 * (double)m};
     wl_status status = WL_OK;
     for (int64_t u = 0; status == WL_OK && u < T_UNITS; u++) status = t_append(t, m, u);
-    if (status == WL_OK) status = wl_trajectory_metrics(t, m + 1, t_metrics, values, 2);
+    if (status == WL_OK) status = wl_trajectory_metrics(t, m + 1, values);
     if (status == WL_OK && (m + 1) % every == 0) status = wl_trajectory_flush(t);
     if (status != WL_OK) return status;
   }
