@@ -1,4 +1,4 @@
-/* check.c - chooses windows and directions, and decides about each block (criteria: check.h). */
+/* check.c - chooses windows and directions, and decides whether each block passes. The criteria are in check.h. */
 #include "check/check.h"
 
 #include <math.h>
@@ -16,10 +16,10 @@
 
 enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096, START_STREAM = 1 << 20 };
 static const double MOVED_BY = 0.01;   /* standard deviation */
-static const double AGREEMENT = 1e-12; /* largest relative difference of engine and rollout */
+static const double AGREEMENT = 1e-12; /* largest allowed relative difference of engine and rollout */
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
 static const double BEYOND_DOUBT =
-    0.01; /* share of the tolerance: a wrong gradient has a larger error */
+    0.01; /* share of the tolerance; the error of a wrong gradient is larger */
 
 /* ---- The window under test ------------------------------------------------------------------ */
 
@@ -47,7 +47,7 @@ static wl_status diverged(const wl_check_window *w, int64_t step) {
                  w->number, w->task->family->name, (long long)step);
 }
 
-/* Returns the number of windows before the checked one. */
+/* Chooses how many windows precede the window under test, and sets its first step and its number of steps. */
 static wl_status choose_start(wl_check_window *w, int64_t windows) {
   const wl_problem *p = w->problem;
   const int64_t length = p->horizon[p->n_horizon - 1], K = p->spec.steps;
@@ -64,7 +64,7 @@ static wl_status choose_start(wl_check_window *w, int64_t windows) {
   return WL_OK;
 }
 
-/* Runs the engine: the windows up to t0, then the window under test. */
+/* Runs the engine up to the window under test, then runs this window. */
 static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit) {
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &w->episode));
@@ -87,8 +87,8 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   return WL_OK;
 }
 
-/* Returns the number of threads: the configured `threads`, or all cores, because check is one process. A small task
- * gets one thread. */
+/* Returns the number of threads. By default a small task gets one thread, and a larger task gets all cores, because
+ * check runs in one process. The key `threads` sets another number. */
 static int choose_threads(const wl_config *config, int64_t n) {
   const int64_t asked = wl_schema_run(config).threads;
   const int cores = wl_cores_allowed();
@@ -124,19 +124,19 @@ static wl_status open_window(const wl_problem *p, const wl_config *config, int n
 
 /* ---- Differences ---------------------------------------------------------------------------- */
 
-/* Data that all probes of one block share. */
+/* The data that all probes of one block share. A probe tests the gradient along one direction. */
 typedef struct probe {
   const wl_check_window *window;
   wl_rollout *rollout;
   const wl_tensor_entry *block;
   wl_rollout_mode mode;
-  double *phi;   /* [phi.size] scratch: the base point outside the block */
+  double *phi;   /* [phi.size] scratch: equals the base point outside the block */
   wl_real *v;    /* [largest block] direction */
   double *order; /* [MAX_ORDERS] observed */
   int orders;
-  double moved;   /* largest change of F on the ladder */
+  double moved;   /* largest change of F on the ladder of h */
   double claimed; /* largest change that the gradient predicts */
-  /* whether a kink, rounding or neither explains an error above the tolerance */
+  /* kink, faint: a kink or rounding explains an error above the tolerance; unexplained: neither explains it */
   bool kink, faint, unexplained;
 } probe;
 
@@ -160,8 +160,8 @@ static void accumulate(probe *p, const wl_ladder *l) {
   p->unexplained |= !l->kink && !l->faint;
 }
 
-/* Returns the least relative error on the ladder along v. `base` is F at the base point, `norm` the norm of the block's
- * gradient. */
+/* Returns the lowest relative error on the ladder of h along the direction v. `base` is F at the base point, and `norm`
+ * is the norm of the block's gradient. */
 static double probe_direction(probe *p, double base, double norm, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
   double a = 0.0;
@@ -215,13 +215,13 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
 
 /* ---- One task, all tasks -------------------------------------------------------------------- */
 
-/* Accumulates a relative difference; NaN counts as disagreement. */
+/* Accumulates a relative difference. NaN counts as disagreement. */
 static void accumulate_disagreement(double difference, wl_check_task *out) {
   out->passed = out->passed && difference <= AGREEMENT;
   if (!(difference <= out->disagreement)) out->disagreement = difference;
 }
 
-/* Compares meta-loss and final theta of engine and rollout, which must agree before derivatives are compared. */
+/* Compares the meta-loss and the final theta of engine and rollout. Both must agree before derivatives are compared. */
 static void compare_runs(const wl_check_window *w, double meta_loss, const wl_rollout *r,
                          wl_check_task *out) {
   *out = (wl_check_task){
@@ -244,8 +244,8 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
   return WL_NEW(p->order, MAX_ORDERS);
 }
 
-/* Whether the update of a block is the gradient of the meta-loss. Leap and Reptile learn theta_0 from the path, so
- * their update is not this gradient. */
+/* Returns true if the update of a block is the gradient of the meta-loss. Leap and Reptile learn theta_0 from the path
+ * of inner steps, so their update is not this gradient. */
 static bool follows_meta_loss(const wl_model *m, const wl_tensor_entry *block) {
   return block->offset < m->theta0_at ||
          wl_initialisation_is_adjoint(m->initialisation, block->offset - m->theta0_at);
@@ -306,9 +306,9 @@ static bool is_zero(const double *values, int64_t n) {
   return true;
 }
 
-/* A block that starts at zero may hide errors of other blocks: with an output layer of zeros, every gradient of the
- * layers before it is zero. If a gradient is exactly zero, the check moves the blocks that start at zero, so that all
- * others are tested. */
+/* Adds small random numbers to the blocks that start at zero. A block of zeros may hide errors of other blocks: with an
+ * output layer of zeros, every gradient of the layers before it is zero. The check calls this function if a gradient is
+ * exactly zero, so that all other blocks are tested. */
 static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_report *report) {
   const wl_layout *layout = &p->model->phi;
   wl_real *noise = NULL;
@@ -325,7 +325,7 @@ static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_repor
   return WL_OK;
 }
 
-/* Whether a block of the engine's gradient is exactly zero in some task's window. */
+/* Sets *silent to true if a block of the engine's gradient is exactly zero in the window of any task. */
 static wl_status find_silent_blocks(const wl_problem *p, const double *phi, const wl_config *config,
                                     const wl_check_request *request, bool *silent) {
   const wl_layout *layout = &p->model->phi;
@@ -378,8 +378,8 @@ static wl_status check_problem(const wl_problem *p, const wl_config *config,
 static wl_status refuse_partial(void) {
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "rule.through_inputs=false leaves out a part of second-order meta-gradients on purpose, "
-      "which differences would miss; check with --set rule.through_inputs=true");
+      "rule.through_inputs=false omits a part of second-order meta-gradients on purpose, so they differ from "
+      "finite differences; check with --set rule.through_inputs=true");
 }
 
 wl_status wl_check(const wl_config *config, const wl_check_request *request,

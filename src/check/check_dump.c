@@ -3,17 +3,17 @@
  *   phi/BLOCK                      meta-parameters, each in its shape
  *   task<i>/t0, steps, start_loss  first inner step, K, outer loss at the episode's start
  *   task<i>/theta_start/TENSOR     inner parameters at the window's start
- *   task<i>/theta_offset/TENSOR    its first index in rows over the n coordinates
- *   task<i>/state_start            (n, width) the rule's state of each coordinate; for the LSTM
+ *   task<i>/theta_offset/TENSOR    index of the tensor's first element in rows over the n coordinates
+ *   task<i>/state_start            (n, width) state of the rule for each coordinate; for the LSTM
  *                                  h and c of layer 1, h and c of layer 2, ...
  *   task<i>/input/inner/LEAF       (K+1, ...) inputs of the inner loss at theta_0 .. theta_K;
  *                                  (1, ...) if all steps share them
- *   task<i>/input/outer/LEAF       the same of the outer loss, if it has separate batches
+ *   task<i>/input/outer/LEAF       inputs of the outer loss in the same layout, if it has separate batches
  *   task<i>/inner_loss (K), outer_loss (K+1; NaN without weight), gradient (K, n),
  *   task<i>/theta (K+1, n), update (K, n), meta_loss, meta_gradient/BLOCK
  *
- * Everything is float64, labels and counts int64; settings are the attribute `configuration`. docs/hdf5-schema.md
- * describes the file. tests/reference/check_window.py recomputes the meta-gradient with PyTorch. */
+ * All numbers are float64, but labels and counts are int64. The attribute `configuration` holds the settings.
+ * docs/hdf5-schema.md describes the file. tests/reference/check_window.py recomputes the meta-gradient with PyTorch. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@
 
 struct wl_dump {
   const wl_problem *problem;
-  wl_field *fields; /* [count], each owns its data */
+  wl_field *fields; /* [count], each field owns its data */
   int count, capacity;
 };
 
@@ -32,11 +32,11 @@ typedef struct extents {
   int64_t size[WL_MAX_DIMS];
 } extents;
 
-/* Allocates a field; the caller fills *data. */
+/* Adds a field and allocates its data. The caller fills *data. */
 static wl_status add(wl_dump *d, const char *name, wl_type type, extents shape, const char *meaning,
                      void **data) {
   if (d->count == d->capacity)
-    return WL_FAIL(WL_ERR_SOFTWARE, "more than %d fields in a dump", d->capacity);
+    return WL_FAIL(WL_ERR_SOFTWARE, "a dump has more than %d fields", d->capacity);
   wl_field *f = &d->fields[d->count];
   *f = (wl_field){.type = type, .ndim = shape.ndim, .units = "1"};
   memcpy(f->shape, shape.size, sizeof f->shape);
@@ -76,8 +76,8 @@ static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
   if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
 }
 
-/* Returns the name of the dimension of rows, which are the window's steps (K) or its points theta_0 .. theta_K
- * (K+1). */
+/* Returns the name of the dimension of rows. The rows are the K steps of the window or its K+1 points theta_0 ..
+ * theta_K. */
 static const char *along(const wl_check_window *w, int64_t rows) {
   return rows == w->steps ? "step" : "point";
 }
@@ -128,12 +128,12 @@ static wl_status add_offsets(wl_dump *d, const wl_check_window *w) {
     char key[WL_NAME_SIZE + 16];
     snprintf(key, sizeof key, "theta_offset/%s", theta->tensors[i].name);
     WL_TRY(add_count(d, w->number, key, theta->tensors[i].offset,
-                     "first element of the tensor in a row over coordinates"));
+                     "index of the tensor's first element in a row over coordinates"));
   }
   return WL_OK;
 }
 
-/* Adds theta_start, one field for each tensor. */
+/* Adds theta_start with one field for each tensor. */
 static wl_status add_theta_start(wl_dump *d, const wl_check_window *w) {
   double *flat = NULL;
   char prefix[64];
@@ -146,7 +146,7 @@ static wl_status add_theta_start(wl_dump *d, const wl_check_window *w) {
   return status;
 }
 
-/* Adds the state [blocks][width][16] as (n, width). */
+/* Adds the state of the rule, converted from [blocks][width][16] to (n, width). */
 static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   const int64_t width = w->problem->model->rule->state_width;
   char name[64];
@@ -154,7 +154,8 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   if (width == 0) return WL_OK;
   snprintf(name, sizeof name, "task%d/state_start", w->number);
   WL_TRY(add(d, name, WL_FLOAT64, (extents){2, {w->n, width}},
-             "state of the rule at the window's start; for an LSTM h and c of each layer in turn",
+             "state of the rule at the window's start; for an LSTM: h and c of layer 1, h and c of layer 2, and "
+             "so on",
              (void **)&data));
   name_dimensions(d, "coordinate", "state");
   for (int64_t i = 0; i < w->n; i++)
@@ -173,7 +174,7 @@ static void copy_leaf(wl_tape_ws *ws, const wl_tape_leaf *leaf, int64_t row, voi
   }
 }
 
-/* Adds the inputs of all steps; a leaf of four dimensions is flattened, because the steps add a dimension. */
+/* Adds the inputs of all steps. An input with four dimensions is flattened, because the steps add another dimension. */
 static wl_status add_inputs(wl_dump *d, const wl_check_window *w, wl_task_ws *ws, bool outer) {
   const int64_t rows = w->task->family->load ? w->steps + 1 : 1;
   for (int i = 0; i < wl_tape_leaf_count(w->task->tape); i++) {
@@ -201,7 +202,7 @@ static wl_status add_run(wl_dump *d, const wl_check_window *w, const wl_rollout 
   const int64_t steps = w->steps, points = w->steps + 1;
   WL_TRY(add_vector(d, w, "inner_loss", steps, r->inner_loss, "inner loss at each step"));
   WL_TRY(add_vector(d, w, "outer_loss", points, r->outer_loss,
-                    "outer loss at theta_0 .. theta_K, NaN where it has no weight"));
+                    "outer loss at theta_0 .. theta_K; NaN if its weight is zero"));
   WL_TRY(add_rows(d, w, "gradient", steps, r->g, "gradient of the inner loss at each step"));
   WL_TRY(add_rows(d, w, "update", steps, r->updates, "update of the rule at each step"));
   return add_rows(d, w, "theta", points, r->thetas, "inner parameters theta_0 .. theta_K");
@@ -213,7 +214,7 @@ wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
   WL_TRY(add_count(d, i, "t0", w->t0, "inner step of the episode at which the window starts"));
   WL_TRY(add_count(d, i, "steps", w->steps, "inner steps of the window, K"));
   WL_TRY(add_number(d, i, "start_loss", w->start_loss,
-                    "outer loss at the episode's start, where t0 > 0"));
+                    "outer loss at the episode's start, only if t0 > 0"));
   WL_TRY(add_offsets(d, w));
   WL_TRY(add_theta_start(d, w));
   WL_TRY(add_state(d, w));

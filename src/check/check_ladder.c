@@ -1,4 +1,4 @@
-/* check_ladder.c - differences, their extrapolation, kinks and rounding. */
+/* check_ladder.c - computes central differences and their extrapolation, and recognises kinks and rounding. */
 #include "check/check_ladder.h"
 
 #include <math.h>
@@ -6,36 +6,37 @@
 enum { HIGHER = 10, COLUMNS = 6 };
 static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
-static const double ASYMPTOTIC = 0.05;      /* no order is measured at errors above this */
-/* an error that rises from above this value does not rise because of rounding */
+static const double ASYMPTOTIC = 0.05;      /* no order is measured at a larger error */
+/* if an error above this value rises at the next h, rounding is not the reason */
 static const double ENOUGH = 1e-6;
-static const double ROUNDING_MARGIN = 30.0; /* no order is measured at errors below this number of roundings */
+static const double ROUNDING_MARGIN = 30.0; /* no order is measured at errors below this number of rounding errors */
 static const double SMOOTH_LEAST = 1.8,
-                    SMOOTH_MOST = 2.2;   /* largest measured order of D that counts as convergence */
-static const double ZERO_MARGIN = 300.0; /* changes of F up to this number of roundings count as zero */
-static const double BEND_KEPT = 0.5;     /* least share of a bend that the next h keeps at a kink */
+                    SMOOTH_MOST = 2.2;   /* smallest and largest measured order of D that count as convergence */
+static const double ZERO_MARGIN = 300.0; /* changes of F up to this number of rounding errors count as zero */
+static const double BEND_KEPT = 0.5;     /* at a kink, the next h keeps at least this share of a bend */
 static const double BEND_SHARE = 3.0;    /* a kink causes no error above this number of bends */
-static const double FAINT = 0.03; /* share of the tolerance allowed to rounding at the largest h */
-static const double FAINT_SHARE = 1e-4; /* share of F: rounding hides no larger gradient */
-static const double SEEN = 10.0;        /* D counts if its error from rounding is at most this number of tolerances */
+/* if rounding exceeds this share of the tolerance at the largest h, larger h are tried */
+static const double FAINT = 0.03;
+static const double FAINT_SHARE = 1e-4; /* share of F; a larger gradient is not hidden by rounding */
+static const double SEEN = 10.0;        /* D is used if its error from rounding is at most this number of tolerances */
 static const double UNIT_ROUNDING = 2.3e-16;
 
-/* One h of the ladder. */
+/* The results for one h of the ladder. */
 typedef struct rung {
   double difference;       /* D(h) */
-  double without[COLUMNS]; /* D without its terms up to h^2k, from k earlier rungs */
+  double without[COLUMNS]; /* D without its terms up to h^2k, computed with k earlier rungs */
   double error;            /* relative error of D */
-  double floor;            /* relative error from rounding of F alone */
-  double bend;             /* relative difference of the slopes on both sides of the base point */
+  double floor;            /* part of the relative error that rounding of F causes */
+  double bend;             /* relative difference of the slopes on the two sides of the base point */
 } rung;
 
-/* Whether D converges as h^2 from rung j over the next three, without reference to a. A kink or a clip
- * within reach of h, or rounding, prevents this. */
+/* Returns true if D converges as h^2 over rungs j to j + 2. The test does not use a. A kink or clipping within reach of
+ * h, or rounding, prevents this convergence. */
 static bool is_smooth(const rung *r, int j) {
   for (int i = j; i < j + 2; i++) {
     const double above = r[i].difference - r[i + 1].difference;
     const double below = r[i + 1].difference - r[i + 2].difference;
-    const double order = log(above / below) / -log(RATIO); /* NaN for opposite signs */
+    const double order = log(above / below) / -log(RATIO); /* NaN if the signs differ */
     if (!(order >= SMOOTH_LEAST && order <= SMOOTH_MOST)) return false;
   }
   return true;
@@ -51,7 +52,7 @@ static void record_orders(wl_ladder *l, const rung *r, int count) {
   }
 }
 
-/* An error of exactly zero is zero for any scale, also for scale 0. */
+/* Returns the relative error. An error of exactly zero is zero for any scale, even for scale 0. */
 static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
 
 /* Computes D(h). */
@@ -66,9 +67,9 @@ static rung step_on(wl_ladder *l, double h) {
                 .bend = fabs(above - 2.0 * l->base + below) / (h * l->scale)};
 }
 
-/* Neville's table in h^2: each earlier rung cancels one more term of D's error. This helps if rounding
- * dominates already at large h. `ratio` is the square of (h here / h of the rung before), `before` the number of
- * earlier rungs. Returns the least error. */
+/* Computes a row of Neville's table in h^2, in which each earlier rung cancels one more term of the error of D. The
+ * extrapolation helps if rounding already dominates at large h. `ratio` is (h of this rung / h of the previous rung)^2,
+ * and `before` is the number of earlier rungs. Returns the lowest error of the row. */
 static double extrapolate(const wl_ladder *l, rung *here, int before, double ratio) {
   double best = here->error, factor = 1.0;
   here->without[0] = here->difference;
@@ -81,13 +82,14 @@ static double extrapolate(const wl_ladder *l, rung *here, int before, double rat
   return best;
 }
 
-/* Whether D is above rounding: where the change of F is rounded to 0, D is 0, and any small claim would agree. */
+/* Returns true if D is above rounding. If the change of F is rounded to 0, then D is 0 and agrees with any small
+ * claim. */
 static bool is_seen(const wl_ladder *l, const rung *r) {
   return r->floor <= fmax(SEEN * l->tolerance, ENOUGH);
 }
 
-/* Tries larger h for a gradient so small that rounding of F hides it on the whole ladder; F is nearly linear
- * over them. (fmin ignores NaN.) */
+/* Tries larger h, if the gradient is so small that rounding of F hides it on the whole ladder. F is nearly linear over
+ * this range of h. (fmin ignores NaN.) */
 static void look_above(wl_ladder *l) {
   const wl_ladder before = *l;
   rung r[HIGHER];
@@ -98,18 +100,20 @@ static void look_above(wl_ladder *l) {
     const double error = extrapolate(l, &r[i], i, 1.0 / (RATIO * RATIO));
     if (is_seen(l, &r[i])) l->error = fmin(l->error, error);
   }
-  l->moved = before.moved; /* change on the ladder alone */
+  l->moved = before.moved; /* keep the change on the ladder alone */
   l->claimed = before.claimed;
 }
 
-/* The slopes on the two sides of the base point differ by h F'' if F is smooth, by a constant jump at a kink. */
+/* Returns true if the bend at rung j is about as large as at the rung before. The slopes on the two sides of the base
+ * point differ by h F'' if F is smooth, and by a constant jump at a kink. */
 static bool bend_stays(const rung *r, int j) {
   return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
 }
 
-/* Whether a kink within reach explains the error at the least h at which D is above rounding. The error of D is
- * then at most a few times the jump of the slope at the kink. This error does not decrease with h, except at the last h
- * if that h is smaller than the distance to the kink. A kink does not explain a wrong gradient if F is smooth or its kinks are further away. */
+/* Returns true if a kink explains the error at the smallest h at which D is above rounding. The error of D is then at
+ * most a few times the jump of the slope at the kink. This error does not decrease with h, except at the last h if this
+ * h is smaller than the distance to the kink. If F is smooth or its kinks are further away, the error of a wrong
+ * gradient is not explained by a kink. */
 static bool is_kink(const rung *r, int count) {
   int j = count - 1;
   while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;
@@ -117,8 +121,9 @@ static bool is_kink(const rung *r, int count) {
          (bend_stays(r, j) || (j > 0 && bend_stays(r, j - 1)));
 }
 
-/* Whether the gradient is small compared with F, and its error is within the noise of D: the changes of D to the
- * two neighbouring rungs plus rounding, at the rung with the least noise. A wrong gradient has a larger error. */
+/* Returns true if the gradient is small compared with F, and its error is within the noise of D. The noise is the sum
+ * of rounding and the changes of D to the two neighbouring rungs, at the rung where this sum is lowest. The error of a
+ * wrong gradient is above the noise. */
 static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   double least = INFINITY, error = NAN;
   for (int i = 1; i + 1 < count; i++) {
@@ -132,7 +137,7 @@ static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   return l->scale <= FAINT_SHARE * l->magnitude && error <= least;
 }
 
-/* Returns a bound of the error for the case that D is above rounding at no rung. */
+/* Returns a bound of the error, for the case that D is not above rounding at any rung. */
 static double bound(const rung *r, int count) {
   double least = INFINITY;
   for (int i = 0; i < count; i++) /* fmin ignores NaN */
@@ -145,7 +150,7 @@ bool wl_ladder_is_zero(double magnitude, double moved, double claimed) {
   return moved <= nothing && claimed <= nothing;
 }
 
-/* Evaluates D with falling h; stops when rounding clearly dominates. */
+/* The ladder stops before its last rung if rounding clearly dominates. */
 void wl_ladder_climb(wl_ladder *l) {
   rung r[WL_LADDER_RUNGS];
   int count = 0;

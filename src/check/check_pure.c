@@ -1,8 +1,8 @@
-/* check_pure.c - computes data, initial parameters, losses and updates twice, the second time in the reverse order.
+/* check_pure.c - computes data, initial parameters, losses and updates twice. The second time, the order is reversed.
  *
- * Training computes an episode on any rank and thread, and a resume computes it again. Its results must therefore be
- * functions of the arguments alone. A family or a rule with a counter, a clock or a buffer that it does not reset gives
- * other bits the second time. */
+ * Training computes an episode on any rank and thread, and a resumed run computes it again. The results must therefore
+ * depend on the arguments alone. The check finds families and rules that keep a counter, a clock or a buffer from one
+ * call to the next, because they give other bits the second time. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 enum { EPISODES = 2, BATCHES = 3, LEAVES_MAX = 64 };
 
-/* Digests of everything that a loss depends on, and of its results. */
+/* Digests of everything that a loss depends on, and of the results of the loss. */
 typedef struct seen {
   uint64_t theta0, loss, gradient;
   uint64_t leaf[LEAVES_MAX];
@@ -58,7 +58,7 @@ static wl_status look(const probe *b, wl_task_ws *ws, int visit, seen *out) {
   return wl_task_status(b->task);
 }
 
-/* Visits the batches of the episodes in a new workspace. */
+/* Computes all batches of the episodes in a new workspace, in forward or reverse order. */
 static wl_status look_at_all(const probe *b, bool reversed, seen all[EPISODES * BATCHES]) {
   wl_task_ws *ws = NULL;
   WL_TRY(wl_task_ws_create(b->task, false, &ws));
@@ -114,7 +114,7 @@ static wl_status compare_task(probe *b) {
 /* ---- The rule: step 0, step 1, step 0 again, in one workspace ---- */
 
 typedef struct steps {
-  wl_real *g, *theta, *zero, *after[2], *u[2]; /* [pad], or of the state's size */
+  wl_real *g, *theta, *zero, *after[2], *u[2]; /* [pad], or the size of the state */
 } steps;
 
 static wl_status allocate_steps(int64_t pad, int64_t state, steps *s) {

@@ -4,12 +4,12 @@
  *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
  *   F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
  *
- * With a teacher (unroll/imitation.h), whose updates e_t are frozen whenever the gradients are frozen:
+ * With a teacher (unroll/imitation.h), e_t is the teacher's update. It is frozen whenever the gradients are frozen:
  *
  *   theta_{t+1} = theta_t + f e_t + (1 - f) u_t;   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
  *
- * Weights, transforms and batches are implemented a second time by design: the rollout shares only the
- * task, the rule's step and the preconditioner's product with the engine in src/unroll. */
+ * Weights, transforms and batches are implemented a second time on purpose. The rollout shares three things with the
+ * engine in src/unroll: the task, the step of the rule, and the product with the preconditioner. */
 #include <math.h>
 #include <string.h>
 
@@ -80,7 +80,7 @@ wl_batch wl_rollout_outer_batch(const wl_check_window *w, int64_t k) {
   return (wl_batch){WL_FOR_OUTER_BATCH, w->problem->spec.outer_split, w->t0 + k};
 }
 
-/* Returns w_k. If the episode ends within the window, the list of weights is aligned to its last element. */
+/* Returns w_k. If the episode ends within the window, the last weights of the list are used. */
 static double weight_of(const wl_check_window *w, int64_t k) {
   const wl_window_spec *spec = &w->problem->spec;
   if (spec->weights == WL_WEIGHTS_LIST) return spec->list[k + spec->steps - w->steps];
@@ -119,8 +119,8 @@ static void start(wl_rollout *r, const double *phi) {
     wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
 
-/* Preconditions the gradient of step k. Values that the definition of F keeps constant are read from the traced
- * rollout. */
+/* Preconditions the gradient of step k. If the definition of F keeps a value constant, this value is read from the
+ * traced rollout. */
 static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
@@ -140,8 +140,8 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Returns a D_cos + b D_mag over the tensors with several axes, or over all tensors if there are none, plus c
- * D_dist. */
+/* Returns a D_cos + b D_mag + c D_dist. D_cos and D_mag are means over the tensors with two or more axes, or over all
+ * tensors if none has two axes. */
 static double apart(const wl_layout *theta, const double *weight, const wl_real *e, const wl_real *u) {
   const double ee = dot(e, e, theta->size), eu = dot(e, u, theta->size), uu = dot(u, u, theta->size);
   double cosines = 0.0, sizes = 0.0;
@@ -161,7 +161,7 @@ static double apart(const wl_layout *theta, const double *weight, const wl_real 
   return (weight[0] * cosines + weight[1] * sizes) / taken + weight[2] * (ee - 2.0 * eu + uu) / ee;
 }
 
-/* Computes the teacher's update and replaces r->u by the mixture of both updates. Returns the step's term of F'. */
+/* Computes the teacher's update and replaces r->u by the mixture of both updates. Returns this step's term of F'. */
 static double imitate(wl_rollout *r, int64_t k, const wl_inner_step *learned, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_imitation *m = w->problem->imitation;
@@ -179,8 +179,8 @@ static double imitate(wl_rollout *r, int64_t k, const wl_inner_step *learned, wl
   return term;
 }
 
-/* Advances theta_k to theta_{k+1} and returns the step's term of imitation. Reads the raw gradient from g, or first
- * computes it into g. */
+/* Advances theta_k to theta_{k+1} and returns the imitation term of the step. If `mode` is WL_ROLLOUT_FROZEN, the raw
+ * gradient is read from the trace; otherwise it is computed. */
 static double step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
@@ -203,7 +203,7 @@ static double step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   return term;
 }
 
-/* Returns w_k T(L_out(theta_k)). At the episode's start it also sets the denominator of the log ratio. */
+/* Returns w_k T(L_out(theta_k)). At the episode's start, also stores the loss for the denominator of the log ratio. */
 static double outer_term(wl_rollout *r, int64_t k, double *start_loss, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const bool first = k == 0 && w->t0 == 0;

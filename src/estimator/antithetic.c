@@ -1,4 +1,4 @@
-/* antithetic.c - perturbed runs and their losses (antithetic.h). */
+/* antithetic.c - pairs of perturbed runs and their losses. The interface is in antithetic.h. */
 #include "estimator/antithetic.h"
 
 #include <float.h>
@@ -57,13 +57,13 @@ const wl_option wl_antithetic_options[] = {
     ES_KEYS,
     PAIR_KEY,
     {"loss", WL_OPT_CHOICE, "window", "window|mean|sum|last|telescoping|mean_and_last", ANY, "1",
-     "Loss of a window. window: its meta-loss (section `window`). mean, sum: the mean or sum of the losses at its "
-     "steps. last: the loss at its end. telescoping: the change of the loss at its end since the previous window; "
-     "the windows of an episode add up to its final loss. mean_and_last: a weighted sum of the mean over the "
-     "episode's steps and the mean over its last window.",
+     "Loss of a window. window: its meta-loss (section `window`). mean, sum: the mean or the sum of the losses of "
+     "its steps. last: the loss at its end. telescoping: the change of the last loss since the previous window, "
+     "so that the sum over an episode is the final loss. mean_and_last: a weighted sum of the mean over all steps "
+     "of the episode and the mean over its last window.",
      WL_SLOT(wl_es_setting, loss)},
     {"last_share", WL_OPT_REAL, "0.75", NULL, 0, 1, "1",
-     "With mean_and_last: weight w of the last window; the mean over the episode has the weight 1 - w.",
+     "Weight w of the last window for the loss mean_and_last. The mean over the episode has the weight 1 - w.",
      WL_SLOT(wl_es_setting, last_share)},
     LOSS_KEYS,
     END};
@@ -73,10 +73,10 @@ const wl_option wl_full_es_options[] = {
     PAIR_KEY,
     LOSS_KEYS,
     {"batches", WL_OPT_INT, "50", NULL, 1, 1e6, "batches",
-     "Number of fresh minibatches at the episode's end; their mean loss is the objective.",
+     "Number of fresh minibatches at the episode's end. The objective is their mean loss.",
      WL_SLOT(wl_es_setting, batches)},
     {"sign", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Use the sign of a pair's difference instead of the difference.",
+     "Use only the sign of the difference of a pair.",
      WL_SLOT(wl_es_setting, sign)},
     END};
 
@@ -84,8 +84,8 @@ const wl_option wl_mixture_options[] = {ES_KEYS, END};
 
 /* ---- creation ---- */
 
-/* Chooses the weights of the losses. The losses before the steps need no extra evaluation, because the inner gradient
- * computes them. */
+/* Chooses the weights of the losses. The losses at theta_0 .. theta_{K-1} need no extra evaluation, because they are
+ * computed with the inner gradient. */
 static wl_status choose_weights(wl_estimator *e) {
   const int64_t steps = e->spec.steps;
   const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;
@@ -113,7 +113,8 @@ wl_status wl_antithetic_create(const wl_map *map, wl_estimator *e) {
 
 /* ---- perturbations ---- */
 
-/* scratch: perturbed phi [phi.size], eps [phi.size], losses [K + 1] */
+/* eps_of and losses_of return parts of the scratch memory, which holds the perturbed phi [phi.size], eps [phi.size] and
+ * the losses [K + 1]. */
 static wl_real *eps_of(const wl_estimator *e, const wl_estimator_job *job) {
   return (wl_real *)(void *)(job->scratch + e->model->phi.size);
 }
@@ -187,8 +188,8 @@ static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
 
 /* ---- runs ---- */
 
-/* Sets the values for the metrics: F as the estimator uses it, and the substitute for losses that a failed run
- * lacks. */
+/* Sets the values for the metrics. The meta-loss is F as the estimator uses it. Losses that a failed run lacks are
+ * replaced by `failed_loss`. */
 static void report(const wl_estimator *e, wl_run_outcome *out) {
   double *const losses[] = {&out->window.first_loss, &out->window.last_loss,
                             &out->window.mean_loss};
@@ -210,7 +211,7 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
   const double scale =
-      wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* all tasks have equal weight */
+      wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* without this scale, all tasks have equal weight */
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);
   out->counted = isfinite(out->loss);
@@ -224,7 +225,8 @@ wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job,
   return wl_antithetic_forward(e, job, run, outcome);
 }
 
-/* The part of imitation in a pair's difference (ELO):
+/* Returns the imitation part of the difference of a pair (ELO). D_i is the i-th imitation term, a_i its
+ * weight, and s the scale of imitation:
  *
  *   s sum_i a_i mean_k d_ik / r_i,   d_ik = D_i(+) - D_i(-) at step k,   r_i^2 = mean of d_ik^2 over pairs and steps */
 static double imitation_difference(const wl_estimator *e, const wl_estimator_job *job, int pair,

@@ -1,4 +1,5 @@
-/* bptt.c - back-propagation through the window: exact for its meta-loss, without effects on later windows. */
+/* bptt.c - back-propagation through the window. The gradient is exact for the meta-loss of the window, but omits
+ * effects on later windows. */
 #include "estimator/estimator.h"
 
 static wl_status create(const wl_map *map, wl_estimator *e) {

@@ -1,10 +1,10 @@
-/* es.c - truncated evolution strategies: both signs start each window from the same state.
+/* es.c - truncated evolution strategies: both runs of a pair start each window from the same state.
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn for each window
  *
- * The unit continues from the end of the run at phi + eps. Both signs then start with the same loss, from which
- * `telescoping` computes the next window's change. Like back-propagation through the window, es ignores the window's
- * effect on later windows: it is biased by truncation. */
+ * The unit continues from the end of the run at phi + eps. Both runs of the next window therefore start with the same
+ * loss, from which `telescoping` computes the change. Like back-propagation through the window, es ignores the effect
+ * of a window on later windows. This truncation makes the estimate biased. */
 #include "estimator/antithetic.h"
 
 static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {

@@ -1,4 +1,4 @@
-/* estimator.c - the table of estimators, and creation from the configuration. */
+/* estimator.c - the table of estimators; creates an estimator from the configuration. */
 #include "estimator/estimator.h"
 
 #include <stdio.h>
@@ -75,7 +75,7 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
                        e->ops->name);
   if (e->ops->whole_episodes && !setting->whole_episodes)
     return wl_map_fail(outer, "every",
-                       "the estimator %s takes whole episodes: set `every: episode`", e->ops->name);
+                       "the estimator %s needs whole episodes: set `every: episode`", e->ops->name);
   if (pairs && init && init->path)
     return wl_map_fail(e->map, "name",
                        "leap and reptile learn theta_0 from one path of inner steps, and %s runs several paths: "
@@ -84,20 +84,20 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
   if (e->spec.imitation && !e->ops->imitates) return refuse_imitation(e);
   if (e->spec.imitation && (setting->replays || (init && init->path)))
     return wl_map_fail(e->map, "name",
-                       "leap, reptile and replay learn from the rule's own path: leave `imitation` "
-                       "out");
+                       "leap, reptile and replay learn from the rule's own path: remove the section `imitation`");
   if (pairs && setting->replays)
     return wl_map_fail(e->map, "name",
                        "replayed windows are back-propagated: use the estimator bptt, or "
                        "`replay.capacity: 0`");
   if (e->ops->combine && setting->units < 2)
     return wl_map_fail(outer, "units",
-                       "the estimator %s takes variances over units: give at least 2",
+                       "the estimator %s computes variances over units: give at least 2",
                        e->ops->name);
   return WL_OK;
 }
 
-/* The maps of an entry with choices follow one another, one for each combination. */
+/* Assigns tasks to entries of the configuration. An entry with choices has one map for each combination, and these maps
+ * follow one another. */
 static wl_status number_entries(const wl_config *config, wl_estimator *e) {
   const int tasks = wl_config_count(config, "task");
   WL_TRY(WL_NEW(e->entry, tasks));
@@ -139,7 +139,7 @@ void wl_estimator_destroy(wl_estimator **estimator) {
   *estimator = NULL;
 }
 
-/* The scratch holds perturbed phi, eps and losses (antithetic.c). */
+/* Returns the size of the scratch memory for perturbed phi, eps and losses (antithetic.c). */
 int64_t wl_estimator_scratch(const wl_estimator *e) {
   return e->runs > 1 ? 2 * e->model->phi.size + e->spec.steps + 1 : 0;
 }

@@ -1,4 +1,4 @@
-/* full_es.c - evolution strategies over whole episodes (Metz et al. 2022): each episode has one perturbation, and the
+/* full_es.c - evolution strategies over whole episodes (Metz et al. 2022). Each episode has one perturbation, and the
  * objective is the mean loss over fresh minibatches at the episode's end.
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  or eps sign(F(+) - F(-)) / (2 sigma^2) */
@@ -11,7 +11,7 @@ static wl_status create(const wl_map *map, wl_estimator *e) {
   return wl_antithetic_create(map, e);
 }
 
-/* Returns the mean loss over batches that no step of the episode draws. */
+/* Returns the mean loss over batches that are not used by any step of the episode. */
 static double final_loss(const wl_estimator *e, const wl_estimator_job *job) {
   const wl_unit particle = wl_unit_particle(e->model, job->unit, job->run);
   double sum = 0.0;
@@ -51,7 +51,7 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 
 const wl_estimator_ops wl_estimator_full_es = {
     .name = "full_es",
-    .summary = "evolution strategies over whole episodes, for the loss at their end",
+    .summary = "evolution strategies over whole episodes, for the loss at the end of the episode",
     .options = wl_full_es_options,
     .whole_episodes = true,
     .create = create,

@@ -1,10 +1,11 @@
-/* mixture.c - back-propagation and truncated evolution strategies, weighted for each meta-parameter by the inverse of
- * their variances over the units (Metz et al. 2019).
+/* mixture.c - combines back-propagation and truncated evolution strategies. Each meta-parameter weights the two
+ * estimates by the inverse of their variances over the units (Metz et al. 2019).
  *
  *   g = (g_b / v_b + g_e / v_e) / (1 / v_b + 1 / v_e)
  *
- * A unit contributes [g_b, g_e, g_b^2, g_e^2]. Particle 0 is the unit itself, which back-propagates. Particles 1 and 2
- * start each window from the state of the unit and run at phi + eps and phi - eps. */
+ * g_b is the estimate of back-propagation, g_e the estimate of evolution strategies, and v_b and v_e are their
+ * variances. A unit contributes [g_b, g_e, g_b^2, g_e^2]. Particle 0 is the unit itself, which back-propagates.
+ * Particles 1 and 2 start each window from the state of the unit and run at phi + eps and phi - eps. */
 #include <string.h>
 
 #include "estimator/antithetic.h"

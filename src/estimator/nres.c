@@ -2,8 +2,8 @@
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn at the episode's start
  *
- * Summed over the windows of an episode, g is the antithetic estimate for the whole episode. This sum is unbiased for
- * the gradient of the episode's smoothed loss, and the variance of the sum does not grow with the number of windows. */
+ * The sum of g over the windows of an episode is the antithetic estimate for the whole episode. The sum is unbiased for
+ * the gradient of the episode's smoothed loss. Its variance does not grow with the number of windows. */
 #include "estimator/antithetic.h"
 
 static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {

@@ -2,8 +2,8 @@
  *
  *   A <- A + eps,   g = A (F(+) - F(-)) / (2 sigma^2),   A = 0 at the episode's start
  *
- * A window's loss is credited to all perturbations since the episode began. The estimate is unbiased like that of nres,
- * but its variance grows with the number of windows. */
+ * The loss of a window is attributed to all perturbations since the episode began. The estimate is unbiased like the
+ * estimate of nres, but its variance grows with the number of windows. */
 #include "estimator/antithetic.h"
 
 static wl_status create(const wl_map *map, wl_estimator *e) {
