@@ -9,18 +9,18 @@
  *   }
  *   wl_optimizer_destroy(&opt);
  *
- * Each step computes g~ = P g if a preconditioner was learned, otherwise g~ = g; then (u, s) = rule(g~, theta, s, t),
- * as in training. The handle owns the rule state s, in float32.
+ * Each step first computes g~ from the gradient g: g~ = P g if a preconditioner P was learned, otherwise g~ = g. The
+ * step then computes (u, s) = rule(g~, theta, s, t), as in training. The handle owns the rule state s (float32).
  *
- * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). The program needs neither MPI nor its
- * headers. No function here is collective. Only one thread may use a handle at a time, for one run at a time; a program
- * that trains several models at once loads one handle for each, from any thread. wl_optimizer_load uses HDF5: the
- * program must not call HDF5 at the same time. A function that fails returns a code other than WL_OK and stores a
- * message, which wl_last_error() returns. Given a NULL handle or array, a function returns WL_ERR_USAGE, or 0 or "" if
- * it returns no status.
+ * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). The program does not need MPI. No
+ * function of this header is collective. A handle serves one run at a time, and only one thread may use the handle at a
+ * time. A program that trains several models at once loads one handle for each model; any thread may load a handle.
+ * wl_optimizer_load uses HDF5, and the program must not call HDF5 at the same time. A function that fails returns a
+ * code other than WL_OK and stores a message; wl_last_error() returns this message. If a handle or array is NULL, a
+ * function returns WL_ERR_USAGE. A function that does not return a status returns 0 or "" instead.
  *
- * The locale and the floating-point state of the caller do not change a result: inside the library subnormal numbers
- * count as zero and rounding is to nearest. Every function restores the caller's state before it returns. */
+ * Results do not depend on the caller's locale and floating-point state. The library rounds to nearest and treats
+ * subnormal numbers as zero. Every function restores the caller's state before it returns. */
 #ifndef WARPLOOM_OPTIMIZER_H
 #define WARPLOOM_OPTIMIZER_H
 
@@ -34,9 +34,9 @@ extern "C" {
 
 typedef struct wl_optimizer wl_optimizer;
 
-/* Reads a trained optimizer: a file that `warploom export` wrote, a checkpoint, or the newest valid checkpoint of a
- * run directory. The caller owns *optimizer. After a failure *optimizer is NULL.
- * WL_ERR_NO_INPUT   the file does not exist; or the optimizer needs the network of a task whose data
+/* Reads a trained optimizer. `path` is a file from `warploom export`, a checkpoint, or a run directory; for a run
+ * directory, the newest valid checkpoint is read. The caller owns *optimizer. After a failure *optimizer is NULL.
+ * WL_ERR_NO_INPUT the file does not exist; or the optimizer needs the network of a task whose data
  *                   are not on this machine
  * WL_ERR_DATA       the file is damaged, holds no trained optimizer, or was trained with warp layers,
  *                   which are part of the task's network and cannot act on a gradient alone */
@@ -45,31 +45,30 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 /* Frees the handle and sets it to NULL; NULL is accepted. */
 void wl_optimizer_destroy(wl_optimizer **optimizer);
 
-/* Returns the number of parameters that the optimizer can train. 0 means any number, as for an optimizer that consists
- * of a coordinatewise rule alone. Any other value is the number of parameters of one network, for which the
- * preconditioner, the initial parameters or the scalars per tensor were learned. theta then holds the parameters in
- * the order of the network's tensors. */
+/* Returns the number of parameters that the optimizer can train. 0 means any number, for example for an optimizer that
+ * consists only of a coordinatewise rule. Any other value is the number of parameters of one network. The
+ * preconditioner, the initial parameters or the scalars per tensor were learned for this network. theta must then have
+ * the parameters in the order of the network's tensors. */
 int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
 
-/* Return the name of the update rule, such as "lstm", and the digest of the meta-state when the file was written (16
- * hex digits). Both strings are valid until the handle is destroyed. */
+/* wl_optimizer_rule returns the name of the update rule, for example "lstm". wl_optimizer_digest returns the digest of
+ * the meta-state in the file (16 hex digits). Both strings are valid until the handle is destroyed. */
 const char *wl_optimizer_rule(const wl_optimizer *optimizer);
 const char *wl_optimizer_digest(const wl_optimizer *optimizer);
-/* Return the number of meta-parameters, the number of meta-steps of their training, and the horizon, which is the
- * number of inner steps of the longest training episode. Training used no run longer than this horizon. */
+/* These functions return the number of meta-parameters, the number of meta-steps of the training, and the horizon. The
+ * horizon is the number of inner steps of the longest training episode. */
 int64_t wl_optimizer_meta_parameters(const wl_optimizer *optimizer);
 int64_t wl_optimizer_meta_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 
 /* Sets the number of threads for the runs that start after this call; the default is 1. The results have the same bits
- * for any number. WL_ERR_USAGE below 1 or above 4096. */
+ * for any number of threads. Returns WL_ERR_USAGE if `threads` is below 1 or above 4096. */
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
-/* Ends the previous run, if there is one, and starts a run over n parameters at step 0 with a zero rule state.
- * Allocates all memory of the run, which is 328 bytes per parameter for an LSTM of 2 x 20 units.
- * WL_ERR_USAGE   n < 1, n differs from a nonzero wl_optimizer_parameters(), or the rule needs the shapes of tensors
- * WL_ERR_OS      not enough memory
- * After an error the handle has no run. */
+/* Starts a run over n parameters at step 0 with a zero rule state. A previous run ends. Allocates all memory of the
+ * run, for example 328 bytes per parameter for an LSTM of 2 x 20 units. WL_ERR_USAGE n < 1, n differs from a nonzero
+ * wl_optimizer_parameters(), or the rule needs the shapes of tensors WL_ERR_OS not enough memory After an error the
+ * handle has no run. */
 wl_status wl_optimizer_start(wl_optimizer *optimizer, int64_t n);
 
 /* Shape of a tensor of the caller's parameters, in C order. */
@@ -78,43 +77,42 @@ typedef struct wl_tensor_shape {
   int64_t shape[4];
 } wl_tensor_shape;
 
-/* Starts a run over n parameters that consist of `count` tensors, one after the other. Rules that use the shapes of
- * tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. Weights of dense layers have the shape (in, out),
- * weights of convolutions have the shape (out, in, rows, columns), as in the trained networks. `horizon` is the number
- * of steps of the run, which schedules and some rules use; 0 means wl_optimizer_horizon(). WL_ERR_USAGE for an invalid
- * shape, and if the optimizer belongs to a network whose tensors have other shapes. */
+/* Starts a run over the parameters of `count` tensors, which are stored one after the other. Rules that use the shapes
+ * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. As in the trained networks, weights of dense
+ * layers have the shape (in, out), and weights of convolutions have the shape (out, in, rows, columns). `horizon` is
+ * the number of steps of the run; schedules and some rules use this number. 0 means wl_optimizer_horizon(). Returns
+ * WL_ERR_USAGE if a shape is invalid, or if the optimizer belongs to a network with other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
-/* Sets the minibatch loss at the theta of the next step. The rule `controller` reads this loss; other rules ignore it.
- * The call is optional. WL_ERR_USAGE without a run. */
+/* Sets the minibatch loss at the theta of the next step. The rule `controller` reads this loss; other rules ignore the
+ * loss. The call is optional. Returns WL_ERR_USAGE if there is no run. */
 wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 
-/* Copies the learned initial parameters into theta [n]. Tensors that the configuration names in `initialisation.fresh`
- * were not learned, and this call does not change these tensors. WL_ERR_USAGE if no initial parameters were learned,
- * or n differs from wl_optimizer_parameters(). */
+/* Copies the learned initial parameters into theta [n]. Tensors in the list `initialisation.fresh` of the configuration
+ * were not learned; this call does not change them. Returns WL_ERR_USAGE if no initial parameters were learned, or if n
+ * differs from wl_optimizer_parameters(). */
 wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
 
 /* Does one step: theta [n] <- theta + u. gradient [n] is the gradient of the loss at theta, in units of the loss
- * divided by units of theta. Both arrays are borrowed for the call, need no alignment and must not overlap. The
- * function allocates nothing.
- * WL_ERR_USAGE   no run was started, or n differs from the run's n; an array is NULL; the arrays overlap
- * WL_ERR_DATA    a gradient is not finite: theta and the rule state are unchanged; or the update is
+ * divided by units of theta. Both arrays are borrowed during the call. They need no alignment and must not overlap. The
+ * function allocates no memory. WL_ERR_USAGE no run was started, or n differs from the run's n; an array is NULL; the
+ * arrays overlap WL_ERR_DATA a gradient is not finite: theta and the rule state are unchanged; or the update is
  *                not finite: theta is unchanged, the rule state is lost, and the run has ended */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);
 
-/* The caller's arrays of one tensor, and the factors of the update of that tensor. */
+/* The caller's arrays of one tensor, and the factors of the tensor's update. */
 typedef struct wl_tensor_step {
   const float *gradient; /* [size] */
   float *theta;          /* [size] */
-  int transposed; /* not 0: both arrays hold a matrix of shape (rows, columns) as (columns, rows) */
+  int transposed; /* not 0: both arrays store a matrix of shape (rows, columns) as (columns, rows) */
   float rate, weight_decay; /* 1 and 0: the update is as in training */
 } wl_tensor_step;
 
-/* Does one step over the tensors of wl_optimizer_start_tensors, whose arrays may lie anywhere in memory: theta <- theta
- * + rate (u - weight_decay theta). The requirements on arrays and the errors are those of wl_optimizer_step. Both
- * functions give the same bits if rate is 1 and weight_decay is 0. WL_ERR_USAGE is also returned if `count` is not the
+/* Does one step over the tensors of wl_optimizer_start_tensors: theta <- theta + rate (u - weight_decay theta). Each
+ * tensor has separate arrays. The requirements on arrays and the errors are the same as for wl_optimizer_step. Both
+ * functions give the same bits if rate is 1 and weight_decay is 0. Also returns WL_ERR_USAGE if `count` is not the
  * run's number of tensors. */
 wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
                                     const wl_tensor_step *tensors);
@@ -122,28 +120,28 @@ wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
 /* Returns 1 if the result depends on the shapes of tensors and on the order of their axes, otherwise 0. */
 int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
 
-/* A run can be saved and resumed; the results have the same bits as without the stop. To save a run, store the state
- * and wl_optimizer_steps(), the number of steps done. To resume the run, start a run over the same tensors with the
- * same horizon, and set the steps and the state. The state consists of the float numbers of the rule and the
- * preconditioner; wl_optimizer_state_size() returns the count of these numbers, or 0 without a run.
- * WL_ERR_USAGE   no run; size is not wl_optimizer_state_size(); steps < 0 */
+/* A run can be saved and resumed. The results have the same bits as those of an uninterrupted run. To save a run, store
+ * the state and the number of completed steps, wl_optimizer_steps(). To resume the run, start a run over the same
+ * tensors with the same horizon, and set the steps and the state. The state consists of the float numbers of the rule
+ * and the preconditioner. wl_optimizer_state_size() returns how many numbers the state has, or 0 if there is no run.
+ * WL_ERR_USAGE no run; size is not wl_optimizer_state_size(); steps < 0 */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
 wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, float *state);
 wl_status wl_optimizer_set_state(wl_optimizer *optimizer, int64_t size, const float *state,
                                  int64_t steps);
 
-/* A named tensor of phi, in C order, for meta-parameters that another program computed. */
+/* A named tensor of phi, in C order. Used for meta-parameters that another program computed. */
 typedef struct wl_meta_parameters {
   const char *name; /* "layer1.weight" */
   int64_t size;
   const double *values; /* [size] */
 } wl_meta_parameters;
 
-/* Writes an optimizer file from meta-parameters and the YAML configuration of the update rule, of a task and of an
- * episode. All functions and commands that read optimizer files accept the written file.
- * WL_ERR_CONFIG         an error in the configuration
- * WL_ERR_USAGE          tensors are missing, unknown, or of another size; a number is not finite; the configuration has
+/* Writes an optimizer file. The inputs are meta-parameters and a YAML configuration of the update rule, a task and an
+ * episode. All functions and commands that read optimizer files accept the written file. WL_ERR_CONFIG an error in the
+ * configuration WL_ERR_USAGE tensors are missing, unknown, or of another size; a number is not finite; the
+ * configuration has
  *                       parts other than an update rule
  * WL_ERR_CANNOT_CREATE  the file cannot be written */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,

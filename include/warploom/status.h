@@ -26,8 +26,8 @@ typedef enum wl_status {
   WL_ERR_CONFIG = 78         /* wrong configuration */
 } wl_status;
 
-/* Returns the last error message of the calling thread, "" if there is none. The string is valid
- * until the next call that fails on this thread. Not collective. */
+/* Returns the last error message of the calling thread, or "" if there is none. The string is valid until the next call
+ * that fails on this thread. Not collective. */
 const char *wl_last_error(void);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* blas.c - gets the name of OpenBLAS's core, which implies an instruction set. */
+/* blas.c - gets the name of OpenBLAS's core. The core determines the instruction set of the BLAS kernels. */
 #include "base/blas.h"
 
 #include <cblas.h>
@@ -13,7 +13,7 @@ const char *wl_blas_better_kernels(void) {
 }
 
 bool wl_blas_is_slow(void) {
-  /* Cores of x86-64 whose kernels lack AVX2. A core that is not in this list is newer than the list. */
+  /* Names of x86-64 cores with kernels that do not use AVX2. A core that is not in this list is newer than the list. */
   static const char *const old[] = {"Unknown",   "Generic",    "Katmai",     "Coppermine", "Northwood",
                                     "Prescott",  "Banias",     "Atom",       "Core2",      "Penryn",
                                     "Dunnington", "Nehalem",   "Sandybridge", "Athlon",    "Opteron",

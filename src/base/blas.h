@@ -5,11 +5,11 @@
 #include <stdbool.h>
 
 const char *wl_blas_kernels(void); /* "Haswell" */
-/* Returns a core whose kernels use fused multiply-adds and run on every processor with AVX2; NULL if this processor
- * cannot run them. */
+/* Returns the name of an OpenBLAS core with kernels that use fused multiply-adds and run on every processor with AVX2.
+ * Returns NULL if this processor cannot run these kernels. */
 const char *wl_blas_better_kernels(void);
-/* Whether the processor has AVX2 but OpenBLAS runs kernels without AVX2. An OpenBLAS that is older than the processor
- * does not recognise the processor and runs at a quarter of the speed or less. */
+/* Returns true if the processor has AVX2 but OpenBLAS uses kernels without AVX2. This happens if OpenBLAS is older than
+ * the processor and does not recognise it. The speed is then at most a quarter of the normal speed. */
 bool wl_blas_is_slow(void);
 
 #endif

@@ -1,4 +1,5 @@
-/* build_info.c - version, revision and compiler from the generated header; processor and BLAS as found at run time. */
+/* build_info.c - gets version, revision and compiler from the generated header, and finds processor and BLAS at run
+ * time. */
 #include "base/build_info.h"
 
 #include <cblas.h>
@@ -20,7 +21,7 @@ const char *wl_build_type(void) { return WL_BUILD_TYPE; }
 const char *wl_build_compiler(void) { return WL_BUILD_COMPILER; }
 const char *wl_build_hdf5(void) { return WL_BUILD_HDF5; }
 
-/* Reads the value of the first "model name" line of /proc/cpuinfo, "" if there is no such line. */
+/* Reads the value of the first "model name" line of /proc/cpuinfo. The result is "" if there is no such line. */
 static void read_model_name(char *out, size_t size) {
   out[0] = '\0';
   FILE *const file = fopen("/proc/cpuinfo", "r");

@@ -1,4 +1,5 @@
-/* build_info.h - version, compiler and libraries of this binary, for --version and every output file. */
+/* build_info.h - version, compiler and libraries of this binary. `--version` prints them, and output files store
+ * them. */
 #ifndef WL_BASE_BUILD_INFO_H
 #define WL_BASE_BUILD_INFO_H
 

@@ -2,10 +2,10 @@
 #ifndef WL_BASE_CLOCK_H
 #define WL_BASE_CLOCK_H
 
-/* Seconds on the monotonic clock, from an arbitrary origin. */
+/* Returns the seconds of the monotonic clock, from an arbitrary origin. */
 double wl_seconds(void);
-/* CPU seconds of the calling thread. Unlike wall time, CPU time excludes the time in which the core runs other
- * programs. */
+/* Returns the CPU seconds of the calling thread. Unlike wall time, CPU time excludes the time in which the core runs
+ * other programs. */
 double wl_thread_seconds(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* cores.c - uses the system's affinity masks; on systems without affinity masks nothing is bound. */
+/* cores.c - uses the system's affinity masks. On systems without affinity masks, threads are not bound. */
 #define _GNU_SOURCE
 #include "base/cores.h"
 
@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Reads an integer from 1 to `most` at the start of an environment variable, followed by `end` or the end of the text;
- * returns 0 if there is no such integer. */
+/* Reads an integer from 1 to `most` at the start of an environment variable. The character `end` or the end of the text
+ * must follow the integer. Returns 0 if there is no such integer. */
 static int number_from(const char *name, char end, long most) {
   const char *const text = getenv(name);
   if (!text || *text < '0' || *text > '9') return 0;
@@ -26,8 +26,8 @@ bool wl_cores_are_owned(void) {
   return getenv("SLURM_JOB_ID") && number_from("SLURM_CPUS_ON_NODE", '\0', 1 << 20) >= node;
 }
 
-/* Returns the number of threads on this machine that run or wait for a core, including this one, from a line such as
- * "0.5 0.4 0.3 2/310 4711". */
+/* Returns the number of threads on this machine that run or wait for a core, including this thread. The system gives
+ * the number in a line such as "0.5 0.4 0.3 2/310 4711". */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");
@@ -37,7 +37,7 @@ static int running_threads(void) {
   return running > 1 ? running : 1;
 }
 
-/* Computes the minimum of several samples: a thread that runs only for a moment does not occupy a core. */
+/* Uses the minimum of several samples, because a thread that runs only for a moment does not occupy a core. */
 int wl_cores_idle(void) {
   enum { LOOKS = 5, PAUSE = 2000000 };
   const struct timespec pause = {.tv_nsec = PAUSE};
@@ -57,7 +57,7 @@ int wl_cores_idle(void) {
 static cpu_set_t allowed; /* the allowed cores before anything was bound */
 static bool bound;
 
-/* Finds the affinity mask of this process; false if the machine has more cores than a mask holds. */
+/* Finds the affinity mask of this process. Returns false if the machine has more cores than a mask can represent. */
 static bool find_allowed(void) {
   return bound || sched_getaffinity(0, sizeof allowed, &allowed) == 0;
 }

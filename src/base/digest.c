@@ -1,4 +1,4 @@
-/* digest.c - a chained XXH3: each name and each array is hashed, with the digest so far as the seed.
+/* digest.c - computes a chained XXH3. Each name and each array is hashed with the previous digest as the seed.
  *
  *   d <- XXH3(data, XXH3(name, d))
  *

@@ -1,4 +1,4 @@
-/* digest.h - a 64-bit digest (XXH3) of named arrays, for comparing runs. */
+/* digest.h - computes a 64-bit digest (XXH3) of named arrays. Runs are compared by their digests. */
 #ifndef WL_BASE_DIGEST_H
 #define WL_BASE_DIGEST_H
 

@@ -5,11 +5,12 @@
 #include "base/options.h"
 #include "base/rng.h"
 
-/* Returns the value of element `element` of the stream: the number itself, one of the choices, or a number drawn
- * uniformly from [low, high]; for log_uniform, a number whose logarithm is uniform. */
+/* Returns the value for element `element` of the stream. A fixed draw returns its number, and one_of returns one of its
+ * choices. uniform returns a uniformly distributed number from [low, high]. log_uniform returns a number from [low,
+ * high] with a uniformly distributed logarithm. */
 double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
 
-/* Makes a copy that owns its choices; the caller clears it with wl_draw_clear. */
+/* Makes a copy that owns its choices. The caller clears the copy with wl_draw_clear. */
 wl_status wl_draw_copy(wl_draw draw, wl_draw *out);
 void wl_draw_clear(wl_draw *draw);
 /* Returns the smallest value that can be drawn. */

@@ -12,7 +12,7 @@ void wl_failure_keep(wl_failure *failure, wl_status status) {
 wl_status wl_failure_raise(wl_failure *failure) {
   const wl_status code = failure->code;
   failure->code = WL_OK;
-  /* use a code that adds no source line, because the message already has one */
+  /* WL_ERR_OS does not append a source line; the message may already have one */
   if (code != WL_OK) WL_FAIL(WL_ERR_OS, "%s", failure->message);
   return code;
 }

@@ -1,4 +1,4 @@
-/* field.h - state arrays, registered once in a list that save, load and digest all use. */
+/* field.h - a list of state arrays. The code that saves, loads and digests the state uses the same list. */
 #ifndef WL_BASE_FIELD_H
 #define WL_BASE_FIELD_H
 
@@ -13,8 +13,8 @@ typedef enum wl_type { WL_FLOAT32, WL_FLOAT64, WL_INT64, WL_UINT64, WL_UINT8 } w
 #define WL_REAL_TYPE WL_FLOAT32
 #endif
 
-/* One named array in memory. Names are paths ("outer/first_moment"); src/io makes HDF5 groups of their folders. `data`
- * is borrowed. */
+/* One named array in memory. A name is a path, for example "outer/first_moment"; src/io makes an HDF5 group for each
+ * folder of the path. `data` is borrowed. */
 typedef struct wl_field {
   char name[128];
   wl_type type;

@@ -1,4 +1,5 @@
-/* finite.h - tests whether an array is finite. The tests look at the exponent bits, so that the loop vectorises. */
+/* finite.h - tests whether all numbers of an array are finite. The tests use the exponent bits, because the compiler
+ * can vectorise this loop. */
 #ifndef WL_BASE_FINITE_H
 #define WL_BASE_FINITE_H
 

@@ -1,4 +1,5 @@
-/* float_state.c - uses MXCSR on x86-64 and FPCR on aarch64; elsewhere fenv.h, which cannot flush subnormal numbers. */
+/* float_state.c - sets the register MXCSR on x86-64 and FPCR on aarch64. Other processors use fenv.h, which cannot
+ * flush subnormal numbers. */
 #include "base/float_state.h"
 
 #ifdef WL_DOUBLE
@@ -9,14 +10,14 @@ enum { FLUSHES = 1 };
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
-/* All exceptions masked, rounding to nearest. If FLUSHES is set, also flush to zero (bit 15) and denormals are zero
- * (bit 6). The low six bits are flags, not control bits. */
+/* CONTROL masks all exceptions and selects rounding to nearest. If FLUSHES is set, it also sets flush-to-zero (bit 15)
+ * and denormals-are-zero (bit 6). The low six bits of the register are flags, not control bits. */
 enum { FLAGS = 0x3f, CONTROL = 0x1f80 | FLUSHES * 0x8040 };
 static unsigned long read_control(void) { return _mm_getcsr(); }
 static void write_control(unsigned long control) { _mm_setcsr((unsigned)control); }
 #elif defined(__aarch64__)
-/* Rounding to nearest, no trap; FZ (bit 24) flushes operands and results. The upper half is FPSR, which has the
- * flags. */
+/* CONTROL selects rounding to nearest without traps. FZ (bit 24) flushes operands and results. The upper half is the
+ * register FPSR, which has the flags. */
 static const unsigned long FLAGS = 0xffffffff00000000, CONTROL = (unsigned long)FLUSHES << 24;
 static unsigned long read_control(void) {
   unsigned long control, flags;
@@ -39,7 +40,7 @@ static bool is_set(unsigned long control) {
 
 bool wl_float_state_is_set(void) { return is_set(read_control()); }
 
-/* The environment also holds the x87 control word, whose rounding mode strtod uses. */
+/* The environment also includes the x87 control word. strtod uses its rounding mode. */
 void wl_float_state_enter(wl_float_state *before) {
   before->control = read_control();
   before->changed = !is_set(before->control);

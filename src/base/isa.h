@@ -1,7 +1,7 @@
-/* isa.h - the instruction set of all kernels, chosen once.
+/* isa.h - chooses the instruction set of all kernels once.
  *
- * Kernels are compiled for each set, and the program chooses one of the compilations when it runs. Results of different
- * sets differ in the last bits. */
+ * Kernels are compiled for each instruction set, and the program chooses one of them at run time. Results of different
+ * instruction sets differ in the last bits. */
 #ifndef WL_BASE_ISA_H
 #define WL_BASE_ISA_H
 
@@ -14,8 +14,8 @@ typedef enum wl_isa {
 
 /* Returns the widest instruction set of this processor. */
 wl_isa wl_isa_widest(void);
-/* Returns the widest instruction set, or a narrower one that WARPLOOM_ISA=avx512|avx2|baseline selects. The first call
- * warns if the selected instruction set is not supported. */
+/* Returns the widest instruction set of this processor. The environment variable WARPLOOM_ISA=avx512|avx2|baseline can
+ * select a narrower instruction set. The first call warns if the selected instruction set is not supported. */
 wl_isa wl_isa_choose(void);
 /* "baseline", "avx2", "avx512" */
 const char *wl_isa_name(wl_isa isa);

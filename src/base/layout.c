@@ -1,4 +1,4 @@
-/* layout.c - named tensors, one after the other: the flat vectors theta and phi. */
+/* layout.c - adds and finds the named tensors of a flat vector. */
 #include "base/layout.h"
 
 #include <string.h>

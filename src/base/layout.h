@@ -23,13 +23,14 @@ typedef struct wl_layout {
   int64_t size;     /* number of elements of all tensors, without padding */
 } wl_layout;
 
-/* Appends a tensor; *offset receives the position of the tensor's first element (`offset` may be NULL).
- * WL_ERR_SOFTWARE for a duplicate name or an impossible shape. A zeroed wl_layout is empty. */
+/* Appends a tensor. *offset receives the position of the tensor's first element; `offset` may be NULL. Returns
+ * WL_ERR_SOFTWARE if the name exists or the shape is impossible. A zeroed wl_layout is empty. */
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset);
-/* Returns the tensor of that name, NULL if there is no such tensor. The pointer is valid until the next add. */
+/* Returns the tensor of that name, or NULL if there is no such tensor. The pointer is valid until the next tensor is
+ * added. */
 const wl_tensor_entry *wl_layout_find(const wl_layout *layout, const char *name);
-/* Appends copies of all tensors of `from` with shifted offsets; *offset receives the position of the first copy. */
+/* Appends copies of all tensors of `from` with shifted offsets. *offset receives the position of the first copy. */
 wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *offset);
 void wl_layout_clear(wl_layout *layout);
 

@@ -1,10 +1,10 @@
 /* log.c - prints messages and progress on stderr.
  *
  * On a terminal, progress is one line that is redrawn at most five times a second. A message clears this line, and the
- * next call draws the line again. If stderr is not a terminal, a plain line is printed when progress starts, then at
- * most one line each PLAIN_SECONDS, and a last line at the end.
+ * next call draws the line again. If stderr is not a terminal, plain lines are printed: one at the start, then at most
+ * one every PLAIN_SECONDS seconds, and one at the end.
  *
- * Any thread may print: the thread that writes files warns while the training shows its progress. */
+ * Any thread may print. For example, the thread that writes files can warn while the training shows its progress. */
 #include "base/log.h"
 
 #include <pthread.h>
@@ -30,8 +30,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The current progress, protected by the lock. */
 static struct {
   bool active, terminal, drawn;
-  long first;            /* `done` of the first call: the steps that were done before a resume */
-  long done, shown;      /* `done` of the last call; `done` of the last printed line */
+  long first;            /* `done` of the first call: the steps before a resume */
+  long done, shown;      /* `done` of the last call, and of the last printed line */
   double start, printed; /* times of the first call and of the last line */
   char line[LINE_SIZE];
 } progress;
@@ -41,7 +41,7 @@ void wl_log_setup(int rank, bool quiet) {
   setup.quiet = quiet;
 }
 
-/* Writes each line with one call, so that lines of several ranks do not mix. */
+/* Writes each line with one call; otherwise lines of several ranks could be mixed. */
 static void print_line(const char *prefix, const char *format, va_list arguments) {
   char line[8192];
   pthread_mutex_lock(&lock);

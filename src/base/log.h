@@ -1,18 +1,18 @@
-/* log.h - messages on stderr. Only rank 0 prints messages, but any rank prints errors. */
+/* log.h - prints messages on stderr. Every rank prints errors; only rank 0 prints other messages. */
 #ifndef WL_BASE_LOG_H
 #define WL_BASE_LOG_H
 
 #include <stdbool.h>
 
-/* Sets the rank of this process (ranks other than 0 print only errors) and whether --quiet was given. Called once. */
+/* Sets the rank of this process. `quiet` is true if the option --quiet was given. Called once. */
 void wl_log_setup(int rank, bool quiet);
 void wl_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "warploom: error: ..." on any rank. */
 void wl_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Shows progress: on a terminal as one line that is redrawn, elsewhere as a plain line at most every half minute. The
- * caller may call this function at any rate. `text` is shown after "done/total  rate  time left". */
+/* Shows progress. On a terminal, progress is one line that is redrawn. Elsewhere, a plain line is printed at most every
+ * half minute. The caller may call this function at any rate. `text` is shown after "done/total rate time left". */
 void wl_log_progress(const char *what, long done, long total, const char *text);
 void wl_log_progress_end(void);
 

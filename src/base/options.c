@@ -10,7 +10,7 @@
 
 enum { LARGEST_FILE = 4 << 20 };
 
-/* Builds the tree: the map parsed from the text, with the overrides applied. */
+/* Parses the text to a tree and applies the overrides to the tree. */
 static wl_status build_tree(wl_config *config, const char *text, const char *name,
                             const wl_override *overrides, int n_overrides, wl_node **root) {
   WL_TRY(wl_tree_parse(&config->pool, text, name, true, root));
@@ -52,7 +52,7 @@ void wl_config_destroy(wl_config **config) {
   *config = NULL;
 }
 
-/* Reads an open file to its end; the caller frees *text with wl_free. */
+/* Reads an open file to its end. The caller frees *text with wl_free. */
 static wl_status read_stream(FILE *file, const char *path, char **text) {
   struct stat info;
   if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode))

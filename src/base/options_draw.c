@@ -1,9 +1,9 @@
-/* options_draw.c - values that are drawn for each episode: {one_of: [..]}, {uniform: [a, b]},
- * {log_uniform: [a, b]}.
+/* options_draw.c - reads values that are drawn for each episode: {one_of: [..]}, {uniform: [a, b]}, {log_uniform: [a,
+ * b]}.
  *
- * A number that the module can vary during a run (WL_KEY_DRAW) remains a distribution. For other keys of a section
- * with WL_KEY_ONE_OF, the map as written expands to one map for each choice. If several keys have choices, the map
- * expands to one map for each combination of choices; the last key changes fastest. */
+ * A number that the module can vary during a run (WL_KEY_DRAW) remains a distribution. For other keys of a section with
+ * WL_KEY_ONE_OF, the map is expanded to one map for each choice. If several keys have choices, there is one map for
+ * each combination of choices. The choice of the last key changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -23,7 +23,7 @@ wl_draw_kind wl_node_draw(const wl_node *node) {
   return WL_DRAW_FIXED;
 }
 
-/* Reads the items of the list, each of which must be a valid value of the key. */
+/* Reads the items of the list. Each item must be a valid value of the key. */
 static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *path,
                               wl_value *value) {
   wl_value *choices = NULL;
@@ -73,7 +73,7 @@ wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_
   return WL_OK;
 }
 
-/* Whether the choices of this key expand to several maps. */
+/* Returns true if the choices of this key are expanded to several maps. */
 static bool multiplies(const wl_value *value) {
   return value->draw == WL_DRAW_ONE_OF && !(value->option->flags & WL_KEY_DRAW);
 }
@@ -92,7 +92,7 @@ static wl_status count_combinations(const wl_map *map, int *count) {
   return WL_OK;
 }
 
-/* Makes the map of combination `number` of the choices in the map as written. */
+/* Makes the map for combination `number` of the choices in the map `written`. */
 static wl_status combine(wl_pool *pool, const wl_map *written, int combinations, int number,
                          wl_map *out) {
   wl_value *values = NULL;

@@ -75,7 +75,8 @@ static void store_value(const wl_value *value, unsigned char *at) {
   }
 }
 
-/* Whether two rows declare the same key. Tables may share rows, so keys of the same name and type are the same key. */
+/* Returns true if two rows declare the same key. Tables may have the same rows; therefore keys with the same name and
+ * type are the same key. */
 static bool is_row(const wl_option *option, const wl_option *row) {
   return option == row || (option->type == row->type && option->slot.kind == row->slot.kind &&
                            strcmp(option->key, row->key) == 0);

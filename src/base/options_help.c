@@ -7,7 +7,8 @@
 #include "base/options_impl.h"
 #include "base/plugin_open.h"
 
-/* Returns the width of the terminal, limited to a readable range; a default width if standard output is no terminal. */
+/* Returns the width of the terminal, limited to a readable range. Returns a default width if standard output is not a
+ * terminal. */
 static int help_width(void) {
   enum { USUAL = 80, LEAST = 60, MOST = 120 };
   struct winsize size = {0};
@@ -44,7 +45,7 @@ static void write_accepted(const wl_option *option, FILE *out) {
     fprintf(out, ", %s", option->units);
 }
 
-/* Escapes dashes, and a dot at the start of a line: roff gives both a special meaning. */
+/* Escapes dashes, and dots at the start of a line, because they have a special meaning in roff. */
 void wl_help_roff(const char *text, FILE *out) {
   bool begins = true;
   for (; *text; ++text) {
@@ -74,7 +75,7 @@ void wl_help_wrap(const char *text, int indent, FILE *out) {
   }
 }
 
-/* Prints the text as man-page source, or as lines of the terminal from column `indent` on. */
+/* Prints the text as man-page source, or as lines of the terminal that begin in column `indent`. */
 static void print_text(const char *text, bool roff, int indent, FILE *out) {
   if (roff) wl_help_roff(text, out);
   else wl_help_wrap(text, indent, out);
@@ -125,7 +126,7 @@ static bool is_same_option(const wl_option *a, const wl_option *b) {
          is_same_text(a->fallback, b->fallback) && is_same_text(a->choices, b->choices);
 }
 
-/* Returns the first variant before `variant` that has this very option; NULL if there is no such variant. */
+/* Returns the first variant before `variant` with the same option, or NULL if there is no such variant. */
 static const wl_variant *earlier_with(const wl_section *section, const wl_variant *variant,
                                       const wl_option *option) {
   for (const wl_variant *v = section->variants; v != variant; ++v)
@@ -134,7 +135,8 @@ static const wl_variant *earlier_with(const wl_section *section, const wl_varian
   return NULL;
 }
 
-/* Prints "as with name: sgd: rate, schedule": the options that are printed in full under an earlier variant. */
+/* Prints the options that were printed in full for an earlier variant, for example "as with name: sgd: rate,
+ * schedule". */
 static void print_shared(const wl_section *section, const wl_variant *variant, bool roff,
                          FILE *out) {
   for (const wl_variant *v = section->variants; v != variant; ++v) {

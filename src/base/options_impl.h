@@ -1,4 +1,4 @@
-/* options_impl.h - node trees, values, and the pool that owns both; private to the files options*.c.
+/* options_impl.h - node trees, values, and the pool that owns them. Only the files options*.c include this header.
  *
  *   YAML text --(options_tree)--> wl_node tree --(options_override)--> edited tree
  *     --(options_validate, options_value)--> wl_config: groups of maps of values
@@ -21,7 +21,7 @@ typedef struct wl_pool {
 wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size);
 #define WL_POOL_NEW(pool, pointer, count) \
   wl_pool_alloc((pool), (void **)&(pointer), (size_t)(count), sizeof *(pointer))
-/* Copies the first `length` bytes of text and adds a terminating zero. */
+/* Copies the first `length` bytes of `text` and adds a terminating zero byte. */
 wl_status wl_pool_text(wl_pool *pool, const char *text, size_t length, const char **out);
 void wl_pool_clear(wl_pool *pool);
 
@@ -42,8 +42,8 @@ struct wl_node {
   wl_node_kind kind;
   wl_location location;
   const char *text;    /* the text of a scalar; "" otherwise */
-  bool plain;          /* true for a scalar that is written without quotes */
-  const char *given;   /* the text after the '=' of --set, for keys of type text; else NULL */
+  bool plain;          /* true for a scalar without quotes */
+  const char *given;   /* for keys of type text: the text after the '=' of --set; else NULL */
   const char *problem; /* why the text is not valid YAML; NULL: the text is valid */
   int count;           /* number of entries of a list or map */
   wl_entry *first;     /* in the order written */
@@ -67,7 +67,7 @@ wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_locat
                          wl_node *child);
 /* Removes an entry from a list or map. */
 void wl_node_remove(wl_node *node, const wl_entry *entry);
-/* Whether the node is a plain null: nothing, ~ or null. */
+/* Returns true if the node is a plain null: nothing, ~ or null. */
 bool wl_node_is_null(const wl_node *node);
 /* Describes a node for messages: "a list", "a map", "nothing" or the quoted text. */
 const char *wl_node_describe(const wl_node *node, char *buffer, size_t size);
@@ -78,14 +78,14 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_location location;   /* where the value was written; for a default, where the map was written */
-  bool is_list;     /* true for lists, and for a WL_OPT_CHOICE_OR_REALS that holds numbers */
+  wl_location location; /* location of the value; for a default, location of the map */
+  bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS with numbers */
   int64_t integer;  /* also the index of a choice */
   int64_t argument; /* N of a choice that is written as {name: N} */
   double real;
   bool boolean;
   const char *string;
-  int count; /* number of elements of the list in use */
+  int count; /* number of elements of the list */
   const int64_t *ints;
   const double *reals;
   const char *const *strings;
@@ -124,12 +124,13 @@ struct wl_config {
 
 /* Fills config->groups from the tree. */
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
-/* Converts a node to a value of the type and range of value->option, which the caller sets. Messages name `path`. */
+/* Converts a node to a value of the type and range of value->option. The caller sets value->option. Messages name
+ * `path`. */
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
-/* Converts the default of value->option. */
+/* Converts the default of value->option to a value. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value);
-/* Return the kind of distribution that a node describes, and the YAML word of a kind. */
+/* wl_node_draw returns the kind of distribution that a node describes. wl_draw_word returns the YAML word of a kind. */
 wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);
 /* Converts a node that is a distribution. The caller sets value->option before the call. */
@@ -153,27 +154,27 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
 const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
                         char path[WL_PATH_SIZE]);
 
-/* Fails with WL_ERR_CONFIG and the message "origin:line: key 'path': ...". */
+/* Sets the error message "origin:line: key 'path': ..." and returns WL_ERR_CONFIG. */
 wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Writes "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
-/* Splits "a|b|c" into words, which point into `storage`; `storage` must have room for the text. Returns the number of
- * words. */
+/* Splits "a|b|c" into words that point into `storage`. `storage` must be large enough for the text. Returns the number
+ * of words. */
 /* Returns the name of a choice, such as "last" for "{last: N}". */
 const char *wl_choice_name(const char *choice, char *buffer, size_t size);
 int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
                      int capacity);
 /* Returns the accepted range of an option: "", "at least 1", "from 0 to 1", "greater than 0". */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
-/* Expands ~/, $NAME and ${NAME} in a path; *out lives as long as the pool. */
+/* Expands ~/, $NAME and ${NAME} in a path. *out is valid as long as the pool. */
 wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out);
-/* Makes a path absolute. A path in a file is relative to the folder of that file, any other path to the current
- * folder. */
+/* Makes a path absolute. A path in a file is relative to the folder of that file. Any other path is relative to the
+ * current folder. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
-/* Returns the shortest decimal text with a point that reads back as x; for infinities YAML's .inf. */
+/* Returns the shortest decimal text that has a point and is read as x. For infinities, returns .inf of YAML. */
 const char *wl_real_text(double x, char buffer[40]);
 
 #endif

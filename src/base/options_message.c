@@ -1,4 +1,4 @@
-/* options_message.c - texts of configuration errors: location, range, suggestions. */
+/* options_message.c - writes the texts of configuration errors: location, range, suggestions. */
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include "base/options_impl.h"
 #include "base/suggest.h"
 
-/* A lower bound below TINY or an upper bound above HUGE_BOUND is no bound: tables write 1e-300 for "greater than 0",
- * and INFINITY or 1e300 for "no upper bound". */
+/* A lower bound below TINY or an upper bound above HUGE_BOUND is not a real bound. Tables use 1e-300 for "greater than
+ * 0", and INFINITY or 1e300 for "no upper bound". */
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 
@@ -86,7 +86,7 @@ const char *wl_real_text(double x, char buffer[40]) {
     snprintf(shortest, sizeof shortest, "%.*g", digits, x);
     if (strtod(shortest, NULL) == x) break;
   }
-  /* YAML 1.1 readers read "1e-05" as a text and "2" as an integer: add a decimal point */
+  /* add a decimal point, because YAML 1.1 readers read "1e-05" as a text and "2" as an integer */
   const int mantissa = (int)strcspn(shortest, "e");
   snprintf(buffer, 40, "%.*s%s%s", mantissa, shortest, strchr(shortest, '.') ? "" : ".0",
            shortest + mantissa);

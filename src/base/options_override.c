@@ -1,9 +1,9 @@
-/* options_override.c - edits the tree before the tree is validated.
+/* options_override.c - edits the tree before validation.
  *
- * A path consists of keys joined by dots; a number selects a map of a list section ("task.0.dimension"). A section
- * that is a plain map counts as a list of one map. For a key of type text, the value of --set is used literally unless
- * the value is quoted as in YAML. For other keys the value is parsed as YAML if it begins like a collection or a
- * quoted text, else it is a plain YAML scalar. */
+ * A path consists of keys joined by dots. A number selects a map of a list section, for example "task.0.dimension". A
+ * section that is a single map is treated as a list of one map. For a key of type text, the value of --set is used
+ * literally unless the value has YAML quotes. For other keys, a value that begins like a collection or a quoted text is
+ * parsed as YAML. Any other value is a plain YAML scalar. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ typedef struct edit {
   const char *path; /* "outer.steps" */
 } edit;
 
-/* The value that a path leads to, and its container. */
+/* The value at a path, and the container of the value. */
 typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that contains `entry` */
@@ -24,7 +24,7 @@ typedef struct spot {
   bool item;       /* the path ends with the number of an item */
 } spot;
 
-/* Returns the index that a path component spells; -1 if the component is a key. */
+/* Returns the index if a path component is a number, or -1 if the component is a key. */
 static int component_index(const char *component) {
   if (component[0] == '\0' || strlen(component) > 6 ||
       component[strspn(component, "0123456789")] != '\0')
@@ -36,8 +36,8 @@ static void move_to(spot *s, wl_entry *entry, bool item) {
   *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
 }
 
-/* Moves the spot to the item of a list whose number is the component. In a list of one item the path may omit the
- * number. Sets *used if the component was the item's number. */
+/* Moves the spot to an item of a list. The component is the number of the item. In a list of one item, the path may
+ * omit the number. Sets *used if the component was the number. */
 static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
@@ -53,7 +53,7 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
   return WL_OK;
 }
 
-/* Replaces a null value by an empty map, so that overrides can fill an absent or empty section. */
+/* Replaces a null value by an empty map. Overrides can then set keys in an absent or empty section. */
 static wl_status want_map(const edit *e, wl_node *node, const char *component) {
   if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .location = e->location};
   if (node->kind == WL_NODE_MAP) return WL_OK;
@@ -69,7 +69,7 @@ static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bo
   return WL_OK;
 }
 
-/* Moves the spot to the entry of a map for a key, and creates an empty entry if the map has no such entry. */
+/* Moves the spot to a key's entry in a map. Creates an empty entry if the map has no entry for the key. */
 static wl_status enter_map(const edit *e, spot *s, const char *key) {
   wl_entry *entry = wl_node_find(s->node, key);
   if (!entry) {
@@ -112,15 +112,15 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   return WL_OK;
 }
 
-/* Whether a value that begins like a collection or a quoted text also ends like a collection or a quoted text. Text
- * after the end of such a value could be lost as a comment. */
+/* The value begins like a collection or a quoted text. Returns true if it also ends like a collection or a quoted text.
+ * Text after the end of the value could otherwise be lost as a comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);
   return !kind || text[length - 1] == end[kind - begin];
 }
 
-/* Parses a value as YAML. Used for values that begin like a collection, a quoted text, a tag, an anchor or an alias. */
+/* Parses a value as YAML. The value begins like a collection, a quoted text, a tag, an anchor or an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
     return wl_location_fail(e->location, e->path, "the value begins like a list, a map or a quoted text, but does "
@@ -128,7 +128,8 @@ static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
-/* Reads a value given by the user: its literal or quoted text, and, for keys that are not texts, its YAML value. */
+/* Reads a value from the user. Sets its literal or quoted text for keys of type text, and its YAML value for other
+ * keys. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);
@@ -151,7 +152,7 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
   return WL_OK;
 }
 
-/* Splits "path=value" and records the line as the origin of the edit. */
+/* Splits "path=value" and stores the line as the origin of the edit. */
 static wl_status open_line(const char *line, edit *e, wl_node **value) {
   const char *const equals = strchr(line, '=');
   const wl_location bare = {"--set", 0};
@@ -188,7 +189,7 @@ static wl_status ints_node(const edit *e, wl_ints ints, wl_node **out) {
   return WL_OK;
 }
 
-/* Finds the edit's path and value; *value is NULL for a removal. */
+/* Finds the edit's path and value. *value is NULL for a removal. */
 static wl_status open_edit(const wl_override *override, edit *e, wl_node **value) {
   const char *text = NULL;
   *value = NULL;
@@ -207,7 +208,7 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
   return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
 }
 
-/* Removes the value that the path leads to. If this empties a list, the list is replaced by null. */
+/* Removes the value at the path. A list that becomes empty is replaced by null. */
 static void take_out(const spot *s) {
   if (!s->entry) return;
   wl_node_remove(s->holder, s->entry);

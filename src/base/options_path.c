@@ -1,8 +1,8 @@
-/* options_path.c - paths as people write them: ~/runs, $SCRATCH/data, runs/${USER}.
+/* options_path.c - expands paths such as ~/runs, $SCRATCH/data and runs/${USER}.
  *
- * Expanded are ~ and ~/ at the beginning, ${NAME} anywhere, and $NAME if NAME is written in capitals, as environment
- * variables are. Every other '$' and '~' is part of a name. A variable that is not set is an error, because a folder
- * called '$SCRATCH' is never intended. */
+ * The code expands ~ and ~/ at the beginning, ${NAME} anywhere, and $NAME if NAME has only capital letters. Every other
+ * '$' and '~' is part of a file name. A variable that is not set causes an error, because nobody wants a folder with
+ * the name '$SCRATCH'. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +11,8 @@
 
 static bool is_name(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
-/* Finds the variable at the start of a text, and its name. Returns the number of characters of the variable in the
- * text; 0 if there is no variable. */
+/* Finds the name of the variable at the start of a text. Returns the number of characters that the variable has in the
+ * text, or 0 if there is no variable. */
 static size_t variable_at(const char *text, const char **name, size_t *length) {
   if (text[0] != '$') return 0;
   const bool braces = text[1] == '{';
@@ -74,7 +74,7 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
   return status;
 }
 
-/* Only a value in a file has a line; values from the command line or the program have no line. */
+/* Only a value from a file has a line. Values from the command line or the program have no line. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out) {
   *out = text;
   if (text[0] == '/' || text[0] == '\0') return WL_OK;

@@ -1,10 +1,10 @@
-/* options_plugin.c - maps whose keys come from a plug-in, and hashes of the files that a configuration names.
+/* options_plugin.c - reads maps with keys of a plug-in, and checks the hashes of files that a configuration names.
  *
  *   task: {plugin: ./my_task.so, dimension: 8}    is resolved to
  *   task: {plugin: /where/my_task.so, plugin_hash: 0123456789abcdef, dimension: 8}
  *
- * The hash belongs to the identity of a run, the path does not. A configuration that gives a hash accepts only a file
- * with that hash; an empty hash accepts any file. */
+ * The hash is part of a run's identity; the path is not. If a configuration gives a hash, only a file with that hash is
+ * accepted. An empty hash accepts any file. */
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ const wl_option wl_plugin_options[] = {
     {0}};
 enum { PLUGIN, PLUGIN_HASH };
 
-/* The variant of a refused plug-in: it accepts any keys and has no functions. */
+/* The variant of a refused plug-in. This variant accepts any keys and has no functions. */
 static const wl_variant refused = {"plug-in", "a plug-in, which is not loaded here", NULL, NULL};
 
 static const char *leaf(const char *path) {

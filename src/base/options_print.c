@@ -8,7 +8,7 @@
 
 /* ---- YAML, through libyaml's emitter; each function returns 1, or 0 if out of memory ---- */
 
-/* Whether every YAML reader reads the text unquoted as the same text. */
+/* Returns true if every YAML reader reads the unquoted text as the same text. */
 static bool is_plain_word(const char *text) {
   static const char *const reserved[] = {"true", "false", "yes", "no", "on",
                                          "off",  "null",  "y",   "n"};
@@ -105,7 +105,7 @@ static int emit_values(yaml_emitter_t *emitter, const wl_map *map) {
   return ok;
 }
 
-/* Writes a section. If a list section has one map, writes that map. */
+/* Writes a section. If a list section has one map, writes only that map. */
 static int emit_group(yaml_emitter_t *emitter, const wl_group *group) {
   if (group->section->name[0] == '\0') return emit_values(emitter, &group->maps[0]);
   int ok = emit_text(emitter, group->section->name, false);
@@ -194,7 +194,7 @@ void wl_map_choices(const wl_map *map, char *text, size_t size) {
   text[size - 1] = '\0';
 }
 
-/* Returns the flags of a key together with those of its section. */
+/* Returns the flags of a key combined with the flags of its section. */
 static unsigned flags_of(const wl_map *map, const wl_value *value) {
   return map->section->flags | value->option->flags;
 }
@@ -218,15 +218,15 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
   return NULL;
 }
 
-/* How the keys of one configuration are compared with those of another. */
+/* Settings and results of a comparison of two configurations. */
 typedef struct diff {
-  unsigned except;   /* keys with any of these flags are left out */
+  unsigned except;   /* keys with any of these flags are omitted */
   bool only_missing; /* print only keys that the other configuration lacks */
   FILE *out;
 } diff;
 
 /* Prints a line for each key of `map` that differs in `other` (NULL: there is no such map). With `only_missing`, `map`
- * belongs to b, and only keys that a lacks are printed. */
+ * belongs to configuration b, and only keys that are missing in configuration a are printed. */
 static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool with_index) {
   for (int i = 0; i < map->count; ++i) {
     const wl_value *const value = &map->values[i];

@@ -1,8 +1,8 @@
 /* options_tree.c - builds a tree from libyaml's events; each node stores its line number.
  *
- * The tree is built from events because libyaml's documents take quadratic time for deep or wide collections, and give
- * a plain text the same tag as a text with the tag !!str. Depth, keys, values and anchors are bounded, so that time
- * and memory are linear in the length of the text. */
+ * libyaml's documents are not used for two reasons. They take quadratic time for deep or wide collections, and they
+ * give a plain text the same tag as a text with the tag !!str. Depth, keys, values and anchors are bounded. Time and
+ * memory are therefore linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 
@@ -11,12 +11,12 @@
 enum {
   MAX_DEPTH = 16,     /* depth of nesting; a configuration needs four */
   MAX_KEYS = 256,     /* keys of one map */
-  MAX_NODES = 250000, /* aliases could otherwise multiply without bound */
+  MAX_NODES = 250000, /* without a bound, aliases could multiply the values */
   MAX_ANCHORS = 64,
   MAX_DIRECTIVES = 8 /* libyaml compares each %TAG directive with all earlier ones */
 };
 
-/* A collection whose end has not been read. */
+/* A collection that has not been read to its end. */
 typedef struct open_node {
   wl_node *node;
   const char *key; /* for a map: the last key that was read; NULL: no key was read */
@@ -45,8 +45,8 @@ static wl_location location_of(const builder *b, yaml_mark_t mark) {
   return (wl_location){b->origin, b->lines ? (int)mark.line + 1 : 0};
 }
 
-/* Writes the path of the next value: "outer.steps", "task.1". For the text of --set the path is "", because the origin
- * of that text contains the path. */
+/* Writes the path of the next value, for example "outer.steps" or "task.1". For the text of --set the path is "",
+ * because the origin of that text contains the path. */
 static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
   int used = 0;
   path[0] = '\0';
@@ -111,8 +111,8 @@ static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_n
   return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);
 }
 
-/* Checks a tag. The key determines the type of its value. Only the tag !!str is accepted, which turns a number into a
- * text. */
+/* Checks a tag. The key determines the type of its value, so tags are not needed. Only the tag !!str is accepted; it
+ * makes a number a text. */
 static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);
@@ -152,7 +152,7 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
   return WL_OK;
 }
 
-/* Copies a node, so that an override of the copy does not change the original. */
+/* Copies a node. An override of the copy does not change the original. */
 static wl_status copy_node(builder *b, const wl_node *from, wl_location location, wl_node **out) {
   WL_TRY(new_node(b, from->kind, location, out));
   (*out)->text = from->text;
@@ -174,7 +174,7 @@ static int depth_of(const wl_node *node) {
   return deepest + (node->kind != WL_NODE_SCALAR);
 }
 
-/* Replaces an alias by a copy of the node at the last anchor of the alias's name before the alias. */
+/* Replaces an alias by a copy of a node: the last node before the alias that has an anchor of this name. */
 static wl_status take_alias(builder *b, const yaml_event_t *e) {
   const char *const name = (const char *)e->data.alias.anchor;
   const wl_location location = location_of(b, e->start_mark);

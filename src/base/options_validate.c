@@ -1,5 +1,5 @@
-/* options_validate.c - compares a node tree with the table of sections: refuses unknown keys, demands required keys,
- * fills in defaults. */
+/* options_validate.c - compares a node tree with the table of sections. Unknown keys and missing required keys are
+ * errors; other missing keys get their defaults. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -40,7 +40,7 @@ static int variant_names(const wl_section *section, const char *names[WL_SECTION
   return count;
 }
 
-/* Finds the variant that the selector names, or the section's fallback if the selector is not given. */
+/* Finds the variant that the selector names, or the section's default variant if the selector is not given. */
 static wl_status choose_variant(const wl_section *section, const wl_node *node, wl_map *map) {
   const wl_entry *const entry = wl_node_find(node, section->selector);
   const char *const name = entry ? entry->node->text : section->fallback_variant;
@@ -61,7 +61,7 @@ static wl_status choose_variant(const wl_section *section, const wl_node *node, 
                        wl_node_describe(entry->node, found, sizeof found), accepted);
 }
 
-/* Makes the selector an option like any other. */
+/* Makes an option for the selector. */
 static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_option **out) {
   wl_option *option = NULL;
   WL_TRY(WL_POOL_NEW(pool, option, 1));
@@ -74,7 +74,7 @@ static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_op
   return WL_OK;
 }
 
-/* Finds another variant of the section that has this key; NULL if there is no such variant. */
+/* Finds another variant of the section that has this key. Returns NULL if there is no such variant. */
 static const wl_variant *owner_of(const wl_section *section, const char *key) {
   for (const wl_variant *v = section->variants; v && v->name; ++v)
     for (const wl_option *o = v->options; o && o->key; ++o)
@@ -95,7 +95,7 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
   return wl_location_fail(entry->location, path, "unknown key%s", accepted);
 }
 
-/* Most defaults are plain scalars, which need no parser. "" is the empty text, not null. */
+/* Most defaults are plain scalars and need no parser. "" is the empty text, not null. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value) {
   wl_node scalar = {.kind = WL_NODE_SCALAR,
@@ -108,7 +108,7 @@ wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *p
   return wl_value_read(pool, fallback, path, value);
 }
 
-/* Fills in the value of one key: the given value, or the default. */
+/* Sets the value of one key: the given value, or the default. */
 static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node *node,
                             wl_value *value) {
   const wl_option *const option = value->option;
@@ -128,7 +128,7 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   return wl_fallback_read(&config->pool, option, path, value);
 }
 
-/* Checks the keys of a map and fills its values. Keys of the root are checked by check_root. */
+/* Checks the keys of a map and sets its values. check_root checks the keys of the root. */
 static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   const wl_section *const section = map->section;
   key_table table = {.count = 0};
@@ -163,7 +163,7 @@ static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   return WL_OK;
 }
 
-/* Fills one map of a group from a node, which must be a map or nothing. */
+/* Reads one map of a group from a node. The node must be a map or empty. */
 static wl_status fill_from(wl_config *config, wl_group *group, int index, const wl_node *node) {
   const wl_node empty = {.kind = WL_NODE_MAP, .location = node->location, .text = ""};
   wl_map *const map = &group->maps[index];
@@ -178,7 +178,8 @@ static wl_status fill_from(wl_config *config, wl_group *group, int index, const 
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* Fills a group. A required section that is missing is reported through its missing selector or keys. */
+/* Reads all maps of a group. If a required section is missing, the error names the section's missing selector or
+ * key. */
 static wl_status fill_group(wl_config *config, const wl_node *root, const char *source,
                             wl_group *group) {
   const wl_section *const section = group->section;
@@ -196,7 +197,8 @@ static wl_status fill_group(wl_config *config, const wl_node *root, const char *
   return wl_group_expand(&config->pool, group);
 }
 
-/* Finds the section that has a key of this name, to suggest that section if the user omitted the section's name. */
+/* Finds the section that has a key of this name. The error message suggests this section if the user omitted the
+ * section's name. */
 static const char *section_of(const wl_section *sections, const char *key) {
   for (const wl_section *s = sections; s->name; ++s)
     for (const wl_option *o = s->name[0] ? s->options : NULL; o && o->key; ++o)
@@ -204,7 +206,7 @@ static const char *section_of(const wl_section *sections, const char *key) {
   return NULL;
 }
 
-/* Refuses a key of the root that is neither a section nor a top-level scalar. */
+/* Refuses keys of the root that are neither sections nor top-level scalars. */
 static wl_status check_root(const wl_section *sections, const wl_node *root) {
   key_table table = {.count = 0};
   for (const wl_section *s = sections; s->name; ++s) {

@@ -22,7 +22,7 @@ static wl_status wrong_type(const wl_node *node, const char *path, const char *w
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* ---- numbers, as YAML 1.2's core schema has them, and underscores between digits ---- */
+/* ---- numbers: the syntax of YAML 1.2's core schema, and underscores between digits ---- */
 
 /* Copies digits without the underscores between them. Returns the number of digits, or -1 on failure. */
 static int take_digits(const char **from, char *out, size_t *used) {
@@ -81,13 +81,13 @@ static locale_t c_locale;
 static once_flag c_locale_once = ONCE_FLAG_INIT;
 static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
 
-/* Calls strtold with a decimal point, whatever the caller's locale is. */
+/* Calls strtold with a decimal point, independently of the caller's locale. */
 static long double to_real(const char *text) {
   call_once(&c_locale_once, make_c_locale);
   return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);
 }
 
-/* Parses a real number. Refuses overflow and underflow: a user who writes 1e-400 does not want zero. */
+/* Parses a real number. Refuses overflow and underflow, because a user who writes 1e-400 does not want zero. */
 static bool parse_real(const wl_node *node, double *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;
@@ -127,7 +127,7 @@ static bool parse_bool(const wl_node *node, bool *out) {
   return false;
 }
 
-/* Whether the option accepts the number. Infinity is accepted only for keys whose default is infinite. */
+/* Returns true if the option accepts the number. Infinity is accepted only for keys with an infinite default. */
 static bool is_acceptable(const wl_option *option, double x) {
   if (isinf(x) && !(option->fallback && strstr(option->fallback, ".inf"))) return false;
   return (option->min == 0 && option->max == 0) || (x >= option->min && x <= option->max);
@@ -167,7 +167,7 @@ static wl_status read_string(wl_pool *pool, const wl_option *option, const wl_no
   return option->flags & WL_KEY_BESIDE ? wl_path_beside(pool, *out, node->location, out) : WL_OK;
 }
 
-/* Whether a node is {name: N} for the choice "{name: N}". */
+/* Returns true if a node is {name: N} for the choice "{name: N}". */
 static bool is_counted(const wl_node *node, const char *choice, int64_t *argument) {
   char name[64];
   if (choice[0] != '{' || node->kind != WL_NODE_MAP || node->count != 1) return false;
@@ -175,7 +175,7 @@ static bool is_counted(const wl_node *node, const char *choice, int64_t *argumen
          parse_int(node->first->node, argument) && *argument >= 1;
 }
 
-/* Reads one of the choices; value->integer receives its index. */
+/* Reads one of the choices. value->integer receives the index of the choice. */
 static wl_status read_choice(const wl_node *node, const char *path, wl_value *value) {
   const wl_option *const option = value->option;
   char storage[CHOICES_SIZE];
@@ -197,7 +197,8 @@ static wl_status read_choice(const wl_node *node, const char *path, wl_value *va
                        option->type == WL_OPT_CHOICE_OR_REALS ? " or a list of numbers" : "");
 }
 
-/* Returns the first item of a list and prepares for the next one. A scalar is a list of one. */
+/* Returns the first item of a list and sets *next to the first entry for next_item. A scalar is treated as a list of
+ * one item. */
 static const wl_node *first_item(const wl_node *node, const wl_entry **next) {
   *next = node->kind == WL_NODE_LIST ? node->first : NULL;
   return *next ? (*next)->node : node;

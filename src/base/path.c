@@ -27,7 +27,7 @@ static const char *const run_parts[] = {"checkpoints",   "trajectory",   "trajec
                                         "optimizer.h5",  "evaluation.h5"};
 enum { RUN_PARTS = sizeof run_parts / sizeof *run_parts };
 
-/* Whether a name is PREFIX, digits and ".h5". */
+/* Returns true if a name consists of the prefix, digits and ".h5". */
 static bool is_numbered(const char *name, const char *prefix) {
   const size_t length = strlen(prefix);
   return strncmp(name, prefix, length) == 0 &&
@@ -57,7 +57,7 @@ static bool is_run(const char *folder) {
          (is_there(folder, "config.yaml") || is_there(folder, "checkpoints"));
 }
 
-/* Finds the folder that holds `path`; false at the root and if the path has no folder. */
+/* Finds the folder that contains `path`. Returns false at the root and if the path has no folder. */
 static bool folder_of(const char *path, char folder[PATH_SIZE]) {
   const char *const slash = strrchr(path, '/');
   if (!slash) {
@@ -68,7 +68,7 @@ static bool folder_of(const char *path, char folder[PATH_SIZE]) {
   return strcmp(folder, path) != 0;
 }
 
-/* Resolves symbolic links and "..". The last component of the path need not exist. */
+/* Resolves symbolic links and the component "..". The last component of the path need not exist. */
 static void resolve(const char *path, char out[PATH_SIZE]) {
   char folder[PATH_SIZE], real[PATH_MAX];
   snprintf(out, PATH_SIZE, "%s", path);
@@ -84,7 +84,7 @@ bool wl_same_path(const char *a, const char *b) {
   return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
 }
 
-/* Finds the run directory that `path` names or lies in. */
+/* Finds the run directory that `path` is or is inside of. */
 static bool find_run(const char *path, char run[PATH_SIZE]) {
   char parent[PATH_SIZE];
   resolve(path, run);

@@ -1,9 +1,9 @@
-/* plugin.h - what a plug-in exports: a shared object that adds a task family or an update rule.
+/* plugin.h - the exports of a plug-in. A plug-in is a shared object that adds a task family or an update rule.
  *
- * A plug-in exports warploom_task_float32, warploom_task_float64, warploom_rule_float32 or warploom_rule_float64, or
- * several of them, each of type wl_plugin. The macros WL_PLUGIN_TASK and WL_PLUGIN_RULE (warploom/task.h,
- * warploom/rule.h) define the symbol of the precision for which the source is compiled. Functions of Warploom that a
- * plug-in calls are undefined symbols of the plug-in; the program provides these functions. */
+ * A plug-in exports one or more of the symbols warploom_task_float32, warploom_task_float64, warploom_rule_float32 and
+ * warploom_rule_float64. Each symbol has the type wl_plugin. The macros WL_PLUGIN_TASK and WL_PLUGIN_RULE
+ * (warploom/task.h, warploom/rule.h) define the symbol of the precision for which the source is compiled. Functions of
+ * Warploom that a plug-in calls are undefined symbols of the plug-in; the program provides these functions. */
 #ifndef WL_BASE_PLUGIN_H
 #define WL_BASE_PLUGIN_H
 
@@ -25,7 +25,7 @@ enum { WL_PLUGIN_ABI = 1 };
 typedef struct wl_plugin {
   uint32_t abi; /* WL_PLUGIN_ABI; the first member in every version */
   uint32_t
-      layout; /* sizes of the shared structs, which reveal a change of the structs without a new ABI */
+      layout; /* sizes of the shared structs; they show a change of a struct that did not raise the ABI version */
   const void *table; /* wl_task_family or wl_rule_ops */
 } wl_plugin;
 

@@ -93,13 +93,14 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
   return status == WL_OK ? WL_OK : WL_FAIL(WL_ERR_CONFIG, "%s: %s", path, why);
 }
 
-/* Whether the bytes belong to a loaded file. */
+/* Returns true if the bytes belong to a loaded file. */
 static bool is_loaded(const void *bytes, size_t size) {
   Dl_info info;
   return dladdr(bytes, &info) && dladdr((const char *)bytes + size - 1, &info);
 }
 
-/* Returns the number of rows, or -1 if what follows the rows cannot be a row: the row {0} is missing. */
+/* Returns the number of rows. Returns -1 if the row {0} is missing, which is assumed if the bytes after the rows cannot
+ * be a row. */
 static int count_rows(const wl_option *table) {
   for (int rows = 0; table && rows <= WL_SECTION_KEYS; rows++) {
     if (!is_loaded(&table[rows], sizeof *table)) return -1;

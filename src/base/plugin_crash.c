@@ -1,8 +1,8 @@
-/* plugin_crash.c - says which plug-in ran last when the process crashes.
+/* plugin_crash.c - if the process crashes, prints which plug-in ran last.
  *
- * A crash inside a plug-in ends the process as a crash of the program does. The handler of this file first prints one
- * line with the file and the function of the plug-in that the thread called last. It then restores the previous action
- * and returns, so that the instruction crashes again and the exit code is the same as without the handler. */
+ * A crash inside a plug-in ends the process. Before that, the handler of this file prints one line with the file and
+ * the function of the plug-in that the thread called last. The handler then restores the previous action and returns.
+ * The instruction crashes again, and the exit code is the same as without the handler. */
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static const struct crash {
 enum { CRASHES = sizeof crashes / sizeof *crashes };
 static struct sigaction previous[CRASHES];
 
-/* Appends text while there is space. Only functions that are safe in a signal handler. */
+/* Appends text while there is space. Uses only functions that are safe in a signal handler. */
 static size_t append(char line[LINE_SIZE], size_t used, const char *text) {
   while (*text && used < LINE_SIZE) line[used++] = *text++;
   return used;
@@ -52,7 +52,7 @@ static void handle(int number, siginfo_t *info, void *context) {
   if (plugin) print_crash(crashes[i].name, plugin, call->function);
   sigaction(number, &previous[i], NULL);
   if (info->si_code <= 0)
-    raise(number); /* another process sent the signal: no instruction repeats it */
+    raise(number); /* another process sent the signal, so no instruction crashes again */
 }
 
 void wl_plugin_watch_crashes(void) {

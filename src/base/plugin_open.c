@@ -1,4 +1,4 @@
-/* plugin_open.c - opens a shared object and looks for the symbol of this program's precision. */
+/* plugin_open.c - opens a shared object and finds the symbol of this program's precision. */
 #include "base/plugin_open.h"
 
 #include <dlfcn.h>
@@ -68,7 +68,7 @@ static const char *other_precision(void) {
   return strcmp(WL_REAL_NAME, "float32") == 0 ? "float64" : "float32";
 }
 
-/* Fails with a message that says what the file exports instead of the required symbol. */
+/* Sets an error message that says what the file exports instead of the required symbol. */
 static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const char *path) {
   const char *const other = strcmp(kind->name, "task") == 0 ? "rule" : "task";
   if (find_symbol(object, kind->name, other_precision()))
@@ -134,8 +134,8 @@ static wl_status open_new(const wl_plugin_kind *kind, const char *path, const ch
   return WL_OK;
 }
 
-/* Opens a plug-in while the lock is held. Compares the hash before the file is loaded, because loading runs its
- * constructors. */
+/* Opens a plug-in; the caller holds the lock. Compares the hash before the file is loaded, because loading runs the
+ * file's constructors. */
 static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const char *hash,
                              const wl_open_plugin **out) {
   char found[WL_FILE_HASH_SIZE];
@@ -180,7 +180,8 @@ wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export export
   char hash[WL_FILE_HASH_SIZE];
   void *object = NULL;
   *count = 0;
-  WL_TRY(wl_file_hash(search->path, hash)); /* the error for a missing file is clearer than dlopen's */
+  WL_TRY(
+      wl_file_hash(search->path, hash)); /* gives a clearer error for a missing file than dlopen */
   WL_TRY(load_object(search->path, search->shown, &object));
   for (int k = 0; k < search->n_kinds; k++)
     for (int i = 0; i < 2 && *count < WL_PLUGIN_EXPORTS; i++) {

@@ -5,8 +5,8 @@
  *
  * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
  *
- * Where a number may be rejected (truncated normals, bounded integers), attempt a of element e uses the bits of
- * element e + a 2^56, so that a rejection changes no other element. Elements are below 2^56, attempts below 2^7. */
+ * Truncated normals and bounded integers may need several attempts. Attempt a of element e uses the bits of element e +
+ * a 2^56. A rejection therefore does not change other elements. Elements are below 2^56, attempts below 2^7. */
 #include "base/rng.h"
 
 #include <Random123/philox.h>
@@ -31,7 +31,7 @@ void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out) {
   }
 }
 
-/* Returns the bits of one element at a later attempt. */
+/* Returns the bits of one element for a later attempt. */
 static uint64_t element_bits(const wl_stream *s, uint64_t element, uint64_t attempt) {
   const uint64_t shifted = element + (attempt << ATTEMPT_SHIFT);
   return stream_block(s, shifted / WORDS).v[shifted % WORDS];
@@ -40,7 +40,7 @@ static uint64_t element_bits(const wl_stream *s, uint64_t element, uint64_t atte
 /* Converts 53 bits to a multiple of 2^-53 in [0, 1). */
 static double unit_double(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 
-/* Returns the largest number below hi, towards lo: rounding must not reach the open end of [lo, hi). */
+/* Returns x, or the largest number below hi if rounding would give hi, because [lo, hi) does not contain hi. */
 static double below(double x, double lo, double hi) {
   return x < hi || !(lo < hi) ? x : nextafter(hi, lo);
 }
@@ -76,8 +76,8 @@ void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi
   }
 }
 
-/* Computes two normals by Box and Muller: elements 2j and 2j+1 are r cos a and r sin a of the same pair of words,
- * r = sqrt(-2 log u), u in (0, 1]. */
+/* Computes two normals by the method of Box and Muller. Elements 2j and 2j+1 are r cos a and r sin a. r = sqrt(-2 log
+ * u) with u in (0, 1] and the angle a are computed from the same pair of words. */
 static void normal_pair(const uint64_t words[2], double pair[2]) {
   const double u = ((double)(words[0] >> 11) + 1.0) * 0x1p-53;
   const double angle = 0x1.921fb54442d18p+2 * unit_double(words[1]); /* 2 pi */
@@ -95,7 +95,7 @@ static double normal_element(const wl_stream *s, uint64_t element, uint64_t atte
   return pair[element & 1];
 }
 
-/* Fills in the standard normals of `count` <= CHUNK elements. */
+/* Computes the standard normals of `count` <= CHUNK elements. */
 static void normal_chunk(const wl_stream *s, uint64_t first, int64_t count, double *out) {
   uint64_t bits[CHUNK + 2];
   const uint64_t even = first & ~UINT64_C(1);
@@ -160,8 +160,7 @@ void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out) {
   uint64_t bits[CHUNK];
   for (int64_t i = 0; i < n; ++i) {
     if (i % CHUNK == 0) wl_rng_bits(s, (uint64_t)i, n - i < CHUNK ? n - i : CHUNK, bits);
-    /* inside-out shuffle: i is stored at a random place among the first i + 1 places; the number at that place moves
-     * to place i */
+    /* inside-out shuffle: stores i at a random index j <= i, and moves the number at index j to index i */
     const uint64_t j = bounded(&s, (uint64_t)i, bits[i % CHUNK], (uint64_t)i + 1);
     if (j < (uint64_t)i) out[i] = out[j];
     out[j] = i;

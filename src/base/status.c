@@ -1,6 +1,6 @@
-/* status.c - the last error of each thread, and allocation that can be made to fail.
+/* status.c - stores the last error of each thread, and allocates memory.
  *
- * Tests loop over the allocation that base/fault.h makes fail. */
+ * Tests make each allocation fail in turn (base/fault.h). */
 #include "base/status.h"
 
 #include <stdarg.h>
@@ -23,7 +23,7 @@ void wl_error_share(bool shared) { last_error_shared = shared; }
 bool wl_error_is_shared(void) { return last_error_shared; }
 
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...) {
-  /* an argument may be the last error itself, so format into a separate buffer */
+  /* format into a separate buffer, because an argument may be the last error */
   char text[MESSAGE_SIZE];
   va_list arguments;
   va_start(arguments, format);
@@ -33,14 +33,15 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
   memcpy(last_error, text, sizeof text);
   last_error_shared = false;
 
-  /* only internal errors name the source line, which does not help a user with other errors */
+  /* only internal errors name the source line; in other errors it would not help the user */
   if (code == WL_ERR_SOFTWARE && length >= 0 && length < MESSAGE_SIZE)
     snprintf(last_error + length, sizeof last_error - (size_t)length, " (%s:%d)", file, line);
   return code;
 }
 
-/* Allocates `bytes` bytes. From WL_HUGE_PAGE bytes on, uses huge pages if the system supports huge pages: physical
- * addresses of small pages are arbitrary, so that data smaller than the second-level cache may still conflict in it. */
+/* Allocates `bytes` bytes. Allocations of WL_HUGE_PAGE bytes or more use huge pages if the system supports them. The
+ * physical addresses of small pages are arbitrary. Therefore even data that is smaller than the second-level cache may
+ * have conflicts in this cache. */
 static void *take(size_t bytes) {
   void *memory = NULL;
   if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0)

@@ -1,9 +1,8 @@
 /* status.h - status codes and the text of the last error.
  *
- * Every function that can fail returns a wl_status. The codes are the exit codes
- * of sysexits.h, so that main returns the status as the exit code. WL_FAIL records a message
- * for the calling thread; WL_TRY passes a failure up unchanged. Nothing below
- * src/cli ends the process. */
+ * Every function that can fail returns a wl_status. The codes are the exit codes of sysexits.h, and main returns the
+ * status as the exit code. WL_FAIL stores a message for the calling thread. WL_TRY returns a failure to the caller
+ * unchanged. Only code in src/cli ends the process. */
 #ifndef WL_BASE_STATUS_H
 #define WL_BASE_STATUS_H
 
@@ -11,8 +10,9 @@
 
 #include "warploom/status.h"
 
-/* Records the message as this thread's last error and yields `code`. The message says what is wrong, where (file, line,
- * key, rank), and how to fix it. For WL_ERR_SOFTWARE (a defect in Warploom), " (source file:line)" is appended. */
+/* Stores the message as this thread's last error. The value of the macro is `code`. The message says what is wrong,
+ * where (file, line, key, rank), and how to fix the problem. For WL_ERR_SOFTWARE (a defect in Warploom), " (source
+ * file:line)" is appended. */
 #define WL_FAIL(code, ...) wl_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns from the calling function when `call` fails. */
@@ -38,19 +38,19 @@
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Marks the last error as shared, which means that all ranks have the same last error: the ranks agreed on the error,
- * or all ranks compute the error from the same data. Each new failure clears the mark. After a failure that is not
- * shared, the other ranks may wait for this rank, so main must also end the other ranks. */
+/* Marks the last error as shared. A shared error is the last error on all ranks, because the ranks agreed on the error
+ * or computed it from the same data. Each new failure clears the mark. After a failure that is not shared, the other
+ * ranks may wait for this rank; main must therefore also end the other ranks. */
 void wl_error_share(bool shared);
 bool wl_error_is_shared(void);
 
-/* Allocates zeroed memory aligned to WL_ALIGN; WL_ERR_OS if no memory is available. The caller frees the memory with
- * wl_free. Tests make an allocation fail (base/fault.h). */
+/* Allocates zeroed memory aligned to WL_ALIGN. Returns WL_ERR_OS if no memory is available. The caller frees the memory
+ * with wl_free. Tests can make an allocation fail (base/fault.h). */
 wl_status wl_alloc(void **out, size_t count, size_t size);
 #define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
 void wl_free(void *pointer);
-/* Makes room for one more element after `count` elements in an array from wl_alloc (or NULL). If the array is full,
- * doubles its room. */
+/* Makes an array from wl_alloc (or NULL) large enough for one more element after `count` elements. *room is the number
+ * of elements for which memory is allocated. If the array is full, *room is doubled. */
 wl_status wl_grow(void **array, int count, int *room, size_t size);
 #define WL_GROW(array, count, room) wl_grow((void **)&(array), (count), &(room), sizeof *(array))
 

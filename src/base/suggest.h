@@ -2,8 +2,8 @@
 #ifndef WL_BASE_SUGGEST_H
 #define WL_BASE_SUGGEST_H
 
-/* Returns the candidate at the least edit distance (insertion, deletion, substitution, exchange of neighbours), the
- * first candidate if several are equally near; NULL if no candidate is near enough. */
+/* Returns the first of the candidates with the least edit distance. Edits are insertion, deletion, substitution and
+ * exchange of neighbours. Returns NULL if no candidate is near enough. */
 const char *wl_suggest(const char *word, const char *const *candidates, int count);
 
 #endif
