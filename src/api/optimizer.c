@@ -47,7 +47,8 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   *run = (wl_optimizer_run){0};
 }
 
-/* Creates the layout: the network's tensors if the network is known, otherwise one vector. */
+/* Creates the layout of the parameters. If the network is known, the layout has the network's tensors. Otherwise it has
+ * one vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);
@@ -91,7 +92,7 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
                  function, (long long)n, (long long)expected);
 }
 
-/* Starts the run over its layout. */
+/* Starts the run over the parameters of run->layout. */
 static wl_status start_run(wl_optimizer *o, int64_t horizon) {
   const int64_t n = o->run.layout.size;
   wl_float_state callers;
@@ -130,7 +131,7 @@ static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape
   return wl_layout_add(layout, "", name, tensor->ndim, tensor->shape, NULL);
 }
 
-/* Checks the given layout: if parts of the optimizer belong to a network, the layout must have the tensors of that
+/* Checks the given layout. If parts of the optimizer belong to a network, the layout must have the tensors of that
  * network. */
 static wl_status check_network(const wl_optimizer *o, const wl_layout *given) {
   if (!o->task) return WL_OK;

@@ -10,7 +10,7 @@
 
 enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
 
-/* A run in progress. The struct owns all arrays, which hold n coordinates, padded to blocks. */
+/* A run in progress. The struct owns all arrays. Arrays over coordinates have n elements, padded to whole blocks. */
 typedef struct wl_optimizer_run {
   int64_t n, t; /* number of parameters (0: no run), and number of steps done */
   int64_t blocks, state_reals, before_reals;
@@ -41,7 +41,7 @@ struct wl_optimizer {
   wl_optimizer_run run;
 };
 
-/* Ends a run and frees its memory; a zeroed run is accepted. */
+/* Ends a run and frees its memory. A zeroed run is accepted. */
 void wl_optimizer_run_clear(wl_optimizer_run *run);
 
 /* Returns WL_ERR_USAGE for a NULL handle, with a message that names the calling function. */

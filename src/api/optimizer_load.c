@@ -1,9 +1,9 @@
-/* optimizer_load.c - creates a handle from an optimizer file, a checkpoint or a run directory, and a file from given
- * meta-parameters.
+/* optimizer_load.c - creates a handle from an optimizer file, a checkpoint or a run directory. It also writes a file
+ * from given meta-parameters.
  *
  * The file contains the configuration of its training. The update rule and the preconditioner are created from this
- * configuration as in training. Their blocks of phi are read by name. The task and its data are needed only if a part
- * depends on the task's network. */
+ * configuration as in training. Their tensors of phi are read by name. The task and its data are needed only if a part
+ * of the optimizer depends on the task's network. */
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -29,15 +29,15 @@ static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
                  source);
 }
 
-/* Creates the task whose network a part depends on, unless the task exists. */
+/* Creates the task, unless it exists. A part of the optimizer depends on the task's network. */
 static wl_status need_network(wl_optimizer *o) {
   if (o->task) return WL_OK;
   const uint64_t seed = (uint64_t)wl_schema_run(o->config).seed;
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* First creates the rule as for a mixture of tasks, which works for a coordinatewise rule. A rule with scalars per
- * tensor rejects a mixture; such a rule is then created for its network. */
+/* First creates the rule for no particular network, as for a mixture of tasks. This works for a coordinatewise rule. A
+ * rule with scalars per tensor returns an error; the function then creates the rule for its network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -54,7 +54,7 @@ static wl_status create_parts(wl_optimizer *o) {
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
-    return wl_precondition_create(o->config, NULL, &o->precondition); /* at most a clip, which needs no network */
+    return wl_precondition_create(o->config, NULL, &o->precondition); /* needs no network */
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
   WL_TRY(wl_precondition_create(o->config, theta, &o->precondition));
@@ -62,7 +62,7 @@ static wl_status create_parts(wl_optimizer *o) {
                                   &o->initialisation);
 }
 
-/* Reads blocks, which have float64 in the file and the working precision in the handle. */
+/* Reads tensors. They have float64 in the file and the working precision in the handle. */
 static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o,
                              wl_real **out) {
   double *values = NULL;
@@ -107,8 +107,8 @@ static wl_status load(const file_job *job) {
   return status;
 }
 
-/* Calls `act` with the settings for files: the locale has a decimal point, the floating-point state is the library's,
- * HDF5 prints no errors, and a lock lets only one thread work with files at a time. */
+/* Calls `act` with the settings for files. The locale has a decimal point, the floating-point state is the state of the
+ * library, and HDF5 prints no errors. A lock lets only one thread at a time work with files. */
 static wl_status in_own_settings(wl_status (*act)(const file_job *), const file_job *job) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   wl_float_state callers;
@@ -161,7 +161,7 @@ void wl_optimizer_destroy(wl_optimizer **optimizer) {
   *optimizer = NULL;
 }
 
-/* ---- A file from meta-parameters that were made elsewhere -------------------------------------- */
+/* ---- A file from given meta-parameters --------------------------------------------------------- */
 
 static const wl_meta_parameters *find_given(const file_job *job, const char *name) {
   for (int i = 0; i < job->count; i++)
@@ -169,7 +169,7 @@ static const wl_meta_parameters *find_given(const file_job *job, const char *nam
   return NULL;
 }
 
-/* Copies the given tensors to `values`. Each tensor of phi must be given once, and nothing else may be given. */
+/* Copies the given tensors to `values`. Each tensor of phi must be given once. Other tensors are an error. */
 static wl_status take_given(const file_job *job, const wl_layout *phi, double *values) {
   for (int j = 0; j < phi->count; j++) {
     const wl_tensor_entry *const t = &phi->tensors[j];

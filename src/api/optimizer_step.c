@@ -1,4 +1,5 @@
-/* optimizer_step.c - one step: g~ = P g, (u, s) = rule(g~, theta, s, t), theta += rate (u - weight_decay theta). */
+/* optimizer_step.c - computes one step: g~ = P g, (u, s) = rule(g~, theta, s, t), theta += rate (u - weight_decay
+ * theta). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +12,11 @@ typedef struct parts {
   const char *function; /* for messages */
   int count;
   const wl_tensor_step *part; /* [count] */
-  bool whole;                 /* part[0] holds all tensors, one after the other */
+  bool whole;                 /* part[0] contains all tensors, one after the other */
 } parts;
 
-/* The place of a part in the run. `columns` is 0 unless the part is a matrix that the caller holds with exchanged
- * axes. */
+/* The position of a part in the arrays of the run. `columns` is 0 unless the part is a matrix that the caller stores
+ * with exchanged axes. */
 typedef struct place {
   int64_t offset, size, rows, columns;
 } place;
@@ -29,9 +30,9 @@ static place place_of(const wl_optimizer_run *run, const parts *given, int i) {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* A matrix that the caller holds with exchanged axes is copied in blocks: the gradient and theta in blocks of EDGE rows
- * and columns, the update in blocks of HIGH rows, which are whole cache lines of theta, and EDGE columns. These sizes
- * were the fastest of those measured. */
+/* A matrix that the caller stores with exchanged axes is copied in rectangles. The gradient and theta use rectangles of
+ * EDGE rows and EDGE columns. The update uses rectangles of HIGH rows, which are whole cache lines of theta, and EDGE
+ * columns. Of all measured sizes, these were the fastest. */
 enum { QUAD = 4, EDGE = 8, HIGH = 16 };
 typedef float quad
     __attribute__((vector_size(QUAD * sizeof(float)), aligned(sizeof(float)), may_alias));
@@ -50,7 +51,7 @@ static void exchange(quad v[QUAD]) {
   v[3] = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
 }
 
-/* Copies a block of `theirs` [columns][rows] into `ours` [rows][columns]. */
+/* Copies a rectangle of `theirs` [columns][rows] into `ours` [rows][columns]. */
 static void take_block(const place *at, const float *theirs, wl_real *ours) {
   for (int j = 0; j < EDGE; j += QUAD)
     for (int i = 0; i < EDGE; i += QUAD) {
@@ -62,7 +63,7 @@ static void take_block(const place *at, const float *theirs, wl_real *ours) {
     }
 }
 
-/* Copies a part of the caller into the run's array `to`. */
+/* Copies the caller's array of one part into the run's array `to`. */
 static void take_part(const place *at, const float *from, wl_real *to) {
   const int64_t rows = at->rows, columns = at->columns;
   to += at->offset;
@@ -84,7 +85,7 @@ static float stepped(float theta, float u, const wl_tensor_step *part) {
   return theta + part->rate * (u - part->weight_decay * theta);
 }
 
-/* Adds a block of the update u [rows][columns] to `theta` [columns][rows]. */
+/* Adds a rectangle of the update u [rows][columns] to `theta` [columns][rows]. */
 static void add_block(const place *at, const wl_tensor_step *part, const wl_real *u, float *theta) {
   float block[EDGE][HIGH];
   for (int j = 0; j < EDGE; j += QUAD)
@@ -120,8 +121,8 @@ static void add_part(const place *at, const wl_tensor_step *part, const wl_real 
             theta[l * rows + k] = stepped(theta[l * rows + k], (float)u[k * columns + l], part);
 }
 
-/* Returns the index of the first element that is not finite, or n. x - x is 0 for finite x only; the first loop is
- * vectorised. */
+/* Returns the index of the first element that is not finite, or n. x - x is 0 only for finite x. The compiler can
+ * vectorise the first loop. */
 static int64_t first_nonfinite(int64_t n, const wl_real *x) {
   enum { CHUNK = 4096 };
   for (int64_t first = 0; first < n; first += CHUNK) {

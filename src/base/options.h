@@ -106,7 +106,7 @@ typedef enum wl_key_flags {
   WL_KEY_DRAW =
       8, /* a real that may be {one_of: [..]}, {uniform: [a, b]} or {log_uniform: [a, b]} */
   WL_KEY_ONE_OF =
-      16, /* for a section: every key may be {one_of: [..]}; the section gets one map for each combination of choices */
+      16, /* for a section: every key may be {one_of: [..]}; one map for each combination */
   WL_KEY_FIXED = 32, /* for a key of a section with WL_KEY_ONE_OF: the key may not have choices */
   WL_KEY_BESIDE =
       64, /* for a path: a path in a configuration file is relative to the folder of that file */
@@ -195,7 +195,7 @@ const void *wl_map_table(const wl_map *map);
 const wl_option *wl_map_options(const wl_map *map);
 
 /* wl_map_combinations returns the number of combinations of the section's drawn keys, or 1 if no key is drawn.
- * wl_map_combination writes the combination of this map to `text`, for example "widths: [32], activation: relu",
+ * wl_map_choices writes the combination of this map to `text`, for example "widths: [32], activation: relu",
  * limited to `size` bytes. The text is "" if there is only one combination. */
 int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);

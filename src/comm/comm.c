@@ -1,7 +1,7 @@
 /* comm.c - the communicator: start and finish, agreement, and collectives that split large counts.
  *
- * Every operation here is exact (maximum, integer sum, copy), so that no result depends on the number of ranks or on
- * the order in which the library combines values. */
+ * Every operation here is exact (maximum, integer sum, copy). Results therefore do not depend on the number of ranks or
+ * on the order in which the library combines values. */
 #include "comm/comm.h"
 
 #include <ctype.h>
@@ -18,7 +18,7 @@
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
 _Static_assert(CHUNK < INT_MAX, "MPI counts are int");
 
-/* Returns WL_OK, or fails with the library's message for `code`. */
+/* Returns WL_OK for MPI_SUCCESS. Otherwise sets an error with the MPI library's message for `code`. */
 static wl_status check_mpi(int code, const char *what) {
   if (code == MPI_SUCCESS) return WL_OK;
   char text[MPI_MAX_ERROR_STRING] = "";
@@ -105,14 +105,14 @@ int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 int wl_comm_cores(const wl_comm *comm) {
   const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
   const long least = share < own ? share : own;
-  const int cores = least > 1 ? (int)least : 1; /* also 1 if a node has more ranks than cores */
+  const int cores = least > 1 ? (int)least : 1; /* 1 if a node has more ranks than cores */
   if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : cores;
   if (comm->node_size == 1 && !wl_cores_are_owned()) return wl_cores_idle();
   return cores;
 }
 
-/* Binds the threads. A thread that is not bound and sleeps between two parallel regions may wake on the core of the
- * thread that woke it. Both threads then share that core until the system's next scheduler tick. */
+/* Binds the threads. A thread that is not bound may sleep between two parallel regions, and wake on the core of the
+ * thread that woke it. Both threads then use the same core until the next tick of the system's scheduler. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
@@ -132,7 +132,8 @@ const char *wl_comm_library(void) {
 
 /* ---- agreement ---- */
 
-/* Whether the message begins with "rank 3: ...", which an earlier agreement on the same failure has added. */
+/* Returns true if the message begins with "rank 3: ...". An earlier agreement on the same failure has then added the
+ * rank. */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';
@@ -152,7 +153,7 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   char named[MESSAGE_SIZE + 32];
   if (names_a_rank(failure.message)) snprintf(named, sizeof named, "%s", failure.message);
   else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
-  /* use a code that adds no source line, because the message already has one */
+  /* WL_ERR_OS does not append a source line; the message may already have one */
   WL_FAIL(WL_ERR_OS, "%s", named);
   wl_error_share(true);
   return (wl_status)failure.code;
@@ -167,8 +168,8 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
-/* Fails with a message that names the lowest rank whose value differs from rank 0's, and the number of ranks whose
- * values differ. */
+/* Sets an error that names the lowest rank with a value other than the value of rank 0, and the number of these
+ * ranks. */
 static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t first = value, other;
   WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));
@@ -273,7 +274,8 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* Receives one part, which must have the expected length: sender and receiver compute the sizes beforehand. */
+/* Receives one part. The part must have the expected length, because sender and receiver compute the sizes
+ * beforehand. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;

@@ -1,4 +1,4 @@
-/* comm_impl.h - the communicator's members and functions that comm.c and exact_sum.c share. */
+/* comm_impl.h - the communicator's members, and functions that both comm.c and exact_sum.c use. */
 #ifndef WL_COMM_COMM_IMPL_H
 #define WL_COMM_COMM_IMPL_H
 
@@ -18,15 +18,15 @@ struct wl_comm {
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
   MPI_Request *alarms; /* [size - 1] requests of the alarms being sent; NULL: no alarm is being sent */
-  /* scratch of the exact sum, grown when a call needs more */
+  /* scratch of the exact sum, enlarged when a call needs more */
   double *maxima;    /* [maxima_room] largest magnitude of each block, then flags */
   int64_t *integers; /* [integers_room] rounded sums, tallies, number of counted units */
   size_t maxima_room, integers_room;
 };
 
-/* Starts the maximum that wl_comm_max computes; wl_comm_wait finishes the maximum. `values` must not be accessed in
- * between. Only one maximum can be in progress at a time. Other collectives may run in between, in the same order on
- * every rank. */
+/* Starts the computation of wl_comm_max; wl_comm_wait finishes it. `values` must not be accessed between the two calls.
+ * Only one maximum can be in progress at a time. Other collectives may run in the meantime, in the same order on every
+ * rank. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_wait(wl_comm *comm);
 

@@ -1,14 +1,15 @@
-/* exact_sum.c - the sum of real vectors over units, bitwise equal for any number of ranks and any order.
+/* exact_sum.c - computes the sum of real vectors over units. The sum is bitwise equal for any number of ranks and any
+ * order.
  *
- * For each block, with M the largest |x| over all counted units of all ranks, N the upper bound of
- * units and 2^(e-1) <= M < 2^e:
+ * Let M be the largest |x| of a block over all counted units of all ranks, N the upper bound of the number of units,
+ * and e the integer with 2^(e-1) <= M < 2^e. For each block:
  *
  *   h = ceil(log2(N + 1)),   q = 2^(e - 62 + h)      quantum: |x| / q < 2^(62 - h)
  *   S = sum over units of rint(x / q)                |S| <= N 2^(62 - h) <= 2^62: no overflow
  *   sum = S q
  *
- * M is a maximum and S an integer sum: both are exact, so that the order does not matter. The error of
- * one unit is at most q/2 <= M 2^(h - 62): for N = 1000 units 2^-52 of the largest magnitude.
+ * M is a maximum and S is an integer sum. Both are exact, and so the order does not matter. The error of one unit is at
+ * most q/2 <= M 2^(h - 62). For N = 1000 units, this is 2^-52 of the largest magnitude.
  *
  *   vectors [units][count],   maxima [n_blocks + n_flags],   integers [count + n_tallies + 1] */
 #include <float.h>
@@ -26,8 +27,9 @@ typedef struct summing {
   int64_t *integers; /* [count] S */
 } summing;
 
-/* A power of two as two factors, so that 2^1135 and 2^-1135 can be applied. The product is exact unless the product is
- * below the smallest normal number; then the second multiplication rounds. */
+/* A power of two as a product of two factors. Powers such as 2^1135 and 2^-1135 can be applied in this form. A
+ * multiplication by both factors is exact, unless the result is below the smallest normal number; the second
+ * multiplication then rounds. */
 typedef struct two_factors {
   double first, second;
 } two_factors;
@@ -44,7 +46,7 @@ static int quantum_exponent(double largest, int headroom) {
   return e - 62 + headroom;
 }
 
-/* Returns ceil(log2(total + 1)), the number of bits that hold any number up to `total`. */
+/* Returns ceil(log2(total + 1)), the number of bits of a number up to `total`. */
 static int bits_of(int64_t total) {
   int bits = 0;
   while (total > 0) {
@@ -54,11 +56,12 @@ static int bits_of(int64_t total) {
   return bits;
 }
 
-/* Returns the largest magnitude; infinite if a value is infinite or NaN. A maximum is the same in any order, so the
- * loop has several lanes and can be vectorised. */
+/* Returns the largest magnitude, or infinity if a value is infinite or NaN. A maximum is the same in any order. The
+ * loop can therefore use several lanes, and the compiler can vectorise the loop. */
 static double largest_magnitude(const double *x, int64_t count) {
   enum { LANES = 4 };
-  double lane[LANES] = {0}, zero[LANES] = {0}; /* zero: sums of 0 x, NaN where x is not finite */
+  double lane[LANES] = {0},
+         zero[LANES] = {0}; /* zero: sums of 0 x, which are NaN if an x is not finite */
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES)
     for (int l = 0; l < LANES; l++) {
@@ -87,20 +90,20 @@ static void find_maxima(const summing *s) {
   }
 }
 
-/* S += rint(x / q) over one block of one unit. */
+/* Computes S += rint(x / q) over one block of one unit. */
 static void add_rounded(const summing *s, int64_t unit, int64_t block) {
   const double *const x = s->in->vectors + unit * s->in->count;
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
   for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
     const int64_t rounded = llrint(x[i] * inverse.first * inverse.second);
-    /* unsigned, so that an overflow from a caller's wrong `total` is defined, and can be reported */
+    /* unsigned, because an overflow must be defined: it occurs if a caller's `total` is wrong, and is reported */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
   }
 }
 
 static bool has_quantum(double largest) { return largest > 0.0 && largest <= DBL_MAX; }
 
-/* Rounds and adds the vectors of all counted units; returns the number of these units. */
+/* Rounds and adds the vectors of all counted units. Returns the number of these units. */
 static int64_t round_units(const summing *s) {
   int64_t n = 0;
   for (int64_t u = 0; u < s->in->units; u++) {
@@ -134,8 +137,8 @@ static wl_status grow(wl_comm *comm, size_t maxima, size_t integers) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Makes room for this call in the communicator's scratch arrays and sets the arrays to zero. All ranks pass the same
- * sizes, so all ranks need more room in the same call. In that call the ranks check together that the allocation
+/* Enlarges the communicator's scratch arrays for this call if necessary, and sets the arrays to zero. All ranks pass
+ * the same sizes. Therefore all ranks enlarge the arrays in the same call, and check together that the allocation
  * succeeded. */
 static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   if (maxima > comm->maxima_room || integers > comm->integers_room) {

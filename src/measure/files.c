@@ -1,4 +1,4 @@
-/* files.c - compares saving and opening a checkpoint with a plain write of the same bytes. */
+/* files.c - compares the times of saving and opening a checkpoint with the time of a plain write of the same bytes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "io/checkpoint.h"
 #include "measure/measure.h"
 
-enum { WARM = 2 }; /* number of first rounds, whose times are not used */
+enum { WARM = 2 }; /* number of warm-up rounds; their times are not used */
 
 /* Opens, writes, syncs, closes and renames a plain file. */
 static wl_status write_plain(const char *folder, const double *data, size_t bytes) {
@@ -35,7 +35,8 @@ static wl_status write_plain(const char *folder, const double *data, size_t byte
   return failed ? wl_os_fail("write", name, error) : WL_OK;
 }
 
-/* Saves a checkpoint with the state of units within their episodes, as in training: parameters and rule state. */
+/* Saves a checkpoint. As in training, it contains parameters and rule state of units in the middle of their
+ * episodes. */
 static wl_status save(const char *folder, int64_t step, double *data, int64_t count) {
   const int64_t theta = count / 81;
   const wl_field fields[] = {

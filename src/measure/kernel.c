@@ -1,7 +1,7 @@
 /* kernel.c - measures the rate of windows of the coordinatewise LSTM, and compares that rate with the peak rate of the
  * threads.
  *
- * Times are wall times, and all ranks compute at once, as in a training. */
+ * Times are wall times. As in training, all ranks compute at the same time. */
 #include "base/statistic.h"
 #include "measure/kernel_window.h"
 #include "measure/measure.h"
@@ -19,7 +19,7 @@ static wl_status gather(wl_comm *comm, double figure, double *least, double *mos
   return WL_OK;
 }
 
-/* Medians of one window's seconds and of the peak, measured alternately. */
+/* Medians of the seconds of a window and of the peak rate. Both are measured alternately. */
 typedef struct medians {
   double peak, recompute, activations, vanishing;
 } medians;
@@ -41,8 +41,8 @@ static wl_status measure(wl_comm *comm, wl_kernel_window *w, int threads, int re
   return WL_OK;
 }
 
-/* Measures the median time of recomputed windows with subnormal gradients, so that the incoming adjoints are subnormal
- * too. */
+/* Measures the median time of recomputed windows with subnormal gradients. The incoming adjoints are then also
+ * subnormal. */
 static wl_status measure_vanishing(wl_comm *comm, wl_kernel_window *w, int repeats,
                                    double *seconds) {
   double each[WL_MEASURE_REPEATS];

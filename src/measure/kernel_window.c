@@ -1,11 +1,11 @@
-/* kernel_window.c - forward and backward pass of a window of the LSTM. */
+/* kernel_window.c - runs the forward and backward pass of a window of the LSTM. */
 #include "measure/kernel_window.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 
-/* Creates the published LSTM, with two layers of 20 units. */
+/* Creates an LSTM with two layers of 20 units, the size in the literature. */
 static wl_status create_rule(const char *preprocessing, wl_rule **out) {
   static const int64_t hidden[] = {20, 20};
   const wl_override keys[] = {{WL_OVERRIDE_TEXT, "rule.name", .text = "lstm"},

@@ -1,10 +1,11 @@
-/* measure.h - measures this machine: rate of the LSTM kernel, time of the exact sum over ranks, rate of file writes. */
+/* measure.h - measures the rate of the LSTM kernel, the time of the exact sum over ranks, and the rate of file
+ * writes. */
 #ifndef WL_MEASURE_MEASURE_H
 #define WL_MEASURE_MEASURE_H
 
 #include "comm/comm.h"
 
-/* Rates over the ranks, while all ranks compute at once. */
+/* Rates of the ranks while all ranks compute at the same time. */
 typedef struct wl_kernel_rate {
   double least, most, total; /* cs/s */
   double share;              /* share of the peak: total flop / peak_total */
@@ -21,13 +22,13 @@ typedef struct wl_kernel_figures {
   wl_kernel_rate vanishing;                 /* rate of `recompute` with subnormal gradients and adjoints */
 } wl_kernel_figures;
 
-/* Measures medians over `repeats` (1 .. WL_MEASURE_REPEATS) windows of either storage, alternately with the peak. Omits
- * the storage `activations` if the activations take more than `most_kept` bytes. Collective. */
+/* Measures medians over `repeats` (1 .. WL_MEASURE_REPEATS) windows of each storage, alternately with the peak rate.
+ * Omits the storage `activations` if the activations need more than `most_kept` bytes. Collective. */
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
                             int64_t most_kept, wl_kernel_figures *out);
 
 /* Measures the seconds of one exact sum of `count` numbers from each rank, as in every meta-step. The result is the
- * mean over many sums, on the slowest rank. Collective. */
+ * mean over many sums on the slowest rank. Collective. */
 wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds);
 
 typedef struct wl_file_figures {
@@ -38,8 +39,8 @@ typedef struct wl_file_figures {
   double ratio;      /* the checkpoint's rate divided by the plain rate: median over the rounds */
 } wl_file_figures;
 
-/* Measures medians over `repeats` files of `bytes` bytes of each kind, alternately, in `folder`; removes the files.
- * Not collective. */
+/* Writes `repeats` plain files and `repeats` checkpoints of `bytes` bytes alternately in `folder`, and measures the
+ * medians. Removes the files. Not collective. */
 wl_status wl_measure_files(const char *folder, int64_t bytes, int repeats, wl_file_figures *out);
 
 enum { WL_MEASURE_REPEATS = 101 };

@@ -1,8 +1,9 @@
-/* peak.c - measures the rate of multiply-adds whose operands are all in registers.
+/* peak.c - measures the rate of multiply-adds with all operands in registers.
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *
- * The number of independent chains is large enough to keep every pipe busy, and at most the number of registers. */
+ * The number of independent chains is large enough to keep every arithmetic unit busy. It is at most the number of
+ * registers. */
 #include "measure/peak.h"
 
 #include <stdint.h>

@@ -1,11 +1,11 @@
-/* sum.c - measures the time of the exact sum over ranks of a meta-step, with one vector from each rank. */
+/* sum.c - measures the time of a meta-step's exact sum over ranks, with one vector from each rank. */
 #include "base/clock.h"
 #include "measure/measure.h"
 
 enum { MOST = 1000, LEAST = 3 };
-static const double ENOUGH = 0.2; /* seconds to measure for */
+static const double ENOUGH = 0.2; /* seconds of measurement */
 
-/* Does `repeats` sums, one after the other; returns the mean seconds of one sum on the slowest rank. */
+/* Computes `repeats` sums, one after the other. Sets the mean seconds of one sum on the slowest rank. */
 static wl_status run(wl_comm *comm, const wl_exact_sum *template, int repeats, double *seconds) {
   WL_TRY(wl_comm_barrier(comm));
   const double start = wl_seconds();

@@ -1,8 +1,9 @@
-/* diagonal.c - one learned factor for each coordinate: Meta-SGD (Li et al. 2017).
+/* diagonal.c - the preconditioner diagonal: one learned factor for each coordinate, as in Meta-SGD (Li et al. 2017).
  *
  *   g~ = alpha o g,   graw = alpha o gbar,   alphabar = gbar o g       all of theta's shape
  *
- * Factors may be negative, as in the paper. With the rule sgd at rate 1, alpha is the vector of learning rates. */
+ * All arrays have the shape of theta; o multiplies elements. Factors may be negative, as in the paper. With the rule
+ * sgd at rate 1, alpha is the vector of learning rates. */
 #include <stdio.h>
 
 #include "base/rng.h"

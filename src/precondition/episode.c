@@ -1,4 +1,4 @@
-/* episode.c - the keys of `episode`. */
+/* episode.c - declares and reads the keys of the section `episode`. */
 #include "precondition/episode.h"
 
 #include <float.h>
@@ -8,12 +8,13 @@ const wl_option wl_episode_options[] = {
      "Number T of inner steps of an episode. [low, high]: T is drawn log-uniformly for each episode.",
      WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Units begin at random steps of their first episode, and each unit has its own sequence of episodes with its "
-     "own horizons. Needs `outer.every: window`.",
+     "Each unit begins at a random step of its first episode, and has a separate sequence of "
+     "episodes and horizons. Needs `outer.every: window`.",
      WL_SLOT(wl_episode_keys, stagger)},
     {"restart", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Probability that an episode begins at the state before the window in which the losses of the unit's previous "
-     "episode rose most, instead of a new task; needs `stagger`.",
+     "Probability that an episode restarts from a state of the unit's previous episode instead "
+     "of drawing a new task. The restart uses the state before the window in which the losses "
+     "rose most. Needs `stagger`.",
      WL_SLOT(wl_episode_keys, restart)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
      "Bound on each element of an inner gradient, before preconditioner and rule; 0: no bound.",

@@ -1,20 +1,21 @@
-/* gap.c - geometry-adaptive preconditioning: learned factors of the gradient's singular values (Kang et al. 2023).
+/* gap.c - the preconditioner gap, geometry-adaptive preconditioning: learned factors of the gradient's singular values
+ * (Kang et al. 2023).
  *
  *   G = U S V^T of each weight as a matrix (out,rest)
  *   P G = U diag(m) U^T G,   m = ln(1 + e^{2M}) / 2 > 0,   M (min(out,rest)), the i-th for the i-th largest value
  *   Mbar = diag(U^T Gbar G^T U) dm/dM,   dm/dM = 1 - e^{-2m},   (adjoint of G) = P Gbar
  *
- * Derivatives treat U as constant, like the paper's code. The gradient of biases and other vectors is unchanged. `out`
- * is the second axis of a dense weight, stored (in,out), and the first axis of a convolution's weight.
+ * Derivatives treat U as constant, as in the paper's code. The gradient of biases and other vectors is unchanged. `out`
+ * is the second axis of a dense weight, which is stored as (in,out), and the first axis of a convolution's weight.
  *
- * The code computes P = 1 + U diag(m - 1) U^T over the singular values above rounding. On G this P equals the P above,
- * since G lies in the span of U. On the complement of that span this P is the identity. Adjoints therefore do not
- * depend on the basis with which an SVD completes U. With m = 1, P is the identity bit for bit. phi holds x = M - M_0,
- * where m(M_0) = 1:
+ * The code computes P = 1 + U diag(m - 1) U^T over the singular values above the rounding error. P G is the same as
+ * above, because the columns of G are in the span of U. On the complement of this span, P is the identity. Adjoints
+ * therefore do not depend on how an SVD completes U. If all m are 1, P is the identity bit for bit. phi contains x = M
+ * - M_0, where m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * `approximate: true` uses U = 1: it multiplies row i of G by m_i, or column i if G has fewer columns than rows. */
+ * `approximate: true` uses U = 1. Row i of G is multiplied by m_i, or column i if G has fewer columns than rows. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,7 @@ typedef struct gap {
 
 static const wl_option gap_options[] = {
     {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Use the diagonal approximation: rows of the gradient times m, without singular vectors.",
+     "Use the diagonal approximation: the factors multiply rows of the gradient; there are no singular vectors.",
      WL_SLOT(gap, approximate)},
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
      "Standard deviation of the initial parameter of each factor; 0: all factors are 1.",
@@ -112,7 +113,7 @@ static double excess(double x) {
   return x > 20 ? x + 0.5 * log(share) : 0.5 * log1p(share * expm1(2 * x));
 }
 
-/* dm/dM. */
+/* Returns dm/dM. */
 static double slope(double x) { return -expm1(-2 * (1 + excess(x))); }
 
 static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real *factor,
@@ -153,19 +154,20 @@ static product open_product(const gap *impl, const matrix *m, const wl_real *phi
   return p;
 }
 
-/* Computes U^T X for a matrix X stored like m. The result is (rank,rest), or (rest,rank) if `out` is the last axis. */
+/* Computes U^T X for a matrix X with the layout of `m`. The result has the shape (rank,rest), or (rest,rank) if `out`
+ * is the last axis. */
 static void project(const product *p, const wl_real *x, wl_real *out) {
   const matrix *m = p->m;
   if (m->out_last) wl_gemm_nt((wl_mnk){m->rest, p->rank, m->out}, x, p->basis, out, false);
   else wl_gemm_nn((wl_mnk){p->rank, m->rest, m->out}, p->basis, x, out, false);
 }
 
-/* Returns the index of element (i,k) of such a product. */
+/* Returns the index of element (i,k) of a product U^T X. */
 static int64_t place(const product *p, int64_t i, int64_t k) {
   return p->m->out_last ? k * p->rank + i : i * p->m->rest + k;
 }
 
-/* x += U diag(m - 1) U^T x. */
+/* Computes x += U diag(m - 1) U^T x. */
 static void add_excess(const product *p, wl_real *x) {
   const matrix *m = p->m;
   project(p, x, p->y);
@@ -175,15 +177,15 @@ static void add_excess(const product *p, wl_real *x) {
   else wl_gemm_tn((wl_mnk){m->out, m->rest, p->rank}, p->basis, p->y, x, true);
 }
 
-/* For the approximation: returns the index of the k-th element that m_i multiplies, in row or column i of the
- * matrix. */
+/* For the approximation: returns the index of the k-th element in row (or column) i of the matrix, which m_i
+ * multiplies. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
   const bool rows = (m->out <= m->rest) != m->out_last; /* m_i multiplies stored rows */
   const int64_t length = m->out_last ? m->out : m->rest;
   return rows ? i * length + k : k * length + i;
 }
 
-/* x = P x of one matrix. */
+/* Computes x = P x for one matrix. */
 static void multiply(const gap *impl, const product *p, wl_real *x) {
   const matrix *m = p->m;
   bool any = false;
@@ -209,7 +211,8 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
   }
 }
 
-/* Adds the adjoint of phi: <row i of U^T Gbar, row i of U^T G> dm/dM. The approximation uses the rows of Gbar and G. */
+/* Adds the adjoint of phi. Element i is <row i of U^T Gbar, row i of U^T G> dm/dM. The approximation uses the rows of
+ * Gbar and G. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;

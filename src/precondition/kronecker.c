@@ -1,13 +1,14 @@
-/* kronecker.c - one learned square matrix for each axis of each tensor: Meta-Curvature (Park and
- * Oliva 2019).
+/* kronecker.c - the preconditioner kronecker: one learned square matrix for each axis of each tensor, as in
+ * Meta-Curvature (Park and Oliva 2019).
  *
  *   (n)             g~ = M0 g                                M0 (n, n)
  *   (a, b)          G~ = M0 G M1                             M0 (a, a), M1 (b, b)
  *   (a, b, c)       G~_{pqr} = M0_{pi} M1_{jq} M2_{kr} G_{ijk}
  *   (o, i, kh, kw)  as (o, i, kh kw)                         M2 over the kernel's positions
  *
- * Repeated indices are summed. All matrices start as the identity plus Gaussian noise of standard deviation `noise`.
- * With K0 = M0, K1 = M1^T, K2 = M2^T each step is a product along one axis, z_{d+1} = K_d z_d, z_0 = G. The adjoint is
+ * Repeated indices are summed. All matrices start as the identity plus Gaussian noise with standard deviation `noise`.
+ * The code computes one product along each axis: z_{d+1} = K_d z_d with z_0 = G, K0 = M0, K1 = M1^T, K2 = M2^T. The
+ * adjoint is
  *
  *   Kbar_d = zbar_{d+1} z_d^T (summed over the other axes),   zbar_d = K_d^T zbar_{d+1}
  *
@@ -23,7 +24,7 @@ enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
 
 typedef struct axis {
   int64_t before, size, after;
-  int64_t at; /* offset of its matrix in phi */
+  int64_t at; /* offset of the axis's matrix in phi */
 } axis;
 
 typedef struct tensor {
@@ -71,7 +72,7 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
   for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
-    /* the third axis also includes the fourth: both are positions of a kernel */
+    /* the third axis includes the fourth axis, because both are positions of a kernel */
     const int64_t size = t->axes == MAX_AXES - 1 ? b->size / before : b->shape[d];
     WL_TRY(check_axis(options, b, size));
     WL_TRY(add_axis(p, b, t, before, size));
@@ -121,14 +122,15 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 
 /* ---- products along an axis ---- */
 
-/* out = K in (forward) or K^T in along axis d; in and out [before][size][after] are different arrays. */
+/* Computes out = K in (if `forward`) or out = K^T in, along axis d. `in` and `out` [before][size][after] are different
+ * arrays. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];
   const int64_t n = a->size, after = a->after;
   const wl_real *m = phi + a->at;
-  const bool as_is = (d == 0) == forward; /* the matrix to apply is M itself, else M^T */
-  if (after == 1 && d > 0) {              /* all rows at once: out = in (K or K^T)^T */
+  const bool as_is = (d == 0) == forward; /* true: apply M; false: apply M^T */
+  if (after == 1 && d > 0) {              /* all rows in one product: out = in (K or K^T)^T */
     (as_is ? wl_gemm_nt : wl_gemm_nn)((wl_mnk){a->before, n, n}, in, m, out, false);
     return;
   }
@@ -137,7 +139,7 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
                                       out + b * n * after, false);
 }
 
-/* phi_grad += derivative of <zbar, K z> with respect to M; mbar [size][size] scratch. */
+/* Adds the derivative of <zbar, K z> with respect to M to phi_grad. mbar [size][size] is scratch. */
 static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar,
                                 wl_real *mbar, double *phi_grad) {
   const axis *a = &t->axis[d];
@@ -165,7 +167,7 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
   }
 }
 
-/* Computes the adjoint of one tensor. g and the adjoints point at the tensor's first element. z_1 and z_2 are computed
+/* Computes the adjoint of one tensor. g and the adjoints point to the tensor's first element. z_1 and z_2 are computed
  * again. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
                            const wl_real *g, const wl_gradient_bar *bar, wl_real *scratch) {

@@ -1,4 +1,5 @@
-/* precondition.c - the table of preconditioners, their creation and destruction, and the gradient clip.
+/* precondition.c - the table of preconditioners, the creation and destruction of a preconditioner, and the gradient
+ * clip.
  *
  *   clip:     c_i = min(max(g_i, -v), v),   g' = s c,  s = min(1, b / ||c||)
  *   adjoint:  cbar = s (g'bar - c <c, g'bar> / ||c||^2) if s < 1, else g'bar
@@ -13,7 +14,7 @@
 #include "precondition/preconditions.def"
 #undef WL_PRECONDITION
 
-/* P = 1. */
+/* P = 1: the gradient is unchanged. */
 static const wl_precondition_ops none = {.name = "none", .summary = "the unchanged gradient"};
 
 #define WL_PRECONDITION(id) &wl_precondition_##id,
@@ -112,7 +113,7 @@ static double shrink(const wl_precondition *p, double norm) {
   return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
 }
 
-/* Returns the step with its gradient clipped. The clipped gradient takes the first n reals of *scratch, which is
+/* Returns `in` with a clipped gradient. The clipped gradient uses the first n reals of *scratch; *scratch is
  * advanced. */
 static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_real **scratch) {
   wl_gradient out = *in;
@@ -126,7 +127,7 @@ static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_r
   return out;
 }
 
-/* `bar` is the adjoint of g' on entry and of g on return; `c` is scratch [n]. */
+/* Replaces `bar`, the adjoint of g', by the adjoint of g. `c` [n] is scratch. */
 static void clip_adjoint(const wl_precondition *p, const wl_gradient *in, wl_real *c,
                          wl_real *bar) {
   clip_values(p, in->g, in->n, c);

@@ -1,10 +1,10 @@
-/* precondition.h - P(phi): learned maps of the gradient, applied before the update rule.
+/* precondition.h - preconditioners: learned maps P(phi) of the gradient, which are applied before the update rule.
  *
  *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
- * The keys clip_value and clip_norm of `episode` set the clip, in this order, for every preconditioner. Some
- * preconditioners compute a part of P, the factor, from the gradient; `gap` computes singular vectors. Derivatives
- * treat the factor as constant. The factor is computed once for each inner step. */
+ * The keys clip_value and clip_norm of `episode` set the clip for every preconditioner; clip_value is applied first.
+ * Some preconditioners compute a part of P from the gradient. This part is called the factor; for `gap` it consists of
+ * singular vectors. Derivatives treat the factor as constant. The factor is computed once for each inner step. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 
@@ -20,7 +20,7 @@ typedef struct wl_gradient {
   const wl_real *g;      /* [n] */
   const wl_real *theta;  /* [n]; NULL unless reads_theta is set */
   const wl_real *factor; /* [p->factor] */
-  const wl_real *before; /* [n] P g of the step before; NULL unless reads_before is set */
+  const wl_real *before; /* [n] P g of the previous step; NULL unless reads_before is set */
 } wl_gradient;
 
 /* Adjoints of a step. */
@@ -43,7 +43,7 @@ typedef struct wl_precondition_ops {
   /* Computes the factor, the part of P that depends on the gradient; NULL: P has none. */
   void (*find_factor)(const wl_precondition *p, const wl_real *g, wl_real *factor,
                       wl_real *scratch);
-  /* out = P g for theta->size elements; later elements (padding) are not changed. scratch [p->scratch]. */
+  /* Computes out = P g for theta->size elements. Padding elements are not changed. scratch [p->scratch]. */
   void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in, wl_real *out,
                 wl_real *scratch);
   void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
@@ -57,7 +57,7 @@ struct wl_precondition {
   int64_t steps;                /* T */
   double clip_value, clip_norm; /* bounds of the raw gradient; 0: none */
   bool reads_theta;             /* P g also depends on theta */
-  bool reads_before;            /* P g depends on P g of the step before (0 at first) */
+  bool reads_before;            /* P g depends on P g of the previous step (0 in the first step) */
   wl_layout phi;                /* group "precondition" */
   int64_t scratch;              /* number of wl_reals of scratch for the functions of `ops` */
   int64_t factor;               /* number of wl_reals of the factor, which derivatives treat as constant */
@@ -66,15 +66,15 @@ struct wl_precondition {
 extern const wl_precondition_ops *const wl_preconditions[]; /* ends with NULL; [0] is "none" */
 const wl_variant *wl_precondition_variants(void);
 
-/* Creates a preconditioner from the sections `precondition` and `episode`. `theta` is borrowed for the
- * preconditioner's life; it may be NULL for "none". For "none" without clipping, *out is NULL. */
+/* Creates a preconditioner from the sections `precondition` and `episode`. `theta` is borrowed and must be valid as
+ * long as the preconditioner. `theta` may be NULL for "none". For "none" without clipping, *out is NULL. */
 wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta,
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
-/* Returns the number of wl_reals of scratch for n parameters; n may be larger than theta->size for "none". */
+/* Returns the number of wl_reals of scratch for n parameters. For "none", n may be larger than theta->size. */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
-/* Returns the number of wl_reals that a unit of n parameters keeps from step to step; p may be NULL. */
+/* Returns the number of wl_reals that a unit of n parameters keeps between steps. p may be NULL. */
 static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n) {
   return p && p->reads_before ? wl_pad(n) : 0;
 }

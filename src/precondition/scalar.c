@@ -1,15 +1,16 @@
-/* scalar.c - learned factors of the gradient and, optionally, of the parameters and of the step before: one for all of
- * theta, one for each tensor, one for each inner step, or one for each step and tensor.
+/* scalar.c - the preconditioner scalar: learned factors of the gradient. Optionally it also has factors of the
+ * parameters and of the previous preconditioned gradient. There is one factor for all of theta, for each tensor, for
+ * each inner step, or for each step and tensor.
  *
  *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i}         i in tensor j, g~_{-1} = 0
  *   lambda only with `learn_decay`, kappa only with `learn_skip`; each factor of x has the adjoint
  *   alphabar_{t,j} = sum_i g~bar_i x_i,   xbar_i = alpha_{t,j} g~bar_i
  *
- * Factors may be negative. One factor per tensor is the layer-wise rate of MAML++ (Antoniou 2019); one per step and
- * tensor is its full form. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and the decay of
- * ALFA's step theta' = beta theta - alpha g (Baik et al. 2020), learned directly instead of by a network, and kappa is
- * a gradient skip connection (PAMELA, Rajasegaran et al. 2020) before any rule: rule pamela with skip = -kappa. Steps
- * beyond T use the factors of step T. */
+ * Factors may be negative. One factor for each tensor is the layer-wise rate of MAML++ (Antoniou 2019). MAML++ in full
+ * has one factor for each step and tensor. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and
+ * the decay of ALFA's step theta' = beta theta - alpha g (Baik et al. 2020). In ALFA a network computes them; here they
+ * are learned directly. kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020): kappa is -skip of
+ * the rule pamela. Steps after step T use the factors of step T. */
 #include "precondition/precondition.h"
 
 #include <string.h>
