@@ -78,9 +78,9 @@ typedef struct wl_tensor_shape {
 } wl_tensor_shape;
 
 /* Starts a run over the parameters of `count` tensors, which are stored one after the other. Rules that use the shapes
- * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. As in the trained networks, weights of dense
- * layers have the shape (in, out), and weights of convolutions have the shape (out, in, rows, columns). `horizon` is
- * the number of steps of the run; schedules and some rules use this number. 0 means wl_optimizer_horizon(). Returns
+ * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. As in the trained networks, weights of
+ * dense layers have the shape (in, out), and weights of convolutions have the shape (out, in, rows, columns). `horizon`
+ * is the number of steps of the run; schedules and some rules use this number. 0 means wl_optimizer_horizon(). Returns
  * WL_ERR_USAGE if a shape is invalid, or if the optimizer belongs to a network with other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
