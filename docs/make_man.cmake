@@ -1,9 +1,9 @@
 # Writes the manual pages: cmake -DPROGRAM=... -DCOMMANDS="train;eval" -DVERSION=... -DSOURCE=docs
-# -DOUTPUT=folder -P make_man.cmake. What `train --help=man` says about configuration keys goes to
-# warploom.yaml(5), once, and every other page refers to it.
+# -DOUTPUT=folder -P make_man.cmake. The description of configuration keys from `train --help=man` is written only to
+# warploom.yaml(5), and every other page refers to that page.
 set(marker ".SH CONFIGURATION\n")
 
-# Page source of a subcommand in `page`, and the section on configuration keys in `keys`.
+# Sets `page` to the page source of a subcommand, and `keys` to the section on configuration keys.
 function(read_page command)
   execute_process(COMMAND ${PROGRAM} ${command} --help=man OUTPUT_VARIABLE text RESULT_VARIABLE code)
   if(code)
@@ -17,19 +17,19 @@ function(read_page command)
     math(EXPR after "${at} + ${length}")
     string(SUBSTRING "${text}" 0 ${at} page)
     string(SUBSTRING "${text}" ${after} -1 keys)
-    string(APPEND page "${marker}The keys of the configuration file stand in\n.BR warploom.yaml (5).\n")
+    string(APPEND page "${marker}The keys of the configuration file are described in\n.BR warploom.yaml (5).\n")
   endif()
   set(page "${page}" PARENT_SCOPE)
   set(keys "${keys}" PARENT_SCOPE)
 endfunction()
 
-string(TIMESTAMP DATE "%Y-%m-%d" UTC) # of SOURCE_DATE_EPOCH, where that is set
+string(TIMESTAMP DATE "%Y-%m-%d" UTC) # the date of SOURCE_DATE_EPOCH if it is set
 set(COMMAND_LIST "")
 set(SEE_ALSO "")
 foreach(command IN LISTS COMMANDS)
   read_page(${command})
   string(REPLACE " 1 \"\" \"" " 1 \"${DATE}\" \"" page "${page}")
-  string(APPEND page ".SH EXIT STATUS\nAs\n.BR warploom (1).\n.SH SEE ALSO\n.BR warploom (1),\n.BR warploom.yaml (5)\n")
+  string(APPEND page ".SH EXIT STATUS\nThe exit codes are listed in\n.BR warploom (1).\n.SH SEE ALSO\n.BR warploom (1),\n.BR warploom.yaml (5)\n")
   file(WRITE ${OUTPUT}/warploom-${command}.1 "${page}")
   string(REGEX MATCH "warploom\\\\-${command} \\\\- ([^\n]*)" line "${page}")
   string(APPEND COMMAND_LIST ".TP\n.BR warploom\\-${command} (1)\n${CMAKE_MATCH_1}\n")

@@ -1,14 +1,14 @@
 #!/bin/bash
-# Makes the pictures of this folder and docs/example-report.html again: docs/pictures/draw.sh [NAME...]
+# Draws the pictures of this folder and docs/example-report.html: docs/pictures/draw.sh [NAME...]
 #
-#   quadratic   the README's: a trained optimizer beside tuned hand-designed ones, on quadratics
+#   quadratic   the picture of the README: a trained optimizer and tuned hand-designed rules, on quadratics
 #   training    three seeds of the first 1,001 meta-steps of a training on quadratics, with bands
-#   rule        recorded inner runs of the first of them, and what its rule does with a gradient
-#   mountain    paths through the plane, and the warp's parameters, while a warp is meta-trained
+#   rule        recorded inner runs of the first of these trainings, and the update as a function of the gradient
+#   mountain    paths through the plane and the warp's parameters during the meta-training of a warp
 #   report      the report of jobs/quickstart.yaml
 #
 #   WARPLOOM    the program (default: build/warploom)
-#   OUTPUT      folder of the runs (default: runs/pictures); what is there is used, not made again
+#   OUTPUT      folder of the runs (default: runs/pictures); runs that it contains are not repeated
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 warploom=${WARPLOOM:-$root/build/warploom} output=${OUTPUT:-runs/pictures} python=${PYTHON:-/usr/bin/python3}
