@@ -1,4 +1,4 @@
-"""Rules that see tensors: controller, muon, and the nets over features mlp, small_fc, celo2."""
+"""Rules that see tensors: controller, muon, lbfgs, and the nets over features mlp, small_fc, celo2."""
 import math
 
 import numpy as np
@@ -153,6 +153,74 @@ class Muon(Rule):
         v = decayed(x.state["second_moment"], self.option("beta2"), x.g * x.g)
         root = (v * correction(self.option("beta2"), t)).sqrt_() + self.option("epsilon")
         return m / root, correction(self.option("beta1"), t)
+
+
+class Lbfgs(Rule):
+    """Limited-memory BFGS for each slice of a tensor (src/rule/lbfgs.c). Here slices are the rows of a matrix."""
+    tensorwise = True
+    LEAST_COSINE = 1e-4
+
+    def _axis(self, p):
+        """The axis whose indices are slices; None if the tensor is one slice."""
+        sliced = self.option("per") == "slice" and p.dim() >= 2
+        return max(range(p.dim()), key=lambda a: (p.shape[a], a)) if sliced else None
+
+    def _rows(self, p):
+        axis = self._axis(p)
+        return p.reshape(1, -1) if axis is None else p.movedim(axis, 0).flatten(1)
+
+    def _from_rows(self, rows, p):
+        axis = self._axis(p)
+        return rows.reshape(p.shape) if axis is None else rows.reshape(p.movedim(axis, 0).shape).movedim(0, axis)
+
+    def _learned(self, name):
+        return math.exp(float(self.phi[name][0]))
+
+    def start(self, p):
+        rows, memory = torch.zeros_like(self._rows(p)), self.option("memory")
+        return {"gradient": rows, "parameters": rows.clone(), "steps": rows.repeat(memory, 1, 1),
+                "changes": rows.repeat(memory, 1, 1), "started": rows.new_zeros(())}
+
+    def update_one(self, x, now):
+        g, p = self._rows(x.g), self._rows(x.p)
+        if x.state["started"]:
+            self._remember(x.state, g, p)
+        for name, value in (("gradient", g), ("parameters", p), ("started", torch.ones_like(x.state["started"]))):
+            x.state[name].copy_(value)
+        q, longest = self._two_loops(x.state, wide(g))
+        length, empty = q.square().sum(1, keepdim=True).sqrt(), longest == 0
+        bound = torch.where(empty, self._learned("first_step") * math.sqrt(g.shape[1]), self._learned("growth") * longest)
+        rate = math.exp(np.interp(3 * now.t / now.horizon, np.arange(4), self.phi["rate"]))
+        factor = torch.where(empty | (rate * length > bound), bound / length, torch.full_like(length, rate))
+        moves = (length > 0) & torch.isfinite(factor * length) & (factor > 0)
+        return self._from_rows(torch.where(moves, -factor * q, torch.zeros_like(q)).to(x.p.dtype), x.p)
+
+    def _remember(self, state, g, p):
+        """Puts the newest step and change of the gradient first in the memory of the slices with positive curvature."""
+        s, y = wide(p) - wide(state["parameters"]), wide(g) - wide(state["gradient"])
+        ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
+        d = self._learned("damping") * (yy / ss).sqrt()
+        damped_sy, damped_yy = sy + d * ss, yy + 2 * d * sy + d * d * ss
+        accepted = (damped_sy > self.LEAST_COSINE * (ss * damped_yy).sqrt()) & torch.isfinite(damped_yy)
+        step = p - state["parameters"]
+        for name, new in (("steps", step), ("changes", (y + d * wide(step)).to(p.dtype))):
+            shifted = torch.cat([new[None], state[name][:-1]])
+            state[name].copy_(torch.where(accepted, shifted, state[name]))
+
+    def _two_loops(self, state, q):
+        """H q, and the length of the longest step in memory, 0 if it is empty."""
+        past, longest = [], torch.zeros_like(q[:, :1])
+        for s, y in zip(wide(state["steps"]), wide(state["changes"])):
+            ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
+            inverse = torch.where(sy > 0, 1 / sy, torch.zeros_like(sy))
+            a = inverse * (s * q).sum(1, keepdim=True)
+            q, longest = q - a * y, torch.maximum(longest, ss)
+            past.append((s, y, a, inverse, yy))
+        _, _, _, inverse, yy = past[0]
+        q = q * torch.where(inverse > 0, self._learned("scale") / (inverse * yy), torch.ones_like(yy))
+        for s, y, a, inverse, _ in reversed(past):
+            q = q + (a - inverse * (y * q).sum(1, keepdim=True)) * s
+        return q, longest.sqrt()
 
 
 # ---- Nets over features ----------------------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ import torch
 from . import library, precondition
 from .files import DATA, USAGE, ToolError
 from .rules import ELEMENTWISE, Bundle, Elementwise, Lstm, LstmAdam, Moment, RnnProp, Tensor
-from .tensor_rules import Controller, FeatureNet, Muon
+from .tensor_rules import Controller, FeatureNet, Lbfgs, Muon
 from .trained import open_trained, read_phi
 
-_CLASSES = {"lstm": Lstm, "rnnprop": RnnProp, "controller": Controller, "muon": Muon}
+_CLASSES = {"lstm": Lstm, "rnnprop": RnnProp, "controller": Controller, "muon": Muon, "lbfgs": Lbfgs}
 _NETS = ("mlp", "small_fc", "celo2", "celo2base")
 RULES = (*_CLASSES, *_NETS, *ELEMENTWISE)
 

@@ -53,6 +53,8 @@ RULES = {
     "mlp": ("{name: mlp, step_scale: 0.01, exponent_scale: 0.1}", 60, 1e-6, 0),
     "small_fc": ("{name: small_fc, step_scale: 0.01, exponent_scale: 0.1}", 60, 1e-6, 0),
     "celo2base": ("{name: celo2base, rate: 0.003, weight_decay: 0.1}", 60, 1e-6, 0),
+    "lbfgs": ("{name: lbfgs, damping: 0.3, growth: 1}", 60, 1e-5, 0),
+    "lbfgs_tensor": ("{name: lbfgs, per: tensor, memory: 2, damping: 0.3, growth: 1}", 60, 1e-5, 0),
     "rnnprop": ("{name: rnnprop, hidden: [6], rate: 0.01}", 60, 1e-6, 0),
 }
 
@@ -250,7 +252,7 @@ def equal(a, b):
 
 def test_resume(paths):
     """30 steps equal 18 steps, a state through a file, and 12 steps: bit by bit."""
-    for name, backend in [(name, backend) for name in ("controller", "lstm", "small_fc", "adam", "rnnprop")
+    for name, backend in [(name, backend) for name in ("controller", "lstm", "small_fc", "lbfgs", "adam", "rnnprop")
                           for backend in ("torch", "c")]:
         model = network()
         optimizer = LearnedOptimizer(model.parameters(), paths[name], horizon=30, backend=backend)
