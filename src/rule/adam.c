@@ -1,4 +1,4 @@
-/* adam.c - Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
+/* adam.c - the rules Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
  *
  *   m' = b1 m + (1 - b1) g            q1 = 1 / (1 - b1^(t+1))
  *   v' = b2 v + (1 - b2) g^2          q2 = 1 / (1 - b2^(t+1))
@@ -6,8 +6,9 @@
  *   u  = -a x                         Adam
  *   u  = -a (x + w theta)             AdamW: the decay is outside the adaptive part
  *
- * a: rate, e: epsilon, w: weight_decay. The state (m, v) starts at zero. The formulas are those of torch.optim.Adam and
- * AdamW. If a beta is learned per step, the product of its values up to step t replaces the power beta^(t+1). */
+ * g is the gradient, a the rate, b1 and b2 the decays, e epsilon, and w weight_decay. The state (m, v) starts at zero.
+ * torch.optim.Adam and AdamW use the same formulas. If a decay is learned for each step, the product of its values up
+ * to step t replaces the power b^(t+1). */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };
@@ -26,8 +27,8 @@ static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict 
   }
 }
 
-/* If v' is zero, every g so far was zero, and the path through v' contributes nothing. The factor of this path is set
- * to 0. */
+/* If v' is zero, all gradients up to this step were zero. The path through v' then contributes nothing, and its factor
+ * is set to 0. */
 static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                      const wl_real *restrict theta, const wl_real *restrict s,
                      const wl_real *restrict s_next, const wl_real *restrict lam,

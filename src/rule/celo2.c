@@ -1,13 +1,13 @@
-/* celo2.c - a small net whose output, orthogonalised and normalised, is the step of a matrix. Adam updates vectors
- * (Moudgil et al. 2026: Celo2; without Newton-Schulz steps: Celo2-base). feature_net.h has the formulas. Only the first
- * of the net's three outputs is used. If the net also updates tensors below rank 2, its inputs are only the first 15
- * features of these tensors. */
+/* celo2.c - the rules Celo2 and Celo2-base (Moudgil et al. 2026). In Celo2, the output of a small net is orthogonalised
+ * by Newton-Schulz steps and normalised. The result is the step of a matrix, and Adam updates vectors. Celo2-base has
+ * no Newton-Schulz steps. Formulas: feature_net.h. Only the first of the net's three outputs is used. If the net also
+ * updates vectors, it reads only the first 15 features of a vector. */
 #include <math.h>
 
 #include "rule/feature_net.h"
 #include "rule/newton_schulz.h"
 
-/* Replaces the net's output in u by the update, one tap at a time: N(u) / RMS, then weight decay. */
+/* Replaces the net's output in u by the update, one tap at a time: N(u) divided by its RMS, and weight decay. */
 static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double rate,
                           wl_real *scratch) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -31,7 +31,8 @@ static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int
   }
 }
 
-/* Updates a vector by Adam, with the moments m_0 (.9) and v (.95) of the state. Epsilon is inside the root. */
+/* Updates a vector by Adam, with the moments m_0 (decay .9) and v (decay .95) of the state. Epsilon is inside the
+ * root. */
 static void finish_vector(const wl_feature_rule *f, const wl_feature_ws *ws, int j, int64_t t,
                           double rate) {
   const wl_feature_view *const v = &ws->view[j];
@@ -68,7 +69,7 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
   {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "Coefficient of decoupled weight decay, " \
                                                         "which is multiplied by the rate.",       \
    WL_SLOT(wl_feature_rule, weight_decay)}
-/* Members that both rules share. */
+/* Members that both rules have in common. */
 #define CELO2_RULE                                                                                \
   .kind = WL_FEATURES_CELO2, .features = 30, .momenta = 3, .outputs = 3, .finish = finish,        \
   .m_decay = {0.9, 0.99, 0.999}, .v_decay = 0.95, .factored_decay = {0.9, 0.99, 0.999},           \
@@ -78,8 +79,9 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
 static const wl_option celo2_options[] = {
     CELO2_OPTIONS,
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "Matrices move along the orthogonal factor of the network's output (Newton-Schulz iteration). It has no "
-     "adjoint: the rule then needs a forward-only estimator.",
+     "The update of a matrix uses the orthogonal factor of the network's output (Newton-Schulz "
+     "iteration). The iteration has no adjoint; therefore the rule needs a forward-only "
+     "estimator.",
      WL_SLOT(wl_feature_rule, newton_schulz)},
     {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1",
      "Rate of vectors as a multiple of `rate`.", WL_SLOT(wl_feature_rule, vector_rate)},
@@ -90,6 +92,6 @@ static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};
 static const wl_feature_rule celo2_rule = {CELO2_RULE, .adam_vectors = true};
 static const wl_feature_rule celo2base_rule = {CELO2_RULE, .vector_rate = 1};
 
-WL_DEFINE_RULE(celo2,
-                "small network whose output is orthogonalised for matrices; Adam for vectors", feature_rule);
+WL_DEFINE_RULE(celo2, "small network with an orthogonalised output for matrices; Adam for vectors",
+               feature_rule);
 WL_DEFINE_RULE(celo2base, "small network of normalised features for all tensors (Celo2-base)", feature_rule);

@@ -1,19 +1,19 @@
-/* elementwise.c - common code of hand-designed coordinatewise rules: options, learned scalars, replay, adjoint.
+/* elementwise.c - common code of hand-designed coordinatewise rules: options, learned scalars, steps, adjoint.
  *
- * A scalar x (rate, momentum, ...) has a value x_t,j at step t for the coordinates of slot j:
+ * A scalar x, for example the rate or the momentum, has a value x_t,j at step t for the coordinates of slot j:
  *   learned per run     one number, one slot
  *   learned per tensor  one number for each slot, a slot being a tensor of theta
  *   learned per step    one number for each t < T (beyond T the last one), one slot
  *   learned per both    one number for each t < T and slot, in phi (T, slots)
- * phi holds x itself (WL_SCALAR_FREE) or its logit (WL_SCALAR_UNIT), in the block "rule.<key>".
- * The elementwise functions receive these coefficients:
+ * phi holds x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT) in the tensor "rule.<key>". The functions `step` and
+ * `vjp` of a rule receive these coefficients:
  *   value = x_t (the rate times the schedule),  complement = 1 - x_t,  P_t = x_0 ... x_t,
  *   correction q_t = 1 / (1 - P_t)
- * The derivatives, with x = sigmoid(phi), are  dx/dphi = x (1 - x),  dq_t/dphi_i = q_t^2 P_t (1 - x_i), i <= t.
+ * With x = sigmoid(phi), the derivatives are dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
  *
- * The backward pass of a chunk replays s_{t0+1} .. s_{t0+K} of each block with the function of the forward
- * pass, then applies the vjp from the last step to the first. Adjoints of scalars are summed in double over
- * lanes and then over blocks; the result does not depend on the number of threads. */
+ * The backward pass of a chunk first computes s_{t0+1} .. s_{t0+K} of each block again, with the function of the
+ * forward pass. It then calls vjp from the last step to the first. Adjoints of scalars are summed in double over lanes
+ * and then over blocks. The result does not depend on the number of threads. */
 #include "rule/elementwise.h"
 
 #include <math.h>
@@ -51,7 +51,7 @@ typedef struct workspace {
 
 /* ---- creation ---- */
 
-/* Returns the index of a learnable scalar by its key; -1 if there is none. */
+/* Returns the index of the learnable scalar with this key, or -1 if there is none. */
 static int learnable(const wl_elementwise *definition, const char *key) {
   for (int i = 0; i < definition->scalars; i++)
     if (definition->scalar[i].range != WL_SCALAR_CONSTANT &&
@@ -155,7 +155,7 @@ void wl_elementwise_destroy(wl_rule *rule) {
   rule->impl = NULL;
 }
 
-/* Every number of a learned scalar starts at the configured value; no random number is drawn. */
+/* Every number of a learned scalar starts at the configured value. No random number is drawn. */
 void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   (void)seed;
   const elementwise *e = rule->impl;
@@ -184,8 +184,8 @@ size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool
          WL_CHUNK_STEPS * scalars * sizeof(wl_coefficient);
 }
 
-/* Decodes the numbers of scalar i from phi, or takes them from the configuration if phi is NULL or the scalar is not
- * learned. */
+/* Decodes the numbers of scalar i from phi. If phi is NULL or the scalar is not learned, uses the value of the
+ * configuration. */
 static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   double *value = w->value + i * e->count, *complement = w->complement + i * e->count;
@@ -214,7 +214,7 @@ static wl_status allocate(const elementwise *e, workspace *w) {
   return WL_NEW(w->lanes, WL_CHUNK_STEPS * e->definition->scalars);
 }
 
-/* The workspace is complete after this call if no scalar is learned; such a rule needs no call of `pack`. */
+/* If no scalar is learned, the workspace is complete after this call, and a call of `pack` is not necessary. */
 wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                    int threads, void **out) {
   (void)adjoint, (void)threads;
@@ -246,7 +246,7 @@ void wl_elementwise_ws_destroy(void *impl) {
 
 /* ---- coefficients ---- */
 
-/* Returns the index of the number of a scalar that applies at step t in a slot. */
+/* Returns the index of a scalar's number for step t and a slot. */
 static int64_t number_at(const elementwise *e, int64_t t, int64_t slot) {
   return (t < e->rows ? t : e->rows - 1) * e->slots + slot;
 }
@@ -284,8 +284,8 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
   return e->slot != NULL ? e->slot[coordinate] : 0;
 }
 
-/* Copies the coefficients of a block's coordinates to its lanes, for `steps` steps. `loaded` is the slot whose
- * coefficients all lanes already hold, -1 if there is none; the function updates `loaded`. */
+/* Copies the coefficients of a block's coordinates to the lanes, for `steps` steps. If all lanes have the coefficients
+ * of one slot, `loaded` is this slot, otherwise -1. The function updates `loaded`. */
 static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
                        int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES),
@@ -353,7 +353,7 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
   }
 }
 
-/* lam += w_k grad L_out(theta_k). If the weight is zero, the gradient is not read and may be NULL. */
+/* Computes lam += w_k grad L_out(theta_k). If the weight is zero, the gradient is not read and may be NULL. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -386,7 +386,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   }
 }
 
-/* Returns d value / d phi of one number, along the path that does not pass through the running product. */
+/* Returns d value / d phi of one number, without the dependence through the running product. */
 static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t,
                            int64_t number) {
   const int64_t at = i * e->count + number;
@@ -394,7 +394,8 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
   return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
-/* Adds the adjoints of x_t and q_t to the adjoint of phi, for one scalar that is learned per run or tensor. */
+/* Adds the contributions of x_t and q_t to the adjoint of phi. For one scalar that is learned for the run or for each
+ * tensor. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                           int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
@@ -414,8 +415,8 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* Adds the adjoints of x_t and q_t for one slot of a scalar that is learned per step, where q_t depends on every step
- * up to t. */
+/* Adds the contributions of x_t and q_t to the adjoint of phi. For one slot of a scalar that is learned for each step;
+ * q_t depends on every step up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

@@ -1,12 +1,14 @@
-/* elementwise.h - the definition of a hand-designed coordinatewise rule.
+/* elementwise.h - defines hand-designed coordinatewise rules.
  *
- * Such a rule applies the same function f to every coordinate separately. f depends on a few scalars a, b, ...:
+ * A coordinatewise rule applies the same function f to every coordinate separately. f depends on a few scalars a, b,
+ * ...:
  *
  *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
  *
- * Each rule's file defines the scalars (key, range), f for the 16 lanes of a block, and f's vector-Jacobian product.
- * elementwise.c implements the other parts for all rules: options, schedules, scalars learned per run, per tensor, per
- * step or both, the replay of a chunk and its adjoint. sgd.c is the smallest example, adam.c the largest. */
+ * The file of a rule defines the scalars (key, range), f for the 16 lanes of a block, and the vector-Jacobian product
+ * (vjp) of f. elementwise.c implements the other parts for all rules: options, schedules, learned scalars, and the
+ * adjoint of a chunk. The values of a scalar can be learned for the run, for each tensor, for each step, or for each
+ * step and tensor. sgd.c is the smallest example, and adam.c is the largest. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 
@@ -25,12 +27,13 @@
 enum { WL_ELEMENTWISE_MAX_SCALARS = 8, WL_ELEMENTWISE_MAX_WIDTH = 4 };
 
 typedef enum wl_scalar_range {
-  WL_SCALAR_FREE,    /* learnable, phi holds the value itself, any sign */
-  WL_SCALAR_UNIT,    /* learnable, in (0, 1): phi holds its logit */
+  WL_SCALAR_FREE,    /* learnable; phi holds the value, which may have any sign */
+  WL_SCALAR_UNIT,    /* learnable, in (0, 1); phi holds the logit of the value */
   WL_SCALAR_CONSTANT /* not learnable */
 } wl_scalar_range;
 
-/* One scalar of a rule. `key` names a REAL option of the rule and its block "rule.<key>" in phi. */
+/* One scalar of a rule. `key` is the name of a REAL option of the rule. The scalar's tensor in phi has the name
+ * "rule.<key>". */
 typedef struct wl_scalar {
   const char *key;
   wl_scalar_range range;
@@ -40,8 +43,8 @@ typedef struct wl_scalar {
 typedef struct wl_coefficient {
   wl_real value[WL_LANES];      /* x_t; for scalar 0, the rate, times the schedule's factor */
   wl_real complement[WL_LANES]; /* 1 - x_t, for WL_SCALAR_UNIT, without cancellation */
-  wl_real correction[WL_LANES]; /* 1 / (1 - x_0 x_1 ... x_t), for WL_SCALAR_UNIT: corrects the bias
-                                   of a running mean that started at zero */
+  wl_real
+      correction[WL_LANES]; /* 1 / (1 - x_0 x_1 ... x_t), the bias correction of a running mean */
 } wl_coefficient;
 
 /* Adjoints of the members of wl_coefficient; `value` includes the path through `complement`. The caller sets both
@@ -56,8 +59,8 @@ typedef struct wl_elementwise {
   double cost; /* FLOP per coordinate-step, forward and backward */
   int scalars; /* at most WL_ELEMENTWISE_MAX_SCALARS; [0] is the rate */
   const wl_scalar *scalar;
-  /* c [scalars]; g, theta, u [16]; s, s_next [width][16], never the same array. theta is NULL
-   * if the rule does not read it. */
+  /* Shapes: c [scalars]; g, theta, u [16]; s, s_next [width][16]. s and s_next are different arrays. theta is NULL if
+   * the rule does not read theta. */
   void (*step)(const wl_coefficient *restrict c, const wl_real *restrict g,
                const wl_real *restrict theta, const wl_real *restrict s, wl_real *restrict s_next,
                wl_real *restrict u);
@@ -69,8 +72,8 @@ typedef struct wl_elementwise {
               wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
 } wl_elementwise;
 
-/* Apply decoupled weight decay, u -= a w theta, and its adjoint, after the step and the adjoint of the rule without
- * decay. a is the rate (scalar 0), w the decay (scalar `decay`). */
+/* These functions compute decoupled weight decay, u -= a w theta, and its adjoint. They are called after the step and
+ * the adjoint of the rule without decay. a is the rate (scalar 0), and w is the decay (scalar `decay`). */
 static inline void wl_decay_step(const wl_coefficient *restrict c, int decay,
                                  const wl_real *restrict theta, wl_real *restrict u) {
   for (int l = 0; l < WL_LANES; l++) u[l] -= c[0].value[l] * c[decay].value[l] * theta[l];
@@ -86,7 +89,7 @@ static inline void wl_decay_vjp(const wl_coefficient *restrict c, int decay,
   }
 }
 
-/* Defines <id>_step and <id>_vjp: those of the rule `plain`, followed by decoupled weight decay. */
+/* Defines <id>_step and <id>_vjp. They call the functions of the rule `plain` and then apply decoupled weight decay. */
 #define WL_DEFINE_DECAYED(id, plain, decay)                                                     \
   static void id##_step(const wl_coefficient *restrict c, const wl_real *restrict g,            \
                         const wl_real *restrict theta, const wl_real *restrict s,               \
@@ -103,7 +106,7 @@ static inline void wl_decay_vjp(const wl_coefficient *restrict c, int decay,
     wl_decay_vjp(c, decay, theta, lam, thetabar, bar);                                          \
   }
 
-/* Receives the values of a rule's keys; `learn` is borrowed while the rule is created. */
+/* Receives the values of a rule's keys. `learn` is borrowed while the rule is created. */
 typedef struct wl_elementwise_keys {
   double scalar[WL_ELEMENTWISE_MAX_SCALARS];
   wl_schedule schedule;
@@ -113,7 +116,7 @@ typedef struct wl_elementwise_keys {
 
 /* The member that receives the value of scalar i. */
 #define WL_SCALAR_SLOT(i) WL_SLOT(wl_elementwise_keys, scalar[i])
-/* The keys that all these rules share: the first entries of each rule's table of options. */
+/* The keys of all these rules. They are the first entries of each rule's table of options. */
 /* clang-format off */
 #define WL_ELEMENTWISE_OPTIONS(default_rate)                                                      \
   {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "Learning rate.", WL_SCALAR_SLOT(0)},    \
@@ -140,7 +143,7 @@ typedef struct wl_elementwise_keys {
    "Decay of the running sum of gradients.", WL_SCALAR_SLOT(index)}
 /* clang-format on */
 
-/* The members of wl_rule_ops, as documented there. `definition` is borrowed and must outlive the rule. */
+/* Implementations of the members of wl_rule_ops. `definition` is borrowed and must be valid as long as the rule. */
 wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
                                 const wl_rule_setting *setting, wl_rule *rule);
 void wl_elementwise_destroy(wl_rule *rule);

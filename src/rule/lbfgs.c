@@ -9,9 +9,9 @@
  *   u = -a(t / T) H g,   shortened to the length b max |s_i| over the memory
  *   u = -f sqrt(n) g / |g|   while the memory is empty
  *
- * The two-loop recursion over the pairs computes H g, with H_0 = c (s_0.y_0) / (y_0.y_0) for the newest pair (s_0, y_0). d
- * damps H, as in Schraudolph et al. 2007. A pair without positive curvature is ignored: H stays as it was. u = 0 if H g is
- * not finite.
+ * The two-loop recursion over the pairs computes H g, with H_0 = c (s_0.y_0) / (y_0.y_0) for the newest pair (s_0,
+ * y_0). d damps H, as in Schraudolph et al. 2007. A pair without positive curvature is ignored, and H is unchanged. u =
+ * 0 if H g is not finite.
  *
  * The meta-parameters are logarithms: of a at t / T = 0, 1/3, 2/3 and 1, linear in between (rate), of f (first_step), d
  * (damping), b (growth) and c (scale). If T is unknown, T is the longest episode of the training. A positive factor of the
@@ -286,7 +286,8 @@ static void remember(const view *v) {
   copy(v->b, theta, field_out(v, PARAMETERS));
 }
 
-/* Replaces q, which holds g, by H g and returns the length of the longest step in memory, or 0 if the memory is empty. */
+/* q contains g on entry. Replaces q by H g. Returns the length of the longest step in memory, or 0 if the memory is
+ * empty. */
 static double two_loops(const view *v) {
   double inverse[MOST_PAIRS], a[MOST_PAIRS], longest = 0;
   int pairs = 0;
@@ -326,7 +327,7 @@ static void update_slice(const view *v, double rate) {
   const double length = sqrt(sum);
   const double bound = longest > 0 ? exp(v->phi[GROWTH]) * longest
                                    : exp(v->phi[FIRST_STEP]) * sqrt((double)size_of(v->b));
-  /* with an empty memory, q is g and the step has the length of the bound */
+  /* if the memory is empty, q is g, and the step has the length of the bound */
   double factor = longest > 0 && rate * length <= bound ? rate : bound / length;
   if (!(length > 0 && isfinite(factor * length))) factor = 0;
   FOR_SLICE(v->b, at, i) v->step->u[at] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;

@@ -1,9 +1,10 @@
-/* lion.c - the rule Lion (Chen et al. 2023), whose step has the sign of a mean of gradients.
+/* lion.c - the rule Lion (Chen et al. 2023). Its step depends on the sign of a running mean of gradients.
  *
  *   u  = -a (sign(b1 m + (1 - b1) g) + w theta)
  *   m' = b2 m + (1 - b2) g
  *
- * a: rate, w: weight_decay. The state m starts at zero. The derivative of the sign is zero, so b1 cannot be learned. */
+ * g is the gradient, a the rate, b1 and b2 the scalars beta1 and beta2, and w weight_decay. The state m starts at zero.
+ * b1 cannot be learned, because the derivative of the sign is zero. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, WEIGHT_DECAY, SCALARS };

@@ -1,12 +1,13 @@
 /* lstm.c - the coordinatewise LSTM rule: options, meta-parameters, threads.
  *
- * phi holds lstm<l>.weight (4H, in + H), lstm<l>.bias (4H) for l = 1, 2, ..., then output.weight (heads, H) and
- * output.bias (heads). The initial values are those of google-deepmind/learning-to-learn: weights and biases of a layer
- * are truncated normal with sd 1/sqrt(in + H), head weights have sd 1/sqrt(H), and head biases are 0. With momentum
- * both heads start at zero, so that the rule starts as Nesterov's rule at the given rate.
+ * phi consists of lstm<l>.weight (4H, in + H) and lstm<l>.bias (4H) for the layers l = 1, 2, ..., then output.weight
+ * (heads, H) and output.bias (heads). A layer has H units, and a head is an output. The initial values are the same as
+ * in google-deepmind/learning-to-learn. Weights and biases of a layer are truncated normal with standard deviation
+ * 1/sqrt(in + H). Head weights have standard deviation 1/sqrt(H), and head biases are 0. With momentum, both heads
+ * start at zero; the rule then starts as Nesterov's rule at the given rate.
  *
- * Weight gradients are summed in one fixed order for any number of threads: over groups of
- * WL_LSTM_GROUP blocks in working precision, then group by group in double. */
+ * Weight gradients are summed in the same order for any number of threads. Within a group of WL_LSTM_GROUP blocks, they
+ * are summed in working precision. The sums of groups are added in double. */
 #include "rule/lstm.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ typedef struct lstm_ws {
   size_t scratch_bytes;   /* per thread */
   unsigned char *packed;  /* weights in the layout of the kernel */
   unsigned char *scratch; /* [threads][scratch_bytes] */
-  /* number of groups whose weight gradients are stored before the gradients are added */
+  /* number of groups with stored weight gradients that are not yet added */
   int64_t wave;
   int64_t partial_count; /* reals of one group's weight gradient, padded */
   wl_real *partial;      /* [wave][partial_count] */
@@ -40,10 +41,11 @@ static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
      "Units of each LSTM layer, one to four layers.", WL_SLOT(lstm_keys, hidden)},
     {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper|adam", 0, 0, NULL,
-     "Inputs of the LSTM. none: the gradient g. log: max(log(|g| + eps) / k, -1) and clip(g e^k, -1, 1). paper: "
-     "(log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g). adam: (g, m) / sqrt v with means m, v of g and g^2 "
-     "(decay 0.95); the second output then scales a step along m / sqrt v with the rate `rate` (0: no such step), "
-     "and of the other keys only `hidden` and `output_scale` have an effect.",
+     "Inputs of the LSTM. none: the gradient g. log: max(log(|g| + eps) / k, -1) and clip(g "
+     "e^k, -1, 1). paper: (log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g). adam: (g, "
+     "m) / sqrt v with running means m and v of g and g^2 (decay 0.95). With `adam`, the second "
+     "output scales a step along m / sqrt v with the rate `rate` (0: no such step). Of the "
+     "other keys, only `hidden` and `output_scale` then have an effect.",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
      "The number k of `log` or p of `paper`; 0: the published values, 5 and 10.",
@@ -54,17 +56,18 @@ static const wl_option lstm_options[] = {
      "Factor of the output. The paper of 2016 uses 1 on quadratics and 0.01 on neural networks.",
      WL_SLOT(lstm_keys, output_scale)},
     {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
-     "Decay b of a running sum of gradients, V' = b V + g. The LSTM also receives its mean, and a second output "
-     "o2 scales a Nesterov step: u = output_scale o1 - rate e^o2 (g + b V'). 0: no running sum and no such "
-     "step.",
+     "Decay b of a running sum of gradients, V' = b V + g. The LSTM also reads the mean (1 - b) "
+     "V', and a second output o2 scales a Nesterov step: u = output_scale o1 - rate e^o2 (g + b "
+     "V'). 0: no running sum and no Nesterov step.",
      WL_SLOT(lstm_keys, momentum)},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-     "Rate of the Nesterov step at o2 = 0, its value before meta-training; used with `momentum`, and with "
-     "`preprocessing: adam`.",
+     "Rate of the Nesterov step at o2 = 0. Before meta-training, o2 is 0. Used with `momentum`, "
+     "and with `preprocessing: adam`.",
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "With `window.order: second`: also differentiate through the LSTM's inputs. With `log` and `paper` such "
-     "meta-gradients explode. false: differentiate through the Nesterov step alone.",
+     "With `window.order: second`: also differentiate through the LSTM's inputs. With `log` and "
+     "`paper`, these meta-gradients become very large. false: differentiate only through the "
+     "Nesterov step.",
      WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
      "Added to the pre-activation of the forget gate.", WL_SLOT(lstm_keys, forget_bias)},
@@ -88,7 +91,7 @@ static wl_status set_net(const wl_map *options, const lstm_keys *own, wl_lstm_ne
   return WL_OK;
 }
 
-/* Adds the blocks of phi, in the order of the net's offsets. */
+/* Adds the tensors of phi, in the order of the net's offsets. */
 static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   char name[WL_NAME_SIZE];
   for (int l = 0; l < net->layers; l++) {
@@ -106,7 +109,8 @@ static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Returns the FLOP of a coordinate-step: live forward pass, replayed forward pass, sweep and weight gradient. */
+/* Returns the number of floating-point operations of a coordinate-step: forward pass, recomputed forward pass, sweep
+ * and weight gradient. */
 static double step_cost(const wl_lstm_net *net) {
   double mac = 0;
   for (int l = 0; l < net->layers; l++) {
@@ -148,7 +152,7 @@ fail:
   return status;
 }
 
-/* Draws a block of phi from a stream of that block alone, so a layer's values do not depend on the other layers. */
+/* Draws a tensor of phi from a separate stream. The values of a layer therefore do not depend on the other layers. */
 static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out) {
   const wl_stream stream = {
       .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
@@ -169,7 +173,7 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   if (net->heads == 1) draw(seed, block, last, last, phi + net->head_weight);
 }
 
-/* Returns the number of blocks in group `group` if there are `blocks` in all. */
+/* Returns the number of blocks in group `group`; there are `blocks` blocks in all groups. */
 static int64_t group_count(int64_t group, int64_t blocks) {
   const int64_t left = blocks - group * WL_LSTM_GROUP;
   return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
@@ -179,9 +183,9 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Returns the number of groups in a wave. With one thread, a wave is one group. With several threads, a wave has enough
- * groups that no thread waits long at the end of the wave. For wide nets, the weight gradients of a wave are limited to
- * some megabytes. */
+/* Returns the number of groups in a wave, which all threads process together. With one thread, a wave is one group.
+ * With several threads, a wave has many groups, because threads wait for each other at the end of a wave. For wide
+ * nets, the weight gradients of a wave are limited to some megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));
@@ -191,9 +195,9 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
   return each * threads < all ? each * threads : all;
 }
 
-/* Returns the bytes of scratch of one thread, rounded up to separate huge pages. The size is not rounded if the net
- * needs little scratch, or if the state of the job (a window keeps two copies) is smaller than a huge page. A huge page
- * would then be most of the memory. */
+/* Returns the bytes of scratch of one thread, rounded up to whole huge pages. The size is not rounded if the net needs
+ * little scratch, or if two copies of the rule state are smaller than a huge page. In these cases a huge page would be
+ * most of the memory. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),
@@ -261,8 +265,8 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* If the activations of a chunk have more bytes than this, the stores bypass the caches, which could not hold the
- * activations until the adjoint reads the activations. */
+/* If the activations of a chunk have more bytes than this, they would not stay in the caches until the adjoint reads
+ * them. The stores then bypass the caches. */
 enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
@@ -294,8 +298,8 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
   }
 }
 
-/* phi_grad += the partial sums of `count` groups, one group after the other. All threads of a team call it; each
- * adds a separate range of parameters. */
+/* Adds the partial sums of `count` groups to phi_grad, one group after the other. All threads of a team call this
+ * function. Each thread adds a separate range of parameters. */
 static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, double *phi_grad) {
   enum { RUN = 512 };
 #pragma omp for schedule(static)
@@ -308,8 +312,8 @@ static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, d
   }
 }
 
-/* Processes one wave of groups at a time. A free thread takes the next group; threads wait for each other only
- * at the end of the wave. */
+/* Processes one wave of groups at a time. A free thread processes the next group. Threads wait for each other only at
+ * the end of the wave. */
 static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                           double *phi_grad) {
   const wl_lstm_net *const net = rule->impl;

@@ -5,16 +5,15 @@
  *   c' = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j);   h' = sigmoid(o) tanh(c')
  *   u_t = output_scale (w h'_last + b_out)
  *
- * With momentum b the rule also keeps V' = b V + g_t. The LSTM's inputs are then the gradient and the
- * mean (1 - b) V', both preprocessed. A second output gives the rate of a Nesterov step, for each
- * coordinate and step:
+ * With momentum b the rule also has a running sum V' = b V + g_t. The LSTM's inputs are then the gradient and the mean
+ * (1 - b) V', both preprocessed. For each coordinate and step, a second output sets the rate of a Nesterov step:
  *
  *   u_t = output_scale (w h'_last + b_out) - rate exp(w_2 h'_last + b_2) (g_t + b V')
  *
- * With `preprocessing: adam` the inputs are those of RNNprop, and the second output scales the direction of Adam
+ * With `preprocessing: adam`, the LSTM has the inputs of RNNprop, and the second output scales the direction of Adam
  * (rnnprop.c).
  *
- * Every coordinate has a separate state; all coordinates share the weights. */
+ * Each coordinate has a separate state. All coordinates use the same weights. */
 #ifndef WL_RULE_LSTM_H
 #define WL_RULE_LSTM_H
 

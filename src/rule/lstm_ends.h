@@ -1,17 +1,18 @@
-/* lstm_ends.h - computations before and after the layers of lstm_kernel.c, one vector at a time: inputs
- * from gradients, and the Nesterov step that the second output scales, with their adjoints.
+/* lstm_ends.h - computations before and after the layers of lstm_kernel.c, one vector at a time. Before the layers: the
+ * inputs from the gradients. After the layers: the Nesterov step, which the second output scales. The file also has
+ * their adjoints.
  *
  *   without momentum   x = P(a g)
  *   with momentum b    V' = b V + g,  x = P(a g), P(a (1 - b) V'),  direction g + b V'
  *
- * P is the preprocessing of lstm.h, a the gradient scale. Everything is static, as in vector.h. */
+ * P is the preprocessing of lstm.h, and a is the gradient scale. Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_ENDS_H
 #define WL_RULE_LSTM_ENDS_H
 
 #include "rule/lstm_net.h"
 #include "rule/vector.h"
 
-/* Return the magnitude of v, and a value with the sign of v and magnitude 1. */
+/* magnitude_of returns the magnitude of v. The next function returns a value with the sign of v and magnitude 1. */
 INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
 INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
 
@@ -61,8 +62,8 @@ INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_
   preprocess(net, next * (1 - net->momentum), x + net->channels * WL_LANES);
 }
 
-/* Computes the adjoint of the function above. With momentum gbar contains the part of the Nesterov step on entry, and
- * sum_bar is the adjoint of V' on entry and of V on return. dx is read if net->through_inputs. */
+/* Computes the adjoint of read_gradient. With momentum, gbar contains the contribution of the Nesterov step on entry.
+ * sum_bar is the adjoint of V' on entry and the adjoint of V on return. dx is read if net->through_inputs is set. */
 INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *sum_after,
                                   const wl_real *dx, wl_real *sum_bar, wl_real *gbar) {
   vec d = {0};

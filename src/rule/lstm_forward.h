@@ -1,9 +1,10 @@
-/* lstm_forward.h - one step of one block: products, activations, update, and the activations that a step keeps.
+/* lstm_forward.h - computes one step of one block: products, activations and update. Stores the activations that the
+ * adjoint reads.
  *
  * W [h; x] is accumulated in registers in tiles of FWD_ROWS rows, and each tile is stored as powers of two. Cells and
- * outputs are computed in separate passes. Weights are packed per tile, pre-scaled by -log2 e (gates) or -2 log2 e
- * (candidate), so that sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). Everything is static, as in
- * vector.h. */
+ * outputs are computed in separate passes. Weights are packed for each tile and multiplied by -log2 e (gates) or -2
+ * log2 e (candidate). With z' as the result, sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). Everything
+ * is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_FORWARD_H
 #define WL_RULE_LSTM_FORWARD_H
 
@@ -12,7 +13,7 @@
 
 #define LOG2_E 1.442695040888963407359924681
 
-/* acc += W in over n rows of input, FWD_ROWS x COLS vectors. */
+/* Computes acc += W in over n rows of `in`. acc has FWD_ROWS x COLS vectors. */
 INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
                              vec acc[FWD_ROWS][COLS]) {
   for (int64_t k = 0; k < n; k++) {
@@ -23,7 +24,8 @@ INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
   }
 }
 
-/* Computes the rows 2^z', z' = W [h; x] + b pre-scaled, of one layer of one block: e [4 hidden, padded][16]. */
+/* Computes the rows 2^z' of one layer of one block: e [4 hidden, padded][16]. z' = W [h; x] + b with the pre-scaled
+ * weights. */
 NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_real *x,
                            const wl_real *h, wl_real *e) {
   const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;
@@ -44,14 +46,14 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* Address at which a live step of one block stores the values for its adjoint; the stores bypass the caches. */
+/* Addresses where a step of one block stores the values for its adjoint. The stores bypass the caches. */
 typedef struct kept_layer {
-  wl_real *gates, *c; /* [hidden][4][16], [hidden][16]; NULL: nowhere */
+  wl_real *gates, *c; /* [hidden][4][16], [hidden][16]; NULL: not stored */
 } kept_layer;
 
-/* Computes gates and new cell of a unit from its exponentials, in place, with one division for all four gates. The
- * operations of a row's vectors are interleaved, as in exp2_all. If the gates are stored at `keep`, only o remains in
- * `gates`. */
+/* Computes the gates and the new cell of a unit from the unit's exponentials, in place. All four gates use one
+ * division. The operations of a row's vectors are interleaved, as in exp2_all. If the gates are stored at `keep`,
+ * `gates` contains only o afterwards. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -106,8 +108,8 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out,
     }
 }
 
-/* Computes tanh c and h of one layer of one block. The live step, its recomputation and the code that fills a slot from
- * a record call the same compiled copy. */
+/* Computes tanh c and h of one layer of one block. The step in the forward pass, its recomputation and the code that
+ * reads a record call the same compiled function. */
 NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_real *tanh_c,
                       wl_real *h_out) {
   for (int64_t j = 0; j < H; j++)
@@ -153,7 +155,7 @@ INLINE void keep_rows(wl_real *to, const wl_real *from, int64_t reals, bool past
     else store(to + i, load(from + i));
 }
 
-/* Stores the rest of a record: inputs, running sum and rate, and the cells if they are not yet stored. */
+/* Stores the remaining values of a record: inputs, running sum and rate, and the cells if they are not yet stored. */
 static void keep_step(const work *w, const wl_real *slot, const wl_real *after, wl_real *record,
                       bool past) {
   const wl_lstm_net *net = w->net;
@@ -167,9 +169,10 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
               net->layer[i].hidden * WL_LANES, false);
 }
 
-/* Computes one step of one block, from state `before` to state `after`, which may be the same array. Writes the
- * activations to `slot`. If `record` is not NULL, the values to keep are written to `record`; these stores may bypass
- * the caches. The live step and its recomputation call the same compiled copy and therefore give equal bits. */
+/* Computes one step of one block, from state `before` to state `after`. Both may be the same array. Writes the
+ * activations to `slot`. If `record` is not NULL, also writes the values for the adjoint to `record`; these stores may
+ * bypass the caches. The step in the forward pass and its recomputation call the same compiled function. They therefore
+ * give equal bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

@@ -1,12 +1,13 @@
-/* lstm_kernel.c - the coordinatewise LSTM, blocks of 16 coordinates in lanes; with one table per instruction set.
+/* lstm_kernel.c - the kernel of the coordinatewise LSTM. A block has 16 coordinates, one for each lane.
  *
- * The build compiles this file once for each instruction set; WL_VARIANT is its name (kernels.cmake). Formulas
- * are those of lstm.h. Weights stay in L1; a row is the 16 lanes of one quantity. The parts:
+ * The build compiles this file once for each instruction set; WL_VARIANT is the name of the instruction set
+ * (kernels.cmake). Formulas: lstm.h. The weights stay in the L1 cache. A row has the 16 lanes of one quantity. The
+ * parts of the kernel are:
  *   lstm_shapes.h           memory layout of weights, slots and sums
  *   lstm_forward.h          one step of one block, live and replayed
  *   lstm_sweep.h            the steps of a block backwards
  *   lstm_weight_gradient.h  the sums over steps and lanes
- * The backward pass processes a few blocks at a time, whose data stay in the caches. */
+ * The backward pass processes a few blocks at a time. The data of these blocks stay in the caches. */
 #include <string.h>
 
 #include "rule/lstm_forward.h"
@@ -15,7 +16,8 @@
 #include "rule/lstm_sweep.h"
 #include "rule/lstm_weight_gradient.h"
 
-/* Packs one tile of forward weights, FWD_ROWS pre-scaled rows: the bias, then each column of [h; x]. */
+/* Packs one tile of forward weights, which has FWD_ROWS pre-scaled rows. The bias comes first, then each column of [h;
+ * x]. */
 static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, const wl_real *phi,
                               int64_t first, wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
@@ -33,7 +35,8 @@ static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, co
   }
 }
 
-/* Packs columns [first, first + count) of W, transposed in tiles. The rows of dz have the order of a slot. */
+/* Packs the transpose of columns [first, first + count) of W in tiles. The rows of dz have the same order as in a
+ * slot. */
 static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count,
                       wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
@@ -73,8 +76,8 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch,
   finish_stores_past();
 }
 
-/* Processes several blocks together if the chunk is short. The weight gradient then has enough terms, and the number of
- * slots is at most that of a full chunk. */
+/* If the chunk is short, processes several blocks together. The weight gradient then has enough terms. The number of
+ * slots is at most the number of slots of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
                      const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {
   work w;

@@ -1,4 +1,4 @@
-/* lstm_net.c - offsets of an LSTM's weights in phi and of its rows in a block of state. */
+/* lstm_net.c - computes the offsets of an LSTM's weights in phi, and of its rows in a block of state. */
 #include "rule/lstm_net.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
-/* lstm_net.h - the shape of a coordinatewise LSTM, and the table of one kernel for it.
+/* lstm_net.h - the shape of a coordinatewise LSTM, and the functions of an LSTM kernel.
  *
- * lstm.c creates a wl_lstm_net from options and assigns blocks to threads; a kernel computes consecutive blocks on one
- * thread. There is one kernel for each instruction set (lstm_kernel.c is compiled several times); the tests compare
- * these kernels with a simple implementation. */
+ * lstm.c creates a wl_lstm_net from options and assigns blocks to threads. A kernel computes consecutive blocks on one
+ * thread. lstm_kernel.c is compiled to one kernel for each instruction set. The tests compare these kernels with a
+ * simple implementation. */
 #ifndef WL_RULE_LSTM_NET_H
 #define WL_RULE_LSTM_NET_H
 
@@ -12,8 +12,8 @@
 
 enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
 
-/* Blocks whose weight gradients are summed in working precision before they are added in double.
- * Another value changes the last bits of every meta-gradient. */
+/* Number of blocks in a group. The weight gradients of a group are summed in working precision and then added in
+ * double. A change of this number changes the last bits of every meta-gradient. */
 enum { WL_LSTM_GROUP = 8 };
 
 /* These kernels do not support WL_LSTM_ADAM, which rnnprop.c implements. */
@@ -34,26 +34,27 @@ typedef struct wl_lstm_net {
   int64_t width;                  /* rows of state: 2 x the sum of hidden, with momentum 1 more */
   int64_t sum;                    /* row of the running sum with momentum, the last row */
   wl_lstm_input input;
-  int64_t channels;       /* inputs made of one gradient: 1 or 2 */
-  wl_real momentum, rate; /* for the Nesterov step; momentum 0: there is no such step */
-  bool through_inputs;    /* whether adjoints of g include the path through the inputs */
+  int64_t channels;       /* number of inputs from one gradient: 1 or 2 */
+  wl_real momentum, rate; /* of the Nesterov step; momentum 0: no Nesterov step */
+  bool through_inputs;    /* true: adjoints of g include the path through the inputs */
   wl_real strength;       /* k of LOG, p of PAPER */
   wl_real strength_exp;   /* e^strength */
   wl_real gradient_scale, output_scale, forget_bias;
 } wl_lstm_net;
 
-/* Sets layers, offsets and sizes: 1 <= layers <= WL_LSTM_MAX_LAYERS, hidden [layers]; momentum 0 for none. */
+/* Sets layers, offsets and sizes. 1 <= layers <= WL_LSTM_MAX_LAYERS; hidden [layers]; momentum is 0 if there is no
+ * momentum. */
 void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers,
                        const int64_t *hidden);
-/* Sets the scales; the shape must be set before. strength 0: the published k = 5 or p = 10. */
+/* Sets the scales. The shape must be set before. strength 0 selects the published values k = 5 or p = 10. */
 void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale,
                         double output_scale, double forget_bias);
 
-/* Smallest magnitude that the logarithm of WL_LSTM_LOG distinguishes from zero: the float32 epsilon
- * in both precisions, because both builds must compute the same function. */
+/* Smallest magnitude that the logarithm of WL_LSTM_LOG distinguishes from zero. It is the float32 epsilon in both
+ * precisions, because both builds must compute the same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
-/* The arguments of one live step of `blocks` blocks. The pointers point to the first block. s_in may be s_out. */
+/* The arguments of one forward step of `blocks` blocks. The pointers point to the first block. s_in may be s_out. */
 typedef struct wl_lstm_step {
   int64_t blocks;
   const wl_real *g, *s_in;
@@ -64,21 +65,23 @@ typedef struct wl_lstm_step {
 
 typedef struct wl_lstm_kernel {
   const char *name; /* instruction set */
-  /* Return the bytes of the packed weights, of which all threads share one copy, and of the scratch of one thread. */
+  /* These functions return the bytes of the packed weights, which all threads share, and the bytes of the scratch of
+   * one thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);
   size_t (*scratch_bytes)(const wl_lstm_net *net);
-  int64_t (*activation_reals)(const wl_lstm_net *net); /* reals kept of a block */
+  int64_t (*activation_reals)(
+      const wl_lstm_net *net); /* number of reals that a step stores for a block */
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
   /* Computes the adjoint of blocks [first, first + count) of a chunk, count <= WL_LSTM_GROUP. Writes the weight
-   * gradient of these blocks to partial [parameters], in the order of phi. The running sum depends on gradients alone,
-   * so its row of chunk->mu is computed only if gbar is not NULL. */
+   * gradient of these blocks to partial [parameters], in the order of phi. The running sum depends only on gradients.
+   * The row of chunk->mu for the running sum is therefore computed only if gbar is not NULL. */
   void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
                    const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
 } wl_lstm_kernel;
 
-/* Returns the kernel for this processor. WARPLOOM_ISA=avx512|avx2|baseline selects the kernel of a lesser instruction
- * set. */
+/* Returns the kernel for this processor. The environment variable WARPLOOM_ISA=avx512|avx2|baseline can select a
+ * narrower instruction set. */
 const wl_lstm_kernel *wl_lstm_kernel_select(void);
 
 #endif

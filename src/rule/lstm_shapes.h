@@ -24,7 +24,8 @@ static int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 typedef struct slot_layout {
   int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head; /* rows */
-  int64_t size; /* reals in a slot; an odd number of rows, so that slots do not alias in L1 */
+  int64_t
+      size; /* reals in a slot; the number of rows is odd, which avoids conflicts of slots in the L1 cache */
 } slot_layout;
 
 static slot_layout slot_of(const wl_lstm_net *net) {
@@ -41,8 +42,8 @@ static slot_layout slot_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* The values of a block that a live step stores if the window keeps activations. The adjoint computes the rest
- * of a slot, tanh c and h, from c and o with `outputs`. */
+/* The values of a block that a forward step stores if the window keeps activations. The adjoint computes the other
+ * values of a slot, tanh c and h, from c and o with `outputs`. */
 typedef struct record_layout {
   /* offsets in reals from the start of a record */
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS];
@@ -67,7 +68,7 @@ static record_layout record_of(const wl_lstm_net *net) {
 
 static int64_t activation_reals(const wl_lstm_net *net) { return record_of(net).size; }
 
-/* Packed weights of a layer, in reals from the start of the packed array. */
+/* Offsets of a layer's packed weights in the packed array. */
 typedef struct packed_layer {
   int64_t forward; /* [tiles][bias, h columns, x columns][FWD_ROWS] */
   int64_t back_h;  /* [tiles][4 hidden][SWEEP_ROWS], rows of h */
@@ -96,8 +97,8 @@ static packed_layout packed_of(const wl_lstm_net *net) {
   return p;
 }
 
-/* Sums of the weight gradient of a group: per layer [hidden][h columns, x columns, bias][4 gates], then for each head
- * the weights, padded to a multiple of four, and the bias. */
+/* Layout of the sums of a group's weight gradient. Each layer has [hidden][h columns, x columns, bias][4 gates]. Each
+ * head then has the weights, padded to a multiple of four, and the bias. */
 typedef struct sums_layout {
   int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size; /* bias: offset from the start of a head */
   int64_t per_head;
@@ -122,7 +123,7 @@ typedef struct work {
   const wl_real *packed;
   slot_layout slot;
   record_layout record;
-  int64_t sweep_tiles; /* tiles of one step, without the optional tiles of x of the first layer */
+  int64_t sweep_tiles; /* number of tiles of one step, without the tiles of x of the first layer */
   packed_layout at;
   sums_layout sum;
   wl_real *slots;                  /* [SLOTS][slot.size] */
@@ -140,7 +141,7 @@ static int64_t sweep_tiles_of(const wl_lstm_net *net) {
   return rows * (WL_LANES / (COLS * VECTOR_LANES));
 }
 
-/* Sets the pointers of w, unless scratch is NULL. Returns the number of reals. */
+/* Sets the pointers of w, unless scratch is NULL. Returns the number of reals of scratch. */
 static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch) {
   *w = (work){.net = net,
               .packed = packed,

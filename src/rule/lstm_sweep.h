@@ -1,8 +1,9 @@
-/* lstm_sweep.h - the adjoint of a block's steps. dz replaces the gates of the slots; W^T dz is computed in tiles of
- * SWEEP_ROWS rows.
+/* lstm_sweep.h - computes the adjoint of a block's steps (the sweep). dz, the adjoint of the pre-activations, replaces
+ * the gates in the slots. W^T dz is computed in tiles of SWEEP_ROWS rows.
  *
- * Before the sweep, the slots are filled by the step function of the live step, which gives equal bits, or from the
- * records of the live step. Everything is static, as in vector.h. */
+ * Before the sweep, the slots get their values in one of two ways. Either the steps are computed again by the function
+ * of the forward pass, with equal bits, or the values are read from the records of the forward pass. Everything is
+ * static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 
@@ -10,8 +11,8 @@
 
 #include "rule/lstm_forward.h"
 
-/* Computes dz of one layer at one step from the gates, possibly in the same array. Replaces the adjoint of the cell by
- * dc. */
+/* Computes dz of one layer at one step from the gates. Both may be the same array. Replaces the adjoint of the new cell
+ * by dc, the adjoint of the old cell. */
 NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c,
                            const wl_real *gates, const wl_real *dh, wl_real *dc, wl_real *dz) {
   for (int64_t j = 0; j < H; j++) UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
@@ -30,13 +31,13 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
     }
 }
 
-/* Data to prefetch into the second-level cache. A few lines are requested with each tile, so that the lines arrive in
- * time and the memory queue does not fill up. */
+/* Data to prefetch into the second-level cache. Each tile requests a few cache lines. The lines then arrive in time,
+ * and the memory queue does not become full. */
 typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    int64_t left, each; /* reals still to prefetch; reals to prefetch with each tile */
+    int64_t left, each; /* number of reals that remain to prefetch; number for each tile */
   } span[3];
 } fetch;
 
@@ -57,7 +58,8 @@ INLINE void fetch_some(fetch *f) {
   }
 }
 
-/* out (+)= W^T dz: `n` rows in tiles of SWEEP_ROWS, each over 4 H rows of dz. */
+/* Computes out = W^T dz or out += W^T dz. `n` rows of out are computed in tiles of SWEEP_ROWS rows, each over 4 H rows
+ * of dz. */
 NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add,
                              wl_real *out, fetch *ahead) {
   for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)
@@ -93,8 +95,8 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
   }
 }
 
-/* Computes the adjoint of the update. From the Nesterov step, gbar (unless NULL) and sum_bar receive the parts of g and
- * V'. */
+/* Computes the adjoint of the update. gbar (unless NULL) and sum_bar receive the adjoints of g and V' from the Nesterov
+ * step. */
 static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
                            wl_real *sum_bar, wl_real *gbar) {
   const wl_lstm_net *net = w->net;
@@ -114,8 +116,8 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
   }
 }
 
-/* One step of a block for the sweep: the slot, and the addresses of gates and cells. Gates and cells are read from the
- * slots if the steps are recomputed, and from the records if the activations were kept. */
+/* One step of a block for the sweep: the slot, and the addresses of gates and cells. If the steps are recomputed, gates
+ * and cells are read from the slots. If the activations were kept, they are read from the records. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -171,7 +173,7 @@ static const wl_real *record_at(const work *w, const wl_rule_chunk *chunk, int64
   return chunk->activations + (k * chunk->blocks + b) * w->record.size;
 }
 
-/* Computes h, and tanh c in `tanh_c`, of a step that has a record. */
+/* For a step with a record, computes h, and stores tanh c in `tanh_c`. */
 static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c, wl_real *h) {
   for (int i = 0; i < w->net->layers; i++) {
     const wl_lstm_layer *l = &w->net->layer[i];
@@ -180,7 +182,7 @@ static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c
   }
 }
 
-/* Fills slot 0: the state before the chunk. */
+/* Writes the state before the chunk to slot 0. */
 static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t state = w->net->width * WL_LANES;
   const wl_real *before = chunk->activations ? record_at(w, chunk, b, -1) : NULL;
@@ -188,7 +190,7 @@ static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   else memcpy(slots, chunk->state + b * state, (size_t)state * sizeof *slots);
 }
 
-/* Fills slots 1 .. steps from slot 0. */
+/* Computes slots 1 .. steps from slot 0. */
 static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks;
   for (int64_t k = 0; k < chunk->steps; k++) {
@@ -198,7 +200,8 @@ static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   }
 }
 
-/* Returns step k of block b from its record and fills the rest of the slot. All steps use one array for tanh c. */
+/* Returns step k of block b from the step's record, and computes the other values of the slot. All steps use one array
+ * for tanh c. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
                          wl_real *slots) {
   const wl_lstm_net *net = w->net;
@@ -220,7 +223,7 @@ static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return at;
 }
 
-/* Returns step k of a block that was replayed. */
+/* Returns step k of a block with recomputed steps. */
 static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   swept_step at = {.slot = slots + (k + 1) * w->slot.size};
   for (int i = 0; i < w->net->layers; i++) {
@@ -231,8 +234,8 @@ static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   return at;
 }
 
-/* Returns the data to prefetch at step k of block b: the record some steps ahead, which may belong to the next block,
- * and at the last step of the block the starting state of the next block. */
+/* Returns the data to prefetch at step k of block b. This is the record that is read some steps later, which may belong
+ * to the next block. At the last step of the block, it is also the starting state of the next block. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
@@ -251,7 +254,7 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return f;
 }
 
-/* Fills the slots [steps + 1] of block b of the chunk in `slots` and computes the adjoint of its steps. */
+/* Computes the slots [steps + 1] of block b of the chunk, and then the adjoint of the block's steps. */
 static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES,
                 state = w->net->width * WL_LANES;

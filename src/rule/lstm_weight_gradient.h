@@ -1,7 +1,7 @@
-/* lstm_weight_gradient.h - dW = sum over steps and lanes of dz [h; x]^T, from slots after the sweep.
+/* lstm_weight_gradient.h - computes dW = sum over steps and lanes of dz [h; x]^T from the slots after the sweep.
  *
- * Registers hold tiles of GRAD_INPUTS inputs x 4 gates, which are summed over lanes at the end. Everything is static,
- * as in vector.h. */
+ * Tiles of GRAD_INPUTS inputs x 4 gates are accumulated in registers and summed over lanes at the end. Everything is
+ * static, as in vector.h. */
 #ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
 #define WL_RULE_LSTM_WEIGHT_GRADIENT_H
 
@@ -14,8 +14,8 @@ typedef struct slot_run {
   int64_t blocks, steps, slot; /* slot: number of reals in a slot */
 } slot_run;
 
-/* out [inputs + bias][4] += sum over steps and lanes of in dz^T, for the 4 gates of one unit. `in` and `dz` point into
- * the first slot of the sum. */
+/* Adds the sum of in dz^T over steps and lanes to out [inputs + bias][4], for the 4 gates of one unit. `in` and `dz`
+ * are addresses in the first slot of the sum. */
 INLINE void gradient_tile(const slot_run *run, const wl_real *in, const wl_real *dz,
                           const int inputs, const int bias, wl_real *out) {
   vec acc[GRAD_ROWS][4] = {{{0}}};
@@ -62,8 +62,8 @@ NOINLINE void gradient_columns(const slot_run *run, const wl_real *in, const wl_
   }
 }
 
-/* Computes the part of dW that belongs to the `n` inputs x or h, in tiles of GRAD_INPUTS inputs. The bias is part of
- * the last tile if that tile has room. */
+/* Computes the columns of dW for the `n` inputs x or h, in tiles of GRAD_INPUTS inputs. If the last tile has a free
+ * column, it includes the bias. */
 static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int bias,
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
@@ -75,8 +75,8 @@ static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int
   if (bias) gradient_columns(run, in, dz, units, columns, 0, 1, out + 4 * n);
 }
 
-/* Computes dW of one layer: columns of h, of x and the bias. Processes a few units at a time, so that their dz of all
- * steps stay in L1 while the inputs are read. */
+/* Computes dW of one layer: the columns of h, the columns of x, and the bias. Processes a few units at a time. The dz
+ * of these units over all steps then stay in the L1 cache while the inputs are read. */
 static void layer_gradient(const work *w, const slot_run *run, int layer, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;

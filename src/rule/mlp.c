@@ -1,4 +1,4 @@
-/* mlp.c - a small net over gradient, parameter, six momenta and time (Metz et al. 2022: MLPLOpt).
+/* mlp.c - the rule mlp: a small net that reads gradient, parameter, six momenta and time (Metz et al. 2022: MLPLOpt).
  * Formulas: feature_net.h. */
 #include "rule/feature_net.h"
 

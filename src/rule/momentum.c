@@ -1,9 +1,9 @@
-/* momentum.c - gradient descent with momentum (Polyak's heavy ball, 1964).
+/* momentum.c - the rule momentum: gradient descent with momentum (Polyak's heavy ball, 1964).
  *
  *   v' = b v + g,   u = -a v'        a: rate, b: momentum; state v
  *
- * The formula is that of torch.optim.SGD(momentum=b). The rate multiplies the running sum, so a schedule also scales
- * earlier gradients. */
+ * torch.optim.SGD(momentum=b) uses the same formula. The rate multiplies the running sum. A schedule therefore also
+ * scales earlier gradients. */
 #include "rule/elementwise.h"
 
 enum { RATE, MOMENTUM, SCALARS };

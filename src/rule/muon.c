@@ -1,12 +1,13 @@
-/* muon.c - Muon (Jordan et al. 2024): moves matrices along the orthogonal factor of their momentum, and vectors by
- * Adam.
+/* muon.c - the rule Muon (Jordan et al. 2024). The update of a matrix is the orthogonal factor of its momentum; Adam
+ * updates vectors.
  *
  *   matrices  m' = b m + (1 - b) g,   z = (1 - b) g + b m'     Nesterov
  *             u  = -a (sqrt(max(1, fan-out / fan-in)) N(z) + w theta)
  *   vectors   Adam at the rate a x vector_rate, with beta1, beta2 and epsilon; decay a x vector_rate x w
  *
- * a: rate times the schedule; N: five Newton-Schulz steps (newton_schulz.h) on the tensor as a matrix of its first
- * axis and all others. */
+ * a is the rate times the schedule, b the momentum, and w the weight decay. N stands for five Newton-Schulz steps
+ * (newton_schulz.h). N treats the tensor as a matrix: its rows are the first axis, and its columns are all other
+ * axes. */
 #include <math.h>
 
 #include "rule/newton_schulz.h"

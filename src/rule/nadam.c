@@ -1,4 +1,5 @@
-/* nadam.c - Adam with Nesterov momentum (Dozat 2016) and NAdamW, without Dozat's schedule of the momentum.
+/* nadam.c - the rules NAdam, which is Adam with Nesterov momentum (Dozat 2016), and NAdamW. Dozat's schedule of the
+ * momentum is omitted.
  *
  *   m' = b1 m + (1 - b1) g            q1 = 1 / (1 - b1^(t+1)),  p1 = 1 / (1 - b1^(t+2))
  *   v' = b2 v + (1 - b2) g^2          q2 = 1 / (1 - b2^(t+1))
@@ -6,13 +7,13 @@
  *   u  = -a x                         NAdam
  *   u  = -a (x + w theta)             NAdamW
  *
- * The formulas are those of optax.nadam and optax.nadamw. The state (m, v) starts at zero. p1 follows from q1: b1^(t+1)
- * = 1 - 1 / q1. */
+ * g is the gradient, a the rate, b1 and b2 the decays, e epsilon, and w weight_decay. optax.nadam and optax.nadamw use
+ * the same formulas. The state (m, v) starts at zero. The code computes p1 from q1, because b1^(t+1) = 1 - 1 / q1. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, NADAM_SCALARS, WEIGHT_DECAY = NADAM_SCALARS, NADAMW_SCALARS };
 
-/* Return b1^(t+1), and p1 from b1^(t+1). */
+/* power_of returns b1^(t+1). next_correction returns p1. */
 static wl_real power_of(const wl_coefficient *c, int l) { return 1 - 1 / c[BETA1].correction[l]; }
 static wl_real next_correction(const wl_coefficient *c, int l) {
   return 1 / (1 - c[BETA1].value[l] * power_of(c, l));
@@ -37,7 +38,7 @@ static void nadam_step(const wl_coefficient *restrict c, const wl_real *restrict
   }
 }
 
-/* Differs from the vjp of Adam by the terms with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
+/* Differs from the vjp of Adam in the terms with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
 static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                       const wl_real *restrict theta, const wl_real *restrict s,
                       const wl_real *restrict s_next, const wl_real *restrict lam,

@@ -1,8 +1,8 @@
-/* nesterov.c - Nesterov's accelerated gradient, in the form of Sutskever et al. 2013.
+/* nesterov.c - the rule nesterov: Nesterov's accelerated gradient in the form of Sutskever et al. 2013.
  *
  *   v' = b v + g,   u = -a (g + b v')        a: rate, b: momentum; state v
  *
- * The formula is that of torch.optim.SGD(momentum=b, nesterov=True). */
+ * torch.optim.SGD(momentum=b, nesterov=True) uses the same formula. */
 #include "rule/elementwise.h"
 
 enum { RATE, MOMENTUM, SCALARS };

@@ -1,5 +1,5 @@
-/* newton_schulz.c - five Newton-Schulz steps, directly or through the Gram matrix (newton_schulz.h). Small matrices
- * have a separate kernel. */
+/* newton_schulz.c - computes five Newton-Schulz steps, directly or with the Gram matrix (newton_schulz.h). Small
+ * matrices have a separate kernel. */
 #include "rule/newton_schulz.h"
 
 #include <math.h>
@@ -19,8 +19,8 @@ static bool is_small(int64_t rows, int64_t columns) {
   return least(rows, columns) <= WL_NEWTON_SCHULZ_SMALL;
 }
 
-/* Whether the steps take fewer multiply-adds through the Gram matrix (2 s^2 l + 17 s^3) than directly (10 s^2 l + 5
- * s^3). */
+/* Returns true if the steps take fewer multiply-adds with the Gram matrix (2 s^2 l + 17 s^3) than directly (10 s^2 l +
+ * 5 s^3). */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
   return is_small(rows, columns) || 12 * s < 8 * l;
@@ -38,7 +38,8 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
   return small > plain ? small : plain;
 }
 
-/* Two copies of the matrix and five of its Gram matrix, with rows of whole vectors of any instruction set. */
+/* The scratch has two copies of the matrix and five copies of the Gram matrix. Rows are padded to whole vectors of any
+ * instruction set. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns) {
   enum { WIDEST = 64 / sizeof(wl_real) };
   const int64_t s = least(rows, columns), ld = (s + WIDEST - 1) / WIDEST * WIDEST;
@@ -55,20 +56,20 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
   return sum;
 }
 
-/* out = b gram + c gram^2, plus a on the diagonal; square: scratch. */
+/* Computes out = a I + b gram + c gram^2. `square` is scratch. */
 static void polynomial(int64_t s, double a, const wl_real *gram, wl_real *square, wl_real *out) {
   wl_gemm_wide_nn((wl_mnk){s, s, s}, gram, gram, square);
   for (int64_t i = 0; i < s * s; i++) out[i] = (wl_real)B * gram[i] + (wl_real)C * square[i];
   for (int64_t i = 0; i < s; i++) out[i * s + i] += (wl_real)a;
 }
 
-/* Computes X X^T, or X^T X if X is taller than wide. */
+/* Computes X X^T, or X^T X if X has more rows than columns. */
 static void gram_of(int64_t rows, int64_t columns, const wl_real *x, wl_real *gram) {
   if (rows <= columns) wl_gemm_wide_nt((wl_mnk){rows, rows, columns}, x, x, gram);
   else wl_gemm_wide_tn((wl_mnk){columns, columns, rows}, x, x, gram);
 }
 
-/* Computes y = P X or y = X P, where P is a matrix of the smaller side. */
+/* Computes y = P X or y = X P. P is a square matrix with the size of the smaller dimension. */
 static void apply(int64_t rows, int64_t columns, const wl_real *p, const wl_real *x, wl_real *y) {
   if (rows <= columns) wl_gemm_wide_nn((wl_mnk){rows, columns, rows}, p, x, y);
   else wl_gemm_wide_nn((wl_mnk){rows, columns, columns}, x, p, y);
@@ -108,10 +109,9 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
 }
 
-/* Chooses the table once, because the choice reads the environment. Reading the environment takes longer than the steps
- * for a small matrix. */
+/* Chooses the kernel once. The choice reads the environment, which takes longer than the steps for a small matrix. */
 static const wl_newton_schulz_kernel *small_kernel(void) {
-  static const wl_newton_schulz_kernel *_Atomic chosen; /* every thread chooses the same table */
+  static const wl_newton_schulz_kernel *_Atomic chosen; /* every thread chooses the same kernel */
   const wl_newton_schulz_kernel *kernel = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (!kernel) {
     kernel = wl_newton_schulz_kernel_select();

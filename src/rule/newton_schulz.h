@@ -1,11 +1,12 @@
-/* newton_schulz.h - an approximate orthogonal factor of a matrix by five Newton-Schulz steps (Jordan 2024: Muon).
+/* newton_schulz.h - computes an approximate orthogonal factor of a matrix by five Newton-Schulz steps (Jordan 2024:
+ * Muon).
  *
  *   X_0 = x / (|x|_F + 1e-8);   A = X X^T;   X <- a X + (b A + c A A) X,   (a, b, c) = (3.4445, -4.7750, 2.0315)
  *
- * The products are on the side of the smaller dimension. With s rows and l >= s columns a step takes s l (2 s) + s^3
- * multiply-adds. If a matrix is long enough, the steps use only its Gram matrix A_0 = X_0 X_0^T. All factors are
- * polynomials of A_0 and commute. A step therefore is A <- A P^2, Q <- P Q with P = a I + b A + c A A, at s^3 for each
- * product; at the end X_5 = Q X_0. */
+ * The square matrix A has the size of the smaller dimension. With s rows and l >= s columns, a step takes s l (2 s) +
+ * s^3 multiply-adds. For a long matrix, the steps use only the Gram matrix A_0 = X_0 X_0^T. All factors are polynomials
+ * of A_0 and commute. A step is therefore A <- A P^2, Q <- P Q with P = a I + b A + c A A. Each product takes s^3
+ * multiply-adds. At the end, X_5 = Q X_0. */
 #ifndef WL_RULE_NEWTON_SCHULZ_H
 #define WL_RULE_NEWTON_SCHULZ_H
 
@@ -20,8 +21,8 @@ double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scra
 /* Returns the number of multiply-adds for the orthogonal factor. */
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
-/* The same functions for z [size] of a tensor. With `flat`, z is one matrix of the tensor's first axis and all others;
- * otherwise each tap is a matrix of the first two axes. */
+/* The same functions for z [size] of a tensor. With `flat`, z is one matrix: its rows are the first axis, and its
+ * columns are all other axes. Otherwise each tap is a matrix of the first two axes. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
 double wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
 

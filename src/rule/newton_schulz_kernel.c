@@ -1,10 +1,10 @@
-/* newton_schulz_kernel.c - Newton-Schulz steps of a small matrix through its Gram matrix, compiled for each instruction
- * set.
+/* newton_schulz_kernel.c - computes the Newton-Schulz steps of a small matrix with its Gram matrix. This file is
+ * compiled for each instruction set.
  *
  *   Y [long][ld] = x or x^T over its norm, the shorter side in rows that are padded with zeros to whole vectors
  *   G = Y^T Y;  five times: P = a I + b G + c G G,  Q <- Q P (at first P),  G <- G P P;  result Y Q
  *
- * All square matrices are symmetric, [side][ld], and stay in the first cache. */
+ * All square matrices are symmetric. They have the shape [side][ld] and stay in the first-level cache. */
 #include "rule/newton_schulz_kernel.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ typedef struct strided {
   int64_t row, step;
 } strided;
 
-/* Computes `rows` rows and `vectors` vectors of C = A B. The compiler inlines it with both numbers constant. */
+/* Computes `rows` rows and `vectors` vectors of C = A B. The compiler inlines this function with constant numbers. */
 INLINE void tile(const int rows, const int vectors, int64_t terms, strided a, const wl_real *b,
                  wl_real *c, int64_t ld) {
   vec sum[TALL][2] = {{{0}}};
@@ -55,7 +55,7 @@ INLINE void panel(const int most, const int vectors, int64_t rows, int64_t terms
   if (i < rows) tile(1, vectors, terms, a, b, c + i * ld, ld);
 }
 
-/* C [rows][ld] = A [rows][terms] B [terms][ld]. */
+/* Computes C [rows][ld] = A [rows][terms] B [terms][ld]. */
 NOINLINE void product(int64_t rows, int64_t terms, strided a, const wl_real *b, wl_real *c,
                       int64_t ld) {
   int64_t j = 0;
@@ -64,7 +64,7 @@ NOINLINE void product(int64_t rows, int64_t terms, strided a, const wl_real *b, 
   if (j < ld) panel(TALL, 1, rows, terms, a, b + j, c + j, ld);
 }
 
-/* C = A B of square matrices. */
+/* Computes C = A B of square matrices. */
 static void square(int64_t side, int64_t ld, const wl_real *a, const wl_real *b, wl_real *c) {
   product(side, side, (strided){a, ld, 1}, b, c, ld);
 }
@@ -84,7 +84,7 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
   return total;
 }
 
-/* Copies the rows of x or of its transpose, times `factor`, to Y. */
+/* Copies x or its transpose, multiplied by `factor`, to Y. */
 static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real *x, wl_real *y,
                     int64_t ld) {
   if (rows < columns) {
@@ -98,7 +98,7 @@ static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real 
       put(y + i * ld + j, (wl_real)factor * load_some(x + i * columns + j, columns - j));
 }
 
-/* Copies the rows of the result, or of its transpose, to x. */
+/* Copies the result or its transpose to x. */
 static void copy_out(int64_t rows, int64_t columns, const wl_real *y, wl_real *x, int64_t ld) {
   if (rows < columns) {
     for (int64_t i = 0; i < rows; i++)
@@ -110,7 +110,7 @@ static void copy_out(int64_t rows, int64_t columns, const wl_real *y, wl_real *x
       store_some(x + i * columns + j, get(y + i * ld + j), columns - j);
 }
 
-/* p = a I + b g + c g g */
+/* Computes p = a I + b g + c g g. */
 static void polynomial(int64_t side, int64_t ld, const wl_real *g, wl_real *work, wl_real *p) {
   square(side, ld, g, g, work);
   for (int64_t i = 0; i < side * ld; i += VECTOR_LANES)
@@ -118,7 +118,8 @@ static void polynomial(int64_t side, int64_t ld, const wl_real *g, wl_real *work
   for (int64_t i = 0; i < side; i++) p[i * ld + i] += (wl_real)A;
 }
 
-/* Computes the product of the five polynomials and returns its address, which is `q` or `next`. Overwrites g. */
+/* Computes the product of the five polynomials. Returns the address of the product, which is `q` or `next`. Overwrites
+ * g. */
 static wl_real *iterate(int64_t side, int64_t ld, wl_real *g, wl_real *q, wl_real *next) {
   wl_real *const p = next + side * ld, *const work = p + side * ld;
   polynomial(side, ld, g, work, q);

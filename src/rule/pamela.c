@@ -1,12 +1,12 @@
-/* pamela.c - gradient descent with decay and a gradient skip connection, as in ALFA and PAMELA.
+/* pamela.c - the rule pamela: gradient descent with decay and a gradient skip connection, as in ALFA and PAMELA.
  *
  *   u_t = -a_t g_t - d_t theta_t - k_t u_{t-1},   u_{-1} = 0        a: rate, d: decay, k: skip; state u_{t-1}
  *
- * As theta_{t+1} = theta_t + u_t, this is theta_{t+1} = (1 - d) theta_t - a g - k (theta_t - theta_{t-1}): for P = 1 -
- * k and a = P q, the step is PAMELA's gradient skip connection over one step, P (theta_t - q g) + k theta_{t-1}
- * (Rajasegaran et al. 2020). With k = 0, the rule has the rates and decays of ALFA (Baik et al. 2020). Use it with
- * `learn: [rate, decay, skip]` and `learn_per: step_tensor`. All three may have either sign: k = -b is heavy-ball
- * momentum b. */
+ * Because theta_{t+1} = theta_t + u_t, the rule is theta_{t+1} = (1 - d) theta_t - a g - k (theta_t - theta_{t-1}).
+ * With d = 0, P = 1 - k and a = P q, the result is P (theta_t - q g) + k theta_{t-1}. This is PAMELA's gradient skip
+ * connection over one step (Rajasegaran et al. 2020). With k = 0, the rule has the rates and decays of ALFA (Baik et
+ * al. 2020). The rule is meant for `learn: [rate, decay, skip]` and `learn_per: step_tensor`. All three scalars may
+ * have either sign; k = -b gives heavy-ball momentum b. */
 #include "rule/elementwise.h"
 
 enum { RATE, DECAY, SKIP, SCALARS };

@@ -1,10 +1,10 @@
-/* rmsprop.c - RMSprop (Tieleman and Hinton 2012, lecture 6.5).
+/* rmsprop.c - the rule RMSprop (Tieleman and Hinton 2012, lecture 6.5).
  *
  *   v' = d v + (1 - d) g^2,   u = -a g / (sqrt(v') + e)        a: rate, d: decay, e: epsilon
  *
- * The state v starts at zero. This is the variant of torch.optim.RMSprop with alpha = d: epsilon is outside the root,
- * and there is no centring, no momentum and no bias correction. (TensorFlow 1 starts v at one and has epsilon inside
- * the root.) */
+ * The state v starts at zero. torch.optim.RMSprop with alpha = d uses the same formula: epsilon is outside the root,
+ * and there is no centring, no momentum and no bias correction. TensorFlow 1 differs: v starts at one, and epsilon is
+ * inside the root. */
 #include "rule/elementwise.h"
 
 enum { RATE, DECAY, EPSILON, SCALARS };
@@ -20,7 +20,7 @@ static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restri
   }
 }
 
-/* If v' is zero, g is zero, and the path through v' contributes nothing. The factor of this path is set to 0. */
+/* If v' is zero, g is zero. The path through v' then contributes nothing, and its factor is set to 0. */
 static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                         const wl_real *restrict theta, const wl_real *restrict s,
                         const wl_real *restrict s_next, const wl_real *restrict lam,

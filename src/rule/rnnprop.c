@@ -1,11 +1,13 @@
-/* rnnprop.c - RNNprop (Lv, Jiang and Li 2017): an LSTM on gradients and momenta that are normalised as in Adam.
+/* rnnprop.c - the rule RNNprop (Lv, Jiang and Li 2017): an LSTM that reads gradients and momenta, normalised as in
+ * Adam.
  *
  *   m' = b m + (1 - b) g,   v' = b v + (1 - b) g^2,   b = .95,   both bias-corrected below
  *   x  = (g, m) / (sqrt v + 1e-8);   y = elu(W_in x + b_in)
  *   LSTM layers on y, gates in the order input, candidate, forget (+1), output
  *   u  = -output_scale tanh(w h + b_out)
  *
- * With a `rate` a second output scales Adam's direction. Both outputs start at zero; the rule then equals Adam:
+ * With a `rate`, a second output scales the direction of Adam. Both outputs start at zero, and the rule is then equal
+ * to Adam:
  *
  *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
@@ -13,9 +15,9 @@
  *
  *   u  = output_scale (w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * State of a coordinate: m, v, then h and c of each layer. The adjoint processes one block at a time: it replays the
- * chunk, then goes from the last step to the first. Within a group of blocks, the meta-gradients of each lane are
- * summed in working precision. These sums are then added in double. */
+ * The state of a coordinate is m, v, and h and c of each layer. The adjoint processes one block at a time. It computes
+ * the states of the chunk again, and then the adjoints from the last step to the first. Within a group of blocks, the
+ * meta-gradients of each lane are summed in working precision. These sums are then added in double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,8 +43,8 @@ static const wl_option rnnprop_options[] = {
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1", "Bound on the step of a coordinate.",
      WL_SLOT(wl_rnnprop_net, output_scale)},
     {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
-     "Rate of an Adam step (beta1 = beta2 = 0.95) that a second output scales. Before meta-training the rule "
-     "equals that Adam. 0: no such step.",
+     "Rate of an Adam step (beta1 = beta2 = 0.95), which a second output scales. Before "
+     "meta-training the rule is equal to this Adam. 0: no Adam step.",
      WL_SLOT(wl_rnnprop_net, rate)},
     {0}};
 
@@ -76,7 +78,7 @@ static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Completes the rule. `keys` holds the configured members. */
+/* Completes the rule. `keys` contains the configured members. */
 static wl_status create(const wl_map *options, const wl_rnnprop_net *keys, wl_rule *rule) {
   wl_rnnprop_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));
@@ -109,7 +111,7 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
 static const wl_rule_ops lstm_adam;
 wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *keys, wl_rule *rule) {
   rule->ops = &lstm_adam;
-  /* here u = output_scale (w h + b); the sign is opposite to that of RNNprop */
+  /* u = output_scale (w h + b) has the opposite sign of RNNprop's update */
   return create(options,
                 &(wl_rnnprop_net){.widths = keys->hidden,
                                   .output_scale = -keys->output_scale,
@@ -118,8 +120,8 @@ wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *ke
                 rule);
 }
 
-/* Draws weights like those of the LSTM: truncated normal with sd 1 / sqrt(inputs). The biases of the dense layer and of
- * the outputs are zero. */
+/* Draws weights from a truncated normal distribution with standard deviation 1 / sqrt(inputs), as for the LSTM. The
+ * biases of the dense layer and of the outputs are zero. */
 static void rnnprop_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_rnnprop_net *net = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
@@ -196,7 +198,7 @@ static void rnnprop_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inne
   }
 }
 
-/* lam += w_k grad L_out(theta_k). */
+/* Computes lam += w_k grad L_out(theta_k). */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -245,7 +247,7 @@ static void rnnprop_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_
 
 const wl_rule_ops wl_rule_rnnprop = {
     .name = "rnnprop",
-    .summary = "LSTM on gradients and momenta that are normalised as in Adam (RNNprop, 2017)",
+    .summary = "LSTM that reads gradients and momenta, normalised as in Adam (RNNprop, 2017)",
     .options = rnnprop_options,
     .create = rnnprop_create,
     IMPLEMENTATION};

@@ -1,4 +1,5 @@
-/* rnnprop_kernel.c - one step of RNNprop and its adjoint, a vector of coordinates at a time (rnnprop_kernel.h). */
+/* rnnprop_kernel.c - computes one step of RNNprop and its adjoint, one vector of coordinates at a time
+ * (rnnprop_kernel.h). */
 #include "rule/rnnprop_kernel.h"
 
 #include "rule/vector.h"
@@ -7,13 +8,13 @@ enum { MOST = WL_RNNPROP_MOST_HIDDEN, LAYERS = WL_RNNPROP_MOST_LAYERS };
 static const wl_real DECAY = (wl_real)0.95, EPSILON = (wl_real)1e-8,
                      LOG2_E = (wl_real)1.4426950408889634;
 
-/* Load and store at any address. */
+/* These functions load and store a row at any address. */
 INLINE vec load_row(const wl_real *p) { return load_some(p, VECTOR_LANES); }
 INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
 
 INLINE vec exponential(vec x) { return exp2_clipped(LOG2_E * x); }
 INLINE vec sigmoid(vec x) { return (wl_real)1 / ((wl_real)1 + exponential(-x)); }
-/* Returns tanh x from e^-2|x|, for which the clip of the exponential has no effect. */
+/* Returns tanh x from e^-2|x|. This exponent is never positive, and the clip of the exponential has no effect. */
 INLINE vec hyperbolic(vec x) {
   const vec size = maximum(x, -x), e = exponential((wl_real)-2 * size);
   const vec y = ((wl_real)1 - e) / ((wl_real)1 + e);
@@ -33,7 +34,7 @@ typedef struct activations {
   vec factor; /* rate e^o2 of the Adam direction, with two heads */
 } activations;
 
-/* Returns the row of the state at which h of a layer begins; c follows. */
+/* Returns the first row of a layer's h in the state. c comes after h. */
 INLINE int64_t row_of(const wl_rnnprop_net *net, int layer) {
   int64_t row = 2;
   for (int l = 0; l < layer; l++) row += 2 * net->hidden[l];
@@ -133,7 +134,8 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
   *c_bar = c * f;
 }
 
-/* h_bar [H] is the adjoint of the layer's h from above, without the part in mu. below_bar [in] is a result. */
+/* Computes the adjoint of one layer. h_bar [H] is the adjoint of h from the layer above, without the contribution in
+ * mu. below_bar [in] is a result. */
 static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int layer,
                           const activations *a, const wl_real *state, const vec *h_bar,
                           vec *below_bar, wl_real *mu, wl_real *phi_bar) {
@@ -167,7 +169,7 @@ static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int lay
   for (int k = 0; k < H; k++) store_row(mu + row + k * WL_LANES, old_h_bar[k]);
 }
 
-/* Computes the adjoint of g, and in mu the adjoints of the old m and v, from the adjoints of the inputs. */
+/* Computes the adjoint of g from the adjoints of the inputs. Also computes the adjoints of the old m and v in mu. */
 static void input_backward(wl_rnnprop_time time, const activations *a, const vec *x_bar,
                            wl_real *mu, wl_real *gbar) {
   const vec inverse = (wl_real)1 / a->denominator;

@@ -1,5 +1,5 @@
-/* rnnprop_kernel.h - an LSTM on normalised gradients and momenta, on blocks of 16 coordinates, for each instruction
- * set. rnnprop.c has the formulas. */
+/* rnnprop_kernel.h - an LSTM that reads normalised gradients and momenta, for blocks of 16 coordinates, compiled for
+ * each instruction set. Formulas: rnnprop.c. */
 #ifndef WL_RULE_RNNPROP_KERNEL_H
 #define WL_RULE_RNNPROP_KERNEL_H
 
@@ -9,8 +9,8 @@ enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 
 /* Sizes, and offsets of the parts in phi. */
 typedef struct wl_rnnprop_net {
-  wl_ints widths; /* `hidden` as configured; borrowed while the rule is created */
-  bool plain; /* `lstm` with preprocessing: adam; no dense layer, and the output is not bounded by tanh */
+  wl_ints widths; /* value of the key `hidden`; borrowed while the rule is created */
+  bool plain; /* true for `lstm` with preprocessing: adam: no dense layer, no tanh of the output */
   int layers, hidden[WL_RNNPROP_MOST_LAYERS]; /* the dense layer has hidden[0] units */
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;
@@ -19,7 +19,7 @@ typedef struct wl_rnnprop_net {
   double output_scale, rate; /* rate 0: there is no Adam direction */
 } wl_rnnprop_net;
 
-/* Returns the number of inputs that a layer has from below. */
+/* Returns the number of inputs of a layer from the layer below. */
 static inline int wl_rnnprop_inputs(const wl_rnnprop_net *net, int layer) {
   return layer > 0 ? net->hidden[layer - 1] : net->plain ? 2 : net->hidden[0];
 }
@@ -30,11 +30,12 @@ typedef struct wl_rnnprop_time {
 } wl_rnnprop_time;
 
 typedef struct wl_rnnprop_kernel {
-  /* Computes one step of one block: g, u [16]; s_in, s_out [width][16], which may be the same array. */
+  /* Computes one step of one block. Shapes: g, u [16]; s_in, s_out [width][16]. s_in and s_out may be the same
+   * array. */
   void (*step)(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
                const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u);
   /* Computes the adjoint of `step`. lam [16] is the adjoint of u. mu [width][16] is the adjoint of s_out on entry and
-   * of s_in on return. gbar [16] is a result. Adds to phi_bar [parameters][16], in which the lanes are side by side. */
+   * of s_in on return. gbar [16] is a result. Adds the adjoint of phi for each lane to phi_bar [parameters][16]. */
   void (*backward)(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
                    const wl_real *g, const wl_real *s_in, const wl_real *lam, wl_real *mu,
                    wl_real *gbar, wl_real *phi_bar);

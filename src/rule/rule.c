@@ -1,4 +1,4 @@
-/* rule.c - the table of update rules, their creation, and the calls of their functions. */
+/* rule.c - the table of update rules, the creation of rules, and the calls of their functions. */
 #include "rule/rule.h"
 
 #include "base/plugin_open.h"

@@ -1,4 +1,5 @@
-/* schedule.c - rate schedules: constant, linear, cosine, step, each with a warm-up. Formulas: schedule.h. */
+/* schedule.c - computes the rate schedules constant, linear, cosine and step, each with a warm-up. Formulas:
+ * schedule.h. */
 #include "rule/schedule.h"
 
 #include <math.h>

@@ -1,14 +1,14 @@
-/* schedule.h - schedules of a rate: a factor that depends on the step t of a run of T steps.
+/* schedule.h - schedules of a rate. A schedule is a factor that depends on the step t of a run of T steps.
  *
- *   warm-up   (t + 1) / W for t < W, and from there on
+ * warm-up (t + 1) / W for t < W; for t >= W:
  *   constant  1
  *   linear    f + (1 - f) (1 - (t - W) / (T - W))
  *   cosine    f + (1 - f) (1 + cos(pi (t - W) / (T - W))) / 2
  *   step      decay_factor ^ floor(t / decay_every)
  *
- * f is final_fraction, W the steps of warm-up. Beyond T linear and cosine stay at f. In an update rule W is
- * warmup_fraction times T, or warmup_steps with warmup_cosine. In the outer loop W is warmup_steps with every schedule.
- * T is the horizon of the current episode if it is known, otherwise the longest horizon of the rule. */
+ * f is final_fraction, and W is the number of warm-up steps. After step T, linear and cosine are f. In an update rule,
+ * W is warmup_fraction times T, or warmup_steps with warmup_cosine. In the outer loop, W is warmup_steps with every
+ * schedule. T is the horizon of the current episode if it is known, otherwise the longest horizon of the rule. */
 #ifndef WL_RULE_SCHEDULE_H
 #define WL_RULE_SCHEDULE_H
 
@@ -32,8 +32,8 @@ typedef struct wl_schedule {
   double decay_factor, final_fraction;
 } wl_schedule;
 
-/* The rows of a schedule for the options table of an update rule. The rule reads its keys into the struct `type`, whose
- * member `member` is a wl_schedule. */
+/* The rows of a schedule for the options table of an update rule. The rule reads its keys into the struct `type`. This
+ * struct has a member `member` of type wl_schedule. */
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS(type, member)                                                         \
   {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \
@@ -53,8 +53,8 @@ typedef struct wl_schedule {
    "Fraction of the rate at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
-/* Completes the schedule that an update rule has read from `options`, for runs of T = steps. warmup_steps is used only
- * with warmup_cosine. WL_ERR_CONFIG if warmup_steps exceeds T. */
+/* Completes the schedule that an update rule has read from `options`, for runs of T = `steps` steps. warmup_steps is
+ * used only with warmup_cosine. Returns WL_ERR_CONFIG if warmup_steps exceeds T. */
 wl_status wl_schedule_complete(wl_schedule *schedule, const wl_map *options, int64_t steps);
 /* Returns the schedule for an episode of `horizon` steps. If `horizon` is 0, returns the schedule unchanged. */
 wl_schedule wl_schedule_over(const wl_schedule *schedule, int64_t horizon);

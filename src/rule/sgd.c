@@ -1,8 +1,8 @@
-/* sgd.c - gradient descent.
+/* sgd.c - the rule sgd: gradient descent.
  *
  *   u = -a g        a: rate
  *
- * The formula is that of torch.optim.SGD without momentum. The rule has no state. */
+ * torch.optim.SGD without momentum uses the same formula. The rule has no state. */
 #include "rule/elementwise.h"
 
 enum { RATE, SCALARS };

@@ -1,9 +1,9 @@
-/* tensors.c - the tensors of theta for tensorwise rules (tensors.h). */
+/* tensors.c - finds the tensors of theta for rules that see tensors (tensors.h). */
 #include "rule/tensors.h"
 
 #include <string.h>
 
-/* Returns the largest axis that is not `taken`; of equal axes, the last one. */
+/* Returns the largest axis other than `taken`. Of equal axes, returns the last one. */
 static int largest_axis(const wl_tensor_entry *b, int taken) {
   int best = -1;
   for (int a = 0; a < b->ndim; a++)

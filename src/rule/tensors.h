@@ -1,12 +1,13 @@
-/* tensors.h - common code of tensorwise rules: the tensors of theta, pieces of them for threads, state fields.
+/* tensors.h - common code of rules that see tensors: the tensors of theta, pieces of tensors for threads, and state
+ * fields.
  *
- * A tensor of rank 2 or more counts as a matrix. Its factored second moments run over its two largest axes, as in
- * Adafactor (Shazeer and Stern 2018): `largest` and `second` (of equal axes, the later one counts as the larger). Rows
- * are the indices of the tensor without its largest axis, columns those without its second largest. A tensor of lower
- * rank has its whole second moment in place of rows, and no columns.
+ * A tensor with two or more dimensions is treated as a matrix. Its factored second moments use its two largest axes,
+ * `largest` and `second`, as in Adafactor (Shazeer and Stern 2018). Of two equal axes, the later one counts as the
+ * larger. Rows are the indices of the tensor without its largest axis, and columns are the indices without its second
+ * largest axis. A vector or scalar has no columns; each element is a row.
  *
- * A piece is a range of at most WL_PIECE coordinates of one tensor; threads process pieces. Sums over a tensor
- * are the sums of its pieces, added in order in double; their bits do not depend on the number of threads. */
+ * A piece is a range of at most WL_PIECE coordinates of one tensor. Threads process pieces. The sums of all pieces are
+ * added in order in double. The bits of a sum over a tensor therefore do not depend on the number of threads. */
 #ifndef WL_RULE_TENSORS_H
 #define WL_RULE_TENSORS_H
 
@@ -31,7 +32,7 @@ typedef struct wl_tensor {
   bool matrix;           /* rank 2 or more */
   double fan_in;         /* fan-in of a dense (in, out) or a convolution's (out, in, ...) tensor */
   double fan_out;        /* size / fan_in of a matrix */
-  int64_t height, width; /* the first two axes; of a vector 1 and its size */
+  int64_t height, width; /* the first two axes; for a vector 1 and its size */
   int64_t taps; /* product of the other axes; element (r, c, tap) is (r width + c) taps + tap */
   wl_factored factored;
   int64_t row_at, column_at; /* offset of the tensor in fields of rows and of columns */
@@ -57,14 +58,14 @@ void wl_tensors_clear(wl_tensors *tensors);
 size_t wl_tensors_bytes(const wl_layout *theta);
 int64_t wl_tensors_pieces(const wl_layout *theta);
 
-/* Sets sum [stride] to the sums over the tensor's pieces; `piece_sum` [pieces][stride] holds the values of all
+/* Sets sum [stride] to the sums over the tensor's pieces. `piece_sum` [pieces][stride] holds the values of all
  * pieces. */
 void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const double *piece_sum,
                     double *sum);
 
-/* Returns the index in the state of the first real of a tensorwise rule's field. */
+/* Returns the index of a field's first real in the state of a rule that sees tensors. */
 int64_t wl_rule_field_offset(const wl_rule *rule, const wl_layout *theta, int field);
-/* Zeroes the padding of an array over coordinates, and of `fields` such arrays side by side. */
+/* Sets the padding of `fields` consecutive arrays over coordinates to zero. */
 void wl_tensors_clear_padding(int64_t n, int fields, wl_real *x);
 
 #endif

@@ -1,10 +1,11 @@
-/* vector.h - vectors of coordinates for the kernels of this folder, as wide as the instruction set allows.
+/* vector.h - vectors of coordinates for the kernels of this folder. The vectors are as wide as the instruction set
+ * allows.
  *
- * The code uses GNU vector types: the same lines compile to 64, 32 and 16 byte registers, in float and in
- * double. A row is the WL_LANES coordinates of a block, WL_LANES / VECTOR_LANES vectors. Everything is static:
- * each compilation of the kernel has a separate copy.
+ * The code uses GNU vector types. The same lines compile to registers of 64, 32 and 16 bytes, in float and in double. A
+ * row has the WL_LANES coordinates of a block, in WL_LANES / VECTOR_LANES vectors. Everything is static, because each
+ * compilation of a kernel needs a separate copy.
  *
- * Arguments of minimum and maximum are ordered so that a NaN in the second argument is returned. */
+ * If the second argument of minimum or maximum is NaN, the result is NaN. */
 #ifndef WL_RULE_VECTOR_H
 #define WL_RULE_VECTOR_H
 
@@ -46,7 +47,7 @@ enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
 INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
-/* Loads the first `left` lanes, or all if `left` is larger, at any address. Lanes that are not loaded are zero. */
+/* Loads the first `left` lanes from any address, or all lanes if `left` is larger. The other lanes are zero. */
 INLINE vec load_some(const wl_real *p, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) return *(const vec_anywhere *)p;
   vec v = {0};
@@ -57,8 +58,8 @@ INLINE void store_some(wl_real *p, vec v, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
   else __builtin_memcpy(p, &v, (size_t)left * sizeof *p);
 }
-/* Writes past the caches if the processor can: data that is not read again soon then evicts no other data.
- * Call finish_stores_past() before another thread reads the data. */
+/* If the processor supports it, the stores bypass the caches. Data that is not read again soon then does not replace
+ * other data in the caches. Call finish_stores_past() before another thread reads the data. */
 #if !defined(__SSE2__)
 INLINE void store_past(wl_real *p, vec v) { store(p, v); }
 INLINE void finish_stores_past(void) {}
@@ -79,10 +80,10 @@ INLINE void store_past(wl_real *p, vec v) { _mm_stream_ps(p, (__m128)v); }
 INLINE void finish_stores_past(void) { _mm_sfence(); }
 #endif
 INLINE vec splat(wl_real x) { return x - (vec){0}; }
-/* Returns a where m is all ones and b where m is zero. */
+/* Returns a in lanes where m is all ones, and b in lanes where m is zero. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* The intrinsics below take one instruction, comparison and selection take three. */
+/* The intrinsics below take one instruction. A comparison and a selection take three. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
@@ -111,17 +112,17 @@ INLINE vec root(vec a) {
 }
 #endif
 
-/* Clips an exponent of two so that a product of four of 1 + 2^x is finite and 2^x is normal (where scaling has
- * an instruction, it need not be). */
+/* Bounds of the exponent x of 2^x. The upper bound keeps the product of four factors 1 + 2^x finite. The lower bound
+ * keeps 2^x normal; it is not needed if the processor has an instruction for scaling. */
 #ifdef WL_DOUBLE
 INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255), x)); }
 #else
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* x = 2^x of n vectors, x clipped from above. In float: 2^m times a minimax polynomial of degree 5 of x - m (relative
- * error 2e-7 with rounding), m an integer near x. The operations of all vectors are interleaved, because the processor
- * reorders only about 64 operations, that is, a few of these dependency chains. */
+/* Replaces x by 2^x in n vectors, with an upper bound of x. In float, the result is 2^m times a minimax polynomial of
+ * degree 5 in x - m, where m is an integer near x. The relative error is 2e-7, including rounding. The operations of
+ * all vectors are interleaved, because the processor reorders only about 64 operations. */
 #if defined(WL_DOUBLE)
 INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {
@@ -131,8 +132,8 @@ INLINE void exp2_all(vec *x, const int n) {
   }
 }
 #elif VECTOR_BYTES == 64
-/* m = floor x. One instruction subtracts m from x; another scales by 2^m and computes m from x. Where x is very small,
- * the result becomes subnormal and then zero without a clip. */
+/* m = floor x. One instruction computes x - m. Another instruction computes m from x and scales by 2^m. If x is very
+ * small, the result is subnormal or zero without a lower bound. */
 enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
 INLINE void exp2_all(vec *x, const int n) {
   vec f[EXP2_MOST], p[EXP2_MOST];
@@ -146,10 +147,10 @@ INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) x[i] = (vec)_mm512_scalef_ps((__m512)p[i], (__m512)x[i]);
 }
 #else
-/* m is the nearest integer, |f| <= 1/2; m is added to the exponent bits. */
+/* m is the nearest integer to x, and |f| <= 1/2. m is added to the exponent bits. */
 enum { EXP2_MOST = 8 };
 INLINE void exp2_all(vec *x, const int n) {
-  const wl_real magic = 12582912; /* 1.5 x 2^23: adding it rounds to an integer in the low bits */
+  const wl_real magic = 12582912; /* 1.5 x 2^23: the sum has the rounded integer in the low bits */
   vec shifted[EXP2_MOST], p[EXP2_MOST];
   UNROLL for (int i = 0; i < n; i++) x[i] = clip_exponent(x[i]);
   UNROLL for (int i = 0; i < n; i++) shifted[i] = x[i] + magic;
@@ -163,14 +164,14 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* Returns 2^x of one vector, with x clipped from above. */
+/* Returns 2^x of one vector, with an upper bound of x. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;
 }
 
-/* log x for positive normal x. In float: x = m 2^e, m in [sqrt 1/2, sqrt 2),
- * log m = 2 s (1 + s^2/3 + s^4/5 + ...), s = (m - 1)/(m + 1). */
+/* Returns log x for positive normal x. In float, x = m 2^e with m in [sqrt 1/2, sqrt 2), and log m = 2 s (1 + s^2/3 +
+ * s^4/5 + ...) with s = (m - 1)/(m + 1). */
 #ifdef WL_DOUBLE
 INLINE vec logarithm(vec x) {
   for (int l = 0; l < VECTOR_LANES; l++) x[l] = log(x[l]);
@@ -190,9 +191,10 @@ INLINE vec logarithm(vec x) {
 }
 #endif
 
-/* p[0..4) += sums over lanes of a, b, c, d, always in the same order. */
+/* Adds the sums over lanes of a, b, c, d to p[0..4), always in the same order. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
-/* Returns in each quarter the sums over its lanes of a, b, c and d. The four sums take 6 shuffles together. */
+/* Each quarter of the result contains the sums of a, b, c and d over the lanes of this quarter. The four sums together
+ * take 6 shuffles. */
 INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
   const __m512 ab =
       _mm512_unpacklo_ps((__m512)a, (__m512)b) + _mm512_unpackhi_ps((__m512)a, (__m512)b);
@@ -201,7 +203,7 @@ INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
   return (__m512)(_mm512_unpacklo_pd((__m512d)ab, (__m512d)cd)) +
          (__m512)(_mm512_unpackhi_pd((__m512d)ab, (__m512d)cd));
 }
-/* Adds neighbouring quarters: the sums of a are in the lower half, those of b in the upper half. */
+/* Adds neighbouring quarters. The sums of a are in the lower half, and the sums of b in the upper half. */
 INLINE __m512 join_quarters(__m512 a, __m512 b) {
   return _mm512_shuffle_f32x4(a, b, 0x88) + _mm512_shuffle_f32x4(a, b, 0xdd);
 }
