@@ -15,7 +15,7 @@ static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to,
 
 static wl_status read_dataset(const char *path, hid_t file, wl_field *f) {
   wl_stored stored;
-  WL_TRY(wl_gate_open_integers(path, file, f->name, f->ndim, &stored));
+  WL_TRY(wl_gate_open_dataset(path, file, f->name, true, f->ndim, &stored));
   const WL_H5_SCOPED dataset = stored.id;
   memcpy(f->shape, stored.field.shape, sizeof f->shape);
   WL_TRY(wl_alloc(&f->data, (size_t)wl_field_count(f), wl_type_size(f->type)));

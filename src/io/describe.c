@@ -44,37 +44,25 @@ static json_int_t file_bytes(const char *folder, const char *name) {
 
 /* ---- attributes and datasets ---- */
 
-static herr_t take_attribute(hid_t object, const char *name, const H5A_info_t *info, void *names) {
-  enum { MOST = 1024 };
-  wl_names *const list = names;
-  (void)object;
-  (void)info;
-  return list->count < MOST && wl_names_add(list, name) == WL_OK ? 0 : -1;
-}
-
 /* Returns a root attribute as text or number; NULL for other types. */
-static json_t *attribute_json(const wl_file *file, const char *name) {
+static json_t *attribute_json(hid_t object, const char *name) {
   char *text = NULL;
   int64_t number = 0;
-  if (wl_h5_get_integer(file->path, file->id, name, &number) == WL_OK)
+  if (wl_h5_get_integer("", object, name, &number) == WL_OK)
     return json_integer((json_int_t)number);
-  if (wl_h5_get_text(file->path, file->id, name, &text) != WL_OK) return NULL;
+  if (wl_h5_get_text("", object, name, &text) != WL_OK) return NULL;
   json_t *const value = text_json(text);
   free(text);
   return value;
 }
 
-static json_t *attributes_json(const wl_file *file) {
-  wl_names names = {0};
-  json_t *const all = json_object();
-  hsize_t at = 0;
-  H5Aiterate2(file->id, H5_INDEX_NAME, H5_ITER_NATIVE, &at, take_attribute, &names);
-  for (int i = 0; i < names.count; i++) {
-    json_t *const value = attribute_json(file, names.at[i]);
-    if (value) json_object_set_new(all, names.at[i], value);
-  }
-  wl_names_clear(&names);
-  return all;
+static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *info, void *all) {
+  enum { MOST = 1024 };
+  (void)info;
+  if (json_object_size(all) == MOST) return -1;
+  json_t *const value = attribute_json(object, name);
+  if (value) json_object_set_new(all, name, value);
+  return 0;
 }
 
 static json_t *dataset_json(const wl_field *f) {
@@ -182,7 +170,9 @@ static wl_status describe_index(const char *run, json_t *list) {
 
 static wl_status describe_open_file(const wl_file *file, bool verify, json_t *description) {
   char run[WL_PATH_MAX];
-  json_t *const attributes = attributes_json(file), *const list = json_array();
+  json_t *const attributes = json_object(), *const list = json_array();
+  hsize_t at = 0;
+  H5Aiterate2(file->id, H5_INDEX_NAME, H5_ITER_NATIVE, &at, add_attribute, attributes);
   json_object_set_new(description, "attributes", attributes);
   json_object_set(description, "kind", json_object_get(attributes, "kind"));
   json_object_set_new(description, "datasets", list);
@@ -219,7 +209,7 @@ static json_t *describe_checkpoint(const char *folder, const char *name, bool ve
   if (!valid) add_problem(run);
   json_object_set_new(one, "valid", json_boolean(valid));
   for (size_t i = 0; valid && i < sizeof wanted / sizeof *wanted; i++) {
-    json_t *const value = attribute_json(file, wanted[i]);
+    json_t *const value = attribute_json(file->id, wanted[i]);
     if (value) json_object_set_new(one, wanted[i], value);
   }
   wl_file_close(&file);

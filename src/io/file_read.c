@@ -151,7 +151,7 @@ static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *
   if (!wl_file_has(file, name))
     return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
   return wl_gate_open_dataset(file->path, file->id, name, strcmp(file->kind, WL_KIND_PART) == 0,
-                              stored);
+                              WL_OWN_TYPES, stored);
 }
 
 static void copy_text(const wl_file *file, hid_t dataset, const char *name, char *out,

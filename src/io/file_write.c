@@ -73,17 +73,17 @@ static wl_status create_image(writer *w) {
   return WL_OK;
 }
 
-/* Closes the image. HDF5 superblocks of versions 2 and 3 contain the file's length; the flush gives the image this
+/* Closes the image, which is filled if `status` is WL_OK. HDF5 superblocks of versions 2 and 3 contain the file's length; the flush gives the image this
  * length. */
-static wl_status close_image(writer *w, char **image, uint64_t *bytes) {
+static wl_status close_image(writer *w, wl_status status, char **image, uint64_t *bytes) {
   enum { VERSION_AT = 8, END_AT = 28 };
   hsize_t room = 0;
   const bool flushed =
       H5Fflush(w->file, H5F_SCOPE_LOCAL) >= 0 && H5Fget_filesize(w->file, &room) >= 0;
   const herr_t closed = H5Fclose(w->file);
-  w->file = H5I_INVALID_HID;
   *image = closed_image;
   closed_image = NULL;
+  WL_TRY(status);
   WL_TRY_H5(flushed ? closed : -1, WL_ERR_IO, w->path, "close the image");
   if (*image && room >= END_AT + sizeof *bytes) memcpy(bytes, *image + END_AT, sizeof *bytes);
   if (!*image || *bytes > room || (*image)[VERSION_AT] < 2 || (*image)[VERSION_AT] > 3)
@@ -207,9 +207,8 @@ static wl_status put_phi_digest(const writer *w) {
   bool any = false;
   for (int i = 0; i < w->content->n_fields; i++) {
     const wl_field *const f = &w->content->fields[i];
-    if (!wl_is_phi(f->name)) continue;
-    wl_phi_digest_add(&digest, f);
-    any = true;
+    if (wl_is_phi(f->name)) wl_phi_digest_add(&digest, f);
+    any = any || wl_is_phi(f->name);
   }
   wl_digest_hex(digest, hex);
   return any ? wl_h5_put_text(w->path, w->file, "phi_digest", hex) : WL_OK;
@@ -242,13 +241,11 @@ static wl_status put_root(const writer *w) {
 
 /* ---- writing ---- */
 
-static wl_status build(writer *w, char **image, uint64_t *bytes) {
-  WL_TRY(create_image(w));
+static wl_status fill_image(const writer *w) {
   for (int i = 0; i < w->content->n_fields; i++) WL_TRY(put_field(w, &w->content->fields[i]));
   for (int i = 0; i < w->content->n_fields; i++)
     WL_TRY(wl_dimensions_name(w->path, w->file, &w->content->fields[i]));
-  WL_TRY(put_root(w));
-  return close_image(w, image, bytes);
+  return put_root(w);
 }
 
 static wl_status write_image(const char *path, const char *image, uint64_t bytes) {
@@ -262,14 +259,12 @@ static wl_status write_image(const char *path, const char *image, uint64_t bytes
 }
 
 wl_status wl_content_write(const wl_file_content *content) {
-  writer w = {.content = content, .path = content->path, .file = H5I_INVALID_HID};
+  writer w = {.content = content, .path = content->path};
   char *image = NULL;
   uint64_t bytes = 0;
   wl_h5_quiet();
-  wl_status status = build(&w, &image, &bytes);
-  if (w.file >= 0) H5Fclose(w.file);
-  if (closed_image) image = closed_image;
-  closed_image = NULL;
+  WL_TRY(create_image(&w));
+  wl_status status = close_image(&w, fill_image(&w), &image, &bytes);
   if (status == WL_OK) status = write_image(w.path, image, bytes);
   free(image);
   return status;

@@ -278,46 +278,6 @@ static wl_status check_storage(const candidate *c, const wl_field *field) {
   return WL_OK;
 }
 
-static wl_status open_any(candidate *c, hid_t file, wl_stored *out) {
-  hsize_t bytes = 0;
-  snprintf(out->field.name, sizeof out->field.name, "%s", c->name);
-  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, c->path, "measure the length");
-  c->file_bytes = bytes;
-  out->id = c->dataset = H5Dopen2(file, c->name, H5P_DEFAULT);
-  WL_TRY_H5(c->dataset, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);
-  c->creation = H5Dget_create_plist(c->dataset);
-  WL_TRY_H5(c->creation, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);
-  return WL_OK;
-}
-
-/* Releases what the checks opened, and closes the dataset if a check failed. */
-static wl_status conclude(const candidate *c, wl_status status, wl_stored *out) {
-  wl_h5_release(&c->creation);
-  if (status == WL_OK) return WL_OK;
-  wl_h5_release(&out->id);
-  out->id = H5I_INVALID_HID;
-  return status;
-}
-
-static wl_status check_ours(candidate *c, bool chunked, wl_stored *out) {
-  WL_TRY(check_layout(c, chunked));
-  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
-  if (!wl_h5_known_type(type, &out->field))
-    return refuse(c, "has a type that Warploom does not write");
-  c->element = H5Tget_size(type);
-  WL_TRY(check_shape(c, &out->field));
-  return check_storage(c, &out->field);
-}
-
-wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
-                               wl_stored *out) {
-  candidate c = {.path = path, .name = name};
-  *out = (wl_stored){.id = H5I_INVALID_HID};
-  wl_status status = open_any(&c, file, out);
-  if (status == WL_OK) status = check_ours(&c, chunked, out);
-  return conclude(&c, status, out);
-}
-
 static wl_status check_link(const candidate *c, hid_t file) {
   H5L_info_t link;
   if (H5Lexists(file, c->name, H5P_DEFAULT) <= 0)
@@ -329,27 +289,46 @@ static wl_status check_link(const candidate *c, hid_t file) {
                                     : refuse(c, "is a soft or external link, which is not read");
 }
 
-static wl_status check_integers(candidate *c, int ndim, wl_stored *out) {
-  WL_TRY(check_layout(c, true));
-  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
-  c->element = H5Tget_size(type);
-  if (H5Tget_class(type) != H5T_INTEGER || c->element > sizeof(int64_t))
-    return refuse(c, "does not contain integers: pack the file again");
-  WL_TRY(check_shape(c, &out->field));
-  if (out->field.ndim != ndim)
-    return WL_FAIL(WL_ERR_DATA,
-                   "dataset '%s' of '%s' has %d dimensions, expected %d: pack the file again",
-                   c->name, c->path, out->field.ndim, ndim);
-  if (c->bytes == 0) return refuse(c, "has size 0 in a dimension: pack the file again");
-  return check_storage(c, &out->field);
+static wl_status open_candidate(candidate *c, hid_t file) {
+  hsize_t bytes = 0;
+  WL_TRY(check_link(c, file));
+  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, c->path, "measure the length");
+  c->file_bytes = bytes;
+  c->dataset = H5Dopen2(file, c->name, H5P_DEFAULT);
+  WL_TRY_H5(c->dataset, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);
+  c->creation = H5Dget_create_plist(c->dataset);
+  WL_TRY_H5(c->creation, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);
+  return WL_OK;
 }
 
-wl_status wl_gate_open_integers(const char *path, hid_t file, const char *name, int ndim,
-                                wl_stored *out) {
+static wl_status check_content(candidate *c, bool chunked, int integers, wl_field *field) {
+  WL_TRY(check_layout(c, chunked));
+  const WL_H5_SCOPED type = H5Dget_type(c->dataset);
+  c->element = H5Tget_size(type);
+  if (integers == WL_OWN_TYPES && !wl_h5_known_type(type, field))
+    return refuse(c, "has a type that Warploom does not write");
+  if (integers != WL_OWN_TYPES &&
+      (H5Tget_class(type) != H5T_INTEGER || c->element > sizeof(int64_t)))
+    return refuse(c, "does not contain integers: pack the file again");
+  WL_TRY(check_shape(c, field));
+  if (integers != WL_OWN_TYPES && field->ndim != integers)
+    return WL_FAIL(WL_ERR_DATA,
+                   "dataset '%s' of '%s' has %d dimensions, expected %d: pack the file again",
+                   c->name, c->path, field->ndim, integers);
+  if (integers != WL_OWN_TYPES && c->bytes == 0)
+    return refuse(c, "has size 0 in a dimension: pack the file again");
+  return check_storage(c, field);
+}
+
+wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
+                               int integers, wl_stored *out) {
   candidate c = {.path = path, .name = name};
   *out = (wl_stored){.id = H5I_INVALID_HID};
-  wl_status status = check_link(&c, file);
-  if (status == WL_OK) status = open_any(&c, file, out);
-  if (status == WL_OK) status = check_integers(&c, ndim, out);
-  return conclude(&c, status, out);
+  snprintf(out->field.name, sizeof out->field.name, "%s", name);
+  wl_status status = open_candidate(&c, file);
+  if (status == WL_OK) status = check_content(&c, chunked, integers, &out->field);
+  wl_h5_release(&c.creation);
+  if (status == WL_OK) out->id = c.dataset;
+  else wl_h5_release(&c.dataset);
+  return status;
 }

@@ -24,11 +24,10 @@ wl_status wl_gate_may_replace(const char *path);
 /* Lists the paths of all datasets, for example "a/b/name", in sorted order. Omits scales that only name a dimension.
  * With `virtual`, all datasets are assumed to be virtual, and the function does not open them. */
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);
-/* Opens a dataset that Warploom wrote. `chunked`: the dataset may have chunks. */
+enum { WL_OWN_TYPES = -1 };
+/* Opens a dataset. `chunked`: the dataset may have chunks. `integers`: the dataset must contain integers in this many
+ * dimensions; WL_OWN_TYPES: it must have a type that Warploom writes. */
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
-                               wl_stored *out);
-/* Opens a dataset of integers that another program wrote, of field->ndim dimensions. */
-wl_status wl_gate_open_integers(const char *path, hid_t file, const char *name, int ndim,
-                                wl_stored *out);
+                               int integers, wl_stored *out);
 
 #endif
