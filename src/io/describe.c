@@ -141,28 +141,17 @@ static void verify_trajectory(const char *run, json_t *description) {
   free(named);
 }
 
-/* Finds the parts of a run. Sets *any if the folder has files of parts. */
-static wl_status scan_parts(const char *run, wl_part_list *parts, bool *any) {
-  char folder[WL_PATH_MAX];
-  int64_t highest = 0;
-  WL_TRY(wl_path_join(folder, run, WL_TRAJECTORY_FOLDER));
-  WL_TRY(wl_part_scan(folder, parts, &highest));
-  *any = highest > 0;
-  return WL_OK;
-}
-
 /* Describes the datasets of the index RUN/trajectory.h5, from the contents of the parts in RUN/trajectory. */
 static wl_status describe_index(const char *run, json_t *list) {
-  wl_part_list parts = {0};
+  wl_parts parts;
   wl_field *fields = NULL;
-  bool any = false;
   int count = 0;
-  wl_status status = scan_parts(run, &parts, &any);
+  wl_status status = wl_parts_scan(run, &parts);
   if (status == WL_OK) status = wl_index_fields(&parts, &fields, &count);
   for (int i = 0; status == WL_OK && i < count; i++)
     json_array_append_new(list, dataset_json(&fields[i]));
   wl_free(fields);
-  wl_part_list_clear(&parts);
+  wl_parts_clear(&parts);
   return status;
 }
 
@@ -234,20 +223,19 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
 
 /* Adds the numbers of records, metrics and parts to the description of a run. */
 static void describe_trajectory(const char *path, json_t *run) {
-  wl_part_list list = {0};
-  bool any = false;
+  wl_parts parts;
   json_int_t rows[WL_ROW_KINDS] = {0};
-  if (scan_parts(path, &list, &any) != WL_OK) {
+  if (wl_parts_scan(path, &parts) != WL_OK) {
     add_problem(run);
     return;
   }
-  for (int i = 0; i < list.count; i++)
-    for (int k = 0; k < WL_ROW_KINDS; k++) rows[k] += (json_int_t)list.at[i].content.rows[k];
-  if (any || file_bytes(path, WL_TRAJECTORY_INDEX) >= 0)
+  for (int i = 0; i < parts.count; i++)
+    for (int k = 0; k < WL_ROW_KINDS; k++) rows[k] += (json_int_t)parts.at[i].content.rows[k];
+  if (parts.highest > 0 || file_bytes(path, WL_TRAJECTORY_INDEX) >= 0)
     json_object_set_new(run, "trajectory",
                         json_pack("{sI, sI, si}", "records", rows[WL_RECORDS], "metrics",
-                                  rows[WL_METRICS], "parts", list.count));
-  wl_part_list_clear(&list);
+                                  rows[WL_METRICS], "parts", parts.count));
+  wl_parts_clear(&parts);
 }
 
 static wl_status describe_run(const char *path, bool verify, json_t *run) {

@@ -25,7 +25,7 @@ typedef struct wl_file_content {
   const wl_attribute *attributes;
   int n_attributes;
   int compression;                  /* deflate level of large datasets, with shuffle; 0: contiguous */
-  const struct wl_part_list *parts; /* hold the rows of the fields without data, which become virtual; or NULL */
+  const struct wl_parts *parts; /* hold the rows of the fields without data, which become virtual; or NULL */
 } wl_file_content;
 
 /* Does the same as wl_file_write, also for compressed and virtual datasets. */

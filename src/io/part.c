@@ -1,9 +1,11 @@
 /* part.c - writes, reads and finds the parts of a trajectory. */
 #include "io/part.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -13,15 +15,22 @@ void wl_part_name(int64_t number, char name[WL_PART_NAME]) {
 
 int64_t wl_part_number(const char *name) { return wl_numbered_name(name, "part-"); }
 
-void wl_part_list_clear(wl_part_list *list) {
-  wl_free(list->at);
-  *list = (wl_part_list){0};
+void wl_parts_clear(wl_parts *parts) {
+  wl_free(parts->at);
+  wl_free(parts->index.data);
+  *parts = (wl_parts){0};
 }
 
-wl_status wl_part_list_append(wl_part_list *list, const wl_part *part) {
-  WL_TRY(WL_GROW(list->at, list->count, list->room));
-  list->at[list->count++] = *part;
+static wl_status append(wl_parts *parts, const wl_part *part) {
+  WL_TRY(WL_GROW(parts->at, parts->count, parts->room));
+  parts->at[parts->count++] = *part;
   return WL_OK;
+}
+
+static wl_status part_path(const wl_parts *parts, int64_t number, char path[WL_PATH_MAX]) {
+  char name[WL_PART_NAME];
+  wl_part_name(number, name);
+  return wl_path_join(path, parts->folder, name);
 }
 
 /* ---- contents of a part ---- */
@@ -51,22 +60,16 @@ static wl_status read_content(const wl_file *file, wl_table *content) {
   return WL_OK;
 }
 
-wl_status wl_part_path(const char *folder, int64_t number, char path[WL_PATH_MAX]) {
-  char name[WL_PART_NAME];
-  wl_part_name(number, name);
-  return wl_path_join(path, folder, name);
-}
-
-static wl_status open_part(const char *folder, int64_t number, wl_file **file) {
+static wl_status open_part(const wl_parts *parts, int64_t number, wl_file **file) {
   char path[WL_PATH_MAX];
-  WL_TRY(wl_part_path(folder, number, path));
+  WL_TRY(part_path(parts, number, path));
   return wl_file_open(path, WL_KIND_PART, file);
 }
 
-static wl_status read_part(const char *folder, int64_t number, wl_part *out) {
+static wl_status read_part(const wl_parts *parts, int64_t number, wl_part *out) {
   wl_file *file = NULL;
   *out = (wl_part){.number = number};
-  WL_TRY(open_part(folder, number, &file));
+  WL_TRY(open_part(parts, number, &file));
   const wl_status status = read_content(file, &out->content);
   wl_file_close(&file);
   return status;
@@ -74,35 +77,45 @@ static wl_status read_part(const char *folder, int64_t number, wl_part *out) {
 
 /* ---- writing ---- */
 
-wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows,
-                        const wl_field *index, int compression, wl_part *out) {
+wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows) {
+  wl_part part = {.number = number, .content = *rows};
   wl_field fields[WL_TABLE_COLUMNS + 1];
   char path[WL_PATH_MAX], text[24];
   int n = rows->count;
-  *out = (wl_part){.number = number, .content = *rows};
-  for (int i = 0; i < n; i++) out->content.columns[i].data = NULL;
   memcpy(fields, rows->columns, (size_t)n * sizeof *fields);
-  if (index->shape[0] > 0) fields[n++] = *index;
-  WL_TRY(wl_part_path(folder, number, path));
+  if (parts->index.shape[0] > 0) fields[n++] = parts->index;
+  WL_TRY(part_path(parts, number, path));
   snprintf(text, sizeof text, "%lld", (long long)number);
   const wl_attribute attribute = {"number", text};
-  return wl_content_write(
-      &(wl_file_content){path, WL_KIND_PART, fields, n, &attribute, 1, compression, NULL});
+  WL_TRY(wl_content_write(
+      &(wl_file_content){path, WL_KIND_PART, fields, n, &attribute, 1, parts->compression, NULL}));
+  for (int i = 0; i < rows->count; i++) part.content.columns[i].data = NULL;
+  if (parts->count > 0 && parts->at[parts->count - 1].number == number) parts->count--;
+  return append(parts, &part);
+}
+
+wl_status wl_part_remove_last(wl_parts *parts) {
+  char path[WL_PATH_MAX];
+  WL_TRY(part_path(parts, parts->at[parts->count - 1].number, path));
+  if (unlink(path) != 0 && errno != ENOENT) return wl_os_fail("remove", path, errno);
+  parts->count--;
+  return WL_OK;
 }
 
 /* ---- reading ---- */
 
-wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows) {
+wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows) {
+  const wl_part *const part = &parts->at[i];
   wl_file *file = NULL;
   *rows = part->content;
   for (int k = 0; k < WL_ROW_KINDS; k++) {
     rows->rows[k] = 0;
     WL_TRY(wl_table_extend(rows, k, part->content.rows[k]));
   }
-  WL_TRY(open_part(folder, part->number, &file));
+  WL_TRY(open_part(parts, part->number, &file));
   wl_status status = WL_OK;
-  for (int i = 0; status == WL_OK && i < rows->count; i++)
-    status = wl_file_read(file, &rows->columns[i]);
+  for (int c = 0; status == WL_OK && c < rows->count; c++)
+    status = wl_file_read(file, &rows->columns[c]);
   wl_file_close(&file);
   return status;
 }
@@ -117,19 +130,18 @@ static int by_number(const void *a, const void *b) {
   return (x->number > y->number) - (x->number < y->number);
 }
 
-static wl_status read_all(const char *folder, const wl_names *names, wl_part_list *list,
-                          int64_t *highest) {
+static wl_status read_all(const wl_names *names, wl_parts *parts) {
   for (int i = 0; i < names->count; i++) {
     const int64_t number = wl_part_number(names->at[i]);
     wl_part part;
     if (number < 0) {
       wl_log_warning("'%s/%s' is of schema version 2 or less; the trajectory continues without it",
-                     folder, names->at[i]);
+                     parts->folder, names->at[i]);
       continue;
     }
-    if (number > *highest) *highest = number;
-    const wl_status status = read_part(folder, number, &part);
-    if (status == WL_OK) WL_TRY(wl_part_list_append(list, &part));
+    if (number > parts->highest) parts->highest = number;
+    const wl_status status = read_part(parts, number, &part);
+    if (status == WL_OK) WL_TRY(append(parts, &part));
     else if (status != WL_ERR_DATA && status != WL_ERR_IO && status != WL_ERR_NO_INPUT)
       return status;
     else wl_log_warning("%s; the trajectory continues without it", wl_last_error());
@@ -137,14 +149,15 @@ static wl_status read_all(const char *folder, const wl_names *names, wl_part_lis
   return WL_OK;
 }
 
-wl_status wl_part_scan(const char *folder, wl_part_list *list, int64_t *highest) {
+wl_status wl_parts_scan(const char *run, wl_parts *parts) {
   wl_names names;
-  *list = (wl_part_list){0};
-  *highest = 0;
-  WL_TRY(wl_list_folder(folder, is_part, &names));
-  const wl_status status = read_all(folder, &names, list, highest);
+  *parts = (wl_parts){0};
+  snprintf(parts->run, sizeof parts->run, "%s", run);
+  WL_TRY(wl_path_join(parts->folder, run, WL_TRAJECTORY_FOLDER));
+  WL_TRY(wl_list_folder(parts->folder, is_part, &names));
+  const wl_status status = read_all(&names, parts);
   wl_names_clear(&names);
-  if (status != WL_OK) wl_part_list_clear(list);
-  if (list->count > 1) qsort(list->at, (size_t)list->count, sizeof *list->at, by_number);
+  if (status != WL_OK) wl_parts_clear(parts);
+  if (parts->count > 1) qsort(parts->at, (size_t)parts->count, sizeof *parts->at, by_number);
   return status;
 }

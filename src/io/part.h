@@ -17,34 +17,36 @@ typedef struct wl_part {
   wl_table content; /* columns and numbers of rows, no data */
 } wl_part;
 
-typedef struct wl_part_list { /* in order of number */
+/* The parts of a run, in order of number. Zeroed: none. */
+typedef struct wl_parts {
+  char run[WL_PATH_MAX], folder[WL_PATH_MAX];
   wl_part *at;
   int count, room;
-} wl_part_list;
+  int64_t highest; /* highest number found by wl_parts_scan, also of a damaged part; 0: none */
+  wl_field index;  /* coordinate_index, which is written to every file; data owned */
+  int compression; /* of the parts that are written */
+} wl_parts;
 
 void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5" */
-wl_status wl_part_path(const char *folder, int64_t number, char path[WL_PATH_MAX]);
 /* Returns the part's number from a file name, or -1 if the file is not a part. */
 int64_t wl_part_number(const char *name);
-wl_status wl_part_list_append(wl_part_list *list, const wl_part *part);
-void wl_part_list_clear(wl_part_list *list);
 
-/* Writes a table as part `number`, with the indices of the sampled coordinates. *out describes the part. */
-wl_status wl_part_write(const char *folder, int64_t number, const wl_table *rows,
-                        const wl_field *index, int compression, wl_part *out);
-/* Reads the rows of a part into an empty table. */
-wl_status wl_part_load(const char *folder, const wl_part *part, wl_table *rows);
-/* Finds all parts in a folder. Damaged parts and parts of older schema versions are left out with a warning. *highest
- * is the highest number found. */
-wl_status wl_part_scan(const char *folder, wl_part_list *list, int64_t *highest);
+/* Finds all parts of a run. Damaged parts and parts of older schema versions are left out with a warning. */
+wl_status wl_parts_scan(const char *run, wl_parts *parts);
+void wl_parts_clear(wl_parts *parts);
+/* Writes a table as part `number`, which is the last part or follows it. */
+wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows);
+/* Reads the rows of part i of the list into an empty table. */
+wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows);
+/* Removes the last part and its file. */
+wl_status wl_part_remove_last(wl_parts *parts);
 
-/* Lists the datasets of the index over a list of parts: names, types, shapes. The caller frees *fields with wl_free. */
-wl_status wl_index_fields(const wl_part_list *list, wl_field **fields, int *count);
+/* Lists the datasets of the index over the parts: names, types, shapes. The caller frees *fields with wl_free. */
+wl_status wl_index_fields(const wl_parts *parts, wl_field **fields, int *count);
 /* Maps the rows of all parts to a virtual dataset of the index. */
-wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const char *path,
+wl_status wl_index_map(const wl_parts *parts, const wl_field *field, const char *path,
                        hid_t creation, hid_t space);
 /* Rewrites RUN/trajectory.h5, the index over the parts. */
-wl_status wl_index_write(const char *run, const wl_part_list *list, const wl_field *index,
-                         const char *configuration);
+wl_status wl_index_write(const wl_parts *parts, const char *configuration);
 
 #endif

@@ -31,28 +31,28 @@ static wl_status fit_column(wl_field *fields, int *count, const wl_field *column
   return WL_OK;
 }
 
-wl_status wl_index_fields(const wl_part_list *list, wl_field **fields, int *count) {
+wl_status wl_index_fields(const wl_parts *parts, wl_field **fields, int *count) {
   int64_t rows[WL_ROW_KINDS] = {0};
   int most = 1;
-  for (int p = 0; p < list->count; p++) {
-    most += list->at[p].content.count;
-    for (int k = 0; k < WL_ROW_KINDS; k++) rows[k] += list->at[p].content.rows[k];
+  for (int p = 0; p < parts->count; p++) {
+    most += parts->at[p].content.count;
+    for (int k = 0; k < WL_ROW_KINDS; k++) rows[k] += parts->at[p].content.rows[k];
   }
   *count = 0;
   WL_TRY(WL_NEW(*fields, most));
-  for (int p = 0; p < list->count; p++)
-    for (int i = 0; i < list->at[p].content.count; i++)
-      WL_TRY(fit_column(*fields, count, &list->at[p].content.columns[i]));
+  for (int p = 0; p < parts->count; p++)
+    for (int i = 0; i < parts->at[p].content.count; i++)
+      WL_TRY(fit_column(*fields, count, &parts->at[p].content.columns[i]));
   for (int i = 0; i < *count; i++) (*fields)[i].shape[0] = rows[wl_row_kind_of((*fields)[i].name)];
   return WL_OK;
 }
 
-wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const char *path,
+wl_status wl_index_map(const wl_parts *parts, const wl_field *field, const char *path,
                        hid_t creation, hid_t space) {
   const wl_row_kind kind = wl_row_kind_of(field->name);
   hsize_t first[WL_MAX_DIMS] = {0}, origin[WL_MAX_DIMS] = {0}, count[WL_MAX_DIMS];
-  for (int p = 0; p < list->count; p++) {
-    const wl_table *const content = &list->at[p].content;
+  for (int p = 0; p < parts->count; p++) {
+    const wl_table *const content = &parts->at[p].content;
     const wl_field *const column = wl_table_find(content, field->name);
     char name[WL_PART_NAME], file[WL_PART_NAME + sizeof WL_TRAJECTORY_FOLDER];
     if (column && content->rows[kind] > 0 && wl_row_width(column) > 0) {
@@ -61,7 +61,7 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
       H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count,
                           NULL); /* only the present rows: the part may get more rows */
       H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL);
-      wl_part_name(list->at[p].number, name);
+      wl_part_name(parts->at[p].number, name);
       snprintf(file, sizeof file, WL_TRAJECTORY_FOLDER "/%s", name);
       WL_TRY_H5(H5Pset_virtual(creation, space, file, field->name, from), WL_ERR_IO, path,
                 "map '%s' to '%s'", field->name, file);
@@ -73,30 +73,29 @@ wl_status wl_index_map(const wl_part_list *list, const wl_field *field, const ch
 }
 
 /* Prints the numbers of the parts, such as "1 2 5". */
-static wl_status print_numbers(const wl_part_list *list, char **text) {
-  const size_t room = (size_t)list->count * 21 + 1;
+static wl_status print_numbers(const wl_parts *parts, char **text) {
+  const size_t room = (size_t)parts->count * 21 + 1;
   size_t at = 0;
   WL_TRY(wl_alloc((void **)text, room, 1));
-  for (int i = 0; i < list->count; i++)
+  for (int i = 0; i < parts->count; i++)
     at += (size_t)snprintf(*text + at, room - at, "%s%lld", i > 0 ? " " : "",
-                           (long long)list->at[i].number);
+                           (long long)parts->at[i].number);
   return WL_OK;
 }
 
-wl_status wl_index_write(const char *run, const wl_part_list *list, const wl_field *index,
-                         const char *configuration) {
+wl_status wl_index_write(const wl_parts *parts, const char *configuration) {
   char path[WL_PATH_MAX], *numbers = NULL;
   wl_field *fields = NULL;
   int count = 0;
-  WL_TRY(wl_path_join(path, run, WL_TRAJECTORY_INDEX));
-  wl_status status = wl_index_fields(list, &fields, &count);
-  if (status == WL_OK) status = print_numbers(list, &numbers);
-  if (status == WL_OK && index->shape[0] > 0) fields[count++] = *index;
+  WL_TRY(wl_path_join(path, parts->run, WL_TRAJECTORY_INDEX));
+  wl_status status = wl_index_fields(parts, &fields, &count);
+  if (status == WL_OK) status = print_numbers(parts, &numbers);
+  if (status == WL_OK && parts->index.shape[0] > 0) fields[count++] = parts->index;
   const wl_attribute attributes[] = {
       {"configuration", configuration}, {"precision", WL_REAL_NAME}, {"parts", numbers}};
   if (status == WL_OK)
     status = wl_content_write(
-        &(wl_file_content){path, WL_KIND_INDEX, fields, count, attributes, 3, 0, list});
+        &(wl_file_content){path, WL_KIND_INDEX, fields, count, attributes, 3, 0, parts});
   wl_free(fields);
   wl_free(numbers);
   return status;

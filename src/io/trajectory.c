@@ -19,15 +19,13 @@
 enum { PART_BYTES = 1 << 23 };
 
 struct wl_trajectory {
-  char run[WL_PATH_MAX], folder[WL_PATH_MAX];
   wl_trajectory_setting setting;
-  wl_field index;      /* coordinate_index, data owned */
   char *configuration; /* owned */
   wl_table appended, newest;
-  bool unwritten;     /* the file of the newest part does not have all rows of that part */
-  bool stale;         /* trajectory.h5 does not show all parts */
-  wl_part_list parts; /* all parts that have a file; the last may be the newest part */
-  int64_t number;     /* number of the newest part */
+  bool unwritten; /* the file of the newest part does not have all rows of that part */
+  bool stale;     /* trajectory.h5 does not show all parts */
+  wl_parts parts; /* all parts that have a file; the last may be the newest part */
+  int64_t number; /* number of the newest part */
 };
 
 static bool has_rows(const wl_table *t) { return t->rows[WL_RECORDS] + t->rows[WL_METRICS] > 0; }
@@ -121,23 +119,17 @@ static wl_status add_columns(wl_trajectory *t) {
   return WL_OK;
 }
 
-static wl_status set_index(wl_trajectory *t) {
-  const int64_t count = t->setting.coordinates;
-  t->index = (wl_field){.type = WL_INT64, .ndim = 1, .shape = {count}};
-  name_field(&t->index, WL_COORDINATE_INDEX, "1",
+static wl_status set_index(const wl_trajectory_setting *s, wl_field *index) {
+  const int64_t count = s->coordinates;
+  *index = (wl_field){.type = WL_INT64, .ndim = 1, .shape = {count}};
+  name_field(index, WL_COORDINATE_INDEX, "1",
              "index in theta of each sampled coordinate (first task)", "coordinate");
-  WL_TRY(wl_alloc(&t->index.data, (size_t)count + 1, sizeof *t->setting.index));
-  if (count > 0) memcpy(t->index.data, t->setting.index, (size_t)count * sizeof *t->setting.index);
+  WL_TRY(wl_alloc(&index->data, (size_t)count + 1, sizeof *s->index));
+  if (count > 0) memcpy(index->data, s->index, (size_t)count * sizeof *s->index);
   return WL_OK;
 }
 
 /* ---- parts ---- */
-
-static wl_status remove_part(const wl_trajectory *t, int64_t number) {
-  char path[WL_PATH_MAX];
-  WL_TRY(wl_part_path(t->folder, number, path));
-  return unlink(path) == 0 || errno == ENOENT ? WL_OK : wl_os_fail("remove", path, errno);
-}
 
 /* Starts a new part for the next rows. */
 static void begin_part(wl_trajectory *t) {
@@ -147,19 +139,14 @@ static void begin_part(wl_trajectory *t) {
 
 /* Rewrites the file of the newest part. */
 static wl_status write_part(wl_trajectory *t) {
-  wl_part *const last = t->parts.count > 0 ? &t->parts.at[t->parts.count - 1] : NULL;
-  wl_part written;
-  WL_TRY(
-      wl_part_write(t->folder, t->number, &t->newest, &t->index, t->setting.compression, &written));
-  if (last && last->number == t->number) *last = written;
-  else WL_TRY(wl_part_list_append(&t->parts, &written));
+  WL_TRY(wl_part_write(&t->parts, t->number, &t->newest));
   t->unwritten = false;
   return WL_OK;
 }
 
 static wl_status write_index(wl_trajectory *t) {
   t->stale = true;
-  WL_TRY(wl_index_write(t->run, &t->parts, &t->index, t->configuration));
+  WL_TRY(wl_index_write(&t->parts, t->configuration));
   t->stale = false;
   return WL_OK;
 }
@@ -179,17 +166,15 @@ static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
 /* Reads the rows of the last part into memory and drops the rows after the checkpoint. Sets *whole if no row was
  * dropped. Removes the file if no row is left. */
 static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
-  const wl_part *const last = &t->parts.at[t->parts.count - 1];
+  const int last = t->parts.count - 1;
   wl_table *const r = &t->newest;
-  t->number = last->number;
-  WL_TRY(wl_part_load(t->folder, last, r));
+  t->number = t->parts.at[last].number;
+  WL_TRY(wl_part_load(&t->parts, last, r));
   const bool records = drop_after(r, WL_RECORDS, resume_step - 1);
   *whole = drop_after(r, WL_METRICS, resume_step) && records;
   if (has_rows(r)) return WL_OK;
-  WL_TRY(remove_part(t, last->number));
-  t->parts.count--;
   wl_table_clear(r);
-  return WL_OK;
+  return wl_part_remove_last(&t->parts);
 }
 
 /* Removes the rows after the checkpoint. The last remaining part becomes the newest part. An interrupted run therefore
@@ -204,30 +189,30 @@ static wl_status trim(wl_trajectory *t, int64_t resume_step) {
 
 /* ---- open ---- */
 
-static wl_status make_folder(wl_trajectory *t) {
-  WL_TRY(wl_path_join(t->folder, t->run, WL_TRAJECTORY_FOLDER));
-  if (mkdir(t->folder, 0777) != 0 && errno != EEXIST)
-    return wl_os_fail("create the folder", t->folder, errno);
-  wl_remove_temporaries(t->folder);
+static wl_status make_folder(const char *folder) {
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    return wl_os_fail("create the folder", folder, errno);
+  wl_remove_temporaries(folder);
   return WL_OK;
 }
 
 /* Continues the numbering of the parts that an earlier process wrote. */
 static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
-  int64_t highest = 0;
-  WL_TRY(wl_part_scan(t->folder, &t->parts, &highest));
   const int64_t last = t->parts.count > 0 ? t->parts.at[t->parts.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
-  if (highest > last) t->number = highest; /* parts above `last` are damaged and are skipped */
+  if (t->parts.highest > last)
+    t->number = t->parts.highest; /* parts above `last` are damaged and are skipped */
   else if (!has_rows(&t->newest)) t->number = 0;
   else if (!is_full(t) && wl_table_alike(&t->appended, &t->newest)) return WL_OK;
   begin_part(t);
   return WL_OK;
 }
 
-static wl_status open_trajectory(wl_trajectory *t, int64_t resume_step) {
-  WL_TRY(make_folder(t));
-  WL_TRY(set_index(t));
+static wl_status open_trajectory(wl_trajectory *t, const char *run, int64_t resume_step) {
+  WL_TRY(wl_parts_scan(run, &t->parts));
+  WL_TRY(make_folder(t->parts.folder));
+  WL_TRY(set_index(&t->setting, &t->parts.index));
+  t->parts.compression = t->setting.compression;
   WL_TRY(add_columns(t));
   WL_TRY(continue_parts(t, resume_step));
   return write_index(t);
@@ -235,10 +220,9 @@ static wl_status open_trajectory(wl_trajectory *t, int64_t resume_step) {
 
 static void destroy(wl_trajectory *t) {
   free(t->configuration);
-  wl_free(t->index.data);
   wl_table_clear(&t->appended);
   wl_table_clear(&t->newest);
-  wl_part_list_clear(&t->parts);
+  wl_parts_clear(&t->parts);
   wl_free(t);
 }
 
@@ -247,11 +231,10 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
   wl_trajectory *t = NULL;
   *out = NULL;
   WL_TRY(WL_NEW(t, 1));
-  snprintf(t->run, sizeof t->run, "%s", run);
   t->setting = *setting;
   t->configuration = strdup(configuration);
   const wl_status status = t->configuration
-                               ? open_trajectory(t, resume_step)
+                               ? open_trajectory(t, run, resume_step)
                                : WL_FAIL(WL_ERR_OS, "out of memory for the configuration");
   if (status == WL_OK) *out = t;
   else destroy(t);

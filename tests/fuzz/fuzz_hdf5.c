@@ -59,17 +59,16 @@ static void read_optimizer(void) {
 
 /* Reads the file as the only part of a run, as a resume does. */
 static void read_part(void) {
-  wl_part_list list;
-  int64_t highest = 0;
+  wl_parts parts;
   unlink("run/trajectory/part-00000001.h5");
   if (link(CASE, "run/trajectory/part-00000001.h5") != 0) return;
-  if (wl_part_scan("run/trajectory", &list, &highest) != WL_OK) return;
-  for (int i = 0; i < list.count; i++) {
+  if (wl_parts_scan("run", &parts) != WL_OK) return;
+  for (int i = 0; i < parts.count; i++) {
     wl_table rows = {0};
-    (void)wl_part_load("run/trajectory", &list.at[i], &rows);
+    (void)wl_part_load(&parts, i, &rows);
     wl_table_clear(&rows);
   }
-  wl_part_list_clear(&list);
+  wl_parts_clear(&parts);
 }
 
 static void read_packed(void) {
