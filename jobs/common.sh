@@ -1,44 +1,44 @@
 # Common code of the batch scripts in this folder, which source this file. A script has the directives of its batch
 # system (SLURM: .sbatch, PBS: .pbs, Flux: .flux) and then calls one of the functions wl_job_* at the end of this file.
 #
-# Set by the user, in the environment of sbatch, qsub -v or flux batch, or by editing a script:
-#   WARPLOOM_SETUP   shell code run first on the node, such as
+# The user sets these variables in the environment of sbatch, qsub -v or flux batch, or edits a script:
+#   WARPLOOM_SETUP   shell code that runs first on the node, such as
 #                      'module load openmpi hdf5 openblas'  or
 #                      '. /apps/spack/share/spack/setup-env.sh; spack env activate warploom'
-#   WARPLOOM         the program (default: build/warploom below the folder of submission, then PATH)
-#   WARPLOOM_LAUNCH  the launcher with its options, in place of the choice made below
+#   WARPLOOM         the program (default: build/warploom in the folder of submission, then PATH)
+#   WARPLOOM_LAUNCH  the launcher with its options (default: wl_choose_launcher selects it)
 #   WARPLOOM_PYTHON  a Python 3 with h5py, numpy and matplotlib (default: python3)
-#   RUN              the run directory (default: runs/<job name>-<job id>); give that of an earlier
-#                    job and its newest checkpoint is continued, on any number of nodes and ranks
+#   RUN              the run directory (default: runs/<job name>-<job id>); with the directory of an earlier job, the
+#                    newest checkpoint is continued on any number of nodes and ranks
 #   WARPLOOM_SUBMIT  PBS and Flux: options with which a chain submits its next job, such as '-q NAME -l walltime=8:00:00'
-#   CONFIG, ARGS     PBS: the configuration (or run) and further arguments, since qsub passes none to a script
+#   CONFIG, ARGS     PBS: the configuration (or run) and further arguments, because qsub passes no arguments to a script
 #
-# Signals. SLURM sends USR1 to the script ahead of the time limit and on preemption, TERM on
-# scancel and requeue. Both are passed on as USR1 to the launcher, which hands it to every rank:
-# they finish the meta-step, write a checkpoint and return 75. (mpirun would kill its ranks one
-# second after a TERM; it forwards USR1.) A job ended without notice continues from its last
-# periodic checkpoint, with the same bits. PBS and Flux give no such notice: there Warploom's own clock stops the run.
+# Signals. SLURM sends USR1 to the script before the time limit and on preemption, and TERM on scancel and requeue. The
+# script forwards both as USR1 to the launcher, and the launcher forwards USR1 to every rank. The ranks stop, write a
+# checkpoint and return 75. (mpirun would kill its ranks one second after a TERM.) A job that ended without a signal
+# continues from its last periodic checkpoint, with the same bits. PBS and Flux send no signal before the time limit, so
+# Warploom's own clock stops the run.
 
 set -o pipefail
-WL_STOPPED_EARLY=75 # exit code of warploom: stopped with a checkpoint, try again
-WL_MAX_STALLS=5     # a chain ends after so many starts in a row that added no meta-step
+WL_STOPPED_EARLY=75 # exit code of warploom: stopped with a checkpoint
+WL_MAX_STALLS=5     # a chain ends after this number of successive starts without a new meta-step
 WL_CHILD=           # process id of the launcher while it runs
 WL_STOP=0           # 1: a signal asked this job to stop
-WL_TERMINATED=0     # 1: the signal was TERM, so the batch system ends the job by itself
-WL_SIGNALLED=0      # 1: a signal came since the last wait
+WL_TERMINATED=0     # 1: the signal was TERM, so the batch system ends the job
+WL_SIGNALLED=0      # 1: a signal arrived after the last wait
 
-# What the batch system says about this job: WL_BATCH slurm, pbs, flux or none; WL_JOB its id, WL_NAME its name,
-# WL_FOLDER the folder of submission, WL_RANKS its ranks (empty: not known), WL_THREADS the cores of a rank.
+# Sets variables that describe this job: WL_BATCH is slurm, pbs, flux or none, WL_JOB its id, WL_NAME its name,
+# WL_FOLDER the folder of submission, WL_RANKS the number of ranks (empty: not known), WL_THREADS the cores of a rank.
 wl_identify() {
   WL_RANKS='' WL_THREADS=1 WL_FOLDER=$PWD
   if [ -n "${SLURM_JOB_ID:-}" ]; then
-    # In an array the last task has the array's own number: by that, SLURM means all of its tasks.
+    # In an array the last task has the number of the array, and with this number SLURM selects all of its tasks.
     WL_BATCH=slurm WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     WL_JOB=${WL_JOB:-$SLURM_JOB_ID} WL_NAME=${SLURM_JOB_NAME:-job} WL_FOLDER=${SLURM_SUBMIT_DIR:-$PWD}
     WL_RANKS=${SLURM_NTASKS:-} WL_THREADS=${SLURM_CPUS_PER_TASK:-1}
   elif [ -n "${PBS_JOBID:-}" ]; then
     WL_BATCH=pbs WL_JOB=$PBS_JOBID WL_NAME=${PBS_JOBNAME:-job} WL_FOLDER=${PBS_O_WORKDIR:-$PWD}
-    WL_THREADS=${OMP_NUM_THREADS:-1} # PBS sets it to the ompthreads of a chunk
+    WL_THREADS=${OMP_NUM_THREADS:-1} # PBS sets the variable to the ompthreads of a chunk
     if [ -r "${PBS_NODEFILE:-}" ]; then WL_RANKS=$(wc -l <"$PBS_NODEFILE"); fi
   elif [ -n "${FLUX_ENCLOSING_ID:-}" ]; then
     WL_BATCH=flux WL_JOB=$FLUX_ENCLOSING_ID WL_NAME=flux
@@ -49,7 +49,7 @@ wl_identify() {
 }
 wl_identify
 
-wl_say() { printf '%s\n' "$@"; } # each argument is a line
+wl_say() { printf '%s\n' "$@"; } # prints each argument as a line
 wl_die() { # CODE MESSAGE
   printf '%s: %s\n' "$WL_NAME" "$2" >&2
   exit "$1"
@@ -64,8 +64,8 @@ wl_begin() {
   wl_find_program
   wl_rank_environment
   wl_choose_launcher
-  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # of an array's task: the number that SLURM gives it
-  number=${number%%.*}                      # PBS adds the server's name
+  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # for a task of an array, the number that SLURM assigns to it
+  number=${number%%.*}                      # PBS appends the server's name
   RUN=${RUN:-runs/$WL_NAME-${number//[^A-Za-z0-9_-]/}}
   wl_say "job ${WL_JOB:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')" \
     "launcher: $WARPLOOM_LAUNCH" "program:  $WARPLOOM"
@@ -78,14 +78,14 @@ wl_find_program() {
     if [ -x build/warploom ]; then WARPLOOM=$PWD/build/warploom; else WARPLOOM=$(command -v warploom); fi
   fi
   [ -n "$WARPLOOM" ] && [ -x "$WARPLOOM" ] ||
-    wl_die 69 "no warploom program: build it (README), load its module by WARPLOOM_SETUP, or set WARPLOOM"
+    wl_die 69 "no warploom program: build it (README), load its module in WARPLOOM_SETUP, or set WARPLOOM"
 }
 
 wl_rank_environment() {
-  # one rank is one core: a BLAS that starts threads of its own costs up to a factor of 30
+  # A rank uses one core. If BLAS starts more threads, a run can be up to 30 times slower.
   export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=$WL_THREADS
   export SRUN_CPUS_PER_TASK=$WL_THREADS
-  # mpirun: a host that is cut off ends the job after 20 + 3 x 5 s (Open MPI's default: 8 minutes)
+  # With mpirun, the job ends 20 + 3 x 5 s after a host is cut off (Open MPI's default: 8 minutes).
   export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-20}
   export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-5}
   export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes:-3}
@@ -94,9 +94,10 @@ wl_rank_environment() {
   fi
 }
 
-# The launcher that fits the MPI library of the program. srun where SLURM has the library's plug-in: PMIx for Open MPI,
-# PMI-2 for MPICH and those that come from it; else the library's own. The ranks return 75 one after the other: where
-# the site kills a step on the first non-zero code, that has to be off for the code to survive.
+# Selects the launcher for the MPI library of the program: srun if SLURM has the plug-in for the library, or else the
+# launcher of the library. The plug-in is PMIx for Open MPI, and PMI-2 for MPICH and libraries that are based on MPICH.
+# The ranks return 75 one after another. SLURM must not kill the step on the first non-zero code, because the exit code
+# would then be lost.
 wl_choose_launcher() {
   local library plugin candidates launcher
   WL_OWN_LAUNCH=${WARPLOOM_LAUNCH:-}
@@ -108,7 +109,7 @@ wl_choose_launcher() {
   esac
   if [ $WL_BATCH = flux ]; then
     WARPLOOM_LAUNCH="flux run ${WL_RANKS:+-n $WL_RANKS}"
-    if [ $plugin = pmix ]; then WARPLOOM_LAUNCH+=" -o pmi=pmix"; fi # the plug-in flux-pmix; MPICH's needs none
+    if [ $plugin = pmix ]; then WARPLOOM_LAUNCH+=" -o pmi=pmix"; fi # needs the plug-in flux-pmix; MPICH needs no plug-in
     return 0
   fi
   if [ $WL_BATCH = slurm ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw $plugin; then
@@ -124,19 +125,19 @@ wl_choose_launcher() {
     esac
     return 0
   done
-  wl_die 69 "no launcher for ${library:-this MPI}: neither srun --mpi=$plugin nor ${candidates// /, } is here; load the MPI by WARPLOOM_SETUP, or set WARPLOOM_LAUNCH"
+  wl_die 69 "no launcher for ${library:-this MPI}: found neither srun --mpi=$plugin nor ${candidates// /, }; load the MPI library in WARPLOOM_SETUP, or set WARPLOOM_LAUNCH"
 }
 
 wl_on_signal() { # NAME
   WL_SIGNALLED=1 WL_STOP=1
   [ "$1" = USR1 ] || WL_TERMINATED=1
-  wl_say "signal $1 at $(date '+%F %T'): asking the ranks for a checkpoint"
+  wl_say "signal $1 at $(date '+%F %T'): the ranks write a checkpoint"
   if [ -n "$WL_CHILD" ]; then kill -USR1 "$WL_CHILD" 2>/dev/null || true; fi
 }
 
-# Runs `warploom ARGS` on all ranks in the background, since bash runs a trap only between
-# commands, and waits for its end, however many signals interrupt the wait. Ranks that USR1 caught
-# before they could handle it have done nothing yet: that is a stop, not a failure.
+# Runs `warploom ARGS` on all ranks in the background, because bash runs a trap only between commands. Waits for its end,
+# even if signals interrupt the wait. If USR1 kills the ranks before they can handle it, nothing is lost. This case is
+# treated as a stop, not as a failure.
 wl_launch() { # ARGS...
   local code=0 last killed_by_usr1=$((128 + $(kill -l USR1)))
   [ "$WL_STOP" = 0 ] || return "$WL_STOPPED_EARLY"
@@ -146,7 +147,7 @@ wl_launch() { # ARGS...
   while :; do
     WL_SIGNALLED=0 last=$code code=0
     wait "$WL_CHILD" || code=$?
-    if [ "$code" = 127 ] && [ "$last" != 0 ]; then code=$last; fi # ended while the trap ran
+    if [ "$code" = 127 ] && [ "$last" != 0 ]; then code=$last; fi # the program ended while the trap ran
     [ "$WL_SIGNALLED" = 1 ] || break
   done
   WL_CHILD=
@@ -154,7 +155,7 @@ wl_launch() { # ARGS...
   return "$code"
 }
 
-# The step of the newest checkpoint in $RUN, -1 without one.
+# Prints the step of the newest checkpoint in $RUN, or -1 if there is none.
 wl_checkpoint_step() {
   local newest
   newest=$(cd "$RUN/checkpoints" 2>/dev/null && printf '%s\n' step-*.h5 | sort | tail -n 1)
@@ -166,7 +167,7 @@ wl_checkpoint_step() {
   esac
 }
 
-# D-HH:MM:SS, HH:MM:SS or MM:SS in seconds; nothing for other texts.
+# Prints a time of the form D-HH:MM:SS, HH:MM:SS or MM:SS in seconds. Prints nothing for other texts.
 wl_seconds_of() { # TIME
   local left=$1 days=0 hours=0 minutes seconds
   case $left in *[!0-9:-]* | '' | *--*) return 0 ;; esac
@@ -177,7 +178,8 @@ wl_seconds_of() { # TIME
   echo $((((10#$days * 24 + 10#$hours) * 60 + 10#$minutes) * 60 + 10#$seconds))
 }
 
-# PBS knows the limit, and from time to time what is used of it; this shell has run for SECONDS.
+# Prints the seconds until the time limit of a PBS job. PBS updates the used time only at intervals, so the running time
+# of this shell (SECONDS) is used if it is larger.
 wl_pbs_left() {
   local text limit used
   text=$(qstat -f "$WL_JOB" 2>/dev/null) || return 0
@@ -186,8 +188,8 @@ wl_pbs_left() {
   [ -z "$limit" ] || echo $((limit - (${used:-0} > SECONDS ? used : SECONDS)))
 }
 
-# Seconds to give to --time-limit: what the batch system has left for this job, less two minutes (or a
-# quarter, if that is less) to stop in. Empty without a limit.
+# Prints the seconds for --time-limit: the remaining time of this job less two minutes for stopping. If less than eight
+# minutes remain, a quarter is subtracted. Prints nothing if there is no limit.
 wl_seconds_left() {
   local seconds=
   case $WL_BATCH in
@@ -199,8 +201,8 @@ wl_seconds_left() {
   if [ "$seconds" -gt 480 ]; then echo $((seconds - 120)); else echo $((seconds * 3 / 4)); fi
 }
 
-# Ends the job where its configuration is wrong, or where it has more ranks than units, which are what ranks work on: the
-# others would idle. Not where WARPLOOM_LAUNCH says how many ranks there are.
+# Ends the job if its configuration is wrong, or if it has more ranks than units, because a rank without a unit would be
+# idle. The number of ranks is not checked if WARPLOOM_LAUNCH sets it.
 wl_check_training() { # CONFIG ARGS...
   local full code=0 units ranks=$WL_RANKS
   full=$("$WARPLOOM" train "$@" --dry-run --quiet) || code=$?
@@ -218,10 +220,10 @@ wl_ask_for() { # RANKS
   esac
 }
 
-# Trains into $RUN, from its newest checkpoint if it has one.
+# Trains into $RUN, starting from its newest checkpoint if there is one.
 wl_train() { # CONFIG ARGS...
   local left step
-  [ -r "$1" ] || wl_die 66 "no configuration '$1' (seen from $PWD)"
+  [ -r "$1" ] || wl_die 66 "no configuration '$1' (in the folder $PWD)"
   mkdir -p "$(dirname "$RUN")" || wl_die 73 "cannot create the folder of $RUN"
   wl_check_training "$@"
   step=$(wl_checkpoint_step)
@@ -231,7 +233,7 @@ wl_train() { # CONFIG ARGS...
   wl_launch train "$@" --set "output=$RUN" --resume
 }
 
-# Counts the starts of a chain that added no meta-step to $RUN; fails when they are too many.
+# Counts the successive starts of a chain that added no meta-step to $RUN. Fails if there are WL_MAX_STALLS or more.
 wl_made_progress() { # STEP_AT_START
   local stalls=0 file=$RUN/stalled-starts
   if [ "$(wl_checkpoint_step)" -gt "$1" ]; then
@@ -244,16 +246,15 @@ wl_made_progress() { # STEP_AT_START
   [ "$stalls" -lt "$WL_MAX_STALLS" ]
 }
 
-# Puts this job back into the queue; SLURM then ends the script. PBS and Flux get a new job that starts after this one.
-# Returns 75 where that is not to be done: after a TERM (scancel, or a requeue of SLURM's own), and in a chain that
-# stands still.
+# Requeues this job, and SLURM then ends the script. Under PBS and Flux, submits a new job that starts after this job.
+# After a TERM (scancel, or a requeue by SLURM), only returns 75. A chain without progress ends with an error.
 wl_requeue() { # STEP_AT_START ARGS...
   if [ "$WL_TERMINATED" = 1 ] || { [ "$WL_BATCH" = slurm ] && [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; }; then
-    wl_say "ended from outside: not requeued by this script"
+    wl_say "the batch system ended this job: the script does not requeue it"
     return "$WL_STOPPED_EARLY"
   fi
   wl_made_progress "$1" ||
-    wl_die 1 "$WL_MAX_STALLS starts without a finished meta-step: give the job more time (--time)"
+    wl_die 1 "$WL_MAX_STALLS starts without a complete meta-step: request more time for the job (--time)"
   wl_say "step $(wl_checkpoint_step) is safe; requeueing job $WL_JOB"
   if [ "$WL_BATCH" != slurm ]; then
     wl_submit_next "${@:2}"
@@ -263,7 +264,7 @@ wl_requeue() { # STEP_AT_START ARGS...
   exec sleep 600
 }
 
-# The variables of this file that are set, as qsub -v and flux take them.
+# Prints the names of the variables of this file that are set, for qsub -v and flux.
 wl_variables() {
   local name
   for name in RUN WARPLOOM_JOBS WARPLOOM WARPLOOM_SETUP WARPLOOM_PYTHON WARPLOOM_SUBMIT CONFIG ARGS; do
@@ -272,28 +273,28 @@ wl_variables() {
   if [ -n "$WL_OWN_LAUNCH" ]; then echo WARPLOOM_LAUNCH; fi
 }
 
-# The next job of a chain, after this one.
+# Submits the next job of a chain, which starts after this job.
 wl_submit_next() { # ARGS...
   # shellcheck disable=SC2154 # each script sets it before it sources this file
   export RUN WARPLOOM_JOBS=$jobs
   case $WL_BATCH in
     pbs) # shellcheck disable=SC2086 # several options
       qsub -N "$WL_NAME" -W "depend=afterany:$WL_JOB" -v "$(wl_variables | paste -sd ,)" ${WARPLOOM_SUBMIT:-} "$jobs/chain.pbs" ;;
-    flux) # shellcheck disable=SC2086 # several options; flux passes the environment on
+    flux) # shellcheck disable=SC2086 # several options; flux passes the environment to the job
       flux --parent batch --dependency="afterany:$WL_JOB" ${WARPLOOM_SUBMIT:-} "$jobs/chain.flux" "$@" ;;
-    *) wl_say "no batch system: continue by hand" ;;
+    *) wl_say "no batch system: start the next job yourself" ;;
   esac
 }
 
 wl_show_results() { # CODE
   wl_say "" "results: $(cd "$RUN" 2>/dev/null && pwd)" \
-    "  look at them:   $WARPLOOM info $RUN" \
+    "  show:           $WARPLOOM info $RUN" \
     "  evaluate:       $(wl_submit_by evaluate "$RUN")" \
     "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
   case $1 in
     0) return 0 ;;
     "$WL_STOPPED_EARLY") wl_say "stopped early, step $(wl_checkpoint_step) is safe; continue with" ;;
-    *) wl_say "ended with code $1: the reason stands above; step $(wl_checkpoint_step) is safe; continue with" ;;
+    *) wl_say "ended with code $1: see the message above; step $(wl_checkpoint_step) is safe; continue with" ;;
   esac
   case $WL_BATCH in
     pbs) wl_say "  qsub -v RUN=$RUN,<the same variables> <the same script>" ;;
@@ -310,9 +311,9 @@ wl_submit_by() { # SCRIPT RUN
   esac
 }
 
-# ---- What the scripts do -------------------------------------------------------------------------
+# ---- Functions of the scripts ---------------------------------------------------------------------
 
-# PBS passes arguments as variables.
+# Sets WL_ARGUMENTS to the arguments of the script. Under PBS they are in the variables CONFIG and ARGS.
 wl_arguments() { # ARGS...
   WL_ARGUMENTS=("$@")
   [ "$WL_BATCH" = pbs ] && [ $# = 0 ] && [ -n "${CONFIG:-}" ] || return 0
@@ -320,7 +321,7 @@ wl_arguments() { # ARGS...
   WL_ARGUMENTS=("$CONFIG" ${ARGS:-})
 }
 
-# Meta-trains CONFIG; with `chain` as often as it takes.
+# Meta-trains CONFIG. With `chain`, requeues the job until the training is complete.
 wl_job_train() { # single|chain [CONFIG ARGS...]
   local code=0 step kind=$1
   shift
@@ -333,7 +334,7 @@ wl_job_train() { # single|chain [CONFIG ARGS...]
   exit "$code"
 }
 
-# A minute's trial of an installation: some meta-steps, straight through, and stopped and resumed.
+# Tests an installation in a minute: trains some meta-steps, once without a stop and once with a stop and a resume.
 wl_job_smoke() { # [CONFIG ARGS...]
   local base code=0 straight resumed
   wl_arguments "$@"
@@ -359,7 +360,7 @@ wl_job_smoke() { # [CONFIG ARGS...]
   wl_say "smoke: ok"
 }
 
-# Measures the trained optimizer of RUN against tuned hand-designed ones on fresh tasks.
+# Compares the trained optimizer of RUN with tuned hand-designed rules on fresh tasks.
 wl_job_evaluate() { # RUN ARGS...
   local code=0 curves
   wl_arguments "$@"
@@ -371,14 +372,14 @@ wl_job_evaluate() { # RUN ARGS...
   wl_launch eval "$RUN" "$@" || code=$?
   [ "$code" = 0 ] || wl_die "$code" "the evaluation of $RUN ended with code $code"
   curves=$RUN/evaluation.h5
-  [ -d "$RUN" ] || curves=$(basename "${RUN%.h5}")-evaluation.h5 # an optimizer's file: in the current folder
+  [ -d "$RUN" ] || curves=$(basename "${RUN%.h5}")-evaluation.h5 # the evaluation of a file is written into the current folder
   wl_say "" "results: $curves, unless --output named another file" \
-    "  look at them:   $WARPLOOM info $curves" \
+    "  show:           $WARPLOOM info $curves" \
     "  loss curves:    ${WARPLOOM_PYTHON:-python3} tools/plot_evaluation.py $curves"
 }
 
-# Puts the runs in folders side by side: evaluates each that has no evaluation yet, on the same fresh tasks, then gives
-# final losses with mean and 95 % interval over seeds, and training curves with a band.
+# Compares runs. Evaluates each run that has no evaluation yet, on the same fresh tasks. Then prints final losses with mean
+# and 95 % interval over seeds, and draws training curves with a band.
 wl_compare() { # FOLDER RUNS... [-- OPTIONS OF EVAL...]
   local folder=$1 python=${WARPLOOM_PYTHON:-python3} tools=$jobs/../tools run runs=()
   shift

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the trained optimizer of RUN against tuned hand-designed ones on fresh tasks.
+# Compares the trained optimizer of RUN with tuned hand-designed rules on fresh tasks.
 #
 #   flux batch --queue=NAME jobs/evaluate.flux RUN [options of warploom eval...]
 #
@@ -10,6 +10,6 @@
 #flux: -t 1h
 #flux: --output=evaluate-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so not $0
-. "$jobs/common.sh" || { echo "submit from Warploom's folder, or set WARPLOOM_JOBS to its jobs/" >&2; exit 78; }
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so $0 is not its path
+. "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_evaluate "$@"

@@ -6,7 +6,7 @@
 #   jobs/quickstart.sh [--ranks N] [--output DIR]
 #
 #   --ranks N       MPI ranks (default: 2)
-#   --output DIR    run directory (default: runs/quickstart, or -2, -3 ... beside earlier ones)
+#   --output DIR    run directory (default: runs/quickstart; if it exists, runs/quickstart-2, -3 ...)
 #   BUILD_DIR       environment variable: build directory (default: build)
 set -euo pipefail
 
@@ -36,11 +36,11 @@ read_arguments() {
       *) wrong "unknown argument '$1'" ;;
     esac
   done
-  case $RANKS in '' | 0* | *[!0-9]*) wrong "--ranks needs a number from 1 up, not '$RANKS'" ;; esac
+  case $RANKS in '' | 0* | *[!0-9]*) wrong "--ranks needs a number of at least 1, not '$RANKS'" ;; esac
   case $OUTPUT in '' | /*) ;; *) OUTPUT=$PWD/$OUTPUT ;; esac
 }
 
-# An earlier run stays as it is.
+# Chooses a run directory that does not exist yet.
 choose_output() {
   local i=1
   OUTPUT=runs/quickstart
@@ -53,7 +53,8 @@ choose_output() {
 build_directory() { case $BUILD in /*) echo "$BUILD" ;; *) echo "$ROOT/$BUILD" ;; esac }
 generator_jobs() { nproc 2>/dev/null || echo 2; }
 
-# More ranks than cores must wait politely; two launches at a time must not pin to the same core.
+# Ranks that wait must yield their core if there are more ranks than cores. Two concurrent launches must not be bound to
+# the same core.
 set_mpi_environment() {
   export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
   export OMPI_MCA_hwloc_base_binding_policy=none OPENBLAS_NUM_THREADS=1
@@ -68,7 +69,7 @@ main() {
   [ -n "$OUTPUT" ] || choose_output
   set_mpi_environment
 
-  step "installing what is missing"
+  step "installing missing packages"
   tools/install-dependencies.sh build
 
   step "building in $build"
@@ -78,10 +79,10 @@ main() {
   step "meta-training a learned optimizer on $RANKS ranks"
   mpirun -n "$RANKS" "$build/warploom" train jobs/quickstart.yaml --set "output=$OUTPUT" </dev/null
 
-  step "measuring it against tuned hand-designed optimizers"
+  step "comparing it with tuned hand-designed rules"
   mpirun -n "$RANKS" "$build/warploom" eval "$OUTPUT" </dev/null
 
-  # eval draws this by itself where it finds its tools
+  # eval already draws this picture if it finds its tools
   step "drawing the loss curves"
   [ -s "$OUTPUT/evaluation.png" ] ||
     /usr/bin/python3 tools/plot_evaluation.py "$OUTPUT/evaluation.h5" --output "$OUTPUT/evaluation.png"

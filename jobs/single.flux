@@ -1,6 +1,6 @@
 #!/bin/bash
-# One job on one or more nodes: meta-trains CONFIG. Stops with a checkpoint ahead of the time limit, and then says how to
-# continue; chain.flux continues by itself.
+# Meta-trains CONFIG in one job on one or more nodes. The job stops with a checkpoint before the time limit and prints the
+# command that continues it. chain.flux continues automatically.
 #
 #   flux batch --queue=NAME jobs/single.flux [CONFIG] [options of warploom train...]
 #   flux batch -N 4 -n 8 jobs/single.flux CONFIG                   four nodes
@@ -12,6 +12,6 @@
 #flux: -t 4h
 #flux: --output=single-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so not $0
-. "$jobs/common.sh" || { echo "submit from Warploom's folder, or set WARPLOOM_JOBS to its jobs/" >&2; exit 78; }
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so $0 is not its path
+. "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_train single "$@"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A minute's trial of a new installation: trains a few meta-steps, once straight through and once
-# stopped and resumed, and compares the two digests. Its last line says `smoke: ok` or what failed.
+# Tests a new installation in a minute: trains a few meta-steps, once without a stop and once with a stop and a resume,
+# and compares the two digests. Its last line is `smoke: ok` or names the failure.
 #
 #   flux batch --queue=NAME jobs/smoke.flux [CONFIG] [options of warploom train...]
 #
@@ -11,6 +11,6 @@
 #flux: -t 5m
 #flux: --output=smoke-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so not $0
-. "$jobs/common.sh" || { echo "submit from Warploom's folder, or set WARPLOOM_JOBS to its jobs/" >&2; exit 78; }
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so $0 is not its path
+. "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_smoke "$@"

@@ -19,11 +19,11 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-command -v sbatch >/dev/null || { echo "submit-seeds: no sbatch here: run it on a login node" >&2; exit 69; }
+command -v sbatch >/dev/null || { echo "submit-seeds: sbatch not found: run this script on a login node" >&2; exit 69; }
 jobs=$(cd "$(dirname "$0")" && pwd)
 export WARPLOOM_JOBS=$jobs
 
-# If the program runs on this machine, errors in the configuration are found before a job is queued.
+# If the program runs on this machine, it checks the configuration before a job is submitted.
 warploom=${WARPLOOM:-$jobs/../build/warploom}
 if [ -x "$warploom" ] || warploom=$(command -v warploom); then
   code=0
@@ -32,7 +32,7 @@ if [ -x "$warploom" ] || warploom=$(command -v warploom); then
 fi
 
 array=$(sbatch --parsable --array="$seeds" "${options[@]}" "$jobs/seeds-array.sbatch" "$@")
-array=${array%%;*} # a federation adds the cluster's name
+array=${array%%;*} # a federation appends the cluster's name
 export RUN=${RUN:-runs/seeds-$array}
 aggregate=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes "${options[@]}" \
   "$jobs/aggregate.sbatch")

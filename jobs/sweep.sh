@@ -3,18 +3,19 @@
 #
 #   jobs/sweep.sh CONFIG --over KEY=VALUES [--over KEY=VALUES...] [OPTIONS] [-- OPTIONS OF SBATCH, QSUB OR FLUX...]
 #
-#   --over KEY=VALUES  values with commas between them, or whole numbers FIRST..LAST; a list as value stays together:
+#   --over KEY=VALUES  values separated by commas, or whole numbers FIRST..LAST; a value may be a list in brackets:
 #                      --over rule.hidden=[10,10],[20,20] --over seed=1..5
-#   --set KEY=VALUE    for all runs, as for `warploom train`
+#   --set KEY=VALUE    a setting for all runs, as for `warploom train`
 #   --local            train one run after the other on this machine, without a batch system
 #   --batch SYSTEM     slurm (the default), pbs or flux
-#   --dry-run          check and list the runs, start none
+#   --dry-run          check and list the runs without starting them
 #
-# Under SLURM the runs are one array of chains (sweep-array.sbatch), and a job that starts after the last one evaluates
-# and compares them (aggregate.sbatch). Results: $RUN, by default runs/sweep-<date or job>, with a folder for each run,
-# comparison.txt and training.png. Under PBS and Flux each run is a chain of its own (chain.pbs, chain.flux); when all are
-# done, the same command with --local and RUN=<folder> compares them. With --local, the same command with RUN=<folder> continues a sweep that was stopped.
-# WARPLOOM_LAUNCH and the other variables of common.sh act as in the batch scripts.
+# Under SLURM the runs are one array of chains (sweep-array.sbatch). A job that starts after the last run evaluates and
+# compares them (aggregate.sbatch). Under PBS and Flux each run is a separate chain (chain.pbs, chain.flux). When all runs
+# are complete, the same command with --local and RUN=<folder> compares them. With --local, the same command with
+# RUN=<folder> continues a sweep that was stopped. The folder of results is $RUN, by default runs/sweep-<date or job>. It
+# has a folder for each run, comparison.txt and training.png. WARPLOOM_LAUNCH and the other variables of common.sh have
+# the same effect as in the batch scripts.
 set -euo pipefail
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 die() { echo "sweep: $2" >&2; exit "$1"; }
@@ -36,8 +37,8 @@ while [ $# -gt 0 ]; do
     --local) local_run=1; shift ;;
     --dry-run) dry=1; shift ;;
     --) shift; submit=("$@"); break ;;
-    -*) die 64 "unknown option $1; options of the batch system go behind --" ;;
-    *) [ -z "$config" ] || die 64 "one configuration, got $config and $1"
+    -*) die 64 "unknown option $1; options of the batch system follow --" ;;
+    *) [ -z "$config" ] || die 64 "give one configuration, not $config and $1"
       config=$1; shift ;;
   esac
 done
@@ -47,7 +48,8 @@ case $batch in slurm | pbs | flux) ;; *) die 64 "--batch $batch: give slurm, pbs
 [ -r "$config" ] || die 66 "no configuration '$config'"
 jobs=$(cd "$(dirname "$0")" && pwd)
 
-# The values of an axis, one a line: 1..5, or split at the commas outside of brackets and braces.
+# Prints the values of a key, one on each line. A range such as 1..5 is expanded, and other texts are split at commas
+# outside of brackets and braces.
 values_of() { # VALUES
   if [[ $1 =~ ^(-?[0-9]+)\.\.(-?[0-9]+)$ ]]; then
     seq "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
@@ -63,7 +65,7 @@ values_of() { # VALUES
     print value }'
 }
 
-# All combinations: a line for each run with its folder and its settings, separated by tabs.
+# Prints all combinations: a line for each run with its folder and its settings, separated by tabs.
 combinations() {
   local lines=("") next axis line value i last
   for i in "${!keys[@]}"; do
@@ -90,14 +92,14 @@ count=$(wc -l <<<"$runs")
 
 . "$jobs/common.sh"
 wl_find_program
-config_of() { # LINE: sets `arguments`, those of train for this run
+config_of() { # LINE: sets `arguments`, the arguments of `train` for this run
   local fields field
   IFS=$'\t' read -ra fields <<<"$1"
   arguments=("$config" ${settings[@]+"${settings[@]}"})
   for field in "${fields[@]:1}"; do arguments+=(--set "$field"); done
 }
 
-# What is wrong with a combination is found before anything is started.
+# Checks all combinations before any run is started.
 while IFS= read -r line; do
   config_of "$line"
   "$WARPLOOM" train "${arguments[@]}" --dry-run --quiet </dev/null >/dev/null || die $? "nothing was started: ${line//$'\t'/ }"
@@ -108,7 +110,7 @@ if [ $dry = 1 ]; then
   exit 0
 fi
 
-# ---- On this machine: one after the other. A run that fails does not stop the others; a signal does.
+# ---- --local: one run after another on this machine. A run that fails does not stop the others, but a signal does.
 if [ $local_run = 1 ]; then
   # shellcheck disable=SC2034 # common.sh uses it
   WL_NAME=sweep
@@ -149,7 +151,7 @@ submit_chain() { # LINE: prints the number of the job
 if [ "$batch" != slurm ]; then
   submitter='qsub'
   [ "$batch" = pbs ] || submitter='flux'
-  command -v $submitter >/dev/null || die 69 "no $submitter here: run it on a login node, or with --local"
+  command -v $submitter >/dev/null || die 69 "$submitter not found: run this script on a login node, or with --local"
   export WARPLOOM_JOBS=$jobs WARPLOOM RUN=${RUN:-runs/sweep-$(date +%Y%m%d-%H%M%S)-$$}
   # shellcheck disable=SC2034 # common.sh uses it
   WL_OWN_LAUNCH=${WARPLOOM_LAUNCH:-}
@@ -160,12 +162,12 @@ if [ "$batch" != slurm ]; then
     job=$(submit_chain "$line") || die 69 "$submitter failed for ${line%%$'\t'*}"
     echo "${line%%$'\t'*}: job $job"
   done 3<<<"$runs"
-  echo "results: $folder/*/; when all are done, compare them by RUN=$folder and the same command with --local"
+  echo "results: $folder/*/; when all runs are complete, RUN=$folder and the same command with --local compare them"
   exit 0
 fi
 
-# ---- SLURM: an array of chains, and the comparison behind it
-command -v sbatch >/dev/null || die 69 "no sbatch here: run it on a login node, or with --local"
+# ---- SLURM: an array of chains, and a job that compares the runs
+command -v sbatch >/dev/null || die 69 "sbatch not found: run this script on a login node, or with --local"
 export WARPLOOM_JOBS=$jobs WARPLOOM
 RUN=${RUN:-runs/sweep-$(date +%Y%m%d-%H%M%S)-$$}
 mkdir -p "$RUN"
@@ -173,7 +175,7 @@ RUN=$(cd "$RUN" && pwd)
 export RUN
 echo "$runs" >"$RUN/sweep.tsv"
 array=$(sbatch --parsable --array="1-$count" ${submit[@]+"${submit[@]}"} "$jobs/sweep-array.sbatch" "$config" ${settings[@]+"${settings[@]}"})
-array=${array%%;*} # a federation adds the cluster's name
+array=${array%%;*} # a federation appends the cluster's name
 aggregate=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes ${submit[@]+"${submit[@]}"} "$jobs/aggregate.sbatch")
 echo "$count runs: job $array; comparison: job ${aggregate%%;*}, after the last run"
 echo "results: $RUN/*/, then $RUN/comparison.txt and $RUN/training.png"
