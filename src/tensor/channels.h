@@ -1,4 +1,5 @@
-/* channels.h - a tensor with the shape (batch, channels, inner), and sums per channel. Private to tensor. */
+/* channels.h - treats a tensor as (batch, channels, inner), and computes sums for each channel. Private to
+ * src/tensor. */
 #ifndef WL_TENSOR_CHANNELS_H
 #define WL_TENSOR_CHANNELS_H
 
@@ -18,8 +19,8 @@ static inline bool wl_has_channels(const wl_tape_node *node) {
   return node->ndim == 2 || node->ndim == 4;
 }
 
-/* Executes the statement for each element `at` of channel `c`. Without inner elements the loop over channels is the one
- * that vectorises. */
+/* Executes the statement for each element `at` of channel `c`. If `inner` is 1, the compiler can vectorise only the
+ * loop over channels. */
 #define WL_FOR_EACH_OF_CHANNEL(s, at, c, ...)                                   \
   do {                                                                          \
     for (int64_t b_ = 0, at = 0; (s).inner == 1 && b_ < (s).batch; ++b_)        \
@@ -29,14 +30,14 @@ static inline bool wl_has_channels(const wl_tape_node *node) {
         for (const int64_t end_ = at + (s).inner; at < end_; ++at) __VA_ARGS__; \
   } while (0)
 
-/* out[at] = or += expr, for each element `at` of channel `c` */
+/* Computes out[at] = expr, or out[at] += expr with `keep`, for each element `at` of channel `c`. */
 #define WL_PUT_BY_CHANNEL(s, at, c, out, keep, expr)                 \
   do {                                                               \
     if (keep) WL_FOR_EACH_OF_CHANNEL(s, at, c, (out)[at] += (expr)); \
     else WL_FOR_EACH_OF_CHANNEL(s, at, c, (out)[at] = (expr));       \
   } while (0)
 
-/* out[c] = factor sum over batch and inner of x */
+/* Computes out[c] = factor * (sum of x over batch and inner). */
 static inline void wl_channel_sums(wl_channels s, const wl_real *restrict x, double factor,
                                    double *restrict out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
@@ -48,7 +49,7 @@ static inline void wl_channel_sums(wl_channels s, const wl_real *restrict x, dou
   for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
 }
 
-/* out[c] = factor sum over batch and inner of x y */
+/* Computes out[c] = factor * (sum of x y over batch and inner). */
 static inline void wl_channel_products(wl_channels s, const wl_real *x, const wl_real *y,
                                        double factor, double *restrict out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;

@@ -1,7 +1,8 @@
-/* gemm.c - matrix products by BLAS, or by our own loops if the call of BLAS takes longer than the product.
+/* gemm.c - computes matrix products with BLAS. For small products, where the call of BLAS would take longer than the
+ * product, Warploom's kernels are used.
  *
- * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread), so equal calls yield
- * equal bits. Products with a vector always use our own loops, in the fastest of the forms nn, nt and tn. */
+ * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread). Equal calls therefore
+ * give equal bits. Products with a vector always use Warploom's kernels, in the fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -13,7 +14,8 @@
 #include "base/isa.h"
 #include "tensor/kernels.h"
 
-/* Below this m n k our kernels are faster, measured on Zen 3 with OpenBLAS 0.3.21 in float32. */
+/* If m n k is below this number, Warploom's kernels are faster than BLAS. Measured on Zen 3 with OpenBLAS 0.3.21 in
+ * float32. */
 enum { SMALL = 2000000 };
 
 #ifdef WL_DOUBLE
@@ -26,7 +28,7 @@ void wl_gemm_use_one_thread(void) { openblas_set_num_threads(1); }
 
 static bool is_small(wl_mnk s) { return (double)s.m * (double)s.n * (double)s.k < (double)SMALL; }
 
-/* Whether A and B are stored transposed. */
+/* The form of a product: says for A and for B if the matrix is stored transposed. */
 typedef struct form {
   CBLAS_TRANSPOSE a, b;
 } form;
@@ -41,14 +43,14 @@ static void blas(form f, wl_mnk s, const wl_real *a, const wl_real *b, wl_real *
 }
 
 void wl_gemm_nn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.n == 1) /* B has one column, stored like one row of B^T */
+  if (s.n == 1) /* B has one column, stored as one row of B^T */
     wl_kernels()->nt(s.m, 1, s.k, a, b, c, keep);
   else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->nn(s.m, s.n, s.k, a, b, c, keep);
   else blas(NN, s, a, b, c, keep);
 }
 
 void wl_gemm_nt(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.k == 1) /* B has one column, stored like one row of B^T */
+  if (s.k == 1) /* B has one column, stored as one row of B^T */
     wl_kernels()->nn(s.m, s.n, 1, a, b, c, keep);
   else if (s.m == 1 || s.n == 1 || is_small(s)) wl_kernels()->nt(s.m, s.n, s.k, a, b, c, keep);
   else blas(NT, s, a, b, c, keep);
@@ -63,14 +65,14 @@ void wl_gemm_tn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool k
 
 /* ---- The check of BLAS ---- */
 
-enum { M = 37, N = 53, K = 129 }; /* odd numbers, so that the check includes partial tiles */
+enum { M = 37, N = 53, K = 129 }; /* odd numbers: the check then includes partial tiles */
 
-/* The factors are small integers, so sums of products are exact in any order. */
+/* The factors are small integers. Sums of their products are exact in any order. */
 static void fill(wl_real *x, int count, int factor) {
   for (int i = 0; i < count; i++) x[i] = (wl_real)(i * factor % 7 - 3);
 }
 
-/* A matrix whose element (i,j) is at[i row + j column]. */
+/* A matrix with element (i,j) at at[i row + j column]. */
 typedef struct strided {
   const wl_real *at;
   int row, column;
@@ -101,7 +103,7 @@ wl_status wl_gemm_check(void) {
   if (right) return WL_OK;
   return WL_FAIL(
       WL_ERR_OS,
-      "OpenBLAS computes wrong products on this processor (%s, %s): choose other kernels by "
+      "OpenBLAS computes wrong products on this processor (%s, %s): choose other kernels with "
       "OPENBLAS_CORETYPE=Haswell, or install another version",
       wl_build_blas(), wl_build_processor());
 }
@@ -114,8 +116,8 @@ static bool compare_widths(void) {
   return wl_isa_choose() == WL_ISA_AVX512;
 }
 
-/* Whether our kernels have wider vectors than the kernels of BLAS. The result depends only on the processor, the
- * library and the environment, so equal calls yield equal bits. */
+/* Returns true if Warploom's kernels have wider vectors than the kernels of BLAS. The result depends only on the
+ * processor, the library and the environment. Equal calls therefore give equal bits. */
 static bool ours_are_wider(void) {
   static _Atomic int known; /* 0: not determined yet; the value is equal in every thread */
   int answer = atomic_load_explicit(&known, memory_order_relaxed);

@@ -1,10 +1,11 @@
-/* kernels.c - exponentials over arrays, compiled per instruction set, and the table of its kernels.
+/* kernels.c - computes exponentials over arrays, and defines the table of kernels. This file is compiled for each
+ * instruction set.
  *
- * float32: exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 in two parts
- * (Cody and Waite), p = e^r - 1 by its Taylor polynomial of degree 7, |r| <= 0.347. Neither exp nor
- * exp - 1 loses digits. The polynomial's relative error is 2e-8. Then
+ * In float32, exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2). r = x - n ln 2 is computed in two parts (Cody
+ * and Waite), and |r| <= 0.347. p = e^r - 1 is computed by the Taylor polynomial of degree 7, with a relative error of
+ * 2e-8. Neither exp nor exp - 1 loses digits. Then
  *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
- * There are no branches, so the compiler vectorises the loops. float64 calls libm. */
+ * There are no branches, and so the compiler can vectorise the loops. In float64, the functions of libm are called. */
 #include <math.h>
 #include <string.h>
 
@@ -25,10 +26,10 @@ typedef struct exp_parts {
   float p, scale;
 } exp_parts;
 
-/* x in [-87, 88.8] or NaN. */
+/* x is in [-87, 88.8] or NaN. */
 static inline exp_parts split_exp(float x) {
   const float round_magic =
-      12582912.0f; /* 1.5 2^23: adding this number rounds to an integer in the low bits */
+      12582912.0f; /* 1.5 2^23: the sum has the rounded integer in the low bits */
   const float shifted = x * 1.44269504f + round_magic;
   const float n = shifted - round_magic;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
@@ -46,7 +47,7 @@ static inline exp_parts split_exp(float x) {
   return (exp_parts){q * r * r + r, scale};
 }
 
-/* NaN stays NaN. */
+/* Limits x to [low, high]. NaN stays NaN. */
 static inline float clamp(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
 }

@@ -1,15 +1,15 @@
-/* kernels_gemm.c - matrix products of small sizes, compiled per instruction set.
+/* kernels_gemm.c - computes small matrix products. This file is compiled for each instruction set.
  *
  *   spread   C (m,n) += A B, columns of C in SIMD lanes, a tile of C in registers:
  *              for p: for rows i of the tile: c_i += a_ip * (row p of B)
  *   dots     C (m,n) += A B^T, the common dimension in lanes, summed over the lanes at the end
  *
- * Row p of B (of B^T in `dots`) begins at b + at[p]. B may be a dense matrix or overlapping windows of an
- * image; a convolution then is such a product without a copy of each window (ops_conv.c). Element (i, p) of
- * A is at i * row + p * step, so A may be transposed.
+ * Row p of B (of B^T in `dots`) begins at b + at[p]. B may be a dense matrix, or overlapping windows of an image. With
+ * windows, the product is a convolution that does not copy each window (ops_conv.c). Element (i, p) of A is at i * row
+ * + p * step; A may therefore be transposed.
  *
- * In `spread` an element of C is one chain of multiply-adds over p, in every tile. In `dots` it is a sum of lanes in
- * one fixed tree. The bits of an element therefore depend only on its row of A and its column of B. */
+ * In `spread`, an element of C is one chain of multiply-adds over p in every tile. In `dots`, an element is a sum of
+ * lanes in a fixed order. The bits of an element therefore depend only on its row of A and its column of B. */
 #include <string.h>
 
 #include "tensor/kernels_impl.h"
@@ -45,8 +45,8 @@ INLINE void store(wl_real *p, vec v) { *(vec *)p = v; }
 
 /* ---- spread ---- */
 
-/* C (rows, vectors LANES) += or = A B over `k` terms. The compiler inlines this function with constant `rows` and
- * `vectors`. */
+/* Computes C (rows, vectors LANES) = A B, or C += A B with `keep`, over `k` terms. The compiler inlines this function
+ * with constant `rows` and `vectors`. */
 INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   vec sum[TALL][VECTORS];
@@ -54,9 +54,9 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) sum[i][v] = keep ? load(c + i * ldc + v * LANES) : (vec){0};
-  /* A tall tile has two moving pointers. The address of a row is a pointer, or a pointer plus the stride or three times
-   * the stride. The two multiples of the stride are in registers. One pointer would need more registers than the
-   * processor has. */
+  /* A tall tile uses two pointers. The address of a row is a pointer, or a pointer plus the stride or three times the
+   * stride. The two multiples of the stride are in registers. With one pointer, the processor would not have enough
+   * registers. */
   const bool tall = rows > LOW_ROWS;
   const wl_real *low = a.data, *high = tall ? a.data + LOW_ROWS * a.row : low;
   for (int64_t p = 0; p < k; ++p) {
@@ -79,8 +79,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
     for (int v = 0; v < vectors; ++v) store(c + i * ldc + v * LANES, sum[i][v]);
 }
 
-/* Computes all m rows of a panel of `vectors` vectors. In a narrow panel it processes more rows at once, to have enough
- * independent multiply-adds. */
+/* Computes all m rows of a panel of `vectors` vectors. In a narrow panel, more rows are processed together. This gives
+ * enough independent multiply-adds. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
@@ -96,8 +96,8 @@ INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const 
   if (i < m) spread_tile(1, vectors, k, a, b, at, c + i * ldc, ldc, keep);
 }
 
-/* Computes the last n < LANES columns. Columns of B are copied and padded with zeros; columns of C use a temporary
- * tile. */
+/* Computes the last n < LANES columns. The columns of B are copied and padded with zeros. The columns of C use a
+ * temporary tile. */
 static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   enum { BAND = 64 };
@@ -117,7 +117,7 @@ static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_
   }
 }
 
-/* Computes the product of at most DEPTH terms. */
+/* Computes the product over at most DEPTH terms. */
 static void spread_block(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t j = 0;
@@ -139,7 +139,7 @@ void WL_KERNEL(spread)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_r
     spread_block(m, n, k - p < DEPTH ? k - p : DEPTH, a, b, at + p, c, ldc, keep || p > 0);
 }
 
-/* Multiplies by a dense B, whose row p begins at p ldb. */
+/* Multiplies by a dense B. Row p of B begins at p ldb. */
 static void spread_dense(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          int64_t ldb, wl_real *c, int64_t ldc, bool keep) {
   int64_t at[DEPTH];
@@ -160,7 +160,7 @@ void WL_KERNEL(tn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
 
 /* ---- dots ---- */
 
-/* halve adds up a vector to four lanes. sum_lanes returns the sums of the lanes of four vectors. */
+/* halve adds the lanes of a vector until four lanes remain. sum_lanes returns the sums of the lanes of four vectors. */
 INLINE quad halve(vec v) {
 #if defined(__AVX512F__) && !defined(WL_DOUBLE)
   const quad low =
@@ -184,8 +184,9 @@ INLINE quad sum_lanes(const vec v[QUAD]) {
   return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/* `rows` rows of A with four rows of B. Full vectors of k are summed in lanes, the remaining elements one by one. Rows
- * of B beyond `columns` repeat the last row, and results of these rows are not written. */
+/* Multiplies `rows` rows of A with four rows of B^T. Full vectors along k are summed in lanes, and the remaining
+ * elements one by one. If there are fewer than four rows, the last row is repeated, and the results of repeated rows
+ * are not written. */
 INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int64_t lda,
                      const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   const wl_real *row[QUAD];
@@ -218,7 +219,7 @@ void WL_KERNEL(dots)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t 
   }
 }
 
-/* For few terms: transposes B^T panel by panel and uses `spread`. */
+/* Used if there are few terms. Transposes B^T panel by panel and uses `spread`. */
 static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c, bool keep) {
   enum { PANEL = VECTORS * LANES };

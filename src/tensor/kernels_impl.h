@@ -1,4 +1,4 @@
-/* kernels_impl.h - names of the functions compiled for each instruction set. Private to the kernels. */
+/* kernels_impl.h - names of the functions that are compiled for each instruction set. Private to the kernels. */
 #ifndef WL_TENSOR_KERNELS_IMPL_H
 #define WL_TENSOR_KERNELS_IMPL_H
 

@@ -1,4 +1,4 @@
-/* kernels_pick.c - the table of kernels for this processor. */
+/* kernels_pick.c - selects the table of kernels for this processor. */
 #include <stdatomic.h>
 
 #include "base/isa.h"

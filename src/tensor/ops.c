@@ -1,4 +1,5 @@
-/* ops.c - the passes of linear and bilinear operators and of those with a symmetric Jacobian; formulas in tape_impl.h. */
+/* ops.c - the passes of linear operators, bilinear operators and operators with a symmetric Jacobian. Formulas:
+ * tape_impl.h. */
 #include "tensor/tape_impl.h"
 
 void wl_linear_copy(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {

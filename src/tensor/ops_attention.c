@@ -1,4 +1,4 @@
-/* ops_attention.c - products and softmax for each of a batch of matrices.
+/* ops_attention.c - the operators for products and softmax of each matrix of a batch.
  *
  *   batched_matmul     Y_n = A_n B_n      Abar_n += Ybar_n B_n^T,  Bbar_n += A_n^T Ybar_n
  *   batched_matmul_nt  Y_n = A_n B_n^T    Abar_n += Ybar_n B_n,    Bbar_n += Ybar_n^T A_n
@@ -10,7 +10,8 @@
 
 /* batched products */
 
-/* Defines out_n (rows,columns) = or += first_n * second_n for every n, by one of the kernels. */
+/* Defines a function that computes out_n (rows,columns) = first_n * second_n, or += with `keep`, for every n with one
+ * kernel. */
 #define BATCHED(name, kernel, rows, columns, inner, first, second)                                \
   static void name(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,         \
                    bool keep) {                                                                   \
@@ -24,7 +25,7 @@ BATCHED(pull_nn_a, nt, m, k, n, p, q)  /* Ybar B^T */
 BATCHED(pull_nn_b, tn, k, n, m, p, q)  /* A^T Ybar */
 BATCHED(product_nt, nt, m, n, k, p, q) /* A B^T */
 BATCHED(pull_nt_a, nn, m, k, n, p, q)  /* Ybar B */
-BATCHED(pull_nt_b, tn, n, k, m, q, p)  /* Ybar^T A: the product's operands are (A, Ybar) */
+BATCHED(pull_nt_b, tn, n, k, m, q, p)  /* Ybar^T A; the operands of the function are (A, Ybar) */
 
 static double batched_flops(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b) {
   (void)b;
@@ -67,7 +68,7 @@ static void causal_softmax_forward(const wl_op_call *c) {
   }
 }
 
-/* out = or += J z */
+/* Computes out = J z, or out += J z with `keep`. */
 static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool keep) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {
@@ -77,7 +78,7 @@ static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool k
   }
 }
 
-/* out += J. z with z = ybar */
+/* Computes out += J. z with z = ybar. */
 static void add_jacobian_dot(const wl_op_call *c, wl_real *out) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {

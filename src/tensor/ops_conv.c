@@ -1,13 +1,13 @@
-/* ops_conv.c - two-dimensional convolution (cross-correlation), bilinear in image and filter.
+/* ops_conv.c - the operator for two-dimensional convolution (cross-correlation), which is bilinear in image and filter.
  *
  *   y_{b,o,i,j} = sum_{c,k,l} w_{o,c,k,l} x_{b,c, i s + k - p, j s + l - p}     x is 0 outside
  *   H' = (H + 2 p - kh) / s + 1; W' likewise
  *
- * Matrix products convolve each image without a copy of each window. The image is placed in a frame of zeros with rows
- * of V = W + 2 p elements. Line q = (c, k, l) of the matrix of windows is the part of the frame that begins at at_q =
- * (c (H + 2 p) + k) V + l. Output (i, j) of stride 1 is its element i V + j. The last kw - 1 elements of each row
- * belong to no output; they are computed and discarded. A stride s selects every s-th row and column of the outputs of
- * stride 1.
+ * s is the stride, and p the padding. Matrix products convolve each image without a copy of each window. The image is
+ * copied into a frame of zeros with rows of V = W + 2 p elements. Line q = (c, k, l) of the matrix of windows is the
+ * part of the frame that begins at at_q = (c (H + 2 p) + k) V + l. For stride 1, output (i, j) is element i V + j of
+ * the product. The last kw - 1 elements of each row are not outputs; they are computed and not used. A stride s selects
+ * every s-th row and column of the outputs of stride 1.
  *
  *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]                        spread
  *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]   the same, q' = (o, k, l)
@@ -20,7 +20,7 @@
 
 enum { STRIPE = 16 }; /* lengths n are rounded up to full vectors of every instruction set */
 
-/* A convolution of stride 1 from a frame of `in` planes of height x width to `out` planes. The first `rows` rows and
+/* A convolution with stride 1 from a frame of `in` planes (height x width) to `out` planes. The first `rows` rows and
  * `columns` columns of an output plane are outputs. */
 typedef struct conv_frame {
   int64_t in, out, height, width, rows, columns;
@@ -69,8 +69,8 @@ static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t
   return f;
 }
 
-/* Return the frames of x -> y and of ybar -> xbar. The second frame is wide enough that every element of the filter is
- * applied to every input. */
+/* These functions return the frames of x -> y and of ybar -> xbar. The second frame is wide enough to apply every
+ * element of the filter to every input. */
 static conv_frame forward_frame(const conv_shape *s) {
   return frame_of(s, s->channels, s->filters, s->height + 2 * s->pad, s->width + 2 * s->pad);
 }
@@ -94,8 +94,8 @@ static int64_t frame_reals(const conv_frame *f) {
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Computes the numbers of reals of frame, planes and filter, enough for both directions, in multiples of STRIPE, and
- * the length of `at`. */
+/* Computes the numbers of reals of frame, planes and filter, and the length of `at`. The numbers are large enough for
+ * both directions and are multiples of STRIPE. */
 static void scratch_sizes(const conv_shape *s, int64_t reals[3], int64_t *lines) {
   const conv_frame f = forward_frame(s), b = backward_frame(s);
   const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)),
@@ -120,14 +120,14 @@ static void list_lines(const conv_frame *f, int64_t *at) {
       for (int64_t l = 0; l < f->kernel_width; ++l) at[q++] = (c * f->height + k) * f->width + l;
 }
 
-/* Row i of an image is copied to row i stride + down of the frame, column j to column j stride + right. Elements
- * outside the frame are skipped. The other elements of a frame or of planes stay zero for all images. */
+/* Copies an image to a frame or to planes. Row i is copied to row i stride + down, and column j to column j stride +
+ * right. Elements outside the frame are skipped. The other elements of the frame stay zero for all images. */
 typedef struct placement {
   int64_t rows, columns; /* of the image */
   int64_t down, right, stride;
 } placement;
 
-/* Finds the range [*first, *end) of [0, count) for which i stride + offset lies in [0, size). */
+/* Finds the range [*first, *end) of indices i in [0, count) with i stride + offset in [0, size). */
 static void inside(int64_t offset, int64_t stride, int64_t size, int64_t count, int64_t *first,
                    int64_t *end) {
   *first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
@@ -158,7 +158,7 @@ static void fill_frame(const conv_frame *f, placement p, const wl_real *image, w
                 frame + (c * f->height + i * p.stride + p.down) * f->width);
 }
 
-/* Fills output planes of length f->length with the rows of the gradient. */
+/* Copies the rows of the gradient to output planes of length f->length. */
 static void fill_planes(const conv_frame *f, placement p, const wl_real *image, wl_real *planes) {
   for (int64_t o = 0; o < f->out; ++o)
     for (int64_t i = 0; i < p.rows; ++i)
@@ -268,7 +268,7 @@ static size_t scratch_bytes(const conv_shape *s) {
          (size_t)lines * sizeof(int64_t);
 }
 
-/* Whether the size of the scratch can be computed without overflow. */
+/* Returns true if the size of the scratch can be computed without overflow. */
 static bool is_countable(const conv_shape *s) {
   int64_t image, filter;
   return s->pad <= INT_MAX / 4 &&

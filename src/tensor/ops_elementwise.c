@@ -1,15 +1,15 @@
-/* ops_elementwise.c - y_i = f(x_i), and sums and products of two tensors of the same shape.
+/* ops_elementwise.c - the unary operators y_i = f(x_i), and sums and products of two tensors of the same shape.
  *
- * A unary operator is defined by its function and its first and second derivative; WL_UNARY defines the passes:
+ * A unary operator is defined by its function f and the first and second derivative. WL_UNARY defines the passes:
  *
  *   reverse          xbar  += f'(x) ybar
  *   tangent          x.    -> y. = f'(x) x.
  *   tangent reverse  x.bar += f'(x) y.bar + f''(x) x. ybar
  *
- * Derivatives are expressions in x, y = f(x), the node's factor and the values that forward kept.
+ * Derivatives are expressions in x, y = f(x), the node's factor and the values that the forward pass stored.
  *
- * gelu is x (1 + T) / 2 with T = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016), the default
- * of JAX, called 'tanh' in PyTorch; forward keeps T. */
+ * gelu is x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016). This form
+ * is the default of JAX, and PyTorch calls it 'tanh'. The forward pass stores T. */
 #include <math.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@
                                            .tangent_reverse = op_name##_tangent_reverse,          \
                                            .flops = op_name##_flops};
 
-/* One loop of a unary pass; FIRST and SECOND may use x, y, factor and kept[i]. */
+/* One loop of a unary pass. FIRST and SECOND may use x, y, factor and kept[i]. */
 #define WL_UNARY_LOOP(keep_flag, expr)            \
   do {                                            \
     const bool keep = (keep_flag);                \
@@ -104,7 +104,7 @@ static void elu_forward(const wl_op_call *c) {
   wl_kernels()->elu(c->node->size, c->in[0].value, c->value);
 }
 
-/* Keeps sin x for the derivatives. */
+/* Stores sin x for the derivatives. */
 static void cos_forward(const wl_op_call *c) {
   wl_real *restrict sines = c->saved;
   for (int64_t i = 0; i < c->node->size; ++i) {
@@ -118,7 +118,7 @@ static void sqrt_forward(const wl_op_call *c) {
     c->value[i] = (wl_real)sqrt((double)c->in[0].value[i]);
 }
 
-/* Keeps T = tanh u for the derivatives; the output array temporarily holds u = sqrt(2 / pi) (x + 0.044715 x^3). */
+/* Stores T = tanh u for the derivatives. The output array temporarily contains u = sqrt(2 / pi) (x + 0.044715 x^3). */
 static void gelu_forward(const wl_op_call *c) {
   const int64_t n = c->node->size;
   const wl_real *restrict x = c->in[0].value;
@@ -174,7 +174,7 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .apply = {wl_linear_copy, negated},
                                    .pull = {wl_linear_copy, negated}};
 
-/* mul: the product is linear in each operand, and this linear map equals its transpose */
+/* mul: the product is linear in each operand, and each linear map equals its transpose */
 
 static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,
                   bool keep) {

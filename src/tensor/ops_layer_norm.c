@@ -1,18 +1,18 @@
-/* ops_layer_norm.c - layer normalisation (Ba, Kiros and Hinton 2016) by the mean and variance of each row of (B,n),
- * or of the C channels of each pixel of (B,C,H,W).
+/* ops_layer_norm.c - the operator for layer normalisation (Ba, Kiros and Hinton 2016). The mean and variance are those
+ * of each row of (B,n), or of the C channels of each pixel of (B,C,H,W).
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * The means are over the channels. Apart from this, the derivatives equal the derivatives of batch norm (ops_norm.c):
+ * The means are over the channels. Otherwise the derivatives are the same as for batch normalisation (ops_norm.c):
  *   J z = r (z - mean z - y mean(z y)),   r. = -r^2 mean(x. y),
  *   J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
 #include <math.h>
 
 #include "tensor/channels.h"
 
-/* `saved` holds r (B, inner) and `temp` up to four vectors (inner), both in double. */
+/* `saved` contains r (B, inner), and `temp` contains up to four vectors (inner), both in double. */
 
-/* out[i] = 1/C sum_c x y over one batch entry; if y is NULL, 1/C sum_c x. */
+/* Computes out[i] = 1/C sum_c x y over one batch entry, or 1/C sum_c x if y is NULL. */
 static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, double *out) {
   const double share = 1.0 / (double)s.channels;
   if (s.inner == 1) {
@@ -26,8 +26,7 @@ static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, dou
   for (int64_t i = 0; i < s.inner; ++i) out[i] *= share;
 }
 
-/* Runs `body` for the elements e of one batch entry; i is the pixel. For a row, which is one pixel, one loop is
- * enough. */
+/* Runs `body` for the elements e of one batch entry; i is the pixel. A row is one pixel and needs only one loop. */
 #define FOR_PIXELS(s, e, i, body)                      \
   do {                                                 \
     if ((s).inner == 1) {                              \
@@ -57,7 +56,7 @@ static void layer_norm_forward(const wl_op_call *call) {
   }
 }
 
-/* out = or += J z */
+/* Computes out = J z, or out += J z with `keep`. */
 static void jacobian(const wl_op_call *call, const wl_real *all_z, wl_real *all_out, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.inner;
@@ -75,7 +74,7 @@ static void jacobian(const wl_op_call *call, const wl_real *all_z, wl_real *all_
   }
 }
 
-/* out += J. z with z = ybar */
+/* Computes out += J. z with z = ybar. */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *all_out) {
   const wl_channels s = wl_channels_of(call->node);
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.inner;

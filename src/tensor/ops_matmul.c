@@ -1,4 +1,4 @@
-/* ops_matmul.c - matrix products, all bilinear.
+/* ops_matmul.c - the operators for matrix products, which are bilinear.
  *
  *   matmul          Y = A B      abar += ybar B^T            bbar += A^T ybar
  *   batched_matvec  y_b = W_b x_b  Wbar_b += ybar_b x_b^T    xbar_b += W_b^T ybar_b */

@@ -1,12 +1,12 @@
-/* ops_norm.c - batch normalisation per channel with the statistics of the batch
- * (Ioffe and Szegedy 2015), over the M = B H W (or B) elements of a channel.
+/* ops_norm.c - the operator for batch normalisation of each channel with the statistics of the batch (Ioffe and Szegedy
+ * 2015). A channel has M = B H W (or B) elements.
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * Held statistics (Algorithm 2 of Ioffe and Szegedy) are the means of m, and of the variance times M / (M - 1), over
- * the collected batches. Only forward passes use held statistics.
+ * Held statistics (Algorithm 2 of Ioffe and Szegedy) are means over the collected batches: the mean of m, and the mean
+ * of the variance times M / (M - 1). Only forward passes use held statistics.
  *
- * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). Hence
+ * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). The passes are
  *   reverse          xbar  += J ybar
  *   tangent          y.     = J x.
  *   tangent reverse  x.bar += J y.bar + J. ybar,  r. = -r^2 mean(x. y),
@@ -18,7 +18,7 @@
 #include "tensor/tape_impl.h"
 #include "tensor/tape_ws.h"
 
-/* The contents of `saved`. `temp` holds up to four vectors (C) in double. */
+/* The contents of `saved`. `temp` contains up to four vectors (C) in double. */
 typedef struct norm_memory {
   int64_t mode;    /* wl_statistics */
   int64_t batches; /* number of collected batches */
@@ -33,7 +33,7 @@ static void center(wl_channels s, const wl_real *restrict x, const double *restr
   WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] = x[i] - (wl_real)mean[c]);
 }
 
-/* y *= r */
+/* Computes y *= r. */
 static void scale(wl_channels s, const double *restrict rate, wl_real *restrict y) {
   WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] *= (wl_real)rate[c]);
 }
@@ -74,7 +74,7 @@ static void batch_norm_forward(const wl_op_call *call) {
   scale(s, memory->vectors, call->value);
 }
 
-/* out = or += J z */
+/* Computes out = J z, or out += J z with `keep`. */
 static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out,
                      bool keep) {
   const wl_channels s = wl_channels_of(call->node);
@@ -88,7 +88,7 @@ static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real 
                     (wl_real)rate[c] * (z[i] - (wl_real)m[c] - y[i] * (wl_real)p[c]));
 }
 
-/* out += J. z with z = ybar */
+/* Computes out += J. z with z = ybar. */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   const wl_channels s = wl_channels_of(call->node);
   const double share = 1.0 / (double)(s.batch * s.inner), *restrict rate = rates(call);

@@ -1,4 +1,5 @@
-/* ops_part.c - parts of tensors and their composition: rows of a table, slices, concatenation, swapped dimensions.
+/* ops_part.c - the operators that select or combine parts of tensors: rows of a table, slices, concatenation, swapped
+ * dimensions.
  *
  *   embedding  y_i = W_{label_i}                    Wbar_j += sum over i with label_i = j of ybar_i
  *   slice      y = rows or columns first .. of x    xbar[part] += ybar
@@ -9,7 +10,7 @@
 
 #include "tensor/tape_impl.h"
 
-/* embedding: table (V,d), N labels -> (N,d); a label outside [0, V) yields NaN and takes no gradient */
+/* embedding: table (V,d), N labels -> (N,d). For a label outside [0, V), the result is NaN and there is no gradient. */
 
 static void look_up(const wl_op_call *c, const wl_real *table, wl_real *y) {
   const int64_t rows = c->in[0].node->shape[0], d = c->in[0].node->shape[1];
@@ -55,7 +56,7 @@ const wl_tape_op wl_tape_op_embedding = {.name = "embedding",
                                          .tangent_reverse = embedding_tangent_reverse,
                                          .flops = output_size};
 
-/* slice of a matrix (m,n): node->column is the first row or column; their number is in y's shape */
+/* slice of a matrix (m,n): node->column is the first row or column, and the shape of y gives the number */
 
 static const wl_real *slice_row(const wl_op_call *c, const wl_real *x, int64_t row) {
   const int64_t n = c->in[0].node->shape[1];

@@ -1,10 +1,10 @@
-/* ops_pool.c - pooling over square windows without padding; a partial window at the edge is skipped.
+/* ops_pool.c - the operators for pooling over square windows without padding. Partial windows at the edge are skipped.
  *
  *   H' = (H - size) / stride + 1; W' likewise
  *   max_pool  y_o = x_{a(o)}, a = arg-max of o's window, the first of equals;  xbar_{a(o)} += ybar_o
  *   avg_pool  y_o = sum over o's window of x / size^2;    xbar_i += ybar_o / size^2, i in o's window
  *
- * max_pool is linear for a given arg-max, so it uses the linear passes except forward. */
+ * For a given arg-max, max_pool is linear. It therefore uses the linear passes, except the forward pass. */
 #include <limits.h>
 #include <string.h>
 
@@ -26,9 +26,9 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
   return (double)y->size * y->window * y->window;
 }
 
-/* max_pool; `saved` holds the arg-max within the plane, int32 [size of y] */
+/* max_pool; `saved` contains the arg-max within the plane, int32 [size of y] */
 
-/* Returns the arg-max of the window at `corner`. A NaN counts as the maximum, so NaN reaches the loss. */
+/* Returns the arg-max of the window at `corner`. NaN is treated as the maximum; a NaN therefore makes the loss NaN. */
 static int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
                           wl_real *value) {
   wl_real best = plane[corner];
@@ -53,8 +53,9 @@ static void pool_plane(const pool_shape *s, const wl_real *plane, int32_t *arg, 
     }
 }
 
-/* Pools a row of adjacent windows of 2 x 2, the usual case. The result is that of window_max, but the code has no
- * branches, which the processor would often mispredict for image data. The loop is vectorised over windows. */
+/* Pools a row of adjacent windows of 2 x 2, the usual case. The result is the same as with window_max. The code has no
+ * branches, because the processor would often mispredict them for image data. The compiler vectorises the loop over
+ * windows. */
 static void pool_pairs(int32_t count, int32_t corner, int32_t width, const wl_real *restrict top,
                        int32_t *restrict arg, wl_real *restrict value) {
   const wl_real *restrict bottom = top + width;

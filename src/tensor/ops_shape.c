@@ -1,4 +1,4 @@
-/* ops_shape.c - reshape, column, sum, mean: linear in one operand.
+/* ops_shape.c - the operators reshape, column, sum and mean, which are linear in one operand.
  *
  *   reshape  y = x              xbar += ybar
  *   column   y_b = x_{b,j}      xbar_{b,j} += ybar_b
@@ -10,7 +10,7 @@
 #include "tensor/tape_impl.h"
 
 const wl_tape_op wl_tape_op_reshape = {.name = "reshape",
-                                       .signature = "a shape of as many elements",
+                                       .signature = "a shape with the same number of elements",
                                        .arity = 1,
                                        WL_OP_PASSES(linear),
                                        .same = true,

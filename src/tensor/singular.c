@@ -1,4 +1,5 @@
-/* singular.c - left singular vectors by LAPACK's geqp3, gesvd and ormqr, which OpenBLAS contains. */
+/* singular.c - computes left singular vectors with the functions geqp3, gesvd and ormqr of LAPACK, which OpenBLAS
+ * contains. */
 #include "tensor/singular.h"
 
 #include <cblas.h>
@@ -7,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The Fortran interface: arguments are passed by address; lengths of strings follow at the end. */
+/* The Fortran interface. Arguments are passed by address. The lengths of strings are the last arguments. */
 #ifdef WL_DOUBLE
 #define GEQP3 dgeqp3_
 #define GESVD dgesvd_
@@ -33,8 +34,8 @@ enum { PANEL = 64 }; /* largest block of columns in LAPACK's blocked algorithms 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Return the sizes of LAPACK's work array and of the other arrays: pivots and tau; R (r,n), its singular values and
- * vectors. */
+/* lapack_work returns the size of LAPACK's work array. wl_singular_work adds the other arrays: pivots and tau; R (r,n),
+ * and the singular values and vectors of R. */
 static int64_t lapack_work(int64_t m, int64_t n) { return (PANEL + 5) * (most(m, n) + PANEL); }
 int64_t wl_singular_work(int64_t m, int64_t n) {
   const int64_t k = least(m, n);
@@ -48,7 +49,7 @@ static bool is_finite(const wl_real *a, int64_t n) {
   return isfinite(sum);
 }
 
-/* Returns the number of rows of R above rounding. The diagonal of R is in falling order. */
+/* Returns the number of rows of R above the rounding error. The diagonal of R is in descending order. */
 static int64_t rank_of(const wl_real *r, int64_t m, int64_t n) {
   const double bound = (double)ROUNDING * (double)most(m, n) * fabs((double)r[0]);
   int64_t rank = 0;
@@ -76,7 +77,7 @@ int64_t wl_singular_left(int64_t m, int64_t n, wl_real *a, wl_real *u, wl_real *
   take_rows(a, m, n, rank, r);
   GESVD("A", "N", &rank, &columns, r, &rank, s, vectors, &rank, NULL, &none, lapack, &size, &info,
         1, 1);
-  /* gesvd did not converge: no vectors are returned, because the computed vectors are wrong */
+  /* gesvd did not converge; the computed vectors are wrong and are not returned */
   if (info != 0) return 0;
   memset(u, 0, (size_t)(rank * m) * sizeof *u);
   for (int64_t i = 0; i < rank; i++)

@@ -1,8 +1,7 @@
-/* tape.c - building a tape: leaves, operators, and wl_tape_finish.
+/* tape.c - builds a tape: leaves, operators, and wl_tape_finish.
  *
- * wl_tape_finish marks the nodes that the loss depends on. For each gradient, this function chooses the consumer that
- * writes the gradient; the other consumers add to the gradient. The function also sums the cost. Afterwards the tape is
- * const. */
+ * wl_tape_finish marks the nodes on which the loss depends. For each gradient, it chooses the consumer that writes the
+ * gradient; the other consumers add to the gradient. It also computes the cost. Afterwards the tape is const. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -31,7 +30,7 @@ void wl_tape_destroy(wl_tape **tape) {
   *tape = NULL;
 }
 
-/* Errors. The tape keeps the first error. */
+/* Errors. The tape stores the first error. */
 
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   if (t->status != WL_OK) return -1;
@@ -43,7 +42,7 @@ wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   return -1;
 }
 
-/* "(128,784)"; "()" for a scalar. */
+/* Writes a shape as "(128,784)", or "()" for a scalar. */
 static void shape_text(const wl_tape_node *node, size_t size, char *text) {
   size_t used = (size_t)snprintf(text, size, "(");
   for (int d = 0; d < node->ndim && used < size; ++d)
@@ -91,8 +90,8 @@ wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
   return node;
 }
 
-/* Returns the number of elements of a shape; -1 if the shape is invalid. Sizes are BLAS arguments and must fit an
- * int. */
+/* Returns the number of elements of a shape, or -1 if the shape is invalid. Sizes are arguments of BLAS and must fit in
+ * an int. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
   int64_t size = 1;
@@ -212,7 +211,8 @@ static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_n
   return WL_OK;
 }
 
-/* Marks the nodes on the path from the loss backward, and for each gradient the consumer that writes it first. */
+/* Goes from the loss backward. Marks the nodes on which the loss depends, and for each gradient the consumer that
+ * writes the gradient. */
 static void mark_path(wl_tape *t) {
   t->nodes[t->loss].on_path = true;
   for (int i = t->loss; i >= 0; --i) {
@@ -225,8 +225,8 @@ static void mark_path(wl_tape *t) {
   }
 }
 
-/* If A is the identity and its node writes the operand's gradient first, node and operand share one gradient array.
- * The other consumers add to that array after the reverse pass of this node. */
+/* If A is the identity and its node writes the operand's gradient, node and operand use the same gradient array. The
+ * other consumers add to this array after the reverse pass of the node. */
 static void share_gradients(wl_tape *t) {
   for (int i = 0; i < t->count; ++i) {
     wl_tape_node *const node = &t->nodes[i];

@@ -1,7 +1,8 @@
-/* tape_impl.h - the structs of tape.h and the definition of an operator. Private to tensor.
+/* tape_impl.h - the structs of tape.h and the definition of an operator. Private to src/tensor.
  *
- * An operator y = f(a, b) fills one wl_tape_op with four passes. Most operators are of one of four kinds.
- * Operators of a kind share these passes (bar: gradient, dot: derivative along v):
+ * An operator y = f(a, b) defines one wl_tape_op with four passes. Most operators are of one of four kinds. Operators
+ * of the same kind use the same passes. In the table, xbar is the gradient of x, and x. (x dot) is the derivative along
+ * v:
  *
  *   pass              unary y = f(x)              linear y = A a + B b   bilinear y = f(a, b)
  *   reverse           xbar += f' ybar             abar += A^T ybar       abar += f_a^T(ybar, b)
@@ -9,11 +10,11 @@
  *   tangent reverse   x.bar += f' y.bar           a.bar += A^T y.bar     a.bar += f_a^T(y.bar, b)
  *                            + f'' x. ybar                                      + f_a^T(ybar, b.)
  *
- * The fourth kind are operators y = f(x) whose Jacobian J is symmetric (normalisations, softmax): xbar += J ybar,
- * y. = J x., x.bar += J y.bar + J. ybar.
+ * The fourth kind is an operator y = f(x) with a symmetric Jacobian J (normalisations, softmax): xbar += J ybar, y. = J
+ * x., x.bar += J y.bar + J. ybar.
  *
- * The first consumer in the order of the reverse pass writes a gradient; the others add to it. wl_tape_finish
- * decides which consumer writes (`keep`), so no gradient needs to be cleared. */
+ * In the reverse pass, the first consumer of a node writes the node's gradient, and the other consumers add to this
+ * gradient. wl_tape_finish determines which consumer writes (`keep`). Therefore no gradient needs to be set to zero. */
 #ifndef WL_TENSOR_TAPE_IMPL_H
 #define WL_TENSOR_TAPE_IMPL_H
 
@@ -46,7 +47,7 @@ typedef struct wl_tape_node {
   bool on_path;     /* the loss depends on the node */
   bool keep[2];     /* the node adds to the operand's gradient array instead of overwriting this array */
   bool lends; /* the node and its first operand share one gradient array */
-  bool borrows;       /* the gradient array is that of a consumer with `lends` */
+  bool borrows;       /* the gradient array is the array of a consumer with `lends` */
   size_t saved_bytes; /* values that forward keeps for the other passes: arg-max, probabilities */
   size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
   /* settings of the operator */
@@ -74,7 +75,7 @@ typedef struct wl_operand {
   wl_real *grad;         /* gradient, a result of reverse; NULL: not computed */
   const wl_real *dot;    /* derivative of value along v, an input; NULL: zero */
   wl_real *graddot;      /* derivative of grad along v, a result of tangent reverse; NULL: not computed */
-  bool keep;             /* the passes add to grad and graddot instead of overwriting the arrays */
+  bool keep;             /* the passes add to grad and graddot; false: they overwrite the arrays */
 } wl_operand;
 
 /* One operator during a pass. */
@@ -90,9 +91,9 @@ typedef struct wl_op_call {
 } wl_op_call;
 
 typedef void (*wl_op_pass)(const wl_op_call *call);
-/* out = M x, or out += M x with keep */
+/* Computes out = M x, or out += M x with `keep`. */
 typedef void (*wl_op_map)(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
-/* out = p * q, where * is the operator's product; with keep, out += p * q */
+/* Computes out = p * q, or out += p * q with `keep`. * is the operator's product. */
 typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl_real *q,
                               wl_real *out, bool keep);
 
@@ -102,13 +103,14 @@ struct wl_tape_op {
   int arity;
   bool takes_labels; /* the second operand is a label leaf */
   wl_op_pass forward, reverse, tangent, tangent_reverse;
-  /* FLOP of forward; each gradient costs about the same. NULL: one FLOP for each element. */
+  /* Returns the number of floating-point operations of the forward pass; each gradient costs about the same. NULL: one
+   * operation for each element. */
   double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
   wl_op_map apply[2], pull[2];           /* linear: A, B and their transposes */
   bool same;                             /* linear: A is the identity */
   wl_op_product product, pull_a, pull_b; /* bilinear: f(a, b); f_a^T(ybar, b); f_b^T(a, ybar) */
   wl_op_map jacobian;                    /* symmetric: J z */
-  /* symmetric: out += J. z with z = ybar, where J. is the derivative of J along the operand's dot */
+  /* symmetric: computes out += J. z with z = ybar. J. is the derivative of J along the operand's dot. */
   void (*add_jacobian_dot)(const wl_op_call *call, wl_real *out);
 };
 
@@ -118,7 +120,7 @@ struct wl_tape_op {
 /* All operators; the last entry is NULL. */
 extern const wl_tape_op *const wl_tape_op_table[];
 
-/* out = x or, with keep, out += x: `apply` and `pull` of the identity. */
+/* Computes out = x, or out += x with `keep`: `apply` and `pull` of the identity. */
 void wl_linear_copy(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
 void wl_linear_forward(const wl_op_call *call);
 void wl_linear_reverse(const wl_op_call *call);
@@ -132,18 +134,18 @@ void wl_symmetric_reverse(const wl_op_call *call);
 void wl_symmetric_tangent(const wl_op_call *call);
 void wl_symmetric_tangent_reverse(const wl_op_call *call);
 
-/* The passes of an operator of a kind in ops.c; kind is linear or bilinear. */
+/* The passes of a linear or bilinear operator, from ops.c. `kind` is linear or bilinear. */
 #define WL_OP_PASSES(kind)                                                                        \
   .forward = wl_##kind##_forward, .reverse = wl_##kind##_reverse, .tangent = wl_##kind##_tangent, \
   .tangent_reverse = wl_##kind##_tangent_reverse
 
-/* The passes of an operator of one operand whose Jacobian is symmetric, except forward. */
+/* The passes, except forward, of an operator with one operand and a symmetric Jacobian. */
 #define WL_SYMMETRIC_PASSES                                              \
   .reverse = wl_symmetric_reverse, .tangent = wl_symmetric_tangent,      \
   .tangent_reverse = wl_symmetric_tangent_reverse, .jacobian = jacobian, \
   .add_jacobian_dot = add_jacobian_dot
 
-/* out[i] = expr or, with keep, out[i] += expr, for i in [0, n). */
+/* Computes out[i] = expr, or out[i] += expr with `keep`, for i in [0, n). */
 #define WL_FOR_EACH_PUT(i, n, out, keep, expr)              \
   do {                                                      \
     if (keep)                                               \
@@ -152,9 +154,9 @@ void wl_symmetric_tangent_reverse(const wl_op_call *call);
       for (int64_t i = 0; i < (n); ++i) (out)[i] = (expr);  \
   } while (0)
 
-/* Building. A builder checks the operands, fills in a node and appends the node to the tape. wl_tape_operands returns
- * false and keeps an error if a or b is not a valid operand of the operator. wl_tape_misfit keeps the error "shapes do
- * not fit" and returns -1. */
+/* Building. A function that adds an operator checks the operands, creates a node and appends the node to the tape.
+ * wl_tape_operands returns false and stores an error if a or b is not a valid operand. wl_tape_misfit stores the error
+ * "shapes do not fit" and returns -1. */
 bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)

@@ -1,17 +1,18 @@
-/* tape_pass.c - the passes over a tape: forward, reverse, tangent (Pearlmutter 1994).
+/* tape_pass.c - runs the passes over a tape: forward, reverse, tangent (Pearlmutter 1994).
  *
  *   forward   values in order of the nodes
  *   reverse   gradients in reverse order, starting from dL/dL = 1
  *   tangent   dots in order, starting from v at the parameters; then the dots of the gradients
  *             in reverse order, starting from 0; the dots of the parameters' gradients are H v
  *
- * The passes read parameters from the caller's arrays and write the gradients of parameters to the caller's arrays. */
+ * The passes read parameters from arrays of the caller, and write the gradients of parameters to arrays of the
+ * caller. */
 #include <math.h>
 #include <string.h>
 
 #include "tensor/tape_ws.h"
 
-/* Returns the address of a parameter's values in one of the caller's vectors; NULL if the vector is NULL. */
+/* Returns the address of a parameter's values in one of the caller's vectors, or NULL if the vector is NULL. */
 static wl_real *part_of(const wl_tape_node *leaf, wl_real *theta, wl_real *phi) {
   wl_real *const vector = leaf->leaf == WL_LEAF_THETA ? theta : phi;
   return vector ? vector + leaf->offset : NULL;
@@ -27,7 +28,8 @@ static bool is_parameter(const wl_tape_node *node) {
   return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI;
 }
 
-/* Loops over the operands of a call that are parameters; their arrays (values, gradients, dots) are the caller's. */
+/* Loops over the operands of a call that are parameters. The caller owns the arrays of parameters (values, gradients,
+ * dots). */
 #define WL_FOR_PARAMETERS(call, operand)                                                 \
   for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; \
        ++operand)                                                                        \
@@ -120,7 +122,7 @@ double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws) {
     int64_t best = 0;
     for (int64_t c = 1; c < columns; ++c)
       if (row[c] > row[best]) best = c;
-    hits += best == labels[b] && row[best] == row[best]; /* a row of NaN is a miss */
+    hits += best == labels[b] && row[best] == row[best]; /* a row of NaN counts as wrong */
   }
   return (double)hits / (double)rows;
 }

@@ -1,12 +1,12 @@
-/* tape_ws.c - the workspace: one aligned arena for values, gradients and tangents of all nodes.
+/* tape_ws.c - creates the workspace: one aligned arena for values, gradients and tangents of all nodes.
  *
- * One function lays out the arena twice: first to count bytes, then to assign addresses. */
+ * The function lay_out runs twice: first to count bytes, then to assign addresses. */
 #include "tensor/tape_ws.h"
 
 #include <string.h>
 
-/* Returns the aligned address of `bytes` bytes of the arena at *used, and advances *used; NULL if there is no arena
- * yet. */
+/* Returns the aligned address of `bytes` bytes of the arena at *used, and advances *used. Returns NULL if there is no
+ * arena yet. */
 static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   void *const at = arena ? arena + *used : NULL;
   *used += (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
@@ -34,7 +34,7 @@ static wl_cell carve_cell(const wl_tape_node *node, bool with_tangent, unsigned 
   return with_dot(cell, node, with_tangent, arena, used);
 }
 
-/* Returns the bytes of the arena. If there is an arena, also fills ws->cells and ws->temp. */
+/* Returns the bytes of the arena. If there is an arena, also sets ws->cells and ws->temp. */
 static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena, wl_tape_ws *ws) {
   size_t used = 0;
   for (int i = 0; i < t->count; ++i) {
@@ -46,8 +46,8 @@ static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena,
   return used;
 }
 
-/* Assigns shared gradient arrays from the loss backward, because a node that borrows a gradient array may also lend
- * this array. */
+/* Assigns shared gradient arrays from the loss backward. A node that borrows a gradient array may also lend this
+ * array. */
 static void lend_gradients(wl_tape_ws *ws) {
   for (int i = ws->tape->count - 1; i >= 0; --i) {
     const wl_tape_node *const node = &ws->tape->nodes[i];
@@ -67,7 +67,7 @@ static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
                       .keep = keep};
 }
 
-/* Returns the part of a call that is constant over the passes. */
+/* Returns the part of a call that is the same in all passes. */
 static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
   const wl_tape_node *const node = &ws->tape->nodes[i];
   const wl_cell *const cell = &ws->cells[i];
