@@ -30,7 +30,7 @@ typedef struct rung {
   double bend;             /* relative difference of the slopes on the two sides of the base point */
 } rung;
 
-/* Returns true if D converges as h^2 over rungs j to j + 2. The test does not use a. A kink or clipping within reach of
+/* Returns true if D converges as h^2 over rungs j to j + 3. The test does not use a. A kink or clipping within reach of
  * h, or rounding, prevents this convergence. */
 static bool is_smooth(const rung *r, int j) {
   for (int i = j; i < j + 2; i++) {

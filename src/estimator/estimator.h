@@ -106,7 +106,7 @@ typedef struct wl_estimator_setting {
 } wl_estimator_setting;
 
 /* Creates the estimator of the configuration's section `estimator`. `spec` holds the settings of the section `window`.
- * Borrows `model`, which must live longer than the estimator. Returns WL_ERR_CONFIG if the estimator does not support
+ * Borrows `model`, which must exist as long as the estimator. Returns WL_ERR_CONFIG if the estimator does not support
  * the rule, the initialisation or the outer loop. */
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
                               const wl_window_spec *spec, const wl_estimator_setting *setting,

@@ -3,9 +3,10 @@
  *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are within
- * an episode when a meta-step starts are copied. On rank 0 a checkpoint needs the memory of its fields twice: once for
- * the gathered fields and once for the file image. A checkpoint that is due within an episode includes units. A
- * checkpoint caused by a signal within an episode may take more memory than the estimate. */
+ * an episode when a meta-step starts are copied, so they count twice. On rank 0, a checkpoint needs twice the memory of
+ * its fields: once for the gathered fields and once for the file image. If a checkpoint is due within an episode, its
+ * fields include the units. A signal can cause a checkpoint within an episode, which may take more memory than the
+ * estimate. */
 #include "run/memory.h"
 
 #include <stdio.h>
@@ -19,15 +20,15 @@
 #include "train/schema.h"
 
 static const double LIBRARIES =
-    5.5 * 1048576.0; /* measured memory that MPI and HDF5 allocate at their first use */
+    5.5 * 1048576.0; /* memory that MPI and HDF5 allocate at their first use, as measured */
 
 double wl_memory_peak(void) {
   struct rusage used;
   return getrusage(RUSAGE_SELF, &used) == 0 ? 1024.0 * (double)used.ru_maxrss : 0.0;
 }
 
-/* Returns the current resident memory, or the peak if the system does not report resident memory. Memory that was
- * freed after reading data is first returned to the system, because otherwise that memory would be counted twice. */
+/* Returns the current resident memory, or the peak if the system does not report resident memory. Before that, returns
+ * freed memory to the system: the memory that was freed after reading data would otherwise be counted twice. */
 static double resident(void) {
   long all = 0, here = 0;
 #ifdef __GLIBC__
@@ -51,14 +52,14 @@ static double unit_bytes(const wl_trainer *tr) {
   return (double)most;
 }
 
-/* Whether units are copied, because meta-steps begin within episodes. */
+/* Returns true if units are copied, because meta-steps begin within episodes. */
 static bool copies_units(const wl_trainer *tr) {
   const wl_problem *p = &wl_setup_of(tr)->problem;
   if (wl_setup_of(tr)->per_episode) return false;
   return p->horizon[p->n_horizon - 1] > p->spec.steps || wl_state_of(tr)->plan->setting.stagger;
 }
 
-/* Whether a checkpoint is due while episodes are unfinished. */
+/* Returns true if a checkpoint is due while episodes are unfinished. */
 static bool saves_units(const wl_trainer *tr) {
   const int64_t longest = wl_setup_of(tr)->problem.horizon[wl_setup_of(tr)->problem.n_horizon - 1];
   if (wl_setup_of(tr)->per_episode || longest <= wl_setup_of(tr)->problem.spec.steps) return false;
@@ -70,7 +71,7 @@ static bool saves_units(const wl_trainer *tr) {
          (every < wl_setup_of(tr)->steps && every % windows != 0);
 }
 
-/* Returns the bytes of the fields of a checkpoint. */
+/* Returns the size of the fields of a checkpoint in bytes. */
 static double checkpoint_bytes(const wl_trainer *tr) {
   const double replay = wl_replay_lasts(wl_state_of(tr)->replay)
                             ? wl_replay_reals(wl_state_of(tr)->replay) * sizeof(wl_real)
@@ -91,7 +92,7 @@ double wl_memory_estimate(const wl_trainer *tr) {
     bytes += wl_trainer_workspace_bytes(tr) +
              (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);
   if (wl_state_of(tr)->replay) bytes += wl_replay_memory(wl_state_of(tr)->replay, tr);
-  if (rank == 0) bytes += 2.0 * checkpoint_bytes(tr); /* the copy of the fields, the HDF5 image */
+  if (rank == 0) bytes += 2.0 * checkpoint_bytes(tr); /* the copy of the fields, and the file image */
   const double peak = wl_memory_peak();
   return bytes > peak ? bytes : peak;
 }

@@ -4,8 +4,8 @@
 
 #include "train/trainer.h"
 
-/* Returns the estimated peak memory of this rank in bytes: the current memory (program, libraries, data, state) plus
- * the memory for the first episode and the checkpoints. Not collective. */
+/* Returns the estimated peak memory of this rank in bytes. The estimate is the current memory (program, libraries,
+ * data, state) plus the memory for the first episode and the checkpoints. Not collective. */
 double wl_memory_estimate(const wl_trainer *trainer);
 /* Returns the peak memory of this process so far, in bytes. Not collective. */
 double wl_memory_peak(void);

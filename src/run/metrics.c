@@ -6,23 +6,23 @@
 #include <string.h>
 
 const wl_metric wl_metrics[WL_METRICS] = {
-    {"meta_loss", "meta-loss F, mean over the units counted"},
+    {"meta_loss", "meta-loss F, mean over the counted units"},
     {"first_loss", "outer loss at the start of the windows"},
     {"last_loss", "outer loss at the end of the windows"},
     {"mean_loss", "mean outer loss over the steps of the windows"},
     {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
     {"gradient_variance", "variance of the units' meta-gradients: mean of |g_u - mean g|^2"},
-    {"signal_to_noise", "|mean g|^2 over gradient_variance; noise alone gives 1 / (units - 1)"},
-    {"learning_rate", "rate of the outer optimizer"},
-    {"units", "units of the meta-step"},
-    {"skipped_units", "units left out as non-finite"},
-    {"inner_steps", "length T of the episode"},
+    {"signal_to_noise", "|mean g|^2 / gradient_variance; pure noise gives 1 / (units - 1)"},
+    {"learning_rate", "learning rate of the outer optimizer"},
+    {"units", "number of units of the meta-step"},
+    {"skipped_units", "number of units left out because they became non-finite"},
+    {"inner_steps", "length T of the longest episode"},
     {"compute_seconds", "computation, slowest rank"},
     {"compute_seconds_least", "computation, fastest rank"},
-    {"wait_seconds", "waiting for the slowest rank, mean over ranks"},
-    {"reduce_seconds", "exact sum after all ranks reached it, rank 0"},
-    {"io_seconds", "time that training spent on files, rank 0"},
-    {"validation_loss", "mean final loss on fixed tasks, where outer.validate is due"}};
+    {"wait_seconds", "time spent waiting for the slowest rank, mean over ranks"},
+    {"reduce_seconds", "time of the exact sum after all ranks reached it, on rank 0"},
+    {"io_seconds", "time that training spent on files, on rank 0"},
+    {"validation_loss", "mean final loss on fixed tasks, only if outer.validate is due"}};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   const double all[WL_METRICS] = {r->meta_loss,
@@ -45,7 +45,7 @@ void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   memcpy(values, all, sizeof all);
 }
 
-/* Whether metric i is a count. The metrics from `units` to `inner_steps` are counts. */
+/* Returns true if metric i is a count. The counts are the metrics from `units` to `inner_steps`. */
 static bool is_count(int i) {
   enum { FIRST_COUNT = 8, LAST_COUNT = 10 };
   return i >= FIRST_COUNT && i <= LAST_COUNT;

@@ -7,10 +7,11 @@
 
 enum { WL_METRICS = 17 };
 
-/* The metrics in order; docs/hdf5-schema.md lists them. */
+/* The metrics in order. docs/hdf5-schema.md lists them. */
 extern const wl_metric wl_metrics[WL_METRICS];
 void wl_metrics_values(const wl_meta_report *report, double values[WL_METRICS]);
-/* Returns one line of JSON, without the newline; malloc'ed. Non-finite values are written as null. */
+/* Returns one line of JSON without the newline. The caller frees the string. Non-finite values are written as null. Not
+ * collective. */
 char *wl_metrics_json(int64_t meta_step, const wl_meta_report *report, int restart);
 
 #endif

@@ -1,4 +1,4 @@
-/* progress.c - stores the last reports in a ring. */
+/* progress.c - keeps the last reports in a ring buffer and computes their means. */
 #include "run/progress.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@ typedef struct figures {
 struct wl_progress {
   figures *ring; /* [room] */
   int64_t room, added;
-  double windows; /* number of windows of an episode; NaN if a window has one step, so one loss */
+  double windows; /* number of windows of an episode; NaN if a window has one step and therefore only one loss */
 };
 
 wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out) {
@@ -43,7 +43,7 @@ void wl_progress_add(wl_progress *p, const wl_meta_report *r) {
   p->ring[p->added++ % p->room] = (figures){r->meta_loss, r->first_loss, r->last_loss};
 }
 
-/* Returns the means over the ring's reports, leaving out meta-steps without a finite unit. */
+/* Returns the means over the reports in the ring buffer. Meta-steps without a finite unit are left out. */
 static figures means(const wl_progress *p) {
   const int64_t held = p->added < p->room ? p->added : p->room;
   figures sum = {0};

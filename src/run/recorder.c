@@ -1,5 +1,5 @@
-/* recorder.c - stores each recorded window in a slot of fixed size. An observer fills the slot, and the slot is sent
- * to rank 0.
+/* recorder.c - stores each recorded window in a slot of fixed size. An observer fills the slot, and the slot is sent to
+ * rank 0.
  *
  * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
 #include "run/recorder.h"
@@ -18,18 +18,19 @@ typedef struct slot_header {
 struct wl_recorder {
   wl_trajectory_setting setting;
   int64_t every, units, stride;
-  int64_t *index; /* [coordinates] the sampled coordinates of the first task */
-  int64_t *here;  /* [coordinates] the sampled coordinates of the current task */
+  int64_t *index; /* [coordinates] indices of the sampled coordinates in the first task */
+  int64_t *here;  /* [coordinates] indices of the sampled coordinates in the current task */
   size_t slot_bytes;
-  unsigned char *slots;   /* [capacity] slots of this rank's windows */
-  unsigned char *foreign; /* on rank 0: one slot received from another rank */
+  unsigned char *slots;   /* [capacity] slots for the windows of this rank */
+  unsigned char *foreign; /* on rank 0: one slot that was received from another rank */
   int64_t used, capacity;
-  wl_failure failure; /* a failure since the records were last sent */
+  wl_failure failure; /* first failure since the records were last sent */
   const wl_trainer *trainer;
   wl_trajectory *file; /* rank 0 */
 };
 
-/* The arrays of a slot, in order. Every array is aligned to 8 bytes; the size of wl_real arrays is rounded up. */
+/* The arrays of a slot, in order. Every array is aligned to 8 bytes, and the size of wl_real arrays is rounded up to a
+ * multiple of 8. */
 typedef struct slot_view {
   slot_header *header;
   double *loss, *outer_loss, *gradient_norm, *update_norm;
@@ -67,7 +68,7 @@ static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base) 
   return v;
 }
 
-/* Spreads the coordinates evenly: coordinate i of C is number floor(i n / C). */
+/* Chooses `count` evenly spaced coordinates out of n: coordinate i of C is number floor(i n / C). */
 static void spread(int64_t *index, int64_t count, int64_t n) {
   for (int64_t i = 0; i < count; i++) index[i] = i * n / count;
 }
@@ -168,7 +169,7 @@ static void observe(void *context, const wl_step_view *step) {
   memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
 }
 
-/* Makes room for `more` further slots. The content of these slots is undefined. */
+/* Allocates memory for `more` further slots. The content of these slots is undefined. */
 static wl_status grow(wl_recorder *r, int64_t more) {
   if (r->used + more <= r->capacity) return WL_OK;
   unsigned char *bigger = NULL;
@@ -237,20 +238,20 @@ static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
   return r->slots + (size_t)i * r->slot_bytes;
 }
 
-/* Returns the end of the slots [first, end) of a unit. The slots of this rank are in order of unit. */
+/* Returns the index after the last slot of a unit in [first, end). The slots of this rank are in order of unit. */
 static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
   while (first < r->used && ((const slot_header *)(void *)slot_at(r, first))->unit == unit) first++;
   return first;
 }
 
-/* Rank 0: writes the records of one of rank 0's units to the file. */
+/* Rank 0 writes the records of one of its units to the file. */
 static wl_status keep_unit(const wl_recorder *r, int64_t first, int64_t end, double *seconds) {
   for (int64_t i = first; i < end; i++) WL_TRY(append(r, slot_at(r, i), seconds));
   return WL_OK;
 }
 
-/* Rank 0: receives the records of another rank's unit. All slots of the unit are received even after a failure,
- * because the sender waits until its slots are received. */
+/* Rank 0 receives the records of another rank's unit. Even after a failure, rank 0 receives all slots of the unit,
+ * because the sender waits for it. */
 static wl_status receive_unit(const wl_recorder *r, wl_comm *comm, int from, double *seconds) {
   unsigned char *const slot = r->foreign;
   wl_status status = WL_OK;

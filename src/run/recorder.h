@@ -11,19 +11,20 @@
 
 typedef struct wl_recorder wl_recorder;
 
-/* Creates a recorder from the section `trajectory`; *out is NULL if no window is to be recorded. */
+/* Creates a recorder from the section `trajectory`. *out is NULL if the configuration records no windows. Not
+ * collective. */
 wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
-/* Sets the file to which rank 0 writes the records; borrowed. */
+/* Sets the file to which rank 0 writes the records. The recorder borrows `file`. */
 void wl_recorder_attach(wl_recorder *recorder, wl_trajectory *file);
-/* Returns the settings with which rank 0 opens the file; `index` is borrowed from the recorder. */
+/* Returns the settings with which rank 0 opens the file. The setting borrows `index` from the recorder. */
 wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder);
-/* Whether this meta-step (0-based) is recorded. */
+/* Returns true if this meta-step (counted from 0) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
 /* Returns the watcher that the trainer calls around windows and before the reduction. The watcher sends the records to
- * rank 0, which appends them to its file. Every rank calls the watcher's `ship` in the same meta-step, also after a
- * failure. Only rank 0 waits: for the ranks that ran recorded units. */
+ * rank 0, which appends them to its file. Every rank calls the watcher's `ship` in the same meta-step, even after a
+ * failure. Rank 0 waits for the ranks that ran recorded units; no other rank waits. */
 wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 
 #endif

@@ -18,11 +18,11 @@
 
 struct wl_run_directory {
   char path[WL_PATH_MAX];
-  int lock; /* descriptor of RUN/lock; -1: not open */
+  int lock; /* file descriptor of RUN/lock; -1 if it is not open */
 };
 
-/* The files of a run, in the order in which a new run moves them to RUN/previous-N. Checkpoints come first, so that
- * after an interrupted move a resume cannot mistake old checkpoints for checkpoints of the new run. */
+/* The files of a run, in the order in which a new run moves them to RUN/previous-N. Checkpoints come first: if the move
+ * is interrupted, a resumed run then finds no old checkpoints among the files of the new run. */
 static const char *const parts[] = {
     "checkpoints", "trajectory.h5", "trajectory",    "metrics.jsonl",
     "config.yaml", "optimizer.h5",  "evaluation.h5", NULL};
@@ -40,7 +40,7 @@ static wl_status make_folder(const char *path) {
   return wl_os_fail("create the folder", path, errno);
 }
 
-/* Makes a folder and its parents, as mkdir -p does. */
+/* Creates a folder and its parents, as mkdir -p does. */
 static wl_status make_folders(const char *path) {
   char part[WL_PATH_MAX];
   if (path[0] == '\0' || strlen(path) >= WL_PATH_MAX)
@@ -73,7 +73,8 @@ static void sign_lock(int fd) {
     wl_log_warning("cannot write the owner into the lock file: %s", strerror(errno));
 }
 
-/* Whether the file system has no locks. Two trainings in one folder are then not detected. */
+/* Returns true if the error means that the file system has no locks. Two trainings in one folder are then not
+ * detected. */
 static bool locks_are_unsupported(int error) {
   return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
 }
@@ -108,7 +109,7 @@ static bool part_exists(const wl_run_directory *d, const char *name) {
   return wl_path_join(path, d->path, name) == WL_OK && lstat(path, &there) == 0;
 }
 
-/* Makes the first folder RUN/previous-N whose name is free. */
+/* Creates the first folder RUN/previous-N that does not exist yet. */
 static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]) {
   for (int n = 1; n < 100000; n++) {
     char name[32];
@@ -174,7 +175,8 @@ wl_status wl_run_directory_write(wl_run_directory *d, const char *name, const ch
   return wl_atomic_write(path, text, strlen(text));
 }
 
-/* Appends text and a newline in one write. Removes the line if only a part of the line was written. */
+/* Appends a line and its newline with one write. If only a part of the line was written, removes this part from the
+ * file. */
 static wl_status append_line(int fd, const char *path, const char *line) {
   const size_t length = strlen(line);
   const off_t before = lseek(fd, 0, SEEK_END);
@@ -200,7 +202,7 @@ wl_status wl_run_directory_append_metrics(wl_run_directory *d, const char *line)
   return status;
 }
 
-/* Whether a line is complete and the line's meta-step is not after `meta_step`. */
+/* Returns true if a line is complete and its meta-step is not after `meta_step`. */
 static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   json_t *const object = json_loadb(line, length, 0, NULL);
   const json_t *const step = json_object_get(object, "meta_step");
@@ -209,12 +211,13 @@ static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   return kept;
 }
 
-/* Moves the lines up to `meta_step` to the front of the text; returns the total length of these lines. */
+/* Moves the lines up to `meta_step` to the front of the text and returns their total length. Incomplete lines are
+ * dropped. */
 static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
   size_t kept = 0;
   for (size_t at = 0; at < bytes;) {
     const char *const end = memchr(text + at, '\n', bytes - at);
-    if (!end) break; /* the line is incomplete */
+    if (!end) break; /* the last line is incomplete */
     const size_t length = (size_t)(end - (text + at)) + 1;
     if (is_kept(text + at, length - 1, meta_step)) {
       memmove(text + kept, text + at, length);

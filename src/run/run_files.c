@@ -11,18 +11,18 @@
 #include "run/metrics.h"
 #include "run/state.h"
 
-/* Rows of the trajectory are also written between checkpoints, to limit the memory of the rows. */
+/* Rows of the trajectory are also written between checkpoints, so that they do not take more memory than this. */
 enum { FLUSH_BYTES = 16 << 20 };
 
 struct wl_run_files {
   wl_comm *comm;
   const char *path;
   wl_run_directory *directory; /* on rank 0; NULL on other ranks */
-  wl_trajectory *trajectory;   /* on rank 0 of a run that records; otherwise NULL */
+  wl_trajectory *trajectory;   /* on rank 0 if the run records a trajectory; otherwise NULL */
   wl_background writing;
-  wl_snapshot *snapshot; /* the checkpoint being written; NULL: only the trajectory is written */
+  wl_snapshot *snapshot; /* the checkpoint that is being written; NULL if only the trajectory is written */
   int keep;
-  double told; /* the value of cost.waited at the last report of a meta-step */
+  double told; /* value of cost.waited at the last report of a meta-step */
   wl_run_files_cost cost;
 };
 
@@ -83,7 +83,8 @@ wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_traine
   return wl_comm_agree(f->comm, status);
 }
 
-/* ---- writing in the background ---- */
+/* Does the work of the background thread. Writes rows of the trajectory before the checkpoint, so that every valid
+ * checkpoint has its trajectory. If writing the rows fails, the checkpoint is still written. */
 
 /* Does the work of the background thread. Writes rows of the trajectory before the checkpoint, so that every valid
  * checkpoint has its trajectory. If writing the rows fails, the checkpoint is still written. */
@@ -94,7 +95,7 @@ static wl_status write_staged(void *data) {
   return state != WL_OK ? state : rows;
 }
 
-/* Waits for the background work, if there is any. */
+/* Waits for the work of the background thread to end. */
 static wl_status settle(wl_run_files *f) {
   const wl_status status = wl_background_wait(&f->writing);
   wl_snapshot_destroy(&f->snapshot);

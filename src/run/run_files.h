@@ -1,8 +1,8 @@
-/* run_files.h - writes the files of a run: configuration, metrics, trajectory, checkpoints.
+/* run_files.h - writes the files of a run: configuration, metrics, trajectory and checkpoints.
  *
- * Rank 0 writes. Checkpoints and parts of the trajectory are written by a background thread during training. Training
- * waits for this thread only at the end, and when a write is due before the previous write is finished. The waiting
- * time is measured. */
+ * Rank 0 writes. During training, a background thread writes checkpoints and parts of the trajectory. Training waits
+ * for this thread in two cases: at the end of the run, and if a write is due before the previous write is finished. The
+ * waiting time is measured. */
 #ifndef WL_RUN_RUN_FILES_H
 #define WL_RUN_RUN_FILES_H
 
@@ -11,27 +11,28 @@
 
 typedef struct wl_run_files wl_run_files;
 
-/* Time and number of writes of a run's files so far; only on rank 0. */
+/* Time and number of the writes of a run so far. Only rank 0 has these values. */
 typedef struct wl_run_files_cost {
   double waited;              /* seconds that training spent on files */
-  double written;             /* seconds that the writing thread has worked */
+  double written;             /* seconds that the background thread has worked */
   int64_t checkpoints, bytes; /* number of checkpoints written, and their total bytes */
 } wl_run_files_cost;
 
-/* Makes and locks the run directory. Collective; all ranks get the same status. `path` is borrowed. */
+/* Creates and locks the run directory. Borrows `path`. Collective; all ranks return the same status. */
 wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run_files **out);
-/* Writes the configuration, removes metrics and trajectory rows of later meta-steps than the trainer's, because these
- * meta-steps will be computed again, and opens the recorder's file (`recorder` NULL: no file). Collective; all ranks
- * get the same status. */
+/* Prepares the files for meta-steps. Writes the configuration and opens the recorder's file; `recorder` is NULL if
+ * there is no such file. Removes metrics and trajectory rows of later meta-steps than the trainer's, because these
+ * meta-steps will be computed again. Collective; all ranks return the same status. */
 wl_status wl_run_files_start(wl_run_files *files, const wl_config *config, wl_trainer *trainer,
                              wl_recorder *recorder);
-/* Writes a meta-step's report to the metrics; first adds to the report the seconds spent on files since the previous
- * report. Returns a failure of the background thread, if there is one. Not collective; rank 0 only. */
+/* Writes the report of a meta-step to the metrics. First adds to the report the seconds spent on files since the
+ * previous report. Returns a failure of the background thread, if there is one. Not collective; only rank 0 calls this
+ * function. */
 wl_status wl_run_files_log(wl_run_files *files, int64_t meta_step, wl_meta_report *report,
                            bool resumed);
-/* Starts to write a checkpoint of the current meta-step. Collective; all ranks get the same status. */
+/* Starts to write a checkpoint of the current meta-step. Collective; all ranks return the same status. */
 wl_status wl_run_files_save(wl_run_files *files, wl_trainer *trainer, int keep);
-/* Waits until all files are on the disk. Collective; all ranks get the same status. */
+/* Waits until all files are on the disk. Collective; all ranks return the same status. */
 wl_status wl_run_files_finish(wl_run_files *files);
 wl_run_files_cost wl_run_files_spent(const wl_run_files *files);
 void wl_run_files_close(wl_run_files **files);

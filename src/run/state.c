@@ -1,4 +1,4 @@
-/* state.c - saves and loads the outer loop's state. */
+/* state.c - saves and loads the state of the outer loop. */
 #define _GNU_SOURCE /* memmem */
 #include "run/state.h"
 
@@ -13,7 +13,7 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* [capacity + 1]: fields beyond the capacity overwrite the last entry; check_list then fails */
+  /* [capacity + 1] if more fields are added, they overwrite the last entry, and check_list fails */
   wl_field *at;
   int count, capacity;
 } field_list;
@@ -46,22 +46,22 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
   }
 }
 
-/* Adds the tables of the replay buffer, without the points. */
+/* Adds the tables of the replay buffer, but not its points. */
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
   add(list, "replay/episode", WL_INT64, t.batches, t.episode,
-      "number of each stored meta-batch of episodes, -1: empty");
+      "episode number of each stored meta-batch; -1: the meta-batch is empty");
   add(list, "replay/count", WL_INT64, t.places, t.count,
-      "number of stored points of each unit of each meta-batch");
+      "number of stored points for each unit of each meta-batch");
   add(list, "replay/start_loss", WL_FLOAT64, t.places, t.start_loss,
       "outer loss at the episode's start");
 }
 
 static void add_restarts(field_list *list, const wl_plan *plan) {
   add(list, "restart/origin", WL_INT64, plan->units, plan->origin,
-      "number of the episode whose task each unit has");
+      "number of the episode that determines each unit's task");
   add(list, "restart/stored", WL_INT64, plan->units, plan->stored,
-      "inner step of each unit's stored state, 0: none");
+      "inner step of the stored state of each unit; 0: no stored state");
 }
 
 static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum *c) {
@@ -89,20 +89,20 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   if (wl_state_of(tr)->average)
     add_blocks(list, phi, "average", wl_state_of(tr)->average, "exponential average of phi");
   add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, wl_state_of(tr)->outer->updates,
-      "updates applied to rule, precondition, warp, initialisation");
+      "updates applied to the groups rule, precondition, warp and initialisation");
   add(list, "progress/meta_step", WL_INT64, 1, &wl_state_of(tr)->meta_step, "meta-steps done");
   add(list, "progress/episode", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].episode,
-      "number of the first unit's episode");
+      "episode number of unit 0");
   add(list, "progress/inner_step", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].t,
-      "inner steps done in that episode");
+      "inner steps done by unit 0 in its episode");
   add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
-      "non-finite units left out so far");
+      "number of non-finite units left out so far");
   add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,
-      "meta-steps done when a unit was last counted")
+      "meta-step at whose end a unit was last counted")
       ->in_digest = false;
   add(list, "progress/episodes_without_finite_unit", WL_INT64, 1,
       &wl_state_of(tr)->episodes_without_finite_unit,
-      "episodes begun since a unit was last counted")
+      "number of episodes begun since a unit was last counted")
       ->in_digest = false;
   if (wl_state_of(tr)->plan->setting.restart > 0) add_restarts(list, wl_state_of(tr)->plan);
   if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);
@@ -125,9 +125,9 @@ wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
 
 /* ---- units ---- */
 
-/* On rank 0: the numbers of one field of all units, one unit after the other. */
+/* On rank 0, the numbers of one field for all units, in order of unit. */
 typedef struct unit_column {
-  int64_t *offset; /* [units + 1] where the numbers of each unit begin */
+  int64_t *offset; /* [units + 1] index of the first number of each unit */
   void *data;
 } unit_column;
 
@@ -135,12 +135,13 @@ typedef struct unit_table {
   unit_column of[WL_UNIT_FIELDS];
 } unit_table;
 
-/* Whether units have state to save at the end of a meta-step. Staggered units always have at least clocks to save. */
+/* Returns true if units have state to save at the end of a meta-step. Staggered units always have clocks to save. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* Whether a unit has more state than a clock: the unit is within an episode, or has a stored state to restart from. */
+/* Returns true if a unit has more state than a clock. This is the case if the unit is within an episode, or has a
+ * stored state to restart from. */
 static bool has_state(const wl_trainer *tr, int64_t u) {
   const wl_plan *plan = wl_state_of(tr)->plan;
   return plan->clock[u].t > 0 || plan->stored[u] > 0;
@@ -181,7 +182,7 @@ static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Returns the address in the table for unit u's numbers of a field. */
+/* Returns the address in the table of unit u's numbers for a field. */
 static void *place_of(const unit_table *table, int field, int64_t u) {
   const unit_column *column = &table->of[field];
   return (char *)column->data +
@@ -229,8 +230,8 @@ static wl_status gather_units(wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Lists the offsets. Call this before the arrays are listed: small datasets after large datasets would make the file's
- * image grow by the size of the large datasets. */
+/* Adds the offsets to the list. Call this before the arrays are added: if a small dataset followed a large dataset, the
+ * file image would grow by the size of the large dataset. */
 static void list_offsets(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = wl_state_of(tr)->plan->units;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
@@ -238,7 +239,7 @@ static void list_offsets(const wl_trainer *tr, const unit_table *table, field_li
     char name[80];
     if (wl_unit_field_is_inline(f) || table->of[i].offset[units] == 0) continue;
     snprintf(name, sizeof name, "units/%s_offset", f->name);
-    add(list, name, WL_INT64, units + 1, table->of[i].offset, "index of each unit's first number")
+    add(list, name, WL_INT64, units + 1, table->of[i].offset, "index of the first number of each unit")
         ->in_digest = false;
   }
 }
@@ -256,7 +257,7 @@ static void list_units(const wl_trainer *tr, const unit_table *table, field_list
   }
 }
 
-/* Gathers the stored replay points of all units on rank 0, one unit after the other. */
+/* Gathers the stored replay points of all units on rank 0, in order of unit. */
 static wl_status gather_points(wl_trainer *tr, wl_real **points) {
   if (!wl_replay_lasts(wl_state_of(tr)->replay)) return WL_OK;
   wl_status room = WL_OK;
@@ -272,11 +273,11 @@ static void list_points(const wl_trainer *tr, wl_real *points, field_list *list)
   const int64_t count = wl_replay_points(wl_state_of(tr)->replay);
   if (count == 0) return;
   add(list, "replay/points", WL_REAL_TYPE, count * wl_replay_state(wl_state_of(tr)->replay).width,
-      points, "theta and rule state at the stored points, one after the other")
+      points, "theta and rule state at all stored points, in order")
       ->in_digest = false;
 }
 
-/* Reads this rank's part of the replay buffer. The file may have been written by any number of ranks. */
+/* Reads this rank's part of the replay buffer. The run that wrote the file may have had another number of ranks. */
 static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   const wl_replay_tables t = wl_replay_state(wl_state_of(tr)->replay);
   wl_real *points = NULL;
@@ -297,7 +298,7 @@ static wl_status read_points(wl_trainer *tr, const wl_file *file) {
   return status;
 }
 
-/* Attributes that identify the run of a checkpoint. */
+/* Attributes that identify the run that wrote a checkpoint. */
 typedef struct provenance {
   char digest[17], steps[32], ranks[32];
   char *configuration;
@@ -349,7 +350,7 @@ static size_t field_bytes(const wl_field *f) {
   return (size_t)wl_field_count(f) * wl_type_size(f->type);
 }
 
-/* Makes the fields listed so far point to copies of their data. */
+/* Copies the data of the fields listed so far, and makes the fields point to the copies. */
 static wl_status copy_fields(wl_snapshot *s) {
   size_t total = 0;
   for (int i = 0; i < s->list.count; i++) total += wl_pad((int64_t)field_bytes(&s->list.at[i]));
@@ -365,7 +366,7 @@ static wl_status copy_fields(wl_snapshot *s) {
   return WL_OK;
 }
 
-/* Makes, on rank 0, the list of copied and gathered fields, with the attributes of the run. */
+/* On rank 0, makes the list of copied and gathered fields and the attributes of the run. */
 static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   s->meta_step = wl_state_of(tr)->meta_step;
   s->last_counted = wl_state_of(tr)->last_counted;
@@ -402,7 +403,7 @@ int64_t wl_snapshot_bytes(const wl_snapshot *s) {
   return (int64_t)bytes;
 }
 
-/* Checks the values of a clock, because the clocks in the file are untrusted input. */
+/* Checks the values of a clock, because the file is untrusted input. */
 static wl_status check_clock(const wl_trainer *tr, int64_t u) {
   const wl_clock *c = &wl_state_of(tr)->plan->clock[u];
   const wl_curriculum *stages = wl_state_of(tr)->curriculum;
@@ -422,7 +423,8 @@ static wl_status check_clock(const wl_trainer *tr, int64_t u) {
                  (long long)c->task_index);
 }
 
-/* Writes the name of the dataset of a unit's field. Until schema version 2 the field `task` was named `family`. */
+/* Writes the name of the dataset for a field of a unit. Before schema version 3, the field `task` was named
+ * `family`. */
 static void name_in(const wl_file *file, const char *field, char name[80]) {
   const bool old = strcmp(field, "task") == 0 && !wl_file_has(file, "units/task");
   snprintf(name, 80, "units/%s", old ? "family" : field);
@@ -468,7 +470,7 @@ static wl_status read_unit(wl_trainer *tr, const wl_file *file, const unit_table
   return WL_OK;
 }
 
-/* Reads the state of this rank's units. The file may have been written by any number of ranks. */
+/* Reads the state of this rank's units. The run that wrote the file may have had another number of ranks. */
 static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *table) {
   if (!wl_file_has(file, "units/inner_step"))
     return WL_FAIL(
@@ -484,14 +486,14 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *tab
   return WL_OK;
 }
 
-/* Sets the clocks of all units to the clock of unit 0, which is correct if all units are between the same two
+/* Sets the clocks of all units to the clock of unit 0. This is correct if all units are between the same two
  * episodes. */
 static void set_clocks(wl_plan *plan) {
   for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
 
-/* Writes the command-line options that accept the changed files: one option for each hash in the lines "key: saved |
- * now". */
+/* Writes the command-line options that accept changed files. There is one option for each hash in the lines "key: saved
+ * | now". */
 static void accept_hashes(const char *diff, char *text, size_t size) {
   static const char word[] = "_hash: ", intro[] = "; to accept the changed file, add";
   size_t used = 0;
@@ -509,7 +511,7 @@ static void accept_hashes(const char *diff, char *text, size_t size) {
   }
 }
 
-/* Fails with WL_ERR_CONFIG if the checkpoint belongs to another configuration. */
+/* Returns WL_ERR_CONFIG if the checkpoint belongs to another configuration. */
 static wl_status same_run(const wl_trainer *tr, const wl_file *file, const wl_section *schema,
                           const char *path) {
   const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH};
@@ -567,7 +569,7 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   wl_status status = list_state(tr, &list);
   for (int i = 0; status == WL_OK && i < list.count; i++)
     if (list.at[i].in_digest ||
-        wl_file_has(file, list.at[i].name)) /* fields that older files lack are skipped */
+        wl_file_has(file, list.at[i].name)) /* an older file may lack fields, which are skipped */
       status = wl_file_read(file, &list.at[i]);
   wl_free(list.at);
   if (status == WL_OK) status = check_digest(tr, file, path);
@@ -579,14 +581,14 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   return status;
 }
 
-/* The result of rank 0's search, which is sent to all ranks. */
+/* The result of the search by rank 0, which is sent to all ranks. */
 typedef struct finding {
-  int64_t step; /* -1: nothing to resume */
+  int64_t step; /* meta-step of the checkpoint; -1: there is nothing to resume */
   char path[4096];
 } finding;
 
-/* Finds the newest valid checkpoint on rank 0, which must read the whole file to verify the checkpoint. The other
- * ranks then open the same file. */
+/* Rank 0 finds the newest valid checkpoint, for which it must read whole files. The other ranks then open the same
+ * file. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};
@@ -603,7 +605,8 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
   return wl_comm_agree(comm, status);
 }
 
-/* Checks that all ranks have the same state. Ranks that see different disks must not resume from different states. */
+/* Checks that all ranks have the same state. Ranks with different disks might otherwise resume from different
+ * states. */
 static wl_status same_state(wl_trainer *tr, wl_status mine) {
   wl_digest digest = {0};
   if (mine == WL_OK) mine = wl_state_digest(tr, &digest);

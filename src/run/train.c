@@ -31,22 +31,22 @@ typedef struct run {
   wl_trainer *trainer;
   wl_recorder *recorder;
   wl_run_files *files;
-  int64_t every, keep; /* checkpoint.every and checkpoint.keep */
-  int64_t validate;    /* meta-steps between validations; 0: no validations */
+  int64_t every, keep; /* values of checkpoint.every and checkpoint.keep */
+  int64_t validate;    /* number of meta-steps between validations; 0: no validations */
   int64_t saved;       /* meta-step of the last checkpoint; -1: no checkpoint */
   bool resumed;
   bool diverged;
-  bool warned;    /* the user has been warned of units that were left out */
-  double started; /* start of the program */
-  double began;   /* start of the first meta-step */
-  double longest; /* seconds of the longest meta-step with its files */
-  double memory;  /* estimated bytes of the rank that needs the most */
+  bool warned;    /* the user has been warned about units that were left out */
+  double started; /* time at which the program started */
+  double began;   /* time at which the first meta-step started */
+  double longest; /* duration of the longest meta-step, including its files */
+  double memory;  /* estimated bytes of the rank that needs most memory */
   wl_progress *progress;
   bool told; /* the user has been warned that the rule has no effect */
 } run;
 
-/* Finds the run directory: the configuration's `output`, or runs/NAME for a configuration NAME.yaml. WL_ERR_CONFIG:
- * the path is too long. */
+/* Finds the run directory. It is the configuration's `output`, or runs/NAME for a configuration NAME.yaml. Returns
+ * WL_ERR_CONFIG if the path is too long. */
 static wl_status run_directory(const wl_config *config, const char *config_path, char *path,
                                size_t size) {
   const char *given = wl_schema_run(config).output;
@@ -60,8 +60,8 @@ static wl_status run_directory(const wl_config *config, const char *config_path,
                  size - 1);
 }
 
-/* Checks that all ranks have the same plug-ins and modules that the configuration names. Each rank has read these
- * files from its own file system. */
+/* Checks that all ranks have read the same plug-ins and modules. Each rank reads these files from its own file
+ * system. */
 static wl_status same_files(const run *r) {
   const char *file = NULL, *hash = NULL;
   char what[512] = "a file of the configuration (";
@@ -70,14 +70,14 @@ static wl_status same_files(const run *r) {
   for (; wl_config_hashed_file(r->config, n, &file, &hash); n++) {
     const size_t used = strlen(what);
     snprintf(what + used, sizeof what - used, "%s%.200s", n > 0 ? ", " : "", file);
-    value = value * 31 + strtoull(hash, NULL, 16); /* if there is one file, `value` is the hash of that file */
+    value = value * 31 + strtoull(hash, NULL, 16); /* if there is only one file, `value` is the hash of this file */
   }
   snprintf(what + strlen(what), sizeof what - strlen(what), ")");
   return wl_comm_same(r->comm, what, value);
 }
 
-/* Checks that all ranks have the same configuration. Ranks that were started with different files or overrides must not
- * average their gradients. */
+/* Checks that all ranks have the same configuration. Ranks with different configurations must not average their
+ * gradients. */
 static wl_status same_configuration(const run *r) {
   WL_TRY(same_files(r));
   char *text = NULL;
@@ -89,7 +89,7 @@ static wl_status same_configuration(const run *r) {
   return wl_comm_same(r->comm, "the configuration", digest.value);
 }
 
-/* Creates the trainer and sets the meta-parameters that the run starts from. */
+/* Creates the trainer and sets its initial meta-parameters. */
 static wl_status create_trainer(run *r) {
   WL_TRY(wl_trainer_create(r->config, r->comm, &r->trainer));
   const wl_problem *p = &wl_setup_of(r->trainer)->problem;
@@ -105,7 +105,7 @@ static bool has_checkpoints(const char *folder) {
   return wl_is_directory(path);
 }
 
-/* Refuses to resume a run directory that was moved or copied. The `output` of its configuration names the old folder,
+/* Refuses to resume a run directory that was moved or copied. Its configuration still has the old folder as `output`,
  * where there is nothing to resume. */
 static wl_status refuse_moved(const run *r) {
   char folder[4096];
@@ -162,7 +162,7 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
   snprintf(text, size, "windows stored as %s", kind);
 }
 
-/* Prints the estimate of the memory. The last line that the run prints compares this estimate with the peak. */
+/* Prints the estimate of the memory. At its end, the run prints the peak for comparison. */
 static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
@@ -190,8 +190,8 @@ static wl_status announce(run *r) {
         (long long)p->spec.steps, (long long)longest);
   if (wl_comm_size(r->comm) > wl_state_of(tr)->plan->units)
     wl_log_warning(
-        "%lld of %d ranks have no work: at most outer.units = %lld ranks can work; start fewer ranks or "
-        "raise it",
+        "%lld of %d ranks have no work: at most outer.units = %lld ranks can work; start fewer ranks or raise "
+        "outer.units",
         (long long)(wl_comm_size(r->comm) - wl_state_of(tr)->plan->units), wl_comm_size(r->comm),
         (long long)wl_state_of(tr)->plan->units);
   return WL_OK;
@@ -208,13 +208,13 @@ wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_
   return status;
 }
 
-/* Prints the time that training spent on files; most writing is done in the background. */
+/* Prints the time that training spent on files. Most writing is done in the background. */
 static void report_files(const run *r) {
   const wl_run_files_cost cost = wl_run_files_spent(r->files);
   const double took = wl_seconds() - r->began;
   wl_log_info(
-      "files: training spent %.2f s on them, %.2f %% of its %.1f s; the background thread took %.2f s to write %lld "
-      "checkpoint%s of %.1f MiB in total%s",
+      "files: training spent %.2f s on files, %.2f %% of its %.1f s; the background thread took %.2f s to write "
+      "%lld checkpoint%s of %.1f MiB in total%s",
       cost.waited, 100.0 * cost.waited / took, took, cost.written, (long long)cost.checkpoints,
       plural(cost.checkpoints), (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
 }
@@ -224,13 +224,12 @@ static wl_status leave_background(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
   WL_TRY(wl_comm_max(r->comm, &peak, 1));
-  wl_log_info("memory %.1f MiB a rank at the peak; the estimate of %.1f MiB is %+.1f %% off",
+  wl_log_info("memory %.1f MiB a rank at the peak; the estimate was %.1f MiB, which is %+.1f %% off",
               peak / MIB, r->memory / MIB, 100.0 * (r->memory / peak - 1.0));
   report_files(r);
   if (wl_state_of(tr)->skipped > 0)
     wl_log_warning(
-        "%lld unit%s left out as non-finite; lower rule.output_scale or "
-        "outer.learning_rate if they are many",
+        "%lld unit%s left out as non-finite; if there are many, lower rule.output_scale or outer.learning_rate",
         (long long)wl_state_of(tr)->skipped, wl_state_of(tr)->skipped == 1 ? " was" : "s were");
   return WL_OK;
 }
@@ -250,7 +249,7 @@ static void show_progress(const run *r) {
                   (long)wl_setup_of(r->trainer)->steps, text);
 }
 
-/* Warns once, during the training, if the training makes no progress. */
+/* Warns once during the training if the rule has almost no effect. */
 static void warn_of_idleness(run *r) {
   static const double WORTH_IT = 0.01;
   const double gain = wl_progress_gain(r->progress);
@@ -263,7 +262,8 @@ static void warn_of_idleness(run *r) {
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }
 
-/* Writes the recorded windows and the metrics of a meta-step, and a checkpoint after every `checkpoint.every` meta-steps. */
+/* Writes the recorded windows and the metrics of a meta-step. Writes a checkpoint after every `checkpoint.every`
+ * meta-steps. */
 static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   const int64_t step = wl_state_of(r->trainer)->meta_step;
   const bool last = stopping || r->diverged || step == wl_setup_of(r->trainer)->steps;
@@ -279,7 +279,7 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   return save(r);
 }
 
-/* Whether this meta-step must be the last, because the next meta-step might end after the time limit. */
+/* Returns true if this meta-step must be the last, because another meta-step might end after the time limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
          wl_seconds() - r->started + 2.0 * r->longest > r->request->time_limit;
@@ -289,7 +289,7 @@ static bool is_asked_for(const run *r) {
   return r->request->stop_after > 0 && wl_state_of(r->trainer)->meta_step >= r->request->stop_after;
 }
 
-/* Warns when the first unit is left out, so that the user need not wait for the end of the run. */
+/* Warns when the first unit is left out, so that the user learns it before the end of the run. */
 static void warn_of_skipped(run *r, const wl_meta_report *report) {
   if (r->warned || report->skipped == 0) return;
   r->warned = true;
@@ -300,8 +300,8 @@ static void warn_of_skipped(run *r, const wl_meta_report *report) {
       (long long)report->units);
 }
 
-/* Returns the time at which rank 0 interrupts a meta-step; 0: never. The first meta-step is always completed, so that
- * each start makes progress. */
+/* Returns the time at which rank 0 interrupts a meta-step; 0 means never. The first meta-step is always completed, so
+ * that each start makes progress. */
 static double deadline(const run *r) {
   const double limit = r->request->time_limit;
   if (wl_comm_rank(r->comm) != 0 || !(limit > 0) || !(r->longest > 0)) return 0.0;
@@ -322,7 +322,8 @@ static wl_status validate(const run *r, wl_meta_report *report) {
   return WL_OK;
 }
 
-/* Evaluates the rule for the curriculum every curriculum.every meta-steps. The next stage may then begin. */
+/* Evaluates the rule for the curriculum every curriculum.every meta-steps. After an evaluation, the next stage may
+ * begin. */
 static wl_status evaluate_stage(const run *r) {
   const wl_curriculum *c = wl_state_of(r->trainer)->curriculum;
   const int64_t step = wl_state_of(r->trainer)->meta_step;
@@ -342,7 +343,7 @@ static wl_status evaluate_stage(const run *r) {
   return WL_OK;
 }
 
-/* Does one meta-step and writes its files. *stopping is the same on all ranks. */
+/* Runs one meta-step and writes its files. *stopping has the same value on all ranks. */
 static wl_status step(run *r, bool *stopping) {
   wl_meta_report report = {0};
   wl_trainer *tr = r->trainer;
@@ -384,7 +385,8 @@ static wl_status loop(run *r, bool *stopped) {
   return leave_background(r);
 }
 
-/* Fails with a message that reports the divergence, the checkpoints from before the divergence, and the fix. */
+/* Returns WL_ERR_DIVERGED. The message reports the divergence, the checkpoints from before the divergence, and the
+ * fix. */
 static wl_status report_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
   const long long last_counted = (long long)wl_state_of(tr)->last_counted,
@@ -392,14 +394,14 @@ static wl_status report_divergence(const run *r) {
   if (last_counted == 0)
     WL_FAIL(WL_ERR_DIVERGED, "no unit of the first %lld meta-steps stayed finite: lower %s", done,
             *wl_schema_run(r->config).start
-                ? "the rate, or name a `start` from before the divergence of its training"
+                ? "the rate, or set `start` to a checkpoint from before the divergence of its training"
                 : "rule.output_scale or the rule's rate");
   else
     WL_FAIL(
         WL_ERR_DIVERGED,
         "the training diverged at meta-step %lld of %lld: since then %s; lower outer.learning_rate or set "
         "outer.clip_norm: 1; checkpoints in %s/checkpoints of meta-steps below %lld are valid: a new run can "
-        "`start` from one",
+        "`start` from one of them",
         last_counted, (long long)wl_setup_of(tr)->steps,
         wl_state_of(tr)->episodes_without_finite_unit > 0 ? "no unit stayed finite"
                                     : "its meta-parameters are not finite",

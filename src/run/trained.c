@@ -10,7 +10,7 @@
 #include "train/schema.h"
 #include "unroll/model.h"
 
-/* Refuses Warploom files of other kinds, which contain no meta-parameters. */
+/* Refuses Warploom files of kinds that contain no meta-parameters. */
 static wl_status require_meta_parameters(const char *path, const wl_file *file) {
   char *kind = NULL;
   WL_TRY(wl_file_attribute(file, "kind", &kind));
@@ -25,7 +25,8 @@ static wl_status require_meta_parameters(const char *path, const wl_file *file) 
   return status;
 }
 
-/* Opens the newest checkpoint of a run directory, or the file itself; `source` receives the name of the opened file. */
+/* Opens the newest checkpoint of a run directory, or the file at `path`. `source` receives the name of the opened
+ * file. */
 static wl_status open_source(const char *path, char *source, size_t size, wl_file **file) {
   int64_t step;
   const bool run = wl_is_directory(path);
@@ -37,8 +38,8 @@ static wl_status open_source(const char *path, char *source, size_t size, wl_fil
   return status;
 }
 
-/* Checks and stores the digest, which has 16 hexadecimal digits, and the number of meta-steps, which has only decimal
- * digits. */
+/* Checks and stores the digest and the number of meta-steps. The digest must have 16 hexadecimal digits, and the number
+ * only decimal digits. */
 static wl_status take_provenance(const char *digest, const char *steps, wl_trained *t) {
   char *end = NULL;
   snprintf(t->digest, sizeof t->digest, "%s", digest);
@@ -50,7 +51,7 @@ static wl_status take_provenance(const char *digest, const char *steps, wl_train
                  t->source, digest, steps);
 }
 
-/* Whether the section `rule` is an LSTM without the key `momentum`, as older versions of Warploom wrote it. */
+/* Returns true if the section `rule` is an LSTM without the key `momentum`. Older versions of Warploom wrote it so. */
 static bool lacks_momentum(const char *text) {
   const char *rule = strstr(text, "\nrule:\n");
   if (!rule) return false;
@@ -64,8 +65,8 @@ static bool lacks_momentum(const char *text) {
   return lstm && lstm < end && !(momentum && momentum < end);
 }
 
-/* Parses a stored configuration. Defaults may have changed since the file was written, so keys that the configuration
- * lacks get their old defaults. */
+/* Parses a stored configuration. Defaults may have changed since the file was written. Keys that the stored
+ * configuration lacks therefore get their old defaults. */
 static wl_status parse_stored(const char *text, const wl_override *overrides, int n_overrides,
                               wl_trained *t) {
   wl_override *all = NULL;
@@ -113,7 +114,7 @@ static wl_field block_field(const char *group, const wl_tensor_entry *b, double 
   return field;
 }
 
-/* Finds the group of a file that holds what wl_trainer_export returns. */
+/* Finds the group of a file that holds the meta-parameters to export. */
 static wl_status find_result(const wl_file *file, const wl_layout *layout, const char **group) {
   int64_t exported = 0;
   char average[WL_NAME_SIZE + 16];
@@ -124,7 +125,7 @@ static wl_status find_result(const wl_file *file, const wl_layout *layout, const
   return WL_OK;
 }
 
-/* Reads the tensors. The model of the configuration determines which tensors must exist. */
+/* Reads the tensors. The configuration's model determines which tensors must exist. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   const char *group = "phi";
   if (layout->count > 0) WL_TRY(find_result(file, layout, &group));
@@ -140,7 +141,7 @@ wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, d
       wl_file_path(file));
 }
 
-/* Reads phi [layout->size] alone from a file that wl_trained_read can read. */
+/* Reads only phi [layout->size] from a file that wl_trained_read can read. */
 static wl_status read_start(const char *path, const wl_layout *layout, double *phi) {
   char source[4096];
   wl_file *file = NULL;

@@ -10,35 +10,36 @@
 /* A trained optimizer with its configuration. */
 typedef struct wl_trained {
   wl_config *config;
-  wl_layout layout; /* layout of phi for the model that the configuration describes */
+  wl_layout layout; /* layout of phi for the model in the configuration */
   double *phi;      /* [layout.size] */
   int64_t meta_steps;
   char digest[17];
-  char source[4096]; /* the file from which the optimizer was read */
+  char source[4096]; /* file from which the optimizer was read */
 } wl_trained;
 
-/* Reads RUN's newest valid checkpoint, or an optimizer file, or a checkpoint file. `overrides` change the configuration
- * (for variants). The tensors of `phi` are found by name and must have the right shape. Not collective. */
+/* Reads the newest valid checkpoint of a run directory, an optimizer file, or a checkpoint file. `overrides` change the
+ * configuration, to get variants of it. The tensors of `phi` are found by name and must have the right shape. Not
+ * collective. */
 wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
 /* Returns the number of inner steps of the longest episode of the training. */
 int64_t wl_trained_horizon(const wl_trained *trained);
-/* Computes the meta-parameters [model->phi.size] of meta-step 0: drawn from the seed, or copied from the trained
- * optimizer that the configuration's `start` names. Not collective. */
+/* Computes the meta-parameters [model->phi.size] before the first meta-step. They are drawn from the seed, or copied
+ * from the trained optimizer that the configuration names as `start`. Not collective. */
 wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
                            uint64_t seed, double *phi);
-/* Writes the tensors of phi and the configuration to a file of kind "optimizer". */
+/* Writes the tensors of phi and the configuration to a file of kind "optimizer". Not collective. */
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
                            double *phi, const char *digest, int64_t meta_steps);
 
-/* For callers that build the model themselves. Opens a file that wl_trained_read can read and fills in config,
- * meta_steps, digest and source of `out`, which must be zeros. The caller destroys out->config and closes *file, also
+/* Opens a file that wl_trained_read can read, for callers that build the model themselves. `out` must be zeros; the
+ * function fills in its config, meta_steps, digest and source. The caller destroys out->config and closes *file, even
  * after a failure. */
 wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained *out, wl_file **file);
-/* Reads the datasets phi/<block> of the file into phi [layout->size]. WL_ERR_DATA if a tensor is missing or has another
- * shape, or if a number is not finite. */
+/* Reads the datasets phi/<block> of the file into phi [layout->size]. Returns WL_ERR_DATA if a tensor is missing or has
+ * another shape, or if a number is not finite. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi);
 
 #endif

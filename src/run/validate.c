@@ -6,7 +6,7 @@
 
 #include "unroll/window.h"
 
-/* Runs one episode; *loss is NaN if its loss is not finite. */
+/* Runs one episode. *loss is NaN if the final loss is not finite. */
 static wl_status run_episode(wl_unroll_ws *ws, wl_unit *unit, uint64_t seed, int64_t number,
                              int64_t steps, double *loss) {
   const wl_episode episode = {seed, WL_SPACE_TUNE, 0, number};

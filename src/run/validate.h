@@ -1,4 +1,4 @@
-/* validate.h - the final loss of the current rule on fixed tasks, as a measure of progress. */
+/* validate.h - measures progress by the final loss of the current rule on fixed tasks. */
 #ifndef WL_RUN_VALIDATE_H
 #define WL_RUN_VALIDATE_H
 
@@ -11,9 +11,9 @@ typedef struct wl_validation {
 } wl_validation;
 
 /* Computes the mean final loss of complete episodes on tasks that training does not draw. The loss is computed on the
- * fixed sample (few-shot: on the query set). The mean is NaN if a loss is not finite. Runs the rule with
- * wl_trainer_result, and changes no state of the training. The result has the same bits on any number of ranks.
- * Collective. */
+ * fixed sample, or on the query set of few-shot tasks. The mean is NaN if a loss is not finite. The function runs the
+ * rule with the meta-parameters wl_trainer_result and does not change the state of the training. The result has the
+ * same bits on any number of ranks. Collective. */
 wl_status wl_run_validate(wl_trainer *trainer, const wl_validation *validation, double *loss);
 
 #endif

@@ -1,4 +1,4 @@
-/* curriculum.c - the stages and the decision to advance (curriculum.h). */
+/* curriculum.c - the stages, and the decision to begin the next stage. The interface is in curriculum.h. */
 #include "train/curriculum.h"
 
 #include <math.h>
@@ -59,7 +59,7 @@ int64_t wl_curriculum_horizon(const wl_curriculum *c) {
 }
 
 bool wl_curriculum_judge(wl_curriculum *c, double loss, const double *judged) {
-  if (loss < c->best_loss) { /* false for NaN */
+  if (loss < c->best_loss) { /* false if the loss is NaN */
     c->best_loss = loss;
     c->failures = 0;
     c->exported = is_last(c);

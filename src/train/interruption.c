@@ -1,4 +1,4 @@
-/* interruption.c - see interruption.h. */
+/* interruption.c - ends a meta-step early. The interface is in interruption.h. */
 #include "train/interruption.h"
 
 #include <omp.h>
@@ -16,7 +16,8 @@ void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop
   atomic_store(&i->asked, false);
 }
 
-/* Tests whether the deadline has passed or another rank has sent a message. Only the main thread may call this. */
+/* Returns true if the deadline has passed or another rank has sent a message. Only the main thread may call this
+ * function. */
 static bool hears(wl_interruption *i) {
   const double now = wl_seconds();
   if (now < i->next_look) return false;

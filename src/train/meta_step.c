@@ -29,8 +29,9 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
       report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->setup.comm);
 }
 
-/* Records the number of counted units. Only counted units change phi. If no unit is counted, phi does not change, and
- * only a newly drawn task in the next episode can yield a finite unit. */
+/* Records the number of counted units. If no unit is counted, phi does not change, and the next finite unit can only
+ * result from a newly drawn task. The function therefore counts the episodes that have begun since a unit was last
+ * counted. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   const bool begun = tr->state->plan->starts[0] || tr->state->plan->restarts[0];
   tr->state->skipped += tr->state->plan->units - counted;
@@ -51,8 +52,8 @@ bool wl_trainer_has_diverged(const wl_trainer *tr) {
          (tr->state->meta_step >= tr->setup.steps && 2 * tr->state->episodes_without_finite_unit >= begun);
 }
 
-/* Reports the variance, mean |g_u - mean g|^2 = mean |g_u|^2 - |mean g|^2, and the signal-to-noise ratio, which is
- * |mean g|^2 divided by the variance. */
+/* Reports the variance of the units' meta-gradients, mean |g_u - mean g|^2 = mean |g_u|^2 - |mean g|^2. Also reports
+ * the signal-to-noise ratio, which is |mean g|^2 divided by the variance. */
 static void note_noise(const wl_trainer *tr, const wl_reduction *r, int64_t counted,
                        wl_meta_report *report) {
   const int64_t n = tr->setup.problem.model->phi.size;
@@ -75,8 +76,8 @@ void wl_trainer_update(wl_trainer *tr, wl_reduction *r, int64_t counted, unsigne
       wl_outer_update(tr->state->outer, tr->state->meta_step, groups, r->gradient, tr->state->phi);
 }
 
-/* Sets `average` to a average + (1 - a) phi. The factor a is at most (1 + n) / (10 + n), so that early values of phi
- * have less weight. */
+/* Sets `average` to a average + (1 - a) phi. The factor a is at most (1 + n) / (10 + n) at update n, so that early
+ * values of phi have less weight. */
 static void update_average(wl_trainer *tr) {
   const double n = (double)tr->state->meta_step, early = (1.0 + n) / (10.0 + n),
                keep = tr->state->outer->average < early ? tr->state->outer->average : early;
@@ -103,14 +104,14 @@ bool wl_trainer_judge(wl_trainer *tr, double loss) {
   return true;
 }
 
-/* Calls the watcher's `ship` while other ranks may still compute. The next reduction raises a failure of that call. */
+/* Calls the watcher's `ship` while other ranks may still compute. If the call fails, the next reduction reports it. */
 static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
 
-/* Sums the contributions of all units exactly. The same reduction also combines the failures, stop requests and times
- * of all ranks. */
+/* Sums the contributions of all units exactly. The same reduction combines the failures, stop requests and times of all
+ * ranks. */
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();
@@ -133,8 +134,8 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   return WL_OK;
 }
 
-/* Runs this rank's units. Writes failure, early leave, stop request and compute time to `tr->flags`. Returns the
- * number of contributions that this rank has for the sum. */
+/* Runs this rank's units. Sets `tr->flags` to failure, early leave, stop request and compute time. Returns the number
+ * of contributions of this rank to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;
@@ -155,7 +156,7 @@ static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *c
   return left || status != WL_OK ? 0 : own;
 }
 
-/* Updates phi from the summed contributions, then by replay. */
+/* Updates phi from the summed contributions. Then runs the replay, which updates phi again. */
 static wl_status learn(wl_trainer *tr, wl_meta_report *report, bool *left) {
   const int64_t counted = report->units - report->skipped;
   report->rate = wl_outer_rate(tr->state->outer, tr->state->meta_step);

@@ -1,4 +1,4 @@
-/* outer.c - outer Adam, AdamW and SGD by group, with schedule, clipping and freezing. */
+/* outer.c - the outer optimizers Adam, AdamW and SGD for each group, with schedule, clipping and freezing. */
 #include "train/outer.h"
 
 #include <float.h>
@@ -9,16 +9,16 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
-#define BELOW_ONE 0.999999 /* with a decay of 1 the bias correction is undefined */
+#define BELOW_ONE 0.999999 /* upper bound of a decay, because the bias correction is undefined for a decay of 1 */
 
 const wl_option wl_outer_options[] = {
-    {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Meta-steps of the whole run.",
+    {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Number of meta-steps of the whole run.",
      WL_SLOT(wl_outer_keys, steps), .flags = WL_KEY_EXTENDS},
     {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units",
-     "Inner runs of each meta-step, over all ranks.", WL_SLOT(wl_outer_keys, units)},
+     "Number of inner runs of each meta-step, over all ranks.", WL_SLOT(wl_outer_keys, units)},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
-     "A meta-step after each window, or after each whole episode of all units (the gradients of its windows are "
-     "added).",
+     "window: one meta-step after each window. episode: one meta-step after a whole episode of all units, with "
+     "the sum of the gradients of its windows.",
      WL_SLOT(wl_outer_keys, every)},
     {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1",
      "The optimizer of the meta-parameters.", WL_SLOT(wl_outer_keys, optimizer)},
@@ -30,11 +30,11 @@ const wl_option wl_outer_options[] = {
     {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the second moment.",
      WL_SLOT(wl_outer_keys, beta2)},
     {"epsilon", WL_OPT_REAL, "1e-8", NULL, DBL_MIN, DBL_MAX, "1",
-     "Added to the root of the second moment.", WL_SLOT(wl_outer_keys, epsilon)},
-    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum of sgd.",
+     "Number that is added to the root of the second moment.", WL_SLOT(wl_outer_keys, epsilon)},
+    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum, for `sgd`.",
      WL_SLOT(wl_outer_keys, momentum)},
     {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Coefficient of the decoupled weight decay of adamw, which is multiplied by the rate.",
+     "Coefficient of the decoupled weight decay of `adamw`. The decay is also multiplied by the rate.",
      WL_SLOT(wl_outer_keys, weight_decay)},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
      "Bound on each element of the meta-gradient; 0: no bound.", WL_SLOT(wl_outer_keys, clip_value)},
@@ -43,13 +43,13 @@ const wl_option wl_outer_options[] = {
     {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
      "Schedule of the rate after the warm-up.", WL_SLOT(wl_outer_keys, schedule.kind)},
     {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps of linear warm-up, with any schedule.",
+     "Number of meta-steps of linear warm-up, which comes before any schedule.",
      WL_SLOT(wl_outer_keys, schedule.warmup_steps)},
     {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Fraction of the rate at the end of `cosine`.",
+     "Rate at the end of `schedule: cosine`, as a fraction of the full rate.",
      WL_SLOT(wl_outer_keys, schedule.final_fraction)},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
-     "Meta-steps between two reductions of the rate by `schedule: step`.",
+     "Number of meta-steps between two reductions of the rate by `schedule: step`.",
      WL_SLOT(wl_outer_keys, schedule.decay_every)},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
      "Factor of the rate at each reduction by `schedule: step`.",
@@ -58,8 +58,8 @@ const wl_option wl_outer_options[] = {
      "Number of consecutive episodes without a counted unit after which the training ends as diverged; 0: never.",
      WL_SLOT(wl_outer_keys, patience), .flags = WL_KEY_EXTENDS},
     {"validate", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between two validations, which write the mean final loss on 8 fixed tasks of each family to the "
-     "metrics; 0: no validations.",
+     "Number of meta-steps between two validations, which write the mean final loss on 8 fixed tasks of each "
+     "family to the metrics; 0: no validations.",
      WL_SLOT(wl_outer_keys, validate), .flags = WL_KEY_FREE},
     {"average", WL_OPT_REAL, "0", NULL, 0, BELOW_ONE, "1",
      "Decay of an exponential average of the meta-parameters, such as 0.98. The average is then exported and "
@@ -70,7 +70,7 @@ const wl_option wl_outer_options[] = {
 /* The values of one map of the section `groups`. */
 typedef struct group_keys {
   double learning_rate, clip_norm;
-  enum { AS_OUTER, OWN_KIND } optimizer; /* OWN_KIND + k means kind k of wl_outer_kind */
+  enum { AS_OUTER, OWN_KIND } optimizer; /* OWN_KIND + k is kind k of wl_outer_kind */
   int64_t from_step, until_step;
 } group_keys;
 
@@ -193,7 +193,7 @@ double wl_outer_rate(const wl_outer *o, int64_t step) {
   return wl_schedule_rate(&o->schedule, o->rate, step);
 }
 
-/* Clips x to [-bound, bound]. NaN stays NaN; fmin would replace NaN by a bound. */
+/* Clips x to [-bound, bound]. NaN stays NaN, whereas fmin would replace NaN by a bound. */
 static double clamp(double x, double bound) { return x > bound ? bound : x < -bound ? -bound : x; }
 
 static void clip(const wl_outer *o, double *g, double total) {

@@ -66,7 +66,7 @@ static int64_t draw_task(const wl_plan *p, int64_t episode, int64_t unit) {
   return task;
 }
 
-/* If units are not staggered, all units have the horizon of unit 0. */
+/* If units are not staggered, all units have the same horizon as unit 0. */
 int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit) {
   const int64_t *steps = s->horizon + (s->stage ? 2 * *s->stage : 0);
   if (s->n_horizon < 2) return steps[0];
@@ -91,8 +91,8 @@ static void begin_episode(wl_plan *p, int64_t u) {
   if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
 }
 
-/* Begins an episode at the unit's stored state. The task does not change, because the stored state belongs to the
- * task. The number of steps from the stored state to the end of the episode is drawn anew. */
+/* Begins an episode at the unit's stored state. The task does not change, because the stored state belongs to it. The
+ * number of steps from the stored state to the end of the episode is drawn again. */
 static void begin_again(wl_plan *p, int64_t u) {
   wl_clock *const c = &p->clock[u];
   c->t = p->stored[u];
@@ -106,8 +106,8 @@ static bool is_restarted(const wl_plan *p, int64_t u) {
 
 static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].task_index]; }
 
-/* Sorts the units that begin an episode by their cost, the largest first; the order of units of equal cost does not
- * change. This is a counting sort over the tasks. */
+/* Sorts the units that begin an episode by their cost, in falling order. Units of equal cost keep their order. The
+ * function is a counting sort over the tasks. Returns the number of sorted units. */
 static int64_t sort_by_cost(wl_plan *p) {
   int64_t placed = 0;
   for (double bound = INFINITY; bound > -INFINITY;) {
@@ -125,7 +125,7 @@ static bool comes_before(const wl_plan *p, int a, int b) {
   return p->load[a] < p->load[b] || (!(p->load[b] < p->load[a]) && a < b);
 }
 
-/* Restores the order of the heap after the load of the rank at index `at` has grown (sift-down). */
+/* Restores the order of the heap (sift-down) after the load of the rank at index `at` has grown. */
 static void sink(const wl_plan *p, int at) {
   const int rank = p->heap[at];
   for (int child = 2 * at + 1; child < p->setting.ranks; child = 2 * at + 1) {
@@ -138,8 +138,8 @@ static void sink(const wl_plan *p, int at) {
   p->heap[at] = rank;
 }
 
-/* Builds the heap of ranks by load. The load of a rank is the cost of its units that do not begin an episode; these
- * units stay on their rank. */
+/* Builds the heap of ranks by load. Units that do not begin an episode stay on their rank, and the load of a rank is
+ * the cost of these units. */
 static void fill_heap(wl_plan *p) {
   const int ranks = p->setting.ranks;
   for (int r = 0; r < ranks; r++) {

@@ -1,4 +1,4 @@
-/* problem.c - tasks, window policy and model from a configuration. */
+/* problem.c - creates the tasks, the settings of the windows and the model from a configuration. */
 #include "train/problem.h"
 
 #include "train/schema.h"
@@ -38,8 +38,8 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
                      "first`, or remove the section `imitation`");
 }
 
-/* Refuses second order for a task family whose loss is not computed by the tape, which provides the Hessian-vector
- * products. */
+/* Refuses second order if the tape does not compute the loss of a task family, because only the tape provides
+ * Hessian-vector products. */
 static wl_status check_order(const wl_config *config, const wl_problem *p) {
   for (int i = 0; p->spec.second_order && i < p->n_tasks; i++)
     if (p->tasks[i]->family->loss)
@@ -51,7 +51,8 @@ static wl_status check_order(const wl_config *config, const wl_problem *p) {
 
 static wl_status build(const wl_config *config, wl_problem *p) {
   p->seed = (uint64_t)wl_schema_run(config).seed;
-  WL_TRY(read_horizon(config, p)); /* before the model is created, because its size may depend on the longest episode */
+  /* read this before the model is created, because its size may depend on the longest episode */
+  WL_TRY(read_horizon(config, p));
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));
   WL_TRY(create_imitation(config, p));

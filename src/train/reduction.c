@@ -1,8 +1,8 @@
-/* reduction.c - layout and storage of the units' contributions. */
+/* reduction.c - the layout and memory of the units' contributions. */
 #include "train/reduction.h"
 
-/* Lays out the quanta: one for each block of each copy of phi, and one for each of the WL_SUM_COUNT numbers after the
- * copies. */
+/* Divides a contribution into blocks that share a quantum. Each tensor of each copy of phi is one block, and each of
+ * the WL_SUM_COUNT numbers after the copies is one block. */
 static wl_status lay_out(const wl_layout *phi, wl_reduction *r) {
   const int64_t copies = phi->size > 0 ? r->width / phi->size : 0;
   r->n_quanta = copies * phi->count + WL_SUM_COUNT;

@@ -5,7 +5,7 @@
 #include "comm/comm.h"
 #include "unroll/model.h"
 
-/* The numbers stored after each contribution: losses, and the squared norm of the unit's meta-gradient. */
+/* The numbers after each contribution: losses, and the squared norm of the unit's meta-gradient. */
 enum {
   WL_SUM_META_LOSS,
   WL_SUM_FIRST_LOSS,
@@ -20,7 +20,7 @@ typedef struct wl_reduction {
   int64_t vector;  /* width + WL_SUM_COUNT */
   int64_t *quanta; /* [n_quanta + 1] bounds of the blocks that share a quantum */
   int64_t n_quanta;
-  int64_t room;     /* number of contributions that fit in the next two arrays */
+  int64_t room;     /* number of contributions for which the next two arrays have room */
   double *vectors;  /* [room][vector] */
   bool *counted;    /* [room] */
   double *sum;      /* [vector] sum of the contributions of all ranks */
@@ -29,7 +29,7 @@ typedef struct wl_reduction {
 
 wl_status wl_reduction_create(const wl_layout *phi, int64_t width, wl_reduction *out);
 void wl_reduction_clear(wl_reduction *reduction);
-/* Makes room for `own` contributions of this rank; their contents are undefined. */
+/* Allocates memory for `own` contributions of this rank. Their contents are undefined. */
 wl_status wl_reduction_reserve(wl_reduction *reduction, int64_t own);
 static inline double *wl_reduction_vector(const wl_reduction *r, int64_t i) {
   return r->vectors + i * r->vector;

@@ -1,8 +1,7 @@
-/* replay.c - the trajectory buffer and its replay (for the algorithm see replay.h).
+/* replay.c - the replay buffer and its passes. The algorithm is described in replay.h.
  *
- * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit), which holds
- * up to `capacity` points of `width` reals; point j is (theta, s) at step j * stride. replay_store.h stores the
- * points. */
+ * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit). It holds up to
+ * `capacity` points of `width` reals. Point j is (theta, s) at step j * stride. replay_store.h stores the points. */
 #include "train/replay.h"
 
 #include <string.h>
@@ -11,21 +10,21 @@
 #include "train/schema.h"
 #include "train/trainer_impl.h"
 
-/* Largest number of passes in a run: the upper half of a 64-bit draw number identifies the pass (run_point). */
+/* Largest number of passes in a run. The upper half of a 64-bit draw number identifies the pass (run_point). */
 static const double MOST_PASSES = 2147483647.0;
 
 struct wl_replay {
   int64_t stride, epochs, batch;
-  wl_window_spec spec; /* the policy of the replayed windows */
+  wl_window_spec spec; /* settings of the replayed windows */
   int64_t batches, units, capacity;
-  int64_t n, state; /* reals of theta and of the rule's state in a point */
+  int64_t n, state; /* number of reals of theta and of the rule's state in a point */
   wl_replay_store *store;
-  wl_failure failure; /* the failure to store a point, which wl_replay_share raises */
-  int64_t *episode;   /* [batches] -1: none */
+  wl_failure failure; /* first failure to store a point, which wl_replay_share reports */
+  int64_t *episode;   /* [batches] episode number; -1: the batch is empty */
   int64_t *count;     /* [batches][units] number of points; equal on every rank after wl_replay_share */
-  int64_t *first;     /* [batches * units + 1] number of points in all places before the place */
+  int64_t *first;     /* [batches * units + 1] number of points in all earlier places */
   double *start_loss; /* [batches][units] */
-  int64_t *owner;     /* [batches][units] the rank that owns the place */
+  int64_t *owner;     /* [batches][units] rank that owns the place */
   int64_t current;    /* current batch */
   wl_unroll_ws *ws;
   wl_unit *unit;
@@ -51,7 +50,7 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->spec.replayed = true;
 }
 
-/* Checks the conditions that the options table cannot express. */
+/* Checks the conditions that the table of options cannot express. */
 static wl_status check_options(const wl_trainer *tr) {
   if (!tr->setup.per_episode)
     return wl_map_fail(
@@ -64,8 +63,8 @@ static wl_status check_options(const wl_trainer *tr) {
   const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
   if ((double)tr->setup.steps * (double)wl_schema_replay(tr->setup.config).epochs >= MOST_PASSES)
     return wl_map_fail(map, "epochs",
-                       "outer.steps times replay.epochs must be below %.0f, because each pass has a separate "
-                       "number from which its minibatches are drawn",
+                       "outer.steps times replay.epochs must be below %.0f, because each pass draws its "
+                       "minibatches from a separate number",
                        MOST_PASSES);
   return WL_OK;
 }
@@ -127,8 +126,7 @@ void wl_replay_destroy(wl_replay **replay) {
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-/* Allocates room for the points of a place on the rank that owns the place; the other ranks have no room for these
- * points. */
+/* Allocates memory for the points of a place on the rank that owns the place. Other ranks need no memory for them. */
 static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
   r->owner[place] = owner;
   return wl_replay_store_own(r->store, place, owner == rank);
@@ -158,8 +156,8 @@ void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit
   r->count[place] = unit->t / r->stride + 1;
 }
 
-/* Sums the tables of all ranks. Only one rank has written any given element; on the other ranks all bits of that
- * element are zero. */
+/* Sums the tables of all ranks. Only one rank has written an element; all bits of the element are zero on other
+ * ranks. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
   WL_TRY(wl_comm_agree(tr->setup.comm, wl_failure_raise(&r->failure)));
@@ -176,12 +174,12 @@ wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
 
-/* Computes `first`: the number of each place's first point, counted over the whole buffer. */
+/* Computes `first`: the number of points in all earlier places. */
 static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }
 
-/* Finds the place of point number `index` of the whole buffer: first[place] <= index < first[place + 1]. */
+/* Finds the place that holds point number `index` of the buffer: first[place] <= index < first[place + 1]. */
 static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
   int64_t low = 0, high = r->batches * r->units;
   while (high - low > 1) {
@@ -223,7 +221,7 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, dou
 
 /* The windows of one step of the outer optimizer. */
 typedef struct wl_replay_batch {
-  const int64_t *order; /* [count] numbers of points in the whole buffer */
+  const int64_t *order; /* [count] indices of points in the whole buffer */
   int64_t count, pass;
 } wl_replay_batch;
 
@@ -241,8 +239,8 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const wl_replay_batch 
   return WL_OK;
 }
 
-/* Runs one mini-batch of windows and updates all groups except the initialisation. Sets *left if a rank leaves the
- * meta-step. */
+/* Runs one mini-batch of windows and updates all groups except the initialisation. Sets *left to true if a rank leaves
+ * the meta-step. */
 static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b,
                            wl_meta_report *report, bool *left) {
   int64_t own = 0;
@@ -264,7 +262,7 @@ static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *
   return WL_OK;
 }
 
-/* Runs one pass over the buffer, in a newly drawn order. */
+/* Runs one pass over the buffer in a newly drawn order. */
 static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t *order,
                           wl_meta_report *report, bool *left) {
   const int64_t total = r->first[r->batches * r->units];
@@ -316,8 +314,8 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
   return WL_OK;
 }
 
-/* Sends a message for each place even if the points cannot be read, because rank 0 waits for the message. The ranks
- * agree on the failure at the end. */
+/* If the points of a place cannot be read, the rank still sends a message, because rank 0 waits for it. The ranks agree
+ * on the failure at the end. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;

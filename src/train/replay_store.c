@@ -1,4 +1,5 @@
-/* replay_store.c - points in the stored precision, in memory or in the scratch file (replay_store.h). */
+/* replay_store.c - stores points with the configured precision, in memory or in a scratch file. The interface is in
+ * replay_store.h. */
 #include "train/replay_store.h"
 
 #include <math.h>
@@ -14,12 +15,12 @@ struct wl_replay_store {
   wl_replay_shape shape;
   precision precision;
   size_t element, point_bytes;
-  int64_t in_memory;      /* points of a place that are in memory */
+  int64_t in_memory;      /* number of points of a place that are in memory */
   const char *folder;     /* folder of the scratch file, borrowed from the configuration */
   wl_spill *spill;        /* created when this rank first owns a place */
   bool *owned;            /* [places] */
-  unsigned char **memory; /* [places] points [in_memory][point_bytes] of a place; NULL: another rank owns the place */
-  unsigned char *row;     /* [point_bytes] buffer for reads and writes of the file */
+  unsigned char **memory; /* [places] points [in_memory][point_bytes] of a place; NULL if another rank owns the place */
+  unsigned char *row;     /* [point_bytes] buffer for reading and writing the file */
 };
 
 static const double MIB = 1048576.0;
@@ -33,13 +34,13 @@ static size_t element_size(precision p) {
 }
 
 static void read_options(const wl_replay_keys *keys, wl_replay_store *s) {
-  s->precision = (precision)keys->precision; /* the enumerators have the order of the choices */
+  s->precision = (precision)keys->precision; /* the enumerators have the same order as the choices of the key */
   s->element = element_size(s->precision);
   s->point_bytes = (size_t)s->shape.width * s->element;
   s->folder = keys->spill;
 }
 
-/* Computes the number of points of each place that are in memory; the other points are in the file. */
+/* Computes how many points of each place are in memory. The other points are in the file. */
 static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
   const wl_map *map = s->shape.map;
   const double layer = (double)s->shape.places * (double)s->point_bytes,
@@ -50,8 +51,8 @@ static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
   if (fitting < 1)
     return wl_map_fail(
         map, "capacity",
-        "too little for one point of each unit; at least %.3f MiB are needed, or a folder "
-        "on disk in replay.spill",
+        "the capacity is too small for one point of each unit; at least %.3f MiB are needed, or a folder on disk "
+        "in replay.spill",
         layer / MIB);
   return wl_map_fail(
       map, "capacity",
@@ -144,7 +145,7 @@ static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t fi
   }
 }
 
-/* Returns the address of the point in memory. Returns NULL if the point is in row *row of the file. */
+/* Returns the address of the point in memory. If the point is in the file, returns NULL and sets *row to its row. */
 static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
   if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
   *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;

@@ -1,5 +1,5 @@
-/* schema.c - the table of configuration keys that src/train reads. Tasks, rules and preconditioners declare
- * their own keys. */
+/* schema.c - the table of configuration keys that src/train reads. Tasks, rules and preconditioners declare their own
+ * keys. */
 #include "train/schema.h"
 
 #include <float.h>
@@ -19,20 +19,21 @@ static const wl_option top_options[] = {
     {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
      "Seed of every random number: tasks, batches, initial values.", WL_SLOT(wl_run_keys, seed)},
     {"output", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Run directory; by default runs/ and the configuration's name.", WL_SLOT(wl_run_keys, output),
+     "Run directory. The default is runs/ followed by the configuration's name.", WL_SLOT(wl_run_keys, output),
      .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"start", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Trained optimizer (a file or run directory) from whose meta-parameters the run starts: fine-tuning.",
+     "Trained optimizer (a file or a run directory) whose meta-parameters are the initial ones of this run "
+     "(fine-tuning).",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Number of threads of each rank. 0: the number of cores of a node divided by its ranks, at most "
-     "OMP_NUM_THREADS and the number of cores that the rank is bound to; a single rank on a shared machine uses "
+     "Number of threads of each rank. 0: the number of cores of a node divided by its ranks, but at most "
+     "OMP_NUM_THREADS and the number of cores to which the rank is bound. A single rank on a shared machine uses "
      "the idle cores. If a job owns its cores and uses all of them, each thread is bound to one core, unless "
      "OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-/* The `window` section; the enumerators of a choice have the order of its table row. */
+/* The section `window`. The enumerators of a choice have the same order as in its row of the table. */
 typedef struct window_keys {
   int64_t steps;
   wl_choice_or_reals weights;
@@ -63,7 +64,7 @@ static const wl_option window_options[] = {
     {"split", WL_OPT_CHOICE, "train", "train|heldout", ANY, "1", "Data of a fresh outer minibatch.",
      WL_SLOT(window_keys, split)},
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
-     "Order of the meta-gradient. first: leave out the dependence of the inner gradient on the parameters (as "
+     "Order of the meta-gradient. first: omit the dependence of the inner gradient on the parameters (as "
      "Andrychowicz et al. 2016). second: exact.",
      WL_SLOT(window_keys, order)},
     {"storage", WL_OPT_CHOICE, "auto", "auto|activations|states|recompute|snapshots", ANY, "1",
@@ -88,9 +89,9 @@ static const wl_option replay_options[] = {
      "capacity.",
      WL_SLOT(wl_replay_keys, spill), .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps",
-     "Inner steps between two stored points.", WL_SLOT(wl_replay_keys, stride)},
+     "Number of inner steps between two stored points.", WL_SLOT(wl_replay_keys, stride)},
     {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1",
-     "Stored precision of the points.", WL_SLOT(wl_replay_keys, precision)},
+     "Precision of the stored points.", WL_SLOT(wl_replay_keys, precision)},
     {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches",
      "Number of meta-batches of episodes in the buffer.", WL_SLOT(wl_replay_keys, keep)},
     {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes",
@@ -110,8 +111,8 @@ static const wl_option curriculum_options[] = {
      "Meta-steps between two evaluations, which run fixed tasks for the length of the next stage.",
      WL_SLOT(wl_curriculum_keys, every)},
     {"patience", WL_OPT_INT, "1", NULL, AT_LEAST(1), "evaluations",
-     "Number of consecutive evaluations without a new best loss after which the next stage begins, from the best "
-     "meta-parameters.",
+     "Number of consecutive evaluations without a new best loss after which the next stage begins. It begins from "
+     "the best meta-parameters.",
      WL_SLOT(wl_curriculum_keys, patience)},
     {"tasks", WL_OPT_INT, "8", NULL, 1, 1e6, "tasks", "Number of fixed tasks of each family in an evaluation.",
      WL_SLOT(wl_curriculum_keys, tasks)},
@@ -119,15 +120,15 @@ static const wl_option curriculum_options[] = {
 
 static const wl_option checkpoint_options[] = {
     {"every", WL_OPT_INT, "500", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between two checkpoints; 0: only one at the end.", WL_SLOT(wl_checkpoint_keys, every)},
+     "Number of meta-steps between two checkpoints; 0: only one checkpoint at the end.", WL_SLOT(wl_checkpoint_keys, every)},
     {"keep", WL_OPT_INT, "2", NULL, 2, 1e6, "files", "Number of verified checkpoints that are kept.",
      WL_SLOT(wl_checkpoint_keys, keep)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option trajectory_options[] = {
     {"every", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Meta-steps between two recordings; 0: no recordings. Choose a number that has no common factor with the "
-     "number of windows of an episode; otherwise the same windows are recorded each time.",
+     "Number of meta-steps between two recordings; 0: no recordings. Choose a number that has no common factor "
+     "with the number of windows of an episode; otherwise the same windows are recorded each time.",
      WL_SLOT(wl_trajectory_keys, every)},
     {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Number of units in each recording.",
      WL_SLOT(wl_trajectory_keys, units)},
@@ -137,23 +138,23 @@ static const wl_option trajectory_options[] = {
     {"hidden", WL_OPT_BOOL, "false", NULL, ANY, "1",
      "Also record the rule state of these coordinates.", WL_SLOT(wl_trajectory_keys, hidden)},
     {"snapshot_stride", WL_OPT_INT, "0", NULL, AT_LEAST(0), "steps",
-     "Inner steps between two recorded copies of theta; 0: no copies.",
+     "Number of inner steps between two recorded copies of theta; 0: no copies.",
      WL_SLOT(wl_trajectory_keys, snapshot_stride)},
     {"compression", WL_OPT_INT, "4", NULL, 0, 9, "1", "Level of deflate compression; 0: no compression.",
      WL_SLOT(wl_trajectory_keys, compression)},
     {"precision", WL_OPT_CHOICE, "single", "single|half", ANY, "1",
-     "Stored precision of sampled arrays and snapshots.", WL_SLOT(wl_trajectory_keys, precision)},
+     "Precision of the recorded samples and copies of theta.", WL_SLOT(wl_trajectory_keys, precision)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 enum { N_SECTIONS = 16 };
 
-/* Runs when the program starts: passes the HDF5 reader to the task families. Only src/train may depend on both
+/* Runs when the program starts. Passes the HDF5 reader to the task families, because only src/train may depend on both
  * src/task and src/io. */
 __attribute__((constructor)) static void connect_layers(void) {
   wl_glyphs_set_reader(wl_arrays_read);
 }
 
-/* Fills the table at the first call, from the registries of tasks, rules and preconditioners. */
+/* Returns the table. The first call fills it from the registries of tasks, rules and preconditioners. */
 const wl_section *wl_schema(void) {
   static wl_section sections[N_SECTIONS];
   if (sections[0].doc) return sections;
@@ -175,15 +176,15 @@ const wl_section *wl_schema(void) {
       {"estimator", "How a window's contribution to the meta-gradient is computed", NULL, "name",
        wl_estimator_variants(), "bptt", false},
       {"outer", "The outer loop", wl_outer_options, NULL, NULL, NULL, false},
-      {"groups", "Settings of one group of meta-parameters; a list of maps has settings of several groups", NULL,
+      {"groups", "Settings of one group of meta-parameters; a list of maps gives settings for several groups", NULL,
        "group", wl_outer_group_variants, "none", true},
       {"curriculum", "Stages of growing episodes, which advance when evaluations stop improving",
        curriculum_options, NULL, NULL, NULL, false},
       {"imitation", "A hand-designed rule as the teacher of the learned rule, with the keys of that rule",
        wl_imitation_options, "teacher", wl_imitation_variants(), "none", false},
-      {"replay", "Offline Warp-Grad: windows replayed from a buffer of trajectories",
+      {"replay", "Offline Warp-Grad: windows that are replayed from a buffer of trajectories",
        replay_options, NULL, NULL, NULL, false},
-      {"checkpoint", "Files to resume from", checkpoint_options, NULL, NULL, NULL, false,
+      {"checkpoint", "Files from which a run resumes", checkpoint_options, NULL, NULL, NULL, false,
        WL_KEY_FREE},
       {"trajectory", "Recordings of inner runs", trajectory_options, NULL, NULL, NULL, false,
        WL_KEY_FREE},

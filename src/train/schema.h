@@ -1,16 +1,16 @@
-/* schema.h - every section of the configuration, in one table. */
+/* schema.h - all sections of the configuration, in one table. */
 #ifndef WL_TRAIN_SCHEMA_H
 #define WL_TRAIN_SCHEMA_H
 
 #include "base/options.h"
 #include "unroll/window.h"
 
-/* Returns all sections; the last has name NULL. The sections are valid for the life of the process. */
+/* Returns all sections. The last element has the name NULL. The sections are valid until the process ends. */
 const wl_section *wl_schema(void);
-/* Returns the section of that name, NULL if there is no such section. */
+/* Returns the section with this name, or NULL if there is none. */
 const wl_section *wl_schema_section(const char *name);
 
-/* The sections that train declares; texts and lists are borrowed from the configuration. */
+/* The values of the sections that src/train declares. Texts and lists are borrowed from the configuration. */
 typedef struct wl_run_keys { /* the top level */
   int64_t seed, threads;
   const char *output, *start;
@@ -40,7 +40,7 @@ wl_curriculum_keys wl_schema_curriculum(const wl_config *config);
 wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
 
-/* Reads the window policy from the section `window`. The list of weights is borrowed from the configuration. */
+/* Reads the settings of the section `window`. The list of weights is borrowed from the configuration. */
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec);
 
 #endif

@@ -1,4 +1,4 @@
-/* spill.c - row r lies at byte r * row_bytes of a sparse file without a name. */
+/* spill.c - a sparse file without a name. Row r begins at byte r * row_bytes. */
 #include "train/spill.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ struct wl_spill {
   size_t row_bytes;
 };
 
-/* Creates a file with a unique name and unlinks it at once. */
+/* Creates a file with a unique name and unlinks it immediately. */
 static wl_status make_file(wl_spill *s) {
   char path[WL_PATH_MAX];
   WL_TRY(wl_path_join(path, s->folder, "warploom-replay-XXXXXX"));

@@ -1,7 +1,7 @@
-/* start_copy.c - a copy of the state at the start of a meta-step. If training leaves the meta-step early, that state
- * is restored.
+/* start_copy.c - a copy of the state at the start of a meta-step. If training leaves the meta-step early, the copy is
+ * restored.
  *
- * Units that begin an episode are not copied; such units begin the episode again. */
+ * Units that begin an episode are not copied, because they can begin the episode again. */
 #include <string.h>
 
 #include "train/replay.h"
@@ -25,7 +25,7 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   wl_free(c->vectors);
 }
 
-/* Copies phi, moments and average to or from the copy. */
+/* Copies phi, the moments and the average to the copy, or back from the copy. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,

@@ -1,4 +1,4 @@
-/* trainer.c - creates and frees the outer loop's state. */
+/* trainer.c - creates and frees the state of the outer loop. */
 #include <string.h>
 
 #include "train/replay.h"
@@ -10,8 +10,8 @@ static int choose_threads(const wl_config *config, const wl_comm *comm) {
   return asked > 0 ? (int)asked : wl_comm_cores(comm);
 }
 
-/* Estimates the cost of a unit: the task's gradients and the rule's work on every coordinate, for all inner runs of the
- * unit. */
+/* Estimates the cost of a unit: the gradients of the task and the rule's work on every coordinate, for all inner runs
+ * of the unit. */
 static double cost_of(const wl_trainer *tr, const wl_task *task) {
   const double run = wl_task_cost(task) * (tr->setup.problem.spec.fresh ? 2.0 : 1.0) *
                          (tr->setup.problem.spec.second_order ? 3.0 : 1.0) +

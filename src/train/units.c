@@ -1,8 +1,9 @@
-/* units.c - creates this rank's units, starts them, runs their windows, and restores the units when the meta-step is
+/* units.c - creates and starts this rank's units, runs their windows, and restores the units if a meta-step is
  * abandoned.
  *
  * Units that store a trace run one after the other, each with all threads. Small forward-only units run concurrently:
- * a thread runs one inner run of one unit's window in a separate workspace. Both orders yield the same bits. */
+ * each thread runs one inner run of one unit's window in a separate workspace. The bits of the results are the same in
+ * both cases. */
 #include <omp.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   return WL_OK;
 }
 
-/* Creates *unit anew if *unit is NULL or belongs to another task. */
+/* Creates *unit if it is NULL, or replaces it if it belongs to another task. */
 static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
   if (*unit && (*unit)->task != task) wl_unit_destroy(unit);
   return *unit ? WL_OK
@@ -112,17 +113,17 @@ static wl_status start_units(wl_trainer *tr) {
 
 /* ---- windows ---- */
 
-/* The progress of one of this rank's units in a meta-step. */
+/* The progress of one unit of this rank in a meta-step. */
 typedef struct passage {
   int64_t u;
-  int64_t t; /* inner steps done */
+  int64_t t; /* number of inner steps done */
   double *vector;
   bool *counted;
   bool done;
-  wl_run_outcome *outcomes; /* [runs] of the current window */
+  wl_run_outcome *outcomes; /* [runs] outcomes of the current window */
 } passage;
 
-/* Whether the unit's next window contributes. A staggered unit first runs to the step at which it begins to
+/* Returns true if the unit's next window contributes. A staggered unit first runs to the step at which it begins to
  * contribute. */
 static bool contributes(const wl_trainer *tr, const passage *p) {
   return p->t >= tr->state->plan->clock[p->u].t;
@@ -170,12 +171,12 @@ static bool all_counted(const wl_trainer *tr, const passage *p) {
   return true;
 }
 
-/* Returns the number of terms of imitation that each run stores; 0 without a teacher. */
+/* Returns the number of imitation terms that each run stores; 0 without a teacher. */
 static int64_t terms_of(const wl_trainer *tr) {
   return tr->setup.problem.imitation ? tr->setup.problem.spec.steps * WL_IMITATION_TERMS : 0;
 }
 
-/* Completes a unit's contribution after the unit's last window. */
+/* Completes the contribution of a unit after its last window. */
 static void close_passage(const wl_trainer *tr, passage *p) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double squares = 0.0;
@@ -186,9 +187,9 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
-/* Stores the state before a window in which losses rose. At the end of an episode, also stores the state if the unit
- * has no stored state yet. Stores nothing for the first window of an episode: there is no state before this window, or
- * the episode was restarted from the stored state. */
+/* Stores the state before a window in which losses rose. If the unit has no stored state at the end of an episode,
+ * stores the state then. For the first window of an episode, nothing is stored: there is no state before it, or the
+ * stored state was its start. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;
@@ -199,7 +200,7 @@ static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   tr->tallies[2 + p->u] = 1;
 }
 
-/* Combines the results of a window's runs when all runs are done. */
+/* Combines the results of all runs of a window when they are done. */
 static void close_window(wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
@@ -212,12 +213,12 @@ static void close_window(wl_trainer *tr, passage *p) {
   }
   p->t += job.steps;
   if (tr->setup.estimator->shape.restarts) store_state(tr, p, p->t == clock->horizon);
-  tr->state->unit[p->u]->t = p->t; /* also if the unit has stopped, because the unit's clock advances */
+  tr->state->unit[p->u]->t = p->t; /* a stopped unit also needs this, because its clock advances */
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);
 }
 
-/* Context of the observer that stores the point after each step of a window for replay. */
+/* Context of the observer that stores a point for replay after each step of a window. */
 typedef struct keeper {
   wl_trainer *trainer;
   int64_t unit;
@@ -257,7 +258,7 @@ static wl_status run_in_turn(wl_trainer *tr, passage *passages, int64_t own,
   return WL_OK;
 }
 
-/* Runs one window of each unit that is not done. The runs of these windows are assigned to threads in any order. */
+/* Runs one window of each unit that is not done. The runs of these windows may be assigned to threads in any order. */
 static wl_status run_round(wl_trainer *tr, passage *passages, int64_t own) {
   const int runs = tr->setup.estimator->runs;
   wl_failure failure = {0};

@@ -57,6 +57,6 @@ grep -q "error: .*meta-step 11 of 60: since then its meta-parameters are not fin
   fail "the error does not say what is not finite: $(cat infinite.err)"
 expect_same "exit code from what is not finite" 65 "$(code_of 1 nowhere --set start=infinite)"
 grep -q "'infinite/checkpoints/step-00000011.h5'.*not finite" nowhere.err || fail "the file is not named: $(cat nowhere.err)"
-grep -q 'error: no unit.*name a `start` from before' lost.err || fail "the error does not name the start: $(cat lost.err)"
+grep -q 'error: no unit.*set `start` to a checkpoint from before' lost.err || fail "the error does not name the start: $(cat lost.err)"
 grep -q "warning" finite.err && fail "a warning without skipped units: $(cat finite.err)"
 exit 0

@@ -53,7 +53,7 @@ def check_prometheus():
         expect_equal("planned", 60, page["meta_steps_planned", label, None])
     expect_equal("states", [0, 0, 1], [page["state", "first", s] for s in ("running", "quiet", "finished")])
     text = Path("out.prom").read_text()
-    expect("# HELP warploom_meta_loss meta-loss F, mean over the units counted" in text, "no meaning from the schema")
+    expect("# HELP warploom_meta_loss meta-loss F, mean over the counted units" in text, "no meaning from the schema")
     expect_equal("mode", 0o644, os.stat("out.prom").st_mode & 0o777)
     expect_equal("other files", [], [n for n in os.listdir() if n.endswith(".tmp")])
     tool_fails(64, [".prom"], "export_prometheus.py", "runs", "-o", "out.txt")
